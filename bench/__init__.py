@@ -1,0 +1,1 @@
+"""Named benchmark cases with peers beside us."""

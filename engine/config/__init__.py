@@ -1,0 +1,1 @@
+"""The site file: structs, faults, secrets."""

@@ -1,0 +1,112 @@
+"""What the parts promise each other. Data goes one way; only ack, wait and advance travel back.
+
+    driver --Delivery--> intake --(journal, fsync)--> core --Emitted--> outbox --OutRow--> sink
+       ^------- ack ------|  ^-- wait: put() blocks                       ^--- advance ---|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from engine.clock import Clock
+
+
+class Delivery(NamedTuple):
+    """What a driver hands over at once: canonical lines and the acknowledgement owed for them.
+
+    `lines`: canonical records, one JSON object each, UTF-8, no line end, `t_rx` stamped. May be empty (everything in the
+    message was refused): the ack is still owed, so that a poison message leaves the broker.
+    `ack`: called once, on the event loop, after the records are durable; must not block; may start a task. None: the
+    protocol has nothing to acknowledge (QoS 0, plain polling).
+    """
+
+    source: str
+    lines: Sequence[bytes]
+    ack: Callable[[], None] | None = None
+
+
+class Intake(Protocol):
+    """The engine's front door, as a driver sees it."""
+
+    async def put(self, delivery: Delivery) -> None:
+        """Hand over records. Waits while the engine is full (that is the back-pressure: stop reading meanwhile)."""
+
+    def fault(self, source: str, cause: str, sample: bytes) -> None:
+        """A payload that does not fit: counted, kept as a sample, logged once per (source, cause). Never raises."""
+
+    def state(self, source: str, state: str, detail: str = "") -> None:
+        """The connection's state for the live view and the log: `connecting`, `up`, `down`. `detail`: why."""
+
+    def position(self, src: str) -> tuple[int, int] | None:
+        """The last (epoch, seq) that was accepted from `src`, also before a restart; None if it never numbered."""
+
+
+class Driver(Protocol):
+    """Owns one connection: connect, reconnect for ever, subscribe or poll, hand over, acknowledge. Knows no rule.
+
+    Built as `Driver(name, settings, intake, clock)`: the source's name in the site file, its settings struct, the engine's
+    front door, and the clock that stamps `t_rx`.
+    """
+
+    async def run(self) -> None:
+        """Runs until cancelled. A lost connection is its own business: it reports `state` and reconnects for ever."""
+
+
+class DriverFactory(Protocol):
+    def __call__(self, name: str, settings: object, intake: Intake, clock: Clock) -> Driver: ...
+
+
+class Emitted(NamedTuple):
+    """A business event as the core emits it. `body` is the whole canonical CloudEvent; `content` hashes it without its
+    `sequence`, so that the outbox can tell a repetition from a contradiction."""
+
+    sequence: int
+    id: str
+    type: str  # bare: pick.confirmed
+    partitionkey: str
+    body: bytes
+    content: bytes  # 16 bytes
+
+
+class OutRow(NamedTuple):
+    """One event on its way to one sink. `position`: this sink's cursor moves here once the event is delivered."""
+
+    position: int
+    id: str
+    type: str
+    queue: str
+    partitionkey: str
+    body: bytes
+
+
+class Outbox(Protocol):
+    """Business events until every sink has them. Synchronous and durable: call it off the event loop."""
+
+    def append(self, events: Sequence[Emitted]) -> None:
+        """All of them in one commit, in order. Events at or below `last_sequence` are already here and are passed over
+        (a restart replays the journal); the same id with other content raises ContentChanged."""
+
+    def last_sequence(self) -> int: ...
+
+    def read(self, sink: str, limit: int) -> list[OutRow]:
+        """The next events for `sink` after its cursor, in order of sequence, only those that a route sends to it."""
+
+    def advance(self, sink: str, position: int) -> None:
+        """The sink has everything up to `position`: move its cursor; rows behind every cursor may be dropped."""
+
+    def depth(self, sink: str) -> int:
+        """How many events the sink does not have yet."""
+
+    def close(self) -> None: ...
+
+
+class Sink(Protocol):
+    """Where business events go. Idempotent by id: rows may be sent again after a lost reply, and must not appear twice."""
+
+    async def open(self) -> None: ...
+
+    async def send(self, rows: Sequence[OutRow]) -> None:
+        """All rows durable at the sink, in order, or an exception; partly sent rows are sent again by the next call."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Where business events go: one module a kind of queue."""

@@ -1,0 +1,92 @@
+"""A batch is columns: what the windows read on the hot path, plus the canonical lines that the rows were read from.
+
+Row i is described by the i-th element of every column. A text column holds numbers of the `Texts` table, 0 = absent.
+An integer column holds ABSENT where the record has no such field. Fields that only rare decisions need (seal, alloc,
+codes, a plan's contents, ...) have no column: `record(i)` decodes the row's line when such a decision comes.
+
+Every row has a line: data[at[i] : at[i] + size[i]], one canonical JSON object without its line end. The lines are what
+the journal writes and what `explain` shows, so a batch never has to be encoded again.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from ext.texts cimport Texts
+
+cdef extern from *:
+    """
+    #define SORTLINE_ABSENT INT64_MIN
+    """
+    const int64_t ABSENT "SORTLINE_ABSENT"      # no such field in the record
+
+cdef enum Flag:
+    F_HIST = 1          # the source buffered it while it was cut off
+    F_ALLOC = 2         # one press for several tasks: the line carries `alloc`
+
+
+cdef struct Row:
+    # what every record has
+    int64_t t_rx
+    int64_t t           # ABSENT: the source does not say
+    int64_t epoch
+    int64_t seq         # ABSENT: the source does not number
+    int64_t qty
+    int64_t weight_g
+    int32_t src
+    int32_t sub
+    uint8_t kind
+    uint8_t flags
+    # references
+    int32_t task
+    int32_t order
+    int32_t line        # -1: absent
+    int32_t sku
+    int32_t lu
+    int32_t carton
+    int32_t track
+    int32_t lot
+    int32_t loc
+    int32_t dest
+    int32_t dest_req
+    int32_t code
+    int32_t press
+    # where its line stands in the batch's data
+    int64_t at
+    int32_t size
+
+
+cdef class Batch:
+    cdef readonly Texts texts
+    cdef readonly Py_ssize_t count
+    cdef Py_ssize_t capacity
+    cdef bytearray lines            # the rows' lines, each ended by \n
+    # columns, `capacity` long
+    cdef int64_t* t_rx
+    cdef int64_t* t
+    cdef int64_t* epoch
+    cdef int64_t* seq
+    cdef int64_t* qty
+    cdef int64_t* weight_g
+    cdef int64_t* at
+    cdef int32_t* src
+    cdef int32_t* sub
+    cdef int32_t* task
+    cdef int32_t* order
+    cdef int32_t* line
+    cdef int32_t* sku
+    cdef int32_t* lu
+    cdef int32_t* carton
+    cdef int32_t* track
+    cdef int32_t* lot
+    cdef int32_t* loc
+    cdef int32_t* dest
+    cdef int32_t* dest_req
+    cdef int32_t* code
+    cdef int32_t* press
+    cdef int32_t* size
+    cdef uint8_t* kind
+    cdef uint8_t* flags
+
+    cdef int reserve(self, Py_ssize_t rows) except -1
+    cdef int push(self, const Row* row, const char* text, Py_ssize_t length) except -1
+    cdef Row row(self, Py_ssize_t i) noexcept
+    cdef dict fields(self, Py_ssize_t i)

@@ -1,0 +1,223 @@
+# cython: boundscheck=False, wraparound=False
+"""Columns of records: see batch.pxd for the layout."""
+
+import msgspec
+import numpy as np
+
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
+
+cdef object decode_json = msgspec.json.Decoder(dict).decode
+
+
+cdef void* resized(void* column, size_t length) except NULL:
+    cdef void* bigger = realloc(column, length)
+    if bigger == NULL:
+        raise MemoryError
+    return bigger
+
+
+cdef class Batch:
+    def __init__(self, Texts texts not None):
+        self.texts = texts
+        self.lines = bytearray()
+
+    def __dealloc__(self):
+        free(self.t_rx)
+        free(self.t)
+        free(self.epoch)
+        free(self.seq)
+        free(self.qty)
+        free(self.weight_g)
+        free(self.at)
+        free(self.src)
+        free(self.sub)
+        free(self.task)
+        free(self.order)
+        free(self.line)
+        free(self.sku)
+        free(self.lu)
+        free(self.carton)
+        free(self.track)
+        free(self.lot)
+        free(self.loc)
+        free(self.dest)
+        free(self.dest_req)
+        free(self.code)
+        free(self.press)
+        free(self.size)
+        free(self.kind)
+        free(self.flags)
+
+    def __len__(self):
+        return self.count
+
+    cdef int reserve(self, Py_ssize_t rows) except -1:
+        """Make room for `rows` more; doubles, so that a push costs O(1) amortised."""
+        cdef Py_ssize_t n = self.capacity
+        if self.count + rows <= n:
+            return 0
+        n = max(2 * n, self.count + rows, 64)
+        self.t_rx = <int64_t*>resized(self.t_rx, n * sizeof(int64_t))
+        self.t = <int64_t*>resized(self.t, n * sizeof(int64_t))
+        self.epoch = <int64_t*>resized(self.epoch, n * sizeof(int64_t))
+        self.seq = <int64_t*>resized(self.seq, n * sizeof(int64_t))
+        self.qty = <int64_t*>resized(self.qty, n * sizeof(int64_t))
+        self.weight_g = <int64_t*>resized(self.weight_g, n * sizeof(int64_t))
+        self.at = <int64_t*>resized(self.at, n * sizeof(int64_t))
+        self.src = <int32_t*>resized(self.src, n * sizeof(int32_t))
+        self.sub = <int32_t*>resized(self.sub, n * sizeof(int32_t))
+        self.task = <int32_t*>resized(self.task, n * sizeof(int32_t))
+        self.order = <int32_t*>resized(self.order, n * sizeof(int32_t))
+        self.line = <int32_t*>resized(self.line, n * sizeof(int32_t))
+        self.sku = <int32_t*>resized(self.sku, n * sizeof(int32_t))
+        self.lu = <int32_t*>resized(self.lu, n * sizeof(int32_t))
+        self.carton = <int32_t*>resized(self.carton, n * sizeof(int32_t))
+        self.track = <int32_t*>resized(self.track, n * sizeof(int32_t))
+        self.lot = <int32_t*>resized(self.lot, n * sizeof(int32_t))
+        self.loc = <int32_t*>resized(self.loc, n * sizeof(int32_t))
+        self.dest = <int32_t*>resized(self.dest, n * sizeof(int32_t))
+        self.dest_req = <int32_t*>resized(self.dest_req, n * sizeof(int32_t))
+        self.code = <int32_t*>resized(self.code, n * sizeof(int32_t))
+        self.press = <int32_t*>resized(self.press, n * sizeof(int32_t))
+        self.size = <int32_t*>resized(self.size, n * sizeof(int32_t))
+        self.kind = <uint8_t*>resized(self.kind, n * sizeof(uint8_t))
+        self.flags = <uint8_t*>resized(self.flags, n * sizeof(uint8_t))
+        self.capacity = n
+        return 0
+
+    cdef int push(self, const Row* row, const char* text, Py_ssize_t length) except -1:
+        """Append one row and its line; `row.at` and `row.size` are set here."""
+        cdef Py_ssize_t i = self.count
+        if i == self.capacity:
+            self.reserve(1)
+        self.at[i] = len(self.lines)
+        self.size[i] = <int32_t>length
+        self.lines += text[:length]
+        self.lines += b"\n"
+        self.t_rx[i] = row.t_rx
+        self.t[i] = row.t
+        self.epoch[i] = row.epoch
+        self.seq[i] = row.seq
+        self.qty[i] = row.qty
+        self.weight_g[i] = row.weight_g
+        self.src[i] = row.src
+        self.sub[i] = row.sub
+        self.task[i] = row.task
+        self.order[i] = row.order
+        self.line[i] = row.line
+        self.sku[i] = row.sku
+        self.lu[i] = row.lu
+        self.carton[i] = row.carton
+        self.track[i] = row.track
+        self.lot[i] = row.lot
+        self.loc[i] = row.loc
+        self.dest[i] = row.dest
+        self.dest_req[i] = row.dest_req
+        self.code[i] = row.code
+        self.press[i] = row.press
+        self.kind[i] = row.kind
+        self.flags[i] = row.flags
+        self.count = i + 1
+        return 0
+
+    cdef Row row(self, Py_ssize_t i) noexcept:
+        cdef Row row
+        row.t_rx = self.t_rx[i]
+        row.t = self.t[i]
+        row.epoch = self.epoch[i]
+        row.seq = self.seq[i]
+        row.qty = self.qty[i]
+        row.weight_g = self.weight_g[i]
+        row.at = self.at[i]
+        row.src = self.src[i]
+        row.sub = self.sub[i]
+        row.task = self.task[i]
+        row.order = self.order[i]
+        row.line = self.line[i]
+        row.sku = self.sku[i]
+        row.lu = self.lu[i]
+        row.carton = self.carton[i]
+        row.track = self.track[i]
+        row.lot = self.lot[i]
+        row.loc = self.loc[i]
+        row.dest = self.dest[i]
+        row.dest_req = self.dest_req[i]
+        row.code = self.code[i]
+        row.press = self.press[i]
+        row.size = self.size[i]
+        row.kind = self.kind[i]
+        row.flags = self.flags[i]
+        return row
+
+    cdef dict fields(self, Py_ssize_t i):
+        """The whole record as a dict: for rare decisions and nested context only."""
+        return decode_json(memoryview(self.lines)[self.at[i]:self.at[i] + self.size[i]])
+
+    def record(self, Py_ssize_t i):
+        if not 0 <= i < self.count:
+            raise IndexError(f"the batch has {self.count} rows, not {i}")
+        return self.fields(i)
+
+    def ndjson(self):
+        return bytes(self.lines)
+
+    def clear(self):
+        """Forget all rows, keep the memory: a driver's batch is used again."""
+        self.count = 0
+        self.lines = bytearray()
+
+    def column(self, str name):
+        """A copy of one column as a numpy array."""
+        cdef Py_ssize_t n = self.count
+        if name == "t_rx":
+            return np.array(<int64_t[:n]>self.t_rx) if n else np.empty(0, np.int64)
+        if name == "t":
+            return np.array(<int64_t[:n]>self.t) if n else np.empty(0, np.int64)
+        if name == "epoch":
+            return np.array(<int64_t[:n]>self.epoch) if n else np.empty(0, np.int64)
+        if name == "seq":
+            return np.array(<int64_t[:n]>self.seq) if n else np.empty(0, np.int64)
+        if name == "qty":
+            return np.array(<int64_t[:n]>self.qty) if n else np.empty(0, np.int64)
+        if name == "weight_g":
+            return np.array(<int64_t[:n]>self.weight_g) if n else np.empty(0, np.int64)
+        if name == "at":
+            return np.array(<int64_t[:n]>self.at) if n else np.empty(0, np.int64)
+        if name == "src":
+            return np.array(<int32_t[:n]>self.src) if n else np.empty(0, np.int32)
+        if name == "sub":
+            return np.array(<int32_t[:n]>self.sub) if n else np.empty(0, np.int32)
+        if name == "task":
+            return np.array(<int32_t[:n]>self.task) if n else np.empty(0, np.int32)
+        if name == "order":
+            return np.array(<int32_t[:n]>self.order) if n else np.empty(0, np.int32)
+        if name == "line":
+            return np.array(<int32_t[:n]>self.line) if n else np.empty(0, np.int32)
+        if name == "sku":
+            return np.array(<int32_t[:n]>self.sku) if n else np.empty(0, np.int32)
+        if name == "lu":
+            return np.array(<int32_t[:n]>self.lu) if n else np.empty(0, np.int32)
+        if name == "carton":
+            return np.array(<int32_t[:n]>self.carton) if n else np.empty(0, np.int32)
+        if name == "track":
+            return np.array(<int32_t[:n]>self.track) if n else np.empty(0, np.int32)
+        if name == "lot":
+            return np.array(<int32_t[:n]>self.lot) if n else np.empty(0, np.int32)
+        if name == "loc":
+            return np.array(<int32_t[:n]>self.loc) if n else np.empty(0, np.int32)
+        if name == "dest":
+            return np.array(<int32_t[:n]>self.dest) if n else np.empty(0, np.int32)
+        if name == "dest_req":
+            return np.array(<int32_t[:n]>self.dest_req) if n else np.empty(0, np.int32)
+        if name == "code":
+            return np.array(<int32_t[:n]>self.code) if n else np.empty(0, np.int32)
+        if name == "press":
+            return np.array(<int32_t[:n]>self.press) if n else np.empty(0, np.int32)
+        if name == "size":
+            return np.array(<int32_t[:n]>self.size) if n else np.empty(0, np.int32)
+        if name == "kind":
+            return np.array(<uint8_t[:n]>self.kind) if n else np.empty(0, np.uint8)
+        if name == "flags":
+            return np.array(<uint8_t[:n]>self.flags) if n else np.empty(0, np.uint8)
+        raise KeyError(name)

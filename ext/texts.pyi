@@ -1,0 +1,11 @@
+"""Interned texts. `number(text)` is stable for the life of the table; 0 is the empty text, "absent" in every column."""
+
+class Texts:
+    count: int
+    bytes_max: int
+    def __init__(self, bytes_max: int = ...) -> None:
+        """`bytes_max` caps the arena of distinct texts; beyond it interning raises MemoryError."""
+    def number(self, text: str) -> int: ...
+    def text(self, number: int) -> str:
+        """The text of a number; IndexError for one never given out."""
+    def __len__(self) -> int: ...

@@ -1,0 +1,1 @@
+"""One folder a protocol; the table in protocols/registry.py lists them."""
