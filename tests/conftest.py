@@ -1,0 +1,30 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers import Peer, start_mosquitto, start_redis
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Peer]:
+    """A running mosquitto on `mosquitto.port`; skips where it is not installed."""
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    peer = start_mosquitto(folder)
+    yield peer
+    peer.stop()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[Peer]:
+    """A running redis-server on `redis_server.port`, durable over stop and start; skips where it is not installed."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    peer = start_redis(folder)
+    yield peer
+    peer.stop()
