@@ -1,0 +1,282 @@
+"""The things of the simulated warehouse and what can happen to them.
+
+Everything here is physics and paperwork, not messages: `Picked` means that pieces lie in the carton now, whatever any
+device says about it later, twice, or too late. `truth.py` judges these happenings, `canonical.py` tells them.
+
+Times are microseconds since 1970 UTC, quantities pieces, weights grams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+SECOND = 1_000_000
+STORY_EPOCH = 1_795_420_800 * SECOND
+"""2026-11-23T08:00:00Z: where every story told to a file begins."""
+
+
+class Sku(NamedTuple):
+    name: str
+    weight_g: int
+    lot_tracked: bool
+    zone: int  # the pick station that has it
+
+
+@dataclass(eq=False, slots=True)
+class Line:
+    order: str
+    number: int
+    sku: Sku
+    qty: int
+    over_tol_pct: int = 0
+    short_policy: str = "SHIP_PARTIAL"
+    tasks: list[Task] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Task:
+    """Work for one picker. `id` is None where the order system plans a line without tasks: picks then name the line."""
+
+    id: str | None
+    line: Line
+    qty: int
+    station: int
+    loc: str
+    carton: Carton
+    names_lu: bool = True  # the order system told which load unit it goes into
+
+    @property
+    def key(self) -> str:
+        return self.id or f"{self.line.order}/{self.line.number}"
+
+
+@dataclass(eq=False, slots=True)
+class Carton:
+    """A box or a tote in one of its uses. `id` is None where nobody planned it: it is then known by `lu#cycle`."""
+
+    shipment: Shipment
+    id: str | None = None
+    lu: str = ""
+    cycle: int = 0
+    tasks: list[Task] = field(default_factory=list)
+    sscc: str = ""
+    tracking_no: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.id or f"{self.lu}#{self.cycle}"
+
+
+@dataclass(eq=False, slots=True)
+class Order:
+    id: str
+    lines: list[Line]
+
+
+@dataclass(eq=False, slots=True)
+class Shipment:
+    id: str
+    orders: list[Order]
+    lanes: list[str]
+    stage_required: bool
+    carrier: str
+    cartons: list[Carton] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[Line]:
+        return [line for order in self.orders for line in order.lines]
+
+
+@dataclass(eq=False, slots=True)
+class Ride:
+    """One journey of a carton over the sorter. The machine's number for it comes again when the numbers run out."""
+
+    carton: Carton
+    track: int = 0
+
+
+class Announced(NamedTuple):
+    """The order system decided something and says so. `body`: the context record's own fields."""
+
+    t: int
+    kind: str
+    body: Mapping[str, object]
+
+
+class Planned(NamedTuple):
+    """A shipment's plan came into force, in this revision."""
+
+    t: int
+    shipment: Shipment
+    rev: int
+
+
+class Unplanned(NamedTuple):
+    """The order system no longer wants anything in this carton."""
+
+    t: int
+    carton: Carton
+
+
+class Bound(NamedTuple):
+    """A load unit was given its purpose."""
+
+    t: int
+    carton: Carton
+
+
+class Released(NamedTuple):
+    """A load unit went back to the pool."""
+
+    t: int
+    carton: Carton
+
+
+class Picked(NamedTuple):
+    t: int
+    task: Task
+    qty: int
+    lot: str
+    says_lu: bool  # whether the station reports where it went
+
+
+class PutBack(NamedTuple):
+    t: int
+    task: Task
+    qty: int
+    lot: str
+
+
+class Shorted(NamedTuple):
+    t: int
+    task: Task
+    code: str
+
+
+class Opened(NamedTuple):
+    t: int
+    carton: Carton
+
+
+class Closed(NamedTuple):
+    t: int
+    carton: Carton
+
+
+class Reopened(NamedTuple):
+    t: int
+    carton: Carton
+
+
+class Weighed(NamedTuple):
+    t: int
+    carton: Carton
+    weight_g: int
+
+
+class Labelled(NamedTuple):
+    t: int
+    carton: Carton
+    result: str  # OK, NOREAD
+
+
+class Passed(NamedTuple):
+    """A carton went by a conveyor scanner, which read it or did not."""
+
+    t: int
+    carton: Carton
+    scanner: int
+    read: bool
+
+
+class Inducted(NamedTuple):
+    t: int
+    ride: Ride
+    says_lu: bool
+
+
+class Read(NamedTuple):
+    t: int
+    ride: Ride
+
+
+class NotRead(NamedTuple):
+    t: int
+    ride: Ride
+
+
+class Identified(NamedTuple):
+    """Somebody looked at the item and told the sorter what it is."""
+
+    t: int
+    ride: Ride
+
+
+class Looped(NamedTuple):
+    t: int
+    ride: Ride
+
+
+class Diverted(NamedTuple):
+    t: int
+    ride: Ride
+    dest: str
+    dest_req: str
+
+
+class Stored(NamedTuple):
+    t: int
+    pallet: str
+    loc: str
+
+
+class Retrieved(NamedTuple):
+    t: int
+    pallet: str
+    loc: str
+
+
+class Manifested(NamedTuple):
+    """The carrier took the shipment over."""
+
+    t: int
+    shipment: Shipment
+    manifest_no: str
+
+
+Happening = (
+    Announced
+    | Planned
+    | Unplanned
+    | Bound
+    | Released
+    | Picked
+    | PutBack
+    | Shorted
+    | Opened
+    | Closed
+    | Reopened
+    | Weighed
+    | Labelled
+    | Passed
+    | Inducted
+    | Read
+    | NotRead
+    | Identified
+    | Looped
+    | Diverted
+    | Stored
+    | Retrieved
+    | Manifested
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happened, in order of time, and the objects that it happened to."""
+
+    site: str
+    shipments: list[Shipment]
+    happenings: list[Happening]

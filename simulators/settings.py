@@ -1,0 +1,96 @@
+"""How the simulated floor behaves: how often what goes wrong, and how fast everything moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Span = tuple[float, float]
+"""Seconds, from..to; a time is drawn evenly between them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """What happens on this floor, as shares from 0 to 1 of the thing named."""
+
+    # orders
+    consolidated: float = 0.15  # shipments that carry two orders
+    same_sku: float = 0.12  # orders with one SKU on two lines
+    split: float = 0.12  # lines of two pieces or more that are picked at two places
+    taskless: float = 0.05  # lines that the order system plans without tasks
+    tolerant: float = 0.25  # lines that allow over-picks
+    hold_policy: float = 0.05  # lines that may not ship short
+    unplanned: float = 0.05  # shipments whose cartons nobody planned
+    totes: float = 0.35  # cartons that are really totes, which come back
+    staged: float = 0.6  # shipments that must stand in their lane before they are ready
+    replanned: float = 0.05  # shipment plans with a second revision
+    # picks
+    shorts: float = 0.04  # tasks that end in an operator's short
+    found_after_short: float = 0.25  # shorts after which a piece turns up all the same
+    over_picks: float = 0.012  # tasks with a piece too many
+    over_put_back: float = 0.6  # of these, those that somebody puts right
+    reversals: float = 0.015  # tasks where a piece goes back to the shelf
+    unsaid_lu: float = 0.1  # picks whose station does not say where the piece went
+    # cartons
+    opened: float = 0.85  # cartons whose opening is reported
+    weighed: float = 0.93
+    weighed_late: float = 0.03
+    label_noread: float = 0.02  # cartons whose label is read only at the second attempt
+    label_late: float = 0.05
+    reopened: float = 0.012
+    # sorter
+    known_at_induct: float = 0.4  # items that the sorter knows before it reads them
+    noread: float = 0.02
+    loops: float = 0.08  # items that go round once more, and again, and again
+    wrong_lane: float = 0.01
+    wrong_lane_fixed: float = 0.8
+    # shipping
+    manifested: float = 0.6  # ready shipments that the carrier takes within the story
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast things move. Causes and effects on different devices lie seconds apart, as they do on a real floor, so
+    that their order survives any delay on the way."""
+
+    order_every_s: float = 7.0  # mean time between two releases
+    release_to_start_s: Span = (8.0, 20.0)
+    travel_s: Span = (3.0, 8.0)  # from one pick station to the next
+    press_s: Span = (1.2, 4.0)  # between two presses at one station
+    second_thought_s: Span = (6.0, 14.0)  # before somebody puts a piece back, or finds one more
+    to_close_s: Span = (6.5, 12.0)  # from the last pick to the packing line
+    to_sorter_s: Span = (8.0, 16.0)
+    sorter_s: Span = (7.0, 15.0)  # from induction to the lane
+    loop_s: Span = (20.0, 35.0)
+    manifest_after_s: Span = (600.0, 900.0)  # long after everything about the shipment is known, late news included
+    crane_every_s: float = 18.0
+
+
+LIVE_PACE = Pace(
+    order_every_s=4.0,
+    release_to_start_s=(4.0, 7.0),
+    travel_s=(2.0, 4.0),
+    press_s=(0.8, 2.0),
+    to_close_s=(3.5, 6.0),
+    to_sorter_s=(4.0, 7.0),
+    sorter_s=(4.0, 8.0),
+    loop_s=(6.0, 10.0),
+    second_thought_s=(3.0, 6.0),
+    manifest_after_s=(25.0, 45.0),
+    crane_every_s=6.0,
+)
+"""For somebody who watches: the first shipments are ready within a minute and manifested within two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Troubles:
+    """What happens to the messages on their way. None of it changes what happened on the floor.
+
+    `noise`: share of all records. `duplicates`: share of the other records that come a second time. `disorder_ms`: how
+    far records may overtake each other. `late_picks`: share of picks that come when their carton has long been closed,
+    most of them flagged as backlog (`hist`), the others just slower than the disorder that the engine allows for.
+    """
+
+    noise: float = 0.0
+    duplicates: float = 0.0
+    disorder_ms: int = 0
+    late_picks: float = 0.0
