@@ -1,0 +1,52 @@
+"""The independent check of the core: what RULES.md makes of a whole set of records, slow and after the fact.
+
+Written from the rules' text alone; imports nothing of the engine. Every record is known before the first one is
+judged, everything is sorted by event time (R3), and every question is answered from scratch. So it says only what the
+last revision of each business key holds: how many revisions led there, `sequence`, `supersedes` and `evidence` depend
+on arrival. It agrees with R3's promise: records in any order within `disorder_ms`. What arrives later than that is
+right here only where the rules make it the same (a late pick of a full task, a backlog), not where a decision was
+already taken.
+
+A comment `# reading:` stands where the text leaves a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tests.oracle import events, shipments
+from tests.oracle.events import Final
+from tests.oracle.facts import Fact, Record, parameters, take
+from tests.oracle.ids import base_id
+from tests.oracle.parts import cut
+from tests.oracle.world import World
+
+__all__ = ["Final", "account", "base_id", "expected"]
+
+
+def expected(
+    records: Iterable[Record], site: str, rules: Mapping[str, int | bool] | None = None, until: int | None = None
+) -> dict[str, Final]:
+    """The last revision of every business event, by id without its `:rN`; `records` in the order of arrival.
+
+    `until`: R4a's T in microseconds; without it 60 s after the greatest event time.
+    """
+    settings = parameters(rules)
+    taken = take(records, settings)
+    t_end = taken.t_max + 60_000_000 if until is None else until
+    world = World(taken.facts, settings, t_end)
+    found = [*events.of_picks(world), *events.of_cartons(world, settings, t_end)]
+    for part in cut(taken.facts):
+        found += _of_shipments(part, world, settings, t_end)
+    return {base_id(site, final.type, final.key): final for final in found}
+
+
+def _of_shipments(part: list[Fact], world: World, rules: Mapping[str, int], t_end: int) -> Iterable[Final]:
+    for shipment in sorted({fact.record["shipment"] for fact in part if fact.kind == "shipment.plan"}):
+        readiness = shipments.follow(shipment, part, rules, t_end)
+        yield from events.of_shipment(shipment, readiness, world, rules)
+
+
+def account(records: Iterable[Record], rules: Mapping[str, int | bool] | None = None) -> dict[str, int]:
+    """R82: in, noise, duplicate, late, rejected, and `taken`: those that are `used` or `open`."""
+    return take(records, parameters(rules)).account

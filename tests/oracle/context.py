@@ -1,0 +1,100 @@
+"""R10: what the order systems have said, over the context among a list of facts."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+from tests.oracle.facts import Fact, Record
+
+Line = tuple[str, int]
+
+
+class Context:
+    """The highest `rev` of every object; cancels and binds with their event times.
+
+    Orders: `lines[order, line]` is the line's own object. Cancels: the event time of the first that hits the thing.
+    """
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self.lines: dict[Line, Record] = {}
+        self.order_revs: dict[str, int] = {}
+        self.cancelled_lines: dict[Line, int] = {}
+        self.cancelled_orders: dict[str, int] = {}
+        self.cancelled_tasks: dict[str, int] = {}
+        self.cancelled_shipments: dict[str, Fact] = {}
+        self.tasks: dict[str, Fact] = {}
+        self.first_task: dict[Line, Fact] = {}  # by arrival
+        self.waves: dict[str, Fact] = {}
+        self.allocs: dict[Line, Fact] = {}
+        self.cartons: dict[str, Fact] = {}
+        self.shipments: dict[str, Fact] = {}
+        self.manifests: dict[str, Fact] = {}
+        for fact in facts:
+            self._take(fact)
+
+    def _take(self, fact: Fact) -> None:
+        record = fact.record
+        match fact.kind:
+            case "order.released" | "order.changed":
+                self._take_order(record)
+            case "order.cancelled":
+                self._take_cancel(fact)
+            case "pick.task":
+                _keep(self.tasks, record["task"], fact)
+                line = record["order"], record["line"]
+                if line not in self.first_task or fact.arrival < self.first_task[line].arrival:
+                    self.first_task[line] = fact
+            case "pick.task_cancelled":
+                self.cancelled_tasks[record["task"]] = fact.t
+            case "wave.released":
+                _keep(self.waves, record["wave"], fact)
+            case "alloc.failed":
+                _keep(self.allocs, (record["order"], record["line"]), fact)
+            case "carton.plan":
+                _keep(self.cartons, record["carton"], fact)
+            case "shipment.plan":
+                _keep(self.shipments, record["shipment"], fact)
+            case "shipment.cancelled":
+                self.cancelled_shipments[record["shipment"]] = fact
+            case "manifest.result":
+                _keep(self.manifests, record["shipment"], fact)
+
+    def _take_order(self, record: Record) -> None:
+        order = record["order"]
+        if record["rev"] <= self.order_revs.get(order, 0):
+            return
+        self.order_revs[order] = record["rev"]
+        self.lines = {line: spec for line, spec in self.lines.items() if line[0] != order}
+        self.lines |= {(order, spec["line"]): spec for spec in record["lines"]}
+
+    def _take_cancel(self, fact: Fact) -> None:
+        order, lines = fact.record["order"], fact.record.get("lines")
+        if lines is None:
+            self.cancelled_orders[order] = fact.t
+        # reading: a line once cancelled stays so, whatever a later order.changed lists
+        for line in lines or ():
+            self.cancelled_lines[order, line] = min(fact.t, self.cancelled_lines.get((order, line), fact.t))
+
+    def line_cancel(self, line: Line) -> int | None:
+        """R27: when the line was cancelled, by itself or with its order."""
+        times = [t for t in (self.cancelled_orders.get(line[0]), self.cancelled_lines.get(line)) if t is not None]
+        return min(times, default=None)
+
+    def tasks_of(self, line: Line) -> list[str]:
+        return sorted(t for t, fact in self.tasks.items() if (fact.record["order"], fact.record["line"]) == line)
+
+    def cutoff(self, order: str) -> int | None:
+        cutoffs = [
+            f.record["cutoff"] for f in self.waves.values() if order in f.record["orders"] and "cutoff" in f.record
+        ]
+        return min(cutoffs, default=None)
+
+    def shipment_of(self, carton: str) -> str | None:
+        plan = self.cartons.get(carton)
+        return plan.record.get("shipment") if plan else None
+
+
+def _keep(table: dict[Any, Fact], key: Hashable, fact: Fact) -> None:
+    if key not in table or fact.record["rev"] > table[key].record["rev"]:
+        table[key] = fact

@@ -1,0 +1,216 @@
+"""Finals: the world in the words of CONTRACT 4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from tests.oracle.cartons import Cycle
+from tests.oracle.context import Line
+from tests.oracle.ids import utc
+from tests.oracle.picks import Close, Window
+from tests.oracle.shipments import Readiness, cartons_of
+from tests.oracle.world import World
+
+
+class Final(NamedTuple):
+    """The last revision of a business event.
+
+    `free`: fields of `data` that depend on arrival or that the rules leave open; not compared. `partitionkey` and
+    `correlationid` None: likewise. `certain` False: the key may have events or not (a window that is open again, or was
+    closed only in one order of arrival); if it has, `data` is what the last one holds.
+    """
+
+    type: str
+    key: str
+    data: dict[str, Any]
+    time: str
+    subject: str
+    partitionkey: str | None
+    correlationid: str | None
+    free: frozenset[str] = frozenset()
+    certain: bool = True
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _only(values: Iterable[Any]) -> Any:
+    """R31: the one value, or None if there are several."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
+
+
+def _subject(task: str | None, line: Line) -> str:
+    return f"task/{task}" if task else f"line/{line[0]}/{line[1]}"
+
+
+def of_picks(world: World) -> Iterable[Final]:
+    """R21 to R28, R30, R31."""
+    for window in world.windows.values():
+        yield from _of_window(window, world)
+    for line, fact in world.context.allocs.items():
+        key, qty = f"{line[0]}/{line[1]}", fact.record["qty"]
+        sku = world.context.lines.get(line, {}).get("sku")
+        data = _given(order=line[0], line=line[1], sku=sku, qty_task=qty, qty_picked=0, qty_short=qty, t_close=fact.t)
+        data |= {"decided_by": "ALLOC", "reason": fact.record["code"]}
+        free = frozenset({"policy"})  # reading: the line's short_policy, given or not
+        yield Final("pick.short", key, data, utc(fact.t), _subject(None, line), line[0], line[0], free)
+    for window in world.windows.values():
+        for entry in window.physical:
+            if entry.sign < 0:  # R28
+                line, task = window.line, window.task
+                data = _given(task=task, order=line[0], line=line[1], sku=entry.sku, qty=entry.qty)
+                key = f"{window.key}/{entry.fact.dev_id}"
+                yield Final("pick.reversed", key, data, utc(entry.t), _subject(task, line), line[0], line[0])
+
+
+def _of_window(window: Window, world: World) -> Iterable[Final]:
+    line = window.line
+    common = _given(task=window.task, order=line[0], line=line[1], sku=window.sku)
+    t_close = window.t_close if window.t_cancel is None else window.t_cancel
+    rest = utc(t_close), _subject(window.task, line), line[0], line[0]
+    lus = [entry.lu for entry in window.counted]
+    data = common | _given(
+        qty=window.q,
+        qty_task=window.q_task,
+        over_qty=max(0, window.q - window.q_task),
+        lu=_only(lus),
+        loc=_only(entry.fact.record.get("loc") or window.loc for entry in window.counted),
+        cancelled=True if window.t_cancel is not None else None,
+        t_first=min((entry.t for entry in window.counted), default=None),
+        t_close=t_close,
+    )
+    # reading: `carton` is the one known at the revision, so it depends on arrival
+    free = {"carton"}
+    if window.t_cancel is not None:
+        if window.q > 0:
+            yield Final("pick.confirmed", window.key, data, *rest, frozenset(free))
+        return
+    if window.confirmed:
+        yield Final("pick.confirmed", window.key, data, *rest, frozenset(free))
+    elif not window.ever_closed and window.reversed:
+        free |= set(data) - {"qty"}
+        yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=False)
+    if window.short is not None:
+        yield Final("pick.short", window.key, _short(window, window.short, common, world), *rest, frozenset({"policy"}))
+
+
+def _short(window: Window, close: Close, common: dict[str, Any], world: World) -> dict[str, Any]:
+    loc = close.record.get("loc") if close.record else None
+    return common | _given(
+        qty_task=window.q_task,
+        qty_picked=window.q,
+        qty_short=max(0, window.q_task - window.q),
+        reason=close.reason,
+        decided_by=close.decided_by,
+        loc=loc or window.loc,
+        t_close=window.t_close,
+    )
+
+
+def of_cartons(world: World, rules: Mapping[str, int], t_end: int) -> Iterable[Final]:
+    """R43 to R45. A carton that closes empty has no event; one that closes empty again keeps its last."""
+    hold = rules["close_hold_ms"] * 1000
+    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
+        closes = [t for t in cycle.closes if t + hold <= t_end and cycle.contents(t)]
+        if closes:
+            yield _closed(cycle, closes[-1], closes[-1] == cycle.closes[-1], world, hold)
+        due = [one for one in cycle.reopenings if one.t + hold <= t_end]
+        if due:
+            _, partitionkey, _ = _shipment(cycle, world)
+            data, subject = {"cause": due[-1].cause}, f"carton/{cycle.key}"
+            yield Final("carton.reopened", cycle.key, data, utc(due[-1].t), subject, partitionkey, None)
+        if cycle.voided is not None:
+            rest = utc(cycle.voided.t), f"carton/{cycle.key}", None, None
+            yield Final("carton.voided", cycle.key, {"cause": "carton.void"}, *rest)
+
+
+def _shipment(cycle: Cycle, world: World) -> tuple[str | None, str | None, bool]:
+    """The shipment, the partition key, and whether the rules leave it open.
+
+    reading: "the highest plan known" (R53) is the carton.plan; whether an unplanned carton whose contents lie in one
+    shipment's scope names that shipment is not said.
+    """
+    planned = world.context.shipment_of(cycle.carton or "")
+    if planned is not None:
+        return planned, planned, False
+    scopes = [plan.record["scope"] for plan in world.context.shipments.values()]
+    lines = {(part["order"], part["line"]) for scope in scopes for part in scope}
+    free = any((order, line) in lines for _, (order, line, *_), _ in cycle.moves)
+    return None, None if free else cycle.key, free
+
+
+def _closed(cycle: Cycle, t_close: int, last: bool, world: World, hold: int) -> Final:
+    shipment, partitionkey, unclear = _shipment(cycle, world)
+    contents = cycle.contents(t_close)
+    weighings = [f for f in cycle.facts if f.kind == "weigh" and cycle.t_open <= f.t <= t_close + hold]
+    labels = [f for f in cycle.facts if f.kind == "label.verified" and f.record.get("sscc")]
+    data = _given(
+        carton=cycle.key,
+        lu=cycle.lu,
+        sscc=labels[-1].record["sscc"] if labels else None,
+        shipment=shipment,
+        contents=[
+            _given(order=order, line=line, sku=sku, lot=lot or None, qty=quantity)
+            for (order, line, sku, lot), quantity in contents.items()
+        ],
+        weight_g=weighings[-1].record["weight_g"] if weighings else None,
+        t_open=cycle.t_open,
+        t_close=t_close,
+    )
+    orders = _only(order for order, *_ in contents)
+    correlationid = orders or partitionkey
+    free = frozenset({"shipment"} if unclear else ())
+    return Final(
+        *("carton.closed", cycle.key, data, utc(t_close), f"carton/{cycle.key}", partitionkey, correlationid),
+        free=free,
+        certain=last,
+    )
+
+
+def of_shipment(shipment: str, found: Readiness, world: World, rules: Mapping[str, int]) -> Iterable[Final]:
+    """R50 to R52, R54's manifest.result, R56's cancel."""
+    context = world.context
+    scope = context.shipments[shipment].record["scope"]
+    rest = f"shipment/{shipment}", shipment, _only(part["order"] for part in scope) or shipment
+    if found.ready is not None:
+        yield Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
+    if found.unready_t is not None:
+        kinds = {fact.kind for fact in found.unready_facts}
+        # reading: only these kinds cannot as well be named by an exception's code
+        told = {"carton.reopen", "carton.open", "shipment.cancelled", "item.recirculated"}
+        cause = kinds.pop() if len(kinds) == 1 and kinds <= told else None
+        free = frozenset({"carton", "order", "line"} | (set() if cause else {"cause"}))
+        data = _given(cause=cause)
+        yield Final("shipment.unready", shipment, data, utc(found.unready_t), rest[0], shipment, None, free)
+    cancel = context.cancelled_shipments.get(shipment)
+    if shipment in context.manifests:
+        yield _manifested(shipment, world, rules)._replace(subject=rest[0], correlationid=rest[2])
+        if cancel is not None and cancel.t > context.manifests[shipment].t:
+            yield Final("shipment.voided", shipment, {"cause": cancel.kind}, utc(cancel.t), *rest)
+
+
+def _manifested(shipment: str, world: World, rules: Mapping[str, int]) -> Final:
+    """R54. reading: `cartons` are the closed ones of R50a; the carrier is the result's, else the plan's."""
+    fact = world.context.manifests[shipment]
+    result, plan = fact.record, world.context.shipments[shipment].record
+    found, missing = cartons_of(shipment, world)
+    numbers = {part["carton"]: part.get("tracking_no") for part in result.get("tracking", ())}
+    data = _given(
+        manifest_no=result["manifest_no"],
+        carrier=result.get("carrier") or plan.get("carrier"),
+        cartons=[_shipped(cycle, numbers, rules) for cycle in sorted(found, key=lambda cycle: cycle.key)],
+        freight=result.get("freight"),
+        left_behind=[],
+    )
+    free = frozenset({"cartons", "left_behind"} if missing or not all(cycle.closed for cycle in found) else ())
+    return Final("shipment.manifested", shipment, data, utc(fact.t), "", shipment, None, free)
+
+
+def _shipped(cycle: Cycle, numbers: Mapping[str, str | None], rules: Mapping[str, int]) -> dict[str, Any]:
+    t_end = (cycle.closes[-1] if cycle.closes else cycle.t_open) + rules["close_hold_ms"] * 1000
+    weighed = [fact for fact in cycle.facts if fact.kind == "weigh" and cycle.t_open <= fact.t <= t_end]
+    weight = weighed[-1].record["weight_g"] if weighed else None
+    return _given(carton=cycle.key, weight_g=weight, tracking_no=numbers.get(cycle.key))

@@ -1,0 +1,195 @@
+"""Shipments (R50-R54): the truth of "ready" after every moment at which something happened, and what it makes known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tests.oracle.cartons import Cycle
+from tests.oracle.context import Line
+from tests.oracle.facts import Fact
+from tests.oracle.picks import Window
+from tests.oracle.world import World
+
+
+class Verdict(NamedTuple):
+    """`data` of shipment.ready, or why not (for people; never compared)."""
+
+    data: dict[str, Any] | None
+    why: str = ""
+
+
+@dataclass
+class Readiness:
+    """What R51 and R52 leave behind: the last ready, and the unready after the last one that was broken."""
+
+    ready: dict[str, Any] | None = None
+    ready_t: int = 0
+    unready_t: int | None = None
+    unready_facts: tuple[Fact, ...] = ()
+
+
+class _Shortfall(Exception):
+    """A condition of R50 does not hold."""
+
+
+def judge(shipment: str, world: World) -> Verdict:
+    """R50 over everything in `world`."""
+    try:
+        return Verdict(_ready(shipment, world))
+    except _Shortfall as shortfall:
+        return Verdict(None, str(shortfall))
+
+
+def cartons_of(shipment: str, world: World) -> tuple[list[Cycle], list[str]]:
+    """R50a: the shipment's cycles, and planned cartons that have none. Closed empty and retracted ones do not count."""
+    context = world.context
+    planned = {
+        carton
+        for carton, plan in context.cartons.items()
+        if plan.record.get("shipment") == shipment and plan.record.get("contents")
+    }
+    scope = {(part["order"], part["line"]) for part in context.shipments[shipment].record["scope"]}
+    of_others = {
+        (part["order"], part["line"])
+        for other, plan in context.shipments.items()
+        if other != shipment
+        for part in plan.record["scope"]
+    }
+    found, met = [], set()
+    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
+        end = cycle.closes[-1] if cycle.closed else max((t for t, _, _ in cycle.moves), default=0)
+        lines = {what[:2] for what in cycle.contents(end)}
+        if cycle.carton in context.cartons:
+            mine = cycle.carton in planned
+        else:
+            mine = bool(lines) and lines <= scope and not lines & of_others
+        if mine:
+            met.add(cycle.carton)
+        if mine and cycle.voided is None and not (cycle.closed and not lines):
+            found.append(cycle)
+    return found, sorted(planned - met)
+
+
+def _ready(shipment: str, world: World) -> dict[str, Any]:
+    context = world.context
+    plan = context.shipments.get(shipment)
+    _must(plan is not None, "no plan")
+    assert plan is not None
+    _must(shipment not in context.cancelled_shipments, "cancelled")
+    _must(shipment not in context.manifests, "manifested")
+    found, missing = cartons_of(shipment, world)
+    _must(not missing, f"no cycle of {missing}")
+    _must(all(cycle.closed for cycle in found), "a carton is open")
+    lines = [_line(part, world, found) for part in plan.record["scope"]]
+    _must(any(line["packed"] for line in lines), "SHP_EMPTY")
+    if plan.record.get("stage_required"):
+        lanes = plan.record.get("lanes", [])
+        _must(all(_staged(cycle, lanes) for cycle in found), "a carton is not in its lane")
+    return {
+        "plan_rev": plan.record["rev"],
+        "cartons": sorted(cycle.key for cycle in found),
+        "lines": sorted(lines, key=lambda line: (line["order"], line["line"])),
+        "partial": any(line["short"] or line["cancelled"] for line in lines),
+    }
+
+
+def _must(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise _Shortfall(otherwise)
+
+
+def _line(part: Mapping[str, Any], world: World, found: list[Cycle]) -> dict[str, Any]:
+    line: Line = part["order"], part["line"]
+    planned = part["qty"]
+    windows = [window for window in world.windows.values() if window.line == line]
+    _must(not any(window.open for window in windows), f"{line}: a window is open")
+    _must(not _holds_cancelled(line, windows, world, found), f"{line}: a carton holds cancelled pieces")
+    spec = world.context.lines.get(line, {})
+    percent = spec.get("over_tol_pct", 0)
+    p = s = c = 0
+    if world.context.line_cancel(line) is not None:
+        c = planned
+    else:
+        live = [window for window in windows if window.t_cancel is None]
+        p = sum(window.q for window in live)
+        _must(all(w.q - w.q_task <= w.q_task * percent // 100 for w in live), f"{line}: over-picked")
+        shorts = sum(max(0, window.q_task - window.q) for window in live if window.short)
+        alloc = world.context.allocs.get(line)
+        shorts += alloc.record["qty"] if alloc else 0
+        s = max(0, min(shorts, planned - p))
+        _must(p + s >= planned, f"{line}: {p} + {s} of {planned}")
+        _must(p - planned <= planned * percent // 100, f"{line}: {p} for {planned}")
+        _must(not s or spec.get("short_policy", "SHIP_PARTIAL") in ("SHIP_PARTIAL", "BACKORDER"), "SHP_HELD_SHORT")
+        # reading: only pieces of the line's own sku are p
+        packed = sum(
+            quantity
+            for cycle in found
+            for what, quantity in cycle.contents(cycle.closes[-1]).items()
+            if what[:3] == (*line, spec.get("sku", what[2]))
+        )
+        _must(packed >= p, f"{line}: {packed} of {p} packed")
+    return {"order": line[0], "line": line[1], "ordered": planned, "packed": p, "short": s, "cancelled": c}
+
+
+def _holds_cancelled(line: Line, windows: list[Window], world: World, found: list[Cycle]) -> bool:
+    """R50, R27: pieces of a cancelled line, or of a cancelled task, lie in a carton of the shipment."""
+    if world.context.line_cancel(line) is not None:
+        return any(what[:2] == line for cycle in found for what in cycle.contents(cycle.closes[-1]))
+    return any(
+        sum(entry.sign * entry.qty for entry in window.physical) > 0
+        for window in windows
+        if window.t_cancel is not None
+    )
+
+
+def _staged(cycle: Cycle, lanes: list[str]) -> bool:
+    """R50, R62: the last place is a lane of the shipment, or the carton is loaded."""
+    place, loaded = None, False
+    for fact in sorted(cycle.facts, key=lambda fact: fact[:4]):
+        match fact.kind:
+            case "divert.confirmed":
+                place = fact.record["dest"]
+            case "item.arrived":
+                place = fact.record["loc"]
+            case "item.recirculated" | "item.lost":
+                place = None
+            case "load.scanned":
+                loaded = True
+            case "load.removed":
+                place, loaded = None, False
+    return loaded or place in lanes
+
+
+def follow(shipment: str, facts: list[Fact], rules: Mapping[str, int], t_end: int) -> Readiness:
+    """R51, R52: judge after every event time up to `t_end`, deadlines included, and keep what lasts `ready_hold_ms`.
+
+    reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
+    reading: context counts from its event time on, also where a higher rev replaces a lower one.
+    """
+    hold = rules["ready_hold_ms"] * 1000
+    truths = [(t, judge(shipment, _until(t, facts, rules)).data) for t in _moments(facts, t_end)]
+    over = [fact.t for fact in facts if fact.kind == "manifest.result" and fact.record["shipment"] == shipment]
+    result = Readiness()
+    emitted, before = False, None
+    for i, (t, data) in enumerate(truths):
+        if data is not None and data != before:
+            lasts = all(later is not None or when > t + hold for when, later in truths[i:])
+            if lasts and t + hold <= t_end:
+                emitted, result.ready, result.ready_t = True, data, t
+        if data is None and emitted:
+            emitted = False
+            if not over or t < min(over):
+                result.unready_t, result.unready_facts = t, tuple(fact for fact in facts if fact.t == t)
+        before = data
+    return result
+
+
+def _moments(facts: list[Fact], t_end: int) -> list[int]:
+    due = {fact.record[name] for fact in facts for name in ("deadline", "cutoff") if name in fact.record}
+    return sorted(t for t in due | {fact.t for fact in facts} if t <= t_end)
+
+
+def _until(t: int, facts: list[Fact], rules: Mapping[str, int]) -> World:
+    return World([fact for fact in facts if fact.t <= t], rules, t)
