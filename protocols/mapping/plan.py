@@ -1,0 +1,252 @@
+"""A record's description, compiled once; then payload after payload becomes canonical records.
+
+plan = compile_record(settings.record, sequences=Sequences(intake.position))
+for record in plan.records(values, captures, t_rx):
+    line = encode_line(record)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+
+from engine.errors import DecodeError
+from engine.model import ENVELOPE, Type, field_type
+from protocols.mapping.paths import Capture, Path, Scope, Template, parse_path, parse_template
+from protocols.mapping.sequence import Sequences
+from protocols.mapping.settings import (
+    Constants,
+    FieldSettings,
+    RecordSettings,
+    Scalar,
+    When,
+    field_settings,
+)
+from protocols.mapping.values import (
+    UNITS,
+    Unfit,
+    bits,
+    boolean,
+    integer,
+    key_text,
+    keys,
+    nested,
+    scaled,
+    text,
+    texts,
+    time_us,
+    trimmed,
+)
+
+TIMES = frozenset({"t", "t_from", "t_to", "ship_by", "cutoff", "deadline", "as_of"})
+"""The fields that are points in time."""
+
+NO_CAPTURES: Mapping[str, str] = {}
+
+Origin = Callable[[Scope], object | None]
+
+
+class FieldPlan:
+    """One field: `value` is what the record gets; None is absent. Raises DecodeError with the field's name."""
+
+    def __init__(self, name: str, settings: FieldSettings) -> None:
+        self.name = name
+        self._settings = settings
+        self._origin = _origin(settings)
+        self._absent = keys(settings.absent)
+        self._factor = _factor(settings)
+
+    def value(self, scope: Scope, kind: str) -> object | None:
+        settings = self._settings
+        try:
+            found = self._present(self._origin(scope))
+            if found is not None:
+                found = self._present(self._typed(self._looked_up(found), kind))
+        except Unfit as fault:
+            raise DecodeError(f"{self.name}: {fault}") from None
+        if found is not None:
+            return found
+        if settings.required and settings.default is None:
+            raise DecodeError(f"{self.name}: missing")
+        return settings.default
+
+    def _present(self, value: object | None) -> object | None:
+        """None for what means that nothing is there. Texts are trimmed on the way."""
+        if isinstance(value, str):
+            value = trimmed(value) if self._settings.trim else value
+            if not value:
+                return None
+        return None if self._absent and key_text(value) in self._absent else value
+
+    def _looked_up(self, value: object) -> object:
+        settings = self._settings
+        if settings.bit is not None:
+            value = bits(value, settings.bit, settings.bits)
+        if settings.table is None:
+            return value
+        found = settings.table.get(key_text(value) or "", settings.other)
+        if found is None:
+            raise Unfit("not in its table")
+        return found
+
+    def _typed(self, value: object, kind: str) -> object:
+        wanted = ENVELOPE.get(self.name) or field_type(kind, self.name)
+        if wanted is Type.TEXT:
+            return text(value)
+        if wanted is Type.INT:
+            return self._whole(value)
+        if wanted is Type.BOOL:
+            return boolean(value)
+        if wanted is Type.TEXTS:
+            if self._settings.split is not None and isinstance(value, str):
+                value = value.split(self._settings.split)
+            return texts(value) or None
+        return value if self.name == "freight" else nested(value)
+
+    def _whole(self, value: object) -> int:
+        if self._settings.time is not None:
+            return time_us(value, self._settings.time)
+        return integer(value) if self._factor is None else scaled(value, self._factor)
+
+
+class RecordPlan:
+    """See `compile_record`."""
+
+    def __init__(
+        self,
+        fields: Mapping[str, FieldPlan],
+        when: Sequence[tuple[Path, frozenset[str]]],
+        each: Path | None,
+        wrap: int | None,
+        sequences: Sequences,
+    ) -> None:
+        self._kind = fields["kind"]
+        self._fields = [field for name, field in fields.items() if name != "kind"]
+        self._when = when
+        self._each = each
+        self._wrap = wrap
+        self._sequences = sequences
+
+    def records(self, values: object, captures: Mapping[str, str], t_rx: int) -> list[dict[str, object]]:
+        """All records of a payload: none if it is not meant, several under `each` (`sub` is the place in the list).
+
+        Raises DecodeError at the first that does not fit. To keep the others, go through `scopes` and `record`.
+        """
+        return [self.record(scope, sub, t_rx) for sub, scope in self.scopes(values, captures)]
+
+    def build(self, values: Mapping[str, object], captures: Mapping[str, str], t_rx: int) -> dict[str, object]:
+        """The one record of a payload, whatever `when` and `each` say. Raises DecodeError."""
+        return self.record(Scope(values, values, captures), 0, t_rx)
+
+    def scopes(self, values: object, captures: Mapping[str, str] = NO_CAPTURES) -> list[tuple[int, Scope]]:
+        """What is meant in a payload: (place in the `each` list, what to read the record from). Raises DecodeError."""
+        whole = Scope(values, values, captures)
+        if self._each is None:
+            return [(0, whole)] if self._meant(whole) else []
+        elements = self._each.follow(whole)
+        if elements is None:
+            return []
+        if not isinstance(elements, Sequence) or isinstance(elements, str | bytes):
+            raise DecodeError("each: not a list")
+        scopes = ((sub, Scope(element, values, captures)) for sub, element in enumerate(elements))
+        return [(sub, scope) for sub, scope in scopes if self._meant(scope)]
+
+    def record(self, scope: Scope, sub: int, t_rx: int) -> dict[str, object]:
+        """One record. `t_rx`: microseconds. Raises DecodeError."""
+        kind = self._kind.value(scope, "")
+        if kind is None:
+            raise DecodeError("kind: missing")
+        record: dict[str, object] = {"kind": kind, "t_rx": t_rx}
+        if sub:
+            record["sub"] = sub
+        for field in self._fields:
+            value = field.value(scope, str(kind))
+            if value is not None:
+                record[field.name] = value
+        if "src" not in record:
+            raise DecodeError("src: missing")
+        if self._wrap is not None:
+            self._count_on(record, self._wrap)
+        return record
+
+    def _meant(self, scope: Scope) -> bool:
+        return all(key_text(path.follow(scope)) in wanted for path, wanted in self._when)
+
+    def _count_on(self, record: dict[str, object], modulus: int) -> None:
+        raw, epoch = record.pop("seq", None), record.get("epoch", 0)
+        if not isinstance(raw, int) or not isinstance(epoch, int):
+            return
+        try:
+            seq = self._sequences.unwrap(str(record["src"]), epoch, raw, modulus)
+        except ValueError as fault:
+            raise DecodeError(f"seq: {fault}") from None
+        if seq is not None:
+            record["seq"] = seq
+
+
+def compile_record(
+    record: RecordSettings,
+    *,
+    constants: Constants | None = None,
+    when: When | None = None,
+    each: str | None = None,
+    sequences: Sequences | None = None,
+) -> RecordPlan:
+    """Compile a record table that `faults.record_faults` finds nothing wrong with (else: PathFault or KeyError).
+
+    `constants`: the same in every record unless the table maps the field. `when`: which payloads (elements under
+    `each`) are meant. `each`: path of a list whose elements are a record each. `sequences`: the driver's counters.
+    """
+    settings = {name: FieldSettings(const=value) for name, value in (constants or {}).items()}
+    settings |= {name: field_settings(field) for name, field in record.items()}
+    return RecordPlan(
+        {name: FieldPlan(name, field) for name, field in settings.items()},
+        [(parse_path(path), keys(_listed(wanted))) for path, wanted in (when or {}).items()],
+        None if each is None else parse_path(each),
+        settings["seq"].wrap if "seq" in settings else None,
+        sequences or Sequences(lambda src: None),
+    )
+
+
+def _listed(value: Scalar | list[Scalar]) -> list[Scalar]:
+    return value if isinstance(value, list) else [value]
+
+
+def _factor(settings: FieldSettings) -> Fraction | None:
+    if settings.scale is None and settings.unit is None:
+        return None
+    # through its decimal spelling: 0.1 in the site file means a tenth
+    scale = Fraction(1) if settings.scale is None else Fraction(str(settings.scale))
+    return scale * (Fraction(1) if settings.unit is None else UNITS[settings.unit])
+
+
+def _origin(settings: FieldSettings) -> Origin:
+    if settings.path is not None:
+        return parse_path(settings.path).follow
+    if settings.template is not None:
+        return _filled(parse_template(settings.template))
+    capture, const = settings.capture, settings.const
+    if capture is not None:
+        return lambda scope: scope.captures.get(capture)
+    return lambda scope: const
+
+
+def _filled(template: Template) -> Origin:
+    def fill(scope: Scope) -> str | None:
+        parts = []
+        for part in template.parts:
+            found = _part(part, scope)
+            if found is None:
+                return None
+            parts.append(found)
+        return "".join(parts)
+
+    return fill
+
+
+def _part(part: str | Capture | Path, scope: Scope) -> str | None:
+    """A template with any part absent is absent as a whole."""
+    if isinstance(part, str):
+        return part
+    value = scope.captures.get(part.name) if isinstance(part, Capture) else part.follow(scope)
+    return (trimmed(text(value)) or None) if value is not None else None
