@@ -137,7 +137,7 @@ def _form_faults(name: str, field: FieldSettings, wanted: Type) -> Iterator[Faul
     if field.default is not None and not _value_fits(field.default, wanted):
         yield "default", f"{name} is {_SPOKEN[wanted]}"
     # with a table or in another form a constant is not yet the field's value
-    plain = field.table is None and field.time is None and field.split is None and field.unit is field.scale is None
+    plain = all(option is None for option in (field.table, field.time, field.split, field.unit, field.scale))
     if plain and field.const is not None and not _value_fits(field.const, wanted):
         yield "const", f"{name} is {_SPOKEN[wanted]}"
 
