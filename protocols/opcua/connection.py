@@ -54,7 +54,7 @@ class LinkLost(SortlineError):
     """The connection failed or ended; the message says why. It is opened anew."""
 
 
-class _Session(UaSession):
+class _Session(UaSession):  # type: ignore[misc]
     """A session that leaves publishing to us, so that acknowledgements can wait until records are durable."""
 
     def ensure_publish_loop(self) -> None:
@@ -130,7 +130,7 @@ class Connection:
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.Value) for node in nodes]
         with _from_library():
-            values = await self._session.read(parameters)
+            values: list[ua.DataValue] = await self._session.read(parameters)
         if len(values) != len(nodes):
             raise LinkLost(f"the server answered a Read of {len(nodes)} nodes with {len(values)} values")
         return values
@@ -140,7 +140,7 @@ class Connection:
         if not paths:
             return []
         with _from_library():
-            results = await self._session.translate_browsepaths_to_nodeids(list(paths))
+            results: list[ua.BrowsePathResult] = await self._session.translate_browsepaths_to_nodeids(list(paths))
         if len(results) != len(paths):
             raise LinkLost("the server answered TranslateBrowsePaths with another number of results")
         return results
@@ -148,9 +148,10 @@ class Connection:
     async def browse_subtypes(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
         """The direct subtypes of a type."""
         with _from_library():
-            return await self._client.get_node(node).get_references(
+            references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
                 ua.ObjectIds.HasSubtype, ua.BrowseDirection.Forward, ua.NodeClass.Unspecified, True
             )
+        return references
 
     async def subscribe(self) -> float:
         """Makes the subscription; returns for how many seconds its silence can be borne."""
@@ -163,7 +164,7 @@ class Connection:
         with _from_library():
             revised = await self._session.create_subscription(parameters, _nobody)
         self._subscription_id = revised.SubscriptionId
-        keep_alive_ms = revised.RevisedPublishingInterval * revised.RevisedMaxKeepAliveCount
+        keep_alive_ms = float(revised.RevisedPublishingInterval * revised.RevisedMaxKeepAliveCount)
         log.info(
             "%s: subscription: publishing every %g ms, keep-alive %g ms, lifetime %g ms",
             self._source,
@@ -180,7 +181,7 @@ class Connection:
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         parameters.ItemsToCreate = list(items)
         with _from_library():
-            results = await self._session.create_monitored_items(parameters)
+            results: list[ua.MonitoredItemCreateResult] = await self._session.create_monitored_items(parameters)
         if len(results) != len(items):
             raise LinkLost("the server answered CreateMonitoredItems with another number of results")
         return results

@@ -1,5 +1,9 @@
-"""The site file's `[sources.NAME]` with `protocol = "opcua"`: which server, how it is trusted, which of its nodes make
-records.
+"""The site file's `[sources.NAME]` with `protocol = "opcua"`: one server, how it is trusted, which nodes make records.
+
+    [sources.packing]                        one connection: url, limits
+    [sources.packing.security]               policy, certificates, whom to believe
+    [sources.packing.variables.cartons]      nodes read together as one record when a trigger changes
+    [sources.packing.events.labels]          a record out of each event of the server
 
 Wherever a node is named, one of these is meant:
 
@@ -16,14 +20,15 @@ Ids and paths are resolved anew at every connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from engine.secret import Secret
-from protocols.mapping.settings import RecordSettings
+from protocols.mapping.faults import record_faults
+from protocols.mapping.settings import RecordSettings, When
 from protocols.opcua.names import NameFault, Namespaces, parse_event_type, parse_field, parse_node
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
@@ -87,7 +92,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
       time: `status.lu` (the status code, an integer), `time.lu` (its source timestamp, microseconds).
     trigger: the name of the node that says that something happened; it alone starts a record.
     edge: `"any"` change of the trigger (default), or for booleans `"rising"` / `"falling"`.
-    when: only these values of the trigger make a record (absent: all). Booleans, integers, texts.
+    each: path of an array whose elements are a record each; paths then begin at the element, and `$.lu` is the node.
+    when: path -> the value, or a list of the values, that it must have; otherwise no record is made.
     collect: how the other nodes are got.
       `"read"` (default): all nodes in one Read call after the trigger's notification. If the trigger has moved on by
       then, the values of the notification are gone, and it becomes a `source.gap`. For devices that keep the values
@@ -116,7 +122,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     trigger: Name
     record: RecordSettings
     edge: Literal["any", "rising", "falling"] = "any"
-    when: Annotated[list[bool | int | str], msgspec.Meta(min_length=1)] | None = None
+    when: When = {}
+    each: Text | None = None
     collect: Literal["read", "monitor"] = "read"
     check: Name | None = None
     check_reads: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
@@ -127,14 +134,14 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
 
     def faults(self, namespaces: Namespaces) -> Iterator[tuple[str, str]]:
         known = ", ".join(self.nodes)
+        names = {*self.nodes, *RESERVED}
+        yield from record_faults(self.record, constants={"src": self.src}, when=self.when, each=self.each, names=names)
         if self.trigger not in self.nodes:
             yield "trigger", f"{self.trigger!r} is not in nodes: one of {known}"
         if self.check is not None and self.check not in self.nodes:
             yield "check", f"{self.check!r} is not in nodes: one of {known}"
         if self.check is not None and self.collect == "monitor":
             yield "check", 'only works with collect = "read"'
-        if self.edge != "any" and self.when is not None:
-            yield "when", f'edge = "{self.edge}" already says which value counts: drop one of the two'
         for name, node in self.nodes.items():
             if name in RESERVED:
                 yield f"nodes.{name}", "the name is taken: nodes have their status and time under status.* and time.*"
@@ -153,6 +160,8 @@ class Events(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
       The names are what `record` refers to. `EventId`, `SourceName`, `Severity` and the others of BaseEventType have to
       be listed like all others.
     record: canonical field -> where it comes from (the mapping language, shared by all protocols).
+    each: path of an array whose elements are a record each; paths then begin at the element, and `$.lu` is the field.
+    when: path -> the value, or a list of the values, that it must have; otherwise no record is made.
     time: what becomes `t` if `record` does not map it: the event's `Time` (`"source"`, default), its `ReceiveTime`
       (`"server"`), or `"none"`.
     queue_size: events that the server keeps between two publishings; an overflow becomes a `source.gap`.
@@ -163,10 +172,15 @@ class Events(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     fields: Annotated[dict[Name, Text], msgspec.Meta(min_length=1, max_length=256)]
     record: RecordSettings
     notifier: Text = "i=2253"
+    when: When = {}
+    each: Text | None = None
     time: Time = "source"
     queue_size: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
 
     def faults(self, namespaces: Namespaces) -> Iterator[tuple[str, str]]:
+        yield from record_faults(
+            self.record, constants={"src": self.src}, when=self.when, each=self.each, names=self.fields
+        )
         yield from _fault("notifier", parse_node, self.notifier, namespaces)
         yield from _fault("event_type", parse_event_type, self.event_type, namespaces)
         for name, path in self.fields.items():
@@ -181,8 +195,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     user, password: name and password token; absent: anonymous.
     application_uri: our name towards the server; taken from our certificate if there is one.
     namespaces: alias -> namespace URI, for node ids and browse paths: `namespaces = { pack = "urn:vendor:packing" }`.
-    variables: a list of records made of variables, `[[sources.NAME.variables]]`: see `Variables`.
-    events: a list of records made of events, `[[sources.NAME.events]]`: see `Events`.
+    variables: name -> a record made of variables, `[sources.NAME.variables.cartons]`: see `Variables`.
+    events: name -> a record made of events, `[sources.NAME.events.labels]`: see `Events`.
     structures: load the server's type definitions at connecting, so that members of its own structures can be used.
     publishing_ms: how often the server sends what it has queued. The latency of a record is about this.
     keep_alive_ms: with nothing to send, the server says that it lives this often.
@@ -193,8 +207,6 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     queue_messages: publish responses that wait here for the engine. When it is full no new ones are asked for, the
       server's queues fill instead, and its overflow bit then tells of loss.
     publish_requests: how many publish requests wait at the server at a time.
-    unacknowledged_max: notification messages whose records the engine has not made durable yet. They are acknowledged
-      afterwards; beyond this many the oldest are acknowledged all the same.
     message_bytes_max: largest message accepted from the server.
     retry_ms: a node that is missing or refused is tried again this often; the others go on meanwhile.
     reconnect_min_ms, reconnect_max_ms: bounds of the pause between two attempts to connect, doubled each time, full
@@ -207,8 +219,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     password: Secret | None = None
     application_uri: Text = "urn:sortline:client"
     namespaces: dict[Name, Text] = {}
-    variables: list[Variables] = []
-    events: list[Events] = []
+    variables: Annotated[dict[Name, Variables], msgspec.Meta(max_length=10_000)] = {}
+    events: Annotated[dict[Name, Events], msgspec.Meta(max_length=10_000)] = {}
     structures: bool = False
     publishing_ms: Milliseconds = 100
     keep_alive_ms: Milliseconds = 2_000
@@ -217,7 +229,6 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     session_ms: Milliseconds = 60_000
     queue_messages: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 256
     publish_requests: Annotated[int, msgspec.Meta(ge=1, le=32)] = 3
-    unacknowledged_max: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     message_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=1 << 30)] = 16 << 20
     retry_ms: Milliseconds = 60_000
     reconnect_min_ms: Milliseconds = 100
@@ -229,15 +240,15 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         for path, fault in self.security.faults():
             yield _join("security", path), fault
         if not self.variables and not self.events:
-            yield "", "nothing to read: add [[...variables]] or [[...events]]"
-        tables: tuple[tuple[str, Sequence[Variables | Events]], ...] = (
+            yield "", "nothing to read: add [sources.NAME.variables.X] or [sources.NAME.events.X]"
+        tables: tuple[tuple[str, Mapping[str, Variables | Events]], ...] = (
             ("variables", self.variables),
             ("events", self.events),
         )
         for table, entries in tables:
-            for index, entry in enumerate(entries):
+            for name, entry in entries.items():
                 for path, fault in entry.faults(self.namespaces):
-                    yield _join(f"{table}[{index}]", path), fault
+                    yield _join(f"{table}.{name}", path), fault
 
     def _connection_faults(self) -> Iterator[tuple[str, str]]:
         try:

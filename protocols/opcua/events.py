@@ -1,0 +1,99 @@
+"""One `[[events]]` entry at work: what is asked of the server, and the record of each event. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from asyncua import ua
+
+from engine.errors import DecodeError
+from protocols.mapping.plan import RecordPlan
+from protocols.opcua.decode import plain
+from protocols.opcua.harvest import Harvest
+from protocols.opcua.names import Path, Step
+from protocols.opcua.settings import Events
+
+BASE_EVENT_TYPE = ua.NodeId(2041, 0)
+OVERFLOW_EVENT_TYPE = "i=3035"  # EventQueueOverflowEventType, OPC 10000-5 section 6.4.29
+
+_OWN: tuple[Path, ...] = tuple((Step(0, name),) for name in ("EventType", "Time", "ReceiveTime"))
+
+
+class EventsRecord:
+    """`fields`: name -> path inside the event type, in the order in which they are asked for."""
+
+    def __init__(self, settings: Events, plan: RecordPlan, fields: Mapping[str, Path]) -> None:
+        self.src = settings.src
+        self.settings = settings
+        self.selected: tuple[Path, ...] = (*_OWN, *fields.values())
+        self._names = tuple(fields)
+        self._plan = plan
+        self._good_us: int | None = None
+
+    def connected(self, t_rx: int) -> None:
+        """A new subscription; events before it are not told again."""
+        if self._good_us is None:
+            self._good_us = t_rx
+
+    def lost(self, t_rx: int, harvest: Harvest) -> None:
+        """Notifications of the whole subscription are missing."""
+        self._gap(t_rx, t_rx, harvest)
+
+    def notified(self, fields: Sequence[ua.Variant], t_rx: int, harvest: Harvest) -> None:
+        """Takes one event: the values of `selected`, in order."""
+        try:
+            values = [plain(field.Value) for field in fields]
+            if len(values) != len(self.selected):
+                raise DecodeError("event: another number of fields than asked for")
+        except DecodeError as error:
+            harvest.fault(error.cause, {})
+            self._gap(t_rx, t_rx, harvest)
+            return
+        event_type, source_us, server_us, *rest = values
+        chosen = {"source": source_us, "server": server_us, "none": None}[self.settings.time]
+        t = chosen if isinstance(chosen, int) and chosen > 0 else None
+        if event_type == OVERFLOW_EVENT_TYPE:
+            self._gap(t or t_rx, t_rx, harvest)
+        else:
+            named = {name: value for name, value in zip(self._names, rest, strict=True) if value is not None}
+            if harvest.records(self._plan, named, t, t_rx):
+                self._gap(t or t_rx, t_rx, harvest)
+        self._good_us = t or t_rx
+
+    def _gap(self, now: int, t_rx: int, harvest: Harvest) -> None:
+        if self._good_us is not None:
+            harvest.gap(self.src, self._good_us, now, t_rx)
+
+
+def event_filter(
+    event_type: ua.NodeId, subtypes: Sequence[ua.NodeId], selected: Sequence[Sequence[ua.QualifiedName]]
+) -> ua.EventFilter:
+    """Selects the fields of events of the type or of one of its subtypes.
+
+    OfType covers subtypes by itself (OPC 10000-4 table 120), but not on every server: so each one is named.
+    """
+    clauses = [
+        ua.SimpleAttributeOperand(
+            TypeDefinitionId=event_type if len(path) > 1 or path[0].NamespaceIndex else BASE_EVENT_TYPE,
+            BrowsePath=list(path),
+            AttributeId=ua.AttributeIds.Value,
+        )
+        for path in selected
+    ]
+    return ua.EventFilter(SelectClauses=clauses, WhereClause=_any_of([event_type, *subtypes]))
+
+
+def _any_of(types: Sequence[ua.NodeId]) -> ua.ContentFilter:
+    """`OfType(a) or (OfType(b) or ...)`: an element's operands come after it, as the encoding demands."""
+    elements: list[ua.ContentFilterElement] = []
+    for index, node in enumerate(types):
+        of_type = ua.ContentFilterElement(
+            FilterOperator=ua.FilterOperator.OfType,
+            FilterOperands=[ua.LiteralOperand(Value=ua.Variant(node, ua.VariantType.NodeId))],
+        )
+        if index + 1 < len(types):
+            here = len(elements)
+            operands = [ua.ElementOperand(Index=here + 1), ua.ElementOperand(Index=here + 2)]
+            elements.append(ua.ContentFilterElement(FilterOperator=ua.FilterOperator.Or, FilterOperands=operands))
+        elements.append(of_type)
+    return ua.ContentFilter(Elements=elements)

@@ -1,0 +1,179 @@
+"""One `[[variables]]` entry at work: which change of its trigger is an event, what is missing, and the record of it.
+
+Pure: the driver brings notifications and the answer of a Read, times come with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from protocols.mapping.plan import RecordPlan
+from protocols.opcua.decode import Reading, mapping_values
+from protocols.opcua.harvest import Harvest
+from protocols.opcua.settings import Variables
+
+Note = tuple[str, Reading]
+"""A notification: the name of the node and its value."""
+
+_UNSEEN = object()
+
+
+class VariablesRecord:
+    """What is known of the entry's trigger, over connections.
+
+    `baseline`: the trigger's value that was last accounted for before this process started, if it is a counter.
+    `modulus`: where the counter wraps, None if the trigger is no counter or does not wrap.
+    """
+
+    def __init__(
+        self,
+        settings: Variables,
+        plan: RecordPlan,
+        counter: bool = False,
+        modulus: int | None = None,
+        baseline: int | None = None,
+    ) -> None:
+        self.src = settings.src
+        self.settings = settings
+        self.monitored = tuple(settings.nodes) if settings.collect == "monitor" else (settings.trigger,)
+        self.read = tuple(settings.nodes)
+        if settings.check is not None:
+            self.read = (settings.check, *self.read, settings.check)
+        self._plan = plan
+        self._counter = counter
+        self._modulus = modulus
+        self._done: object = _UNSEEN if baseline is None else baseline  # accounted for: recorded, or reported missing
+        self._seen: object = self._done  # notified
+        self._good_us: int | None = None  # the last good notification of the trigger
+        self._state: dict[str, Reading] = {}
+        self._fresh = True
+        self._bad = False
+
+    def connected(self, t_rx: int) -> None:
+        """A new subscription: the next notification of each node is its state, not a change."""
+        self._fresh = True
+        self._seen = self._done
+        self._state.clear()
+        if self._good_us is None:
+            self._good_us = t_rx
+
+    def lost(self, t_rx: int, harvest: Harvest) -> None:
+        """Notifications of the whole subscription are missing."""
+        self._gap(t_rx, t_rx, harvest)
+
+    def notified(self, notes: Sequence[Note], t_rx: int, harvest: Harvest) -> Reading | None:
+        """Takes the notifications of one publish response. Returns the trigger's value to read the other nodes for.
+
+        With `collect = "monitor"` records are made here and None is returned.
+        """
+        wanted: Reading | None = None
+        for name, reading in self._in_order(notes):
+            if reading.fault is not None:
+                harvest.fault(f"{name}: {reading.fault}", {"node": name})
+            if name != self.settings.trigger:
+                if reading.overflow:
+                    self._gap(self._time(reading, t_rx), t_rx, harvest)
+                self._state[name] = reading
+            elif self._happened(reading, t_rx, harvest):
+                if self.settings.collect == "monitor":
+                    self._state[name] = reading
+                    self._make(reading, self._state, t_rx, harvest)
+                    continue
+                if wanted is not None:
+                    # Two events in one response: only the values of the last can still be read.
+                    self._missing(wanted, t_rx, harvest)
+                wanted = reading
+        return wanted
+
+    def torn(self, readings: Sequence[Reading]) -> bool:
+        """Whether a Read of `self.read` caught the device in the middle of writing."""
+        return self.settings.check is not None and readings[0].value != readings[-1].value
+
+    def collected(self, trigger: Reading, readings: Sequence[Reading], t_rx: int, harvest: Harvest) -> None:
+        """Takes the answer of the Read of `self.read` that `notified` asked for."""
+        by_name = dict(zip(self.read, readings, strict=True))
+        now = by_name[self.settings.trigger]
+        if self.torn(readings):
+            harvest.fault("torn read: the check node changed during every read", {})
+            self._missing(trigger, t_rx, harvest)
+        elif not isinstance(trigger.value, bool) and now.value != trigger.value:
+            # A boolean is a pulse and may be over by now; everything else moves on only with new values.
+            self._missing(trigger, t_rx, harvest)
+        else:
+            self._make(trigger, by_name, t_rx, harvest)
+
+    def _happened(self, reading: Reading, t_rx: int, harvest: Harvest) -> bool:
+        """Whether this notification of the trigger is an event; reports what is missing before it."""
+        now = self._time(reading, t_rx)
+        if reading.bad:
+            if not self._bad:
+                self._gap(now, t_rx, harvest)
+            self._bad = True
+            return False
+        recovered, interrupted = self._bad, self._bad or self._fresh
+        before, self._seen = self._seen, reading.value
+        if recovered or reading.overflow or (interrupted and self._missed(before, reading.value)):
+            self._gap(now, t_rx, harvest)
+        self._fresh = self._bad = False
+        event = self._changed(before, reading.value, interrupted)
+        if not event:
+            self._account(reading, t_rx)
+        return event
+
+    def _missed(self, before: object, value: object) -> bool:
+        """After an interruption: whether events are missing besides the one that can still be read."""
+        if before is _UNSEEN or before == value:
+            return False
+        if self._counter and isinstance(before, int) and isinstance(value, int):
+            step = value - before
+            return (step % self._modulus if self._modulus else step) != 1
+        return True
+
+    def _changed(self, before: object, value: object, interrupted: bool) -> bool:
+        if before == value and type(before) is type(value):
+            return False
+        if interrupted:
+            snapshot = self.settings.snapshot == "emit"
+            return (snapshot or (self._counter and before is not _UNSEEN)) and self._counts(before, value)
+        return self._counts(before, value)
+
+    def _counts(self, before: object, value: object) -> bool:
+        if self.settings.edge == "any":
+            return True
+        edge = self.settings.edge == "rising"
+        return value is edge and before is not edge
+
+    def _make(self, trigger: Reading, readings: Mapping[str, Reading], t_rx: int, harvest: Harvest) -> None:
+        # What the trigger said when it changed counts, not what it says by now.
+        values = mapping_values({**readings, self.settings.trigger: trigger})
+        bad = [name for name, reading in readings.items() if reading.bad]
+        unfit = harvest.records(self._plan, values, trigger.time_us(self.settings.time), t_rx)
+        if unfit:
+            if bad:
+                harvest.fault(f"no good value of {', '.join(bad)}", values)
+            self._gap(self._time(trigger, t_rx), t_rx, harvest, unfit)
+        self._account(trigger, t_rx)
+
+    def _missing(self, trigger: Reading, t_rx: int, harvest: Harvest) -> None:
+        """The record of this change of the trigger cannot be had any more."""
+        self._gap(self._time(trigger, t_rx), t_rx, harvest, 1)
+        self._account(trigger, t_rx)
+
+    def _account(self, trigger: Reading, t_rx: int) -> None:
+        self._done = trigger.value
+        self._good_us = self._time(trigger, t_rx)
+
+    def _in_order(self, notes: Sequence[Note]) -> Sequence[Note]:
+        """As they happened: by source time, the trigger after the values of the same time; as sent if a time lacks."""
+        if self.settings.collect == "read":
+            return notes
+        if any(reading.source_us is None for _, reading in notes):
+            return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
+        return sorted(notes, key=lambda note: (note[1].source_us, note[0] == self.settings.trigger))
+
+    def _time(self, reading: Reading, t_rx: int) -> int:
+        return reading.time_us(self.settings.time) or t_rx
+
+    def _gap(self, now: int, t_rx: int, harvest: Harvest, count: int | None = None) -> None:
+        if self._good_us is not None:
+            harvest.gap(self.src, self._good_us, now, t_rx, count)
