@@ -1,0 +1,27 @@
+"""Writes the golden folders: `python -m tests.cases.make`. The folders are what is tested; review their changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cases import told_cartons, told_picks
+from tests.cases.writing import Writer, write
+
+HERE = Path(__file__).parent
+
+
+def writers() -> dict[str, Writer]:
+    """Folder name -> what writes it."""
+    modules = (told_picks, told_cartons)
+    return {
+        name: told for module in modules for name, told in vars(module).items() if name[0] == "R" and callable(told)
+    }
+
+
+def main() -> None:
+    for name, told in writers().items():
+        write(HERE / name, told.__doc__ or "", told())
+
+
+if __name__ == "__main__":
+    main()

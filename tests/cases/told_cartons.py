@@ -1,0 +1,284 @@
+"""Golden cases of load units, cartons, shipments and tracks. The expectations are read off the rules' text."""
+
+from __future__ import annotations
+
+from tests.cases.writing import SCALE, SORTER, STATION, Case, at
+
+GUN = "dc1/pick/GUN-01"
+
+
+def sorted_to(case: Case, t: float, dest: str, track: str = "5", lu: str = "L-1") -> Case:
+    case.device("item.inducted", t, src=SORTER, track=track).device("scan.read", t + 1, src=SORTER, track=track, lu=lu)
+    return case.device("divert.confirmed", t + 2, src=SORTER, track=track, dest=dest)
+
+
+def R40_a_tote_is_reused_while_a_pick_is_in_flight() -> Case:
+    """R40: a pick joins the cycle that contains its event time, not the current one."""
+    case = Case().order(2).task(2).task(1, "T-2").pick(10, lu="L-1").close(20).wms("lu.release", 30, lu="L-1")
+    case.pick(40, task="T-2", lu="L-1").pick(15, rx=45, src=GUN, lu="L-1", hist=True).close(60)
+    case.packed(2, "L-1#1", t_close=at(20)).packed(1, "L-1#2", t_close=at(60), t_open=at(40))
+    return case.confirmed(2, 15).confirmed(1, 40, "T-2")
+
+
+def R40_what_falls_between_two_cycles_joins_the_earlier() -> Case:
+    """R40: a weighing and the close after the release belong to the cycle that was released."""
+    case = Case().order(2).task(1).pick(10, lu="L-1").wms("lu.release", 20, lu="L-1").close(22)
+    case.device("weigh", 24, src=SCALE, lu="L-1", weight_g=500)
+    return case.confirmed(1, 10).packed(1, "L-1#1", t_close=at(22), weight_g=500)
+
+
+def R40_bound_to_another_carton() -> Case:
+    """R40: a bind to another target begins the next cycle."""
+    case = Case().order(2).task(1).task(1, "T-2").wms("lu.bind", 1, lu="L-1", carton="C-1").pick(10, lu="L-1").close(20)
+    case.wms("lu.bind", 30, lu="L-1", carton="C-2").pick(40, task="T-2", lu="L-1").close(50)
+    case.confirmed(1, 10).confirmed(1, 40, "T-2")
+    return case.packed(1, "C-1", t_open=at(1), t_close=at(20)).packed(1, "C-2", t_open=at(30), t_close=at(50))
+
+
+def R40a_a_load_unit_without_a_carton_id() -> Case:
+    """R40a: the key is lu#cycle, and `carton` in data says the same."""
+    case = Case().order(1).task(1).device("carton.open", 5, lu="L-1").pick(10, lu="L-1").close(20)
+    return case.confirmed(1, 10).packed(1, "L-1#1", carton="L-1#1", lu="L-1", t_open=at(5), t_close=at(20))
+
+
+def R40a_the_device_names_the_carton() -> Case:
+    """R40a: without bind or plan the carton of the device records is it."""
+    case = Case().order(1).task(1).device("carton.open", 5, lu="L-1", carton="C-7").pick(10, lu="L-1").close(20)
+    return case.confirmed(1, 10).packed(1, "C-7", carton="C-7", lu="L-1")
+
+
+def R43_contents_are_summed_by_line_sku_and_lot() -> Case:
+    """R43: one entry for each order, line, sku and lot; zeros are left out; a reversal follows the last pick's unit."""
+    case = Case().order(3, 1).task(3).task(1, "T-2", line=2).plan()
+    case.pick(10, 2, lu="L-1", lot="X").pick(11, lu="L-1", lot="Y").pick(12, task="T-2", lu="L-1")
+    case.device("pick.reverse", 14, src=STATION, task="T-2", sku="A", qty=1).close(20)
+    contents = [
+        {"line": 1, "lot": "X", "order": "O-1", "qty": 2, "sku": "A"},
+        {"line": 1, "lot": "Y", "order": "O-1", "qty": 1, "sku": "A"},
+    ]
+    case.expect("carton.closed", "C-1", contents=contents, shipment="S-1").confirmed(3, 11)
+    case.expect("pick.reversed", "T-2/dc1/pick/PTL-01/0/4/0", qty=1)
+    return case.confirmed(0, 14, "T-2")
+
+
+def R43_a_pick_without_a_load_unit_takes_the_tasks() -> Case:
+    """R43: the task names the tote."""
+    case = Case().order(1).task(1, lu="L-1").plan().pick(10).close(20)
+    return case.confirmed(1, 10, lu="L-1").packed(1)
+
+
+def R43_a_pick_after_the_close_is_not_in_it() -> Case:
+    """R43, R44: contents stop at t_close; the piece after it reopens the carton."""
+    case = Case().order(2).task(2).plan().pick(10, lu="L-1").close(20).pick(21, lu="L-1")
+    case.expect("carton.reopened", "C-1", t=21, cause="pick.confirm")
+    return case.confirmed(2, 21).packed(1, t_close=at(20))
+
+
+def R44_a_late_pick_revises_the_carton() -> Case:
+    """R44: a pick from before t_close that arrives after the emission."""
+    case = Case().order(2).task(2).plan().pick(10, lu="L-1").close(20).device("telemetry", 60)
+    case.pick(15, rx=70, src=GUN, lu="L-1", hist=True)
+    return case.confirmed(2, 15).packed(2, revision=1, t_close=at(20))
+
+
+def R44_reopened_and_closed_again() -> Case:
+    """R44: reopened, and the next close is revision 1."""
+    case = Case().order(2).task(2).plan().pick(10, lu="L-1").close(20).device("carton.reopen", 40, lu="L-1")
+    case.pick(45, lu="L-1").close(50).expect("carton.reopened", "C-1", t=40, revision=0, cause="carton.reopen")
+    return case.confirmed(2, 45).packed(2, revision=1, t_open=at(0), t_close=at(50))
+
+
+def R44_a_reopening_never_swallows_a_close() -> Case:
+    """R44: reopened one second after the close: both are told."""
+    case = Case().order(1).task(1).plan().pick(10, lu="L-1").close(20).device("carton.reopen", 21, lu="L-1")
+    case.expect("carton.reopened", "C-1", revision=0, cause="carton.reopen")
+    return case.confirmed(1, 10).packed(1, revision=0, t_close=at(20))
+
+
+def R44_an_open_without_a_carton_id_begins_a_new_cycle() -> Case:
+    """R44: where the cycle has no carton id, carton.open after t_close is the next cycle."""
+    case = Case().order(2).task(1).task(1, "T-2").device("carton.open", 5, lu="L-1").pick(10, lu="L-1").close(20)
+    case.device("carton.open", 30, lu="L-1").pick(35, task="T-2", lu="L-1").close(40)
+    case.confirmed(1, 10).confirmed(1, 35, "T-2")
+    return case.packed(1, "L-1#1", t_close=at(20)).packed(1, "L-1#2", t_open=at(30), t_close=at(40))
+
+
+def R45_the_last_weighing_within_the_hold() -> Case:
+    """R45: the last by event time up to t_close + close_hold_ms; a later one does not count."""
+    case = Case().order(1).task(1).plan().pick(10, lu="L-1").device("weigh", 15, src=SCALE, lu="L-1", weight_g=1)
+    case.close(20).device("weigh", 24, src=SCALE, lu="L-1", weight_g=2)
+    case.device("weigh", 26, src=SCALE, lu="L-1", weight_g=3)
+    return case.confirmed(1, 10).packed(1, weight_g=2)
+
+
+def R45_a_weighing_that_arrives_late_revises() -> Case:
+    """R45: a weighing from within the hold that comes after the emission."""
+    case = Case().order(1).task(1).plan().pick(10, lu="L-1").close(20).device("telemetry", 60)
+    case.device("weigh", 22, rx=70, src=SCALE, lu="L-1", weight_g=2, hist=True)
+    return case.confirmed(1, 10).packed(1, revision=1, weight_g=2)
+
+
+def R45_an_empty_carton_is_no_event() -> Case:
+    """R45: closed empty: nothing; the late pick that fills it makes revision 0, with the weight as known."""
+    case = Case().order(1).task(1).plan().device("carton.open", 5, lu="L-1").close(20)
+    case.device("weigh", 21, src=SCALE, lu="L-1", weight_g=2).device("telemetry", 60)
+    case.pick(15, rx=70, src=GUN, lu="L-1", hist=True)
+    return case.confirmed(1, 15).packed(1, revision=0, weight_g=2)
+
+
+def R45_an_empty_carton_stays_no_event() -> Case:
+    """R45: closed empty and nothing ever in it."""
+    return Case().order(1).plan().device("carton.open", 5, lu="L-1").close(20)
+
+
+def R46_a_second_close_is_no_event() -> Case:
+    """R46: without a reopening between, the second close says nothing."""
+    case = Case().order(1).task(1).plan().pick(10, lu="L-1").close(20).close(40)
+    return case.confirmed(1, 10).packed(1, revision=0, t_close=at(20))
+
+
+def R50_ready() -> Case:
+    """R50, R51: all packed and closed; time is that of the fact that made it true."""
+    case = Case().shipped(carrier="UPS").pick(10, 2, lu="L-1").close(20)
+    return case.confirmed(2, 10).packed(2, shipment="S-1").ready(2, 20, cartons=["C-1"], plan_rev=1)
+
+
+def R50_not_ready_while_a_window_is_open() -> Case:
+    """R50: one piece is missing and nobody said why."""
+    return Case().shipped().pick(10, lu="L-1").close(20).packed(1)
+
+
+def R50_ready_with_a_short() -> Case:
+    """R50: p + s reaches the plan; partial."""
+    case = Case().shipped().pick(10, lu="L-1").short(15).close(20)
+    return case.confirmed(1, 15).shorted(1, 15).packed(1).ready(1, 20, short=1)
+
+
+def R50_a_held_short_waits_for_the_oms() -> Case:
+    """R50: short_policy HOLD: a short line keeps the shipment back."""
+    case = Case().order(2, short_policy="HOLD").task(2).plan().shipment().pick(10, lu="L-1").short(15).close(20)
+    return case.confirmed(1, 15).shorted(1, 15).packed(1)
+
+
+def R50_a_planned_carton_that_is_never_used() -> Case:
+    """R50a: a planned carton without a cycle counts as not closed, until the plan drops it."""
+    return Case().shipped().plan("C-2", lu=None).pick(10, 2, lu="L-1").close(20).confirmed(2, 10).packed(2)
+
+
+def R50a_the_plan_drops_an_unused_carton() -> Case:
+    """R50a: planned again without contents it does not count; the shipment is ready from then on."""
+    case = Case().shipped().plan("C-2", lu=None).pick(10, 2, lu="L-1").close(20)
+    case.plan("C-2", lu=None, t=40, rev=2, contents=[])
+    return case.confirmed(2, 10).packed(2).ready(2, 40, cartons=["C-1"])
+
+
+def R50_nothing_packed_is_not_ready() -> Case:
+    """R50: all short, nothing packed: SHP_EMPTY, never ready."""
+    return Case().order(2).task(2).shipment().short(10).shorted(2, 10)
+
+
+def R50_over_the_plan_is_not_ready() -> Case:
+    """R24, R50: over tolerance the line is not ready, until a reversal undoes it."""
+    case = Case().shipped().pick(10, 3, lu="L-1").close(20)
+    return case.confirmed(3, 10, over_qty=1).packed(3)
+
+
+def R50_over_within_tolerance_is_ready() -> Case:
+    """R24, R50: 3 for 2 with 50 % is within tolerance."""
+    case = Case().order(2, over_tol_pct=50).task(2).plan().shipment().pick(10, 3, lu="L-1").close(20)
+    line = {"cancelled": 0, "line": 1, "order": "O-1", "ordered": 2, "packed": 3, "short": 0}
+    return case.confirmed(3, 10, over_qty=1).packed(3).expect("shipment.ready", "S-1", lines=[line], partial=False)
+
+
+def R50_staged_in_its_lane() -> Case:
+    """R50, R60, R62: with stage_required ready comes with the divert; the track is known from the scan."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    return sorted_to(case, 30, "D-1").confirmed(2, 10).packed(2).ready(2, 32)
+
+
+def R50_in_another_lane_is_not_staged() -> Case:
+    """R50, R62: the place is the actual dest; a second divert is a relocation."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    return sorted_to(case, 30, "REJECT").confirmed(2, 10).packed(2)
+
+
+def R50_loaded_counts_as_staged() -> Case:
+    """R50: loaded, although never seen in a lane."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    case.device("load.scanned", 30, src="dc1/dock/GUN-9", lu="L-1", trailer="TR-1")
+    return case.confirmed(2, 10).packed(2).ready(2, 30)
+
+
+def R51_a_truth_that_does_not_last() -> Case:
+    """R51: reopened within ready_hold_ms: never ready, and so never unready."""
+    case = Case().shipped().pick(10, 2, lu="L-1").close(20).device("carton.reopen", 23, lu="L-1")
+    case.expect("carton.reopened", "C-1", cause="carton.reopen")
+    return case.confirmed(2, 10).packed(2)
+
+
+def R52_ready_reopened_ready_again() -> Case:
+    """R52: ready, unready with its cause, and ready again as revision 1."""
+    case = Case().shipped().pick(10, 2, lu="L-1").close(20).device("carton.reopen", 60, lu="L-1").close(80)
+    case.expect("carton.reopened", "C-1", cause="carton.reopen")
+    case.expect("shipment.unready", "S-1", t=60, revision=0, cause="carton.reopen")
+    return case.confirmed(2, 10).packed(2, revision=1, t_close=at(80)).ready(2, 80, revision=1)
+
+
+def R52_a_late_pick_turns_a_short_into_packed() -> Case:
+    """R52: the data of a ready shipment changes: ready n+1 without an unready."""
+    case = Case().shipped().pick(10, lu="L-1").short(15).close(20).device("telemetry", 60)
+    case.pick(12, rx=70, src=GUN, lu="L-1", hist=True)
+    case.confirmed(2, 15, revision=1).shorted(0, 15, revision=1)
+    line = {"cancelled": 0, "line": 1, "order": "O-1", "ordered": 2, "packed": 2, "short": 0}
+    return case.packed(2, revision=1).expect("shipment.ready", "S-1", revision=1, lines=[line], partial=False)
+
+
+def R52_recirculated_after_ready() -> Case:
+    """R50, R52: recirculation leaves the carton without a place; the next divert stages it again."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    sorted_to(case, 30, "D-1").device("item.recirculated", 60, src=SORTER, track="5")
+    case.device("divert.confirmed", 70, src=SORTER, track="5", dest="D-1")
+    case.expect("shipment.unready", "S-1", t=60, cause="item.recirculated")
+    return case.confirmed(2, 10).packed(2).ready(2, 70, revision=1)
+
+
+def R54_manifested() -> Case:
+    """R54: the TMS's result, with its numbers and the carton's weight."""
+    case = Case().shipped().pick(10, 2, lu="L-1").close(20).device("weigh", 21, src=SCALE, lu="L-1", weight_g=700)
+    tracking = [{"carton": "C-1", "tracking_no": "1Z9"}]
+    case.wms("manifest.result", 60, shipment="S-1", manifest_no="M-1", carrier="UPS", tracking=tracking)
+    cartons = [{"carton": "C-1", "tracking_no": "1Z9", "weight_g": 700}]
+    case.expect("shipment.manifested", "S-1", t=60, manifest_no="M-1", carrier="UPS", cartons=cartons, left_behind=[])
+    return case.confirmed(2, 10).packed(2).ready(2, 20)
+
+
+def R56_the_shipment_is_cancelled() -> Case:
+    """R56: before the manifest, unready if it was ready; never ready again (R51)."""
+    case = Case().shipped().pick(10, 2, lu="L-1").close(20).wms("shipment.cancelled", 60, rev=2, shipment="S-1")
+    case.expect("shipment.unready", "S-1", t=60, cause="shipment.cancelled")
+    return case.confirmed(2, 10).packed(2).ready(2, 20, revision=0)
+
+
+def R60_facts_before_the_identification_belong_to_the_unit() -> Case:
+    """R60: the divert came before the manual identification, within one life of the track."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    case.device("item.inducted", 30, src=SORTER, track="5").device("scan.noread", 31, src=SORTER, track="5")
+    case.device("item.recirculated", 33, src=SORTER, track="5").device("item.recirculated", 36, src=SORTER, track="5")
+    case.device("divert.confirmed", 40, src=SORTER, track="5", dest="D-1")
+    case.device("ident.assigned", 90, src=SORTER, track="5", lu="L-1")
+    return case.confirmed(2, 10).packed(2).expect("shipment.ready", "S-1", partial=False, cartons=["C-1"])
+
+
+def R60_a_track_number_is_used_again() -> Case:
+    """R60: the second life's divert is not the first carton's."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    sorted_to(case, 30, "REJECT")
+    return sorted_to(case, 60, "D-1", lu="L-9").confirmed(2, 10).packed(2)
+
+
+def R61_recirculation_closes_nothing() -> Case:
+    """R61: loops of an open carton emit nothing."""
+    case = Case().order(2).task(2).plan().pick(10, lu="L-1")
+    for t in range(20, 50, 10):
+        case.device("item.recirculated", t, src=SORTER, lu="L-1")
+    return case

@@ -1,0 +1,117 @@
+"""How a golden case is written: records in seconds after a fixed moment, and what the rules say must come of them.
+
+A case becomes a folder: `input.ndjson` (canonical records in order of arrival), `expected.ndjson` (one line a business
+key: type, key, and what its last revision must hold), `rules.json` where the site has parameters, `about.txt`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+S = 1_000_000
+T0 = 1_700_000_000 * S
+STATION, PACK, SCALE, SORTER, WMS = (
+    *("dc1/pick/PTL-01", "dc1/pack/PK-01", "dc1/pack/SCL-01", "dc1/sorter/SRT-01", "dc1/wms/main"),
+)
+ONE = [{"order": "O-1", "line": 1, "qty": 2}]
+
+
+def at(t: float) -> int:
+    """Microseconds since 1970 of `t` seconds after the story's start."""
+    return T0 + round(t * S)
+
+
+class Case:
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.expected: list[dict[str, Any]] = []
+        self.rules: dict[str, int | bool] = {}
+        self.numbers: dict[str, itertools.count[int]] = {}
+
+    def tell(self, src: str, kind: str, t: float, rx: float | None = None, **fields: Any) -> Case:
+        """`rx`: arrival in seconds, the event time itself where not given."""
+        self.records.append({"src": src, "kind": kind, "t": at(t), "t_rx": at(t if rx is None else rx), **fields})
+        return self
+
+    def wms(self, kind: str, t: float = 0, rx: float | None = None, rev: int = 1, **fields: Any) -> Case:
+        return self.tell(WMS, kind, t, rx, rev=rev, **fields)
+
+    def device(self, kind: str, t: float, rx: float | None = None, src: str = PACK, **fields: Any) -> Case:
+        seq = next(self.numbers.setdefault(src, itertools.count(1)))
+        return self.tell(src, kind, t, rx, seq=seq, **fields)
+
+    def order(self, *quantities: int, t: float = 0, **line: Any) -> Case:
+        """Order O-1, its lines numbered from 1, SKU A."""
+        lines = [{"line": n, "sku": "A", "qty": qty, **line} for n, qty in enumerate(quantities, start=1)]
+        return self.wms("order.released", t, order="O-1", lines=lines)
+
+    def task(self, qty: int, task: str = "T-1", line: int = 1, t: float = 0, **fields: Any) -> Case:
+        return self.wms("pick.task", t, task=task, order="O-1", line=line, sku="A", qty=qty, **fields)
+
+    def pick(self, t: float, qty: int = 1, rx: float | None = None, src: str = STATION, **fields: Any) -> Case:
+        names = {} if "line" in fields or "alloc" in fields or "task" in fields else {"task": "T-1"}
+        quantity = {} if "alloc" in fields else {"qty": qty}
+        return self.device("pick.confirm", t, rx, src, **{**names, "sku": "A", **quantity, **fields})
+
+    def put_back(self, t: float, qty: int = 1, rx: float | None = None, src: str = STATION, **fields: Any) -> Case:
+        return self.device("pick.reverse", t, rx, src, **{"task": "T-1", "sku": "A", "qty": qty, **fields})
+
+    def short(self, t: float, code: str = "EMPTY", src: str = STATION, **fields: Any) -> Case:
+        return self.device("pick.short", t, None, src, **{"task": "T-1", "code": code, **fields})
+
+    def close(self, t: float, lu: str = "L-1", **fields: Any) -> Case:
+        return self.device("carton.close", t, lu=lu, **fields)
+
+    def plan(self, carton: str = "C-1", lu: str | None = "L-1", t: float = 0, **fields: Any) -> Case:
+        where = {"lu": lu} if lu else {}
+        return self.wms("carton.plan", t, **{"carton": carton, "shipment": "S-1", "contents": ONE, **where, **fields})
+
+    def shipment(self, qty: int = 2, **fields: Any) -> Case:
+        scope = [{"order": "O-1", "line": 1, "qty": qty}]
+        return self.wms("shipment.plan", **{"shipment": "S-1", "scope": scope, **fields})
+
+    def shipped(self, qty: int = 2, **plan: Any) -> Case:
+        """O-1 of one line, one task T-1, one planned carton C-1 in L-1, shipment S-1."""
+        return self.order(qty).task(qty).plan().shipment(qty, **plan)
+
+    def expect(self, type_: str, key: str, *, t: float | None = None, revision: int | None = None, **data: Any) -> Case:
+        """`t`: the envelope's `time`, in seconds. Fields of `data` that are None must be absent."""
+        expected: dict[str, Any] = {"type": type_, "key": key, "data": data}
+        if t is not None:
+            expected["time"] = at(t)
+        if revision is not None:
+            expected["revision"] = revision
+        self.expected.append(expected)
+        return self
+
+    def packed(self, qty: int, key: str = "C-1", line: int = 1, **data: Any) -> Case:
+        """carton.closed with `qty` pieces of one line."""
+        contents = [{"line": line, "order": "O-1", "qty": qty, "sku": "A"}]
+        return self.expect("carton.closed", key, contents=contents, **data)
+
+    def confirmed(self, qty: int, t_close: float, task: str = "T-1", **data: Any) -> Case:
+        return self.expect("pick.confirmed", task, t=t_close, qty=qty, t_close=at(t_close), **data)
+
+    def shorted(self, qty_short: int, t_close: float, task: str = "T-1", **data: Any) -> Case:
+        return self.expect("pick.short", task, t=t_close, qty_short=qty_short, t_close=at(t_close), **data)
+
+    def ready(self, packed: int, t: float, short: int = 0, **data: Any) -> Case:
+        line = {"cancelled": 0, "line": 1, "order": "O-1", "ordered": packed + short, "packed": packed, "short": short}
+        return self.expect("shipment.ready", "S-1", t=t, lines=[line], partial=short > 0, **data)
+
+
+Writer = Callable[[], Case]
+
+
+def write(folder: Path, about: str, case: Case) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "about.txt").write_text(about.strip() + "\n")
+    for name, rows in (("input", case.records), ("expected", case.expected)):
+        text = "".join(json.dumps(row, sort_keys=True, separators=(",", ":")) + "\n" for row in rows)
+        (folder / f"{name}.ndjson").write_text(text)
+    if case.rules:
+        (folder / "rules.json").write_text(json.dumps(case.rules) + "\n")

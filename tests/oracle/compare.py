@@ -1,0 +1,59 @@
+"""Holds the core's events against the oracle's finals: one sentence a difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tests.oracle.events import Final
+from tests.oracle.ids import CODES
+
+Event = dict[str, Any]
+
+
+def bare(type_: str) -> str:
+    """io.sortline.pick.confirmed.v1 -> pick.confirmed"""
+    return type_.removeprefix("io.sortline.").removesuffix(".v1")
+
+
+def last_revisions(events: Iterable[Event]) -> dict[str, Event]:
+    """By id without its revision, only the types that the oracle knows."""
+    return {event["id"].rpartition(":")[0]: event for event in events if bare(event["type"]) in CODES}
+
+
+def means_nothing(type_: str, data: Mapping[str, Any]) -> bool:
+    """R27: a cancelled revision of qty 0 means the same as no event; so does a short that was revised to 0 (R25)."""
+    if type_ == "pick.confirmed":
+        return bool(data.get("cancelled")) and data.get("qty", 1) <= 0
+    return type_ == "pick.short" and data.get("qty_short") == 0
+
+
+def differences(events: Iterable[Event], finals: Mapping[str, Final]) -> list[str]:
+    """What the last revisions of `events` and `finals` do not agree on."""
+    lasts = last_revisions(events)
+    found = []
+    for id_, final in finals.items():
+        if id_ in lasts:
+            found += [f"{final.type} {final.key}: {what}" for what in _unequal(lasts[id_], final)]
+        elif final.certain and not means_nothing(final.type, final.data):
+            found.append(f"{final.type} {final.key}: missing; expected {final.data}")
+    for id_, event in lasts.items():
+        if id_ not in finals and not means_nothing(bare(event["type"]), event["data"]):
+            found.append(f"{bare(event['type'])} {event['subject']}: not expected; is {event['data']}")
+    return found
+
+
+def _unequal(event: Event, final: Final) -> Iterable[str]:
+    data = event["data"]
+    if means_nothing(final.type, final.data) and means_nothing(final.type, data):
+        return
+    for name in sorted((data.keys() | final.data.keys()) - final.free):
+        if data.get(name) != final.data.get(name):
+            yield f"data.{name} is {data.get(name)}, expected {final.data.get(name)}"
+    envelope = {"time": final.time} if final.certain else {}
+    for name, value in {**envelope, "subject": final.subject}.items():
+        if event.get(name) != value:
+            yield f"{name} is {event.get(name)}, expected {value}"
+    for name, wanted in (("partitionkey", final.partitionkey), ("correlationid", final.correlationid)):
+        if wanted is not None and event.get(name) != wanted:
+            yield f"{name} is {event.get(name)}, expected {wanted}"
