@@ -159,7 +159,7 @@ class Connection:
         parameters.RequestedPublishingInterval = float(settings.publishing_ms)
         parameters.RequestedMaxKeepAliveCount = math.ceil(settings.keep_alive_ms / settings.publishing_ms)
         parameters.RequestedLifetimeCount = math.ceil(settings.lifetime_ms / settings.publishing_ms)
-        parameters.MaxNotificationsPerPublish = 0
+        parameters.MaxNotificationsPerPublish = settings.notifications_max
         parameters.PublishingEnabled = True
         with _from_library():
             revised = await self._session.create_subscription(parameters, _nobody)

@@ -1,4 +1,4 @@
-"""What the notifications of one publish response give: lines for the engine, and what could not be used."""
+"""What the notifications of one publishing cycle give: lines for the engine, and what could not be used."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ SAMPLE_BYTES_MAX = 4096
 
 
 class Harvest:
-    """Collected while decoding, handed over in one Delivery. `faults`: (cause, sample)."""
+    """Of one entry. `faults`: (cause, sample)."""
 
-    def __init__(self) -> None:
+    def __init__(self, entry: str) -> None:
+        self._entry = entry
         self.lines: list[bytes] = []
         self.faults: list[tuple[str, bytes]] = []
 
@@ -46,4 +47,4 @@ class Harvest:
 
     def fault(self, cause: str, sample: Mapping[str, object]) -> None:
         encoded = msgspec.json.encode(sample, enc_hook=repr)
-        self.faults.append((cause, encoded[:SAMPLE_BYTES_MAX]))
+        self.faults.append((f"{self._entry}: {cause}", encoded[:SAMPLE_BYTES_MAX]))

@@ -206,6 +206,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     session_ms: asked session timeout: how long the server keeps a session that nothing is heard of.
     queue_messages: publish responses that wait here for the engine. When it is full no new ones are asked for, the
       server's queues fill instead, and its overflow bit then tells of loss.
+    notifications_max: values or events asked for in one publish response; the rest comes in the next.
     publish_requests: how many publish requests wait at the server at a time.
     message_bytes_max: largest message accepted from the server.
     retry_ms: a node that is missing or refused is tried again this often; the others go on meanwhile.
@@ -228,6 +229,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     timeout_ms: Milliseconds = 4_000
     session_ms: Milliseconds = 60_000
     queue_messages: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 256
+    notifications_max: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 200
     publish_requests: Annotated[int, msgspec.Meta(ge=1, le=32)] = 3
     message_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=1 << 30)] = 16 << 20
     retry_ms: Milliseconds = 60_000

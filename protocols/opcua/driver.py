@@ -1,0 +1,100 @@
+"""The OPC UA driver: connect, subscribe, turn notifications into records, reconnect for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from engine.clock import Clock
+from engine.contracts import Delivery, Intake
+from engine.errors import Refused
+from protocols.mapping.lines import encode_line
+from protocols.opcua.binding import Binding
+from protocols.opcua.connection import Connection, LinkLost
+from protocols.opcua.entries import Entry, compile_entries
+from protocols.opcua.flow import Flow
+from protocols.opcua.settings import Settings
+from protocols.opcua.subscription import Subscription
+
+log = logging.getLogger("sortline.opcua")
+
+
+class Driver:
+    """One server. `jitter`: a random number of [0, 1) for the pause before the next attempt."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        intake: Intake,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._intake = intake
+        self._clock = clock
+        self._jitter = jitter
+        self._entries: list[Entry] = compile_entries(settings, intake)
+        self._sources = tuple(dict.fromkeys(entry.record.src for entry in self._entries))
+        self._link: str | None = None  # the kind of the last link record
+        self._state: tuple[str, str] | None = None
+        self._attempts = 0
+        # asyncua tells of every single request at INFO, and of whole messages at DEBUG.
+        logging.getLogger("asyncua").setLevel(logging.WARNING)
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            self._report("connecting")
+            try:
+                await self._connected()
+            except (LinkLost, Refused) as error:
+                self._report("down", str(error))
+                await self._link_records("link.down")
+            await asyncio.sleep(self._pause_s())
+
+    async def _connected(self) -> None:
+        """One connection from its beginning to its end. Raises LinkLost, Refused."""
+        connection = Connection(self._settings, self._name)
+        await connection.open()
+        try:
+            subscription = Subscription(
+                connection,
+                self._clock,
+                await connection.subscribe(),
+                self._settings.publish_requests,
+                self._settings.queue_messages,
+            )
+            binding = Binding(connection, self._entries, self._name)
+            for entry in self._entries:
+                entry.record.connected(self._clock())
+            await binding.bind()
+            self._attempts = 0
+            self._report("up")
+            await self._link_records("link.up")
+            await Flow(self._name, self._settings, self._intake, connection, subscription, binding).run()
+        finally:
+            await connection.close()
+
+    async def _link_records(self, kind: str) -> None:
+        if self._link == kind:
+            return
+        self._link = kind
+        t_rx = self._clock()
+        lines = [encode_line({"src": src, "scope": src, "kind": kind, "t_rx": t_rx}) for src in self._sources]
+        await self._intake.put(Delivery(self._name, lines))
+
+    def _report(self, state: str, detail: str = "") -> None:
+        if self._state != (state, detail):
+            self._state = (state, detail)
+            self._intake.state(self._name, state, detail)
+
+    def _pause_s(self) -> float:
+        """Full jitter over a bound that doubles with each attempt."""
+        low_s, high_s = self._settings.reconnect_min_ms / 1000, self._settings.reconnect_max_ms / 1000
+        bound_s: float = min(high_s, low_s * 2 ** min(self._attempts, 30))
+        self._attempts += 1
+        return max(low_s, self._jitter() * bound_s)

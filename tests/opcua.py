@@ -1,0 +1,197 @@
+"""What the OPC UA tests stand on: a small packing line on an asyncua server, and an intake that keeps what it gets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from asyncua import Server, ua
+
+from engine.clock import now_us
+from engine.contracts import Delivery
+from protocols.opcua.driver import Driver
+from protocols.opcua.settings import Settings
+from tests.peers import free_port
+
+NAMESPACE = "urn:test:packing"
+WAIT_S = 10.0
+
+
+class Kept:
+    """An engine's front door that keeps everything, acknowledges at once, and lets a test wait for what comes."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.faults: list[tuple[str, bytes]] = []
+        self.states: list[tuple[str, str]] = []
+        self.positions: dict[str, tuple[int, int]] = {}
+        self.acknowledge = True
+        self.open = asyncio.Event()
+        self.open.set()
+        self._changed = asyncio.Condition()
+
+    async def put(self, delivery: Delivery) -> None:
+        await self.open.wait()
+        self.records += [json.loads(line) for line in delivery.lines]
+        if delivery.ack is not None and self.acknowledge:
+            delivery.ack()
+
+    def fault(self, source: str, cause: str, sample: bytes) -> None:
+        self.faults.append((cause, sample))
+
+    def state(self, source: str, state: str, detail: str = "") -> None:
+        self.states.append((state, detail))
+
+    def position(self, src: str) -> tuple[int, int] | None:
+        return self.positions.get(src)
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["kind"] == kind]
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Waits for a condition over what was kept; fails with all of it if it does not come."""
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while not happened():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"{self.records}\n{self.faults}\n{self.states}") from None
+
+    async def up(self, times: int = 1) -> None:
+        await self.until(lambda: [state for state, _ in self.states].count("up") >= times)
+
+
+class Line:
+    """A packing line: variables under Objects/Line1/PK01 and an event type, on a free port of loopback."""
+
+    def __init__(self, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.url = f"opc.tcp://127.0.0.1:{self.port}/"
+        self.server = Server()
+        self.index = 0
+        self.nodes: dict[str, Any] = {}
+
+    async def prepare(self) -> None:
+        await self.server.init()
+        self.server.set_endpoint(self.url)
+        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+
+    async def build(self) -> None:
+        self.index = await self.server.register_namespace(NAMESPACE)
+        line = await self.server.nodes.objects.add_object(self.index, "Line1")
+        machine = await line.add_object(f"ns={self.index};s=PK01", f"{self.index}:PK01")
+        for name, value, kind in (
+            ("Counter", 0, ua.VariantType.UInt16),
+            ("Kind", 0, ua.VariantType.Int16),
+            ("Lu", "", ua.VariantType.String),
+            ("Weight", 0.0, ua.VariantType.Double),
+            ("Door", False, ua.VariantType.Boolean),
+            ("Codes", ["", ""], ua.VariantType.String),
+        ):
+            node_id = f"ns={self.index};s=PK01.{name}"
+            self.nodes[name] = await machine.add_variable(node_id, f"{self.index}:{name}", value, kind)
+        fields = [
+            ("Carton", ua.VariantType.String),
+            ("Result", ua.VariantType.String),
+            ("Number", ua.VariantType.UInt32),
+        ]
+        self.nodes["Event"] = await self.server.create_custom_event_type(
+            self.index, "LabelEventType", properties=fields
+        )
+
+    async def start(self) -> Line:
+        await self.prepare()
+        await self.build()
+        await self.server.start()
+        return self
+
+    async def write(self, **values: Any) -> None:
+        """Writes variables one after the other, in the order given."""
+        for name, value in values.items():
+            node = self.nodes[name]
+            if isinstance(value, ua.DataValue):
+                await self.server.write_attribute_value(node.nodeid, value)
+            else:
+                kind = await node.read_data_type_as_variant_type()
+                await node.write_value(ua.Variant(value, kind))
+
+    async def tell(self, **fields: Any) -> None:
+        """Sends one event of the line's type."""
+        generator = await self.server.get_event_generator(self.nodes["Event"])
+        for name, value in fields.items():
+            setattr(generator.event, name, value)
+        await generator.trigger()
+
+
+@contextlib.asynccontextmanager
+async def line(port: int | None = None) -> AsyncIterator[Line]:
+    served = await Line(port).start()
+    try:
+        yield served
+    finally:
+        await served.server.stop()
+
+
+CARTONS: dict[str, Any] = {
+    "src": "dc1/pack/PK-01",
+    "nodes": {
+        "counter": f"nsu={NAMESPACE};s=PK01.Counter",
+        "kind": "/pack:Line1/pack:PK01/pack:Kind",
+        "lu": f"nsu={NAMESPACE};s=PK01.Lu",
+    },
+    "trigger": "counter",
+    "record": {
+        "kind": {"path": "kind", "table": {"1": "carton.open", "2": "carton.close"}},
+        "lu": {"path": "lu", "required": True},
+        "seq": {"path": "counter", "wrap": 65536},
+    },
+}
+LABELS: dict[str, Any] = {
+    "src": "dc1/pack/PK-01",
+    "event_type": "pack:LabelEventType",
+    "fields": {"carton": "pack:Carton", "result": "pack:Result", "text": "Message"},
+    "record": {"kind": {"const": "label.verified"}, "lu": "carton", "result": "result"},
+}
+
+
+def settings(url: str, **changes: Any) -> Settings:
+    """Settings with short times, without security unless `changes` say otherwise."""
+    table: dict[str, Any] = {
+        "url": url,
+        "security": {"policy": "None"},
+        "namespaces": {"pack": NAMESPACE},
+        "publishing_ms": 20,
+        "keep_alive_ms": 200,
+        "lifetime_ms": 1_000,
+        "reconnect_min_ms": 20,
+        "reconnect_max_ms": 100,
+        "retry_ms": 100,
+    }
+    converted = msgspec.convert(table | changes, Settings)
+    assert list(converted.faults()) == []
+    return converted
+
+
+@contextlib.asynccontextmanager
+async def running(configured: Settings, kept: Kept | None = None) -> AsyncIterator[Kept]:
+    """A driver at work; its task must not end by itself."""
+    kept = kept or Kept()
+    task = asyncio.create_task(Driver("packing", configured, kept, now_us).run())
+    try:
+        yield kept
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def file(folder: Path, name: str, content: bytes) -> str:
+    path = folder / name
+    path.write_bytes(content)
+    return str(path)
