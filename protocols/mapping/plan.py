@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from typing import NamedTuple, Protocol
 
 from engine.errors import DecodeError
 from engine.model import ENVELOPE, Type, field_type
+from protocols.mapping.lines import encode_line
 from protocols.mapping.paths import Capture, Path, Scope, Template, parse_path, parse_template
 from protocols.mapping.sequence import Sequences
 from protocols.mapping.settings import (
@@ -42,6 +44,7 @@ TIMES = frozenset({"t", "t_from", "t_to", "ship_by", "cutoff", "deadline", "as_o
 """The fields that are points in time."""
 
 NO_CAPTURES: Mapping[str, str] = {}
+"""For protocols without topics."""
 
 Origin = Callable[[Scope], object | None]
 
@@ -101,7 +104,7 @@ class FieldPlan:
             if self._settings.split is not None and isinstance(value, str):
                 value = value.split(self._settings.split)
             return texts(value) or None
-        return value if self.name == "freight" else nested(value)
+        return nested(value) if wanted is Type.NESTED else value
 
     def _whole(self, value: object) -> int:
         if self._settings.time is not None:
@@ -109,37 +112,15 @@ class FieldPlan:
         return integer(value) if self._factor is None else scaled(value, self._factor)
 
 
-class RecordPlan:
-    """See `compile_record`."""
+class Selection:
+    """Which parts of a payload are meant: all of it, the elements of a list (`each`), those that pass `when`."""
 
-    def __init__(
-        self,
-        fields: Mapping[str, FieldPlan],
-        when: Sequence[tuple[Path, frozenset[str]]],
-        each: Path | None,
-        wrap: int | None,
-        sequences: Sequences,
-    ) -> None:
-        self._kind = fields["kind"]
-        self._fields = [field for name, field in fields.items() if name != "kind"]
-        self._when = when
-        self._each = each
-        self._wrap = wrap
-        self._sequences = sequences
+    def __init__(self, when: When | None = None, each: str | None = None) -> None:
+        self._when = [(parse_path(path), keys(_listed(wanted))) for path, wanted in (when or {}).items()]
+        self._each = None if each is None else parse_path(each)
 
-    def records(self, values: object, captures: Mapping[str, str], t_rx: int) -> list[dict[str, object]]:
-        """All records of a payload: none if it is not meant, several under `each` (`sub` is the place in the list).
-
-        Raises DecodeError at the first that does not fit. To keep the others, go through `scopes` and `record`.
-        """
-        return [self.record(scope, sub, t_rx) for sub, scope in self.scopes(values, captures)]
-
-    def build(self, values: Mapping[str, object], captures: Mapping[str, str], t_rx: int) -> dict[str, object]:
-        """The one record of a payload, whatever `when` and `each` say. Raises DecodeError."""
-        return self.record(Scope(values, values, captures), 0, t_rx)
-
-    def scopes(self, values: object, captures: Mapping[str, str] = NO_CAPTURES) -> list[tuple[int, Scope]]:
-        """What is meant in a payload: (place in the `each` list, what to read the record from). Raises DecodeError."""
+    def scopes(self, values: object, captures: Mapping[str, str]) -> list[tuple[int, Scope]]:
+        """(place in the `each` list, what to read the record from). Raises DecodeError: `each` is not a list."""
         whole = Scope(values, values, captures)
         if self._each is None:
             return [(0, whole)] if self._meant(whole) else []
@@ -151,8 +132,44 @@ class RecordPlan:
         scopes = ((sub, Scope(element, values, captures)) for sub, element in enumerate(elements))
         return [(sub, scope) for sub, scope in scopes if self._meant(scope)]
 
+    def _meant(self, scope: Scope) -> bool:
+        return all(key_text(path.follow(scope)) in wanted for path, wanted in self._when)
+
+
+class Plan(Protocol):
+    """What turns a payload into records."""
+
+    selection: Selection
+
     def record(self, scope: Scope, sub: int, t_rx: int) -> dict[str, object]:
-        """One record. `t_rx`: microseconds. Raises DecodeError."""
+        """One record out of one scope of the selection. `t_rx`: microseconds. Raises DecodeError."""
+
+
+class RecordPlan:
+    """Machine's own payloads, by a record table: see `compile_record`."""
+
+    def __init__(
+        self, fields: Mapping[str, FieldPlan], selection: Selection, wrap: int | None, sequences: Sequences
+    ) -> None:
+        self.selection = selection
+        self._kind = fields["kind"]
+        self._fields = [field for name, field in fields.items() if name != "kind"]
+        self._wrap = wrap
+        self._sequences = sequences
+
+    def records(self, values: object, captures: Mapping[str, str], t_rx: int) -> list[dict[str, object]]:
+        """All records of a payload: none if it is not meant, several under `each` (`sub` is the place in the list).
+
+        Raises DecodeError at the first that does not fit. To keep the others, go through `selection` and `record`.
+        """
+        return [self.record(scope, sub, t_rx) for sub, scope in self.selection.scopes(values, captures)]
+
+    def build(self, values: Mapping[str, object], captures: Mapping[str, str], t_rx: int) -> dict[str, object]:
+        """The one record of a payload, whatever `when` and `each` say. Raises DecodeError."""
+        return self.record(Scope(values, values, captures), 0, t_rx)
+
+    def record(self, scope: Scope, sub: int, t_rx: int) -> dict[str, object]:
+        """See `Plan.record`."""
         kind = self._kind.value(scope, "")
         if kind is None:
             raise DecodeError("kind: missing")
@@ -169,9 +186,6 @@ class RecordPlan:
             self._count_on(record, self._wrap)
         return record
 
-    def _meant(self, scope: Scope) -> bool:
-        return all(key_text(path.follow(scope)) in wanted for path, wanted in self._when)
-
     def _count_on(self, record: dict[str, object], modulus: int) -> None:
         raw, epoch = record.pop("seq", None), record.get("epoch", 0)
         if not isinstance(raw, int) or not isinstance(epoch, int):
@@ -182,6 +196,47 @@ class RecordPlan:
             raise DecodeError(f"seq: {fault}") from None
         if seq is not None:
             record["seq"] = seq
+
+
+class CanonicalPlan:
+    """Payloads that are canonical records already. `constants`: fields for records that lack them."""
+
+    def __init__(self, constants: Constants | None = None, selection: Selection | None = None) -> None:
+        self.selection = selection or Selection()
+        self._constants = constants or {}
+
+    def record(self, scope: Scope, sub: int, t_rx: int) -> dict[str, object]:
+        """See `Plan.record`. A `t_rx` of the payload is replaced: it is ours to say."""
+        if not isinstance(scope.item, Mapping):
+            raise DecodeError("record: not an object")
+        record: dict[str, object] = {**self._constants, **scope.item, "t_rx": t_rx}
+        if record.get("kind") == "clock.tick":
+            raise DecodeError("kind: clock.tick is the engine's own")
+        if sub:
+            record.setdefault("sub", sub)
+        return record
+
+
+class Lines(NamedTuple):
+    """Canonical lines of one payload, and the causes of what did not fit in it."""
+
+    lines: list[bytes]
+    causes: list[str]
+
+
+def canonical_lines(plan: Plan, values: object, captures: Mapping[str, str], t_rx: int) -> Lines:
+    """All records of a payload as lines. One that does not fit is a cause and costs the others nothing."""
+    found = Lines([], [])
+    try:
+        scopes = plan.selection.scopes(values, captures)
+    except DecodeError as error:
+        return Lines([], [error.cause])
+    for sub, scope in scopes:
+        try:
+            found.lines.append(encode_line(plan.record(scope, sub, t_rx)))
+        except DecodeError as error:
+            found.causes.append(error.cause)
+    return found
 
 
 def compile_record(
@@ -201,8 +256,7 @@ def compile_record(
     settings |= {name: field_settings(field) for name, field in record.items()}
     return RecordPlan(
         {name: FieldPlan(name, field) for name, field in settings.items()},
-        [(parse_path(path), keys(_listed(wanted))) for path, wanted in (when or {}).items()],
-        None if each is None else parse_path(each),
+        Selection(when, each),
         settings["seq"].wrap if "seq" in settings else None,
         sequences or Sequences(lambda src: None),
     )
