@@ -1,0 +1,1 @@
+"""Modbus TCP: registers polled, mailboxes acknowledged, rings read. Settings, pure decoders, driver."""

@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from protocols.mapping.faults import record_faults
 from protocols.mapping.settings import RecordSettings
 
 REGISTERS_MAX = 125  # one read of registers, MODBUS Application Protocol 1.1b3, sections 6.3 and 6.4
@@ -169,7 +170,8 @@ class Mailbox(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
       at most).
     rereads: how often a torn block is read again at once, before the next poll tries.
     epoch: address (same table) of a counter of the machine's restarts, anywhere: read first, then the block. A new one
-      starts the numbering anew. Without it a number that falls behind by less than half the wrap says the same.
+      starts the numbering anew. Without it a number that goes back does: a step back of up to a quarter of `wrap`, or
+      a leap of more than a sixteenth that ends at 0 or 1 (in a ring: not above `size`).
     registers: the fields, by their addresses, between `seq` and `seq2`.
     record: canonical field -> where it comes from (the mapping language). The paths are the names in `registers`;
       `src`, `epoch` and `seq` come from the mailbox.
@@ -184,7 +186,7 @@ class Mailbox(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     src: Src | None = None
     table: RegisterTable = "holding"
     write_function: Literal[6, 16] = 6
-    wrap: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 65_536
+    wrap: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 65_536
     first: Literal[0, 1] = 0
     rereads: Annotated[int, msgspec.Meta(ge=0, le=20)] = 3
     epoch: Address | None = None
@@ -200,9 +202,7 @@ class Mailbox(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
             register = as_register(entry)
             if not self.seq < register.address <= register.address + register.width - 1 < self.seq2:
                 yield f"registers.{name}", f"lies outside the block: registers {self.seq + 1} to {self.seq2 - 1}"
-        yield from _register_faults("registers", self.registers)
-        yield from _value_faults(self.registers)
-        yield from _numbered_faults(self.record)
+        yield from _numbered_faults(self)
 
 
 class Ring(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -243,7 +243,7 @@ class Ring(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     src: Src | None = None
     table: RegisterTable = "holding"
     write_function: Literal[6, 16] = 6
-    wrap: Annotated[int, msgspec.Meta(ge=4, le=65_536)] = 65_536
+    wrap: Annotated[int, msgspec.Meta(ge=16, le=65_536)] = 65_536
     epoch: Address | None = None
     backlog: bool = True
 
@@ -256,9 +256,7 @@ class Ring(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
             register = as_register(entry)
             if register.address + register.width > self.width:
                 yield f"registers.{name}", f"lies outside the record: registers 0 to {self.width - 1}"
-        yield from _register_faults("registers", self.registers)
-        yield from _value_faults(self.registers)
-        yield from _numbered_faults(self.record)
+        yield from _numbered_faults(self)
 
 
 class Unit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -400,6 +398,8 @@ def _group_faults(group: Group, values: list[str], flags: set[str], unit: Unit) 
         if name not in registers:
             yield f"registers[{index}]", f"{name} is no register of the unit: one of {_listed(registers)}"
     for index, trigger in enumerate(group.triggers):
+        for path, fault in record_faults(trigger.record, constants={"src": unit.src}, names=values):
+            yield f"triggers[{index}].{path}", fault
         place = f"triggers[{index}].register"
         if trigger.on == "poll":
             if trigger.register is not None:
@@ -410,10 +410,14 @@ def _group_faults(group: Group, values: list[str], flags: set[str], unit: Unit) 
             yield place, f"{trigger.register} has no edges, it is no bit: one of {_listed(flags)}, or on = 'change'"
 
 
-def _numbered_faults(record: RecordSettings) -> Iterator[tuple[str, str]]:
+def _numbered_faults(block: Mailbox | Ring) -> Iterator[tuple[str, str]]:
+    """What mailboxes and rings share."""
+    yield from _register_faults("registers", block.registers)
+    yield from _value_faults(block.registers)
     for field in ("src", "epoch", "seq"):
-        if field in record:
+        if field in block.record:
             yield f"record.{field}", "comes from the mailbox or ring: leave it out (its source: the option src)"
+    yield from record_faults(block.record, constants={"src": "src"}, names=value_names(block.registers))
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,0 +1,227 @@
+"""Polls of the layouts in which a machine hands over records: mailboxes and rings. See `polling` for the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from engine.clock import Clock
+from engine.contracts import Delivery, Intake
+from engine.errors import DecodeError
+from protocols.mapping.plan import compile_record
+from protocols.modbus.mailbox import Letter, Look, MailboxReader
+from protocols.modbus.plan import Limits, Point, plan_reads
+from protocols.modbus.polling import Ask, Debt, Outcome, Place, Poll
+from protocols.modbus.records import fact, gap_line
+from protocols.modbus.ring import Chunk, Entry, Haul, Head, RingReader
+from protocols.modbus.settings import Mailbox, Ring
+
+Wake = Callable[[], None]
+"""Tells the driver that something is owed."""
+
+
+class MailboxPoll(Poll):
+    """One mailbox. `recheck_s`: how often a record that nothing follows is looked at for a lost acknowledgement."""
+
+    def __init__(
+        self, place: Place, mailbox: Mailbox, recheck_s: float, intake: Intake, clock: Clock, wake: Wake
+    ) -> None:
+        super().__init__(place, intake, clock)
+        self.interval_s = mailbox.poll_ms / 1000
+        self.probe = (mailbox.table, mailbox.seq, 1)
+        self._mailbox = mailbox
+        self._reader = MailboxReader(mailbox, intake.position(place.src))
+        self._plan = compile_record(mailbox.record, constants={"src": place.src})
+        self._recheck_s = recheck_s
+        self._wake = wake
+        self._check_at = 0.0
+        self._letter: Letter | None = None  # taken, perhaps not handed over yet
+        self._last_us = 0
+        self._letter_us = 0
+        self._is_backlog = True
+        self._awaits_ack = False
+
+    async def poll(self, ask: Ask, now: float) -> Outcome:
+        mailbox = self._mailbox
+        shown_epoch = await self._epoch(ask)
+        words = await self._untorn(ask)
+        if words is None:
+            self.fault("seq and seq2 differ in every reading: the machine never finishes writing, or seq2 is elsewhere")
+            return Outcome()
+        look = self._reader.look(words, shown_epoch)
+        if look is Look.NEW:
+            acknowledged = None if mailbox.ack is None else (await ask("holding", mailbox.ack, 1))[0]
+            if shown_epoch != await self._epoch(ask):
+                return Outcome(more=True)
+            self._letter = self._reader.take(words, acknowledged, shown_epoch)
+            if self._letter is not None:
+                return Outcome(self._delivery(self._letter, words))
+        elif look is Look.SAME:
+            await self._recheck(ask, words[0], now)
+        self._is_backlog = False
+        return Outcome()
+
+    def accepted(self) -> None:
+        if self._letter is None:
+            return
+        self._reader.accept(self._letter)
+        self._last_us = self._letter_us
+        self._letter = None
+        self._is_backlog = False
+
+    def forget(self) -> None:
+        self._is_backlog = True
+        self._check_at = 0.0
+
+    async def _epoch(self, ask: Ask) -> int | None:
+        if self._mailbox.epoch is None:
+            return None
+        return (await ask(self._mailbox.table, self._mailbox.epoch, 1))[0]
+
+    async def _untorn(self, ask: Ask) -> list[int] | None:
+        for _ in range(1 + self._mailbox.rereads):
+            words = await ask(self._mailbox.table, self._mailbox.seq, self._reader.quantity)
+            if words[0] == words[-1]:
+                return words
+        return None
+
+    async def _recheck(self, ask: Ask, shown: int, now: float) -> None:
+        """The machine still shows the record that was taken: it may lack its acknowledgement (a write that was lost, a
+        restart of ours between the journal and the write, a restart of the machine)."""
+        address = self._mailbox.ack
+        if address is None or self._awaits_ack or self.owed is not None or now < self._check_at:
+            return
+        self._check_at = now + self._recheck_s
+        if (await ask("holding", address, 1))[0] != shown:
+            self._owe(shown)
+
+    def _delivery(self, letter: Letter, words: list[int]) -> Delivery:
+        """The record and what is missing before it. A record that does not fit is acknowledged all the same: it would
+        block the machine for ever."""
+        t_rx = self._clock()
+        lines = []
+        if letter.lost:
+            first = letter.seq - letter.lost
+            lines.append(gap_line(self.place.src, letter.epoch, first, letter.lost, self._last_us, t_rx))
+        for cause in letter.faults.values():
+            self.fault(cause, words)
+        self._letter_us = t_rx
+        try:
+            made = fact(self._plan, letter.values, t_rx, (letter.epoch, letter.seq), backlog=self._is_backlog)
+            lines.append(made.line)
+            self._letter_us = made.at_us
+        except DecodeError as error:
+            self.fault(error.cause, words)
+        if self._mailbox.ack is None:
+            return Delivery(self.place.source, lines)
+        self._awaits_ack = True
+        return Delivery(self.place.source, lines, partial(self._durable, letter.shown))
+
+    def _durable(self, shown: int) -> None:
+        self._awaits_ack = False
+        self._owe(shown)
+
+    def _owe(self, shown: int) -> None:
+        if self._mailbox.ack is not None:
+            self.owed = Debt(self._mailbox.ack, shown, self._mailbox.write_function)
+            self._wake()
+
+
+class RingPoll(Poll):
+    """One ring. Each poll fetches one chunk of neighbouring records, so that a long backlog lets the others through."""
+
+    def __init__(self, place: Place, ring: Ring, limits: Limits, intake: Intake, clock: Clock, wake: Wake) -> None:
+        super().__init__(place, intake, clock)
+        self.interval_s = ring.poll_ms / 1000
+        self.probe = (ring.table, ring.head, 1)
+        self._ring = ring
+        self._reader = RingReader(ring, intake.position(place.src), limits.registers)
+        self._plan = compile_record(ring.record, constants={"src": place.src})
+        self._wake = wake
+        counters = (("head", ring.head), ("size", ring.size_address), ("epoch", ring.epoch))
+        points = [Point(name, ring.table, address, 1) for name, address in counters if address is not None]
+        self._counters = plan_reads(points, limits, first=("epoch",))
+        self._haul: Haul | None = None  # fetched, perhaps not handed over yet
+        self._last_us = 0
+        self._haul_us = 0
+        self._is_backlog = True
+
+    async def poll(self, ask: Ask, now: float) -> Outcome:
+        shown = await self._show(ask)
+        if shown.get("size", self._ring.size) != self._ring.size:
+            self.fault("the machine's ring has another size than the site file says: it is not read")
+            return Outcome()
+        if not self._reader.started:
+            ack = self._ring.ack
+            tail = None if ack is None else (await ask("holding", ack, 1))[0]
+            self._reader.start(shown["head"], tail, shown.get("epoch"))
+        head = self._head(shown)
+        chunk = self._reader.chunk(head)
+        if chunk is None:
+            self._is_backlog = False
+            return Outcome()
+        self._haul = await self._fetch(ask, chunk)
+        if self._haul is None:
+            return Outcome(more=True)
+        return Outcome(self._delivery(self._haul), more=self._haul.following < head.number)
+
+    def accepted(self) -> None:
+        if self._haul is None:
+            return
+        self._reader.accept(self._haul)
+        self._last_us = self._haul_us
+        self._haul = None
+
+    def forget(self) -> None:
+        self._is_backlog = True
+
+    async def _show(self, ask: Ask) -> dict[str, int]:
+        """The ring's counters by name."""
+        shown: dict[str, int] = {}
+        for read in self._counters:
+            words = await ask(read.table, read.start, read.quantity)
+            shown.update({point.name: words[point.address - read.start] for point in read.points})
+        return shown
+
+    def _head(self, shown: dict[str, int]) -> Head:
+        return self._reader.head(shown["head"], shown.get("epoch"))
+
+    async def _fetch(self, ask: Ask, chunk: Chunk) -> Haul | None:
+        """Read the chunk and look at the head again; None if the machine restarted meanwhile."""
+        words = await ask(self._ring.table, chunk.address, chunk.quantity)
+        after = self._head(await self._show(ask))
+        overwritten = False
+        if after.epoch == chunk.epoch and self._reader.is_doubtful(chunk, after):
+            again = await ask(self._ring.table, chunk.address, self._ring.width)
+            later = self._head(await self._show(ask))
+            overwritten = again != words[: self._ring.width]
+            after = later
+        return self._reader.take(chunk, words, after, overwritten) if after.epoch == chunk.epoch else None
+
+    def _delivery(self, haul: Haul) -> Delivery:
+        t_rx = self._clock()
+        self._haul_us = self._last_us
+        lines = []
+        if haul.lost:
+            lines.append(gap_line(self.place.src, haul.epoch, haul.lost_from, haul.lost, self._last_us, t_rx))
+            self._haul_us = t_rx
+        lines.extend(line for entry in haul.entries if (line := self._line(haul.epoch, entry, t_rx)) is not None)
+        if self._ring.ack is None:
+            return Delivery(self.place.source, lines)
+        return Delivery(self.place.source, lines, partial(self._durable, self._reader.shown(haul)))
+
+    def _line(self, epoch: int, entry: Entry, t_rx: int) -> bytes | None:
+        for cause in entry.faults.values():
+            self.fault(cause, entry.words)
+        try:
+            made = fact(self._plan, entry.values, t_rx, (epoch, entry.seq), backlog=self._is_backlog)
+        except DecodeError as error:
+            self.fault(error.cause, entry.words)
+            return None
+        self._haul_us = made.at_us
+        return made.line
+
+    def _durable(self, shown: int) -> None:
+        if self._ring.ack is not None:
+            self.owed = Debt(self._ring.ack, shown, self._ring.write_function)
+            self._wake()
