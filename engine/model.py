@@ -18,6 +18,7 @@ class Type(Enum):
     BOOL = "bool"
     TEXTS = "texts"  # a list of texts
     NESTED = "nested"  # a list of objects or numbers: read by the rule that needs it, on the slow path
+    ANY = "any"  # anything but null: passed through
 
 
 class Group(Enum):
@@ -129,14 +130,14 @@ FIELDS: dict[str, Type] = {
         for name in (
             "lu carton track task order sku lot loc dest dest_req code state operator point press count from_lu result "
             "sscc tracking_no trailer door seal rma serial grade disposition scope wave shipment parent carrier "
-            "manifest_no freight"
+            "manifest_no freight short_policy"
         ).split()
     },
     **{
         name: Type.INT
         for name in (
             "line qty weight_g length_mm width_mm height_mm t_from t_to from_seq to_seq rev ship_by cutoff deadline "
-            "as_of tol_g"
+            "as_of tol_g over_tol_pct"
         ).split()
     },
     "stage_required": Type.BOOL,
@@ -153,8 +154,21 @@ FIELDS: dict[str, Type] = {
 _EXCEPTIONS: dict[tuple[str, str], Type] = {
     ("source.gap", "count"): Type.INT,  # how many records are missing; elsewhere the id of a count
     ("shipment.plan", "scope"): Type.NESTED,  # what the shipment holds; in link.* a prefix of src
-    ("manifest.result", "freight"): Type.NESTED,  # passed through as the TMS sent it
+    ("manifest.result", "freight"): Type.ANY,  # passed through as the TMS sent it
 }
+
+ELEMENTS: dict[tuple[str, str], tuple[frozenset[str], ...]] = {
+    ("pick.confirm", "alloc"): _needs("task qty", "order line qty"),
+    ("pick.reverse", "alloc"): _needs("task qty", "order line qty"),
+    ("order.released", "lines"): _needs("line sku qty"),
+    ("order.changed", "lines"): _needs("line sku qty"),
+    ("order.cancelled", "lines"): (),
+    ("carton.plan", "contents"): _needs("order line qty"),
+    ("shipment.plan", "scope"): _needs("order line qty"),
+    ("rma.authorised", "lines"): _needs("sku qty"),
+    ("manifest.result", "tracking"): _needs("carton tracking_no"),
+}
+"""What each object of a nested list has: alternatives, as in `Kind.required`; none: a list of line numbers."""
 
 SRC_BYTES_MAX = 128
 TEXT_BYTES_MAX = 4096

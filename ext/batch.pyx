@@ -4,6 +4,7 @@
 import msgspec
 import numpy as np
 
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
@@ -91,10 +92,13 @@ cdef class Batch:
         cdef Py_ssize_t i = self.count
         if i == self.capacity:
             self.reserve(1)
-        self.at[i] = len(self.lines)
+        cdef Py_ssize_t at = PyByteArray_GET_SIZE(self.lines)
+        PyByteArray_Resize(self.lines, at + length + 1)     # over-allocates: amortised O(1)
+        cdef char* line = PyByteArray_AS_STRING(self.lines) + at
+        memcpy(line, text, length)
+        line[length] = c"\n"
+        self.at[i] = at
         self.size[i] = <int32_t>length
-        self.lines += text[:length]
-        self.lines += b"\n"
         self.t_rx[i] = row.t_rx
         self.t[i] = row.t
         self.epoch[i] = row.epoch

@@ -1,0 +1,135 @@
+"""What the decoder knows of kinds and fields: the model's tables, copied into C once.
+
+Names are found by their first and last eight bytes and their length, in a table of open addressing; a field has a number
+in all that follows. `wants[kind][field]` is what a value must be, `needs[kind]` which fields must be there.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memcmp
+
+from ext.json_reader cimport Bytes, Key, T_FALSE, T_INT, T_LIST, T_NULL, T_TEXT, T_TRUE, Value
+from ext.kinds cimport K_COUNT
+
+cdef enum:
+    SRC_MAX = 128           # bytes of `src`
+    INT32_TOP = 0x7FFFFFFF
+    NAME_SLOTS = 256        # of a name table: a power of two, at least twice its names
+    FIELDS_MAX = 96         # known fields
+    CHOICES_MAX = 4         # alternatives of required fields
+    NEEDS_MAX = 8           # fields of one alternative
+    SHAPES_MAX = 32         # kinds of nested list
+
+cdef extern from *:
+    """
+    #define SORTLINE_TIME_TOP 7258118400000000LL
+    """
+    const int64_t TIME_TOP "SORTLINE_TIME_TOP"      # the year 2200, in microseconds
+
+cdef enum Want:
+    W_FREE          # not checked
+    W_ANY           # anything but null
+    W_TEXT
+    W_SRC
+    W_INT
+    W_INT32
+    W_TIME          # an instant up to the year 2200
+    W_BOOL
+    W_TEXTS         # this and the next: each element is looked at
+    W_LIST          # of what `shapes` says
+
+cdef enum:
+    # The fields that a column or a check is about; the other known fields are numbered after them.
+    N_SRC
+    N_EPOCH
+    N_SEQ
+    N_SUB
+    N_KIND
+    N_T
+    N_T_RX
+    N_HIST
+    N_QTY
+    N_WEIGHT_G
+    N_TASK
+    N_ORDER
+    N_LINE
+    N_SKU
+    N_LU
+    N_CARTON
+    N_TRACK
+    N_LOT
+    N_LOC
+    N_DEST
+    N_DEST_REQ
+    N_CODE
+    N_PRESS
+    N_ALLOC
+
+cdef struct Name:
+    uint64_t head
+    uint64_t tail
+    Bytes at
+    int32_t length  # 0: free
+    int32_t number
+
+cdef struct Needs:
+    uint8_t choices
+    uint8_t counts[CHOICES_MAX]
+    uint8_t fields[CHOICES_MAX][NEEDS_MAX]
+
+
+cdef inline uint64_t slot_of(const Key* key) noexcept nogil:
+    cdef uint64_t h = (key.head ^ (key.tail + <uint64_t>key.resolved) * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u
+    return h >> 32 & (NAME_SLOTS - 1)
+
+
+cdef inline int find(const Name* slots, const Key* key) noexcept nogil:
+    """The number of a name in a table, -1 if it is not there. The table is at most half full, so the search ends."""
+    cdef uint64_t i = slot_of(key)
+    cdef const Name* name = &slots[i]
+    while name.length != 0:
+        if name.head == key.head and name.tail == key.tail and name.length == key.resolved and (
+                name.length <= 16 or memcmp(name.at, key.plain, name.length) == 0):
+            return name.number
+        i = (i + 1) & (NAME_SLOTS - 1)
+        name = &slots[i]
+    return -1
+
+
+cdef inline bint fits(int want, const Value* value) noexcept nogil:
+    """Whether a value is what the kind wants; of lists only that it is one."""
+    if want == W_FREE:
+        return True
+    if want == W_TEXT:
+        return value.token == T_TEXT and value.resolved > 0
+    if want == W_INT:
+        return value.token == T_INT
+    if want == W_TIME:
+        return value.token == T_INT and value.number <= TIME_TOP
+    if want == W_SRC:
+        return value.token == T_TEXT and 0 < value.resolved <= SRC_MAX
+    if want == W_INT32:
+        return value.token == T_INT and value.number <= INT32_TOP
+    if want == W_BOOL:
+        return value.token == T_TRUE or value.token == T_FALSE
+    if want == W_ANY:
+        return value.token != T_NULL
+    return value.token == T_LIST
+
+
+cdef class RecordTypes:
+    cdef Name fields[NAME_SLOTS]
+    cdef Name kinds[NAME_SLOTS]
+    cdef uint8_t wants[K_COUNT][FIELDS_MAX]
+    cdef Needs needs[K_COUNT]
+    cdef uint8_t shape_of[K_COUNT][FIELDS_MAX]  # which of `shapes` a nested list has
+    cdef Needs shapes[SHAPES_MAX]               # what its objects need; 0: any list; no choices: line numbers
+    cdef uint8_t element_wants[FIELDS_MAX]
+    cdef list names                             # of the fields, by number
+    cdef dict numbers
+    cdef list alive                             # the bytes that the name tables point into
+
+    cdef int add_name(self, Name* slots, str text, int number) except -1
+    cdef int add_kind(self, int kind, str name, bint noise, dict fields, dict exceptions) except -1
+    cdef int add_elements(self, dict fields, dict elements) except -1
+    cdef int set_needs(self, Needs* needs, alternatives) except -1
+    cdef str needs_text(self, const Needs* needs)

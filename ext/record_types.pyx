@@ -1,0 +1,84 @@
+"""The model's tables in C: see record_types.pxd."""
+
+from ext.json_reader cimport Reader, TEXT_MAX, name_words
+
+from ext.kinds import NAMES as KIND_NAMES
+
+NUMBERED = (
+    "src epoch seq sub kind t t_rx hist qty weight_g task order line sku lu carton track lot loc dest dest_req code "
+    "press alloc"
+).split()
+ENVELOPE = frozenset(NUMBERED[:N_QTY])
+WANTS = {
+    "any": W_ANY, "text": W_TEXT, "int": W_INT, "bool": W_BOOL, "texts": W_TEXTS, "nested": W_LIST,
+    "src": W_SRC, "int32": W_INT32, "time": W_TIME,
+}
+NARROWER = {"src": "src", "line": "int32", "sub": "int32", "t": "time", "t_rx": "time"}
+
+
+cdef class RecordTypes:
+    def __init__(self, dict kinds not None, dict fields not None, dict exceptions not None, dict elements not None):
+        self.alive = []
+        self.names = [*NUMBERED, *(name for name in fields if name not in NUMBERED)]
+        self.numbers = {name: number for number, name in enumerate(self.names)}
+        if len(self.names) > FIELDS_MAX or set(NUMBERED) - set(fields) or set(kinds) != set(KIND_NAMES[1:]):
+            raise ValueError("the tables of kinds and fields do not match the columns")
+        for name, number in self.numbers.items():
+            self.add_name(self.fields, name, number)
+        for kind, (noise, required) in kinds.items():
+            self.add_kind(KIND_NAMES.index(kind), kind, noise, fields, exceptions)
+            self.set_needs(&self.needs[<int>KIND_NAMES.index(kind)], required)
+        self.add_elements(fields, elements)
+
+    cdef int add_name(self, Name* slots, str text, int number) except -1:
+        cdef bytes raw = text.encode()
+        cdef Key key
+        cdef Reader r
+        cdef uint64_t i
+        r.end = <Bytes><const char*>raw + len(raw)
+        self.alive.append(raw)
+        key.at = raw
+        key.length = key.resolved = <int32_t>len(raw)
+        name_words(&r, &key)
+        i = slot_of(&key)
+        while slots[i].length != 0:
+            i = (i + 1) & (NAME_SLOTS - 1)
+        slots[i] = Name(head=key.head, tail=key.tail, at=key.at, length=key.length, number=number)
+        return 0
+
+    cdef int add_kind(self, int kind, str name, bint noise, dict fields, dict exceptions) except -1:
+        self.add_name(self.kinds, name, kind)
+        for field, type_name in fields.items():
+            narrower = NARROWER.get(field, exceptions.get((name, field), type_name))
+            free = noise and field not in ENVELOPE
+            self.wants[kind][<int>self.numbers[field]] = W_FREE if free else WANTS[narrower]
+        return 0
+
+    cdef int set_needs(self, Needs* needs, alternatives) except -1:
+        cdef int i, k
+        if len(alternatives) > CHOICES_MAX or any(len(names) > NEEDS_MAX for names in alternatives):
+            raise ValueError("too many required fields")
+        needs.choices = len(alternatives)
+        for i, names in enumerate(alternatives):
+            needs.counts[i] = len(names)
+            for k, name in enumerate(names):
+                needs.fields[i][k] = self.numbers[name]
+        return 0
+
+    cdef int add_elements(self, dict fields, dict elements) except -1:
+        cdef int shape
+        if len(elements) >= SHAPES_MAX:
+            raise ValueError("too many kinds of nested list")
+        for field, type_name in fields.items():
+            flat = field not in ENVELOPE and type_name in ("text", "int", "bool")
+            self.element_wants[<int>self.numbers[field]] = WANTS[NARROWER.get(field, type_name)] if flat else W_FREE
+        for shape, ((kind, field), alternatives) in enumerate(elements.items(), 1):
+            self.shape_of[<int>KIND_NAMES.index(kind)][<int>self.numbers[field]] = shape
+            self.set_needs(&self.shapes[shape], alternatives)
+        return 0
+
+    cdef str needs_text(self, const Needs* needs):
+        cdef int i, k
+        return " or ".join([
+            ", ".join([self.names[needs.fields[i][k]] for k in range(needs.counts[i])]) for i in range(needs.choices)
+        ])
