@@ -63,7 +63,7 @@ FATES_CALM = ("full", "full", "full", "over")
 FATES_LIVELY = (
     *("full",) * 8,
     *("over", "short", "short", "zero", "follow", "deadline", "late_piece", "reverse"),
-    *("reverse_full", "cancel", "open", "lower", "raise", "wrong_sku", "twin"),
+    *("reverse_full", "cancel", "open", "lower", "raise", "wrong_sku", "twin", "nameless"),
 )
 
 
@@ -110,11 +110,16 @@ class Teller:
         shares: list[list[Task]] = [[] for _ in range(cartons)]
         for task in tasks:
             self.draw.choice(shares).append(task)
+        wave = self.lively and self.chance(20)
         ends = [
             self.carton(n, number, name, share, scope, t + 3_000 + self.step(), stage)
             for number, share in enumerate(shares)
         ]
         t = max(ends)
+        if wave:
+            t += 10_000
+            orders = sorted({task.order for task in tasks})
+            self.wms(min(ends) - 3_000, "wave.released", wave=f"W-{n}", orders=orders, cutoff=T0 + t * MS)
         if self.chance(40):
             t += 2_000 + self.step(20_000)
             tracking = [{"carton": f"C-{n}{number}", "tracking_no": f"1Z{n}{number}"} for number in range(cartons)]
@@ -269,6 +274,10 @@ class Teller:
     def _full(self, task: Task, lu: str, t: int, plan: Record) -> int:
         return self.some(task, lu, t, task.qty)
 
+    def _nameless(self, task: Task, lu: str, t: int, plan: Record) -> int:
+        """The station knows only the order and the line (R20)."""
+        return self.some(task._replace(task=None), lu, t, task.qty)
+
     def _open(self, task: Task, lu: str, t: int, plan: Record) -> int:
         return self.some(task, lu, t, task.qty - 1)
 
@@ -358,12 +367,15 @@ class Teller:
 
     def arrive(self) -> list[Record]:
         """Numbers the records of each source in event time (the scale does not number), and lets them arrive."""
-        numbers: dict[str, int] = {}
+        numbers: dict[tuple[str, int], int] = {}
+        restarts = {told.src: T0 + self.step(120_000) * MS for told in self.told if self.chance(5)}
         arriving = []
         for told in sorted(self.told, key=lambda told: told.t):
             record: Record = {"src": told.src, **told.fields, "t": told.t}
             if told.src not in (SCALE, WMS):
-                record["seq"] = numbers[told.src] = numbers.get(told.src, 0) + 1
+                life = told.src, int(told.t >= restarts.get(told.src, told.t + 1))
+                record |= {"epoch": life[1]} if life[1] else {}
+                record["seq"] = numbers[life] = numbers.get(life, 0) + 1
             record["t_rx"] = told.t + self.draw.randint(0, DELAY_MAX_MS) * MS
             arriving.append(record)
         return by_arrival(arriving)
@@ -376,6 +388,8 @@ def by_arrival(records: Sequence[Record]) -> list[Record]:
 def story(draw: random.Random, lively: bool = True, shipments: int = 1, noise_percent: int = 10) -> Story:
     """One story; `shipments` overlap in time. Any random.Random will do, hypothesis' own too."""
     teller = Teller(draw, lively)
+    if lively:
+        teller.rules = {"short_on_close": teller.chance(15), "short_at_cutoff": teller.chance(50)}
     t = 0
     for n in range(1, shipments + 1):
         teller.shipment(n, t)

@@ -154,6 +154,13 @@ def R50_ready_with_a_short() -> Case:
     return case.confirmed(1, 15).shorted(1, 15).packed(1).ready(1, 20, short=1)
 
 
+def R50_a_short_is_picked_at_another_place() -> Case:
+    """R50: the rest of a short task is tasked again; what is packed in the end is not short."""
+    case = Case().shipped(3).pick(10, 2, lu="L-1").short(15, "NOT_FOUND").task(1, "T-2", t=30, loc="B-9")
+    case.pick(40, task="T-2", lu="L-1").close(50)
+    return case.confirmed(2, 15).shorted(1, 15).confirmed(1, 40, "T-2").packed(3).ready(3, 50)
+
+
 def R50_a_held_short_waits_for_the_oms() -> Case:
     """R50: short_policy HOLD: a short line keeps the shipment back."""
     case = Case().order(2, short_policy="HOLD").task(2).plan().shipment().pick(10, lu="L-1").short(15).close(20)

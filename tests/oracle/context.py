@@ -24,6 +24,7 @@ class Context:
         self.cancelled_tasks: dict[str, int] = {}
         self.cancelled_shipments: dict[str, Fact] = {}
         self.tasks: dict[str, Fact] = {}
+        self.task_known: dict[str, int] = {}  # event time of the first that was told of it
         self.first_task: dict[Line, Fact] = {}  # by arrival
         self.waves: dict[str, Fact] = {}
         self.allocs: dict[Line, Fact] = {}
@@ -42,6 +43,7 @@ class Context:
                 self._take_cancel(fact)
             case "pick.task":
                 _keep(self.tasks, record["task"], fact)
+                self.task_known[record["task"]] = min(fact.t, self.task_known.get(record["task"], fact.t))
                 line = record["order"], record["line"]
                 if line not in self.first_task or fact.arrival < self.first_task[line].arrival:
                     self.first_task[line] = fact

@@ -89,7 +89,10 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
             yield Final("pick.confirmed", window.key, data, *rest, frozenset(free))
         return
     if window.confirmed:
-        yield Final("pick.confirmed", window.key, data, *rest, frozenset(free))
+        # reading: whether b to d with q = 0 revise a confirmation of qty 0 to their t_close is not said (R23, R26)
+        emptied = window.q == 0 and window.short is not None
+        free |= {"t_close"} if emptied else set()
+        yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=not emptied)
     elif not window.ever_closed and window.reversed:
         free |= set(data) - {"qty"}
         yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=False)

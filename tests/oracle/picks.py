@@ -59,6 +59,7 @@ class Window:
     lu: str | None
     loc: str | None
     t_cancel: int | None
+    t_known: int = 0
     q: int = 0
     counted: list[Entry] = field(default_factory=list)
     physical: list[Entry] = field(default_factory=list)  # wrong sku and picks after the cancel too
@@ -72,6 +73,9 @@ class Window:
     @property
     def open(self) -> bool:
         return self.closed_by is None and self.t_cancel is None
+
+    def open_at(self, t: int) -> bool:
+        return self.closed_by is None and (self.t_cancel is None or self.t_cancel > t)
 
     def take(self, entry: Entry) -> None:
         self.physical.append(entry)
@@ -198,7 +202,7 @@ def _line_windows(line: Line, happenings: list[Entry | Close], context: Context)
             if isinstance(one, Close):
                 closes.append(one)
                 continue
-            key = one.task or _choose(found, context.first_task.get(line), one.fact) or line_key
+            key = one.task or _choose(found, t, context.first_task.get(line), one.fact) or line_key
             if key not in found:
                 spec = context.lines[line]
                 found[key] = Window(key, None, line, spec["sku"], spec["qty"], None, None, context.line_cancel(line))
@@ -208,25 +212,27 @@ def _line_windows(line: Line, happenings: list[Entry | Close], context: Context)
             window.judge(t)
         for close in closes:
             # R23: a line without tasks or picks has no other short than alloc.failed's
-            key = close.task or _choose(found, None, None) or line_key
+            key = close.task or _choose(found, t) or line_key
             if key in found:
                 found[key].close(close)
     return found
 
 
-def _choose(found: Mapping[str, Window], first_task: Fact | None, fact: Fact | None) -> str | None:
-    """R20: where a press that names only the line goes; None: to the line's own window."""
+def _choose(
+    found: Mapping[str, Window], t: int, first_task: Fact | None = None, fact: Fact | None = None
+) -> str | None:
+    """R20: where a press or short that names only the line goes; None: to the line's own window."""
     tasks = [window for window in found.values() if window.task is not None]
     if not tasks:
         return None
     if first_task and fact and fact.arrival < first_task.arrival:
         # The line window becomes that of the first task. reading: it is taken to have emitted nothing by then.
         return str(first_task.record["task"])
-    candidates = [window for window in tasks if window.open]
-    if candidates:
-        return min(candidates, key=lambda window: window.key).key
-    # reading: "greatest t_close, then id" is the smallest id among equals
-    return min(tasks, key=lambda window: (-window.t_close, window.key)).key
+    # reading: a task is there from its event time on; before all of them, the press is the first task's
+    tasks = [window for window in tasks if window.t_known <= t] or [min(tasks, key=lambda window: window.t_known)]
+    candidates = [window.key for window in tasks if window.open_at(t)]
+    # reading: "the greatest t_close, then id" is the greatest of both
+    return min(candidates) if candidates else max(tasks, key=lambda window: (window.t_close, window.key)).key
 
 
 def _task_window(task: str, context: Context) -> Window:
@@ -234,4 +240,5 @@ def _task_window(task: str, context: Context) -> Window:
     line = plan["order"], plan["line"]
     cancels = [t for t in (context.line_cancel(line), context.cancelled_tasks.get(task)) if t is not None]
     t_cancel = min(cancels, default=None)
-    return Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), t_cancel)
+    known = context.task_known[task]
+    return Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), t_cancel, known)
