@@ -139,7 +139,8 @@ class Selection:
 class Plan(Protocol):
     """What turns a payload into records."""
 
-    selection: Selection
+    def scopes(self, values: object, captures: Mapping[str, str]) -> list[tuple[int, Scope]]:
+        """What is meant in a payload, as `Selection.scopes`."""
 
     def record(self, scope: Scope, sub: int, t_rx: int) -> dict[str, object]:
         """One record out of one scope of the selection. `t_rx`: microseconds. Raises DecodeError."""
@@ -151,7 +152,7 @@ class RecordPlan:
     def __init__(
         self, fields: Mapping[str, FieldPlan], selection: Selection, wrap: int | None, sequences: Sequences
     ) -> None:
-        self.selection = selection
+        self._selection = selection
         self._kind = fields["kind"]
         self._fields = [field for name, field in fields.items() if name != "kind"]
         self._wrap = wrap
@@ -160,9 +161,13 @@ class RecordPlan:
     def records(self, values: object, captures: Mapping[str, str], t_rx: int) -> list[dict[str, object]]:
         """All records of a payload: none if it is not meant, several under `each` (`sub` is the place in the list).
 
-        Raises DecodeError at the first that does not fit. To keep the others, go through `selection` and `record`.
+        Raises DecodeError at the first that does not fit. To keep the others, go through `scopes` and `record`.
         """
-        return [self.record(scope, sub, t_rx) for sub, scope in self.selection.scopes(values, captures)]
+        return [self.record(scope, sub, t_rx) for sub, scope in self.scopes(values, captures)]
+
+    def scopes(self, values: object, captures: Mapping[str, str] = NO_CAPTURES) -> list[tuple[int, Scope]]:
+        """See `Selection.scopes`."""
+        return self._selection.scopes(values, captures)
 
     def build(self, values: Mapping[str, object], captures: Mapping[str, str], t_rx: int) -> dict[str, object]:
         """The one record of a payload, whatever `when` and `each` say. Raises DecodeError."""
@@ -202,8 +207,12 @@ class CanonicalPlan:
     """Payloads that are canonical records already. `constants`: fields for records that lack them."""
 
     def __init__(self, constants: Constants | None = None, selection: Selection | None = None) -> None:
-        self.selection = selection or Selection()
+        self._selection = selection or Selection()
         self._constants = constants or {}
+
+    def scopes(self, values: object, captures: Mapping[str, str] = NO_CAPTURES) -> list[tuple[int, Scope]]:
+        """See `Selection.scopes`."""
+        return self._selection.scopes(values, captures)
 
     def record(self, scope: Scope, sub: int, t_rx: int) -> dict[str, object]:
         """See `Plan.record`. A `t_rx` of the payload is replaced: it is ours to say."""
@@ -228,7 +237,7 @@ def canonical_lines(plan: Plan, values: object, captures: Mapping[str, str], t_r
     """All records of a payload as lines. One that does not fit is a cause and costs the others nothing."""
     found = Lines([], [])
     try:
-        scopes = plan.selection.scopes(values, captures)
+        scopes = plan.scopes(values, captures)
     except DecodeError as error:
         return Lines([], [error.cause])
     for sub, scope in scopes:
