@@ -1,0 +1,31 @@
+"""Load units and cartons (R40-R48): which cycle of a unit a fact belongs to, what a carton holds, when it is closed.
+
+The cycles of a unit are a function of its sorted facts (`spans`); the state of a carton is a function of its cycle's
+facts (`state_of`), as of any event time. A close or a reopening is told when the watermark has passed it by
+`close_hold_ms`; a fact that comes later makes a revision.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+
+from ext.floor cimport Cycle, Fact, Floor, LoadUnit
+
+cdef enum CartonTag:
+    TAG_TRANSITION = 11     # a close or a reopening has had its hold
+
+
+cdef struct CartonState:
+    bint closed
+    bint voided
+    bint lost               # R64
+    bint held               # R45: by weight or label
+    bint loaded             # in a trailer
+    int32_t place           # number of its last place, 0: none
+    int64_t t_close         # of the last close up to then, ABSENT: none
+
+
+cdef list attach(Floor floor, LoadUnit unit, Fact fact)
+cdef CartonState state_of(Floor floor, Cycle cycle, int64_t as_of)
+cdef dict contents_of(Cycle cycle, int64_t as_of)
+cdef int64_t weight_of(Floor floor, Cycle cycle, int64_t t_close) except -1
+cdef int decide(Floor floor, Cycle cycle, Fact cause) except -1
+cdef str name_of(Floor floor, Cycle cycle)

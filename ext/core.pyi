@@ -1,0 +1,40 @@
+"""The core: canonical records in, business events out. Synchronous, no I/O, reads no clock.
+
+Call order: `feed` batches in order of arrival, `take` whenever you like, `finish` once at the end of a replay. The same
+records in the same order give the same bytes, however they are split into calls.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ext.batch import Batch
+from ext.texts import Texts
+
+class Core:
+    def __init__(
+        self,
+        site: str,
+        texts: Texts,
+        rules: Mapping[str, Any] | None = None,
+        source_rules: Sequence[tuple[str, Mapping[str, int]]] = (),
+        source: str | None = None,
+    ) -> None:
+        """`rules`: parameters by their name in the site file; absent ones have their defaults. `source_rules`: (src or
+        prefix of src, parameters), the longest match wins. `source`: the events' source, default `/sites/<site>`."""
+    def feed(self, batch: Batch, start: int = 0, stop: int = -1) -> None:
+        """Rows start..stop-1 take effect, in order. The batch must share the core's `texts`."""
+    def reject(self, count: int) -> None:
+        """So many lines were refused by the decoder: they count as `in` and `rejected`."""
+    def take(self) -> list[tuple[int, str, str, str, bytes, bytes]]:
+        """Events emitted since the last call: (sequence, id, type, partitionkey, body, content)."""
+    def finish(self, until_us: int = -1) -> None:
+        """R4a: every source leaves and both clocks run to `until_us` (default: greatest event time + 60 s)."""
+    def due_us(self) -> int:
+        """Wall time (microseconds) at which time alone decides something next; -1: nothing waits for time."""
+    def account(self) -> dict[str, int]:
+        """R82: in, used, duplicate, late, rejected, noise, open; the first is the sum of the others."""
+    def windows(self) -> dict[str, int]:
+        """Open picks, cartons, shipments, tracks, and records waiting for context. Walks all windows: for views only."""
+    def sources(self) -> list[dict[str, Any]]: ...
+    def position(self, src: str) -> tuple[int, int] | None:
+        """The greatest (epoch, seq) seen of a source; None if it never numbered."""

@@ -1,0 +1,224 @@
+"""What the engine knows of the floor: the data of every window, and nothing else.
+
+Who points at whom:
+
+    Order -> Line -> PickWindow -> Fact <- Cycle <- LoadUnit         Shipment -> ScopeLine -> Line
+                                                ^                       ^
+                                             CartonPlan (by carton) ----+
+
+A Fact is one record that took effect (or one entry of a press for several tasks). Windows hold their facts sorted by
+event time (R3) and are functions of them: every decision can be made again "as of" any event time, which is what makes
+the last revision independent of the order of arrival. Times are microseconds; texts are numbers of the `Texts` table.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from ext.outlet cimport Ledger, Outlet
+from ext.texts cimport Texts
+from ext.timers cimport Timers
+
+
+cdef class Rules:
+    """RULES parameters, durations in microseconds. The names are those of the site file, less their unit."""
+    cdef int64_t ctx_wait
+    cdef int64_t close_hold
+    cdef int64_t ready_hold
+    cdef int64_t hold_wall_max
+    cdef int64_t lateness
+    cdef int64_t retention
+    cdef int64_t pick_stall
+    cdef int64_t ident_wait
+    cdef int64_t loops_max
+    cdef bint short_on_close
+    cdef bint short_at_cutoff
+    cdef set closing_points     # numbers of the read points that stand for a close (R42)
+
+
+cdef class Fact:
+    cdef int64_t t              # event time (R1)
+    cdef int64_t t_rx
+    cdef int64_t epoch
+    cdef int64_t seq            # ABSENT: the source does not number
+    cdef int64_t qty            # signed: a reversal is negative
+    cdef int64_t weight_g
+    cdef int64_t arrival        # the last tie-breaker of R3
+    cdef int32_t src
+    cdef int32_t sub
+    cdef int32_t task
+    cdef int32_t order
+    cdef int32_t line
+    cdef int32_t sku
+    cdef int32_t lu
+    cdef int32_t carton
+    cdef int32_t track
+    cdef int32_t lot
+    cdef int32_t loc
+    cdef int32_t dest
+    cdef int32_t dest_req
+    cdef int32_t code
+    cdef int32_t press
+    cdef int32_t target         # of a bind or release: number of "carton/C", "order/O" or "task/T"; 0: none
+    cdef uint8_t kind
+    cdef bint context
+    cdef str name               # dev_id of an unnumbered record, else None
+    cdef str text               # label result or sscc, as the kind has it
+    cdef str text2
+    cdef PickWindow window
+    cdef Cycle cycle
+
+
+cdef class Line:
+    """An order line, known from its order, from a task or from a shipment's scope."""
+    cdef int32_t order
+    cdef int32_t number
+    cdef int32_t sku
+    cdef bint known             # its order told it
+    cdef int64_t qty
+    cdef int64_t over_tol_pct
+    cdef str policy
+    cdef int64_t cancel_t       # NEVER: not cancelled
+    cdef Fact cancelled_by
+    cdef list windows           # PickWindow
+    cdef PickWindow own         # the window of a line without tasks (R20)
+    cdef int64_t alloc_short    # R23
+    cdef int64_t alloc_t
+    cdef Ledger alloc_ledger
+    cdef list scopes            # ScopeLine of every shipment that plans it
+
+
+cdef class PickWindow:
+    cdef str key                # task, else order/line
+    cdef int32_t task           # 0: the line's own window
+    cdef int32_t sku
+    cdef int32_t loc
+    cdef int32_t lu
+    cdef Line line
+    cdef int64_t q_task
+    cdef list facts             # picks and reversals that count, sorted
+    cdef list closings          # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
+    cdef int64_t cancel_t       # NEVER: not cancelled (R21 e)
+    cdef Fact cancelled_by
+    cdef Fact planned_by        # the pick.task
+    cdef Fact deadline
+    cdef Ledger confirmed
+    cdef Ledger short
+    cdef int64_t forced         # closings up to here are decided by a bound of the wall clock, not by the watermark
+    cdef set presses            # R30
+    cdef bint stall_watched
+
+
+cdef class LoadUnit:
+    cdef int32_t lu
+    cdef list facts             # all of it, sorted
+    cdef list cycles            # sorted by begin
+    cdef int64_t met            # cycles met so far: numbers never change (R40)
+    cdef list destined          # PickWindow of the tasks that go into this unit
+
+
+cdef class Cycle:
+    """One use of a load unit: a carton, from open to release."""
+    cdef LoadUnit unit
+    cdef int64_t number
+    cdef int64_t begin
+    cdef int64_t end            # NEVER: it runs
+    cdef int32_t target         # of its bind, 0: none
+    cdef int32_t carton         # 0: none
+    cdef list facts             # of the unit, from begin to end, sorted
+    cdef Fact anchor            # the fact that began it
+    cdef bint rebound           # ended by a bind to something else
+    cdef str key                # fixed by the first event (R40a); None: no event yet
+    cdef Ledger closed
+    cdef Ledger reopened
+    cdef Ledger voided
+    cdef Py_ssize_t decided     # closes and reopenings that were decided
+    cdef bint any_close
+    cdef int64_t forced         # decided by a bound up to here
+    cdef CartonPlan plan
+
+
+cdef class CartonPlan:
+    cdef int32_t carton
+    cdef int64_t rev
+    cdef Shipment shipment
+    cdef list contents          # (Line, qty) or None: not given
+    cdef int64_t weight_g       # ABSENT
+    cdef int64_t tol_g          # ABSENT
+    cdef bint withdrawn         # planned again without contents (R50a)
+    cdef int64_t t              # event time of the plan in force
+    cdef int64_t hold_released  # event time of hold.released, NEVER: none
+    cdef list cycles            # of load units that carried this carton
+    cdef Fact fact
+
+
+cdef class ScopeLine:
+    cdef Line line
+    cdef Shipment shipment
+    cdef int64_t qty
+
+
+cdef class Shipment:
+    cdef int32_t id
+    cdef str key
+    cdef str partition          # partition key, the shipment
+    cdef int64_t plan_rev       # 0: only named so far
+    cdef int64_t plan_t
+    cdef list scope             # ScopeLine
+    cdef bint stage_required
+    cdef set lanes
+    cdef int64_t cutoff
+    cdef dict plans             # carton number -> CartonPlan planned to it
+    cdef int64_t cancel_t
+    cdef int64_t manifest_t     # NEVER: not manifested
+    cdef int64_t manifest_rev
+    cdef list touches           # (event time, Fact) of what concerns it, sorted
+    cdef int64_t evaluated      # as of when it was last evaluated
+    cdef bint true_now
+    cdef dict true_data         # what was true at the last evaluation
+    cdef list pending           # (event time, data, cause) of truths that wait for their hold
+    cdef bint stands            # the last event under its key said ready
+    cdef Ledger ready
+    cdef Ledger unready
+    cdef Ledger manifested
+    cdef Ledger voided
+    cdef bint bound_watched     # a timer of the wall clock's bound is running
+
+
+cdef class TrackLife:
+    """One item's time on a machine (R60)."""
+    cdef int64_t begin
+    cdef bint inducted
+    cdef int32_t lu             # 0: not identified
+    cdef list waiting           # facts that wait for the lu
+    cdef int64_t loops
+
+
+cdef class Floor:
+    cdef Texts texts
+    cdef Rules rules
+    cdef Outlet outlet
+    cdef Timers by_watermark    # event time: due passes when the watermark becomes greater
+    cdef Timers by_wall         # wall clock: due at >=
+    cdef int64_t watermark
+    cdef int64_t wall
+    cdef int64_t arrivals
+    cdef dict tasks             # task -> PickWindow
+    cdef dict lines             # order << 32 | line -> Line
+    cdef dict orders            # order -> its Lines
+    cdef dict units             # lu -> LoadUnit
+    cdef dict cartons           # carton -> CartonPlan
+    cdef dict shipments         # shipment -> Shipment
+    cdef dict cutoffs           # order -> the Fact of its wave, at the wave's cutoff
+    cdef dict tracks            # (src, epoch, track) -> its TrackLives, sorted by begin
+    cdef int64_t open_tracks    # records that wait for an identification (R60)
+    cdef list arrived           # tasks and orders that became known: what waits for them takes effect (R11)
+
+    cdef str text(self, int32_t number)
+    cdef str dev_id(self, Fact fact)
+    cdef Line line_of(self, int32_t order, int32_t number)
+    cdef LoadUnit unit_of(self, int32_t lu)
+    cdef CartonPlan carton_of(self, int32_t carton)
+    cdef Shipment shipment_of(self, int32_t shipment)
+
+
+cdef bint precedes(Fact a, Fact b, Texts texts)
+cdef Py_ssize_t insert_sorted(list facts, Fact fact, Texts texts) except -1

@@ -1,0 +1,28 @@
+"""Shipments (R50-R56): ready, unready, manifested.
+
+`truth_of` says whether R50 holds as of an event time, and with which data. Every fact that concerns a shipment touches it
+at the fact's event time; when the watermark passes a touch, the truth as of that moment is known for good, whatever the
+order of arrival. A truth is told once it has lasted `ready_hold_ms`; its end is told as soon as the fact arrives.
+"""
+
+from libc.stdint cimport int64_t
+
+from ext.floor cimport Cycle, Fact, Floor, Line, Shipment
+
+cdef enum ShipmentTag:
+    TAG_TOUCH = 21          # the watermark passed a fact
+    TAG_READY = 22          # a truth has had its hold
+    TAG_FORCE = 23          # the wall clock's bound
+
+
+cdef int touch(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1
+cdef int touch_line(Floor floor, Line line, int64_t t, Fact cause) except -1
+cdef int touch_cycle(Floor floor, Cycle cycle, Fact cause) except -1
+cdef int take_unit_fact(Floor floor, Fact fact) except -1
+cdef int touch_all(Floor floor, Shipment shipment, Fact cause) except -1
+cdef int on_touch(Floor floor, Shipment shipment, int64_t t) except -1
+cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced) except -1
+cdef int on_bound(Floor floor, Shipment shipment, int64_t t) except -1
+cdef int cancel(Floor floor, Shipment shipment, Fact fact) except -1
+cdef int manifest(Floor floor, Shipment shipment, Fact fact, dict result) except -1
+cdef Shipment shipment_of_pick(Line line, Cycle cycle)

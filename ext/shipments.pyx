@@ -1,0 +1,277 @@
+"""Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx."""
+
+from bisect import bisect_left
+
+from ext cimport cartons
+from ext.batch cimport ABSENT
+from ext.floor cimport CartonPlan, PickWindow, ScopeLine
+from ext.kinds cimport K_MANIFEST_RESULT
+from ext.readiness cimport cycles_of, home_of, truth_of
+from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
+
+from ext.kinds import NAMES
+
+
+# ---------------------------------------------------------------------------------------------- touches
+
+cdef int touch(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
+    """A fact of event time `t` concerns this shipment: judge it when the watermark has passed `t`."""
+    cdef Py_ssize_t i
+    if shipment.plan_rev == 0:
+        return 0
+    i = bisect_left(shipment.touches, t, key=touch_time)
+    if i == len(shipment.touches) or shipment.touches[i][0] != t:
+        shipment.touches.insert(i, (t, cause))
+        floor.by_watermark.push(t, RANK_SHIPMENT, shipment.key, shipment, TAG_TOUCH, t)
+    else:
+        if cause.t == t:
+            shipment.touches[i] = (t, cause)
+        if t < floor.watermark:         # passed before: judge again
+            floor.by_watermark.push(t, RANK_SHIPMENT, shipment.key, shipment, TAG_TOUCH, t)
+    if not shipment.bound_watched:
+        watch_bound(floor, shipment, t, cause)
+    if shipment.stands and shipment.manifest_t == NEVER:
+        if truth_of(floor, shipment, max(t, shipment.evaluated)) is None:
+            tell_unready(floor, shipment, max(t, cause.t), cause)       # R52: on arrival of the fact
+    return 0
+
+
+def touch_time(tuple touch):
+    return touch[0]
+
+
+cdef int touch_line(Floor floor, Line line, int64_t t, Fact cause) except -1:
+    cdef ScopeLine scope
+    for scope in line.scopes:
+        touch(floor, scope.shipment, t, cause)
+    return 0
+
+
+cdef int touch_cycle(Floor floor, Cycle cycle, Fact cause) except -1:
+    """A carton changed: the shipment that it is planned to, else those of the lines that lie in it."""
+    cdef Shipment shipment
+    cdef Line line
+    cdef Fact fact
+    if cycle.plan is not None and cycle.plan.shipment is not None:
+        shipment = cycle.plan.shipment
+        touch(floor, shipment, cause.t, cause)
+        if cause.context:               # newly bound or planned: all its facts concern the shipment from now on
+            for fact in cycle.facts:
+                touch(floor, shipment, fact.t, fact)
+        return 0
+    for line, _, _ in cartons.contents_of(cycle, NEVER - 1):
+        touch_line(floor, line, cause.t, cause)
+    return 0
+
+
+cdef int touch_all(Floor floor, Shipment shipment, Fact cause) except -1:
+    """A plan came, maybe after the work: everything already known of its lines and cartons touches it."""
+    cdef ScopeLine scope
+    cdef PickWindow window
+    cdef CartonPlan plan
+    cdef Cycle cycle
+    cdef Fact fact
+    touch(floor, shipment, cause.t, cause)
+    for scope in shipment.scope:
+        if scope.line.cancelled_by is not None:
+            touch(floor, shipment, scope.line.cancel_t, scope.line.cancelled_by)
+        for window in scope.line.windows:
+            for fact in window.closings:
+                touch(floor, shipment, fact.t, fact)
+            for fact in window.facts:
+                touch(floor, shipment, fact.t, fact)
+                if fact.cycle is not None:
+                    touch_cycle(floor, fact.cycle, fact)
+                    for other in fact.cycle.facts:
+                        touch(floor, shipment, (<Fact>other).t, <Fact>other)
+    for plan in shipment.plans.values():
+        touch(floor, shipment, plan.t, plan.fact)
+        for cycle in plan.cycles:
+            for fact in cycle.facts:
+                touch(floor, shipment, fact.t, fact)
+    return 0
+
+
+cdef int take_unit_fact(Floor floor, Fact fact) except -1:
+    """A fact about a load unit takes effect, and whoever it concerns is touched."""
+    cdef Cycle cycle
+    for cycle in cartons.attach(floor, floor.unit_of(fact.lu), fact):
+        touch_cycle(floor, cycle, fact)
+    return 0
+
+
+# ---------------------------------------------------------------------------------------------- judging
+
+cdef int on_touch(Floor floor, Shipment shipment, int64_t t) except -1:
+    """R51, R52: the watermark has passed a fact. What is true as of then waits for its hold; what is not ends."""
+    cdef int64_t as_of = max(t, shipment.evaluated), since
+    cdef dict truth
+    cdef Fact cause
+    if shipment.manifest_t != NEVER or shipment.cancel_t <= as_of:
+        return 0
+    shipment.evaluated = as_of
+    truth = truth_of(floor, shipment, as_of)
+    cause = cause_at(shipment, t)
+    if truth is None:
+        shipment.true_now = False
+        shipment.pending = []
+        if shipment.stands:
+            tell_unready(floor, shipment, as_of, cause)
+        return 0
+    if shipment.true_now and truth == shipment.true_data:
+        return 0
+    since = t if t == as_of else start_of_truth(floor, shipment, truth, as_of)
+    shipment.true_now = True
+    shipment.true_data = truth
+    shipment.pending.append((since, truth, cause_at(shipment, since)))
+    floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, shipment.key, shipment, TAG_READY, since)
+    return 0
+
+
+cdef Fact cause_at(Shipment shipment, int64_t t):
+    """The fact that touched it then."""
+    cdef Py_ssize_t i = bisect_left(shipment.touches, t, key=touch_time)
+    return <Fact>shipment.touches[i][1]
+
+
+cdef int64_t start_of_truth(Floor floor, Shipment shipment, dict truth, int64_t as_of) except -1:
+    """R51 for a truth that a late fact brought about: the first touch since when it has held."""
+    cdef int64_t since = as_of
+    cdef Py_ssize_t i = bisect_left(shipment.touches, as_of, key=touch_time)
+    while i > 0:
+        i -= 1
+        if truth_of(floor, shipment, shipment.touches[i][0]) != truth:
+            break
+        since = shipment.touches[i][0]
+    return since
+
+
+cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced) except -1:
+    """A truth has lasted `ready_hold_ms` (or the wall clock's bound forces it): tell it."""
+    cdef tuple pending
+    cdef dict truth
+    cdef Fact cause
+    for pending in shipment.pending:
+        if pending[0] == since:
+            break
+    else:
+        return 0                        # it did not last
+    shipment.pending.remove(pending)
+    truth, cause = pending[1], <Fact>pending[2]
+    if shipment.ready is None:
+        shipment.ready = floor.outlet.ledger("shipment.ready", shipment.key, f"shipment/{shipment.key}", shipment.key)
+    floor.outlet.emit(shipment.ready, truth, since, correlation(floor, shipment), floor.dev_id(cause),
+                      "incomplete" if forced else "exact")
+    shipment.stands = True
+    return 0
+
+
+cdef int watch_bound(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
+    """`hold_wall_max_ms` after a fact's arrival nothing waits for it any more. One timer a shipment."""
+    shipment.bound_watched = True
+    floor.by_wall.push(cause.t_rx + floor.rules.hold_wall_max, RANK_SHIPMENT, shipment.key, shipment, TAG_FORCE, t)
+    return 0
+
+
+cdef int on_bound(Floor floor, Shipment shipment, int64_t t) except -1:
+    """The wall clock's bound: neither a watermark that lags nor a hold is waited for any longer."""
+    cdef Py_ssize_t i
+    shipment.bound_watched = False
+    if shipment.evaluated < t:
+        on_touch(floor, shipment, t)
+    for pending in list(shipment.pending):
+        if pending[0] <= t:
+            on_hold_over(floor, shipment, pending[0], floor.watermark <= pending[0] + floor.rules.ready_hold)
+    i = bisect_left(shipment.touches, max(t, shipment.evaluated) + 1, key=touch_time)
+    if i < len(shipment.touches):
+        watch_bound(floor, shipment, shipment.touches[i][0], <Fact>shipment.touches[i][1])
+    return 0
+
+
+cdef int tell_unready(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
+    """R52: it was told ready and is not any more."""
+    cdef dict data = {"cause": NAMES[cause.kind]}
+    shipment.stands = shipment.true_now = False
+    shipment.pending = []
+    if shipment.unready is None:
+        shipment.unready = floor.outlet.ledger(
+            "shipment.unready", shipment.key, f"shipment/{shipment.key}", shipment.key)
+    if cause.cycle is not None:
+        data["carton"] = cartons.name_of(floor, cause.cycle)
+    if cause.window is not None:
+        data["order"] = floor.text(cause.window.line.order)
+        data["line"] = cause.window.line.number
+    floor.outlet.emit(shipment.unready, data, t, correlation(floor, shipment), floor.dev_id(cause), "exact")
+    return 0
+
+
+cdef str correlation(Floor floor, Shipment shipment):
+    cdef ScopeLine scope
+    cdef set orders = set()
+    for scope in shipment.scope:
+        orders.add(scope.line.order)
+    return floor.text(orders.pop()) if len(orders) == 1 else shipment.key
+
+
+# ---------------------------------------------------------------------------------------------- ends
+
+cdef int cancel(Floor floor, Shipment shipment, Fact fact) except -1:
+    """R56: before the manifest `shipment.unready` if it was ready, after it `shipment.voided`; nothing else."""
+    if shipment.manifest_t != NEVER:
+        if shipment.voided is None:
+            shipment.voided = floor.outlet.ledger(
+                "shipment.voided", shipment.key, f"shipment/{shipment.key}", shipment.key)
+        floor.outlet.emit(shipment.voided, {"cause": NAMES[fact.kind]}, fact.t, correlation(floor, shipment),
+                          floor.dev_id(fact), "exact")
+        return 0
+    shipment.cancel_t = min(shipment.cancel_t, fact.t)
+    if shipment.stands:
+        tell_unready(floor, shipment, fact.t, fact)
+    return 0
+
+
+cdef int manifest(Floor floor, Shipment shipment, Fact fact, dict result) except -1:
+    """R54: the owner's word. Its cartons leave the house, which ends their cycles (R40)."""
+    cdef dict rows = {}, data
+    cdef Cycle cycle
+    cdef Fact gone
+    cdef int64_t weight
+    cdef list cycles = cycles_of(floor, shipment, fact.t) or []
+    for cycle in cycles:
+        state = cartons.state_of(floor, cycle, fact.t)
+        if state.closed and cartons.contents_of(cycle, state.t_close):
+            rows[cartons.name_of(floor, cycle)] = row = {"carton": cartons.name_of(floor, cycle)}
+            weight = cartons.weight_of(floor, cycle, state.t_close)
+            if weight:
+                row["weight_g"] = weight
+    for entry in result.get("tracking", ()):
+        rows.setdefault(entry["carton"], {"carton": entry["carton"]})["tracking_no"] = entry["tracking_no"]
+    data = {"manifest_no": result["manifest_no"], "cartons": [rows[name] for name in sorted(rows)], "left_behind": []}
+    for name in ("carrier", "freight"):
+        if name in result:
+            data[name] = result[name]
+    if not shipment.stands and shipment.manifest_t == NEVER:
+        floor.outlet.raise_("SHP_LOAD_BEFORE_READY", f"shipment/{shipment.key}", fact.t, floor.dev_id(fact), "")
+    if shipment.manifest_t == NEVER:
+        for cycle in cycles:
+            gone = Fact.__new__(Fact)
+            gone.t, gone.t_rx, gone.src, gone.epoch, gone.seq, gone.sub = (
+                fact.t, fact.t_rx, fact.src, fact.epoch, fact.seq, fact.sub)
+            gone.name, gone.kind, gone.context, gone.arrival = fact.name, K_MANIFEST_RESULT, True, fact.arrival
+            cartons.attach(floor, cycle.unit, gone)
+    shipment.manifest_t = min(shipment.manifest_t, fact.t)
+    shipment.stands = False
+    shipment.pending = []
+    if shipment.manifested is None:
+        shipment.manifested = floor.outlet.ledger(
+            "shipment.manifested", shipment.key, f"shipment/{shipment.key}", shipment.key)
+    floor.outlet.emit(shipment.manifested, data, fact.t, correlation(floor, shipment), floor.dev_id(fact), "exact")
+    return 0
+
+
+cdef Shipment shipment_of_pick(Line line, Cycle cycle):
+    """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
+    cdef Shipment shipment = home_of(cycle, NEVER - 1) if cycle is not None else None
+    if shipment is None and len(line.scopes) == 1:
+        shipment = (<ScopeLine>line.scopes[0]).shipment
+    return shipment
