@@ -176,6 +176,9 @@ class Teller:
         opened: Record = {"lu": lu, **({"carton": carton} if named and not planned else {})}
         if not planned or self.chance(50):
             self.tell(t, PACK, "carton.open", **opened)
+        if len(share) > 1 and self.chance(25):
+            t = self.batch(share, lu, t)
+            share = share[2:]
         for task in share:
             t = self.work(task, lu, t)
         t += self.step()
@@ -189,6 +192,20 @@ class Teller:
             t = self.sort(lu, t + GRID_MS * self.draw.randint(20, 160))
         if self.lively and not planned and share and self.chance(40):
             t = self.reuse(n, number, lu, t + 1_000 + self.step())
+        return t
+
+    def batch(self, share: Sequence[Task], lu: str, t: int) -> int:
+        """One press, with a number, for two tasks at once (R30); told by two devices."""
+        both = share[:2]
+        for task in both:
+            if task.task:
+                fields: Record = {"order": task.order, "line": task.line, "sku": both[0].sku, "qty": task.qty}
+                self.wms(t, "pick.task", task=task.task, **fields)
+        t += 2_000 + self.step()
+        self.presses += 1
+        alloc = [{**task.names, "qty": task.qty, "lu": lu} for task in both]
+        for station in ("dc1/pick/PUT-01", "dc1/pick/PUT-02"):
+            self.tell(t, station, "pick.confirm", sku=both[0].sku, alloc=alloc, press=str(self.presses))
         return t
 
     def reopen(self, lu: str, share: Sequence[Task], t: int) -> int:
