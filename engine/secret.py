@@ -12,7 +12,6 @@ kept does. It is read anew by every `reveal()`, so that a rotated file is picked
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,10 +44,6 @@ class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             self.reveal()
         except Refused as error:
             yield "", str(error)
-
-    def world_readable(self) -> bool:
-        """Whether anybody on this box could read it (a file whose mode lets others in)."""
-        return self.file is not None and bool(Path(self.file).stat().st_mode & stat.S_IROTH)
 
     def __str__(self) -> str:
         return f"file {self.file}" if self.file is not None else f"env {self.env}"

@@ -1,1 +1,1 @@
-"""The site file: structs, faults, secrets."""
+"""The site file: read, checked, refused with all of its faults."""
