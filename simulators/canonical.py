@@ -63,18 +63,19 @@ def tell(
     *,
     noise_areas: tuple[str, ...] = (),
     restarts: bool = True,
+    epoch: int = 0,
 ) -> Telling:
     """The story as it arrives. The same arguments give the same telling; troubles change no fact, only its way.
 
     `noise_areas`: only devices below these (`conveyor/`) make noise; empty: all. `restarts`: one pick station starts
-    anew in the middle of the story, and numbers from 1 in a new epoch.
+    anew in the middle of the story, and numbers from 1 in a new epoch. `epoch`: the first epoch of all devices.
     """
     troubles = troubles or Troubles()
     rng = Random(f"{seed}/telling")
     said = [Said(record, happening) for happening in story.happenings for record in _records(story.site, happening)]
     said += _noise(story, len(said), troubles.noise, noise_areas, rng)
     said.sort(key=lambda one: one.record["t"])
-    _number(story, said, restarts)
+    _number(story, said, restarts, epoch)
     for one in said:
         one.t_rx = one.record["t"] + _TRANSIT_US + rng.randrange(troubles.disorder_ms * 1_000 + 1)
     _delay_picks(story, said, troubles.late_picks, rng)
@@ -213,7 +214,7 @@ def _noise(story: Story, facts: int, share: float, areas: tuple[str, ...], rng: 
 # ---- how it arrives
 
 
-def _number(story: Story, said: list[Said], restarts: bool) -> None:
+def _number(story: Story, said: list[Said], restarts: bool, first_epoch: int) -> None:
     """Numbers per source in the order in which things happened, before anything is lost, doubled or overtaken."""
     silent = {f"{story.site}/{device}" for device, _, numbers in _NOISE if not numbers}
     restarted = f"{story.site}/pick/PTL-03"
@@ -223,7 +224,7 @@ def _number(story: Story, said: list[Said], restarts: bool) -> None:
         src = one.record["src"]
         if src in silent or "/conveyor/" in src or "/wms/" in src:
             continue
-        epoch = int(restarts and src == restarted and one.record["t"] >= half)
+        epoch = first_epoch + (restarts and src == restarted and one.record["t"] >= half)
         last[src, epoch] = last.get((src, epoch), 0) + 1
         one.record["epoch"] = epoch
         one.record["seq"] = last[src, epoch]

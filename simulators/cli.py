@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Iterable
@@ -36,6 +37,25 @@ def _disorder(text: str) -> int:
     return value
 
 
+def _broker(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host or "127.0.0.1", _port(port)
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port: give 1..65535")
+    return value
+
+
+def _speed(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not a speed: give more than 0 and at most 100")
+    return value
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--orders", type=_positive, default=500, metavar="N", help="orders in the story (500)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed tells the same story (1)")
@@ -46,22 +66,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--disorder-ms", type=_disorder, default=0, metavar="MS", help="how far records may overtake")
     parser.add_argument("--late-picks", type=_share, default=0.0, metavar="SHARE", help="picks told after their carton")
     parser.add_argument("--out", metavar="F", help="write canonical records there, NDJSON (`-`: standard output)")
+    _add_live_arguments(parser)
+
+
+def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
+    live = parser.add_argument_group("over the wire")
+    live.add_argument("--live", action="store_true", help="tell the story as it happens, from now on")
+    live.add_argument("--servers", action="store_true", help="start a broker too; ports as given, or 11883 15020 14840")
+    live.add_argument("--mqtt", type=_broker, metavar="[HOST:]PORT", help="broker for stations, conveyor, order system")
+    live.add_argument("--modbus", type=_port, metavar="PORT", help="be the sorter, the crane and the scale there")
+    live.add_argument("--opcua", type=_port, metavar="PORT", help="be the packing line there")
+    live.add_argument("--redis", metavar="URL", help="the order system speaks over Redis Streams (wms.context)")
+    live.add_argument("--seconds", type=float, metavar="N", help="break the story off then")
+    live.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="how fast the floor works (1)")
 
 
 def run(args: argparse.Namespace) -> int:
     """0: told; 1: refused, with the reason on stderr; 2: wrong usage."""
-    if args.out is None:
-        print("simulate: give --out FILE", file=sys.stderr)
+    if args.live == (args.out is not None):
+        print("simulate: give either --out FILE or --live", file=sys.stderr)
         return 2
-    story = tell_story(args.orders, args.seed, site=args.site)
-    telling = tell(story, args.seed, troubles_of(args))
     try:
-        if args.truth:
-            write_truth(args.truth, story, telling)
-        _write(args.out, write(telling.said))
+        return _live(args) if args.live else _to_file(args)
     except OSError as error:
         print(f"simulate: {error}", file=sys.stderr)
         return 1
+
+
+def _to_file(args: argparse.Namespace) -> int:
+    story = tell_story(args.orders, args.seed, site=args.site)
+    telling = tell(story, args.seed, troubles_of(args))
+    if args.truth:
+        write_truth(args.truth, story, telling)
+    _write(args.out, write(telling.said))
+    return 0
+
+
+def _live(args: argparse.Namespace) -> int:
+    if not (args.servers or args.mqtt or args.modbus or args.opcua or args.redis):
+        print("simulate: --live needs --servers, or where to speak: --mqtt --modbus --opcua --redis", file=sys.stderr)
+        return 2
+    from simulators.live import Live, tell_live  # brings the protocols' libraries: only where they are used
+
+    live = Live(
+        orders=args.orders,
+        seed=args.seed,
+        site=args.site,
+        troubles=troubles_of(args),
+        speed=args.speed,
+        seconds=args.seconds,
+        mqtt=args.mqtt or (("127.0.0.1", 11883) if args.servers else None),
+        own_broker=args.servers,
+        modbus_port=args.modbus or (15020 if args.servers else None),
+        opcua_port=args.opcua or (14840 if args.servers else None),
+        redis_url=args.redis,
+    )
+
+    def story_told(story: Story, telling: Telling, until: int) -> None:
+        if args.truth:
+            write_truth(args.truth, story, telling, until=until, times=False)
+
+    try:
+        asyncio.run(tell_live(live, lambda line: print(f"simulate: {line}", file=sys.stderr, flush=True), story_told))
+    except KeyboardInterrupt:
+        return 0
     return 0
 
 

@@ -1,0 +1,167 @@
+"""The story as it happens: everything is said when its time has come, by the machine that saw it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+
+from simulators.canonical import Said, Telling, tell
+from simulators.floor import SECOND, Story
+from simulators.servers import Servers
+from simulators.settings import LIVE_PACE, Troubles
+from simulators.telling.mqtt import MqttVoice
+from simulators.telling.voice import Voice
+from simulators.telling.wms import RedisVoice
+from simulators.warehouse import tell_story
+
+_DRAIN_S = 5.0
+_UNORDERED_AREAS = ("pick", "conveyor", "wms")
+"""What a message can do on its way (come twice, come late) happens between publishers and broker. A register or a node
+is read where it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What is told, and to whom. Without `mqtt` the stations, the conveyor and (without `redis_url`) the order system
+    are silent, without `modbus_port` the sorter, the crane and the scale, without `opcua_port` the packing line."""
+
+    orders: int = 500
+    seed: int = 1
+    site: str = "dc1"
+    troubles: Troubles = field(default_factory=Troubles)
+    speed: float = 1.0
+    seconds: float | None = None  # break the story off then; None: when it is told
+    mqtt: tuple[str, int] | None = None
+    own_broker: bool = False  # start one at `mqtt`
+    modbus_port: int | None = None
+    opcua_port: int | None = None
+    redis_url: str | None = None
+    listener_wait_s: float = 60.0  # how long the story waits for somebody to listen to the servers started here
+
+
+def live_story(live: Live, start: int, restarts: int) -> tuple[Story, Telling]:
+    """The story from `start` (microseconds) on, `speed` times as fast, and what is said of it.
+
+    `restarts` numbers the incarnation of all devices; names count from it, too, so that two runs never share one.
+    """
+    pace = replace(
+        LIVE_PACE,
+        # The engine's holds do not get shorter because the floor is faster: the truck still comes after them.
+        manifest_after_s=(LIVE_PACE.manifest_after_s[0] * live.speed, LIVE_PACE.manifest_after_s[1] * live.speed),
+    )
+    story = tell_story(live.orders, live.seed, site=live.site, start=start, first=restarts * 10 % 10**9, pace=pace)
+    happenings = [one._replace(t=start + int((one.t - start) / live.speed)) for one in story.happenings]
+    story = replace(story, happenings=happenings)
+    telling = tell(story, live.seed, live.troubles, noise_areas=("conveyor/",), restarts=False, epoch=restarts)
+    telling.said = _as_told(telling.said)
+    return story, telling
+
+
+def _as_told(said: Iterable[Said]) -> list[Said]:
+    """Registers and nodes are told once and at once."""
+    told: set[int] = set()
+    kept: list[Said] = []
+    for one in said:
+        if one.record["src"].split("/")[1] not in _UNORDERED_AREAS:
+            if id(one.record) in told:
+                continue
+            told.add(id(one.record))
+            one.t_rx = one.record["t"]
+        kept.append(one)
+    return sorted(kept, key=lambda one: one.t_rx)
+
+
+async def tell_live(
+    live: Live, report: Callable[[str], None], story_told: Callable[[Story, Telling, int], None] | None = None
+) -> int:
+    """Start the servers, wait until somebody listens, tell. Returns how many records were said.
+
+    `report`: takes a line of progress for people. `story_told`: called at the end with the story, the telling and the
+    time at which it was broken off (microseconds).
+    """
+    restarts = int(time.time())
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(
+            Servers(
+                mqtt_port=live.mqtt[1] if live.mqtt and live.own_broker else None,
+                modbus_port=live.modbus_port,
+                opcua_port=live.opcua_port,
+                restarts=restarts,
+            )
+        )
+        voices = _voices(live, servers)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        speaking = [group.create_task(voice.run()) for voice in set(voices.values())]
+        await _until_heard(live, servers, report)
+        start = time.time_ns() // 1_000
+        story, telling = live_story(live, start, restarts)
+        until = start + int(live.seconds * SECOND) if live.seconds is not None else telling.said[-1].t_rx + 1
+        report(f"telling {live.orders} orders from seed {live.seed}, speed {live.speed:g}")
+        told = await _tell(telling.said, voices, until)
+        await _drain(voices, report)
+        for task in speaking:
+            task.cancel()
+    if story_told is not None:
+        story_told(story, telling, until)
+    report(f"{told} records told")
+    return told
+
+
+def _voices(live: Live, servers: Servers) -> dict[str, Voice]:
+    """Beginning of a source, after the site -> who speaks for it."""
+    voices: dict[str, Voice] = {}
+    if live.mqtt is not None:
+        mqtt = MqttVoice(*live.mqtt)
+        voices |= {"pick/": mqtt, "conveyor/": mqtt, "wms/": mqtt}
+    if live.redis_url is not None:
+        voices["wms/"] = RedisVoice(live.redis_url)
+    if servers.modbus is not None:
+        modbus = servers.modbus
+        voices |= {"sorter/": modbus.sorter, "asrs/": modbus.crane, "pack/SCL": modbus.scale}
+    if servers.opcua is not None:
+        voices["pack/PK"] = servers.opcua
+    return voices
+
+
+async def _until_heard(live: Live, servers: Servers, report: Callable[[str], None]) -> None:
+    """Events that nobody could have seen are no test of anybody; the wait is bounded, for a floor does not wait."""
+    deadline = time.monotonic() + live.listener_wait_s
+    if not servers.heard():
+        report("waiting for somebody to listen")
+    while not servers.heard() and time.monotonic() < deadline:  # noqa: ASYNC110 - what others do has no event
+        await asyncio.sleep(0.1)
+    # Whoever was first may still be connecting elsewhere.
+    await asyncio.sleep(0.5)
+
+
+async def _tell(said: Iterable[Said], voices: Mapping[str, Voice], until: int) -> int:
+    told = 0
+    for one in said:
+        if one.t_rx >= until:
+            break
+        wait_s = one.t_rx / SECOND - time.time()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        device = one.record["src"].split("/", 1)[1]
+        for prefix, voice in voices.items():
+            if device.startswith(prefix):
+                voice.say(one.arrived())
+                told += 1
+                break
+    remaining_s = until / SECOND - time.time()
+    if remaining_s > 0:
+        await asyncio.sleep(remaining_s)
+    return told
+
+
+async def _drain(voices: Mapping[str, Voice], report: Callable[[str], None]) -> None:
+    """Let the slow ones finish: a mailbox waits for its reader."""
+    deadline = time.monotonic() + _DRAIN_S
+    while any(voice.waiting() for voice in voices.values()) and time.monotonic() < deadline:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    for prefix, voice in voices.items():
+        if voice.waiting():
+            report(f"{prefix}: {voice.waiting()} records were never taken")
