@@ -94,7 +94,7 @@ def test_two_keys_are_enough_for_a_replay_and_a_library_is_not_asked_for(tmp_pat
 
 BAD = {
     # name: (what to change in GOOD, by what), (path, part of the message)
-    "unknown key at the top": ('site = "dc1"', 'site = "dc1"\nsitee = 1', "sitee", 'did you mean "site"'),
+    "unknown key at the top": ("[engine]", "[engin]\n[engine]", "engin", 'did you mean "engine"'),
     "missing site": ('site = "dc1"', "", "site", "missing"),
     "site that cannot stand in an id": ('"dc1"', '"dc|1"', "site", "must match"),
     "unknown rule": ("short_on_close", "short_on_clos", "rules.short_on_clos", 'did you mean "short_on_close"'),
