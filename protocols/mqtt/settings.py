@@ -1,0 +1,248 @@
+"""The site file's `[sources.NAME]` with `protocol = "mqtt"`: which broker, which topics, and what their payloads mean.
+
+[sources.floor]
+protocol = "mqtt"
+host = "127.0.0.1"
+
+[[sources.floor.topics]]
+filter = "dc1/pick/+device/evt"
+record.src = { template = "dc1/pick/{device}" }
+record.kind = { path = "ty", table = { C = "pick.confirm", S = "pick.short" } }
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from engine.errors import Refused
+from engine.secret import Secret
+from protocols.mapping.faults import record_faults
+from protocols.mapping.paths import PathFault, parse_template
+from protocols.mapping.sequence import BACK_SHARE
+from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When, field_settings
+from protocols.mqtt.topics import TopicFault, TopicFilter, overlap, parse_filter
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+
+
+class Tls(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The connection over TLS 1.2 or later. The broker's name is always verified against its certificate.
+
+    ca: file (PEM) of the authorities that may have signed the broker's certificate; absent: those of this computer.
+    certificate, private_key: files (PEM) of our own certificate, for brokers that ask for one. The key may stand in the
+      certificate's file.
+    private_key_password: of an encrypted key.
+    """
+
+    ca: Text | None = None
+    certificate: Text | None = None
+    private_key: Text | None = None
+    private_key_password: Secret | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Reads the files. Raises Refused, saying which one and why."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except OSError as error:
+            raise Refused(f"tls.ca {self.ca}: {_reason(error)}") from None
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.certificate is not None:
+            secret = self.private_key_password
+            # without a password OpenSSL would ask for one on the terminal
+            password = secret.reveal() if secret is not None else ""
+            try:
+                context.load_cert_chain(self.certificate, self.private_key, password)
+            except (OSError, ValueError) as error:
+                files = ", ".join(filter(None, (self.certificate, self.private_key)))
+                raise Refused(f"tls.certificate {files}: {_reason(error)}") from None
+        return context
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        if self.private_key is not None and self.certificate is None:
+            yield "private_key", "a key without a certificate: add certificate"
+            return
+        for name in ("ca", "certificate", "private_key"):
+            path = getattr(self, name)
+            if path is not None and not Path(path).is_file():
+                yield name, f"there is no file {path}"
+                return
+        try:
+            self.context()
+        except Refused as error:
+            yield "", str(error)
+
+
+class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Topics whose payloads mean the same.
+
+    filter: the topics, as MQTT writes them, with names for the wildcards: `dc1/+area/+device/evt`, `dc1/wms/#rest`.
+      `record` takes the named levels with `capture` and `template`.
+    qos: 1 (default): the broker keeps a message until the engine has it on disk. 0: what is lost on the way is lost.
+    format: `"json"` (default): `record` says what the payload means. `"canonical"`: the payload is a canonical record
+      already (orders from a WMS, for example), or with `each` a list of them. `"text"`: a bare text or number, which
+      `record` calls `.`.
+    record: canonical field -> where it comes from (the mapping language, shared by all protocols).
+    constants: canonical fields that are the same in every record: `constants = { kind = "motor.state" }`.
+    when: only payloads with these values are meant: `when = { ty = ["C", "S"] }`. Others are passed over in silence.
+    each: path of a list in the payload; each element is a record, with its place in the list as `sub`.
+    retained: what the broker kept of a topic and shows to every new subscriber. `"ignore"` (default): it is an old
+      state, not an event. `"accept"`: it is taken like any other message (for context that a WMS leaves there).
+    """
+
+    filter: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+    qos: Literal[0, 1] = 1
+    format: Literal["json", "canonical", "text"] = "json"
+    record: RecordSettings = {}
+    constants: Constants = {}
+    when: When = {}
+    each: Text | None = None
+    retained: Literal["ignore", "accept"] = "ignore"
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        try:
+            captures = parse_filter(self.filter).captures
+        except TopicFault as fault:
+            yield "filter", str(fault)
+            captures = frozenset()
+        if self.format == "canonical" and self.record:
+            yield "record", 'has no meaning with format = "canonical": the payload says it all'
+        found = record_faults(self.record, constants=self.constants, when=self.when, each=self.each, captures=captures)
+        for where, fault_text in found:
+            # a canonical payload brings its own kind and src
+            if self.format != "canonical" or where != "record":
+                yield where, fault_text
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One MQTT broker.
+
+    host, port: the broker. Default port: 8883 with `tls`, else 1883.
+    version: `"5"` (default) or `"3.1.1"`.
+    client_id: our name at the broker, under which it keeps our session: it must stay the same, and nobody else may use
+      it. Default: `sortline-` and the source's name.
+    user, password: for brokers that ask.
+    tls: `tls = {}` for a certificate that this computer trusts; see `Tls`.
+    plaintext: allow a connection without TLS to another computer. Whoever is on the network can read and forge.
+    topics: what to subscribe to, `[[sources.NAME.topics]]`: see `Topic`.
+    scope: prefixes of `src` that go blind when this connection is lost. Default: what the `src` of each topic begins
+      with, up to its first variable part. Needed where that is nothing (`format = "canonical"`, `src` from a path).
+    session_expiry_s: how long the broker keeps our session, and with it what arrives while we are away (version 5; with
+      3.1.1 the broker's own setting counts). Keep it longer than any repair takes.
+    keepalive_s: a connection is given up after at most twice this without a sign of life.
+    connect_ms: an answer to connecting and subscribing takes no longer.
+    inflight_max: messages that the broker sends before the first is acknowledged (version 5; with 3.1.1 the broker's
+      own setting counts, mosquitto's is 20). At most a quarter of any `wrap` of its topics: after a lost connection the
+      broker sends them again, and a counter must not have gone round meanwhile.
+    payload_bytes_max: a longer payload does not fit; it is dropped while it arrives and never held in memory.
+    batch_messages: at most so many are handed to the engine at once.
+    queue_messages, queue_bytes: at most so much is read ahead of the engine; beyond it, we stop reading.
+    counters_max: at most so many devices' counters (`wrap`) are remembered.
+    reconnect_min_ms, reconnect_max_ms: bounds of the pause between two attempts to connect, doubled each time, full
+      jitter.
+    """
+
+    host: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_:]([A-Za-z0-9_:.-]*[A-Za-z0-9_])?$", max_length=253)]
+    topics: Annotated[list[Topic], msgspec.Meta(min_length=1, max_length=1_000)]
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+    version: Literal["5", "3.1.1"] = "5"
+    client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
+    user: Text | None = None
+    password: Secret | None = None
+    tls: Tls | None = None
+    plaintext: bool = False
+    scope: list[Annotated[str, msgspec.Meta(min_length=1, max_length=128)]] = []
+    session_expiry_s: Annotated[int, msgspec.Meta(ge=60, le=4_294_967_294)] = 604_800
+    keepalive_s: Seconds = 20
+    connect_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 5_000
+    inflight_max: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 64
+    payload_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=16 << 20)] = 262_144
+    batch_messages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    queue_messages: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    queue_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=1 << 30)] = 16 << 20
+    counters_max: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    reconnect_min_ms: Milliseconds = 100
+    reconnect_max_ms: Milliseconds = 30_000
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yields (path inside the source's table, what is wrong and what to do) for what the types cannot say."""
+        if self.tls is None and not self.plaintext and not _is_loopback(self.host):
+            yield (
+                "tls",
+                f"{self.host} is another computer: add tls = {{}}, or plaintext = true in a closed network",
+            )
+        if self.password is not None and self.user is None:
+            yield "user", "a password without a user name"
+        if self.reconnect_max_ms < self.reconnect_min_ms:
+            yield "reconnect_max_ms", f"at least reconnect_min_ms: {self.reconnect_min_ms}"
+        yield from self._topic_faults()
+        if not self.scope and not all(map(scope_of, self.topics)):
+            yield "scope", 'which src prefixes does this broker speak for? scope = ["dc1/pick/"]'
+
+    def _topic_faults(self) -> Iterator[tuple[str, str]]:
+        filters = dict(self._filters())
+        for (one, left), (other, right) in combinations(filters.items(), 2):
+            # the same filter twice is one subscription with two meanings
+            if left.wire != right.wire and overlap(left, right):
+                yield (
+                    f"topics[{other}].filter",
+                    f"overlaps with topics[{one}]: the broker may send such a message twice. Write both with the same "
+                    "filter and tell them apart with when",
+                )
+        for index, topic in enumerate(self.topics):
+            seq = topic.record.get("seq")
+            wrap = field_settings(seq).wrap if seq is not None else None
+            if topic.qos == 1 and wrap is not None and self.inflight_max > wrap // BACK_SHARE:
+                yield "inflight_max", f"at most {wrap // BACK_SHARE}: topics[{index}] counts with wrap = {wrap}"
+
+    def _filters(self) -> Iterator[tuple[int, TopicFilter]]:
+        for index, topic in enumerate(self.topics):
+            try:
+                yield index, parse_filter(topic.filter)
+            except TopicFault:
+                continue  # said by the topic itself
+
+    def scopes(self) -> list[str]:
+        """The prefixes of `src` that are blind without this connection."""
+        return self.scope or list(dict.fromkeys(map(scope_of, self.topics)))
+
+
+def scope_of(topic: Topic) -> str:
+    """What every `src` of a topic begins with: all of a constant, a template up to its first variable part."""
+    src = topic.constants.get("src")
+    if topic.format != "canonical" and "src" in topic.record:
+        field = field_settings(topic.record["src"])
+        if field.table is not None:
+            return ""
+        if field.template is not None:
+            return _head(field)
+        src = field.const
+    return src if isinstance(src, str) else ""
+
+
+def _head(field: FieldSettings) -> str:
+    try:
+        return parse_template(field.template or "").head
+    except PathFault:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"not a usable PEM file ({error.reason or type(error).__name__})"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
