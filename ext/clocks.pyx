@@ -1,4 +1,3 @@
-# cython: boundscheck=False, wraparound=False
 """Time, sources, duplicates (R1-R6): see clocks.pxd."""
 
 from ext.batch cimport ABSENT

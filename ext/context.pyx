@@ -135,6 +135,8 @@ cdef class Context:
             line.over_tol_pct = row.get("over_tol_pct", 0)
             line.policy = row.get("short_policy", "SHIP_PARTIAL")
             if line.own is not None:
+                if line.own.q_task != line.qty:
+                    line.own.decided = None
                 line.own.q_task = line.qty
             for window in line.windows:
                 picks.decide(self.floor, window, fact)
@@ -203,6 +205,8 @@ cdef class Context:
             window.line.windows.remove(window)
             line.windows.append(window)
         window.line = line
+        if window.q_task != record["qty"]:
+            window.decided = None       # R27a: judged anew
         window.q_task, window.sku = record["qty"], fact.sku
         window.loc, window.lu = fact.loc, fact.lu
         window.planned_by = fact
@@ -235,6 +239,8 @@ cdef class Context:
         """R21 d; a new revision may move it."""
         if window.deadline is not None and window.deadline in window.closings:
             window.closings.remove(window.deadline)
+            if window.decided is window.deadline:
+                window.decided = None
         window.deadline = None
         if "deadline" in record:
             window.deadline = at_time(fact, record["deadline"])

@@ -1,4 +1,3 @@
-# cython: boundscheck=False, wraparound=False
 """The core: one record at a time, in R4's order.
 
 A record first moves the wall clock, which decides what is due by it; then it takes effect (`take_row` sorts it out,
@@ -355,7 +354,7 @@ cdef class Core(Clocks):
         cdef int tag = floor.by_watermark.tag
         cdef int64_t due = floor.by_watermark.due, value = floor.by_watermark.value
         if tag == picks.TAG_CLOSING:
-            picks.decide(floor, <PickWindow>target, None)
+            picks.decide_closing(floor, <PickWindow>target, value)
         elif tag == picks.TAG_STALL:
             picks.watch_stall(floor, <PickWindow>target, due)
         elif tag == cartons.TAG_TRANSITION:
@@ -378,7 +377,7 @@ cdef class Core(Clocks):
         if tag == picks.TAG_CLOSING:
             if floor.watermark <= value:
                 (<PickWindow>target).forced = max((<PickWindow>target).forced, value)
-                picks.decide(floor, <PickWindow>target, None)
+                picks.decide_closing(floor, <PickWindow>target, value)
         elif tag == cartons.TAG_TRANSITION:
             if floor.watermark <= value + floor.rules.close_hold:
                 (<Cycle>target).forced = max((<Cycle>target).forced, value)

@@ -100,6 +100,9 @@ cdef class PickWindow:
     cdef Fact cancelled_by
     cdef Fact planned_by        # the pick.task
     cdef Fact deadline
+    cdef Fact decided           # the b, c or d that was told: what comes late leaves its t_close (R25)
+    cdef int64_t told_q         # of the last pick.confirmed
+    cdef int64_t told_t
     cdef Ledger confirmed
     cdef Ledger short
     cdef int64_t forced         # closings up to here are decided by a bound of the wall clock, not by the watermark

@@ -43,6 +43,7 @@ cdef PickWindow window_for(Floor floor, Fact fact)
 cdef bint take_pick(Floor floor, PickWindow window, Fact fact) except -1
 cdef int take_closing(Floor floor, PickWindow window, Fact closing) except -1
 cdef int cancel(Floor floor, PickWindow window, Fact fact) except -1
+cdef int decide_closing(Floor floor, PickWindow window, int64_t t) except -1
 cdef int decide(Floor floor, PickWindow window, Fact cause) except -1
 cdef int tell_reversal(Floor floor, PickWindow window, Fact fact) except -1
 cdef int watch_stall(Floor floor, PickWindow window, int64_t due) except -1

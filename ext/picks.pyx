@@ -50,6 +50,8 @@ cdef int count_pick(Outcome* o, PickWindow window, Fact fact, bint closing_here)
     if fact.qty > 0:
         o.t_last = fact.t
     if not o.closed:
+        if window.decided is not None and fact.t <= window.decided.t:
+            return 0                    # R25: it came after the decision, whose t_close stays
         if window.q_task >= 0 and fact.qty > 0 and o.q_now >= window.q_task and not closing_here:
             o.closed = o.told = True
             o.by = BY_QUANTITY
@@ -121,7 +123,7 @@ cdef PickWindow window_for(Floor floor, Fact fact):
         if line.order in floor.cutoffs:
             take_closing(floor, line.own, floor.cutoffs[line.order])
         if line.cancel_t != NEVER:
-            floor.by_watermark.push(line.cancel_t, RANK_PICK, line.own.key, line.own, TAG_CLOSING, 0)
+            floor.by_watermark.push(line.cancel_t, RANK_PICK, line.own.key, line.own, TAG_CLOSING, line.cancel_t)
     return line.own
 
 
@@ -187,18 +189,37 @@ cdef int cancel(Floor floor, PickWindow window, Fact fact) except -1:
 
 # ---------------------------------------------------------------------------------------------- telling
 
+cdef int decide_closing(Floor floor, PickWindow window, int64_t t) except -1:
+    """A closing is due: what it decides counts the picks up to it; later ones waited for it and follow R26."""
+    if window.confirmed is None or window.told_t <= t:
+        tell(floor, window, None, t)
+    return tell(floor, window, None, ANY_TIME)
+
+
 cdef int decide(Floor floor, PickWindow window, Fact cause) except -1:
-    """R23: tell what the outcome says now; `cause` is the fact that just came, None when time decided."""
-    cdef Outcome o = outcome(window, ANY_TIME, max(floor.watermark, window.forced + 1))
+    """`cause` has just come: tell what the outcome says now."""
+    return tell(floor, window, cause, ANY_TIME)
+
+
+cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except -1:
+    """R23: confirmed before short. `cause`: the fact that just came, None when time decided."""
+    cdef Outcome o = outcome(window, as_of, max(floor.watermark, window.forced + 1))
     cdef str evidence = "incomplete" if o.told and window.forced >= o.t_close else "exact"
     cdef str dev_id, order = floor.text(window.line.order)
-    if not o.told or window.q_task < 0:
+    if window.q_task < 0:
         return 0
+    if not o.told:
+        if window.confirmed is None or cause is None or cause.window is not window or o.q_now == window.told_q:
+            return 0
+        o.q, o.t_close, o.cause = o.q_now, window.told_t, <PyObject*>cause      # R25: a reversal that came late
+    if o.closing != NULL and window.decided is None:
+        window.decided = <Fact>o.closing
     dev_id = floor.dev_id(<Fact>o.cause if cause is None else cause)
     if o.q > 0 or window.confirmed is not None:
         if window.confirmed is None:
             window.confirmed = floor.outlet.ledger("pick.confirmed", window.key, subject_of(floor, window), order)
         floor.outlet.emit(window.confirmed, confirmed_data(floor, window, &o), o.t_close, order, dev_id, evidence)
+        window.told_q, window.told_t = max(0, o.q), o.t_close
     if window.short is not None or (o.shorted and o.q_short > 0):
         if window.short is None:
             window.short = floor.outlet.ledger("pick.short", window.key, subject_of(floor, window), order)

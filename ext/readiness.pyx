@@ -23,7 +23,8 @@ cdef dict truth_of(Floor floor, Shipment shipment, int64_t as_of):
     cdef dict needs = {}
     cdef ScopeLine scope
     cdef Need need
-    cdef list names
+    cdef list names, lines = []
+    cdef bint partial = False
     if shipment.plan_rev == 0 or shipment.plan_t > as_of or shipment.cancel_t <= as_of:
         return None
     for scope in shipment.scope:
@@ -37,12 +38,10 @@ cdef dict truth_of(Floor floor, Shipment shipment, int64_t as_of):
     for need in needs.values():
         if need.packed < need.confirmed:
             return None
-    return {
-        "plan_rev": shipment.plan_rev,
-        "cartons": sorted(names),
-        "lines": sorted((shown(floor, need) for need in needs.values()), key=by_order_and_line),
-        "partial": any(need.short + need.cancelled > 0 for need in needs.values()),
-    }
+        lines.append(shown(floor, need))
+        partial = partial or need.short > 0 or need.cancelled > 0
+    lines.sort(key=by_order_and_line)
+    return {"plan_rev": shipment.plan_rev, "cartons": sorted(names), "lines": lines, "partial": partial}
 
 
 def by_order_and_line(dict row):
