@@ -11,15 +11,18 @@ from typing import Any
 
 import msgspec
 from asyncua import Server, ua
+from asyncua.crypto.permission_rules import User, UserRole
 
 from engine.clock import now_us
 from engine.contracts import Delivery
 from protocols.opcua.driver import Driver
+from protocols.opcua.security import write_self_signed
 from protocols.opcua.settings import Settings
 from tests.peers import free_port
 
 NAMESPACE = "urn:test:packing"
-WAIT_S = 10.0
+SERVER_URI = "urn:test:server"
+WAIT_S = 5.0
 
 
 class Kept:
@@ -33,7 +36,7 @@ class Kept:
         self.acknowledge = True
         self.open = asyncio.Event()
         self.open.set()
-        self._changed = asyncio.Condition()
+        self.driver: asyncio.Task[None] | None = None
 
     async def put(self, delivery: Delivery) -> None:
         await self.open.wait()
@@ -58,12 +61,20 @@ class Kept:
         try:
             async with asyncio.timeout(WAIT_S):
                 while not happened():
+                    assert self.driver is None or not self.driver.done(), self.driver
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise AssertionError(f"{self.records}\n{self.faults}\n{self.states}") from None
 
     async def up(self, times: int = 1) -> None:
         await self.until(lambda: [state for state, _ in self.states].count("up") >= times)
+
+
+class Users:
+    """Lets one user in."""
+
+    def get_user(self, server: Any, username: Any = None, password: Any = None, certificate: Any = None) -> User | None:
+        return User(role=UserRole.User) if (username, password) == ("reader", "right") else None
 
 
 class Line:
@@ -80,6 +91,23 @@ class Line:
         await self.server.init()
         self.server.set_endpoint(self.url)
         self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+
+    async def secure(self, folder: Path) -> None:
+        """After `prepare`: only signed and encrypted, with a certificate and key made in `folder`."""
+        certificate, key = folder / "server.der", folder / "server.pem"
+        write_self_signed(certificate, key, SERVER_URI, "127.0.0.1")
+        await self.server.set_application_uri(SERVER_URI)
+        await self.server.load_certificate(certificate)
+        await self.server.load_private_key(key)
+        self.server.set_security_policy(
+            [
+                ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
+                ua.SecurityPolicyType.Aes128Sha256RsaOaep_Sign,
+                ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
+            ]
+        )
+        self.server.set_identity_tokens([ua.UserNameIdentityToken])
+        self.server.iserver.user_manager = Users()
 
     async def build(self) -> None:
         self.index = await self.server.register_namespace(NAMESPACE)
@@ -110,6 +138,13 @@ class Line:
         await self.server.start()
         return self
 
+    async def stop(self) -> None:
+        # asyncua waits a second for its clock to notice
+        clock, self.server.iserver.time_task = self.server.iserver.time_task, None
+        if clock is not None:
+            clock.cancel()
+            await self.server.stop()
+
     async def write(self, **values: Any) -> None:
         """Writes variables one after the other, in the order given."""
         for name, value in values.items():
@@ -134,7 +169,7 @@ async def line(port: int | None = None) -> AsyncIterator[Line]:
     try:
         yield served
     finally:
-        await served.server.stop()
+        await served.stop()
 
 
 CARTONS: dict[str, Any] = {
@@ -181,7 +216,7 @@ def settings(url: str, **changes: Any) -> Settings:
 async def running(configured: Settings, kept: Kept | None = None) -> AsyncIterator[Kept]:
     """A driver at work; its task must not end by itself."""
     kept = kept or Kept()
-    task = asyncio.create_task(Driver("packing", configured, kept, now_us).run())
+    task = kept.driver = asyncio.create_task(Driver("packing", configured, kept, now_us).run())
     try:
         yield kept
         assert not task.done(), task
@@ -189,9 +224,3 @@ async def running(configured: Settings, kept: Kept | None = None) -> AsyncIterat
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def file(folder: Path, name: str, content: bytes) -> str:
-    path = folder / name
-    path.write_bytes(content)
-    return str(path)

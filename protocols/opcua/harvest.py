@@ -8,7 +8,7 @@ import msgspec
 
 from engine.errors import DecodeError
 from protocols.mapping.lines import encode_line
-from protocols.mapping.plan import NO_CAPTURES, RecordPlan
+from protocols.mapping.plan import RecordPlan
 
 SAMPLE_BYTES_MAX = 4096
 
@@ -30,7 +30,7 @@ class Harvest:
         """Adds what the plan makes of the values; `t` where it maps none. Returns how many did not fit (now faults)."""
         unfit = 0
         try:
-            scopes = plan.scopes(values, NO_CAPTURES)
+            scopes = plan.scopes(values, {})
         except DecodeError as error:
             self.fault(error.cause, values)
             return 1

@@ -3,19 +3,304 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
+from typing import Any
 
-from tests.opcua import CARTONS, line, running, settings
+import msgspec
+from asyncua import ua
+from asyncua.common.structures104 import new_struct, new_struct_field
+
+from tests.opcua import CARTONS, LABELS, NAMESPACE, Kept, Line, line, running, settings
+
+GOOD_WITH_OVERFLOW = 0x0480
+
+
+def cartons(**changes: Any) -> dict[str, Any]:
+    return {"cartons": CARTONS | changes}
+
+
+def node(name: str) -> str:
+    return f"nsu={NAMESPACE};s=PK01.{name}"
 
 
 def test_variables_read_together_on_a_trigger_are_one_record() -> None:
     async def story() -> None:
-        async with line() as packing, running(settings(packing.url, variables={"cartons": CARTONS})) as kept:
+        async with line() as packing, running(settings(packing.url, variables=cartons())) as kept:
             await kept.up()
             await packing.write(Kind=1, Lu="T-9", Counter=1)
             await kept.until(lambda: bool(kept.of("carton.open")))
             (record,) = kept.of("carton.open")
             assert (record["src"], record["lu"], record["seq"]) == ("dc1/pack/PK-01", "T-9", 1)
             assert abs(record["t"] - record["t_rx"]) < 5_000_000
+            assert kept.records[0] == {
+                "src": "dc1/pack/PK-01",
+                "scope": "dc1/pack/PK-01",
+                "kind": "link.up",
+                "t_rx": kept.records[0]["t_rx"],
+            }
             assert kept.faults == []
+
+    asyncio.run(story())
+
+
+def test_the_state_found_at_connecting_is_no_event_unless_the_site_says_so() -> None:
+    async def story() -> None:
+        async with line() as packing:
+            await packing.write(Kind=1, Lu="T-1", Counter=7)
+            both = {"ignored": CARTONS, "emitted": CARTONS | {"snapshot": "emit", "src": "dc1/pack/PK-02"}}
+            async with running(settings(packing.url, variables=both)) as kept:
+                await kept.until(lambda: bool(kept.of("carton.open")))
+                await packing.write(Kind=2, Counter=8)
+                await kept.until(lambda: len(kept.of("carton.close")) == 2)
+                assert [record["src"] for record in kept.of("carton.open")] == ["dc1/pack/PK-02"]
+
+    asyncio.run(story())
+
+
+def test_a_burst_is_told_apart_by_source_times_when_all_nodes_are_monitored() -> None:
+    async def story() -> None:
+        async with (
+            line() as packing,
+            running(settings(packing.url, publishing_ms=200, variables=cartons(collect="monitor"))) as kept,
+        ):
+            await kept.up()
+            await asyncio.sleep(0.3)
+            for number in range(1, 31):
+                await packing.write(Kind=1 + number % 2, Lu=f"T-{number // 2}", Counter=number)
+            await kept.until(lambda: len(kept.of("carton.open")) + len(kept.of("carton.close")) == 30)
+            seen = [(r["seq"], r["kind"], r["lu"]) for r in kept.records if r["kind"].startswith("carton")]
+            assert seen == [(n, ("carton.open", "carton.close")[n % 2], f"T-{n // 2}") for n in range(1, 31)]
+            assert kept.of("source.gap") == []
+
+    asyncio.run(story())
+
+
+def test_values_that_were_overwritten_before_they_could_be_read_are_a_gap() -> None:
+    async def story() -> None:
+        configured = settings("opc.tcp://127.0.0.1:1", publishing_ms=300, keep_alive_ms=300, variables=cartons())
+        async with line() as packing, running(msgspec.structs.replace(configured, url=packing.url)) as kept:
+            await kept.up()
+            await asyncio.sleep(0.5)
+            for number in range(1, 6):
+                await packing.write(Kind=1, Lu=f"T-{number}", Counter=number)
+            await kept.until(lambda: any(record.get("seq") == 5 for record in kept.records))
+            assert [record["lu"] for record in kept.of("carton.open")] == ["T-5"]
+            assert sum(gap["count"] for gap in kept.of("source.gap")) == 4
+            assert all(gap["t_from"] <= gap["t_to"] for gap in kept.of("source.gap"))
+
+    asyncio.run(story())
+
+
+def test_the_overflow_bit_is_a_gap_since_the_last_good_value() -> None:
+    async def story() -> None:
+        async with line() as packing, running(settings(packing.url, variables=cartons())) as kept:
+            await kept.up()
+            await packing.write(Kind=1, Lu="T-1", Counter=1)
+            await kept.until(lambda: len(kept.of("carton.open")) == 1)
+            lossy = ua.DataValue(
+                ua.Variant(2, ua.VariantType.UInt16),
+                StatusCode=ua.StatusCode(GOOD_WITH_OVERFLOW),
+                SourceTimestamp=datetime.now(UTC),
+            )
+            await packing.write(Counter=lossy)
+            await kept.until(lambda: len(kept.of("carton.open")) == 2)
+            (gap,) = kept.of("source.gap")
+            first, second = kept.of("carton.open")
+            assert (gap["t_from"], gap["t_to"]) == (first["t"], second["t"])
+
+    asyncio.run(story())
+
+
+def test_a_bad_status_is_a_gap_until_the_value_is_good_again() -> None:
+    async def story() -> None:
+        async with line() as packing, running(settings(packing.url, variables=cartons())) as kept:
+            await kept.up()
+            await packing.write(Kind=1, Lu="T-1", Counter=1)
+            await kept.until(lambda: len(kept.of("carton.open")) == 1)
+            await packing.write(Counter=ua.DataValue(ua.Variant(None), ua.StatusCode(ua.StatusCodes.BadSensorFailure)))
+            await kept.until(lambda: len(kept.of("source.gap")) == 1)
+            await packing.write(Counter=2)
+            await kept.until(lambda: len(kept.of("carton.open")) == 2)
+            assert len(kept.of("source.gap")) == 2
+
+    asyncio.run(story())
+
+
+def test_events_of_a_type_become_records_of_their_fields() -> None:
+    async def story() -> None:
+        async with line() as packing, running(settings(packing.url, events={"labels": LABELS})) as kept:
+            await kept.up()
+            await packing.tell(Carton="T-4", Result="OK")
+            await kept.until(lambda: bool(kept.of("label.verified")))
+            (record,) = kept.of("label.verified")
+            assert (record["lu"], record["result"], record["src"]) == ("T-4", "OK", "dc1/pack/PK-01")
+            assert abs(record["t"] - record["t_rx"]) < 5_000_000
+
+    asyncio.run(story())
+
+
+def test_members_of_structures_and_elements_of_arrays_are_reached_by_path() -> None:
+    async def story() -> None:
+        async with line() as packing:
+            machine, member = packing.server.nodes.objects, ua.VariantType
+            await new_struct(
+                packing.server,
+                packing.index,
+                "PackState",
+                [new_struct_field("Lu", member.String), new_struct_field("Grams", member.UInt32)],
+            )
+            await packing.server.load_data_type_definitions()
+            packing.nodes["State"] = await machine.add_variable(
+                f"ns={packing.index};s=PK01.State", f"{packing.index}:State", ua.PackState(Lu="T-0", Grams=0)
+            )
+            weighed = {
+                "src": "dc1/pack/SCL-01",
+                "nodes": {"counter": node("Counter"), "state": node("State"), "codes": node("Codes")},
+                "trigger": "counter",
+                "record": {
+                    "kind": {"const": "weigh"},
+                    "lu": "state.Lu",
+                    "weight_g": "state.Grams",
+                    "point": "codes[1]",
+                },
+            }
+            async with running(settings(packing.url, structures=True, variables={"weighed": weighed})) as kept:
+                await kept.up()
+                await packing.nodes["State"].write_value(ua.PackState(Lu="T-8", Grams=1250))
+                await packing.write(Codes=["a", "b"], Counter=1)
+                await kept.until(lambda: bool(kept.of("weigh")))
+                (record,) = kept.of("weigh")
+                assert (record["lu"], record["weight_g"], record["point"]) == ("T-8", 1250, "b")
+
+    asyncio.run(story())
+
+
+def test_a_rising_edge_makes_a_record_and_a_falling_one_does_not() -> None:
+    async def story() -> None:
+        door = {
+            "src": "dc1/pack/PK-01",
+            "nodes": {"door": node("Door"), "lu": node("Lu")},
+            "trigger": "door",
+            "edge": "rising",
+            "record": {"kind": {"const": "carton.open"}, "lu": "lu"},
+        }
+        async with line() as packing, running(settings(packing.url, variables={"door": door})) as kept:
+            await kept.up()
+            await packing.write(Lu="T-1", Door=True)
+            await kept.until(lambda: len(kept.of("carton.open")) == 1)
+            await packing.write(Door=False)
+            await asyncio.sleep(0.1)
+            await packing.write(Lu="T-2", Door=True)
+            await kept.until(lambda: len(kept.of("carton.open")) == 2)
+            assert [record["lu"] for record in kept.of("carton.open")] == ["T-1", "T-2"]
+
+    asyncio.run(story())
+
+
+def test_a_missing_node_degrades_only_its_own_entry_and_comes_in_when_it_is_there() -> None:
+    async def story() -> None:
+        late = CARTONS | {"src": "dc1/pack/PK-02", "nodes": CARTONS["nodes"] | {"counter": node("Late")}}
+        lame = CARTONS | {"src": "dc1/pack/PK-03", "nodes": CARTONS["nodes"] | {"lu": "/pack:Line1/pack:Nowhere"}}
+        variables = {"cartons": CARTONS, "late": late, "lame": lame}
+        async with line() as packing, running(settings(packing.url, variables=variables)) as kept:
+            await kept.up()
+            await packing.write(Kind=1, Lu="T-1", Counter=1)
+            await kept.until(lambda: bool(kept.of("carton.open")) and bool(kept.of("source.gap")))
+            assert [record["src"] for record in kept.of("carton.open")] == ["dc1/pack/PK-01"]
+            assert [gap["src"] for gap in kept.of("source.gap")] == ["dc1/pack/PK-03"]
+            assert "variables.lame: lu: missing" in [cause for cause, _ in kept.faults]
+            packing.nodes["Late"] = await packing.server.nodes.objects.add_variable(
+                f"ns={packing.index};s=PK01.Late", f"{packing.index}:Late", 0, ua.VariantType.UInt16
+            )
+            await asyncio.sleep(0.4)
+            await packing.write(Late=1)
+            await kept.until(lambda: "dc1/pack/PK-02" in [record["src"] for record in kept.of("carton.open")])
+            assert [state for state, _ in kept.states] == ["connecting", "up"]
+
+    asyncio.run(story())
+
+
+def test_a_server_that_restarts_is_found_again_and_what_was_missed_is_named() -> None:
+    async def story() -> None:
+        kept = Kept()
+        async with line() as packing:
+            configured = settings(packing.url, variables=cartons())
+            async with running(configured, kept):
+                await kept.up()
+                await packing.write(Kind=1, Lu="T-1", Counter=1)
+                await kept.until(lambda: len(kept.of("carton.open")) == 1)
+                await packing.stop()
+                await kept.until(lambda: bool(kept.of("link.down")))
+                again = Line(packing.port)
+                await again.prepare()
+                await again.build()
+                await again.write(Kind=2, Lu="T-3", Counter=4)
+                await again.server.start()
+                await kept.up(2)
+                await kept.until(lambda: bool(kept.of("carton.close")))
+                assert (kept.of("carton.close")[0]["lu"], kept.of("carton.close")[0]["seq"]) == ("T-3", 4)
+                assert len(kept.of("source.gap")) == 1
+                await again.write(Kind=1, Lu="T-5", Counter=5)
+                await kept.until(lambda: len(kept.of("carton.open")) == 2)
+                kinds = [r["kind"] for r in kept.records]
+                assert kinds == [
+                    *("link.up", "carton.open", "link.down", "link.up"),
+                    *("source.gap", "carton.close", "carton.open"),
+                ]
+                await again.stop()
+
+    asyncio.run(story())
+
+
+def test_after_a_restart_of_ours_the_counter_goes_on_from_what_the_engine_knows() -> None:
+    async def story() -> None:
+        async with line() as packing:
+            await packing.write(Kind=1, Lu="T-7", Counter=3)
+            kept = Kept()
+            kept.positions["dc1/pack/PK-01"] = (0, 65536 + 2)
+            async with running(settings(packing.url, variables=cartons()), kept):
+                await kept.until(lambda: bool(kept.of("carton.open")))
+                assert kept.of("carton.open")[0]["seq"] == 65536 + 3
+                assert kept.of("source.gap") == []
+
+    asyncio.run(story())
+
+
+def test_a_torn_read_is_done_again_and_then_named() -> None:
+    async def story() -> None:
+        torn = CARTONS | {"nodes": CARTONS["nodes"] | {"clock": "i=2258"}, "check": "clock", "check_reads": 2}
+        async with line() as packing, running(settings(packing.url, variables={"torn": torn})) as kept:
+            await kept.up()
+            task = asyncio.create_task(_ticking(packing))
+            await packing.write(Kind=1, Lu="T-1", Counter=1)
+            await kept.until(lambda: bool(kept.records[1:]) or bool(kept.faults))
+            task.cancel()
+
+    asyncio.run(story())
+
+
+async def _ticking(packing: Line) -> None:
+    while True:
+        await packing.write(Weight=1.0)
+        await asyncio.sleep(0)
+
+
+def test_messages_are_acknowledged_only_when_their_records_are_durable() -> None:
+    async def story() -> None:
+        async with line() as packing:
+            kept = Kept()
+            kept.acknowledge = False
+            async with running(settings(packing.url, variables=cartons()), kept):
+                await kept.up()
+                await packing.write(Kind=1, Lu="T-1", Counter=1)
+                await kept.until(lambda: bool(kept.of("carton.open")))
+                await asyncio.sleep(0.5)
+                (subscription,) = packing.server.iserver.subscription_service.subscriptions.values()
+                assert len(subscription._not_acknowledged_results) == 1
+                kept.acknowledge = True
+                await packing.write(Kind=2, Counter=2)
+                await kept.until(lambda: bool(kept.of("carton.close")))
+                await asyncio.sleep(0.5)
+                assert len(subscription._not_acknowledged_results) == 1
 
     asyncio.run(story())
