@@ -12,73 +12,23 @@ record.kind = { path = "ty", table = { C = "pick.confirm", S = "pick.short" } }
 
 from __future__ import annotations
 
-import ipaddress
-import ssl
 from collections.abc import Iterator
 from itertools import combinations
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
-from engine.errors import Refused
 from engine.secret import Secret
 from protocols.mapping.faults import record_faults
 from protocols.mapping.paths import PathFault, parse_template
 from protocols.mapping.sequence import BACK_SHARE
 from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When, field_settings
 from protocols.mqtt.topics import TopicFault, TopicFilter, overlap, parse_filter
+from protocols.tls import Tls, is_loopback
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-
-
-class Tls(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The connection over TLS 1.2 or later. The broker's name is always verified against its certificate.
-
-    ca: file (PEM) of the authorities that may have signed the broker's certificate; absent: those of this computer.
-    certificate, private_key: files (PEM) of our own certificate, for brokers that ask for one. The key may stand in the
-      certificate's file.
-    private_key_password: of an encrypted key.
-    """
-
-    ca: Text | None = None
-    certificate: Text | None = None
-    private_key: Text | None = None
-    private_key_password: Secret | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """Reads the files. Raises Refused, saying which one and why."""
-        try:
-            context = ssl.create_default_context(cafile=self.ca)
-        except OSError as error:
-            raise Refused(f"tls.ca {self.ca}: {_reason(error)}") from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.certificate is not None:
-            secret = self.private_key_password
-            # without a password OpenSSL would ask for one on the terminal
-            password = secret.reveal() if secret is not None else ""
-            try:
-                context.load_cert_chain(self.certificate, self.private_key, password)
-            except (OSError, ValueError) as error:
-                files = ", ".join(filter(None, (self.certificate, self.private_key)))
-                raise Refused(f"tls.certificate {files}: {_reason(error)}") from None
-        return context
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        if self.private_key is not None and self.certificate is None:
-            yield "private_key", "a key without a certificate: add certificate"
-            return
-        for name in ("ca", "certificate", "private_key"):
-            path = getattr(self, name)
-            if path is not None and not Path(path).is_file():
-                yield name, f"there is no file {path}"
-                return
-        try:
-            self.context()
-        except Refused as error:
-            yield "", str(error)
 
 
 class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -130,7 +80,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     client_id: our name at the broker, under which it keeps our session: it must stay the same, and nobody else may use
       it. Default: `sortline-` and the source's name.
     user, password: for brokers that ask.
-    tls: `tls = {}` for a certificate that this computer trusts; see `Tls`.
+    tls: `tls = {}` for a certificate that this computer trusts; see `protocols.tls`.
     plaintext: allow a connection without TLS to another computer. Whoever is on the network can read and forge.
     topics: what to subscribe to, `[[sources.NAME.topics]]`: see `Topic`.
     scope: prefixes of `src` that go blind when this connection is lost. Default: what the `src` of each topic begins
@@ -174,7 +124,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yields (path inside the source's table, what is wrong and what to do) for what the types cannot say."""
-        if self.tls is None and not self.plaintext and not _is_loopback(self.host):
+        if self.tls is None and not self.plaintext and not is_loopback(self.host):
             yield (
                 "tls",
                 f"{self.host} is another computer: add tls = {{}}, or plaintext = true in a closed network",
@@ -233,16 +183,3 @@ def _head(field: FieldSettings) -> str:
         return parse_template(field.template or "").head
     except PathFault:
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"not a usable PEM file ({error.reason or type(error).__name__})"
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,51 @@
+"""A redis-py client that does what it is told, once.
+
+redis-py 8 retries every command up to ten times by itself; here nothing is retried, the driver decides. Its TLS trusts
+the authorities of this computer besides the given ones; here `tls.ca` alone counts where it is given.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.asyncio.connection import SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from protocols.redis_stream.settings import Settings
+
+CONNECTIONS_MAX = 2
+
+
+def connect(settings: Settings) -> Redis:
+    """A client; it connects with its first command. Raises Refused: a secret or a certificate cannot be read."""
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "db": settings.db,
+        "username": settings.user,
+        "password": settings.password.reveal() if settings.password is not None else None,
+        "socket_connect_timeout": settings.command_ms / 1000,
+        # an answer to a blocking read is late by as long as it may block
+        "socket_timeout": (settings.command_ms + settings.block_ms) / 1000,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+        # the shape of answers that this driver reads
+        "protocol": 2,
+    }
+    connection_class: type[Connection] = Connection
+    if settings.tls is not None:
+        connection_class = _verified(settings.tls.context())
+    pool = ConnectionPool(connection_class=connection_class, max_connections=CONNECTIONS_MAX, **options)
+    return Redis.from_pool(pool)
+
+
+def _verified(context: ssl.SSLContext) -> type[Connection]:
+    class VerifiedConnection(SSLConnection):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.ssl_context.context = context
+
+    return VerifiedConnection

@@ -1,0 +1,66 @@
+"""One entry of a stream in, canonical lines out. Pure: no I/O, no clock, no logging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.errors import DecodeError
+from protocols.mapping.payload import parse_json, parse_text
+from protocols.mapping.plan import (
+    NO_CAPTURES,
+    CanonicalPlan,
+    Lines,
+    Plan,
+    Selection,
+    canonical_lines,
+    compile_record,
+)
+from protocols.mapping.sequence import Sequences
+from protocols.redis_stream.settings import Settings
+
+FIELDS_MAX = 256
+
+Entry = Mapping[bytes, bytes]
+"""The fields of an entry; none: it was trimmed off the stream before it was read."""
+
+
+class Decoder:
+    """What the entries of one stream mean. `sequences`: the devices' counters, which an entry moves."""
+
+    def __init__(self, settings: Settings, sequences: Sequences) -> None:
+        self._field = settings.field.encode()
+        self._of_fields = settings.format == "fields"
+        self._bytes_max = settings.payload_bytes_max
+        self._plan = _plan(settings, sequences)
+
+    def decode(self, entry: Entry, t_rx: int) -> Lines:
+        """The lines of an entry, and the cause of each thing in it that does not fit."""
+        try:
+            return canonical_lines(self._plan, self._values(entry), NO_CAPTURES, t_rx)
+        except DecodeError as error:
+            return Lines([], [error.cause])
+
+    def payload(self, entry: Entry) -> bytes:
+        """What to keep of an entry that does not fit."""
+        return b" ".join(entry.values()) if self._of_fields else entry.get(self._field, b"")
+
+    def _values(self, entry: Entry) -> object:
+        if not entry:
+            raise DecodeError("entry: trimmed off the stream before it was read")
+        if self._of_fields:
+            if len(entry) > FIELDS_MAX:
+                raise DecodeError(f"entry: more than {FIELDS_MAX} fields")
+            return {
+                parse_text(name, self._bytes_max): parse_text(text, self._bytes_max) for name, text in entry.items()
+            }
+        if self._field not in entry:
+            raise DecodeError("entry: has no such field as the settings name")
+        return parse_json(entry[self._field], self._bytes_max)
+
+
+def _plan(settings: Settings, sequences: Sequences) -> Plan:
+    if settings.format == "canonical":
+        return CanonicalPlan(settings.constants, Selection(settings.when, settings.each))
+    return compile_record(
+        settings.record, constants=settings.constants, when=settings.when, each=settings.each, sequences=sequences
+    )

@@ -1,0 +1,211 @@
+"""Owns the connection to one stream: reads it as a member of a consumer group, acknowledges what is durable.
+
+    Redis --XREADGROUP--> Decoder.decode -> Delivery -> Intake.put
+       ^------ XACK ------ Driver._make_room <- Delivery.ack (after the journal's fsync)
+
+A connection begins with what the group holds for us already (read before and not acknowledged, or the answer was
+lost), goes on with new entries, and takes over what a dead member of the group has left. An entry that does not fit its
+mapping is a fault, and is acknowledged all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
+
+from engine.clock import Clock
+from engine.contracts import Delivery, Intake
+from engine.errors import Refused
+from protocols.backoff import Backoff
+from protocols.mapping.lines import encode_line
+from protocols.mapping.sequence import Sequences
+from protocols.redis_stream.connection import connect
+from protocols.redis_stream.decode import Decoder, Entry
+from protocols.redis_stream.settings import Settings
+
+SAMPLE_BYTES_MAX = 4096
+STABLE_S = 10.0
+"""A connection that lasted so long was a good one: the next pause is short again."""
+
+log = logging.getLogger("sortline.redis_stream")
+
+Entries = Sequence[tuple[bytes | None, Entry | None]]
+
+
+class Driver:
+    """See `engine.contracts.Driver`. `jitter`: random numbers of [0, 1) for the pauses between attempts."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        intake: Intake,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._intake = intake
+        self._clock = clock
+        self._consumer = settings.consumer or f"sortline-{name}"
+        self._decoder = Decoder(settings, Sequences(intake.position))
+        self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
+        self._blind = False
+        # entries with the engine, and those of them that are durable and not yet acknowledged to the server; both
+        # outlive a connection, for an entry's id means the same on the next one
+        self._owed: set[bytes] = set()
+        self._durable: list[bytes] = []
+        self._freed = asyncio.Event()
+
+    async def run(self) -> NoReturn:
+        """Until cancelled."""
+        await self._tell_blind()
+        while True:
+            detail = await self._connected()
+            self._intake.state(self._name, "down", detail)
+            await self._tell_blind()
+            await asyncio.sleep(self._backoff.pause_s())
+
+    async def _connected(self) -> str:
+        """One connection from beginning to end; why it ended."""
+        self._intake.state(self._name, "connecting")
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        try:
+            client = connect(self._settings)
+        except Refused as error:
+            return str(error)
+        try:
+            await self._join(client)
+            await self._tell_seeing()
+            await self._again(client)
+            await self._serve(client)
+        except (RedisError, OSError, UnicodeError) as error:
+            return str(error) or type(error).__name__
+        finally:
+            if loop.time() - since > STABLE_S:
+                self._backoff.reset()
+            await client.aclose()
+
+    async def _join(self, client: Redis) -> None:
+        settings = self._settings
+        begin = "0" if settings.begin == "oldest" else "$"
+        try:
+            await client.xgroup_create(settings.stream, settings.group, begin, mkstream=True)
+        except ResponseError as error:
+            # the error's code: the group is there already
+            if not str(error).startswith("BUSYGROUP "):
+                raise
+
+    async def _again(self, client: Redis) -> None:
+        """What the group holds for us from before, except what the engine has in its hands right now."""
+        after = b"0"
+        while entries := await self._read(client, after):
+            await self._hand_over(entries)
+            after = entries[-1][0] or after
+            await self._make_room(client)
+
+    async def _serve(self, client: Redis) -> NoReturn:
+        loop = asyncio.get_running_loop()
+        claimed_s = float("-inf")
+        while True:
+            await self._make_room(client)
+            if loop.time() - claimed_s >= self._settings.claim_idle_ms / 1000:
+                claimed_s = loop.time()
+                await self._claim(client)
+            await self._hand_over(await self._read(client, b">"))
+
+    async def _read(self, client: Redis, after: bytes) -> Entries:
+        """New entries (`>`), waiting `block_ms` at most; or those we have since before, after the given id."""
+        settings = self._settings
+        answer: Any = await client.xreadgroup(
+            settings.group,
+            self._consumer,
+            {settings.stream: after},
+            count=settings.batch_entries,
+            block=settings.block_ms if after == b">" else None,
+        )
+        return answer[0][1] if answer else ()
+
+    async def _claim(self, client: Redis) -> None:
+        """Take over what members of the group have had for too long (theirs, or our own under another name)."""
+        settings = self._settings
+        start: Any = b"0-0"
+        while True:
+            answer: Any = await client.xautoclaim(
+                settings.stream,
+                settings.group,
+                self._consumer,
+                settings.claim_idle_ms,
+                start,
+                count=settings.batch_entries,
+            )
+            start, entries = answer[0], answer[1]
+            await self._hand_over(entries)
+            if start == b"0-0":
+                return
+            await self._make_room(client)
+
+    async def _hand_over(self, entries: Entries) -> None:
+        lines: list[bytes] = []
+        ids = []
+        for entry_id, entry in entries:
+            # without an id: claimed, but trimmed off the stream (Redis 6.2); nothing is left to acknowledge
+            if entry_id is not None and entry_id not in self._owed:
+                ids.append(entry_id)
+                lines.extend(self._decoded(entry or {}))
+        if ids:
+            self._owed.update(ids)
+            await self._intake.put(Delivery(self._name, lines, partial(self._acknowledge, ids)))
+
+    def _decoded(self, entry: Entry) -> list[bytes]:
+        found = self._decoder.decode(entry, self._clock())
+        for cause in found.causes:
+            self._intake.fault(self._name, cause, self._decoder.payload(entry)[:SAMPLE_BYTES_MAX])
+        return found.lines
+
+    def _acknowledge(self, ids: Sequence[bytes]) -> None:
+        self._durable.extend(ids)
+        self._freed.set()
+
+    async def _make_room(self, client: Redis) -> None:
+        """Acknowledge what is durable; wait while the engine has as much of ours as it may."""
+        while True:
+            self._freed.clear()
+            if self._durable:
+                ids = self._durable[: self._settings.unacknowledged_max]
+                await client.xack(self._settings.stream, self._settings.group, *ids)
+                # only now: with the answer lost they are sent again, which does no harm
+                del self._durable[: len(ids)]
+                self._owed.difference_update(ids)
+            if len(self._owed) < self._settings.unacknowledged_max:
+                return
+            if not self._durable:
+                await self._freed.wait()
+
+    async def _tell_blind(self) -> None:
+        if not self._blind:
+            self._blind = True
+            await self._tell("link.down")
+
+    async def _tell_seeing(self) -> None:
+        self._intake.state(self._name, "up")
+        self._blind = False
+        await self._tell("link.up")
+
+    async def _tell(self, kind: str) -> None:
+        """The core must not take our silence for that of the machines (R2, R6)."""
+        t_rx = self._clock()
+        if self._settings.scope:
+            lines = [
+                encode_line({"kind": kind, "src": scope.rstrip("/") or scope, "scope": scope, "t_rx": t_rx})
+                for scope in self._settings.scope
+            ]
+            await self._intake.put(Delivery(self._name, lines))
