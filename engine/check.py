@@ -1,0 +1,23 @@
+"""`sortline check SITE.toml`: every fault of the config at once, with its path; exit 1 if there is any."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.config.faults import count
+from engine.config.load import load_site
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("site", metavar="SITE.toml", type=Path, help="the site file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 with a line that says what is in it; faults are raised as `SiteRefused`."""
+    site = load_site(args.site)
+    connected = [source for source in site.sources if source.protocol is not None]
+    counts = {"source": len(connected), "sink": len(site.sinks), "route": len(site.routes)}
+    parts = ", ".join(count(number, noun) for noun, number in counts.items())
+    print(f"{args.site}: good: site {site.site}, {parts}")
+    return 0

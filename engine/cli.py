@@ -1,0 +1,76 @@
+"""The command `sortline`. Each command is a module with `add_arguments(parser)` and `run(args) -> exit code`.
+
+Exit codes: 0 done, 1 refused (config or input, with the reason on stderr), 2 wrong usage, 3 stopped by a fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from engine import __version__
+from engine.errors import Refused, SortlineError
+
+DONE, REFUSED, USAGE, FAULT = 0, 1, 2, 3
+INTERRUPTED = 130  # as a shell counts a command that was ended by Ctrl-C
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    # name -> (module, what it does); a module is imported only when its command is called
+    "run": ("engine.run", "the engine, live"),
+    "check": ("engine.check", "every fault of a site file at once, with its path"),
+    "replay": ("engine.replay", "records of a file through the same core, without any server"),
+    "record": ("engine.record", "write the canonical stream to a file as it arrives"),
+    "simulate": ("simulators.cli", "a warehouse of devices, over the wire or to a file, with its ground truth"),
+    "score": ("simulators.score", "business events against the ground truth: missing, extra, wrong"),
+    "queue": ("engine.queues", "look at queues: list, peek, tail, acknowledge"),
+    "schema": ("engine.schema", "JSON Schema of records, context, business events and the site file"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; `argv` without the program's name. Returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except Refused as error:
+        print(f"sortline: {error}", file=sys.stderr)
+        return REFUSED
+    except SortlineError as error:
+        print(f"sortline: stopped: {type(error).__name__}: {error}", file=sys.stderr)
+        return FAULT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has gone; Python would complain once more at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAULT
+    except Exception:  # the last resort: keep the evidence, give the code that says whose fault it is
+        traceback.print_exc()
+        return FAULT
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="sortline", description="Machine telemetry of a warehouse in, business events for the ERP out."
+    )
+    parser.add_argument("--version", action="version", version=f"sortline {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    # Only the command that was asked for is imported: one that cannot be loaded does not break the others.
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    module = None
+    for name, (module_name, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        if name == asked:
+            module = importlib.import_module(module_name)
+            module.add_arguments(command)
+    args = parser.parse_args(arguments)
+    if module is None:  # parse_args has left for every other reason
+        parser.error("give a command")
+    code: int = module.run(args)
+    return code

@@ -1,0 +1,104 @@
+"""Log lines: one line each on stderr, control characters escaped, limited per cause.
+
+What a device sends may turn up in a message (a topic, a node's name); escaped, it can neither break a line nor speak to
+a terminal. A fault that repeats a thousand times a second is worth a line now and then, with the number left out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+LEVELS = ("debug", "info", "warning", "error")
+WINDOW_S = 60.0
+SAME_MAX = 3  # equal lines a window
+ALIKE_MAX = 60  # lines made of one text a window, whatever was put into it
+CAUSES_MAX = 4_096
+
+
+def set_up(level: str = "info") -> None:
+    """Every logger's lines go to stderr from now on; ours from `level` on, those of libraries from WARNING on."""
+    handler = _Stderr()
+    handler.setFormatter(OneLine())
+    handler.addFilter(PerCause())
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("sortline").setLevel(level.upper())
+
+
+class OneLine(logging.Formatter):
+    """`2026-11-23T08:00:12.345Z WARNING sortline.mqtt: text`, in UTC; a traceback follows on the same line."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s%(left_out)s", "%Y-%m-%dT%H:%M:%S"
+        )
+        self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.__dict__.setdefault("left_out", "")
+        return escaped(super().format(record))
+
+
+def escaped(text: str) -> str:
+    """The text on one line, with control characters (C0, DEL, C1, line and direction marks) as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class PerCause(logging.Filter):
+    """Lets SAME_MAX equal lines and ALIKE_MAX lines of one text through in WINDOW_S; the next one that passes says how
+    many were left out. `clock`: seconds that never go back."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._causes: OrderedDict[tuple[str, str], _Window] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = self._clock()
+        alike = self._window((record.name, str(record.msg)), now)
+        same = self._window((record.name, "=" + record.getMessage()), now)
+        alike.lines += 1
+        same.lines += 1
+        if same.lines > SAME_MAX or alike.lines > ALIKE_MAX:
+            same.left_out += 1
+            return False
+        if same.left_out:
+            record.left_out = f" (and {same.left_out} more like this since then)"
+            same.left_out = 0
+        return True
+
+    def _window(self, cause: tuple[str, str], now: float) -> _Window:
+        window = self._causes.get(cause)
+        if window is None:
+            window = self._causes[cause] = _Window(now)
+            if len(self._causes) > CAUSES_MAX:
+                self._causes.popitem(last=False)
+        elif now - window.since >= WINDOW_S:
+            window.since, window.lines = now, 0
+        self._causes.move_to_end(cause)
+        return window
+
+
+class _Window:
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.lines = 0
+        self.left_out = 0
+
+
+class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
+    """Asks for sys.stderr at each line: the live view puts its own in its place while it runs."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> object:
+        return sys.stderr
