@@ -126,6 +126,11 @@ class Plc:
         for writer in list(self._open):
             writer.transport.abort()
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     def set(self, address: int, *values: int, unit: int = 1, table: str = "holding") -> None:
         for offset, value in enumerate(values):
             self.registers[unit, table, address + offset] = value

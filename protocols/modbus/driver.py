@@ -221,7 +221,9 @@ class Driver:
                     await self._failed(tasks, unit, failure.reason)
                 continue
             if self._told is not None and self._told[0] == "down":
+                # it may have been the server and not the unit: each gets its chance at once
                 for unit in self._units:
+                    unit.returns = unit.is_up is False
                     unit.due_at(asyncio.get_running_loop().time())
             self._tell("up", self._down_units())
             return

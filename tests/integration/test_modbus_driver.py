@@ -1,0 +1,575 @@
+"""The Modbus driver against servers over real sockets: what it reads, what it writes, and what an outage does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from protocols.modbus.connection import Connection
+from tests.modbus import Plc, RememberingIntake, Request, Running, no_tasks_left, settings, until
+from tests.peers import free_port
+
+SCALE = {
+    "unit": 1,
+    "src": "dc1/pack/SCL-01",
+    "holding": {
+        "status": {"address": 10, "type": "bits", "bits": {"stable": 0}},
+        "weight": {"address": 11, "type": "uint32"},
+        "lu": {"address": 13, "type": "string", "length_bytes": 8},
+    },
+    "groups": {
+        "weighing": {
+            "poll_ms": 5,
+            "triggers": [
+                {
+                    "on": "rising",
+                    "register": "stable",
+                    "record": {"kind": {"const": "weigh"}, "lu": "lu", "weight_g": {"path": "weight", "scale": 0.1}},
+                }
+            ],
+        }
+    },
+}
+SORTER = {
+    "unit": 2,
+    "src": "dc1/sorter/SRT-01",
+    "mailboxes": {
+        "events": {
+            "poll_ms": 5,
+            "seq": 100,
+            "seq2": 104,
+            "ack": 110,
+            "registers": {"what": 101, "track": 102, "dest": 103},
+            "record": {
+                "kind": {"path": "what", "table": {"1": "item.inducted", "2": "divert.confirmed"}},
+                "track": "track",
+                "dest": {"path": "dest", "absent": [0]},
+            },
+        }
+    },
+}
+CRANE: dict[str, Any] = {
+    "unit": 3,
+    "src": "dc1/asrs/CRN-01",
+    "rings": {
+        "moves": {
+            "poll_ms": 5,
+            "head": 0,
+            "size_address": 1,
+            "size": 8,
+            "records": 10,
+            "width": 4,
+            "registers": {"lu": {"address": 0, "type": "string", "length_bytes": 4}, "loc": 2},
+            "record": {"kind": {"const": "store.confirmed"}, "lu": "lu", "loc": "loc"},
+        }
+    },
+}
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+def text(value: str, registers: int) -> list[int]:
+    raw = value.encode().ljust(2 * registers, b"\0")
+    return [int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2)]
+
+
+def weigh(plc: Plc, lu: str, tenths: int) -> None:
+    plc.set(11, tenths >> 16, tenths & 0xFFFF, *text(lu, 4))
+    plc.set(10, 1)
+
+
+def post(plc: Plc, seq: int, what: int = 1, track: int = 7, dest: int = 0) -> None:
+    plc.set(100, seq, what, track, dest, seq, unit=2)
+
+
+def stow(plc: Plc, count: int) -> None:
+    """The crane writes records until its head shows `count`."""
+    for number in range(plc.get(0, unit=3), count):
+        plc.set(10 + number % 8 * 4, *text(f"L{number}", 2), number, unit=3)
+        plc.set(0, (number + 1) % 65_536, unit=3)
+
+
+def crane_plc() -> Plc:
+    plc = Plc()
+    plc.set(1, 8, unit=3)
+    return plc
+
+
+def test_a_rising_bit_makes_a_record_and_the_state_at_the_start_none() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            weigh(plc, "OLD", 1)
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SCL": SCALE})):
+                await until(lambda: len(plc.requests) > 3)
+                plc.set(10, 0)
+                seen = len(plc.requests)
+                await until(lambda: len(plc.requests) > seen + 3)
+                weigh(plc, "T-77", 12_345)
+                await until(lambda: intake.facts)
+        (record,) = intake.facts
+        assert record.pop("t_rx") > 0
+        assert record == {"src": "dc1/pack/SCL-01", "kind": "weigh", "lu": "T-77", "weight_g": 1234}
+        assert {(request.function, request.address, request.quantity) for request in plc.requests} == {(3, 10, 7)}
+        assert plc.writes == []
+
+    run(story())
+
+
+def test_the_acknowledgement_is_written_only_after_the_engine_acknowledged() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake(acks=False)
+            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+                post(plc, 1, track=77)
+                await until(lambda: intake.owed)
+                seen = len(plc.requests)
+                await until(lambda: len(plc.requests) > seen + 10)
+                assert plc.writes == []
+                intake.owed.pop()()
+                await until(lambda: plc.writes)
+                post(plc, 2, what=2, track=77, dest=4)
+                await until(lambda: intake.owed)
+                intake.owed.pop()()
+                await until(lambda: len(plc.writes) == 2)
+        assert plc.writes == [(2, 110, 1), (2, 110, 2)]
+        assert [(line["kind"], line["seq"], line["track"], line.get("dest")) for line in intake.facts] == [
+            ("item.inducted", 1, "77", None),
+            ("divert.confirmed", 2, "77", "4"),
+        ]
+
+    run(story())
+
+
+def test_a_torn_block_is_read_again() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+
+            def finish(request: Request) -> None:
+                if request.address == 100 and plc.get(100, unit=2) != plc.get(104, unit=2):
+                    torn.append(request)
+                    if len(torn) == 2:
+                        post(plc, 5, track=9)
+
+            torn: list[Request] = []
+            plc.after = finish
+            plc.set(100, 4, 1, 8, 0, 4, unit=2)
+            plc.set(110, 4, unit=2)
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+                await until(lambda: intake.links)
+                plc.set(100, 5, 1, 8, unit=2)
+                await until(lambda: intake.facts)
+        assert [(line["seq"], line["track"]) for line in intake.facts] == [(5, "9")]
+        assert intake.faults == []
+
+    run(story())
+
+
+def test_a_record_accepted_before_a_restart_is_only_acknowledged() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            post(plc, 3)
+            plc.set(110, 2, unit=2)
+            intake = RememberingIntake(positions={"dc1/sorter/SRT-01": (0, 65_536 + 3)})
+            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+                await until(lambda: plc.writes)
+                post(plc, 4)
+                await until(lambda: intake.facts)
+        assert plc.writes[0] == (2, 110, 3)
+        assert [line["seq"] for line in intake.facts] == [65_536 + 4]
+
+    run(story())
+
+
+def test_a_jump_in_the_mailbox_is_a_gap_with_its_numbers() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+                post(plc, 1)
+                await until(lambda: plc.get(110, unit=2) == 1)
+                post(plc, 5)
+                await until(lambda: plc.get(110, unit=2) == 5)
+        first, gap, last = intake.facts
+        assert (first["seq"], last["seq"]) == (1, 5)
+        assert (gap["kind"], gap["from_seq"], gap["to_seq"], gap["count"]) == ("source.gap", 2, 4, 3)
+        assert gap["t_from"] == first["t_rx"]
+        assert gap["t_from"] < gap["t_to"] <= last["t_rx"]
+
+    run(story())
+
+
+def test_a_record_that_does_not_fit_is_counted_and_acknowledged() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+                post(plc, 1, what=99)
+                await until(lambda: plc.writes)
+                post(plc, 2)
+                await until(lambda: intake.facts)
+        assert intake.causes == ["units.SRT.mailboxes.events: kind: not in its table"]
+        assert plc.writes[0] == (2, 110, 1)
+        assert [line["seq"] for line in intake.facts] == [2]
+
+    run(story())
+
+
+def test_a_machine_that_lost_its_acknowledgement_gets_it_again() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+                post(plc, 1)
+                await until(lambda: plc.get(110, unit=2) == 1)
+                plc.set(110, 0, unit=2)
+                await until(lambda: plc.get(110, unit=2) == 1)
+        assert [line["seq"] for line in intake.facts] == [1]
+
+    run(story())
+
+
+def test_a_ring_is_read_in_order_and_an_overrun_is_a_gap() -> None:
+    async def story() -> None:
+        async with crane_plc() as plc:
+            intake = RememberingIntake()
+            stow(plc, 3)
+            async with Running(intake, settings(plc.port, {"CRN": CRANE})):
+                await until(lambda: len(intake.facts) == 3)
+                stow(plc, 9)
+                await until(lambda: len(intake.facts) == 9)
+                await plc.stop()
+                stow(plc, 22)
+                await plc.start()
+                await until(lambda: len(intake.facts) == 18)
+        assert plc.writes == []
+        (gap,) = [line for line in intake.facts if line["kind"] == "source.gap"]
+        assert (gap["from_seq"], gap["to_seq"], gap["count"]) == (9, 13, 5)
+        records = [line for line in intake.facts if line["kind"] == "store.confirmed"]
+        assert [line["seq"] for line in records] == [*range(9), *range(14, 22)]
+        assert all((line["lu"], line["loc"]) == (f"L{line['seq']}", str(line["seq"])) for line in records)
+
+    run(story())
+
+
+def test_a_ring_that_is_written_while_it_is_read_gives_no_wrong_record() -> None:
+    async def story() -> None:
+        async with crane_plc() as plc:
+
+            def write_more(request: Request) -> None:
+                if request.address >= 10 and plc.get(0, unit=3) < 60:
+                    stow(plc, plc.get(0, unit=3) + 3)
+
+            plc.after = write_more
+            intake = RememberingIntake()
+            stow(plc, 8)
+            async with Running(intake, settings(plc.port, {"CRN": CRANE})):
+                await until(lambda: intake.positions.get("dc1/asrs/CRN-01", (0, 0))[1] == plc.get(0, unit=3) - 1 >= 59)
+        covered: list[int] = []
+        for line in intake.facts:
+            if line["kind"] == "source.gap":
+                covered += range(line["from_seq"], line["to_seq"] + 1)
+            else:
+                assert (line["lu"], line["loc"]) == (f"L{line['seq']}", str(line["seq"]))
+                covered.append(line["seq"])
+        assert covered == list(range(plc.get(0, unit=3)))
+
+    run(story())
+
+
+def test_a_ring_of_another_size_than_described_is_not_read() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.set(1, 16, unit=3)
+            stow(plc, 5)
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"CRN": CRANE})):
+                await until(lambda: intake.faults)
+        assert "another size" in intake.causes[0]
+        assert intake.facts == []
+
+    run(story())
+
+
+def test_a_ring_with_a_tail_is_told_how_far_it_was_read() -> None:
+    async def story() -> None:
+        crane = copy.deepcopy(CRANE)
+        crane["rings"]["moves"].update(ack=5, write_function=16)
+        async with crane_plc() as plc:
+            stow(plc, 6)
+            plc.set(5, 2, unit=3)
+            intake = RememberingIntake(acks=False)
+            async with Running(intake, settings(plc.port, {"CRN": crane})):
+                await until(lambda: intake.owed)
+                assert plc.writes == []
+                intake.owed.pop()()
+                await until(lambda: plc.writes)
+        assert plc.writes == [(3, 5, 6)]
+        assert [line["seq"] for line in intake.facts] == [2, 3, 4, 5]
+
+    run(story())
+
+
+def test_a_register_that_does_not_exist_is_named_and_the_rest_goes_on() -> None:
+    async def story() -> None:
+        unit = {
+            "unit": 1,
+            "src": "dc1/a/b",
+            "holding": {"a": 0, "hole": 3, "b": 6},
+            "coil": {"run": 40},
+            "groups": {
+                "g": {
+                    "poll_ms": 5,
+                    "triggers": [
+                        {"on": "change", "register": name, "record": {"kind": {"const": "telemetry"}, "code": name}}
+                        for name in ("a", "b")
+                    ],
+                }
+            },
+        }
+        async with Plc() as plc:
+            plc.missing = {("holding", 3), ("coil", 40)}
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"U": unit}, recovery_ms=3_600_000)):
+                await until(lambda: len(plc.requests) > 12)
+                plc.set(0, 5)
+                plc.set(6, 6)
+                await until(lambda: len(intake.facts) == 2)
+        assert sorted(intake.causes) == [
+            "units.U.groups.g: hole (holding 3): exception 2 (illegal data address)",
+            "units.U.groups.g: run (coil 40): exception 2 (illegal data address)",
+        ]
+        assert sorted(line["code"] for line in intake.facts) == ["5", "6"]
+        assert intake.links == [("dc1/a/b", "link.up")]
+
+    run(story())
+
+
+def test_a_register_that_appears_later_is_found() -> None:
+    async def story() -> None:
+        record = {"kind": {"const": "telemetry"}, "code": "a"}
+        unit = {
+            "unit": 1,
+            "src": "dc1/a/b",
+            "input": {"a": 0},
+            "groups": {"g": {"poll_ms": 5, "triggers": [{"on": "poll", "record": record}]}},
+        }
+        async with Plc() as plc:
+            plc.missing = {("input", 0)}
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"U": unit})):
+                await until(lambda: intake.faults)
+                plc.missing.clear()
+                await until(lambda: intake.facts)
+
+    run(story())
+
+
+def test_a_dead_unit_is_asked_apart_while_the_others_are_polled() -> None:
+    """Deterministic: while the request to the dead unit stays open on its own connection, the others are served."""
+
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.dead = {2}
+            intake = RememberingIntake()
+            made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=300, failures_max=2, recovery_ms=50)
+            async with Running(intake, made):
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                down_at = len(plc.requests)
+
+                def probed() -> bool:
+                    later = plc.requests[down_at:]
+                    probe = next((at for at, request in enumerate(later) if request.unit == 2), None)
+                    return probe is not None and len(later) > probe + 12
+
+                await until(probed)
+                later = plc.requests[down_at:]
+                at, probe = next((at, request) for at, request in enumerate(later) if request.unit == 2)
+                # the dead unit's next turn comes only when this probe has run out
+                meanwhile = later[at + 1 : at + 13]
+                assert {request.unit for request in meanwhile} == {1}
+                assert probe.connection not in {request.connection for request in meanwhile}
+                weigh(plc, "A", 10)
+                await until(lambda: intake.facts)
+                plc.dead = set()
+                await until(lambda: intake.links.count(("dc1/sorter/SRT-01", "link.up")) == 1)
+                post(plc, 1)
+                await until(lambda: plc.writes)
+        assert intake.links[-1] == ("dc1/sorter/SRT-01", "link.up")
+        assert ("dc1/pack/SCL-01", "link.down") not in intake.links
+        assert ("up", "no answer from SRT") in intake.states
+
+    run(story())
+
+
+def test_a_server_that_serves_one_connection_only_is_asked_over_it() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.dead = {2}
+            plc.connections_max = 1
+            intake = RememberingIntake()
+            made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=50, failures_max=1, recovery_ms=50)
+            async with Running(intake, made):
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                plc.dead = set()
+                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.links)
+
+    run(story())
+
+
+def test_a_gateway_that_cannot_reach_a_unit_takes_it_down_and_keeps_the_connection() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+
+            def unreachable(request: Request, frame: bytes) -> bytes:
+                if request.unit != 2:
+                    return frame
+                return frame[:4] + b"\0\x03" + bytes([2, request.function | 0x80, 11])
+
+            plc.answer = unreachable
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                seen = len(plc.requests)
+                await until(lambda: len(plc.requests) > seen + 5)
+        assert {request.connection for request in plc.requests if request.unit == 1} == {1}
+
+    run(story())
+
+
+def test_a_server_that_dies_and_comes_back_goes_on_and_its_state_is_no_event() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+                post(plc, 1)
+                await until(lambda: plc.writes)
+                await plc.stop()
+                await until(lambda: len(intake.links) == 4)
+                weigh(plc, "MISSED", 5)
+                post(plc, 2)
+                await plc.start()
+                await until(lambda: plc.get(110, unit=2) == 2)
+                await until(lambda: len(intake.links) == 6)
+                plc.set(10, 0)
+                seen = len(plc.requests)
+                await until(lambda: len(plc.requests) > seen + 6)
+                weigh(plc, "SEEN", 5)
+                await until(lambda: len(intake.facts) == 3)
+        assert [line.get("lu", line.get("seq")) for line in intake.facts] == [1, 2, "SEEN"]
+        assert [state for state, detail in intake.states if not detail or state == "down"] == [
+            "connecting",
+            "up",
+            "down",
+            "up",
+        ]
+        for src in ("dc1/pack/SCL-01", "dc1/sorter/SRT-01"):
+            assert [kind for of, kind in intake.links if of == src] == ["link.up", "link.down", "link.up"]
+
+    run(story())
+
+
+def test_a_server_that_is_not_there_at_the_start_is_waited_for() -> None:
+    async def story() -> None:
+        plc = Plc()
+        plc.port = free_port()
+        intake = RememberingIntake()
+        async with Running(intake, settings(plc.port, {"SCL": SCALE})):
+            await until(lambda: ("dc1/pack/SCL-01", "link.down") in intake.links)
+            await plc.start()
+            await until(lambda: ("dc1/pack/SCL-01", "link.up") in intake.links)
+        await plc.stop()
+        assert intake.links == [("dc1/pack/SCL-01", "link.down"), ("dc1/pack/SCL-01", "link.up")]
+
+    run(story())
+
+
+def test_while_the_engine_is_full_nothing_is_read() -> None:
+    async def story() -> None:
+        class FullIntake(RememberingIntake):
+            gate = asyncio.Event()
+            waiting = False
+
+            async def put(self, delivery: Any) -> None:
+                if any(b"item." in line for line in delivery.lines):
+                    self.waiting = True
+                    await self.gate.wait()
+                await super().put(delivery)
+
+        async with Plc() as plc:
+            intake = FullIntake()
+            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+                await until(lambda: intake.links)
+                post(plc, 1)
+                await until(lambda: intake.waiting)
+                seen = len(plc.requests)
+                await asyncio.sleep(0.05)
+                assert len(plc.requests) == seen
+                intake.gate.set()
+                await until(lambda: plc.writes)
+        assert [line["seq"] for line in intake.facts] == [1]
+
+    run(story())
+
+
+def test_stopping_leaves_no_task_and_no_connection_behind() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.dead = {2}
+            intake = RememberingIntake()
+            with no_tasks_left():
+                async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, failures_max=1)):
+                    await until(lambda: len(intake.links) == 2)
+                await until(lambda: not plc.connections)
+
+    run(story())
+
+
+def test_nothing_but_the_listed_registers_can_be_written() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            connection = Connection("127.0.0.1", plc.port, 1.0, frozenset({(2, 110)}))
+            await connection.open()
+            for unit, address in ((2, 111), (1, 110)):
+                with pytest.raises(ValueError, match="no acknowledgement register"):
+                    await connection.write(unit, address, 1, 6, 1.0)
+            await connection.write(2, 110, 1, 6, 1.0)
+            connection.close()
+        assert plc.writes == [(2, 110, 1)]
+
+    run(story())
+
+
+def test_against_pymodbus_own_server() -> None:
+    async def story() -> None:
+        port = free_port()
+        registers = [SimData(0, values=[0] * 200, datatype=DataType.REGISTERS)]
+        devices = [SimDevice(unit, simdata=registers) for unit in (1, 2)]
+        server = ModbusTcpServer(devices, address=("127.0.0.1", port))
+        await server.serve_forever(background=True)
+        intake = RememberingIntake()
+        try:
+            async with Running(intake, settings(port, {"SCL": SCALE, "SRT": SORTER})):
+                await until(lambda: len(intake.links) == 2)
+                await server.context.async_setValues(1, 16, 11, [0, 250, *text("T-1", 4)])
+                await server.context.async_setValues(1, 16, 10, [1])
+                await server.context.async_setValues(2, 16, 100, [1, 2, 70, 9, 1])
+                await until(lambda: len(intake.facts) == 2)
+                while await server.context.async_getValues(2, 3, 110, 1) != [1]:
+                    await asyncio.sleep(0.01)
+        finally:
+            await server.shutdown()  # type: ignore[no-untyped-call]
+        by_kind = {line["kind"]: line for line in intake.facts}
+        assert (by_kind["weigh"]["lu"], by_kind["weigh"]["weight_g"]) == ("T-1", 25)
+        assert (by_kind["divert.confirmed"]["track"], by_kind["divert.confirmed"]["dest"]) == ("70", "9")
+
+    run(story())
