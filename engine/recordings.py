@@ -1,0 +1,199 @@
+"""Recordings: canonical records as NDJSON in files, plain, `.zst` or `.parquet`, or on stdin and stdout (`-`).
+
+Read and written in pieces, so that memory stays flat whatever the size of the recording.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, NamedTuple, Protocol, cast
+
+import zstandard
+
+from engine.errors import Refused
+from ext.ndjson import LINE_BYTES_MAX
+
+CHUNK_BYTES = 1 << 20
+
+
+class Chunk(NamedTuple):
+    """Whole lines. `first_line`: the number of the first one, from 1; `done`: how much of the recording is read, 0..1,
+    negative where that is not known."""
+
+    first_line: int
+    data: bytes
+    done: float = -1.0
+
+
+class Output(Protocol):
+    """A file being written."""
+
+    def write(self, lines: bytes) -> None:
+        """Append whole lines, each with its line feed."""
+
+    def flush(self) -> None:
+        """Let a reader see everything written so far."""
+
+    def sync(self) -> None:
+        """Everything written so far is on disk when this returns."""
+
+    def close(self) -> None: ...
+
+
+# Reading.
+
+
+def read(name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """The lines of a recording in chunks of about `chunk_bytes`, cut at line ends; `-` is stdin.
+
+    A line that no decoder would take for its length comes shortened, still too long, so that it costs no memory.
+    Raises Refused where the file is missing, unreadable or not what its name says.
+    """
+    try:
+        if name.endswith(".parquet"):
+            from engine import parquet
+
+            yield from cut(parquet.read(Path(name)))
+        else:
+            yield from cut(_blocks(name, chunk_bytes))
+    except OSError as error:
+        raise Refused(f"{name}: cannot be read: {error.strerror or error}") from None
+    except zstandard.ZstdError as error:
+        raise Refused(f"{name}: not a whole zstd file: {error}") from None
+
+
+def _blocks(name: str, chunk_bytes: int) -> Iterator[tuple[bytes, float]]:
+    """Pieces of the recording's text, cut anywhere."""
+    if name == "-":
+        # `read1` hands over what a pipe has now: a live feed is not held back until a whole chunk is there
+        stdin = cast(io.BufferedReader, sys.stdin.buffer)
+        while block := stdin.read1(chunk_bytes):
+            yield block, -1.0
+        return
+    with Path(name).open("rb") as file:
+        bytes_total = os.fstat(file.fileno()).st_size
+        stream: IO[bytes] = file
+        if name.endswith(".zst"):
+            stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False)
+        while block := stream.read(chunk_bytes):
+            yield block, file.tell() / bytes_total if bytes_total else -1.0
+        if name.endswith(".zst") and bytes_total == 0:
+            raise zstandard.ZstdError("it is empty")
+
+
+def cut(blocks: Iterator[tuple[bytes, float]]) -> Iterator[Chunk]:
+    """Pieces cut anywhere to chunks cut at line ends."""
+    line = 1
+    begun = bytearray()  # of a line whose end has not come yet
+    done = -1.0
+    for block, done in blocks:
+        end = block.rfind(b"\n") + 1
+        if end:
+            data = bytes(begun) + block[:end]
+            yield Chunk(line, data, done)
+            line += data.count(b"\n")
+            begun = bytearray(block[end:])
+        else:
+            begun += block
+        del begun[LINE_BYTES_MAX + 2 :]
+    if begun:
+        yield Chunk(line, bytes(begun), done)
+
+
+# Writing.
+
+
+class Plain:
+    """NDJSON as it is; `-` is stdout."""
+
+    def __init__(self, name: str, *, keep: bool = False) -> None:
+        self.file: IO[bytes] = sys.stdout.buffer if name == "-" else create(name, keep)
+
+    def write(self, lines: bytes) -> None:
+        self.file.write(lines)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def sync(self) -> None:
+        self.file.flush()
+        if self.file is not sys.stdout.buffer:
+            os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        self.file.flush()
+        if self.file is not sys.stdout.buffer:
+            self.file.close()
+
+
+class Compressed:
+    """NDJSON in one zstd frame; what was flushed can be read while the file is still being written."""
+
+    def __init__(self, name: str, *, keep: bool = False) -> None:
+        self.file = create(name, keep)
+        self.stream = zstandard.ZstdCompressor(level=3).stream_writer(self.file, closefd=False)
+
+    def write(self, lines: bytes) -> None:
+        self.stream.write(lines)
+
+    def flush(self) -> None:
+        self.stream.flush(zstandard.FLUSH_BLOCK)
+        self.file.flush()
+
+    def sync(self) -> None:
+        self.flush()
+        os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        self.stream.close()  # type: ignore[no-untyped-call]
+        self.file.close()
+
+
+class Columns:
+    """Parquet. A Parquet file is whole only when it is closed, so the lines go to NDJSON beside it (`NAME.part`) and
+    are turned into columns at the end; after a crash that file is what there is."""
+
+    def __init__(self, name: str, *, keep: bool = False) -> None:
+        create(name, keep).close()
+        self.name = name
+        self.part = f"{name}.part"
+        self.lines = Plain(self.part)
+        self.write, self.flush, self.sync = self.lines.write, self.lines.flush, self.lines.sync
+
+    def close(self) -> None:
+        from engine import parquet
+
+        self.lines.close()
+        parquet.write(Path(self.name), read(self.part))
+        Path(self.part).unlink()
+
+
+class Writer:
+    """A recording being written, as a context: the format goes by the name's ending.
+
+    `keep`: refuse a file that is there already. Raises Refused where the file cannot be created.
+    """
+
+    def __init__(self, name: str, *, keep: bool = False) -> None:
+        format_ = Columns if name.endswith(".parquet") else Compressed if name.endswith(".zst") else Plain
+        self.file: Output = format_(name, keep=keep)
+
+    def __enter__(self) -> Output:
+        return self.file
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.file.close()
+
+
+def create(name: str, keep: bool) -> IO[bytes]:
+    try:
+        return Path(name).open("xb" if keep else "wb")
+    except FileExistsError:
+        raise Refused(f"{name}: is there already; choose another name") from None
+    except OSError as error:
+        raise Refused(f"{name}: cannot be written: {error.strerror}") from None
