@@ -58,34 +58,43 @@ def _records(*groups: Group) -> Schema:
         "type": "object",
         "required": ["src", "kind"],
         "properties": {
-            **{name: _type(kind) for name, kind in ENVELOPE.items()},
+            **{name: _type(type_) for name, type_ in ENVELOPE.items()},
             "src": {**_type(Type.TEXT), "maxLength": SRC_BYTES_MAX},
             "kind": {"enum": kinds},
         },
         "allOf": [
             {"if": {"properties": {"kind": {"const": name}}}, "then": {"$ref": f"#/$defs/{name}"}} for name in kinds
         ],
-        "$defs": {name: _kind(name) for name in kinds},
+        "$defs": {
+            "fields": {"properties": {name: _type(type_) for name, type_ in FIELDS.items() if name not in VARYING}},
+            **{name: _kind(name) for name in kinds},
+        },
     }
+
+
+VARYING = frozenset(
+    name for name, usual in FIELDS.items() for kind in KINDS if field_type(kind, name) != usual or usual is Type.NESTED
+)
+"""Fields that do not look the same in every kind."""
 
 
 def _kind(name: str) -> Schema:
     kind = KINDS[name]
     if kind.group is Group.NOISE:
         return {"description": "Noise: counted, never forwarded; carries anything."}
-    fields = {field: field_type(name, field) for field in FIELDS}
-    properties = {field: _field(name, field, type_) for field, type_ in fields.items() if type_ is not None}
-    return {"properties": properties, **_alternatives(kind.required)}
+    properties = {field: _field(name, field) for field in sorted(VARYING)}
+    return {"allOf": [{"$ref": "#/$defs/fields"}], "properties": properties, **_alternatives(kind.required)}
 
 
-def _field(kind: str, field: str, type_: Type) -> Schema:
+def _field(kind: str, field: str) -> Schema:
+    type_ = field_type(kind, field) or Type.TEXT
     alternatives = ELEMENTS.get((kind, field))
     if type_ is not Type.NESTED or alternatives is None:
         return _type(type_)
     if not alternatives:
         return {"type": "array", "items": _type(Type.INT)}
-    members = {name: _type(known) for name, known in FIELDS.items() if known is not Type.NESTED}
-    return {"type": "array", "items": {"type": "object", "properties": members, **_alternatives(alternatives)}}
+    element = {"type": "object", "allOf": [{"$ref": "#/$defs/fields"}], **_alternatives(alternatives)}
+    return {"type": "array", "items": element}
 
 
 def _alternatives(required: tuple[frozenset[str], ...]) -> Schema:
