@@ -75,13 +75,14 @@ def reading(value: ua.DataValue) -> Reading:
 
 
 def microseconds(moment: datetime.datetime | None) -> int | None:
-    """Microseconds since 1970 UTC; None for OPC UA's null date (1601) and everything else before 1970."""
+    """Microseconds since 1970 UTC; None for what is no time: OPC UA's null (1601), its greatest date (9999), and
+    everything before 1970."""
     if moment is None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.UTC)
     since = (moment - _EPOCH) // _MICROSECOND
-    return since if since > 0 else None
+    return since if since > 0 and moment.year < datetime.MAXYEAR else None
 
 
 def plain(value: object, depth: int = 0) -> object:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from engine.contracts import Intake
 from protocols.mapping.plan import RecordPlan, compile_record
 from protocols.mapping.sequence import Sequences
-from protocols.mapping.settings import FieldSettings, field_settings
+from protocols.mapping.settings import FieldSettings, RecordSettings, field_settings
 from protocols.opcua.events import EventsRecord
 from protocols.opcua.names import NodeName, Path, Step, parse_event_type, parse_field, parse_node
 from protocols.opcua.settings import Events, Settings, Variables
-from protocols.opcua.variables import VariablesRecord
+from protocols.opcua.variables import Counter, VariablesRecord
 
 
 class VariablesEntry(NamedTuple):
@@ -46,28 +46,30 @@ def compile_entries(settings: Settings, intake: Intake) -> list[Entry]:
 
 
 def _variables_record(settings: Variables, sequences: Sequences, intake: Intake) -> VariablesRecord:
-    plan = _compile(settings, sequences)
-    counter = field_settings(settings.record["seq"]) if "seq" in settings.record else FieldSettings()
-    if counter.path != settings.trigger or counter.table is not None or counter.bit is not None:
-        return VariablesRecord(settings, plan)
+    numbered = field_settings(settings.record["seq"]) if "seq" in settings.record else FieldSettings()
+    if numbered.path != settings.trigger or numbered.table is not None or numbered.bit is not None:
+        return VariablesRecord(settings, _compile(settings, settings.record, sequences))
+    plan = _compile(settings, {"epoch": "epoch", **settings.record}, sequences)
     known = intake.position(settings.src) if "src" not in settings.record else None
-    baseline = None if known is None else (known[1] % counter.wrap if counter.wrap else known[1])
-    return VariablesRecord(settings, plan, counter=True, modulus=counter.wrap, baseline=baseline)
+    if known is None:
+        return VariablesRecord(settings, plan, Counter(numbered.wrap))
+    epoch, seq = known
+    return VariablesRecord(settings, plan, Counter(numbered.wrap, seq % numbered.wrap if numbered.wrap else seq, epoch))
 
 
 def _events_entry(name: str, settings: Events, site: Settings, sequences: Sequences) -> EventsEntry:
     fields = {field: parse_field(path, site.namespaces) for field, path in settings.fields.items()}
     return EventsEntry(
         name,
-        EventsRecord(settings, _compile(settings, sequences), fields),
+        EventsRecord(settings, _compile(settings, settings.record, sequences), fields),
         parse_node(settings.notifier, site.namespaces),
         parse_event_type(settings.event_type, site.namespaces),
     )
 
 
-def _compile(settings: Variables | Events, sequences: Sequences) -> RecordPlan:
+def _compile(settings: Variables | Events, record: RecordSettings, sequences: Sequences) -> RecordPlan:
     return compile_record(
-        settings.record,
+        record,
         constants={"src": settings.src},
         when=settings.when,
         each=settings.each,

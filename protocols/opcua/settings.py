@@ -38,7 +38,7 @@ Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Time = Literal["source", "server", "none"]
 
 DEPRECATED = ("Basic128Rsa15", "Basic256")
-RESERVED = ("status", "time")
+RESERVED = ("status", "time", "epoch")
 
 
 class Security(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -105,7 +105,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
       Best a counter that the device increments before it writes the values, with the trigger incremented after.
     record: canonical field -> where it comes from (the mapping language, shared by all protocols).
       If `seq` is taken from the trigger, the trigger is a counter: after a reconnect or a restart a counter that moved
-      means missed events.
+      means missed events, and one that began anew (the device was restarted) begins a new `epoch`, unless `record` maps
+      that. One source has one counter: entries with counters of their own need a `src` of their own.
     time: what becomes `t` if `record` does not map it: the trigger's `"source"` timestamp (default), its `"server"`
       timestamp, or `"none"` (no `t`).
     snapshot: the first value after connecting is the state, not an event. `"ignore"` (default) takes it as the base
@@ -144,7 +145,7 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
             yield "check", 'only works with collect = "read"'
         for name, node in self.nodes.items():
             if name in RESERVED:
-                yield f"nodes.{name}", "the name is taken: nodes have their status and time under status.* and time.*"
+                yield f"nodes.{name}", "the name has a meaning already (status.*, time.*, epoch): choose another"
             yield from _fault(f"nodes.{name}", parse_node, node, namespaces)
 
 
@@ -251,6 +252,20 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             for name, entry in entries.items():
                 for path, fault in entry.faults(self.namespaces):
                     yield _join(f"{table}.{name}", path), fault
+        yield from self._counter_faults()
+
+    def _counter_faults(self) -> Iterator[tuple[str, str]]:
+        """Two counters that number one source would make records of the one pass for repetitions of the other."""
+        counters: dict[str, str] = {}
+        for name, entry in self.variables.items():
+            trigger = entry.nodes.get(entry.trigger)
+            if "seq" not in entry.record or "src" in entry.record or trigger is None:
+                continue
+            if counters.setdefault(entry.src, trigger) != trigger:
+                yield (
+                    f"variables.{name}.src",
+                    f"{entry.src!r} is already numbered by another counter: give it its own src",
+                )
 
     def _connection_faults(self) -> Iterator[tuple[str, str]]:
         try:

@@ -6,8 +6,10 @@ Pure: the driver brings notifications and the answer of a Read, times come with 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from protocols.mapping.plan import RecordPlan
+from protocols.mapping.sequence import BACK_SHARE
 from protocols.opcua.decode import Reading, mapping_values
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.settings import Variables
@@ -18,20 +20,35 @@ Note = tuple[str, Reading]
 _UNSEEN = object()
 
 
+class Counter(NamedTuple):
+    """A trigger that numbers the records. `modulus`: where it wraps, if it does. `last`, `epoch`: what the engine knew
+    of it before this process started."""
+
+    modulus: int | None = None
+    last: int | None = None
+    epoch: int = 0
+
+    def step(self, before: object, value: object) -> int | None:
+        """How far it went on; None: it began anew. The same quarter as in `mapping.sequence` tells the two apart."""
+        if not isinstance(before, int) or not isinstance(value, int):
+            return None
+        if self.modulus is None:
+            return value - before if value >= before else None
+        ahead = (value - before) % self.modulus
+        return ahead if ahead < self.modulus - self.modulus // BACK_SHARE else None
+
+
 class VariablesRecord:
     """What is known of the entry's trigger, over connections.
 
-    `baseline`: the trigger's value that was last accounted for before this process started, if it is a counter.
-    `modulus`: where the counter wraps, None if the trigger is no counter or does not wrap.
+    `counter`: None if the trigger is no counter that numbers the records.
     """
 
     def __init__(
         self,
         settings: Variables,
         plan: RecordPlan,
-        counter: bool = False,
-        modulus: int | None = None,
-        baseline: int | None = None,
+        counter: Counter | None = None,
     ) -> None:
         self.src = settings.src
         self.settings = settings
@@ -41,8 +58,9 @@ class VariablesRecord:
             self.read = (settings.check, *self.read, settings.check)
         self._plan = plan
         self._counter = counter
-        self._modulus = modulus
-        self._done: object = _UNSEEN if baseline is None else baseline  # accounted for: recorded, or reported missing
+        known = counter.last if counter is not None else None
+        self._epoch = counter.epoch if counter is not None else 0
+        self._done: object = _UNSEEN if known is None else known  # accounted for: recorded, or reported missing
         self._seen: object = self._done  # notified
         self._good_us: int | None = None  # the last good notification of the trigger
         self._state: dict[str, Reading] = {}
@@ -112,29 +130,36 @@ class VariablesRecord:
             return False
         recovered, interrupted = self._bad, self._bad or self._fresh
         before, self._seen = self._seen, reading.value
-        if recovered or reading.overflow or (interrupted and self._missed(before, reading.value)):
+        restarted = self._restarted(before, reading.value)
+        if recovered or restarted or reading.overflow or (interrupted and self._missed(before, reading.value)):
             self._gap(now, t_rx, harvest)
         self._fresh = self._bad = False
-        event = self._changed(before, reading.value, interrupted)
+        if restarted:
+            self._epoch += 1  # its numbers come again, and must not pass for repetitions
+            event = reading.value != 0  # 0: nothing has happened since
+        else:
+            event = self._changed(before, reading.value, interrupted)
         if not event:
             self._account(reading, t_rx)
         return event
+
+    def _restarted(self, before: object, value: object) -> bool:
+        """Whether the counter began anew: the device was restarted."""
+        return self._counter is not None and before is not _UNSEEN and self._counter.step(before, value) is None
 
     def _missed(self, before: object, value: object) -> bool:
         """After an interruption: whether events are missing besides the one that can still be read."""
         if before is _UNSEEN or before == value:
             return False
-        if self._counter and isinstance(before, int) and isinstance(value, int):
-            step = value - before
-            return (step % self._modulus if self._modulus else step) != 1
-        return True
+        return self._counter is None or self._counter.step(before, value) != 1
 
     def _changed(self, before: object, value: object, interrupted: bool) -> bool:
         if before == value and type(before) is type(value):
             return False
         if interrupted:
             snapshot = self.settings.snapshot == "emit"
-            return (snapshot or (self._counter and before is not _UNSEEN)) and self._counts(before, value)
+            counted = self._counter is not None and before is not _UNSEEN
+            return (snapshot or counted) and self._counts(before, value)
         return self._counts(before, value)
 
     def _counts(self, before: object, value: object) -> bool:
@@ -146,6 +171,7 @@ class VariablesRecord:
     def _make(self, trigger: Reading, readings: Mapping[str, Reading], t_rx: int, harvest: Harvest) -> None:
         # What the trigger said when it changed counts, not what it says by now.
         values = mapping_values({**readings, self.settings.trigger: trigger})
+        values["epoch"] = self._epoch
         bad = [name for name, reading in readings.items() if reading.bad]
         unfit = harvest.records(self._plan, values, trigger.time_us(self.settings.time), t_rx)
         if unfit:
@@ -167,6 +193,9 @@ class VariablesRecord:
         """As they happened: by source time, the trigger after the values of the same time; as sent if a time lacks."""
         if self.settings.collect == "read":
             return notes
+        if self._fresh:
+            # Each node tells its state, whose time may be long ago.
+            return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
         if any(reading.source_us is None for _, reading in notes):
             return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
         return sorted(notes, key=lambda note: (note[1].source_us, note[0] == self.settings.trigger))

@@ -1,0 +1,146 @@
+"""The OPC UA driver against node-opcua: a server that shares no code with it.
+
+Needs node, and node-opcua installed by `npm ci` as tests/peers/node_opcua/package.json says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.opcua import CARTONS, LABELS, running, settings
+from tests.peers import free_port, program
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "tests/peers/node_opcua/server.js"
+MODULES = ROOT / "build/peers/node_opcua/node_modules"
+READY_S_MAX = 30.0
+
+pytestmark = pytest.mark.peer("node-opcua")
+
+
+class NodeServer:
+    def __init__(self, port: int, process: asyncio.subprocess.Process) -> None:
+        self.url = f"opc.tcp://127.0.0.1:{port}/"
+        self._process = process
+
+    async def _answer(self, wanted: str) -> None:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(READY_S_MAX):
+            while (said := await self._process.stdout.readline()).strip() != wanted.encode():
+                assert said, "node-opcua ended"
+
+    async def kill(self) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def tell(self, **commands: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(commands).encode() + b"\n")
+        await self._answer("done")
+
+
+@contextlib.asynccontextmanager
+async def node_server(folder: Path, port: int | None = None) -> AsyncIterator[NodeServer]:
+    node = program("node")
+    if not MODULES.is_dir():
+        pytest.skip(f"node-opcua is not installed in {MODULES.relative_to(ROOT)}")
+    port = port or free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(node, str(SCRIPT), str(port)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "NODE_PATH": str(MODULES), "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
+    )
+    server = NodeServer(port, process)
+    try:
+        await server._answer("ready")
+        yield server
+    finally:
+        await server.kill()
+
+
+def test_variables_and_events_of_a_foreign_server_become_records_again_after_its_restart(tmp_path: Path) -> None:
+    async def story() -> None:
+        port = free_port()
+        configured = settings(
+            f"opc.tcp://127.0.0.1:{port}/",
+            keep_alive_ms=300,
+            variables={"cartons": CARTONS, "watched": CARTONS | {"collect": "monitor", "src": "dc1/pack/PK-02"}},
+            events={"labels": LABELS},
+        )
+        async with node_server(tmp_path, port) as server, running(configured) as kept:
+            await kept.up()
+            await server.tell(write={"Kind": 1, "Lu": "T-1", "Counter": 1})
+            await server.tell(event={"Carton": "T-1", "Result": "OK"})
+            await kept.until(lambda: len(kept.of("carton.open")) == 2 and len(kept.of("label.verified")) == 1)
+            assert {(r["src"], r["lu"], r["seq"]) for r in kept.of("carton.open")} == {
+                ("dc1/pack/PK-01", "T-1", 1),
+                ("dc1/pack/PK-02", "T-1", 1),
+            }
+            (label,) = kept.of("label.verified")
+            assert (label["lu"], label["result"]) == ("T-1", "OK")
+            assert abs(label["t"] - label["t_rx"]) < 5_000_000
+            await server.kill()
+            await kept.until(lambda: len(kept.of("link.down")) == 2)
+            async with node_server(tmp_path, port) as again:
+                await kept.up(2)
+                await again.tell(write={"Kind": 2, "Lu": "T-1", "Counter": 2})
+                await kept.until(lambda: len(kept.of("carton.close")) == 2)
+            assert kept.faults == []
+
+    asyncio.run(story())
+
+
+def test_the_overflow_bit_of_a_foreign_server_is_a_gap(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with node_server(tmp_path) as server:
+            small = CARTONS | {"queue_size": 2, "collect": "monitor"}
+            configured = settings(
+                server.url, publishing_ms=500, keep_alive_ms=500, lifetime_ms=3000, variables={"cartons": small}
+            )
+            async with running(configured) as kept:
+                await kept.up()
+                await asyncio.sleep(1.0)
+                for number in range(1, 8):
+                    await server.tell(write={"Kind": 1, "Lu": f"T-{number}", "Counter": number})
+                    await asyncio.sleep(0.08)  # it samples every 50 ms at best
+                await kept.until(lambda: any(record.get("seq") == 7 for record in kept.records))
+                gap = kept.of("source.gap")[0]
+                assert gap["src"] == "dc1/pack/PK-01"
+                assert gap["t_from"] < gap["t_to"]
+
+    asyncio.run(story())
+
+
+def test_a_foreign_server_over_an_encrypted_channel_is_believed_by_its_certificate(tmp_path: Path) -> None:
+    async def story() -> None:
+        trust = tmp_path / "trusted"
+        trust.mkdir()
+        async with node_server(tmp_path) as server:
+            secure = {
+                "policy": "Basic256Sha256",
+                "certificate": str(tmp_path / "client.pem"),
+                "private_key": str(tmp_path / "client.key.pem"),
+                "self_signed": True,
+                "trust_dir": str(trust),
+            }
+            configured = settings(server.url, security=secure, variables={"cartons": CARTONS})
+            async with running(configured) as kept:
+                await kept.until(lambda: "is not trusted" in dict(kept.states).get("down", ""))
+                (rejected,) = (trust / "rejected").iterdir()
+                rejected.rename(trust / "packing.der")
+                await kept.up()
+                await server.tell(write={"Kind": 1, "Lu": "T-1", "Counter": 1})
+                await kept.until(lambda: bool(kept.of("carton.open")))
+
+    asyncio.run(story())
