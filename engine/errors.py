@@ -28,3 +28,7 @@ class DecodeError(SortlineError):
 
 class ContentChanged(SortlineError):
     """The same event id came with other content (contract: never). The first content stays."""
+
+
+class Full(SortlineError):
+    """No room for this now, and nothing of it was written. The same call may succeed later: wait, never drop."""

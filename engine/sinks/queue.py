@@ -1,0 +1,198 @@
+"""The embedded queue: an SQLite file that an ERP's connector on the same machine reads. Nothing to install.
+
+    entries     queue, position, id, type, partitionkey, body; positions grow by 1 in each queue and never come again
+    queues      each queue's last position
+    consumers   each reader's acknowledgement: it has everything up to this position
+
+An id stands in a queue once: an event that is sent again is passed over, and refused if its content is another one. The
+newest entries stay when every consumer has acknowledged them, so that a repetition after a crash is still noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from engine.clock import Clock
+from engine.contracts import OutRow
+from engine.errors import ContentChanged, Full
+from engine.sqlite_file import open_file, transaction
+
+VERSION = 1
+SCHEMA = (
+    "CREATE TABLE entries (queue TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, "
+    "partitionkey TEXT NOT NULL, body BLOB NOT NULL)",
+    "CREATE UNIQUE INDEX entries_by_position ON entries (queue, position)",
+    "CREATE UNIQUE INDEX entries_by_id ON entries (queue, id)",
+    "CREATE TABLE queues (queue TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE consumers (queue TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, "
+    "PRIMARY KEY (queue, name)) WITHOUT ROWID",
+)
+MEND = "Move it away: the engine makes a new one, for the events that are still to come"
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`[sinks.NAME]` with `kind = "queue"`.
+
+    path: the file; absent: NAME.sqlite in the data folder; a relative one starts at the data folder.
+    keep: how many of the newest entries of a queue stay although every consumer has acknowledged them.
+    entries_max: how many entries a queue may hold.
+    when_full: `"wait"` (default): events stay in the outbox until a consumer acknowledges; `"drop_oldest"`: the oldest
+      entries go, whether somebody has read them or not.
+    """
+
+    path: str | None = None
+    keep: Annotated[int, msgspec.Meta(ge=10_000, le=10**9)] = 100_000
+    entries_max: Annotated[int, msgspec.Meta(ge=20_000, le=10**9)] = 1_000_000
+    when_full: Literal["wait", "drop_oldest"] = "wait"
+
+
+class Entry(NamedTuple):
+    """One business event in a queue; `body` is the CloudEvent."""
+
+    position: int
+    id: str
+    type: str
+    partitionkey: str
+    body: bytes
+
+
+class QueueState(NamedTuple):
+    """`first` and `last` position (first > last: empty); `consumers`: name -> position up to which it has all."""
+
+    queue: str
+    first: int
+    last: int
+    consumers: dict[str, int]
+
+
+class Queue:
+    """The file, for whoever writes or reads it, in several processes. Thread-safe; a call may wait for the disk."""
+
+    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+        self.path = path
+        self._settings = settings or Settings()
+        self._calls = threading.Lock()
+        self._file = open_file(path, SCHEMA, VERSION, MEND)
+
+    def put(self, rows: Sequence[OutRow]) -> None:
+        """All of them, durable, in one commit; those that are here already are passed over.
+
+        Raises, with nothing written, Full where a queue has no room, ContentChanged for a known id with other content.
+        """
+        with self._calls, transaction(self._file):
+            for queue in sorted({row.queue for row in rows}):
+                self._put(queue, [row for row in rows if row.queue == queue])
+
+    def states(self) -> list[QueueState]:
+        """Every queue that has had an entry, by name."""
+        with self._calls, transaction(self._file):
+            queues = self._file.execute("SELECT queue, last FROM queues ORDER BY queue").fetchall()
+            return [QueueState(queue, self._first(queue, last), last, self._consumers(queue)) for queue, last in queues]
+
+    def read(self, queue: str, after: int, limit: int) -> list[Entry]:
+        """The next entries behind position `after`, oldest first."""
+        query = (
+            "SELECT position, id, type, partitionkey, body FROM entries WHERE queue = ? AND position > ? "
+            "ORDER BY position LIMIT ?"
+        )
+        with self._calls:
+            return [Entry(*found) for found in self._file.execute(query, (queue, after, limit))]
+
+    def position(self, queue: str, consumer: str) -> int:
+        """Up to where the consumer has acknowledged; 0: nothing yet."""
+        with self._calls:
+            return self._consumers(queue).get(consumer, 0)
+
+    def ack(self, queue: str, consumer: str, position: int) -> int:
+        """The consumer has everything up to `position`; it never moves back. Returns where it stands now.
+
+        The first call, also with 0, makes the consumer known: from then on nothing is trimmed that it does not have.
+        Raises ValueError for a position that the queue has not reached, or a queue that is not there.
+        """
+        with self._calls, transaction(self._file):
+            last = self._last(queue)
+            if not 0 <= position <= last:
+                raise ValueError(f"queue {queue}: position {position} is not among those up to {last}")
+            self._file.execute(
+                "INSERT INTO consumers VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET position = max(position, excluded.position)",
+                (queue, consumer, position),
+            )
+            return self._consumers(queue)[consumer]
+
+    def close(self) -> None:
+        with self._calls:
+            self._file.close()
+
+    def _put(self, queue: str, rows: Sequence[OutRow]) -> None:
+        last = self._last(queue)
+        new = [row for row in rows if not self._holds(queue, row)]
+        if not new:
+            return
+        self._trim(queue, last)
+        held = last - self._first(queue, last) + 1
+        if held >= self._settings.entries_max and self._settings.when_full == "wait":
+            raise Full(f"queue {queue} holds {held} entries that not every consumer has acknowledged")
+        self._file.executemany(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
+            [(queue, at, row.id, row.type, row.partitionkey, row.body) for at, row in enumerate(new, last + 1)],
+        )
+        self._file.execute("INSERT OR REPLACE INTO queues VALUES (?, ?)", (queue, last + len(new)))
+
+    def _holds(self, queue: str, row: OutRow) -> bool:
+        found = self._file.execute("SELECT body FROM entries WHERE queue = ? AND id = ?", (queue, row.id)).fetchone()
+        if found is not None and found[0] != row.body and _content(found[0]) != _content(row.body):
+            raise ContentChanged(f"queue {queue} holds {row.id} with other content")
+        return found is not None
+
+    def _trim(self, queue: str, last: int) -> None:
+        behind = min(min(self._consumers(queue).values(), default=0), last - self._settings.keep)
+        if self._settings.when_full == "drop_oldest":
+            behind = max(behind, last - self._settings.entries_max)
+        self._file.execute("DELETE FROM entries WHERE queue = ? AND position <= ?", (queue, behind))
+
+    def _last(self, queue: str) -> int:
+        found = self._file.execute("SELECT last FROM queues WHERE queue = ?", (queue,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def _first(self, queue: str, last: int) -> int:
+        (first,) = self._file.execute("SELECT min(position) FROM entries WHERE queue = ?", (queue,)).fetchone()
+        return last + 1 if first is None else int(first)
+
+    def _consumers(self, queue: str) -> dict[str, int]:
+        return dict(self._file.execute("SELECT name, position FROM consumers WHERE queue = ? ORDER BY name", (queue,)))
+
+
+class QueueSink:
+    """`contracts.Sink` on a `Queue`."""
+
+    def __init__(self, name: str, settings: Settings, data_dir: Path, clock: Clock) -> None:
+        self._path = data_dir / (settings.path or f"{name}.sqlite")
+        self._settings = settings
+        self._queue: Queue | None = None
+
+    async def open(self) -> None:
+        self._queue = await asyncio.to_thread(Queue, self._path, self._settings)
+
+    async def send(self, rows: Sequence[OutRow]) -> None:
+        if self._queue is None:
+            raise RuntimeError("the queue is not open")
+        await asyncio.to_thread(self._queue.put, rows)
+
+    async def close(self) -> None:
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            await asyncio.to_thread(queue.close)
+
+
+def _content(body: bytes) -> dict[str, object]:
+    """The event without its `sequence`: what may never differ for one id."""
+    event = msgspec.json.decode(body, type=dict[str, object])
+    event.pop("sequence", None)
+    return event

@@ -1,0 +1,55 @@
+"""SQLite files that must survive a power cut: WAL, every commit synced, and a version that a newer program raises."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import Refused
+
+BUSY_S_MAX = 10.0
+
+
+def open_file(path: Path, schema: Sequence[str], version: int, mend: str) -> sqlite3.Connection:
+    """A connection in autocommit mode that any thread may use, one at a time. `schema` is run in a file that is new.
+
+    mend: what the operator can do about a damaged file, for the message. Raises Refused for a file that is damaged, is
+    something else, or was written by a newer version; sqlite3.OperationalError where it cannot be opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = sqlite3.connect(path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
+    try:
+        file.execute("PRAGMA journal_mode = WAL")
+        file.execute("PRAGMA synchronous = FULL")
+        with transaction(file):
+            (found,) = file.execute("PRAGMA user_version").fetchone()
+            if found > version:
+                raise Refused(f"{path}: is of version {found}, this program reads {version}: start the newer one")
+            if found == 0:
+                for statement in schema:
+                    file.execute(statement)
+                file.execute(f"PRAGMA user_version = {version}")
+    except sqlite3.DatabaseError as error:
+        file.close()
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        raise Refused(f"{path}: is damaged, or no SQLite file ({error}). {mend}") from error
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+@contextmanager
+def transaction(file: sqlite3.Connection) -> Iterator[None]:
+    """All of it or nothing; the commit is on disk when it returns."""
+    file.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if file.in_transaction:
+            file.execute("ROLLBACK")
+        raise
+    file.execute("COMMIT")
