@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from simulators.canonical import Said, Telling, tell
-from simulators.floor import SECOND, Story
+from simulators.floor import SECOND, STORY_EPOCH, Story
 from simulators.servers import Servers
 from simulators.settings import LIVE_PACE, Troubles
 from simulators.telling.mqtt import MqttVoice
@@ -17,7 +17,6 @@ from simulators.telling.voice import Voice
 from simulators.telling.wms import RedisVoice
 from simulators.warehouse import tell_story
 
-_DRAIN_S = 5.0
 _UNORDERED_AREAS = ("pick", "conveyor", "wms")
 """What a message can do on its way (come twice, come late) happens between publishers and broker. A register or a node
 is read where it is."""
@@ -40,10 +39,11 @@ class Live:
     opcua_port: int | None = None
     redis_url: str | None = None
     listener_wait_s: float = 60.0  # how long the story waits for somebody to listen to the servers started here
+    drain_s: float = 5.0  # how long slow machines get in the end: a mailbox waits for its reader
 
 
-def live_story(live: Live, start: int, restarts: int) -> tuple[Story, Telling]:
-    """The story from `start` (microseconds) on, `speed` times as fast, and what is said of it.
+def live_story(live: Live, restarts: int) -> tuple[Story, Telling]:
+    """The story, `speed` times as fast, beginning at `STORY_EPOCH`, and what is said of it.
 
     `restarts` numbers the incarnation of all devices; names count from it, too, so that two runs never share one.
     """
@@ -52,9 +52,9 @@ def live_story(live: Live, start: int, restarts: int) -> tuple[Story, Telling]:
         # The engine's holds do not get shorter because the floor is faster: the truck still comes after them.
         manifest_after_s=(LIVE_PACE.manifest_after_s[0] * live.speed, LIVE_PACE.manifest_after_s[1] * live.speed),
     )
-    story = tell_story(live.orders, live.seed, site=live.site, start=start, first=restarts * 10 % 10**9, pace=pace)
-    happenings = [one._replace(t=start + int((one.t - start) / live.speed)) for one in story.happenings]
-    story = replace(story, happenings=happenings)
+    story = tell_story(live.orders, live.seed, site=live.site, first=restarts * 10 % 10**9, pace=pace)
+    hastened = [one._replace(t=STORY_EPOCH + int((one.t - STORY_EPOCH) / live.speed)) for one in story.happenings]
+    story = replace(story, happenings=hastened)
     telling = tell(story, live.seed, live.troubles, noise_areas=("conveyor/",), restarts=False, epoch=restarts)
     telling.said = _as_told(telling.said)
     return story, telling
@@ -80,7 +80,7 @@ async def tell_live(
     """Start the servers, wait until somebody listens, tell. Returns how many records were said.
 
     `report`: takes a line of progress for people. `story_told`: called at the end with the story, the telling and the
-    time at which it was broken off (microseconds).
+    time of the story at which it was broken off (microseconds).
     """
     restarts = int(time.time())
     async with AsyncExitStack() as stack:
@@ -95,13 +95,13 @@ async def tell_live(
         voices = _voices(live, servers)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         speaking = [group.create_task(voice.run()) for voice in set(voices.values())]
+        story, telling = live_story(live, restarts)
+        last = telling.said[-1].t_rx + 1
+        until = last if live.seconds is None else min(last, STORY_EPOCH + int(live.seconds * SECOND))
         await _until_heard(live, servers, report)
-        start = time.time_ns() // 1_000
-        story, telling = live_story(live, start, restarts)
-        until = start + int(live.seconds * SECOND) if live.seconds is not None else telling.said[-1].t_rx + 1
         report(f"telling {live.orders} orders from seed {live.seed}, speed {live.speed:g}")
         told = await _tell(telling.said, voices, until)
-        await _drain(voices, report)
+        await _drain(voices, live.drain_s, report)
         for task in speaking:
             task.cancel()
     if story_told is not None:
@@ -138,28 +138,31 @@ async def _until_heard(live: Live, servers: Servers, report: Callable[[str], Non
 
 
 async def _tell(said: Iterable[Said], voices: Mapping[str, Voice], until: int) -> int:
+    """Says everything before `until` (time of the story), each when its time has come from now on."""
+    shift = time.time_ns() // 1_000 - STORY_EPOCH
     told = 0
     for one in said:
         if one.t_rx >= until:
             break
-        wait_s = one.t_rx / SECOND - time.time()
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
+        await _sleep_until(one.t_rx + shift)
         device = one.record["src"].split("/", 1)[1]
         for prefix, voice in voices.items():
             if device.startswith(prefix):
-                voice.say(one.arrived())
+                voice.say(one.arrived() | {"t": one.record["t"] + shift})
                 told += 1
                 break
-    remaining_s = until / SECOND - time.time()
-    if remaining_s > 0:
-        await asyncio.sleep(remaining_s)
+    await _sleep_until(until + shift)
     return told
 
 
-async def _drain(voices: Mapping[str, Voice], report: Callable[[str], None]) -> None:
-    """Let the slow ones finish: a mailbox waits for its reader."""
-    deadline = time.monotonic() + _DRAIN_S
+async def _sleep_until(t: int) -> None:
+    wait_s = t / SECOND - time.time()
+    if wait_s > 0:
+        await asyncio.sleep(wait_s)
+
+
+async def _drain(voices: Mapping[str, Voice], drain_s: float, report: Callable[[str], None]) -> None:
+    deadline = time.monotonic() + drain_s
     while any(voice.waiting() for voice in voices.values()) and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     for prefix, voice in voices.items():

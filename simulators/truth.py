@@ -57,6 +57,9 @@ class Ledger:
     def bound(self, carton: Carton) -> list[f.Bound]:
         return self._of[f.Bound, carton]
 
+    def released(self, carton: Carton) -> list[f.Released]:
+        return self._of[f.Released, carton]
+
     def opened(self, carton: Carton) -> list[f.Opened]:
         return self._of[f.Opened, carton]
 

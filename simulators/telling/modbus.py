@@ -69,7 +69,7 @@ KINDS = {
 }
 _REGISTERS = 1_000
 _PULSE_S = 0.3
-_HALFWAY_S = 0.003  # between a record and its seq2: long enough to be caught in the middle now and then
+_HALFWAY_S = 0.001  # between a record and its seq2: long enough to be caught in the middle now and then
 
 
 def text_registers(text: str, characters: int) -> list[int]:

@@ -67,7 +67,10 @@ class OpcuaLine(Queued):
             space, "LabelVerifiedEventType", ua.ObjectIds.BaseEventType, fields
         )
         self._labels = await server.get_event_generator(label_type, server.nodes.server)
-        await server.start()
+        try:
+            await server.start()
+        except OSError as error:
+            raise OSError(f"cannot be an OPC UA server at {self.url}: {error}") from error
         self._server = server
 
     async def stop(self) -> None:
