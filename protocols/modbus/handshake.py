@@ -49,15 +49,18 @@ class MailboxPoll(Poll):
             self.fault("seq and seq2 differ in every reading: the machine never finishes writing, or seq2 is elsewhere")
             return Outcome()
         look = self._reader.look(words, shown_epoch)
+        if look is Look.SAME and await self._lacks_ack(ask, words[0], now):
+            if self._reader.is_another(words):
+                look = Look.NEW
+            else:
+                self._owe(words[0])
         if look is Look.NEW:
             acknowledged = None if mailbox.ack is None else (await ask("holding", mailbox.ack, 1))[0]
             if shown_epoch != await self._epoch(ask):
                 return Outcome(more=True)
             self._letter = self._reader.take(words, acknowledged, shown_epoch)
             if self._letter is not None:
-                return Outcome(self._delivery(self._letter, words))
-        elif look is Look.SAME:
-            await self._recheck(ask, words[0], now)
+                return Outcome(self._delivery(self._letter))
         self._is_backlog = False
         return Outcome()
 
@@ -85,17 +88,16 @@ class MailboxPoll(Poll):
                 return words
         return None
 
-    async def _recheck(self, ask: Ask, shown: int, now: float) -> None:
-        """The machine still shows the record that was taken: it may lack its acknowledgement (a write that was lost, a
-        restart of ours between the journal and the write, a restart of the machine)."""
+    async def _lacks_ack(self, ask: Ask, shown: int, now: float) -> bool:
+        """Whether the machine, which still shows the record that was taken, waits for its acknowledgement: a write was
+        lost, we restarted between the journal and the write, or the machine restarted. Looked at now and then."""
         address = self._mailbox.ack
         if address is None or self._awaits_ack or self.owed is not None or now < self._check_at:
-            return
+            return False
         self._check_at = now + self._recheck_s
-        if (await ask("holding", address, 1))[0] != shown:
-            self._owe(shown)
+        return (await ask("holding", address, 1))[0] != shown
 
-    def _delivery(self, letter: Letter, words: list[int]) -> Delivery:
+    def _delivery(self, letter: Letter) -> Delivery:
         """The record and what is missing before it. A record that does not fit is acknowledged all the same: it would
         block the machine for ever."""
         t_rx = self._clock()
@@ -104,14 +106,14 @@ class MailboxPoll(Poll):
             first = letter.seq - letter.lost
             lines.append(gap_line(self.place.src, letter.epoch, first, letter.lost, self._last_us, t_rx))
         for cause in letter.faults.values():
-            self.fault(cause, words)
+            self.fault(cause, letter.words)
         self._letter_us = t_rx
         try:
             made = fact(self._plan, letter.values, t_rx, (letter.epoch, letter.seq), backlog=self._is_backlog)
             lines.append(made.line)
             self._letter_us = made.at_us
         except DecodeError as error:
-            self.fault(error.cause, words)
+            self.fault(error.cause, letter.words)
         if self._mailbox.ack is None:
             return Delivery(self.place.source, lines)
         self._awaits_ack = True

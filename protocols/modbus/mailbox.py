@@ -28,6 +28,7 @@ class Letter(NamedTuple):
     """A record out of the mailbox. `shown`: its number as the machine writes it, and wants it acknowledged.
 
     `lost`: how many numbers right before it were never seen. `values`, `faults`: see `decode_registers`.
+    `words`: the whole block.
     """
 
     epoch: int
@@ -36,6 +37,7 @@ class Letter(NamedTuple):
     lost: int
     values: Values
     faults: dict[str, str]
+    words: Sequence[int]
 
 
 class MailboxReader:
@@ -46,6 +48,7 @@ class MailboxReader:
         self._registers = {name: as_register(entry) for name, entry in settings.registers.items()}
         self._numbering = Numbering(settings.wrap, small=settings.first + 1)
         self._known = position is not None
+        self._last: Sequence[int] | None = None  # the registers of the last letter
         if position is not None:
             self._numbering.advance(position[0], position[1] + 1)
 
@@ -64,6 +67,11 @@ class MailboxReader:
         is_last = self._known and (shown - self._numbering.next + 1) % self._settings.wrap == 0
         return Look.SAME if is_last and not self._numbering.restarts(shown_epoch) else Look.NEW
 
+    def is_another(self, words: Sequence[int]) -> bool:
+        """Whether a reading that is SAME, and that the machine wants acknowledged again, is another record with the
+        same number: then the machine started again. A register of restarts would have said so before."""
+        return self._settings.epoch is None and self._last is not None and list(words) != list(self._last)
+
     def take(self, words: Sequence[int], acknowledged: int | None, shown_epoch: int | None = None) -> Letter | None:
         """The record of a reading that is NEW; None if the machine has its acknowledgement already, from whomever.
 
@@ -80,11 +88,12 @@ class MailboxReader:
             return None
         lost = 0 if is_new_start else seq - self._numbering.next
         values, faults = decode_registers(self._registers, words, self._settings.seq)
-        return Letter(epoch, seq, shown, lost, values, faults)
+        return Letter(epoch, seq, shown, lost, values, faults, words)
 
     def accept(self, letter: Letter) -> None:
         """The letter was handed over: its number is not new any more."""
         self._settle(letter.epoch, letter.seq)
+        self._last = letter.words
 
     def _settle(self, epoch: int, seq: int) -> None:
         self._numbering.advance(epoch, seq + 1)

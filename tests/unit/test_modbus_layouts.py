@@ -164,6 +164,19 @@ def test_a_record_accepted_before_a_restart_of_ours_is_recognised() -> None:
     assert mailbox((0, 65_536 + 7)).look(block(7)) is Look.SAME
 
 
+def test_another_record_with_the_number_of_the_last_one_is_a_new_start() -> None:
+    reader = mailbox()
+    letter = reader.take(block(1, 7), acknowledged=0)
+    assert letter is not None
+    reader.accept(letter)
+    assert reader.look(block(1, 8)) is Look.SAME
+    assert not reader.is_another(block(1, 7))
+    assert reader.is_another(block(1, 8))
+    other = reader.take(block(1, 8), acknowledged=0)
+    assert other is not None
+    assert (other.epoch, other.seq, other.lost) == (1, 1, 0)
+
+
 def test_the_register_of_restarts_decides_where_there_is_one() -> None:
     reader = mailbox((4, 7), epoch=30)
     assert reader.look(block(7), shown_epoch=4) is Look.SAME

@@ -1,0 +1,233 @@
+"""The Modbus driver against libmodbus: an independent server, in C, compiled from the text below."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.modbus import RememberingIntake, Running, settings, until
+from tests.peers import free_port
+
+SERVER_C = r"""
+/* A PLC on libmodbus. Lines on stdin set holding registers: "ADDRESS VALUE ..."; "? ADDRESS" prints one. */
+#include <errno.h>
+#include <modbus.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <unistd.h>
+
+static void command(modbus_mapping_t *map, char *line) {
+    char *word = strtok(line, " \n");
+    if (word == NULL) return;
+    if (word[0] == '?') {
+        printf("%d\n", map->tab_registers[atoi(strtok(NULL, " \n"))]);
+        fflush(stdout);
+        return;
+    }
+    for (int at = atoi(word); (word = strtok(NULL, " \n")) != NULL; at++) map->tab_registers[at] = atoi(word);
+}
+
+int main(int argc, char **argv) {
+    modbus_t *context = modbus_new_tcp("127.0.0.1", atoi(argv[1]));
+    modbus_mapping_t *map = modbus_mapping_new(64, 64, 200, 64);
+    int listener = modbus_tcp_listen(context, 8);
+    if (argc < 2 || map == NULL || listener < 0) return 1;
+    fd_set known;
+    FD_ZERO(&known);
+    FD_SET(listener, &known);
+    FD_SET(STDIN_FILENO, &known);
+    int top = listener;
+    for (;;) {
+        fd_set ready = known;
+        if (select(top + 1, &ready, NULL, NULL, NULL) < 0) return 1;
+        for (int fd = 0; fd <= top; fd++) {
+            if (!FD_ISSET(fd, &ready)) continue;
+            if (fd == STDIN_FILENO) {
+                char line[1024];
+                ssize_t got = read(fd, line, sizeof line - 1);
+                if (got <= 0) return 0;
+                line[got] = 0;
+                command(map, line);
+            } else if (fd == listener) {
+                int peer = listener;
+                modbus_tcp_accept(context, &peer);
+                peer = modbus_get_socket(context);
+                FD_SET(peer, &known);
+                if (peer > top) top = peer;
+            } else {
+                uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
+                modbus_set_socket(context, fd);
+                int length = modbus_receive(context, query);
+                if (length > 0) modbus_reply(context, query, length, map);
+                else if (length < 0) { close(fd); FD_CLR(fd, &known); }
+            }
+        }
+    }
+}
+"""
+
+UNIT = {
+    "unit": 1,
+    "src": "dc1/pack/SCL-01",
+    "holding": {
+        "stable": {"address": 0, "type": "bool"},
+        "weight": {"address": 1, "type": "int32", "word_order": "little"},
+        "lu": {"address": 3, "type": "string", "length_bytes": 6},
+        "absent": 500,
+    },
+    "input": {"temperature": 3},
+    "coil": {"run": 5},
+    "discrete": {"jam": 7},
+    "groups": {
+        "weighing": {
+            "poll_ms": 5,
+            "triggers": [
+                {
+                    "on": "rising",
+                    "register": "stable",
+                    "record": {"kind": {"const": "weigh"}, "lu": "lu", "weight_g": "weight"},
+                }
+            ],
+        }
+    },
+    "mailboxes": {
+        "events": {
+            "poll_ms": 5,
+            "src": "dc1/sorter/SRT-01",
+            "seq": 100,
+            "seq2": 102,
+            "ack": 110,
+            "registers": {"track": 101},
+            "record": {"kind": {"const": "item.inducted"}, "track": "track"},
+        }
+    },
+}
+
+
+class LibmodbusPlc:
+    """The process, and the commands to it."""
+
+    def __init__(self, program: Path) -> None:
+        self.program = program
+        self.port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(self.program, str(self.port), stdin=pipe, stdout=pipe)
+
+    async def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def set(self, address: int, *values: int) -> None:
+        await self._say(f"{address} {' '.join(map(str, values))}\n")
+
+    async def get(self, address: int) -> int:
+        await self._say(f"? {address}\n")
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return int(await self._process.stdout.readline())
+
+    async def _say(self, line: str) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(line.encode())
+        await self._process.stdin.drain()
+        # the server reads one command at a time
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def plc_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler is installed")
+    folder = tmp_path_factory.mktemp("libmodbus")
+    source, program = folder / "plc.c", folder / "plc"
+    source.write_text(SERVER_C)
+    built = subprocess.run(
+        [compiler, "-O1", "-I/usr/include/modbus", "-o", program, source, "-lmodbus"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "modbus.h" in built.stderr or "-lmodbus" in built.stderr:
+        pytest.skip("libmodbus-dev is not installed")
+    assert built.returncode == 0, built.stderr
+    yield program
+
+
+def tell(story: Any, program: Path) -> None:
+    async def whole() -> None:
+        plc = LibmodbusPlc(program)
+        await plc.start()
+        try:
+            await story(plc)
+        finally:
+            await plc.kill()
+
+    asyncio.run(whole())
+
+
+async def acknowledged(plc: LibmodbusPlc, seq: int) -> None:
+    async with asyncio.timeout(10):
+        while await plc.get(110) != seq:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.peer("libmodbus")
+def test_registers_and_a_mailbox_of_libmodbus(plc_program: Path) -> None:
+    async def story(plc: LibmodbusPlc) -> None:
+        intake = RememberingIntake(acks=False)
+        async with Running(intake, settings(plc.port, {"U": UNIT})):
+            await until(lambda: intake.links)
+            await plc.set(1, 1_250, 0, 0x542D, 0x3737, 0)
+            await plc.set(0, 1)
+            await until(lambda: intake.facts)
+            await plc.set(100, 1, 42, 1)
+            await until(lambda: intake.owed)
+            assert await plc.get(110) == 0
+            intake.owed.pop()()
+            await acknowledged(plc, 1)
+        weigh, inducted = intake.facts
+        assert (weigh["kind"], weigh["lu"], weigh["weight_g"]) == ("weigh", "T-77", 1_250)
+        assert (inducted["kind"], inducted["seq"], inducted["track"]) == ("item.inducted", 1, "42")
+        assert set(intake.causes) == {
+            "units.U.groups.weighing: absent (holding 500): exception 2 (illegal data address)"
+        }
+
+    tell(story, plc_program)
+
+
+@pytest.mark.peer("libmodbus")
+def test_libmodbus_killed_and_started_again(plc_program: Path) -> None:
+    async def story(plc: LibmodbusPlc) -> None:
+        intake = RememberingIntake()
+        async with Running(intake, settings(plc.port, {"U": UNIT})):
+            await until(lambda: intake.links)
+            await plc.set(100, 1, 42, 1)
+            await acknowledged(plc, 1)
+            await plc.kill()
+            await until(lambda: len(intake.links) == 4)
+            await plc.start()
+            await until(lambda: len(intake.links) == 6)
+            await plc.set(100, 1, 44, 1)
+            await acknowledged(plc, 1)
+        # registers of a PLC without memory: numbers start again, in a new epoch
+        assert [(line["epoch"], line["seq"], line["track"]) for line in intake.facts] == [
+            (0, 1, "42"),
+            (1, 1, "44"),
+        ]
+        assert [kind for src, kind in intake.links if src == "dc1/sorter/SRT-01"] == ["link.up", "link.down", "link.up"]
+
+    tell(story, plc_program)
