@@ -26,6 +26,7 @@ from ext.core import Core
 from ext.texts import Texts
 
 FAULTS_SHOWN = 20
+PACE_S = 0.005  # a paced run wakes up no oftener
 SPEEDS = {"max": 0.0, "1x": 1.0, "10x": 10.0}
 
 
@@ -181,13 +182,13 @@ class Pace:
             self.first_us, self.begun_s = int(walls[0]), self.monotonic_s()
         at = 0
         while at < len(walls):
-            now_us = self.first_us + (self.monotonic_s() - self.begun_s) * self.factor * 1e6
+            now_us = self.first_us + round((self.monotonic_s() - self.begun_s) * self.factor * 1e6)
             due = int(np.searchsorted(walls, now_us, side="right"))
             if due > at:
                 yield at, due
                 at = due
             else:
-                self.sleep_s((int(walls[at]) - now_us) / 1e6 / self.factor)
+                self.sleep_s(max(PACE_S, (int(walls[at]) - now_us) / 1e6 / self.factor))
         if len(walls):
             self.last_us = int(walls[-1])
 
