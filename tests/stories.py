@@ -106,6 +106,7 @@ class Teller:
         if self.chance(30):
             plan["carrier"] = "UPS"
         self.wms(t + self.draw.randint(0, 10) * GRID_MS, "shipment.plan", **plan)
+        self.cartons: list[str] = []
         cartons = self.draw.randint(1, 2)
         shares: list[list[Task]] = [[] for _ in range(cartons)]
         for task in tasks:
@@ -121,11 +122,12 @@ class Teller:
             orders = sorted({task.order for task in tasks})
             self.wms(min(ends) - 3_000, "wave.released", wave=f"W-{n}", orders=orders, cutoff=T0 + t * MS)
         if self.chance(40):
-            t += 2_000 + self.step(20_000)
-            tracking = [{"carton": f"C-{n}{number}", "tracking_no": f"1Z{n}{number}"} for number in range(cartons)]
+            # A ready that is due is decided by then: deadlines are over, sources have left, the hold is over.
+            t += 30_000 + self.step(20_000)
+            tracking = [{"carton": name, "tracking_no": f"1Z{number}"} for number, name in enumerate(self.cartons)]
             self.wms(t, "manifest.result", shipment=name, manifest_no=f"M-{n}", tracking=tracking)
         elif self.lively and self.chance(10):
-            t += 2_000 + self.step(20_000)
+            t += 30_000 + self.step(20_000)
             self.wms(t, "shipment.cancelled", rev=2, shipment=name)
         return t
 
@@ -145,8 +147,8 @@ class Teller:
                 tasks.append(Task(None, order, line, sku, sum(parts), None))
             else:
                 tasks += [Task(f"T-{order}-{line}{i}", order, line, sku, qty, loc) for i, qty in enumerate(parts)]
-            if self.lively and self.chance(10):
-                spec["qty"] += 1
+            if self.lively and tasks[-1].task and self.chance(10):
+                spec["qty"] += 1  # a line without tasks has its own short under the same key
                 failed = t + 2_000 + self.step()
                 self.wms(failed, "alloc.failed", order=order, line=line, qty=1, code="NO_STOCK")
             lines.append(spec)
@@ -164,6 +166,7 @@ class Teller:
         lu, carton = f"TOTE-{n}{number}", f"C-{n}{number}"
         planned = self.chance(70)
         named = planned or self.chance(50)
+        self.cartons += [carton] if named else []
         if planned:
             held = {(task.order, task.line): 0 for task in share}
             contents = [{"order": order, "line": line, "qty": 1} for order, line in held] or scope[:1]
@@ -176,7 +179,7 @@ class Teller:
         opened: Record = {"lu": lu, **({"carton": carton} if named and not planned else {})}
         if not planned or self.chance(50):
             self.tell(t, PACK, "carton.open", **opened)
-        if len(share) > 1 and self.chance(25):
+        if len(share) > 1 and share[0].sku == share[1].sku and self.chance(40):
             t = self.batch(share, lu, t)
             share = share[2:]
         for task in share:
@@ -199,7 +202,7 @@ class Teller:
         both = share[:2]
         for task in both:
             if task.task:
-                fields: Record = {"order": task.order, "line": task.line, "sku": both[0].sku, "qty": task.qty}
+                fields: Record = {"order": task.order, "line": task.line, "sku": task.sku, "qty": task.qty}
                 self.wms(t, "pick.task", task=task.task, **fields)
         t += 2_000 + self.step()
         self.presses += 1
@@ -471,17 +474,21 @@ def rename(records: Sequence[Record], prefix: str) -> list[Record]:
 
 def backlog(records: Sequence[Record], src_prefix: str, draw: random.Random) -> list[Record]:
     """Sources below a prefix were cut off: their records come after all others, as `hist`. For calm stories only."""
+    records = unshipped(records)
     end = max(record["t_rx"] for record in records) + 30 * S
-    return by_arrival(
-        [
-            r | {"hist": True, "t_rx": end + draw.randint(0, 2_000) * MS} if r["src"].startswith(src_prefix) else r
-            for r in records
-        ]
-    )
+    late = [r for r in records if r["src"].startswith(src_prefix)]
+    cut_off = [r | {"hist": True, "t_rx": end + draw.randint(0, 2_000) * MS} for r in late]
+    return by_arrival([r for r in records if r not in late] + cut_off)
+
+
+def unshipped(records: Sequence[Record]) -> list[Record]:
+    """Without manifests: what comes after one changes nothing any more (R29, R52)."""
+    return [record for record in records if record["kind"] != "manifest.result"]
 
 
 def late_context(records: Sequence[Record]) -> list[Record]:
     """Orders and tasks are told after everything was done (R11). For calm stories only."""
+    records = unshipped(records)
     end = max(record["t_rx"] for record in records) + 30 * S
     late = ("order.released", "pick.task")
     return by_arrival([r | {"t_rx": end} if r["kind"] in late else r for r in records])

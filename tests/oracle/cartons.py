@@ -14,8 +14,11 @@ Content = tuple[str, int, str, str]  # order, line, sku, lot ("" without)
 
 
 class Reopening(NamedTuple):
+    """`empty`: what was closed held nothing, so that its close had no event."""
+
     t: int
     cause: str
+    empty: bool
 
 
 @dataclass
@@ -173,6 +176,6 @@ def _apply(one: Happening, cycle: Cycle) -> None:
     if one.role == "carton.close" and not cycle.closed:
         cycle.closes.append(fact.t)  # else R46: PKG_DOUBLE_CLOSE
     elif one.role in ("carton.reopen", "carton.open", "pick", "back") and cycle.closed and fact.t > cycle.closes[-1]:
-        cycle.reopenings.append(Reopening(fact.t, fact.kind))
+        cycle.reopenings.append(Reopening(fact.t, fact.kind, not cycle.contents(cycle.closes[-1])))
     elif one.role == "carton.void":
         cycle.voided = fact

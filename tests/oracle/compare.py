@@ -28,9 +28,15 @@ def means_nothing(type_: str, data: Mapping[str, Any]) -> bool:
     return type_ == "pick.short" and data.get("qty_short") == 0
 
 
-def differences(events: Iterable[Event], finals: Mapping[str, Final]) -> list[str]:
-    """What the last revisions of `events` and `finals` do not agree on."""
-    lasts = last_revisions(events)
+def differences(events: Iterable[Event], finals: Mapping[str, Final], late: bool = False) -> list[str]:
+    """What the last revisions of `events` and `finals` do not agree on.
+
+    `late`: records came long after their event time, so that a shipment may have been ready for a while on what was
+    known by then; only whether it is ready in the end, and with what, can be compared.
+    """
+    lasts, finals = last_revisions(events), dict(finals)
+    if late:
+        _settle(lasts, finals)
     found = []
     for id_, final in finals.items():
         if id_ in lasts:
@@ -41,6 +47,21 @@ def differences(events: Iterable[Event], finals: Mapping[str, Final]) -> list[st
         if id_ not in finals and not means_nothing(bare(event["type"]), event["data"]):
             found.append(f"{bare(event['type'])} {event['subject']}: not expected; is {event['data']}")
     return found
+
+
+def _settle(lasts: dict[str, Event], finals: dict[str, Final]) -> None:
+    """Leaves of ready and unready only a ready that still holds."""
+    expected = {(final.type, final.key): final for final in finals.values()}
+    for id_, final in list(finals.items()):
+        unready = expected.get(("shipment.unready", final.key))
+        if final is unready or (final.type == "shipment.ready" and unready and final.time < unready.time):
+            del finals[id_]
+    told = {(bare(event["type"]), event["subject"]): event for event in lasts.values()}
+    for id_, event in list(lasts.items()):
+        other = told.get(("shipment.unready", event["subject"]))
+        ready = bare(event["type"]) == "shipment.ready"
+        if event is other or (ready and other and event["sequence"] < other["sequence"]):
+            del lasts[id_]
 
 
 def _unequal(event: Event, final: Final) -> Iterable[str]:

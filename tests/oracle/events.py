@@ -124,7 +124,11 @@ def of_cartons(world: World, rules: Mapping[str, int], t_end: int) -> Iterable[F
         if due:
             _, partitionkey, _ = _shipment(cycle, world)
             data, subject = {"cause": due[-1].cause}, f"carton/{cycle.key}"
-            yield Final("carton.reopened", cycle.key, data, utc(due[-1].t), subject, partitionkey, None)
+            # reading: whether a carton whose closes were all empty (no event, R45) is told to reopen is not said
+            told = not all(one.empty for one in due)
+            free = frozenset({"cause"} if due[-1].empty else ())
+            certain = told and not due[-1].empty
+            yield Final("carton.reopened", cycle.key, data, utc(due[-1].t), subject, partitionkey, None, free, certain)
         if cycle.voided is not None:
             rest = utc(cycle.voided.t), f"carton/{cycle.key}", None, None
             yield Final("carton.voided", cycle.key, {"cause": "carton.void"}, *rest)
@@ -208,7 +212,9 @@ def _manifested(shipment: str, world: World, rules: Mapping[str, int]) -> Final:
         freight=result.get("freight"),
         left_behind=[],
     )
-    free = frozenset({"cartons", "left_behind"} if missing or not all(cycle.closed for cycle in found) else ())
+    # reading: what `cartons` holds while some are open, or when the TMS names others, is not said
+    clear = not missing and all(cycle.closed for cycle in found) and numbers.keys() <= {cycle.key for cycle in found}
+    free = frozenset(() if clear else {"cartons", "left_behind"})
     return Final("shipment.manifested", shipment, data, utc(fact.t), "", shipment, None, free)
 
 

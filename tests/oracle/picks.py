@@ -141,8 +141,8 @@ def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
         line, lu = (plan["order"], plan["line"]), lu or plan.get("lu")  # R43
     else:
         line = part["order"], part["line"]
-        if line not in context.lines:
-            return None
+        if line not in context.lines and not context.tasks_of(line):
+            return None  # reading: a line is known by its tasks too
     return Entry(fact, task, line, 1 if fact.kind == "pick.confirm" else -1, part["qty"], lu)
 
 
@@ -184,6 +184,11 @@ def _closes(
         for t in (fact.record.get("deadline"), cutoff):
             if t is not None:
                 yield line, Close(t, "DEADLINE", "DEADLINE", task)
+    if rules["short_at_cutoff"]:
+        for line in context.lines:
+            cutoff = context.cutoff(line[0])
+            if cutoff is not None and not context.tasks_of(line):
+                yield line, Close(cutoff, "DEADLINE", "DEADLINE", None)
     yield from carton_closes
 
 

@@ -8,7 +8,7 @@ from tests.oracle import cartons, picks, tracks
 from tests.oracle.cartons import Cycle
 from tests.oracle.context import Context, Line
 from tests.oracle.facts import Fact
-from tests.oracle.picks import Close, Entry
+from tests.oracle.picks import Close, Window
 
 
 class World:
@@ -21,7 +21,9 @@ class World:
         units = tracks.units(facts, rules)
         closes: list[tuple[Line, Close]] = []
         if rules["short_on_close"]:
-            closes = list(_carton_closes(cartons.cycles(facts, self.context, self.entries, {}, units), self))
+            windows = picks.windows(facts, self.context, self.entries, rules, (), t_end)
+            cycles = cartons.cycles(facts, self.context, self.entries, windows, units)
+            closes = list(_carton_closes(cycles, windows.values()))
         self.windows = picks.windows(facts, self.context, self.entries, rules, closes, t_end)
         self.cycles = cartons.cycles(facts, self.context, self.entries, self.windows, units)
 
@@ -31,17 +33,21 @@ class World:
         return before[-1] if before else None
 
 
-def _carton_closes(cycles: Mapping[str, list[Cycle]], world: World) -> Iterable[tuple[Line, Close]]:
-    """R21 (c). reading: a window's destination is the cycle of its last pick, else its task's load unit."""
+def _carton_closes(cycles: Mapping[str, list[Cycle]], windows: Iterable[Window]) -> Iterable[tuple[Line, Close]]:
+    """R21 (c). reading: a window's destination is the cycle of its last pick, else its task's load unit.
+
+    `windows`: as they are without (c); which pick goes where does not change by it but for presses that name no task.
+    """
+    windows = list(windows)
     for cycle in (cycle for of_unit in cycles.values() for cycle in of_unit):
         for t in cycle.closes:
-            last: dict[str | Line, Entry] = {}
-            for entry in world.entries:
-                if entry.t <= t and entry.sign > 0:
-                    last[entry.task or entry.line] = entry
-            for key, entry in last.items():
-                if entry.lu == cycle.lu and cycle.t_open <= entry.t and (cycle.t_end is None or entry.t < cycle.t_end):
-                    yield entry.line, Close(t, "CLOSE", "CLOSE", key if isinstance(key, str) else None)
-            for task, fact in world.context.tasks.items():
-                if task not in last and fact.record.get("lu") == cycle.lu and fact.t <= t:
-                    yield (fact.record["order"], fact.record["line"]), Close(t, "CLOSE", "CLOSE", task)
+            for window in windows:
+                picked = [entry for entry in window.physical if entry.sign > 0 and entry.t <= t]
+                last = max(picked, default=None, key=lambda entry: entry.fact[:4])
+                if last is not None:
+                    inside = cycle.t_open <= last.t and (cycle.t_end is None or last.t < cycle.t_end)
+                    destined = last.lu == cycle.lu and inside
+                else:
+                    destined = window.lu == cycle.lu and window.t_known <= t
+                if destined:
+                    yield window.line, Close(t, "CLOSE", "CLOSE", window.task)
