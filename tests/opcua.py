@@ -114,6 +114,7 @@ class Line:
         line = await self.server.nodes.objects.add_object(self.index, "Line1")
         machine = await line.add_object(f"ns={self.index};s=PK01", f"{self.index}:PK01")
         for name, value, kind in (
+            ("Begun", 0, ua.VariantType.UInt16),
             ("Counter", 0, ua.VariantType.UInt16),
             ("Kind", 0, ua.VariantType.Int16),
             ("Lu", "", ua.VariantType.String),
@@ -161,6 +162,41 @@ class Line:
         for name, value in fields.items():
             setattr(generator.event, name, value)
         await generator.trigger()
+
+
+class Proxy:
+    """Passes TCP on to a port of loopback. While `silent` is set, it takes everything and passes on nothing."""
+
+    def __init__(self, target: int) -> None:
+        self.port = free_port()
+        self.silent = asyncio.Event()
+        self._target = target
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Proxy:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        for source, sink in ((reader, there_writer), (there_reader, writer)):
+            self._tasks.add(asyncio.create_task(self._pass_on(source, sink)))
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65_536):
+                if not self.silent.is_set():
+                    sink.write(data)
+        except ConnectionError:
+            pass
+        finally:
+            sink.close()
 
 
 @contextlib.asynccontextmanager

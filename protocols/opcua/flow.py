@@ -139,7 +139,7 @@ class Flow:
         record = entry.record
         for _ in range(record.settings.check_reads):
             readings = await self._binding.read(entry)
-            if not record.torn(readings):
+            if not record.torn(wanted, readings):
                 break
         record.collected(wanted, readings, t_rx, harvest)
 

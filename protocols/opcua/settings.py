@@ -100,9 +100,10 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
       until the next event, and events further apart than `publishing_ms` and a round trip.
       `"monitor"`: all nodes are monitored, and a record takes what each had at the trigger's source timestamp (the last
       value not younger than it). For bursts, and for servers that report every write with a true source timestamp.
-    check: with `"read"`: the name of a node that is read before and after the others in the one call; if its two values
-      differ the read was torn and is done again, at most `check_reads` times, then it is a fault and a `source.gap`.
-      Best a counter that the device increments before it writes the values, with the trigger incremented after.
+    check: with `"read"`: the name of a node that is read before and after the others in the one call; its two values
+      must be equal, and if the trigger is a counter, equal to it. Best a counter that the device increments before it
+      writes the values, the trigger after. If not, the read was torn and is done again, at most `check_reads` times;
+      then it is a fault and a `source.gap`.
     record: canonical field -> where it comes from (the mapping language, shared by all protocols).
       If `seq` is taken from the trigger, the trigger is a counter: after a reconnect or a restart a counter that moved
       means missed events, and one that began anew (the device was restarted) begins a new `epoch`, unless `record` maps

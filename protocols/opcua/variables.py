@@ -103,16 +103,20 @@ class VariablesRecord:
                 wanted = reading
         return wanted
 
-    def torn(self, readings: Sequence[Reading]) -> bool:
+    def torn(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
         """Whether a Read of `self.read` caught the device in the middle of writing."""
-        return self.settings.check is not None and readings[0].value != readings[-1].value
+        if self.settings.check is None:
+            return False
+        before, after = readings[0].value, readings[-1].value
+        # Begun and finished are counted apart: while they differ, the values are neither the old nor the new ones.
+        return before != after or (self._counter is not None and after != trigger.value)
 
     def collected(self, trigger: Reading, readings: Sequence[Reading], t_rx: int, harvest: Harvest) -> None:
         """Takes the answer of the Read of `self.read` that `notified` asked for."""
         by_name = dict(zip(self.read, readings, strict=True))
         now = by_name[self.settings.trigger]
-        if self.torn(readings):
-            harvest.fault("torn read: the check node changed during every read", {})
+        if self.torn(trigger, readings):
+            harvest.fault("torn read: the device was writing", {})
             self._missing(trigger, t_rx, harvest)
         elif not isinstance(trigger.value, bool) and now.value != trigger.value:
             # A boolean is a pulse and may be over by now; everything else moves on only with new values.

@@ -10,7 +10,7 @@ import msgspec
 from asyncua import ua
 from asyncua.common.structures104 import new_struct, new_struct_field
 
-from tests.opcua import CARTONS, LABELS, NAMESPACE, Kept, Line, line, running, settings
+from tests.opcua import CARTONS, LABELS, NAMESPACE, Kept, Line, Proxy, line, running, settings
 
 GOOD_WITH_OVERFLOW = 0x0480
 
@@ -266,23 +266,64 @@ def test_after_a_restart_of_ours_the_counter_goes_on_from_what_the_engine_knows(
     asyncio.run(story())
 
 
-def test_a_torn_read_is_done_again_and_then_named() -> None:
+def test_a_record_that_the_device_is_writing_is_read_again_and_then_named() -> None:
     async def story() -> None:
-        torn = CARTONS | {"nodes": CARTONS["nodes"] | {"clock": "i=2258"}, "check": "clock", "check_reads": 2}
-        async with line() as packing, running(settings(packing.url, variables={"torn": torn})) as kept:
+        checked = CARTONS | {"nodes": CARTONS["nodes"] | {"begun": node("Begun")}, "check": "begun"}
+        async with line() as packing, running(settings(packing.url, variables={"cartons": checked})) as kept:
             await kept.up()
-            task = asyncio.create_task(_ticking(packing))
-            await packing.write(Kind=1, Lu="T-1", Counter=1)
-            await kept.until(lambda: bool(kept.records[1:]) or bool(kept.faults))
-            task.cancel()
+            await packing.write(Begun=1, Kind=1, Lu="T-1", Counter=1)
+            await kept.until(lambda: len(kept.of("carton.open")) == 1)
+            await packing.write(Begun=3, Lu="T-3", Counter=2)
+            await kept.until(lambda: len(kept.of("source.gap")) == 1)
+            await packing.write(Kind=1, Counter=3)
+            await kept.until(lambda: len(kept.of("carton.open")) == 2)
+            assert [(record["lu"], record["seq"]) for record in kept.of("carton.open")] == [("T-1", 1), ("T-3", 3)]
+            assert [cause for cause, _ in kept.faults] == ["variables.cartons: torn read: the device was writing"]
 
     asyncio.run(story())
 
 
-async def _ticking(packing: Line) -> None:
-    while True:
-        await packing.write(Weight=1.0)
-        await asyncio.sleep(0)
+def test_a_server_that_falls_silent_is_left_and_found_again() -> None:
+    async def story() -> None:
+        async with line() as packing, Proxy(packing.port) as proxy:
+            url = f"opc.tcp://127.0.0.1:{proxy.port}/"
+            async with running(settings(url, timeout_ms=500, variables=cartons())) as kept:
+                await kept.up()
+                proxy.silent.set()
+                await kept.until(lambda: bool(kept.of("link.down")))
+                assert "no sign of the subscription for 1 s" in [detail for _, detail in kept.states]
+                proxy.silent.clear()
+                await kept.up(2)
+                await packing.write(Kind=1, Lu="T-1", Counter=1)
+                await kept.until(lambda: bool(kept.of("carton.open")))
+
+    asyncio.run(story())
+
+
+def test_a_full_engine_holds_the_notifications_back_and_loses_none() -> None:
+    async def story() -> None:
+        configured = settings(
+            "opc.tcp://127.0.0.1:1",
+            queue_messages=2,
+            publish_requests=1,
+            lifetime_ms=20_000,
+            variables=cartons(collect="monitor"),
+        )
+        async with line() as packing, running(msgspec.structs.replace(configured, url=packing.url)) as kept:
+            await kept.up()
+            await packing.write(Kind=1, Lu="T-0", Counter=1)
+            await kept.until(lambda: bool(kept.of("carton.open")))
+            kept.open.clear()
+            for number in range(2, 42):
+                await packing.write(Lu=f"T-{number}", Counter=number)
+                await asyncio.sleep(0.02)
+            assert len(kept.of("carton.open")) == 1
+            kept.open.set()
+            await kept.until(lambda: len(kept.of("carton.open")) == 41)
+            assert [record["seq"] for record in kept.of("carton.open")] == list(range(1, 42))
+            assert kept.of("source.gap") == []
+
+    asyncio.run(story())
 
 
 def test_messages_are_acknowledged_only_when_their_records_are_durable() -> None:

@@ -1,0 +1,366 @@
+"""OPC UA's values in plain form, and what notifications mean: events, gaps, repetitions. Without any server."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from asyncua import ua
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import DecodeError
+from protocols.mapping.plan import compile_record
+from protocols.opcua.decode import DEPTH_MAX, ELEMENTS_MAX, Reading, microseconds, plain, reading
+from protocols.opcua.events import EventsRecord, event_filter
+from protocols.opcua.harvest import Harvest
+from protocols.opcua.settings import Events, Variables
+from protocols.opcua.subscription import Subscription
+from protocols.opcua.variables import Counter, VariablesRecord
+
+BAD = 0x80000000
+OVERFLOW = 0x0480
+T_RX = 1_800_000_000_000_000
+
+
+@dataclasses.dataclass
+class Weight:
+    Encoding: int = 0
+    Grams: int = 5
+    Codes: list[str] = dataclasses.field(default_factory=lambda: ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        (True, True),
+        (7, 7),
+        (1.5, 1.5),
+        (ua.VariantType.Int16, 4),
+        (ua.LocalizedText("text", "en"), "text"),
+        (ua.LocalizedText(None), ""),
+        (ua.QualifiedName("name", 2), "name"),
+        (ua.NodeId("x", 2), "ns=2;s=x"),
+        (ua.StatusCode(BAD), BAD),
+        (b"\x01\xff", "01ff"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (datetime(2026, 11, 23, 8, tzinfo=UTC), 1_795_420_800_000_000),
+        ([ua.Variant(1), [2]], [1, [2]]),
+        (Weight(), {"Grams": 5, "Codes": ["a", "b"]}),
+    ],
+)
+def test_values_in_plain_form(value: object, expected: object) -> None:
+    assert plain(value) == expected
+
+
+def deep(levels: int) -> object:
+    return [deep(levels - 1)] if levels else 1
+
+
+def test_values_without_a_plain_form_are_refused_and_the_limits_hold() -> None:
+    assert plain([0] * ELEMENTS_MAX) == [0] * ELEMENTS_MAX
+    assert plain(deep(DEPTH_MAX)) == deep(DEPTH_MAX)
+    for value in ([0] * (ELEMENTS_MAX + 1), deep(DEPTH_MAX + 1), object(), "x" * 70_000, b"x" * 70_000):
+        with pytest.raises(DecodeError):
+            plain(value)
+    with pytest.raises(DecodeError, match="structures = true"):
+        plain(ua.ExtensionObject(TypeId=ua.NodeId(1, 1), Body=b"x"))
+
+
+def test_a_value_without_a_plain_form_is_a_bad_one_and_no_exception() -> None:
+    got = reading(ua.DataValue(ua.Variant(b"x" * 70_000, ua.VariantType.ByteString)))
+    assert got.bad
+    assert got.fault == "value: byte string too long"
+
+
+@pytest.mark.parametrize(
+    ("status", "bad", "overflow"),
+    [
+        (0, False, False),
+        (OVERFLOW, False, True),
+        (0x40000000 | OVERFLOW, False, True),
+        (0x0080, False, False),  # the low bits speak of a data value only with InfoType 01
+        (0x0400, False, False),
+        (BAD, True, False),
+        (0xC0000000, True, False),
+    ],
+)
+def test_the_status_says_bad_and_overflow(status: int, bad: bool, overflow: bool) -> None:
+    got = reading(ua.DataValue(ua.Variant(1), ua.StatusCode(ua.UInt32(status))))
+    assert (got.bad, got.overflow, got.status) == (bad, overflow, status)
+
+
+def test_dates_that_are_no_time_are_none() -> None:
+    assert microseconds(None) is None
+    assert microseconds(datetime(1601, 1, 1, tzinfo=UTC)) is None
+    assert microseconds(datetime(9999, 12, 31, tzinfo=UTC)) is None
+    assert microseconds(datetime(1970, 1, 1, 0, 0, 1)) == 1_000_000
+
+
+# ---- variables
+
+
+def variables(counter: Counter | None = None, **changes: Any) -> VariablesRecord:
+    table = {
+        "src": "dc1/pack/PK-01",
+        "nodes": {"n": "i=1", "lu": "i=2"},
+        "trigger": "n",
+        "record": {"kind": {"const": "carton.open"}, "lu": {"path": "lu", "required": True}},
+    }
+    settings = msgspec.convert(table | changes, Variables)
+    record = settings.record if counter is None else {"seq": "n", "epoch": "epoch", **settings.record}
+    plan = compile_record(record, constants={"src": settings.src}, when=settings.when, each=settings.each)
+    made = VariablesRecord(settings, plan, counter)
+    made.connected(T_RX)
+    return made
+
+
+def at(value: object, seconds: int = 0, status: int = 0) -> Reading:
+    return Reading(value, status, T_RX + seconds * 1_000_000)
+
+
+def notify(record: VariablesRecord, *values: Reading) -> tuple[Reading | None, list[dict[str, Any]]]:
+    harvest = Harvest("variables.x")
+    wanted = record.notified([("n", value) for value in values], T_RX, harvest)
+    return wanted, [json.loads(line) for line in harvest.lines]
+
+
+def collect(record: VariablesRecord, wanted: Reading, n: object, lu: Reading | None = None) -> list[dict[str, Any]]:
+    harvest = Harvest("variables.x")
+    record.collected(wanted, [at(n), lu or at("T-1")], T_RX, harvest)
+    return [json.loads(line) for line in harvest.lines]
+
+
+def test_the_first_value_is_the_state_and_a_repeated_one_no_event() -> None:
+    record = variables()
+    assert notify(record, at(5)) == (None, [])
+    assert notify(record, at(5)) == (None, [])
+    wanted, lines = notify(record, at(6, 1))
+    assert wanted is not None
+    assert lines == []
+    (made,) = collect(record, wanted, 6)
+    assert (made["kind"], made["lu"], made["t"]) == ("carton.open", "T-1", T_RX + 1_000_000)
+
+
+def test_values_that_moved_on_before_they_were_read_are_a_gap_between_the_accounted_times() -> None:
+    record = variables()
+    notify(record, at(5))
+    wanted, _ = notify(record, at(6, 2))
+    assert wanted is not None
+    (gap,) = collect(record, wanted, 7)
+    assert (gap["kind"], gap["count"], gap["t_from"], gap["t_to"]) == ("source.gap", 1, T_RX, T_RX + 2_000_000)
+
+
+def test_a_pulse_may_be_over_when_the_values_are_read() -> None:
+    record = variables(edge="rising")
+    notify(record, at(False))
+    wanted, _ = notify(record, at(True, 1))
+    assert wanted is not None
+    assert [made["kind"] for made in collect(record, wanted, False)] == ["carton.open"]
+    assert notify(record, at(False, 2)) == (None, [])
+
+
+def test_overflow_and_bad_values_are_gaps_and_the_state_after_them_is_told_from_an_event() -> None:
+    record = variables()
+    notify(record, at(1))
+    wanted, (gap,) = notify(record, at(2, 1, OVERFLOW))
+    assert wanted is not None
+    assert (gap["t_from"], gap["t_to"]) == (T_RX, T_RX + 1_000_000)
+    collect(record, wanted, 2)
+    assert [line["t_to"] for line in notify(record, at(None, 2, BAD))[1]] == [T_RX + 2_000_000]
+    assert notify(record, at(None, 3, BAD))[1] == []
+    wanted, (gap,) = notify(record, at(3, 4))
+    assert wanted is None  # what changed meanwhile, and how often, nobody knows
+    assert (gap["t_from"], gap["t_to"]) == (T_RX + 1_000_000, T_RX + 4_000_000)
+
+
+def test_after_a_reconnect_one_missed_event_of_a_counter_is_read_and_more_are_a_gap_too() -> None:
+    record = variables(Counter())
+    notify(record, at(1))
+    for n, gaps in ((2, 0), (4, 1)):
+        record.connected(T_RX)
+        wanted, lines = notify(record, at(n, n))
+        assert wanted is not None
+        assert [line["kind"] for line in lines] == ["source.gap"] * gaps
+        assert [made["seq"] for made in collect(record, wanted, n)] == [n]
+    record.connected(T_RX)
+    assert notify(record, at(4, 9)) == (None, [])
+
+
+def test_a_change_that_was_never_read_is_read_after_the_reconnect() -> None:
+    record = variables(Counter())
+    notify(record, at(1))
+    assert notify(record, at(2, 1))[0] is not None  # and then the connection broke before the Read was answered
+    record.connected(T_RX)
+    wanted, lines = notify(record, at(2, 1))
+    assert wanted is not None
+    assert lines == []
+
+
+def test_a_counter_that_begins_anew_is_a_new_epoch_and_a_gap() -> None:
+    record = variables(Counter(modulus=256, last=20, epoch=3))
+    wanted, (gap,) = notify(record, at(0, 1))
+    assert (wanted, gap["kind"]) == (None, "source.gap")
+    wanted, lines = notify(record, at(1, 2))
+    assert wanted is not None
+    assert lines == []
+    (made,) = collect(record, wanted, 1)
+    assert (made["epoch"], made["seq"]) == (4, 1)
+
+
+def test_a_counter_that_wraps_goes_on() -> None:
+    record = variables(Counter(modulus=256, last=255))
+    wanted, lines = notify(record, at(0, 1))
+    assert wanted is not None
+    assert lines == []
+
+
+def test_a_missing_value_is_a_fault_with_its_name_and_a_gap() -> None:
+    record = variables()
+    notify(record, at(1))
+    wanted, _ = notify(record, at(2, 1))
+    assert wanted is not None
+    harvest = Harvest("variables.x")
+    record.collected(wanted, [at(2), at(None, 0, BAD)], T_RX, harvest)
+    assert [cause for cause, _ in harvest.faults] == ["variables.x: lu: missing", "variables.x: no good value of lu"]
+    assert [json.loads(line)["kind"] for line in harvest.lines] == ["source.gap"]
+
+
+@given(st.permutations(range(12)))
+def test_monitored_values_are_put_together_by_source_time_in_whatever_order_they_come(order: list[int]) -> None:
+    record = variables(Counter(), collect="monitor")
+    harvest = Harvest("variables.x")
+    record.notified([("n", at(0)), ("lu", at("T-0"))], T_RX, harvest)
+    notes = [("lu", at(f"T-{n}", n)) for n in range(1, 7)] + [("n", at(n, n)) for n in range(1, 7)]
+    record.notified([notes[index] for index in order], T_RX, harvest)
+    made = [json.loads(line) for line in harvest.lines]
+    assert [(line["seq"], line["lu"]) for line in made] == [(n, f"T-{n}") for n in range(1, 7)]
+
+
+def test_each_element_of_an_array_is_a_record_and_when_says_which_are_meant() -> None:
+    record = variables(each="lu", when={"meant": True}, record={"kind": {"const": "carton.open"}, "lu": "id"})
+    notify(record, at(1))
+    wanted, _ = notify(record, at(2, 1))
+    assert wanted is not None
+    elements = [{"id": "T-1", "meant": True}, {"id": "T-2", "meant": False}, {"id": "T-3", "meant": True}]
+    made = collect(record, wanted, 2, at(elements))
+    assert [(line["lu"], line.get("sub", 0)) for line in made] == [("T-1", 0), ("T-3", 2)]
+
+
+# ---- events
+
+
+def events(**changes: Any) -> EventsRecord:
+    table = {
+        "src": "dc1/pack/LBL-01",
+        "event_type": "2:T",
+        "fields": {"lu": "2:Lu"},
+        "record": {"kind": {"const": "carton.open"}, "lu": {"path": "lu", "required": True}},
+    }
+    settings = msgspec.convert(table | changes, Events)
+    made = EventsRecord(settings, compile_record(settings.record, constants={"src": settings.src}), {"lu": ()})
+    made.connected(T_RX)
+    return made
+
+
+def tell(record: EventsRecord, *fields: object) -> tuple[list[dict[str, Any]], list[str]]:
+    harvest = Harvest("events.x")
+    record.notified([ua.Variant(field) for field in fields], T_RX, harvest)
+    return [json.loads(line) for line in harvest.lines], [cause for cause, _ in harvest.faults]
+
+
+TIME, RECEIVED = datetime(2027, 1, 15, 8, tzinfo=UTC), datetime(2027, 1, 15, 9, tzinfo=UTC)
+TYPE = ua.NodeId(1002, 2)
+
+
+def test_an_event_has_the_time_that_the_site_chose() -> None:
+    for time, expected in (("source", TIME), ("server", RECEIVED), ("none", None)):
+        (made,), _ = tell(events(time=time), TYPE, TIME, RECEIVED, "T-1")
+        assert (made["lu"], made.get("t")) == ("T-1", microseconds(expected))
+
+
+def test_an_overflow_of_the_event_queue_is_a_gap() -> None:
+    record = events()
+    tell(record, TYPE, TIME, RECEIVED, "T-1")
+    (gap,), faults = tell(record, ua.NodeId(3035, 0), RECEIVED, RECEIVED, None)
+    assert (gap["kind"], gap["t_from"], gap["t_to"]) == ("source.gap", microseconds(TIME), microseconds(RECEIVED))
+    assert faults == []
+
+
+def test_an_event_that_does_not_fit_is_a_fault_and_a_gap() -> None:
+    lines, faults = tell(events(), TYPE, TIME, RECEIVED, None)
+    assert [line["kind"] for line in lines] == ["source.gap"]
+    assert faults == ["events.x: lu: missing"]
+    lines, faults = tell(events(), TYPE, TIME)
+    assert faults == ["events.x: event: another number of fields than asked for"]
+
+
+def test_the_filter_names_every_subtype_with_operands_behind_their_operator() -> None:
+    types = [ua.NodeId(number, 2) for number in (1, 2, 3)]
+    made = event_filter(types[0], types[1:], [[ua.QualifiedName("Lu", 2)]])
+    operators = [element.FilterOperator for element in made.WhereClause.Elements]
+    either, of_type = ua.FilterOperator.Or, ua.FilterOperator.OfType
+    assert operators == [either, of_type, either, of_type, of_type]
+    for index, element in enumerate(made.WhereClause.Elements):
+        if element.FilterOperator == either:
+            assert [operand.Index for operand in element.FilterOperands] == [index + 1, index + 2]
+
+
+# ---- the order of messages
+
+
+class ScriptedServer:
+    """Answers publish requests with these messages, one after the other, and keeps `again` for republishing."""
+
+    def __init__(self, numbers: list[tuple[int, bool]], again: list[int]) -> None:
+        self._numbers = iter(numbers)
+        self._again = again
+
+    async def publish(self, acknowledged: list[int]) -> ua.PublishResult:
+        for number, data in self._numbers:
+            content = [ua.DataChangeNotification()] if data else []
+            message = ua.NotificationMessage(SequenceNumber=number, NotificationData=content)
+            return ua.PublishResult(SubscriptionId=1, NotificationMessage=message)
+        return await asyncio.Event().wait()
+
+    async def republish(self, number: int) -> ua.NotificationMessage | None:
+        if number not in self._again:
+            return None
+        return ua.NotificationMessage(SequenceNumber=number, NotificationData=[ua.DataChangeNotification()])
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "expected"),
+    [
+        ([(1, True), (2, True)], [], [(1, False), (2, False)]),
+        ([(1, False), (1, True), (2, False), (2, True)], [], [(1, False), (2, False)]),
+        ([(1, True), (4, True)], [2, 3], [(1, False), (2, False), (3, False), (4, False)]),
+        ([(1, True), (4, True)], [3], [(1, False), (3, True), (4, False)]),
+        ([(1, True), (4, True)], [], [(1, False), (4, True)]),
+        ([(1, True), (3, False)], [], [(1, False), (None, True)]),
+        ([((1 << 32) - 1, True), (1, True)], [], [((1 << 32) - 1, False), (1, False)]),
+    ],
+)
+def test_a_missing_message_is_asked_for_again_and_named_if_it_is_gone(
+    sent: list[tuple[int, bool]], kept: list[int], expected: list[tuple[int | None, bool]]
+) -> None:
+    async def story() -> list[tuple[int | None, bool]]:
+        server: Any = ScriptedServer(sent, kept)
+        flow = Subscription(server, lambda: T_RX, silence_s=5, publish_requests=1, queue_messages=8)
+        pump = asyncio.create_task(flow.pump())
+        seen = []
+        async for message in flow.messages():
+            seen.append((message.number, message.lost))
+            if len(seen) == len(expected):
+                break
+        pump.cancel()
+        return seen
+
+    assert asyncio.run(story()) == expected
