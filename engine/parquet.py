@@ -17,7 +17,6 @@ from polars.io.plugins import register_io_source
 
 from engine.errors import Refused
 from engine.model import ENVELOPE, FIELDS, Type
-from engine.recordings import Chunk
 
 ROWS = 50_000  # in memory at once, and in a row group
 
@@ -35,15 +34,15 @@ _INT_TOP = 2**63
 Row = dict[str, Any]
 
 
-def write(path: Path, chunks: Iterable[Chunk]) -> None:
-    """A Parquet file of the lines, row group by row group."""
+def write(path: Path, chunks: Iterable[bytes]) -> None:
+    """A Parquet file of the lines in `chunks`, row group by row group."""
 
     def frames(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, batch: int | None
     ) -> Iterator[pl.DataFrame]:
         lines: list[Row] = []
         for chunk in chunks:
-            lines += map(columns_of, chunk.data.removesuffix(b"\n").split(b"\n"))
+            lines += map(columns_of, chunk.removesuffix(b"\n").split(b"\n"))
             if len(lines) >= ROWS:
                 yield pl.DataFrame(lines, schema=_SCHEMA)
                 lines = []

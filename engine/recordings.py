@@ -169,7 +169,7 @@ class Columns:
         from engine import parquet
 
         self.lines.close()
-        parquet.write(Path(self.name), read(self.part))
+        parquet.write(Path(self.name), (chunk.data for chunk in read(self.part)))
         Path(self.part).unlink()
 
 

@@ -10,7 +10,7 @@ record that passes is interned and pushed. So fields may come in any order, and 
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 from ext.batch cimport Batch, Row
-from ext.json_reader cimport Bytes, Key, Reader, Value
+from ext.json_scalars cimport Bytes, Key, Reader, Value
 from ext.record_types cimport FIELDS_MAX, Needs, RecordTypes
 from ext.texts cimport Texts
 

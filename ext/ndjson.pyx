@@ -12,10 +12,11 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr
 
 from ext.batch cimport ABSENT, F_ALLOC, F_HIST
-from ext.json_reader cimport (
+from ext.json_reader cimport name_words, next_member, push_key, read_key, read_value
+from ext.json_scalars cimport (
     BROKEN, DEPTH_MAX, DUPLICATE_KEY, KEYS_MAX, NOT_UTF8, SOUND, T_INT, T_NULL, T_NUMBER, T_TEXT, T_TRUE,
     TEXT_MAX, TEXT_TOO_LONG, TOO_DEEP, TOO_MANY_KEYS,
-    failed, is_space, name_words, next_member, push_key, read_key, read_text, read_value, resolve, skip_space, take,
+    failed, is_space, read_text, resolve, skip_space, take,
 )
 from ext.kinds cimport K_CLOCK_TICK, K_UNKNOWN, is_noise
 from ext.record_types cimport (

@@ -7,7 +7,7 @@ in all that follows. `wants[kind][field]` is what a value must be, `needs[kind]`
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 
-from ext.json_reader cimport Bytes, Key, T_FALSE, T_INT, T_LIST, T_NULL, T_TEXT, T_TRUE, Value
+from ext.json_scalars cimport T_FALSE, T_INT, T_LIST, T_NULL, T_TEXT, T_TRUE, Bytes, Key, Value
 from ext.kinds cimport K_COUNT
 
 cdef enum:

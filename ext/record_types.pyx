@@ -1,6 +1,7 @@
 """The model's tables in C: see record_types.pxd."""
 
-from ext.json_reader cimport Reader, TEXT_MAX, name_words
+from ext.json_reader cimport name_words
+from ext.json_scalars cimport Reader
 
 from ext.kinds import NAMES as KIND_NAMES
 
