@@ -186,8 +186,8 @@ def _order_system(happening: Happening) -> tuple[str, Record]:
             return "lu.bind", {"lu": carton.lu, "rev": 1} | _target(carton)
         case f.Released(_, carton):
             return "lu.release", {"lu": carton.lu, "rev": 2} | _target(carton)
-        case f.Manifested(_, shipment, manifest_no):
-            tracking = [{"carton": c.id, "tracking_no": c.tracking_no} for c in shipment.cartons if c.id]
+        case f.Manifested(_, shipment, manifest_no, cartons):
+            tracking = [{"carton": c.id, "tracking_no": c.tracking_no} for c in cartons if c.id]
             body = {"shipment": shipment.id, "rev": 1, "manifest_no": manifest_no, "tracking": tracking}
             return "manifest.result", body | {"carrier": shipment.carrier}
         case _:

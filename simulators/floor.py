@@ -239,11 +239,12 @@ class Retrieved(NamedTuple):
 
 
 class Manifested(NamedTuple):
-    """The carrier took the shipment over."""
+    """The carrier took the shipment over: these cartons."""
 
     t: int
     shipment: Shipment
     manifest_no: str
+    cartons: tuple[Carton, ...]
 
 
 Happening = (

@@ -167,7 +167,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("truth", metavar="TRUTH", help="ground truth, as `simulate --truth` writes it")
 
 
-def main(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """`sortline score OUT TRUTH`: prints the report; 0 if everything is right, else 1."""
     try:
         found = score(args.out, args.truth)

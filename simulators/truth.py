@@ -219,7 +219,7 @@ def _of_shipment(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
     for manifest in ledger.manifests(shipment):
         cartons = [
             {"carton": carton.key} | ({"tracking_no": carton.tracking_no} if carton.id else {})
-            for carton in _shipped(shipment, ledger)
+            for carton in manifest.cartons
         ]
         yield {
             "type": "shipment.manifested",
@@ -233,7 +233,7 @@ def _of_shipment(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
         }
 
 
-def _shipped(shipment: Shipment, ledger: Ledger) -> list[Carton]:
+def shipped(shipment: Shipment, ledger: Ledger) -> list[Carton]:
     """The cartons that hold something, by name."""
     return sorted((c for c in shipment.cartons if ledger.contents(c)), key=lambda carton: carton.key)
 
@@ -241,7 +241,7 @@ def _shipped(shipment: Shipment, ledger: Ledger) -> list[Carton]:
 def ready_state(shipment: Shipment, ledger: Ledger) -> Expected | None:
     """What stands in `shipment.ready` if the shipment can leave as it is now; None if it cannot."""
     lines = [_line_state(line, ledger) for line in shipment.lines]
-    cartons = _shipped(shipment, ledger)
+    cartons = shipped(shipment, ledger)
     waiting = [c for c in shipment.cartons if c not in cartons and not ledger.unplanned(c) and not ledger.closes(c)]
     if None in lines or waiting or not cartons:
         return None

@@ -12,7 +12,7 @@ from simulators import floor as f
 from simulators.floor import SECOND, Carton, Happening, Line, Shipment, Story, Task
 from simulators.orders import LANES, OrderBook
 from simulators.settings import Habits, Pace, Span
-from simulators.truth import Ledger, ready_state
+from simulators.truth import Ledger, ready_state, shipped
 
 TRACKS = 300
 """The sorter's numbers for the items on it: after the last it begins again."""
@@ -101,9 +101,10 @@ class _Warehouse:
 
     def _ship(self, shipment: Shipment, settled: int) -> None:
         t = self._after(settled, self._pace.manifest_after_s)
-        ready = ready_state(shipment, Ledger(self._log)) is not None
-        if ready and self._chance(self._habits.manifested):
-            self._log.append(f.Manifested(t, shipment, f"M-{shipment.id[2:]}"))
+        ledger = Ledger(self._log)
+        if ready_state(shipment, ledger) and self._chance(self._habits.manifested):
+            taken = tuple(shipped(shipment, ledger))
+            self._log.append(f.Manifested(t, shipment, f"M-{shipment.id[2:]}", taken))
             for carton in shipment.cartons:
                 self._book.units.give_back(t, carton.lu)
 

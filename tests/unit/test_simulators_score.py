@@ -128,9 +128,9 @@ def test_the_command_says_what_is_wrong_and_exits_1(tmp_path: Path, capsys: pyte
     truth = write(tmp_path / "truth", [expected("pick.confirmed", "T-1", {"qty": 4})])
     parser = argparse.ArgumentParser()
     scoring.add_arguments(parser)
-    assert scoring.main(parser.parse_args([str(out), str(truth)])) == 1
+    assert scoring.run(parser.parse_args([str(out), str(truth)])) == 1
     assert "pick.confirmed T-1: qty is 3, not 4" in capsys.readouterr().out
-    assert scoring.main(parser.parse_args([str(tmp_path / "none"), str(truth)])) == 1
+    assert scoring.run(parser.parse_args([str(tmp_path / "none"), str(truth)])) == 1
     assert "cannot read" in capsys.readouterr().err
 
 
