@@ -1,12 +1,13 @@
 """What the parts promise each other. Data goes one way; only ack, wait and advance travel back.
 
-    driver --Delivery--> intake --(journal, fsync)--> core --Emitted--> outbox --OutRow--> sink
-       ^------- ack ------|  ^-- wait: put() blocks                       ^--- advance ---|
+driver --Delivery--> intake --(journal, fsync)--> core --Emitted--> outbox --OutRow--> sink
+   ^------- ack ------|  ^-- wait: put() blocks                       ^--- advance ---|
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from engine.clock import Clock
@@ -98,6 +99,9 @@ class Outbox(Protocol):
     def depth(self, sink: str) -> int:
         """How many events the sink does not have yet."""
 
+    def oldest_us(self, sink: str) -> int:
+        """Since when (wall clock) the sink's next event waits; 0: none does."""
+
     def close(self) -> None: ...
 
 
@@ -110,3 +114,9 @@ class Sink(Protocol):
         """All rows durable at the sink, in order, or an exception; partly sent rows are sent again by the next call."""
 
     async def close(self) -> None: ...
+
+
+class SinkFactory(Protocol):
+    """`data_dir`: where a sink that keeps a file of its own puts it."""
+
+    def __call__(self, name: str, settings: object, data_dir: Path, clock: Clock) -> Sink: ...

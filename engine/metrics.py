@@ -209,6 +209,7 @@ class Metrics:
         self.intake = IntakeMetrics()
         self.journal = JournalMetrics()
         self.replayed = 0  # records that the journal's replay has fed to the core at the start
+        self.contradictions = 0  # times that an event contradicted an earlier one of the same id: see the outbox
         self.emitted = 0  # business events since the start, those of the replay included
         self.events = Rate()
         self._samples_max = samples_max

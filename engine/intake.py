@@ -1,0 +1,111 @@
+"""What drivers have handed over and what is not on disk yet: bounded in records and in bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import NamedTuple
+
+from engine.contracts import Delivery
+from engine.metrics import IntakeMetrics
+
+GROUP_RECORDS_MAX = 16_384
+GROUP_BYTES_MAX = 4 * 1024 * 1024
+
+
+class Limits(NamedTuple):
+    """At which of them drivers wait. A single delivery above a limit still passes, alone."""
+
+    records_max: int
+    bytes_max: int
+
+
+class Waiting(NamedTuple):
+    delivery: Delivery
+    at_us: int  # when it was handed over
+    size: int  # bytes of its lines
+
+
+class Group(NamedTuple):
+    """What goes to the journal in one append, in the order in which it came."""
+
+    waiting: list[Waiting]
+    payload: bytes  # every line, each ended by a line feed
+
+
+class IntakeQueue:
+    """Deliveries between the drivers and the journal. Its room comes back when a group is `released`, on disk."""
+
+    def __init__(self, limits: Limits, metrics: IntakeMetrics) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._queue: deque[Waiting] = deque()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def put(self, delivery: Delivery, at_us: int) -> None:
+        waiting = Waiting(delivery, at_us, sum(map(len, delivery.lines)))
+        while not self._fits(waiting):
+            self._room.clear()
+            self._metrics.waiting += 1
+            try:
+                await self._room.wait()
+            finally:
+                self._metrics.waiting -= 1
+        self._metrics.records += len(delivery.lines)
+        self._metrics.bytes += waiting.size
+        self._queue.append(waiting)
+        self._news.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until there is a delivery, `interrupt` was called, or the time is over."""
+        if self._queue:
+            return
+        self._news.clear()
+        try:
+            await asyncio.wait_for(self._news.wait(), seconds)
+        except TimeoutError:
+            return
+
+    def interrupt(self) -> None:
+        self._news.set()
+
+    def take(self) -> Group | None:
+        """What waits, as much as goes into one append; None: nothing."""
+        waiting: list[Waiting] = []
+        records = size = 0
+        while self._queue and (not waiting or (records < GROUP_RECORDS_MAX and size < GROUP_BYTES_MAX)):
+            waiting.append(self._queue.popleft())
+            records += len(waiting[-1].delivery.lines)
+            size += waiting[-1].size
+        if not waiting:
+            return None
+        return Group(waiting, b"".join(b"%b\n" % line for each in waiting for line in each.delivery.lines))
+
+    def release(self, group: Group) -> None:
+        """The group is on disk: its room is free again."""
+        for waiting in group.waiting:
+            self._metrics.records -= len(waiting.delivery.lines)
+            self._metrics.bytes -= waiting.size
+        self._room.set()
+
+    def _fits(self, waiting: Waiting) -> bool:
+        records, size = self._metrics.records, self._metrics.bytes
+        if not records and not self._queue:
+            return True
+        return (
+            records + len(waiting.delivery.lines) <= self._limits.records_max
+            and size + waiting.size <= self._limits.bytes_max
+        )
+
+
+def source_of_line(group: Group, line: int) -> tuple[str, bytes]:
+    """The source that handed over line number `line` of the group's payload, and the line."""
+    for waiting in group.waiting:
+        for text in waiting.delivery.lines:
+            # a line feed inside a record makes several lines of it, none of them a record
+            lines = text.count(b"\n") + 1
+            if line < lines:
+                return waiting.delivery.source, text
+            line -= lines
+    raise IndexError(f"the group has {-line} lines fewer than asked for")

@@ -1,0 +1,113 @@
+"""Records through the decoder and the rules, a few milliseconds at a time, so that the event loop never waits long.
+
+The rules see the same records in the same order however they are cut: slices change when something is decided on this
+machine, never what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from engine.contracts import Emitted
+from ext.batch import Batch
+
+BUDGET_S = 0.003
+SLICE_BYTES_MIN = 512
+SLICE_BYTES_MAX = 1024 * 1024
+SLICE_BYTES_FIRST = 16 * 1024
+
+
+class Core(Protocol):
+    """The rules (ext.core): synchronous, no clock, no I/O; all of it is a function of what was fed, in order."""
+
+    def feed(self, batch: Batch, start: int = 0, stop: int = -1) -> None: ...
+    def take(self) -> list[tuple[int, str, str, str, bytes, bytes]]: ...
+    def reject(self, count: int) -> None: ...
+    def due_us(self) -> int: ...
+    def account(self) -> Mapping[str, int]: ...
+    def windows(self) -> Mapping[str, int]: ...
+    def sources(self) -> Sequence[Mapping[str, object]]: ...
+    def position(self, src: str) -> tuple[int, int] | None: ...
+
+
+class Decoder(Protocol):
+    """Canonical lines to rows (ext.ndjson); returns (index of the line from 0, reason) of the refused ones."""
+
+    def decode(self, data: bytes, batch: Batch) -> list[tuple[int, str]]: ...
+
+
+class Slicer:
+    """Feeds payloads to the core; the size of its slices follows the time that the last one took.
+
+    budget_s: how long one slice should hold the event loop. timer: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        decoder: Decoder,
+        batch: Batch,
+        *,
+        budget_s: float = BUDGET_S,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._core = core
+        self._decoder = decoder
+        self._batch = batch
+        self._budget_s = budget_s
+        self._timer = timer
+        self.slice_bytes = SLICE_BYTES_FIRST
+
+    async def feed(self, payload: bytes, refused: Callable[[int, str], None]) -> list[Emitted]:
+        """Every line of `payload` (each ended by a line feed); returns what the core decided on the way.
+
+        refused: called with number in the payload, from 0, and reason of each line that is no record.
+        """
+        events: list[Emitted] = []
+        line = at = 0
+        while at < len(payload):
+            before = self._timer()
+            end = self._end_of_slice(payload, at)
+            part = payload[at:end]
+            for index, reason in self._decode(part):
+                refused(line + index, reason)
+            events.extend(Emitted(*event) for event in self._core.take())
+            line += part.count(b"\n")
+            at = end
+            self._adapt(self._timer() - before)
+            await asyncio.sleep(0)
+        return events
+
+    def _decode(self, part: bytes) -> list[tuple[int, str]]:
+        self._batch.clear()
+        refused = self._decoder.decode(part, self._batch)
+        if refused:
+            self._core.reject(len(refused))
+        self._core.feed(self._batch)
+        return refused
+
+    def _end_of_slice(self, payload: bytes, at: int) -> int:
+        end = payload.find(b"\n", min(at + self.slice_bytes, len(payload)) - 1)
+        return len(payload) if end < 0 else end + 1
+
+    def _adapt(self, took_s: float) -> None:
+        """Shrinks at once, grows at most twofold: one quick slice does not vouch for the next."""
+        factor = min(2.0, self._budget_s / max(took_s, 1e-6))
+        self.slice_bytes = int(min(max(self.slice_bytes * factor, SLICE_BYTES_MIN), SLICE_BYTES_MAX))
+
+
+def chunks(payloads: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The same payloads, small ones joined until they have `size` bytes: fewer steps for a replay."""
+    held: list[bytes] = []
+    length = 0
+    for payload in payloads:
+        held.append(payload)
+        length += len(payload)
+        if length >= size:
+            yield b"".join(held)
+            held, length = [], 0
+    if held:
+        yield b"".join(held)
