@@ -43,8 +43,8 @@ cdef class NdjsonDecoder:
     cdef int32_t text(self, int number) except -1
     # its lists
     cdef bint check_list(self, int kind, int number) except -1
-    cdef bint check_scalar(self, Reader* r, int want, str where) except -1
-    cdef bint check_element(self, Reader* r, const Needs* needs, str where) except -1
+    cdef bint check_scalar(self, Reader* r, int want) except -1
+    cdef bint check_object(self, Reader* r, const Needs* needs) except -1
     # many
     cdef Reader reader(self, Bytes at, Bytes end) noexcept
     cdef int check_texts(self, Batch batch) except -1

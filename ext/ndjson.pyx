@@ -250,54 +250,48 @@ cdef class NdjsonDecoder:
         cdef const Value* value = &self.record.values[number]
         cdef Reader r = self.reader(value.at, value.at + value.length)
         cdef int shape = self.types.shape_of[kind][number]
-        cdef bint of_texts = self.types.wants[kind][number] == W_TEXTS
+        cdef int want = W_TEXT if self.types.wants[kind][number] == W_TEXTS else W_FREE
+        cdef bint of_objects = shape > 0 and self.types.shapes[shape].choices > 0
         cdef bint more = True
-        cdef bint sound
         cdef int i = 0
+        if shape > 0 and not of_objects:
+            want = W_INT32
         r.at += 1
         skip_space(&r)
         if take(&r, c"]"):
             return True
         while more:
             skip_space(&r)
-            where = f"{self.types.names[number]}[{i}]"
-            if of_texts:
-                sound = self.check_scalar(&r, W_TEXT, where)
-            elif shape > 0 and self.types.shapes[shape].choices == 0:
-                sound = self.check_scalar(&r, W_INT32, where)
-            elif shape > 0:
-                sound = self.check_element(&r, &self.types.shapes[shape], where)
-            else:
-                sound = self.check_scalar(&r, W_FREE, where)
-            if not sound:
+            if not (self.check_object(&r, &self.types.shapes[shape]) if of_objects else self.check_scalar(&r, want)):
+                self.reason = f"{self.types.names[number]}[{i}]{self.reason}"
                 return False
             next_member(&r, c"]", &more)
             i += 1
         return True
 
-    cdef bint check_scalar(self, Reader* r, int want, str where) except -1:
+    cdef bint check_scalar(self, Reader* r, int want) except -1:
         cdef Value value
         read_value(r, &value)
         if fits(want, &value):
             return True
-        self.reason = type_reason(where, want, &value)
+        self.reason = type_reason("", want, &value)
         return False
 
-    cdef bint check_element(self, Reader* r, const Needs* needs, str where) except -1:
+    cdef bint check_object(self, Reader* r, const Needs* needs) except -1:
         cdef Fields* f = &self.element
         cdef int i, number, want
         if r.at[0] != c"{":
-            self.reason = f"{where}: object expected"
+            self.reason = ": object expected"
             return False
         read_object(r, f, self.types.fields)
         for i in range(f.count):
             number = f.seen[i]
             want = self.types.element_wants[number]
             if not fits(want, &f.values[number]):
-                self.reason = type_reason(f"{where}.{self.types.names[number]}", want, &f.values[number])
+                self.reason = "." + type_reason(self.types.names[number], want, &f.values[number])
                 return False
         if not has_needs(f, needs):
-            self.reason = f"{where} needs {self.types.needs_text(needs)}"
+            self.reason = f" needs {self.types.needs_text(needs)}"
             return False
         return True
 
