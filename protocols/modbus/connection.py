@@ -92,7 +92,7 @@ class Connection:
         """Connect, within the time limit. Raises NoAnswer."""
         self.close()
         self._broken = asyncio.get_running_loop().create_future()
-        self._client = AsyncModbusTcpClient(
+        client = AsyncModbusTcpClient(
             self._host,
             port=self._port,
             timeout=self._timeout_s,
@@ -101,14 +101,19 @@ class Connection:
             trace_packet=self._inspect,
             trace_connect=self._connected,
         )
+        # in a task of its own: it waits with asyncio.wait_for, which in Python 3.11 can lose a cancellation
+        connecting = asyncio.ensure_future(client.connect())
         try:
-            is_connected = await self._client.connect()
-        except BaseException:
-            self.close()
+            await asyncio.wait({connecting})
+        except asyncio.CancelledError:
+            connecting.cancel()
+            await asyncio.wait({connecting})
+            client.close()
             raise
-        if not is_connected:
-            self.close()
+        if not connecting.result():
+            client.close()
             raise NoAnswer("cannot connect")
+        self._client = client
 
     def close(self) -> None:
         client, self._client = self._client, None

@@ -534,6 +534,19 @@ def test_stopping_leaves_no_task_and_no_connection_behind() -> None:
     run(story())
 
 
+def test_stopping_at_any_moment_of_connecting_and_reading_stops() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            for turns in range(60):
+                with no_tasks_left():
+                    async with Running(RememberingIntake(), settings(plc.port, {"SCL": SCALE})):
+                        for _ in range(turns):
+                            await asyncio.sleep(0)
+                await until(lambda: not plc.connections)
+
+    run(story())
+
+
 def test_nothing_but_the_listed_registers_can_be_written() -> None:
     async def story() -> None:
         async with Plc() as plc:
