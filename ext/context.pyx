@@ -314,6 +314,7 @@ cdef class Context:
         shipment.stage_required = record.get("stage_required", False)
         shipment.lanes = {self.number(lane) for lane in record.get("lanes", ())}
         shipment.cutoff = record.get("cutoff", NEVER)
+        shipment.carrier = record.get("carrier")
         shipments.touch_all(self.floor, shipment, fact)
 
 

@@ -169,6 +169,7 @@ cdef class Shipment:
     cdef bint stage_required
     cdef set lanes
     cdef int64_t cutoff
+    cdef str carrier
     cdef dict plans             # carton number -> CartonPlan planned to it
     cdef int64_t cancel_t
     cdef int64_t manifest_t     # NEVER: not manifested

@@ -85,7 +85,7 @@ cdef int close_by_cancel(Outcome* o, PickWindow window, Py_ssize_t first, int64_
     """R27: picks before t_c count, later ones do not; later reversals cut q; never a short."""
     cdef Py_ssize_t i
     cdef Fact fact
-    o.told = o.told or o.q_now > 0
+    o.told = o.told or o.q_now > 0 or window.confirmed is not None
     for i in range(first, len(window.facts)):
         fact = <Fact>window.facts[i]
         if fact.t <= as_of and fact.qty < 0:
@@ -108,7 +108,7 @@ cdef PickWindow window_for(Floor floor, Fact fact):
     if line is None:
         return None
     if line.windows and line.own is None:
-        return task_of_line(floor, line)
+        return task_of_line(line, fact.t)
     if not line.known:
         return None
     if line.own is None:
@@ -127,14 +127,14 @@ cdef PickWindow window_for(Floor floor, Fact fact):
     return line.own
 
 
-cdef PickWindow task_of_line(Floor floor, Line line):
-    """R20: the line's open task with the smallest id; with none open the one with the greatest t_close, then id."""
+cdef PickWindow task_of_line(Line line, int64_t t):
+    """R20: the line's task with the smallest id that is open at `t`; else the one with the greatest t_close, then id."""
     cdef PickWindow window, best = None
     cdef Outcome o
     cdef bint best_open = False
     cdef int64_t best_close = 0
     for window in line.windows:
-        o = outcome(window, ANY_TIME, floor.watermark)
+        o = outcome(window, t, t)
         if best is None or (not o.closed and not best_open):
             pass
         elif o.closed != (not best_open):

@@ -86,11 +86,18 @@ cdef Need need_of(Floor floor, ScopeLine scope, int64_t as_of):
         need.confirmed = picked_for(scope, as_of)
         short = share_of_short(scope, short, as_of)
     need.short = max(0, min(short, need.planned - need.confirmed))
-    if need.confirmed + need.short < need.planned:
+    if need.confirmed + need.short < need.planned or exceeds(need):
         return None
     if need.short > 0 and line.policy in ("HOLD", "CANCEL_LINE"):
         return None                     # SHP_HELD_SHORT: the OMS decides
     return need
+
+
+cdef bint exceeds(Need need):
+    """More than planned is fine within the line's tolerance, or where order.changed covers it (R24)."""
+    cdef Line line = need.line
+    return (need.confirmed > need.planned + need.planned * line.over_tol_pct // 100
+            and not (line.known and line.qty >= need.confirmed))
 
 
 cdef int64_t picked_for(ScopeLine scope, int64_t as_of) except -1:

@@ -30,10 +30,22 @@ cdef int touch(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
             floor.by_watermark.push(t, RANK_SHIPMENT, shipment.key, shipment, TAG_TOUCH, t)
     if not shipment.bound_watched:
         watch_bound(floor, shipment, t, cause)
-    if shipment.stands and shipment.manifest_t == NEVER:
-        if truth_of(floor, shipment, max(t, shipment.evaluated)) is None:
-            tell_unready(floor, shipment, max(t, cause.t), cause)       # R52: on arrival of the fact
+    return doubt(floor, shipment)
+
+
+cdef int doubt(Floor floor, Shipment shipment) except -1:
+    """R52: what was told ready and is not any more, by a fact that is known, is unready at once."""
+    cdef Py_ssize_t i
+    if not shipment.stands or shipment.manifest_t != NEVER:
+        return 0
+    for i in range(first_after(shipment, shipment.evaluated - 1), len(shipment.touches)):
+        if truth_of(floor, shipment, shipment.touches[i][0]) is None:
+            return tell_unready(floor, shipment, shipment.touches[i][0], <Fact>shipment.touches[i][1])
     return 0
+
+
+cdef Py_ssize_t first_after(Shipment shipment, int64_t t) except -1:
+    return bisect_left(shipment.touches, t + 1, key=touch_time)
 
 
 def touch_time(tuple touch):
@@ -61,7 +73,16 @@ cdef int touch_cycle(Floor floor, Cycle cycle, Fact cause) except -1:
         return 0
     for line, _, _ in cartons.contents_of(cycle, NEVER - 1):
         touch_line(floor, line, cause.t, cause)
+        for fact in cycle.facts[first_later(cycle, cause.t):]:      # a late pick: what came after it counts for its line
+            touch_line(floor, line, fact.t, fact)
     return 0
+
+
+cdef Py_ssize_t first_later(Cycle cycle, int64_t t) except -1:
+    cdef Py_ssize_t i = len(cycle.facts)
+    while i > 0 and (<Fact>cycle.facts[i - 1]).t > t:
+        i -= 1
+    return i
 
 
 cdef int touch_all(Floor floor, Shipment shipment, Fact cause) except -1:
@@ -163,7 +184,7 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
     floor.outlet.emit(shipment.ready, truth, since, correlation(floor, shipment), floor.dev_id(cause),
                       "incomplete" if forced else "exact")
     shipment.stands = True
-    return 0
+    return doubt(floor, shipment)
 
 
 cdef int watch_bound(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
@@ -182,7 +203,7 @@ cdef int on_bound(Floor floor, Shipment shipment, int64_t t) except -1:
     for pending in list(shipment.pending):
         if pending[0] <= t:
             on_hold_over(floor, shipment, pending[0], floor.watermark <= pending[0] + floor.rules.ready_hold)
-    i = bisect_left(shipment.touches, max(t, shipment.evaluated) + 1, key=touch_time)
+    i = first_after(shipment, max(t, shipment.evaluated))
     if i < len(shipment.touches):
         watch_bound(floor, shipment, shipment.touches[i][0], <Fact>shipment.touches[i][1])
     return 0
@@ -247,9 +268,10 @@ cdef int manifest(Floor floor, Shipment shipment, Fact fact, dict result) except
     for entry in result.get("tracking", ()):
         rows.setdefault(entry["carton"], {"carton": entry["carton"]})["tracking_no"] = entry["tracking_no"]
     data = {"manifest_no": result["manifest_no"], "cartons": [rows[name] for name in sorted(rows)], "left_behind": []}
-    for name in ("carrier", "freight"):
-        if name in result:
-            data[name] = result[name]
+    if "freight" in result:
+        data["freight"] = result["freight"]
+    if "carrier" in result or shipment.carrier is not None:
+        data["carrier"] = result.get("carrier", shipment.carrier)
     if not shipment.stands and shipment.manifest_t == NEVER:
         floor.outlet.raise_("SHP_LOAD_BEFORE_READY", f"shipment/{shipment.key}", fact.t, floor.dev_id(fact), "")
     if shipment.manifest_t == NEVER:

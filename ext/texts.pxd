@@ -2,7 +2,7 @@
 
 Open addressing over (hash, number) pairs, linear probing, load <= 1/2. The bytes of all texts lie in one arena;
 text n is arena[at[n] : at[n + 1]]. Number 0 is the empty text, which stands for "absent" in every column.
-The hash is keyed per process (FNV-1a finished with a random multiplier), so that crafted names do not collide.
+The hash is keyed per table (products of 64 x 64 bits, folded), so that crafted names do not collide.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
