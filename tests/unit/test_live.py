@@ -54,7 +54,7 @@ def test_the_screen_shows_sources_windows_events_and_sinks() -> None:
     assert row.split()[:8] == ["floor", "up", "30.0", "300", "12.3", "ms", "2", "1"]
     assert "seq: not an integer" in row
     assert "no answer" in next(line for line in text.splitlines() if line.startswith("sorter"))
-    assert "in 300 = 290 used + 10 noise" in text
+    assert "in 300 = used 290 + noise 10" in text
     assert "picks" in text and "41" in text
     assert "pc1.mc6cfej273pfqdqk3ooddnndvv:r0" in text
     sink = next(line for line in text.splitlines() if "retrying" in line)

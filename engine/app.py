@@ -1,0 +1,144 @@
+"""The engine of one site: the only place that builds objects out of config, and starts and stops them in order.
+
+drivers ──► pipeline (journal, decoder, core, outbox) ──► sinks
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from engine.clock import Clock, now_us
+from engine.config.site import Site, Source
+from engine.contracts import Driver, DriverFactory, Sink
+from engine.errors import Refused
+from engine.intake import Limits
+from engine.journal import Journal
+from engine.metrics import Metrics
+from engine.outbox import SqliteOutbox
+from engine.pipeline import Pipeline
+from engine.records import make_decoder
+from engine.sinks import registry as sinks
+from ext.batch import Batch
+from ext.core import Core
+from ext.texts import Texts
+from protocols import registry as protocols
+
+DRIVERS_STOP_S = 1.5
+PIPELINE_STOP_S = 6.0
+DRIVER_AGAIN_S = 10.0
+
+log = logging.getLogger("sortline.app")
+
+
+class Engine:
+    """One site, from its config to its sinks. Build it inside a running event loop; `run` once.
+
+    Raises Refused where the data folder cannot be used (held by another engine, of a newer version, damaged), or a
+    driver refuses its settings.
+    """
+
+    def __init__(self, site: Site, clock: Clock = now_us) -> None:
+        settings = site.engine
+        self.site = site
+        self.metrics = Metrics(samples_max=settings.samples_max, sample_bytes_max=settings.sample_bytes_max)
+        self.clock = clock
+        texts = Texts(settings.texts_bytes_max)
+        self._core = Core(site.site, texts, site.rules.given(), site.source_rules())
+        data_dir = Path(settings.data_dir)
+        with ExitStack() as opened:
+            journal = Journal(data_dir / "journal", bytes_max=settings.journal_bytes_max)
+            opened.callback(journal.close)
+            outbox = SqliteOutbox(
+                data_dir / "outbox.sqlite",
+                routes=site.routing(),
+                sinks=[sink.name for sink in site.sinks],
+                rows_max=settings.outbox_rows_max,
+            )
+            opened.callback(outbox.close)
+            self._pipeline = Pipeline(
+                site.site,
+                self._core,
+                make_decoder(texts),
+                Batch(texts),
+                journal,
+                outbox,
+                self._sinks(data_dir),
+                self.metrics,
+                clock,
+                Limits(settings.intake_records_max, settings.intake_bytes_max),
+            )
+            self._drivers = {source.name: self._driver(source) for source in site.sources if source.protocol}
+            opened.pop_all()  # from here on the pipeline closes them
+
+    async def run(self, stop: asyncio.Event) -> dict[str, int]:
+        """Until `stop` is set, or something of ours fails: then that is raised. Returns the account (R82)."""
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await _until(stopped, self._pipeline.start())
+            drivers = [
+                asyncio.create_task(self._drive(source), name=f"driver {source.name}")
+                for source in self.site.sources
+                if source.protocol and not stop.is_set()
+            ]
+            try:
+                await _until(stopped, self._pipeline.wait())
+            finally:
+                await _cancel(drivers)
+        finally:
+            stopped.cancel()
+            await self._pipeline.stop(PIPELINE_STOP_S)
+        return self._core.account()
+
+    def _sinks(self, data_dir: Path) -> dict[str, Sink]:
+        return {
+            table.name: sinks.sink_of(table.kind)(table.name, table.settings, data_dir, self.clock)
+            for table in self.site.sinks
+        }
+
+    def _driver(self, source: Source) -> Driver:
+        assert source.protocol is not None
+        factory: DriverFactory = protocols.driver_of(source.protocol)
+        return factory(source.name, source.settings, self._pipeline, self.clock)
+
+    async def _drive(self, source: Source) -> None:
+        """The source's driver, for ever. One that gives up is built anew: it must neither stop nor slow the others."""
+        driver = self._drivers[source.name]
+        while True:
+            try:
+                await driver.run()
+                why = "its driver ended"
+            except Refused as error:
+                why = str(error)
+                log.error("source %s: %s", source.name, error)
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                log.error("source %s: nobody expected this error", source.name, exc_info=error)
+            self._pipeline.state(source.name, "down", f"{why}; again in {DRIVER_AGAIN_S:g} s")
+            await asyncio.sleep(DRIVER_AGAIN_S)
+            driver = self._driver(source)
+
+
+async def _until(stopped: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
+    """`work` to its end or its error, or until `stopped`: then it is cancelled."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait([stopped, task], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        await _cancel([task])
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel them all, and wait a little: one that does not let go is left behind, the engine stops without it."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _, hanging = await asyncio.wait(tasks, timeout=DRIVERS_STOP_S)
+        for task in hanging:
+            log.warning("%s did not stop within %g s", task.get_name(), DRIVERS_STOP_S)

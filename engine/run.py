@@ -1,0 +1,69 @@
+"""`sortline run`: the engine, live, until it is told to stop.
+
+SIGTERM or SIGINT drains and stops within 10 s; the next start goes on where this one stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from engine.app import Engine
+from engine.config.load import load_site
+from engine.config.site import Site
+from engine.live import View, show
+from engine.logs import LEVELS, set_up
+from engine.replay import account_line
+
+log = logging.getLogger("sortline.run")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("site", metavar="SITE.toml", type=Path, help="the site file")
+    parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself after so long")
+    parser.add_argument("--plain", action="store_true", help="log lines, also in a terminal")
+    parser.add_argument("--log-level", choices=LEVELS, default="info", help="which log lines are written (info)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: stopped when it was told to. A config or data folder that cannot be used is raised as Refused."""
+    site = load_site(args.site)
+    set_up(args.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        account = runner.run(
+            _run(site, args.seconds, Console(stderr=True, force_terminal=False if args.plain else None))
+        )
+    print(account_line(account), file=sys.stderr)
+    return 0
+
+
+async def _run(site: Site, seconds: float | None, console: Console) -> dict[str, int]:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _told_to_stop, stop, number)
+    if seconds is not None:
+        loop.call_later(seconds, stop.set)
+    engine = Engine(site)
+    covers = {source.name: source.covers for source in site.sources}
+    view = asyncio.create_task(show(View(site.site, engine.metrics, covers, engine.clock), console))
+    try:
+        return await engine.run(stop)
+    finally:
+        view.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await view
+
+
+def _told_to_stop(stop: asyncio.Event, number: int) -> None:
+    if not stop.is_set():
+        log.info("%s: stopping", signal.Signals(number).name)
+    stop.set()
