@@ -39,20 +39,37 @@ class Flow:
         self._connection = connection
         self._subscription = subscription
         self._binding = binding
+        self._lost = asyncio.Event()
+        self._why_lost = ""
 
     async def run(self) -> None:
-        """Until cancelled, or LinkLost."""
+        """Until cancelled, or LinkLost; then everything that came before the loss is with the engine."""
+        consuming = asyncio.create_task(self._consume())
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._connection.keep())
                 tasks.create_task(self._subscription.pump())
-                tasks.create_task(self._consume())
                 tasks.create_task(self._mend())
+                tasks.create_task(self._watch(consuming))
         except BaseExceptionGroup as group:
             lost, others = group.split(LinkLost)
             if others is not None or lost is None:
                 raise
+            await consuming
             raise LinkLost(str(lost.exceptions[0])) from group
+        finally:
+            consuming.cancel()
+
+    async def _watch(self, consuming: asyncio.Task[None]) -> None:
+        """Ends the others when the consumer cannot go on. The consumer itself is not cut off by their end."""
+        lost = asyncio.create_task(self._lost.wait())
+        try:
+            await asyncio.wait([consuming, lost], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            lost.cancel()
+        if consuming.done():
+            consuming.result()
+        raise LinkLost(self._why_lost)
 
     async def _mend(self) -> None:
         while True:
@@ -71,12 +88,7 @@ class Flow:
 
     async def _hand_over(self, cycle: Sequence[Message]) -> None:
         """All records of a cycle in one delivery; its messages are acknowledged when they are durable."""
-        harvests: list[Harvest] = []
-        ended: LinkLost | None = None
-        try:
-            await self._decode(cycle, harvests)
-        except LinkLost as error:
-            ended = error  # what is decoded already is handed over all the same
+        harvests = await self._decode(cycle)
         for harvest in harvests:
             for cause, sample in harvest.faults:
                 self._intake.fault(self._source, cause, sample)
@@ -84,33 +96,39 @@ class Flow:
         numbers = [message.number for message in cycle if message.number is not None]
         if lines:
             await self._intake.put(Delivery(self._source, lines, lambda: self._subscription.done(numbers)))
-        elif ended is None:
+        else:
             self._subscription.done(numbers)
-        if ended is not None:
-            raise ended
 
-    async def _decode(self, cycle: Sequence[Message], harvests: list[Harvest]) -> None:
+    async def _decode(self, cycle: Sequence[Message]) -> list[Harvest]:
+        harvests: list[Harvest] = []
         t_rx = cycle[-1].t_rx
         if any(message.lost for message in cycle):
             for entry in self._binding.entries:
                 harvests.append(Harvest(entry.name))
                 entry.record.lost(t_rx, harvests[-1])
-        notes, ended = await self._sort(cycle, harvests)
-        for entry, of_entry in notes.values():
-            harvest = Harvest(entry.name)
-            harvests.append(harvest)
-            wanted = entry.record.notified(of_entry, t_rx, harvest)
+        events: list[tuple[VariablesEntry, Reading, Harvest]] = []
+        for of_entry, notes in (await self._sort(cycle, harvests)).values():
+            harvests.append(Harvest(of_entry.name))
+            wanted = of_entry.record.notified(notes, t_rx, harvests[-1])
             if wanted is not None:
-                await self._collect(entry, wanted, t_rx, harvest)
-        if ended is not None:
-            raise ended
+                events.append((of_entry, wanted, harvests[-1]))
+        for of_entry, wanted, harvest in events:
+            try:
+                await self._collect(of_entry, wanted, t_rx, harvest)
+            except LinkLost as error:
+                # Not accounted for: it is found missing, and read if it still can be, after the reconnect.
+                self._lose(str(error))
+        return harvests
+
+    def _lose(self, why: str) -> None:
+        self._why_lost = why
+        self._lost.set()
 
     async def _sort(
         self, cycle: Sequence[Message], harvests: list[Harvest]
-    ) -> tuple[dict[str, tuple[VariablesEntry, list[Note]]], LinkLost | None]:
+    ) -> dict[str, tuple[VariablesEntry, list[Note]]]:
         """Values by the entry that they belong to; events are decoded on the way."""
         notes: dict[str, tuple[VariablesEntry, list[Note]]] = {}
-        ended: LinkLost | None = None
         for message in cycle:
             for notification in message.notifications:
                 if isinstance(notification, ua.DataChangeNotification):
@@ -123,8 +141,8 @@ class Flow:
                 elif isinstance(notification, ua.EventNotificationList):
                     await self._events(notification, message.t_rx, harvests)
                 elif isinstance(notification, ua.StatusChangeNotification):
-                    ended = LinkLost(f"the server ended the subscription: {notification.Status.name}")
-        return notes, ended
+                    self._lose(f"the server ended the subscription: {notification.Status.name}")
+        return notes
 
     async def _events(self, notification: ua.EventNotificationList, t_rx: int, harvests: list[Harvest]) -> None:
         for index, event in enumerate(notification.Events):

@@ -36,6 +36,10 @@ class Message(NamedTuple):
     lost: bool = False
 
 
+Arrival = tuple[ua.PublishResult | None, int]
+"""A publish response, None if it cannot be read, and when it came."""
+
+
 class Subscription:
     """`pump` runs in a task of its own; `messages` is what came, for one consumer.
 
@@ -50,7 +54,9 @@ class Subscription:
         self._clock = clock
         self._silence_s = silence_s
         self._requests_max = publish_requests
-        self._queue: asyncio.Queue[tuple[ua.PublishResult | None, int]] = asyncio.Queue(queue_messages)
+        self._queue_messages = queue_messages
+        self._queue: asyncio.Queue[Arrival | None] = asyncio.Queue()  # None: the end
+        self._room = asyncio.Event()
         self._done: deque[int] = deque()
         self._next: int | None = None
 
@@ -63,25 +69,33 @@ class Subscription:
         waiting: deque[asyncio.Task[ua.PublishResult | None]] = deque()
         try:
             while True:
+                await self._room_for_one()
                 while len(waiting) < self._requests_max:
                     waiting.append(asyncio.create_task(self._connection.publish(self._acknowledgements())))
                 # A server answers the oldest request first.
                 try:
                     async with asyncio.timeout(self._silence_s):
-                        result = await asyncio.shield(waiting[0])
+                        await asyncio.wait([waiting[0]])
                 except TimeoutError:
                     raise LinkLost(f"no sign of the subscription for {self._silence_s:g} s") from None
-                waiting.popleft()
-                await self._queue.put((result, self._clock()))
+                self._queue.put_nowait((waiting.popleft().result(), self._clock()))
         finally:
+            # What has arrived already is still used: nobody else will ever get it.
             for task in waiting:
+                if task.done() and not task.cancelled() and task.exception() is None:
+                    self._queue.put_nowait((task.result(), self._clock()))
                 task.cancel()
+            self._queue.put_nowait(None)
             await asyncio.gather(*waiting, return_exceptions=True)
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Notification messages in the server's order; a missing one is asked for again, and named if it is gone."""
-        while True:
-            result, t_rx = await self._queue.get()
+        """Notification messages in the server's order; a missing one is asked for again, and named if it is gone.
+
+        Ends when the pump has ended and everything that came is taken.
+        """
+        while (arrival := await self._queue.get()) is not None:
+            self._room.set()
+            result, t_rx = arrival
             if result is None:
                 yield Message(None, (), t_rx, lost=True)
                 continue
@@ -89,7 +103,7 @@ class Subscription:
             numbered = bool(content.NotificationData)
             lost = False
             for number in self._missing(content.SequenceNumber, numbered):
-                again = await self._connection.republish(number)
+                again = await self._again(number)
                 if again is None:
                     lost = True
                 else:
@@ -100,6 +114,17 @@ class Subscription:
                 yield Message(content.SequenceNumber, content.NotificationData, t_rx, more=more, lost=lost)
             elif lost:
                 yield Message(None, (), t_rx, lost=True)
+
+    async def _again(self, number: int) -> ua.NotificationMessage | None:
+        try:
+            return await self._connection.republish(number)
+        except LinkLost:
+            return None  # the pump sees that too; what came after the missing one is still good
+
+    async def _room_for_one(self) -> None:
+        while self._queue.qsize() >= self._queue_messages:
+            self._room.clear()
+            await self._room.wait()
 
     def _acknowledgements(self) -> list[int]:
         numbers = list(self._done)
