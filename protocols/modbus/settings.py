@@ -84,7 +84,7 @@ class Register(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         """How many registers it takes."""
         return WIDTHS[self.type] if self.type != "string" else ((self.length_bytes or 1) + 1) // 2
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def misfits(self) -> Iterator[tuple[str, str]]:
         if self.address + self.width > 65_536:
             yield "address", "the value reaches beyond register 65535"
         if (self.type == "string") != (self.length_bytes is not None):
@@ -191,7 +191,7 @@ class Mailbox(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     rereads: Annotated[int, msgspec.Meta(ge=0, le=20)] = 3
     epoch: Address | None = None
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def misfits(self) -> Iterator[tuple[str, str]]:
         if not self.seq < self.seq2 < self.seq + REGISTERS_MAX:
             yield "seq2", f"comes after seq and at most {REGISTERS_MAX - 1} registers behind it"
         if self.first + self.wrap > 65_536:
@@ -247,7 +247,7 @@ class Ring(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     epoch: Address | None = None
     backlog: bool = True
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def misfits(self) -> Iterator[tuple[str, str]]:
         if self.wrap % self.size or self.size >= self.wrap:
             yield "size", f"must divide wrap ({self.wrap}) and be less: the slots would change their places at a wrap"
         if self.records + self.size * self.width > 65_536:
@@ -284,7 +284,7 @@ class Unit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     gap_registers_max: Annotated[int, msgspec.Meta(ge=0, le=REGISTERS_MAX)] | None = None
     read_registers_max: Annotated[int, msgspec.Meta(ge=1, le=REGISTERS_MAX)] | None = None
 
-    def faults(self) -> Iterator[tuple[str, str]]:
+    def misfits(self) -> Iterator[tuple[str, str]]:
         if not self.groups and not self.mailboxes and not self.rings:
             yield "", "nothing to read: add groups, mailboxes or rings"
         yield from _register_faults("holding", self.holding)
@@ -297,7 +297,7 @@ class Unit(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
                 yield f"groups.{name}.{path}", fault
         for table, blocks in (("mailboxes", self.mailboxes), ("rings", self.rings)):
             for name, block in blocks.items():
-                for path, fault in block.faults():
+                for path, fault in block.misfits():
                     yield f"{table}.{name}.{path}", fault
 
 
@@ -340,7 +340,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             yield "reconnect_max_ms", f"at least reconnect_min_ms: {self.reconnect_min_ms}"
         numbered: dict[str, str] = {}
         for name, unit in self.units.items():
-            for path, fault in unit.faults():
+            for path, fault in unit.misfits():
                 yield f"units.{name}.{path}".rstrip("."), fault
             for place, src in _numbered(f"units.{name}", unit):
                 if src in numbered:
@@ -382,7 +382,7 @@ def flag_names(holding: Registers, inputs: Registers, coil: dict[str, int], disc
 
 def _register_faults(table: str, registers: Registers) -> Iterator[tuple[str, str]]:
     for name, entry in registers.items():
-        for path, fault in as_register(entry).faults():
+        for path, fault in as_register(entry).misfits():
             yield f"{table}.{name}.{path}", fault
 
 

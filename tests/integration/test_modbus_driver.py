@@ -542,7 +542,7 @@ def test_stopping_at_any_moment_of_connecting_and_reading_stops() -> None:
                     async with Running(RememberingIntake(), settings(plc.port, {"SCL": SCALE})):
                         for _ in range(turns):
                             await asyncio.sleep(0)
-                await until(lambda: not plc.connections)
+                    await until(lambda: not plc.connections)
 
     run(story())
 
