@@ -21,6 +21,7 @@ from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
+from protocols.cancellation import raise_if_cancelled
 from protocols.mapping.lines import encode_line
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.connection import Connection, Incoming
@@ -60,6 +61,7 @@ class Driver:
         await self._tell_blind()
         while True:
             detail = await self._connected()
+            raise_if_cancelled()
             self._intake.state(self._name, "down", detail)
             await self._tell_blind()
             await asyncio.sleep(self._backoff.pause_s())
@@ -76,6 +78,7 @@ class Driver:
         try:
             async with connection:
                 await connection.subscribe_all()
+                raise_if_cancelled()
                 await self._tell_seeing(connection.session_present)
                 await self._serve(connection)
         except (aiomqtt.MqttError, OSError, UnicodeError) as error:

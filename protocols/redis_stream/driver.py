@@ -24,6 +24,7 @@ from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
+from protocols.cancellation import raise_if_cancelled
 from protocols.mapping.lines import encode_line
 from protocols.mapping.sequence import Sequences
 from protocols.redis_stream.connection import connect
@@ -69,6 +70,7 @@ class Driver:
         await self._tell_blind()
         while True:
             detail = await self._connected()
+            raise_if_cancelled()
             self._intake.state(self._name, "down", detail)
             await self._tell_blind()
             await asyncio.sleep(self._backoff.pause_s())
@@ -132,6 +134,7 @@ class Driver:
             count=settings.batch_entries,
             block=settings.block_ms if after == b">" else None,
         )
+        raise_if_cancelled()
         return answer[0][1] if answer else ()
 
     async def _claim(self, client: Redis) -> None:
