@@ -122,9 +122,9 @@ def _live(args: argparse.Namespace) -> int:
         redis_url=args.redis,
     )
 
-    def story_told(story: Story, telling: Telling, until: int) -> None:
+    def story_told(story: Story, telling: Telling) -> None:
         if args.truth:
-            write_truth(args.truth, story, telling, until=until, times=False)
+            write_truth(args.truth, story, telling, times=False)
 
     try:
         asyncio.run(tell_live(live, lambda line: print(f"simulate: {line}", file=sys.stderr, flush=True), story_told))
@@ -139,8 +139,8 @@ def troubles_of(args: argparse.Namespace) -> Troubles:
     )
 
 
-def write_truth(path: str, story: Story, telling: Telling, *, until: int | None = None, times: bool = True) -> None:
-    expected = expected_events(story, telling.dev_ids, until=until, times=times)
+def write_truth(path: str, story: Story, telling: Telling, *, times: bool = True) -> None:
+    expected = expected_events(story, telling.dev_ids, times=times)
     _write(path, (json.dumps(one, separators=(",", ":"), sort_keys=True).encode() + b"\n" for one in expected))
 
 

@@ -60,6 +60,12 @@ def live_story(live: Live, restarts: int) -> tuple[Story, Telling]:
     return story, telling
 
 
+def as_far_as(until: int, story: Story, telling: Telling) -> Story:
+    """The story as far as anybody was told of it before `until`: what comes later was never said."""
+    known = {id(one.about) for one in telling.said if one.t_rx < until}
+    return replace(story, happenings=[happening for happening in story.happenings if id(happening) in known])
+
+
 def _as_told(said: Iterable[Said]) -> list[Said]:
     """Registers and nodes are told once and at once."""
     told: set[int] = set()
@@ -75,12 +81,12 @@ def _as_told(said: Iterable[Said]) -> list[Said]:
 
 
 async def tell_live(
-    live: Live, report: Callable[[str], None], story_told: Callable[[Story, Telling, int], None] | None = None
+    live: Live, report: Callable[[str], None], story_told: Callable[[Story, Telling], None] | None = None
 ) -> int:
     """Start the servers, wait until somebody listens, tell. Returns how many records were said.
 
-    `report`: takes a line of progress for people. `story_told`: called at the end with the story, the telling and the
-    time of the story at which it was broken off (microseconds).
+    `report`: takes a line of progress for people. `story_told`: called at the end with what was told of the story, and
+    the telling.
     """
     restarts = int(time.time())
     async with AsyncExitStack() as stack:
@@ -105,7 +111,7 @@ async def tell_live(
         for task in speaking:
             task.cancel()
     if story_told is not None:
-        story_told(story, telling, until)
+        story_told(as_far_as(until, story, telling), telling)
     report(f"{told} records told")
     return told
 

@@ -131,16 +131,14 @@ def _object(happening: Happening) -> object:
     return None
 
 
-def expected_events(
-    story: Story, dev_ids: Mapping[f.PutBack, str], *, until: int | None = None, times: bool = True
-) -> Iterator[Expected]:
+def expected_events(story: Story, dev_ids: Mapping[f.PutBack, str], *, times: bool = True) -> Iterator[Expected]:
     """Every event that the story calls for.
 
     `dev_ids`: the names under which the reversals were told, which their keys contain; those without one are left out.
-    `until`: the story was broken off there. `times`: also `t_first`, `t_open` and `t_close`; not for a story told live,
+    `times`: also `t_first`, `t_open` and `t_close`; not for a story told live,
     where some devices have no clock.
     """
-    ledger = Ledger(happening for happening in story.happenings if until is None or happening.t <= until)
+    ledger = Ledger(story.happenings)
     for shipment in story.shipments:
         found = [*_of_tasks(shipment, ledger, dev_ids), *_of_cartons(shipment, ledger), *_of_shipment(shipment, ledger)]
         for expected in found:
