@@ -1,0 +1,183 @@
+"""The Modbus driver and what fails around it: units, servers, the engine, and being stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.modbus import Plc, RememberingIntake, Request, Running, no_tasks_left, settings, until
+from tests.modbus_floor import SCALE, SORTER, post, run, weigh
+from tests.peers import free_port
+
+
+def test_a_dead_unit_is_asked_apart_while_the_others_are_polled() -> None:
+    """Deterministic: while the request to the dead unit stays open on its own connection, the others are served."""
+
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.dead = {2}
+            intake = RememberingIntake()
+            made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=300, failures_max=2, recovery_ms=50)
+            async with Running(intake, made):
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                down_at = len(plc.requests)
+
+                def probed() -> bool:
+                    later = plc.requests[down_at:]
+                    probe = next((at for at, request in enumerate(later) if request.unit == 2), None)
+                    return probe is not None and len(later) > probe + 12
+
+                await until(probed)
+                later = plc.requests[down_at:]
+                at, probe = next((at, request) for at, request in enumerate(later) if request.unit == 2)
+                # the dead unit's next turn comes only when this probe has run out
+                meanwhile = later[at + 1 : at + 13]
+                assert {request.unit for request in meanwhile} == {1}
+                assert probe.connection not in {request.connection for request in meanwhile}
+                weigh(plc, "A", 10)
+                await until(lambda: intake.facts)
+                plc.dead = set()
+                await until(lambda: intake.links.count(("dc1/sorter/SRT-01", "link.up")) == 1)
+                post(plc, 1)
+                await until(lambda: plc.writes)
+        assert intake.links[-1] == ("dc1/sorter/SRT-01", "link.up")
+        assert ("dc1/pack/SCL-01", "link.down") not in intake.links
+        assert ("up", "no answer from SRT") in intake.states
+
+    run(story())
+
+
+def test_a_server_that_serves_one_connection_only_is_asked_over_it() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.dead = {2}
+            plc.connections_max = 1
+            intake = RememberingIntake()
+            made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=50, failures_max=1, recovery_ms=50)
+            async with Running(intake, made):
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                plc.dead = set()
+                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.links)
+
+    run(story())
+
+
+def test_a_gateway_that_cannot_reach_a_unit_takes_it_down_and_keeps_the_connection() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+
+            def unreachable(request: Request, frame: bytes) -> bytes:
+                if request.unit != 2:
+                    return frame
+                return frame[:4] + b"\0\x03" + bytes([2, request.function | 0x80, 11])
+
+            plc.answer = unreachable
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                seen = len(plc.requests)
+                await until(lambda: len(plc.requests) > seen + 5)
+        assert {request.connection for request in plc.requests if request.unit == 1} == {1}
+
+    run(story())
+
+
+def test_a_server_that_dies_and_comes_back_goes_on_and_its_state_is_no_event() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+                post(plc, 1)
+                await until(lambda: plc.writes)
+                await plc.stop()
+                await until(lambda: len(intake.links) == 4)
+                weigh(plc, "MISSED", 5)
+                post(plc, 2)
+                await plc.start()
+                await until(lambda: plc.get(110, unit=2) == 2)
+                await until(lambda: len(intake.links) == 6)
+                plc.set(10, 0)
+                seen = len(plc.requests)
+                await until(lambda: len(plc.requests) > seen + 6)
+                weigh(plc, "SEEN", 5)
+                await until(lambda: len(intake.facts) == 3)
+        assert [line.get("lu", line.get("seq")) for line in intake.facts] == [1, 2, "SEEN"]
+        assert [state for state, detail in intake.states if not detail or state == "down"] == [
+            "connecting",
+            "up",
+            "down",
+            "up",
+        ]
+        for src in ("dc1/pack/SCL-01", "dc1/sorter/SRT-01"):
+            assert [kind for of, kind in intake.links if of == src] == ["link.up", "link.down", "link.up"]
+
+    run(story())
+
+
+def test_a_server_that_is_not_there_at_the_start_is_waited_for() -> None:
+    async def story() -> None:
+        plc = Plc()
+        plc.port = free_port()
+        intake = RememberingIntake()
+        async with Running(intake, settings(plc.port, {"SCL": SCALE})):
+            await until(lambda: ("dc1/pack/SCL-01", "link.down") in intake.links)
+            await plc.start()
+            await until(lambda: ("dc1/pack/SCL-01", "link.up") in intake.links)
+        await plc.stop()
+        assert intake.links == [("dc1/pack/SCL-01", "link.down"), ("dc1/pack/SCL-01", "link.up")]
+
+    run(story())
+
+
+def test_while_the_engine_is_full_nothing_is_read() -> None:
+    async def story() -> None:
+        class FullIntake(RememberingIntake):
+            gate = asyncio.Event()
+            waiting = False
+
+            async def put(self, delivery: Any) -> None:
+                if any(b"item." in line for line in delivery.lines):
+                    self.waiting = True
+                    await self.gate.wait()
+                await super().put(delivery)
+
+        async with Plc() as plc:
+            intake = FullIntake()
+            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+                await until(lambda: intake.links)
+                post(plc, 1)
+                await until(lambda: intake.waiting)
+                seen = len(plc.requests)
+                await asyncio.sleep(0.05)
+                assert len(plc.requests) == seen
+                intake.gate.set()
+                await until(lambda: plc.writes)
+        assert [line["seq"] for line in intake.facts] == [1]
+
+    run(story())
+
+
+def test_stopping_leaves_no_task_and_no_connection_behind() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.dead = {2}
+            intake = RememberingIntake()
+            with no_tasks_left():
+                async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, failures_max=1)):
+                    await until(lambda: len(intake.links) == 2)
+                await until(lambda: not plc.connections)
+
+    run(story())
+
+
+def test_stopping_at_any_moment_of_connecting_and_reading_stops() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            for turns in range(60):
+                with no_tasks_left():
+                    async with Running(RememberingIntake(), settings(plc.port, {"SCL": SCALE})):
+                        for _ in range(turns):
+                            await asyncio.sleep(0)
+                    await until(lambda: not plc.connections)
+
+    run(story())
