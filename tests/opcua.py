@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -88,7 +89,11 @@ class Line:
         self.nodes: dict[str, Any] = {}
 
     async def prepare(self) -> None:
-        await self.server.init()
+        gc.disable()  # it would look through the standard's thousands of nodes again and again: most of the time
+        try:
+            await self.server.init()
+        finally:
+            gc.enable()
         self.server.set_endpoint(self.url)
         self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
 
