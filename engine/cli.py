@@ -74,3 +74,7 @@ def _dispatch(arguments: list[str]) -> int:
         parser.error("give a command")
     code: int = module.run(args)
     return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

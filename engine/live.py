@@ -35,6 +35,7 @@ class View:
         self._covers = covers
         self._clock = clock
         self._started_us = clock()
+        self._named = 0  # sequence of the last event that stood in a log line
 
     def screen(self) -> RenderableType:
         """All of it, for a terminal."""
@@ -47,7 +48,7 @@ class View:
         )
 
     def lines(self) -> Iterator[str]:
-        """The same as log lines: one for the engine, one for each source and sink that is not as it should be."""
+        """The same as log lines: the engine, each source and sink that is not as it should be, the newest events."""
         now = self._clock()
         metrics = self._metrics
         rate = sum(source.rate.per_second(now) for source in metrics.sources.values())
@@ -63,6 +64,10 @@ class View:
         for sink in metrics.sinks.values():
             if sink.state != "up":
                 yield f"sink {sink.name}: {sink.state} {sink.detail} not delivered {sink.depth}"
+        for event in list(metrics.recent)[-EVENTS_SHOWN:]:
+            if event.sequence > self._named:
+                yield f"event {event.sequence}: {event.type} {event.partitionkey} {event.id}"
+                self._named = event.sequence
 
     def _header(self, now: int) -> RenderableType:
         metrics = self._metrics
@@ -74,9 +79,8 @@ class View:
             f"  {_age(now - self._started_us)}  {escaped(metrics.detail)}",
         )
         account = metrics.core.account
-        total = f"in {account.get('in', 0)} = " + " + ".join(
-            f"{n} {name}" for name, n in account.items() if name != "in"
-        )
+        parts = [f"{name} {number}" for name, number in account.items() if name != "in"]
+        total = f"in {account.get('in', 0)} = {' + '.join(parts)}"
         machine = (
             f"waiting in memory {metrics.intake.records}   journal {metrics.journal.bytes / 1e6:.1f} MB, last append "
             f"{_ms(metrics.journal.append_us)}   event loop held p99 {_ms(metrics.loop.p99_us())}, "

@@ -12,6 +12,8 @@ import datetime
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
+from inspect import signature
 from typing import Any
 
 import msgspec
@@ -126,7 +128,7 @@ class _Walk:
             where = where.rstrip("`").partition("[...]")[0]  # so it writes a key of a table, without saying which
             self.wrong(below(path, where.removeprefix(".")), message)
             return
-        if hasattr(cls, "faults"):
+        if _answers_alone(cls):
             self.meant += [Fault(below(path, relative), message) for relative, message in struct.faults()]
 
     def mapping(self, table: Mapping[str, object], kind: inspect.DictType, path: str) -> None:
@@ -169,6 +171,13 @@ class _Walk:
             self.length(len(value), "character", kind, path)
             if kind.pattern is not None and not re.search(kind.pattern, value):
                 self.wrong(path, f"must match {kind.pattern}")
+
+
+@cache
+def _answers_alone(cls: type) -> bool:
+    """Whether it has a `faults()` to ask; the struct that holds it asks one with parameters, and can fill them."""
+    faults = getattr(cls, "faults", None)
+    return faults is not None and len(signature(faults).parameters) == 1
 
 
 _LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from engine.config.faults import Fault, SiteRefused, below, nearest
 from engine.config.load import check_site, load_rules, load_site
 from engine.config.rules import SITE_NAMES, SOURCE_NAMES, Rules
+from engine.config.walk import check
 from engine.model import BUSINESS
 from engine.sinks.registry import SINKS
 from protocols.registry import PROTOCOLS, settings_of
@@ -289,6 +291,35 @@ def test_the_rules_have_the_names_and_defaults_that_are_written_down() -> None:
 def test_no_setting_of_a_protocol_has_a_name_that_the_site_file_gives_away(protocol: str) -> None:
     names = {field.encode_name for field in msgspec.structs.fields(settings_of(protocol))}
     assert not names & (SITE_NAMES | {"protocol", "covers"})
+
+
+class Node(msgspec.Struct):
+    name: str
+
+    def faults(self, known: set[str]) -> list[tuple[str, str]]:
+        return [] if self.name in known else [("name", "is not known")]
+
+
+class Line(msgspec.Struct):
+    nodes: list[Node]
+
+    def faults(self) -> list[tuple[str, str]]:
+        found = ((i, fault) for i, node in enumerate(self.nodes) for fault in node.faults({"a"}))
+        return [(f"nodes[{i}].{path}", message) for i, (path, message) in found]
+
+
+def test_a_struct_that_cannot_judge_alone_is_left_to_the_one_that_holds_it() -> None:
+    assert check({"nodes": [{"name": "a"}, {"name": "b"}]}, Line) == [Fault("nodes[1].name", "is not known")]
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
+def test_the_examples_have_no_faults(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in re.findall(r'env = "(\w+)"', path.read_text()):
+        monkeypatch.setenv(variable, "secret")
+    assert faults_of(path.read_text()) == {}
 
 
 def test_nearest_and_paths() -> None:

@@ -76,10 +76,14 @@ def test_a_device_cannot_speak_to_the_terminal() -> None:
 
 
 def test_lines_name_what_is_not_as_it_should_be() -> None:
-    lines = list(View("dc1", filled(), COVERS, lambda: NOW).lines())
+    view = View("dc1", filled(), COVERS, lambda: NOW)
+    lines = list(view.lines())
     assert lines[0].startswith("running: 30 records/s, in 300 used 290 noise 10, open windows: picks 41 cartons 17")
     assert any("sorter: down no answer" in line for line in lines)
     assert any("sink erp: retrying" in line for line in lines)
+    named = "event 42: pick.confirmed O-77 pc1.mc6cfej273pfqdqk3ooddnndvv:r0"
+    assert named in lines
+    assert named not in list(view.lines()), "an event is named once"
 
 
 def test_without_a_terminal_there_are_log_lines(
