@@ -44,6 +44,8 @@ cdef class Source:
     cdef bint skewed
     cdef int64_t good_run
     cdef dict epochs            # epoch -> Seen, the last few
+    cdef Seen seen              # that of `seen_epoch`, the last one asked for
+    cdef int64_t seen_epoch
     cdef dict contents          # digest of an unnumbered record -> its t_rx, oldest first
 
     cdef bint is_new(self, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t lateness) except -1
@@ -55,6 +57,7 @@ cdef class Clocks:
     cdef int64_t idle           # of the partition, with no source in
     cdef list sources_          # by number of the src; None where a number is no source
     cdef list live              # Source
+    cdef Source laggard         # the live source with the least watermark; None: to be looked for
     cdef int64_t next_leave     # lower bound of the next leave
     cdef list settings          # (src or prefix, parameters)
     cdef dict defaults

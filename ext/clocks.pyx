@@ -99,16 +99,18 @@ cdef class Source:
 
     cdef bint is_new(self, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t lateness) except -1:
         """R5: note the number; False: the same `dev_id` was here before."""
-        cdef Seen seen = self.epochs.get(epoch)
-        if seen is None:
-            seen = self.epochs[epoch] = Seen.__new__(Seen)
-            if len(self.epochs) > EPOCHS_MAX:
-                del self.epochs[min(self.epochs)]
+        if self.seen is None or epoch != self.seen_epoch:
+            self.seen = self.epochs.get(epoch)
+            self.seen_epoch = epoch
+            if self.seen is None:
+                self.seen = self.epochs[epoch] = Seen.__new__(Seen)
+                if len(self.epochs) > EPOCHS_MAX:
+                    del self.epochs[min(self.epochs)]
         if epoch > self.epoch or self.seq == ABSENT:
             self.epoch, self.seq = epoch, seq
         elif epoch == self.epoch and seq > self.seq:
             self.seq = seq
-        return seen.add(seq, sub, t, lateness)
+        return self.seen.add(seq, sub, t, lateness)
 
     cdef bint is_new_content(self, bytes digest, int64_t t_rx) except -1:
         """R5 without numbers: the same content within `dedupe_noseq_ms` is a duplicate."""
@@ -183,9 +185,12 @@ cdef class Clocks:
         if t > source.greatest:
             source.greatest = t
             source.watermark = max(source.watermark, t - source.disorder)
+            if source is self.laggard:
+                self.laggard = None
         if not source.live:
             source.live = True
             self.live.append(source)
+            self.laggard = None
             self.next_leave = min(self.next_leave, t_rx + source.idle)
         return 0
 
@@ -193,6 +198,7 @@ cdef class Clocks:
         if source.live:
             source.live = False
             self.live.remove(source)
+            self.laggard = None
         return 0
 
     cdef int advance_wall(self, int64_t wall) except -1:
@@ -233,11 +239,13 @@ cdef class Clocks:
         """R2: the partition's watermark is the least over the sources that are in; with none in, the wall clock less
         `idle_source_ms`."""
         cdef Source source
-        cdef int64_t mark = NEVER
-        for source in self.live:
-            if source.watermark < mark:
-                mark = source.watermark
-        return self.advance_watermark(mark if self.live else self.floor.wall - self.idle)
+        if not self.live:
+            return self.advance_watermark(self.floor.wall - self.idle)
+        if self.laggard is None:
+            for source in self.live:
+                if self.laggard is None or source.watermark < self.laggard.watermark:
+                    self.laggard = source
+        return self.advance_watermark(self.laggard.watermark)
 
     cdef int advance_watermark(self, int64_t mark) except -1:
         """Everything that the watermark passes on its way is decided in order of due time; it never goes back."""

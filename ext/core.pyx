@@ -5,7 +5,6 @@ A record first moves the wall clock, which decides what is due by it; then it ta
 themselves stand in the windows: picks, cycles, cartons, readiness, shipments, tracks, context.
 """
 
-import base64
 import hashlib
 
 import msgspec
@@ -26,6 +25,7 @@ from ext.timers cimport NEVER, RANK_CONTEXT, RANK_PICK
 
 from ext.context import Unfit
 from ext.kinds import NAMES
+from ext.outlet import base32_26
 
 cdef object encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -99,14 +99,9 @@ cdef class Core(Clocks):
 
     cdef int settle(self) except -1:
         """What became known lets others take effect; then the watermark decides what it passes."""
-        cdef Source source
         if self.floor.arrived:
             self.release_waiting()
-        if self.live:
-            self.follow_sources()
-        else:
-            self.advance_watermark(self.floor.wall - self.idle)
-        return 0
+        return self.follow_sources()
 
     cdef int take_device(self, Source source, Batch batch, Py_ssize_t i, int64_t t) except -1:
         """R29's lateness, R5's duplicates, then the fact takes effect."""
@@ -163,7 +158,7 @@ cdef class Core(Clocks):
                 self.equal.clear()
             count = self.equal[digest] = self.equal.get(digest, -1) + 1
             digest = hashlib.sha256(encode([*parts, batch.t_rx[i], count])).digest()
-        return f"{source.name}/h/{base64.b32encode(digest)[:26].decode().lower()}", digest
+        return f"{source.name}/h/{base32_26(digest)}", digest
 
     # ------------------------------------------------------------------------------------------ taking effect
 

@@ -1,7 +1,5 @@
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx."""
 
-from bisect import bisect_left
-
 from ext cimport cartons
 from ext.batch cimport ABSENT
 from ext.floor cimport CartonPlan, PickWindow, ScopeLine
@@ -19,7 +17,7 @@ cdef int touch(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
     cdef Py_ssize_t i
     if shipment.plan_rev == 0:
         return 0
-    i = bisect_left(shipment.touches, t, key=touch_time)
+    i = first_after(shipment, t - 1)
     if i == len(shipment.touches) or shipment.touches[i][0] != t:
         shipment.touches.insert(i, (t, cause))
         floor.by_watermark.push(t, RANK_SHIPMENT, shipment.key, shipment, TAG_TOUCH, t)
@@ -45,11 +43,11 @@ cdef int doubt(Floor floor, Shipment shipment) except -1:
 
 
 cdef Py_ssize_t first_after(Shipment shipment, int64_t t) except -1:
-    return bisect_left(shipment.touches, t + 1, key=touch_time)
-
-
-def touch_time(tuple touch):
-    return touch[0]
+    """The first touch later than `t`; mostly near the end."""
+    cdef Py_ssize_t i = len(shipment.touches)
+    while i > 0 and <int64_t>(<tuple>shipment.touches[i - 1])[0] > t:
+        i -= 1
+    return i
 
 
 cdef int touch_line(Floor floor, Line line, int64_t t, Fact cause) except -1:
@@ -151,14 +149,14 @@ cdef int on_touch(Floor floor, Shipment shipment, int64_t t) except -1:
 
 cdef Fact cause_at(Shipment shipment, int64_t t):
     """The fact that touched it then."""
-    cdef Py_ssize_t i = bisect_left(shipment.touches, t, key=touch_time)
+    cdef Py_ssize_t i = first_after(shipment, t - 1)
     return <Fact>shipment.touches[i][1]
 
 
 cdef int64_t start_of_truth(Floor floor, Shipment shipment, dict truth, int64_t as_of) except -1:
     """R51 for a truth that a late fact brought about: the first touch since when it has held."""
     cdef int64_t since = as_of
-    cdef Py_ssize_t i = bisect_left(shipment.touches, as_of, key=touch_time)
+    cdef Py_ssize_t i = first_after(shipment, as_of - 1)
     while i > 0:
         i -= 1
         if truth_of(floor, shipment, shipment.touches[i][0]) != truth:
