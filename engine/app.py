@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.clock import Clock, now_us
 from engine.config.site import Site, Source
-from engine.contracts import Driver, DriverFactory, Sink
+from engine.contracts import Driver, DriverFactory, Intake, Sink
 from engine.errors import Refused
 from engine.intake import Limits
 from engine.journal import Journal
@@ -72,23 +72,20 @@ class Engine:
                 clock,
                 Limits(settings.intake_records_max, settings.intake_bytes_max),
             )
-            self._drivers = {source.name: self._driver(source) for source in site.sources if source.protocol}
+            self._drivers = Drivers(site, self._pipeline, clock)
             opened.pop_all()  # from here on the pipeline closes them
 
     async def run(self, stop: asyncio.Event) -> dict[str, int]:
         """Until `stop` is set, or something of ours fails: then that is raised. Returns the account (R82)."""
         stopped = asyncio.create_task(stop.wait())
         try:
-            await _until(stopped, self._pipeline.start())
-            drivers = [
-                asyncio.create_task(self._drive(source), name=f"driver {source.name}")
-                for source in self.site.sources
-                if source.protocol and not stop.is_set()
-            ]
+            await until(stopped, self._pipeline.start())
+            if not stop.is_set():
+                self._drivers.start()
             try:
-                await _until(stopped, self._pipeline.wait())
+                await until(stopped, self._pipeline.wait())
             finally:
-                await _cancel(drivers)
+                await self._drivers.stop()
         finally:
             stopped.cancel()
             await self._pipeline.stop(PIPELINE_STOP_S)
@@ -100,14 +97,32 @@ class Engine:
             for table in self.site.sinks
         }
 
-    def _driver(self, source: Source) -> Driver:
+
+class Drivers:
+    """The drivers of a site's sources, each in a task of its own. A driver that refuses its settings raises Refused."""
+
+    def __init__(self, site: Site, intake: Intake, clock: Clock) -> None:
+        self._intake = intake
+        self._clock = clock
+        self._built = [(source, self._build(source)) for source in site.sources if source.protocol]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._drive(source, driver), name=f"driver {source.name}")
+            for source, driver in self._built
+        ]
+
+    async def stop(self) -> None:
+        await _cancel(self._tasks)
+
+    def _build(self, source: Source) -> Driver:
         assert source.protocol is not None
         factory: DriverFactory = protocols.driver_of(source.protocol)
-        return factory(source.name, source.settings, self._pipeline, self.clock)
+        return factory(source.name, source.settings, self._intake, self._clock)
 
-    async def _drive(self, source: Source) -> None:
+    async def _drive(self, source: Source, driver: Driver) -> None:
         """The source's driver, for ever. One that gives up is built anew: it must neither stop nor slow the others."""
-        driver = self._drivers[source.name]
         while True:
             try:
                 await driver.run()
@@ -118,12 +133,12 @@ class Engine:
             except Exception as error:
                 why = f"{type(error).__name__}: {error}"
                 log.error("source %s: nobody expected this error", source.name, exc_info=error)
-            self._pipeline.state(source.name, "down", f"{why}; again in {DRIVER_AGAIN_S:g} s")
+            self._intake.state(source.name, "down", f"{why}; again in {DRIVER_AGAIN_S:g} s")
             await asyncio.sleep(DRIVER_AGAIN_S)
-            driver = self._driver(source)
+            driver = self._build(source)
 
 
-async def _until(stopped: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
+async def until(stopped: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
     """`work` to its end or its error, or until `stopped`: then it is cancelled."""
     task = asyncio.create_task(work)
     try:
