@@ -199,6 +199,7 @@ class Forwarder:
         """A connection with an error behind it is not used again."""
         self._open = False
         try:
-            await asyncio.wait_for(self._sink.close(), CLOSE_S_MAX)
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._sink.close()
         except Exception as error:
             log.debug("sink %s: while closing: %s: %s", self.name, type(error).__name__, error)

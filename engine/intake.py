@@ -62,8 +62,10 @@ class IntakeQueue:
         if self._queue:
             return
         self._news.clear()
+        # not wait_for: until Python 3.12 it may swallow a cancellation
         try:
-            await asyncio.wait_for(self._news.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
         except TimeoutError:
             return
 

@@ -243,8 +243,9 @@ def _next_frame(tail: bytes, number: int, base: int) -> int:
 def _plausible(tail: bytes) -> Iterator[int]:
     """Where a length stands that fits into `tail`: seldom in text, whose bytes make numbers far too great."""
     for shift in range(4):
-        words = np.frombuffer(tail, "<u4", max(len(tail) - shift, 0) // 4, shift).astype(np.int64)
-        room = len(tail) - shift - FRAME.size - 4 * np.arange(len(words))
+        count = max(len(tail) - shift, 0) // 4
+        words = np.frombuffer(memoryview(tail)[shift : shift + 4 * count], "<u4").astype(np.int64)
+        room = len(tail) - shift - FRAME.size - 4 * np.arange(count)
         yield from (int(4 * word + shift) for word in np.flatnonzero((words > 0) & (words <= room)))
 
 

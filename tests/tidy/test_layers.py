@@ -12,7 +12,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("engine.metrics", "engine.records", "engine.event_schema", "engine.logs", "engine.sqlite_file"),
     ("engine.contracts",),
     ("protocols", "engine.sinks", "engine.journal", "engine.outbox", "engine.recordings", "engine.parquet"),
-    ("engine.delivery", "engine.pipeline"),
+    ("engine.delivery", "engine.intake", "engine.slices", "engine.pipeline"),
     ("engine.config",),
     ("engine.app", "engine.live"),
     (

@@ -1,0 +1,161 @@
+"""The embedded queue: in order, once each, until every consumer has said that it has them."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from engine.contracts import OutRow
+from engine.errors import ContentChanged, Full
+from engine.sinks.queue import Queue, QueueSink, QueueState, Settings
+from tests.counting_core import event
+
+
+def row(sequence: int, name: str | None = None, queue: str = "erp", **data: object) -> OutRow:
+    _, id_, type_, key, body, _ = event(sequence, name or f"e{sequence}", **data)
+    return OutRow(sequence, id_, type_, queue, key, body)
+
+
+def rows(first: int, last: int) -> list[OutRow]:
+    return [row(n) for n in range(first, last + 1)]
+
+
+def limited(entries_max: int, keep: int, when_full: str = "wait") -> Settings:
+    """Limits too small for a site file, so that a test reaches them."""
+    return Settings(entries_max=entries_max, keep=keep, when_full=when_full)  # type: ignore[arg-type]
+
+
+def test_entries_keep_their_order_and_each_queue_counts_for_itself(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite")
+    queue.put([row(1), row(2, queue="ops"), row(3)])
+    queue.put([row(5)])
+    assert [(entry.position, entry.id) for entry in queue.read("erp", 0, 10)] == [(1, "e1"), (2, "e3"), (3, "e5")]
+    assert [(entry.position, entry.id) for entry in queue.read("ops", 0, 10)] == [(1, "e2")]
+    assert [entry.body for entry in queue.read("erp", 2, 10)] == [row(5).body]
+    assert queue.states() == [QueueState("erp", 1, 3, {}), QueueState("ops", 1, 1, {})]
+    queue.close()
+
+
+def test_what_is_sent_again_stands_there_once(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite")
+    queue.put(rows(1, 3))
+    queue.put(rows(2, 5))
+    queue.put([row(99, "e5")])  # another sequence is no other content
+    assert [entry.id for entry in queue.read("erp", 0, 10)] == ["e1", "e2", "e3", "e4", "e5"]
+    queue.close()
+
+
+def test_the_same_id_with_other_content_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite")
+    queue.put([row(1, "a", qty=1)])
+    with pytest.raises(ContentChanged, match="a"):
+        queue.put([row(2), row(3, "a", qty=2)])
+    assert [entry.id for entry in queue.read("erp", 0, 10)] == ["a"]
+    queue.close()
+
+
+def test_a_consumer_stands_where_it_acknowledged(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite")
+    queue.put(rows(1, 5))
+    assert queue.position("erp", "sap") == 0
+    assert queue.ack("erp", "sap", 3) == 3
+    assert queue.ack("erp", "sap", 2) == 3
+    queue.close()
+    queue = Queue(tmp_path / "queue.sqlite")
+    assert queue.position("erp", "sap") == 3
+    for position in (6, -1):
+        with pytest.raises(ValueError, match="position"):
+            queue.ack("erp", "sap", position)
+    with pytest.raises(ValueError, match="erb"):
+        queue.ack("erb", "sap", 1)
+    queue.close()
+
+
+def test_only_what_every_consumer_has_is_trimmed_and_the_newest_stay(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite", limited(1_000, keep=4))
+    queue.put(rows(1, 10))
+    queue.ack("erp", "sap", 10)
+    queue.ack("erp", "lake", 3)
+    queue.put([row(11)])
+    assert queue.states()[0].first == 4
+    queue.ack("erp", "lake", 11)
+    queue.put([row(12)])
+    assert (queue.states()[0].first, queue.states()[0].last) == (8, 12)
+    queue.close()
+
+
+def test_positions_never_come_again(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite", limited(1_000, keep=0))
+    queue.put(rows(1, 3))
+    queue.ack("erp", "sap", 3)
+    queue.put([row(4)])
+    queue.ack("erp", "sap", 4)
+    queue.close()
+    queue = Queue(tmp_path / "queue.sqlite", limited(1_000, keep=0))
+    queue.put([row(5)])
+    assert [entry.position for entry in queue.read("erp", 0, 10)] == [5]
+    queue.close()
+
+
+def test_a_full_queue_waits_for_its_consumers(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite", limited(5, keep=1))
+    queue.put(rows(1, 5))
+    with pytest.raises(Full):
+        queue.put([row(6)])
+    queue.put([row(5)])  # what is there needs no room
+    queue.ack("erp", "sap", 2)
+    queue.put([row(6)])
+    assert [entry.id for entry in queue.read("erp", 0, 10)] == ["e3", "e4", "e5", "e6"]
+    queue.close()
+
+
+def test_a_full_queue_drops_its_oldest_where_the_site_says_so(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "queue.sqlite", limited(5, keep=1, when_full="drop_oldest"))
+    for n in range(1, 12):
+        queue.put([row(n)])
+    first = queue.states()[0].first
+    assert [entry.position for entry in queue.read("erp", 0, 10)] == list(range(first, 12))
+    assert 5 <= 12 - first <= 6
+    queue.close()
+
+
+def _write(path: Path, first: int) -> None:
+    queue = Queue(path)
+    for n in range(first, first + 40, 2):
+        queue.put([row(n)])
+        queue.ack("erp", f"reader-{first}", 1)
+    queue.close()
+
+
+def test_processes_may_share_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite"
+    Queue(path).close()
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=_write, args=(path, first)) for first in (1, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(30)
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    queue = Queue(path)
+    entries = queue.read("erp", 0, 100)
+    assert [entry.position for entry in entries] == list(range(1, 41))
+    assert sorted(int(entry.id[1:]) for entry in entries) == list(range(1, 41))
+    queue.close()
+
+
+def test_the_sink_opens_again_after_it_was_closed(tmp_path: Path) -> None:
+    async def story() -> None:
+        sink = QueueSink("erp-queue", Settings(), tmp_path, lambda: 0)
+        for n in (1, 2):
+            await sink.open()
+            await sink.send([row(n)])
+            await sink.close()
+
+    asyncio.run(story())
+    with sqlite3.connect(tmp_path / "erp-queue.sqlite") as file:
+        assert file.execute("SELECT id FROM entries ORDER BY position").fetchall() == [("e1",), ("e2",)]
