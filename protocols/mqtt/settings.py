@@ -19,12 +19,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.secret import Secret
+from engine.tls import Tls, is_loopback
 from protocols.mapping.faults import record_faults
 from protocols.mapping.paths import PathFault, parse_template
 from protocols.mapping.sequence import BACK_SHARE
 from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When, field_settings
 from protocols.mqtt.topics import TopicFault, TopicFilter, overlap, parse_filter
-from protocols.tls import Tls, is_loopback
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
@@ -80,7 +80,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     client_id: our name at the broker, under which it keeps our session: it must stay the same, and nobody else may use
       it. Default: `sortline-` and the source's name.
     user, password: for brokers that ask.
-    tls: `tls = {}` for a certificate that this computer trusts; see `protocols.tls`.
+    tls: `tls = {}` for a certificate that this computer trusts; see `engine.tls`.
     plaintext: allow a connection without TLS to another computer. Whoever is on the network can read and forge.
     topics: what to subscribe to, `[[sources.NAME.topics]]`: see `Topic`.
     scope: prefixes of `src` that go blind when this connection is lost. Default: what the `src` of each topic begins

@@ -15,9 +15,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from engine.secret import Secret
+from engine.tls import Tls, is_loopback
 from protocols.mapping.faults import record_faults
 from protocols.mapping.settings import Constants, RecordSettings, When
-from protocols.tls import Tls, is_loopback
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
@@ -29,7 +29,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     stream: the stream's key.
     host, port, db: the server.
     user, password: of an ACL user; it needs XGROUP, XREADGROUP, XACK and XAUTOCLAIM on the stream.
-    tls: `tls = {}` for a certificate that this computer trusts; see `protocols.tls`.
+    tls: `tls = {}` for a certificate that this computer trusts; see `engine.tls`.
     plaintext: allow a connection without TLS to another computer. Whoever is on the network can read and forge.
     group: the consumer group; made, with the stream, if it does not exist.
     consumer: our name in the group, under which the server remembers what we have and did not acknowledge: it must stay

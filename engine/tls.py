@@ -1,4 +1,4 @@
-"""TLS as a client, for every protocol that has it: settings, and the verified context made of them."""
+"""TLS as a client, for every protocol and sink that has it: settings, and the verified context made of them."""
 
 from __future__ import annotations
 
