@@ -105,7 +105,7 @@ class _Warehouse:
         if ready_state(shipment, ledger) and self._chance(self._habits.manifested):
             taken = tuple(shipped(shipment, ledger))
             self._log.append(f.Manifested(t, shipment, f"M-{shipment.id[2:]}", taken))
-            for carton in shipment.cartons:
+            for carton in taken:
                 self._book.units.give_back(t, carton.lu)
 
     # ---- one carton

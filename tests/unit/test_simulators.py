@@ -213,8 +213,9 @@ def test_every_sort_of_event_and_trap_occurs() -> None:
     assert any(event["data"]["over_qty"] for event in expected if event["type"] == "pick.confirmed")
 
 
-def test_a_load_unit_is_in_one_use_at_a_time() -> None:
-    story, _ = troubled(orders=300)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_load_unit_is_in_one_use_at_a_time(seed: int) -> None:
+    story = tell_story(300, seed, habits=Habits(shorts=0.3, totes=0.8))
     uses: defaultdict[str, list[f.Carton]] = defaultdict(list)
     ledger = Ledger(story.happenings)
     for shipment in story.shipments:
@@ -222,7 +223,7 @@ def test_a_load_unit_is_in_one_use_at_a_time() -> None:
             uses[carton.lu].append(carton)
     for cartons in uses.values():
         for before, after in pairwise(cartons):
-            ended = [m.t for m in ledger.manifests(before.shipment)] or [r.t for r in ledger.released(before)]
+            ended = [one.t for one in ledger.released(before) or ledger.manifests(before.shipment)]
             assert after.cycle == before.cycle + 1
             assert ended and ended[0] < ledger.bound(after)[0].t
 
