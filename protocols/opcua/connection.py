@@ -102,11 +102,12 @@ class Connection:
         """Ends the session politely if it can be done soon; never raises."""
         self._client.uaclient.pre_request_hook = None
         try:
-            async with asyncio.timeout(CLOSE_S_MAX):
-                await self._session.close_session(True)
-                await self._client.close_secure_channel()
-        except (OSError, TimeoutError, ua.UaError) as error:
-            log.debug("%s: closing: %s", self._source, _describe(error))
+            with _from_library():
+                async with asyncio.timeout(CLOSE_S_MAX):
+                    await self._session.close_session(True)
+                    await self._client.close_secure_channel()
+        except LinkLost as error:
+            log.debug("%s: closing: %s", self._source, error)
         finally:
             self._client.disconnect_socket()
 

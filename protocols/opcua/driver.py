@@ -18,8 +18,6 @@ from protocols.opcua.flow import Flow
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
 
-log = logging.getLogger("sortline.opcua")
-
 
 class Driver:
     """One server. `jitter`: a random number of [0, 1) for the pause before the next attempt."""
@@ -38,12 +36,16 @@ class Driver:
         self._clock = clock
         self._jitter = jitter
         self._entries: list[Entry] = compile_entries(settings, intake)
-        self._sources = tuple(dict.fromkeys(entry.record.src for entry in self._entries))
+        # Where records name their own source, ours is the beginning of its name, and the link speaks for all of them.
+        self._sources = {entry.record.src: {"src": entry.record.src} for entry in self._entries}
+        for entry in self._entries:
+            if "src" in entry.record.settings.record:
+                self._sources[entry.record.src]["scope"] = entry.record.src
         self._link: str | None = None  # the kind of the last link record
         self._state: tuple[str, str] | None = None
         self._attempts = 0
-        # asyncua tells of every single request at INFO, and of whole messages at DEBUG.
-        logging.getLogger("asyncua").setLevel(logging.WARNING)
+        # asyncua tells of every request at INFO, of whole messages at DEBUG, and warns of what is reported here anyway.
+        logging.getLogger("asyncua").setLevel(logging.ERROR)
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -84,7 +86,7 @@ class Driver:
             return
         self._link = kind
         t_rx = self._clock()
-        lines = [encode_line({"src": src, "scope": src, "kind": kind, "t_rx": t_rx}) for src in self._sources]
+        lines = [encode_line({**source, "kind": kind, "t_rx": t_rx}) for source in self._sources.values()]
         await self._intake.put(Delivery(self._name, lines))
 
     def _report(self, state: str, detail: str = "") -> None:

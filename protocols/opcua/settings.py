@@ -86,7 +86,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     """One record out of several variables: when the trigger changes, all are collected and the record is built from
     them.
 
-    src: the source that gaps and link states are reported for, and the record's `src` unless `record` maps its own.
+    src: the source that gaps and link states are reported for, and the record's `src` unless `record` maps its own;
+      then this is what those names begin with.
     nodes: name -> node. The names are what `record` refers to: the value of node `lu` has the path `lu`, a member of a
       structure `state.weight` (see `structures`), an element of an array `codes[0]`. Each node also has a status and a
       time: `status.lu` (the status code, an integer), `time.lu` (its source timestamp, microseconds).
@@ -153,7 +154,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
 class Events(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One record out of each event of a server.
 
-    src: the source that gaps and link states are reported for, and the record's `src` unless `record` maps its own.
+    src: the source that gaps and link states are reported for, and the record's `src` unless `record` maps its own;
+      then this is what those names begin with.
     notifier: the node that is subscribed to: a node whose EventNotifier allows it. Default: the Server object, which
       notifies of every event of the server.
     event_type: only events of this type or below: a node id, or the type's browse name under BaseEventType

@@ -138,7 +138,7 @@ class Subscription:
             return range(0)
         count = (number - first) % SEQUENCE_MAX
         if count > REPUBLISH_MAX:
-            # Behind, or absurdly far ahead: not a hole that republishing could fill.
+            # Behind, or absurdly far ahead: not a hole that republishing could fill. One that is gone says so.
             log.warning("the server's message numbers jumped")
-            return range(0)
+            count = 1
         return range(first, first + count)

@@ -32,12 +32,7 @@ def test_variables_read_together_on_a_trigger_are_one_record() -> None:
             (record,) = kept.of("carton.open")
             assert (record["src"], record["lu"], record["seq"]) == ("dc1/pack/PK-01", "T-9", 1)
             assert abs(record["t"] - record["t_rx"]) < 5_000_000
-            assert kept.records[0] == {
-                "src": "dc1/pack/PK-01",
-                "scope": "dc1/pack/PK-01",
-                "kind": "link.up",
-                "t_rx": kept.records[0]["t_rx"],
-            }
+            assert kept.records[0] == {"src": "dc1/pack/PK-01", "kind": "link.up", "t_rx": kept.records[0]["t_rx"]}
             assert kept.faults == []
 
     asyncio.run(story())
@@ -343,5 +338,18 @@ def test_messages_are_acknowledged_only_when_their_records_are_durable() -> None
                 await kept.until(lambda: bool(kept.of("carton.close")))
                 await asyncio.sleep(0.5)
                 assert len(subscription._not_acknowledged_results) == 1
+
+    asyncio.run(story())
+
+
+def test_a_link_speaks_for_every_source_that_its_records_name_themselves() -> None:
+    async def story() -> None:
+        named = CARTONS | {"src": "dc1/pack", "record": CARTONS["record"] | {"src": {"template": "dc1/pack/{.lu}"}}}
+        async with line() as packing, running(settings(packing.url, variables={"named": named})) as kept:
+            await kept.up()
+            await packing.write(Kind=1, Lu="PK-07", Counter=1)
+            await kept.until(lambda: bool(kept.of("carton.open")))
+            assert kept.of("carton.open")[0]["src"] == "dc1/pack/PK-07"
+            assert (kept.of("link.up")[0]["src"], kept.of("link.up")[0]["scope"]) == ("dc1/pack", "dc1/pack")
 
     asyncio.run(story())

@@ -345,6 +345,7 @@ class ScriptedServer:
         ([(1, True), (4, True)], [3], [(1, False), (3, True), (4, False)]),
         ([(1, True), (4, True)], [], [(1, False), (4, True)]),
         ([(1, True), (3, False)], [], [(1, False), (None, True)]),
+        ([(5, True), (2, True)], [], [(5, False), (2, True)]),
         ([((1 << 32) - 1, True), (1, True)], [], [((1 << 32) - 1, False), (1, False)]),
     ],
 )
