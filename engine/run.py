@@ -9,8 +9,10 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import uvloop
@@ -22,6 +24,9 @@ from engine.config.site import Site
 from engine.live import View, show
 from engine.logs import LEVELS, set_up
 from engine.replay import account_line
+
+STOP_S_MAX = 9.8
+FAULT = 3  # exit code: stopped by a fault
 
 log = logging.getLogger("sortline.run")
 
@@ -49,9 +54,9 @@ async def _run(site: Site, seconds: float | None, console: Console) -> dict[str,
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _told_to_stop, stop, number)
+        loop.add_signal_handler(number, _told_to_stop, stop, number.name)
     if seconds is not None:
-        loop.call_later(seconds, stop.set)
+        loop.call_later(seconds, _told_to_stop, stop, f"{seconds:g} s are over")
     engine = Engine(site)
     covers = {source.name: source.covers for source in site.sources}
     view = asyncio.create_task(show(View(site.site, engine.metrics, covers, engine.clock), console))
@@ -63,7 +68,18 @@ async def _run(site: Site, seconds: float | None, console: Console) -> dict[str,
             await view
 
 
-def _told_to_stop(stop: asyncio.Event, number: int) -> None:
-    if not stop.is_set():
-        log.info("%s: stopping", signal.Signals(number).name)
+def _told_to_stop(stop: asyncio.Event, why: str) -> None:
+    if stop.is_set():
+        return
+    log.info("%s: stopping", why)
     stop.set()
+    # a thread, for what hangs may be the event loop itself
+    last_resort = threading.Timer(STOP_S_MAX, _end)
+    last_resort.daemon = True
+    last_resort.start()
+
+
+def _end() -> None:
+    """What was accepted is on disk; the next start goes on from there."""
+    log.error("something did not let go within %g s: ended", STOP_S_MAX)
+    os._exit(FAULT)

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from jsonschema import Draft202012Validator
 
+from engine import cli
 from engine.event_schema import DATA
 from engine.model import BUSINESS, KINDS, Group
 from engine.schema import PARTS, part, whole
@@ -73,6 +74,32 @@ def test_the_example_is_a_cloudevent() -> None:
     if not CLOUDEVENTS.exists():
         pytest.skip(f"the CloudEvents schema is not at {CLOUDEVENTS}")
     jsonschema.validate(EVENT, json.loads(CLOUDEVENTS.read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def emitted(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Business events of a story with all kinds of trouble."""
+    folder = tmp_path_factory.mktemp("story")
+    records, events = str(folder / "in.ndjson"), str(folder / "out.ndjson")
+    assert cli.main(["simulate", "--orders", "150", "--late-picks", "0.05", "--out", records]) == 0
+    assert cli.main(["replay", records, "--out", events]) == 0
+    return [json.loads(line) for line in Path(events).read_bytes().splitlines()]
+
+
+def test_every_emitted_event_is_as_promised(emitted: list[dict[str, Any]]) -> None:
+    assert len({event["type"] for event in emitted}) >= 5
+    validator = Draft202012Validator(part("event"))
+    for event in emitted:
+        fault = jsonschema.exceptions.best_match(validator.iter_errors(event))
+        assert fault is None, f"{event}: {fault}"
+
+
+def test_every_emitted_event_is_a_cloudevent(emitted: list[dict[str, Any]]) -> None:
+    if not CLOUDEVENTS.exists():
+        pytest.skip(f"the CloudEvents schema is not at {CLOUDEVENTS}")
+    validator = Draft202012Validator(json.loads(CLOUDEVENTS.read_bytes()))
+    for event in emitted:
+        validator.validate(event)
 
 
 @pytest.mark.parametrize(

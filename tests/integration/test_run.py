@@ -1,0 +1,180 @@
+"""`sortline run` as its user sees it: a process that is started, told to stop, and says where every record went."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.sinks.queue import Queue
+from tests.peers import Peer, program
+
+ACCOUNT = re.compile(r"^in \d+ = used \d+ \+ duplicate \d+ \+ late \d+ \+ rejected \d+ \+ noise \d+ \+ open \d+$", re.M)
+
+
+def site(folder: Path, text: str = "") -> Path:
+    path = folder / "site.toml"
+    path.write_text(f'site = "dc1"\n[engine]\ndata_dir = "{folder / "data"}"\n{text}')
+    return path
+
+
+def started(path: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "engine.cli", "run", str(path), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_stops_within_10_s(tmp_path: Path, number: signal.Signals) -> None:
+    process = started(site(tmp_path))
+    assert process.stderr is not None
+    said = ""
+    while "sink queue: up" not in said:
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    began = time.monotonic()
+    process.send_signal(number)
+    _, rest = process.communicate(timeout=20)
+    assert time.monotonic() - began < 10
+    assert process.returncode == 0
+    assert f"{number.name}: stopping" in rest
+    assert ACCOUNT.search(rest)
+
+
+def test_it_stops_by_itself_and_prints_the_account_last(tmp_path: Path) -> None:
+    process = started(site(tmp_path), "--seconds", "0.3")
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (0, "")
+    assert ACCOUNT.fullmatch(err.strip().splitlines()[-1])
+
+
+def test_a_data_folder_in_use_is_refused_with_exit_code_1(tmp_path: Path) -> None:
+    first = started(site(tmp_path), "--seconds", "30")
+    assert first.stderr is not None
+    while "sink queue: up" not in first.stderr.readline():
+        assert first.poll() is None
+    second = started(site(tmp_path))
+    _, err = second.communicate(timeout=20)
+    first.terminate()
+    first.communicate(timeout=20)
+    assert second.returncode == 1
+    assert f"in use by process {first.pid}" in err
+    assert "Traceback" not in err
+
+
+HANGS = """
+import sys
+import engine.app, engine.run
+from engine.cli import main
+from protocols.registry import PROTOCOLS
+PROTOCOLS["lines"] = ("tests.integration.lines_protocol:Settings", "tests.integration.lines_protocol:Driver")
+engine.app.DRIVERS_STOP_S, engine.run.STOP_S_MAX = 0.2, 2.0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_what_does_not_let_go_is_ended(tmp_path: Path) -> None:
+    lines = tmp_path / "lines"
+    lines.touch()
+    path = site(tmp_path, f'[sources.one]\nprotocol = "lines"\nfile = "{lines}"\nbreaks = "hangs"\n')
+    command = [sys.executable, "-c", HANGS, "run", str(path), "--seconds", "0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 3
+    assert "driver one did not stop" in done.stderr
+    assert "something did not let go" in done.stderr
+
+
+def test_in_a_terminal_there_is_a_view(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
+    command = [sys.executable, "-m", "engine.cli", "run", str(site(tmp_path)), "--seconds", "1"]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while select.select([ours], [], [], 10)[0]:
+        try:
+            shown += os.read(ours, 65_536)
+        except OSError:  # Linux says EIO when the other side has closed
+            break
+    os.close(ours)
+    assert process.wait(20) == 0
+    for part in ("last business events", "event loop held", "not delivered"):
+        assert part in shown.decode()
+
+
+@pytest.mark.peer("mosquitto")
+def test_a_message_by_hand_becomes_an_event_in_the_queue(tmp_path: Path, mosquitto: Peer) -> None:
+    now = int(time.time() * 1_000_000)
+    task = {"task": "T-1", "rev": 1, "order": "O-1", "line": 1, "sku": "S", "qty": 2}
+    order = {"order": "O-1", "rev": 1, "lines": [{"line": 1, "sku": "S", "qty": 2}]}
+    messages = [
+        ("wms/ctx", {"src": "dc1/wms/main", "kind": "order.released", "t": now, **order}),
+        ("wms/ctx", {"src": "dc1/wms/main", "kind": "pick.task", "t": now, **task}),
+        ("pick/PTL-01/evt", {"ty": "C", "n": 255, "job": "T-1", "sku": "S", "q": 1}),
+        ("pick/PTL-01/evt", "not even JSON"),
+        ("pick/PTL-01/evt", {"ty": "C", "n": 0, "job": "T-1", "sku": "S", "q": 1}),
+    ]
+    path = site(
+        tmp_path,
+        f"""
+[sources.floor]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {mosquitto.port}
+client_id = "sortline-test"
+scope = ["dc1/pick/"]
+[[sources.floor.topics]]
+filter = "wms/ctx"
+format = "canonical"
+[[sources.floor.topics]]
+filter = "pick/+device/evt"
+[sources.floor.topics.record]
+src = {{ template = "dc1/pick/{{device}}" }}
+kind = {{ path = "ty", table = {{ C = "pick.confirm" }} }}
+seq = {{ path = "n", wrap = 256 }}
+task = "job"
+sku = "sku"
+qty = "q"
+""",
+    )
+    process = started(path)
+    try:
+        assert process.stderr is not None
+        while "source floor: up" not in process.stderr.readline():
+            assert process.poll() is None
+        for topic, payload in messages:
+            text = payload if isinstance(payload, str) else json.dumps(payload)
+            call = [program("mosquitto_pub"), "-p", str(mosquitto.port), "-q", "1", "-t", topic, "-m", text]
+            subprocess.run(call, check=True)
+        events = _queued(tmp_path / "data" / "queue.sqlite", 1)
+    finally:
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert events[0]["subject"] == "task/T-1"
+    assert events[0]["data"]["qty"] == 2
+    assert "a payload was refused" in err
+    assert "not even JSON" not in err, "no payload in the log"
+    assert ACCOUNT.search(err)
+
+
+def _queued(path: Path, count: int) -> list[dict[str, Any]]:
+    queue = Queue(path)
+    deadline = time.monotonic() + 20
+    try:
+        while len(entries := queue.read("erp.inventory", 0, 100)) < count:
+            assert time.monotonic() < deadline, "no event came"
+            time.sleep(0.05)
+        return [json.loads(entry.body) for entry in entries]
+    finally:
+        queue.close()
