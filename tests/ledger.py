@@ -76,7 +76,7 @@ class Ledger:
 @contextlib.asynccontextmanager
 async def running(driver: Driver) -> AsyncIterator[asyncio.Task[None]]:
     """The driver at work, and cancelled at the end."""
-    task: asyncio.Task[None] = asyncio.ensure_future(driver.run())  # type: ignore[arg-type]
+    task: asyncio.Task[None] = asyncio.ensure_future(driver.run())
     try:
         yield task
     finally:

@@ -122,7 +122,7 @@ def _form_faults(name: str, field: FieldSettings, wanted: Type) -> Iterator[Faul
         yield "scale", "has to be a number above 0"
     if field.time is not None and name not in TIMES:
         yield "time", f"only for points in time: {', '.join(sorted(TIMES))}"
-    if field.unit is not None and not _unit_fits(name, field.unit):
+    if field.unit is not None and numeric and not _unit_fits(name, field.unit):
         yield "unit", f"{field.unit!r} does not measure {name}"
     if field.split is not None and wanted is not Type.TEXTS:
         yield "split", "only for fields that are lists of texts"

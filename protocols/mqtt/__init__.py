@@ -1,0 +1,1 @@
+"""MQTT: machines that publish to a broker."""

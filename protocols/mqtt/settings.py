@@ -12,6 +12,7 @@ record.kind = { path = "ty", table = { C = "pick.confirm", S = "pick.short" } }
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Annotated, Literal
@@ -62,7 +63,8 @@ class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
             captures = parse_filter(self.filter).captures
         except TopicFault as fault:
             yield "filter", str(fault)
-            captures = frozenset()
+            # what it seems to capture, so that one mistake is not told twice
+            captures = frozenset(re.findall(r"[+#](\w+)", self.filter))
         if self.format == "canonical" and self.record:
             yield "record", 'has no meaning with format = "canonical": the payload says it all'
         found = record_faults(self.record, constants=self.constants, when=self.when, each=self.each, captures=captures)

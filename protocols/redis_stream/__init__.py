@@ -1,0 +1,1 @@
+"""Redis Streams: order systems that write to a stream, read as a consumer group."""
