@@ -6,7 +6,7 @@ reads a real clock.
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Floor
+from ext.floor cimport Floor, Gap
 
 
 cdef struct Interval:
@@ -20,6 +20,11 @@ cdef class Seen:
     cdef Interval* intervals
     cdef Py_ssize_t count
     cdef Py_ssize_t capacity
+    cdef bint jumped        # the last number left a hole before it: hole_low..hole_high, after event time hole_t
+    cdef bint filled        # the last number filled a hole
+    cdef int64_t hole_low
+    cdef int64_t hole_high
+    cdef int64_t hole_t
     cdef dict subs          # seq << 16 | sub, for telegrams with several facts; bounded, the oldest go first
 
     cdef bint add(self, int64_t seq, int64_t sub, int64_t t, int64_t lateness) except -1
@@ -42,6 +47,7 @@ cdef class Source:
     cdef int64_t epoch          # of the last record, with its number
     cdef int64_t seq
     cdef bint skewed
+    cdef Gap down               # R6: the link is down; None: it is not
     cdef int64_t good_run
     cdef dict epochs            # epoch -> Seen, the last few
     cdef Seen seen              # that of `seen_epoch`, the last one asked for
@@ -64,6 +70,8 @@ cdef class Clocks:
     cdef int64_t greatest       # event time of all
 
     cdef Source source(self, int32_t number)
+    cdef bint note(self, Source source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1
+    cdef int link_down(self, Source source) except -1
     cdef int64_t event_time(self, Source source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1
     cdef int arrive(self, Source source, int64_t t, int64_t t_rx) except -1
     cdef int leave(self, Source source) except -1

@@ -1,8 +1,9 @@
 """Time, sources, duplicates (R1-R6): see clocks.pxd."""
 
+from ext cimport gaps
 from ext.batch cimport ABSENT
 from ext.floor cimport Floor
-from ext.timers cimport NEVER
+from ext.timers cimport NEVER, RANK_TRACK
 
 from ext.floor import DEFAULTS
 
@@ -24,6 +25,7 @@ cdef class Seen:
     cdef bint add(self, int64_t seq, int64_t sub, int64_t t, int64_t lateness) except -1:
         """Note a number. False: it was there already, inside `lateness`."""
         cdef int64_t key
+        self.jumped = self.filled = False
         if sub == 0:
             return self.add_number(seq, t, lateness)
         if self.subs is None:
@@ -39,6 +41,8 @@ cdef class Seen:
     cdef bint add_number(self, int64_t seq, int64_t t, int64_t lateness) except -1:
         cdef Py_ssize_t i = self.count - 1
         cdef Interval* here
+        self.jumped = False
+        self.filled = i >= 0 and seq < self.intervals[i].high
         while i >= 0 and self.intervals[i].low > seq:       # numbers mostly come in order: look from the end
             i -= 1
         if i >= 0:
@@ -60,6 +64,9 @@ cdef class Seen:
             self.intervals[i + 1].low = seq
             self.intervals[i + 1].t = max(self.intervals[i + 1].t, t)
             return True
+        if i >= 0 and i == self.count - 1:
+            self.jumped = True
+            self.hole_low, self.hole_high, self.hole_t = self.intervals[i].high + 1, seq - 1, self.intervals[i].t
         self.insert(i + 1, seq, t)
         return True
 
@@ -161,6 +168,38 @@ cdef class Clocks:
         source.dedupe_noseq = values["dedupe_noseq_ms"] * MS
         self.sources_[number] = source
         return source
+
+    cdef bint note(self, Source source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
+        """R5, R6: note a record's number (ABSENT: none). False: the same `dev_id` was here before."""
+        cdef bint new
+        if live and source.down is not None:
+            self.link_up(source, epoch, seq, t)
+        if seq == ABSENT:
+            return True
+        new = source.is_new(epoch, seq, sub, t, self.floor.rules.lateness)
+        if source.seen.jumped:
+            gaps.open_gap(self.floor, source.number, source.seen.hole_t, t, source.seen.hole_low, source.seen.hole_high)
+            source.gaps += 1
+        elif source.seen.filled and new and self.floor.gaps:
+            gaps.fill(self.floor, source.number, seq)
+        return new
+
+    cdef int link_down(self, Source source) except -1:
+        """R2: it leaves. R6: from its last record on it is a gap."""
+        self.leave(source)
+        if source.down is None and source.greatest != ABSENT:
+            source.down = gaps.open_gap(self.floor, source.number, source.greatest, NEVER, -1, -1)
+        return 0
+
+    def link_up(self, Source source, int64_t epoch, int64_t seq, int64_t t):
+        """R6: its first live record ends the gap; if its number follows on, there was none."""
+        source.down.t_to = t
+        if seq != ABSENT and epoch == source.epoch and seq == source.seq + 1:
+            gaps.close_gap(self.floor, source.down)
+        else:
+            source.gaps += 1
+            self.floor.by_watermark.push(t, RANK_TRACK, source.name, source.down, gaps.TAG_GAP_SURE, 0)
+        source.down = None
 
     cdef int64_t event_time(self, Source source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1:
         """R1: what the source says if it can be believed, else when it was received."""

@@ -9,10 +9,10 @@ import hashlib
 
 import msgspec
 
-from ext cimport cartons, picks, shipments, tracks
+from ext cimport cartons, gaps, picks, shipments, tracks
 from ext.batch cimport ABSENT, F_ALLOC, F_HIST
 from ext.context cimport SAME, TAKEN
-from ext.floor cimport Cycle, Floor, Line, LoadUnit, Rules, Shipment, TrackLife
+from ext.floor cimport Cycle, Floor, Gap, Line, LoadUnit, Rules, Shipment, TrackLife
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_CLOCK_TICK, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED,
     K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LABEL_VERIFIED, K_LINK_DOWN,
@@ -65,6 +65,7 @@ cdef class Core(Clocks):
         cdef Floor floor = self.floor
         cdef int64_t t_rx = batch.t_rx[i], t
         cdef int kind = batch.kind[i]
+        cdef bint hist
         cdef Source source
         self.count_in += 1
         if t_rx > floor.wall:
@@ -76,10 +77,11 @@ cdef class Core(Clocks):
             self.count_noise += 1
             source = self.source(batch.src[i])
             source.records += 1
-            if batch.seq[i] != ABSENT:
-                source.is_new(batch.epoch[i], batch.seq[i], batch.sub[i], t_rx, floor.rules.lateness)
-            if source.live and not batch.flags[i] & F_HIST:
-                self.arrive(source, self.event_time(source, batch.t[i], t_rx, False, False), t_rx)
+            hist = batch.flags[i] & F_HIST
+            t = self.event_time(source, batch.t[i], t_rx, hist, False)
+            self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
+            if source.live and not hist:
+                self.arrive(source, t, t_rx)
         elif is_device(kind):
             source = self.source(batch.src[i])
             source.records += 1
@@ -101,6 +103,8 @@ cdef class Core(Clocks):
         """What became known lets others take effect; then the watermark decides what it passes."""
         if self.floor.arrived:
             self.release_waiting()
+        if self.floor.gap_closed:
+            self.ask_held()
         return self.follow_sources()
 
     cdef int take_device(self, Source source, Batch batch, Py_ssize_t i, int64_t t) except -1:
@@ -109,11 +113,10 @@ cdef class Core(Clocks):
         cdef Fact fact
         cdef bytes digest
         cdef str name = None
-        if batch.seq[i] != ABSENT:
-            if not source.is_new(batch.epoch[i], batch.seq[i], batch.sub[i], t, self.floor.rules.lateness):
-                self.count_duplicate += 1
-                return 0
-        else:
+        if not self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not batch.flags[i] & F_HIST):
+            self.count_duplicate += 1
+            return 0
+        if batch.seq[i] == ABSENT:
             name, digest = self.name_unnumbered(source, batch, i)
             if batch.t[i] != ABSENT and not source.is_new_content(digest, t_rx):
                 self.count_duplicate += 1
@@ -167,6 +170,7 @@ cdef class Core(Clocks):
         cdef int kind = fact.kind
         cdef Floor floor = self.floor
         if kind == K_PICK_CONFIRM or kind == K_PICK_REVERSE or kind == K_PICK_SHORT:
+            floor.pick_sources.add(fact.src)
             return self.take_entries(fact, self.entries_of(fact, batch, i))
         if kind in (K_CARTON_OPEN, K_CARTON_CLOSE, K_CARTON_REOPEN, K_CARTON_VOID, K_LABEL_VERIFIED,
                     K_LOAD_SCANNED, K_LOAD_REMOVED):
@@ -272,8 +276,7 @@ cdef class Core(Clocks):
         self.greatest = max(self.greatest, t)
         if fact.seq == ABSENT:
             fact.name, _ = self.name_unnumbered(source, batch, i)
-        elif not source.is_new(fact.epoch, fact.seq, fact.sub, t, self.floor.rules.lateness):
-            pass                        # R10 alone decides whether context is a duplicate; the number is only noted
+        self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
         try:
             verdict = self.context.take(fact, batch.fields(i))
         except Unfit:
@@ -293,13 +296,31 @@ cdef class Core(Clocks):
         if not batch.src[i]:
             return
         if kind == K_SOURCE_GAP:
-            source = self.source(batch.src[i])
-            source.gaps += 1
+            self.take_gap(self.source(batch.src[i]), batch.fields(i))
         elif kind == K_LINK_DOWN:
             scope = batch.fields(i).get("scope")
-            for source in list(self.live):
-                if source.number == batch.src[i] or (scope is not None and source.name.startswith(scope)):
-                    self.leave(source)
+            for source in self.sources_:
+                if source is not None and (
+                        source.number == batch.src[i] or (scope is not None and source.name.startswith(scope))):
+                    self.link_down(source)
+
+    def take_gap(self, Source source, dict record):
+        """R6: the driver says that something was lost, and when."""
+        source.gaps += 1
+        gaps.open_gap(self.floor, source.number, record["t_from"], record["t_to"], -1, -1)
+
+    def ask_held(self):
+        """R7: a gap has closed; what waited for one is judged again."""
+        cdef list held = self.floor.held
+        self.floor.held = []
+        self.floor.gap_closed = False
+        for target in held:
+            if isinstance(target, PickWindow):
+                (<PickWindow>target).gap_held = False
+                picks.decide_closing(self.floor, <PickWindow>target, (<PickWindow>target).held_t)
+            else:
+                (<Shipment>target).gap_held = False
+                shipments.release_held(self.floor, <Shipment>target)
 
     # ------------------------------------------------------------------------------------------ waiting for context
 
@@ -358,6 +379,8 @@ cdef class Core(Clocks):
             shipments.on_touch(floor, <Shipment>target, value)
         elif tag == shipments.TAG_READY:
             shipments.on_hold_over(floor, <Shipment>target, value, False)
+        elif tag == gaps.TAG_GAP_SURE:
+            gaps.make_sure(floor, <Gap>target)
         elif tag == tracks.TAG_RESOLVE:
             tracks.resolve(floor, <Fact>target)
         elif tag == tracks.TAG_UNRESOLVED:
@@ -377,6 +400,12 @@ cdef class Core(Clocks):
             if floor.watermark <= value + floor.rules.close_hold:
                 (<Cycle>target).forced = max((<Cycle>target).forced, value)
                 cartons.decide(floor, <Cycle>target, None)
+        elif tag == gaps.TAG_GAP_HOLD:
+            if isinstance(target, PickWindow):
+                (<PickWindow>target).gap_over = True
+                picks.decide_closing(floor, <PickWindow>target, value)
+            else:
+                shipments.on_hold_over(floor, <Shipment>target, value, True)
         elif tag == shipments.TAG_FORCE:
             shipments.on_bound(floor, <Shipment>target, value)
         elif tag == TAG_MISSING or tag == TAG_DEAD:

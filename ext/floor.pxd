@@ -24,6 +24,7 @@ cdef class Rules:
     cdef int64_t close_hold
     cdef int64_t ready_hold
     cdef int64_t hold_wall_max
+    cdef int64_t gap_hold
     cdef int64_t lateness
     cdef int64_t retention
     cdef int64_t pick_stall
@@ -108,6 +109,9 @@ cdef class PickWindow:
     cdef int64_t forced         # closings up to here are decided by a bound of the wall clock, not by the watermark
     cdef set presses            # R30
     cdef bint stall_watched
+    cdef bint gap_held          # R7: its deadline's short waits for a gap
+    cdef int64_t held_t         # which closing waits
+    cdef bint gap_over          # it has waited long enough
 
 
 cdef class LoadUnit:
@@ -184,7 +188,20 @@ cdef class Shipment:
     cdef Ledger unready
     cdef Ledger manifested
     cdef Ledger voided
+    cdef bint gap_held          # R7: its readiness waits for a gap
     cdef bint bound_watched     # a timer of the wall clock's bound is running
+
+
+cdef class Gap:
+    """A stretch that a source did not tell of (R6)."""
+    cdef int32_t src
+    cdef int64_t t_from
+    cdef int64_t t_to           # NEVER: the link is still down
+    cdef int64_t low            # missing numbers, -1: none known
+    cdef int64_t high
+    cdef int64_t missing
+    cdef bint sure              # the watermark has passed it
+    cdef bint closed
 
 
 cdef class TrackLife:
@@ -214,6 +231,10 @@ cdef class Floor:
     cdef dict cutoffs           # order -> the Fact of its wave, at the wave's cutoff
     cdef dict tracks            # (src, epoch, track) -> its TrackLives, sorted by begin
     cdef int64_t open_tracks    # records that wait for an identification (R60)
+    cdef dict gaps              # src -> its open Gaps
+    cdef set pick_sources       # src that ever sent a pick kind
+    cdef list held              # PickWindow and Shipment that wait for a gap to close (R7)
+    cdef bint gap_closed        # one has: ask the held again
     cdef list arrived           # tasks and orders that became known: what waits for them takes effect (R11)
 
     cdef str text(self, int32_t number)

@@ -20,6 +20,7 @@ cdef class Rules:
         self.ctx_wait = values["ctx_wait_ms"] * MS
         self.close_hold = values["close_hold_ms"] * MS
         self.ready_hold = values["ready_hold_ms"] * MS
+        self.gap_hold = values["gap_hold_ms"] * MS
         self.hold_wall_max = values["hold_wall_max_ms"] * MS
         self.lateness = values["lateness_ms"] * MS
         self.retention = values["retention_ms"] * MS
@@ -89,6 +90,10 @@ cdef class Shipment:
         self.evaluated = self.plan_t = ABSENT
 
 
+cdef class Gap:
+    pass
+
+
 cdef class TrackLife:
     def __cinit__(self):
         self.waiting = []
@@ -138,6 +143,9 @@ cdef class Floor:
         self.orders = {}
         self.tracks = {}
         self.arrived = []
+        self.gaps = {}
+        self.pick_sources = set()
+        self.held = []
 
     cdef str text(self, int32_t number):
         return self.texts.get(number)

@@ -1,5 +1,6 @@
 """The pick window (R20-R31): see picks.pxd."""
 
+from ext cimport gaps
 from ext.batch cimport ABSENT
 from ext.floor cimport insert_sorted
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
@@ -212,6 +213,10 @@ cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except 
         if window.confirmed is None or cause is None or cause.window is not window or o.q_now == window.told_q:
             return 0
         o.q, o.t_close, o.cause = o.q_now, window.told_t, <PyObject*>cause      # R25: a reversal that came late
+    if o.by == BY_DEADLINE and window.decided is None and gaps.taints_window(floor, window, o.t_close):
+        if not window.gap_over:
+            return hold(floor, window, o.t_close)
+        evidence = "incomplete"
     if o.closing != NULL and window.decided is None:
         window.decided = <Fact>o.closing
     dev_id = floor.dev_id(<Fact>o.cause if cause is None else cause)
@@ -225,6 +230,15 @@ cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except 
             window.short = floor.outlet.ledger("pick.short", window.key, subject_of(floor, window), order)
         floor.outlet.emit(window.short, short_data(floor, window, &o), o.t_close, order, dev_id, evidence)
     tell_exceptions(floor, window, &o, dev_id)
+    return 0
+
+
+cdef int hold(Floor floor, PickWindow window, int64_t t) except -1:
+    """R7: a short by deadline rests on silence; inside a gap it waits, with the `pick.confirmed` of the same close."""
+    if not window.gap_held:
+        window.gap_held, window.held_t = True, t
+        floor.held.append(window)
+        floor.by_wall.push(t + floor.rules.gap_hold, RANK_PICK, window.key, window, gaps.TAG_GAP_HOLD, t)
     return 0
 
 

@@ -1,6 +1,6 @@
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx."""
 
-from ext cimport cartons
+from ext cimport cartons, gaps
 from ext.batch cimport ABSENT
 from ext.floor cimport CartonPlan, PickWindow, ScopeLine
 from ext.kinds cimport K_MANIFEST_RESULT
@@ -170,19 +170,42 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
     cdef tuple pending
     cdef dict truth
     cdef Fact cause
+    cdef bint incomplete = forced and floor.watermark <= since + floor.rules.ready_hold
     for pending in shipment.pending:
         if pending[0] == since:
             break
     else:
         return 0                        # it did not last
-    shipment.pending.remove(pending)
     truth, cause = pending[1], <Fact>pending[2]
+    if gaps.taints_shipment(floor, shipment, since):
+        if not forced:
+            return hold(floor, shipment, since, cause)
+        incomplete = True
+    shipment.pending.remove(pending)
     if shipment.ready is None:
         shipment.ready = floor.outlet.ledger("shipment.ready", shipment.key, f"shipment/{shipment.key}", shipment.key)
     floor.outlet.emit(shipment.ready, truth, since, correlation(floor, shipment), floor.dev_id(cause),
-                      "incomplete" if forced else "exact")
+                      "incomplete" if incomplete else "exact")
     shipment.stands = True
     return doubt(floor, shipment)
+
+
+cdef int hold(Floor floor, Shipment shipment, int64_t since, Fact cause) except -1:
+    """R7: readiness rests on the silence of its sources; inside a gap it waits."""
+    if not shipment.gap_held:
+        shipment.gap_held = True
+        floor.held.append(shipment)
+        floor.by_wall.push(max(cause.t_rx, floor.wall) + floor.rules.gap_hold, RANK_SHIPMENT, shipment.key, shipment,
+                           gaps.TAG_GAP_HOLD, since)
+    return 0
+
+
+cdef int release_held(Floor floor, Shipment shipment) except -1:
+    """A gap has closed: what has had its hold is asked again."""
+    for pending in list(shipment.pending):
+        if floor.watermark > pending[0] + floor.rules.ready_hold:
+            on_hold_over(floor, shipment, pending[0], False)
+    return 0
 
 
 cdef int watch_bound(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
