@@ -31,7 +31,7 @@ check: build
 	$(BIN)/python -m pytest -q tests/tidy
 
 bench: build
-	$(BIN)/python -m bench
+	$(BIN)/sortline bench
 
 lock: setup
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \
