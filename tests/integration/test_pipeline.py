@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -201,7 +202,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
             for n in range(20):
                 name = f"LU-{life}-{n}"
                 line = read(name, START_US)
-                await rig.pipeline.put(Delivery("scanner", [line], lambda name=name: acknowledged.append(name)))
+                await rig.pipeline.put(Delivery("scanner", [line], partial(acknowledged.append, name)))
                 if n == 3 * life:
                     await asyncio.sleep(0.01 * life)
             await rig.abandon()
@@ -297,10 +298,10 @@ def test_a_full_journal_acknowledges_nobody(tmp_path: Path) -> None:
     async def story() -> None:
         rig = Rig(tmp_path, journal_bytes_max=1_000)
         await rig.pipeline.start()
-        acknowledged = []
+        acknowledged: list[int] = []
         for n in range(1, 31):
             line = read(f"LU-{n}", START_US)
-            await rig.pipeline.put(Delivery("scanner", [line], lambda n=n: acknowledged.append(n)))
+            await rig.pipeline.put(Delivery("scanner", [line], partial(acknowledged.append, n)))
             await asyncio.sleep(0.01)
         await until(lambda: rig.metrics.state == "full")
         assert "1000 bytes" in rig.metrics.detail

@@ -16,7 +16,7 @@ from tests.counting_core import event
 
 
 def row(sequence: int, name: str | None = None, queue: str = "erp", **data: object) -> OutRow:
-    _, id_, type_, key, body, _ = event(sequence, name or f"e{sequence}", **data)
+    _, id_, type_, key, body, _ = event(sequence, name or f"e{sequence}", "pick.confirmed", **data)
     return OutRow(sequence, id_, type_, queue, key, body)
 
 

@@ -1,0 +1,306 @@
+"""Redis Streams against a real server: whatever is lost on the way, every event stands there once and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from engine.contracts import Delivery, OutRow
+from engine.delivery import Class, classify
+from engine.errors import Refused
+from engine.secret import Secret
+from engine.sinks.redis_stream import RedisSink, Settings
+from tests.counting_core import event, read
+from tests.fault_proxy import FaultProxy
+from tests.integration.test_pipeline import START_US, Rig, until
+from tests.peers import Peer, start_redis
+
+pytestmark = pytest.mark.peer("redis-server")
+
+
+def row(sequence: int, name: str | None = None, queue: str = "erp") -> OutRow:
+    _, id_, type_, key, body, _ = event(sequence, name or f"e{sequence}")
+    return OutRow(sequence, id_, type_, queue, key, body)
+
+
+def rows(first: int, last: int) -> list[OutRow]:
+    return [row(n) for n in range(first, last + 1)]
+
+
+def settings(port: int, **more: Any) -> Settings:
+    return Settings(port=port, command_ms=500, wait_aof_ms=500, **more)
+
+
+def sink_on(port: int, **more: Any) -> RedisSink:
+    return RedisSink("erp", settings(port, **more), Path(), lambda: 0)
+
+
+async def send(sink: RedisSink, *batches: list[OutRow]) -> None:
+    """Over a connection of its own."""
+    await sink.open()
+    try:
+        for batch in batches:
+            await sink.send(batch)
+    finally:
+        await sink.close()
+
+
+def entries(port: int, stream: str = "erp") -> list[tuple[str, str]]:
+    with redis.Redis(port=port, decode_responses=True) as client:
+        found: Any = client.xrange(stream)
+        return [(at, fields["id"]) for at, fields in found]
+
+
+def ids(port: int, stream: str = "erp") -> list[str]:
+    return [id_ for _, id_ in entries(port, stream)]
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(40):
+            await story()
+
+    asyncio.run(bounded())
+
+
+def names(first: int, last: int) -> list[str]:
+    return [f"e{n}" for n in range(first, last + 1)]
+
+
+def test_a_stream_a_queue_and_an_entry_an_event(redis_server: Peer) -> None:
+    port = redis_server.port
+    batch = [row(1), row(2, queue="ops"), row(3)]
+    asyncio.run(send(sink_on(port, prefix="dc1."), batch))
+    assert entries(port, "dc1.erp") == [("1-0", "e1"), ("3-0", "e3")]
+    with redis.Redis(port=port) as client:
+        found: Any = client.xrange("dc1.ops")
+        assert found == [
+            (b"2-0", {b"id": b"e2", b"type": b"pick.confirmed", b"partitionkey": b"key-e2", b"event": batch[1].body})
+        ]
+
+
+def test_what_is_sent_again_stands_there_once(redis_server: Peer) -> None:
+    port = redis_server.port
+    for first, last in ((1, 5), (1, 5), (3, 9), (9, 9), (1, 12)):
+        asyncio.run(send(sink_on(port, batch_entries=3), rows(first, last)))
+    assert entries(port) == [(f"{n}-0", f"e{n}") for n in range(1, 13)]
+
+
+def test_what_a_consumer_deleted_meanwhile_does_not_come_again(redis_server: Peer) -> None:
+    port = redis_server.port
+    asyncio.run(send(sink_on(port), rows(1, 5)))
+    with redis.Redis(port=port) as client:
+        client.xdel("erp", *(f"{n}-0" for n in range(1, 6)))
+    asyncio.run(send(sink_on(port), rows(1, 8)))
+    assert ids(port) == names(6, 8)
+
+
+@pytest.mark.parametrize("command", ["flushall", "unlink"])
+def test_a_stream_that_was_deleted_begins_anew(redis_server: Peer, command: str) -> None:
+    port = redis_server.port
+    asyncio.run(send(sink_on(port), rows(1, 5)))
+    with redis.Redis(port=port) as client:
+        client.flushall() if command == "flushall" else client.unlink("erp")
+    asyncio.run(send(sink_on(port), rows(6, 8)))
+    assert ids(port) == names(6, 8)
+
+
+def test_entries_of_another_writer_are_told_by_the_streams_name(redis_server: Peer) -> None:
+    port = redis_server.port
+    with redis.Redis(port=port) as client:
+        client.xadd("erp", {"other": "program"})  # its id is a time, far above any sequence
+    with pytest.raises(Refused, match=rf"stream erp at 127.0.0.1:{port} .* rename or delete the stream") as refused:
+        asyncio.run(send(sink_on(port), rows(1, 5)))
+    assert classify(refused.value) is Class.OPERATOR
+
+
+def test_the_streams_of_another_life_are_not_taken_for_ours(redis_server: Peer) -> None:
+    port = redis_server.port
+    asyncio.run(send(sink_on(port), rows(1, 5)))
+    with pytest.raises(Refused, match="entry 2-0 is not our event other"):
+        asyncio.run(send(sink_on(port), [row(1), row(2, "other")]))
+
+
+def test_another_writer_in_the_middle_of_a_connection_loses_nothing(redis_server: Peer) -> None:
+    port = redis_server.port
+
+    async def story() -> None:
+        sink = sink_on(port)
+        await sink.open()
+        await sink.send(rows(1, 5))
+        with redis.Redis(port=port) as client:
+            client.xadd("erp", {"id": "foreign"}, id="7-0")
+        with pytest.raises(redis.ResponseError):
+            await sink.send(rows(6, 9))
+        await sink.close()
+        with pytest.raises(Refused, match="another program"):
+            await send(sink, rows(6, 9))
+
+    run(story)
+
+
+def test_a_key_of_another_type_is_the_operators_to_clear(redis_server: Peer) -> None:
+    with redis.Redis(port=redis_server.port) as client:
+        client.set("erp", "a text")
+    with pytest.raises(redis.ResponseError) as refused:
+        asyncio.run(send(sink_on(redis_server.port), rows(1, 2)))
+    assert classify(refused.value) is Class.OPERATOR
+
+
+def test_no_memory_on_the_server_leaves_no_hole(redis_server: Peer) -> None:
+    port = redis_server.port
+
+    async def story() -> None:
+        sink = sink_on(port)
+        with redis.Redis(port=port) as client:
+            await send(sink, rows(1, 2))
+            client.config_set("maxmemory", 1)
+            with pytest.raises(redis.exceptions.OutOfMemoryError) as refused:
+                await send(sink, rows(3, 6))
+            assert classify(refused.value) is Class.OVERLOAD
+            client.config_set("maxmemory", 0)
+            await send(sink, rows(3, 6))
+
+    run(story)
+    assert ids(port) == names(1, 6)
+
+
+def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_server: Peer) -> None:
+    async def story() -> None:
+        async with FaultProxy(redis_server.port) as proxy:
+            sink = sink_on(proxy.port)
+            await send(sink, rows(1, 3))
+            proxy.when_sent(b"EXEC", proxy.swallow_replies)
+            with pytest.raises(redis.exceptions.TimeoutError) as lost:
+                await send(sink, rows(4, 6))
+            assert classify(lost.value) is Class.UNKNOWN
+            assert ids(redis_server.port) == names(1, 6)
+            proxy.heal()
+            await send(sink, rows(4, 9))
+
+    run(story)
+    assert entries(redis_server.port) == [(f"{n}-0", f"e{n}") for n in range(1, 10)]
+
+
+def test_a_command_is_sent_once(redis_server: Peer) -> None:
+    async def story() -> None:
+        async with FaultProxy(redis_server.port) as proxy:
+            sink = sink_on(proxy.port)
+            await sink.open()
+            proxy.when_sent(b"EXEC", proxy.cut)
+            with pytest.raises(redis.exceptions.ConnectionError):
+                await sink.send(rows(1, 3))
+            assert proxy.connections == 1
+            await sink.close()
+
+    run(story)
+
+
+def test_a_server_that_cannot_wait_for_its_disk_is_named_once_or_refused(
+    redis_server: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = redis_server.port
+    with redis.Redis(port=port) as client:
+        client.config_set("appendonly", "no")
+    asyncio.run(send(sink_on(port), rows(1, 2), rows(3, 4)))
+    assert caplog.text.count("cannot say when entries are on its disk") == 1
+    with pytest.raises(redis.ResponseError):
+        asyncio.run(send(sink_on(port, wait_aof="always"), rows(5, 6)))
+    asyncio.run(send(sink_on(port, wait_aof="never"), rows(5, 7)))
+    assert ids(port) == names(1, 7)
+
+
+def test_a_stream_may_be_bounded(redis_server: Peer) -> None:
+    asyncio.run(send(sink_on(redis_server.port, entries_max=10_000), rows(1, 12_000)))
+    found = ids(redis_server.port)
+    assert 10_000 <= len(found) < 10_500
+    assert found[-1] == "e12000"
+
+
+def test_an_acl_user_with_the_stream_commands_alone_is_enough(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("s3cret\n")
+    commands = ["+ping", "+exists", "+xadd", "+xrange", "+xinfo|stream", "+multi", "+exec"]
+    user = ["--user", "sortline", "on", ">s3cret", "~erp*", *commands]
+    peer = start_redis(tmp_path, "--user", "default", "off", *user)
+    try:
+        account = {"user": "sortline", "password": Secret(file=str(password))}
+        for last in (3, 5):
+            asyncio.run(send(sink_on(peer.port, **account), rows(1, last)))
+        with pytest.raises(redis.exceptions.NoPermissionError) as refused:
+            asyncio.run(send(sink_on(peer.port, **account), [row(6, queue="ops")]))
+        assert classify(refused.value) is Class.OPERATOR
+        password.write_text("wrong")
+        with pytest.raises(redis.exceptions.AuthenticationError) as denied:
+            asyncio.run(send(sink_on(peer.port, **account), rows(6, 7)))
+        assert classify(denied.value) is Class.OPERATOR
+        assert "wrong" not in str(denied.value)
+    finally:
+        peer.kill()
+
+
+def test_a_server_that_is_killed_under_load_loses_and_doubles_nothing(redis_server: Peer, tmp_path: Path) -> None:
+    """Ingest goes on all the time; the server goes twice, once without a word."""
+
+    async def story() -> None:
+        sink = RedisSink("redis", settings(redis_server.port), tmp_path, lambda: 0)
+        rig = Rig(tmp_path / "data", {"redis": sink})
+        await rig.pipeline.start()
+
+        def more_than(delivered: int) -> bool:
+            return rig.metrics.sinks["redis"].delivered > delivered
+
+        async def drive() -> None:
+            for n in range(1, 1_001):
+                await rig.pipeline.put(Delivery("scanner", [read(f"e{n}", START_US)]))
+                await asyncio.sleep(0.002)
+
+        driver = asyncio.create_task(drive())
+        for end in (redis_server.kill, redis_server.stop):
+            await until(partial(more_than, rig.metrics.sinks["redis"].delivered + 50))
+            await asyncio.to_thread(end)
+            await until(lambda: rig.metrics.sinks["redis"].state == "retrying")
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(redis_server.start)
+        await driver
+        await rig.pipeline.stop(15)
+        assert rig.metrics.sinks["redis"].failures > 0
+
+    run(story)
+    assert ids(redis_server.port) == names(1, 1_000)
+
+
+def test_replies_lost_again_and_again_and_engines_killed_lose_and_double_nothing(
+    redis_server: Peer, tmp_path: Path
+) -> None:
+    chance = random.Random(11)
+    last = 0
+
+    async def story() -> None:
+        nonlocal last
+        async with FaultProxy(redis_server.port) as proxy:
+            for _ in range(4):
+                sink = RedisSink("redis", settings(proxy.port, batch_entries=7), tmp_path, lambda: 0)
+                rig = Rig(tmp_path / "data", {"redis": sink})
+                await rig.pipeline.start()
+                for _ in range(6):
+                    proxy.when_sent(b"XADD", chance.choice([proxy.cut, proxy.swallow_replies, proxy.refuse]))
+                    for _ in range(chance.randrange(1, 40)):
+                        last += 1
+                        await rig.put(f"e{last}")
+                    await asyncio.sleep(chance.random() * 0.3)
+                    proxy.heal()
+                await rig.abandon()
+            rig = Rig(tmp_path / "data", {"redis": RedisSink("redis", settings(proxy.port), tmp_path, lambda: 0)})
+            await rig.pipeline.start()
+            await rig.pipeline.stop(15)
+
+    run(story)
+    assert ids(redis_server.port) == names(1, last)
