@@ -78,6 +78,7 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
     live.add_argument("--opcua", type=_port, metavar="PORT", help="be the packing line there")
     live.add_argument("--redis", metavar="URL", help="the order system speaks over Redis Streams (wms.context)")
     live.add_argument("--seconds", type=float, metavar="N", help="break the story off then")
+    live.add_argument("--stay", action="store_true", help="when all is told, keep the connections until interrupted")
     live.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="how fast the floor works (1)")
 
 
@@ -115,6 +116,7 @@ def _live(args: argparse.Namespace) -> int:
         troubles=troubles_of(args),
         speed=args.speed,
         seconds=args.seconds,
+        stay=args.stay,
         mqtt=args.mqtt or (("127.0.0.1", 11883) if args.servers else None),
         own_broker=args.servers,
         modbus_port=args.modbus or (15020 if args.servers else None),

@@ -39,6 +39,7 @@ class Live:
     opcua_port: int | None = None
     redis_url: str | None = None
     listener_wait_s: float = 60.0  # how long the story waits for somebody to listen to the servers started here
+    stay: bool = False  # the machines stand still when all is told, but stay connected, until cancelled
     drain_s: float = 5.0  # how long slow machines get in the end: a mailbox waits for its reader
 
 
@@ -108,11 +109,13 @@ async def tell_live(
         report(f"telling {live.orders} orders from seed {live.seed}, speed {live.speed:g}")
         told = await _tell(telling.said, voices, until)
         await _drain(voices, live.drain_s, report)
+        report(f"{told} records told")
+        if story_told is not None:
+            story_told(as_far_as(until, story, telling), telling)
+        if live.stay:
+            await asyncio.Event().wait()
         for task in speaking:
             task.cancel()
-    if story_told is not None:
-        story_told(as_far_as(until, story, telling), telling)
-    report(f"{told} records told")
     return told
 
 
