@@ -26,7 +26,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("engine.record", "write the canonical stream to a file as it arrives"),
     "simulate": ("simulators.cli", "a warehouse of devices, over the wire or to a file, with its ground truth"),
     "score": ("simulators.score", "business events against the ground truth: missing, extra, wrong"),
-    "bench": ("bench.cli", "figures of this machine, with peers in the same run"),
     "queue": ("engine.queues", "look at queues: list, peek, tail, acknowledge"),
     "bench": ("bench.cli", "figures of this machine, with peers in the same run"),
     "schema": ("engine.schema", "JSON Schema of records, context, business events and the site file"),
