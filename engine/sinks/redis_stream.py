@@ -92,7 +92,7 @@ class RedisSink:
     async def open(self) -> None:
         """Connects and says hello. Raises what redis raises, Refused for a secret or certificate that is unreadable."""
         self._settled.clear()
-        self._redis = _client(self._settings)
+        self._redis = connect(self._settings)
         await self._redis.ping()
 
     async def send(self, rows: Sequence[OutRow]) -> None:
@@ -175,7 +175,7 @@ class RedisSink:
             raise TimeoutError(f"not in the append-only file within {self._settings.wait_aof_ms} ms")
 
 
-def _client(settings: Settings) -> Redis:
+def connect(settings: Settings) -> Redis:
     """A client with one connection that does what it is told, once: redis-py alone would send a command ten times."""
     connection_class: type[Connection] = Connection
     if settings.tls is not None:
