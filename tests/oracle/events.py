@@ -90,9 +90,9 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
         return
     if window.confirmed:
         # reading: whether b to d with q = 0 revise a confirmation of qty 0 to their t_close is not said (R23, R26)
-        emptied = window.q == 0 and window.short is not None
-        free |= {"t_close"} if emptied else set()
-        yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=not emptied)
+        free |= {"t_close"} if window.q == 0 and window.short is not None else set()
+        # reading: a window that was full only until a reversal that arrived first may as well never have been confirmed
+        yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=window.q != 0)
     elif not window.ever_closed and window.reversed:
         free |= set(data) - {"qty"}
         yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=False)

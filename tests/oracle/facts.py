@@ -103,8 +103,22 @@ class Seen:
         self.lateness_us = rules["lateness_ms"] * 1000
         self.noseq_us = rules["dedupe_noseq_ms"] * 1000
         self.first_rx: dict[str, int] = {}
+        self.presses: set[tuple[object, ...]] = set()
 
     def before(self, record: Record) -> bool:
+        return self._named(record) or self._pressed(record)
+
+    def _pressed(self, record: Record) -> bool:
+        """R30. reading: a record whose every press was told before by another device counts as a duplicate."""
+        if not record.get("press"):
+            return False
+        parts = record.get("alloc") or [record]
+        told = {(record["kind"], record["press"], p.get("task"), p.get("order"), p.get("line")) for p in parts}
+        known = told <= self.presses
+        self.presses |= told
+        return known
+
+    def _named(self, record: Record) -> bool:
         if record.get("seq") is not None:
             key, reach = dev_id(record), self.lateness_us
         elif record.get("t") is not None:
