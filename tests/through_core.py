@@ -7,11 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ext.core import Core
-
 from engine.contracts import Emitted
 from engine.records import make_decoder
 from ext.batch import Batch
+from ext.core import Core
 from ext.texts import Texts
 
 Record = dict[str, Any]

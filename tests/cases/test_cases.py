@@ -11,6 +11,7 @@ import pytest
 from tests.oracle import base_id, expected
 from tests.oracle.compare import bare, last_revisions, means_nothing
 from tests.oracle.ids import utc
+from tests.through_core import feed
 
 HERE = Path(__file__).parent
 FOLDERS = sorted(path.parent for path in HERE.glob("*/input.ndjson"))
@@ -37,7 +38,6 @@ def subset(wanted: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_case(folder: Path) -> None:
-    feed = pytest.importorskip("tests.through_core", reason="the compiled core is not built").feed
     about = (folder / "about.txt").read_text().strip()
     outcome = feed(rows(folder / "input.ndjson"), rules=rules_of(folder))
     assert outcome.refused == [], about

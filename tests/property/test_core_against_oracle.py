@@ -21,9 +21,6 @@ from tests.oracle import account, expected
 from tests.oracle.compare import bare, differences
 from tests.oracle.ids import CODES, base_id
 from tests.stories import Story
-
-pytest.importorskip("ext.core", reason="the compiled core is not built")
-
 from tests.through_core import Outcome, feed
 
 EXAMPLES = int(os.environ.get("SORTLINE_EXAMPLES", "60"))
