@@ -11,7 +11,7 @@ import errno
 import logging
 import random
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 
 from engine.clock import Clock
@@ -98,8 +98,8 @@ def _sqlite_code(error: BaseException) -> int | None:
 class Forwarder:
     """Brings the outbox's events to one sink. `run` until cancelled; `wake` when there are new rows.
 
-    batch_max: how many events go at once. jitter: a random number from 0 to 1, for the waits between attempts.
-    advanced: called after the cursor has moved.
+    batch_max: how many events go at once. jitter: a random number from 0 to 1, for the waits between attempts; sleep:
+    waits so many seconds. advanced: called after the cursor has moved.
     """
 
     def __init__(
@@ -113,6 +113,7 @@ class Forwarder:
         advanced: Callable[[], None],
         batch_max: int = BATCH_MAX,
         jitter: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.name = name
         self._sink = sink
@@ -123,6 +124,7 @@ class Forwarder:
         self._batch_max = batch_max
         self._batch = batch_max
         self._jitter = jitter
+        self._sleep = sleep
         self._failures = 0
         self._said = ""
         self._open = False
@@ -175,7 +177,7 @@ class Forwarder:
         if kind is Class.OVERLOAD:
             self._batch = max(1, self._batch // 2)
         await self._shut()
-        await asyncio.sleep(PROBE_S if held else self._backoff_s())
+        await self._sleep(PROBE_S if held else self._backoff_s())
 
     def _backoff_s(self) -> float:
         """Full jitter, so that many sinks of a server that comes back do not come all at once."""
