@@ -132,15 +132,16 @@ class View:
 
 
 async def show(view: View, console: Console) -> None:
-    """Until cancelled. The screen is drawn here, on the event loop: metrics are not for other threads."""
+    """Until cancelled. Metrics are read here, on the event loop; a thread draws and writes, for a terminal may stand
+    still (Ctrl-S) and the engine must not."""
     if not console.is_terminal:
         while True:
             await asyncio.sleep(LINE_S)
             for line in view.lines():
                 log.info("%s", line)
-    with Live(console=console, auto_refresh=False, transient=False) as live:
+    with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(view.screen(), refresh=True)
+            await asyncio.to_thread(live.update, view.screen(), refresh=True)
             await asyncio.sleep(RENEW_S)
 
 

@@ -7,27 +7,69 @@ a terminal. A fault that repeats a thousand times a second is worth a line now a
 from __future__ import annotations
 
 import logging
+import queue
 import sys
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from logging.handlers import QueueHandler
 
 LEVELS = ("debug", "info", "warning", "error")
 WINDOW_S = 60.0
 SAME_MAX = 3  # equal lines a window
 ALIKE_MAX = 60  # lines made of one text a window, whatever was put into it
 CAUSES_MAX = 4_096
+LINES_MAX = 10_000
 
 
-def set_up(level: str = "info") -> None:
-    """Every logger's lines go to stderr from now on; ours from `level` on, those of libraries from WARNING on."""
-    handler = _Stderr()
-    handler.setFormatter(OneLine())
-    handler.addFilter(PerCause())
+@contextmanager
+def log_lines(level: str = "info") -> Iterator[None]:
+    """Every logger's lines go to stderr inside; ours from `level` on, those of libraries from WARNING on.
+
+    A thread writes them: a terminal that stands still must not hold up whoever has something to say. What it cannot
+    keep up with beyond LINES_MAX is left out and counted. All that was said is written before this ends.
+    """
     root = logging.getLogger()
-    root.handlers = [handler]
+    before = root.handlers, root.level
+    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(LINES_MAX)
+    writer = threading.Thread(target=_write, args=(lines,), name="log lines", daemon=True)
+    writer.start()
+    root.handlers = [_Enqueue(lines)]
     root.setLevel(logging.WARNING)
     logging.getLogger("sortline").setLevel(level.upper())
+    try:
+        yield
+    finally:
+        root.handlers, root.level = before
+        lines.put(None)
+        writer.join()
+
+
+def _write(lines: queue.Queue[logging.LogRecord | None]) -> None:
+    form = OneLine()
+    while (record := lines.get()) is not None:
+        # asked for anew each time: the live view puts its own in its place while it runs
+        print(form.format(record), file=sys.stderr, flush=True)
+
+
+class _Enqueue(QueueHandler):
+    """From any thread, without waiting."""
+
+    def __init__(self, lines: queue.Queue[logging.LogRecord | None]) -> None:
+        super().__init__(lines)
+        self.addFilter(PerCause())
+        self._left_out = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        if self._left_out:
+            record.__dict__["left_out"] = f" ({self._left_out} lines before this one could not be written in time)"
+        try:
+            self.queue.put_nowait(record)
+            self._left_out = 0
+        except queue.Full:
+            self._left_out += 1
 
 
 class OneLine(logging.Formatter):
@@ -91,14 +133,3 @@ class _Window:
         self.since = since
         self.lines = 0
         self.left_out = 0
-
-
-class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
-    """Asks for sys.stderr at each line: the live view puts its own in its place while it runs."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> object:
-        return sys.stderr

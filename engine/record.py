@@ -25,7 +25,7 @@ from engine.config.site import Site
 from engine.contracts import Delivery
 from engine.errors import Refused
 from engine.intake import Group, IntakeQueue, Limits, source_of_line
-from engine.logs import LEVELS, set_up
+from engine.logs import LEVELS, log_lines
 from engine.metrics import Metrics
 from engine.recordings import Output, Writer
 from engine.records import make_decoder
@@ -55,8 +55,11 @@ def run(args: argparse.Namespace) -> int:
     site = load_site(args.site)
     if not any(source.protocol for source in site.sources):
         raise Refused(f"{args.site}: no source has a protocol, so there is nothing to record")
-    set_up(args.log_level)
-    with Writer(args.out, keep=True) as out, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        log_lines(args.log_level),
+        Writer(args.out, keep=True) as out,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         account = runner.run(record(site, out, args.seconds, now_us))
     print(account_line(account), file=sys.stderr)
     return 0

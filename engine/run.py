@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import uvloop
@@ -22,7 +23,7 @@ from engine.app import Engine
 from engine.config.load import load_site
 from engine.config.site import Site
 from engine.live import View, show
-from engine.logs import LEVELS, set_up
+from engine.logs import LEVELS, log_lines
 from engine.replay import account_line
 
 STOP_S_MAX = 9.8
@@ -41,11 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0: stopped when it was told to. A config or data folder that cannot be used is raised as Refused."""
     site = load_site(args.site)
-    set_up(args.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        account = runner.run(
-            _run(site, args.seconds, Console(stderr=True, force_terminal=False if args.plain else None))
-        )
+    console = Console(stderr=True, force_terminal=False if args.plain else None)
+    with log_lines(args.log_level), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        account = runner.run(_run(site, args.seconds, console))
     print(account_line(account), file=sys.stderr)
     return 0
 
@@ -82,4 +81,5 @@ def _told_to_stop(stop: asyncio.Event, why: str) -> None:
 def _end() -> None:
     """What was accepted is on disk; the next start goes on from there."""
     log.error("something did not let go within %g s: ended", STOP_S_MAX)
+    time.sleep(0.1)  # for the thread that writes the line; a terminal that stands still gets no more
     os._exit(FAULT)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 
+import pytest
+
+from engine import logs
 from engine.logs import ALIKE_MAX, SAME_MAX, WINDOW_S, OneLine, PerCause, escaped
 
 
@@ -49,3 +53,43 @@ def test_lines_of_one_text_are_limited_whatever_is_put_into_them() -> None:
     limit = PerCause(lambda: 0.0)
     assert sum(limit.filter(record("message %d", i)) for i in range(1_000)) == ALIKE_MAX
     assert limit.filter(record("something else"))
+
+
+def test_all_that_was_said_is_written_before_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    with logs.log_lines():
+        for number in range(SAME_MAX):
+            logging.getLogger("sortline.test").info("line %d\n", number)
+        logging.getLogger("sortline.test").debug("not this one")
+        logging.getLogger("a.library").info("nor this one")
+        logging.getLogger("a.library").warning("but this")
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(": ")[2] for line in lines] == [r"line 0\n", r"line 1\n", r"line 2\n", "but this"]
+
+
+def test_a_terminal_that_stands_still_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Frozen:
+        def __init__(self) -> None:
+            self.thaw = threading.Event()
+            self.text = ""
+
+        def write(self, text: str) -> None:
+            self.thaw.wait()
+            self.text += text
+
+        def flush(self) -> None:
+            pass
+
+    terminal = Frozen()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr(logs, "LINES_MAX", 10)
+    monkeypatch.setattr(logs, "ALIKE_MAX", 1_000)
+    with logs.log_lines():
+        log = logging.getLogger("sortline.test")
+        for number in range(100):
+            log.info("line %d", number)  # would wait here for ever
+        terminal.thaw.set()
+        while "line 9" not in terminal.text:
+            pass
+        log.info("afterwards")
+    assert "lines before this one could not be written in time" in terminal.text
+    assert "line 99" not in terminal.text
