@@ -216,6 +216,37 @@ def R50_loaded_counts_as_staged() -> Case:
     return case.confirmed(2, 10).packed(2).ready(2, 30)
 
 
+def R50_late_picks_fill_an_unplanned_carton() -> Case:
+    """R50a, R45: closed while nothing was known to be in it; the backlog fills it, and the shipment is ready."""
+    case = Case().order(2).task(2).shipment().close(20, carton="C-7").device("telemetry", 60)
+    case.pick(10, 2, rx=70, src=GUN, lu="L-1", carton="C-7", hist=True)
+    contents = [{"line": 1, "order": "O-1", "qty": 2, "sku": "A"}]
+    case.expect("carton.closed", "C-7", revision=0, contents=contents)
+    return case.confirmed(2, 10).ready(2, 20, cartons=["C-7"])
+
+
+def R50_more_than_planned_is_not_ready() -> Case:
+    """R50: planned is the scope's quantity; a task that was raised above it does not make the shipment ready."""
+    case = Case().shipped(2).task(3, rev=2, t=5).pick(10, 3, lu="L-1").close(20)
+    return case.confirmed(3, 10, over_qty=0).packed(3)
+
+
+def R51_reopened_at_the_very_end_of_the_hold() -> Case:
+    """R51: the watermark has to pass t + ready_hold_ms, and by then the reopening of that moment is known."""
+    case = Case().shipped().pick(10, 2, lu="L-1").close(20).device("carton.reopen", 25, lu="L-1")
+    case.expect("carton.reopened", "C-1", cause="carton.reopen")
+    return case.confirmed(2, 10).packed(2)
+
+
+def R51_ready_is_not_told_again_after_unready() -> Case:
+    """R51, R52: a weighing made nothing true; when a pick breaks the truth, no second ready may follow the unready."""
+    case = Case().shipped().pick(14.35, 2, rx=14.983, src=GUN, lu="L-1").device("carton.close", 20, rx=21.016, lu="L-1")
+    case.tell(SCALE, "weigh", 25.75, 25.831, lu="L-1", weight_g=9)
+    case.device("pick.short", 26.3, 27.033, STATION, task="T-9", code="EMPTY").pick(31, rx=31.972, lu="L-1")
+    case.expect("carton.reopened", "C-1", cause="pick.confirm").expect("shipment.unready", "S-1", t=31, revision=0)
+    return case.confirmed(3, 31, over_qty=1).packed(2, weight_g=None).ready(2, 20, revision=0)
+
+
 def R51_a_truth_that_does_not_last() -> Case:
     """R51: reopened within ready_hold_ms: never ready, and so never unready."""
     case = Case().shipped().pick(10, 2, lu="L-1").close(20).device("carton.reopen", 23, lu="L-1")

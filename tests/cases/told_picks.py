@@ -104,6 +104,19 @@ def R20_a_pick_that_names_the_line_goes_to_the_smallest_open_task() -> Case:
     return case.confirmed(2, 11).confirmed(1, 12, "T-2")
 
 
+def R20_which_task_is_open_is_asked_in_event_time() -> Case:
+    """R20, R3: the named pick comes later but happened before, and fills T-1; so the nameless one is T-2's."""
+    case = Case().order(3).task(2).task(1, "T-2")
+    case.pick(11.5, rx=12.4, order="O-1", line=1).pick(11.4, 2, rx=12.7, src="dc1/pick/PTL-02")
+    return case.confirmed(2, 11.4, over_qty=0).confirmed(1, 11.5, "T-2")
+
+
+def R20_a_task_that_was_shorted_is_not_open() -> Case:
+    """R20, R3: T-1's short is known and earlier, though the watermark has not decided it yet."""
+    case = Case().order(2).task(1).task(1, "T-2").short(19).pick(20, rx=20.2, order="O-1", line=1)
+    return case.shorted(1, 19, qty_picked=0).confirmed(1, 20, "T-2")
+
+
 def R20_the_same_sku_on_two_lines() -> Case:
     """R20: two lines of one order, one SKU: two windows, nothing mixes."""
     case = Case().order(1, 2).pick(10, 2, order="O-1", line=2).pick(11, 1, order="O-1", line=1)
@@ -248,6 +261,12 @@ def R27_cancel_of_a_closed_window() -> Case:
     """R27: a closed window is cut to the picks before the cancel."""
     case = Case().order(2).task(2).pick(10).pick(20).wms("order.cancelled", 15, rx=60, rev=2, order="O-1")
     return case.confirmed(1, 15, revision=1, cancelled=True)
+
+
+def R27_cancel_at_the_very_time_of_the_last_pick() -> Case:
+    """R27: picks at the cancel do not count; the confirmation that was out is revised to qty 0."""
+    case = Case().order(2).task(2).pick(10, 2).wms("order.cancelled", 10, rx=11, rev=2, order="O-1")
+    return case.confirmed(0, 10, revision=1, cancelled=True)
 
 
 def R27_cancel_before_any_pick() -> Case:

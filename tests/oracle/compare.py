@@ -46,7 +46,18 @@ def differences(events: Iterable[Event], finals: Mapping[str, Final], late: bool
     for id_, event in lasts.items():
         if id_ not in finals and not means_nothing(bare(event["type"]), event["data"]):
             found.append(f"{bare(event['type'])} {event['subject']}: not expected; is {event['data']}")
-    return found
+    return found + list(_misordered(lasts, finals))
+
+
+def _misordered(lasts: Mapping[str, Event], finals: Mapping[str, Final]) -> Iterable[str]:
+    """R52: of ready and unready, the one that holds in the end is told last."""
+    known = {(final.type, final.key): id_ for id_, final in finals.items() if id_ in lasts}
+    for (type_, key), unready in known.items():
+        ready = known.get(("shipment.ready", key))
+        if type_ == "shipment.unready" and ready is not None:
+            holds = finals[ready].time > finals[unready].time
+            if holds != (lasts[ready]["sequence"] > lasts[unready]["sequence"]):
+                yield f"shipment.ready {key}: {'before' if holds else 'after'} shipment.unready"
 
 
 def _settle(lasts: dict[str, Event], finals: dict[str, Final]) -> None:
