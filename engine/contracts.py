@@ -16,8 +16,8 @@ from engine.clock import Clock
 class Delivery(NamedTuple):
     """What a driver hands over at once: canonical lines and the acknowledgement owed for them.
 
-    `lines`: canonical records, one JSON object each, UTF-8, no line end, `t_rx` stamped. May be empty (everything in the
-    message was refused): the ack is still owed, so that a poison message leaves the broker.
+    `lines`: canonical records, one JSON object each, UTF-8, no line end, `t_rx` stamped. May be empty (everything in
+    the message was refused): the ack is still owed, so that a poison message leaves the broker.
     `ack`: called once, on the event loop, after the records are durable; must not block; may start a task. None: the
     protocol has nothing to acknowledge (QoS 0, plain polling).
     """
@@ -46,8 +46,8 @@ class Intake(Protocol):
 class Driver(Protocol):
     """Owns one connection: connect, reconnect for ever, subscribe or poll, hand over, acknowledge. Knows no rule.
 
-    Built as `Driver(name, settings, intake, clock)`: the source's name in the site file, its settings struct, the engine's
-    front door, and the clock that stamps `t_rx`.
+    Built as `Driver(name, settings, intake, clock)`: the source's name in the site file, its settings struct, the
+    engine's front door, and the clock that stamps `t_rx`.
     """
 
     async def run(self) -> None:
@@ -106,7 +106,7 @@ class Outbox(Protocol):
 
 
 class Sink(Protocol):
-    """Where business events go. Idempotent by id: rows may be sent again after a lost reply, and must not appear twice."""
+    """Where business events go. Idempotent by id: rows may be sent again after a lost reply, and never appear twice."""
 
     async def open(self) -> None: ...
 

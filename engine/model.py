@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Type(Enum):
-    """What a field's value may be. Quantities are integers in the SKU's base unit, weights grams, lengths millimetres."""
+    """What a field's value may be. Quantities are in the SKU's base unit, weights in grams, lengths in millimetres."""
 
     TEXT = "text"  # 1..4096 bytes of UTF-8
     INT = "int"  # 0 <= n < 2**63
@@ -124,22 +124,20 @@ ENVELOPE: dict[str, Type] = {
     "hist": Type.BOOL,
 }
 
+_TEXTS = [  # fmt: skip
+    "lu", "carton", "track", "task", "order", "sku", "lot", "loc", "dest", "dest_req", "code", "state", "operator",
+    "point", "press", "count", "from_lu", "result", "sscc", "tracking_no", "trailer", "door", "seal", "rma",
+    "serial", "grade", "disposition", "scope", "wave", "shipment", "parent", "carrier", "manifest_no", "freight",
+    "short_policy",
+]
+_INTS = [  # fmt: skip
+    "line", "qty", "weight_g", "length_mm", "width_mm", "height_mm", "t_from", "t_to", "from_seq", "to_seq", "rev",
+    "ship_by", "cutoff", "deadline", "as_of", "tol_g", "over_tol_pct",
+]
+
 FIELDS: dict[str, Type] = {
-    **{
-        name: Type.TEXT
-        for name in (
-            "lu carton track task order sku lot loc dest dest_req code state operator point press count from_lu result "
-            "sscc tracking_no trailer door seal rma serial grade disposition scope wave shipment parent carrier "
-            "manifest_no freight short_policy"
-        ).split()
-    },
-    **{
-        name: Type.INT
-        for name in (
-            "line qty weight_g length_mm width_mm height_mm t_from t_to from_seq to_seq rev ship_by cutoff deadline "
-            "as_of tol_g over_tol_pct"
-        ).split()
-    },
+    **dict.fromkeys(_TEXTS, Type.TEXT),
+    **dict.fromkeys(_INTS, Type.INT),
     "stage_required": Type.BOOL,
     "codes": Type.TEXTS,
     "lanes": Type.TEXTS,

@@ -2,8 +2,8 @@
 
 Refused: broken JSON; text that is not UTF-8; a key twice in one object; an unknown kind; a known field of another type,
 null or empty; integers below 0 or from 2**63 (`line`, `sub`: from 2**31); `t` or `t_rx` after the year 2200; a missing
-required field; and, before anything is stored: lines over 256 KB, nesting over 32, an object of over 256 keys, a text or
-key of over 4096 bytes, `src` of over 128, a number of over 64 characters or an exponent over 240.
+required field; and, before anything is stored: lines over 256 KB, nesting over 32, an object of over 256 keys, a text
+or key of over 4096 bytes, `src` of over 128, a number of over 64 characters or an exponent over 240.
 
 Kept as they are: unknown fields, and of noise everything but the envelope; they are read for their syntax alone.
 A byte-order mark before a record, white space around it and blank lines are passed over.

@@ -1,0 +1,51 @@
+"""What the interpreter itself does that holds the event loop, and what keeps it short.
+
+The cycle collector: a full collection walks every object there is, 100 ms and more where windows hold a million. It
+frees nothing of theirs while they live; what else has cycles is young, and found by the short collections, which stay
+as they are. So full ones happen when nobody waits, or else once a day.
+
+The interpreter's lock: a thread that works in Python keeps it for 5 ms at a time unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+FULL_COLLECTION_S_MIN = 600.0
+FULL_COLLECTION_S_MAX = 86_400.0
+LOOK_S = 1.0
+NEVER = 2**31 - 1
+SWITCH_S = 0.001
+
+
+@contextmanager
+def short_pauses() -> Iterator[None]:
+    """No full collections of their own accord, quick turns of the threads; as it was before at the end."""
+    thresholds, switch_s = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(thresholds[0], thresholds[1], NEVER)
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(switch_s)
+
+
+async def collect_when_idle(work: Callable[[], int]) -> None:
+    """A full collection when the last one is long ago and nothing happens. `work`: a number that grows when it does."""
+    loop = asyncio.get_running_loop()
+    with short_pauses():
+        # modules and types: here to stay
+        gc.collect()
+        gc.freeze()
+        last_s, done = loop.time(), work()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            since_s, before, done = loop.time() - last_s, done, work()
+            if (since_s > FULL_COLLECTION_S_MIN and done == before) or since_s > FULL_COLLECTION_S_MAX:
+                gc.collect()
+                last_s = loop.time()
