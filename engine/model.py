@@ -124,16 +124,18 @@ ENVELOPE: dict[str, Type] = {
     "hist": Type.BOOL,
 }
 
-_TEXTS = [  # fmt: skip
+# fmt: off
+_TEXTS = [
     "lu", "carton", "track", "task", "order", "sku", "lot", "loc", "dest", "dest_req", "code", "state", "operator",
     "point", "press", "count", "from_lu", "result", "sscc", "tracking_no", "trailer", "door", "seal", "rma",
     "serial", "grade", "disposition", "scope", "wave", "shipment", "parent", "carrier", "manifest_no", "freight",
     "short_policy",
 ]
-_INTS = [  # fmt: skip
+_INTS = [
     "line", "qty", "weight_g", "length_mm", "width_mm", "height_mm", "t_from", "t_to", "from_seq", "to_seq", "rev",
     "ship_by", "cutoff", "deadline", "as_of", "tol_g", "over_tol_pct",
 ]
+# fmt: on
 
 FIELDS: dict[str, Type] = {
     **dict.fromkeys(_TEXTS, Type.TEXT),
