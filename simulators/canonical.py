@@ -12,15 +12,13 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from simulators import floor as f
-from simulators.floor import SECOND, Carton, Happening, Story, Task
+from simulators.floor import SECOND, Happening, Shipment, Story
+from simulators.ledger import Ledger
 from simulators.orders import STATIONS
 from simulators.settings import Troubles
-from simulators.truth import Ledger
-
-Record = dict[str, Any]
+from simulators.statements import Record, statements
 
 _TRANSIT_US = 20_000  # a message takes at least this long
 _NOISE = (
@@ -72,13 +70,14 @@ def tell(
     """
     troubles = troubles or Troubles()
     rng = Random(f"{seed}/telling")
-    said = [Said(record, happening) for happening in story.happenings for record in _records(story.site, happening)]
+    said = [Said(record, happening) for happening in story.happenings for record in statements(story.site, happening)]
     said += _noise(story, len(said), troubles.noise, noise_areas, rng)
     said.sort(key=lambda one: one.record["t"])
     _number(story, said, restarts, epoch)
     for one in said:
         one.t_rx = one.record["t"] + _TRANSIT_US + rng.randrange(troubles.disorder_ms * 1_000 + 1)
     _delay_picks(story, said, troubles.late_picks, rng)
+    _delay_context(story, said, troubles.late_context, rng)
     said += _duplicates(said, troubles.duplicates, rng)
     said.sort(key=lambda one: one.t_rx)
     dev_ids = {one.about: dev_id(one.record) for one in said if isinstance(one.about, f.PutBack)}
@@ -94,108 +93,6 @@ def write(said: Iterable[Said]) -> Iterator[bytes]:
     """NDJSON, one record a line, with its line end."""
     for one in said:
         yield json.dumps(one.arrived(), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-
-
-# ---- what is said
-
-
-def _records(site: str, happening: Happening) -> Iterator[Record]:
-    src, kind, fields = _statement(happening)
-    if src:
-        yield {"src": f"{site}/{src}", "kind": kind, "t": happening.t} | fields
-
-
-def _statement(happening: Happening) -> tuple[str, str, Record]:
-    """Who says it, as which kind, with which fields; nobody (an empty source) where no device can see it."""
-    match happening:
-        case f.Picked(_, task, qty, lot, says_lu):
-            return _station(task), "pick.confirm", _moved(task, qty, lot, says_lu)
-        case f.PutBack(_, task, qty, lot):
-            return _station(task), "pick.reverse", _moved(task, qty, lot, True)
-        case f.Shorted(_, task, code):
-            return _station(task), "pick.short", _work(task) | {"code": code, "loc": task.loc}
-        case f.Opened(_, carton):
-            return "pack/PK-01", "carton.open", {"lu": carton.lu}
-        case f.Closed(_, carton):
-            return "pack/PK-01", "carton.close", {"lu": carton.lu}
-        case f.Reopened(_, carton):
-            return "pack/PK-01", "carton.reopen", {"lu": carton.lu}
-        case f.Labelled(_, carton, result):
-            read = {"sscc": carton.sscc} if result == "OK" else {}
-            return "pack/PK-01", "label.verified", {"lu": carton.lu, "result": result} | read
-        case f.Weighed(_, carton, weight_g):
-            return "pack/SCL-01", "weigh", {"lu": carton.lu, "weight_g": weight_g}
-        case f.Passed(_, carton, scanner, legible):
-            seen: Record = {"lu": carton.lu} if legible else {"track": carton.sscc[-5:]}
-            return f"conveyor/SCN-{scanner:02}", "scan.read" if legible else "scan.noread", seen
-        case f.Stored(_, pallet, loc):
-            return "asrs/CRN-01", "store.confirmed", {"lu": pallet, "loc": loc}
-        case f.Retrieved(_, pallet, loc):
-            return "asrs/CRN-01", "retrieve.confirmed", {"lu": pallet, "loc": loc}
-        case f.Inducted() | f.Read() | f.NotRead() | f.Identified() | f.Looped() | f.Diverted():
-            return "sorter/SRT-01", *_on_sorter(happening)
-        case _:
-            return "wms/main", *_order_system(happening)
-
-
-def _station(task: Task) -> str:
-    return f"pick/PTL-{task.station:02}"
-
-
-def _work(task: Task) -> Record:
-    return {"task": task.id} if task.id else {"order": task.line.order, "line": task.line.number}
-
-
-def _moved(task: Task, qty: int, lot: str, says_lu: bool) -> Record:
-    fields = _work(task) | {"sku": task.line.sku.name, "qty": qty, "loc": task.loc}
-    return fields | ({"lu": task.carton.lu} if says_lu else {}) | ({"lot": lot} if lot else {})
-
-
-def _on_sorter(
-    happening: f.Inducted | f.Read | f.NotRead | f.Identified | f.Looped | f.Diverted,
-) -> tuple[str, Record]:
-    track: Record = {"track": str(happening.ride.track)}
-    lu = {"lu": happening.ride.carton.lu}
-    match happening:
-        case f.Inducted(_, _, says_lu):
-            return "item.inducted", track | (lu if says_lu else {})
-        case f.Read():
-            return "scan.read", track | lu
-        case f.NotRead():
-            return "scan.noread", track
-        case f.Identified():
-            return "ident.assigned", track | lu
-        case f.Looped():
-            return "item.recirculated", track
-        case f.Diverted(_, _, dest, dest_req):
-            return "divert.confirmed", track | {"dest": dest, "dest_req": dest_req}
-
-
-def _order_system(happening: Happening) -> tuple[str, Record]:
-    match happening:
-        case f.Announced(_, kind, body):
-            return kind, dict(body)
-        case f.Planned(_, shipment, rev):
-            scope = [{"order": line.order, "line": line.number, "qty": line.qty} for line in shipment.lines]
-            body = {"shipment": shipment.id, "rev": rev, "scope": scope, "carrier": shipment.carrier}
-            staging = {"stage_required": True, "lanes": shipment.lanes} if shipment.stage_required else {}
-            return "shipment.plan", body | staging
-        case f.Unplanned(_, carton):
-            return "carton.plan", {"carton": carton.id, "rev": 2, "shipment": carton.shipment.id, "contents": []}
-        case f.Bound(_, carton):
-            return "lu.bind", {"lu": carton.lu, "rev": 1} | _target(carton)
-        case f.Released(_, carton):
-            return "lu.release", {"lu": carton.lu, "rev": 2} | _target(carton)
-        case f.Manifested(_, shipment, manifest_no, cartons):
-            tracking = [{"carton": c.id, "tracking_no": c.tracking_no} for c in cartons if c.id]
-            body = {"shipment": shipment.id, "rev": 1, "manifest_no": manifest_no, "tracking": tracking}
-            return "manifest.result", body | {"carrier": shipment.carrier}
-        case _:
-            raise AssertionError(f"nobody tells {type(happening).__name__}")
-
-
-def _target(carton: Carton) -> Record:
-    return {"carton": carton.id} if carton.id else {"order": carton.shipment.orders[0].id}
 
 
 def _noise(story: Story, facts: int, share: float, areas: tuple[str, ...], rng: Random) -> Iterator[Said]:
@@ -232,8 +129,9 @@ def _number(story: Story, said: list[Said], restarts: bool, first_epoch: int) ->
 
 def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> None:
     """Some presses come when their carton is closed and told. Not where a piece was put back: there the order of news
-    would decide whether the task was ever complete, and no sum of pieces could say what is right."""
-    if not share:
+    would decide whether the task was ever complete, and no sum of pieces could say what is right. Nor where the close
+    of the carton, or a deadline, would be taken for a short meanwhile: the task stays closed then."""
+    if not share or story.policy.short_on_close:
         return
     ledger = Ledger(story.happenings)
     for one in said:
@@ -241,7 +139,7 @@ def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> N
             continue
         task = one.about.task
         closes = [close.t for close in ledger.closes(task.carton)]
-        if not closes or ledger.put_back(task):
+        if not closes or ledger.reversals(task) or task.deadline:
             continue
         if rng.random() < 0.75:
             closed = closes[min(bisect_left(closes, one.about.t), len(closes) - 1)]
@@ -249,6 +147,37 @@ def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> N
             one.hist = True
         else:
             one.t_rx = one.about.t + int(rng.uniform(2.2, 4.8) * SECOND)
+
+
+def _delay_context(story: Story, said: list[Said], share: float, rng: Random) -> None:
+    """Of some shipments the orders and tasks are told when the goods are already on their way. Not where anything of
+    them changed: what the order system says comes in the order in which it decided it. And cancels are told when the
+    floor hears of them."""
+    for one in said:
+        if isinstance(one.about, f.OrderCancelled):
+            one.t_rx += one.about.known - one.about.t
+    if not share:
+        return
+    ledger = Ledger(story.happenings)
+    delays_us: dict[str, int] = {}
+    for shipment in story.shipments:
+        if rng.random() < share and _never_changed(shipment, ledger):
+            delay_us = int(rng.uniform(20, 240) * SECOND)
+            delays_us |= {order.id: delay_us for order in shipment.orders}
+    for one in said:
+        if isinstance(one.about, f.Announced) and one.about.kind in ("order.released", "pick.task"):
+            one.t_rx += delays_us.get(one.record["order"], 0)
+
+
+def _never_changed(shipment: Shipment, ledger: Ledger) -> bool:
+    """Nor is anything told by the line of which the order system has planned tasks: it would count for the line."""
+    return not any(
+        ledger.line_changed(line)
+        or ledger.line_cancelled(line)
+        or ledger.not_allocated(line)
+        or any(task.deadline or task.line_only or ledger.cancelled_at(task) for task in line.tasks)
+        for line in shipment.lines
+    )
 
 
 def _duplicates(said: list[Said], share: float, rng: Random) -> list[Said]:

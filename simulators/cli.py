@@ -11,7 +11,7 @@ from pathlib import Path
 
 from simulators.canonical import Telling, tell, write
 from simulators.floor import Story
-from simulators.settings import Troubles
+from simulators.settings import BUSY, Habits, Policy, Troubles
 from simulators.truth import expected_events
 from simulators.warehouse import tell_story
 
@@ -61,10 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="the same seed tells the same story (1)")
     parser.add_argument("--site", default="dc1", help="first segment of every source's name (dc1)")
     parser.add_argument("--truth", metavar="F", help="write the expected business events there, NDJSON")
+    parser.add_argument("--busy", action="store_true", help="everything that can happen on a floor happens, and often")
+    parser.add_argument("--short-on-close", action="store_true", help="the site's rule of that name")
+    parser.add_argument("--short-at-cutoff", action="store_true", help="the site's rule of that name")
     parser.add_argument("--noise", type=_share, default=0.0, metavar="SHARE", help="share of records that mean nothing")
     parser.add_argument("--duplicates", type=_share, default=0.0, metavar="SHARE", help="records that come twice")
     parser.add_argument("--disorder-ms", type=_disorder, default=0, metavar="MS", help="how far records may overtake")
     parser.add_argument("--late-picks", type=_share, default=0.0, metavar="SHARE", help="picks told after their carton")
+    parser.add_argument("--late-context", type=_share, default=0.0, metavar="SHARE", help="shipments with late papers")
     parser.add_argument("--out", metavar="F", help="write canonical records there, NDJSON (`-`: standard output)")
     _add_live_arguments(parser)
 
@@ -95,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _to_file(args: argparse.Namespace) -> int:
-    story = tell_story(args.orders, args.seed, site=args.site)
+    policy = Policy(short_on_close=args.short_on_close, short_at_cutoff=args.short_at_cutoff)
+    habits = BUSY if args.busy else Habits()
+    story = tell_story(args.orders, args.seed, site=args.site, habits=habits, policy=policy)
     telling = tell(story, args.seed, troubles_of(args))
     if args.truth:
         write_truth(args.truth, story, telling)
@@ -137,7 +143,11 @@ def _live(args: argparse.Namespace) -> int:
 
 def troubles_of(args: argparse.Namespace) -> Troubles:
     return Troubles(
-        noise=args.noise, duplicates=args.duplicates, disorder_ms=args.disorder_ms, late_picks=args.late_picks
+        noise=args.noise,
+        duplicates=args.duplicates,
+        disorder_ms=args.disorder_ms,
+        late_picks=args.late_picks,
+        late_context=args.late_context,
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from simulators.settings import Policy
+
 SECOND = 1_000_000
 STORY_EPOCH = 1_795_420_800 * SECOND
 """2026-11-23T08:00:00Z: where every story told to a file begins."""
@@ -46,6 +48,8 @@ class Task:
     loc: str
     carton: Carton
     names_lu: bool = True  # the order system told which load unit it goes into
+    line_only: bool = False  # its station knows the order line, and not the task
+    deadline: int = 0  # when the order system stops waiting for it; 0: never
 
     @property
     def key(self) -> str:
@@ -103,14 +107,67 @@ class Announced(NamedTuple):
     t: int
     kind: str
     body: Mapping[str, object]
+    about: Line | Task | None = None
+
+
+class LineChanged(NamedTuple):
+    """The customer wants more of a line, or less."""
+
+    t: int
+    line: Line
+    qty: int
+
+
+class TaskChanged(NamedTuple):
+    """So much is to be picked by this task now."""
+
+    t: int
+    task: Task
+    qty: int
+
+
+class OrderCancelled(NamedTuple):
+    """Nobody wants these lines from `t` on; the floor hears of it when it is `known`."""
+
+    t: int
+    known: int
+    order: Order
+    lines: tuple[Line, ...]
+
+
+class TaskCancelled(NamedTuple):
+    """The order system takes a task back; the floor hears of it when it is `known`."""
+
+    t: int
+    known: int
+    task: Task
+
+
+class NotAllocated(NamedTuple):
+    """There is not enough stock to plan so many pieces of a line; a later word replaces the earlier one."""
+
+    t: int
+    line: Line
+    qty: int
+    rev: int
+
+
+class Expired(NamedTuple):
+    """A task was given up unfinished without anybody's word: its deadline passed (`DEADLINE`), or its carton was closed
+    where the site takes that for a short (`CLOSE`). No device tells this."""
+
+    t: int
+    task: Task
+    decided_by: str
 
 
 class Planned(NamedTuple):
-    """A shipment's plan came into force, in this revision."""
+    """A shipment's plan came into force, in this revision. `scope`: what it carries of each line."""
 
     t: int
     shipment: Shipment
     rev: int
+    scope: tuple[tuple[Line, int], ...]
 
 
 class Unplanned(NamedTuple):
@@ -140,6 +197,16 @@ class Picked(NamedTuple):
     qty: int
     lot: str
     says_lu: bool  # whether the station reports where it went
+    sku: Sku | None = None  # what it really was, where that is not what the task asked for
+    press: str = ""  # the station's name for this press, where it has one
+    witness: int = 0  # number of a second device that tells the same press
+
+
+class Batched(NamedTuple):
+    """One press, pieces for several tasks (put-to-light)."""
+
+    t: int
+    picks: tuple[Picked, ...]
 
 
 class PutBack(NamedTuple):
@@ -147,6 +214,7 @@ class PutBack(NamedTuple):
     task: Task
     qty: int
     lot: str
+    sku: Sku | None = None  # as in Picked
 
 
 class Shorted(NamedTuple):
@@ -249,11 +317,18 @@ class Manifested(NamedTuple):
 
 Happening = (
     Announced
+    | LineChanged
+    | TaskChanged
+    | OrderCancelled
+    | TaskCancelled
+    | NotAllocated
+    | Expired
     | Planned
     | Unplanned
     | Bound
     | Released
     | Picked
+    | Batched
     | PutBack
     | Shorted
     | Opened
@@ -281,3 +356,4 @@ class Story:
     site: str
     shipments: list[Shipment]
     happenings: list[Happening]
+    policy: Policy = field(default_factory=Policy)

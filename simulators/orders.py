@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 from simulators.floor import SECOND, Carton, Line, Order, Shipment, Sku, Task
@@ -64,6 +65,7 @@ class OrderBook:
         self._rng = rng
         self._habits = habits
         self._skus = catalogue(rng)
+        self.weights_g = {sku.name: sku.weight_g for sku in self._skus}
         self._orders = self._tasks = self._cartons = self._shipments = first
         self.units = LoadUnits(rng, first)
 
@@ -143,3 +145,25 @@ class OrderBook:
             self._tasks += named
             line.tasks.append(task)
             carton.tasks.append(task)
+        if len(line.tasks) == 1 and named and habits.line_only and rng.random() < habits.line_only:
+            line.tasks[0].line_only = True
+
+    def another_task(self, task: Task, qty: int) -> Task:
+        """The same for `qty` pieces at another place, into the same carton."""
+        another = replace(
+            task,
+            id=f"T-{self._tasks}",
+            qty=qty,
+            station=1 + task.station % STATIONS,
+            loc=f"{'ABCDEF'[task.station % STATIONS]}-{task.loc[2:5]}09",
+            line_only=False,
+            deadline=0,
+        )
+        self._tasks += 1
+        task.line.tasks.append(another)
+        task.carton.tasks.append(another)
+        return another
+
+    def wrong_sku(self, sku: Sku) -> Sku:
+        """What a hand takes from the next shelf."""
+        return self._skus[(self._skus.index(sku) + STATIONS) % len(self._skus)]

@@ -89,7 +89,8 @@ def score(out_path: str | Path, truth_path: str | Path) -> Score:
             else:
                 right += 1
         elif event is None:
-            missing.append(name)
+            if not expected.get("optional"):
+                missing.append(name)
         elif expected["type"] == "shipment.ready" and not stands:
             wrong.append(Wrong(name, "ready", True, False))
         else:

@@ -45,6 +45,63 @@ class Habits:
     wrong_lane_fixed: float = 0.8
     # shipping
     manifested: float = 0.6  # ready shipments that the carrier takes within the story
+    # what the order system changes its mind about: nothing, unless asked for
+    orders_cancelled: float = 0.0
+    lines_cancelled: float = 0.0
+    cancel_known_late: float = 0.5  # of these cancels, those of which the floor hears only after a while
+    tasks_replaced: float = 0.0  # tasks that are taken back and planned anew at another place
+    shorts_replaced: float = 0.0  # shorts after which the rest is looked for at another place
+    quantities_changed: float = 0.0  # tasks of which more is wanted, or less, while somebody is at them
+    not_allocated: float = 0.0  # lines with too little stock to plan them whole
+    deadlines: float = 0.0  # tasks that the order system does not wait for longer than this
+    abandoned: float = 0.0  # tasks that nobody finishes, and nobody says so
+    cutoffs: float = 0.0  # shipments whose wave has a cutoff
+    # what stations can also do: nothing, unless asked for
+    batched: float = 0.0  # shipments where one press serves all tasks of a SKU
+    line_only: float = 0.0  # tasks whose station knows the order line only
+    presses_named: float = 0.0  # tasks whose presses have names
+    witnessed: float = 0.5  # of these presses, those that a second device tells, too
+    wrong_sku: float = 0.0  # tasks with a piece of something else
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the site has decided; the engine must be told the same (`[rules]` of the site file, the same names)."""
+
+    short_on_close: bool = False
+    short_at_cutoff: bool = False
+
+
+BUSY = Habits(
+    consolidated=0.3,
+    same_sku=0.4,
+    shorts=0.1,
+    over_picks=0.03,
+    reversals=0.05,
+    reopened=0.05,
+    loops=0.15,
+    noread=0.08,
+    wrong_lane=0.04,
+    taskless=0.1,
+    unplanned=0.15,
+    label_noread=0.06,
+    orders_cancelled=0.05,
+    lines_cancelled=0.05,
+    tasks_replaced=0.04,
+    shorts_replaced=0.4,
+    quantities_changed=0.06,
+    not_allocated=0.06,
+    deadlines=0.08,
+    abandoned=0.03,
+    cutoffs=0.4,
+    batched=0.4,
+    line_only=0.1,
+    presses_named=0.3,
+    wrong_sku=0.04,
+)
+"""A floor on which everything that a floor can do happens often."""
+
+BUSY_POLICY = Policy(short_on_close=True, short_at_cutoff=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +145,11 @@ class Troubles:
     `noise`: share of all records. `duplicates`: share of the other records that come a second time. `disorder_ms`: how
     far records may overtake each other. `late_picks`: share of picks that come when their carton has long been closed,
     most of them flagged as backlog (`hist`), the others just slower than the disorder that the engine allows for.
+    `late_context`: share of shipments whose orders and tasks are told only after the goods are on their way.
     """
 
     noise: float = 0.0
     duplicates: float = 0.0
     disorder_ms: int = 0
     late_picks: float = 0.0
+    late_context: float = 0.0

@@ -2,19 +2,20 @@
 
 One object for each expected business event: `{"type", "site", "key", "data"}`, `data` being the fields that the floor
 determines, as the *last* revision must carry them. For `shipment.ready` there is also `"stands"`: true, a shipment that
-is ready (or was when the carrier took it); false, one that is not, so that no readiness of it may stand.
+is ready (or was when the carrier took it); false, one that is not, so that no readiness of it may stand. `"optional"`:
+true where an event that takes everything back means the same as none, and only the order of news decides which.
 
 Independent of the engine on purpose: sums over happenings, no windows, no order of arrival.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from simulators import floor as f
-from simulators.floor import SECOND, Carton, Happening, Line, Shipment, Story, Task
+from simulators.floor import SECOND, Carton, Line, Shipment, Story, Task
+from simulators.ledger import End, Ledger
 
 Expected = dict[str, Any]
 
@@ -27,108 +28,11 @@ TYPES = (
     "shipment.manifested",
 )
 
+NO_STOCK = "NO_STOCK"
+"""The order system's code where it could not plan a line for want of stock."""
+
 SCALE_REACH_US = 5 * SECOND
 """A weighing belongs to a carton until this long after it was closed (`close_hold_ms`)."""
-
-
-class Move(NamedTuple):
-    t: int
-    qty: int  # negative: out again
-    lot: str
-
-
-class Ledger:
-    """The happenings by the object that they happened to, each list in order of time."""
-
-    def __init__(self, happenings: Iterable[Happening]) -> None:
-        self._of: defaultdict[tuple[type, object], list[Any]] = defaultdict(list)
-        for happening in sorted(happenings, key=lambda happening: happening.t):
-            self._of[type(happening), _object(happening)].append(happening)
-
-    def picks(self, task: Task) -> list[f.Picked]:
-        return self._of[f.Picked, task]
-
-    def put_back(self, task: Task) -> list[f.PutBack]:
-        return self._of[f.PutBack, task]
-
-    def short(self, task: Task) -> f.Shorted | None:
-        return next(iter(self._of[f.Shorted, task]), None)
-
-    def bound(self, carton: Carton) -> list[f.Bound]:
-        return self._of[f.Bound, carton]
-
-    def released(self, carton: Carton) -> list[f.Released]:
-        return self._of[f.Released, carton]
-
-    def opened(self, carton: Carton) -> list[f.Opened]:
-        return self._of[f.Opened, carton]
-
-    def closes(self, carton: Carton) -> list[f.Closed]:
-        return self._of[f.Closed, carton]
-
-    def reopenings(self, carton: Carton) -> list[f.Reopened]:
-        return self._of[f.Reopened, carton]
-
-    def weighings(self, carton: Carton) -> list[f.Weighed]:
-        return self._of[f.Weighed, carton]
-
-    def labels(self, carton: Carton) -> list[f.Labelled]:
-        return self._of[f.Labelled, carton]
-
-    def places(self, carton: Carton) -> list[f.Diverted | f.Looped]:
-        return self._of[f.Diverted, carton] + self._of[f.Looped, carton]
-
-    def unplanned(self, carton: Carton) -> bool:
-        return bool(self._of[f.Unplanned, carton])
-
-    def plans(self, shipment: Shipment) -> list[f.Planned]:
-        return self._of[f.Planned, shipment]
-
-    def manifests(self, shipment: Shipment) -> list[f.Manifested]:
-        return self._of[f.Manifested, shipment]
-
-    def moves(self, task: Task) -> list[Move]:
-        """Pieces into and out of the carton for this task."""
-        moves = [Move(pick.t, pick.qty, pick.lot) for pick in self.picks(task)]
-        moves += [Move(back.t, -back.qty, back.lot) for back in self.put_back(task)]
-        return sorted(moves)
-
-    def quantity(self, task: Task) -> int:
-        return sum(move.qty for move in self.moves(task))
-
-    def is_done(self, task: Task) -> bool:
-        """Finished by somebody's short, or complete now."""
-        return self.short(task) is not None or self.quantity(task) >= task.qty
-
-    def was_done(self, task: Task) -> bool:
-        """Finished at some time, even if a piece was taken out since."""
-        held = 0
-        for move in self.moves(task):
-            held += move.qty
-            if held >= task.qty:
-                return True
-        return self.short(task) is not None
-
-    def contents(self, carton: Carton, until: int | None = None) -> list[Expected]:
-        """What lies in the carton (at `until`): pieces by order, line, SKU and lot."""
-        held: Counter[tuple[str, int, str, str]] = Counter()
-        for task in carton.tasks:
-            for move in self.moves(task):
-                if until is None or move.t <= until:
-                    held[task.line.order, task.line.number, task.line.sku.name, move.lot] += move.qty
-        return [
-            {"order": order, "line": line, "sku": sku, "qty": qty} | ({"lot": lot} if lot else {})
-            for (order, line, sku, lot), qty in sorted(held.items())
-            if qty
-        ]
-
-
-def _object(happening: Happening) -> object:
-    for name in ("task", "carton", "ride", "shipment"):
-        thing = getattr(happening, name, None)
-        if thing is not None:
-            return thing.carton if name == "ride" else thing
-    return None
 
 
 def expected_events(story: Story, dev_ids: Mapping[f.PutBack, str], *, times: bool = True) -> Iterator[Expected]:
@@ -149,37 +53,79 @@ def expected_events(story: Story, dev_ids: Mapping[f.PutBack, str], *, times: bo
 
 def _of_tasks(shipment: Shipment, ledger: Ledger, dev_ids: Mapping[f.PutBack, str]) -> Iterator[Expected]:
     for line in shipment.lines:
+        yield from _of_line(line, ledger)
         for task in line.tasks:
             about: Expected = {"order": line.order, "line": line.number, "sku": line.sku.name}
             if task.id is not None:
                 about["task"] = task.id
-            if ledger.was_done(task):
+            cancelled_at = ledger.cancelled_at(task)
+            if cancelled_at is not None:
+                yield from _of_cancelled(task, about, cancelled_at, ledger)
+            elif ledger.was_done(task):
                 yield from _of_window(task, about, ledger)
-            for back in ledger.put_back(task):
+            for back in ledger.reversals(task):
                 if back in dev_ids:
                     yield {
                         "type": "pick.reversed",
                         "key": f"{task.key}/{dev_ids[back]}",
-                        "data": about | {"qty": back.qty},
+                        # Of which SKU, where it was not the task's, is a matter of taste.
+                        "data": {k: v for k, v in about.items() if k != "sku" or not back.sku} | {"qty": back.qty},
                     }
 
 
+def _of_line(line: Line, ledger: Ledger) -> Iterator[Expected]:
+    """What could not be planned for want of stock (R23)."""
+    missing = ledger.not_allocated(line)
+    if missing is not None:
+        data: Expected = {
+            "order": line.order,
+            "line": line.number,
+            "sku": line.sku.name,
+            "qty_task": missing.qty,
+            "qty_picked": 0,
+            "qty_short": missing.qty,
+            "reason": NO_STOCK,
+            "decided_by": "ALLOC",
+            "t_close": missing.t,
+        }
+        yield {"type": "pick.short", "key": f"{line.order}/{line.number}", "data": data}
+
+
 def _of_window(task: Task, about: Expected, ledger: Ledger) -> Iterator[Expected]:
-    picks, short, qty = ledger.picks(task), ledger.short(task), ledger.quantity(task)
-    t_close = max([move.t for move in ledger.moves(task)] + ([short.t] if short else []))
-    about = about | {"qty_task": task.qty, "t_close": t_close}
+    picks, end, qty, qty_task = ledger.picks(task), ledger.ended(task), ledger.quantity(task), ledger.task_qty(task)
+    t_close = _t_close(task, end, ledger)
+    about = about | {"qty_task": qty_task, "t_close": t_close}
     if picks:
         held = {"lu": task.carton.lu} | ({"carton": task.carton.id} if task.carton.id else {})
-        counted: Expected = {"qty": qty, "over_qty": max(0, qty - task.qty), "t_first": picks[0].t}
+        counted: Expected = {"qty": qty, "over_qty": max(0, qty - qty_task), "t_first": picks[0].t}
         yield {"type": "pick.confirmed", "key": task.key, "data": about | held | counted}
-    if short:
+    if end:
         told: Expected = {
             "qty_picked": qty,
-            "qty_short": max(0, task.qty - qty),
-            "reason": short.code,
-            "decided_by": "OPERATOR",
+            "qty_short": max(0, qty_task - qty),
+            "reason": end.reason,
+            "decided_by": end.decided_by,
         }
         yield {"type": "pick.short", "key": task.key, "data": about | told}
+
+
+def _t_close(task: Task, end: End | None, ledger: Ledger) -> int:
+    """The last move, or the end that somebody put to it; only the moves where the task became smaller since (R27a)."""
+    moves = [move.t for move in ledger.moves(task)]
+    if end is None or (ledger.task_qty(task) < task.qty and ledger.quantity(task) >= ledger.task_qty(task)):
+        return max(moves)
+    return max([*moves, end.t])
+
+
+def _of_cancelled(task: Task, about: Expected, t_close: int, ledger: Ledger) -> Iterator[Expected]:
+    """R27: what was picked before the cancel and not put back; never a short. Nothing at all means the same as 0."""
+    qty, end, picks = ledger.counted(task), ledger.ended(task), ledger.picks(task)
+    about = about | {"qty_task": ledger.task_qty(task), "t_close": t_close}
+    if picks:
+        taken = {"qty": qty, "over_qty": max(0, qty - task.qty), "cancelled": True}
+        yield {"type": "pick.confirmed", "key": task.key, "optional": qty == 0, "data": about | taken}
+    if end:
+        yield {"type": "pick.short", "key": task.key, "optional": True, "data": about | {"qty_short": 0}}
 
 
 def _of_cartons(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
@@ -238,38 +184,40 @@ def shipped(shipment: Shipment, ledger: Ledger) -> list[Carton]:
 
 def ready_state(shipment: Shipment, ledger: Ledger) -> Expected | None:
     """What stands in `shipment.ready` if the shipment can leave as it is now; None if it cannot."""
-    lines = [_line_state(line, ledger) for line in shipment.lines]
+    plan = ledger.plans(shipment)[-1]
+    lines = [_line_state(line, planned, ledger) for line, planned in plan.scope]
     cartons = shipped(shipment, ledger)
     waiting = [c for c in shipment.cartons if c not in cartons and not ledger.unplanned(c) and not ledger.closes(c)]
-    if None in lines or waiting or not cartons:
+    if None in lines or waiting or not cartons or not any(line["packed"] for line in lines if line):
         return None
     if not all(_may_leave(carton, ledger) for carton in cartons):
         return None
     return {
-        "plan_rev": ledger.plans(shipment)[-1].rev,
+        "plan_rev": plan.rev,
         "cartons": [carton.key for carton in cartons],
         "lines": lines,
-        "partial": any(line["short"] for line in lines if line),
+        "partial": any(line["short"] or line["cancelled"] for line in lines if line),
     }
 
 
-def _line_state(line: Line, ledger: Ledger) -> Expected | None:
+def _line_state(line: Line, planned: int, ledger: Ledger) -> Expected | None:
     """One line of a ready shipment; None while it is not finished, has too many pieces, or may not ship short."""
-    packed = sum(ledger.quantity(task) for task in line.tasks)
-    short = sum(max(0, task.qty - ledger.quantity(task)) for task in line.tasks if ledger.short(task))
-    short = min(short, max(0, line.qty - packed))
-    if not all(ledger.is_done(task) for task in line.tasks) or packed + short < line.qty:
+    state: Expected = {"order": line.order, "line": line.number, "ordered": planned}
+    if ledger.line_cancelled(line):
+        in_cartons = any(ledger.quantity(task) for task in line.tasks)
+        return None if in_cartons else state | {"packed": 0, "short": 0, "cancelled": planned}
+    tasks = [task for task in line.tasks if ledger.cancelled_at(task) is None]
+    if any(ledger.quantity(task) for task in line.tasks if task not in tasks):
         return None
-    if packed > line.qty + line.qty * line.over_tol_pct // 100 or (short and line.short_policy == "HOLD"):
+    packed = sum(ledger.quantity(task) for task in tasks)
+    short = sum(max(0, ledger.task_qty(task) - ledger.quantity(task)) for task in tasks if ledger.ended(task))
+    missing = ledger.not_allocated(line)
+    short = min(short + (missing.qty if missing else 0), max(0, planned - packed))
+    if not all(ledger.is_done(task) for task in tasks) or packed + short < planned:
         return None
-    return {
-        "order": line.order,
-        "line": line.number,
-        "ordered": line.qty,
-        "packed": packed,
-        "short": short,
-        "cancelled": 0,
-    }
+    if packed > planned + planned * line.over_tol_pct // 100 or (short and line.short_policy == "HOLD"):
+        return None
+    return state | {"packed": packed, "short": short, "cancelled": 0}
 
 
 def _may_leave(carton: Carton, ledger: Ledger) -> bool:

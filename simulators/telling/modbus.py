@@ -49,7 +49,7 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-from simulators.canonical import Record
+from simulators.statements import Record
 from simulators.telling.voice import Queued
 
 SORTER, CRANE, SCALE = 1, 2, 3

@@ -39,7 +39,7 @@ from typing import NamedTuple
 
 import aiomqtt
 
-from simulators.canonical import Record
+from simulators.statements import Record
 from simulators.telling.voice import Queued
 
 _TY = {"pick.confirm": "C", "pick.short": "S", "pick.reverse": "R"}

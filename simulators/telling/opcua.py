@@ -22,7 +22,7 @@ from typing import Any
 
 from asyncua import Server, ua
 
-from simulators.canonical import Record
+from simulators.statements import Record
 from simulators.telling.voice import Queued
 
 NAMESPACE = "urn:simulated:packing"

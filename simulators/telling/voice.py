@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from simulators.canonical import Record
+from simulators.statements import Record
 
 
 class Voice(Protocol):

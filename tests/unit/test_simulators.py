@@ -13,11 +13,13 @@ import pytest
 from engine.model import ENVELOPE, KINDS, Group, Type, field_type
 from simulators import cli
 from simulators import floor as f
-from simulators.canonical import Record, Telling, dev_id, tell, write
+from simulators.canonical import Telling, dev_id, tell, write
+from simulators.ledger import Ledger
 from simulators.live import as_far_as
 from simulators.orders import sscc18
 from simulators.settings import Habits, Troubles
-from simulators.truth import Ledger, expected_events
+from simulators.statements import Record
+from simulators.truth import expected_events
 from simulators.warehouse import tell_story
 
 TROUBLED = Troubles(noise=0.8, duplicates=0.02, disorder_ms=1_500, late_picks=0.02)

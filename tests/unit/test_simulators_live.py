@@ -16,10 +16,10 @@ from asyncua import Client, ua
 from pymodbus.client import AsyncModbusTcpClient
 
 from simulators.broker import MqttBroker
-from simulators.canonical import Record
 from simulators.live import Live, live_story, tell_live
 from simulators.servers import Servers
 from simulators.settings import Troubles
+from simulators.statements import Record
 from simulators.telling import modbus
 from simulators.telling.modbus import ModbusFloor
 from simulators.telling.mqtt import MqttVoice, message
