@@ -24,6 +24,7 @@ from engine.errors import ContentChanged, Full, Refused
 from engine.intake import Group, IntakeQueue, Limits, source_of_line
 from engine.journal import Journal
 from engine.metrics import CoreMetrics, LoopLag, Metrics, Recent
+from engine.pauses import collect_when_idle
 from engine.slices import Core, Decoder, Slicer, chunks
 from ext.batch import Batch
 
@@ -110,8 +111,9 @@ class Pipeline:
         for forwarder in self._forwarders:
             self._spawn(forwarder.run(), f"sink {forwarder.name}")
         self._spawn(self._measure(), "measure")
-        self._spawn(watch_loop(self._metrics.loop), "loop")
+        self._spawn(collect_when_idle(lambda: self._metrics.journal.appends + self._metrics.replayed), "collector")
         await self._recover()
+        self._spawn(watch_loop(self._metrics.loop), "loop")
         self._metrics.turn("running")
         self._work = self._spawn(self._run(), "pipeline")
 

@@ -59,10 +59,11 @@ class FaultProxy:
         self.cut()
 
     def heal(self) -> None:
-        """Everything passes again; connections whose answers were swallowed are of no use any more, and are cut."""
+        """Everything passes again, nothing is armed; connections whose answers were swallowed are of no use any more, and are cut."""
         if self._swallow:
             self.cut()
         self._swallow = self._refuse = False
+        self._when = None
 
     def when_sent(self, text: bytes, fault: Callable[[], None]) -> None:
         """Once, as soon as a client sends something that contains `text`: commit `fault`, then let it pass."""

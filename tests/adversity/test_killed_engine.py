@@ -12,7 +12,7 @@ from typing import IO
 
 from tests.integration.test_pipeline import queued
 
-LIVES = 8
+LIVES = 6
 ROOT = Path(__file__).parents[2]
 
 
