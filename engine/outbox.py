@@ -71,6 +71,9 @@ class SqliteOutbox:
         self._rows: int = self._file.execute("SELECT count(*) FROM events").fetchone()[0]
         self._cursors = self._settled_cursors()
         self._depths = {sink: self._count(sink, cursor, self._last) for sink, cursor in self._cursors.items()}
+        # what only a sink still wanted that the site no longer has
+        with transaction(self._file):
+            self._rows -= self._drop(self._cursors, self._depths)
 
     def append(self, events: Sequence[Emitted]) -> None:
         """All of them in one commit, in order; those at or below `last_sequence` are passed over.
@@ -113,11 +116,9 @@ class SqliteOutbox:
             delivered = self._count(sink, before, position)
             depths = {**self._depths, sink: self._depths[sink] - delivered}
             cursors = {**self._cursors, sink: position}
-            # a sink with nothing to come holds nothing back
-            behind = min(cursors[name] if depth else self._last for name, depth in depths.items())
             with transaction(self._file):
                 self._write_cursors(cursors)
-                dropped = self._file.execute("DELETE FROM events WHERE sequence <= ?", (behind,)).rowcount
+                dropped = self._drop(cursors, depths)
             self._cursors, self._depths = cursors, depths
             self._rows -= dropped
 
@@ -201,6 +202,11 @@ class SqliteOutbox:
         self._file.executemany(
             "UPDATE cursors SET sequence = ? WHERE sink = ?", [(at, to) for to, at in cursors.items()]
         )
+
+    def _drop(self, cursors: Mapping[str, int], depths: Mapping[str, int]) -> int:
+        """Events that every sink has; a sink with nothing to come holds nothing back. Returns how many."""
+        behind = min((cursors[sink] if depth else self._last for sink, depth in depths.items()), default=0)
+        return self._file.execute("DELETE FROM events WHERE sequence <= ?", (behind,)).rowcount
 
     def _next(self, sink: str, columns: str, limit: int) -> list[tuple[Any, ...]]:
         """The sink's next events; `columns` is this module's own text."""

@@ -288,8 +288,9 @@ class Pipeline:
             log.info("there is room again: drivers go on")
 
     async def _undelivered(self) -> bool:
-        depths = [await asyncio.to_thread(self._outbox.depth, forwarder.name) for forwarder in self._forwarders]
-        return any(depths)
+        # a sink that is held will not take anything now
+        names = [each.name for each in self._forwarders if self._metrics.sink(each.name).state != "held"]
+        return any([await asyncio.to_thread(self._outbox.depth, name) for name in names])
 
     def _journal_stands(self) -> None:
         self._metrics.journal.bytes = self._journal.bytes

@@ -156,6 +156,17 @@ def test_a_new_sink_starts_behind_the_last_event(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_a_sink_that_is_gone_holds_nothing_back(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, rows_max=3)
+    outbox.append([emitted(n) for n in (1, 2, 3)])
+    outbox.advance("erp", 3)
+    outbox.close()
+    outbox = opened(tmp_path, "erp", rows_max=3)
+    outbox.append([emitted(4)])
+    assert ids(outbox.read("erp", 10)) == ["e4"]
+    outbox.close()
+
+
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     opened(tmp_path).close()
     with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
