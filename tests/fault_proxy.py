@@ -59,7 +59,7 @@ class FaultProxy:
         self.cut()
 
     def heal(self) -> None:
-        """Everything passes again, no fault waits. Connections whose answers were swallowed are cut: they are useless."""
+        """Everything passes again, no fault waits; connections whose answers were swallowed are cut."""
         if self._swallow:
             self.cut()
         self._swallow = self._refuse = False
