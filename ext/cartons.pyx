@@ -1,13 +1,13 @@
 """Load units and cartons (R40-R48): see cartons.pxd."""
 
-from ext cimport picks
+from ext cimport packing, picks, riding, sights
 from ext.batch cimport ABSENT
-from ext.cycles cimport place_fact
-from ext.floor cimport CartonPlan, Line, PickWindow
+from ext.cycles cimport place_fact, take_back
+from ext.floor cimport Line, PickWindow
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_LOST,
-    K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_PICK_CONFIRM,
-    K_PICK_REVERSE, K_SCAN_READ, K_WEIGH,
+    K_ITEM_RECIRCULATED, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_MANIFEST_RESULT,
+    K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ, K_WEIGH,
 )
 from ext.timers cimport NEVER, RANK_CARTON
 
@@ -20,7 +20,25 @@ from libc.string cimport memset
 
 cdef list attach(Floor floor, LoadUnit unit, Fact fact):
     """A fact about a load unit takes effect. Returns the cycles that it changed."""
-    cdef list changed = place_fact(floor, unit, fact)
+    cdef list changed = packing.settle(floor, place_fact(floor, unit, fact))
+    sights.watch(floor, unit, fact)
+    follow(floor, changed, fact)
+    if fact.cycle is not None and fact.kind in (K_WEIGH, K_LABEL_VERIFIED, K_CARTON_VOID, K_MANIFEST_RESULT):
+        watch_holds(floor, fact.cycle, fact.t)
+        if fact.kind == K_LABEL_VERIFIED:
+            floor.by_watermark.push(fact.t, RANK_CARTON, sort_key(floor, fact.cycle), fact, TAG_LABEL, fact.t)
+    return changed
+
+
+cdef list detach(Floor floor, LoadUnit unit, Fact fact):
+    """A fact that turned out to be none leaves the unit. Returns the cycles that changed by it."""
+    cdef list changed = packing.settle(floor, take_back(floor, unit, fact))
+    follow(floor, changed, fact)
+    return changed
+
+
+cdef int follow(Floor floor, list changed, Fact fact) except -1:
+    """What cycles that changed decide and tell."""
     cdef Cycle cycle
     for cycle in changed:
         if cycle.any_close:
@@ -32,7 +50,13 @@ cdef list attach(Floor floor, LoadUnit unit, Fact fact):
         if cycle.decided:
             decide(floor, cycle, fact)
         retell_picks(floor, cycle, fact)
-    return changed
+    return 0
+
+
+cdef int watch_holds(Floor floor, Cycle cycle, int64_t t) except -1:
+    """R45: look at weight, label and contents when the watermark has passed `t`."""
+    floor.by_watermark.push(t, RANK_CARTON, sort_key(floor, cycle), cycle, TAG_CHECK, t)
+    return 0
 
 
 cdef int watch_transitions(Floor floor, Cycle cycle) except -1:
@@ -101,7 +125,7 @@ cdef list transitions_of(Floor floor, Cycle cycle):
             elif kind == K_CARTON_CLOSE:
                 floor.outlet.raise_("PKG_DOUBLE_CLOSE", subject_of(floor, cycle), fact.t, floor.dev_id(fact), "")
         elif closed and fact.t > t_close and kind in (
-                K_CARTON_REOPEN, K_CARTON_OPEN, K_PICK_CONFIRM, K_PICK_REVERSE):
+                K_CARTON_REOPEN, K_CARTON_OPEN, K_PICK_CONFIRM, K_PICK_REVERSE, K_PACK_CONFIRM):
             found.append(fact)
             closed = False
     return found
@@ -115,49 +139,73 @@ cdef CartonState state_of(Floor floor, Cycle cycle, int64_t as_of):
     cdef int64_t weight = ABSENT, t_weight = ABSENT, t_label = ABSENT
     cdef bint label_bad = False
     memset(&state, 0, sizeof(state))
-    state.t_close = ABSENT
-    for fact in cycle.facts:
+    state.t_close = state.t_loaded = ABSENT
+    for fact in riding.sights_of(floor, cycle):
         if fact.t > as_of:
             break
         kind = fact.kind
+        if not fact.context:
+            state.lost = kind == K_ITEM_LOST        # R64: any later sight brings it back
         if kind == K_CARTON_CLOSE or kind == K_SCAN_READ:
             if not state.closed:
                 state.closed, state.t_close = True, fact.t
-        elif kind in (K_CARTON_REOPEN, K_CARTON_OPEN, K_PICK_CONFIRM, K_PICK_REVERSE):
+        elif kind in (K_CARTON_REOPEN, K_CARTON_OPEN, K_PICK_CONFIRM, K_PICK_REVERSE, K_PACK_CONFIRM):
             if state.closed and fact.t > state.t_close:
                 state.closed = False
         elif kind == K_CARTON_VOID:
             state.voided = True
         elif kind == K_DIVERT_CONFIRMED:
-            state.place, state.lost = fact.dest, False
+            state.place = fact.dest
         elif kind == K_ITEM_ARRIVED:
-            state.place, state.lost = fact.loc, False
+            state.place = fact.loc
         elif kind == K_ITEM_RECIRCULATED or kind == K_LOAD_REMOVED:
             state.place, state.loaded = 0, False
         elif kind == K_ITEM_LOST:
-            state.place, state.lost = 0, True
-        elif kind == K_ITEM_STRAY:
-            state.lost = False
+            state.place = 0
         elif kind == K_LOAD_SCANNED:
-            state.loaded, state.lost = True, False
+            state.loaded = True
+            state.trailer, state.t_loaded = fact.trailer, fact.t
+        elif kind == K_MANIFEST_RESULT:
+            state.shipped = True
+        elif state.shipped:
+            continue                    # the unit is on its way to its next use
         elif kind == K_WEIGH:
             weight, t_weight = fact.weight_g, fact.t
         elif kind == K_LABEL_VERIFIED:
-            label_bad, t_label = fact.text != "OK", fact.t
-    state.held = is_held(cycle.plan, as_of, weight, t_weight, label_bad, t_label)
+            label_bad, t_label = fact.record["result"] != "OK", fact.t
+    state.held = is_held(floor, cycle, as_of, weight, t_weight, label_bad, t_label)
     return state
 
 
-cdef bint is_held(CartonPlan plan, int64_t as_of, int64_t weight, int64_t t_weight, bint label_bad, int64_t t_label):
+cdef bint is_held(Floor floor, Cycle cycle, int64_t as_of, int64_t weight, int64_t t_weight, bint label_bad,
+                  int64_t t_label) except -1:
     """R45: held by the last weighing or the last label, until a good one or `hold.released`."""
+    cdef bint off = is_off(cycle.plan, weight)
+    cdef Fact release
     cdef int64_t released = ABSENT
-    if plan is not None and plan.hold_released <= as_of:
-        released = plan.hold_released
-    if label_bad and t_label > released:
-        return True
+    if not off and not label_bad:
+        return False
+    release = release_of(floor, cycle, as_of)
+    if release is not None:
+        released = release.t
+    return (off and t_weight > released) or (label_bad and t_label > released)
+
+
+cdef bint is_off(CartonPlan plan, int64_t weight) except -1:
+    """Without both `weight_g` and `tol_g` in the plan nothing is compared."""
     if plan is None or plan.weight_g == ABSENT or plan.tol_g == ABSENT or weight == ABSENT:
         return False
-    return abs(weight - plan.weight_g) > plan.tol_g and t_weight > released
+    return abs(weight - plan.weight_g) > plan.tol_g
+
+
+cdef Fact release_of(Floor floor, Cycle cycle, int64_t as_of):
+    """The `hold.released` that let it go; a carton without an id is named by its key."""
+    cdef CartonPlan plan = cycle.plan
+    if plan is None:
+        plan = floor.cartons.get(floor.texts.number(name_of(floor, cycle)))
+    if plan is None or plan.released_by is None or plan.released_by.t > as_of:
+        return None
+    return plan.released_by
 
 
 cdef dict contents_of(Cycle cycle, int64_t as_of):
@@ -165,9 +213,8 @@ cdef dict contents_of(Cycle cycle, int64_t as_of):
     cdef dict contents = {}
     cdef Fact fact
     for fact in cycle.facts:
-        if fact.window is not None and fact.t <= as_of:
-            key = (fact.window.line, fact.sku, fact.lot)
-            contents[key] = contents.get(key, 0) + fact.qty
+        if fact.t <= as_of:
+            packing.count_into(contents, fact)
     return {key: qty for key, qty in contents.items() if qty}
 
 
@@ -197,6 +244,7 @@ cdef int decide(Floor floor, Cycle cycle, Fact cause) except -1:
         cycle.decided += 1
         if transition.kind in (K_CARTON_CLOSE, K_SCAN_READ):
             tell_closed(floor, cycle, transition, transition)
+            watch_holds(floor, cycle, transition.t + hold)
         else:
             tell_reopened(floor, cycle, transition)
     return 0
@@ -208,12 +256,35 @@ cdef int revise_last(Floor floor, Cycle cycle, list transitions, Fact cause) exc
         i -= 1
     if i >= 0:
         tell_closed(floor, cycle, <Fact>transitions[i], cause if cause is not None else <Fact>transitions[i])
+        if cause is not None:
+            watch_holds(floor, cycle, cause.t)
     return 0
+
+
+cdef list cycles_named(Floor floor, CartonPlan plan):
+    """R40a: the cycles that go by this carton's id; without an id, a carton is named by its key `lu#cycle`."""
+    cdef LoadUnit unit
+    cdef str lu, number
+    lu, _, number = floor.text(plan.carton).rpartition("#")
+    unit = floor.units.get(floor.texts.number(lu)) if number.isdigit() and lu else None
+    if plan.cycles or unit is None:
+        return plan.cycles
+    return [cycle for cycle in unit.cycles if (<Cycle>cycle).number == int(number)]
+
+
+cdef Fact last_close(Floor floor, Cycle cycle):
+    """The last close that was decided; None: none, or it was reopened."""
+    cdef list transitions = transitions_of(floor, cycle)
+    cdef Py_ssize_t i = min(cycle.decided, len(transitions)) - 1
+    if i >= 0 and (<Fact>transitions[i]).kind in (K_CARTON_CLOSE, K_SCAN_READ):
+        return <Fact>transitions[i]
+    return None
 
 
 cdef int tell_closed(Floor floor, Cycle cycle, Fact close, Fact cause) except -1:
     cdef dict contents = contents_of(cycle, close.t)
-    cdef str dev_id = floor.dev_id(cause), shipment = shipment_key(cycle), sscc
+    cdef str dev_id = floor.dev_id(cause), shipment = shipment_key(cycle)
+    cdef Fact label
     cdef int64_t weight = weight_of(floor, cycle, close.t)
     cdef dict data
     if not contents and cycle.closed is None:
@@ -233,9 +304,9 @@ cdef int tell_closed(Floor floor, Cycle cycle, Fact close, Fact cause) except -1
         data["shipment"] = shipment
     if weight:
         data["weight_g"] = weight
-    sscc = sscc_of(cycle)
-    if sscc is not None:
-        data["sscc"] = sscc
+    label = last_good_label(cycle, "sscc")
+    if label is not None:
+        data["sscc"] = label.record["sscc"]
     floor.outlet.emit(cycle.closed, data, close.t, correlation(floor, cycle, contents), dev_id,
                       "incomplete" if cycle.forced >= close.t else
                       "inferred" if close.kind == K_SCAN_READ else "exact")
@@ -255,13 +326,13 @@ cdef list listed(Floor floor, dict contents):
     return rows
 
 
-cdef str sscc_of(Cycle cycle):
-    cdef Fact fact
-    cdef str sscc = None
+cdef Fact last_good_label(Cycle cycle, str field):
+    """The last label that was read well and carries this field (`sscc`, `tracking_no`), however late (R45)."""
+    cdef Fact fact, last = None
     for fact in cycle.facts:
-        if fact.kind == K_LABEL_VERIFIED and fact.text == "OK" and fact.text2 is not None:
-            sscc = fact.text2
-    return sscc
+        if fact.kind == K_LABEL_VERIFIED and fact.record["result"] == "OK" and field in fact.record:
+            last = fact
+    return last
 
 
 cdef int tell_reopened(Floor floor, Cycle cycle, Fact cause) except -1:

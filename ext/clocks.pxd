@@ -70,6 +70,7 @@ cdef class Clocks:
     cdef int64_t greatest       # event time of all
 
     cdef Source source(self, int32_t number)
+    cdef int configure(self, Source source) except -1
     cdef bint note(self, Source source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1
     cdef int link_down(self, Source source) except -1
     cdef int64_t event_time(self, Source source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1

@@ -92,13 +92,20 @@ cdef class Seen:
         self.intervals[i].t = t
         self.count += 1
 
-    def holes(self):
-        """How many runs of numbers are missing between those seen."""
-        return max(0, self.count - 1)
+    def state(self):
+        """For a snapshot: the intervals and the numbers of telegrams with several facts."""
+        return [(self.intervals[i].low, self.intervals[i].high, self.intervals[i].t)
+                for i in range(self.count)], self.subs
+
+    def set_state(self, tuple state):
+        self.subs = state[1]
+        for low, high, t in state[0]:
+            self.insert(self.count, low, t)
+            self.intervals[self.count - 1].high = high
 
 
 cdef class Source:
-    def __cinit__(self):
+    def __init__(self):
         self.greatest = self.watermark = self.last_rx = ABSENT
         self.seq = ABSENT
         self.epochs = {}
@@ -154,9 +161,15 @@ cdef class Clocks:
                 return source
         else:
             self.sources_.extend([None] * (number + 1 - len(self.sources_)))
-        source = Source.__new__(Source)
+        source = Source()
         source.number = number
         source.name = self.floor.texts.get(number)
+        self.configure(source)
+        self.sources_[number] = source
+        return source
+
+    cdef int configure(self, Source source) except -1:
+        """Its parameters: the site's, and what its own table repeats."""
         values = self.defaults
         for prefix, given in self.settings:
             if source.name == prefix or source.name.startswith(prefix + "/"):
@@ -166,8 +179,7 @@ cdef class Clocks:
         source.disorder = values["disorder_ms"] * MS
         source.idle = values["idle_source_ms"] * MS
         source.dedupe_noseq = values["dedupe_noseq_ms"] * MS
-        self.sources_[number] = source
-        return source
+        return 0
 
     cdef bint note(self, Source source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
         """R5, R6: note a record's number (ABSENT: none). False: the same `dev_id` was here before."""

@@ -8,13 +8,13 @@ import hashlib
 
 import msgspec
 
-from ext cimport picks, shipments
+from ext cimport cartons, inventory, manifests, picks, returns, shipments
 from ext.batch cimport ABSENT
 from ext.floor cimport CartonPlan, Cycle, Line, LoadUnit, PickWindow, ScopeLine, Shipment
 from ext.kinds cimport (
     K_ALLOC_FAILED, K_CARTON_PLAN, K_HOLD_RELEASED, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_ORDER_CANCELLED,
     K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_SHIPMENT_CANCELLED, K_SHIPMENT_PLAN,
-    K_WAVE_RELEASED,
+    K_RMA_AUTHORISED, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
 from ext.timers cimport NEVER
 
@@ -117,7 +117,11 @@ cdef class Context:
         elif kind == K_HOLD_RELEASED:
             self.hold_released(fact, record)
         elif kind == K_MANIFEST_RESULT:
-            shipments.manifest(self.floor, self.floor.shipment_of(self.number(record["shipment"])), fact, record)
+            manifests.take_result(self.floor, self.floor.shipment_of(self.number(record["shipment"])), fact, record)
+        elif kind == K_STOCK_EXPECTATION:
+            inventory.expect(self.floor, fact, record["rev"], record["as_of"])
+        elif kind == K_RMA_AUTHORISED:
+            returns.authorise(self.floor, fact, record)
 
     def number(self, text):
         return self.floor.texts.number(text)
@@ -155,11 +159,21 @@ cdef class Context:
                 self.cancel_line(line, fact)
 
     def cancel_line(self, Line line, Fact fact):
-        if fact.t < line.cancel_t:
+        late = [window for window in line.windows if self.is_too_late(window, fact)]
+        if fact.t < line.cancel_t and (not late or len(line.scopes) > 1):
             line.cancel_t, line.cancelled_by = fact.t, fact
         for window in line.windows:
-            picks.cancel(self.floor, window, fact)
+            if window not in late:
+                picks.cancel(self.floor, window, fact)
         shipments.touch_line(self.floor, line, fact.t, fact)
+
+    def is_too_late(self, PickWindow window, Fact fact):
+        """R27: after the manifest a cancel is an exception, and changes nothing."""
+        if not shipments.window_has_shipped(self.floor, window, fact.t):
+            return False
+        self.floor.outlet.raise_("CTX_CANCEL_TOO_LATE", picks.subject_of(self.floor, window), fact.t,
+                                 self.floor.dev_id(fact), "")
+        return True
 
     def wave(self, Fact fact, dict record):
         """R21 d: with `short_at_cutoff` the wave's cutoff closes what its orders have not picked."""
@@ -225,7 +239,7 @@ cdef class Context:
         if window is not None and window.confirmed is None and window.short is None:
             line.own = None
         else:
-            window = PickWindow.__new__(PickWindow)
+            window = PickWindow()
             line.windows.append(window)
             if line.order in self.floor.cutoffs:
                 window.line, window.key = line, self.floor.text(fact.task)
@@ -249,7 +263,7 @@ cdef class Context:
 
     def pick_task_cancelled(self, Fact fact, dict record):
         cdef PickWindow window = self.floor.tasks.get(fact.task)
-        if window is not None:
+        if window is not None and not self.is_too_late(window, fact):
             picks.cancel(self.floor, window, fact)
             shipments.touch_line(self.floor, window.line, fact.t, fact)
 
@@ -274,6 +288,7 @@ cdef class Context:
             plan.shipment.plans[fact.carton] = plan
             shipments.touch(self.floor, plan.shipment, fact.t, fact)
         for cycle in plan.cycles:
+            cartons.watch_holds(self.floor, cycle, fact.t)
             shipments.touch_cycle(self.floor, cycle, fact)
         if fact.lu:
             fact.target = self.number(f"carton/{record['carton']}")
@@ -285,13 +300,18 @@ cdef class Context:
             if name in record:
                 fact.target = self.number(f"{name}/{record[name]}")
                 break
+        if "parent" in record:
+            fact.parent = self.number(record["parent"])
         shipments.take_unit_fact(self.floor, fact)
+        if fact.parent and fact.kind == K_LU_BIND:
+            shipments.touch_ride(self.floor, self.floor.unit_of(fact.lu), fact)
 
     def hold_released(self, Fact fact, dict record):
         """R45: somebody looked at it and let it go."""
         cdef CartonPlan plan = self.floor.carton_of(fact.carton)
-        plan.hold_released = fact.t
-        for cycle in plan.cycles:
+        plan.released_by = fact
+        for cycle in cartons.cycles_named(self.floor, plan):
+            cartons.watch_holds(self.floor, cycle, fact.t)
             shipments.touch_cycle(self.floor, cycle, fact)
 
     # ------------------------------------------------------------------------------------------ shipments
@@ -342,6 +362,11 @@ def check_lines(record):
             raise ValueError("lines[].over_tol_pct: integer expected")
 
 
+def check_rma(record):
+    for row in record["lines"]:
+        need(row, "lines[]", sku=str, qty=int)
+
+
 def check_cancel(record):
     if not all(type(number) is int and number >= 0 for number in record.get("lines", ())):
         raise ValueError("lines: a list of line numbers expected")
@@ -374,4 +399,5 @@ def need(row, where, **types):
 CHECKS = {
     "order.released": check_lines, "order.changed": check_lines, "order.cancelled": check_cancel,
     "carton.plan": check_contents, "shipment.plan": check_scope, "manifest.result": check_tracking,
+    "rma.authorised": check_rma,
 }

@@ -35,5 +35,8 @@ cdef class Core(Clocks):
     cdef Fact fact_of(self, Batch batch, Py_ssize_t i, int64_t t)
     cdef bint apply(self, Fact fact, Batch batch, Py_ssize_t i) except -1
     cdef bint take_entries(self, Fact fact, list entries) except -1
+    cdef bint waits_for_order(self, Fact fact, list entries) except -1
     cdef bint take_entry(self, PickWindow window, Fact fact) except -1
+    cdef bint comes_after_ship(self, PickWindow window, Fact fact) except -1
+    cdef int take_packing(self, Fact fact) except -1
     cdef int settle(self) except -1

@@ -29,12 +29,17 @@ class Core:
         """Events emitted since the last call: (sequence, id, type, partitionkey, body, content)."""
     def finish(self, until_us: int = -1) -> None:
         """R4a: every source leaves and both clocks run to `until_us` (default: greatest event time + 60 s)."""
+    def snapshot(self) -> bytes:
+        """All state, versioned and checksummed; `take` the events first (ValueError otherwise)."""
+    def restore(self, data: bytes) -> None:
+        """Go on where the snapshot was taken: same events, same bytes. Only for a new core with new texts; rules are
+        this core's own. Raises ext.snapshot.SnapshotError for bytes that are damaged or of another version."""
     def due_us(self) -> int:
         """Wall time (microseconds) at which time alone decides something next; -1: nothing waits for time."""
     def account(self) -> dict[str, int]:
         """R82: in, used, duplicate, late, rejected, noise, open; the first is the sum of the others."""
     def windows(self) -> dict[str, int]:
-        """Open picks, cartons, shipments, tracks, and records waiting for context. Walks all windows: for views only."""
+        """Open picks, cartons, shipments, tracks, and records that wait for context. Walks all windows: for views."""
     def sources(self) -> list[dict[str, Any]]: ...
     def position(self, src: str) -> tuple[int, int] | None:
         """The greatest (epoch, seq) seen of a source; None if it never numbered."""

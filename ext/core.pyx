@@ -9,20 +9,24 @@ import hashlib
 
 import msgspec
 
-from ext cimport cartons, gaps, picks, shipments, tracks
+from ext cimport (
+    cartons, cycles, gaps, holds, inventory, manifests, packing, picks, premises, shipments, sights, tracks, trailers,
+)
 from ext.batch cimport ABSENT, F_ALLOC, F_HIST
 from ext.context cimport SAME, TAKEN
 from ext.floor cimport Cycle, Floor, Gap, Line, LoadUnit, Rules, Shipment, TrackLife
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_CLOCK_TICK, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED,
-    K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LABEL_VERIFIED, K_LINK_DOWN,
-    K_LOAD_REMOVED, K_LOAD_SCANNED, K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_READ, K_SOURCE_GAP, K_WEIGH,
+    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_CLOCK_TICK, K_DIVERT_CONFIRMED,
+    K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY,
+    K_LABEL_VERIFIED, K_LINK_DOWN, K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE,
+    K_PICK_SHORT, K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_SOURCE_GAP, K_TRAILER_CLOSED, K_WEIGH,
     is_context, is_device, is_noise,
 )
 from ext.outlet cimport Outlet
 from ext.texts cimport Texts
-from ext.timers cimport NEVER, RANK_CONTEXT, RANK_PICK
+from ext.timers cimport NEVER, RANK_CONTEXT, RANK_PICK, RANK_TRACK
 
+from ext import snapshot
 from ext.context import Unfit
 from ext.kinds import NAMES
 from ext.outlet import base32_26
@@ -32,6 +36,7 @@ cdef object encode = msgspec.json.Encoder(order="sorted").encode
 cdef enum CoreTag:
     TAG_MISSING = 41        # R11: the context did not come
     TAG_DEAD = 42           # nor within `lateness_ms`
+    TAG_IN_ORDER = 43       # R20: everything before a pick that names only its line is known
 
 
 cdef class Waiting:
@@ -169,15 +174,21 @@ cdef class Core(Clocks):
         """Hand the fact to the window that it concerns. False: it says nothing new (R30)."""
         cdef int kind = fact.kind
         cdef Floor floor = self.floor
+        if fact.lu:
+            sights.note(floor, fact)
+            tracks.see(floor, fact)
         if kind == K_PICK_CONFIRM or kind == K_PICK_REVERSE or kind == K_PICK_SHORT:
             floor.pick_sources.add(fact.src)
             return self.take_entries(fact, self.entries_of(fact, batch, i))
         if kind in (K_CARTON_OPEN, K_CARTON_CLOSE, K_CARTON_REOPEN, K_CARTON_VOID, K_LABEL_VERIFIED,
                     K_LOAD_SCANNED, K_LOAD_REMOVED):
             if kind == K_LABEL_VERIFIED:
-                record = batch.fields(i)
-                fact.text, fact.text2 = record["result"], record.get("sscc")
+                fact.record = batch.fields(i)
+            elif kind == K_LOAD_SCANNED or kind == K_LOAD_REMOVED:
+                fact.trailer = floor.texts.number(batch.fields(i)["trailer"])
             shipments.take_unit_fact(floor, fact)
+            if fact.trailer:
+                trailers.take_load(floor, fact)
         elif kind == K_ITEM_INDUCTED or kind == K_IDENT_ASSIGNED:
             tracks.take(floor, fact)
         elif kind == K_SCAN_READ:
@@ -191,7 +202,34 @@ cdef class Core(Clocks):
                 shipments.take_unit_fact(floor, fact)
             else:
                 tracks.take(floor, fact)
+        elif kind == K_PACK_CONFIRM:
+            fact.record = batch.fields(i)
+            self.take_packing(fact)
+        elif kind == K_TRAILER_CLOSED:
+            fact.record = batch.fields(i)
+            fact.trailer = floor.texts.number(fact.record["trailer"])
+            trailers.take_close(floor, fact)
+        elif kind == K_SCAN_NOREAD:
+            tracks.take(floor, fact)
+        elif kind == K_SCAN_MULTIREAD:
+            record = batch.fields(i)
+            tracks.take_multiread(floor, fact, record["codes"], self.is_closing_point(record))
+        elif premises.concerns(kind):
+            premises.take(floor, fact, batch.fields(i))
         return True
+
+    cdef int take_packing(self, Fact fact) except -1:
+        """R47; R11: it waits while its task or order is unknown."""
+        cdef Fact end
+        if fact.task and fact.task not in self.floor.tasks:
+            self.wait(fact, [fact], ("task", fact.task))
+            return 0
+        if fact.order and not fact.task and fact.order not in self.floor.orders:
+            self.wait(fact, [fact], ("order", fact.order))
+            return 0
+        for end in packing.ends_of(self.floor, fact, fact.record):
+            shipments.take_unit_fact(self.floor, end)
+        return 0
 
     def is_closing_point(self, dict record):
         """R42: a read point that stands for a close."""
@@ -224,6 +262,8 @@ cdef class Core(Clocks):
         cdef Fact entry
         cdef PickWindow window
         cdef bint new = False
+        if fact.t >= self.floor.watermark and self.waits_for_order(fact, entries):
+            return True
         for entry in entries:
             window = picks.window_for(self.floor, entry)
             if window is None:
@@ -239,6 +279,23 @@ cdef class Core(Clocks):
                 new = True
         return new
 
+    cdef bint waits_for_order(self, Fact fact, list entries) except -1:
+        """R20, R3: which task of a line is open can be said when everything before the pick is known."""
+        cdef Fact entry
+        cdef Line line
+        cdef Waiting waiting
+        for entry in entries:
+            if entry.task:
+                continue
+            line = self.floor.lines.get((<int64_t>entry.order << 32) | <int64_t>entry.line)
+            if line is not None and line.windows and line.own is None:
+                waiting = Waiting.__new__(Waiting)
+                waiting.fact, waiting.entries = fact, entries
+                self.count_waiting += 1
+                self.floor.by_watermark.push(fact.t, RANK_TRACK, self.floor.text(fact.src), waiting, TAG_IN_ORDER, 0)
+                return True
+        return False
+
     cdef bint take_entry(self, PickWindow window, Fact fact) except -1:
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
         cdef Floor floor = self.floor
@@ -249,8 +306,16 @@ cdef class Core(Clocks):
         if not fact.lu:
             last = <Fact>window.facts[-1] if fact.qty < 0 and window.facts else None
             fact.lu = last.lu if last is not None and last.lu else window.lu
+        if self.comes_after_ship(window, fact):
+            if not picks.tell_late(floor, window, fact):
+                return False
+            inventory.take_pick(floor, window, fact)
+            if fact.qty < 0:
+                picks.tell_reversal(floor, window, fact)
+            return True
         if not picks.take_pick(floor, window, fact):
             return False
+        inventory.take_pick(floor, window, fact)
         if fact.lu:
             unit = floor.unit_of(fact.lu)
             changed = cartons.attach(floor, unit, fact)
@@ -264,6 +329,12 @@ cdef class Core(Clocks):
             window.stall_watched = True
             floor.by_watermark.push(fact.t + floor.rules.pick_stall, RANK_PICK, window.key, window, picks.TAG_STALL, 0)
         return True
+
+    cdef bint comes_after_ship(self, PickWindow window, Fact fact) except -1:
+        """R29: the shipment of its carton, else of its line, has left."""
+        cdef LoadUnit unit = self.floor.units.get(fact.lu)
+        cdef Cycle cycle = cycles.cycle_at(unit, fact.t) if unit is not None else None
+        return shipments.has_shipped(shipments.shipment_of_pick(window.line, cycle), fact.t, self.floor.watermark)
 
     def take_context(self, Batch batch, Py_ssize_t i):
         """R10; context is never late and never waits."""
@@ -343,9 +414,18 @@ cdef class Core(Clocks):
                 self.count_waiting -= 1
                 self.floor.outlet.clear("CTX_MISSING", subject_of(self.floor, key), waiting.fact.t,
                                         self.floor.dev_id(waiting.fact))
-                if not self.take_entries(waiting.fact, waiting.entries):
+                if waiting.fact.kind == K_PACK_CONFIRM:
+                    self.take_packing(waiting.fact)
+                elif not self.take_entries(waiting.fact, waiting.entries):
                     self.count_taken -= 1
                     self.count_duplicate += 1
+
+    def take_in_order(self, Waiting waiting):
+        """The watermark has passed a pick that names only its line."""
+        self.count_waiting -= 1
+        if not self.take_entries(waiting.fact, waiting.entries):
+            self.count_taken -= 1
+            self.count_duplicate += 1
 
     def missing(self, Waiting waiting, bint dead):
         if waiting.over:
@@ -371,20 +451,38 @@ cdef class Core(Clocks):
         cdef int64_t due = floor.by_watermark.due, value = floor.by_watermark.value
         if tag == picks.TAG_CLOSING:
             picks.decide_closing(floor, <PickWindow>target, value)
+            if floor.mismatched:
+                holds.check_mismatched(floor)
         elif tag == picks.TAG_STALL:
             picks.watch_stall(floor, <PickWindow>target, due)
         elif tag == cartons.TAG_TRANSITION:
             cartons.decide(floor, <Cycle>target, None)
+        elif tag == cartons.TAG_CHECK:
+            holds.check(floor, <Cycle>target)
+        elif tag == cartons.TAG_LABEL:
+            holds.check_sscc(floor, <Fact>target)
+        elif tag == manifests.TAG_PASSED:
+            manifests.on_passed(floor, <Shipment>target, value)
+        elif tag == trailers.TAG_LOAD:
+            trailers.on_load(floor, <Fact>target)
+        elif tag == trailers.TAG_CLOSED:
+            trailers.on_closed(floor, <Fact>target, False)
         elif tag == shipments.TAG_TOUCH:
             shipments.on_touch(floor, <Shipment>target, value)
         elif tag == shipments.TAG_READY:
             shipments.on_hold_over(floor, <Shipment>target, value, False)
+        elif tag == TAG_IN_ORDER:
+            self.take_in_order(<Waiting>target)
         elif tag == gaps.TAG_GAP_SURE:
             gaps.make_sure(floor, <Gap>target)
         elif tag == tracks.TAG_RESOLVE:
             tracks.resolve(floor, <Fact>target)
         elif tag == tracks.TAG_UNRESOLVED:
             tracks.give_up(floor, <TrackLife>target, due)
+        elif tag == tracks.TAG_MULTIREAD:
+            tracks.resolve_multiread(floor, <tracks.Multiread>target)
+        else:
+            premises.due(floor, target, tag, False)
         return 0
 
     cdef int due_by_wall(self) except -1:
@@ -406,10 +504,15 @@ cdef class Core(Clocks):
                 picks.decide_closing(floor, <PickWindow>target, value)
             else:
                 shipments.on_hold_over(floor, <Shipment>target, value, True)
+        elif tag == trailers.TAG_CLOSED:
+            if floor.watermark <= value:
+                trailers.on_closed(floor, <Fact>target, True)
         elif tag == shipments.TAG_FORCE:
             shipments.on_bound(floor, <Shipment>target, value)
         elif tag == TAG_MISSING or tag == TAG_DEAD:
             self.missing(<Waiting>target, tag == TAG_DEAD)
+        else:
+            premises.due(floor, target, tag, True)
         return 0
 
     def finish(self, int64_t until_us=-1):
@@ -430,6 +533,26 @@ cdef class Core(Clocks):
         if mark != NEVER:
             due = min(due, source.last_rx + source.idle if source is not None else mark + self.idle + 1)
         return due if due != NEVER else -1
+
+    # ------------------------------------------------------------------------------------------ kept
+
+    def snapshot(self):
+        """All state as bytes; events must have been taken. `restore` them into a new core to go on as if never stopped."""
+        if self.floor.outlet.waiting:
+            raise ValueError("take() the events first: a snapshot does not keep them")
+        return snapshot.save(self, self.floor.texts)
+
+    def restore(self, bytes data not None):
+        """Of a core that was just made, with texts that gave out no number yet. Parameters are this core's own."""
+        cdef Source source
+        own = self.settings, self.defaults, self.idle, self.floor.outlet.site
+        snapshot.restore(self, self.floor.texts, self.floor.rules, data)
+        if self.floor.outlet.site != own[3]:
+            raise snapshot.SnapshotError(f"it is of site {self.floor.outlet.site}, not of {own[3]}")
+        self.settings, self.defaults, self.idle = own[:3]
+        for source in self.sources_:
+            if source is not None:
+                self.configure(source)
 
     # ------------------------------------------------------------------------------------------ out
 

@@ -5,10 +5,10 @@ the walk by one step; a fact that comes out of order repeats it. A cycle keeps i
 anchor, the fact that began it.
 """
 
-from ext.floor cimport insert_sorted
+from ext.floor cimport Packing, insert_sorted
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_PLAN, K_CARTON_REOPEN, K_CARTON_VOID, K_LU_BIND, K_LU_RELEASE,
-    K_MANIFEST_RESULT, K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ,
+    K_MANIFEST_RESULT, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ,
 )
 from ext.timers cimport NEVER
 
@@ -32,12 +32,12 @@ cdef class Walk:
 
     cdef int step(self, Fact fact) except -1:
         cdef int kind = fact.kind
-        if kind == K_LU_BIND or kind == K_CARTON_PLAN:
+        if (kind == K_LU_BIND and fact.target) or kind == K_CARTON_PLAN:
             self.bind(fact)
         elif kind == K_LU_RELEASE:
             if self.running is not None and (fact.target == 0 or fact.target == self.running.target):
                 self.finish(fact.t)
-        elif kind == K_PICK_CONFIRM or kind == K_CARTON_OPEN:
+        elif kind == K_PICK_CONFIRM or kind == K_CARTON_OPEN or (kind == K_PACK_CONFIRM and not (<Packing>fact).out):
             if kind == K_CARTON_OPEN and self.running is not None and self.running.closed and not self.running.carton:
                 self.finish(fact.t)             # R44: without a carton id, an open after the close is the next carton
             if self.running is None:
@@ -89,7 +89,7 @@ cdef class Walk:
             span.carton = fact.carton           # R40a: the carton that a device record names
         if fact.kind == K_CARTON_CLOSE:
             span.closed = True
-        elif fact.kind in (K_CARTON_OPEN, K_CARTON_REOPEN, K_PICK_CONFIRM, K_PICK_REVERSE):
+        elif fact.kind in (K_CARTON_OPEN, K_CARTON_REOPEN, K_PICK_CONFIRM, K_PICK_REVERSE, K_PACK_CONFIRM):
             span.closed = False
         return 0
 
@@ -104,7 +104,24 @@ cdef list place_fact(Floor floor, LoadUnit unit, Fact fact):
         fact.cycle = cycle
         if fact.kind in (K_CARTON_CLOSE, K_SCAN_READ):
             cycle.any_close = True
+        elif fact.kind == K_PACK_CONFIRM:
+            cycle.packs = True
         return [cycle]
+    return rebuild(floor, unit)
+
+
+cdef Cycle cycle_at(LoadUnit unit, long long t):
+    """The cycle that contains an event time; None between two."""
+    cdef Cycle cycle, at = None
+    for cycle in unit.cycles:
+        if cycle.begin <= t < cycle.end:
+            at = cycle
+    return at
+
+
+cdef list take_back(Floor floor, LoadUnit unit, Fact fact):
+    """A fact that turned out to be none leaves its unit. Returns the cycles that changed by it."""
+    unit.facts.remove(fact)
     return rebuild(floor, unit)
 
 
@@ -140,7 +157,7 @@ cdef list rebuild(Floor floor, LoadUnit unit):
                 if cycle is None or (<Cycle>anchored[fact]).number < cycle.number:
                     cycle = anchored[fact]
         if cycle is None:
-            cycle = Cycle.__new__(Cycle)
+            cycle = Cycle()
             unit.met += 1
             cycle.number = unit.met
             cycle.unit = unit
@@ -171,5 +188,6 @@ cdef bint take_span(Floor floor, Cycle cycle, Span span) except -1:
             cycle.plan.cycles.append(cycle)
     cycle.facts, cycle.begin, cycle.end = span.facts, span.begin, span.end
     cycle.any_close = any((<Fact>fact).kind in (K_CARTON_CLOSE, K_SCAN_READ) for fact in span.facts)
+    cycle.packs = any((<Fact>fact).kind == K_PACK_CONFIRM for fact in span.facts)
     cycle.target, cycle.carton, cycle.rebound = span.target, span.carton, span.rebound
     return changed

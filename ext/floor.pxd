@@ -29,9 +29,11 @@ cdef class Rules:
     cdef int64_t retention
     cdef int64_t pick_stall
     cdef int64_t ident_wait
+    cdef int64_t expectation_ttl
     cdef int64_t loops_max
     cdef bint short_on_close
     cdef bint short_at_cutoff
+    cdef bint emit_partial_load # R54: `partial_load = "emit"`
     cdef set closing_points     # numbers of the read points that stand for a close (R42)
 
 
@@ -58,14 +60,23 @@ cdef class Fact:
     cdef int32_t dest_req
     cdef int32_t code
     cdef int32_t press
+    cdef int32_t trailer        # of a loading
+    cdef int32_t parent         # of a bind: the pallet or cart that the unit is on
     cdef int32_t target         # of a bind or release: number of "carton/C", "order/O" or "task/T"; 0: none
     cdef uint8_t kind
     cdef bint context
     cdef str name               # dev_id of an unnumbered record, else None
-    cdef str text               # label result or sscc, as the kind has it
-    cdef str text2
+    cdef dict record            # the whole record, of kinds whose rare fields a rule needs (labels); else None
     cdef PickWindow window
     cdef Cycle cycle
+
+
+cdef class Packing(Fact):
+    """One end of a `pack.confirm` (R47): what left a unit, or what came into another."""
+    cdef bint out               # it left here
+    cdef Packing other          # the other end
+    cdef bint all_of_it         # without `sku`: everything in `from_lu`
+    cdef dict moved             # (Line, sku, lot) -> pieces
 
 
 cdef class Line:
@@ -114,12 +125,21 @@ cdef class PickWindow:
     cdef bint gap_over          # it has waited long enough
 
 
+cdef class LatePicks:
+    """What was picked of a task at a place after its shipment had left (R29)."""
+    cdef int64_t qty
+    cdef Ledger ledger
+
+
 cdef class LoadUnit:
     cdef int32_t lu
     cdef list facts             # all of it, sorted
     cdef list cycles            # sorted by begin
     cdef int64_t met            # cycles met so far: numbers never change (R40)
     cdef list destined          # PickWindow of the tasks that go into this unit
+    cdef bint rides             # R48: it was bound to a parent
+    cdef list riders            # R48: LoadUnits that were ever bound to this one
+    cdef bint ever_lost         # R64: whether its sights matter
 
 
 cdef class Cycle:
@@ -139,6 +159,7 @@ cdef class Cycle:
     cdef Ledger voided
     cdef Py_ssize_t decided     # closes and reopenings that were decided
     cdef bint any_close
+    cdef bint packs             # R47: goods were moved into it or out of it
     cdef int64_t forced         # decided by a bound up to here
     cdef CartonPlan plan
 
@@ -152,7 +173,7 @@ cdef class CartonPlan:
     cdef int64_t tol_g          # ABSENT
     cdef bint withdrawn         # planned again without contents (R50a)
     cdef int64_t t              # event time of the plan in force
-    cdef int64_t hold_released  # event time of hold.released, NEVER: none
+    cdef Fact released_by       # hold.released
     cdef list cycles            # of load units that carried this carton
     cdef Fact fact
 
@@ -177,19 +198,32 @@ cdef class Shipment:
     cdef dict plans             # carton number -> CartonPlan planned to it
     cdef int64_t cancel_t
     cdef int64_t manifest_t     # NEVER: not manifested
-    cdef int64_t manifest_rev
+    cdef Fact result            # manifest.result of the highest revision
+    cdef dict result_record
+    cdef list trailer_closes    # trailer.closed Facts that found a carton of it inside, sorted
+    cdef dict gone              # Cycle -> the Fact that ended it: it left the house (R40)
+    cdef dict shipped_data      # what was true just before the manifest
     cdef list touches           # (event time, Fact) of what concerns it, sorted
     cdef int64_t evaluated      # as of when it was last evaluated
     cdef bint true_now
     cdef dict true_data         # what was true at the last evaluation
     cdef list pending           # (event time, data, cause) of truths that wait for their hold
     cdef bint stands            # the last event under its key said ready
+    cdef bint stood             # it did when the manifest came
+    cdef Fact cancelled_by      # shipment.cancelled
+    cdef int64_t unready_at     # event time of the last shipment.unready
     cdef Ledger ready
     cdef Ledger unready
     cdef Ledger manifested
     cdef Ledger voided
     cdef bint gap_held          # R7: its readiness waits for a gap
     cdef bint bound_watched     # a timer of the wall clock's bound is running
+
+
+cdef class Trailer:
+    cdef int32_t id
+    cdef list loads             # load.scanned, sorted
+    cdef list closes            # trailer.closed, sorted
 
 
 cdef class Gap:
@@ -228,6 +262,10 @@ cdef class Floor:
     cdef dict units             # lu -> LoadUnit
     cdef dict cartons           # carton -> CartonPlan
     cdef dict shipments         # shipment -> Shipment
+    cdef dict trailers          # trailer -> Trailer
+    cdef dict ssccs             # sscc -> the label.verified of its last use, oldest first (R46)
+    cdef set mismatched         # Cycles whose contents are not what was planned (R45)
+    cdef dict late_picks        # key of a POST_SHIP discrepancy -> LatePicks (R29)
     cdef dict cutoffs           # order -> the Fact of its wave, at the wave's cutoff
     cdef dict tracks            # (src, epoch, track) -> its TrackLives, sorted by begin
     cdef int64_t open_tracks    # records that wait for an identification (R60)
@@ -235,6 +273,19 @@ cdef class Floor:
     cdef set pick_sources       # src that ever sent a pick kind
     cdef list held              # PickWindow and Shipment that wait for a gap to close (R7)
     cdef bint gap_closed        # one has: ask the held again
+    cdef dict places            # (loc, sku, lot) -> inventory.Place
+    cdef dict shelves           # loc -> inventory.Shelf: its places, and when it was found empty
+    cdef dict short_findings    # PickWindow -> the inventory.Finding of its short (R70)
+    cdef dict unit_findings     # loc/lu -> inventory.UnitFinding
+    cdef dict returns           # key -> returns.Return
+    cdef dict rmas              # rma -> returns.Rma
+    cdef dict serials           # (sku or lu, serial) -> the scans that named it, sorted (R72)
+    cdef dict signals           # (code, subject) -> the last equipment.Signal of it (R65)
+    cdef dict signalled         # (code, src) -> the subjects that it ever set
+    cdef dict areas             # src -> number of its site/area
+    cdef list sightings         # two generations of (area << 32 | lu) -> sights.Sighting (R63)
+    cdef int64_t sightings_until    # the watermark at which the younger one becomes the older
+    cdef set unread             # src whose last scan of several codes told nothing (R63)
     cdef list arrived           # tasks and orders that became known: what waits for them takes effect (R11)
 
     cdef str text(self, int32_t number)
@@ -243,7 +294,9 @@ cdef class Floor:
     cdef LoadUnit unit_of(self, int32_t lu)
     cdef CartonPlan carton_of(self, int32_t carton)
     cdef Shipment shipment_of(self, int32_t shipment)
+    cdef Trailer trailer_of(self, int32_t trailer)
 
 
+cdef int name_alike(Fact made, Fact fact) except -1
 cdef bint precedes(Fact a, Fact b, Texts texts)
 cdef Py_ssize_t insert_sorted(list facts, Fact fact, Texts texts) except -1

@@ -10,7 +10,7 @@ DEFAULTS = {
     "dedupe_noseq_ms": 600_000, "ctx_wait_ms": 600_000, "close_hold_ms": 5_000, "ready_hold_ms": 5_000,
     "hold_wall_max_ms": 30_000, "lateness_ms": 86_400_000, "retention_ms": 604_800_000,
     "expectation_ttl_ms": 14_400_000, "pick_stall_ms": 900_000, "loops_max": 3, "ident_wait_ms": 600_000,
-    "short_on_close": False, "short_at_cutoff": False, "state_bytes_max": 536_870_912,
+    "short_on_close": False, "short_at_cutoff": False, "partial_load": "hold", "state_bytes_max": 536_870_912,
 }
 
 
@@ -26,9 +26,11 @@ cdef class Rules:
         self.retention = values["retention_ms"] * MS
         self.pick_stall = values["pick_stall_ms"] * MS
         self.ident_wait = values["ident_wait_ms"] * MS
+        self.expectation_ttl = values["expectation_ttl_ms"] * MS
         self.loops_max = values["loops_max"]
         self.short_on_close = values["short_on_close"]
         self.short_at_cutoff = values["short_at_cutoff"]
+        self.emit_partial_load = values["partial_load"] == "emit"
         self.closing_points = {texts.number(point) for point in values.get("closing_points", ())}
 
 
@@ -36,8 +38,12 @@ cdef class Fact:
     pass
 
 
+cdef class Packing(Fact):
+    pass
+
+
 cdef class Line:
-    def __cinit__(self):
+    def __init__(self):
         self.cancel_t = NEVER
         self.alloc_t = NEVER
         self.windows = []
@@ -46,32 +52,36 @@ cdef class Line:
 
 
 cdef class PickWindow:
-    def __cinit__(self):
+    def __init__(self):
         self.cancel_t = NEVER
         self.forced = ABSENT
         self.facts = []
         self.closings = []
 
 
+cdef class LatePicks:
+    pass
+
+
 cdef class LoadUnit:
-    def __cinit__(self):
+    def __init__(self):
         self.facts = []
         self.cycles = []
         self.destined = []
+        self.riders = []
 
 
 cdef class Cycle:
-    def __cinit__(self):
+    def __init__(self):
         self.end = NEVER
         self.forced = ABSENT
         self.facts = []
 
 
 cdef class CartonPlan:
-    def __cinit__(self):
+    def __init__(self):
         self.weight_g = self.tol_g = ABSENT
         self.t = ABSENT
-        self.hold_released = NEVER
         self.cycles = []
 
 
@@ -80,14 +90,22 @@ cdef class ScopeLine:
 
 
 cdef class Shipment:
-    def __cinit__(self):
+    def __init__(self):
         self.scope = []
         self.lanes = set()
         self.plans = {}
         self.touches = []
         self.pending = []
+        self.trailer_closes = []
+        self.gone = {}
         self.cutoff = self.cancel_t = self.manifest_t = NEVER
-        self.evaluated = self.plan_t = ABSENT
+        self.evaluated = self.plan_t = self.unready_at = ABSENT
+
+
+cdef class Trailer:
+    def __init__(self):
+        self.loads = []
+        self.closes = []
 
 
 cdef class Gap:
@@ -95,8 +113,16 @@ cdef class Gap:
 
 
 cdef class TrackLife:
-    def __cinit__(self):
+    def __init__(self):
         self.waiting = []
+
+
+cdef int name_alike(Fact made, Fact fact) except -1:
+    """A part or consequence of a record stands under that record's name, at its time."""
+    made.t, made.t_rx, made.arrival, made.kind = fact.t, fact.t_rx, fact.arrival, fact.kind
+    made.src, made.epoch, made.seq, made.sub = fact.src, fact.epoch, fact.seq, fact.sub
+    made.name, made.context = fact.name, fact.context
+    return 0
 
 
 cdef bint precedes(Fact a, Fact b, Texts texts):
@@ -139,6 +165,10 @@ cdef class Floor:
         self.units = {}
         self.cartons = {}
         self.shipments = {}
+        self.trailers = {}
+        self.ssccs = {}
+        self.mismatched = set()
+        self.late_picks = {}
         self.cutoffs = {}
         self.orders = {}
         self.tracks = {}
@@ -146,6 +176,19 @@ cdef class Floor:
         self.gaps = {}
         self.pick_sources = set()
         self.held = []
+        self.places = {}
+        self.shelves = {}
+        self.short_findings = {}
+        self.unit_findings = {}
+        self.returns = {}
+        self.rmas = {}
+        self.serials = {}
+        self.signals = {}
+        self.signalled = {}
+        self.areas = {}
+        self.unread = set()
+        self.sightings = [{}, {}]
+        self.sightings_until = ABSENT
 
     cdef str text(self, int32_t number):
         return self.texts.get(number)
@@ -160,7 +203,7 @@ cdef class Floor:
         cdef int64_t key = (<int64_t>order << 32) | <int64_t>number
         cdef Line line = self.lines.get(key)
         if line is None:
-            line = self.lines[key] = Line.__new__(Line)
+            line = self.lines[key] = Line()
             line.order = order
             line.number = number
             self.orders.setdefault(order, []).append(line)
@@ -169,21 +212,28 @@ cdef class Floor:
     cdef LoadUnit unit_of(self, int32_t lu):
         cdef LoadUnit unit = self.units.get(lu)
         if unit is None:
-            unit = self.units[lu] = LoadUnit.__new__(LoadUnit)
+            unit = self.units[lu] = LoadUnit()
             unit.lu = lu
         return unit
 
     cdef CartonPlan carton_of(self, int32_t carton):
         cdef CartonPlan plan = self.cartons.get(carton)
         if plan is None:
-            plan = self.cartons[carton] = CartonPlan.__new__(CartonPlan)
+            plan = self.cartons[carton] = CartonPlan()
             plan.carton = carton
         return plan
 
     cdef Shipment shipment_of(self, int32_t id):
         cdef Shipment shipment = self.shipments.get(id)
         if shipment is None:
-            shipment = self.shipments[id] = Shipment.__new__(Shipment)
+            shipment = self.shipments[id] = Shipment()
             shipment.id = id
             shipment.key = self.texts.get(id)
         return shipment
+
+    cdef Trailer trailer_of(self, int32_t id):
+        cdef Trailer trailer = self.trailers.get(id)
+        if trailer is None:
+            trailer = self.trailers[id] = Trailer()
+            trailer.id = id
+        return trailer

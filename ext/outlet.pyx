@@ -27,11 +27,19 @@ EXCEPTIONS = {
     "PCK_WRONG_SKU": "error", "PCK_LATE_AFTER_SHIP": "error",
     "PKG_EMPTY": "warning", "PKG_DOUBLE_CLOSE": "info", "PKG_TOTE_REBOUND_OPEN": "error",
     "PKG_CONTENT_MISMATCH": "warning", "PKG_WEIGHT_MISMATCH": "warning",
-    "PKG_LABEL_NOREAD": "warning", "PKG_LABEL_MISMATCH": "error",
+    "PKG_LABEL_NOREAD": "warning", "PKG_LABEL_MISMATCH": "error", "ID_SSCC_REUSE": "error",
     "SHP_HELD_SHORT": "warning", "SHP_EMPTY": "warning", "SHP_LOAD_BEFORE_READY": "warning",
-    "SHP_POST_MANIFEST_CHANGE": "error",
+    "SHP_POST_MANIFEST_CHANGE": "error", "SHP_PARTIAL_LOAD": "error", "SHP_WRONG_TRAILER": "error",
     "RTE_MAX_RECIRC": "warning", "RTE_WRONG_DEST": "warning", "RTE_LOST": "error",
     "ID_UNRESOLVED": "warning",
+    "ID_MULTI": "warning",              # by the identification of its track, else the next read of that scanner
+    "RTE_LANE_FULL": "warning", "DEV_JAM": "warning", "DEV_FAULT": "error", "DEV_ESTOP": "error",   # by their clear
+    # by the next store or retrieval of that location, unit or crane
+    "ASR_SOURCE_EMPTY": "error", "ASR_DEST_OCCUPIED": "error", "ASR_LU_MISMATCH": "error", "ASR_UNREACHABLE": "warning",
+    "ASR_PICKUP": "warning", "ASR_DROPOFF": "warning", "ASR_OTHER": "warning",
+    "RTN_UNEXPECTED": "warning",        # by its rma.authorised
+    "RTN_OVER": "warning",              # by a revision of the RMA that covers it
+    "RTN_DUP_SERIAL": "warning",        # by a scan of the serial that counts again
 }
 
 cdef object encode = msgspec.json.Encoder(order="sorted").encode
@@ -92,7 +100,7 @@ cdef class Episode:
 
 
 cdef class Outlet:
-    def __cinit__(self, str site, str source):
+    def __init__(self, str site, str source):
         self.site = site
         self.source = source
         self.waiting = []

@@ -12,6 +12,7 @@ from ext.floor cimport Fact, Floor, Line, PickWindow
 cdef enum PickTag:
     TAG_CLOSING = 1         # a short, deadline, carton close or cancel is due
     TAG_STALL = 2
+    TAG_SHORT_TOLD = 3      # what it says of the stock is judged in its turn (R70)
 
 
 cdef enum By:
@@ -45,6 +46,7 @@ cdef int take_closing(Floor floor, PickWindow window, Fact closing) except -1
 cdef int cancel(Floor floor, PickWindow window, Fact fact) except -1
 cdef int decide_closing(Floor floor, PickWindow window, int64_t t) except -1
 cdef int decide(Floor floor, PickWindow window, Fact cause) except -1
+cdef bint tell_late(Floor floor, PickWindow window, Fact fact) except -1
 cdef int tell_reversal(Floor floor, PickWindow window, Fact fact) except -1
 cdef int watch_stall(Floor floor, PickWindow window, int64_t due) except -1
 cdef str subject_of(Floor floor, PickWindow window)

@@ -2,9 +2,9 @@
 
 from ext cimport gaps
 from ext.batch cimport ABSENT
-from ext.floor cimport insert_sorted
+from ext.floor cimport LatePicks, insert_sorted
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
-from ext.timers cimport NEVER, RANK_PICK
+from ext.timers cimport NEVER, RANK_INVENTORY, RANK_PICK
 
 from libc.string cimport memset
 
@@ -113,7 +113,7 @@ cdef PickWindow window_for(Floor floor, Fact fact):
     if not line.known:
         return None
     if line.own is None:
-        line.own = PickWindow.__new__(PickWindow)
+        line.own = PickWindow()
         line.own.line = line
         line.own.key = f"{floor.text(line.order)}/{line.number}"
         line.own.q_task = line.qty
@@ -151,12 +151,8 @@ cdef PickWindow task_of_line(Line line, int64_t t):
 
 cdef bint take_pick(Floor floor, PickWindow window, Fact fact) except -1:
     """A pick or reversal joins its window. False: the same press again (R30), a duplicate."""
-    if fact.press and fact.qty >= 0:
-        if window.presses is None:
-            window.presses = set()
-        if fact.press in window.presses:
-            return False
-        window.presses.add(fact.press)
+    if is_known_press(window, fact):
+        return False
     fact.window = window
     if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
         floor.outlet.raise_("PCK_WRONG_SKU", subject_of(floor, window), fact.t, floor.dev_id(fact),
@@ -167,6 +163,18 @@ cdef bint take_pick(Floor floor, PickWindow window, Fact fact) except -1:
         floor.outlet.raise_("PCK_AFTER_CANCEL", subject_of(floor, window), fact.t, floor.dev_id(fact), "")
     floor.outlet.clear("PCK_STALLED", subject_of(floor, window), fact.t, floor.dev_id(fact))
     return True
+
+
+cdef bint is_known_press(PickWindow window, Fact fact) except -1:
+    """R30: the same press on one task is one pick; from now on it is known."""
+    if not fact.press or fact.qty < 0:
+        return False
+    if window.presses is None:
+        window.presses = set()
+    if fact.press in window.presses:
+        return True
+    window.presses.add(fact.press)
+    return False
 
 
 cdef int take_closing(Floor floor, PickWindow window, Fact closing) except -1:
@@ -228,7 +236,9 @@ cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except 
     if window.short is not None or (o.shorted and o.q_short > 0):
         if window.short is None:
             window.short = floor.outlet.ledger("pick.short", window.key, subject_of(floor, window), order)
-        floor.outlet.emit(window.short, short_data(floor, window, &o), o.t_close, order, dev_id, evidence)
+        if floor.outlet.emit(window.short, short_data(floor, window, &o), o.t_close, order, dev_id, evidence):
+            floor.by_watermark.push(min(o.t_close, floor.watermark - 1), RANK_INVENTORY, window.key, window,
+                                    TAG_SHORT_TOLD, 0)
     tell_exceptions(floor, window, &o, dev_id)
     return 0
 
@@ -340,6 +350,30 @@ cdef int tell_reversal(Floor floor, PickWindow window, Fact fact) except -1:
         floor.outlet.ledger("pick.reversed", f"{window.key}/{dev_id}", subject_of(floor, window), order),
         data, fact.t, order, dev_id, "exact")
     return 0
+
+
+cdef bint tell_late(Floor floor, PickWindow window, Fact fact) except -1:
+    """R29: its shipment has left: no revision, but the stock of that place is not what was told. False: a duplicate (R30).
+
+    `expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth.
+    """
+    cdef str stock, key
+    cdef LatePicks late
+    if is_known_press(window, fact):
+        return False
+    stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
+    key = f"{stock}/{floor.text(window.task)}"
+    late = floor.late_picks.get(key)
+    if late is None:
+        late = floor.late_picks[key] = LatePicks()
+        late.ledger = floor.outlet.ledger("inventory.discrepancy", key, f"stock/{stock}", key)
+    late.qty += fact.qty
+    floor.outlet.emit(
+        late.ledger,
+        {"kind": "POST_SHIP", "expected": window.told_q, "actual": window.told_q + late.qty, "as_of": fact.t},
+        fact.t, floor.text(window.line.order), floor.dev_id(fact), "exact")
+    floor.outlet.raise_("PCK_LATE_AFTER_SHIP", subject_of(floor, window), fact.t, floor.dev_id(fact), f"{fact.qty:+d}")
+    return True
 
 
 cdef int watch_stall(Floor floor, PickWindow window, int64_t due) except -1:

@@ -5,6 +5,9 @@ from libc.stdint cimport int64_t
 from ext.floor cimport Cycle, Fact, Floor, Line, Shipment
 
 
+cdef object verdict_of(Floor floor, Shipment shipment, int64_t as_of)
 cdef dict truth_of(Floor floor, Shipment shipment, int64_t as_of)
 cdef list cycles_of(Floor floor, Shipment shipment, int64_t as_of)
+cdef list unused_of(Floor floor, Shipment shipment, int64_t as_of)
+cdef str correlation(Floor floor, Shipment shipment)
 cdef Shipment home_of(Cycle cycle, int64_t as_of)

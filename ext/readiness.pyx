@@ -5,7 +5,9 @@ Nothing here changes anything: the answer is a function of the facts up to `as_o
 
 from ext cimport cartons, picks
 from ext.batch cimport ABSENT
-from ext.floor cimport CartonPlan, PickWindow, ScopeLine
+from ext.floor cimport CartonPlan, Packing, PickWindow, ScopeLine
+from ext.kinds cimport K_PACK_CONFIRM
+from ext.timers cimport NEVER
 
 
 cdef class Need:
@@ -20,11 +22,17 @@ cdef class Need:
 
 cdef dict truth_of(Floor floor, Shipment shipment, int64_t as_of):
     """The data of `shipment.ready`, or None while something is missing."""
+    cdef object verdict = verdict_of(floor, shipment, as_of)
+    return <dict>verdict if isinstance(verdict, dict) else None
+
+
+cdef object verdict_of(Floor floor, Shipment shipment, int64_t as_of):
+    """The data of `shipment.ready`; the exception's code that alone keeps it from being ready; None for anything else."""
     cdef dict needs = {}
     cdef ScopeLine scope
     cdef Need need
     cdef list names, lines = []
-    cdef bint partial = False
+    cdef bint partial = False, held_short = False
     if shipment.plan_rev == 0 or shipment.plan_t > as_of or shipment.cancel_t <= as_of:
         return None
     for scope in shipment.scope:
@@ -32,14 +40,19 @@ cdef dict truth_of(Floor floor, Shipment shipment, int64_t as_of):
         if need is None:
             return None
         needs[scope.line] = need
+        held_short = held_short or (need.short > 0 and scope.line.policy in ("HOLD", "CANCEL_LINE"))
     names = pack(floor, shipment, needs, as_of)
-    if not names:                       # None: a carton is not done; []: nothing is packed (SHP_EMPTY)
+    if names is None:                   # a carton is not done
         return None
     for need in needs.values():
         if need.packed < need.confirmed:
             return None
         lines.append(shown(floor, need))
         partial = partial or need.short > 0 or need.cancelled > 0
+    if held_short:                      # the OMS decides
+        return "SHP_HELD_SHORT"
+    if not names:
+        return "SHP_EMPTY"
     lines.sort(key=by_order_and_line)
     return {"plan_rev": shipment.plan_rev, "cartons": sorted(names), "lines": lines, "partial": partial}
 
@@ -58,7 +71,7 @@ cdef dict shown(Floor floor, Need need):
 # ---------------------------------------------------------------------------------------------- lines
 
 cdef Need need_of(Floor floor, ScopeLine scope, int64_t as_of):
-    """p, s and c of one line; None while a window is open, something is missing, or the short policy waits."""
+    """p, s and c of one line; None while a window is open or something is missing."""
     cdef Line line = scope.line
     cdef Need need = Need()
     cdef PickWindow window
@@ -88,8 +101,6 @@ cdef Need need_of(Floor floor, ScopeLine scope, int64_t as_of):
     need.short = max(0, min(short, need.planned - need.confirmed))
     if need.confirmed + need.short < need.planned or exceeds(need):
         return None
-    if need.short > 0 and line.policy in ("HOLD", "CANCEL_LINE"):
-        return None                     # SHP_HELD_SHORT: the OMS decides
     return need
 
 
@@ -109,8 +120,29 @@ cdef int64_t picked_for(ScopeLine scope, int64_t as_of) except -1:
         if window.cancel_t <= as_of:
             continue
         for fact in window.facts:
+            if fact.cycle is not None and fact.cycle.packs:
+                return packed_for(scope, as_of)
             if fact.t <= as_of and fact.cycle is not None and home_of(fact.cycle, as_of) is scope.shipment:
                 total += fact.qty
+    return total
+
+
+cdef int64_t packed_for(ScopeLine scope, int64_t as_of) except -1:
+    """R47, R53: what was moved counts for the shipment of the carton that it lies in now."""
+    cdef list found = []
+    cdef PickWindow window
+    cdef Fact fact
+    cdef Cycle cycle
+    cdef int64_t total = 0
+    for window in scope.line.windows:
+        for fact in window.facts:
+            if fact.cycle is not None and fact.t <= as_of:
+                found += [cycle for cycle in fed_by(fact.cycle, as_of) if cycle not in found]
+    for cycle in found:
+        if home_of(cycle, as_of) is scope.shipment:
+            for (line, sku, _), qty in cartons.contents_of(cycle, as_of).items():
+                if line is scope.line and sku == sku_of(scope.line):
+                    total += qty
     return total
 
 
@@ -140,16 +172,16 @@ cdef list pack(Floor floor, Shipment shipment, dict needs, int64_t as_of):
     cdef dict contents
     cdef Line line
     cdef Need need
-    if cycles is None:
+    if unused_of(floor, shipment, as_of):
         return None
     for cycle in cycles:
         state = cartons.state_of(floor, cycle, as_of)
         contents = cartons.contents_of(cycle, as_of if not state.closed else state.t_close)
         if state.closed and not contents:
             continue
-        if not state.closed or state.held or state.lost or (cycle.rebound and cycle.end <= as_of):
+        if not state.closed or state.held or (state.lost and not state.shipped) or (cycle.rebound and cycle.end <= as_of):
             return None
-        if shipment.stage_required and not state.loaded and state.place not in shipment.lanes:
+        if shipment.stage_required and not state.loaded and not state.shipped and state.place not in shipment.lanes:
             return None
         for (line, sku, _), qty in contents.items():
             need = needs.get(line)
@@ -180,14 +212,25 @@ cdef bint holds_cancelled(Cycle cycle, int64_t as_of) except -1:
                 left += (<Fact>other).qty
         if left > 0:
             return True
+    return cycle.packs and holds_moved_cancelled(cycle, as_of)
+
+
+cdef bint holds_moved_cancelled(Cycle cycle, int64_t as_of) except -1:
+    """The same for pieces that came by a move (R47): it names the line, so one of its cancelled tasks is enough."""
+    cdef Line line
+    cdef PickWindow window
+    for line, _, _ in cartons.contents_of(cycle, as_of):
+        for window in line.windows:
+            if window.cancel_t > as_of or picks.outcome(window, as_of, NEVER).q_now <= 0:
+                continue
+            for fact in window.facts:
+                if (<Fact>fact).cycle is not None and cycle in fed_by((<Fact>fact).cycle, as_of):
+                    return True
     return False
 
 
 cdef list cycles_of(Floor floor, Shipment shipment, int64_t as_of):
-    """R50a: the cartons planned to it, and unplanned ones whose contents lie in its scope and in no other's.
-
-    None: a planned carton has no cycle yet.
-    """
+    """R50a: the cartons planned to it, and unplanned ones whose contents lie in its scope and in no other's."""
     cdef list found = []
     cdef CartonPlan plan
     cdef ScopeLine scope
@@ -200,17 +243,49 @@ cdef list cycles_of(Floor floor, Shipment shipment, int64_t as_of):
         cycle = current_cycle(floor, plan, as_of)
         if cycle is not None:
             found.append(cycle)
-        elif not any_voided(floor, plan, as_of):
-            return None
     for scope in shipment.scope:
         for window in scope.line.windows:
             for fact in window.facts:
-                cycle = fact.cycle
-                if (cycle is not None and fact.t <= as_of and cycle not in found
-                        and (cycle.plan is None or cycle.plan.shipment is None)
-                        and home_of(cycle, as_of) is shipment
-                        and not cartons.state_of(floor, cycle, as_of).voided):
-                    found.append(cycle)
+                if fact.cycle is not None and fact.t <= as_of and fact.cycle not in found:
+                    add_unplanned(floor, shipment, fact.cycle, as_of, found)
+                if fact.cycle is not None and fact.cycle.packs:
+                    for cycle in fed_by(fact.cycle, as_of):
+                        if cycle not in found:
+                            add_unplanned(floor, shipment, cycle, as_of, found)
+    return found
+
+
+cdef int add_unplanned(Floor floor, Shipment shipment, Cycle cycle, int64_t as_of, list found) except -1:
+    if ((cycle.plan is None or cycle.plan.shipment is None) and home_of(cycle, as_of) is shipment
+            and not cartons.state_of(floor, cycle, as_of).voided):
+        found.append(cycle)
+    return 0
+
+
+cdef list fed_by(Cycle cycle, int64_t as_of):
+    """R47: the cycles that goods were moved to from this one, by however many moves; itself among them."""
+    cdef list found = [cycle], todo = [cycle]
+    cdef Fact fact
+    cdef Cycle fed
+    while todo:
+        cycle = todo.pop()
+        for fact in cycle.facts:
+            if fact.kind == K_PACK_CONFIRM and fact.t <= as_of and (<Packing>fact).out:
+                fed = (<Packing>fact).other.cycle
+                if fed is not None and fed not in found:
+                    found.append(fed)
+                    todo.append(fed)
+    return found
+
+
+cdef list unused_of(Floor floor, Shipment shipment, int64_t as_of):
+    """R50a: planned cartons without a cycle; they count as not closed."""
+    cdef list found = []
+    cdef CartonPlan plan
+    for plan in shipment.plans.values():
+        if (not plan.withdrawn and plan.t <= as_of and current_cycle(floor, plan, as_of) is None
+                and not any_voided(floor, plan, as_of)):
+            found.append(floor.text(plan.carton))
     return found
 
 
@@ -247,3 +322,12 @@ cdef Shipment home_of(Cycle cycle, int64_t as_of):
             return None
         home = scope.shipment
     return home
+
+
+cdef str correlation(Floor floor, Shipment shipment):
+    """`correlationid`: the order if exactly one is concerned, else the shipment."""
+    cdef ScopeLine scope
+    cdef set orders = set()
+    for scope in shipment.scope:
+        orders.add(scope.line.order)
+    return floor.text(orders.pop()) if len(orders) == 1 else shipment.key

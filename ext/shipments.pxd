@@ -7,7 +7,7 @@ order of arrival. A truth is told once it has lasted `ready_hold_ms`; its end is
 
 from libc.stdint cimport int64_t
 
-from ext.floor cimport Cycle, Fact, Floor, Line, Shipment
+from ext.floor cimport Cycle, Fact, Floor, Line, LoadUnit, PickWindow, Shipment
 
 cdef enum ShipmentTag:
     TAG_TOUCH = 21          # the watermark passed a fact
@@ -19,11 +19,13 @@ cdef int touch(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1
 cdef int touch_line(Floor floor, Line line, int64_t t, Fact cause) except -1
 cdef int touch_cycle(Floor floor, Cycle cycle, Fact cause) except -1
 cdef int take_unit_fact(Floor floor, Fact fact) except -1
+cdef int touch_ride(Floor floor, LoadUnit unit, Fact bind) except -1
 cdef int touch_all(Floor floor, Shipment shipment, Fact cause) except -1
 cdef int on_touch(Floor floor, Shipment shipment, int64_t t) except -1
 cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced) except -1
 cdef int release_held(Floor floor, Shipment shipment) except -1
 cdef int on_bound(Floor floor, Shipment shipment, int64_t t) except -1
 cdef int cancel(Floor floor, Shipment shipment, Fact fact) except -1
-cdef int manifest(Floor floor, Shipment shipment, Fact fact, dict result) except -1
+cdef bint window_has_shipped(Floor floor, PickWindow window, int64_t t) except -1
+cdef bint has_shipped(Shipment shipment, int64_t t, int64_t watermark) except -1
 cdef Shipment shipment_of_pick(Line line, Cycle cycle)

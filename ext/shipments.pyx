@@ -1,13 +1,15 @@
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx."""
 
-from ext cimport cartons, gaps
+from ext cimport cartons, gaps, manifests, riding, sights
 from ext.batch cimport ABSENT
-from ext.floor cimport CartonPlan, PickWindow, ScopeLine
-from ext.kinds cimport K_MANIFEST_RESULT
-from ext.readiness cimport cycles_of, home_of, truth_of
+from ext.floor cimport CartonPlan, Packing, ScopeLine
+from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
+from ext.readiness cimport correlation, home_of, truth_of, verdict_of
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 
 from ext.kinds import NAMES
+
+cdef tuple BLOCKERS = ("SHP_EMPTY", "SHP_HELD_SHORT")     # R50: what may alone keep a shipment from being ready
 
 
 # ---------------------------------------------------------------------------------------------- touches
@@ -69,6 +71,9 @@ cdef int touch_cycle(Floor floor, Cycle cycle, Fact cause) except -1:
             for fact in cycle.facts:
                 touch(floor, shipment, fact.t, fact)
         return 0
+    if cause.kind == K_PACK_CONFIRM:    # what left it is no longer in its contents
+        for line, _, _ in (<Packing>cause).moved:
+            touch_line(floor, line, cause.t, cause)
     for line, _, _ in cartons.contents_of(cycle, NEVER - 1):
         touch_line(floor, line, cause.t, cause)
         for fact in cycle.facts[first_later(cycle, cause.t):]:      # a late pick: what came after it counts for its line
@@ -116,6 +121,28 @@ cdef int take_unit_fact(Floor floor, Fact fact) except -1:
     cdef Cycle cycle
     for cycle in cartons.attach(floor, floor.unit_of(fact.lu), fact):
         touch_cycle(floor, cycle, fact)
+    if riding.is_place(fact.kind) and floor.unit_of(fact.lu).riders:
+        for cycle in riding.riders_at(floor, floor.unit_of(fact.lu), fact.t):
+            touch_cycle(floor, cycle, fact)
+    if fact.kind == K_ITEM_LOST:
+        for stray in sights.found_after(floor, fact):
+            take_unit_fact(floor, <Fact>stray)
+    return 0
+
+
+cdef int touch_ride(Floor floor, LoadUnit unit, Fact bind) except -1:
+    """R48: bound to a parent, maybe late: what was told of the parent since concerns the unit's shipment."""
+    cdef LoadUnit parent = floor.unit_of(bind.parent)
+    cdef Fact fact
+    cdef Cycle cycle
+    unit.rides = True
+    if unit not in parent.riders:
+        parent.riders.append(unit)
+    for cycle in unit.cycles:
+        touch_cycle(floor, cycle, bind)
+        for fact in parent.facts:
+            if fact.t >= bind.t and riding.is_place(fact.kind):
+                touch_cycle(floor, cycle, fact)
     return 0
 
 
@@ -125,25 +152,43 @@ cdef int on_touch(Floor floor, Shipment shipment, int64_t t) except -1:
     """R51, R52: the watermark has passed a fact. What is true as of then waits for its hold; what is not ends."""
     cdef int64_t as_of = max(t, shipment.evaluated), since
     cdef dict truth
-    cdef Fact cause
+    cdef object verdict
+    cdef Fact cause = cause_at(shipment, t)
+    if shipment.manifest_t != NEVER or shipment.trailer_closes:
+        manifests.on_later_fact(floor, shipment, t, cause)
     if shipment.manifest_t != NEVER or shipment.cancel_t <= as_of:
         return 0
     shipment.evaluated = as_of
-    truth = truth_of(floor, shipment, as_of)
-    cause = cause_at(shipment, t)
+    verdict = verdict_of(floor, shipment, as_of)
+    truth = <dict>verdict if isinstance(verdict, dict) else None
+    tell_blocker(floor, shipment, verdict, as_of, cause)
     if truth is None:
         shipment.true_now = False
         shipment.pending = []
         if shipment.stands:
             tell_unready(floor, shipment, as_of, cause)
         return 0
-    if shipment.true_now and truth == shipment.true_data:
+    if shipment.true_now and truth == shipment.true_data and (
+            shipment.stands or shipment.pending or as_of < shipment.unready_at):
         return 0
     since = t if t == as_of else start_of_truth(floor, shipment, truth, as_of)
     shipment.true_now = True
     shipment.true_data = truth
+    if as_of < shipment.unready_at:     # its end was told before the watermark came to its middle
+        return 0
     shipment.pending.append((since, truth, cause_at(shipment, since)))
     floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, shipment.key, shipment, TAG_READY, since)
+    return 0
+
+
+cdef int tell_blocker(Floor floor, Shipment shipment, object verdict, int64_t t, Fact cause) except -1:
+    """R50: raised while that alone keeps it from being ready."""
+    cdef str code, subject = f"shipment/{shipment.key}"
+    for code in BLOCKERS:
+        if verdict != code:
+            floor.outlet.clear(code, subject, t, floor.dev_id(cause))
+        elif not floor.outlet.is_raised(code, subject):
+            floor.outlet.raise_(code, subject, t, floor.dev_id(cause), "")
     return 0
 
 
@@ -186,6 +231,7 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
         shipment.ready = floor.outlet.ledger("shipment.ready", shipment.key, f"shipment/{shipment.key}", shipment.key)
     floor.outlet.emit(shipment.ready, truth, since, correlation(floor, shipment), floor.dev_id(cause),
                       "incomplete" if incomplete else "exact")
+    floor.outlet.clear("SHP_LOAD_BEFORE_READY", f"shipment/{shipment.key}", since, floor.dev_id(cause))
     shipment.stands = True
     return doubt(floor, shipment)
 
@@ -233,7 +279,8 @@ cdef int on_bound(Floor floor, Shipment shipment, int64_t t) except -1:
 cdef int tell_unready(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
     """R52: it was told ready and is not any more."""
     cdef dict data = {"cause": NAMES[cause.kind]}
-    shipment.stands = shipment.true_now = False
+    shipment.stands = False
+    shipment.unready_at = t
     shipment.pending = []
     if shipment.unready is None:
         shipment.unready = floor.outlet.ledger(
@@ -247,69 +294,28 @@ cdef int tell_unready(Floor floor, Shipment shipment, int64_t t, Fact cause) exc
     return 0
 
 
-cdef str correlation(Floor floor, Shipment shipment):
-    cdef ScopeLine scope
-    cdef set orders = set()
-    for scope in shipment.scope:
-        orders.add(scope.line.order)
-    return floor.text(orders.pop()) if len(orders) == 1 else shipment.key
-
-
 # ---------------------------------------------------------------------------------------------- ends
 
 cdef int cancel(Floor floor, Shipment shipment, Fact fact) except -1:
     """R56: before the manifest `shipment.unready` if it was ready, after it `shipment.voided`; nothing else."""
-    if shipment.manifest_t != NEVER:
-        if shipment.voided is None:
-            shipment.voided = floor.outlet.ledger(
-                "shipment.voided", shipment.key, f"shipment/{shipment.key}", shipment.key)
-        floor.outlet.emit(shipment.voided, {"cause": NAMES[fact.kind]}, fact.t, correlation(floor, shipment),
-                          floor.dev_id(fact), "exact")
-        return 0
-    shipment.cancel_t = min(shipment.cancel_t, fact.t)
-    if shipment.stands:
+    cdef str code
+    shipment.cancelled_by = fact
+    shipment.cancel_t = fact.t
+    if shipment.manifest_t <= fact.t:
+        return manifests.tell_voided(floor, shipment)
+    for code in BLOCKERS:
+        floor.outlet.clear(code, f"shipment/{shipment.key}", fact.t, floor.dev_id(fact))
+    if shipment.stands or shipment.stood:
+        shipment.stood = False
         tell_unready(floor, shipment, fact.t, fact)
     return 0
 
 
-cdef int manifest(Floor floor, Shipment shipment, Fact fact, dict result) except -1:
-    """R54: the owner's word. Its cartons leave the house, which ends their cycles (R40)."""
-    cdef dict rows = {}, data
-    cdef Cycle cycle
-    cdef Fact gone
-    cdef int64_t weight
-    cdef list cycles = cycles_of(floor, shipment, fact.t) or []
-    for cycle in cycles:
-        state = cartons.state_of(floor, cycle, fact.t)
-        if state.closed and cartons.contents_of(cycle, state.t_close):
-            rows[cartons.name_of(floor, cycle)] = row = {"carton": cartons.name_of(floor, cycle)}
-            weight = cartons.weight_of(floor, cycle, state.t_close)
-            if weight:
-                row["weight_g"] = weight
-    for entry in result.get("tracking", ()):
-        rows.setdefault(entry["carton"], {"carton": entry["carton"]})["tracking_no"] = entry["tracking_no"]
-    data = {"manifest_no": result["manifest_no"], "cartons": [rows[name] for name in sorted(rows)], "left_behind": []}
-    if "freight" in result:
-        data["freight"] = result["freight"]
-    if "carrier" in result or shipment.carrier is not None:
-        data["carrier"] = result.get("carrier", shipment.carrier)
-    if not shipment.stands and shipment.manifest_t == NEVER:
-        floor.outlet.raise_("SHP_LOAD_BEFORE_READY", f"shipment/{shipment.key}", fact.t, floor.dev_id(fact), "")
-    if shipment.manifest_t == NEVER:
-        for cycle in cycles:
-            gone = Fact.__new__(Fact)
-            gone.t, gone.t_rx, gone.src, gone.epoch, gone.seq, gone.sub = (
-                fact.t, fact.t_rx, fact.src, fact.epoch, fact.seq, fact.sub)
-            gone.name, gone.kind, gone.context, gone.arrival = fact.name, K_MANIFEST_RESULT, True, fact.arrival
-            cartons.attach(floor, cycle.unit, gone)
-    shipment.manifest_t = min(shipment.manifest_t, fact.t)
-    shipment.stands = False
-    shipment.pending = []
-    if shipment.manifested is None:
-        shipment.manifested = floor.outlet.ledger(
-            "shipment.manifested", shipment.key, f"shipment/{shipment.key}", shipment.key)
-    floor.outlet.emit(shipment.manifested, data, fact.t, correlation(floor, shipment), floor.dev_id(fact), "exact")
-    return 0
+cdef bint has_shipped(Shipment shipment, int64_t t, int64_t watermark) except -1:
+    """R27, R29: is it too late for a fact of event time `t` that comes now? Not while its order of arrival is open (R3)."""
+    if shipment is None or shipment.manifest_t == NEVER:
+        return False
+    return t > shipment.manifest_t or watermark > shipment.manifest_t
 
 
 cdef Shipment shipment_of_pick(Line line, Cycle cycle):
@@ -318,3 +324,13 @@ cdef Shipment shipment_of_pick(Line line, Cycle cycle):
     if shipment is None and len(line.scopes) == 1:
         shipment = (<ScopeLine>line.scopes[0]).shipment
     return shipment
+
+
+cdef bint window_has_shipped(Floor floor, PickWindow window, int64_t t) except -1:
+    """R27: a piece of it has left, or, with none picked, the only shipment of its line."""
+    cdef Line line = window.line
+    cdef Fact fact
+    for fact in window.facts:
+        if has_shipped(shipment_of_pick(line, fact.cycle), t, floor.watermark):
+            return True
+    return not window.facts and has_shipped(shipment_of_pick(line, None), t, floor.watermark)

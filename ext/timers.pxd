@@ -11,8 +11,8 @@ cdef enum Rank:
     RANK_TRACK = 0
     RANK_PICK = 1
     RANK_CARTON = 2
-    RANK_SHIPMENT_EMIT = 3      # a truth that lasted its hold goes out before a fact at that very moment ends it
-    RANK_SHIPMENT = 4
+    RANK_SHIPMENT = 3
+    RANK_SHIPMENT_EMIT = 4      # a truth that lasted its hold goes out unless a fact at that very moment ended it
     RANK_INVENTORY = 5
     RANK_CONTEXT = 6
 

@@ -30,6 +30,20 @@ cdef class Timers:
     def __len__(self):
         return self.count
 
+    def state(self):
+        """For a snapshot: the entries as they lie in the heap."""
+        return self.serial, [
+            (self.heap[i].due, self.heap[i].serial, self.heap[i].value, self.heap[i].rank, self.heap[i].tag,
+             <object>self.heap[i].key, <object>self.heap[i].target)
+            for i in range(self.count)
+        ]
+
+    def set_state(self, tuple state):
+        for due, serial, value, rank, tag, key, target in state[1]:
+            self.serial = serial
+            self.push(due, rank, key, target, tag, value)
+        self.serial = state[0]
+
     cdef int push(self, int64_t due, int32_t rank, str key, object target, int32_t tag, int64_t value) except -1:
         cdef Entry entry
         cdef Py_ssize_t i, parent

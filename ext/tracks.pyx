@@ -1,10 +1,16 @@
-"""Tracks (R60-R62): see tracks.pxd."""
+"""Tracks (R60-R63): see tracks.pxd."""
 
+from ext cimport sights
 from ext.kinds cimport (
-    K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED, K_SCAN_READ,
+    K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ,
 )
 from ext.shipments cimport take_unit_fact
 from ext.timers cimport RANK_TRACK
+
+
+cdef class Multiread:
+    pass
+
 
 cdef Py_ssize_t LIVES_MAX = 4       # of one number: facts older than that cannot be told apart any more
 
@@ -12,9 +18,41 @@ cdef Py_ssize_t LIVES_MAX = 4       # of one number: facts older than that canno
 cdef int take(Floor floor, Fact fact) except -1:
     """It waits for the watermark to pass it; R3's order among equal times."""
     floor.open_tracks += 1
-    floor.by_watermark.push(
-        fact.t, RANK_TRACK, f"{floor.text(fact.src)}/{fact.epoch:020}/{fact.seq:020}/{fact.sub:05}", fact, TAG_RESOLVE, 0)
+    floor.by_watermark.push(fact.t, RANK_TRACK, sort_key(floor, fact), fact, TAG_RESOLVE, 0)
     return 0
+
+
+cdef str sort_key(Floor floor, Fact fact):
+    return f"{floor.text(fact.src)}/{fact.epoch:020}/{fact.seq:020}/{fact.sub:05}"
+
+
+cdef int take_multiread(Floor floor, Fact fact, list codes, bint closes) except -1:
+    """R63: it waits for the watermark too, so that every sight before it is known."""
+    cdef Multiread multiread = Multiread.__new__(Multiread)
+    multiread.fact, multiread.codes, multiread.closes = fact, codes, closes
+    floor.open_tracks += 1
+    floor.by_watermark.push(fact.t, RANK_TRACK, sort_key(floor, fact), multiread, TAG_MULTIREAD, 0)
+    return 0
+
+
+cdef int resolve_multiread(Floor floor, Multiread multiread) except -1:
+    """R63: from here on it is a read of the one code that counts, or a no-read."""
+    cdef Fact fact = multiread.fact
+    sights.choose(floor, fact, multiread.codes)
+    if fact.lu:
+        see(floor, fact)
+        if multiread.closes:
+            take_unit_fact(floor, fact)
+    if fact.track:
+        return resolve(floor, fact)
+    floor.open_tracks -= 1
+    return 0
+
+
+cdef int see(Floor floor, Fact fact) except -1:
+    """R64: any sight of a load unit that was lost brings it back."""
+    cdef Fact stray = sights.found(floor, fact)
+    return take_unit_fact(floor, stray) if stray is not None else 0
 
 
 cdef int resolve(Floor floor, Fact fact) except -1:
@@ -26,6 +64,7 @@ cdef int resolve(Floor floor, Fact fact) except -1:
         floor.open_tracks -= 1
         if fact.lu:
             identify(floor, life, fact)
+            floor.outlet.clear("ID_MULTI", subject_of(floor, fact), fact.t, floor.dev_id(fact))
     elif life.lu:
         floor.open_tracks -= 1
         give_to_unit(floor, life, fact)
@@ -48,7 +87,7 @@ cdef TrackLife life_at(list lives, Fact fact):
         if lives and not (<TrackLife>lives[0]).inducted:
             (<TrackLife>lives[0]).begin = fact.t
             return <TrackLife>lives[0]
-    made = TrackLife.__new__(TrackLife)
+    made = TrackLife()
     made.begin = fact.t
     made.inducted = fact.kind == K_ITEM_INDUCTED
     if i > 0:                           # what waits in the life before and happened later belongs to this one
@@ -83,6 +122,8 @@ cdef int give_to_unit(Floor floor, TrackLife life, Fact fact) except -1:
         if life.loops > floor.rules.loops_max:
             floor.outlet.raise_("RTE_MAX_RECIRC", f"lu/{floor.text(fact.lu)}", fact.t, floor.dev_id(fact),
                                 f"{life.loops} loops")
+    elif fact.kind == K_SCAN_NOREAD:
+        return see(floor, fact)
     check_item(floor, fact)
     return take_unit_fact(floor, fact)
 
@@ -113,6 +154,9 @@ cdef int give_up(Floor floor, TrackLife life, int64_t due) except -1:
 
 cdef int unresolved(Floor floor, Fact fact) except -1:
     floor.open_tracks -= 1
-    floor.outlet.raise_("ID_UNRESOLVED", f"track/{floor.text(fact.src)}/{floor.text(fact.track)}", fact.t,
-                        floor.dev_id(fact), "")
+    floor.outlet.raise_("ID_UNRESOLVED", subject_of(floor, fact), fact.t, floor.dev_id(fact), "")
     return 0
+
+
+cdef str subject_of(Floor floor, Fact fact):
+    return f"track/{floor.text(fact.src)}/{floor.text(fact.track)}"

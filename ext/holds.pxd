@@ -1,0 +1,14 @@
+"""What is wrong with a carton (R45, R46): contents, weight, label, and an SSCC that was used before.
+
+`cartons.state_of` says whether a carton is held as of any event time; here it is told, in order of event time, once its
+close has been decided.
+"""
+
+from libc.stdint cimport int64_t
+
+from ext.floor cimport Cycle, Fact, Floor
+
+
+cdef int check(Floor floor, Cycle cycle) except -1
+cdef int check_mismatched(Floor floor) except -1
+cdef int check_sscc(Floor floor, Fact label) except -1

@@ -1,0 +1,8 @@
+"""The premises: equipment, stock and returns. Facts that no order's windows hold, handed to the module that does."""
+
+from ext.floor cimport Fact, Floor
+
+
+cdef bint concerns(int kind) noexcept
+cdef int take(Floor floor, Fact fact, dict record) except -1
+cdef bint due(Floor floor, object target, int tag, bint by_wall) except -1

@@ -1,0 +1,48 @@
+"""The premises: see premises.pxd."""
+
+from ext cimport equipment, inventory, picks, returns, sights
+from ext.floor cimport PickWindow
+from ext.kinds cimport (
+    K_ASRS_EXCEPTION, K_COUNT_REPORTED, K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL, K_RETRIEVE_CONFIRMED, K_RETURN_GRADED,
+    K_RETURN_SCANNED, K_STORE_CONFIRMED,
+)
+
+
+cdef bint concerns(int kind) noexcept:
+    return K_LANE_FULL <= kind <= K_ASRS_EXCEPTION or kind in (K_COUNT_REPORTED, K_RETURN_SCANNED, K_RETURN_GRADED)
+
+
+cdef int take(Floor floor, Fact fact, dict record) except -1:
+    """A device's record takes effect."""
+    cdef int kind = fact.kind
+    if kind in (K_JAM, K_FAULT, K_ESTOP, K_LANE_FULL):
+        return equipment.take(floor, fact, record["state"])
+    if kind == K_STORE_CONFIRMED or kind == K_RETRIEVE_CONFIRMED:
+        return equipment.take_crane_done(floor, fact)
+    if kind == K_ASRS_EXCEPTION:
+        equipment.take_crane(floor, fact)
+        return inventory.take_crane(floor, fact)
+    if kind == K_COUNT_REPORTED:
+        return inventory.take_count(floor, fact)
+    if kind == K_RETURN_SCANNED:
+        return returns.take_scan(floor, fact, record)
+    return returns.take_graded(floor, fact, record)
+
+
+cdef bint due(Floor floor, object target, int tag, bint by_wall) except -1:
+    """Something here is due. False: it is none of ours."""
+    if tag == inventory.TAG_DECIDE:
+        inventory.decide(floor, <inventory.Finding>target, by_wall)
+    elif tag == inventory.TAG_JUDGE:
+        inventory.judge(floor, <inventory.Place>target, (<inventory.Place>target).cause)
+    elif tag == inventory.TAG_PRUNE:
+        inventory.prune_idle(floor, <inventory.Place>target, floor.by_watermark.due)
+    elif tag == picks.TAG_SHORT_TOLD:
+        inventory.take_short(floor, <PickWindow>target)
+    elif tag == equipment.TAG_SIGNAL:
+        equipment.apply(floor, <equipment.Signal>target)
+    elif tag == sights.TAG_LOST:
+        sights.judge(floor, <Fact>target)
+    else:
+        return False
+    return True

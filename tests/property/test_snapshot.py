@@ -1,0 +1,102 @@
+"""A core that is stopped anywhere, kept in bytes and restored goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.records import make_decoder
+from ext.batch import Batch
+from ext.core import Core
+from ext.snapshot import SnapshotError
+from ext.texts import Texts
+from tests import stories
+from tests.stories import Record, Story
+
+relaxed = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+def told(records: list[Record], rules: dict[str, int | bool], cuts: set[int]) -> tuple[list[bytes], dict[str, int]]:
+    """The bodies and the account; at every cut the core is put away as bytes, and another one goes on."""
+    texts = Texts()
+    core = Core("dc1", texts, rules)
+    bodies: list[bytes] = []
+    for at, record in enumerate(records):
+        if at in cuts:
+            kept = core.snapshot()
+            texts = Texts()
+            core = Core("dc1", texts, rules)
+            core.restore(kept)
+            assert core.snapshot() == kept
+        batch = Batch(texts)
+        assert make_decoder(texts).decode(json.dumps(record).encode(), batch) == []
+        core.feed(batch)
+        bodies += [event[4] for event in core.take()]
+    core.finish()
+    return bodies + [event[4] for event in core.take()], core.account()
+
+
+@relaxed
+@given(stories.stories(), st.integers(0, 2**32))
+def test_stopped_anywhere_it_says_the_same_bytes(story: Story, seed: int) -> None:
+    draw = random.Random(seed)
+    cuts = {draw.randrange(len(story.records)) for _ in range(3)}
+    assert told(story.records, story.rules, cuts) == told(story.records, story.rules, set())
+
+
+def small() -> bytes:
+    texts = Texts()
+    core = Core("dc1", texts)
+    batch = Batch(texts)
+    make_decoder(texts).decode(b"\n".join(json.dumps(one).encode() for one in stories.seeded(1).records), batch)
+    core.feed(batch)
+    core.take()
+    return core.snapshot()
+
+
+def restore(data: bytes, site: str = "dc1") -> None:
+    Core(site, Texts()).restore(data)
+
+
+def test_a_flipped_bit_is_refused() -> None:
+    kept = small()
+    draw = random.Random(1)
+    for at in [0, 8, 10, len(kept) - 1, *(draw.randrange(len(kept)) for _ in range(200))]:
+        damaged = bytearray(kept)
+        damaged[at] ^= 1 << draw.randrange(8)
+        with pytest.raises(SnapshotError):
+            restore(bytes(damaged))
+
+
+def test_a_snapshot_that_was_cut_off_is_refused() -> None:
+    kept = small()
+    for length in [0, 7, 9, 25, len(kept) // 2, len(kept) - 1]:
+        with pytest.raises(SnapshotError):
+            restore(kept[:length])
+
+
+def test_another_version_is_refused_by_its_number() -> None:
+    kept = bytearray(small())
+    kept[8] += 1
+    with pytest.raises(SnapshotError, match="its version is"):
+        restore(bytes(kept))
+
+
+def test_a_snapshot_of_another_site_is_refused() -> None:
+    with pytest.raises(SnapshotError, match="site"):
+        restore(small(), site="dc2")
+
+
+def test_events_have_to_be_taken_first() -> None:
+    texts = Texts()
+    core = Core("dc1", texts)
+    batch = Batch(texts)
+    make_decoder(texts).decode(b"\n".join(json.dumps(one).encode() for one in stories.seeded(1).records), batch)
+    core.feed(batch)
+    core.finish()
+    with pytest.raises(ValueError, match="take"):
+        core.snapshot()
