@@ -15,6 +15,9 @@ from engine.model import ENVELOPE, KINDS, SRC_BYTES_MAX, TEXT_BYTES_MAX, Type, f
 from protocols.mapping.values import INT_MAX
 
 KEYS_MAX = 256
+TIME_MAX = 7_258_118_400_000_000  # the year 2200, in microseconds
+TOP = {"t": TIME_MAX, "t_rx": TIME_MAX, "line": 2**31 - 1, "sub": 2**31 - 1}
+"""The greatest value of an integer field, where that is not INT_MAX: the decoder behind the journal refuses more."""
 
 _ENCODER = msgspec.json.Encoder(order="sorted", decimal_format="number")
 
@@ -58,7 +61,7 @@ def _check(name: str, value: object, wanted: Type) -> None:
     if wanted is Type.INT:
         if not isinstance(value, int) or isinstance(value, bool):
             raise DecodeError(f"{name}: not an integer")
-        if not 0 <= value <= INT_MAX:
+        if not 0 <= value <= TOP.get(name, INT_MAX):
             raise DecodeError(f"{name}: out of range")
     elif wanted is Type.TEXT:
         _check_text(name, value, SRC_BYTES_MAX if name == "src" else TEXT_BYTES_MAX)
