@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tests.oracle import events, shipments
+from tests.oracle import events, inventory, shipments
 from tests.oracle.events import Final
 from tests.oracle.facts import Fact, Record, parameters, take
 from tests.oracle.ids import base_id
@@ -36,6 +36,7 @@ def expected(
     t_end = taken.t_max + 60_000_000 if until is None else until
     world = World(taken.facts, settings, t_end)
     found = [*events.of_picks(world), *events.of_cartons(world, settings, t_end)]
+    found += [*inventory.of_stock(world, settings, t_end), *inventory.of_returns(world, settings)]
     for part in cut(taken.facts):
         found += _of_shipments(part, world, settings, t_end)
     return {base_id(site, final.type, final.key): final for final in found}

@@ -25,6 +25,10 @@ def means_nothing(type_: str, data: Mapping[str, Any]) -> bool:
     """R27: a cancelled revision of qty 0 means the same as no event; so does a short that was revised to 0 (R25)."""
     if type_ == "pick.confirmed":
         return bool(data.get("cancelled")) and data.get("qty", 1) <= 0
+    if type_ == "inventory.discrepancy":  # R71: cleared
+        return "actual" in data and data["actual"] == data.get("expected")
+    if type_ == "return.received":  # every scan of it turned out to be another return's (R72)
+        return data.get("qty") == 0
     return type_ == "pick.short" and data.get("qty_short") == 0
 
 

@@ -17,6 +17,8 @@ DEFAULTS: dict[str, int] = {
     "ready_hold_ms": 5_000,
     "lateness_ms": 86_400_000,
     "ident_wait_ms": 600_000,
+    "expectation_ttl_ms": 14_400_000,
+    "retention_ms": 604_800_000,
     "short_on_close": 0,
     "short_at_cutoff": 0,
 }

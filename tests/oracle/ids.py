@@ -18,13 +18,17 @@ CODES = {
     "shipment.unready": "su",
     "shipment.manifested": "sm",
     "shipment.voided": "sv",
+    "inventory.discrepancy": "id",
+    "return.received": "rr",
+    "return.dispositioned": "rd",
 }
+EXCEPTIONS = {"exception.raised": "xr", "exception.cleared": "xc"}  # named by cases, not foretold by the oracle
 
 
 def base_id(site: str, type_: str, key: str) -> str:
     """CONTRACT 4: code + major version, a dot, 26 characters of base32; without the revision."""
     digest = hashlib.sha256(f"{site}|{type_}|{key}".encode()).digest()
-    return f"{CODES[type_]}1.{base64.b32encode(digest).decode().lower()[:26]}"
+    return f"{(CODES | EXCEPTIONS)[type_]}1.{base64.b32encode(digest).decode().lower()[:26]}"
 
 
 def utc(t: int) -> str:
