@@ -6,7 +6,7 @@ import itertools
 import os
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -22,7 +22,7 @@ LOCS, SKUS = ("B-1", "B-2"), ("A", "B")
 
 Record = dict[str, Any]
 Task = tuple[str, int, str]  # id, index of its line, place
-Revisions = dict[tuple[str, str], itertools.count[int]]
+Revisions: TypeAlias = "dict[tuple[str, str], itertools.count[int]]"
 
 
 def story(draw: random.Random) -> list[Record]:
