@@ -111,6 +111,13 @@ def R20_which_task_is_open_is_asked_in_event_time() -> Case:
     return case.confirmed(2, 11.4, over_qty=0).confirmed(1, 11.5, "T-2")
 
 
+def R20_a_task_told_later_takes_no_pick_from_before() -> Case:
+    """R20: when the piece was picked (and came in) only T-2 was there; T-1, though smaller, is told afterwards."""
+    case = Case().order(4).task(3, "T-2").pick(10, 3, rx=10.4, order="O-1", line=1)
+    case.wms("pick.task", 13.3, 13.8, task="T-1", order="O-1", line=1, sku="A", qty=1)
+    return case.confirmed(3, 10, "T-2", over_qty=0, revision=0)
+
+
 def R20_a_task_that_was_shorted_is_not_open() -> Case:
     """R20, R3: T-1's short is known and earlier, though the watermark has not decided it yet."""
     case = Case().order(2).task(1).task(1, "T-2").short(19).pick(20, rx=20.2, order="O-1", line=1)

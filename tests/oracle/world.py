@@ -40,7 +40,8 @@ def _carton_closes(cycles: Mapping[str, list[Cycle]], windows: Iterable[Window])
     """
     windows = list(windows)
     for cycle in (cycle for of_unit in cycles.values() for cycle in of_unit):
-        for t in cycle.closes:
+        # reading: a close that R46 calls double is still a carton.close of its destination
+        for t in [fact.t for fact in cycle.facts if fact.kind == "carton.close"]:
             for window in windows:
                 picked = [entry for entry in window.physical if entry.sign > 0 and entry.t <= t]
                 last = max(picked, default=None, key=lambda entry: entry.fact[:4])
