@@ -130,7 +130,8 @@ def _number(story: Story, said: list[Said], restarts: bool, first_epoch: int) ->
 def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> None:
     """Some presses come when their carton is closed and told. Not where a piece was put back: there the order of news
     would decide whether the task was ever complete, and no sum of pieces could say what is right. Nor where the close
-    of the carton, or a deadline, would be taken for a short meanwhile: the task stays closed then."""
+    of the carton, or a deadline, would be taken for a short meanwhile: the task stays closed then. Nor in a carton that
+    is opened again: whether it was empty when it was closed first would depend on what was known."""
     if not share or story.policy.short_on_close:
         return
     ledger = Ledger(story.happenings)
@@ -139,7 +140,7 @@ def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> N
             continue
         task = one.about.task
         closes = [close.t for close in ledger.closes(task.carton)]
-        if not closes or ledger.reversals(task) or task.deadline:
+        if not closes or ledger.reversals(task) or task.deadline or len(closes) > 1:
             continue
         if rng.random() < 0.75:
             closed = closes[min(bisect_left(closes, one.about.t), len(closes) - 1)]
@@ -170,7 +171,10 @@ def _delay_context(story: Story, said: list[Said], share: float, rng: Random) ->
 
 
 def _never_changed(shipment: Shipment, ledger: Ledger) -> bool:
-    """Nor is anything told by the line of which the order system has planned tasks: it would count for the line."""
+    """Nor was a carton opened again, for then it would depend on what was known whether it was empty when it was closed
+    first; nor is anything told by the line of which the order system has planned tasks: it would count for the line."""
+    if any(len(ledger.closes(carton)) > 1 for carton in shipment.cartons):
+        return False
     return not any(
         ledger.line_changed(line)
         or ledger.line_cancelled(line)

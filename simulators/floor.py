@@ -18,6 +18,9 @@ SECOND = 1_000_000
 STORY_EPOCH = 1_795_420_800 * SECOND
 """2026-11-23T08:00:00Z: where every story told to a file begins."""
 
+TOLERANCE_G = 30
+"""How far the scale may differ from a carton's plan, where that says a weight."""
+
 
 class Sku(NamedTuple):
     name: str
@@ -67,6 +70,7 @@ class Carton:
     tasks: list[Task] = field(default_factory=list)
     sscc: str = ""
     tracking_no: str = ""
+    planned_g: int | None = None  # the weight in its plan
 
     @property
     def key(self) -> str:
@@ -191,6 +195,38 @@ class Released(NamedTuple):
     carton: Carton
 
 
+class WavedThrough(NamedTuple):
+    """Somebody looked at the carton and decided that it may leave as it is."""
+
+    t: int
+    carton: Carton
+
+
+class Voided(NamedTuple):
+    t: int
+    carton: Carton
+
+
+class Rebound(NamedTuple):
+    """Its load unit was given to another carton."""
+
+    t: int
+    carton: Carton
+    other: str
+
+
+class ShipmentCancelled(NamedTuple):
+    t: int
+    shipment: Shipment
+
+
+class CancelledTooLate(NamedTuple):
+    """Somebody cancels an order that is already on the road: nobody can do anything about it."""
+
+    t: int
+    order: Order
+
+
 class Picked(NamedTuple):
     t: int
     task: Task
@@ -282,6 +318,26 @@ class Identified(NamedTuple):
     ride: Ride
 
 
+class ReadSeveral(NamedTuple):
+    """The scanner saw the item's code, and another that means nothing here."""
+
+    t: int
+    ride: Ride
+    other: str
+
+
+class Lost(NamedTuple):
+    """The sorter does not know where the item is."""
+
+    t: int
+    ride: Ride
+
+
+class Found(NamedTuple):
+    t: int
+    carton: Carton
+
+
 class Looped(NamedTuple):
     t: int
     ride: Ride
@@ -313,6 +369,7 @@ class Manifested(NamedTuple):
     shipment: Shipment
     manifest_no: str
     cartons: tuple[Carton, ...]
+    rev: int = 1
 
 
 Happening = (
@@ -327,6 +384,11 @@ Happening = (
     | Unplanned
     | Bound
     | Released
+    | WavedThrough
+    | Voided
+    | Rebound
+    | ShipmentCancelled
+    | CancelledTooLate
     | Picked
     | Batched
     | PutBack
@@ -341,6 +403,9 @@ Happening = (
     | Read
     | NotRead
     | Identified
+    | ReadSeveral
+    | Lost
+    | Found
     | Looped
     | Diverted
     | Stored

@@ -34,7 +34,7 @@ class Ledger:
         self._of: defaultdict[tuple[type, object], list[Any]] = defaultdict(list)
         for happening in sorted(happenings, key=lambda happening: happening.t):
             for part in happening.picks if isinstance(happening, f.Batched) else (happening,):
-                for thing in _objects(part):
+                for thing in objects(part):
                     self._of[type(part), thing].append(part)
 
     # ---- tasks and lines
@@ -135,8 +135,22 @@ class Ledger:
     def labels(self, carton: Carton) -> list[f.Labelled]:
         return self._of[f.Labelled, carton]
 
-    def places(self, carton: Carton) -> list[f.Diverted | f.Looped]:
-        return self._of[f.Diverted, carton] + self._of[f.Looped, carton]
+    def places(self, carton: Carton) -> list[f.Diverted | f.Looped | f.Lost]:
+        return self._of[f.Diverted, carton] + self._of[f.Looped, carton] + self._of[f.Lost, carton]
+
+    def waved_through(self, carton: Carton) -> list[f.WavedThrough]:
+        return self._of[f.WavedThrough, carton]
+
+    def voided(self, carton: Carton) -> f.Voided | None:
+        return next(iter(self._of[f.Voided, carton]), None)
+
+    def rebound(self, carton: Carton) -> bool:
+        return bool(self._of[f.Rebound, carton])
+
+    def is_lost(self, carton: Carton) -> bool:
+        """It was not seen since the sorter lost it."""
+        losses = self._of[f.Lost, carton]
+        return bool(losses) and not any(found.t > losses[-1].t for found in self._of[f.Found, carton])
 
     def unplanned(self, carton: Carton) -> bool:
         return bool(self._of[f.Unplanned, carton])
@@ -164,13 +178,19 @@ class Ledger:
     def plans(self, shipment: Shipment) -> list[f.Planned]:
         return self._of[f.Planned, shipment]
 
+    def cancelled(self, shipment: Shipment) -> f.ShipmentCancelled | None:
+        return next(iter(self._of[f.ShipmentCancelled, shipment]), None)
+
     def manifests(self, shipment: Shipment) -> list[f.Manifested]:
         return self._of[f.Manifested, shipment]
 
 
-def _objects(happening: Happening) -> tuple[object, ...]:
+def objects(happening: Happening) -> tuple[object, ...]:
+    """What it happened to."""
     if isinstance(happening, f.OrderCancelled):
         return happening.lines
+    if isinstance(happening, f.Batched):
+        return tuple(pick.task for pick in happening.picks)
     for name in ("task", "line", "carton", "ride", "shipment"):
         thing = getattr(happening, name, None)
         if thing is not None:

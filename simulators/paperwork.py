@@ -19,6 +19,7 @@ class Paperwork:
         self._quantities = {line: line.qty for line in shipment.lines}
         self._revisions: dict[str, int] = {}
         self._task_bodies: dict[Task, dict[str, Any]] = {}
+        self._carton_bodies: dict[Carton, dict[str, Any]] = {}
         self.cancels: dict[Line, f.OrderCancelled] = {}
         self.cutoff = 0
 
@@ -41,7 +42,8 @@ class Paperwork:
         for carton in shipment.cartons:
             if carton.id is not None:
                 t = diary.after(t, (0.01, 0.1))
-                diary.add(f.Announced(t, "carton.plan", self._carton_in_plan(carton)))
+                self._carton_bodies[carton] = body = self._carton_in_plan(carton)
+                diary.add(f.Announced(t, "carton.plan", body))
         self._doom(t)
 
     def _allocate(self, line: Line, t: int) -> None:
@@ -128,6 +130,15 @@ class Paperwork:
         scope = tuple((line, self._quantities[line]) for line in shipment.lines)
         self._diary.add(f.Planned(t, shipment, self._next(shipment.id), scope))
 
+    def plan_weight(self, carton: Carton, weight_g: int, tol_g: int) -> None:
+        """The carton's plan knew from the beginning what it would weigh."""
+        carton.planned_g = weight_g
+        self._carton_bodies[carton] |= {"weight_g": weight_g, "tol_g": tol_g}
+
+    def cancel_late(self, line: Line, t: int) -> None:
+        order = next(order for order in self._shipment.orders if line in order.lines)
+        self._diary.add(f.OrderCancelled(t, t, order, (line,)))
+
     def plan_again(self, t: int) -> None:
         """The same plan once more in a new revision, unless it was changed since."""
         if self._revisions[self._shipment.id] == 1:
@@ -162,7 +173,7 @@ class Paperwork:
         }
         return body | ({"lu": task.carton.lu} if task.names_lu else {})
 
-    def _carton_in_plan(self, carton: Carton) -> dict[str, object]:
+    def _carton_in_plan(self, carton: Carton) -> dict[str, Any]:
         wanted: dict[tuple[str, int], int] = {}
         for task in carton.tasks:
             key = task.line.order, task.line.number

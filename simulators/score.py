@@ -22,9 +22,15 @@ CODES = {
     "pick.short": "ps",
     "pick.reversed": "pr",
     "carton.closed": "cc",
+    "carton.reopened": "co",
+    "carton.voided": "cv",
     "shipment.ready": "sr",
     "shipment.unready": "su",
     "shipment.manifested": "sm",
+    "shipment.voided": "sv",
+    "inventory.discrepancy": "id",
+    "return.received": "rr",
+    "return.dispositioned": "rd",
 }
 _SHOWN_MAX = 20
 

@@ -62,6 +62,21 @@ class Habits:
     presses_named: float = 0.0  # tasks whose presses have names
     witnessed: float = 0.5  # of these presses, those that a second device tells, too
     wrong_sku: float = 0.0  # tasks with a piece of something else
+    # cartons: nothing, unless asked for
+    weights_planned: float = 0.0  # weighed cartons whose plan says what they must weigh
+    weighed_wrong: float = 0.0  # of these, those whose first weighing is wrong
+    label_bad: float = 0.0  # cartons whose label stays bad for long
+    reopened_untold: float = 0.0  # exchanges of a piece in a closed carton where nobody says that it was opened
+    voided_open: float = 0.0
+    voided_empty: float = 0.0  # cartons that stayed empty
+    rebound: float = 0.0  # totes that are taken for another carton while one is open in them
+    # sorter and shipping: nothing, unless asked for
+    multiread: float = 0.0  # items with a second code
+    lost: float = 0.0  # items that the sorter loses, mostly not for ever
+    upset: float = 0.0  # ready shipments that somebody changes before the truck comes
+    manifest_corrected: float = 0.0
+    voided_after_manifest: float = 0.0
+    cancelled_too_late: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +113,19 @@ BUSY = Habits(
     line_only=0.1,
     presses_named=0.3,
     wrong_sku=0.04,
+    weights_planned=0.5,
+    weighed_wrong=0.15,
+    label_bad=0.05,
+    reopened_untold=0.4,
+    voided_open=0.02,
+    voided_empty=0.5,
+    rebound=0.04,
+    multiread=0.1,
+    lost=0.04,
+    upset=0.25,
+    manifest_corrected=0.1,
+    voided_after_manifest=0.08,
+    cancelled_too_late=0.08,
 )
 """A floor on which everything that a floor can do happens often."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from simulators import floor as f
-from simulators.floor import Carton, Happening, Sku, Task
+from simulators.floor import SECOND, Carton, Happening, Sku, Task
 from simulators.truth import NO_STOCK
 
 Record = dict[str, Any]
@@ -49,6 +49,8 @@ def _statement(happening: Happening) -> tuple[str, str, Record]:
             return "pack/PK-01", "label.verified", {"lu": carton.lu, "result": result} | read
         case f.Weighed(_, carton, weight_g):
             return "pack/SCL-01", "weigh", {"lu": carton.lu, "weight_g": weight_g}
+        case f.Voided(_, carton):
+            return "pack/PK-01", "carton.void", {"lu": carton.lu}
         case f.Passed(_, carton, scanner, legible):
             seen: Record = {"lu": carton.lu} if legible else {"track": carton.sscc[-5:]}
             return f"conveyor/SCN-{scanner:02}", "scan.read" if legible else "scan.noread", seen
@@ -56,7 +58,18 @@ def _statement(happening: Happening) -> tuple[str, str, Record]:
             return "asrs/CRN-01", "store.confirmed", {"lu": pallet, "loc": loc}
         case f.Retrieved(_, pallet, loc):
             return "asrs/CRN-01", "retrieve.confirmed", {"lu": pallet, "loc": loc}
-        case f.Inducted() | f.Read() | f.NotRead() | f.Identified() | f.Looped() | f.Diverted():
+        case f.Found(_, carton):
+            return "sorter/SRT-01", "item.stray", {"lu": carton.lu}
+        case (
+            f.Inducted()
+            | f.Read()
+            | f.NotRead()
+            | f.ReadSeveral()
+            | f.Identified()
+            | f.Looped()
+            | f.Lost()
+            | f.Diverted()
+        ):
             return "sorter/SRT-01", *_on_sorter(happening)
         case _:
             return "wms/main", *_order_system(happening)
@@ -88,7 +101,7 @@ def _if_any(**fields: str) -> Record:
 
 
 def _on_sorter(
-    happening: f.Inducted | f.Read | f.NotRead | f.Identified | f.Looped | f.Diverted,
+    happening: f.Inducted | f.Read | f.NotRead | f.ReadSeveral | f.Identified | f.Looped | f.Lost | f.Diverted,
 ) -> tuple[str, Record]:
     track: Record = {"track": str(happening.ride.track)}
     lu = {"lu": happening.ride.carton.lu}
@@ -101,6 +114,10 @@ def _on_sorter(
             return "scan.noread", track
         case f.Identified():
             return "ident.assigned", track | lu
+        case f.ReadSeveral(_, ride, other):
+            return "scan.multiread", track | {"codes": [other, ride.carton.lu]}
+        case f.Lost():
+            return "item.lost", track
         case f.Looped():
             return "item.recirculated", track
         case f.Diverted(_, _, dest, dest_req):
@@ -111,9 +128,9 @@ def _order_system(happening: Happening) -> tuple[str, Record]:
     match happening:
         case f.Announced(_, kind, body):
             return kind, dict(body)
-        case f.OrderCancelled(_, _, order, lines):
+        case f.OrderCancelled(t, _, order, lines):
             numbers = {} if len(lines) == len(order.lines) else {"lines": [line.number for line in lines]}
-            return "order.cancelled", {"order": order.id, "rev": 9} | numbers
+            return "order.cancelled", {"order": order.id, "rev": t // SECOND} | numbers
         case f.TaskCancelled(_, _, task):
             return "pick.task_cancelled", {"task": task.id, "rev": 9}
         case f.NotAllocated(_, line, qty, rev):
@@ -129,9 +146,17 @@ def _order_system(happening: Happening) -> tuple[str, Record]:
             return "lu.bind", {"lu": carton.lu, "rev": 1} | _target(carton)
         case f.Released(_, carton):
             return "lu.release", {"lu": carton.lu, "rev": 2} | _target(carton)
-        case f.Manifested(_, shipment, manifest_no, cartons):
+        case f.Rebound(_, carton, other):
+            return "lu.bind", {"lu": carton.lu, "rev": 1, "carton": other}
+        case f.WavedThrough(t, carton):
+            return "hold.released", {"carton": carton.id, "rev": t // SECOND}
+        case f.ShipmentCancelled(_, shipment):
+            return "shipment.cancelled", {"shipment": shipment.id, "rev": 99}
+        case f.CancelledTooLate(t, order):
+            return "order.cancelled", {"order": order.id, "rev": t // SECOND}
+        case f.Manifested(_, shipment, manifest_no, cartons, rev):
             tracking = [{"carton": c.id, "tracking_no": c.tracking_no} for c in cartons if c.id]
-            body = {"shipment": shipment.id, "rev": 1, "manifest_no": manifest_no, "tracking": tracking}
+            body = {"shipment": shipment.id, "rev": rev, "manifest_no": manifest_no, "tracking": tracking}
             return "manifest.result", body | {"carrier": shipment.carrier}
         case _:
             raise AssertionError(f"nobody tells {type(happening).__name__}")

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simulators import floor as f
-from simulators.floor import SECOND, Carton, Line, Shipment, Story, Task
-from simulators.ledger import End, Ledger
+from simulators.floor import SECOND, TOLERANCE_G, Carton, Happening, Line, Shipment, Story, Task
+from simulators.ledger import End, Ledger, objects
 
 Expected = dict[str, Any]
 
@@ -24,12 +24,29 @@ TYPES = (
     "pick.short",
     "pick.reversed",
     "carton.closed",
+    "carton.reopened",
+    "carton.voided",
     "shipment.ready",
     "shipment.manifested",
+    "shipment.voided",
 )
+"""Types of which no other may be than those that are expected."""
 
 NO_STOCK = "NO_STOCK"
 """The order system's code where it could not plan a line for want of stock."""
+
+SETTLED_US = 300 * SECOND
+"""When nothing has happened to a shipment for so long, all news of it is in and nothing is held any more."""
+
+CAUSES = {
+    f.Reopened: "carton.reopen",
+    f.PutBack: "pick.reverse",
+    f.OrderCancelled: "order.cancelled",
+    f.ShipmentCancelled: "shipment.cancelled",
+    f.Voided: "carton.void",
+    f.Lost: "item.lost",
+}
+"""The record that tells why a shipment is ready no more."""
 
 SCALE_REACH_US = 5 * SECOND
 """A weighing belongs to a carton until this long after it was closed (`close_hold_ms`)."""
@@ -43,8 +60,14 @@ def expected_events(story: Story, dev_ids: Mapping[f.PutBack, str], *, times: bo
     where some devices have no clock.
     """
     ledger = Ledger(story.happenings)
+    diaries = _by_shipment(story)
     for shipment in story.shipments:
-        found = [*_of_tasks(shipment, ledger, dev_ids), *_of_cartons(shipment, ledger), *_of_shipment(shipment, ledger)]
+        found = [
+            *_of_tasks(shipment, ledger, dev_ids),
+            *_of_cartons(shipment, ledger),
+            *_of_shipment(shipment, ledger),
+            *_of_setback(shipment, diaries[shipment]),
+        ]
         for expected in found:
             if not times:
                 expected["data"] = {name: value for name, value in expected["data"].items() if name[:2] != "t_"}
@@ -88,7 +111,8 @@ def _of_line(line: Line, ledger: Ledger) -> Iterator[Expected]:
             "decided_by": "ALLOC",
             "t_close": missing.t,
         }
-        yield {"type": "pick.short", "key": f"{line.order}/{line.number}", "data": data}
+        key = f"{line.order}/{line.number}"
+        yield _maybe(not missing.qty, {"type": "pick.short", "key": key, "data": data})
 
 
 def _of_window(task: Task, about: Expected, ledger: Ledger) -> Iterator[Expected]:
@@ -106,7 +130,12 @@ def _of_window(task: Task, about: Expected, ledger: Ledger) -> Iterator[Expected
             "reason": end.reason,
             "decided_by": end.decided_by,
         }
-        yield {"type": "pick.short", "key": task.key, "data": about | told}
+        # Where news of the rest came before the short was decided, there never was one.
+        yield _maybe(not told["qty_short"], {"type": "pick.short", "key": task.key, "data": about | told})
+
+
+def _maybe(optional: bool, expected: Expected) -> Expected:
+    return expected | ({"optional": True} if optional else {})
 
 
 def _t_close(task: Task, end: End | None, ledger: Ledger) -> int:
@@ -122,14 +151,15 @@ def _of_cancelled(task: Task, about: Expected, t_close: int, ledger: Ledger) -> 
     qty, end, picks = ledger.counted(task), ledger.ended(task), ledger.picks(task)
     about = about | {"qty_task": ledger.task_qty(task), "t_close": t_close}
     if picks:
-        taken = {"qty": qty, "over_qty": max(0, qty - task.qty), "cancelled": True}
-        yield {"type": "pick.confirmed", "key": task.key, "optional": qty == 0, "data": about | taken}
+        taken = {"qty": qty, "over_qty": max(0, qty - ledger.task_qty(task)), "cancelled": True}
+        yield _maybe(qty == 0, {"type": "pick.confirmed", "key": task.key, "data": about | taken})
     if end:
-        yield {"type": "pick.short", "key": task.key, "optional": True, "data": about | {"qty_short": 0}}
+        yield _maybe(True, {"type": "pick.short", "key": task.key, "data": about | {"qty_short": 0}})
 
 
 def _of_cartons(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
     for carton in shipment.cartons:
+        yield from _of_voided(carton, ledger)
         closes = ledger.closes(carton)
         contents = ledger.contents(carton, closes[-1].t) if closes else []
         if not contents:
@@ -153,6 +183,24 @@ def _of_cartons(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
         if weighings:
             data["weight_g"] = weighings[-1].weight_g
         yield {"type": "carton.closed", "key": carton.key, "data": data}
+        cause = _reopened_by(carton, ledger)
+        if cause:
+            yield {"type": "carton.reopened", "key": carton.key, "data": {"cause": cause}}
+
+
+def _reopened_by(carton: Carton, ledger: Ledger) -> str:
+    """The kind of the record that told the last reopening: somebody says so, or a piece goes in or out all the same."""
+    closes = [close.t for close in ledger.closes(carton)]
+    told = [(reopening.t, "carton.reopen") for reopening in ledger.reopenings(carton)]
+    told += [(pick.t, "pick.confirm") for task in carton.tasks for pick in ledger.picks(task)]
+    told += [(back.t, "pick.reverse") for task in carton.tasks for back in ledger.reversals(task)]
+    first_after_close = [min([one for one in told if one[0] > close], default=None) for close in closes]
+    return max((one for one in first_after_close if one), default=(0, ""))[1]
+
+
+def _of_voided(carton: Carton, ledger: Ledger) -> Iterator[Expected]:
+    if ledger.voided(carton):
+        yield {"type": "carton.voided", "key": carton.key, "data": {"cause": "carton.void"}}
 
 
 def _of_shipment(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
@@ -160,7 +208,10 @@ def _of_shipment(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
         return
     ready = ready_state(shipment, ledger)
     yield {"type": "shipment.ready", "key": shipment.id, "stands": ready is not None, "data": ready or {}}
-    for manifest in ledger.manifests(shipment):
+    cancelled = ledger.cancelled(shipment)
+    if cancelled and ledger.manifests(shipment):
+        yield {"type": "shipment.voided", "key": shipment.id, "data": {"cause": "shipment.cancelled"}}
+    for manifest in ledger.manifests(shipment)[-1:]:
         cartons = [
             {"carton": carton.key} | ({"tracking_no": carton.tracking_no} if carton.id else {})
             for carton in manifest.cartons
@@ -179,15 +230,19 @@ def _of_shipment(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
 
 def shipped(shipment: Shipment, ledger: Ledger) -> list[Carton]:
     """The cartons that hold something, by name."""
-    return sorted((c for c in shipment.cartons if ledger.contents(c)), key=lambda carton: carton.key)
+    there = (carton for carton in shipment.cartons if ledger.contents(carton) and not ledger.voided(carton))
+    return sorted(there, key=lambda carton: carton.key)
 
 
 def ready_state(shipment: Shipment, ledger: Ledger) -> Expected | None:
     """What stands in `shipment.ready` if the shipment can leave as it is now; None if it cannot."""
+    if ledger.cancelled(shipment) and not ledger.manifests(shipment):
+        return None
     plan = ledger.plans(shipment)[-1]
     lines = [_line_state(line, planned, ledger) for line, planned in plan.scope]
     cartons = shipped(shipment, ledger)
-    waiting = [c for c in shipment.cartons if c not in cartons and not ledger.unplanned(c) and not ledger.closes(c)]
+    given_up = [c for c in shipment.cartons if ledger.unplanned(c) or ledger.voided(c)]
+    waiting = [c for c in shipment.cartons if c not in cartons and c not in given_up and not ledger.closes(c)]
     if None in lines or waiting or not cartons or not any(line["packed"] for line in lines if line):
         return None
     if not all(_may_leave(carton, ledger) for carton in cartons):
@@ -203,13 +258,15 @@ def ready_state(shipment: Shipment, ledger: Ledger) -> Expected | None:
 def _line_state(line: Line, planned: int, ledger: Ledger) -> Expected | None:
     """One line of a ready shipment; None while it is not finished, has too many pieces, or may not ship short."""
     state: Expected = {"order": line.order, "line": line.number, "ordered": planned}
+    there = {task: ledger.quantity(task) for task in line.tasks if not ledger.voided(task.carton)}
     if ledger.line_cancelled(line):
-        in_cartons = any(ledger.quantity(task) for task in line.tasks)
-        return None if in_cartons else state | {"packed": 0, "short": 0, "cancelled": planned}
+        return None if any(there.values()) else state | {"packed": 0, "short": 0, "cancelled": planned}
     tasks = [task for task in line.tasks if ledger.cancelled_at(task) is None]
-    if any(ledger.quantity(task) for task in line.tasks if task not in tasks):
+    if any(qty for task, qty in there.items() if task not in tasks):
         return None
-    packed = sum(ledger.quantity(task) for task in tasks)
+    if any(ledger.quantity(task) for task in tasks if task not in there):
+        return None
+    packed = sum(there.get(task, 0) for task in tasks)
     short = sum(max(0, ledger.task_qty(task) - ledger.quantity(task)) for task in tasks if ledger.ended(task))
     missing = ledger.not_allocated(line)
     short = min(short + (missing.qty if missing else 0), max(0, planned - packed))
@@ -222,12 +279,58 @@ def _line_state(line: Line, planned: int, ledger: Ledger) -> Expected | None:
 
 def _may_leave(carton: Carton, ledger: Ledger) -> bool:
     """Closed with everything in it, well labelled, and where it has to be."""
-    closes, reopenings, labels = ledger.closes(carton), ledger.reopenings(carton), ledger.labels(carton)
+    closes, reopenings = ledger.closes(carton), ledger.reopenings(carton)
     if not closes or (reopenings and reopenings[-1].t > closes[-1].t):
         return False
-    if ledger.contents(carton, closes[-1].t) != ledger.contents(carton) or (labels and labels[-1].result != "OK"):
+    if ledger.contents(carton, closes[-1].t) != ledger.contents(carton):
+        return False
+    if _is_held(carton, ledger) or ledger.is_lost(carton):
         return False
     if not carton.shipment.stage_required:
         return True
     last = max(ledger.places(carton), key=lambda place: place.t, default=None)
     return isinstance(last, f.Diverted) and last.dest in carton.shipment.lanes
+
+
+def _is_held(carton: Carton, ledger: Ledger) -> bool:
+    """Its last label or its last weighing is bad, and nobody has waved it through since."""
+    bad = [label.t for label in ledger.labels(carton)[-1:] if label.result != "OK"]
+    if carton.planned_g is not None:
+        bad += [w.t for w in ledger.weighings(carton)[-1:] if abs(w.weight_g - carton.planned_g) > TOLERANCE_G]
+    released = ledger.waved_through(carton)
+    return any(not released or released[-1].t < t for t in bad)
+
+
+def _of_setback(shipment: Shipment, happenings: list[Happening]) -> Iterator[Expected]:
+    """A shipment that had been ready for long, and was no more (R52): the last such turn."""
+    cause = ""
+    for place in range(1, len(happenings)):
+        if happenings[place].t - happenings[place - 1].t < SETTLED_US or not ready_now(shipment, happenings[:place]):
+            continue
+        for end in range(place + 1, len(happenings) + 1):
+            if not ready_now(shipment, happenings[:end]):
+                cause = CAUSES.get(type(happenings[end - 1]), "")
+                break
+    if cause:
+        yield {"type": "shipment.unready", "key": shipment.id, "data": {"cause": cause}}
+
+
+def ready_now(shipment: Shipment, happenings: list[Happening]) -> bool:
+    """Whether it could leave after these happenings; False once it has left."""
+    ledger = Ledger(happenings)
+    return not ledger.manifests(shipment) and ready_state(shipment, ledger) is not None
+
+
+def _by_shipment(story: Story) -> dict[Shipment, list[Happening]]:
+    """What happened to each, in order of time."""
+    shipments: dict[object, Shipment] = {}
+    for shipment in story.shipments:
+        shipments[shipment] = shipment
+        shipments |= dict.fromkeys((*shipment.orders, *shipment.lines, *shipment.cartons), shipment)
+        shipments |= {task: shipment for line in shipment.lines for task in line.tasks}
+    found: dict[Shipment, list[Happening]] = {shipment: [] for shipment in story.shipments}
+    for happening in story.happenings:
+        for thing in objects(happening)[:1]:
+            if thing in shipments:
+                found[shipments[thing]].append(happening)
+    return found

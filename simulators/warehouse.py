@@ -14,11 +14,15 @@ from simulators.diary import Diary
 from simulators.floor import Carton, Happening, Shipment, Story, Task
 from simulators.ledger import Ledger
 from simulators.orders import OrderBook
+from simulators.packing import Packer
 from simulators.paperwork import Paperwork
 from simulators.picking import Picker
 from simulators.settings import Habits, Pace, Policy
-from simulators.sorting import sort
+from simulators.sorting import lose, sort
 from simulators.truth import ready_state, shipped
+
+UPSET_AFTER_S = (400.0, 500.0)
+"""When all news of a shipment is in, the late ones too, and what is held for a gap was decided."""
 
 TRACKS = 300
 """The sorter's numbers for the items on it: after the last it begins again."""
@@ -97,6 +101,7 @@ class _Life:
         self._policy = policy
         self._paper = Paperwork(diary, shipment)
         self._picker = Picker(diary, self._paper)
+        self._packer = Packer(diary, self._paper, self._picker)
         self._bound: set[Carton] = set()
         self._picked: set[Task] = set()
 
@@ -114,6 +119,9 @@ class _Life:
             self._paper.plan_again(diary.after(released, (1.0, 90.0)))
         if diary.chance(diary.habits.cutoffs):
             self._cut_off(released, max(happening.t for happening in diary.log))
+        settled = max(settled, max(happening.t for happening in diary.log))
+        if diary.chance(diary.habits.upset) and ready_state(self._shipment, Ledger(diary.log)):
+            self._upset(diary.after(settled, UPSET_AFTER_S))
         self._ship(max(settled, max(happening.t for happening in diary.log)))
 
     def _cut_off(self, released: int, t: int) -> None:
@@ -122,6 +130,24 @@ class _Life:
         if self._policy.short_at_cutoff:
             self._diary.add(*(f.Expired(cutoff, task, "DEADLINE") for task in self._picker.abandoned))
 
+    def _upset(self, t: int) -> None:
+        """When everything was ready and lay in its lane, somebody still changes it."""
+        diary, shipment = self._diary, self._shipment
+        carton = diary.rng.choice(shipped(shipment, Ledger(diary.log)))
+        match diary.rng.choice(("check", "cancel line", "cancel shipment", "void", "lose", "replan")):
+            case "check":
+                self._packer.check_again(carton, t)
+            case "cancel line" if not self._paper.cancels:
+                self._paper.cancel_late(diary.rng.choice(shipment.lines), t)
+            case "cancel shipment":
+                diary.add(f.ShipmentCancelled(t, shipment))
+            case "void":
+                self._packer.void(carton, t)
+            case "lose":
+                lose(diary, carton, t)
+            case _:
+                self._paper.plan(t)
+
     def _ship(self, settled: int) -> None:
         diary, shipment = self._diary, self._shipment
         t = diary.after(settled, diary.pace.manifest_after_s)
@@ -129,8 +155,20 @@ class _Life:
         if ready_state(shipment, ledger) and diary.chance(diary.habits.manifested):
             taken = tuple(shipped(shipment, ledger))
             diary.add(f.Manifested(t, shipment, f"M-{shipment.id[2:]}", taken))
+            self._regret(taken, t)
             for carton in taken:
                 diary.book.units.give_back(t, carton.lu)
+
+    def _regret(self, taken: tuple[Carton, ...], t: int) -> None:
+        """After the truck has left, the carrier corrects its papers, or somebody cancels what is gone."""
+        diary, shipment = self._diary, self._shipment
+        if diary.chance(diary.habits.manifest_corrected):
+            t = diary.after(t, (20.0, 60.0))
+            diary.add(f.Manifested(t, shipment, f"M-{shipment.id[2:]}-B", taken, 2))
+        if diary.chance(diary.habits.voided_after_manifest):
+            diary.add(f.ShipmentCancelled(diary.after(t, (20.0, 60.0)), shipment))
+        elif diary.chance(diary.habits.cancelled_too_late):
+            diary.add(f.CancelledTooLate(diary.after(t, (20.0, 60.0)), shipment.orders[0]))
 
     # ---- one carton
 
@@ -172,15 +210,21 @@ class _Life:
         t = diary.after(t, diary.pace.to_close_s)
         if pieces == 0:
             return self._give_up(carton, t)
-        t = self._close(carton, t)
+        if carton.id is not None and carton.lu.startswith("TOTE") and diary.chance(diary.habits.rebound):
+            return self._packer.rebind(carton, t)
+        if diary.chance(diary.habits.voided_open):
+            return self._packer.void(carton, t)
+        t = self._packer.close(carton, t)
         self._give_up_tasks(carton)
         if diary.chance(diary.habits.reopened):
-            t = self._check_again(carton, t)
+            t = self._packer.check_again(carton, diary.after(t, (8.0, 12.0)))
         return sort(diary, carton, diary.after(t, diary.pace.to_sorter_s))
 
     def _give_up(self, carton: Carton, t: int) -> int:
         """Nothing was found for this carton: it is closed as it is, or taken out of the plan."""
         diary = self._diary
+        if diary.chance(diary.habits.voided_empty):
+            return self._packer.void(carton, t)
         if carton.id is None or diary.chance(0.5):
             diary.add(f.Closed(t, carton))
             self._give_up_tasks(carton)
@@ -199,49 +243,6 @@ class _Life:
             if task in self._picker.abandoned and (task.names_lu or ledger.picks(task)):
                 self._picker.abandoned.remove(task)
                 self._diary.add(f.Expired(closed, task, "CLOSE"))
-
-    def _close(self, carton: Carton, t: int) -> int:
-        diary = self._diary
-        diary.add(f.Closed(t, carton))
-        if diary.chance(diary.habits.weighed):
-            weighed = diary.after(t, (1.0, 3.5))
-            diary.add(f.Weighed(weighed, carton, self._weight(carton)))
-            if diary.chance(diary.habits.weighed_late):
-                diary.add(f.Weighed(diary.after(t, (30.0, 40.0)), carton, self._weight(carton)))
-        labelled = diary.after(t, (9.0, 20.0) if diary.chance(diary.habits.label_late) else (1.5, 4.0))
-        if diary.chance(diary.habits.label_noread):
-            diary.add(f.Labelled(labelled, carton, "NOREAD"))
-            labelled = diary.after(labelled, (3.0, 8.0))
-        diary.add(f.Labelled(labelled, carton, "OK"))
-        return max(labelled, diary.after(t, (3.6, 4.5)))
-
-    def _weight(self, carton: Carton) -> int:
-        each_g = self._diary.book.weights_g
-        pieces_g: int = sum(item["qty"] * each_g[item["sku"]] for item in Ledger(self._diary.log).contents(carton))
-        return 250 + self._diary.rng.randrange(-8, 9) + pieces_g
-
-    def _check_again(self, carton: Carton, t: int) -> int:
-        """Quality control opens a closed carton, sometimes changes a piece for a better one, and closes it again."""
-        diary = self._diary
-        t = diary.after(t, (8.0, 12.0))
-        diary.add(f.Reopened(t, carton))
-        ledger = Ledger(diary.log)
-        plain = [
-            task
-            for task in carton.tasks
-            if ledger.picks(task)
-            and not ledger.reversals(task)
-            and not ledger.ended(task)
-            and task not in self._picker.touchy
-        ]
-        if plain and diary.chance(0.5):
-            task = diary.rng.choice(plain)
-            pick = ledger.picks(task)[-1]
-            t = diary.after(t, diary.pace.second_thought_s)
-            diary.add(f.PutBack(t, task, 1, pick.lot))
-            t = diary.after(t, diary.pace.second_thought_s)
-            diary.add(f.Picked(t, task, 1, self._picker.lot(task), True))
-        return self._close(carton, diary.after(t, diary.pace.to_close_s))
 
 
 def _sku_name(task: Task) -> str:

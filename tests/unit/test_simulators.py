@@ -203,6 +203,7 @@ def test_every_sort_of_event_and_trap_occurs() -> None:
         "pick.short",
         "pick.reversed",
         "carton.closed",
+        "carton.reopened",
         "shipment.ready",
         "shipment.manifested",
     }
