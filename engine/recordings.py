@@ -19,6 +19,7 @@ from engine.errors import Refused
 from ext.ndjson import LINE_BYTES_MAX
 
 CHUNK_BYTES = 1 << 20
+ZSTD_PIECE_BYTES = 4096
 
 
 class Chunk(NamedTuple):
@@ -77,13 +78,39 @@ def _blocks(name: str, chunk_bytes: int) -> Iterator[tuple[bytes, float]]:
         return
     with Path(name).open("rb") as file:
         bytes_total = os.fstat(file.fileno()).st_size
-        stream: IO[bytes] = file
-        if name.endswith(".zst"):
-            stream = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False)
-        while block := stream.read(chunk_bytes):
+        pieces = (
+            _decompressed(file, chunk_bytes) if name.endswith(".zst") else iter(lambda: file.read(chunk_bytes), b"")
+        )
+        for block in pieces:
             yield block, file.tell() / bytes_total if bytes_total else -1.0
-        if name.endswith(".zst") and bytes_total == 0:
-            raise zstandard.ZstdError("it is empty")
+
+
+def _decompressed(file: IO[bytes], chunk_bytes: int) -> Iterator[bytes]:
+    """The text of all frames. Raises ZstdError where one is broken, or has no end: zstandard's own reader takes a file
+    that was cut off for a whole one."""
+    frame = None
+    text = bytearray()
+    frames = 0
+    # little at a time: what a piece of noughts unpacks to is thirty thousand times as long
+    while packed := file.read(ZSTD_PIECE_BYTES):
+        while packed:
+            if frame is None:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+                frames += 1
+            text += frame.decompress(packed)
+            packed = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                frame = None
+        if len(text) >= chunk_bytes:
+            yield bytes(text)
+            text.clear()
+    yield bytes(text)
+    if not frames:
+        raise zstandard.ZstdError("it is empty")
+    if frame is not None:
+        raise zstandard.ZstdError(
+            "it ends in the middle: cut off, or still being written; `zstd -dc` gives what is there"
+        )
 
 
 def cut(blocks: Iterator[tuple[bytes, float]]) -> Iterator[Chunk]:
