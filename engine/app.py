@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from contextlib import ExitStack
+import sqlite3
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,15 @@ class Engine:
         self._core = Core(site.site, texts, site.rules.given(), site.source_rules())
         data_dir = Path(settings.data_dir)
         with ExitStack() as opened:
-            journal = Journal(data_dir / "journal", bytes_max=settings.journal_bytes_max)
-            opened.callback(journal.close)
-            outbox = SqliteOutbox(
-                data_dir / "outbox.sqlite",
-                routes=site.routing(),
-                sinks=[sink.name for sink in site.sinks],
-                rows_max=settings.outbox_rows_max,
-            )
+            with usable(data_dir):
+                journal = Journal(data_dir / "journal", bytes_max=settings.journal_bytes_max)
+                opened.callback(journal.close)
+                outbox = SqliteOutbox(
+                    data_dir / "outbox.sqlite",
+                    routes=site.routing(),
+                    sinks=[sink.name for sink in site.sinks],
+                    rows_max=settings.outbox_rows_max,
+                )
             opened.callback(outbox.close)
             self._pipeline = Pipeline(
                 site.site,
@@ -136,6 +138,18 @@ class Drivers:
             self._intake.state(source.name, "down", f"{why}; again in {DRIVER_AGAIN_S:g} s")
             await asyncio.sleep(DRIVER_AGAIN_S)
             driver = self._build(source)
+
+
+@contextmanager
+def usable(data_dir: Path) -> Iterator[None]:
+    """What the operating system refuses there is the operator's to put right: raised as Refused."""
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        raise Refused(
+            f"engine.data_dir {data_dir}: cannot be worked with: {error}. It has to be a folder that this user may "
+            "write to, with room on its device and nothing of others in it"
+        ) from error
 
 
 async def until(stopped: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
