@@ -101,7 +101,7 @@ class Publisher:
 
 def publish(port: int, topic: str, payload: bytes) -> None:
     """One message, whatever bytes it has; the broker has it when this returns."""
-    argv = [program("mosquitto_pub"), "-p", str(port), "-q", "1", "-t", topic, "-s"]
+    argv = [program("mosquitto_pub"), "-p", str(port), "-q", "1", "-t", topic, "-s" if payload else "-n"]
     subprocess.run(argv, input=payload, check=True, timeout=WAIT_S)
 
 
