@@ -30,15 +30,15 @@ cdef int touch(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
             floor.by_watermark.push(t, RANK_SHIPMENT, shipment.key, shipment, TAG_TOUCH, t)
     if not shipment.bound_watched:
         watch_bound(floor, shipment, t, cause)
-    return doubt(floor, shipment)
+    return doubt(floor, shipment, t)
 
 
-cdef int doubt(Floor floor, Shipment shipment) except -1:
+cdef int doubt(Floor floor, Shipment shipment, int64_t t) except -1:
     """R52: what was told ready and is not any more, by a fact that is known, is unready at once."""
     cdef Py_ssize_t i
     if not shipment.stands or shipment.manifest_t != NEVER:
         return 0
-    for i in range(first_after(shipment, shipment.evaluated - 1), len(shipment.touches)):
+    for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), len(shipment.touches)):
         if truth_of(floor, shipment, shipment.touches[i][0]) is None:
             return tell_unready(floor, shipment, shipment.touches[i][0], <Fact>shipment.touches[i][1])
     return 0
@@ -233,7 +233,7 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
                       "incomplete" if incomplete else "exact")
     floor.outlet.clear("SHP_LOAD_BEFORE_READY", f"shipment/{shipment.key}", since, floor.dev_id(cause))
     shipment.stands = True
-    return doubt(floor, shipment)
+    return doubt(floor, shipment, since)
 
 
 cdef int hold(Floor floor, Shipment shipment, int64_t since, Fact cause) except -1:

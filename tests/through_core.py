@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 def feed(
     records: Sequence[Record],
     site: str = "dc1",
-    rules: Mapping[str, int | bool] | None = None,
+    rules: Mapping[str, int | bool | str] | None = None,
     until_us: int = -1,
     cuts: Sequence[int] = (),
 ) -> Outcome:

