@@ -41,6 +41,7 @@ cdef class Revision:
     cdef long long rev
     cdef bytes content
     cdef bint cancelled
+    cdef long long t            # event time of the last one
 
 
 class Unfit(Exception):
@@ -83,10 +84,17 @@ cdef class Context:
         elif rev < known.rev:
             return self.refuse(fact, "CTX_OUTDATED", subject, rev)
         known.rev = rev
+        known.t = fact.t
         known.content = content
         known.cancelled = kind in ("pick.task_cancelled", "shipment.cancelled") or (
             kind == "order.cancelled" and "lines" not in record)
         return TAKEN
+
+    def forget(self, set families, long long before):
+        """Revisions of objects that nothing hangs on, once they are old enough."""
+        for key in list(self.objects):
+            if key[0] in families and (<Revision>self.objects[key]).t < before:
+                del self.objects[key]
 
     def refuse(self, Fact fact, str code, str subject, rev):
         self.floor.outlet.raise_(code, subject, fact.t, self.floor.dev_id(fact), f"rev {rev}")
@@ -144,6 +152,8 @@ cdef class Context:
                 line.own.q_task = line.qty
             for window in line.windows:
                 picks.decide(self.floor, window, fact)
+            if line.alloc_by is not None:
+                self.tell_alloc(line)
             shipments.touch_line(self.floor, line, fact.t, fact)
         self.floor.arrived.append(("order", fact.order))
 
@@ -192,19 +202,26 @@ cdef class Context:
     def alloc_failed(self, Fact fact, dict record):
         """R23: at once a short of the line itself; it closes no window; a higher rev revises it."""
         cdef Line line = self.floor.line_of(fact.order, fact.line)
-        cdef str order = self.floor.text(fact.order), key = f"{order}/{fact.line}"
-        if line.alloc_ledger is None:
-            line.alloc_ledger = self.floor.outlet.ledger("pick.short", key, f"line/{key}", order)
         line.alloc_short = record["qty"]
         line.alloc_t = min(line.alloc_t, fact.t)
+        line.alloc_by = fact
+        self.tell_alloc(line)
+        shipments.touch_line(self.floor, line, fact.t, fact)
+
+    def tell_alloc(self, Line line):
+        """The order, which may come later, adds what the short is of."""
+        cdef Fact fact = line.alloc_by
+        cdef str order = self.floor.text(line.order), key = f"{order}/{line.number}"
+        if line.alloc_ledger is None:
+            line.alloc_ledger = self.floor.outlet.ledger("pick.short", key, f"line/{key}", order)
         data = {
-            "order": order, "line": line.number, "qty_task": record["qty"], "qty_picked": 0, "qty_short": record["qty"],
-            "reason": record["code"], "decided_by": "ALLOC", "t_close": fact.t,
+            "order": order, "line": line.number, "qty_task": line.alloc_short, "qty_picked": 0,
+            "qty_short": line.alloc_short, "reason": self.floor.text(fact.code), "decided_by": "ALLOC",
+            "t_close": fact.t,
         }
         if line.known:
             data["sku"], data["policy"] = self.floor.text(line.sku), line.policy
         self.floor.outlet.emit(line.alloc_ledger, data, fact.t, order, self.floor.dev_id(fact), "exact")
-        shipments.touch_line(self.floor, line, fact.t, fact)
 
     # ------------------------------------------------------------------------------------------ tasks
 

@@ -18,6 +18,7 @@ cdef class Waiting:
 
 cdef class Core(Clocks):
     cdef Context context
+    cdef int64_t next_sweep     # event time at which what is over leaves
     cdef dict waiting           # key -> list of Waiting
     cdef dict equal             # digest of an unnumbered, untimed record -> how many came at this t_rx
     cdef int64_t equal_at

@@ -23,6 +23,7 @@ from ext.kinds cimport (
     is_context, is_device, is_noise,
 )
 from ext.outlet cimport Outlet
+from ext.retention cimport sweep
 from ext.texts cimport Texts
 from ext.timers cimport NEVER, RANK_CONTEXT, RANK_PICK, RANK_TRACK
 
@@ -32,6 +33,9 @@ from ext.kinds import NAMES
 from ext.outlet import base32_26
 
 cdef object encode = msgspec.json.Encoder(order="sorted").encode
+
+cdef int64_t SWEEPS = 64                # in the time that finished windows are kept
+cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
 
 cdef enum CoreTag:
     TAG_MISSING = 41        # R11: the context did not come
@@ -110,7 +114,17 @@ cdef class Core(Clocks):
             self.release_waiting()
         if self.floor.gap_closed:
             self.ask_held()
-        return self.follow_sources()
+        self.follow_sources()
+        if self.floor.watermark >= self.next_sweep:
+            self.forget()
+        return 0
+
+    def forget(self):
+        """What is over leaves `retention_ms` after its end: looked for now and then, by event time."""
+        cdef int64_t retention = self.floor.rules.retention
+        if self.next_sweep:
+            sweep(self.floor, self.context, self.floor.watermark - retention)
+        self.next_sweep = self.floor.watermark + max(retention // SWEEPS, SWEEP_MIN)
 
     cdef int take_device(self, Source source, Batch batch, Py_ssize_t i, int64_t t) except -1:
         """R29's lateness, R5's duplicates, then the fact takes effect."""

@@ -94,6 +94,7 @@ cdef class Line:
     cdef PickWindow own         # the window of a line without tasks (R20)
     cdef int64_t alloc_short    # R23
     cdef int64_t alloc_t
+    cdef Fact alloc_by
     cdef Ledger alloc_ledger
     cdef list scopes            # ScopeLine of every shipment that plans it
 
@@ -264,7 +265,7 @@ cdef class Floor:
     cdef dict shipments         # shipment -> Shipment
     cdef dict trailers          # trailer -> Trailer
     cdef dict ssccs             # sscc -> the label.verified of its last use, oldest first (R46)
-    cdef set mismatched         # Cycles whose contents are not what was planned (R45)
+    cdef dict mismatched        # Cycles whose contents are not what was planned (R45), in order of their finding
     cdef dict late_picks        # key of a POST_SHIP discrepancy -> LatePicks (R29)
     cdef dict cutoffs           # order -> the Fact of its wave, at the wave's cutoff
     cdef dict tracks            # (src, epoch, track) -> its TrackLives, sorted by begin

@@ -167,7 +167,7 @@ cdef class Floor:
         self.shipments = {}
         self.trailers = {}
         self.ssccs = {}
-        self.mismatched = set()
+        self.mismatched = {}
         self.late_picks = {}
         self.cutoffs = {}
         self.orders = {}

@@ -71,9 +71,9 @@ cdef int check_contents(Floor floor, Cycle cycle, Fact close, bint over) except 
     cdef str detail = "" if over else difference(floor, cycle, close)
     show(floor, "PKG_CONTENT_MISMATCH", cycle, detail != "", close, detail)
     if detail:
-        floor.mismatched.add(cycle)
+        floor.mismatched[cycle] = True
     else:
-        floor.mismatched.discard(cycle)
+        floor.mismatched.pop(cycle, None)
     return 0
 
 

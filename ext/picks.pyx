@@ -129,14 +129,16 @@ cdef PickWindow window_for(Floor floor, Fact fact):
 
 
 cdef PickWindow task_of_line(Line line, int64_t t):
-    """R20: the line's task with the smallest id that is open at `t`; else the one with the greatest t_close, then id."""
+    """R20: of the line's tasks known at `t`, the open one with the smallest id; else the one closed last, then id."""
     cdef PickWindow window, best = None
     cdef Outcome o
     cdef bint best_open = False
     cdef int64_t best_close = 0
     for window in line.windows:
+        if window.planned_by.t > t and best is not None:
+            continue                    # told later; it gets the pick only where there is no other
         o = outcome(window, t, t)
-        if best is None or (not o.closed and not best_open):
+        if best is None or best.planned_by.t > t or (not o.closed and not best_open):
             pass
         elif o.closed != (not best_open):
             continue

@@ -121,7 +121,7 @@ cdef class Writer:
         if kind is tuple:
             return self.items(T_TUPLE, value)
         if kind is set:
-            return self.items(T_SET, value)
+            return self.items(T_SET, sorted(value))     # numbers or texts only: the same set, the same bytes
         if kind is dict:
             self.byte(T_DICT)
             self.varint(len(value))

@@ -1,6 +1,8 @@
 # cython: boundscheck=False, wraparound=False
 """Timers: see timers.pxd."""
 
+from operator import itemgetter
+
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_Compare
 from libc.stdlib cimport free, realloc
@@ -31,15 +33,17 @@ cdef class Timers:
         return self.count
 
     def state(self):
-        """For a snapshot: the entries as they lie in the heap."""
-        return self.serial, [
-            (self.heap[i].due, self.heap[i].serial, self.heap[i].value, self.heap[i].rank, self.heap[i].tag,
+        """For a snapshot: the entries in order of their making."""
+        entries = [
+            (self.heap[i].serial, self.heap[i].due, self.heap[i].value, self.heap[i].rank, self.heap[i].tag,
              <object>self.heap[i].key, <object>self.heap[i].target)
             for i in range(self.count)
         ]
+        entries.sort(key=itemgetter(0))
+        return self.serial, entries
 
     def set_state(self, tuple state):
-        for due, serial, value, rank, tag, key, target in state[1]:
+        for serial, due, value, rank, tag, key, target in state[1]:
             self.serial = serial
             self.push(due, rank, key, target, tag, value)
         self.serial = state[0]
