@@ -41,6 +41,8 @@ cdef int follow(Floor floor, list changed, Fact fact) except -1:
     """What cycles that changed decide and tell."""
     cdef Cycle cycle
     for cycle in changed:
+        if cycle.rebound:
+            watch_holds(floor, cycle, cycle.end)
         if cycle.any_close:
             watch_transitions(floor, cycle)
         if floor.rules.short_on_close:

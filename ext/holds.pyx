@@ -11,11 +11,22 @@ cdef int check(Floor floor, Cycle cycle) except -1:
     cdef Fact close = cartons.last_close(floor, cycle)
     cdef cartons.CartonState state
     cdef int64_t as_of = floor.watermark - 1
+    check_rebound(floor, cycle)
     if close is None:                   # it is open: its next close will tell
         return 0
     state = cartons.state_of(floor, cycle, as_of)
     check_weight_and_label(floor, cycle, as_of, close, state.voided)
     check_contents(floor, cycle, close, state.voided or state.shipped)
+    return 0
+
+
+cdef int check_rebound(Floor floor, Cycle cycle) except -1:
+    """R41: its unit was bound to something else while it was open. A close from before, told late, clears it."""
+    cdef Cycle after
+    for after in cycle.unit.cycles:
+        if after.begin >= cycle.end and after is not cycle:
+            return show(floor, "PKG_TOTE_REBOUND_OPEN", cycle, cycle.rebound, after.anchor,
+                        f"{floor.text(cycle.unit.lu)} now {cartons.name_of(floor, after)}")
     return 0
 
 

@@ -50,7 +50,20 @@ def manifested(case: Case, t: float, *cartons: str, **data: Any) -> Case:
     return case.expect("shipment.manifested", "S-1", t=t, **{"cartons": rows, "left_behind": [], **data})
 
 
-# ---------------------------------------------------------------------------------------------- R45, R46
+# ---------------------------------------------------------------------------------------------- R41, R45, R46
+
+
+def R41_a_tote_is_bound_again_while_its_carton_is_open() -> Case:
+    """R41: accepted; the old carton is orphaned, so its shipment is never ready."""
+    case = Case().shipped().pick(10, 2, lu="L-1").wms("lu.bind", 30, lu="L-1", carton="C-9").confirmed(2, 10)
+    return case.raised("PKG_TOTE_REBOUND_OPEN", CARTON)
+
+
+def R41_it_was_closed_before_the_bind() -> Case:
+    """R41, R3: the close arrives after the bind."""
+    case = Case().shipped().pick(10, 2, lu="L-1").wms("lu.bind", 20.5, lu="L-1", carton="C-9")
+    case.device("carton.close", 20, 21, lu="L-1").never_raised("PKG_TOTE_REBOUND_OPEN")
+    return case.confirmed(2, 10).packed(2).ready(2, 20)
 
 
 def R45_contents_that_are_not_the_plan() -> Case:
