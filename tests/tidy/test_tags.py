@@ -1,4 +1,4 @@
-"""The core hands what is due to the window that asked for it by a number alone: two meanings of one would be a crash."""
+"""The core hands what is due to the window that asked for it, by a number: two meanings of one would be a crash."""
 
 from __future__ import annotations
 
