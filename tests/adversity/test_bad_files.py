@@ -163,7 +163,7 @@ def half_a_zstd(path: Path) -> None:
 RECORDINGS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a.parquet": (not_parquet, "not a Parquet file that can be read"),
     "a.zst": (not_zstd, "not a whole zstd file"),
-    "b.zst": (half_a_zstd, "not a whole zstd file: its end is missing: cut off, or still being written"),
+    "b.zst": (half_a_zstd, "not a whole zstd file: it ends in the middle: cut off, or still being written"),
     "folder.ndjson": (Path.mkdir, "cannot be read: Is a directory"),
     "absent.ndjson": (lambda path: None, "cannot be read: No such file or directory"),
 }
