@@ -51,7 +51,7 @@ class Telling:
     """Everything that is said, in order of arrival, and the names of the reversals (their `dev_id`)."""
 
     said: list[Said]
-    dev_ids: dict[f.PutBack, str] = field(default_factory=dict)
+    dev_ids: dict[f.Named, str] = field(default_factory=dict)
 
 
 def tell(
@@ -80,7 +80,7 @@ def tell(
     _delay_context(story, said, troubles.late_context, rng)
     said += _duplicates(said, troubles.duplicates, rng)
     said.sort(key=lambda one: one.t_rx)
-    dev_ids = {one.about: dev_id(one.record) for one in said if isinstance(one.about, f.PutBack)}
+    dev_ids = {one.about: dev_id(one.record) for one in said if isinstance(one.about, f.Named)}
     return Telling(said, dev_ids)
 
 
@@ -140,7 +140,7 @@ def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> N
             continue
         task = one.about.task
         closes = [close.t for close in ledger.closes(task.carton)]
-        if not closes or ledger.reversals(task) or task.deadline or len(closes) > 1:
+        if not closes or ledger.reversals(task) or task.deadline or len(closes) > 1 or ledger.line_changed(task.line):
             continue
         if rng.random() < 0.75:
             closed = closes[min(bisect_left(closes, one.about.t), len(closes) - 1)]

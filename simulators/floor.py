@@ -362,6 +362,80 @@ class Retrieved(NamedTuple):
     loc: str
 
 
+class Palletised(NamedTuple):
+    t: int
+    carton: Carton
+    pallet: str
+
+
+class Loaded(NamedTuple):
+    """One thing was scanned into a trailer: a carton, or the pallet on which these stand."""
+
+    t: int
+    shipment: Shipment
+    cartons: tuple[Carton, ...]
+    lu: str
+    trailer: str
+    door: str
+
+
+class Unloaded(NamedTuple):
+    t: int
+    carton: Carton
+    trailer: str
+    door: str
+
+
+class TrailerLeft(NamedTuple):
+    t: int
+    shipment: Shipment
+    cartons: tuple[Carton, ...]
+    left_behind: tuple[Carton, ...]
+    trailer: str
+    seal: str
+    door: str
+
+
+class Counted(NamedTuple):
+    """Somebody counted what lies at a place."""
+
+    t: int
+    loc: str
+    sku: Sku
+    qty: int
+    station: int
+
+
+class CraneStopped(NamedTuple):
+    """The crane found a place empty that should not be (`SOURCE_EMPTY`), or taken (`DEST_OCCUPIED`). `sku`: what it was
+    to fetch, where it did not know the pallet."""
+
+    t: int
+    code: str
+    loc: str
+    pallet: str
+    sku: Sku | None
+
+
+class Returned(NamedTuple):
+    """Pieces came back; without papers `rma` is None."""
+
+    t: int
+    rma: str | None
+    sku: Sku
+    qty: int
+    serial: str
+
+
+class Graded(NamedTuple):
+    t: int
+    rma: str
+    sku: Sku
+    qty: int
+    grade: str
+    disposition: str
+
+
 class Manifested(NamedTuple):
     """The carrier took the shipment over: these cartons."""
 
@@ -410,8 +484,18 @@ Happening = (
     | Diverted
     | Stored
     | Retrieved
+    | Palletised
+    | Loaded
+    | Unloaded
+    | TrailerLeft
+    | Counted
+    | CraneStopped
+    | Returned
+    | Graded
     | Manifested
 )
+Named = PutBack | Returned
+"""Happenings by whose name (`dev_id`) an event is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,8 +135,13 @@ class Ledger:
     def labels(self, carton: Carton) -> list[f.Labelled]:
         return self._of[f.Labelled, carton]
 
-    def places(self, carton: Carton) -> list[f.Diverted | f.Looped | f.Lost]:
-        return self._of[f.Diverted, carton] + self._of[f.Looped, carton] + self._of[f.Lost, carton]
+    def places(self, carton: Carton) -> list[f.Diverted | f.Looped | f.Lost | f.Unloaded]:
+        return (
+            self._of[f.Diverted, carton]
+            + self._of[f.Looped, carton]
+            + self._of[f.Lost, carton]
+            + self._of[f.Unloaded, carton]
+        )
 
     def waved_through(self, carton: Carton) -> list[f.WavedThrough]:
         return self._of[f.WavedThrough, carton]
@@ -146,6 +151,11 @@ class Ledger:
 
     def rebound(self, carton: Carton) -> bool:
         return bool(self._of[f.Rebound, carton])
+
+    def is_loaded(self, carton: Carton) -> bool:
+        """It was scanned into a trailer, and not taken out since."""
+        loads = [load.t for load in self._of[f.Loaded, carton.shipment] if carton in load.cartons]
+        return bool(loads) and not any(out.t > loads[-1] for out in self._of[f.Unloaded, carton])
 
     def is_lost(self, carton: Carton) -> bool:
         """It was not seen since the sorter lost it."""
@@ -180,6 +190,9 @@ class Ledger:
 
     def cancelled(self, shipment: Shipment) -> f.ShipmentCancelled | None:
         return next(iter(self._of[f.ShipmentCancelled, shipment]), None)
+
+    def trailers(self, shipment: Shipment) -> list[f.TrailerLeft]:
+        return self._of[f.TrailerLeft, shipment]
 
     def manifests(self, shipment: Shipment) -> list[f.Manifested]:
         return self._of[f.Manifested, shipment]

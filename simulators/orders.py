@@ -164,6 +164,9 @@ class OrderBook:
         task.carton.tasks.append(another)
         return another
 
+    def any_sku(self) -> Sku:
+        return self._rng.choice(self._skus)
+
     def wrong_sku(self, sku: Sku) -> Sku:
         """What a hand takes from the next shelf."""
         return self._skus[(self._skus.index(sku) + STATIONS) % len(self._skus)]

@@ -110,8 +110,13 @@ class Packer:
     def void(self, carton: Carton, t: int) -> int:
         """The carton is torn, or nobody needs it: it does not exist any more."""
         self._diary.add(f.Voided(t, carton))
-        self._diary.book.units.give_back(t, carton.lu)
+        self.give_back(carton, t)
         return t
+
+    def give_back(self, carton: Carton, t: int) -> None:
+        """The load unit can be used again, unless the order system still waits for something to be put into it."""
+        if not any(task in self._picker.abandoned for task in carton.tasks):
+            self._diary.book.units.give_back(t, carton.lu)
 
     def rebind(self, carton: Carton, t: int) -> int:
         """Somebody takes the tote for another carton while this one is open in it."""

@@ -103,6 +103,10 @@ class Paperwork:
         """It had this deadline from the beginning."""
         task.deadline = self._task_bodies[task]["deadline"] = deadline
 
+    def move(self, task: Task, loc: str) -> None:
+        """It was planned at this place from the beginning."""
+        task.loc = self._task_bodies[task]["loc"] = loc
+
     def change(self, task: Task, qty: int, t: int) -> int:
         """The customer changes a line, and this task with it; returns when the floor knows."""
         diary, line = self._diary, task.line

@@ -75,6 +75,11 @@ class Picker:
             return self._keep_deadline if diary.chance(0.4) else self._miss_deadline
         if diary.chance(habits.abandoned):
             return self._abandon
+        if not task.line.sku.lot_tracked and not task.line_only:
+            if diary.chance(habits.expected_shorts):
+                return self._find_too_little
+            if diary.chance(habits.counted):
+                return self._count_meanwhile
         if task.qty > 1 and diary.chance(habits.wrong_sku):
             return self._take_wrong_sku
         return None
@@ -226,6 +231,39 @@ class Picker:
             t = diary.after(t, diary.pace.press_s)
             diary.add(f.Shorted(t, task, "INSUFFICIENT"))
         return self._paper.change(task, picked, diary.after(t, diary.pace.second_thought_s)), picked
+
+    # ---- stock
+
+    def _expect(self, task: Task, qty: int, t: int) -> int:
+        """The books say how much lies at the task's place, which nobody else uses; returns when that was so."""
+        self._paper.move(task, f"{task.loc}-{task.id}")
+        sku = task.line.sku.name
+        body = {"loc": task.loc, "sku": sku, "rev": 1, "qty": qty, "as_of": t}
+        self._diary.add(f.Announced(t, "stock.expectation", body))
+        return self._diary.after(t, (2.0, 4.0))
+
+    def _find_too_little(self, task: Task, t: int) -> Done:
+        """The books say that there is enough, or they knew better than the order system."""
+        diary, found = self._diary, self._diary.rng.randrange(task.qty)
+        enough = diary.chance(0.7)
+        qty = task.qty + diary.rng.randrange(5) if enough else found
+        t = diary.after(self._press(task, found, self._expect(task, qty, t)), diary.pace.press_s)
+        diary.add(f.Shorted(t, task, diary.rng.choice(("EMPTY", "INSUFFICIENT", "NOT_FOUND"))))
+        return t, found
+
+    def _count_meanwhile(self, task: Task, t: int) -> Done:
+        diary, left = self._diary, task.qty
+        there = task.qty + diary.rng.randrange(10)
+        t = self._expect(task, there, t)
+        while left:
+            part = diary.rng.randrange(1, left + 1)
+            t = self._press(task, part, t)
+            left -= part
+            if diary.chance(0.6):
+                t = diary.after(t, (2.0, 6.0))
+                counted = there - task.qty + left + diary.rng.choice((-1, 0, 0, 0, 2))
+                diary.add(f.Counted(t, task.loc, task.line.sku, max(0, counted), task.station))
+        return t, task.qty
 
     # ---- nobody says anything
 

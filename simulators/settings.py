@@ -77,6 +77,12 @@ class Habits:
     manifest_corrected: float = 0.0
     voided_after_manifest: float = 0.0
     cancelled_too_late: float = 0.0
+    loaded: float = 0.0  # shipments on their way of which the dock tells the loading; the carrier mostly says nothing
+    # stock and returns: nothing, unless asked for
+    expected_shorts: float = 0.0  # tasks that end short at a place of which the books say something
+    counted: float = 0.0  # tasks during which somebody counts the place
+    crane_stops: float = 0.0  # moves of the crane that fail
+    returns: float = 0.0  # parcels that come back, as a share of the orders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +132,11 @@ BUSY = Habits(
     manifest_corrected=0.1,
     voided_after_manifest=0.08,
     cancelled_too_late=0.08,
+    loaded=0.4,
+    expected_shorts=0.05,
+    counted=0.05,
+    crane_stops=0.1,
+    returns=0.2,
 )
 """A floor on which everything that a floor can do happens often."""
 

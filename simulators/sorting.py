@@ -5,6 +5,7 @@ from __future__ import annotations
 from simulators import floor as f
 from simulators.diary import Diary
 from simulators.floor import Carton
+from simulators.ledger import Ledger
 from simulators.orders import LANES
 
 _CONVEYOR_SCANNERS = 3
@@ -26,6 +27,8 @@ def sort(diary: Diary, carton: Carton, t: int) -> int:
 
 def lose(diary: Diary, carton: Carton, t: int) -> int:
     """It is not where it should be; mostly it turns up, and is sorted once more. Returns when that was over."""
+    weighed = [weighing.t for weighing in Ledger(diary.log).weighings(carton)]
+    t = diary.after(max([t, *weighed]), (1.0, 2.0))  # who is on the scale is not lost
     ride = f.Ride(carton)
     diary.add(f.Inducted(t, ride, True))
     t = diary.after(t, (4.0, 8.0))

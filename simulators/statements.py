@@ -58,6 +58,25 @@ def _statement(happening: Happening) -> tuple[str, str, Record]:
             return "asrs/CRN-01", "store.confirmed", {"lu": pallet, "loc": loc}
         case f.Retrieved(_, pallet, loc):
             return "asrs/CRN-01", "retrieve.confirmed", {"lu": pallet, "loc": loc}
+        case f.Counted(_, loc, sku, qty, station):
+            return f"pick/PTL-{station:02}", "count.reported", {"loc": loc, "sku": sku.name, "qty": qty}
+        case f.CraneStopped(_, code, loc, pallet, sku):
+            return "asrs/CRN-01", "asrs.exception", {"code": code, "loc": loc} | _if_any(lu=pallet)
+        case f.Returned(_, rma, sku, qty, serial):
+            return (
+                "returns/DESK-01",
+                "return.scanned",
+                {"sku": sku.name, "qty": qty} | _if_any(rma=rma or "", serial=serial),
+            )
+        case f.Graded(_, rma, sku, qty, grade, disposition):
+            graded = {"rma": rma, "sku": sku.name, "qty": qty, "grade": grade, "disposition": disposition}
+            return "returns/DESK-01", "return.graded", graded
+        case f.Loaded(_, _, _, lu, trailer, door):
+            return "ship/DOCK-01", "load.scanned", {"lu": lu, "trailer": trailer, "door": door}
+        case f.Unloaded(_, carton, trailer, door):
+            return "ship/DOCK-01", "load.removed", {"lu": carton.lu, "trailer": trailer, "door": door}
+        case f.TrailerLeft(_, _, _, _, trailer, seal, door):
+            return "ship/DOCK-01", "trailer.closed", {"trailer": trailer, "seal": seal, "door": door}
         case f.Found(_, carton):
             return "sorter/SRT-01", "item.stray", {"lu": carton.lu}
         case (
@@ -146,6 +165,8 @@ def _order_system(happening: Happening) -> tuple[str, Record]:
             return "lu.bind", {"lu": carton.lu, "rev": 1} | _target(carton)
         case f.Released(_, carton):
             return "lu.release", {"lu": carton.lu, "rev": 2} | _target(carton)
+        case f.Palletised(t, carton, pallet):
+            return "lu.bind", {"lu": carton.lu, "rev": t // SECOND, "parent": pallet} | _target(carton)
         case f.Rebound(_, carton, other):
             return "lu.bind", {"lu": carton.lu, "rev": 1, "carton": other}
         case f.WavedThrough(t, carton):

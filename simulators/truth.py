@@ -16,6 +16,7 @@ from typing import Any
 from simulators import floor as f
 from simulators.floor import SECOND, TOLERANCE_G, Carton, Happening, Line, Shipment, Story, Task
 from simulators.ledger import End, Ledger, objects
+from simulators.truth_beside import of_returns, of_stock
 
 Expected = dict[str, Any]
 
@@ -29,6 +30,9 @@ TYPES = (
     "shipment.ready",
     "shipment.manifested",
     "shipment.voided",
+    "inventory.discrepancy",
+    "return.received",
+    "return.dispositioned",
 )
 """Types of which no other may be than those that are expected."""
 
@@ -45,6 +49,7 @@ CAUSES = {
     f.ShipmentCancelled: "shipment.cancelled",
     f.Voided: "carton.void",
     f.Lost: "item.lost",
+    f.Unloaded: "load.removed",
 }
 """The record that tells why a shipment is ready no more."""
 
@@ -52,7 +57,7 @@ SCALE_REACH_US = 5 * SECOND
 """A weighing belongs to a carton until this long after it was closed (`close_hold_ms`)."""
 
 
-def expected_events(story: Story, dev_ids: Mapping[f.PutBack, str], *, times: bool = True) -> Iterator[Expected]:
+def expected_events(story: Story, dev_ids: Mapping[f.Named, str], *, times: bool = True) -> Iterator[Expected]:
     """Every event that the story calls for.
 
     `dev_ids`: the names under which the reversals were told, which their keys contain; those without one are left out.
@@ -72,9 +77,11 @@ def expected_events(story: Story, dev_ids: Mapping[f.PutBack, str], *, times: bo
             if not times:
                 expected["data"] = {name: value for name, value in expected["data"].items() if name[:2] != "t_"}
             yield {"type": expected["type"], "site": story.site} | expected
+    for expected in (*of_returns(story, dev_ids), *of_stock(story)):
+        yield {"type": expected["type"], "site": story.site} | expected
 
 
-def _of_tasks(shipment: Shipment, ledger: Ledger, dev_ids: Mapping[f.PutBack, str]) -> Iterator[Expected]:
+def _of_tasks(shipment: Shipment, ledger: Ledger, dev_ids: Mapping[f.Named, str]) -> Iterator[Expected]:
     for line in shipment.lines:
         yield from _of_line(line, ledger)
         for task in line.tasks:
@@ -209,23 +216,26 @@ def _of_shipment(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
     ready = ready_state(shipment, ledger)
     yield {"type": "shipment.ready", "key": shipment.id, "stands": ready is not None, "data": ready or {}}
     cancelled = ledger.cancelled(shipment)
-    if cancelled and ledger.manifests(shipment):
+    if cancelled and has_left(shipment, ledger):
         yield {"type": "shipment.voided", "key": shipment.id, "data": {"cause": "shipment.cancelled"}}
+    yield from _of_manifest(shipment, ledger)
+
+
+def _of_manifest(shipment: Shipment, ledger: Ledger) -> Iterator[Expected]:
+    """What the carrier says and what the dock has seen, in one event."""
+    data: Expected = {}
+    for trailer in ledger.trailers(shipment):
+        if not trailer.left_behind:
+            cartons = [{"carton": carton.key} for carton in trailer.cartons]
+            data = {"trailer": trailer.trailer, "seal": trailer.seal, "cartons": cartons}
     for manifest in ledger.manifests(shipment)[-1:]:
         cartons = [
             {"carton": carton.key} | ({"tracking_no": carton.tracking_no} if carton.id else {})
             for carton in manifest.cartons
         ]
-        yield {
-            "type": "shipment.manifested",
-            "key": shipment.id,
-            "data": {
-                "manifest_no": manifest.manifest_no,
-                "carrier": shipment.carrier,
-                "cartons": cartons,
-                "left_behind": [],
-            },
-        }
+        data |= {"manifest_no": manifest.manifest_no, "carrier": shipment.carrier, "cartons": cartons}
+    if data:
+        yield {"type": "shipment.manifested", "key": shipment.id, "data": data | {"left_behind": []}}
 
 
 def shipped(shipment: Shipment, ledger: Ledger) -> list[Carton]:
@@ -236,7 +246,7 @@ def shipped(shipment: Shipment, ledger: Ledger) -> list[Carton]:
 
 def ready_state(shipment: Shipment, ledger: Ledger) -> Expected | None:
     """What stands in `shipment.ready` if the shipment can leave as it is now; None if it cannot."""
-    if ledger.cancelled(shipment) and not ledger.manifests(shipment):
+    if ledger.cancelled(shipment) and not has_left(shipment, ledger):
         return None
     plan = ledger.plans(shipment)[-1]
     lines = [_line_state(line, planned, ledger) for line, planned in plan.scope]
@@ -286,7 +296,7 @@ def _may_leave(carton: Carton, ledger: Ledger) -> bool:
         return False
     if _is_held(carton, ledger) or ledger.is_lost(carton):
         return False
-    if not carton.shipment.stage_required:
+    if not carton.shipment.stage_required or ledger.is_loaded(carton):
         return True
     last = max(ledger.places(carton), key=lambda place: place.t, default=None)
     return isinstance(last, f.Diverted) and last.dest in carton.shipment.lanes
@@ -318,7 +328,13 @@ def _of_setback(shipment: Shipment, happenings: list[Happening]) -> Iterator[Exp
 def ready_now(shipment: Shipment, happenings: list[Happening]) -> bool:
     """Whether it could leave after these happenings; False once it has left."""
     ledger = Ledger(happenings)
-    return not ledger.manifests(shipment) and ready_state(shipment, ledger) is not None
+    return not has_left(shipment, ledger) and ready_state(shipment, ledger) is not None
+
+
+def has_left(shipment: Shipment, ledger: Ledger) -> bool:
+    """The carrier says so, or a trailer left with all of it."""
+    complete = [trailer for trailer in ledger.trailers(shipment) if not trailer.left_behind]
+    return bool(complete or ledger.manifests(shipment))
 
 
 def _by_shipment(story: Story) -> dict[Shipment, list[Happening]]:

@@ -13,10 +13,12 @@ from simulators import floor as f
 from simulators.diary import Diary
 from simulators.floor import Carton, Happening, Shipment, Story, Task
 from simulators.ledger import Ledger
+from simulators.loading import load
 from simulators.orders import OrderBook
 from simulators.packing import Packer
 from simulators.paperwork import Paperwork
 from simulators.picking import Picker
+from simulators.returns import returns
 from simulators.settings import Habits, Pace, Policy
 from simulators.sorting import lose, sort
 from simulators.truth import ready_state, shipped
@@ -66,6 +68,8 @@ class _Warehouse:
             shipments.append(shipment)
             happenings += diary.log
             t += int(diary.rng.expovariate(1 / diary.pace.order_every_s) * f.SECOND) + 1
+        returns_until = round(orders * diary.habits.returns)
+        happenings += returns(diary, returns_until, self._first, self._start)
         happenings += self._crane(max(happening.t for happening in happenings))
         happenings.sort(key=lambda happening: happening.t)
         rides = (happening.ride for happening in happenings if isinstance(happening, f.Inducted))
@@ -82,7 +86,9 @@ class _Warehouse:
             t += int(rng.expovariate(1 / self._diary.pace.crane_every_s) * f.SECOND) + 1
             if t > until:
                 return
-            if stored and self._diary.chance(0.45):
+            if self._diary.chance(self._diary.habits.crane_stops):
+                yield from self._crane_stops(t, pallets)
+            elif stored and self._diary.chance(0.45):
                 pallet, loc = stored.pop(rng.randrange(len(stored)))
                 yield f.Retrieved(t, pallet, loc)
             else:
@@ -90,6 +96,18 @@ class _Warehouse:
                 pallet, loc = f"PAL-{self._first}-{pallets:04}", f"R1-{pallets % 60:02}-{rng.randrange(1, 13):02}"
                 stored.append((pallet, loc))
                 yield f.Stored(t, pallet, loc)
+
+    def _crane_stops(self, t: int, number: int) -> Iterator[Happening]:
+        rng = self._diary.rng
+        loc = f"R2-{number:04}-{rng.randrange(10**6):06}"
+        if rng.random() < 0.4:
+            sku, qty = self._diary.book.any_sku(), rng.randrange(1, 40)
+            body = {"loc": loc, "sku": sku.name, "rev": 1, "qty": qty, "as_of": t - 5 * f.SECOND}
+            yield f.Announced(t - 5 * f.SECOND, "stock.expectation", body)
+            yield f.CraneStopped(t, "SOURCE_EMPTY", loc, "", sku)
+        else:
+            code = rng.choice(("SOURCE_EMPTY", "DEST_OCCUPIED", "LU_MISMATCH"))
+            yield f.CraneStopped(t, code, loc, f"PAL-X{number:04}", None)
 
 
 class _Life:
@@ -154,6 +172,11 @@ class _Life:
         ledger = Ledger(diary.log)
         if ready_state(shipment, ledger) and diary.chance(diary.habits.manifested):
             taken = tuple(shipped(shipment, ledger))
+            if diary.chance(diary.habits.loaded):
+                t = load(diary, shipment, taken, t)
+                if shipment_left_behind(diary.log) or diary.chance(0.6):
+                    return
+                t = diary.after(t, (20.0, 60.0))
             diary.add(f.Manifested(t, shipment, f"M-{shipment.id[2:]}", taken))
             self._regret(taken, t)
             for carton in taken:
@@ -232,7 +255,7 @@ class _Life:
         diary.add(f.Unplanned(t, carton))
         t = diary.after(t, (0.5, 1.5))
         diary.add(f.Released(t, carton))
-        diary.book.units.give_back(t, carton.lu)
+        self._packer.give_back(carton, t)
         return t
 
     def _give_up_tasks(self, carton: Carton) -> None:
@@ -243,6 +266,10 @@ class _Life:
             if task in self._picker.abandoned and (task.names_lu or ledger.picks(task)):
                 self._picker.abandoned.remove(task)
                 self._diary.add(f.Expired(closed, task, "CLOSE"))
+
+
+def shipment_left_behind(log: list[Happening]) -> bool:
+    return any(isinstance(happening, f.TrailerLeft) and happening.left_behind for happening in log)
 
 
 def _sku_name(task: Task) -> str:
