@@ -9,8 +9,8 @@ from typing import NamedTuple
 from engine.contracts import Delivery
 from engine.metrics import IntakeMetrics
 
-GROUP_RECORDS_MAX = 16_384
-GROUP_BYTES_MAX = 4 * 1024 * 1024
+GROUP_RECORDS_MAX = 4_096  # putting them together, and acknowledging each, holds the event loop
+GROUP_BYTES_MAX = 1024 * 1024
 
 
 class Limits(NamedTuple):
