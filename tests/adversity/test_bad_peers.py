@@ -27,6 +27,9 @@ data_dir = "{folder}/data"
 [sinks.erp]
 kind = "redis"
 port = {closed}
+[[routes]]
+types = ["*"]
+sinks = ["queue"]
 
 [sources.good]
 protocol = "mqtt"

@@ -122,7 +122,7 @@ def test_neither_the_core_nor_a_slow_disk_holds_the_event_loop(tmp_path: Path, m
         stop.set()
         account = await running
         counting.cancel()
-        assert account["in"] == 3 * TASKS
+        assert account["in"] >= 3 * TASKS  # and what the engine's own clock said
         assert set(turns.waits) == {
             "the journal's sync",
             "the outbox's commit",
