@@ -38,6 +38,7 @@ cdef class Source:
     cdef int64_t disorder
     cdef int64_t idle
     cdef int64_t dedupe_noseq
+    cdef int64_t gap_hold
     cdef bint live              # it is in: it holds the partition's watermark
     cdef int64_t greatest       # event time
     cdef int64_t watermark

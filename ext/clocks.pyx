@@ -3,7 +3,7 @@
 from ext cimport gaps
 from ext.batch cimport ABSENT
 from ext.floor cimport Floor
-from ext.timers cimport NEVER, RANK_TRACK
+from ext.timers cimport NEVER
 
 from ext.floor import DEFAULTS
 
@@ -179,6 +179,7 @@ cdef class Clocks:
         source.disorder = values["disorder_ms"] * MS
         source.idle = values["idle_source_ms"] * MS
         source.dedupe_noseq = values["dedupe_noseq_ms"] * MS
+        source.gap_hold = values["gap_hold_ms"] * MS
         return 0
 
     cdef bint note(self, Source source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
@@ -190,7 +191,8 @@ cdef class Clocks:
             return True
         new = source.is_new(epoch, seq, sub, t, self.floor.rules.lateness)
         if source.seen.jumped:
-            gaps.open_gap(self.floor, source.number, source.seen.hole_t, t, source.seen.hole_low, source.seen.hole_high)
+            gaps.open_gap(self.floor, source.number, source.gap_hold, source.seen.hole_t, t, source.seen.hole_low,
+                          source.seen.hole_high)
             source.gaps += 1
         elif source.seen.filled and new and self.floor.gaps:
             gaps.fill(self.floor, source.number, seq)
@@ -200,7 +202,8 @@ cdef class Clocks:
         """R2: it leaves. R6: from its last record on it is a gap."""
         self.leave(source)
         if source.down is None and source.greatest != ABSENT:
-            source.down = gaps.open_gap(self.floor, source.number, source.greatest, NEVER, -1, -1)
+            source.down = gaps.open_gap(self.floor, source.number, source.gap_hold, source.greatest, NEVER, -1, -1)
+            self.floor.outlet.raise_("SRC_DOWN", source.name, self.floor.wall, source.name, "")
         return 0
 
     def link_up(self, Source source, int64_t epoch, int64_t seq, int64_t t):
@@ -210,8 +213,8 @@ cdef class Clocks:
             gaps.close_gap(self.floor, source.down)
         else:
             source.gaps += 1
-            self.floor.by_watermark.push(t, RANK_TRACK, source.name, source.down, gaps.TAG_GAP_SURE, 0)
         source.down = None
+        self.floor.outlet.clear("SRC_DOWN", source.name, t, source.name)
 
     cdef int64_t event_time(self, Source source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1:
         """R1: what the source says if it can be believed, else when it was received."""

@@ -209,18 +209,27 @@ cdef class Context:
         shipments.touch_line(self.floor, line, fact.t, fact)
 
     def tell_alloc(self, Line line):
-        """The order, which may come later, adds what the short is of."""
+        """It waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
+        line's own window: one ledger, so that neither tells the other's revision again (R81)."""
         cdef Fact fact = line.alloc_by
         cdef str order = self.floor.text(line.order), key = f"{order}/{line.number}"
+        cdef PickWindow window
+        if line.own is not None and line.own.short is not None:
+            return
+        sku = line.sku
+        for window in line.windows:
+            sku = sku or window.sku
+        if not sku:
+            return
         if line.alloc_ledger is None:
             line.alloc_ledger = self.floor.outlet.ledger("pick.short", key, f"line/{key}", order)
         data = {
-            "order": order, "line": line.number, "qty_task": line.alloc_short, "qty_picked": 0,
-            "qty_short": line.alloc_short, "reason": self.floor.text(fact.code), "decided_by": "ALLOC",
-            "t_close": fact.t,
+            "order": order, "line": line.number, "sku": self.floor.text(sku), "qty_task": line.alloc_short,
+            "qty_picked": 0, "qty_short": line.alloc_short, "reason": self.floor.text(fact.code),
+            "decided_by": "ALLOC", "t_close": fact.t,
         }
         if line.known:
-            data["sku"], data["policy"] = self.floor.text(line.sku), line.policy
+            data["policy"] = line.policy
         self.floor.outlet.emit(line.alloc_ledger, data, fact.t, order, self.floor.dev_id(fact), "exact")
 
     # ------------------------------------------------------------------------------------------ tasks
@@ -243,6 +252,8 @@ cdef class Context:
         window.planned_by = fact
         if new and line.cancel_t != NEVER:
             picks.cancel(self.floor, window, line.cancelled_by)
+        if line.alloc_by is not None:
+            self.tell_alloc(line)
         self.set_deadline(window, fact, record)
         if fact.lu and new:
             (<LoadUnit>self.floor.unit_of(fact.lu)).destined.append(window)

@@ -192,7 +192,7 @@ cdef class Core(Effects):
     def take_gap(self, Source source, dict record):
         """R6: the driver says that something was lost, and when."""
         source.gaps += 1
-        gaps.open_gap(self.floor, source.number, record["t_from"], record["t_to"], -1, -1)
+        gaps.open_gap(self.floor, source.number, source.gap_hold, record["t_from"], record["t_to"], -1, -1)
 
     def finish(self, int64_t until_us=-1):
         """R4a: every source leaves, both clocks run on to `until_us`; what is due up to and including it is decided."""

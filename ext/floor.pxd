@@ -24,7 +24,6 @@ cdef class Rules:
     cdef int64_t close_hold
     cdef int64_t ready_hold
     cdef int64_t hold_wall_max
-    cdef int64_t gap_hold
     cdef int64_t lateness
     cdef int64_t retention
     cdef int64_t pick_stall
@@ -95,7 +94,7 @@ cdef class Line:
     cdef int64_t alloc_short    # R23
     cdef int64_t alloc_t
     cdef Fact alloc_by
-    cdef Ledger alloc_ledger
+    cdef Ledger alloc_ledger    # of shorts under the line's own key: R23's, and those of its own window
     cdef list scopes            # ScopeLine of every shipment that plans it
 
 
@@ -235,7 +234,7 @@ cdef class Gap:
     cdef int64_t low            # missing numbers, -1: none known
     cdef int64_t high
     cdef int64_t missing
-    cdef bint sure              # the watermark has passed it
+    cdef int64_t hold           # how long a conclusion waits for it
     cdef bint closed
 
 

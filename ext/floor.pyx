@@ -20,7 +20,6 @@ cdef class Rules:
         self.ctx_wait = values["ctx_wait_ms"] * MS
         self.close_hold = values["close_hold_ms"] * MS
         self.ready_hold = values["ready_hold_ms"] * MS
-        self.gap_hold = values["gap_hold_ms"] * MS
         self.hold_wall_max = values["hold_wall_max_ms"] * MS
         self.lateness = values["lateness_ms"] * MS
         self.retention = values["retention_ms"] * MS

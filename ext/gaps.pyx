@@ -10,11 +10,15 @@ from ext.timers cimport NEVER, RANK_TRACK
 cdef Py_ssize_t GAPS_MAX = 256      # open ones of a source; beyond that the oldest is forgotten
 
 
-cdef Gap open_gap(Floor floor, int32_t src, int64_t t_from, int64_t t_to, int64_t low, int64_t high):
-    """`low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended."""
+cdef Gap open_gap(
+        Floor floor, int32_t src, int64_t hold, int64_t t_from, int64_t t_to, int64_t low, int64_t high):
+    """`low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended.
+
+    `hold`: how long a conclusion waits for it, `gap_hold_ms` of the source.
+    """
     cdef Gap gap = Gap.__new__(Gap)
     cdef list gaps = floor.gaps.setdefault(src, [])
-    gap.src, gap.t_from, gap.t_to, gap.low, gap.high = src, t_from, t_to, low, high
+    gap.src, gap.hold, gap.t_from, gap.t_to, gap.low, gap.high = src, hold, t_from, t_to, low, high
     gap.missing = high - low + 1 if low >= 0 else 0
     gaps.append(gap)
     if len(gaps) > GAPS_MAX:
@@ -37,11 +41,12 @@ cdef int fill(Floor floor, int32_t src, int64_t seq) except -1:
 
 
 cdef int close_gap(Floor floor, Gap gap) except -1:
-    cdef list gaps = floor.gaps[gap.src]
+    cdef list gaps = floor.gaps.get(gap.src, [])
     gap.closed = True
-    gaps.remove(gap)
-    if not gaps:
-        del floor.gaps[gap.src]
+    if gap in gaps:                     # else it was forgotten as the oldest of too many
+        gaps.remove(gap)
+        if not gaps:
+            del floor.gaps[gap.src]
     floor.gap_closed = True
     floor.outlet.clear("SEQ_GAP", floor.text(gap.src), gap.t_to, floor.text(gap.src))
     return 0
@@ -49,67 +54,64 @@ cdef int close_gap(Floor floor, Gap gap) except -1:
 
 cdef int make_sure(Floor floor, Gap gap) except -1:
     """R6: the watermark has passed the record that jumped: now it is a gap."""
-    if gap.closed:
-        return 0
-    gap.sure = True
-    floor.outlet.raise_("SEQ_GAP", floor.text(gap.src), gap.t_to, floor.text(gap.src),
-                        f"{gap.missing} missing" if gap.low >= 0 else "")
+    if not gap.closed and gap.low >= 0:
+        floor.outlet.raise_("SEQ_GAP", floor.text(gap.src), gap.t_to, floor.text(gap.src), f"{gap.missing} missing")
     return 0
 
 
-cdef bint is_blind(Floor floor, int32_t src, int64_t t_from, int64_t t_to) except -1:
-    """Has the source an open gap that overlaps this stretch of time?"""
+cdef int64_t blind_for(Floor floor, int32_t src, int64_t t_from, int64_t t_to) except -1:
+    """The longest hold of the source's open gaps that overlap this stretch of time; 0: there is none."""
     cdef Gap gap
+    cdef int64_t hold = 0
     for gap in floor.gaps.get(src, ()):
         if gap.t_from <= t_to and gap.t_to >= t_from:
-            return True
-    return False
+            hold = max(hold, gap.hold)
+    return hold
 
 
-cdef bint taints_window(Floor floor, PickWindow window, int64_t t_close) except -1:
+cdef int64_t hold_of_window(Floor floor, PickWindow window, int64_t t_close) except -1:
     """R7: its sources are those of its records; a window without any is fed by every source that ever sent a pick kind."""
     cdef Fact fact
-    cdef int64_t t_open
+    cdef int64_t t_open, hold = 0
     if not floor.gaps:
-        return False
+        return 0
     t_open = window.planned_by.t if window.planned_by is not None else t_close
     if not window.facts:
         for src in floor.pick_sources:
-            if is_blind(floor, src, t_open, t_close):
-                return True
-        return False
+            hold = max(hold, blind_for(floor, src, t_open, t_close))
+        return hold
     t_open = min(t_open, (<Fact>window.facts[0]).t)
     for fact in window.facts:
-        if is_blind(floor, fact.src, t_open, t_close):
-            return True
-    return False
+        hold = max(hold, blind_for(floor, fact.src, t_open, t_close))
+    return hold
 
 
-cdef bint taints_cycle(Floor floor, Cycle cycle, int64_t as_of) except -1:
+cdef int64_t hold_of_cycle(Floor floor, Cycle cycle, int64_t as_of) except -1:
     cdef Fact fact
+    cdef int64_t hold = 0
     for fact in cycle.facts:
-        if not fact.context and fact.t <= as_of and is_blind(floor, fact.src, cycle.begin, as_of):
-            return True
-    return False
+        if not fact.context and fact.t <= as_of:
+            hold = max(hold, blind_for(floor, fact.src, cycle.begin, as_of))
+    return hold
 
 
-cdef bint taints_shipment(Floor floor, Shipment shipment, int64_t as_of) except -1:
+cdef int64_t hold_of_shipment(Floor floor, Shipment shipment, int64_t as_of) except -1:
     """R7: cartons inherit from their picks, shipments from both."""
     cdef ScopeLine scope
     cdef PickWindow window
     cdef CartonPlan plan
+    cdef Cycle cycle
     cdef Fact fact
+    cdef int64_t hold = 0
     if not floor.gaps:
-        return False
+        return 0
     for scope in shipment.scope:
         for window in scope.line.windows:
-            if taints_window(floor, window, as_of):
-                return True
+            hold = max(hold, hold_of_window(floor, window, as_of))
             for fact in window.facts:
-                if fact.cycle is not None and taints_cycle(floor, fact.cycle, as_of):
-                    return True
+                if fact.cycle is not None:
+                    hold = max(hold, hold_of_cycle(floor, fact.cycle, as_of))
     for plan in shipment.plans.values():
         for cycle in plan.cycles:
-            if taints_cycle(floor, cycle, as_of):
-                return True
-    return False
+            hold = max(hold, hold_of_cycle(floor, cycle, as_of))
+    return hold

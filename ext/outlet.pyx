@@ -20,7 +20,7 @@ cdef str MAJOR = "1"
 
 # code -> severity. The fact that clears a code stands where the rule that raises it stands.
 EXCEPTIONS = {
-    "SEQ_GAP": "warning", "TIME_SKEW": "warning", "TIME_TOO_LATE": "warning",
+    "SRC_DOWN": "error", "SEQ_GAP": "warning", "TIME_SKEW": "warning", "TIME_TOO_LATE": "warning",
     "CTX_MISSING": "warning", "CTX_CONFLICT": "error", "CTX_OUTDATED": "info", "CTX_AFTER_CANCEL": "warning",
     "CTX_CANCEL_TOO_LATE": "error",
     "PCK_STALLED": "info", "PCK_OVER": "warning", "PCK_AFTER_CANCEL": "warning", "PCK_PUTBACK_REQUIRED": "warning",

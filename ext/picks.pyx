@@ -217,15 +217,17 @@ cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except 
     cdef Outcome o = outcome(window, as_of, max(floor.watermark, window.forced + 1))
     cdef str evidence = "incomplete" if o.told and window.forced >= o.t_close else "exact"
     cdef str dev_id, order = floor.text(window.line.order)
+    cdef int64_t blind
     if window.q_task < 0:
         return 0
     if not o.told:
         if window.confirmed is None or cause is None or cause.window is not window or o.q_now == window.told_q:
             return 0
         o.q, o.t_close, o.cause = o.q_now, window.told_t, <PyObject*>cause      # R25: a reversal that came late
-    if o.by == BY_DEADLINE and window.decided is None and gaps.taints_window(floor, window, o.t_close):
+    blind = gaps.hold_of_window(floor, window, o.t_close) if o.by == BY_DEADLINE and window.decided is None else 0
+    if blind:
         if not window.gap_over:
-            return hold(floor, window, o.t_close)
+            return hold(floor, window, o.t_close, blind)
         evidence = "incomplete"
     if o.closing != NULL and window.decided is None:
         window.decided = <Fact>o.closing
@@ -237,7 +239,11 @@ cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except 
         window.told_q, window.told_t = max(0, o.q), o.t_close
     if window.short is not None or (o.shorted and o.q_short > 0):
         if window.short is None:
+            window.short = window.line.alloc_ledger if not window.task else None
+        if window.short is None:
             window.short = floor.outlet.ledger("pick.short", window.key, subject_of(floor, window), order)
+            if not window.task:
+                window.line.alloc_ledger = window.short
         if floor.outlet.emit(window.short, short_data(floor, window, &o), o.t_close, order, dev_id, evidence):
             floor.by_watermark.push(min(o.t_close, floor.watermark - 1), RANK_INVENTORY, window.key, window,
                                     TAG_SHORT_TOLD, 0)
@@ -245,12 +251,12 @@ cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except 
     return 0
 
 
-cdef int hold(Floor floor, PickWindow window, int64_t t) except -1:
+cdef int hold(Floor floor, PickWindow window, int64_t t, int64_t blind) except -1:
     """R7: a short by deadline rests on silence; inside a gap it waits, with the `pick.confirmed` of the same close."""
     if not window.gap_held:
         window.gap_held, window.held_t = True, t
         floor.held.append(window)
-        floor.by_wall.push(t + floor.rules.gap_hold, RANK_PICK, window.key, window, gaps.TAG_GAP_HOLD, t)
+        floor.by_wall.push(t + blind, RANK_PICK, window.key, window, gaps.TAG_GAP_HOLD, t)
     return 0
 
 

@@ -6,8 +6,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`.
 """
 
 from ext cimport picks
-from ext.batch cimport ABSENT
-from ext.floor cimport CartonPlan, Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine, Shipment, TrackLife
+from ext.floor cimport CartonPlan, Cycle, Fact, Gap, Line, LoadUnit, PickWindow, ScopeLine, Shipment, TrackLife, Trailer
 from ext.timers cimport NEVER
 
 # Families of context objects whose revisions are forgotten by age alone: the others go with their window.
@@ -21,6 +20,8 @@ cdef int sweep(Floor floor, Context context, int64_t before) except -1:
     forget_units(floor, before)
     forget_cartons(floor, context, before)
     forget_tracks(floor, before)
+    forget_loads(floor, before)
+    forget_gaps(floor, before)
     context.forget(BY_AGE, before)
     return 0
 
@@ -138,4 +139,26 @@ cdef int forget_tracks(Floor floor, int64_t before) except -1:
         life = <TrackLife>lives[len(lives) - 1]
         if life.begin < before and not life.waiting:
             del floor.tracks[key]
+    return 0
+
+
+cdef int forget_loads(Floor floor, int64_t before) except -1:
+    """What a trailer took on long ago: by then it has left, or its shipments have."""
+    cdef Trailer trailer
+    for number in list(floor.trailers):
+        trailer = floor.trailers[number]
+        trailer.loads = [fact for fact in trailer.loads if (<Fact>fact).t >= before]
+        trailer.closes = [fact for fact in trailer.closes if (<Fact>fact).t >= before]
+        if not trailer.loads and not trailer.closes:
+            del floor.trailers[number]
+    return 0
+
+
+cdef int forget_gaps(Floor floor, int64_t before) except -1:
+    """Nothing that is still decided overlaps them."""
+    cdef Gap gap
+    for src in list(floor.gaps):
+        floor.gaps[src] = [gap for gap in floor.gaps[src] if (<Gap>gap).t_to >= before]
+        if not floor.gaps[src]:
+            del floor.gaps[src]
     return 0

@@ -215,6 +215,7 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
     cdef tuple pending
     cdef dict truth
     cdef Fact cause
+    cdef int64_t blind
     cdef bint incomplete = forced and floor.watermark <= since + floor.rules.ready_hold
     for pending in shipment.pending:
         if pending[0] == since:
@@ -222,9 +223,10 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
     else:
         return 0                        # it did not last
     truth, cause = pending[1], <Fact>pending[2]
-    if gaps.taints_shipment(floor, shipment, since):
+    blind = gaps.hold_of_shipment(floor, shipment, since)
+    if blind:
         if not forced:
-            return hold(floor, shipment, since, cause)
+            return hold(floor, shipment, since, cause, blind)
         incomplete = True
     shipment.pending.remove(pending)
     if shipment.ready is None:
@@ -236,12 +238,12 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
     return doubt(floor, shipment, since)
 
 
-cdef int hold(Floor floor, Shipment shipment, int64_t since, Fact cause) except -1:
+cdef int hold(Floor floor, Shipment shipment, int64_t since, Fact cause, int64_t blind) except -1:
     """R7: readiness rests on the silence of its sources; inside a gap it waits."""
     if not shipment.gap_held:
         shipment.gap_held = True
         floor.held.append(shipment)
-        floor.by_wall.push(max(cause.t_rx, floor.wall) + floor.rules.gap_hold, RANK_SHIPMENT, shipment.key, shipment,
+        floor.by_wall.push(max(cause.t_rx, floor.wall) + blind, RANK_SHIPMENT, shipment.key, shipment,
                            gaps.TAG_GAP_HOLD, since)
     return 0
 
