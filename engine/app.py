@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,10 @@ from engine.metrics import Metrics
 from engine.outbox import SqliteOutbox
 from engine.pipeline import Pipeline
 from engine.records import make_decoder
+from engine.recovery import Recovery
+from engine.rule_book import RuleSet
 from engine.sinks import registry as sinks
+from engine.slices import Slicer
 from ext.batch import Batch
 from ext.core import Core
 from ext.texts import Texts
@@ -48,8 +51,6 @@ class Engine:
         self.site = site
         self.metrics = Metrics(samples_max=settings.samples_max, sample_bytes_max=settings.sample_bytes_max)
         self.clock = clock
-        texts = Texts(settings.texts_bytes_max)
-        self._core = Core(site.site, texts, site.rules.given(), site.source_rules())
         data_dir = Path(settings.data_dir)
         with ExitStack() as opened:
             with usable(data_dir):
@@ -61,12 +62,21 @@ class Engine:
                     sinks=[sink.name for sink in site.sinks],
                     rows_max=settings.outbox_rows_max,
                 )
-            opened.callback(outbox.close)
+                opened.callback(outbox.close)
+                recovery = Recovery(
+                    RuleSet(site.site, site.rules.given(), site.source_rules()),
+                    self._slicer,
+                    journal,
+                    outbox,
+                    data_dir,
+                    self.metrics,
+                    clock,
+                    every_bytes=settings.snapshot_every_bytes,
+                    keep_bytes=settings.journal_keep_bytes,
+                )
             self._pipeline = Pipeline(
                 site.site,
-                self._core,
-                make_decoder(texts),
-                Batch(texts),
+                recovery,
                 journal,
                 outbox,
                 self._sinks(data_dir),
@@ -77,7 +87,7 @@ class Engine:
             self._drivers = Drivers(site, self._pipeline, clock)
             opened.pop_all()  # from here on the pipeline closes them
 
-    async def run(self, stop: asyncio.Event) -> dict[str, int]:
+    async def run(self, stop: asyncio.Event) -> Mapping[str, int]:
         """Until `stop` is set, or something of ours fails: then that is raised. Returns the account (R82)."""
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -91,7 +101,13 @@ class Engine:
         finally:
             stopped.cancel()
             await self._pipeline.stop(PIPELINE_STOP_S)
-        return self._core.account()
+        return self._pipeline.account()
+
+    def _slicer(self, rules: RuleSet) -> Slicer:
+        """A new core by these rules, and what feeds it."""
+        texts = Texts(self.site.engine.texts_bytes_max)
+        core = Core(rules.site, texts, rules.rules, rules.sources)
+        return Slicer(core, make_decoder(texts), Batch(texts))
 
     def _sinks(self, data_dir: Path) -> dict[str, Sink]:
         return {

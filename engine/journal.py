@@ -1,7 +1,8 @@
 """The journal: what "accepted" means. Records are appended and on disk before anybody is acknowledged, and a start
-reads them all again, from the first on.
+reads those again that came after the last snapshot.
 
-A folder of segments, `00000001.journal`, `00000002.journal`, ... without a hole, and `lock`. A segment, little-endian:
+A folder of segments, `00000001.journal`, `00000002.journal`, ... without a hole, and `lock`. The oldest ones may be
+gone, once snapshots stand for them. A segment, little-endian:
 
     "sortjrnl"          8 bytes
     version             u32, 1
@@ -29,10 +30,12 @@ import zlib
 from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from engine.errors import Full, Refused
+from engine.whole_file import sync_folder
 
 MAGIC = b"sortjrnl"
 VERSION = 1
@@ -40,24 +43,40 @@ HEADER = MAGIC + struct.pack("<I", VERSION)
 FRAME = struct.Struct("<II")
 PLACE = struct.Struct("<IQI")
 PAYLOAD_BYTES_MAX = 256 * 1024 * 1024
-SEGMENT_BYTES = 64 * 1024 * 1024
+SEGMENT_BYTES_MIN = 64 * 1024
+SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class Position(NamedTuple):
+    """A place between two frames: all before it, or all after it."""
+
+    segment: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.segment:08d}.journal offset {self.offset}"
+
+
+BEGINNING = Position(1, len(HEADER))
 
 
 class Journal:
     """`Journal(folder, bytes_max=...)` locks the folder; `recover()` to its end; then `append`; `close`.
 
     bytes_max: size of all segments together at which `append` raises Full. segment_bytes: size at which the next append
-    begins a new segment. Raises Refused where another process has the folder, or where its content cannot be trusted.
-    Synchronous: call it off the event loop, one call at a time.
+    begins a new segment; absent: a sixteenth of `bytes_max`, between SEGMENT_BYTES_MIN and SEGMENT_BYTES_MAX. Raises
+    Refused where another process has the folder, or where its content cannot be trusted. Synchronous: call it off the
+    event loop, one call at a time.
     """
 
-    def __init__(self, folder: Path, *, bytes_max: int, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, folder: Path, *, bytes_max: int, segment_bytes: int | None = None) -> None:
         self.folder = folder
         self.bytes_max = bytes_max
         self.bytes = 0
+        self.passed = 0  # bytes of the frames that were read or appended by this object
         self.torn: list[str] = []  # what `recover` cut off, one line each
-        self._segment_bytes = segment_bytes
+        self._segment_bytes = segment_bytes or max(SEGMENT_BYTES_MIN, min(SEGMENT_BYTES_MAX, bytes_max // 16))
         self._file = -1
         self._number = 0
         self._offset = 0  # where the next frame goes
@@ -65,21 +84,43 @@ class Journal:
         self._failed = False
         self._calls = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
         self._lock = _locked(folder / "lock")
 
-    def recover(self) -> Iterator[bytes]:
-        """Every payload, in the order of the appends. Nothing can be appended before it has come to its end."""
-        numbers = _segments(self.folder)
-        self.bytes = sum(self._path(number).stat().st_size for number in numbers)
+    def first(self) -> int:
+        """The number of its oldest segment; 0: it has none."""
+        return min(_segments(self.folder), default=0)
+
+    def holds(self, position: Position) -> bool:
+        """Whether it reaches as far as to `position`, so that `recover(after=position)` can go on from there."""
+        last = max(_segments(self.folder), default=0)
+        path = self._path(position.segment)
+        return position.segment < last or (path.exists() and position.offset <= path.stat().st_size)
+
+    def read(self, after: Position, until: Position) -> Iterator[bytes]:
+        """The payloads between two positions, in the order of the appends."""
+        for number in self._following(after):
+            if number <= until.segment:
+                yield from self._read(number, after, until, last=False)
+
+    def recover(self, after: Position = BEGINNING) -> Iterator[bytes]:
+        """Every payload after a position, in the order of the appends; what lies before it is not looked at. Nothing
+        can be appended before this has come to its end."""
+        numbers = self._following(after)
+        self.bytes = sum(self._path(number).stat().st_size for number in _segments(self.folder))
         for number in numbers:
-            yield from self._read(number, last=number == numbers[-1])
+            yield from self._read(number, after, None, last=number == numbers[-1])
         if not numbers:
             self._begin(1)
             return
         self._number = numbers[-1]
         self._file = os.open(self._path(self._number), os.O_RDWR | os.O_CLOEXEC)
         self._write_last_again()
+
+    @property
+    def position(self) -> Position:
+        """Its end: where the next frame goes, or begins a new segment. Only after `recover`."""
+        return Position(self._number, self._offset)
 
     def append(self, payload: bytes) -> None:
         """Durable when it returns. Full: no room, nothing was written. Any other error: this journal is at its end.
@@ -92,10 +133,26 @@ class Journal:
             if not 0 < len(payload) <= PAYLOAD_BYTES_MAX:
                 raise ValueError(f"a payload of {len(payload)} bytes: 1 to {PAYLOAD_BYTES_MAX} are possible")
             if self.bytes + FRAME.size + len(payload) > self.bytes_max:
-                raise Full(f"the journal {self.folder} has reached {self.bytes_max} bytes")
+                raise Full(f"the journal {self.folder} has reached {self.bytes_max} bytes (engine.journal_bytes_max)")
             if self._offset >= self._segment_bytes:
                 self._begin(self._number + 1)
             self._write(payload)
+
+    def drop_before(self, position: Position, bytes_kept: int) -> int:
+        """Segments that lie wholly before `position` go, the oldest first, while all together have more than
+        `bytes_kept`. Returns how many bytes went. Something durable has to stand for them."""
+        with self._calls:
+            dropped = 0
+            for number in _segments(self.folder):
+                if self.bytes <= bytes_kept or number >= min(position.segment, self._number):
+                    break
+                size = self._path(number).stat().st_size
+                self._path(number).unlink()
+                self.bytes -= size
+                dropped += size
+            if dropped:
+                sync_folder(self.folder)
+            return dropped
 
     def close(self) -> None:
         with self._calls:
@@ -106,6 +163,22 @@ class Journal:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08d}.journal"
+
+    def _following(self, after: Position) -> list[int]:
+        """The segments from that of `after` on. Older ones are no matter: a crash while they went may leave any."""
+        if after != BEGINNING and not self.holds(after):
+            raise Refused(
+                f"{self.folder} ends before {after}, where a snapshot or a change of the rules stands: they do not "
+                "belong together. Put the journal back from a copy, or begin with a new data_dir"
+            )
+        numbers = [number for number in _segments(self.folder) if number >= after.segment]
+        for expected, number in enumerate(numbers, after.segment):
+            if number != expected:
+                raise Refused(
+                    f"{self.folder}: {expected:08d}.journal is missing; put it back from a copy, "
+                    "or move the folder away to begin with nothing"
+                )
+        return numbers
 
     def _write(self, payload: bytes) -> None:
         head = FRAME.pack(len(payload), _crc(self._number, self._offset, payload))
@@ -121,6 +194,7 @@ class Journal:
         self._last = self._offset
         self._offset += FRAME.size + len(payload)
         self.bytes += FRAME.size + len(payload)
+        self.passed += FRAME.size + len(payload)
 
     def _sync(self, file: int) -> None:
         try:
@@ -144,7 +218,7 @@ class Journal:
                 raise Full(f"no space is left on the device of {self.folder}") from error
             raise
         self._sync(file)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         if self._file >= 0:
             os.close(self._file)
         self._file, self._number, self._offset, self._last = file, number, len(HEADER), 0
@@ -156,13 +230,16 @@ class Journal:
         _write_at(self._file, at, os.pread(self._file, self._offset - at, at))
         self._sync(self._file)
 
-    def _read(self, number: int, last: bool) -> Iterator[bytes]:
+    def _read(self, number: int, after: Position, until: Position | None, last: bool) -> Iterator[bytes]:
+        """The segment's payloads between the two. last: its end may be half written, and is cut off then."""
         path = self._path(number)
         with path.open("rb") as file:
             if not self._header_stands(path, file.read(len(HEADER)), last):
                 return
-            size = path.stat().st_size
-            offset, begin = len(HEADER), 0
+            offset = after.offset if number == after.segment else len(HEADER)
+            begin = offset if offset > len(HEADER) else 0
+            size = path.stat().st_size if until is None or number < until.segment else until.offset
+            file.seek(offset)
             while offset < size:
                 payload = _payload(file, number, offset, size)
                 if payload is None:
@@ -170,6 +247,7 @@ class Journal:
                     break
                 yield payload
                 begin, offset = offset, offset + FRAME.size + len(payload)
+                self.passed += FRAME.size + len(payload)
         self._offset, self._last = offset, begin
 
     def _header_stands(self, path: Path, header: bytes, last: bool) -> bool:
@@ -205,7 +283,7 @@ class Journal:
                 copy.write(tail)
                 copy.flush()
                 os.fsync(copy.fileno())
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
             file.truncate(offset)
             os.fsync(file.fileno())
         self.bytes -= len(tail)
@@ -250,15 +328,8 @@ def _plausible(tail: bytes) -> Iterator[int]:
 
 
 def _segments(folder: Path) -> list[int]:
-    """Their numbers, from 1 without a hole."""
-    numbers = sorted(int(path.stem) for path in folder.glob("*.journal") if path.stem.isdecimal())
-    for expected, number in enumerate(numbers, 1):
-        if number != expected:
-            raise Refused(
-                f"{folder}: {expected:08d}.journal is missing; put it back from a copy, "
-                "or move the folder away to begin with nothing"
-            )
-    return numbers
+    """Their numbers, in order."""
+    return sorted(int(path.stem) for path in folder.glob("*.journal") if path.stem.isdecimal())
 
 
 def _damaged(path: Path, offset: int, what: str) -> Refused:
@@ -274,14 +345,6 @@ def _write_at(file: int, offset: int, content: bytes) -> None:
         written = os.pwrite(file, view, offset)
         offset += written
         view = view[written:]
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _locked(path: Path) -> int:

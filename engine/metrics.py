@@ -7,6 +7,7 @@
     metrics.recent                       the last business events
     metrics.loop                         how long the event loop was held
     metrics.intake, metrics.journal      what waits in memory, what lies on disk
+    metrics.snapshot                     the last snapshot, and what it cost
 
 Everything lives on the event loop's thread and is read there; nothing here locks, logs or reads a clock: times are
 arguments, in microseconds. Everything is bounded: causes and samples by the constructor, names by the site file.
@@ -192,6 +193,21 @@ class JournalMetrics:
         self.bytes = size
 
 
+class SnapshotMetrics:
+    """The last snapshot: when, bytes of state, how long the rules stood still for it, bytes of the file."""
+
+    def __init__(self) -> None:
+        self.at_us = 0
+        self.state_bytes = 0
+        self.took_us = 0
+        self.took_us_max = 0
+        self.file_bytes = 0
+
+    def taken(self, at_us: int, state_bytes: int, took_us: int, file_bytes: int) -> None:
+        self.at_us, self.state_bytes, self.took_us, self.file_bytes = at_us, state_bytes, took_us, file_bytes
+        self.took_us_max = max(self.took_us_max, took_us)
+
+
 class Metrics:
     """All of them. One object a running engine.
 
@@ -208,6 +224,7 @@ class Metrics:
         self.loop = LoopLag()
         self.intake = IntakeMetrics()
         self.journal = JournalMetrics()
+        self.snapshot = SnapshotMetrics()
         self.replayed = 0  # records that the journal's replay has fed to the core at the start
         self.contradictions = 0  # times that an event contradicted an earlier one of the same id: see the outbox
         self.emitted = 0  # business events since the start, those of the replay included

@@ -3,8 +3,7 @@
     put ─► intake ─► journal (synced) ─► ack ─► decoder ─► core ─► outbox (synced) ─► forwarders ─► sinks
 
 One task walks it, a group of deliveries at a time; the journal and the outbox work in threads, the core on the event
-loop in slices of a few milliseconds. A start reads the whole journal through the core first: what the windows hold is a
-function of the journal, and the outbox passes over the events that it has.
+loop in slices of a few milliseconds. A start first brings the core to the journal's end: see recovery.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ import msgspec
 from engine.clock import Clock
 from engine.contracts import Delivery, Emitted, Outbox, Sink
 from engine.delivery import Forwarder
-from engine.errors import ContentChanged, Full, Refused
+from engine.errors import ContentChanged, Full
 from engine.intake import Group, IntakeQueue, Limits, source_of_line
 from engine.journal import Journal
 from engine.metrics import CoreMetrics, LoopLag, Metrics, Recent
 from engine.pauses import collect_when_idle
-from engine.slices import Core, Decoder, Slicer, chunks
-from ext.batch import Batch
+from engine.recovery import Recovery
+from engine.slices import Core, NoRoom
 
 MICROSECONDS = 1_000_000
 WAIT_S_MAX = 0.5  # the wall clock may be set while we wait for something that is due
@@ -34,8 +33,7 @@ TICK_US_MIN = 50_000
 FULL_S = 0.5
 MEASURE_S = 1.0
 LOOP_SAMPLE_S = 0.01
-REPLAY_BYTES = 1024 * 1024
-PROGRESS_S = 5.0
+STOP_SNAPSHOT_US_MAX = 2_000_000
 STOP_S_MAX = 8.0
 STOP_POLL_S = 0.05
 
@@ -45,16 +43,14 @@ log = logging.getLogger("sortline.pipeline")
 class Pipeline:
     """`contracts.Intake`, and everything behind it. `start`, let drivers `put`, stop the drivers, `stop`.
 
-    site: the name that clock ticks carry. core and decoder share the texts of `batch`. sinks: by name; every one has a
-    cursor in `outbox`. clock: microseconds since 1970 UTC. The pipeline closes journal, outbox and sinks.
+    site: the name that clock ticks carry. recovery: has the core, on the same journal and outbox. sinks: by name; every
+    one has a cursor in `outbox`. clock: microseconds since 1970 UTC. The pipeline closes journal, outbox and sinks.
     """
 
     def __init__(
         self,
         site: str,
-        core: Core,
-        decoder: Decoder,
-        batch: Batch,
+        recovery: Recovery,
         journal: Journal,
         outbox: Outbox,
         sinks: Mapping[str, Sink],
@@ -63,13 +59,12 @@ class Pipeline:
         limits: Limits,
     ) -> None:
         self._site = site
-        self._core = core
+        self._recovery = recovery
         self._journal = journal
         self._outbox = outbox
         self._metrics = metrics
         self._clock = clock
         self._intake = IntakeQueue(limits, metrics.intake)
-        self._slicer = Slicer(core, decoder, batch)
         self._room = asyncio.Event()  # a sink has taken something out of the outbox
         self._forwarders = [
             Forwarder(name, sink, outbox, metrics.sink(name), clock, advanced=self._room.set)
@@ -79,7 +74,6 @@ class Pipeline:
         self._ticked_us = 0
         self._work: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._emitted = 0  # the greatest sequence that the core has made
         self._ended = asyncio.Event()
         self._failure: BaseException | None = None
 
@@ -100,19 +94,27 @@ class Pipeline:
         told.state, told.detail = state, detail
 
     def position(self, src: str) -> tuple[int, int] | None:
-        return self._core.position(src)
+        try:
+            return self._core.position(src)
+        except MemoryError:
+            return None  # a name for which there is no room was never seen
 
     # the run
 
     async def start(self) -> None:
-        """Read the journal through the core, then be ready for `put`. Raises Refused for a journal or an outbox that
-        cannot be worked with; call `stop` then too."""
+        """Bring the core to the journal's end, then be ready for `put`. Raises Refused for a journal or an outbox that
+        cannot be worked with; call `stop` then too. Where the names find no room, it runs on and accepts nothing."""
         self._metrics.turn("recovering")
         for forwarder in self._forwarders:
             self._spawn(forwarder.run(), f"sink {forwarder.name}")
         self._spawn(self._measure(), "measure")
         self._spawn(collect_when_idle(lambda: self._metrics.journal.appends + self._metrics.replayed), "collector")
-        await self._recover()
+        try:
+            await self._recovery.run(self._publish)
+        except NoRoom as error:
+            self._halt(error)
+            return
+        self._journal_stands()
         self._spawn(watch_loop(self._metrics.loop), "loop")
         self._metrics.turn("running")
         self._work = self._spawn(self._run(), "pipeline")
@@ -135,6 +137,7 @@ class Pipeline:
             async with asyncio.timeout(within_s):
                 if self._work is not None:
                     await asyncio.wait([self._work])
+                    await self._keep_last()
                 while self._failure is None and await self._undelivered():  # noqa: ASYNC110 - in other tasks' hands
                     await asyncio.sleep(STOP_POLL_S)
         except TimeoutError:
@@ -150,38 +153,33 @@ class Pipeline:
         self._metrics.turn("stopped", str(self._failure or ""))
         self._ended.set()
 
-    async def _recover(self) -> None:
-        payloads = chunks(self._journal.recover(), REPLAY_BYTES)
-        done = 0
-        said_s = began_s = time.monotonic()
-        while payload := await asyncio.to_thread(next, payloads, b""):
-            await self._publish(await self._slicer.feed(payload, _passed_over))
-            done += len(payload)
-            self._metrics.replayed += payload.count(b"\n")
-            if time.monotonic() - said_s >= PROGRESS_S:
-                said_s = time.monotonic()
-                log.info("recovering: %d of %d MB of the journal", done // 10**6, self._journal.bytes // 10**6)
-        for line in self._journal.torn:
-            log.warning("journal: %s", line)
-        self._journal_stands()
-        told = await asyncio.to_thread(self._outbox.last_sequence)
-        if told > self._emitted:
-            raise Refused(
-                f"{self._journal.folder} accounts for {self._emitted} business events, the outbox for {told}: they do "
-                "not belong together. Put the journal back from a copy, or begin with a new data_dir"
-            )
-        log.info("recovered %d records in %.1f s", self._metrics.replayed, time.monotonic() - began_s)
+    async def _keep_last(self) -> None:
+        """A snapshot for the next start, if the core is what journal and outbox say, and it does not take too long."""
+        sound = self._failure is None and self._recovery.slicer.sound
+        if sound and self._metrics.snapshot.took_us <= STOP_SNAPSHOT_US_MAX:
+            await self._recovery.keep()
 
     async def _run(self) -> None:
-        while True:
-            group = self._intake.take()
-            if group is not None:
-                if not await self._accept(group):
-                    return
-            elif self._closing:
-                return
-            elif not await self._tick():
-                await self._intake.wait(self._wait_s())
+        try:
+            while await self._step():
+                pass
+        except NoRoom as error:
+            await self._publish(error.events)
+            self._halt(error)
+
+    async def _step(self) -> bool:
+        """Whatever is next. False: the run is over."""
+        group = self._intake.take()
+        if group is not None:
+            if not await self._accept(group):
+                return False
+        elif self._closing:
+            return False
+        elif not await self._tick() and not self._recovery.is_due(idle=True):
+            await self._intake.wait(self._wait_s())
+        if self._recovery.is_due(idle=group is None):
+            await self._recovery.keep()
+        return True
 
     async def _accept(self, group: Group) -> bool:
         """Journal, acknowledge, decide, publish. False: stopped before there was room in the journal."""
@@ -197,7 +195,7 @@ class Pipeline:
             source, text = source_of_line(group, line)
             self.fault(source, reason, text)
 
-        await self._publish(await self._slicer.feed(group.payload, refused))
+        await self._publish(await self._recovery.slicer.feed(group.payload, refused))
         now = self._clock()
         for waiting in group.waiting:
             self._metrics.source(waiting.delivery.source).lag_us = max(0, now - waiting.at_us)
@@ -214,7 +212,7 @@ class Pipeline:
             self._metrics.source(delivery.source).fault("acknowledgement failed", b"", self._clock())
 
     async def _append(self, payload: bytes) -> bool:
-        """On disk; waits while the journal is full. False: stopped meanwhile."""
+        """On disk; makes room where it can, and waits while the journal is full. False: stopped meanwhile."""
         began_s = time.perf_counter()
         while True:
             try:
@@ -222,6 +220,8 @@ class Pipeline:
             except Full as error:
                 if self._closing:
                     return False
+                if await self._recovery.make_room():
+                    continue
                 self._full(error)
                 await asyncio.sleep(FULL_S)
             else:
@@ -252,7 +252,6 @@ class Pipeline:
 
     def _told(self, events: list[Emitted]) -> None:
         now = self._clock()
-        self._emitted = events[-1].sequence
         self._metrics.emitted += len(events)
         self._metrics.events.add(len(events), now)
         self._metrics.recent.extend(
@@ -268,7 +267,7 @@ class Pipeline:
         tick = {"kind": "clock.tick", "src": f"{self._site}/engine/clock", "t_rx": now}
         payload = msgspec.json.encode(tick) + b"\n"
         if await self._append(payload):
-            await self._publish(await self._slicer.feed(payload, _passed_over))
+            await self._publish(await self._recovery.slicer.feed(payload, _no_record))
         return True
 
     def _wait_s(self) -> float:
@@ -278,6 +277,12 @@ class Pipeline:
             return WAIT_S_MAX
         wait_us = max(due - self._clock(), TICK_US_MIN - (self._clock() - self._ticked_us), 1_000)
         return min(wait_us / MICROSECONDS, WAIT_S_MAX)
+
+    def _halt(self, error: NoRoom) -> None:
+        """What is in the journal and not decided comes with the next start, when there is room; until then nobody is
+        acknowledged any more, drivers wait, and sinks get what is there."""
+        self._metrics.turn("full", str(error))
+        log.error("nothing more is accepted: %s, and restart; nothing that was accepted is lost", error)
 
     def _full(self, error: Full) -> None:
         if self._metrics.turn("full", str(error)):
@@ -291,6 +296,14 @@ class Pipeline:
         # a sink that is held will not take anything now
         names = [each.name for each in self._forwarders if self._metrics.sink(each.name).state != "held"]
         return any([await asyncio.to_thread(self._outbox.depth, name) for name in names])
+
+    @property
+    def _core(self) -> Core:
+        return self._recovery.slicer.core
+
+    def account(self) -> Mapping[str, int]:
+        """Where every record went (R82)."""
+        return self._core.account()
 
     def _journal_stands(self) -> None:
         self._metrics.journal.bytes = self._journal.bytes
@@ -332,5 +345,5 @@ async def watch_loop(lag: LoopLag) -> None:
         lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * MICROSECONDS)))
 
 
-def _passed_over(line: int, reason: str) -> None:
-    """A line of the journal that is no record: it was reported when it came."""
+def _no_record(line: int, reason: str) -> None:
+    raise AssertionError(f"our own record was refused: {reason}")

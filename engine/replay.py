@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -153,7 +153,7 @@ class Replay:
         out.write(b"".join(body + b"\n" for _, _, _, _, body, _ in events))
 
 
-def account_line(account: dict[str, int]) -> str:
+def account_line(account: Mapping[str, int]) -> str:
     """R82 in one line: where every record went."""
     parts = " + ".join(f"{name} {account[name]}" for name in ("used", "duplicate", "late", "rejected", "noise", "open"))
     return f"in {account['in']} = {parts}"

@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _run(site: Site, seconds: float | None, console: Console) -> dict[str, int]:
+async def _run(site: Site, seconds: float | None, console: Console) -> Mapping[str, int]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from engine.contracts import Emitted
+from engine.errors import Full
 from ext.batch import Batch
 
 BUDGET_S = 0.003
@@ -31,6 +32,8 @@ class Core(Protocol):
     def windows(self) -> Mapping[str, int]: ...
     def sources(self) -> Sequence[Mapping[str, object]]: ...
     def position(self, src: str) -> tuple[int, int] | None: ...
+    def snapshot(self) -> bytes: ...
+    def restore(self, data: bytes) -> None: ...
 
 
 class Decoder(Protocol):
@@ -39,8 +42,20 @@ class Decoder(Protocol):
     def decode(self, data: bytes, batch: Batch) -> list[tuple[int, str]]: ...
 
 
+class NoRoom(Full):
+    """The core has no room for more names: it can decide nothing more, and is not what the journal says. events: what
+    it had decided before."""
+
+    def __init__(self, why: str, events: list[Emitted]) -> None:
+        super().__init__(why)
+        self.events = events
+
+
 class Slicer:
     """Feeds payloads to the core; the size of its slices follows the time that the last one took.
+
+    core: what it feeds. sequence: of the last event that the core has told. sound: whether the core holds all that it
+    was fed, so that a snapshot may stand for it.
 
     budget_s: how long one slice should hold the event loop. timer: seconds that only grow.
     """
@@ -54,7 +69,9 @@ class Slicer:
         budget_s: float = BUDGET_S,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._core = core
+        self.core = core
+        self.sequence = 0
+        self.sound = True
         self._decoder = decoder
         self._batch = batch
         self._budget_s = budget_s
@@ -64,7 +81,8 @@ class Slicer:
     async def feed(self, payload: bytes, refused: Callable[[int, str], None]) -> list[Emitted]:
         """Every line of `payload` (each ended by a line feed); returns what the core decided on the way.
 
-        refused: called with number in the payload, from 0, and reason of each line that is no record.
+        refused: called with number in the payload, from 0, and reason of each line that is no record. Raises NoRoom
+        where the table of names is full; this slicer is at its end then.
         """
         events: list[Emitted] = []
         line = at = 0
@@ -72,21 +90,42 @@ class Slicer:
             before = self._timer()
             end = self._end_of_slice(payload, at)
             part = payload[at:end]
-            for index, reason in self._decode(part):
+            try:
+                faults = self._decode(part)
+            except MemoryError as error:
+                raise NoRoom(str(error) or "no memory is left", events) from error
+            for index, reason in faults:
                 refused(line + index, reason)
-            events.extend(Emitted(*event) for event in self._core.take())
+            events.extend(Emitted(*event) for event in self.core.take())
+            self.sequence = events[-1].sequence if events else self.sequence
             line += part.count(b"\n")
             at = end
             self._adapt(self._timer() - before)
             await asyncio.sleep(0)
         return events
 
+    def snapshot(self) -> bytes:
+        """The core's state, between two calls of `feed`. Takes as long as the state is large."""
+        return self.core.snapshot()
+
+    def restore(self, state: bytes, sequence: int) -> None:
+        """Of a new slicer. Raises SnapshotError for the state of another version, Full where its names find no room."""
+        self.sound = False
+        try:
+            self.core.restore(state)
+        except MemoryError as error:
+            raise NoRoom(str(error) or "no memory is left", []) from error
+        self.sequence = sequence
+        self.sound = True
+
     def _decode(self, part: bytes) -> list[tuple[int, str]]:
+        self.sound = False
         self._batch.clear()
         refused = self._decoder.decode(part, self._batch)
         if refused:
-            self._core.reject(len(refused))
-        self._core.feed(self._batch)
+            self.core.reject(len(refused))
+        self.core.feed(self._batch)
+        self.sound = True
         return refused
 
     def _end_of_slice(self, payload: bytes, at: int) -> int:

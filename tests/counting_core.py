@@ -78,6 +78,19 @@ class CountingCore:
     def position(self, src: str) -> tuple[int, int] | None:
         return self._last.get(src)
 
+    def snapshot(self) -> bytes:
+        if self._events:
+            raise ValueError("take the events first")
+        told, due = sorted(self._told), sorted(self._due.items())
+        return msgspec.json.encode(
+            [self.sequence, self.records, self.rejected, self.wall_us, told, due, sorted(self._last.items())]
+        )
+
+    def restore(self, data: bytes) -> None:
+        self.sequence, self.records, self.rejected, self.wall_us, told, due, last = msgspec.json.decode(data)
+        self._told, self._due = set(told), dict(due)
+        self._last = {src: (epoch, seq) for src, (epoch, seq) in last}
+
 
 def event(sequence: int, name: str, type_: str = "pick.confirmed", **data: object) -> Event:
     """A business event as a core emits it, named after its id."""

@@ -38,7 +38,11 @@ class EngineSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
       directory. One engine a folder.
     intake_records_max, intake_bytes_max: records that drivers have handed over and that are not yet on disk; when
       either is reached, drivers wait (and a broker keeps what it has).
-    journal_bytes_max: size of the journal at which the engine stops with a reason instead of filling the disk.
+    journal_bytes_max: size of the journal at which the engine waits with a reason instead of filling the disk.
+    journal_keep_bytes: how much of the journal stays, to look at and to replay, although snapshots stand for it; half
+      of journal_bytes_max where that is less.
+    snapshot_every_bytes: how much the journal grows between two snapshots, and up to four times as much where there is
+      no quiet moment; a start reads no more than that. A sixteenth of journal_bytes_max where that is less.
     outbox_rows_max: business events that sinks do not have yet; when reached, drivers wait.
     texts_bytes_max: all names that were ever seen (load units, orders, tasks, ...), in bytes.
     samples_max: refused payloads that are kept to look at, per source and cause.
@@ -49,6 +53,8 @@ class EngineSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
     intake_records_max: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 65_536
     intake_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=2**34)] = 64 * MIB
     journal_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=2**44)] = 16 * 1024 * MIB
+    journal_keep_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**44)] = 4 * 1024 * MIB
+    snapshot_every_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024, le=2**40)] = 64 * MIB
     outbox_rows_max: Annotated[int, msgspec.Meta(ge=1_000, le=10**9)] = 1_000_000
     texts_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=2**34)] = 256 * MIB
     samples_max: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 4

@@ -9,10 +9,19 @@ from tests.tidy.sources import files, imports, module_name
 LAYERS: list[tuple[str, ...]] = [
     # lowest first; a name stands for the module and for all below it
     ("ext", "engine", "engine.errors", "engine.clock", "engine.model", "engine.secret", "engine.tls"),
-    ("engine.metrics", "engine.records", "engine.event_schema", "engine.logs", "engine.sqlite_file", "engine.pauses"),
+    (
+        "engine.metrics",
+        "engine.records",
+        "engine.event_schema",
+        "engine.logs",
+        "engine.sqlite_file",
+        "engine.whole_file",
+        "engine.pauses",
+    ),
     ("engine.contracts",),
     ("protocols", "engine.sinks", "engine.journal", "engine.outbox", "engine.recordings", "engine.parquet"),
-    ("engine.delivery", "engine.intake", "engine.slices", "engine.pipeline"),
+    ("engine.rule_book", "engine.snapshots"),
+    ("engine.delivery", "engine.intake", "engine.slices", "engine.recovery", "engine.pipeline"),
     ("engine.config",),
     ("engine.app", "engine.live"),
     (

@@ -1,0 +1,239 @@
+"""How the engine goes on after a stop: from the newest snapshot, and what the journal holds after it.
+
+    newest snapshot ─► core ◄─ the journal's tail, by the rules that held then ─► outbox passes over what it has
+    core ─► snapshot, when the journal has grown ─► older segments of the journal may go
+
+A snapshot stands for a place of the journal, and is only taken when every event that the core told before is in the
+outbox. So with any of the last two, the journal after it and the outbox, nothing is missing and nothing is told twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+from engine.clock import Clock
+from engine.contracts import Emitted, Outbox
+from engine.errors import Refused
+from engine.journal import BEGINNING, Journal, Position
+from engine.metrics import Metrics
+from engine.rule_book import RuleBook, RuleSet
+from engine.slices import NoRoom, Slicer, chunks
+from engine.snapshots import Snapshot, Snapshots
+from ext.snapshot import SnapshotError
+
+REPLAY_BYTES = 1024 * 1024
+PROGRESS_S = 5.0
+FORCED = 4  # at so many times the usual growth a snapshot no longer waits for a quiet moment
+MEGABYTE = 1e6
+
+log = logging.getLogger("sortline.recovery")
+
+Build = Callable[[RuleSet], Slicer]
+Publish = Callable[[list[Emitted]], Awaitable[None]]
+
+
+class Recovery:
+    """`run` at the start; then `keep` when `is_due`, and at a clean stop. `slicer` is the one that counts now.
+
+    rules: as the site file has them now. build: a new core with new texts, by some rules. data_dir: where snapshots and
+    `rules.json` are. every_bytes: how much the journal grows between snapshots. keep_bytes: how much of the journal
+    stays, although snapshots stand for it. Both are held well below the journal's cap.
+    """
+
+    def __init__(
+        self,
+        rules: RuleSet,
+        build: Build,
+        journal: Journal,
+        outbox: Outbox,
+        data_dir: Path,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        every_bytes: int,
+        keep_bytes: int,
+    ) -> None:
+        self.slicer = build(rules)
+        self._wanted = rules
+        self._rules = rules
+        self._build = build
+        self._journal = journal
+        self._outbox = outbox
+        self._snapshots = Snapshots(data_dir / "snapshots")
+        self._book = RuleBook(data_dir / "rules.json")
+        self._metrics = metrics
+        self._clock = clock
+        self._every_bytes = min(every_bytes, journal.bytes_max // 16)
+        self._keep_bytes = min(keep_bytes, journal.bytes_max // 2)
+        self._kept_at = 0  # what the journal had passed when the last snapshot was taken
+
+    async def run(self, publish: Publish) -> None:
+        """Bring the core to the journal's end; every event after the snapshot goes to `publish`. Raises Refused for
+        what does not fit together, NoRoom where the table of names is too small."""
+        began_s = time.monotonic()
+        told = await asyncio.to_thread(self._outbox.last_sequence)
+        at = await self._restore(told)
+        for change in self._book.changes_from(at):
+            await self._replay(self._journal.read(at, change.position), publish)
+            await self._turn_to(change.rules)
+            at = change.position
+        await self._replay(self._journal.recover(at), publish)
+        for line in self._journal.torn:
+            log.warning("journal: %s", line)
+        if told > self.slicer.sequence:
+            raise Refused(
+                f"{self._journal.folder} accounts for {self.slicer.sequence} business events, the outbox for {told}: "
+                "they do not belong together. Put the journal back from a copy, or begin with a new data_dir"
+            )
+        log.info("recovered %d records in %.1f s", self._metrics.replayed, time.monotonic() - began_s)
+        if not self._rules.same(self._wanted):
+            await self._change_rules()
+        elif self._grown() >= self._every_bytes // FORCED:
+            await self.keep()
+
+    def is_due(self, idle: bool) -> bool:
+        """Whether the journal has grown enough for another snapshot. idle: nothing else waits to be done."""
+        return self._grown() >= self._every_bytes * (1 if idle else FORCED)
+
+    async def keep(self) -> None:
+        """A snapshot of the core as it is, which has to be what the journal and the outbox hold; nothing if there is
+        one already. Old segments of the journal go."""
+        if not self._grown():
+            return
+        self._kept_at = self._journal.passed
+        began_s = time.perf_counter()
+        state = await asyncio.to_thread(self.slicer.snapshot)
+        took_us = int((time.perf_counter() - began_s) * 1e6)
+        snapshot = Snapshot(self._journal.position, self.slicer.sequence, self._rules, state)
+        try:
+            size = await asyncio.to_thread(self._snapshots.write, snapshot)
+        except OSError as error:
+            # the journal still has everything: only the next start takes longer
+            log.warning("snapshot: cannot be written: %s", error)
+            return
+        self._metrics.snapshot.taken(self._clock(), len(state), took_us, size)
+        log.info("snapshot: %.1f MB in %d ms, %.1f MB on disk", len(state) / MEGABYTE, took_us // 1000, size / MEGABYTE)
+        await self._drop()
+
+    async def make_room(self) -> bool:
+        """The journal is full: a snapshot, and whether old segments went."""
+        before = self._journal.bytes
+        await self.keep()
+        await self._drop()
+        return self._journal.bytes < before
+
+    def _grown(self) -> int:
+        return self._journal.passed - self._kept_at
+
+    async def _drop(self) -> None:
+        needed = self._snapshots.oldest_needed
+        if needed is None:
+            return
+        dropped = await asyncio.to_thread(self._journal.drop_before, needed, self._keep_bytes)
+        self._metrics.journal.bytes = self._journal.bytes
+        if dropped:
+            log.info("journal: its oldest %.1f MB went, snapshots stand for them", dropped / MEGABYTE)
+
+    async def _restore(self, told: int) -> Position:
+        """The core as the newest usable snapshot has it, or as it begins; returns the place in the journal."""
+        why: list[str] = []
+        found = self._snapshots.newest_first()
+        while entry := await asyncio.to_thread(next, found, None):
+            path, snapshot = entry
+            reason = snapshot if isinstance(snapshot, str) else await self._restore_from(snapshot, told)
+            if reason:
+                log.warning("snapshot %s cannot be used: %s", path, reason)
+                why.append(f"{path.name}: {reason}")
+            elif isinstance(snapshot, Snapshot):
+                self._snapshots.trust(snapshot.position)
+                await self._begin_with(snapshot.rules, snapshot.position)
+                return snapshot.position
+        self._begins_at_its_beginning(why)
+        rules = self._book.held_at(BEGINNING) or self._wanted
+        self._same_site(rules)
+        if not rules.same(self._rules):
+            self.slicer = self._build(rules)
+        await self._begin_with(rules, BEGINNING)
+        return BEGINNING
+
+    async def _restore_from(self, snapshot: Snapshot, told: int) -> str:
+        """Why this snapshot cannot be gone on from; empty: the core is as it says."""
+        self._same_site(snapshot.rules)
+        if snapshot.sequence > told:
+            give_up = f"UPDATE last SET sequence = {snapshot.sequence}"  # noqa: S608 - for a person to type
+            return (
+                f"{snapshot.sequence} events had been told, and the outbox has {told}. Put the outbox back from a "
+                f'copy, or give up what was in it: sqlite3 outbox.sqlite "{give_up}"'
+            )
+        slicer = self._build(snapshot.rules)
+        try:
+            await asyncio.to_thread(slicer.restore, snapshot.state, snapshot.sequence)
+        except SnapshotError as error:
+            return f"{error}. It was written by another version of the program"
+        self.slicer = slicer
+        return ""
+
+    async def _begin_with(self, rules: RuleSet, at: Position) -> None:
+        """These rules hold at `at`: written down, if nothing else is."""
+        if self._book.report:
+            log.warning("%s", self._book.report)
+        self._rules = rules
+        if self._book.held_at(at) is None:
+            await asyncio.to_thread(self._book.write, at, rules)
+
+    def _begins_at_its_beginning(self, why: list[str]) -> None:
+        if self._journal.first() > 1:
+            raise Refused(
+                f"{self._journal.folder}: {BEGINNING.segment:08d}.journal is missing; put it back from a copy, or move "
+                f"the folder away to begin with a new data_dir. No snapshot stands for it: "
+                f"{'; '.join(why) or f'there is none in {self._snapshots.folder}'}"
+            )
+
+    def _same_site(self, rules: RuleSet) -> None:
+        if rules.site != self._wanted.site:
+            raise Refused(
+                f'{self._journal.folder} holds the records of site "{rules.site}", and the site file says '
+                f'"{self._wanted.site}": give each site an engine.data_dir of its own, or put the name back'
+            )
+
+    async def _replay(self, payloads: Iterator[bytes], publish: Publish) -> None:
+        joined = chunks(payloads, REPLAY_BYTES)
+        done, said_s = 0, time.monotonic()
+        while payload := await asyncio.to_thread(next, joined, b""):
+            try:
+                await publish(await self.slicer.feed(payload, _passed_over))
+            except NoRoom as error:
+                await publish(error.events)
+                raise
+            done += len(payload)
+            self._metrics.replayed += payload.count(b"\n")
+            if time.monotonic() - said_s >= PROGRESS_S:
+                said_s = time.monotonic()
+                log.info("recovering: %d MB of the journal read", self._journal.passed // 10**6)
+
+    async def _change_rules(self) -> None:
+        """What came until now was decided by the old rules, what comes is by the new ones."""
+        changed = ", ".join(self._rules.changed(self._wanted))
+        log.info("rules: %s changed; what was recorded before stays as it was decided", changed)
+        first = Position(self._journal.first(), 0)
+        await asyncio.to_thread(self._book.write, self._journal.position, self._wanted, first)
+        await self._turn_to(self._wanted)
+        self._kept_at = -1  # also where nothing was recorded since the last one
+        await self.keep()
+
+    async def _turn_to(self, rules: RuleSet) -> None:
+        """A new core by other rules goes on where this one stands."""
+        if rules.same(self._rules):
+            return
+        state = await asyncio.to_thread(self.slicer.snapshot)
+        slicer = self._build(rules)
+        await asyncio.to_thread(slicer.restore, state, self.slicer.sequence)
+        self.slicer, self._rules = slicer, rules
+
+
+def _passed_over(line: int, reason: str) -> None:
+    """A line of the journal that is no record: it was reported when it came."""

@@ -1,0 +1,107 @@
+"""Which rules held from which place of the journal on: what was decided is a function of both.
+
+`rules.json` in the data folder: a line with version and digest, then
+
+    [{"from": [segment, offset], "rules": {"rules": {...}, "site": "dc1", "sources": [[src, {...}], ...]}}, ...]
+
+in order, one entry a change. A replay turns to the next rules where the engine did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from engine.errors import Refused
+from engine.journal import BEGINNING, Position
+from engine.whole_file import put_aside, write_whole
+
+VERSION = b"sortline-rules-1"
+
+encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class RuleSet(NamedTuple):
+    """Everything beside the records that decides. rules: by name in the site file; sources: (src or its beginning, what
+    it has its own way)."""
+
+    site: str
+    rules: Mapping[str, Any]
+    sources: Sequence[tuple[str, Mapping[str, int]]] = ()
+
+    def document(self) -> dict[str, Any]:
+        return {"site": self.site, "rules": dict(self.rules), "sources": [list(each) for each in self.sources]}
+
+    def same(self, other: RuleSet) -> bool:
+        return encode(self.document()) == encode(other.document())
+
+    def changed(self, other: RuleSet) -> list[str]:
+        """The names of what `other` says otherwise."""
+        names = sorted(self.rules.keys() | other.rules.keys())
+        found = [name for name in names if encode(self.rules.get(name)) != encode(other.rules.get(name))]
+        mine, others = ({src: dict(own) for src, own in each.sources} for each in (self, other))
+        return found + [src for src in sorted(mine.keys() | others.keys()) if mine.get(src) != others.get(src)]
+
+
+def rule_set(document: Mapping[str, Any]) -> RuleSet:
+    """What `RuleSet.document` gave. Raises KeyError, TypeError or ValueError for anything else."""
+    return RuleSet(
+        str(document["site"]), dict(document["rules"]), [(str(src), dict(own)) for src, own in document["sources"]]
+    )
+
+
+class Change(NamedTuple):
+    position: Position
+    rules: RuleSet
+
+
+class RuleBook:
+    """The changes, in order. A file that cannot be read is put aside as `.bad`; `report` says so then."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.report = ""
+        self._changes: list[Change] = []
+        if path.exists():
+            self._read()
+
+    def held_at(self, position: Position) -> RuleSet | None:
+        """The rules for what comes after `position`; None: it is not written down."""
+        held = [change.rules for change in self._changes if change.position <= position]
+        return held[-1] if held else None
+
+    def changes_from(self, position: Position) -> list[Change]:
+        """The changes at or after `position`."""
+        return [change for change in self._changes if change.position >= position]
+
+    def write(self, position: Position, rules: RuleSet, needed_from: Position = BEGINNING) -> None:
+        """From `position`, the journal's end, on these rules hold. What was over before `needed_from` is forgotten."""
+        last = Change(position, rules)
+        all_ = [*(change for change in self._changes if change.position < position), last]
+        changes = [*(change for change, next_ in pairwise(all_) if next_.position > needed_from), last]
+        body = encode([{"from": list(change.position), "rules": change.rules.document()} for change in changes])
+        write_whole(self.path, b"%b %b\n%b\n" % (VERSION, _digest(body), body))
+        self._changes = changes
+
+    def _read(self) -> None:
+        first, _, body = self.path.read_bytes().partition(b"\n")
+        version, _, digest = first.partition(b" ")
+        body = body.removesuffix(b"\n")
+        if version.startswith(VERSION[:-1]) and version != VERSION:
+            raise Refused(f"{self.path}: was written by a newer version: start that one")
+        if version != VERSION or digest != _digest(body):
+            aside = put_aside(self.path)
+            self.report = f"{self.path} is damaged: put aside as {aside.name}; the last snapshot knows its rules, too"
+            return
+        self._changes = [
+            Change(Position(*entry["from"]), rule_set(entry["rules"])) for entry in msgspec.json.decode(body)
+        ]
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).hexdigest().encode()

@@ -1,0 +1,134 @@
+"""Snapshots: what the windows hold at one place of the journal, so that a start reads only what came after it.
+
+A folder of files `SEGMENT-OFFSET.snapshot`, named after that place; the last two are kept. Little-endian:
+
+    "sortsnap"          8 bytes
+    version             u32, 1
+    header length       u32
+    digest              16 bytes, BLAKE2b over all the other bytes
+    header              JSON: position, sequence of the last event before it, the rules (see rule_book)
+    state               `Core.snapshot()`, zstd
+
+Only a whole file ever bears the name (see whole_file), so a damaged one was damaged later: it is put aside as `.bad`,
+and the one before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import zstandard
+
+from engine.journal import Position
+from engine.rule_book import RuleSet, rule_set
+from engine.whole_file import NEW, put_aside, sync_folder, write_whole
+
+MAGIC = b"sortsnap"
+VERSION = 1
+HEAD = struct.Struct("<8sII")
+DIGEST_BYTES = 16
+KEPT = 2
+
+
+class Snapshot(NamedTuple):
+    """sequence: of the last event that the core had told. state: `Core.snapshot()`."""
+
+    position: Position
+    sequence: int
+    rules: RuleSet
+    state: bytes
+
+
+class Unusable(ValueError):
+    """Bytes that are no snapshot. `damaged`: nor will they ever be one; otherwise another version may read them."""
+
+    def __init__(self, why: str, damaged: bool) -> None:
+        super().__init__(why)
+        self.damaged = damaged
+
+
+class Snapshots:
+    """The folder. reports: what was found damaged, one line each. Synchronous: call it off the event loop."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reports: list[str] = []
+        self._trusted: list[Position] = []  # those that this program has read back or written
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+        for path in folder.glob(f"*{NEW}"):
+            path.unlink()  # its writing was cut short
+
+    def newest_first(self) -> Iterator[tuple[Path, Snapshot | str]]:
+        """Every file with its content, or why it cannot be used; damaged ones are put aside."""
+        for path in sorted(self.folder.glob("*.snapshot"), reverse=True):
+            try:
+                yield path, decode(path.read_bytes())
+            except Unusable as error:
+                if error.damaged:
+                    aside = put_aside(path)
+                    self.reports.append(f"{path} is damaged ({error}): put aside as {aside.name}")
+                yield path, str(error)
+
+    def trust(self, position: Position) -> None:
+        """The one at `position` was restored."""
+        self._trusted = [position]
+
+    def write(self, snapshot: Snapshot) -> int:
+        """On disk when it returns; older ones than the last two are gone. Returns the file's size in bytes."""
+        content = encode(snapshot)
+        write_whole(self._path(snapshot.position), content)
+        others = [each for each in self._trusted if each != snapshot.position]
+        self._trusted = [*others[1 - KEPT :], snapshot.position]
+        kept = {self._path(position) for position in self._trusted}
+        more = sorted(set(self.folder.glob("*.snapshot")) - kept, reverse=True)
+        for path in more[KEPT - len(kept) :]:
+            path.unlink()
+        return len(content)
+
+    def _path(self, position: Position) -> Path:
+        return self.folder / f"{position.segment:08d}-{position.offset:012d}.snapshot"
+
+    @property
+    def oldest_needed(self) -> Position | None:
+        """What lies before it in the journal is no longer needed to go on, even if the newest one is damaged; None:
+        there are not two of them."""
+        return self._trusted[0] if len(self._trusted) == KEPT else None
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """The content of a snapshot's file."""
+    position, sequence, rules, state = snapshot
+    about = {"position": list(position), "sequence": sequence, "rules": rules.document(), "bytes": len(state)}
+    header = msgspec.json.encode(about)
+    head = HEAD.pack(MAGIC, VERSION, len(header))
+    rest = header + zstandard.compress(state)
+    return head + _digest(head, rest) + rest
+
+
+def decode(content: bytes) -> Snapshot:
+    """What `encode` made. Raises Unusable for any other bytes."""
+    if len(content) < HEAD.size + DIGEST_BYTES:
+        raise Unusable("it ends too early", damaged=True)
+    magic, version, header_bytes = HEAD.unpack_from(content)
+    if magic != MAGIC:
+        raise Unusable("it does not begin like a snapshot", damaged=True)
+    if version > VERSION:
+        raise Unusable(f"it is of version {version}, this program reads {VERSION}", damaged=False)
+    rest = content[HEAD.size + DIGEST_BYTES :]
+    if content[HEAD.size : HEAD.size + DIGEST_BYTES] != _digest(content[: HEAD.size], rest):
+        raise Unusable("its digest does not fit", damaged=True)
+    about = msgspec.json.decode(rest[:header_bytes])
+    state = zstandard.decompress(rest[header_bytes:], max_output_size=about["bytes"])
+    return Snapshot(Position(*about["position"]), about["sequence"], rule_set(about["rules"]), state)
+
+
+def _digest(head: bytes, rest: bytes) -> bytes:
+    digest = hashlib.blake2b(head, digest_size=DIGEST_BYTES)
+    digest.update(rest)
+    return digest.digest()
