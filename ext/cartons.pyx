@@ -105,7 +105,14 @@ cdef int close_picks(Floor floor, Cycle cycle) except -1:
 cdef bint is_destined(Cycle cycle, PickWindow window, Fact close):
     """A task without picks goes into this cycle if the carton's plan says so, or was there before the close."""
     if cycle.plan is not None and cycle.plan.contents is not None:
-        return any(line is window.line for line, _ in cycle.plan.contents)
+        for line, _ in cycle.plan.contents:
+            if line is window.line:
+                return True
+        return False
+    cdef Cycle other
+    for other in cycle.unit.cycles:     # an earlier use that was there for it took it along
+        if other.begin < cycle.begin and other.end > window.planned_by.t:
+            return False
     return window.planned_by.t <= close.t
 
 
