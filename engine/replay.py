@@ -20,6 +20,7 @@ import numpy as np
 from engine.config.load import load_rules
 from engine.errors import Refused
 from engine.recordings import Chunk, Output, Writer, read
+from engine.pauses import short_pauses
 from engine.records import make_decoder
 from ext.batch import Batch
 from ext.core import Core
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     pace = Pace(SPEEDS[args.speed]) if SPEEDS[args.speed] else None
     chunks = read(args.input)
     chunk = next(chunks, None)  # what cannot be read is refused before anything is written
-    with Writer(args.out) as out:
+    with short_pauses(), Writer(args.out) as out:
         while chunk is not None:
             replay.take(chunk, out, pace)
             chunk = next(chunks, None)
