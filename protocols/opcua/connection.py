@@ -35,7 +35,7 @@ log = logging.getLogger("sortline.opcua")
 
 RENEW_AT = 0.75  # of a security token's lifetime (OPC 10000-4 section 5.5.2.1)
 HEARTBEATS_PER_SESSION = 3
-CLOSE_S_MAX = 2.0
+CLOSE_S_MAX = 1.0  # below what the engine gives a driver to stop
 SERVER_STATE = ua.NodeId(2259, 0)
 NAMESPACE_ARRAY = ua.NodeId(2255, 0)
 

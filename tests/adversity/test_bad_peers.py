@@ -211,8 +211,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         with Running(folder, "run", str(path)) as engine:
             engine.until_said("source good: up")
             yield Site(folder, broker, engine)
-            said = engine.stop()
-            assert "did not stop" not in said
+            engine.stop()
     finally:
         machines.stop()
         broker.stop()
