@@ -10,7 +10,6 @@ from collections.abc import Callable
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
-from protocols.cancellation import raise_if_cancelled
 from protocols.mapping.lines import encode_line
 from protocols.opcua.binding import Binding
 from protocols.opcua.connection import Connection, LinkLost
@@ -57,7 +56,6 @@ class Driver:
             except (LinkLost, Refused) as error:
                 self._report("down", str(error))
                 await self._link_records("link.down")
-            raise_if_cancelled()
             await asyncio.sleep(self._pause_s())
 
     async def _connected(self) -> None:
@@ -65,7 +63,6 @@ class Driver:
         connection = Connection(self._settings, self._name)
         await connection.open()
         try:
-            raise_if_cancelled()
             subscription = Subscription(
                 connection,
                 self._clock,
