@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from engine.pauses import short_pauses
+
 Chunk = TypeVar("Chunk")
 Contestant = Callable[[], Callable[[Chunk], object]]
 """Sets up one run and returns the step that is timed, once a chunk."""
@@ -22,13 +24,17 @@ class Timing(NamedTuple):
 
 
 def race(contestants: Mapping[str, Contestant[Chunk]], chunks: Sequence[Chunk], runs: int) -> dict[str, Timing]:
-    """One warm-up each, then `runs` rounds of everybody in turn, so that a slow minute is everybody's."""
+    """One warm-up each, then `runs` rounds of everybody in turn, so that a slow minute is everybody's.
+
+    For everybody without full garbage collections, as in `run` and `replay`.
+    """
     times: dict[str, list[list[float]]] = {name: [] for name in contestants}
-    for turn in range(runs + 1):
-        for name, set_up in contestants.items():
-            spent = _run(set_up(), chunks)
-            if turn:
-                times[name].append(spent)
+    with short_pauses():
+        for turn in range(runs + 1):
+            for name, set_up in contestants.items():
+                spent = _run(set_up(), chunks)
+                if turn:
+                    times[name].append(spent)
     return {name: _timing(spent) for name, spent in times.items()}
 
 
