@@ -20,6 +20,12 @@ from simulators.orders import STATIONS
 from simulators.settings import Troubles
 from simulators.statements import Record, statements
 
+SKEWED_STATION = "pick/PTL-05"
+SCALE = "pack/SCL-01"
+_SKEW_US = 3_600 * SECOND
+_QUIET_US = 900 * SECOND
+"""No chatter is lost so shortly before the end: what is held for a gap must still be decided within the story."""
+
 _TRANSIT_US = 20_000  # a message takes at least this long
 _NOISE = (
     # device, kind, whether it numbers what it says
@@ -73,11 +79,15 @@ def tell(
     said = [Said(record, happening) for happening in story.happenings for record in statements(story.site, happening)]
     said += _noise(story, len(said), troubles.noise, noise_areas, rng)
     said.sort(key=lambda one: one.record["t"])
-    _number(story, said, restarts, epoch)
+    _number(story, said, restarts, epoch, (f"{story.site}/{SCALE}",) if troubles.skewed else ())
+    said = _lose_chatter(said, troubles.lost_chatter, rng)
     for one in said:
         one.t_rx = one.record["t"] + _TRANSIT_US + rng.randrange(troubles.disorder_ms * 1_000 + 1)
     _delay_picks(story, said, troubles.late_picks, rng)
     _delay_context(story, said, troubles.late_context, rng)
+    said += _outages(story, said, troubles.outages, rng)
+    if troubles.skewed:
+        _skew(f"{story.site}/{SKEWED_STATION}", said)
     said += _duplicates(said, troubles.duplicates, rng)
     said.sort(key=lambda one: one.t_rx)
     dev_ids = {one.about: dev_id(one.record) for one in said if isinstance(one.about, f.Named)}
@@ -111,9 +121,9 @@ def _noise(story: Story, facts: int, share: float, areas: tuple[str, ...], rng: 
 # ---- how it arrives
 
 
-def _number(story: Story, said: list[Said], restarts: bool, first_epoch: int) -> None:
+def _number(story: Story, said: list[Said], restarts: bool, first_epoch: int, others: tuple[str, ...]) -> None:
     """Numbers per source in the order in which things happened, before anything is lost, doubled or overtaken."""
-    silent = {f"{story.site}/{device}" for device, _, numbers in _NOISE if not numbers}
+    silent = {f"{story.site}/{device}" for device, _, numbers in _NOISE if not numbers} | set(others)
     restarted = f"{story.site}/pick/PTL-03"
     half = said[len(said) // 2].record["t"]
     last: dict[tuple[str, int], int] = {}
@@ -128,26 +138,78 @@ def _number(story: Story, said: list[Said], restarts: bool, first_epoch: int) ->
 
 
 def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> None:
-    """Some presses come when their carton is closed and told. Not where a piece was put back: there the order of news
-    would decide whether the task was ever complete, and no sum of pieces could say what is right. Nor where the close
-    of the carton, or a deadline, would be taken for a short meanwhile: the task stays closed then. Nor in a carton that
-    is opened again: whether it was empty when it was closed first would depend on what was known."""
+    """Some presses come when their carton is closed and told. Not where the site takes that close for a short."""
     if not share or story.policy.short_on_close:
         return
     ledger = Ledger(story.happenings)
     for one in said:
-        if not isinstance(one.about, f.Picked) or rng.random() >= share:
+        if not isinstance(one.about, f.Picked) or rng.random() >= share or not _may_come_late(one.about, ledger):
             continue
-        task = one.about.task
-        closes = [close.t for close in ledger.closes(task.carton)]
-        if not closes or ledger.reversals(task) or task.deadline or len(closes) > 1 or ledger.line_changed(task.line):
-            continue
+        closes = [close.t for close in ledger.closes(one.about.task.carton)]
         if rng.random() < 0.75:
             closed = closes[min(bisect_left(closes, one.about.t), len(closes) - 1)]
             one.t_rx = closed + int(rng.uniform(15, 240) * SECOND)
             one.hist = True
         else:
             one.t_rx = one.about.t + int(rng.uniform(2.2, 4.8) * SECOND)
+
+
+def _may_come_late(pick: f.Picked, ledger: Ledger) -> bool:
+    """Not where a piece was put back, or the quantity changed: there the order of news would decide whether the task
+    was ever complete, and no sum of pieces could say what is right. Nor where a deadline would be taken for a short
+    meanwhile: the task stays closed then. Nor in a carton that is opened again: whether it was empty when it was closed
+    first would depend on what was known."""
+    task = pick.task
+    closes = len(ledger.closes(task.carton))
+    return closes == 1 and not ledger.reversals(task) and not task.deadline and not ledger.line_changed(task.line)
+
+
+def _outages(story: Story, said: list[Said], count: int, rng: Random) -> list[Said]:
+    """A station is cut off, and tells everything in order when it is back; only while it says nothing that would mean
+    something else when it comes late."""
+    ledger = Ledger(story.happenings)
+    links: list[Said] = []
+    first, last = said[0].record["t"], said[-1].record["t"]
+    for _ in range(0 if story.policy.short_on_close else count):
+        for _attempt in range(50):
+            src = f"{story.site}/pick/PTL-{rng.randrange(1, STATIONS + 1):02}"
+            down = rng.randrange(first, last)
+            up = down + int(rng.uniform(30, 120) * SECOND)
+            cut = [one for one in said if one.record["src"] == src and down <= one.record["t"] <= up]
+            picks = [one.about for one in cut if isinstance(one.about, f.Picked)]
+            if picks and all(_is_plain(one, ledger) for one in cut):
+                for one in cut:
+                    one.t_rx, one.hist = up + one.record["t"] - down, True
+                links += [_link(src, "link.down", down), _link(src, "link.up", up)]
+                break
+    return links
+
+
+def _is_plain(one: Said, ledger: Ledger) -> bool:
+    if one.about is None:
+        return True
+    return isinstance(one.about, f.Picked) and not one.hist and _may_come_late(one.about, ledger)
+
+
+def _link(src: str, kind: str, t: int) -> Said:
+    return Said({"src": src, "kind": kind, "t": t}, None, t)
+
+
+def _skew(src: str, said: list[Said]) -> None:
+    """Its clock is wrong by more than anybody believes; its messages come at once, so that arrival is the time."""
+    for one in said:
+        if one.record["src"] == src and not one.hist:
+            one.t_rx = one.record["t"]
+            one.record = one.record | {"t": one.record["t"] + _SKEW_US}
+
+
+def _lose_chatter(said: list[Said], share: float, rng: Random) -> list[Said]:
+    if not share:
+        return said
+    until = said[-1].record["t"] - _QUIET_US
+    return [
+        one for one in said if one.about or "seq" not in one.record or one.record["t"] > until or rng.random() >= share
+    ]
 
 
 def _delay_context(story: Story, said: list[Said], share: float, rng: Random) -> None:

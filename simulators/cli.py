@@ -69,6 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--disorder-ms", type=_disorder, default=0, metavar="MS", help="how far records may overtake")
     parser.add_argument("--late-picks", type=_share, default=0.0, metavar="SHARE", help="picks told after their carton")
     parser.add_argument("--late-context", type=_share, default=0.0, metavar="SHARE", help="shipments with late papers")
+    parser.add_argument("--lost-chatter", type=_share, default=0.0, metavar="SHARE", help="numbered noise that is lost")
+    parser.add_argument("--outages", type=int, default=0, metavar="N", help="how often a pick station is cut off")
+    parser.add_argument("--skewed", action="store_true", help="a station with a wrong clock, a scale without numbers")
     parser.add_argument("--out", metavar="F", help="write canonical records there, NDJSON (`-`: standard output)")
     _add_live_arguments(parser)
 
@@ -148,6 +151,9 @@ def troubles_of(args: argparse.Namespace) -> Troubles:
         disorder_ms=args.disorder_ms,
         late_picks=args.late_picks,
         late_context=args.late_context,
+        lost_chatter=args.lost_chatter,
+        outages=args.outages,
+        skewed=args.skewed,
     )
 
 

@@ -29,12 +29,13 @@ def load(diary: Diary, shipment: Shipment, cartons: tuple[Carton, ...], t: int) 
 
 
 def _load_one(diary: Diary, shipment: Shipment, carton: Carton, trailer: str, door: str, t: int, stays: bool) -> int:
-    """A carton that stays is never scanned, or is taken out again."""
+    """A carton that stays is never scanned, or is taken out again. Others are taken out only where nobody asks for
+    their place: a shipment is not told to be ready once more just before the trailer leaves."""
     if stays and diary.chance(0.5):
         return t
     t = diary.after(t, (4.0, 9.0))
     diary.add(f.Loaded(t, shipment, (carton,), carton.lu, trailer, door))
-    if stays or diary.chance(0.1):
+    if stays or (not shipment.stage_required and diary.chance(0.2)):
         t = diary.after(t, (10.0, 20.0))
         diary.add(f.Unloaded(t, carton, trailer, door))
         if not stays:

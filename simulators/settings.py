@@ -124,7 +124,7 @@ BUSY = Habits(
     label_bad=0.05,
     reopened_untold=0.4,
     voided_open=0.02,
-    voided_empty=0.5,
+    voided_empty=0.3,
     rebound=0.04,
     multiread=0.1,
     lost=0.04,
@@ -185,6 +185,9 @@ class Troubles:
     far records may overtake each other. `late_picks`: share of picks that come when their carton has long been closed,
     most of them flagged as backlog (`hist`), the others just slower than the disorder that the engine allows for.
     `late_context`: share of shipments whose orders and tasks are told only after the goods are on their way.
+    `lost_chatter`: share of the numbered noise that never comes, so that there are gaps in the numbers. `outages`: how
+    often a pick station is cut off for a minute or two; it tells everything afterwards, as backlog. `skewed`: the clock
+    of one pick station is an hour fast, and the scale does not number what it says.
     """
 
     noise: float = 0.0
@@ -192,3 +195,6 @@ class Troubles:
     disorder_ms: int = 0
     late_picks: float = 0.0
     late_context: float = 0.0
+    lost_chatter: float = 0.0
+    outages: int = 0
+    skewed: bool = False

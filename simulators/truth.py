@@ -312,17 +312,21 @@ def _is_held(carton: Carton, ledger: Ledger) -> bool:
 
 
 def _of_setback(shipment: Shipment, happenings: list[Happening]) -> Iterator[Expected]:
-    """A shipment that had been ready for long, and was no more (R52): the last such turn."""
-    cause = ""
+    """A shipment that had been ready for long, and was no more (R52): the last such turn. Where it turns again soon
+    after, only that it was told: whether each turn was depends on how long it lasted."""
+    cause, turns = "", 0
     for place in range(1, len(happenings)):
         if happenings[place].t - happenings[place - 1].t < SETTLED_US or not ready_now(shipment, happenings[:place]):
             continue
+        was_ready, turns = True, 0
         for end in range(place + 1, len(happenings) + 1):
-            if not ready_now(shipment, happenings[:end]):
-                cause = CAUSES.get(type(happenings[end - 1]), "")
-                break
+            is_ready = ready_now(shipment, happenings[:end])
+            if was_ready and not is_ready and not has_left(shipment, Ledger(happenings[:end])):
+                turns += 1
+                cause = CAUSES.get(type(happenings[end - 1]), "") if turns == 1 else cause
+            was_ready = is_ready
     if cause:
-        yield {"type": "shipment.unready", "key": shipment.id, "data": {"cause": cause}}
+        yield {"type": "shipment.unready", "key": shipment.id, "data": {"cause": cause} if turns == 1 else {}}
 
 
 def ready_now(shipment: Shipment, happenings: list[Happening]) -> bool:
