@@ -184,18 +184,18 @@ cdef class Clocks:
 
     cdef bint note(self, Source source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
         """R5, R6: note a record's number (ABSENT: none). False: the same `dev_id` was here before."""
-        cdef bint new
-        if live and source.down is not None:
-            self.link_up(source, epoch, seq, t)
-        if seq == ABSENT:
-            return True
-        new = source.is_new(epoch, seq, sub, t, self.floor.rules.lateness)
-        if source.seen.jumped:
-            gaps.open_gap(self.floor, source.number, source.gap_hold, source.seen.hole_t, t, source.seen.hole_low,
-                          source.seen.hole_high)
-            source.gaps += 1
-        elif source.seen.filled and new and self.floor.gaps:
-            gaps.fill(self.floor, source.number, seq)
+        cdef int64_t last_epoch = source.epoch, last_seq = source.seq
+        cdef bint new = True
+        if seq != ABSENT:
+            new = source.is_new(epoch, seq, sub, t, self.floor.rules.lateness)
+            if source.seen.jumped:
+                gaps.open_gap(self.floor, source.number, source.gap_hold, source.seen.hole_t, t, source.seen.hole_low,
+                              source.seen.hole_high)
+                source.gaps += 1
+            elif source.seen.filled and new and self.floor.gaps:
+                gaps.fill(self.floor, source.number, seq)
+        if live and new and source.down is not None:        # what a broker sends again says nothing of the time between
+            self.link_up(source, seq != ABSENT and epoch == last_epoch and seq == last_seq + 1, t)
         return new
 
     cdef int link_down(self, Source source) except -1:
@@ -206,10 +206,10 @@ cdef class Clocks:
             self.floor.outlet.raise_("SRC_DOWN", source.name, self.floor.wall, source.name, "")
         return 0
 
-    def link_up(self, Source source, int64_t epoch, int64_t seq, int64_t t):
+    def link_up(self, Source source, bint follows_on, int64_t t):
         """R6: its first live record ends the gap; if its number follows on, there was none."""
         source.down.t_to = t
-        if seq != ABSENT and epoch == source.epoch and seq == source.seq + 1:
+        if follows_on:
             gaps.close_gap(self.floor, source.down)
         else:
             source.gaps += 1
