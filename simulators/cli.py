@@ -107,7 +107,7 @@ def _to_file(args: argparse.Namespace) -> int:
     story = tell_story(args.orders, args.seed, site=args.site, habits=habits, policy=policy)
     telling = tell(story, args.seed, troubles_of(args))
     if args.truth:
-        write_truth(args.truth, story, telling)
+        write_truth(args.truth, story, telling, gaps=args.lost_chatter > 0)
     _write(args.out, write(telling.said))
     return 0
 
@@ -157,8 +157,8 @@ def troubles_of(args: argparse.Namespace) -> Troubles:
     )
 
 
-def write_truth(path: str, story: Story, telling: Telling, *, times: bool = True) -> None:
-    expected = expected_events(story, telling.dev_ids, times=times)
+def write_truth(path: str, story: Story, telling: Telling, *, times: bool = True, gaps: bool = False) -> None:
+    expected = expected_events(story, telling.dev_ids, times=times, gaps=gaps)
     _write(path, (json.dumps(one, separators=(",", ":"), sort_keys=True).encode() + b"\n" for one in expected))
 
 

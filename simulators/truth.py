@@ -57,12 +57,15 @@ SCALE_REACH_US = 5 * SECOND
 """A weighing belongs to a carton until this long after it was closed (`close_hold_ms`)."""
 
 
-def expected_events(story: Story, dev_ids: Mapping[f.Named, str], *, times: bool = True) -> Iterator[Expected]:
+def expected_events(
+    story: Story, dev_ids: Mapping[f.Named, str], *, times: bool = True, gaps: bool = False
+) -> Iterator[Expected]:
     """Every event that the story calls for.
 
     `dev_ids`: the names under which the reversals were told, which their keys contain; those without one are left out.
     `times`: also `t_first`, `t_open` and `t_close`; not for a story told live,
-    where some devices have no clock.
+    where some devices have no clock. `gaps`: numbers were lost for ever, so that a readiness may have been held until
+    it was none any more.
     """
     ledger = Ledger(story.happenings)
     diaries = _by_shipment(story)
@@ -71,7 +74,7 @@ def expected_events(story: Story, dev_ids: Mapping[f.Named, str], *, times: bool
             *_of_tasks(shipment, ledger, dev_ids),
             *_of_cartons(shipment, ledger),
             *_of_shipment(shipment, ledger),
-            *_of_setback(shipment, diaries[shipment]),
+            *(_maybe(gaps, setback) for setback in _of_setback(shipment, diaries[shipment])),
         ]
         for expected in found:
             if not times:
