@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +72,10 @@ def queued(folder: Path) -> list[dict[str, Any]]:
         queue.close()
 
 
-def run(path: Path, until: Callable[[Engine], bool]) -> tuple[Engine, dict[str, int]]:
+def run(path: Path, until: Callable[[Engine], bool]) -> tuple[Engine, Mapping[str, int]]:
     """Runs the engine until the condition holds, then stops it as a signal would. Returns it, and its account."""
 
-    async def running() -> tuple[Engine, dict[str, int]]:
+    async def running() -> tuple[Engine, Mapping[str, int]]:
         engine = Engine(load_site(path))
         stop = asyncio.Event()
         task = asyncio.create_task(engine.run(stop))
