@@ -15,19 +15,21 @@ from engine.errors import Refused
 from engine.intake import Limits
 from engine.journal import Journal
 from engine.metrics import Metrics
+from engine.model import BUSINESS
 from engine.outbox import SqliteOutbox
 from engine.pipeline import Pipeline
 from engine.records import make_decoder
-from engine.recovery import Recovery
+from engine.recovery import Build, Recovery
 from engine.rule_book import RuleSet
 from engine.sinks.queue import Queue, QueueSink, Settings
 from engine.slices import Slicer
 from ext.batch import Batch
 from ext.texts import Texts
-from tests.counting_core import TYPES, CountingCore, read, weigh
+from tests.counting_core import CountingCore, read, weigh
 
 MIB = 1024 * 1024
 START_US = 1_700_000_000_000_000
+RULES = RuleSet("dc1", {})
 
 
 class ListSink:
@@ -52,7 +54,14 @@ class ListSink:
 class Rig:
     """A pipeline on a folder; build another one on the same folder for the next start."""
 
-    def __init__(self, folder: Path, sinks: dict[str, Sink] | None = None, **settings: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        sinks: dict[str, Sink] | None = None,
+        rules: RuleSet = RULES,
+        build: Build | None = None,
+        **settings: int,
+    ) -> None:
         limits = {"records_max": 10_000, "bytes_max": MIB, "journal_bytes_max": 64 * MIB, "rows_max": 10_000}
         limits |= {"every_bytes": MIB, "keep_bytes": 0, "segment_bytes": MIB}
         limits.update(settings)
@@ -65,7 +74,7 @@ class Rig:
         try:
             outbox = SqliteOutbox(
                 folder / "outbox.sqlite",
-                routes={type_: dict.fromkeys(self.sinks, "erp") for type_ in TYPES},
+                routes={type_: dict.fromkeys(self.sinks, "erp") for type_ in BUSINESS},
                 sinks=list(self.sinks),
                 rows_max=limits["rows_max"],
             )
@@ -73,8 +82,8 @@ class Rig:
             journal.close()
             raise
         self.recovery = Recovery(
-            RuleSet("dc1", {}),
-            new_slicer,
+            rules,
+            build or new_slicer,
             journal,
             outbox,
             folder,

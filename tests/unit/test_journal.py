@@ -11,7 +11,7 @@ import pytest
 
 from engine import journal as journal_module
 from engine.errors import Full, Refused
-from engine.journal import HEADER, Journal
+from engine.journal import HEADER, Journal, Position
 
 MIB = 1024 * 1024
 LINES = [f'{{"n":{n}}}\n'.encode() * (n + 1) for n in range(20)]
@@ -211,4 +211,111 @@ def test_nothing_is_appended_before_recovery_has_ended(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     with pytest.raises(RuntimeError):
         journal.append(b"one\n")
+    journal.close()
+
+
+def positions(folder: Path, **settings: int) -> list[Position]:
+    """Its end before each append of LINES, and after the last."""
+    journal = opened(folder, **settings)
+    list(journal.recover())
+    found = [journal.position]
+    for payload in LINES:
+        journal.append(payload)
+        found.append(journal.position)
+    journal.close()
+    return found
+
+
+@pytest.mark.parametrize("segment_bytes", [30, 200, MIB])
+def test_only_what_came_after_a_position_is_read(tmp_path: Path, segment_bytes: int) -> None:
+    for number, position in enumerate(positions(tmp_path, segment_bytes=segment_bytes)):
+        journal = opened(tmp_path)
+        assert list(journal.recover(position)) == LINES[number:]
+        assert journal.passed == sum(len(line) + 8 for line in LINES[number:])
+        journal.close()
+    assert recovered(tmp_path) == LINES
+
+
+@pytest.mark.parametrize("segment_bytes", [30, 200, MIB])
+def test_what_lies_between_two_positions_is_read(tmp_path: Path, segment_bytes: int) -> None:
+    places = positions(tmp_path, segment_bytes=segment_bytes)
+    journal = opened(tmp_path)
+    for first in range(0, len(places), 3):
+        for last in range(first, len(places), 4):
+            assert list(journal.read(places[first], places[last])) == LINES[first:last]
+    journal.close()
+
+
+def test_damage_before_the_position_is_not_looked_at(tmp_path: Path) -> None:
+    places = positions(tmp_path)
+    path = tmp_path / "00000001.journal"
+    content = bytearray(path.read_bytes())
+    content[len(HEADER)] ^= 0xFF
+    path.write_bytes(content)
+    journal = opened(tmp_path)
+    assert list(journal.recover(places[5])) == LINES[5:]
+    journal.append(b"more\n")
+    journal.close()
+    again = opened(tmp_path)
+    assert list(again.recover(places[5])) == [*LINES[5:], b"more\n"]
+    again.close()
+
+
+@pytest.mark.parametrize("segment_bytes", [200, MIB])
+def test_every_torn_end_behind_a_position(tmp_path: Path, segment_bytes: int) -> None:
+    place = positions(tmp_path, segment_bytes=segment_bytes)[-2]
+    last = max(tmp_path.glob("*.journal"))
+    content = last.read_bytes()
+    for cut in range(place.offset if last.name.startswith(f"{place.segment:08d}") else 0, len(content)):
+        last.write_bytes(content[:cut])
+        journal = opened(tmp_path)
+        assert list(journal.recover(place)) == []
+        journal.append(b"after\n")
+        journal.close()
+        again = opened(tmp_path)
+        assert list(again.recover(place)) == [b"after\n"]
+        again.close()
+        for torn in tmp_path.glob("*.torn"):
+            torn.unlink()
+
+
+def test_a_position_that_it_does_not_reach_is_refused(tmp_path: Path) -> None:
+    end = positions(tmp_path)[-1]
+    before = sorted((path, path.read_bytes()) for path in tmp_path.glob("*.journal"))
+    for position in (Position(1, end.offset + 1), Position(2, len(HEADER)), Position(7, 500)):
+        journal = opened(tmp_path)
+        with pytest.raises(Refused, match="do not belong together"):
+            list(journal.recover(position))
+        journal.close()
+    assert sorted((path, path.read_bytes()) for path in tmp_path.glob("*.journal")) == before
+
+
+def test_old_segments_go_oldest_first_and_only_as_far_as_told(tmp_path: Path) -> None:
+    places = positions(tmp_path, segment_bytes=200)
+    journal = opened(tmp_path, segment_bytes=200)
+    list(journal.recover())
+    whole = journal.bytes
+    assert journal.drop_before(places[10], whole) == 0
+    assert journal.drop_before(places[10], whole - 1) > 0
+    assert journal.first() == 2
+    journal.drop_before(places[10], 0)
+    assert journal.first() == places[10].segment
+    assert journal.bytes == sum(path.stat().st_size for path in tmp_path.glob("*.journal"))
+    journal.drop_before(places[-1], 0)
+    assert journal.first() == places[-1].segment, "the last one stays, it is written to"
+    journal.append(b"more\n")
+    journal.close()
+    again = opened(tmp_path)
+    assert list(again.recover(places[-1])) == [b"more\n"]
+    again.close()
+
+
+def test_a_hole_among_segments_that_were_to_go_is_no_matter(tmp_path: Path) -> None:
+    place = positions(tmp_path, segment_bytes=200)[15]
+    (tmp_path / "00000002.journal").unlink()
+    journal = opened(tmp_path)
+    assert list(journal.recover(place)) == LINES[15:]
+    assert journal.bytes == sum(path.stat().st_size for path in tmp_path.glob("*.journal"))
+    journal.drop_before(place, 0)
+    assert journal.first() == place.segment
     journal.close()

@@ -1,0 +1,85 @@
+"""Which rules held when is never forgotten while the journal has the records that they decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Refused
+from engine.journal import BEGINNING, Position
+from engine.rule_book import RuleBook, RuleSet
+
+OLD = RuleSet("dc1", {"disorder_ms": 2_000, "closing_points": ()}, [("dc1/scan", {"skew_max_ms": 1})])
+NEW = RuleSet("dc1", {"disorder_ms": 9_000, "closing_points": ()})
+NEWER = RuleSet("dc1", {"disorder_ms": 9_000, "closing_points": ("P1",)})
+
+
+def book(folder: Path) -> RuleBook:
+    return RuleBook(folder / "rules.json")
+
+
+def test_a_list_is_the_same_in_the_file_as_in_the_site(tmp_path: Path) -> None:
+    book(tmp_path).write(BEGINNING, NEWER)
+    held = book(tmp_path).held_at(BEGINNING)
+    assert held is not None
+    assert held.same(NEWER)
+    assert not held.same(NEW)
+
+
+def test_what_changed_is_named() -> None:
+    assert OLD.changed(NEWER) == ["closing_points", "disorder_ms", "dc1/scan"]
+    assert NEW.changed(NEW) == []
+
+
+def test_each_place_has_the_rules_that_held_there(tmp_path: Path) -> None:
+    changed, again = Position(2, 500), Position(7, 90)
+    for at, rules in ((BEGINNING, OLD), (changed, NEW), (again, NEWER)):
+        book(tmp_path).write(at, rules)
+    found = book(tmp_path)
+    for at, rules in (
+        (BEGINNING, OLD),
+        (Position(2, 499), OLD),
+        (changed, NEW),
+        (Position(7, 89), NEW),
+        (again, NEWER),
+    ):
+        held = found.held_at(at)
+        assert held is not None
+        assert held.same(rules)
+    assert [change.position for change in found.changes_from(changed)] == [changed, again]
+    assert book(tmp_path / "empty").held_at(again) is None
+
+
+def test_a_change_at_the_same_place_takes_the_others_place(tmp_path: Path) -> None:
+    at = Position(2, 500)
+    written = book(tmp_path)
+    for position, rules in ((BEGINNING, OLD), (at, NEW), (at, NEWER)):
+        written.write(position, rules)
+    assert [change.position for change in book(tmp_path).changes_from(BEGINNING)] == [BEGINNING, at]
+
+
+def test_rules_of_records_that_are_gone_are_forgotten(tmp_path: Path) -> None:
+    written = book(tmp_path)
+    for number, rules in ((1, OLD), (3, NEW), (5, OLD)):
+        written.write(Position(number, 100), rules, Position(4, 0))
+    assert [change.position.segment for change in book(tmp_path).changes_from(BEGINNING)] == [3, 5]
+
+
+def test_a_flipped_bit_puts_the_file_aside(tmp_path: Path) -> None:
+    book(tmp_path).write(BEGINNING, OLD)
+    content = (tmp_path / "rules.json").read_bytes()
+    for at in range(20, len(content)):
+        (tmp_path / "rules.json").write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        found = book(tmp_path)
+        assert found.held_at(BEGINNING) is None
+        assert "rules.json.bad" in found.report
+        assert (tmp_path / "rules.json.bad").exists()
+
+
+def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+    book(tmp_path).write(BEGINNING, OLD)
+    path = tmp_path / "rules.json"
+    path.write_bytes(path.read_bytes().replace(b"rules-1", b"rules-2"))
+    with pytest.raises(Refused, match="newer version"):
+        book(tmp_path)
