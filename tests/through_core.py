@@ -36,10 +36,12 @@ def feed(
     rules: Mapping[str, int | bool | str] | None = None,
     until_us: int = -1,
     cuts: Sequence[int] = (),
+    sources: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Outcome:
-    """`cuts`: where the feed is split into batches, as positions in `records`."""
+    """`cuts`: where the feed is split into batches, as positions in `records`. `sources`: rules of single sources."""
     texts = Texts()
-    decoder, core = make_decoder(texts), Core(site, texts, dict(rules or {}))
+    decoder = make_decoder(texts)
+    core = Core(site, texts, dict(rules or {}), [(name, dict(own)) for name, own in (sources or {}).items()])
     emitted: list[Emitted] = []
     refused: list[tuple[int, str]] = []
     edges = [0, *sorted(set(cuts) & set(range(len(records)))), len(records)]

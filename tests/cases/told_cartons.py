@@ -320,3 +320,68 @@ def R61_recirculation_closes_nothing() -> Case:
     for t in range(20, 50, 10):
         case.device("item.recirculated", t, src=SORTER, lu="L-1")
     return case
+
+
+def read_at(case: Case, t: float, point: str = "SEALER-1") -> Case:
+    """Behind the sealer only closed cartons come by."""
+    case.rules = case.rules | {"closing_points": ["SEALER-1"]}
+    return case.device("scan.read", t, src=SORTER, lu="L-1", point=point)
+
+
+def R42_read_behind_the_sealer() -> Case:
+    """R42: closed, inferred; a pick that comes within the hold is in it."""
+    case = read_at(Case().order(2).task(2).plan().pick(10, lu="L-1"), 20).pick(15, rx=22, src=GUN, lu="L-1", hist=True)
+    return case.confirmed(2, 15).packed(2, t_close=at(20), revision=0, evidence="inferred")
+
+
+def R42_read_elsewhere() -> Case:
+    """R42: another read point closes nothing, and neither does an hour."""
+    case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20, "SCN-7")
+    return case.device("telemetry", 3600).confirmed(1, 10)
+
+
+def R42_the_real_close_comes_later() -> Case:
+    """R42, R46: it is closed already: no event, and the inferred close stands."""
+    case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20).close(30)
+    case.expect("exception.raised", "PKG_DOUBLE_CLOSE/carton/C-1/1", code="PKG_DOUBLE_CLOSE")
+    return case.confirmed(1, 10).packed(1, t_close=at(20), revision=0, evidence="inferred")
+
+
+def R42_the_real_close_came_before() -> Case:
+    """R42: only an open unit is closed by it: nothing happens, and nobody closed twice."""
+    case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1").close(20), 30).never_raised("PKG_DOUBLE_CLOSE")
+    return case.confirmed(1, 10).packed(1, t_close=at(20), revision=0, evidence="exact")
+
+
+def R42_a_real_close_of_an_earlier_moment() -> Case:
+    """R42, R3: the close of 19 arrives after the read of 20: it was closed when it came by."""
+    case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20)
+    case.device("carton.close", 19, rx=20.5, lu="L-1").never_raised("PKG_DOUBLE_CLOSE")
+    return case.confirmed(1, 10).packed(1, t_close=at(19), revision=0, evidence="exact")
+
+
+def R42_read_twice() -> Case:
+    """R42: the sorter's loop brings it by again: it is not open any more, and nobody closed it twice."""
+    case = read_at(read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20), 40).never_raised("PKG_DOUBLE_CLOSE")
+    return case.confirmed(1, 10).packed(1, t_close=at(20), revision=0, evidence="inferred")
+
+
+def R42_a_read_before_it_was_opened() -> Case:
+    """R42: only an open unit is closed; what is picked into it later is open."""
+    return read_at(Case().order(1).task(1), 5).pick(10, lu="L-1").confirmed(1, 10)
+
+
+def R42_reopened_and_read_again() -> Case:
+    """R42, R44: open again, so the next read closes it again."""
+    case = read_at(Case().order(2).task(2).plan().pick(10, lu="L-1").close(20), 30).device(
+        "carton.reopen", 40, lu="L-1"
+    )
+    read_at(case.pick(45, lu="L-1"), 50).expect("carton.reopened", "C-1", t=40, cause="carton.reopen")
+    return case.confirmed(2, 45).packed(2, t_close=at(50), revision=1, evidence="inferred")
+
+
+def R42_inferred_and_forced() -> Case:
+    """R42, R4: incomplete outranks inferred: the station has only come to 10."""
+    case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20).tick(50)
+    case.rules = case.rules | {"idle_source_ms": 120_000}
+    return case.confirmed(1, 10).packed(1, t_close=at(20), revision=0, evidence="incomplete")

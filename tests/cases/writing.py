@@ -1,8 +1,12 @@
 """How a golden case is written: records in seconds after a fixed moment, and what the rules say must come of them.
 
 A case becomes a folder: `input.ndjson` (canonical records in order of arrival), `expected.ndjson` (one line a business
-key: type, key, and what its last revision must hold; type `never`: the code of an exception, and which event of it must
-not come), `rules.json` where the site has parameters, `about.txt`.
+key: type, key, and what its last revision must hold), `about.txt`, and where a case needs it `rules.json` (the site's
+parameters), `sources.json` (those of single sources) and `until.txt` (R4a's T, microseconds).
+
+Types of lines in `expected.ndjson` that are no events: `never`: the code of an exception, and which event of it must
+not come; `times`: likewise, and how often it comes; `order`: business keys whose first events come in this order;
+`account`: what R82 counts.
 """
 
 from __future__ import annotations
@@ -30,7 +34,9 @@ class Case:
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
         self.expected: list[dict[str, Any]] = []
-        self.rules: dict[str, int | bool | str] = {}
+        self.rules: dict[str, Any] = {}
+        self.sources: dict[str, dict[str, int]] = {}
+        self.until_us: int | None = None
         self.numbers: dict[str, itertools.count[int]] = {}
 
     def tell(self, src: str, kind: str, t: float, rx: float | None = None, **fields: Any) -> Case:
@@ -44,6 +50,21 @@ class Case:
     def device(self, kind: str, t: float, rx: float | None = None, src: str = PACK, **fields: Any) -> Case:
         seq = next(self.numbers.setdefault(src, itertools.count(1)))
         return self.tell(src, kind, t, rx, seq=seq, **fields)
+
+    def lose(self, src: str = STATION) -> Case:
+        """A number of `src` that nobody hears."""
+        next(self.numbers.setdefault(src, itertools.count(1)))
+        return self
+
+    def tick(self, rx: float) -> Case:
+        """The wall clock alone (R4)."""
+        self.records.append({"src": "dc1/engine/clock", "kind": "clock.tick", "t_rx": at(rx)})
+        return self
+
+    def until(self, t: float) -> Case:
+        """R4a's T."""
+        self.until_us = at(t)
+        return self
 
     def order(self, *quantities: int, t: float = 0, **line: Any) -> Case:
         """Order O-1, its lines numbered from 1, SKU A."""
@@ -79,13 +100,24 @@ class Case:
         """O-1 of one line, one task T-1, one planned carton C-1 in L-1, shipment S-1."""
         return self.order(qty).task(qty).plan().shipment(qty, **plan)
 
-    def expect(self, type_: str, key: str, *, t: float | None = None, revision: int | None = None, **data: Any) -> Case:
+    def expect(
+        self,
+        type_: str,
+        key: str,
+        *,
+        t: float | None = None,
+        revision: int | None = None,
+        evidence: str | None = None,
+        **data: Any,
+    ) -> Case:
         """`t`: the envelope's `time`, in seconds. Fields of `data` that are None must be absent."""
         expected: dict[str, Any] = {"type": type_, "key": key, "data": data}
         if t is not None:
             expected["time"] = at(t)
         if revision is not None:
             expected["revision"] = revision
+        if evidence is not None:
+            expected["evidence"] = evidence
         self.expected.append(expected)
         return self
 
@@ -108,6 +140,16 @@ class Case:
     def never_raised(self, code: str) -> Case:
         return self.expect("never", code, type="exception.raised")
 
+    def times(self, code: str, count: int, type_: str = "exception.raised") -> Case:
+        return self.expect("times", code, type=type_, count=count)
+
+    def in_order(self, *keys: tuple[str, str]) -> Case:
+        """(type, key): their first events leave in this order."""
+        return self.expect("order", "", keys=[list(key) for key in keys])
+
+    def counted(self, **account: Any) -> Case:
+        return self.expect("account", "", **account)
+
     def cleared(self, code: str, subject: str, episode: int = 1, t: float | None = None) -> Case:
         """An exception that was raised and cleared, at `t`."""
         self.expect("exception.raised", f"{code}/{subject}/{episode}", code=code, subject=subject)
@@ -127,5 +169,8 @@ def write(folder: Path, about: str, case: Case) -> None:
     for name, rows in (("input", case.records), ("expected", case.expected)):
         text = "".join(json.dumps(row, sort_keys=True, separators=(",", ":")) + "\n" for row in rows)
         (folder / f"{name}.ndjson").write_text(text)
-    if case.rules:
-        (folder / "rules.json").write_text(json.dumps(case.rules) + "\n")
+    for name, table in (("rules", case.rules), ("sources", case.sources)):
+        if table:
+            (folder / f"{name}.json").write_text(json.dumps(table) + "\n")
+    if case.until_us is not None:
+        (folder / "until.txt").write_text(f"{case.until_us}\n")
