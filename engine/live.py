@@ -83,7 +83,8 @@ class View:
         total = f"in {account.get('in', 0)} = {' + '.join(parts)}"
         machine = (
             f"waiting in memory {metrics.intake.records}   journal {metrics.journal.bytes / 1e6:.1f} MB, last append "
-            f"{_ms(metrics.journal.append_us)}   event loop held p99 {_ms(metrics.loop.p99_us())}, "
+            f"{_ms(metrics.journal.append_us)}   snapshot {metrics.snapshot.state_bytes / 1e6:.1f} MB in "
+            f"{_ms(metrics.snapshot.took_us)}   event loop held p99 {_ms(metrics.loop.p99_us())}, "
             f"max {_ms(metrics.loop.max_us)}"
         )
         return Panel(Group(Text(total), Text(machine, style="dim")), title=title, title_align="left")

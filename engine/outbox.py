@@ -7,8 +7,8 @@
     cursors     one a sink: it has everything up to this sequence
     last        the greatest sequence that was ever taken in
 
-A start replays the journal, and the core emits every event again: those up to `last` are here already and are passed
-over. Nothing is ever dropped to make room: at the cap, `append` raises Full and the engine waits.
+A start replays the journal's tail, and the core emits its events again: those up to `last` are here already and are
+passed over. Nothing is ever dropped to make room: at the cap, `append` raises Full and the engine waits.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ SCHEMA = (
     "CREATE TABLE last (sequence INTEGER NOT NULL)",
     "INSERT INTO last VALUES (0)",
 )
-MEND = "Move it away: the next start builds it again out of the journal, and the sinks pass over what they have"
+MEND = (
+    "Move it away: the next start builds it again out of the journal, if that still has its beginning, and the sinks "
+    "pass over what they have"
+)
 TOLD_MAX = 1_000_000
 
 log = logging.getLogger("sortline.outbox")

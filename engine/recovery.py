@@ -70,6 +70,7 @@ class Recovery:
         self._every_bytes = min(every_bytes, journal.bytes_max // 16)
         self._keep_bytes = min(keep_bytes, journal.bytes_max // 2)
         self._kept_at = 0  # what the journal had passed when the last snapshot was taken
+        self._proven: bool | None = None  # whether this program can go on from its own snapshots; None: not tried yet
 
     async def run(self, publish: Publish) -> None:
         """Bring the core to the journal's end; every event after the snapshot goes to `publish`. Raises Refused for
@@ -106,14 +107,17 @@ class Recovery:
             return
         self._kept_at = self._journal.passed
         began_s = time.perf_counter()
-        state = await asyncio.to_thread(self.slicer.snapshot)
-        took_us = int((time.perf_counter() - began_s) * 1e6)
-        snapshot = Snapshot(self._journal.position, self.slicer.sequence, self._rules, state)
+        # whatever goes wrong here, the journal still has everything: only the next start takes longer
         try:
+            state = await asyncio.to_thread(self.slicer.snapshot)
+            took_us = int((time.perf_counter() - began_s) * 1e6)
+            snapshot = Snapshot(self._journal.position, self.slicer.sequence, self._rules, state)
             size = await asyncio.to_thread(self._snapshots.write, snapshot)
         except OSError as error:
-            # the journal still has everything: only the next start takes longer
             log.warning("snapshot: cannot be written: %s", error)
+            return
+        except Exception as error:
+            log.error("snapshot: nobody expected this error", exc_info=error)
             return
         self._metrics.snapshot.taken(self._clock(), len(state), took_us, size)
         log.info("snapshot: %.1f MB in %d ms, %.1f MB on disk", len(state) / MEGABYTE, took_us // 1000, size / MEGABYTE)
@@ -131,12 +135,25 @@ class Recovery:
 
     async def _drop(self) -> None:
         needed = self._snapshots.oldest_needed
-        if needed is None:
+        if needed is None or self._journal.bytes <= self._keep_bytes or not await self._prove():
             return
         dropped = await asyncio.to_thread(self._journal.drop_before, needed, self._keep_bytes)
         self._metrics.journal.bytes = self._journal.bytes
         if dropped:
             log.info("journal: its oldest %.1f MB went, snapshots stand for them", dropped / MEGABYTE)
+
+    async def _prove(self) -> bool:
+        """Nothing is dropped for snapshots of which none was ever gone on from: that is tried once, beside the core."""
+        if self._proven is None:
+            _, snapshot = await asyncio.to_thread(next, self._snapshots.newest_first(), (None, "it is gone"))
+            try:
+                if isinstance(snapshot, Snapshot):
+                    await asyncio.to_thread(self._build(snapshot.rules).restore, snapshot.state, snapshot.sequence)
+                self._proven = isinstance(snapshot, Snapshot)
+            except (SnapshotError, NoRoom) as error:
+                self._proven = False
+                log.error("snapshots cannot be gone on from, the journal stays whole: %s", error)
+        return self._proven
 
     async def _restore(self, told: int) -> Position:
         """The core as the newest usable snapshot has it, or as it begins; returns the place in the journal."""
@@ -175,6 +192,7 @@ class Recovery:
         except SnapshotError as error:
             return f"{error}. It was written by another version of the program"
         self.slicer = slicer
+        self._proven = True
         return ""
 
     async def _begin_with(self, rules: RuleSet, at: Position) -> None:
@@ -231,7 +249,10 @@ class Recovery:
             return
         state = await asyncio.to_thread(self.slicer.snapshot)
         slicer = self._build(rules)
-        await asyncio.to_thread(slicer.restore, state, self.slicer.sequence)
+        try:
+            await asyncio.to_thread(slicer.restore, state, self.slicer.sequence)
+        except SnapshotError as error:
+            raise Refused(f"these rules cannot take over from those of before ({error}): put those back") from error
         self.slicer, self._rules = slicer, rules
 
 

@@ -22,6 +22,7 @@ from engine.sinks.queue import Queue
 from engine.slices import Slicer
 from ext.batch import Batch
 from ext.core import Core
+from ext.snapshot import SnapshotError
 from ext.texts import Texts
 from tests import stories
 from tests.integration.test_pipeline import RULES, Rig, run, until
@@ -372,3 +373,52 @@ class Slowed:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._core, name)
+
+
+class Forgetful:
+    """A core whose snapshots nobody can go on from."""
+
+    def __init__(self, core: object) -> None:
+        self._core = core
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._core, name)
+
+    def restore(self, data: bytes) -> None:
+        raise SnapshotError("it cannot be read")
+
+
+def test_nothing_is_dropped_for_snapshots_that_cannot_be_gone_on_from(
+    tmp_path: Path, undisturbed: list[bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    def forgetful(rules: RuleSet) -> Slicer:
+        slicer = compiled(rules)
+        slicer.core = Forgetful(slicer.core)
+        return slicer
+
+    async def story() -> None:
+        for first, last in ((0, 250), (250, len(LINES))):
+            engine = Rig(tmp_path, None, RULES, forgetful, **SMALL)
+            engine.now_us = stories.T0 - 1
+            await engine.pipeline.start()
+            for at in range(first, last, 7):
+                await accept(engine, LINES[at : min(at + 7, last)])
+            await engine.pipeline.stop()
+
+    run(story)
+    assert bodies(tmp_path) == undisturbed
+    assert (tmp_path / "journal" / "00000001.journal").exists()
+    assert caplog.text.count("the journal stays whole: it cannot be read") == 2
+
+
+def test_a_snapshot_that_fails_stops_nothing(
+    tmp_path: Path, undisturbed: list[bytes], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(self: object, snapshot: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.snapshots.Snapshots.write", fails)
+        told(tmp_path, LINES, (250, True, RULES))
+    assert "snapshot: cannot be written: [Errno 28] No space left on device" in caplog.text
+    assert told(tmp_path, LINES[250:], (len(LINES) - 250, False, RULES)) == undisturbed
