@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,23 +22,29 @@ from tests.stories import Record, Story
 relaxed = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
-def told(records: list[Record], rules: dict[str, int | bool], cuts: set[int]) -> tuple[list[bytes], dict[str, int]]:
+def told(
+    records: list[Record],
+    rules: dict[str, Any],
+    cuts: set[int],
+    source_rules: Sequence[tuple[str, dict[str, int]]] = (),
+    until_us: int = -1,
+) -> tuple[list[bytes], dict[str, int]]:
     """The bodies and the account; at every cut the core is put away as bytes, and another one goes on."""
     texts = Texts()
-    core = Core("dc1", texts, rules)
+    core = Core("dc1", texts, rules, source_rules)
     bodies: list[bytes] = []
     for at, record in enumerate(records):
         if at in cuts:
             kept = core.snapshot()
             texts = Texts()
-            core = Core("dc1", texts, rules)
+            core = Core("dc1", texts, rules, source_rules)
             core.restore(kept)
             assert core.snapshot() == kept
         batch = Batch(texts)
         assert make_decoder(texts).decode(json.dumps(record).encode(), batch) == []
         core.feed(batch)
         bodies += [event[4] for event in core.take()]
-    core.finish()
+    core.finish(until_us)
     return bodies + [event[4] for event in core.take()], core.account()
 
 
@@ -100,3 +108,15 @@ def test_events_have_to_be_taken_first() -> None:
     core.finish()
     with pytest.raises(ValueError, match="take"):
         core.snapshot()
+
+
+def test_parameters_with_names_in_them_can_be_restored() -> None:
+    texts = Texts()
+    kept = Core("dc1", texts, {"closing_points": ("SEAL-1",)}).snapshot()
+    Core("dc1", Texts(), {"closing_points": ("SEAL-1", "SEAL-2")}).restore(kept)
+
+
+def test_asking_for_a_position_gives_out_no_number() -> None:
+    texts = Texts()
+    assert Core("dc1", texts).position("dc1/pick/PTL-01") is None
+    assert len(texts) == 1

@@ -1,0 +1,80 @@
+"""The golden cases told again: later and in another order (R3), and by a core that is stopped and goes on.
+
+`SORTLINE_EXAMPLES=1000` cuts every case before each of its records; the default takes a sample.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cases.test_cases import FOLDERS, rows, rules_of, table, through_core, until_of
+from tests.oracle.compare import bare, last_revisions, means_nothing
+from tests.property.test_snapshot import told
+
+EXAMPLES = int(os.environ.get("SORTLINE_EXAMPLES", "60"))
+CUTS_ALL, CUTS, RETELLINGS = 1000, 2, max(2, EXAMPLES // 20)
+DELAY_US = 1_500_000  # less than `disorder_ms`
+ARRIVAL_DECIDES = {
+    "R01_clock_that_jumps_back": "R1: who is not believed happened when it was received",
+    "R01_context_from_the_future_happens_when_it_is_received": "R1",
+    "R01_time_in_the_future": "R1",
+    "R03_then_the_arrival": "R3: nothing else is left to order them by",
+    "R07_all_since_its_last_record_is_blind": "R7: the deadline may be decided before the link is found down",
+    "R10_same_rev_other_content_stays_out": "R10: the first content of a rev stays",
+    "R56_a_manifest_that_comes_after_its_cancel": "R56: a manifest that comes first leaves no unready to be told",
+}
+
+
+def has_backlog(folder: Path) -> bool:
+    """A backlog has its order: how late it comes decides what was told before."""
+    return any(record.get("hist") for record in rows(folder / "input.ndjson"))
+
+
+RETOLD = [folder for folder in FOLDERS if folder.name not in ARRIVAL_DECIDES and not has_backlog(folder)]
+
+
+STOPPABLE = [folder for folder in FOLDERS if "closing_points" not in rules_of(folder)]
+
+
+def said(folder: Path, records: list[dict[str, Any]]) -> dict[str, tuple[Any, str]]:
+    """`data` and `time` of the last revisions, by id without its revision."""
+    lasts = last_revisions(through_core(folder, records).events)
+    return {
+        id_: (event["data"], event["time"])
+        for id_, event in lasts.items()
+        if not means_nothing(bare(event["type"]), event["data"])
+    }
+
+
+def delayed(records: list[dict[str, Any]], draw: random.Random) -> list[dict[str, Any]]:
+    late = [record | {"t_rx": record["t_rx"] + draw.randrange(DELAY_US)} for record in records]
+    return sorted(late, key=lambda record: record["t_rx"])
+
+
+@pytest.mark.parametrize("folder", RETOLD, ids=lambda folder: folder.name)
+def test_R03_delayed_within_the_disorder_it_says_the_same(folder: Path) -> None:
+    records = rows(folder / "input.ndjson")
+    as_told = said(folder, records)
+    for seed in range(RETELLINGS):
+        assert said(folder, delayed(records, random.Random(f"{folder.name} {seed}"))) == as_told, f"seed {seed}"
+
+
+def test_what_is_left_out_is_there() -> None:
+    assert ARRIVAL_DECIDES.keys() <= {folder.name for folder in FOLDERS}
+
+
+@pytest.mark.parametrize("folder", STOPPABLE, ids=lambda folder: folder.name)
+def test_stopped_before_any_record_it_says_the_same_bytes(folder: Path) -> None:
+    records, rules, sources = rows(folder / "input.ndjson"), rules_of(folder), table(folder / "sources.json")
+    until_us = until_of(folder)
+    cuts = list(range(len(records)))
+    if EXAMPLES < CUTS_ALL:
+        cuts = random.Random(folder.name).sample(cuts, min(CUTS, len(cuts)))
+    never_stopped = told(records, rules, set(), list(sources.items()), until_us)
+    for cut in cuts:
+        assert told(records, rules, {cut}, list(sources.items()), until_us) == never_stopped, f"before record {cut}"
