@@ -33,7 +33,7 @@ cdef class Core(Effects):
     def __init__(self, str site, Texts texts not None, rules=None, source_rules=(), source=None):
         cdef Outlet outlet = Outlet(site, source if source is not None else f"/sites/{site}")
         given = dict(rules or {})
-        super().__init__(Floor(texts, Rules(given, texts), outlet), given, list(source_rules))
+        super().__init__(Floor(texts, Rules(given), outlet), given, list(source_rules))
         self.context = Context(self.floor)
         self.equal = {}
 
@@ -280,8 +280,8 @@ cdef class Core(Effects):
     def position(self, str src):
         """The last (epoch, seq) of a source; None if it never numbered."""
         cdef Source source
-        cdef int number = self.floor.texts.number(src)
-        if number >= len(self.sources_) or self.sources_[number] is None:
+        cdef int number = self.floor.texts.find(src)
+        if not number or number >= len(self.sources_) or self.sources_[number] is None:
             return None
         source = <Source>self.sources_[number]
         return None if source.seq == ABSENT else (source.epoch, source.seq)

@@ -111,7 +111,7 @@ cdef class Effects(Clocks):
 
     def is_closing_point(self, dict record):
         """R42: a read point that stands for a close."""
-        return "point" in record and self.floor.texts.number(record["point"]) in self.floor.rules.closing_points
+        return record.get("point") in self.floor.rules.closing_points
 
     def entries_of(self, Fact fact, Batch batch, Py_ssize_t i):
         """One fact a window: R30's `alloc` is one press for several tasks."""

@@ -33,7 +33,7 @@ cdef class Rules:
     cdef bint short_on_close
     cdef bint short_at_cutoff
     cdef bint emit_partial_load # R54: `partial_load = "emit"`
-    cdef set closing_points     # numbers of the read points that stand for a close (R42)
+    cdef set closing_points     # names of the read points that stand for a close (R42)
 
 
 cdef class Fact:

@@ -15,7 +15,7 @@ DEFAULTS = {
 
 
 cdef class Rules:
-    def __init__(self, given, Texts texts):
+    def __init__(self, given):
         values = {**DEFAULTS, **given}
         self.ctx_wait = values["ctx_wait_ms"] * MS
         self.close_hold = values["close_hold_ms"] * MS
@@ -30,7 +30,7 @@ cdef class Rules:
         self.short_on_close = values["short_on_close"]
         self.short_at_cutoff = values["short_at_cutoff"]
         self.emit_partial_load = values["partial_load"] == "emit"
-        self.closing_points = {texts.number(point) for point in values.get("closing_points", ())}
+        self.closing_points = set(values.get("closing_points", ()))
 
 
 cdef class Fact:

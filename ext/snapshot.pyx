@@ -23,6 +23,7 @@ cdef bytes MAGIC = b"SORTLINE"
 cdef int VERSION = 1
 cdef Py_ssize_t DIGEST_BYTES = 16
 cdef Py_ssize_t BODY = 8 + 2 + DIGEST_BYTES
+cdef Py_ssize_t TURN = 256           # objects
 
 
 cdef enum Tag:
@@ -173,6 +174,9 @@ def save(core, Texts texts):
     while i < len(states.objects):
         states.value(state_of(states.objects[i]))
         i += 1
+        if i % TURN == 0:
+            with nogil:                 # it runs in a thread of its own: the others get their turn
+                pass
     head.varint(len(texts))
     for i in range(1, len(texts)):
         head.value(texts.get(<int>i))
@@ -294,7 +298,10 @@ def restore(core, Texts texts, Rules rules, bytes data):
     for i in range(count):
         kind = classes[reader.varint()]
         reader.objects.append(core if i == 0 else kind.__new__(kind))
-    for thing in reader.objects:
+    for i, thing in enumerate(reader.objects):
+        if i % TURN == 0:
+            with nogil:
+                pass
         state = reader.value()
         if isinstance(thing, (Seen, Timers)):
             thing.set_state(state)

@@ -26,6 +26,7 @@ cdef class Texts:
     cdef uint64_t key
     cdef list strings               # lazily made str of each number
 
+    cdef uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept
     cdef int32_t intern(self, const char* text, Py_ssize_t length) except -1
     cdef str get(self, int32_t number)
     cdef int grow(self) except -1

@@ -6,6 +6,8 @@ class Texts:
     def __init__(self, bytes_max: int = ...) -> None:
         """`bytes_max` caps the arena of distinct texts; beyond it interning raises MemoryError."""
     def number(self, text: str) -> int: ...
+    def find(self, text: str) -> int:
+        """The number of a text, 0 if it has none yet; changes nothing."""
     def text(self, number: int) -> str:
         """The text of a number; IndexError for one never given out."""
     def __len__(self) -> int: ...

@@ -60,19 +60,27 @@ cdef class Texts:
         free(self.arena)
         free(self.at)
 
+    cdef uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept:
+        """The slot of the text, or the free one where it belongs."""
+        cdef uint32_t i = hash & self.mask
+        cdef int32_t number
+        while self.slots[i].number != 0:
+            number = self.slots[i].number
+            if (self.slots[i].hash == hash
+                    and self.at[number + 1] - self.at[number] == length
+                    and memcmp(self.arena + self.at[number], text, length) == 0):
+                break
+            i = (i + 1) & self.mask
+        return i
+
     cdef int32_t intern(self, const char* text, Py_ssize_t length) except -1:
         if length == 0:
             return 0
         cdef uint32_t h = mix(text, length, self.key)
-        cdef uint32_t i = h & self.mask
+        cdef uint32_t i = self.slot_of(text, length, h)
         cdef int32_t number
-        while self.slots[i].number != 0:
-            number = self.slots[i].number
-            if (self.slots[i].hash == h
-                    and self.at[number + 1] - self.at[number] == length
-                    and memcmp(self.arena + self.at[number], text, length) == 0):
-                return number
-            i = (i + 1) & self.mask
+        if self.slots[i].number != 0:
+            return self.slots[i].number
         if self.arena_len + length > self.bytes_max:
             raise MemoryError(f"more than {self.bytes_max} bytes of distinct names: raise engine.texts_bytes_max")
         number = <int32_t>self.count
@@ -132,6 +140,11 @@ cdef class Texts:
         """The number of `text`, given out now if it is new."""
         cdef bytes raw = text.encode("utf-8")
         return self.intern(raw, len(raw))
+
+    def find(self, str text):
+        """The number of `text`; 0 if it has none. Changes nothing."""
+        cdef bytes raw = text.encode("utf-8")
+        return self.slots[self.slot_of(raw, len(raw), mix(raw, len(raw), self.key))].number if raw else 0
 
     def text(self, int number):
         if not 0 <= number < self.count:
