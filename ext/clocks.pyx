@@ -189,11 +189,11 @@ cdef class Clocks:
         if seq != ABSENT:
             new = source.is_new(epoch, seq, sub, t, self.floor.rules.lateness)
             if source.seen.jumped:
-                gaps.open_gap(self.floor, source.number, source.gap_hold, source.seen.hole_t, t, source.seen.hole_low,
-                              source.seen.hole_high)
+                gaps.open_gap(self.floor, source.number, source.gap_hold, source.seen.hole_t, t, epoch,
+                              source.seen.hole_low, source.seen.hole_high)
                 source.gaps += 1
             elif source.seen.filled and new and self.floor.gaps:
-                gaps.fill(self.floor, source.number, seq)
+                gaps.fill(self.floor, source.number, epoch, seq)
         if live and new and source.down is not None:        # what a broker sends again says nothing of the time between
             self.link_up(source, seq != ABSENT and epoch == last_epoch and seq == last_seq + 1, t)
         return new
@@ -202,7 +202,7 @@ cdef class Clocks:
         """R2: it leaves. R6: from its last record on it is a gap."""
         self.leave(source)
         if source.down is None and source.greatest != ABSENT:
-            source.down = gaps.open_gap(self.floor, source.number, source.gap_hold, source.greatest, NEVER, -1, -1)
+            source.down = gaps.open_gap(self.floor, source.number, source.gap_hold, source.greatest, NEVER, 0, -1, -1)
             self.floor.outlet.raise_("SRC_DOWN", source.name, self.floor.wall, source.name, "")
         return 0
 

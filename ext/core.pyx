@@ -69,6 +69,7 @@ cdef class Core(Effects):
             source.records += 1
             hist = batch.flags[i] & F_HIST
             t = self.event_time(source, batch.t[i], t_rx, hist, False)
+            self.greatest = max(self.greatest, t)
             self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
             if source.live and not hist:
                 self.arrive(source, t, t_rx)
@@ -192,7 +193,7 @@ cdef class Core(Effects):
     def take_gap(self, Source source, dict record):
         """R6: the driver says that something was lost, and when."""
         source.gaps += 1
-        gaps.open_gap(self.floor, source.number, source.gap_hold, record["t_from"], record["t_to"], -1, -1)
+        gaps.open_gap(self.floor, source.number, source.gap_hold, record["t_from"], record["t_to"], 0, -1, -1)
 
     def finish(self, int64_t until_us=-1):
         """R4a: every source leaves, both clocks run on to `until_us`; what is due up to and including it is decided."""

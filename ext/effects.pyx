@@ -8,7 +8,7 @@ from ext cimport (
     cartons, cycles, gaps, holds, inventory, manifests, packing, picks, premises, shipments, sights, tracks,
     trailers,
 )
-from ext.batch cimport F_ALLOC
+from ext.batch cimport ABSENT, F_ALLOC
 from ext.floor cimport Cycle, Floor, Gap, Line, LoadUnit, Shipment, TrackLife
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED,
@@ -273,7 +273,7 @@ cdef class Effects(Clocks):
                 (<PickWindow>target).gap_held = False
                 picks.decide_closing(self.floor, <PickWindow>target, (<PickWindow>target).held_t)
             else:
-                (<Shipment>target).gap_held = False
+                (<Shipment>target).held_since = ABSENT
                 shipments.release_held(self.floor, <Shipment>target)
 
     # ------------------------------------------------------------------------------------------ what is due
@@ -304,7 +304,7 @@ cdef class Effects(Clocks):
         elif tag == shipments.TAG_TOUCH:
             shipments.on_touch(floor, <Shipment>target, value)
         elif tag == shipments.TAG_READY:
-            shipments.on_hold_over(floor, <Shipment>target, value, False)
+            shipments.on_hold_over(floor, <Shipment>target, value, False, False)
         elif tag == TAG_IN_ORDER:
             self.take_in_order(<Waiting>target)
         elif tag == gaps.TAG_GAP_SURE:
@@ -334,10 +334,10 @@ cdef class Effects(Clocks):
                 cartons.decide(floor, <Cycle>target, None)
         elif tag == gaps.TAG_GAP_HOLD:
             if isinstance(target, PickWindow):
-                (<PickWindow>target).gap_over = True
+                (<PickWindow>target).gap_over_t = value
                 picks.decide_closing(floor, <PickWindow>target, value)
             else:
-                shipments.on_hold_over(floor, <Shipment>target, value, True)
+                shipments.on_hold_over(floor, <Shipment>target, value, False, True)
         elif tag == trailers.TAG_CLOSED:
             if floor.watermark <= value:
                 trailers.on_closed(floor, <Fact>target, True)

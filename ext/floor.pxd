@@ -122,7 +122,7 @@ cdef class PickWindow:
     cdef bint stall_watched
     cdef bint gap_held          # R7: its deadline's short waits for a gap
     cdef int64_t held_t         # which closing waits
-    cdef bint gap_over          # it has waited long enough
+    cdef int64_t gap_over_t     # the closing that has waited long enough
 
 
 cdef class LatePicks:
@@ -216,7 +216,7 @@ cdef class Shipment:
     cdef Ledger unready
     cdef Ledger manifested
     cdef Ledger voided
-    cdef bint gap_held          # R7: its readiness waits for a gap
+    cdef int64_t held_since     # R7: which truth waits for a gap
     cdef bint bound_watched     # a timer of the wall clock's bound is running
 
 
@@ -235,6 +235,7 @@ cdef class Gap:
     cdef int64_t high
     cdef int64_t missing
     cdef int64_t hold           # how long a conclusion waits for it
+    cdef int64_t epoch          # of its numbers
     cdef bint closed
 
 

@@ -53,7 +53,7 @@ cdef class Line:
 cdef class PickWindow:
     def __init__(self):
         self.cancel_t = NEVER
-        self.forced = ABSENT
+        self.forced = self.held_t = self.gap_over_t = ABSENT
         self.facts = []
         self.closings = []
 
@@ -98,7 +98,7 @@ cdef class Shipment:
         self.trailer_closes = []
         self.gone = {}
         self.cutoff = self.cancel_t = self.manifest_t = NEVER
-        self.evaluated = self.plan_t = self.unready_at = ABSENT
+        self.evaluated = self.plan_t = self.unready_at = self.held_since = ABSENT
 
 
 cdef class Trailer:

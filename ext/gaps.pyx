@@ -11,14 +11,15 @@ cdef Py_ssize_t GAPS_MAX = 256      # open ones of a source; beyond that the old
 
 
 cdef Gap open_gap(
-        Floor floor, int32_t src, int64_t hold, int64_t t_from, int64_t t_to, int64_t low, int64_t high):
+        Floor floor, int32_t src, int64_t hold, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high):
     """`low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended.
 
     `hold`: how long a conclusion waits for it, `gap_hold_ms` of the source.
     """
     cdef Gap gap = Gap.__new__(Gap)
     cdef list gaps = floor.gaps.setdefault(src, [])
-    gap.src, gap.hold, gap.t_from, gap.t_to, gap.low, gap.high = src, hold, t_from, t_to, low, high
+    gap.src, gap.hold, gap.t_from, gap.t_to = src, hold, t_from, t_to
+    gap.epoch, gap.low, gap.high = epoch, low, high
     gap.missing = high - low + 1 if low >= 0 else 0
     gaps.append(gap)
     if len(gaps) > GAPS_MAX:
@@ -28,11 +29,11 @@ cdef Gap open_gap(
     return gap
 
 
-cdef int fill(Floor floor, int32_t src, int64_t seq) except -1:
+cdef int fill(Floor floor, int32_t src, int64_t epoch, int64_t seq) except -1:
     """R6: a number that comes after all fills its place."""
     cdef Gap gap
     for gap in floor.gaps.get(src, ()):
-        if gap.low <= seq <= gap.high:
+        if gap.epoch == epoch and gap.low <= seq <= gap.high:
             gap.missing -= 1
             if gap.missing == 0:
                 close_gap(floor, gap)

@@ -226,7 +226,7 @@ cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except 
         o.q, o.t_close, o.cause = o.q_now, window.told_t, <PyObject*>cause      # R25: a reversal that came late
     blind = gaps.hold_of_window(floor, window, o.t_close) if o.by == BY_DEADLINE and window.decided is None else 0
     if blind:
-        if not window.gap_over:
+        if o.t_close != window.gap_over_t:
             return hold(floor, window, o.t_close, blind)
         evidence = "incomplete"
     if o.closing != NULL and window.decided is None:
@@ -253,9 +253,10 @@ cdef int tell(Floor floor, PickWindow window, Fact cause, int64_t as_of) except 
 
 cdef int hold(Floor floor, PickWindow window, int64_t t, int64_t blind) except -1:
     """R7: a short by deadline rests on silence; inside a gap it waits, with the `pick.confirmed` of the same close."""
-    if not window.gap_held:
+    if not window.gap_held or window.held_t != t:
+        if not window.gap_held:
+            floor.held.append(window)
         window.gap_held, window.held_t = True, t
-        floor.held.append(window)
         floor.by_wall.push(t + blind, RANK_PICK, window.key, window, gaps.TAG_GAP_HOLD, t)
     return 0
 

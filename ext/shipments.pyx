@@ -210,8 +210,8 @@ cdef int64_t start_of_truth(Floor floor, Shipment shipment, dict truth, int64_t 
     return since
 
 
-cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced) except -1:
-    """A truth has lasted `ready_hold_ms` (or the wall clock's bound forces it): tell it."""
+cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced, bint waited) except -1:
+    """A truth has lasted `ready_hold_ms`: tell it. `forced`: by the wall clock's bound; `waited`: for a gap, long enough."""
     cdef tuple pending
     cdef dict truth
     cdef Fact cause
@@ -225,7 +225,7 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
     truth, cause = pending[1], <Fact>pending[2]
     blind = gaps.hold_of_shipment(floor, shipment, since)
     if blind:
-        if not forced:
+        if not waited:
             return hold(floor, shipment, since, cause, blind)
         incomplete = True
     shipment.pending.remove(pending)
@@ -240,9 +240,10 @@ cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced
 
 cdef int hold(Floor floor, Shipment shipment, int64_t since, Fact cause, int64_t blind) except -1:
     """R7: readiness rests on the silence of its sources; inside a gap it waits."""
-    if not shipment.gap_held:
-        shipment.gap_held = True
-        floor.held.append(shipment)
+    if shipment.held_since != since:
+        if shipment not in floor.held:
+            floor.held.append(shipment)
+        shipment.held_since = since
         floor.by_wall.push(max(cause.t_rx, floor.wall) + blind, RANK_SHIPMENT, shipment.key, shipment,
                            gaps.TAG_GAP_HOLD, since)
     return 0
@@ -252,7 +253,7 @@ cdef int release_held(Floor floor, Shipment shipment) except -1:
     """A gap has closed: what has had its hold is asked again."""
     for pending in list(shipment.pending):
         if floor.watermark > pending[0] + floor.rules.ready_hold:
-            on_hold_over(floor, shipment, pending[0], False)
+            on_hold_over(floor, shipment, pending[0], False, False)
     return 0
 
 
@@ -271,7 +272,7 @@ cdef int on_bound(Floor floor, Shipment shipment, int64_t t) except -1:
         on_touch(floor, shipment, t)
     for pending in list(shipment.pending):
         if pending[0] <= t:
-            on_hold_over(floor, shipment, pending[0], floor.watermark <= pending[0] + floor.rules.ready_hold)
+            on_hold_over(floor, shipment, pending[0], floor.watermark <= pending[0] + floor.rules.ready_hold, False)
     i = first_after(shipment, max(t, shipment.evaluated))
     if i < len(shipment.touches):
         watch_bound(floor, shipment, shipment.touches[i][0], <Fact>shipment.touches[i][1])
