@@ -30,7 +30,7 @@ BEYOND_THE_ORACLE = {
         *("R06_a_backlog_alone", "R06_every", "R07_a_carton_is", "R07_a_cutoff", "R07_a_deadline", "R07_a_gap_of_the"),
         *("R07_a_gap_between", "R07_a_lagging", "R07_a_source_that_is_down_is_not_empty", "R07_all_since"),
         *("R07_a_window_without_records_is_fed", "R07_one_of_two_gaps_is_filled_and", "R07_ready_again"),
-        *("R06_a_number_fills", "R07_the_deadline_is_moved"),
+        *("R06_a_number_fills", "R06_a_record_that_is_sent", "R07_the_deadline_is_moved"),
     ): "what a gap holds back",
     ("R42",): "read points that close",
     ("R63", "R64"): "scans of several codes, nor what is lost",

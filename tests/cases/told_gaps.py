@@ -81,6 +81,14 @@ def R06_every_number_has_to_come() -> Case:
     return told_late(case).raised("SEQ_GAP", STATION)
 
 
+def R06_a_number_fills_a_place_of_its_own_epoch() -> Case:
+    """R6: the new epoch's number 2, told out of order, is not the one that is missing in the old one."""
+    case = Case().order(3).task(3, deadline=at(15.5)).pick(10).lose().device("telemetry", 20, src=STATION)
+    for seq, t, rx in ((1, 21, 21), (3, 23, 23), (2, 22, 23.2)):
+        case.tell(STATION, "telemetry", t, rx, seq=seq, epoch=1)
+    return case.raised("SEQ_GAP", STATION).times("SEQ_GAP", 1)
+
+
 def R06_noise_counts_in_seq() -> Case:
     """R6: a heartbeat between two picks leaves no hole."""
     case = Case().order(2).task(2).pick(10).device("telemetry", 11, src=STATION).pick(12)
@@ -113,10 +121,23 @@ def R06_a_backlog_alone_ends_no_link_down() -> Case:
     return told_late(down(), rx=39).never_raised("SEQ_GAP")
 
 
+def R06_a_record_that_is_sent_again_ends_no_link_down() -> Case:
+    """R5, R6: the broker repeats the pick of 10 when the link is back; it says nothing of the time between."""
+    case = down()
+    case.records.append(case.records[-2] | {"t_rx": at(14)})
+    return case.never_raised("SEQ_GAP").raised("SRC_DOWN", STATION).counted(duplicate=1)
+
+
 def R06_a_link_that_was_down_and_missed_something() -> Case:
     """R6: the first live number does not follow on."""
     case = down().lose().lose().device("telemetry", 40, src=STATION).until(330)
     return short(case, 1, "incomplete").raised("SEQ_GAP", STATION)
+
+
+def R06_a_source_that_was_down_and_began_anew() -> Case:
+    """R6: a new epoch is no jump, but its number does not follow on: what it missed while it was down is not known."""
+    case = down().tell(STATION, "telemetry", 40, seq=2, epoch=1).until(330)
+    return short(case, 1, "incomplete").never_raised("SEQ_GAP").cleared("SRC_DOWN", STATION)
 
 
 def R06_a_source_without_numbers_that_was_down() -> Case:
@@ -162,6 +183,12 @@ def R07_one_of_two_gaps_is_filled_and_the_other_holds() -> Case:
     """R7: nothing is told before the hold is over."""
     case = blind().lose().device("telemetry", 25, src=STATION)
     return told_late(case).until(329.999999).times("SEQ_GAP", 1)
+
+
+def R07_the_deadline_is_moved_while_it_is_held() -> Case:
+    """R7, R10: the new deadline of 500 has a hold of its own, to 800."""
+    case = blind().task(3, rev=2, t=60, deadline=at(500)).until(799.999999)
+    return case.raised("SEQ_GAP", STATION)
 
 
 def R07_filled_after_the_hold() -> Case:
@@ -257,6 +284,22 @@ def R07_readiness_is_exact_once_the_gap_is_filled() -> Case:
 def R07_readiness_is_incomplete_after_gap_hold_ms() -> Case:
     """R7: nothing filled it."""
     return ready_but_for_a_gap().until(400).ready(2, 20, revision=0, evidence="incomplete").raised("SEQ_GAP", STATION)
+
+
+def R07_ready_again_while_the_gap_is_open() -> Case:
+    """R7, R51: the truth of 20 ended at 60 untold; that of 80 is held for itself, and told when its hold is over."""
+    case = ready_but_for_a_gap().device("carton.reopen", 60, lu="L-1").close(80).until(500)
+    case.expected.pop()
+    case.expect("carton.reopened", "C-1", t=60, cause="carton.reopen").raised("SEQ_GAP", STATION)
+    return case.packed(2, revision=1, t_close=at(80)).ready(2, 80, revision=0, evidence="incomplete")
+
+
+def R07_a_lagging_source_does_not_shorten_the_hold() -> Case:
+    """R4, R7: hold_wall_max_ms ends the wait for a watermark, not that for a gap."""
+    case = Case().shipped().pick(8, lu="L-1").lose().pick(10, lu="L-1").close(20).tick(55).until(200)
+    case.rules = {"idle_source_ms": 120_000}
+    case.confirmed(2, 10).packed(2, revision=0, evidence="incomplete")
+    return case.raised("SEQ_GAP", STATION)
 
 
 def R07_a_gap_between_the_last_pick_and_the_close() -> Case:

@@ -354,3 +354,9 @@ def R04a_without_a_time_it_is_a_minute_after_the_last() -> Case:
     case = Case().order(2, 2).task(2, deadline=at(80)).task(2, "T-2", line=2, deadline=at(81)).pick(10, lu="L-1")
     case.close(20).packed(1, "L-1#1")
     return case.confirmed(1, 80).shorted(1, 80)
+
+
+def R04a_the_last_may_be_noise() -> Case:
+    """R4a: noise has an event time, too: the motor's 50 and 60 s."""
+    case = Case().order(2).task(2, deadline=at(110)).pick(10).device("telemetry", 50, src=MOTOR)
+    return case.confirmed(1, 110).shorted(1, 110)
