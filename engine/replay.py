@@ -19,8 +19,8 @@ import numpy as np
 
 from engine.config.load import load_rules
 from engine.errors import Refused
-from engine.recordings import Chunk, Output, Writer, read
 from engine.pauses import short_pauses
+from engine.recordings import Chunk, Output, Writer, read
 from engine.records import make_decoder
 from ext.batch import Batch
 from ext.core import Core

@@ -210,7 +210,7 @@ cdef class Clocks:
         """R6: its first live record ends the gap; if its number follows on, there was none."""
         source.down.t_to = t
         if follows_on:
-            gaps.close_gap(self.floor, source.down)
+            gaps.close_gap(self.floor, source.down, f"{source.name}/{source.epoch}/{source.seq}/0")
         else:
             source.gaps += 1
         source.down = None

@@ -94,12 +94,22 @@ cdef class Core(Effects):
         """What became known lets others take effect; then the watermark decides what it passes."""
         if self.floor.arrived:
             self.release_waiting()
+        if self.floor.deferring:
+            self.tell_deferred()
+        self.follow_sources()
         if self.floor.gap_closed:
             self.ask_held()
-        self.follow_sources()
         if self.floor.watermark >= self.next_sweep:
             self.forget()
         return 0
+
+    def tell_deferred(self):
+        """R11: picks that waited for their context take effect together; one by one they would look like shorts."""
+        cdef dict deferred = self.floor.deferred
+        self.floor.deferring = False
+        self.floor.deferred = {}
+        for window, cause in deferred.items():
+            picks.decide(self.floor, window, cause)
 
     def forget(self):
         """What is over leaves `retention_ms` after its end: looked for now and then, by event time."""
@@ -163,6 +173,7 @@ cdef class Core(Effects):
         if fact.seq == ABSENT:
             fact.name, _ = self.name_unnumbered(source, batch, i)
         self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
+        self.floor.deferring = True
         try:
             verdict = self.context.take(fact, batch.fields(i))
         except Unfit:

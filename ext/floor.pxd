@@ -287,6 +287,8 @@ cdef class Floor:
     cdef list sightings         # two generations of (area << 32 | lu) -> sights.Sighting (R63)
     cdef int64_t sightings_until    # the watermark at which the younger one becomes the older
     cdef set unread             # src whose last scan of several codes told nothing (R63)
+    cdef bint deferring         # context is being taken: windows are told when all that waited for it is in
+    cdef dict deferred          # PickWindow -> the Fact that asked for it to be told
     cdef list arrived           # tasks and orders that became known: what waits for them takes effect (R11)
 
     cdef str text(self, int32_t number)

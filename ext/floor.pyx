@@ -172,6 +172,7 @@ cdef class Floor:
         self.orders = {}
         self.tracks = {}
         self.arrived = []
+        self.deferred = {}
         self.gaps = {}
         self.pick_sources = set()
         self.held = []

@@ -12,7 +12,7 @@ cdef enum GapTag:
 cdef Gap open_gap(
     Floor floor, int32_t src, int64_t hold, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high)
 cdef int fill(Floor floor, int32_t src, int64_t epoch, int64_t seq) except -1
-cdef int close_gap(Floor floor, Gap gap) except -1
+cdef int close_gap(Floor floor, Gap gap, str cause) except -1
 cdef int make_sure(Floor floor, Gap gap) except -1
 # How long a conclusion that rests on the silence of its sources has to wait; 0: they are not blind.
 cdef int64_t hold_of_window(Floor floor, PickWindow window, int64_t t_close) except -1

@@ -36,12 +36,13 @@ cdef int fill(Floor floor, int32_t src, int64_t epoch, int64_t seq) except -1:
         if gap.epoch == epoch and gap.low <= seq <= gap.high:
             gap.missing -= 1
             if gap.missing == 0:
-                close_gap(floor, gap)
+                close_gap(floor, gap, f"{floor.text(src)}/{epoch}/{seq}/0")
             return 0
     return 0
 
 
-cdef int close_gap(Floor floor, Gap gap) except -1:
+cdef int close_gap(Floor floor, Gap gap, str cause) except -1:
+    """`cause`: dev_id of the record that filled it."""
     cdef list gaps = floor.gaps.get(gap.src, [])
     gap.closed = True
     if gap in gaps:                     # else it was forgotten as the oldest of too many
@@ -49,14 +50,15 @@ cdef int close_gap(Floor floor, Gap gap) except -1:
         if not gaps:
             del floor.gaps[gap.src]
     floor.gap_closed = True
-    floor.outlet.clear("SEQ_GAP", floor.text(gap.src), gap.t_to, floor.text(gap.src))
+    floor.outlet.clear("SEQ_GAP", floor.text(gap.src), gap.t_to, cause)
     return 0
 
 
 cdef int make_sure(Floor floor, Gap gap) except -1:
     """R6: the watermark has passed the record that jumped: now it is a gap."""
     if not gap.closed and gap.low >= 0:
-        floor.outlet.raise_("SEQ_GAP", floor.text(gap.src), gap.t_to, floor.text(gap.src), f"{gap.missing} missing")
+        floor.outlet.raise_("SEQ_GAP", floor.text(gap.src), gap.t_to,
+                            f"{floor.text(gap.src)}/{gap.epoch}/{gap.high + 1}/0", f"{gap.missing} missing")
     return 0
 
 

@@ -209,6 +209,9 @@ cdef int decide_closing(Floor floor, PickWindow window, int64_t t) except -1:
 
 cdef int decide(Floor floor, PickWindow window, Fact cause) except -1:
     """`cause` has just come: tell what the outcome says now."""
+    if floor.deferring:
+        floor.deferred[window] = cause
+        return 0
     return tell(floor, window, cause, ANY_TIME)
 
 

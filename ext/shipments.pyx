@@ -176,6 +176,9 @@ cdef int on_touch(Floor floor, Shipment shipment, int64_t t) except -1:
     shipment.true_data = truth
     if as_of < shipment.unready_at:     # its end was told before the watermark came to its middle
         return 0
+    if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
+        shipment.held_since = ABSENT
+        shipment.pending = []
     shipment.pending.append((since, truth, cause_at(shipment, since)))
     floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, shipment.key, shipment, TAG_READY, since)
     return 0
