@@ -52,5 +52,6 @@ $(INSTALLED): requirements.lock
 
 # The install of the project itself compiles ext/ in place, and makes the command.
 $(BUILT): $(INSTALLED) pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxd)
+	@echo "compiling ext/: two or three minutes the first time"
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $@

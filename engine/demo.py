@@ -68,7 +68,11 @@ class Demo:
         speak = [f"{option}={port}" for option, port in self.ports.items()]
         story = ["--orders", str(ORDERS), "--noise", str(NOISE), "--seconds", f"{story_s:g}", "--stay"]
         with self._warehouse(*story, "--truth", str(self.truth), *speak):
-            code = self._sortline("run", str(self.site), "--seconds", f"{self.seconds:g}").wait()
+            engine = self._sortline("run", str(self.site), "--seconds", f"{self.seconds:g}")
+            try:
+                code = engine.wait()
+            except KeyboardInterrupt:  # the engine has got it, too: it drains, and the summary is what there is
+                code = engine.wait()
         if code:
             print(f"sortline run ended with {code}", file=sys.stderr)
             return code

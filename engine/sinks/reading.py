@@ -125,7 +125,9 @@ class FileReader:
         return [Entry(str(entry.position), *entry[1:]) for entry in self._queue.read(queue, _number(after), limit)]
 
     async def before_last(self, queue: str, count: int) -> str:
-        return str(max((state.last - count for state in self._queue.states() if state.queue == queue), default=0))
+        return str(
+            max((max(0, state.last - count) for state in self._queue.states() if state.queue == queue), default=0)
+        )
 
     async def position(self, queue: str, consumer: str) -> str:
         return str(self._queue.position(queue, consumer))
