@@ -189,7 +189,9 @@ class Forwarder:
         said = f"{state} {detail}"
         if said != self._said:
             self._said = said
-            (log.info if state == "up" else log.warning)("sink %s: %s %s", self.name, state, detail)
+            (log.info if state == "up" else log.warning)(
+                "sink %s: %s%s", self.name, state, f" {detail}" if detail else ""
+            )
 
     def _delivered(self, count: int) -> None:
         now = self._clock()
