@@ -90,3 +90,4 @@ cdef class Batch:
     cdef int push(self, const Row* row, const char* text, Py_ssize_t length) except -1
     cdef Row row(self, Py_ssize_t i) noexcept
     cdef dict fields(self, Py_ssize_t i)
+    cdef bytes line_of(self, Py_ssize_t i)

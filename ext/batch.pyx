@@ -24,6 +24,8 @@ cdef class Batch:
         self.lines = bytearray()
 
     def __dealloc__(self):
+        if self.count and self.texts is not None:
+            self.texts.holders -= 1
         free(self.t_rx)
         free(self.t)
         free(self.epoch)
@@ -123,6 +125,8 @@ cdef class Batch:
         self.kind[i] = row.kind
         self.flags[i] = row.flags
         self.count = i + 1
+        if i == 0:
+            self.texts.holders += 1
         return 0
 
     cdef Row row(self, Py_ssize_t i) noexcept:
@@ -158,6 +162,10 @@ cdef class Batch:
         """The whole record as a dict: for rare decisions and nested context only."""
         return decode_json(memoryview(self.lines)[self.at[i]:self.at[i] + self.size[i]])
 
+    cdef bytes line_of(self, Py_ssize_t i):
+        """The record's line, as it came."""
+        return bytes(memoryview(self.lines)[self.at[i]:self.at[i] + self.size[i]])
+
     def record(self, Py_ssize_t i):
         if not 0 <= i < self.count:
             raise IndexError(f"the batch has {self.count} rows, not {i}")
@@ -168,6 +176,8 @@ cdef class Batch:
 
     def clear(self):
         """Forget all rows, keep the memory: a driver's batch is used again."""
+        if self.count:
+            self.texts.holders -= 1
         self.count = 0
         self.lines = bytearray()
 

@@ -1,6 +1,6 @@
-"""Load units and cartons (R40-R48): which cycle of a unit a fact belongs to, what a carton holds, when it is closed.
+"""Load units and cartons (R40-R48): what a carton is, when it is closed, and what is told of it.
 
-The cycles of a unit are a function of its sorted facts (`spans`); the state of a carton is a function of its cycle's
+The cycles of a unit are a function of its sorted facts (see cycles); the state of a carton is a function of its cycle's
 facts (`state_of`), as of any event time. A close or a reopening is told when the watermark has passed it by
 `close_hold_ms`; a fact that comes later makes a revision.
 """
@@ -8,6 +8,10 @@ facts (`state_of`), as of any event time. A close or a reopening is told when th
 from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport CartonPlan, Cycle, Fact, Floor, LoadUnit
+from ext.keys cimport Key
+from ext.outlet cimport Subject
+from ext.packing cimport Contents
+from ext.store cimport List
 
 cdef enum CartonTag:
     TAG_TRANSITION = 11     # a close or a reopening has had its hold
@@ -28,17 +32,18 @@ cdef struct CartonState:
     int64_t t_close         # of the last close up to then, ABSENT: none
 
 
-cdef list attach(Floor floor, LoadUnit unit, Fact fact)
-cdef list detach(Floor floor, LoadUnit unit, Fact fact)
-cdef CartonState state_of(Floor floor, Cycle cycle, int64_t as_of)
-cdef dict contents_of(Cycle cycle, int64_t as_of)
-cdef int watch_holds(Floor floor, Cycle cycle, int64_t t) except -1
-cdef list cycles_named(Floor floor, CartonPlan plan)
-cdef Fact last_close(Floor floor, Cycle cycle)
-cdef Fact release_of(Floor floor, Cycle cycle, int64_t as_of)
-cdef bint is_off(CartonPlan plan, int64_t weight) except -1
-cdef Fact last_good_label(Cycle cycle, str field)
-cdef int64_t weight_of(Floor floor, Cycle cycle, int64_t t_close) except -1
-cdef int decide(Floor floor, Cycle cycle, Fact cause) except -1
-cdef str name_of(Floor floor, Cycle cycle)
-cdef str subject_of(Floor floor, Cycle cycle)
+cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
+cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
+cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *
+cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
+cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
+cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL
+cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NULL
+cdef bint is_off(const CartonPlan* plan, int64_t weight) noexcept
+cdef Fact* last_good_label(Floor floor, const Cycle* cycle, bint with_sscc) noexcept
+cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept
+cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1
+cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
+cdef Key sort_key(const Cycle* cycle) noexcept
+cdef Subject subject_of(const Cycle* cycle) noexcept
+cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1

@@ -1,178 +1,83 @@
-"""Time, sources, duplicates (R1-R6): see clocks.pxd."""
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""Time and sources (R1-R6): see clocks.pxd. Hot: `source`, `note`, `event_time`, `arrive`, `follow_sources`."""
 
-from ext cimport gaps
+from ext cimport gaps, seen
 from ext.batch cimport ABSENT
-from ext.floor cimport Floor
+from ext.exceptions cimport SRC_DOWN, TIME_SKEW
+from ext.floor cimport B_SOURCE, Fact
+from ext.outlet cimport named_source
+from ext.store cimport length, remove
 from ext.timers cimport NEVER
 
 from ext.floor import DEFAULTS
 
-from libc.stdlib cimport free, realloc
-from libc.string cimport memmove
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
 
 cdef int64_t MS = 1000
-cdef Py_ssize_t INTERVALS_MAX = 4096    # a source with more holes than this forgets its oldest numbers
-cdef Py_ssize_t SUBS_MAX = 65536
-cdef Py_ssize_t EPOCHS_MAX = 8
-cdef Py_ssize_t CONTENTS_MAX = 1 << 18
 cdef int64_t GOOD_RUN = 100             # R1: records in a row inside the bound that end a skew
 
 
-cdef class Seen:
-    def __dealloc__(self):
-        free(self.intervals)
-
-    cdef bint add(self, int64_t seq, int64_t sub, int64_t t, int64_t lateness) except -1:
-        """Note a number. False: it was there already, inside `lateness`."""
-        cdef int64_t key
-        self.jumped = self.filled = False
-        if sub == 0:
-            return self.add_number(seq, t, lateness)
-        if self.subs is None:
-            self.subs = {}
-        key = seq << 16 | (sub & 0xFFFF)
-        if key in self.subs:
-            return t - <int64_t>self.subs[key] > lateness
-        self.subs[key] = t
-        if len(self.subs) > SUBS_MAX:
-            del self.subs[next(iter(self.subs))]
-        return True
-
-    cdef bint add_number(self, int64_t seq, int64_t t, int64_t lateness) except -1:
-        cdef Py_ssize_t i = self.count - 1
-        cdef Interval* here
-        self.jumped = False
-        self.filled = i >= 0 and seq < self.intervals[i].high
-        while i >= 0 and self.intervals[i].low > seq:       # numbers mostly come in order: look from the end
-            i -= 1
-        if i >= 0:
-            here = &self.intervals[i]
-            if seq <= here.high:
-                if t - here.t <= lateness:
-                    return False
-                self.count = i                              # the counter runs anew without a new epoch
-                i -= 1
-            elif seq == here.high + 1:
-                here.high = seq
-                here.t = max(here.t, t)
-                if i + 1 < self.count and self.intervals[i + 1].low == seq + 1:
-                    here.high = self.intervals[i + 1].high
-                    here.t = max(here.t, self.intervals[i + 1].t)
-                    self.remove(i + 1)
-                return True
-        if i + 1 < self.count and self.intervals[i + 1].low == seq + 1:
-            self.intervals[i + 1].low = seq
-            self.intervals[i + 1].t = max(self.intervals[i + 1].t, t)
-            return True
-        if i >= 0 and i == self.count - 1:
-            self.jumped = True
-            self.hole_low, self.hole_high, self.hole_t = self.intervals[i].high + 1, seq - 1, self.intervals[i].t
-        self.insert(i + 1, seq, t)
-        return True
-
-    def remove(self, Py_ssize_t i):
-        memmove(&self.intervals[i], &self.intervals[i + 1], (self.count - i - 1) * sizeof(Interval))
-        self.count -= 1
-
-    def insert(self, Py_ssize_t i, int64_t seq, int64_t t):
-        cdef void* bigger
-        if self.count == INTERVALS_MAX:
-            if i == 0:
-                return
-            self.remove(0)
-            i -= 1
-        if self.count == self.capacity:
-            bigger = realloc(self.intervals, max(4, 2 * self.capacity) * sizeof(Interval))
-            if bigger == NULL:
-                raise MemoryError
-            self.intervals = <Interval*>bigger
-            self.capacity = max(4, 2 * self.capacity)
-        memmove(&self.intervals[i + 1], &self.intervals[i], (self.count - i) * sizeof(Interval))
-        self.intervals[i].low = self.intervals[i].high = seq
-        self.intervals[i].t = t
-        self.count += 1
-
-    def state(self):
-        """For a snapshot: the intervals and the numbers of telegrams with several facts."""
-        return [(self.intervals[i].low, self.intervals[i].high, self.intervals[i].t)
-                for i in range(self.count)], self.subs
-
-    def set_state(self, tuple state):
-        self.subs = state[1]
-        for low, high, t in state[0]:
-            self.insert(self.count, low, t)
-            self.intervals[self.count - 1].high = high
-
-
-cdef class Source:
-    def __init__(self):
-        self.greatest = self.watermark = self.last_rx = ABSENT
-        self.seq = ABSENT
-        self.epochs = {}
-        self.contents = {}
-
-    cdef bint is_new(self, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t lateness) except -1:
-        """R5: note the number; False: the same `dev_id` was here before."""
-        if self.seen is None or epoch != self.seen_epoch:
-            self.seen = self.epochs.get(epoch)
-            self.seen_epoch = epoch
-            if self.seen is None:
-                self.seen = self.epochs[epoch] = Seen.__new__(Seen)
-                if len(self.epochs) > EPOCHS_MAX:
-                    del self.epochs[min(self.epochs)]
-        if epoch > self.epoch or self.seq == ABSENT:
-            self.epoch, self.seq = epoch, seq
-        elif epoch == self.epoch and seq > self.seq:
-            self.seq = seq
-        return self.seen.add(seq, sub, t, lateness)
-
-    cdef bint is_new_content(self, bytes digest, int64_t t_rx) except -1:
-        """R5 without numbers: the same content within `dedupe_noseq_ms` is a duplicate."""
-        cdef object first = self.contents.get(digest)
-        if first is not None and t_rx - <int64_t>first <= self.dedupe_noseq:
-            return False
-        self.contents.pop(digest, None)
-        self.contents[digest] = t_rx
-        while len(self.contents) > 1:
-            digest = next(iter(self.contents))
-            if t_rx - <int64_t>self.contents[digest] <= self.dedupe_noseq and len(self.contents) <= CONTENTS_MAX:
-                break
-            del self.contents[digest]
-        return True
-
-
 cdef class Clocks:
-    def __init__(self, Floor floor, dict rules, list settings):
+    def __init__(self, Floor floor not None, dict rules not None, list settings not None):
         self.floor = floor
+        self.state = floor.state
         self.defaults = {**DEFAULTS, **rules}
         self.idle = self.defaults["idle_source_ms"] * MS
         self.settings = sorted(settings, key=lambda pair: len(pair[0]), reverse=True)
-        self.sources_ = []
-        self.live = []
         self.next_leave = NEVER
-        self.greatest = ABSENT
+        self.state.greatest = ABSENT
 
-    cdef Source source(self, int32_t number):
+    def __dealloc__(self):
+        free(self.by_number)
+
+    # ------------------------------------------------------------------------------------------ sources
+
+    cdef Source* source(self, int32_t number) except NULL:
         """The source of a src; made with its parameters when it is first met."""
-        cdef Source source
-        if number < len(self.sources_):
-            source = <Source>self.sources_[number]
-            if source is not None:
-                return source
-        else:
-            self.sources_.extend([None] * (number + 1 - len(self.sources_)))
-        source = Source()
-        source.number = number
-        source.name = self.floor.texts.get(number)
+        if number < self.numbers and self.by_number[number] != NULL:
+            return self.by_number[number]
+        return self.new_source(number)
+
+    cdef Source* new_source(self, int32_t number) except NULL:
+        cdef Source* source = <Source*>self.floor.store.new(B_SOURCE, sizeof(Source))
+        source.src = number
+        source.greatest = source.watermark = source.last_rx = ABSENT
+        source.seq = ABSENT
         self.configure(source)
-        self.sources_[number] = source
+        self.floor.store.put(self.state.sources, <uint64_t>number, source)
+        self.index_sources()
         return source
 
-    cdef int configure(self, Source source) except -1:
+    cdef int index_sources(self) except -1:
+        """`by_number` anew: also after a restore, and when sources were forgotten."""
+        cdef uint64_t i
+        cdef void* source
+        cdef void* bigger
+        cdef int32_t top = 0
+        for i in range(self.state.sources.mask + 1):
+            if self.state.sources.slots[i].value != NULL:
+                top = max(top, <int32_t>self.state.sources.slots[i].key)
+        if top >= self.numbers:
+            bigger = realloc(self.by_number, 2 * <size_t>(top + 1) * sizeof(void*))
+            if bigger == NULL:
+                raise MemoryError
+            self.by_number = <Source**>bigger
+            self.numbers = 2 * (top + 1)
+        memset(self.by_number, 0, <size_t>self.numbers * sizeof(void*))
+        for i in range(self.state.sources.mask + 1):
+            source = self.state.sources.slots[i].value
+            if source != NULL:
+                self.by_number[self.state.sources.slots[i].key] = <Source*>source
+        return 0
+
+    cdef int configure(self, Source* source) except -1:
         """Its parameters: the site's, and what its own table repeats."""
+        cdef str name = self.floor.text(source.src)
         values = self.defaults
         for prefix, given in self.settings:
-            if source.name == prefix or source.name.startswith(prefix + "/"):
+            if name == prefix or name.startswith(prefix + "/"):
                 values = {**values, **given}
                 break
         source.skew_max = values["skew_max_ms"] * MS
@@ -182,93 +87,127 @@ cdef class Clocks:
         source.gap_hold = values["gap_hold_ms"] * MS
         return 0
 
-    cdef bint note(self, Source source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
+    # ------------------------------------------------------------------------------------------ numbers and links
+
+    cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
         """R5, R6: note a record's number (ABSENT: none). False: the same `dev_id` was here before."""
         cdef int64_t last_epoch = source.epoch, last_seq = source.seq
         cdef bint new = True
+        cdef seen.Hole hole
         if seq != ABSENT:
-            new = source.is_new(epoch, seq, sub, t, self.floor.rules.lateness)
-            if source.seen.jumped:
-                gaps.open_gap(self.floor, source.number, source.gap_hold, source.seen.hole_t, t, epoch,
-                              source.seen.hole_low, source.seen.hole_high)
-                source.gaps += 1
-            elif source.seen.filled and new and self.floor.gaps:
-                gaps.fill(self.floor, source.number, epoch, seq)
-        if live and new and source.down is not None:        # what a broker sends again says nothing of the time between
+            new = seen.add(self.floor.store, source, epoch, seq, sub, t, self.floor.rules.lateness, &hole)
+            if hole.jumped:
+                gaps.open_gap(self.floor, source, hole.t, t, epoch, hole.low, hole.high)
+                source.gap_count += 1
+            elif hole.filled and new and source.gaps != NULL:
+                gaps.fill(self.floor, source, epoch, seq)
+        if live and new and source.down != NULL:            # what a broker sends again says nothing of the time between
             self.link_up(source, seq != ABSENT and epoch == last_epoch and seq == last_seq + 1, t)
         return new
 
-    cdef int link_down(self, Source source) except -1:
+    cdef int link_down(self, Source* source) except -1:
         """R2: it leaves. R6: from its last record on it is a gap."""
+        cdef Fact cause = named_source(source.src)
         self.leave(source)
-        if source.down is None and source.greatest != ABSENT:
-            source.down = gaps.open_gap(self.floor, source.number, source.gap_hold, source.greatest, NEVER, 0, -1, -1)
-            self.floor.outlet.raise_("SRC_DOWN", source.name, self.floor.wall, source.name, "")
+        if source.down == NULL and source.greatest != ABSENT:
+            source.down = gaps.open_gap(self.floor, source, source.greatest, NEVER, 0, -1, -1)
+            self.floor.outlet.raise_(SRC_DOWN, source.src, self.state.wall, &cause, "")
         return 0
 
-    def link_up(self, Source source, bint follows_on, int64_t t):
+    cdef int link_up(self, Source* source, bint follows_on, int64_t t) except -1:
         """R6: its first live record ends the gap; if its number follows on, there was none."""
+        cdef Fact cause = named_source(source.src)
         source.down.t_to = t
         if follows_on:
-            gaps.close_gap(self.floor, source.down, f"{source.name}/{source.epoch}/{source.seq}/0")
+            cause.epoch, cause.seq = source.epoch, source.seq
+            gaps.close_gap(self.floor, source.down, &cause)
+            cause.seq = ABSENT
         else:
-            source.gaps += 1
-        source.down = None
-        self.floor.outlet.clear("SRC_DOWN", source.name, t, source.name)
+            source.gap_count += 1
+        source.down = NULL
+        return self.floor.outlet.clear(SRC_DOWN, source.src, t, &cause)
 
-    cdef int64_t event_time(self, Source source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1:
+    cdef int64_t event_time(self, Source* source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1:
         """R1: what the source says if it can be believed, else when it was received."""
+        cdef bint believed
         if t == ABSENT:
             return t_rx
-        if t - t_rx <= source.skew_max and (hist or context or t_rx - t <= source.skew_max):
-            if source.skewed and not (hist or context):
+        believed = t - t_rx <= source.skew_max and (hist or context or t_rx - t <= source.skew_max)
+        if believed and not source.skewed:
+            return t
+        return self.doubted_time(source, t, t_rx, not (hist or context), believed)
+
+    cdef int64_t doubted_time(self, Source* source, int64_t t, int64_t t_rx, bint counts, bint believed) except? -1:
+        """R1: an episode begins with one record outside the bound, and ends with a hundred in a row inside it."""
+        cdef Fact cause = named_source(source.src)
+        if believed:
+            if counts:
                 source.good_run += 1
                 if source.good_run >= GOOD_RUN:
                     source.skewed = False
-                    self.floor.outlet.clear("TIME_SKEW", source.name, t, source.name)
+                    self.floor.outlet.clear(TIME_SKEW, source.src, t, &cause)
             return t
         source.good_run = 0
         if not source.skewed:
             source.skewed = True
-            self.floor.outlet.raise_("TIME_SKEW", source.name, t_rx, source.name, f"{(t - t_rx) // MS} ms")
+            ms = (t - t_rx) // MS - ((t - t_rx) % MS < 0)
+            self.floor.outlet.raise_(TIME_SKEW, source.src, t_rx, &cause, f"{ms} ms")
         return t_rx
 
-    cdef int arrive(self, Source source, int64_t t, int64_t t_rx) except -1:
+    cdef int arrive(self, Source* source, int64_t t, int64_t t_rx) except -1:
         """R2: a record that is not `hist` moves its source's watermark; the source is in from now on."""
         source.last_rx = t_rx
         if t > source.greatest:
             source.greatest = t
-            source.watermark = max(source.watermark, t - source.disorder)
-            if source is self.laggard:
-                self.laggard = None
+            if t - source.disorder > source.watermark:
+                source.watermark = t - source.disorder
+                if source == self.laggard:
+                    self.laggard = NULL
         if not source.live:
             source.live = True
-            self.live.append(source)
-            self.laggard = None
+            self.floor.store.append(&self.state.live, source)
+            self.laggard = NULL
             self.next_leave = min(self.next_leave, t_rx + source.idle)
         return 0
 
-    cdef int leave(self, Source source) except -1:
+    cdef int leave(self, Source* source) except -1:
         if source.live:
             source.live = False
-            self.live.remove(source)
-            self.laggard = None
+            remove(self.state.live, source)
+            self.laggard = NULL
         return 0
+
+    cdef Source* first_to_leave(self) noexcept:
+        cdef int32_t i
+        cdef Source* source
+        cdef Source* first = NULL
+        for i in range(length(self.state.live)):
+            source = <Source*>self.state.live.items[i]
+            if first == NULL or source.last_rx + source.idle < first.last_rx + first.idle:
+                first = source
+        return first
+
+    # ------------------------------------------------------------------------------------------ the two clocks
 
     cdef int advance_wall(self, int64_t wall) except -1:
         """R4: a jump is taken in the order of what falls due within it; a leaving, and what the watermark then passes,
         before a bound that lies later."""
-        cdef Source leaver
+        cdef Source* leaver
         cdef int64_t leave, bound, mark, due
+        if wall == ABSENT:              # nothing has come yet
+            return 0
         while True:
             leaver = self.first_to_leave()
-            leave = leaver.last_rx + leaver.idle if leaver is not None else NEVER
-            bound = self.floor.by_wall.next_due()
-            due = self.floor.by_watermark.next_due() if not self.live else NEVER
-            mark = due + self.idle + 1 if due < NEVER - self.idle - 1 else NEVER
+            leave = leaver.last_rx + leaver.idle if leaver != NULL else NEVER
+            bound = due = NEVER
+            if self.floor.by_wall.is_due(wall + 1):
+                bound = self.floor.by_wall.next_due()
+            if leaver == NULL and self.floor.by_watermark.is_due(wall - self.idle):
+                due = self.floor.by_watermark.next_due()
+            mark = due + self.idle + 1 if due != NEVER else NEVER
             if min(leave, bound, mark) > wall:
                 break
-            self.floor.wall = max(self.floor.wall, min(leave, bound, mark))
+            self.state.wall = max(self.state.wall, min(leave, bound, mark))
             if leave <= bound and leave <= mark:
                 self.leave(leaver)
                 self.follow_sources()
@@ -277,42 +216,35 @@ cdef class Clocks:
             else:
                 self.due_by_wall()
         self.next_leave = leave
-        self.floor.wall = max(self.floor.wall, wall)
-        if not self.live:
-            self.advance_watermark(self.floor.wall - self.idle)
+        self.state.wall = max(self.state.wall, wall)
+        if length(self.state.live) == 0:
+            self.advance_watermark(self.state.wall - self.idle)
         return 0
-
-    def first_to_leave(self):
-        cdef Source source, first = None
-        for source in self.live:
-            if first is None or source.last_rx + source.idle < first.last_rx + first.idle:
-                first = source
-        return first
 
     cdef int follow_sources(self) except -1:
         """R2: the partition's watermark is the least over the sources that are in; with none in, the wall clock less
         `idle_source_ms`."""
-        cdef Source source
-        if not self.live:
-            return self.advance_watermark(self.floor.wall - self.idle)
-        if self.laggard is None:
-            for source in self.live:
-                if self.laggard is None or source.watermark < self.laggard.watermark:
+        cdef int32_t i
+        cdef Source* source
+        if length(self.state.live) == 0:
+            return self.advance_watermark(self.state.wall - self.idle) if self.state.wall != ABSENT else 0
+        if self.laggard == NULL:
+            self.laggard = <Source*>self.state.live.items[0]
+            for i in range(1, self.state.live.count):
+                source = <Source*>self.state.live.items[i]
+                if source.watermark < self.laggard.watermark:
                     self.laggard = source
+        if self.laggard.watermark <= self.state.watermark and self.floor.by_watermark.soonest >= self.state.watermark:
+            return 0
         return self.advance_watermark(self.laggard.watermark)
 
     cdef int advance_watermark(self, int64_t mark) except -1:
         """Everything that the watermark passes on its way is decided in order of due time; it never goes back."""
-        cdef Floor floor = self.floor
-        cdef int64_t due
-        mark = max(mark, floor.watermark)
-        while True:
-            due = floor.by_watermark.next_due()
-            if due >= mark:
-                break
-            floor.watermark = max(floor.watermark, due + 1)
+        mark = max(mark, self.state.watermark)
+        while self.floor.by_watermark.is_due(mark):
+            self.state.watermark = max(self.state.watermark, self.floor.by_watermark.soonest + 1)
             self.due_by_watermark()
-        floor.watermark = mark
+        self.state.watermark = mark
         return 0
 
     cdef int due_by_watermark(self) except -1:

@@ -1,6 +1,8 @@
 """What the order systems tell (R10, R11, R27, R53): orders, tasks, plans, binds, manifests, and their revisions."""
 
-from ext.floor cimport Fact, Floor
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from ext.floor cimport Fact, Floor, Line, PickWindow, Revision
 
 cdef enum Verdict:
     TAKEN = 0
@@ -8,8 +10,42 @@ cdef enum Verdict:
     REFUSED = 2         # R10: conflict, outdated, after a cancel, or it does not fit
 
 
+cdef enum:              # families of objects that have revisions
+    ORDER
+    TASK
+    SHIPMENT
+    MANIFEST
+    CARTON
+    WAVE
+    RMA
+    ALLOC
+    STOCK
+    BIND
+    HOLDS
+    FAMILIES
+
+
 cdef class Context:
     cdef Floor floor
-    cdef dict objects           # (family, id, ...) -> Revision
 
-    cdef int take(self, Fact fact, dict record) except -1
+    cdef int take(self, Fact* fact, dict record, bytes line) except -1
+    cdef uint64_t key_of(self, const Fact* fact, dict record, int family) except? 0
+    cdef int judge(self, const Fact* fact, dict record) except -1
+    cdef int refuse(self, const Fact* fact, int code, dict record, int64_t rev) except -1
+    cdef int apply(self, Fact* fact, dict record, bytes line) except -1
+    cdef int order(self, Fact* fact, dict record) except -1
+    cdef int order_cancelled(self, Fact* fact, dict record) except -1
+    cdef int cancel_line(self, Line* line, Fact* fact) except -1
+    cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1
+    cdef int wave(self, Fact* fact, dict record) except -1
+    cdef int alloc_failed(self, Fact* fact, dict record) except -1
+    cdef int tell_alloc(self, Line* line) except -1
+    cdef int pick_task(self, Fact* fact, dict record) except -1
+    cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL
+    cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1
+    cdef int pick_task_cancelled(self, Fact* fact) except -1
+    cdef int carton_plan(self, Fact* fact, dict record) except -1
+    cdef int bind(self, Fact* fact, dict record) except -1
+    cdef int hold_released(self, Fact* fact) except -1
+    cdef int shipment_plan(self, Fact* fact, dict record) except -1
+    cdef int arrive(self, int32_t key, bint is_task) except -1

@@ -1,47 +1,50 @@
+# cython: boundscheck=False, wraparound=False
 """What the order systems tell (R10, R11): see context.pxd.
 
 First the revision is judged, by one function for all objects; then the one short function of its kind lets it take
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-import hashlib
-
 import msgspec
 
 from ext cimport cartons, inventory, manifests, picks, returns, shipments
 from ext.batch cimport ABSENT
-from ext.floor cimport CartonPlan, Cycle, Line, LoadUnit, PickWindow, ScopeLine, Shipment
+from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
+from ext.floor cimport (
+    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Order, Planned,
+    PlannedList, ScopeLine, Shipment,
+)
+from ext.json_writer cimport Digest, JsonWriter, digest_of
+from ext.keys cimport KEY_LINE, Key
 from ext.kinds cimport (
     K_ALLOC_FAILED, K_CARTON_PLAN, K_HOLD_RELEASED, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_ORDER_CANCELLED,
-    K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_SHIPMENT_CANCELLED, K_SHIPMENT_PLAN,
-    K_RMA_AUTHORISED, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
+    K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_RMA_AUTHORISED, K_SHIPMENT_CANCELLED,
+    K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
-from ext.timers cimport NEVER
+from ext.outlet cimport EXACT, PICK_SHORT, Subject
+from ext.store cimport List, find, index_of, length, remove, remove_at
+from ext.timers cimport NEVER, RANK_PICK
 
 from ext.kinds import NAMES
 
 cdef object encode = msgspec.json.Encoder(order="sorted").encode
 
 cdef tuple ENVELOPE = ("src", "epoch", "seq", "sub", "t", "t_rx", "hist")
-cdef set POLICIES = {"SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER"}
+cdef dict POLICIES = {"SHIP_PARTIAL": 0, "HOLD": 1, "CANCEL_LINE": 2, "BACKORDER": 3}   # as floor.Policy
+cdef list POLICY_BYTES = [f'"{name}"'.encode() for name in POLICIES]
 
-# kind -> the family of objects whose revisions it counts in, and the fields that name the object
+# kind -> the family of objects whose revisions it counts in, its name, and the fields that name the object
 OBJECTS = {
-    "order.released": ("order", "order"), "order.changed": ("order", "order"), "order.cancelled": ("order", "order"),
-    "pick.task": ("task", "task"), "pick.task_cancelled": ("task", "task"),
-    "shipment.plan": ("shipment", "shipment"), "shipment.cancelled": ("shipment", "shipment"),
-    "manifest.result": ("manifest", "shipment"), "carton.plan": ("carton", "carton"), "wave.released": ("wave", "wave"),
-    "rma.authorised": ("rma", "rma"), "alloc.failed": ("alloc", "order", "line"),
-    "stock.expectation": ("stock", "loc", "sku", "lot"), "lu.bind": ("bind", "lu", "carton", "order", "task"),
-    "lu.release": ("bind", "lu", "carton", "order", "task"), "hold.released": ("hold", "carton"),
+    "order.released": (ORDER, "order", "order"), "order.changed": (ORDER, "order", "order"),
+    "order.cancelled": (ORDER, "order", "order"),
+    "pick.task": (TASK, "task", "task"), "pick.task_cancelled": (TASK, "task", "task"),
+    "shipment.plan": (SHIPMENT, "shipment", "shipment"), "shipment.cancelled": (SHIPMENT, "shipment", "shipment"),
+    "manifest.result": (MANIFEST, "manifest", "shipment"), "carton.plan": (CARTON, "carton", "carton"),
+    "wave.released": (WAVE, "wave", "wave"), "rma.authorised": (RMA, "rma", "rma"),
+    "alloc.failed": (ALLOC, "alloc", "order", "line"), "stock.expectation": (STOCK, "stock", "loc", "sku", "lot"),
+    "lu.bind": (BIND, "bind", "lu", "carton", "order", "task"),
+    "lu.release": (BIND, "bind", "lu", "carton", "order", "task"), "hold.released": (HOLDS, "hold", "carton"),
 }
-
-
-cdef class Revision:
-    cdef long long rev
-    cdef bytes content
-    cdef bint cancelled
-    cdef long long t            # event time of the last one
 
 
 class Unfit(Exception):
@@ -51,335 +54,414 @@ class Unfit(Exception):
 cdef class Context:
     def __init__(self, Floor floor):
         self.floor = floor
-        self.objects = {}
 
-    cdef int take(self, Fact fact, dict record) except -1:
-        """Judge the revision, then let it take effect."""
-        cdef str kind = NAMES[fact.kind]
+    cdef int take(self, Fact* fact, dict record, bytes line) except -1:
+        """Judge the revision, then let it take effect. Raises Unfit for nested fields that are none."""
         cdef int verdict
-        try:
-            CHECKS.get(kind, nothing_to_check)(record)
-        except (KeyError, TypeError, ValueError) as error:
-            raise Unfit(str(error)) from None
-        verdict = self.judge(fact, kind, record)
+        check = CHECKS.get(NAMES[fact.kind])
+        if check is not None:
+            try:
+                check(record)
+            except (KeyError, TypeError, ValueError) as error:
+                raise Unfit(str(error)) from None
+        verdict = self.judge(fact, record)
         if verdict == TAKEN:
-            self.apply(fact, record)
+            self.apply(fact, record, line)
         return verdict
 
-    def judge(self, Fact fact, str kind, dict record):
+    # ------------------------------------------------------------------------------------------ revisions
+
+    cdef uint64_t key_of(self, const Fact* fact, dict record, int family) except? 0:
+        """The object's name as a number, within its family."""
+        if family == TASK:
+            return fact.task
+        if family == ORDER:
+            return fact.order
+        if family == CARTON or family == HOLDS:
+            return fact.carton
+        if family == ALLOC:
+            return <uint64_t>fact.order << 32 | <uint64_t>fact.line
+        if family == SHIPMENT or family == MANIFEST:
+            return self.floor.intern(record["shipment"])
+        if family == WAVE:
+            return self.floor.intern(record["wave"])
+        if family == RMA:
+            return self.floor.intern(record["rma"])
+        if family == STOCK:
+            return self.floor.intern(f"{record['loc']}/{record['sku']}/{record.get('lot', '')}")
+        targets = [f"{name}/{record[name]}" for name in ("carton", "order", "task") if name in record]
+        return <uint64_t>fact.lu << 32 | <uint64_t>self.floor.intern("/".join(targets))
+
+    cdef int judge(self, const Fact* fact, dict record) except -1:
         """R10: a higher revision replaces; the same again is a duplicate; everything else is refused."""
-        names = OBJECTS[kind]
-        key = (names[0], *(record.get(name) for name in names[1:]))
-        content = hashlib.blake2b(
-            encode({name: value for name, value in record.items() if name not in ENVELOPE}), digest_size=16).digest()
-        cdef Revision known = self.objects.get(key)
-        cdef long long rev = record["rev"]
-        subject = f"{names[0]}/" + "/".join(str(part) for part in key[1:] if part is not None)
-        if known is None:
-            known = self.objects[key] = Revision()
-        elif known.cancelled and not (rev == known.rev and content == known.content):
-            return self.refuse(fact, "CTX_AFTER_CANCEL", subject, rev)
-        elif rev == known.rev:
-            return SAME if content == known.content else self.refuse(fact, "CTX_CONFLICT", subject, rev)
-        elif rev < known.rev:
-            return self.refuse(fact, "CTX_OUTDATED", subject, rev)
-        known.rev = rev
-        known.t = fact.t
-        known.content = content
-        known.cancelled = kind in ("pick.task_cancelled", "shipment.cancelled") or (
-            kind == "order.cancelled" and "lines" not in record)
+        cdef str kind = NAMES[fact.kind]
+        cdef int family = OBJECTS[kind][0]
+        cdef uint64_t key = self.key_of(fact, record, family)
+        cdef Revision* known = <Revision*>find(self.floor.state.revisions[family], key)
+        cdef bytes content = encode({name: value for name, value in record.items() if name not in ENVELOPE})
+        cdef Digest digest = digest_of(content, len(content))
+        cdef int64_t rev = record["rev"]
+        cdef bint same
+        if known == NULL:
+            known = <Revision*>self.floor.store.new(B_REVISION, sizeof(Revision))
+            self.floor.store.put(self.floor.state.revisions[family], key, known)
+        else:
+            same = digest.a == known.content.a and digest.b == known.content.b
+            if known.cancelled and not (rev == known.rev and same):
+                return self.refuse(fact, CTX_AFTER_CANCEL, record, rev)
+            if rev == known.rev:
+                return SAME if same else self.refuse(fact, CTX_CONFLICT, record, rev)
+            if rev < known.rev:
+                return self.refuse(fact, CTX_OUTDATED, record, rev)
+        known.rev, known.t, known.content = rev, fact.t, digest
+        known.cancelled = fact.kind == K_PICK_TASK_CANCELLED or fact.kind == K_SHIPMENT_CANCELLED or (
+            fact.kind == K_ORDER_CANCELLED and "lines" not in record)
         return TAKEN
 
-    def forget(self, set families, long long before):
-        """Revisions of objects that nothing hangs on, once they are old enough."""
-        for key in list(self.objects):
-            if key[0] in families and (<Revision>self.objects[key]).t < before:
-                del self.objects[key]
-
-    def refuse(self, Fact fact, str code, str subject, rev):
-        self.floor.outlet.raise_(code, subject, fact.t, self.floor.dev_id(fact), f"rev {rev}")
+    cdef int refuse(self, const Fact* fact, int code, dict record, int64_t rev) except -1:
+        names = OBJECTS[NAMES[fact.kind]][1:]
+        subject = "/".join([names[0], *(str(record[name]) for name in names[1:] if name in record)])
+        self.floor.outlet.raise_(code, self.floor.intern(subject), fact.t, fact, f"rev {rev}")
         return REFUSED
 
-    def apply(self, Fact fact, dict record):
+    cdef int apply(self, Fact* fact, dict record, bytes line) except -1:
         cdef int kind = fact.kind
+        if kind == K_PICK_TASK:
+            return self.pick_task(fact, record)
         if kind == K_ORDER_RELEASED or kind == K_ORDER_CHANGED:
-            self.order(fact, record)
-        elif kind == K_ORDER_CANCELLED:
-            self.order_cancelled(fact, record)
-        elif kind == K_PICK_TASK:
-            self.pick_task(fact, record)
-        elif kind == K_PICK_TASK_CANCELLED:
-            self.pick_task_cancelled(fact, record)
-        elif kind == K_ALLOC_FAILED:
-            self.alloc_failed(fact, record)
-        elif kind == K_WAVE_RELEASED:
-            self.wave(fact, record)
-        elif kind == K_CARTON_PLAN:
-            self.carton_plan(fact, record)
-        elif kind == K_SHIPMENT_PLAN:
-            self.shipment_plan(fact, record)
-        elif kind == K_SHIPMENT_CANCELLED:
-            shipments.cancel(self.floor, self.floor.shipment_of(self.number(record["shipment"])), fact)
-        elif kind == K_LU_BIND or kind == K_LU_RELEASE:
-            self.bind(fact, record)
-        elif kind == K_HOLD_RELEASED:
-            self.hold_released(fact, record)
-        elif kind == K_MANIFEST_RESULT:
-            manifests.take_result(self.floor, self.floor.shipment_of(self.number(record["shipment"])), fact, record)
-        elif kind == K_STOCK_EXPECTATION:
-            inventory.expect(self.floor, fact, record["rev"], record["as_of"])
-        elif kind == K_RMA_AUTHORISED:
-            returns.authorise(self.floor, fact, record)
+            return self.order(fact, record)
+        if kind == K_LU_BIND or kind == K_LU_RELEASE:
+            return self.bind(fact, record)
+        if kind == K_CARTON_PLAN:
+            return self.carton_plan(fact, record)
+        if kind == K_SHIPMENT_PLAN:
+            return self.shipment_plan(fact, record)
+        if kind == K_ORDER_CANCELLED:
+            return self.order_cancelled(fact, record)
+        if kind == K_PICK_TASK_CANCELLED:
+            return self.pick_task_cancelled(fact)
+        if kind == K_ALLOC_FAILED:
+            return self.alloc_failed(fact, record)
+        if kind == K_WAVE_RELEASED:
+            return self.wave(fact, record)
+        if kind == K_SHIPMENT_CANCELLED:
+            return shipments.cancel(self.floor, self.floor.shipment_of(self.floor.intern(record["shipment"])), fact)
+        if kind == K_HOLD_RELEASED:
+            return self.hold_released(fact)
+        if kind == K_MANIFEST_RESULT:
+            return manifests.take_result(
+                self.floor, self.floor.shipment_of(self.floor.intern(record["shipment"])), fact, line)
+        if kind == K_STOCK_EXPECTATION:
+            return inventory.expect(self.floor, fact, record["rev"], record["as_of"])
+        if kind == K_RMA_AUTHORISED:
+            return returns.authorise(self.floor, fact, record)
+        return 0
 
-    def number(self, text):
-        return self.floor.texts.number(text)
+    cdef int arrive(self, int32_t key, bint is_task) except -1:
+        """R11: a task or order became known."""
+        cdef Floor floor = self.floor
+        cdef int count = floor.state.arrived.count if floor.state.arrived != NULL else 0
+        floor.state.arrived = <ArrivedList*>floor.store.room(B_ARRIVED, floor.state.arrived, count)
+        floor.state.arrived.items[count] = Arrived(key=key, is_task=is_task)
+        return 0
 
     # ------------------------------------------------------------------------------------------ orders
 
-    def order(self, Fact fact, dict record):
+    cdef int order(self, Fact* fact, dict record) except -1:
         """Its lines, in their latest revision; a line's own window is judged at once by the new quantity (R27a)."""
-        cdef Line line
+        cdef Line* line
+        cdef int i
+        self.floor.order_of(fact.order).t = fact.t
         for row in record["lines"]:
             line = self.floor.line_of(fact.order, row["line"])
             line.known = True
-            line.sku = self.number(row["sku"])
+            line.sku = self.floor.intern(row["sku"])
             line.qty = row["qty"]
             line.over_tol_pct = row.get("over_tol_pct", 0)
-            line.policy = row.get("short_policy", "SHIP_PARTIAL")
-            if line.own is not None:
+            line.policy = POLICIES[row.get("short_policy", "SHIP_PARTIAL")]
+            if line.own != NULL:
                 if line.own.q_task != line.qty:
-                    line.own.decided = None
+                    line.own.decided = NULL
                 line.own.q_task = line.qty
-            for window in line.windows:
-                picks.decide(self.floor, window, fact)
-            if line.alloc_by is not None:
+            for i in range(length(line.windows)):
+                picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
+            if line.alloc_by != NULL:
                 self.tell_alloc(line)
             shipments.touch_line(self.floor, line, fact.t, fact)
-        self.floor.arrived.append(("order", fact.order))
+        return self.arrive(fact.order, False)
 
-    def order_cancelled(self, Fact fact, dict record):
+    cdef int order_cancelled(self, Fact* fact, dict record) except -1:
         """R27: of the whole order or of some lines, at its event time."""
-        cdef Line line
+        cdef Order* order
+        cdef Line* line
+        cdef int i
         numbers = record.get("lines")
         if numbers is not None:
             for number in numbers:
                 self.floor.line_of(fact.order, number)
-        for line in self.floor.orders.get(fact.order, ()):
+        order = <Order*>find(self.floor.state.orders, fact.order)
+        for i in range(length(order.lines) if order != NULL else 0):
+            line = <Line*>order.lines.items[i]
             if numbers is None or line.number in numbers:
                 self.cancel_line(line, fact)
+        return 0
 
-    def cancel_line(self, Line line, Fact fact):
-        late = [window for window in line.windows if self.is_too_late(window, fact)]
-        if fact.t < line.cancel_t and (not late or len(line.scopes) > 1):
+    cdef int cancel_line(self, Line* line, Fact* fact) except -1:
+        cdef PickWindow* window
+        cdef List* late = NULL
+        cdef int i
+        for i in range(length(line.windows)):
+            window = <PickWindow*>line.windows.items[i]
+            if self.is_too_late(window, fact):
+                self.floor.store.append(&late, window)
+        if fact.t < line.cancel_t and (late == NULL or length(line.scopes) > 1):
             line.cancel_t, line.cancelled_by = fact.t, fact
-        for window in line.windows:
-            if window not in late:
+        for i in range(length(line.windows)):
+            window = <PickWindow*>line.windows.items[i]
+            if index_of(late, window) < 0:
                 picks.cancel(self.floor, window, fact)
-        shipments.touch_line(self.floor, line, fact.t, fact)
+        self.floor.store.free(late)
+        return shipments.touch_line(self.floor, line, fact.t, fact)
 
-    def is_too_late(self, PickWindow window, Fact fact):
+    cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
         if not shipments.window_has_shipped(self.floor, window, fact.t):
             return False
-        self.floor.outlet.raise_("CTX_CANCEL_TOO_LATE", picks.subject_of(self.floor, window), fact.t,
-                                 self.floor.dev_id(fact), "")
+        self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, picks.subject_text(self.floor, window), fact.t, fact, "")
         return True
 
-    def wave(self, Fact fact, dict record):
+    cdef int wave(self, Fact* fact, dict record) except -1:
         """R21 d: with `short_at_cutoff` the wave's cutoff closes what its orders have not picked."""
-        cdef Line line
-        cdef Fact cutoff
+        cdef Order* order
+        cdef Line* line
+        cdef Fact* cutoff
+        cdef int i, k
         if "cutoff" not in record or not self.floor.rules.short_at_cutoff:
-            return
-        cutoff = at_time(fact, record["cutoff"])
-        for order in record["orders"]:
-            self.floor.cutoffs[self.number(order)] = cutoff
-            for line in self.floor.orders.get(self.number(order), ()):
-                for window in line.windows:
-                    picks.take_closing(self.floor, window, cutoff)
+            return 0
+        cutoff = at_time(self.floor, fact, record["cutoff"])
+        for name in record["orders"]:
+            order = self.floor.order_of(self.floor.intern(name))
+            order.cutoff = cutoff
+            for i in range(length(order.lines)):
+                line = <Line*>order.lines.items[i]
+                for k in range(length(line.windows)):
+                    picks.take_closing(self.floor, <PickWindow*>line.windows.items[k], cutoff)
                 shipments.touch_line(self.floor, line, cutoff.t, cutoff)
+        return 0
 
-    def alloc_failed(self, Fact fact, dict record):
+    cdef int alloc_failed(self, Fact* fact, dict record) except -1:
         """R23: at once a short of the line itself; it closes no window; a higher rev revises it."""
-        cdef Line line = self.floor.line_of(fact.order, fact.line)
+        cdef Line* line = self.floor.line_of(fact.order, fact.line)
         line.alloc_short = record["qty"]
         line.alloc_t = min(line.alloc_t, fact.t)
         line.alloc_by = fact
         self.tell_alloc(line)
-        shipments.touch_line(self.floor, line, fact.t, fact)
+        return shipments.touch_line(self.floor, line, fact.t, fact)
 
-    def tell_alloc(self, Line line):
+    cdef int tell_alloc(self, Line* line) except -1:
         """It waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
         line's own window: one ledger, so that neither tells the other's revision again (R81)."""
-        cdef Fact fact = line.alloc_by
-        cdef str order = self.floor.text(line.order), key = f"{order}/{line.number}"
-        cdef PickWindow window
-        if line.own is not None and line.own.short is not None:
-            return
-        sku = line.sku
-        for window in line.windows:
-            sku = sku or window.sku
+        cdef Fact* fact = line.alloc_by
+        cdef JsonWriter data = self.floor.outlet.data
+        cdef int32_t sku = line.sku
+        cdef int i
+        if line.own != NULL and line.own.short_told != NULL:
+            return 0
+        for i in range(length(line.windows)):
+            sku = sku if sku else (<PickWindow*>line.windows.items[i]).sku
         if not sku:
-            return
-        if line.alloc_ledger is None:
-            line.alloc_ledger = self.floor.outlet.ledger("pick.short", key, f"line/{key}", order)
-        data = {
-            "order": order, "line": line.number, "sku": self.floor.text(sku), "qty_task": line.alloc_short,
-            "qty_picked": 0, "qty_short": line.alloc_short, "reason": self.floor.text(fact.code),
-            "decided_by": "ALLOC", "t_close": fact.t,
-        }
+            return 0
+        if line.alloc_ledger == NULL:
+            self.floor.outlet.key.clear()
+            self.floor.outlet.key.raw(self.floor.texts.bytes_of(line.order), self.floor.texts.length_of(line.order))
+            self.floor.outlet.key.put(b"/")
+            self.floor.outlet.key.integer(line.number)
+            line.alloc_ledger = self.floor.outlet.ledger(PICK_SHORT, line.order)
+        data.clear()
+        data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
+        data.text_member(b',"order":', line.order)
         if line.known:
-            data["policy"] = line.policy
-        self.floor.outlet.emit(line.alloc_ledger, data, fact.t, order, self.floor.dev_id(fact), "exact")
+            data.put(b',"policy":')
+            data.put(<bytes>POLICY_BYTES[line.policy])
+        data.integer_member(b',"qty_picked":0,"qty_short":', line.alloc_short)
+        data.integer_member(b',"qty_task":', line.alloc_short)
+        data.text_member(b',"reason":', fact.code)
+        data.text_member(b',"sku":', sku)
+        data.integer_member(b',"t_close":', fact.t)
+        data.put(b"}")
+        self.floor.outlet.emit(
+            line.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
+            line.order, fact, EXACT)
+        return 0
 
     # ------------------------------------------------------------------------------------------ tasks
 
-    def pick_task(self, Fact fact, dict record):
+    cdef int pick_task(self, Fact* fact, dict record) except -1:
         """R20: a task has one window; the first task of a line takes over a line window that has told nothing."""
-        cdef Line line = self.floor.line_of(fact.order, fact.line)
-        cdef PickWindow window = self.floor.tasks.get(fact.task)
-        cdef bint new = window is None
+        cdef Floor floor = self.floor
+        cdef Line* line = floor.line_of(fact.order, fact.line)
+        cdef PickWindow* window = <PickWindow*>find(floor.state.tasks, fact.task)
+        cdef bint new = window == NULL
         if new:
             window = self.window_of_task(fact, line)
-        elif window.line is not line:
-            window.line.windows.remove(window)
-            line.windows.append(window)
+        elif window.line != line:
+            remove(window.line.windows, window)
+            floor.store.append(&line.windows, window)
         window.line = line
-        if window.q_task != record["qty"]:
-            window.decided = None       # R27a: judged anew
-        window.q_task, window.sku = record["qty"], fact.sku
+        if window.q_task != fact.qty:
+            window.decided = NULL       # R27a: judged anew
+        window.q_task, window.sku = fact.qty, fact.sku
         window.loc, window.lu = fact.loc, fact.lu
-        window.planned_by = fact
+        window.planned_t = fact.t
         if new and line.cancel_t != NEVER:
-            picks.cancel(self.floor, window, line.cancelled_by)
-        if line.alloc_by is not None:
+            picks.cancel(floor, window, line.cancelled_by)
+        if line.alloc_by != NULL:
             self.tell_alloc(line)
         self.set_deadline(window, fact, record)
         if fact.lu and new:
-            (<LoadUnit>self.floor.unit_of(fact.lu)).destined.append(window)
-        picks.decide(self.floor, window, fact)
-        shipments.touch_line(self.floor, line, fact.t, fact)
-        self.floor.arrived.append(("task", fact.task))
-        self.floor.arrived.append(("order", fact.order))
+            floor.store.append(&floor.unit_of(fact.lu).destined, window)
+        picks.decide(floor, window, fact)
+        shipments.touch_line(floor, line, fact.t, fact)
+        self.arrive(fact.task, True)
+        return self.arrive(fact.order, False)
 
-    def window_of_task(self, Fact fact, Line line):
-        cdef PickWindow window = line.own
-        if window is not None and window.confirmed is None and window.short is None:
-            line.own = None
+    cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL:
+        cdef PickWindow* window = line.own
+        if window != NULL and window.confirmed == NULL and window.short_told == NULL:
+            line.own = NULL
+            window.task = fact.task
         else:
-            window = PickWindow()
-            line.windows.append(window)
-            if line.order in self.floor.cutoffs:
-                window.line, window.key = line, self.floor.text(fact.task)
-                picks.take_closing(self.floor, window, self.floor.cutoffs[line.order])
-        window.task = fact.task
-        window.key = self.floor.text(fact.task)
-        self.floor.tasks[fact.task] = window
+            window = picks.new_window(self.floor, line)
+            window.task = fact.task
+            if line.of.cutoff != NULL:
+                picks.take_closing(self.floor, window, line.of.cutoff)
+        self.floor.store.put(self.floor.state.tasks, fact.task, window)
         return window
 
-    def set_deadline(self, PickWindow window, Fact fact, dict record):
+    cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1:
         """R21 d; a new revision may move it."""
-        if window.deadline is not None and window.deadline in window.closings:
-            window.closings.remove(window.deadline)
-            if window.decided is window.deadline:
-                window.decided = None
-        window.deadline = None
+        cdef int at = index_of(window.closings, window.deadline) if window.deadline != NULL else -1
+        if at >= 0:
+            remove_at(window.closings, at)
+            if window.decided == window.deadline:
+                window.decided = NULL
+        window.deadline = NULL
         if "deadline" in record:
-            window.deadline = at_time(fact, record["deadline"])
+            window.deadline = at_time(self.floor, fact, record["deadline"])
             picks.take_closing(self.floor, window, window.deadline)
             shipments.touch_line(self.floor, window.line, window.deadline.t, window.deadline)
+        return 0
 
-    def pick_task_cancelled(self, Fact fact, dict record):
-        cdef PickWindow window = self.floor.tasks.get(fact.task)
-        if window is not None and not self.is_too_late(window, fact):
+    cdef int pick_task_cancelled(self, Fact* fact) except -1:
+        cdef PickWindow* window = <PickWindow*>find(self.floor.state.tasks, fact.task)
+        if window != NULL and not self.is_too_late(window, fact):
             picks.cancel(self.floor, window, fact)
             shipments.touch_line(self.floor, window.line, fact.t, fact)
+        return 0
 
     # ------------------------------------------------------------------------------------------ cartons and units
 
-    def carton_plan(self, Fact fact, dict record):
+    cdef int carton_plan(self, Fact* fact, dict record) except -1:
         """R40a, R50a, R53: what the carton shall hold, which shipment it is for, which unit carries it."""
-        cdef CartonPlan plan = self.floor.carton_of(fact.carton)
-        cdef Shipment before = plan.shipment
-        cdef Cycle cycle
+        cdef Floor floor = self.floor
+        cdef CartonPlan* plan = floor.carton_of(fact.carton)
+        cdef Shipment* before = plan.shipment
+        cdef int i
         plan.rev, plan.t, plan.fact = record["rev"], fact.t, fact
-        plan.shipment = self.floor.shipment_of(self.number(record["shipment"])) if "shipment" in record else None
+        plan.shipment = floor.shipment_of(floor.intern(record["shipment"])) if "shipment" in record else NULL
         rows = record.get("contents")
-        plan.contents = None if rows is None else [
-            (self.floor.line_of(self.number(row["order"]), row["line"]), row["qty"]) for row in rows]
+        floor.store.free(plan.contents)
+        plan.contents = NULL
+        plan.has_contents = rows is not None
+        for i, row in enumerate(rows or ()):
+            plan.contents = <PlannedList*>floor.store.room(B_PLANNED, plan.contents, i)
+            plan.contents.items[i] = Planned(
+                line=floor.line_of(floor.intern(row["order"]), row["line"]), qty=row["qty"])
         plan.weight_g, plan.tol_g = record.get("weight_g", ABSENT), record.get("tol_g", ABSENT)
         plan.withdrawn = not rows and plan.rev > 1
-        if before is not None and before is not plan.shipment:
-            before.plans.pop(fact.carton, None)
-            shipments.touch(self.floor, before, fact.t, fact)
-        if plan.shipment is not None:
-            plan.shipment.plans[fact.carton] = plan
-            shipments.touch(self.floor, plan.shipment, fact.t, fact)
-        for cycle in plan.cycles:
-            cartons.watch_holds(self.floor, cycle, fact.t)
-            shipments.touch_cycle(self.floor, cycle, fact)
+        if before != NULL and before != plan.shipment:
+            remove(before.plans, plan)
+            shipments.touch(floor, before, fact.t, fact)
+        if plan.shipment != NULL:
+            if before != plan.shipment:
+                floor.store.append(&plan.shipment.plans, plan)
+            shipments.touch(floor, plan.shipment, fact.t, fact)
+        for i in range(length(plan.cycles)):
+            cartons.watch_holds(floor, <Cycle*>plan.cycles.items[i], fact.t)
+            shipments.touch_cycle(floor, <Cycle*>plan.cycles.items[i], fact)
         if fact.lu:
-            fact.target = self.number(f"carton/{record['carton']}")
-            shipments.take_unit_fact(self.floor, fact)
+            fact.target = floor.joined(b"carton/", fact.carton)
+            shipments.take_unit_fact(floor, fact)
+        return 0
 
-    def bind(self, Fact fact, dict record):
+    cdef int bind(self, Fact* fact, dict record) except -1:
         """R40: a bind may begin a cycle, a release ends it; both at their event time."""
-        for name in ("carton", "order", "task"):
-            if name in record:
-                fact.target = self.number(f"{name}/{record[name]}")
-                break
-        if "parent" in record:
-            fact.parent = self.number(record["parent"])
-        shipments.take_unit_fact(self.floor, fact)
+        cdef Floor floor = self.floor
+        fact.target = 0
+        if fact.carton:
+            fact.target = floor.joined(b"carton/", fact.carton)
+        elif fact.order:
+            fact.target = floor.joined(b"order/", fact.order)
+        elif fact.task:
+            fact.target = floor.joined(b"task/", fact.task)
+        fact.parent = floor.intern(record["parent"]) if "parent" in record else 0
+        shipments.take_unit_fact(floor, fact)
         if fact.parent and fact.kind == K_LU_BIND:
-            shipments.touch_ride(self.floor, self.floor.unit_of(fact.lu), fact)
+            shipments.touch_ride(floor, floor.unit_of(fact.lu), fact)
+        return 0
 
-    def hold_released(self, Fact fact, dict record):
+    cdef int hold_released(self, Fact* fact) except -1:
         """R45: somebody looked at it and let it go."""
-        cdef CartonPlan plan = self.floor.carton_of(fact.carton)
+        cdef CartonPlan* plan = self.floor.carton_of(fact.carton)
+        cdef List* cycles
+        cdef int i
         plan.released_by = fact
-        for cycle in cartons.cycles_named(self.floor, plan):
-            cartons.watch_holds(self.floor, cycle, fact.t)
-            shipments.touch_cycle(self.floor, cycle, fact)
+        cycles = cartons.cycles_named(self.floor, plan)
+        for i in range(length(cycles)):
+            cartons.watch_holds(self.floor, <Cycle*>cycles.items[i], fact.t)
+            shipments.touch_cycle(self.floor, <Cycle*>cycles.items[i], fact)
+        self.floor.store.free(cycles)
+        return 0
 
     # ------------------------------------------------------------------------------------------ shipments
 
-    def shipment_plan(self, Fact fact, dict record):
+    cdef int shipment_plan(self, Fact* fact, dict record) except -1:
         """R50: its scope, where it must stand, and everything that is known of it already."""
-        cdef Shipment shipment = self.floor.shipment_of(self.number(record["shipment"]))
-        cdef ScopeLine scope
-        cdef Line line
-        for scope in shipment.scope:
-            scope.line.scopes.remove(scope)
-        shipment.scope = []
+        cdef Floor floor = self.floor
+        cdef Shipment* shipment = floor.shipment_of(floor.intern(record["shipment"]))
+        cdef ScopeLine* scope
+        cdef int i
+        for i in range(length(shipment.scope)):
+            scope = <ScopeLine*>shipment.scope.items[i]
+            remove(scope.line.scopes, scope)
+        floor.store.free(shipment.scope)
+        shipment.scope = NULL
         for row in record["scope"]:
-            line = self.floor.line_of(self.number(row["order"]), row["line"])
-            scope = ScopeLine.__new__(ScopeLine)
-            scope.line, scope.shipment, scope.qty = line, shipment, row["qty"]
-            line.scopes.append(scope)
-            shipment.scope.append(scope)
+            scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))
+            scope.line = floor.line_of(floor.intern(row["order"]), row["line"])
+            scope.shipment, scope.qty = shipment, row["qty"]
+            floor.store.append(&scope.line.scopes, scope)
+            floor.store.append(&shipment.scope, scope)
         shipment.plan_rev, shipment.plan_t = record["rev"], fact.t
         shipment.stage_required = record.get("stage_required", False)
-        shipment.lanes = {self.number(lane) for lane in record.get("lanes", ())}
+        floor.store.free(shipment.lanes)
+        shipment.lanes = NULL
+        for lane in record.get("lanes", ()):
+            floor.store.add_number(&shipment.lanes, floor.intern(lane))
         shipment.cutoff = record.get("cutoff", NEVER)
-        shipment.carrier = record.get("carrier")
-        shipments.touch_all(self.floor, shipment, fact)
+        shipment.carrier = floor.intern(record["carrier"]) if "carrier" in record else 0
+        return shipments.touch_all(floor, shipment, fact)
 
 
-cdef Fact at_time(Fact fact, long long t):
+cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:
     """What a context record sets for later (a deadline, a cutoff), named by that record. Its bound counts from `t`."""
-    cdef Fact later = Fact.__new__(Fact)
+    cdef Fact* later = floor.copy_name(fact)
     later.t = later.t_rx = t
-    later.kind, later.src, later.epoch, later.seq, later.sub = fact.kind, fact.src, fact.epoch, fact.seq, fact.sub
-    later.name, later.context, later.arrival = fact.name, True, fact.arrival
+    later.context = True
     return later
 
 
 # ---------------------------------------------------------------------------------------------- nested fields
-
-def nothing_to_check(record):
-    """Flat fields were checked by the decoder."""
-
 
 def check_lines(record):
     for row in record["lines"]:

@@ -3,22 +3,23 @@
 from libc.stdint cimport int64_t
 
 from ext.batch cimport Batch
-from ext.clocks cimport Source
 from ext.context cimport Context
 from ext.effects cimport Effects
-from ext.floor cimport Fact, PickWindow
+from ext.floor cimport Source
 
 
 cdef class Core(Effects):
     cdef Context context
-    cdef int64_t next_sweep     # event time at which what is over leaves
-    cdef dict equal             # digest of an unnumbered, untimed record -> how many came at this t_rx
-    cdef int64_t equal_at
-    # of the account (R82), what is known at the door
-    cdef int64_t count_in
-    cdef int64_t count_rejected
-    cdef int64_t count_noise
+    cdef bint full              # the state is near its cap: names that nobody knows are refused
+    cdef size_t full_at         # bytes of state
+    cdef size_t relieve_at      # bytes of state at which it is worth looking again for what can go
 
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1
-    cdef int take_device(self, Source source, Batch batch, Py_ssize_t i, int64_t t) except -1
+    cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1
+    cdef int take_device(self, Batch batch, Py_ssize_t i) except -1
+    cdef int take_context(self, Batch batch, Py_ssize_t i) except -1
+    cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1
     cdef int settle(self) except -1
+    cdef int forget(self) except -1
+    cdef int relieve(self) except -1
+    cdef bint is_known(self, Batch batch, Py_ssize_t i) noexcept

@@ -1,151 +1,173 @@
+# cython: boundscheck=False, wraparound=False
 """The core: one record at a time, in R4's order.
 
 A record first moves the wall clock, which decides what is due by it; then it takes effect (`take_row` sorts it out,
-`Effects.apply` hands it to the window that it concerns); then the watermark moves and decides what it passes.
+`Effects.apply` hands it to the window that it concerns); then the watermark moves and decides what it passes. Hot:
+`take_row`, `take_noise`, `take_device`, `settle`.
 """
 
 import hashlib
 
 import msgspec
 
-from ext cimport gaps, picks, shipments
+from libc.stdint cimport int32_t, uint64_t
+from libc.string cimport memcpy
+
+from ext cimport gaps, picks, retention, snapshot
 from ext.batch cimport ABSENT, F_HIST
 from ext.context cimport SAME, TAKEN
-from ext.floor cimport Cycle, Floor, Line, LoadUnit, Rules, Shipment
+from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
+from ext.floor cimport B_NAME, Cycle, Fact, Floor, Line, LoadUnit, Name, PickWindow, Shipment, Source, State
 from ext.kinds cimport K_CLOCK_TICK, K_LINK_DOWN, K_SOURCE_GAP, is_context, is_device, is_noise
-from ext.outlet cimport Outlet
-from ext.retention cimport sweep
+from ext.outlet cimport named_source
+from ext.seen cimport add_content
+from ext.store cimport B_PLAIN_TABLE, Table, find, length
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
 
-from ext import snapshot
 from ext.context import Unfit
 from ext.kinds import NAMES
 from ext.outlet import base32_26
+from ext.snapshot import SnapshotError
 
 cdef object encode = msgspec.json.Encoder(order="sorted").encode
 
 cdef int64_t SWEEPS = 64                # in the time that finished windows are kept
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
+cdef size_t COLLECT_MIN = 32 << 20      # bytes given out before unreachable ones are looked for
 
 
 cdef class Core(Effects):
     def __init__(self, str site, Texts texts not None, rules=None, source_rules=(), source=None):
-        cdef Outlet outlet = Outlet(site, source if source is not None else f"/sites/{site}")
-        given = dict(rules or {})
-        super().__init__(Floor(texts, Rules(given), outlet), given, list(source_rules))
+        cdef dict given = dict(rules or {})
+        super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}"), given,
+                         list(source_rules))
         self.context = Context(self.floor)
-        self.equal = {}
+        self.full_at = self.relieve_at = self.floor.store.limit // 8 * 7
 
     # ------------------------------------------------------------------------------------------ in
 
     def feed(self, Batch batch not None, Py_ssize_t start=0, Py_ssize_t stop=-1):
         cdef Py_ssize_t i
+        cdef Texts texts = self.floor.texts
         if stop < 0 or stop > batch.count:
             stop = batch.count
         for i in range(start, stop):
             self.take_row(batch, i)
+        if texts.arena_len > texts.keep_at and texts.holders == 1 and texts.cores == 1 and stop == batch.count:
+            texts.holders = 0           # all that the batch names has been taken in
+            try:
+                retention.collect(self.floor)
+            finally:
+                texts.holders = 1
 
     def reject(self, Py_ssize_t count):
         """Lines that the decoder refused."""
-        self.count_in += count
-        self.count_rejected += count
+        self.state.count_in += count
+        self.state.count_rejected += count
 
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1:
-        cdef Floor floor = self.floor
-        cdef int64_t t_rx = batch.t_rx[i], t
+        cdef int64_t t_rx = batch.t_rx[i]
         cdef int kind = batch.kind[i]
-        cdef bint hist
-        cdef Source source
-        self.count_in += 1
-        if t_rx > floor.wall:
-            if not self.live or t_rx >= self.next_leave or t_rx >= floor.by_wall.next_due():
+        self.state.count_in += 1
+        if t_rx > self.state.wall:
+            if t_rx >= self.next_leave or t_rx >= self.floor.by_wall.soonest or length(self.state.live) == 0:
                 self.advance_wall(t_rx)
             else:
-                floor.wall = t_rx
+                self.state.wall = t_rx
         if is_noise(kind):
-            self.count_noise += 1
-            source = self.source(batch.src[i])
-            source.records += 1
-            hist = batch.flags[i] & F_HIST
-            t = self.event_time(source, batch.t[i], t_rx, hist, False)
-            self.greatest = max(self.greatest, t)
-            self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
-            if source.live and not hist:
-                self.arrive(source, t, t_rx)
+            self.take_noise(batch, i)
         elif is_device(kind):
-            source = self.source(batch.src[i])
-            source.records += 1
-            t = self.event_time(source, batch.t[i], t_rx, batch.flags[i] & F_HIST, False)
-            self.greatest = max(self.greatest, t)
-            if not batch.flags[i] & F_HIST:
-                self.arrive(source, t, t_rx)
-            self.take_device(source, batch, i, t)
+            self.take_device(batch, i)
         elif is_context(kind):
             self.take_context(batch, i)
         else:
-            self.count_taken += 1
+            self.state.count_taken += 1
             if kind != K_CLOCK_TICK:
                 self.take_about_source(batch, i)
-        self.settle()
-        return 0
+        return self.settle()
 
     cdef int settle(self) except -1:
         """What became known lets others take effect; then the watermark decides what it passes."""
-        if self.floor.arrived:
+        if self.state.arrived != NULL:
             self.release_waiting()
-        if self.floor.deferring:
+        if self.state.deferring:
             self.tell_deferred()
         self.follow_sources()
-        if self.floor.gap_closed:
+        if self.state.gap_closed:
             self.ask_held()
-        if self.floor.watermark >= self.next_sweep:
+        if self.state.watermark >= self.state.next_sweep:
             self.forget()
+        elif self.floor.store.fresh_bytes > COLLECT_MIN and self.floor.store.fresh_bytes > self.floor.store.used() // 2:
+            retention.collect(self.floor)
         return 0
 
-    def tell_deferred(self):
-        """R11: picks that waited for their context take effect together; one by one they would look like shorts."""
-        cdef dict deferred = self.floor.deferred
-        self.floor.deferring = False
-        self.floor.deferred = {}
-        for window, cause in deferred.items():
-            picks.decide(self.floor, window, cause)
+    cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1:
+        """R2: it moves a source that is in, and brings none in; R6: it counts in `seq`."""
+        cdef int64_t t_rx = batch.t_rx[i], t
+        cdef bint hist = batch.flags[i] & F_HIST
+        cdef Source* source
+        self.state.count_noise += 1
+        if self.full and find(self.state.sources, batch.src[i]) == NULL:
+            return 0
+        source = self.source(batch.src[i])
+        source.records += 1
+        t = self.event_time(source, batch.t[i], t_rx, hist, False)
+        if t > self.state.greatest:
+            self.state.greatest = t
+        self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
+        if source.live and not hist:
+            self.arrive(source, t, t_rx)
+        return 0
 
-    def forget(self):
-        """What is over leaves `retention_ms` after its end: looked for now and then, by event time."""
-        cdef int64_t retention = self.floor.rules.retention
-        if self.next_sweep:
-            sweep(self.floor, self.context, self.floor.watermark - retention)
-        self.next_sweep = self.floor.watermark + max(retention // SWEEPS, SWEEP_MIN)
-
-    cdef int take_device(self, Source source, Batch batch, Py_ssize_t i, int64_t t) except -1:
-        """R29's lateness, R5's duplicates, then the fact takes effect."""
-        cdef int64_t t_rx = batch.t_rx[i]
-        cdef Fact fact
+    cdef int take_device(self, Batch batch, Py_ssize_t i) except -1:
+        """R5's duplicates, R29's lateness, then the fact takes effect."""
+        cdef int64_t t_rx = batch.t_rx[i], t
+        cdef bint hist = batch.flags[i] & F_HIST
+        cdef Source* source
+        cdef Fact* fact
         cdef bytes digest
-        cdef str name = None
-        if not self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not batch.flags[i] & F_HIST):
-            self.count_duplicate += 1
+        cdef Name* name = NULL
+        if self.floor.store.used() > self.full_at and not self.is_known(batch, i):
+            self.state.count_rejected += 1
+            return 0
+        source = self.source(batch.src[i])
+        source.records += 1
+        t = self.event_time(source, batch.t[i], t_rx, hist, False)
+        if t > self.state.greatest:
+            self.state.greatest = t
+        if not hist:
+            self.arrive(source, t, t_rx)
+        if not self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
+            self.state.count_duplicate += 1
             return 0
         if batch.seq[i] == ABSENT:
-            name, digest = self.name_unnumbered(source, batch, i)
-            if batch.t[i] != ABSENT and not source.is_new_content(digest, t_rx):
-                self.count_duplicate += 1
+            digest = self.digest_unnumbered(batch, i)
+            if batch.t[i] != ABSENT and not add_content(self.floor.store, source, first_word(digest), t_rx):
+                self.state.count_duplicate += 1
                 return 0
+            name = new_name(self.floor, digest)
         if t_rx - t > self.floor.rules.lateness:
-            self.count_late += 1
-            self.floor.outlet.raise_("TIME_TOO_LATE", source.name, t_rx, source.name, NAMES[batch.kind[i]])
-            return 0
+            return self.refuse_late(batch, i)
         fact = self.fact_of(batch, i, t)
         fact.name = name
-        if self.apply(fact, batch, i):
-            self.count_taken += 1
+        if self.apply(source, fact, batch, i):
+            self.state.count_taken += 1
         else:
-            self.count_duplicate += 1
+            self.state.count_duplicate += 1
         return 0
 
-    def name_unnumbered(self, Source source, Batch batch, Py_ssize_t i):
-        """The `dev_id` of a record without `seq`, and the digest that tells duplicates (R5)."""
+    def refuse_late(self, Batch batch, Py_ssize_t i):
+        """R29: dead."""
+        cdef Fact cause = named_source(batch.src[i])
+        self.state.count_late += 1
+        self.floor.outlet.raise_(TIME_TOO_LATE, batch.src[i], batch.t_rx[i], &cause, NAMES[batch.kind[i]])
+        return 0
+
+    def digest_unnumbered(self, Batch batch, Py_ssize_t i):
+        """What the `dev_id` of a record without `seq` is made of, and what tells duplicates (R5)."""
+        cdef Table* equal = self.state.equal
+        cdef uint64_t count
         record = batch.fields(i)
         payload = {
             name: value for name, value in record.items()
@@ -153,65 +175,101 @@ cdef class Core(Effects):
         }
         parts = [record["src"], record["kind"], payload]
         digest = hashlib.sha256(encode([*parts, record.get("t")])).digest()
-        if "t" not in record:
-            if batch.t_rx[i] != self.equal_at:
-                self.equal_at = batch.t_rx[i]
-                self.equal.clear()
-            count = self.equal[digest] = self.equal.get(digest, -1) + 1
-            digest = hashlib.sha256(encode([*parts, batch.t_rx[i], count])).digest()
-        return f"{source.name}/h/{base32_26(digest)}", digest
+        if "t" in record:
+            return digest
+        if batch.t_rx[i] != self.state.equal_at:
+            self.state.equal_at = batch.t_rx[i]
+            self.floor.store.free(equal.slots)
+            self.floor.store.free(equal)
+            equal = self.state.equal = self.floor.store.table(B_PLAIN_TABLE)
+        count = <uint64_t>find(equal, first_word(digest))       # one more than the number of the last equal one
+        self.floor.store.put(equal, first_word(digest), <void*>(count + 1))
+        return hashlib.sha256(encode([*parts, batch.t_rx[i], count])).digest()
 
-    def take_context(self, Batch batch, Py_ssize_t i):
+    cdef int take_context(self, Batch batch, Py_ssize_t i) except -1:
         """R10; context is never late and never waits."""
-        cdef Source source = self.source(batch.src[i])
+        cdef Source* source = self.source(batch.src[i])
         cdef int64_t t = self.event_time(source, batch.t[i], batch.t_rx[i], False, True)
-        cdef Fact fact = self.fact_of(batch, i, t)
+        cdef Fact* fact = self.fact_of(batch, i, t)
         cdef int verdict
         source.records += 1
         fact.context = True
-        self.greatest = max(self.greatest, t)
+        if t > self.state.greatest:
+            self.state.greatest = t
         if fact.seq == ABSENT:
-            fact.name, _ = self.name_unnumbered(source, batch, i)
+            fact.name = new_name(self.floor, self.digest_unnumbered(batch, i))
         self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
-        self.floor.deferring = True
+        self.state.deferring = True
         try:
-            verdict = self.context.take(fact, batch.fields(i))
+            verdict = self.context.take(fact, batch.fields(i), batch.line_of(i))
         except Unfit:
-            self.count_rejected += 1
-            return
+            self.state.count_rejected += 1
+            return 0
         if verdict == TAKEN:
-            self.count_taken += 1
+            self.state.count_taken += 1
         elif verdict == SAME:
-            self.count_duplicate += 1
+            self.state.count_duplicate += 1
         else:
-            self.count_rejected += 1
+            self.state.count_rejected += 1
+        return 0
 
-    def take_about_source(self, Batch batch, Py_ssize_t i):
+    cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1:
         """R2: `link.down` makes its sources leave; R6: a gap is counted."""
-        cdef Source source
-        cdef int kind = batch.kind[i]
+        cdef Source* source
+        cdef uint64_t k
+        cdef str name
         if not batch.src[i]:
-            return
-        if kind == K_SOURCE_GAP:
-            self.take_gap(self.source(batch.src[i]), batch.fields(i))
-        elif kind == K_LINK_DOWN:
-            scope = batch.fields(i).get("scope")
-            for source in self.sources_:
-                if source is not None and (
-                        source.number == batch.src[i] or (scope is not None and source.name.startswith(scope))):
-                    self.link_down(source)
+            return 0
+        record = batch.fields(i)
+        if batch.kind[i] == K_SOURCE_GAP:
+            source = self.source(batch.src[i])
+            source.gap_count += 1
+            gaps.open_gap(self.floor, source, record["t_from"], record["t_to"], 0, -1, -1)
+        elif batch.kind[i] == K_LINK_DOWN:
+            scope = record.get("scope")
+            names = sorted(
+                (self.floor.text(<int32_t>self.state.sources.slots[k].key), <int32_t>self.state.sources.slots[k].key)
+                for k in range(self.state.sources.mask + 1) if self.state.sources.slots[k].value != NULL)
+            for name, number in names:
+                if number == batch.src[i] or (scope is not None and name.startswith(scope)):
+                    self.link_down(self.source(number))
+        return 0
 
-    def take_gap(self, Source source, dict record):
-        """R6: the driver says that something was lost, and when."""
-        source.gaps += 1
-        gaps.open_gap(self.floor, source.number, source.gap_hold, record["t_from"], record["t_to"], 0, -1, -1)
+    # ------------------------------------------------------------------------------------------ memory
+
+    cdef int forget(self) except -1:
+        """What is over leaves `retention_ms` after its end: looked for now and then, by event time."""
+        cdef int64_t keep = self.floor.rules.retention
+        if self.state.next_sweep != ABSENT:
+            retention.sweep(self.floor, self.state.watermark - keep)
+            retention.collect(self.floor)
+            self.index_sources()
+        self.state.next_sweep = self.state.watermark + max(keep // SWEEPS, SWEEP_MIN)
+        return 0
+
+    cdef int relieve(self) except -1:
+        return 0
+
+    cdef bint is_known(self, Batch batch, Py_ssize_t i) noexcept:
+        """`state_bytes_max`: does the record name a task, an order or a load unit that is known?"""
+        if find(self.state.sources, batch.src[i]) == NULL:
+            return False
+        if batch.task[i]:
+            return find(self.state.tasks, batch.task[i]) != NULL
+        if batch.order[i]:
+            return find(self.state.orders, batch.order[i]) != NULL
+        return not batch.lu[i] or find(self.state.units, batch.lu[i]) != NULL
+
+    # ------------------------------------------------------------------------------------------ time
 
     def finish(self, int64_t until_us=-1):
         """R4a: every source leaves, both clocks run on to `until_us`; what is due up to and including it is decided."""
         if until_us < 0:
-            until_us = self.greatest + 60_000_000 if self.greatest != ABSENT else self.floor.wall
-        for source in list(self.live):
-            self.leave(source)
+            until_us = self.state.greatest + 60_000_000 if self.state.greatest != ABSENT else self.state.wall
+        if until_us == ABSENT:
+            return
+        while length(self.state.live):
+            self.leave(<Source*>self.state.live.items[0])
         self.follow_sources()
         self.advance_wall(until_us)
         self.advance_watermark(until_us + 1)
@@ -220,9 +278,9 @@ cdef class Core(Effects):
     def due_us(self):
         """The wall time at which time alone decides something next; -1: nothing waits for time."""
         cdef int64_t due = self.floor.by_wall.next_due(), mark = self.floor.by_watermark.next_due()
-        cdef Source source = self.first_to_leave()
+        cdef Source* source = self.first_to_leave()
         if mark != NEVER:
-            due = min(due, source.last_rx + source.idle if source is not None else mark + self.idle + 1)
+            due = min(due, source.last_rx + source.idle if source != NULL else mark + self.idle + 1)
         return due if due != NEVER else -1
 
     # ------------------------------------------------------------------------------------------ kept
@@ -231,19 +289,21 @@ cdef class Core(Effects):
         """All state as bytes; events must have been taken. `restore` them into a new core to go on as if never stopped."""
         if self.floor.outlet.waiting:
             raise ValueError("take() the events first: a snapshot does not keep them")
-        return snapshot.save(self, self.floor.texts)
+        return snapshot.save(self.floor)
 
     def restore(self, bytes data not None):
         """Of a core that was just made, with texts that gave out no number yet. Parameters are this core's own."""
-        cdef Source source
-        own = self.settings, self.defaults, self.idle, self.floor.outlet.site
-        snapshot.restore(self, self.floor.texts, self.floor.rules, data)
-        if self.floor.outlet.site != own[3]:
-            raise snapshot.SnapshotError(f"it is of site {self.floor.outlet.site}, not of {own[3]}")
-        self.settings, self.defaults, self.idle = own[:3]
-        for source in self.sources_:
-            if source is not None:
-                self.configure(source)
+        cdef uint64_t i
+        snapshot.restore(self.floor, data)
+        if self.floor.text(self.floor.state.site) != self.floor.outlet.site:
+            raise SnapshotError(f"it is of site {self.floor.text(self.floor.state.site)}, not of {self.floor.outlet.site}")
+        self.state = self.floor.state
+        self.laggard = NULL
+        self.next_leave = ABSENT        # to be looked for
+        self.index_sources()
+        for i in range(self.state.sources.mask + 1):
+            if self.state.sources.slots[i].value != NULL:
+                self.configure(<Source*>self.state.sources.slots[i].value)
 
     # ------------------------------------------------------------------------------------------ out
 
@@ -253,47 +313,85 @@ cdef class Core(Effects):
 
     def account(self):
         """R82: every record stands in exactly one."""
-        cdef int64_t waits = self.count_waiting + self.floor.open_tracks
+        cdef State* state = self.state
+        cdef int64_t waits = state.count_waiting + state.open_tracks
         return {
-            "in": self.count_in, "used": self.count_taken - waits, "duplicate": self.count_duplicate,
-            "late": self.count_late, "rejected": self.count_rejected, "noise": self.count_noise, "open": waits,
+            "in": state.count_in, "used": state.count_taken - waits, "duplicate": state.count_duplicate,
+            "late": state.count_late, "rejected": state.count_rejected, "noise": state.count_noise, "open": waits,
         }
+
+    def state_bytes(self):
+        """Bytes of state in use: what `state_bytes_max` caps."""
+        return self.floor.store.used()
 
     def windows(self):
         """How many windows are known and open, by name."""
-        cdef PickWindow window
-        cdef Line line
-        cdef LoadUnit unit
-        cdef Shipment shipment
-        cdef dict found = {"picks": 0, "cartons": 0, "shipments": 0, "tracks": len(self.floor.tracks)}
-        for line in self.floor.lines.values():
-            for window in line.windows:
-                found["picks"] += not picks.outcome(window, NEVER - 1, self.floor.watermark).closed
-        for unit in self.floor.units.values():
-            for cycle in unit.cycles:
-                found["cartons"] += (<Cycle>cycle).end == NEVER
-        for shipment in self.floor.shipments.values():
-            found["shipments"] += shipment.plan_rev > 0 and shipment.manifest_t == NEVER and shipment.cancel_t == NEVER
-        found["waiting"] = self.count_waiting
+        cdef State* state = self.state
+        return {
+            "picks": self.open_picks(), "cartons": self.open_cartons(), "shipments": self.open_shipments(),
+            "tracks": state.tracks.count, "waiting": state.count_waiting,
+        }
+
+    def open_picks(self):
+        cdef Line* line
+        cdef uint64_t i
+        cdef int k, found = 0
+        for i in range(self.state.lines.mask + 1):
+            line = <Line*>self.state.lines.slots[i].value
+            for k in range(length(line.windows) if line != NULL else 0):
+                found += not picks.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, self.state.watermark).closed
+        return found
+
+    def open_cartons(self):
+        cdef LoadUnit* unit
+        cdef uint64_t i
+        cdef int k, found = 0
+        for i in range(self.state.units.mask + 1):
+            unit = <LoadUnit*>self.state.units.slots[i].value
+            for k in range(length(unit.cycles) if unit != NULL else 0):
+                found += (<Cycle*>unit.cycles.items[k]).end == NEVER
+        return found
+
+    def open_shipments(self):
+        cdef Shipment* shipment
+        cdef uint64_t i
+        cdef int found = 0
+        for i in range(self.state.shipments.mask + 1):
+            shipment = <Shipment*>self.state.shipments.slots[i].value
+            found += (shipment != NULL and shipment.plan_rev > 0 and shipment.manifest_t == NEVER
+                      and shipment.cancel_t == NEVER)
         return found
 
     def sources(self):
-        """What is known of every source, for the live view."""
-        cdef Source source
-        return [
-            {
-                "src": source.name, "live": bool(source.live), "watermark_us": source.watermark,
-                "last_rx_us": source.last_rx, "records": source.records, "gaps": source.gaps,
-                "state": "live" if source.live else "idle",
-            }
-            for source in self.sources_ if source is not None
-        ]
+        """What is known of every source, in the order of their names: for the live view."""
+        cdef Source* source
+        cdef uint64_t i
+        found = []
+        for i in range(self.state.sources.mask + 1):
+            source = <Source*>self.state.sources.slots[i].value
+            if source != NULL:
+                found.append({
+                    "src": self.floor.text(source.src), "live": bool(source.live), "watermark_us": source.watermark,
+                    "last_rx_us": source.last_rx, "records": source.records, "gaps": source.gap_count,
+                    "state": "live" if source.live else "idle",
+                })
+        return sorted(found, key=lambda row: row["src"])
 
     def position(self, str src):
         """The last (epoch, seq) of a source; None if it never numbered."""
-        cdef Source source
-        cdef int number = self.floor.texts.find(src)
-        if not number or number >= len(self.sources_) or self.sources_[number] is None:
-            return None
-        source = <Source>self.sources_[number]
-        return None if source.seq == ABSENT else (source.epoch, source.seq)
+        cdef int32_t number = self.floor.texts.find(src)
+        cdef Source* source = <Source*>find(self.state.sources, number) if number else NULL
+        return None if source == NULL or source.seq == ABSENT else (source.epoch, source.seq)
+
+
+cdef inline uint64_t first_word(bytes digest) noexcept:
+    cdef uint64_t word
+    memcpy(&word, <const char*>digest, 8)
+    return word
+
+
+cdef Name* new_name(Floor floor, bytes digest) except NULL:
+    cdef Name* name = <Name*>floor.store.new(B_NAME, sizeof(Name))
+    cdef bytes text = base32_26(digest).encode()
+    memcpy(name.text, <const char*>text, 26)
+    return name

@@ -1,8 +1,11 @@
 """Which use of a load unit a fact belongs to (R40, R40a)."""
 
+from libc.stdint cimport int64_t
+
 from ext.floor cimport Cycle, Fact, Floor, LoadUnit
+from ext.store cimport List
 
 
-cdef list place_fact(Floor floor, LoadUnit unit, Fact fact)
-cdef Cycle cycle_at(LoadUnit unit, long long t)
-cdef list take_back(Floor floor, LoadUnit unit, Fact fact)
+cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
+cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept
+cdef int take_back(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1

@@ -1,46 +1,77 @@
+# cython: boundscheck=False, wraparound=False
 """Which use of a load unit a fact belongs to (R40, R40a).
 
 A unit's facts are kept sorted; its cycles are what a walk over them finds. A fact that comes last in event time extends
 the walk by one step; a fact that comes out of order repeats it. A cycle keeps its number and its identity through its
-anchor, the fact that began it.
+anchor, the fact that began it. Hot: `place_fact`, `joins_running`.
 """
 
-from ext.floor cimport Packing, insert_sorted
+from libc.stdint cimport int32_t
+from libc.stdlib cimport free, realloc
+
+from ext.batch cimport ABSENT
+from ext.floor cimport B_CYCLE
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_PLAN, K_CARTON_REOPEN, K_CARTON_VOID, K_LU_BIND, K_LU_RELEASE,
     K_MANIFEST_RESULT, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ,
 )
+from ext.store cimport index_of, last, length, remove
 from ext.timers cimport NEVER
 
 
-cdef class Span:
-    """A cycle as the walk finds it, before it is matched with the cycles known."""
-    cdef list facts
-    cdef long long begin
-    cdef long long end
-    cdef int target
-    cdef int carton
-    cdef bint closed
-    cdef bint rebound
+cdef struct Span:
+    # A cycle as the walk finds it: facts first..first+count-1 of `Walk.joined`.
+    Cycle* cycle            # the known cycle that it is
+    int first
+    int count
+    int64_t begin
+    int64_t end
+    int32_t target
+    int32_t carton
+    bint closed
+    bint rebound
 
 
 cdef class Walk:
     """One pass over a unit's facts in order of event time."""
-    cdef list spans
-    cdef Span running
-    cdef Floor floor
+    cdef Span* spans
+    cdef int count
+    cdef int capacity
+    cdef Fact** joined      # the facts that are of some span, in order
+    cdef int joined_count
+    cdef int joined_capacity
+    cdef Span* running
 
-    cdef int step(self, Fact fact) except -1:
+    def __dealloc__(self):
+        free(self.spans)
+        free(self.joined)
+
+    cdef int over(self, const LoadUnit* unit) except -1:
+        cdef int i, n = length(unit.facts)
+        cdef void* bigger
+        if n > self.joined_capacity:
+            bigger = realloc(self.joined, 2 * n * sizeof(void*))
+            if bigger == NULL:
+                raise MemoryError
+            self.joined = <Fact**>bigger
+            self.joined_capacity = 2 * n
+        self.count = self.joined_count = 0
+        self.running = NULL
+        for i in range(n):
+            self.step(<Fact*>unit.facts.items[i])
+        return 0
+
+    cdef int step(self, Fact* fact) except -1:
         cdef int kind = fact.kind
         if (kind == K_LU_BIND and fact.target) or kind == K_CARTON_PLAN:
             self.bind(fact)
         elif kind == K_LU_RELEASE:
-            if self.running is not None and (fact.target == 0 or fact.target == self.running.target):
+            if self.running != NULL and (fact.target == 0 or fact.target == self.running.target):
                 self.finish(fact.t)
-        elif kind == K_PICK_CONFIRM or kind == K_CARTON_OPEN or (kind == K_PACK_CONFIRM and not (<Packing>fact).out):
-            if kind == K_CARTON_OPEN and self.running is not None and self.running.closed and not self.running.carton:
+        elif kind == K_PICK_CONFIRM or kind == K_CARTON_OPEN or (kind == K_PACK_CONFIRM and not fact.move.out):
+            if kind == K_CARTON_OPEN and self.running != NULL and self.running.closed and not self.running.carton:
                 self.finish(fact.t)             # R44: without a carton id, an open after the close is the next carton
-            if self.running is None:
+            if self.running == NULL:
                 self.start(fact)
             self.join(fact)
         else:
@@ -49,145 +80,180 @@ cdef class Walk:
                 self.finish(fact.t)
         return 0
 
-    cdef int bind(self, Fact fact) except -1:
+    cdef int bind(self, Fact* fact) except -1:
         """R40: a bind to another target begins a cycle; one to the same target, or of a cycle without any, joins."""
-        if self.running is not None and self.running.target and self.running.target != fact.target:
+        if self.running != NULL and self.running.target and self.running.target != fact.target:
             self.running.rebound = not self.running.closed
             self.finish(fact.t)
-        if self.running is None:
+        if self.running == NULL:
             self.start(fact)
         self.running.target = fact.target
         if fact.carton:
             self.running.carton = fact.carton
-        self.running.facts.append(fact)
+        self.add(fact)
         return 0
 
-    cdef int start(self, Fact fact) except -1:
-        self.running = Span()
-        self.running.facts = []
-        self.running.begin = fact.t
-        self.running.end = NEVER
-        self.spans.append(self.running)
+    cdef int start(self, const Fact* fact) except -1:
+        cdef void* bigger
+        if self.count == self.capacity:
+            bigger = realloc(self.spans, 2 * (self.capacity + 4) * sizeof(Span))
+            if bigger == NULL:
+                raise MemoryError
+            self.spans = <Span*>bigger
+            self.capacity = 2 * (self.capacity + 4)
+        self.running = &self.spans[self.count]
+        self.count += 1
+        self.running[0] = Span(
+            cycle=NULL, first=self.joined_count, count=0, begin=fact.t, end=NEVER, target=0, carton=0, closed=False,
+            rebound=False)
         return 0
 
-    cdef int finish(self, long long t) except -1:
-        if self.running is not None:
+    cdef int finish(self, int64_t t) except -1:
+        if self.running != NULL:
             self.running.end = t
-            self.running = None
+            self.running = NULL
         return 0
 
-    cdef int join(self, Fact fact) except -1:
+    cdef int add(self, Fact* fact) except -1:
+        self.joined[self.joined_count] = fact
+        self.joined_count += 1
+        self.spans[self.count - 1].count += 1
+        return 0
+
+    cdef int join(self, Fact* fact) except -1:
         """What falls between two cycles joins the earlier; what falls before the first joins none yet."""
-        cdef Span span = self.running
-        if span is None:
-            if not self.spans:
-                fact.cycle = None
-                return 0
-            span = <Span>self.spans[len(self.spans) - 1]
-        span.facts.append(fact)
+        cdef Span* span
+        if self.count == 0:
+            fact.cycle = NULL
+            return 0
+        span = &self.spans[self.count - 1]
+        self.add(fact)
         if fact.carton and not span.carton:
             span.carton = fact.carton           # R40a: the carton that a device record names
         if fact.kind == K_CARTON_CLOSE:
             span.closed = True
-        elif fact.kind in (K_CARTON_OPEN, K_CARTON_REOPEN, K_PICK_CONFIRM, K_PICK_REVERSE, K_PACK_CONFIRM):
+        elif (fact.kind == K_CARTON_OPEN or fact.kind == K_CARTON_REOPEN or fact.kind == K_PICK_CONFIRM
+                or fact.kind == K_PICK_REVERSE or fact.kind == K_PACK_CONFIRM):
             span.closed = False
         return 0
 
 
-cdef list place_fact(Floor floor, LoadUnit unit, Fact fact):
-    """The fact joins its unit. Returns the cycles that it changed, its own among them; none while no cycle has it."""
-    cdef Py_ssize_t at = insert_sorted(unit.facts, fact, floor.texts)
-    cdef Cycle cycle
-    if at == len(unit.facts) - 1 and unit.cycles and joins_running(<Cycle>unit.cycles[-1], fact):
-        cycle = <Cycle>unit.cycles[-1]
-        insert_sorted(cycle.facts, fact, floor.texts)
-        fact.cycle = cycle
-        if fact.kind in (K_CARTON_CLOSE, K_SCAN_READ):
-            cycle.any_close = True
-        elif fact.kind == K_PACK_CONFIRM:
-            cycle.packs = True
-        return [cycle]
-    return rebuild(floor, unit)
+cdef Walk walk = Walk()                 # used again: a walk ends before the next begins
 
 
-cdef Cycle cycle_at(LoadUnit unit, long long t):
-    """The cycle that contains an event time; None between two."""
-    cdef Cycle cycle, at = None
-    for cycle in unit.cycles:
+cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
+    """The fact joins its unit. Appends the cycles that it changed, its own among them; none while no cycle has it."""
+    cdef int at = floor.insert_sorted(&unit.facts, fact)
+    cdef Cycle* cycle
+    if at == unit.facts.count - 1 and length(unit.cycles):
+        cycle = <Cycle*>last(unit.cycles)
+        if joins_running(cycle, fact):
+            floor.insert_sorted(&cycle.facts, fact)
+            fact.cycle = cycle
+            if fact.kind == K_CARTON_CLOSE or fact.kind == K_SCAN_READ:
+                cycle.any_close = True
+            elif fact.kind == K_PACK_CONFIRM:
+                cycle.packs = True
+            return floor.store.append(changed, cycle)
+    return rebuild(floor, unit, changed)
+
+
+cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
+    """The cycle that contains an event time; NULL between two."""
+    cdef Cycle* cycle
+    cdef int i = length(unit.cycles) - 1
+    while i >= 0:
+        cycle = <Cycle*>unit.cycles.items[i]
         if cycle.begin <= t < cycle.end:
-            at = cycle
-    return at
+            return cycle
+        i -= 1
+    return NULL
 
 
-cdef list take_back(Floor floor, LoadUnit unit, Fact fact):
-    """A fact that turned out to be none leaves its unit. Returns the cycles that changed by it."""
-    unit.facts.remove(fact)
-    return rebuild(floor, unit)
+cdef int take_back(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
+    """A fact that turned out to be none leaves its unit. Appends the cycles that changed by it."""
+    remove(unit.facts, fact)
+    return rebuild(floor, unit, changed)
 
 
-cdef bint joins_running(Cycle cycle, Fact fact):
+cdef bint joins_running(const Cycle* cycle, const Fact* fact) noexcept:
     """The common case, told without a walk: a fact inside the running cycle that is no boundary."""
     cdef int kind = fact.kind
-    if cycle.end != NEVER or kind in (K_LU_BIND, K_CARTON_PLAN, K_LU_RELEASE, K_CARTON_VOID, K_MANIFEST_RESULT):
+    if cycle.end != NEVER or (kind == K_LU_BIND or kind == K_CARTON_PLAN or kind == K_LU_RELEASE
+                              or kind == K_CARTON_VOID or kind == K_MANIFEST_RESULT):
         return False
     if kind == K_CARTON_OPEN and not cycle.carton:
         return False
     return not (fact.carton and not cycle.carton)
 
 
-cdef list rebuild(Floor floor, LoadUnit unit):
+cdef int rebuild(Floor floor, LoadUnit* unit, List** changed) except -1:
     """Walk all facts again and match what is found with the cycles known, by their anchors."""
-    cdef Walk walk = Walk()
-    cdef Span span
-    cdef Fact fact
-    cdef Cycle cycle
-    cdef list changed = [], cycles = []
-    cdef dict anchored = {}
-    cdef set used = set()
-    walk.spans = []
-    walk.floor = floor
-    for cycle in unit.cycles:
-        anchored[cycle.anchor] = cycle
-    for fact in unit.facts:
-        walk.step(fact)
-    for span in walk.spans:
-        cycle = None
-        for fact in span.facts:
-            if fact in anchored and anchored[fact] not in used:
-                if cycle is None or (<Cycle>anchored[fact]).number < cycle.number:
-                    cycle = anchored[fact]
-        if cycle is None:
-            cycle = Cycle()
+    cdef List* before = unit.cycles
+    cdef Cycle* cycle
+    cdef Span* span
+    cdef int i
+    walk.over(unit)
+    for i in range(length(before)):
+        anchor_to_span(<Cycle*>before.items[i])
+    unit.cycles = NULL
+    for i in range(walk.count):
+        span = &walk.spans[i]
+        cycle = span.cycle
+        if cycle == NULL:
+            cycle = <Cycle*>floor.store.new(B_CYCLE, sizeof(Cycle))
             unit.met += 1
-            cycle.number = unit.met
-            cycle.unit = unit
-            cycle.anchor = <Fact>span.facts[0]
-        used.add(cycle)
-        cycles.append(cycle)
+            cycle.number, cycle.unit, cycle.anchor = unit.met, unit, walk.joined[span.first]
+            cycle.end, cycle.forced = NEVER, ABSENT
+        floor.store.append(&unit.cycles, cycle)
         if take_span(floor, cycle, span):
-            changed.append(cycle)
-    unit.cycles = cycles
-    return changed
+            floor.store.append(changed, cycle)
+    floor.store.free(before)
+    return 0
 
 
-cdef bint take_span(Floor floor, Cycle cycle, Span span) except -1:
+cdef int anchor_to_span(Cycle* cycle) except -1:
+    """The span that its anchor stands in is this cycle, unless one that was met earlier stands there, too."""
+    cdef Span* span
+    cdef int i, k
+    for i in range(walk.count):
+        span = &walk.spans[i]
+        for k in range(span.first, span.first + span.count):
+            if walk.joined[k] == cycle.anchor:
+                if span.cycle == NULL or cycle.number < span.cycle.number:
+                    span.cycle = cycle
+                return 0
+    return 0
+
+
+cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
     """The cycle becomes what the walk found. Returns whether anything of it changed."""
-    cdef Fact fact
+    cdef Fact* fact
+    cdef List* facts = NULL
+    cdef int i
     cdef bint changed = (
-        cycle.facts != span.facts or cycle.carton != span.carton or cycle.begin != span.begin or cycle.end != span.end
-        or cycle.rebound != span.rebound
+        length(cycle.facts) != span.count or cycle.carton != span.carton or cycle.begin != span.begin
+        or cycle.end != span.end or cycle.rebound != span.rebound
     )
-    for fact in span.facts:
+    cycle.any_close = cycle.packs = False
+    for i in range(span.count):
+        fact = walk.joined[span.first + i]
+        changed = changed or cycle.facts.items[i] != fact
         fact.cycle = cycle
+        floor.store.append(&facts, fact)
+        if fact.kind == K_CARTON_CLOSE or fact.kind == K_SCAN_READ:
+            cycle.any_close = True
+        elif fact.kind == K_PACK_CONFIRM:
+            cycle.packs = True
+    floor.store.free(cycle.facts)
+    cycle.facts = facts
     if cycle.carton != span.carton:
-        if cycle.plan is not None:
-            cycle.plan.cycles.remove(cycle)
-            cycle.plan = None
+        if cycle.plan != NULL:
+            remove(cycle.plan.cycles, cycle)
+            cycle.plan = NULL
         if span.carton:
             cycle.plan = floor.carton_of(span.carton)
-            cycle.plan.cycles.append(cycle)
-    cycle.facts, cycle.begin, cycle.end = span.facts, span.begin, span.end
-    cycle.any_close = any((<Fact>fact).kind in (K_CARTON_CLOSE, K_SCAN_READ) for fact in span.facts)
-    cycle.packs = any((<Fact>fact).kind == K_PACK_CONFIRM for fact in span.facts)
+            floor.store.append(&cycle.plan.cycles, cycle)
+    cycle.begin, cycle.end = span.begin, span.end
     cycle.target, cycle.carton, cycle.rebound = span.target, span.carton, span.rebound
     return changed

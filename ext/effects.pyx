@@ -1,21 +1,28 @@
+# cython: boundscheck=False, wraparound=False
 """What a record does: it is handed to the window that it concerns, and so is the time that has come.
 
 `apply` knows which window a kind concerns, `due_by_watermark` and `due_by_wall` which one asked to be called. A record
-whose task or order is unknown waits here (R11). The rules themselves stand in the windows.
+whose task or order is unknown waits here (R11). The rules themselves stand in the windows. Hot: `fact_of`, `apply`,
+`apply_pick`, `take_into`, `take_entry`.
 """
+
+from libc.stdint cimport uint8_t
 
 from ext cimport (
     cartons, cycles, gaps, holds, inventory, manifests, packing, picks, premises, shipments, sights, tracks,
     trailers,
 )
 from ext.batch cimport ABSENT, F_ALLOC
-from ext.floor cimport Cycle, Floor, Gap, Line, LoadUnit, Shipment, TrackLife
+from ext.exceptions cimport CTX_MISSING
+from ext.floor cimport ArrivedList, B_WAITING, B_WINDOW, Cycle, Floor, Gap, Line, LoadUnit, Multiread, Shipment, TrackLife, find_line
+from ext.keys cimport KEY_ORDER, KEY_TASK, Key, text_key
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED,
+    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED,
     K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LABEL_VERIFIED,
     K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_MULTIREAD,
     K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED, K_WEIGH,
 )
+from ext.store cimport B_LIST, Numbers, find, head_of, last, length, remove
 from ext.timers cimport RANK_CONTEXT, RANK_PICK, RANK_TRACK
 
 cdef enum EffectTag:
@@ -24,331 +31,412 @@ cdef enum EffectTag:
     TAG_IN_ORDER = 43       # R20: everything before a pick that names only its line is known
 
 
-cdef class Waiting:
-    pass
-
-
 cdef class Effects(Clocks):
-    def __init__(self, Floor floor, dict rules, list settings):
-        super().__init__(floor, rules, settings)
-        self.waiting = {}
-
-    cdef Fact fact_of(self, Batch batch, Py_ssize_t i, int64_t t):
-        cdef Fact fact = Fact.__new__(Fact)
-        self.floor.arrivals += 1
-        fact.t, fact.t_rx, fact.arrival = t, batch.t_rx[i], self.floor.arrivals
+    cdef Fact* fact_of(self, Batch batch, Py_ssize_t i, int64_t t) except NULL:
+        cdef Fact* fact = self.floor.new_fact()
+        cdef int kind = batch.kind[i]
+        self.state.arrivals += 1
+        fact.t, fact.t_rx, fact.arrival = t, batch.t_rx[i], self.state.arrivals
         fact.src, fact.epoch, fact.seq, fact.sub = batch.src[i], batch.epoch[i], batch.seq[i], batch.sub[i]
-        fact.kind = batch.kind[i]
-        fact.qty, fact.weight_g = batch.qty[i], batch.weight_g[i]
+        fact.kind = <uint8_t>kind
         fact.task, fact.order, fact.line, fact.sku = batch.task[i], batch.order[i], batch.line[i], batch.sku[i]
         fact.lu, fact.carton, fact.track, fact.lot = batch.lu[i], batch.carton[i], batch.track[i], batch.lot[i]
-        fact.loc, fact.dest, fact.dest_req = batch.loc[i], batch.dest[i], batch.dest_req[i]
-        fact.code, fact.press = batch.code[i], batch.press[i]
+        fact.loc, fact.code = batch.loc[i], batch.code[i]
+        fact.qty = batch.weight_g[i] if kind == K_WEIGH else batch.qty[i]       # they share a place
+        if K_PICK_CONFIRM <= kind <= K_PICK_REVERSE:
+            fact.press = batch.press[i]
+        else:
+            fact.dest, fact.dest_req = batch.dest[i], batch.dest_req[i]
         return fact
 
     # ------------------------------------------------------------------------------------------ taking effect
 
-    cdef bint apply(self, Fact fact, Batch batch, Py_ssize_t i) except -1:
+    cdef bint apply(self, Source* source, Fact* fact, Batch batch, Py_ssize_t i) except -1:
         """Hand the fact to the window that it concerns. False: it says nothing new (R30)."""
         cdef int kind = fact.kind
-        cdef Floor floor = self.floor
         if fact.lu:
-            sights.note(floor, fact)
-            tracks.see(floor, fact)
-        if kind == K_PICK_CONFIRM or kind == K_PICK_REVERSE or kind == K_PICK_SHORT:
-            floor.pick_sources.add(fact.src)
-            return self.take_entries(fact, self.entries_of(fact, batch, i))
-        if kind in (K_CARTON_OPEN, K_CARTON_CLOSE, K_CARTON_REOPEN, K_CARTON_VOID, K_LABEL_VERIFIED,
-                    K_LOAD_SCANNED, K_LOAD_REMOVED):
-            if kind == K_LABEL_VERIFIED:
-                fact.record = batch.fields(i)
-            elif kind == K_LOAD_SCANNED or kind == K_LOAD_REMOVED:
-                fact.trailer = floor.texts.number(batch.fields(i)["trailer"])
-            shipments.take_unit_fact(floor, fact)
-            if fact.trailer:
-                trailers.take_load(floor, fact)
-        elif kind == K_ITEM_INDUCTED or kind == K_IDENT_ASSIGNED:
-            tracks.take(floor, fact)
-        elif kind == K_SCAN_READ:
+            sights.note(self.floor, source, fact)
+            tracks.see(self.floor, fact)
+        if K_PICK_CONFIRM <= kind <= K_PICK_REVERSE:
+            source.picks = True
+            return self.apply_pick(fact, batch, i)
+        if kind == K_SCAN_READ:
             if fact.track:
-                tracks.take(floor, fact)
-            if floor.rules.closing_points and self.is_closing_point(batch.fields(i)):
-                shipments.take_unit_fact(floor, fact)
-        elif kind in (K_WEIGH, K_DIVERT_CONFIRMED, K_ITEM_RECIRCULATED, K_ITEM_LOST, K_ITEM_STRAY, K_ITEM_ARRIVED):
+                tracks.take(self.floor, fact)
+            if self.floor.closing_points and self.is_closing_point(batch.fields(i)):
+                shipments.take_unit_fact(self.floor, fact)
+        elif kind == K_ITEM_INDUCTED or kind == K_IDENT_ASSIGNED or kind == K_SCAN_NOREAD:
+            tracks.take(self.floor, fact)
+        elif kind == K_WEIGH or kind == K_DIVERT_CONFIRMED or K_ITEM_RECIRCULATED <= kind <= K_ITEM_ARRIVED:
             if fact.lu:
-                tracks.check_item(floor, fact)
-                shipments.take_unit_fact(floor, fact)
+                tracks.check_item(self.floor, fact)
+                shipments.take_unit_fact(self.floor, fact)
             else:
-                tracks.take(floor, fact)
-        elif kind == K_PACK_CONFIRM:
-            fact.record = batch.fields(i)
-            self.take_packing(fact)
-        elif kind == K_TRAILER_CLOSED:
-            fact.record = batch.fields(i)
-            fact.trailer = floor.texts.number(fact.record["trailer"])
-            trailers.take_close(floor, fact)
-        elif kind == K_SCAN_NOREAD:
-            tracks.take(floor, fact)
-        elif kind == K_SCAN_MULTIREAD:
-            record = batch.fields(i)
-            tracks.take_multiread(floor, fact, record["codes"], self.is_closing_point(record))
-        elif premises.concerns(kind):
-            premises.take(floor, fact, batch.fields(i))
+                tracks.take(self.floor, fact)
+        elif K_CARTON_OPEN <= kind <= K_LOAD_REMOVED:
+            self.apply_carton(fact, batch, i)
+        else:
+            self.apply_rare(source, fact, batch, i)
         return True
 
-    cdef int take_packing(self, Fact fact) except -1:
-        """R47; R11: it waits while its task or order is unknown."""
-        cdef Fact end
-        if fact.task and fact.task not in self.floor.tasks:
-            self.wait(fact, [fact], ("task", fact.task))
-            return 0
-        if fact.order and not fact.task and fact.order not in self.floor.orders:
-            self.wait(fact, [fact], ("order", fact.order))
-            return 0
-        for end in packing.ends_of(self.floor, fact, fact.record):
-            shipments.take_unit_fact(self.floor, end)
+    cdef bint apply_pick(self, Fact* fact, Batch batch, Py_ssize_t i) except -1:
+        """One fact a window; a press for several tasks (R30) and a pick whose context is unknown (R11) are rare."""
+        cdef PickWindow* window
+        cdef List* entries
+        if not batch.flags[i] & F_ALLOC:
+            if fact.kind == K_PICK_REVERSE:
+                fact.qty = -fact.qty
+            if fact.task:
+                window = <PickWindow*>find(self.state.tasks, fact.task)
+                if window != NULL:
+                    return self.take_into(window, fact)
+        entries = self.entries_of(fact, batch, i)
+        return self.take_entries(fact, entries)
+
+    cdef int apply_carton(self, Fact* fact, Batch batch, Py_ssize_t i) except -1:
+        """Opened, closed, voided, labelled, loaded: a fact about a load unit."""
+        cdef dict record
+        if fact.kind == K_LABEL_VERIFIED:
+            record = batch.fields(i)
+            fact.code = self.floor.intern(record["result"])
+            fact.sscc = self.floor.intern(record["sscc"]) if "sscc" in record else 0
+            fact.tracking_no = self.floor.intern(record["tracking_no"]) if "tracking_no" in record else 0
+        elif fact.kind == K_LOAD_SCANNED or fact.kind == K_LOAD_REMOVED:
+            fact.trailer = self.floor.intern(batch.fields(i)["trailer"])
+        shipments.take_unit_fact(self.floor, fact)
+        if fact.kind == K_LOAD_SCANNED or fact.kind == K_LOAD_REMOVED:
+            trailers.take_load(self.floor, fact)
         return 0
 
-    def is_closing_point(self, dict record):
-        """R42: a read point that stands for a close."""
-        return record.get("point") in self.floor.rules.closing_points
+    cdef int apply_rare(self, Source* source, Fact* fact, Batch batch, Py_ssize_t i) except -1:
+        cdef Numbers* codes = NULL
+        cdef dict record
+        if fact.kind == K_PACK_CONFIRM:
+            fact.parent = self.floor.intern(batch.fields(i)["from_lu"])
+            return self.take_packing(fact)
+        if fact.kind == K_TRAILER_CLOSED:
+            record = batch.fields(i)
+            fact.trailer = self.floor.intern(record["trailer"])
+            fact.seal = self.floor.intern(record["seal"]) if "seal" in record else 0
+            return trailers.take_close(self.floor, fact)
+        if fact.kind == K_SCAN_MULTIREAD:
+            record = batch.fields(i)
+            for code in record["codes"]:
+                self.floor.store.add_number(&codes, self.floor.intern(code))
+            return tracks.take_multiread(self.floor, fact, codes, self.is_closing_point(record))
+        if premises.concerns(fact.kind):
+            premises.take(self.floor, fact, batch.fields(i))
+        return 0
 
-    def entries_of(self, Fact fact, Batch batch, Py_ssize_t i):
+    cdef bint is_closing_point(self, dict record) except -1:
+        """R42: a read point that stands for a close."""
+        return record.get("point") in self.floor.closing_points
+
+    cdef int take_packing(self, Fact* fact) except -1:
+        """R47; R11: it waits while its task or order is unknown. Its `parent` is the unit that goods leave."""
+        cdef Fact* out
+        if fact.task and find(self.state.tasks, fact.task) == NULL:
+            return self.wait(fact, NULL, fact.task, True)
+        if fact.order and not fact.task and find(self.state.orders, fact.order) == NULL:
+            return self.wait(fact, NULL, fact.order, False)
+        out = packing.ends_of(self.floor, fact, fact.parent)
+        shipments.take_unit_fact(self.floor, out)
+        return shipments.take_unit_fact(self.floor, out.move.other)
+
+    # ------------------------------------------------------------------------------------------ picks
+
+    cdef List* entries_of(self, Fact* fact, Batch batch, Py_ssize_t i) except NULL:
         """One fact a window: R30's `alloc` is one press for several tasks."""
-        cdef Fact entry
-        cdef list entries
+        cdef List* entries = NULL
+        cdef Fact* entry
         cdef int sign = -1 if fact.kind == K_PICK_REVERSE else 1
         if not batch.flags[i] & F_ALLOC:
-            fact.qty *= sign
-            return [fact]
-        entries = []
+            self.floor.store.append(&entries, fact)
+            return entries
         for row in batch.fields(i)["alloc"]:
             entry = self.fact_of(batch, i, fact.t)
             entry.name = fact.name
-            entry.task = self.floor.texts.number(row["task"]) if "task" in row else 0
-            entry.order = self.floor.texts.number(row["order"]) if "order" in row else 0
+            entry.task = self.floor.intern(row["task"]) if "task" in row else 0
+            entry.order = self.floor.intern(row["order"]) if "order" in row else 0
             entry.line = row.get("line", -1)
             entry.qty = row["qty"] * sign
             if "lu" in row:
-                entry.lu = self.floor.texts.number(row["lu"])
-            entries.append(entry)
+                entry.lu = self.floor.intern(row["lu"])
+            self.floor.store.append(&entries, entry)
+        if entries == NULL:                     # an empty press says nothing
+            entries = <List*>self.floor.store.room(B_LIST, NULL, 0)
+            entries.count = 0
         return entries
 
-    cdef bint take_entries(self, Fact fact, list entries) except -1:
+    cdef bint take_entries(self, Fact* fact, List* entries) except -1:
         """R11: the whole record waits while the task or order of one of its entries is unknown."""
-        cdef list windows = []
-        cdef Fact entry
-        cdef PickWindow window
+        cdef Fact* entry
         cdef bint new = False
-        if fact.t >= self.floor.watermark and self.waits_for_order(fact, entries):
-            return True
-        for entry in entries:
-            window = picks.window_for(self.floor, entry)
-            if window is None:
-                self.wait(fact, entries, ("task", entry.task) if entry.task else ("order", entry.order))
+        cdef int k
+        if fact.t >= self.state.watermark:
+            for k in range(entries.count):
+                if self.waits_for_order(<Fact*>entries.items[k]):
+                    return self.wait_in_order(fact, entries)
+        for k in range(entries.count):
+            entry = <Fact*>entries.items[k]
+            if picks.window_for(self.floor, entry) == NULL:
+                self.wait(fact, entries, entry.task if entry.task else entry.order, entry.task != 0)
                 return True
-            windows.append(window)
-        for entry, window in zip(entries, windows):
-            if entry.kind == K_PICK_SHORT:
-                picks.take_closing(self.floor, window, entry)
-                shipments.touch_line(self.floor, window.line, entry.t, entry)
+        for k in range(entries.count):
+            entry = <Fact*>entries.items[k]
+            if self.take_into(picks.window_for(self.floor, entry), entry):
                 new = True
-            elif self.take_entry(window, entry):
-                new = True
+        self.floor.store.free(entries)
         return new
 
-    cdef bint waits_for_order(self, Fact fact, list entries) except -1:
-        """R20, R3: which task of a line is open can be said when everything before the pick is known."""
-        cdef Fact entry
-        cdef Line line
-        cdef Waiting waiting
-        for entry in entries:
-            if entry.task:
-                continue
-            line = self.floor.lines.get((<int64_t>entry.order << 32) | <int64_t>entry.line)
-            if line is not None and line.windows and line.own is None:
-                waiting = Waiting.__new__(Waiting)
-                waiting.fact, waiting.entries = fact, entries
-                self.count_waiting += 1
-                self.floor.by_watermark.push(fact.t, RANK_TRACK, self.floor.text(fact.src), waiting, TAG_IN_ORDER, 0)
-                return True
-        return False
-
-    cdef bint take_entry(self, PickWindow window, Fact fact) except -1:
-        """A pick or a reversal: into its window, into its carton, and out if it decides something."""
-        cdef Floor floor = self.floor
-        cdef Fact last
-        cdef Cycle cycle
-        cdef LoadUnit unit
-        cdef list changed = []
-        if not fact.lu:
-            last = <Fact>window.facts[-1] if fact.qty < 0 and window.facts else None
-            fact.lu = last.lu if last is not None and last.lu else window.lu
-        if self.comes_after_ship(window, fact):
-            if not picks.tell_late(floor, window, fact):
-                return False
-            inventory.take_pick(floor, window, fact)
-            if fact.qty < 0:
-                picks.tell_reversal(floor, window, fact)
-            return True
-        if not picks.take_pick(floor, window, fact):
-            return False
-        inventory.take_pick(floor, window, fact)
-        if fact.lu:
-            unit = floor.unit_of(fact.lu)
-            changed = cartons.attach(floor, unit, fact)
-        if fact.qty < 0:
-            picks.tell_reversal(floor, window, fact)
-        picks.decide(floor, window, fact)
-        shipments.touch_line(floor, window.line, fact.t, fact)
-        for cycle in changed:
-            shipments.touch_cycle(floor, cycle, fact)
-        if not window.stall_watched:
-            window.stall_watched = True
-            floor.by_watermark.push(fact.t + floor.rules.pick_stall, RANK_PICK, window.key, window, picks.TAG_STALL, 0)
+    cdef bint take_into(self, PickWindow* window, Fact* entry) except -1:
+        """False: it says nothing new."""
+        if entry.kind != K_PICK_SHORT:
+            return self.take_entry(window, entry)
+        picks.take_closing(self.floor, window, entry)
+        shipments.touch_line(self.floor, window.line, entry.t, entry)
         return True
 
-    cdef bint comes_after_ship(self, PickWindow window, Fact fact) except -1:
+    cdef bint waits_for_order(self, const Fact* entry) noexcept:
+        """R20, R3: which task of a line is open can be said when everything before the pick is known."""
+        cdef Line* line
+        if entry.task:
+            return False
+        line = find_line(self.state, entry.order, entry.line)
+        return line != NULL and length(line.windows) > 0 and line.own == NULL
+
+    cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
+        """A pick or a reversal: into its window, into its carton, and out if it decides something."""
+        cdef Fact* youngest
+        cdef List* changed = NULL
+        cdef int k
+        if not fact.lu:
+            youngest = <Fact*>last(window.facts) if fact.qty < 0 else NULL
+            fact.lu = youngest.lu if youngest != NULL and youngest.lu else window.lu
+        if self.comes_after_ship(window, fact):
+            if not picks.tell_late(self.floor, window, fact):
+                return False
+            inventory.take_pick(self.floor, window, fact)
+            if fact.qty < 0:
+                picks.tell_reversal(self.floor, window, fact)
+            return True
+        if not picks.take_pick(self.floor, window, fact):
+            return False
+        inventory.take_pick(self.floor, window, fact)
+        if fact.lu:
+            cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
+        if fact.qty < 0:
+            picks.tell_reversal(self.floor, window, fact)
+        picks.decide(self.floor, window, fact)
+        shipments.touch_line(self.floor, window.line, fact.t, fact)
+        for k in range(length(changed)):
+            shipments.touch_cycle(self.floor, <Cycle*>changed.items[k], fact)
+        self.floor.store.free(changed)
+        if not window.stall_watched:
+            window.stall_watched = True
+            self.floor.by_watermark.push(fact.t + self.floor.rules.pick_stall, RANK_PICK, picks.key_of(window), window,
+                                         picks.TAG_STALL, 0)
+        return True
+
+    cdef bint comes_after_ship(self, const PickWindow* window, const Fact* fact) except -1:
         """R29: the shipment of its carton, else of its line, has left."""
-        cdef LoadUnit unit = self.floor.units.get(fact.lu)
-        cdef Cycle cycle = cycles.cycle_at(unit, fact.t) if unit is not None else None
-        return shipments.has_shipped(shipments.shipment_of_pick(window.line, cycle), fact.t, self.floor.watermark)
+        cdef LoadUnit* unit = <LoadUnit*>find(self.state.units, fact.lu)
+        cdef Cycle* cycle = cycles.cycle_at(unit, fact.t) if unit != NULL else NULL
+        if length(window.line.scopes) == 0 and (cycle == NULL or cycle.plan == NULL):
+            return False                        # no shipment is known of
+        return shipments.has_shipped(shipments.shipment_of_pick(window.line, cycle), fact.t, self.state.watermark)
 
     # ------------------------------------------------------------------------------------------ waiting for context
 
-    def wait(self, Fact fact, list entries, tuple key):
+    cdef int wait_in_order(self, Fact* fact, List* entries) except -1:
+        """R20: until the watermark has passed it. Returns 1: it counts as open."""
+        cdef Waiting* waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
+        waiting.fact, waiting.entries = fact, entries
+        self.state.count_waiting += 1
+        self.floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.src), waiting, TAG_IN_ORDER, 0)
+        return 1
+
+    cdef int wait(self, Fact* fact, List* entries, int32_t key, bint is_task) except -1:
         """R11: kept until its context arrives; `CTX_MISSING` after `ctx_wait_ms`, dead after `lateness_ms`."""
-        cdef Waiting waiting = Waiting.__new__(Waiting)
-        waiting.key, waiting.fact, waiting.entries = key, fact, entries
-        self.waiting.setdefault(key, []).append(waiting)
-        self.count_waiting += 1
-        self.floor.by_wall.push(fact.t_rx + self.floor.rules.ctx_wait, RANK_CONTEXT, subject_of(self.floor, key), waiting,
-                                TAG_MISSING, 0)
+        cdef Waiting* waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
+        cdef Table* table = self.state.waiting_tasks if is_task else self.state.waiting_orders
+        cdef List* others = <List*>find(table, key)
+        waiting.fact, waiting.entries, waiting.key, waiting.is_task = fact, entries, key, is_task
+        self.floor.store.append(&others, waiting)
+        self.floor.store.put(table, key, others)
+        self.state.count_waiting += 1
+        return self.floor.by_wall.push(fact.t_rx + self.floor.rules.ctx_wait, RANK_CONTEXT,
+                                       Key(a=key, number=0, form=KEY_TASK if is_task else KEY_ORDER), waiting,
+                                       TAG_MISSING, 0)
 
-    def release_waiting(self):
-        cdef Waiting waiting
-        cdef list arrived = self.floor.arrived
-        self.floor.arrived = []
-        for key in arrived:
-            for waiting in self.waiting.pop(key, ()):
-                waiting.over = True
-                self.count_waiting -= 1
-                self.floor.outlet.clear("CTX_MISSING", subject_of(self.floor, key), waiting.fact.t,
-                                        self.floor.dev_id(waiting.fact))
-                if waiting.fact.kind == K_PACK_CONFIRM:
-                    self.take_packing(waiting.fact)
-                elif not self.take_entries(waiting.fact, waiting.entries):
-                    self.count_taken -= 1
-                    self.count_duplicate += 1
+    cdef int release_waiting(self) except -1:
+        """What waited for what has become known."""
+        cdef ArrivedList* arrived = self.state.arrived
+        cdef int k
+        self.state.arrived = NULL
+        for k in range(arrived.count):
+            self.release(self.state.waiting_tasks if arrived.items[k].is_task else self.state.waiting_orders,
+                         arrived.items[k].key)
+        self.floor.store.free(arrived)
+        return 0
 
-    def take_in_order(self, Waiting waiting):
+    cdef int release(self, Table* table, int32_t key) except -1:
+        cdef List* ready = <List*>find(table, key)
+        cdef Waiting* waiting
+        cdef int k
+        if ready == NULL:
+            return 0
+        self.floor.store.drop(table, key)
+        for k in range(ready.count):
+            waiting = <Waiting*>ready.items[k]
+            waiting.over = True
+            self.state.count_waiting -= 1
+            if self.state.open_episodes[CTX_MISSING]:
+                self.floor.outlet.clear(CTX_MISSING, self.subject_of(waiting), waiting.fact.t, waiting.fact)
+            if waiting.fact.kind == K_PACK_CONFIRM:
+                self.take_packing(waiting.fact)
+            elif not self.take_entries(waiting.fact, waiting.entries):
+                self.state.count_taken -= 1
+                self.state.count_duplicate += 1
+        self.floor.store.free(ready)
+        return 0
+
+    cdef int take_in_order(self, Waiting* waiting) except -1:
         """The watermark has passed a pick that names only its line."""
-        self.count_waiting -= 1
+        self.state.count_waiting -= 1
         if not self.take_entries(waiting.fact, waiting.entries):
-            self.count_taken -= 1
-            self.count_duplicate += 1
+            self.state.count_taken -= 1
+            self.state.count_duplicate += 1
+        return 0
 
-    def missing(self, Waiting waiting, bint dead):
+    cdef int missing(self, Waiting* waiting, bint dead) except -1:
+        cdef Table* table = self.state.waiting_tasks if waiting.is_task else self.state.waiting_orders
+        cdef List* others
         if waiting.over:
-            return
+            return 0
         if not dead:
-            self.floor.outlet.raise_("CTX_MISSING", subject_of(self.floor, waiting.key), self.floor.wall,
-                                     self.floor.dev_id(waiting.fact), "")
-            self.floor.by_wall.push(waiting.fact.t_rx + self.floor.rules.lateness, RANK_CONTEXT,
-                                    subject_of(self.floor, waiting.key), waiting, TAG_DEAD, 0)
-            return
+            self.floor.outlet.raise_(CTX_MISSING, self.subject_of(waiting), self.state.wall, waiting.fact, "")
+            return self.floor.by_wall.push(
+                waiting.fact.t_rx + self.floor.rules.lateness, RANK_CONTEXT,
+                Key(a=waiting.key, number=0, form=KEY_TASK if waiting.is_task else KEY_ORDER), waiting, TAG_DEAD, 0)
         waiting.over = True
-        self.waiting[waiting.key].remove(waiting)
-        self.count_waiting -= 1
-        self.count_taken -= 1
-        self.count_late += 1
+        others = <List*>find(table, waiting.key)
+        remove(others, waiting)
+        if length(others) == 0:
+            self.floor.store.drop(table, waiting.key)
+        self.state.count_waiting -= 1
+        self.state.count_taken -= 1
+        self.state.count_late += 1
+        return 0
 
-    def ask_held(self):
+    cdef int32_t subject_of(self, const Waiting* waiting) except -1:
+        return self.floor.joined(b"task/" if waiting.is_task else b"order/", waiting.key)
+
+    cdef int tell_deferred(self) except -1:
+        """R11: picks that waited for their context take effect together; one by one they would look like shorts."""
+        cdef List* deferred = self.state.deferred
+        cdef PickWindow* window
+        cdef int k
+        self.state.deferring = False
+        self.state.deferred = NULL
+        for k in range(length(deferred)):
+            window = <PickWindow*>deferred.items[k]
+            window.deferred = False
+            picks.decide(self.floor, window, window.deferred_cause)
+            window.deferred_cause = NULL
+        self.floor.store.free(deferred)
+        return 0
+
+    cdef int ask_held(self) except -1:
         """R7: a gap has closed; what waited for one is judged again."""
-        cdef list held = self.floor.held
-        self.floor.held = []
-        self.floor.gap_closed = False
-        for target in held:
-            if isinstance(target, PickWindow):
-                (<PickWindow>target).gap_held = False
-                picks.decide_closing(self.floor, <PickWindow>target, (<PickWindow>target).held_t)
+        cdef List* held = self.state.held
+        cdef PickWindow* window
+        cdef Shipment* shipment
+        cdef int k
+        self.state.held = NULL
+        self.state.gap_closed = False
+        for k in range(length(held)):
+            if head_of(held.items[k]).type == B_WINDOW:
+                window = <PickWindow*>held.items[k]
+                window.gap_held = False
+                picks.decide_closing(self.floor, window, window.held_t)
             else:
-                (<Shipment>target).held_since = ABSENT
-                shipments.release_held(self.floor, <Shipment>target)
+                shipment = <Shipment*>held.items[k]
+                shipment.held = False
+                shipment.held_since = ABSENT
+                shipments.release_held(self.floor, shipment)
+        self.floor.store.free(held)
+        return 0
 
     # ------------------------------------------------------------------------------------------ what is due
 
     cdef int due_by_watermark(self) except -1:
         cdef Floor floor = self.floor
-        cdef object target = floor.by_watermark.pop()
+        cdef void* target = floor.by_watermark.pop()
         cdef int tag = floor.by_watermark.tag
         cdef int64_t due = floor.by_watermark.due, value = floor.by_watermark.value
         if tag == picks.TAG_CLOSING:
-            picks.decide_closing(floor, <PickWindow>target, value)
-            if floor.mismatched:
+            picks.decide_closing(floor, <PickWindow*>target, value)
+            if length(self.state.mismatched):
                 holds.check_mismatched(floor)
         elif tag == picks.TAG_STALL:
-            picks.watch_stall(floor, <PickWindow>target, due)
-        elif tag == cartons.TAG_TRANSITION:
-            cartons.decide(floor, <Cycle>target, None)
-        elif tag == cartons.TAG_CHECK:
-            holds.check(floor, <Cycle>target)
-        elif tag == cartons.TAG_LABEL:
-            holds.check_sscc(floor, <Fact>target)
-        elif tag == manifests.TAG_PASSED:
-            manifests.on_passed(floor, <Shipment>target, value)
-        elif tag == trailers.TAG_LOAD:
-            trailers.on_load(floor, <Fact>target)
-        elif tag == trailers.TAG_CLOSED:
-            trailers.on_closed(floor, <Fact>target, False)
-        elif tag == shipments.TAG_TOUCH:
-            shipments.on_touch(floor, <Shipment>target, value)
-        elif tag == shipments.TAG_READY:
-            shipments.on_hold_over(floor, <Shipment>target, value, False, False)
-        elif tag == TAG_IN_ORDER:
-            self.take_in_order(<Waiting>target)
-        elif tag == gaps.TAG_GAP_SURE:
-            gaps.make_sure(floor, <Gap>target)
+            picks.watch_stall(floor, <PickWindow*>target, due)
         elif tag == tracks.TAG_RESOLVE:
-            tracks.resolve(floor, <Fact>target)
+            tracks.resolve(floor, <Fact*>target)
+        elif tag == cartons.TAG_TRANSITION:
+            cartons.decide(floor, <Cycle*>target, NULL)
+        elif tag == cartons.TAG_CHECK:
+            holds.check(floor, <Cycle*>target)
+        elif tag == cartons.TAG_LABEL:
+            holds.check_sscc(floor, <Fact*>target)
+        elif tag == shipments.TAG_TOUCH:
+            shipments.on_touch(floor, <Shipment*>target, value)
+        elif tag == shipments.TAG_READY:
+            shipments.on_hold_over(floor, <Shipment*>target, value, False, False)
+        elif tag == manifests.TAG_PASSED:
+            manifests.on_passed(floor, <Shipment*>target, value)
+        elif tag == trailers.TAG_LOAD:
+            trailers.on_load(floor, <Fact*>target)
+        elif tag == trailers.TAG_CLOSED:
+            trailers.on_closed(floor, <Fact*>target, False)
+        elif tag == TAG_IN_ORDER:
+            self.take_in_order(<Waiting*>target)
+        elif tag == gaps.TAG_GAP_SURE:
+            gaps.make_sure(floor, <Gap*>target)
         elif tag == tracks.TAG_UNRESOLVED:
-            tracks.give_up(floor, <TrackLife>target, due)
+            tracks.give_up(floor, <TrackLife*>target, due)
         elif tag == tracks.TAG_MULTIREAD:
-            tracks.resolve_multiread(floor, <tracks.Multiread>target)
+            tracks.resolve_multiread(floor, self.source((<Multiread*>target).fact.src), <Multiread*>target)
         else:
             premises.due(floor, target, tag, False)
         return 0
 
     cdef int due_by_wall(self) except -1:
         cdef Floor floor = self.floor
-        cdef object target = floor.by_wall.pop()
+        cdef void* target = floor.by_wall.pop()
         cdef int tag = floor.by_wall.tag
         cdef int64_t value = floor.by_wall.value
         if tag == picks.TAG_CLOSING:
-            if floor.watermark <= value:
-                (<PickWindow>target).forced = max((<PickWindow>target).forced, value)
-                picks.decide_closing(floor, <PickWindow>target, value)
+            if self.state.watermark <= value:
+                (<PickWindow*>target).forced = max((<PickWindow*>target).forced, value)
+                picks.decide_closing(floor, <PickWindow*>target, value)
         elif tag == cartons.TAG_TRANSITION:
-            if floor.watermark <= value + floor.rules.close_hold:
-                (<Cycle>target).forced = max((<Cycle>target).forced, value)
-                cartons.decide(floor, <Cycle>target, None)
+            if self.state.watermark <= value + floor.rules.close_hold:
+                (<Cycle*>target).forced = max((<Cycle*>target).forced, value)
+                cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == gaps.TAG_GAP_HOLD:
-            if isinstance(target, PickWindow):
-                (<PickWindow>target).gap_over_t = value
-                picks.decide_closing(floor, <PickWindow>target, value)
+            if head_of(target).type == B_WINDOW:
+                (<PickWindow*>target).gap_over_t = value
+                picks.decide_closing(floor, <PickWindow*>target, value)
             else:
-                shipments.on_hold_over(floor, <Shipment>target, value, False, True)
+                shipments.on_hold_over(floor, <Shipment*>target, value, False, True)
         elif tag == trailers.TAG_CLOSED:
-            if floor.watermark <= value:
-                trailers.on_closed(floor, <Fact>target, True)
+            if self.state.watermark <= value:
+                trailers.on_closed(floor, <Fact*>target, True)
         elif tag == shipments.TAG_FORCE:
-            shipments.on_bound(floor, <Shipment>target, value)
+            shipments.on_bound(floor, <Shipment*>target, value)
         elif tag == TAG_MISSING or tag == TAG_DEAD:
-            self.missing(<Waiting>target, tag == TAG_DEAD)
+            self.missing(<Waiting*>target, tag == TAG_DEAD)
         else:
             premises.due(floor, target, tag, True)
         return 0
-
-
-cdef str subject_of(Floor floor, tuple key):
-    return f"{key[0]}/{floor.text(key[1])}"

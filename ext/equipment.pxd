@@ -4,25 +4,13 @@ A signal takes effect when the watermark passes it, so that a set and a clear th
 episode; a lagging watermark holds it no longer than `hold_wall_max_ms`.
 """
 
-from libc.stdint cimport int32_t
-
-from ext.floor cimport Fact, Floor
+from ext.floor cimport Fact, Floor, Signal
 
 cdef enum EquipmentTag:
     TAG_SIGNAL = 71
 
 
-cdef class Signal:
-    cdef Fact fact
-    cdef bint on                # set, or clear
-    cdef bint whole             # a clear that names neither `code` nor `dest`: everything of this device
-    cdef bint done
-    cdef tuple codes            # of exceptions
-    cdef tuple subjects
-    cdef str device             # the subject of the whole device
-
-
-cdef int take(Floor floor, Fact fact, str state) except -1
-cdef int take_crane(Floor floor, Fact fact) except -1
-cdef int take_crane_done(Floor floor, Fact fact) except -1
-cdef int apply(Floor floor, Signal signal) except -1
+cdef int take(Floor floor, Fact* fact, str state) except -1
+cdef int take_crane(Floor floor, Fact* fact) except -1
+cdef int take_crane_done(Floor floor, Fact* fact) except -1
+cdef int apply(Floor floor, Signal* signal) except -1

@@ -1,28 +1,41 @@
+# cython: boundscheck=False, wraparound=False
 """Equipment (R65, R66): see equipment.pxd."""
 
-from ext.floor cimport precedes
+from libc.stdint cimport int32_t, uint64_t
+
+from ext.exceptions cimport (
+    ASR_DEST_OCCUPIED, ASR_DROPOFF, ASR_LU_MISMATCH, ASR_OTHER, ASR_PICKUP, ASR_SOURCE_EMPTY, ASR_UNREACHABLE,
+    DEV_ESTOP, DEV_FAULT, DEV_JAM, RTE_LANE_FULL,
+)
+from ext.floor cimport B_SIGNAL, B_SUBJECTS, Subjects
+from ext.keys cimport KEY_FACT, Key
 from ext.kinds cimport K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL
+from ext.store cimport find
 from ext.timers cimport RANK_TRACK
 
-cdef dict CODES = {K_JAM: "DEV_JAM", K_FAULT: "DEV_FAULT", K_ESTOP: "DEV_ESTOP", K_LANE_FULL: "RTE_LANE_FULL"}
-cdef tuple CRANE_CODES = (
-    "ASR_SOURCE_EMPTY", "ASR_DEST_OCCUPIED", "ASR_LU_MISMATCH", "ASR_UNREACHABLE", "ASR_PICKUP", "ASR_DROPOFF",
-    "ASR_OTHER",
-)
+cdef dict CODES = {K_JAM: DEV_JAM, K_FAULT: DEV_FAULT, K_ESTOP: DEV_ESTOP, K_LANE_FULL: RTE_LANE_FULL}
+cdef dict CRANE_CODES = {
+    "SOURCE_EMPTY": ASR_SOURCE_EMPTY, "DEST_OCCUPIED": ASR_DEST_OCCUPIED, "LU_MISMATCH": ASR_LU_MISMATCH,
+    "UNREACHABLE": ASR_UNREACHABLE, "PICKUP": ASR_PICKUP, "DROPOFF": ASR_DROPOFF,
+}
 
 
-cdef class Signal:
-    pass
+cdef Signal* new_signal(Floor floor, Fact* fact) except NULL:
+    cdef Signal* signal = <Signal*>floor.store.new(B_SIGNAL, sizeof(Signal))
+    signal.fact = fact
+    signal.device = floor.joined(b"device/", fact.src)
+    return signal
 
 
-cdef int take(Floor floor, Fact fact, str state) except -1:
+cdef int take(Floor floor, Fact* fact, str state) except -1:
     """R65: `jam`, `fault`, `estop`, `lane.full`. A state that is neither `set` nor `clear` says nothing."""
-    cdef Signal signal = Signal.__new__(Signal)
+    cdef Signal* signal
     cdef str subject
     if state != "set" and state != "clear":
         return 0
-    signal.fact, signal.on = fact, state == "set"
-    signal.device = subject = f"device/{floor.text(fact.src)}"
+    signal = new_signal(floor, fact)
+    signal.on = state == "set"
+    subject = floor.text(signal.device)
     if fact.kind == K_LANE_FULL and fact.dest:
         subject = f"lane/{floor.text(fact.dest)}"
     elif fact.dest:
@@ -30,73 +43,101 @@ cdef int take(Floor floor, Fact fact, str state) except -1:
     if fact.code:
         subject = f"{subject}/{floor.text(fact.code)}"
     signal.whole = not signal.on and not fact.dest and not fact.code
-    signal.codes, signal.subjects = (CODES[fact.kind],), (subject,)
+    signal.code, signal.subject = CODES[fact.kind], floor.intern(subject)
     return wait_for_watermark(floor, signal)
 
 
-cdef int take_crane(Floor floor, Fact fact) except -1:
+cdef int take_crane(Floor floor, Fact* fact) except -1:
     """R66: every `asrs.exception` is one of its location, else of its load unit, else of the crane."""
-    cdef Signal signal = Signal.__new__(Signal)
-    cdef str code = f"ASR_{floor.text(fact.code)}"
-    signal.fact, signal.on = fact, True
-    signal.codes = (code if code in CRANE_CODES else "ASR_OTHER",)
+    cdef Signal* signal = new_signal(floor, fact)
+    signal.on = True
+    signal.code = CRANE_CODES.get(floor.text(fact.code), ASR_OTHER)
     if fact.loc:
-        signal.subjects = (f"loc/{floor.text(fact.loc)}",)
+        signal.subject = floor.joined(b"loc/", fact.loc)
     elif fact.lu:
-        signal.subjects = (f"lu/{floor.text(fact.lu)}",)
+        signal.subject = floor.joined(b"lu/", fact.lu)
     else:
-        signal.subjects = (f"device/{floor.text(fact.src)}",)
+        signal.subject = signal.device
     return wait_for_watermark(floor, signal)
 
 
-cdef int take_crane_done(Floor floor, Fact fact) except -1:
+cdef int take_crane_done(Floor floor, Fact* fact) except -1:
     """The opposite fact: the crane has stored or retrieved there, that unit, or at all."""
-    cdef Signal signal = Signal.__new__(Signal)
-    signal.fact, signal.codes = fact, CRANE_CODES
-    signal.subjects = (
-        f"loc/{floor.text(fact.loc)}", f"lu/{floor.text(fact.lu)}", f"device/{floor.text(fact.src)}")
-    return wait_for_watermark(floor, signal)
+    return wait_for_watermark(floor, new_signal(floor, fact))
 
 
-cdef int wait_for_watermark(Floor floor, Signal signal) except -1:
-    cdef Fact fact = signal.fact
-    cdef str key = f"{floor.text(fact.src)}/{fact.epoch:020}/{fact.seq:020}/{fact.sub:05}"
-    floor.by_watermark.push(fact.t, RANK_TRACK, key, signal, TAG_SIGNAL, 0)
-    floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_TRACK, key, signal, TAG_SIGNAL, 0)
-    return 0
+cdef int wait_for_watermark(Floor floor, Signal* signal) except -1:
+    cdef Key key = Key(a=signal.fact.src, number=0, form=KEY_FACT)
+    floor.by_watermark.push(signal.fact.t, RANK_TRACK, key, signal, TAG_SIGNAL, 0)
+    return floor.by_wall.push(signal.fact.t_rx + floor.rules.hold_wall_max, RANK_TRACK, key, signal, TAG_SIGNAL, 0)
 
 
-cdef int apply(Floor floor, Signal signal) except -1:
+cdef int apply(Floor floor, Signal* signal) except -1:
     """An episode begins with the first set and ends with the first clear after it; a late one changes nothing."""
-    cdef Fact fact = signal.fact
-    cdef str code, subject
+    cdef Fact* fact = signal.fact
+    cdef int code
     if signal.done:
         return 0
     signal.done = True
-    for code in signal.codes:
-        for subject in subjects_of(floor, signal, code):
-            if is_outdated(floor, signal, code, subject):
-                continue
-            if signal.on:
-                floor.signals[(code, subject)] = signal
-                floor.signalled.setdefault((code, fact.src), set()).add(subject)
-                floor.outlet.raise_(code, subject, fact.t, floor.dev_id(fact), floor.text(fact.code))
-            elif signal.whole or (code, subject) in floor.signals:
-                floor.signals[(code, subject)] = signal
-                floor.outlet.clear(code, subject, fact.t, floor.dev_id(fact))
+    if signal.whole:
+        return apply_to_all(floor, signal)
+    if signal.subject:
+        return apply_to(floor, signal, signal.code, signal.subject)
+    if floor.state.signals.count == 0:
+        return 0
+    for code in range(ASR_SOURCE_EMPTY, ASR_OTHER + 1):
+        apply_to(floor, signal, code, floor.joined(b"loc/", fact.loc))
+        apply_to(floor, signal, code, floor.joined(b"lu/", fact.lu))
+        apply_to(floor, signal, code, signal.device)
     return 0
 
 
-cdef object subjects_of(Floor floor, Signal signal, str code):
-    if not signal.whole:
-        return signal.subjects
-    return sorted({signal.device, *floor.signalled.get((code, signal.fact.src), ())})
+cdef int apply_to_all(Floor floor, Signal* signal) except -1:
+    """A clear that names neither `code` nor `dest`: of everything that the device ever set."""
+    cdef uint64_t key = <uint64_t>signal.code << 32 | <uint64_t>signal.fact.src
+    cdef Subjects* known = <Subjects*>find(floor.state.signalled, key)
+    cdef set subjects = {floor.text(signal.device)}
+    cdef int i
+    for i in range(known.subjects.count if known != NULL else 0):
+        subjects.add(floor.text(known.subjects.items[i]))
+    for subject in sorted(subjects):
+        apply_to(floor, signal, signal.code, floor.intern(subject))
+    return 0
 
 
-cdef bint is_outdated(Floor floor, Signal signal, str code, str subject) except -1:
+cdef int apply_to(Floor floor, Signal* signal, int code, int32_t subject) except -1:
+    cdef uint64_t key = <uint64_t>code << 32 | <uint64_t>subject
+    cdef Fact* fact = signal.fact
+    if is_outdated(floor, signal, code, subject):
+        return 0
+    if signal.on:
+        floor.store.put(floor.state.signals, key, signal)
+        remember(floor, code, fact.src, subject)
+        return floor.outlet.raise_(code, subject, fact.t, fact, floor.text(fact.code))
+    if signal.whole or find(floor.state.signals, key) != NULL:
+        floor.store.put(floor.state.signals, key, signal)
+        floor.outlet.clear(code, subject, fact.t, fact)
+    return 0
+
+
+cdef int remember(Floor floor, int code, int32_t src, int32_t subject) except -1:
+    """What the device has set."""
+    cdef uint64_t key = <uint64_t>code << 32 | <uint64_t>src
+    cdef Subjects* known = <Subjects*>find(floor.state.signalled, key)
+    cdef int i
+    if known == NULL:
+        known = <Subjects*>floor.store.new(B_SUBJECTS, sizeof(Subjects))
+        floor.store.put(floor.state.signalled, key, known)
+    for i in range(known.subjects.count if known.subjects != NULL else 0):
+        if known.subjects.items[i] == subject:
+            return 0
+    return floor.store.add_number(&known.subjects, subject)
+
+
+cdef bint is_outdated(Floor floor, const Signal* signal, int code, int32_t subject) noexcept:
     """Something later has been said of the subject, or all of its device has been cleared since."""
-    cdef Signal last = floor.signals.get((code, subject))
-    cdef Signal whole = floor.signals.get((code, signal.device))
-    if last is not None and precedes(signal.fact, last.fact, floor.texts):
+    cdef Signal* known = <Signal*>find(floor.state.signals, <uint64_t>code << 32 | <uint64_t>subject)
+    cdef Signal* whole = <Signal*>find(floor.state.signals, <uint64_t>code << 32 | <uint64_t>signal.device)
+    if known != NULL and floor.precedes(signal.fact, known.fact):
         return True
-    return whole is not None and whole.whole and precedes(signal.fact, whole.fact, floor.texts)
+    return whole != NULL and whole.whole and floor.precedes(signal.fact, whole.fact)

@@ -9,297 +9,702 @@ Who points at whom:
 A Fact is one record that took effect (or one entry of a press for several tasks). Windows hold their facts sorted by
 event time (R3) and are functions of them: every decision can be made again "as of" any event time, which is what makes
 the last revision independent of the order of arrival. Times are microseconds; texts are numbers of the `Texts` table.
+
+All of it lies in the region of `Store`: pointers first, then text numbers, then plain values. `State` is its root.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from ext.json_writer cimport Digest, JsonWriter
+from ext.keys cimport Key
 from ext.outlet cimport Ledger, Outlet
+from ext.store cimport List, Numbers, Store, Table, find
 from ext.texts cimport Texts
-from ext.timers cimport Timers
+from ext.timers cimport Timers, Wheel
+
+cdef enum:
+    B_STATE = 10
+    B_FACT, B_NAME, B_MOVE, B_MOVED, B_LEDGER, B_REVISION, B_TIMER, B_WHEEL
+    B_ORDER, B_LINE, B_WINDOW, B_LATE_PICKS, B_UNIT, B_CYCLE, B_PLAN, B_PLANNED, B_SCOPE_LINE, B_SHIPMENT, B_TOUCHES
+    B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
+    B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
+    B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE
 
 
-cdef class Rules:
-    """RULES parameters, durations in microseconds. The names are those of the site file, less their unit."""
-    cdef int64_t ctx_wait
-    cdef int64_t close_hold
-    cdef int64_t ready_hold
-    cdef int64_t hold_wall_max
-    cdef int64_t lateness
-    cdef int64_t retention
-    cdef int64_t pick_stall
-    cdef int64_t ident_wait
-    cdef int64_t expectation_ttl
-    cdef int64_t loops_max
-    cdef bint short_on_close
-    cdef bint short_at_cutoff
-    cdef bint emit_partial_load # R54: `partial_load = "emit"`
-    cdef set closing_points     # names of the read points that stand for a close (R42)
+cdef enum Policy:
+    SHIP_PARTIAL, HOLD, CANCEL_LINE, BACKORDER
 
 
-cdef class Fact:
-    cdef int64_t t              # event time (R1)
-    cdef int64_t t_rx
-    cdef int64_t epoch
-    cdef int64_t seq            # ABSENT: the source does not number
-    cdef int64_t qty            # signed: a reversal is negative
-    cdef int64_t weight_g
-    cdef int64_t arrival        # the last tie-breaker of R3
-    cdef int32_t src
-    cdef int32_t sub
-    cdef int32_t task
-    cdef int32_t order
-    cdef int32_t line
-    cdef int32_t sku
-    cdef int32_t lu
-    cdef int32_t carton
-    cdef int32_t track
-    cdef int32_t lot
-    cdef int32_t loc
-    cdef int32_t dest
-    cdef int32_t dest_req
-    cdef int32_t code
-    cdef int32_t press
-    cdef int32_t trailer        # of a loading
-    cdef int32_t parent         # of a bind: the pallet or cart that the unit is on
-    cdef int32_t target         # of a bind or release: number of "carton/C", "order/O" or "task/T"; 0: none
-    cdef uint8_t kind
-    cdef bint context
-    cdef str name               # dev_id of an unnumbered record, else None
-    cdef dict record            # the whole record, of kinds whose rare fields a rule needs (labels); else None
-    cdef PickWindow window
-    cdef Cycle cycle
+cdef struct Rules:
+    # RULES parameters, durations in microseconds. The names are those of the site file, less their unit.
+    int64_t ctx_wait
+    int64_t close_hold
+    int64_t ready_hold
+    int64_t hold_wall_max
+    int64_t lateness
+    int64_t retention
+    int64_t pick_stall
+    int64_t ident_wait
+    int64_t expectation_ttl
+    int64_t loops_max
+    bint short_on_close
+    bint short_at_cutoff
+    bint emit_partial_load      # R54: `partial_load = "emit"`
 
 
-cdef class Packing(Fact):
-    """One end of a `pack.confirm` (R47): what left a unit, or what came into another."""
-    cdef bint out               # it left here
-    cdef Packing other          # the other end
-    cdef bint all_of_it         # without `sku`: everything in `from_lu`
-    cdef dict moved             # (Line, sku, lot) -> pieces
+cdef extern from *:
+    """
+    #ifndef SORTLINE_FACT
+    #define SORTLINE_FACT
+    struct sortline_PickWindow; struct sortline_Cycle; struct sortline_Move; struct sortline_Name;
+    /* What no kind of record has together shares its place. */
+    struct sortline_Fact {
+        struct sortline_PickWindow *window;
+        struct sortline_Cycle *cycle;
+        struct sortline_Move *move;
+        struct sortline_Name *name;
+        int32_t src, task, order, sku, lu, carton, lot, loc, code, track;
+        union { int32_t press, dest, trailer, target, sscc, rma; };
+        union { int32_t dest_req, parent, tracking_no, seal, serial; };
+        int64_t t, t_rx, epoch, seq, arrival;
+        union { int64_t qty, weight_g; };
+        int32_t sub, line;
+        uint8_t kind, context;
+    };
+    #endif
+    """
+    struct Fact "sortline_Fact":
+        PickWindow* window
+        Cycle* cycle
+        Move* move              # of one end of a `pack.confirm` (R47)
+        Name* name              # dev_id of an unnumbered record, else NULL
+        int32_t src
+        int32_t task
+        int32_t order
+        int32_t sku
+        int32_t lu
+        int32_t carton
+        int32_t lot
+        int32_t loc
+        int32_t code            # also the result of a label
+        int32_t track
+        int32_t press           # of a pick
+        int32_t dest            # of a divert or a signal
+        int32_t trailer         # of a loading or a close
+        int32_t target          # of a bind or release: the text "carton/C", "order/O" or "task/T"; 0: none
+        int32_t sscc            # of a label
+        int32_t rma             # of a return
+        int32_t dest_req        # of a divert
+        int32_t parent          # of a bind: the pallet or cart that the unit is on
+        int32_t tracking_no     # of a label
+        int32_t seal            # of a trailer's close
+        int32_t serial          # of a return
+        int64_t t               # event time (R1)
+        int64_t t_rx
+        int64_t epoch
+        int64_t seq             # ABSENT: the source does not number
+        int64_t arrival         # the last tie-breaker of R3
+        int64_t qty             # signed: a reversal is negative
+        int64_t weight_g        # of a weighing
+        int32_t sub
+        int32_t line
+        uint8_t kind
+        uint8_t context
 
 
-cdef class Line:
-    """An order line, known from its order, from a task or from a shipment's scope."""
-    cdef int32_t order
-    cdef int32_t number
-    cdef int32_t sku
-    cdef bint known             # its order told it
-    cdef int64_t qty
-    cdef int64_t over_tol_pct
-    cdef str policy
-    cdef int64_t cancel_t       # NEVER: not cancelled
-    cdef Fact cancelled_by
-    cdef list windows           # PickWindow
-    cdef PickWindow own         # the window of a line without tasks (R20)
-    cdef int64_t alloc_short    # R23
-    cdef int64_t alloc_t
-    cdef Fact alloc_by
-    cdef Ledger alloc_ledger    # of shorts under the line's own key: R23's, and those of its own window
-    cdef list scopes            # ScopeLine of every shipment that plans it
+cdef struct Name "sortline_Name":
+    char text[26]               # base32 of the digest
 
 
-cdef class PickWindow:
-    cdef str key                # task, else order/line
-    cdef int32_t task           # 0: the line's own window
-    cdef int32_t sku
-    cdef int32_t loc
-    cdef int32_t lu
-    cdef Line line
-    cdef int64_t q_task
-    cdef list facts             # picks and reversals that count, sorted
-    cdef list closings          # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
-    cdef int64_t cancel_t       # NEVER: not cancelled (R21 e)
-    cdef Fact cancelled_by
-    cdef Fact planned_by        # the pick.task
-    cdef Fact deadline
-    cdef Fact decided           # the b, c or d that was told: what comes late leaves its t_close (R25)
-    cdef int64_t told_q         # of the last pick.confirmed
-    cdef int64_t told_t
-    cdef Ledger confirmed
-    cdef Ledger short
-    cdef int64_t forced         # closings up to here are decided by a bound of the wall clock, not by the watermark
-    cdef set presses            # R30
-    cdef bint stall_watched
-    cdef bint gap_held          # R7: its deadline's short waits for a gap
-    cdef int64_t held_t         # which closing waits
-    cdef int64_t gap_over_t     # the closing that has waited long enough
+cdef struct Moved:              # pieces of one line, SKU and lot
+    Line* line
+    int32_t sku
+    int32_t lot
+    int64_t qty
 
 
-cdef class LatePicks:
-    """What was picked of a task at a place after its shipment had left (R29)."""
-    cdef int64_t qty
-    cdef Ledger ledger
+cdef struct MovedList:
+    int32_t count
+    int32_t capacity
+    Moved items[1]
 
 
-cdef class LoadUnit:
-    cdef int32_t lu
-    cdef list facts             # all of it, sorted
-    cdef list cycles            # sorted by begin
-    cdef int64_t met            # cycles met so far: numbers never change (R40)
-    cdef list destined          # PickWindow of the tasks that go into this unit
-    cdef bint rides             # R48: it was bound to a parent
-    cdef list riders            # R48: LoadUnits that were ever bound to this one
-    cdef bint ever_lost         # R64: whether its sights matter
+cdef struct Move "sortline_Move":
+    # One end of a `pack.confirm` (R47): what left a unit, or what came into another.
+    Fact* other                 # the other end
+    MovedList* moved
+    uint8_t out                 # it left here
+    uint8_t all_of_it           # without `sku`: everything in `from_lu`
 
 
-cdef class Cycle:
-    """One use of a load unit: a carton, from open to release."""
-    cdef LoadUnit unit
-    cdef int64_t number
-    cdef int64_t begin
-    cdef int64_t end            # NEVER: it runs
-    cdef int32_t target         # of its bind, 0: none
-    cdef int32_t carton         # 0: none
-    cdef list facts             # of the unit, from begin to end, sorted
-    cdef Fact anchor            # the fact that began it
-    cdef bint rebound           # ended by a bind to something else
-    cdef str key                # fixed by the first event (R40a); None: no event yet
-    cdef Ledger closed
-    cdef Ledger reopened
-    cdef Ledger voided
-    cdef Py_ssize_t decided     # closes and reopenings that were decided
-    cdef bint any_close
-    cdef bint packs             # R47: goods were moved into it or out of it
-    cdef int64_t forced         # decided by a bound up to here
-    cdef CartonPlan plan
+cdef struct Revision:
+    # R10: the last revision of one object of the context.
+    Digest content
+    int64_t rev
+    int64_t t                   # event time
+    uint8_t cancelled
 
 
-cdef class CartonPlan:
-    cdef int32_t carton
-    cdef int64_t rev
-    cdef Shipment shipment
-    cdef list contents          # (Line, qty) or None: not given
-    cdef int64_t weight_g       # ABSENT
-    cdef int64_t tol_g          # ABSENT
-    cdef bint withdrawn         # planned again without contents (R50a)
-    cdef int64_t t              # event time of the plan in force
-    cdef Fact released_by       # hold.released
-    cdef list cycles            # of load units that carried this carton
-    cdef Fact fact
+cdef struct Order:
+    List* lines                 # Line
+    Fact* cutoff                # of its wave
+    int32_t id
+    int32_t spare
+    int64_t t                   # event time of what was last told of it
+    uint8_t known               # told by an order or a task: else only a scope names it
 
 
-cdef class ScopeLine:
-    cdef Line line
-    cdef Shipment shipment
-    cdef int64_t qty
+cdef struct Line:
+    # An order line, known from its order, from a task or from a shipment's scope.
+    Order* of
+    List* windows               # PickWindow
+    List* scopes                # ScopeLine of every shipment that plans it
+    PickWindow* own             # the window of a line without tasks (R20)
+    Fact* cancelled_by
+    Fact* alloc_by              # R23
+    Ledger* alloc_ledger        # of shorts under the line's own key: R23's, and those of its own window
+    int32_t order
+    int32_t sku
+    int32_t number
+    uint8_t known               # its order told it
+    uint8_t policy
+    int64_t qty
+    int64_t over_tol_pct
+    int64_t cancel_t            # NEVER: not cancelled
+    int32_t need                # where it stands among the needs of the shipment that is being judged
+    int64_t alloc_short
+    int64_t alloc_t
 
 
-cdef class Shipment:
-    cdef int32_t id
-    cdef str key
-    cdef str partition          # partition key, the shipment
-    cdef int64_t plan_rev       # 0: only named so far
-    cdef int64_t plan_t
-    cdef list scope             # ScopeLine
-    cdef bint stage_required
-    cdef set lanes
-    cdef int64_t cutoff
-    cdef str carrier
-    cdef dict plans             # carton number -> CartonPlan planned to it
-    cdef int64_t cancel_t
-    cdef int64_t manifest_t     # NEVER: not manifested
-    cdef Fact result            # manifest.result of the highest revision
-    cdef dict result_record
-    cdef list trailer_closes    # trailer.closed Facts that found a carton of it inside, sorted
-    cdef dict gone              # Cycle -> the Fact that ended it: it left the house (R40)
-    cdef dict shipped_data      # what was true just before the manifest
-    cdef list touches           # (event time, Fact) of what concerns it, sorted
-    cdef int64_t evaluated      # as of when it was last evaluated
-    cdef bint true_now
-    cdef dict true_data         # what was true at the last evaluation
-    cdef list pending           # (event time, data, cause) of truths that wait for their hold
-    cdef bint stands            # the last event under its key said ready
-    cdef bint stood             # it did when the manifest came
-    cdef Fact cancelled_by      # shipment.cancelled
-    cdef int64_t unready_at     # event time of the last shipment.unready
-    cdef Ledger ready
-    cdef Ledger unready
-    cdef Ledger manifested
-    cdef Ledger voided
-    cdef int64_t held_since     # R7: which truth waits for a gap
-    cdef bint bound_watched     # a timer of the wall clock's bound is running
+cdef struct PickWindow "sortline_PickWindow":
+    Line* line
+    List* facts                 # picks and reversals that count, sorted
+    List* closings              # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
+    Fact* cancelled_by
+    Fact* deadline
+    Fact* decided               # the b, c or d that was told: what comes late leaves its t_close (R25)
+    Fact* deferred_cause        # R11: it is told when all that came with its context is in
+    Ledger* confirmed
+    Ledger* short_told
+    Finding* finding            # R70: what its short says of the stock
+    Numbers* presses            # R30
+    int32_t task                # 0: the line's own window
+    int32_t sku
+    int32_t loc
+    int32_t lu
+    int64_t q_task
+    int64_t planned_t           # of its pick.task; NEVER: it has none
+    int64_t cancel_t            # NEVER: not cancelled (R21 e)
+    int64_t told_q              # of the last pick.confirmed
+    int64_t told_t
+    int64_t forced              # closings up to here are decided by a bound of the wall clock, not by the watermark
+    int64_t held_t              # which closing waits
+    int64_t gap_over_t          # the closing that has waited long enough
+    uint64_t alarms             # bit a Code
+    uint8_t stall_watched
+    uint8_t gap_held            # R7: its deadline's short waits for a gap
+    uint8_t deferred
 
 
-cdef class Trailer:
-    cdef int32_t id
-    cdef list loads             # load.scanned, sorted
-    cdef list closes            # trailer.closed, sorted
+cdef struct LatePicks:
+    # What was picked of a task at a place after its shipment had left (R29).
+    Ledger* ledger
+    int64_t qty
+    int64_t t
 
 
-cdef class Gap:
-    """A stretch that a source did not tell of (R6)."""
-    cdef int32_t src
-    cdef int64_t t_from
-    cdef int64_t t_to           # NEVER: the link is still down
-    cdef int64_t low            # missing numbers, -1: none known
-    cdef int64_t high
-    cdef int64_t missing
-    cdef int64_t hold           # how long a conclusion waits for it
-    cdef int64_t epoch          # of its numbers
-    cdef bint closed
+cdef struct LoadUnit:
+    List* facts                 # all of it, sorted
+    List* cycles                # sorted by begin
+    List* destined              # PickWindow of the tasks that go into this unit
+    List* riders                # R48: LoadUnits that were ever bound to this one
+    int32_t lu
+    int32_t met                 # cycles met so far: numbers never change (R40)
+    uint8_t rides               # R48: it was bound to a parent
+    uint8_t ever_lost           # R64: whether its sights matter
 
 
-cdef class TrackLife:
-    """One item's time on a machine (R60)."""
-    cdef int64_t begin
-    cdef bint inducted
-    cdef int32_t lu             # 0: not identified
-    cdef list waiting           # facts that wait for the lu
-    cdef int64_t loops
+cdef struct Cycle "sortline_Cycle":
+    # One use of a load unit: a carton, from open to release.
+    LoadUnit* unit
+    List* facts                 # of the unit, from begin to end, sorted
+    Fact* anchor                # the fact that began it
+    CartonPlan* plan
+    Ledger* closed
+    Ledger* reopened
+    Ledger* voided
+    int32_t target              # of its bind, 0: none
+    int32_t carton              # 0: none
+    int32_t key                 # fixed by the first event (R40a), as a text; 0: no event yet
+    int32_t number
+    int64_t begin
+    int64_t end                 # NEVER: it runs
+    int64_t forced              # decided by a bound up to here
+    uint64_t alarms
+    int64_t round               # `State.round` in which it was collected
+    int32_t decided             # closes and reopenings that were decided
+    uint8_t rebound             # ended by a bind to something else
+    uint8_t any_close
+    uint8_t packs               # R47: goods were moved into it or out of it
+    uint8_t mismatched          # R45: it stands in `State.mismatched`
+
+
+cdef struct Planned:
+    Line* line
+    int64_t qty
+
+
+cdef struct PlannedList:
+    int32_t count
+    int32_t capacity
+    Planned items[1]
+
+
+cdef struct CartonPlan:
+    Shipment* shipment
+    PlannedList* contents
+    List* cycles                # of load units that carried this carton
+    Fact* released_by           # hold.released
+    Fact* fact
+    int32_t carton
+    int32_t spare
+    int64_t rev
+    int64_t weight_g            # ABSENT
+    int64_t tol_g               # ABSENT
+    int64_t t                   # event time of the plan in force
+    uint8_t has_contents        # they were given, maybe as an empty list
+    uint8_t withdrawn           # planned again without contents (R50a)
+
+
+cdef struct ScopeLine:
+    Line* line
+    Shipment* shipment
+    int64_t qty
+
+
+cdef struct Touch:
+    Fact* cause
+    int64_t t
+
+
+cdef struct TouchList:
+    int32_t count
+    int32_t capacity
+    Touch items[1]
+
+
+cdef struct Bytes:
+    int32_t length
+    int32_t spare
+    char text[8]
+
+
+cdef struct Pending:            # a truth that waits for its hold
+    Fact* cause
+    Bytes* data
+    int64_t t
+
+
+cdef struct PendingList:
+    int32_t count
+    int32_t capacity
+    Pending items[1]
+
+
+cdef struct Departed:           # a carton that left the house, and the fact that ended its cycle (R40)
+    Cycle* cycle
+    Fact* by
+
+
+cdef struct DepartedList:
+    int32_t count
+    int32_t capacity
+    Departed items[1]
+
+
+cdef struct Shipment:
+    List* scope                 # ScopeLine
+    List* plans                 # CartonPlan planned to it
+    Fact* result                # manifest.result of the highest revision
+    Bytes* result_record        # its line
+    List* trailer_closes        # trailer.closed Facts that found a carton of it inside, sorted
+    DepartedList* gone
+    TouchList* touches          # what concerns it, by event time
+    PendingList* pending
+    Fact* cancelled_by          # shipment.cancelled
+    Ledger* ready
+    Ledger* unready
+    Ledger* manifested
+    Ledger* voided
+    Numbers* lanes
+    int32_t id
+    int32_t carrier
+    int64_t plan_rev            # 0: only named so far
+    int64_t plan_t
+    int64_t cutoff
+    int64_t cancel_t
+    int64_t manifest_t          # NEVER: not manifested
+    Digest true_data            # what was true at the last evaluation
+    Digest shipped_data         # what was true just before the manifest
+    int64_t evaluated           # as of when it was last evaluated
+    int64_t unready_at          # event time of the last shipment.unready
+    int64_t held_since          # R7: which truth waits for a gap
+    uint64_t alarms
+    uint8_t stage_required
+    uint8_t true_now
+    uint8_t shipped_true        # it was true just before the manifest
+    uint8_t stands              # the last event under its key said ready
+    uint8_t stood               # it did when the manifest came
+    uint8_t bound_watched       # a timer of the wall clock's bound is running
+    uint8_t held                # it stands in `State.held`
+
+
+cdef struct Trailer:
+    List* loads                 # load.scanned, sorted
+    List* closes                # trailer.closed, sorted
+    int32_t id
+
+
+cdef struct Gap:
+    # A stretch that a source did not tell of (R6).
+    Source* source
+    int64_t t_from
+    int64_t t_to                # NEVER: the link is still down
+    int64_t low                 # missing numbers, -1: none known
+    int64_t high
+    int64_t missing
+    int64_t epoch               # of its numbers
+    uint8_t closed
+
+
+cdef struct Interval:
+    int64_t low
+    int64_t high
+    int64_t t                   # greatest event time of a number in it
+
+
+cdef struct Seen:
+    # Which sequence numbers of one (src, epoch) were seen: sorted intervals, not a set (R5).
+    Interval* intervals         # a block of plain bytes
+    Table* subs                 # younger and older half: seq and sub of telegrams with several facts -> event time
+    Table* older_subs
+    int64_t epoch
+    int32_t count
+    int32_t capacity
+
+
+cdef struct Source:
+    List* epochs                # Seen, the last few
+    Seen* seen                  # the last one asked for
+    Table* contents             # younger and older half: digest of an unnumbered record -> its t_rx
+    Table* older_contents
+    List* gaps                  # open ones
+    Gap* down                   # R6: the link is down; NULL: it is not
+    int32_t src
+    int32_t area                # the text site/area; 0: not asked for yet
+    int64_t skew_max
+    int64_t disorder
+    int64_t idle
+    int64_t dedupe_noseq
+    int64_t gap_hold
+    int64_t greatest            # event time
+    int64_t watermark
+    int64_t last_rx
+    int64_t records
+    int64_t gap_count
+    int64_t epoch               # of the last record, with its number
+    int64_t seq
+    int64_t good_run
+    int64_t contents_since      # t_rx from which the younger half is filled
+    uint8_t live                # it is in: it holds the partition's watermark
+    uint8_t skewed
+    uint8_t picks               # it ever sent a pick kind
+    uint8_t unread              # its last scan of several codes told nothing (R63)
+
+
+cdef struct TrackLife:
+    # One item's time on a machine (R60).
+    List* waiting               # facts that wait for the lu
+    int32_t lu                  # 0: not identified
+    int32_t track
+    int64_t begin
+    int64_t loops
+    uint8_t inducted
+
+
+cdef struct Track:
+    # A machine's number of items, in one epoch of the machine.
+    List* lives                 # TrackLife, sorted by begin
+    Track* before               # the same number in another epoch
+    int64_t epoch
+
+
+cdef struct Multiread:
+    # A scan of several codes at once, until the watermark passes it (R63).
+    Fact* fact
+    Numbers* codes
+    uint8_t closes              # R42: its read point stands for a close
+
+
+cdef struct Sighting:
+    # Where a load unit was seen: one (site/area, lu).
+    Fact* latest                # of the mere sights: what a loss that comes late was followed by
+    Fact* earlier
+    int64_t first               # of the run of sights
+    int64_t last
+    int64_t before              # the last one before the run, ABSENT: none
+
+
+cdef struct Waiting:
+    # A record whose task or order is unknown (R11), or that waits for what happened before it (R20).
+    Fact* fact
+    List* entries               # Fact: one a press, several with `alloc`
+    int32_t key                 # the task or the order
+    uint8_t is_task
+    uint8_t over                # took effect, or is dead
+
+
+cdef struct Arrived:
+    int32_t key                 # a task or order that became known: what waits for it takes effect (R11)
+    int32_t is_task
+
+
+cdef struct ArrivedList:
+    int32_t count
+    int32_t capacity
+    Arrived items[1]
+
+
+cdef struct Expectation:
+    int64_t rev
+    int64_t as_of
+    int64_t qty
+
+
+cdef struct ExpectationList:
+    int32_t count
+    int32_t capacity
+    Expectation items[1]
+
+
+cdef struct Finding:
+    # A count, an operator's short or an empty shelf (R66, R70, R71).
+    Place* place
+    Fact* fact
+    PickWindow* window          # of a short
+    int64_t qty                 # counted, or short; ABSENT: the short no longer stands
+    uint8_t found
+    uint8_t decided
+    uint8_t forced              # by the wall clock's bound
+
+
+cdef struct Statement:
+    # What one finding says of its place.
+    Finding* finding
+    int64_t expected
+    int64_t actual              # ABSENT: left out
+    int64_t as_of
+    uint8_t is_count            # COUNT_DIFF, else SHORT_AT_LOC
+    uint8_t wrong               # the books and the place differ
+
+
+cdef struct Place:
+    # Stock at a location: loc/sku/lot.
+    List* picks                 # Fact, sorted; a reversal puts back
+    List* findings              # Finding, sorted by its fact
+    ExpectationList* expectations
+    Statement* before           # what stood when older findings were forgotten
+    Ledger* ledger              # NULL: never wrong so far
+    Fact* cause                 # what came late
+    int32_t loc
+    int32_t sku
+    int32_t lot
+    int32_t prune_at            # picks
+    int64_t last_t              # the greatest event time of anything here
+
+
+cdef struct Shelf:
+    # A location of the AS/RS or the floor, whatever lies there.
+    List* places                # Place
+    List* empties               # Fact: the crane found nothing (R66), sorted
+    int32_t loc
+
+
+cdef struct UnitFinding:
+    # What the crane said last of a load unit at a location (R66).
+    Fact* fact
+    Ledger* ledger
+
+
+cdef struct Scan:
+    Fact* fact
+    Return* home
+    uint8_t counts
+
+
+cdef struct Graded:
+    # The total of one grade and disposition.
+    Ledger* ledger
+    int32_t grade
+    int32_t disposition
+    int64_t qty
+    int64_t last_t
+
+
+cdef struct Return:
+    # Business key: rma/sku, rma/lu, or unexpected/dev_id.
+    Rma* rma                    # NULL: without one
+    List* scans                 # Scan
+    List* graded                # Graded
+    Ledger* ledger
+    int32_t key
+    int32_t sku                 # 0: only its load unit is named
+    int64_t last_t
+
+
+cdef struct RmaLine:
+    int32_t sku
+    int32_t spare
+    int64_t qty
+
+
+cdef struct RmaLines:
+    int32_t count
+    int32_t capacity
+    RmaLine items[1]
+
+
+cdef struct Rma:
+    RmaLines* expected
+    List* returns               # Return
+    int32_t id
+    uint8_t known               # authorised; else only named by a scan
+
+
+cdef struct Signal:
+    # A set or clear of equipment (R65, R66).
+    Fact* fact
+    int32_t subject             # 0: of a crane's success, which speaks of its place, its unit and the crane
+    int32_t device              # the subject of the whole device
+    uint16_t code
+    uint8_t on                  # set, or clear
+    uint8_t whole               # a clear that names neither `code` nor `dest`: everything of this device
+    uint8_t done
+
+
+cdef struct Subjects:
+    # What a device ever set, by code.
+    Numbers* subjects
+
+
+cdef struct Episode:
+    int64_t number              # episodes so far, this one included
+    int64_t count
+    int64_t t                   # of the last change
+    uint8_t open
+
+
+cdef struct State:
+    # The root of all that is kept.
+    Wheel* by_watermark
+    Wheel* by_wall
+    Table* tasks                # task -> PickWindow
+    Table* orders               # order -> Order
+    Table* lines                # order << 32 | number -> Line
+    Table* units                # lu -> LoadUnit
+    Table* cartons              # carton -> CartonPlan
+    Table* shipments            # shipment -> Shipment
+    Table* trailers             # trailer -> Trailer
+    Table* sources              # src -> Source
+    Table* tracks               # src << 32 | track -> Track
+    Table* sightings            # two generations of area << 32 | lu -> Sighting (R63)
+    Table* older_sightings
+    Table* shelves              # loc -> Shelf
+    Table* unit_findings        # loc << 32 | lu -> UnitFinding
+    Table* late_picks           # the key of a POST_SHIP discrepancy -> LatePicks (R29)
+    Table* ssccs                # sscc -> the label.verified of its last use (R46)
+    Table* returns              # key -> Return
+    Table* rmas                 # rma -> Rma
+    Table* serials              # sku, or lu with the high bit, << 32 | serial -> List of Scan, sorted (R72)
+    Table* signals              # code << 32 | subject -> the last Signal of it (R65)
+    Table* signalled            # code << 32 | src -> Subjects
+    Table* episodes             # code << 32 | subject -> Episode
+    Table* waiting_tasks        # task -> List of Waiting (R11)
+    Table* waiting_orders       # order -> List of Waiting
+    Table* equal                # digest of an unnumbered, untimed record -> how many came at `equal_at`
+    Table* revisions[12]        # by family of objects (R10): key -> Revision
+    List* live                  # Source
+    List* held                  # PickWindow and Shipment that wait for a gap to close (R7)
+    List* mismatched            # Cycles whose contents are not what was planned (R45), in order of their finding
+    List* deferred              # PickWindow that are told when all that waited for their context is in (R11)
+    ArrivedList* arrived
+    Numbers* areas              # of all sources
+    int32_t site                # the text: whose state it is
+    # words of the contract that rules ask for
+    int32_t ok
+    int32_t noread
+    int32_t mismatch
+    int32_t empty
+    int32_t insufficient
+    int32_t not_found
+    int32_t spare
+    int64_t watermark
+    int64_t wall
+    int64_t arrivals
+    int64_t greatest            # event time of all
+    int64_t next_sweep          # event time at which what is over leaves
+    int64_t equal_at
+    int64_t sightings_until     # the watermark at which the younger generation becomes the older
+    int64_t gaps                # open ones, of all sources
+    int64_t round               # counts collections of cycles (see readiness)
+    int64_t sequence            # of the last event
+    # of the account (R82)
+    int64_t count_in
+    int64_t count_taken         # used or open
+    int64_t count_duplicate
+    int64_t count_late
+    int64_t count_rejected
+    int64_t count_noise
+    int64_t count_waiting       # R11
+    int64_t open_tracks         # records that wait for an identification (R60)
+    int64_t open_episodes[64]   # by code
+    uint8_t gap_closed          # one has: ask the held again
+    uint8_t deferring           # context is being taken
 
 
 cdef class Floor:
-    cdef Texts texts
+    cdef Store store
+    cdef State* state
     cdef Rules rules
+    cdef Texts texts
     cdef Outlet outlet
     cdef Timers by_watermark    # event time: due passes when the watermark becomes greater
     cdef Timers by_wall         # wall clock: due at >=
-    cdef int64_t watermark
-    cdef int64_t wall
-    cdef int64_t arrivals
-    cdef dict tasks             # task -> PickWindow
-    cdef dict lines             # order << 32 | line -> Line
-    cdef dict orders            # order -> its Lines
-    cdef dict units             # lu -> LoadUnit
-    cdef dict cartons           # carton -> CartonPlan
-    cdef dict shipments         # shipment -> Shipment
-    cdef dict trailers          # trailer -> Trailer
-    cdef dict ssccs             # sscc -> the label.verified of its last use, oldest first (R46)
-    cdef dict mismatched        # Cycles whose contents are not what was planned (R45), in order of their finding
-    cdef dict late_picks        # key of a POST_SHIP discrepancy -> LatePicks (R29)
-    cdef dict cutoffs           # order -> the Fact of its wave, at the wave's cutoff
-    cdef dict tracks            # (src, epoch, track) -> its TrackLives, sorted by begin
-    cdef int64_t open_tracks    # records that wait for an identification (R60)
-    cdef dict gaps              # src -> its open Gaps
-    cdef set pick_sources       # src that ever sent a pick kind
-    cdef list held              # PickWindow and Shipment that wait for a gap to close (R7)
-    cdef bint gap_closed        # one has: ask the held again
-    cdef dict places            # (loc, sku, lot) -> inventory.Place
-    cdef dict shelves           # loc -> inventory.Shelf: its places, and when it was found empty
-    cdef dict short_findings    # PickWindow -> the inventory.Finding of its short (R70)
-    cdef dict unit_findings     # loc/lu -> inventory.UnitFinding
-    cdef dict returns           # key -> returns.Return
-    cdef dict rmas              # rma -> returns.Rma
-    cdef dict serials           # (sku or lu, serial) -> the scans that named it, sorted (R72)
-    cdef dict signals           # (code, subject) -> the last equipment.Signal of it (R65)
-    cdef dict signalled         # (code, src) -> the subjects that it ever set
-    cdef dict areas             # src -> number of its site/area
-    cdef list sightings         # two generations of (area << 32 | lu) -> sights.Sighting (R63)
-    cdef int64_t sightings_until    # the watermark at which the younger one becomes the older
-    cdef set unread             # src whose last scan of several codes told nothing (R63)
-    cdef bint deferring         # context is being taken: windows are told when all that waited for it is in
-    cdef dict deferred          # PickWindow -> the Fact that asked for it to be told
-    cdef list arrived           # tasks and orders that became known: what waits for them takes effect (R11)
+    cdef JsonWriter scratch     # for texts that are put together
+    cdef JsonWriter truth       # what `verdict_of` found, as the data of shipment.ready
+    cdef Py_ssize_t own_texts   # that an empty floor has
+    cdef set closing_points     # names of the read points that stand for a close (R42)
 
+    cdef int begin(self) except -1
+    cdef int adopt(self, State* state) except -1
+    cdef Fact* new_fact(self) except NULL
+    cdef Fact* copy_name(self, const Fact* fact) except NULL
     cdef str text(self, int32_t number)
-    cdef str dev_id(self, Fact fact)
-    cdef Line line_of(self, int32_t order, int32_t number)
-    cdef LoadUnit unit_of(self, int32_t lu)
-    cdef CartonPlan carton_of(self, int32_t carton)
-    cdef Shipment shipment_of(self, int32_t shipment)
-    cdef Trailer trailer_of(self, int32_t trailer)
+    cdef str dev_id(self, const Fact* fact)
+    cdef int32_t intern(self, str text) except -1
+    cdef int32_t joined(self, const char* head, int32_t text) except -1
+    cdef int32_t numbered(self, int32_t text, char between, int32_t number) except -1
+    cdef Line* line_of(self, int32_t order, int32_t number) except NULL
+    cdef Order* order_of(self, int32_t order) except NULL
+    cdef LoadUnit* unit_of(self, int32_t lu) except NULL
+    cdef CartonPlan* carton_of(self, int32_t carton) except NULL
+    cdef Shipment* shipment_of(self, int32_t shipment) except NULL
+    cdef Trailer* trailer_of(self, int32_t trailer) except NULL
+
+    cdef bint precedes(self, const Fact* a, const Fact* b) noexcept
+    cdef int32_t insert_sorted(self, List** facts, Fact* fact) except -1
 
 
-cdef int name_alike(Fact made, Fact fact) except -1
-cdef bint precedes(Fact a, Fact b, Texts texts)
-cdef Py_ssize_t insert_sorted(list facts, Fact fact, Texts texts) except -1
+cdef inline Line* find_line(const State* state, int32_t order, int32_t number) noexcept:
+    """NULL: nobody has told of it."""
+    return <Line*>find(state.lines, <uint64_t><uint32_t>order << 32 | <uint32_t>number)

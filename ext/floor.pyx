@@ -1,9 +1,15 @@
+# cython: boundscheck=False, wraparound=False
 """What the engine knows of the floor: see floor.pxd for the data and who points at whom."""
 
+import msgspec
+
 from ext.batch cimport ABSENT
-from ext.timers cimport NEVER
+from ext.outlet cimport Outlet
+from ext.store cimport B_PLAIN_TABLE, B_TABLE, length
+from ext.timers cimport NEVER, Timer
 
 cdef int64_t MS = 1000
+cdef object decode_json = msgspec.json.decode
 
 DEFAULTS = {
     "skew_max_ms": 5_000, "disorder_ms": 2_000, "idle_source_ms": 5_000, "gap_hold_ms": 300_000,
@@ -14,226 +20,276 @@ DEFAULTS = {
 }
 
 
-cdef class Rules:
-    def __init__(self, given):
-        values = {**DEFAULTS, **given}
-        self.ctx_wait = values["ctx_wait_ms"] * MS
-        self.close_hold = values["close_hold_ms"] * MS
-        self.ready_hold = values["ready_hold_ms"] * MS
-        self.hold_wall_max = values["hold_wall_max_ms"] * MS
-        self.lateness = values["lateness_ms"] * MS
-        self.retention = values["retention_ms"] * MS
-        self.pick_stall = values["pick_stall_ms"] * MS
-        self.ident_wait = values["ident_wait_ms"] * MS
-        self.expectation_ttl = values["expectation_ttl_ms"] * MS
-        self.loops_max = values["loops_max"]
-        self.short_on_close = values["short_on_close"]
-        self.short_at_cutoff = values["short_at_cutoff"]
-        self.emit_partial_load = values["partial_load"] == "emit"
-        self.closing_points = set(values.get("closing_points", ()))
+cdef Rules rules_of(dict values):
+    cdef Rules rules
+    rules.ctx_wait = values["ctx_wait_ms"] * MS
+    rules.close_hold = values["close_hold_ms"] * MS
+    rules.ready_hold = values["ready_hold_ms"] * MS
+    rules.hold_wall_max = values["hold_wall_max_ms"] * MS
+    rules.lateness = values["lateness_ms"] * MS
+    rules.retention = values["retention_ms"] * MS
+    rules.pick_stall = values["pick_stall_ms"] * MS
+    rules.ident_wait = values["ident_wait_ms"] * MS
+    rules.expectation_ttl = values["expectation_ttl_ms"] * MS
+    rules.loops_max = values["loops_max"]
+    rules.short_on_close = values["short_on_close"]
+    rules.short_at_cutoff = values["short_at_cutoff"]
+    rules.emit_partial_load = values["partial_load"] == "emit"
+    return rules
 
 
-cdef class Fact:
-    pass
-
-
-cdef class Packing(Fact):
-    pass
-
-
-cdef class Line:
-    def __init__(self):
-        self.cancel_t = NEVER
-        self.alloc_t = NEVER
-        self.windows = []
-        self.scopes = []
-        self.policy = "SHIP_PARTIAL"
-
-
-cdef class PickWindow:
-    def __init__(self):
-        self.cancel_t = NEVER
-        self.forced = self.held_t = self.gap_over_t = ABSENT
-        self.facts = []
-        self.closings = []
-
-
-cdef class LatePicks:
-    pass
-
-
-cdef class LoadUnit:
-    def __init__(self):
-        self.facts = []
-        self.cycles = []
-        self.destined = []
-        self.riders = []
-
-
-cdef class Cycle:
-    def __init__(self):
-        self.end = NEVER
-        self.forced = ABSENT
-        self.facts = []
-
-
-cdef class CartonPlan:
-    def __init__(self):
-        self.weight_g = self.tol_g = ABSENT
-        self.t = ABSENT
-        self.cycles = []
-
-
-cdef class ScopeLine:
-    pass
-
-
-cdef class Shipment:
-    def __init__(self):
-        self.scope = []
-        self.lanes = set()
-        self.plans = {}
-        self.touches = []
-        self.pending = []
-        self.trailer_closes = []
-        self.gone = {}
-        self.cutoff = self.cancel_t = self.manifest_t = NEVER
-        self.evaluated = self.plan_t = self.unready_at = self.held_since = ABSENT
-
-
-cdef class Trailer:
-    def __init__(self):
-        self.loads = []
-        self.closes = []
-
-
-cdef class Gap:
-    pass
-
-
-cdef class TrackLife:
-    def __init__(self):
-        self.waiting = []
-
-
-cdef int name_alike(Fact made, Fact fact) except -1:
-    """A part or consequence of a record stands under that record's name, at its time."""
-    made.t, made.t_rx, made.arrival, made.kind = fact.t, fact.t_rx, fact.arrival, fact.kind
-    made.src, made.epoch, made.seq, made.sub = fact.src, fact.epoch, fact.seq, fact.sub
-    made.name, made.context = fact.name, fact.context
+cdef int describe_structs(Store store) except -1:
+    """Where pointers end and texts begin, where texts end and plain values begin: by the first field of each part."""
+    cdef State* state = NULL
+    cdef Fact* fact = NULL
+    cdef Move* move = NULL
+    cdef Moved* moved = NULL
+    cdef Ledger* ledger = NULL
+    cdef Order* order = NULL
+    cdef Line* line = NULL
+    cdef PickWindow* window = NULL
+    cdef LatePicks* late = NULL
+    cdef LoadUnit* unit = NULL
+    cdef Cycle* cycle = NULL
+    cdef CartonPlan* plan = NULL
+    cdef Planned* planned = NULL
+    cdef ScopeLine* scope = NULL
+    cdef Shipment* shipment = NULL
+    cdef Touch* touch = NULL
+    cdef Pending* pending = NULL
+    cdef Trailer* trailer = NULL
+    cdef Gap* gap = NULL
+    cdef Track* track = NULL
+    cdef TrackLife* life = NULL
+    cdef Multiread* multiread = NULL
+    cdef Sighting* sighting = NULL
+    cdef Waiting* waiting = NULL
+    cdef Arrived* arrived = NULL
+    cdef Source* source = NULL
+    cdef Seen* seen = NULL
+    cdef Place* place = NULL
+    cdef Finding* finding = NULL
+    cdef Statement* statement = NULL
+    cdef Shelf* shelf = NULL
+    cdef Scan* scan = NULL
+    cdef Graded* graded = NULL
+    cdef Return* home = NULL
+    cdef RmaLine* rma_line = NULL
+    cdef Rma* rma = NULL
+    cdef Signal* signal = NULL
+    cdef Wheel* wheel = NULL
+    cdef Timer* timer = NULL
+    store.describe(B_STATE, sizeof(State), <size_t>&state.site, <size_t>&state.watermark)
+    store.describe(B_FACT, sizeof(Fact), <size_t>&fact.src, <size_t>&fact.t)
+    store.describe(B_MOVE, sizeof(Move), <size_t>&move.out, <size_t>&move.out)
+    store.describe_array(B_MOVED, sizeof(Moved), <size_t>&moved.sku, <size_t>&moved.qty)
+    store.describe(B_LEDGER, sizeof(Ledger), 0, <size_t>&ledger.revision)
+    store.describe(B_ORDER, sizeof(Order), <size_t>&order.id, <size_t>&order.t)
+    store.describe(B_LINE, sizeof(Line), <size_t>&line.order, <size_t>&line.number)
+    store.describe(B_WINDOW, sizeof(PickWindow), <size_t>&window.task, <size_t>&window.q_task)
+    store.describe(B_LATE_PICKS, sizeof(LatePicks), <size_t>&late.qty, <size_t>&late.qty)
+    store.describe(B_UNIT, sizeof(LoadUnit), <size_t>&unit.lu, <size_t>&unit.met)
+    store.describe(B_CYCLE, sizeof(Cycle), <size_t>&cycle.target, <size_t>&cycle.number)
+    store.describe(B_PLAN, sizeof(CartonPlan), <size_t>&plan.carton, <size_t>&plan.rev)
+    store.describe_array(B_PLANNED, sizeof(Planned), <size_t>&planned.qty, <size_t>&planned.qty)
+    store.describe(B_SCOPE_LINE, sizeof(ScopeLine), <size_t>&scope.qty, <size_t>&scope.qty)
+    store.describe(B_SHIPMENT, sizeof(Shipment), <size_t>&shipment.id, <size_t>&shipment.plan_rev)
+    store.describe_array(B_TOUCHES, sizeof(Touch), <size_t>&touch.t, <size_t>&touch.t)
+    store.describe_array(B_PENDING, sizeof(Pending), <size_t>&pending.t, <size_t>&pending.t)
+    store.describe_array(B_DEPARTED, sizeof(Departed), sizeof(Departed), sizeof(Departed))
+    store.describe(B_TRAILER, sizeof(Trailer), <size_t>&trailer.id, sizeof(Trailer))
+    store.describe(B_GAP, sizeof(Gap), <size_t>&gap.t_from, <size_t>&gap.t_from)
+    store.describe(B_TRACK, sizeof(Track), <size_t>&track.epoch, <size_t>&track.epoch)
+    store.describe(B_LIFE, sizeof(TrackLife), <size_t>&life.lu, <size_t>&life.begin)
+    store.describe(B_MULTIREAD, sizeof(Multiread), <size_t>&multiread.closes, <size_t>&multiread.closes)
+    store.describe(B_SIGHTING, sizeof(Sighting), <size_t>&sighting.first, <size_t>&sighting.first)
+    store.describe(B_WAITING, sizeof(Waiting), <size_t>&waiting.key, <size_t>&waiting.is_task)
+    store.describe_array(B_ARRIVED, sizeof(Arrived), 0, <size_t>&arrived.is_task)
+    store.describe(B_SOURCE, sizeof(Source), <size_t>&source.src, <size_t>&source.skew_max)
+    store.describe(B_SEEN, sizeof(Seen), <size_t>&seen.epoch, <size_t>&seen.epoch)
+    store.describe(B_PLACE, sizeof(Place), <size_t>&place.loc, <size_t>&place.prune_at)
+    store.describe_array(B_EXPECTATIONS, sizeof(Expectation), 0, 0)
+    store.describe(B_FINDING, sizeof(Finding), <size_t>&finding.qty, <size_t>&finding.qty)
+    store.describe(B_STATEMENT, sizeof(Statement), <size_t>&statement.expected, <size_t>&statement.expected)
+    store.describe(B_SHELF, sizeof(Shelf), <size_t>&shelf.loc, sizeof(Shelf))
+    store.describe(B_UNIT_FINDING, sizeof(UnitFinding), sizeof(UnitFinding), sizeof(UnitFinding))
+    store.describe(B_SCAN, sizeof(Scan), <size_t>&scan.counts, <size_t>&scan.counts)
+    store.describe(B_GRADED, sizeof(Graded), <size_t>&graded.grade, <size_t>&graded.qty)
+    store.describe(B_RETURN, sizeof(Return), <size_t>&home.key, <size_t>&home.last_t)
+    store.describe_array(B_RMA_LINES, sizeof(RmaLine), 0, <size_t>&rma_line.qty)
+    store.describe(B_RMA, sizeof(Rma), <size_t>&rma.id, sizeof(Rma))
+    store.describe(B_SIGNAL, sizeof(Signal), <size_t>&signal.subject, <size_t>&signal.code)
+    store.describe(B_SUBJECTS, sizeof(Subjects), sizeof(Subjects), sizeof(Subjects))
+    store.describe(B_WHEEL, sizeof(Wheel), <size_t>&wheel.taken, <size_t>&wheel.taken)
+    store.describe(B_TIMER, sizeof(Timer), <size_t>&timer.a, <size_t>&timer.due)
     return 0
 
 
-cdef bint precedes(Fact a, Fact b, Texts texts):
-    """R3: event time, then context first, then (src, epoch, seq, sub), then arrival."""
-    if a.t != b.t:
-        return a.t < b.t
-    if a.context != b.context:
-        return a.context
-    if a.src != b.src:
-        return texts.get(a.src) < texts.get(b.src)
-    if a.epoch != b.epoch:
-        return a.epoch < b.epoch
-    if a.seq != b.seq:
-        return a.seq < b.seq
-    if a.sub != b.sub:
-        return a.sub < b.sub
-    return a.arrival < b.arrival
-
-
-cdef Py_ssize_t insert_sorted(list facts, Fact fact, Texts texts) except -1:
-    """Insert by R3's order; returns the position. Facts mostly come in order, so it looks from the end."""
-    cdef Py_ssize_t i = len(facts)
-    while i > 0 and precedes(fact, <Fact>facts[i - 1], texts):
-        i -= 1
-    facts.insert(i, fact)
-    return i
-
-
 cdef class Floor:
-    def __init__(self, Texts texts, Rules rules, Outlet outlet):
+    def __init__(self, Texts texts not None, dict values not None, str site not None, str source not None):
+        values = {**DEFAULTS, **values}
         self.texts = texts
-        self.rules = rules
-        self.outlet = outlet
-        self.by_watermark = Timers()
-        self.by_wall = Timers()
-        self.watermark = ABSENT
-        self.wall = ABSENT
-        self.tasks = {}
-        self.lines = {}
-        self.units = {}
-        self.cartons = {}
-        self.shipments = {}
-        self.trailers = {}
-        self.ssccs = {}
-        self.mismatched = {}
-        self.late_picks = {}
-        self.cutoffs = {}
-        self.orders = {}
-        self.tracks = {}
-        self.arrived = []
-        self.deferred = {}
-        self.gaps = {}
-        self.pick_sources = set()
-        self.held = []
-        self.places = {}
-        self.shelves = {}
-        self.short_findings = {}
-        self.unit_findings = {}
-        self.returns = {}
-        self.rmas = {}
-        self.serials = {}
-        self.signals = {}
-        self.signalled = {}
-        self.areas = {}
-        self.unread = set()
-        self.sightings = [{}, {}]
-        self.sightings_until = ABSENT
+        self.rules = rules_of(values)
+        self.closing_points = set(values.get("closing_points", ()))
+        self.store = Store(values["state_bytes_max"])
+        describe_structs(self.store)
+        self.outlet = Outlet(site, source, self.store, texts)
+        self.by_watermark, self.by_wall = Timers(self.store, texts), Timers(self.store, texts)
+        self.scratch, self.truth = JsonWriter(texts), JsonWriter(texts)
+        texts.cores += 1
+        self.begin()
+
+    def __dealloc__(self):
+        if self.texts is not None:
+            self.texts.cores -= 1
+
+    cdef int begin(self) except -1:
+        """An empty floor."""
+        cdef State* state = <State*>self.store.new(B_STATE, sizeof(State))
+        cdef Table** table = &state.tasks
+        cdef int family
+        state.by_watermark = <Wheel*>self.store.new(B_WHEEL, sizeof(Wheel))
+        state.by_wall = <Wheel*>self.store.new(B_WHEEL, sizeof(Wheel))
+        while table != &state.equal:
+            table[0] = self.store.table(B_TABLE)
+            table += 1
+        state.equal = self.store.table(B_PLAIN_TABLE)
+        for family in range(12):
+            state.revisions[family] = self.store.table(B_TABLE)
+        state.watermark = state.wall = state.equal_at = state.sightings_until = ABSENT
+        state.next_sweep = ABSENT
+        state.site = self.texts.number(self.outlet.site)
+        state.ok, state.noread, state.mismatch = self.intern("OK"), self.intern("NOREAD"), self.intern("MISMATCH")
+        state.empty, state.insufficient = self.intern("EMPTY"), self.intern("INSUFFICIENT")
+        state.not_found = self.intern("NOT_FOUND")
+        self.own_texts = self.texts.known
+        return self.adopt(state)
+
+    cdef int adopt(self, State* state) except -1:
+        """Go on with this state: a new one, or that of a snapshot."""
+        self.state = self.outlet.state = state
+        self.by_watermark.wheel, self.by_wall.wheel = state.by_watermark, state.by_wall
+        self.by_watermark.soonest, self.by_wall.soonest = self.by_watermark.next_due(), self.by_wall.next_due()
+        return 0
+
+    # ------------------------------------------------------------------------------------------ facts
+
+    cdef Fact* new_fact(self) except NULL:
+        return <Fact*>self.store.new(B_FACT, sizeof(Fact))
+
+    cdef Fact* copy_name(self, const Fact* fact) except NULL:
+        """A part or consequence of a record stands under that record's name, at its time."""
+        cdef Fact* made = self.new_fact()
+        made.t, made.t_rx, made.arrival, made.kind = fact.t, fact.t_rx, fact.arrival, fact.kind
+        made.src, made.epoch, made.seq, made.sub = fact.src, fact.epoch, fact.seq, fact.sub
+        made.name, made.context = fact.name, fact.context
+        return made
+
+    cdef bint precedes(self, const Fact* a, const Fact* b) noexcept:
+        """R3: event time, then context first, then (src, epoch, seq, sub), then arrival."""
+        if a.t != b.t:
+            return a.t < b.t
+        if a.context != b.context:
+            return a.context
+        if a.src != b.src:
+            return self.texts.precedes(a.src, b.src)
+        if a.epoch != b.epoch:
+            return a.epoch < b.epoch
+        if a.seq != b.seq:
+            return a.seq < b.seq
+        if a.sub != b.sub:
+            return a.sub < b.sub
+        return a.arrival < b.arrival
+
+    cdef int32_t insert_sorted(self, List** facts, Fact* fact) except -1:
+        """Insert by R3's order; returns the position. Facts mostly come in order, so it looks from the end."""
+        cdef int32_t i = length(facts[0])
+        while i > 0 and self.precedes(fact, <Fact*>facts[0].items[i - 1]):
+            i -= 1
+        self.store.insert(facts, i, fact)
+        return i
+
+    # ------------------------------------------------------------------------------------------ texts
 
     cdef str text(self, int32_t number):
         return self.texts.get(number)
 
-    cdef str dev_id(self, Fact fact):
-        """The name of a record for ever: src/epoch/seq/sub, or what its content hashes to."""
-        if fact.name is not None:
-            return fact.name
-        return f"{self.texts.get(fact.src)}/{fact.epoch}/{fact.seq}/{fact.sub}"
+    cdef str dev_id(self, const Fact* fact):
+        """As text: for rare decisions."""
+        self.scratch.clear()
+        self.outlet.write_dev_id(self.scratch, fact)
+        return decode_json(b'"' + self.scratch.bytes() + b'"')
 
-    cdef Line line_of(self, int32_t order, int32_t number):
-        cdef int64_t key = (<int64_t>order << 32) | <int64_t>number
-        cdef Line line = self.lines.get(key)
-        if line is None:
-            line = self.lines[key] = Line()
-            line.order = order
-            line.number = number
-            self.orders.setdefault(order, []).append(line)
+    cdef int32_t intern(self, str text) except -1:
+        return self.texts.number(text)
+
+    cdef int32_t joined(self, const char* head, int32_t text) except -1:
+        """The number of a text put together: head, then the text."""
+        self.scratch.clear()
+        self.scratch.put(head)
+        self.scratch.raw(self.texts.bytes_of(text), self.texts.length_of(text))
+        return self.texts.intern(self.scratch.at, self.scratch.length)
+
+    cdef int32_t numbered(self, int32_t text, char between, int32_t number) except -1:
+        """The number of a text put together: order/line, lu#cycle."""
+        self.scratch.clear()
+        self.scratch.raw(self.texts.bytes_of(text), self.texts.length_of(text))
+        self.scratch.raw(&between, 1)
+        self.scratch.integer(number)
+        return self.texts.intern(self.scratch.at, self.scratch.length)
+
+    # ------------------------------------------------------------------------------------------ things, by name
+
+    cdef Order* order_of(self, int32_t order) except NULL:
+        cdef Order* known = <Order*>find(self.state.orders, order)
+        if known == NULL:
+            known = <Order*>self.store.new(B_ORDER, sizeof(Order))
+            known.id = order
+            self.store.put(self.state.orders, order, known)
+        return known
+
+    cdef Line* line_of(self, int32_t order, int32_t number) except NULL:
+        cdef Line* line = find_line(self.state, order, number)
+        if line == NULL:
+            line = <Line*>self.store.new(B_LINE, sizeof(Line))
+            line.order, line.number = order, number
+            line.cancel_t = line.alloc_t = NEVER
+            line.of = self.order_of(order)
+            self.store.append(&line.of.lines, line)
+            self.store.put(self.state.lines, <uint64_t><uint32_t>order << 32 | <uint32_t>number, line)
         return line
 
-    cdef LoadUnit unit_of(self, int32_t lu):
-        cdef LoadUnit unit = self.units.get(lu)
-        if unit is None:
-            unit = self.units[lu] = LoadUnit()
+    cdef LoadUnit* unit_of(self, int32_t lu) except NULL:
+        cdef LoadUnit* unit = <LoadUnit*>find(self.state.units, lu)
+        if unit == NULL:
+            unit = <LoadUnit*>self.store.new(B_UNIT, sizeof(LoadUnit))
             unit.lu = lu
+            self.store.put(self.state.units, lu, unit)
         return unit
 
-    cdef CartonPlan carton_of(self, int32_t carton):
-        cdef CartonPlan plan = self.cartons.get(carton)
-        if plan is None:
-            plan = self.cartons[carton] = CartonPlan()
+    cdef CartonPlan* carton_of(self, int32_t carton) except NULL:
+        cdef CartonPlan* plan = <CartonPlan*>find(self.state.cartons, carton)
+        if plan == NULL:
+            plan = <CartonPlan*>self.store.new(B_PLAN, sizeof(CartonPlan))
             plan.carton = carton
+            plan.weight_g = plan.tol_g = plan.t = ABSENT
+            self.store.put(self.state.cartons, carton, plan)
         return plan
 
-    cdef Shipment shipment_of(self, int32_t id):
-        cdef Shipment shipment = self.shipments.get(id)
-        if shipment is None:
-            shipment = self.shipments[id] = Shipment()
+    cdef Shipment* shipment_of(self, int32_t id) except NULL:
+        cdef Shipment* shipment = <Shipment*>find(self.state.shipments, id)
+        if shipment == NULL:
+            shipment = <Shipment*>self.store.new(B_SHIPMENT, sizeof(Shipment))
             shipment.id = id
-            shipment.key = self.texts.get(id)
+            shipment.cutoff = shipment.cancel_t = shipment.manifest_t = NEVER
+            shipment.evaluated = shipment.plan_t = shipment.unready_at = shipment.held_since = ABSENT
+            self.store.put(self.state.shipments, id, shipment)
         return shipment
 
-    cdef Trailer trailer_of(self, int32_t id):
-        cdef Trailer trailer = self.trailers.get(id)
-        if trailer is None:
-            trailer = self.trailers[id] = Trailer()
+    cdef Trailer* trailer_of(self, int32_t id) except NULL:
+        cdef Trailer* trailer = <Trailer*>find(self.state.trailers, id)
+        if trailer == NULL:
+            trailer = <Trailer*>self.store.new(B_TRAILER, sizeof(Trailer))
             trailer.id = id
+            self.store.put(self.state.trailers, id, trailer)
         return trailer

@@ -1,19 +1,19 @@
 """Blindness as data (R6, R7): what a source did not tell, and which conclusions may not rest on that silence."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from ext.floor cimport Cycle, Floor, Gap, PickWindow, Shipment
+from ext.floor cimport Cycle, Fact, Floor, Gap, PickWindow, Shipment, Source
 
 cdef enum GapTag:
     TAG_GAP_SURE = 51       # the watermark passed the record that jumped, and the numbers have not come
     TAG_GAP_HOLD = 52       # a conclusion was held for `gap_hold_ms`
 
 
-cdef Gap open_gap(
-    Floor floor, int32_t src, int64_t hold, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high)
-cdef int fill(Floor floor, int32_t src, int64_t epoch, int64_t seq) except -1
-cdef int close_gap(Floor floor, Gap gap, str cause) except -1
-cdef int make_sure(Floor floor, Gap gap) except -1
+cdef Gap* open_gap(
+    Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL
+cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq) except -1
+cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1
+cdef int make_sure(Floor floor, Gap* gap) except -1
 # How long a conclusion that rests on the silence of its sources has to wait; 0: they are not blind.
-cdef int64_t hold_of_window(Floor floor, PickWindow window, int64_t t_close) except -1
-cdef int64_t hold_of_shipment(Floor floor, Shipment shipment, int64_t as_of) except -1
+cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close) noexcept
+cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) noexcept

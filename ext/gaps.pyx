@@ -1,120 +1,150 @@
+# cython: boundscheck=False, wraparound=False
 """Blindness as data (R6, R7): see gaps.pxd.
 
 A gap is open until every number in it has come, late, `hist` or dead. Conclusions that wait for one stand in
-`floor.held`; the core asks them again when a gap closes (then they are exact) or `gap_hold_ms` has passed (incomplete).
+`State.held`; the core asks them again when a gap closes (then they are exact) or `gap_hold_ms` has passed (incomplete).
 """
 
-from ext.floor cimport CartonPlan, Fact, ScopeLine
+from ext.exceptions cimport SEQ_GAP
+from ext.floor cimport B_GAP, CartonPlan, ScopeLine
+from ext.keys cimport text_key
+from ext.outlet cimport named_source
+from ext.store cimport List, find, index_of, length, remove_at
 from ext.timers cimport NEVER, RANK_TRACK
 
-cdef Py_ssize_t GAPS_MAX = 256      # open ones of a source; beyond that the oldest is forgotten
+cdef int GAPS_MAX = 256             # open ones of a source; beyond that the oldest is forgotten
 
 
-cdef Gap open_gap(
-        Floor floor, int32_t src, int64_t hold, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high):
-    """`low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended.
-
-    `hold`: how long a conclusion waits for it, `gap_hold_ms` of the source.
-    """
-    cdef Gap gap = Gap.__new__(Gap)
-    cdef list gaps = floor.gaps.setdefault(src, [])
-    gap.src, gap.hold, gap.t_from, gap.t_to = src, hold, t_from, t_to
+cdef Gap* open_gap(
+        Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL:
+    """`low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended."""
+    cdef Gap* gap = <Gap*>floor.store.new(B_GAP, sizeof(Gap))
+    gap.source, gap.t_from, gap.t_to = source, t_from, t_to
     gap.epoch, gap.low, gap.high = epoch, low, high
     gap.missing = high - low + 1 if low >= 0 else 0
-    gaps.append(gap)
-    if len(gaps) > GAPS_MAX:
-        del gaps[0]
+    floor.store.append(&source.gaps, gap)
+    floor.state.gaps += 1
+    if source.gaps.count > GAPS_MAX:
+        forget_gap(floor, source, 0)
     if t_to != NEVER:
-        floor.by_watermark.push(t_to, RANK_TRACK, floor.text(src), gap, TAG_GAP_SURE, 0)
+        floor.by_watermark.push(t_to, RANK_TRACK, text_key(source.src), gap, TAG_GAP_SURE, 0)
     return gap
 
 
-cdef int fill(Floor floor, int32_t src, int64_t epoch, int64_t seq) except -1:
+cdef int forget_gap(Floor floor, Source* source, int at) except -1:
+    remove_at(source.gaps, at)
+    floor.state.gaps -= 1
+    return 0
+
+
+cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq) except -1:
     """R6: a number that comes after all fills its place."""
-    cdef Gap gap
-    for gap in floor.gaps.get(src, ()):
+    cdef Gap* gap
+    cdef Fact cause
+    cdef int i
+    for i in range(length(source.gaps)):
+        gap = <Gap*>source.gaps.items[i]
         if gap.epoch == epoch and gap.low <= seq <= gap.high:
             gap.missing -= 1
             if gap.missing == 0:
-                close_gap(floor, gap, f"{floor.text(src)}/{epoch}/{seq}/0")
+                cause = named_source(source.src)
+                cause.epoch, cause.seq = epoch, seq
+                close_gap(floor, gap, &cause)
             return 0
     return 0
 
 
-cdef int close_gap(Floor floor, Gap gap, str cause) except -1:
-    """`cause`: dev_id of the record that filled it."""
-    cdef list gaps = floor.gaps.get(gap.src, [])
+cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
+    """`cause`: the record that filled it."""
+    cdef int at = index_of(gap.source.gaps, gap)
     gap.closed = True
-    if gap in gaps:                     # else it was forgotten as the oldest of too many
-        gaps.remove(gap)
-        if not gaps:
-            del floor.gaps[gap.src]
-    floor.gap_closed = True
-    floor.outlet.clear("SEQ_GAP", floor.text(gap.src), gap.t_to, cause)
-    return 0
+    if at >= 0:                         # else it was forgotten as the oldest of too many
+        forget_gap(floor, gap.source, at)
+    floor.state.gap_closed = True
+    return floor.outlet.clear(SEQ_GAP, gap.source.src, gap.t_to, cause)
 
 
-cdef int make_sure(Floor floor, Gap gap) except -1:
+cdef int make_sure(Floor floor, Gap* gap) except -1:
     """R6: the watermark has passed the record that jumped: now it is a gap."""
+    cdef Fact cause
     if not gap.closed and gap.low >= 0:
-        floor.outlet.raise_("SEQ_GAP", floor.text(gap.src), gap.t_to,
-                            f"{floor.text(gap.src)}/{gap.epoch}/{gap.high + 1}/0", f"{gap.missing} missing")
+        cause = named_source(gap.source.src)
+        cause.epoch, cause.seq = gap.epoch, gap.high + 1
+        floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.missing} missing")
     return 0
 
 
-cdef int64_t blind_for(Floor floor, int32_t src, int64_t t_from, int64_t t_to) except -1:
-    """The longest hold of the source's open gaps that overlap this stretch of time; 0: there is none."""
-    cdef Gap gap
-    cdef int64_t hold = 0
-    for gap in floor.gaps.get(src, ()):
+cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to) noexcept:
+    """`gap_hold_ms` of a source with an open gap that overlaps this stretch of time; 0: there is none."""
+    cdef const Gap* gap
+    cdef int i
+    if source == NULL:
+        return 0
+    for i in range(length(source.gaps)):
+        gap = <const Gap*>source.gaps.items[i]
         if gap.t_from <= t_to and gap.t_to >= t_from:
-            hold = max(hold, gap.hold)
-    return hold
+            return source.gap_hold
+    return 0
 
 
-cdef int64_t hold_of_window(Floor floor, PickWindow window, int64_t t_close) except -1:
+cdef Source* source_of(Floor floor, int src) noexcept:
+    return <Source*>find(floor.state.sources, src)
+
+
+cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close) noexcept:
     """R7: its sources are those of its records; a window without any is fed by every source that ever sent a pick kind."""
-    cdef Fact fact
+    cdef Fact* fact
+    cdef Source* source
     cdef int64_t t_open, hold = 0
-    if not floor.gaps:
+    cdef uint64_t i
+    if floor.state.gaps == 0:
         return 0
-    t_open = window.planned_by.t if window.planned_by is not None else t_close
-    if not window.facts:
-        for src in floor.pick_sources:
-            hold = max(hold, blind_for(floor, src, t_open, t_close))
+    t_open = window.planned_t if window.planned_t != NEVER else t_close
+    if length(window.facts) == 0:
+        for i in range(floor.state.sources.mask + 1):
+            source = <Source*>floor.state.sources.slots[i].value
+            if source != NULL and source.picks:
+                hold = max(hold, blind_for(source, t_open, t_close))
         return hold
-    t_open = min(t_open, (<Fact>window.facts[0]).t)
-    for fact in window.facts:
-        hold = max(hold, blind_for(floor, fact.src, t_open, t_close))
+    t_open = min(t_open, (<Fact*>window.facts.items[0]).t)
+    for i in range(<uint64_t>window.facts.count):
+        fact = <Fact*>window.facts.items[i]
+        hold = max(hold, blind_for(source_of(floor, fact.src), t_open, t_close))
     return hold
 
 
-cdef int64_t hold_of_cycle(Floor floor, Cycle cycle, int64_t as_of) except -1:
-    cdef Fact fact
+cdef int64_t hold_of_cycle(Floor floor, const Cycle* cycle, int64_t as_of) noexcept:
+    cdef Fact* fact
     cdef int64_t hold = 0
-    for fact in cycle.facts:
+    cdef int i
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>cycle.facts.items[i]
         if not fact.context and fact.t <= as_of:
-            hold = max(hold, blind_for(floor, fact.src, cycle.begin, as_of))
+            hold = max(hold, blind_for(source_of(floor, fact.src), cycle.begin, as_of))
     return hold
 
 
-cdef int64_t hold_of_shipment(Floor floor, Shipment shipment, int64_t as_of) except -1:
+cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) noexcept:
     """R7: cartons inherit from their picks, shipments from both."""
-    cdef ScopeLine scope
-    cdef PickWindow window
-    cdef CartonPlan plan
-    cdef Cycle cycle
-    cdef Fact fact
+    cdef PickWindow* window
+    cdef CartonPlan* plan
+    cdef Fact* fact
+    cdef List* windows
     cdef int64_t hold = 0
-    if not floor.gaps:
+    cdef int i, k, j
+    if floor.state.gaps == 0:
         return 0
-    for scope in shipment.scope:
-        for window in scope.line.windows:
+    for i in range(length(shipment.scope)):
+        windows = (<ScopeLine*>shipment.scope.items[i]).line.windows
+        for k in range(length(windows)):
+            window = <PickWindow*>windows.items[k]
             hold = max(hold, hold_of_window(floor, window, as_of))
-            for fact in window.facts:
-                if fact.cycle is not None:
+            for j in range(length(window.facts)):
+                fact = <Fact*>window.facts.items[j]
+                if fact.cycle != NULL:
                     hold = max(hold, hold_of_cycle(floor, fact.cycle, as_of))
-    for plan in shipment.plans.values():
-        for cycle in plan.cycles:
-            hold = max(hold, hold_of_cycle(floor, cycle, as_of))
+    for i in range(length(shipment.plans)):
+        plan = <CartonPlan*>shipment.plans.items[i]
+        for k in range(length(plan.cycles)):
+            hold = max(hold, hold_of_cycle(floor, <Cycle*>plan.cycles.items[k], as_of))
     return hold

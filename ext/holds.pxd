@@ -4,11 +4,9 @@
 close has been decided.
 """
 
-from libc.stdint cimport int64_t
-
 from ext.floor cimport Cycle, Fact, Floor
 
 
-cdef int check(Floor floor, Cycle cycle) except -1
+cdef int check(Floor floor, Cycle* cycle) except -1
 cdef int check_mismatched(Floor floor) except -1
-cdef int check_sscc(Floor floor, Fact label) except -1
+cdef int check_sscc(Floor floor, Fact* label) except -1

@@ -1,214 +1,242 @@
-"""Stock (R66, R70, R71): see inventory.pxd."""
+# cython: boundscheck=False, wraparound=False
+"""Stock (R66, R70, R71): see inventory.pxd. Hot: `take_pick`, `place_of`."""
+
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.string cimport memmove
 
 from ext cimport picks
 from ext.batch cimport ABSENT
-from ext.floor cimport insert_sorted, precedes
+from ext.floor cimport (
+    B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT, B_UNIT_FINDING, Expectation, ExpectationList, Shelf,
+    Statement, UnitFinding,
+)
+from ext.json_writer cimport JsonWriter
+from ext.keys cimport KEY_PLACE, Key, text_key
 from ext.kinds cimport K_PICK_SHORT
+from ext.outlet cimport EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, Subject
+from ext.store cimport List, find, length, remove
 from ext.timers cimport NEVER, RANK_INVENTORY
 
-cdef Py_ssize_t PICKS_KEPT = 64     # of a place, before the first look at what is old
-cdef set SHORT_OF_STOCK = {"EMPTY", "INSUFFICIENT", "NOT_FOUND"}
-cdef set NOTHING_THERE = {"EMPTY", "NOT_FOUND"}
-cdef dict CRANE_KINDS = {
-    "SOURCE_EMPTY": "LU_MISSING", "DEST_OCCUPIED": "LU_UNEXPECTED", "LU_MISMATCH": "LU_UNEXPECTED",
-}
-
-
-cdef class Expectation:
-    pass
-
-
-cdef class Finding:
-    pass
-
-
-cdef class Statement:
-    pass
-
-
-cdef class UnitFinding:
-    pass
-
-
-cdef class Place:
-    def __init__(self):
-        self.expectations = []
-        self.picks = []
-        self.findings = []
-        self.last_t = ABSENT
-        self.prune_at = PICKS_KEPT
-
-
-cdef class Shelf:
-    def __init__(self):
-        self.places = []
-        self.empties = []
+cdef int PICKS_KEPT = 64            # of a place, before the first look at what is old
 
 
 # ---------------------------------------------------------------------------------------------- collecting facts
 
-cdef int take_pick(Floor floor, PickWindow window, Fact fact) except -1:
+cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
     """A pick takes away from its place, a reversal puts back; without a `loc` it is the task's."""
     cdef int32_t loc = fact.loc if fact.loc else window.loc
-    cdef Place place
+    cdef Place* place
     if not loc:
         return 0
     place = place_of(floor, loc, fact.sku, fact.lot, fact.t)
-    if len(place.picks) >= place.prune_at:
+    if length(place.picks) >= place.prune_at:
         prune(floor, place)
-    insert_sorted(place.picks, fact, floor.texts)
+    floor.insert_sorted(&place.picks, fact)
     return touch(floor, place, fact.t, fact)
 
 
-cdef int expect(Floor floor, Fact fact, int64_t rev, int64_t as_of) except -1:
+cdef int expect(Floor floor, Fact* fact, int64_t rev, int64_t as_of) except -1:
     """`stock.expectation`: what the books say as of a moment. R71: one that comes late revises."""
-    cdef Place place = place_of(floor, fact.loc, fact.sku, fact.lot, as_of)
-    cdef Expectation expectation = Expectation.__new__(Expectation)
-    expectation.rev, expectation.as_of, expectation.qty = rev, as_of, fact.qty
-    place.expectations.append(expectation)      # R10: revisions come in growing order
+    cdef Place* place = place_of(floor, fact.loc, fact.sku, fact.lot, as_of)
+    cdef int count = expectations_of(place)
+    place.expectations = <ExpectationList*>floor.store.room(B_EXPECTATIONS, place.expectations, count)
+    place.expectations.items[count] = Expectation(rev=rev, as_of=as_of, qty=fact.qty)   # R10: in growing order
     return touch(floor, place, as_of, fact)
 
 
-cdef int take_count(Floor floor, Fact fact) except -1:
+cdef int take_count(Floor floor, Fact* fact) except -1:
     """R71: decided when the watermark passes t_count, or by the wall clock's bound."""
-    cdef Place place = place_of(floor, fact.loc, fact.sku, fact.lot, fact.t)
+    cdef Place* place = place_of(floor, fact.loc, fact.sku, fact.lot, fact.t)
     return wait_for_watermark(floor, add_finding(floor, place, fact, BY_COUNT, fact.qty))
 
 
-cdef int take_short(Floor floor, PickWindow window) except -1:
+cdef int take_short(Floor floor, PickWindow* window) except -1:
     """R70: a `pick.short` was told, or revised. What it says of the stock now, maybe of another place."""
-    cdef picks.Outcome o = picks.outcome(window, NEVER - 1, max(floor.watermark, window.forced + 1))
-    cdef Fact short = <Fact>o.closing if o.closing != NULL and o.shorted else None
-    cdef Finding finding = floor.short_findings.get(window)
-    cdef Place place = None
+    cdef picks.Outcome o = picks.outcome(window, NEVER - 1, max(floor.state.watermark, window.forced + 1))
+    cdef Fact* short_ = o.closing if o.shorted else NULL
+    cdef Finding* finding = window.finding
+    cdef Place* place = NULL
     cdef int32_t loc
-    if short is not None and short.kind == K_PICK_SHORT and floor.text(short.code) in SHORT_OF_STOCK:
-        loc = short.loc if short.loc else window.loc
+    if short_ != NULL and short_.kind == K_PICK_SHORT and is_short_of_stock(floor, short_):
+        loc = short_.loc if short_.loc else window.loc
         if loc:
-            place = place_of(floor, loc, window.sku, short.lot, short.t)
-    if finding is not None and (finding.fact is not short or finding.place is not place):
+            place = place_of(floor, loc, window.sku, short_.lot, short_.t)
+    if finding != NULL and (finding.fact != short_ or finding.place != place):
         finding.qty = ABSENT
         judge(floor, finding.place, finding.fact)
-        finding = None
-        del floor.short_findings[window]
-    if place is None:
+        finding = window.finding = NULL
+    if place == NULL:
         return 0
-    if finding is None:
-        finding = floor.short_findings[window] = add_finding(floor, place, short, BY_SHORT, o.q_short)
+    if finding == NULL:
+        finding = window.finding = add_finding(floor, place, short_, BY_SHORT, o.q_short)
         finding.window = window
     finding.qty = o.q_short
-    return decide(floor, finding, floor.watermark <= short.t)
+    return decide(floor, finding, floor.state.watermark <= short_.t)
 
 
-cdef int take_crane(Floor floor, Fact fact) except -1:
+cdef bint is_short_of_stock(Floor floor, const Fact* short_) noexcept:
+    return short_.code == floor.state.insufficient or says_nothing_there(floor, short_)
+
+
+cdef bint says_nothing_there(Floor floor, const Fact* short_) noexcept:
+    return short_.code == floor.state.empty or short_.code == floor.state.not_found
+
+
+cdef int take_crane(Floor floor, Fact* fact) except -1:
     """R66: a load unit that is not there, or should not be; or a shelf without what is expected on it."""
     cdef str code = floor.text(fact.code)
-    cdef Shelf shelf
-    cdef Place place
-    if code not in CRANE_KINDS:
+    cdef Shelf* shelf
+    cdef Place* place
+    cdef int i
+    if code == "DEST_OCCUPIED" or code == "LU_MISMATCH":
+        return tell_unit(floor, fact, b"LU_UNEXPECTED")
+    if code != "SOURCE_EMPTY":
         return 0
-    if fact.lu or code != "SOURCE_EMPTY":
-        return tell_unit(floor, fact, CRANE_KINDS[code])
+    if fact.lu:
+        return tell_unit(floor, fact, b"LU_MISSING")
     if fact.loc:
         shelf = shelf_of(floor, fact.loc)
-        insert_sorted(shelf.empties, fact, floor.texts)
-        for place in shelf.places:
+        floor.insert_sorted(&shelf.empties, fact)
+        for i in range(length(shelf.places)):
+            place = <Place*>shelf.places.items[i]
             if not fact.sku or fact.sku == place.sku:
                 wait_for_watermark(floor, add_finding(floor, place, fact, BY_CRANE, 0))
     return 0
 
 
-cdef int tell_unit(Floor floor, Fact fact, str kind) except -1:
+cdef int tell_unit(Floor floor, Fact* fact, const char* kind) except -1:
     """`LU_MISSING`, `LU_UNEXPECTED`: positive evidence, told at once; the same unit at the same place again revises."""
-    cdef str key = f"{floor.text(fact.loc)}/{floor.text(fact.lu)}"
-    cdef UnitFinding known = floor.unit_findings.get(key)
-    if known is None:
-        known = floor.unit_findings[key] = UnitFinding.__new__(UnitFinding)
-        known.ledger = floor.outlet.ledger("inventory.discrepancy", key, f"stock/{key}", key)
-    elif precedes(fact, known.fact, floor.texts):
+    cdef uint64_t key = <uint64_t><uint32_t>fact.loc << 32 | <uint32_t>fact.lu
+    cdef UnitFinding* known = <UnitFinding*>find(floor.state.unit_findings, key)
+    cdef int32_t name = floor.intern(f"{floor.text(fact.loc)}/{floor.text(fact.lu)}")
+    cdef JsonWriter data = floor.outlet.data
+    if known == NULL:
+        known = <UnitFinding*>floor.store.new(B_UNIT_FINDING, sizeof(UnitFinding))
+        floor.store.put(floor.state.unit_findings, key, known)
+        put_text(floor, name)
+        known.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, name)
+    elif floor.precedes(fact, known.fact):
         return 0
     known.fact = fact
-    floor.outlet.emit(known.ledger, {"kind": kind, "as_of": fact.t}, fact.t, key, floor.dev_id(fact), "exact")
+    data.clear()
+    data.integer_member(b'{"as_of":', fact.t)
+    data.put(b',"kind":"')
+    data.put(kind)
+    data.put(b'"}')
+    floor.outlet.emit(known.ledger, Subject(head=b"stock/", key=text_key(name)), fact.t, name, fact, EXACT)
     return 0
+
+
+cdef int put_text(Floor floor, int32_t text) except -1:
+    """As the business key."""
+    floor.outlet.key.clear()
+    return floor.outlet.key.raw(floor.texts.bytes_of(text), floor.texts.length_of(text))
 
 
 # ---------------------------------------------------------------------------------------------- places
 
-cdef Shelf shelf_of(Floor floor, int32_t loc):
-    cdef Shelf shelf = floor.shelves.get(loc)
-    if shelf is None:
-        shelf = floor.shelves[loc] = Shelf()
+cdef inline int expectations_of(const Place* place) noexcept:
+    return place.expectations.count if place.expectations != NULL else 0
+
+
+cdef Shelf* shelf_of(Floor floor, int32_t loc) except NULL:
+    cdef Shelf* shelf = <Shelf*>find(floor.state.shelves, loc)
+    if shelf == NULL:
+        shelf = <Shelf*>floor.store.new(B_SHELF, sizeof(Shelf))
+        shelf.loc = loc
+        floor.store.put(floor.state.shelves, loc, shelf)
     return shelf
 
 
-cdef Place place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t t):
+cdef Place* place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t t) except NULL:
     """The place; a new one takes over what the crane has found at its shelf."""
-    cdef tuple key = (loc, sku, lot)
-    cdef Place place = floor.places.get(key)
-    cdef Shelf shelf
-    cdef Fact empty
-    if place is None:
-        place = floor.places[key] = Place()
-        place.loc, place.sku, place.lot = loc, sku, lot
-        place.key = f"{floor.text(loc)}/{floor.text(sku)}/{floor.text(lot)}"
-        floor.by_watermark.push(t + reach(floor), RANK_INVENTORY, place.key, place, TAG_PRUNE, 0)
-        shelf = shelf_of(floor, loc)
-        shelf.places.append(place)
-        for empty in shelf.empties:
-            if not empty.sku or empty.sku == sku:
-                wait_for_watermark(floor, add_finding(floor, place, empty, BY_CRANE, 0))
-    place.last_t = max(place.last_t, t)
+    cdef Shelf* shelf = shelf_of(floor, loc)
+    cdef Place* place
+    cdef int i = length(shelf.places) - 1
+    while i >= 0:
+        place = <Place*>shelf.places.items[i]
+        if place.sku == sku and place.lot == lot:
+            place.last_t = max(place.last_t, t)
+            return place
+        i -= 1
+    return new_place(floor, shelf, sku, lot, t)
+
+
+cdef Place* new_place(Floor floor, Shelf* shelf, int32_t sku, int32_t lot, int64_t t) except NULL:
+    cdef Place* place = <Place*>floor.store.new(B_PLACE, sizeof(Place))
+    cdef Fact* empty
+    cdef int i
+    place.loc, place.sku, place.lot = shelf.loc, sku, lot
+    place.last_t, place.prune_at = t, PICKS_KEPT
+    floor.by_watermark.push(t + reach(floor), RANK_INVENTORY, place_key(place), place, TAG_PRUNE, 0)
+    floor.store.append(&shelf.places, place)
+    for i in range(length(shelf.empties)):
+        empty = <Fact*>shelf.empties.items[i]
+        if not empty.sku or empty.sku == sku:
+            wait_for_watermark(floor, add_finding(floor, place, empty, BY_CRANE, 0))
     return place
 
 
-cdef Finding add_finding(Floor floor, Place place, Fact fact, int found, int64_t qty):
-    cdef Finding finding = Finding.__new__(Finding)
-    cdef Py_ssize_t i = len(place.findings)
+cdef Key place_key(const Place* place) noexcept:
+    return Key(a=place.loc, number=0, form=KEY_PLACE)
+
+
+cdef int32_t name_of(Floor floor, const Place* place) except -1:
+    """loc/sku/lot."""
+    return floor.intern(f"{floor.text(place.loc)}/{floor.text(place.sku)}/{floor.text(place.lot)}")
+
+
+cdef Finding* add_finding(Floor floor, Place* place, Fact* fact, int found, int64_t qty) except NULL:
+    cdef Finding* finding = <Finding*>floor.store.new(B_FINDING, sizeof(Finding))
+    cdef int i = length(place.findings)
     finding.place, finding.fact, finding.found, finding.qty = place, fact, found, qty
-    while i > 0 and precedes(fact, (<Finding>place.findings[i - 1]).fact, floor.texts):
+    while i > 0 and floor.precedes(fact, (<Finding*>place.findings.items[i - 1]).fact):
         i -= 1
-    place.findings.insert(i, finding)
+    floor.store.insert(&place.findings, i, finding)
     return finding
 
 
-cdef int wait_for_watermark(Floor floor, Finding finding) except -1:
-    cdef Fact fact = finding.fact
-    floor.by_watermark.push(fact.t, RANK_INVENTORY, finding.place.key, finding, TAG_DECIDE, 0)
-    floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_INVENTORY, finding.place.key, finding, TAG_DECIDE, 0)
-    return 0
+cdef int wait_for_watermark(Floor floor, Finding* finding) except -1:
+    cdef Key key = place_key(finding.place)
+    floor.by_watermark.push(finding.fact.t, RANK_INVENTORY, key, finding, TAG_DECIDE, 0)
+    return floor.by_wall.push(finding.fact.t_rx + floor.rules.hold_wall_max, RANK_INVENTORY, key, finding, TAG_DECIDE, 0)
 
 
-cdef int touch(Floor floor, Place place, int64_t t, Fact cause) except -1:
+cdef int touch(Floor floor, Place* place, int64_t t, Fact* cause) except -1:
     """A pick or an expectation of event time `t` has come: what was said of the place since then is judged again, after
     everything else that the record brings about."""
-    cdef Finding finding
-    for finding in place.findings:
+    cdef Finding* finding
+    cdef int i
+    for i in range(length(place.findings)):
+        finding = <Finding*>place.findings.items[i]
         if finding.decided and finding.fact.t >= t:
             place.cause = cause
-            floor.by_watermark.push(floor.watermark - 1, RANK_INVENTORY, place.key, place, TAG_JUDGE, 0)
-            return 0
+            return floor.by_watermark.push(floor.state.watermark - 1, RANK_INVENTORY, place_key(place), place,
+                                           TAG_JUDGE, 0)
     return 0
 
 
 # ---------------------------------------------------------------------------------------------- judging
 
-cdef bint figure_at(Floor floor, Place place, int64_t t, int64_t* figure) except -1:
+cdef bint figure_at(Floor floor, const Place* place, int64_t t, int64_t* figure) noexcept:
     """R70, R71: the expectation as of `t`, less the picks from its `as_of` to `t`, both included. False: none.
 
     The highest revision (R10) among those whose `as_of` has come by then; at equal times context goes first (R3).
     """
-    cdef Expectation expectation, best = None
-    cdef Fact pick
-    cdef Py_ssize_t i = len(place.picks)
-    for expectation in place.expectations:
-        if expectation.as_of <= t:
-            best = expectation
-    if best is None or t - best.as_of > floor.rules.expectation_ttl:
+    cdef const Expectation* best = NULL
+    cdef const Fact* pick
+    cdef int i = expectations_of(place)
+    while i > 0 and best == NULL:
+        i -= 1
+        if place.expectations.items[i].as_of <= t:
+            best = &place.expectations.items[i]
+    if best == NULL or t - best.as_of > floor.rules.expectation_ttl:
         return False
     figure[0] = best.qty
+    i = length(place.picks)
     while i > 0:
         i -= 1
-        pick = <Fact>place.picks[i]
+        pick = <Fact*>place.picks.items[i]
         if pick.t < best.as_of:
             break
         if pick.t <= t:
@@ -216,119 +244,159 @@ cdef bint figure_at(Floor floor, Place place, int64_t t, int64_t* figure) except
     return True
 
 
-cdef Statement statement_of(Floor floor, Finding finding):
-    """What a finding says; None where no expectation can be held against it.
+cdef bint state_finding(Floor floor, Finding* finding, Statement* statement) noexcept:
+    """What a finding says; False where no expectation can be held against it.
 
     A short that the figure does not reach, or that was taken back, leaves nothing wrong: `actual` = `expected`.
     """
-    cdef Statement statement = Statement.__new__(Statement)
-    cdef int64_t figure = 0, t = finding.fact.t
-    if not figure_at(floor, finding.place, t, &figure):
-        return None
+    cdef int64_t figure = 0
+    if not figure_at(floor, finding.place, finding.fact.t, &figure):
+        return False
     statement.finding = finding
-    statement.data = {"kind": "SHORT_AT_LOC", "expected": figure, "actual": figure, "as_of": t}
+    statement.expected = statement.actual = figure
+    statement.as_of = finding.fact.t
+    statement.is_count = finding.found == BY_COUNT
     if finding.found == BY_COUNT:                                       # R71
         statement.wrong = figure != finding.qty
-        statement.data["kind"] = "COUNT_DIFF"
-        statement.data["actual"] = finding.qty
+        statement.actual = finding.qty
     elif finding.found == BY_SHORT:                                     # R70
         statement.wrong = 0 < finding.qty <= figure
-        if statement.wrong and floor.text(finding.fact.code) in NOTHING_THERE:
-            statement.data["actual"] = 0
-        elif statement.wrong:
-            del statement.data["actual"]
+        if statement.wrong:
+            statement.actual = 0 if says_nothing_there(floor, finding.fact) else ABSENT
     else:                                                               # R66
         statement.wrong = figure > 0
         if statement.wrong:
-            statement.data["actual"] = 0
-    return statement
+            statement.actual = 0
+    return True
 
 
-cdef int decide(Floor floor, Finding finding, bint by_wall) except -1:
+cdef int decide(Floor floor, Finding* finding, bint by_wall) except -1:
     """A finding is due: by the watermark, or forced by the wall clock's bound."""
     if finding.found != BY_SHORT and finding.decided:
         return 0
     finding.decided = True
-    finding.forced = finding.forced or (by_wall and floor.watermark <= finding.fact.t)
+    finding.forced = finding.forced or (by_wall and floor.state.watermark <= finding.fact.t)
     return judge(floor, finding.place, finding.fact)
 
 
-cdef int judge(Floor floor, Place place, Fact cause) except -1:
+cdef int judge(Floor floor, Place* place, const Fact* cause) except -1:
     """R71: one discrepancy a place; its revisions say what stands last."""
-    cdef Finding finding
-    cdef Statement statement, standing = place.before, nothing_wrong = None
-    for finding in place.findings:
-        statement = statement_of(floor, finding) if finding.decided else None
-        if statement is not None:
-            standing = next_standing(standing, statement)
-            if not statement.wrong:
-                nothing_wrong = statement
-    if standing is None and place.ledger is not None:
-        standing = nothing_wrong        # what was told has been taken back by late facts
-    return tell(floor, place, standing, cause) if standing is not None else 0
+    cdef Finding* finding
+    cdef Statement statement, standing, nothing_wrong
+    cdef bint stands = place.before != NULL, fits = False
+    cdef int i
+    if stands:
+        standing = place.before[0]
+    for i in range(length(place.findings)):
+        finding = <Finding*>place.findings.items[i]
+        if not finding.decided or not state_finding(floor, finding, &statement):
+            continue
+        if overrides(&statement, &standing, stands):
+            standing, stands = statement, True
+        if not statement.wrong:
+            nothing_wrong, fits = statement, True
+    if not stands and fits and place.ledger != NULL:
+        standing, stands = nothing_wrong, True  # what was told has been taken back by late facts
+    return tell(floor, place, &standing, cause) if stands else 0
 
 
-cdef Statement next_standing(Statement standing, Statement statement):
+cdef bint overrides(const Statement* statement, const Statement* standing, bint stands) noexcept:
     """R71: a count that agrees clears what was wrong, and what is wrong next revises on; a short that says nothing
     leaves the place as it stood."""
-    if statement.wrong or (statement.finding.found == BY_COUNT and standing is not None and standing.wrong):
-        return statement
-    return standing
+    return statement.wrong or (statement.is_count and stands and standing.wrong)
 
 
-cdef int tell(Floor floor, Place place, Statement statement, Fact cause) except -1:
-    cdef Finding finding = statement.finding
-    cdef PickWindow window
-    cdef str correlation = place.key
-    if place.ledger is None:
-        place.ledger = floor.outlet.ledger("inventory.discrepancy", place.key, f"stock/{place.key}", place.key)
-    if finding.found == BY_SHORT:
-        correlation = floor.text(finding.window.line.order)
-    floor.outlet.emit(place.ledger, statement.data, finding.fact.t, correlation, floor.dev_id(cause),
-                      "incomplete" if finding.forced and floor.watermark <= finding.fact.t else "exact")
+cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact* cause) except -1:
+    cdef const Finding* finding = statement.finding
+    cdef JsonWriter data = floor.outlet.data
+    cdef int32_t name = name_of(floor, place)
+    if place.ledger == NULL:
+        put_text(floor, name)
+        place.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, name)
+    data.clear()
+    data.put(b"{")
+    if statement.actual != ABSENT:
+        data.integer_member(b'"actual":', statement.actual)
+        data.put(b",")
+    data.integer_member(b'"as_of":', statement.as_of)
+    data.integer_member(b',"expected":', statement.expected)
+    data.put(b',"kind":"COUNT_DIFF"}' if statement.is_count else b',"kind":"SHORT_AT_LOC"}')
+    floor.outlet.emit(
+        place.ledger, Subject(head=b"stock/", key=text_key(name)), finding.fact.t,
+        finding.window.line.order if finding.found == BY_SHORT else name, cause,
+        INCOMPLETE if finding.forced and floor.state.watermark <= finding.fact.t else EXACT)
     return 0
 
 
 # ---------------------------------------------------------------------------------------------- forgetting
 
-cdef int64_t reach(Floor floor) except -1:
+cdef int64_t reach(Floor floor) noexcept:
     """How far back a late fact can still ask: `lateness_ms`, and from there to the oldest expectation of use."""
     return floor.rules.lateness + floor.rules.expectation_ttl
 
 
-cdef int prune(Floor floor, Place place) except -1:
+cdef int prune(Floor floor, Place* place) except -1:
     """Forget what nothing can be held against any more; what stood by then stays known."""
-    cdef int64_t horizon = floor.watermark - reach(floor)
-    cdef Finding finding
+    cdef int64_t horizon = floor.state.watermark - reach(floor)
+    cdef Finding* finding
     cdef Statement statement
-    cdef list kept = []
-    for finding in place.findings:
-        if finding.fact.t >= horizon:
-            kept.append(finding)
-            continue
-        statement = statement_of(floor, finding)
-        if statement is not None:
-            place.before = next_standing(place.before, statement)
-        if finding.window is not None:
-            floor.short_findings.pop(finding.window, None)
-    place.findings = kept
-    place.picks = [fact for fact in place.picks if (<Fact>fact).t >= horizon]
-    place.expectations = [entry for entry in place.expectations if (<Expectation>entry).as_of >= horizon]
-    place.prune_at = max(PICKS_KEPT, 2 * len(place.picks))
+    cdef int old = 0
+    while old < length(place.findings) and (<Finding*>place.findings.items[old]).fact.t < horizon:
+        finding = <Finding*>place.findings.items[old]
+        old += 1
+        if state_finding(floor, finding, &statement) and overrides(
+                &statement, place.before, place.before != NULL):
+            if place.before == NULL:
+                place.before = <Statement*>floor.store.new(B_STATEMENT, sizeof(Statement))
+            place.before[0] = statement
+        if finding.window != NULL:
+            finding.window.finding = NULL
+    cut_first(place.findings, old)
+    old = 0
+    while old < length(place.picks) and (<Fact*>place.picks.items[old]).t < horizon:
+        old += 1
+    cut_first(place.picks, old)
+    prune_expectations(place, horizon)
+    place.prune_at = max(PICKS_KEPT, 2 * length(place.picks))
     return 0
 
 
-cdef int prune_idle(Floor floor, Place place, int64_t due) except -1:
+cdef int cut_first(List* list, int count) noexcept:
+    cdef int i
+    if count == 0:
+        return 0
+    list.count -= count
+    memmove(list.items, &list.items[count], <size_t>list.count * sizeof(void*))
+    for i in range(list.count, list.count + count):
+        list.items[i] = NULL
+    return 0
+
+
+cdef int prune_expectations(Place* place, int64_t horizon) noexcept:
+    cdef int i, kept = 0
+    for i in range(expectations_of(place)):
+        if place.expectations.items[i].as_of >= horizon:
+            place.expectations.items[kept] = place.expectations.items[i]
+            kept += 1
+    if place.expectations != NULL:
+        place.expectations.count = kept
+    return 0
+
+
+cdef int prune_idle(Floor floor, Place* place, int64_t due) except -1:
     """A place without anything new leaves, unless something was told of it: its revisions must count on."""
-    cdef Shelf shelf
+    cdef Shelf* shelf
+    cdef int i = 0
     prune(floor, place)
     if place.last_t + reach(floor) > due:
-        floor.by_watermark.push(place.last_t + reach(floor), RANK_INVENTORY, place.key, place, TAG_PRUNE, 0)
-    elif place.ledger is None:
+        return floor.by_watermark.push(place.last_t + reach(floor), RANK_INVENTORY, place_key(place), place,
+                                       TAG_PRUNE, 0)
+    if place.ledger == NULL:
         shelf = shelf_of(floor, place.loc)
-        shelf.places.remove(place)
-        shelf.empties = [fact for fact in shelf.empties if (<Fact>fact).t >= due - reach(floor)]
-        if not shelf.places and not shelf.empties:
-            del floor.shelves[place.loc]
-        del floor.places[(place.loc, place.sku, place.lot)]
+        remove(shelf.places, place)
+        while i < length(shelf.empties) and (<Fact*>shelf.empties.items[i]).t < due - reach(floor):
+            i += 1
+        cut_first(shelf.empties, i)
+        if length(shelf.places) == 0 and length(shelf.empties) == 0:
+            floor.store.drop(floor.state.shelves, place.loc)
     return 0

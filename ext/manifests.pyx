@@ -1,72 +1,104 @@
+# cython: boundscheck=False, wraparound=False
 """What makes a shipment manifested, and what is said of it from then on (R52, R54): see manifests.pxd."""
 
+from libc.string cimport memcpy
+from libc.stdint cimport uint64_t
+
+import msgspec
+
 from ext cimport cartons
-from ext.floor cimport Cycle, Trailer, insert_sorted, name_alike
+from ext.exceptions cimport (
+    SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
+)
+from ext.floor cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList, Trailer
+from ext.json_writer cimport digest_of
+from ext.keys cimport text_key
 from ext.kinds cimport K_MANIFEST_RESULT
-from ext.readiness cimport correlation, cycles_of, truth_of, unused_of
+from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
+from ext.packing cimport contents_of
+from ext.readiness cimport READY, Verdict, correlation, cycles_of, unused_of, verdict_of
+from ext.shipments cimport alarm, put_key, quiet, subject_of
+from ext.store cimport B_BYTES, List, Numbers, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT
 
 from ext.kinds import NAMES
 
+cdef object encode = msgspec.json.Encoder(order="sorted").encode
+cdef object decode = msgspec.json.decode
+
 
 cdef class Departure:
     """A trailer that closed with cartons of a shipment inside."""
-    cdef Fact close
-    cdef list gone              # Cycle
+    cdef Fact* close
+    cdef list gone              # addresses of Cycles
     cdef list left_behind       # names of cartons, sorted
 
 
 # ---------------------------------------------------------------------------------------------- evidence
 
-cdef int take_result(Floor floor, Shipment shipment, Fact fact, dict record) except -1:
+cdef int take_result(Floor floor, Shipment* shipment, Fact* fact, bytes record) except -1:
     """The owner's word counts from its arrival on; a higher revision revises."""
-    shipment.result, shipment.result_record = fact, record
-    floor.by_watermark.push(fact.t, RANK_SHIPMENT, shipment.key, shipment, TAG_PASSED, fact.t)
+    cdef Bytes* kept = <Bytes*>floor.store.new(B_BYTES, sizeof(Bytes) + len(record))
+    kept.length = <int32_t>len(record)
+    memcpy(kept.text, <char*>record, len(record))
+    floor.store.free(shipment.result_record)
+    shipment.result, shipment.result_record = fact, kept
+    floor.by_watermark.push(fact.t, RANK_SHIPMENT, text_key(shipment.id), shipment, TAG_PASSED, fact.t)
     return tell(floor, shipment, fact, False)
 
 
-cdef int take_trailer(Floor floor, Shipment shipment, Fact close, bint forced) except -1:
+cdef int take_trailer(Floor floor, Shipment* shipment, Fact* close, bint forced) except -1:
     """The watermark passed a `trailer.closed` (or the bound forces it) that found a carton of this shipment inside."""
-    if close not in shipment.trailer_closes:
-        insert_sorted(shipment.trailer_closes, close, floor.texts)
-        floor.by_watermark.push(close.t, RANK_SHIPMENT, shipment.key, shipment, TAG_PASSED, close.t)
+    if index_of(shipment.trailer_closes, close) < 0:
+        floor.insert_sorted(&shipment.trailer_closes, close)
+        floor.by_watermark.push(close.t, RANK_SHIPMENT, text_key(shipment.id), shipment, TAG_PASSED, close.t)
     return tell(floor, shipment, close, forced)
 
 
-cdef Departure departure_of(Floor floor, Shipment shipment):
+cdef Departure departure_of(Floor floor, Shipment* shipment):
     """The first close that left none of its cartons behind, else the last with any; None: none left the house."""
-    cdef Departure departure, last = None
-    cdef Fact close
-    for close in shipment.trailer_closes:
-        departure = departure_at(floor, shipment, close)
+    cdef Departure departure, youngest = None
+    cdef int i
+    for i in range(length(shipment.trailer_closes)):
+        departure = departure_at(floor, shipment, <Fact*>shipment.trailer_closes.items[i])
         if departure.gone:
-            last = departure
+            youngest = departure
             if not departure.left_behind:
                 break
-    return last
+    return youngest
 
 
-cdef Departure departure_at(Floor floor, Shipment shipment, Fact close):
+cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     """Which of its cartons had left with this or an earlier trailer, and which had not."""
     cdef Departure departure = Departure()
-    cdef Cycle cycle
+    cdef Cycle* cycle
     cdef cartons.CartonState state
-    departure.close, departure.gone = close, []
-    departure.left_behind = unused_of(floor, shipment, close.t)
-    for cycle in cycles_of(floor, shipment, close.t):
+    cdef Numbers* unused = unused_of(floor, shipment, close.t)
+    cdef List* cycles = cycles_of(floor, shipment, close.t)
+    cdef int i
+    departure.close, departure.gone, departure.left_behind = close, [], []
+    for i in range(unused.count if unused != NULL else 0):
+        departure.left_behind.append(floor.text(unused.items[i]))
+    for i in range(length(cycles)):
+        cycle = <Cycle*>cycles.items[i]
         state = cartons.state_of(floor, cycle, close.t)
         if state.loaded and has_left(floor, state.trailer, state.t_loaded, close.t):
-            departure.gone.append(cycle)
-        elif not state.closed or cartons.contents_of(cycle, state.t_close):
-            departure.left_behind.append(cartons.name_of(floor, cycle))
+            departure.gone.append(<size_t>cycle)
+        elif not state.closed or contents_of(cycle, state.t_close).count:
+            departure.left_behind.append(floor.text(cartons.name_of(floor, cycle)))
+    floor.store.free(unused)
+    floor.store.free(cycles)
     departure.left_behind.sort()
     return departure
 
 
-cdef bint has_left(Floor floor, int trailer, int64_t t_loaded, int64_t t) except -1:
+cdef bint has_left(Floor floor, int32_t trailer, int64_t t_loaded, int64_t t) except -1:
     """Did the trailer close between a loading and `t`? A trailer comes again."""
-    cdef Fact close
-    for close in floor.trailer_of(trailer).closes:
+    cdef Trailer* known = floor.trailer_of(trailer)
+    cdef Fact* close
+    cdef int i
+    for i in range(length(known.closes)):
+        close = <Fact*>known.closes.items[i]
         if t_loaded <= close.t <= t:
             return True
     return False
@@ -74,166 +106,202 @@ cdef bint has_left(Floor floor, int trailer, int64_t t_loaded, int64_t t) except
 
 # ---------------------------------------------------------------------------------------------- telling
 
-cdef int tell(Floor floor, Shipment shipment, Fact cause, bint forced) except -1:
+cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except -1:
     """R54: what the evidence says now. A shipment that is partly loaded waits, unless the site's policy lets it go."""
     cdef Departure departure = departure_of(floor, shipment)
-    cdef Fact result = shipment.result
-    cdef dict data
+    cdef Fact* result = shipment.result
+    cdef bytes data
     cdef int64_t t
     tell_partial(floor, shipment, departure)
     if departure is not None and departure.left_behind and not floor.rules.emit_partial_load:
         departure = None
-    if result is None and departure is None:
+    if result == NULL and departure is None:
         return 0
-    data = manifest_data(floor, shipment, departure)
+    data = encode(manifest_data(floor, shipment, departure))
     leave(floor, shipment, departure)
-    if shipment.manifested is None:
-        shipment.manifested = floor.outlet.ledger(
-            "shipment.manifested", shipment.key, f"shipment/{shipment.key}", shipment.key)
-    t = result.t if departure is None else departure.close.t if result is None else max(result.t, departure.close.t)
-    floor.outlet.emit(shipment.manifested, data, t, correlation(floor, shipment), floor.dev_id(cause),
-                      "incomplete" if forced else "exact")
-    if shipment.cancelled_by is not None and shipment.cancel_t >= shipment.manifest_t:
+    if shipment.manifested == NULL:
+        put_key(floor, shipment)
+        shipment.manifested = floor.outlet.ledger(SHIPMENT_MANIFESTED, shipment.id)
+    t = result.t if departure is None else departure.close.t if result == NULL else max(result.t, departure.close.t)
+    floor.outlet.data.clear()
+    floor.outlet.data.raw(data, len(data))
+    floor.outlet.emit(shipment.manifested, subject_of(shipment), t, correlation(shipment), cause,
+                      INCOMPLETE if forced else EXACT)
+    if shipment.cancelled_by != NULL and shipment.cancel_t >= shipment.manifest_t:
         tell_voided(floor, shipment)
     return 0
 
 
-cdef int tell_partial(Floor floor, Shipment shipment, Departure departure) except -1:
+cdef int tell_partial(Floor floor, Shipment* shipment, Departure departure) except -1:
     """R54: raised while a carton stands there and others have left; a full load or, where it was held, the owner's word
     ends it."""
-    cdef str subject = f"shipment/{shipment.key}", names
-    cdef bint settled = shipment.result is not None and not floor.rules.emit_partial_load
+    cdef bint settled = shipment.result != NULL and not floor.rules.emit_partial_load
+    cdef str names
     if departure is None:
         return 0
     if departure.left_behind and not settled:
         names = ", ".join(departure.left_behind)
-        floor.outlet.raise_("SHP_PARTIAL_LOAD", subject, departure.close.t, floor.dev_id(departure.close),
-                            f"left behind: {names}")
-    else:
-        floor.outlet.clear("SHP_PARTIAL_LOAD", subject, departure.close.t, floor.dev_id(departure.close))
-    return 0
+        return alarm(floor, shipment, SHP_PARTIAL_LOAD, departure.close.t, departure.close, f"left behind: {names}")
+    return quiet(floor, shipment, SHP_PARTIAL_LOAD, departure.close.t, departure.close)
 
 
-cdef dict manifest_data(Floor floor, Shipment shipment, Departure departure):
+cdef dict manifest_data(Floor floor, Shipment* shipment, Departure departure):
     """Numbers are the TMS's, trailer and seal the dock's; no number is ever invented."""
-    cdef dict result = shipment.result_record if shipment.result is not None else {}, rows = rows_of(floor, shipment, departure)
+    cdef dict result = {}, rows = rows_of(floor, shipment, departure)
     cdef dict data = {"left_behind": departure.left_behind if departure is not None else []}
+    if shipment.result != NULL:
+        result = decode(shipment.result_record.text[:shipment.result_record.length])
     for entry in result.get("tracking", ()):
         rows.setdefault(entry["carton"], {"carton": entry["carton"]})["tracking_no"] = entry["tracking_no"]
     data["cartons"] = [rows[name] for name in sorted(rows)]
     for name in ("manifest_no", "freight"):
         if name in result:
             data[name] = result[name]
-    if "carrier" in result or shipment.carrier is not None:
-        data["carrier"] = result.get("carrier", shipment.carrier)
+    if "carrier" in result or shipment.carrier:
+        data["carrier"] = result["carrier"] if "carrier" in result else floor.text(shipment.carrier)
     if departure is not None:
         data["trailer"] = floor.text(departure.close.trailer)
-        if "seal" in departure.close.record:
-            data["seal"] = departure.close.record["seal"]
+        if departure.close.seal:
+            data["seal"] = floor.text(departure.close.seal)
     return data
 
 
-cdef dict rows_of(Floor floor, Shipment shipment, Departure departure):
+cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
     """Carton -> its row: those that left; without a trailer all that were closed and not empty."""
     cdef dict rows = {}, row
-    cdef Cycle cycle
-    cdef Fact label
+    cdef Cycle* cycle
+    cdef Fact* label
     cdef cartons.CartonState state
-    cdef int64_t t = shipment.result.t if shipment.result is not None else departure.close.t, weight
+    cdef int64_t t = shipment.result.t if shipment.result != NULL else departure.close.t, weight, t_close
+    cdef List* cycles = cycles_of(floor, shipment, t)
     cdef str name
-    for cycle in cycles_of(floor, shipment, t):
-        name = cartons.name_of(floor, cycle)
+    cdef int i
+    for i in range(length(cycles)):
+        cycle = <Cycle*>cycles.items[i]
+        name = floor.text(cartons.name_of(floor, cycle))
         state = cartons.state_of(floor, cycle, t)
         if departure is not None and name in departure.left_behind:
             continue
-        if not state.closed and (departure is None or cycle not in departure.gone):
+        if not state.closed and (departure is None or <size_t>cycle not in departure.gone):
             continue
-        if not cartons.contents_of(cycle, state.t_close if state.closed else t):
+        t_close = state.t_close if state.closed else t
+        if not contents_of(cycle, t_close).count:
             continue
         rows[name] = row = {"carton": name}
-        weight = cartons.weight_of(floor, cycle, state.t_close if state.closed else t)
-        label = cartons.last_good_label(cycle, "tracking_no")
+        weight = cartons.weight_of(floor, cycle, t_close)
+        label = cartons.last_good_label(floor, cycle, False)
         if weight:
             row["weight_g"] = weight
-        if label is not None:
-            row["tracking_no"] = label.record["tracking_no"]
+        if label != NULL:
+            row["tracking_no"] = floor.text(label.tracking_no)
+    floor.store.free(cycles)
     return rows
 
 
-cdef int leave(Floor floor, Shipment shipment, Departure departure) except -1:
+cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
     """R40, R51: from its first evidence on it is manifested, and what left of it is no longer in the house."""
-    cdef Fact first = shipment.result
-    cdef Cycle cycle
-    cdef str code, subject = f"shipment/{shipment.key}"
-    if departure is not None and (first is None or departure.close.t < first.t):
+    cdef Fact* first = shipment.result
+    cdef Cycle* cycle
+    cdef List* cycles
+    cdef int i
+    if departure is not None and (first == NULL or departure.close.t < first.t):
         first = departure.close
     if shipment.manifest_t == NEVER:
         shipment.stood = shipment.stands
-        for code in ("SHP_EMPTY", "SHP_HELD_SHORT"):
-            floor.outlet.clear(code, subject, first.t, floor.dev_id(first))
+        quiet(floor, shipment, SHP_EMPTY, first.t, first)
+        quiet(floor, shipment, SHP_HELD_SHORT, first.t, first)
     if first.t < shipment.manifest_t:
         shipment.manifest_t = first.t
         shipment.stands = False
-        shipment.pending = []
-    for cycle in cycles_of(floor, shipment, shipment.manifest_t):
-        if departure is None or cartons.name_of(floor, cycle) not in departure.left_behind:
+        floor.store.free(shipment.pending)
+        shipment.pending = NULL
+    cycles = cycles_of(floor, shipment, shipment.manifest_t)
+    for i in range(length(cycles)):
+        cycle = <Cycle*>cycles.items[i]
+        if departure is None or floor.text(cartons.name_of(floor, cycle)) not in departure.left_behind:
             end_cycle(floor, shipment, cycle, first)
+    floor.store.free(cycles)
     return 0
 
 
-cdef int end_cycle(Floor floor, Shipment shipment, Cycle cycle, Fact evidence) except -1:
+cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* evidence) except -1:
     """R40: the manifest of its shipment ends a cycle, at the event time of the first evidence."""
-    cdef Fact known = shipment.gone.get(cycle), gone
-    if known is not None:
-        if known.t <= evidence.t:
+    cdef Departed* departed = departed_of(floor, shipment, cycle)
+    cdef List* changed = NULL
+    cdef Fact* gone
+    if departed.by != NULL:
+        if departed.by.t <= evidence.t:
             return 0
-        cartons.detach(floor, cycle.unit, known)
-    floor.outlet.clear("SHP_WRONG_TRAILER", cartons.subject_of(floor, cycle), evidence.t, floor.dev_id(evidence))
-    gone = Fact.__new__(Fact)
-    name_alike(gone, evidence)
+        cartons.detach(floor, cycle.unit, departed.by, &changed)
+        floor.store.free(changed)
+        changed = NULL
+    if cycle.alarms >> SHP_WRONG_TRAILER & 1:
+        cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
+        floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), evidence.t, evidence)
+    gone = floor.copy_name(evidence)
     gone.kind, gone.context = K_MANIFEST_RESULT, True
-    shipment.gone[cycle] = gone
-    cartons.attach(floor, cycle.unit, gone)
+    departed.by = gone
+    cartons.attach(floor, cycle.unit, gone, &changed)
+    floor.store.free(changed)
     return 0
 
 
-cdef int tell_voided(Floor floor, Shipment shipment) except -1:
+cdef Departed* departed_of(Floor floor, Shipment* shipment, Cycle* cycle) except NULL:
+    cdef int i, count = shipment.gone.count if shipment.gone != NULL else 0
+    for i in range(count):
+        if shipment.gone.items[i].cycle == cycle:
+            return &shipment.gone.items[i]
+    shipment.gone = <DepartedList*>floor.store.room(B_DEPARTED, shipment.gone, count)
+    shipment.gone.items[count] = Departed(cycle=cycle, by=NULL)
+    return &shipment.gone.items[count]
+
+
+cdef int tell_voided(Floor floor, Shipment* shipment) except -1:
     """R56: cancelled after its manifest."""
-    cdef Fact fact = shipment.cancelled_by
-    if shipment.voided is None:
-        shipment.voided = floor.outlet.ledger("shipment.voided", shipment.key, f"shipment/{shipment.key}", shipment.key)
-    floor.outlet.emit(shipment.voided, {"cause": NAMES[fact.kind]}, fact.t, correlation(floor, shipment),
-                      floor.dev_id(fact), "exact")
+    cdef Fact* fact = shipment.cancelled_by
+    if shipment.voided == NULL:
+        put_key(floor, shipment)
+        shipment.voided = floor.outlet.ledger(SHIPMENT_VOIDED, shipment.id)
+    floor.outlet.data.clear()
+    floor.outlet.data.put(b'{"cause":')
+    floor.outlet.data.text_of(NAMES[fact.kind])
+    floor.outlet.data.put(b"}")
+    floor.outlet.emit(shipment.voided, subject_of(shipment), fact.t, correlation(shipment), fact, EXACT)
     return 0
 
 
 # ---------------------------------------------------------------------------------------------- afterwards
 
-cdef int on_passed(Floor floor, Shipment shipment, int64_t t) except -1:
+cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1:
     """The watermark passed an evidence: all that came before it is known. R54: was it ready just before?"""
-    cdef Fact cause = shipment.result
-    for close in shipment.trailer_closes:
-        if (<Fact>close).t == t:
-            cause = <Fact>close
+    cdef Fact* cause = shipment.result
+    cdef Fact* close
+    cdef Verdict verdict
+    cdef int i
+    for i in range(length(shipment.trailer_closes)):
+        close = <Fact*>shipment.trailer_closes.items[i]
+        if close.t == t:
+            cause = close
     tell(floor, shipment, cause, False)
     if t != shipment.manifest_t:
         return 0
-    shipment.shipped_data = truth_of(floor, shipment, t - 1)
-    if shipment.shipped_data is None and shipment.plan_rev:
-        floor.outlet.raise_("SHP_LOAD_BEFORE_READY", f"shipment/{shipment.key}", t, floor.dev_id(cause), "")
+    verdict = verdict_of(floor, shipment, t - 1)
+    shipment.shipped_true = verdict.kind == READY
+    shipment.shipped_data = verdict.data
+    if not shipment.shipped_true and shipment.plan_rev:
+        alarm(floor, shipment, SHP_LOAD_BEFORE_READY, t, cause, "")
     return 0
 
 
-cdef int on_later_fact(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
+cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1:
     """A fact about a shipment with evidence. R45: a late weight or number revises the manifest; R52: any other change of
     what had been ready is an exception, and nothing else."""
-    cdef str subject = f"shipment/{shipment.key}"
+    cdef Verdict verdict
     if not cause.context or shipment.manifest_t == NEVER:
         tell(floor, shipment, cause, False)
-    if shipment.shipped_data is None or shipment.cancelled_by is not None:
+    if not shipment.shipped_true or shipment.cancelled_by != NULL:
         return 0
-    if truth_of(floor, shipment, max(t, floor.watermark - 1)) == shipment.shipped_data:
-        floor.outlet.clear("SHP_POST_MANIFEST_CHANGE", subject, t, floor.dev_id(cause))
-    else:
-        floor.outlet.raise_("SHP_POST_MANIFEST_CHANGE", subject, t, floor.dev_id(cause), NAMES[cause.kind])
-    return 0
+    verdict = verdict_of(floor, shipment, max(t, floor.state.watermark - 1))
+    if verdict.kind == READY and verdict.data.a == shipment.shipped_data.a and verdict.data.b == shipment.shipped_data.b:
+        return quiet(floor, shipment, SHP_POST_MANIFEST_CHANGE, t, cause)
+    return alarm(floor, shipment, SHP_POST_MANIFEST_CHANGE, t, cause, NAMES[cause.kind])

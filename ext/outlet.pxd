@@ -1,27 +1,85 @@
-"""Business events on their way out: ids, revisions, canonical bytes, one counter of sequence; and exception episodes."""
+"""Business events on their way out: ids, revisions, canonical bytes, one counter of sequence; and exception episodes.
 
-from libc.stdint cimport int64_t
+Who tells an event writes its `data` into `Outlet.data` (keys sorted), then calls `emit`. What left under one business
+key stands in a Ledger.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+from ext.floor cimport Fact, State
+from ext.json_writer cimport Digest, JsonWriter
+from ext.keys cimport Key
+from ext.store cimport Store
+from ext.texts cimport Texts
 
 
-cdef class Ledger:
-    """What left under one business key: its id, the last revision, what it said."""
-    cdef str id                 # code and hash, without the revision
-    cdef str type
-    cdef str subject
-    cdef str partitionkey       # fixed by revision 0
-    cdef int64_t revision       # of the last event
-    cdef bytes said             # digest of the last event's data and time
+cdef enum EventType:
+    PICK_CONFIRMED
+    PICK_SHORT
+    PICK_REVERSED
+    CARTON_CLOSED
+    CARTON_REOPENED
+    CARTON_VOIDED
+    SHIPMENT_READY
+    SHIPMENT_UNREADY
+    SHIPMENT_MANIFESTED
+    SHIPMENT_VOIDED
+    INVENTORY_DISCREPANCY
+    RETURN_RECEIVED
+    RETURN_DISPOSITIONED
+    EXCEPTION_RAISED
+    EXCEPTION_CLEARED
+    EVENT_TYPES
+
+
+cdef enum Evidence:
+    EXACT
+    INFERRED
+    INCOMPLETE
+
+
+cdef struct Ledger:
+    # What left under one business key: its id, the last revision, what it said.
+    int32_t partitionkey        # fixed by revision 0
+    int32_t revision            # of the last event; -1: none left yet
+    Digest said                 # of the last event's data and time
+    char id[26]                 # base32 of the key's hash
+    uint8_t type
+
+
+cdef struct Subject:
+    # What an event is about: a literal, then a text, maybe with a number behind it.
+    const char* head
+    Key key
 
 
 cdef class Outlet:
     cdef readonly str site
     cdef readonly str source
-    cdef readonly int64_t sequence
+    cdef Store store
+    cdef Texts texts
+    cdef State* state
+    cdef JsonWriter data        # of the event that is being told
+    cdef JsonWriter body
+    cdef JsonWriter key         # of a business key
+    cdef bytes source_json
     cdef list waiting           # emitted, not yet taken
-    cdef dict episodes          # (code, subject) -> Episode
+    cdef int64_t known_minute   # whose text is kept: events come in order of time
+    cdef char minute_text[17]
 
-    cdef Ledger ledger(self, str type, str key, str subject, str partitionkey)
-    cdef bint emit(self, Ledger ledger, dict data, int64_t time, str correlation, str cause, str evidence) except -1
-    cdef int raise_(self, str code, str subject, int64_t time, str cause, str detail) except -1
-    cdef int clear(self, str code, str subject, int64_t time, str cause) except -1
-    cdef bint is_raised(self, str code, str subject)
+    cdef Ledger* ledger(self, int type, int32_t partitionkey) except NULL
+    cdef bint emit(self, Ledger* ledger, Subject subject, int64_t time, int32_t correlation, const Fact* cause,
+                   int evidence) except -1
+    cdef int write_time(self, JsonWriter to, int64_t microseconds) except -1
+    cdef int write_dev_id(self, JsonWriter to, const Fact* fact) except -1
+    cdef int write_subject(self, JsonWriter to, Subject subject) except -1
+    cdef int compose(self, Ledger* ledger, Subject subject, int64_t time, int32_t correlation, const Fact* cause,
+                     int evidence) except -1
+    cdef int raise_(self, int code, int32_t subject, int64_t time, const Fact* cause, str detail) except -1
+    cdef int clear(self, int code, int32_t subject, int64_t time, const Fact* cause) except -1
+    cdef bint is_raised(self, int code, int32_t subject) noexcept
+    cdef int tell_episode(self, int type, int code, int32_t subject, int64_t number, int64_t time, const Fact* cause,
+                          str detail) except -1
+
+
+cdef Fact named_source(int32_t src) noexcept

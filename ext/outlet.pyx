@@ -1,3 +1,4 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """Business events on their way out: see outlet.pxd.
 
 An id is a function of the business key alone: no clock, no counter, no content. An event's bytes are canonical JSON
@@ -5,180 +6,288 @@ An id is a function of the business key alone: no clock, no counter, no content.
 """
 
 import hashlib
-from datetime import datetime, timedelta, timezone
 
-import msgspec
+from libc.string cimport memcpy, memset
 
-CODES = {
-    "pick.confirmed": "pc", "pick.short": "ps", "pick.reversed": "pr",
-    "carton.closed": "cc", "carton.reopened": "co", "carton.voided": "cv",
-    "shipment.ready": "sr", "shipment.unready": "su", "shipment.manifested": "sm", "shipment.voided": "sv",
-    "inventory.discrepancy": "id", "return.received": "rr", "return.dispositioned": "rd",
-    "exception.raised": "xr", "exception.cleared": "xc",
-}
-cdef str MAJOR = "1"
+from ext.batch cimport ABSENT
+from ext.exceptions cimport NAMES as CODE_NAMES, SEVERITIES
+from ext.floor cimport B_EPISODE, B_LEDGER, Episode
+from ext.json_writer cimport digest_of
+from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
+from ext.store cimport find
 
-# code -> severity. The fact that clears a code stands where the rule that raises it stands.
-EXCEPTIONS = {
-    "SRC_DOWN": "error", "SEQ_GAP": "warning", "TIME_SKEW": "warning", "TIME_TOO_LATE": "warning",
-    "CTX_MISSING": "warning", "CTX_CONFLICT": "error", "CTX_OUTDATED": "info", "CTX_AFTER_CANCEL": "warning",
-    "CTX_CANCEL_TOO_LATE": "error",
-    "PCK_STALLED": "info", "PCK_OVER": "warning", "PCK_AFTER_CANCEL": "warning", "PCK_PUTBACK_REQUIRED": "warning",
-    "PCK_WRONG_SKU": "error", "PCK_LATE_AFTER_SHIP": "error",
-    "PKG_EMPTY": "warning", "PKG_DOUBLE_CLOSE": "info", "PKG_TOTE_REBOUND_OPEN": "error",
-    "PKG_CONTENT_MISMATCH": "warning", "PKG_WEIGHT_MISMATCH": "warning",
-    "PKG_LABEL_NOREAD": "warning", "PKG_LABEL_MISMATCH": "error", "ID_SSCC_REUSE": "error",
-    "SHP_HELD_SHORT": "warning", "SHP_EMPTY": "warning", "SHP_LOAD_BEFORE_READY": "warning",
-    "SHP_POST_MANIFEST_CHANGE": "error", "SHP_PARTIAL_LOAD": "error", "SHP_WRONG_TRAILER": "error",
-    "RTE_MAX_RECIRC": "warning", "RTE_WRONG_DEST": "warning", "RTE_LOST": "error",
-    "ID_UNRESOLVED": "warning",
-    "ID_MULTI": "warning",              # by the identification of its track, else the next read of that scanner
-    "RTE_LANE_FULL": "warning", "DEV_JAM": "warning", "DEV_FAULT": "error", "DEV_ESTOP": "error",   # by their clear
-    # by the next store or retrieval of that location, unit or crane
-    "ASR_SOURCE_EMPTY": "error", "ASR_DEST_OCCUPIED": "error", "ASR_LU_MISMATCH": "error", "ASR_UNREACHABLE": "warning",
-    "ASR_PICKUP": "warning", "ASR_DROPOFF": "warning", "ASR_OTHER": "warning",
-    "RTN_UNEXPECTED": "warning",        # by its rma.authorised
-    "RTN_OVER": "warning",              # by a revision of the RMA that covers it
-    "RTN_DUP_SERIAL": "warning",        # by a scan of the serial that counts again
-}
+TYPES = (
+    ("pick.confirmed", "pc"), ("pick.short", "ps"), ("pick.reversed", "pr"),
+    ("carton.closed", "cc"), ("carton.reopened", "co"), ("carton.voided", "cv"),
+    ("shipment.ready", "sr"), ("shipment.unready", "su"), ("shipment.manifested", "sm"), ("shipment.voided", "sv"),
+    ("inventory.discrepancy", "id"), ("return.received", "rr"), ("return.dispositioned", "rd"),
+    ("exception.raised", "xr"), ("exception.cleared", "xc"),
+)
+cdef enum:
+    MAJOR = 1
+cdef list NAMES = [name for name, _ in TYPES]
+cdef list NAME_BYTES = [name.encode() for name, _ in TYPES]
+cdef list CODES = [code.encode() for _, code in TYPES]
+cdef list SCHEMAS = [
+    f',"datacontenttype":"application/json","dataschema":"urn:sortline:schema:{name}:{MAJOR}","evidence":"'.encode()
+    for name, _ in TYPES
+]
+cdef list TAILS = [f'","type":"io.sortline.{name}.v{MAJOR}"}}'.encode() for name, _ in TYPES]
+cdef list EVIDENCES = [b"exact", b"inferred", b"incomplete"]
 
-cdef object encode = msgspec.json.Encoder(order="sorted").encode
 cdef object sha256 = hashlib.sha256
 cdef object blake2b = hashlib.blake2b
-cdef object EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 cdef bytes NO_SEQUENCE = b"0" * 20
 cdef const char* BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 cdef int64_t SECOND = 1_000_000
 cdef int64_t MINUTE = 60 * SECOND
 
 
-def base32_26(bytes digest not None):
-    """The first 26 characters of RFC 4648 base32, lower case: the first 130 bits of the digest."""
-    cdef char text[26]
-    cdef const unsigned char* raw = digest
+cdef void write_base32_26(const unsigned char* raw, char* to) noexcept:
+    """The first 26 characters of RFC 4648 base32, lower case: the first 130 bits."""
     cdef int i, bit
-    if len(digest) < 17:
-        raise ValueError("26 characters of base32 need 17 bytes")
     for i in range(26):
         bit = 5 * i
-        text[i] = BASE32[((raw[bit >> 3] << 8 | raw[(bit >> 3) + 1]) >> (11 - (bit & 7))) & 31]
+        to[i] = BASE32[((raw[bit >> 3] << 8 | raw[(bit >> 3) + 1]) >> (11 - (bit & 7))) & 31]
+
+
+def base32_26(bytes digest not None):
+    cdef char text[26]
+    if len(digest) < 17:
+        raise ValueError("26 characters of base32 need 17 bytes")
+    write_base32_26(digest, text)
     return text[:26].decode("ascii")
 
 
-def event_id(str site, str type, str key):
-    """The id of a business key, without its revision."""
-    return f"{CODES[type]}{MAJOR}.{base32_26(sha256(f'{site}|{type}|{key}'.encode()).digest())}"
+cdef void write_minute(int64_t minute, char* to) noexcept:
+    """2026-11-23T08:00: out of minutes since 1970 (proleptic Gregorian; Hinnant's days-to-civil)."""
+    cdef int64_t days = minute // 1440, of_day = minute % 1440
+    cdef int64_t era, day_of_era, year_of_era, day_of_year, month_from_march, year, month, day
+    if of_day < 0:
+        of_day += 1440
+        days -= 1
+    days += 719468
+    era = (days if days >= 0 else days - 146096) // 146097
+    day_of_era = days - era * 146097
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    month_from_march = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * month_from_march + 2) // 5 + 1
+    month = month_from_march + 3 if month_from_march < 10 else month_from_march - 9
+    year = year_of_era + era * 400 + (month <= 2)
+    write_digits(to, year, 4)
+    to[4] = to[7] = c"-"
+    write_digits(to + 5, month, 2)
+    write_digits(to + 8, day, 2)
+    to[10] = c"T"
+    write_digits(to + 11, of_day // 60, 2)
+    to[13] = to[16] = c":"
+    write_digits(to + 14, of_day % 60, 2)
 
 
-cdef int64_t known_minute = -1      # events come in order of time: the text of the last minute is mostly the next one's
-cdef str known_text = ""
+cdef void write_digits(char* to, int64_t value, int digits) noexcept:
+    while digits > 0:
+        digits -= 1
+        to[digits] = <char>(c"0" + value % 10)
+        value //= 10
 
 
-def rfc3339(int64_t microseconds):
-    """UTC with six decimals and Z."""
-    global known_minute, known_text
-    cdef int64_t minute = microseconds // MINUTE
-    if minute != known_minute:
-        known_text = (EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:")
-        known_minute = minute
-    microseconds -= minute * MINUTE
-    return f"{known_text}{microseconds // SECOND:02d}.{microseconds % SECOND:06d}Z"
-
-
-cdef bytes digest16(bytes text):
-    return blake2b(text, digest_size=16).digest()
-
-
-cdef class Ledger:
-    pass
-
-
-cdef class Episode:
-    cdef int64_t number         # episodes so far, this one included
-    cdef int64_t count
-    cdef bint open
+cdef Fact named_source(int32_t src) noexcept:
+    """Stands for a source itself where an event needs a cause: its `dev_id` is the src."""
+    cdef Fact fact
+    memset(&fact, 0, sizeof(fact))
+    fact.src = src
+    fact.seq = ABSENT
+    return fact
 
 
 cdef class Outlet:
-    def __init__(self, str site, str source):
+    def __init__(self, str site, str source, Store store not None, Texts texts not None):
         self.site = site
         self.source = source
+        self.store, self.texts = store, texts
+        self.data, self.body, self.key = JsonWriter(texts), JsonWriter(texts), JsonWriter(texts)
+        self.key.text_of(source)
+        self.source_json = self.key.bytes()
         self.waiting = []
-        self.episodes = {}
+        self.known_minute = ABSENT
 
-    cdef Ledger ledger(self, str type, str key, str subject, str partitionkey):
-        cdef Ledger ledger = Ledger.__new__(Ledger)
-        ledger.id = event_id(self.site, type, key)
-        ledger.type = type
-        ledger.subject = subject
+    cdef Ledger* ledger(self, int type, int32_t partitionkey) except NULL:
+        """Of the business key that stands in `key`."""
+        cdef Ledger* ledger = <Ledger*>self.store.new(B_LEDGER, sizeof(Ledger))
+        cdef bytes name = f"{self.site}|{NAMES[type]}|".encode(), digest
+        digest = sha256(name + self.key.bytes()).digest()
+        write_base32_26(digest, ledger.id)
+        ledger.type = <uint8_t>type
         ledger.partitionkey = partitionkey
         ledger.revision = -1
         return ledger
 
-    cdef bint emit(self, Ledger ledger, dict data, int64_t time, str correlation, str cause, str evidence) except -1:
-        """The next revision, unless it would say what the last one said. Returns whether one left.
-
-        The members stand in the canonical order; `data` is encoded once, and its digest tells whether it is news.
-        """
-        cdef bytes told = encode(data), at = rfc3339(time).encode(), said = digest16(told + at)
-        cdef bytes head, tail
-        cdef str id, supersedes = ""
-        if ledger.revision >= 0 and said == ledger.said:
+    cdef bint emit(self, Ledger* ledger, Subject subject, int64_t time, int32_t correlation, const Fact* cause,
+                   int evidence) except -1:
+        """The next revision, unless it would say what the last one said. Returns whether one left."""
+        cdef Digest said = digest_of(self.data.at, self.data.length)
+        said.b ^= <uint64_t>time * 0x9E3779B97F4A7C15u
+        if ledger.revision >= 0 and said.a == ledger.said.a and said.b == ledger.said.b:
             return False
         ledger.revision += 1
         ledger.said = said
-        self.sequence += 1
-        id = f"{ledger.id}:r{ledger.revision}"
-        if ledger.revision:
-            supersedes = f'"supersedes":"{ledger.id}:r{ledger.revision - 1}",'
-        head = b"".join((
-            b'{"causationid":', encode(cause), b',"correlationid":', encode(correlation), b',"data":', told,
-            (f',"datacontenttype":"application/json","dataschema":"urn:sortline:schema:{ledger.type}:{MAJOR}",'
-             f'"evidence":"{evidence}","id":"{id}","partitionkey":').encode(), encode(ledger.partitionkey),
-            b',"sequence":"',
-        ))
-        tail = b"".join((
-            b'","source":', encode(self.source), b',"specversion":"1.0","subject":', encode(ledger.subject),
-            f',{supersedes}"time":"'.encode(), at, f'","type":"io.sortline.{ledger.type}.v{MAJOR}"}}'.encode(),
-        ))
-        self.waiting.append((
-            self.sequence, id, ledger.type, ledger.partitionkey,
-            b"%b%020d%b" % (head, self.sequence, tail), digest16(head + NO_SEQUENCE + tail),
-        ))
+        self.state.sequence += 1
+        self.compose(ledger, subject, time, correlation, cause, evidence)
         return True
 
-    cdef int raise_(self, str code, str subject, int64_t time, str cause, str detail) except -1:
+    cdef int compose(self, Ledger* ledger, Subject subject, int64_t time, int32_t correlation, const Fact* cause,
+                     int evidence) except -1:
+        """The members stand in the canonical order. The content's digest is that of the event with a sequence of 0."""
+        cdef JsonWriter body = self.body
+        cdef Py_ssize_t at_id, id_length, at_sequence
+        cdef bytes digest
+        body.clear()
+        body.put(b'{"causationid":"')
+        self.write_dev_id(body, cause)
+        body.text_member(b'","correlationid":', correlation)
+        body.put(b',"data":')
+        body.raw(self.data.at, self.data.length)
+        put_bytes(body, SCHEMAS[ledger.type])
+        put_bytes(body, EVIDENCES[evidence])
+        body.put(b'","id":"')
+        at_id = body.length
+        put_id(body, ledger, ledger.revision)
+        id_length = body.length - at_id
+        body.text_member(b'","partitionkey":', ledger.partitionkey)
+        body.put(b',"sequence":"')
+        at_sequence = body.length
+        put_bytes(body, NO_SEQUENCE)
+        body.put(b'","source":')
+        put_bytes(body, self.source_json)
+        body.put(b',"specversion":"1.0","subject":"')
+        self.write_subject(body, subject)
+        if ledger.revision:
+            body.put(b'","supersedes":"')
+            put_id(body, ledger, ledger.revision - 1)
+        body.put(b'","time":"')
+        self.write_time(body, time)
+        put_bytes(body, TAILS[ledger.type])
+        digest = blake2b(<char[:body.length]>body.at, digest_size=16).digest()
+        write_digits(body.at + at_sequence, self.state.sequence, 20)
+        self.waiting.append((
+            self.state.sequence, body.at[at_id:at_id + id_length].decode("ascii"), NAMES[ledger.type],
+            self.texts.get(ledger.partitionkey), body.bytes(), digest,
+        ))
+        return 0
+
+    cdef int write_time(self, JsonWriter to, int64_t microseconds) except -1:
+        """UTC with six decimals and Z."""
+        cdef int64_t minute = microseconds // MINUTE - (microseconds % MINUTE < 0)
+        if minute != self.known_minute:
+            write_minute(minute, self.minute_text)
+            self.known_minute = minute
+        microseconds -= minute * MINUTE
+        to.raw(self.minute_text, 17)
+        to.padded(microseconds // SECOND, 2)
+        to.put(b".")
+        to.padded(microseconds % SECOND, 6)
+        return to.put(b"Z")
+
+    cdef int write_dev_id(self, JsonWriter to, const Fact* fact) except -1:
+        """The name of a record for ever: src/epoch/seq/sub, or what its content hashes to; of a source its src."""
+        to.escaped(self.texts.bytes_of(fact.src), self.texts.length_of(fact.src))
+        if fact.name != NULL:
+            to.put(b"/h/")
+            return to.raw(fact.name.text, 26)
+        if fact.seq == ABSENT:
+            return 0
+        to.put(b"/")
+        to.integer(fact.epoch)
+        to.put(b"/")
+        to.integer(fact.seq)
+        to.put(b"/")
+        return to.integer(fact.sub)
+
+    cdef int write_subject(self, JsonWriter to, Subject subject) except -1:
+        to.put(subject.head)
+        to.escaped(self.texts.bytes_of(subject.key.a), self.texts.length_of(subject.key.a))
+        if subject.key.form == KEY_LINE:
+            to.put(b"/")
+            to.integer(subject.key.number)
+        elif subject.key.form == KEY_CYCLE:
+            to.put(b"#")
+            to.integer(subject.key.number)
+        return 0
+
+    # ------------------------------------------------------------------------------------------ exceptions
+
+    cdef int raise_(self, int code, int32_t subject, int64_t time, const Fact* cause, str detail) except -1:
         """One event an episode; further sights of an open one are counted."""
-        cdef Episode episode = self.episodes.get((code, subject))
-        if episode is None:
-            episode = self.episodes[(code, subject)] = Episode.__new__(Episode)
+        cdef uint64_t key = <uint64_t>code << 32 | <uint64_t>subject
+        cdef Episode* episode = <Episode*>find(self.state.episodes, key)
+        if episode == NULL:
+            episode = <Episode*>self.store.new(B_EPISODE, sizeof(Episode))
+            self.store.put(self.state.episodes, key, episode)
         episode.count += 1
         if episode.open:
             return 0
         episode.open = True
+        episode.t = time
         episode.number += 1
-        self.tell(episode, "exception.raised", code, subject, time, cause, detail)
-        return 0
+        self.state.open_episodes[code] += 1
+        return self.tell_episode(EXCEPTION_RAISED, code, subject, episode.number, time, cause, detail)
 
-    cdef int clear(self, str code, str subject, int64_t time, str cause) except -1:
-        cdef Episode episode = self.episodes.get((code, subject))
-        if episode is None or not episode.open:
+    cdef int clear(self, int code, int32_t subject, int64_t time, const Fact* cause) except -1:
+        cdef Episode* episode
+        if self.state.open_episodes[code] == 0:
+            return 0
+        episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)
+        if episode == NULL or not episode.open:
             return 0
         episode.open = False
-        self.tell(episode, "exception.cleared", code, subject, time, cause, "")
+        episode.t = time
+        self.state.open_episodes[code] -= 1
+        return self.tell_episode(EXCEPTION_CLEARED, code, subject, episode.number, time, cause, "")
+
+    cdef bint is_raised(self, int code, int32_t subject) noexcept:
+        cdef Episode* episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)
+        return episode != NULL and episode.open
+
+    cdef int tell_episode(self, int type, int code, int32_t subject, int64_t number, int64_t time, const Fact* cause,
+                          str detail) except -1:
+        cdef Ledger* ledger
+        cdef JsonWriter data = self.data
+        self.key.clear()
+        put_bytes(self.key, CODE_NAMES[code].encode())
+        self.key.put(b"/")
+        self.key.raw(self.texts.bytes_of(subject), self.texts.length_of(subject))
+        self.key.put(b"/")
+        self.key.integer(number)
+        ledger = self.ledger(type, subject)
+        data.clear()
+        data.put(b'{"code":')
+        data.text_of(CODE_NAMES[code])
+        data.put(b',"detail":')
+        data.text_of(detail)
+        data.put(b',"severity":')
+        data.text_of(SEVERITIES[code])
+        data.text_member(b',"subject":', subject)
+        data.put(b"}")
+        self.emit(ledger, Subject(head=b"", key=text_key(subject)), time, subject, cause, EXACT)
+        self.store.free(ledger)             # an episode is told once
         return 0
-
-    cdef bint is_raised(self, str code, str subject):
-        cdef Episode episode = self.episodes.get((code, subject))
-        return episode is not None and episode.open
-
-    def tell(self, Episode episode, str type, str code, str subject, int64_t time, str cause, str detail):
-        cdef Ledger ledger = self.ledger(type, f"{code}/{subject}/{episode.number}", subject, subject)
-        self.emit(ledger, {"code": code, "severity": EXCEPTIONS[code], "subject": subject, "detail": detail},
-                  time, subject, cause, "exact")
 
     def take(self):
         """What was emitted since the last take, in order of sequence."""
         cdef list taken = self.waiting
         self.waiting = []
         return taken
+
+
+cdef inline int put_bytes(JsonWriter to, bytes text) except -1:
+    return to.raw(text, len(text))
+
+
+cdef int put_id(JsonWriter to, const Ledger* ledger, int32_t revision) except -1:
+    put_bytes(to, CODES[ledger.type])
+    to.integer(MAJOR)
+    to.put(b".")
+    to.raw(ledger.id, 26)
+    to.put(b":r")
+    return to.integer(revision)

@@ -4,9 +4,32 @@ A move has two ends, one in each unit, at one event time. What it moves is a fun
 left, just before; when a fact comes late there, the move is worked out again, and what it feeds after it.
 """
 
-from ext.floor cimport Fact, Floor
+from libc.stdint cimport int32_t, int64_t
+
+from ext.floor cimport Cycle, Fact, Floor, Line
+from ext.store cimport List
 
 
-cdef tuple ends_of(Floor floor, Fact fact, dict record)
-cdef int count_into(dict contents, Fact fact) except -1
-cdef list settle(Floor floor, list changed)
+cdef struct Piece:
+    Line* line
+    int32_t sku
+    int32_t lot
+    int64_t qty
+
+
+cdef class Contents:
+    """Pieces by (line, SKU, lot), in the order in which they were first met."""
+    cdef Piece* pieces
+    cdef int count
+    cdef int capacity
+
+    cdef int add(self, Line* line, int32_t sku, int32_t lot, int64_t qty) except -1
+    cdef int count_in(self, const Fact* fact) except -1
+    cdef int drop_zeros(self) noexcept
+    cdef int sort(self, Floor floor) noexcept
+    cdef bint equals(self, const Fact* end) noexcept
+
+
+cdef Contents contents_of(const Cycle* cycle, int64_t as_of)
+cdef Fact* ends_of(Floor floor, Fact* fact, int32_t from_lu) except NULL
+cdef int settle(Floor floor, List** changed) except -1

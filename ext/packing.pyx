@@ -1,112 +1,210 @@
-"""R47: `pack.confirm` moves goods from one load unit to another: see packing.pxd."""
+# cython: boundscheck=False, wraparound=False
+"""What lies in a unit (R43), and moves between units (R47): see packing.pxd."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free, realloc
 
-from ext.batch cimport ABSENT
-from ext.floor cimport Cycle, Line, Packing, PickWindow, name_alike
+from ext.floor cimport B_MOVE, B_MOVED, Move, Moved, MovedList, PickWindow, find_line
 from ext.kinds cimport K_PACK_CONFIRM
+from ext.store cimport find, index_of, length
 
 
-cdef tuple ends_of(Floor floor, Fact fact, dict record):
-    """The end that goods leave, and the one that they come to."""
-    cdef Packing out = end_of(fact, floor.texts.number(record["from_lu"]))
-    cdef Packing into = end_of(fact, fact.lu)
-    out.out = True
-    out.other, into.other = into, out
-    return out, into
+cdef class Contents:
+    def __dealloc__(self):
+        free(self.pieces)
+
+    cdef int add(self, Line* line, int32_t sku, int32_t lot, int64_t qty) except -1:
+        cdef int i = self.count - 1
+        cdef void* bigger
+        while i >= 0 and (self.pieces[i].line != line or self.pieces[i].sku != sku or self.pieces[i].lot != lot):
+            i -= 1
+        if i >= 0:
+            self.pieces[i].qty += qty
+            return 0
+        if self.count == self.capacity:
+            bigger = realloc(self.pieces, 2 * (self.capacity + 4) * sizeof(Piece))
+            if bigger == NULL:
+                raise MemoryError
+            self.pieces = <Piece*>bigger
+            self.capacity = 2 * (self.capacity + 4)
+        self.pieces[self.count] = Piece(line=line, sku=sku, lot=lot, qty=qty)
+        self.count += 1
+        return 0
+
+    cdef int count_in(self, const Fact* fact) except -1:
+        """R43: what a pick, a reversal or a move does to the contents of the unit that it is about."""
+        cdef int i, sign
+        cdef const Moved* moved
+        if fact.window != NULL:
+            self.add(fact.window.line, fact.sku, fact.lot, fact.qty)
+        elif fact.kind == K_PACK_CONFIRM and fact.move.moved != NULL:
+            sign = -1 if fact.move.out else 1
+            for i in range(fact.move.moved.count):
+                moved = &fact.move.moved.items[i]
+                self.add(moved.line, moved.sku, moved.lot, sign * moved.qty)
+        return 0
+
+    cdef int drop_zeros(self) noexcept:
+        cdef int i, kept = 0
+        for i in range(self.count):
+            if self.pieces[i].qty != 0:
+                self.pieces[kept] = self.pieces[i]
+                kept += 1
+        self.count = kept
+        return kept
+
+    cdef int sort(self, Floor floor) noexcept:
+        """As `contents` shows them: by (order, line, sku, lot). Few, and mostly in order: by insertion."""
+        cdef int i, k
+        cdef Piece piece
+        for i in range(1, self.count):
+            piece = self.pieces[i]
+            k = i
+            while k > 0 and comes_before(floor, &piece, &self.pieces[k - 1]):
+                self.pieces[k] = self.pieces[k - 1]
+                k -= 1
+            self.pieces[k] = piece
+        return 0
+
+    cdef bint equals(self, const Fact* end) noexcept:
+        """Whether this is what is known to be moved."""
+        cdef int i
+        cdef const Moved* moved
+        if end.move.moved == NULL or end.move.moved.count != self.count:
+            return self.count == 0 and end.move.moved == NULL
+        for i in range(self.count):
+            moved = &end.move.moved.items[i]
+            if (moved.line != self.pieces[i].line or moved.sku != self.pieces[i].sku
+                    or moved.lot != self.pieces[i].lot or moved.qty != self.pieces[i].qty):
+                return False
+        return True
 
 
-cdef Packing end_of(Fact fact, int32_t lu):
-    cdef Packing end = Packing.__new__(Packing)
-    name_alike(end, fact)
+cdef bint comes_before(Floor floor, const Piece* a, const Piece* b) noexcept:
+    if a.line.order != b.line.order:
+        return floor.texts.precedes(a.line.order, b.line.order)
+    if a.line.number != b.line.number:
+        return a.line.number < b.line.number
+    if a.sku != b.sku:
+        return floor.texts.precedes(a.sku, b.sku)
+    return a.lot != b.lot and floor.texts.precedes(a.lot, b.lot)
+
+
+cdef Contents contents_of(const Cycle* cycle, int64_t as_of):
+    """R43: all picks less reversals up to `as_of`, zeros left out."""
+    cdef Contents contents = Contents.__new__(Contents)
+    cdef const Fact* fact
+    cdef int i
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>cycle.facts.items[i]
+        if fact.t <= as_of:
+            contents.count_in(fact)
+    contents.drop_zeros()
+    return contents
+
+
+# ---------------------------------------------------------------------------------------------- moves
+
+cdef Fact* ends_of(Floor floor, Fact* fact, int32_t from_lu) except NULL:
+    """The end that goods leave; its `other` is the end that they come to."""
+    cdef Fact* out = end_of(floor, fact, from_lu)
+    cdef Fact* into = end_of(floor, fact, fact.lu)
+    out.move.out = True
+    out.move.other, into.move.other = into, out
+    return out
+
+
+cdef Fact* end_of(Floor floor, const Fact* fact, int32_t lu) except NULL:
+    cdef Fact* end = floor.copy_name(fact)
+    end.move = <Move*>floor.store.new(B_MOVE, sizeof(Move))
     end.lu, end.carton = lu, fact.carton if lu == fact.lu else 0
     end.task, end.order, end.line, end.sku, end.lot, end.qty = (
         fact.task, fact.order, fact.line, fact.sku, fact.lot, fact.qty)
-    end.all_of_it = not fact.sku
-    end.moved = {}
+    end.move.all_of_it = fact.sku == 0
     return end
 
 
-cdef int count_into(dict contents, Fact fact) except -1:
-    """R43: what a pick, a reversal or a move does to the contents of the unit that it is about."""
-    cdef int sign
-    if fact.window is not None:
-        key = (fact.window.line, fact.sku, fact.lot)
-        contents[key] = contents.get(key, 0) + fact.qty
-    elif fact.kind == K_PACK_CONFIRM:
-        sign = -1 if (<Packing>fact).out else 1
-        for key, qty in (<Packing>fact).moved.items():
-            contents[key] = contents.get(key, 0) + sign * qty
-    return 0
-
-
-cdef list settle(Floor floor, list changed):
-    """Work out again what is moved out of cycles that changed. Returns these and the cycles that changed by it.
+cdef int settle(Floor floor, List** changed) except -1:
+    """Work out again what is moved out of cycles that changed; the cycles that change by it are appended.
 
     A change only travels to later moves, so this ends.
     """
-    cdef list reached = list(changed), todo = []
-    cdef Cycle cycle, fed
-    cdef Fact fact
-    cdef dict contents
-    for cycle in changed:
+    cdef list todo = []
+    cdef Cycle* cycle
+    cdef Cycle* fed
+    cdef Fact* fact
+    cdef Contents contents
+    cdef int i
+    for i in range(length(changed[0])):
+        cycle = <Cycle*>changed[0].items[i]
         if cycle.packs:
-            todo.append(cycle)
+            todo.append(<size_t>cycle)
     while todo:
-        cycle = todo.pop(0)
-        contents = {}
-        for fact in cycle.facts:
-            if fact.kind == K_PACK_CONFIRM and (<Packing>fact).out and work_out(floor, <Packing>fact, contents):
-                fed = (<Packing>fact).other.cycle
-                if fed is not None and fed not in todo:
-                    todo.append(fed)
-                if fed is not None and fed not in reached:
-                    reached.append(fed)
-            count_into(contents, fact)
-    return reached
+        cycle = <Cycle*><size_t>todo.pop(0)
+        contents = Contents.__new__(Contents)
+        for i in range(length(cycle.facts)):
+            fact = <Fact*>cycle.facts.items[i]
+            if fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(floor, fact, contents):
+                fed = fact.move.other.cycle
+                if fed != NULL and <size_t>fed not in todo:
+                    todo.append(<size_t>fed)
+                if fed != NULL and index_of(changed[0], fed) < 0:
+                    floor.store.append(changed, fed)
+            contents.count_in(fact)
+    return 0
 
 
-cdef bint work_out(Floor floor, Packing out, dict there) except -1:
+cdef bint work_out(Floor floor, Fact* out, Contents there) except -1:
     """What leaves, out of what was `there`; whether it is something else than was known.
 
     Without `task` or line the pieces are taken by order, line and lot. Pieces of a named line that were not told to lie
     there come into the other unit all the same: somebody held them in his hand.
     """
-    cdef dict leaves = {}, comes
-    cdef Line line = line_of(floor, out)
+    cdef Contents leaves = Contents.__new__(Contents), comes = Contents.__new__(Contents)
+    cdef Line* line = line_of(floor, out)
+    cdef Piece* piece
     cdef int64_t left = out.qty, part
-    for key in sorted(there, key=shown_order(floor)):
-        if there[key] <= 0:
+    cdef int i
+    there.sort(floor)
+    for i in range(there.count):
+        piece = &there.pieces[i]
+        if piece.qty <= 0:
             continue
-        if out.all_of_it:
-            leaves[key] = there[key]
-        elif key[1] == out.sku and (not out.lot or key[2] == out.lot) and (line is None or key[0] is line) and left > 0:
-            part = min(left, there[key])
-            leaves[key] = part
+        part = 0
+        if out.move.all_of_it:
+            part = piece.qty
+        elif (piece.sku == out.sku and (not out.lot or piece.lot == out.lot) and (line == NULL or piece.line == line)
+                and left > 0):
+            part = min(left, piece.qty)
             left -= part
-    comes = dict(leaves)
-    if not out.all_of_it and line is not None and left > 0:
-        key = (line, out.sku, out.lot)
-        comes[key] = comes.get(key, 0) + left
-    if leaves == out.moved and comes == out.other.moved:
+        if part:
+            leaves.add(piece.line, piece.sku, piece.lot, part)
+            comes.add(piece.line, piece.sku, piece.lot, part)
+    if not out.move.all_of_it and line != NULL and left > 0:
+        comes.add(line, out.sku, out.lot, left)
+    if leaves.equals(out) and comes.equals(out.move.other):
         return False
-    out.moved, out.other.moved = leaves, comes
+    remember(floor, out, leaves)
+    remember(floor, out.move.other, comes)
     return True
 
 
-def shown_order(Floor floor):
-    """The order of `contents` in events: (order, line, sku, lot)."""
-    def by_texts(tuple key):
-        cdef Line line = key[0]
-        return floor.text(line.order), line.number, floor.text(key[1]), floor.text(key[2])
-    return by_texts
+cdef int remember(Floor floor, Fact* end, Contents pieces) except -1:
+    """What is moved, at this end."""
+    cdef int i
+    floor.store.free(end.move.moved)
+    end.move.moved = NULL
+    for i in range(pieces.count):
+        end.move.moved = <MovedList*>floor.store.room(B_MOVED, end.move.moved, i)
+        end.move.moved.items[i] = Moved(
+            line=pieces.pieces[i].line, sku=pieces.pieces[i].sku, lot=pieces.pieces[i].lot, qty=pieces.pieces[i].qty)
+    return 0
 
 
-cdef Line line_of(Floor floor, Packing out):
-    cdef PickWindow window
+cdef Line* line_of(Floor floor, const Fact* out) except? NULL:
+    cdef PickWindow* window
     if out.task:
-        window = floor.tasks.get(out.task)
-        return window.line if window is not None else None
+        window = <PickWindow*>find(floor.state.tasks, out.task)
+        return window.line if window != NULL else NULL
     if out.order and out.line >= 0:
         return floor.line_of(out.order, out.line)
-    return None
+    return NULL

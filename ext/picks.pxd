@@ -4,10 +4,11 @@
 decided that the watermark has passed. Everything else collects facts, or tells what the outcome says.
 """
 
-from cpython.object cimport PyObject
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Fact, Floor, Line, PickWindow
+from ext.keys cimport Key
+from ext.outlet cimport Subject
 
 cdef enum PickTag:
     TAG_CLOSING = 1         # a short, deadline, carton close or cancel is due
@@ -35,18 +36,23 @@ cdef struct Outcome:
     int64_t q_short
     int64_t t_close
     int64_t t_last          # greatest event time of a pick that counts
-    PyObject* cause         # Fact, borrowed: what decided
-    PyObject* closing       # Fact, borrowed: the b, c or d that closed it short
+    Fact* cause             # what decided
+    Fact* closing           # the b, c or d that closed it short
 
 
-cdef Outcome outcome(PickWindow window, int64_t as_of, int64_t decided_before)
-cdef PickWindow window_for(Floor floor, Fact fact)
-cdef bint take_pick(Floor floor, PickWindow window, Fact fact) except -1
-cdef int take_closing(Floor floor, PickWindow window, Fact closing) except -1
-cdef int cancel(Floor floor, PickWindow window, Fact fact) except -1
-cdef int decide_closing(Floor floor, PickWindow window, int64_t t) except -1
-cdef int decide(Floor floor, PickWindow window, Fact cause) except -1
-cdef bint tell_late(Floor floor, PickWindow window, Fact fact) except -1
-cdef int tell_reversal(Floor floor, PickWindow window, Fact fact) except -1
-cdef int watch_stall(Floor floor, PickWindow window, int64_t due) except -1
-cdef str subject_of(Floor floor, PickWindow window)
+cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept
+cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL
+cdef PickWindow* new_window(Floor floor, Line* line) except NULL
+cdef bint take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1
+cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1
+cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1
+cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1
+cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef int watch_stall(Floor floor, PickWindow* window, int64_t due) except -1
+cdef Key key_of(const PickWindow* window) noexcept
+cdef Subject subject_of(const PickWindow* window) noexcept
+cdef int32_t subject_text(Floor floor, const PickWindow* window) except -1
+cdef int put_key(Floor floor, const PickWindow* window) except -1

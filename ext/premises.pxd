@@ -4,5 +4,5 @@ from ext.floor cimport Fact, Floor
 
 
 cdef bint concerns(int kind) noexcept
-cdef int take(Floor floor, Fact fact, dict record) except -1
-cdef bint due(Floor floor, object target, int tag, bint by_wall) except -1
+cdef int take(Floor floor, Fact* fact, dict record) except -1
+cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1

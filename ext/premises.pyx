@@ -1,7 +1,7 @@
 """The premises: see premises.pxd."""
 
 from ext cimport equipment, inventory, picks, returns, sights
-from ext.floor cimport PickWindow
+from ext.floor cimport Finding, PickWindow, Place, Signal
 from ext.kinds cimport (
     K_ASRS_EXCEPTION, K_COUNT_REPORTED, K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL, K_RETRIEVE_CONFIRMED, K_RETURN_GRADED,
     K_RETURN_SCANNED, K_STORE_CONFIRMED,
@@ -9,13 +9,14 @@ from ext.kinds cimport (
 
 
 cdef bint concerns(int kind) noexcept:
-    return K_LANE_FULL <= kind <= K_ASRS_EXCEPTION or kind in (K_COUNT_REPORTED, K_RETURN_SCANNED, K_RETURN_GRADED)
+    return (K_LANE_FULL <= kind <= K_ASRS_EXCEPTION or kind == K_COUNT_REPORTED or kind == K_RETURN_SCANNED
+            or kind == K_RETURN_GRADED)
 
 
-cdef int take(Floor floor, Fact fact, dict record) except -1:
-    """A device's record takes effect."""
+cdef int take(Floor floor, Fact* fact, dict record) except -1:
+    """A device's record takes effect. `record`: the decoded line."""
     cdef int kind = fact.kind
-    if kind in (K_JAM, K_FAULT, K_ESTOP, K_LANE_FULL):
+    if kind == K_JAM or kind == K_FAULT or kind == K_ESTOP or kind == K_LANE_FULL:
         return equipment.take(floor, fact, record["state"])
     if kind == K_STORE_CONFIRMED or kind == K_RETRIEVE_CONFIRMED:
         return equipment.take_crane_done(floor, fact)
@@ -24,25 +25,27 @@ cdef int take(Floor floor, Fact fact, dict record) except -1:
         return inventory.take_crane(floor, fact)
     if kind == K_COUNT_REPORTED:
         return inventory.take_count(floor, fact)
+    fact.rma = floor.intern(record["rma"]) if "rma" in record else 0
+    fact.serial = floor.intern(record["serial"]) if "serial" in record else 0
     if kind == K_RETURN_SCANNED:
-        return returns.take_scan(floor, fact, record)
-    return returns.take_graded(floor, fact, record)
+        return returns.take_scan(floor, fact)
+    return returns.take_graded(floor, fact, record["grade"], record["disposition"])
 
 
-cdef bint due(Floor floor, object target, int tag, bint by_wall) except -1:
+cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1:
     """Something here is due. False: it is none of ours."""
     if tag == inventory.TAG_DECIDE:
-        inventory.decide(floor, <inventory.Finding>target, by_wall)
+        inventory.decide(floor, <Finding*>target, by_wall)
     elif tag == inventory.TAG_JUDGE:
-        inventory.judge(floor, <inventory.Place>target, (<inventory.Place>target).cause)
+        inventory.judge(floor, <Place*>target, (<Place*>target).cause)
     elif tag == inventory.TAG_PRUNE:
-        inventory.prune_idle(floor, <inventory.Place>target, floor.by_watermark.due)
+        inventory.prune_idle(floor, <Place*>target, floor.by_watermark.due)
     elif tag == picks.TAG_SHORT_TOLD:
-        inventory.take_short(floor, <PickWindow>target)
+        inventory.take_short(floor, <PickWindow*>target)
     elif tag == equipment.TAG_SIGNAL:
-        equipment.apply(floor, <equipment.Signal>target)
+        equipment.apply(floor, <Signal*>target)
     elif tag == sights.TAG_LOST:
-        sights.judge(floor, <Fact>target)
+        sights.judge(floor, <Fact*>target)
     else:
         return False
     return True

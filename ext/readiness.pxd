@@ -1,13 +1,26 @@
 """R50, R50a, R53: is a shipment ready as of an event time, and what would the event say?"""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Cycle, Fact, Floor, Line, Shipment
+from ext.floor cimport CartonPlan, Cycle, Fact, Floor, Line, Shipment
+from ext.json_writer cimport Digest
+from ext.store cimport List, Numbers
 
 
-cdef object verdict_of(Floor floor, Shipment shipment, int64_t as_of)
-cdef dict truth_of(Floor floor, Shipment shipment, int64_t as_of)
-cdef list cycles_of(Floor floor, Shipment shipment, int64_t as_of)
-cdef list unused_of(Floor floor, Shipment shipment, int64_t as_of)
-cdef str correlation(Floor floor, Shipment shipment)
-cdef Shipment home_of(Cycle cycle, int64_t as_of)
+cdef enum VerdictKind:
+    NOT_READY
+    READY
+    HELD_SHORT              # SHP_HELD_SHORT alone keeps it back
+    EMPTY                   # SHP_EMPTY
+
+
+cdef struct Verdict:
+    int kind
+    Digest data             # of what `Floor.truth` holds, where it is READY
+
+
+cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
+cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL
+cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL
+cdef int32_t correlation(const Shipment* shipment) noexcept
+cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL

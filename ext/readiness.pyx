@@ -1,333 +1,515 @@
-"""R50, R50a, R53: is a shipment ready as of an event time, and what would the event say?
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""R50, R50a, R53: see readiness.pxd. Nothing here changes anything that is told: the answer is a function of the facts
+up to `as_of`."""
 
-Nothing here changes anything: the answer is a function of the facts up to `as_of`.
-"""
+from libc.stdlib cimport free, realloc
 
 from ext cimport cartons, picks
-from ext.batch cimport ABSENT
-from ext.floor cimport CartonPlan, Packing, PickWindow, ScopeLine
-from ext.kinds cimport K_PACK_CONFIRM
+from ext.floor cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
+from ext.json_writer cimport JsonWriter, digest_of
+from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
+from ext.packing cimport Contents, Piece, contents_of
+from ext.store cimport index_of, length
 from ext.timers cimport NEVER
 
 
-cdef class Need:
-    """One line of a shipment's scope as of a moment: planned = p + s + c, if all is well."""
-    cdef Line line
-    cdef int64_t planned
-    cdef int64_t confirmed      # p
-    cdef int64_t short          # s
-    cdef int64_t cancelled      # c
-    cdef int64_t packed         # of p, in closed cartons of the shipment
+cdef struct Need:
+    # One line of a shipment's scope as of a moment: planned = p + s + c, if all is well.
+    Line* line
+    int64_t planned
+    int64_t confirmed       # p
+    int64_t short_          # s
+    int64_t cancelled       # c
+    int64_t packed          # of p, in closed cartons of the shipment
 
 
-cdef dict truth_of(Floor floor, Shipment shipment, int64_t as_of):
-    """The data of `shipment.ready`, or None while something is missing."""
-    cdef object verdict = verdict_of(floor, shipment, as_of)
-    return <dict>verdict if isinstance(verdict, dict) else None
+cdef class Needs:
+    """Those of the shipment that is being judged; the memory is used again."""
+    cdef Need* items
+    cdef int count
+    cdef int capacity
+
+    def __dealloc__(self):
+        free(self.items)
+
+    cdef Need* add(self, Line* line) except NULL:
+        """A new one for the line; a line that the scope names again begins anew."""
+        cdef Need* known = self.of_line(line)
+        cdef void* bigger
+        if known == NULL:
+            if self.count == self.capacity:
+                bigger = realloc(self.items, 2 * (self.capacity + 8) * sizeof(Need))
+                if bigger == NULL:
+                    raise MemoryError
+                self.items = <Need*>bigger
+                self.capacity = 2 * (self.capacity + 8)
+            line.need = self.count
+            self.count += 1
+            known = &self.items[line.need]
+        known[0] = Need(line=line, planned=0, confirmed=0, short_=0, cancelled=0, packed=0)
+        return known
+
+    cdef Need* of_line(self, const Line* line) noexcept:
+        if line.need < self.count and self.items[line.need].line == line:
+            return &self.items[line.need]
+        return NULL
 
 
-cdef object verdict_of(Floor floor, Shipment shipment, int64_t as_of):
-    """The data of `shipment.ready`; the exception's code that alone keeps it from being ready; None for anything else."""
-    cdef dict needs = {}
-    cdef ScopeLine scope
-    cdef Need need
-    cdef list names, lines = []
-    cdef bint partial = False, held_short = False
+cdef Needs needs = Needs()
+
+
+cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *:
+    """Whether it is ready as of that moment, and what alone keeps it from being so."""
+    cdef Verdict verdict = Verdict(kind=NOT_READY, data=Digest(a=0, b=0))
+    cdef ScopeLine* scope
+    cdef Need* need
+    cdef Numbers* names = NULL
+    cdef bint held_short = False, done
+    cdef int i
     if shipment.plan_rev == 0 or shipment.plan_t > as_of or shipment.cancel_t <= as_of:
-        return None
-    for scope in shipment.scope:
-        need = need_of(floor, scope, as_of)
-        if need is None:
-            return None
-        needs[scope.line] = need
-        held_short = held_short or (need.short > 0 and scope.line.policy in ("HOLD", "CANCEL_LINE"))
-    names = pack(floor, shipment, needs, as_of)
-    if names is None:                   # a carton is not done
-        return None
-    for need in needs.values():
-        if need.packed < need.confirmed:
-            return None
-        lines.append(shown(floor, need))
-        partial = partial or need.short > 0 or need.cancelled > 0
-    if held_short:                      # the OMS decides
-        return "SHP_HELD_SHORT"
-    if not names:
-        return "SHP_EMPTY"
-    lines.sort(key=by_order_and_line)
-    return {"plan_rev": shipment.plan_rev, "cartons": sorted(names), "lines": lines, "partial": partial}
+        return verdict
+    needs.count = 0
+    for i in range(length(shipment.scope)):
+        scope = <ScopeLine*>shipment.scope.items[i]
+        need = needs.add(scope.line)
+        if not fill_need(floor, scope, as_of, need):
+            return verdict
+        held_short = held_short or (need.short_ > 0 and (scope.line.policy == HOLD or scope.line.policy == CANCEL_LINE))
+    done = pack(floor, shipment, as_of, &names)
+    for i in range(needs.count):
+        done = done and needs.items[i].packed >= needs.items[i].confirmed
+    if done:
+        verdict.kind = HELD_SHORT if held_short else EMPTY if names == NULL else READY     # held: the OMS decides
+    if verdict.kind == READY:
+        write_truth(floor, shipment, names)
+        verdict.data = digest_of(floor.truth.at, floor.truth.length)
+    floor.store.free(names)
+    return verdict
 
 
-def by_order_and_line(dict row):
-    return row["order"], row["line"]
+cdef int write_truth(Floor floor, const Shipment* shipment, Numbers* names) except -1:
+    """The data of `shipment.ready`."""
+    cdef JsonWriter data = floor.truth
+    cdef const Need* need
+    cdef bint partial = False
+    cdef int i
+    sort_names(floor, names)
+    sort_needs(floor)
+    data.clear()
+    data.put(b'{"cartons":[')
+    for i in range(names.count):
+        if i:
+            data.put(b",")
+        data.text(names.items[i])
+    data.put(b'],"lines":[')
+    for i in range(needs.count):
+        need = &needs.items[i]
+        partial = partial or need.short_ > 0 or need.cancelled > 0
+        data.integer_member(b',{"cancelled":' if i else b'{"cancelled":', need.cancelled)
+        data.integer_member(b',"line":', need.line.number)
+        data.text_member(b',"order":', need.line.order)
+        data.integer_member(b',"ordered":', need.planned)
+        data.integer_member(b',"packed":', need.confirmed)
+        data.integer_member(b',"short":', need.short_)
+        data.put(b"}")
+    data.put(b'],"partial":true,"plan_rev":' if partial else b'],"partial":false,"plan_rev":')
+    data.integer(shipment.plan_rev)
+    return data.put(b"}")
 
 
-cdef dict shown(Floor floor, Need need):
-    return {
-        "order": floor.text(need.line.order), "line": need.line.number, "ordered": need.planned,
-        "packed": need.confirmed, "short": need.short, "cancelled": need.cancelled,
-    }
+cdef int sort_names(Floor floor, Numbers* names) noexcept:
+    """By insertion: they come mostly in order."""
+    cdef int i, k
+    cdef int32_t name
+    for i in range(1, names.count):
+        name, k = names.items[i], i
+        while k > 0 and floor.texts.precedes(name, names.items[k - 1]):
+            names.items[k] = names.items[k - 1]
+            k -= 1
+        names.items[k] = name
+    return 0
+
+
+cdef int sort_needs(Floor floor) noexcept:
+    """By order and line; `Line.need` does not count any more."""
+    cdef int i, k
+    cdef Need need
+    for i in range(1, needs.count):
+        need, k = needs.items[i], i
+        while k > 0 and comes_before(floor, need.line, needs.items[k - 1].line):
+            needs.items[k] = needs.items[k - 1]
+            k -= 1
+        needs.items[k] = need
+    return 0
+
+
+cdef bint comes_before(Floor floor, const Line* a, const Line* b) noexcept:
+    return a.number < b.number if a.order == b.order else floor.texts.precedes(a.order, b.order)
 
 
 # ---------------------------------------------------------------------------------------------- lines
 
-cdef Need need_of(Floor floor, ScopeLine scope, int64_t as_of):
-    """p, s and c of one line; None while a window is open or something is missing."""
-    cdef Line line = scope.line
-    cdef Need need = Need()
-    cdef PickWindow window
+cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* need) except -1:
+    """p, s and c of one line; False while a window is open or something is missing."""
+    cdef Line* line = scope.line
+    cdef PickWindow* window
     cdef picks.Outcome o
-    cdef int64_t confirmed = 0, short = line.alloc_short if line.alloc_t <= as_of else 0
+    cdef int64_t confirmed = 0, short_ = line.alloc_short if line.alloc_t <= as_of else 0
     cdef bint over = False
-    need.line, need.planned = line, scope.qty
+    cdef int i
+    need.planned = scope.qty
     if line.cancel_t <= as_of:
         need.cancelled = scope.qty
-        return need
-    for window in line.windows:
-        if not window.facts and window.planned_by is not None and window.planned_by.t > as_of:
+        return True
+    for i in range(length(line.windows)):
+        window = <PickWindow*>line.windows.items[i]
+        if length(window.facts) == 0 and window.planned_t != NEVER and window.planned_t > as_of:
             continue
         o = picks.outcome(window, as_of, max(as_of, window.forced) + 1)
         if not o.closed:
-            return None
+            return False
         if not o.cancelled:
             confirmed += o.q
-            short += o.q_short
+            short_ += o.q_short
             over = over or o.q > window.q_task + window.q_task * line.over_tol_pct // 100
     if over and not (line.known and line.qty >= confirmed):
-        return None                     # R24: above tolerance, and no order.changed covers it
+        return False                    # R24: above tolerance, and no order.changed covers it
     need.confirmed = confirmed
-    if len(line.scopes) > 1:
-        need.confirmed = picked_for(scope, as_of)
-        short = share_of_short(scope, short, as_of)
-    need.short = max(0, min(short, need.planned - need.confirmed))
-    if need.confirmed + need.short < need.planned or exceeds(need):
-        return None
-    return need
+    if length(line.scopes) > 1:
+        need.confirmed = picked_for(floor, scope, as_of)
+        short_ = share_of_short(floor, scope, short_, as_of)
+    need.short_ = max(0, min(short_, need.planned - need.confirmed))
+    return need.confirmed + need.short_ >= need.planned and not exceeds(need)
 
 
-cdef bint exceeds(Need need):
+cdef bint exceeds(const Need* need) noexcept:
     """More than planned is fine within the line's tolerance, or where order.changed covers it (R24)."""
-    cdef Line line = need.line
+    cdef Line* line = need.line
     return (need.confirmed > need.planned + need.planned * line.over_tol_pct // 100
             and not (line.known and line.qty >= need.confirmed))
 
 
-cdef int64_t picked_for(ScopeLine scope, int64_t as_of) except -1:
+cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
     """R53: of a line in several scopes, a pick counts for the shipment of its carton."""
-    cdef PickWindow window
-    cdef Fact fact
+    cdef PickWindow* window
+    cdef Fact* fact
     cdef int64_t total = 0
-    for window in scope.line.windows:
+    cdef int i, k
+    for i in range(length(scope.line.windows)):
+        window = <PickWindow*>scope.line.windows.items[i]
         if window.cancel_t <= as_of:
             continue
-        for fact in window.facts:
-            if fact.cycle is not None and fact.cycle.packs:
-                return packed_for(scope, as_of)
-            if fact.t <= as_of and fact.cycle is not None and home_of(fact.cycle, as_of) is scope.shipment:
+        for k in range(length(window.facts)):
+            fact = <Fact*>window.facts.items[k]
+            if fact.cycle == NULL:
+                continue
+            if fact.cycle.packs:
+                return packed_for(floor, scope, as_of)
+            if fact.t <= as_of and home_of(fact.cycle, as_of) == scope.shipment:
                 total += fact.qty
     return total
 
 
-cdef int64_t packed_for(ScopeLine scope, int64_t as_of) except -1:
+cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
     """R47, R53: what was moved counts for the shipment of the carton that it lies in now."""
-    cdef list found = []
-    cdef PickWindow window
-    cdef Fact fact
-    cdef Cycle cycle
+    cdef List* found = NULL
+    cdef PickWindow* window
+    cdef Fact* fact
+    cdef Contents contents
     cdef int64_t total = 0
-    for window in scope.line.windows:
-        for fact in window.facts:
-            if fact.cycle is not None and fact.t <= as_of:
-                found += [cycle for cycle in fed_by(fact.cycle, as_of) if cycle not in found]
-    for cycle in found:
-        if home_of(cycle, as_of) is scope.shipment:
-            for (line, sku, _), qty in cartons.contents_of(cycle, as_of).items():
-                if line is scope.line and sku == sku_of(scope.line):
-                    total += qty
+    cdef int i, k
+    for i in range(length(scope.line.windows)):
+        window = <PickWindow*>scope.line.windows.items[i]
+        for k in range(length(window.facts)):
+            fact = <Fact*>window.facts.items[k]
+            if fact.cycle != NULL and fact.t <= as_of:
+                add_fed(floor, fact.cycle, as_of, &found)
+    for i in range(length(found)):
+        if home_of(<Cycle*>found.items[i], as_of) == scope.shipment:
+            contents = contents_of(<Cycle*>found.items[i], as_of)
+            for k in range(contents.count):
+                if contents.pieces[k].line == scope.line and contents.pieces[k].sku == sku_of(scope.line):
+                    total += contents.pieces[k].qty
+    floor.store.free(found)
     return total
 
 
-cdef int64_t share_of_short(ScopeLine scope, int64_t short, int64_t as_of) except -1:
+cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_, int64_t as_of) except -1:
     """R53: shorts fill the shipment with the latest cutoff first, then the greatest id, each up to what it lacks."""
-    cdef ScopeLine other
-    cdef int64_t lacks
-    for other in sorted(scope.line.scopes, key=by_cutoff, reverse=True):
-        lacks = max(0, other.qty - picked_for(other, as_of))
-        if other is scope:
-            return min(short, lacks)
-        short -= min(short, lacks)
-    return 0
+    cdef List* scopes = scope.line.scopes
+    cdef ScopeLine* other
+    cdef int64_t lacks, before = 0
+    cdef int i
+    for i in range(length(scopes)):
+        other = <ScopeLine*>scopes.items[i]
+        if other != scope and is_served_before(floor, other.shipment, scope.shipment):
+            before += max(0, other.qty - picked_for(floor, other, as_of))
+    lacks = max(0, scope.qty - picked_for(floor, scope, as_of))
+    return min(max(0, short_ - before), lacks)
 
 
-def by_cutoff(ScopeLine scope):
-    return scope.shipment.cutoff, scope.shipment.key
+cdef bint is_served_before(Floor floor, const Shipment* a, const Shipment* b) noexcept:
+    return a.cutoff > b.cutoff if a.cutoff != b.cutoff else floor.texts.precedes(b.id, a.id)
+
+
+cdef int32_t sku_of(const Line* line) noexcept:
+    return (<PickWindow*>line.windows.items[0]).sku if length(line.windows) else line.sku
 
 
 # ---------------------------------------------------------------------------------------------- cartons
 
-cdef list pack(Floor floor, Shipment shipment, dict needs, int64_t as_of):
-    """Put the closed cartons' contents to the lines. Names of the cartons, or None if one of them is not done."""
-    cdef list cycles = cycles_of(floor, shipment, as_of), names = []
-    cdef Cycle cycle
-    cdef cartons.CartonState state
-    cdef dict contents
-    cdef Line line
-    cdef Need need
-    if unused_of(floor, shipment, as_of):
-        return None
-    for cycle in cycles:
-        state = cartons.state_of(floor, cycle, as_of)
-        contents = cartons.contents_of(cycle, as_of if not state.closed else state.t_close)
-        if state.closed and not contents:
-            continue
-        if not state.closed or state.held or (state.lost and not state.shipped) or (cycle.rebound and cycle.end <= as_of):
-            return None
-        if shipment.stage_required and not state.loaded and not state.shipped and state.place not in shipment.lanes:
-            return None
-        for (line, sku, _), qty in contents.items():
-            need = needs.get(line)
-            if line.cancel_t <= as_of or holds_cancelled(cycle, as_of):
-                return None
-            if need is not None and sku == sku_of(line):
-                need.packed += qty
-        names.append(cartons.name_of(floor, cycle))
-    return names
+cdef bint pack(Floor floor, Shipment* shipment, int64_t as_of, Numbers** names) except -1:
+    """Put the closed cartons' contents to the lines, and collect their names. False: a carton is not done."""
+    cdef List* cycles
+    cdef Numbers* unused = unused_of(floor, shipment, as_of)
+    cdef bint done = unused == NULL
+    cdef int i
+    floor.store.free(unused)
+    if not done:
+        return False
+    cycles = cycles_of(floor, shipment, as_of)
+    for i in range(length(cycles)):
+        if not pack_carton(floor, shipment, <Cycle*>cycles.items[i], as_of, names):
+            done = False
+            break
+    floor.store.free(cycles)
+    return done
 
 
-cdef int sku_of(Line line) except -1:
-    return (<PickWindow>line.windows[0]).sku if line.windows else line.sku
+cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64_t as_of, Numbers** names) except -1:
+    """One closed carton; one that was closed empty does not count (R50a)."""
+    cdef cartons.CartonState state = cartons.state_of(floor, cycle, as_of)
+    cdef Contents contents
+    cdef Piece* piece
+    cdef Need* need
+    cdef int i
+    if not state.closed:
+        return False
+    contents = contents_of(cycle, state.t_close)
+    if contents.count == 0:
+        return True
+    if state.held or (state.lost and not state.shipped) or (cycle.rebound and cycle.end <= as_of):
+        return False
+    if shipment.stage_required and not state.loaded and not state.shipped and not is_lane(shipment, state.place):
+        return False
+    if holds_cancelled(floor, cycle, as_of, contents):
+        return False
+    for i in range(contents.count):
+        piece = &contents.pieces[i]
+        if piece.line.cancel_t <= as_of:
+            return False
+        need = needs.of_line(piece.line)
+        if need != NULL and piece.sku == sku_of(piece.line):
+            need.packed += piece.qty
+    floor.store.add_number(names, cartons.name_of(floor, cycle))
+    return True
 
 
-cdef bint holds_cancelled(Cycle cycle, int64_t as_of) except -1:
-    """R27, R50: pieces of a cancelled task still lie in it."""
-    cdef Fact fact
-    cdef PickWindow window
-    cdef int64_t left
-    for fact in cycle.facts:
-        window = fact.window
-        if window is None or fact.t > as_of or window.cancel_t > as_of:
-            continue
-        left = 0
-        for other in cycle.facts:
-            if (<Fact>other).window is window and (<Fact>other).t <= as_of:
-                left += (<Fact>other).qty
-        if left > 0:
+cdef bint is_lane(const Shipment* shipment, int32_t place) noexcept:
+    cdef int i
+    for i in range(shipment.lanes.count if shipment.lanes != NULL else 0):
+        if shipment.lanes.items[i] == place:
             return True
-    return cycle.packs and holds_moved_cancelled(cycle, as_of)
-
-
-cdef bint holds_moved_cancelled(Cycle cycle, int64_t as_of) except -1:
-    """The same for pieces that came by a move (R47): it names the line, so one of its cancelled tasks is enough."""
-    cdef Line line
-    cdef PickWindow window
-    for line, _, _ in cartons.contents_of(cycle, as_of):
-        for window in line.windows:
-            if window.cancel_t > as_of or picks.outcome(window, as_of, NEVER).q_now <= 0:
-                continue
-            for fact in window.facts:
-                if (<Fact>fact).cycle is not None and cycle in fed_by((<Fact>fact).cycle, as_of):
-                    return True
     return False
 
 
-cdef list cycles_of(Floor floor, Shipment shipment, int64_t as_of):
-    """R50a: the cartons planned to it, and unplanned ones whose contents lie in its scope and in no other's."""
-    cdef list found = []
-    cdef CartonPlan plan
-    cdef ScopeLine scope
-    cdef PickWindow window
-    cdef Fact fact
-    cdef Cycle cycle
-    for plan in shipment.plans.values():
-        if plan.withdrawn or plan.t > as_of:
+cdef bint holds_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, Contents contents) except -1:
+    """R27, R50: pieces of a cancelled task still lie in it."""
+    cdef Fact* fact
+    cdef Fact* other
+    cdef PickWindow* window
+    cdef int64_t left
+    cdef int i, k
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>cycle.facts.items[i]
+        window = fact.window
+        if window == NULL or fact.t > as_of or window.cancel_t > as_of:
             continue
-        cycle = current_cycle(floor, plan, as_of)
-        if cycle is not None:
-            found.append(cycle)
-    for scope in shipment.scope:
-        for window in scope.line.windows:
-            for fact in window.facts:
-                if fact.cycle is not None and fact.t <= as_of and fact.cycle not in found:
-                    add_unplanned(floor, shipment, fact.cycle, as_of, found)
-                if fact.cycle is not None and fact.cycle.packs:
-                    for cycle in fed_by(fact.cycle, as_of):
-                        if cycle not in found:
-                            add_unplanned(floor, shipment, cycle, as_of, found)
+        left = 0
+        for k in range(cycle.facts.count):
+            other = <Fact*>cycle.facts.items[k]
+            if other.window == window and other.t <= as_of:
+                left += other.qty
+        if left > 0:
+            return True
+    return cycle.packs and holds_moved_cancelled(floor, cycle, as_of, contents_of(cycle, as_of))
+
+
+cdef bint holds_moved_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, Contents contents) except -1:
+    """The same for pieces that came by a move (R47): it names the line, so one of its cancelled tasks is enough."""
+    cdef Line* line
+    cdef PickWindow* window
+    cdef Fact* fact
+    cdef List* fed
+    cdef bint found = False
+    cdef int i, k, j
+    for i in range(contents.count):
+        line = contents.pieces[i].line
+        for k in range(length(line.windows)):
+            window = <PickWindow*>line.windows.items[k]
+            if window.cancel_t > as_of or picks.outcome(window, as_of, NEVER).q_now <= 0:
+                continue
+            for j in range(length(window.facts)):
+                fact = <Fact*>window.facts.items[j]
+                if fact.cycle == NULL or found:
+                    continue
+                fed = NULL
+                add_fed(floor, fact.cycle, as_of, &fed)
+                found = index_of(fed, cycle) >= 0
+                floor.store.free(fed)
     return found
 
 
-cdef int add_unplanned(Floor floor, Shipment shipment, Cycle cycle, int64_t as_of, list found) except -1:
-    if ((cycle.plan is None or cycle.plan.shipment is None) and home_of(cycle, as_of) is shipment
-            and not cartons.state_of(floor, cycle, as_of).voided):
-        found.append(cycle)
+cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL:
+    """R50a: the cartons planned to it, and unplanned ones whose contents lie in its scope and in no other's.
+
+    The list is the caller's, to be freed.
+    """
+    cdef List* found = NULL
+    cdef CartonPlan* plan
+    cdef Cycle* cycle
+    cdef List* windows
+    cdef int i, k
+    floor.state.round += 1
+    for i in range(length(shipment.plans)):
+        plan = <CartonPlan*>shipment.plans.items[i]
+        if plan.withdrawn or plan.t > as_of:
+            continue
+        cycle = current_cycle(plan, as_of)
+        if cycle != NULL and cycle.round != floor.state.round:
+            cycle.round = floor.state.round
+            floor.store.append(&found, cycle)
+    for i in range(length(shipment.scope)):
+        windows = (<ScopeLine*>shipment.scope.items[i]).line.windows
+        for k in range(length(windows)):
+            add_cycles_of_window(floor, shipment, <PickWindow*>windows.items[k], as_of, &found)
+    return found
+
+
+cdef int add_cycles_of_window(Floor floor, Shipment* shipment, const PickWindow* window, int64_t as_of,
+                              List** found) except -1:
+    cdef Fact* fact
+    cdef List* fed
+    cdef int i, k
+    for i in range(length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if fact.cycle == NULL:
+            continue
+        if fact.t <= as_of:
+            add_unplanned(floor, shipment, fact.cycle, as_of, found)
+        if fact.cycle.packs:
+            fed = NULL
+            add_fed(floor, fact.cycle, as_of, &fed)
+            for k in range(length(fed)):
+                add_unplanned(floor, shipment, <Cycle*>fed.items[k], as_of, found)
+            floor.store.free(fed)
     return 0
 
 
-cdef list fed_by(Cycle cycle, int64_t as_of):
-    """R47: the cycles that goods were moved to from this one, by however many moves; itself among them."""
-    cdef list found = [cycle], todo = [cycle]
-    cdef Fact fact
-    cdef Cycle fed
-    while todo:
-        cycle = todo.pop()
-        for fact in cycle.facts:
-            if fact.kind == K_PACK_CONFIRM and fact.t <= as_of and (<Packing>fact).out:
-                fed = (<Packing>fact).other.cycle
-                if fed is not None and fed not in found:
-                    found.append(fed)
-                    todo.append(fed)
+cdef int add_unplanned(Floor floor, Shipment* shipment, Cycle* cycle, int64_t as_of, List** found) except -1:
+    if cycle.round == floor.state.round or (cycle.plan != NULL and cycle.plan.shipment != NULL):
+        return 0
+    cycle.round = floor.state.round     # judged once a round, whatever comes of it
+    if home_of(cycle, as_of) == shipment and not is_voided(cycle, as_of):
+        floor.store.append(found, cycle)
+    return 0
+
+
+cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1:
+    """R47: appends the cycles that goods were moved to from this one, by however many moves; itself among them."""
+    cdef Fact* fact
+    cdef Cycle* fed
+    cdef int i, at = length(found[0])
+    if index_of(found[0], cycle) >= 0:
+        return 0
+    floor.store.append(found, cycle)
+    while at < found[0].count:
+        cycle = <Cycle*>found[0].items[at]
+        at += 1
+        for i in range(length(cycle.facts)):
+            fact = <Fact*>cycle.facts.items[i]
+            if fact.kind == K_PACK_CONFIRM and fact.t <= as_of and fact.move.out:
+                fed = fact.move.other.cycle
+                if fed != NULL and index_of(found[0], fed) < 0:
+                    floor.store.append(found, fed)
+    return 0
+
+
+cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL:
+    """R50a: planned cartons without a cycle; they count as not closed. The caller's, to be freed; NULL: none."""
+    cdef Numbers* found = NULL
+    cdef CartonPlan* plan
+    cdef int i
+    for i in range(length(shipment.plans)):
+        plan = <CartonPlan*>shipment.plans.items[i]
+        if (not plan.withdrawn and plan.t <= as_of and current_cycle(plan, as_of) == NULL
+                and not any_voided(plan, as_of)):
+            floor.store.add_number(&found, plan.carton)
     return found
 
 
-cdef list unused_of(Floor floor, Shipment shipment, int64_t as_of):
-    """R50a: planned cartons without a cycle; they count as not closed."""
-    cdef list found = []
-    cdef CartonPlan plan
-    for plan in shipment.plans.values():
-        if (not plan.withdrawn and plan.t <= as_of and current_cycle(floor, plan, as_of) is None
-                and not any_voided(floor, plan, as_of)):
-            found.append(floor.text(plan.carton))
-    return found
-
-
-cdef Cycle current_cycle(Floor floor, CartonPlan plan, int64_t as_of):
+cdef Cycle* current_cycle(const CartonPlan* plan, int64_t as_of) noexcept:
     """The last use of a unit as this carton that was not voided."""
-    cdef Cycle cycle, last = None
-    for cycle in plan.cycles:
-        if cycle.begin <= as_of and not cartons.state_of(floor, cycle, as_of).voided:
-            if last is None or cycle.begin > last.begin:
-                last = cycle
-    return last
+    cdef Cycle* cycle
+    cdef Cycle* youngest = NULL
+    cdef int i
+    for i in range(length(plan.cycles)):
+        cycle = <Cycle*>plan.cycles.items[i]
+        if cycle.begin <= as_of and (youngest == NULL or cycle.begin > youngest.begin) and not is_voided(cycle, as_of):
+            youngest = cycle
+    return youngest
 
 
-cdef bint any_voided(Floor floor, CartonPlan plan, int64_t as_of) except -1:
-    cdef Cycle cycle
-    for cycle in plan.cycles:
-        if cycle.begin <= as_of and cartons.state_of(floor, cycle, as_of).voided:
+cdef bint any_voided(const CartonPlan* plan, int64_t as_of) noexcept:
+    cdef Cycle* cycle
+    cdef int i
+    for i in range(length(plan.cycles)):
+        cycle = <Cycle*>plan.cycles.items[i]
+        if cycle.begin <= as_of and is_voided(cycle, as_of):
             return True
     return False
 
 
-cdef Shipment home_of(Cycle cycle, int64_t as_of):
+cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept:
+    cdef Fact* fact
+    cdef int i = length(cycle.facts) - 1
+    while i >= 0:
+        fact = <Fact*>cycle.facts.items[i]
+        if fact.kind == K_CARTON_VOID and fact.t <= as_of:
+            return True
+        i -= 1
+    return False
+
+
+cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
     """The shipment of a carton: that of its plan, else the only one whose scope has all that lies in it."""
-    cdef Shipment home = None
-    cdef Line line
-    cdef ScopeLine scope
-    if cycle.plan is not None and cycle.plan.shipment is not None:
-        return None if cycle.plan.withdrawn else cycle.plan.shipment
-    for line, _, _ in cartons.contents_of(cycle, as_of):
-        if len(line.scopes) != 1:
-            return None
-        scope = <ScopeLine>line.scopes[0]
-        if home is not None and home is not scope.shipment:
-            return None
+    cdef Shipment* home = NULL
+    cdef Contents contents
+    cdef Line* line
+    cdef ScopeLine* scope
+    cdef int i
+    if cycle.plan != NULL and cycle.plan.shipment != NULL:
+        return NULL if cycle.plan.withdrawn else cycle.plan.shipment
+    contents = contents_of(cycle, as_of)
+    for i in range(contents.count):
+        line = contents.pieces[i].line
+        if length(line.scopes) != 1:
+            return NULL
+        scope = <ScopeLine*>line.scopes.items[0]
+        if home != NULL and home != scope.shipment:
+            return NULL
         home = scope.shipment
     return home
 
 
-cdef str correlation(Floor floor, Shipment shipment):
+cdef int32_t correlation(const Shipment* shipment) noexcept:
     """`correlationid`: the order if exactly one is concerned, else the shipment."""
-    cdef ScopeLine scope
-    cdef set orders = set()
-    for scope in shipment.scope:
-        orders.add(scope.line.order)
-    return floor.text(orders.pop()) if len(orders) == 1 else shipment.key
+    cdef int32_t order = 0
+    cdef ScopeLine* scope
+    cdef int i
+    for i in range(length(shipment.scope)):
+        scope = <ScopeLine*>shipment.scope.items[i]
+        if order and scope.line.order != order:
+            return shipment.id
+        order = scope.line.order
+    return order if order else shipment.id

@@ -1,82 +1,150 @@
-"""What is over leaves, `retention_ms` after its end; planned work never does (section 1, `retention_ms`).
+# cython: boundscheck=False, wraparound=False
+"""What is over leaves, `retention_ms` after its end; planned work never does: see retention.pxd.
 
 The watermark calls for a sweep now and then, so that what is remembered is a function of the records. Shipments go
 first: only then nobody asks for their lines and cartons any more. An evicted window can be named by nothing that is not
-dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`.
+dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A sweep only takes out of tables and lists;
+`collect` then frees what nothing points to.
 """
 
+from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+
 from ext cimport picks
-from ext.floor cimport CartonPlan, Cycle, Fact, Gap, Line, LoadUnit, PickWindow, ScopeLine, Shipment, TrackLife, Trailer
+from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, SHIPMENT, STOCK, TASK, WAVE
+from ext.floor cimport (
+    CartonPlan, Cycle, Fact, Gap, LatePicks, Line, LoadUnit, Order, PickWindow, Return, Revision, Scan, ScopeLine,
+    Shipment, Source, Track, TrackLife, Trailer, Waiting,
+)
+from ext.store cimport List, Table, find, index_of, last, length, remove, remove_at
 from ext.timers cimport NEVER
 
-# Families of context objects whose revisions are forgotten by age alone: the others go with their window.
-cdef set BY_AGE = {"bind", "wave", "hold", "manifest", "alloc", "stock"}
 
-
-cdef int sweep(Floor floor, Context context, int64_t before) except -1:
+cdef int sweep(Floor floor, int64_t before) except -1:
     """Forget what ended before the event time `before`."""
-    forget_shipments(floor, context, before)
-    forget_orders(floor, context, before)
+    forget_shipments(floor, before)
+    forget_orders(floor, before)
     forget_units(floor, before)
-    forget_cartons(floor, context, before)
+    forget_cartons(floor, before)
     forget_tracks(floor, before)
     forget_loads(floor, before)
     forget_gaps(floor, before)
-    context.forget(BY_AGE, before)
+    forget_told(floor, before)
+    for family in (BIND, WAVE, HOLDS, MANIFEST, ALLOC, STOCK):
+        forget_revisions(floor, floor.state.revisions[<int>family], before)
     return 0
 
 
-cdef int forget_shipments(Floor floor, Context context, int64_t before) except -1:
+cdef int collect(Floor floor) except -1:
+    """Free what nothing points to any more, and the texts that nothing names, unless a batch still holds some."""
+    cdef uint8_t* named = <uint8_t*>calloc(floor.texts.count + 1, 1)
+    if named == NULL:
+        raise MemoryError
+    try:
+        floor.store.collect(floor.state, named)
+        if floor.texts.holders == 0:
+            floor.texts.keep(named)
+    finally:
+        free(named)
+    return 0
+
+
+cdef class Keys:
+    """The keys of a table that are to go: a table cannot lose one while it is walked."""
+    cdef uint64_t* items
+    cdef int64_t count
+
+    def __cinit__(self, int64_t most):
+        self.items = <uint64_t*>malloc((most + 1) * sizeof(uint64_t))
+        if self.items == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.items)
+
+    cdef void add(self, uint64_t key) noexcept:
+        self.items[self.count] = key
+        self.count += 1
+
+
+cdef int drop_all(Floor floor, Table* table, Keys keys) except -1:
+    cdef int64_t i
+    for i in range(keys.count):
+        floor.store.drop(table, keys.items[i])
+    return 0
+
+
+# ---------------------------------------------------------------------------------------------- windows
+
+cdef int forget_shipments(Floor floor, int64_t before) except -1:
     """Manifested or cancelled long ago."""
-    cdef Shipment shipment
-    cdef ScopeLine scope
-    cdef CartonPlan plan
-    for number in list(floor.shipments):
-        shipment = floor.shipments[number]
-        if min(shipment.manifest_t, shipment.cancel_t) >= before:
+    cdef Table* table = floor.state.shipments
+    cdef Keys keys = Keys(table.count)
+    cdef Shipment* shipment
+    cdef ScopeLine* scope
+    cdef uint64_t i
+    cdef int k
+    for i in range(table.mask + 1):
+        shipment = <Shipment*>table.slots[i].value
+        if shipment == NULL or min(shipment.manifest_t, shipment.cancel_t) >= before:
             continue
-        for scope in shipment.scope:
-            scope.line.scopes.remove(scope)
-        for plan in shipment.plans.values():
-            plan.shipment = None
-        del floor.shipments[number]
-        context.objects.pop(("shipment", shipment.key), None)
-    return 0
+        for k in range(length(shipment.scope)):
+            scope = <ScopeLine*>shipment.scope.items[k]
+            remove(scope.line.scopes, scope)
+        for k in range(length(shipment.plans)):
+            (<CartonPlan*>shipment.plans.items[k]).shipment = NULL
+        keys.add(table.slots[i].key)
+        floor.store.drop(floor.state.revisions[SHIPMENT], shipment.id)
+    return drop_all(floor, table, keys)
 
 
-cdef int forget_orders(Floor floor, Context context, int64_t before) except -1:
+cdef int forget_orders(Floor floor, int64_t before) except -1:
     """Every window closed long ago, and in the scope of no shipment."""
-    cdef Line line
-    cdef PickWindow window
-    for order in list(floor.orders):
-        if not is_over(floor.orders[order], before):
-            continue
-        for line in floor.orders.pop(order):
-            del floor.lines[(<int64_t>line.order << 32) | <int64_t>line.number]
-            for window in line.windows:
-                if window.task:
-                    del floor.tasks[window.task]
-                    context.objects.pop(("task", floor.text(window.task)), None)
-        floor.cutoffs.pop(order, None)
-        context.objects.pop(("order", floor.text(order)), None)
+    cdef Table* table = floor.state.orders
+    cdef Keys keys = Keys(table.count)
+    cdef Order* order
+    cdef uint64_t i
+    cdef int k
+    for i in range(table.mask + 1):
+        order = <Order*>table.slots[i].value
+        if order != NULL and is_over(order, before):
+            for k in range(length(order.lines)):
+                forget_line(floor, <Line*>order.lines.items[k])
+            keys.add(table.slots[i].key)
+            floor.store.drop(floor.state.revisions[ORDER], order.id)
+    return drop_all(floor, table, keys)
+
+
+cdef int forget_line(Floor floor, Line* line) except -1:
+    cdef PickWindow* window
+    cdef int i
+    floor.store.drop(floor.state.lines, <uint64_t>line.order << 32 | <uint64_t>line.number)
+    for i in range(length(line.windows)):
+        window = <PickWindow*>line.windows.items[i]
+        if window.finding != NULL:
+            window.finding.window = NULL
+        if window.task:
+            floor.store.drop(floor.state.tasks, window.task)
+            floor.store.drop(floor.state.revisions[TASK], window.task)
     return 0
 
 
-cdef bint is_over(list lines, int64_t before) except -1:
-    cdef Line line
-    cdef PickWindow window
+cdef bint is_over(const Order* order, int64_t before) noexcept:
+    cdef Line* line
     cdef picks.Outcome o
     cdef bint worked = False
-    for line in lines:
-        if line.scopes:
+    cdef int i, k
+    for i in range(length(order.lines)):
+        line = <Line*>order.lines.items[i]
+        if length(line.scopes):
             return False
         if line.cancel_t < before:
             worked = True
             continue
-        if not line.windows:
+        if length(line.windows) == 0:
             return False                # planned: its picks are still to come
-        for window in line.windows:
-            o = picks.outcome(window, NEVER - 1, before)
+        for k in range(line.windows.count):
+            o = picks.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, before)
             if not o.closed or o.t_close >= before:
                 return False
             worked = True
@@ -85,80 +153,184 @@ cdef bint is_over(list lines, int64_t before) except -1:
 
 cdef int forget_units(Floor floor, int64_t before) except -1:
     """Cycles that ended long ago, or that were closed and then left alone; a unit without cycles goes, too."""
-    cdef LoadUnit unit
-    cdef Cycle cycle
-    cdef PickWindow window
-    cdef list kept
-    for lu in list(floor.units):
-        unit = floor.units[lu]
-        kept = []
-        for cycle in unit.cycles:
-            if is_live(cycle, before):
-                kept.append(cycle)
-            elif cycle.plan is not None:
-                cycle.plan.cycles.remove(cycle)
-        if len(kept) < len(unit.cycles):
-            unit.cycles = kept
-            unit.facts = [fact for fact in unit.facts if (<Fact>fact).cycle in kept or (<Fact>fact).t >= before]
-        unit.destined = [window for window in unit.destined if (<PickWindow>window).task in floor.tasks]
-        if not unit.cycles and not unit.destined and not has_later(unit.facts, before):
-            del floor.units[lu]
+    cdef Table* table = floor.state.units
+    cdef Keys keys = Keys(table.count)
+    cdef LoadUnit* unit
+    cdef Fact* youngest
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        unit = <LoadUnit*>table.slots[i].value
+        if unit == NULL:
+            continue
+        forget_cycles(floor, unit, before)
+        forget_destined(floor, unit)
+        youngest = <Fact*>last(unit.facts)
+        if length(unit.cycles) == 0 and length(unit.destined) == 0 and (youngest == NULL or youngest.t < before):
+            keys.add(table.slots[i].key)
+    return drop_all(floor, table, keys)
+
+
+cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
+    cdef Cycle* cycle
+    cdef Fact* fact
+    cdef int i = 0, count = length(unit.cycles)
+    while i < length(unit.cycles):
+        cycle = <Cycle*>unit.cycles.items[i]
+        if is_live(cycle, before):
+            i += 1
+            continue
+        if cycle.plan != NULL:
+            remove(cycle.plan.cycles, cycle)
+        if cycle.mismatched:
+            remove(floor.state.mismatched, cycle)
+        remove_at(unit.cycles, i)
+    if length(unit.cycles) == count:
+        return 0
+    i = 0
+    while i < length(unit.facts):
+        fact = <Fact*>unit.facts.items[i]
+        if fact.t >= before or (fact.cycle != NULL and index_of(unit.cycles, fact.cycle) >= 0):
+            i += 1
+        else:
+            remove_at(unit.facts, i)
     return 0
 
 
-cdef bint is_live(Cycle cycle, int64_t before) except -1:
+cdef int forget_destined(Floor floor, LoadUnit* unit) except -1:
+    """Tasks that are gone."""
+    cdef int i = 0
+    while i < length(unit.destined):
+        if find(floor.state.tasks, (<PickWindow*>unit.destined.items[i]).task) != NULL:
+            i += 1
+        else:
+            remove_at(unit.destined, i)
+    return 0
+
+
+cdef bint is_live(const Cycle* cycle, int64_t before) noexcept:
     """A running cycle lives on while it is open, or anything was said of it."""
-    cdef Fact last
-    if cycle.plan is not None and cycle.plan.shipment is not None:
+    cdef const Fact* youngest
+    if cycle.plan != NULL and cycle.plan.shipment != NULL:
         return True
     if cycle.end != NEVER:
         return cycle.end >= before
-    last = <Fact>cycle.facts[len(cycle.facts) - 1] if cycle.facts else cycle.anchor
-    return last.t >= before or not cycle.any_close
+    youngest = <Fact*>last(cycle.facts)
+    if youngest == NULL:
+        youngest = cycle.anchor
+    return youngest.t >= before or not cycle.any_close
 
 
-cdef bint has_later(list facts, int64_t before) except -1:
-    return len(facts) > 0 and (<Fact>facts[len(facts) - 1]).t >= before
+cdef int forget_cartons(Floor floor, int64_t before) except -1:
+    cdef Table* table = floor.state.cartons
+    cdef Keys keys = Keys(table.count)
+    cdef CartonPlan* plan
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        plan = <CartonPlan*>table.slots[i].value
+        if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and plan.t < before:
+            keys.add(table.slots[i].key)
+            floor.store.drop(floor.state.revisions[CARTON], plan.carton)
+    return drop_all(floor, table, keys)
 
 
-cdef int forget_cartons(Floor floor, Context context, int64_t before) except -1:
-    cdef CartonPlan plan
-    for carton in list(floor.cartons):
-        plan = floor.cartons[carton]
-        if plan.shipment is None and not plan.cycles and plan.t < before:
-            del floor.cartons[carton]
-            context.objects.pop(("carton", floor.text(carton)), None)
-    return 0
-
+# ---------------------------------------------------------------------------------------------- the rest
 
 cdef int forget_tracks(Floor floor, int64_t before) except -1:
-    cdef TrackLife life
-    cdef list lives
-    for key in list(floor.tracks):
-        lives = floor.tracks[key]
-        life = <TrackLife>lives[len(lives) - 1]
-        if life.begin < before and not life.waiting:
-            del floor.tracks[key]
+    cdef Table* table = floor.state.tracks
+    cdef Keys keys = Keys(table.count)
+    cdef TrackLife* life
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        if table.slots[i].value == NULL:
+            continue
+        life = <TrackLife*>last((<Track*>table.slots[i].value).lives)
+        if life == NULL or (life.begin < before and length(life.waiting) == 0):
+            keys.add(table.slots[i].key)
+    return drop_all(floor, table, keys)
+
+
+cdef int cut_before(List* facts, int64_t before) noexcept:
+    """Take out the facts that are older."""
+    while length(facts) and (<Fact*>facts.items[0]).t < before:
+        remove_at(facts, 0)
     return 0
 
 
 cdef int forget_loads(Floor floor, int64_t before) except -1:
     """What a trailer took on long ago: by then it has left, or its shipments have."""
-    cdef Trailer trailer
-    for number in list(floor.trailers):
-        trailer = floor.trailers[number]
-        trailer.loads = [fact for fact in trailer.loads if (<Fact>fact).t >= before]
-        trailer.closes = [fact for fact in trailer.closes if (<Fact>fact).t >= before]
-        if not trailer.loads and not trailer.closes:
-            del floor.trailers[number]
-    return 0
+    cdef Table* table = floor.state.trailers
+    cdef Keys keys = Keys(table.count)
+    cdef Trailer* trailer
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        trailer = <Trailer*>table.slots[i].value
+        if trailer == NULL:
+            continue
+        cut_before(trailer.loads, before)
+        cut_before(trailer.closes, before)
+        if length(trailer.loads) == 0 and length(trailer.closes) == 0:
+            keys.add(table.slots[i].key)
+    return drop_all(floor, table, keys)
 
 
 cdef int forget_gaps(Floor floor, int64_t before) except -1:
     """Nothing that is still decided overlaps them."""
-    cdef Gap gap
-    for src in list(floor.gaps):
-        floor.gaps[src] = [gap for gap in floor.gaps[src] if (<Gap>gap).t_to >= before]
-        if not floor.gaps[src]:
-            del floor.gaps[src]
+    cdef Source* source
+    cdef uint64_t i
+    cdef int k
+    for i in range(floor.state.sources.mask + 1):
+        source = <Source*>floor.state.sources.slots[i].value
+        k = 0
+        while source != NULL and k < length(source.gaps):
+            if (<Gap*>source.gaps.items[k]).t_to >= before:
+                k += 1
+            else:
+                remove_at(source.gaps, k)
+                floor.state.gaps -= 1
     return 0
+
+
+cdef int forget_told(Floor floor, int64_t before) except -1:
+    """Keys that no record can name again: late picks are dead by then, and so is what came back without an RMA; a serial
+    or an SSCC that was used so long ago may be used again."""
+    cdef Keys keys = Keys(floor.state.late_picks.count)
+    cdef Table* table = floor.state.late_picks
+    cdef Return* home
+    cdef List* scans
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        if table.slots[i].value != NULL and (<LatePicks*>table.slots[i].value).t < before:
+            keys.add(table.slots[i].key)
+    drop_all(floor, table, keys)
+    table = floor.state.returns
+    keys = Keys(table.count)
+    for i in range(table.mask + 1):
+        home = <Return*>table.slots[i].value
+        if home != NULL and home.rma == NULL and home.last_t < before:
+            keys.add(table.slots[i].key)
+    drop_all(floor, table, keys)
+    table = floor.state.serials
+    keys = Keys(table.count)
+    for i in range(table.mask + 1):
+        scans = <List*>table.slots[i].value
+        if scans != NULL and (<Scan*>last(scans)).fact.t < before:
+            keys.add(table.slots[i].key)
+    drop_all(floor, table, keys)
+    table = floor.state.ssccs
+    keys = Keys(table.count)
+    for i in range(table.mask + 1):
+        if table.slots[i].value != NULL and (<Fact*>table.slots[i].value).t < before:
+            keys.add(table.slots[i].key)
+    return drop_all(floor, table, keys)
+
+
+cdef int forget_revisions(Floor floor, Table* table, int64_t before) except -1:
+    """Of objects that nothing hangs on: by age alone."""
+    cdef Keys keys = Keys(table.count)
+    cdef Revision* revision
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        revision = <Revision*>table.slots[i].value
+        if revision != NULL and revision.t < before:
+            keys.add(table.slots[i].key)
+    return drop_all(floor, table, keys)

@@ -1,170 +1,233 @@
-"""Returns (R72): see returns.pxd."""
+# cython: boundscheck=False, wraparound=False
+"""Returns (R72): see returns.pxd. The fact of a return carries its `rma` and `serial`."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from ext.batch cimport ABSENT
-from ext.floor cimport precedes
-
-
-cdef class Scan:
-    pass
-
-
-cdef class Graded:
-    pass
-
-
-cdef class Return:
-    def __init__(self):
-        self.scans = []
-        self.graded = {}
-
-
-cdef class Rma:
-    def __init__(self):
-        self.expected = {}
-        self.returns = []
+from ext.exceptions cimport RTN_DUP_SERIAL, RTN_OVER, RTN_UNEXPECTED
+from ext.floor cimport B_GRADED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN, Graded, Return, Rma, RmaLine, RmaLines, Scan
+from ext.json_writer cimport JsonWriter
+from ext.keys cimport text_key
+from ext.outlet cimport EXACT, RETURN_DISPOSITIONED, RETURN_RECEIVED, Subject
+from ext.store cimport List, find, length
 
 
 # ---------------------------------------------------------------------------------------------- collecting facts
 
-cdef int take_scan(Floor floor, Fact fact, dict record) except -1:
+cdef int take_scan(Floor floor, Fact* fact) except -1:
     """`return.scanned`: each scan a revision, told at once."""
-    cdef Scan scan = Scan.__new__(Scan)
-    scan.fact, scan.home, scan.serial = fact, return_of(floor, fact, record), record.get("serial")
-    scan.counts = True
-    scan.home.scans.append(scan)
-    if scan.serial is not None:
+    cdef Scan* scan = <Scan*>floor.store.new(B_SCAN, sizeof(Scan))
+    scan.fact, scan.home, scan.counts = fact, return_of(floor, fact), True
+    floor.store.append(&scan.home.scans, scan)
+    if fact.serial:
         take_serial(floor, scan)
     return tell(floor, scan.home, fact)
 
 
-cdef int take_serial(Floor floor, Scan scan) except -1:
+cdef int take_serial(Floor floor, Scan* scan) except -1:
     """The same serial twice within `retention_ms` counts once, with the first by event time."""
-    cdef tuple key = (scan.fact.sku if scan.fact.sku else -scan.fact.lu, scan.serial)
-    cdef list scans = floor.serials.setdefault(key, [])
-    cdef Scan other, first = None
-    cdef Py_ssize_t i = len(scans)
-    cdef bint counts
-    while i > 0 and precedes(scan.fact, (<Scan>scans[i - 1]).fact, floor.texts):
+    cdef Fact* fact = scan.fact
+    cdef uint64_t key = <uint64_t><uint32_t>(fact.sku if fact.sku else -fact.lu) << 32 | <uint32_t>fact.serial
+    cdef List* scans = <List*>find(floor.state.serials, key)
+    cdef int i = length(scans)
+    while i > 0 and floor.precedes(fact, (<Scan*>scans.items[i - 1]).fact):
         i -= 1
-    scans.insert(i, scan)
-    for other in scans:
-        counts = first is None or other.fact.t - first.fact.t > floor.rules.retention
-        if not counts and (other is scan or other.counts):
-            floor.outlet.raise_("RTN_DUP_SERIAL", f"serial/{scan.serial}", other.fact.t, floor.dev_id(other.fact),
-                                other.home.key)
-        elif counts and other is scan and first is not None:
-            floor.outlet.clear("RTN_DUP_SERIAL", f"serial/{scan.serial}", scan.fact.t, floor.dev_id(scan.fact))
+    floor.store.insert(&scans, i, scan)
+    floor.store.put(floor.state.serials, key, scans)
+    return count_serial(floor, scans, scan)
+
+
+cdef int count_serial(Floor floor, const List* scans, Scan* scan) except -1:
+    """Which scans of one serial count, now that `scan` is among them."""
+    cdef int32_t subject = floor.joined(b"serial/", scan.fact.serial)
+    cdef Scan* other
+    cdef Scan* first = NULL
+    cdef bint counts
+    cdef int i
+    for i in range(length(scans)):
+        other = <Scan*>scans.items[i]
+        counts = first == NULL or other.fact.t - first.fact.t > floor.rules.retention
+        if not counts and (other == scan or other.counts):
+            floor.outlet.raise_(RTN_DUP_SERIAL, subject, other.fact.t, other.fact, floor.text(other.home.key))
+        elif counts and other == scan and first != NULL:
+            floor.outlet.clear(RTN_DUP_SERIAL, subject, scan.fact.t, scan.fact)
         if counts:
             first = other
         if counts != other.counts:
             other.counts = counts
-            if other is not scan:
+            if other != scan:
                 tell(floor, other.home, scan.fact)
     return 0
 
 
-cdef int take_graded(Floor floor, Fact fact, dict record) except -1:
+cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except -1:
     """`return.graded`: the total of that grade and disposition."""
-    cdef Return home = return_of(floor, fact, record)
-    cdef tuple verdict = (record["grade"], record["disposition"])
-    cdef Graded graded = home.graded.get(verdict)
-    cdef str key = f"{home.key}/{verdict[0]}/{verdict[1]}", partition = partition_of(home)
-    cdef dict data
-    if graded is None:
-        graded = home.graded[verdict] = Graded.__new__(Graded)
-        graded.last_t = ABSENT
-        graded.ledger = floor.outlet.ledger("return.dispositioned", key, f"return/{key}", partition)
+    cdef Return* home = return_of(floor, fact)
+    cdef Graded* graded = graded_of(floor, home, floor.intern(grade), floor.intern(disposition))
+    cdef int32_t key = floor.intern(f"{floor.text(home.key)}/{grade}/{disposition}"), partition = partition_of(floor, home)
+    cdef JsonWriter data = floor.outlet.data
+    if graded.ledger == NULL:
+        put_text(floor, key)
+        graded.ledger = floor.outlet.ledger(RETURN_DISPOSITIONED, partition)
     graded.qty += fact.qty
     graded.last_t = max(graded.last_t, fact.t)
-    data = {"qty": graded.qty, "grade": verdict[0], "disposition": verdict[1]}
+    home.last_t = max(home.last_t, fact.t)
+    data.clear()
+    data.text_member(b'{"disposition":', graded.disposition)
+    data.text_member(b',"grade":', graded.grade)
+    data.integer_member(b',"qty":', graded.qty)
     if home.sku:
-        data["sku"] = floor.text(home.sku)
-    floor.outlet.emit(graded.ledger, data, graded.last_t, partition, floor.dev_id(fact), "exact")
+        data.text_member(b',"sku":', home.sku)
+    data.put(b"}")
+    floor.outlet.emit(graded.ledger, Subject(head=b"return/", key=text_key(key)), graded.last_t, partition, fact, EXACT)
     return 0
 
 
-cdef int authorise(Floor floor, Fact fact, dict record) except -1:
+cdef Graded* graded_of(Floor floor, Return* home, int32_t grade, int32_t disposition) except NULL:
+    cdef Graded* graded
+    cdef int i
+    for i in range(length(home.graded)):
+        graded = <Graded*>home.graded.items[i]
+        if graded.grade == grade and graded.disposition == disposition:
+            return graded
+    graded = <Graded*>floor.store.new(B_GRADED, sizeof(Graded))
+    graded.grade, graded.disposition, graded.last_t = grade, disposition, ABSENT
+    floor.store.append(&home.graded, graded)
+    return graded
+
+
+cdef int authorise(Floor floor, Fact* fact, dict record) except -1:
     """`rma.authorised`: what is expected back; what is already here is judged again."""
-    cdef Rma rma = rma_of(floor, record["rma"])
-    cdef Return home
-    cdef dict expected = {}
+    cdef Rma* rma = rma_of(floor, floor.intern(record["rma"]))
+    cdef RmaLine* line
+    cdef Return* home
+    cdef int i
+    floor.store.free(rma.expected)
+    rma.expected = NULL
     for row in record["lines"]:
-        sku = floor.texts.number(row["sku"])
-        expected[sku] = expected.get(sku, 0) + row["qty"]
-    rma.known, rma.expected = True, expected
-    for home in rma.returns:
-        if home.scans:
+        line = line_of(rma, floor.intern(row["sku"]))
+        if line == NULL:
+            i = rma.expected.count if rma.expected != NULL else 0
+            rma.expected = <RmaLines*>floor.store.room(B_RMA_LINES, rma.expected, i)
+            line = &rma.expected.items[i]
+            line.sku, line.qty = floor.intern(row["sku"]), 0
+        line.qty += <int64_t>row["qty"]
+    rma.known = True
+    for i in range(length(rma.returns)):
+        home = <Return*>rma.returns.items[i]
+        if length(home.scans):
             tell(floor, home, fact)
     return 0
 
 
-cdef Return return_of(Floor floor, Fact fact, dict record):
-    cdef str id = record.get("rma"), thing = floor.text(fact.sku if fact.sku else fact.lu)
-    cdef str key = f"{id}/{thing}" if id is not None else f"unexpected/{floor.dev_id(fact)}"
-    cdef Return home = floor.returns.get((id is None, key))
-    if home is None:
-        home = floor.returns[(id is None, key)] = Return()
-        home.key, home.sku = key, fact.sku
-        if id is not None:
-            home.rma = rma_of(floor, id)
-            home.rma.returns.append(home)
+cdef RmaLine* line_of(const Rma* rma, int32_t sku) noexcept:
+    cdef int i
+    for i in range(rma.expected.count if rma.expected != NULL else 0):
+        if rma.expected.items[i].sku == sku:
+            return &rma.expected.items[i]
+    return NULL
+
+
+cdef Return* return_of(Floor floor, const Fact* fact) except NULL:
+    cdef str thing = floor.text(fact.sku if fact.sku else fact.lu)
+    cdef int32_t key = floor.intern(
+        f"{floor.text(fact.rma)}/{thing}" if fact.rma else f"unexpected/{floor.dev_id(fact)}")
+    cdef uint64_t place = <uint64_t>(fact.rma == 0) << 32 | <uint32_t>key      # an RMA may be called "unexpected"
+    cdef Return* home = <Return*>find(floor.state.returns, place)
+    if home == NULL:
+        home = <Return*>floor.store.new(B_RETURN, sizeof(Return))
+        home.key, home.sku, home.last_t = key, fact.sku, fact.t
+        floor.store.put(floor.state.returns, place, home)
+        if fact.rma:
+            home.rma = rma_of(floor, fact.rma)
+            floor.store.append(&home.rma.returns, home)
     return home
 
 
-cdef Rma rma_of(Floor floor, str id):
-    cdef Rma rma = floor.rmas.get(id)
-    if rma is None:
-        rma = floor.rmas[id] = Rma()
+cdef Rma* rma_of(Floor floor, int32_t id) except NULL:
+    cdef Rma* rma = <Rma*>find(floor.state.rmas, id)
+    if rma == NULL:
+        rma = <Rma*>floor.store.new(B_RMA, sizeof(Rma))
         rma.id = id
+        floor.store.put(floor.state.rmas, id, rma)
     return rma
 
 
 # ---------------------------------------------------------------------------------------------- telling
 
-cdef str partition_of(Return home):
-    return home.rma.id if home.rma is not None else "unexpected"
+cdef int32_t partition_of(Floor floor, const Return* home) except -1:
+    return home.rma.id if home.rma != NULL else floor.intern("unexpected")
 
 
-cdef int tell(Floor floor, Return home, Fact cause) except -1:
+cdef int put_text(Floor floor, int32_t text) except -1:
+    """As the business key."""
+    floor.outlet.key.clear()
+    return floor.outlet.key.raw(floor.texts.bytes_of(text), floor.texts.length_of(text))
+
+
+cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
     """The whole new state; nothing while no scan of it has ever counted."""
-    cdef Scan scan
+    cdef Scan* scan
     cdef int64_t qty = 0, t = ABSENT
     cdef list serials = []
-    cdef dict data
-    for scan in home.scans:
+    cdef int32_t partition = partition_of(floor, home)
+    cdef int i
+    for i in range(length(home.scans)):
+        scan = <Scan*>home.scans.items[i]
         if scan.counts:
             qty += scan.fact.qty
-            if scan.serial is not None:
-                serials.append(scan.serial)
+            if scan.fact.serial:
+                serials.append(floor.text(scan.fact.serial))
             t = max(t, scan.fact.t)
     if t == ABSENT:                     # every scan of it was one of another return
         t = cause.t
-    if home.ledger is None:
+    home.last_t = max(home.last_t, t)
+    if home.ledger == NULL:
         if not qty:
             return 0
-        home.ledger = floor.outlet.ledger("return.received", home.key, f"return/{home.key}", partition_of(home))
-    data = {"qty": qty, "condition": condition_of(floor, home, qty, t, cause)}
-    if home.sku:
-        data["sku"] = floor.text(home.sku)
-        if home.rma is not None and home.rma.known:
-            data["expected_qty"] = home.rma.expected.get(home.sku, 0)
-    if serials:
-        data["serials"] = sorted(serials)
-    floor.outlet.emit(home.ledger, data, t, partition_of(home), floor.dev_id(cause), "exact")
+        put_text(floor, home.key)
+        home.ledger = floor.outlet.ledger(RETURN_RECEIVED, partition)
+    serials.sort()
+    write_received(floor, home, qty, serials, condition_of(floor, home, qty, t, cause))
+    floor.outlet.emit(home.ledger, Subject(head=b"return/", key=text_key(home.key)), t, partition, cause, EXACT)
     return 0
 
 
-cdef str condition_of(Floor floor, Return home, int64_t qty, int64_t t, Fact cause):
+cdef int write_received(Floor floor, const Return* home, int64_t qty, list serials, str condition) except -1:
+    cdef JsonWriter data = floor.outlet.data
+    cdef const RmaLine* line
+    data.clear()
+    data.put(b'{"condition":')
+    data.text_of(condition)
+    if home.sku and home.rma != NULL and home.rma.known:
+        line = line_of(home.rma, home.sku)
+        data.integer_member(b',"expected_qty":', line.qty if line != NULL else 0)
+    data.integer_member(b',"qty":', qty)
+    if serials:
+        data.put(b',"serials":')
+        for i, serial in enumerate(serials):
+            data.put(b"," if i else b"[")
+            data.text_of(serial)
+        data.put(b"]")
+    if home.sku:
+        data.text_member(b',"sku":', home.sku)
+    return data.put(b"}")
+
+
+cdef str condition_of(Floor floor, const Return* home, int64_t qty, int64_t t, const Fact* cause):
     """Whether it was expected: still received if not, but raised."""
-    cdef str subject = f"return/{home.key}", dev_id = floor.dev_id(cause)
-    cdef int64_t expected
-    if home.rma is None or not home.rma.known:
-        floor.outlet.raise_("RTN_UNEXPECTED", subject, t, dev_id, "")
+    cdef int32_t subject = floor.joined(b"return/", home.key)
+    cdef const RmaLine* line
+    cdef int64_t expected = qty
+    if home.rma == NULL or not home.rma.known:
+        floor.outlet.raise_(RTN_UNEXPECTED, subject, t, cause, "")
         return "UNEXPECTED"
-    floor.outlet.clear("RTN_UNEXPECTED", subject, cause.t, dev_id)
-    expected = home.rma.expected.get(home.sku, 0) if home.sku else qty
+    floor.outlet.clear(RTN_UNEXPECTED, subject, cause.t, cause)
+    if home.sku:
+        line = line_of(home.rma, home.sku)
+        expected = line.qty if line != NULL else 0
     if qty > expected:
-        floor.outlet.raise_("RTN_OVER", subject, t, dev_id, f"{qty} of {expected}")
+        floor.outlet.raise_(RTN_OVER, subject, t, cause, f"{qty} of {expected}")
         return "OVER"
-    floor.outlet.clear("RTN_OVER", subject, cause.t, dev_id)
+    floor.outlet.clear(RTN_OVER, subject, cause.t, cause)
     return "EXPECTED"

@@ -10,13 +10,14 @@ from ext.floor cimport Cycle, Floor, LoadUnit
 from ext.kinds cimport (
     K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LOAD_REMOVED, K_LOAD_SCANNED,
 )
+from ext.store cimport List
 
 
 cdef inline bint is_place(int kind) noexcept nogil:
     """A fact about where a unit is."""
-    return kind in (K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_RECIRCULATED, K_ITEM_LOST, K_ITEM_STRAY, K_LOAD_SCANNED,
-                    K_LOAD_REMOVED)
+    return (kind == K_DIVERT_CONFIRMED or kind == K_ITEM_ARRIVED or kind == K_ITEM_RECIRCULATED or kind == K_ITEM_LOST
+            or kind == K_ITEM_STRAY or kind == K_LOAD_SCANNED or kind == K_LOAD_REMOVED)
 
 
-cdef list sights_of(Floor floor, Cycle cycle)
-cdef list riders_at(Floor floor, LoadUnit unit, int64_t t)
+cdef List* sights_of(Floor floor, const Cycle* cycle) except? NULL
+cdef int riders_at(Floor floor, LoadUnit* unit, int64_t t, List** found) except -1

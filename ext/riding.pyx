@@ -1,136 +1,168 @@
+# cython: boundscheck=False, wraparound=False
 """R48: units that ride on other units: see riding.pxd."""
 
-from ext.floor cimport Fact, Trailer, insert_sorted, name_alike
+from ext.floor cimport Fact, Trailer
 from ext.kinds cimport K_LU_BIND, K_LU_RELEASE
+from ext.store cimport index_of, length
 from ext.timers cimport NEVER
 
 cdef int DEPTH_MAX = 3              # a carton on a pallet on a cart; also ends a circle of binds
 
 
-cdef class Ride:
-    cdef LoadUnit parent
-    cdef Fact bind
-    cdef int64_t t_from
-    cdef int64_t t_to
+cdef struct Ride:
+    LoadUnit* parent
+    Fact* bind
+    int64_t t_from
+    int64_t t_to
 
 
-cdef list sights_of(Floor floor, Cycle cycle):
-    """The facts of a cycle, and where its parents went while it rode on them, sorted."""
-    cdef list found
+cdef List* sights_of(Floor floor, const Cycle* cycle) except? NULL:
+    """The facts of a cycle, and where its parents went while it rode on them, sorted.
+
+    Where it rides on nothing this is the cycle's own list; any other is the caller's, to be freed.
+    """
+    cdef List* found = NULL
+    cdef int i
     if not cycle.unit.rides:
         return cycle.facts
-    found = list(cycle.facts)
-    add_rides(floor, cycle.unit, cycle.begin, end_of_use(cycle), found, DEPTH_MAX)
+    for i in range(length(cycle.facts)):
+        floor.store.append(&found, cycle.facts.items[i])
+    add_rides(floor, cycle.unit, cycle.begin, end_of_use(cycle), &found, DEPTH_MAX)
     return found
 
 
-cdef int64_t end_of_use(Cycle cycle) except -1:
+cdef int64_t end_of_use(const Cycle* cycle) noexcept:
     """Up to the next cycle of its unit: a carton moves on after its manifest."""
-    cdef Cycle other
-    for other in cycle.unit.cycles:
+    cdef Cycle* other
+    cdef int i
+    for i in range(length(cycle.unit.cycles)):
+        other = <Cycle*>cycle.unit.cycles.items[i]
         if other.begin > cycle.begin:
             return other.begin
     return NEVER
 
 
-cdef int add_rides(Floor floor, LoadUnit unit, int64_t t_from, int64_t t_to, list found, int depth) except -1:
+cdef int add_rides(Floor floor, const LoadUnit* unit, int64_t t_from, int64_t t_to, List** found, int depth) except -1:
     cdef Ride ride
-    cdef Fact fact
+    cdef Fact* fact
     cdef int64_t low, high
-    for ride in rides_of(floor, unit):
+    cdef int i = 0, k
+    while next_ride(floor, unit, &i, &ride):
         low, high = max(t_from, ride.t_from), min(t_to, ride.t_to)
         if low >= high:
             continue
-        fact = last_place(floor, ride, low)
-        if fact is not None:
-            insert_sorted(found, fact, floor.texts)
-        for fact in ride.parent.facts:
+        fact = last_place(floor, &ride, low)
+        if fact != NULL:
+            floor.insert_sorted(found, fact)
+        for k in range(length(ride.parent.facts)):
+            fact = <Fact*>ride.parent.facts.items[k]
             if low <= fact.t < high and is_place(fact.kind):
-                insert_sorted(found, fact, floor.texts)
+                floor.insert_sorted(found, fact)
         if ride.parent.rides and depth > 1:
             add_rides(floor, ride.parent, low, high, found, depth - 1)
     return 0
 
 
-cdef list rides_of(Floor floor, LoadUnit unit):
-    """From a bind to the next one with a parent, or to a release of the unit or of its parent."""
-    cdef list rides = []
-    cdef Ride ride = None
-    cdef Fact fact
-    for fact in unit.facts:
-        if fact.kind == K_LU_RELEASE or (fact.kind == K_LU_BIND and fact.parent):
-            if ride is not None:
+cdef bint next_ride(Floor floor, const LoadUnit* unit, int* at, Ride* ride) except -1:
+    """The next ride of a unit, looked for among its facts from `at` on: from a bind to the next one with a parent, or to
+    a release of the unit or of its parent. False: there is none."""
+    cdef Fact* fact
+    cdef int i
+    while at[0] < length(unit.facts):
+        fact = <Fact*>unit.facts.items[at[0]]
+        at[0] += 1
+        if fact.kind != K_LU_BIND or not fact.parent:
+            continue
+        ride.parent, ride.bind, ride.t_from = floor.unit_of(fact.parent), fact, fact.t
+        ride.t_to = first_release(ride.parent, fact.t)
+        for i in range(at[0], unit.facts.count):
+            fact = <Fact*>unit.facts.items[i]
+            if fact.kind == K_LU_RELEASE or (fact.kind == K_LU_BIND and fact.parent):
                 ride.t_to = min(ride.t_to, fact.t)
-            ride = None
-        if fact.kind == K_LU_BIND and fact.parent:
-            ride = Ride()
-            ride.parent, ride.bind = floor.unit_of(fact.parent), fact
-            ride.t_from, ride.t_to = fact.t, first_release(ride.parent, fact.t)
-            rides.append(ride)
-    return rides
+                break
+        return True
+    return False
 
 
-cdef int64_t first_release(LoadUnit unit, int64_t t) except -1:
-    cdef Fact fact
-    for fact in unit.facts:
+cdef int64_t first_release(const LoadUnit* unit, int64_t t) noexcept:
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(unit.facts)):
+        fact = <Fact*>unit.facts.items[i]
         if fact.kind == K_LU_RELEASE and fact.t >= t:
             return fact.t
     return NEVER
 
 
-cdef Fact last_place(Floor floor, Ride ride, int64_t t):
-    """Where the parent already was, as a fact of the moment at which the unit came onto it; None: nothing is known.
+cdef Fact* last_place(Floor floor, const Ride* ride, int64_t t) except? NULL:
+    """Where the parent already was, as a fact of the moment at which the unit came onto it; NULL: nothing is known.
 
     A loading whose trailer has left since belongs to an earlier trip.
     """
-    cdef Fact fact, last = None, here
-    cdef Trailer trailer
-    for fact in ride.parent.facts:
+    cdef Fact* fact
+    cdef Fact* youngest = NULL
+    cdef Fact* here
+    cdef Trailer* trailer
+    cdef int i
+    for i in range(length(ride.parent.facts)):
+        fact = <Fact*>ride.parent.facts.items[i]
         if fact.t >= t:
             break
         if fact.kind == K_LU_RELEASE:
-            last = None
+            youngest = NULL
         elif is_place(fact.kind):
-            last = fact
-    if last is None:
-        return None
-    if last.trailer:
-        trailer = floor.trailer_of(last.trailer)
-        for fact in trailer.closes:
-            if last.t <= fact.t < t:
-                return None
-    here = Fact.__new__(Fact)
-    name_alike(here, ride.bind)
-    here.t, here.kind = t, last.kind
-    here.dest, here.loc, here.trailer, here.lu = last.dest, last.loc, last.trailer, last.lu
+            youngest = fact
+    if youngest == NULL:
+        return NULL
+    if youngest.kind == K_LOAD_SCANNED or youngest.kind == K_LOAD_REMOVED:
+        trailer = floor.trailer_of(youngest.trailer)
+        for i in range(length(trailer.closes)):
+            fact = <Fact*>trailer.closes.items[i]
+            if youngest.t <= fact.t < t:
+                return NULL
+    here = floor.copy_name(ride.bind)
+    here.t, here.kind = t, youngest.kind
+    here.dest, here.loc, here.lu = youngest.dest, youngest.loc, youngest.lu     # `dest` of a loading is its trailer
     return here
 
 
-cdef list riders_at(Floor floor, LoadUnit unit, int64_t t):
-    """Cycles of the units that ride on this one at `t`, and of those on them."""
-    cdef list found = [], todo = [unit]
-    cdef LoadUnit parent, rider
-    cdef Cycle cycle, at
-    cdef int depth
+cdef int riders_at(Floor floor, LoadUnit* unit, int64_t t, List** found) except -1:
+    """Appends the cycles of the units that ride on this one at `t`, and of those on them."""
+    cdef List* parents = NULL
+    cdef List* riders
+    cdef LoadUnit* rider
+    cdef Cycle* at
+    cdef int depth, i, k
+    floor.store.append(&parents, unit)
     for depth in range(DEPTH_MAX):
-        todo, parents = [], todo
-        for parent in parents:
-            for rider in parent.riders:
-                if not rides_on(floor, rider, parent, t):
+        riders = NULL
+        for i in range(length(parents)):
+            unit = <LoadUnit*>parents.items[i]
+            for k in range(length(unit.riders)):
+                rider = <LoadUnit*>unit.riders.items[k]
+                if not rides_on(floor, rider, unit, t):
                     continue
-                todo.append(rider)
-                at = None
-                for cycle in rider.cycles:
-                    if cycle.begin <= t:
-                        at = cycle
-                if at is not None and at not in found:
-                    found.append(at)
-    return found
+                floor.store.append(&riders, rider)
+                at = youngest_cycle(rider, t)
+                if at != NULL and index_of(found[0], at) < 0:
+                    floor.store.append(found, at)
+        floor.store.free(parents)
+        parents = riders
+    floor.store.free(parents)
+    return 0
 
 
-cdef bint rides_on(Floor floor, LoadUnit rider, LoadUnit parent, int64_t t) except -1:
+cdef Cycle* youngest_cycle(const LoadUnit* unit, int64_t t) noexcept:
+    cdef int i = length(unit.cycles) - 1
+    while i >= 0 and (<Cycle*>unit.cycles.items[i]).begin > t:
+        i -= 1
+    return <Cycle*>unit.cycles.items[i] if i >= 0 else NULL
+
+
+cdef bint rides_on(Floor floor, const LoadUnit* rider, const LoadUnit* parent, int64_t t) except -1:
     cdef Ride ride
-    for ride in rides_of(floor, rider):
-        if ride.parent is parent and ride.t_from <= t < ride.t_to:
+    cdef int i = 0
+    while next_ride(floor, rider, &i, &ride):
+        if ride.parent == parent and ride.t_from <= t < ride.t_to:
             return True
     return False

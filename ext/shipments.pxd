@@ -1,13 +1,15 @@
 """Shipments (R50-R56): ready, unready, manifested.
 
-`truth_of` says whether R50 holds as of an event time, and with which data. Every fact that concerns a shipment touches it
-at the fact's event time; when the watermark passes a touch, the truth as of that moment is known for good, whatever the
-order of arrival. A truth is told once it has lasted `ready_hold_ms`; its end is told as soon as the fact arrives.
+`verdict_of` (see readiness) says whether R50 holds as of an event time, and with which data. Every fact that concerns a
+shipment touches it at the fact's event time; when the watermark passes a touch, the truth as of that moment is known for
+good, whatever the order of arrival. A truth is told once it has lasted `ready_hold_ms`; its end is told as soon as the
+fact arrives.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Cycle, Fact, Floor, Line, LoadUnit, PickWindow, Shipment
+from ext.outlet cimport Subject
 
 cdef enum ShipmentTag:
     TAG_TOUCH = 21          # the watermark passed a fact
@@ -15,17 +17,21 @@ cdef enum ShipmentTag:
     TAG_FORCE = 23          # the wall clock's bound
 
 
-cdef int touch(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1
-cdef int touch_line(Floor floor, Line line, int64_t t, Fact cause) except -1
-cdef int touch_cycle(Floor floor, Cycle cycle, Fact cause) except -1
-cdef int take_unit_fact(Floor floor, Fact fact) except -1
-cdef int touch_ride(Floor floor, LoadUnit unit, Fact bind) except -1
-cdef int touch_all(Floor floor, Shipment shipment, Fact cause) except -1
-cdef int on_touch(Floor floor, Shipment shipment, int64_t t) except -1
-cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced, bint waited) except -1
-cdef int release_held(Floor floor, Shipment shipment) except -1
-cdef int on_bound(Floor floor, Shipment shipment, int64_t t) except -1
-cdef int cancel(Floor floor, Shipment shipment, Fact fact) except -1
-cdef bint window_has_shipped(Floor floor, PickWindow window, int64_t t) except -1
-cdef bint has_shipped(Shipment shipment, int64_t t, int64_t watermark) except -1
-cdef Shipment shipment_of_pick(Line line, Cycle cycle)
+cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1
+cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1
+cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1
+cdef int take_unit_fact(Floor floor, Fact* fact) except -1
+cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1
+cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1
+cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1
+cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced, bint waited) except -1
+cdef int release_held(Floor floor, Shipment* shipment) except -1
+cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1
+cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1
+cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1
+cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept
+cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL
+cdef int alarm(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause, str detail) except -1
+cdef int quiet(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause) except -1
+cdef Subject subject_of(const Shipment* shipment) noexcept
+cdef int put_key(Floor floor, const Shipment* shipment) except -1

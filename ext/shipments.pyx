@@ -1,342 +1,464 @@
-"""Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx."""
+# cython: boundscheck=False, wraparound=False
+"""Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_line`, `touch_cycle`."""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy, memmove
 
 from ext cimport cartons, gaps, manifests, riding, sights
 from ext.batch cimport ABSENT
-from ext.floor cimport CartonPlan, Packing, ScopeLine
+from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY
+from ext.floor cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
+from ext.json_writer cimport Digest, JsonWriter
+from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
-from ext.readiness cimport correlation, home_of, truth_of, verdict_of
+from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
+from ext.packing cimport Contents, contents_of
+from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, home_of, verdict_of
+from ext.store cimport B_BYTES, List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 
 from ext.kinds import NAMES
 
-cdef tuple BLOCKERS = ("SHP_EMPTY", "SHP_HELD_SHORT")     # R50: what may alone keep a shipment from being ready
-
 
 # ---------------------------------------------------------------------------------------------- touches
 
-cdef int touch(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
+cdef inline int touches_of(const Shipment* shipment) noexcept:
+    return shipment.touches.count if shipment.touches != NULL else 0
+
+
+cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1:
     """A fact of event time `t` concerns this shipment: judge it when the watermark has passed `t`."""
-    cdef Py_ssize_t i
+    cdef int i
     if shipment.plan_rev == 0:
         return 0
     i = first_after(shipment, t - 1)
-    if i == len(shipment.touches) or shipment.touches[i][0] != t:
-        shipment.touches.insert(i, (t, cause))
-        floor.by_watermark.push(t, RANK_SHIPMENT, shipment.key, shipment, TAG_TOUCH, t)
+    if i == touches_of(shipment) or shipment.touches.items[i].t != t:
+        shipment.touches = <TouchList*>floor.store.room(B_TOUCHES, shipment.touches, i)
+        shipment.touches.items[i] = Touch(t=t, cause=cause)
+        watch(floor, shipment, t)
     else:
         if cause.t == t:
-            shipment.touches[i] = (t, cause)
-        if t < floor.watermark:         # passed before: judge again
-            floor.by_watermark.push(t, RANK_SHIPMENT, shipment.key, shipment, TAG_TOUCH, t)
+            shipment.touches.items[i].cause = cause
+        if t < floor.state.watermark:   # passed before: judge again
+            watch(floor, shipment, t)
     if not shipment.bound_watched:
         watch_bound(floor, shipment, t, cause)
-    return doubt(floor, shipment, t)
-
-
-cdef int doubt(Floor floor, Shipment shipment, int64_t t) except -1:
-    """R52: what was told ready and is not any more, by a fact that is known, is unready at once."""
-    cdef Py_ssize_t i
-    if not shipment.stands or shipment.manifest_t != NEVER:
-        return 0
-    for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), len(shipment.touches)):
-        if truth_of(floor, shipment, shipment.touches[i][0]) is None:
-            return tell_unready(floor, shipment, shipment.touches[i][0], <Fact>shipment.touches[i][1])
+    if shipment.stands and shipment.manifest_t == NEVER:
+        doubt(floor, shipment, t)
     return 0
 
 
-cdef Py_ssize_t first_after(Shipment shipment, int64_t t) except -1:
+cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
+    return floor.by_watermark.push(t, RANK_SHIPMENT, text_key(shipment.id), shipment, TAG_TOUCH, t)
+
+
+cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R52: what was told ready and is not any more, by a fact that is known, is unready at once."""
+    cdef int i
+    cdef int64_t at
+    if not shipment.stands or shipment.manifest_t != NEVER:
+        return 0
+    for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
+        at = shipment.touches.items[i].t
+        if verdict_of(floor, shipment, at).kind != READY:
+            return tell_unready(floor, shipment, at, shipment.touches.items[i].cause)
+    return 0
+
+
+cdef int first_after(const Shipment* shipment, int64_t t) noexcept:
     """The first touch later than `t`; mostly near the end."""
-    cdef Py_ssize_t i = len(shipment.touches)
-    while i > 0 and <int64_t>(<tuple>shipment.touches[i - 1])[0] > t:
+    cdef int i = touches_of(shipment)
+    while i > 0 and shipment.touches.items[i - 1].t > t:
         i -= 1
     return i
 
 
-cdef int touch_line(Floor floor, Line line, int64_t t, Fact cause) except -1:
-    cdef ScopeLine scope
-    for scope in line.scopes:
-        touch(floor, scope.shipment, t, cause)
+cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
+    cdef int i
+    for i in range(length(line.scopes)):
+        touch(floor, (<ScopeLine*>line.scopes.items[i]).shipment, t, cause)
     return 0
 
 
-cdef int touch_cycle(Floor floor, Cycle cycle, Fact cause) except -1:
+cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
     """A carton changed: the shipment that it is planned to, else those of the lines that lie in it."""
-    cdef Shipment shipment
-    cdef Line line
-    cdef Fact fact
-    if cycle.plan is not None and cycle.plan.shipment is not None:
-        shipment = cycle.plan.shipment
-        touch(floor, shipment, cause.t, cause)
-        if cause.context:               # newly bound or planned: all its facts concern the shipment from now on
-            for fact in cycle.facts:
-                touch(floor, shipment, fact.t, fact)
-        return 0
-    if cause.kind == K_PACK_CONFIRM:    # what left it is no longer in its contents
-        for line, _, _ in (<Packing>cause).moved:
-            touch_line(floor, line, cause.t, cause)
-    for line, _, _ in cartons.contents_of(cycle, NEVER - 1):
+    cdef Shipment* shipment
+    cdef Fact* fact
+    cdef int i
+    if cycle.plan == NULL or cycle.plan.shipment == NULL:
+        return touch_contents(floor, cycle, cause)
+    shipment = cycle.plan.shipment
+    touch(floor, shipment, cause.t, cause)
+    if cause.context:                   # newly bound or planned: all its facts concern the shipment from now on
+        for i in range(length(cycle.facts)):
+            fact = <Fact*>cycle.facts.items[i]
+            touch(floor, shipment, fact.t, fact)
+    return 0
+
+
+cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
+    cdef Contents contents
+    cdef Line* line
+    cdef Fact* fact
+    cdef int i, k
+    if cause.kind == K_PACK_CONFIRM and cause.move.moved != NULL:   # what left it is no longer in its contents
+        for i in range(cause.move.moved.count):
+            touch_line(floor, cause.move.moved.items[i].line, cause.t, cause)
+    contents = contents_of(cycle, NEVER - 1)
+    for i in range(contents.count):
+        line = contents.pieces[i].line
+        if length(line.scopes) == 0:
+            continue
         touch_line(floor, line, cause.t, cause)
-        for fact in cycle.facts[first_later(cycle, cause.t):]:      # a late pick: what came after it counts for its line
+        for k in range(first_later(cycle, cause.t), length(cycle.facts)):   # a late pick: what came after it counts
+            fact = <Fact*>cycle.facts.items[k]
             touch_line(floor, line, fact.t, fact)
     return 0
 
 
-cdef Py_ssize_t first_later(Cycle cycle, int64_t t) except -1:
-    cdef Py_ssize_t i = len(cycle.facts)
-    while i > 0 and (<Fact>cycle.facts[i - 1]).t > t:
+cdef int first_later(const Cycle* cycle, int64_t t) noexcept:
+    cdef int i = length(cycle.facts)
+    while i > 0 and (<Fact*>cycle.facts.items[i - 1]).t > t:
         i -= 1
     return i
 
 
-cdef int touch_all(Floor floor, Shipment shipment, Fact cause) except -1:
+cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
     """A plan came, maybe after the work: everything already known of its lines and cartons touches it."""
-    cdef ScopeLine scope
-    cdef PickWindow window
-    cdef CartonPlan plan
-    cdef Cycle cycle
-    cdef Fact fact
+    cdef Line* line
+    cdef CartonPlan* plan
+    cdef int i, k
     touch(floor, shipment, cause.t, cause)
-    for scope in shipment.scope:
-        if scope.line.cancelled_by is not None:
-            touch(floor, shipment, scope.line.cancel_t, scope.line.cancelled_by)
-        for window in scope.line.windows:
-            for fact in window.closings:
-                touch(floor, shipment, fact.t, fact)
-            for fact in window.facts:
-                touch(floor, shipment, fact.t, fact)
-                if fact.cycle is not None:
-                    touch_cycle(floor, fact.cycle, fact)
-                    for other in fact.cycle.facts:
-                        touch(floor, shipment, (<Fact>other).t, <Fact>other)
-    for plan in shipment.plans.values():
+    for i in range(length(shipment.scope)):
+        line = (<ScopeLine*>shipment.scope.items[i]).line
+        if line.cancelled_by != NULL:
+            touch(floor, shipment, line.cancel_t, line.cancelled_by)
+        for k in range(length(line.windows)):
+            touch_window(floor, shipment, <PickWindow*>line.windows.items[k])
+    for i in range(length(shipment.plans)):
+        plan = <CartonPlan*>shipment.plans.items[i]
         touch(floor, shipment, plan.t, plan.fact)
-        for cycle in plan.cycles:
-            for fact in cycle.facts:
-                touch(floor, shipment, fact.t, fact)
+        for k in range(length(plan.cycles)):
+            touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts)
     return 0
 
 
-cdef int take_unit_fact(Floor floor, Fact fact) except -1:
+cdef int touch_facts(Floor floor, Shipment* shipment, const List* facts) except -1:
+    cdef int i
+    for i in range(length(facts)):
+        touch(floor, shipment, (<Fact*>facts.items[i]).t, <Fact*>facts.items[i])
+    return 0
+
+
+cdef int touch_window(Floor floor, Shipment* shipment, const PickWindow* window) except -1:
+    cdef Fact* fact
+    cdef int i
+    touch_facts(floor, shipment, window.closings)
+    touch_facts(floor, shipment, window.facts)
+    for i in range(length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if fact.cycle != NULL:
+            touch_cycle(floor, fact.cycle, fact)
+            touch_facts(floor, shipment, fact.cycle.facts)
+    return 0
+
+
+cdef int take_unit_fact(Floor floor, Fact* fact) except -1:
     """A fact about a load unit takes effect, and whoever it concerns is touched."""
-    cdef Cycle cycle
-    for cycle in cartons.attach(floor, floor.unit_of(fact.lu), fact):
-        touch_cycle(floor, cycle, fact)
-    if riding.is_place(fact.kind) and floor.unit_of(fact.lu).riders:
-        for cycle in riding.riders_at(floor, floor.unit_of(fact.lu), fact.t):
-            touch_cycle(floor, cycle, fact)
+    cdef LoadUnit* unit = floor.unit_of(fact.lu)
+    cdef List* changed = NULL
+    cdef int i
+    cartons.attach(floor, unit, fact, &changed)
+    for i in range(length(changed)):
+        touch_cycle(floor, <Cycle*>changed.items[i], fact)
+    floor.store.free(changed)
+    if length(unit.riders) and riding.is_place(fact.kind):
+        changed = NULL
+        riding.riders_at(floor, unit, fact.t, &changed)
+        for i in range(length(changed)):
+            touch_cycle(floor, <Cycle*>changed.items[i], fact)
+        floor.store.free(changed)
     if fact.kind == K_ITEM_LOST:
-        for stray in sights.found_after(floor, fact):
-            take_unit_fact(floor, <Fact>stray)
+        changed = NULL
+        sights.found_after(floor, fact, &changed)
+        for i in range(length(changed)):
+            take_unit_fact(floor, <Fact*>changed.items[i])
+        floor.store.free(changed)
     return 0
 
 
-cdef int touch_ride(Floor floor, LoadUnit unit, Fact bind) except -1:
+cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1:
     """R48: bound to a parent, maybe late: what was told of the parent since concerns the unit's shipment."""
-    cdef LoadUnit parent = floor.unit_of(bind.parent)
-    cdef Fact fact
-    cdef Cycle cycle
+    cdef LoadUnit* parent = floor.unit_of(bind.parent)
+    cdef Fact* fact
+    cdef int i, k
     unit.rides = True
-    if unit not in parent.riders:
-        parent.riders.append(unit)
-    for cycle in unit.cycles:
-        touch_cycle(floor, cycle, bind)
-        for fact in parent.facts:
+    if index_of(parent.riders, unit) < 0:
+        floor.store.append(&parent.riders, unit)
+    for i in range(length(unit.cycles)):
+        touch_cycle(floor, <Cycle*>unit.cycles.items[i], bind)
+        for k in range(length(parent.facts)):
+            fact = <Fact*>parent.facts.items[k]
             if fact.t >= bind.t and riding.is_place(fact.kind):
-                touch_cycle(floor, cycle, fact)
+                touch_cycle(floor, <Cycle*>unit.cycles.items[i], fact)
     return 0
 
 
 # ---------------------------------------------------------------------------------------------- judging
 
-cdef int on_touch(Floor floor, Shipment shipment, int64_t t) except -1:
+cdef inline bint same(const Digest* a, const Digest* b) noexcept:
+    return a.a == b.a and a.b == b.b
+
+
+cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R51, R52: the watermark has passed a fact. What is true as of then waits for its hold; what is not ends."""
     cdef int64_t as_of = max(t, shipment.evaluated), since
-    cdef dict truth
-    cdef object verdict
-    cdef Fact cause = cause_at(shipment, t)
-    if shipment.manifest_t != NEVER or shipment.trailer_closes:
+    cdef Verdict verdict
+    cdef Bytes* data
+    cdef Fact* cause = cause_at(shipment, t)
+    if shipment.manifest_t != NEVER or shipment.trailer_closes != NULL:
         manifests.on_later_fact(floor, shipment, t, cause)
     if shipment.manifest_t != NEVER or shipment.cancel_t <= as_of:
         return 0
     shipment.evaluated = as_of
     verdict = verdict_of(floor, shipment, as_of)
-    truth = <dict>verdict if isinstance(verdict, dict) else None
-    tell_blocker(floor, shipment, verdict, as_of, cause)
-    if truth is None:
+    tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
+    tell_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
+    if verdict.kind != READY:
         shipment.true_now = False
-        shipment.pending = []
-        if shipment.stands:
-            tell_unready(floor, shipment, as_of, cause)
+        forget_pending(floor, shipment)
+        return tell_unready(floor, shipment, as_of, cause) if shipment.stands else 0
+    if shipment.true_now and same(&verdict.data, &shipment.true_data) and (
+            shipment.stands or has_pending(shipment) or as_of < shipment.unready_at):
         return 0
-    if shipment.true_now and truth == shipment.true_data and (
-            shipment.stands or shipment.pending or as_of < shipment.unready_at):
-        return 0
-    since = t if t == as_of else start_of_truth(floor, shipment, truth, as_of)
+    data = kept_truth(floor)
+    since = t if t == as_of else start_of_truth(floor, shipment, &verdict.data, as_of)
     shipment.true_now = True
-    shipment.true_data = truth
+    shipment.true_data = verdict.data
     if as_of < shipment.unready_at:     # its end was told before the watermark came to its middle
         return 0
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
         shipment.held_since = ABSENT
-        shipment.pending = []
-    shipment.pending.append((since, truth, cause_at(shipment, since)))
-    floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, shipment.key, shipment, TAG_READY, since)
+        forget_pending(floor, shipment)
+    shipment.pending = <PendingList*>floor.store.room(
+        B_PENDING, shipment.pending, shipment.pending.count if shipment.pending != NULL else 0)
+    shipment.pending.items[shipment.pending.count - 1] = Pending(t=since, data=data, cause=cause_at(shipment, since))
+    return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
+                                   TAG_READY, since)
+
+
+cdef Bytes* kept_truth(Floor floor) except NULL:
+    """What was just found true, kept until it is told."""
+    cdef Bytes* data = <Bytes*>floor.store.new(B_BYTES, sizeof(Bytes) + floor.truth.length)
+    data.length = <int32_t>floor.truth.length
+    memcpy(data.text, floor.truth.at, floor.truth.length)
+    return data
+
+
+cdef bint has_pending(const Shipment* shipment) noexcept:
+    return shipment.pending != NULL and shipment.pending.count > 0
+
+
+cdef int forget_pending(Floor floor, Shipment* shipment) except -1:
+    floor.store.free(shipment.pending)
+    shipment.pending = NULL
     return 0
 
 
-cdef int tell_blocker(Floor floor, Shipment shipment, object verdict, int64_t t, Fact cause) except -1:
+cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:
     """R50: raised while that alone keeps it from being ready."""
-    cdef str code, subject = f"shipment/{shipment.key}"
-    for code in BLOCKERS:
-        if verdict != code:
-            floor.outlet.clear(code, subject, t, floor.dev_id(cause))
-        elif not floor.outlet.is_raised(code, subject):
-            floor.outlet.raise_(code, subject, t, floor.dev_id(cause), "")
+    if not stands:
+        return quiet(floor, shipment, code, t, cause)
+    if not shipment.alarms >> code & 1:
+        alarm(floor, shipment, code, t, cause, "")
     return 0
 
 
-cdef Fact cause_at(Shipment shipment, int64_t t):
+cdef Fact* cause_at(const Shipment* shipment, int64_t t) noexcept:
     """The fact that touched it then."""
-    cdef Py_ssize_t i = first_after(shipment, t - 1)
-    return <Fact>shipment.touches[i][1]
+    return shipment.touches.items[first_after(shipment, t - 1)].cause
 
 
-cdef int64_t start_of_truth(Floor floor, Shipment shipment, dict truth, int64_t as_of) except -1:
+cdef int64_t start_of_truth(Floor floor, Shipment* shipment, const Digest* truth, int64_t as_of) except -1:
     """R51 for a truth that a late fact brought about: the first touch since when it has held."""
     cdef int64_t since = as_of
-    cdef Py_ssize_t i = first_after(shipment, as_of - 1)
+    cdef Verdict verdict
+    cdef int i = first_after(shipment, as_of - 1)
     while i > 0:
         i -= 1
-        if truth_of(floor, shipment, shipment.touches[i][0]) != truth:
+        verdict = verdict_of(floor, shipment, shipment.touches.items[i].t)
+        if verdict.kind != READY or not same(&verdict.data, truth):
             break
-        since = shipment.touches[i][0]
+        since = shipment.touches.items[i].t
     return since
 
 
-cdef int on_hold_over(Floor floor, Shipment shipment, int64_t since, bint forced, bint waited) except -1:
+cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced, bint waited) except -1:
     """A truth has lasted `ready_hold_ms`: tell it. `forced`: by the wall clock's bound; `waited`: for a gap, long enough."""
-    cdef tuple pending
-    cdef dict truth
-    cdef Fact cause
+    cdef Pending pending
     cdef int64_t blind
-    cdef bint incomplete = forced and floor.watermark <= since + floor.rules.ready_hold
-    for pending in shipment.pending:
-        if pending[0] == since:
-            break
-    else:
+    cdef bint incomplete = forced and floor.state.watermark <= since + floor.rules.ready_hold
+    cdef int i = 0
+    while has_pending(shipment) and i < shipment.pending.count and shipment.pending.items[i].t != since:
+        i += 1
+    if not has_pending(shipment) or i == shipment.pending.count:
         return 0                        # it did not last
-    truth, cause = pending[1], <Fact>pending[2]
+    pending = shipment.pending.items[i]
     blind = gaps.hold_of_shipment(floor, shipment, since)
     if blind:
         if not waited:
-            return hold(floor, shipment, since, cause, blind)
+            return hold(floor, shipment, since, pending.cause, blind)
         incomplete = True
-    shipment.pending.remove(pending)
-    if shipment.ready is None:
-        shipment.ready = floor.outlet.ledger("shipment.ready", shipment.key, f"shipment/{shipment.key}", shipment.key)
-    floor.outlet.emit(shipment.ready, truth, since, correlation(floor, shipment), floor.dev_id(cause),
-                      "incomplete" if incomplete else "exact")
-    floor.outlet.clear("SHP_LOAD_BEFORE_READY", f"shipment/{shipment.key}", since, floor.dev_id(cause))
+    shipment.pending.count -= 1
+    memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1],
+            (shipment.pending.count - i) * sizeof(Pending))
+    if shipment.ready == NULL:
+        put_key(floor, shipment)
+        shipment.ready = floor.outlet.ledger(SHIPMENT_READY, shipment.id)
+    floor.outlet.data.clear()
+    floor.outlet.data.raw(pending.data.text, pending.data.length)
+    floor.outlet.emit(shipment.ready, subject_of(shipment), since, correlation(shipment), pending.cause,
+                      INCOMPLETE if incomplete else EXACT)
+    quiet(floor, shipment, SHP_LOAD_BEFORE_READY, since, pending.cause)
     shipment.stands = True
     return doubt(floor, shipment, since)
 
 
-cdef int hold(Floor floor, Shipment shipment, int64_t since, Fact cause, int64_t blind) except -1:
+cdef int hold(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
     """R7: readiness rests on the silence of its sources; inside a gap it waits."""
     if shipment.held_since != since:
-        if shipment not in floor.held:
-            floor.held.append(shipment)
+        if not shipment.held:
+            floor.store.append(&floor.state.held, shipment)
+        shipment.held = True
         shipment.held_since = since
-        floor.by_wall.push(max(cause.t_rx, floor.wall) + blind, RANK_SHIPMENT, shipment.key, shipment,
+        floor.by_wall.push(max(cause.t_rx, floor.state.wall) + blind, RANK_SHIPMENT, text_key(shipment.id), shipment,
                            gaps.TAG_GAP_HOLD, since)
     return 0
 
 
-cdef int release_held(Floor floor, Shipment shipment) except -1:
-    """A gap has closed: what has had its hold is asked again."""
-    for pending in list(shipment.pending):
-        if floor.watermark > pending[0] + floor.rules.ready_hold:
-            on_hold_over(floor, shipment, pending[0], False, False)
+cdef int ask_pending(Floor floor, Shipment* shipment, int64_t up_to, bint forced) except -1:
+    """Ask every truth that began at or before `up_to` whether it has had its hold."""
+    cdef int i = 0, before
+    while has_pending(shipment) and i < shipment.pending.count:
+        before = shipment.pending.count
+        if shipment.pending.items[i].t <= up_to:
+            on_hold_over(floor, shipment, shipment.pending.items[i].t, forced, False)
+        if shipment.pending == NULL or shipment.pending.count == before:
+            i += 1                      # else it was told, and the next one stands in its place
     return 0
 
 
-cdef int watch_bound(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
+cdef int release_held(Floor floor, Shipment* shipment) except -1:
+    """A gap has closed: what has had its hold is asked again."""
+    return ask_pending(floor, shipment, floor.state.watermark - floor.rules.ready_hold - 1, False)
+
+
+cdef int watch_bound(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
     """`hold_wall_max_ms` after a fact's arrival nothing waits for it any more. One timer a shipment."""
     shipment.bound_watched = True
-    floor.by_wall.push(cause.t_rx + floor.rules.hold_wall_max, RANK_SHIPMENT, shipment.key, shipment, TAG_FORCE, t)
-    return 0
+    return floor.by_wall.push(cause.t_rx + floor.rules.hold_wall_max, RANK_SHIPMENT, text_key(shipment.id), shipment,
+                              TAG_FORCE, t)
 
 
-cdef int on_bound(Floor floor, Shipment shipment, int64_t t) except -1:
+cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
     """The wall clock's bound: neither a watermark that lags nor a hold is waited for any longer."""
-    cdef Py_ssize_t i
+    cdef int i
     shipment.bound_watched = False
     if shipment.evaluated < t:
         on_touch(floor, shipment, t)
-    for pending in list(shipment.pending):
-        if pending[0] <= t:
-            on_hold_over(floor, shipment, pending[0], floor.watermark <= pending[0] + floor.rules.ready_hold, False)
+    ask_pending(floor, shipment, t, True)
     i = first_after(shipment, max(t, shipment.evaluated))
-    if i < len(shipment.touches):
-        watch_bound(floor, shipment, shipment.touches[i][0], <Fact>shipment.touches[i][1])
+    if i < touches_of(shipment):
+        watch_bound(floor, shipment, shipment.touches.items[i].t, shipment.touches.items[i].cause)
     return 0
 
 
-cdef int tell_unready(Floor floor, Shipment shipment, int64_t t, Fact cause) except -1:
+cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
     """R52: it was told ready and is not any more."""
-    cdef dict data = {"cause": NAMES[cause.kind]}
+    cdef JsonWriter data = floor.outlet.data
     shipment.stands = False
     shipment.unready_at = t
-    shipment.pending = []
-    if shipment.unready is None:
-        shipment.unready = floor.outlet.ledger(
-            "shipment.unready", shipment.key, f"shipment/{shipment.key}", shipment.key)
-    if cause.cycle is not None:
-        data["carton"] = cartons.name_of(floor, cause.cycle)
-    if cause.window is not None:
-        data["order"] = floor.text(cause.window.line.order)
-        data["line"] = cause.window.line.number
-    floor.outlet.emit(shipment.unready, data, t, correlation(floor, shipment), floor.dev_id(cause), "exact")
+    forget_pending(floor, shipment)
+    if shipment.unready == NULL:
+        put_key(floor, shipment)
+        shipment.unready = floor.outlet.ledger(SHIPMENT_UNREADY, shipment.id)
+    data.clear()
+    data.put(b"{")
+    if cause.cycle != NULL:
+        data.text_member(b'"carton":', cartons.name_of(floor, cause.cycle))
+        data.put(b",")
+    data.put(b'"cause":')
+    data.text_of(NAMES[cause.kind])
+    if cause.window != NULL:
+        data.integer_member(b',"line":', cause.window.line.number)
+        data.text_member(b',"order":', cause.window.line.order)
+    data.put(b"}")
+    floor.outlet.emit(shipment.unready, subject_of(shipment), t, correlation(shipment), cause, EXACT)
     return 0
 
 
 # ---------------------------------------------------------------------------------------------- ends
 
-cdef int cancel(Floor floor, Shipment shipment, Fact fact) except -1:
+cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
     """R56: before the manifest `shipment.unready` if it was ready, after it `shipment.voided`; nothing else."""
-    cdef str code
     shipment.cancelled_by = fact
     shipment.cancel_t = fact.t
     if shipment.manifest_t <= fact.t:
         return manifests.tell_voided(floor, shipment)
-    for code in BLOCKERS:
-        floor.outlet.clear(code, f"shipment/{shipment.key}", fact.t, floor.dev_id(fact))
+    quiet(floor, shipment, SHP_EMPTY, fact.t, fact)
+    quiet(floor, shipment, SHP_HELD_SHORT, fact.t, fact)
     if shipment.stands or shipment.stood:
         shipment.stood = False
         tell_unready(floor, shipment, fact.t, fact)
     return 0
 
 
-cdef bint has_shipped(Shipment shipment, int64_t t, int64_t watermark) except -1:
+cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept:
     """R27, R29: is it too late for a fact of event time `t` that comes now? Not while its order of arrival is open (R3)."""
-    if shipment is None or shipment.manifest_t == NEVER:
+    if shipment == NULL or shipment.manifest_t == NEVER:
         return False
     return t > shipment.manifest_t or watermark > shipment.manifest_t
 
 
-cdef Shipment shipment_of_pick(Line line, Cycle cycle):
+cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL:
     """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
-    cdef Shipment shipment = home_of(cycle, NEVER - 1) if cycle is not None else None
-    if shipment is None and len(line.scopes) == 1:
-        shipment = (<ScopeLine>line.scopes[0]).shipment
+    cdef Shipment* shipment = home_of(cycle, NEVER - 1) if cycle != NULL else NULL
+    if shipment == NULL and length(line.scopes) == 1:
+        shipment = (<ScopeLine*>line.scopes.items[0]).shipment
     return shipment
 
 
-cdef bint window_has_shipped(Floor floor, PickWindow window, int64_t t) except -1:
+cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1:
     """R27: a piece of it has left, or, with none picked, the only shipment of its line."""
-    cdef Line line = window.line
-    cdef Fact fact
-    for fact in window.facts:
-        if has_shipped(shipment_of_pick(line, fact.cycle), t, floor.watermark):
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if has_shipped(shipment_of_pick(window.line, fact.cycle), t, floor.state.watermark):
             return True
-    return not window.facts and has_shipped(shipment_of_pick(line, None), t, floor.watermark)
+    return length(window.facts) == 0 and has_shipped(shipment_of_pick(window.line, NULL), t, floor.state.watermark)
+
+
+# ---------------------------------------------------------------------------------------------- names and alarms
+
+cdef int alarm(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause, str detail) except -1:
+    """Raise an exception that this shipment can clear."""
+    shipment.alarms |= <uint64_t>1 << code
+    return floor.outlet.raise_(code, floor.joined(b"shipment/", shipment.id), t, cause, detail)
+
+
+cdef int quiet(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause) except -1:
+    """Clear it, if it was raised."""
+    if shipment.alarms >> code & 1:
+        shipment.alarms &= ~(<uint64_t>1 << code)
+        floor.outlet.clear(code, floor.joined(b"shipment/", shipment.id), t, cause)
+    return 0
+
+
+cdef Subject subject_of(const Shipment* shipment) noexcept:
+    return Subject(head=b"shipment/", key=text_key(shipment.id))
+
+
+cdef int put_key(Floor floor, const Shipment* shipment) except -1:
+    floor.outlet.key.clear()
+    return floor.outlet.key.raw(floor.texts.bytes_of(shipment.id), floor.texts.length_of(shipment.id))

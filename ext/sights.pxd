@@ -4,25 +4,18 @@ A place to remember sights is (site/area, lu). Within `ident_wait_ms` of each ot
 enough; two generations of the table bound it.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Fact, Floor, LoadUnit
+from ext.floor cimport Fact, Floor, LoadUnit, Source
+from ext.store cimport List, Numbers
 
 cdef enum SightTag:
     TAG_LOST = 82           # it passed a loss, or a sight after one
 
 
-cdef class Sighting:
-    cdef int64_t first          # of the run of sights
-    cdef int64_t last
-    cdef int64_t before         # the last one before the run, ABSENT: none
-    cdef Fact latest            # and the one before it: what a loss that comes late was followed by
-    cdef Fact earlier
-
-
-cdef int note(Floor floor, Fact fact) except -1
-cdef Fact found(Floor floor, Fact fact)
-cdef list found_after(Floor floor, Fact lost)
-cdef int watch(Floor floor, LoadUnit unit, Fact fact) except -1
-cdef int judge(Floor floor, Fact fact) except -1
-cdef int choose(Floor floor, Fact fact, list codes) except -1
+cdef int note(Floor floor, Source* source, Fact* fact) except -1
+cdef Fact* found(Floor floor, const Fact* fact) except? NULL
+cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1
+cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1
+cdef int judge(Floor floor, Fact* fact) except -1
+cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) except -1

@@ -1,55 +1,77 @@
-"""Sights of load units (R63, R64): see sights.pxd."""
+# cython: boundscheck=False, wraparound=False
+"""Sights of load units (R63, R64): see sights.pxd. Hot: `note`."""
+
+from libc.stdint cimport uint32_t, uint64_t
 
 from ext.batch cimport ABSENT
-from ext.floor cimport Cycle, precedes
+from ext.exceptions cimport ID_MULTI, RTE_LOST
+from ext.floor cimport B_SIGHTING, Cycle, Sighting
+from ext.keys cimport text_key
 from ext.kinds cimport (
     K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD,
     K_SCAN_READ, K_STORE_CONFIRMED,
 )
+from ext.store cimport B_TABLE, Table, find, length
 from ext.timers cimport RANK_TRACK
-
-
-cdef class Sighting:
-    pass
 
 
 # ---------------------------------------------------------------------------------------------- where it was seen
 
-cdef int note(Floor floor, Fact fact) except -1:
+cdef inline uint64_t key_of(int32_t area, int32_t lu) noexcept:
+    return <uint64_t><uint32_t>area << 32 | <uint32_t>lu
+
+
+cdef int note(Floor floor, Source* source, Fact* fact) except -1:
     """A device has named a load unit."""
-    cdef int64_t key = <int64_t>area_of(floor, fact.src) << 32 | fact.lu
-    cdef dict younger, older
-    cdef Sighting sighting
-    if floor.watermark >= floor.sightings_until:
-        floor.sightings = [{}, floor.sightings[0]]
-        floor.sightings_until = floor.watermark + 2 * floor.rules.ident_wait
-    younger, older = floor.sightings
-    sighting = younger.get(key)
-    if sighting is None:
-        sighting = older.pop(key, None)
-        if sighting is None:
-            sighting = Sighting.__new__(Sighting)
+    cdef uint64_t key
+    cdef Sighting* sighting
+    if floor.state.watermark >= floor.state.sightings_until:
+        turn_over(floor)
+    if not source.area:
+        source.area = area_of(floor, source.src)
+    key = key_of(source.area, fact.lu)
+    sighting = <Sighting*>find(floor.state.sightings, key)
+    if sighting == NULL:
+        sighting = <Sighting*>find(floor.state.older_sightings, key)
+        if sighting == NULL:
+            sighting = <Sighting*>floor.store.new(B_SIGHTING, sizeof(Sighting))
             sighting.first = sighting.last = fact.t
             sighting.before = ABSENT
-        younger[key] = sighting
+        else:
+            floor.store.drop(floor.state.older_sightings, key)
+        floor.store.put(floor.state.sightings, key, sighting)
     extend(sighting, fact.t, floor.rules.ident_wait)
-    if is_mere_sight(fact.kind) and (sighting.latest is None or precedes(sighting.latest, fact, floor.texts)):
+    if is_mere_sight(fact.kind) and (sighting.latest == NULL or floor.precedes(sighting.latest, fact)):
         sighting.earlier, sighting.latest = sighting.latest, fact
-    if fact.kind == K_SCAN_READ and fact.src in floor.unread:
-        floor.unread.remove(fact.src)
-        floor.outlet.clear("ID_MULTI", floor.text(fact.src), fact.t, floor.dev_id(fact))
+    if source.unread and fact.kind == K_SCAN_READ:
+        source.unread = False
+        floor.outlet.clear(ID_MULTI, fact.src, fact.t, fact)
     return 0
 
 
-cdef int area_of(Floor floor, int src) except -1:
+cdef int turn_over(Floor floor) except -1:
+    """The younger half becomes the older, and the older is forgotten."""
+    cdef Table* older = floor.state.older_sightings
+    floor.state.older_sightings = floor.state.sightings
+    floor.state.sightings = floor.store.table(B_TABLE)
+    floor.state.sightings_until = floor.state.watermark + 2 * floor.rules.ident_wait
+    floor.store.free(older.slots)
+    floor.store.free(older)
+    return 0
+
+
+cdef int32_t area_of(Floor floor, int32_t src) except -1:
     """Number of `site/area`, the first two segments of a source's name."""
-    cdef object area = floor.areas.get(src)
-    if area is None:
-        area = floor.areas[src] = floor.texts.number("/".join(floor.text(src).split("/")[:2]))
+    cdef int32_t area = floor.intern("/".join(floor.text(src).split("/")[:2]))
+    cdef int i
+    for i in range(floor.state.areas.count if floor.state.areas != NULL else 0):
+        if floor.state.areas.items[i] == area:
+            return area
+    floor.store.add_number(&floor.state.areas, area)
     return area
 
 
-cdef int extend(Sighting sighting, int64_t t, int64_t wait) except -1:
+cdef int extend(Sighting* sighting, int64_t t, int64_t wait) noexcept:
     if t > sighting.last + wait:
         sighting.before, sighting.first, sighting.last = sighting.last, t, t
     elif t < sighting.first - wait:
@@ -59,13 +81,12 @@ cdef int extend(Sighting sighting, int64_t t, int64_t wait) except -1:
     return 0
 
 
-cdef bint was_seen(Floor floor, Fact fact, int lu) except -1:
-    """R63: in the same area within `ident_wait_ms` before the fact."""
-    cdef int64_t key = <int64_t>area_of(floor, fact.src) << 32 | lu, t = fact.t
-    cdef Sighting sighting = floor.sightings[0].get(key)
-    if sighting is None:
-        sighting = floor.sightings[1].get(key)
-    if sighting is None:
+cdef bint was_seen(Floor floor, int32_t area, int32_t lu, int64_t t) noexcept:
+    """R63: in the same area within `ident_wait_ms` before `t`."""
+    cdef Sighting* sighting = <Sighting*>find(floor.state.sightings, key_of(area, lu))
+    if sighting == NULL:
+        sighting = <Sighting*>find(floor.state.older_sightings, key_of(area, lu))
+    if sighting == NULL:
         return False
     if t >= sighting.first:
         return t - sighting.last <= floor.rules.ident_wait
@@ -74,31 +95,43 @@ cdef bint was_seen(Floor floor, Fact fact, int lu) except -1:
 
 # ---------------------------------------------------------------------------------------------- several codes at once
 
-cdef int choose(Floor floor, Fact fact, list codes) except -1:
+cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) except -1:
     """R63: exactly one code that is bound or was seen here makes it a read of that; else it is a no-read."""
-    cdef str name = floor.text(fact.src)
-    cdef set known = set()
-    for code in codes:
-        lu = floor.texts.number(code)
-        if is_bound(floor, lu, fact.t) or was_seen(floor, fact, lu):
-            known.add(lu)
-    if len(known) == 1:
-        fact.kind, fact.lu = K_SCAN_READ, known.pop()
-        return note(floor, fact)
+    cdef int32_t lu, known = 0
+    cdef int i
+    cdef bint several = False
+    if not source.area:
+        source.area = area_of(floor, source.src)
+    for i in range(codes.count if codes != NULL else 0):
+        lu = codes.items[i]
+        if is_bound(floor, lu, fact.t) or was_seen(floor, source.area, lu, fact.t):
+            several = several or (known != 0 and known != lu)
+            known = lu
+    if known and not several:
+        fact.kind, fact.lu = K_SCAN_READ, known
+        return note(floor, source, fact)
     fact.kind = K_SCAN_NOREAD
     if not fact.track:
-        floor.unread.add(fact.src)
-    floor.outlet.raise_("ID_MULTI", f"track/{name}/{floor.text(fact.track)}" if fact.track else name, fact.t,
-                        floor.dev_id(fact), ", ".join(sorted(set(codes))))
-    return 0
+        source.unread = True
+    return floor.outlet.raise_(ID_MULTI, subject_of(floor, fact), fact.t, fact,
+                               ", ".join(sorted({floor.text(codes.items[i]) for i in range(codes.count)})))
 
 
-cdef bint is_bound(Floor floor, int lu, int64_t t) except -1:
+cdef int32_t subject_of(Floor floor, const Fact* fact) except -1:
+    """The track, else the scanner."""
+    if not fact.track:
+        return fact.src
+    return floor.intern(f"track/{floor.text(fact.src)}/{floor.text(fact.track)}")
+
+
+cdef bint is_bound(Floor floor, int32_t lu, int64_t t) noexcept:
     """To a carton, an order or a task, at that moment (R40)."""
-    cdef LoadUnit unit = floor.units.get(lu)
-    cdef Cycle cycle
-    if unit is not None:
-        for cycle in unit.cycles:
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, lu)
+    cdef Cycle* cycle
+    cdef int i
+    if unit != NULL:
+        for i in range(length(unit.cycles)):
+            cycle = <Cycle*>unit.cycles.items[i]
             if cycle.target and cycle.begin <= t < cycle.end:
                 return True
     return False
@@ -108,67 +141,72 @@ cdef bint is_bound(Floor floor, int lu, int64_t t) except -1:
 
 cdef bint is_mere_sight(int kind) noexcept:
     """What names a load unit and does not join its facts by itself."""
-    return kind in (K_SCAN_READ, K_SCAN_NOREAD, K_ITEM_INDUCTED, K_IDENT_ASSIGNED, K_DIVERT_FAILED, K_STORE_CONFIRMED,
-                    K_RETRIEVE_CONFIRMED)
+    return (kind == K_SCAN_READ or kind == K_SCAN_NOREAD or kind == K_ITEM_INDUCTED or kind == K_IDENT_ASSIGNED
+            or kind == K_DIVERT_FAILED or kind == K_STORE_CONFIRMED or kind == K_RETRIEVE_CONFIRMED)
 
 
-cdef Fact found(Floor floor, Fact fact):
-    """R64: a sight of a unit that was lost once is as good as an `item.stray`; None: it was never lost."""
-    cdef LoadUnit unit
+cdef Fact* found(Floor floor, const Fact* fact) except? NULL:
+    """R64: a sight of a unit that was lost once is as good as an `item.stray`; NULL: it was never lost."""
+    cdef LoadUnit* unit
     if not is_mere_sight(fact.kind):
-        return None
-    unit = floor.units.get(fact.lu)
-    return as_stray(fact) if unit is not None and unit.ever_lost else None
+        return NULL
+    unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    return as_stray(floor, fact) if unit != NULL and unit.ever_lost else NULL
 
 
-cdef list found_after(Floor floor, Fact lost):
-    """Sights that came before the loss they followed."""
-    cdef list strays = []
-    cdef Sighting sighting
-    cdef Fact sight
-    for area in set(floor.areas.values()):
-        for table in floor.sightings:
-            sighting = table.get(<int64_t>area << 32 | lost.lu)
-            if sighting is not None:
-                for sight in (sighting.earlier, sighting.latest):
-                    if sight is not None and precedes(lost, sight, floor.texts):
-                        strays.append(as_stray(sight))
-    return strays
+cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1:
+    """Appends the sights that came before the loss they followed."""
+    cdef Sighting* sighting
+    cdef uint64_t key
+    cdef int i
+    for i in range(floor.state.areas.count if floor.state.areas != NULL else 0):
+        key = key_of(floor.state.areas.items[i], lost.lu)
+        sighting = <Sighting*>find(floor.state.sightings, key)
+        if sighting == NULL:
+            sighting = <Sighting*>find(floor.state.older_sightings, key)
+        if sighting == NULL:
+            continue
+        if sighting.earlier != NULL and floor.precedes(lost, sighting.earlier):
+            floor.store.append(strays, as_stray(floor, sighting.earlier))
+        if sighting.latest != NULL and floor.precedes(lost, sighting.latest):
+            floor.store.append(strays, as_stray(floor, sighting.latest))
+    return 0
 
 
-cdef Fact as_stray(Fact fact):
-    cdef Fact stray = Fact.__new__(Fact)
+cdef Fact* as_stray(Floor floor, const Fact* fact) except NULL:
+    cdef Fact* stray = floor.copy_name(fact)
     stray.kind = K_ITEM_STRAY
-    stray.t, stray.t_rx, stray.arrival, stray.name = fact.t, fact.t_rx, fact.arrival, fact.name
-    stray.src, stray.epoch, stray.seq, stray.sub = fact.src, fact.epoch, fact.seq, fact.sub
-    stray.lu, stray.qty, stray.weight_g = fact.lu, ABSENT, ABSENT
+    stray.context = False
+    stray.lu = fact.lu
     return stray
 
 
-cdef int watch(Floor floor, LoadUnit unit, Fact fact) except -1:
+cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
     """R64: losses, and sights after one, are told in order of event time."""
     if fact.kind == K_ITEM_LOST:
         unit.ever_lost = True
     if unit.ever_lost and not fact.context:
-        floor.by_watermark.push(fact.t, RANK_TRACK, floor.text(fact.lu), fact, TAG_LOST, 0)
+        floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.lu), fact, TAG_LOST, 0)
     return 0
 
 
-cdef int judge(Floor floor, Fact fact) except -1:
+cdef int judge(Floor floor, Fact* fact) except -1:
     """The watermark has passed a loss or a sight: `RTE_LOST` stands from the loss to the first sight after it."""
-    cdef str subject = f"lu/{floor.text(fact.lu)}"
+    cdef int32_t subject = floor.joined(b"lu/", fact.lu)
     cdef bint lost = fact.kind == K_ITEM_LOST
-    cdef Fact other
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    cdef Fact* other
+    cdef int i
     if lost:
-        floor.outlet.raise_("RTE_LOST", subject, fact.t, floor.dev_id(fact), "")
-    for other in (<LoadUnit>floor.units[fact.lu]).facts:
-        if other.context or not precedes(fact, other, floor.texts) or other.t >= floor.watermark:
+        floor.outlet.raise_(RTE_LOST, subject, fact.t, fact, "")
+    for i in range(length(unit.facts) if unit != NULL else 0):
+        other = <Fact*>unit.facts.items[i]
+        if other.context or not floor.precedes(fact, other) or other.t >= floor.state.watermark:
             continue
         if lost and other.kind != K_ITEM_LOST:          # this loss came late: it was found since
-            floor.outlet.clear("RTE_LOST", subject, other.t, floor.dev_id(other))
-            return 0
+            return floor.outlet.clear(RTE_LOST, subject, other.t, other)
         if not lost and other.kind == K_ITEM_LOST:      # this sight came late: it was lost again since
             return 0
     if not lost:
-        floor.outlet.clear("RTE_LOST", subject, fact.t, floor.dev_id(fact))
+        floor.outlet.clear(RTE_LOST, subject, fact.t, fact)
     return 0

@@ -1,16 +1,44 @@
 """Text becomes a small integer once, at the edge: equal texts have equal numbers.
 
-Open addressing over (hash, number) pairs, linear probing, load <= 1/2. The bytes of all texts lie in one arena;
-text n is arena[at[n] : at[n + 1]]. Number 0 is the empty text, which stands for "absent" in every column.
+Open addressing over (hash, number) pairs, linear probing, load <= 1/2. The bytes of all texts lie in one arena; text n
+is arena[entries[n].at :][: entries[n].length]. Number 0 is the empty text, which stands for "absent" in every column.
 The hash is keyed per table (products of 64 x 64 bits, folded), so that crafted names do not collide.
+
+The table is bounded: `keep` forgets the texts that nothing names any more, and gives their numbers out again. A batch
+with rows holds what it names (`holders`), so nothing is forgotten while one waits.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cdef extern from *:
+    """
+    #ifndef SORTLINE_FOLD
+    #define SORTLINE_FOLD
+    static inline uint64_t sortline_fold(uint64_t a, uint64_t b) {
+        unsigned __int128 product = (unsigned __int128)a * b;
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    #endif
+    """
+    uint64_t fold "sortline_fold"(uint64_t a, uint64_t b) noexcept nogil
+
+
+cdef inline uint64_t word(const char* text) noexcept nogil:
+    cdef uint64_t w
+    memcpy(&w, text, 8)
+    return w
 
 
 cdef struct Slot:
     uint32_t hash
     int32_t number      # 0: free
+
+
+cdef struct Entry:
+    int64_t at          # of its bytes in the arena; of a number given back the next such number
+    int32_t length      # -1: the number was given back
+    uint32_t hash
 
 
 cdef class Texts:
@@ -19,14 +47,34 @@ cdef class Texts:
     cdef char* arena
     cdef Py_ssize_t arena_len
     cdef Py_ssize_t arena_cap
-    cdef int64_t* at
-    cdef Py_ssize_t at_cap
-    cdef readonly Py_ssize_t count
+    cdef Entry* entries
+    cdef Py_ssize_t entries_cap
+    cdef readonly Py_ssize_t count  # numbers given out, those given back among them
+    cdef readonly Py_ssize_t known  # texts that have a number now
+    cdef int32_t given_back         # first of the numbers given back, 0: none
     cdef readonly Py_ssize_t bytes_max
     cdef uint64_t key
     cdef list strings               # lazily made str of each number
+    cdef int holders                # batches with rows
+    cdef int cores                  # that name texts: what one of several does not name may be named by another
+    cdef Py_ssize_t keep_at         # bytes of texts at which it is worth looking for forgotten ones
 
     cdef uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept
     cdef int32_t intern(self, const char* text, Py_ssize_t length) except -1
+    cdef int32_t add(self, const char* text, Py_ssize_t length, uint32_t hash, uint32_t slot) except -1
+    cdef int32_t find_bytes(self, const char* text, Py_ssize_t length) noexcept
     cdef str get(self, int32_t number)
-    cdef int grow(self) except -1
+    cdef int room(self, Py_ssize_t length) except -1
+    cdef int rehash(self, uint32_t mask) except -1
+    cdef int compact(self) except -1
+    cdef int begin_again(self) except -1
+    cdef int put_back(self, int32_t number, const char* text, int32_t length) except -1
+    cdef int end_again(self) except -1
+    cdef int keep(self, const uint8_t* named) except -1
+    cdef bint precedes(self, int32_t a, int32_t b) noexcept
+
+    cdef inline const char* bytes_of(self, int32_t number) noexcept:
+        return self.arena + self.entries[number].at
+
+    cdef inline int32_t length_of(self, int32_t number) noexcept:
+        return self.entries[number].length

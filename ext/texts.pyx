@@ -4,23 +4,10 @@
 import os
 
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 
-
-cdef extern from *:
-    """
-    static inline uint64_t sortline_fold(uint64_t a, uint64_t b) {
-        unsigned __int128 product = (unsigned __int128)a * b;
-        return (uint64_t)product ^ (uint64_t)(product >> 64);
-    }
-    """
-    uint64_t fold "sortline_fold"(uint64_t a, uint64_t b) noexcept nogil
-
-
-cdef inline uint64_t word(const char* text) noexcept nogil:
-    cdef uint64_t w
-    memcpy(&w, text, 8)
-    return w
+cdef uint32_t FIRST_SLOTS = 1 << 12
+cdef Py_ssize_t KEEP_MIN = 16 << 20     # bytes
 
 
 cdef inline uint32_t mix(const char* text, Py_ssize_t length, uint64_t key) noexcept nogil:
@@ -42,97 +29,191 @@ cdef class Texts:
     def __cinit__(self, Py_ssize_t bytes_max=1 << 30):
         self.bytes_max = bytes_max
         self.key = int.from_bytes(os.urandom(8), "little")
-        self.mask = (1 << 12) - 1
-        self.slots = <Slot*>calloc(self.mask + 1, sizeof(Slot))
+        self.mask = FIRST_SLOTS - 1
+        self.slots = <Slot*>calloc(FIRST_SLOTS, sizeof(Slot))
         self.arena_cap = 1 << 16
         self.arena = <char*>realloc(NULL, self.arena_cap)
-        self.at_cap = 1 << 12
-        self.at = <int64_t*>realloc(NULL, self.at_cap * sizeof(int64_t))
-        if self.slots == NULL or self.arena == NULL or self.at == NULL:
+        self.entries_cap = FIRST_SLOTS
+        self.entries = <Entry*>calloc(self.entries_cap, sizeof(Entry))
+        if self.slots == NULL or self.arena == NULL or self.entries == NULL:
             raise MemoryError
-        self.at[0] = 0
-        self.at[1] = 0
         self.count = 1
         self.strings = [""]
+        self.keep_at = min(KEEP_MIN, bytes_max // 2)
 
     def __dealloc__(self):
         free(self.slots)
         free(self.arena)
-        free(self.at)
+        free(self.entries)
 
     cdef uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept:
         """The slot of the text, or the free one where it belongs."""
         cdef uint32_t i = hash & self.mask
-        cdef int32_t number
-        while self.slots[i].number != 0:
-            number = self.slots[i].number
-            if (self.slots[i].hash == hash
-                    and self.at[number + 1] - self.at[number] == length
-                    and memcmp(self.arena + self.at[number], text, length) == 0):
-                break
+        cdef int32_t number = self.slots[i].number
+        while number != 0:
+            if (self.slots[i].hash == hash and self.entries[number].length == length
+                    and memcmp(self.arena + self.entries[number].at, text, length) == 0):
+                return i
             i = (i + 1) & self.mask
+            number = self.slots[i].number
         return i
 
     cdef int32_t intern(self, const char* text, Py_ssize_t length) except -1:
         if length == 0:
             return 0
-        cdef uint32_t h = mix(text, length, self.key)
-        cdef uint32_t i = self.slot_of(text, length, h)
-        cdef int32_t number
+        cdef uint32_t hash = mix(text, length, self.key)
+        cdef uint32_t i = self.slot_of(text, length, hash)
         if self.slots[i].number != 0:
             return self.slots[i].number
+        return self.add(text, length, hash, i)
+
+    cdef int32_t add(self, const char* text, Py_ssize_t length, uint32_t hash, uint32_t slot) except -1:
+        """A new text. Raises MemoryError where `bytes_max` is reached."""
+        cdef int32_t number = self.given_back
         if self.arena_len + length > self.bytes_max:
             raise MemoryError(f"more than {self.bytes_max} bytes of distinct names: raise engine.texts_bytes_max")
-        number = <int32_t>self.count
-        if self.arena_len + length > self.arena_cap or number + 2 > self.at_cap:
-            self.grow()
-        while self.arena_len + length > self.arena_cap:
-            self.grow()
+        self.room(length)
+        if number:
+            self.given_back = <int32_t>self.entries[number].at
+            self.strings[number] = None
+        else:
+            number = <int32_t>self.count
+            self.count += 1
+            self.strings.append(None)
         memcpy(self.arena + self.arena_len, text, length)
+        self.entries[number] = Entry(at=self.arena_len, length=<int32_t>length, hash=hash)
         self.arena_len += length
-        self.at[number + 1] = self.arena_len
-        self.slots[i].hash = h
-        self.slots[i].number = number
-        self.count += 1
-        self.strings.append(None)
-        if 2 * self.count > self.mask:
-            self.rehash()
+        self.slots[slot] = Slot(hash=hash, number=number)
+        self.known += 1
+        if 2 * self.known > self.mask:
+            self.rehash(2 * self.mask + 1)
         return number
 
-    cdef int grow(self) except -1:
-        """Double the arena and the offsets: amortised O(1) a text."""
-        cdef void* bigger = realloc(self.arena, 2 * self.arena_cap)
-        if bigger == NULL:
-            raise MemoryError
-        self.arena = <char*>bigger
-        self.arena_cap *= 2
-        bigger = realloc(self.at, 2 * self.at_cap * sizeof(int64_t))
-        if bigger == NULL:
-            raise MemoryError
-        self.at = <int64_t*>bigger
-        self.at_cap *= 2
+    cdef int room(self, Py_ssize_t length) except -1:
+        """For one more text: doubles, so that a text costs O(1) amortised."""
+        cdef void* bigger
+        cdef Py_ssize_t capacity = self.arena_cap
+        while self.arena_len + length > capacity:
+            capacity *= 2
+        if capacity != self.arena_cap:
+            bigger = realloc(self.arena, capacity)
+            if bigger == NULL:
+                raise MemoryError
+            self.arena = <char*>bigger
+            self.arena_cap = capacity
+        if self.count == self.entries_cap:
+            bigger = realloc(self.entries, 2 * self.entries_cap * sizeof(Entry))
+            if bigger == NULL:
+                raise MemoryError
+            self.entries = <Entry*>bigger
+            self.entries_cap *= 2
         return 0
 
-    def rehash(self):
-        cdef uint32_t mask = 2 * self.mask + 1
+    cdef int rehash(self, uint32_t mask) except -1:
+        """All texts that have a number, into a table of `mask` + 1 slots."""
         cdef Slot* slots = <Slot*>calloc(<size_t>mask + 1, sizeof(Slot))
-        cdef uint32_t i, j
+        cdef uint32_t i
+        cdef int32_t number
         if slots == NULL:
             raise MemoryError
-        for i in range(self.mask + 1):
-            if self.slots[i].number != 0:
-                j = self.slots[i].hash & mask
-                while slots[j].number != 0:
-                    j = (j + 1) & mask
-                slots[j] = self.slots[i]
+        for number in range(1, self.count):
+            if self.entries[number].length < 0:
+                continue
+            i = self.entries[number].hash & mask
+            while slots[i].number != 0:
+                i = (i + 1) & mask
+            slots[i] = Slot(hash=self.entries[number].hash, number=number)
         free(self.slots)
         self.slots = slots
         self.mask = mask
+        return 0
+
+    # ------------------------------------------------------------------------------------------ forgetting
+
+    cdef int keep(self, const uint8_t* named) except -1:
+        """Forget every text n without named[n]; its number goes to the next new text."""
+        cdef int32_t number
+        cdef uint32_t mask = FIRST_SLOTS - 1
+        for number in range(1, self.count):
+            if self.entries[number].length >= 0 and not named[number]:
+                self.entries[number] = Entry(at=self.given_back, length=-1, hash=0)
+                self.given_back = number
+                self.strings[number] = None
+                self.known -= 1
+        self.compact()
+        while 4 * self.known > mask:
+            mask = 2 * mask + 1
+        self.keep_at = min(max(KEEP_MIN, 2 * self.arena_len), (self.bytes_max + self.arena_len) // 2)
+        return self.rehash(mask)
+
+    cdef int compact(self) except -1:
+        """The arena anew, without the bytes of forgotten texts."""
+        cdef Py_ssize_t length = 0, capacity = 1 << 16
+        cdef int32_t number
+        cdef char* arena
+        for number in range(1, self.count):
+            length += max(0, self.entries[number].length)
+        while capacity < 2 * length:
+            capacity *= 2
+        arena = <char*>realloc(NULL, capacity)
+        if arena == NULL:
+            raise MemoryError
+        length = 0
+        for number in range(1, self.count):
+            if self.entries[number].length > 0:
+                memcpy(arena + length, self.arena + self.entries[number].at, self.entries[number].length)
+                self.entries[number].at = length
+                length += self.entries[number].length
+        free(self.arena)
+        self.arena, self.arena_cap, self.arena_len = arena, capacity, length
+        return 0
+
+    # ------------------------------------------------------------------------------------------ a snapshot's texts
+
+    cdef int begin_again(self) except -1:
+        """Nothing has a number any more; `put_back` gives each text the number that it had, from 1 on in order."""
+        self.count, self.known, self.given_back, self.arena_len = 1, 0, 0, 0
+        self.strings = [""]
+        return 0
+
+    cdef int put_back(self, int32_t number, const char* text, int32_t length) except -1:
+        """`length` -1: the number had been given back."""
+        if self.arena_len + length > self.bytes_max:
+            raise MemoryError(f"more than {self.bytes_max} bytes of distinct names: raise engine.texts_bytes_max")
+        self.room(max(0, length))
+        self.count = number + 1
+        self.strings.append(None)
+        if length < 0:
+            self.entries[number] = Entry(at=self.given_back, length=-1, hash=0)
+            self.given_back = number
+            return 0
+        memcpy(self.arena + self.arena_len, text, length)
+        self.entries[number] = Entry(at=self.arena_len, length=length, hash=mix(text, length, self.key))
+        self.arena_len += length
+        self.known += 1
+        return 0
+
+    cdef int end_again(self) except -1:
+        cdef uint32_t mask = FIRST_SLOTS - 1
+        while 2 * self.known > mask:
+            mask = 2 * mask + 1
+        return self.rehash(mask)
+
+    # ------------------------------------------------------------------------------------------ asking
+
+    cdef int32_t find_bytes(self, const char* text, Py_ssize_t length) noexcept:
+        return self.slots[self.slot_of(text, length, mix(text, length, self.key))].number if length else 0
+
+    cdef bint precedes(self, int32_t a, int32_t b) noexcept:
+        """In the order of their bytes, which is that of their code points."""
+        cdef int32_t m = self.entries[a].length, n = self.entries[b].length
+        cdef int order = memcmp(self.bytes_of(a), self.bytes_of(b), min(m, n))
+        return order < 0 or (order == 0 and m < n)
 
     cdef str get(self, int32_t number):
         cdef object known = self.strings[number]
         if known is None:
-            known = self.arena[self.at[number]:self.at[number + 1]].decode("utf-8")
+            known = self.bytes_of(number)[:self.length_of(number)].decode("utf-8")
             self.strings[number] = known
         return <str>known
 
@@ -144,10 +225,10 @@ cdef class Texts:
     def find(self, str text):
         """The number of `text`; 0 if it has none. Changes nothing."""
         cdef bytes raw = text.encode("utf-8")
-        return self.slots[self.slot_of(raw, len(raw), mix(raw, len(raw), self.key))].number if raw else 0
+        return self.find_bytes(raw, len(raw))
 
     def text(self, int number):
-        if not 0 <= number < self.count:
+        if not 0 <= number < self.count or self.entries[number].length < 0:
             raise IndexError(f"no text has the number {number}")
         return self.get(number)
 

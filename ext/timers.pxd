@@ -1,11 +1,30 @@
-"""Due times in order: a binary heap of (due, rank, key, serial).
+"""Due times in order: a hierarchical timing wheel for what is far, a heap for what is near.
 
-Rank and key make the order of equal due times a function of what is due, not of arrival (R4: "by due time, then pick,
-carton, shipment, inventory, then key"). An entry may be stale when it comes up: its target checks its own state.
+The wheel has levels of 64 slots; a slot of level n is 64**n ticks wide. A timer lies at the level where its tick first
+differs from the current one, so setting it is O(1), and it moves down once a level at the most. When the clock comes to
+a slot of the lowest level, its timers go to the heap, which brings the few of one tick into their exact order: due time,
+rank, key, serial. Rank and key make the order of equal due times a function of what is due, not of arrival (R4: "by due
+time, then pick, carton, shipment, inventory, then key"). A timer may be stale when it comes up: its target checks its
+own state.
 """
 
-from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+from ext.keys cimport Key
+from ext.store cimport List, Store
+from ext.texts cimport Texts
+
+cdef enum:
+    LEVELS = 8
+    SLOTS = 64
+    TICK_BITS = 10              # a tick is 1 024 microseconds
+
+cdef extern from *:
+    """
+    #define SORTLINE_NEVER INT64_MAX
+    """
+    const int64_t NEVER "SORTLINE_NEVER"
+
 
 cdef enum Rank:
     RANK_TRACK = 0
@@ -17,36 +36,51 @@ cdef enum Rank:
     RANK_CONTEXT = 6
 
 
-cdef struct Entry:
+cdef struct Timer:
+    Timer* next                 # in its slot
+    void* target
+    int32_t a                   # of its key
     int64_t due
     int64_t serial
-    int64_t value           # what the target wants to be told: usually the event time meant
-    int32_t rank
-    int32_t tag
-    PyObject* key           # str, owned
-    PyObject* target        # owned
+    int64_t value               # what the target wants to be told: usually the event time meant
+    int32_t number              # of its key
+    uint8_t form
+    uint8_t rank
+    uint8_t tag
 
 
-cdef extern from *:
-    """
-    #define SORTLINE_NEVER INT64_MAX
-    """
-    const int64_t NEVER "SORTLINE_NEVER"
+cdef struct Wheel:              # in the region: part of what is kept
+    List* heap                  # of Timer
+    Timer* slots[LEVELS * SLOTS]
+    uint64_t taken[LEVELS]      # a bit a slot
+    int64_t tick                # timers of this tick and of those before are in the heap
+    int64_t in_wheel
+    int64_t serial
 
 
 cdef class Timers:
-    cdef Entry* heap
-    cdef Py_ssize_t count
-    cdef Py_ssize_t capacity
-    cdef int64_t serial
-    # the entry that pop() took
+    cdef Store store
+    cdef Texts texts
+    cdef Wheel* wheel
+    cdef int64_t soonest        # nothing is due before
+    # the timer that pop() took
     cdef int64_t due
     cdef int64_t value
     cdef int32_t rank
     cdef int32_t tag
 
-    cdef int push(self, int64_t due, int32_t rank, str key, object target, int32_t tag, int64_t value) except -1
-    cdef object pop(self)
-
-    cdef inline int64_t next_due(self) noexcept:
-        return self.heap[0].due if self.count else NEVER
+    cdef int push(self, int64_t due, int rank, Key key, void* target, int tag, int64_t value) except -1
+    cdef void place(self, Timer* timer) noexcept
+    cdef int first_slot(self) noexcept
+    cdef int64_t start_of(self, int at) noexcept
+    cdef int into_heap(self, Timer* timer) except -1
+    cdef int turn(self, int64_t until) except -1
+    cdef bint is_due(self, int64_t before) except -1
+    cdef int64_t next_due(self) noexcept
+    cdef void* pop(self) except NULL
+    cdef bint earlier(self, const Timer* a, const Timer* b) noexcept
+    cdef int compare_keys(self, const Timer* a, const Timer* b) noexcept
+    cdef Py_ssize_t compose(self, const Timer* timer, char* to) noexcept
+    cdef Py_ssize_t add_text(self, char* to, Py_ssize_t n, int32_t text) noexcept
+    cdef Py_ssize_t add(self, char* to, Py_ssize_t n, const char* text, Py_ssize_t length) noexcept
+    cdef int64_t count(self) noexcept

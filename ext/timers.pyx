@@ -1,102 +1,226 @@
-# cython: boundscheck=False, wraparound=False
+# cython: boundscheck=False, wraparound=False, cdivision=True
 """Timers: see timers.pxd."""
 
-from operator import itemgetter
+from libc.stdio cimport snprintf
+from libc.string cimport memcmp, memcpy
 
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from cpython.unicode cimport PyUnicode_Compare
-from libc.stdlib cimport free, realloc
+from ext.floor cimport B_FACT, B_PLACE, B_TIMER, Fact, Place
+from ext.keys cimport KEY_CYCLE, KEY_FACT, KEY_LINE, KEY_ORDER, KEY_PLACE, KEY_TASK
+from ext.store cimport head_of, length
 
+cdef extern from *:
+    """
+    static inline int sortline_highest_bit(uint64_t x) { return 63 - __builtin_clzll(x); }
+    static inline int sortline_lowest_bit(uint64_t x) { return __builtin_ctzll(x); }
+    """
+    int highest_bit "sortline_highest_bit"(uint64_t x) noexcept nogil
+    int lowest_bit "sortline_lowest_bit"(uint64_t x) noexcept nogil
 
-cdef bint before(const Entry* a, const Entry* b) except -1:
-    cdef int order
-    if a.due != b.due:
-        return a.due < b.due
-    if a.rank != b.rank:
-        return a.rank < b.rank
-    if a.key != b.key:
-        order = PyUnicode_Compare(<object>a.key, <object>b.key)
-        if order != 0:
-            return order < 0
-    return a.serial < b.serial
+cdef enum:
+    COMPOSED_MAX = 3 * 4096 + 64
 
 
 cdef class Timers:
-    def __dealloc__(self):
-        cdef Py_ssize_t i
-        for i in range(self.count):
-            Py_XDECREF(self.heap[i].key)
-            Py_XDECREF(self.heap[i].target)
-        free(self.heap)
+    def __cinit__(self, Store store not None, Texts texts not None):
+        self.store = store
+        self.texts = texts
+        self.soonest = NEVER
 
-    def __len__(self):
-        return self.count
+    cdef int64_t count(self) noexcept:
+        return self.wheel.in_wheel + length(self.wheel.heap)
 
-    def state(self):
-        """For a snapshot: the entries in order of their making."""
-        entries = [
-            (self.heap[i].serial, self.heap[i].due, self.heap[i].value, self.heap[i].rank, self.heap[i].tag,
-             <object>self.heap[i].key, <object>self.heap[i].target)
-            for i in range(self.count)
-        ]
-        entries.sort(key=itemgetter(0))
-        return self.serial, entries
-
-    def set_state(self, tuple state):
-        for serial, due, value, rank, tag, key, target in state[1]:
-            self.serial = serial
-            self.push(due, rank, key, target, tag, value)
-        self.serial = state[0]
-
-    cdef int push(self, int64_t due, int32_t rank, str key, object target, int32_t tag, int64_t value) except -1:
-        cdef Entry entry
-        cdef Py_ssize_t i, parent
-        cdef void* bigger
-        if self.count == self.capacity:
-            bigger = realloc(self.heap, max(64, 2 * self.capacity) * sizeof(Entry))
-            if bigger == NULL:
-                raise MemoryError
-            self.heap = <Entry*>bigger
-            self.capacity = max(64, 2 * self.capacity)
-        entry.due, entry.rank, entry.tag, entry.value = due, rank, tag, value
-        entry.serial = self.serial
-        self.serial += 1
-        Py_INCREF(key)
-        Py_INCREF(target)
-        entry.key, entry.target = <PyObject*>key, <PyObject*>target
-        i = self.count
-        self.count += 1
-        while i > 0:
-            parent = (i - 1) >> 1
-            if not before(&entry, &self.heap[parent]):
-                break
-            self.heap[i] = self.heap[parent]
-            i = parent
-        self.heap[i] = entry
+    cdef int push(self, int64_t due, int rank, Key key, void* target, int tag, int64_t value) except -1:
+        cdef Timer* timer = <Timer*>self.store.new(B_TIMER, sizeof(Timer))
+        timer.target, timer.due, timer.value = target, due, value
+        timer.a, timer.number, timer.form = key.a, key.number, key.form
+        timer.rank, timer.tag = <uint8_t>rank, <uint8_t>tag
+        timer.serial = self.wheel.serial
+        self.wheel.serial += 1
+        if due < self.soonest:
+            self.soonest = due
+        if due >> TICK_BITS <= self.wheel.tick:
+            return self.into_heap(timer)
+        self.place(timer)
+        self.wheel.in_wheel += 1
         return 0
 
-    cdef object pop(self):
-        """Take the first entry: returns its target; due, rank, tag and value are left in the attributes."""
-        cdef Entry first = self.heap[0]
-        cdef Entry last
-        cdef Py_ssize_t i, child
-        cdef object target = <object>first.target
-        self.count -= 1
-        last = self.heap[self.count]
-        i = 0
+    # ------------------------------------------------------------------------------------------ the wheel
+
+    cdef void place(self, Timer* timer) noexcept:
+        """Into the level where its tick first differs from the current one."""
+        cdef int64_t tick = timer.due >> TICK_BITS
+        cdef int level = highest_bit(<uint64_t>(tick ^ self.wheel.tick)) // 6
+        cdef int slot = <int>(tick >> 6 * level) & (SLOTS - 1)
+        timer.next = self.wheel.slots[level * SLOTS + slot]
+        self.wheel.slots[level * SLOTS + slot] = timer
+        self.wheel.taken[level] |= <uint64_t>1 << slot
+
+    cdef int first_slot(self) noexcept:
+        """level * SLOTS + slot of the soonest timers in the wheel; -1: it is empty."""
+        cdef int level, here
+        cdef uint64_t ahead
+        if self.wheel.in_wheel == 0:
+            return -1
+        for level in range(LEVELS):
+            here = <int>(self.wheel.tick >> 6 * level) & (SLOTS - 1)
+            ahead = self.wheel.taken[level] & ~((<uint64_t>2 << here) - 1)
+            if ahead:
+                return level * SLOTS + lowest_bit(ahead)
+        return -1
+
+    cdef int64_t start_of(self, int at) noexcept:
+        """The first tick of a slot."""
+        cdef int level = at // SLOTS, slot = at % SLOTS
+        return (self.wheel.tick >> 6 * (level + 1) << 6 | slot) << 6 * level if level < LEVELS - 1 else (
+            <int64_t>slot << 6 * level)
+
+    cdef int turn(self, int64_t until) except -1:
+        """Bring what may be due at or before `until` into the heap, if the heap has nothing."""
+        cdef int at
+        cdef int64_t tick
+        cdef Timer* timer
+        cdef Timer* next
+        while length(self.wheel.heap) == 0:
+            at = self.first_slot()
+            if at < 0:
+                break
+            tick = self.start_of(at)
+            if tick > until >> TICK_BITS:
+                self.soonest = tick << TICK_BITS
+                return 0
+            self.wheel.tick = tick
+            timer = self.wheel.slots[at]
+            self.wheel.slots[at] = NULL
+            self.wheel.taken[at // SLOTS] &= ~(<uint64_t>1 << at % SLOTS)
+            while timer != NULL:
+                next = timer.next
+                timer.next = NULL
+                if timer.due >> TICK_BITS <= tick:
+                    self.wheel.in_wheel -= 1
+                    self.into_heap(timer)
+                else:
+                    self.place(timer)
+                timer = next
+        self.soonest = (<Timer*>self.wheel.heap.items[0]).due if length(self.wheel.heap) else NEVER
+        return 0
+
+    cdef bint is_due(self, int64_t before) except -1:
+        """Is anything due before that time?"""
+        if self.soonest >= before:
+            return False
+        self.turn(before)
+        return self.soonest < before
+
+    cdef int64_t next_due(self) noexcept:
+        """Exactly; NEVER: there is no timer."""
+        cdef int at
+        cdef int64_t due = NEVER
+        cdef Timer* timer
+        if length(self.wheel.heap):
+            return (<Timer*>self.wheel.heap.items[0]).due
+        at = self.first_slot()
+        if at < 0:
+            return NEVER
+        timer = self.wheel.slots[at]
+        while timer != NULL:
+            due = min(due, timer.due)
+            timer = timer.next
+        return due
+
+    # ------------------------------------------------------------------------------------------ the heap
+
+    cdef int into_heap(self, Timer* timer) except -1:
+        cdef int32_t i = length(self.wheel.heap), parent
+        cdef void** items
+        self.store.append(&self.wheel.heap, timer)
+        items = self.wheel.heap.items
+        while i > 0:
+            parent = (i - 1) >> 1
+            if not self.earlier(timer, <Timer*>items[parent]):
+                break
+            items[i] = items[parent]
+            i = parent
+        items[i] = timer
+        return 0
+
+    cdef void* pop(self) except NULL:
+        """Take the first timer: returns its target; due, rank, tag and value are left in the attributes."""
+        cdef void** items = self.wheel.heap.items
+        cdef Timer* first = <Timer*>items[0]
+        cdef Timer* moved
+        cdef void* target = first.target
+        cdef int32_t count = self.wheel.heap.count - 1, i = 0, child
+        self.wheel.heap.count = count
+        moved = <Timer*>items[count]
+        items[count] = NULL
         while True:
             child = 2 * i + 1
-            if child >= self.count:
+            if child >= count:
                 break
-            if child + 1 < self.count and before(&self.heap[child + 1], &self.heap[child]):
+            if child + 1 < count and self.earlier(<Timer*>items[child + 1], <Timer*>items[child]):
                 child += 1
-            if not before(&self.heap[child], &last):
+            if not self.earlier(<Timer*>items[child], moved):
                 break
-            self.heap[i] = self.heap[child]
+            items[i] = items[child]
             i = child
-        if self.count:
-            self.heap[i] = last
+        if count:
+            items[i] = moved
         self.due, self.rank, self.tag, self.value = first.due, first.rank, first.tag, first.value
-        Py_DECREF(<object>first.key)
-        Py_DECREF(target)
+        self.store.free(first)
+        self.soonest = (<Timer*>items[0]).due if count else self.due
         return target
+
+    cdef bint earlier(self, const Timer* a, const Timer* b) noexcept:
+        if a.due != b.due:
+            return a.due < b.due
+        if a.rank != b.rank:
+            return a.rank < b.rank
+        cdef int order = self.compare_keys(a, b)
+        return order < 0 if order else a.serial < b.serial
+
+    cdef int compare_keys(self, const Timer* a, const Timer* b) noexcept:
+        cdef char left[COMPOSED_MAX]
+        cdef char right[COMPOSED_MAX]
+        cdef Py_ssize_t m, n
+        cdef int order
+        if a.form == b.form and a.form <= KEY_CYCLE and a.a == b.a and a.number == b.number:
+            return 0
+        m = self.compose(a, left)
+        n = self.compose(b, right)
+        order = memcmp(left, right, min(m, n))
+        return order if order else (m > n) - (m < n)
+
+    cdef Py_ssize_t compose(self, const Timer* timer, char* to) noexcept:
+        """The key as text: only where two are due at the same moment."""
+        cdef Py_ssize_t n = 0
+        cdef const Fact* fact
+        cdef const Place* place
+        if timer.form == KEY_TASK:
+            n = self.add(to, n, b"task/", 5)
+        elif timer.form == KEY_ORDER:
+            n = self.add(to, n, b"order/", 6)
+        if timer.form == KEY_FACT:
+            fact = <const Fact*>timer.target
+            if head_of(fact).type != B_FACT:
+                fact = (<const Fact**>fact)[0]
+            n = self.add_text(to, n, fact.src)
+            return n + snprintf(to + n, COMPOSED_MAX - n, b"/%020lld/%020lld/%05d", <long long>fact.epoch,
+                                <long long>fact.seq, fact.sub)
+        if timer.form == KEY_PLACE:
+            place = <const Place*>timer.target
+            if head_of(place).type != B_PLACE:
+                place = (<const Place**>place)[0]
+            n = self.add(to, self.add_text(to, n, place.loc), b"/", 1)
+            n = self.add(to, self.add_text(to, n, place.sku), b"/", 1)
+            return self.add_text(to, n, place.lot)
+        n = self.add_text(to, n, timer.a)
+        if timer.form == KEY_LINE or timer.form == KEY_CYCLE:
+            n += snprintf(to + n, 16, b"/%d" if timer.form == KEY_LINE else b"#%d", timer.number)
+        return n
+
+    cdef Py_ssize_t add_text(self, char* to, Py_ssize_t n, int32_t text) noexcept:
+        return self.add(to, n, self.texts.bytes_of(text), self.texts.length_of(text))
+
+    cdef Py_ssize_t add(self, char* to, Py_ssize_t n, const char* text, Py_ssize_t length) noexcept:
+        memcpy(to + n, text, length)
+        return n + length

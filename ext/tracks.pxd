@@ -4,9 +4,10 @@ A fact that names a track is resolved when the watermark passes it, so that an i
 to the item that had the number before.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Fact, Floor, TrackLife
+from ext.floor cimport Fact, Floor, Multiread, Source, TrackLife
+from ext.store cimport Numbers
 
 cdef enum TrackTag:
     TAG_RESOLVE = 31
@@ -14,17 +15,10 @@ cdef enum TrackTag:
     TAG_MULTIREAD = 33
 
 
-cdef class Multiread:
-    """A scan of several codes at once, until the watermark passes it (R63)."""
-    cdef Fact fact
-    cdef list codes
-    cdef bint closes        # R42: its read point stands for a close
-
-
-cdef int take(Floor floor, Fact fact) except -1
-cdef int take_multiread(Floor floor, Fact fact, list codes, bint closes) except -1
-cdef int resolve_multiread(Floor floor, Multiread multiread) except -1
-cdef int resolve(Floor floor, Fact fact) except -1
-cdef int give_up(Floor floor, TrackLife life, int64_t due) except -1
-cdef int check_item(Floor floor, Fact fact) except -1
-cdef int see(Floor floor, Fact fact) except -1
+cdef int take(Floor floor, Fact* fact) except -1
+cdef int take_multiread(Floor floor, Fact* fact, Numbers* codes, bint closes) except -1
+cdef int resolve_multiread(Floor floor, Source* source, Multiread* multiread) except -1
+cdef int resolve(Floor floor, Fact* fact) except -1
+cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1
+cdef int check_item(Floor floor, const Fact* fact) except -1
+cdef int see(Floor floor, const Fact* fact) except -1

@@ -1,162 +1,208 @@
+# cython: boundscheck=False, wraparound=False
 """Tracks (R60-R63): see tracks.pxd."""
 
+from libc.stdint cimport uint32_t, uint64_t
+
 from ext cimport sights
+from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED, RTE_MAX_RECIRC, RTE_WRONG_DEST
+from ext.floor cimport B_LIFE, B_MULTIREAD, B_TRACK, Track
+from ext.keys cimport KEY_FACT, Key, text_key
 from ext.kinds cimport (
     K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ,
 )
 from ext.shipments cimport take_unit_fact
+from ext.store cimport List, find, length, remove_at
 from ext.timers cimport RANK_TRACK
 
-
-cdef class Multiread:
-    pass
-
-
-cdef Py_ssize_t LIVES_MAX = 4       # of one number: facts older than that cannot be told apart any more
+cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
+cdef int EPOCHS_MAX = 4             # of one machine: likewise
 
 
-cdef int take(Floor floor, Fact fact) except -1:
+cdef int take(Floor floor, Fact* fact) except -1:
     """It waits for the watermark to pass it; R3's order among equal times."""
-    floor.open_tracks += 1
-    floor.by_watermark.push(fact.t, RANK_TRACK, sort_key(floor, fact), fact, TAG_RESOLVE, 0)
-    return 0
+    floor.state.open_tracks += 1
+    return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_RESOLVE, 0)
 
 
-cdef str sort_key(Floor floor, Fact fact):
-    return f"{floor.text(fact.src)}/{fact.epoch:020}/{fact.seq:020}/{fact.sub:05}"
-
-
-cdef int take_multiread(Floor floor, Fact fact, list codes, bint closes) except -1:
+cdef int take_multiread(Floor floor, Fact* fact, Numbers* codes, bint closes) except -1:
     """R63: it waits for the watermark too, so that every sight before it is known."""
-    cdef Multiread multiread = Multiread.__new__(Multiread)
+    cdef Multiread* multiread = <Multiread*>floor.store.new(B_MULTIREAD, sizeof(Multiread))
     multiread.fact, multiread.codes, multiread.closes = fact, codes, closes
-    floor.open_tracks += 1
-    floor.by_watermark.push(fact.t, RANK_TRACK, sort_key(floor, fact), multiread, TAG_MULTIREAD, 0)
-    return 0
+    floor.state.open_tracks += 1
+    return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), multiread,
+                                   TAG_MULTIREAD, 0)
 
 
-cdef int resolve_multiread(Floor floor, Multiread multiread) except -1:
+cdef int resolve_multiread(Floor floor, Source* source, Multiread* multiread) except -1:
     """R63: from here on it is a read of the one code that counts, or a no-read."""
-    cdef Fact fact = multiread.fact
-    sights.choose(floor, fact, multiread.codes)
+    cdef Fact* fact = multiread.fact
+    sights.choose(floor, source, fact, multiread.codes)
     if fact.lu:
         see(floor, fact)
         if multiread.closes:
             take_unit_fact(floor, fact)
     if fact.track:
         return resolve(floor, fact)
-    floor.open_tracks -= 1
+    floor.state.open_tracks -= 1
     return 0
 
 
-cdef int see(Floor floor, Fact fact) except -1:
+cdef int see(Floor floor, const Fact* fact) except -1:
     """R64: any sight of a load unit that was lost brings it back."""
-    cdef Fact stray = sights.found(floor, fact)
-    return take_unit_fact(floor, stray) if stray is not None else 0
+    cdef Fact* stray = sights.found(floor, fact)
+    return take_unit_fact(floor, stray) if stray != NULL else 0
 
 
-cdef int resolve(Floor floor, Fact fact) except -1:
+# ---------------------------------------------------------------------------------------------- lives
+
+cdef Track* track_of(Floor floor, const Fact* fact) except NULL:
+    """The machine's number, in the epoch of the fact."""
+    cdef uint64_t key = <uint64_t><uint32_t>fact.src << 32 | <uint32_t>fact.track
+    cdef Track* first = <Track*>find(floor.state.tracks, key)
+    cdef Track* track = first
+    cdef Track* made
+    cdef int epochs = 1
+    while track != NULL and track.epoch != fact.epoch:
+        if epochs == EPOCHS_MAX:
+            track.before = NULL
+        track = track.before
+        epochs += 1
+    if track != NULL:
+        return track
+    made = <Track*>floor.store.new(B_TRACK, sizeof(Track))
+    made.epoch, made.before = fact.epoch, first
+    floor.store.put(floor.state.tracks, key, made)
+    return made
+
+
+cdef int resolve(Floor floor, Fact* fact) except -1:
     """R60: the fact joins the life of its track that holds its event time."""
-    cdef tuple key = (fact.src, fact.epoch, fact.track)
-    cdef list lives = floor.tracks.setdefault(key, [])
-    cdef TrackLife life = life_at(lives, fact)
+    cdef TrackLife* life = life_at(floor, track_of(floor, fact), fact)
     if fact.kind == K_ITEM_INDUCTED or fact.kind == K_SCAN_READ or fact.kind == K_IDENT_ASSIGNED:
-        floor.open_tracks -= 1
+        floor.state.open_tracks -= 1
         if fact.lu:
             identify(floor, life, fact)
-            floor.outlet.clear("ID_MULTI", subject_of(floor, fact), fact.t, floor.dev_id(fact))
+            if floor.state.open_episodes[ID_MULTI]:
+                floor.outlet.clear(ID_MULTI, subject_of(floor, fact), fact.t, fact)
     elif life.lu:
-        floor.open_tracks -= 1
+        floor.state.open_tracks -= 1
         give_to_unit(floor, life, fact)
     else:
-        life.waiting.append(fact)
-        floor.by_watermark.push(fact.t + floor.rules.ident_wait, RANK_TRACK, floor.text(fact.track), life,
+        floor.store.append(&life.waiting, fact)
+        floor.by_watermark.push(fact.t + floor.rules.ident_wait, RANK_TRACK, text_key(fact.track), life,
                                 TAG_UNRESOLVED, 0)
     return 0
 
 
-cdef TrackLife life_at(list lives, Fact fact):
+cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL:
     """A life runs from its induction, else its first fact, to the next induction of that number."""
-    cdef TrackLife life, made
-    cdef Py_ssize_t i = len(lives)
-    while i > 0 and (<TrackLife>lives[i - 1]).begin > fact.t:
+    cdef TrackLife* life
+    cdef int i = length(track.lives)
+    while i > 0 and (<TrackLife*>track.lives.items[i - 1]).begin > fact.t:
         i -= 1
     if fact.kind != K_ITEM_INDUCTED:
         if i > 0:
-            return <TrackLife>lives[i - 1]
-        if lives and not (<TrackLife>lives[0]).inducted:
-            (<TrackLife>lives[0]).begin = fact.t
-            return <TrackLife>lives[0]
-    made = TrackLife()
-    made.begin = fact.t
-    made.inducted = fact.kind == K_ITEM_INDUCTED
-    if i > 0:                           # what waits in the life before and happened later belongs to this one
-        life = <TrackLife>lives[i - 1]
-        made.waiting = [item for item in life.waiting if (<Fact>item).t >= fact.t]
-        life.waiting = [item for item in life.waiting if (<Fact>item).t < fact.t]
-    lives.insert(i, made)
-    if len(lives) > LIVES_MAX:
-        del lives[0]
-    return made
+            return <TrackLife*>track.lives.items[i - 1]
+        life = <TrackLife*>track.lives.items[0] if length(track.lives) else NULL
+        if life != NULL and not life.inducted:
+            life.begin = fact.t
+            return life
+    life = <TrackLife*>floor.store.new(B_LIFE, sizeof(TrackLife))
+    life.track, life.begin, life.inducted = fact.track, fact.t, fact.kind == K_ITEM_INDUCTED
+    if i > 0:
+        move_later(floor, <TrackLife*>track.lives.items[i - 1], life)
+    floor.store.insert(&track.lives, i, life)
+    if track.lives.count > LIVES_MAX:
+        forget_first(floor, track)
+    return life
 
 
-cdef int identify(Floor floor, TrackLife life, Fact fact) except -1:
-    """R60: facts about it belong to its `lu` once known, with their own event times, also backwards."""
-    cdef list waiting = life.waiting
-    cdef Fact item
-    life.lu = fact.lu
-    life.waiting = []
-    for item in waiting:
-        if abs(fact.t - item.t) <= floor.rules.ident_wait:
-            floor.open_tracks -= 1
-            give_to_unit(floor, life, item)
-        else:
-            unresolved(floor, item)
+cdef int forget_first(Floor floor, Track* track) except -1:
+    """What waited in it can be identified no more."""
+    cdef TrackLife* life = <TrackLife*>track.lives.items[0]
+    cdef int i
+    for i in range(length(life.waiting)):
+        unresolved(floor, <Fact*>life.waiting.items[i])
+    life.waiting = NULL
+    remove_at(track.lives, 0)
     return 0
 
 
-cdef int give_to_unit(Floor floor, TrackLife life, Fact fact) except -1:
+cdef int move_later(Floor floor, TrackLife* before, TrackLife* made) except -1:
+    """What waits in the life before and happened later belongs to the new one."""
+    cdef List* waiting = before.waiting
+    cdef Fact* item
+    cdef int i
+    before.waiting = NULL
+    for i in range(length(waiting)):
+        item = <Fact*>waiting.items[i]
+        floor.store.append(&made.waiting if item.t >= made.begin else &before.waiting, item)
+    floor.store.free(waiting)
+    return 0
+
+
+cdef int identify(Floor floor, TrackLife* life, const Fact* fact) except -1:
+    """R60: facts about it belong to its `lu` once known, with their own event times, also backwards."""
+    cdef List* waiting = life.waiting
+    cdef Fact* item
+    cdef int64_t apart
+    cdef int i
+    life.lu = fact.lu
+    life.waiting = NULL
+    for i in range(length(waiting)):
+        item = <Fact*>waiting.items[i]
+        apart = fact.t - item.t
+        if -floor.rules.ident_wait <= apart <= floor.rules.ident_wait:
+            floor.state.open_tracks -= 1
+            give_to_unit(floor, life, item)
+        else:
+            unresolved(floor, item)
+    floor.store.free(waiting)
+    return 0
+
+
+cdef int give_to_unit(Floor floor, TrackLife* life, Fact* fact) except -1:
     fact.lu = life.lu
     if fact.kind == K_ITEM_RECIRCULATED:        # R61: emits nothing, closes nothing
         life.loops += 1
         if life.loops > floor.rules.loops_max:
-            floor.outlet.raise_("RTE_MAX_RECIRC", f"lu/{floor.text(fact.lu)}", fact.t, floor.dev_id(fact),
-                                f"{life.loops} loops")
+            floor.outlet.raise_(RTE_MAX_RECIRC, floor.joined(b"lu/", fact.lu), fact.t, fact, f"{life.loops} loops")
     elif fact.kind == K_SCAN_NOREAD:
         return see(floor, fact)
     check_item(floor, fact)
     return take_unit_fact(floor, fact)
 
 
-cdef int check_item(Floor floor, Fact fact) except -1:
+cdef int check_item(Floor floor, const Fact* fact) except -1:
     """R62: the place is where it really went; elsewhere than asked is an exception."""
-    if fact.kind == K_DIVERT_CONFIRMED and fact.dest_req:
-        if fact.dest_req != fact.dest:
-            floor.outlet.raise_("RTE_WRONG_DEST", f"lu/{floor.text(fact.lu)}", fact.t, floor.dev_id(fact),
-                                f"{floor.text(fact.dest)} instead of {floor.text(fact.dest_req)}")
-        else:
-            floor.outlet.clear("RTE_WRONG_DEST", f"lu/{floor.text(fact.lu)}", fact.t, floor.dev_id(fact))
+    if fact.kind != K_DIVERT_CONFIRMED or not fact.dest_req:
+        return 0
+    if fact.dest_req != fact.dest:
+        return floor.outlet.raise_(RTE_WRONG_DEST, floor.joined(b"lu/", fact.lu), fact.t, fact,
+                                   f"{floor.text(fact.dest)} instead of {floor.text(fact.dest_req)}")
+    if floor.state.open_episodes[RTE_WRONG_DEST]:
+        floor.outlet.clear(RTE_WRONG_DEST, floor.joined(b"lu/", fact.lu), fact.t, fact)
     return 0
 
 
-cdef int give_up(Floor floor, TrackLife life, int64_t due) except -1:
+cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
     """R60: nobody identified it within `ident_wait_ms`."""
-    cdef list waiting = life.waiting
-    cdef Fact item
-    life.waiting = []
-    for item in waiting:
+    cdef int i = 0
+    cdef Fact* item
+    while i < length(life.waiting):
+        item = <Fact*>life.waiting.items[i]
         if item.t + floor.rules.ident_wait <= due:
+            remove_at(life.waiting, i)
             unresolved(floor, item)
         else:
-            life.waiting.append(item)
+            i += 1
     return 0
 
 
-cdef int unresolved(Floor floor, Fact fact) except -1:
-    floor.open_tracks -= 1
-    floor.outlet.raise_("ID_UNRESOLVED", subject_of(floor, fact), fact.t, floor.dev_id(fact), "")
-    return 0
+cdef int unresolved(Floor floor, const Fact* fact) except -1:
+    floor.state.open_tracks -= 1
+    return floor.outlet.raise_(ID_UNRESOLVED, subject_of(floor, fact), fact.t, fact, "")
 
 
-cdef str subject_of(Floor floor, Fact fact):
-    return f"track/{floor.text(fact.src)}/{floor.text(fact.track)}"
+cdef int32_t subject_of(Floor floor, const Fact* fact) except -1:
+    return floor.intern(f"track/{floor.text(fact.src)}/{floor.text(fact.track)}")

@@ -11,7 +11,7 @@ cdef enum TrailerTag:
     TAG_CLOSED = 76         # or a trailer.closed
 
 
-cdef int take_load(Floor floor, Fact fact) except -1
-cdef int take_close(Floor floor, Fact fact) except -1
-cdef int on_load(Floor floor, Fact fact) except -1
-cdef int on_closed(Floor floor, Fact close, bint forced) except -1
+cdef int take_load(Floor floor, Fact* fact) except -1
+cdef int take_close(Floor floor, Fact* fact) except -1
+cdef int on_load(Floor floor, Fact* fact) except -1
+cdef int on_closed(Floor floor, Fact* close, bint forced) except -1

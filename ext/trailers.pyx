@@ -1,99 +1,132 @@
+# cython: boundscheck=False, wraparound=False
 """Trailers: what is scanned into them, and that they close (R54, R55): see trailers.pxd."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from ext cimport cartons, manifests, riding
 from ext.batch cimport ABSENT
-from ext.floor cimport Cycle, Shipment, Trailer, insert_sorted
+from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
+from ext.floor cimport Cycle, Shipment, Trailer
+from ext.keys cimport text_key
 from ext.kinds cimport K_LOAD_SCANNED
-from ext.readiness cimport cycles_of, home_of, truth_of
+from ext.readiness cimport READY, cycles_of, home_of, verdict_of
+from ext.shipments cimport alarm
+from ext.store cimport List, index_of, length
 from ext.timers cimport RANK_SHIPMENT
 
 
-cdef int take_load(Floor floor, Fact fact) except -1:
+cdef int take_load(Floor floor, Fact* fact) except -1:
     """A carton, or a pallet with all on it, was scanned in or taken out again; it may come after the trailer's close."""
-    cdef Trailer trailer = floor.trailer_of(fact.trailer)
-    cdef Fact close
-    floor.by_watermark.push(fact.t, RANK_SHIPMENT, floor.text(fact.lu), fact, TAG_LOAD, fact.t)
+    cdef Trailer* trailer = floor.trailer_of(fact.trailer)
+    cdef Fact* close
+    cdef int i
+    floor.by_watermark.push(fact.t, RANK_SHIPMENT, text_key(fact.lu), fact, TAG_LOAD, fact.t)
     if fact.kind == K_LOAD_SCANNED:
-        insert_sorted(trailer.loads, fact, floor.texts)
-    for close in trailer.closes:
+        floor.insert_sorted(&trailer.loads, fact)
+    for i in range(length(trailer.closes)):
+        close = <Fact*>trailer.closes.items[i]
         if close.t >= fact.t:
-            floor.by_watermark.push(close.t, RANK_SHIPMENT, floor.text(fact.trailer), close, TAG_CLOSED, close.t)
+            floor.by_watermark.push(close.t, RANK_SHIPMENT, text_key(fact.trailer), close, TAG_CLOSED, close.t)
     return 0
 
 
-cdef int take_close(Floor floor, Fact fact) except -1:
+cdef int take_close(Floor floor, Fact* fact) except -1:
     """R54: decided when the watermark passes it, or by the wall clock's bound."""
-    insert_sorted(floor.trailer_of(fact.trailer).closes, fact, floor.texts)
-    floor.by_watermark.push(fact.t, RANK_SHIPMENT, floor.text(fact.trailer), fact, TAG_CLOSED, fact.t)
-    floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_SHIPMENT, floor.text(fact.trailer), fact, TAG_CLOSED,
-                       fact.t)
-    return 0
+    floor.insert_sorted(&floor.trailer_of(fact.trailer).closes, fact)
+    floor.by_watermark.push(fact.t, RANK_SHIPMENT, text_key(fact.trailer), fact, TAG_CLOSED, fact.t)
+    return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_SHIPMENT, text_key(fact.trailer), fact,
+                              TAG_CLOSED, fact.t)
 
 
-cdef int on_closed(Floor floor, Fact close, bint forced) except -1:
+cdef int on_closed(Floor floor, Fact* close, bint forced) except -1:
     """R54: every shipment with a carton scanned into this visit of the trailer has it as evidence."""
-    cdef Trailer trailer = floor.trailer_of(close.trailer)
+    cdef Trailer* trailer = floor.trailer_of(close.trailer)
     cdef int64_t before = ABSENT
-    cdef dict found = {}
-    cdef Fact fact
-    cdef Cycle cycle
-    cdef Shipment shipment
-    for fact in trailer.closes:
+    cdef dict found = {}                # name -> address
+    cdef List* cycles
+    cdef Fact* fact
+    cdef Shipment* shipment
+    cdef int i, k
+    for i in range(length(trailer.closes)):
+        fact = <Fact*>trailer.closes.items[i]
         if fact.t < close.t:
             before = fact.t
-    for fact in trailer.loads:
-        if before < fact.t <= close.t:
-            for cycle in loaded_by(floor, fact):
-                shipment = home_of(cycle, close.t)
-                if shipment is not None:
-                    found[shipment.key] = shipment
-    for key in sorted(found):
-        manifests.take_trailer(floor, <Shipment>found[key], close, forced)
+    for i in range(length(trailer.loads)):
+        fact = <Fact*>trailer.loads.items[i]
+        if not before < fact.t <= close.t:
+            continue
+        cycles = NULL
+        loaded_by(floor, fact, &cycles)
+        for k in range(length(cycles)):
+            shipment = home_of(<Cycle*>cycles.items[k], close.t)
+            if shipment != NULL:
+                found[floor.text(shipment.id)] = <size_t>shipment
+        floor.store.free(cycles)
+    for name in sorted(found):
+        manifests.take_trailer(floor, <Shipment*><size_t>found[name], close, forced)
     return 0
 
 
-cdef list loaded_by(Floor floor, Fact fact):
-    """The cartons that a scan speaks of: the unit's own, and those that ride on it (R48)."""
-    cdef list found = riding.riders_at(floor, floor.unit_of(fact.lu), fact.t)
-    if fact.cycle is not None and fact.cycle not in found:
-        found.append(fact.cycle)
-    return found
+cdef int loaded_by(Floor floor, Fact* fact, List** found) except -1:
+    """Appends the cartons that a scan speaks of: the unit's own, and those that ride on it (R48)."""
+    riding.riders_at(floor, floor.unit_of(fact.lu), fact.t, found)
+    if fact.cycle != NULL and index_of(found[0], fact.cycle) < 0:
+        floor.store.append(found, fact.cycle)
+    return 0
 
 
 # ---------------------------------------------------------------------------------------------- R55
 
-cdef int on_load(Floor floor, Fact fact) except -1:
+cdef int on_load(Floor floor, Fact* fact) except -1:
     """Everything before the load is known: was its shipment ready, and is the rest of it in the same trailer?"""
-    cdef Cycle cycle
-    cdef Shipment shipment
-    for cycle in loaded_by(floor, fact):
+    cdef List* cycles = NULL
+    cdef Cycle* cycle
+    cdef Shipment* shipment
+    cdef int i
+    loaded_by(floor, fact, &cycles)
+    for i in range(length(cycles)):
+        cycle = <Cycle*>cycles.items[i]
         shipment = home_of(cycle, fact.t)
-        if shipment is None:
+        if shipment == NULL:
             continue
         judge_trailer(floor, shipment, cycle, fact)
         if (fact.kind == K_LOAD_SCANNED and shipment.plan_rev and shipment.manifest_t >= fact.t
-                and truth_of(floor, shipment, fact.t - 1) is None):
-            floor.outlet.raise_("SHP_LOAD_BEFORE_READY", f"shipment/{shipment.key}", fact.t, floor.dev_id(fact),
-                                cartons.name_of(floor, cycle))
+                and verdict_of(floor, shipment, fact.t - 1).kind != READY):
+            alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, floor.text(cartons.name_of(floor, cycle)))
+    floor.store.free(cycles)
     return 0
 
 
-cdef int judge_trailer(Floor floor, Shipment shipment, Cycle cycle, Fact fact) except -1:
+cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact) except -1:
     """R55: `SHP_WRONG_TRAILER` while the shipment has cartons in another trailer that is not closed; taking the carton
     out, or scanning it into the right one, clears it."""
-    cdef str subject = cartons.subject_of(floor, cycle)
-    cdef Cycle other
+    cdef Cycle* other = elsewhere(floor, shipment, cycle, fact) if fact.kind == K_LOAD_SCANNED else NULL
     cdef cartons.CartonState state
-    if fact.kind == K_LOAD_SCANNED:
-        for other in cycles_of(floor, shipment, fact.t):
-            state = cartons.state_of(floor, other, fact.t)
-            if (other is not cycle and state.loaded and state.trailer != fact.trailer
-                    and not manifests.has_left(floor, state.trailer, state.t_loaded, fact.t)):
-                floor.outlet.raise_(
-                    "SHP_WRONG_TRAILER", subject, fact.t, floor.dev_id(fact),
-                    f"in {floor.text(fact.trailer)}; {cartons.name_of(floor, other)} is in {floor.text(state.trailer)}")
-                return 0
-    floor.outlet.clear("SHP_WRONG_TRAILER", subject, fact.t, floor.dev_id(fact))
+    if other != NULL:
+        state = cartons.state_of(floor, other, fact.t)
+        cycle.alarms |= <uint64_t>1 << SHP_WRONG_TRAILER
+        return floor.outlet.raise_(
+            SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact,
+            f"in {floor.text(fact.trailer)}; {floor.text(cartons.name_of(floor, other))} is in {floor.text(state.trailer)}")
+    if cycle.alarms >> SHP_WRONG_TRAILER & 1:
+        cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
+        floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact)
     return 0
+
+
+cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const Fact* fact) except? NULL:
+    """A carton of the shipment in another trailer that has not left; NULL: there is none."""
+    cdef List* cycles = cycles_of(floor, shipment, fact.t)
+    cdef Cycle* other
+    cdef Cycle* found = NULL
+    cdef cartons.CartonState state
+    cdef int i
+    for i in range(length(cycles)):
+        other = <Cycle*>cycles.items[i]
+        state = cartons.state_of(floor, other, fact.t)
+        if (other != cycle and state.loaded and state.trailer != fact.trailer
+                and not manifests.has_left(floor, state.trailer, state.t_loaded, fact.t)):
+            found = other
+            break
+    floor.store.free(cycles)
+    return found

@@ -1,0 +1,61 @@
+"""The codes of exceptions (RULES section 11), one number each; what each means stands in exceptions.pyx.
+
+A code below 64 is also a bit: a window, a carton or a shipment remembers in `alarms` which ones it has raised, so that
+"does anything have to be cleared?" costs nothing where nothing is wrong.
+"""
+
+cdef enum:
+    SRC_DOWN
+    SEQ_GAP
+    TIME_SKEW
+    TIME_TOO_LATE
+    CTX_MISSING
+    CTX_CONFLICT
+    CTX_OUTDATED
+    CTX_AFTER_CANCEL
+    CTX_CANCEL_TOO_LATE
+    PCK_STALLED
+    PCK_OVER
+    PCK_AFTER_CANCEL
+    PCK_PUTBACK_REQUIRED
+    PCK_WRONG_SKU
+    PCK_LATE_AFTER_SHIP
+    PKG_EMPTY
+    PKG_DOUBLE_CLOSE
+    PKG_TOTE_REBOUND_OPEN
+    PKG_CONTENT_MISMATCH
+    PKG_WEIGHT_MISMATCH
+    PKG_LABEL_NOREAD
+    PKG_LABEL_MISMATCH
+    ID_SSCC_REUSE
+    SHP_HELD_SHORT
+    SHP_EMPTY
+    SHP_LOAD_BEFORE_READY
+    SHP_POST_MANIFEST_CHANGE
+    SHP_PARTIAL_LOAD
+    SHP_WRONG_TRAILER
+    RTE_MAX_RECIRC
+    RTE_WRONG_DEST
+    RTE_LOST
+    ID_UNRESOLVED
+    ID_MULTI
+    RTE_LANE_FULL
+    DEV_JAM
+    DEV_FAULT
+    DEV_ESTOP
+    ASR_SOURCE_EMPTY
+    ASR_DEST_OCCUPIED
+    ASR_LU_MISMATCH
+    ASR_UNREACHABLE
+    ASR_PICKUP
+    ASR_DROPOFF
+    ASR_OTHER
+    RTN_UNEXPECTED
+    RTN_OVER
+    RTN_DUP_SERIAL
+    CFG_STATE_FULL
+    CODES           # how many there are
+
+
+cdef list NAMES         # of the codes, by number
+cdef list SEVERITIES

@@ -1,0 +1,20 @@
+"""Which records of a source were here before (R5): by number, or by content where it does not number."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from ext.floor cimport Seen, Source
+from ext.store cimport Store
+
+
+cdef struct Hole:
+    # What a number says of its neighbours (R6).
+    bint jumped             # it left a hole before it: low..high, after event time t
+    bint filled             # it came after a greater one
+    int64_t low
+    int64_t high
+    int64_t t
+
+
+cdef bint add(Store store, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t lateness,
+              Hole* hole) except -1
+cdef bint add_content(Store store, Source* source, uint64_t digest, int64_t t_rx) except -1

@@ -1,0 +1,147 @@
+"""Where everything that the core knows lies: one region of memory, in blocks of known shape.
+
+The region is reserved once, `limit` bytes of address space, and never moves: a pointer into it is good until its block
+is freed. Every block says what lies in it, and a `Shape` says of each type where its pointers and its text numbers
+stand. So the region can be written out as it is and read back at another address (snapshot), what nothing points to any
+more can be found (`collect`), and so can the texts that nothing names (R-independent: memory is a promise).
+
+A block is one element, or behind its `count` and `capacity` an array of them. An element begins with its pointers, goes on with its
+text numbers, and ends with plain values; `describe` is told the two borders.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    UNIT = 16               # bytes: sizes are multiples of it
+    SMALL_UNITS = 64        # blocks up to here have a free list a size; larger ones are powers of two
+    FREE_LISTS = 128
+    TYPES_MAX = 96
+
+
+cdef enum:                  # types of blocks
+    B_FREE = 0
+    B_BYTES                 # plain bytes, no pointers
+    B_LIST                  # List
+    B_NUMBERS               # Numbers: text numbers
+    B_TABLE                 # Table
+    B_SLOTS                 # its slots, whose values are pointers
+    B_PLAIN_TABLE           # Table
+    B_PLAIN_SLOTS           # its slots, whose values are numbers
+    B_FIRST_OWN             # the types of the floor go on from here
+
+
+cdef struct Block:          # stands before every body
+    uint32_t units          # size in UNITs, this head included
+    uint8_t type
+    uint8_t marked
+    uint16_t spare
+
+
+cdef struct Shape:
+    uint32_t lead           # bytes before the first element
+    uint32_t stride         # bytes of an element; 0: the block holds nothing that is followed
+    uint16_t pointers       # of an element, from its beginning
+    uint16_t texts          # text numbers, right behind the pointers
+
+
+cdef struct List:           # of pointers; NULL is the empty one
+    int32_t count
+    int32_t capacity
+    void* items[1]
+
+
+cdef struct Numbers:        # of texts; NULL is the empty one
+    int32_t count
+    int32_t capacity
+    int32_t items[1]
+
+
+cdef struct Slot:
+    void* value             # NULL: free
+    uint64_t key
+
+
+cdef struct Table:          # open addressing, linear probing, load <= 3/4; keys are exact
+    Slot* slots
+    int64_t count
+    uint64_t mask
+
+
+cdef class Store:
+    cdef char* base
+    cdef size_t limit           # bytes reserved
+    cdef size_t top             # bytes given out so far, from the base
+    cdef size_t free_bytes      # of them, in free lists
+    cdef size_t fresh_bytes     # given out since the last `collect`
+    cdef uint32_t heads[FREE_LISTS]     # offset in UNITs of the first free block of a size, 0: none
+    cdef Shape shapes[TYPES_MAX]
+
+    cdef int describe(self, int type, size_t size, size_t first_text, size_t first_plain) except -1
+    cdef int describe_array(self, int type, size_t stride, size_t first_text, size_t first_plain) except -1
+    cdef void* new(self, int type, size_t size) except NULL
+    cdef void free(self, void* body) noexcept
+    cdef size_t used(self) noexcept
+    cdef int collect(self, void* root, uint8_t* named) except -1
+    cdef int sweep(self) except -1
+    cdef int relocate(self, const char* old_base) except -1
+
+    cdef void* room(self, int type, void* array, int32_t at) except NULL
+    cdef int append(self, List** list, void* item) except -1
+    cdef int insert(self, List** list, int32_t at, void* item) except -1
+    cdef int add_number(self, Numbers** numbers, int32_t number) except -1
+    cdef Table* table(self, int type) except NULL
+    cdef int put(self, Table* table, uint64_t key, void* value) except -1
+    cdef int grow(self, Table* table) except -1
+    cdef void drop(self, Table* table, uint64_t key) noexcept
+
+
+cdef inline Block* head_of(const void* body) noexcept nogil:
+    return (<Block*>body) - 1
+
+
+cdef inline int32_t length(const List* list) noexcept nogil:
+    return list.count if list != NULL else 0
+
+
+cdef inline void* last(const List* list) noexcept nogil:
+    """NULL of an empty one."""
+    return list.items[list.count - 1] if list != NULL and list.count > 0 else NULL
+
+
+cdef inline int32_t index_of(const List* list, const void* item) noexcept nogil:
+    """-1: it is not there. Looked for from the end: what is asked for is mostly young."""
+    cdef int32_t i = length(list) - 1
+    while i >= 0 and list.items[i] != item:
+        i -= 1
+    return i
+
+
+cdef inline void remove_at(List* list, int32_t i) noexcept nogil:
+    cdef int32_t k
+    list.count -= 1
+    for k in range(i, list.count):
+        list.items[k] = list.items[k + 1]
+    list.items[list.count] = NULL
+
+
+cdef inline void remove(List* list, const void* item) noexcept nogil:
+    cdef int32_t i = index_of(list, item)
+    if i >= 0:
+        remove_at(list, i)
+
+
+cdef inline uint64_t home(uint64_t key, uint64_t mask) noexcept nogil:
+    """Keys are text numbers and line numbers: one product spreads them."""
+    return (key * 0x9E3779B97F4A7C15u) >> 20 & mask
+
+
+cdef inline void* find(const Table* table, uint64_t key) noexcept nogil:
+    """NULL: there is none."""
+    cdef uint64_t i = home(key, table.mask)
+    cdef const Slot* slot = &table.slots[i]
+    while slot.value != NULL:
+        if slot.key == key:
+            return slot.value
+        i = (i + 1) & table.mask
+        slot = &table.slots[i]
+    return NULL

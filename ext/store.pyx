@@ -1,0 +1,283 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""The region and its blocks: see store.pxd."""
+
+from libc.stdlib cimport free as release, malloc, realloc
+from libc.string cimport memcpy, memmove, memset
+from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
+
+cdef extern from "<sys/mman.h>" nogil:
+    int MAP_NORESERVE
+
+cdef int32_t FIRST_CAPACITY = 1
+
+
+cdef class Store:
+    def __cinit__(self, size_t limit):
+        """`limit`: bytes of address space; pages count as memory only once they are written to."""
+        cdef void* base = mmap(NULL, limit, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if base == MAP_FAILED:
+            raise MemoryError(f"no {limit} bytes of address space for the state: lower rules.state_bytes_max")
+        self.base = <char*>base
+        self.limit = limit
+        self.top = UNIT                     # offset 0 is no block
+        self.shapes[B_LIST] = Shape(lead=8, stride=8, pointers=1, texts=0)
+        self.shapes[B_NUMBERS] = Shape(lead=8, stride=4, pointers=0, texts=1)
+        self.shapes[B_TABLE] = Shape(lead=0, stride=sizeof(Table), pointers=1, texts=0)
+        self.shapes[B_SLOTS] = Shape(lead=0, stride=sizeof(Slot), pointers=1, texts=0)
+        self.shapes[B_PLAIN_TABLE] = self.shapes[B_TABLE]
+
+    def __dealloc__(self):
+        if self.base != NULL:
+            munmap(self.base, self.limit)
+
+    cdef int describe(self, int type, size_t size, size_t first_text, size_t first_plain) except -1:
+        """The layout of a type: its size, where its text numbers begin, where its plain values do (bytes)."""
+        if type >= TYPES_MAX or size % 8 or first_text % 8 or first_plain < first_text or first_plain % 4:
+            raise ValueError(f"type {type}: pointers come first, then text numbers, then plain values")
+        self.shapes[type] = Shape(
+            lead=0, stride=<uint32_t>size, pointers=<uint16_t>(first_text // 8),
+            texts=<uint16_t>((first_plain - first_text) // 4))
+        return 0
+
+    cdef int describe_array(self, int type, size_t stride, size_t first_text, size_t first_plain) except -1:
+        """An array of such elements behind its `count` and `capacity`."""
+        self.describe(type, stride, first_text, first_plain)
+        self.shapes[type].lead = 8
+        return 0
+
+    cdef void* new(self, int type, size_t size) except NULL:
+        """A block of zeros for `size` bytes. Raises MemoryError at the limit."""
+        cdef size_t units = (size + sizeof(Block) + UNIT - 1) // UNIT
+        cdef size_t list_ = units
+        cdef Block* block
+        if units > SMALL_UNITS:
+            list_ = SMALL_UNITS + 1
+            units = SMALL_UNITS
+            while (units + 1) * UNIT < size + sizeof(Block):
+                units *= 2
+                list_ += 1
+            units += 1                      # for the head: what is behind it is mostly a power of two
+        if self.heads[list_] != 0:
+            block = <Block*>(self.base + <size_t>self.heads[list_] * UNIT)
+            self.heads[list_] = (<uint32_t*>(block + 1))[0]
+            self.free_bytes -= units * UNIT
+        else:
+            if self.top + units * UNIT > self.limit:
+                raise MemoryError(f"the state has reached {self.limit} bytes: raise rules.state_bytes_max")
+            block = <Block*>(self.base + self.top)
+            self.top += units * UNIT
+        self.fresh_bytes += units * UNIT
+        memset(block, 0, sizeof(Block) + size)
+        block.units = <uint32_t>units
+        block.type = <uint8_t>type
+        return block + 1
+
+    cdef void free(self, void* body) noexcept:
+        """Nothing may point to it any more. NULL is nothing."""
+        cdef Block* block
+        cdef size_t units, list_
+        if body == NULL:
+            return
+        block = head_of(body)
+        units = list_ = block.units
+        if units > SMALL_UNITS:
+            list_ = SMALL_UNITS + 1
+            while units > SMALL_UNITS + 1:
+                units //= 2
+                list_ += 1
+        block.type = B_FREE
+        (<uint32_t*>body)[0] = self.heads[list_]
+        self.heads[list_] = <uint32_t>((<char*>block - self.base) // UNIT)
+        self.free_bytes += <size_t>block.units * UNIT
+
+    cdef size_t used(self) noexcept:
+        """Bytes that hold something."""
+        return self.top - self.free_bytes
+
+    # ------------------------------------------------------------------------------------------ walking all of it
+
+    cdef int collect(self, void* root, uint8_t* named) except -1:
+        """Free what cannot be reached from `root`; set named[n] for every text number n that something reachable has."""
+        cdef size_t depth = 0, capacity = 1 << 12
+        cdef void** todo = <void**>malloc(capacity * sizeof(void*))
+        cdef void** bigger
+        cdef void* body
+        cdef void* child
+        cdef char* at
+        cdef char* end
+        cdef Block* block
+        cdef Shape* shape
+        cdef uint16_t k
+        if todo == NULL:
+            raise MemoryError
+        head_of(root).marked = 1
+        todo[0] = root
+        depth = 1
+        while depth:
+            depth -= 1
+            body = todo[depth]
+            block = head_of(body)
+            shape = &self.shapes[block.type]
+            if shape.stride == 0:
+                continue
+            at = <char*>body + shape.lead
+            end = <char*>block + <size_t>block.units * UNIT - shape.stride
+            while at <= end:
+                for k in range(shape.pointers):
+                    child = (<void**>at)[k]
+                    if child != NULL and not head_of(child).marked:
+                        head_of(child).marked = 1
+                        if depth == capacity:
+                            bigger = <void**>realloc(todo, 2 * capacity * sizeof(void*))
+                            if bigger == NULL:
+                                release(todo)
+                                raise MemoryError
+                            todo = bigger
+                            capacity *= 2
+                        todo[depth] = child
+                        depth += 1
+                for k in range(shape.texts):
+                    named[(<int32_t*>(at + 8 * shape.pointers))[k]] = 1
+                if shape.lead == 0 and block.type != B_SLOTS:
+                    break                       # one element: the rest of the block is room
+                at += shape.stride
+        release(todo)
+        self.sweep()
+        return 0
+
+    cdef int sweep(self) except -1:
+        cdef size_t at = UNIT
+        cdef Block* block
+        while at < self.top:
+            block = <Block*>(self.base + at)
+            at += <size_t>block.units * UNIT
+            if block.marked:
+                block.marked = 0
+            elif block.type != B_FREE:
+                self.free(block + 1)
+        self.fresh_bytes = 0
+        return 0
+
+    cdef int relocate(self, const char* old_base) except -1:
+        """The region was filled with bytes that had lain at `old_base`: its pointers follow."""
+        cdef int64_t by = self.base - old_base
+        cdef size_t at = UNIT
+        cdef char* element
+        cdef char* end
+        cdef Block* block
+        cdef Shape* shape
+        cdef uint16_t k
+        while at < self.top:
+            block = <Block*>(self.base + at)
+            if block.units == 0 or at + <size_t>block.units * UNIT > self.top:
+                raise ValueError("a block has no end")
+            shape = &self.shapes[block.type]
+            end = self.base + at + <size_t>block.units * UNIT - shape.stride
+            element = <char*>(block + 1) + shape.lead
+            at += <size_t>block.units * UNIT
+            if shape.stride == 0 or shape.pointers == 0 or by == 0:
+                continue
+            while element <= end:
+                for k in range(shape.pointers):
+                    if (<char**>element)[k] != NULL:
+                        (<char**>element)[k] += by
+                if shape.lead == 0 and block.type != B_SLOTS:
+                    break
+                element += shape.stride
+        return 0
+
+    # ------------------------------------------------------------------------------------------ lists
+
+    cdef void* room(self, int type, void* array, int32_t at) except NULL:
+        """Make a place at `at` for one more element: the array, maybe at another address, with `count` one higher."""
+        cdef size_t stride = self.shapes[type].stride
+        cdef List* here = <List*>array          # every array begins like a List
+        cdef List* bigger
+        cdef int32_t capacity
+        if here == NULL or here.count == here.capacity:
+            capacity = FIRST_CAPACITY if here == NULL else 2 * here.capacity
+            bigger = <List*>self.new(type, 8 + <size_t>capacity * stride)
+            bigger.capacity = <int32_t>((<size_t>head_of(bigger).units * UNIT - sizeof(Block) - 8) // stride)
+            if here != NULL:
+                bigger.count = here.count
+                memcpy(bigger.items, here.items, <size_t>here.count * stride)
+                self.free(here)
+            here = bigger
+        if at < here.count:
+            memmove(<char*>here.items + (at + 1) * stride, <char*>here.items + at * stride,
+                    <size_t>(here.count - at) * stride)
+        here.count += 1
+        return here
+
+    cdef int append(self, List** list, void* item) except -1:
+        return self.insert(list, length(list[0]), item)
+
+    cdef int insert(self, List** list, int32_t at, void* item) except -1:
+        list[0] = <List*>self.room(B_LIST, list[0], at)
+        list[0].items[at] = item
+        return 0
+
+    cdef int add_number(self, Numbers** numbers, int32_t number) except -1:
+        numbers[0] = <Numbers*>self.room(B_NUMBERS, numbers[0], numbers[0].count if numbers[0] != NULL else 0)
+        numbers[0].items[numbers[0].count - 1] = number
+        return 0
+
+    # ------------------------------------------------------------------------------------------ tables
+
+    cdef Table* table(self, int type) except NULL:
+        """`type`: B_TABLE, or B_PLAIN_TABLE if its values are numbers."""
+        cdef Table* table = <Table*>self.new(type, sizeof(Table))
+        table.slots = <Slot*>self.new(type + 1, 8 * sizeof(Slot))
+        table.mask = 7
+        return table
+
+    cdef int put(self, Table* table, uint64_t key, void* value) except -1:
+        """`value` must not be NULL; an equal key gets the new value."""
+        cdef uint64_t i = home(key, table.mask)
+        while table.slots[i].value != NULL:
+            if table.slots[i].key == key:
+                table.slots[i].value = value
+                return 0
+            i = (i + 1) & table.mask
+        if 4 * <uint64_t>table.count >= 3 * (table.mask + 1):
+            self.grow(table)
+            i = home(key, table.mask)
+            while table.slots[i].value != NULL:
+                i = (i + 1) & table.mask
+        table.slots[i].key = key
+        table.slots[i].value = value
+        table.count += 1
+        return 0
+
+    cdef int grow(self, Table* table) except -1:
+        cdef uint64_t mask = 2 * table.mask + 1, i, k
+        cdef Slot* slots = <Slot*>self.new(head_of(table).type + 1, (mask + 1) * sizeof(Slot))
+        for i in range(table.mask + 1):
+            if table.slots[i].value != NULL:
+                k = home(table.slots[i].key, mask)
+                while slots[k].value != NULL:
+                    k = (k + 1) & mask
+                slots[k] = table.slots[i]
+        self.free(table.slots)
+        table.slots = slots
+        table.mask = mask
+        return 0
+
+    cdef void drop(self, Table* table, uint64_t key) noexcept:
+        """Those behind it move up, so that no gap breaks a search."""
+        cdef uint64_t i = home(key, table.mask), k, h
+        while table.slots[i].key != key or table.slots[i].value == NULL:
+            if table.slots[i].value == NULL:
+                return
+            i = (i + 1) & table.mask
+        k = i
+        while True:
+            k = (k + 1) & table.mask
+            if table.slots[k].value == NULL:
+                break
+            h = home(table.slots[k].key, table.mask)
+            if ((k - h) & table.mask) >= ((k - i) & table.mask):
+                table.slots[i] = table.slots[k]
+                i = k
+        table.slots[i].value = NULL
+        table.count -= 1
