@@ -2,7 +2,7 @@
 """Stock (R66, R70, R71): see inventory.pxd. Hot: `take_pick`, `place_of`."""
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from libc.string cimport memmove
+from libc.string cimport memmove, memset
 
 from ext cimport picks
 from ext.batch cimport ABSENT
@@ -285,6 +285,8 @@ cdef int judge(Floor floor, Place* place, const Fact* cause) except -1:
     cdef Statement statement, standing, nothing_wrong
     cdef bint stands = place.before != NULL, fits = False
     cdef int i
+    memset(&statement, 0, sizeof(statement))
+    standing = nothing_wrong = statement
     if stands:
         standing = place.before[0]
     for i in range(length(place.findings)):
@@ -341,6 +343,7 @@ cdef int prune(Floor floor, Place* place) except -1:
     cdef Finding* finding
     cdef Statement statement
     cdef int old = 0
+    memset(&statement, 0, sizeof(statement))
     while old < length(place.findings) and (<Finding*>place.findings.items[old]).fact.t < horizon:
         finding = <Finding*>place.findings.items[old]
         old += 1

@@ -19,7 +19,6 @@ cdef enum:
 
 cdef packed struct Head:
     Digest layout
-    uint64_t base
     uint64_t top
     uint64_t free_bytes
     uint32_t heads[FREE_LISTS]
@@ -50,7 +49,7 @@ cdef bytes save(Floor floor):
     data = PyBytes_FromStringAndSize(NULL, size)
     to = PyBytes_AS_STRING(data)
     head.layout = layout_of(floor)
-    head.base, head.top, head.free_bytes = <uint64_t>floor.store.base, floor.store.top, floor.store.free_bytes
+    head.top, head.free_bytes = floor.store.top, floor.store.free_bytes
     memcpy(head.heads, floor.store.heads, sizeof(head.heads))
     head.root = <uint64_t>(<char*>floor.state - floor.store.base)
     head.texts = texts.count
@@ -59,6 +58,7 @@ cdef bytes save(Floor floor):
     memcpy(to + BODY, &head, sizeof(head))
     write_texts(texts, to + BODY + sizeof(head))
     memcpy(to + size - floor.store.top, floor.store.base, floor.store.top)
+    floor.store.shift(to + size - floor.store.top, floor.store.top, -<int64_t>floor.store.base)
     digest = digest_of(to + BODY, size - BODY)
     memcpy(to + 10, &digest, 16)
     return data
@@ -101,7 +101,7 @@ cdef int restore(Floor floor, bytes data) except -1:
     memcpy(floor.store.base, start + size - head.top, head.top)
     memcpy(floor.store.heads, head.heads, sizeof(head.heads))
     floor.store.top, floor.store.free_bytes = head.top, head.free_bytes
-    floor.store.relocate(<const char*>head.base)
+    floor.store.shift(floor.store.base, head.top, <int64_t>floor.store.base)
     floor.adopt(<State*>(floor.store.base + head.root))
     return 0
 

@@ -83,7 +83,7 @@ cdef class Store:
     cdef size_t used(self) noexcept
     cdef int collect(self, void* root, uint8_t* named) except -1
     cdef int sweep(self) except -1
-    cdef int relocate(self, const char* old_base) except -1
+    cdef int shift(self, char* region, size_t top, int64_t by) except -1
 
     cdef void* room(self, int type, void* array, int32_t at) except NULL
     cdef int append(self, List** list, void* item) except -1

@@ -158,25 +158,27 @@ cdef class Store:
         self.fresh_bytes = 0
         return 0
 
-    cdef int relocate(self, const char* old_base) except -1:
-        """The region was filled with bytes that had lain at `old_base`: its pointers follow."""
-        cdef int64_t by = self.base - old_base
-        cdef size_t at = UNIT
+    cdef int shift(self, char* region, size_t top, int64_t by) except -1:
+        """Move every pointer of a region by so much, and wipe what free blocks still hold."""
+        cdef size_t at = UNIT, size
         cdef char* element
         cdef char* end
         cdef Block* block
         cdef Shape* shape
         cdef uint16_t k
-        while at < self.top:
-            block = <Block*>(self.base + at)
-            if block.units == 0 or at + <size_t>block.units * UNIT > self.top:
+        while at < top:
+            block = <Block*>(region + at)
+            size = <size_t>block.units * UNIT
+            if size == 0 or at + size > top or block.type >= TYPES_MAX:
                 raise ValueError("a block has no end")
+            at += size
             shape = &self.shapes[block.type]
-            end = self.base + at + <size_t>block.units * UNIT - shape.stride
-            element = <char*>(block + 1) + shape.lead
-            at += <size_t>block.units * UNIT
-            if shape.stride == 0 or shape.pointers == 0 or by == 0:
+            if block.type == B_FREE:
+                memset(<char*>(block + 1) + sizeof(uint32_t), 0, size - sizeof(Block) - sizeof(uint32_t))
+            if shape.stride == 0 or shape.pointers == 0:
                 continue
+            end = <char*>block + size - shape.stride
+            element = <char*>(block + 1) + shape.lead
             while element <= end:
                 for k in range(shape.pointers):
                     if (<char**>element)[k] != NULL:

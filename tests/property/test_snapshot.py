@@ -118,5 +118,7 @@ def test_parameters_with_names_in_them_can_be_restored() -> None:
 
 def test_asking_for_a_position_gives_out_no_number() -> None:
     texts = Texts()
-    assert Core("dc1", texts).position("dc1/pick/PTL-01") is None
-    assert len(texts) == 1
+    core = Core("dc1", texts)
+    before = len(texts)
+    assert core.position("dc1/pick/PTL-01") is None
+    assert len(texts) == before
