@@ -56,13 +56,13 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
         cycle = <Cycle*>changed.items[i]
         if cycle.rebound:
             watch_holds(floor, cycle, cycle.end)
-        if cycle.any_close:
+        if cycle.any_close and (fact.context or fact.cycle != cycle or moves_close(fact.kind)):
             watch_transitions(floor, cycle)
         if floor.rules.short_on_close:
             close_picks(floor, cycle)
         if fact.kind == K_CARTON_VOID and fact.cycle == cycle:
             tell_voided(floor, cycle, fact)
-        if cycle.decided:
+        if cycle.decided and (fact.context or not riding.is_place(fact.kind)):
             decide(floor, cycle, fact)
         if fact.context and fact.window == NULL:
             retell_picks(floor, cycle, fact)
@@ -137,6 +137,11 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
 
 
 # ---------------------------------------------------------------------------------------------- what a carton is
+
+cdef bint moves_close(int kind) noexcept:
+    """A fact that closes, opens or ends."""
+    return reopens(kind) or kind == K_CARTON_CLOSE or kind == K_SCAN_READ or kind == K_CARTON_VOID
+
 
 cdef bint reopens(int kind) noexcept:
     """R44: what makes a closed carton an open one."""

@@ -6,7 +6,9 @@ here reads a real clock.
 
 from libc.stdint cimport int32_t, int64_t
 
+from ext.batch cimport ABSENT
 from ext.floor cimport Floor, Source, State
+from ext.seen cimport follows_on
 
 
 cdef class Clocks:
@@ -20,10 +22,34 @@ cdef class Clocks:
     cdef Source** by_number     # by number of the src; NULL where a number is no source
     cdef int32_t numbers
 
-    cdef Source* source(self, int32_t number) except NULL
+    cdef inline Source* source(self, int32_t number) except NULL:
+        """The source of a src; made with its parameters when it is first met."""
+        if number < self.numbers and self.by_number[number] != NULL:
+            return self.by_number[number]
+        return self.new_source(number)
+
     cdef Source* new_source(self, int32_t number) except NULL
     cdef int configure(self, Source* source) except -1
     cdef int index_sources(self) except -1
+    cdef inline bint note_next(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
+        """`note`, with what is mostly the case told without a call."""
+        if source.down == NULL and (seq == ABSENT or follows_on(source, epoch, seq, sub, t)):
+            return True
+        return self.note(source, epoch, seq, sub, t, live)
+
+    cdef inline int64_t time_of(self, Source* source, int64_t t, int64_t t_rx, bint hist) except? -1:
+        """`event_time` of a device's record, likewise."""
+        if t == ABSENT:
+            return t_rx
+        if -source.skew_max <= t - t_rx <= source.skew_max and not source.skewed:
+            return t
+        return self.event_time(source, t, t_rx, hist, False)
+
+    cdef inline bint is_behind(self) noexcept:
+        """Nothing has moved that could decide anything."""
+        return (self.laggard != NULL and self.laggard.watermark <= self.state.watermark
+                and self.floor.by_watermark.soonest >= self.state.watermark)
+
     cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1
     cdef int link_down(self, Source* source) except -1
     cdef int link_up(self, Source* source, bint follows_on, int64_t t) except -1

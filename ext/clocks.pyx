@@ -34,12 +34,6 @@ cdef class Clocks:
 
     # ------------------------------------------------------------------------------------------ sources
 
-    cdef Source* source(self, int32_t number) except NULL:
-        """The source of a src; made with its parameters when it is first met."""
-        if number < self.numbers and self.by_number[number] != NULL:
-            return self.by_number[number]
-        return self.new_source(number)
-
     cdef Source* new_source(self, int32_t number) except NULL:
         cdef Source* source = <Source*>self.floor.store.new(B_SOURCE, sizeof(Source))
         source.src = number
@@ -234,8 +228,6 @@ cdef class Clocks:
                 source = <Source*>self.state.live.items[i]
                 if source.watermark < self.laggard.watermark:
                     self.laggard = source
-        if self.laggard.watermark <= self.state.watermark and self.floor.by_watermark.soonest >= self.state.watermark:
-            return 0
         return self.advance_watermark(self.laggard.watermark)
 
     cdef int advance_watermark(self, int64_t mark) except -1:

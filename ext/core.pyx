@@ -93,7 +93,8 @@ cdef class Core(Effects):
             self.release_waiting()
         if self.state.deferring:
             self.tell_deferred()
-        self.follow_sources()
+        if not self.is_behind():
+            self.follow_sources()
         if self.state.gap_closed:
             self.ask_held()
         if self.state.watermark >= self.state.next_sweep:
@@ -112,10 +113,10 @@ cdef class Core(Effects):
             return 0
         source = self.source(batch.src[i])
         source.records += 1
-        t = self.event_time(source, batch.t[i], t_rx, hist, False)
+        t = self.time_of(source, batch.t[i], t_rx, hist)
         if t > self.state.greatest:
             self.state.greatest = t
-        self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
+        self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
         if source.live and not hist:
             self.arrive(source, t, t_rx)
         return 0
@@ -133,12 +134,12 @@ cdef class Core(Effects):
             return 0
         source = self.source(batch.src[i])
         source.records += 1
-        t = self.event_time(source, batch.t[i], t_rx, hist, False)
+        t = self.time_of(source, batch.t[i], t_rx, hist)
         if t > self.state.greatest:
             self.state.greatest = t
         if not hist:
             self.arrive(source, t, t_rx)
-        if not self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
+        if not self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
             self.state.count_duplicate += 1
             return 0
         if batch.seq[i] == ABSENT:

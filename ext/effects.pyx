@@ -14,7 +14,7 @@ from ext cimport (
 )
 from ext.batch cimport ABSENT, F_ALLOC
 from ext.exceptions cimport CTX_MISSING
-from ext.floor cimport ArrivedList, B_WAITING, B_WINDOW, Cycle, Floor, Gap, Line, LoadUnit, Multiread, Shipment, TrackLife, find_line
+from ext.floor cimport ArrivedList, B_FACT, B_WAITING, B_WINDOW, Cycle, Floor, Gap, Line, LoadUnit, Multiread, Shipment, TrackLife, find_line
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key, text_key
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED,
@@ -33,18 +33,19 @@ cdef enum EffectTag:
 
 cdef class Effects(Clocks):
     cdef Fact* fact_of(self, Batch batch, Py_ssize_t i, int64_t t) except NULL:
-        cdef Fact* fact = self.floor.new_fact()
+        cdef Fact* fact = <Fact*>self.floor.store.new_raw(B_FACT, sizeof(Fact))
         cdef int kind = batch.kind[i]
         self.state.arrivals += 1
+        fact.window, fact.cycle, fact.move, fact.name = NULL, NULL, NULL, NULL
         fact.t, fact.t_rx, fact.arrival = t, batch.t_rx[i], self.state.arrivals
         fact.src, fact.epoch, fact.seq, fact.sub = batch.src[i], batch.epoch[i], batch.seq[i], batch.sub[i]
-        fact.kind = <uint8_t>kind
+        fact.kind, fact.context = <uint8_t>kind, False
         fact.task, fact.order, fact.line, fact.sku = batch.task[i], batch.order[i], batch.line[i], batch.sku[i]
         fact.lu, fact.carton, fact.track, fact.lot = batch.lu[i], batch.carton[i], batch.track[i], batch.lot[i]
         fact.loc, fact.code = batch.loc[i], batch.code[i]
         fact.qty = batch.weight_g[i] if kind == K_WEIGH else batch.qty[i]       # they share a place
         if K_PICK_CONFIRM <= kind <= K_PICK_REVERSE:
-            fact.press = batch.press[i]
+            fact.press, fact.dest_req = batch.press[i], 0
         else:
             fact.dest, fact.dest_req = batch.dest[i], batch.dest_req[i]
         return fact

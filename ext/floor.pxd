@@ -18,7 +18,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport Key
 from ext.outlet cimport Ledger, Outlet
-from ext.store cimport List, Numbers, Store, Table, find
+from ext.store cimport List, Numbers, Store, Table, find, length
 from ext.texts cimport Texts
 from ext.timers cimport Timers, Wheel
 
@@ -193,6 +193,7 @@ cdef struct PickWindow "sortline_PickWindow":
     int32_t loc
     int32_t lu
     int64_t q_task
+    int64_t q_sum               # of `facts`, whenever they happened
     int64_t planned_t           # of its pick.task; NEVER: it has none
     int64_t cancel_t            # NEVER: not cancelled (R21 e)
     int64_t told_q              # of the last pick.confirmed
@@ -201,6 +202,7 @@ cdef struct PickWindow "sortline_PickWindow":
     int64_t held_t              # which closing waits
     int64_t gap_over_t          # the closing that has waited long enough
     uint64_t alarms             # bit a Code
+    uint8_t reversed            # a reversal is among `facts`
     uint8_t stall_watched
     uint8_t gap_held            # R7: its deadline's short waits for a gap
     uint8_t deferred
@@ -702,7 +704,15 @@ cdef class Floor:
     cdef Trailer* trailer_of(self, int32_t trailer) except NULL
 
     cdef bint precedes(self, const Fact* a, const Fact* b) noexcept
-    cdef int32_t insert_sorted(self, List** facts, Fact* fact) except -1
+    cdef int32_t insert_between(self, List** facts, Fact* fact) except -1
+
+    cdef inline int32_t insert_sorted(self, List** facts, Fact* fact) except -1:
+        """Insert by R3's order; returns the position: mostly the last."""
+        cdef int32_t count = length(facts[0])
+        if count > 0 and fact.t <= (<Fact*>facts[0].items[count - 1]).t:
+            return self.insert_between(facts, fact)
+        self.store.append(facts, fact)
+        return count
 
 
 cdef inline Line* find_line(const State* state, int32_t order, int32_t number) noexcept:

@@ -201,8 +201,8 @@ cdef class Floor:
             return a.sub < b.sub
         return a.arrival < b.arrival
 
-    cdef int32_t insert_sorted(self, List** facts, Fact* fact) except -1:
-        """Insert by R3's order; returns the position. Facts mostly come in order, so it looks from the end."""
+    cdef int32_t insert_between(self, List** facts, Fact* fact) except -1:
+        """As `insert_sorted`, for a fact that may not be the last; it looks from the end."""
         cdef int32_t i = length(facts[0])
         while i > 0 and self.precedes(fact, <Fact*>facts[0].items[i - 1]):
             i -= 1

@@ -184,6 +184,8 @@ cdef bint take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
                             f"{floor.text(fact.sku)} instead of {floor.text(window.sku)}")
         return True
     floor.insert_sorted(&window.facts, fact)
+    window.q_sum += fact.qty
+    window.reversed = window.reversed or fact.qty < 0
     if fact.t >= window.cancel_t and fact.qty > 0:
         floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), fact.t, fact, "")
     if window.alarms:
@@ -242,7 +244,15 @@ cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
             window.deferred = True
             floor.store.append(&floor.state.deferred, window)
         return 0
+    if is_plainly_open(window):
+        return 0
     return tell(floor, window, cause, ANY_TIME)
+
+
+cdef bint is_plainly_open(const PickWindow* window) noexcept:
+    """Without the walk: nothing was told, nothing can close it but its quantity, and that was never reached."""
+    return (window.q_sum < window.q_task and not window.reversed and window.confirmed == NULL
+            and window.short_told == NULL and length(window.closings) == 0 and window.cancel_t == NEVER)
 
 
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1:

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from ext.floor cimport Seen, Source
+from ext.floor cimport Interval, Seen, Source
 from ext.store cimport Store
 
 
@@ -13,6 +13,21 @@ cdef struct Hole:
     int64_t low
     int64_t high
     int64_t t
+
+
+cdef inline bint follows_on(Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t) noexcept:
+    """Note a number that comes right after the last one of its epoch, as it mostly does. False: nothing was noted."""
+    cdef Seen* seen = source.seen
+    cdef Interval* youngest
+    if seen == NULL or seen.epoch != epoch or sub != 0 or epoch != source.epoch or seen.count == 0:
+        return False
+    youngest = &seen.intervals[seen.count - 1]
+    if seq != youngest.high + 1:
+        return False
+    youngest.high = source.seq = seq
+    if t > youngest.t:
+        youngest.t = t
+    return True
 
 
 cdef bint add(Store store, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t lateness,

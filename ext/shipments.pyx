@@ -104,16 +104,29 @@ cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
     if cause.kind == K_PACK_CONFIRM and cause.move.moved != NULL:   # what left it is no longer in its contents
         for i in range(cause.move.moved.count):
             touch_line(floor, cause.move.moved.items[i].line, cause.t, cause)
+    if not has_scopes(cycle):
+        return 0
     contents = contents_of(cycle, NEVER - 1)
     for i in range(contents.count):
         line = contents.pieces[i].line
-        if length(line.scopes) == 0:
-            continue
         touch_line(floor, line, cause.t, cause)
         for k in range(first_later(cycle, cause.t), length(cycle.facts)):   # a late pick: what came after it counts
             fact = <Fact*>cycle.facts.items[k]
             touch_line(floor, line, fact.t, fact)
     return 0
+
+
+cdef bint has_scopes(const Cycle* cycle) noexcept:
+    """Whether anything in it may be of a shipment."""
+    cdef Fact* fact
+    cdef int i
+    if cycle.packs:
+        return True
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>cycle.facts.items[i]
+        if fact.window != NULL and length(fact.window.line.scopes):
+            return True
+    return False
 
 
 cdef int first_later(const Cycle* cycle, int64_t t) noexcept:

@@ -67,6 +67,14 @@ cdef struct Table:          # open addressing, linear probing, load <= 3/4; keys
     uint64_t mask
 
 
+cdef inline Block* head_of(const void* body) noexcept nogil:
+    return (<Block*>body) - 1
+
+
+cdef inline int32_t length(const List* list) noexcept nogil:
+    return list.count if list != NULL else 0
+
+
 cdef class Store:
     cdef char* base
     cdef size_t limit           # bytes reserved
@@ -79,6 +87,7 @@ cdef class Store:
     cdef int describe(self, int type, size_t size, size_t first_text, size_t first_plain) except -1
     cdef int describe_array(self, int type, size_t stride, size_t first_text, size_t first_plain) except -1
     cdef void* new(self, int type, size_t size) except NULL
+    cdef void* new_raw(self, int type, size_t size) except NULL
     cdef void free(self, void* body) noexcept
     cdef size_t used(self) noexcept
     cdef int collect(self, void* root, uint8_t* named) except -1
@@ -86,21 +95,21 @@ cdef class Store:
     cdef int shift(self, char* region, size_t top, int64_t by) except -1
 
     cdef void* room(self, int type, void* array, int32_t at) except NULL
-    cdef int append(self, List** list, void* item) except -1
     cdef int insert(self, List** list, int32_t at, void* item) except -1
+
+    cdef inline int append(self, List** list, void* item) except -1:
+        cdef List* here = list[0]
+        if here == NULL or here.count == here.capacity:
+            return self.insert(list, length(here), item)
+        here.items[here.count] = item
+        here.count += 1
+        return 0
+
     cdef int add_number(self, Numbers** numbers, int32_t number) except -1
     cdef Table* table(self, int type) except NULL
     cdef int put(self, Table* table, uint64_t key, void* value) except -1
     cdef int grow(self, Table* table) except -1
     cdef void drop(self, Table* table, uint64_t key) noexcept
-
-
-cdef inline Block* head_of(const void* body) noexcept nogil:
-    return (<Block*>body) - 1
-
-
-cdef inline int32_t length(const List* list) noexcept nogil:
-    return list.count if list != NULL else 0
 
 
 cdef inline void* last(const List* list) noexcept nogil:

@@ -47,6 +47,12 @@ cdef class Store:
 
     cdef void* new(self, int type, size_t size) except NULL:
         """A block of zeros for `size` bytes. Raises MemoryError at the limit."""
+        cdef void* body = self.new_raw(type, size)
+        memset(body, 0, <size_t>head_of(body).units * UNIT - sizeof(Block))
+        return body
+
+    cdef void* new_raw(self, int type, size_t size) except NULL:
+        """A block whose content the caller writes, all of it, before anybody else looks."""
         cdef size_t units = (size + sizeof(Block) + UNIT - 1) // UNIT
         cdef size_t list_ = units
         cdef Block* block
@@ -67,9 +73,7 @@ cdef class Store:
             block = <Block*>(self.base + self.top)
             self.top += units * UNIT
         self.fresh_bytes += units * UNIT
-        memset(block, 0, sizeof(Block) + size)
-        block.units = <uint32_t>units
-        block.type = <uint8_t>type
+        block[0] = Block(units=<uint32_t>units, type=<uint8_t>type, marked=0, spare=0)
         return block + 1
 
     cdef void free(self, void* body) noexcept:
@@ -210,9 +214,6 @@ cdef class Store:
                     <size_t>(here.count - at) * stride)
         here.count += 1
         return here
-
-    cdef int append(self, List** list, void* item) except -1:
-        return self.insert(list, length(list[0]), item)
 
     cdef int insert(self, List** list, int32_t at, void* item) except -1:
         list[0] = <List*>self.room(B_LIST, list[0], at)
