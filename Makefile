@@ -1,7 +1,9 @@
 # make demo [SECONDS=180]   a simulated warehouse, the engine on it, a summary; ends by itself
 # make test                 all tests
 # make check                formatting, types, and the rules that the repository keeps for itself
-# make bench                the benchmarks
+# make bench [BENCH="core.ndjson --scale .1"]   the benchmarks, or some
+# make bench-report         all of them into build/bench/report.html; some 15 minutes
+# make bench-micro          micro figures of timers, texts, decoder, encoder
 # make lock                 requirements.lock anew, out of requirements.in
 # make clean                takes away what was made, except .venv
 #
@@ -14,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 
-.PHONY: demo test check bench lock clean setup build
+.PHONY: demo test check bench bench-report bench-micro lock clean setup build
 .DELETE_ON_ERROR:
 
 demo: build
@@ -31,7 +33,15 @@ check: build
 	$(BIN)/python -m pytest -q tests/tidy
 
 bench: build
-	$(BIN)/sortline bench
+	$(BIN)/sortline bench $(BENCH)
+
+bench-report: build
+	@mkdir -p build/bench
+	$(BIN)/sortline bench --json $(BENCH) > build/bench/figures.ndjson
+	$(BIN)/python -m bench.report build/bench/figures.ndjson build/bench/report.html
+
+bench-micro: build
+	$(BIN)/python -m pytest -q bench/micro --benchmark-enable --benchmark-columns=median,iqr,ops,rounds
 
 lock: setup
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \
