@@ -3,6 +3,7 @@
 # make check                formatting, types, and the rules that the repository keeps for itself
 # make bench [BENCH="core.ndjson --scale .1"]   the benchmarks, or some
 # make bench-report         all of them into build/bench/report.html; some 15 minutes
+# make hot                  which lines of hot functions touch Python objects
 # make bench-micro          micro figures of timers, texts, decoder, encoder
 # make lock                 requirements.lock anew, out of requirements.in
 # make clean                takes away what was made, except .venv
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 
-.PHONY: demo test check bench bench-report bench-micro lock clean setup build
+.PHONY: demo test check bench bench-report bench-micro hot lock clean setup build
 .DELETE_ON_ERROR:
 
 demo: build
@@ -42,6 +43,9 @@ bench-report: build
 
 bench-micro: build
 	$(BIN)/python -m pytest -q bench/micro --benchmark-enable --benchmark-columns=median,iqr,ops,rounds
+
+hot: build
+	$(BIN)/python -m bench.hot
 
 lock: setup
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \

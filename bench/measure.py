@@ -177,8 +177,8 @@ def _serve(connection: Connection, entry: Entry) -> None:
                 connection.send(("turn", (spent, facts, rss_mb("VmHWM"))))
     except Absent as reason:
         connection.send(("absent", str(reason)))
-    except Exception:
-        connection.send(("failed", traceback.format_exc()))
+    except Exception as error:
+        connection.send(("failed", "".join(traceback.format_exception(error))))
 
 
 def _timed(steps: Generator[Step, None, dict[str, Any] | None]) -> tuple[list[float], dict[str, Any]]:
