@@ -34,10 +34,13 @@ class Line(NamedTuple):
 
 
 class Axis(NamedTuple):
+    """tight: it ends where the values do, instead of at the next round number."""
+
     label: str
     log: bool = False
     least: float | None = None  # the axis reaches at least so far down
     most: float | None = None  # and so far up
+    tight: bool = False
 
 
 class Rule(NamedTuple):
@@ -160,8 +163,9 @@ class _Scale:
         found = [*values, *(end for end in (axis.least, axis.most) if end is not None)] or [1.0]
         low, high = min(found), max(found)
         if self.log:
-            self.low, self.high = math.floor(math.log10(max(low, 1e-9))), math.ceil(math.log10(max(high, 1e-9)))
-            self.high = max(self.high, self.low + 1)
+            self.low, self.high = math.log10(max(low, 1e-9)), math.log10(max(high, 1e-9))
+            if not axis.tight or self.low == self.high:
+                self.low, self.high = math.floor(self.low), max(math.ceil(self.high), math.floor(self.low) + 1)
         else:
             self.step = _step(high - low or high or 1)
             self.low = math.floor(low / self.step) * self.step
@@ -174,7 +178,10 @@ class _Scale:
 
     def ticks(self) -> list[float]:
         if self.log:
-            return [10.0**power for power in range(int(self.low), int(self.high) + 1)]
+            digits = (1, 2, 5) if self.high - self.low < 2 else (1,)
+            powers = range(math.floor(self.low), math.ceil(self.high) + 1)
+            ticks = [digit * 10.0**power for power in powers for digit in digits]
+            return [tick for tick in ticks if self.low - 1e-9 <= math.log10(tick) <= self.high + 1e-9]
         return [self.low + self.step * number for number in range(round((self.high - self.low) / self.step) + 1)]
 
 

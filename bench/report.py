@@ -97,14 +97,14 @@ def _tiles(ran: dict[str, Figures]) -> str:
     if case := ran.get("core.ndjson"):
         tiles.append(Tile(short(case["events_per_s"]), "records/s", "NDJSON to events, one core"))
         tiles += [
-            Tile(f"{ratio:g}×", "", f"{peer}, NDJSON to events")
+            Tile(f"{ratio:g}×", "", f"the {peer.replace('.', ' ')}, NDJSON to events")
             for peer, ratio in case["ratio"].items()
             if peer == "msgspec.loop"
         ]
     if case := ran.get("core.open_windows"):
         tiles.append(Tile(short(case["rss_mb"]), "MB", f"{short(case['windows'])} open windows"))
     if case := ran.get("core.event"):
-        tiles.append(Tile(f"{case['us_an_event']:g}", "µs", "decision to CloudEvent"))
+        tiles.append(Tile(short(case["us_an_event"]), "µs", "decision to CloudEvent"))
     if case := ran.get("e2e.mqtt_redis"):
         tiles.append(Tile(short(case["events_per_s"]), "records/s", "MQTT to Redis, nothing lost"))
     return (
@@ -129,7 +129,7 @@ def _throughput(ran: dict[str, Figures]) -> list[Section]:
     pictures = [_rates(ran[name], what) for name, what in shown.items() if name in ran]
     text = (
         "The same story for everybody, in turns, one core, the median turn. What the peers leave out is in "
-        "bench/README.md; behind each peer stands how many times faster sortline is."
+        "bench/README.md."
     )
     return [Section("Throughput", text, pictures)] if pictures else []
 
@@ -137,11 +137,16 @@ def _throughput(ran: dict[str, Figures]) -> list[Section]:
 def _rates(case: Figures, what: str) -> str:
     rows = [Bar(OURS, case["events_per_s"], mine=True)]
     rows += [
-        Bar(peer, rate, f"{case['ratio'][peer]:g}×")
+        Bar(peer, rate, _behind(case["ratio"][peer]))
         for peer, rate in sorted(case["peers"].items(), key=lambda each: -each[1])
     ]
     left_out = "".join(f"<p class=note>{escape(f'{peer}: {why}')}</p>" for peer, why in case.get("absent", {}).items())
     return f"<h3>{escape(what)}</h3>{bars(what, rows)}{left_out}"
+
+
+def _behind(ratio: float) -> str:
+    """ratio: ours by theirs."""
+    return f"{short(ratio)}× behind" if ratio >= 1 else f"{short(1 / ratio)}× ahead"
 
 
 def _open_windows(ran: dict[str, Figures]) -> list[Section]:
@@ -150,7 +155,7 @@ def _open_windows(ran: dict[str, Figures]) -> list[Section]:
     points = case["points"]
     cost = [(each["windows"], each["ns_a_record"]) for each in points]
     memory = [(each["windows"], max(each["rss_mb"], 0.01)) for each in points]
-    across = Axis("idle open windows", log=True)
+    across = Axis("idle open windows", log=True, tight=True)
     first = cost[0][1]
     pictures = [
         "<h3>Cost of a record beside them, ns</h3>",
@@ -166,7 +171,7 @@ def _open_windows(ran: dict[str, Figures]) -> list[Section]:
     ]
     text = (
         f"Story traffic beside windows that wait. {short(case['windows'])} of them take {short(case['rss_mb'])} MB, "
-        f"{short(case['bytes_a_window'])} bytes each, texts included."
+        f"{case['bytes_a_window']:,} bytes each, texts included."
     )
     return [Section("Open windows", text, pictures)]
 
@@ -198,8 +203,8 @@ def _snapshot(ran: dict[str, Figures]) -> list[Section]:
     for name, each in case["peers"].items():
         rows += [Bar(f"{name}"[:18], each["take_ms"], "ms dumps"), Bar("", each["restore_ms"], "ms loads")]
     text = (
-        f"{short(case['windows'])} open windows into {short(case['bytes'])} bytes and back. Beside it, pickle of what "
-        "a plain Python loop keeps of the same things, which is less."
+        f"{short(case['windows'])} open windows into {short(case['bytes'] / 1e6)} MB and back. Beside it, pickle of "
+        "what a plain Python loop keeps of the same things, which is less."
     )
     return [Section("Snapshot", text, ["<h3>Milliseconds</h3>", bars("snapshot, milliseconds", rows)])]
 
@@ -209,14 +214,14 @@ def _event(ran: dict[str, Figures]) -> list[Section]:
         return []
     rows = [
         Bar(
-            name if len(name) < 18 else "picks, confirmed + short",
+            name if len(name) < 18 else "confirmed + short",
             each["p50_us"],
-            f"µs, p99 {each['p99_us']:g}",
+            f"µs, p99 {short(each['p99_us'])}",
             mine=True,
         )
         for name, each in case["types"].items()
     ]
-    rows += [Bar(name, each["p50_us"], f"µs, p99 {each['p99_us']:g}") for name, each in case["peers"].items()]
+    rows += [Bar(name, each["p50_us"], f"µs, p99 {short(each['p99_us'])}") for name, each in case["peers"].items()]
     text = (
         "A thousand things that one record decides at once, by a thousand: timer, decision, id, canonical JSON. "
         "The plain loop's figure is of carton.closed."
@@ -234,7 +239,7 @@ def _e2e(ran: dict[str, Figures]) -> list[Section]:
         ]
         pictures += ["<h3>As fast as it goes, records/s</h3>", bars("end to end rate", rows)]
     if case := ran.get("e2e.latency"):
-        rates = Axis("records/s offered", log=True)
+        rates = Axis("records/s offered", log=True, tight=True)
         points = case["points"]
         series = [
             Line("p99, dead sink", [(each["offered_per_s"], each["dead_sink"]["p99_ms"]) for each in points], "s2"),

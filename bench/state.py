@@ -176,6 +176,7 @@ def _flooded(told: Story, keys: int) -> Turn:
         share = keys // len(chunks) + 1
         told_keys, stopped = 0, ""
         base = rss_mb()
+        memory.append((0, round(base, 1)))
 
         def step(lines: bytes) -> None:
             for event in engine.take(lines):
