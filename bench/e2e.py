@@ -30,6 +30,8 @@ from bench.publisher import Published, packet, publish
 from bench.settings import Figures, Settings
 from bench.workload import floor_story
 
+ROOT = Path(__file__).parents[1]
+PEER = "aiomqtt.loop"
 RECORDS = 300_000
 RATES = (1_000, 5_000, 20_000)
 RATE_S = 5
@@ -94,8 +96,9 @@ class Ran(NamedTuple):
 def mqtt_redis(settings: Settings) -> Figures:
     """As fast as the broker takes it."""
     told = traffic(settings.size(RECORDS, 2_000))
-    alone = run(told, 0, dead=False)
+    alone = run(told, 0)
     dead = run(told, 0, dead=True)
+    peer = run(told, 0, peer=True)
     return {
         "events_per_s": round(alone.rate),
         "p50_ms": round(percentile(alone.latency_ms, 0.5), 1),
@@ -114,6 +117,9 @@ def mqtt_redis(settings: Settings) -> Figures:
             "rss_mb": round(dead.rss_mb, 1),
             "ratio": round(alone.rate / dead.rate, 2),
         },
+        "peers": {PEER: round(peer.rate)},
+        "ratio": {PEER: round(alone.rate / peer.rate, 2)},
+        "peers_cpu_us_a_record": {PEER: round(peer.engine_cpu_us, 2)},
         "redis": "appendfsync always",
     }
 
@@ -172,8 +178,11 @@ def traffic(records: int) -> Traffic:
     return told
 
 
-def run(told: Traffic, per_second: float, *, dead: bool) -> Ran:
-    """One floor, from its first message to the end of the engine. Raises Failed if a result is missing or wrong."""
+def run(told: Traffic, per_second: float, *, dead: bool = False, peer: bool = False) -> Ran:
+    """One floor, from its first message to the end of the engine. Raises Failed if a result is missing or wrong.
+
+    dead: a dead sink beside the healthy one. peer: `peers.aiomqtt_loop` instead of the engine.
+    """
     with tempfile.TemporaryDirectory(prefix="sortline-e2e-") as name, ExitStack() as running:
         folder = Path(name)
         mqtt, erp = servers.free_port(), servers.free_port()
@@ -184,7 +193,8 @@ def run(told: Traffic, per_second: float, *, dead: bool) -> Ran:
             port = servers.free_port()
             running.enter_context(servers.redis(folder, port, "dead")).freeze()
             site += DEAD_SINK.format(dead=port)
-        engine = running.enter_context(_engine(folder, site))
+        module = ["bench.peers.aiomqtt_loop", str(mqtt), str(erp)] if peer else _engine(folder, site)
+        engine = running.enter_context(_started(folder, module))
         consumer = running.enter_context(Consumer(erp))
         publisher = running.enter_context(ProcessPoolExecutor(1, mp_context=get_context("spawn")))
         begun = engine.cpu_s()
@@ -197,10 +207,14 @@ def run(told: Traffic, per_second: float, *, dead: bool) -> Ran:
         return _ran(told, sent, consumer.seen, cpu_s, rss_mb, account)
 
 
-def _engine(folder: Path, site: str) -> servers.Server:
+def _engine(folder: Path, site: str) -> list[str]:
     path = folder / "site.toml"
     path.write_text(site)
-    engine = servers.Server([sys.executable, "-m", "engine.cli", "run", str(path), "--plain"], folder, "engine")
+    return ["engine.cli", "run", str(path), "--plain"]
+
+
+def _started(folder: Path, module: list[str]) -> servers.Server:
+    engine = servers.Server([sys.executable, "-m", *module], folder, "engine", cwd=ROOT)
     return engine.until(lambda: "source floor: up" in engine.said(), "connected", 30.0)
 
 

@@ -35,13 +35,15 @@ class Failed(Exception):
 
 
 class Timing(NamedTuple):
-    """turns: seconds of each timed turn, all its steps; steps: seconds of each step, over all timed turns.
+    """turns: seconds of each timed turn, all its steps; steps: seconds of each step, over all timed turns; cpu: seconds
+    of processor time of each turn, all threads, which a busy machine disturbs less.
 
     rss_mb: the most that the process ever used; input_mb: what it used when it was ready for its first turn.
     """
 
     turns: list[float]
     steps: list[float]
+    cpu: list[float]
     rss_mb: float
     input_mb: float
     facts: dict[str, Any]
@@ -86,11 +88,12 @@ def race(entries: Mapping[str, Entry], runs: int) -> tuple[dict[str, Timing], di
         for name, runner in runners.items():
             timed = [each[name] for each in rounds[1:]]
             timings[name] = Timing(
-                [sum(spent) for spent, _, _ in timed],
-                [seconds for spent, _, _ in timed for seconds in spent],
-                timed[-1][2],
+                [sum(each.spent) for each in timed],
+                [seconds for each in timed for seconds in each.spent],
+                [each.cpu_s for each in timed],
+                timed[-1].rss_mb,
                 runner.input_mb,
-                timed[-1][1],
+                timed[-1].facts,
             )
     finally:
         for runner in runners.values():
@@ -120,6 +123,15 @@ def rss_mb(name: str = "VmRSS") -> float:
         return next(int(line.split()[1]) for line in status if line.startswith(f"{name}:")) / 1_024
 
 
+class _Took(NamedTuple):
+    """One turn: seconds of each step, of the processor in all of them, the contestant's facts, its peak so far."""
+
+    spent: list[float]
+    cpu_s: float
+    facts: dict[str, Any]
+    rss_mb: float
+
+
 class _Runner:
     """The process of one contestant. It does nothing between its turns."""
 
@@ -140,10 +152,10 @@ class _Runner:
         self.input_mb = what
         return None
 
-    def turn(self, number: int) -> tuple[list[float], dict[str, Any], float]:
+    def turn(self, number: int) -> _Took:
         self.connection.send(number)
-        spent, facts, rss = self._said()[1]
-        return spent, facts, rss
+        took: _Took = self._said()[1]
+        return took
 
     def end(self) -> None:
         self.connection.close()
@@ -173,22 +185,23 @@ def _serve(connection: Connection, entry: Entry) -> None:
                     number = connection.recv()
                 except EOFError:
                     return
-                spent, facts = _timed(turn(number))
-                connection.send(("turn", (spent, facts, rss_mb("VmHWM"))))
+                connection.send(("turn", _timed(turn(number))))
     except Absent as reason:
         connection.send(("absent", str(reason)))
     except Exception as error:
         connection.send(("failed", "".join(traceback.format_exception(error))))
 
 
-def _timed(steps: Generator[Step, None, dict[str, Any] | None]) -> tuple[list[float], dict[str, Any]]:
+def _timed(steps: Generator[Step, None, dict[str, Any] | None]) -> _Took:
     spent: list[float] = []
+    cpu_s = 0.0
     gc.collect()
     while True:
         try:
             step = next(steps)
         except StopIteration as end:
-            return spent, end.value or {}
-        before = time.perf_counter()
+            return _Took(spent, cpu_s, end.value or {}, rss_mb("VmHWM"))
+        cpu_before, before = time.process_time(), time.perf_counter()
         step()
         spent.append(time.perf_counter() - before)
+        cpu_s += time.process_time() - cpu_before

@@ -146,7 +146,7 @@ def _rates(case: Figures, what: str) -> str:
 
 def _behind(ratio: float) -> str:
     """ratio: ours by theirs."""
-    return f"{short(ratio)}× behind" if ratio >= 1 else f"{short(1 / ratio)}× ahead"
+    return f"· {short(ratio)}× behind" if ratio >= 1 else f"· {short(1 / ratio)}× ahead"
 
 
 def _open_windows(ran: dict[str, Figures]) -> list[Section]:
@@ -236,6 +236,7 @@ def _e2e(ran: dict[str, Figures]) -> list[Section]:
         rows = [
             Bar("one healthy sink", case["events_per_s"], "records/s", mine=True),
             Bar("and a dead one", dead["events_per_s"], "records/s", mine=True),
+            *(Bar(peer, rate, "records/s, not durable") for peer, rate in case["peers"].items()),
         ]
         pictures += ["<h3>As fast as it goes, records/s</h3>", bars("end to end rate", rows)]
     if case := ran.get("e2e.latency"):

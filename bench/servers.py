@@ -39,11 +39,11 @@ def free_port() -> int:
 class Server:
     """A process, as a context: asked to end at the end, and killed if it does not. What it says is in `log`."""
 
-    def __init__(self, argv: Sequence[str], folder: Path, name: str) -> None:
+    def __init__(self, argv: Sequence[str], folder: Path, name: str, cwd: Path | None = None) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         with self.log.open("wb") as output:
-            self.process = subprocess.Popen(argv, cwd=folder, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603
+            self.process = subprocess.Popen(argv, cwd=cwd or folder, stdout=output, stderr=subprocess.STDOUT)  # noqa: S603
 
     def __enter__(self) -> Server:
         return self

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Generator
 from functools import partial
 from typing import Any
@@ -62,8 +63,8 @@ def compare(settings: Settings, contestants: dict[str, Any]) -> Figures:
 
 
 def figures(timings: dict[str, Timing], absent: dict[str, str], records: int) -> Figures:
-    """`ratio`: ours by each peer's, the only figures that other machines can be held to. `spread`: the slowest turn by
-    the fastest, a measure of how quiet the machine was."""
+    """`ratio`: our rate by each peer's, the only figures that other machines can be held to; `ratio_cpu`: the same by
+    processor time. `spread`: the slowest turn by the fastest, a measure of how quiet the machine was."""
     ours = timings[OURS]
     rates = {name: round(records / timing.run_s) for name, timing in timings.items()}
     peers = {name: rate for name, rate in rates.items() if name != OURS}
@@ -76,6 +77,11 @@ def figures(timings: dict[str, Timing], absent: dict[str, str], records: int) ->
         "records": records,
         "peers": peers,
         "ratio": {name: round(rates[OURS] / rate, 2) for name, rate in peers.items()},
+        "ratio_cpu": {
+            name: round(statistics.median(timing.cpu) / statistics.median(ours.cpu), 2)
+            for name, timing in timings.items()
+            if name != OURS
+        },
         "peers_rss_mb": {name: round(timing.rss_mb, 1) for name, timing in timings.items() if name != OURS},
         "spread": {name: round(max(timing.turns) / min(timing.turns), 2) for name, timing in timings.items()},
         "absent": absent,

@@ -31,7 +31,7 @@ from ext.texts import Texts
 WINDOWS = (1_000, 10_000, 100_000, 1_000_000)
 SEGMENT_RECORDS = 200_000
 SNAPSHOT_WINDOWS = 100_000
-FLOOD_KEYS = 5_000_000
+FLOOD_KEYS = 10_000_000
 FLOOD_STORY_RECORDS = 200_000
 CAP_MB = 512  # `state_bytes_max` by default
 GIVE_UP_MB = 6 * 1_024  # a machine that others use, too

@@ -28,7 +28,7 @@ class Record(msgspec.Struct):
     """The fields that `Windows` looks at."""
 
     kind: str
-    t_rx: int
+    t_rx: int = -1  # stamped by whoever receives it live
     src: str = ""
     t: int = -1
     epoch: int = 0
