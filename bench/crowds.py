@@ -9,7 +9,8 @@ from bench.floor import BEGIN_US, SECOND, SITE
 TRANSIT_US = 20_000
 IDLE_S = 60  # idle windows open within so long before the floor's story begins
 PICKS = 4
-COHORT_US = 60 * SECOND
+CARTONS_AN_ORDER = 10
+COHORT_US = 20 * SECOND  # forty of them are over before an unfinished line is called stalled
 NEVER_FULL = 1_000_000_000
 
 
@@ -58,18 +59,17 @@ class Cohorts:
         self.seq = 0
         self.src = f"{SITE}/pick/PTL-00"
 
-    def orders(self) -> bytes:
-        """What has to be known before the first cohort: an order that never gets full."""
-        lines = ",".join(f'{{"line":{n + 1},"sku":"SKU-{n}","qty":{NEVER_FULL}}}' for n in range(PICKS))
-        return self._context(BEGIN_US, "order.released", f'"order":"O-1","rev":1,"lines":[{lines}]')
-
     def closes(self, k: int) -> bytes:
         at = BEGIN_US + k * COHORT_US
+        pieces = ",".join(f'{{"line":{n + 1},"sku":"SKU-{n}","qty":{NEVER_FULL}}}' for n in range(PICKS))
         lines = []
         for i in range(self.size):
+            order = f'"order":"O-{k}-{i // CARTONS_AN_ORDER}"'
+            if i % CARTONS_AN_ORDER == 0:
+                lines.append(self._context(at, "order.released", f'{order},"rev":1,"lines":[{pieces}]'))
             lu = f'"lu":"CTN-{k:04}-{i:05}"'
             for n in range(PICKS):
-                what = f'"order":"O-1","line":{n + 1},"sku":"SKU-{n}","qty":1,{lu}'
+                what = f'{order},"line":{n + 1},"sku":"SKU-{n}","qty":1,{lu}'
                 lines.append(self._said(at + SECOND + 4_000 * i + n, "pick.confirm", what))
             lines.append(self._said(at + SECOND + 4_000 * i + PICKS, "carton.close", lu))
         return b"".join(lines)

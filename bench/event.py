@@ -29,7 +29,7 @@ def event(settings: Settings) -> Figures:
     size = settings.size(SIZE, 10)
     timings, absent = race(
         {
-            OURS: Entry(_closes, (size,)),
+            OURS: Entry(closes, (size,)),
             SHORTS: Entry(_deadlines, (size,)),
             LOOP: Entry(_closes_loop, (size,)),
         },
@@ -54,7 +54,7 @@ def _microseconds(timing: Timing) -> Figures:
     return {"p50_us": round(percentile(each, 0.5), 3), "p99_us": round(percentile(each, 0.99), 3)}
 
 
-def _closes(size: int) -> Turn:
+def closes(size: int) -> Turn:
     return _decided(Cohorts.closes, size, size)
 
 
@@ -65,7 +65,6 @@ def _deadlines(size: int) -> Turn:
 def _decided(waiting: Callable[[Cohorts, int], bytes], size: int, expected: int) -> Turn:
     def turn(number: int) -> Steps:
         engine, cohorts = Engine(), Cohorts(size)
-        engine.take(cohorts.orders())
         for k in range(COHORTS):
             if early := engine.take(waiting(cohorts, k)):
                 raise Failed(f"{early[0][1]} did not wait")
@@ -88,7 +87,6 @@ def _decided(waiting: Callable[[Cohorts, int], bytes], size: int, expected: int)
 def _closes_loop(size: int) -> Turn:
     def turn(number: int) -> Steps:
         windows, cohorts = Windows(), Cohorts(size)
-        windows.take(decode_lines(cohorts.orders()))
         for k in range(COHORTS):
             windows.take(decode_lines(cohorts.closes(k)))
             before = len(windows.events)

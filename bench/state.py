@@ -87,7 +87,7 @@ def open_windows(settings: Settings) -> Figures:
     records = settings.size(SEGMENT_RECORDS) * (settings.runs + 1)
     told = floor_story(Floor(cartons_for(records)))
     sizes = sorted({settings.size(size, 10) for size in WINDOWS})
-    entries = {str(size): Entry(_beside_idle, (size, told, settings.runs + 1)) for size in sizes}
+    entries = {str(size): Entry(beside_idle, (size, told, settings.runs + 1)) for size in sizes}
     timings, absent = race(entries, settings.runs)
     if not timings:
         raise Absent("; ".join(absent.values()))
@@ -116,7 +116,7 @@ def _point(timing: Timing) -> Figures:
     }
 
 
-def _beside_idle(count: int, told: Story, segments: int) -> Turn:
+def beside_idle(count: int, told: Story, segments: int) -> Turn:
     engine = Engine()
     chunks = list(told.chunks())
     engine.take(b"")

@@ -66,7 +66,6 @@ def test_a_record_of_noise_through_the_core(benchmark: Any) -> None:
 def test_timers_that_are_armed(benchmark: Any) -> None:
     """A thousand cartons with four picks each, closed: 5 000 records, a timer each carton, a call."""
     engine, cohorts = Engine(), Cohorts(MANY)
-    engine.take(cohorts.orders())
     numbers = count()
 
     def one() -> tuple[tuple[Batch], dict[str, object]]:
@@ -82,7 +81,6 @@ def test_timers_that_are_armed(benchmark: Any) -> None:
 def test_timers_that_fire_and_events_that_leave(benchmark: Any, what: str) -> None:
     """A thousand cartons closed, or a thousand tasks confirmed and short, by one record, a call."""
     engine, cohorts = Engine(), Cohorts(MANY)
-    engine.take(cohorts.orders())
     numbers = count()
 
     def one() -> tuple[tuple[Batch], dict[str, object]]:

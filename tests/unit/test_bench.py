@@ -18,6 +18,7 @@ from bench.floor import DISORDER_US, Floor, cartons_for, lines_of
 from bench.measure import Absent, Entry, Failed, Step, Turn, percentile, race
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
+from bench.profiling import readable
 from bench.publisher import packet
 from bench.registry import CASES, case_of
 from bench.report import page
@@ -221,7 +222,7 @@ def test_crowds_are_what_they_say() -> None:
     flood = [json.loads(line) for line in unknown_keys(100, 8, 10**15).splitlines()]
     assert len({(r.get("lu"), r.get("task"), r.get("track")) for r in flood}) == 8
     cohorts = Cohorts(20)
-    _, events = events_of(cohorts.orders() + cohorts.closes(0) + cohorts.moment(0))
+    _, events = events_of(cohorts.closes(0) + cohorts.moment(0))
     assert [event["type"] for event in events] == ["io.sortline.carton.closed.v1"] * 20
 
 
@@ -264,3 +265,9 @@ def test_from_end_to_end_nothing_is_lost_beside_a_dead_sink() -> None:
 def test_a_program_that_is_not_there_skips_a_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(Absent, match="no-such-server is not installed"):
         servers.program("no-such-server")
+
+
+def test_symbols_are_read_as_their_authors_wrote_them() -> None:
+    assert readable("__pyx_f_3ext_6timers_6Timers_pop") == "timers.Timers.pop"
+    assert readable("__pyx_f_3ext_6ndjson_read_object") == "ndjson.read_object"
+    assert readable("_PyObject_Malloc") == "_PyObject_Malloc"
