@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     settings = Settings(args.scale, args.runs, args.story)
     code = 0
     for name in args.cases or CASES:
+        _say(f"{name} ...")
         figures = measured(name, settings)
+        _say("")
         print(json.dumps(figures) if args.json else line(figures), flush=True)
         if "failed" in figures:
             print(f"sortline bench: {name}: {figures['failed']}", file=sys.stderr)
@@ -82,6 +84,12 @@ def line(figures: Figures) -> str:
     parts += [f"{figures['rss_mb']:,} MB"] if "rss_mb" in figures else []
     parts += [f"without {peer}: {reason}" for peer, reason in figures.get("absent", {}).items()]
     return f"{name} {'   '.join(parts)}"
+
+
+def _say(what: str) -> None:
+    """What a person waits for, in the terminal's last line."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
 
 
 def _cpu() -> str:
