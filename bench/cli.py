@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bench.measure import Absent, Failed
-from bench.registry import CASES, case_of
+from bench.registry import CASES, OURS, case_of
 from bench.settings import Figures, Settings
 from bench.workload import STORIES
 
@@ -78,12 +78,24 @@ def line(figures: Figures) -> str:
     for why in ("skipped", "failed"):
         if why in figures:
             return f"{name} {why}: {str(figures[why]).splitlines()[0]}"
-    headline = next(unit for unit in UNITS if unit in figures)
-    parts = [f"{figures[headline]:>14,} {UNITS[headline]:<11}"]
+    number, unit = headline(figures)
+    parts = [f"{number:>14,} {unit:<11}"]
     parts += [f"{ratio} x {peer}" for peer, ratio in figures.get("ratio", {}).items()]
     parts += [f"{figures['rss_mb']:,} MB"] if "rss_mb" in figures else []
     parts += [f"without {peer}: {reason}" for peer, reason in figures.get("absent", {}).items()]
     return f"{name} {'   '.join(parts)}"
+
+
+def headline(figures: Figures) -> tuple[float, str]:
+    """The figure that speaks for the case, and its unit."""
+    if isinstance(us := figures.get("us"), dict):
+        return us[OURS], "us"
+    known = next((name for name in UNITS if name in figures), None)
+    if known is not None:
+        return figures[known], UNITS[known]
+    return next(
+        ((value, name) for name, value in figures.items() if isinstance(value, int | float)), (float("nan"), "")
+    )
 
 
 def _say(what: str) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 
 from bench.crowds import COHORT_US, Cohorts
 from bench.floor import BEGIN_US, SECOND
-from bench.measure import Entry, Failed, Timing, Turn, percentile, race
+from bench.measure import Entry, Failed, Measured, Turn, percentile, race
 from bench.peers.loop import DISORDER_US, Windows, decode_lines
 from bench.settings import Figures, Settings
 from bench.speed import OURS, Steps
@@ -48,7 +48,7 @@ def event(settings: Settings) -> Figures:
     }
 
 
-def _microseconds(timing: Timing) -> Figures:
+def _microseconds(timing: Measured) -> Figures:
     """Of one event; the percentiles are over cohorts."""
     each = [1e6 * seconds / timing.facts["events"] for seconds in timing.steps]
     return {"p50_us": round(percentile(each, 0.5), 3), "p99_us": round(percentile(each, 0.99), 3)}

@@ -1,4 +1,4 @@
-"""Timing of cases: every contestant in a process of its own, all over the same input, in turns; the median counts.
+"""Measured of cases: every contestant in a process of its own, all over the same input, in turns; the median counts.
 
 A contestant is a function at the top of a module. Called once in its process, it gets ready and returns what takes a
 turn: a function of the turn's number (0 is the warm-up) that yields steps. A step is called and timed; what happens
@@ -35,6 +35,14 @@ class Failed(Exception):
 
 
 class Timing(NamedTuple):
+    """What is known of a contestant that ran in our own process: the median run; of one step of it, over all runs."""
+
+    run_s: float
+    p50_ms: float
+    p99_ms: float
+
+
+class Measured(NamedTuple):
     """turns: seconds of each timed turn, all its steps; steps: seconds of each step, over all timed turns; cpu: seconds
     of processor time of each turn, all threads, which a busy machine disturbs less.
 
@@ -68,13 +76,13 @@ class Entry(NamedTuple):
     arguments: tuple[Any, ...] = ()
 
 
-def race(entries: Mapping[str, Entry], runs: int) -> tuple[dict[str, Timing], dict[str, str]]:
+def race(entries: Mapping[str, Entry], runs: int) -> tuple[dict[str, Measured], dict[str, str]]:
     """One warm-up each, then `runs` rounds of everybody in turn, so that a slow minute is everybody's.
 
     For everybody without full garbage collections, as in `run` and `replay`. Returns the timings, and why some did not
     take part. Raises Failed, with the traceback, if a contestant breaks.
     """
-    timings: dict[str, Timing] = {}
+    timings: dict[str, Measured] = {}
     absent: dict[str, str] = {}
     runners: dict[str, _Runner] = {}
     try:
@@ -87,7 +95,7 @@ def race(entries: Mapping[str, Entry], runs: int) -> tuple[dict[str, Timing], di
         rounds = [{name: runner.turn(number) for name, runner in runners.items()} for number in range(runs + 1)]
         for name, runner in runners.items():
             timed = [each[name] for each in rounds[1:]]
-            timings[name] = Timing(
+            timings[name] = Measured(
                 [sum(each.spent) for each in timed],
                 [seconds for each in timed for seconds in each.spent],
                 [each.cpu_s for each in timed],
@@ -101,7 +109,7 @@ def race(entries: Mapping[str, Entry], runs: int) -> tuple[dict[str, Timing], di
     return timings, absent
 
 
-def alone(contestant: Contestant, *arguments: Any, runs: int) -> Timing:
+def alone(contestant: Contestant, *arguments: Any, runs: int) -> Measured:
     """A race of one. Raises Absent if it cannot run here."""
     timings, absent = race({"": Entry(contestant, arguments)}, runs)
     if absent:

@@ -266,16 +266,23 @@ def _unknown(case: Figures) -> Section:
         name: value for name, value in case.items() if name not in RUN_FIELDS and isinstance(value, int | float | str)
     }
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(_text(value))}</td></tr>" for name, value in shown.items())
-    pictures = [f"<table>{rows}</table>"]
-    if isinstance(case.get("peers"), dict) and all(isinstance(rate, int | float) for rate in case["peers"].values()):
-        first = next((value for value in shown.values() if isinstance(value, int | float)), 0)
-        own = [Bar(OURS, float(first), next(iter(shown)), mine=True)] if case["peers"] else []
-        pictures.append(bars(case["case"], own + [Bar(peer, rate) for peer, rate in case["peers"].items()]))
+    pictures = [f"<table>{rows}</table>"] if shown else []
+    of_all = [name for name, value in case.items() if _is_of_all(value) and name not in ("spread", "lost")]
+    for name in of_all[:1]:
+        ratio = case.get("ratio", {})
+        notes = {peer: f"· {short(ratio[peer])}× ours" for peer in ratio}
+        drawn = [Bar(who, value, notes.get(who, ""), mine=who.startswith(OURS)) for who, value in case[name].items()]
+        pictures.append(f"<h3>{escape(name)}</h3>{bars(case['case'], drawn)}")
     if points := [_first_two(each) for each in case.get("points", ())]:
-        (x, y), drawn = points[0][0], [point for _, point in points]
-        log = min(at for at, _ in drawn) > 0 and max(at for at, _ in drawn) > 20 * min(at for at, _ in drawn)
-        pictures.append(lines(case["case"], [Line(y, drawn)], Axis(x, log=log), Axis(y, least=0)))
+        (x, y), places = points[0][0], [point for _, point in points]
+        log = min(at for at, _ in places) > 0 and max(at for at, _ in places) > 20 * min(at for at, _ in places)
+        pictures.append(lines(case["case"], [Line(y, places)], Axis(x, log=log), Axis(y, least=0)))
     return Section(case["case"], "", pictures)
+
+
+def _is_of_all(value: object) -> bool:
+    """contestant -> number, ours among them."""
+    return isinstance(value, dict) and OURS in value and all(isinstance(each, int | float) for each in value.values())
 
 
 def _first_two(point: dict[str, Any]) -> tuple[tuple[str, str], tuple[float, float]]:

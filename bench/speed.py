@@ -13,7 +13,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import Any
 
-from bench.measure import Entry, Failed, Step, Timing, Turn, race
+from bench.measure import Entry, Failed, Measured, Step, Turn, race
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
 from bench.settings import Figures, Settings
@@ -62,7 +62,7 @@ def compare(settings: Settings, contestants: dict[str, Any]) -> Figures:
     return figures(timings, absent, told.records) | {"story": settings.story, "events": events}
 
 
-def figures(timings: dict[str, Timing], absent: dict[str, str], records: int) -> Figures:
+def figures(timings: dict[str, Measured], absent: dict[str, str], records: int) -> Figures:
     """`ratio`: our rate by each peer's, the only figures that other machines can be held to; `ratio_cpu`: the same by
     processor time. `spread`: the slowest turn by the fastest, a measure of how quiet the machine was."""
     ours = timings[OURS]

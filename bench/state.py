@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.crowds import idle_windows, unknown_keys
 from bench.floor import Floor, cartons_for
-from bench.measure import Absent, Entry, Failed, Timing, Turn, alone, percentile, race, rss_mb
+from bench.measure import Absent, Entry, Failed, Measured, Turn, alone, percentile, race, rss_mb
 from bench.peers.loop import Windows, decode_lines
 from bench.settings import Figures, Settings
 from bench.speed import OURS, SITE, Steps
@@ -106,7 +106,7 @@ def open_windows(settings: Settings) -> Figures:
     }
 
 
-def _point(timing: Timing) -> Figures:
+def _point(timing: Measured) -> Figures:
     facts = timing.facts
     return {
         "windows": facts["windows"],
@@ -252,7 +252,7 @@ def snapshot(settings: Settings) -> Figures:
     }
 
 
-def _taken_restored(timing: Timing) -> Figures:
+def _taken_restored(timing: Measured) -> Figures:
     return {
         "take_ms": round(1_000 * statistics.median(timing.steps[0::2]), 2),
         "restore_ms": round(1_000 * statistics.median(timing.steps[1::2]), 2),

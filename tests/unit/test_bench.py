@@ -15,7 +15,7 @@ from bench import e2e, servers
 from bench.cli import add_arguments, run
 from bench.crowds import Cohorts, idle_windows, unknown_keys
 from bench.floor import DISORDER_US, Floor, cartons_for, lines_of
-from bench.measure import Absent, Entry, Failed, Step, Turn, percentile, race
+from bench.measure import Absent, Entry, Failed, Step, Timing, Turn, percentile, race
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
 from bench.profiling import readable
@@ -94,6 +94,27 @@ def skips(settings: object) -> dict[str, Any]:
 
 def breaks(settings: object) -> dict[str, Any]:
     raise Failed("2 results missing")
+
+
+def test_a_case_that_gives_a_result_a_contestant_is_told_in_the_same_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CASES, "snapshot", "tests.unit.test_bench:timed")
+    monkeypatch.setitem(CASES, "core.event", "tests.unit.test_bench:costs")
+    assert bench("snapshot", "core.event", "--json", "--runs", "3") == 0
+    seconds, us = printed(capsys)
+    assert (seconds["run_s"], seconds["p99_ms"], seconds["ratio"]) == (3.0, 2.0, {"peer": 2.0})
+    assert (us["us"], us["ratio"]) == ({"sortline": 2.0, "peer": 5.0}, {"peer": 2.5})
+    assert bench("snapshot", "core.event", "--runs", "3") == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["2.0", "2.0"]
+
+
+def timed(runs: int) -> dict[str, Timing]:
+    return {"peer": Timing(2.0 * runs, 1.0, 2.0), "sortline": Timing(runs, 1.0, 2.0)}
+
+
+def costs(runs: int) -> dict[str, float]:
+    return {"sortline": 2.0, "peer": 5.0}
 
 
 # Measuring

@@ -80,6 +80,13 @@ def test_a_case_that_the_page_does_not_know_is_shown_with_its_figures_and_points
     assert html.count("<circle") == 2
 
 
+def test_a_case_with_a_figure_of_each_contestant_has_bars() -> None:
+    of_all = {"case": "wire.somebodys", "us": {"sortline": 0.5, "peer": 10.0}, "ratio": {"peer": 20.0}, **RAN_ON}
+    html = checked(page([of_all]))
+    assert html.count("<rect") == 2
+    assert "20× ours" in html
+
+
 def test_the_last_figures_of_a_case_count_and_no_case_is_needed() -> None:
     assert ">9<" in checked(page([SPEED, {**SPEED, "events_per_s": 9, "peers": {}, "ratio": {}}]))
     checked(page([]))
