@@ -9,6 +9,7 @@ so that a reader sees whether two contestants did the same job.
 from __future__ import annotations
 
 import gc
+import signal
 import statistics
 import time
 import traceback
@@ -184,6 +185,7 @@ class _Runner:
 
 def _serve(connection: Connection, entry: Entry) -> None:
     """What a contestant's process does until the race is over."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started the race: it ends us
     try:
         with short_pauses():
             turn = entry.contestant(*entry.arguments)

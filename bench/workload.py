@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.floor import SEED, Floor, cartons_for, lines_of
 
 CHUNK_BYTES = 256 * 1024
+KEPT_S = 2 * 86_400
 RECORDS = 2_000_000
 ORDERS = 2_000  # of the simulator's story, some 50 records each
 STORIES = ("floor", "orders")
@@ -58,13 +61,23 @@ def _kept(name: str, tell: Callable[[], Iterable[bytes]]) -> Story:
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / f"{name}-{_program()}.ndjson"
     if not path.exists():
+        _forget(folder)
         unfinished = path.with_suffix(f".{os.getpid()}")
         with unfinished.open("wb") as file:
             file.writelines(tell())
         unfinished.replace(path)
+    path.touch()
     with path.open("rb") as file:
         records = sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
     return Story(path, records)
+
+
+def _forget(folder: Path) -> None:
+    """Stories that nobody asked for lately: they are big."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another run tidies up, too
+            if time.time() - path.stat().st_mtime > KEPT_S:
+                path.unlink()
 
 
 def _program() -> str:
