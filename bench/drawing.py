@@ -104,6 +104,7 @@ def lines(title: str, series: Sequence[Line], x: Axis, y: Axis, rules: Sequence[
                 for a, b in line.points
             ]
     drawn += _names(series, up)
+    drawn += [_rule_name(rule, up) for rule in rules]
     return _svg(title, HEIGHT, drawn)
 
 
@@ -135,15 +136,16 @@ def _axes(across: _Scale, up: _Scale, x: Axis, y: Axis) -> Iterator[str]:
 
 
 def _rule(rule: Rule, up: _Scale) -> str:
-    y = up.at(rule.y)
-    right = WIDTH - RIGHT
-    if rule.until is not None:
-        top = max(up.at(rule.until), TOP)
-        shape = f'<rect class="band" x="{LEFT}" width="{right - LEFT}" y="{top:.1f}" height="{y - top:.1f}"/>'
-        y = top
-    else:
-        shape = f'<line class="rule" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    return f'{shape}<text class="tick" x="{LEFT + 6}" y="{y - 5:.1f}">{escape(rule.label)}</text>'
+    y, right = up.at(rule.y), WIDTH - RIGHT
+    if rule.until is None:
+        return f'<line class="rule" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    top = max(up.at(rule.until), TOP)
+    return f'<rect class="band" x="{LEFT}" width="{right - LEFT}" y="{top:.1f}" height="{y - top:.1f}"/>'
+
+
+def _rule_name(rule: Rule, up: _Scale) -> str:
+    y = max(up.at(rule.y if rule.until is None else rule.until), TOP)
+    return f'<text class="tick over" x="{LEFT + 10}" y="{y - 6:.1f}">{escape(rule.label)}</text>'
 
 
 def _svg(title: str, height: float, drawn: Sequence[str]) -> str:

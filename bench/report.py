@@ -76,7 +76,7 @@ def _head(cases: dict[str, Figures]) -> str:
         f"{machine.get('cpu', 'unknown processor')}, {machine.get('cores', '?')} cores",
         ", ".join(f"{name} {number}" for name, number in versions.items() if number != "not installed"),
         f"scale {', '.join(f'{scale:g}' for scale in scales)}",
-        f"load before the cases {min(loads):g} to {max(loads):g}" if loads else "",
+        f"load before the first case {loads[0]:g}" if loads else "",
     ]
     warning = ""
     if scales != [1]:

@@ -110,7 +110,7 @@ def _point(timing: Measured) -> Figures:
     facts = timing.facts
     return {
         "windows": facts["windows"],
-        "ns_a_record": round(statistics.median(timing.turns) / facts["records"] * 1e9, 1),
+        "ns_a_record": round(statistics.median(timing.cpu) / facts["records"] * 1e9, 1),
         "p50_ms": round(timing.p50_ms, 3),
         "p99_ms": round(timing.p99_ms, 3),
         "bytes_a_window": round(facts["idle_mb"] * RECORD_MB / facts["windows"]),
