@@ -1,11 +1,11 @@
 # make demo [SECONDS=180]   a simulated warehouse, the engine on it, a summary; ends by itself
 # make test                 all tests
 # make check                formatting, types, and the rules that the repository keeps for itself
-# make bench [BENCH="core.ndjson --scale .1"]   the benchmarks, or some
-# make bench-report         all of them into build/bench/report.html; some 15 minutes
-# make hot                  which lines of hot functions touch Python objects
-# make bench-micro          micro figures of timers, texts, decoder, encoder
+# make bench                the benchmarks
 # make lock                 requirements.lock anew, out of requirements.in
+# make bench-report         the benchmarks as a page, build/bench/report.html: 15 minutes [BENCH="--scale .1"]
+# make bench-micro          micro figures of timers, texts, decoder, encoder
+# make hot                  which lines of hot functions touch Python objects
 # make clean                takes away what was made, except .venv
 #
 # Each sets up what it needs: .venv with exactly what requirements.lock says, the compiled modules, the command `sortline`.
@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 
-.PHONY: demo test check bench bench-report bench-micro hot lock clean setup build
+.PHONY: demo test check bench lock clean setup build
 .DELETE_ON_ERROR:
 
 demo: build
@@ -36,6 +36,7 @@ check: build
 bench: build
 	$(BIN)/sortline bench $(BENCH)
 
+.PHONY: bench-report bench-micro hot
 bench-report: build
 	@mkdir -p build/bench
 	$(BIN)/sortline bench --json $(BENCH) > build/bench/figures.ndjson

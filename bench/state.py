@@ -181,21 +181,23 @@ def _flooded(told: Story, keys: int) -> Turn:
         memory.append((0, round(base, 1)))
 
         def step(lines: bytes) -> None:
-            for event in engine.take(lines):
-                keep_final(finals, event)
+            nonlocal stopped
+            try:
+                for event in engine.take(lines):
+                    keep_final(finals, event)
+            except MemoryError as error:  # the texts' cap: the flood is over, the story goes on as it can
+                stopped = stopped or f"MemoryError after {told_keys} keys: {error}"
 
         for chunk in chunks:
             yield partial(step, chunk)
-            if number and told_keys < keys and not stopped:
-                try:
-                    for first in range(told_keys, min(told_keys + share, keys), CHUNK_LINES):
-                        count = min(CHUNK_LINES, min(told_keys + share, keys) - first)
-                        yield partial(step, unknown_keys(first, count, last_t_rx(chunk)))
-                except MemoryError as error:
-                    stopped = f"MemoryError: {error}"
-                told_keys = min(told_keys + share, keys)
-                memory.append((told_keys, round(rss_mb(), 1)))
-                if rss_mb() - base > 4 * CAP_MB:
+            until = min(told_keys + share, keys) if number and not stopped else told_keys
+            while told_keys < until and not stopped:
+                count = min(CHUNK_LINES, until - told_keys)
+                yield partial(step, unknown_keys(told_keys, count, last_t_rx(chunk)))
+                told_keys += count
+                if told_keys - memory[-1][0] >= keys // SAMPLES or told_keys == keys:
+                    memory.append((told_keys, round(rss_mb(), 1)))
+                if memory[-1][1] - base > 4 * CAP_MB:
                     stopped = f"more than {4 * CAP_MB} MB after {told_keys} keys, given up"
         engine.core.finish()
         for event in engine.core.take():
@@ -209,7 +211,7 @@ def _flooded(told: Story, keys: int) -> Turn:
             "wrong": sum(finals.get(key) != data for key, data in alone_.items()),
             "stopped": stopped,
             "account": engine.core.account(),
-            "memory": memory[:: max(1, len(memory) // SAMPLES)],
+            "memory": memory,
         }
 
     return turn
