@@ -39,8 +39,9 @@ bench: build
 .PHONY: bench-report bench-micro hot
 bench-report: build
 	@mkdir -p build/bench
-	$(BIN)/sortline bench --json $(BENCH) > build/bench/figures.ndjson
-	$(BIN)/python -m bench.report build/bench/figures.ndjson build/bench/report.html
+	@# drawn also where a case failed: the page says so
+	$(BIN)/sortline bench --json $(BENCH) > build/bench/figures.ndjson; code=$$?; \
+		$(BIN)/python -m bench.report build/bench/figures.ndjson build/bench/report.html && exit $$code
 
 bench-micro: build
 	$(BIN)/python -m pytest -q bench/micro --benchmark-enable --benchmark-columns=median,iqr,ops,rounds
