@@ -20,6 +20,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ def mqtt_redis(settings: Settings) -> Figures:
     told = traffic(settings.size(RECORDS, 2_000))
     alone = run(told, 0)
     dead = run(told, 0, dead=True)
-    peer = run(told, 0, peer=True)
+    peers = {PEER: run(told, 0, peer=True)} if find_spec("aiomqtt") is not None else {}
     return {
         "events_per_s": round(alone.rate),
         "p50_ms": round(percentile(alone.latency_ms, 0.5), 1),
@@ -118,9 +119,10 @@ def mqtt_redis(settings: Settings) -> Figures:
             "rss_mb": round(dead.rss_mb, 1),
             "ratio": round(alone.rate / dead.rate, 2),
         },
-        "peers": {PEER: round(peer.rate)},
-        "ratio": {PEER: round(alone.rate / peer.rate, 2)},
-        "peers_cpu_us_a_record": {PEER: round(peer.engine_cpu_us, 2)},
+        "peers": {name: round(peer.rate) for name, peer in peers.items()},
+        "ratio": {name: round(alone.rate / peer.rate, 2) for name, peer in peers.items()},
+        "peers_cpu_us_a_record": {name: round(peer.engine_cpu_us, 2) for name, peer in peers.items()},
+        "absent": {} if peers else {PEER: "aiomqtt is not installed"},
         "redis": "appendfsync always",
     }
 
