@@ -3,6 +3,9 @@
 # make check                formatting, types, and the rules that the repository keeps for itself
 # make bench                the benchmarks
 # make lock                 requirements.lock anew, out of requirements.in
+# make bench-report         the benchmarks as a page, build/bench/report.html: 15 minutes [BENCH="--scale .1"]
+# make bench-micro          micro figures of timers, texts, decoder, encoder
+# make hot                  which lines of hot functions touch Python objects
 # make clean                takes away what was made, except .venv
 #
 # Each sets up what it needs: .venv with exactly what requirements.lock says, the compiled modules, the command `sortline`.
@@ -31,7 +34,20 @@ check: build
 	$(BIN)/python -m pytest -q tests/tidy
 
 bench: build
-	$(BIN)/sortline bench
+	$(BIN)/sortline bench $(BENCH)
+
+.PHONY: bench-report bench-micro hot
+bench-report: build
+	@mkdir -p build/bench
+	@# drawn also where a case failed: the page says so
+	$(BIN)/sortline bench --json $(BENCH) > build/bench/figures.ndjson; code=$$?; \
+		$(BIN)/python -m bench.report build/bench/figures.ndjson build/bench/report.html && exit $$code
+
+bench-micro: build
+	$(BIN)/python -m pytest -q bench/micro --benchmark-enable --benchmark-columns=median,iqr,ops,rounds
+
+hot: build
+	$(BIN)/python -m bench.hot
 
 lock: setup
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \

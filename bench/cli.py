@@ -4,58 +4,116 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
-import resource
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-from bench.cases import CASES, OURS, Result
-from bench.workload import story_chunks
+from bench.measure import Absent, Failed
+from bench.registry import CASES, OURS, case_of
+from bench.settings import Figures, Settings
+from bench.workload import STORIES
+
+FAULT, USAGE = 3, 2
+PACKAGES = ("sortline", "msgspec", "numpy", "polars", "bytewax", "redis")
+UNITS = {
+    # a case's headline is the first of these that it has
+    "ns_a_record": "ns/record",
+    "us_an_event": "us/event",
+    "take_ms": "ms to take",
+    "events_per_s": "records/s",
+    "p99_ms": "ms p99",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"all of them, or some of: {', '.join(CASES)}")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--orders", type=_positive, default=2_000, metavar="N", help="orders in the story (2000)")
-    parser.add_argument("--runs", type=_positive, default=5, metavar="N", help="timed runs, the median counts (5)")
+    parser.add_argument(
+        "--scale", type=_positive_number, default=1.0, metavar="F", help="every size times this: 0.01 for a look (1)"
+    )
+    parser.add_argument("--runs", type=_positive, default=5, metavar="N", help="timed turns, the median counts (5)")
+    parser.add_argument("--story", choices=STORIES, default="floor", help="the traffic of the speed cases (floor)")
 
 
 def run(args: argparse.Namespace) -> int:
     unknown = sorted(set(args.cases) - set(CASES))
     if unknown:
         print(f"sortline bench: there is no case {', '.join(unknown)}; there are {', '.join(CASES)}", file=sys.stderr)
-        return 2
-    chunks = story_chunks(args.orders)
-    records = sum(chunk.count(b"\n") for chunk in chunks)
+        return USAGE
+    settings = Settings(args.scale, args.runs, args.story)
+    code = 0
     for name in args.cases or CASES:
-        figures = figures_of(name, CASES[name](chunks, args.runs), records)
-        print(json.dumps(figures) if args.json else _line(figures), flush=True)
-    return 0
+        _say(f"{name} ...")
+        figures = measured(name, settings)
+        _say("")
+        print(json.dumps(figures) if args.json else line(figures), flush=True)
+        if "failed" in figures:
+            print(f"sortline bench: {name}: {figures['failed']}", file=sys.stderr)
+            code = FAULT
+    return code
 
 
-def figures_of(case: str, result: Result, records: int) -> dict[str, object]:
-    """What a case says of itself. `ratio`: ours by each peer's, the only figures that other machines can be held to."""
-    rates = {name: round(records / timing.run_s) for name, timing in result.items()}
-    ours = rates.pop(OURS)
-    return {
-        "case": case,
-        "events_per_s": ours,
-        "p50_ms": round(result[OURS].p50_ms, 3),
-        "p99_ms": round(result[OURS].p99_ms, 3),
-        "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        "records": records,
-        "peers": rates,
-        "ratio": {name: round(ours / rate, 2) for name, rate in rates.items()},
-        "versions": {name: _version(name) for name in ("sortline", "msgspec")} | {"python": platform.python_version()},
-        "machine": platform.machine(),
-    }
+def measured(name: str, settings: Settings) -> Figures:
+    """What a case says of itself, and what it ran on. `skipped` or `failed`, with the reason, instead of figures."""
+    load = round(os.getloadavg()[0], 2)  # before we make it ourselves
+    try:
+        figures = case_of(name)(settings)
+    except Absent as reason:
+        figures = {"skipped": str(reason)}
+    except Failed as reason:
+        figures = {"failed": str(reason)}
+    ran_on = {"scale": settings.scale, "runs": settings.runs, "versions": _versions(), "machine": machine(load)}
+    return {"case": name, **figures, **ran_on}
 
 
-def _line(figures: dict[str, object]) -> str:
-    peers = figures["ratio"]
-    assert isinstance(peers, dict)
-    against = ", ".join(f"{ratio} x {name}" for name, ratio in peers.items())
-    return f"{figures['case']:<15} {figures['events_per_s']:>12,} records/s   {against}   {figures['rss_mb']} MB"
+def machine(load: float) -> Figures:
+    return {"cpu": _cpu(), "cores": os.cpu_count(), "architecture": platform.machine(), "load_before": load}
+
+
+def line(figures: Figures) -> str:
+    """One case for a person."""
+    name = f"{figures['case']:<18}"
+    for why in ("skipped", "failed"):
+        if why in figures:
+            return f"{name} {why}: {str(figures[why]).splitlines()[0]}"
+    number, unit = headline(figures)
+    parts = [f"{number:>14,} {unit:<11}"]
+    parts += [f"{ratio} x {peer}" for peer, ratio in figures.get("ratio", {}).items()]
+    parts += [f"{figures['rss_mb']:,} MB"] if "rss_mb" in figures else []
+    parts += [f"without {peer}: {reason}" for peer, reason in figures.get("absent", {}).items()]
+    return f"{name} {'   '.join(parts)}"
+
+
+def headline(figures: Figures) -> tuple[float, str]:
+    """The figure that speaks for the case, and its unit."""
+    if isinstance(us := figures.get("us"), dict):
+        return us[OURS], "us"
+    known = next((name for name in UNITS if name in figures), None)
+    if known is not None:
+        return figures[known], UNITS[known]
+    return next(
+        ((value, name) for name, value in figures.items() if isinstance(value, int | float)), (float("nan"), "")
+    )
+
+
+def _say(what: str) -> None:
+    """What a person waits for, in the terminal's last line."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _versions() -> dict[str, str]:
+    return {name: _version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def _version(name: str) -> str:
@@ -68,5 +126,12 @@ def _version(name: str) -> str:
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _positive_number(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.cases import CASES
+from bench import e2e, servers
 from bench.cli import add_arguments, run
-from bench.peers import Windows, decode_record
-from bench.workload import story_chunks
+from bench.crowds import Cohorts, idle_windows, unknown_keys
+from bench.floor import DISORDER_US, Floor, cartons_for, lines_of
+from bench.measure import Absent, Entry, Failed, Step, Timing, Turn, percentile, race
+from bench.peers import bytewax_flow, polars_batch
+from bench.peers.loop import Windows, decode_lines
+from bench.profiling import readable
+from bench.publisher import packet
+from bench.registry import CASES, case_of
+from bench.report import page
+from bench.workload import story
 from engine.records import make_decoder
 from ext.batch import Batch
+from ext.core import Core
 from ext.texts import Texts
+
+SMALL = 0.001
 
 
 def bench(*argv: str) -> int:
@@ -23,14 +37,39 @@ def bench(*argv: str) -> int:
     return run(parser.parse_args(argv))
 
 
-def test_every_case_gives_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench("--json", "--orders", "5", "--runs", "1") == 0
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["case"] for line in lines] == list(CASES)
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+# The command
+
+
+def test_every_case_that_is_listed_can_be_loaded() -> None:
+    assert all(callable(case_of(name)) for name in CASES)
+
+
+def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["core.ndjson", "core.event", "core.open_windows", "core.flood", "snapshot"]
+    assert bench(*asked, "--json", "--scale", str(SMALL), "--runs", "1") == 0
+    lines = printed(capsys)
+    assert [line["case"] for line in lines] == asked
     for line in lines:
-        assert line["events_per_s"] > 0
-        assert line["peers"].keys() == line["ratio"].keys() != set()
-        assert {"p50_ms", "p99_ms", "rss_mb", "versions"} <= line.keys()
+        assert {"p50_ms", "p99_ms", "rss_mb"} <= line.keys()
+        assert line["rss_mb"] >= 0
+        assert line["scale"] == SMALL
+        assert {"sortline", "python", "polars", "bytewax"} <= line["versions"].keys()
+    speed, event, windows, flood, snapshot = lines
+    assert speed["events_per_s"] > 0
+    assert speed["ratio"].keys() == speed["peers"].keys() >= {"msgspec.loop", "polars"}
+    assert set(speed["absent"]) | set(speed["peers"]) == {"msgspec.loop", "polars", "bytewax"}
+    assert len(set(speed["events"].values())) == 1
+    assert event["us_an_event"] > 0
+    assert [point["windows"] for point in windows["points"]] == [10, 100, 1_000]
+    assert flood["real_keys"] > 0
+    assert flood["real_keys_wrong"] == 0
+    assert snapshot["bytes"] > 0
+    shown = page(lines)
+    assert all(f"<h2>{title}" in shown for title in ("Throughput", "Open windows", "Flood", "Snapshot", "One event"))
 
 
 def test_an_unknown_case_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,39 +77,218 @@ def test_an_unknown_case_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> N
     assert "there is no case warp" in capsys.readouterr().err
 
 
-def test_the_story_is_the_same_every_time_and_all_of_it_decodes() -> None:
-    chunks = story_chunks(5)
-    assert chunks == story_chunks(5)
+def test_a_case_that_cannot_run_here_says_why_and_one_that_breaks_ends_the_command_with_3(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CASES, "e2e.latency", "tests.unit.test_bench:skips")
+    monkeypatch.setitem(CASES, "snapshot", "tests.unit.test_bench:breaks")
+    assert bench("e2e.latency", "snapshot", "--json") == 3
+    skipped, failed = printed(capsys)
+    assert skipped["skipped"] == "no such server"
+    assert failed["failed"] == "2 results missing"
+
+
+def skips(settings: object) -> dict[str, Any]:
+    raise Absent("no such server")
+
+
+def breaks(settings: object) -> dict[str, Any]:
+    raise Failed("2 results missing")
+
+
+def test_a_case_that_gives_a_result_a_contestant_is_told_in_the_same_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CASES, "snapshot", "tests.unit.test_bench:timed")
+    monkeypatch.setitem(CASES, "core.event", "tests.unit.test_bench:costs")
+    assert bench("snapshot", "core.event", "--json", "--runs", "3") == 0
+    seconds, us = printed(capsys)
+    assert (seconds["run_s"], seconds["p99_ms"], seconds["ratio"]) == (3.0, 2.0, {"peer": 2.0})
+    assert (us["us"], us["ratio"]) == ({"sortline": 2.0, "peer": 5.0}, {"peer": 2.5})
+    assert bench("snapshot", "core.event", "--runs", "3") == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["2.0", "2.0"]
+
+
+def timed(runs: int) -> dict[str, Timing]:
+    return {"peer": Timing(2.0 * runs, 1.0, 2.0), "sortline": Timing(runs, 1.0, 2.0)}
+
+
+def costs(runs: int) -> dict[str, float]:
+    return {"sortline": 2.0, "peer": 5.0}
+
+
+# Measuring
+
+
+def counting(steps: int) -> Turn:
+    def turn(number: int) -> Generator[Step, None, dict[str, Any]]:
+        for _ in range(steps):
+            yield lambda: sum(range(1_000))
+        return {"turn": number}
+
+    return turn
+
+
+def missing() -> Turn:
+    raise Absent("not on this computer")
+
+
+def breaking() -> Turn:
+    raise ValueError("a bug of ours")
+
+
+def test_a_race_times_each_step_of_each_turn_but_not_the_warm_up() -> None:
+    timings, absent = race({"one": Entry(counting, (3,)), "other": Entry(missing)}, runs=2)
+    assert absent == {"other": "not on this computer"}
+    assert len(timings["one"].turns) == 2
+    assert len(timings["one"].steps) == 6
+    assert timings["one"].facts == {"turn": 2}
+    assert timings["one"].rss_mb >= timings["one"].input_mb > 1
+    assert sum(timings["one"].steps) == pytest.approx(sum(timings["one"].turns))
+
+
+def test_a_contestant_that_breaks_is_named_with_its_traceback() -> None:
+    with pytest.raises(Failed, match=r"(?s)one: .*ValueError: a bug of ours"):
+        race({"one": Entry(breaking)}, runs=1)
+
+
+def test_percentiles() -> None:
+    values = [float(value) for value in range(100, 0, -1)]
+    assert percentile(values, 0.5) == 51
+    assert percentile(values, 0.99) == 100
+    assert percentile([7.0], 0.99) == 7
+
+
+# The workload
+
+
+def test_the_floor_story_is_what_it_says() -> None:
+    lines = list(lines_of(Floor(400)))
+    assert lines == list(lines_of(Floor(400)))
+    records = [json.loads(line) for line in lines]
+    noise = [
+        r for r in records if r["kind"] in ("photo_eye", "motor.state", "zone.state", "machine.state", "telemetry")
+    ]
+    assert 0.58 < len(noise) / len(records) < 0.61
+    names = Counter((r["src"], r["seq"]) for r in records if "seq" in r)
+    assert 0.003 < sum(count > 1 for count in names.values()) / len(records) < 0.006
+    assert [r["t_rx"] for r in records] == sorted(r["t_rx"] for r in records)
+    assert all(0 < r["t_rx"] - r["t"] < DISORDER_US + 30_000 for r in records)
+    assert cartons_for(len(records)) == pytest.approx(400, rel=0.02)
+
+
+def events_of(lines: bytes) -> tuple[Core, list[dict[str, Any]]]:
     texts = Texts()
-    batch = Batch(texts)
-    assert make_decoder(texts).decode(b"".join(chunks), batch) == []
-    assert len(batch) > 100
+    batch, core = Batch(texts), Core("dc1", texts)
+    assert make_decoder(texts).decode(lines, batch) == []
+    core.feed(batch)
+    core.finish()
+    return core, [json.loads(body) for *_, body, _ in core.take()]
 
 
-def test_the_peer_closes_every_carton_of_the_story() -> None:
-    windows = Windows()
-    closed: set[str] = set()
-    for chunk in story_chunks(20):
-        for line in chunk.splitlines():
-            record = decode_record(line)
-            if record.kind == "carton.close":
-                closed.add(record.lu)
-            windows.take(record)
-    events = [json.loads(event) for event in windows.events]
-    told = {event["subject"] for event in events if event["type"] == "carton.closed"}
-    assert told | {lu for _, lu in windows.closing} == closed
-    assert len(told) > len(windows.closing)
-    assert any(event["type"] == "pick.confirmed" for event in events)
+def test_everybody_tells_the_same_of_the_floor_story() -> None:
+    told = story("floor", SMALL)
+    core, ours = events_of(b"".join(told.chunks()))
+    loop = Windows()
+    for chunk in told.chunks():
+        loop.take(decode_lines(chunk))
+    loop.finish()
+    assert facts(ours) == facts([json.loads(event) for event in loop.events])
+    assert loop.duplicates == core.account()["duplicate"] > 0
+    assert loop.noise == core.account()["noise"] > 0
+    pl = polars_batch.load()
+    assert polars_batch.events(pl, polars_batch.read(pl, told.path))[0] == len(ours)
 
 
-def test_decoding_of_one_chunk(benchmark: Any) -> None:
-    """For `pytest --benchmark-enable`: the micro figure behind `decode.ndjson`."""
-    chunk = story_chunks(20)[0]
-    texts = Texts()
-    batch, decoder = Batch(texts), make_decoder(texts)
+def facts(events: list[dict[str, Any]]) -> list[tuple[object, ...]]:
+    """What both say of cartons and lines: contents, pieces, weight, times."""
+    found: list[tuple[object, ...]] = []
+    for event in events:
+        data = event["data"]
+        if event["type"] == "io.sortline.carton.closed.v1":
+            contents = [(each["order"], each["line"], each["sku"], each["qty"]) for each in data["contents"]]
+            found.append((data["lu"], tuple(contents), data.get("weight_g"), data["t_close"], data["t_open"]))
+        else:
+            found.append((data["order"], data["line"], data["qty"], data["t_close"]))
+    return sorted(found, key=repr)
 
-    def decode() -> list[tuple[int, str]]:
-        batch.clear()
-        return decoder.decode(chunk, batch)
 
-    assert benchmark(decode) == []
+def test_bytewax_tells_as_much_as_the_loop() -> None:
+    try:
+        modules = bytewax_flow.load()
+    except Absent as reason:
+        pytest.skip(str(reason))
+    told = story("floor", SMALL)
+    loop = Windows()
+    for chunk in told.chunks():
+        loop.take(decode_lines(chunk))
+    assert bytewax_flow.run(modules, told.chunks(), decoded=False) == len(loop.events) > 0
+
+
+def test_the_simulators_story_decodes_and_a_part_of_it_is_loops_work() -> None:
+    told = story("orders", 0.005)
+    core, events = events_of(b"".join(told.chunks()))
+    assert core.account()["rejected"] == 0
+    loop = Windows()
+    for chunk in told.chunks():
+        loop.take(decode_lines(chunk))
+    loop.finish()
+    assert len(events) >= len(loop.events) > 0
+
+
+def test_crowds_are_what_they_say() -> None:
+    core, events = events_of(b"".join(idle_windows(1_000)))
+    assert events == []
+    assert (core.windows()["picks"], core.windows()["cartons"]) == (500, 500)
+    flood = [json.loads(line) for line in unknown_keys(100, 8, 10**15).splitlines()]
+    assert len({(r.get("lu"), r.get("task"), r.get("track")) for r in flood}) == 8
+    cohorts = Cohorts(20)
+    _, events = events_of(cohorts.closes(0) + cohorts.moment(0))
+    assert [event["type"] for event in events] == ["io.sortline.carton.closed.v1"] * 20
+
+
+# End to end
+
+
+def test_a_publish_packet_is_one() -> None:
+    # MQTT 3.1.1 figures 3.10 and 2.1: type 3 with QoS 1, remaining length, topic, packet identifier, payload
+    assert packet(0, "a/b", b"xyz") == b"\x32\x0a\x00\x03a/b\x00\x01xyz"
+    assert packet(65_534, "a/b", b"")[-2:] == b"\xff\xff"
+    assert packet(65_535, "a/b", b"")[-2:] == b"\x00\x01"
+    assert packet(0, "t", b"." * 200)[:3] == b"\x32\xcd\x01"
+
+
+def test_a_result_that_is_missing_doubled_or_wrong_is_found() -> None:
+    told = e2e.Traffic([], {}, {("O-1", 1): 2}, {"C-1": {("O-1", 1): 2}})
+    pick = {"id": "p:r0", "type": "io.sortline.pick.confirmed.v1", "data": {"order": "O-1", "line": 1, "qty": 2}}
+    contents = [{"order": "O-1", "line": 1, "qty": 2}]
+    closed = {"id": "c:r0", "type": "io.sortline.carton.closed.v1", "data": {"lu": "C-1", "contents": contents}}
+    good = [e2e.Seen(0, pick), e2e.Seen(1, closed)]
+    assert list(e2e.wrong(told, good)) == []
+    assert len(list(e2e.wrong(told, good[:1]))) == 1
+    assert len(list(e2e.wrong(told, [*good, good[0]]))) == 1
+    less = {**closed, "data": {"lu": "C-1", "contents": [{**contents[0], "qty": 1}]}}
+    assert len(list(e2e.wrong(told, [good[0], e2e.Seen(1, less)]))) == 1
+
+
+@pytest.mark.peer("mosquitto")
+@pytest.mark.peer("redis")
+def test_from_end_to_end_nothing_is_lost_beside_a_dead_sink() -> None:
+    try:
+        servers.program("mosquitto"), servers.program("redis-server")
+    except Absent as reason:
+        pytest.skip(str(reason))
+    ran = e2e.run(e2e.traffic(2_000), 0, dead=True)
+    assert ran.results > 50
+    assert min(ran.latency_ms) > 0
+
+
+def test_a_program_that_is_not_there_skips_a_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(Absent, match="no-such-server is not installed"):
+        servers.program("no-such-server")
+
+
+def test_symbols_are_read_as_their_authors_wrote_them() -> None:
+    assert readable("__pyx_f_3ext_6timers_6Timers_pop") == "timers.Timers.pop"
+    assert readable("__pyx_f_3ext_6ndjson_read_object") == "ndjson.read_object"
+    assert readable("_PyObject_Malloc") == "_PyObject_Malloc"
