@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from engine.config.load import load_site
-from engine.delivery import Class, classify
+from engine.error_classes import Class, classify
 from engine.errors import Refused
 from engine.logs import escaped
 from engine.sinks.reading import Entry, QueueView, Reader, encode, open_file, open_redis, open_url

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from engine.contracts import Delivery, OutRow
-from engine.delivery import Class, classify
+from engine.error_classes import Class, classify
 from engine.errors import Refused
 from engine.secret import Secret
 from engine.sinks.redis_stream import RedisSink, Settings

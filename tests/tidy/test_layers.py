@@ -8,7 +8,17 @@ from tests.tidy.sources import files, imports, module_name
 
 LAYERS: list[tuple[str, ...]] = [
     # lowest first; a name stands for the module and for all below it
-    ("ext", "engine", "engine.errors", "engine.clock", "engine.model", "engine.secret", "engine.tls"),
+    (
+        "ext",
+        "engine",
+        "engine.errors",
+        "engine.error_classes",
+        "engine.throttle",
+        "engine.clock",
+        "engine.model",
+        "engine.secret",
+        "engine.tls",
+    ),
     (
         "engine.metrics",
         "engine.records",
@@ -19,9 +29,17 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.pauses",
     ),
     ("engine.contracts",),
-    ("protocols", "engine.sinks", "engine.journal", "engine.outbox", "engine.recordings", "engine.parquet"),
+    (
+        "protocols",
+        "engine.sinks",
+        "engine.journal",
+        "engine.outbox",
+        "engine.dead_letters",
+        "engine.recordings",
+        "engine.parquet",
+    ),
     ("engine.rule_book", "engine.snapshots"),
-    ("engine.delivery", "engine.intake", "engine.slices", "engine.recovery", "engine.pipeline"),
+    ("engine.delivery", "engine.refusals", "engine.intake", "engine.slices", "engine.recovery", "engine.pipeline"),
     ("engine.config",),
     ("engine.app", "engine.live"),
     (
