@@ -201,7 +201,7 @@ class DeadLetters:
     def delivered(self, letter: Letter) -> None:
         """It is where it belongs."""
         with self._calls, transaction(self._file):
-            self._take_out(letter.number, letter.id, f"replayed/{letter.source}/{letter.queue}")
+            self._take_out(letter.number, f"replayed/{letter.source}/{letter.queue}")
             self._note("engine", "delivered", letter.number, letter.id)
 
     def returned(self, letter: Letter, cause: Cause) -> None:
@@ -238,6 +238,17 @@ class DeadLetters:
         query = f"SELECT {COLUMNS} FROM letters WHERE kind = ? AND state = ? ORDER BY number LIMIT ?"  # noqa: S608
         with self._calls:
             return [Letter(*found) for found in self._file.execute(query, (LINE, WANTED, limit))]
+
+    def line_is_back(self, letter: Letter) -> None:
+        """It is in the journal once more. It is gone here, unless the decoder has refused it again meanwhile."""
+        query = "SELECT attempts FROM letters WHERE number = ?"
+        with self._calls, transaction(self._file):
+            if self._file.execute(query, (letter.number,)).fetchone() == (letter.attempts,):
+                self._take_out(letter.number, f"replayed/{letter.source}/")
+                self._note("engine", "delivered", letter.number, letter.id)
+            else:
+                self._file.execute("UPDATE letters SET state = ? WHERE number = ?", (DEAD, letter.number))
+                self._note("engine", "returned", letter.number, letter.id)
 
     def changes(self) -> int:
         """A number that is another one as soon as another process has changed the file."""
@@ -294,7 +305,7 @@ class DeadLetters:
             done = 0
             for letter in letters:
                 if self._state(letter.number) in (DEAD, WANTED):
-                    self._take_out(letter.number, letter.id, f"discarded/{letter.source}/{letter.queue}")
+                    self._take_out(letter.number, f"discarded/{letter.source}/{letter.queue}")
                     self._note(who, "discard", letter.number, letter.id)
                     done += 1
         return done
@@ -339,7 +350,7 @@ class DeadLetters:
         found = self._file.execute("SELECT state FROM letters WHERE number = ?", (number,)).fetchone()
         return str(found[0]) if found else ""
 
-    def _take_out(self, number: int, id_: str, count: str) -> None:
+    def _take_out(self, number: int, count: str) -> None:
         if self._file.execute("DELETE FROM letters WHERE number = ?", (number,)).rowcount:
             self._count(count, 1)
 

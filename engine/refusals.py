@@ -21,6 +21,7 @@ from engine.dead_letters import DeadLetters, Letter, Refusal
 EVERY_S = 1.0
 WAITING_BYTES_MAX = 8 * 1024 * 1024
 AT_ONCE = 100
+BACK = "back"  # of a letter whose line is in the journal once more
 
 log = logging.getLogger("sortline.refusals")
 
@@ -85,10 +86,10 @@ class Refusals:
             await self._put(Delivery(letter.source, [letter.raw], partial(self._is_back, letter)))
             if letter.rate:
                 await asyncio.sleep(1 / letter.rate)
-        done = [number for number, letter in self._wanted.items() if letter.state == "delivered"]
+        done = [number for number, letter in self._wanted.items() if letter.state == BACK]
         for number in done:
-            await asyncio.to_thread(self._letters.delivered, self._wanted.pop(number))
+            await asyncio.to_thread(self._letters.line_is_back, self._wanted.pop(number))
 
     def _is_back(self, letter: Letter) -> None:
         """It is in the journal. If it is refused once more, it becomes a letter again."""
-        self._wanted[letter.number] = letter._replace(state="delivered")
+        self._wanted[letter.number] = letter._replace(state=BACK)

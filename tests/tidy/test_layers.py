@@ -49,6 +49,8 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.replay",
         "engine.record",
         "engine.queues",
+        "engine.dlq",
+        "engine.doctor",
         "engine.demo",
     ),
     ("engine.cli",),
