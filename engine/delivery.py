@@ -310,11 +310,12 @@ class Forwarder:
             log.error("sink %s: nobody expected this error", self.name, exc_info=error)
         state = "held" if kind.holds else "retrying"
         detail = f"{kind.value}: {code_of(error)}: {error}"
-        if work is not None:
+        if work is None:
+            self._turn("held" if kind.is_the_events else state, detail)
+        elif not kind.is_the_events:
+            # what the sink says of an event belongs to its dead letter, not into the log
             work.metrics.turn(state, detail, self._clock())
             self._tell()
-        else:
-            self._turn("held" if kind.is_the_events else state, detail)
         return kind
 
     def _tell(self) -> None:
