@@ -12,6 +12,7 @@ LAYERS: list[tuple[str, ...]] = [
         "ext",
         "engine",
         "engine.errors",
+        "engine.findings",
         "engine.error_classes",
         "engine.throttle",
         "engine.clock",
@@ -41,7 +42,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("engine.rule_book", "engine.snapshots"),
     ("engine.delivery", "engine.refusals", "engine.intake", "engine.slices", "engine.recovery", "engine.pipeline"),
     ("engine.config",),
-    ("engine.app", "engine.live"),
+    ("engine.app", "engine.live", "engine.box_checks", "engine.source_checks"),
     (
         "engine.run",
         "engine.check",
