@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("simulators.score", "business events against the ground truth: missing, extra, wrong"),
     "queue": ("engine.queues", "look at queues: list, peek, tail, acknowledge"),
     "dlq": ("engine.dlq", "dead letters: list, show, send again, discard, export"),
+    "explain": ("engine.explain", "the records behind a business event"),
     "doctor": ("engine.doctor", "what is wrong on this box, and what to do about it"),
     "bench": ("bench.cli", "figures of this machine, with peers in the same run"),
     "schema": ("engine.schema", "JSON Schema of records, context, business events and the site file"),

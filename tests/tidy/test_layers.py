@@ -52,6 +52,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.queues",
         "engine.dlq",
         "engine.doctor",
+        "engine.explain",
         "engine.demo",
     ),
     ("engine.cli",),
