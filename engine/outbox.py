@@ -30,6 +30,7 @@ from engine.clock import Clock, now_us
 from engine.contracts import Account, Emitted, Lane, OutRow
 from engine.errors import ContentChanged, Full, Refused
 from engine.sqlite_file import open_file, transaction
+from engine.told_ids import ToldIds
 
 VERSION = 2
 LANES = (
@@ -37,20 +38,25 @@ LANES = (
     "until INTEGER, cursor INTEGER NOT NULL, events INTEGER NOT NULL, delivered INTEGER NOT NULL, "
     "dead INTEGER NOT NULL)"
 )
+TOLD = "CREATE TABLE told (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, content BLOB NOT NULL)"
 SCHEMA = (
     "CREATE TABLE events (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, "
     "partitionkey TEXT NOT NULL, body BLOB NOT NULL, since_us INTEGER NOT NULL)",
-    "CREATE TABLE told (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, content BLOB NOT NULL)",
+    TOLD,
     "CREATE TABLE refused (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, body BLOB NOT NULL)",
     "CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
     LANES,
     "CREATE TABLE last (sequence INTEGER NOT NULL, rows INTEGER NOT NULL)",
     "INSERT INTO last VALUES (0, 0)",
 )
-# Version 1 had one cursor a sink. They stay where they are until the sink's lanes are made of them.
+# Version 1 had an index of ids, and one cursor a sink: those stay where they are until the lanes are made of them.
 UPGRADES = {
     1: (
         LANES,
+        "ALTER TABLE told RENAME TO told_before",
+        TOLD,
+        "INSERT INTO told SELECT sequence, id, content FROM told_before ORDER BY sequence",
+        "DROP TABLE told_before",
         "ALTER TABLE last ADD COLUMN rows INTEGER NOT NULL DEFAULT 0",
         "UPDATE last SET rows = (SELECT count(*) FROM events)",
     )
@@ -115,6 +121,7 @@ class SqliteOutbox:
         self._last: int
         self._rows: int
         self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
+        self._ids = ToldIds(self._file.execute("SELECT sequence, id FROM told ORDER BY sequence"))
         with transaction(self._file):
             self._lanes = self._settled_lanes(sinks)
             # what only a sink still wanted that the site no longer has
@@ -252,6 +259,7 @@ class SqliteOutbox:
             self._file.execute("DELETE FROM refused WHERE sequence <= ?", (last - self._told_max,))
             self._count_in(told)
             self._write_lanes(self._lanes.values())
+        self._ids.add([(event.sequence, event.id) for event in told], last - self._told_max)
         self._last = last
         self._rows += len(rows)
         return refused
@@ -265,10 +273,10 @@ class SqliteOutbox:
     def _known(self, events: Sequence[Emitted]) -> dict[str, bytes]:
         """id -> content of those that were told before."""
         known: dict[str, bytes] = {}
-        for event in events:
-            found = self._file.execute("SELECT content FROM told WHERE id = ?", (event.id,)).fetchone()
-            if found is not None:
-                known[event.id] = found[0]
+        for id_, sequence in self._ids.places([event.id for event in events]):
+            found = self._file.execute("SELECT id, content FROM told WHERE sequence = ?", (sequence,)).fetchone()
+            if found is not None and found[0] == id_:
+                known[id_] = found[1]
         return known
 
     def _settled_lanes(self, sinks: Sequence[str]) -> dict[int, LaneState]:

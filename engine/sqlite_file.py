@@ -26,6 +26,8 @@ def open_file(
     try:
         file.execute("PRAGMA journal_mode = WAL")
         file.execute("PRAGMA synchronous = FULL")
+        # some distributions have it on: then a row that goes is written once more, as noughts
+        file.execute("PRAGMA secure_delete = OFF")
         with transaction(file):
             (found,) = file.execute("PRAGMA user_version").fetchone()
             if found > version:

@@ -26,6 +26,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.event_schema",
         "engine.logs",
         "engine.sqlite_file",
+        "engine.told_ids",
         "engine.whole_file",
         "engine.pauses",
     ),
