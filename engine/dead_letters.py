@@ -52,6 +52,7 @@ EVENT = "event"
 PAYLOAD: Literal["payload"] = "payload"
 LINE: Literal["line"] = "line"
 DEAD, WANTED, SENDING = "dead", "wanted", "sending"
+DISCARDED = "discarded"  # nothing but its place is left, until the lane's cursor is known to be past it
 COLUMNS = (
     "number, kind, state, source, queue, sequence, id, type, partitionkey, raw, class, code, reason, attempts, "
     "first_us, last_us, decoder, config, position, again, rate"
@@ -155,17 +156,24 @@ class DeadLetters:
                 self._insert(place, row.body, b"", cause, now)
 
     def forget(self, sink: str, queue: str, after: int, until: int | None) -> int:
-        """Letters of events that a lane has not passed yet: they will be tried again. Returns how many."""
-        where = "kind = ? AND source = ? AND queue = ? AND sequence > ? AND sequence <= ?"
-        values = (EVENT, sink, queue, after, LAST_SEQUENCE if until is None else until)
+        """At a start: letters of events that a lane has not passed are tried again, discarded ones too. Returns how
+        many. What was discarded behind the cursor is only a count from now on."""
+        place = "kind = ? AND source = ? AND queue = ?"
+        lane = (EVENT, sink, queue)
         with self._calls, transaction(self._file):
-            return self._file.execute(f"DELETE FROM letters WHERE {where}", values).rowcount  # noqa: S608
+            beyond = f"DELETE FROM letters WHERE {place} AND sequence > ? AND sequence <= ?"  # noqa: S608
+            forgotten = self._file.execute(beyond, (*lane, after, LAST_SEQUENCE if until is None else until)).rowcount
+            passed = f"DELETE FROM letters WHERE {place} AND sequence <= ? AND state = ?"  # noqa: S608
+            gone = self._file.execute(passed, (*lane, after, DISCARDED)).rowcount
+            self._count(f"discarded/{sink}/{queue}", gone)
+        return forgotten
 
     def keys(self, sink: str, queue: str) -> set[str]:
         """The partition keys that have a letter."""
-        query = "SELECT DISTINCT partitionkey FROM letters WHERE kind = ? AND source = ? AND queue = ?"
+        which = "kind = ? AND source = ? AND queue = ? AND state != ?"
+        query = f"SELECT DISTINCT partitionkey FROM letters WHERE {which}"  # noqa: S608
         with self._calls:
-            return {key for (key,) in self._file.execute(query, (EVENT, sink, queue))}
+            return {key for (key,) in self._file.execute(query, (EVENT, sink, queue, DISCARDED))}
 
     def next_wanted(self, sink: str, queue: str, *, in_order: bool) -> Letter | None:
         """The letter that the lane has to send before anything else: one that is on its way, or the first wanted one.
@@ -175,7 +183,7 @@ class DeadLetters:
         older = (
             "NOT EXISTS (SELECT 1 FROM letters AS older WHERE older.kind = letters.kind AND older.source = "
             "letters.source AND older.queue = letters.queue AND older.partitionkey = letters.partitionkey AND "
-            "older.sequence < letters.sequence)"
+            "older.sequence < letters.sequence AND older.state != 'discarded')"
         )
         which = f"kind = ? AND source = ? AND queue = ? AND state IN (?, ?){f' AND {older}' if in_order else ''}"
         with self._calls:
@@ -259,9 +267,10 @@ class DeadLetters:
         """`dead/SINK/QUEUE`: letters of events; `payloads`: refused; `replayed/...`, `discarded/...`: what is gone."""
         with self._calls:
             counts = dict(self._file.execute("SELECT name, value FROM counts WHERE name NOT GLOB 'again/*'"))
-            by_place = "SELECT kind, source, queue, count(*) FROM letters GROUP BY kind, source, queue"
-            for kind, source, queue, count in self._file.execute(by_place):
-                name = f"dead/{source}/{queue}" if kind == EVENT else "payloads"
+            by_place = "SELECT kind, source, queue, state = ?, count(*) FROM letters GROUP BY 1, 2, 3, 4"
+            for kind, source, queue, discarded, count in self._file.execute(by_place, (DISCARDED,)):
+                event = f"discarded/{source}/{queue}" if discarded else f"dead/{source}/{queue}"
+                name = event if kind == EVENT else "payloads"
                 counts[name] = counts.get(name, 0) + count
         return counts
 
@@ -276,7 +285,7 @@ class DeadLetters:
         self, numbers: Sequence[int] = (), *, source: str = "", class_: str = "", kind: str = "", limit: int = -1
     ) -> list[Letter]:
         """Those that fit all that is given, oldest first."""
-        which, values = ["1"], list[object]()
+        which, values = ["state != ?"], list[object]([DISCARDED])
         if numbers:
             which.append(f"number IN ({', '.join('?' * len(numbers))})")
             values += numbers
@@ -305,7 +314,7 @@ class DeadLetters:
             done = 0
             for letter in letters:
                 if self._state(letter.number) in (DEAD, WANTED):
-                    self._take_out(letter.number, f"discarded/{letter.source}/{letter.queue}")
+                    self._discard(letter)
                     self._note(who, "discard", letter.number, letter.id)
                     done += 1
         return done
@@ -354,7 +363,16 @@ class DeadLetters:
         if self._file.execute("DELETE FROM letters WHERE number = ?", (number,)).rowcount:
             self._count(count, 1)
 
+    def _discard(self, letter: Letter) -> None:
+        if letter.kind != EVENT:
+            self._take_out(letter.number, f"discarded/{letter.source}/")
+            return
+        query = "UPDATE letters SET state = ?, raw = x'', size = 0 WHERE number = ?"
+        self._file.execute(query, (DISCARDED, letter.number))
+
     def _count(self, name: str, number: int) -> None:
+        if not number:
+            return
         query = "INSERT INTO counts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value"
         self._file.execute(query, (name, number))
 

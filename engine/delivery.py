@@ -359,6 +359,7 @@ class Forwarder:
         for work in self._works:
             lane = work.lane
             self._letters.forget(self.name, lane.queue, self._outbox.cursor(lane.number), lane.until)
+            work.buried.clear()
             work.keys = self._letters.keys(self.name, lane.queue) if self._holds_keys else set()
 
     async def _look_at_letters(self) -> None:
