@@ -123,6 +123,7 @@ def check_site(table: Table) -> list[Fault]:
         faults += _sink_faults(sink, key_path("sinks", name))
     faults += _covered_twice(table)
     faults += _route_faults(table)
+    faults += _pace_faults(table)
     return list(dict.fromkeys(faults))
 
 
@@ -247,6 +248,25 @@ def _route_faults(table: Table) -> list[Fault]:
         if not unknown and before and routing((*before, route), names) == routing(before, names):
             faults.append(Fault(path, "is never used: routes before it already say where all of its types go"))
         before = (*before, route)
+    return faults
+
+
+def _pace_faults(table: Table) -> list[Fault]:
+    """Paces of queues that a sink does not have."""
+    routes = table.get("routes", [])
+    if not isinstance(routes, list) or any(check(raw, Route) for raw in routes):
+        return []
+    faults = []
+    to = routing(tuple(msgspec.convert(raw, Route) for raw in routes), list(_sink_tables(table)))
+    for name, sink in _tables(table, "sinks"):
+        delivery = sink.get("delivery", {})
+        if check(delivery, Delivery):
+            continue
+        queues = {queues[name] for queues in to.values() if name in queues}
+        for queue in delivery.get("queues", {}):
+            if queue not in queues:
+                path = key_path(f"{key_path('sinks', name)}.delivery.queues", queue)
+                faults.append(Fault(path, f"this sink has no such queue: {suggest(queue, queues)}"))
     return faults
 
 
