@@ -49,6 +49,7 @@ class Work:
         self.waits_s: float | None = None
         self.alone = 0  # so many of the next events are sent one by one, to find the one at fault
         self.tries = 0  # of the first event, when it seems to be poison
+        self.dead_in_a_row = 0
         self.buried: set[int] = set()  # positions behind the cursor that are dead letters already
         self.keys: set[str] = set()  # partition keys that have a dead letter
         self.letters = True  # whether a letter may be wanted
@@ -243,7 +244,7 @@ class Forwarder:
             bucket.take(len(rows), now)
         self._breaker.passed()
         self._batch = min(2 * self._batch, self._settings.batch_events)
-        work.tries = 0
+        work.tries = work.dead_in_a_row = 0
         return True
 
     def _limit(self, work: Work) -> int:
@@ -285,7 +286,10 @@ class Forwarder:
         work.tries = 0
         if letter is not None:
             await asyncio.to_thread(self._letters.returned, letter, cause)
+        elif work.dead_in_a_row >= self._settings.dead_in_a_row_max:
+            self._hold(work, f"{work.dead_in_a_row} events in a row would not be taken, last: {cause.code}: {error}")
         elif await self._bury(work, named, cause):
+            work.dead_in_a_row += 1
             log.warning("sink %s: event %s is a dead letter: %s, %s", self.name, named[0].id, *cause[:2])
 
     async def _bury(self, work: Work, rows: Sequence[OutRow], cause: Cause) -> bool:
@@ -293,14 +297,18 @@ class Forwarder:
         try:
             await asyncio.to_thread(self._letters.bury, self.name, rows, cause)
         except Full as error:
-            work.ready_s = self._timer() + PROBE_S
-            work.metrics.turn("held", str(error), self._clock())
-            self._tell()
+            self._hold(work, str(error))
             return False
         work.buried |= {row.position for row in rows}
         if self._holds_keys:
             work.keys |= {row.partitionkey for row in rows}
         return True
+
+    def _hold(self, work: Work, why: str) -> None:
+        """Until somebody has acted; it is tried now and then."""
+        work.ready_s = self._timer() + PROBE_S
+        work.metrics.turn("held", why, self._clock())
+        self._tell()
 
     def _failed(self, error: Exception, work: Work | None) -> Class:
         """Count it and say it. work: the lane that was being served; None: the sink could not be opened."""

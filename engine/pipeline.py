@@ -19,7 +19,7 @@ import msgspec
 from engine.clock import Clock
 from engine.contracts import Delivery, Emitted, Outbox, Sink
 from engine.dead_letters import LINE, PAYLOAD, DeadLetters
-from engine.delivery import Forwarder
+from engine.delivery import Forwarder, account
 from engine.errors import ContentChanged, Full
 from engine.intake import Group, IntakeQueue, Limits, source_of_line
 from engine.journal import Journal
@@ -171,6 +171,9 @@ class Pipeline:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._refusals.flush()
+        for forwarder in self._forwarders:
+            total = await asyncio.to_thread(account, self._outbox, self._letters, forwarder.name)
+            log.info("sink %s: events %d = delivered %d + pending %d + dead %d", forwarder.name, *total)
         await asyncio.to_thread(self._letters.close)
         await asyncio.to_thread(self._outbox.close)
         await asyncio.to_thread(self._journal.close)

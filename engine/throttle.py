@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     on_dead_letter: what happens to later events of the partition key of one that became a dead letter. `"skip"`
       (default): they go on. `"hold_key"`: they become dead letters, too, until a person has sent the first one again
       (then all of them go in order) or discarded it.
+    dead_in_a_row_max: after so many events of a queue that the sink will never take, and none between that it took,
+      the queue is held instead of burying one more: it is rather the sink that is wrong.
     queues: by the queue's name; see `Pace`.
     """
 
@@ -56,6 +58,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     burst: Burst | None = None
     batch_events: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 512
     on_dead_letter: Literal["skip", "hold_key"] = "skip"
+    dead_in_a_row_max: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 100
     queues: Annotated[dict[str, Pace], msgspec.Meta(max_length=1_000)] = {}
 
     def faults(self) -> Iterator[tuple[str, str]]:

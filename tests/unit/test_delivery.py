@@ -437,3 +437,17 @@ def test_without_room_for_dead_letters_the_queue_is_held_and_nothing_is_lost(tmp
     delivery.until_empty()
     assert delivery.ids == ["e1", "e3", "e4"]
     delivery.close()
+
+
+def test_a_sink_that_takes_nothing_at_all_is_held_instead_of_burying_everything(tmp_path: Path) -> None:
+    delivery = Delivery(tmp_path, ScriptedSink(lambda rows: Undeliverable("no")), dead_in_a_row_max=5)
+    delivery.tell(1, 30)
+    delivery.until(lambda: delivery.metrics.state == "held")
+    assert "5 events in a row" in delivery.metrics.detail
+    delivery.until(lambda: delivery.now_s > 3 * PROBE_S)
+    assert delivery.account == Account(30, 0, 25, 5)
+    delivery.sink.refuses = lambda rows: None
+    delivery.until_empty()
+    assert delivery.ids == names(6, 30)
+    assert delivery.metrics.state == "up"
+    delivery.close()
