@@ -4,9 +4,10 @@ An entry's id is `<sequence>-0` of the event's place in the outbox, so ids grow 
 an entry that it has. (A dead letter that is sent again comes behind what went before it: `<sequence>-1`, `-2`, ...) Its
 fields: `id`, `type`, `partitionkey`, and `event`, the whole CloudEvent.
 
-A batch is one MULTI/EXEC: either all of it stands there or nothing. If the reply is lost, the connection is given up,
-and the next one looks at the stream first: what is there already is not sent again. Nobody else may add to the streams,
-or the ids of both would mix; that is noticed, and holds the stream's lane. Any Redis from version 5 on.
+A batch is one script, which takes half of a transaction's time; or one MULTI/EXEC, where the user may not EVAL. If the
+reply is lost, the connection is given up, and the next one looks at the stream first: what is there already is not sent
+again. Nobody else may add to the streams, or the ids of both would mix; that is noticed, and holds the stream's lane.
+Any Redis from version 5 on.
 
 IDMP (Redis 8.6) is not used: it is a window of the last entries, and works with ids that the server makes, so that a
 reply lost for longer than the window would double an event. Ids of our own hold for ever.
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from engine.clock import Clock
 from engine.contracts import OutRow
@@ -29,6 +30,19 @@ from engine.errors import Refused
 from engine.sinks.redis_nodes import Nodes, Servers
 from engine.sinks.redis_room import EntryId, Room, entry_id
 
+# ARGV: how many entries the stream keeps, or nothing; then five an entry
+ADD = """
+for at = 2, #ARGV, 5 do
+    if ARGV[1] == '' then
+        redis.call('XADD', KEYS[1], ARGV[at], 'id', ARGV[at + 1], 'type', ARGV[at + 2], 'partitionkey', ARGV[at + 3],
+            'event', ARGV[at + 4])
+    else
+        redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], ARGV[at], 'id', ARGV[at + 1], 'type', ARGV[at + 2],
+            'partitionkey', ARGV[at + 3], 'event', ARGV[at + 4])
+    end
+end
+return #ARGV
+"""
 CAUSED = "of pipeline caused error: "  # redis-py puts the command, with our data in it, before this
 
 log = logging.getLogger("sortline.redis")
@@ -51,7 +65,7 @@ class Settings(Servers, forbid_unknown_fields=True, frozen=True, kw_only=True):
     entries_max: how many entries a stream may hold; absent: any number.
     when_full: `"wait"` (default): events stay in the outbox until consumer groups acknowledge; `"drop_oldest"`: the
       oldest entries go, whether somebody has read them or not.
-    batch_entries: at most so many entries go in one transaction.
+    batch_entries: at most so many entries go in one command; the server does nothing else meanwhile.
     wait_aof: wait until the server has the entries in its append-only file on disk. `"auto"` (default): where it can
       (Redis 7.2, `appendonly yes`); `"always"`: hold the sink where it cannot; `"never"`. Without it a server with
       `appendfsync everysec` may forget the last second in a power cut.
@@ -87,7 +101,9 @@ class RedisSink:
         self._nodes: Nodes | None = None
         self._settled: set[str] = set()  # streams that this connection has looked at
         self._waits_aof = settings.wait_aof != "never"
+        self._may_script = True
         waits = settings.when_full == "wait"
+        self._entries_max = None if waits else settings.entries_max
         self._room = Room(name, settings.keep, settings.entries_max) if waits else None
 
     async def open(self) -> None:
@@ -127,20 +143,36 @@ class RedisSink:
         return redis
 
     async def _add(self, redis: Redis, stream: str, rows: Sequence[OutRow]) -> None:
+        try:
+            if not self._may_script or not await self._run_script(redis, stream, rows):
+                await self._run_transaction(redis, stream, rows)
+        except ResponseError as error:
+            # no type of its own: an id that is not above the last one, for instance. The stream itself knows.
+            if type(error) is not ResponseError or await self._missing(redis, stream, rows):
+                raise
+
+    async def _run_script(self, redis: Any, stream: str, rows: Sequence[OutRow]) -> bool:
+        """False: the user may not run scripts, or may not add to this stream; the transaction will tell."""
+        values: list[str | bytes | int] = [self._entries_max or ""]
+        for row in rows:
+            values += (f"{row.position}-{row.again}", row.id, row.type, row.partitionkey, row.body)
+        try:
+            await redis.eval(ADD, 1, stream, *values)
+        except NoPermissionError:
+            self._may_script = False
+            return False
+        return True
+
+    async def _run_transaction(self, redis: Redis, stream: str, rows: Sequence[OutRow]) -> None:
         transaction = redis.pipeline(transaction=True)
         for row in rows:
             transaction.xadd(
                 stream,
                 {"id": row.id, "type": row.type, "partitionkey": row.partitionkey, "event": row.body},
                 id=f"{row.position}-{row.again}",
-                maxlen=self._settings.entries_max if self._room is None else None,
+                maxlen=self._entries_max,
             )
-        try:
-            await transaction.execute()
-        except ResponseError as error:
-            # no type of its own: an id that is not above the last one, for instance. The stream itself knows.
-            if type(error) is not ResponseError or await self._missing(redis, stream, rows):
-                raise
+        await transaction.execute()
 
     async def _missing(self, redis: Redis, stream: str, rows: Sequence[OutRow]) -> list[OutRow]:
         """Those of `rows` that the stream does not have. Refused if what it has cannot be ours.

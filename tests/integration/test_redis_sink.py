@@ -128,11 +128,13 @@ def test_the_streams_of_another_life_are_not_taken_for_ours(redis_server: Peer) 
         asyncio.run(send(sink_on(port), [row(1), row(2, "other")]))
 
 
-def test_another_writer_in_the_middle_of_a_connection_loses_nothing(redis_server: Peer) -> None:
+@pytest.mark.parametrize("scripts", [True, False])
+def test_another_writer_in_the_middle_of_a_connection_loses_nothing(redis_server: Peer, scripts: bool) -> None:
     port = redis_server.port
 
     async def story() -> None:
         sink = sink_on(port)
+        sink._may_script = scripts
         await sink.open()
         await sink.send(rows(1, 5))
         with redis.Redis(port=port) as client:
@@ -172,12 +174,14 @@ def test_no_memory_on_the_server_leaves_no_hole(redis_server: Peer) -> None:
     assert ids(port) == names(1, 6)
 
 
-def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_server: Peer) -> None:
+@pytest.mark.parametrize("command", [b"EVAL", b"EXEC"])
+def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_server: Peer, command: bytes) -> None:
     async def story() -> None:
         async with FaultProxy(redis_server.port) as proxy:
             sink = sink_on(proxy.port)
+            sink._may_script = command == b"EVAL"
             await send(sink, rows(1, 3))
-            proxy.when_sent(b"EXEC", proxy.swallow_replies)
+            proxy.when_sent(command, proxy.swallow_replies)
             with pytest.raises(redis.exceptions.TimeoutError) as lost:
                 await send(sink, rows(4, 6))
             assert classify(lost.value) is Class.UNKNOWN
@@ -189,12 +193,14 @@ def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_serv
     assert entries(redis_server.port) == [(f"{n}-0", f"e{n}") for n in range(1, 10)]
 
 
-def test_a_command_is_sent_once(redis_server: Peer) -> None:
+@pytest.mark.parametrize("command", [b"EVAL", b"EXEC"])
+def test_a_command_is_sent_once(redis_server: Peer, command: bytes) -> None:
     async def story() -> None:
         async with FaultProxy(redis_server.port) as proxy:
             sink = sink_on(proxy.port)
+            sink._may_script = command == b"EVAL"
             await sink.open()
-            proxy.when_sent(b"EXEC", proxy.cut)
+            proxy.when_sent(command, proxy.cut)
             with pytest.raises(redis.exceptions.ConnectionError):
                 await sink.send(rows(1, 3))
             assert proxy.connections == 1
