@@ -35,7 +35,7 @@ def rows(first: int, last: int) -> list[OutRow]:
 
 
 def settings(port: int, **more: Any) -> Settings:
-    return Settings(port=port, command_ms=500, wait_aof_ms=500, **more)
+    return Settings(**{"port": port, "command_ms": 500, "wait_aof_ms": 500, **more})
 
 
 def sink_on(port: int, **more: Any) -> RedisSink:

@@ -177,8 +177,8 @@ def _stream_on(address: str, addresses: list[str]) -> str:
 def test_behind_a_sentinel_events_go_to_the_new_master_after_a_failover(tmp_path: Path) -> None:
     with sentinel(tmp_path) as (watcher, (master, replica)):
         more = {"sentinels": [f"127.0.0.1:{watcher.port}"], "master": "erp", "replicas": 1}
-        sink = RedisSink("erp", settings(6379, **more), Path(), lambda: 0)
-        asyncio.run(send(sink, rows(1, 5)))
+        patient = settings(6379, **more, command_ms=10_000, wait_aof_ms=10_000)
+        asyncio.run(send(RedisSink("erp", patient, Path(), lambda: 0), rows(1, 5)))
         assert ids(replica.port) == names(1, 5)
         master.kill()
 
@@ -196,7 +196,7 @@ def test_behind_a_sentinel_events_go_to_the_new_master_after_a_failover(tmp_path
         run(story)
         assert ids(replica.port) == names(1, 9)
         with pytest.raises(TimeoutError, match="not on 1 replicas") as late:
-            asyncio.run(send(sink, rows(8, 10)))
+            asyncio.run(send(RedisSink("erp", settings(6379, **more), Path(), lambda: 0), rows(8, 10)))
         assert classify(late.value) is Class.UNKNOWN
 
 
