@@ -16,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -44,6 +45,8 @@ MEND = "Move it away: the engine makes a new one; what was in it stays in the fi
 REFUSALS_PART = 2  # refused payloads take at most half of the room: a noisy machine leaves some for events
 LETTER_BYTES = 512  # a letter without its raw bytes, about
 AUDIT_MAX = 100_000
+AT_ONCE = 100  # letters that a person's command changes in one commit
+BETWEEN_S = 0.002  # and what it leaves to the engine between two
 REASON_CHARS_MAX = 500
 LAST_SEQUENCE = 2**63 - 1
 MIB = 1024 * 1024
@@ -299,24 +302,34 @@ class DeadLetters:
 
     def want(self, letters: Sequence[Letter], rate: float, who: str) -> int:
         """They shall be sent again, so many a second. Returns how many; those that are on their way are not asked."""
-        with self._calls, transaction(self._file):
-            done = 0
-            for letter in letters:
-                query = "UPDATE letters SET state = ?, rate = ? WHERE number = ? AND state = ?"
-                if self._file.execute(query, (WANTED, rate, letter.number, DEAD)).rowcount:
-                    self._note(who, "replay", letter.number, letter.id)
-                    done += 1
-        return done
+        query = "UPDATE letters SET state = ?, rate = ? WHERE number = ? AND state = ?"
+
+        def want(letter: Letter) -> bool:
+            return self._file.execute(query, (WANTED, rate, letter.number, DEAD)).rowcount > 0
+
+        return self._each(letters, want, who, "replay")
 
     def discard(self, letters: Sequence[Letter], who: str) -> int:
         """They are gone for good. Returns how many; those that are on their way stay."""
-        with self._calls, transaction(self._file):
-            done = 0
-            for letter in letters:
-                if self._state(letter.number) in (DEAD, WANTED):
-                    self._discard(letter)
-                    self._note(who, "discard", letter.number, letter.id)
-                    done += 1
+
+        def discard(letter: Letter) -> bool:
+            may_go = self._state(letter.number) in (DEAD, WANTED)
+            if may_go:
+                self._discard(letter)
+            return may_go
+
+        return self._each(letters, discard, who, "discard")
+
+    def _each(self, letters: Sequence[Letter], step: Callable[[Letter], bool], who: str, action: str) -> int:
+        """A few in each commit, so that an engine that has something to bury never waits for long."""
+        done = 0
+        for first in range(0, len(letters), AT_ONCE):
+            with self._calls, transaction(self._file):
+                for letter in letters[first : first + AT_ONCE]:
+                    if step(letter):
+                        self._note(who, action, letter.number, letter.id)
+                        done += 1
+            time.sleep(BETWEEN_S)
         return done
 
     def audit(self, limit: int) -> list[tuple[int, str, str, int, str]]:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -188,7 +189,12 @@ class Forwarder:
 
     async def _serve(self, work: Work) -> None:
         """The lane's next dead letter that is wanted again, or else its next events."""
-        if work.letters and await self._serve_letter(work):
+        try:
+            if work.letters and await self._serve_letter(work):
+                return
+        except sqlite3.OperationalError as error:
+            # no room on the disk, or another process holds the file: what was begun is gone on with later
+            self._hold(work, f"dead letters: {error}")
             return
         wakes = self._wakes
         rows = await asyncio.to_thread(self._outbox.read, work.lane.number, self._limit(work))
@@ -296,8 +302,8 @@ class Forwarder:
         """Whether they are dead letters now; if not, there is no room, and the lane is held."""
         try:
             await asyncio.to_thread(self._letters.bury, self.name, rows, cause)
-        except Full as error:
-            self._hold(work, str(error))
+        except (Full, sqlite3.OperationalError) as error:
+            self._hold(work, f"dead letters: {error}")
             return False
         work.buried |= {row.position for row in rows}
         if self._holds_keys:

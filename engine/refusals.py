@@ -69,14 +69,27 @@ class Refusals:
             try:
                 left_out += self._letters.refuse(refusals)
             except sqlite3.Error as error:
-                # they are counted, and a few of them are samples; the floor does not stop for what cannot be used
-                log.error("dead letters: %d refused payloads cannot be kept: %s", len(refusals), error)
+                # each is counted by its cause, and samples are kept: the floor does not stop for what cannot be used
+                self._again(refusals, left_out)
+                if not self._warned:
+                    self._warned = True
+                    log.error("dead letters: refused payloads cannot be kept now: %s", error)
                 return
         if left_out and not self._warned:
             self._warned = True
             log.warning("dead letters: there is no room for more refused payloads, they are only counted")
         elif not left_out:
             self._warned = False
+
+    def _again(self, refusals: list[Refusal], left_out: int) -> None:
+        """With the next flush, as many as there is room for."""
+        self._left_out += left_out
+        for refusal in reversed(refusals):
+            if self._bytes + len(refusal.raw) > WAITING_BYTES_MAX:
+                self._left_out += 1
+            else:
+                self._waiting.appendleft(refusal)
+                self._bytes += len(refusal.raw)
 
     async def _take_back(self) -> None:
         for letter in await asyncio.to_thread(self._letters.wanted_lines, AT_ONCE):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from engine.contracts import Delivery, OutRow
 from engine.dead_letters import LINE, PAYLOAD, DeadLetters, Refusal
 from engine.delivery import account
 from engine.errors import Refused, Undeliverable
+from engine.refusals import Refusals
 from tests.integration.test_pipeline import ListSink, Rig, names, until
 
 DONE, REFUSED = 0, 1
@@ -189,3 +191,43 @@ def test_a_letter_is_shown_without_speaking_to_the_terminal_and_exported_with_al
     assert base64.b64decode(json.loads(output.read_text())["raw_base64"]) == raw
     assert main(["dlq", "export", str(tmp_path / "dead.sqlite"), "--output", str(output)]) == REFUSED
     assert "File exists" in capsys.readouterr().err
+
+
+def test_refused_payloads_wait_while_another_process_holds_the_file(tmp_path: Path) -> None:
+    async def story() -> None:
+        letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
+        letters._file.execute("PRAGMA busy_timeout = 1")
+
+        async def put(delivery: Delivery) -> None:
+            raise AssertionError("nobody asked for it")
+
+        refusals = Refusals(letters, put)
+        with sqlite3.connect(tmp_path / "dead.sqlite", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refusals.add(PAYLOAD, "plc", "torn", b"1")
+            await refusals.flush()
+            other.execute("ROLLBACK")
+        refusals.add(PAYLOAD, "plc", "torn", b"2")
+        await refusals.flush()
+        assert [letter.raw for letter in letters.find()] == [b"1", b"2"]
+        letters.close()
+
+    run(story)
+
+
+def test_many_letters_are_discarded_in_small_steps(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
+    letters.refuse([Refusal(PAYLOAD, "plc", "torn", n.to_bytes(2, "big")) for n in range(1_000)])
+    commits = 0
+
+    def count(statement: str) -> None:
+        nonlocal commits
+        commits += statement == "COMMIT"
+
+    letters._file.set_trace_callback(count)
+    assert letters.discard(letters.find(), "me") == 1_000
+    letters._file.set_trace_callback(None)
+    assert commits >= 10
+    assert letters.find() == []
+    assert letters.counts() == {"discarded/plc/": 1_000}
+    letters.close()

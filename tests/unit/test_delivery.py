@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -450,4 +451,22 @@ def test_a_sink_that_takes_nothing_at_all_is_held_instead_of_burying_everything(
     delivery.until_empty()
     assert delivery.ids == names(6, 30)
     assert delivery.metrics.state == "up"
+    delivery.close()
+
+
+def test_dead_letters_that_another_process_holds_only_hold_the_queue(tmp_path: Path) -> None:
+    delivery = Delivery(tmp_path, ScriptedSink(refuses("e2")), QUEUES)
+    delivery.letters._file.execute("PRAGMA busy_timeout = 1")
+    with sqlite3.connect(tmp_path / "dead.sqlite", isolation_level=None) as other:
+        delivery.forwarder._settle()  # as at its start, before somebody else has the file
+        other.execute("BEGIN IMMEDIATE")
+        delivery.forwarder._settle = lambda: None  # type: ignore[method-assign]
+        delivery.tell(1, 3)
+        delivery.tell(4, 6, SHIPPING)
+        delivery.until(lambda: delivery.metrics.state == "held" and delivery.metrics.delivered == 4)
+        assert "database is locked" in delivery.metrics.detail
+        other.execute("ROLLBACK")
+    delivery.until_empty()
+    assert sorted(delivery.ids) == ["e1", "e3", "e4", "e5", "e6"]
+    assert delivery.account == Account(6, 5, 0, 1)
     delivery.close()
