@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -171,14 +172,22 @@ class Pipeline:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._refusals.flush()
-        for forwarder in self._forwarders:
-            total = await asyncio.to_thread(account, self._outbox, self._letters, forwarder.name)
-            log.info("sink %s: events %d = delivered %d + pending %d + dead %d", forwarder.name, *total)
+        if self._failure is None:
+            await self._tell_accounts()
         await asyncio.to_thread(self._letters.close)
         await asyncio.to_thread(self._outbox.close)
         await asyncio.to_thread(self._journal.close)
         self._metrics.turn("stopped", str(self._failure or ""))
         self._ended.set()
+
+    async def _tell_accounts(self) -> None:
+        for forwarder in self._forwarders:
+            try:
+                total = await asyncio.to_thread(account, self._outbox, self._letters, forwarder.name)
+            except sqlite3.Error as error:
+                log.error("sink %s: its account cannot be read: %s", forwarder.name, error)
+                continue
+            log.info("sink %s: events %d = delivered %d + pending %d + dead %d", forwarder.name, *total)
 
     async def _keep_last(self) -> None:
         """A snapshot for the next start, if the core is what journal and outbox say, and it does not take too long."""
