@@ -306,8 +306,15 @@ def test_entries_are_on_the_servers_disk_before_they_count(tmp_path: Path) -> No
         peer.kill()
 
 
-def test_a_dead_letter_that_comes_again_has_a_place_of_its_own(redis_server: Peer) -> None:
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_dead_letter_that_comes_again_has_a_place_of_its_own(redis_server: Peer, scripts: bool) -> None:
     port = redis_server.port
+
+    def sink_on(port: int) -> RedisSink:
+        sink = RedisSink("erp", settings(port), Path(), lambda: 0)
+        sink._may_script = scripts
+        return sink
+
     first = [row(1), row(3)]
     letter = OutRow(3, "e2", "pick.confirmed", "erp", "key-e2", row(2).body, again=1)
     asyncio.run(send(sink_on(port), first, [letter]))

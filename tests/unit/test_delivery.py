@@ -470,3 +470,27 @@ def test_dead_letters_that_another_process_holds_only_hold_the_queue(tmp_path: P
     assert sorted(delivery.ids) == ["e1", "e3", "e4", "e5", "e6"]
     assert delivery.account == Account(6, 5, 0, 1)
     delivery.close()
+
+
+def test_an_erp_that_is_away_for_hours_is_asked_seldom_and_then_gets_everything(tmp_path: Path) -> None:
+    """Three hours in which nobody answers, half a one in which it throttles; the time is the test's own."""
+    away_s, slow_s = 3 * 3_600.0, 3.5 * 3_600.0
+
+    def erp(rows: Sequence[OutRow]) -> Exception | None:
+        if delivery.now_s < away_s:
+            return ConnectionRefusedError()
+        return Throttled("429", 60.0) if delivery.now_s < slow_s else None
+
+    delivery = Delivery(tmp_path, ScriptedSink(erp), QUEUES)
+    delivery.tell(1, 500)
+    delivery.tell(501, 700, SHIPPING)
+    delivery.until_empty()
+    attempts = len(delivery.waits)
+    assert attempts <= away_s / BACKOFF_S_MAX + 10 + (slow_s - away_s) / 60 + 10
+    assert slow_s <= delivery.now_s < slow_s + 120
+    of_queue = {
+        row.queue: [each.id for each in delivery.sink.rows if each.queue == row.queue] for row in delivery.sink.rows
+    }
+    assert of_queue == {"erp.shipping": names(501, 700), "erp.inventory": names(1, 500)}
+    assert delivery.account == Account(700, 700, 0, 0)
+    delivery.close()
