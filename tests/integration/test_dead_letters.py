@@ -72,7 +72,7 @@ def test_a_refused_event_is_sent_again_when_somebody_says_so(
         assert len(sink.rows) == 3  # that was only a question
         assert await dlq(tmp_path, "replay", "1", "--yes") == DONE
         assert "audit: " in capsys.readouterr().err
-        await until(lambda: len(sink.rows) == 4)
+        await until(lambda: len(sink.rows) == 4 and "replayed/erp/erp" in rig.letters.counts())
         assert await dlq(tmp_path, "discard", "--class", "permanent", "--yes") == DONE
         await rig.put("LU-6")
         await until(lambda: len(sink.rows) == 5)
