@@ -14,6 +14,9 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import redis
 
 from bench.measure import Timing
 from engine.clock import now_us
@@ -23,6 +26,8 @@ from engine.delivery import Forwarder
 from engine.metrics import SinkMetrics
 from engine.model import BUSINESS
 from engine.outbox import SqliteOutbox
+from engine.sinks.redis_stream import RedisSink
+from engine.sinks.redis_stream import Settings as RedisSettings
 from engine.throttle import Settings
 
 APPENDS = 200
@@ -100,6 +105,45 @@ def outbox_dead_sink(runs: int = 3, *, appends: int = APPENDS, batch: int = 64) 
                 times[name].append(asyncio.run(_append_beside(Path(folder), outbox, sinks, appends, batch)))
                 outbox.close()
     return {name: _timing(runs_of) for name, runs_of in times.items()}
+
+
+def redis_add(port: int, runs: int = 3, *, events: int = 20_000, batch: int = BATCH) -> dict[str, Timing]:
+    """`events` business events into one stream of the Redis at `port` of this machine, `batch` a call.
+
+    `sortline`: RedisSink.send, explicit ids, one script a call, waiting for the server's disk where it can. `redis-py`:
+    a plain pipeline of `XADD *` without a transaction, which would double entries whose reply is lost. Timings are of
+    one call. The streams are deleted before each run.
+    """
+    batches = [_events(first, min(batch, events - first + 1)) for first in range(1, events + 1, batch)]
+    rows = [[OutRow(e.sequence, e.id, e.type, "bench.ours", e.partitionkey, e.body) for e in each] for each in batches]
+    ours, plain = [], []
+    with redis.Redis(port=port) as client:
+        for _ in range(runs):
+            client.delete("bench.ours", "bench.plain")
+            ours.append(asyncio.run(_send(RedisSink("bench", RedisSettings(port=port), Path(), now_us), rows)))
+            plain.append([_timed(partial(_add_plainly, client, each)) for each in batches])
+            assert client.xlen("bench.ours") == client.xlen("bench.plain") == events
+        client.delete("bench.ours", "bench.plain")
+    return {"sortline": _timing(ours), "redis-py": _timing(plain)}
+
+
+async def _send(sink: Sink, batches: list[list[OutRow]]) -> list[float]:
+    await sink.open()
+    took = []
+    for rows in batches:
+        before = time.perf_counter()
+        await sink.send(rows)
+        took.append(time.perf_counter() - before)
+    await sink.close()
+    return took
+
+
+def _add_plainly(client: redis.Redis, events: list[Emitted]) -> None:
+    pipeline = client.pipeline(transaction=False)
+    for e in events:
+        fields: dict[Any, Any] = {"id": e.id, "type": e.type, "partitionkey": e.partitionkey, "event": e.body}
+        pipeline.xadd("bench.plain", fields)
+    pipeline.execute()
 
 
 async def _drain(folder: Path, outbox: SqliteOutbox, sinks: dict[str, Swallowing], events: int) -> None:
