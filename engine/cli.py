@@ -27,6 +27,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "simulate": ("simulators.cli", "a warehouse of devices, over the wire or to a file, with its ground truth"),
     "score": ("simulators.score", "business events against the ground truth: missing, extra, wrong"),
     "queue": ("engine.queues", "look at queues: list, peek, tail, acknowledge"),
+    "dlq": ("engine.dlq", "dead letters: list, show, send again, discard, export"),
+    "explain": ("engine.explain", "the records behind a business event"),
+    "doctor": ("engine.doctor", "what is wrong on this box, and what to do about it"),
     "bench": ("bench.cli", "figures of this machine, with peers in the same run"),
     "schema": ("engine.schema", "JSON Schema of records, context, business events and the site file"),
 }

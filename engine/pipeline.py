@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
@@ -18,14 +19,17 @@ import msgspec
 
 from engine.clock import Clock
 from engine.contracts import Delivery, Emitted, Outbox, Sink
-from engine.delivery import Forwarder
+from engine.dead_letters import LINE, PAYLOAD, DeadLetters
+from engine.delivery import Forwarder, account
 from engine.errors import ContentChanged, Full
 from engine.intake import Group, IntakeQueue, Limits, source_of_line
 from engine.journal import Journal
 from engine.metrics import CoreMetrics, LoopLag, Metrics, Recent
 from engine.pauses import collect_when_idle
 from engine.recovery import Recovery
+from engine.refusals import Refusals
 from engine.slices import Core, NoRoom
+from engine.throttle import Settings
 
 MICROSECONDS = 1_000_000
 WAIT_S_MAX = 0.5  # the wall clock may be set while we wait for something that is due
@@ -44,7 +48,8 @@ class Pipeline:
     """`contracts.Intake`, and everything behind it. `start`, let drivers `put`, stop the drivers, `stop`.
 
     site: the name that clock ticks carry. recovery: has the core, on the same journal and outbox. sinks: by name; every
-    one has a cursor in `outbox`. clock: microseconds since 1970 UTC. The pipeline closes journal, outbox and sinks.
+    one has lanes in `outbox`. clock: microseconds since 1970 UTC. deliveries: how the sinks are served, by name; one
+    that is not in there is served as fast as it goes. The pipeline closes journal, outbox, letters and sinks.
     """
 
     def __init__(
@@ -57,6 +62,8 @@ class Pipeline:
         metrics: Metrics,
         clock: Clock,
         limits: Limits,
+        letters: DeadLetters,
+        deliveries: Mapping[str, Settings] | None = None,
     ) -> None:
         self._site = site
         self._recovery = recovery
@@ -66,8 +73,19 @@ class Pipeline:
         self._clock = clock
         self._intake = IntakeQueue(limits, metrics.intake)
         self._room = asyncio.Event()  # a sink has taken something out of the outbox
+        self._letters = letters
+        self._refusals = Refusals(letters, self.put)
         self._forwarders = [
-            Forwarder(name, sink, outbox, metrics.sink(name), clock, advanced=self._room.set)
+            Forwarder(
+                name,
+                sink,
+                outbox,
+                letters,
+                metrics.sink(name),
+                clock,
+                (deliveries or {}).get(name, Settings()),
+                advanced=self._room.set,
+            )
             for name, sink in sinks.items()
         ]
         self._closing = False
@@ -83,6 +101,10 @@ class Pipeline:
         await self._intake.put(delivery, self._clock())
 
     def fault(self, source: str, cause: str, sample: bytes) -> None:
+        self._refusals.add(PAYLOAD, source, cause, sample)
+        self._count_fault(source, cause, sample)
+
+    def _count_fault(self, source: str, cause: str, sample: bytes) -> None:
         if self._metrics.source(source).fault(cause, sample, self._clock()):
             log.warning("source %s: a payload was refused: %s", source, cause)
 
@@ -108,6 +130,7 @@ class Pipeline:
         for forwarder in self._forwarders:
             self._spawn(forwarder.run(), f"sink {forwarder.name}")
         self._spawn(self._measure(), "measure")
+        self._spawn(self._refusals.run(), "refusals")
         self._spawn(collect_when_idle(lambda: self._metrics.journal.appends + self._metrics.replayed), "collector")
         try:
             await self._recovery.run(self._publish)
@@ -148,10 +171,23 @@ class Pipeline:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._refusals.flush()
+        if self._failure is None:
+            await self._tell_accounts()
+        await asyncio.to_thread(self._letters.close)
         await asyncio.to_thread(self._outbox.close)
         await asyncio.to_thread(self._journal.close)
         self._metrics.turn("stopped", str(self._failure or ""))
         self._ended.set()
+
+    async def _tell_accounts(self) -> None:
+        for forwarder in self._forwarders:
+            try:
+                total = await asyncio.to_thread(account, self._outbox, self._letters, forwarder.name)
+            except sqlite3.Error as error:
+                log.error("sink %s: its account cannot be read: %s", forwarder.name, error)
+                continue
+            log.info("sink %s: events %d = delivered %d + pending %d + dead %d", forwarder.name, *total)
 
     async def _keep_last(self) -> None:
         """A snapshot for the next start, if the core is what journal and outbox say, and it does not take too long."""
@@ -185,6 +221,7 @@ class Pipeline:
         """Journal, acknowledge, decide, publish. False: stopped before there was room in the journal."""
         if group.payload and not await self._append(group.payload):
             return False
+        await self._refusals.flush()
         now = self._clock()
         for waiting in group.waiting:
             self._metrics.source(waiting.delivery.source).accepted(len(waiting.delivery.lines), now)
@@ -193,7 +230,8 @@ class Pipeline:
 
         def refused(line: int, reason: str) -> None:
             source, text = source_of_line(group, line)
-            self.fault(source, reason, text)
+            self._refusals.add(LINE, source, reason, text)
+            self._count_fault(source, reason, text)
 
         await self._publish(await self._recovery.slicer.feed(group.payload, refused))
         now = self._clock()
@@ -293,9 +331,7 @@ class Pipeline:
             log.info("there is room again: drivers go on")
 
     async def _undelivered(self) -> bool:
-        # a sink that is held will not take anything now
-        names = [each.name for each in self._forwarders if self._metrics.sink(each.name).state != "held"]
-        return any([await asyncio.to_thread(self._outbox.depth, name) for name in names])
+        return any([await forwarder.undelivered() for forwarder in self._forwarders])
 
     @property
     def _core(self) -> Core:
@@ -315,9 +351,7 @@ class Pipeline:
             now = self._clock()
             self._metrics.core = CoreMetrics(now, self._core.account(), self._core.windows(), self._core.sources())
             for forwarder in self._forwarders:
-                sink = self._metrics.sink(forwarder.name)
-                sink.depth = await asyncio.to_thread(self._outbox.depth, forwarder.name)
-                sink.oldest_us = await asyncio.to_thread(self._outbox.oldest_us, forwarder.name)
+                await forwarder.measure()
             await asyncio.sleep(MEASURE_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
