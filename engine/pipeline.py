@@ -1,8 +1,10 @@
 """The way of a record, from a driver's hands to the sinks:
 
-    put ─► intake ─► journal (synced) ─► ack ─► decoder ─► core ─► outbox (synced) ─► forwarders ─► sinks
+    put ─► intake ─► journal (synced) ─► ack ─► undecided ─► decoder ─► core ─► outbox (synced) ─► forwarders ─► sinks
+           └────── one task ─────────────────┘             └────── another ────────────────┘
 
-One task walks it, a group of deliveries at a time; the journal and the outbox work in threads, the core on the event
+Two tasks walk it, a group of deliveries at a time, so that nobody's acknowledgement waits for the rules, a snapshot or
+the outbox. The intake's caps hold for both together. The journal and the outbox work in threads, the core on the event
 loop in slices of a few milliseconds. A start first brings the core to the journal's end: see recovery.
 """
 
@@ -11,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,8 +24,9 @@ from engine.contracts import Delivery, Emitted, Outbox, Sink
 from engine.delivery import Forwarder
 from engine.errors import ContentChanged, Full
 from engine.intake import Group, IntakeQueue, Limits, source_of_line
-from engine.journal import Journal
+from engine.journal import Journal, Position
 from engine.metrics import CoreMetrics, LoopLag, Metrics, Recent
+from engine.overload import Overload, Policy
 from engine.pauses import collect_when_idle
 from engine.recovery import Recovery
 from engine.slices import Core, NoRoom
@@ -31,20 +35,40 @@ MICROSECONDS = 1_000_000
 WAIT_S_MAX = 0.5  # the wall clock may be set while we wait for something that is due
 TICK_US_MIN = 50_000
 FULL_S = 0.5
+LOOK_S = 0.2
+COMMIT_S = 0.002
+RESERVE_BYTES = 64 * 1024 * 1024
 MEASURE_S = 1.0
 LOOP_SAMPLE_S = 0.01
 STOP_SNAPSHOT_US_MAX = 2_000_000
 STOP_S_MAX = 8.0
 STOP_POLL_S = 0.05
 
+SAID = {
+    "run": "everything is taken again",
+    "trim": "the journal keeps only what a start needs",
+    "shed": "what nobody acknowledges (QoS 0, polls) is not taken any more",
+    "wait": "nobody is acknowledged any more",
+}
+
 log = logging.getLogger("sortline.pipeline")
+
+
+class Step(NamedTuple):
+    """A group that is on disk, and that the rules have not decided on yet. end: its end in the journal."""
+
+    group: Group
+    end: Position
+    bytes: int
 
 
 class Pipeline:
     """`contracts.Intake`, and everything behind it. `start`, let drivers `put`, stop the drivers, `stop`.
 
     site: the name that clock ticks carry. recovery: has the core, on the same journal and outbox. sinks: by name; every
-    one has a cursor in `outbox`. clock: microseconds since 1970 UTC. The pipeline closes journal, outbox and sinks.
+    one has a cursor in `outbox`. clock: microseconds since 1970 UTC. overload: what happens while the disk fills up.
+    commit_s: between two syncs of the journal it waits so long for more, unless a full group is there. The pipeline
+    closes journal, outbox and sinks.
     """
 
     def __init__(
@@ -57,6 +81,8 @@ class Pipeline:
         metrics: Metrics,
         clock: Clock,
         limits: Limits,
+        overload: Overload | None = None,
+        commit_s: float = COMMIT_S,
     ) -> None:
         self._site = site
         self._recovery = recovery
@@ -70,9 +96,19 @@ class Pipeline:
             Forwarder(name, sink, outbox, metrics.sink(name), clock, advanced=self._room.set)
             for name, sink in sinks.items()
         ]
+        self._overload = overload or Overload(Policy(), {"the journal": lambda: used_of(journal)})
+        self._commit_s = commit_s
+        self._synced_s = 0.0
         self._closing = False
+        self._halted = False
         self._ticked_us = 0
-        self._work: asyncio.Task[None] | None = None
+        self._undecided: deque[Step] = deque()
+        self._deciding = False
+        self._waits_for_sinks = False
+        self._closing_undecided = False  # nothing more will be recorded
+        self._recorded = asyncio.Event()  # something is undecided, or nothing more will be
+        self._at_rest = asyncio.Lock()  # held while the core is at work, or is being written down
+        self._work: list[asyncio.Task[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._failure: BaseException | None = None
@@ -80,6 +116,11 @@ class Pipeline:
     # contracts.Intake
 
     async def put(self, delivery: Delivery) -> None:
+        if self._overload.sheds(delivery):
+            now = self._clock()
+            self._overload.shed(delivery, now)
+            self._metrics.source(delivery.source).shed += len(delivery.lines)
+            return
         await self._intake.put(delivery, self._clock())
 
     def fault(self, source: str, cause: str, sample: bytes) -> None:
@@ -116,8 +157,10 @@ class Pipeline:
             return
         self._journal_stands()
         self._spawn(watch_loop(self._metrics.loop), "loop")
+        self._spawn(self._recovery.pack(), "packing")
         self._metrics.turn("running")
-        self._work = self._spawn(self._run(), "pipeline")
+        self._work = [self._spawn(self._record(), "journal"), self._spawn(self._decide(), "rules")]
+        self._spawn(self._watch_disk(), "disk")
 
     async def wait(self) -> None:
         """Returns when `stop` has ended; raises what stopped the pipeline by itself (then call `stop`)."""
@@ -135,8 +178,8 @@ class Pipeline:
         self._intake.interrupt()
         try:
             async with asyncio.timeout(within_s):
-                if self._work is not None:
-                    await asyncio.wait([self._work])
+                if self._work:
+                    await asyncio.wait(self._work)
                     await self._keep_last()
                 while self._failure is None and await self._undelivered():  # noqa: ASYNC110 - in other tasks' hands
                     await asyncio.sleep(STOP_POLL_S)
@@ -159,47 +202,85 @@ class Pipeline:
         if sound and self._metrics.snapshot.took_us <= STOP_SNAPSHOT_US_MAX:
             await self._recovery.keep()
 
-    async def _run(self) -> None:
+    # the first task: from the drivers to the disk
+
+    async def _record(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            while await self._step():
-                pass
-        except NoRoom as error:
-            await self._publish(error.events)
-            self._halt(error)
+            while not self._halted:
+                if self._overload.at_least("wait") and not self._closing:
+                    await asyncio.sleep(LOOK_S)
+                    continue
+                await self._intake.ripen(self._synced_s + self._commit_s - loop.time())
+                if not await self._record_next():
+                    break
+        finally:
+            self._closing_undecided = True
+            self._recorded.set()
 
-    async def _step(self) -> bool:
-        """Whatever is next. False: the run is over."""
+    async def _record_next(self) -> bool:
+        """Whatever is next, on disk and acknowledged. False: the run is over."""
         group = self._intake.take()
-        if group is not None:
-            if not await self._accept(group):
+        if group is None:
+            if self._closing:
                 return False
-        elif self._closing:
-            return False
-        elif not await self._tick() and not self._recovery.is_due(idle=True):
-            await self._intake.wait(self._wait_s())
-        if self._recovery.is_due(idle=group is None):
-            await self._recovery.keep()
-        return True
-
-    async def _accept(self, group: Group) -> bool:
-        """Journal, acknowledge, decide, publish. False: stopped before there was room in the journal."""
+            if gaps := self._overload.gaps(self._clock()):
+                await self._say(gaps)
+            elif not await self._tick():
+                await self._intake.wait(self._wait_s())
+            return True
         if group.payload and not await self._append(group.payload):
             return False
         now = self._clock()
         for waiting in group.waiting:
             self._metrics.source(waiting.delivery.source).accepted(len(waiting.delivery.lines), now)
             self._acknowledge(waiting.delivery)
-        self._intake.release(group)
+        self._to_decide(group)
+        return True
+
+    def _to_decide(self, group: Group) -> None:
+        self._undecided.append(Step(group, self._journal.position, len(group.payload)))
+        self._recorded.set()
+
+    # the second: from there to the outbox
+
+    async def _decide(self) -> None:
+        try:
+            while (step := await self._next_step()) is not None:
+                async with self._at_rest:
+                    await self._decide_on(step)
+                    if self._recovery.is_due(idle=not self._undecided):
+                        await self._recovery.keep()
+        except NoRoom as error:
+            await self._publish(error.events)
+            self._halt(error)
+
+    async def _next_step(self) -> Step | None:
+        """None: nothing more comes."""
+        while not self._undecided:
+            if self._closing_undecided:
+                return None
+            self._recorded.clear()
+            await self._recorded.wait()
+        return self._undecided.popleft()
+
+    async def _decide_on(self, step: Step) -> None:
+        """Decide, publish."""
 
         def refused(line: int, reason: str) -> None:
-            source, text = source_of_line(group, line)
+            source, text = source_of_line(step.group, line)
             self.fault(source, reason, text)
 
-        await self._publish(await self._recovery.slicer.feed(group.payload, refused))
+        self._deciding = True
+        await self._publish(await self._recovery.slicer.feed(step.group.payload, refused))
+        self._recovery.decided(step.end, step.bytes)
+        self._intake.release(step.group)
+        self._deciding = False
+        if not self._undecided:
+            self._intake.interrupt()  # time alone may decide now
         now = self._clock()
-        for waiting in group.waiting:
+        for waiting in step.group.waiting:
             self._metrics.source(waiting.delivery.source).lag_us = max(0, now - waiting.at_us)
-        return True
 
     def _acknowledge(self, delivery: Delivery) -> None:
         if delivery.ack is None:
@@ -220,14 +301,28 @@ class Pipeline:
             except Full as error:
                 if self._closing:
                     return False
-                if await self._recovery.make_room():
+                if await self._make_room():
                     continue
                 self._full(error)
                 await asyncio.sleep(FULL_S)
             else:
+                self._synced_s = asyncio.get_running_loop().time()
                 self._metrics.journal.appended(int((time.perf_counter() - began_s) * MICROSECONDS), self._journal.bytes)
-                self._run_on()
+                if not self._waits_for_sinks:
+                    self._run_on()
                 return True
+
+    async def _make_room(self) -> bool:
+        """Between two groups; not while the rules wait for the outbox, which does not end soon."""
+        try:
+            async with asyncio.timeout(FULL_S):
+                await self._at_rest.acquire()
+        except TimeoutError:
+            return False
+        try:
+            return await self._recovery.make_room()
+        finally:
+            self._at_rest.release()
 
     async def _publish(self, events: list[Emitted]) -> None:
         """Into the outbox; waits while it is full."""
@@ -239,12 +334,14 @@ class Pipeline:
                 await asyncio.to_thread(self._outbox.append, events)
             except Full as error:
                 self._full(error)
+                self._waits_for_sinks = True
                 await self._room.wait()
                 continue
             except ContentChanged as error:
                 log.error("outbox: OUT_KEY_CONTENT: %s", error)
                 self._metrics.contradictions += 1
             break
+        self._waits_for_sinks = False
         self._run_on()
         self._told(events)
         for forwarder in self._forwarders:
@@ -260,20 +357,25 @@ class Pipeline:
 
     async def _tick(self) -> bool:
         """Time alone may decide now: say so in the journal, then to the core (R4)."""
+        if self._undecided or self._deciding:
+            return False  # what is recorded may decide it
         due, now = self._core.due_us(), self._clock()
         if not 0 <= due <= now or now - self._ticked_us < TICK_US_MIN:
             return False
         self._ticked_us = now
-        tick = {"kind": "clock.tick", "src": f"{self._site}/engine/clock", "t_rx": now}
-        payload = msgspec.json.encode(tick) + b"\n"
-        if await self._append(payload):
-            await self._publish(await self._recovery.slicer.feed(payload, _no_record))
+        await self._say([{"kind": "clock.tick", "src": f"{self._site}/engine/clock", "t_rx": now}])
         return True
+
+    async def _say(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Records of our own, through the journal like any other."""
+        payload = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+        if await self._append(payload):
+            self._to_decide(Group([], payload))
 
     def _wait_s(self) -> float:
         """Until the next decision is due; never long, for the wall clock may be set meanwhile."""
         due = self._core.due_us()
-        if due < 0:
+        if due < 0 or self._undecided or self._deciding:
             return WAIT_S_MAX
         wait_us = max(due - self._clock(), TICK_US_MIN - (self._clock() - self._ticked_us), 1_000)
         return min(wait_us / MICROSECONDS, WAIT_S_MAX)
@@ -281,16 +383,41 @@ class Pipeline:
     def _halt(self, error: NoRoom) -> None:
         """What is in the journal and not decided comes with the next start, when there is room; until then nobody is
         acknowledged any more, drivers wait, and sinks get what is there."""
+        self._halted = True
         self._metrics.turn("full", str(error))
         log.error("nothing more is accepted: %s, and restart; nothing that was accepted is lost", error)
 
     def _full(self, error: Full) -> None:
-        if self._metrics.turn("full", str(error)):
-            log.warning("drivers wait: %s", error)
+        self._say_full(str(error))
+
+    def _say_full(self, why: str) -> None:
+        if self._metrics.turn("full", why):
+            log.warning("drivers wait: %s", why)
 
     def _run_on(self) -> None:
-        if self._metrics.state == "full" and self._metrics.turn("running"):
+        # the other task may still have no room
+        if self._metrics.state == "full" and not self._halted and self._metrics.turn("running"):
             log.info("there is room again: drivers go on")
+
+    async def _watch_disk(self) -> None:
+        """What the site file declares for a disk that fills up."""
+        while True:
+            changed = self._overload.look()
+            self._metrics.overload = self._overload.level
+            if changed:
+                (log.info if self._overload.level == "run" else log.warning)(
+                    "disk: %s: %s", self._overload.why, SAID[self._overload.level]
+                )
+                self._intake.interrupt()
+            if self._overload.at_least("wait"):
+                self._say_full(self._overload.why)
+            elif changed and not self._waits_for_sinks:
+                self._run_on()
+            if self._overload.at_least("wait") and not self._halted:
+                await self._make_room()
+            elif self._overload.at_least("trim"):
+                await self._recovery.trim(0)
+            await asyncio.sleep(LOOK_S)
 
     async def _undelivered(self) -> bool:
         # a sink that is held will not take anything now
@@ -345,5 +472,9 @@ async def watch_loop(lag: LoopLag) -> None:
         lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * MICROSECONDS)))
 
 
-def _no_record(line: int, reason: str) -> None:
-    raise AssertionError(f"our own record was refused: {reason}")
+def used_of(journal: Journal, reserve_bytes: int = RESERVE_BYTES) -> float:
+    """How much of its room the journal has used, 1.0 being all: of its cap, or of what its device can give it if that
+    is less. So much of the device is left to the others: the outbox, snapshots, queues."""
+    free, total = journal.device_bytes()
+    free = max(0, free - min(reserve_bytes, total // 16))
+    return journal.bytes / max(1, min(journal.bytes_max, journal.bytes + free))

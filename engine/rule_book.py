@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from engine.disk import DISK, Disk
 from engine.errors import Refused
 from engine.journal import BEGINNING, Position
-from engine.whole_file import put_aside, write_whole
+from engine.whole_file import put_aside, read_whole, write_whole
 
 VERSION = b"sortline-rules-1"
 
@@ -63,11 +64,12 @@ class Change(NamedTuple):
 class RuleBook:
     """The changes, in order. A file that cannot be read is put aside as `.bad`; `report` says so then."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk = DISK) -> None:
         self.path = path
         self.report = ""
+        self._disk = disk
         self._changes: list[Change] = []
-        if path.exists():
+        if disk.bytes_of(path) >= 0:
             self._read()
 
     def held_at(self, position: Position) -> RuleSet | None:
@@ -85,17 +87,17 @@ class RuleBook:
         all_ = [*(change for change in self._changes if change.position < position), last]
         changes = [*(change for change, next_ in pairwise(all_) if next_.position > needed_from), last]
         body = encode([{"from": list(change.position), "rules": change.rules.document()} for change in changes])
-        write_whole(self.path, b"%b %b\n%b\n" % (VERSION, _digest(body), body))
+        write_whole(self.path, b"%b %b\n%b\n" % (VERSION, _digest(body), body), self._disk)
         self._changes = changes
 
     def _read(self) -> None:
-        first, _, body = self.path.read_bytes().partition(b"\n")
+        first, _, body = read_whole(self.path, self._disk).partition(b"\n")
         version, _, digest = first.partition(b" ")
         body = body.removesuffix(b"\n")
         if version.startswith(VERSION[:-1]) and version != VERSION:
             raise Refused(f"{self.path}: was written by a newer version: start that one")
         if version != VERSION or digest != _digest(body):
-            aside = put_aside(self.path)
+            aside = put_aside(self.path, self._disk)
             self.report = f"{self.path} is damaged: put aside as {aside.name}; the last snapshot knows its rules, too"
             return
         self._changes = [
