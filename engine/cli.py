@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("simulators.score", "business events against the ground truth: missing, extra, wrong"),
     "queue": ("engine.queues", "look at queues: list, peek, tail, acknowledge"),
     "bench": ("bench.cli", "figures of this machine, with peers in the same run"),
+    "journal": ("engine.journals", "the records that a data folder's journal holds: list, export"),
+    "fsck": ("engine.fsck", "what a data folder holds, and what in it is damaged"),
     "schema": ("engine.schema", "JSON Schema of records, context, business events and the site file"),
 }
 

@@ -24,7 +24,7 @@ from engine.clock import Clock, now_us
 from engine.disk import DISK, Disk
 from engine.errors import Full, Refused
 from engine.segment_folder import SegmentFolder
-from engine.segments import FRAME, HEADER_BYTES, LOSS, VERSION, Header, Part, any_byte
+from engine.segments import FRAME, HEADER_BYTES, VERSION, Header, Part, any_byte
 from ext import frames
 
 PAYLOAD_BYTES_MAX = frames.PAYLOAD_BYTES_MAX
@@ -58,7 +58,8 @@ class Journal:
 
     bytes: of all segments, without the room that is only reserved. passed: bytes of the frames that were read or
     appended by this object. reports: what `recover` found that is not as it should be, one line each. lost_bytes: how
-    much of what was accepted, and comes after the place from which `recover` read, is lost.
+    much of what was accepted, and comes after the place from which `recover` read, is lost. unfinished_bytes: what
+    stands behind the last whole frame: an append that a crash cut short, if nothing was decided on it.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Journal:
         self.passed = 0
         self.reports: list[str] = []
         self.lost_bytes = 0
+        self.unfinished_bytes = 0
         self._segment_bytes = segment_bytes or max(SEGMENT_BYTES_MIN, min(SEGMENT_BYTES_MAX, bytes_max // 16))
         self._disk = disk
         self._clock = clock
@@ -190,13 +192,19 @@ class Journal:
         numbers = [number for number in self._segments.numbers() if number >= after.segment]
         if after != BEGINNING and not numbers:
             raise self._ends_before(after)
-        for expected, number in enumerate(numbers, after.segment):
+        first = self.first() if after == BEGINNING and self.first() and self.begins() else after.segment
+        for expected, number in enumerate(numbers, first):
             if number != expected:
                 raise Refused(
                     f"{self.folder}: {expected:08d}.journal is missing; put it back from a copy, or move the folder "
                     f"away to begin with nothing. To give up what was in it: {self._repair()}"
                 )
         return numbers
+
+    def begins(self) -> bool:
+        """Whether it can be read from its beginning on: that is there, or its loss was accepted."""
+        first = self.first()
+        return first <= 1 or self._segments.is_loss(first)
 
     def _payloads(self, number: int, after: Position, until: Position | None) -> Iterator[bytes]:
         """The segment's payloads between the two; where it ends is kept for the next one."""
@@ -222,31 +230,24 @@ class Journal:
 
     def _reaching(self, number: int, start: int, after: Position) -> Iterator[Part]:
         """The segment's parts from `start` on. Refused if it ends before, unless that was accepted."""
-        if number == after.segment and after != BEGINNING:
-            # a loss before a snapshot is made good by it
-            held = self._segments.held(number)
-            end = self._segments.end(number)
-            assert held is not None
-            size = len(self._segments.content(number).data) if held.packed else held.bytes
-            if min(size, size if end is None else end) < start:
-                if not self._loss_follows(number):
-                    raise self._ends_before(after)
-                return
-        elif self._is_loss(number):
+        if number != after.segment or after == BEGINNING:
+            if self._segments.is_loss(number):
+                self.lost_bytes += 1
+                self.reports.append(f"{self._segments.path(number)}: what stood before it is lost; that was accepted")
+        elif not self._segments.reaches(number, start):
+            later = (each for each in self._segments.numbers() if each >= number)
+            if not any(map(self._segments.is_loss, later)):
+                raise self._ends_before(after)
             self.lost_bytes += 1
-            self.reports.append(f"{self._segments.path(number)}: what stood before it is lost; that was accepted")
+            self.reports.append(f"{self._segments.path(number)}: ends before offset {start}; that was accepted")
+            return
         yield from self._segments.parts(number, start)
-
-    def _is_loss(self, number: int) -> bool:
-        header = self._segments.header(number)
-        return header is not None and bool(header.flags & LOSS)
-
-    def _loss_follows(self, number: int) -> bool:
-        return any(self._is_loss(later) for later in self._segments.numbers() if later > number)
 
     def _note(self, number: int, part: Part) -> None:
         if part.payload is None and not part.unfinished:
             self.lost_bytes += part.end - part.start
+        if part.unfinished and part.start:
+            self.unfinished_bytes = part.end - part.start
         if part.flaw and len(self.reports) < REPORTS_MAX:
             self.reports.append(f"{self._segments.path(number)}: {part.flaw}")
 
@@ -284,7 +285,11 @@ class Journal:
         header = self._segments.header(number)
         assert header is not None
         self._empty = (
-            clean and last is None and end == HEADER_BYTES and header.version != 1 and not self._is_loss(number)
+            clean
+            and last is None
+            and end == HEADER_BYTES
+            and header.version != 1
+            and not self._segments.is_loss(number)
         )
         self._end_before = header.end_before or self._end_before
         self._segments.note(number, size)

@@ -97,6 +97,7 @@ class Recovery:
         began_s = time.monotonic()
         told = await asyncio.to_thread(self._outbox.last_sequence)
         at = await self._restore(told)
+        shift = self.slicer.shift
         for change in self._book.changes_from(at):
             await self._replay(self._journal.read(at, change.position), publish, told)
             await self._turn_to(change.rules)
@@ -106,13 +107,16 @@ class Recovery:
         self._at, self._done = self._journal.position, self._journal.passed
         if not self._rules.same(self._wanted):
             await self._change_rules()
-        elif self._journal.lost_bytes or self._grown() >= self._every_bytes // FORCED:
+        elif self.slicer.shift != shift or self._grown() >= self._every_bytes // FORCED:
             self._kept_at = -1
             await self.keep()
 
     def _say_what_was_found(self, took_s: float, told: int) -> None:
         """What is damaged, one line each, and the sum. Raises Refused where journal and outbox do not fit together."""
         lost = self._journal.lost_bytes
+        if told > self.slicer.sequence:
+            # what was decided on had been whole
+            lost += self._journal.unfinished_bytes
         for line in self._journal.reports[:REPORTS_SHOWN]:
             (log.error if lost else log.warning)("journal: %s", line)
         if lost:
@@ -276,11 +280,12 @@ class Recovery:
             await asyncio.to_thread(self._book.write, at, rules)
 
     def _begins_at_its_beginning(self, why: list[str]) -> None:
-        if self._journal.first() > 1:
+        if not self._journal.begins():
             raise Refused(
                 f"{self._journal.folder}: {BEGINNING.segment:08d}.journal is missing; put it back from a copy, or move "
                 f"the folder away to begin with a new data_dir. No snapshot stands for it: "
-                f"{'; '.join(why) or f'there is none in {self._snapshots.folder}'}"
+                f"{'; '.join(why) or f'there is none in {self._snapshots.folder}'}. To go on with empty windows: "
+                f"sortline fsck --repair --accept-loss {self._journal.folder.parent}"
             )
 
     def _same_site(self, rules: RuleSet) -> None:

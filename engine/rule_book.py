@@ -64,13 +64,13 @@ class Change(NamedTuple):
 class RuleBook:
     """The changes, in order. A file that cannot be read is put aside as `.bad`; `report` says so then."""
 
-    def __init__(self, path: Path, disk: Disk = DISK) -> None:
+    def __init__(self, path: Path, disk: Disk = DISK, *, put_damaged_aside: bool = True) -> None:
         self.path = path
         self.report = ""
         self._disk = disk
         self._changes: list[Change] = []
         if disk.bytes_of(path) >= 0:
-            self._read()
+            self._read(put_damaged_aside)
 
     def held_at(self, position: Position) -> RuleSet | None:
         """The rules for what comes after `position`; None: it is not written down."""
@@ -90,13 +90,16 @@ class RuleBook:
         write_whole(self.path, b"%b %b\n%b\n" % (VERSION, _digest(body), body), self._disk)
         self._changes = changes
 
-    def _read(self) -> None:
+    def _read(self, put_damaged_aside: bool) -> None:
         first, _, body = read_whole(self.path, self._disk).partition(b"\n")
         version, _, digest = first.partition(b" ")
         body = body.removesuffix(b"\n")
         if version.startswith(VERSION[:-1]) and version != VERSION:
             raise Refused(f"{self.path}: was written by a newer version: start that one")
         if version != VERSION or digest != _digest(body):
+            if not put_damaged_aside:
+                self.report = f"{self.path} is damaged"
+                return
             aside = put_aside(self.path, self._disk)
             self.report = f"{self.path} is damaged: put aside as {aside.name}; the last snapshot knows its rules, too"
             return

@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.disk import DISK, Disk
-from engine.segments import PACKED, SUFFIX, VERSION, Content, Header, Part, pack, read_content, read_header, unpack
+from engine.segments import (
+    LOSS,
+    PACKED,
+    SUFFIX,
+    VERSION,
+    Content,
+    Header,
+    Part,
+    pack,
+    read_content,
+    read_header,
+    unpack,
+)
 from engine.whole_file import NEW, read_whole, write_whole
 
 
@@ -79,6 +91,19 @@ class SegmentFolder:
         header = self.header(number + 1)
         return header.end_before if header is not None and header.version == VERSION and header.end_before else None
 
+    def reaches(self, number: int, offset: int) -> bool:
+        """Whether the segment is known to have had something at `offset`, or ended there."""
+        end = self.end(number)
+        if end is not None:
+            return end >= offset
+        held = self._held[number]
+        return offset <= (len(self.content(number).data) if held.packed else held.bytes)
+
+    def is_loss(self, number: int) -> bool:
+        """Whether it stands for something that is lost, which was accepted."""
+        header = self.header(number)
+        return header is not None and bool(header.flags & LOSS)
+
     def content(self, number: int) -> Content:
         """Raises Refused for what is no segment, FileNotFoundError where there is none."""
         return read_content(self.disk, self._held[number].path, number)
@@ -110,6 +135,16 @@ class SegmentFolder:
             self.disk.unlink(packed)
         return held.bytes
 
+    def stand_in(self, number: int, begun_us: int) -> Path:
+        """An empty segment that says: what stood here, or before it, is lost, and that was accepted."""
+        self.look()
+        before = self.parts(number - 1) if number - 1 in self._held else ()
+        end = max((part.end for part in before if not part.unfinished), default=0)
+        path = self.path(number)
+        write_whole(path, Header(VERSION, number, begun_us, end, LOSS).encode(), self.disk)
+        self.look()
+        return path
+
     def pack(self, number: int) -> int:
         """The segment, which has to be complete, packed: the new file is durable and was read back before the old one
         goes. Returns how many bytes that gives."""
@@ -127,3 +162,23 @@ class SegmentFolder:
         self.disk.sync_folder(self.folder)
         self._held[number] = Held(number, path, len(written))
         return held.bytes - len(written)
+
+
+def journal_of(where: Path) -> Path | None:
+    """The journal's folder that `where` is, or has; None: there is none."""
+    for folder in (where, where / "journal"):
+        if folder.is_dir() and any(path.name.endswith((SUFFIX, PACKED)) for path in folder.iterdir()):
+            return folder
+    return None
+
+
+def payloads_in(where: Path) -> Iterator[bytes] | None:
+    """All that can be read of a journal's folder, a data folder, or one segment; None: it is none of them."""
+    if where.name.endswith((SUFFIX, PACKED)) and where.name.partition(".")[0].isdecimal():
+        segments, numbers = SegmentFolder(where.parent), [int(where.name.partition(".")[0])]
+    elif where.is_dir() and (folder := journal_of(where)) is not None:
+        segments = SegmentFolder(folder)
+        numbers = segments.numbers()
+    else:
+        return None
+    return (part.payload for number in numbers for part in segments.parts(number) if part.payload is not None)

@@ -41,6 +41,8 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.replay",
         "engine.record",
         "engine.queues",
+        "engine.fsck",
+        "engine.journals",
         "engine.demo",
     ),
     ("engine.cli",),
