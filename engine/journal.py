@@ -88,6 +88,7 @@ class Journal:
         self._empty = False  # the last segment that was read has nothing in it, and may be begun again
         self._end_before = 0  # where the segment before it ends
         self._failed = False
+        self._waiting_for_room = False  # for the segment with which a start begins
         self._calls = threading.Lock()
         disk.make_folder(folder)
         disk.sync_folder(folder.parent)
@@ -128,6 +129,10 @@ class Journal:
         A sync that failed is never tried again: the kernel has dropped the pages, and a second sync would say yes.
         """
         with self._calls:
+            if self._waiting_for_room:
+                self._begin_anew()
+            if self._waiting_for_room:
+                raise self._no_space()
             if self._file < 0 or self._failed:
                 raise RuntimeError("the journal is not open for appending")
             if not 0 < len(payload) <= PAYLOAD_BYTES_MAX:
@@ -295,11 +300,18 @@ class Journal:
         self._segments.note(number, size)
 
     def _begin_anew(self) -> None:
-        """A new segment behind what was read; one in which nothing is yet, is begun again."""
-        if self._empty:
-            self._begin(self._number, self._end_before)
-        else:
-            self._begin(self._number + 1, self._offset)
+        """A new segment behind what was read; one in which nothing is yet, is begun again. Where there is no room for
+        one, the next append tries again: a full disk must not keep the engine from delivering what it has."""
+        self.bytes = self._segments.bytes()
+        self._waiting_for_room = True
+        try:
+            if self._empty:
+                self._begin(self._number, self._end_before)
+            else:
+                self._begin(self._number + 1, self._offset)
+        except Full:
+            return
+        self._waiting_for_room = False
         self.bytes = self._segments.bytes()
 
     def _roll(self, number: int) -> None:
@@ -324,7 +336,7 @@ class Journal:
                 self._disk.close(file)
                 self._disk.unlink(path)
             if error.errno in NO_SPACE:
-                raise Full(f"no space is left on the device of {self.folder}") from error
+                raise self._no_space() from error
             raise
         try:
             self._sync(file)
@@ -361,12 +373,15 @@ class Journal:
             if self._failed:
                 raise
             self._take_back()
-            raise Full(f"no space is left on the device of {self.folder}") from error
+            raise self._no_space() from error
         self._sync(self._file)
         size += len(pad)
         self._offset += size
         self.bytes += size
         self.passed += size
+
+    def _no_space(self) -> Full:
+        return Full(f"no space is left on the device of {self.folder}")
 
     def _take_back(self) -> None:
         """What was written of a frame that found no room."""
