@@ -211,10 +211,13 @@ class Content:
         begin = data[:HEADER_BYTES]
         if begin[: len(MAGIC)] == MAGIC and begin[len(MAGIC) : First.header_bytes] == struct.pack("<I", 1):
             return Header(1, self.number)
-        if len(begin) == HEADER_BYTES and begin[-4:] == struct.pack("<I", frames.crc32c(begin[:-4])):
-            _, version, number, begun_us, end_before, flags = HEADER.unpack_from(begin)
-            if begin[: len(MAGIC)] == MAGIC and version == VERSION and number == self.number:
-                return Header(version, number, begun_us, end_before, flags)
+        header = _decoded(begin, self.number)
+        if header is not None:
+            return header
+        header = _mended(begin, self.number)
+        if header is not None:
+            self.flaw = "a flipped bit in its header, turned back"
+            return header
         for version, format_ in FORMATS.items():
             if format_.find(data, format_.header_bytes, self.number) >= 0:
                 self.flaw = "its header is damaged; what is in it can be read"
@@ -248,11 +251,25 @@ def read_header(disk: Disk, path: Path, number: int) -> Header:
     finally:
         disk.close(file)
     begin = begin[ABOUT.size :] if path.name.endswith(PACKED) else begin[:HEADER_BYTES]
-    if len(begin) == HEADER_BYTES and begin[-4:] == struct.pack("<I", frames.crc32c(begin[:-4])):
-        magic, *fields = HEADER.unpack_from(begin)
-        if magic == MAGIC and fields[1] == number:
-            return Header(*fields)
-    return Header(1 if begin[: First.header_bytes] == MAGIC + struct.pack("<I", 1) else 0, number)
+    if begin[: First.header_bytes] == MAGIC + struct.pack("<I", 1):
+        return Header(1, number)
+    return _decoded(begin, number) or _mended(begin, number) or Header(0, number)
+
+
+def _decoded(begin: bytes, number: int) -> Header | None:
+    """Of version 2; None: it is none, or not of this segment."""
+    if len(begin) != HEADER_BYTES or begin[-4:] != struct.pack("<I", frames.crc32c(begin[:-4])):
+        return None
+    magic, version, of, begun_us, end_before, flags = HEADER.unpack_from(begin)
+    return (
+        Header(version, of, begun_us, end_before, flags) if (magic, version, of) == (MAGIC, VERSION, number) else None
+    )
+
+
+def _mended(begin: bytes, number: int) -> Header | None:
+    """The header, if turning one bit over makes it one."""
+    tries = (_decoded(_turned(begin, bit), number) for bit in range(8 * len(begin)))
+    return next((header for header in tries if header is not None), None)
 
 
 def pack(data: bytes) -> bytes:

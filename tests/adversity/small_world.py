@@ -46,7 +46,7 @@ Found = TypeVar("Found")
 class Limits(msgspec.Struct, frozen=True):
     segment_bytes: int = 420
     every_bytes: int = 500
-    keep_bytes: int = 900
+    keep_bytes: int = 5_000
     bytes_max: int = 1 << 20
 
 
