@@ -28,7 +28,9 @@ from engine.model import BUSINESS
 from engine.outbox import SqliteOutbox
 from engine.recovery import Keep, Recovery
 from engine.rule_book import RuleSet
+from engine.segment_folder import SegmentFolder
 from engine.slices import Slicer
+from engine.whole_file import BAD
 from ext.batch import Batch
 from tests.adversity.crash_disk import CrashDisk
 from tests.counting_core import CountingCore, read
@@ -37,6 +39,8 @@ from tests.promises import Breach, Evidence, Promises, Told
 DATA = Path("/data")
 START_US = 1_700_000_000_000_000
 SINK = "queue"
+AGAIN = 5  # after every so many acknowledgements the whole journal is read again: it takes its time
+KEPT_WHOLE = 40_000  # no workload fills a journal that may be larger
 RULES = RuleSet("dc1", {})
 OTHER_RULES = RuleSet("dc1", {"disorder_ms": 5})
 ROUTES = {type_: {SINK: "erp"} for type_ in BUSINESS}
@@ -46,7 +50,7 @@ Found = TypeVar("Found")
 class Limits(msgspec.Struct, frozen=True):
     segment_bytes: int = 420
     every_bytes: int = 500
-    keep_bytes: int = 5_000
+    keep_bytes: int = 50_000
     bytes_max: int = 1 << 20
 
 
@@ -265,4 +269,36 @@ def live_on(
             promises.breaches.append(Breach("I8", f"a crash must not end in a refusal: {error}"))
         return None
     promises.check(world.evidence())
+    promises.breaches += no_damage(world, limits)
+    if len(outside.acknowledged) % AGAIN == 0:
+        promises.breaches += the_same_again(world)
     return world
+
+
+def no_damage(world: World, limits: Limits) -> Iterator[Breach]:
+    """A crash alone damages no file that bears its own name, and no part of the journal is gone for it."""
+    for folder in (DATA, DATA / "snapshots", DATA / "journal"):
+        for name in world.disk.names(folder):
+            if name.endswith(BAD):
+                yield Breach("I8", f"{folder / name} was found damaged after a crash")
+    if limits.keep_bytes > KEPT_WHOLE and world.journal.first() != 1:
+        yield Breach("I10", f"the journal begins with {world.journal.first()}: there was room for all of it")
+    if world.journal.lost_bytes:
+        yield Breach("I1", f"a crash has cost {world.journal.lost_bytes} bytes: {world.journal.reports}")
+
+
+def the_same_again(world: World) -> Iterator[Breach]:
+    """I10: the journal from its beginning on, through a core that knows nothing."""
+    if world.journal.first() != 1:
+        return
+    core = CountingCore()
+    segments = SegmentFolder(DATA / "journal", world.disk)
+    batch = LineBatch()
+    for number in segments.numbers():
+        for part in segments.parts(number):
+            batch.rows += [msgspec.json.decode(line) for line in (part.payload or b"").splitlines()]
+    core.feed(cast(Batch, batch))
+    told = {sequence: body for sequence, _, _, _, body, _ in core.take()}
+    for row in world.outside.arrived:
+        if told.get(row.sequence) != row.body:
+            yield Breach("I10", f"{row.body!r} was told, and reads {told.get(row.sequence)!r} from the journal")
