@@ -15,6 +15,7 @@ from pathlib import Path
 from engine.disk import Disk
 
 BLOCK = 8  # much smaller than any real one: more places to tear at
+LOCK = 1  # the number of the locked file
 
 
 class Inode:
@@ -104,6 +105,13 @@ class CrashDisk(Disk):
         return twin
 
     @property
+    def is_unsynced(self) -> bool:
+        """Whether a crash would leave anything to chance."""
+        return bool(self.unsynced) or any(
+            inode.dirty or len(inode.content) != len(inode.durable) for inode in self.inodes.values()
+        )
+
+    @property
     def signature(self) -> int:
         """The same for two disks on which the same stands."""
         return hash(tuple(sorted((name, bytes(self.inodes[at].content)) for name, at in self.names_now.items())))
@@ -140,13 +148,13 @@ class CrashDisk(Disk):
         if self.locked:
             raise BlockingIOError(errno.EWOULDBLOCK, "1")
         self.locked = True
-        self.open_files[-1] = -1
-        return -1
+        return LOCK
 
     def close(self, file: int) -> None:
-        del self.open_files[file]
-        if file == -1:
+        if file == LOCK:
             self.locked = False
+        else:
+            del self.open_files[file]
 
     def _inode(self, file: int) -> Inode:
         return self.inodes[self.open_files[file]]

@@ -77,7 +77,7 @@ class Tally:
 
     def try_all(self, moment: Moment, limits: Limits, count: int) -> None:
         """So many draws of what may be left at this moment, of which each result counts once."""
-        for number in range(count):
+        for number in range(count if moment.disk.is_unsynced else 1):
             left = moment.disk.crashed(None if number < 2 else self.draw, whole=number == 1)
             state = (left.signature, hash(moment.image), len(moment.outside.acknowledged))
             if state in self._seen:
