@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import selectors
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ from tests.adversity.small_world import (
 from tests.counting_core import HOLD_US, read, weigh
 from tests.promises import Evidence, Promises, Told
 
+LIVES = int(os.environ.get("SORTLINE_LIVES", "60"))  # `make torture` asks for thousands
 JOURNAL_BYTES_MAX = 60_000
 RECORDS_MAX = 200
 SECOND_US = 1_000_000
@@ -290,10 +292,11 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.timeout(0)
 def test_any_life_keeps_the_promises() -> None:
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=LIVES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
