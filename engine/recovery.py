@@ -296,20 +296,28 @@ class Recovery:
             )
 
     async def _replay(self, payloads: Iterator[bytes], publish: Publish, told: int) -> None:
+        """The outbox takes in what was decided while the rules decide on the next piece."""
         joined = pieces(self._journal, payloads, REPLAY_BYTES)
         said_s = time.monotonic()
-        while piece := await asyncio.to_thread(next, joined, None):
-            if piece.lost_before:
-                self.slicer.pass_to(told)
-            try:
-                await publish(await self.slicer.feed(piece.payload, _passed_over))
-            except NoRoom as error:
-                await publish(error.events)
-                raise
-            self._metrics.replayed += piece.payload.count(b"\n")
-            if time.monotonic() - said_s >= PROGRESS_S:
-                said_s = time.monotonic()
-                log.info("recovering: %d MB of the journal read", self._journal.passed // 10**6)
+        published: asyncio.Future[None] = asyncio.ensure_future(publish([]))
+        try:
+            while piece := await asyncio.to_thread(next, joined, None):
+                if piece.lost_before:
+                    self.slicer.pass_to(told)
+                events = await self.slicer.feed(piece.payload, _passed_over)
+                await published
+                published = asyncio.ensure_future(publish(events))
+                self._metrics.replayed += piece.payload.count(b"\n")
+                if time.monotonic() - said_s >= PROGRESS_S:
+                    said_s = time.monotonic()
+                    log.info("recovering: %d MB of the journal read", self._journal.passed // 10**6)
+            await published
+        except NoRoom as error:
+            await published
+            await publish(error.events)
+            raise
+        finally:
+            published.cancel()
 
     async def _change_rules(self) -> None:
         """What came until now was decided by the old rules, what comes is by the new ones."""
