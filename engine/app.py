@@ -21,8 +21,8 @@ from engine.intake import Limits
 from engine.journal import Journal
 from engine.metrics import Metrics
 from engine.outbox import SqliteOutbox
-from engine.overload import Overload, Policy
-from engine.pipeline import Pipeline, used_of
+from engine.overload import Overload, Policy, used_of
+from engine.pipeline import Pipeline
 from engine.records import make_decoder
 from engine.recovery import Keep, Recovery
 from engine.rule_book import RuleSet

@@ -10,6 +10,7 @@ from collections import deque
 from typing import NamedTuple
 
 from engine.contracts import Delivery
+from engine.journal import Position
 from engine.metrics import IntakeMetrics
 
 GROUP_RECORDS_MAX = 4_096  # putting them together, and acknowledging each, holds the event loop
@@ -35,6 +36,14 @@ class Group(NamedTuple):
 
     waiting: list[Waiting]
     payload: bytes  # every line, each ended by a line feed
+
+
+class Step(NamedTuple):
+    """A group that is on disk, and that the rules have not decided on yet. end: its end in the journal."""
+
+    group: Group
+    end: Position
+    bytes: int
 
 
 class IntakeQueue:

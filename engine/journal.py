@@ -31,6 +31,7 @@ PAYLOAD_BYTES_MAX = frames.PAYLOAD_BYTES_MAX
 SEGMENT_BYTES_MIN = 64 * 1024
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
 REPORTS_MAX = 1_000
+RESERVED_PART = 4
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 PADS = tuple(bytes(count) for count in range(frames.ALIGN_BYTES))
 
@@ -349,9 +350,11 @@ class Journal:
         self.bytes += HEADER_BYTES
 
     def _reserve(self, file: int) -> None:
-        """Room for the whole segment; where there is not so much, each append has to find its own."""
+        """Room for the whole segment, but no more than a part of what is free: others need some, too. Beyond it, each
+        append has to find its own."""
         self._reserved = 0
-        size = min(self._segment_bytes, self.bytes_max - self.bytes)
+        free, _ = self._disk.device_bytes(self.folder)
+        size = min(self._segment_bytes, self.bytes_max - self.bytes, free // RESERVED_PART)
         if size <= HEADER_BYTES:
             return
         try:

@@ -15,10 +15,18 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.contracts import Delivery
+from engine.journal import Journal
 
 LEVELS = ("run", "trim", "shed", "wait")
 BACK_PCT = 5  # so far below a threshold its level ends
 GAPS_MAX = 65_536
+RESERVE_BYTES = 64 * 1024 * 1024
+SAID = {
+    "run": "everything is taken again",
+    "trim": "the journal keeps only what a start needs",
+    "shed": "what nobody acknowledges (QoS 0, polls) is not taken any more",
+    "wait": "nobody is acknowledged any more",
+}
 LINK = b'"kind":"link.'
 
 
@@ -104,3 +112,11 @@ class _Gap(NamedTuple):
 
     def with_one_at(self, at: int) -> _Gap:
         return _Gap(min(self.t_from, at), max(self.t_to, at), self.records + 1)
+
+
+def used_of(journal: Journal, reserve_bytes: int = RESERVE_BYTES) -> float:
+    """How much of its room the journal has used, 1.0 being all: of its cap, or of what its device can give it if that
+    is less. So much of the device is left to the others: the outbox, snapshots, queues."""
+    free, total = journal.device_bytes()
+    free = max(0, free - min(reserve_bytes, total // 16))
+    return journal.bytes / max(1, min(journal.bytes_max, journal.bytes + free))

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -23,10 +24,10 @@ from engine.clock import Clock
 from engine.contracts import Delivery, Emitted, Outbox, Sink
 from engine.delivery import Forwarder
 from engine.errors import ContentChanged, Full
-from engine.intake import Group, IntakeQueue, Limits, source_of_line
-from engine.journal import Journal, Position
+from engine.intake import Group, IntakeQueue, Limits, Step, source_of_line
+from engine.journal import Journal
 from engine.metrics import CoreMetrics, LoopLag, Metrics, Recent
-from engine.overload import Overload, Policy
+from engine.overload import SAID, Overload, Policy, used_of
 from engine.pauses import collect_when_idle
 from engine.recovery import Recovery
 from engine.slices import Core, NoRoom
@@ -37,29 +38,13 @@ TICK_US_MIN = 50_000
 FULL_S = 0.5
 LOOK_S = 0.2
 COMMIT_S = 0.002
-RESERVE_BYTES = 64 * 1024 * 1024
 MEASURE_S = 1.0
 LOOP_SAMPLE_S = 0.01
 STOP_SNAPSHOT_US_MAX = 2_000_000
 STOP_S_MAX = 8.0
 STOP_POLL_S = 0.05
 
-SAID = {
-    "run": "everything is taken again",
-    "trim": "the journal keeps only what a start needs",
-    "shed": "what nobody acknowledges (QoS 0, polls) is not taken any more",
-    "wait": "nobody is acknowledged any more",
-}
-
 log = logging.getLogger("sortline.pipeline")
-
-
-class Step(NamedTuple):
-    """A group that is on disk, and that the rules have not decided on yet. end: its end in the journal."""
-
-    group: Group
-    end: Position
-    bytes: int
 
 
 class Pipeline:
@@ -335,7 +320,14 @@ class Pipeline:
             except Full as error:
                 self._full(error)
                 self._waits_for_sinks = True
-                await self._room.wait()
+                await self._wait_for_room()
+                continue
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                    raise
+                self._say_full(f"no space is left for the outbox: {error}")
+                self._waits_for_sinks = True
+                await self._wait_for_room()
                 continue
             except ContentChanged as error:
                 log.error("outbox: OUT_KEY_CONTENT: %s", error)
@@ -346,6 +338,14 @@ class Pipeline:
         self._told(events)
         for forwarder in self._forwarders:
             forwarder.wake()
+
+    async def _wait_for_room(self) -> None:
+        """Until a sink has taken something out of the outbox; or a while, for a disk says nothing when it has room."""
+        try:
+            async with asyncio.timeout(FULL_S):
+                await self._room.wait()
+        except TimeoutError:
+            return
 
     def _told(self, events: list[Emitted]) -> None:
         now = self._clock()
@@ -470,11 +470,3 @@ async def watch_loop(lag: LoopLag) -> None:
         before_s = time.perf_counter()
         await asyncio.sleep(LOOP_SAMPLE_S)
         lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * MICROSECONDS)))
-
-
-def used_of(journal: Journal, reserve_bytes: int = RESERVE_BYTES) -> float:
-    """How much of its room the journal has used, 1.0 being all: of its cap, or of what its device can give it if that
-    is less. So much of the device is left to the others: the outbox, snapshots, queues."""
-    free, total = journal.device_bytes()
-    free = max(0, free - min(reserve_bytes, total // 16))
-    return journal.bytes / max(1, min(journal.bytes_max, journal.bytes + free))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from engine.contracts import Delivery
+from engine.contracts import Delivery, Emitted
 from engine.overload import Overload, Policy
 from engine.segment_folder import SegmentFolder
 from tests.counting_core import read
@@ -134,3 +136,32 @@ def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path) -> None:
     found = queued(tmp_path)
     assert len(set(found)) == len(found)
     assert set(acknowledged) <= set(found)
+
+
+def test_no_space_for_the_outbox_is_waited_out(tmp_path: Path) -> None:
+    """Accepted is accepted: what was acknowledged meanwhile arrives once there is space."""
+
+    async def story() -> None:
+        rig = Rig(tmp_path)
+        await rig.pipeline.start()
+        await rig.put("LU-1")
+        append, full = rig.pipeline._outbox.append, True
+
+        def no_space(events: Sequence[Emitted]) -> None:
+            if full:
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+            append(events)
+
+        rig.pipeline._outbox.append = no_space  # type: ignore[method-assign]
+        await rig.put("LU-2")
+        await until(lambda: rig.metrics.state == "full")
+        assert "no space is left for the outbox" in rig.metrics.detail
+        await rig.put("LU-3")
+        full = False
+        await until(lambda: rig.metrics.state == "running")
+        await rig.pipeline.stop()
+
+    run(story)
+    assert queued(tmp_path) == ["LU-1", "LU-2", "LU-3"]

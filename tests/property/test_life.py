@@ -33,8 +33,8 @@ from engine.intake import Limits
 from engine.journal import Journal
 from engine.metrics import Metrics
 from engine.outbox import SqliteOutbox
-from engine.overload import Overload, Policy
-from engine.pipeline import Pipeline, used_of
+from engine.overload import Overload, Policy, used_of
+from engine.pipeline import Pipeline
 from engine.recovery import Keep, Recovery
 from tests.adversity.crash_disk import CrashDisk
 from tests.adversity.small_world import (
