@@ -2,6 +2,8 @@
 # make test                 all tests
 # make check                formatting, types, and the rules that the repository keeps for itself
 # make bench                the benchmarks
+# make torture              the crash, damage and kill campaigns, for hours
+# make planted              plants known bugs, one at a time, and shows which test finds each
 # make lock                 requirements.lock anew, out of requirements.in
 # make bench-report         the benchmarks as a page, build/bench/report.html: 15 minutes [BENCH="--scale .1"]
 # make bench-micro          micro figures of timers, texts, decoder, encoder
@@ -17,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 
-.PHONY: demo test check bench lock clean setup build
+.PHONY: demo test check bench torture planted lock clean setup build
 .DELETE_ON_ERROR:
 
 demo: build
@@ -48,6 +50,14 @@ bench-micro: build
 
 hot: build
 	$(BIN)/python -m bench.hot
+
+torture: build
+	SORTLINE_CRASH_STATES=2000000 SORTLINE_DAMAGES=2000000 SORTLINE_KILLS=10000 SORTLINE_LIVES=20000 \
+		$(BIN)/python -m pytest -s --timeout 0 tests/adversity/test_crash_states.py tests/adversity/test_disk_faults.py \
+		tests/adversity/test_damaged_folders.py tests/adversity/test_killed_engine.py tests/property/test_life.py
+
+planted: build
+	$(BIN)/python -m tests.adversity.planted
 
 lock: setup
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \

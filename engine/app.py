@@ -23,9 +23,10 @@ from engine.intake import Limits
 from engine.journal import Journal
 from engine.metrics import Metrics
 from engine.outbox import SqliteOutbox
+from engine.overload import Overload, Policy, used_of
 from engine.pipeline import Pipeline
 from engine.records import make_decoder
-from engine.recovery import Recovery
+from engine.recovery import Keep, Recovery
 from engine.rule_book import RuleSet
 from engine.sinks import registry as sinks
 from engine.slices import Slicer
@@ -81,8 +82,7 @@ class Engine:
                     data_dir,
                     self.metrics,
                     clock,
-                    every_bytes=settings.snapshot_every_bytes,
-                    keep_bytes=settings.journal_keep_bytes,
+                    Keep(settings.snapshot_every_bytes, settings.journal_keep_bytes, settings.journal_keep_us),
                 )
             self._pipeline = Pipeline(
                 site.site,
@@ -95,6 +95,14 @@ class Engine:
                 Limits(settings.intake_records_max, settings.intake_bytes_max),
                 letters,
                 {table.name: table.delivery for table in site.sinks},
+                Overload(
+                    Policy(settings.overload.steps()),
+                    {
+                        "the room of the journal": lambda: used_of(journal, settings.disk_reserve_bytes),
+                        "the outbox": lambda: self._most_undelivered() / settings.outbox_rows_max,
+                    },
+                ),
+                settings.journal_commit_ms / 1000,
             )
             self._drivers = Drivers(site, self._pipeline, clock)
             opened.pop_all()  # from here on the pipeline closes them
@@ -114,6 +122,9 @@ class Engine:
             stopped.cancel()
             await self._pipeline.stop(PIPELINE_STOP_S)
         return self._pipeline.account()
+
+    def _most_undelivered(self) -> int:
+        return max((sink.depth for sink in self.metrics.sinks.values()), default=0)
 
     def _slicer(self, rules: RuleSet) -> Slicer:
         """A new core by these rules, and what feeds it."""

@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("engine.explain", "the records behind a business event"),
     "doctor": ("engine.doctor", "what is wrong on this box, and what to do about it"),
     "bench": ("bench.cli", "figures of this machine, with peers in the same run"),
+    "journal": ("engine.journals", "the records that a data folder's journal holds: list, export"),
+    "fsck": ("engine.fsck", "what a data folder holds, and what in it is damaged"),
     "schema": ("engine.schema", "JSON Schema of records, context, business events and the site file"),
 }
 

@@ -1,4 +1,7 @@
-"""What drivers have handed over and what is not on disk yet: bounded in records and in bytes."""
+"""What drivers have handed over and what the rules have not decided on yet: bounded in records and in bytes.
+
+First it waits for the journal, then, acknowledged, for the core; its room is free again when the core is done with it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from collections import deque
 from typing import NamedTuple
 
 from engine.contracts import Delivery
+from engine.journal import Position
 from engine.metrics import IntakeMetrics
 
 GROUP_RECORDS_MAX = 4_096  # putting them together, and acknowledging each, holds the event loop
 GROUP_BYTES_MAX = 1024 * 1024
+END = b"\n"
 
 
 class Limits(NamedTuple):
@@ -33,15 +38,26 @@ class Group(NamedTuple):
     payload: bytes  # every line, each ended by a line feed
 
 
+class Step(NamedTuple):
+    """A group that is on disk, and that the rules have not decided on yet. end: its end in the journal."""
+
+    group: Group
+    end: Position
+    bytes: int
+
+
 class IntakeQueue:
-    """Deliveries between the drivers and the journal. Its room comes back when a group is `released`, on disk."""
+    """Deliveries between the drivers and the journal. Their room comes back when a group is `released`, decided."""
 
     def __init__(self, limits: Limits, metrics: IntakeMetrics) -> None:
         self._limits = limits
         self._metrics = metrics
         self._queue: deque[Waiting] = deque()
         self._news = asyncio.Event()
+        self._full = asyncio.Event()  # more waits than one append takes
         self._room = asyncio.Event()
+        self._queued_records = 0
+        self._queued_bytes = 0
 
     async def put(self, delivery: Delivery, at_us: int) -> None:
         waiting = Waiting(delivery, at_us, sum(map(len, delivery.lines)))
@@ -55,7 +71,11 @@ class IntakeQueue:
         self._metrics.records += len(delivery.lines)
         self._metrics.bytes += waiting.size
         self._queue.append(waiting)
+        self._queued_records += len(delivery.lines)
+        self._queued_bytes += waiting.size
         self._news.set()
+        if self._makes_a_group():
+            self._full.set()
 
     async def wait(self, seconds: float) -> None:
         """Until there is a delivery, `interrupt` was called, or the time is over."""
@@ -68,6 +88,20 @@ class IntakeQueue:
                 await self._news.wait()
         except TimeoutError:
             return
+
+    async def ripen(self, seconds: float) -> None:
+        """Until the time is over or a full group waits: so that one sync does for all that comes meanwhile."""
+        if seconds <= 0 or not self._queue or self._makes_a_group():
+            return
+        self._full.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._full.wait()
+        except TimeoutError:
+            return
+
+    def _makes_a_group(self) -> bool:
+        return self._queued_records >= GROUP_RECORDS_MAX or self._queued_bytes >= GROUP_BYTES_MAX
 
     def interrupt(self) -> None:
         self._news.set()
@@ -82,10 +116,17 @@ class IntakeQueue:
             size += waiting[-1].size
         if not waiting:
             return None
-        return Group(waiting, b"".join(b"%b\n" % line for each in waiting for line in each.delivery.lines))
+        self._queued_records -= records
+        self._queued_bytes -= size
+        lines: list[bytes] = []
+        for each in waiting:
+            lines += each.delivery.lines
+        if lines:
+            lines.append(b"")
+        return Group(waiting, END.join(lines))
 
     def release(self, group: Group) -> None:
-        """The group is on disk: its room is free again."""
+        """The group is decided: its room is free again."""
         for waiting in group.waiting:
             self._metrics.records -= len(waiting.delivery.lines)
             self._metrics.bytes -= waiting.size
@@ -93,7 +134,7 @@ class IntakeQueue:
 
     def _fits(self, waiting: Waiting) -> bool:
         records, size = self._metrics.records, self._metrics.bytes
-        if not records and not self._queue:
+        if not records:
             return True
         return (
             records + len(waiting.delivery.lines) <= self._limits.records_max

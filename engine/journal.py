@@ -1,51 +1,39 @@
 """The journal: what "accepted" means. Records are appended and on disk before anybody is acknowledged, and a start
 reads those again that came after the last snapshot.
 
-A folder of segments, `00000001.journal`, `00000002.journal`, ... without a hole, and `lock`. The oldest ones may be
-gone, once snapshots stand for them. A segment, little-endian:
+A folder of segments (see segments), `00000001.journal`, `00000002.journal`, ... without a hole, and `lock`. One append
+is one frame and one sync: a group of whatever came meanwhile. The room of a segment is reserved when it is begun. Every
+start begins a new one, so that nothing is ever appended behind what a crash may have left. Segments that snapshots
+stand for are packed (`.journal.zst`), kept to look at, and go when there are too many or they are too old.
 
-    "sortjrnl"          8 bytes
-    version             u32, 1
-    frames              until the end of the file
-
-and a frame, written by one `append` and synced before it returns,
-
-    length              u32, of the payload, at least 1
-    crc                 u32, CRC-32 (zlib) over segment number u32, the frame's offset u64, length u32, payload
-    payload             canonical records, one JSON object a line, each ended by a line feed
-
-The CRC covers where the frame stands, so that a block that ended up elsewhere is not taken for a frame, and zeros are
-none. Only the last frame of the last segment can be half written: everything before it was synced earlier. So a broken
-end is cut off, kept in a `.torn` file and reported; anything broken in front of a whole frame is refused.
+Only the last frame of the last segment can be half written: everything before it was synced earlier. It was never
+acknowledged, and stays where it is, outside of the segment's end as the next one knows it. What is damaged in front of
+whole frames was acknowledged: a single flipped bit is turned back; else what is lost is counted and reported, and
+reading goes on at the next whole frame. A segment that is missing, or no segment at all, is refused.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import os
-import struct
 import threading
-import zlib
 from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
+from engine.clock import Clock, now_us
+from engine.disk import DISK, Disk
 from engine.errors import Full, Refused
-from engine.whole_file import sync_folder
+from engine.segment_folder import SegmentFolder
+from engine.segments import FRAME, HEADER_BYTES, VERSION, Header, Part, any_byte
+from ext import frames
 
-MAGIC = b"sortjrnl"
-VERSION = 1
-HEADER = MAGIC + struct.pack("<I", VERSION)
-FRAME = struct.Struct("<II")
-PLACE = struct.Struct("<IQI")
-PAYLOAD_BYTES_MAX = 256 * 1024 * 1024
+PAYLOAD_BYTES_MAX = frames.PAYLOAD_BYTES_MAX
 SEGMENT_BYTES_MIN = 64 * 1024
 SEGMENT_BYTES_MAX = 64 * 1024 * 1024
+REPORTS_MAX = 1_000
+RESERVED_PART = 4
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+PADS = tuple(bytes(count) for count in range(frames.ALIGN_BYTES))
 
 
 class Position(NamedTuple):
@@ -58,7 +46,7 @@ class Position(NamedTuple):
         return f"{self.segment:08d}.journal offset {self.offset}"
 
 
-BEGINNING = Position(1, len(HEADER))
+BEGINNING = Position(1, 12)  # before the first frame of any version
 
 
 class Journal:
@@ -67,55 +55,69 @@ class Journal:
     bytes_max: size of all segments together at which `append` raises Full. segment_bytes: size at which the next append
     begins a new segment; absent: a sixteenth of `bytes_max`, between SEGMENT_BYTES_MIN and SEGMENT_BYTES_MAX. Raises
     Refused where another process has the folder, or where its content cannot be trusted. Synchronous: call it off the
-    event loop, one call at a time.
+    event loop; `append` and `pack_before` may be called at the same time, else one call at a time.
+
+    bytes: of all segments, without the room that is only reserved. passed: bytes of the frames that were read or
+    appended by this object. reports: what `recover` found that is not as it should be, one line each. lost_bytes: how
+    much of what was accepted, and comes after the place from which `recover` read, is lost. unfinished_bytes: what
+    stands behind the last whole frame: an append that a crash cut short, if nothing was decided on it.
     """
 
-    def __init__(self, folder: Path, *, bytes_max: int, segment_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bytes_max: int,
+        segment_bytes: int | None = None,
+        disk: Disk = DISK,
+        clock: Clock = now_us,
+    ) -> None:
         self.folder = folder
         self.bytes_max = bytes_max
         self.bytes = 0
-        self.passed = 0  # bytes of the frames that were read or appended by this object
-        self.torn: list[str] = []  # what `recover` cut off, one line each
+        self.passed = 0
+        self.reports: list[str] = []
+        self.lost_bytes = 0
+        self.unfinished_bytes = 0
         self._segment_bytes = segment_bytes or max(SEGMENT_BYTES_MIN, min(SEGMENT_BYTES_MAX, bytes_max // 16))
+        self._disk = disk
+        self._clock = clock
         self._file = -1
         self._number = 0
         self._offset = 0  # where the next frame goes
-        self._last = 0  # where the last frame begins; 0: the segment has none
+        self._reserved = 0  # up to where the blocks of this segment are its own
+        self._empty = False  # the last segment that was read has nothing in it, and may be begun again
+        self._end_before = 0  # where the segment before it ends
         self._failed = False
+        self._waiting_for_room = False  # for the segment with which a start begins
         self._calls = threading.Lock()
-        folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(folder.parent)
-        self._lock = _locked(folder / "lock")
+        disk.make_folder(folder)
+        disk.sync_folder(folder.parent)
+        self._lock = _locked(disk, folder / "lock")
+        try:
+            self._segments = SegmentFolder(folder, disk)
+            self._segments.clear_leftovers()
+            self.bytes = self._segments.bytes()
+        except BaseException:
+            disk.close(self._lock)
+            raise
 
     def first(self) -> int:
         """The number of its oldest segment; 0: it has none."""
-        return min(_segments(self.folder), default=0)
-
-    def holds(self, position: Position) -> bool:
-        """Whether it reaches as far as to `position`, so that `recover(after=position)` can go on from there."""
-        last = max(_segments(self.folder), default=0)
-        path = self._path(position.segment)
-        return position.segment < last or (path.exists() and position.offset <= path.stat().st_size)
+        return min(self._segments.numbers(), default=0)
 
     def read(self, after: Position, until: Position) -> Iterator[bytes]:
         """The payloads between two positions, in the order of the appends."""
         for number in self._following(after):
             if number <= until.segment:
-                yield from self._read(number, after, until, last=False)
+                yield from self._payloads(number, after, until)
 
     def recover(self, after: Position = BEGINNING) -> Iterator[bytes]:
         """Every payload after a position, in the order of the appends; what lies before it is not looked at. Nothing
         can be appended before this has come to its end."""
-        numbers = self._following(after)
-        self.bytes = sum(self._path(number).stat().st_size for number in _segments(self.folder))
-        for number in numbers:
-            yield from self._read(number, after, None, last=number == numbers[-1])
-        if not numbers:
-            self._begin(1)
-            return
-        self._number = numbers[-1]
-        self._file = os.open(self._path(self._number), os.O_RDWR | os.O_CLOEXEC)
-        self._write_last_again()
+        for number in self._following(after):
+            yield from self._payloads(number, after, None)
+        self._begin_anew()
 
     @property
     def position(self) -> Position:
@@ -128,6 +130,10 @@ class Journal:
         A sync that failed is never tried again: the kernel has dropped the pages, and a second sync would say yes.
         """
         with self._calls:
+            if self._waiting_for_room:
+                self._begin_anew()
+            if self._waiting_for_room:
+                raise self._no_space()
             if self._file < 0 or self._failed:
                 raise RuntimeError("the journal is not open for appending")
             if not 0 < len(payload) <= PAYLOAD_BYTES_MAX:
@@ -135,227 +141,270 @@ class Journal:
             if self.bytes + FRAME.size + len(payload) > self.bytes_max:
                 raise Full(f"the journal {self.folder} has reached {self.bytes_max} bytes (engine.journal_bytes_max)")
             if self._offset >= self._segment_bytes:
-                self._begin(self._number + 1)
+                self._roll(self._number + 1)
             self._write(payload)
 
-    def drop_before(self, position: Position, bytes_kept: int) -> int:
+    def drop_before(self, position: Position, bytes_kept: int, begun_before_us: int = 0) -> int:
         """Segments that lie wholly before `position` go, the oldest first, while all together have more than
-        `bytes_kept`. Returns how many bytes went. Something durable has to stand for them."""
+        `bytes_kept`, or all in them is older than `begun_before_us`. Returns how many bytes went. Something durable has
+        to stand for them."""
         with self._calls:
             dropped = 0
-            for number in _segments(self.folder):
-                if self.bytes <= bytes_kept or number >= min(position.segment, self._number):
+            for number in self._segments.numbers():
+                if number >= min(position.segment, self._number):
                     break
-                size = self._path(number).stat().st_size
-                self._path(number).unlink()
+                following = self._segments.header(number + 1)
+                over = following is not None and 0 < following.begun_us < begun_before_us
+                if self.bytes <= bytes_kept and not over:
+                    break
+                size = self._segments.drop(number)
                 self.bytes -= size
                 dropped += size
             if dropped:
-                sync_folder(self.folder)
+                self._disk.sync_folder(self.folder)
             return dropped
+
+    def pack_before(self, position: Position) -> int:
+        """The oldest segment that lies wholly before `position` and is not packed yet, is packed. Returns its number;
+        0: there is none."""
+        end = min(position.segment, self._number)
+        unpacked = (held for number in self._segments.numbers() if (held := self._segments.held(number)) is not None)
+        number = next((held.number for held in unpacked if held.number < end and not held.packed), 0)
+        if number:
+            given = self._segments.pack(number)
+            with self._calls:
+                self.bytes -= given
+        return number
+
+    def device_bytes(self) -> tuple[int, int]:
+        """How much its device has left for this user, what is reserved here included, and how much there is in all."""
+        free, total = self._disk.device_bytes(self.folder)
+        return free + max(0, self._reserved - self._offset), total
 
     def close(self) -> None:
         with self._calls:
-            for file in (self._file, self._lock):
-                if file >= 0:
-                    os.close(file)
+            if self._file >= 0:
+                if not self._failed:
+                    self._disk.truncate(self._file, self._offset)  # what was reserved is given back
+                self._disk.close(self._file)
+            if self._lock >= 0:
+                self._disk.close(self._lock)
             self._file = self._lock = -1
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"{number:08d}.journal"
+    # reading
 
     def _following(self, after: Position) -> list[int]:
         """The segments from that of `after` on. Older ones are no matter: a crash while they went may leave any."""
-        if after != BEGINNING and not self.holds(after):
-            raise Refused(
-                f"{self.folder} ends before {after}, where a snapshot or a change of the rules stands: they do not "
-                "belong together. Put the journal back from a copy, or begin with a new data_dir"
-            )
-        numbers = [number for number in _segments(self.folder) if number >= after.segment]
-        for expected, number in enumerate(numbers, after.segment):
+        numbers = [number for number in self._segments.numbers() if number >= after.segment]
+        if after != BEGINNING and not numbers:
+            raise self._ends_before(after)
+        first = self.first() if after == BEGINNING and self.first() and self.begins() else after.segment
+        for expected, number in enumerate(numbers, first):
             if number != expected:
                 raise Refused(
-                    f"{self.folder}: {expected:08d}.journal is missing; put it back from a copy, "
-                    "or move the folder away to begin with nothing"
+                    f"{self.folder}: {expected:08d}.journal is missing; put it back from a copy, or move the folder "
+                    f"away to begin with nothing. To give up what was in it: {self._repair()}"
                 )
         return numbers
 
-    def _write(self, payload: bytes) -> None:
-        head = FRAME.pack(len(payload), _crc(self._number, self._offset, payload))
+    def begins(self) -> bool:
+        """Whether it can be read from its beginning on: that is there, or its loss was accepted."""
+        first = self.first()
+        return first <= 1 or self._segments.is_loss(first)
+
+    def _payloads(self, number: int, after: Position, until: Position | None) -> Iterator[bytes]:
+        """The segment's payloads between the two; where it ends is kept for the next one."""
+        start = after.offset if number == after.segment else 0
+        stop = until.offset if until is not None and number == until.segment else None
+        last = None
+        header = self._segments.header(number)
+        end = max(start, header.size if header is not None and header.version else HEADER_BYTES)
+        for part in self._reaching(number, start, after):
+            if stop is not None and part.start >= stop:
+                break
+            self._note(number, part)
+            if part.payload is not None:
+                yield part.payload
+                last = part
+                self.passed += part.end - part.start
+            if not part.unfinished:
+                end = part.end
+        if until is None:
+            self._end_before, self._number, self._offset = self._offset, number, end
+            if number == max(self._segments.numbers()):
+                self._settle(number, end, last)
+
+    def _reaching(self, number: int, start: int, after: Position) -> Iterator[Part]:
+        """The segment's parts from `start` on. Refused if it ends before, unless that was accepted."""
+        if number != after.segment or after == BEGINNING:
+            if self._segments.is_loss(number):
+                self.lost_bytes += 1
+                self.reports.append(f"{self._segments.path(number)}: what stood before it is lost; that was accepted")
+        elif not self._segments.reaches(number, start):
+            later = (each for each in self._segments.numbers() if each >= number)
+            if not any(map(self._segments.is_loss, later)):
+                raise self._ends_before(after)
+            self.lost_bytes += 1
+            self.reports.append(f"{self._segments.path(number)}: ends before offset {start}; that was accepted")
+            return
+        yield from self._segments.parts(number, start)
+
+    def _note(self, number: int, part: Part) -> None:
+        if part.payload is None and not part.unfinished:
+            self.lost_bytes += part.end - part.start
+        if part.unfinished and part.start:
+            self.unfinished_bytes = part.end - part.start
+        if part.flaw and len(self.reports) < REPORTS_MAX:
+            self.reports.append(f"{self._segments.path(number)}: {part.flaw}")
+
+    def _ends_before(self, after: Position) -> Refused:
+        return Refused(
+            f"{self.folder} ends before {after}, where a snapshot or a change of the rules stands: they do not belong "
+            "together. Put the journal back from a copy, or begin with a new data_dir. To go on without what is "
+            f"missing: {self._repair()}"
+        )
+
+    def _repair(self) -> str:
+        return f"sortline fsck --repair {self.folder.parent}"
+
+    # writing
+
+    def _settle(self, number: int, end: int, last: Part | None) -> None:
+        """The last segment as it is left: its last frame once more over itself, for after a sync that failed a frame
+        can be read from memory and yet not be on disk; and what was only reserved is given back."""
+        held = self._segments.held(number)
+        assert held is not None
+        if held.packed:
+            return
+        file = self._disk.open(held.path)
         try:
-            _write_at(self._file, self._offset, head + payload)
+            size = self._disk.size(file)
+            if last is not None:
+                self._disk.write(file, last.start, [self._disk.read(file, last.start, last.end - last.start)])
+                self._disk.sync(file)
+            clean = not any_byte(self._disk.read(file, end, size - end), 0)
+            if clean and size > end:
+                self._disk.truncate(file, end)
+                size = end
+        finally:
+            self._disk.close(file)
+        header = self._segments.header(number)
+        assert header is not None
+        self._empty = (
+            clean
+            and last is None
+            and end == HEADER_BYTES
+            and header.version != 1
+            and not self._segments.is_loss(number)
+        )
+        self._end_before = header.end_before or self._end_before
+        self._segments.note(number, size)
+
+    def _begin_anew(self) -> None:
+        """A new segment behind what was read; one in which nothing is yet, is begun again. Where there is no room for
+        one, the next append tries again: a full disk must not keep the engine from delivering what it has."""
+        self.bytes = self._segments.bytes()
+        self._waiting_for_room = True
+        try:
+            if self._empty:
+                self._begin(self._number, self._end_before)
+            else:
+                self._begin(self._number + 1, self._offset)
+        except Full:
+            return
+        self._waiting_for_room = False
+        self.bytes = self._segments.bytes()
+
+    def _roll(self, number: int) -> None:
+        before, end = self._file, self._offset
+        self._begin(number, end)
+        self._disk.truncate(before, end)
+        self._disk.close(before)
+        self._segments.note(number - 1, end)
+
+    def _begin(self, number: int, end_before: int) -> None:
+        """The segment, its name durable before anything stands in it."""
+        path = self._segments.path(number)
+        header = Header(VERSION, number, self._clock(), end_before).encode()
+        file = -1
+        try:
+            file = self._disk.open(path, create=True)
+            self._disk.truncate(file, 0)
+            self._disk.write(file, 0, [header])
+            self._reserve(file)
+        except OSError as error:
+            if file >= 0:
+                self._disk.close(file)
+                self._disk.unlink(path)
+            if error.errno in NO_SPACE:
+                raise self._no_space() from error
+            raise
+        try:
+            self._sync(file)
+            self._disk.sync_folder(self.folder)
+        except OSError:
+            self._failed = True
+            raise
+        self._file, self._number, self._offset = file, number, HEADER_BYTES
+        self._segments.note(number, HEADER_BYTES)
+        self.bytes += HEADER_BYTES
+
+    def _reserve(self, file: int) -> None:
+        """Room for the whole segment, but no more than a part of what is free: others need some, too. Beyond it, each
+        append has to find its own."""
+        self._reserved = 0
+        free, _ = self._disk.device_bytes(self.folder)
+        size = min(self._segment_bytes, self.bytes_max - self.bytes, free // RESERVED_PART)
+        if size <= HEADER_BYTES:
+            return
+        try:
+            self._disk.reserve(file, size)
+            self._reserved = size
         except OSError as error:
             if error.errno not in NO_SPACE:
-                self._failed = True
                 raise
-            os.ftruncate(self._file, self._offset)
-            raise Full(f"no space is left on the device of {self.folder}") from error
-        self._sync(self._file)
-        self._last = self._offset
-        self._offset += FRAME.size + len(payload)
-        self.bytes += FRAME.size + len(payload)
-        self.passed += FRAME.size + len(payload)
+            self._disk.truncate(file, HEADER_BYTES)
 
-    def _sync(self, file: int) -> None:
+    def _write(self, payload: bytes) -> None:
+        size = FRAME.size + len(payload)
+        pad = PADS[-size % frames.ALIGN_BYTES]
+        head = frames.head(payload, self._number, self._offset)
         try:
-            os.fdatasync(file)
+            self._disk.write(self._file, self._offset, [head, payload, pad])
+        except OSError as error:
+            self._failed = error.errno not in NO_SPACE
+            if self._failed:
+                raise
+            self._take_back()
+            raise self._no_space() from error
+        self._sync(self._file)
+        size += len(pad)
+        self._offset += size
+        self.bytes += size
+        self.passed += size
+
+    def _no_space(self) -> Full:
+        return Full(f"no space is left on the device of {self.folder}")
+
+    def _take_back(self) -> None:
+        """What was written of a frame that found no room."""
+        try:
+            self._disk.truncate(self._file, self._offset)
         except OSError:
             self._failed = True
             raise
 
-    def _begin(self, number: int) -> None:
-        """The next segment, its name durable before anything stands in it."""
-        path = self._path(number)
-        file = -1
+    def _sync(self, file: int) -> None:
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            _write_at(file, 0, HEADER)
-        except OSError as error:
-            if file >= 0:
-                os.close(file)
-                path.unlink()
-            if error.errno in NO_SPACE:
-                raise Full(f"no space is left on the device of {self.folder}") from error
+            self._disk.sync(file)
+        except OSError:
+            self._failed = True
             raise
-        self._sync(file)
-        sync_folder(self.folder)
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self._number, self._offset, self._last = file, number, len(HEADER), 0
-        self.bytes += len(HEADER)
-
-    def _write_last_again(self) -> None:
-        """Once more over itself: after a sync that failed, a frame can be read from memory and yet not be on disk."""
-        at = self._last
-        _write_at(self._file, at, os.pread(self._file, self._offset - at, at))
-        self._sync(self._file)
-
-    def _read(self, number: int, after: Position, until: Position | None, last: bool) -> Iterator[bytes]:
-        """The segment's payloads between the two. last: its end may be half written, and is cut off then."""
-        path = self._path(number)
-        with path.open("rb") as file:
-            if not self._header_stands(path, file.read(len(HEADER)), last):
-                return
-            offset = after.offset if number == after.segment else len(HEADER)
-            begin = offset if offset > len(HEADER) else 0
-            size = path.stat().st_size if until is None or number < until.segment else until.offset
-            file.seek(offset)
-            while offset < size:
-                payload = _payload(file, number, offset, size)
-                if payload is None:
-                    self._cut(path, number, offset, last)
-                    break
-                yield payload
-                begin, offset = offset, offset + FRAME.size + len(payload)
-                self.passed += FRAME.size + len(payload)
-        self._offset, self._last = offset, begin
-
-    def _header_stands(self, path: Path, header: bytes, last: bool) -> bool:
-        """False: the segment was being made when the machine stopped; it is empty, and begun again."""
-        if header == HEADER:
-            return True
-        size = path.stat().st_size
-        if header[: len(MAGIC)] == MAGIC and len(header) == len(HEADER):
-            version = struct.unpack_from("<I", header, len(MAGIC))[0]
-            raise Refused(f"{path}: is of version {version}, this program reads {VERSION}: start the newer one")
-        if not last or size > len(HEADER):
-            raise _damaged(path, 0, "its first bytes are not those of a journal")
-        with path.open("r+b") as file:
-            _write_at(file.fileno(), 0, HEADER)
-            os.fsync(file.fileno())
-        self.bytes += len(HEADER) - size
-        self._offset, self._last = len(HEADER), 0
-        self.torn.append(f"{path}: was being made when the machine stopped; begun again")
-        return False
-
-    def _cut(self, path: Path, number: int, offset: int, last: bool) -> None:
-        """The end of the file from `offset` on goes to a `.torn` file, if nothing whole stands behind it."""
-        with path.open("r+b") as file:
-            file.seek(offset)
-            tail = file.read()
-            whole = _next_frame(tail, number, offset)
-            if not last or whole >= 0:
-                raise _damaged(
-                    path, offset, f"a broken frame, the next whole one at {whole}" if whole >= 0 else "a broken frame"
-                )
-            kept = path.with_name(f"{path.name}.{offset}.torn")
-            with kept.open("wb") as copy:
-                copy.write(tail)
-                copy.flush()
-                os.fsync(copy.fileno())
-            sync_folder(self.folder)
-            file.truncate(offset)
-            os.fsync(file.fileno())
-        self.bytes -= len(tail)
-        self.torn.append(
-            f"{path}: cut at {offset}; the {len(tail)} bytes of an unfinished append are kept in {kept.name}"
-        )
 
 
-def _crc(number: int, offset: int, payload: bytes | memoryview) -> int:
-    return zlib.crc32(payload, zlib.crc32(PLACE.pack(number, offset, len(payload))))
-
-
-def _payload(file: BufferedReader, number: int, offset: int, size: int) -> bytes | None:
-    """The payload of the frame at `offset`, where the file stands; None if no whole frame is there."""
-    head = file.read(FRAME.size)
-    if len(head) < FRAME.size:
-        return None
-    length, crc = FRAME.unpack(head)
-    if not 0 < length <= size - offset - FRAME.size:
-        return None
-    payload = file.read(length)
-    return payload if len(payload) == length and _crc(number, offset, payload) == crc else None
-
-
-def _next_frame(tail: bytes, number: int, base: int) -> int:
-    """Offset in the file of the first whole frame behind the beginning of `tail`, which is at `base`; -1: none."""
-    view = memoryview(tail)
-    for at in sorted(_plausible(tail)):
-        length, crc = FRAME.unpack_from(tail, at)
-        if at and _crc(number, base + at, view[at + FRAME.size : at + FRAME.size + length]) == crc:
-            return base + at
-    return -1
-
-
-def _plausible(tail: bytes) -> Iterator[int]:
-    """Where a length stands that fits into `tail`: seldom in text, whose bytes make numbers far too great."""
-    for shift in range(4):
-        count = max(len(tail) - shift, 0) // 4
-        words = np.frombuffer(memoryview(tail)[shift : shift + 4 * count], "<u4").astype(np.int64)
-        room = len(tail) - shift - FRAME.size - 4 * np.arange(count)
-        yield from (int(4 * word + shift) for word in np.flatnonzero((words > 0) & (words <= room)))
-
-
-def _segments(folder: Path) -> list[int]:
-    """Their numbers, in order."""
-    return sorted(int(path.stem) for path in folder.glob("*.journal") if path.stem.isdecimal())
-
-
-def _damaged(path: Path, offset: int, what: str) -> Refused:
-    return Refused(
-        f"{path}: damaged at offset {offset}: {what}. Put the file back from a copy. To give up the records from there "
-        f"on instead: keep a copy, then `truncate -s {offset} {path}` and move later segments out of the folder"
-    )
-
-
-def _write_at(file: int, offset: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        written = os.pwrite(file, view, offset)
-        offset += written
-        view = view[written:]
-
-
-def _locked(path: Path) -> int:
+def _locked(disk: Disk, path: Path) -> int:
     """The lock file, held for as long as this process lives. Refused where another one holds it."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(file, 32, 0).decode("ascii", "replace").strip()
-        os.close(file)
-        raise Refused(f"{path.parent} is in use by process {owner or '?'}: one engine a data folder") from None
-    os.ftruncate(file, 0)
-    os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-    return file
+        return disk.lock(path)
+    except BlockingIOError as error:
+        raise Refused(f"{path.parent} is in use by process {error.strerror}: one engine a data folder") from None

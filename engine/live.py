@@ -58,9 +58,12 @@ class View:
             f"open windows: {_pairs(metrics.core.windows)}, events {metrics.emitted}, not delivered {depth}, "
             f"loop p99 {_ms(metrics.loop.p99_us())} max {_ms(metrics.loop.max_us)}"
         )
+        if metrics.overload != "run":
+            yield f"disk: {metrics.overload}"
         for source in metrics.sources.values():
-            if source.state != "up" or source.faulty:
-                yield f"source {source.name}: {source.state or 'starting'} {source.detail} faults {source.faulty}"
+            if source.state != "up" or source.faulty or source.shed:
+                shed = f" not taken {source.shed}" if source.shed else ""
+                yield f"source {source.name}: {source.state or 'starting'} {source.detail} faults {source.faulty}{shed}"
         for sink in metrics.sinks.values():
             if sink.state != "up" or sink.dead:
                 dead = f" dead letters {sink.dead}" if sink.dead else ""

@@ -60,6 +60,7 @@ class SourceMetrics:
     state: what its driver last said (`connecting`, `up`, `down`; empty before); `detail` why, `since_us` since when.
     records: lines that were accepted. deliveries: how many times the driver handed something over.
     lag_us: how long the last accepted lines took from being handed over until the rules had decided on them.
+    shed: lines that were not taken because the disk was filling up (see overload).
     faults: cause -> Fault, at most CAUSES_MAX of them; what comes after counts under OTHER_CAUSES.
     """
 
@@ -73,6 +74,7 @@ class SourceMetrics:
         self.rate = Rate()
         self.last_us = 0
         self.lag_us = 0
+        self.shed = 0
         self.faults: dict[str, Fault] = {}
         self._samples_max = samples_max
         self._sample_bytes_max = sample_bytes_max
@@ -262,6 +264,7 @@ class Metrics:
         self.intake = IntakeMetrics()
         self.journal = JournalMetrics()
         self.snapshot = SnapshotMetrics()
+        self.overload = "run"  # what is done about a disk that fills up: run trim shed wait
         self.replayed = 0  # records that the journal's replay has fed to the core at the start
         self.contradictions = 0  # times that an event contradicted an earlier one of the same id: see the outbox
         self.emitted = 0  # business events since the start, those of the replay included

@@ -1,8 +1,10 @@
 """The way of a record, from a driver's hands to the sinks:
 
-    put ─► intake ─► journal (synced) ─► ack ─► decoder ─► core ─► outbox (synced) ─► forwarders ─► sinks
+    put ─► intake ─► journal (synced) ─► ack ─► undecided ─► decoder ─► core ─► outbox (synced) ─► forwarders ─► sinks
+           └────── one task ─────────────────┘             └────── another ────────────────┘
 
-One task walks it, a group of deliveries at a time; the journal and the outbox work in threads, the core on the event
+Two tasks walk it, a group of deliveries at a time, so that nobody's acknowledgement waits for the rules, a snapshot or
+the outbox. The intake's caps hold for both together. The journal and the outbox work in threads, the core on the event
 loop in slices of a few milliseconds. A start first brings the core to the journal's end: see recovery.
 """
 
@@ -12,7 +14,8 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Coroutine, Mapping
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,9 +25,10 @@ from engine.contracts import Delivery, Emitted, Outbox, Sink
 from engine.dead_letters import LINE, PAYLOAD, DeadLetters
 from engine.delivery import Forwarder, account
 from engine.errors import ContentChanged, Full
-from engine.intake import Group, IntakeQueue, Limits, source_of_line
+from engine.intake import Group, IntakeQueue, Limits, Step, source_of_line
 from engine.journal import Journal
 from engine.metrics import CoreMetrics, LoopLag, Metrics, Recent
+from engine.overload import SAID, Overload, Policy, used_of
 from engine.pauses import collect_when_idle
 from engine.recovery import Recovery
 from engine.refusals import Refusals
@@ -35,6 +39,8 @@ MICROSECONDS = 1_000_000
 WAIT_S_MAX = 0.5  # the wall clock may be set while we wait for something that is due
 TICK_US_MIN = 50_000
 FULL_S = 0.5
+LOOK_S = 0.2
+COMMIT_S = 0.002
 MEASURE_S = 1.0
 LOOP_SAMPLE_S = 0.01
 STOP_SNAPSHOT_US_MAX = 2_000_000
@@ -49,7 +55,9 @@ class Pipeline:
 
     site: the name that clock ticks carry. recovery: has the core, on the same journal and outbox. sinks: by name; every
     one has lanes in `outbox`. clock: microseconds since 1970 UTC. deliveries: how the sinks are served, by name; one
-    that is not in there is served as fast as it goes. The pipeline closes journal, outbox, letters and sinks.
+    that is not in there is served as fast as it goes. overload: what happens while the disk fills up. commit_s: between
+    two syncs of the journal it waits so long for more, unless a full group is there. The pipeline closes journal, outbox,
+    letters and sinks.
     """
 
     def __init__(
@@ -64,6 +72,8 @@ class Pipeline:
         limits: Limits,
         letters: DeadLetters,
         deliveries: Mapping[str, Settings] | None = None,
+        overload: Overload | None = None,
+        commit_s: float = COMMIT_S,
     ) -> None:
         self._site = site
         self._recovery = recovery
@@ -88,9 +98,19 @@ class Pipeline:
             )
             for name, sink in sinks.items()
         ]
+        self._overload = overload or Overload(Policy(), {"the journal": lambda: used_of(journal)})
+        self._commit_s = commit_s
+        self._synced_s = 0.0
         self._closing = False
+        self._halted = False
         self._ticked_us = 0
-        self._work: asyncio.Task[None] | None = None
+        self._undecided: deque[Step] = deque()
+        self._deciding = False
+        self._waits_for_sinks = False
+        self._closing_undecided = False  # nothing more will be recorded
+        self._recorded = asyncio.Event()  # something is undecided, or nothing more will be
+        self._at_rest = asyncio.Lock()  # held while the core is at work, or is being written down
+        self._work: list[asyncio.Task[None]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._failure: BaseException | None = None
@@ -98,6 +118,11 @@ class Pipeline:
     # contracts.Intake
 
     async def put(self, delivery: Delivery) -> None:
+        if self._overload.sheds(delivery):
+            now = self._clock()
+            self._overload.shed(delivery, now)
+            self._metrics.source(delivery.source).shed += len(delivery.lines)
+            return
         await self._intake.put(delivery, self._clock())
 
     def fault(self, source: str, cause: str, sample: bytes) -> None:
@@ -139,8 +164,10 @@ class Pipeline:
             return
         self._journal_stands()
         self._spawn(watch_loop(self._metrics.loop), "loop")
+        self._spawn(self._recovery.pack(), "packing")
         self._metrics.turn("running")
-        self._work = self._spawn(self._run(), "pipeline")
+        self._work = [self._spawn(self._record(), "journal"), self._spawn(self._decide(), "rules")]
+        self._spawn(self._watch_disk(), "disk")
 
     async def wait(self) -> None:
         """Returns when `stop` has ended; raises what stopped the pipeline by itself (then call `stop`)."""
@@ -158,8 +185,8 @@ class Pipeline:
         self._intake.interrupt()
         try:
             async with asyncio.timeout(within_s):
-                if self._work is not None:
-                    await asyncio.wait([self._work])
+                if self._work:
+                    await asyncio.wait(self._work)
                     await self._keep_last()
                 while self._failure is None and await self._undelivered():  # noqa: ASYNC110 - in other tasks' hands
                     await asyncio.sleep(STOP_POLL_S)
@@ -195,30 +222,33 @@ class Pipeline:
         if sound and self._metrics.snapshot.took_us <= STOP_SNAPSHOT_US_MAX:
             await self._recovery.keep()
 
-    async def _run(self) -> None:
+    # the first task: from the drivers to the disk
+
+    async def _record(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            while await self._step():
-                pass
-        except NoRoom as error:
-            await self._publish(error.events)
-            self._halt(error)
+            while not self._halted:
+                if self._overload.at_least("wait") and not self._closing:
+                    await asyncio.sleep(LOOK_S)
+                    continue
+                await self._intake.ripen(self._synced_s + self._commit_s - loop.time())
+                if not await self._record_next():
+                    break
+        finally:
+            self._closing_undecided = True
+            self._recorded.set()
 
-    async def _step(self) -> bool:
-        """Whatever is next. False: the run is over."""
+    async def _record_next(self) -> bool:
+        """Whatever is next, on disk and acknowledged. False: the run is over."""
         group = self._intake.take()
-        if group is not None:
-            if not await self._accept(group):
+        if group is None:
+            if self._closing:
                 return False
-        elif self._closing:
-            return False
-        elif not await self._tick() and not self._recovery.is_due(idle=True):
-            await self._intake.wait(self._wait_s())
-        if self._recovery.is_due(idle=group is None):
-            await self._recovery.keep()
-        return True
-
-    async def _accept(self, group: Group) -> bool:
-        """Journal, acknowledge, decide, publish. False: stopped before there was room in the journal."""
+            if gaps := self._overload.gaps(self._clock()):
+                await self._say(gaps)
+            elif not await self._tick():
+                await self._intake.wait(self._wait_s())
+            return True
         if group.payload and not await self._append(group.payload):
             return False
         await self._refusals.flush()
@@ -226,18 +256,53 @@ class Pipeline:
         for waiting in group.waiting:
             self._metrics.source(waiting.delivery.source).accepted(len(waiting.delivery.lines), now)
             self._acknowledge(waiting.delivery)
-        self._intake.release(group)
+        self._to_decide(group)
+        return True
+
+    def _to_decide(self, group: Group) -> None:
+        self._undecided.append(Step(group, self._journal.position, len(group.payload)))
+        self._recorded.set()
+
+    # the second: from there to the outbox
+
+    async def _decide(self) -> None:
+        try:
+            while (step := await self._next_step()) is not None:
+                async with self._at_rest:
+                    await self._decide_on(step)
+                    if self._recovery.is_due(idle=not self._undecided):
+                        await self._recovery.keep()
+        except NoRoom as error:
+            await self._publish(error.events)
+            self._halt(error)
+
+    async def _next_step(self) -> Step | None:
+        """None: nothing more comes."""
+        while not self._undecided:
+            if self._closing_undecided:
+                return None
+            self._recorded.clear()
+            await self._recorded.wait()
+        return self._undecided.popleft()
+
+    async def _decide_on(self, step: Step) -> None:
+        """Decide, publish."""
 
         def refused(line: int, reason: str) -> None:
-            source, text = source_of_line(group, line)
+            source, text = source_of_line(step.group, line)
             self._refusals.add(LINE, source, reason, text)
             self._count_fault(source, reason, text)
 
-        await self._publish(await self._recovery.slicer.feed(group.payload, refused))
+        self._deciding = True
+        await self._publish(await self._recovery.slicer.feed(step.group.payload, refused))
+        self._recovery.decided(step.end, step.bytes)
+        self._intake.release(step.group)
+        self._deciding = False
+        if not self._undecided:
+            self._intake.interrupt()  # time alone may decide now
         now = self._clock()
-        for waiting in group.waiting:
+        for waiting in step.group.waiting:
             self._metrics.source(waiting.delivery.source).lag_us = max(0, now - waiting.at_us)
-        return True
 
     def _acknowledge(self, delivery: Delivery) -> None:
         if delivery.ack is None:
@@ -258,14 +323,28 @@ class Pipeline:
             except Full as error:
                 if self._closing:
                     return False
-                if await self._recovery.make_room():
+                if await self._make_room():
                     continue
                 self._full(error)
                 await asyncio.sleep(FULL_S)
             else:
+                self._synced_s = asyncio.get_running_loop().time()
                 self._metrics.journal.appended(int((time.perf_counter() - began_s) * MICROSECONDS), self._journal.bytes)
-                self._run_on()
+                if not self._waits_for_sinks:
+                    self._run_on()
                 return True
+
+    async def _make_room(self) -> bool:
+        """Between two groups; not while the rules wait for the outbox, which does not end soon."""
+        try:
+            async with asyncio.timeout(FULL_S):
+                await self._at_rest.acquire()
+        except TimeoutError:
+            return False
+        try:
+            return await self._recovery.make_room()
+        finally:
+            self._at_rest.release()
 
     async def _publish(self, events: list[Emitted]) -> None:
         """Into the outbox; waits while it is full."""
@@ -277,16 +356,33 @@ class Pipeline:
                 await asyncio.to_thread(self._outbox.append, events)
             except Full as error:
                 self._full(error)
-                await self._room.wait()
+                self._waits_for_sinks = True
+                await self._wait_for_room()
+                continue
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                    raise
+                self._say_full(f"no space is left for the outbox: {error}")
+                self._waits_for_sinks = True
+                await self._wait_for_room()
                 continue
             except ContentChanged as error:
                 log.error("outbox: OUT_KEY_CONTENT: %s", error)
                 self._metrics.contradictions += 1
             break
+        self._waits_for_sinks = False
         self._run_on()
         self._told(events)
         for forwarder in self._forwarders:
             forwarder.wake()
+
+    async def _wait_for_room(self) -> None:
+        """Until a sink has taken something out of the outbox; or a while, for a disk says nothing when it has room."""
+        try:
+            async with asyncio.timeout(FULL_S):
+                await self._room.wait()
+        except TimeoutError:
+            return
 
     def _told(self, events: list[Emitted]) -> None:
         now = self._clock()
@@ -298,20 +394,25 @@ class Pipeline:
 
     async def _tick(self) -> bool:
         """Time alone may decide now: say so in the journal, then to the core (R4)."""
+        if self._undecided or self._deciding:
+            return False  # what is recorded may decide it
         due, now = self._core.due_us(), self._clock()
         if not 0 <= due <= now or now - self._ticked_us < TICK_US_MIN:
             return False
         self._ticked_us = now
-        tick = {"kind": "clock.tick", "src": f"{self._site}/engine/clock", "t_rx": now}
-        payload = msgspec.json.encode(tick) + b"\n"
-        if await self._append(payload):
-            await self._publish(await self._recovery.slicer.feed(payload, _no_record))
+        await self._say([{"kind": "clock.tick", "src": f"{self._site}/engine/clock", "t_rx": now}])
         return True
+
+    async def _say(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Records of our own, through the journal like any other."""
+        payload = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+        if await self._append(payload):
+            self._to_decide(Group([], payload))
 
     def _wait_s(self) -> float:
         """Until the next decision is due; never long, for the wall clock may be set meanwhile."""
         due = self._core.due_us()
-        if due < 0:
+        if due < 0 or self._undecided or self._deciding:
             return WAIT_S_MAX
         wait_us = max(due - self._clock(), TICK_US_MIN - (self._clock() - self._ticked_us), 1_000)
         return min(wait_us / MICROSECONDS, WAIT_S_MAX)
@@ -319,16 +420,41 @@ class Pipeline:
     def _halt(self, error: NoRoom) -> None:
         """What is in the journal and not decided comes with the next start, when there is room; until then nobody is
         acknowledged any more, drivers wait, and sinks get what is there."""
+        self._halted = True
         self._metrics.turn("full", str(error))
         log.error("nothing more is accepted: %s, and restart; nothing that was accepted is lost", error)
 
     def _full(self, error: Full) -> None:
-        if self._metrics.turn("full", str(error)):
-            log.warning("drivers wait: %s", error)
+        self._say_full(str(error))
+
+    def _say_full(self, why: str) -> None:
+        if self._metrics.turn("full", why):
+            log.warning("drivers wait: %s", why)
 
     def _run_on(self) -> None:
-        if self._metrics.state == "full" and self._metrics.turn("running"):
+        # the other task may still have no room
+        if self._metrics.state == "full" and not self._halted and self._metrics.turn("running"):
             log.info("there is room again: drivers go on")
+
+    async def _watch_disk(self) -> None:
+        """What the site file declares for a disk that fills up."""
+        while True:
+            changed = self._overload.look()
+            self._metrics.overload = self._overload.level
+            if changed:
+                (log.info if self._overload.level == "run" else log.warning)(
+                    "disk: %s: %s", self._overload.why, SAID[self._overload.level]
+                )
+                self._intake.interrupt()
+            if self._overload.at_least("wait"):
+                self._say_full(self._overload.why)
+            elif changed and not self._waits_for_sinks:
+                self._run_on()
+            if self._overload.at_least("wait") and not self._halted:
+                await self._make_room()
+            elif self._overload.at_least("trim"):
+                await self._recovery.trim(0)
+            await asyncio.sleep(LOOK_S)
 
     async def _undelivered(self) -> bool:
         return any([await forwarder.undelivered() for forwarder in self._forwarders])
@@ -377,7 +503,3 @@ async def watch_loop(lag: LoopLag) -> None:
         before_s = time.perf_counter()
         await asyncio.sleep(LOOP_SAMPLE_S)
         lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * MICROSECONDS)))
-
-
-def _no_record(line: int, reason: str) -> None:
-    raise AssertionError(f"our own record was refused: {reason}")

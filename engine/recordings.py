@@ -1,4 +1,5 @@
-"""Recordings: canonical records as NDJSON in files, plain, `.zst` or `.parquet`, or on stdin and stdout (`-`).
+"""Recordings: canonical records as NDJSON in files, plain, `.zst` or `.parquet`, or on stdin and stdout (`-`). A data
+folder, its journal or a segment of it can be read like one.
 
 Read and written in pieces, so that memory stays flat whatever the size of the recording.
 """
@@ -16,6 +17,7 @@ from typing import IO, NamedTuple, Protocol, cast
 import zstandard
 
 from engine.errors import Refused
+from engine.segment_folder import payloads_in
 from ext.ndjson import LINE_BYTES_MAX
 
 CHUNK_BYTES = 1 << 20
@@ -56,7 +58,10 @@ def read(name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     Raises Refused where the file is missing, unreadable or not what its name says.
     """
     try:
-        if name.endswith(".parquet"):
+        journal = payloads_in(Path(name))
+        if journal is not None:
+            yield from cut((payload, -1.0) for payload in joined(journal, chunk_bytes))
+        elif name.endswith(".parquet"):
             from engine import parquet
 
             yield from cut(parquet.read(Path(name)))
@@ -66,6 +71,19 @@ def read(name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
         raise Refused(f"{name}: cannot be read: {error.strerror or error}") from None
     except zstandard.ZstdError as error:
         raise Refused(f"{name}: not a whole zstd file: {error}") from None
+
+
+def joined(payloads: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of at least `size`, but for the last."""
+    held: list[bytes] = []
+    length = 0
+    for payload in payloads:
+        held.append(payload)
+        length += len(payload)
+        if length >= size:
+            yield b"".join(held)
+            held, length = [], 0
+    yield b"".join(held)
 
 
 def _blocks(name: str, chunk_bytes: int) -> Iterator[tuple[bytes, float]]:

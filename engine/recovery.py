@@ -1,10 +1,13 @@
 """How the engine goes on after a stop: from the newest snapshot, and what the journal holds after it.
 
     newest snapshot ─► core ◄─ the journal's tail, by the rules that held then ─► outbox passes over what it has
-    core ─► snapshot, when the journal has grown ─► older segments of the journal may go
+    core ─► snapshot, when the journal has grown ─► older segments of the journal are packed, and the oldest may go
 
 A snapshot stands for a place of the journal, and is only taken when every event that the core told before is in the
 outbox. So with any of the last two, the journal after it and the outbox, nothing is missing and nothing is told twice.
+
+Where accepted records are lost (a damaged disk), the core tells fewer events than the outbox has had. The sequence then
+goes on behind the last one that was told, and the outbox passes over by their ids what it has.
 """
 
 from __future__ import annotations
@@ -14,14 +17,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.clock import Clock
 from engine.contracts import Emitted, Outbox
+from engine.disk import DISK, Disk
 from engine.errors import Refused
 from engine.journal import BEGINNING, Journal, Position
 from engine.metrics import Metrics
 from engine.rule_book import RuleBook, RuleSet
-from engine.slices import NoRoom, Slicer, chunks
+from engine.slices import NoRoom, Slicer
 from engine.snapshots import Snapshot, Snapshots
 from ext.snapshot import SnapshotError
 
@@ -29,6 +34,7 @@ REPLAY_BYTES = 1024 * 1024
 PROGRESS_S = 5.0
 FORCED = 4  # at so many times the usual growth a snapshot no longer waits for a quiet moment
 MEGABYTE = 1e6
+REPORTS_SHOWN = 50
 
 log = logging.getLogger("sortline.recovery")
 
@@ -36,12 +42,21 @@ Build = Callable[[RuleSet], Slicer]
 Publish = Callable[[list[Emitted]], Awaitable[None]]
 
 
+class Keep(NamedTuple):
+    """every_bytes: how much the journal grows between snapshots. bytes_kept, us_kept: how much of the journal stays,
+    and for how long, although snapshots stand for it; 0 microseconds: as long as there is room."""
+
+    every_bytes: int
+    bytes_kept: int
+    us_kept: int = 0
+
+
 class Recovery:
-    """`run` at the start; then `keep` when `is_due`, and at a clean stop. `slicer` is the one that counts now.
+    """`run` at the start; then `decided` after each group; `keep` when `is_due`, and at a clean stop; `pack` beside it.
+    `slicer` is the one that counts now.
 
     rules: as the site file has them now. build: a new core with new texts, by some rules. data_dir: where snapshots and
-    `rules.json` are. every_bytes: how much the journal grows between snapshots. keep_bytes: how much of the journal
-    stays, although snapshots stand for it. Both are held well below the journal's cap.
+    `rules.json` are. limits: what is kept; sizes are held well below the journal's cap.
     """
 
     def __init__(
@@ -53,9 +68,8 @@ class Recovery:
         data_dir: Path,
         metrics: Metrics,
         clock: Clock,
-        *,
-        every_bytes: int,
-        keep_bytes: int,
+        limits: Keep,
+        disk: Disk = DISK,
     ) -> None:
         self.slicer = build(rules)
         self._wanted = rules
@@ -63,13 +77,18 @@ class Recovery:
         self._build = build
         self._journal = journal
         self._outbox = outbox
-        self._snapshots = Snapshots(data_dir / "snapshots")
-        self._book = RuleBook(data_dir / "rules.json")
+        self._snapshots = Snapshots(data_dir / "snapshots", disk)
+        self._book = RuleBook(data_dir / "rules.json", disk)
         self._metrics = metrics
         self._clock = clock
-        self._every_bytes = min(every_bytes, journal.bytes_max // 16)
-        self._keep_bytes = min(keep_bytes, journal.bytes_max // 2)
-        self._kept_at = 0  # what the journal had passed when the last snapshot was taken
+        self._every_bytes = min(limits.every_bytes, journal.bytes_max // 16)
+        self._keep_bytes = min(limits.bytes_kept, journal.bytes_max // 2)
+        self._keep_us = limits.us_kept
+        self._at = BEGINNING  # up to where the core has decided, and the outbox has what it told
+        self._done = 0  # bytes of the journal that it has decided on since the start
+        self._kept_at = 0  # the same when the last snapshot was taken
+        self._to_pack = asyncio.Event()
+        self._tidying = asyncio.Lock()
         self._proven: bool | None = None  # whether this program can go on from its own snapshots; None: not tried yet
 
     async def run(self, publish: Publish) -> None:
@@ -78,23 +97,53 @@ class Recovery:
         began_s = time.monotonic()
         told = await asyncio.to_thread(self._outbox.last_sequence)
         at = await self._restore(told)
+        shift = self.slicer.shift
         for change in self._book.changes_from(at):
-            await self._replay(self._journal.read(at, change.position), publish)
+            await self._replay(self._journal.read(at, change.position), publish, told)
             await self._turn_to(change.rules)
             at = change.position
-        await self._replay(self._journal.recover(at), publish)
-        for line in self._journal.torn:
-            log.warning("journal: %s", line)
-        if told > self.slicer.sequence:
-            raise Refused(
-                f"{self._journal.folder} accounts for {self.slicer.sequence} business events, the outbox for {told}: "
-                "they do not belong together. Put the journal back from a copy, or begin with a new data_dir"
-            )
-        log.info("recovered %d records in %.1f s", self._metrics.replayed, time.monotonic() - began_s)
+        await self._replay(self._journal.recover(at), publish, told)
+        self._say_what_was_found(time.monotonic() - began_s, told)
+        self._at, self._done = self._journal.position, self._journal.passed
         if not self._rules.same(self._wanted):
             await self._change_rules()
-        elif self._grown() >= self._every_bytes // FORCED:
+        elif self.slicer.shift != shift or self._grown() >= self._every_bytes // FORCED:
+            self._kept_at = -1
             await self.keep()
+
+    def _say_what_was_found(self, took_s: float, told: int) -> None:
+        """What is damaged, one line each, and the sum. Raises Refused where journal and outbox do not fit together."""
+        lost = self._journal.lost_bytes
+        if told > self.slicer.sequence:
+            # what was decided on had been whole
+            lost += self._journal.unfinished_bytes
+        for line in self._journal.reports[:REPORTS_SHOWN]:
+            (log.error if lost else log.warning)("journal: %s", line)
+        if lost:
+            log.error("journal: %d bytes of what was accepted are lost; all lines: sortline fsck", lost)
+        elif told > self.slicer.sequence:
+            raise Refused(
+                f"{self._journal.folder} accounts for {self.slicer.sequence} business events, the outbox for {told}: "
+                "they do not belong together. Put the journal back from a copy, or begin with a new data_dir. To go on "
+                f"without what is missing: sortline fsck --repair --accept-loss {self._journal.folder.parent}"
+            )
+        self.slicer.pass_to(told)
+        log.info(
+            "recovered %d records in %.1f s: the journal has %.1f MB, of which %.1f MB came after the snapshot; "
+            "%d events were told before, %d are told now",
+            self._metrics.replayed,
+            took_s,
+            self._journal.bytes / MEGABYTE,
+            self._journal.passed / MEGABYTE,
+            told,
+            self.slicer.sequence,
+        )
+
+    def decided(self, position: Position, size: int) -> None:
+        """The core has decided on everything before `position`, `size` bytes more than before, and all that it told is
+        in the outbox."""
+        self._at = position
+        self._done += size
 
     def is_due(self, idle: bool) -> bool:
         """Whether the journal has grown enough for another snapshot. idle: nothing else waits to be done."""
@@ -105,13 +154,13 @@ class Recovery:
         one already. Old segments of the journal go."""
         if not self._grown():
             return
-        self._kept_at = self._journal.passed
+        self._kept_at = self._done
         began_s = time.perf_counter()
         # whatever goes wrong here, the journal still has everything: only the next start takes longer
         try:
             state = await asyncio.to_thread(self.slicer.snapshot)
             took_us = int((time.perf_counter() - began_s) * 1e6)
-            snapshot = Snapshot(self._journal.position, self.slicer.sequence, self._rules, state)
+            snapshot = Snapshot(self._at, self.slicer.sequence, self._rules, state, self.slicer.shift)
             size = await asyncio.to_thread(self._snapshots.write, snapshot)
         except OSError as error:
             log.warning("snapshot: cannot be written: %s", error)
@@ -121,23 +170,50 @@ class Recovery:
             return
         self._metrics.snapshot.taken(self._clock(), len(state), took_us, size)
         log.info("snapshot: %.1f MB in %d ms, %.1f MB on disk", len(state) / MEGABYTE, took_us // 1000, size / MEGABYTE)
-        await self._drop()
+        await self._drop(self._keep_bytes)
+        self._to_pack.set()
 
     async def make_room(self) -> bool:
-        """The journal is full: a snapshot, and whether old segments went."""
+        """The disk is full: a snapshot, and whether old segments went. Not while the core is at work."""
         before = self._journal.bytes
         await self.keep()
-        await self._drop()
+        await self.trim(0)
         return self._journal.bytes < before
 
-    def _grown(self) -> int:
-        return self._journal.passed - self._kept_at
+    async def trim(self, bytes_kept: int) -> None:
+        """No more than so much of the journal stays that snapshots stand for."""
+        await self._drop(min(bytes_kept, self._keep_bytes))
 
-    async def _drop(self) -> None:
+    async def pack(self) -> None:
+        """Packs the segments that snapshots stand for, one at a time, for ever."""
+        while True:
+            await self._to_pack.wait()
+            self._to_pack.clear()
+            try:
+                while await self._pack_one():
+                    pass
+            except OSError as error:
+                log.warning("journal: a segment cannot be packed: %s", error)
+
+    async def _pack_one(self) -> bool:
+        async with self._tidying:
+            needed = self._snapshots.oldest_needed
+            if needed is None or not await asyncio.to_thread(self._journal.pack_before, needed):
+                return False
+        self._metrics.journal.bytes = self._journal.bytes
+        return True
+
+    def _grown(self) -> int:
+        return self._done - self._kept_at
+
+    async def _drop(self, bytes_kept: int) -> None:
         needed = self._snapshots.oldest_needed
-        if needed is None or self._journal.bytes <= self._keep_bytes or not await self._prove():
+        over = self._journal.bytes > bytes_kept or self._keep_us
+        if needed is None or not over or not await self._prove():
             return
-        dropped = await asyncio.to_thread(self._journal.drop_before, needed, self._keep_bytes)
+        since_us = max(0, self._clock() - self._keep_us) if self._keep_us else 0
+        async with self._tidying:
+            dropped = await asyncio.to_thread(self._journal.drop_before, needed, bytes_kept, since_us)
         self._metrics.journal.bytes = self._journal.bytes
         if dropped:
             log.info("journal: its oldest %.1f MB went, snapshots stand for them", dropped / MEGABYTE)
@@ -148,7 +224,7 @@ class Recovery:
             _, snapshot = await asyncio.to_thread(next, self._snapshots.newest_first(), (None, "it is gone"))
             try:
                 if isinstance(snapshot, Snapshot):
-                    await asyncio.to_thread(self._build(snapshot.rules).restore, snapshot.state, snapshot.sequence)
+                    await asyncio.to_thread(self._build(snapshot.rules).restore, snapshot.state, snapshot.sequence, 0)
                 self._proven = isinstance(snapshot, Snapshot)
             except (SnapshotError, NoRoom) as error:
                 self._proven = False
@@ -188,7 +264,7 @@ class Recovery:
             )
         slicer = self._build(snapshot.rules)
         try:
-            await asyncio.to_thread(slicer.restore, snapshot.state, snapshot.sequence)
+            await asyncio.to_thread(slicer.restore, snapshot.state, snapshot.sequence, snapshot.shift)
         except SnapshotError as error:
             return f"{error}. It was written by another version of the program"
         self.slicer = slicer
@@ -204,11 +280,12 @@ class Recovery:
             await asyncio.to_thread(self._book.write, at, rules)
 
     def _begins_at_its_beginning(self, why: list[str]) -> None:
-        if self._journal.first() > 1:
+        if not self._journal.begins():
             raise Refused(
                 f"{self._journal.folder}: {BEGINNING.segment:08d}.journal is missing; put it back from a copy, or move "
                 f"the folder away to begin with a new data_dir. No snapshot stands for it: "
-                f"{'; '.join(why) or f'there is none in {self._snapshots.folder}'}"
+                f"{'; '.join(why) or f'there is none in {self._snapshots.folder}'}. To go on with empty windows: "
+                f"sortline fsck --repair --accept-loss {self._journal.folder.parent}"
             )
 
     def _same_site(self, rules: RuleSet) -> None:
@@ -218,20 +295,29 @@ class Recovery:
                 f'"{self._wanted.site}": give each site an engine.data_dir of its own, or put the name back'
             )
 
-    async def _replay(self, payloads: Iterator[bytes], publish: Publish) -> None:
-        joined = chunks(payloads, REPLAY_BYTES)
-        done, said_s = 0, time.monotonic()
-        while payload := await asyncio.to_thread(next, joined, b""):
-            try:
-                await publish(await self.slicer.feed(payload, _passed_over))
-            except NoRoom as error:
-                await publish(error.events)
-                raise
-            done += len(payload)
-            self._metrics.replayed += payload.count(b"\n")
-            if time.monotonic() - said_s >= PROGRESS_S:
-                said_s = time.monotonic()
-                log.info("recovering: %d MB of the journal read", self._journal.passed // 10**6)
+    async def _replay(self, payloads: Iterator[bytes], publish: Publish, told: int) -> None:
+        """The outbox takes in what was decided while the rules decide on the next piece."""
+        joined = pieces(self._journal, payloads, REPLAY_BYTES)
+        said_s = time.monotonic()
+        published: asyncio.Future[None] = asyncio.ensure_future(publish([]))
+        try:
+            while piece := await asyncio.to_thread(next, joined, None):
+                if piece.lost_before:
+                    self.slicer.pass_to(told)
+                events = await self.slicer.feed(piece.payload, _passed_over)
+                await published
+                published = asyncio.ensure_future(publish(events))
+                self._metrics.replayed += piece.payload.count(b"\n")
+                if time.monotonic() - said_s >= PROGRESS_S:
+                    said_s = time.monotonic()
+                    log.info("recovering: %d MB of the journal read", self._journal.passed // 10**6)
+            await published
+        except NoRoom as error:
+            await published
+            await publish(error.events)
+            raise
+        finally:
+            published.cancel()
 
     async def _change_rules(self) -> None:
         """What came until now was decided by the old rules, what comes is by the new ones."""
@@ -250,10 +336,33 @@ class Recovery:
         state = await asyncio.to_thread(self.slicer.snapshot)
         slicer = self._build(rules)
         try:
-            await asyncio.to_thread(slicer.restore, state, self.slicer.sequence)
+            await asyncio.to_thread(slicer.restore, state, self.slicer.sequence, self.slicer.shift)
         except SnapshotError as error:
             raise Refused(f"these rules cannot take over from those of before ({error}): put those back") from error
         self.slicer, self._rules = slicer, rules
+
+
+class Piece(NamedTuple):
+    """Payloads joined. lost_before: something that was accepted before them is lost, since the piece before."""
+
+    payload: bytes
+    lost_before: bool
+
+
+def pieces(journal: Journal, payloads: Iterator[bytes], size: int) -> Iterator[Piece]:
+    """The same payloads, small ones joined until they have `size` bytes, for a replay; never across a loss."""
+    held: list[bytes] = []
+    length, known, lost_before = 0, 0, False
+    for payload in payloads:
+        lost = journal.lost_bytes > known
+        if held and (lost or length >= size):
+            yield Piece(b"".join(held), lost_before)
+            held, length, lost_before = [], 0, False
+        known, lost_before = journal.lost_bytes, lost_before or lost
+        held.append(payload)
+        length += len(payload)
+    if held:
+        yield Piece(b"".join(held), lost_before)
 
 
 def _passed_over(line: int, reason: str) -> None:

@@ -32,7 +32,9 @@ SPEEDS = {"max": 0.0, "1x": 1.0, "10x": 10.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="IN", help="the recording: .ndjson, .zst, .parquet, or - for stdin")
+    parser.add_argument(
+        "input", metavar="IN", help="the recording: .ndjson, .zst, .parquet, a data folder, or - for stdin"
+    )
     parser.add_argument("--out", required=True, help="where the business events go: .ndjson, .zst, or - for stdout")
     parser.add_argument("--config", type=Path, metavar="SITE.toml", help="site name and rules; the rest is not used")
     parser.add_argument(

@@ -10,6 +10,7 @@ in order, one entry a change. A replay turns to the next rules where the engine 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,11 +18,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from engine.disk import DISK, Disk
 from engine.errors import Refused
 from engine.journal import BEGINNING, Position
-from engine.whole_file import put_aside, write_whole
+from engine.whole_file import put_aside, read_whole, write_whole
 
 VERSION = b"sortline-rules-1"
+NEWER = re.compile(rb"sortline-rules-[0-9]+ [0-9a-f]+")
 
 encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -63,12 +66,13 @@ class Change(NamedTuple):
 class RuleBook:
     """The changes, in order. A file that cannot be read is put aside as `.bad`; `report` says so then."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk = DISK, *, put_damaged_aside: bool = True) -> None:
         self.path = path
         self.report = ""
+        self._disk = disk
         self._changes: list[Change] = []
-        if path.exists():
-            self._read()
+        if disk.bytes_of(path) >= 0:
+            self._read(put_damaged_aside)
 
     def held_at(self, position: Position) -> RuleSet | None:
         """The rules for what comes after `position`; None: it is not written down."""
@@ -85,17 +89,21 @@ class RuleBook:
         all_ = [*(change for change in self._changes if change.position < position), last]
         changes = [*(change for change, next_ in pairwise(all_) if next_.position > needed_from), last]
         body = encode([{"from": list(change.position), "rules": change.rules.document()} for change in changes])
-        write_whole(self.path, b"%b %b\n%b\n" % (VERSION, _digest(body), body))
+        write_whole(self.path, b"%b %b\n%b\n" % (VERSION, _digest(body), body), self._disk)
         self._changes = changes
 
-    def _read(self) -> None:
-        first, _, body = self.path.read_bytes().partition(b"\n")
+    def _read(self, put_damaged_aside: bool) -> None:
+        first, _, body = read_whole(self.path, self._disk).partition(b"\n")
         version, _, digest = first.partition(b" ")
         body = body.removesuffix(b"\n")
-        if version.startswith(VERSION[:-1]) and version != VERSION:
-            raise Refused(f"{self.path}: was written by a newer version: start that one")
-        if version != VERSION or digest != _digest(body):
-            aside = put_aside(self.path)
+        # the digest of a later version covers more than the body, so a version that only a flipped bit names is none
+        if digest != _digest(body) and NEWER.fullmatch(first) and version != VERSION:
+            raise Refused(f"{self.path}: was written by a newer version of the program: start the newer one")
+        if digest != _digest(body):
+            if not put_damaged_aside:
+                self.report = f"{self.path} is damaged"
+                return
+            aside = put_aside(self.path, self._disk)
             self.report = f"{self.path} is damaged: put aside as {aside.name}; the last snapshot knows its rules, too"
             return
         self._changes = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Protocol
 
 from engine.contracts import Emitted
@@ -54,8 +55,11 @@ class NoRoom(Full):
 class Slicer:
     """Feeds payloads to the core; the size of its slices follows the time that the last one took.
 
-    core: what it feeds. sequence: of the last event that the core has told. sound: whether the core holds all that it
-    was fed, so that a snapshot may stand for it.
+    core: what it feeds. sequence: of the last event that was told. sound: whether the core holds all that it was fed,
+    so that a snapshot may stand for it.
+
+    shift: where records of the journal were lost, the core counts fewer events than were told: its own sequence is
+    raised by so much in everything that it tells, so that no sequence is ever used for two events.
 
     budget_s: how long one slice should hold the event loop. timer: seconds that only grow.
     """
@@ -71,6 +75,7 @@ class Slicer:
     ) -> None:
         self.core = core
         self.sequence = 0
+        self.shift = 0
         self.sound = True
         self._decoder = decoder
         self._batch = batch
@@ -96,7 +101,7 @@ class Slicer:
                 raise NoRoom(str(error) or "no memory is left", events) from error
             for index, reason in faults:
                 refused(line + index, reason)
-            events.extend(Emitted(*event) for event in self.core.take())
+            events.extend(self._told(self.core.take()))
             self.sequence = events[-1].sequence if events else self.sequence
             line += part.count(b"\n")
             at = end
@@ -108,7 +113,12 @@ class Slicer:
         """The core's state, between two calls of `feed`. Takes as long as the state is large."""
         return self.core.snapshot()
 
-    def restore(self, state: bytes, sequence: int) -> None:
+    def pass_to(self, sequence: int) -> None:
+        """The next event is told as the one after `sequence`, if that is not where it is anyway."""
+        self.shift += max(0, sequence - self.sequence)
+        self.sequence = max(self.sequence, sequence)
+
+    def restore(self, state: bytes, sequence: int, shift: int = 0) -> None:
         """Of a new slicer. Raises SnapshotError for the state of another version, Full where its names find no room."""
         self.sound = False
         try:
@@ -116,7 +126,13 @@ class Slicer:
         except MemoryError as error:
             raise NoRoom(str(error) or "no memory is left", []) from error
         self.sequence = sequence
+        self.shift = shift
         self.sound = True
+
+    def _told(self, events: Sequence[tuple[int, str, str, str, bytes, bytes]]) -> Iterator[Emitted]:
+        if not self.shift:
+            return starmap(Emitted, events)
+        return (raised(Emitted(*event), self.shift) for event in events)
 
     def _decode(self, part: bytes) -> list[tuple[int, str]]:
         self.sound = False
@@ -138,15 +154,10 @@ class Slicer:
         self.slice_bytes = int(min(max(self.slice_bytes * factor, SLICE_BYTES_MIN), SLICE_BYTES_MAX))
 
 
-def chunks(payloads: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """The same payloads, small ones joined until they have `size` bytes: fewer steps for a replay."""
-    held: list[bytes] = []
-    length = 0
-    for payload in payloads:
-        held.append(payload)
-        length += len(payload)
-        if length >= size:
-            yield b"".join(held)
-            held, length = [], 0
-    if held:
-        yield b"".join(held)
+def raised(event: Emitted, shift: int) -> Emitted:
+    """The same event with a greater sequence, also in its body; its content does not cover that."""
+    sequence = event.sequence + shift
+    was, is_ = (b'"sequence":"%020d"' % number for number in (event.sequence, sequence))
+    if event.body.count(was) != 1:
+        raise ValueError(f"event {event.id} does not name its sequence {event.sequence} once")
+    return event._replace(sequence=sequence, body=event.body.replace(was, is_))

@@ -6,7 +6,7 @@ A folder of files `SEGMENT-OFFSET.snapshot`, named after that place; the last tw
     version             u32, 1
     header length       u32
     digest              16 bytes, BLAKE2b over all the other bytes
-    header              JSON: position, sequence of the last event before it, the rules (see rule_book)
+    header              JSON: position, sequence of the last event before it, rules (see rule_book), shift (see slices)
     state               `Core.snapshot()`, zstd
 
 Only a whole file ever bears the name (see whole_file), so a damaged one was damaged later: it is put aside as `.bad`,
@@ -24,24 +24,28 @@ from typing import NamedTuple
 import msgspec
 import zstandard
 
+from engine.disk import DISK, Disk
 from engine.journal import Position
 from engine.rule_book import RuleSet, rule_set
-from engine.whole_file import NEW, put_aside, sync_folder, write_whole
+from engine.whole_file import NEW, put_aside, read_whole, write_whole
 
 MAGIC = b"sortsnap"
 VERSION = 1
 HEAD = struct.Struct("<8sII")
 DIGEST_BYTES = 16
 KEPT = 2
+SUFFIX = ".snapshot"
 
 
 class Snapshot(NamedTuple):
-    """sequence: of the last event that the core had told. state: `Core.snapshot()`."""
+    """sequence: of the last event that the core had told. state: `Core.snapshot()`. shift: how much greater that
+    sequence is than the core's own count, because records were lost (see slices)."""
 
     position: Position
     sequence: int
     rules: RuleSet
     state: bytes
+    shift: int = 0
 
 
 class Unusable(ValueError):
@@ -55,23 +59,25 @@ class Unusable(ValueError):
 class Snapshots:
     """The folder. reports: what was found damaged, one line each. Synchronous: call it off the event loop."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, disk: Disk = DISK) -> None:
         self.folder = folder
         self.reports: list[str] = []
+        self._disk = disk
         self._trusted: list[Position] = []  # those that this program has read back or written
-        folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(folder.parent)
-        for path in folder.glob(f"*{NEW}"):
-            path.unlink()  # its writing was cut short
+        disk.make_folder(folder)
+        disk.sync_folder(folder.parent)
+        for name in disk.names(folder):
+            if name.endswith(NEW):
+                disk.unlink(folder / name)  # its writing was cut short
 
     def newest_first(self) -> Iterator[tuple[Path, Snapshot | str]]:
         """Every file with its content, or why it cannot be used; damaged ones are put aside."""
-        for path in sorted(self.folder.glob("*.snapshot"), reverse=True):
+        for path in self._paths():
             try:
-                yield path, decode(path.read_bytes())
+                yield path, decode(read_whole(path, self._disk))
             except Unusable as error:
                 if error.damaged:
-                    aside = put_aside(path)
+                    aside = put_aside(path, self._disk)
                     self.reports.append(f"{path} is damaged ({error}): put aside as {aside.name}")
                 yield path, str(error)
 
@@ -82,17 +88,22 @@ class Snapshots:
     def write(self, snapshot: Snapshot) -> int:
         """On disk when it returns; older ones than the last two are gone. Returns the file's size in bytes."""
         content = encode(snapshot)
-        write_whole(self._path(snapshot.position), content)
+        write_whole(self._path(snapshot.position), content, self._disk)
         others = [each for each in self._trusted if each != snapshot.position]
         self._trusted = [*others[1 - KEPT :], snapshot.position]
         kept = {self._path(position) for position in self._trusted}
-        more = sorted(set(self.folder.glob("*.snapshot")) - kept, reverse=True)
+        more = [path for path in self._paths() if path not in kept]
         for path in more[KEPT - len(kept) :]:
-            path.unlink()
+            self._disk.unlink(path)
         return len(content)
 
+    def _paths(self) -> list[Path]:
+        """Newest first."""
+        names = self._disk.names(self.folder)
+        return [self.folder / name for name in sorted(names, reverse=True) if name.endswith(SUFFIX)]
+
     def _path(self, position: Position) -> Path:
-        return self.folder / f"{position.segment:08d}-{position.offset:012d}.snapshot"
+        return self.folder / f"{position.segment:08d}-{position.offset:012d}{SUFFIX}"
 
     @property
     def oldest_needed(self) -> Position | None:
@@ -103,8 +114,10 @@ class Snapshots:
 
 def encode(snapshot: Snapshot) -> bytes:
     """The content of a snapshot's file."""
-    position, sequence, rules, state = snapshot
+    position, sequence, rules, state, shift = snapshot
     about = {"position": list(position), "sequence": sequence, "rules": rules.document(), "bytes": len(state)}
+    if shift:
+        about["shift"] = shift
     header = msgspec.json.encode(about)
     head = HEAD.pack(MAGIC, VERSION, len(header))
     rest = header + zstandard.compress(state)
@@ -125,7 +138,8 @@ def decode(content: bytes) -> Snapshot:
         raise Unusable("its digest does not fit", damaged=True)
     about = msgspec.json.decode(rest[:header_bytes])
     state = zstandard.decompress(rest[header_bytes:], max_output_size=about["bytes"])
-    return Snapshot(Position(*about["position"]), about["sequence"], rule_set(about["rules"]), state)
+    rules = rule_set(about["rules"])
+    return Snapshot(Position(*about["position"]), about["sequence"], rules, state, about.get("shift", 0))
 
 
 def _digest(head: bytes, rest: bytes) -> bytes:

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from engine.disk import DISK, Disk
+
 NEW = ".new"
+BAD = ".bad"
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, disk: Disk = DISK) -> None:
     """`path` has `content`, durably, when this returns; until then it is what it was. What a crash leaves is `.new`."""
     new = path.with_name(path.name + NEW)
-    with new.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    sync_folder(path.parent)
+    file = disk.open(new, create=True)
+    try:
+        disk.truncate(file, 0)
+        disk.write(file, 0, [content])
+        disk.sync(file)
+    finally:
+        disk.close(file)
+    disk.rename(new, path)
+    disk.sync_folder(path.parent)
 
 
-def put_aside(path: Path) -> Path:
+def read_whole(path: Path, disk: Disk = DISK) -> bytes:
+    """The content. Raises FileNotFoundError where there is none."""
+    file = disk.open_to_read(path)
+    try:
+        return disk.read(file, 0, disk.size(file))
+    finally:
+        disk.close(file)
+
+
+def put_aside(path: Path, disk: Disk = DISK) -> Path:
     """A file that cannot be used is kept as evidence, under a name that nothing reads."""
-    aside = path.with_name(path.name + ".bad")
-    path.replace(aside)
-    sync_folder(path.parent)
+    aside = path.with_name(path.name + BAD)
+    disk.rename(path, aside)
+    disk.sync_folder(path.parent)
     return aside
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path, disk: Disk = DISK) -> None:
     """The names in it are on disk: a file that was made, renamed or taken away stays so."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    disk.sync_folder(folder)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.peers import Peer, start_mosquitto, start_redis
+
+
+def pytest_configure() -> None:
+    """A bug that is to be found: see tests/adversity/planted.py."""
+    if name := os.environ.get("SORTLINE_PLANTED"):
+        from tests.adversity.planted import plant
+
+        plant(name)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -33,6 +33,27 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_
 SourceName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=128)]
 Src = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 MIB = 1024 * 1024
+DAY_US = 86_400 * 1_000_000
+
+
+class OverloadSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What happens when so much of the journal's room, or of the outbox, is used: `run` nothing; `trim` the journal
+    keeps only what a start needs; `shed` and nothing is taken any more that nobody acknowledges (QoS 0, plain polling),
+    which is counted and told as a gap; `wait` and nobody is acknowledged any more. What was acknowledged is never
+    dropped. Each ends by itself when 5 % less are used.
+    """
+
+    at_70_pct: Literal["run", "trim", "shed", "wait"] = "trim"
+    at_90_pct: Literal["run", "trim", "shed", "wait"] = "shed"
+    at_100_pct: Literal["wait"] = "wait"
+
+    def steps(self) -> tuple[tuple[int, str], ...]:
+        return (70, self.at_70_pct), (90, self.at_90_pct), (100, self.at_100_pct)
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        order = ("run", "trim", "shed", "wait")
+        if order.index(self.at_90_pct) < order.index(self.at_70_pct):
+            yield "at_90_pct", f'must be no less than at_70_pct, which is "{self.at_70_pct}"'
 
 
 class EngineSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -40,17 +61,22 @@ class EngineSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
 
     data_dir: folder of journal, outbox and queue, made at the first start; a relative one starts at the working
       directory. One engine a folder.
-    intake_records_max, intake_bytes_max: records that drivers have handed over and that are not yet on disk; when
+    intake_records_max, intake_bytes_max: records that drivers have handed over and that are not yet decided on; when
       either is reached, drivers wait (and a broker keeps what it has).
     journal_bytes_max: size of the journal at which the engine waits with a reason instead of filling the disk.
-    journal_keep_bytes: how much of the journal stays, to look at and to replay, although snapshots stand for it; half
-      of journal_bytes_max where that is less.
+    journal_keep_bytes: how much of the journal stays, packed, to look at and to replay, although snapshots stand for
+      it; half of journal_bytes_max where that is less.
+    journal_keep_days: what is older goes, also where there is room; 0: it stays as long as there is room.
+    journal_commit_ms: between two syncs of the journal it waits so long for more records, unless many are there.
+    disk_reserve_bytes: so much of the data folder's device (a sixteenth of it where that is less) is never taken by the
+      journal, so that the outbox, snapshots and queues find room.
     snapshot_every_bytes: how much the journal grows between two snapshots, and up to four times as much where there is
       no quiet moment; a start reads no more than that. A sixteenth of journal_bytes_max where that is less.
     outbox_rows_max: business events that sinks do not have yet; when reached, drivers wait.
     texts_bytes_max: all names that were ever seen (load units, orders, tasks, ...), in bytes.
     samples_max: refused payloads that are kept to look at, per source and cause.
     sample_bytes_max: how much of each is kept.
+    overload: what happens while the disk fills up.
     """
 
     data_dir: Annotated[str, msgspec.Meta(min_length=1)] = "data"
@@ -58,11 +84,19 @@ class EngineSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
     intake_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=2**34)] = 64 * MIB
     journal_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=2**44)] = 16 * 1024 * MIB
     journal_keep_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**44)] = 4 * 1024 * MIB
+    journal_keep_days: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 0
+    journal_commit_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 2
+    disk_reserve_bytes: Annotated[int, msgspec.Meta(ge=0, le=2**40)] = 64 * MIB
     snapshot_every_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024, le=2**40)] = 64 * MIB
     outbox_rows_max: Annotated[int, msgspec.Meta(ge=1_000, le=10**9)] = 1_000_000
     texts_bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=2**34)] = 256 * MIB
     samples_max: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 4
     sample_bytes_max: Annotated[int, msgspec.Meta(ge=64, le=MIB)] = 4_096
+    overload: OverloadSettings = OverloadSettings()
+
+    @property
+    def journal_keep_us(self) -> int:
+        return self.journal_keep_days * DAY_US
 
     def faults(self) -> Iterator[tuple[str, str]]:
         folder = Path(self.data_dir)

@@ -21,7 +21,7 @@ from engine.model import BUSINESS
 from engine.outbox import SqliteOutbox
 from engine.pipeline import Pipeline
 from engine.records import make_decoder
-from engine.recovery import Build, Recovery
+from engine.recovery import Build, Keep, Recovery
 from engine.rule_book import RuleSet
 from engine.sinks.queue import Queue, QueueSink, Settings
 from engine.slices import Slicer
@@ -98,8 +98,7 @@ class Rig:
             folder,
             self.metrics,
             self.clock,
-            every_bytes=limits["every_bytes"],
-            keep_bytes=limits["keep_bytes"],
+            Keep(limits["every_bytes"], limits["keep_bytes"]),
         )
         self.pipeline = Pipeline(
             "dc1",

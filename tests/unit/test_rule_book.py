@@ -80,6 +80,16 @@ def test_a_flipped_bit_puts_the_file_aside(tmp_path: Path) -> None:
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     book(tmp_path).write(BEGINNING, OLD)
     path = tmp_path / "rules.json"
-    path.write_bytes(path.read_bytes().replace(b"rules-1", b"rules-2"))
+    _, digest, body = path.read_bytes().split(maxsplit=2)
+    path.write_bytes(b"sortline-rules-2 %b\n%b" % (digest[::-1], body))
     with pytest.raises(Refused, match="newer version"):
         book(tmp_path)
+
+
+def test_a_version_that_only_a_flipped_bit_names_is_none(tmp_path: Path) -> None:
+    book(tmp_path).write(BEGINNING, OLD)
+    path = tmp_path / "rules.json"
+    path.write_bytes(path.read_bytes().replace(b"rules-1", b"rules-3"))
+    held = book(tmp_path).held_at(BEGINNING)
+    assert held is not None
+    assert held.same(OLD)

@@ -8,7 +8,7 @@ import pytest
 
 from engine.contracts import Emitted
 from engine.records import make_decoder
-from engine.slices import SLICE_BYTES_FIRST, SLICE_BYTES_MIN, Slicer, chunks
+from engine.slices import SLICE_BYTES_FIRST, SLICE_BYTES_MIN, Slicer
 from ext.batch import Batch
 from ext.texts import Texts
 from tests.counting_core import CountingCore, read
@@ -81,11 +81,3 @@ def test_a_line_longer_than_a_slice_stays_whole() -> None:
     events, refused, _ = fed(long + b"\n" + read("LU-2", 2) + b"\n", 0.0)
     assert len(events) + len(refused) == 2
     assert events[-1][1] == "LU-2"
-
-
-def test_chunks_join_small_payloads_and_lose_nothing() -> None:
-    payloads = [b"%d\n" % n for n in range(1_000)]
-    joined = list(chunks(iter(payloads), 100))
-    assert b"".join(joined) == b"".join(payloads)
-    assert all(len(chunk) >= 100 for chunk in joined[:-1])
-    assert list(chunks(iter([]), 100)) == []

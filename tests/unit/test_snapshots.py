@@ -129,7 +129,7 @@ def test_no_space_leaves_those_that_were_there(tmp_path: Path, monkeypatch: pyte
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", fails)
+        patch.setattr("os.fdatasync", fails)
         with pytest.raises(OSError, match="No space"):
             snapshots.write(snapshot(3))
     assert snapshots.oldest_needed == (1, 100)

@@ -1,0 +1,281 @@
+"""`sortline fsck`: what a data folder holds, and what in it is damaged.
+
+    sortline fsck WHERE                            look, change nothing
+    sortline fsck --repair WHERE                   put aside what cannot be used, so that a start finds its way
+    sortline fsck --repair --accept-loss WHERE     and go on without what the journal should have and has not
+
+WHERE is a site file or a data folder. Nothing is ever deleted or rewritten: a damaged file is renamed to `.bad`, and an
+empty segment takes the place of what is missing in the journal. What was done stands in `fsck-TIME.report` in the
+folder. Exit code 0: a start can go on from here, as far as can be seen without the rules; 1: something is left that it
+would refuse, or that was accepted and is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.clock import now_us
+from engine.config.load import read_toml
+from engine.disk import DISK
+from engine.errors import Refused
+from engine.journal import Position
+from engine.rule_book import RuleBook
+from engine.segment_folder import SegmentFolder
+from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
+from engine.whole_file import BAD, put_aside, write_whole
+
+DATA_DIR = "data"
+FLAWS_SHOWN = 20
+
+
+class Finding(NamedTuple):
+    """grave: a start refuses it, or something that was accepted is lost."""
+
+    path: Path
+    what: str
+    grave: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.what}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("where", metavar="WHERE", type=Path, help="the site file, or the data folder")
+    parser.add_argument("--repair", action="store_true", help="put aside what is damaged; deletes nothing")
+    parser.add_argument(
+        "--accept-loss", action="store_true", help="with --repair: go on without what the journal should have"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 or 1, as above. A folder that is in use, or not there, is raised as Refused."""
+    if args.accept_loss and not args.repair:
+        raise Refused("--accept-loss says what a repair may do: it needs --repair")
+    folder = data_folder(args.where)
+    checked = Check(folder)
+    findings = list(checked.findings())
+    for finding in findings:
+        print(finding)
+    print(checked.summary())
+    if not args.repair:
+        return int(any(finding.grave for finding in findings))
+    for line in repair(folder, accept_loss=args.accept_loss):
+        print(line)
+    left = [finding for finding in Check(folder).findings() if finding.grave]
+    for finding in left:
+        print(f"not repaired: {finding}")
+    return int(bool(left))
+
+
+def data_folder(where: Path) -> Path:
+    """The data folder of a site file; a folder is one itself."""
+    if where.is_dir():
+        return where
+    engine = read_toml(where).get("engine", {})
+    folder = Path(str(engine.get("data_dir", DATA_DIR)) if isinstance(engine, dict) else DATA_DIR)
+    if not folder.is_dir():
+        raise Refused(f"{where}: its data folder {folder} is not there")
+    return folder
+
+
+class Check:
+    """Everything in a data folder, once through; nothing is changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.segments = SegmentFolder(folder / "journal")
+        self.records = 0
+        self.frames = 0
+        self.lost_bytes = 0
+        self.snapshots: list[Snapshot] = []
+        self.end = Position(0, 0)
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._snapshots()
+        yield from self._segments()
+        yield from self._cursors()
+        yield from self._others()
+
+    def summary(self) -> str:
+        numbers = self.segments.numbers()
+        packed = sum(held.packed for number in numbers if (held := self.segments.held(number)) is not None)
+        return (
+            f"{self.folder}: {len(numbers)} segments ({packed} packed), {self.segments.bytes()} bytes, "
+            f"{self.frames} frames, {self.records} records, {self.lost_bytes} bytes lost, "
+            f"{len(self.snapshots)} snapshots that can be used"
+        )
+
+    def needed_from(self) -> int:
+        """The segment from which a start reads."""
+        return max((snapshot.position.segment for snapshot in self.snapshots), default=1)
+
+    def _segments(self) -> Iterator[Finding]:
+        numbers = self.segments.numbers()
+        for missing in missing_segments(numbers):
+            grave = missing >= self.needed_from()
+            yield Finding(self.segments.path(missing), "is missing", grave)
+        if numbers and numbers[0] > 1 and not self.snapshots and not self.segments.is_loss(numbers[0]):
+            yield Finding(self.segments.path(1), "is missing, and no snapshot stands for it", grave=True)
+        for number in numbers:
+            yield from self._segment(number)
+
+    def _segment(self, number: int) -> Iterator[Finding]:
+        held = self.segments.held(number)
+        assert held is not None
+        shown = end = 0
+        accepted = self.segments.is_loss(number)
+        try:
+            for part in self.segments.parts(number):
+                lost = part.payload is None and not part.unfinished
+                self.lost_bytes += part.end - part.start if lost else 0
+                if part.payload is not None:
+                    self.frames += 1
+                    self.records += part.payload.count(b"\n")
+                end = part.end if not part.unfinished else end
+                if part.flaw and shown < FLAWS_SHOWN:
+                    shown += 1
+                    yield Finding(held.path, part.flaw, grave=lost and not accepted and number >= self.needed_from())
+        except Refused as error:
+            yield Finding(held.path, str(error), grave=True)
+        if accepted:
+            yield Finding(held.path, "stands for what is lost; that was accepted")
+        self.end = max(self.end, Position(number, end))
+
+    def _snapshots(self) -> Iterator[Finding]:
+        folder = self.folder / "snapshots"
+        for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):
+            try:
+                self.snapshots.append(decode(path.read_bytes()))
+            except Unusable as error:
+                yield Finding(path, f"cannot be used: {error}")
+
+    def _cursors(self) -> Iterator[Finding]:
+        """What stands for a place of the journal that it does not reach; what was told and is not in the outbox."""
+        newest = self.snapshots[0] if self.snapshots else None
+        if newest is None:
+            return
+        number = newest.position.segment
+        if number not in self.segments.numbers() or not self.segments.reaches(number, newest.position.offset):
+            later = [each for each in self.segments.numbers() if each >= number]
+            accepted = any(map(self.segments.is_loss, later))
+            yield Finding(self.segments.folder, f"ends before {newest.position}, where a snapshot stands", not accepted)
+        told = told_by_outbox(self.folder / "outbox.sqlite")
+        if told is not None and told < newest.sequence:
+            yield Finding(
+                self.folder / "outbox.sqlite",
+                f"has {told} events, and {newest.sequence} had been told when the snapshot was taken",
+                grave=True,
+            )
+
+    def _others(self) -> Iterator[Finding]:
+        for path in sorted(self.folder.glob("*.sqlite")):
+            fault = fault_of_database(path)
+            if fault:
+                yield Finding(path, fault, grave=path.name == "outbox.sqlite")
+        book = self.folder / "rules.json"
+        if book.exists() and not rules_can_be_read(book):
+            yield Finding(book, "is damaged; the snapshots know the rules, too")
+        for path in sorted(self.folder.rglob(f"*{BAD}")):
+            yield Finding(path, "was put aside earlier, to look at")
+
+
+def repair(folder: Path, *, accept_loss: bool) -> list[str]:
+    """What can be done without deleting anything. Returns what was done, one line each; also written to a report."""
+    lock = _locked(folder)
+    try:
+        done = [*_put_aside(folder), *_stand_ins(folder, accept_loss=accept_loss)]
+    finally:
+        DISK.close(lock)
+    if done:
+        name = f"fsck-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.report"
+        write_whole(folder / name, "".join(f"{line}\n" for line in done).encode())
+    return done or ["nothing had to be repaired"]
+
+
+def _locked(folder: Path) -> int:
+    try:
+        return DISK.lock(folder / "journal" / "lock")
+    except BlockingIOError as error:
+        raise Refused(f"{folder} is in use by process {error.strerror}: stop it first") from None
+    except FileNotFoundError:
+        raise Refused(f"{folder}: there is no journal in it") from None
+
+
+def _put_aside(folder: Path) -> Iterator[str]:
+    for path in sorted((folder / "snapshots").glob(f"*{SUFFIX}")):
+        try:
+            decode(path.read_bytes())
+        except Unusable as error:
+            if error.damaged:
+                yield f"{path}: {error}: renamed to {put_aside(path).name}"
+    book = folder / "rules.json"
+    if book.exists() and not rules_can_be_read(book):
+        yield f"{book}: is damaged: renamed to {put_aside(book).name}"
+    segments = SegmentFolder(folder / "journal")
+    for number in segments.numbers():
+        held = segments.held(number)
+        assert held is not None
+        try:
+            segments.content(number)
+        except Refused as error:
+            if "start the newer one" not in str(error):
+                aside = put_aside(held.path)
+                segments.stand_in(number, now_us())
+                yield f"{held.path}: is no segment: renamed to {aside.name}, an empty one stands for what is lost"
+
+
+def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
+    checked = Check(folder)
+    findings = list(checked.findings())
+    segments = checked.segments
+    numbers = segments.numbers()
+    wanted = [number for number in missing_segments(numbers) if number >= checked.needed_from()]
+    ends_before = [finding for finding in findings if "ends before" in finding.what and finding.grave]
+    if ends_before and checked.snapshots:
+        number = checked.snapshots[0].position.segment
+        last = max(numbers, default=number - 1)
+        wanted += range(last + 1, number + 1) if last < number else [last + 1]
+    if accept_loss and numbers and not wanted:
+        if numbers[0] > 1 and not checked.snapshots:
+            wanted.append(numbers[0] - 1)
+        wanted.append(numbers[-1] + 1)
+    for number in wanted:
+        yield f"{segments.stand_in(number, now_us())}: stands for what is lost"
+
+
+def missing_segments(numbers: list[int]) -> list[int]:
+    """The holes."""
+    return [number for number in range(numbers[0], numbers[-1]) if number not in numbers] if numbers else []
+
+
+def rules_can_be_read(path: Path) -> bool:
+    try:
+        return RuleBook(path, put_damaged_aside=False).report == ""
+    except Refused:
+        return True  # by a newer version
+
+
+def told_by_outbox(path: Path) -> int | None:
+    """The last sequence that the outbox has had; None: it cannot say."""
+    if not path.exists():
+        return None
+    try:
+        with sqlite3.connect(path) as file:
+            return int(file.execute("SELECT sequence FROM last").fetchone()[0])
+    except (sqlite3.DatabaseError, TypeError):
+        return None
+
+
+def fault_of_database(path: Path) -> str:
+    """What SQLite finds wrong with a file; empty: nothing."""
+    try:
+        with sqlite3.connect(path) as file:
+            found = file.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            return "" if found == "ok" else f"is damaged: {found}"
+    except sqlite3.DatabaseError as error:
+        return f"is damaged, or no SQLite file ({error})"

@@ -1,0 +1,64 @@
+"""`sortline journal`: the records that a data folder's journal holds.
+
+    sortline journal ls WHERE                      its segments
+    sortline journal export WHERE --out F          all its records as a recording: .ndjson, .zst, .parquet, - for stdout
+
+WHERE is a site file, a data folder, or a journal's folder; the engine may run meanwhile. `sortline replay` reads the
+same places.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.errors import Refused
+from engine.fsck import data_folder
+from engine.recordings import Writer
+from engine.segment_folder import SegmentFolder, journal_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listed = actions.add_parser("ls", help="its segments", description="Its segments.")
+    exported = actions.add_parser("export", help="its records as a recording", description="Its records.")
+    for action in (listed, exported):
+        action.add_argument("where", metavar="WHERE", type=Path, help="the site file, the data folder, or a journal")
+    exported.add_argument("--out", required=True, help="a new file: .ndjson, .zst, .parquet, or - for stdout")
+    exported.add_argument("--first", type=int, default=1, metavar="N", help="begin with this segment")
+    exported.add_argument("--last", type=int, metavar="N", help="end with this segment")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0. A place without a journal is raised as Refused."""
+    where = args.where if args.where.is_dir() else data_folder(args.where)
+    folder = journal_of(where)
+    if folder is None:
+        raise Refused(f"{where}: there is no journal in it")
+    segments = SegmentFolder(folder)
+    if args.action == "ls":
+        for line in listing(segments):
+            print(line)
+        return 0
+    with Writer(args.out, keep=args.out != "-") as out:
+        for number in segments.numbers():
+            if args.first <= number and (args.last is None or number <= args.last):
+                for part in segments.parts(number):
+                    if part.flaw:
+                        print(f"sortline: {segments.path(number)}: {part.flaw}", file=sys.stderr)
+                    if part.payload is not None:
+                        out.write(part.payload)
+    return 0
+
+
+def listing(segments: SegmentFolder) -> Iterator[str]:
+    """A line a segment: its name, bytes of its file, when it was begun."""
+    for number in segments.numbers():
+        held, header = segments.held(number), segments.header(number)
+        assert held is not None
+        assert header is not None
+        begun = datetime.fromtimestamp(header.begun_us / 1e6, UTC).isoformat() if header.begun_us else "-"
+        yield f"{held.path.name:<24} {held.bytes:>14,} bytes   begun {begun}"

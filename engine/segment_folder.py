@@ -1,0 +1,184 @@
+"""The segments of a journal as they lie in its folder: which there are, where each ends, and what can be read of them.
+
+Reading needs no lock: a segment is never changed once the next one is there, and packing puts the new file in place
+before the old one goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.disk import DISK, Disk
+from engine.segments import (
+    LOSS,
+    PACKED,
+    SUFFIX,
+    VERSION,
+    Content,
+    Header,
+    Part,
+    pack,
+    read_content,
+    read_header,
+    unpack,
+)
+from engine.whole_file import NEW, read_whole, write_whole
+
+
+class Held(NamedTuple):
+    """One segment. bytes: of its file."""
+
+    number: int
+    path: Path
+    bytes: int
+
+    @property
+    def packed(self) -> bool:
+        return self.path.name.endswith(PACKED)
+
+
+class SegmentFolder:
+    """`look` again after something else than this object has changed the folder."""
+
+    def __init__(self, folder: Path, disk: Disk = DISK) -> None:
+        self.folder = folder
+        self.disk = disk
+        self._held: dict[int, Held] = {}
+        self._headers: dict[int, Header] = {}
+        self.look()
+
+    def look(self) -> None:
+        found: dict[int, Held] = {}
+        # of a segment that is there twice, packing was cut short: the one that is not packed is whole in any case
+        for name in sorted(self.disk.names(self.folder), key=lambda name: not name.endswith(PACKED)):
+            stem, _, suffix = name.partition(".")
+            if stem.isdecimal() and f".{suffix}" in (SUFFIX, PACKED):
+                path = self.folder / name
+                found[int(stem)] = Held(int(stem), path, self.disk.bytes_of(path))
+        self._held = dict(sorted(found.items()))
+        self._headers = {}
+
+    def clear_leftovers(self) -> None:
+        """What a crash left of packing, or of another file that was never whole."""
+        for name in self.disk.names(self.folder):
+            if name.endswith(NEW):
+                self.disk.unlink(self.folder / name)
+
+    def numbers(self) -> list[int]:
+        return list(self._held)
+
+    def held(self, number: int) -> Held | None:
+        return self._held.get(number)
+
+    def path(self, number: int) -> Path:
+        """Of a segment that is not packed."""
+        return self.folder / f"{number:08d}{SUFFIX}"
+
+    def bytes(self) -> int:
+        return sum(held.bytes for held in self._held.values())
+
+    def header(self, number: int) -> Header | None:
+        """None: there is no such segment."""
+        held = self._held.get(number)
+        if held is not None and number not in self._headers:
+            self._headers[number] = read_header(self.disk, held.path, number)
+        return self._headers.get(number)
+
+    def end(self, number: int) -> int | None:
+        """Where the segment ends, as the next one says; None: nothing says it."""
+        header = self.header(number + 1)
+        return header.end_before if header is not None and header.version == VERSION and header.end_before else None
+
+    def reaches(self, number: int, offset: int) -> bool:
+        """Whether the segment is known to have had something at `offset`, or ended there."""
+        end = self.end(number)
+        if end is not None:
+            return end >= offset
+        held = self._held[number]
+        return offset <= (len(self.content(number).data) if held.packed else held.bytes)
+
+    def is_loss(self, number: int) -> bool:
+        """Whether it stands for something that is lost, which was accepted."""
+        header = self.header(number)
+        return header is not None and bool(header.flags & LOSS)
+
+    def content(self, number: int) -> Content:
+        """Raises Refused for what is no segment, FileNotFoundError where there is none."""
+        return read_content(self.disk, self._held[number].path, number)
+
+    def parts(self, number: int, start: int = 0) -> Iterator[Part]:
+        """What can be read of a segment from `start` on, and what cannot."""
+        content = self.content(number)
+        end = self.end(number)
+        if end is None and content.header.version < VERSION and number + 1 in self._held:
+            end = len(content.data)
+        if content.flaw:
+            yield Part(0, content.header.size, None, content.flaw, unfinished=True)
+        yield from content.parts(start, end)
+
+    # what changes the folder
+
+    def note(self, number: int, size: int) -> None:
+        """The segment, not packed, is there now, and has this size."""
+        self._held[number] = Held(number, self.path(number), size)
+        self._headers.pop(number, None)
+
+    def drop(self, number: int) -> int:
+        """The segment goes. Returns how many bytes that gives; the caller syncs the folder."""
+        held = self._held.pop(number)
+        self._headers.pop(number, None)
+        self.disk.unlink(held.path)
+        packed = self.folder / f"{number:08d}{PACKED}"
+        if not held.packed and self.disk.bytes_of(packed) >= 0:
+            self.disk.unlink(packed)
+        return held.bytes
+
+    def stand_in(self, number: int, begun_us: int) -> Path:
+        """An empty segment that says: what stood here, or before it, is lost, and that was accepted."""
+        self.look()
+        before = self.parts(number - 1) if number - 1 in self._held else ()
+        end = max((part.end for part in before if not part.unfinished), default=0)
+        path = self.path(number)
+        write_whole(path, Header(VERSION, number, begun_us, end, LOSS).encode(), self.disk)
+        self.look()
+        return path
+
+    def pack(self, number: int) -> int:
+        """The segment, which has to be complete, packed: the new file is durable and was read back before the old one
+        goes. Returns how many bytes that gives."""
+        held = self._held[number]
+        raw = read_whole(held.path, self.disk)
+        end = self.end(number)
+        data = raw[: len(raw.rstrip(b"\0")) if end is None else max(end, len(raw.rstrip(b"\0")))]
+        path = self.folder / f"{number:08d}{PACKED}"
+        write_whole(path, pack(data), self.disk)
+        written = read_whole(path, self.disk)
+        if unpack(written) != data:
+            self.disk.unlink(path)
+            raise OSError(f"{path}: has not come back as it was written")
+        self.disk.unlink(held.path)
+        self.disk.sync_folder(self.folder)
+        self._held[number] = Held(number, path, len(written))
+        return held.bytes - len(written)
+
+
+def journal_of(where: Path) -> Path | None:
+    """The journal's folder that `where` is, or has; None: there is none."""
+    for folder in (where, where / "journal"):
+        if folder.is_dir() and any(path.name.endswith((SUFFIX, PACKED)) for path in folder.iterdir()):
+            return folder
+    return None
+
+
+def payloads_in(where: Path) -> Iterator[bytes] | None:
+    """All that can be read of a journal's folder, a data folder, or one segment; None: it is none of them."""
+    if where.name.endswith((SUFFIX, PACKED)) and where.name.partition(".")[0].isdecimal():
+        segments, numbers = SegmentFolder(where.parent), [int(where.name.partition(".")[0])]
+    elif where.is_dir() and (folder := journal_of(where)) is not None:
+        segments = SegmentFolder(folder)
+        numbers = segments.numbers()
+    else:
+        return None
+    return (part.payload for number in numbers for part in segments.parts(number) if part.payload is not None)

@@ -1,0 +1,167 @@
+"""A disk that fills up under a running engine, and a stop under load: what was acknowledged arrives in any case."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from engine.contracts import Delivery, Emitted
+from engine.overload import Overload, Policy
+from engine.segment_folder import SegmentFolder
+from tests.counting_core import read
+from tests.integration.test_pipeline import RULES, START_US, Rig, names, queued, run, until
+
+STOP_S_MAX = 10.0
+
+
+class Share:
+    def __init__(self) -> None:
+        self.used = 0.1
+
+    def __call__(self) -> float:
+        return self.used
+
+
+def rig_with(folder: Path, share: Share, **settings: int) -> Rig:
+    rig = Rig(folder, None, RULES, None, **settings)
+    rig.pipeline._overload = Overload(Policy(), {"the disk": share})
+    return rig
+
+
+def recorded(folder: Path) -> bytes:
+    segments = SegmentFolder(folder / "journal")
+    return b"".join(part.payload or b"" for number in segments.numbers() for part in segments.parts(number))
+
+
+def test_polls_are_shed_first_then_nobody_is_acknowledged_and_it_ends_by_itself(tmp_path: Path) -> None:
+    share = Share()
+    owed: list[str] = []
+
+    async def poll(rig: Rig, name: str) -> None:
+        await rig.pipeline.put(Delivery("plc", [read(name, START_US, src="dc1/plc/A", t=START_US)]))
+
+    async def send(rig: Rig, name: str) -> None:
+        await rig.pipeline.put(Delivery("broker", [read(name, START_US)], partial(owed.append, name)))
+
+    async def story() -> None:
+        rig = rig_with(tmp_path, share)
+        await rig.pipeline.start()
+        await poll(rig, "POLL-1")
+        await send(rig, "QOS-1")
+        await until(lambda: owed == ["QOS-1"])
+        share.used = 0.95
+        await until(lambda: rig.metrics.overload == "shed")
+        await poll(rig, "POLL-shed")
+        await rig.pipeline.put(Delivery("plc", [b'{"kind":"link.down","src":"dc1/plc/A","t_rx":1}']))
+        await send(rig, "QOS-2")
+        await until(lambda: owed == ["QOS-1", "QOS-2"])
+        assert rig.metrics.source("plc").shed == 1
+        share.used = 1.0
+        await until(lambda: rig.metrics.overload == "wait")
+        assert rig.metrics.state == "full"
+        assert rig.metrics.detail == "the disk is 100 % full"
+        await asyncio.sleep(0.6)  # whoever was just being taken is through
+        await send(rig, "QOS-3")
+        await poll(rig, "POLL-shed-too")
+        await asyncio.sleep(0.5)
+        assert owed == ["QOS-1", "QOS-2"]
+        share.used = 0.2
+        await until(lambda: owed == ["QOS-1", "QOS-2", "QOS-3"])
+        await until(lambda: rig.metrics.state == "running")
+        await poll(rig, "POLL-2")
+        await until(lambda: b'"source.gap"' in recorded(tmp_path))
+        await rig.pipeline.stop()
+        assert rig.metrics.source("plc").shed == 2
+
+    run(story)
+    assert queued(tmp_path) == ["POLL-1", "QOS-1", "QOS-2", "QOS-3", "POLL-2"]
+    (gap,) = [line for line in recorded(tmp_path).splitlines() if b'"source.gap"' in line]
+    assert b'"src":"dc1/plc/A"' in gap
+    assert b'"count":2' in gap
+
+
+def test_what_snapshots_stand_for_goes_before_anybody_has_to_wait(tmp_path: Path) -> None:
+    share = Share()
+
+    async def story() -> None:
+        rig = rig_with(tmp_path, share, every_bytes=1_000, segment_bytes=2_000, keep_bytes=1 << 24)
+        await rig.pipeline.start()
+        for n in range(0, 200, 5):
+            await rig.put(*names(n + 1, n + 5))
+        before = rig.metrics.journal.bytes
+        assert SegmentFolder(tmp_path / "journal").numbers()[0] == 1
+        share.used = 0.75
+        await until(lambda: SegmentFolder(tmp_path / "journal").numbers()[0] > 1)
+        await rig.put(*names(201, 205))
+        assert rig.metrics.journal.bytes < before
+        assert rig.metrics.state == "running"
+        await rig.pipeline.stop()
+
+    run(story)
+    assert queued(tmp_path) == names(1, 205)
+
+
+def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path) -> None:
+    acknowledged: list[str] = []
+    numbers = itertools.count()
+
+    async def drive(rig: Rig) -> None:
+        while True:
+            mine = [f"LU-{next(numbers)}" for _ in range(20)]
+            lines = [read(name, START_US) for name in mine]
+            await rig.pipeline.put(Delivery("scanner", lines, partial(acknowledged.extend, mine)))
+
+    async def story() -> None:
+        for _ in range(2):
+            rig = Rig(tmp_path, records_max=2_000, rows_max=1_000_000)
+            await rig.pipeline.start()
+            before = len(acknowledged)
+            drivers = [asyncio.create_task(drive(rig)) for _ in range(5)]
+            await until(lambda: len(acknowledged) > before + 3_000)  # noqa: B023 - called in this turn
+            began_s = time.monotonic()
+            for driver in drivers:
+                driver.cancel()
+            await rig.pipeline.stop(6.0)
+            assert time.monotonic() - began_s < STOP_S_MAX
+        last = Rig(tmp_path)
+        await last.pipeline.start()
+        await last.pipeline.stop(20.0)
+
+    run(story)
+    found = queued(tmp_path)
+    assert len(set(found)) == len(found)
+    assert set(acknowledged) <= set(found)
+
+
+def test_no_space_for_the_outbox_is_waited_out(tmp_path: Path) -> None:
+    """Accepted is accepted: what was acknowledged meanwhile arrives once there is space."""
+
+    async def story() -> None:
+        rig = Rig(tmp_path)
+        await rig.pipeline.start()
+        await rig.put("LU-1")
+        append, full = rig.pipeline._outbox.append, True
+
+        def no_space(events: Sequence[Emitted]) -> None:
+            if full:
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+            append(events)
+
+        rig.pipeline._outbox.append = no_space  # type: ignore[method-assign]
+        await rig.put("LU-2")
+        await until(lambda: rig.metrics.state == "full")
+        assert "no space is left for the outbox" in rig.metrics.detail
+        await rig.put("LU-3")
+        full = False
+        await until(lambda: rig.metrics.state == "running")
+        await rig.pipeline.stop()
+
+    run(story)
+    assert queued(tmp_path) == ["LU-1", "LU-2", "LU-3"]
