@@ -12,11 +12,11 @@ A comment `# reading:` stands where the text leaves a choice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from tests.oracle import events, inventory, shipments
 from tests.oracle.events import Final
-from tests.oracle.facts import Fact, Record, parameters, take
+from tests.oracle.facts import Fact, Record, Rules, parameters, take
 from tests.oracle.ids import base_id
 from tests.oracle.parts import cut
 from tests.oracle.world import World
@@ -25,7 +25,7 @@ __all__ = ["Final", "account", "base_id", "expected"]
 
 
 def expected(
-    records: Iterable[Record], site: str, rules: Mapping[str, int | bool] | None = None, until: int | None = None
+    records: Iterable[Record], site: str, rules: Rules | None = None, until: int | None = None
 ) -> dict[str, Final]:
     """The last revision of every business event, by id without its `:rN`; `records` in the order of arrival.
 
@@ -42,12 +42,12 @@ def expected(
     return {base_id(site, final.type, final.key): final for final in found}
 
 
-def _of_shipments(part: list[Fact], world: World, rules: Mapping[str, int], t_end: int) -> Iterable[Final]:
+def _of_shipments(part: list[Fact], world: World, rules: Rules, t_end: int) -> Iterable[Final]:
     for shipment in sorted({fact.record["shipment"] for fact in part if fact.kind == "shipment.plan"}):
         readiness = shipments.follow(shipment, part, rules, t_end)
         yield from events.of_shipment(shipment, readiness, world, rules)
 
 
-def account(records: Iterable[Record], rules: Mapping[str, int | bool] | None = None) -> dict[str, int]:
+def account(records: Iterable[Record], rules: Rules | None = None) -> dict[str, int]:
     """R82: in, noise, duplicate, late, rejected, and `taken`: those that are `used` or `open`."""
     return take(records, parameters(rules)).account

@@ -31,6 +31,7 @@ class Context:
         self.cartons: dict[str, Fact] = {}
         self.shipments: dict[str, Fact] = {}
         self.manifests: dict[str, Fact] = {}
+        self.holds: dict[str, list[Fact]] = {}  # R45: every release of a carton, at its event time
         for fact in facts:
             self._take(fact)
 
@@ -59,6 +60,8 @@ class Context:
                 _keep(self.shipments, record["shipment"], fact)
             case "shipment.cancelled":
                 self.cancelled_shipments[record["shipment"]] = fact
+            case "hold.released":
+                self.holds.setdefault(record["carton"], []).append(fact)
             case "manifest.result":
                 _keep(self.manifests, record["shipment"], fact)
 

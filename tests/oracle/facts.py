@@ -10,8 +10,14 @@ from tests.oracle.ids import dev_id
 
 Record = dict[str, Any]
 
-DEFAULTS: dict[str, int] = {
+Rules = Mapping[str, Any]
+
+DEFAULTS: dict[str, Any] = {
     "skew_max_ms": 5_000,
+    "disorder_ms": 2_000,
+    "idle_source_ms": 5_000,
+    "gap_hold_ms": 300_000,
+    "hold_wall_max_ms": 30_000,
     "dedupe_noseq_ms": 600_000,
     "close_hold_ms": 5_000,
     "ready_hold_ms": 5_000,
@@ -21,6 +27,8 @@ DEFAULTS: dict[str, int] = {
     "retention_ms": 604_800_000,
     "short_on_close": 0,
     "short_at_cutoff": 0,
+    "closing_points": (),
+    "partial_load": "hold",
 }
 NOISE = frozenset({"photo_eye", "motor.state", "zone.state", "machine.state", "telemetry"})
 CONTEXT = frozenset(
@@ -54,8 +62,8 @@ class Sorted(NamedTuple):
     t_max: int  # the greatest event time of all records, R4a
 
 
-def parameters(rules: Mapping[str, int | bool] | None) -> dict[str, int]:
-    return {**DEFAULTS, **{name: int(value) for name, value in (rules or {}).items()}}
+def parameters(rules: Rules | None) -> dict[str, Any]:
+    return {**DEFAULTS, **(rules or {})}
 
 
 def event_time(record: Record, skew_max_ms: int) -> int:
@@ -68,7 +76,7 @@ def event_time(record: Record, skew_max_ms: int) -> int:
     return t if backlog or t_rx - t <= skew_max_ms * 1000 else t_rx
 
 
-def take(records: Iterable[Record], rules: Mapping[str, int]) -> Sorted:
+def take(records: Iterable[Record], rules: Rules) -> Sorted:
     """All records in order of arrival -> the facts among them in R3's order, and where the others went (R82)."""
     account = dict.fromkeys(("in", "noise", "duplicate", "late", "rejected", "taken"), 0)
     seen = Seen(rules)
@@ -88,7 +96,7 @@ def take(records: Iterable[Record], rules: Mapping[str, int]) -> Sorted:
     return Sorted(sorted(facts, key=lambda fact: fact[:4]), account, t_max)
 
 
-def _where(record: Record, t: int, seen: Seen, revisions: Revisions, rules: Mapping[str, int]) -> str:
+def _where(record: Record, t: int, seen: Seen, revisions: Revisions, rules: Rules) -> str:
     if record["kind"] in NOISE:
         return "noise"  # R5: noise is never deduplicated
     if record["kind"] in CONTEXT:
@@ -101,7 +109,7 @@ def _where(record: Record, t: int, seen: Seen, revisions: Revisions, rules: Mapp
 class Seen:
     """R5: duplicates among device records."""
 
-    def __init__(self, rules: Mapping[str, int]) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.lateness_us = rules["lateness_ms"] * 1000
         self.noseq_us = rules["dedupe_noseq_ms"] * 1000
         self.first_rx: dict[str, int] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.oracle.context import Context, Line
-from tests.oracle.facts import Fact, Record
+from tests.oracle.facts import Fact, Record, Rules
 
 PICKS = frozenset({"pick.confirm", "pick.reverse"})
 
@@ -150,7 +150,7 @@ def windows(
     facts: Iterable[Fact],
     context: Context,
     presses: Iterable[Entry],
-    rules: Mapping[str, int],
+    rules: Rules,
     carton_closes: Iterable[tuple[Line, Close]],
     t_end: int,
 ) -> dict[str, Window]:
@@ -170,7 +170,7 @@ def windows(
 
 
 def _closes(
-    facts: Iterable[Fact], context: Context, rules: Mapping[str, int], carton_closes: Iterable[tuple[Line, Close]]
+    facts: Iterable[Fact], context: Context, rules: Rules, carton_closes: Iterable[tuple[Line, Close]]
 ) -> Iterable[tuple[Line, Close]]:
     for fact in facts:
         if fact.kind == "pick.short":

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tests.oracle import holds
 from tests.oracle.cartons import Cycle
 from tests.oracle.context import Line
-from tests.oracle.facts import Fact
+from tests.oracle.facts import Fact, Rules
+from tests.oracle.leaving import cartons_of
 from tests.oracle.picks import Window
 from tests.oracle.world import World
 
@@ -42,51 +44,23 @@ def judge(shipment: str, world: World) -> Verdict:
         return Verdict(None, str(shortfall))
 
 
-def cartons_of(shipment: str, world: World) -> tuple[list[Cycle], list[str]]:
-    """R50a: the shipment's cycles, and planned cartons that have none. Closed empty and retracted ones do not count."""
-    context = world.context
-    planned = {
-        carton
-        for carton, plan in context.cartons.items()
-        if plan.record.get("shipment") == shipment and plan.record.get("contents")
-    }
-    scope = {(part["order"], part["line"]) for part in context.shipments[shipment].record["scope"]}
-    of_others = {
-        (part["order"], part["line"])
-        for other, plan in context.shipments.items()
-        if other != shipment
-        for part in plan.record["scope"]
-    }
-    found, met = [], set()
-    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
-        end = cycle.closes[-1] if cycle.closed else max((t for t, _, _ in cycle.moves), default=0)
-        lines = {what[:2] for what in cycle.contents(end)}
-        if cycle.carton in context.cartons:
-            mine = cycle.carton in planned
-        else:
-            mine = bool(lines) and lines <= scope and not lines & of_others
-        if mine:
-            met.add(cycle.carton)
-        if mine and cycle.voided is None and not (cycle.closed and not lines):
-            found.append(cycle)
-    return found, sorted(planned - met)
-
-
 def _ready(shipment: str, world: World) -> dict[str, Any]:
     context = world.context
     plan = context.shipments.get(shipment)
     _must(plan is not None, "no plan")
     assert plan is not None
     _must(shipment not in context.cancelled_shipments, "cancelled")
-    _must(shipment not in context.manifests, "manifested")
+    _must(shipment not in world.departures, "manifested")
     found, missing = cartons_of(shipment, world)
     _must(not missing, f"no cycle of {missing}")
     _must(all(cycle.closed for cycle in found), "a carton is open")
+    _must(not any(holds.is_held(cycle, world.context) for cycle in found), "a carton is held")
+    _must(not any(holds.is_lost(cycle) for cycle in found), "a carton is lost")
     lines = [_line(part, world, found) for part in plan.record["scope"]]
     _must(any(line["packed"] for line in lines), "SHP_EMPTY")
     if plan.record.get("stage_required"):
         lanes = plan.record.get("lanes", [])
-        _must(all(_staged(cycle, lanes) for cycle in found), "a carton is not in its lane")
+        _must(all(_staged(cycle, world, lanes) for cycle in found), "a carton is not in its lane")
     return {
         "plan_rev": plan.record["rev"],
         "cartons": sorted(cycle.key for cycle in found),
@@ -147,10 +121,10 @@ def _holds_cancelled(line: Line, windows: list[Window], world: World, found: lis
     )
 
 
-def _staged(cycle: Cycle, lanes: list[str]) -> bool:
-    """R50, R62: the last place is a lane of the shipment, or the carton is loaded."""
+def _staged(cycle: Cycle, world: World, lanes: list[str]) -> bool:
+    """R50, R62, R48: the last place is a lane of the shipment, or the carton is loaded."""
     place, loaded = None, False
-    for fact in sorted(cycle.facts, key=lambda fact: fact[:4]):
+    for fact in world.sights(cycle):
         match fact.kind:
             case "divert.confirmed":
                 place = fact.record["dest"]
@@ -165,7 +139,7 @@ def _staged(cycle: Cycle, lanes: list[str]) -> bool:
     return loaded or place in lanes
 
 
-def follow(shipment: str, facts: list[Fact], rules: Mapping[str, int], t_end: int) -> Readiness:
+def follow(shipment: str, facts: list[Fact], rules: Rules, t_end: int) -> Readiness:
     """R51, R52: judge after every event time up to `t_end`, deadlines included, and keep what lasts `ready_hold_ms`.
 
     reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
@@ -173,7 +147,8 @@ def follow(shipment: str, facts: list[Fact], rules: Mapping[str, int], t_end: in
     """
     hold = rules["ready_hold_ms"] * 1000
     truths = [(t, judge(shipment, _until(t, facts, rules)).data) for t in _moments(facts, t_end)]
-    over = [fact.t for fact in facts if fact.kind == "manifest.result" and fact.record["shipment"] == shipment]
+    departure = _until(t_end, facts, rules).departures.get(shipment)
+    over = [departure.first.t] if departure else []
     result = Readiness()
     emitted, before = False, None
     for i, (t, data) in enumerate(truths):
@@ -194,5 +169,5 @@ def _moments(facts: list[Fact], t_end: int) -> list[int]:
     return sorted(t for t in due | {fact.t for fact in facts} if t <= t_end)
 
 
-def _until(t: int, facts: list[Fact], rules: Mapping[str, int]) -> World:
+def _until(t: int, facts: list[Fact], rules: Rules) -> World:
     return World([fact for fact in facts if fact.t <= t], rules, t)
