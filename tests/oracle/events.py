@@ -103,7 +103,7 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
 
 
 def _short(window: Window, close: Close, common: dict[str, Any], world: World) -> dict[str, Any]:
-    loc = close.record.get("loc") if close.record else None
+    loc = close.fact.record.get("loc") if close.decided_by == "OPERATOR" else None
     return common | _given(
         qty_task=window.q_task,
         qty_picked=window.q,

@@ -44,16 +44,20 @@ def _place(fact: Fact) -> Place:
 
 def _shorts(world: World) -> Iterable[tuple[Place, Finding]]:
     """R70: the operator's shorts that say something of the stock."""
-    by_record = {id(fact.record): fact for fact in world.facts}
     for window in world.windows.values():
         close = window.short
-        if close is None or close.reason not in EMPTY_HANDED or close.record is None or window.t_cancel is not None:
+        if (
+            close is None
+            or close.reason not in EMPTY_HANDED
+            or close.decided_by != "OPERATOR"
+            or window.t_cancel is not None
+        ):
             continue
-        loc, q_short = close.record.get("loc") or window.loc, window.q_task - window.q
+        loc, q_short = close.fact.record.get("loc") or window.loc, window.q_task - window.q
         if loc and q_short > 0:
-            place = loc, window.sku, close.record.get("lot", "")
+            place = loc, window.sku, close.fact.record.get("lot", "")
             actual = EMPTY_HANDED[close.reason]
-            yield place, Finding(by_record[id(close.record)], "SHORT_AT_LOC", actual, q_short, window.line[0])
+            yield place, Finding(close.fact, "SHORT_AT_LOC", actual, q_short, window.line[0])
 
 
 def _empty_shelves(world: World, expected: Iterable[Place]) -> Iterable[tuple[Place, Finding]]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tests.oracle import holds
 from tests.oracle.cartons import Cycle
+from tests.oracle.clock import Moment
 from tests.oracle.context import Line
-from tests.oracle.facts import Fact, Rules
+from tests.oracle.facts import Fact
+from tests.oracle.gaps import NEVER
 from tests.oracle.leaving import cartons_of
-from tests.oracle.picks import Window
+from tests.oracle.picks import Knowledge, Window
 from tests.oracle.world import World
 
 
@@ -139,22 +141,26 @@ def _staged(cycle: Cycle, world: World, lanes: list[str]) -> bool:
     return loaded or place in lanes
 
 
-def follow(shipment: str, facts: list[Fact], rules: Rules, t_end: int) -> Readiness:
+def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -> Readiness:
     """R51, R52: judge after every event time up to `t_end`, deadlines included, and keep what lasts `ready_hold_ms`.
 
     reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
     reading: context counts from its event time on, also where a higher rev replaces a lower one.
     """
-    hold = rules["ready_hold_ms"] * 1000
-    truths = [(t, judge(shipment, _until(t, facts, rules)).data) for t in _moments(facts, t_end)]
-    departure = _until(t_end, facts, rules).departures.get(shipment)
+    hold = knowledge.rules["ready_hold_ms"] * 1000
+    worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t)) for t in _moments(facts, t_end)]
+    truths = [(t, judge(shipment, world).data) for t, world in worlds]
+    departure = World(facts, knowledge, t_end).departures.get(shipment)
     over = [departure.first.t] if departure else []
     result = Readiness()
     emitted, before = False, None
     for i, (t, data) in enumerate(truths):
         if data is not None and data != before:
-            lasts = all(later is not None or when > t + hold for when, later in truths[i:])
-            if lasts and t + hold <= t_end:
+            told = _told(shipment, worlds[i][1], t, knowledge)
+            breaks = [when for when, later in truths[i:] if later is None]
+            # What was known before a held truth could be told ends it, whenever it happened.
+            ended = any(when <= t + hold or _known(when, facts) < told.since for when in breaks) if told else True
+            if not ended and t + hold <= t_end:
                 emitted, result.ready, result.ready_t = True, data, t
         if data is None and emitted:
             emitted = False
@@ -164,10 +170,48 @@ def follow(shipment: str, facts: list[Fact], rules: Rules, t_end: int) -> Readin
     return result
 
 
+def _known(t: int, facts: list[Fact]) -> int:
+    """When the first fact of that moment arrived."""
+    return min((fact.arrival for fact in facts if fact.t == t), default=NEVER)
+
+
+class Telling(NamedTuple):
+    """`since`: the first record that a truth that was held did not have to outlive; 0: it was not held."""
+
+    since: int
+
+
+def _told(shipment: str, world: World, t: int, knowledge: Knowledge) -> Telling | None:
+    """When a truth that began at `t` may be told; None: not before the end. R7: what may hide in a gap holds it."""
+    clock, rules = knowledge.clock, knowledge.rules
+    arrivals = [fact.arrival for fact in world.facts if fact.t == t]
+    begun = max((Moment(at + 1, clock.walls[at]) for at in arrivals), default=Moment(0, 0))
+    scope = {(part["order"], part["line"]) for part in world.context.shipments[shipment].record["scope"]}
+    windows = [window for window in world.windows.values() if window.line in scope]
+    decided = [w.closed_by.decided for w in windows if w.closed_by is not None and w.closed_by.decided is not None]
+    asked = clock.passed(t + rules["ready_hold_ms"] * 1000, begun.wall + rules["hold_wall_max_ms"] * 1000)
+    if asked is None:
+        return None
+    late = [moment for window in windows if window.closed_by for moment in decided if window.closed_by.t == t]
+    begun = max([begun, *late])
+    told = knowledge.gaps.release(max([asked, *decided]), begun.wall, _fed(shipment, windows, world, t, asked.at))
+    return None if told is None else Telling(told.at if told > asked else 0)
+
+
+def _fed(shipment: str, windows: list[Window], world: World, t: int, at: int) -> Iterable[tuple[str, int, int]]:
+    """R7: the sources of its pick windows and of its cartons, and the time in which they fed them."""
+    for window in windows:
+        sources = {entry.fact.record["src"] for entry in window.physical}
+        sources |= {window.short.fact.record["src"]} if window.short and window.short.fact.device else set()
+        for src in sources or world.knowledge.gaps.all_pickers(at):
+            yield src, window.t_open, t
+    picked = {(entry.fact.arrival, entry.lu) for window in windows for entry in window.physical}
+    mine, _ = cartons_of(shipment, world)
+    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
+        if cycle in mine or any((fact.arrival, cycle.lu) in picked for fact in cycle.facts):
+            yield from {(fact.record["src"], cycle.t_open, t) for fact in cycle.facts if fact.device}
+
+
 def _moments(facts: list[Fact], t_end: int) -> list[int]:
     due = {fact.record[name] for fact in facts for name in ("deadline", "cutoff") if name in fact.record}
     return sorted(t for t in due | {fact.t for fact in facts} if t <= t_end)
-
-
-def _until(t: int, facts: list[Fact], rules: Rules) -> World:
-    return World([fact for fact in facts if fact.t <= t], rules, t)

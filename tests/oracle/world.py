@@ -7,19 +7,20 @@ from collections.abc import Iterable, Mapping
 from tests.oracle import cartons, leaving, picks, tracks
 from tests.oracle.cartons import Cycle
 from tests.oracle.context import Context, Line
-from tests.oracle.facts import Fact, Rules
-from tests.oracle.picks import Close, Window
+from tests.oracle.facts import Fact
+from tests.oracle.picks import Close, Knowledge, Window
 from tests.oracle.riding import Riding
 
 
 class World:
     """`t_end`: the last moment that is decided; deadlines after it are open."""
 
-    def __init__(self, facts: list[Fact], rules: Rules, t_end: int) -> None:
+    def __init__(self, facts: list[Fact], knowledge: Knowledge, t_end: int) -> None:
         self.facts = facts
-        self.rules = rules
+        self.knowledge = knowledge
+        self.rules = rules = knowledge.rules
         self.context = Context(fact for fact in facts if not fact.device)
-        self.entries = picks.entries(facts, self.context)
+        self.entries = picks.entries(facts, self.context, knowledge.too_late)
         self.windows: dict[str, Window] = {}
         self.cycles: dict[str, list[Cycle]] = {}
         self.departures: dict[str, leaving.Departure] = {}
@@ -28,10 +29,10 @@ class World:
             self._walk(self.context.manifests)  # R63 asks who was bound
         closes: list[tuple[Line, Close]] = []
         if rules["short_on_close"]:
-            self.windows = picks.windows(facts, self.context, self.entries, rules, (), t_end)
+            self.windows = picks.windows(facts, self.context, self.entries, knowledge, (), t_end)
             self._walk(self.context.manifests)
             closes = list(_carton_closes(self.cycles, self.windows.values()))
-        self.windows = picks.windows(facts, self.context, self.entries, rules, closes, t_end)
+        self.windows = picks.windows(facts, self.context, self.entries, knowledge, closes, t_end)
         self._walk(self.context.manifests)
         self.departures = leaving.departures(self, rules["partial_load"] == "emit", t_end)
         if any(departure.close for departure in self.departures.values()):
@@ -66,14 +67,14 @@ def _carton_closes(cycles: Mapping[str, list[Cycle]], windows: Iterable[Window])
     windows = list(windows)
     for cycle in (cycle for of_unit in cycles.values() for cycle in of_unit):
         # reading: a close that R46 calls double is still a carton.close of its destination
-        for t in [fact.t for fact in cycle.facts if fact.kind == "carton.close"]:
+        for fact in [fact for fact in cycle.facts if fact.kind == "carton.close"]:
             for window in windows:
-                picked = [entry for entry in window.physical if entry.sign > 0 and entry.t <= t]
+                picked = [entry for entry in window.physical if entry.sign > 0 and entry.t <= fact.t]
                 last = max(picked, default=None, key=lambda entry: entry.fact[:4])
                 if last is not None:
                     inside = cycle.t_open <= last.t and (cycle.t_end is None or last.t < cycle.t_end)
                     destined = last.lu == cycle.lu and inside
                 else:
-                    destined = window.lu == cycle.lu and window.t_known <= t
+                    destined = window.lu == cycle.lu and window.t_known <= fact.t
                 if destined:
-                    yield window.line, Close(t, "CLOSE", "CLOSE", window.task)
+                    yield window.line, Close(fact.t, "CLOSE", "CLOSE", window.task, fact)
