@@ -33,7 +33,7 @@ class Story(NamedTuple):
     """`records` in order of arrival."""
 
     records: list[Record]
-    rules: dict[str, int | bool]
+    rules: dict[str, Any]
 
 
 class Told(NamedTuple):
@@ -76,7 +76,7 @@ class Teller:
         self.told: list[Told] = []
         self.tracks_free: dict[str, int] = {}
         self.presses = 0
-        self.rules: dict[str, int | bool] = {}
+        self.rules: dict[str, Any] = {}
 
     def tell(self, t_ms: int, src: str, kind: str, **fields: Any) -> None:
         self.told.append(Told(T0 + t_ms * MS, src, {"kind": kind, **fields}))

@@ -24,6 +24,7 @@ from tests.oracle.parts import cut
 from tests.oracle.picks import Knowledge
 from tests.oracle.world import World
 
+NAMES_SHIPMENTS = ("shipment.plan", "carton.plan", "manifest.result")
 __all__ = ["Final", "account", "base_id", "expected"]
 
 
@@ -57,7 +58,7 @@ def expected(
 
 
 def _of_shipments(part: list[Fact], world: World, knowledge: Knowledge, t_end: int) -> Iterable[Final]:
-    for shipment in sorted({fact.record["shipment"] for fact in part if fact.kind == "shipment.plan"}):
+    for shipment in sorted({fact.record["shipment"] for fact in part if fact.kind in NAMES_SHIPMENTS}):
         readiness = shipments.follow(shipment, part, knowledge, t_end)
         yield from events.of_shipment(shipment, readiness, world, knowledge.rules)
 

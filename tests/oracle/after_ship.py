@@ -1,4 +1,4 @@
-"""R27, R29: what comes after its shipment has left makes no revision."""
+"""R27, R29, R46: what comes after its shipment has left, or its window was forgotten, makes no revision."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.oracle.world import World
 
 def too_late(world: World) -> frozenset[tuple[int, str | Line]]:
     """Presses, and cancels with the key of the window for which they come too late."""
-    found: set[tuple[int, str | Line]] = set()
+    found = set(_forgotten(world))
     if not world.departures:
-        return frozenset()
+        return frozenset(found)
     for entry in world.entries:
         evidence = _evidence(entry.line, entry, world)
         if evidence is not None and world.knowledge.comes_after(evidence, entry.t, entry.known):
@@ -29,6 +29,18 @@ def too_late(world: World) -> frozenset[tuple[int, str | Line]]:
             if evidence is not None and world.knowledge.comes_after(evidence, cancel.t, cancel.arrival):
                 found.add((cancel.arrival, window.key))
     return frozenset(found)
+
+
+def _forgotten(world: World) -> Iterable[tuple[int, str | Line]]:
+    """R46: what comes for a window that was finished `retention_ms` ago is dead, if no shipment plans its order."""
+    planned = {order for shipment in world.context.shipments for order, _ in world.context.scope(shipment)}
+    clock, retention = world.knowledge.clock, world.knowledge.rules["retention_ms"] * 1000
+    for window in world.windows.values():
+        for entry in window.physical if window.line[0] not in planned else ():
+            close = window.as_known(entry.known).closed_by
+            known = close is not None and (close.decided is None or close.decided.at <= entry.known)
+            if close is not None and known and clock.marks[entry.known] > close.t + retention:
+                yield entry.press
 
 
 def _evidence(line: Line, entry: Entry | None, world: World) -> Fact | None:
@@ -48,7 +60,7 @@ def of_late(world: World) -> Iterable[Final]:
     """R29: POST_SHIP, one for each place, lot and task; and the reversals among them (R28)."""
     late: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries(world.facts, world.context):
-        if entry.press not in world.knowledge.too_late:
+        if entry.press not in world.knowledge.too_late or _evidence(entry.line, entry, world) is None:
             continue
         task = world.context.tasks.get(entry.task or "")
         loc = entry.fact.record.get("loc") or (task.record.get("loc") if task else None) or ""

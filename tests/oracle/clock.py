@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,14 @@ class Moment(NamedTuple):
     wall: int
 
 
+class Step(NamedTuple):
+    """From `wall` on the watermark is `mark`; where `alone`, nobody is in and it follows the wall clock."""
+
+    wall: int
+    mark: int
+    alone: bool
+
+
 class Clock:
     """`marks[i]`, `walls[i]`: both clocks when record i takes effect, its own `t_rx` included, its event time not yet.
 
@@ -41,6 +50,7 @@ class Clock:
         self.rules, self.sources, self.t_end = rules, sources, t_end
         self.marks: list[int] = []
         self.walls: list[int] = []
+        self.steps: list[Step] = []
         self.mark = self.wall = -(2**62)
         self.inside: dict[str, int] = {}  # source -> the t_rx of its last record
         self.furthest: dict[str, int] = {}  # source -> its watermark
@@ -50,23 +60,45 @@ class Clock:
             self.walls.append(self.wall)
             self._hear(record, t)
             self._follow()
+        self.inside = {}
+        self._follow()
 
     def rule(self, src: str, name: str) -> int:
         return int(own(src, self.sources).get(name, self.rules[name])) * 1000
 
-    def passed(self, due: int, forced: int | None = None) -> Moment | None:
+    def passed(self, due: int, forced: int = 2**62) -> Moment | None:
         """When the watermark became greater than `due`, or the wall clock reached `forced`; None: never."""
-        at = bisect.bisect_right(self.marks, due)
-        if forced is not None:
-            at = min(at, bisect.bisect_left(self.walls, forced))
-        if at < len(self.walls):
-            return Moment(at, self.walls[at])
-        return Moment(at, self.t_end) if min(due, due if forced is None else forced) <= self.t_end else None
+        wall = self._wall_at(due)
+        at = min(bisect.bisect_right(self.marks, due), bisect.bisect_left(self.walls, forced))
+        if at == len(self.walls) and min(due, forced) > self.t_end:
+            return None
+        return Moment(at, min(wall, forced))
 
     def reached(self, wall: int) -> Moment | None:
         """When the wall clock reached it; None: never."""
         at = bisect.bisect_left(self.walls, wall)
         return Moment(at, wall) if at < len(self.walls) or wall <= self.t_end else None
+
+    def mark_at(self, wall: int) -> int:
+        """The watermark when the wall clock stood there."""
+        before = self.steps[: bisect.bisect_right(self.steps, wall, key=lambda step: step.wall)]
+        if not before:
+            return -(2**62)
+        last = before[-1]
+        return max(last.mark, wall - self._idle) if last.alone else last.mark
+
+    def _wall_at(self, due: int) -> int:
+        """The wall clock at which the watermark became greater than `due`."""
+        for step, after in itertools.pairwise([*self.steps, Step(2**62, 2**62, False)]):
+            if step.mark > due:
+                return step.wall
+            if step.alone and max(step.wall, due + self._idle) < after.wall:
+                return max(step.wall, due + self._idle)
+        return self.t_end
+
+    @property
+    def _idle(self) -> int:
+        return int(self.rules["idle_source_ms"]) * 1000
 
     def _move_wall(self, t_rx: int) -> None:
         wall = max(self.wall, t_rx)
@@ -82,11 +114,9 @@ class Clock:
         self._follow()
 
     def _follow(self) -> None:
-        if self.inside:
-            mark = min(self.furthest[src] for src in self.inside)
-        else:
-            mark = self.wall - self.rules["idle_source_ms"] * 1000
+        mark = min(self.furthest[src] for src in self.inside) if self.inside else self.wall - self._idle
         self.mark = max(self.mark, mark)
+        self.steps.append(Step(self.wall, self.mark, not self.inside))
 
     def _hear(self, record: Record, t: int) -> None:
         src, kind = record["src"], record["kind"]

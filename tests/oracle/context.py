@@ -100,6 +100,11 @@ class Context:
         waves = [f for f in self.waves.values() if order in f.record["orders"] and "cutoff" in f.record]
         return min(waves, default=None, key=lambda fact: (fact.record["cutoff"], fact[:4]))
 
+    def scope(self, shipment: str) -> list[Line]:
+        """Empty for a shipment of which only the manifest is known."""
+        plan = self.shipments.get(shipment)
+        return [(part["order"], part["line"]) for part in plan.record["scope"]] if plan else []
+
     def shipment_of(self, carton: str) -> str | None:
         plan = self.cartons.get(carton)
         return plan.record.get("shipment") if plan else None

@@ -182,8 +182,7 @@ def _closed(cycle: Cycle, t_close: int, last: bool, world: World, hold: int) -> 
 def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> Iterable[Final]:
     """R50 to R52, R54, R56's cancel."""
     context = world.context
-    scope = context.shipments[shipment].record["scope"]
-    rest = f"shipment/{shipment}", shipment, _only(part["order"] for part in scope) or shipment
+    rest = f"shipment/{shipment}", shipment, _only(order for order, _ in context.scope(shipment)) or shipment
     cancel, departure = context.cancelled_shipments.get(shipment), world.departures.get(shipment)
     voided = cancel is not None and departure is not None and cancel.t > departure.first.t
     if found.ready is not None:
@@ -207,22 +206,29 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
     """R54. reading: `cartons` are the closed ones of R50a; the carrier is the result's, else the plan's."""
     result: Mapping[str, Any] = departure.result.record if departure.result else {}
     numbers = {part["carton"]: part.get("tracking_no") for part in result.get("tracking", ())}
-    shipped, _ = cartons_of(shipment, world) if departure.result else (departure.left, [])
+    # reading: without a trailer that counts the TMS's result alone says what left
+    partly = departure.close is not None and departure.behind
+    shipped, _ = (departure.left, []) if partly else cartons_of(shipment, world)
     close: Mapping[str, Any] = departure.close.record if departure.close else {}
+    plan = world.context.shipments.get(shipment)
     data = _given(
         manifest_no=result.get("manifest_no"),
-        carrier=result.get("carrier") or world.context.shipments[shipment].record.get("carrier"),
+        carrier=result.get("carrier") or (plan.record.get("carrier") if plan else None),
         trailer=close.get("trailer"),
         seal=close.get("seal"),
         cartons=[_shipped(cycle, numbers, rules) for cycle in sorted(shipped, key=lambda cycle: cycle.key)],
         freight=result.get("freight"),
-        left_behind=[] if departure.result else departure.behind,
+        left_behind=departure.behind if partly else [],
     )
     # reading: what a result says of cartons that are open, or when the TMS names others, is not said
     clear = all(cycle.closed for cycle in shipped) and numbers.keys() <= {cycle.key for cycle in shipped}
-    unclear = departure.result is not None and not (clear and not cartons_of(shipment, world)[1])
-    free = frozenset({"cartons", "left_behind"} if unclear else ())
-    return Final("shipment.manifested", shipment, data, utc(departure.t), "", shipment, None, free)
+    mine, missing = cartons_of(shipment, world)
+    unclear = not (clear and all(cycle.closed for cycle in mine)) or (not partly and missing)
+    free = {"cartons", "left_behind"} if unclear else set()
+    certain = not departure.odd and (departure.result is not None or plan is not None)
+    free |= set() if certain else {"trailer", "seal", "cartons", "left_behind"}
+    rest = shipment, data, utc(departure.t), "", shipment, None
+    return Final("shipment.manifested", *rest, frozenset(free), certain)
 
 
 def _shipped(cycle: Cycle, numbers: Mapping[str, str | None], rules: Rules) -> dict[str, Any]:

@@ -34,8 +34,7 @@ def _last(cycle: Cycle, kind: str) -> Fact | None:
     return max(of_kind, default=None, key=lambda fact: fact[:4])
 
 
-def is_lost(cycle: Cycle) -> bool:
-    """R64. reading: any device record of the unit after the loss is a sight of it."""
-    device = [fact for fact in cycle.facts if fact.device]
-    last = max(device, default=None, key=lambda fact: fact[:4])
-    return last is not None and last.kind == "item.lost"
+def is_lost(sights: list[Fact]) -> bool:
+    """R64. reading: any device record of the unit after the loss is a sight of it, one of its parent too (R48)."""
+    device = [fact for fact in sights if fact.device]
+    return bool(device) and device[-1].kind == "item.lost"

@@ -19,6 +19,7 @@ class Departure(NamedTuple):
     close: Fact | None
     left: list[Cycle]
     behind: list[str]
+    odd: bool  # an empty carton of it was loaded: whether that is a load of the shipment is not said
 
     @property
     def first(self) -> Fact:
@@ -39,7 +40,7 @@ def cartons_of(shipment: str, world: World) -> tuple[list[Cycle], list[str]]:
         for carton, plan in context.cartons.items()
         if plan.record.get("shipment") == shipment and plan.record.get("contents")
     }
-    scope = {(part["order"], part["line"]) for part in context.shipments[shipment].record["scope"]}
+    scope = set(context.scope(shipment))
     of_others = {
         (part["order"], part["line"])
         for other, plan in context.shipments.items()
@@ -64,7 +65,8 @@ def cartons_of(shipment: str, world: World) -> tuple[list[Cycle], list[str]]:
 def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Departure]:
     """R54, by shipment."""
     found = {}
-    for shipment in world.context.shipments:
+    planned = {plan.record["shipment"] for plan in world.context.cartons.values()}
+    for shipment in sorted(world.context.shipments.keys() | world.context.manifests.keys() | planned):
         result = world.context.manifests.get(shipment)
         cycles, missing = cartons_of(shipment, world)
         gone = {cycle.key: _left_with(cycle, world, t_end) for cycle in cycles}
@@ -72,11 +74,20 @@ def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Depart
         behind = sorted([*missing, *(key for key, close in gone.items() if close is None)])
         closes = [close for close in gone.values() if close is not None]
         close = max(closes, default=None, key=lambda fact: fact[:4])
-        if behind and not (emit_partial and result is None):
+        if behind and not emit_partial:
             close = None
+        odd = [_left_with(cycle, world, t_end) for cycle in planned_cycles(shipment, world) if cycle not in cycles]
+        if close is None and result is None and (emit_partial or not behind):
+            close = max((one for one in odd if one is not None), default=None, key=lambda fact: fact[:4])
         if result is not None or close is not None:
-            found[shipment] = Departure(result, close, left, behind)
+            found[shipment] = Departure(result, close, left, behind, any(odd))
     return found
+
+
+def planned_cycles(shipment: str, world: World) -> list[Cycle]:
+    """Every use of a unit as a carton that was planned to the shipment, those that do not count (R50a) too."""
+    cycles = (cycle for of_unit in world.cycles.values() for cycle in of_unit)
+    return [cycle for cycle in cycles if cycle.carton and world.context.shipment_of(cycle.carton) == shipment]
 
 
 def _left_with(cycle: Cycle, world: World, t_end: int) -> Fact | None:

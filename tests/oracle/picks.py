@@ -191,8 +191,8 @@ def entries(
     for fact in facts:
         if fact.kind not in PICKS:
             continue
-        for part in fact.record.get("alloc") or [fact.record]:
-            entry = _entry(fact, part, context)
+        parts = [_entry(fact, part, context) for part in fact.record.get("alloc") or [fact.record]]
+        for entry in parts if None not in parts else ():  # reading: a press for several waits as a whole
             press = fact.record.get("press")
             # reading: confirms and reversals number their presses separately
             if entry is None or (press and (entry.task or entry.line, fact.kind + press) in pressed):

@@ -11,8 +11,7 @@ from tests.oracle.cartons import Cycle
 from tests.oracle.clock import Moment
 from tests.oracle.context import Line
 from tests.oracle.facts import Fact
-from tests.oracle.gaps import NEVER
-from tests.oracle.leaving import cartons_of
+from tests.oracle.leaving import cartons_of, planned_cycles
 from tests.oracle.picks import Knowledge, Window
 from tests.oracle.world import World
 
@@ -57,7 +56,7 @@ def _ready(shipment: str, world: World) -> dict[str, Any]:
     _must(not missing, f"no cycle of {missing}")
     _must(all(cycle.closed for cycle in found), "a carton is open")
     _must(not any(holds.is_held(cycle, world.context) for cycle in found), "a carton is held")
-    _must(not any(holds.is_lost(cycle) for cycle in found), "a carton is lost")
+    _must(not any(holds.is_lost(world.sights(cycle)) for cycle in found), "a carton is lost")
     lines = [_line(part, world, found) for part in plan.record["scope"]]
     _must(any(line["packed"] for line in lines), "SHP_EMPTY")
     if plan.record.get("stage_required"):
@@ -150,16 +149,14 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -
     hold = knowledge.rules["ready_hold_ms"] * 1000
     worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t)) for t in _moments(facts, t_end)]
     truths = [(t, judge(shipment, world).data) for t, world in worlds]
-    departure = World(facts, knowledge, t_end).departures.get(shipment)
-    over = [departure.first.t] if departure else []
+    over = [t for t, world in worlds if shipment in world.departures]
     result = Readiness()
     emitted, before = False, None
     for i, (t, data) in enumerate(truths):
         if data is not None and data != before:
             told = _told(shipment, worlds[i][1], t, knowledge)
             breaks = [when for when, later in truths[i:] if later is None]
-            # What was known before a held truth could be told ends it, whenever it happened.
-            ended = any(when <= t + hold or _known(when, facts) < told.since for when in breaks) if told else True
+            ended = told is None or any(when <= t + hold or when < told.mark for when in breaks)
             if not ended and t + hold <= t_end:
                 emitted, result.ready, result.ready_t = True, data, t
         if data is None and emitted:
@@ -170,32 +167,31 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -
     return result
 
 
-def _known(t: int, facts: list[Fact]) -> int:
-    """When the first fact of that moment arrived."""
-    return min((fact.arrival for fact in facts if fact.t == t), default=NEVER)
-
-
 class Telling(NamedTuple):
-    """`since`: the first record that a truth that was held did not have to outlive; 0: it was not held."""
+    """`mark`: the watermark up to which a truth that was held had to last; 0: it was not held."""
 
-    since: int
+    mark: int
 
 
 def _told(shipment: str, world: World, t: int, knowledge: Knowledge) -> Telling | None:
     """When a truth that began at `t` may be told; None: not before the end. R7: what may hide in a gap holds it."""
     clock, rules = knowledge.clock, knowledge.rules
     arrivals = [fact.arrival for fact in world.facts if fact.t == t]
-    begun = max((Moment(at + 1, clock.walls[at]) for at in arrivals), default=Moment(0, 0))
-    scope = {(part["order"], part["line"]) for part in world.context.shipments[shipment].record["scope"]}
+    scope = set(world.context.scope(shipment))
     windows = [window for window in world.windows.values() if window.line in scope]
-    decided = [w.closed_by.decided for w in windows if w.closed_by is not None and w.closed_by.decided is not None]
+    closed = [w.closed_by for w in windows if w.closed_by is not None and w.closed_by.decided is not None]
+    decided = [close.decided for close in closed if close.decided is not None]
+    late = [close.decided for close in closed if close.decided is not None and close.t == t]
+    begun = max([*(Moment(at + 1, clock.walls[at]) for at in arrivals), *late])
     asked = clock.passed(t + rules["ready_hold_ms"] * 1000, begun.wall + rules["hold_wall_max_ms"] * 1000)
     if asked is None:
         return None
-    late = [moment for window in windows if window.closed_by for moment in decided if window.closed_by.t == t]
-    begun = max([begun, *late])
-    told = knowledge.gaps.release(max([asked, *decided]), begun.wall, _fed(shipment, windows, world, t, asked.at))
-    return None if told is None else Telling(told.at if told > asked else 0)
+    asked = max([asked, *decided])
+    # reading: the hold counts from the moment at which it was asked, or the arrival of what made it true
+    told = knowledge.gaps.release(asked, max(begun, asked).wall, _fed(shipment, windows, world, t, asked.at))
+    if told is None or told <= asked:
+        return told and Telling(0)
+    return Telling(clock.mark_at(told.wall))
 
 
 def _fed(shipment: str, windows: list[Window], world: World, t: int, at: int) -> Iterable[tuple[str, int, int]]:
@@ -206,7 +202,7 @@ def _fed(shipment: str, windows: list[Window], world: World, t: int, at: int) ->
         for src in sources or world.knowledge.gaps.all_pickers(at):
             yield src, window.t_open, t
     picked = {(entry.fact.arrival, entry.lu) for window in windows for entry in window.physical}
-    mine, _ = cartons_of(shipment, world)
+    mine = [*cartons_of(shipment, world)[0], *planned_cycles(shipment, world)]
     for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
         if cycle in mine or any((fact.arrival, cycle.lu) in picked for fact in cycle.facts):
             yield from {(fact.record["src"], cycle.t_open, t) for fact in cycle.facts if fact.device}
