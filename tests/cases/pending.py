@@ -9,6 +9,8 @@ PENDING = {
     "R51_a_readiness_that_is_held_ends_with_the_cancel": "a readiness held for a gap outlives the shipment's cancel",
     "R52_two_facts_end_a_truth": "of two facts that end a truth the one that arrives first is told",
     "R54_a_trailer_that_took_nothing": "partial_load = emit: a trailer into which nothing of it went revises the event",
+    "R07_a_pick_that_fills_the_gap_after_the_deadline": "a readiness foreseen for a held short is told",
+    "R21c_a_task_that_is_told_after_its_carton_was_closed": "a close that came before its task is not asked again",
     "R46_a_fact_for_a_window_that_was_forgotten": "a forgotten window leaves no tombstone",
     "R46_a_task_that_is_told_again_after_it_was_forgotten": "a forgotten window leaves no tombstone",
     "R82_a_voided_carton_cannot_be_closed": "lifecycles refuse nothing",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import DOCK, label, leaves, load, packed_one, two_cartons
-from tests.cases.writing import PACK, STATION, Case, at
+from tests.cases.writing import ONE, PACK, STATION, Case, at
 
 
 def R20_a_new_revision_leaves_the_task_where_it_was() -> Case:
@@ -75,3 +75,25 @@ def R82_a_voided_carton_cannot_be_closed() -> Case:
     case.confirmed(1, 10).packed(1, revision=0).expect("carton.voided", "C-1", t=30)
     case.expect("shipment.ready", "S-1", t=20).expect("shipment.unready", "S-1", t=30, cause="carton.void")
     return case.counted(rejected=1)
+
+
+def R07_a_pick_that_fills_the_gap_after_the_deadline() -> Case:
+    """R7, R21, R52: the deadline of 60 was held, and the pick that was missing makes the task full: ready since 30, and
+    the short that was never told is in no shipment."""
+    case = Case().order(3).task(3, deadline=at(60)).plan().shipment(3)
+    case.pick(10, lu="L-1").lose().pick(12, lu="L-1").close(30).device("telemetry", 64)
+    case.tell(STATION, "pick.confirm", 11, 66, seq=2, hist=True, task="T-1", sku="A", qty=1, lu="L-1")
+    case.device("telemetry", 100)
+    return case.confirmed(3, 12, revision=0).packed(3).ready(3, 30)
+
+
+def R21c_a_task_that_is_told_after_its_carton_was_closed() -> Case:
+    """R21 (c), R11: nobody picked for T-2, and its carton was closed at 30, before the order systems told of it."""
+    case = Case().plan(contents=[*ONE, {"order": "O-1", "line": 2, "qty": 3}])
+    case.pick(10, 2, lu="L-1").close(30).device("telemetry", 60)
+    lines = [{"line": 1, "sku": "A", "qty": 2}, {"line": 2, "sku": "A", "qty": 3}]
+    case.wms("order.released", 0, 70, order="O-1", lines=lines)
+    for task, line, qty in (("T-1", 1, 2), ("T-2", 2, 3)):
+        case.wms("pick.task", 0, 70, task=task, order="O-1", line=line, sku="A", qty=qty, lu="L-1")
+    case.device("telemetry", 100).rules["short_on_close"] = True
+    return case.confirmed(2, 10).packed(2).shorted(3, 30, "T-2", decided_by="CLOSE")

@@ -26,6 +26,7 @@ class Context:
         self.tasks: dict[str, Fact] = {}
         self.task_known: dict[str, int] = {}  # event time of the first that was told of it
         self.task_arrival: dict[str, int] = {}
+        self.order_arrival: dict[str, int] = {}
         self.first_task: dict[Line, Fact] = {}  # by arrival
         self.waves: dict[str, Fact] = {}
         self.allocs: dict[Line, Fact] = {}
@@ -40,6 +41,8 @@ class Context:
         record = fact.record
         match fact.kind:
             case "order.released" | "order.changed":
+                arrival = min(fact.arrival, self.order_arrival.get(record["order"], fact.arrival))
+                self.order_arrival[record["order"]] = arrival
                 self._take_order(record)
             case "order.cancelled":
                 self._take_cancel(fact)

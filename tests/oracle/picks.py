@@ -84,6 +84,7 @@ class Window:
     loc: str | None
     t_cancel: int | None
     t_known: int = 0
+    arrival: int = -1  # R11: of the context that made it known; what waited for that takes effect with it
     q: int = 0
     counted: list[Entry] = field(default_factory=list)
     physical: list[Entry] = field(default_factory=list)  # wrong sku and picks after the cancel too
@@ -167,7 +168,7 @@ class Window:
         asked = knowledge.clock.passed(close.t, (close.t if silent else close.fact.record["t_rx"]) + wait)
         if asked is None:
             return None
-        asked = max(asked, Moment(close.fact.arrival + 1, 0))
+        asked = max(asked, Moment(close.fact.arrival + 1, 0), Moment(self.arrival + 1, 0))
         if not silent:
             return asked
         sources = [entry.fact.record["src"] for entry in self.physical if entry.known < asked.at]
@@ -179,7 +180,7 @@ class Window:
         self.confirmed = self.confirmed or self.q > 0
 
 
-PLAN = ("key", "task", "line", "sku", "q_task", "lu", "loc", "t_cancel", "t_known")
+PLAN = ("key", "task", "line", "sku", "q_task", "lu", "loc", "t_cancel", "t_known", "arrival")
 
 
 def entries(
@@ -217,6 +218,7 @@ def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
         line = part["order"], part["line"]
         if line not in context.lines and not context.tasks_of(line):
             return None  # reading: a line is known by its tasks too
+        known = max(known, context.order_arrival.get(line[0], known))
     return Entry(fact, task, line, 1 if fact.kind == "pick.confirm" else -1, part["qty"], lu, known)
 
 
@@ -288,6 +290,7 @@ def _line_windows(
                 spec = context.lines[line]
                 cancel = _first_cancel(key, context.line_cancels(line), knowledge)
                 found[key] = Window(key, None, line, spec["sku"], spec["qty"], None, None, cancel)
+                found[key].arrival = context.order_arrival.get(line[0], -1)
             found[key].take(one)
             touched[key] = found[key]
         for window in touched.values():
@@ -327,5 +330,5 @@ def _task_window(task: str, context: Context, knowledge: Knowledge) -> Window:
     line = plan["order"], plan["line"]
     own = context.cancelled_tasks.get(task)
     cancel = _first_cancel(task, [*context.line_cancels(line), *([own] if own else [])], knowledge)
-    known = context.task_known[task]
-    return Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), cancel, known)
+    times = context.task_known[task], context.task_arrival[task]
+    return Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), cancel, *times)
