@@ -7,6 +7,7 @@ PENDING = {
     "R20_a_new_revision_leaves_the_task_where_it_was": "a task's next revision moves the time from which it is there",
     "R07_a_gap_of_the_station_that_closed_what_was_packed": "cartons that a pack.confirm filled are not asked for gaps",
     "R51_a_readiness_that_is_held_ends_with_the_cancel": "a readiness held for a gap outlives the shipment's cancel",
+    "R51_a_truth_that_ends_with_the_cancel": "a readiness that is due soon outlives the shipment's cancel",
     "R52_two_facts_end_a_truth": "of two facts that end a truth the one that arrives first is told",
     "R54_a_trailer_that_took_nothing": "partial_load = emit: a trailer into which nothing of it went revises the event",
     "R07_a_pick_that_fills_the_gap_after_the_deadline": "a readiness foreseen for a held short is told",

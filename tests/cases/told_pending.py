@@ -27,6 +27,12 @@ def R51_a_readiness_that_is_held_ends_with_the_cancel() -> Case:
     return case.confirmed(1, 10).packed(1).raised("SEQ_GAP", STATION)
 
 
+def R51_a_truth_that_ends_with_the_cancel() -> Case:
+    """R51: cancelled at 22, before `ready_hold_ms` was over: a truth that does not last emits nothing."""
+    case = packed_one().wms("shipment.cancelled", 22, rev=2, shipment="S-1")
+    return case.confirmed(1, 10).packed(1)
+
+
 def R52_two_facts_end_a_truth() -> Case:
     """R52, R3: the truth ended with the wrong label at 60, also where the reopening of 60.5 arrives before it."""
     case = packed_one().device("carton.reopen", 60.5, 60.6, lu="L-1")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tests.oracle.cartons import Cycle
 from tests.oracle.context import Line
-from tests.oracle.facts import Rules
+from tests.oracle.facts import Fact, Rules
 from tests.oracle.ids import utc
 from tests.oracle.leaving import Departure, cartons_of
 from tests.oracle.picks import Close, Window
@@ -95,8 +95,9 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
         free |= {"t_close"} if window.q == 0 and window.short is not None else set()
         # reading: a window that was full only until a reversal that arrived first may as well never have been confirmed
         yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=window.q != 0)
-    elif not window.ever_closed and window.reversed:
-        free |= set(data) - {"qty"}
+    elif not window.ever_closed and (window.reversed or window.revised):
+        # reading: likewise one that was full by a revision that came first
+        free |= set(data) - ({"qty"} if window.reversed else set())
         yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=False)
     if window.short is not None:
         yield Final("pick.short", window.key, _short(window, window.short, common, world), *rest, frozenset({"policy"}))
@@ -187,19 +188,31 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
     voided = cancel is not None and departure is not None and cancel.t > departure.first.t
     if found.ready is not None:
         yield Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
-    if found.unready_t is not None or (voided and found.ready is not None):
+    if found.unready_t is not None or (_unsettled(departure, world) and found.ready is not None):
         # reading: a cause is the kind of the record. That of several facts of one moment is not said.
         kinds = {fact.kind for fact in found.unready_facts}
         cause = kinds.pop() if len(kinds) == 1 else None
         free = frozenset({"carton", "order", "line"} | (set() if cause else {"cause"}))
-        # A cancel that arrives before the manifest that it follows is told as an unready, which stays told.
-        data, certain = _given(cause=cause), found.unready_t is not None
-        time = utc(found.unready_t or 0)
+        certain = found.unready_t is not None and not _comes_late(found.unready_facts, departure)
+        data, time = _given(cause=cause), utc(found.unready_t or 0)
         yield Final("shipment.unready", shipment, data, time, rest[0], shipment, None, free, certain)
     if departure is not None:
         yield _manifested(shipment, departure, world, rules)._replace(subject=rest[0], correlationid=rest[2])
         if cancel is not None and voided:
             yield Final("shipment.voided", shipment, {"cause": cancel.kind}, utc(cancel.t), *rest)
+
+
+def _unsettled(departure: Departure | None, world: World) -> bool:
+    """Facts from after a departure arrived before it: an unready that they brought about stays told."""
+    if departure is None:
+        return False
+    first = departure.first
+    return any(fact.t >= first.t and fact.arrival < first.arrival for fact in world.facts)
+
+
+def _comes_late(facts: Iterable[Fact], departure: Departure | None) -> bool:
+    """What would have ended a readiness before the departure is no news after it. reading: R52 by arrival."""
+    return departure is not None and all(fact.arrival > departure.first.arrival for fact in facts)
 
 
 def _manifested(shipment: str, departure: Departure, world: World, rules: Rules) -> Final:
@@ -208,7 +221,7 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
     numbers = {part["carton"]: part.get("tracking_no") for part in result.get("tracking", ())}
     # reading: without a trailer that counts the TMS's result alone says what left
     partly = departure.close is not None and departure.behind
-    shipped, _ = (departure.left, []) if partly else cartons_of(shipment, world)
+    shipped, _ = (departure.left, []) if partly else cartons_of(shipment, world, departure.first.t)
     close: Mapping[str, Any] = departure.close.record if departure.close else {}
     plan = world.context.shipments.get(shipment)
     data = _given(
@@ -222,7 +235,7 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
     )
     # reading: what a result says of cartons that are open, or when the TMS names others, is not said
     clear = all(cycle.closed for cycle in shipped) and numbers.keys() <= {cycle.key for cycle in shipped}
-    mine, missing = cartons_of(shipment, world)
+    mine, missing = cartons_of(shipment, world, departure.first.t)
     unclear = not (clear and all(cycle.closed for cycle in mine)) or (not partly and missing)
     free = {"cartons", "left_behind"} if unclear else set()
     certain = not departure.odd and (departure.result is not None or plan is not None)

@@ -32,8 +32,11 @@ class Departure(NamedTuple):
         return max(fact.t for fact in (self.result, self.close) if fact is not None)
 
 
-def cartons_of(shipment: str, world: World) -> tuple[list[Cycle], list[str]]:
-    """R50a: the shipment's cycles, and planned cartons that have none. Closed empty and retracted ones do not count."""
+def cartons_of(shipment: str, world: World, left_at: int | None = None) -> tuple[list[Cycle], list[str]]:
+    """R50a: the shipment's cycles, and planned cartons that have none. Closed empty and retracted ones do not count.
+
+    `left_at`: what was voided after that had left.
+    """
     context = world.context
     planned = {
         carton
@@ -57,7 +60,8 @@ def cartons_of(shipment: str, world: World) -> tuple[list[Cycle], list[str]]:
             mine = bool(lines) and lines <= scope and not lines & of_others
         if mine:
             met.add(cycle.carton)
-        if mine and cycle.voided is None and not (cycle.closed and not lines):
+        voided = cycle.voided is not None and (left_at is None or cycle.voided.t <= left_at)
+        if mine and not voided and not (cycle.closed and not lines):
             found.append(cycle)
     return found, sorted(planned - met)
 

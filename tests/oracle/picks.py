@@ -95,6 +95,7 @@ class Window:
     short: Close | None = None
     reversed: bool = False
     late: bool = False  # a pick came after the decision that closed it
+    revised: bool = False  # its task has another revision: the window may have been full by that
 
     @property
     def t_open(self) -> int:
@@ -331,4 +332,6 @@ def _task_window(task: str, context: Context, knowledge: Knowledge) -> Window:
     own = context.cancelled_tasks.get(task)
     cancel = _first_cancel(task, [*context.line_cancels(line), *([own] if own else [])], knowledge)
     times = context.task_known[task], context.task_arrival[task]
-    return Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), cancel, *times)
+    window = Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), cancel, *times)
+    window.revised = plan["rev"] > 1
+    return window

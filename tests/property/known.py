@@ -24,7 +24,7 @@ def _two_facts(difference: str, records: Sequence[Record], rules: Mapping[str, A
 
 
 def _held_and_cancelled(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
-    found = re.match(r"shipment.ready shipment/(\S+): not expected", difference)
+    found = re.match(r"shipment.ready (?:shipment/)?(\S+): (not expected|time|after)", difference)
     cancelled = {record["shipment"] for record in records if record["kind"] == "shipment.cancelled"}
     return found is not None and found[1] in cancelled
 
@@ -54,6 +54,7 @@ def _task_revised(difference: str, records: Sequence[Record], rules: Mapping[str
 KNOWN: dict[str, Explains] = {
     "R52_two_facts_end_a_truth": _two_facts,
     "R51_a_readiness_that_is_held_ends_with_the_cancel": _held_and_cancelled,
+    "R51_a_truth_that_ends_with_the_cancel": _held_and_cancelled,
     "R07_a_gap_of_the_station_that_closed_what_was_packed": _packed_in_a_gap,
     "R54_a_trailer_that_took_nothing": _trailer_that_took_nothing,
     "R20_a_new_revision_leaves_the_task_where_it_was": _task_revised,
