@@ -450,7 +450,12 @@ def repeat(records: Sequence[Record], draw: random.Random, percent: int = 20) ->
 
 
 TIMES = frozenset({"t", "t_rx", "deadline", "cutoff", "as_of", "ship_by"})
-KEYS = frozenset({"order", "task", "lu", "carton", "shipment", "sku", "loc", "dest", "track", "press", "wave"})
+KEYS = frozenset(
+    {
+        *("order", "task", "lu", "carton", "shipment", "sku", "loc", "dest", "track", "press", "wave"),
+        *("from_lu", "parent", "trailer", "codes", "rma", "serial"),
+    }
+)
 
 
 def rewrite(value: Any, change: Callable[[str, Any], Any], name: str = "") -> Any:
