@@ -241,14 +241,16 @@ def _filled(fields: Record) -> list[str]:
 
 
 def blind(records: list[Record], draw: random.Random, percent: int = 30) -> list[Record]:
-    """Some numbered noise is never heard; what is lost once may come later, as a backlog."""
+    """Some numbered noise is never heard; some noise and some picks come late, as a backlog, so that until then their
+    numbers are missing."""
     heard = []
     for record in records:
-        if record["kind"] in ("telemetry", "photo_eye") and "seq" in record and draw.randint(1, 100) <= percent:
-            if draw.randint(1, 100) <= 40:
+        noise = record["kind"] in ("telemetry", "photo_eye")
+        chance = percent if noise else 8 if record["kind"] == "pick.confirm" else 0
+        if "seq" in record and draw.randint(1, 100) <= chance:
+            if noise and draw.randint(1, 100) <= 40:
                 continue
-            late = draw.randint(3, 40) * S
-            heard.append(record | {"hist": True, "t_rx": record["t_rx"] + late})
+            heard.append(record | {"hist": True, "t_rx": record["t_rx"] + draw.randint(3, 40) * S})
         else:
             heard.append(record)
     return by_arrival(heard)
