@@ -1,6 +1,7 @@
 /* libFuzzer around an embedded Python: calls tests.fuzz.harness.TARGETS[$FUZZ_TARGET] with every input. The compiled
  * modules are built with -fsanitize=fuzzer-no-link,address,undefined, so that their coverage leads the fuzzer.
  * An exception or a sanitizer's finding aborts, and libFuzzer writes the input down. Built and run by tests/fuzz/run.sh. */
+#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
 #include <stdlib.h>
