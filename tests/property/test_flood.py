@@ -25,10 +25,8 @@ def flooded() -> tuple[list[dict[str, object]], dict[str, int], int]:
         {"src": WMS, "kind": "pick.task", "task": "T-1", "rev": 1, "order": "O-1", "line": 1, "sku": "A", "qty": 2},
         {"src": STATION, "kind": "pick.confirm", "task": "T-1", "sku": "A", "qty": 1},
     ]
-    records += [
-        {"src": STATION, "kind": "pick.confirm", "task": f"{'X' * 100}-{n}", "sku": "A", "qty": 1}
-        for n in range(UNKNOWN)
-    ]
+    press: Record = {"src": STATION, "kind": "pick.confirm", "sku": "A", "qty": 1}
+    records += [{**press, "task": f"{'X' * 100}-{n}"} for n in range(UNKNOWN)]
     records.append({**press, "task": "T-1"})
     texts = Texts()
     core, batch = Core("dc1", texts, {"state_bytes_max": CAP_BYTES}), Batch(texts)
