@@ -92,3 +92,46 @@ def R82_each_record_stands_in_one_term() -> Case:
     case.pick(21, task="T-9")
     case.confirmed(1, 10)
     return case.counted(**{"in": 8}, used=3, duplicate=1, late=1, rejected=1, noise=1, open=1)
+
+
+def split(short: int, *picked: int, cutoffs: tuple[int, ...] = (0, 0)) -> Case:
+    """One line of four pieces, two for S-1 in C-1, two for S-2 in C-2; `picked` of them, and the rest is short."""
+    case = Case().order(4).task(4)
+    for n, (qty, cutoff) in enumerate(zip(picked, cutoffs, strict=True), start=1):
+        contents = [{"order": "O-1", "line": 1, "qty": 2}]
+        case.plan(f"C-{n}", f"L-{n}", shipment=f"S-{n}", contents=contents)
+        case.wms("shipment.plan", shipment=f"S-{n}", scope=contents, **({"cutoff": at(cutoff)} if cutoff else {}))
+        case.pick(10 + n, qty, lu=f"L-{n}")
+    case.short(15).close(20, "L-1").close(22, "L-2")
+    return case.confirmed(4 - short, 15).shorted(short, 15).packed(picked[0]).packed(picked[1], "C-2")
+
+
+def shipped_short(case: Case, shipment: str, t: float, packed: int, short: int) -> Case:
+    line = {"cancelled": 0, "line": 1, "order": "O-1", "ordered": 2, "packed": packed, "short": short}
+    return case.expect("shipment.ready", shipment, t=t, lines=[line], partial=short > 0)
+
+
+def R53_a_short_of_a_line_of_two_shipments() -> Case:
+    """R53: without cutoffs the greatest id first, up to what it lacks: one short is S-2's, the other S-1's."""
+    return shipped_short(shipped_short(split(2, 1, 1), "S-1", 20, 1, 1), "S-2", 22, 1, 1)
+
+
+def R53_what_is_packed_lacks_nothing() -> Case:
+    """R53: S-2 comes first and has its two pieces; the piece that is short is S-1's."""
+    return shipped_short(shipped_short(split(1, 1, 2), "S-1", 20, 1, 1), "S-2", 22, 2, 0)
+
+
+def R53_the_latest_cutoff_is_short_first() -> Case:
+    """R53: S-1 leaves later, so what is short is short there, up to what it lacks."""
+    case = split(1, 1, 2, cutoffs=(900, 600))
+    return shipped_short(shipped_short(case, "S-1", 20, 1, 1), "S-2", 22, 2, 0)
+
+
+def R53_a_cancel_of_a_line_of_two_shipments() -> Case:
+    """R50, R53: the line is cancelled before anybody picked: both have nothing to ship of it."""
+    case = Case().order(4).task(4)
+    for n in (1, 2):
+        contents = [{"order": "O-1", "line": 1, "qty": 2}]
+        case.wms("shipment.plan", shipment=f"S-{n}", scope=contents)
+    case.wms("order.cancelled", 10, rev=2, order="O-1")
+    return case.raised("SHP_EMPTY", "shipment/S-1").raised("SHP_EMPTY", "shipment/S-2")

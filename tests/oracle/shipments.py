@@ -11,6 +11,7 @@ from tests.oracle.cartons import Cycle
 from tests.oracle.clock import Moment
 from tests.oracle.context import Line
 from tests.oracle.facts import Fact
+from tests.oracle.gaps import NEVER
 from tests.oracle.leaving import cartons_of, planned_cycles
 from tests.oracle.picks import Knowledge, Window
 from tests.oracle.world import World
@@ -57,7 +58,7 @@ def _ready(shipment: str, world: World) -> dict[str, Any]:
     _must(all(cycle.closed for cycle in found), "a carton is open")
     _must(not any(holds.is_held(cycle, world.context) for cycle in found), "a carton is held")
     _must(not any(holds.is_lost(world.sights(cycle)) for cycle in found), "a carton is lost")
-    lines = [_line(part, world, found) for part in plan.record["scope"]]
+    lines = [_line(part, shipment, world, found) for part in plan.record["scope"]]
     _must(any(line["packed"] for line in lines), "SHP_EMPTY")
     if plan.record.get("stage_required"):
         lanes = plan.record.get("lanes", [])
@@ -75,7 +76,35 @@ def _must(holds: bool, otherwise: str) -> None:
         raise _Shortfall(otherwise)
 
 
-def _line(part: Mapping[str, Any], world: World, found: list[Cycle]) -> dict[str, Any]:
+def _put_in(line: Line, shipment: str, world: World) -> int:
+    """R53: what of a line lies in the shipment's cartons, open or closed."""
+    sku = world.context.lines.get(line, {}).get("sku")
+    cycles, _ = cartons_of(shipment, world)
+    return sum(
+        quantity
+        for cycle in cycles
+        for what, quantity in cycle.contents(NEVER).items()
+        if what[:2] == line and sku in (None, what[2])
+    )
+
+
+def _share(shorts: int, line: Line, shipment: str, wanting: list[str], world: World) -> int:
+    """R53: the latest cutoff first, then the greatest id, each up to its lack. reading: no cutoff is the earliest."""
+
+    def leaves(name: str) -> tuple[int, str]:
+        return int(world.context.shipments[name].record.get("cutoff", 0)), name
+
+    for name in sorted(wanting, key=leaves, reverse=True):
+        scope = world.context.shipments[name].record["scope"]
+        planned = sum(part["qty"] for part in scope if (part["order"], part["line"]) == line)
+        share: int = max(0, min(shorts, planned - _put_in(line, name, world)))
+        if name == shipment:
+            return share
+        shorts -= share
+    return 0
+
+
+def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycle]) -> dict[str, Any]:
     line: Line = part["order"], part["line"]
     planned = part["qty"]
     windows = [window for window in world.windows.values() if window.line == line]
@@ -88,7 +117,8 @@ def _line(part: Mapping[str, Any], world: World, found: list[Cycle]) -> dict[str
         c = planned
     else:
         live = [window for window in windows if window.t_cancel is None]
-        p = sum(window.q for window in live)
+        wanting = [name for name in world.context.shipments if line in world.context.scope(name)]
+        p = sum(window.q for window in live) if len(wanting) == 1 else _put_in(line, shipment, world)
         # R24. reading: an over-pick is covered whenever the line's qty is, with or without an order.changed
         covered = sum(window.q for window in windows) <= spec.get("qty", 0)
         within = all(window.q - window.q_task <= window.q_task * percent // 100 for window in live)
@@ -96,7 +126,7 @@ def _line(part: Mapping[str, Any], world: World, found: list[Cycle]) -> dict[str
         shorts = sum(max(0, window.q_task - window.q) for window in live if window.short)
         alloc = world.context.allocs.get(line)
         shorts += alloc.record["qty"] if alloc else 0
-        s = max(0, min(shorts, planned - p))
+        s = max(0, min(shorts, planned - p)) if len(wanting) == 1 else _share(shorts, line, shipment, wanting, world)
         _must(p + s >= planned, f"{line}: {p} + {s} of {planned}")
         _must(p - planned <= planned * percent // 100, f"{line}: {p} for {planned}")
         _must(not s or spec.get("short_policy", "SHIP_PARTIAL") in ("SHIP_PARTIAL", "BACKORDER"), "SHP_HELD_SHORT")
