@@ -14,5 +14,6 @@ PENDING = {
     "R21c_a_task_that_is_told_after_its_carton_was_closed": "a close that came before its task is not asked again",
     "R46_a_fact_for_a_window_that_was_forgotten": "a forgotten window leaves no tombstone",
     "R46_a_task_that_is_told_again_after_it_was_forgotten": "a forgotten window leaves no tombstone",
+    "R56_a_void_that_arrives_before_the_bind": "a void is told of the cycle that is known when it arrives",
     "R82_a_voided_carton_cannot_be_closed": "lifecycles refuse nothing",
 }

@@ -9,11 +9,23 @@ from collections.abc import Callable
 from engine.records import make_decoder
 from ext.batch import Batch
 from ext.core import Core
+from ext.ndjson import NdjsonDecoder
 from ext.snapshot import SnapshotError
 from ext.texts import Texts
 
 TERMS = ("used", "duplicate", "late", "rejected", "noise", "open")
 RULES = {"closing_points": ("SEAL-1",), "short_at_cutoff": True, "short_on_close": True, "gap_hold_ms": 20_000}
+
+
+_kept: list[tuple[Texts, NdjsonDecoder]] = []  # one for many inputs: to make one takes longer than to use it
+TEXTS_MAX = 100_000
+
+
+def _decoder() -> tuple[Texts, NdjsonDecoder]:
+    if not _kept or len(_kept[0][0]) > TEXTS_MAX:
+        texts = Texts()
+        _kept[:] = [(texts, make_decoder(texts))]
+    return _kept[0]
 
 
 class Broken(Exception):
@@ -23,9 +35,8 @@ class Broken(Exception):
 def decode(data: bytes) -> None:
     """The decoder: every line is a record that can be read again, or refused with a reason that can be printed; and
     one line by itself is judged as it is among others."""
-    texts = Texts()
+    texts, decoder = _decoder()
     batch, alone = Batch(texts), Batch(texts)
-    decoder = make_decoder(texts)
     faults = decoder.decode(data, batch)
     for index in range(len(batch)):
         batch.record(index)

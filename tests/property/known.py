@@ -51,11 +51,16 @@ def _task_revised(difference: str, records: Sequence[Record], rules: Mapping[str
     return bool(revised & nameless)
 
 
+def _void_before_its_bind(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
+    return difference.startswith("carton.voided") and bool({"lu.bind", "carton.plan"} & _kinds(records))
+
+
 KNOWN: dict[str, Explains] = {
     "R52_two_facts_end_a_truth": _two_facts,
     "R51_a_readiness_that_is_held_ends_with_the_cancel": _held_and_cancelled,
     "R51_a_truth_that_ends_with_the_cancel": _held_and_cancelled,
     "R07_a_gap_of_the_station_that_closed_what_was_packed": _packed_in_a_gap,
+    "R56_a_void_that_arrives_before_the_bind": _void_before_its_bind,
     "R54_a_trailer_that_took_nothing": _trailer_that_took_nothing,
     "R20_a_new_revision_leaves_the_task_where_it_was": _task_revised,
 }
