@@ -106,7 +106,7 @@ def R21c_a_task_that_is_told_after_its_carton_was_closed() -> Case:
 
 
 def R56_a_void_that_arrives_before_the_bind() -> Case:
-    """R40, R56, R3: voided at 30.9, bound to C-9 since 30.6: it is C-9 that is void, also where the bind comes later."""
+    """R40, R56, R3: voided at 30.9, bound to C-9 since 30.6: C-9 is void, also where the bind comes later."""
     case = Case().order(1).task(1).plan(contents=[{"order": "O-1", "line": 1, "qty": 1}]).pick(10, lu="L-1").close(20)
     case.device("carton.void", 30.9, 31, lu="L-1").wms("lu.bind", 30.6, 31.1, lu="L-1", carton="C-9")
     return case.confirmed(1, 10).packed(1).expect("carton.voided", "C-9", t=30.9, cause="carton.void")
