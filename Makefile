@@ -1,6 +1,10 @@
 # make demo [SECONDS=180]   a simulated warehouse, the engine on it, a summary; ends by itself
 # make test                 all tests
 # make check                formatting, types, and the rules that the repository keeps for itself
+# make campaign             the properties with many more examples, others each time [EXAMPLES=2000]
+# make exhaustive           small worlds: every set of four records, in every order [SETS=0: all]
+# make fuzz [SECONDS=60]    libFuzzer on decoder, core and snapshot (needs clang and its runtimes)
+# make sanitize             the core's tests under ASan and UBSan
 # make bench                the benchmarks
 # make torture              the crash, damage and kill campaigns, for hours
 # make planted              plants known bugs, one at a time, and shows which test finds each
@@ -19,7 +23,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 
-.PHONY: demo test check bench torture planted lock clean setup build
+.PHONY: demo test check campaign exhaustive fuzz sanitize bench torture planted lock clean setup build
 .DELETE_ON_ERROR:
 
 demo: build
@@ -34,6 +38,20 @@ check: build
 	$(BIN)/mypy
 	$(BIN)/mypy -p tests
 	$(BIN)/python -m pytest -q tests/tidy
+
+campaign: EXAMPLES ?= 2000
+campaign: build
+	SORTLINE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q --timeout 0 tests/property $(PYTEST)
+
+exhaustive: SETS ?= 0
+exhaustive: build
+	SORTLINE_SETS=$(SETS) $(BIN)/python -m pytest -q --timeout 0 tests/property/test_small_worlds.py $(PYTEST)
+
+fuzz: build
+	tests/fuzz/run.sh $(SECONDS)
+
+sanitize: build
+	tests/fuzz/sanitize.sh
 
 bench: build
 	$(BIN)/sortline bench $(BENCH)

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from random import Random
+from typing import cast
 
 from simulators import floor as f
 from simulators.floor import SECOND, Happening, Shipment, Story
@@ -141,9 +142,9 @@ def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> N
     """Some presses come when their carton is closed and told. Not where the site takes that close for a short."""
     if not share or story.policy.short_on_close:
         return
-    ledger = Ledger(story.happenings)
+    ledger, timed = Ledger(story.happenings), _cut_off(story)
     for one in said:
-        if not isinstance(one.about, f.Picked) or rng.random() >= share or not _may_come_late(one.about, ledger):
+        if not isinstance(one.about, f.Picked) or rng.random() >= share or not _may_come_late(one.about, ledger, timed):
             continue
         closes = [close.t for close in ledger.closes(one.about.task.carton)]
         if rng.random() < 0.75:
@@ -154,20 +155,29 @@ def _delay_picks(story: Story, said: list[Said], share: float, rng: Random) -> N
             one.t_rx = one.about.t + int(rng.uniform(2.2, 4.8) * SECOND)
 
 
-def _may_come_late(pick: f.Picked, ledger: Ledger) -> bool:
+def _cut_off(story: Story) -> set[str]:
+    """Orders whose wave has a cutoff that this site takes for a short of what is missing then."""
+    if not story.policy.short_at_cutoff:
+        return set()
+    waves = [one.body for one in story.happenings if isinstance(one, f.Announced) and one.kind == "wave.released"]
+    return {order for wave in waves for order in cast(list[str], wave["orders"])}
+
+
+def _may_come_late(pick: f.Picked, ledger: Ledger, timed: set[str]) -> bool:
     """Not where a piece was put back, or the quantity changed: there the order of news would decide whether the task
-    was ever complete, and no sum of pieces could say what is right. Nor where a deadline would be taken for a short
-    meanwhile: the task stays closed then. Nor in a carton that is opened again: whether it was empty when it was closed
-    first would depend on what was known."""
+    was ever complete, and no sum of pieces could say what is right. Nor where a deadline or a cutoff (`timed`) would
+    be taken for a short meanwhile: the task stays closed then. Nor in a carton that is opened again: whether it was
+    empty when it was closed first would depend on what was known."""
     task = pick.task
     closes = len(ledger.closes(task.carton))
-    return closes == 1 and not ledger.reversals(task) and not task.deadline and not ledger.line_changed(task.line)
+    timed_out = task.deadline or task.line.order in timed
+    return closes == 1 and not ledger.reversals(task) and not timed_out and not ledger.line_changed(task.line)
 
 
 def _outages(story: Story, said: list[Said], count: int, rng: Random) -> list[Said]:
     """A station is cut off, and tells everything in order when it is back; only while it says nothing that would mean
     something else when it comes late."""
-    ledger = Ledger(story.happenings)
+    ledger, timed = Ledger(story.happenings), _cut_off(story)
     links: list[Said] = []
     first, last = said[0].record["t"], said[-1].record["t"]
     for _ in range(0 if story.policy.short_on_close else count):
@@ -177,7 +187,7 @@ def _outages(story: Story, said: list[Said], count: int, rng: Random) -> list[Sa
             up = down + int(rng.uniform(30, 120) * SECOND)
             cut = [one for one in said if one.record["src"] == src and down <= one.record["t"] <= up]
             picks = [one.about for one in cut if isinstance(one.about, f.Picked)]
-            if picks and all(_is_plain(one, ledger) for one in cut):
+            if picks and all(_is_plain(one, ledger, timed) for one in cut):
                 for one in cut:
                     one.t_rx, one.hist = up + one.record["t"] - down, True
                 links += [_link(src, "link.down", down), _link(src, "link.up", up)]
@@ -185,10 +195,10 @@ def _outages(story: Story, said: list[Said], count: int, rng: Random) -> list[Sa
     return links
 
 
-def _is_plain(one: Said, ledger: Ledger) -> bool:
+def _is_plain(one: Said, ledger: Ledger, timed: set[str]) -> bool:
     if one.about is None:
         return True
-    return isinstance(one.about, f.Picked) and not one.hist and _may_come_late(one.about, ledger)
+    return isinstance(one.about, f.Picked) and not one.hist and _may_come_late(one.about, ledger, timed)
 
 
 def _link(src: str, kind: str, t: int) -> Said:
@@ -221,9 +231,12 @@ def _delay_context(story: Story, said: list[Said], share: float, rng: Random) ->
             one.t_rx += one.about.known - one.about.t
     if not share:
         return
-    ledger = Ledger(story.happenings)
-    delays_us: dict[str, int] = {}
+    ledger, delays_us = Ledger(story.happenings), dict[str, int]()
+    times_decide = story.policy.short_on_close or story.policy.short_at_cutoff
+    batched = {p.task.line.order for one in story.happenings if isinstance(one, f.Batched) for p in one.picks}
     for shipment in story.shipments:
+        if times_decide and batched & {order.id for order in shipment.orders}:
+            continue  # a press for several tasks waits for the last: the first may be taken for short by then
         if rng.random() < share and _never_changed(shipment, ledger):
             delay_us = int(rng.uniform(20, 240) * SECOND)
             delays_us |= {order.id: delay_us for order in shipment.orders}

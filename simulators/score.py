@@ -106,9 +106,16 @@ def score(out_path: str | Path, truth_path: str | Path) -> Score:
     extra += [
         f"{event.type} {event.subject} ({base})"
         for base, event in events.items()
-        if event.type in TYPES and base not in known
+        if event.type in TYPES and base not in known and not _says_nothing(event)
     ]
     return Score(right, missing, extra, wrong)
+
+
+def _says_nothing(event: Event) -> bool:
+    """A short that was taken back, or a cancelled confirmation of nothing, means the same as no event."""
+    if event.type == "pick.confirmed":
+        return bool(event.data.get("cancelled")) and event.data.get("qty") == 0
+    return event.type == "pick.short" and event.data.get("qty_short") == 0
 
 
 def _lines(path: str | Path) -> Iterator[dict[str, Any]]:

@@ -11,13 +11,17 @@ from tests.stories import T0, Record, S
 Fails = Callable[[list[Record]], bool]
 
 
-def minimise(records: Sequence[Record], fails: Fails) -> list[Record]:
-    """A smaller story that still `fails`: delta debugging (Zeller, 1999) over the records."""
+def minimise(records: Sequence[Record], fails: Fails, keep_gaps: bool = False) -> list[Record]:
+    """A smaller story that still `fails`: delta debugging (Zeller, 1999) over the records.
+
+    `keep_gaps`: numbers that were missing before stay missing; without it no number is.
+    """
     small, parts = list(records), 2
     while len(small) > 1:
         size = max(1, len(small) // parts)
         for start in range(0, len(small), size):
-            rest = renumber(small[:start] + small[start + size :])
+            rest = small[:start] + small[start + size :]
+            rest = close_up(small, rest) if keep_gaps else renumber(rest)
             if rest and sound(rest) and fails(rest):
                 small, parts = rest, max(parts - 1, 2)
                 break
@@ -26,6 +30,23 @@ def minimise(records: Sequence[Record], fails: Fails) -> list[Record]:
                 break
             parts = min(len(small), parts * 2)
     return small
+
+
+def close_up(before: Sequence[Record], after: Sequence[Record]) -> list[Record]:
+    """`after` is `before` less some records: their numbers close up, the holes that there were stay."""
+
+    def numbers(records: Sequence[Record]) -> set[tuple[str, int, int]]:
+        return {(r["src"], r.get("epoch", 0), r["seq"]) for r in records if "seq" in r}
+
+    dropped = numbers(before) - numbers(after)
+
+    def closed(record: Record) -> Record:
+        if "seq" not in record:
+            return dict(record)
+        life = record["src"], record.get("epoch", 0)
+        return record | {"seq": record["seq"] - sum(d[:2] == life and d[2] < record["seq"] for d in dropped)}
+
+    return [closed(record) for record in after]
 
 
 def renumber(records: Sequence[Record]) -> list[Record]:

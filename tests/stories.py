@@ -33,7 +33,7 @@ class Story(NamedTuple):
     """`records` in order of arrival."""
 
     records: list[Record]
-    rules: dict[str, int | bool]
+    rules: dict[str, Any]
 
 
 class Told(NamedTuple):
@@ -76,7 +76,7 @@ class Teller:
         self.told: list[Told] = []
         self.tracks_free: dict[str, int] = {}
         self.presses = 0
-        self.rules: dict[str, int | bool] = {}
+        self.rules: dict[str, Any] = {}
 
     def tell(self, t_ms: int, src: str, kind: str, **fields: Any) -> None:
         self.told.append(Told(T0 + t_ms * MS, src, {"kind": kind, **fields}))
@@ -450,7 +450,12 @@ def repeat(records: Sequence[Record], draw: random.Random, percent: int = 20) ->
 
 
 TIMES = frozenset({"t", "t_rx", "deadline", "cutoff", "as_of", "ship_by"})
-KEYS = frozenset({"order", "task", "lu", "carton", "shipment", "sku", "loc", "dest", "track", "press", "wave"})
+KEYS = frozenset(
+    {
+        *("order", "task", "lu", "carton", "shipment", "sku", "loc", "dest", "track", "press", "wave"),
+        *("from_lu", "parent", "trailer", "codes", "rma", "serial"),
+    }
+)
 
 
 def rewrite(value: Any, change: Callable[[str, Any], Any], name: str = "") -> Any:

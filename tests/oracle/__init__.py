@@ -14,40 +14,55 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tests.oracle import events, inventory, shipments
+from tests.oracle import after_ship, events, inventory, shipments
+from tests.oracle.clock import Clock
 from tests.oracle.events import Final
-from tests.oracle.facts import Fact, Record, parameters, take
+from tests.oracle.facts import Fact, Record, Rules, parameters, take
+from tests.oracle.gaps import Gaps
 from tests.oracle.ids import base_id
 from tests.oracle.parts import cut
+from tests.oracle.picks import Knowledge
 from tests.oracle.world import World
 
+NAMES_SHIPMENTS = ("shipment.plan", "carton.plan", "manifest.result")
 __all__ = ["Final", "account", "base_id", "expected"]
 
 
 def expected(
-    records: Iterable[Record], site: str, rules: Mapping[str, int | bool] | None = None, until: int | None = None
+    records: Iterable[Record],
+    site: str,
+    rules: Rules | None = None,
+    until: int | None = None,
+    sources: Mapping[str, Rules] | None = None,
 ) -> dict[str, Final]:
     """The last revision of every business event, by id without its `:rN`; `records` in the order of arrival.
 
-    `until`: R4a's T in microseconds; without it 60 s after the greatest event time.
+    `until`: R4a's T in microseconds; without it 60 s after the greatest event time. `sources`: their own parameters.
     """
     settings = parameters(rules)
-    taken = take(records, settings)
+    records = list(records)
+    taken = take(records, settings, sources)
     t_end = taken.t_max + 60_000_000 if until is None else until
-    world = World(taken.facts, settings, t_end)
+    clock = Clock(records, taken.times, settings, sources or {}, t_end)
+    knowledge = Knowledge(clock, Gaps(records, taken.times, taken.repeated, clock), settings)
+    world = World(taken.facts, knowledge, t_end)
+    if late := after_ship.too_late(world):
+        knowledge = knowledge._replace(too_late=late)
+        world = World(taken.facts, knowledge, t_end)
     found = [*events.of_picks(world), *events.of_cartons(world, settings, t_end)]
     found += [*inventory.of_stock(world, settings, t_end), *inventory.of_returns(world, settings)]
+    found += after_ship.of_late(world)
     for part in cut(taken.facts):
-        found += _of_shipments(part, world, settings, t_end)
+        found += _of_shipments(part, world, knowledge, t_end)
     return {base_id(site, final.type, final.key): final for final in found}
 
 
-def _of_shipments(part: list[Fact], world: World, rules: Mapping[str, int], t_end: int) -> Iterable[Final]:
-    for shipment in sorted({fact.record["shipment"] for fact in part if fact.kind == "shipment.plan"}):
-        readiness = shipments.follow(shipment, part, rules, t_end)
-        yield from events.of_shipment(shipment, readiness, world, rules)
+def _of_shipments(part: list[Fact], world: World, knowledge: Knowledge, t_end: int) -> Iterable[Final]:
+    for shipment in sorted({fact.record["shipment"] for fact in part if fact.kind in NAMES_SHIPMENTS}):
+        readiness = shipments.follow(shipment, part, knowledge, t_end)
+        yield from events.of_shipment(shipment, readiness, world, knowledge.rules)
 
 
-def account(records: Iterable[Record], rules: Mapping[str, int | bool] | None = None) -> dict[str, int]:
+def account(records: Iterable[Record], rules: Rules | None = None) -> dict[str, int]:
     """R82: in, noise, duplicate, late, rejected, and `taken`: those that are `used` or `open`."""
     return take(records, parameters(rules)).account

@@ -1,13 +1,13 @@
-"""Load units and cartons (R40-R44): the cycles of every load unit, what lies in them, when they close and reopen."""
+"""Load units and cartons (R40-R44, R47): every load unit's cycles, what lies in them, when they close and reopen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.oracle.context import Context
-from tests.oracle.facts import Fact, target
+from tests.oracle.facts import Fact, Record, Rules, target
 from tests.oracle.picks import PICKS, Entry, Window
 
 Content = tuple[str, int, str, str]  # order, line, sku, lot ("" without)
@@ -65,7 +65,7 @@ class Cycle:
 
 
 class Happening(NamedTuple):
-    """A fact as one load unit sees it. `bind`: a plan or bind; `pick`: begins a cycle; `back`: a piece leaves."""
+    """A fact as one load unit sees it. `role`: its kind, or bind, pick, back (a piece leaves), out and in (R47)."""
 
     fact: Fact
     lu: str
@@ -73,30 +73,139 @@ class Happening(NamedTuple):
     moves: tuple[tuple[Content, int], ...] = ()
 
 
+BEGINS = frozenset({"pick", "in", "carton.open"})
+REOPENS = frozenset({"pick", "back", "out", "in", "carton.open", "carton.reopen"})
+
+
+class Units:
+    """R40: walks over everything that happened, in R3's order, all load units at once, for goods move between them."""
+
+    def __init__(self, context: Context, departures: Mapping[str, Fact], rules: Rules) -> None:
+        self.context = context
+        self.departures = departures
+        self.closing_points = frozenset(rules["closing_points"])
+        self.cycles: dict[str, list[Cycle]] = {}
+        self.running: dict[str, Cycle] = {}
+        self.moved: dict[int, tuple[tuple[Content, int], ...]] = {}  # by arrival: what a pack.confirm took out
+
+    def walk(self, happenings: Iterable[Happening]) -> None:
+        for one in sorted(happenings, key=lambda one: (one.fact[:4], one.role == "in")):
+            running = self.running.get(one.lu)
+            if self._begins(one, running):
+                if running is not None:
+                    running.t_end = one.fact.t
+                of_unit = self.cycles.setdefault(one.lu, [])
+                running = self.running[one.lu] = Cycle(one.lu, len(of_unit) + 1, one.fact.t)
+                of_unit.append(running)
+            earlier = self.cycles.get(one.lu)
+            cycle = running or (earlier[-1] if earlier else None)
+            if one.role == "out":
+                self.moved[one.fact.arrival] = _taken_out(one.fact.record, cycle, self.context)
+            if cycle is None:
+                continue  # nothing ever began here: a place or a weight of an empty tote
+            self._apply(one, cycle)
+            if running is not None and self._ends(one, running):
+                running.t_end = one.fact.t
+                del self.running[one.lu]
+
+    def _begins(self, one: Happening, running: Cycle | None) -> bool:
+        if one.role == "bind":
+            return running is None or running.target not in (None, target(one.fact.record))
+        # R44: only without a carton id does an open after t_close begin a new cycle
+        again = one.role == "carton.open" and running is not None and running.closed and running.carton is None
+        return one.role in BEGINS and (running is None or again)
+
+    def _ends(self, one: Happening, running: Cycle) -> bool:
+        if one.role == "lu.release":
+            return target(one.fact.record) in (None, running.target)
+        if one.role == "manifest":
+            shipment = self.context.shipment_of(running.carton or "")
+            return self.departures.get(shipment or "") is one.fact
+        return one.role == "carton.void"
+
+    def _apply(self, one: Happening, cycle: Cycle) -> None:
+        fact = one.fact
+        cycle.facts.append(fact)
+        moves = one.moves
+        if one.role in ("out", "in"):
+            sign = 1 if one.role == "in" else -1
+            moves = tuple((what, sign * quantity) for what, quantity in self.moved[fact.arrival])
+        cycle.moves += [(fact.t, what, quantity) for what, quantity in moves]
+        if one.role == "bind" and cycle.target is None:
+            cycle.target = target(fact.record)
+        if fact.device and one.role != "out" and fact.record.get("carton") and cycle.device_carton is None:
+            cycle.device_carton = fact.record["carton"]
+        if (one.role == "carton.close" or self._is_read_behind(one)) and not cycle.closed:
+            cycle.closes.append(fact.t)  # else R46: PKG_DOUBLE_CLOSE
+        elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1]:
+            cycle.reopenings.append(Reopening(fact.t, fact.kind, not cycle.contents(cycle.closes[-1])))
+        elif one.role == "carton.void":
+            cycle.voided = fact
+
+    def _is_read_behind(self, one: Happening) -> bool:
+        """R42: a read point that only closed units pass."""
+        return one.role == "scan.read" and one.fact.record.get("point") in self.closing_points
+
+
+def _taken_out(record: Record, cycle: Cycle | None, context: Context) -> tuple[tuple[Content, int], ...]:
+    """R47: what a pack.confirm moves, out of what lay in `from_lu` just before it."""
+    held: dict[Content, int] = {}
+    for _, what, quantity in cycle.moves if cycle else ():
+        held[what] = held.get(what, 0) + quantity
+    if "sku" not in record:
+        return tuple((what, quantity) for what, quantity in sorted(held.items()) if quantity > 0)
+    line = line_of(record, context)
+    if line is not None:
+        return (((*line, record["sku"], record.get("lot", "")), record["qty"]),)
+    taken, left = [], record["qty"]
+    for what, quantity in sorted(held.items()):
+        if what[2] == record["sku"] and record.get("lot", what[3]) == what[3] and quantity > 0 and left > 0:
+            taken.append((what, min(left, quantity)))
+            left -= quantity
+    return tuple(taken)
+
+
+def line_of(record: Record, context: Context) -> tuple[str, int] | None:
+    """The order line that a record names, itself or by its task."""
+    if task := context.tasks.get(record.get("task", "")):
+        return task.record["order"], task.record["line"]
+    return (record["order"], record["line"]) if "order" in record and "line" in record else None
+
+
 def cycles(
-    facts: Iterable[Fact], context: Context, presses: Iterable[Entry], found: dict[str, Window], units: dict[int, str]
+    facts: Iterable[Fact],
+    context: Context,
+    presses: Iterable[Entry],
+    found: Mapping[str, Window],
+    units: Mapping[int, str],
+    departures: Mapping[str, Fact],
+    rules: Rules,
 ) -> dict[str, list[Cycle]]:
     """Every load unit's cycles in order of event time. `units`: R60's load unit of a fact, by arrival.
 
     `found`: windows, for the load unit of reversals that name none (R43); may be empty when only closes are asked for.
+    `departures`: the evidence by which each shipment that has left did so (R54).
     """
-    by_unit: dict[str, list[Happening]] = {}
+    happenings = list(_happenings(facts, context, presses, found, units))
     carton_unit: dict[str, str] = {}
-    for happening in _happenings(facts, context, presses, found, units):
-        by_unit.setdefault(happening.lu, []).append(happening)
-    for lu, happenings in by_unit.items():
-        for happening in happenings:
-            if name := happening.fact.record.get("carton"):
-                carton_unit.setdefault(name, lu)
+    for one in sorted(happenings, key=lambda one: one.fact[:4]):
+        if name := one.fact.record.get("carton"):
+            carton_unit[name] = one.lu
     for carton, lu in carton_unit.items():  # R40: the manifest of its shipment ends a cycle
-        shipment = context.shipment_of(carton)
-        if shipment in context.manifests:
-            by_unit[lu].append(Happening(context.manifests[shipment], lu, "manifest"))
-    return {lu: _walk(lu, sorted(ones, key=lambda one: one.fact[:4]), context) for lu, ones in by_unit.items()}
+        departure = departures.get(context.shipment_of(carton) or "")
+        if departure is not None:
+            happenings.append(Happening(departure, lu, "manifest"))
+    floor = Units(context, departures, rules)
+    floor.walk(happenings)
+    return floor.cycles
 
 
 def _happenings(
-    facts: Iterable[Fact], context: Context, presses: Iterable[Entry], found: dict[str, Window], units: dict[int, str]
+    facts: Iterable[Fact],
+    context: Context,
+    presses: Iterable[Entry],
+    found: Mapping[str, Window],
+    units: Mapping[int, str],
 ) -> Iterable[Happening]:
     last_lu = {_press(entry): lu for window in found.values() for entry, lu in _reversal_units(window)}
     for entry in presses:
@@ -108,11 +217,23 @@ def _happenings(
         record = fact.record
         if fact.kind in PICKS or fact.kind == "pick.short":
             continue
-        if fact.kind in ("lu.bind", "carton.plan"):
+        if fact.kind == "pack.confirm":
+            if _is_known(record, context):
+                yield Happening(fact, record["from_lu"], "out")
+                yield Happening(fact, record["lu"], "in")
+        elif fact.kind in ("lu.bind", "carton.plan"):
             if record.get("lu") and target(record):
                 yield Happening(fact, record["lu"], "bind")
         elif (lu := record.get("lu") or units.get(fact.arrival)) and (fact.device or fact.kind == "lu.release"):
             yield Happening(fact, lu, fact.kind)
+
+
+def _is_known(record: Record, context: Context) -> bool:
+    """R11 for what is packed."""
+    if "task" in record:
+        return record["task"] in context.tasks
+    line = line_of(record, context)
+    return line is None or line in context.lines or bool(context.tasks_of(line))
 
 
 def _press(entry: Entry) -> tuple[int, object]:
@@ -127,55 +248,3 @@ def _reversal_units(window: Window) -> Iterable[tuple[Entry, str]]:
             lu = entry.lu
         elif entry.lu is None and lu is not None:
             yield entry, lu
-
-
-def _walk(lu: str, happenings: Iterable[Happening], context: Context) -> list[Cycle]:
-    found: list[Cycle] = []
-    running: Cycle | None = None
-    for one in happenings:
-        fact = one.fact
-        if _begins(one, running):
-            if running is not None:
-                running.t_end = fact.t
-            running = Cycle(lu, len(found) + 1, fact.t)
-            found.append(running)
-        cycle = running or (found[-1] if found else None)
-        if cycle is None:
-            continue  # nothing ever began here: a place or a weight of an empty tote
-        _apply(one, cycle)
-        if running is not None and _ends(one, running, context):
-            running.t_end, running = fact.t, None
-    return found
-
-
-def _begins(one: Happening, running: Cycle | None) -> bool:
-    if one.role == "bind":
-        return running is None or running.target not in (None, target(one.fact.record))
-    if one.role in ("pick", "carton.open"):
-        # R44: only without a carton id does an open after t_close begin a new cycle
-        return running is None or (one.role == "carton.open" and running.closed and running.carton is None)
-    return False
-
-
-def _ends(one: Happening, running: Cycle, context: Context) -> bool:
-    if one.role == "lu.release":
-        return target(one.fact.record) in (None, running.target)
-    if one.role == "manifest":
-        return running.carton is not None and context.shipment_of(running.carton) == one.fact.record["shipment"]
-    return one.role == "carton.void"
-
-
-def _apply(one: Happening, cycle: Cycle) -> None:
-    fact = one.fact
-    cycle.facts.append(fact)
-    cycle.moves += [(fact.t, what, quantity) for what, quantity in one.moves]
-    if one.role == "bind" and cycle.target is None:
-        cycle.target = target(fact.record)
-    if fact.device and fact.record.get("carton") and cycle.device_carton is None:
-        cycle.device_carton = fact.record["carton"]
-    if one.role == "carton.close" and not cycle.closed:
-        cycle.closes.append(fact.t)  # else R46: PKG_DOUBLE_CLOSE
-    elif one.role in ("carton.reopen", "carton.open", "pick", "back") and cycle.closed and fact.t > cycle.closes[-1]:
-        cycle.reopenings.append(Reopening(fact.t, fact.kind, not cycle.contents(cycle.closes[-1])))
-    elif one.role == "carton.void":
-        cycle.voided = fact

@@ -58,7 +58,7 @@ def _misordered(lasts: Mapping[str, Event], finals: Mapping[str, Final]) -> Iter
     known = {(final.type, final.key): id_ for id_, final in finals.items() if id_ in lasts}
     for (type_, key), unready in known.items():
         ready = known.get(("shipment.ready", key))
-        if type_ == "shipment.unready" and ready is not None:
+        if type_ == "shipment.unready" and ready is not None and finals[unready].certain:
             holds = finals[ready].time > finals[unready].time
             if holds != (lasts[ready]["sequence"] > lasts[unready]["sequence"]):
                 yield f"shipment.ready {key}: {'before' if holds else 'after'} shipment.unready"

@@ -19,18 +19,21 @@ class Context:
     def __init__(self, facts: Iterable[Fact]) -> None:
         self.lines: dict[Line, Record] = {}
         self.order_revs: dict[str, int] = {}
-        self.cancelled_lines: dict[Line, int] = {}
-        self.cancelled_orders: dict[str, int] = {}
-        self.cancelled_tasks: dict[str, int] = {}
+        self.cancelled_lines: dict[Line, Fact] = {}
+        self.cancelled_orders: dict[str, Fact] = {}
+        self.cancelled_tasks: dict[str, Fact] = {}
         self.cancelled_shipments: dict[str, Fact] = {}
         self.tasks: dict[str, Fact] = {}
         self.task_known: dict[str, int] = {}  # event time of the first that was told of it
+        self.task_arrival: dict[str, int] = {}
+        self.order_arrival: dict[str, int] = {}
         self.first_task: dict[Line, Fact] = {}  # by arrival
         self.waves: dict[str, Fact] = {}
         self.allocs: dict[Line, Fact] = {}
         self.cartons: dict[str, Fact] = {}
         self.shipments: dict[str, Fact] = {}
         self.manifests: dict[str, Fact] = {}
+        self.holds: dict[str, list[Fact]] = {}  # R45: every release of a carton, at its event time
         for fact in facts:
             self._take(fact)
 
@@ -38,17 +41,21 @@ class Context:
         record = fact.record
         match fact.kind:
             case "order.released" | "order.changed":
+                arrival = min(fact.arrival, self.order_arrival.get(record["order"], fact.arrival))
+                self.order_arrival[record["order"]] = arrival
                 self._take_order(record)
             case "order.cancelled":
                 self._take_cancel(fact)
             case "pick.task":
                 _keep(self.tasks, record["task"], fact)
+                arrival = min(fact.arrival, self.task_arrival.get(record["task"], fact.arrival))
+                self.task_arrival[record["task"]] = arrival
                 self.task_known[record["task"]] = min(fact.t, self.task_known.get(record["task"], fact.t))
                 line = record["order"], record["line"]
                 if line not in self.first_task or fact.arrival < self.first_task[line].arrival:
                     self.first_task[line] = fact
             case "pick.task_cancelled":
-                self.cancelled_tasks[record["task"]] = fact.t
+                self.cancelled_tasks[record["task"]] = fact
             case "wave.released":
                 _keep(self.waves, record["wave"], fact)
             case "alloc.failed":
@@ -59,6 +66,8 @@ class Context:
                 _keep(self.shipments, record["shipment"], fact)
             case "shipment.cancelled":
                 self.cancelled_shipments[record["shipment"]] = fact
+            case "hold.released":
+                self.holds.setdefault(record["carton"], []).append(fact)
             case "manifest.result":
                 _keep(self.manifests, record["shipment"], fact)
 
@@ -73,24 +82,31 @@ class Context:
     def _take_cancel(self, fact: Fact) -> None:
         order, lines = fact.record["order"], fact.record.get("lines")
         if lines is None:
-            self.cancelled_orders[order] = fact.t
+            self.cancelled_orders[order] = fact
         # reading: a line once cancelled stays so, whatever a later order.changed lists
         for line in lines or ():
-            self.cancelled_lines[order, line] = min(fact.t, self.cancelled_lines.get((order, line), fact.t))
+            self.cancelled_lines.setdefault((order, line), fact)  # facts come in R3's order
+
+    def line_cancels(self, line: Line) -> list[Fact]:
+        found = self.cancelled_orders.get(line[0]), self.cancelled_lines.get(line)
+        return [fact for fact in found if fact is not None]
 
     def line_cancel(self, line: Line) -> int | None:
         """R27: when the line was cancelled, by itself or with its order."""
-        times = [t for t in (self.cancelled_orders.get(line[0]), self.cancelled_lines.get(line)) if t is not None]
-        return min(times, default=None)
+        return min((fact.t for fact in self.line_cancels(line)), default=None)
 
     def tasks_of(self, line: Line) -> list[str]:
         return sorted(t for t, fact in self.tasks.items() if (fact.record["order"], fact.record["line"]) == line)
 
-    def cutoff(self, order: str) -> int | None:
-        cutoffs = [
-            f.record["cutoff"] for f in self.waves.values() if order in f.record["orders"] and "cutoff" in f.record
-        ]
-        return min(cutoffs, default=None)
+    def cutoff(self, order: str) -> Fact | None:
+        """The wave with the first cutoff for an order."""
+        waves = [f for f in self.waves.values() if order in f.record["orders"] and "cutoff" in f.record]
+        return min(waves, default=None, key=lambda fact: (fact.record["cutoff"], fact[:4]))
+
+    def scope(self, shipment: str) -> list[Line]:
+        """Empty for a shipment of which only the manifest is known."""
+        plan = self.shipments.get(shipment)
+        return [(part["order"], part["line"]) for part in plan.record["scope"]] if plan else []
 
     def shipment_of(self, carton: str) -> str | None:
         plan = self.cartons.get(carton)

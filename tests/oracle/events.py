@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 from tests.oracle.cartons import Cycle
 from tests.oracle.context import Line
+from tests.oracle.facts import Fact, Rules
 from tests.oracle.ids import utc
+from tests.oracle.leaving import Departure, cartons_of
 from tests.oracle.picks import Close, Window
-from tests.oracle.shipments import Readiness, cartons_of
+from tests.oracle.shipments import Readiness
 from tests.oracle.world import World
 
 
@@ -93,15 +95,16 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
         free |= {"t_close"} if window.q == 0 and window.short is not None else set()
         # reading: a window that was full only until a reversal that arrived first may as well never have been confirmed
         yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=window.q != 0)
-    elif not window.ever_closed and window.reversed:
-        free |= set(data) - {"qty"}
+    elif not window.ever_closed and (window.reversed or window.revised):
+        # reading: likewise one that was full by a revision that came first
+        free |= set(data) - ({"qty"} if window.reversed else set())
         yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=False)
     if window.short is not None:
         yield Final("pick.short", window.key, _short(window, window.short, common, world), *rest, frozenset({"policy"}))
 
 
 def _short(window: Window, close: Close, common: dict[str, Any], world: World) -> dict[str, Any]:
-    loc = close.record.get("loc") if close.record else None
+    loc = close.fact.record.get("loc") if close.decided_by == "OPERATOR" else None
     return common | _given(
         qty_task=window.q_task,
         qty_picked=window.q,
@@ -113,7 +116,7 @@ def _short(window: Window, close: Close, common: dict[str, Any], world: World) -
     )
 
 
-def of_cartons(world: World, rules: Mapping[str, int], t_end: int) -> Iterable[Final]:
+def of_cartons(world: World, rules: Rules, t_end: int) -> Iterable[Final]:
     """R43 to R45. A carton that closes empty has no event; one that closes empty again keeps its last."""
     hold = rules["close_hold_ms"] * 1000
     for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
@@ -177,49 +180,75 @@ def _closed(cycle: Cycle, t_close: int, last: bool, world: World, hold: int) -> 
     )
 
 
-def of_shipment(shipment: str, found: Readiness, world: World, rules: Mapping[str, int]) -> Iterable[Final]:
-    """R50 to R52, R54's manifest.result, R56's cancel."""
+def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> Iterable[Final]:
+    """R50 to R52, R54, R56's cancel."""
     context = world.context
-    scope = context.shipments[shipment].record["scope"]
-    rest = f"shipment/{shipment}", shipment, _only(part["order"] for part in scope) or shipment
+    rest = f"shipment/{shipment}", shipment, _only(order for order, _ in context.scope(shipment)) or shipment
+    cancel, departure = context.cancelled_shipments.get(shipment), world.departures.get(shipment)
+    voided = cancel is not None and departure is not None and cancel.t > departure.first.t
     if found.ready is not None:
         yield Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
-    if found.unready_t is not None:
+    if found.unready_t is not None or (_unsettled(departure, world) and found.ready is not None):
+        # reading: a cause is the kind of the record. That of several facts of one moment is not said.
         kinds = {fact.kind for fact in found.unready_facts}
-        # reading: only these kinds cannot as well be named by an exception's code
-        told = {"carton.reopen", "carton.open", "shipment.cancelled", "item.recirculated"}
-        cause = kinds.pop() if len(kinds) == 1 and kinds <= told else None
+        cause = kinds.pop() if len(kinds) == 1 else None
         free = frozenset({"carton", "order", "line"} | (set() if cause else {"cause"}))
-        data = _given(cause=cause)
-        yield Final("shipment.unready", shipment, data, utc(found.unready_t), rest[0], shipment, None, free)
-    cancel = context.cancelled_shipments.get(shipment)
-    if shipment in context.manifests:
-        yield _manifested(shipment, world, rules)._replace(subject=rest[0], correlationid=rest[2])
-        if cancel is not None and cancel.t > context.manifests[shipment].t:
+        certain = found.unready_t is not None and not _comes_late(found.unready_facts, departure)
+        data, time = _given(cause=cause), utc(found.unready_t or 0)
+        yield Final("shipment.unready", shipment, data, time, rest[0], shipment, None, free, certain)
+    if departure is not None:
+        yield _manifested(shipment, departure, world, rules)._replace(subject=rest[0], correlationid=rest[2])
+        if cancel is not None and voided:
             yield Final("shipment.voided", shipment, {"cause": cancel.kind}, utc(cancel.t), *rest)
 
 
-def _manifested(shipment: str, world: World, rules: Mapping[str, int]) -> Final:
+def _unsettled(departure: Departure | None, world: World) -> bool:
+    """Facts from after a departure arrived before it: an unready that they brought about stays told."""
+    if departure is None:
+        return False
+    first = departure.first
+    return any(fact.t >= first.t and fact.arrival < first.arrival for fact in world.facts)
+
+
+def _comes_late(facts: Iterable[Fact], departure: Departure | None) -> bool:
+    """What would have ended a readiness before the departure is no news after it. reading: R52 by arrival."""
+    return departure is not None and all(fact.arrival > departure.first.arrival for fact in facts)
+
+
+def _manifested(shipment: str, departure: Departure, world: World, rules: Rules) -> Final:
     """R54. reading: `cartons` are the closed ones of R50a; the carrier is the result's, else the plan's."""
-    fact = world.context.manifests[shipment]
-    result, plan = fact.record, world.context.shipments[shipment].record
-    found, missing = cartons_of(shipment, world)
+    result: Mapping[str, Any] = departure.result.record if departure.result else {}
     numbers = {part["carton"]: part.get("tracking_no") for part in result.get("tracking", ())}
+    # reading: without a trailer that counts the TMS's result alone says what left
+    partly = departure.close is not None and departure.behind
+    shipped, _ = (departure.left, []) if partly else cartons_of(shipment, world, departure.first.t)
+    close: Mapping[str, Any] = departure.close.record if departure.close else {}
+    plan = world.context.shipments.get(shipment)
     data = _given(
-        manifest_no=result["manifest_no"],
-        carrier=result.get("carrier") or plan.get("carrier"),
-        cartons=[_shipped(cycle, numbers, rules) for cycle in sorted(found, key=lambda cycle: cycle.key)],
+        manifest_no=result.get("manifest_no"),
+        carrier=result.get("carrier") or (plan.record.get("carrier") if plan else None),
+        trailer=close.get("trailer"),
+        seal=close.get("seal"),
+        cartons=[_shipped(cycle, numbers, rules) for cycle in sorted(shipped, key=lambda cycle: cycle.key)],
         freight=result.get("freight"),
-        left_behind=[],
+        left_behind=departure.behind if partly else [],
     )
-    # reading: what `cartons` holds while some are open, or when the TMS names others, is not said
-    clear = not missing and all(cycle.closed for cycle in found) and numbers.keys() <= {cycle.key for cycle in found}
-    free = frozenset(() if clear else {"cartons", "left_behind"})
-    return Final("shipment.manifested", shipment, data, utc(fact.t), "", shipment, None, free)
+    # reading: what a result says of cartons that are open, or when the TMS names others, is not said
+    clear = all(cycle.closed for cycle in shipped) and numbers.keys() <= {cycle.key for cycle in shipped}
+    mine, missing = cartons_of(shipment, world, departure.first.t)
+    unclear = not (clear and all(cycle.closed for cycle in mine)) or (not partly and missing)
+    free = {"cartons", "left_behind"} if unclear else set()
+    certain = not departure.odd and (departure.result is not None or plan is not None)
+    free |= set() if certain else {"trailer", "seal", "cartons", "left_behind"}
+    rest = shipment, data, utc(departure.t), "", shipment, None
+    return Final("shipment.manifested", *rest, frozenset(free), certain)
 
 
-def _shipped(cycle: Cycle, numbers: Mapping[str, str | None], rules: Mapping[str, int]) -> dict[str, Any]:
+def _shipped(cycle: Cycle, numbers: Mapping[str, str | None], rules: Rules) -> dict[str, Any]:
+    """A number is the TMS's, else the label's."""
     t_end = (cycle.closes[-1] if cycle.closes else cycle.t_open) + rules["close_hold_ms"] * 1000
     weighed = [fact for fact in cycle.facts if fact.kind == "weigh" and cycle.t_open <= fact.t <= t_end]
     weight = weighed[-1].record["weight_g"] if weighed else None
-    return _given(carton=cycle.key, weight_g=weight, tracking_no=numbers.get(cycle.key))
+    labels = [fact for fact in cycle.facts if fact.kind == "label.verified" and fact.record.get("tracking_no")]
+    number = numbers.get(cycle.key) or (labels[-1].record["tracking_no"] if labels else None)
+    return _given(carton=cycle.key, weight_g=weight, tracking_no=number)

@@ -10,8 +10,14 @@ from tests.oracle.ids import dev_id
 
 Record = dict[str, Any]
 
-DEFAULTS: dict[str, int] = {
+Rules = Mapping[str, Any]
+
+DEFAULTS: dict[str, Any] = {
     "skew_max_ms": 5_000,
+    "disorder_ms": 2_000,
+    "idle_source_ms": 5_000,
+    "gap_hold_ms": 300_000,
+    "hold_wall_max_ms": 30_000,
     "dedupe_noseq_ms": 600_000,
     "close_hold_ms": 5_000,
     "ready_hold_ms": 5_000,
@@ -21,6 +27,8 @@ DEFAULTS: dict[str, int] = {
     "retention_ms": 604_800_000,
     "short_on_close": 0,
     "short_at_cutoff": 0,
+    "closing_points": (),
+    "partial_load": "hold",
 }
 NOISE = frozenset({"photo_eye", "motor.state", "zone.state", "machine.state", "telemetry"})
 CONTEXT = frozenset(
@@ -51,11 +59,17 @@ class Fact(NamedTuple):
 class Sorted(NamedTuple):
     facts: list[Fact]
     account: dict[str, int]  # in noise duplicate late rejected taken; taken = used + open
-    t_max: int  # the greatest event time of all records, R4a
+    times: list[int]  # event time of every record, in order of arrival
+    repeated: set[int]  # records that say again what was heard (R5)
+
+    @property
+    def t_max(self) -> int:
+        """The greatest event time of all records, R4a."""
+        return max(self.times, default=0)
 
 
-def parameters(rules: Mapping[str, int | bool] | None) -> dict[str, int]:
-    return {**DEFAULTS, **{name: int(value) for name, value in (rules or {}).items()}}
+def parameters(rules: Rules | None) -> dict[str, Any]:
+    return {**DEFAULTS, **(rules or {})}
 
 
 def event_time(record: Record, skew_max_ms: int) -> int:
@@ -68,27 +82,31 @@ def event_time(record: Record, skew_max_ms: int) -> int:
     return t if backlog or t_rx - t <= skew_max_ms * 1000 else t_rx
 
 
-def take(records: Iterable[Record], rules: Mapping[str, int]) -> Sorted:
+def take(records: Iterable[Record], rules: Rules, sources: Mapping[str, Rules] | None = None) -> Sorted:
     """All records in order of arrival -> the facts among them in R3's order, and where the others went (R82)."""
     account = dict.fromkeys(("in", "noise", "duplicate", "late", "rejected", "taken"), 0)
     seen = Seen(rules)
     revisions = Revisions()
     facts = []
-    t_max = 0
+    times: list[int] = []
+    repeated: set[int] = set()
     for arrival, record in enumerate(records):
-        t = event_time(record, rules["skew_max_ms"])
-        t_max = max(t_max, t)
+        own = next((t for name, t in (sources or {}).items() if record["src"].startswith(name)), {})
+        t = event_time(record, {**rules, **own}["skew_max_ms"])
         where = _where(record, t, seen, revisions, rules)
+        times.append(t)
+        if where == "duplicate" and seen.repeats:
+            repeated.add(arrival)
         account["in"] += 1
         account[where] += 1
         if where == "taken":
             seq = record.get("seq")
             name = (record["src"], record.get("epoch", 0), -1 if seq is None else seq, record.get("sub", 0))
             facts.append(Fact(t, int(record["kind"] not in CONTEXT), name, arrival, record["kind"], record))
-    return Sorted(sorted(facts, key=lambda fact: fact[:4]), account, t_max)
+    return Sorted(sorted(facts, key=lambda fact: fact[:4]), account, times, repeated)
 
 
-def _where(record: Record, t: int, seen: Seen, revisions: Revisions, rules: Mapping[str, int]) -> str:
+def _where(record: Record, t: int, seen: Seen, revisions: Revisions, rules: Rules) -> str:
     if record["kind"] in NOISE:
         return "noise"  # R5: noise is never deduplicated
     if record["kind"] in CONTEXT:
@@ -101,14 +119,16 @@ def _where(record: Record, t: int, seen: Seen, revisions: Revisions, rules: Mapp
 class Seen:
     """R5: duplicates among device records."""
 
-    def __init__(self, rules: Mapping[str, int]) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.lateness_us = rules["lateness_ms"] * 1000
         self.noseq_us = rules["dedupe_noseq_ms"] * 1000
         self.first_rx: dict[str, int] = {}
         self.presses: set[tuple[object, ...]] = set()
+        self.repeats = False  # the last duplicate was one by its name, not by its press
 
     def before(self, record: Record) -> bool:
-        return self._named(record) or self._pressed(record)
+        self.repeats = self._named(record)
+        return self.repeats or self._pressed(record)
 
     def _pressed(self, record: Record) -> bool:
         """R30. reading: a record whose every press was told before by another device counts as a duplicate."""

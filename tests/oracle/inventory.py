@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from tests.oracle.events import Final
-from tests.oracle.facts import Fact
+from tests.oracle.facts import Fact, Rules
 from tests.oracle.ids import utc
 from tests.oracle.world import World
 
@@ -23,7 +23,7 @@ class Finding(NamedTuple):
     correlation: str | None
 
 
-def of_stock(world: World, rules: Mapping[str, int], t_end: int) -> Iterable[Final]:
+def of_stock(world: World, rules: Rules, t_end: int) -> Iterable[Final]:
     expectations = [fact for fact in world.facts if fact.kind == "stock.expectation"]
     findings: dict[Place, list[Finding]] = {}
     for fact in world.facts:
@@ -44,16 +44,20 @@ def _place(fact: Fact) -> Place:
 
 def _shorts(world: World) -> Iterable[tuple[Place, Finding]]:
     """R70: the operator's shorts that say something of the stock."""
-    by_record = {id(fact.record): fact for fact in world.facts}
     for window in world.windows.values():
         close = window.short
-        if close is None or close.reason not in EMPTY_HANDED or close.record is None or window.t_cancel is not None:
+        if (
+            close is None
+            or close.reason not in EMPTY_HANDED
+            or close.decided_by != "OPERATOR"
+            or window.t_cancel is not None
+        ):
             continue
-        loc, q_short = close.record.get("loc") or window.loc, window.q_task - window.q
+        loc, q_short = close.fact.record.get("loc") or window.loc, window.q_task - window.q
         if loc and q_short > 0:
-            place = loc, window.sku, close.record.get("lot", "")
+            place = loc, window.sku, close.fact.record.get("lot", "")
             actual = EMPTY_HANDED[close.reason]
-            yield place, Finding(by_record[id(close.record)], "SHORT_AT_LOC", actual, q_short, window.line[0])
+            yield place, Finding(close.fact, "SHORT_AT_LOC", actual, q_short, window.line[0])
 
 
 def _empty_shelves(world: World, expected: Iterable[Place]) -> Iterable[tuple[Place, Finding]]:
@@ -66,7 +70,7 @@ def _empty_shelves(world: World, expected: Iterable[Place]) -> Iterable[tuple[Pl
                     yield place, Finding(fact, "SHORT_AT_LOC", 0, 1, None)
 
 
-def _figure(place: Place, t: int, expectations: list[Fact], world: World, rules: Mapping[str, int]) -> int | None:
+def _figure(place: Place, t: int, expectations: list[Fact], world: World, rules: Rules) -> int | None:
     """What the books say of a place as of `t`, less what was picked there since."""
     known = [fact for fact in expectations if _place(fact) == place and fact.record["as_of"] <= t]
     if not known:
@@ -83,9 +87,7 @@ def _figure(place: Place, t: int, expectations: list[Fact], world: World, rules:
     return int(best["qty"]) - picked
 
 
-def _last(
-    place: Place, findings: list[Finding], expectations: list[Fact], world: World, rules: Mapping[str, int]
-) -> Final | None:
+def _last(place: Place, findings: list[Finding], expectations: list[Fact], world: World, rules: Rules) -> Final | None:
     """R71: one discrepancy a place. The last that is wrong, or the first count after it that agrees."""
     last: tuple[Finding, dict[str, Any]] | None = None
     wrong = False
@@ -123,7 +125,7 @@ def _units(world: World) -> Iterable[Final]:
 # ---------------------------------------------------------------------------------------------- returns
 
 
-def of_returns(world: World, rules: Mapping[str, int]) -> Iterable[Final]:
+def of_returns(world: World, rules: Rules) -> Iterable[Final]:
     """R72."""
     rmas: dict[str, dict[str, int]] = {}
     for fact in sorted(world.facts, key=lambda fact: int(fact.record.get("rev", 0))):

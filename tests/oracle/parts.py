@@ -6,12 +6,13 @@ from collections.abc import Hashable, Iterable
 
 from tests.oracle.facts import Fact, Record
 
-NAMES = ("order", "task", "lu", "carton", "shipment", "from_lu", "trailer")
+NAMES = ("order", "task", "lu", "carton", "shipment", "trailer")
 
 
 def names(record: Record) -> set[Hashable]:
     """Everything that a record speaks of."""
     found: set[Hashable] = {(name, record[name]) for name in NAMES if record.get(name)}
+    found |= {("lu", lu) for lu in (record.get("from_lu"), record.get("parent"), *record.get("codes", ())) if lu}
     for nested in ("alloc", "contents", "scope"):
         for part in record[nested] if isinstance(record.get(nested), list) else ():
             found |= {(name, part[name]) for name in ("task", "order", "lu") if part.get(name)}

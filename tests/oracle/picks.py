@@ -7,10 +7,25 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tests.oracle.clock import Clock, Moment
 from tests.oracle.context import Context, Line
-from tests.oracle.facts import Fact, Record
+from tests.oracle.facts import Fact, Record, Rules
+from tests.oracle.gaps import Gaps
 
 PICKS = frozenset({"pick.confirm", "pick.reverse"})
+
+
+class Knowledge(NamedTuple):
+    """What was known when. `too_late`: presses and cancels that came after their shipment had left (R27, R29)."""
+
+    clock: Clock
+    gaps: Gaps
+    rules: Rules
+    too_late: frozenset[tuple[int, str | Line]] = frozenset()
+
+    def comes_after(self, evidence: Fact, t: int, arrival: int) -> bool:
+        """R27, R29: it happened later, or the watermark had passed the evidence when it came."""
+        return t > evidence.t or (evidence.arrival < arrival and self.clock.marks[arrival] > evidence.t)
 
 
 class Entry(NamedTuple):
@@ -22,10 +37,15 @@ class Entry(NamedTuple):
     sign: int
     qty: int
     lu: str | None
+    known: int = 0  # R11: when both it and its task had arrived
 
     @property
     def t(self) -> int:
         return self.fact.t
+
+    @property
+    def press(self) -> tuple[int, str | Line]:
+        return self.fact.arrival, self.task or self.line
 
     @property
     def sku(self) -> str:
@@ -38,13 +58,17 @@ class Entry(NamedTuple):
 
 
 class Close(NamedTuple):
-    """What may close a window (R21 b, c, d) at `t`. `task` None: a short that names the line only."""
+    """What may close a window (R21 b, c, d) at `t`. `task` None: a short that names the line only.
+
+    `fact`: the short, the carton.close, or the context that set the time. `decided`: when it was.
+    """
 
     t: int
     decided_by: str
     reason: str
     task: str | None
-    record: Record | None = None
+    fact: Fact
+    decided: Moment | None = None
 
 
 @dataclass
@@ -60,6 +84,7 @@ class Window:
     loc: str | None
     t_cancel: int | None
     t_known: int = 0
+    arrival: int = -1  # R11: of the context that made it known; what waited for that takes effect with it
     q: int = 0
     counted: list[Entry] = field(default_factory=list)
     physical: list[Entry] = field(default_factory=list)  # wrong sku and picks after the cancel too
@@ -69,6 +94,13 @@ class Window:
     confirmed: bool = False
     short: Close | None = None
     reversed: bool = False
+    late: bool = False  # a pick came after the decision that closed it
+    revised: bool = False  # its task has another revision: the window may have been full by that
+
+    @property
+    def t_open(self) -> int:
+        """R20: its pick.task, or its first pick."""
+        return min([entry.t for entry in self.physical] + ([self.t_known] if self.task else []), default=0)
 
     @property
     def open(self) -> bool:
@@ -97,30 +129,72 @@ class Window:
             self.t_close = t
             self.confirmed = self.confirmed or self.q > 0
         if (self.closed_by is None or self.closed_by.decided_by == "FULL") and self.q >= self.q_task:
-            self._close(Close(t, "FULL", "", self.task))
+            self._close(Close(t, "FULL", "", self.task, self.physical[-1].fact))
         elif self.closed_by is not None and self.closed_by.decided_by == "FULL":
             self.closed_by = None
 
-    def close(self, close: Close) -> None:
-        """R21 (b) to (d); what comes after another close changes nothing."""
-        if self.closed_by is None and (self.t_cancel is None or close.t < self.t_cancel):
-            self._close(close)
-            self.short = close if self.q < self.q_task else None
+    def close(self, close: Close, knowledge: Knowledge) -> None:
+        """R21 (b) to (d); what comes after another close changes nothing.
+
+        It is decided on what is known by then; a pick from before it that comes later cannot undo it (R25).
+        """
+        if self.t_cancel is not None and close.t >= self.t_cancel:
+            return
+        moment = self._decision(close, knowledge)
+        if moment is None:
+            return
+        timely = self.as_known(moment.at)
+        if timely.closed_by is None:
+            self._close(close._replace(decided=moment))
+            self.short = close
+            self.late = self.late or timely.q != self.q
+
+    def as_known(self, at: int) -> Window:
+        """The window by what was known of it when record `at` came."""
+        plain = Window(*(getattr(self, name) for name in PLAN))
+        for t, group in itertools.groupby(self.physical, key=lambda entry: entry.t):
+            known = [entry for entry in group if entry.known < at]
+            for entry in known:
+                plain.take(entry)
+            if known:
+                plain.judge(t)
+        if self.closed_by is not None and self.closed_by.decided_by != "FULL":
+            plain.closed_by = self.closed_by
+        return plain
+
+    def _decision(self, close: Close, knowledge: Knowledge) -> Moment | None:
+        """R4: when the watermark passes it; a close that rests on silence is held while a gap may hide a pick (R7)."""
+        wait = knowledge.rules["hold_wall_max_ms"] * 1000
+        silent = close.decided_by == "DEADLINE"
+        asked = knowledge.clock.passed(close.t, (close.t if silent else close.fact.record["t_rx"]) + wait)
+        if asked is None:
+            return None
+        asked = max(asked, Moment(close.fact.arrival + 1, 0), Moment(self.arrival + 1, 0))
+        if not silent:
+            return asked
+        sources = [entry.fact.record["src"] for entry in self.physical if entry.known < asked.at]
+        sources = sources or knowledge.gaps.all_pickers(asked.at)
+        return knowledge.gaps.release(asked, close.t, [(src, self.t_open, close.t) for src in sources])
 
     def _close(self, close: Close) -> None:
         self.closed_by, self.ever_closed, self.t_close = close, True, close.t
         self.confirmed = self.confirmed or self.q > 0
 
 
-def entries(facts: Iterable[Fact], context: Context) -> list[Entry]:
+PLAN = ("key", "task", "line", "sku", "q_task", "lu", "loc", "t_cancel", "t_known", "arrival")
+
+
+def entries(
+    facts: Iterable[Fact], context: Context, too_late: frozenset[tuple[int, str | Line]] = frozenset()
+) -> list[Entry]:
     """R11: presses whose task or order is known. R30: the same `press` on a task is one; `alloc` is one an entry."""
     pressed: set[tuple[str | Line, str]] = set()
     found = []
     for fact in facts:
         if fact.kind not in PICKS:
             continue
-        for part in fact.record.get("alloc") or [fact.record]:
-            entry = _entry(fact, part, context)
+        parts = [_entry(fact, part, context) for part in fact.record.get("alloc") or [fact.record]]
+        for entry in parts if None not in parts else ():  # reading: a press for several waits as a whole
             press = fact.record.get("press")
             # reading: confirms and reversals number their presses separately
             if entry is None or (press and (entry.task or entry.line, fact.kind + press) in pressed):
@@ -128,29 +202,32 @@ def entries(facts: Iterable[Fact], context: Context) -> list[Entry]:
             if press:
                 pressed.add((entry.task or entry.line, fact.kind + press))
             found.append(entry)
-    return found
+    return [entry for entry in found if entry.press not in too_late]
 
 
 def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
     task = part.get("task")
     lu = part.get("lu") or fact.record.get("lu")
+    known = fact.arrival
     if task is not None:
         if task not in context.tasks:
             return None
         plan = context.tasks[task].record
         line, lu = (plan["order"], plan["line"]), lu or plan.get("lu")  # R43
+        known = max(known, context.task_arrival[task])
     else:
         line = part["order"], part["line"]
         if line not in context.lines and not context.tasks_of(line):
             return None  # reading: a line is known by its tasks too
-    return Entry(fact, task, line, 1 if fact.kind == "pick.confirm" else -1, part["qty"], lu)
+        known = max(known, context.order_arrival.get(line[0], known))
+    return Entry(fact, task, line, 1 if fact.kind == "pick.confirm" else -1, part["qty"], lu, known)
 
 
 def windows(
     facts: Iterable[Fact],
     context: Context,
     presses: Iterable[Entry],
-    rules: Mapping[str, int],
+    knowledge: Knowledge,
     carton_closes: Iterable[tuple[Line, Close]],
     t_end: int,
 ) -> dict[str, Window]:
@@ -158,42 +235,44 @@ def windows(
     by_line: dict[Line, list[Entry | Close]] = {}
     for entry in presses:
         by_line.setdefault(entry.line, []).append(entry)
-    for line, close in _closes(facts, context, rules, carton_closes):
+    for line, close in _closes(facts, context, knowledge.rules, carton_closes):
         if close.t <= t_end:
             by_line.setdefault(line, []).append(close)
     for fact in context.tasks.values():
         by_line.setdefault((fact.record["order"], fact.record["line"]), [])
     found: dict[str, Window] = {}
     for line, happenings in by_line.items():
-        found |= _line_windows(line, happenings, context)
+        found |= _line_windows(line, happenings, context, knowledge)
     return found
 
 
 def _closes(
-    facts: Iterable[Fact], context: Context, rules: Mapping[str, int], carton_closes: Iterable[tuple[Line, Close]]
+    facts: Iterable[Fact], context: Context, rules: Rules, carton_closes: Iterable[tuple[Line, Close]]
 ) -> Iterable[tuple[Line, Close]]:
     for fact in facts:
         if fact.kind == "pick.short":
             task, record = fact.record.get("task"), fact.record
             plan = context.tasks[task].record if task in context.tasks else record
             if task is None or task in context.tasks:
-                yield (plan["order"], plan["line"]), Close(fact.t, "OPERATOR", record["code"], task, record)
+                yield (plan["order"], plan["line"]), Close(fact.t, "OPERATOR", record["code"], task, fact)
     for task, fact in context.tasks.items():
         line = fact.record["order"], fact.record["line"]
-        cutoff = context.cutoff(line[0]) if rules["short_at_cutoff"] else None
-        for t in (fact.record.get("deadline"), cutoff):
-            if t is not None:
-                yield line, Close(t, "DEADLINE", "DEADLINE", task)
+        if "deadline" in fact.record:
+            yield line, Close(fact.record["deadline"], "DEADLINE", "DEADLINE", task, fact)
+        if rules["short_at_cutoff"] and (wave := context.cutoff(line[0])):
+            yield line, Close(wave.record["cutoff"], "DEADLINE", "DEADLINE", task, wave)
     if rules["short_at_cutoff"]:
         for line in context.lines:
-            cutoff = context.cutoff(line[0])
-            if cutoff is not None and not context.tasks_of(line):
-                yield line, Close(cutoff, "DEADLINE", "DEADLINE", None)
+            wave = context.cutoff(line[0])
+            if wave is not None and not context.tasks_of(line):
+                yield line, Close(wave.record["cutoff"], "DEADLINE", "DEADLINE", None, wave)
     yield from carton_closes
 
 
-def _line_windows(line: Line, happenings: list[Entry | Close], context: Context) -> dict[str, Window]:
-    found = {task: _task_window(task, context) for task in context.tasks_of(line)}
+def _line_windows(
+    line: Line, happenings: list[Entry | Close], context: Context, knowledge: Knowledge
+) -> dict[str, Window]:
+    found = {task: _task_window(task, context, knowledge) for task in context.tasks_of(line)}
     rank = {"OPERATOR": 1, "CLOSE": 2, "DEADLINE": 3}
 
     def order(one: Entry | Close) -> tuple[int, int]:
@@ -210,7 +289,9 @@ def _line_windows(line: Line, happenings: list[Entry | Close], context: Context)
             key = one.task or _choose(found, t, context.first_task.get(line), one.fact) or line_key
             if key not in found:
                 spec = context.lines[line]
-                found[key] = Window(key, None, line, spec["sku"], spec["qty"], None, None, context.line_cancel(line))
+                cancel = _first_cancel(key, context.line_cancels(line), knowledge)
+                found[key] = Window(key, None, line, spec["sku"], spec["qty"], None, None, cancel)
+                found[key].arrival = context.order_arrival.get(line[0], -1)
             found[key].take(one)
             touched[key] = found[key]
         for window in touched.values():
@@ -219,7 +300,7 @@ def _line_windows(line: Line, happenings: list[Entry | Close], context: Context)
             # R23: a line without tasks or picks has no other short than alloc.failed's
             key = close.task or _choose(found, t) or line_key
             if key in found:
-                found[key].close(close)
+                found[key].close(close, knowledge)
     return found
 
 
@@ -240,10 +321,17 @@ def _choose(
     return min(candidates) if candidates else max(tasks, key=lambda window: (window.t_close, window.key)).key
 
 
-def _task_window(task: str, context: Context) -> Window:
+def _first_cancel(key: str, cancels: Iterable[Fact], knowledge: Knowledge) -> int | None:
+    """R27: when the window was cancelled."""
+    return min((fact.t for fact in cancels if (fact.arrival, key) not in knowledge.too_late), default=None)
+
+
+def _task_window(task: str, context: Context, knowledge: Knowledge) -> Window:
     plan = context.tasks[task].record
     line = plan["order"], plan["line"]
-    cancels = [t for t in (context.line_cancel(line), context.cancelled_tasks.get(task)) if t is not None]
-    t_cancel = min(cancels, default=None)
-    known = context.task_known[task]
-    return Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), t_cancel, known)
+    own = context.cancelled_tasks.get(task)
+    cancel = _first_cancel(task, [*context.line_cancels(line), *([own] if own else [])], knowledge)
+    times = context.task_known[task], context.task_arrival[task]
+    window = Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), cancel, *times)
+    window.revised = plan["rev"] > 1
+    return window

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tests.oracle import holds
 from tests.oracle.cartons import Cycle
+from tests.oracle.clock import Moment
 from tests.oracle.context import Line
 from tests.oracle.facts import Fact
-from tests.oracle.picks import Window
+from tests.oracle.gaps import NEVER
+from tests.oracle.leaving import cartons_of, planned_cycles
+from tests.oracle.picks import Knowledge, Window
 from tests.oracle.world import World
 
 
@@ -42,51 +46,23 @@ def judge(shipment: str, world: World) -> Verdict:
         return Verdict(None, str(shortfall))
 
 
-def cartons_of(shipment: str, world: World) -> tuple[list[Cycle], list[str]]:
-    """R50a: the shipment's cycles, and planned cartons that have none. Closed empty and retracted ones do not count."""
-    context = world.context
-    planned = {
-        carton
-        for carton, plan in context.cartons.items()
-        if plan.record.get("shipment") == shipment and plan.record.get("contents")
-    }
-    scope = {(part["order"], part["line"]) for part in context.shipments[shipment].record["scope"]}
-    of_others = {
-        (part["order"], part["line"])
-        for other, plan in context.shipments.items()
-        if other != shipment
-        for part in plan.record["scope"]
-    }
-    found, met = [], set()
-    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
-        end = cycle.closes[-1] if cycle.closed else max((t for t, _, _ in cycle.moves), default=0)
-        lines = {what[:2] for what in cycle.contents(end)}
-        if cycle.carton in context.cartons:
-            mine = cycle.carton in planned
-        else:
-            mine = bool(lines) and lines <= scope and not lines & of_others
-        if mine:
-            met.add(cycle.carton)
-        if mine and cycle.voided is None and not (cycle.closed and not lines):
-            found.append(cycle)
-    return found, sorted(planned - met)
-
-
 def _ready(shipment: str, world: World) -> dict[str, Any]:
     context = world.context
     plan = context.shipments.get(shipment)
     _must(plan is not None, "no plan")
     assert plan is not None
     _must(shipment not in context.cancelled_shipments, "cancelled")
-    _must(shipment not in context.manifests, "manifested")
+    _must(shipment not in world.departures, "manifested")
     found, missing = cartons_of(shipment, world)
     _must(not missing, f"no cycle of {missing}")
     _must(all(cycle.closed for cycle in found), "a carton is open")
-    lines = [_line(part, world, found) for part in plan.record["scope"]]
+    _must(not any(holds.is_held(cycle, world.context) for cycle in found), "a carton is held")
+    _must(not any(holds.is_lost(world.sights(cycle)) for cycle in found), "a carton is lost")
+    lines = [_line(part, shipment, world, found) for part in plan.record["scope"]]
     _must(any(line["packed"] for line in lines), "SHP_EMPTY")
     if plan.record.get("stage_required"):
         lanes = plan.record.get("lanes", [])
-        _must(all(_staged(cycle, lanes) for cycle in found), "a carton is not in its lane")
+        _must(all(_staged(cycle, world, lanes) for cycle in found), "a carton is not in its lane")
     return {
         "plan_rev": plan.record["rev"],
         "cartons": sorted(cycle.key for cycle in found),
@@ -100,7 +76,35 @@ def _must(holds: bool, otherwise: str) -> None:
         raise _Shortfall(otherwise)
 
 
-def _line(part: Mapping[str, Any], world: World, found: list[Cycle]) -> dict[str, Any]:
+def _put_in(line: Line, shipment: str, world: World) -> int:
+    """R53: what of a line lies in the shipment's cartons, open or closed."""
+    sku = world.context.lines.get(line, {}).get("sku")
+    cycles, _ = cartons_of(shipment, world)
+    return sum(
+        quantity
+        for cycle in cycles
+        for what, quantity in cycle.contents(NEVER).items()
+        if what[:2] == line and sku in (None, what[2])
+    )
+
+
+def _share(shorts: int, line: Line, shipment: str, wanting: list[str], world: World) -> int:
+    """R53: the latest cutoff first, then the greatest id, each up to its lack. reading: no cutoff is the earliest."""
+
+    def leaves(name: str) -> tuple[int, str]:
+        return int(world.context.shipments[name].record.get("cutoff", 0)), name
+
+    for name in sorted(wanting, key=leaves, reverse=True):
+        scope = world.context.shipments[name].record["scope"]
+        planned = sum(part["qty"] for part in scope if (part["order"], part["line"]) == line)
+        share: int = max(0, min(shorts, planned - _put_in(line, name, world)))
+        if name == shipment:
+            return share
+        shorts -= share
+    return 0
+
+
+def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycle]) -> dict[str, Any]:
     line: Line = part["order"], part["line"]
     planned = part["qty"]
     windows = [window for window in world.windows.values() if window.line == line]
@@ -113,7 +117,8 @@ def _line(part: Mapping[str, Any], world: World, found: list[Cycle]) -> dict[str
         c = planned
     else:
         live = [window for window in windows if window.t_cancel is None]
-        p = sum(window.q for window in live)
+        wanting = [name for name in world.context.shipments if line in world.context.scope(name)]
+        p = sum(window.q for window in live) if len(wanting) == 1 else _put_in(line, shipment, world)
         # R24. reading: an over-pick is covered whenever the line's qty is, with or without an order.changed
         covered = sum(window.q for window in windows) <= spec.get("qty", 0)
         within = all(window.q - window.q_task <= window.q_task * percent // 100 for window in live)
@@ -121,7 +126,7 @@ def _line(part: Mapping[str, Any], world: World, found: list[Cycle]) -> dict[str
         shorts = sum(max(0, window.q_task - window.q) for window in live if window.short)
         alloc = world.context.allocs.get(line)
         shorts += alloc.record["qty"] if alloc else 0
-        s = max(0, min(shorts, planned - p))
+        s = max(0, min(shorts, planned - p)) if len(wanting) == 1 else _share(shorts, line, shipment, wanting, world)
         _must(p + s >= planned, f"{line}: {p} + {s} of {planned}")
         _must(p - planned <= planned * percent // 100, f"{line}: {p} for {planned}")
         _must(not s or spec.get("short_policy", "SHIP_PARTIAL") in ("SHIP_PARTIAL", "BACKORDER"), "SHP_HELD_SHORT")
@@ -147,10 +152,10 @@ def _holds_cancelled(line: Line, windows: list[Window], world: World, found: lis
     )
 
 
-def _staged(cycle: Cycle, lanes: list[str]) -> bool:
-    """R50, R62: the last place is a lane of the shipment, or the carton is loaded."""
+def _staged(cycle: Cycle, world: World, lanes: list[str]) -> bool:
+    """R50, R62, R48: the last place is a lane of the shipment, or the carton is loaded."""
     place, loaded = None, False
-    for fact in sorted(cycle.facts, key=lambda fact: fact[:4]):
+    for fact in world.sights(cycle):
         match fact.kind:
             case "divert.confirmed":
                 place = fact.record["dest"]
@@ -165,21 +170,24 @@ def _staged(cycle: Cycle, lanes: list[str]) -> bool:
     return loaded or place in lanes
 
 
-def follow(shipment: str, facts: list[Fact], rules: Mapping[str, int], t_end: int) -> Readiness:
+def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -> Readiness:
     """R51, R52: judge after every event time up to `t_end`, deadlines included, and keep what lasts `ready_hold_ms`.
 
     reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
     reading: context counts from its event time on, also where a higher rev replaces a lower one.
     """
-    hold = rules["ready_hold_ms"] * 1000
-    truths = [(t, judge(shipment, _until(t, facts, rules)).data) for t in _moments(facts, t_end)]
-    over = [fact.t for fact in facts if fact.kind == "manifest.result" and fact.record["shipment"] == shipment]
+    hold = knowledge.rules["ready_hold_ms"] * 1000
+    worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t)) for t in _moments(facts, t_end)]
+    truths = [(t, judge(shipment, world).data) for t, world in worlds]
+    over = [t for t, world in worlds if shipment in world.departures]
     result = Readiness()
     emitted, before = False, None
     for i, (t, data) in enumerate(truths):
         if data is not None and data != before:
-            lasts = all(later is not None or when > t + hold for when, later in truths[i:])
-            if lasts and t + hold <= t_end:
+            told = _told(shipment, worlds[i][1], t, knowledge)
+            breaks = [when for when, later in truths[i:] if later is None]
+            ended = told is None or any(when <= t + hold or when < told.mark for when in breaks)
+            if not ended and t + hold <= t_end:
                 emitted, result.ready, result.ready_t = True, data, t
         if data is None and emitted:
             emitted = False
@@ -189,10 +197,47 @@ def follow(shipment: str, facts: list[Fact], rules: Mapping[str, int], t_end: in
     return result
 
 
+class Telling(NamedTuple):
+    """`mark`: the watermark up to which a truth that was held had to last; 0: it was not held."""
+
+    mark: int
+
+
+def _told(shipment: str, world: World, t: int, knowledge: Knowledge) -> Telling | None:
+    """When a truth that began at `t` may be told; None: not before the end. R7: what may hide in a gap holds it."""
+    clock, rules = knowledge.clock, knowledge.rules
+    arrivals = [fact.arrival for fact in world.facts if fact.t == t]
+    scope = set(world.context.scope(shipment))
+    windows = [window for window in world.windows.values() if window.line in scope]
+    closed = [w.closed_by for w in windows if w.closed_by is not None and w.closed_by.decided is not None]
+    decided = [close.decided for close in closed if close.decided is not None]
+    late = [close.decided for close in closed if close.decided is not None and close.t == t]
+    begun = max([*(Moment(at + 1, clock.walls[at]) for at in arrivals), *late])
+    asked = clock.passed(t + rules["ready_hold_ms"] * 1000, begun.wall + rules["hold_wall_max_ms"] * 1000)
+    if asked is None:
+        return None
+    asked = max([asked, *decided])
+    # reading: the hold counts from the moment at which it was asked, or the arrival of what made it true
+    told = knowledge.gaps.release(asked, max(begun, asked).wall, _fed(shipment, windows, world, t, asked.at))
+    if told is None or told <= asked:
+        return told and Telling(0)
+    return Telling(clock.mark_at(told.wall))
+
+
+def _fed(shipment: str, windows: list[Window], world: World, t: int, at: int) -> Iterable[tuple[str, int, int]]:
+    """R7: the sources of its pick windows and of its cartons, and the time in which they fed them."""
+    for window in windows:
+        sources = {entry.fact.record["src"] for entry in window.physical}
+        sources |= {window.short.fact.record["src"]} if window.short and window.short.fact.device else set()
+        for src in sources or world.knowledge.gaps.all_pickers(at):
+            yield src, window.t_open, t
+    picked = {(entry.fact.arrival, entry.lu) for window in windows for entry in window.physical}
+    mine = [*cartons_of(shipment, world)[0], *planned_cycles(shipment, world)]
+    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
+        if cycle in mine or any((fact.arrival, cycle.lu) in picked for fact in cycle.facts):
+            yield from {(fact.record["src"], cycle.t_open, t) for fact in cycle.facts if fact.device}
+
+
 def _moments(facts: list[Fact], t_end: int) -> list[int]:
     due = {fact.record[name] for fact in facts for name in ("deadline", "cutoff") if name in fact.record}
     return sorted(t for t in due | {fact.t for fact in facts} if t <= t_end)
-
-
-def _until(t: int, facts: list[Fact], rules: Mapping[str, int]) -> World:
-    return World([fact for fact in facts if fact.t <= t], rules, t)

@@ -1,14 +1,18 @@
-"""R60: which load unit a fact about a track is about."""
+"""R60: which load unit a fact about a track is about. R63: which of several codes counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from tests.oracle.facts import Fact
+from tests.oracle.facts import Fact, Rules
+
+Bound = Callable[[str, int], bool]  # whether a load unit is bound to something at a moment
 
 
-def units(facts: Iterable[Fact], rules: Mapping[str, int]) -> dict[int, str]:
-    """Arrival number of a fact that names only a track -> its load unit. `facts` in R3's order."""
+def units(facts: Iterable[Fact], rules: Rules, is_bound: Bound) -> dict[int, str]:
+    """Arrival number of a fact that does not name its load unit itself -> that unit. `facts` in R3's order."""
+    facts = list(facts)
+    found = _multireads(facts, rules, is_bound)
     lives: dict[tuple[str, int, str], list[list[Fact]]] = {}
     for fact in facts:
         track = fact.record.get("track")
@@ -18,12 +22,31 @@ def units(facts: Iterable[Fact], rules: Mapping[str, int]) -> dict[int, str]:
         if fact.kind == "item.inducted" or machine not in lives:
             lives.setdefault(machine, []).append([])
         lives[machine][-1].append(fact)
-    found: dict[int, str] = {}
     for life in (life for of_machine in lives.values() for life in of_machine):
-        known = [fact for fact in life if fact.record.get("lu")]
+        known = [(fact.t, lu) for fact in life if (lu := fact.record.get("lu") or found.get(fact.arrival))]
         for fact in life:
             # reading: ident_wait_ms is event time between the fact and the identification, in both directions
-            near = [k for k in known if abs(k.t - fact.t) <= rules["ident_wait_ms"] * 1000]
+            near = [lu for t, lu in known if abs(t - fact.t) <= rules["ident_wait_ms"] * 1000]
             if near and not fact.record.get("lu"):
-                found[fact.arrival] = near[0].record["lu"]
+                found.setdefault(fact.arrival, near[0])
     return found
+
+
+def _multireads(facts: list[Fact], rules: Rules, is_bound: Bound) -> dict[int, str]:
+    """R63. reading: a sight is a record of the same site/area that names the unit itself, up to the scan's moment."""
+    found: dict[int, str] = {}
+    wait = rules["ident_wait_ms"] * 1000
+    for scan in (fact for fact in facts if fact.kind == "scan.multiread"):
+        seen = {
+            fact.record.get("lu")
+            for fact in facts
+            if fact.device and area(fact) == area(scan) and scan.t - wait <= fact.t <= scan.t
+        }
+        counts = {code for code in scan.record["codes"] if code in seen or is_bound(code, scan.t)}
+        if len(counts) == 1:
+            found[scan.arrival] = counts.pop()
+    return found
+
+
+def area(fact: Fact) -> str:
+    return "/".join(fact.record["src"].split("/")[:2])

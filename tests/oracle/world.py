@@ -4,33 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tests.oracle import cartons, picks, tracks
+from tests.oracle import cartons, leaving, picks, tracks
 from tests.oracle.cartons import Cycle
 from tests.oracle.context import Context, Line
 from tests.oracle.facts import Fact
-from tests.oracle.picks import Close, Window
+from tests.oracle.picks import Close, Knowledge, Window
+from tests.oracle.riding import Riding
 
 
 class World:
     """`t_end`: the last moment that is decided; deadlines after it are open."""
 
-    def __init__(self, facts: list[Fact], rules: Mapping[str, int], t_end: int) -> None:
+    def __init__(self, facts: list[Fact], knowledge: Knowledge, t_end: int) -> None:
         self.facts = facts
+        self.knowledge = knowledge
+        self.rules = rules = knowledge.rules
         self.context = Context(fact for fact in facts if not fact.device)
-        self.entries = picks.entries(facts, self.context)
-        units = tracks.units(facts, rules)
+        self.entries = picks.entries(facts, self.context, knowledge.too_late)
+        self.windows: dict[str, Window] = {}
+        self.cycles: dict[str, list[Cycle]] = {}
+        self.departures: dict[str, leaving.Departure] = {}
+        self._walk(self.context.manifests)
+        if any(fact.kind == "scan.multiread" for fact in facts):
+            self._walk(self.context.manifests)  # R63 asks who was bound
         closes: list[tuple[Line, Close]] = []
         if rules["short_on_close"]:
-            windows = picks.windows(facts, self.context, self.entries, rules, (), t_end)
-            cycles = cartons.cycles(facts, self.context, self.entries, windows, units)
-            closes = list(_carton_closes(cycles, windows.values()))
-        self.windows = picks.windows(facts, self.context, self.entries, rules, closes, t_end)
-        self.cycles = cartons.cycles(facts, self.context, self.entries, self.windows, units)
+            self.windows = picks.windows(facts, self.context, self.entries, knowledge, (), t_end)
+            self._walk(self.context.manifests)
+            closes = list(_carton_closes(self.cycles, self.windows.values()))
+        self.windows = picks.windows(facts, self.context, self.entries, knowledge, closes, t_end)
+        self._walk(self.context.manifests)
+        self.departures = leaving.departures(self, rules["partial_load"] == "emit", t_end)
+        if any(departure.close for departure in self.departures.values()):
+            self._walk({name: departure.first for name, departure in self.departures.items()})
+            self.departures = leaving.departures(self, rules["partial_load"] == "emit", t_end)
 
-    def cycle_of(self, lu: str | None, t: int) -> Cycle | None:
-        """R40: the cycle that contains `t`, else the one before it."""
-        before = [cycle for cycle in self.cycles.get(lu or "", ()) if cycle.t_open <= t]
-        return before[-1] if before else None
+    def _walk(self, ends: Mapping[str, Fact]) -> None:
+        """The cycles anew. `ends`: by what each shipment left (R40)."""
+        units = tracks.units(self.facts, self.rules, self.is_bound)
+        facts = self.facts, self.context, self.entries
+        self.cycles = cartons.cycles(*facts, self.windows, units, ends, self.rules)
+        self.riding = Riding(self.facts, units)
+
+    def is_bound(self, lu: str, t: int) -> bool:
+        """R63: to a carton, an order or a task, at that moment."""
+        return any(
+            cycle.target is not None and cycle.t_open <= t and (cycle.t_end is None or t < cycle.t_end)
+            for cycle in self.cycles.get(lu, ())
+        )
+
+    def sights(self, cycle: Cycle) -> list[Fact]:
+        """R48: the facts of a cycle, and where its parents went while it was on them."""
+        later = [other.t_open for other in self.cycles[cycle.lu] if other.t_open > cycle.t_open]
+        return self.riding.sights(cycle, min(later, default=None))
 
 
 def _carton_closes(cycles: Mapping[str, list[Cycle]], windows: Iterable[Window]) -> Iterable[tuple[Line, Close]]:
@@ -41,14 +67,14 @@ def _carton_closes(cycles: Mapping[str, list[Cycle]], windows: Iterable[Window])
     windows = list(windows)
     for cycle in (cycle for of_unit in cycles.values() for cycle in of_unit):
         # reading: a close that R46 calls double is still a carton.close of its destination
-        for t in [fact.t for fact in cycle.facts if fact.kind == "carton.close"]:
+        for fact in [fact for fact in cycle.facts if fact.kind == "carton.close"]:
             for window in windows:
-                picked = [entry for entry in window.physical if entry.sign > 0 and entry.t <= t]
+                picked = [entry for entry in window.physical if entry.sign > 0 and entry.t <= fact.t]
                 last = max(picked, default=None, key=lambda entry: entry.fact[:4])
                 if last is not None:
                     inside = cycle.t_open <= last.t and (cycle.t_end is None or last.t < cycle.t_end)
                     destined = last.lu == cycle.lu and inside
                 else:
-                    destined = window.lu == cycle.lu and window.t_known <= t
+                    destined = window.lu == cycle.lu and window.t_known <= fact.t
                 if destined:
-                    yield window.line, Close(t, "CLOSE", "CLOSE", window.task)
+                    yield window.line, Close(fact.t, "CLOSE", "CLOSE", window.task, fact)

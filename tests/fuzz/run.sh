@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Coverage-guided fuzzing of the compiled modules (make fuzz SECONDS=600). What it finds stands in build/fuzz/found; an
+# input worth keeping goes to tests/fuzz/corpus/TARGET, where the tests replay it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+seconds="${1:-60}"
+targets="${TARGETS:-decode feed restore}"
+python="$PWD/.venv/bin/python"
+tests/fuzz/build.sh
+cd build/fuzz
+export PYTHONPATH="$PWD:$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+export PYTHONHOME="$("$python" -c 'import sys; print(sys.base_prefix)')"
+export PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
+count=$(wc -w <<<"$targets")
+for target in $targets; do
+    committed="tests/fuzz/corpus/$target"
+    mkdir -p "seeds/$target" "grown/$target" "$committed"
+    [ "$target" = restore ] || for folder in tests/cases/*/; do
+        cp "$folder/input.ndjson" "seeds/$target/$(basename "$folder")"
+    done
+    FUZZ_TARGET="$target" ./embedded "grown/$target" "$committed" "seeds/$target" -max_total_time=$((seconds / count)) \
+        -dict=tests/fuzz/records.dict -max_len=8192 -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
+        -artifact_prefix="found/$target-"
+done

@@ -1,0 +1,96 @@
+"""R27, R29, R46: what comes after its shipment has left, or its window was forgotten, makes no revision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tests.oracle.context import Line
+from tests.oracle.events import Final
+from tests.oracle.facts import Fact
+from tests.oracle.ids import utc
+from tests.oracle.picks import Entry, Window, entries
+from tests.oracle.world import World
+
+
+def too_late(world: World) -> frozenset[tuple[int, str | Line]]:
+    """Presses, and cancels with the key of the window for which they come too late."""
+    found = set(_forgotten(world))
+    if not world.departures:
+        return frozenset(found)
+    for entry in world.entries:
+        evidence = _evidence(entry.line, entry, world)
+        if evidence is not None and world.knowledge.comes_after(evidence, entry.t, entry.known):
+            found.add(entry.press)
+    for window in world.windows.values():
+        last = max((e for e in window.physical if e.sign > 0), default=None, key=lambda entry: entry.fact[:4])
+        evidence = _evidence(window.line, last, world)
+        own = world.context.cancelled_tasks.get(window.task or "")
+        for cancel in [*world.context.line_cancels(window.line), *([own] if own else [])]:
+            if evidence is not None and world.knowledge.comes_after(evidence, cancel.t, cancel.arrival):
+                found.add((cancel.arrival, window.key))
+    return frozenset(found)
+
+
+def _forgotten(world: World) -> Iterable[tuple[int, str | Line]]:
+    """R46: what comes for a window that was finished `retention_ms` ago is dead, if no shipment plans its order."""
+    planned = {order for shipment in world.context.shipments for order, _ in world.context.scope(shipment)}
+    clock, retention = world.knowledge.clock, world.knowledge.rules["retention_ms"] * 1000
+    for window in world.windows.values():
+        for entry in window.physical if window.line[0] not in planned else ():
+            close = window.as_known(entry.known).closed_by
+            known = close is not None and (close.decided is None or close.decided.at <= entry.known)
+            if close is not None and known and clock.marks[entry.known] > close.t + retention:
+                yield entry.press
+
+
+def _evidence(line: Line, entry: Entry | None, world: World) -> Fact | None:
+    """By what the shipment of a pick has left: that of its carton, else the only one with its line."""
+    shipment = None
+    if entry is not None and entry.lu:
+        before = [cycle for cycle in world.cycles.get(entry.lu, ()) if cycle.t_open <= entry.t]
+        shipment = world.context.shipment_of(before[-1].carton or "") if before else None
+    plans = world.context.shipments.items()
+    wanting = [s for s, p in plans if any((r["order"], r["line"]) == line for r in p.record["scope"])]
+    shipment = shipment or (wanting[0] if len(wanting) == 1 else None)
+    departure = world.departures.get(shipment or "")
+    return departure.first if departure else None
+
+
+def of_late(world: World) -> Iterable[Final]:
+    """R29: POST_SHIP, one for each place, lot and task; and the reversals among them (R28)."""
+    late: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in entries(world.facts, world.context):
+        if entry.press not in world.knowledge.too_late or _evidence(entry.line, entry, world) is None:
+            continue
+        task = world.context.tasks.get(entry.task or "")
+        loc = entry.fact.record.get("loc") or (task.record.get("loc") if task else None) or ""
+        late.setdefault((loc, entry.sku, entry.lot or "", entry.task or ""), []).append(entry)
+        if entry.sign < 0:
+            yield _reversed(entry)
+    for place, found in late.items():
+        window = world.windows.get(found[0].task or f"{found[0].line[0]}/{found[0].line[1]}")
+        last = max(found, key=lambda entry: entry.fact.arrival)
+        yield _post_ship("/".join(place), found, last, window)
+
+
+def _post_ship(key: str, found: list[Entry], last: Entry, window: Window | None) -> Final:
+    told = window.q if window is not None else 0
+    data = {"kind": "POST_SHIP", "expected": told, "as_of": last.t}
+    data["actual"] = told + sum(entry.sign * entry.qty for entry in found)
+    # reading: what was "told" while the window was open, and which of several is the last, is not said
+    free = {"as_of"} if len(found) > 1 else set()
+    free |= set() if window is not None and window.ever_closed else {"expected", "actual"}
+    order = last.line[0]
+    return Final(
+        *("inventory.discrepancy", key, data, utc(last.t), f"stock/{key.rpartition('/')[0]}", key, order),
+        free=frozenset(free),
+        certain=len(found) == 1,
+    )
+
+
+def _reversed(entry: Entry) -> Final:
+    line, key = entry.line, f"{entry.task or f'{entry.line[0]}/{entry.line[1]}'}/{entry.fact.dev_id}"
+    data = {"task": entry.task, "order": line[0], "line": line[1], "sku": entry.sku, "qty": entry.qty}
+    subject = f"task/{entry.task}" if entry.task else f"line/{line[0]}/{line[1]}"
+    data = {name: value for name, value in data.items() if value is not None}
+    return Final("pick.reversed", key, data, utc(entry.t), subject, line[0], line[0])

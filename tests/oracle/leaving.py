@@ -1,0 +1,104 @@
+"""Which cartons are a shipment's (R50a), and by what evidence it has left (R54)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tests.oracle.cartons import Cycle
+from tests.oracle.facts import Fact
+
+if TYPE_CHECKING:
+    from tests.oracle.world import World
+
+
+class Departure(NamedTuple):
+    """`result`: the TMS's word. `close`: the trailer.closed that left none behind, or, where a partial load is told,
+    the last that took something. `behind`: keys of cartons that are still there, without a result."""
+
+    result: Fact | None
+    close: Fact | None
+    left: list[Cycle]
+    behind: list[str]
+    odd: bool  # an empty carton of it was loaded: whether that is a load of the shipment is not said
+
+    @property
+    def first(self) -> Fact:
+        """The first evidence by event time."""
+        return min((fact for fact in (self.result, self.close) if fact is not None), key=lambda fact: fact[:4])
+
+    @property
+    def t(self) -> int:
+        """The later of what the event is made of."""
+        return max(fact.t for fact in (self.result, self.close) if fact is not None)
+
+
+def cartons_of(shipment: str, world: World, left_at: int | None = None) -> tuple[list[Cycle], list[str]]:
+    """R50a: the shipment's cycles, and planned cartons that have none. Closed empty and retracted ones do not count.
+
+    `left_at`: what was voided after that had left.
+    """
+    context = world.context
+    planned = {
+        carton
+        for carton, plan in context.cartons.items()
+        if plan.record.get("shipment") == shipment and plan.record.get("contents")
+    }
+    scope = set(context.scope(shipment))
+    of_others = {
+        (part["order"], part["line"])
+        for other, plan in context.shipments.items()
+        if other != shipment
+        for part in plan.record["scope"]
+    }
+    found, met = [], set()
+    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
+        end = cycle.closes[-1] if cycle.closed else max((t for t, _, _ in cycle.moves), default=0)
+        lines = {what[:2] for what in cycle.contents(end)}
+        if cycle.carton in context.cartons:
+            mine = cycle.carton in planned
+        else:
+            mine = bool(lines) and lines <= scope and not lines & of_others
+        if mine:
+            met.add(cycle.carton)
+        voided = cycle.voided is not None and (left_at is None or cycle.voided.t <= left_at)
+        if mine and not voided and not (cycle.closed and not lines):
+            found.append(cycle)
+    return found, sorted(planned - met)
+
+
+def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Departure]:
+    """R54, by shipment."""
+    found = {}
+    planned = {plan.record["shipment"] for plan in world.context.cartons.values()}
+    for shipment in sorted(world.context.shipments.keys() | world.context.manifests.keys() | planned):
+        result = world.context.manifests.get(shipment)
+        cycles, missing = cartons_of(shipment, world)
+        gone = {cycle.key: _left_with(cycle, world, t_end) for cycle in cycles}
+        left = [cycle for cycle in cycles if gone[cycle.key] is not None]
+        behind = sorted([*missing, *(key for key, close in gone.items() if close is None)])
+        closes = [close for close in gone.values() if close is not None]
+        close = max(closes, default=None, key=lambda fact: fact[:4])
+        if behind and not emit_partial:
+            close = None
+        odd = [_left_with(cycle, world, t_end) for cycle in planned_cycles(shipment, world) if cycle not in cycles]
+        if close is None and result is None and (emit_partial or not behind):
+            close = max((one for one in odd if one is not None), default=None, key=lambda fact: fact[:4])
+        if result is not None or close is not None:
+            found[shipment] = Departure(result, close, left, behind, any(odd))
+    return found
+
+
+def planned_cycles(shipment: str, world: World) -> list[Cycle]:
+    """Every use of a unit as a carton that was planned to the shipment, those that do not count (R50a) too."""
+    cycles = (cycle for of_unit in world.cycles.values() for cycle in of_unit)
+    return [cycle for cycle in cycles if cycle.carton and world.context.shipment_of(cycle.carton) == shipment]
+
+
+def _left_with(cycle: Cycle, world: World, t_end: int) -> Fact | None:
+    """The trailer's closing that took the carton: the first since its last loading, if it was not taken out."""
+    loading = [fact for fact in world.sights(cycle) if fact.kind in ("load.scanned", "load.removed")]
+    if not loading or loading[-1].kind == "load.removed":
+        return None
+    load = loading[-1]
+    closes = (fact for fact in world.facts if fact.kind == "trailer.closed" and fact.t <= t_end)
+    return next((f for f in closes if f.record["trailer"] == load.record["trailer"] and load[:4] < f[:4]), None)

@@ -1,0 +1,180 @@
+"""Small worlds, exhaustively: two keys, four records out of a pool, in every order of event time and every order of
+arrival within the disorder. The core tells what the oracle tells, whatever came first.
+
+The tests hold a sample of the sets, each in all its orders of arrival; `make exhaustive` takes every set, or as many of
+each pool as `SORTLINE_SETS` says.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from tests.oracle import expected
+from tests.oracle.compare import differences
+from tests.property.agreement import ndjson, subject
+from tests.property.known import unknown
+from tests.stories import MS, PACK, SITE, SORTER, T0, WMS, Record, S
+from tests.through_core import feed
+
+STATION, OTHER, DOCK, LABELLER = "dc1/pick/PTL-01", "dc1/pick/PTL-02", "dc1/dock/GUN-9", "dc1/pack/LAB-01"
+SETS = int(os.environ.get("SORTLINE_SETS", "25"))  # of each pool; 0: all
+STEP_MS = 300
+Body = tuple[str, dict[str, Any]]  # source, fields
+T_FACTS = T0 + 120 * S
+
+
+def told(t: int, src: str, kind: str, **fields: Any) -> Record:
+    return {"src": src, "kind": kind, "t": t, "t_rx": t, **fields}
+
+
+def context(**plan: Any) -> list[Record]:
+    """One order of two lines and tasks of two pieces, a planned carton for each, one shipment."""
+    lines = [{"line": n, "sku": "A", "qty": 2} for n in (1, 2)]
+    scope = [{"order": "O-1", "line": n, "qty": 2} for n in (1, 2)]
+    found = [told(T0, WMS, "order.released", order="O-1", rev=1, lines=lines)]
+    for n in (1, 2):
+        task = {"task": f"T-{n}", "order": "O-1", "line": n, "sku": "A", "qty": 2}
+        found.append(told(T0, WMS, "pick.task", rev=1, **task))
+        contents = [{"order": "O-1", "line": n, "qty": 2}]
+        bound = {"carton": f"C-{n}", "lu": f"L-{n}", "shipment": "S-1", "contents": contents}
+        found.append(told(T0, WMS, "carton.plan", rev=1, **bound))
+    return [*found, told(T0, WMS, "shipment.plan", rev=1, shipment="S-1", scope=scope, **plan)]
+
+
+def packed(**plan: Any) -> list[Record]:
+    """Both tasks picked and both cartons closed: the shipment was told ready long ago."""
+    found = context(**plan)
+    for n in (1, 2):
+        pick = {"task": f"T-{n}", "sku": "A", "qty": 2, "lu": f"L-{n}"}
+        found.append(told(T0 + 10 * n * S, STATION, "pick.confirm", **pick))
+        found.append(told(T0 + (30 + n) * S, PACK, "carton.close", lu=f"L-{n}"))
+    return found
+
+
+def on(src: str, kind: str, **fields: Any) -> Body:
+    return src, {"kind": kind, **fields}
+
+
+def pick(n: int, qty: int = 1, src: str = STATION, kind: str = "pick.confirm") -> Body:
+    return on(src, kind, task=f"T-{n}", sku="A", qty=qty, lu=f"L-{n}")
+
+
+def unit(n: int, src: str, kind: str, **fields: Any) -> Body:
+    return on(src, kind, lu=f"L-{n}", **fields)
+
+
+def task_rev(n: int, qty: int) -> Body:
+    return on(WMS, "pick.task", rev=2, task=f"T-{n}", order="O-1", line=n, sku="A", qty=qty)
+
+
+PICKS: list[Body] = [
+    *(pick(1), pick(1, 2), pick(1, 1, OTHER), pick(2, 2)),
+    on(STATION, "pick.short", task="T-1", code="EMPTY"),
+    on(OTHER, "pick.short", task="T-2", code="DAMAGED"),
+    on(WMS, "pick.task_cancelled", rev=2, task="T-1"),
+    *(task_rev(2, 1), task_rev(2, 3)),
+]
+CARTONS: list[Body] = [
+    *(pick(1), pick(2, 2), unit(1, PACK, "carton.close"), unit(2, PACK, "carton.close")),
+    *(unit(1, PACK, "carton.reopen"), unit(1, PACK, "carton.void")),
+    on(PACK, "pack.confirm", from_lu="L-1", lu="L-2"),
+    on(PACK, "pack.confirm", from_lu="L-1", lu="L-2", sku="A", qty=1),
+    on(WMS, "lu.bind", rev=1, lu="L-1", carton="C-9"),
+    on(WMS, "lu.release", rev=1, lu="L-2"),
+    unit(1, "dc1/pack/SCL-01", "weigh", weight_g=500),
+]
+READY: list[Body] = [
+    *(unit(1, PACK, "carton.reopen"), unit(1, PACK, "carton.close"), unit(2, PACK, "carton.void")),
+    *(unit(1, SORTER, "item.lost"), unit(1, SORTER, "item.stray"), unit(1, DOCK, "scan.read")),
+    *(unit(2, LABELLER, "label.verified", result="MISMATCH"), unit(2, LABELLER, "label.verified", result="OK")),
+    on(WMS, "hold.released", rev=1, carton="C-2"),
+    on(WMS, "shipment.cancelled", rev=2, shipment="S-1"),
+    on(WMS, "manifest.result", rev=1, shipment="S-1", manifest_no="M-1", tracking=[]),
+]
+STAGED: list[Body] = [
+    unit(1, SORTER, "divert.confirmed", dest="D-1"),
+    unit(1, SORTER, "divert.confirmed", dest="REJECT"),
+    *(unit(2, SORTER, "item.recirculated"), unit(2, SORTER, "item.arrived", loc="D-1")),
+    on(WMS, "lu.bind", rev=1, lu="L-1", parent="PAL"),
+    on(WMS, "lu.bind", rev=1, lu="L-2", parent="PAL"),
+    on(DOCK, "item.arrived", lu="PAL", loc="D-1"),
+    on(SORTER, "divert.confirmed", track="7", dest="D-1"),
+    unit(1, SORTER, "scan.read", track="7"),
+]
+LEAVING: list[Body] = [
+    *(unit(n, DOCK, "load.scanned", trailer="TR") for n in (1, 2)),
+    unit(2, DOCK, "load.removed", trailer="TR"),
+    unit(2, DOCK, "load.scanned", trailer="TR-2"),
+    *(on(DOCK, "trailer.closed", trailer=name) for name in ("TR", "TR-2")),
+    on(WMS, "manifest.result", rev=1, shipment="S-1", manifest_no="M-1", tracking=[]),
+    on(DOCK, "load.scanned", lu="PAL", trailer="TR"),
+    on(WMS, "lu.bind", rev=1, lu="L-2", parent="PAL"),
+]
+STOCK: list[Body] = [
+    on(WMS, "stock.expectation", rev=1, loc="B", sku="A", qty=5, as_of=T_FACTS),
+    on(WMS, "stock.expectation", rev=2, loc="B", sku="A", qty=3, as_of=T_FACTS + STEP_MS * MS),
+    *(on("dc1/pick/HH-1", "count.reported", loc="B", sku="A", qty=qty) for qty in (3, 5)),
+    on(STATION, "pick.confirm", task="T-1", sku="A", qty=1, lu="L-1", loc="B"),
+    on(OTHER, "pick.confirm", task="T-2", sku="A", qty=2, lu="L-2", loc="B"),
+    on(STATION, "pick.short", task="T-1", code="EMPTY", loc="B"),
+    on("dc1/asrs/CRN-1", "asrs.exception", code="SOURCE_EMPTY", loc="B"),
+]
+POOLS = {
+    "picks": (context(), PICKS),
+    "cartons": (context(), CARTONS),
+    "ready": (packed(), READY),
+    "staged": (packed(stage_required=True, lanes=["D-1"]), STAGED),
+    "leaving": (packed(), LEAVING),
+    "stock": (context(), STOCK),
+}
+RULES: dict[str, Any] = {"short_on_close": True, "partial_load": "hold"}
+
+
+def sets(pool: Sequence[Body]) -> Iterator[tuple[Body, ...]]:
+    """Every four in every order of event time; the sample is spread over all of them."""
+    every = list(itertools.permutations(pool, 4))
+    yield from every[:: len(every) // SETS] if SETS else every
+
+
+def world(before: Sequence[Record], bodies: Sequence[Body]) -> list[Record]:
+    """The four follow each other by `STEP_MS`; numbers in order of event time."""
+    facts = [{"src": src, **fields, "t": T_FACTS + at * STEP_MS * MS} for at, (src, fields) in enumerate(bodies)]
+    numbers: dict[str, int] = {}
+    for record in [*before, *facts]:
+        if record["src"] != WMS:
+            record["seq"] = numbers[record["src"]] = numbers.get(record["src"], 0) + 1
+    return facts
+
+
+def sound(facts: Sequence[Record]) -> bool:
+    """No revision comes before a lower one of its own, whatever the order of arrival: R10 refuses that."""
+    revised = [(r["kind"], r.get("task") or r.get("loc") or r.get("lu")) for r in facts if "rev" in r]
+    return len(revised) == len(set(revised))
+
+
+@pytest.mark.timeout(120 if 0 < SETS < 100 else 0)
+@pytest.mark.parametrize("name", POOLS)
+def test_R3_every_order_of_arrival_says_the_same(name: str) -> None:
+    before, pool = POOLS[name]
+    found: dict[str, str] = {}  # the first of each sort
+    for bodies in sets(pool):
+        facts = world(before, bodies)
+        if sound(facts):
+            for difference, records in told_otherwise(before, facts):
+                found.setdefault(subject(difference), f"{difference}\n{ndjson(records)}")
+    if found:
+        pytest.fail("\n\n".join(found.values()), pytrace=False)
+
+
+def told_otherwise(before: Sequence[Record], facts: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
+    last = max(record["t"] for record in facts)
+    for order in itertools.permutations(facts):
+        arrived = [record | {"t_rx": last + at * MS} for at, record in enumerate(order)]
+        records = [*before, *arrived]
+        found = differences(feed(records, rules=RULES).events, expected(records, SITE, RULES))
+        yield from ((one, records) for one in unknown(found, records, RULES))
