@@ -13,13 +13,17 @@ import logging
 import math
 import socket
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from asyncua import Client, ua
-from asyncua.client.ua_session import UaSession
 from asyncua.common.shortcuts import Shortcuts
 
 from engine.errors import SortlineError
+from ext.opcua_notifications import Malformed, Publish, read_publish, read_values
+from ext.opcua_values import Reading
+from protocols.cancellation import raise_if_cancelled
+from protocols.opcua.decode import library_value
 from protocols.opcua.security import (
     MODES,
     POLICIES,
@@ -30,6 +34,7 @@ from protocols.opcua.security import (
     warn_of_policy,
 )
 from protocols.opcua.settings import Settings
+from protocols.opcua.transport import ANSWER_BYTES_MAX, BoundedClient, Session
 
 log = logging.getLogger("sortline.opcua")
 
@@ -38,6 +43,12 @@ HEARTBEATS_PER_SESSION = 3
 CLOSE_S_MAX = 1.0  # below what the engine gives a driver to stop
 SERVER_STATE = ua.NodeId(2259, 0)
 NAMESPACE_ARRAY = ua.NodeId(2255, 0)
+NODES_PER_CALL = 500
+OPERATION_LIMITS = [  # MaxNodesPerRead, MaxNodesPerTranslateBrowsePathsToNodeIds, MaxMonitoredItemsPerCall
+    ua.NodeId(11705, 0),
+    ua.NodeId(11712, 0),
+    ua.NodeId(11714, 0),
+]
 
 _HINTS = {
     ua.StatusCodes.BadUserAccessDenied: "user or password refused",
@@ -54,11 +65,31 @@ class LinkLost(SortlineError):
     """The connection failed or ended; the message says why. It is opened anew."""
 
 
-class _Session(UaSession):  # type: ignore[misc]
-    """A session that leaves publishing to us, so that acknowledgements can wait until records are durable."""
+class SubscriptionsGone(LinkLost):
+    """The server has dropped our subscriptions; there is nothing to come back to."""
 
-    def ensure_publish_loop(self) -> None:
-        """Called by asyncua after a subscription is made; its loop would acknowledge by itself."""
+
+class Throttled(SortlineError):
+    """The server does not take so many publish requests."""
+
+
+class Unreadable(SortlineError):
+    """A response came that cannot be read; its notifications are lost unless they can be had again."""
+
+
+class Kept(NamedTuple):
+    """A session that may outlive its connection."""
+
+    token: ua.NodeId
+    nonce: bytes | None
+    policies: Sequence[ua.UserTokenPolicy]
+
+
+class Revised(NamedTuple):
+    """A subscription as the server made it. `silence_s`: for how long nothing heard of it can be borne."""
+
+    subscription_id: int
+    silence_s: float
 
 
 @contextlib.contextmanager
@@ -66,10 +97,19 @@ def _from_library() -> Iterator[None]:
     """Whatever asyncua raises (a malformed answer can make it raise anything) means that this connection is over."""
     try:
         yield
+        raise_if_cancelled()
     except SortlineError:
         raise
     except Exception as error:
         raise LinkLost(_describe(error)) from error
+
+
+class CallLimits(NamedTuple):
+    """Nodes or items in one call."""
+
+    read: int = NODES_PER_CALL
+    translate: int = NODES_PER_CALL
+    monitor: int = NODES_PER_CALL
 
 
 class Connection:
@@ -78,38 +118,48 @@ class Connection:
     def __init__(self, settings: Settings, source: str) -> None:
         self._settings = settings
         self._source = source
-        self._client = self._new_client(settings.application_uri)
-        self._session = _Session(self._client.uaclient)
-        self._client.uaclient.session = self._session
-        self._client.nodes = Shortcuts(self._session)
-        self._subscription_id = 0
+        self._client = self._new_client(settings.application_uri, settings.message_bytes_max)
+        self._session: Session = self._client.uaclient.session
+        self._heard_at = 0.0
         self.namespaces: Sequence[str] = ()
+        self.limits = CallLimits()
 
-    async def open(self) -> None:
-        """Connects, checks the server, makes and activates a session. Raises LinkLost, Refused."""
+    async def open(self, kept: Kept | None = None) -> bool:
+        """Connects, checks the server, makes and activates a session, or goes on with the one that was kept.
+
+        Returns whether it went on with it. Raises LinkLost, Refused.
+        """
         try:
             with _from_library():
                 await self._secure()
-                await self._connect()
+                resumed = await self._connect(kept)
                 self.namespaces = await self._read_namespaces()
+                self.limits = await self._read_limits()
                 if self._settings.structures:
                     await self._client.load_data_type_definitions()
         except BaseException:
             await self.close()
             raise
+        return resumed
 
     async def close(self) -> None:
         """Ends the session politely if it can be done soon; never raises."""
         self._client.uaclient.pre_request_hook = None
         try:
-            with _from_library():
-                async with asyncio.timeout(CLOSE_S_MAX):
-                    await self._session.close_session(True)
-                    await self._client.close_secure_channel()
-        except LinkLost as error:
-            log.debug("%s: closing: %s", self._source, error)
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._session.close_session(True)
+                await self._client.close_secure_channel()
+        except Exception as error:  # it may be closed already, or the server says nothing or nonsense
+            log.debug("%s: closing: %s", self._source, _describe(error))
         finally:
             self._client.disconnect_socket()
+
+    def leave(self) -> Kept:
+        """Closes the socket and leaves the session and its subscriptions at the server, to be taken up again."""
+        kept = Kept(self._session.authentication_token, self._client._server_nonce, self._client._policy_ids)
+        self._client.uaclient.pre_request_hook = None
+        self._client.disconnect_socket()
+        return kept
 
     async def keep(self) -> None:
         """Renews the channel's keys and keeps the session from timing out. Runs until cancelled or LinkLost."""
@@ -122,19 +172,21 @@ class Connection:
                     await self._client.open_secure_channel(renew=True)
                     self._client.uaclient.revolve_security_token()
                 renew_at = loop.time() + self._renew_s()
-            await self.read([SERVER_STATE])
+            if loop.time() - self._heard_at >= self._heartbeat_s():
+                await self._prove_alive()
 
-    async def read(self, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:
+    async def read(self, nodes: Sequence[ua.NodeId]) -> list[Reading]:
         """The values of these nodes in one Read call, each with both timestamps, read now and not out of a cache."""
         parameters = ua.ReadParameters()
         parameters.MaxAge = 0
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.Value) for node in nodes]
         with _from_library():
-            values: list[ua.DataValue] = await self._session.read(parameters)
-        if len(values) != len(nodes):
-            raise LinkLost(f"the server answered a Read of {len(nodes)} nodes with {len(values)} values")
-        return values
+            status, readings = read_values(await self._session.read_body(parameters), library_value)
+            ua.StatusCode(ua.UInt32(status)).check()
+        if len(readings) != len(nodes):
+            raise LinkLost(f"the server answered a Read of {len(nodes)} nodes with {len(readings)} values")
+        return readings
 
     async def translate(self, paths: Sequence[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
         """TranslateBrowsePathsToNodeIds, one result a path."""
@@ -154,8 +206,8 @@ class Connection:
             )
         return references
 
-    async def subscribe(self) -> float:
-        """Makes the subscription; returns for how many seconds its silence can be borne."""
+    async def subscribe(self) -> Revised:
+        """Makes a subscription."""
         settings, parameters = self._settings, ua.CreateSubscriptionParameters()
         parameters.RequestedPublishingInterval = float(settings.publishing_ms)
         parameters.RequestedMaxKeepAliveCount = math.ceil(settings.keep_alive_ms / settings.publishing_ms)
@@ -164,7 +216,6 @@ class Connection:
         parameters.PublishingEnabled = True
         with _from_library():
             revised = await self._session.create_subscription(parameters, _nobody)
-        self._subscription_id = revised.SubscriptionId
         keep_alive_ms = float(revised.RevisedPublishingInterval * revised.RevisedMaxKeepAliveCount)
         log.info(
             "%s: subscription: publishing every %g ms, keep-alive %g ms, lifetime %g ms",
@@ -173,12 +224,44 @@ class Connection:
             keep_alive_ms,
             revised.RevisedPublishingInterval * revised.RevisedLifetimeCount,
         )
-        return max(settings.lifetime_ms, 3 * keep_alive_ms) / 1000
+        return Revised(int(revised.SubscriptionId), max(settings.lifetime_ms, 3 * keep_alive_ms) / 1000)
 
-    async def monitor(self, items: Sequence[ua.MonitoredItemCreateRequest]) -> list[ua.MonitoredItemCreateResult]:
-        """Adds monitored items to the subscription, one result an item."""
+    async def unsubscribe(self, subscription_id: int) -> None:
+        """Ends a subscription; one that is gone already is none of our business. Raises LinkLost."""
+        with _from_library(), contextlib.suppress(ua.UaStatusCodeError):
+            await self._session.delete_subscriptions([subscription_id])
+
+    async def transfer(self, subscription_ids: Sequence[int]) -> set[int]:
+        """Takes over subscriptions of a session that is gone; returns those that the server let us have."""
+        parameters = ua.TransferSubscriptionsParameters()
+        parameters.SubscriptionIds = [ua.UInt32(number) for number in subscription_ids]
+        parameters.SendInitialValues = False
+        with _from_library():
+            try:
+                results = await self._session.transfer_subscriptions(parameters)
+            except ua.UaStatusCodeError as error:
+                log.info("%s: subscriptions are not transferred: %s", self._source, _describe(error))
+                return set()
+        return {number for number, got in zip(subscription_ids, results, strict=False) if got.StatusCode.is_good()}
+
+    async def refresh_conditions(self, subscription_id: int) -> None:
+        """Has the server tell the state of every condition once more (OPC 10000-9 section 5.5.7)."""
+        call = ua.CallMethodRequest(
+            ObjectId=ua.NodeId(ua.ObjectIds.ConditionType),
+            MethodId=ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh),
+            InputArguments=[ua.Variant(subscription_id, ua.VariantType.UInt32)],
+        )
+        with _from_library():
+            (result,) = await self._session.call([call])
+        if not result.StatusCode.is_good():
+            log.warning("%s: the server does not refresh conditions: %s", self._source, result.StatusCode.name)
+
+    async def monitor(
+        self, subscription_id: int, items: Sequence[ua.MonitoredItemCreateRequest]
+    ) -> list[ua.MonitoredItemCreateResult]:
+        """Adds monitored items to a subscription, one result an item."""
         parameters = ua.CreateMonitoredItemsParameters()
-        parameters.SubscriptionId = self._subscription_id
+        parameters.SubscriptionId = ua.UInt32(subscription_id)
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         parameters.ItemsToCreate = list(items)
         with _from_library():
@@ -187,37 +270,48 @@ class Connection:
             raise LinkLost("the server answered CreateMonitoredItems with another number of results")
         return results
 
-    async def publish(self, acknowledged: Sequence[int]) -> ua.PublishResult | None:
-        """Waits for the next publish response; None: one came that cannot be read (its notifications are lost).
+    async def publish(self, acknowledged: Sequence[tuple[int, int]]) -> Publish:
+        """Waits for the next publish response. `acknowledged`: (subscription, message) that the server may forget.
 
-        `acknowledged`: sequence numbers of messages that the server may forget.
+        Raises LinkLost, SubscriptionsGone, Throttled, Unreadable.
         """
-        acks = [
-            ua.SubscriptionAcknowledgement(SubscriptionId=self._subscription_id, SequenceNumber=number)
-            for number in acknowledged
+        acknowledgements = [
+            ua.SubscriptionAcknowledgement(SubscriptionId=ua.UInt32(subscription), SequenceNumber=ua.UInt32(number))
+            for subscription, number in acknowledged
         ]
         with _from_library():
             try:
-                response = await self._session.publish(acks)
-            except ua.uaerrors.UaStructParsingError:
-                return None
-        return response.Parameters
+                body = await self._session.publish_body(acknowledgements)
+                publish = read_publish(body, library_value)
+                ua.StatusCode(ua.UInt32(publish.result)).check()
+            except (ua.uaerrors.BadTooManyPublishRequests, ua.uaerrors.BadTimeout) as error:
+                raise Throttled(_describe(error)) from error
+            except ua.uaerrors.BadNoSubscription as error:
+                raise SubscriptionsGone("the server has dropped the subscription") from error
+            except Malformed as error:
+                raise Unreadable(str(error)) from error
+        self._heard_at = asyncio.get_running_loop().time()
+        return publish
 
-    async def republish(self, number: int) -> ua.NotificationMessage | None:
-        """A notification message once more; None if the server no longer has it."""
+    async def republish(self, subscription_id: int, number: int) -> Publish | None:
+        """A notification message once more; None if the server no longer has it, or it cannot be read."""
         with _from_library():
             try:
-                message = await self._session.republish(self._subscription_id, number)
-            except ua.uaerrors.BadMessageNotAvailable:
+                body = await self._session.republish_body(subscription_id, number)
+                publish = read_publish(body, library_value, again=True)
+                ua.StatusCode(ua.UInt32(publish.result)).check()
+            except (ua.uaerrors.BadMessageNotAvailable, ua.uaerrors.BadSubscriptionIdInvalid, Malformed):
                 return None
-        return message if message.NotificationData else None
+        return publish if publish.numbered else None
 
-    def _new_client(self, uri: str) -> Client:
-        client = Client(self._settings.url, timeout=self._settings.timeout_ms / 1000)
+    def _new_client(self, uri: str, message_bytes_max: int) -> Client:
+        timeout = self._settings.timeout_ms / 1000
+        client = Client(self._settings.url, timeout=timeout)
+        client.uaclient = BoundedClient(timeout, message_bytes_max)
+        client.nodes = Shortcuts(client.uaclient.session)
         client.name = client.description = "sortline"
         client.application_uri = uri
         client.session_timeout = self._settings.session_ms
-        client.max_messagesize = self._settings.message_bytes_max
         return client
 
     async def _secure(self) -> None:
@@ -230,7 +324,8 @@ class Connection:
         if identity is None:
             return
         self._client.application_uri = identity.uri
-        endpoint = self._endpoint(await self._new_client(identity.uri).connect_and_get_server_endpoints())
+        stranger = self._new_client(identity.uri, ANSWER_BYTES_MAX // 4)  # nothing is known of it yet
+        endpoint = self._endpoint(await stranger.connect_and_get_server_endpoints())
         certificate = first_certificate(endpoint.ServerCertificate)
         now = datetime.datetime.now(datetime.UTC)
         await asyncio.to_thread(check_server, certificate, security, host, now)
@@ -255,32 +350,58 @@ class Connection:
         self._client.security_policy = policy
         self._client.uaclient.set_security(policy)
 
-    async def _connect(self) -> None:
+    async def _connect(self, kept: Kept | None) -> bool:
         client, user, password = self._client, self._settings.user, self._settings.password
         await client.connect_socket()
         await client.send_hello()
-        self._bound_messages()
         await client.open_secure_channel()
-        await client.create_session()
         secret = await asyncio.to_thread(password.reveal) if password is not None else None
+        if kept is not None and await self._resume(kept, user, secret):
+            return True
+        await client.create_session()
         await client.activate_session(username=user, password=secret)
+        return False
 
-    def _bound_messages(self) -> None:
-        # asyncua takes over whatever limit the server's Acknowledge names, and 0 is none: put ours back.
-        protocol = self._client.uaclient.protocol
-        if protocol is not None:
-            protocol._connection._limits.max_message_size = self._settings.message_bytes_max
+    async def _resume(self, kept: Kept, user: str | None, secret: str | None) -> bool:
+        """Activates a session that was left at the server on this channel (OPC 10000-4 section 6.7)."""
+        self._client._server_nonce, self._client._policy_ids = kept.nonce, list(kept.policies)
+        self._session.restore_authentication_token(kept.token)
+        try:
+            await self._client.activate_session(username=user, password=secret)
+        except ua.UaStatusCodeError as error:
+            log.info("%s: the session is not taken up again: %s", self._source, _describe(error))
+            self._session.reset_authentication_token()
+            return False
+        return True
+
+    async def _prove_alive(self) -> None:
+        """Reads a value: an answer or any publish response meanwhile is a sign of life."""
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            await self.read([SERVER_STATE])
+        except LinkLost:
+            if self._heard_at < asked_at:
+                raise
 
     async def _read_namespaces(self) -> list[str]:
-        value = (await self.read([NAMESPACE_ARRAY]))[0].Value
-        array = value.Value if value is not None else None
+        array = (await self.read([NAMESPACE_ARRAY]))[0].value
         return [str(uri) for uri in array] if isinstance(array, list) else []
+
+    async def _read_limits(self) -> CallLimits:
+        """What the server takes in one call; a server that names no limit, or 0, gets ours."""
+        named = [_limit(got) for got in await self.read(OPERATION_LIMITS)]
+        return CallLimits(*named)
 
     def _renew_s(self) -> float:
         return float(self._client.secure_channel_timeout) * RENEW_AT / 1000
 
     def _heartbeat_s(self) -> float:
         return float(self._client.session_timeout) / HEARTBEATS_PER_SESSION / 1000
+
+
+def _limit(got: Reading) -> int:
+    value = got.value
+    return min(value, NODES_PER_CALL) if isinstance(value, int) and value > 0 and not got.bad else NODES_PER_CALL
 
 
 def _nobody(_: ua.PublishResult) -> None:

@@ -169,6 +169,9 @@ class Events(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     time: what becomes `t` if `record` does not map it: the event's `Time` (`"source"`, default), its `ReceiveTime`
       (`"server"`), or `"none"`.
     queue_size: events that the server keeps between two publishings; an overflow becomes a `source.gap`.
+    severity_min: only events of this severity (1 to 1000) and more; the server filters.
+    conditions: the events are of conditions (alarms): after connecting and after a loss have the server tell the
+      present state of each once more. Fields such as `ActiveState/Id` or `AckedState/Id` say what the state is.
     """
 
     src: Src
@@ -180,6 +183,8 @@ class Events(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     each: Text | None = None
     time: Time = "source"
     queue_size: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    severity_min: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
+    conditions: bool = False
 
     def faults(self, namespaces: Namespaces) -> Iterator[tuple[str, str]]:
         yield from record_faults(
@@ -207,11 +212,14 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     lifetime_ms: without any sign of the subscription for so long, the server drops it, and we connect anew. At least
       three times `keep_alive_ms`.
     timeout_ms: for connecting and for each request.
-    session_ms: asked session timeout: how long the server keeps a session that nothing is heard of.
-    queue_messages: publish responses that wait here for the engine. When it is full no new ones are asked for, the
-      server's queues fill instead, and its overflow bit then tells of loss.
+    session_ms: asked session timeout: how long the server keeps a session that nothing is heard of. Within it (and
+      `lifetime_ms` for the subscriptions) a lost connection loses nothing: the session is taken up again over the next.
+    queue_messages: publish responses that wait here for the engine, of together `message_bytes_max`. When it is full no
+      new ones are asked for, the server's queues fill instead, and its overflow bit then tells of loss.
     notifications_max: values or events asked for in one publish response; the rest comes in the next.
-    publish_requests: how many publish requests wait at the server at a time.
+    publish_requests: how many publish requests wait at the server at a time, at least; one more than there are
+      subscriptions if that is more, 32 at most. A server that takes fewer is asked for fewer.
+    items_per_subscription: items are shared out among subscriptions of so many; an entry's stay together.
     message_bytes_max: largest message accepted from the server.
     retry_ms: a node that is missing or refused is tried again this often; the others go on meanwhile.
     reconnect_min_ms, reconnect_max_ms: bounds of the pause between two attempts to connect, doubled each time, full
@@ -235,7 +243,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     queue_messages: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 256
     notifications_max: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 200
     publish_requests: Annotated[int, msgspec.Meta(ge=1, le=32)] = 3
-    message_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=1 << 30)] = 16 << 20
+    items_per_subscription: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    message_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=64 << 20)] = 4 << 20
     retry_ms: Milliseconds = 60_000
     reconnect_min_ms: Milliseconds = 100
     reconnect_max_ms: Milliseconds = 30_000

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ext.opcua_notifications import in_order
+from ext.opcua_values import Reading
 from protocols.mapping.plan import RecordPlan
 from protocols.mapping.sequence import BACK_SHARE
-from protocols.opcua.decode import Reading, mapping_values
+from protocols.opcua.decode import mapping_values
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.settings import Variables
 
@@ -41,7 +43,8 @@ class Counter(NamedTuple):
 class VariablesRecord:
     """What is known of the entry's trigger, over connections.
 
-    `counter`: None if the trigger is no counter that numbers the records.
+    `counter`: None if the trigger is no counter that numbers the records. `pending`: the event whose values are still
+    to be read.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class VariablesRecord:
         self.read = tuple(settings.nodes)
         if settings.check is not None:
             self.read = (settings.check, *self.read, settings.check)
+        self.pending: Reading | None = None
         self._plan = plan
         self._counter = counter
         known = counter.last if counter is not None else None
@@ -71,6 +75,7 @@ class VariablesRecord:
         """A new subscription: the next notification of each node is its state, not a change."""
         self._fresh = True
         self._seen = self._done
+        self.pending = None
         self._state.clear()
         if self._good_us is None:
             self._good_us = t_rx
@@ -79,16 +84,20 @@ class VariablesRecord:
         """Notifications of the whole subscription are missing."""
         self._gap(t_rx, t_rx, harvest)
 
-    def notified(self, notes: Sequence[Note], t_rx: int, harvest: Harvest) -> Reading | None:
+    def notified(self, notes: list[Note], t_rx: int, harvest: Harvest) -> Reading | None:
         """Takes the notifications of one publish response. Returns the trigger's value to read the other nodes for.
 
         With `collect = "monitor"` records are made here and None is returned.
         """
         wanted: Reading | None = None
+        trigger = self.settings.trigger
         for name, reading in self._in_order(notes):
+            if name != trigger and reading.sound:
+                self._state[name] = reading
+                continue
             if reading.fault is not None:
                 harvest.fault(f"{name}: {reading.fault}", {"node": name})
-            if name != self.settings.trigger:
+            if name != trigger:
                 if reading.overflow:
                     self._gap(self._time(reading, t_rx), t_rx, harvest)
                 self._state[name] = reading
@@ -101,6 +110,7 @@ class VariablesRecord:
                     # Two events in one response: only the values of the last can still be read.
                     self._missing(wanted, t_rx, harvest)
                 wanted = reading
+        self.pending = wanted if wanted is not None else self.pending
         return wanted
 
     def torn(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
@@ -113,6 +123,7 @@ class VariablesRecord:
 
     def collected(self, trigger: Reading, readings: Sequence[Reading], t_rx: int, harvest: Harvest) -> None:
         """Takes the answer of the Read of `self.read` that `notified` asked for."""
+        self.pending = None
         by_name = dict(zip(self.read, readings, strict=True))
         now = by_name[self.settings.trigger]
         if self.torn(trigger, readings):
@@ -193,13 +204,15 @@ class VariablesRecord:
         self._done = trigger.value
         self._good_us = self._time(trigger, t_rx)
 
-    def _in_order(self, notes: Sequence[Note]) -> Sequence[Note]:
+    def _in_order(self, notes: list[Note]) -> Sequence[Note]:
         """As they happened: by source time, the trigger after the values of the same time; as sent if a time lacks."""
         if self.settings.collect == "read":
             return notes
         if self._fresh:
             # Each node tells its state, whose time may be long ago.
             return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
+        if in_order(notes, self.settings.trigger):
+            return notes
         if any(reading.source_us is None for _, reading in notes):
             return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
         return sorted(notes, key=lambda note: (note[1].source_us, note[0] == self.settings.trigger))
