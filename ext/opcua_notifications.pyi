@@ -47,10 +47,10 @@ class Publish:
     def readings(self) -> list[tuple[int, Reading]]:
         """(client handle, value) of each value notification."""
 
-def read_publish(body: bytes, library: Library, again: bool = False) -> Publish:
+def read_publish(body: bytes | memoryview, library: Library, again: bool = False) -> Publish:
     """The body of a PublishResponse, from its type id on; `again`: of a RepublishResponse. Raises Malformed."""
 
-def read_values(body: bytes, library: Library) -> tuple[int, list[Reading]]:
+def read_values(body: bytes | memoryview, library: Library) -> tuple[int, list[Reading]]:
     """The body of a ReadResponse: the service's status, and the values. Raises Malformed."""
 
 class Items:

@@ -30,7 +30,7 @@ cdef enum:
 NO_TIME = INT64_MIN
 
 cdef int64_t EPOCH_TICKS = 116_444_736_000_000_000      # 1970 in OPC UA's 100 ns since 1601
-cdef int64_t LAST_TICKS = 2_650_467_744_000_000_000     # the year 9999 begins: its greatest date stands for none
+cdef int64_t LAST_TICKS = 2_650_152_384_000_000_000     # the year 9999 begins: its greatest date stands for none
 
 # Part 4 section 7.39.1: bits 10-11 = 01 say that the low bits speak of a data value; bit 7 then is Overflow.
 cdef uint32_t INFO_TYPE_MASK = 0x0C00

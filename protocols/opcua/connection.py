@@ -142,6 +142,11 @@ class Connection:
             raise
         return resumed
 
+    @property
+    def heard(self) -> bool:
+        """Whether a publish response has come."""
+        return self._heard_at > 0
+
     async def close(self) -> None:
         """Ends the session politely if it can be done soon; never raises."""
         self._client.uaclient.pre_request_hook = None

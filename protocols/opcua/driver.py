@@ -82,7 +82,7 @@ class Driver:
             await self._link_records("link.up")
             await Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed).run()
         except LinkLost as error:
-            if subscribed is not None and not isinstance(error, SubscriptionsGone):
+            if subscribed is not None and _worth_keeping(error, connection, subscribed):
                 self._left = Left(connection.leave(), subscribed)
             raise
         finally:
@@ -98,7 +98,7 @@ class Driver:
             self._settings.message_bytes_max,
         )
         if left is not None and await take_up(left.subscribed, connection, publishing, resumed):
-            return Subscribed(left.subscribed.binding, publishing, taken_up=True)
+            return Subscribed(left.subscribed.binding, publishing, taken_up=True, transferred=not resumed)
         return await subscribe(self._name, self._settings, self._entries, self._clock, connection, publishing)
 
     async def _link_records(self, kind: str) -> None:
@@ -120,3 +120,8 @@ class Driver:
         bound_s: float = min(high_s, low_s * 2 ** min(self._attempts, 30))
         self._attempts += 1
         return max(low_s, self._jitter() * bound_s)
+
+
+def _worth_keeping(error: LinkLost, connection: Connection, subscribed: Subscribed) -> bool:
+    """Whether its subscriptions may be taken up again. Some servers hand them over and then answer no request."""
+    return not isinstance(error, SubscriptionsGone) and (connection.heard or not subscribed.transferred)

@@ -143,8 +143,8 @@ class Publishing:
                 await asyncio.sleep(0.1)
             except Unreadable:
                 self._queue.put_nowait(Arrival(None, self._clock()))
-            except LinkLost:
-                self._untold(acknowledged)  # they may be told over the next connection
+            except (LinkLost, asyncio.CancelledError):
+                self._untold(acknowledged)  # over the next connection, once more perhaps: that does no harm
                 raise
             else:
                 self._arrived(publish)

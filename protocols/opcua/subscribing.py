@@ -19,11 +19,13 @@ log = logging.getLogger("sortline.opcua")
 
 
 class Subscribed(NamedTuple):
-    """What a session has: who is monitored, where it comes in. `taken_up`: it goes on from an earlier connection."""
+    """What a session has: who is monitored, where it comes in. `taken_up`: it goes on from an earlier connection;
+    `transferred`: in another session."""
 
     binding: Binding
     publishing: Publishing
     taken_up: bool = False
+    transferred: bool = False
 
 
 async def subscribe(
