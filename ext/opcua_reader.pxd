@@ -242,8 +242,8 @@ cdef inline bint skip_values(Reader* r, int type, int32_t count, int depth) noex
         return True
     if size:
         return skip(r, <int64_t>count * size)
-    if type == NULL_TYPE:
-        return failed(r, NO_SUCH_TYPE)
+    if type == NULL_TYPE:  # nothing each; some servers send it for an array whose type they do not know
+        return True
     for i in range(count):
         if not skip_value(r, type, depth):
             return False

@@ -57,10 +57,10 @@ class Kept:
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["kind"] == kind]
 
-    async def until(self, happened: Callable[[], bool]) -> None:
+    async def until(self, happened: Callable[[], bool], seconds: float = WAIT_S) -> None:
         """Waits for a condition over what was kept; fails with all of it if it does not come."""
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(seconds):
                 while not happened():
                     assert self.driver is None or not self.driver.done(), self.driver
                     await asyncio.sleep(0.01)
@@ -90,6 +90,7 @@ class Line:
 
     async def prepare(self) -> None:
         gc.disable()  # it would look through the standard's thousands of nodes again and again: most of the time
+        self.server.iserver.bind_condition_methods = True
         try:
             await self.server.init()
         finally:

@@ -8,6 +8,7 @@ all subscriptions share a few lanes, each with one request at the server.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from ext.opcua_notifications import Publish
 from protocols.opcua.connection import Connection, LinkLost, Throttled, Unreadable
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
+
+log = logging.getLogger("sortline.opcua")
 
 LANES_MAX = 32
 ACKNOWLEDGEMENTS_MAX = 1_000
@@ -141,7 +144,8 @@ class Publishing:
                     self._lanes -= 1
                     return
                 await asyncio.sleep(0.1)
-            except Unreadable:
+            except Unreadable as error:
+                log.warning("a publish response is lost: %s", error)
                 self._queue.put_nowait(Arrival(None, self._clock()))
             except (LinkLost, asyncio.CancelledError):
                 self._untold(acknowledged)  # over the next connection, once more perhaps: that does no harm

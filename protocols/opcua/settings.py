@@ -20,15 +20,15 @@ Ids and paths are resolved anew at every connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from engine.secret import Secret
-from protocols.mapping.faults import record_faults
-from protocols.mapping.settings import RecordSettings, When
+from protocols.mapping.faults import field_faults, record_faults
+from protocols.mapping.settings import FieldSettings, RecordSettings, When
 from protocols.opcua.names import NameFault, Namespaces, parse_event_type, parse_field, parse_node
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
@@ -138,7 +138,7 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     def faults(self, namespaces: Namespaces) -> Iterator[tuple[str, str]]:
         known = ", ".join(self.nodes)
         names = {*self.nodes, *RESERVED}
-        yield from record_faults(self.record, constants={"src": self.src}, when=self.when, each=self.each, names=names)
+        yield from _record_faults(self, names)
         if self.trigger not in self.nodes:
             yield "trigger", f"{self.trigger!r} is not in nodes: one of {known}"
         if self.check is not None and self.check not in self.nodes:
@@ -187,9 +187,7 @@ class Events(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     conditions: bool = False
 
     def faults(self, namespaces: Namespaces) -> Iterator[tuple[str, str]]:
-        yield from record_faults(
-            self.record, constants={"src": self.src}, when=self.when, each=self.each, names=self.fields
-        )
+        yield from _record_faults(self, self.fields)
         yield from _fault("notifier", parse_node, self.notifier, namespaces)
         yield from _fault("event_type", parse_event_type, self.event_type, namespaces)
         for name, path in self.fields.items():
@@ -305,6 +303,15 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         for alias in self.namespaces:
             if re.fullmatch(r"[nsgib]|nsu|svr|srv", alias):
                 yield f"namespaces.{alias}", "the alias has a meaning in node ids: choose another"
+
+
+def _record_faults(entry: Variables | Events, names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Under `each` paths begin at the element, whose members are the server's affair; only `each` names a value."""
+    known = names if entry.each is None else None
+    yield from record_faults(entry.record, constants={"src": entry.src}, when=entry.when, each=entry.each, names=known)
+    if entry.each is not None:
+        for _, fault in field_faults("lu", FieldSettings(path=entry.each), names=names):
+            yield "each", fault
 
 
 def _fault(

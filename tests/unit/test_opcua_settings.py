@@ -84,6 +84,12 @@ def test_faults_are_named_by_their_place(changes: dict[str, Any], path: str) -> 
     assert path in faults(**changes)
 
 
+def test_under_each_paths_begin_at_the_element_and_each_itself_names_a_value() -> None:
+    inside = {"kind": {"const": "scan.read"}, "lu": "ScanData.Value"}
+    assert faults(**variables(each="lu", record=inside, when={"CodeType": "EAN13"})) == {}
+    assert list(faults(**variables(each="results", record=inside))) == ["variables.cartons.each"]
+
+
 def test_one_source_is_numbered_by_one_counter() -> None:
     first = table()["variables"]["cartons"]
     first["record"]["seq"] = "counter"
