@@ -13,11 +13,13 @@ import logging
 import math
 import socket
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from asyncua import Client, ua
 from asyncua.common.shortcuts import Shortcuts
+from cryptography import x509
 
 from engine.errors import SortlineError
 from ext.opcua_notifications import Malformed, Publish, read_publish, read_values
@@ -30,6 +32,7 @@ from protocols.opcua.security import (
     Identity,
     check_server,
     first_certificate,
+    load_certificate,
     load_identity,
     warn_of_policy,
 )
@@ -329,12 +332,23 @@ class Connection:
         if identity is None:
             return
         self._client.application_uri = identity.uri
-        stranger = self._new_client(identity.uri, ANSWER_BYTES_MAX // 4)  # nothing is known of it yet
-        endpoint = self._endpoint(await stranger.connect_and_get_server_endpoints())
-        certificate = first_certificate(endpoint.ServerCertificate)
+        certificate = await self._shown(identity)
         now = datetime.datetime.now(datetime.UTC)
         await asyncio.to_thread(check_server, certificate, security, host, now)
-        self._use(identity, endpoint)
+        self._use(identity, certificate)
+
+    async def _shown(self, identity: Identity) -> x509.Certificate:
+        """The certificate that the server shows for our policy. One that tells strangers nothing has to have the one
+        that is pinned: without its key it could not even answer."""
+        stranger = self._new_client(identity.uri, ANSWER_BYTES_MAX // 4)  # nothing is known of it yet
+        try:
+            endpoints = await stranger.connect_and_get_server_endpoints()
+        except ua.uaerrors.BadSecurityPolicyRejected:
+            pinned = self._settings.security.server_certificate
+            if pinned is None:
+                raise
+            return await asyncio.to_thread(load_certificate, Path(pinned))
+        return first_certificate(self._endpoint(endpoints).ServerCertificate)
 
     def _endpoint(self, endpoints: Sequence[ua.EndpointDescription]) -> ua.EndpointDescription:
         security = self._settings.security
@@ -347,11 +361,9 @@ class Connection:
             f"the server does not offer {security.policy}/{security.mode}; it offers {', '.join(sorted(offered))}"
         )
 
-    def _use(self, identity: Identity, endpoint: ua.EndpointDescription) -> None:
+    def _use(self, identity: Identity, certificate: x509.Certificate) -> None:
         security = self._settings.security
-        policy = POLICIES[security.policy](
-            first_certificate(endpoint.ServerCertificate), identity.certificate, identity.key, MODES[security.mode]
-        )
+        policy = POLICIES[security.policy](certificate, identity.certificate, identity.key, MODES[security.mode])
         self._client.security_policy = policy
         self._client.uaclient.set_security(policy)
 

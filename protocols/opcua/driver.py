@@ -54,8 +54,8 @@ class Driver:
         self._state: tuple[str, str] | None = None
         self._left: Left | None = None  # what a lost connection left at the server
         self._attempts = 0
-        # asyncua tells of every request at INFO, of whole messages at DEBUG, and warns of what is reported here anyway.
-        logging.getLogger("asyncua").setLevel(logging.ERROR)
+        # asyncua tells of every request at INFO, of whole messages at DEBUG, and complains of what is reported here.
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
     async def run(self) -> None:
         """Runs until cancelled."""
