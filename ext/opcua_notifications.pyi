@@ -65,5 +65,6 @@ class Items:
     def sort(self, publishes: Sequence[Publish]) -> list[tuple[int, list[tuple[str, Reading]]]]:
         """The values by owner, each owner's in the order in which they came; unknown handles are passed over."""
 
-def in_order(notes: list[tuple[str, Reading]], last: str) -> bool:
-    """Whether all have source times that do not go back, those of the name `last` behind the others of one time."""
+def ordered(notes: list[tuple[str, Reading]], last: str, by_time: bool = True) -> list[tuple[str, Reading]]:
+    """By source time, those of the name `last` behind the others of one time. If one has no source time, or not
+    `by_time`: in the order in which they came, those of the name `last` behind all others."""

@@ -334,17 +334,37 @@ cdef class Items:
         return found
 
 
-def in_order(list notes, str last):
-    """See opcua_notifications.pyi."""
+cdef bint in_order(list notes, str last, bint* timed):
+    """Whether nothing has to be sorted; `timed`: whether all have a source time."""
     cdef int64_t time, before = INT64_MIN
-    cdef bint is_last, was_last = False
+    cdef bint is_last, was_last = False, sorted_so_far = True
     cdef Reading reading
     cdef tuple note
+    timed[0] = True
     for note in notes:
         reading = note[1]
         time = reading.source
         is_last = note[0] == last
-        if time == INT64_MIN or time < before or (time == before and was_last and not is_last):
+        if time == INT64_MIN:
+            timed[0] = False
             return False
+        if time < before or (time == before and was_last and not is_last):
+            sorted_so_far = False
         before, was_last = time, is_last
-    return True
+    return sorted_so_far
+
+
+def ordered(list notes, str last, bint by_time=True):
+    """See opcua_notifications.pyi."""
+    cdef bint timed = False
+    cdef Py_ssize_t i
+    cdef tuple note
+    if by_time and in_order(notes, last, &timed):
+        return notes
+    if not (by_time and timed):
+        return [note for note in notes if note[0] != last] + [note for note in notes if note[0] == last]
+    keys = []
+    for i, note in enumerate(notes):
+        keys.append(((<Reading>note[1]).source, note[0] == last, i))
+    keys.sort()
+    return [notes[key[2]] for key in keys]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ext.opcua_notifications import in_order
+from ext.opcua_notifications import ordered
 from ext.opcua_values import Reading
 from protocols.mapping.plan import RecordPlan
 from protocols.mapping.sequence import BACK_SHARE
@@ -204,18 +204,12 @@ class VariablesRecord:
         self._done = trigger.value
         self._good_us = self._time(trigger, t_rx)
 
-    def _in_order(self, notes: list[Note]) -> Sequence[Note]:
+    def _in_order(self, notes: list[Note]) -> list[Note]:
         """As they happened: by source time, the trigger after the values of the same time; as sent if a time lacks."""
         if self.settings.collect == "read":
             return notes
-        if self._fresh:
-            # Each node tells its state, whose time may be long ago.
-            return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
-        if in_order(notes, self.settings.trigger):
-            return notes
-        if any(reading.source_us is None for _, reading in notes):
-            return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
-        return sorted(notes, key=lambda note: (note[1].source_us, note[0] == self.settings.trigger))
+        # In a new subscription each node tells its state, whose time may be long ago.
+        return ordered(notes, self.settings.trigger, by_time=not self._fresh)
 
     def _time(self, reading: Reading, t_rx: int) -> int:
         return reading.time_us(self.settings.time) or t_rx

@@ -20,7 +20,7 @@ from tests.peers import free_port
 from tests.told import Told, told
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "tests/peers/open62541/server.py"
+SCRIPT = ROOT / "tests/open62541_server.py"
 INSTALLED = ROOT / "build/peers/open62541"
 ITEMS = 600
 

@@ -22,7 +22,7 @@ from ext.opcua_notifications import (
     NOTIFICATIONS_MAX,
     Items,
     Malformed,
-    in_order,
+    ordered,
     read_publish,
     read_values,
 )
@@ -324,10 +324,12 @@ def test_items_sort_values_by_owner_and_pass_over_strangers() -> None:
         )
     )
 )
-def test_in_order_means_that_sorting_changes_nothing(notes: list[tuple[str, Reading]]) -> None:
+def test_values_are_ordered_by_source_time_and_one_name_comes_last_of_each(notes: list[tuple[str, Reading]]) -> None:
     timed = all(reading.source_us is not None for _, reading in notes)
-    wanted = timed and sorted(notes, key=lambda note: (note[1].source_us, note[0] == "n")) == notes
-    assert in_order(notes, "n") == wanted
+    by_time = sorted(notes, key=lambda note: (note[1].source_us or 0, note[0] == "n"))
+    as_sent = sorted(notes, key=lambda note: note[0] == "n")
+    assert ordered(notes, "n") == (by_time if timed else as_sent)
+    assert ordered(notes, "n", by_time=False) == as_sent
 
 
 def test_times_that_are_none_and_limits_of_what_is_one() -> None:

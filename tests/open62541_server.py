@@ -1,15 +1,17 @@
 """A packing line on open62541 (by its Python binding o6): an OPC UA server that shares no code with ours.
 
-usage: python server.py PORT [CERTIFICATE KEY]. Commands on stdin, one JSON object a line:
+usage: python open62541_server.py PORT [CERTIFICATE KEY]. Commands on stdin, one JSON object a line:
 {"write": {"Kind": 1, "Lu": "T-1", "Counter": 1}} writes in that order; each is answered with one line: done.
 With a certificate only encrypted connections are taken, of any client.
 """
+
+from __future__ import annotations
 
 import json
 import sys
 from typing import Any
 
-from o6 import AccessControl, Int16, Server, UInt16
+from o6 import AccessControl, Int16, Server, UInt16  # type: ignore[import-not-found]
 
 TYPES = {"Counter": UInt16, "Kind": Int16, "Lu": str}
 MORE = 1_000
