@@ -16,6 +16,13 @@ PROTOCOLS: dict[str, tuple[str, str]] = {
     "redis_stream": ("protocols.redis_stream.settings:Settings", "protocols.redis_stream.driver:Driver"),
 }
 
+DISCOVERIES: dict[str, str] = {
+    # name on the command line -> module that looks for what is there (`protocols.discovery`)
+    "modbus": "protocols.modbus.discover",
+    "mqtt": "protocols.mqtt.discover",
+    "opcua": "protocols.opcua.discover",
+}
+
 
 def settings_of(protocol: str) -> Any:
     """The struct that holds the protocol's part of a source's table."""

@@ -1,4 +1,4 @@
-"""Files of other projects (captures, information models) that may lie beside the repository, in shared/vectors."""
+"""Real captures and payloads of others, which are not part of the project: tests read them where they lie beside it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
 
-
-def vectors(*names: str) -> Path:
-    """The path of a file or folder among them; skips the test, saying so, where they are not there."""
-    for above in ROOT.parents:
-        found = (above / "shared" / "vectors").joinpath(*names)
-        if found.exists():
-            return found
-    pytest.skip(f"shared/vectors/{'/'.join(names)} is not there")
+def vectors(*parts: str) -> Path:
+    """A file or folder below `shared/vectors` beside the project or above it; skips the test where there is none."""
+    for folder in Path(__file__).parents:
+        path = folder.joinpath("shared", "vectors", *parts)
+        if path.exists():
+            return path
+    pytest.skip(f"no vectors here: shared/vectors/{'/'.join(parts)}")

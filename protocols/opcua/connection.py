@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import logging
 import math
+import os
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -211,6 +212,15 @@ class Connection:
         with _from_library():
             references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
                 ua.ObjectIds.HasSubtype, ua.BrowseDirection.Forward, ua.NodeClass.Unspecified, True
+            )
+        return references
+
+    async def browse(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
+        """Variables and objects that stand below a node."""
+        classes = ua.NodeClass.Object | ua.NodeClass.Variable
+        with _from_library():
+            references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
+                ua.ObjectIds.HierarchicalReferences, ua.BrowseDirection.Forward, classes, True
             )
         return references
 
@@ -434,5 +444,5 @@ def _describe(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer within timeout_ms"
     if isinstance(error, OSError):
-        return error.strerror or str(error) or type(error).__name__
+        return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
     return f"{type(error).__name__}: {ascii(str(error))[:200]}"

@@ -27,6 +27,7 @@ LAYERS: list[tuple[str, ...]] = [
     (
         "engine.run",
         "engine.check",
+        "engine.discover",
         "engine.schema",
         "engine.replay",
         "engine.record",
