@@ -55,7 +55,7 @@ def toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=True)
+        return _quoted(value)
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{key(name)} = {toml(inside)}" for name, inside in value.items()) + " }"
     if isinstance(value, Iterable):
@@ -65,7 +65,7 @@ def toml(value: object) -> str:
 
 def key(name: str) -> str:
     """A key as TOML has it, quoted where it must be."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=True)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
 
 
 def plain_name(text: str, taken: Iterable[str] = ()) -> str:
@@ -83,6 +83,11 @@ def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
     listed = list(rows)
     widths = [max(map(len, column)) for column in zip(*listed, strict=True)] if listed else []
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in listed]
+
+
+def _quoted(text: str) -> str:
+    # JSON's escapes are TOML's, but for surrogates, which ensure_ascii would write, and DEL, which JSON lets stand
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _rises(before: object, value: object) -> bool:

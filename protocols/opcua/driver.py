@@ -15,7 +15,7 @@ from protocols.cancellation import raise_if_cancelled
 from protocols.mapping.lines import encode_line
 from protocols.opcua.connection import Connection, Kept, LinkLost, SubscriptionsGone
 from protocols.opcua.entries import Entry, compile_entries
-from protocols.opcua.flow import Flow
+from protocols.opcua.flow import Flow, Tap
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscribing import Subscribed, subscribe, take_up
@@ -29,7 +29,10 @@ class Left(NamedTuple):
 
 
 class Driver:
-    """One server. `jitter`: a random number of [0, 1) for the pause before the next attempt."""
+    """One server. `jitter`: a random number of [0, 1) for the pause before the next attempt.
+
+    `tap`: told of every value and event as it came, before anything is made of it.
+    """
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Driver:
         self._link: str | None = None  # the kind of the last link record
         self._state: tuple[str, str] | None = None
         self._left: Left | None = None  # what a lost connection left at the server
+        self.tap: Tap | None = None
         self._attempts = 0
         # asyncua tells of every request at INFO, of whole messages at DEBUG, and complains of what is reported here.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
@@ -80,7 +84,9 @@ class Driver:
             self._attempts = 0
             self._report("up")
             await self._link_records("link.up")
-            await Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed).run()
+            flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed)
+            flow.tap = self.tap
+            await flow.run()
         except LinkLost as error:
             if subscribed is not None and _worth_keeping(error, connection, subscribed):
                 self._left = Left(connection.leave(), subscribed)

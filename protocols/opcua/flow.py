@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from ext.opcua_notifications import Publish
@@ -17,6 +19,9 @@ from protocols.opcua.settings import Settings
 from protocols.opcua.subscribing import Subscribed, renew
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
+
+Tap = Callable[[str, bytes], None]
+"""(entry and node, what came)."""
 
 TURN_ENTRIES = 50
 """After the values of so many entries, or so many events, the event loop gets a turn."""
@@ -42,6 +47,7 @@ class Flow:
         self._subscribed = subscribed
         self._binding = subscribed.binding
         self._publishing = subscribed.publishing
+        self.tap: Tap | None = None
         self._lost = asyncio.Event()
         self._why_lost = LinkLost("")
 
@@ -137,6 +143,9 @@ class Flow:
         for turn, (owner, notes) in enumerate(self._binding.items.sort(_publishes(cycle))):
             await _turn(turn)
             entry = self._binding.entries[owner]
+            if self.tap is not None:
+                for name, got in notes:
+                    self.tap(f"{entry.name}.{name}", shown(got))
             if isinstance(entry, VariablesEntry):
                 harvests.append(Harvest(entry.name))
                 event = entry.record.notified(notes, t_rx, harvests[-1])
@@ -169,6 +178,8 @@ class Flow:
             owner = self._binding.items.owner(handle)
             entry = None if owner is None else self._binding.entries[owner]
             if isinstance(entry, EventsEntry):
+                if self.tap is not None:
+                    self.tap(entry.name, msgspec.json.encode(fault or values, enc_hook=repr))
                 harvests.append(Harvest(entry.name))
                 entry.record.notified(values, fault, message.t_rx, harvests[-1])
 
@@ -189,6 +200,15 @@ class Flow:
             if not record.torn(wanted, readings):
                 break
         record.collected(wanted, readings, t_rx, harvest)
+
+
+def shown(got: Reading) -> bytes:
+    """A value for a person: plain, its status if that is not good, its source time."""
+    value = {"value": got.value, "time_us": got.source_us}
+    if not got.sound:
+        value["status"] = f"{got.status:#010x}"
+        value["fault"] = got.fault
+    return msgspec.json.encode(value, enc_hook=repr)
 
 
 def _publishes(cycle: Sequence[Message]) -> list[Publish]:

@@ -23,11 +23,12 @@ LAYERS: list[tuple[str, ...]] = [
     ("engine.rule_book", "engine.snapshots"),
     ("engine.delivery", "engine.intake", "engine.slices", "engine.recovery", "engine.pipeline"),
     ("engine.config",),
-    ("engine.app", "engine.live"),
+    ("engine.app", "engine.live", "engine.onlooking", "engine.probe"),
     (
         "engine.run",
         "engine.check",
         "engine.discover",
+        "engine.tap",
         "engine.schema",
         "engine.replay",
         "engine.record",
