@@ -14,7 +14,7 @@ from ext.opcua_values import Reading
 NOTIFICATIONS_MAX: Final[int]
 FIELDS_MAX: Final[int]
 
-Library = Callable[[bytes], tuple[object, str | None]]
+_Library = Callable[[bytes], tuple[object, str | None]]
 
 class Malformed(ValueError):
     """A response that cannot be read; the message says why, without content."""
@@ -47,10 +47,10 @@ class Publish:
     def readings(self) -> list[tuple[int, Reading]]:
         """(client handle, value) of each value notification."""
 
-def read_publish(body: bytes | memoryview, library: Library, again: bool = False) -> Publish:
+def read_publish(body: bytes | memoryview, library: _Library, again: bool = False) -> Publish:
     """The body of a PublishResponse, from its type id on; `again`: of a RepublishResponse. Raises Malformed."""
 
-def read_values(body: bytes | memoryview, library: Library) -> tuple[int, list[Reading]]:
+def read_values(body: bytes | memoryview, library: _Library) -> tuple[int, list[Reading]]:
     """The body of a ReadResponse: the service's status, and the values. Raises Malformed."""
 
 class Items:

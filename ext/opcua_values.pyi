@@ -1,5 +1,6 @@
 """A data value of OPC UA in plain form."""
 
+from collections.abc import Callable
 from typing import Final
 
 DEPTH_MAX: Final[int]
@@ -46,3 +47,17 @@ class Reading:
 
 class Unfit(Exception):
     """A value has no plain form; the message says why."""
+
+class Cursor:
+    """Reads the members of a structure one after the other. `library`: see `ext.opcua_notifications`."""
+
+    def __init__(self, data: bytes, library: Callable[[bytes], tuple[object, str | None]]) -> None: ...
+    @property
+    def left(self) -> int:
+        """Bytes that have not been read."""
+
+    def take(self, type: int) -> object:
+        """The plain form of a value of this built-in type (OPC 10000-6 table 1), 1 to 25. Raises Unfit."""
+
+    def count(self) -> int:
+        """The length of an array, -1 for none. Raises Unfit."""

@@ -251,7 +251,11 @@ cdef inline bint is_ours(int type) noexcept nogil:
 cdef object by_library(Bytes at, int32_t length, object library):
     if length > _STRUCTURE_BYTES_MAX:
         raise Unfit("value: structure too large")
-    value, fault = library(PyBytes_FromStringAndSize(<const char*>at, length))
+    return by_library_bytes(PyBytes_FromStringAndSize(<const char*>at, length), library)
+
+
+cdef object by_library_bytes(bytes encoded, object library):
+    value, fault = library(encoded)
     if fault is not None:
         raise Unfit(fault)
     return value
@@ -343,3 +347,43 @@ cdef object take_plain(Reader* r, object library):
     if not take_variant(r, start, &row):
         raise ValueError("a field that is cut off")
     return plain_of(&row, start, library)
+
+
+cdef class Cursor:
+    """See opcua_values.pyi."""
+
+    cdef bytes data
+    cdef Reader r
+    cdef object library
+
+    def __init__(self, bytes data, object library):
+        self.data = data
+        self.library = library
+        self.r.at = data
+        self.r.end = self.r.at + len(data)
+        self.r.fault = SOUND
+
+    @property
+    def left(self):
+        return self.r.end - self.r.at
+
+    def take(self, int type):
+        cdef Bytes first = self.r.at
+        if not BOOLEAN <= type < TYPES or not skip_value(&self.r, type, 1):
+            raise Unfit("value: a structure that ends before its members do")
+        cdef Bytes end = self.r.at
+        if is_ours(type):
+            self.r.at = first
+            value = scalar_of(&self.r, type)
+            self.r.at = end
+            if value is not None or type != NODE_ID:
+                return value
+        return by_library_bytes(bytes([type]) + PyBytes_FromStringAndSize(<const char*>first, end - first), self.library)
+
+    def count(self):
+        cdef int32_t count
+        if not take_count(&self.r, &count):
+            raise Unfit("value: a structure that ends before its members do")
+        if count > _ELEMENTS_MAX:
+            raise Unfit(f"value: more than {ELEMENTS_MAX} elements")
+        return count

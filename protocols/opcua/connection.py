@@ -26,7 +26,7 @@ from engine.errors import SortlineError
 from ext.opcua_notifications import Malformed, Publish, read_publish, read_values
 from ext.opcua_values import Reading
 from protocols.cancellation import raise_if_cancelled
-from protocols.opcua.decode import library_value
+from protocols.opcua.decode import Library, library_value
 from protocols.opcua.security import (
     MODES,
     POLICIES,
@@ -39,6 +39,7 @@ from protocols.opcua.security import (
 )
 from protocols.opcua.settings import Settings
 from protocols.opcua.transport import ANSWER_BYTES_MAX, BoundedClient, Session
+from protocols.opcua.type_definitions import load_structures
 
 log = logging.getLogger("sortline.opcua")
 
@@ -48,10 +49,10 @@ CLOSE_S_MAX = 1.0  # below what the engine gives a driver to stop
 SERVER_STATE = ua.NodeId(2259, 0)
 NAMESPACE_ARRAY = ua.NodeId(2255, 0)
 NODES_PER_CALL = 500
-OPERATION_LIMITS = [  # MaxNodesPerRead, MaxNodesPerTranslateBrowsePathsToNodeIds, MaxMonitoredItemsPerCall
-    ua.NodeId(11705, 0),
-    ua.NodeId(11712, 0),
-    ua.NodeId(11714, 0),
+NODES_PER_BROWSE = 100
+OPERATION_LIMITS = [
+    # MaxNodesPerRead, MaxNodesPerTranslateBrowsePathsToNodeIds, MaxMonitoredItemsPerCall, MaxNodesPerBrowse
+    *(ua.NodeId(number, 0) for number in (11705, 11712, 11714, 11710)),
 ]
 
 _HINTS = {
@@ -114,6 +115,7 @@ class CallLimits(NamedTuple):
     read: int = NODES_PER_CALL
     translate: int = NODES_PER_CALL
     monitor: int = NODES_PER_CALL
+    browse: int = NODES_PER_BROWSE
 
 
 class Connection:
@@ -125,6 +127,7 @@ class Connection:
         self._client = self._new_client(settings.application_uri, settings.message_bytes_max)
         self._session: Session = self._client.uaclient.session
         self._heard_at = 0.0
+        self._library: Library = library_value
         self.namespaces: Sequence[str] = ()
         self.limits = CallLimits()
 
@@ -140,7 +143,7 @@ class Connection:
                 self.namespaces = await self._read_namespaces()
                 self.limits = await self._read_limits()
                 if self._settings.structures:
-                    await self._client.load_data_type_definitions()
+                    self._library = (await load_structures(self, self._source)).library
         except BaseException:
             await self.close()
             raise
@@ -186,12 +189,22 @@ class Connection:
 
     async def read(self, nodes: Sequence[ua.NodeId]) -> list[Reading]:
         """The values of these nodes in one Read call, each with both timestamps, read now and not out of a cache."""
+        return await self._read(nodes, ua.AttributeIds.Value)
+
+    async def read_attribute(self, nodes: Sequence[ua.NodeId], attribute: int) -> list[Reading]:
+        """The same for any attribute, in as many calls as it takes."""
+        found: list[Reading] = []
+        for at in range(0, len(nodes), self.limits.read):
+            found += await self._read(nodes[at : at + self.limits.read], attribute)
+        return found
+
+    async def _read(self, nodes: Sequence[ua.NodeId], attribute: int) -> list[Reading]:
         parameters = ua.ReadParameters()
         parameters.MaxAge = 0
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.Value) for node in nodes]
+        parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in nodes]
         with _from_library():
-            status, readings = read_values(await self._session.read_body(parameters), library_value)
+            status, readings = read_values(await self._session.read_body(parameters), self._library)
             ua.StatusCode(ua.UInt32(status)).check()
         if len(readings) != len(nodes):
             raise LinkLost(f"the server answered a Read of {len(nodes)} nodes with {len(readings)} values")
@@ -223,6 +236,29 @@ class Connection:
                 ua.ObjectIds.HierarchicalReferences, ua.BrowseDirection.Forward, classes, True
             )
         return references
+
+    async def browse_all(
+        self, nodes: Sequence[ua.NodeId], reference: ua.NodeId, forward: bool
+    ) -> list[list[ua.ReferenceDescription]]:
+        """For each node what these references (no subtypes of them) lead to, in as many calls as it takes."""
+        found: list[list[ua.ReferenceDescription]] = []
+        step = min(self.limits.browse, NODES_PER_BROWSE)  # one node may have many references
+        for at in range(0, len(nodes), step):
+            wanted = [
+                ua.BrowseDescription(
+                    NodeId=node,
+                    BrowseDirection=ua.BrowseDirection.Forward if forward else ua.BrowseDirection.Inverse,
+                    ReferenceTypeId=reference,
+                    ResultMask=ua.BrowseResultMask.BrowseName,
+                )
+                for node in nodes[at : at + step]
+            ]
+            with _from_library():
+                results = await self._session.browse(ua.BrowseParameters(NodesToBrowse=wanted))
+            if len(results) != len(wanted) or any(result.ContinuationPoint for result in results):
+                raise LinkLost("the server does not answer a Browse as it was asked")
+            found += [list(result.References) for result in results]
+        return found
 
     async def subscribe(self) -> Revised:
         """Makes a subscription."""
@@ -300,7 +336,7 @@ class Connection:
         with _from_library():
             try:
                 body = await self._session.publish_body(acknowledgements)
-                publish = read_publish(body, library_value)
+                publish = read_publish(body, self._library)
                 ua.StatusCode(ua.UInt32(publish.result)).check()
             except (ua.uaerrors.BadTooManyPublishRequests, ua.uaerrors.BadTimeout) as error:
                 raise Throttled(_describe(error)) from error
@@ -316,7 +352,7 @@ class Connection:
         with _from_library():
             try:
                 body = await self._session.republish_body(subscription_id, number)
-                publish = read_publish(body, library_value, again=True)
+                publish = read_publish(body, self._library, again=True)
                 ua.StatusCode(ua.UInt32(publish.result)).check()
             except (ua.uaerrors.BadMessageNotAvailable, ua.uaerrors.BadSubscriptionIdInvalid, Malformed):
                 return None

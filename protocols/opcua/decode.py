@@ -12,7 +12,7 @@ import dataclasses
 import datetime
 import enum
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from asyncua import ua
 from asyncua.common.utils import Buffer
@@ -24,6 +24,11 @@ from ext.opcua_values import DEPTH_MAX, ELEMENTS_MAX, TEXT_BYTES_MAX, Reading
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _HIDDEN = frozenset({"Encoding"})  # asyncua's bookkeeping of optional members and unions
+
+
+Library = Callable[[bytes], tuple[object, str | None]]
+"""Makes plain what is neither scalar nor text nor an array of them, out of the bytes of its Variant: (value, None), or
+(None, why it has no plain form). Never raises."""
 
 
 def library_value(encoded: bytes) -> tuple[object, str | None]:
