@@ -124,7 +124,7 @@ def test_a_structure_that_holds_itself_and_an_array_too_long_are_refused() -> No
     endless = defined(PLAIN, ("In", "ns=2;i=1", -1, False))
     assert structures(endless).library(b"\x16" + extension(b""))[1] == "value: nested too deep"
     many = defined(PLAIN, ("A", "i=3", 1, False))
-    value, fault = structures(many).library(b"\x16" + extension(struct.pack("<i", ELEMENTS_MAX + 1) + bytes(5_000)))
+    _, fault = structures(many).library(b"\x16" + extension(struct.pack("<i", ELEMENTS_MAX + 1) + bytes(5_000)))
     assert fault == f"value: more than {ELEMENTS_MAX} elements"
 
 
@@ -171,7 +171,9 @@ def test_a_definition_that_cannot_be_read_is_none(definition: object) -> None:
 def test_definitions_of_a_real_server_with_an_enumeration_and_a_structure_of_opc_ua_inside() -> None:
     async def story() -> object:
         async with line() as packing:
-            server, space = packing.server, packing.index
+            server = packing.server
+            # asyncua's own table of structures is one for all servers of a process: ids that no other test has
+            space = [await server.register_namespace(f"urn:test:{number}") for number in range(9)][-1]
             mode = await new_enum(server, space, "TestMode", ["Off", "On"])
             inner = await new_struct(server, space, "TestInner", [new_struct_field("Grams", ua.VariantType.Double)])
             fields = [
