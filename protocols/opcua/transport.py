@@ -39,16 +39,30 @@ class Limits(TransportLimits):  # type: ignore[misc]
 
 
 class Protocol(UASocketProtocol):  # type: ignore[misc]
-    """Refuses a chunk by what its header claims, before its content is collected."""
+    """Hands on whole chunks only, and refuses one by what its header claims, before its content is collected."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._begun = bytearray()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        begun: bytes | None = self.receive_buffer
-        if begun and len(begun) >= _HEADER_BYTES:
-            claimed = int.from_bytes(begun[_SIZE_AT:_HEADER_BYTES], "little")
-            if claimed > CHUNK_BYTES_MAX:
-                self._fail_all_pending(TooLarge(f"the server began a chunk of {claimed} bytes"))
+        self._begun += data
+        at = 0
+        while len(self._begun) - at >= _HEADER_BYTES and not self._refused():
+            size = int.from_bytes(self._begun[at + _SIZE_AT : at + _HEADER_BYTES], "little")
+            if not _HEADER_BYTES <= size <= CHUNK_BYTES_MAX:
+                self._begun.clear()
+                self._fail_all_pending(TooLarge(f"the server began a chunk of {size} bytes"))
                 self.disconnect_socket()
+                return
+            if len(self._begun) - at < size:
+                break
+            super().data_received(bytes(self._begun[at : at + size]))
+            at += size
+        del self._begun[:at]
+
+    def _refused(self) -> bool:
+        return self.transport is None or self.transport.is_closing()
 
     async def send_hello(self, url: str, max_messagesize: int = 0, max_chunkcount: int = 0) -> ua.Acknowledge:
         hello = ua.Hello()

@@ -20,7 +20,7 @@ from asyncua.ua.ua_binary import uatcp_to_binary
 from protocols.opcua import transport
 from protocols.opcua.connection import Connection, LinkLost
 from protocols.opcua.transport import CHUNK_BYTES_MAX, CHUNKS_MAX, BoundedClient, Limits
-from tests.opcua import CARTONS, line, settings
+from tests.opcua import CARTONS, line, running, settings
 from tests.peers import free_port
 
 MESSAGE_BYTES_MAX = 65_536
@@ -74,7 +74,29 @@ def test_a_chunk_is_refused_by_the_length_that_it_claims() -> None:
 
         async with hostile(claim) as client:
             await ended(client)
-            assert len(client.protocol.receive_buffer or b"") < 1 << 20
+            assert len(client.protocol._begun) == 0
+
+    asyncio.run(story())
+
+
+def test_whatever_way_the_bytes_are_cut_the_same_messages_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = transport.Protocol.data_received
+
+    def byte_by_byte(self: transport.Protocol, data: bytes) -> None:
+        for at in range(len(data)):
+            original(self, data[at : at + 1])
+
+    async def story() -> None:
+        async with line() as packing:
+            configured = settings(packing.url, variables={"cartons": CARTONS | {"collect": "monitor"}})
+            monkeypatch.setattr(transport.Protocol, "data_received", byte_by_byte)
+            async with running(configured) as kept:
+                await kept.up()
+                await asyncio.sleep(0.1)
+                for number in range(1, 6):
+                    await packing.write(Kind=1, Lu=f"T-{number}", Counter=number)
+                await kept.until(lambda: len(kept.of("carton.open")) == 5)
+                assert [record["lu"] for record in kept.of("carton.open")] == [f"T-{n}" for n in range(1, 6)]
 
     asyncio.run(story())
 
@@ -148,7 +170,7 @@ def test_before_a_server_is_believed_its_answers_are_bounded_too() -> None:
 
 def test_what_is_relied_on_inside_asyncua_is_still_there() -> None:
     protocol = UASocketProtocol()
-    for name in ("receive_buffer", "_callbackmap", "timeout", "transport", "_connection"):
+    for name in ("_callbackmap", "timeout", "transport", "_connection"):
         assert hasattr(protocol, name), name
     for owner, names in (
         (UASocketProtocol, ("data_received", "send_hello", "_fail_all_pending", "disconnect_socket")),
