@@ -172,6 +172,8 @@ class Binding:
             parameters.Filter = await self._filter(entry)
         else:
             parameters.SamplingInterval = float(entry.record.settings.sampling_ms)
+            if entry.record.settings.edge == "write" and place.node == entry.record.settings.trigger:
+                parameters.Filter = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
         return ua.MonitoredItemCreateRequest(
             ItemToMonitor=ua.ReadValueId(NodeId=place.id, AttributeId=attribute),
             MonitoringMode=ua.MonitoringMode.Reporting,

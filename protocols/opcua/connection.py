@@ -11,9 +11,8 @@ import contextlib
 import datetime
 import logging
 import math
-import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -22,11 +21,10 @@ from asyncua import Client, ua
 from asyncua.common.shortcuts import Shortcuts
 from cryptography import x509
 
-from engine.errors import SortlineError
 from ext.opcua_notifications import Malformed, Publish, read_publish, read_values
 from ext.opcua_values import Reading
-from protocols.cancellation import raise_if_cancelled
 from protocols.opcua.decode import Library, library_value
+from protocols.opcua.failures import LinkLost, SubscriptionsGone, Throttled, Unreadable, describe, from_library
 from protocols.opcua.security import (
     MODES,
     POLICIES,
@@ -55,32 +53,6 @@ OPERATION_LIMITS = [
     *(ua.NodeId(number, 0) for number in (11705, 11712, 11714, 11710)),
 ]
 
-_HINTS = {
-    ua.StatusCodes.BadUserAccessDenied: "user or password refused",
-    ua.StatusCodes.BadIdentityTokenRejected: "user or password refused",
-    ua.StatusCodes.BadIdentityTokenInvalid: "the server does not take this kind of user",
-    ua.StatusCodes.BadSecurityChecksFailed: "does the server trust our certificate?",
-    ua.StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate: add it to its trust list",
-    ua.StatusCodes.BadCertificateUriInvalid: "application_uri is not the one in our certificate",
-    ua.StatusCodes.BadSecurityPolicyRejected: "the server does not offer this policy",
-}
-
-
-class LinkLost(SortlineError):
-    """The connection failed or ended; the message says why. It is opened anew."""
-
-
-class SubscriptionsGone(LinkLost):
-    """The server has dropped our subscriptions; there is nothing to come back to."""
-
-
-class Throttled(SortlineError):
-    """The server does not take so many publish requests."""
-
-
-class Unreadable(SortlineError):
-    """A response came that cannot be read; its notifications are lost unless they can be had again."""
-
 
 class Kept(NamedTuple):
     """A session that may outlive its connection."""
@@ -95,18 +67,6 @@ class Revised(NamedTuple):
 
     subscription_id: int
     silence_s: float
-
-
-@contextlib.contextmanager
-def _from_library() -> Iterator[None]:
-    """Whatever asyncua raises (a malformed answer can make it raise anything) means that this connection is over."""
-    try:
-        yield
-        raise_if_cancelled()
-    except SortlineError:
-        raise
-    except Exception as error:
-        raise LinkLost(_describe(error)) from error
 
 
 class CallLimits(NamedTuple):
@@ -137,7 +97,7 @@ class Connection:
         Returns whether it went on with it. Raises LinkLost, Refused.
         """
         try:
-            with _from_library():
+            with from_library():
                 await self._secure()
                 resumed = await self._connect(kept)
                 self.namespaces = await self._read_namespaces()
@@ -162,7 +122,7 @@ class Connection:
                 await self._session.close_session(True)
                 await self._client.close_secure_channel()
         except Exception as error:  # it may be closed already, or the server says nothing or nonsense
-            log.debug("%s: closing: %s", self._source, _describe(error))
+            log.debug("%s: closing: %s", self._source, describe(error))
         finally:
             self._client.disconnect_socket()
 
@@ -180,7 +140,7 @@ class Connection:
         while True:
             await asyncio.sleep(max(0.1, min(self._heartbeat_s(), renew_at - loop.time())))
             if loop.time() >= renew_at:
-                with _from_library():
+                with from_library():
                     await self._client.open_secure_channel(renew=True)
                     self._client.uaclient.revolve_security_token()
                 renew_at = loop.time() + self._renew_s()
@@ -203,7 +163,7 @@ class Connection:
         parameters.MaxAge = 0
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in nodes]
-        with _from_library():
+        with from_library():
             status, readings = read_values(await self._session.read_body(parameters), self._library)
             ua.StatusCode(ua.UInt32(status)).check()
         if len(readings) != len(nodes):
@@ -214,7 +174,7 @@ class Connection:
         """TranslateBrowsePathsToNodeIds, one result a path."""
         if not paths:
             return []
-        with _from_library():
+        with from_library():
             results: list[ua.BrowsePathResult] = await self._session.translate_browsepaths_to_nodeids(list(paths))
         if len(results) != len(paths):
             raise LinkLost("the server answered TranslateBrowsePaths with another number of results")
@@ -222,7 +182,7 @@ class Connection:
 
     async def browse_subtypes(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
         """The direct subtypes of a type."""
-        with _from_library():
+        with from_library():
             references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
                 ua.ObjectIds.HasSubtype, ua.BrowseDirection.Forward, ua.NodeClass.Unspecified, True
             )
@@ -231,7 +191,7 @@ class Connection:
     async def browse(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
         """Variables and objects that stand below a node."""
         classes = ua.NodeClass.Object | ua.NodeClass.Variable
-        with _from_library():
+        with from_library():
             references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
                 ua.ObjectIds.HierarchicalReferences, ua.BrowseDirection.Forward, classes, True
             )
@@ -253,7 +213,7 @@ class Connection:
                 )
                 for node in nodes[at : at + step]
             ]
-            with _from_library():
+            with from_library():
                 results = await self._session.browse(ua.BrowseParameters(NodesToBrowse=wanted))
             if len(results) != len(wanted) or any(result.ContinuationPoint for result in results):
                 raise LinkLost("the server does not answer a Browse as it was asked")
@@ -268,7 +228,7 @@ class Connection:
         parameters.RequestedLifetimeCount = math.ceil(settings.lifetime_ms / settings.publishing_ms)
         parameters.MaxNotificationsPerPublish = settings.notifications_max
         parameters.PublishingEnabled = True
-        with _from_library():
+        with from_library():
             revised = await self._session.create_subscription(parameters, _nobody)
         keep_alive_ms = float(revised.RevisedPublishingInterval * revised.RevisedMaxKeepAliveCount)
         log.info(
@@ -282,7 +242,7 @@ class Connection:
 
     async def unsubscribe(self, subscription_id: int) -> None:
         """Ends a subscription; one that is gone already is none of our business. Raises LinkLost."""
-        with _from_library(), contextlib.suppress(ua.UaStatusCodeError):
+        with from_library(), contextlib.suppress(ua.UaStatusCodeError):
             await self._session.delete_subscriptions([subscription_id])
 
     async def transfer(self, subscription_ids: Sequence[int]) -> set[int]:
@@ -290,13 +250,25 @@ class Connection:
         parameters = ua.TransferSubscriptionsParameters()
         parameters.SubscriptionIds = [ua.UInt32(number) for number in subscription_ids]
         parameters.SendInitialValues = False
-        with _from_library():
+        with from_library():
             try:
                 results = await self._session.transfer_subscriptions(parameters)
             except ua.UaStatusCodeError as error:
-                log.info("%s: subscriptions are not transferred: %s", self._source, _describe(error))
+                log.info("%s: subscriptions are not transferred: %s", self._source, describe(error))
                 return set()
         return {number for number, got in zip(subscription_ids, results, strict=False) if got.StatusCode.is_good()}
+
+    async def living(self, subscription_ids: Sequence[int]) -> set[int]:
+        """Which of these the session still has; asked by having them publish, which they do."""
+        parameters = ua.SetPublishingModeParameters()
+        parameters.PublishingEnabled = True
+        parameters.SubscriptionIds = [ua.UInt32(number) for number in subscription_ids]
+        with from_library():
+            try:
+                results = await self._session.set_publishing_mode(parameters)
+            except ua.UaStatusCodeError:
+                return set(subscription_ids)  # it does not say: their silence will
+        return {number for number, status in zip(subscription_ids, results, strict=False) if status.is_good()}
 
     async def refresh_conditions(self, subscription_id: int) -> None:
         """Has the server tell the state of every condition once more (OPC 10000-9 section 5.5.7)."""
@@ -305,7 +277,7 @@ class Connection:
             MethodId=ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh),
             InputArguments=[ua.Variant(subscription_id, ua.VariantType.UInt32)],
         )
-        with _from_library():
+        with from_library():
             (result,) = await self._session.call([call])
         if not result.StatusCode.is_good():
             log.warning("%s: the server does not refresh conditions: %s", self._source, result.StatusCode.name)
@@ -318,7 +290,7 @@ class Connection:
         parameters.SubscriptionId = ua.UInt32(subscription_id)
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         parameters.ItemsToCreate = list(items)
-        with _from_library():
+        with from_library():
             results: list[ua.MonitoredItemCreateResult] = await self._session.create_monitored_items(parameters)
         if len(results) != len(items):
             raise LinkLost("the server answered CreateMonitoredItems with another number of results")
@@ -333,13 +305,13 @@ class Connection:
             ua.SubscriptionAcknowledgement(SubscriptionId=ua.UInt32(subscription), SequenceNumber=ua.UInt32(number))
             for subscription, number in acknowledged
         ]
-        with _from_library():
+        with from_library():
             try:
                 body = await self._session.publish_body(acknowledgements)
                 publish = read_publish(body, self._library)
                 ua.StatusCode(ua.UInt32(publish.result)).check()
             except (ua.uaerrors.BadTooManyPublishRequests, ua.uaerrors.BadTimeout) as error:
-                raise Throttled(_describe(error)) from error
+                raise Throttled(describe(error)) from error
             except ua.uaerrors.BadNoSubscription as error:
                 raise SubscriptionsGone("the server has dropped the subscription") from error
             except Malformed as error:
@@ -349,7 +321,7 @@ class Connection:
 
     async def republish(self, subscription_id: int, number: int) -> Publish | None:
         """A notification message once more; None if the server no longer has it, or it cannot be read."""
-        with _from_library():
+        with from_library():
             try:
                 body = await self._session.republish_body(subscription_id, number)
                 publish = read_publish(body, self._library, again=True)
@@ -432,7 +404,7 @@ class Connection:
         try:
             await self._client.activate_session(username=user, password=secret)
         except ua.UaStatusCodeError as error:
-            log.info("%s: the session is not taken up again: %s", self._source, _describe(error))
+            log.info("%s: the session is not taken up again: %s", self._source, describe(error))
             self._session.reset_authentication_token()
             return False
         return True
@@ -469,16 +441,3 @@ def _limit(got: Reading) -> int:
 
 def _nobody(_: ua.PublishResult) -> None:
     """asyncua wants a callback for its publish loop, which never runs here."""
-
-
-def _describe(error: Exception) -> str:
-    """What went wrong, in one line, without anything that the server could have put into it."""
-    if isinstance(error, ua.UaStatusCodeError):
-        hint = _HINTS.get(error.code)
-        name = ua.StatusCode(ua.UInt32(error.code)).name
-        return f"{name} ({hint})" if hint else name
-    if isinstance(error, TimeoutError):
-        return "no answer within timeout_ms"
-    if isinstance(error, OSError):
-        return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
-    return f"{type(error).__name__}: {ascii(str(error))[:200]}"

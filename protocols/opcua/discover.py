@@ -15,7 +15,8 @@ from engine.clock import now_us
 from engine.errors import Refused
 from ext.opcua_values import Reading
 from protocols.discovery import Discovery, Seen, key, plain_name, sample, table, toml
-from protocols.opcua.connection import Connection, LinkLost
+from protocols.opcua.connection import Connection
+from protocols.opcua.failures import LinkLost
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription

@@ -13,8 +13,9 @@ from engine.contracts import Delivery, Intake
 from engine.errors import Refused
 from protocols.cancellation import raise_if_cancelled
 from protocols.mapping.lines import encode_line
-from protocols.opcua.connection import Connection, Kept, LinkLost, SubscriptionsGone
+from protocols.opcua.connection import Connection, Kept
 from protocols.opcua.entries import Entry, compile_entries
+from protocols.opcua.failures import LinkLost, SubscriptionsGone
 from protocols.opcua.flow import Flow, Tap
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings

@@ -11,8 +11,9 @@ from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from ext.opcua_notifications import Publish
 from ext.opcua_values import Reading
-from protocols.opcua.connection import Connection, LinkLost
+from protocols.opcua.connection import Connection
 from protocols.opcua.entries import EventsEntry, VariablesEntry
+from protocols.opcua.failures import LinkLost
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.publishing import Message
 from protocols.opcua.settings import Settings

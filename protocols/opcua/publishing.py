@@ -14,13 +14,16 @@ from typing import NamedTuple
 
 from engine.clock import Clock
 from ext.opcua_notifications import Publish
-from protocols.opcua.connection import Connection, LinkLost, Throttled, Unreadable
+from protocols.opcua.connection import Connection
+from protocols.opcua.failures import LinkLost, Throttled, Unreadable
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 
 log = logging.getLogger("sortline.opcua")
 
 LANES_MAX = 32
+STANDSTILL_S = 0.1
+"""An event loop that is so late was kept from working, and knows nothing of anybody's silence."""
 ACKNOWLEDGEMENTS_MAX = 1_000
 """On one publish request; the rest waits for the next."""
 
@@ -189,9 +192,11 @@ class Publishing:
         while True:
             watched = [subscription for subscription in self.subscriptions if subscription not in told]
             due = min((s.heard_at + s.silence_s for s in watched), default=loop.time() + 1)
-            await asyncio.sleep(max(0.05, due - loop.time()))
-            if not self._room.is_set():
-                self._excuse()
+            pause_s = max(0.05, due - loop.time())
+            began = loop.time()
+            await asyncio.sleep(pause_s)
+            if not self._room.is_set() or loop.time() - began > pause_s + STANDSTILL_S:
+                self._excuse()  # we stood still ourselves: what came meanwhile has not been read yet
             silent = [subscription for subscription in watched if subscription.silent(loop.time())]
             if silent and all(subscription.silent(loop.time()) for subscription in self.subscriptions):
                 raise LinkLost(f"no sign of the subscription for {silent[0].silence_s:g} s")

@@ -28,7 +28,7 @@ import msgspec
 
 from engine.secret import Secret
 from protocols.mapping.faults import field_faults, record_faults
-from protocols.mapping.settings import FieldSettings, RecordSettings, When
+from protocols.mapping.settings import FieldSettings, RecordSettings, When, field_settings
 from protocols.opcua.names import NameFault, Namespaces, parse_event_type, parse_field, parse_node
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
@@ -92,7 +92,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
       structure `state.weight` (see `structures`), an element of an array `codes[0]`. Each node also has a status and a
       time: `status.lu` (the status code, an integer), `time.lu` (its source timestamp, microseconds).
     trigger: the name of the node that says that something happened; it alone starts a record.
-    edge: `"any"` change of the trigger (default), or for booleans `"rising"` / `"falling"`.
+    edge: `"any"` change of the trigger (default), for booleans `"rising"` / `"falling"`, or `"write"`: each time that
+      it is written, also with the value that it has (a scanner's last code); told apart by its source timestamp.
     each: path of an array whose elements are a record each; paths then begin at the element, and `$.lu` is the node.
     when: path -> the value, or a list of the values, that it must have; otherwise no record is made.
     collect: how the other nodes are got.
@@ -124,7 +125,7 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     nodes: Annotated[dict[Name, Text], msgspec.Meta(min_length=1, max_length=256)]
     trigger: Name
     record: RecordSettings
-    edge: Literal["any", "rising", "falling"] = "any"
+    edge: Literal["any", "rising", "falling", "write"] = "any"
     when: When = {}
     each: Text | None = None
     collect: Literal["read", "monitor"] = "read"
@@ -141,6 +142,9 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
         yield from _record_faults(self, names)
         if self.trigger not in self.nodes:
             yield "trigger", f"{self.trigger!r} is not in nodes: one of {known}"
+        numbered = field_settings(self.record["seq"]) if "seq" in self.record else FieldSettings()
+        if self.edge == "write" and numbered.path == self.trigger:
+            yield "edge", '"write" is for a trigger that is no counter: one that numbers the records has "any"'
         if self.check is not None and self.check not in self.nodes:
             yield "check", f"{self.check!r} is not in nodes: one of {known}"
         if self.check is not None and self.collect == "monitor":

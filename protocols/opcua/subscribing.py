@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from engine.clock import Clock
 from protocols.opcua.binding import Binding
-from protocols.opcua.connection import Connection, SubscriptionsGone
+from protocols.opcua.connection import Connection
 from protocols.opcua.entries import Entry, EventsEntry
+from protocols.opcua.failures import SubscriptionsGone
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
@@ -54,12 +55,12 @@ async def take_up(before: Subscribed, connection: Connection, publishing: Publis
     hand over all of them, none is used: returns False.
     """
     subscriptions = before.publishing.subscriptions
-    if not resumed:
-        taken = await connection.transfer([subscription.number for subscription in subscriptions])
-        if len(taken) < len(subscriptions):
-            for number in taken:
-                await connection.unsubscribe(number)
-            return False
+    numbers = [subscription.number for subscription in subscriptions]
+    there = await (connection.living(numbers) if resumed else connection.transfer(numbers))
+    if len(there) < len(numbers):
+        for number in there:
+            await connection.unsubscribe(number)
+        return False
     now = asyncio.get_running_loop().time()
     for subscription in subscriptions:
         subscription.heard_at = now

@@ -106,11 +106,11 @@ class VariablesRecord:
                     self._state[name] = reading
                     self._make(reading, self._state, t_rx, harvest)
                     continue
-                if wanted is not None:
-                    # Two events in one response: only the values of the last can still be read.
-                    self._missing(wanted, t_rx, harvest)
-                wanted = reading
-        self.pending = wanted if wanted is not None else self.pending
+                if self.pending is not None:
+                    # Two events in one response, or one before the connection was lost: only the values of the last can
+                    # still be read.
+                    self._missing(self.pending, t_rx, harvest)
+                wanted = self.pending = reading
         return wanted
 
     def torn(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
@@ -129,7 +129,7 @@ class VariablesRecord:
         if self.torn(trigger, readings):
             harvest.fault("torn read: the device was writing", {})
             self._missing(trigger, t_rx, harvest)
-        elif not isinstance(trigger.value, bool) and now.value != trigger.value:
+        elif not isinstance(trigger.value, bool) and self._mark(now) != self._mark(trigger):
             # A boolean is a pulse and may be over by now; everything else moves on only with new values.
             self._missing(trigger, t_rx, harvest)
         else:
@@ -144,19 +144,26 @@ class VariablesRecord:
             self._bad = True
             return False
         recovered, interrupted = self._bad, self._bad or self._fresh
-        before, self._seen = self._seen, reading.value
-        restarted = self._restarted(before, reading.value)
-        if recovered or restarted or reading.overflow or (interrupted and self._missed(before, reading.value)):
+        mark = self._mark(reading)
+        before, self._seen = self._seen, mark
+        restarted = self._restarted(before, mark)
+        if recovered or restarted or reading.overflow or (interrupted and self._missed(before, mark)):
             self._gap(now, t_rx, harvest)
         self._fresh = self._bad = False
         if restarted:
             self._epoch += 1  # its numbers come again, and must not pass for repetitions
             event = reading.value != 0  # 0: nothing has happened since
         else:
-            event = self._changed(before, reading.value, interrupted)
+            event = self._changed(before, mark, interrupted)
         if not event:
             self._account(reading, t_rx)
         return event
+
+    def _mark(self, reading: Reading) -> object:
+        """What tells one event of the trigger from the next: its value, and under "write" when it was written."""
+        if self.settings.edge != "write":
+            return reading.value
+        return (reading.value, reading.source_us or reading.server_us)
 
     def _restarted(self, before: object, value: object) -> bool:
         """Whether the counter began anew: the device was restarted."""
@@ -178,7 +185,7 @@ class VariablesRecord:
         return self._counts(before, value)
 
     def _counts(self, before: object, value: object) -> bool:
-        if self.settings.edge == "any":
+        if self.settings.edge in ("any", "write"):
             return True
         edge = self.settings.edge == "rising"
         return value is edge and before is not edge
@@ -201,7 +208,7 @@ class VariablesRecord:
         self._account(trigger, t_rx)
 
     def _account(self, trigger: Reading, t_rx: int) -> None:
-        self._done = trigger.value
+        self._done = self._mark(trigger)
         self._good_us = self._time(trigger, t_rx)
 
     def _in_order(self, notes: list[Note]) -> list[Note]:

@@ -151,6 +151,36 @@ def test_values_that_moved_on_before_they_were_read_are_a_gap_between_the_accoun
     assert (gap["kind"], gap["count"], gap["t_from"], gap["t_to"]) == ("source.gap", 1, T_RX, T_RX + 2_000_000)
 
 
+def test_an_event_that_was_never_read_is_missing_once_the_next_one_comes() -> None:
+    record = variables()
+    notify(record, at(0))
+    wanted, lines = notify(record, at(1, 1))
+    assert (wanted is not None and wanted.value, lines) == (1, [])
+    assert record.pending is wanted
+    later, lines = notify(record, at(2, 2))
+    assert [(gap["kind"], gap["count"]) for gap in lines] == [("source.gap", 1)]
+    assert later is not None
+    assert len(collect(record, later, 2)) == 1
+    assert record.pending is None
+
+
+def test_under_write_the_same_value_written_again_is_an_event_and_a_repetition_is_none() -> None:
+    record = variables(edge="write")
+    assert notify(record, at("A", 1)) == (None, [])
+    for seconds, event in ((1, False), (2, True), (2, False), (3, True)):
+        wanted, _ = notify(record, at("A", seconds))
+        assert (wanted is not None) is event
+        if wanted is not None:
+            harvest = Harvest("variables.x")
+            record.collected(wanted, [wanted, at("T-1")], T_RX, harvest)
+            assert len(harvest.lines) == 1
+    wanted, _ = notify(record, at("A", 4))
+    assert wanted is not None
+    harvest = Harvest("variables.x")
+    record.collected(wanted, [at("A", 5), at("T-1")], T_RX, harvest)  # written again before it was read
+    assert [json.loads(line)["kind"] for line in harvest.lines] == ["source.gap"]
+
+
 def test_a_pulse_may_be_over_when_the_values_are_read() -> None:
     record = variables(edge="rising")
     notify(record, at(False))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from ext.opcua_notifications import Publish
-from protocols.opcua.connection import LinkLost, Throttled, Unreadable
+from protocols.opcua.failures import LinkLost, Throttled, Unreadable
 from protocols.opcua.publishing import Message, Publishing
 from protocols.opcua.subscription import Subscription
 from tests.opcua_bodies import message
@@ -134,6 +135,19 @@ def test_where_none_is_heard_the_connection_is_lost() -> None:
     async def story() -> None:
         with pytest.raises(LinkLost, match="no sign of the subscription"):
             await publishing(ScriptedServer([]), 1, 2, silence_s=0.2).pump()
+
+    asyncio.run(story())
+
+
+def test_a_standstill_of_our_own_is_nobodys_silence() -> None:
+    async def story() -> None:
+        pump = asyncio.create_task(publishing(ScriptedServer([]), silence_s=0.3).pump())
+        await asyncio.sleep(0.05)
+        time.sleep(0.6)
+        await asyncio.sleep(0.15)
+        assert not pump.done()
+        with pytest.raises(LinkLost):
+            await pump
 
     asyncio.run(story())
 

@@ -75,6 +75,7 @@ def test_a_password_without_protection_has_to_be_allowed_by_name() -> None:
         (variables(trigger="cuonter"), "variables.cartons.trigger"),
         (variables(check="begun"), "variables.cartons.check"),
         (variables(check="lu", collect="monitor"), "variables.cartons.check"),
+        (variables(edge="write", record={"kind": "lu", "seq": "counter"}), "variables.cartons.edge"),
         (variables(nodes={"counter": "ns=2;s=C", "lu": "2:Lu"}), "variables.cartons.nodes.lu"),
         (variables(nodes={"counter": "ns=2;s=C", "lu": "ns=2;s=L", "time": "i=2258"}), "variables.cartons.nodes.time"),
         (variables(record={"kind": {"const": "carton.open"}, "lu": "li"}), "variables.cartons.record.lu.path"),

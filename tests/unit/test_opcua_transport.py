@@ -18,7 +18,8 @@ from asyncua.common.connection import SecureConnection, TransportLimits
 from asyncua.ua.ua_binary import uatcp_to_binary
 
 from protocols.opcua import transport
-from protocols.opcua.connection import Connection, LinkLost
+from protocols.opcua.connection import Connection
+from protocols.opcua.failures import LinkLost
 from protocols.opcua.transport import CHUNK_BYTES_MAX, CHUNKS_MAX, BoundedClient, Limits
 from tests.opcua import CARTONS, line, running, settings
 from tests.peers import free_port
