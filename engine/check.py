@@ -1,4 +1,7 @@
-"""`sortline check SITE.toml`: every fault of the config at once, with its path; exit 1 if there is any."""
+"""`sortline check SITE.toml`: every fault of the config at once, with its path; exit 1 if there is any.
+
+With `--probe` every source is connected to as well: see `engine.probe`.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,20 @@ from pathlib import Path
 
 from engine.config.faults import count
 from engine.config.load import load_site
+from engine.probe import probe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE.toml", type=Path, help="the site file")
+    parser.add_argument("--probe", action="store_true", help="connect to every source and say what works")
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="N", help="with --probe: listen for so long (5)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 with a line that says what is in it; faults are raised as `SiteRefused`."""
+    """0 with a line that says what is in it; faults are raised as `SiteRefused`. With --probe: 1 if a source fails."""
     site = load_site(args.site)
     connected = [source for source in site.sources if source.protocol is not None]
     counts = {"source": len(connected), "sink": len(site.sinks), "route": len(site.routes)}
     parts = ", ".join(count(number, noun) for noun, number in counts.items())
     print(f"{args.site}: good: site {site.site}, {parts}")
-    return 0
+    return probe(site, args.seconds) if args.probe else 0

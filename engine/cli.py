@@ -21,7 +21,9 @@ INTERRUPTED = 130  # as a shell counts a command that was ended by Ctrl-C
 COMMANDS: dict[str, tuple[str, str]] = {
     # name -> (module, what it does); a module is imported only when its command is called
     "run": ("engine.run", "the engine, live"),
+    "discover": ("engine.discover", "look for what is there, and draft a source's table: mqtt, modbus, opcua"),
     "check": ("engine.check", "every fault of a site file at once, with its path"),
+    "tap": ("engine.tap", "what comes from one source beside the records that it becomes, live"),
     "replay": ("engine.replay", "records of a file through the same core, without any server"),
     "record": ("engine.record", "write the canonical stream to a file as it arrives"),
     "simulate": ("simulators.cli", "a warehouse of devices, over the wire or to a file, with its ground truth"),

@@ -5,8 +5,9 @@ Nothing is imported before a site file names it: a site without OPC UA never loa
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, NamedTuple
 
 PROTOCOLS: dict[str, tuple[str, str]] = {
     # name in the site file -> (settings struct, driver)
@@ -14,6 +15,29 @@ PROTOCOLS: dict[str, tuple[str, str]] = {
     "mqtt": ("protocols.mqtt.settings:Settings", "protocols.mqtt.driver:Driver"),
     "opcua": ("protocols.opcua.settings:Settings", "protocols.opcua.driver:Driver"),
     "redis_stream": ("protocols.redis_stream.settings:Settings", "protocols.redis_stream.driver:Driver"),
+}
+
+DISCOVERIES: dict[str, str] = {
+    # name on the command line -> module that looks for what is there (`protocols.discovery`)
+    "modbus": "protocols.modbus.discover",
+    "mqtt": "protocols.mqtt.discover",
+    "opcua": "protocols.opcua.discover",
+}
+
+
+class Onlooking(NamedTuple):
+    """How a protocol is looked at beside a running engine. `settings`: those of a second connection that the first does
+    not notice. `payloads`: what comes over the wire, (where from, content), where its driver does not tell."""
+
+    settings: Callable[[Any], Any]
+    payloads: Callable[[Any], AsyncIterator[tuple[str, bytes]]] | None = None
+
+
+ONLOOKERS: dict[str, tuple[str, str | None]] = {
+    # protocols that can be looked at beside a running engine -> (settings for it, payloads): see `Onlooking`
+    "modbus": ("protocols.onlooking:as_it_is", None),
+    "mqtt": ("protocols.mqtt.onlooker:onlooker", "protocols.mqtt.onlooker:payloads"),
+    "opcua": ("protocols.onlooking:as_it_is", None),
 }
 
 
@@ -25,3 +49,11 @@ def settings_of(protocol: str) -> Any:
 def driver_of(protocol: str) -> Any:
     """The driver's class (`engine.contracts.DriverFactory`)."""
     return resolve_name(PROTOCOLS[protocol][1])
+
+
+def onlooking_of(protocol: str) -> Onlooking | None:
+    """How to look at it beside a running engine; None: that would take something away from the engine."""
+    if protocol not in ONLOOKERS:
+        return None
+    settings, payloads = ONLOOKERS[protocol]
+    return Onlooking(resolve_name(settings), resolve_name(payloads) if payloads is not None else None)

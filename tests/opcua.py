@@ -23,7 +23,7 @@ from tests.peers import free_port
 
 NAMESPACE = "urn:test:packing"
 SERVER_URI = "urn:test:server"
-WAIT_S = 5.0
+WAIT_S = 15.0
 
 
 class Kept:
@@ -57,10 +57,10 @@ class Kept:
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["kind"] == kind]
 
-    async def until(self, happened: Callable[[], bool]) -> None:
+    async def until(self, happened: Callable[[], bool], seconds: float = WAIT_S) -> None:
         """Waits for a condition over what was kept; fails with all of it if it does not come."""
         try:
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(seconds):
                 while not happened():
                     assert self.driver is None or not self.driver.done(), self.driver
                     await asyncio.sleep(0.01)
@@ -90,6 +90,7 @@ class Line:
 
     async def prepare(self) -> None:
         gc.disable()  # it would look through the standard's thousands of nodes again and again: most of the time
+        self.server.iserver.bind_condition_methods = True
         try:
             await self.server.init()
         finally:
@@ -170,13 +171,16 @@ class Line:
 
 
 class Proxy:
-    """Passes TCP on to a port of loopback. While `silent` is set, it takes everything and passes on nothing."""
+    """Passes TCP on to a port of loopback. While `silent` is set, it takes everything and passes on nothing; while
+    `deaf` is set, nothing that the client sends. `cut` ends every connection, without a word to the server."""
 
     def __init__(self, target: int) -> None:
         self.port = free_port()
         self.silent = asyncio.Event()
+        self.deaf = asyncio.Event()
         self._target = target
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -190,13 +194,19 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers |= {writer, there_writer}
         for source, sink in ((reader, there_writer), (there_reader, writer)):
-            self._tasks.add(asyncio.create_task(self._pass_on(source, sink)))
+            self._tasks.add(asyncio.create_task(self._pass_on(source, sink, to_server=sink is there_writer)))
 
-    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, to_server: bool) -> None:
         try:
             while data := await source.read(65_536):
-                if not self.silent.is_set():
+                if not self.silent.is_set() and not (to_server and self.deaf.is_set()):
                     sink.write(data)
         except ConnectionError:
             pass

@@ -1,6 +1,7 @@
 """OPC UA: variables and events of a server, over asyncua.
 
-In reading order: `settings` and `names` (what a site writes), `driver` (connect for ever), `connection` and `security`
-(channel, session, certificates), `binding` (names to monitored items), `subscription` (messages in order), `flow`
-(messages to the engine), `decode`, `variables`, `events` (pure: what they mean).
+In reading order: `settings` and `names` (what a site writes), `driver` (connect for ever), `connection`, `transport`
+and `security` (channel, session, certificates), `binding` (names to monitored items), `subscribing`, `subscription` and
+`publishing` (messages in order, over lost connections), `flow` (messages to the engine); pure, what they mean:
+`decode`, `structures`, `variables` and `events`. Notifications are read in `ext.opcua_notifications`.
 """

@@ -5,155 +5,221 @@ One bad node degrades only itself: it is named in the log once, tried again now 
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from asyncua import ua
 
+from ext.opcua_notifications import Items
+from ext.opcua_values import Reading
 from protocols.opcua.connection import Connection
-from protocols.opcua.decode import Reading, reading
 from protocols.opcua.entries import Entry, EventsEntry, VariablesEntry
 from protocols.opcua.events import BASE_EVENT_TYPE, event_filter
 from protocols.opcua.names import NameFault, NodeName, Path, Step, namespace_index
+from protocols.opcua.subscription import Subscription
 
 log = logging.getLogger("sortline.opcua")
 
 OBJECTS = ua.NodeId(85, 0)
 HIERARCHICAL_REFERENCES = ua.NodeId(33, 0)
-ITEMS_PER_CALL = 500
 SUBTYPES_MAX = 1_000
 NOTIFIER = "notifier"
+
+Value = TypeVar("Value")
 
 _UNRESOLVED = Reading(None, status=ua.StatusCodes.BadNodeIdUnknown)
 
 
-@dataclass(frozen=True, eq=False)
 class Place:
-    """One node of one entry; `node`: its name in `nodes`, or NOTIFIER."""
+    """One node of one entry; `node`: its name in `nodes`, or NOTIFIER. `owner`: the entry's number.
 
-    entry: Entry
-    node: str
+    `id`: its node id on this server, once it is known. `handle`: its client handle, for life.
+    """
+
+    def __init__(self, owner: int, entry: Entry, node: str, handle: int) -> None:
+        self.owner = owner
+        self.entry = entry
+        self.node = node
+        self.handle = handle
+        self.id: ua.NodeId | None = None
+        self.monitored = False
 
     def __str__(self) -> str:
         return f"{self.entry.name}.{self.node}"
 
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to be monitored, not only read."""
+        return isinstance(self.entry, EventsEntry) or self.node in self.entry.record.monitored
+
 
 class Binding:
-    """`bind` once after subscribing and again to try what failed; then `places` tells whose a client handle is."""
+    """`bind` once after subscribing and again to try what failed; then `items` tells whose a client handle is."""
 
     def __init__(self, connection: Connection, entries: Sequence[Entry], source: str) -> None:
         self.entries = entries
-        self.places: dict[int, Place] = {}
+        self.items = Items()
         self._connection = connection
         self._source = source
-        self._handles = itertools.count(1)
-        self._places = [Place(entry, node) for entry in entries for node in _names(entry)]
-        self._unresolved = list(self._places)
-        self._unmonitored: list[Place] = []
-        self._ids: dict[tuple[str, str], ua.NodeId] = {}
+        self._places = [
+            Place(owner, entry, node, self.items.add(owner, node))
+            for owner, entry in enumerate(entries)
+            for node in _names(entry)
+        ]
+        self._by_name = {(place.owner, place.node): place for place in self._places}
         self._bad: dict[Place, str] = {}
+        self._one_at_a_time = asyncio.Lock()
         self._subtypes: dict[ua.NodeId, list[tuple[ua.QualifiedName, ua.NodeId]]] = {}
 
     @property
     def whole(self) -> bool:
         """Whether every node is there and monitored."""
-        return not self._unresolved and not self._unmonitored and not self._bad
+        return not self._bad
 
-    async def bind(self) -> None:
+    def shares(self, items_max: int) -> list[list[int]]:
+        """The entries, by number, shared out among subscriptions of so many items; an entry is never divided."""
+        shares: list[list[int]] = [[]]
+        items = 0
+        for owner, entry in enumerate(self.entries):
+            count = sum(place.wanted for place in self._places_of(owner, entry))
+            if shares[-1] and items + count > items_max:
+                shares.append([])
+                items = 0
+            shares[-1].append(owner)
+            items += count
+        return shares
+
+    def move(self, connection: Connection) -> None:
+        """The session goes on over another connection; what is monitored stays monitored."""
+        self._connection = connection
+
+    def forget(self, owners: Sequence[int]) -> None:
+        """The subscription of these entries is gone: nothing of them is monitored."""
+        for place in self._places:
+            if place.owner in owners:
+                place.monitored = False
+
+    async def bind(self, subscriptions: Sequence[Subscription]) -> None:
         """Resolves and monitors what is not yet. Raises LinkLost only."""
-        self._subtypes.clear()
-        await self._resolve()
-        items = []
-        for place in self._unmonitored:
-            try:
-                items.append((place, await self._item(place)))
-            except NameFault as fault:
-                self._name(place, str(fault))
-        for at in range(0, len(items), ITEMS_PER_CALL):
-            await self._monitor(items[at : at + ITEMS_PER_CALL])
-        await self._probe()
+        async with self._one_at_a_time:  # or an item would be monitored twice
+            self._subtypes.clear()
+            await self._resolve()
+            for subscription in subscriptions:
+                await self._monitor_all(subscription)
+            await self._probe()
 
-    async def read(self, entry: VariablesEntry) -> list[Reading]:
-        """The nodes of `entry.record.read`, in one Read call; those that do not exist are bad."""
-        ids = [self._ids.get((entry.name, node)) for node in entry.record.read]
-        values = iter(await self._connection.read([node for node in ids if node is not None]))
-        return [_UNRESOLVED if node is None else reading(next(values)) for node in ids]
+    async def read(self, owner: int, entry: VariablesEntry) -> list[Reading]:
+        """The nodes of `entry.record.read`, in one Read call if the server takes so many; the missing ones are bad."""
+        ids = [self._by_name[owner, node].id for node in entry.record.read]
+        there = [node for node in ids if node is not None]
+        values: list[Reading] = []
+        for some in _slices(there, self._connection.limits.read):
+            values += await self._connection.read(some)
+        found = iter(values)
+        return [_UNRESOLVED if node is None else next(found) for node in ids]
+
+    def _places_of(self, owner: int, entry: Entry) -> list[Place]:
+        return [self._by_name[owner, node] for node in _names(entry)]
 
     async def _resolve(self) -> None:
         paths: list[tuple[Place, ua.BrowsePath]] = []
-        for place in self._unresolved:
+        for place in self._places:
+            if place.id is not None:
+                continue
             name = _names(place.entry)[place.node]
             try:
                 if isinstance(name, NodeName):
-                    self._found(place, self._node_id(name))
+                    place.id = self._node_id(name)
                 else:
                     paths.append((place, self._browse_path(name)))
             except NameFault as fault:
                 self._name(place, str(fault))
-        for at in range(0, len(paths), ITEMS_PER_CALL):
-            some = paths[at : at + ITEMS_PER_CALL]
+        for some in _slices(paths, self._connection.limits.translate):
             results = await self._connection.translate([path for _, path in some])
             for (place, _), result in zip(some, results, strict=True):
                 if result.StatusCode.is_good() and result.Targets:
-                    self._found(place, _local(result.Targets[0].TargetId))
+                    place.id = _local(result.Targets[0].TargetId)
                 else:
                     self._name(place, f"nothing at this browse path ({result.StatusCode.name})")
-        self._unresolved = [place for place in self._unresolved if _key(place) not in self._ids]
+
+    async def _monitor_all(self, subscription: Subscription) -> None:
+        items = []
+        for owner in subscription.owners:
+            for place in self._places_of(owner, self.entries[owner]):
+                if place.id is None or place.monitored or not place.wanted:
+                    continue
+                try:
+                    items.append((place, await self._item(place)))
+                except NameFault as fault:
+                    self._name(place, str(fault))
+        revised: Counter[str] = Counter()
+        for some in _slices(items, self._connection.limits.monitor):
+            await self._monitor(subscription, some, revised)
+        for change, count in revised.items():
+            log.info("%s: the server %s, for %d items", self._source, change, count)
 
     async def _item(self, place: Place) -> ua.MonitoredItemCreateRequest:
-        entry, settings = place.entry, place.entry.record.settings
-        parameters = ua.MonitoringParameters(QueueSize=settings.queue_size, DiscardOldest=True)
-        parameters.ClientHandle = next(self._handles)
-        self.places[parameters.ClientHandle] = place
+        entry = place.entry
+        parameters = ua.MonitoringParameters(QueueSize=entry.record.settings.queue_size, DiscardOldest=True)
+        parameters.ClientHandle = place.handle
         attribute = ua.AttributeIds.Value
         if isinstance(entry, EventsEntry):
             attribute = ua.AttributeIds.EventNotifier
+            parameters.SamplingInterval = 0.0
             parameters.Filter = await self._filter(entry)
         else:
             parameters.SamplingInterval = float(entry.record.settings.sampling_ms)
+            if entry.record.settings.edge == "write" and place.node == entry.record.settings.trigger:
+                parameters.Filter = ua.DataChangeFilter(Trigger=ua.DataChangeTrigger.StatusValueTimestamp)
         return ua.MonitoredItemCreateRequest(
-            ItemToMonitor=ua.ReadValueId(NodeId=self._ids[_key(place)], AttributeId=attribute),
+            ItemToMonitor=ua.ReadValueId(NodeId=place.id, AttributeId=attribute),
             MonitoringMode=ua.MonitoringMode.Reporting,
             RequestedParameters=parameters,
         )
 
-    async def _monitor(self, items: Sequence[tuple[Place, ua.MonitoredItemCreateRequest]]) -> None:
-        results = await self._connection.monitor([item for _, item in items])
+    async def _monitor(
+        self,
+        subscription: Subscription,
+        items: Sequence[tuple[Place, ua.MonitoredItemCreateRequest]],
+        revised: Counter[str],
+    ) -> None:
+        results = await self._connection.monitor(subscription.number, [item for _, item in items])
         for (place, item), result in zip(items, results, strict=True):
             if not result.StatusCode.is_good():
+                place.id = None  # it may have been another node's once
                 self._name(place, f"cannot be monitored: {result.StatusCode.name}")
                 continue
-            self._unmonitored.remove(place)
+            place.monitored = True
             self._heal(place)
             asked = item.RequestedParameters
-            revised = (result.RevisedSamplingInterval, result.RevisedQueueSize)
-            if revised != (asked.SamplingInterval, asked.QueueSize):
-                log.info(
-                    "%s: %s: the server samples every %g ms and queues %d (asked: %g ms, %d)",
-                    *(self._source, place, *revised, asked.SamplingInterval, asked.QueueSize),
-                )
+            got = (float(result.RevisedSamplingInterval), int(result.RevisedQueueSize))
+            if got != (asked.SamplingInterval, asked.QueueSize):
+                wanted = (asked.SamplingInterval, asked.QueueSize)
+                revised["samples every {:g} ms and queues {} (asked: {:g} ms, {})".format(*got, *wanted)] += 1
 
     async def _probe(self) -> None:
         """Reads every variable once, so that a bad one is named before an event needs it."""
         places = [
-            place for place in self._places if isinstance(place.entry, VariablesEntry) and _key(place) in self._ids
+            (place, place.id)
+            for place in self._places
+            if isinstance(place.entry, VariablesEntry) and place.id is not None
         ]
-        for at in range(0, len(places), ITEMS_PER_CALL):
-            some = places[at : at + ITEMS_PER_CALL]
-            values = await self._connection.read([self._ids[_key(place)] for place in some])
-            for place, value in zip(some, map(reading, values), strict=True):
+        for some in _slices(places, self._connection.limits.read):
+            values = await self._connection.read([node for _, node in some])
+            for (place, _), value in zip(some, values, strict=True):
                 if value.bad:
                     self._name(place, value.fault or ua.StatusCode(ua.UInt32(value.status)).name)
-                elif place not in self._unmonitored:
+                elif place.monitored or not place.wanted:
                     self._heal(place)
 
     async def _filter(self, entry: EventsEntry) -> ua.EventFilter:
         event_type = await self._event_type(entry.event_type)
         subtypes = [node for _, node in await self._all_subtypes(event_type)]
         selected = [[self._qualified(step) for step in path] for path in entry.record.selected]
-        return event_filter(event_type, subtypes, selected)
+        return event_filter(event_type, subtypes, selected, entry.record.settings.severity_min)
 
     async def _event_type(self, name: NodeName | Step) -> ua.NodeId:
         if isinstance(name, NodeName):
@@ -179,12 +245,6 @@ class Binding:
                     waiting.append(below)
         self._subtypes[node] = [(name, below) for below, name in found.items()]
         return self._subtypes[node]
-
-    def _found(self, place: Place, node: ua.NodeId) -> None:
-        self._ids[_key(place)] = node
-        if isinstance(place.entry, EventsEntry) or place.node in place.entry.record.monitored:
-            self._unmonitored.append(place)
-        self._heal(place)
 
     def _name(self, place: Place, why: str) -> None:
         if self._bad.get(place) != why:
@@ -219,8 +279,9 @@ def _names(entry: Entry) -> dict[str, NodeName | Path]:
     return {NOTIFIER: entry.notifier} if isinstance(entry, EventsEntry) else entry.nodes
 
 
-def _key(place: Place) -> tuple[str, str]:
-    return place.entry.name, place.node
+def _slices(values: Sequence[Value], length: int) -> Iterator[Sequence[Value]]:
+    for at in range(0, len(values), length):
+        yield values[at : at + length]
 
 
 def _local(node: ua.NodeId) -> ua.NodeId:

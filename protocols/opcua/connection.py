@@ -12,24 +12,32 @@ import datetime
 import logging
 import math
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from asyncua import Client, ua
-from asyncua.client.ua_session import UaSession
 from asyncua.common.shortcuts import Shortcuts
+from cryptography import x509
 
-from engine.errors import SortlineError
+from ext.opcua_notifications import Malformed, Publish, read_publish, read_values
+from ext.opcua_values import Reading
+from protocols.opcua.decode import Library, library_value
+from protocols.opcua.failures import LinkLost, SubscriptionsGone, Throttled, Unreadable, describe, from_library
 from protocols.opcua.security import (
     MODES,
     POLICIES,
     Identity,
     check_server,
     first_certificate,
+    load_certificate,
     load_identity,
     warn_of_policy,
 )
 from protocols.opcua.settings import Settings
+from protocols.opcua.transport import ANSWER_BYTES_MAX, BoundedClient, Session
+from protocols.opcua.type_definitions import load_structures
 
 log = logging.getLogger("sortline.opcua")
 
@@ -38,38 +46,36 @@ HEARTBEATS_PER_SESSION = 3
 CLOSE_S_MAX = 1.0  # below what the engine gives a driver to stop
 SERVER_STATE = ua.NodeId(2259, 0)
 NAMESPACE_ARRAY = ua.NodeId(2255, 0)
-
-_HINTS = {
-    ua.StatusCodes.BadUserAccessDenied: "user or password refused",
-    ua.StatusCodes.BadIdentityTokenRejected: "user or password refused",
-    ua.StatusCodes.BadIdentityTokenInvalid: "the server does not take this kind of user",
-    ua.StatusCodes.BadSecurityChecksFailed: "does the server trust our certificate?",
-    ua.StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate: add it to its trust list",
-    ua.StatusCodes.BadCertificateUriInvalid: "application_uri is not the one in our certificate",
-    ua.StatusCodes.BadSecurityPolicyRejected: "the server does not offer this policy",
-}
+NODES_PER_CALL = 500
+NODES_PER_BROWSE = 100
+OPERATION_LIMITS = [
+    # MaxNodesPerRead, MaxNodesPerTranslateBrowsePathsToNodeIds, MaxMonitoredItemsPerCall, MaxNodesPerBrowse
+    *(ua.NodeId(number, 0) for number in (11705, 11712, 11714, 11710)),
+]
 
 
-class LinkLost(SortlineError):
-    """The connection failed or ended; the message says why. It is opened anew."""
+class Kept(NamedTuple):
+    """A session that may outlive its connection."""
+
+    token: ua.NodeId
+    nonce: bytes | None
+    policies: Sequence[ua.UserTokenPolicy]
 
 
-class _Session(UaSession):  # type: ignore[misc]
-    """A session that leaves publishing to us, so that acknowledgements can wait until records are durable."""
+class Revised(NamedTuple):
+    """A subscription as the server made it. `silence_s`: for how long nothing heard of it can be borne."""
 
-    def ensure_publish_loop(self) -> None:
-        """Called by asyncua after a subscription is made; its loop would acknowledge by itself."""
+    subscription_id: int
+    silence_s: float
 
 
-@contextlib.contextmanager
-def _from_library() -> Iterator[None]:
-    """Whatever asyncua raises (a malformed answer can make it raise anything) means that this connection is over."""
-    try:
-        yield
-    except SortlineError:
-        raise
-    except Exception as error:
-        raise LinkLost(_describe(error)) from error
+class CallLimits(NamedTuple):
+    """Nodes or items in one call."""
+
+    read: int = NODES_PER_CALL
+    translate: int = NODES_PER_CALL
+    monitor: int = NODES_PER_CALL
+    browse: int = NODES_PER_BROWSE
 
 
 class Connection:
@@ -78,38 +84,54 @@ class Connection:
     def __init__(self, settings: Settings, source: str) -> None:
         self._settings = settings
         self._source = source
-        self._client = self._new_client(settings.application_uri)
-        self._session = _Session(self._client.uaclient)
-        self._client.uaclient.session = self._session
-        self._client.nodes = Shortcuts(self._session)
-        self._subscription_id = 0
+        self._client = self._new_client(settings.application_uri, settings.message_bytes_max)
+        self._session: Session = self._client.uaclient.session
+        self._heard_at = 0.0
+        self._library: Library = library_value
         self.namespaces: Sequence[str] = ()
+        self.limits = CallLimits()
 
-    async def open(self) -> None:
-        """Connects, checks the server, makes and activates a session. Raises LinkLost, Refused."""
+    async def open(self, kept: Kept | None = None) -> bool:
+        """Connects, checks the server, makes and activates a session, or goes on with the one that was kept.
+
+        Returns whether it went on with it. Raises LinkLost, Refused.
+        """
         try:
-            with _from_library():
+            with from_library():
                 await self._secure()
-                await self._connect()
+                resumed = await self._connect(kept)
                 self.namespaces = await self._read_namespaces()
+                self.limits = await self._read_limits()
                 if self._settings.structures:
-                    await self._client.load_data_type_definitions()
+                    self._library = (await load_structures(self, self._source)).library
         except BaseException:
             await self.close()
             raise
+        return resumed
+
+    @property
+    def heard(self) -> bool:
+        """Whether a publish response has come."""
+        return self._heard_at > 0
 
     async def close(self) -> None:
         """Ends the session politely if it can be done soon; never raises."""
         self._client.uaclient.pre_request_hook = None
         try:
-            with _from_library():
-                async with asyncio.timeout(CLOSE_S_MAX):
-                    await self._session.close_session(True)
-                    await self._client.close_secure_channel()
-        except LinkLost as error:
-            log.debug("%s: closing: %s", self._source, error)
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._session.close_session(True)
+                await self._client.close_secure_channel()
+        except Exception as error:  # it may be closed already, or the server says nothing or nonsense
+            log.debug("%s: closing: %s", self._source, describe(error))
         finally:
             self._client.disconnect_socket()
+
+    def leave(self) -> Kept:
+        """Closes the socket and leaves the session and its subscriptions at the server, to be taken up again."""
+        kept = Kept(self._session.authentication_token, self._client._server_nonce, self._client._policy_ids)
+        self._client.uaclient.pre_request_hook = None
+        self._client.disconnect_socket()
+        return kept
 
     async def keep(self) -> None:
         """Renews the channel's keys and keeps the session from timing out. Runs until cancelled or LinkLost."""
@@ -118,29 +140,41 @@ class Connection:
         while True:
             await asyncio.sleep(max(0.1, min(self._heartbeat_s(), renew_at - loop.time())))
             if loop.time() >= renew_at:
-                with _from_library():
+                with from_library():
                     await self._client.open_secure_channel(renew=True)
                     self._client.uaclient.revolve_security_token()
                 renew_at = loop.time() + self._renew_s()
-            await self.read([SERVER_STATE])
+            if loop.time() - self._heard_at >= self._heartbeat_s():
+                await self._prove_alive()
 
-    async def read(self, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:
+    async def read(self, nodes: Sequence[ua.NodeId]) -> list[Reading]:
         """The values of these nodes in one Read call, each with both timestamps, read now and not out of a cache."""
+        return await self._read(nodes, ua.AttributeIds.Value)
+
+    async def read_attribute(self, nodes: Sequence[ua.NodeId], attribute: int) -> list[Reading]:
+        """The same for any attribute, in as many calls as it takes."""
+        found: list[Reading] = []
+        for at in range(0, len(nodes), self.limits.read):
+            found += await self._read(nodes[at : at + self.limits.read], attribute)
+        return found
+
+    async def _read(self, nodes: Sequence[ua.NodeId], attribute: int) -> list[Reading]:
         parameters = ua.ReadParameters()
         parameters.MaxAge = 0
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.Value) for node in nodes]
-        with _from_library():
-            values: list[ua.DataValue] = await self._session.read(parameters)
-        if len(values) != len(nodes):
-            raise LinkLost(f"the server answered a Read of {len(nodes)} nodes with {len(values)} values")
-        return values
+        parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in nodes]
+        with from_library():
+            status, readings = read_values(await self._session.read_body(parameters), self._library)
+            ua.StatusCode(ua.UInt32(status)).check()
+        if len(readings) != len(nodes):
+            raise LinkLost(f"the server answered a Read of {len(nodes)} nodes with {len(readings)} values")
+        return readings
 
     async def translate(self, paths: Sequence[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
         """TranslateBrowsePathsToNodeIds, one result a path."""
         if not paths:
             return []
-        with _from_library():
+        with from_library():
             results: list[ua.BrowsePathResult] = await self._session.translate_browsepaths_to_nodeids(list(paths))
         if len(results) != len(paths):
             raise LinkLost("the server answered TranslateBrowsePaths with another number of results")
@@ -148,23 +182,54 @@ class Connection:
 
     async def browse_subtypes(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
         """The direct subtypes of a type."""
-        with _from_library():
+        with from_library():
             references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
                 ua.ObjectIds.HasSubtype, ua.BrowseDirection.Forward, ua.NodeClass.Unspecified, True
             )
         return references
 
-    async def subscribe(self) -> float:
-        """Makes the subscription; returns for how many seconds its silence can be borne."""
+    async def browse(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
+        """Variables and objects that stand below a node."""
+        classes = ua.NodeClass.Object | ua.NodeClass.Variable
+        with from_library():
+            references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
+                ua.ObjectIds.HierarchicalReferences, ua.BrowseDirection.Forward, classes, True
+            )
+        return references
+
+    async def browse_all(
+        self, nodes: Sequence[ua.NodeId], reference: ua.NodeId, forward: bool
+    ) -> list[list[ua.ReferenceDescription]]:
+        """For each node what these references (no subtypes of them) lead to, in as many calls as it takes."""
+        found: list[list[ua.ReferenceDescription]] = []
+        step = min(self.limits.browse, NODES_PER_BROWSE)  # one node may have many references
+        for at in range(0, len(nodes), step):
+            wanted = [
+                ua.BrowseDescription(
+                    NodeId=node,
+                    BrowseDirection=ua.BrowseDirection.Forward if forward else ua.BrowseDirection.Inverse,
+                    ReferenceTypeId=reference,
+                    ResultMask=ua.BrowseResultMask.BrowseName,
+                )
+                for node in nodes[at : at + step]
+            ]
+            with from_library():
+                results = await self._session.browse(ua.BrowseParameters(NodesToBrowse=wanted))
+            if len(results) != len(wanted) or any(result.ContinuationPoint for result in results):
+                raise LinkLost("the server does not answer a Browse as it was asked")
+            found += [list(result.References) for result in results]
+        return found
+
+    async def subscribe(self) -> Revised:
+        """Makes a subscription."""
         settings, parameters = self._settings, ua.CreateSubscriptionParameters()
         parameters.RequestedPublishingInterval = float(settings.publishing_ms)
         parameters.RequestedMaxKeepAliveCount = math.ceil(settings.keep_alive_ms / settings.publishing_ms)
         parameters.RequestedLifetimeCount = math.ceil(settings.lifetime_ms / settings.publishing_ms)
         parameters.MaxNotificationsPerPublish = settings.notifications_max
         parameters.PublishingEnabled = True
-        with _from_library():
+        with from_library():
             revised = await self._session.create_subscription(parameters, _nobody)
-        self._subscription_id = revised.SubscriptionId
         keep_alive_ms = float(revised.RevisedPublishingInterval * revised.RevisedMaxKeepAliveCount)
         log.info(
             "%s: subscription: publishing every %g ms, keep-alive %g ms, lifetime %g ms",
@@ -173,51 +238,106 @@ class Connection:
             keep_alive_ms,
             revised.RevisedPublishingInterval * revised.RevisedLifetimeCount,
         )
-        return max(settings.lifetime_ms, 3 * keep_alive_ms) / 1000
+        return Revised(int(revised.SubscriptionId), max(settings.lifetime_ms, 3 * keep_alive_ms) / 1000)
 
-    async def monitor(self, items: Sequence[ua.MonitoredItemCreateRequest]) -> list[ua.MonitoredItemCreateResult]:
-        """Adds monitored items to the subscription, one result an item."""
+    async def unsubscribe(self, subscription_id: int) -> None:
+        """Ends a subscription; one that is gone already is none of our business. Raises LinkLost."""
+        with from_library(), contextlib.suppress(ua.UaStatusCodeError):
+            await self._session.delete_subscriptions([subscription_id])
+
+    async def transfer(self, subscription_ids: Sequence[int]) -> set[int]:
+        """Takes over subscriptions of a session that is gone; returns those that the server let us have."""
+        parameters = ua.TransferSubscriptionsParameters()
+        parameters.SubscriptionIds = [ua.UInt32(number) for number in subscription_ids]
+        parameters.SendInitialValues = False
+        with from_library():
+            try:
+                results = await self._session.transfer_subscriptions(parameters)
+            except ua.UaStatusCodeError as error:
+                log.info("%s: subscriptions are not transferred: %s", self._source, describe(error))
+                return set()
+        return {number for number, got in zip(subscription_ids, results, strict=False) if got.StatusCode.is_good()}
+
+    async def living(self, subscription_ids: Sequence[int]) -> set[int]:
+        """Which of these the session still has; asked by having them publish, which they do."""
+        parameters = ua.SetPublishingModeParameters()
+        parameters.PublishingEnabled = True
+        parameters.SubscriptionIds = [ua.UInt32(number) for number in subscription_ids]
+        with from_library():
+            try:
+                results = await self._session.set_publishing_mode(parameters)
+            except ua.UaStatusCodeError:
+                return set(subscription_ids)  # it does not say: their silence will
+        return {number for number, status in zip(subscription_ids, results, strict=False) if status.is_good()}
+
+    async def refresh_conditions(self, subscription_id: int) -> None:
+        """Has the server tell the state of every condition once more (OPC 10000-9 section 5.5.7)."""
+        call = ua.CallMethodRequest(
+            ObjectId=ua.NodeId(ua.ObjectIds.ConditionType),
+            MethodId=ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh),
+            InputArguments=[ua.Variant(subscription_id, ua.VariantType.UInt32)],
+        )
+        with from_library():
+            (result,) = await self._session.call([call])
+        if not result.StatusCode.is_good():
+            log.warning("%s: the server does not refresh conditions: %s", self._source, result.StatusCode.name)
+
+    async def monitor(
+        self, subscription_id: int, items: Sequence[ua.MonitoredItemCreateRequest]
+    ) -> list[ua.MonitoredItemCreateResult]:
+        """Adds monitored items to a subscription, one result an item."""
         parameters = ua.CreateMonitoredItemsParameters()
-        parameters.SubscriptionId = self._subscription_id
+        parameters.SubscriptionId = ua.UInt32(subscription_id)
         parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         parameters.ItemsToCreate = list(items)
-        with _from_library():
+        with from_library():
             results: list[ua.MonitoredItemCreateResult] = await self._session.create_monitored_items(parameters)
         if len(results) != len(items):
             raise LinkLost("the server answered CreateMonitoredItems with another number of results")
         return results
 
-    async def publish(self, acknowledged: Sequence[int]) -> ua.PublishResult | None:
-        """Waits for the next publish response; None: one came that cannot be read (its notifications are lost).
+    async def publish(self, acknowledged: Sequence[tuple[int, int]]) -> Publish:
+        """Waits for the next publish response. `acknowledged`: (subscription, message) that the server may forget.
 
-        `acknowledged`: sequence numbers of messages that the server may forget.
+        Raises LinkLost, SubscriptionsGone, Throttled, Unreadable.
         """
-        acks = [
-            ua.SubscriptionAcknowledgement(SubscriptionId=self._subscription_id, SequenceNumber=number)
-            for number in acknowledged
+        acknowledgements = [
+            ua.SubscriptionAcknowledgement(SubscriptionId=ua.UInt32(subscription), SequenceNumber=ua.UInt32(number))
+            for subscription, number in acknowledged
         ]
-        with _from_library():
+        with from_library():
             try:
-                response = await self._session.publish(acks)
-            except ua.uaerrors.UaStructParsingError:
-                return None
-        return response.Parameters
+                body = await self._session.publish_body(acknowledgements)
+                publish = read_publish(body, self._library)
+                ua.StatusCode(ua.UInt32(publish.result)).check()
+            except (ua.uaerrors.BadTooManyPublishRequests, ua.uaerrors.BadTimeout) as error:
+                raise Throttled(describe(error)) from error
+            except ua.uaerrors.BadNoSubscription as error:
+                raise SubscriptionsGone("the server has dropped the subscription") from error
+            except Malformed as error:
+                raise Unreadable(str(error)) from error
+        self._heard_at = asyncio.get_running_loop().time()
+        return publish
 
-    async def republish(self, number: int) -> ua.NotificationMessage | None:
-        """A notification message once more; None if the server no longer has it."""
-        with _from_library():
+    async def republish(self, subscription_id: int, number: int) -> Publish | None:
+        """A notification message once more; None if the server no longer has it, or it cannot be read."""
+        with from_library():
             try:
-                message = await self._session.republish(self._subscription_id, number)
-            except ua.uaerrors.BadMessageNotAvailable:
+                body = await self._session.republish_body(subscription_id, number)
+                publish = read_publish(body, self._library, again=True)
+                ua.StatusCode(ua.UInt32(publish.result)).check()
+            except (ua.uaerrors.BadMessageNotAvailable, ua.uaerrors.BadSubscriptionIdInvalid, Malformed):
                 return None
-        return message if message.NotificationData else None
+        return publish if publish.numbered else None
 
-    def _new_client(self, uri: str) -> Client:
-        client = Client(self._settings.url, timeout=self._settings.timeout_ms / 1000)
+    def _new_client(self, uri: str, message_bytes_max: int) -> Client:
+        timeout = self._settings.timeout_ms / 1000
+        client = Client(self._settings.url, timeout=timeout)
+        client.uaclient = BoundedClient(timeout, message_bytes_max)
+        client.nodes = Shortcuts(client.uaclient.session)
         client.name = client.description = "sortline"
         client.application_uri = uri
         client.session_timeout = self._settings.session_ms
-        client.max_messagesize = self._settings.message_bytes_max
         return client
 
     async def _secure(self) -> None:
@@ -230,11 +350,23 @@ class Connection:
         if identity is None:
             return
         self._client.application_uri = identity.uri
-        endpoint = self._endpoint(await self._new_client(identity.uri).connect_and_get_server_endpoints())
-        certificate = first_certificate(endpoint.ServerCertificate)
+        certificate = await self._shown(identity)
         now = datetime.datetime.now(datetime.UTC)
         await asyncio.to_thread(check_server, certificate, security, host, now)
-        self._use(identity, endpoint)
+        self._use(identity, certificate)
+
+    async def _shown(self, identity: Identity) -> x509.Certificate:
+        """The certificate that the server shows for our policy. One that tells strangers nothing has to have the one
+        that is pinned: without its key it could not even answer."""
+        stranger = self._new_client(identity.uri, ANSWER_BYTES_MAX // 4)  # nothing is known of it yet
+        try:
+            endpoints = await stranger.connect_and_get_server_endpoints()
+        except ua.uaerrors.BadSecurityPolicyRejected:
+            pinned = self._settings.security.server_certificate
+            if pinned is None:
+                raise
+            return await asyncio.to_thread(load_certificate, Path(pinned))
+        return first_certificate(self._endpoint(endpoints).ServerCertificate)
 
     def _endpoint(self, endpoints: Sequence[ua.EndpointDescription]) -> ua.EndpointDescription:
         security = self._settings.security
@@ -247,34 +379,53 @@ class Connection:
             f"the server does not offer {security.policy}/{security.mode}; it offers {', '.join(sorted(offered))}"
         )
 
-    def _use(self, identity: Identity, endpoint: ua.EndpointDescription) -> None:
+    def _use(self, identity: Identity, certificate: x509.Certificate) -> None:
         security = self._settings.security
-        policy = POLICIES[security.policy](
-            first_certificate(endpoint.ServerCertificate), identity.certificate, identity.key, MODES[security.mode]
-        )
+        policy = POLICIES[security.policy](certificate, identity.certificate, identity.key, MODES[security.mode])
         self._client.security_policy = policy
         self._client.uaclient.set_security(policy)
 
-    async def _connect(self) -> None:
+    async def _connect(self, kept: Kept | None) -> bool:
         client, user, password = self._client, self._settings.user, self._settings.password
         await client.connect_socket()
         await client.send_hello()
-        self._bound_messages()
         await client.open_secure_channel()
-        await client.create_session()
         secret = await asyncio.to_thread(password.reveal) if password is not None else None
+        if kept is not None and await self._resume(kept, user, secret):
+            return True
+        await client.create_session()
         await client.activate_session(username=user, password=secret)
+        return False
 
-    def _bound_messages(self) -> None:
-        # asyncua takes over whatever limit the server's Acknowledge names, and 0 is none: put ours back.
-        protocol = self._client.uaclient.protocol
-        if protocol is not None:
-            protocol._connection._limits.max_message_size = self._settings.message_bytes_max
+    async def _resume(self, kept: Kept, user: str | None, secret: str | None) -> bool:
+        """Activates a session that was left at the server on this channel (OPC 10000-4 section 6.7)."""
+        self._client._server_nonce, self._client._policy_ids = kept.nonce, list(kept.policies)
+        self._session.restore_authentication_token(kept.token)
+        try:
+            await self._client.activate_session(username=user, password=secret)
+        except ua.UaStatusCodeError as error:
+            log.info("%s: the session is not taken up again: %s", self._source, describe(error))
+            self._session.reset_authentication_token()
+            return False
+        return True
+
+    async def _prove_alive(self) -> None:
+        """Reads a value: an answer or any publish response meanwhile is a sign of life."""
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            await self.read([SERVER_STATE])
+        except LinkLost:
+            if self._heard_at < asked_at:
+                raise
 
     async def _read_namespaces(self) -> list[str]:
-        value = (await self.read([NAMESPACE_ARRAY]))[0].Value
-        array = value.Value if value is not None else None
+        array = (await self.read([NAMESPACE_ARRAY]))[0].value
         return [str(uri) for uri in array] if isinstance(array, list) else []
+
+    async def _read_limits(self) -> CallLimits:
+        """What the server takes in one call; a server that names no limit, or 0, gets ours."""
+        named = [_limit(got) for got in await self.read(OPERATION_LIMITS)]
+        return CallLimits(*named)
 
     def _renew_s(self) -> float:
         return float(self._client.secure_channel_timeout) * RENEW_AT / 1000
@@ -283,18 +434,10 @@ class Connection:
         return float(self._client.session_timeout) / HEARTBEATS_PER_SESSION / 1000
 
 
+def _limit(got: Reading) -> int:
+    value = got.value
+    return min(value, NODES_PER_CALL) if isinstance(value, int) and value > 0 and not got.bad else NODES_PER_CALL
+
+
 def _nobody(_: ua.PublishResult) -> None:
     """asyncua wants a callback for its publish loop, which never runs here."""
-
-
-def _describe(error: Exception) -> str:
-    """What went wrong, in one line, without anything that the server could have put into it."""
-    if isinstance(error, ua.UaStatusCodeError):
-        hint = _HINTS.get(error.code)
-        name = ua.StatusCode(ua.UInt32(error.code)).name
-        return f"{name} ({hint})" if hint else name
-    if isinstance(error, TimeoutError):
-        return "no answer within timeout_ms"
-    if isinstance(error, OSError):
-        return error.strerror or str(error) or type(error).__name__
-    return f"{type(error).__name__}: {ascii(str(error))[:200]}"

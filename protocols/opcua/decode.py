@@ -2,7 +2,8 @@
 
 Integers, texts, booleans and floats stay; a date becomes microseconds since 1970 UTC, a GUID or node id its text, a
 status code its number, a localized text or qualified name its text, a byte string hexadecimal, an enumeration its
-number, a structure a dict of its members, an array a list.
+number, a structure a dict of its members, an array a list. Scalars, texts and arrays of them are made in
+`ext.opcua_values`; structures, matrices and values inside values here, out of what asyncua makes of them.
 """
 
 from __future__ import annotations
@@ -11,67 +12,33 @@ import dataclasses
 import datetime
 import enum
 import uuid
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
 from asyncua import ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import variant_from_binary
 
 from engine.errors import DecodeError
-from protocols.opcua.settings import Time
-
-DEPTH_MAX = 32
-ELEMENTS_MAX = 4096
-TEXT_BYTES_MAX = 65_536
-
-# Part 4 section 7.39.1: bits 10-11 = 01 say that the low bits speak of a data value; bit 7 then is Overflow.
-_INFO_TYPE_MASK = 0x0C00
-_DATA_VALUE = 0x0400
-_OVERFLOW = 0x0080
+from ext.opcua_values import DEPTH_MAX, ELEMENTS_MAX, TEXT_BYTES_MAX, Reading
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _HIDDEN = frozenset({"Encoding"})  # asyncua's bookkeeping of optional members and unions
 
 
-class Reading(NamedTuple):
-    """A data value in plain form. `status`: the whole 32-bit code; times: microseconds since 1970, None if not sent.
-
-    `fault`: why a good value has no plain form; it is then as unusable as a bad one.
-    """
-
-    value: object
-    status: int = 0
-    source_us: int | None = None
-    server_us: int | None = None
-    fault: str | None = None
-
-    @property
-    def bad(self) -> bool:
-        """Severity 10, or 11, which is reserved and counts as bad. Uncertain values are used."""
-        return self.status >> 31 == 1 or self.fault is not None
-
-    @property
-    def overflow(self) -> bool:
-        """Values of this item were lost before this one."""
-        return self.status & _INFO_TYPE_MASK == _DATA_VALUE and bool(self.status & _OVERFLOW)
-
-    def time_us(self, time: Time) -> int | None:
-        """The time that the site chose, if the server sent it."""
-        if time == "none":
-            return None
-        return self.source_us if time == "source" else self.server_us
+Library = Callable[[bytes], tuple[object, str | None]]
+"""Makes plain what is neither scalar nor text nor an array of them, out of the bytes of its Variant: (value, None), or
+(None, why it has no plain form). Never raises."""
 
 
-def reading(value: ua.DataValue) -> Reading:
-    """A data value. Never raises: what has no plain form carries its fault."""
-    status = int(value.StatusCode.value) if value.StatusCode is not None else 0
-    content, fault = None, None
-    if status >> 31 == 0 and value.Value is not None:
-        try:
-            content = plain(value.Value.Value)
-        except DecodeError as error:
-            fault = error.cause
-    return Reading(content, status, microseconds(value.SourceTimestamp), microseconds(value.ServerTimestamp), fault)
+def library_value(encoded: bytes) -> tuple[object, str | None]:
+    """A Variant that is left to asyncua, in plain form; or None and why it has none. Never raises."""
+    try:
+        return plain(variant_from_binary(Buffer(encoded)).Value), None
+    except DecodeError as error:
+        return None, error.cause
+    except Exception as error:  # whatever a malformed structure makes asyncua raise
+        return None, f"value: a structure that cannot be read ({type(error).__name__})"
 
 
 def microseconds(moment: datetime.datetime | None) -> int | None:

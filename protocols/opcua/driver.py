@@ -6,21 +6,34 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from typing import NamedTuple
 
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
+from protocols.cancellation import raise_if_cancelled
 from protocols.mapping.lines import encode_line
-from protocols.opcua.binding import Binding
-from protocols.opcua.connection import Connection, LinkLost
+from protocols.opcua.connection import Connection, Kept
 from protocols.opcua.entries import Entry, compile_entries
-from protocols.opcua.flow import Flow
+from protocols.opcua.failures import LinkLost, SubscriptionsGone
+from protocols.opcua.flow import Flow, Tap
+from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
-from protocols.opcua.subscription import Subscription
+from protocols.opcua.subscribing import Subscribed, subscribe, take_up
+
+
+class Left(NamedTuple):
+    """A session with its subscriptions, to be taken up again over the next connection."""
+
+    session: Kept
+    subscribed: Subscribed
 
 
 class Driver:
-    """One server. `jitter`: a random number of [0, 1) for the pause before the next attempt."""
+    """One server. `jitter`: a random number of [0, 1) for the pause before the next attempt.
+
+    `tap`: told of every value and event as it came, before anything is made of it.
+    """
 
     def __init__(
         self,
@@ -43,9 +56,11 @@ class Driver:
                 self._sources[entry.record.src]["scope"] = entry.record.src
         self._link: str | None = None  # the kind of the last link record
         self._state: tuple[str, str] | None = None
+        self._left: Left | None = None  # what a lost connection left at the server
+        self.tap: Tap | None = None
         self._attempts = 0
-        # asyncua tells of every request at INFO, of whole messages at DEBUG, and warns of what is reported here anyway.
-        logging.getLogger("asyncua").setLevel(logging.ERROR)
+        # asyncua tells of every request at INFO, of whole messages at DEBUG, and complains of what is reported here.
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -54,32 +69,44 @@ class Driver:
             try:
                 await self._connected()
             except (LinkLost, Refused) as error:
+                raise_if_cancelled()
                 self._report("down", str(error))
                 await self._link_records("link.down")
             await asyncio.sleep(self._pause_s())
 
     async def _connected(self) -> None:
         """One connection from its beginning to its end. Raises LinkLost, Refused."""
+        left, self._left = self._left, None
         connection = Connection(self._settings, self._name)
-        await connection.open()
+        resumed = await connection.open(left.session if left is not None else None)
+        subscribed = None
         try:
-            subscription = Subscription(
-                connection,
-                self._clock,
-                await connection.subscribe(),
-                self._settings.publish_requests,
-                self._settings.queue_messages,
-            )
-            binding = Binding(connection, self._entries, self._name)
-            for entry in self._entries:
-                entry.record.connected(self._clock())
-            await binding.bind()
+            subscribed = await self._subscribed(connection, left, resumed)
             self._attempts = 0
             self._report("up")
             await self._link_records("link.up")
-            await Flow(self._name, self._settings, self._intake, connection, subscription, binding).run()
+            flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed)
+            flow.tap = self.tap
+            await flow.run()
+        except LinkLost as error:
+            if subscribed is not None and _worth_keeping(error, connection, subscribed):
+                self._left = Left(connection.leave(), subscribed)
+            raise
         finally:
-            await connection.close()
+            if self._left is None:
+                await connection.close()
+
+    async def _subscribed(self, connection: Connection, left: Left | None, resumed: bool) -> Subscribed:
+        publishing = Publishing(
+            connection,
+            self._clock,
+            self._settings.publish_requests,
+            self._settings.queue_messages,
+            self._settings.message_bytes_max,
+        )
+        if left is not None and await take_up(left.subscribed, connection, publishing, resumed):
+            return Subscribed(left.subscribed.binding, publishing, taken_up=True, transferred=not resumed)
+        return await subscribe(self._name, self._settings, self._entries, self._clock, connection, publishing)
 
     async def _link_records(self, kind: str) -> None:
         if self._link == kind:
@@ -100,3 +127,8 @@ class Driver:
         bound_s: float = min(high_s, low_s * 2 ** min(self._attempts, 30))
         self._attempts += 1
         return max(low_s, self._jitter() * bound_s)
+
+
+def _worth_keeping(error: LinkLost, connection: Connection, subscribed: Subscribed) -> bool:
+    """Whether its subscriptions may be taken up again. Some servers hand them over and then answer no request."""
+    return not isinstance(error, SubscriptionsGone) and (connection.heard or not subscribed.transferred)

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from asyncua import ua
 
-from engine.errors import DecodeError
 from protocols.mapping.plan import RecordPlan
-from protocols.opcua.decode import plain
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.names import Path, Step
 from protocols.opcua.settings import Events
 
 BASE_EVENT_TYPE = ua.NodeId(2041, 0)
 OVERFLOW_EVENT_TYPE = "i=3035"  # EventQueueOverflowEventType, OPC 10000-5 section 6.4.29
+REFRESH_EVENT_TYPES = ("i=2787", "i=2788", "i=2789")  # begin, end, please do (OPC 10000-9 section 5.11)
 
 _OWN: tuple[Path, ...] = tuple((Step(0, name),) for name in ("EventType", "Time", "ReceiveTime"))
 
@@ -39,17 +38,17 @@ class EventsRecord:
         """Notifications of the whole subscription are missing."""
         self._gap(t_rx, t_rx, harvest)
 
-    def notified(self, fields: Sequence[ua.Variant], t_rx: int, harvest: Harvest) -> None:
-        """Takes one event: the values of `selected`, in order."""
-        try:
-            values = [plain(field.Value) for field in fields]
-            if len(values) != len(self.selected):
-                raise DecodeError("event: another number of fields than asked for")
-        except DecodeError as error:
-            harvest.fault(error.cause, {})
+    def notified(self, values: Sequence[object], fault: str | None, t_rx: int, harvest: Harvest) -> None:
+        """Takes one event: the plain values of `selected`, in order. `fault`: why one of them has no plain form."""
+        if fault is None and len(values) != len(self.selected):
+            fault = "event: another number of fields than asked for"
+        if fault is not None:
+            harvest.fault(fault, {})
             self._gap(t_rx, t_rx, harvest)
             return
         event_type, source_us, server_us, *rest = values
+        if event_type in REFRESH_EVENT_TYPES:
+            return
         chosen = {"source": source_us, "server": server_us, "none": None}[self.settings.time]
         t = chosen if isinstance(chosen, int) and chosen > 0 else None
         if event_type == OVERFLOW_EVENT_TYPE:
@@ -66,9 +65,12 @@ class EventsRecord:
 
 
 def event_filter(
-    event_type: ua.NodeId, subtypes: Sequence[ua.NodeId], selected: Sequence[Sequence[ua.QualifiedName]]
+    event_type: ua.NodeId,
+    subtypes: Sequence[ua.NodeId],
+    selected: Sequence[Sequence[ua.QualifiedName]],
+    severity_min: int = 0,
 ) -> ua.EventFilter:
-    """Selects the fields of events of the type or of one of its subtypes.
+    """Selects the fields of events of the type or of one of its subtypes, of this severity and more.
 
     OfType covers subtypes by itself (OPC 10000-4 table 120), but not on every server: so each one is named.
     """
@@ -80,12 +82,29 @@ def event_filter(
         )
         for path in selected
     ]
-    return ua.EventFilter(SelectClauses=clauses, WhereClause=_any_of([event_type, *subtypes]))
-
-
-def _any_of(types: Sequence[ua.NodeId]) -> ua.ContentFilter:
-    """`OfType(a) or (OfType(b) or ...)`: an element's operands come after it, as the encoding demands."""
     elements: list[ua.ContentFilterElement] = []
+    if severity_min > 1:
+        both = [ua.ElementOperand(Index=1), ua.ElementOperand(Index=2)]
+        elements.append(ua.ContentFilterElement(FilterOperator=ua.FilterOperator.And, FilterOperands=both))
+        elements.append(_severe(severity_min))
+    _any_of([event_type, *subtypes], elements)
+    return ua.EventFilter(SelectClauses=clauses, WhereClause=ua.ContentFilter(Elements=elements))
+
+
+def _severe(severity_min: int) -> ua.ContentFilterElement:
+    severity = ua.SimpleAttributeOperand(
+        TypeDefinitionId=BASE_EVENT_TYPE,
+        BrowsePath=[ua.QualifiedName("Severity", 0)],
+        AttributeId=ua.AttributeIds.Value,
+    )
+    bound = ua.LiteralOperand(Value=ua.Variant(severity_min, ua.VariantType.UInt16))
+    return ua.ContentFilterElement(
+        FilterOperator=ua.FilterOperator.GreaterThanOrEqual, FilterOperands=[severity, bound]
+    )
+
+
+def _any_of(types: Sequence[ua.NodeId], elements: list[ua.ContentFilterElement]) -> None:
+    """Adds `OfType(a) or (OfType(b) or ...)`: an element's operands come after it, as the encoding demands."""
     for index, node in enumerate(types):
         of_type = ua.ContentFilterElement(
             FilterOperator=ua.FilterOperator.OfType,
@@ -96,4 +115,3 @@ def _any_of(types: Sequence[ua.NodeId]) -> ua.ContentFilter:
             operands = [ua.ElementOperand(Index=here + 1), ua.ElementOperand(Index=here + 2)]
             elements.append(ua.ContentFilterElement(FilterOperator=ua.FilterOperator.Or, FilterOperands=operands))
         elements.append(of_type)
-    return ua.ContentFilter(Elements=elements)

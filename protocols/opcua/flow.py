@@ -3,60 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from asyncua import ua
+import msgspec
 
+from engine.clock import Clock
 from engine.contracts import Delivery, Intake
-from protocols.opcua.binding import Binding
-from protocols.opcua.connection import Connection, LinkLost
-from protocols.opcua.decode import Reading, reading
+from ext.opcua_notifications import Publish
+from ext.opcua_values import Reading
+from protocols.opcua.connection import Connection
 from protocols.opcua.entries import EventsEntry, VariablesEntry
+from protocols.opcua.failures import LinkLost
 from protocols.opcua.harvest import Harvest
+from protocols.opcua.publishing import Message
 from protocols.opcua.settings import Settings
-from protocols.opcua.subscription import Message, Subscription
-from protocols.opcua.variables import Note
+from protocols.opcua.subscribing import Subscribed, renew
+from protocols.opcua.subscription import Subscription
+from protocols.opcua.together import together
 
-TURN_NOTIFICATIONS = 100
-"""After so many the event loop gets a turn."""
+Tap = Callable[[str, bytes], None]
+"""(entry and node, what came)."""
+
+TURN_ENTRIES = 50
+"""After the values of so many entries, or so many events, the event loop gets a turn."""
 
 
 class Flow:
-    """`run` once, on a bound connection."""
+    """`run` once, on a session with subscriptions."""
 
     def __init__(
         self,
         source: str,
         settings: Settings,
         intake: Intake,
+        clock: Clock,
         connection: Connection,
-        subscription: Subscription,
-        binding: Binding,
+        subscribed: Subscribed,
     ) -> None:
         self._source = source
         self._settings = settings
         self._intake = intake
+        self._clock = clock
         self._connection = connection
-        self._subscription = subscription
-        self._binding = binding
+        self._subscribed = subscribed
+        self._binding = subscribed.binding
+        self._publishing = subscribed.publishing
+        self.tap: Tap | None = None
         self._lost = asyncio.Event()
-        self._why_lost = ""
+        self._why_lost = LinkLost("")
 
     async def run(self) -> None:
         """Until cancelled, or LinkLost; then everything that came before the loss is with the engine."""
         consuming = asyncio.create_task(self._consume())
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._connection.keep())
-                tasks.create_task(self._subscription.pump())
-                tasks.create_task(self._mend())
-                tasks.create_task(self._watch(consuming))
-        except BaseExceptionGroup as group:
-            lost, others = group.split(LinkLost)
-            if others is not None or lost is None:
-                raise
+            await together(self._connection.keep(), self._publishing.pump(), self._mend(), self._watch(consuming))
+        except LinkLost:
             await consuming
-            raise LinkLost(str(lost.exceptions[0])) from group
+            raise
         finally:
             consuming.cancel()
 
@@ -69,99 +72,150 @@ class Flow:
             lost.cancel()
         if consuming.done():
             consuming.result()
-        raise LinkLost(self._why_lost)
+        raise self._why_lost
 
     async def _mend(self) -> None:
         while True:
             await asyncio.sleep(self._settings.retry_ms / 1000)
             if not self._binding.whole:
-                await self._binding.bind()
+                await self._binding.bind(self._publishing.subscriptions)
 
     async def _consume(self) -> None:
-        cycle: list[Message] = []
-        async for message in self._subscription.messages():
+        if self._subscribed.taken_up:
+            await self._catch_up()
+        cycles: dict[Subscription, list[Message]] = {}
+        async for message in self._publishing.messages():
+            cycle = cycles.setdefault(message.subscription, [])
             cycle.append(message)
             # One publishing cycle is one moment: the values of a record may be spread over its messages.
             if not message.more or len(cycle) >= self._settings.queue_messages:
+                del cycles[message.subscription]
                 await self._hand_over(cycle)
-                cycle = []
+            if message.ended is not None:
+                await self._renew(message.subscription, message.ended)
+        for cycle in cycles.values():
+            await self._hand_over(cycle)  # the rest of it may come over the next connection
+
+    async def _catch_up(self) -> None:
+        """Reads the values of events that were told, but could not be read before the connection was lost."""
+        pending = [
+            (owner, entry, entry.record.pending)
+            for owner, entry in enumerate(self._binding.entries)
+            if isinstance(entry, VariablesEntry)
+        ]
+        t_rx = self._clock()
+        harvests = [Harvest(entry.name) for _, entry, _ in pending]
+        for (owner, entry, wanted), harvest in zip(pending, harvests, strict=True):
+            if wanted is not None:
+                await self._try_to_collect(owner, entry, wanted, t_rx, harvest)
+        await self._deliver(harvests, None)
+
+    async def _renew(self, subscription: Subscription, why: str) -> None:
+        """The server has dropped one subscription: it is made anew, and what its entries missed is a gap."""
+        t_rx = self._clock()
+        await self._deliver(self._losses(subscription, t_rx), None)
+        try:
+            await renew(subscription, why, self._source, self._connection, self._subscribed, t_rx)
+        except LinkLost as error:
+            self._lose(error)
 
     async def _hand_over(self, cycle: Sequence[Message]) -> None:
         """All records of a cycle in one delivery; its messages are acknowledged when they are durable."""
-        harvests = await self._decode(cycle)
+        subscription = cycle[0].subscription
+        numbers = [message.publish.number for message in cycle if message.publish is not None]
+        await self._deliver(await self._decode(cycle), lambda: subscription.done(numbers))
+
+    async def _deliver(self, harvests: Sequence[Harvest], ack: Callable[[], None] | None) -> None:
         for harvest in harvests:
             for cause, sample in harvest.faults:
                 self._intake.fault(self._source, cause, sample)
         lines = [line for harvest in harvests for line in harvest.lines]
-        numbers = [message.number for message in cycle if message.number is not None]
         if lines:
-            await self._intake.put(Delivery(self._source, lines, lambda: self._subscription.done(numbers)))
-        else:
-            self._subscription.done(numbers)
+            await self._intake.put(Delivery(self._source, lines, ack))
+        elif ack is not None:
+            ack()
 
     async def _decode(self, cycle: Sequence[Message]) -> list[Harvest]:
         harvests: list[Harvest] = []
         t_rx = cycle[-1].t_rx
         if any(message.lost for message in cycle):
-            for entry in self._binding.entries:
+            harvests += self._losses(cycle[0].subscription, t_rx)
+        wanted: list[tuple[int, VariablesEntry, Reading, Harvest]] = []
+        for turn, (owner, notes) in enumerate(self._binding.items.sort(_publishes(cycle))):
+            await _turn(turn)
+            entry = self._binding.entries[owner]
+            if self.tap is not None:
+                for name, got in notes:
+                    self.tap(f"{entry.name}.{name}", shown(got))
+            if isinstance(entry, VariablesEntry):
                 harvests.append(Harvest(entry.name))
-                entry.record.lost(t_rx, harvests[-1])
-        events: list[tuple[VariablesEntry, Reading, Harvest]] = []
-        for of_entry, notes in (await self._sort(cycle, harvests)).values():
-            harvests.append(Harvest(of_entry.name))
-            wanted = of_entry.record.notified(notes, t_rx, harvests[-1])
-            if wanted is not None:
-                events.append((of_entry, wanted, harvests[-1]))
-        for of_entry, wanted, harvest in events:
-            try:
-                await self._collect(of_entry, wanted, t_rx, harvest)
-            except LinkLost as error:
-                # Not accounted for: it is found missing, and read if it still can be, after the reconnect.
-                self._lose(str(error))
+                event = entry.record.notified(notes, t_rx, harvests[-1])
+                if event is not None:
+                    wanted.append((owner, entry, event, harvests[-1]))
+        for message in cycle:
+            await self._events(message, harvests)
+        for owner, entry, event, harvest in wanted:
+            await self._try_to_collect(owner, entry, event, t_rx, harvest)
         return harvests
 
-    def _lose(self, why: str) -> None:
-        self._why_lost = why
+    def _losses(self, subscription: Subscription, t_rx: int) -> list[Harvest]:
+        """A gap for every entry of the subscription."""
+        harvests = []
+        for owner in subscription.owners:
+            entry = self._binding.entries[owner]
+            harvests.append(Harvest(entry.name))
+            entry.record.lost(t_rx, harvests[-1])
+        return harvests
+
+    def _lose(self, error: LinkLost) -> None:
+        self._why_lost = error
         self._lost.set()
 
-    async def _sort(
-        self, cycle: Sequence[Message], harvests: list[Harvest]
-    ) -> dict[str, tuple[VariablesEntry, list[Note]]]:
-        """Values by the entry that they belong to; events are decoded on the way."""
-        notes: dict[str, tuple[VariablesEntry, list[Note]]] = {}
-        for message in cycle:
-            for notification in message.notifications:
-                if isinstance(notification, ua.DataChangeNotification):
-                    for index, item in enumerate(notification.MonitoredItems):
-                        await _turn(index)
-                        place = self._binding.places.get(item.ClientHandle)
-                        if place is not None and isinstance(place.entry, VariablesEntry):
-                            _, of_entry = notes.setdefault(place.entry.name, (place.entry, []))
-                            of_entry.append((place.node, reading(item.Value)))
-                elif isinstance(notification, ua.EventNotificationList):
-                    await self._events(notification, message.t_rx, harvests)
-                elif isinstance(notification, ua.StatusChangeNotification):
-                    self._lose(f"the server ended the subscription: {notification.Status.name}")
-        return notes
-
-    async def _events(self, notification: ua.EventNotificationList, t_rx: int, harvests: list[Harvest]) -> None:
-        for index, event in enumerate(notification.Events):
+    async def _events(self, message: Message, harvests: list[Harvest]) -> None:
+        if message.publish is None:
+            return
+        for index, (handle, values, fault) in enumerate(message.publish.events):
             await _turn(index)
-            place = self._binding.places.get(event.ClientHandle)
-            if place is not None and isinstance(place.entry, EventsEntry):
-                harvests.append(Harvest(place.entry.name))
-                place.entry.record.notified(event.EventFields, t_rx, harvests[-1])
+            owner = self._binding.items.owner(handle)
+            entry = None if owner is None else self._binding.entries[owner]
+            if isinstance(entry, EventsEntry):
+                if self.tap is not None:
+                    self.tap(entry.name, msgspec.json.encode(fault or values, enc_hook=repr))
+                harvests.append(Harvest(entry.name))
+                entry.record.notified(values, fault, message.t_rx, harvests[-1])
 
-    async def _collect(self, entry: VariablesEntry, wanted: Reading, t_rx: int, harvest: Harvest) -> None:
+    async def _try_to_collect(
+        self, owner: int, entry: VariablesEntry, wanted: Reading, t_rx: int, harvest: Harvest
+    ) -> None:
+        try:
+            await self._collect(owner, entry, wanted, t_rx, harvest)
+        except LinkLost as error:
+            # Still pending: read over the next connection, if it still can be.
+            self._lose(error)
+
+    async def _collect(self, owner: int, entry: VariablesEntry, wanted: Reading, t_rx: int, harvest: Harvest) -> None:
         """Reads the other nodes of the record; again while the device was caught writing."""
         record = entry.record
         for _ in range(record.settings.check_reads):
-            readings = await self._binding.read(entry)
+            readings = await self._binding.read(owner, entry)
             if not record.torn(wanted, readings):
                 break
         record.collected(wanted, readings, t_rx, harvest)
 
 
+def shown(got: Reading) -> bytes:
+    """A value for a person: plain, its status if that is not good, its source time."""
+    value = {"value": got.value, "time_us": got.source_us}
+    if not got.sound:
+        value["status"] = f"{got.status:#010x}"
+        value["fault"] = got.fault
+    return msgspec.json.encode(value, enc_hook=repr)
+
+
+def _publishes(cycle: Sequence[Message]) -> list[Publish]:
+    return [message.publish for message in cycle if message.publish is not None]
+
+
 async def _turn(index: int) -> None:
-    if index % TURN_NOTIFICATIONS == TURN_NOTIFICATIONS - 1:
+    if index % TURN_ENTRIES == TURN_ENTRIES - 1:
         await asyncio.sleep(0)

@@ -20,15 +20,15 @@ Ids and paths are resolved anew at every connection.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from engine.secret import Secret
-from protocols.mapping.faults import record_faults
-from protocols.mapping.settings import RecordSettings, When
+from protocols.mapping.faults import field_faults, record_faults
+from protocols.mapping.settings import FieldSettings, RecordSettings, When, field_settings
 from protocols.opcua.names import NameFault, Namespaces, parse_event_type, parse_field, parse_node
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
@@ -92,7 +92,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
       structure `state.weight` (see `structures`), an element of an array `codes[0]`. Each node also has a status and a
       time: `status.lu` (the status code, an integer), `time.lu` (its source timestamp, microseconds).
     trigger: the name of the node that says that something happened; it alone starts a record.
-    edge: `"any"` change of the trigger (default), or for booleans `"rising"` / `"falling"`.
+    edge: `"any"` change of the trigger (default), for booleans `"rising"` / `"falling"`, or `"write"`: each time that
+      it is written, also with the value that it has (a scanner's last code); told apart by its source timestamp.
     each: path of an array whose elements are a record each; paths then begin at the element, and `$.lu` is the node.
     when: path -> the value, or a list of the values, that it must have; otherwise no record is made.
     collect: how the other nodes are got.
@@ -124,7 +125,7 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     nodes: Annotated[dict[Name, Text], msgspec.Meta(min_length=1, max_length=256)]
     trigger: Name
     record: RecordSettings
-    edge: Literal["any", "rising", "falling"] = "any"
+    edge: Literal["any", "rising", "falling", "write"] = "any"
     when: When = {}
     each: Text | None = None
     collect: Literal["read", "monitor"] = "read"
@@ -138,9 +139,12 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     def faults(self, namespaces: Namespaces) -> Iterator[tuple[str, str]]:
         known = ", ".join(self.nodes)
         names = {*self.nodes, *RESERVED}
-        yield from record_faults(self.record, constants={"src": self.src}, when=self.when, each=self.each, names=names)
+        yield from _record_faults(self, names)
         if self.trigger not in self.nodes:
             yield "trigger", f"{self.trigger!r} is not in nodes: one of {known}"
+        numbered = field_settings(self.record["seq"]) if "seq" in self.record else FieldSettings()
+        if self.edge == "write" and numbered.path == self.trigger:
+            yield "edge", '"write" is for a trigger that is no counter: one that numbers the records has "any"'
         if self.check is not None and self.check not in self.nodes:
             yield "check", f"{self.check!r} is not in nodes: one of {known}"
         if self.check is not None and self.collect == "monitor":
@@ -169,6 +173,9 @@ class Events(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     time: what becomes `t` if `record` does not map it: the event's `Time` (`"source"`, default), its `ReceiveTime`
       (`"server"`), or `"none"`.
     queue_size: events that the server keeps between two publishings; an overflow becomes a `source.gap`.
+    severity_min: only events of this severity (1 to 1000) and more; the server filters.
+    conditions: the events are of conditions (alarms): after connecting and after a loss have the server tell the
+      present state of each once more. Fields such as `ActiveState/Id` or `AckedState/Id` say what the state is.
     """
 
     src: Src
@@ -180,11 +187,11 @@ class Events(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     each: Text | None = None
     time: Time = "source"
     queue_size: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    severity_min: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 1
+    conditions: bool = False
 
     def faults(self, namespaces: Namespaces) -> Iterator[tuple[str, str]]:
-        yield from record_faults(
-            self.record, constants={"src": self.src}, when=self.when, each=self.each, names=self.fields
-        )
+        yield from _record_faults(self, self.fields)
         yield from _fault("notifier", parse_node, self.notifier, namespaces)
         yield from _fault("event_type", parse_event_type, self.event_type, namespaces)
         for name, path in self.fields.items():
@@ -207,11 +214,14 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     lifetime_ms: without any sign of the subscription for so long, the server drops it, and we connect anew. At least
       three times `keep_alive_ms`.
     timeout_ms: for connecting and for each request.
-    session_ms: asked session timeout: how long the server keeps a session that nothing is heard of.
-    queue_messages: publish responses that wait here for the engine. When it is full no new ones are asked for, the
-      server's queues fill instead, and its overflow bit then tells of loss.
+    session_ms: asked session timeout: how long the server keeps a session that nothing is heard of. Within it (and
+      `lifetime_ms` for the subscriptions) a lost connection loses nothing: the session is taken up again over the next.
+    queue_messages: publish responses that wait here for the engine, of together `message_bytes_max`. When it is full no
+      new ones are asked for, the server's queues fill instead, and its overflow bit then tells of loss.
     notifications_max: values or events asked for in one publish response; the rest comes in the next.
-    publish_requests: how many publish requests wait at the server at a time.
+    publish_requests: how many publish requests wait at the server at a time, at least; one more than there are
+      subscriptions if that is more, 32 at most. A server that takes fewer is asked for fewer.
+    items_per_subscription: items are shared out among subscriptions of so many; an entry's stay together.
     message_bytes_max: largest message accepted from the server.
     retry_ms: a node that is missing or refused is tried again this often; the others go on meanwhile.
     reconnect_min_ms, reconnect_max_ms: bounds of the pause between two attempts to connect, doubled each time, full
@@ -235,7 +245,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     queue_messages: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 256
     notifications_max: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 200
     publish_requests: Annotated[int, msgspec.Meta(ge=1, le=32)] = 3
-    message_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=1 << 30)] = 16 << 20
+    items_per_subscription: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    message_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=64 << 20)] = 4 << 20
     retry_ms: Milliseconds = 60_000
     reconnect_min_ms: Milliseconds = 100
     reconnect_max_ms: Milliseconds = 30_000
@@ -296,6 +307,15 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         for alias in self.namespaces:
             if re.fullmatch(r"[nsgib]|nsu|svr|srv", alias):
                 yield f"namespaces.{alias}", "the alias has a meaning in node ids: choose another"
+
+
+def _record_faults(entry: Variables | Events, names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Under `each` paths begin at the element, whose members are the server's affair; only `each` names a value."""
+    known = names if entry.each is None else None
+    yield from record_faults(entry.record, constants={"src": entry.src}, when=entry.when, each=entry.each, names=known)
+    if entry.each is not None:
+        for _, fault in field_faults("lu", FieldSettings(path=entry.each), names=names):
+            yield "each", fault
 
 
 def _fault(

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ext.opcua_notifications import ordered
+from ext.opcua_values import Reading
 from protocols.mapping.plan import RecordPlan
 from protocols.mapping.sequence import BACK_SHARE
-from protocols.opcua.decode import Reading, mapping_values
+from protocols.opcua.decode import mapping_values
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.settings import Variables
 
@@ -41,7 +43,8 @@ class Counter(NamedTuple):
 class VariablesRecord:
     """What is known of the entry's trigger, over connections.
 
-    `counter`: None if the trigger is no counter that numbers the records.
+    `counter`: None if the trigger is no counter that numbers the records. `pending`: the event whose values are still
+    to be read.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class VariablesRecord:
         self.read = tuple(settings.nodes)
         if settings.check is not None:
             self.read = (settings.check, *self.read, settings.check)
+        self.pending: Reading | None = None
         self._plan = plan
         self._counter = counter
         known = counter.last if counter is not None else None
@@ -71,6 +75,7 @@ class VariablesRecord:
         """A new subscription: the next notification of each node is its state, not a change."""
         self._fresh = True
         self._seen = self._done
+        self.pending = None
         self._state.clear()
         if self._good_us is None:
             self._good_us = t_rx
@@ -79,16 +84,20 @@ class VariablesRecord:
         """Notifications of the whole subscription are missing."""
         self._gap(t_rx, t_rx, harvest)
 
-    def notified(self, notes: Sequence[Note], t_rx: int, harvest: Harvest) -> Reading | None:
+    def notified(self, notes: list[Note], t_rx: int, harvest: Harvest) -> Reading | None:
         """Takes the notifications of one publish response. Returns the trigger's value to read the other nodes for.
 
         With `collect = "monitor"` records are made here and None is returned.
         """
         wanted: Reading | None = None
+        trigger = self.settings.trigger
         for name, reading in self._in_order(notes):
+            if name != trigger and reading.sound:
+                self._state[name] = reading
+                continue
             if reading.fault is not None:
                 harvest.fault(f"{name}: {reading.fault}", {"node": name})
-            if name != self.settings.trigger:
+            if name != trigger:
                 if reading.overflow:
                     self._gap(self._time(reading, t_rx), t_rx, harvest)
                 self._state[name] = reading
@@ -97,10 +106,11 @@ class VariablesRecord:
                     self._state[name] = reading
                     self._make(reading, self._state, t_rx, harvest)
                     continue
-                if wanted is not None:
-                    # Two events in one response: only the values of the last can still be read.
-                    self._missing(wanted, t_rx, harvest)
-                wanted = reading
+                if self.pending is not None:
+                    # Two events in one response, or one before the connection was lost: only the values of the last can
+                    # still be read.
+                    self._missing(self.pending, t_rx, harvest)
+                wanted = self.pending = reading
         return wanted
 
     def torn(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
@@ -113,12 +123,13 @@ class VariablesRecord:
 
     def collected(self, trigger: Reading, readings: Sequence[Reading], t_rx: int, harvest: Harvest) -> None:
         """Takes the answer of the Read of `self.read` that `notified` asked for."""
+        self.pending = None
         by_name = dict(zip(self.read, readings, strict=True))
         now = by_name[self.settings.trigger]
         if self.torn(trigger, readings):
             harvest.fault("torn read: the device was writing", {})
             self._missing(trigger, t_rx, harvest)
-        elif not isinstance(trigger.value, bool) and now.value != trigger.value:
+        elif not isinstance(trigger.value, bool) and self._mark(now) != self._mark(trigger):
             # A boolean is a pulse and may be over by now; everything else moves on only with new values.
             self._missing(trigger, t_rx, harvest)
         else:
@@ -133,19 +144,26 @@ class VariablesRecord:
             self._bad = True
             return False
         recovered, interrupted = self._bad, self._bad or self._fresh
-        before, self._seen = self._seen, reading.value
-        restarted = self._restarted(before, reading.value)
-        if recovered or restarted or reading.overflow or (interrupted and self._missed(before, reading.value)):
+        mark = self._mark(reading)
+        before, self._seen = self._seen, mark
+        restarted = self._restarted(before, mark)
+        if recovered or restarted or reading.overflow or (interrupted and self._missed(before, mark)):
             self._gap(now, t_rx, harvest)
         self._fresh = self._bad = False
         if restarted:
             self._epoch += 1  # its numbers come again, and must not pass for repetitions
             event = reading.value != 0  # 0: nothing has happened since
         else:
-            event = self._changed(before, reading.value, interrupted)
+            event = self._changed(before, mark, interrupted)
         if not event:
             self._account(reading, t_rx)
         return event
+
+    def _mark(self, reading: Reading) -> object:
+        """What tells one event of the trigger from the next: its value, and under "write" when it was written."""
+        if self.settings.edge != "write":
+            return reading.value
+        return (reading.value, reading.source_us or reading.server_us)
 
     def _restarted(self, before: object, value: object) -> bool:
         """Whether the counter began anew: the device was restarted."""
@@ -167,7 +185,7 @@ class VariablesRecord:
         return self._counts(before, value)
 
     def _counts(self, before: object, value: object) -> bool:
-        if self.settings.edge == "any":
+        if self.settings.edge in ("any", "write"):
             return True
         edge = self.settings.edge == "rising"
         return value is edge and before is not edge
@@ -190,19 +208,15 @@ class VariablesRecord:
         self._account(trigger, t_rx)
 
     def _account(self, trigger: Reading, t_rx: int) -> None:
-        self._done = trigger.value
+        self._done = self._mark(trigger)
         self._good_us = self._time(trigger, t_rx)
 
-    def _in_order(self, notes: Sequence[Note]) -> Sequence[Note]:
+    def _in_order(self, notes: list[Note]) -> list[Note]:
         """As they happened: by source time, the trigger after the values of the same time; as sent if a time lacks."""
         if self.settings.collect == "read":
             return notes
-        if self._fresh:
-            # Each node tells its state, whose time may be long ago.
-            return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
-        if any(reading.source_us is None for _, reading in notes):
-            return sorted(notes, key=lambda note: note[0] == self.settings.trigger)
-        return sorted(notes, key=lambda note: (note[1].source_us, note[0] == self.settings.trigger))
+        # In a new subscription each node tells its state, whose time may be long ago.
+        return ordered(notes, self.settings.trigger, by_time=not self._fresh)
 
     def _time(self, reading: Reading, t_rx: int) -> int:
         return reading.time_us(self.settings.time) or t_rx

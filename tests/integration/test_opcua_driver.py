@@ -192,6 +192,29 @@ def test_a_rising_edge_makes_a_record_and_a_falling_one_does_not() -> None:
     asyncio.run(story())
 
 
+def test_the_same_code_read_twice_is_two_events_under_write() -> None:
+    async def story() -> None:
+        scans = {
+            "src": "dc1/sorter/SCN-01",
+            "nodes": {"code": node("Lu")},
+            "trigger": "code",
+            "edge": "write",
+            "collect": "monitor",
+            "record": {"kind": {"const": "scan.read"}, "lu": "code"},
+        }
+        async with line() as packing, running(settings(packing.url, variables={"scans": scans})) as kept:
+            await kept.up()
+            await asyncio.sleep(0.1)
+            for _ in range(2):
+                now = datetime.now(UTC)
+                await packing.write(Lu=ua.DataValue(ua.Variant("T-1"), SourceTimestamp=now, ServerTimestamp=now))
+                await asyncio.sleep(0.05)
+            await kept.until(lambda: len(kept.of("scan.read")) == 2)
+            assert kept.of("source.gap") == []
+
+    asyncio.run(story())
+
+
 def test_a_missing_node_degrades_only_its_own_entry_and_comes_in_when_it_is_there() -> None:
     async def story() -> None:
         late = CARTONS | {"src": "dc1/pack/PK-02", "nodes": CARTONS["nodes"] | {"counter": node("Late")}}

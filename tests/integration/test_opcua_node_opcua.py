@@ -7,66 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.opcua import CARTONS, LABELS, running, settings
+from tests.opcua import CARTONS, LABELS, Proxy, running, settings
 from tests.peers import free_port, program
+from tests.told import Told, told
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests/peers/node_opcua/server.js"
 MODULES = ROOT / "build/peers/node_opcua/node_modules"
-READY_S_MAX = 30.0
-
 pytestmark = pytest.mark.peer("node-opcua")
 
 
-class NodeServer:
-    def __init__(self, port: int, process: asyncio.subprocess.Process) -> None:
-        self.url = f"opc.tcp://127.0.0.1:{port}/"
-        self._process = process
-
-    async def _answer(self, wanted: str) -> None:
-        assert self._process.stdout is not None
-        async with asyncio.timeout(READY_S_MAX):
-            while (said := await self._process.stdout.readline()).strip() != wanted.encode():
-                assert said, "node-opcua ended"
-
-    async def kill(self) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-
-    async def tell(self, **commands: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(commands).encode() + b"\n")
-        await self._answer("done")
-
-
 @contextlib.asynccontextmanager
-async def node_server(folder: Path, port: int | None = None) -> AsyncIterator[NodeServer]:
+async def node_server(folder: Path, port: int | None = None) -> AsyncIterator[Told]:
     node = program("node")
     if not MODULES.is_dir():
         pytest.skip(f"node-opcua is not installed in {MODULES.relative_to(ROOT)}")
     port = port or free_port()
-    process = await asyncio.create_subprocess_exec(
-        *(node, str(SCRIPT), str(port)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "NODE_PATH": str(MODULES), "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
-    )
-    server = NodeServer(port, process)
-    try:
-        await server._answer("ready")
+    environment = {"NODE_PATH": str(MODULES), "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    async with told(port, node, str(SCRIPT), str(port), environment=environment) as server:
         yield server
-    finally:
-        await server.kill()
 
 
 def test_variables_and_events_of_a_foreign_server_become_records_again_after_its_restart(tmp_path: Path) -> None:
@@ -97,6 +61,31 @@ def test_variables_and_events_of_a_foreign_server_become_records_again_after_its
                 await again.tell(write={"Kind": 2, "Lu": "T-1", "Counter": 2})
                 await kept.until(lambda: len(kept.of("carton.close")) == 2)
             assert kept.faults == []
+
+    asyncio.run(story())
+
+
+def test_a_cut_connection_to_a_foreign_server_loses_nothing(tmp_path: Path) -> None:
+    async def story() -> None:
+        port = free_port()
+        async with node_server(tmp_path, port) as server, Proxy(port) as proxy:
+            configured = settings(
+                f"opc.tcp://127.0.0.1:{proxy.port}/",
+                lifetime_ms=30_000,
+                variables={"cartons": CARTONS | {"collect": "monitor"}},
+            )
+            async with running(configured) as kept:
+                await kept.up()
+                await server.tell(write={"Kind": 1, "Lu": "T-1", "Counter": 1})
+                await kept.until(lambda: len(kept.of("carton.open")) == 1)
+                proxy.cut()
+                for number in range(2, 6):
+                    await server.tell(write={"Lu": f"T-{number}", "Counter": number})
+                    await asyncio.sleep(0.12)  # it samples every 50 ms at best
+                await kept.up(2)
+                await kept.until(lambda: len(kept.of("carton.open")) == 5)
+                assert [(r["lu"], r["seq"]) for r in kept.of("carton.open")] == [(f"T-{n}", n) for n in range(1, 6)]
+                assert kept.of("source.gap") == []
 
     asyncio.run(story())
 

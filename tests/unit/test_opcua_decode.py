@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import uuid
@@ -16,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import DecodeError
+from ext.opcua_values import DEPTH_MAX, ELEMENTS_MAX, Reading
 from protocols.mapping.plan import compile_record
-from protocols.opcua.decode import DEPTH_MAX, ELEMENTS_MAX, Reading, microseconds, plain, reading
+from protocols.opcua.decode import microseconds, plain
 from protocols.opcua.events import EventsRecord, event_filter
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.settings import Events, Variables
-from protocols.opcua.subscription import Subscription
 from protocols.opcua.variables import Counter, VariablesRecord
 
 BAD = 0x80000000
@@ -74,12 +73,6 @@ def test_values_without_a_plain_form_are_refused_and_the_limits_hold() -> None:
         plain(ua.ExtensionObject(TypeId=ua.NodeId(1, 1), Body=b"x"))
 
 
-def test_a_value_without_a_plain_form_is_a_bad_one_and_no_exception() -> None:
-    got = reading(ua.DataValue(ua.Variant(b"x" * 70_000, ua.VariantType.ByteString)))
-    assert got.bad
-    assert got.fault == "value: byte string too long"
-
-
 @pytest.mark.parametrize(
     ("status", "bad", "overflow"),
     [
@@ -93,7 +86,7 @@ def test_a_value_without_a_plain_form_is_a_bad_one_and_no_exception() -> None:
     ],
 )
 def test_the_status_says_bad_and_overflow(status: int, bad: bool, overflow: bool) -> None:
-    got = reading(ua.DataValue(ua.Variant(1), ua.StatusCode(ua.UInt32(status))))
+    got = Reading(1, status)
     assert (got.bad, got.overflow, got.status) == (bad, overflow, status)
 
 
@@ -156,6 +149,36 @@ def test_values_that_moved_on_before_they_were_read_are_a_gap_between_the_accoun
     assert wanted is not None
     (gap,) = collect(record, wanted, 7)
     assert (gap["kind"], gap["count"], gap["t_from"], gap["t_to"]) == ("source.gap", 1, T_RX, T_RX + 2_000_000)
+
+
+def test_an_event_that_was_never_read_is_missing_once_the_next_one_comes() -> None:
+    record = variables()
+    notify(record, at(0))
+    wanted, lines = notify(record, at(1, 1))
+    assert (wanted is not None and wanted.value, lines) == (1, [])
+    assert record.pending is wanted
+    later, lines = notify(record, at(2, 2))
+    assert [(gap["kind"], gap["count"]) for gap in lines] == [("source.gap", 1)]
+    assert later is not None
+    assert len(collect(record, later, 2)) == 1
+    assert record.pending is None
+
+
+def test_under_write_the_same_value_written_again_is_an_event_and_a_repetition_is_none() -> None:
+    record = variables(edge="write")
+    assert notify(record, at("A", 1)) == (None, [])
+    for seconds, event in ((1, False), (2, True), (2, False), (3, True)):
+        wanted, _ = notify(record, at("A", seconds))
+        assert (wanted is not None) is event
+        if wanted is not None:
+            harvest = Harvest("variables.x")
+            record.collected(wanted, [wanted, at("T-1")], T_RX, harvest)
+            assert len(harvest.lines) == 1
+    wanted, _ = notify(record, at("A", 4))
+    assert wanted is not None
+    harvest = Harvest("variables.x")
+    record.collected(wanted, [at("A", 5), at("T-1")], T_RX, harvest)  # written again before it was read
+    assert [json.loads(line)["kind"] for line in harvest.lines] == ["source.gap"]
 
 
 def test_a_pulse_may_be_over_when_the_values_are_read() -> None:
@@ -272,7 +295,7 @@ def events(**changes: Any) -> EventsRecord:
 
 def tell(record: EventsRecord, *fields: object) -> tuple[list[dict[str, Any]], list[str]]:
     harvest = Harvest("events.x")
-    record.notified([ua.Variant(field) for field in fields], T_RX, harvest)
+    record.notified([plain(field) for field in fields], None, T_RX, harvest)
     return [json.loads(line) for line in harvest.lines], [cause for cause, _ in harvest.faults]
 
 
@@ -311,57 +334,3 @@ def test_the_filter_names_every_subtype_with_operands_behind_their_operator() ->
     for index, element in enumerate(made.WhereClause.Elements):
         if element.FilterOperator == either:
             assert [operand.Index for operand in element.FilterOperands] == [index + 1, index + 2]
-
-
-# ---- the order of messages
-
-
-class ScriptedServer:
-    """Answers publish requests with these messages, one after the other, and keeps `again` for republishing."""
-
-    def __init__(self, numbers: list[tuple[int, bool]], again: list[int]) -> None:
-        self._numbers = iter(numbers)
-        self._again = again
-
-    async def publish(self, acknowledged: list[int]) -> ua.PublishResult:
-        for number, data in self._numbers:
-            content = [ua.DataChangeNotification()] if data else []
-            message = ua.NotificationMessage(SequenceNumber=number, NotificationData=content)
-            return ua.PublishResult(SubscriptionId=1, NotificationMessage=message)
-        return await asyncio.Event().wait()
-
-    async def republish(self, number: int) -> ua.NotificationMessage | None:
-        if number not in self._again:
-            return None
-        return ua.NotificationMessage(SequenceNumber=number, NotificationData=[ua.DataChangeNotification()])
-
-
-@pytest.mark.parametrize(
-    ("sent", "kept", "expected"),
-    [
-        ([(1, True), (2, True)], [], [(1, False), (2, False)]),
-        ([(1, False), (1, True), (2, False), (2, True)], [], [(1, False), (2, False)]),
-        ([(1, True), (4, True)], [2, 3], [(1, False), (2, False), (3, False), (4, False)]),
-        ([(1, True), (4, True)], [3], [(1, False), (3, True), (4, False)]),
-        ([(1, True), (4, True)], [], [(1, False), (4, True)]),
-        ([(1, True), (3, False)], [], [(1, False), (None, True)]),
-        ([(5, True), (2, True)], [], [(5, False), (2, True)]),
-        ([((1 << 32) - 1, True), (1, True)], [], [((1 << 32) - 1, False), (1, False)]),
-    ],
-)
-def test_a_missing_message_is_asked_for_again_and_named_if_it_is_gone(
-    sent: list[tuple[int, bool]], kept: list[int], expected: list[tuple[int | None, bool]]
-) -> None:
-    async def story() -> list[tuple[int | None, bool]]:
-        server: Any = ScriptedServer(sent, kept)
-        flow = Subscription(server, lambda: T_RX, silence_s=5, publish_requests=1, queue_messages=8)
-        pump = asyncio.create_task(flow.pump())
-        seen = []
-        async for message in flow.messages():
-            seen.append((message.number, message.lost))
-            if len(seen) == len(expected):
-                break
-        pump.cancel()
-        return seen
-
-    assert asyncio.run(story()) == expected

@@ -75,6 +75,7 @@ def test_a_password_without_protection_has_to_be_allowed_by_name() -> None:
         (variables(trigger="cuonter"), "variables.cartons.trigger"),
         (variables(check="begun"), "variables.cartons.check"),
         (variables(check="lu", collect="monitor"), "variables.cartons.check"),
+        (variables(edge="write", record={"kind": "lu", "seq": "counter"}), "variables.cartons.edge"),
         (variables(nodes={"counter": "ns=2;s=C", "lu": "2:Lu"}), "variables.cartons.nodes.lu"),
         (variables(nodes={"counter": "ns=2;s=C", "lu": "ns=2;s=L", "time": "i=2258"}), "variables.cartons.nodes.time"),
         (variables(record={"kind": {"const": "carton.open"}, "lu": "li"}), "variables.cartons.record.lu.path"),
@@ -82,6 +83,12 @@ def test_a_password_without_protection_has_to_be_allowed_by_name() -> None:
 )
 def test_faults_are_named_by_their_place(changes: dict[str, Any], path: str) -> None:
     assert path in faults(**changes)
+
+
+def test_under_each_paths_begin_at_the_element_and_each_itself_names_a_value() -> None:
+    inside = {"kind": {"const": "scan.read"}, "lu": "ScanData.Value"}
+    assert faults(**variables(each="lu", record=inside, when={"CodeType": "EAN13"})) == {}
+    assert list(faults(**variables(each="results", record=inside))) == ["variables.cartons.each"]
 
 
 def test_one_source_is_numbered_by_one_counter() -> None:

@@ -1,0 +1,39 @@
+"""`sortline discover PROTOCOL ...`: what is there, for a person on stderr; a draft of the source's table on stdout."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import sys
+from pathlib import Path
+
+from engine.errors import Refused
+from protocols.registry import DISCOVERIES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    protocols = parser.add_subparsers(dest="protocol", metavar="PROTOCOL", required=True)
+    for name, module in DISCOVERIES.items():
+        purpose = f"listen, scan or browse over {name}; only looks, writes nothing to a device"
+        protocol = protocols.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+        importlib.import_module(module).add_arguments(protocol)
+        protocol.add_argument("--out", type=Path, metavar="FILE", help="write the draft there instead of to stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 also where little was found. What cannot be reached is raised as Refused."""
+    module = importlib.import_module(DISCOVERIES[args.protocol])
+    found = asyncio.run(module.discover(args))
+    for line in found.report:
+        print(line, file=sys.stderr)
+    if args.out is None:
+        print(found.draft, end="")
+        return 0
+    try:
+        with args.out.open("x") as out:  # never over a file that is somebody's work
+            out.write(found.draft)
+    except OSError as error:
+        raise Refused(f"{args.out}: {error.strerror or type(error).__name__}") from None
+    print(f"draft of the source's table: {args.out}", file=sys.stderr)
+    return 0

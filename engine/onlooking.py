@@ -1,0 +1,119 @@
+"""Drivers at work for somebody who only looks: nothing is kept, and nothing is ever acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from engine.clock import now_us
+from engine.config.site import Source
+from engine.contracts import Delivery, Driver
+from engine.errors import Refused
+from protocols import registry
+
+OFFSETS_MAX = 10_000
+CAUSES_MAX = 20
+
+Heard = Callable[[str, str, bytes], None]
+"""(what: `record`, `fault` or `state`; the source; content)."""
+
+
+class _Times(msgspec.Struct):
+    kind: str
+    t_rx: int
+    t: int | None = None
+    hist: bool = False
+
+
+_times = msgspec.json.Decoder(_Times)
+
+
+class Account(NamedTuple):
+    """What one source did. `state`: its last, with why. `late_us`: t_rx less t of live records, a sample."""
+
+    state: tuple[str, str]
+    states: Counter[str]
+    records: int
+    faults: Counter[str]
+    late_us: deque[int]
+
+    @property
+    def offset_us(self) -> int | None:
+        """About how far the source's clock is ahead of ours, the way to us counted as if it took no time."""
+        return -round(statistics.median(self.late_us)) if self.late_us else None
+
+
+class Onlooker:
+    """An engine's front door (`engine.contracts.Intake`) that takes everything and owes nothing."""
+
+    def __init__(self, heard: Heard | None = None) -> None:
+        self.accounts: dict[str, Account] = {}
+        self._heard = heard
+
+    async def put(self, delivery: Delivery) -> None:
+        for line in delivery.lines:
+            times = _times.decode(line)
+            if not times.kind.startswith("link."):
+                account = self._account(delivery.source)
+                self.accounts[delivery.source] = account._replace(records=account.records + 1)
+                if times.t is not None and not times.hist:
+                    account.late_us.append(times.t_rx - times.t)
+            if self._heard is not None:
+                self._heard("record", delivery.source, line)
+
+    def fault(self, source: str, cause: str, sample: bytes) -> None:
+        faults = self._account(source).faults
+        if cause in faults or len(faults) < CAUSES_MAX:
+            faults[cause] += 1
+        if self._heard is not None:
+            self._heard("fault", source, f"{cause}: {sample!r}".encode())
+
+    def state(self, source: str, state: str, detail: str = "") -> None:
+        account = self._account(source)
+        account.states[state] += 1
+        self.accounts[source] = account._replace(state=(state, detail))
+        if self._heard is not None:
+            self._heard("state", source, f"{state} {detail}".strip().encode())
+
+    def position(self, src: str) -> tuple[int, int] | None:
+        return None
+
+    def _account(self, source: str) -> Account:
+        fresh = Account(("", ""), Counter(), 0, Counter(), deque(maxlen=OFFSETS_MAX))
+        return self.accounts.setdefault(source, fresh)
+
+
+def onlooking_driver(source: Source, onlooker: Onlooker) -> Driver | None:
+    """The source's driver with settings that do a running engine no harm; None where there are none such."""
+    assert source.protocol is not None
+    onlooking = registry.onlooking_of(source.protocol)
+    if onlooking is None:
+        return None
+    factory: Any = registry.driver_of(source.protocol)
+    driver: Driver = factory(source.name, onlooking.settings(source.settings), onlooker, now_us)
+    return driver
+
+
+async def look(drivers: dict[str, Driver], onlooker: Onlooker, seconds: float | None) -> None:
+    """Runs them side by side for so long, None: until cancelled. What ends one is its state."""
+    tasks = [asyncio.create_task(_run(name, driver, onlooker)) for name, driver in drivers.items()]
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), seconds)
+    except TimeoutError:
+        pass
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run(name: str, driver: Driver, onlooker: Onlooker) -> None:
+    try:
+        await driver.run()
+    except Refused as error:
+        onlooker.state(name, "down", str(error))

@@ -1,0 +1,88 @@
+"""`sortline tap SITE.toml SOURCE`: what comes from one source beside the records that it becomes, live.
+
+    < what came over the wire, with where it came from
+    > the record that was made of it
+    ! what does not fit, and why
+    = the connection
+
+It looks beside a running engine, and acknowledges nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from engine.config.load import load_site
+from engine.config.site import Source
+from engine.contracts import Driver
+from engine.errors import Refused
+from engine.logs import log_lines
+from engine.onlooking import Onlooker, look, onlooking_driver
+from protocols.registry import onlooking_of
+
+CHARACTERS_MAX = 2_000
+MARKS = {"record": ">", "fault": "!", "state": "=", "payload": "<"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("site", metavar="SITE.toml", type=Path, help="the site file")
+    parser.add_argument("source", metavar="SOURCE", help="the source's name in it")
+    parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself after so long")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0: stopped when it was told to. A source that cannot be looked at is raised as Refused."""
+    site = load_site(args.site)
+    source = next((one for one in site.sources if one.name == args.source and one.protocol), None)
+    if source is None:
+        known = ", ".join(one.name for one in site.sources if one.protocol)
+        raise Refused(f"{args.site}: no source {args.source} with a protocol; there are {known or 'none'}")
+    onlooker = Onlooker(lambda what, _, content: show(what, content))
+    driver = onlooking_driver(source, onlooker)
+    if driver is None:
+        raise Refused(f"{source.name}: {source.protocol} cannot be looked at without taking something from the engine")
+    with log_lines("error"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_tap(source, driver, onlooker, args.seconds))
+    return 0
+
+
+def show(what: str, content: bytes, place: str = "") -> None:
+    """One line on stdout, control characters escaped."""
+    text = content.decode("utf-8", "backslashreplace")
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:CHARACTERS_MAX])
+    print(f"{MARKS[what]} {place + ' ' if place else ''}{text}")
+    sys.stdout.flush()
+
+
+async def _tap(source: Source, driver: Driver, onlooker: Onlooker, seconds: float | None) -> None:
+    watching = asyncio.create_task(_payloads(source, driver))
+    try:
+        await look({source.name: driver}, onlooker, seconds)
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def _payloads(source: Source, driver: Any) -> None:
+    """Payloads from the driver itself where it tells them, else over a connection of their own."""
+    if hasattr(driver, "tap"):
+        driver.tap = lambda place, content: show("payload", content, ascii(place)[1:-1])
+        return
+    assert source.protocol is not None
+    onlooking = onlooking_of(source.protocol)
+    if onlooking is None or onlooking.payloads is None:
+        show("state", f"payloads of {source.protocol} are not shown, only what is made of them".encode())
+        return
+    try:
+        async for place, content in onlooking.payloads(onlooking.settings(source.settings)):
+            show("payload", content, ascii(place)[1:-1])
+    except Exception as error:  # of whatever library: the records go on
+        show("state", f"payloads are no longer shown: {error}".encode())

@@ -1,0 +1,95 @@
+"""What every `discover` is made of: an account of what was seen, and the draft of a source's table.
+
+A protocol's part is a module `protocols/PROTOCOL/discover.py` with `add_arguments(parser)` and
+`async def discover(args) -> Discovery`, named in `protocols.registry`. It only looks: nothing is written to a device,
+nothing is acknowledged, and no name is used that the engine uses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+SAMPLE_CHARACTERS = 60
+
+
+class Discovery(NamedTuple):
+    """`report`: what is there, line by line, for a person. `draft`: TOML that `sortline check` takes as part of a site
+    file, with comments where a person has to decide."""
+
+    report: list[str]
+    draft: str
+
+
+class Seen:
+    """What came of one topic, node or register: how often, and what it looked like."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: object = None
+        self.last: object = None
+        self.rising = True  # as a counter does: never smaller than before
+
+    def add(self, value: object) -> None:
+        if self.count == 0:
+            self.first = value
+        elif not _rises(self.last, value):
+            self.rising = False
+        self.count += 1
+        self.last = value
+
+    def rate(self, seconds: float) -> str:
+        return f"{self.count / seconds:.3g}/s" if self.count else "-"
+
+
+def sample(value: object) -> str:
+    """A value as one short line, control characters escaped."""
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= SAMPLE_CHARACTERS else text[: SAMPLE_CHARACTERS - 3] + "..."
+
+
+def toml(value: object) -> str:
+    """A value as TOML has it: texts, numbers, booleans, lists and inline tables of them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key(name)} = {toml(inside)}" for name, inside in value.items()) + " }"
+    if isinstance(value, Iterable):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return str(value)
+
+
+def key(name: str) -> str:
+    """A key as TOML has it, quoted where it must be."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
+
+
+def plain_name(text: str, taken: Iterable[str] = ()) -> str:
+    """A name of letters, digits and underscores made from any text, unlike those that are taken."""
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_").lower()[:48] or "x"
+    name = name if not name[0].isdigit() else f"n{name}"
+    known = set(taken)
+    if name not in known:
+        return name
+    return next(f"{name}_{number}" for number in range(2, len(known) + 3) if f"{name}_{number}" not in known)
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Rows as lines with columns side by side."""
+    listed = list(rows)
+    widths = [max(map(len, column)) for column in zip(*listed, strict=True)] if listed else []
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in listed]
+
+
+def _quoted(text: str) -> str:
+    # JSON's escapes are TOML's, but for surrogates, which ensure_ascii would write, and DEL, which JSON lets stand
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _rises(before: object, value: object) -> bool:
+    whole = isinstance(before, int) and isinstance(value, int) and not isinstance(value, bool)
+    return whole and value >= before  # type: ignore[operator]

@@ -1,0 +1,258 @@
+"""`sortline discover modbus HOST`: asks units for registers, watches those that are there, drafts a source's table.
+
+Read function codes only (1 to 4), one request at a time. Frames as in Modbus Messaging on TCP/IP 1.0b, section 3.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from engine.errors import Refused
+from protocols.discovery import Discovery, Seen, key, table, toml
+
+FUNCTIONS = {"holding": 3, "input": 4, "coil": 1, "discrete": 2}
+WORDS_PER_READ = 64
+BITS_PER_READ = 256
+TIMEOUT_S = 1.0
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS = 1, 2
+RUNS_SHOWN_MAX = 64
+
+
+class Refusal(Exception):
+    """The unit answered with an exception."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exception {code}")
+        self.code = code
+
+
+class Run(NamedTuple):
+    """Registers that follow one another and can be read. `seen`: of each."""
+
+    table: str
+    first: int
+    seen: list[Seen]
+
+
+class Unit(NamedTuple):
+    number: int
+    runs: list[Run]
+
+
+class Line:
+    """One connection; each `read` is one request and its answer. Opens anew after a silence."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        self._transaction = 0
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
+        """Raises Refusal, TimeoutError, OSError."""
+        if self._streams is None:
+            self._streams = await asyncio.wait_for(asyncio.open_connection(self._host, self._port), TIMEOUT_S)
+        reader, writer = self._streams
+        self._transaction = self._transaction % 0xFFFF + 1
+        try:
+            writer.write(struct.pack(">HHHBBHH", self._transaction, 0, 6, unit, function, address, count))
+            async with asyncio.timeout(TIMEOUT_S):
+                while True:
+                    transaction, _, length, _, code = struct.unpack(">HHHBB", await reader.readexactly(8))
+                    body = await reader.readexactly(length - 2)
+                    if transaction == self._transaction:
+                        break
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, struct.error):
+            self.close()
+            raise
+        if code & 0x80:
+            raise Refusal(body[0])
+        return list(_values(function, body[1:], count))
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", help="the server, HOST or HOST:PORT")
+    parser.add_argument("--units", default="1", metavar="LIST", help="unit ids: 1, 1-8, 1,5,7 (1)")
+    parser.add_argument("--registers", default="0-255", metavar="A-B", help="addresses from A to B, from 0 (0-255)")
+    parser.add_argument("--tables", default="holding,input", metavar="LIST", help="of holding,input,coil,discrete")
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="N", help="watch for so long (5)")
+    parser.add_argument("--name", default="modbus", help="the source's name in the draft (modbus)")
+
+
+async def discover(args: argparse.Namespace) -> Discovery:
+    """Raises Refused where the server cannot be reached, or what is asked for cannot be read."""
+    host, _, port = args.host.partition(":")
+    line = Line(host, _number(port, args.host) if port else 502)
+    first, last = _range(args.registers, 65_535)
+    tables = [name.strip() for name in args.tables.split(",")]
+    if not set(tables) <= set(FUNCTIONS):
+        raise Refused(f"--tables {args.tables}: of {', '.join(FUNCTIONS)}")
+    units = []
+    try:
+        for number in _listed(args.units):
+            units.append(Unit(number, [run for name in tables for run in await scan(line, number, name, first, last)]))
+        rounds = await _watch(line, units, args.seconds)
+    except OSError as error:
+        raise Refused(f"{args.host}: {os.strerror(error.errno) if error.errno else 'no connection'}") from None
+    finally:
+        line.close()
+    return Discovery(_report(args, units, rounds), draft(args.name, host, int(port or 502), units))
+
+
+async def scan(line: Line, unit: int, name: str, first: int, last: int) -> list[Run]:
+    """What can be read of one table, in runs. A block that is refused is halved until the holes are found."""
+    there: list[int] = []
+    step = WORDS_PER_READ if FUNCTIONS[name] in (3, 4) else BITS_PER_READ
+    blocks = [(at, min(step, last - at + 1)) for at in range(first, last + 1, step)]
+    while blocks:
+        at, count = blocks.pop(0)
+        try:
+            await line.read(unit, FUNCTIONS[name], at, count)
+        except Refusal as refusal:
+            if refusal.code == ILLEGAL_FUNCTION:
+                return []
+            if refusal.code == ILLEGAL_ADDRESS and count > 1:
+                half = count // 2
+                blocks[:0] = [(at, half), (at + half, count - half)]
+        except (TimeoutError, asyncio.IncompleteReadError):
+            if not there:
+                return []  # nobody there, or a gateway that knows no such unit
+        else:
+            there += range(at, at + count)
+    return [Run(name, run[0], [Seen() for _ in run]) for run in _runs(there)]
+
+
+async def _watch(line: Line, units: list[Unit], seconds: float) -> int:
+    """Reads everything again and again; how often each register changed stands in its `seen`."""
+    loop = asyncio.get_running_loop()
+    until, rounds = loop.time() + seconds, 0
+    before: dict[tuple[int, str, int], int] = {}
+    while any(unit.runs for unit in units) and (rounds == 0 or loop.time() < until):
+        rounds += 1
+        for unit in units:
+            for run in unit.runs:
+                await _look(line, unit, run, before)
+        await asyncio.sleep(0.05)
+    return rounds
+
+
+async def _look(line: Line, unit: Unit, run: Run, before: dict[tuple[int, str, int], int]) -> None:
+    step = WORDS_PER_READ if FUNCTIONS[run.table] in (3, 4) else BITS_PER_READ
+    for at in range(0, len(run.seen), step):
+        count = min(step, len(run.seen) - at)
+        try:
+            values = await line.read(unit.number, FUNCTIONS[run.table], run.first + at, count)
+        except (Refusal, TimeoutError, asyncio.IncompleteReadError):
+            continue
+        for index, value in enumerate(values):
+            place = (unit.number, run.table, run.first + at + index)
+            seen = run.seen[at + index]
+            if place not in before:
+                seen.first = seen.last = value
+            elif before[place] != value:
+                seen.add(value)
+            before[place] = value
+
+
+def draft(name: str, host: str, port: int, units: list[Unit]) -> str:
+    """A source's table with a group for each unit; its registers that changed, or else the first ones."""
+    lines = [f"[sources.{key(name)}]", 'protocol = "modbus"', f"host = {toml(host)}", f"port = {port}"]
+    for unit in units:
+        chosen = _chosen(unit)
+        if not chosen:
+            continue
+        table_name = f"sources.{key(name)}.units.U{unit.number}"
+        lines += ["", f"[{table_name}]", f"unit = {unit.number}"]
+        lines.append(f"src = {toml(f'site/area/U{unit.number}')} # its name in every record")
+        for kind in FUNCTIONS:
+            registers = {_named(kind, at): at for of, at, _ in chosen if of == kind}
+            lines += [f"{kind} = {toml(registers)}"] if registers else []
+        kind, at, _ = max(chosen, key=lambda one: (one[2].rising, one[2].count))
+        lines += [
+            f"[{table_name}.groups.all]",
+            "poll_ms = 100",
+            f"[[{table_name}.groups.all.triggers]]",
+            'on = "change"',
+            f"register = {toml(_named(kind, at))} # the one that says that something happened",
+            'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
+        ]
+    if not any(unit.runs for unit in units):
+        lines += ["", "# nothing answered: other units (--units), other registers (--registers)?"]
+    return "\n".join(lines) + "\n"
+
+
+def _chosen(unit: Unit) -> list[tuple[str, int, Seen]]:
+    every = [(run.table, run.first + index, seen) for run in unit.runs for index, seen in enumerate(run.seen)]
+    changed = [one for one in every if one[2].count]
+    return (changed or every[:8])[:64]
+
+
+def _report(args: argparse.Namespace, units: list[Unit], rounds: int) -> list[str]:
+    lines = [f"{args.host}: {sum(bool(unit.runs) for unit in units)} of {len(units)} units answer, {rounds} rounds"]
+    rows = [("unit", "table", "registers", "that changed", "values")]
+    for unit in units:
+        for run in unit.runs[:RUNS_SHOWN_MAX]:
+            last = run.first + len(run.seen) - 1
+            changed = [run.first + index for index, seen in enumerate(run.seen) if seen.count]
+            values = " ".join(str(seen.last) for seen in run.seen[:12]) + (" ..." if len(run.seen) > 12 else "")
+            shown = " ".join(map(str, changed[:12])) or "-"
+            rows.append((str(unit.number), run.table, f"{run.first}-{last}", shown, values))
+    return [*lines, *table(rows)]
+
+
+def _values(function: int, body: bytes, count: int) -> Iterator[int]:
+    if function in (3, 4):
+        if len(body) != 2 * count:
+            raise Refusal(0)
+        yield from struct.unpack(f">{count}H", body)
+        return
+    if len(body) != (count + 7) // 8:
+        raise Refusal(0)
+    for bit in range(count):
+        yield body[bit // 8] >> bit % 8 & 1
+
+
+def _runs(addresses: list[int]) -> list[list[int]]:
+    runs: list[list[int]] = []
+    for address in sorted(addresses):
+        if runs and runs[-1][-1] == address - 1:
+            runs[-1].append(address)
+        else:
+            runs.append([address])
+    return runs
+
+
+def _named(kind: str, address: int) -> str:
+    return f"{kind[0]}{address}"
+
+
+def _listed(text: str) -> list[int]:
+    found: list[int] = []
+    for part in text.split(","):
+        first, last = _range(part, 255)
+        found += range(first, last + 1)
+    return found
+
+
+def _range(text: str, most: int) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    low, high = _number(first, text), _number(last if dash else first, text)
+    if not low <= high <= most:
+        raise Refused(f"{text}: not a range from 0 to {most}")
+    return low, high
+
+
+def _number(digits: str, text: str) -> int:
+    if not digits.strip().isdigit():
+        raise Refused(f"{text}: not a number where one is needed")
+    return int(digits)

@@ -1,0 +1,217 @@
+"""`sortline discover mqtt HOST`: listens to a broker for a while and drafts a source's table.
+
+It listens under a name of its own, with a session that ends with it and QoS 0: it takes nothing away from anybody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import aiomqtt
+
+from engine.errors import Refused
+from engine.model import KINDS
+from protocols.discovery import Discovery, Seen, key, sample, table, toml
+
+TOPICS_MAX = 5_000
+PATHS_MAX = 24
+PAYLOAD_BYTES_MAX = 262_144
+ROWS_MAX = 200
+
+
+class Heard(NamedTuple):
+    """What came under one topic. `last`: its last payload; `retained`: how many the broker had kept."""
+
+    seen: Seen
+    last: bytes
+    retained: int
+
+
+Topics = dict[str, Heard]
+
+
+class Group(NamedTuple):
+    """Topics that differ in some levels and whose payloads have one form. `levels`: None where they differ."""
+
+    levels: tuple[str | None, ...]
+    topics: tuple[str, ...]
+    payload: object
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("host", help="the broker, HOST or HOST:PORT")
+    parser.add_argument("--topics", default="#", metavar="FILTER", help="only these topics (#)")
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="N", help="listen for so long (10)")
+    parser.add_argument("--tls", action="store_true", help="TLS, by a certificate that this computer trusts")
+    parser.add_argument("--user", help="user name; the password is taken from the environment, SORTLINE_PASSWORD")
+    parser.add_argument("--name", default="mqtt", help="the source's name in the draft (mqtt)")
+
+
+async def discover(args: argparse.Namespace) -> Discovery:
+    """Raises Refused where the broker cannot be listened to."""
+    host, port = _address(args.host, 8883 if args.tls else 1883)
+    topics: Topics = {}
+    client = aiomqtt.Client(
+        host,
+        port,
+        identifier=f"sortline-discover-{os.getpid()}",
+        username=args.user,
+        password=os.environ.get("SORTLINE_PASSWORD"),
+        tls_context=ssl.create_default_context() if args.tls else None,
+        timeout=5,
+    )
+    try:
+        async with client:
+            await client.subscribe(args.topics, qos=0)
+            try:
+                async with asyncio.timeout(args.seconds):
+                    async for message in client.messages:
+                        _hear(topics, str(message.topic), message)
+            except TimeoutError:
+                pass
+    except (aiomqtt.MqttError, OSError) as error:
+        raise Refused(f"{args.host}: {error}") from None
+    return Discovery(_report(args, topics), draft(args.name, host, port, args.tls, groups(topics)))
+
+
+def groups(topics: Mapping[str, Heard]) -> list[Group]:
+    """Topics put together where their payloads have the same form and they differ in one level."""
+    by_form: dict[tuple[int, object], list[str]] = {}
+    payloads = {topic: payload_of(heard.last) for topic, heard in topics.items()}
+    for topic, payload in payloads.items():
+        by_form.setdefault((topic.count("/"), _form(payload)), []).append(topic)
+    found = []
+    for alike in by_form.values():
+        split = [tuple(topic.split("/")) for topic in alike]
+        for levels, members in _merge(split).items():
+            names = tuple("/".join(member) for member in members)
+            found.append(Group(levels, names, payloads[names[0]]))
+    return sorted(found, key=lambda group: group.topics[0])
+
+
+def draft(name: str, host: str, port: int, tls: bool, found: list[Group]) -> str:
+    """A source's table with an entry for each group."""
+    lines = [f"[sources.{key(name)}]", 'protocol = "mqtt"', f"host = {toml(host)}", f"port = {port}"]
+    lines.append("tls = {}" if tls else "plaintext = true # only in a closed network; better: tls = {}")
+    lines.append('scope = ["site/"] # what the src of its records begins with')
+    for group in found:
+        lines += ["", f"# {len(group.topics)} topics like {_shown(group.topics[0])}", f"[[sources.{key(name)}.topics]]"]
+        filter_text, captures = _filter(group.levels)
+        lines.append(f"filter = {toml(filter_text)}")
+        lines += _meaning(group.payload, captures)
+    if not found:
+        lines += ["", "# nothing was heard: listen longer", f"[[sources.{key(name)}.topics]]", 'filter = "#"']
+        lines += ['format = "canonical"']
+    return "\n".join(lines) + "\n"
+
+
+def payload_of(data: bytes) -> object:
+    """What a payload is: JSON, a text, or None for bytes that are neither."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _meaning(payload: object, captures: list[str]) -> list[str]:
+    if isinstance(payload, dict) and payload.get("kind") in KINDS and "src" in payload:
+        return ['format = "canonical"']
+    source = "/".join(["site", *(f"{{{name}}}" for name in captures)]) if captures else "site/area/device"
+    src = f"record.src = {{ template = {toml(source)} }}" if captures else f"record.src = {{ const = {toml(source)} }}"
+    lines = [src, 'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md']
+    if not isinstance(payload, dict | list):
+        return ['format = "text"', *lines, f"# payload: {_shown(payload)}"]
+    shown = payload
+    if isinstance(payload, list):
+        lines.append('each = "." # the payload is a list: a record for each element')
+        shown = payload[0] if payload else {}
+    lines.append("# there is:")
+    return lines + [f"#   {_shown(path)} = {sample(value)}" for path, value in paths(shown)[:PATHS_MAX]]
+
+
+def paths(payload: object, above: str = "") -> list[tuple[str, object]]:
+    """(path, value) of everything in a payload that is no object."""
+    if isinstance(payload, dict):
+        return [
+            found
+            for name, value in payload.items()
+            for found in paths(value, f"{above}.{name}" if above else str(name))
+        ]
+    return [(above or ".", payload)]
+
+
+def _hear(topics: Topics, topic: str, message: aiomqtt.Message) -> None:
+    if topic not in topics and len(topics) >= TOPICS_MAX:
+        return
+    payload: Any = message.payload
+    data = bytes(payload)[:PAYLOAD_BYTES_MAX] if isinstance(payload, bytes | bytearray) else str(payload or "").encode()
+    seen, _, retained = topics.get(topic, Heard(Seen(), b"", 0))
+    if not message.retain:
+        seen.add(None)
+    topics[topic] = Heard(seen, data, retained + bool(message.retain))
+
+
+def _merge(topics: list[tuple[str, ...]]) -> dict[tuple[str | None, ...], list[tuple[str, ...]]]:
+    """Topics of one length: those that differ in one level only become one, again and again."""
+    merged: dict[tuple[str | None, ...], list[tuple[str, ...]]] = {topic: [topic] for topic in topics}
+    for level in range(len(topics[0]) if topics else 0):
+        alike: dict[tuple[str | None, ...], list[tuple[str | None, ...]]] = {}
+        for levels in merged:
+            alike.setdefault((*levels[:level], *levels[level + 1 :]), []).append(levels)
+        for same in alike.values():
+            if len(same) > 1:
+                first = same[0]
+                wide = (*first[:level], None, *first[level + 1 :])
+                merged[wide] = [topic for levels in same for topic in merged.pop(levels)]
+    return merged
+
+
+def _form(payload: object) -> object:
+    if isinstance(payload, dict):
+        return ("object", frozenset(map(str, payload)))
+    if isinstance(payload, list):
+        return ("list", _form(payload[0]) if payload else None)
+    return type(payload).__name__
+
+
+def _filter(levels: tuple[str | None, ...]) -> tuple[str, list[str]]:
+    names = (
+        ["device"] if levels.count(None) == 1 else [f"level{at}" for at, level in enumerate(levels) if level is None]
+    )
+    left = iter(names)
+    return "/".join(f"+{next(left)}" if level is None else level for level in levels), names
+
+
+def _report(args: argparse.Namespace, topics: Topics) -> list[str]:
+    total = sum(heard.seen.count for heard in topics.values())
+    lines = [f"{args.host}: {len(topics)} topics, {total / args.seconds:.3g} messages/s"]
+    if len(topics) >= TOPICS_MAX:
+        lines.append(f"  only the first {TOPICS_MAX} topics: narrow --topics")
+    rows = [("rate", "retained", "topic", "payload")]
+    for topic, heard in sorted(topics.items(), key=lambda item: -item[1].seen.count)[:ROWS_MAX]:
+        shown = sample(payload_of(heard.last)) if heard.last else "(empty)"
+        rows.append((heard.seen.rate(args.seconds), str(heard.retained), _shown(topic), shown))
+    return [*lines, *table(rows)]
+
+
+def _shown(text: object) -> str:
+    return sample(text)[1:-1] if isinstance(text, str) else sample(text)
+
+
+def _address(text: str, port: int) -> tuple[str, int]:
+    host, colon, given = text.rpartition(":")
+    if not colon or "]" in given or (":" in host and not host.startswith("[")):
+        return text, port
+    if not given.isdigit() or not 0 < int(given) < 65_536:
+        raise Refused(f"{text}: not HOST or HOST:PORT")
+    return host.strip("[]"), int(given)

@@ -1,0 +1,47 @@
+"""Looking at a broker beside a running engine: what makes that harmless, and payloads as they come."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiomqtt
+import msgspec
+
+from protocols.mqtt.settings import Settings
+from protocols.mqtt.topics import parse_filter
+
+SESSION_EXPIRY_S = 60
+
+
+def onlooker(settings: Settings) -> Settings:
+    """The same topics under a name of our own: the broker would end the engine's connection for a second of its name,
+    and a member of its group would take messages away from it."""
+    changes: dict[str, Any] = {
+        "client_id": f"sortline-onlooker-{os.getpid()}",
+        "session_expiry_s": SESSION_EXPIRY_S,
+        "share": None,
+    }
+    known = {name: value for name, value in changes.items() if name in Settings.__struct_fields__}
+    return msgspec.structs.replace(settings, **known)
+
+
+async def payloads(settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
+    """(topic, payload) of everything that comes under the source's topics, by QoS 0. Raises MqttError, OSError."""
+    tls = settings.tls.context() if settings.tls is not None else None
+    client = aiomqtt.Client(
+        settings.host,
+        settings.port or (8883 if tls is not None else 1883),
+        identifier=f"sortline-tap-{os.getpid()}",
+        username=settings.user,
+        password=settings.password.reveal() if settings.password is not None else None,
+        tls_context=tls,
+        timeout=settings.connect_ms / 1000,
+    )
+    async with client:
+        for topic in settings.topics:
+            await client.subscribe(parse_filter(topic.filter).wire, qos=0)
+        async for message in client.messages:
+            payload: Any = message.payload
+            yield str(message.topic), payload if isinstance(payload, bytes) else str(payload or "").encode()

@@ -1,0 +1,212 @@
+"""`sortline discover opcua URL`: browses a server, watches its variables for a while, drafts a source's table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from asyncua import ua
+
+from engine.clock import now_us
+from engine.errors import Refused
+from ext.opcua_values import Reading
+from protocols.discovery import Discovery, Seen, key, plain_name, sample, table, toml
+from protocols.opcua.connection import Connection
+from protocols.opcua.failures import LinkLost
+from protocols.opcua.publishing import Publishing
+from protocols.opcua.settings import Settings
+from protocols.opcua.subscription import Subscription
+from protocols.opcua.together import together
+
+DEPTH_MAX = 12
+OBJECTS = ua.NodeId(85, 0)
+SERVER = ua.NodeId(2253, 0)
+ROWS_MAX = 200
+
+
+class Variable(NamedTuple):
+    """A variable below the Objects folder. `place`: the browse names on the way to it, its own the last."""
+
+    node: ua.NodeId
+    place: tuple[str, ...]
+
+
+class Watched(NamedTuple):
+    """What was seen of a variable. `reading`: at the beginning."""
+
+    variable: Variable
+    reading: Reading
+    seen: Seen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("url", help="opc.tcp://host:port/path")
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="N", help="watch for so long (10)")
+    parser.add_argument("--under", default="", metavar="NAMES", help="only below this, browse names with slashes")
+    parser.add_argument("--variables", type=int, default=500, metavar="N", help="watch at most so many (500)")
+    parser.add_argument("--name", default="opcua", help="the source's name in the draft (opcua)")
+
+
+async def discover(args: argparse.Namespace) -> Discovery:
+    """Without security, anonymously: it only looks. Raises Refused where the server cannot be reached so."""
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+    try:
+        settings = msgspec.convert({"url": args.url, "security": {"policy": "None"}}, Settings)
+    except msgspec.ValidationError as error:
+        raise Refused(f"{args.url}: {error}") from None
+    connection = Connection(settings, args.name)
+    try:
+        await connection.open()
+        try:
+            wanted = tuple(step for step in args.under.split("/") if step)
+            variables = await browse(connection, wanted, args.variables)
+            watched = await _watch(connection, variables, args.seconds)
+            offset_us = await _clock_offset_us(connection)
+        finally:
+            await connection.close()
+    except LinkLost as error:
+        raise Refused(f"{args.url}: {error}") from None
+    return Discovery(
+        _report(args, connection.namespaces, watched, offset_us), draft(args.name, args.url, connection, watched)
+    )
+
+
+async def browse(connection: Connection, under: tuple[str, ...], variables_max: int) -> list[Variable]:
+    """Variables below the Objects folder, breadth first; the server's own (Server) are left out."""
+    found: list[Variable] = []
+    waiting: list[tuple[ua.NodeId, tuple[str, ...]]] = [(OBJECTS, ())]
+    visited = {OBJECTS, SERVER}
+    while waiting and len(found) < variables_max:
+        node, place = waiting.pop(0)
+        for reference in await connection.browse(node):
+            below = ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex, reference.NodeId.NodeIdType)
+            name = (*place, str(reference.BrowseName.Name))
+            if below in visited or not all(a == b for a, b in zip(name, under, strict=False)):
+                continue
+            visited.add(below)
+            if reference.NodeClass == ua.NodeClass.Variable and len(name) > len(under):
+                found.append(Variable(below, name))
+            if len(name) < DEPTH_MAX:
+                waiting.append((below, name))
+    return found[:variables_max]
+
+
+async def _watch(connection: Connection, variables: Sequence[Variable], seconds: float) -> list[Watched]:
+    readings: list[Reading] = []
+    for at in range(0, len(variables), connection.limits.read):
+        readings += await connection.read([one.node for one in variables[at : at + connection.limits.read]])
+    watched = [Watched(one, reading, Seen()) for one, reading in zip(variables, readings, strict=True)]
+    good = [one for one in watched if not one.reading.bad]
+    if good:
+        await _subscribe(connection, good, seconds)
+    return watched
+
+
+async def _subscribe(connection: Connection, watched: Sequence[Watched], seconds: float) -> None:
+    revised = await connection.subscribe()
+    publishing = Publishing(connection, now_us, 3, 256, 1 << 22)
+    now = asyncio.get_running_loop().time()
+    publishing.add(Subscription(revised.subscription_id, revised.silence_s, [0], now))
+    for at in range(0, len(watched), connection.limits.monitor):
+        some = watched[at : at + connection.limits.monitor]
+        items = [_item(one.variable.node, at + index + 1) for index, one in enumerate(some)]
+        await connection.monitor(revised.subscription_id, items)
+
+    async def take() -> None:
+        async for message in publishing.messages():
+            if message.publish is not None:
+                for handle, reading in message.publish.readings():
+                    if 0 < handle <= len(watched):
+                        watched[handle - 1].seen.add(reading.value)
+                message.subscription.done([message.publish.number])
+
+    try:
+        async with asyncio.timeout(seconds):
+            await together(publishing.pump(), take(), connection.keep())
+    except TimeoutError:
+        pass
+    for one in watched:
+        one.seen.count = max(0, one.seen.count - 1)  # the first is what it was at the beginning
+
+
+def _item(node: ua.NodeId, handle: int) -> ua.MonitoredItemCreateRequest:
+    parameters = ua.MonitoringParameters(ClientHandle=handle, SamplingInterval=0.0, QueueSize=100)
+    return ua.MonitoredItemCreateRequest(
+        ItemToMonitor=ua.ReadValueId(NodeId=node, AttributeId=ua.AttributeIds.Value),
+        MonitoringMode=ua.MonitoringMode.Reporting,
+        RequestedParameters=parameters,
+    )
+
+
+async def _clock_offset_us(connection: Connection) -> int | None:
+    """The server's clock less ours, in microseconds; half of the round trip is the doubt."""
+    before = now_us()
+    (reading,) = await connection.read([ua.NodeId(2258, 0)])
+    after = now_us()
+    return reading.value - (before + after) // 2 if isinstance(reading.value, int) and not reading.bad else None
+
+
+def _report(
+    args: argparse.Namespace, namespaces: Sequence[str], watched: Sequence[Watched], offset_us: int | None
+) -> list[str]:
+    clock = "unknown" if offset_us is None else f"{offset_us / 1000:+.1f} ms against ours"
+    lines = [f"{args.url}: {len(watched)} variables, the server's clock {clock}"]
+    lines += [f"  namespace {index}: {ascii(uri)[1:-1]}" for index, uri in enumerate(namespaces) if index]
+    busiest = sorted(watched, key=lambda one: -one.seen.count)[:ROWS_MAX]
+    rows = [("rate", "variable", "node", "value")]
+    for one in busiest:
+        value = sample(one.reading.value) if not one.reading.bad else f"bad ({one.reading.status:#010x})"
+        place = ascii("/".join(one.variable.place))[1:-1]
+        rows.append((one.seen.rate(args.seconds), place, one.variable.node.to_string(), value))
+    return [*lines, *table(rows)]
+
+
+def draft(name: str, url: str, connection: Connection, watched: Sequence[Watched]) -> str:
+    """A source's table: one entry for each object whose variables changed, its fastest counter the trigger."""
+    groups: dict[tuple[str, ...], list[Watched]] = {}
+    for one in watched:
+        if not one.reading.bad:
+            groups.setdefault(one.variable.place[:-1], []).append(one)
+    spaces = sorted({one.variable.node.NamespaceIndex for one in watched} - {0})
+    aliases = {f"ns{index}": connection.namespaces[index] for index in spaces if index < len(connection.namespaces)}
+    lines = [f"[sources.{key(name)}]", 'protocol = "opcua"', f"url = {toml(url)}"]
+    lines += ['security = { policy = "None" } # for a first look: choose a policy before it is used']
+    lines += [f"namespaces = {toml(aliases)}"] if aliases else []
+    taken: list[str] = []
+    for place, group in groups.items():
+        if any(one.seen.count for one in group) or len(groups) == 1:
+            taken.append(plain_name("_".join(place) or "objects", taken))
+            lines += ["", *_entry(name, taken[-1], place, group)]
+    if not taken:
+        lines += ["", "# nothing changed while it was watched: watch longer, or name the nodes from the list"]
+    return "\n".join(lines) + "\n"
+
+
+def _entry(source: str, name: str, place: tuple[str, ...], group: Sequence[Watched]) -> list[str]:
+    nodes: dict[str, str] = {}
+    trigger, best = "", (-1, -1)
+    for one in group[:64]:
+        named = plain_name(one.variable.place[-1], ["status", "time", "epoch", *nodes])
+        nodes[named] = _node_text(one.variable.node)
+        counting = isinstance(one.reading.value, int) and one.seen.rising
+        if (counting, one.seen.count) > best:
+            trigger, best = named, (counting, one.seen.count)
+    lines = [
+        f"[sources.{key(source)}.variables.{name}] # {ascii('/'.join(place))[1:-1]}",
+        f"src = {toml(f'site/area/{name}')} # its name in every record",
+        f"trigger = {toml(trigger)} # the variable that says that something happened",
+        'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
+        f"[sources.{key(source)}.variables.{name}.nodes]",
+    ]
+    return lines + [f"{named} = {toml(node)}" for named, node in nodes.items()]
+
+
+def _node_text(node: ua.NodeId) -> str:
+    """A node id with an alias for its namespace: a server may number them anew."""
+    text: str = node.to_string()
+    space = node.NamespaceIndex
+    return text.replace(f"ns={space};", f"ns=ns{space};", 1) if space else text

@@ -1,0 +1,63 @@
+"""How a connection to a server fails, and what is said of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from asyncua import ua
+
+from engine.errors import SortlineError
+from protocols.cancellation import raise_if_cancelled
+
+_HINTS = {
+    ua.StatusCodes.BadUserAccessDenied: "user or password refused",
+    ua.StatusCodes.BadIdentityTokenRejected: "user or password refused",
+    ua.StatusCodes.BadIdentityTokenInvalid: "the server does not take this kind of user",
+    ua.StatusCodes.BadSecurityChecksFailed: "does the server trust our certificate?",
+    ua.StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate: add it to its trust list",
+    ua.StatusCodes.BadCertificateUriInvalid: "application_uri is not the one in our certificate",
+    ua.StatusCodes.BadSecurityPolicyRejected: "the server does not offer this policy",
+}
+
+
+class LinkLost(SortlineError):
+    """The connection failed or ended; the message says why. It is opened anew."""
+
+
+class SubscriptionsGone(LinkLost):
+    """The server has dropped our subscriptions; there is nothing to come back to."""
+
+
+class Throttled(SortlineError):
+    """The server does not take so many publish requests."""
+
+
+class Unreadable(SortlineError):
+    """A response came that cannot be read; its notifications are lost unless they can be had again."""
+
+
+@contextlib.contextmanager
+def from_library() -> Iterator[None]:
+    """Whatever asyncua raises (a malformed answer can make it raise anything) means that this connection is over."""
+    try:
+        yield
+        raise_if_cancelled()
+    except SortlineError:
+        raise
+    except Exception as error:
+        raise LinkLost(describe(error)) from error
+
+
+def describe(error: Exception) -> str:
+    """What went wrong, in one line, without anything that the server could have put into it."""
+    if isinstance(error, ua.UaStatusCodeError):
+        hint = _HINTS.get(error.code)
+        name = ua.StatusCode(ua.UInt32(error.code)).name
+        return f"{name} ({hint})" if hint else name
+    if isinstance(error, TimeoutError):
+        return "no answer within timeout_ms"
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    return f"{type(error).__name__}: {ascii(str(error))[:200]}"

@@ -1,0 +1,129 @@
+"""asyncua's transport and session, with limits that no server can lift, and answers as bytes where they are many.
+
+asyncua takes over whatever limits a server's Acknowledge names (0: none), and collects a chunk of any length that its
+header claims before it looks at it. Here both are bounded, also before anything is known of who the server is. What is
+relied on inside asyncua is held by tests/unit/test_opcua_transport.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from asyncua import ua
+from asyncua.client.ua_client import UaClient, UASocketProtocol
+from asyncua.client.ua_session import UaSession
+from asyncua.common.connection import TransportLimits
+from asyncua.common.utils import Buffer, wait_for
+from asyncua.ua.ua_binary import uatcp_to_binary
+
+CHUNK_BYTES_MAX = 262_144  # offered in our Hello; most servers use 65 536
+CHUNK_BYTES_MIN = 8_192  # OPC 10000-6 section 7.1.2.3: each side takes at least so much
+CHUNKS_MAX = 4_096
+ANSWER_BYTES_MAX = 1 << 20
+"""Of an answer that asyncua decodes: every byte of it can become hundreds of bytes of objects."""
+
+_SIZE_AT, _HEADER_BYTES = 4, 8  # of a message header (OPC 10000-6 section 7.1.2.2)
+
+
+class TooLarge(Exception):
+    """An answer is larger than anything that was asked for could be."""
+
+
+class Limits(TransportLimits):  # type: ignore[misc]
+    """What we accept stays as it is; only what the server accepts is taken from its Acknowledge."""
+
+    def update_client_limits(self, msg: ua.Acknowledge) -> None:
+        if msg.ReceiveBufferSize:
+            self.max_send_buffer: int = max(CHUNK_BYTES_MIN, min(CHUNK_BYTES_MAX, int(msg.ReceiveBufferSize)))
+
+
+class Protocol(UASocketProtocol):  # type: ignore[misc]
+    """Hands on whole chunks only, and refuses one by what its header claims, before its content is collected."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._begun = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        self._begun += data
+        at = 0
+        while len(self._begun) - at >= _HEADER_BYTES and not self._refused():
+            size = int.from_bytes(self._begun[at + _SIZE_AT : at + _HEADER_BYTES], "little")
+            if not _HEADER_BYTES <= size <= CHUNK_BYTES_MAX:
+                self._begun.clear()
+                self._fail_all_pending(TooLarge(f"the server began a chunk of {size} bytes"))
+                self.disconnect_socket()
+                return
+            if len(self._begun) - at < size:
+                break
+            super().data_received(bytes(self._begun[at : at + size]))
+            at += size
+        del self._begun[:at]
+
+    def _refused(self) -> bool:
+        return self.transport is None or self.transport.is_closing()
+
+    async def send_hello(self, url: str, max_messagesize: int = 0, max_chunkcount: int = 0) -> ua.Acknowledge:
+        hello = ua.Hello()
+        hello.EndpointUrl = url
+        hello.ReceiveBufferSize = hello.SendBufferSize = CHUNK_BYTES_MAX
+        hello.MaxMessageSize = self._connection._limits.max_message_size
+        hello.MaxChunkCount = self._connection._limits.max_chunk_count
+        answer: asyncio.Future[ua.Acknowledge] = asyncio.get_running_loop().create_future()
+        self._callbackmap[0] = answer
+        if self.transport is not None:
+            self.transport.write(uatcp_to_binary(ua.MessageType.Hello, hello))
+        return await wait_for(answer, self.timeout)
+
+
+class BoundedClient(UaClient):  # type: ignore[misc]
+    """`message_bytes_max`: of a message that is put together out of chunks."""
+
+    def __init__(self, timeout: float, message_bytes_max: int) -> None:
+        super().__init__(timeout)
+        self._limits = Limits(CHUNK_BYTES_MAX, CHUNK_BYTES_MAX, CHUNKS_MAX, message_bytes_max)
+        self.session = Session(self)
+
+    def _make_protocol(self) -> UASocketProtocol:
+        self.protocol = Protocol(self._timeout, security_policy=self.security_policy, limits=self._limits)
+        self.protocol.pre_request_hook = self._pre_request_hook
+        self.protocol.on_connection_lost = self._on_transport_lost
+        self.protocol.is_session_closing = self._is_session_closing
+        return self.protocol
+
+
+class Session(UaSession):  # type: ignore[misc]
+    """Leaves publishing to us, so that acknowledgements can wait until records are durable."""
+
+    def ensure_publish_loop(self) -> None:
+        """Called by asyncua after a subscription is made; its loop would acknowledge by itself."""
+
+    async def publish_body(self, acknowledgements: list[ua.SubscriptionAcknowledgement]) -> bytes:
+        """The body of the next Publish response, from its type id on. Waits for as long as it takes."""
+        request = ua.PublishRequest()
+        request.Parameters.SubscriptionAcknowledgements = acknowledgements
+        return _rest(await super()._send_request(request, timeout=0))
+
+    async def republish_body(self, subscription_id: int, number: int) -> bytes:
+        """The body of a Republish response."""
+        request = ua.RepublishRequest()
+        request.Parameters.SubscriptionId = ua.UInt32(subscription_id)
+        request.Parameters.RetransmitSequenceNumber = ua.UInt32(number)
+        return _rest(await super()._send_request(request))
+
+    async def read_body(self, parameters: ua.ReadParameters) -> bytes:
+        """The body of a Read response."""
+        request = ua.ReadRequest()
+        request.Parameters = parameters
+        return _rest(await super()._send_request(request))
+
+    async def _send_request(self, request: Any, *args: Any, **options: Any) -> Buffer:
+        answer = await super()._send_request(request, *args, **options)
+        if len(answer) > ANSWER_BYTES_MAX:
+            raise TooLarge(f"the server answered {type(request).__name__} with {len(answer)} bytes")
+        return answer
+
+
+def _rest(answer: Buffer) -> bytes:
+    return bytes(answer.read(len(answer)))

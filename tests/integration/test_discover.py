@@ -1,0 +1,154 @@
+"""`sortline discover`: what it finds on real servers, and that its drafts are good parts of a site file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.config.load import load_site
+from engine.errors import Refused
+from protocols.discovery import Discovery
+from protocols.modbus.discover import Line, scan
+from protocols.registry import DISCOVERIES
+from tests.commands import publish, sortline
+from tests.modbus import Plc
+from tests.opcua import line
+from tests.peers import Peer, free_port
+
+
+def discovering(protocol: str, *argv: str) -> Any:
+    module = importlib.import_module(DISCOVERIES[protocol])
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    return module.discover(parser.parse_args(argv))
+
+
+def site_of(found: Discovery, folder: Path) -> Any:
+    """The one source of a site file that holds nothing but the draft; fails with every fault if it is not good."""
+    file = folder / "site.toml"
+    file.write_text('site = "dc1"\n' + found.draft)
+    return load_site(file).sources[0]
+
+
+def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(tmp_path: Path) -> None:
+    async def story() -> Discovery:
+        async with line() as packing:
+
+            async def work() -> None:
+                for number in range(1, 30):
+                    await packing.write(Lu=f"T-{number}", Weight=2.5 if number % 2 else 1.5, Counter=number)
+                    await asyncio.sleep(0.05)
+
+            working = asyncio.create_task(work())
+            found: Discovery = await discovering("opcua", packing.url, "--seconds", "1.5", "--name", "packing")
+            await working
+            return found
+
+    found = asyncio.run(story())
+    source = site_of(found, tmp_path)
+    (entry,) = source.settings.variables.values()
+    assert (source.name, source.protocol, entry.trigger) == ("packing", "opcua", "counter")
+    assert entry.nodes["lu"] == "ns=ns2;s=PK01.Lu"
+    (counter,) = [row for row in found.report if "PK01/Counter" in row]
+    assert 5 < float(counter.partition("/s")[0]) < 25
+    assert "the server's clock" in found.report[0]
+    assert not any("ServerStatus" in row for row in found.report)
+
+
+def test_topics_of_a_broker_are_put_together_by_what_differs(mosquitto: Peer, tmp_path: Path) -> None:
+    canonical = {"src": "dc1/wms/main", "kind": "order.cancelled", "order": "O-1", "rev": 1}
+
+    async def story() -> Discovery:
+        listening = asyncio.create_task(discovering("mqtt", f"127.0.0.1:{mosquitto.port}", "--seconds", "2"))
+        await asyncio.sleep(0.7)
+
+        def say() -> None:
+            for device in ("PTL-01", "PTL-02", "PTL-03"):
+                event = {"ty": "C", "job": {"id": "T-1"}, "n": 1}
+                publish(mosquitto.port, f"dc1/pick/{device}/evt", json.dumps(event).encode())
+            publish(mosquitto.port, "dc1/wms/orders", json.dumps(canonical).encode())
+            publish(mosquitto.port, "dc1/door/7", b"open")
+
+        await asyncio.to_thread(say)
+        found: Discovery = await listening
+        return found
+
+    found = asyncio.run(story())
+    topics = {topic.filter: topic for topic in site_of(found, tmp_path).settings.topics}
+    assert set(topics) == {"dc1/pick/+device/evt", "dc1/wms/orders", "dc1/door/7"}
+    assert topics["dc1/wms/orders"].format == "canonical"
+    assert topics["dc1/door/7"].format == "text"
+    assert "#   job.id = " in found.draft
+    assert "5 topics" in found.report[0]
+
+
+def test_registers_of_a_unit_with_holes_are_found_and_those_that_change_are_drafted(tmp_path: Path) -> None:
+    async def story() -> Discovery:
+        async with Plc() as plc:
+            plc.missing = {("holding", address) for address in range(100) if address not in {*range(10), 20, 21, 22}}
+            plc.dead = {9}
+
+            async def work() -> None:
+                for number in range(60):
+                    plc.set(21, number)
+                    await asyncio.sleep(0.03)
+
+            working = asyncio.create_task(work())
+            found: Discovery = await discovering(
+                *("modbus", f"127.0.0.1:{plc.port}", "--units", "1,9", "--registers", "0-99", "--seconds", "1"),
+                *("--tables", "holding"),
+            )
+            await working
+            return found
+
+    found = asyncio.run(story())
+    source = site_of(found, tmp_path)
+    (unit,) = source.settings.units.values()
+    assert set(unit.holding) == {"h21"}
+    rows = [row.split() for row in found.report if " holding " in row]
+    assert [row[2] for row in rows if row[0] == "1"] == ["0-9", "20-22"]
+    assert all(row[0] == "1" for row in rows)
+
+
+def test_a_scan_asks_only_to_read(tmp_path: Path) -> None:
+    async def story() -> set[int]:
+        async with Plc() as plc:
+            plc.set(0, 1, 2, 3)
+            opened = Line("127.0.0.1", plc.port)
+            for name in ("holding", "input", "coil", "discrete"):
+                await scan(opened, 1, name, 0, 40)
+            opened.close()
+            return {request.function for request in plc.requests}
+
+    assert asyncio.run(story()) <= {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("argv", "why"),
+    [
+        (("opcua", "opc.tcp://127.0.0.1:{port}/"), "Connection refused"),
+        (("mqtt", "127.0.0.1:{port}"), "refused"),
+        (("modbus", "127.0.0.1:{port}"), "refused"),
+        (("modbus", "127.0.0.1:{port}", "--units", "1-999"), "not a range"),
+        (("opcua", "http://127.0.0.1/"), "url"),
+    ],
+)
+def test_what_cannot_be_reached_is_refused_with_the_reason(argv: tuple[str, ...], why: str) -> None:
+    port = free_port()
+    with pytest.raises(Refused, match=why):
+        asyncio.run(discovering(*(part.format(port=port) for part in argv)))
+
+
+def test_the_draft_goes_to_a_new_file_and_never_over_an_old_one(mosquitto: Peer, tmp_path: Path) -> None:
+    out = tmp_path / "draft.toml"
+    arguments = ("discover", "mqtt", f"127.0.0.1:{mosquitto.port}", "--seconds", "0.2", "--out", str(out))
+    assert sortline(*arguments).returncode == 0
+    assert "[sources.mqtt]" in out.read_text()
+    again = sortline(*arguments)
+    assert (again.returncode, "File exists" in again.stderr) == (1, True)

@@ -1,0 +1,138 @@
+"""`sortline check --probe` and `sortline tap` on real servers: they look, and the engine notices nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+
+from engine.clock import now_us
+from tests.commands import sortline
+from tests.opcua import CARTONS, Line, line
+from tests.peers import Peer, free_port
+
+SITE = """
+site = "dc1"
+[engine]
+data_dir = "{folder}/data"
+[sources.floor]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {broker}
+client_id = "sortline-floor"
+scope = ["dc1/"]
+topics = [{{ filter = "floor/#rest", format = "canonical" }}]
+[sources.packing]
+protocol = "opcua"
+url = "{packing}"
+security = {{ policy = "None" }}
+namespaces = {{ pack = "urn:test:packing" }}
+publishing_ms = 50
+[sources.packing.variables.cartons]
+src = "dc1/pack/PK-01"
+trigger = "counter"
+nodes = {nodes}
+record.kind = {{ path = "kind", table = {{ 1 = "carton.open", 2 = "carton.close" }} }}
+record.lu = {{ path = "lu", required = true }}
+record.seq = {{ path = "counter", wrap = 65536 }}
+[sources.orders]
+protocol = "redis_stream"
+port = {closed}
+stream = "wms.context"
+"""
+CLOSED = """
+[sources.away]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {closed}
+scope = ["dc1/"]
+topics = [{{ filter = "x", format = "canonical" }}]
+"""
+
+
+def site(folder: Path, broker: Peer, packing: Line, more: str = "") -> Path:
+    nodes = "{ " + ", ".join(f"{name} = {json.dumps(node)}" for name, node in CARTONS["nodes"].items()) + " }"
+    text = SITE + more
+    file = folder / "site.toml"
+    file.write_text(
+        text.format(folder=folder, broker=broker.port, packing=packing.url, nodes=nodes, closed=free_port())
+    )
+    return file
+
+
+@asynccontextmanager
+async def floor(broker: Peer, packing: Line, **payload: Any) -> AsyncIterator[list[str]]:
+    """An engine's own connection to the broker, and devices that say something again and again. Yields what the
+    engine's connection got."""
+    got: list[str] = []
+
+    async def engine() -> None:
+        async with aiomqtt.Client("127.0.0.1", broker.port, identifier="sortline-floor") as client:
+            await client.subscribe("floor/#")
+            async for message in client.messages:
+                got.append(str(message.topic))
+
+    async def devices() -> None:
+        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+            for number in range(1, 1_000):
+                record = {"src": "dc1/a/A1", "kind": "telemetry", "t": now_us() - 2_000_000, "seq": number, **payload}
+                await client.publish("floor/a", json.dumps(record))
+                await packing.write(Kind=1, Lu=f"T-{number}", Counter=number)
+                await asyncio.sleep(0.25)
+
+    tasks = [asyncio.create_task(engine()), asyncio.create_task(devices())]
+    try:
+        yield got
+        assert not any(task.done() for task in tasks), tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_a_probe_says_of_every_source_what_works_and_takes_nothing_away(mosquitto: Peer, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with line() as packing, floor(mosquitto, packing) as got:
+            file = site(tmp_path, mosquitto, packing)
+            done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "2", str(file))
+            rows = {row.split()[0]: row for row in done.stdout.splitlines()[1:]}
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "works" in rows["floor"]
+            assert -2_400 < float(rows["floor"].split()[-2]) < -1_990
+            assert "works" in rows["packing"]
+            assert float(rows["packing"].split()[2].removesuffix("/s")) > 1
+            assert "left alone" in rows["orders"]
+            assert len(got) > 4
+            assert not (tmp_path / "data").exists()
+            away = site(tmp_path, mosquitto, packing, CLOSED)
+            done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "1", str(away))
+            assert done.returncode == 1
+            assert "down" in next(row for row in done.stdout.splitlines() if row.startswith("away"))
+
+    asyncio.run(story())
+
+
+def test_a_tap_shows_what_came_beside_what_became_of_it(mosquitto: Peer, tmp_path: Path) -> None:
+    async def story() -> None:
+        async with line() as packing, floor(mosquitto, packing, lu="T-7\x1b[31m") as got:
+            file = site(tmp_path, mosquitto, packing)
+            for source, place in (("floor", "floor/a"), ("packing", "variables.cartons.counter")):
+                done = await asyncio.to_thread(sortline, "tap", "--seconds", "1.5", str(file), source)
+                lines = done.stdout.splitlines()
+                assert done.returncode == 0, done.stderr
+                assert any(one.startswith(f"< {place} ") for one in lines), lines
+                assert any(one.startswith("> {") and '"seq":' in one for one in lines), lines
+                assert "= up" in lines
+                assert "\x1b" not in done.stdout
+            assert len(got) > 4
+            unknown = await asyncio.to_thread(sortline, "tap", str(file), "nobody")
+            assert (unknown.returncode, "there are floor, packing, orders" in unknown.stderr) == (1, True)
+            orders = await asyncio.to_thread(sortline, "tap", str(file), "orders")
+            assert (orders.returncode, "without taking something" in orders.stderr) == (1, True)
+
+    asyncio.run(story())
