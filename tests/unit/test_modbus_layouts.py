@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from protocols.modbus.layouts import Mailbox, Ring, Trigger
 from protocols.modbus.mailbox import Look, MailboxReader
 from protocols.modbus.numbering import Numbering
 from protocols.modbus.ring import Head, RingReader
-from protocols.modbus.settings import Mailbox, Ring, Trigger
 from protocols.modbus.trigger import Watch
 
 RECORD = {"kind": {"const": "telemetry"}}

@@ -43,7 +43,8 @@ def test_the_example_is_right() -> None:
     table = {key: value for key, value in site["sources"]["plc"].items() if key not in ("protocol", "covers")}
     made = msgspec.convert(table, Settings)
     assert list(made.faults()) == []
-    assert writable_registers(made) == {(2, 120)}
+    writable = {pair for unit in made.units.values() for pair in writable_registers(unit, made.profile_of(unit))}
+    assert writable == {(2, 120)}
 
 
 def test_a_bare_number_is_a_uint16() -> None:

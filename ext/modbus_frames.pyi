@@ -1,0 +1,54 @@
+"""The client's side of Modbus on the wire: requests to bytes, bytes to answers, each checked against its request.
+
+Everything that is not exactly the answer to a request that is on its way is a fault. The caller then closes the
+connection: on a line of which the position is in doubt, each later answer would be taken for the one before it.
+
+    TCP   transaction 2, protocol 2 (0), length 2, unit 1, function 1, ...    big-endian
+          MODBUS Messaging on TCP/IP Implementation Guide 1.0b, section 3.1.3
+    RTU   unit 1, function 1, ..., CRC-16 2 (low byte first)
+          MODBUS over Serial Line 1.02, section 2.5.1
+
+    read 1 to 4  ->  function, bytes 1, payload
+    write 6, 16  ->  function, address 2, value or quantity 2
+    refusal      ->  function | 0x80, exception 1
+          MODBUS Application Protocol 1.1b3, sections 6 and 7
+"""
+
+IN_FLIGHT_MAX: int
+"""Requests that a connection can have on their way, abandoned ones included."""
+
+def crc16(data: bytes) -> int:
+    """The check of RTU: polynomial 0xA001 (reflected 0x8005), begun with 0xFFFF; sent low byte first."""
+
+class Frames:
+    """The requests on their way over one connection. One at a time with `is_rtu`, for RTU numbers no request."""
+
+    fault: str | None
+    """What was wrong with the bytes that came, for good; the text is stable and holds no payload."""
+    stale: int
+    """Answers that came after nobody waited for them any more."""
+
+    def __init__(self, is_rtu: bool = False) -> None: ...
+    def read(self, token: object, unit: int, function: int, address: int, quantity: int) -> bytes:
+        """The frame that asks for `quantity` registers (functions 3 and 4) or bits (1 and 2). `token` comes back with
+        the answer. Raises ValueError: out of range, or too many are on their way."""
+
+    def write(self, token: object, unit: int, function: int, address: int, value: int) -> bytes:
+        """The frame that writes one holding register, by function 6 or 16."""
+
+    def expect(self, token: object, transaction: int, unit: int, function: int, address: int, last: int) -> None:
+        """A request that somebody else has put on the wire. `last`: its quantity, or the value of function 6."""
+
+    def feed(self, data: bytes) -> list[tuple[object, bytes | int]]:
+        """Whatever came, cut anywhere: the answers that are whole now, as (token, answer), in the order of arrival.
+
+        An answer is the payload of a read (registers big-endian, or bits from the lowest on), b"" for a write, or the
+        number of an exception. After a `fault` it is always empty.
+        """
+
+    def abandon(self, token: object) -> bool:
+        """Nobody waits for this answer any more; when it comes it is dropped and counted in `stale`. False: it is not
+        on its way, or (RTU) its answer could not be told from the next: then the connection is in doubt."""
+
+    def __len__(self) -> int:
+        """How many are on their way."""
