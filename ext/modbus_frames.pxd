@@ -16,6 +16,8 @@ cdef struct Asked:
     uint8_t unit
     uint8_t function
     bint is_abandoned  # nobody waits any more: its answer is checked, and dropped
+    double deadline    # seconds of the caller's clock
+    unsigned long answers  # how many had come when it was sent
 
 
 cdef class Frames:
@@ -27,8 +29,15 @@ cdef class Frames:
     cdef bytes rest                  # of an answer that is not whole yet
     cdef readonly str fault
     cdef readonly unsigned long stale
+    cdef readonly unsigned long answers
+    cdef readonly int waiting
 
-    cdef bytes ask(self, object token, int unit, int function, int address, int last, int payload)
+    cdef bytes ask(self, object token, int unit, int function, int address, int last, double deadline)
+    cdef int slot(self, object token) noexcept
+    cdef bint is_late(self, int at, double now) noexcept
+    cdef int put(
+        self, object token, int transaction, int unit, int function, int address, int last, double deadline
+    ) except -1
     cdef int find(self, uint16_t transaction) noexcept
     cdef void forget(self, int at)
     cdef object answer(self, int at, const uint8_t* body, int length, bint is_refusal)

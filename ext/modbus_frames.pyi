@@ -14,6 +14,8 @@ connection: on a line of which the position is in doubt, each later answer would
           MODBUS Application Protocol 1.1b3, sections 6 and 7
 """
 
+from typing import Any
+
 IN_FLIGHT_MAX: int
 """Requests that a connection can have on their way, abandoned ones included."""
 
@@ -28,18 +30,28 @@ class Frames:
     stale: int
     """Answers that came after nobody waited for them any more."""
 
-    def __init__(self, is_rtu: bool = False) -> None: ...
-    def read(self, token: object, unit: int, function: int, address: int, quantity: int) -> bytes:
-        """The frame that asks for `quantity` registers (functions 3 and 4) or bits (1 and 2). `token` comes back with
-        the answer. Raises ValueError: out of range, or too many are on their way."""
+    answers: int
+    """Answers that came in time."""
+    waiting: int
+    """Requests whose answers somebody waits for."""
 
-    def write(self, token: object, unit: int, function: int, address: int, value: int) -> bytes:
+    def __init__(self, is_rtu: bool = False) -> None: ...
+    def read(
+        self, token: object, unit: int, function: int, address: int, quantity: int, deadline: float = ...
+    ) -> bytes:
+        """The frame that asks for `quantity` registers (functions 3 and 4) or bits (1 and 2). `token` comes back with
+        the answer. `deadline`: in seconds of the caller's clock. Raises ValueError: out of range, or too many are on
+        their way."""
+
+    def write(
+        self, token: object, unit: int, function: int, address: int, value: int, deadline: float = ...
+    ) -> bytes:
         """The frame that writes one holding register, by function 6 or 16."""
 
     def expect(self, token: object, transaction: int, unit: int, function: int, address: int, last: int) -> None:
         """A request that somebody else has put on the wire. `last`: its quantity, or the value of function 6."""
 
-    def feed(self, data: bytes) -> list[tuple[object, bytes | int]]:
+    def feed(self, data: bytes) -> list[tuple[Any, bytes | int]]:
         """Whatever came, cut anywhere: the answers that are whole now, as (token, answer), in the order of arrival.
 
         An answer is the payload of a read (registers big-endian, or bits from the lowest on), b"" for a write, or the
@@ -50,5 +62,17 @@ class Frames:
         """Nobody waits for this answer any more; when it comes it is dropped and counted in `stale`. False: it is not
         on its way, or (RTU) its answer could not be told from the next: then the connection is in doubt."""
 
+    def overdue(self, now: float) -> list[Any]:
+        """Tokens of requests whose deadline is over, and that are not abandoned."""
+
+    def earliest(self) -> float:
+        """The first deadline of those that are waited for; infinity: there is none."""
+
+    def is_alive(self, token: object) -> bool:
+        """Whether other answers have come since this request was sent."""
+
+    def tokens_waiting(self) -> list[Any]:
+        """The tokens of all requests that are not abandoned."""
+
     def __len__(self) -> int:
-        """How many are on their way."""
+        """How many are on their way, abandoned ones included."""

@@ -3,6 +3,7 @@
 which they arrive: so a fault is the same whether the bytes came whole or one at a time, and comes at once."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.math cimport INFINITY
 from libc.stdint cimport uint8_t, uint16_t
 
 cdef enum:
@@ -81,21 +82,26 @@ cdef class Frames:
     def __len__(self):
         return self.count
 
-    def read(self, token, int unit, int function, int address, int quantity):
+    def read(self, token, int unit, int function, int address, int quantity, double deadline=INFINITY):
         if not 1 <= function <= 4:
             raise ValueError(f"function {function} reads nothing")
         if not 1 <= quantity <= (2000 if function <= 2 else 125) or address + quantity > 65536:
             raise ValueError(f"cannot read {quantity} from address {address}")
-        return self.ask(token, unit, function, address, quantity, payload_of(function, quantity))
+        return self.ask(token, unit, function, address, quantity, deadline)
 
-    def write(self, token, int unit, int function, int address, int value):
+    def write(self, token, int unit, int function, int address, int value, double deadline=INFINITY):
         if function != 6 and function != 16:
             raise ValueError(f"function {function} writes no register")
         if not 0 <= value <= 0xFFFF:
             raise ValueError(f"{value} is no register's value")
-        return self.ask(token, unit, function, address, value, 0)
+        return self.ask(token, unit, function, address, value, deadline)
 
     def expect(self, token, int transaction, int unit, int function, int address, int last):
+        self.put(token, transaction, unit, function, address, last, INFINITY)
+
+    cdef int put(
+        self, object token, int transaction, int unit, int function, int address, int last, double deadline
+    ) except -1:
         cdef Asked* asked
         if self.count == SLOTS or (self.is_rtu and self.count):
             raise ValueError("too many requests are on their way")
@@ -107,10 +113,14 @@ cdef class Frames:
         asked.last = last & 0xFFFF
         asked.payload = payload_of(function, last)
         asked.is_abandoned = False
+        asked.deadline = deadline
+        asked.answers = self.answers
         self.tokens.append(token)
         self.count += 1
+        self.waiting += 1
+        return 0
 
-    cdef bytes ask(self, object token, int unit, int function, int address, int last, int payload):
+    cdef bytes ask(self, object token, int unit, int function, int address, int last, double deadline):
         cdef uint8_t frame[32]
         cdef uint8_t* pdu = frame + MBAP_BYTES
         cdef int size = 6
@@ -120,7 +130,7 @@ cdef class Frames:
         self.transaction = self.transaction + 1 if self.transaction != 0xFFFF else 1  # 0 is what a careless server says
         while self.count and self.find(self.transaction) >= 0:
             self.transaction = self.transaction + 1 if self.transaction != 0xFFFF else 1
-        self.expect(token, self.transaction, unit, function, address, 1 if function == 16 else last)
+        self.put(token, self.transaction, unit, function, address, 1 if function == 16 else last, deadline)
         pdu[0] = <uint8_t>unit
         pdu[1] = <uint8_t>function
         put_word(pdu + 2, address)
@@ -141,12 +151,43 @@ cdef class Frames:
         return PyBytes_FromStringAndSize(<char*>frame, MBAP_BYTES + size)
 
     def abandon(self, token):
+        cdef int at = self.slot(token)
+        if at < 0 or self.is_rtu:
+            return False
+        if not self.asked[at].is_abandoned:
+            self.asked[at].is_abandoned = True
+            self.waiting -= 1
+        return True
+
+    def overdue(self, double now):
+        cdef int i
+        return [self.tokens[i] for i in range(self.count) if self.is_late(i, now)]
+
+    def earliest(self):
+        cdef double earliest = INFINITY
+        cdef int i
+        for i in range(self.count):
+            if not self.asked[i].is_abandoned and self.asked[i].deadline < earliest:
+                earliest = self.asked[i].deadline
+        return earliest
+
+    def is_alive(self, token):
+        cdef int at = self.slot(token)
+        return at >= 0 and self.answers > self.asked[at].answers
+
+    def tokens_waiting(self):
+        cdef int i
+        return [self.tokens[i] for i in range(self.count) if not self.asked[i].is_abandoned]
+
+    cdef bint is_late(self, int at, double now) noexcept:
+        return not self.asked[at].is_abandoned and self.asked[at].deadline <= now
+
+    cdef int slot(self, object token) noexcept:
         cdef int i
         for i in range(self.count):
             if self.tokens[i] is token:
-                self.asked[i].is_abandoned = True
-                return not self.is_rtu
-        return False
+                return i
+        return -1
 
     def feed(self, bytes data not None):
         cdef list answers = []
@@ -168,6 +209,8 @@ cdef class Frames:
             if self.asked[whose].is_abandoned:
                 self.stale += 1
             else:
+                self.answers += 1
+                self.waiting -= 1
                 answers.append((self.tokens[whose], self.answer(whose, at, <int>size, code)))
             self.forget(whose)
             at += size

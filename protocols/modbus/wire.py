@@ -7,6 +7,8 @@ that are no answer, and after a missing answer unless others have come since, wh
 from __future__ import annotations
 
 import asyncio
+import asyncio.trsock
+import socket
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -16,6 +18,7 @@ from ext.modbus_frames import Frames
 
 SAMPLE_BYTES_MAX = 4_096
 ABANDONED_MAX = 16
+QUICK_ACK: int = getattr(socket, "TCP_QUICKACK", 0)  # of Linux; elsewhere it stays as it is
 
 EXCEPTIONS = {
     1: "illegal function",
@@ -84,9 +87,9 @@ class Wire(asyncio.Protocol):
         self._silence_s = silence_s
         self._fell = fell
         self._transport: asyncio.WriteTransport | None = None
-        self._flying: dict[asyncio.Future[bytes], tuple[float, int]] = {}  # deadline, answers that had come before
         self._waiting: deque[_Request] = deque()
-        self._answers = 0
+        self._socket: asyncio.trsock.TransportSocket | None = None
+        self._unsent: list[bytes] = []  # frames of this turn of the loop
         self._is_silent = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -104,7 +107,7 @@ class Wire(asyncio.Protocol):
         """Sent at once, or when its turn comes; its time begins when it is sent. The future: the payload, Refusal or
         NoAnswer."""
         answer = self._loop.create_future()
-        if self._waiting or self._is_silent or len(self._flying) >= self._in_flight_max:
+        if self._waiting or self._is_silent or self._frames.waiting >= self._in_flight_max:
             self._waiting.append(_Request(answer, unit, function, address, last, timeout_s))
         else:
             self._send(answer, unit, function, address, last, timeout_s)
@@ -123,35 +126,39 @@ class Wire(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
+        if self._in_flight_max > 1 and QUICK_ACK:
+            self._socket = transport.get_extra_info("socket")
 
     def connection_lost(self, _: Exception | None) -> None:
         self._break(NoAnswer("closed by the server", by_peer=True))
 
     def data_received(self, data: bytes) -> None:
         for answer, content in self._frames.feed(data):
-            assert isinstance(answer, asyncio.Future)
-            del self._flying[answer]
-            self._answers += 1
             if answer.done():
                 continue  # whoever asked has gone
-            if isinstance(content, bytes):
-                answer.set_result(content)
-            else:
+            if isinstance(content, int):
                 _fail(answer, Refusal(content))
+            else:
+                answer.set_result(content)
         if self._frames.fault is not None:
             self._break(NoAnswer(self._frames.fault, wrong=data[:SAMPLE_BYTES_MAX]))
-        elif self._silence_s and not self._flying:
+            return
+        if self._silence_s and not self._frames.waiting:
             self._is_silent = True
             self._loop.call_later(self._silence_s, self._silence_over)
-        elif self._waiting:
+            return
+        if self._waiting:
             self._send_waiting()
+        if self._socket is not None and self._frames.waiting and self._transport is not None:
+            # many servers hold the next answer back until the last one is acknowledged, and the kernel takes 40 ms
+            self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
 
     def _silence_over(self) -> None:
         self._is_silent = False
         self._send_waiting()
 
     def _send_waiting(self) -> None:
-        while self._waiting and self._transport is not None and len(self._flying) < self._in_flight_max:
+        while self._waiting and self._transport is not None and self._frames.waiting < self._in_flight_max:
             request = self._waiting.popleft()
             if not request.answer.done():
                 self._send(*request)
@@ -159,16 +166,24 @@ class Wire(asyncio.Protocol):
     def _send(
         self, answer: asyncio.Future[bytes], unit: int, function: int, address: int, last: int, timeout_s: float
     ) -> None:
-        assert self._transport is not None, "closed"
-        if function <= 4:
-            frame = self._frames.read(answer, unit, function, address, last)
-        else:
-            frame = self._frames.write(answer, unit, function, address, last)
         deadline = self._loop.time() + timeout_s
-        self._flying[answer] = (deadline, self._answers)
-        self._transport.write(frame)
+        frame = (self._frames.read if function <= 4 else self._frames.write)(
+            answer, unit, function, address, last, deadline
+        )
+        if self._in_flight_max == 1:
+            self._transport.write(frame)  # type: ignore[union-attr]  # who asks has looked
+        else:
+            # one system call for all that are sent together
+            if not self._unsent:
+                self._loop.call_soon(self._flush)
+            self._unsent.append(frame)
         if self._timer is None or deadline < self._timer_at:
             self._arm(deadline)
+
+    def _flush(self) -> None:
+        frames, self._unsent = self._unsent, []
+        if self._transport is not None:
+            self._transport.write(b"".join(frames))
 
     def _arm(self, at: float) -> None:
         if self._timer is not None:
@@ -180,24 +195,21 @@ class Wire(asyncio.Protocol):
         """One timer for all: most answers come in time, so it is not worth one each."""
         self._timer = None
         now = self._loop.time()
-        for answer, (deadline, answers_before) in list(self._flying.items()):
-            if deadline > now:
-                continue
-            is_alive = self._in_flight_max > 1 and self._answers > answers_before
-            is_crowded = len(self._frames) - len(self._flying) >= ABANDONED_MAX
-            if not is_alive or is_crowded or not self._frames.abandon(answer):
+        frames = self._frames
+        for answer in frames.overdue(now):
+            is_alive = self._in_flight_max > 1 and frames.is_alive(answer)
+            is_crowded = len(frames) - frames.waiting >= ABANDONED_MAX
+            if not is_alive or is_crowded or not frames.abandon(answer):
                 self._miss(answer)
                 return
-            del self._flying[answer]
             _fail(answer, NoAnswer("no answer in time"))
-        if self._flying:
-            self._arm(min(deadline for deadline, _ in self._flying.values()))
+        if frames.waiting:
+            self._arm(frames.earliest())
         self._send_waiting()
 
     def _miss(self, answer: asyncio.Future[bytes]) -> None:
         """The line may be dead, or late by one answer for ever."""
         why = NoAnswer("no answer in time")
-        del self._flying[answer]
         _fail(answer, why)
         self._break(why, blameless=True)
 
@@ -209,8 +221,7 @@ class Wire(asyncio.Protocol):
         self._fell(why)
 
     def _tell(self, why: NoAnswer) -> None:
-        left = [*self._flying, *(request.answer for request in self._waiting)]
-        self._flying.clear()
+        left = [*self._frames.tokens_waiting(), *(request.answer for request in self._waiting)]
         self._waiting.clear()
         for answer in left:
             _fail(answer, why)
