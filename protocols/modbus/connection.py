@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Protocol
 
 from engine.errors import Refused
-from protocols.modbus.endpoint import Endpoint
+from protocols.modbus.endpoint import Endpoint, Serial
 from protocols.modbus.registers import Table
 from protocols.modbus.serial_line import SerialLine
 from protocols.modbus.wire import NoAnswer, Wire
@@ -93,14 +93,11 @@ class Connection:
         return self._wire.request(unit, function, address, value, timeout_s)
 
     async def _opened(self) -> Wire:
+        if self.endpoint.serial is not None:
+            return self._opened_line(self.endpoint.serial)
         loop = asyncio.get_running_loop()
         endpoint = self.endpoint
-        serial = endpoint.serial
         try:
-            if serial is not None:
-                wire = Wire(True, 1, self._fell, serial.silence_s)
-                SerialLine(serial, wire)
-                return wire
             tls = endpoint.tls.context() if endpoint.tls is not None else None
             host, port = endpoint.addresses[self._at]
             async with asyncio.timeout(self._timeout_s):
@@ -116,6 +113,14 @@ class Connection:
             raise NoAnswer(str(error)) from None
         except (OSError, UnicodeError, TimeoutError):
             raise NoAnswer("cannot connect") from None
+
+    def _opened_line(self, serial: Serial) -> Wire:
+        wire = Wire(True, 1, self._fell, serial.silence_s)
+        try:
+            SerialLine(serial, wire)
+        except OSError as error:
+            raise NoAnswer(f"cannot open the line: {error.strerror or error}") from None
+        return wire
 
     def _fell(self, why: NoAnswer) -> None:
         self._wire = None

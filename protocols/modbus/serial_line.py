@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import termios
@@ -10,6 +11,8 @@ import termios
 from protocols.modbus.endpoint import Serial
 
 READ_BYTES = 512
+PSEUDO_TERMINALS = range(136, 144)
+"""Major numbers of devices behind which a program stands (a serial server's): they know no parity, and refuse it."""
 
 _PARITY = {"even": termios.PARENB, "odd": termios.PARENB | termios.PARODD, "none": 0}
 
@@ -45,6 +48,9 @@ class SerialLine(asyncio.Transport):
     def close(self) -> None:
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
+            with contextlib.suppress(OSError, termios.error):
+                # the line keeps that as long as anybody else has it open, and we could not come back
+                fcntl.ioctl(self._fd, termios.TIOCNXCL)
             os.close(self._fd)
             self._fd = -1
 
@@ -74,7 +80,9 @@ def _configure(fd: int, settings: Serial) -> None:
     """Raw, 8 data bits, ours alone, and empty: what came before belongs to nobody."""
     fcntl.ioctl(fd, termios.TIOCEXCL)
     speed = getattr(termios, f"B{settings.baud}")
-    cflag = termios.CS8 | termios.CREAD | termios.CLOCAL | _PARITY[settings.parity]
+    cflag = termios.CS8 | termios.CREAD | termios.CLOCAL
+    if os.major(os.fstat(fd).st_rdev) not in PSEUDO_TERMINALS:
+        cflag |= _PARITY[settings.parity]
     if (settings.stop_bits or (2 if settings.parity == "none" else 1)) == 2:
         cflag |= termios.CSTOPB
     iflag = termios.INPCK if settings.parity != "none" else 0
