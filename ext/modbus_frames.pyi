@@ -43,9 +43,7 @@ class Frames:
         the answer. `deadline`: in seconds of the caller's clock. Raises ValueError: out of range, or too many are on
         their way."""
 
-    def write(
-        self, token: object, unit: int, function: int, address: int, value: int, deadline: float = ...
-    ) -> bytes:
+    def write(self, token: object, unit: int, function: int, address: int, value: int, deadline: float = ...) -> bytes:
         """The frame that writes one holding register, by function 6 or 16."""
 
     def expect(self, token: object, transaction: int, unit: int, function: int, address: int, last: int) -> None:
