@@ -11,7 +11,7 @@ import asyncio.trsock
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from engine.errors import SortlineError
 from ext.modbus_frames import Frames
@@ -124,8 +124,7 @@ class Wire(asyncio.Protocol):
         self._tell(why)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass
         if self._in_flight_max > 1 and QUICK_ACK:
             self._socket = transport.get_extra_info("socket")
 
