@@ -30,7 +30,7 @@ class Agenda:
         while later and later[0][0] <= now:
             due, ticket, job = heappop(later)
             if job.ticket == ticket:
-                heappush(ready, (due + job.poll.timing.deadline_s, ticket, job))
+                heappush(ready, (due + job.deadline_s, ticket, job))
         while ready:
             _, ticket, job = heappop(ready)
             if job.ticket == ticket:

@@ -68,6 +68,7 @@ class Link:
         self._tasks: asyncio.TaskGroup | None = None
         for job in self._jobs():
             job.poll.on_debt = partial(self._owes, job)
+            job.ask = partial(job.unit.ask, self._connection)
 
     async def run(self) -> None:
         """Poll for ever, with as many requests on their way as the device takes."""
@@ -168,7 +169,7 @@ class Link:
 
     async def _poll(self, job: Job, now: float, due: float) -> None:
         poll = job.poll
-        outcome = await poll.poll(partial(job.unit.ask, self._connection), now)
+        outcome = await poll.poll(job.ask, now)
         if not job.unit.is_up or job.unit.failures or self._unproved:
             await self._answered(job.unit)
         if outcome.delivery is not None:
@@ -177,7 +178,7 @@ class Link:
         if outcome.more:
             job.set_due(now)
         timing = poll.timing
-        if timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > timing.deadline_s:
+        if timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > job.deadline_s:
             await self._overdue(poll)
 
     async def _overdue(self, poll: Poll) -> None:

@@ -143,9 +143,11 @@ class GroupPoll(Poll):
         self.probe = (first.table, first.start, 1)
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
-        has_changed = await self._read_all(ask, self._plan.leading, now)
-        # not before the triggers are here: a machine sets its trigger last, so what belongs to it is there by then
-        has_changed |= await self._read_all(ask, self._plan.following, now)
+        plan = self._plan
+        has_changed = await self._read_all(ask, plan.leading, now) if plan.leading else False
+        if plan.following:
+            # not before the triggers are here: a machine sets its trigger last, so what belongs to it is there by then
+            has_changed |= await self._read_all(ask, plan.following, now)
         self._previous_us, self._read_us = self._read_us, self._clock()
         if not (has_changed or self._fires_always or self._is_waiting):
             return NOTHING

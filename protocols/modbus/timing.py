@@ -44,7 +44,7 @@ class PollClass(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
 
 def following(timing: PollClass, due: float, now: float) -> float:
     """When the poll that was due at `due`, and is made at `now`, is due again, without its jitter. Seconds."""
-    interval = timing.interval_s
+    interval = timing.poll_ms / 1000
     if timing.catch_up == "skip":
         return due + interval * (int(max(0.0, now - due) / interval) + 1)
     if timing.catch_up == "once":

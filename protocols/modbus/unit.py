@@ -16,7 +16,7 @@ from protocols.modbus.group import GroupPlan
 from protocols.modbus.handshake import MailboxPoll, RingPoll
 from protocols.modbus.layouts import Group, Mailbox
 from protocols.modbus.plan import Limits
-from protocols.modbus.polling import GroupPoll, Place, Poll
+from protocols.modbus.polling import Ask, GroupPoll, Place, Poll
 from protocols.modbus.registers import Table
 from protocols.modbus.settings import Profile, Settings, Unit
 from protocols.modbus.timing import following
@@ -26,13 +26,17 @@ NOT_QUEUED = 0
 
 
 class Job:
-    """A poll and when it is due. `regular`: without jitter. `ticket`: its place in the agenda, 0 for none."""
+    """A poll and when it is due. `regular`: without jitter. `ticket`: its place in the agenda, 0 for none. `ask`: over
+    the main connection, set by the link."""
 
-    __slots__ = ("due", "is_running", "poll", "regular", "ticket", "unit")
+    __slots__ = ("ask", "deadline_s", "due", "is_running", "jitter_s", "poll", "regular", "ticket", "unit")
 
     def __init__(self, unit: UnitState, poll: Poll) -> None:
         self.unit = unit
         self.poll = poll
+        self.ask: Ask = _unconnected
+        self.deadline_s = poll.timing.deadline_s
+        self.jitter_s = poll.timing.jitter_ms / 1000
         self.regular = 0.0
         self.due = 0.0
         self.ticket = NOT_QUEUED
@@ -40,17 +44,20 @@ class Job:
 
     def begin(self, now: float, chance: random.Random) -> None:
         """The first time: at once, or with jitter spread over the interval."""
-        timing = self.poll.timing
-        self.set_due(now + (chance.uniform(0, timing.interval_s) if timing.jitter_ms else 0.0))
+        self.set_due(now + (chance.uniform(0, self.poll.timing.interval_s) if self.jitter_s else 0.0))
 
     def advance(self, now: float, chance: random.Random) -> None:
         """It is polled now: the next time."""
-        timing = self.poll.timing
-        self.regular = following(timing, self.regular, now)
-        self.due = self.regular + (chance.uniform(0, timing.jitter_ms / 1000) if timing.jitter_ms else 0.0)
+        self.regular = self.due = following(self.poll.timing, self.regular, now)
+        if self.jitter_s:
+            self.due += chance.uniform(0, self.jitter_s)
 
     def set_due(self, due: float) -> None:
         self.regular = self.due = due
+
+
+def _unconnected(table: Table, start: int, quantity: int) -> Awaitable[bytes]:
+    raise NoAnswer("no connection yet")
 
 
 class UnitState:
