@@ -3,7 +3,7 @@
     site = "dc1"
     [engine]            # where data is kept, and the limits of everything that could grow
     [rules]             # the parameters of the rules, by name
-    [sources.NAME]      # protocol = "mqtt" | "modbus" | "opcua" | "redis_stream", and its settings
+    [sources.NAME]      # protocol = "mqtt" | "modbus" | ... (protocols/registry.py), and its settings
     [sinks.NAME]        # kind = "queue" | "redis", and its settings; none: one embedded queue named "queue"
     [[routes]]          # which types go to which queue; none: every type to its own queue, at every sink
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from protocols.modbus.decode import Values, decode_registers
 from protocols.modbus.layouts import Mailbox
-from protocols.modbus.numbering import Numbering
 from protocols.modbus.registers import as_register
+from protocols.numbering import Numbering
 
 
 class Look(Enum):

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from protocols.modbus.decode import Values, decode_registers
 from protocols.modbus.layouts import Ring
-from protocols.modbus.numbering import Numbering
 from protocols.modbus.registers import as_register
+from protocols.numbering import Numbering
 
 
 class Head(NamedTuple):

@@ -242,8 +242,6 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
                 yield "tls", 'only with transport = "tcp"'
             if self.in_flight_max > 1:
                 yield "in_flight_max", "serial frames carry no number that would tell two answers apart"
-        if self.tls is not None:
-            yield from ((f"tls.{path}".rstrip("."), fault) for path, fault in self.tls.faults())
 
     def _unit_faults(self, unit: Unit) -> Iterator[Fault]:
         if unit.profile is None:

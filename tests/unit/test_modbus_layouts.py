@@ -9,9 +9,9 @@ import pytest
 
 from protocols.modbus.layouts import Mailbox, Ring, Trigger
 from protocols.modbus.mailbox import Look, MailboxReader
-from protocols.modbus.numbering import Numbering
 from protocols.modbus.ring import Head, RingReader
 from protocols.modbus.trigger import Watch
+from protocols.numbering import Numbering
 
 RECORD = {"kind": {"const": "telemetry"}}
 
