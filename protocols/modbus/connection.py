@@ -51,6 +51,12 @@ class Connection:
         host, port = self.endpoint.addresses[self._at]
         return f"{host}:{port}"
 
+    def beside(self) -> Connection:
+        """Another one to the same server, at the address that this one is connected to; for one request at a time."""
+        other = Connection(self.endpoint, self._timeout_s, self._writable)
+        other._at = self._at
+        return other
+
     async def open(self) -> None:
         """Connect, to the address that was good last or to the next ones. Raises NoAnswer."""
         self.close()

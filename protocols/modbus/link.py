@@ -55,8 +55,8 @@ class Link:
         self._tell_all = tell
         self._chance = chance
         self._recovery_s = settings.recovery_ms / 1000
-        self._writable = frozenset[tuple[int, int]]().union(*(unit.writable for unit in units))
-        self._connection = self._new_connection()
+        writable = frozenset[tuple[int, int]]().union(*(unit.writable for unit in units))
+        self._connection = Connection(endpoint, settings.timeout_ms / 1000, writable, settings.in_flight_max)
         self._agenda = Agenda()
         self._alarm = Alarm()
         self._debts: deque[Job] = deque()
@@ -267,7 +267,7 @@ class Link:
     async def _answers_apart(self, unit: UnitState) -> bool:
         """Ask over a second connection. A unit that is up is asked first: without its answer nothing is proved, for the
         server may not serve two connections at once."""
-        connection = self._new_connection()
+        connection = self._connection.beside()
         try:
             await connection.open()
             witness = next((other for other in self.units if other.is_up), None)
@@ -328,7 +328,3 @@ class Link:
     def _tell(self, state: str, detail: str) -> None:
         self.state = (state, detail)
         self._tell_all()
-
-    def _new_connection(self) -> Connection:
-        settings = self._settings
-        return Connection(self._endpoint, settings.timeout_ms / 1000, self._writable, settings.in_flight_max)
