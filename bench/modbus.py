@@ -30,6 +30,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from bench.measure import Timing
 from engine.contracts import Delivery
 from ext.modbus_image import RegisterImage
+from protocols.cancellation import raise_if_cancelled
 from protocols.modbus.connection import Connection
 from protocols.modbus.driver import Driver
 from protocols.modbus.endpoint import Endpoint
@@ -144,7 +145,7 @@ async def _read_ours(port: int, in_flight: int) -> Spent:
     cpu = time.process_time()
     for _ in range(READS // in_flight):
         began = time.perf_counter()
-        asked = [connection.read(1, "holding", 0, REGISTERS, 1.0) for _ in range(in_flight)]
+        asked = [connection.read(1, 1.0, "holding", 0, REGISTERS) for _ in range(in_flight)]
         for answer in asked:
             image.store(0, 0, await answer)
         waits.append((time.perf_counter() - began) / in_flight)
@@ -254,6 +255,7 @@ async def _poll_pymodbus(server: _Server) -> Spent:
         try:
             while True:
                 registers = (await client.read_holding_registers(0, count=REGISTERS, device_id=1)).registers
+                raise_if_cancelled()  # its client may have lost it
                 if registers != last:
                     last = registers
                 await asyncio.sleep(POLL_MS / 1000)

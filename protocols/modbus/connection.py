@@ -19,7 +19,7 @@ FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 
 class Requester(Protocol):
     """What polling needs of a connection."""
 
-    def read(self, unit: int, table: Table, start: int, quantity: int, timeout_s: float) -> Awaitable[bytes]: ...
+    def read(self, unit: int, timeout_s: float, table: Table, start: int, quantity: int) -> Awaitable[bytes]: ...
 
     def write(self, unit: int, address: int, value: int, function: int, timeout_s: float) -> Awaitable[bytes]: ...
 
@@ -82,11 +82,12 @@ class Connection:
         if wire is not None:
             wire.close(NoAnswer("the connection is closed"))
 
-    def read(self, unit: int, table: Table, start: int, quantity: int, timeout_s: float) -> asyncio.Future[bytes]:
+    def read(self, unit: int, timeout_s: float, table: Table, start: int, quantity: int) -> asyncio.Future[bytes]:
         """`quantity` registers or bits from address `start`, as they stand in the answer. Raises Refusal, NoAnswer."""
-        if self._wire is None or not self._wire.is_open:
+        wire = self._wire
+        if wire is None or not wire.is_open:
             raise NoAnswer(self._why.reason, by_peer=self._why.by_peer)
-        return self._wire.request(unit, FUNCTIONS[table], start, quantity, timeout_s)
+        return wire.request(unit, FUNCTIONS[table], start, quantity, timeout_s)
 
     def write(self, unit: int, address: int, value: int, function: int, timeout_s: float) -> asyncio.Future[bytes]:
         """One holding register, by function 6 or 16. Raises Refusal, NoAnswer; ValueError if it is not `writable`."""

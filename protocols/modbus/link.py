@@ -68,7 +68,7 @@ class Link:
         self._tasks: asyncio.TaskGroup | None = None
         for job in self._jobs():
             job.poll.on_debt = partial(self._owes, job)
-            job.ask = partial(job.unit.ask, self._connection)
+            job.ask = partial(self._connection.read, job.unit.unit_id, job.unit.timeout_s)
 
     async def run(self) -> None:
         """Poll for ever, with as many requests on their way as the device takes."""
@@ -98,7 +98,7 @@ class Link:
                     if not self._connection.is_open:
                         await self._connect()
             now = loop.time()
-            if (owing := self._owing()) is not None:
+            if self._debts and (owing := self._owing()) is not None:
                 await self._attempt(owing, self._pay(owing))
             elif (job := self._next(now)) is not None:
                 due = job.due

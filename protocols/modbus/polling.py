@@ -144,7 +144,9 @@ class GroupPoll(Poll):
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
         plan = self._plan
-        has_changed = await self._read_all(ask, plan.leading, now) if plan.leading else False
+        has_changed = False
+        if plan.leading:
+            has_changed = await self._read_all(ask, plan.leading, now)
         if plan.following:
             # not before the triggers are here: a machine sets its trigger last, so what belongs to it is there by then
             has_changed |= await self._read_all(ask, plan.following, now)

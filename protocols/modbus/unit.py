@@ -85,7 +85,7 @@ class UnitState:
 
     def ask(self, through: Requester, table: Table, start: int, quantity: int) -> Awaitable[bytes]:
         """Raises Refusal, NoAnswer."""
-        return through.read(self.unit_id, table, start, quantity, self.timeout_s)
+        return through.read(self.unit_id, self.timeout_s, table, start, quantity)
 
     async def probe(self, through: Requester) -> bool:
         """Whether it answers, with yes or no; a gateway that cannot reach it says so with a refusal of its own."""

@@ -86,6 +86,7 @@ class Wire(asyncio.Protocol):
         self._in_flight_max = in_flight_max
         self._silence_s = silence_s
         self._fell = fell
+        self.is_open = False
         self._transport: asyncio.WriteTransport | None = None
         self._waiting: deque[_Request] = deque()
         self._socket: asyncio.trsock.TransportSocket | None = None
@@ -93,10 +94,6 @@ class Wire(asyncio.Protocol):
         self._is_silent = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        return self._transport is not None
 
     @property
     def stale(self) -> int:
@@ -116,6 +113,7 @@ class Wire(asyncio.Protocol):
     def close(self, why: NoAnswer) -> None:
         """Everybody who waits is told."""
         transport, self._transport = self._transport, None
+        self.is_open = False
         if transport is None:
             return
         transport.abort()
@@ -125,6 +123,7 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is no subclass
+        self.is_open = True
         if self._in_flight_max > 1 and QUICK_ACK:
             self._socket = transport.get_extra_info("socket")
 

@@ -168,7 +168,7 @@ def test_so_many_requests_are_on_their_way_as_the_device_takes_and_no_more() -> 
         server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
         connection = connected(server.sockets[0].getsockname()[1], 4)
         await connection.open()
-        asked = [connection.read(1, "holding", start, 2, 1.0) for start in range(60)]
+        asked = [connection.read(1, 1.0, "holding", start, 2) for start in range(60)]
         for start, answer in enumerate(asked):
             assert struct.unpack(">2H", await answer) == (start, start + 1)
         connection.close()
@@ -185,10 +185,10 @@ def test_a_late_answer_among_others_is_dropped_and_shifts_none() -> None:
         server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
         connection = connected(server.sockets[0].getsockname()[1], 4)
         await connection.open()
-        late = connection.read(1, "holding", 7, 1, 0.05)
+        late = connection.read(1, 0.05, "holding", 7, 1)
         ended = asyncio.get_running_loop().time() + 0.25
         while asyncio.get_running_loop().time() < ended:
-            asked = [connection.read(1, "holding", start, 1, 1.0) for start in (1, 2, 3)]
+            asked = [connection.read(1, 1.0, "holding", start, 1) for start in (1, 2, 3)]
             assert [int.from_bytes(await answer, "big") for answer in asked] == [1, 2, 3]
             await asyncio.sleep(0.002)
         try:
@@ -212,7 +212,7 @@ def test_a_line_on_which_nothing_comes_any_more_is_opened_anew_and_only_one_unit
         server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
         connection = connected(server.sockets[0].getsockname()[1], 4)
         await connection.open()
-        asked = [connection.read(unit, "holding", 0, 1, 0.03) for unit in (1, 2, 3)]
+        asked = [connection.read(unit, 0.03, "holding", 0, 1) for unit in (1, 2, 3)]
         failures = await asyncio.gather(*asked, return_exceptions=True)
         assert not connection.is_open
         server.close()
