@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 PROTOCOLS: dict[str, tuple[str, str]] = {
     # name in the site file -> (settings struct, driver)
+    "file_lines": ("protocols.file_lines.settings:Settings", "protocols.file_lines.driver:Driver"),
     "modbus": ("protocols.modbus.settings:Settings", "protocols.modbus.driver:Driver"),
     "mqtt": ("protocols.mqtt.settings:Settings", "protocols.mqtt.driver:Driver"),
     "opcua": ("protocols.opcua.settings:Settings", "protocols.opcua.driver:Driver"),
     "redis_stream": ("protocols.redis_stream.settings:Settings", "protocols.redis_stream.driver:Driver"),
+    "telegram": ("protocols.telegram.settings:Settings", "protocols.telegram.driver:Driver"),
 }
 
 DISCOVERIES: dict[str, str] = {

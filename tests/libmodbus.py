@@ -68,6 +68,31 @@ int main(int argc, char **argv) {
 }
 """
 
+RTU_SERVER_C = r"""
+/* A scale on libmodbus, slave of a serial line. usage: DEVICE SLAVE. Registers as in tests/modbus_floor.py: at every
+   second request its weight is stable, and after it the next one weighs more. */
+#include <modbus.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv) {
+    if (argc < 3) return 1;
+    modbus_t *context = modbus_new_rtu(argv[1], 115200, 'E', 8, 1);
+    modbus_mapping_t *map = modbus_mapping_new(0, 0, 64, 0);
+    if (map == NULL || modbus_set_slave(context, atoi(argv[2])) || modbus_connect(context)) return 1;
+    const char *lu = "SERIAL\0";
+    for (int at = 0; at < 4; at++) map->tab_registers[13 + at] = (uint8_t)lu[2 * at] << 8 | (uint8_t)lu[2 * at + 1];
+    for (;;) {
+        uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
+        int length = modbus_receive(context, query);
+        if (length < 0) return 1;
+        if (length > 0) modbus_reply(context, query, length, map);
+        map->tab_registers[10] ^= 1;
+        if (!map->tab_registers[10]) map->tab_registers[12] += 10;
+    }
+}
+"""
+
 WRITER_C = r"""
 /* Writes holding registers as any tool on libmodbus would. usage: PORT UNIT ADDRESS VALUE ... */
 #include <modbus.h>

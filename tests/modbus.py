@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 import struct
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -87,8 +88,9 @@ class Plc:
     value).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
+        self._tls = tls
         self.registers: dict[tuple[int, str, int], int] = {}
         self.missing: set[tuple[str, int]] = set()
         self.dead: set[int] = set()
@@ -110,7 +112,7 @@ class Plc:
         await self.stop()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -163,7 +165,7 @@ class Plc:
         self.requests.append(request)
         if request.unit in self.dead:
             return
-        body = self._body(request, frame)
+        body = self.body(request, frame)
         answer = self.answer(request, mbap(request.transaction, request.unit, body))
         if isinstance(answer, Awaitable):
             answer = await answer
@@ -171,7 +173,7 @@ class Plc:
             writer.write(answer)
         self.after(request)
 
-    def _body(self, request: Request, frame: bytes) -> bytes:
+    def body(self, request: Request, frame: bytes) -> bytes:
         function = request.function
         if function in (6, 16):
             value = int.from_bytes(frame[10:12] if function == 6 else frame[13:15], "big")
@@ -196,10 +198,11 @@ def mbap(transaction: int, unit: int, body: bytes, protocol: int = 0, length: in
     return struct.pack(">HHHB", transaction, protocol, len(body) + 1 if length is None else length, unit) + body
 
 
-def settings(port: int, units: dict[str, Any], **options: Any) -> Settings:
-    """As from a site file, with short times; refuses what `check` would."""
+def settings(port: int | None, units: dict[str, Any], **options: Any) -> Settings:
+    """As from a site file, with short times; refuses what `check` would. `port` None: a serial line."""
+    where = {"host": "127.0.0.1", "port": port} if port is not None else {}
     short = {"timeout_ms": 200, "recovery_ms": 100, "reconnect_min_ms": 10, "reconnect_max_ms": 50}
-    made = msgspec.convert({"host": "127.0.0.1", "port": port, "units": units, **short, **options}, Settings)
+    made = msgspec.convert({"units": units, **where, **short, **options}, Settings)
     assert list(made.faults()) == []
     return made
 

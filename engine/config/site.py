@@ -3,7 +3,7 @@
     site = "dc1"
     [engine]            # where data is kept, and the limits of everything that could grow
     [rules]             # the parameters of the rules, by name
-    [sources.NAME]      # protocol = "mqtt" | "modbus" | "opcua" | "redis_stream", and its settings
+    [sources.NAME]      # protocol = "mqtt" | "modbus" | ... (protocols/registry.py), and its settings
     [sinks.NAME]        # kind = "queue" | "redis" | "http", and its settings; none: one embedded queue named "queue"
     [sinks.NAME.delivery]  # how fast, in which order of queues, and what follows a dead letter
     [dead_letters]      # how much of what cannot go on is kept

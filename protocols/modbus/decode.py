@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
+from array import array
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from engine.errors import DecodeError
-from protocols.modbus.settings import Register, bit_range
+from protocols.modbus.registers import Register, bit_range
 
 Value = bool | int | float | str | None
 """None: the register was read and holds no value (an empty string, a float that is not a number)."""
@@ -24,6 +26,14 @@ _FORMATS = {
     "uint32": ">I", "int32": ">i", "uint64": ">Q", "int64": ">q",
     "float32": ">f", "float64": ">d",
 }  # fmt: skip
+
+
+def words_of(payload: bytes) -> array[int]:
+    """The registers in an answer's payload, without an object for each."""
+    words = array("H", payload)
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words
 
 
 def decode_registers(

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import DecodeError
 from protocols.mapping.plan import compile_record
+from protocols.modbus.decode import words_of
+from protocols.modbus.layouts import Mailbox, Ring
 from protocols.modbus.mailbox import Letter, Look, MailboxReader
 from protocols.modbus.plan import Limits, Point, plan_reads
-from protocols.modbus.polling import Ask, Debt, Outcome, Place, Poll
+from protocols.modbus.polling import Ask, Debt, Outcome, Place, Poll, word
 from protocols.modbus.records import fact, gap_line
 from protocols.modbus.ring import Chunk, Entry, Haul, Head, RingReader
-from protocols.modbus.settings import Mailbox, Ring
-
-Wake = Callable[[], None]
-"""Tells the driver that something is owed."""
+from protocols.modbus.timing import PollClass
 
 
 class MailboxPoll(Poll):
     """One mailbox. `recheck_s`: how often a record that nothing follows is looked at for a lost acknowledgement."""
 
     def __init__(
-        self, place: Place, mailbox: Mailbox, recheck_s: float, intake: Intake, clock: Clock, wake: Wake
+        self, place: Place, mailbox: Mailbox, timing: PollClass, recheck_s: float, intake: Intake, clock: Clock
     ) -> None:
-        super().__init__(place, intake, clock)
-        self.interval_s = mailbox.poll_ms / 1000
+        super().__init__(place, timing, intake, clock)
         self.probe = (mailbox.table, mailbox.seq, 1)
         self._mailbox = mailbox
         self._reader = MailboxReader(mailbox, intake.position(place.src))
         self._plan = compile_record(mailbox.record, constants={"src": place.src})
         self._recheck_s = recheck_s
-        self._wake = wake
         self._check_at = 0.0
         self._letter: Letter | None = None  # taken, perhaps not handed over yet
         self._last_us = 0
@@ -55,7 +52,7 @@ class MailboxPoll(Poll):
             else:
                 self._owe(words[0])
         if look is Look.NEW:
-            acknowledged = None if mailbox.ack is None else (await ask("holding", mailbox.ack, 1))[0]
+            acknowledged = None if mailbox.ack is None else await word(ask, "holding", mailbox.ack)
             if shown_epoch != await self._epoch(ask):
                 return Outcome(more=True)
             self._letter = self._reader.take(words, acknowledged, shown_epoch)
@@ -79,11 +76,11 @@ class MailboxPoll(Poll):
     async def _epoch(self, ask: Ask) -> int | None:
         if self._mailbox.epoch is None:
             return None
-        return (await ask(self._mailbox.table, self._mailbox.epoch, 1))[0]
+        return await word(ask, self._mailbox.table, self._mailbox.epoch)
 
-    async def _untorn(self, ask: Ask) -> list[int] | None:
+    async def _untorn(self, ask: Ask) -> Sequence[int] | None:
         for _ in range(1 + self._mailbox.rereads):
-            words = await ask(self._mailbox.table, self._mailbox.seq, self._reader.quantity)
+            words = words_of(await ask(self._mailbox.table, self._mailbox.seq, self._reader.quantity))
             if words[0] == words[-1]:
                 return words
         return None
@@ -95,7 +92,7 @@ class MailboxPoll(Poll):
         if address is None or self._awaits_ack or self.owed is not None or now < self._check_at:
             return False
         self._check_at = now + self._recheck_s
-        return (await ask("holding", address, 1))[0] != shown
+        return await word(ask, "holding", address) != shown
 
     def _delivery(self, letter: Letter) -> Delivery:
         """The record and what is missing before it. A record that does not fit is acknowledged all the same: it would
@@ -125,21 +122,20 @@ class MailboxPoll(Poll):
 
     def _owe(self, shown: int) -> None:
         if self._mailbox.ack is not None:
-            self.owed = Debt(self._mailbox.ack, shown, self._mailbox.write_function)
-            self._wake()
+            self.owe(Debt(self._mailbox.ack, shown, self._mailbox.write_function))
 
 
 class RingPoll(Poll):
     """One ring. Each poll fetches one chunk of neighbouring records, so that a long backlog lets the others through."""
 
-    def __init__(self, place: Place, ring: Ring, limits: Limits, intake: Intake, clock: Clock, wake: Wake) -> None:
-        super().__init__(place, intake, clock)
-        self.interval_s = ring.poll_ms / 1000
+    def __init__(
+        self, place: Place, ring: Ring, timing: PollClass, limits: Limits, intake: Intake, clock: Clock
+    ) -> None:
+        super().__init__(place, timing, intake, clock)
         self.probe = (ring.table, ring.head, 1)
         self._ring = ring
         self._reader = RingReader(ring, intake.position(place.src), limits.registers)
         self._plan = compile_record(ring.record, constants={"src": place.src})
-        self._wake = wake
         counters = (("head", ring.head), ("size", ring.size_address), ("epoch", ring.epoch))
         points = [Point(name, ring.table, address, 1) for name, address in counters if address is not None]
         self._counters = plan_reads(points, limits, first=("epoch",))
@@ -155,7 +151,7 @@ class RingPoll(Poll):
             return Outcome()
         if not self._reader.started:
             ack = self._ring.ack
-            tail = None if ack is None else (await ask("holding", ack, 1))[0]
+            tail = None if ack is None else await word(ask, "holding", ack)
             self._reader.start(shown["head"], tail, shown.get("epoch"))
         head = self._head(shown)
         chunk = self._reader.chunk(head)
@@ -181,7 +177,7 @@ class RingPoll(Poll):
         """The ring's counters by name."""
         shown: dict[str, int] = {}
         for read in self._counters:
-            words = await ask(read.table, read.start, read.quantity)
+            words = words_of(await ask(read.table, read.start, read.quantity))
             shown.update({point.name: words[point.address - read.start] for point in read.points})
         return shown
 
@@ -190,11 +186,11 @@ class RingPoll(Poll):
 
     async def _fetch(self, ask: Ask, chunk: Chunk) -> Haul | None:
         """Read the chunk and look at the head again; None if the machine restarted meanwhile."""
-        words = await ask(self._ring.table, chunk.address, chunk.quantity)
+        words = words_of(await ask(self._ring.table, chunk.address, chunk.quantity))
         after = self._head(await self._show(ask))
         overwritten = False
         if after.epoch == chunk.epoch and self._reader.is_doubtful(chunk, after):
-            again = await ask(self._ring.table, chunk.address, self._ring.width)
+            again = words_of(await ask(self._ring.table, chunk.address, self._ring.width))
             later = self._head(await self._show(ask))
             overwritten = again != words[: self._ring.width]
             after = later
@@ -225,5 +221,4 @@ class RingPoll(Poll):
 
     def _durable(self, shown: int) -> None:
         if self._ring.ack is not None:
-            self.owed = Debt(self._ring.ack, shown, self._ring.write_function)
-            self._wake()
+            self.owe(Debt(self._ring.ack, shown, self._ring.write_function))

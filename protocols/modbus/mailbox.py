@@ -1,4 +1,4 @@
-"""The mailbox layout (`settings.Mailbox`): one record at a time between two copies of a counter. Pure.
+"""The mailbox layout (`layouts.Mailbox`): one record at a time between two copies of a counter. Pure.
 
 The order of calls, for one reading of the block: `look`; on NEW `take` with what the acknowledgement register shows;
 then, once the record is handed over, `accept`.
@@ -11,8 +11,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from protocols.modbus.decode import Values, decode_registers
-from protocols.modbus.numbering import Numbering
-from protocols.modbus.settings import Mailbox, as_register
+from protocols.modbus.layouts import Mailbox
+from protocols.modbus.registers import as_register
+from protocols.numbering import Numbering
 
 
 class Look(Enum):

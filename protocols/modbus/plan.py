@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from protocols.modbus.settings import Table, Unit, as_register
+from protocols.modbus.registers import Table, as_register
+from protocols.modbus.settings import Profile
 
 COILS_PER_REGISTER = 16  # a hole is measured by what it costs to read along
 
@@ -40,7 +41,7 @@ class Limits(NamedTuple):
     bits: int
 
 
-def points_of(unit: Unit, names: Collection[str]) -> list[Point]:
+def points_of(unit: Profile, names: Collection[str]) -> list[Point]:
     """The points of the named registers of a unit; `names` empty: of all."""
     points: list[Point] = []
     tables: tuple[Table, Table] = ("holding", "input")

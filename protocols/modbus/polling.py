@@ -1,6 +1,6 @@
 """The groups, mailboxes and rings of a unit as jobs for its connection: what is asked, and what comes of it.
 
-A poll asks (`Ask`), decodes and maps; it hands over nothing by itself. The driver calls `poll`, puts the delivery, then
+A poll asks (`Ask`), decodes and maps; it hands over nothing by itself. The link calls `poll`, puts the delivery, then
 calls `accepted`; it writes what `owed` says and then calls `paid`.
 """
 
@@ -16,15 +16,23 @@ from engine.contracts import Delivery, Intake
 from engine.errors import DecodeError
 from protocols.mapping.plan import compile_record
 from protocols.mapping.sequence import Sequences
-from protocols.modbus.connection import Refusal
-from protocols.modbus.decode import Values, decode_registers
-from protocols.modbus.plan import Limits, Read, plan_reads, points_of, split_read
-from protocols.modbus.records import fact
-from protocols.modbus.settings import Group, Table, Unit, as_register
+from protocols.modbus.decode import words_of
+from protocols.modbus.group import GroupPlan
+from protocols.modbus.layouts import Group
+from protocols.modbus.plan import Read
+from protocols.modbus.records import blind_line, fact
+from protocols.modbus.registers import Table
+from protocols.modbus.timing import PollClass
 from protocols.modbus.trigger import Watch
+from protocols.modbus.wire import Refusal
 
-Ask = Callable[[Table, int, int], Awaitable[list[int]]]
-"""Reads (table, start, quantity) of the poll's unit. Raises Refusal and NoAnswer."""
+Ask = Callable[[Table, int, int], Awaitable[bytes]]
+"""Asks the poll's unit for (table, start, quantity) at once. The awaitable: the payload. Raises Refusal, NoAnswer."""
+
+
+async def word(ask: Ask, table: Table, address: int) -> int:
+    """One register."""
+    return words_of(await ask(table, address, 1))[0]
 
 
 class Place(NamedTuple):
@@ -43,6 +51,9 @@ class Outcome(NamedTuple):
     more: bool = False
 
 
+NOTHING = Outcome()
+
+
 class Debt(NamedTuple):
     """An acknowledgement to write: `value` into holding register `address` by `function`."""
 
@@ -52,14 +63,16 @@ class Debt(NamedTuple):
 
 
 class Poll(ABC):
-    """One job. `interval_s`: between two polls. `probe`: a request that tells whether the unit answers at all."""
+    """One job. `probe`: a request that tells whether the unit answers at all. `on_debt`: called when something is owed,
+    set by the link that pays."""
 
-    interval_s: float
     probe: tuple[Table, int, int]
     owed: Debt | None = None
 
-    def __init__(self, place: Place, intake: Intake, clock: Clock) -> None:
+    def __init__(self, place: Place, timing: PollClass, intake: Intake, clock: Clock) -> None:
         self.place = place
+        self.timing = timing
+        self.on_debt: Callable[[], None] = lambda: None
         self._intake = intake
         self._clock = clock
 
@@ -70,6 +83,10 @@ class Poll(ABC):
     def accepted(self) -> None:  # noqa: B027
         """The delivery of the last poll was handed over. Groups have nothing to remember."""
 
+    def owe(self, debt: Debt) -> None:
+        self.owed = debt
+        self.on_debt()
+
     def paid(self) -> None:
         """What was owed is written, or was refused."""
         self.owed = None
@@ -78,93 +95,137 @@ class Poll(ABC):
     def forget(self) -> None:
         """The device was away, or is another one: what it shows next is its state, or a backlog."""
 
+    def overdue(self) -> list[bytes]:
+        """The last poll had its answer after its deadline. Returns the lines that say so; mailboxes and rings have
+        none, what they lost shows in their numbers."""
+        self.fault("overdue: answered later than deadline_ms after it was due")
+        return []
+
     def fault(self, cause: str, words: Sequence[int] = ()) -> None:
         """Count something that does not fit. `words`: registers as a sample."""
         self._intake.fault(self.place.source, f"{self.place.path}: {cause}", struct.pack(f">{len(words)}H", *words))
 
 
 class GroupPoll(Poll):
-    """Registers polled together, records by triggers. Requests that the device refuses are parted until only what it
-    does not have is left out; that is tried again every `recheck_s`."""
+    """Registers polled together, records by triggers.
+
+    Requests that the device refuses are parted until only what it does not have is left out; that is tried again every
+    `recheck_s`. What is read goes into the image of all units of the profile (row `row`), and is decoded only where a
+    watched register changed.
+    """
 
     def __init__(
         self,
         place: Place,
-        unit: Unit,
+        timing: PollClass,
         group: Group,
-        limits: Limits,
+        plan: GroupPlan,
+        row: int,
         recheck_s: float,
         intake: Intake,
         clock: Clock,
         sequences: Sequences,
     ) -> None:
-        super().__init__(place, intake, clock)
-        self.interval_s = group.poll_ms / 1000
-        self._registers = {name: as_register(entry) for name, entry in {**unit.holding, **unit.input}.items()}
+        super().__init__(place, timing, intake, clock)
+        self._plan = plan
+        self._row = row
         self._recheck_s = recheck_s
         self._triggers = [
-            (Watch(trigger), compile_record(trigger.record, constants={"src": unit.src}, sequences=sequences))
+            (Watch(trigger), compile_record(trigger.record, constants={"src": place.src}, sequences=sequences))
             for trigger in group.triggers
         ]
-        owners = {bit: name for name, register in self._registers.items() for bit in register.bits}
-        watched = {owners.get(trigger.register, trigger.register) for trigger in group.triggers if trigger.register}
-        points = points_of(unit, {*group.registers, *watched} if group.registers else ())
-        self._planned = plan_reads(points, limits, first=watched)
-        self._reads = list(self._planned)
-        self._missing_until: dict[Read, float] = {}
-        first = self._planned[0]
+        self._fires_always = any(trigger.register is None for trigger in group.triggers)
+        self._is_waiting = False  # for a value to hold
+        self._again_at: dict[Read, float] = {}  # requests that the device refused
+        self._read_us = 0  # when everything was read the last time
+        self._previous_us = 0
+        first = plan.leading[0] if plan.leading else plan.following[0]
         self.probe = (first.table, first.start, 1)
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
-        values: Values = {}
-        for read in list(self._reads):
-            if self._missing_until.get(read, 0.0) > now:
-                continue
-            await self._read(ask, read, values, now)
-        t_rx = self._clock()
+        plan = self._plan
+        has_changed = False
+        if plan.leading:
+            has_changed = await self._read_all(ask, plan.leading, now)
+        if plan.following:
+            # not before the triggers are here: a machine sets its trigger last, so what belongs to it is there by then
+            has_changed |= await self._read_all(ask, plan.following, now)
+        self._previous_us, self._read_us = self._read_us, self._clock()
+        if not (has_changed or self._fires_always or self._is_waiting):
+            return NOTHING
+        lines = self._records(now)
+        return Outcome(Delivery(self.place.source, lines)) if lines else NOTHING
+
+    def _records(self, now: float) -> list[bytes]:
+        """What the registers as they are now make of the triggers."""
+        raw, absent = self._plan.raw(self._row), self._absent()
+        decode = self._plan.decode if self._fires_always else self._plan.decode_watched
+        values, faults = decode(raw, absent)
+        fired = [record for watch, record in self._triggers if watch.fires(values, now)]
+        self._is_waiting = any(watch.is_waiting for watch, _ in self._triggers)
+        self._plan.image.seen(self._row)
+        if fired and not self._fires_always:
+            values, faults = self._plan.decode(raw, absent)
+        for name, cause in faults.items():
+            self.fault(cause, self._plan.words(self._row, name))
         lines = []
-        for watch, plan in self._triggers:
-            if not watch.fires(values):
-                continue
+        for record in fired:
             try:
-                lines.append(fact(plan, values, t_rx).line)
+                lines.append(fact(record, values, self._read_us).line)
             except DecodeError as error:
                 self.fault(error.cause)
-        return Outcome(Delivery(self.place.source, lines)) if lines else Outcome()
+        return lines
 
-    async def _read(self, ask: Ask, read: Read, values: Values, now: float) -> None:
-        """Into `values`; a request that is refused as a whole is asked for again in parts."""
-        try:
-            words = await ask(read.table, read.start, read.quantity)
-        except Refusal as refusal:
-            await self._refused(ask, read, values, now, refusal)
-            return
-        self._missing_until.pop(read, None)
-        if read.table in ("coil", "discrete"):
-            values.update({point.name: bool(words[point.address - read.start]) for point in read.points})
-            return
-        registers = {point.name: self._registers[point.name] for point in read.points}
-        decoded, faults = decode_registers(registers, words, read.start)
-        values.update(decoded)
-        for name, cause in faults.items():
-            first = registers[name].address - read.start
-            self.fault(cause, words[first : first + registers[name].width])
+    async def _read_all(self, ask: Ask, reads: Sequence[Read], now: float) -> bool:
+        """All at once as far as the connection takes them; whether a watched value has changed."""
+        again_at = self._again_at
+        asked = [
+            (read, ask(read.table, read.start, read.quantity))
+            for read in reads
+            if not again_at or again_at.get(read, 0.0) <= now
+        ]
+        has_changed = False
+        for read, answer in asked:
+            try:
+                payload = await answer
+            except Refusal as refusal:
+                has_changed |= await self._refused(ask, read, now, refusal)
+                continue
+            if again_at and again_at.pop(read, None) is not None:
+                # what it shows was never looked at, or long ago
+                self._plan.image.unsettle(self._row)
+            has_changed |= self._plan.store(self._row, read, payload)
+        return has_changed
 
-    async def _refused(self, ask: Ask, read: Read, values: Values, now: float, refusal: Refusal) -> None:
-        parts = split_read(read) if refusal.is_missing else []
+    async def _refused(self, ask: Ask, read: Read, now: float, refusal: Refusal) -> bool:
+        """Asks again in parts, where there are any. Raises `refusal` where it says that the unit is not there."""
+        if refusal.is_unreachable:
+            raise refusal
+        parts = self._plan.part(read) if refusal.is_missing else []
         if parts:
-            at = self._reads.index(read)
-            self._reads[at : at + 1] = parts
-            for part in parts:
-                await self._read(ask, part, values, now)
-            return
+            return await self._read_all(ask, parts, now)
         names = ", ".join(point.name for point in read.points)
         self.fault(f"{names} ({read.table} {read.start}): {refusal}")
-        if refusal.is_missing:
-            self._missing_until[read] = now + self._recheck_s
+        self._again_at[read] = now + self._recheck_s if refusal.is_missing else now
+        return False
+
+    def _absent(self) -> frozenset[str]:
+        """The names of the values that the device refused to show."""
+        if not self._again_at:
+            return frozenset()
+        for read in [read for read in self._again_at if not self._plan.holds(read)]:
+            del self._again_at[read]
+        return frozenset(point.name for read in self._again_at for point in read.points)
+
+    def overdue(self) -> list[bytes]:
+        super().overdue()
+        if self.timing.overdue != "gap" or not self._previous_us:
+            return []
+        return [blind_line(self.place.src, self._previous_us, self._read_us)]
 
     def forget(self) -> None:
         for watch, _ in self._triggers:
             watch.forget()
-        self._reads = list(self._planned)
-        self._missing_until.clear()
+        self._plan.image.unsettle(self._row)
+        self._again_at.clear()
+        self._read_us = self._previous_us = 0

@@ -49,6 +49,11 @@ def gap_line(src: str, epoch: int, first: int, count: int, t_from: int, t_rx: in
     )
 
 
+def blind_line(src: str, t_from: int, t_to: int) -> bytes:
+    """`source.gap` without numbers: what happened in between may not have been seen."""
+    return encode_line({"src": src, "kind": "source.gap", "t_rx": t_to, "t_from": t_from, "t_to": t_to})
+
+
 def link_line(src: str, is_up: bool, t_rx: int) -> bytes:
     """`link.up` or `link.down`."""
     return encode_line({"src": src, "kind": "link.up" if is_up else "link.down", "t_rx": t_rx})

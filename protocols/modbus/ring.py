@@ -1,4 +1,4 @@
-"""The ring layout (`settings.Ring`): the last `size` records of a machine, read behind its head. Pure.
+"""The ring layout (`layouts.Ring`): the last `size` records of a machine, read behind its head. Pure.
 
 Records are numbered from 0; `head` is the number of the next one. The machine writes a record into its slot and then
 increments `head`; so while `head` shows h, the slot of record h - size may be half overwritten by record h, and older
@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from protocols.modbus.decode import Values, decode_registers
-from protocols.modbus.numbering import Numbering
-from protocols.modbus.settings import Ring, as_register
+from protocols.modbus.layouts import Ring
+from protocols.modbus.registers import as_register
+from protocols.numbering import Numbering
 
 
 class Head(NamedTuple):

@@ -126,8 +126,9 @@ def flood(request: Request, frame: bytes) -> bytes:
     ],
     ids=lambda fault: fault.__name__,
 )
+@pytest.mark.parametrize("in_flight_max", [1, 4])
 def test_a_wrong_answer_makes_no_record_and_reading_goes_on_after_it(
-    fault: Callable[[Request, bytes], bytes], caplog: pytest.LogCaptureFixture
+    in_flight_max: int, fault: Callable[[Request, bytes], bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story() -> None:
         async with Plc() as plc:
@@ -140,18 +141,24 @@ def test_a_wrong_answer_makes_no_record_and_reading_goes_on_after_it(
 
             plc.answer = sometimes
             intake = RememberingIntake()
-            made = settings(plc.port, {"C": COUNTER}, timeout_ms=60, reconnect_min_ms=1, reconnect_max_ms=2)
+            # with several on their way the other units' requests are in between
+            units = {"C": COUNTER} | {f"O{number}": OTHER for number in range(in_flight_max - 1)}
+            plc.set(100, 777, table="input")
+            options = {"timeout_ms": 60, "reconnect_min_ms": 1, "reconnect_max_ms": 2, "failures_max": 1_000}
+            made = settings(plc.port, units, in_flight_max=in_flight_max, **options)
             async with Running(intake, made):
-                await until(lambda: intake.links)
+                await until(lambda: len(intake.links) >= 1 + (in_flight_max > 1))
                 for n in range(1, 5):
                     plc.set(0, 0, n, 0, n)
                     await until(told(intake, n))
                 await until(lambda: counted >= 9)
-        assert [line["code"] for line in intake.facts] == [line["lot"] for line in intake.facts]
-        assert {line["code"] for line in intake.facts} <= {"1", "2", "3", "4"}
+        counters = [line for line in intake.facts if line["src"] == COUNTER["src"]]
+        assert [line["code"] for line in counters] == [line["lot"] for line in counters]
+        assert {line["code"] for line in counters} <= {"1", "2", "3", "4"}
+        assert {line["code"] for line in intake.facts if line not in counters} <= {"777"}
         # each one reopened the connection
         assert plc.requests[-1].connection >= 3
-        assert all(cause.startswith("units.C.groups.g: ") for cause in intake.causes)
+        assert all(cause.startswith("units.") for cause in intake.causes)
 
     with caplog.at_level(logging.INFO):
         run(story())

@@ -10,6 +10,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from protocols.modbus.connection import Connection
+from protocols.modbus.endpoint import Endpoint
 from tests.modbus import Plc, RememberingIntake, Request, Running, settings, until
 from tests.modbus_floor import CRANE, SCALE, SORTER, crane_plc, post, run, stow, text, weigh
 from tests.peers import free_port
@@ -289,7 +290,7 @@ def test_a_register_that_appears_later_is_found() -> None:
 def test_nothing_but_the_listed_registers_can_be_written() -> None:
     async def story() -> None:
         async with Plc() as plc:
-            connection = Connection("127.0.0.1", plc.port, 1.0, frozenset({(2, 110)}))
+            connection = Connection(Endpoint("tcp", (("127.0.0.1", plc.port),)), 1.0, frozenset({(2, 110)}))
             await connection.open()
             for unit, address in ((2, 111), (1, 110)):
                 with pytest.raises(ValueError, match="no acknowledgement register"):

@@ -324,7 +324,7 @@ def test_the_rules_have_the_names_and_defaults_that_are_written_down() -> None:
     assert given["state_bytes_max"] == 536_870_912
 
 
-@pytest.mark.parametrize("protocol", ["modbus", "mqtt", "opcua", "redis_stream"])
+@pytest.mark.parametrize("protocol", sorted(set(PROTOCOLS) - {"sample"}))
 def test_no_setting_of_a_protocol_has_a_name_that_the_site_file_gives_away(protocol: str) -> None:
     names = {field.encode_name for field in msgspec.structs.fields(settings_of(protocol))}
     assert not names & (SITE_NAMES | {"protocol", "covers"})

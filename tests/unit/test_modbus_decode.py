@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.errors import DecodeError
 from protocols.modbus.decode import decode_bits, decode_register, decode_registers
 from protocols.modbus.plan import Limits, Point, plan_reads, split_read
-from protocols.modbus.settings import Register
+from protocols.modbus.registers import Register
 
 LIMITS = Limits(gap_registers=4, registers=125, bits=2_000)
 

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from protocols.modbus.layouts import Mailbox, Ring, Trigger
 from protocols.modbus.mailbox import Look, MailboxReader
-from protocols.modbus.numbering import Numbering
 from protocols.modbus.ring import Head, RingReader
-from protocols.modbus.settings import Mailbox, Ring, Trigger
 from protocols.modbus.trigger import Watch
+from protocols.numbering import Numbering
 
 RECORD = {"kind": {"const": "telemetry"}}
 
@@ -381,3 +381,38 @@ def test_no_request_of_a_ring_is_longer_than_the_device_takes() -> None:
     chunk = reader.chunk(reader.head(crane.shown))
     assert chunk is not None
     assert (chunk.records, chunk.quantity) == (10, 20)
+
+
+def debounced(on: str, samples: list[tuple[float, Any]]) -> list[float]:
+    """When it fires, of samples (time, value)."""
+    settings = {"on": on, "register": "v", "debounce_ms": 50, "record": RECORD}
+    watching = Watch(msgspec.convert(settings, Trigger))
+    return [now for now, value in samples if watching.fires({"v": value}, now)]
+
+
+def test_a_debounced_value_counts_when_it_has_held() -> None:
+    samples = [(0.0, False), (0.1, True), (0.12, True), (0.14, True), (0.16, True), (0.2, True)]
+    assert debounced("rising", samples) == [0.16]
+
+
+def test_a_flicker_is_no_event_in_either_direction() -> None:
+    samples = [(0.0, False), (0.1, True), (0.12, False), (0.14, True), (0.16, False), (0.3, False)]
+    assert debounced("rising", samples) == []
+    assert debounced("falling", samples) == []
+
+
+def test_a_value_that_goes_on_changing_counts_from_its_last_change() -> None:
+    assert debounced("change", [(0.0, 1), (0.1, 2), (0.14, 3), (0.16, 3), (0.2, 3)]) == [0.2]
+
+
+def test_a_debounced_value_waits_and_is_forgotten_with_the_device() -> None:
+    settings = {"on": "change", "register": "v", "debounce_ms": 50, "record": RECORD}
+    watching = Watch(msgspec.convert(settings, Trigger))
+    assert not watching.fires({"v": 1}, 0.0)
+    assert not watching.is_waiting
+    assert not watching.fires({"v": 2}, 0.1)
+    assert watching.is_waiting
+    watching.forget()
+    assert not watching.is_waiting
+    assert not watching.fires({"v": 2}, 0.2)
+    assert not watching.fires({"v": 2}, 0.3)

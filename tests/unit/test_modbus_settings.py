@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from protocols.modbus.endpoint import Serial
 from protocols.modbus.settings import Settings
 from protocols.modbus.unit import writable_registers
 
@@ -43,7 +44,8 @@ def test_the_example_is_right() -> None:
     table = {key: value for key, value in site["sources"]["plc"].items() if key not in ("protocol", "covers")}
     made = msgspec.convert(table, Settings)
     assert list(made.faults()) == []
-    assert writable_registers(made) == {(2, 120)}
+    writable = {pair for unit in made.units.values() for pair in writable_registers(unit, made.profile_of(unit))}
+    assert writable == {(2, 120)}
 
 
 def test_a_bare_number_is_a_uint16() -> None:
@@ -126,3 +128,81 @@ def test_what_the_types_refuse(unit: dict[str, Any]) -> None:
 
 def test_the_pause_between_two_attempts_has_bounds_in_order() -> None:
     assert "reconnect_max_ms" in faults(ring(), reconnect_min_ms=500, reconnect_max_ms=100)
+
+
+def source_faults(**table: Any) -> dict[str, str]:
+    unit = {"unit": 1, "src": "dc1/a/u", **ring()}
+    return dict(msgspec.convert({"units": {"U": unit}, **table}, Settings).faults())
+
+
+@pytest.mark.parametrize(
+    ("table", "path", "says"),
+    [
+        ({}, "units.U.host", "where is it"),
+        ({"host": "plc", "backups": ["a b"]}, "backups[0]", "no address"),
+        ({"host": "plc", "backups": ["10.0.0.1:70000"]}, "backups[0]", "no address"),
+        ({"host": "plc", "transport": "rtu"}, "serial", "needs it"),
+        ({"host": "plc", "serial": {"device": "/dev/ttyS0"}}, "serial", "no other transport"),
+        ({"host": "plc", "transport": "rtu", "serial": {"device": "/dev/ttyS0"}}, "host", "serial line has none"),
+        ({"host": "plc", "transport": "rtu_over_tcp", "in_flight_max": 2}, "in_flight_max", "no number"),
+        ({"host": "plc", "transport": "rtu_over_tcp", "tls": {}}, "tls", "only with"),
+        ({"host": "plc", "profiles": {"P": {}}}, "profiles.P", "nothing to read"),
+        (
+            {"host": "plc", "units": {"U": {"unit": 1, "src": "s", "profile": "Q"}}, "profiles": {"P": ring()}},
+            "units.U.profile",
+            "one of P",
+        ),
+        (
+            {
+                "host": "plc",
+                "units": {"U": {"unit": 1, "src": "s", "profile": "P", **ring()}},
+                "profiles": {"P": ring()},
+            },
+            "units.U.profile",
+            "leave its own",
+        ),
+        (
+            {"host": "plc", "units": {"U": {"unit": 1, "src": "s", **ring(poll="fast")}}},
+            "units.U.rings.r.poll_ms",
+            "Either",
+        ),
+        (
+            {"host": "plc", "units": {"U": {"unit": 1, "src": "s", **ring(poll_ms=None, poll="fast")}}},
+            "units.U.rings.r.poll",
+            "no poll class fast",
+        ),
+        ({"host": "plc", "units": {"U": {"unit": 1, "src": "s", "port": 5, **ring()}}}, "units.U.host", "go with"),
+        (
+            {"units": {name: {"unit": 1, "src": "s", "host": name, "profile": "P"} for name in "ab"}}
+            | {"profiles": {"P": ring(src="same")}},
+            "units.b.rings.r.src",
+            "already numbers",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_named_with_its_path(table: dict[str, Any], path: str, says: str) -> None:
+    found = source_faults(**table)
+    assert says in found.get(path, ""), found
+
+
+def test_units_of_one_profile_with_addresses_of_their_own_are_right() -> None:
+    units = {
+        name: {"unit": 1, "src": f"dc1/{name}", "profile": "P", "host": name, "backups": ["[fe80::1]:1502", "spare"]}
+        for name in ("a", "b")
+    }
+    polls = {"fast": {"poll_ms": 50, "jitter_ms": 5, "deadline_ms": 100, "catch_up": "skip", "overdue": "gap"}}
+    table = {"units": units, "profiles": {"P": ring(poll_ms=None, poll="fast")}, "polls": polls}
+    made = msgspec.convert(table, Settings)
+    assert list(made.faults()) == []
+    assert made.endpoint_of(made.units["a"]).addresses == (("a", 502), ("fe80::1", 1502), ("spare", 502))
+
+
+def test_the_port_of_tls_is_its_own() -> None:
+    table = {"host": "plc", "tls": {}, "units": {"U": {"unit": 1, "src": "s", **ring()}}}
+    made = msgspec.convert(table, Settings)
+    assert made.endpoint_of(made.units["U"]).addresses == (("plc", 802),)
+
+
+def test_serial_lines_keep_their_silence() -> None:
+    assert Serial(device="/dev/ttyS0").silence_s == pytest.approx(3.5 * 11 / 19_200)
+    assert Serial(device="/dev/ttyS0", baud=115_200).silence_s == 0.00175

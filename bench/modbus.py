@@ -1,0 +1,268 @@
+"""Modbus TCP as a client: what a read of 125 registers costs in CPU, from asking to knowing whether anything changed.
+
+    modbus.single     one request on its way          peers: pymodbus; libmodbus (C, where it is installed)
+    modbus.pipelined  16 on their way at once         peer: pymodbus, which has one lock for all
+    modbus.units      500 units, each on a connection of its own, polled every 100 ms by the driver
+                                                      peer: 500 pymodbus clients on one loop
+
+Each returns name -> Timing, over `READS` reads: `run_s` is CPU time of this process, for the wall clock is the server's
+too; `p50_ms` and `p99_ms` are of one read, by the wall clock. Everybody runs on uvloop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import ctypes.util
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import msgspec
+import uvloop
+from pymodbus.client import AsyncModbusTcpClient
+
+from bench.measure import Timing
+from engine.contracts import Delivery
+from ext.modbus_image import RegisterImage
+from protocols.cancellation import raise_if_cancelled
+from protocols.modbus.connection import Connection
+from protocols.modbus.driver import Driver
+from protocols.modbus.endpoint import Endpoint
+from protocols.modbus.settings import Settings
+
+OURS = "sortline"
+READS = 5_000
+REGISTERS = 125
+IN_FLIGHT = 16
+UNITS = 500
+POLL_MS = 100
+UNITS_S = 2.0
+
+Result = dict[str, Timing]
+Spent = tuple[float, list[float]]
+"""CPU seconds of all reads, and wall seconds of each."""
+
+
+def single(runs: int) -> Result:
+    """One request on its way."""
+    with _serving(1) as server:
+        port = server.ports[0]
+        contestants: dict[str, Callable[[], Spent]] = {
+            OURS: lambda: _run(_read_ours(port, 1)),
+            "pymodbus": lambda: _run(_read_pymodbus(port)),
+        }
+        if (library := ctypes.util.find_library("modbus")) is not None:
+            contestants["libmodbus"] = lambda: _read_libmodbus(library, port)
+        return _race(contestants, runs)
+
+
+def pipelined(runs: int) -> Result:
+    """Several on their way at once, to a device that takes them."""
+    with _serving(1) as server:
+        port = server.ports[0]
+        return _race(
+            {
+                OURS: lambda: _run(_read_ours(port, IN_FLIGHT)),
+                "pymodbus": lambda: _run(_read_pymodbus(port)),
+            },
+            runs,
+        )
+
+
+def units(runs: int) -> Result:
+    """A floor of units, polled at their time."""
+    with _serving(UNITS) as server:
+        return _race(
+            {
+                OURS: lambda: _run(_poll_ours(server)),
+                "pymodbus": lambda: _run(_poll_pymodbus(server)),
+            },
+            runs,
+        )
+
+
+CASES: dict[str, Callable[[int], Result]] = {
+    "modbus.single": single,
+    "modbus.pipelined": pipelined,
+    "modbus.units": units,
+}
+
+
+class _Server:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._in, self._out = process.stdin, process.stdout
+        self.ports = [int(port) for port in self._out.readline().split()]
+
+    def answered(self) -> int:
+        print(file=self._in, flush=True)
+        return int(self._out.readline())
+
+
+@contextmanager
+def _serving(ports: int) -> Iterator[_Server]:
+    arguments = [sys.executable, "-m", "bench.modbus_server", str(ports)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        yield _Server(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _run(work: Coroutine[Any, Any, Spent]) -> Spent:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+def _race(contestants: dict[str, Callable[[], Spent]], runs: int) -> Result:
+    """One warm-up each, then `runs` rounds of everybody in turn."""
+    spent: dict[str, list[Spent]] = {name: [] for name in contestants}
+    for turn in range(runs + 1):
+        for name, contestant in contestants.items():
+            found = contestant()
+            if turn:
+                spent[name].append(found)
+    return {name: _timing(each) for name, each in spent.items()}
+
+
+def _timing(spent: list[Spent]) -> Timing:
+    each = sorted(seconds for _, waits in spent for seconds in waits)
+    p99 = each[min(len(each) - 1, int(0.99 * len(each)))]
+    return Timing(statistics.median(cpu for cpu, _ in spent), 1000 * statistics.median(each), 1000 * p99)
+
+
+async def _read_ours(port: int, in_flight: int) -> Spent:
+    connection = Connection(Endpoint("tcp", (("127.0.0.1", port),)), 1.0, frozenset(), in_flight)
+    await connection.open()
+    image = RegisterImage(1, b"\1" * REGISTERS)
+    waits = []
+    cpu = time.process_time()
+    for _ in range(READS // in_flight):
+        began = time.perf_counter()
+        asked = [connection.read(1, 1.0, "holding", 0, REGISTERS) for _ in range(in_flight)]
+        for answer in asked:
+            image.store(0, 0, await answer)
+        waits.append((time.perf_counter() - began) / in_flight)
+    cpu = (time.process_time() - cpu) * READS / (READS // in_flight * in_flight)
+    connection.close()
+    return cpu, waits
+
+
+async def _read_pymodbus(port: int) -> Spent:
+    client = AsyncModbusTcpClient("127.0.0.1", port=port)
+    await client.connect()
+    last: Sequence[int] = ()
+    waits = []
+    cpu = time.process_time()
+    for _ in range(READS):
+        began = time.perf_counter()
+        registers = (await client.read_holding_registers(0, count=REGISTERS, device_id=1)).registers
+        if registers != last:
+            last = registers
+        waits.append(time.perf_counter() - began)
+    cpu = time.process_time() - cpu
+    client.close()
+    return cpu, waits
+
+
+def _read_libmodbus(library: str, port: int) -> Spent:
+    """The C library, called from Python: about a microsecond of it is the call."""
+    modbus = ctypes.CDLL(library)
+    modbus.modbus_new_tcp.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(modbus.modbus_new_tcp(b"127.0.0.1", port))
+    modbus.modbus_set_slave(context, 1)
+    if modbus.modbus_connect(context) != 0:
+        raise OSError("libmodbus cannot connect")
+    registers = (ctypes.c_uint16 * REGISTERS)()
+    waits = []
+    cpu = time.process_time()
+    for _ in range(READS):
+        began = time.perf_counter()
+        if modbus.modbus_read_registers(context, 0, REGISTERS, registers) != REGISTERS:
+            raise OSError("libmodbus cannot read")
+        waits.append(time.perf_counter() - began)
+    cpu = time.process_time() - cpu
+    modbus.modbus_close(context)
+    modbus.modbus_free(context)
+    return cpu, waits
+
+
+async def _watched(server: _Server, work: Callable[[], Awaitable[None]]) -> Spent:
+    """CPU of `READS` reads of what polls for ever: measured over a time in which it is under way."""
+    task = asyncio.ensure_future(work())
+    await asyncio.sleep(UNITS_S / 2)
+    before, cpu, began = server.answered(), time.process_time(), time.perf_counter()
+    await asyncio.sleep(UNITS_S)
+    cpu = time.process_time() - cpu
+    took = time.perf_counter() - began
+    reads = server.answered() - before
+    task.cancel()
+    await asyncio.wait({task})
+    if reads == 0:
+        raise OSError("nothing was polled")
+    return cpu / reads * READS, [took / reads]
+
+
+class _Nowhere:
+    """An engine that takes everything and keeps nothing."""
+
+    async def put(self, delivery: Delivery) -> None:
+        return
+
+    def fault(self, source: str, cause: str, sample: bytes) -> None:
+        raise OSError(cause)
+
+    def state(self, source: str, state: str, detail: str = "") -> None:
+        return
+
+    def position(self, src: str) -> tuple[int, int] | None:
+        return None
+
+
+def _floor(ports: list[int]) -> Settings:
+    names = {f"r{address}": address for address in range(REGISTERS)}
+    trigger = {"on": "change", "register": "r0", "record": {"kind": {"const": "telemetry"}, "code": "r1"}}
+    return msgspec.convert(
+        {
+            "polls": {"all": {"poll_ms": POLL_MS, "jitter_ms": POLL_MS // 10, "overdue": "ignore"}},
+            "profiles": {"P": {"holding": names, "groups": {"g": {"poll": "all", "triggers": [trigger]}}}},
+            "units": {
+                f"U{number}": {"unit": 1, "src": f"dc1/u/{number}", "profile": "P", "host": "127.0.0.1", "port": port}
+                for number, port in enumerate(ports)
+            },
+        },
+        Settings,
+    )
+
+
+async def _poll_ours(server: _Server) -> Spent:
+    ticks = count()
+    driver = Driver("floor", _floor(server.ports), _Nowhere(), lambda: next(ticks))
+    return await _watched(server, driver.run)
+
+
+async def _poll_pymodbus(server: _Server) -> Spent:
+    async def poll(port: int) -> None:
+        client = AsyncModbusTcpClient("127.0.0.1", port=port)
+        await client.connect()
+        last: Sequence[int] = ()
+        try:
+            while True:
+                registers = (await client.read_holding_registers(0, count=REGISTERS, device_id=1)).registers
+                raise_if_cancelled()  # its client may have lost it
+                if registers != last:
+                    last = registers
+                await asyncio.sleep(POLL_MS / 1000)
+        finally:
+            client.close()
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(poll(port) for port in server.ports))
+
+    return await _watched(server, all_of_them)

@@ -1,0 +1,264 @@
+"""Reads the lines of a file that grows, of a pipe, or of standard input.
+
+file --bytes--> Cutter -> Decoder.decode -> Delivery -> Intake.put
+  ^--- bookmark, once a second <--- Delivery.ack (after the journal's fsync)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import stat
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+from engine.clock import Clock
+from engine.contracts import Delivery, Intake
+from protocols.file_lines.bookmark import Bookmark, Place, place_of, renamed
+from protocols.file_lines.decode import Cut, Cutter, Decoder
+from protocols.file_lines.settings import STDIN, Settings
+from protocols.mapping.lines import encode_line
+from protocols.mapping.sequence import Sequences
+
+READ_BYTES = 65_536
+BOOKMARK_S = 1.0
+STDIN_FD = 0
+
+log = logging.getLogger("sortline.file_lines")
+
+
+class Driver:
+    """See `engine.contracts.Driver`."""
+
+    def __init__(self, name: str, settings: Settings, intake: Intake, clock: Clock) -> None:
+        self._name = name
+        self._settings = settings
+        self._intake = intake
+        self._clock = clock
+        self._decoder = Decoder(settings, Sequences(intake.position))
+        self._bookmark = Bookmark(settings.bookmark) if settings.bookmark is not None else None
+        self._safe: Place | None = None  # up to here everything is on our disk
+        self._done = 0  # bytes of the file that is read, up to the last line that was handed over
+        self._files = 0  # how many were opened
+        self._news = asyncio.Event()  # more of it is safe
+
+    async def run(self) -> NoReturn:
+        """Until cancelled; the end of a pipe is the end of its writer, and the next one is waited for."""
+        bookmarking = asyncio.create_task(self._keep_bookmark()) if self._bookmark is not None else None
+        try:
+            await self._read_renamed()
+            while True:
+                await self._read_whatever_it_is()
+        finally:
+            if bookmarking is not None:
+                bookmarking.cancel()
+            self._write_bookmark()
+
+    async def _read_whatever_it_is(self) -> None:
+        if self._settings.path == STDIN:
+            await self._read_stdin()
+            return
+        fd = await self._opened()
+        try:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                await self._follow(fd)
+            else:
+                await self._stream(fd, has_more_writers=True)
+        finally:
+            os.close(fd)
+
+    async def _opened(self) -> int:
+        """The file, once it is there."""
+        while True:
+            try:
+                # without O_NONBLOCK a named pipe would be opened only when somebody writes to it
+                return os.open(self._settings.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError as error:
+                self._intake.state(self._name, "down", f"cannot open it: {error.strerror}")
+            await asyncio.sleep(self._settings.poll_ms / 1000)
+
+    async def _read_stdin(self) -> None:
+        # a copy, so that closing and O_NONBLOCK are no business of others who read it
+        fd = os.dup(STDIN_FD)
+        try:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                self._intake.state(self._name, "up")
+                cutter = Cutter(self._settings.line_bytes_max)
+                await self._read_to_end(fd, cutter)
+                await self._hand_over(cutter.end(), None)
+            else:
+                await self._stream(fd, has_more_writers=False)
+        finally:
+            os.close(fd)
+        self._intake.state(self._name, "down", "standard input has ended")
+        await asyncio.Event().wait()
+
+    # a file
+
+    async def _read_renamed(self) -> None:
+        """While we were away the file may have got another name, and lines that we have not seen."""
+        self._safe = self._bookmark.read() if self._bookmark is not None else None
+        if self._safe is None:
+            return
+        path = renamed(Path(self._settings.path), self._safe)
+        if path is None:
+            return
+        log.info("%s: %s is the file of the bookmark: it is read first", self._name, path)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            await self._follow(fd)
+        finally:
+            os.close(fd)
+
+    async def _follow(self, fd: int) -> None:
+        """Until another file has its name, or it was cut."""
+        self._files += 1
+        self._done = self._start(fd)
+        os.lseek(fd, self._done, os.SEEK_SET)
+        cutter = Cutter(self._settings.line_bytes_max)
+        self._intake.state(self._name, "up")
+        while True:
+            is_left = self._is_left(fd)
+            # after that question: what was written before the renaming is read
+            await self._read_to_end(fd, cutter)
+            if is_left:
+                await self._hand_over(cutter.end(), fd)
+                await self._until_safe()
+                return
+            if os.fstat(fd).st_size < os.lseek(fd, 0, os.SEEK_CUR):
+                log.info("%s: the file was cut: it is read from its beginning", self._name)
+                self._safe = place_of(fd, 0)
+                return
+            await asyncio.sleep(self._settings.poll_ms / 1000)
+
+    def _start(self, fd: int) -> int:
+        """Where to begin with a file."""
+        known = self._safe
+        here = place_of(fd, 0)
+        size = os.fstat(fd).st_size
+        if known is not None:
+            is_same = (known.device, known.inode) == (here.device, here.inode) and known.offset <= size
+            return known.offset if is_same else 0
+        first = size if self._settings.begin == "end" else 0
+        self._safe = place_of(fd, first)
+        return first
+
+    def _is_left(self, fd: int) -> bool:
+        ours = os.fstat(fd)
+        try:
+            named = Path(self._settings.path).stat()
+        except OSError:
+            return False  # renamed, and the next one is not there yet
+        return (named.st_dev, named.st_ino) != (ours.st_dev, ours.st_ino)
+
+    async def _read_to_end(self, fd: int, cutter: Cutter) -> None:
+        while data := await asyncio.to_thread(os.read, fd, READ_BYTES):
+            await self._hand_over(cutter.feed(data), fd)
+
+    # a pipe
+
+    async def _stream(self, fd: int, *, has_more_writers: bool) -> None:
+        """Until its writer has gone; or for ever, where another one may come. It stays open in between: what the next
+        one writes before we look is kept in it."""
+        os.set_blocking(fd, False)
+        cutter = Cutter(self._settings.line_bytes_max)
+        is_up = False
+        while True:
+            data = await self._read_when_ready(fd)
+            if data is None:
+                continue
+            if data and not is_up:
+                is_up = True
+                self._intake.state(self._name, "up")
+                await self._tell_link("link.up")
+            await self._hand_over(cutter.feed(data) if data else cutter.end(), None)
+            if data:
+                continue
+            if is_up:
+                is_up = False
+                self._intake.state(self._name, "down", "its writer has gone")
+                await self._tell_link("link.down")
+            if not has_more_writers:
+                return
+            # until somebody comes it is always at its end
+            await asyncio.sleep(self._settings.poll_ms / 1000)
+
+    async def _read_when_ready(self, fd: int) -> bytes | None:
+        """None: nothing yet. Empty: nobody has it open for writing."""
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+        loop.add_reader(fd, _mark, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_reader(fd)
+        try:
+            return os.read(fd, READ_BYTES)
+        except BlockingIOError:
+            return None
+
+    async def _tell_link(self, kind: str) -> None:
+        t_rx = self._clock()
+        scopes = self._settings.scope
+        lines = [encode_line({"kind": kind, "src": s.rstrip("/") or s, "scope": s, "t_rx": t_rx}) for s in scopes]
+        if lines:
+            await self._intake.put(Delivery(self._name, lines))
+
+    # all of them
+
+    async def _hand_over(self, cuts: list[Cut], fd: int | None) -> None:
+        """Whole lines. `fd`: of the file that they come from, if it can be read again."""
+        size = self._settings.batch_lines
+        for first in range(0, len(cuts), size):
+            batch = cuts[first : first + size]
+            lines = [line for cut in batch for line in self._decoded(cut)]
+            ack = None
+            if fd is not None and self._bookmark is not None:
+                self._done += sum(cut.size for cut in batch)
+                ack = partial(self._mark_safe, self._files, place_of(fd, self._done))
+            if lines or ack is not None:
+                await self._intake.put(Delivery(self._name, lines, ack))
+
+    def _decoded(self, cut: Cut) -> list[bytes]:
+        if cut.line is None:
+            self._intake.fault(self._name, "line: longer than line_bytes_max", cut.sample)
+            return []
+        found = self._decoder.decode(cut.line, self._clock())
+        for cause in found.causes:
+            self._intake.fault(self._name, cause, cut.sample)
+        return found.lines
+
+    def _mark_safe(self, file: int, place: Place) -> None:
+        # not for lines of the file before this one
+        if file == self._files:
+            self._safe = place
+            self._news.set()
+
+    async def _until_safe(self) -> None:
+        """Everything of this file is on our disk: only then the next one may take its place in the bookmark."""
+        while self._bookmark is not None and self._safe is not None and self._safe.offset < self._done:
+            self._news.clear()
+            await self._news.wait()
+
+    async def _keep_bookmark(self) -> NoReturn:
+        while True:
+            await asyncio.sleep(BOOKMARK_S)
+            if self._bookmark is not None and self._safe is not None:
+                try:
+                    await asyncio.to_thread(self._bookmark.write, self._safe)
+                except OSError as error:
+                    log.error("%s: the bookmark cannot be written: %s", self._name, error)
+
+    def _write_bookmark(self) -> None:
+        if self._bookmark is not None and self._safe is not None:
+            try:
+                self._bookmark.write(self._safe)
+            except OSError as error:
+                log.error("%s: the bookmark cannot be written: %s", self._name, error)
+
+
+def _mark(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

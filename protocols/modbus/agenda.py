@@ -1,0 +1,46 @@
+"""The polls of one connection by when they are due, and of those that are due the one with the earliest deadline first.
+
+Synchronous; time is an argument (monotonic seconds).
+"""
+
+from __future__ import annotations
+
+import itertools
+from heapq import heappop, heappush
+
+from protocols.modbus.unit import NOT_QUEUED, Job
+
+
+class Agenda:
+    """Two heaps; an entry whose job has another ticket by now is passed over."""
+
+    def __init__(self) -> None:
+        self._later: list[tuple[float, int, Job]] = []
+        self._ready: list[tuple[float, int, Job]] = []
+        self._tickets = itertools.count(1)
+
+    def put(self, job: Job) -> None:
+        """Or put it elsewhere, when its time has changed."""
+        job.ticket = next(self._tickets)
+        heappush(self._later, (job.due, job.ticket, job))
+
+    def take(self, now: float) -> Job | None:
+        """The next job that is due, and out of the agenda; None: none is."""
+        later, ready = self._later, self._ready
+        while later and later[0][0] <= now:
+            due, ticket, job = heappop(later)
+            if job.ticket == ticket:
+                heappush(ready, (due + job.deadline_s, ticket, job))
+        while ready:
+            _, ticket, job = heappop(ready)
+            if job.ticket == ticket:
+                job.ticket = NOT_QUEUED
+                return job
+        return None
+
+    def next_due(self) -> float | None:
+        """When there will be one; None: nothing is in it."""
+        later = self._later
+        while later and later[0][2].ticket != later[0][1]:
+            heappop(later)
+        return later[0][0] if later else None

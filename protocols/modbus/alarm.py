@@ -1,0 +1,35 @@
+"""Sleep until a time, or until somebody rings."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Alarm:
+    """For the tasks of one event loop. Whoever looks and then sleeps, without awaiting in between, misses no ring."""
+
+    def __init__(self) -> None:
+        self._sleepers: set[asyncio.Future[None]] = set()
+
+    def ring(self) -> None:
+        """Everybody wakes up."""
+        for sleeper in self._sleepers:
+            _rouse(sleeper)
+
+    async def sleep(self, until: float | None) -> None:
+        """`until`: the loop's time; None: until it rings."""
+        loop = asyncio.get_running_loop()
+        sleeper = loop.create_future()
+        self._sleepers.add(sleeper)
+        timer = loop.call_at(until, _rouse, sleeper) if until is not None else None
+        try:
+            await sleeper
+        finally:
+            self._sleepers.discard(sleeper)
+            if timer is not None:
+                timer.cancel()
+
+
+def _rouse(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)

@@ -1,0 +1,152 @@
+"""Owns the connection to one device, as its client or as the server that it connects to.
+
+device --telegram--> framing -> Decoder.line -> Delivery -> Intake.put
+   ^---- acknowledgement ---- Session._acknowledge <- Delivery.ack (after the journal's fsync)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import NoReturn
+
+from engine.clock import Clock
+from engine.contracts import Delivery, Intake
+from protocols.backoff import Backoff
+from protocols.cancellation import raise_if_cancelled
+from protocols.mapping.lines import encode_line
+from protocols.telegram.decode import Decoder
+from protocols.telegram.numbers import Numbers
+from protocols.telegram.session import Ended, Session
+from protocols.telegram.settings import Settings
+
+STABLE_S = 10.0
+"""A connection that lasted so long was a good one: the next pause is short again."""
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Driver:
+    """See `engine.contracts.Driver`. `jitter`: random numbers of [0, 1) for the pauses between attempts."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        intake: Intake,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._intake = intake
+        self._clock = clock
+        number = settings.number
+        self._decoder = Decoder(settings, Numbers(number, intake.position(settings.src)) if number else None)
+        self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
+        self._is_blind = False
+        self._callers: asyncio.Queue[Streams] = asyncio.Queue()
+        self._open: set[asyncio.StreamWriter] = set()  # as a server
+        self.port = settings.port
+
+    async def run(self) -> NoReturn:
+        """Until cancelled."""
+        await self._tell_blind()
+        turn = self._call if self._settings.role == "client" else self._listen
+        while True:
+            detail = await turn()
+            raise_if_cancelled()
+            self._intake.state(self._name, "down", detail)
+            await self._tell_blind()
+            await asyncio.sleep(self._backoff.pause_s())
+
+    async def _call(self) -> str:
+        """One connection to the device; why it ended."""
+        settings = self._settings
+        self._intake.state(self._name, "connecting")
+        try:
+            async with asyncio.timeout(settings.connect_ms / 1000):
+                streams = await asyncio.open_connection(settings.host, settings.port)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            return f"cannot connect: {error or type(error).__name__}"
+        return await self._converse(streams)
+
+    async def _converse(self, streams: Streams) -> str:
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        session = Session(self._name, self._settings, self._decoder, self._intake, self._clock, streams)
+        try:
+            await self._tell_seeing()
+            await session.run()
+        except Ended as ended:
+            return str(ended)
+        finally:
+            self._hang_up(streams[1])
+            if loop.time() - since > STABLE_S:
+                self._backoff.reset()
+        return ""
+
+    async def _listen(self) -> str:
+        """Until it cannot listen any more; why."""
+        settings = self._settings
+        try:
+            server = await asyncio.start_server(self._called, settings.host, settings.port)
+        except (OSError, UnicodeError) as error:
+            return f"cannot listen: {error}"
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            await self._serve()
+        finally:
+            server.close()
+            for writer in list(self._open):
+                self._hang_up(writer)
+
+    def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Somebody connected. Of several that wait only the last one counts."""
+        peer = writer.get_extra_info("peername")[0]
+        if self._settings.peers and peer not in self._settings.peers:
+            self._intake.fault(self._name, "a connection from an address that is not among peers", str(peer).encode())
+            writer.transport.abort()
+            return
+        while not self._callers.empty():
+            self._hang_up(self._callers.get_nowait()[1])
+        self._open.add(writer)
+        self._callers.put_nowait((reader, writer))
+
+    def _hang_up(self, writer: asyncio.StreamWriter) -> None:
+        self._open.discard(writer)
+        writer.transport.abort()
+
+    async def _serve(self) -> NoReturn:
+        """One device after the other; who comes later takes the place of who is there."""
+        self._intake.state(self._name, "connecting", f"listening at port {self.port}")
+        streams = await self._callers.get()
+        while True:
+            talk = asyncio.create_task(self._converse(streams))
+            caller = asyncio.create_task(self._callers.get())
+            try:
+                await asyncio.wait({talk, caller}, return_when=asyncio.FIRST_COMPLETED)
+                if not caller.done():
+                    self._intake.state(self._name, "down", talk.result())
+                    await self._tell_blind()
+                streams = await caller
+            finally:
+                talk.cancel()
+                caller.cancel()
+                await asyncio.wait({talk})
+
+    async def _tell_blind(self) -> None:
+        """Once per outage: the core must not take our silence for that of the machine (R2, R6)."""
+        if not self._is_blind:
+            self._is_blind = True
+            await self._intake.put(Delivery(self._name, [self._link_line("link.down")]))
+
+    async def _tell_seeing(self) -> None:
+        self._intake.state(self._name, "up")
+        if self._is_blind:
+            self._is_blind = False
+            await self._intake.put(Delivery(self._name, [self._link_line("link.up")]))
+
+    def _link_line(self, kind: str) -> bytes:
+        return encode_line({"kind": kind, "src": self._settings.src, "t_rx": self._clock()})

@@ -1,0 +1,66 @@
+"""The numbers of a device's telegrams: wraps undone, starts told from repetitions. Pure.
+
+A telegram that was not acknowledged is sent again under its old number. It is the same one if its content is; with
+another content the device has started again. Of numbers from before our own start no content is known: there, up to
+`AGAIN_MAX` before the last one, it counts as a repetition.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from protocols.numbering import Numbering
+from protocols.telegram.settings import Number
+
+AGAIN_MAX = 8
+"""So many telegrams are remembered, for devices that send several before the first is acknowledged."""
+
+
+class Numbers:
+    """`position`: the last (epoch, seq) that the engine accepted of the device, None if never."""
+
+    def __init__(self, settings: Number, position: tuple[int, int] | None) -> None:
+        self._modulus = settings.modulus
+        self._first, self._last = settings.first, settings.last
+        self._numbering = Numbering(settings.modulus, small=settings.first + 1)
+        self._is_known = position is not None
+        self._contents: OrderedDict[int, bytes] = OrderedDict()
+        if position is not None:
+            self._numbering.advance(position[0], position[1] + 1)
+
+    def restart(self) -> None:
+        """The device says that it counts anew."""
+        if self._is_known:
+            self._numbering.advance(self._numbering.epoch + 1, 0)
+            self._contents.clear()
+            self._is_known = False
+
+    def place(self, raw: int, content: bytes) -> tuple[int, int] | None:
+        """(epoch, seq) of a telegram that shows `raw`; None: that is none of the device's numbers."""
+        if not self._first <= raw <= self._last:
+            return None
+        numbering = self._numbering
+        raw %= self._modulus
+        if not self._is_known:
+            found = (numbering.epoch, raw)
+        elif (again := self._again(raw, content)) is not None:
+            return numbering.epoch, again
+        else:
+            found = numbering.place(raw, None)
+        if found[0] != numbering.epoch:
+            self._contents.clear()
+        self._is_known = True
+        numbering.advance(found[0], found[1] + 1)
+        self._contents[found[1]] = content
+        if len(self._contents) > AGAIN_MAX:
+            self._contents.popitem(last=False)
+        return found
+
+    def _again(self, raw: int, content: bytes) -> int | None:
+        """The number, if it is a telegram that was here before."""
+        back = (self._numbering.next - 1 - raw) % self._modulus
+        number = self._numbering.next - 1 - back
+        if back >= AGAIN_MAX or number < 0:
+            return None
+        known = self._contents.get(number)
+        return number if known is None or known == content else None

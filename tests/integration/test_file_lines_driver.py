@@ -1,0 +1,260 @@
+"""Lines of files that grow, are renamed and cut, of pipes and of standard input: real ones, and a real engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.file_lines.decode import Cutter
+from protocols.file_lines.driver import Driver
+from protocols.file_lines.settings import Settings
+from tests.modbus import RememberingIntake, until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Reading:
+    """A driver at work for the time of the `async with`."""
+
+    def __init__(self, intake: RememberingIntake, path: Path | str, **options: Any) -> None:
+        made = msgspec.convert({"path": str(path), "poll_ms": 5, **options}, Settings)
+        assert list(made.faults()) == []
+        self._driver = Driver("lines", made, intake, lambda: 1_700_000_000_000_000)
+        self._task: asyncio.Task[Any] | None = None
+
+    async def __aenter__(self) -> Reading:
+        self._task = asyncio.create_task(self._driver.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        if self._task.done():
+            self._task.result()
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+
+def line(seq: int, **fields: Any) -> str:
+    return json.dumps({"src": "dc1/a/b", "kind": "telemetry", "seq": seq, **fields}) + "\n"
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def seen(intake: RememberingIntake) -> list[int]:
+    return [record["seq"] for record in intake.facts]
+
+
+def gone(intake: RememberingIntake, seq: int) -> bool:
+    """The writer of this line has gone."""
+    return seen(intake)[-1:] == [seq] and intake.links[-1:] == [("dc1/a", "link.down")]
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+def test_what_is_there_and_what_comes_is_read_a_line_only_when_it_is_whole(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        append(path, line(1) + line(2))
+        async with Reading(intake, path):
+            await until(lambda: seen(intake) == [1, 2])
+            append(path, line(3)[:20])
+            await asyncio.sleep(0.03)
+            assert seen(intake) == [1, 2]
+            append(path, line(3)[20:] + "\n\n" + line(4))
+            await until(lambda: seen(intake) == [1, 2, 3, 4])
+        assert intake.faults == []
+        assert intake.lines[0] == {
+            "src": "dc1/a/b", "kind": "telemetry", "seq": 1, "t_rx": 1_700_000_000_000_000,
+        }  # fmt: skip
+
+    run(story())
+
+
+def test_a_file_that_is_not_there_yet_is_waited_for_and_its_end_may_be_the_beginning(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        async with Reading(intake, path):
+            await until(lambda: intake.states)
+            append(path, line(1))
+            await until(lambda: seen(intake) == [1])
+        from_the_end = RememberingIntake()
+        async with Reading(from_the_end, path, begin="end"):
+            await until(lambda: ("up", "") in from_the_end.states)
+            append(path, line(2))
+            await until(lambda: seen(from_the_end) == [2])
+
+    run(story())
+
+
+def test_bad_lines_are_counted_and_the_good_ones_beside_them_are_read(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        append(path, "no json\n" + line(1) + line(2, code="x" * 300) + '{"kind":"no.such"}\n' + line(3))
+        async with Reading(intake, path, line_bytes_max=200):
+            await until(lambda: seen(intake) == [1, 3])
+        assert intake.causes == ["payload: not JSON", "line: longer than line_bytes_max", "kind: unknown"]
+
+    run(story())
+
+
+def test_a_renamed_file_is_read_to_its_end_before_the_next_one_and_a_cut_one_anew(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        append(path, line(1))
+        async with Reading(intake, path):
+            await until(lambda: seen(intake) == [1])
+            append(path, line(2))
+            path.rename(tmp_path / "lines.1")
+            append(tmp_path / "lines.1", line(3).rstrip("\n"))
+            append(path, line(4))
+            await until(lambda: seen(intake) == [1, 2, 3, 4])
+            path.write_text("")
+            await asyncio.sleep(0.03)
+            append(path, line(5))
+            await until(lambda: seen(intake) == [1, 2, 3, 4, 5])
+
+    run(story())
+
+
+def test_a_restart_goes_on_behind_what_was_safe_on_our_disk(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, bookmark = tmp_path / "lines", tmp_path / "mark"
+        first = RememberingIntake(acks=False)
+        append(path, "".join(map(line, range(1, 5))))
+        async with Reading(first, path, bookmark=str(bookmark), batch_lines=2):
+            await until(lambda: seen(first) == [1, 2, 3, 4])
+            first.owed.pop(0)()  # the first two are on disk, the others are lost with the engine
+        second = RememberingIntake()
+        append(path, line(5))
+        async with Reading(second, path, bookmark=str(bookmark)):
+            await until(lambda: seen(second) == [3, 4, 5])
+        # while nobody read, the file got another name, and more lines before that
+        append(path, line(6))
+        path.rename(tmp_path / "lines.1")
+        append(path, line(7))
+        third = RememberingIntake()
+        async with Reading(third, path, bookmark=str(bookmark)):
+            await until(lambda: seen(third) == [6, 7])
+        fourth = RememberingIntake()
+        async with Reading(fourth, path, bookmark=str(bookmark)):
+            append(path, line(8))
+            await until(lambda: seen(fourth) == [8])
+        bookmark.write_bytes(b"\xff broken")
+        fifth = RememberingIntake()
+        async with Reading(fifth, path, bookmark=str(bookmark)):
+            await until(lambda: seen(fifth) == [7, 8])
+        assert (tmp_path / "mark.bad").exists()
+
+    run(story())
+
+
+def test_a_named_pipe_is_up_as_long_as_somebody_writes(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "pipe", RememberingIntake()
+        os.mkfifo(path)
+        async with Reading(intake, path, scope=["dc1/a/"]):
+            for seq in (1, 2):
+                writer = await asyncio.to_thread(os.open, path, os.O_WRONLY)
+                os.write(writer, line(seq).encode())
+                os.close(writer)
+                await until(partial(gone, intake, seq))
+        assert seen(intake) == [1, 2]
+        assert [kind for _, kind in intake.links] == ["link.up", "link.down"] * 2
+
+    run(story())
+
+
+def test_json_of_others_is_mapped(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        append(path, '{"ty":"W","g":250,"tote":"T-1"}\n{"ty":"other"}\n')
+        async with Reading(
+            intake,
+            path,
+            format="json",
+            when={"ty": "W"},
+            constants={"src": "dc1/pack/SCL-01"},
+            record={"kind": {"const": "weigh"}, "lu": "tote", "weight_g": "g"},
+        ):
+            await until(lambda: intake.facts)
+        assert [(record["lu"], record["weight_g"]) for record in intake.facts] == [("T-1", 250)]
+
+    run(story())
+
+
+SITE = """
+site = "dc1"
+[engine]
+data_dir = "{data}"
+[sources.wcs]
+protocol = "file_lines"
+path = "-"
+constants = {{ src = "dc1/wcs/main" }}
+"""
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_the_engine_reads_standard_input(tmp_path: Path, is_file: bool) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(SITE.format(data=tmp_path / "data"))
+    orders = tmp_path / "orders"
+    order = {"kind": "order.released", "order": "O-1", "rev": 1, "lines": [{"line": 1, "sku": "S", "qty": 2}]}
+    pick = {"kind": "pick.confirm", "src": "dc1/pick/P", "order": "O-1", "line": 1, "sku": "S", "qty": 2, "seq": 1}
+    orders.write_text("".join(json.dumps(record) + "\n" for record in (order, pick)))
+    command = [sys.executable, "-m", "engine.cli", "run", str(site)]
+    with (
+        orders.open("rb") as file,
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=file if is_file else subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as engine,
+    ):
+        try:
+            if engine.stdin is not None:
+                engine.stdin.write(orders.read_text())
+                engine.stdin.close()
+            peek = [sys.executable, "-m", "engine.cli", "queue", "peek", str(site), "erp.inventory"]
+
+            def told() -> bool:
+                return "pick.confirmed" in subprocess.run(peek, cwd=ROOT, capture_output=True, text=True).stdout
+
+            asyncio.run(until(told))
+        finally:
+            engine.terminate()
+
+
+@given(st.lists(st.binary(max_size=30), max_size=12), st.data())
+def test_any_cut_gives_the_same_lines(pieces: list[bytes], data: st.DataObject) -> None:
+    stream = b"\n".join(pieces)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+    parts = [stream[one:other] for one, other in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+
+    def lines(fed: list[bytes]) -> list[tuple[bytes | None, int]]:
+        cutter = Cutter(12)
+        found = [cut for part in fed for cut in cutter.feed(part)] + cutter.end()
+        return [(cut.line, cut.size) for cut in found]
+
+    whole = lines([stream])
+    assert lines(parts) == whole
+    assert lines([stream[at : at + 1] for at in range(len(stream))]) == whole
+    assert sum(size for _, size in whole) == len(stream)
+    expected = [piece if len(piece) <= 12 else None for piece in stream.split(b"\n")]
+    assert [found for found, _ in whole] == (expected if not stream or stream[-1:] != b"\n" else expected[:-1])[
+        : len(whole)
+    ]
