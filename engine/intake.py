@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
-from engine.contracts import Delivery
+from engine.contracts import Block, Delivery
 from engine.metrics import IntakeMetrics
 
 GROUP_RECORDS_MAX = 4_096  # putting them together, and acknowledging each, holds the event loop
@@ -44,7 +44,7 @@ class IntakeQueue:
         self._room = asyncio.Event()
 
     async def put(self, delivery: Delivery, at_us: int) -> None:
-        waiting = Waiting(delivery, at_us, sum(map(len, delivery.lines)))
+        waiting = Waiting(delivery, at_us, _size(delivery))
         while not self._fits(waiting):
             self._room.clear()
             self._metrics.waiting += 1
@@ -82,7 +82,7 @@ class IntakeQueue:
             size += waiting[-1].size
         if not waiting:
             return None
-        return Group(waiting, b"".join(b"%b\n" % line for each in waiting for line in each.delivery.lines))
+        return Group(waiting, b"".join(_payload(each.delivery) for each in waiting))
 
     def release(self, group: Group) -> None:
         """The group is on disk: its room is free again."""
@@ -99,6 +99,16 @@ class IntakeQueue:
             records + len(waiting.delivery.lines) <= self._limits.records_max
             and size + waiting.size <= self._limits.bytes_max
         )
+
+
+def _size(delivery: Delivery) -> int:
+    lines = delivery.lines
+    return len(lines.data) - len(lines) if isinstance(lines, Block) else sum(map(len, lines))
+
+
+def _payload(delivery: Delivery) -> bytes:
+    lines = delivery.lines
+    return lines.data if isinstance(lines, Block) else b"".join(b"%b\n" % line for line in lines)
 
 
 def source_of_line(group: Group, line: int) -> tuple[str, bytes]:
