@@ -16,7 +16,6 @@ from engine.config.walk import check
 from engine.errors import Refused
 from engine.tls import Tls, is_loopback
 from protocols.mapping.sequence import Sequences
-from protocols.mqtt.connection import _publish_head
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import TopicFault, overlap, parse_filter
@@ -133,15 +132,6 @@ def test_any_message_is_lines_or_causes(topic: str, payload: bytes, retained: bo
         assert all(json.loads(line)["kind"] == "jam" for line in found.lines)
 
 
-@given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 1), st.integers(0, 300))
-def test_the_head_of_a_publish_is_found_for_cutting(topic: bytes, payload: bytes, qos: int, properties: int) -> None:
-    length = bytes([properties]) if properties < 128 else bytes([properties & 0x7F | 0x80, properties >> 7])
-    head = len(topic).to_bytes(2, "big") + topic + b"\0\1" * qos
-    assert _publish_head(0x30 | qos << 1, bytearray(head + payload), False) == len(head)
-    newest = head + length + b"p" * properties
-    assert _publish_head(0x30 | qos << 1, bytearray(newest + payload), True) == len(newest)
-
-
 def test_a_good_source_has_no_faults_and_knows_what_goes_blind() -> None:
     assert faults(JAMS, LAMPS) == {}
     picks = {"filter": "a", "record": {**JAMS["record"], "src": {"template": "dc1/pick/{.dev}"}}}
@@ -166,7 +156,7 @@ def test_a_good_source_has_no_faults_and_knows_what_goes_blind() -> None:
         ([JAMS], {"tls": {"private_key": "/nowhere/key.pem"}}, "tls.private_key", "certificate"),
         (
             [{**JAMS, "record": {**JAMS["record"], "seq": {"path": "n", "wrap": 64}}}],
-            {},
+            {"inflight_max": 64},
             "inflight_max",
             "at most 16",
         ),
