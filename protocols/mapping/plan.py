@@ -123,16 +123,17 @@ class Selection:
         """(place in the `each` list, what to read the record from). Raises DecodeError: `each` is not a list."""
         whole = Scope(values, values, captures)
         if self._each is None:
-            return [(0, whole)] if self._meant(whole) else []
+            return [(0, whole)] if self.meant(whole) else []
         elements = self._each.follow(whole)
         if elements is None:
             return []
         if not isinstance(elements, Sequence) or isinstance(elements, str | bytes):
             raise DecodeError("each: not a list")
         scopes = ((sub, Scope(element, values, captures)) for sub, element in enumerate(elements))
-        return [(sub, scope) for sub, scope in scopes if self._meant(scope)]
+        return [(sub, scope) for sub, scope in scopes if self.meant(scope)]
 
-    def _meant(self, scope: Scope) -> bool:
+    def meant(self, scope: Scope) -> bool:
+        """Whether `when` takes what is there."""
         return all(key_text(path.follow(scope)) in wanted for path, wanted in self._when)
 
 
@@ -168,6 +169,10 @@ class RecordPlan:
     def scopes(self, values: object, captures: Mapping[str, str] = NO_CAPTURES) -> list[tuple[int, Scope]]:
         """See `Selection.scopes`."""
         return self._selection.scopes(values, captures)
+
+    def meant(self, scope: Scope) -> bool:
+        """Whether `when` takes what is there."""
+        return self._selection.meant(scope)
 
     def build(self, values: Mapping[str, object], captures: Mapping[str, str], t_rx: int) -> dict[str, object]:
         """The one record of a payload, whatever `when` and `each` say. Raises DecodeError."""

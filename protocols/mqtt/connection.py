@@ -171,6 +171,13 @@ class Connection(asyncio.BufferedProtocol):
         if not self._lost.done():
             self._send(acks)
 
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Lines of our own, in their turn."""
+        for line in lines:
+            self._lines.add(line)
+        if lines:
+            self._arrived.set()
+
     def publish(self, topic: str, payload: bytes, qos: int = 0, retained: bool = False) -> None:
         """Send a message of our own, once; under QoS 1 the broker's PUBACK is not waited for."""
         number = self._next_number() if qos else 0
@@ -349,9 +356,16 @@ def subscriptions(settings: Settings) -> Sequence[codec.Subscription]:
             wanted[wire] = topic
     accepting = {parse_filter(topic.filter).wire for topic in settings.topics if topic.retained == "accept"}
     shared = f"$share/{settings.share}/" if settings.share is not None else ""
-    return [
+    found = [
         codec.Subscription(
             shared + wire, topic.qos, codec.RETAINED_IF_NEW if wire in accepting else codec.RETAINED_NEVER
         )
         for wire, topic in wanted.items()
     ]
+    if settings.sparkplug is not None:
+        filters = [f"spBv1.0/{group}/#" for group in settings.sparkplug.groups]
+        if settings.sparkplug.host_id is not None:
+            filters.append(f"spBv1.0/STATE/{settings.sparkplug.host_id}")
+        # a death is the will of a node, which comes under QoS 1
+        found += [codec.Subscription(each, 1, codec.RETAINED_NEVER) for each in filters]
+    return found

@@ -16,6 +16,7 @@ from protocols.mapping.plan import CanonicalPlan, Lines, Plan, Selection, canoni
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt import codec
 from protocols.mqtt.settings import Settings, Topic
+from protocols.mqtt.sparkplug.host import Host
 from protocols.mqtt.topics import TopicFilter, parse_filter
 
 TOPIC_BYTES_MAX = 1024
@@ -40,9 +41,11 @@ class Route(NamedTuple):
 
 
 class Decoder:
-    """All topics of one broker. `sequences`: the devices' counters, which a message moves."""
+    """All topics of one broker. `sequences`: the devices' counters, which a message moves. `host`: what Sparkplug nodes
+    say goes to it."""
 
-    def __init__(self, settings: Settings, sequences: Sequences) -> None:
+    def __init__(self, settings: Settings, sequences: Sequences, host: Host | None = None) -> None:
+        self._host = host
         self._bytes_max = settings.payload_bytes_max
         self._routes = [_route(topic, sequences, settings.payload_bytes_max) for topic in settings.topics]
 
@@ -78,6 +81,10 @@ class Decoder:
         if length > self._bytes_max:
             # whatever is left of it, it is longer than the limit
             payload = payload.ljust(self._bytes_max + 1, b"\0")
+        if self._host is not None and text.startswith("spBv1.0/"):
+            if length > self._bytes_max:
+                return Lines([], [f"sparkplug: a payload longer than {self._bytes_max} bytes"])
+            return self._host.message(text, payload, t_rx)
         return self.decode(text, payload, t_rx, retained, properties)
 
     def decode(self, topic: str, payload: bytes, t_rx: int, retained: bool = False, properties: bytes = b"") -> Lines:

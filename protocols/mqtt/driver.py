@@ -9,6 +9,7 @@ A message that does not fit its mapping is a fault, and is acknowledged all the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -21,12 +22,15 @@ from engine.errors import Refused
 from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
 from protocols.mapping.lines import encode_line
+from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.codec import Will
 from protocols.mqtt.connection import Connection, Lost
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings
+from protocols.mqtt.sparkplug.host import Host
 
+SPARKPLUG_TICK_S = 0.1
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 
@@ -48,7 +52,9 @@ class Driver:
         self._settings = settings
         self._intake = intake
         self._clock = clock
-        self._decoder = Decoder(settings, Sequences(intake.position, settings.counters_max))
+        sequences = Sequences(intake.position, settings.counters_max)
+        self._host = Host(settings.sparkplug, sequences) if settings.sparkplug is not None else None
+        self._decoder = Decoder(settings, sequences, self._host)
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
         self._blind = False
 
@@ -80,7 +86,7 @@ class Driver:
             raise_if_cancelled()
             self._tell_online(connection)
             await self._tell_seeing(connection.session_present)
-            await self._serve(connection)
+            await self._serve_all(connection)
         except (Lost, OSError, UnicodeError) as error:
             return str(error) or type(error).__name__
         except asyncio.CancelledError:
@@ -106,18 +112,49 @@ class Driver:
             ack = partial(connection.acknowledge, acks) if acks else None
             await self._intake.put(Delivery(self._name, Block(data, records), ack))
 
+    async def _serve_all(self, connection: Connection) -> NoReturn:
+        """Until the connection is lost, which is raised."""
+        async with contextlib.AsyncExitStack() as stack:
+            if self._host is not None:
+                keeping = asyncio.create_task(self._keep_sparkplug(self._host, connection))
+                stack.callback(keeping.cancel)
+            await self._serve(connection)
+        raise AssertionError("served without end")
+
+    async def _keep_sparkplug(self, host: Host, connection: Connection) -> NoReturn:
+        """What a host does by the clock."""
+        self._hand_over(connection, host.reconnected(self._clock()))
+        while True:
+            now_us = self._clock()
+            self._hand_over(connection, host.tick(now_us))
+            for request in host.requests(now_us):
+                connection.publish(*request)
+            await asyncio.sleep(SPARKPLUG_TICK_S)
+
+    def _hand_over(self, connection: Connection, found: Lines) -> None:
+        connection.add(found.lines)
+        for cause in found.causes:
+            self._fault(cause, b"")
+
     # What the floor is told of us.
 
     def _will(self) -> Will | None:
+        if self._host is not None and self._host.state_topic is not None:
+            self._host.opening(self._clock())
+            return Will(*self._host.state(False))
         will = self._settings.will
         return Will(will.topic, will.offline.encode(), will.qos, will.retained) if will is not None else None
 
     def _tell_online(self, connection: Connection) -> None:
+        if self._host is not None and self._host.state_topic is not None:
+            connection.publish(*self._host.state(True))
         will = self._settings.will
         if will is not None:
             connection.publish(will.topic, will.online.encode(), will.qos, will.retained)
 
     def _say_goodbye(self, connection: Connection) -> None:
+        if self._host is not None and self._host.state_topic is not None:
+            connection.publish(*self._host.state(False))
         will = self._settings.will
         if will is not None:
             connection.publish(will.topic, will.offline.encode(), will.qos, will.retained)

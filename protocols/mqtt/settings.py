@@ -25,6 +25,7 @@ from protocols.mapping.faults import record_faults
 from protocols.mapping.paths import PathFault, parse_template
 from protocols.mapping.sequence import BACK_SHARE
 from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When, field_settings
+from protocols.mqtt.sparkplug.settings import Sparkplug
 from protocols.mqtt.topics import TopicFault, TopicFilter, overlap, parse_filter
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
@@ -36,6 +37,7 @@ Property = Annotated[
 ]
 TopicName = Annotated[str, msgspec.Meta(pattern=r"^[^$+#\0][^+#\0]*$", max_length=1024)]
 
+SPARKPLUG = parse_filter("spBv1.0/#rest")
 INFLIGHT_MAX = 4_096
 """Messages on the way where no counter says less: what a broker holds for us beside its queue."""
 
@@ -115,6 +117,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     tls: `tls = {}` for a certificate that this computer trusts; see `engine.tls`.
     plaintext: allow a connection without TLS to another computer. Whoever is on the network can read and forge.
     topics: what to subscribe to, `[[sources.NAME.topics]]`: see `Topic`.
+    sparkplug: edge nodes that speak Sparkplug B, `[sources.NAME.sparkplug]`: see `Sparkplug`.
     scope: prefixes of `src` that go blind when this connection is lost. Default: what the `src` of each topic begins
       with, up to its first variable part. Needed where that is nothing (`format = "canonical"`, `src` from a path).
     session_expiry_s: how long the broker keeps our session, and with it what arrives while we are away (version 5; with
@@ -138,7 +141,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     """
 
     host: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_:]([A-Za-z0-9_:.-]*[A-Za-z0-9_])?$", max_length=253)]
-    topics: Annotated[list[Topic], msgspec.Meta(min_length=1, max_length=1_000)]
+    topics: Annotated[list[Topic], msgspec.Meta(max_length=1_000)] = []
+    sparkplug: Sparkplug | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
     version: Literal["5", "3.1.1"] = "5"
     client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
@@ -173,12 +177,21 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             yield "user", "a password without a user name"
         if self.reconnect_max_ms < self.reconnect_min_ms:
             yield "reconnect_max_ms", f"at least reconnect_min_ms: {self.reconnect_min_ms}"
+        if not self.topics and self.sparkplug is None:
+            yield "topics", "missing: [[sources.NAME.topics]] says what to subscribe to"
+        if self.sparkplug is not None and self.sparkplug.host_id is not None and self.will is not None:
+            yield "will", "a connection has one, and sparkplug.host_id needs it"
+        if self.sparkplug is not None and self.share is not None:
+            yield "share", "a Sparkplug host has to hear every message of a node"
         yield from self._topic_faults()
-        if not self.scope and not all(map(scope_of, self.topics)):
+        if not self.scope and not all(scopes_of(self)):
             yield "scope", 'which src prefixes does this broker speak for? scope = ["dc1/pick/"]'
 
     def _topic_faults(self) -> Iterator[tuple[str, str]]:
         filters = dict(self._filters())
+        for index, filter_ in filters.items():
+            if self.sparkplug is not None and overlap(filter_, SPARKPLUG):
+                yield f"topics[{index}].filter", "overlaps with sparkplug: the broker may send such a message twice"
         for (one, left), (other, right) in combinations(filters.items(), 2):
             # the same filter twice is one subscription with two meanings
             if left.wire != right.wire and overlap(left, right):
@@ -212,7 +225,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     def scopes(self) -> list[str]:
         """The prefixes of `src` that are blind without this connection."""
-        return self.scope or list(dict.fromkeys(map(scope_of, self.topics)))
+        return self.scope or list(dict.fromkeys(scopes_of(self)))
 
 
 def wrap_of(topic: Topic) -> int | None:
@@ -221,11 +234,20 @@ def wrap_of(topic: Topic) -> int | None:
     return field_settings(seq).wrap if seq is not None else None
 
 
-def scope_of(topic: Topic) -> str:
-    """What every `src` of a topic begins with: all of a constant, a template up to its first variable part."""
-    src = topic.constants.get("src")
-    if topic.format != "canonical" and "src" in topic.record:
-        field = field_settings(topic.record["src"])
+def scopes_of(settings: Settings) -> list[str]:
+    """For everything that is described, what its `src` begins with; empty: nothing that is known."""
+    found = [
+        scope_of(topic.constants, {} if topic.format == "canonical" else topic.record) for topic in settings.topics
+    ]
+    records = settings.sparkplug.records if settings.sparkplug is not None else []
+    return found + [scope_of(each.constants, each.record) for each in records]
+
+
+def scope_of(constants: Constants, record: RecordSettings) -> str:
+    """What every `src` begins with: all of a constant, a template up to its first variable part."""
+    src = constants.get("src")
+    if "src" in record:
+        field = field_settings(record["src"])
         if field.table is not None:
             return ""
         if field.template is not None:
