@@ -57,6 +57,7 @@ class Driver:
         self._decoder = Decoder(settings, sequences, self._host)
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
         self._blind = False
+        self._had_session = False
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
@@ -169,8 +170,11 @@ class Driver:
             await self._intake.put(Delivery(self._name, self._link_lines("link.down")))
 
     async def _tell_seeing(self, session_present: bool) -> None:
-        if not session_present:
+        if not session_present and self._had_session:
+            self._fault("session: the broker has lost it, and what it held for us", b"")
+        elif not session_present:
             log.info("%s: the broker keeps no session of ours yet: what came meanwhile is lost", self._name)
+        self._had_session = True
         self._intake.state(self._name, "up")
         self._blind = False
         await self._intake.put(Delivery(self._name, self._link_lines("link.up")))

@@ -306,11 +306,13 @@ def test_our_own_state_is_told_again_where_somebody_says_otherwise() -> None:
         1,
         True,
     )
-    floor.host.message("spBv1.0/STATE/sortline", b'{"online":true,"timestamp":1}', T0)
-    assert floor.host.requests(T0) == []
-    floor.host.message("spBv1.0/STATE/sortline", b'{"online":false,"timestamp":1}', T0)
-    assert floor.host.requests(T0) == [floor.host.state(True)]
-    assert floor.host.requests(T0) == []
+    for harmless in (floor.host.state(True).payload, b'{"online":false,"timestamp":1}'):
+        floor.host.message("spBv1.0/STATE/sortline", harmless, T0)
+        assert floor.host.requests(T0) == []
+    for wrong in (floor.host.state(False).payload, b"OFFLINE", b"\xff"):
+        floor.host.message("spBv1.0/STATE/sortline", wrong, T0)
+        assert floor.host.requests(T0) == [floor.host.state(True)]
+        assert floor.host.requests(T0) == []
 
 
 def test_after_an_outage_of_ours_every_node_is_asked_and_the_dead_stay_dead() -> None:

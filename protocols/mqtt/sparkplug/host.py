@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
+
 from ext.sparkplug import SparkplugFault, decode
 from protocols.mapping.lines import encode_line
 from protocols.mapping.plan import Lines
@@ -43,6 +45,13 @@ class Request(NamedTuple):
     retained: bool = False
 
 
+class State(msgspec.Struct):
+    """What STATE says of a host. `timestamp`: when it came online, in milliseconds."""
+
+    online: bool
+    timestamp: int
+
+
 class Host:
     """All nodes of one broker. `sequences`: the devices' own counters, which records move."""
 
@@ -59,8 +68,8 @@ class Host:
         """A message of the namespace: the lines of it, and of those that had waited for it."""
         parts = topic.split("/")
         if len(parts) >= 3 and (parts[1] == "STATE" or parts[2] in OURS):
-            # another life of ours that ended later, or somebody else under our name
-            self._contradicted |= topic == self.state_topic and b"true" not in payload
+            if topic == self.state_topic:
+                self._contradicted |= contradicts(payload, self._online_ms)
             return Lines([], [])
         if not 4 <= len(parts) <= 5 or parts[2] not in TYPES or (len(parts) == 5) != parts[2].startswith("D"):
             return Lines([], ["sparkplug: not a topic of the namespace"])
@@ -269,6 +278,16 @@ class Host:
                 self._places.clear()
             place = self._places[path] = Place(self._entries, path)
         return place
+
+
+def contradicts(payload: bytes, online_ms: int) -> bool:
+    """Whether a STATE says that we are not there. The will of an earlier connection of ours, which has an earlier time,
+    may come late and says nothing."""
+    try:
+        told = msgspec.json.decode(payload, type=State)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return True
+    return not told.online and told.timestamp >= online_ms
 
 
 def rebirth_command(timestamp_ms: int) -> bytes:
