@@ -95,6 +95,7 @@ class Connection(asyncio.BufferedProtocol):
         self._going_on: asyncio.Handle | None = None
         self._reading = True
         self._room_bytes = 0
+        self._failure: Exception | None = None
         self.session_present = False
 
     # What the driver calls.
@@ -230,6 +231,9 @@ class Connection(asyncio.BufferedProtocol):
         self._end("the broker closed the connection")
 
     def connection_lost(self, error: Exception | None) -> None:
+        # asyncio ends a connection whose protocol has raised: that is no outage, but a fault of ours
+        if error is not None and not isinstance(error, OSError):
+            self._failure = error
         self._end(str(error) if error is not None else "the broker closed the connection")
 
     # Reading.
@@ -334,6 +338,8 @@ class Connection(asyncio.BufferedProtocol):
         return answer.result()
 
     def _raise_if_lost(self) -> None:
+        if self._failure is not None:
+            raise self._failure
         if self._lost.done():
             raise Lost(self._lost.result())
 

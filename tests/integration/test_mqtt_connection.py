@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from engine.clock import now_us
+from protocols.mqtt.decode import Decoder
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
 from tests.ledger import Ledger, running
@@ -237,3 +238,21 @@ def test_messages_that_come_one_by_one_and_fast_are_read_together() -> None:
 
     together, at_once = uvloop.run(story(5)), uvloop.run(story(0))
     assert together * 3 < at_once, f"{together} deliveries against {at_once}"
+
+
+def test_a_fault_of_ours_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Decoder, topic: bytes) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(Decoder, "resolve", broken)
+
+    async def story() -> None:
+        async with raw_broker() as broker:
+            ledger = Ledger()
+            task = asyncio.ensure_future(made(broker, ledger).run())
+            await broker.send(jam(1).wire(True))
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(task, 5)
+
+    for loop in (asyncio.run, uvloop.run):
+        loop(story())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench import mqtt
 from bench.cases import CASES
 from bench.cli import add_arguments, run
 from bench.peers import Windows, decode_record
@@ -74,3 +75,14 @@ def test_decoding_of_one_chunk(benchmark: Any) -> None:
         return decoder.decode(chunk, batch)
 
     assert benchmark(decode) == []
+
+
+@pytest.mark.parametrize("case", ["wire.mqtt_qos0", "wire.mqtt_qos1", "wire.sparkplug"])
+def test_the_mqtt_cases_run_and_lose_nothing(case: str) -> None:
+    """Our own turn of each: the peers' take longer than a test may."""
+    qos, sparkplug = int(case.endswith("qos1")), case.endswith("sparkplug")
+    filter_ = "spBv1.0/Plant1/#" if sparkplug else "dc1/pick/+/evt"
+    with mqtt.served(2_000, qos, sparkplug) as port:
+        took = mqtt.turn(mqtt.OURS, mqtt.Traffic(port, 2_000, qos, filter_, sparkplug))
+    assert took.came == 2_000 - 2 * sparkplug
+    assert took.us > 0
