@@ -80,26 +80,25 @@ cdef inline bint read_node(Reader* r, Tape* tape) noexcept nogil:
     cdef Node* node = &tape.nodes[tape.count]
     cdef unsigned char c
     tape.count += 1
+    node.after = tape.count
     if r.at == r.end:
         return failed(r, BROKEN, r.at)
     c = r.at[0]
     if c == c'"':
         node.value.token = T_TEXT
-        if not read_text(r, &node.value.at, &node.value.length, &node.value.resolved):
+        return read_text(r, &node.value.at, &node.value.length, &node.value.resolved)
+    node.value.at = r.at
+    if is_digit(c) or c == c"-":
+        if not read_number(r, &node.value):
             return False
-    else:
-        node.value.at = r.at
-        if is_digit(c) or c == c"-":
-            if not read_number(r, &node.value):
-                return False
-        elif c == c"{" or c == c"[":
-            node.value.token = T_OBJECT if c == c"{" else T_LIST
-            if not read_members(r, tape, c == c"{"):
-                return False
-        elif not read_literal(r, &node.value):
+    elif c == c"{" or c == c"[":
+        node.value.token = T_OBJECT if c == c"{" else T_LIST
+        if not read_members(r, tape, c == c"{"):
             return False
-        node.value.length = <int32_t>(r.at - node.value.at)
-    node.after = tape.count
+        node.after = tape.count
+    elif not read_literal(r, &node.value):
+        return False
+    node.value.length = <int32_t>(r.at - node.value.at)
     return True
 
 

@@ -1,8 +1,9 @@
 """Record tables of the site file, compiled: see record_lines.pyx. Made by `protocols.mapping.compiled`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ext.counters import Sequences
 from ext.line_plan import JsonPath, LinePlan
 
 class RecordLines(LinePlan):
@@ -12,7 +13,7 @@ class RecordLines(LinePlan):
         kinds: Iterable[bytes],
         needs: Sequence[Sequence[int]],
         modulus: int,
-        unwrap: Callable[[str, int, int, int], int | None],
+        sequences: Sequences,
         *,
         each: JsonPath | None,
         when: Sequence[tuple[JsonPath, Iterable[bytes]]],
@@ -20,4 +21,4 @@ class RecordLines(LinePlan):
         payload_bytes_max: int,
     ) -> None:
         """`fields`: sorted by name, each with all keys of `protocols.mapping.compiled.field`; `needs`: by number of the
-        kind, alternatives as bit masks over the fields; `modulus`, `unwrap`: of `seq`, 0 where it does not wrap."""
+        kind, alternatives as bit masks over the fields; `modulus`: of `seq`, 0 where it does not wrap."""

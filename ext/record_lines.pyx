@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
+from ext.counters cimport Sequences
 from ext.json_found cimport (
     DECIMAL, DOUBTFUL, NO, NOTHING, TEXT, WHOLE, YES,
     Found, found_in, make_time, make_whole, trim,
@@ -76,11 +77,11 @@ cdef class RecordLines(LinePlan):
     cdef TextMap kinds
     cdef list needs             # by kind: alternatives, as masks of fields
     cdef int64_t modulus        # of seq; 0: it does not wrap
-    cdef object unwrap
+    cdef Sequences sequences
     cdef unsigned char scratch[SCRATCH_BYTES]
     cdef Py_ssize_t used
 
-    def __init__(self, fields, kinds, needs, modulus, unwrap, **named):
+    def __init__(self, fields, kinds, needs, modulus, Sequences sequences not None, **named):
         super().__init__(**named)
         names = [field["name"] for field in fields]
         if names != sorted(names) or len(names) > FIELDS_MAX:
@@ -99,7 +100,7 @@ cdef class RecordLines(LinePlan):
         self.kinds = TextMap(kinds)
         self.needs = list(needs)
         self.modulus = modulus
-        self.unwrap = unwrap
+        self.sequences = sequences
         self.texts = [self.field_text(&self.fields[i], field) for i, field in enumerate(fields)]
 
     def __dealloc__(self):
@@ -204,11 +205,9 @@ cdef class RecordLines(LinePlan):
             return False
         if self.epoch >= 0 and self.found[self.epoch].what == WHOLE:
             epoch = self.found[self.epoch].number
-        number = self.unwrap((<const char*>src.at)[:src.length].decode(), epoch, seq.number, self.modulus)
-        if number is None:
+        seq.number = self.sequences.number((<const char*>src.at)[:src.length], epoch, seq.number, self.modulus)
+        if seq.number < 0:
             seq.what = NOTHING
-        else:
-            seq.number = number
         return True
 
     cdef int write_line(self, const Scope* scope, LineBlock out) except -1:

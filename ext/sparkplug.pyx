@@ -46,8 +46,15 @@ Metric = tuple
 """See sparkplug.pyi."""
 
 
+Report = tuple
+
+
 class SparkplugFault(ValueError):
     """Bytes that are no Sparkplug payload: says what of them."""
+
+
+class Unborn(Exception):
+    """A message speaks of what no birth has introduced: says what."""
 
 
 cdef int read_varint(Bytes* at, Bytes end, uint64_t* number) noexcept nogil:
@@ -290,3 +297,33 @@ cdef tuple element(Bytes at, Bytes end):
 cdef object element_value(tuple element, int datatype):
     number, raw = element
     return typed(number, raw, datatype) if number else None
+
+
+def value_of(tuple metric not None, int datatype):
+    if metric[5]:
+        return None
+    number = metric[6]
+    if number < 16:
+        return typed(number, metric[7], datatype)
+    if number == 16:
+        return metric[7].hex()
+    return rows(metric[7]) if number == 17 else None
+
+
+def reports_of(list metrics not None, str device not None, dict aliases not None, dict types not None, timestamp):
+    cdef tuple metric
+    cdef list found = []
+    for metric in metrics:
+        name, alias, time = metric[0], metric[1], metric[2]
+        if name is None:
+            known = aliases.get(alias)
+            if known is None or (<tuple>known)[0] != device:
+                raise Unborn("an alias without a birth")
+            name = (<tuple>known)[1]
+        datatype = types.get(name)
+        if datatype is None:
+            raise Unborn("a metric without a birth")
+        found.append((
+            name, value_of(metric, datatype or metric[3]), timestamp if time is None else time, metric[4],
+        ))
+    return found

@@ -80,7 +80,7 @@ def compile_lines(
             [kind.encode() for kind in KINDS],
             needs,
             modulus or 0,
-            sequences.unwrap,
+            sequences,
             each=_path(parse_path(each)) if each is not None else None,
             when=_when(when),
             of_text=of_text,

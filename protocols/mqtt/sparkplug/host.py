@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from ext.sparkplug import SparkplugFault, decode
+from ext.sparkplug import SparkplugFault, Unborn, decode
 from protocols.mapping.lines import encode_line
 from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
-from protocols.mqtt.sparkplug.node import SEQUENCE, WAITING_MAX, Device, Message, Node, Unborn, decoded
+from protocols.mqtt.sparkplug.node import SEQUENCE, WAITING_MAX, Device, Message, Node, decoded
 from protocols.mqtt.sparkplug.records import Entry, Place
 from protocols.mqtt.sparkplug.settings import Sparkplug
 

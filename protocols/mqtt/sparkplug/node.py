@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ext.sparkplug import Metric, SparkplugFault, rows, typed
+from ext.sparkplug import Metric, Report, SparkplugFault, Unborn, reports_of, value_of
 
 SEQUENCE = 256
 LATE_SHARE = 128
@@ -15,8 +15,6 @@ LATE_SHARE = 128
 
 WAITING_MAX = 64
 """Messages that wait for a missing one; with more, it is not waited for any longer."""
-
-DATASET, TEMPLATE = 16, 19
 
 
 class Message(NamedTuple):
@@ -28,19 +26,6 @@ class Message(NamedTuple):
     timestamp: int | None
     metrics: list[Metric]
     t_rx: int
-
-
-class Report(NamedTuple):
-    """A value of a metric. `timestamp`: milliseconds; None: nobody says."""
-
-    name: str
-    value: object
-    timestamp: int | None
-    historical: bool
-
-
-class Unborn(Exception):
-    """A message speaks of what no birth has introduced: which cause."""
 
 
 class Device:
@@ -112,20 +97,7 @@ class Node:
         device = self.devices.get(message.device)
         if device is None or not device.alive:
             raise Unborn("a device without a birth" if message.device else "a node without a birth")
-        found = []
-        for metric in message.metrics:
-            name = metric[0]
-            if name is None:
-                known = self.aliases.get(metric[1]) if metric[1] is not None else None
-                if known is None or known[0] != message.device:
-                    raise Unborn("an alias without a birth")
-                name = known[1]
-            elif name not in device.types:
-                raise Unborn("a metric without a birth")
-            datatype = device.types.get(name, metric[3])
-            time = metric[2] if metric[2] is not None else message.timestamp
-            found.append(Report(name, value_of(metric, datatype), time, metric[4]))
-        return found
+        return reports_of(message.metrics, message.device, self.aliases, device.types, message.timestamp)
 
     def is_repeated(self, message: Message) -> bool:
         """Whether it is the last one once more, as a broker may send under QoS 1."""
@@ -161,18 +133,6 @@ class Node:
         assert self.next_seq is not None
         here = self.next_seq
         self.next_seq = (here + min((seq - here) % SEQUENCE for seq in self.waiting)) % SEQUENCE
-
-
-def value_of(metric: Metric, datatype: int) -> object:
-    """The value as JSON would have it: null and what has no such form are None, bytes are hexadecimal."""
-    if metric[5]:
-        return None
-    value = typed(metric[6], metric[7], datatype or metric[3])
-    if metric[6] == 17 and isinstance(value, bytes):
-        return rows(value)
-    if metric[6] == 18:
-        return None
-    return value.hex() if isinstance(value, bytes) else value
 
 
 def decoded(type_: str, device: str, payload: tuple[int | None, int | None, list[Metric]], t_rx: int) -> Message:

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+import msgspec
 
 from engine.errors import DecodeError
+from ext.line_block import LineBlock
+from ext.line_plan import LinePlan
+from ext.sparkplug import Report
+from protocols.mapping.compiled import compile_lines
 from protocols.mapping.lines import encode_line
-from protocols.mapping.paths import Scope
+from protocols.mapping.paths import Path, Scope, parse_path, parse_template
 from protocols.mapping.plan import FieldPlan, Lines, RecordPlan, compile_record
 from protocols.mapping.sequence import Sequences
 from protocols.mapping.settings import FieldSettings, field_settings
-from protocols.mqtt.sparkplug.node import Report
 from protocols.mqtt.sparkplug.settings import RecordOf
 from protocols.mqtt.topics import TopicFilter, parse_filter
 
+PLAIN = re.compile(rb"[ !#-\[\]-~]*")
+ROOT = ("timestamp", "historical")
+"""What the protocol says of a value, beside the metrics."""
+
 
 class Entry:
-    """One `records` table."""
+    """One `records` table. Its plan is compiled where the JSON that a compiled plan reads can say the same: whole."""
 
     def __init__(self, settings: RecordOf, sequences: Sequences) -> None:
         self.trigger = settings.trigger
+        self._names = metrics_of(settings)
+        self._compiled: LinePlan | None = None
+        self._captures: list[str] = [name for name in parse_filter(settings.filter).names if name]
+        if self._names is not None:
+            self._compiled = compile_lines(
+                settings.full_record(),
+                constants=settings.constants,
+                when=settings.when,
+                captures=self._captures,
+                sequences=sequences,
+            )
+        self._block = LineBlock()
         self._filter: TopicFilter = parse_filter(settings.filter)
         record = settings.full_record()
         self._plan: RecordPlan = compile_record(
@@ -49,7 +73,9 @@ class Entry:
         t_rx: int,
     ) -> None:
         """The line of one value of the trigger, or the cause why there is none; nothing if it is not meant."""
-        root = {"timestamp": report.timestamp, "historical": report.historical, "metrics": values}
+        if sub == 0 and self._compiled is not None and self._add_compiled(found, values, report, captures, t_rx):
+            return
+        root = {"timestamp": report[2], "historical": report[3], "metrics": values}
         scope = Scope(values, root, captures)
         if not self._plan.meant(scope):
             return
@@ -58,13 +84,55 @@ class Entry:
         except DecodeError as error:
             found.causes.append(error.cause)
 
+    def _add_compiled(
+        self, found: Lines, values: Mapping[str, object], report: Report, captures: Mapping[str, str], t_rx: int
+    ) -> bool:
+        assert self._compiled is not None
+        told: dict[str, object] = {"timestamp": report[2], "historical": report[3]}
+        for name in self._names or ():
+            value = values.get(name)
+            if isinstance(value, float) and not isfinite(value):
+                return False
+            told[name] = value
+        topic = [captures[name].encode() for name in self._captures]
+        if not all(map(is_plain, topic)):
+            return False
+        if not self._compiled.lines(msgspec.json.encode(told), topic, t_rx, self._block):
+            return False
+        data, _ = self._block.take()
+        found.lines.extend(data.split(b"\n")[:-1])
+        return True
+
+
+def is_plain(text: bytes) -> bool:
+    """Whether JSON writes the text as it is."""
+    return PLAIN.fullmatch(text) is not None
+
+
+def metrics_of(settings: RecordOf) -> list[str] | None:
+    """The metrics that a table reads; None: a path leads to something else, or two things would have one name."""
+    texts = [
+        field.path for entry in settings.full_record().values() if (field := field_settings(entry)).path is not None
+    ]
+    paths = [parse_path(text) for text in (*texts, *settings.when)]
+    for entry in settings.full_record().values():
+        template = field_settings(entry).template
+        if template is not None:
+            paths += [part for part in parse_template(template).parts if isinstance(part, Path)]
+    if any(path.from_root != (path.whole in ROOT) for path in paths):
+        return None
+    names = {name for path in paths if not path.from_root for name in (path.whole, *path.steps[:1])}
+    return sorted(name for name in names if isinstance(name, str)) if "" not in names else None
+
 
 class Place:
     """The entries of one device."""
 
     def __init__(self, entries: Sequence[Entry], place: str) -> None:
         matching = [(entry, captures) for entry in entries if (captures := entry.captures(place)) is not None]
-        self._entries = matching
+        self._entries: dict[str, list[tuple[Entry, Mapping[str, str]]]] = {}
+        for entry, captures in matching:
+            self._entries.setdefault(entry.trigger, []).append((entry, captures))
         self.srcs = list(dict.fromkeys(src for entry, captures in matching if (src := entry.src(captures)) is not None))
 
     def lines(self, values: dict[str, object], reports: Sequence[Report], t_rx: int) -> Lines:
@@ -74,15 +142,14 @@ class Place:
         Values out of a node's buffer are no news of how things stand now.
         """
         found = Lines([], [])
-        subs = dict.fromkeys(range(len(self._entries)), 0)
+        subs: Counter[str] = Counter()
         for round_ in rounds(reports):
-            now = {report.name: report.value for report in round_ if not report.historical}
+            now = {name: value for name, value, _, historical in round_ if not historical}
             values.update(now)
             then: dict[str, object] = values
             if len(now) < len(round_):
-                then = values | {report.name: report.value for report in round_}
-            for report in round_:
-                self._add_record(found, then, report, subs, t_rx)
+                then = values | {report[0]: report[1] for report in round_}
+            self._add_records(found, then, round_, subs, t_rx)
         return found
 
     def news(
@@ -90,29 +157,32 @@ class Place:
     ) -> Lines:
         """After a birth: records of the triggers whose values are not those that were known before."""
         found = Lines([], [])
-        subs = dict.fromkeys(range(len(self._entries)), 0)
-        for report in reports:
-            if report.name in before and before[report.name] != report.value:
-                self._add_record(found, values, report, subs, t_rx)
+        news = [report for report in reports if report[0] in before and before[report[0]] != report[1]]
+        self._add_records(found, values, news, Counter(), t_rx)
         return found
 
-    def _add_record(
-        self, found: Lines, values: dict[str, object], report: Report, subs: dict[int, int], t_rx: int
+    def _add_records(
+        self, found: Lines, values: dict[str, object], reports: Sequence[Report], subs: Counter[str], t_rx: int
     ) -> None:
-        for number, (entry, captures) in enumerate(self._entries):
-            if entry.trigger == report.name and report.value is not None:
-                entry.add(found, values, report, subs[number], captures, t_rx)
-                subs[number] += 1
+        """`subs`: how many values of a trigger the message has told before."""
+        for report in reports:
+            name = report[0]
+            if name in self._entries and report[1] is not None:
+                for entry, captures in self._entries[name]:
+                    entry.add(found, values, report, subs[name], captures, t_rx)
+                subs[name] += 1
 
 
-def rounds(reports: Iterable[Report]) -> list[list[Report]]:
+def rounds(reports: Sequence[Report]) -> Sequence[Sequence[Report]]:
     """Cut before a metric comes again."""
+    if len({report[0] for report in reports}) == len(reports):
+        return [reports]
     found: list[list[Report]] = []
     names: set[str] = set()
     for report in reports:
-        if report.name in names or not found:
+        if report[0] in names or not found:
             names = set()
             found.append([])
-        names.add(report.name)
+        names.add(report[0])
         found[-1].append(report)
     return found
