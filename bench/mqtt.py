@@ -164,7 +164,7 @@ async def _ours(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float
     from ext.batch import Batch
     from ext.texts import Texts
     from protocols.mapping.sequence import Sequences
-    from protocols.mqtt.connection import Connection
+    from protocols.mqtt.connection import Connection, Lost
     from protocols.mqtt.decode import Decoder
     from protocols.mqtt.settings import Settings
     from protocols.mqtt.sparkplug.host import Host
@@ -187,12 +187,20 @@ async def _ours(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float
     ready()
     came, before = 0, time.process_time()
     spent = 0.0
+
+    def watch(seen: int) -> None:
+        if came == seen:
+            connection.drop()
+        else:
+            loop.call_later(SILENCE_S, watch, came)
+
+    loop = asyncio.get_running_loop()
+    loop.call_later(SILENCE_S, watch, -1)
     # a device's birth is told as a record, its node's is not
     while came < traffic.messages - traffic.sparkplug:
         try:
-            async with asyncio.timeout(SILENCE_S):
-                data, records, acks = await connection.take()
-        except TimeoutError:
+            data, records, acks = await connection.take()
+        except Lost:
             break
         batch.clear()
         faults += [reason for _, reason in decoder.decode(data, batch)]
