@@ -20,6 +20,7 @@ class RawBroker:
         self.writes_of_acks = 0
         self.heard: list[int] = []
         self.session_present = False
+        self.grants = 1
         self.reading = asyncio.Event()
         self.reading.set()
         self._newest = newest
@@ -62,7 +63,7 @@ class RawBroker:
             self.subscribes.append(packet)
             body = packet[2:] if packet[1] < 128 else packet[3:]
             filters = _filters(body[3 if self._newest else 2 :])
-            writer.write(suback(self._newest, body[:2], [1] * filters))
+            writer.write(suback(self._newest, body[:2], [self.grants] * filters))
             self._writer = writer
             self._ready.set()
         elif type_ == 4:

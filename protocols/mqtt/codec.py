@@ -158,7 +158,8 @@ def read_connack(body: bytes, *, newest: bool) -> Accepted:
     """Section 3.2. Raises WireFault."""
     if len(body) < 2:
         raise WireFault("a CONNACK that is too short")
-    properties = _properties(body, 2) if newest else {}
+    # a broker that knows only 3.1.1 refuses in its own form
+    properties = _properties(body, 2) if newest and len(body) > 2 else {}
     return Accepted(bool(body[0] & 1), body[1], properties)
 
 
@@ -182,7 +183,7 @@ def read_disconnect(body: bytes) -> str:
 
 def refusal(code: int, properties: dict[int, object], *, newest: bool) -> str:
     """A code in words, with what the broker itself says about it."""
-    text = (REASONS if newest else REFUSALS).get(code, f"code {code}")
+    text = (REASONS if newest and code >= 0x80 else REFUSALS).get(code, f"code {code}")
     told = properties.get(REASON)
     return f"{text}: {_printable(told)}" if isinstance(told, bytes) and told else text
 

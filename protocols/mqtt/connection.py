@@ -32,9 +32,11 @@ BATCH_BYTES_MAX = 262_144
 TURN_MESSAGES = 8_192
 """Messages of one turn of the event loop; those that Python has to spell out count as 32."""
 
-SILENCE_SHARE, PING_SHARE = 1.5, 0.5
-"""Of the keepalive: without a sign of life for so long the connection is given up; a ping after so long without a word
-of ours. The broker waits 1.5 keepalives for us (section 3.1.2.10)."""
+LOOKS = 4
+"""How often in a keepalive we look at the connection. A ping goes out where we had nothing to say for two looks; the
+broker waits for six (section 3.1.2.10), and so do we."""
+
+SILENT_LOOKS_MAX = 6
 
 
 GOODBYE_S = 1.0
@@ -90,7 +92,8 @@ class Connection(asyncio.BufferedProtocol):
         self._arrived = asyncio.Event()
         self._number = 0
         self._keepalive_s = float(settings.keepalive_s)
-        self._heard_s = self._spoke_s = self._loop.time()
+        self._spoke_s = self._loop.time()
+        self._silent_looks = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._going_on: asyncio.Handle | None = None
         self._reading = True
@@ -152,6 +155,8 @@ class Connection(asyncio.BufferedProtocol):
         for each, code in zip(wanted, codes, strict=True):
             if code >= 0x80:
                 raise Lost(f"the broker refuses the subscription to {each.filter}: {codec.REASONS.get(code, code)}")
+            if code < each.qos:
+                self._fault(f"{each.filter}: the broker grants QoS 0 only, and keeps nothing for us", b"")
 
     async def take(self) -> Batch:
         """What has arrived, waiting for the first; no more than `batch_messages`.
@@ -216,13 +221,13 @@ class Connection(asyncio.BufferedProtocol):
         return room
 
     def buffer_updated(self, count: int) -> None:
-        self._heard_s = self._loop.time()
+        self._silent_looks = 0
         self._splitter.filled(count)
         seen = self._lines.seen
         self._work()
         if self._lost.done() or not self._reading:
             return
-        pause_s = self._pacing.pause(self._heard_s, self._lines.seen - seen, count == self._room_bytes)
+        pause_s = self._pacing.pause(self._loop.time(), self._lines.seen - seen, count == self._room_bytes)
         if pause_s:
             self._hold()
             self._going_on = self._loop.call_later(pause_s, self._go_on)
@@ -281,8 +286,6 @@ class Connection(asyncio.BufferedProtocol):
     def _read_on(self) -> None:
         if self._transport is None or self._lost.done():
             return
-        # silence while we did not listen is ours, not the broker's
-        self._heard_s = self._loop.time()
         if self._lines.more:
             self._going_on = self._loop.call_soon(self._go_on)
         elif not self._reading:
@@ -318,17 +321,16 @@ class Connection(asyncio.BufferedProtocol):
     # Life.
 
     def _watch(self) -> None:
-        """Ping when we were silent, give up when the broker was. While we do not read, its silence says nothing."""
-        now = self._loop.time()
-        if not self._reading:
-            self._heard_s = now
-        if now - self._heard_s > SILENCE_SHARE * self._keepalive_s:
-            self._end(f"the broker was silent for {now - self._heard_s:.1f} s")
+        """Ping when we were silent, give up when the broker was. While we do not read, its silence says nothing; nor
+        does one long pause of our own between two looks, so looks are counted, not seconds."""
+        self._silent_looks = self._silent_looks + 1 if self._reading else 0
+        if self._silent_looks > SILENT_LOOKS_MAX:
+            self._end(f"the broker was silent for {self._keepalive_s * SILENT_LOOKS_MAX / LOOKS:g} s")
             self.drop()
             return
-        if now - self._spoke_s >= PING_SHARE * self._keepalive_s:
+        if self._loop.time() - self._spoke_s >= 2 * self._keepalive_s / LOOKS:
             self._send(codec.PING)
-        self._alarm = self._loop.call_later(self._keepalive_s / 4, self._watch)
+        self._alarm = self._loop.call_later(self._keepalive_s / LOOKS, self._watch)
 
     async def _answer(self, answer: asyncio.Future[codec.T]) -> codec.T:
         """The answer, or Lost when the connection is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
@@ -124,25 +125,23 @@ def test_topic_aliases_and_properties_are_read() -> None:
 def test_a_full_engine_is_read_no_further_and_what_waits_is_bounded(loop: Any) -> None:
     async def story() -> None:
         ledger = Ledger()
-        ledger.open.clear()
+        data = b"".join(jam(number, qos=0).wire(True) for number in range(100, 1_000)) * 220
         async with raw_broker() as broker:
             driver = made(broker, ledger, queue_messages=1_000, batch_messages=100, keepalive_s=1)
-            ledger.open.set()
             async with running(driver):
                 await ledger.until(lambda: ledger.times("up"))
                 ledger.open.clear()
-                data = b"".join(jam(number % 60_000 + 1, qos=0).wire(True) for number in range(200_000))
                 sending = asyncio.ensure_future(broker.send(data))
                 # longer than the keepalive: that we do not listen is not the broker's silence
                 await asyncio.sleep(2.0)
                 assert not sending.done(), "everything was read although nobody took it"
                 assert ledger.times("down") == 0
                 ledger.open.set()
-                await ledger.until(lambda: len(ledger.deliveries) >= 2_000)
+                await ledger.until(lambda: len(ledger.deliveries) >= 1_982)
                 await sending
                 assert max(len(delivery.lines) for delivery in ledger.deliveries) <= 100
                 assert 12 in broker.heard, "the broker was pinged meanwhile"
-            assert sum(len(delivery.lines) for delivery in ledger.deliveries) >= 200_000
+            assert sum(len(delivery.lines) for delivery in ledger.deliveries) >= 198_000
 
     loop(story())
 
@@ -187,6 +186,37 @@ def test_a_lost_session_is_told() -> None:
             broker.cut()
             await ledger.until(lambda: ledger.faults)
             assert ledger.faults == [("session: the broker has lost it, and what it held for us", b"")]
+
+    asyncio.run(story())
+
+
+def test_a_subscription_with_less_than_was_asked_for_is_told() -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker:
+            broker.grants = 0
+            async with running(made(broker, ledger)):
+                await ledger.until(lambda: ledger.times("up"))
+            assert ledger.faults == [("dc1/+/jam: the broker grants QoS 0 only, and keeps nothing for us", b"")]
+            broker.grants = 0x87
+            refused = Ledger()
+            async with running(made(broker, refused)):
+                await refused.until(lambda: refused.times("down"))
+            assert dict(refused.states)["down"] == "the broker refuses the subscription to dc1/+/jam: not authorized"
+
+    asyncio.run(story())
+
+
+def test_a_long_pause_of_ours_is_not_the_brokers_silence() -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger, keepalive_s=1)):
+            await ledger.until(lambda: ledger.times("up"))
+            time.sleep(2.5)
+            await broker.send(jam(1).wire(True))
+            await ledger.until(lambda: ledger.facts)
+            await asyncio.sleep(0.3)
+            assert ledger.times("down") == 0
 
     asyncio.run(story())
 

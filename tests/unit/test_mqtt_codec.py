@@ -58,6 +58,7 @@ def test_a_goodbye() -> None:
 def test_the_answers_of_a_broker(newest: bool) -> None:
     assert codec.read_connack(connack(newest, True)[2:], newest=newest) == (True, 0, {})
     assert codec.read_suback(suback(newest, b"\1\2", [0, 1, 0x80])[2:], newest=newest) == (258, [0, 1, 0x80])
+    assert codec.read_connack(b"\0\1", newest=newest) == (False, 1, {}), "as a broker refuses that knows only 3.1.1"
     for body in (b"", b"\0"):
         with pytest.raises(WireFault):
             codec.read_connack(body, newest=newest)
@@ -65,7 +66,7 @@ def test_the_answers_of_a_broker(newest: bool) -> None:
             codec.read_suback(body, newest=newest)
 
 
-@pytest.mark.parametrize("body", [b"\0\0\x05", b"\0\0\xff\xff\xff\xff", b"\0\0", b"\0\0\2\x1f\0"])
+@pytest.mark.parametrize("body", [b"\0\0\x05", b"\0\0\xff\xff\xff\xff", b"\0\0\2\x1f\0"])
 def test_broken_properties_of_an_answer(body: bytes) -> None:
     with pytest.raises(WireFault):
         codec.read_connack(body, newest=True)
@@ -75,6 +76,7 @@ def test_a_refusal_says_what_the_broker_says() -> None:
     answer = codec.read_connack(connack(True, code=0x87, properties=b"\x1f\0\x07no\nname")[2:], newest=True)
     assert codec.refusal(answer.code, answer.properties, newest=True) == "not authorized: no?name"
     assert codec.refusal(5, {}, newest=False) == "not authorized"
+    assert codec.refusal(1, {}, newest=True) == "the broker does not speak this version"
     assert codec.refusal(0x7F, {}, newest=True) == "code 127"
     assert codec.read_disconnect(b"\x8b\0") == "the broker is shutting down"
     assert codec.read_disconnect(b"") == "the broker has ended the connection"
