@@ -201,6 +201,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
                     "filter and tell them apart with when",
                 )
         for index, topic in enumerate(self.topics):
+            if topic.properties and self.version != "5":
+                yield f"topics[{index}].properties", 'only messages of MQTT 5 have properties: version = "5"'
             wrap = wrap_of(topic)
             if wrap is None:
                 continue
