@@ -98,7 +98,7 @@ class Connection(asyncio.BufferedProtocol):
         self._going_on: asyncio.Handle | None = None
         self._reading = True
         self._room_bytes = 0
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self.session_present = False
 
     # What the driver calls.
@@ -199,6 +199,11 @@ class Connection(asyncio.BufferedProtocol):
             self._transport = None
         self._end("closed")
 
+    def fail(self, error: BaseException) -> None:
+        """A fault of ours has ended it: `take` raises this very error."""
+        self._failure = error
+        self._end(str(error))
+
     def drop(self) -> None:
         """Close the socket, whatever state it is in. Safe to call at any time, also twice."""
         self._end("dropped")
@@ -238,7 +243,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         # asyncio ends a connection whose protocol has raised: that is no outage, but a fault of ours
         if error is not None and not isinstance(error, OSError):
-            self._failure = error
+            self.fail(error)
         self._end(str(error) if error is not None else "the broker closed the connection")
 
     # Reading.

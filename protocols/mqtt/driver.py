@@ -80,6 +80,9 @@ class Driver:
             connection = self._connection()
         except Refused as error:
             return str(error)
+        if self._host is not None:
+            # before the first message: what is known of the nodes is from before the outage
+            self._hand_over(connection, self._host.reconnected(self._clock()))
         try:
             await connection.open(tls, self._will())
             raise_if_cancelled()
@@ -118,13 +121,13 @@ class Driver:
         async with contextlib.AsyncExitStack() as stack:
             if self._host is not None:
                 keeping = asyncio.create_task(self._keep_sparkplug(self._host, connection))
+                keeping.add_done_callback(partial(_pass_on, connection))
                 stack.callback(keeping.cancel)
             await self._serve(connection)
         raise AssertionError("served without end")
 
     async def _keep_sparkplug(self, host: Host, connection: Connection) -> NoReturn:
         """What a host does by the clock."""
-        self._hand_over(connection, host.reconnected(self._clock()))
         while True:
             now_us = self._clock()
             self._hand_over(connection, host.tick(now_us))
@@ -185,3 +188,8 @@ class Driver:
             encode_line({"kind": kind, "src": scope.rstrip("/") or scope, "scope": scope, "t_rx": t_rx})
             for scope in self._settings.scopes()
         ]
+
+
+def _pass_on(connection: Connection, ended: asyncio.Task[NoReturn]) -> None:
+    if not ended.cancelled() and (error := ended.exception()) is not None:
+        connection.fail(error)

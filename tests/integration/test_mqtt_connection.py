@@ -14,6 +14,7 @@ from engine.clock import now_us
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
+from protocols.mqtt.sparkplug.host import Host
 from tests.ledger import Ledger, running
 from tests.packets import Publish, correlation, topic_alias, user_property
 from tests.raw_broker import RawBroker, raw_broker
@@ -286,3 +287,19 @@ def test_a_fault_of_ours_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for loop in (asyncio.run, uvloop.run):
         loop(story())
+
+
+def test_a_fault_of_ours_by_the_clock_is_no_outage_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Host, now_us: int) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(Host, "tick", broken)
+    records = [{"filter": "P/+n", "trigger": "m", "record": {"src": {"const": "a"}, "kind": {"const": "jam"}}}]
+
+    async def story() -> None:
+        async with raw_broker() as broker:
+            driver = made(broker, Ledger(), sparkplug={"groups": ["P"], "records": records})
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(driver.run(), 5)
+
+    asyncio.run(story())
