@@ -309,8 +309,8 @@ CONTESTANTS: dict[str, Callable[[Traffic, Callable[[], None]], tuple[int, float]
 OURS = "sortline"
 
 
-def _turn(name: str, traffic: Traffic, answers: Any, ready: Any) -> None:
-    answers.put(CONTESTANTS[name](traffic, ready.set))
+def _turn(name: str, traffic: Traffic, answers: Any) -> None:
+    answers.send(CONTESTANTS[name](traffic, lambda: answers.send("ready")))
 
 
 class Turn(NamedTuple):
@@ -324,16 +324,18 @@ class Turn(NamedTuple):
 def turn(name: str, traffic: Traffic, send: Callable[[], None] | None = None) -> Turn:
     """A contestant in a process of its own. `send`: what starts the messages, once it has subscribed."""
     spawn = get_context("spawn")
-    answers, ready = spawn.Queue(), spawn.Event()
-    process = spawn.Process(target=_turn, args=(name, traffic, answers, ready), daemon=True)
+    answers, theirs = spawn.Pipe()
+    process = spawn.Process(target=_turn, args=(name, traffic, theirs), daemon=True)
     process.start()
+    theirs.close()
     try:
-        if not ready.wait(30):
-            raise RuntimeError(f"{name} is not ready")
+        answers.recv()
         if send is not None:
             time.sleep(0.2)
             send()
-        came, spent = answers.get(timeout=300)
+        came, spent = answers.recv()
+    except EOFError:
+        raise RuntimeError(f"{name}: its process has ended without an answer") from None
     finally:
         process.join(5)
         process.kill()
