@@ -114,7 +114,7 @@ def serve(listener: socket.socket, count: int, qos: int, sparkplug: bool) -> Non
         newest = client.recv(4_096)[8] == 5
         client.sendall(b"\x20\x03\0\0\0" if newest else b"\x20\x02\0\0")
         asked = client.recv(65_536)
-        answer = asked[2:4] + (b"\0" if newest else b"") + bytes([qos])
+        answer = asked[2:4] + (b"\0" if newest else b"") + bytes([max(qos, sparkplug)])
         client.sendall(bytes([0x90, len(answer)]) + answer)
         threading.Thread(target=swallow, args=(client,), daemon=True).start()
         try:
