@@ -22,6 +22,18 @@ CASES: dict[str, str] = {
     "snapshot": "bench.state:snapshot",
     "e2e.mqtt_redis": "bench.e2e:mqtt_redis",
     "e2e.latency": "bench.e2e:latency",
+    "wire.mqtt_qos0": "bench.mqtt:wire_mqtt_qos0",
+    "wire.mqtt_qos1": "bench.mqtt:wire_mqtt_qos1",
+    "broker.mqtt": "bench.mqtt:broker_mqtt",
+    "wire.sparkplug": "bench.mqtt:wire_sparkplug",
+    "modbus.single": "bench.modbus:single",
+    "modbus.pipelined": "bench.modbus:pipelined",
+    "modbus.units": "bench.modbus:units",
+    "opcua.decode": "bench.opcua:decode",
+    "opcua.live": "bench.opcua:live",
+    "outbox.append": "bench.outbox:outbox_append",
+    "outbox.drain": "bench.outbox:outbox_drain",
+    "outbox.dead_sink": "bench.outbox:outbox_dead_sink",
 }
 OURS = "sortline"
 

@@ -6,18 +6,45 @@ driver --Delivery--> intake --(journal, fsync)--> core --Emitted--> outbox --Out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, overload
 
 from engine.clock import Clock
+
+
+class Block(Sequence[bytes]):
+    """Many lines in one piece, as fast drivers make them: `data` is `length` lines, each ended by a line feed.
+
+    To whoever looks at the lines it is a sequence of them like any other, only that each look costs a cut.
+    """
+
+    __slots__ = ("data", "length")
+
+    def __init__(self, data: bytes, length: int) -> None:
+        self.data = data
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.data.split(b"\n")[:-1])
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        return self.data.split(b"\n")[:-1][index]
 
 
 class Delivery(NamedTuple):
     """What a driver hands over at once: canonical lines and the acknowledgement owed for them.
 
-    `lines`: canonical records, one JSON object each, UTF-8, no line end, `t_rx` stamped. May be empty (everything in
-    the message was refused): the ack is still owed, so that a poison message leaves the broker.
+    `lines`: canonical records, one JSON object each, UTF-8, no line end, `t_rx` stamped; a list of
+    them, or a `Block`. May be empty (everything in the message was refused): the ack is still owed, so that a poison
+    message leaves the broker.
     `ack`: called once, on the event loop, after the records are durable; must not block; may start a task. None: the
     protocol has nothing to acknowledge (QoS 0, plain polling).
     """

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
-from engine.contracts import Delivery
+from engine.contracts import Block, Delivery
 from engine.journal import Position
 from engine.metrics import IntakeMetrics
 
@@ -60,7 +60,7 @@ class IntakeQueue:
         self._queued_bytes = 0
 
     async def put(self, delivery: Delivery, at_us: int) -> None:
-        waiting = Waiting(delivery, at_us, sum(map(len, delivery.lines)))
+        waiting = Waiting(delivery, at_us, _size(delivery))
         while not self._fits(waiting):
             self._room.clear()
             self._metrics.waiting += 1
@@ -118,12 +118,7 @@ class IntakeQueue:
             return None
         self._queued_records -= records
         self._queued_bytes -= size
-        lines: list[bytes] = []
-        for each in waiting:
-            lines += each.delivery.lines
-        if lines:
-            lines.append(b"")
-        return Group(waiting, END.join(lines))
+        return Group(waiting, b"".join(_payload(each.delivery) for each in waiting))
 
     def release(self, group: Group) -> None:
         """The group is decided: its room is free again."""
@@ -140,6 +135,16 @@ class IntakeQueue:
             records + len(waiting.delivery.lines) <= self._limits.records_max
             and size + waiting.size <= self._limits.bytes_max
         )
+
+
+def _size(delivery: Delivery) -> int:
+    lines = delivery.lines
+    return len(lines.data) - len(lines) if isinstance(lines, Block) else sum(map(len, lines))
+
+
+def _payload(delivery: Delivery) -> bytes:
+    lines = delivery.lines
+    return lines.data if isinstance(lines, Block) else b"".join(b"%b\n" % line for line in lines)
 
 
 def source_of_line(group: Group, line: int) -> tuple[str, bytes]:

@@ -42,7 +42,7 @@ def encode_line(record: Mapping[str, object]) -> bytes:
     for name, value in present.items():
         wanted = ENVELOPE.get(name) or field_type(kind, name)
         if wanted is not None and wanted is not Type.ANY:
-            _check(name, value, wanted)
+            check_value(name, value, wanted)
     _check_required(kind, present)
     try:
         return _ENCODER.encode(present)
@@ -57,7 +57,7 @@ def _check_required(kind: str, record: Mapping[str, object]) -> None:
         raise DecodeError(f"{', '.join(lacking)}: missing in {kind}")
 
 
-def _check(name: str, value: object, wanted: Type) -> None:
+def check_value(name: str, value: object, wanted: Type) -> None:
     if wanted is Type.INT:
         if not isinstance(value, int) or isinstance(value, bool):
             raise DecodeError(f"{name}: not an integer")

@@ -57,14 +57,14 @@ class FieldPlan:
         self._settings = settings
         self._origin = _origin(settings)
         self._absent = keys(settings.absent)
-        self._factor = _factor(settings)
+        self.factor = _factor(settings)
 
     def value(self, scope: Scope, kind: str) -> object | None:
         settings = self._settings
         try:
-            found = self._present(self._origin(scope))
+            found = self.present(self._origin(scope))
             if found is not None:
-                found = self._present(self._typed(self._looked_up(found), kind))
+                found = self.present(self.typed(self._looked_up(found), kind))
         except Unfit as fault:
             raise DecodeError(f"{self.name}: {fault}") from None
         if found is not None:
@@ -73,7 +73,7 @@ class FieldPlan:
             raise DecodeError(f"{self.name}: missing")
         return settings.default
 
-    def _present(self, value: object | None) -> object | None:
+    def present(self, value: object | None) -> object | None:
         """None for what means that nothing is there. Texts are trimmed on the way."""
         if isinstance(value, str):
             value = trimmed(value) if self._settings.trim else value
@@ -92,7 +92,7 @@ class FieldPlan:
             raise Unfit("not in its table")
         return found
 
-    def _typed(self, value: object, kind: str) -> object:
+    def typed(self, value: object, kind: str) -> object:
         wanted = ENVELOPE.get(self.name) or field_type(kind, self.name)
         if wanted is Type.TEXT:
             return text(value)
@@ -109,30 +109,31 @@ class FieldPlan:
     def _whole(self, value: object) -> int:
         if self._settings.time is not None:
             return time_us(value, self._settings.time)
-        return integer(value) if self._factor is None else scaled(value, self._factor)
+        return integer(value) if self.factor is None else scaled(value, self.factor)
 
 
 class Selection:
     """Which parts of a payload are meant: all of it, the elements of a list (`each`), those that pass `when`."""
 
     def __init__(self, when: When | None = None, each: str | None = None) -> None:
-        self._when = [(parse_path(path), keys(_listed(wanted))) for path, wanted in (when or {}).items()]
+        self._when = [(parse_path(path), keys(listed(wanted))) for path, wanted in (when or {}).items()]
         self._each = None if each is None else parse_path(each)
 
     def scopes(self, values: object, captures: Mapping[str, str]) -> list[tuple[int, Scope]]:
         """(place in the `each` list, what to read the record from). Raises DecodeError: `each` is not a list."""
         whole = Scope(values, values, captures)
         if self._each is None:
-            return [(0, whole)] if self._meant(whole) else []
+            return [(0, whole)] if self.meant(whole) else []
         elements = self._each.follow(whole)
         if elements is None:
             return []
         if not isinstance(elements, Sequence) or isinstance(elements, str | bytes):
             raise DecodeError("each: not a list")
         scopes = ((sub, Scope(element, values, captures)) for sub, element in enumerate(elements))
-        return [(sub, scope) for sub, scope in scopes if self._meant(scope)]
+        return [(sub, scope) for sub, scope in scopes if self.meant(scope)]
 
-    def _meant(self, scope: Scope) -> bool:
+    def meant(self, scope: Scope) -> bool:
+        """Whether `when` takes what is there."""
         return all(key_text(path.follow(scope)) in wanted for path, wanted in self._when)
 
 
@@ -168,6 +169,10 @@ class RecordPlan:
     def scopes(self, values: object, captures: Mapping[str, str] = NO_CAPTURES) -> list[tuple[int, Scope]]:
         """See `Selection.scopes`."""
         return self._selection.scopes(values, captures)
+
+    def meant(self, scope: Scope) -> bool:
+        """Whether `when` takes what is there."""
+        return self._selection.meant(scope)
 
     def build(self, values: Mapping[str, object], captures: Mapping[str, str], t_rx: int) -> dict[str, object]:
         """The one record of a payload, whatever `when` and `each` say. Raises DecodeError."""
@@ -271,7 +276,7 @@ def compile_record(
     )
 
 
-def _listed(value: Scalar | list[Scalar]) -> list[Scalar]:
+def listed(value: Scalar | list[Scalar]) -> list[Scalar]:
     return value if isinstance(value, list) else [value]
 
 

@@ -1,295 +1,384 @@
 """One connection to a broker that loses nothing: acknowledged by hand, bounded, with back-pressure.
 
-aiomqtt 2.5 over paho 2 acknowledges a message as soon as it stands in a queue, drops it there when the queue is full,
-and takes a payload of any length. What is overridden here, all of it private to the two libraries (they are pinned
-below the next major version, and tests/integration/test_mqtt_driver.py holds it against a real broker):
+    socket ──► Splitter ──► MessageLines ──► `take`          (no Python object a message)
+       ▲           └── control packets ──► `_control`
+       └── PUBACK ── `acknowledge` (after the journal's fsync)
 
-- paho's `manual_ack_set`: PUBACK is sent by `acknowledge` alone (MQTT 5 section 4.4: without it the broker keeps the
-  message, and sends it again over the next connection);
-- `_on_message`: a queue with caps, whose filling stops the reading of the socket instead of dropping;
-- `_on_socket_open`: our own reader, which reads several messages at a time and cuts an oversized one while it arrives;
-- `_on_socket_register_write`: paho may close the socket between our asking for a writer and the loop's setting it up.
+Ours from the socket up, on asyncio's transports (plain and TLS, uvloop or not): docs/mqtt.md says why, and what that
+is worth. MQTT 5 section 4.4 is what we stand on: without its PUBACK the broker keeps a message, and sends it again over
+the next connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 import socket
 import ssl
-from collections import deque
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
-
-import aiomqtt
-from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTTMessage
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
 
 from engine.clock import Clock
+from ext.mqtt_lines import MessageLines
+from ext.mqtt_wire import TOPIC_ALIASES, Splitter, WireFault
+from protocols.mqtt import codec
+from protocols.mqtt.decode import Decoder
+from protocols.mqtt.pacing import Pacing
 from protocols.mqtt.settings import Settings, Topic
 from protocols.mqtt.topics import parse_filter
 
-READS_MAX = 64
-"""Messages read before the event loop gets its turn."""
-
 RECEIVE_BUFFER_BYTES = 262_144
-# retained messages of a subscription: only when it is new, or never (MQTT 5 section 3.8.3.1)
-RETAINED_IF_NEW, RETAINED_NEVER = 1, 2
+BATCH_BYTES_MAX = 262_144
+TURN_MESSAGES = 8_192
+"""Messages of one turn of the event loop; those that Python has to spell out count as 32."""
 
-# paho names topics and, in errors, payloads: nothing of that belongs into our log
-_SILENT = logging.getLogger("sortline.mqtt.library")
-_SILENT.setLevel(logging.CRITICAL)
+LOOKS = 4
+"""How often in a keepalive we look at the connection. A ping goes out where we had nothing to say for two looks; the
+broker waits for six (section 3.1.2.10), and so do we."""
 
-
-class Incoming(NamedTuple):
-    """A message as it came. `topic`: None if it is not UTF-8. `mid`: what `acknowledge` wants; 0 under QoS 0.
-    `t_rx`: microseconds. `payload`: cut off one byte after the limit."""
-
-    topic: str | None
-    payload: bytes
-    qos: int
-    retained: bool
-    mid: int
-    t_rx: int
+SILENT_LOOKS_MAX = 6
 
 
-class Connection(aiomqtt.Client):
-    """Use once, as an async context manager; then `subscribe_all`, and `take` and `acknowledge` in turns.
+GOODBYE_S = 1.0
 
-    Raises aiomqtt.MqttError when the broker cannot be reached, refuses, or goes away.
+
+class Lost(Exception):
+    """The broker cannot be reached, refuses, or has gone away: says why."""
+
+
+class Batch(NamedTuple):
+    """What came at once. `data`: `records` lines, each ended by a line feed. `acks`: what to `acknowledge`."""
+
+    data: bytes
+    records: int
+    acks: bytes
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Use once: `open`, `subscribe_all`, then `take` and `acknowledge` in turns, and in the end `close` or `drop`.
+
+    `faults`: called with (cause, sample) for each message that does not fit.
     """
 
     def __init__(
-        self, settings: Settings, client_id: str, password: str | None, tls: ssl.SSLContext | None, clock: Clock
+        self,
+        settings: Settings,
+        client_id: str,
+        password: str | None,
+        decoder: Decoder,
+        clock: Clock,
+        faults: Callable[[str, bytes], None],
     ) -> None:
-        newest = settings.version == "5"
-        super().__init__(
-            settings.host,
-            settings.port or (8883 if tls is not None else 1883),
-            username=settings.user,
-            password=password,
-            identifier=client_id,
-            protocol=aiomqtt.ProtocolVersion.V5 if newest else aiomqtt.ProtocolVersion.V311,
-            clean_session=None if newest else False,
-            # kept; 3.1.1 says so by clean_session
-            clean_start=False if newest else MQTT_CLEAN_START_FIRST_ONLY,
-            properties=_connect_properties(settings) if newest else None,
-            keepalive=settings.keepalive_s,
-            timeout=settings.connect_ms / 1000,
-            tls_context=tls,
-            socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)],
-            logger=_SILENT,
-        )
         self._settings = settings
+        self._newest = settings.version == "5"
+        self._client_id = client_id
+        self._password = password
         self._clock = clock
-        self._incoming: deque[Incoming] = deque()
-        self._incoming_bytes = 0
+        self._fault = faults
+        self._splitter = Splitter(newest=self._newest, payload_bytes_max=settings.payload_bytes_max)
+        self._lines = MessageLines(
+            self._splitter,
+            decoder.resolve,
+            decoder.spell_out,
+            batch_messages=settings.batch_messages,
+            batch_bytes=BATCH_BYTES_MAX,
+        )
+        self._pacing = Pacing(settings.coalesce_ms / 1000)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._lost = self._loop.create_future()
+        self._accepted: asyncio.Future[codec.Accepted] = self._loop.create_future()
+        self._subacks: dict[int, asyncio.Future[list[int]]] = {}
         self._arrived = asyncio.Event()
-        self._count = 0
-        self._reading = False
-        self._read_next: asyncio.Handle | None = None
+        self._number = 0
+        self._keepalive_s = float(settings.keepalive_s)
+        self._spoke_s = self._loop.time()
+        self._silent_looks = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._going_on: asyncio.Handle | None = None
+        self._reading = True
+        self._room_bytes = 0
+        self._failure: BaseException | None = None
         self.session_present = False
-        self._client.connect_timeout = settings.connect_ms / 1000
-        self._client.manual_ack_set(True)
+
+    # What the driver calls.
+
+    async def open(self, tls: ssl.SSLContext | None, will: codec.Will | None = None) -> None:
+        """Connect, and be let in. Raises Lost, OSError (ssl.SSLError among them) or UnicodeError (a host's name)."""
+        settings = self._settings
+        try:
+            async with asyncio.timeout(settings.connect_ms / 1000):
+                await self._loop.create_connection(
+                    lambda: self, settings.host, settings.port or (8883 if tls is not None else 1883), ssl=tls
+                )
+                self._send(self._connect_packet(will))
+                accepted = await self._answer(self._accepted)
+        except TimeoutError:
+            raise Lost(f"no answer within {settings.connect_ms} ms") from None
+        if accepted.code:
+            raise Lost(codec.refusal(accepted.code, accepted.properties, newest=self._newest))
+        self.session_present = accepted.session_present
+        keepalive_s = accepted.properties.get(codec.SERVER_KEEP_ALIVE)
+        if isinstance(keepalive_s, int) and keepalive_s:
+            self._keepalive_s = float(keepalive_s)
+        self._watch()
+
+    def _connect_packet(self, will: codec.Will | None) -> bytes:
+        settings = self._settings
+        return codec.connect(
+            self._client_id,
+            newest=self._newest,
+            keepalive_s=settings.keepalive_s,
+            session_expiry_s=settings.session_expiry_s,
+            receive_maximum=settings.receive_maximum(),
+            topic_aliases=TOPIC_ALIASES,
+            user=settings.user,
+            password=self._password,
+            will=will,
+        )
 
     async def subscribe_all(self) -> None:
-        """Subscribe to every topic of the settings, once a filter. Raises MqttError if the broker refuses one."""
-        wanted: dict[str, Topic] = {}
-        for topic in self._settings.topics:
-            wire = parse_filter(topic.filter).wire
-            if wire not in wanted or wanted[wire].qos < topic.qos:
-                wanted[wire] = topic
-        accepting = {parse_filter(t.filter).wire for t in self._settings.topics if t.retained == "accept"}
-        granted: Sequence[Any] = await self.subscribe(
-            [(wire, self._options(topic.qos, wire in accepting)) for wire, topic in wanted.items()]
-        )
-        for wire, code in zip(wanted, granted, strict=True):
-            if getattr(code, "value", code) >= 0x80:
-                raise aiomqtt.MqttError(f"the broker refuses the subscription to {wire}: {code}")
+        """Subscribe to every topic of the settings, once a filter. Raises Lost if the broker refuses one."""
+        wanted = subscriptions(self._settings)
+        number = self._next_number()
+        self._subacks[number] = self._loop.create_future()
+        self._send(codec.subscribe(number, wanted, newest=self._newest))
+        try:
+            async with asyncio.timeout(self._settings.connect_ms / 1000):
+                codes = await self._answer(self._subacks[number])
+        except TimeoutError:
+            raise Lost(f"no answer to the subscription within {self._settings.connect_ms} ms") from None
+        finally:
+            del self._subacks[number]
+        if len(codes) != len(wanted):
+            raise Lost("the broker answers the subscription with too few codes")
+        for each, code in zip(wanted, codes, strict=True):
+            if code >= 0x80:
+                raise Lost(f"the broker refuses the subscription to {each.filter}: {codec.REASONS.get(code, code)}")
+            if code < each.qos:
+                self._fault(f"{each.filter}: the broker grants QoS 0 only, and keeps nothing for us", b"")
 
-    def _options(self, qos: int, retained: bool) -> Any:
-        if self._settings.version != "5":
-            return qos
-        return SubscribeOptions(qos=qos, retainHandling=RETAINED_IF_NEW if retained else RETAINED_NEVER)
+    async def take(self) -> Batch:
+        """What has arrived, waiting for the first; no more than `batch_messages`.
 
-    async def take(self, messages_max: int, bytes_max: int) -> list[Incoming]:
-        """What has arrived, waiting for the first; no more than the caps, save for a first one that is longer.
-
-        Raises MqttError when the connection is lost; what was taken and not acknowledged comes again over the next.
+        Raises Lost when the connection is; what was taken and not acknowledged comes again over the next.
         """
-        while not self._incoming:
-            if self._disconnected.done():
-                raise aiomqtt.MqttError("connection lost") from self._disconnected.exception()
+        while (batch := self._lines.take()) is None:
+            self._raise_if_lost()
             self._arrived.clear()
             await self._arrived.wait()
-        taken: list[Incoming] = []
-        size = 0
-        while self._incoming and len(taken) < messages_max:
-            size += len(self._incoming[0].payload)
-            if taken and size > bytes_max:
-                break
-            taken.append(self._incoming.popleft())
-            self._incoming_bytes -= len(taken[-1].payload)
-        if not self._reading and not self._is_full():
-            self._start_reading()
-        return taken
+        if not self._reading and self._going_on is None and not self._is_full():
+            self._read_on()
+        return Batch(*batch)
 
-    def acknowledge(self, mids: Iterable[int]) -> None:
-        """PUBACK these, in the order in which they came. Without effect once the connection is lost: the numbers
-        would mean other messages to the next one."""
-        for mid in mids:
-            if self._disconnected.done():
-                return
-            self._client.ack(mid, 1)
+    def acknowledge(self, acks: bytes) -> None:
+        """Send these PUBACKs. Without effect once the connection is lost: the numbers would mean other messages to the
+        next one."""
+        if not self._lost.done():
+            self._send(acks)
+
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Lines of our own, in their turn."""
+        for line in lines:
+            self._lines.add(line)
+        if lines:
+            self._arrived.set()
+
+    def publish(self, topic: str, payload: bytes, qos: int = 0, retained: bool = False) -> None:
+        """Send a message of our own, once; under QoS 1 the broker's PUBACK is not waited for."""
+        number = self._next_number() if qos else 0
+        self._send(codec.publish(topic, payload, newest=self._newest, qos=qos, retained=retained, number=number))
+
+    def close(self) -> None:
+        """Say goodbye: the broker keeps the session, and does not publish the will."""
+        if self._transport is not None and not self._lost.done():
+            self._send(codec.disconnect(newest=self._newest))
+            self._transport.close()
+            # a broker that does not read any more keeps nobody waiting
+            self._loop.call_later(GOODBYE_S, self._transport.abort)
+            self._transport = None
+        self._end("closed")
+
+    def fail(self, error: BaseException) -> None:
+        """A fault of ours has ended it: `take` raises this very error."""
+        self._failure = error
+        self._end(str(error))
 
     def drop(self) -> None:
         """Close the socket, whatever state it is in. Safe to call at any time, also twice."""
-        self._reading = False
-        self._client._sock_close()
-        if not self._disconnected.done():
-            self._disconnected.set_result(None)
-        for future in (self._connected, self._disconnected):
-            # asyncio complains of errors that nobody looked at
-            if future.done() and not future.cancelled():
-                future.exception()
+        self._end("dropped")
+        if self._transport is not None:
+            self._transport.abort()
 
-    # What follows is called by aiomqtt and paho.
+    # What asyncio calls.
 
-    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
-        self.session_present = bool(flags.session_present)
-        super()._on_connect(client, userdata, flags, reason_code, properties)
-
-    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
-        super()._on_disconnect(client, userdata, flags, reason_code, properties)
-        if not self._connected.done():
-            # aiomqtt would wait for its timeout
-            self._connected.set_exception(aiomqtt.MqttError("the broker closed the connection without an answer"))
-        self._arrived.set()
-
-    def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
-        try:
-            topic: str | None = message.topic
-        except UnicodeDecodeError:
-            topic = None
-        payload = bytes(message.payload[: self._settings.payload_bytes_max + 1])
-        self._incoming.append(Incoming(topic, payload, message.qos, bool(message.retain), message.mid, self._clock()))
-        self._incoming_bytes += len(payload)
-        self._count += 1
-        self._arrived.set()
-
-    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
-        # on the thread that connects
-        self._loop.call_soon_threadsafe(self._opened)
-
-    def _opened(self) -> None:
-        if self._disconnected.done():
-            self._client._sock_close()  # given up while the thread was connecting
-        else:
-            self._start_reading()
-            self._misc_task = self._loop.create_task(self._misc_loop())
-
-    def _start_reading(self) -> None:
-        sock = self._client.socket()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no subclasses of asyncio's
+        self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
         if sock is not None:
-            self._reading = True
-            self._loop.add_reader(sock.fileno(), self._read)
-            self._read_soon()
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
-    def _read_soon(self) -> None:
-        """For bytes that TLS has decrypted already: they wake nobody."""
-        if self._read_next is None:
-            self._read_next = self._loop.call_soon(self._read_decrypted)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        room = self._splitter.room()
+        self._room_bytes = len(room)
+        return room
 
-    def _read_decrypted(self) -> None:
-        self._read_next = None
-        self._read()
-
-    def _read(self) -> None:
-        try:
-            for _ in range(READS_MAX):
-                before = self._count
-                if not self._reading:
-                    return
-                self._client.loop_read()
-                self._cut_oversized()
-                if self._is_full():
-                    self._stop_reading()
-                if self._count == before and not self._decrypted():
-                    return
-        # paho's decoder lets errors of any type out on malformed packets: whichever it was, this connection is over
-        except Exception as error:
-            self._fail(error)
+    def buffer_updated(self, count: int) -> None:
+        self._silent_looks = 0
+        self._splitter.filled(count)
+        seen = self._lines.seen
+        self._work()
+        if self._lost.done() or not self._reading:
             return
-        if self._decrypted():
-            self._read_soon()
+        pause_s = self._pacing.pause(self._loop.time(), self._lines.seen - seen, count == self._room_bytes)
+        if pause_s:
+            self._hold()
+            self._going_on = self._loop.call_later(pause_s, self._go_on)
 
-    def _stop_reading(self) -> None:
-        sock = self._client.socket()
-        self._reading = False
-        if sock is not None:
-            self._loop.remove_reader(sock.fileno())
+    def eof_received(self) -> None:
+        self._end("the broker closed the connection")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # asyncio ends a connection whose protocol has raised: that is no outage, but a fault of ours
+        if error is not None and not isinstance(error, OSError):
+            self.fail(error)
+        self._end(str(error) if error is not None else "the broker closed the connection")
+
+    # Reading.
+
+    def _work(self) -> None:
+        """Make lines of what has arrived; stop reading while there is more of it than a turn or the caps allow."""
+        try:
+            for type_, _, body in self._lines.drain(self._clock(), TURN_MESSAGES):
+                self._control(type_, body)
+        except WireFault as fault:
+            self._end(f"malformed packet: {fault}")
+            if self._transport is not None:
+                self._transport.abort()
+            return
+        for cause, sample in self._lines.take_faults():
+            self._fault(cause, sample)
+        if self._lines.pending_messages:
+            self._arrived.set()
+        if self._lines.more:
+            self._hold()
+            self._going_on = self._loop.call_soon(self._go_on)
+        elif self._is_full():
+            self._hold()
+
+    def _go_on(self) -> None:
+        """After a pause, or in the next turn: first what is here, then what the socket has."""
+        self._going_on = None
+        if self._lost.done():
+            return
+        if self._lines.more:
+            self._work()
+        if self._going_on is None and not self._is_full():
+            self._read_on()
 
     def _is_full(self) -> bool:
         settings = self._settings
-        return len(self._incoming) >= settings.queue_messages or self._incoming_bytes >= settings.queue_bytes
+        lines = self._lines
+        return lines.pending_messages >= settings.queue_messages or lines.pending_bytes >= settings.queue_bytes
 
-    def _decrypted(self) -> bool:
-        sock = self._client.socket()
-        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+    def _hold(self) -> None:
+        if self._reading and self._transport is not None:
+            self._reading = False
+            self._transport.pause_reading()
 
-    def _cut_oversized(self) -> None:
-        """Drop what has come of a payload beyond its limit: paho reads as long a packet as the broker announces."""
-        arriving = self._client._in_packet
-        packet = arriving["packet"]
-        if arriving["to_process"] and len(packet) > self._settings.payload_bytes_max:
-            head = _publish_head(arriving["command"], packet, self._settings.version == "5")
-            del packet[head + self._settings.payload_bytes_max + 1 :]
+    def _read_on(self) -> None:
+        if self._transport is None or self._lost.done():
+            return
+        if self._lines.more:
+            self._going_on = self._loop.call_soon(self._go_on)
+        elif not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
 
-    def _fail(self, error: Exception) -> None:
-        self._client._sock_close()
-        if not self._connected.done():
-            self._connected.set_exception(aiomqtt.MqttError(f"malformed packet: {type(error).__name__}"))
-        elif not self._disconnected.done():
-            self._disconnected.set_exception(aiomqtt.MqttError(f"malformed packet: {type(error).__name__}"))
+    # Control packets.
+
+    def _control(self, type_: int, body: bytes) -> None:
+        if type_ == codec.CONNACK:
+            if self._accepted.done():
+                raise WireFault("a second CONNACK")
+            self._accepted.set_result(codec.read_connack(body, newest=self._newest))
+        elif type_ == codec.SUBACK:
+            number, codes = codec.read_suback(body, newest=self._newest)
+            waiting = self._subacks.get(number)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(codes)
+        elif type_ == codec.DISCONNECT and self._newest:
+            self._end(codec.read_disconnect(body))
+        elif type_ not in (codec.PINGRESP, codec.PUBACK, codec.UNSUBACK):
+            raise WireFault(f"a packet of type {type_} that nobody asked for")
+
+    def _send(self, packet: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._spoke_s = self._loop.time()
+            self._transport.write(packet)
+
+    def _next_number(self) -> int:
+        self._number = self._number % 65_535 + 1
+        return self._number
+
+    # Life.
+
+    def _watch(self) -> None:
+        """Ping when we were silent, give up when the broker was. While we do not read, its silence says nothing; nor
+        does one long pause of our own between two looks, so looks are counted, not seconds."""
+        self._silent_looks = self._silent_looks + 1 if self._reading else 0
+        if self._silent_looks > SILENT_LOOKS_MAX:
+            self._end(f"the broker was silent for {self._keepalive_s * SILENT_LOOKS_MAX / LOOKS:g} s")
+            self.drop()
+            return
+        if self._loop.time() - self._spoke_s >= 2 * self._keepalive_s / LOOKS:
+            self._send(codec.PING)
+        self._alarm = self._loop.call_later(self._keepalive_s / LOOKS, self._watch)
+
+    async def _answer(self, answer: asyncio.Future[codec.T]) -> codec.T:
+        """The answer, or Lost when the connection is."""
+        await asyncio.wait([answer, self._lost], return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            self._raise_if_lost()
+        return answer.result()
+
+    def _raise_if_lost(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._lost.done():
+            raise Lost(self._lost.result())
+
+    def _end(self, why: str) -> None:
+        if not self._lost.done():
+            self._lost.set_result(why)
+        for handle in (self._alarm, self._going_on):
+            if handle is not None:
+                handle.cancel()
+        self._alarm = self._going_on = None
         self._arrived.set()
 
-    def _on_socket_close(self, client: Any, userdata: Any, sock: Any) -> None:
-        self._reading = False
-        super()._on_socket_close(client, userdata, sock)
 
-    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
-        self._loop.call_soon_threadsafe(self._start_writing, sock)
-
-    def _start_writing(self, sock: Any) -> None:
-        current = self._client.socket()
-        if current is not None and current is sock and self._client._registered_write:
-            self._loop.add_writer(current.fileno(), self._write)
-
-    def _write(self) -> None:
-        self._client.loop_write()
-
-
-def _connect_properties(settings: Settings) -> Properties:
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = settings.session_expiry_s
-    properties.ReceiveMaximum = settings.inflight_max
-    return properties
-
-
-def _publish_head(command: int, packet: bytearray, newest: bool) -> int:
-    """Bytes before the payload of a PUBLISH, after its fixed header (MQTT 5 section 3.3.2)."""
-    head = 2 + int.from_bytes(packet[:2], "big")
-    if command & 0x06:
-        head += 2
-    if not newest:
-        return head
-    length = shift = 0
-    for byte in packet[head : head + 4]:
-        head += 1
-        length |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    return head + length
+def subscriptions(settings: Settings) -> Sequence[codec.Subscription]:
+    """Every topic of the settings, once a filter."""
+    wanted: dict[str, Topic] = {}
+    for topic in settings.topics:
+        wire = parse_filter(topic.filter).wire
+        if wire not in wanted or wanted[wire].qos < topic.qos:
+            wanted[wire] = topic
+    accepting = {parse_filter(topic.filter).wire for topic in settings.topics if topic.retained == "accept"}
+    shared = f"$share/{settings.share}/" if settings.share is not None else ""
+    found = [
+        codec.Subscription(
+            shared + wire, topic.qos, codec.RETAINED_IF_NEW if wire in accepting else codec.RETAINED_NEVER
+        )
+        for wire, topic in wanted.items()
+    ]
+    if settings.sparkplug is not None:
+        filters = [f"spBv1.0/{group}/#" for group in settings.sparkplug.groups]
+        if settings.sparkplug.host_id is not None:
+            filters.append(f"spBv1.0/STATE/{settings.sparkplug.host_id}")
+        # a death is the will of a node, which comes under QoS 1
+        found += [codec.Subscription(each, 1, codec.RETAINED_NEVER) for each in filters]
+    return found

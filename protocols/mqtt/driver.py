@@ -1,6 +1,6 @@
 """Owns the connection to one broker: connects for ever, hands messages over, acknowledges what is durable.
 
-    broker --PUBLISH--> Connection.take -> Decoder.decode -> Delivery -> Intake.put
+    broker --PUBLISH--> Connection (splits, maps) --take--> Delivery -> Intake.put
        ^------ PUBACK ------ Connection.acknowledge <- Delivery.ack (after the journal's fsync)
 
 A message that does not fit its mapping is a fault, and is acknowledged all the same: it would not fit the next time.
@@ -9,27 +9,28 @@ A message that does not fit its mapping is a fault, and is acknowledged all the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
 
-import aiomqtt
-
 from engine.clock import Clock
-from engine.contracts import Delivery, Intake
+from engine.contracts import Block, Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
 from protocols.mapping.lines import encode_line
+from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
-from protocols.mqtt.connection import Connection, Incoming
+from protocols.mqtt.codec import Will
+from protocols.mqtt.connection import Connection, Lost
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings
+from protocols.mqtt.sparkplug.host import Host
 
-SAMPLE_BYTES_MAX = 4096
-BATCH_BYTES_MAX = 262_144
+SPARKPLUG_TICK_S = 0.1
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 
@@ -51,9 +52,12 @@ class Driver:
         self._settings = settings
         self._intake = intake
         self._clock = clock
-        self._decoder = Decoder(settings, Sequences(intake.position, settings.counters_max))
+        sequences = Sequences(intake.position, settings.counters_max)
+        self._host = Host(settings.sparkplug, sequences) if settings.sparkplug is not None else None
+        self._decoder = Decoder(settings, sequences, self._host)
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
         self._blind = False
+        self._had_session = False
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
@@ -72,17 +76,26 @@ class Driver:
         loop = asyncio.get_running_loop()
         since = loop.time()
         try:
+            tls = self._settings.tls.context() if self._settings.tls is not None else None
             connection = self._connection()
         except Refused as error:
             return str(error)
+        if self._host is not None:
+            # before the first message: what is known of the nodes is from before the outage
+            self._hand_over(connection, self._host.reconnected(self._clock()))
         try:
-            async with connection:
-                await connection.subscribe_all()
-                raise_if_cancelled()
-                await self._tell_seeing(connection.session_present)
-                await self._serve(connection)
-        except (aiomqtt.MqttError, OSError, UnicodeError) as error:
-            return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+            await connection.open(tls, self._will())
+            raise_if_cancelled()
+            await connection.subscribe_all()
+            raise_if_cancelled()
+            self._tell_online(connection)
+            await self._tell_seeing(connection.session_present)
+            await self._serve_all(connection)
+        except (Lost, OSError, UnicodeError) as error:
+            return str(error) or type(error).__name__
+        except asyncio.CancelledError:
+            self._say_goodbye(connection)
+            raise
         finally:
             connection.drop()
             if loop.time() - since > STABLE_S:
@@ -91,29 +104,67 @@ class Driver:
     def _connection(self) -> Connection:
         settings = self._settings
         password = settings.password.reveal() if settings.password is not None else None
-        tls = settings.tls.context() if settings.tls is not None else None
         client_id = settings.client_id or f"sortline-{self._name}"
-        return Connection(settings, client_id, password, tls, self._clock)
+        return Connection(settings, client_id, password, self._decoder, self._clock, self._fault)
+
+    def _fault(self, cause: str, sample: bytes) -> None:
+        self._intake.fault(self._name, cause, sample)
 
     async def _serve(self, connection: Connection) -> NoReturn:
         while True:
-            messages = await connection.take(self._settings.batch_messages, BATCH_BYTES_MAX)
-            lines: list[bytes] = []
-            for message in messages:
-                lines.extend(self._decoded(message))
-            owed = [message.mid for message in messages if message.qos]
-            if lines or owed:
-                ack = partial(connection.acknowledge, owed) if owed else None
-                await self._intake.put(Delivery(self._name, lines, ack))
+            data, records, acks = await connection.take()
+            ack = partial(connection.acknowledge, acks) if acks else None
+            await self._intake.put(Delivery(self._name, Block(data, records), ack))
 
-    def _decoded(self, message: Incoming) -> list[bytes]:
-        if message.topic is None:
-            self._intake.fault(self._name, "topic: not UTF-8", message.payload[:SAMPLE_BYTES_MAX])
-            return []
-        found = self._decoder.decode(message.topic, message.payload, message.t_rx, message.retained)
+    async def _serve_all(self, connection: Connection) -> NoReturn:
+        """Until the connection is lost, which is raised."""
+        async with contextlib.AsyncExitStack() as stack:
+            if self._host is not None:
+                keeping = asyncio.create_task(self._keep_sparkplug(self._host, connection))
+                keeping.add_done_callback(partial(_pass_on, connection))
+                stack.callback(keeping.cancel)
+            await self._serve(connection)
+        raise AssertionError("served without end")
+
+    async def _keep_sparkplug(self, host: Host, connection: Connection) -> NoReturn:
+        """What a host does by the clock."""
+        while True:
+            now_us = self._clock()
+            self._hand_over(connection, host.tick(now_us))
+            for request in host.requests(now_us):
+                connection.publish(*request)
+            await asyncio.sleep(SPARKPLUG_TICK_S)
+
+    def _hand_over(self, connection: Connection, found: Lines) -> None:
+        connection.add(found.lines)
         for cause in found.causes:
-            self._intake.fault(self._name, cause, message.payload[:SAMPLE_BYTES_MAX])
-        return found.lines
+            self._fault(cause, b"")
+
+    # What the floor is told of us.
+
+    def _will(self) -> Will | None:
+        if self._host is not None and self._host.state_topic is not None:
+            self._host.opening(self._clock())
+            return Will(*self._host.state(False))
+        will = self._settings.will
+        return Will(will.topic, will.offline.encode(), will.qos, will.retained) if will is not None else None
+
+    def _tell_online(self, connection: Connection) -> None:
+        if self._host is not None and self._host.state_topic is not None:
+            connection.publish(*self._host.state(True))
+        will = self._settings.will
+        if will is not None:
+            connection.publish(will.topic, will.online.encode(), will.qos, will.retained)
+
+    def _say_goodbye(self, connection: Connection) -> None:
+        if self._host is not None and self._host.state_topic is not None:
+            connection.publish(*self._host.state(False))
+        will = self._settings.will
+        if will is not None:
+            connection.publish(will.topic, will.offline.encode(), will.qos, will.retained)
+        connection.close()
+
+    # What the core is told of the connection.
 
     async def _tell_blind(self) -> None:
         """Once per outage: the core must not take our silence for that of the machines (R2, R6)."""
@@ -122,8 +173,11 @@ class Driver:
             await self._intake.put(Delivery(self._name, self._link_lines("link.down")))
 
     async def _tell_seeing(self, session_present: bool) -> None:
-        if not session_present:
+        if not session_present and self._had_session:
+            self._fault("session: the broker has lost it, and what it held for us", b"")
+        elif not session_present:
             log.info("%s: the broker keeps no session of ours yet: what came meanwhile is lost", self._name)
+        self._had_session = True
         self._intake.state(self._name, "up")
         self._blind = False
         await self._intake.put(Delivery(self._name, self._link_lines("link.up")))
@@ -134,3 +188,8 @@ class Driver:
             encode_line({"kind": kind, "src": scope.rstrip("/") or scope, "scope": scope, "t_rx": t_rx})
             for scope in self._settings.scopes()
         ]
+
+
+def _pass_on(connection: Connection, ended: asyncio.Task[NoReturn]) -> None:
+    if not ended.cancelled() and (error := ended.exception()) is not None:
+        connection.fail(error)

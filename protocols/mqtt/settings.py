@@ -25,11 +25,34 @@ from protocols.mapping.faults import record_faults
 from protocols.mapping.paths import PathFault, parse_template
 from protocols.mapping.sequence import BACK_SHARE
 from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When, field_settings
+from protocols.mqtt.sparkplug.settings import Sparkplug
 from protocols.mqtt.topics import TopicFault, TopicFilter, overlap, parse_filter
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
+Property = Annotated[
+    str, msgspec.Meta(pattern="^(content_type|response_topic|correlation_data|user:.+)$", max_length=256)
+]
+TopicName = Annotated[str, msgspec.Meta(pattern=r"^[^$+#\0][^+#\0]*$", max_length=1024)]
+
+SPARKPLUG = parse_filter("spBv1.0/#rest")
+INFLIGHT_MAX = 4_096
+"""Messages on the way where no counter says less: what a broker holds for us beside its queue."""
+
+
+class WillSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What the floor is told of us: the broker says `offline` when we are gone, we say `online` when we are there.
+
+    topic, qos: where and how. retained: the broker shows it to whoever subscribes later.
+    """
+
+    topic: TopicName
+    offline: Text = "offline"
+    online: Text = "online"
+    qos: Literal[0, 1] = 1
+    retained: bool = True
 
 
 class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -45,6 +68,9 @@ class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     constants: canonical fields that are the same in every record: `constants = { kind = "motor.state" }`.
     when: only payloads with these values are meant: `when = { ty = ["C", "S"] }`. Others are passed over in silence.
     each: path of a list in the payload; each element is a record, with its place in the list as `sub`.
+    properties: name -> a property of the message (MQTT 5), which `record` takes by this name with `capture` and
+      `template`, like a level of the topic: `properties = { trace = "correlation_data", line = "user:line" }`.
+      There are `content_type`, `response_topic`, `correlation_data` and, named by the sender, `user:NAME`.
     retained: what the broker kept of a topic and shows to every new subscriber. `"ignore"` (default): it is an old
       state, not an event. `"accept"`: it is taken like any other message (for context that a WMS leaves there).
     """
@@ -56,6 +82,7 @@ class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     constants: Constants = {}
     when: When = {}
     each: Text | None = None
+    properties: dict[Name, Property] = {}
     retained: Literal["ignore", "accept"] = "ignore"
 
     def faults(self) -> Iterator[tuple[str, str]]:
@@ -65,6 +92,11 @@ class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
             yield "filter", str(fault)
             # what it seems to capture, so that one mistake is not told twice
             captures = frozenset(re.findall(r"[+#](\w+)", self.filter))
+        for name in captures & self.properties.keys():
+            yield f"properties.{name}", "the filter captures something of this name already"
+        if self.format == "canonical" and self.properties:
+            yield "properties", 'has no meaning with format = "canonical": the payload says it all'
+        captures |= self.properties.keys()
         if self.format == "canonical" and self.record:
             yield "record", 'has no meaning with format = "canonical": the payload says it all'
         found = record_faults(self.record, constants=self.constants, when=self.when, each=self.each, captures=captures)
@@ -85,6 +117,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     tls: `tls = {}` for a certificate that this computer trusts; see `engine.tls`.
     plaintext: allow a connection without TLS to another computer. Whoever is on the network can read and forge.
     topics: what to subscribe to, `[[sources.NAME.topics]]`: see `Topic`.
+    sparkplug: edge nodes that speak Sparkplug B, `[sources.NAME.sparkplug]`: see `Sparkplug`.
     scope: prefixes of `src` that go blind when this connection is lost. Default: what the `src` of each topic begins
       with, up to its first variable part. Needed where that is nothing (`format = "canonical"`, `src` from a path).
     session_expiry_s: how long the broker keeps our session, and with it what arrives while we are away (version 5; with
@@ -93,7 +126,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     connect_ms: an answer to connecting and subscribing takes no longer.
     inflight_max: messages that the broker sends before the first is acknowledged (version 5; with 3.1.1 the broker's
       own setting counts, mosquitto's is 20). At most a quarter of any `wrap` of its topics: after a lost connection the
-      broker sends them again, and a counter must not have gone round meanwhile.
+      broker sends them again, and a counter must not have gone round meanwhile. Default: that quarter, or 4096.
+    coalesce_ms: where messages come so fast that it gathers several, the next read waits so long, which saves most of
+      the cost of reading; 0: never.
+    share: the name of a group of engines that divide the messages among them (a shared subscription, `$share/NAME/`).
+      Not together with `wrap`: each engine sees only part of what a device counts.
+    will: what the floor is told of us; see `WillSettings`.
     payload_bytes_max: a longer payload does not fit; it is dropped while it arrives and never held in memory.
     batch_messages: at most so many are handed to the engine at once.
     queue_messages, queue_bytes: at most so much is read ahead of the engine; beyond it, we stop reading.
@@ -103,7 +141,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     """
 
     host: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_:]([A-Za-z0-9_:.-]*[A-Za-z0-9_])?$", max_length=253)]
-    topics: Annotated[list[Topic], msgspec.Meta(min_length=1, max_length=1_000)]
+    topics: Annotated[list[Topic], msgspec.Meta(max_length=1_000)] = []
+    sparkplug: Sparkplug | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
     version: Literal["5", "3.1.1"] = "5"
     client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
@@ -115,9 +154,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     session_expiry_s: Annotated[int, msgspec.Meta(ge=60, le=4_294_967_294)] = 604_800
     keepalive_s: Seconds = 20
     connect_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 5_000
-    inflight_max: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 64
+    inflight_max: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+    coalesce_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 2.0
+    share: Annotated[str, msgspec.Meta(pattern="^[^/+#]+$", max_length=128)] | None = None
+    will: WillSettings | None = None
     payload_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=16 << 20)] = 262_144
-    batch_messages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
+    batch_messages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1_000
     queue_messages: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
     queue_bytes: Annotated[int, msgspec.Meta(ge=65_536, le=1 << 30)] = 16 << 20
     counters_max: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
@@ -135,12 +177,21 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             yield "user", "a password without a user name"
         if self.reconnect_max_ms < self.reconnect_min_ms:
             yield "reconnect_max_ms", f"at least reconnect_min_ms: {self.reconnect_min_ms}"
+        if not self.topics and self.sparkplug is None:
+            yield "topics", "missing: [[sources.NAME.topics]] says what to subscribe to"
+        if self.sparkplug is not None and self.sparkplug.host_id is not None and self.will is not None:
+            yield "will", "a connection has one, and sparkplug.host_id needs it"
+        if self.sparkplug is not None and self.share is not None:
+            yield "share", "a Sparkplug host has to hear every message of a node"
         yield from self._topic_faults()
-        if not self.scope and not all(map(scope_of, self.topics)):
+        if not self.scope and not all(scopes_of(self)):
             yield "scope", 'which src prefixes does this broker speak for? scope = ["dc1/pick/"]'
 
     def _topic_faults(self) -> Iterator[tuple[str, str]]:
         filters = dict(self._filters())
+        for index, filter_ in filters.items():
+            if self.sparkplug is not None and overlap(filter_, SPARKPLUG):
+                yield f"topics[{index}].filter", "overlaps with sparkplug: the broker may send such a message twice"
         for (one, left), (other, right) in combinations(filters.items(), 2):
             # the same filter twice is one subscription with two meanings
             if left.wire != right.wire and overlap(left, right):
@@ -150,10 +201,15 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
                     "filter and tell them apart with when",
                 )
         for index, topic in enumerate(self.topics):
-            seq = topic.record.get("seq")
-            wrap = field_settings(seq).wrap if seq is not None else None
-            if topic.qos == 1 and wrap is not None and self.inflight_max > wrap // BACK_SHARE:
+            if topic.properties and self.version != "5":
+                yield f"topics[{index}].properties", 'only messages of MQTT 5 have properties: version = "5"'
+            wrap = wrap_of(topic)
+            if wrap is None:
+                continue
+            if topic.qos == 1 and self.inflight_max is not None and self.inflight_max > wrap // BACK_SHARE:
                 yield "inflight_max", f"at most {wrap // BACK_SHARE}: topics[{index}] counts with wrap = {wrap}"
+            if self.share is not None:
+                yield "share", f"topics[{index}] counts with wrap: a group's engine sees only part of what is counted"
 
     def _filters(self) -> Iterator[tuple[int, TopicFilter]]:
         for index, topic in enumerate(self.topics):
@@ -162,16 +218,38 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             except TopicFault:
                 continue  # said by the topic itself
 
+    def receive_maximum(self) -> int:
+        """How many messages the broker may send before the first is acknowledged."""
+        if self.inflight_max is not None:
+            return self.inflight_max
+        wraps = [wrap for topic in self.topics if topic.qos == 1 and (wrap := wrap_of(topic)) is not None]
+        return min([INFLIGHT_MAX, *(wrap // BACK_SHARE for wrap in wraps)])
+
     def scopes(self) -> list[str]:
         """The prefixes of `src` that are blind without this connection."""
-        return self.scope or list(dict.fromkeys(map(scope_of, self.topics)))
+        return self.scope or list(dict.fromkeys(scopes_of(self)))
 
 
-def scope_of(topic: Topic) -> str:
-    """What every `src` of a topic begins with: all of a constant, a template up to its first variable part."""
-    src = topic.constants.get("src")
-    if topic.format != "canonical" and "src" in topic.record:
-        field = field_settings(topic.record["src"])
+def wrap_of(topic: Topic) -> int | None:
+    """After how many numbers a topic's counters go back to 0."""
+    seq = topic.record.get("seq")
+    return field_settings(seq).wrap if seq is not None else None
+
+
+def scopes_of(settings: Settings) -> list[str]:
+    """For everything that is described, what its `src` begins with; empty: nothing that is known."""
+    found = [
+        scope_of(topic.constants, {} if topic.format == "canonical" else topic.record) for topic in settings.topics
+    ]
+    records = settings.sparkplug.records if settings.sparkplug is not None else []
+    return found + [scope_of(each.constants, each.record) for each in records]
+
+
+def scope_of(constants: Constants, record: RecordSettings) -> str:
+    """What every `src` begins with: all of a constant, a template up to its first variable part."""
+    src = constants.get("src")
+    if "src" in record:
+        field = field_settings(record["src"])
         if field.table is not None:
             return ""
         if field.template is not None:

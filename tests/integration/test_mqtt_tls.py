@@ -11,6 +11,7 @@ from typing import Any
 import aiomqtt
 import msgspec
 import pytest
+import uvloop
 
 from engine.clock import now_us
 from protocols.mqtt.driver import Driver
@@ -54,7 +55,8 @@ def shown(authority: Authority) -> dict[str, Any]:
     return {"ca": str(authority.ca), "certificate": str(certificate), "private_key": str(key)}
 
 
-def test_messages_come_over_a_verified_connection(broker: Broker, authority: Authority) -> None:
+@pytest.mark.parametrize("loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_messages_come_over_a_verified_connection(broker: Broker, authority: Authority, loop: Any) -> None:
     peer = broker("127.0.0.1")
     tls = shown(authority)
 
@@ -71,7 +73,7 @@ def test_messages_come_over_a_verified_connection(broker: Broker, authority: Aut
             await ledger.until(lambda: len(ledger.facts) == 200)
         assert [fact["rev"] for fact in ledger.facts] == list(range(1, 201))
 
-    asyncio.run(story())
+    loop(story())
 
 
 @pytest.mark.parametrize(

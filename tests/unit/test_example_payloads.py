@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.config.walk import check
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt import decode as mqtt
 from protocols.mqtt.settings import Settings as MqttSettings
@@ -69,6 +71,13 @@ def test_a_message_of_the_mqtt_example(topic: str, payload: str, expected: list[
     found = decoder.decode(topic, payload.encode(), 1)
     assert found.causes == []
     assert [json.loads(line) for line in found.lines] == [{**record, "t_rx": 1} for record in expected]
+
+
+def test_what_the_mqtt_example_says_in_comments_is_right_as_well() -> None:
+    text = (EXAMPLES / "mqtt.toml").read_text()
+    told = re.sub("^# ?", "", text[text.index("# [sources.floor.sparkplug]") :], flags=re.MULTILINE)
+    table = tomllib.loads(told)["sources"]["floor"] | {"host": "localhost", "will": {"topic": "dc1/engine/state"}}
+    assert check(table, MqttSettings) == []
 
 
 def test_an_entry_of_the_redis_example() -> None:

@@ -16,7 +16,6 @@ from engine.config.walk import check
 from engine.errors import Refused
 from engine.tls import Tls, is_loopback
 from protocols.mapping.sequence import Sequences
-from protocols.mqtt.connection import _publish_head
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import TopicFault, overlap, parse_filter
@@ -133,15 +132,6 @@ def test_any_message_is_lines_or_causes(topic: str, payload: bytes, retained: bo
         assert all(json.loads(line)["kind"] == "jam" for line in found.lines)
 
 
-@given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 1), st.integers(0, 300))
-def test_the_head_of_a_publish_is_found_for_cutting(topic: bytes, payload: bytes, qos: int, properties: int) -> None:
-    length = bytes([properties]) if properties < 128 else bytes([properties & 0x7F | 0x80, properties >> 7])
-    head = len(topic).to_bytes(2, "big") + topic + b"\0\1" * qos
-    assert _publish_head(0x30 | qos << 1, bytearray(head + payload), False) == len(head)
-    newest = head + length + b"p" * properties
-    assert _publish_head(0x30 | qos << 1, bytearray(newest + payload), True) == len(newest)
-
-
 def test_a_good_source_has_no_faults_and_knows_what_goes_blind() -> None:
     assert faults(JAMS, LAMPS) == {}
     picks = {"filter": "a", "record": {**JAMS["record"], "src": {"template": "dc1/pick/{.dev}"}}}
@@ -160,13 +150,19 @@ def test_a_good_source_has_no_faults_and_knows_what_goes_blind() -> None:
         ([{**JAMS, "format": "canonical"}], {"scope": ["dc1/"]}, "topics[0].record", "no meaning"),
         ([{**JAMS, "when": {"a..b": 1}}], {}, "topics[0].when.a..b", "not a path"),
         ([JAMS], {"host": "10.0.0.7"}, "tls", "plaintext"),
+        ([{**JAMS, "properties": {"area": "user:area"}}], {}, "topics[0].properties.area", "already"),
+        ([{**JAMS, "properties": {"x": "user:x"}}], {"version": "3.1.1"}, "topics[0].properties", "MQTT 5"),
+        ([{**JAMS, "properties": {"x": "colour"}}], {}, "topics[0].properties.x", "must"),
+        ([JAMS], {"share": "a/b"}, "share", "must"),
+        ([JAMS], {"will": {"topic": "a/+"}}, "will.topic", "must"),
+        ([{**JAMS, "record": {**JAMS["record"], "seq": {"path": "n", "wrap": 256}}}], {"share": "g"}, "share", "wrap"),
         ([JAMS], {"password": {"env": "HOME"}}, "user", "without a user"),
         ([JAMS], {"reconnect_min_ms": 500, "reconnect_max_ms": 100}, "reconnect_max_ms", "500"),
         ([JAMS], {"tls": {"ca": "/nowhere/ca.pem"}}, "tls.ca", "no file"),
         ([JAMS], {"tls": {"private_key": "/nowhere/key.pem"}}, "tls.private_key", "certificate"),
         (
             [{**JAMS, "record": {**JAMS["record"], "seq": {"path": "n", "wrap": 64}}}],
-            {},
+            {"inflight_max": 64},
             "inflight_max",
             "at most 16",
         ),
@@ -176,6 +172,16 @@ def test_faults_of_a_source(topics: list[dict[str, Any]], more: dict[str, Any], 
     found = faults(*topics, **more)
     assert list(found) == [where]
     assert says in found[where]
+
+
+@pytest.mark.parametrize(("wraps", "expected"), [([], 4_096), ([256], 64), ([65_536, 100], 25), ([1 << 20], 4_096)])
+def test_how_many_messages_may_be_on_their_way(wraps: list[int], expected: int) -> None:
+    topics = [{**JAMS, "record": {**JAMS["record"], "seq": {"path": "n", "wrap": wrap}}} for wrap in wraps]
+    settings = msgspec.convert({"host": "localhost", "topics": topics or [JAMS]}, Settings)
+    assert settings.receive_maximum() == expected
+    quiet = [{**topic, "qos": 0} for topic in topics] or [JAMS]
+    assert msgspec.convert({"host": "localhost", "topics": quiet}, Settings).receive_maximum() == 4_096
+    assert msgspec.convert({"host": "localhost", "topics": [JAMS], "inflight_max": 9}, Settings).receive_maximum() == 9
 
 
 def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""Canonical lines in one piece, as they are made: what a driver hands over without an object a line."""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy
+
+
+cdef class LineBlock:
+    cdef char* data
+    cdef readonly Py_ssize_t size       # bytes
+    cdef readonly Py_ssize_t count      # lines, each ended by \n
+    cdef Py_ssize_t capacity
+
+    cdef int reserve(self, Py_ssize_t more) except -1
+    cdef inline void put(self, const void* text, Py_ssize_t length) noexcept:
+        """Without a check: `reserve` comes before."""
+        memcpy(self.data + self.size, text, length)
+        self.size += length
+
+    cdef inline void put_number(self, int64_t number) noexcept:
+        """A number of 0 or more in decimal; at most 19 bytes, reserved before."""
+        cdef char digits[20]
+        cdef int at = 20
+        while True:
+            at -= 1
+            digits[at] = <char>(c"0" + number % 10)
+            number //= 10
+            if number == 0:
+                break
+        self.put(digits + at, 20 - at)
+    cdef int line(self, bytes text) except -1

@@ -1,0 +1,309 @@
+"""A Sparkplug B host application (Eclipse Sparkplug 3.0, sections 5 and 6): who is there, and what they report.
+
+    topic, payload ──► Node (births, aliases, sequence) ──► Place (values, triggers) ──► canonical lines
+                          └── what cannot be read ──► `requests`: be born again
+
+Pure: no I/O, and time is an argument. The driver publishes what `requests` gives, and calls `tick` several times a
+second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from ext.sparkplug import SparkplugFault, Unborn, decode
+from protocols.mapping.lines import encode_line
+from protocols.mapping.plan import Lines
+from protocols.mapping.sequence import Sequences
+from protocols.mqtt.sparkplug.node import SEQUENCE, WAITING_MAX, Device, Message, Node, decoded
+from protocols.mqtt.sparkplug.records import Entry, Place
+from protocols.mqtt.sparkplug.settings import Sparkplug
+
+NAMESPACE = "spBv1.0"
+TYPES = frozenset({"NBIRTH", "NDEATH", "DBIRTH", "DDEATH", "NDATA", "DDATA"})
+OURS = frozenset({"NCMD", "DCMD", "STATE"})
+"""What hosts say, we or others."""
+
+MILLISECOND = 1_000
+REQUESTS_A_TICK = 10
+"""After an outage of ours all nodes are asked; not all at once."""
+
+PLACES_MAX = 100_000
+DEVICES_MAX = 10_000
+"""Devices of one node."""
+
+
+class Request(NamedTuple):
+    """What is to be published."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retained: bool = False
+
+
+class State(msgspec.Struct):
+    """What STATE says of a host. `timestamp`: when it came online, in milliseconds."""
+
+    online: bool
+    timestamp: int
+
+
+class Host:
+    """All nodes of one broker. `sequences`: the devices' own counters, which records move."""
+
+    def __init__(self, settings: Sparkplug, sequences: Sequences) -> None:
+        self._settings = settings
+        self._entries = [Entry(each, sequences) for each in settings.records]
+        self._online_ms = 0
+        self._contradicted = False
+        self._nodes: dict[tuple[str, str], Node] = {}
+        self._places: dict[str, Place] = {}
+        self._metrics = 0
+
+    def message(self, topic: str, payload: bytes, t_rx: int) -> Lines:
+        """A message of the namespace: the lines of it, and of those that had waited for it."""
+        parts = topic.split("/")
+        if len(parts) >= 3 and (parts[1] == "STATE" or parts[2] in OURS):
+            if topic == self.state_topic:
+                self._contradicted |= contradicts(payload, self._online_ms)
+            return Lines([], [])
+        if not 4 <= len(parts) <= 5 or parts[2] not in TYPES or (len(parts) == 5) != parts[2].startswith("D"):
+            return Lines([], ["sparkplug: not a topic of the namespace"])
+        node = self._node(parts[1], parts[3])
+        if node is None:
+            return Lines([], [f"sparkplug: more than {self._settings.nodes_max} nodes"])
+        try:
+            message = decoded(parts[2], parts[4] if len(parts) == 5 else "", decode(payload), t_rx)
+            return self._ordered((parts[1], parts[3]), node, message)
+        except SparkplugFault as fault:
+            return Lines([], [f"sparkplug: {fault}"])
+
+    def tick(self, now_us: int) -> Lines:
+        """Give up what was waited for too long."""
+        found = Lines([], [])
+        limit_us = self._settings.reorder_ms * MILLISECOND
+        for name, node in self._nodes.items():
+            if node.waiting and now_us - node.missing_since_us >= limit_us:
+                self._go_on(name, node, found, now_us)
+        return found
+
+    def requests(self, now_us: int) -> list[Request]:
+        """What is to be said: our state where it is told wrongly, and to nodes that they have to introduce themselves
+        again, to each at most every `rebirth_ms`."""
+        found: list[Request] = []
+        if self._contradicted:
+            self._contradicted = False
+            found.append(self.state(True))
+        if not self._settings.commands:
+            return found
+        for (group, name), node in self._nodes.items():
+            asked_us = node.rebirth_asked_us
+            waits = asked_us is not None and now_us - asked_us < self._settings.rebirth_ms * MILLISECOND
+            if node.rebirth_wanted and not waits and len(found) < REQUESTS_A_TICK:
+                node.rebirth_asked_us = now_us
+                found.append(Request(f"{NAMESPACE}/{group}/NCMD/{name}", rebirth_command(now_us // MILLISECOND)))
+        return found
+
+    def reconnected(self, t_rx: int) -> Lines:
+        """The broker is there again: every node is asked what it is like now, and those that were dead still are."""
+        found = Lines([], [])
+        for name, node in self._nodes.items():
+            node.waiting.clear()
+            node.next_seq = None
+            node.rebirth_wanted = node.alive
+            for device in node.devices if not node.alive else ():
+                self._link(found, "link.down", name, device, t_rx)
+        return found
+
+    # Our own state (section 5.7).
+
+    @property
+    def state_topic(self) -> str | None:
+        """Where we say that we are there; None: nowhere."""
+        host_id = self._settings.host_id
+        return f"{NAMESPACE}/STATE/{host_id}" if host_id is not None else None
+
+    def opening(self, now_us: int) -> None:
+        """A connection is about to be opened: `state` tells of this moment."""
+        self._online_ms = now_us // MILLISECOND
+        self._contradicted = False
+
+    def state(self, online: bool) -> Request:
+        """What is said of us at `state_topic`; the will has to have the same time (section 5.7)."""
+        text = f'{{"online":{"true" if online else "false"},"timestamp":{self._online_ms}}}'
+        return Request(self.state_topic or "", text.encode(), 1, True)
+
+    # One node.
+
+    def _node(self, group: str, name: str) -> Node | None:
+        node = self._nodes.get((group, name))
+        if node is None and group in self._settings.groups and len(self._nodes) < self._settings.nodes_max:
+            node = self._nodes[group, name] = Node()
+        return node
+
+    def _ordered(self, name: tuple[str, str], node: Node, message: Message) -> Lines:
+        found = Lines([], [])
+        if message.type == "NBIRTH":
+            self._born_node(found, name, node, message)
+            return found
+        if message.type == "NDEATH":
+            self._died_node(found, name, node, message)
+            return found
+        if not node.alive:
+            node.rebirth_wanted = True
+            return Lines([], ["sparkplug: a node without a birth"])
+        if node.is_repeated(message):
+            return found
+        if node.in_turn(message):
+            self._take(found, name, node, message)
+            self._take_waiting(found, name, node)
+        else:
+            node.wait_for_earlier(message)
+            if len(node.waiting) > WAITING_MAX:
+                self._go_on(name, node, found, message.t_rx)
+        return found
+
+    def _take_waiting(self, found: Lines, name: tuple[str, str], node: Node) -> None:
+        while (message := node.next_waiting()) is not None:
+            node.in_turn(message)
+            self._take(found, name, node, message)
+        if node.waiting:
+            node.missing_since_us = min(message.t_rx for message in node.waiting.values())
+
+    def _go_on(self, name: tuple[str, str], node: Node, found: Lines, now_us: int) -> None:
+        """What is missing does not come any more: a gap for every device, and the node has to introduce itself."""
+        node.give_up_missing()
+        found.causes.append("sparkplug: messages are missing")
+        node.rebirth_wanted = True
+        for device in node.devices:
+            for src in self._place(name, device).srcs:
+                found.lines.append(
+                    encode_line(
+                        {"kind": "source.gap", "src": src, "t_from": node.heard_us, "t_to": now_us, "t_rx": now_us}
+                    )
+                )
+        self._take_waiting(found, name, node)
+
+    def _take(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
+        """A message in its turn."""
+        node.last = message
+        node.heard_us = message.t_rx
+        if message.type == "DBIRTH":
+            self._born_device(found, name, node, message)
+        elif message.type == "DDEATH":
+            device = node.devices.get(message.device)
+            if device is not None and device.alive:
+                device.alive = False
+                self._link(found, "link.down", name, message.device, message.t_rx)
+        else:
+            try:
+                reports = node.reports(message)
+            except Unborn as fault:
+                node.rebirth_wanted = True
+                found.causes.append(f"sparkplug: {fault}")
+                return
+            except SparkplugFault as fault:
+                found.causes.append(f"sparkplug: {fault}")
+                return
+            values = node.devices[message.device].values
+            self._add(found, self._place(name, message.device).lines(values, reports, message.t_rx))
+
+    def _born_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
+        if not self._has_room(found, node, "", message):
+            return
+        node.born(message.metrics)
+        node.heard_us = message.t_rx
+        node.next_seq = ((message.seq or 0) + 1) % SEQUENCE
+        self._born(found, name, node, message)
+
+    def _born_device(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
+        if self._has_room(found, node, message.device, message):
+            self._born(found, name, node, message)
+
+    def _born(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
+        device = node.devices[message.device]
+        self._metrics -= len(device.types)
+        try:
+            before = device.born(message.metrics)
+            node.name_aliases(message.device, message.metrics)
+            reports = node.reports(message)
+        except SparkplugFault as fault:
+            found.causes.append(f"sparkplug: {fault}")
+            return
+        finally:
+            self._metrics += len(device.types)
+        self._link(found, "link.up", name, message.device, message.t_rx)
+        self._add(found, self._place(name, message.device).news(before, device.values, reports, message.t_rx))
+
+    def _has_room(self, found: Lines, node: Node, device: str, message: Message) -> bool:
+        if self._metrics + len(message.metrics) > self._settings.metrics_max + len(
+            node.devices[device].types if device in node.devices else ()
+        ):
+            found.causes.append(f"sparkplug: more than {self._settings.metrics_max} metrics")
+            return False
+        if device not in node.devices:
+            if len(node.devices) >= DEVICES_MAX:
+                found.causes.append(f"sparkplug: more than {DEVICES_MAX} devices of one node")
+                return False
+            node.devices[device] = Device()
+        return True
+
+    def _died_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
+        bd_seq = next((metric[7] for metric in message.metrics if metric[0] == "bdSeq"), None)
+        alive = [device for device, state in node.devices.items() if state.alive]
+        if node.died(bd_seq):
+            for device in alive:
+                self._link(found, "link.down", name, device, message.t_rx)
+
+    # What is told.
+
+    def _link(self, found: Lines, kind: str, name: tuple[str, str], device: str, t_rx: int) -> None:
+        for src in self._place(name, device).srcs:
+            found.lines.append(encode_line({"kind": kind, "src": src, "t_rx": t_rx}))
+
+    @staticmethod
+    def _add(found: Lines, more: Lines) -> None:
+        found.lines.extend(more.lines)
+        found.causes.extend(f"sparkplug: {cause}" for cause in more.causes)
+
+    def _place(self, name: tuple[str, str], device: str) -> Place:
+        path = "/".join([*name, device] if device else name)
+        place = self._places.get(path)
+        if place is None:
+            if len(self._places) >= PLACES_MAX:
+                self._places.clear()
+            place = self._places[path] = Place(self._entries, path)
+        return place
+
+
+def contradicts(payload: bytes, online_ms: int) -> bool:
+    """Whether a STATE says that we are not there. The will of an earlier connection of ours, which has an earlier time,
+    may come late and says nothing."""
+    try:
+        told = msgspec.json.decode(payload, type=State)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return True
+    return not told.online and told.timestamp >= online_ms
+
+
+def rebirth_command(timestamp_ms: int) -> bytes:
+    """The payload of the NCMD that asks a node for its births (section 5.9): one metric, `Node Control/Rebirth`."""
+    name = b"Node Control/Rebirth"
+    time = _varint(timestamp_ms)
+    metric = b"\x0a" + bytes([len(name)]) + name + b"\x18" + time + b"\x20\x0b\x70\x01"
+    return b"\x08" + time + b"\x12" + bytes([len(metric)]) + metric
+
+
+def _varint(number: int) -> bytes:
+    return bytes(_septets(number))
+
+
+def _septets(number: int) -> Iterator[int]:
+    while number > 127:
+        yield number & 0x7F | 0x80
+        number >>= 7
+    yield number

@@ -1,0 +1,143 @@
+"""What is known of one edge node: its birth, its devices, its aliases, and how far its messages are counted.
+
+Pure: time is an argument, in microseconds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ext.sparkplug import Metric, Report, SparkplugFault, Unborn, reports_of, value_of
+
+SEQUENCE = 256
+LATE_SHARE = 128
+"""A number so far ahead lies rather behind: a message that was waited for in vain."""
+
+WAITING_MAX = 64
+"""Messages that wait for a missing one; with more, it is not waited for any longer."""
+
+
+class Message(NamedTuple):
+    """A message of a node in its turn. `device`: empty for the node itself. `payload`: the decoded one."""
+
+    type: str
+    device: str
+    seq: int | None
+    timestamp: int | None
+    metrics: list[Metric]
+    t_rx: int
+
+
+class Device:
+    """`values`: metric -> its last value; `types`: metric -> its datatype. `alive`: since its birth."""
+
+    def __init__(self) -> None:
+        self.alive = False
+        self.values: dict[str, object] = {}
+        self.types: dict[str, int] = {}
+
+    def born(self, metrics: list[Metric]) -> dict[str, object]:
+        """Take a birth; the values that were known before."""
+        before = self.values
+        self.alive = True
+        self.types = {name: datatype for name, _, _, datatype, *_ in metrics if name is not None}
+        self.values = {metric[0]: value_of(metric, metric[3]) for metric in metrics if metric[0] is not None}
+        return before
+
+
+class Node:
+    """One edge node. The device with the empty name is the node itself."""
+
+    def __init__(self) -> None:
+        self.alive = False
+        self.bd_seq: object = None
+        self.devices: dict[str, Device] = {"": Device()}
+        self.aliases: dict[int, tuple[str, str]] = {}  # of the node and all its devices: (device, metric)
+        self.next_seq: int | None = None
+        self.waiting: dict[int, Message] = {}
+        self.last: Message | None = None  # that was taken
+        self.missing_since_us = 0
+        self.heard_us = 0
+        self.rebirth_wanted = False
+        self.rebirth_asked_us: int | None = None
+
+    @property
+    def metrics(self) -> int:
+        return sum(len(device.types) for device in self.devices.values())
+
+    def born(self, metrics: list[Metric]) -> None:
+        """Forget what the node's last life said; what was waited for belongs to that life."""
+        self.alive = True
+        self.rebirth_wanted = False
+        self.waiting.clear()
+        self.last = None
+        self.aliases.clear()
+        for device in self.devices.values():
+            device.alive = False
+        self.bd_seq = next((metric[7] for metric in metrics if metric[0] == "bdSeq"), None)
+
+    def name_aliases(self, device: str, metrics: list[Metric]) -> None:
+        for name, alias, *_ in metrics:
+            if alias is not None and name is not None:
+                self.aliases[alias] = device, name
+
+    def died(self, bd_seq: object) -> bool:
+        """Whether this death is of the present life. An earlier life's may come late: the broker tells it (6.4.19)."""
+        if self.alive and self.bd_seq is not None and bd_seq is not None and bd_seq != self.bd_seq:
+            return False
+        self.alive = False
+        self.waiting.clear()
+        self.next_seq = None
+        for device in self.devices.values():
+            device.alive = False
+        return True
+
+    def reports(self, message: Message) -> list[Report]:
+        """The values of a message by the names and datatypes of its births. Raises Unborn, SparkplugFault."""
+        device = self.devices.get(message.device)
+        if device is None or not device.alive:
+            raise Unborn("a device without a birth" if message.device else "a node without a birth")
+        return reports_of(message.metrics, message.device, self.aliases, device.types, message.timestamp)
+
+    def is_repeated(self, message: Message) -> bool:
+        """Whether it is the last one once more, as a broker may send under QoS 1."""
+        last = self.last
+        return last is not None and message.seq is not None and last[:5] == message[:5]
+
+    def in_turn(self, message: Message) -> bool:
+        """Whether this is the next message; it is counted then. One without a number always is."""
+        if message.seq is None or self.next_seq is None:
+            if message.seq is not None:
+                self.next_seq = (message.seq + 1) % SEQUENCE
+            return True
+        ahead = (message.seq - self.next_seq) % SEQUENCE
+        if ahead == 0:
+            self.next_seq = (message.seq + 1) % SEQUENCE
+            return True
+        return ahead >= LATE_SHARE
+
+    def wait_for_earlier(self, message: Message) -> None:
+        assert message.seq is not None
+        if not self.waiting:
+            self.missing_since_us = message.t_rx
+        self.waiting[message.seq] = message
+
+    def next_waiting(self) -> Message | None:
+        """The message that has become the next one."""
+        if self.next_seq is None:
+            return None
+        return self.waiting.pop(self.next_seq, None)
+
+    def give_up_missing(self) -> None:
+        """Go on behind what is missing."""
+        assert self.next_seq is not None
+        here = self.next_seq
+        self.next_seq = (here + min((seq - here) % SEQUENCE for seq in self.waiting)) % SEQUENCE
+
+
+def decoded(type_: str, device: str, payload: tuple[int | None, int | None, list[Metric]], t_rx: int) -> Message:
+    """A message out of a decoded payload. Raises SparkplugFault: a number that is none."""
+    timestamp, seq, metrics = payload
+    if seq is not None and seq >= SEQUENCE:
+        raise SparkplugFault("a sequence number above 255")
+    return Message(type_, device, seq, timestamp, metrics, t_rx)

@@ -1,0 +1,188 @@
+"""From what devices report to canonical lines. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import isfinite
+
+import msgspec
+
+from engine.errors import DecodeError
+from ext.line_block import LineBlock
+from ext.line_plan import LinePlan
+from ext.sparkplug import Report
+from protocols.mapping.compiled import compile_lines
+from protocols.mapping.lines import encode_line
+from protocols.mapping.paths import Path, Scope, parse_path, parse_template
+from protocols.mapping.plan import FieldPlan, Lines, RecordPlan, compile_record
+from protocols.mapping.sequence import Sequences
+from protocols.mapping.settings import FieldSettings, field_settings
+from protocols.mqtt.sparkplug.settings import RecordOf
+from protocols.mqtt.topics import TopicFilter, parse_filter
+
+PLAIN = re.compile(rb"[ !#-\[\]-~]*")
+ROOT = ("timestamp", "historical")
+"""What the protocol says of a value, beside the metrics."""
+
+
+class Entry:
+    """One `records` table. Its plan is compiled where the JSON that a compiled plan reads can say the same: whole."""
+
+    def __init__(self, settings: RecordOf, sequences: Sequences) -> None:
+        self.trigger = settings.trigger
+        self._names = metrics_of(settings)
+        self._compiled: LinePlan | None = None
+        self._captures: list[str] = [name for name in parse_filter(settings.filter).names if name]
+        if self._names is not None:
+            self._compiled = compile_lines(
+                settings.full_record(),
+                constants=settings.constants,
+                when=settings.when,
+                captures=self._captures,
+                sequences=sequences,
+            )
+        self._block = LineBlock()
+        self._filter: TopicFilter = parse_filter(settings.filter)
+        record = settings.full_record()
+        self._plan: RecordPlan = compile_record(
+            record, constants=settings.constants, when=settings.when, sequences=sequences
+        )
+        src = record.get("src", FieldSettings(const=settings.constants.get("src")))
+        self._src = FieldPlan("src", field_settings(src))
+
+    def captures(self, place: str) -> Mapping[str, str] | None:
+        return self._filter.match(place)
+
+    def src(self, captures: Mapping[str, str]) -> str | None:
+        """The name of the device in records, as far as it does not depend on what the device says."""
+        try:
+            found = self._src.value(Scope({}, {}, captures), "")
+        except DecodeError:
+            return None
+        return found if isinstance(found, str) else None
+
+    def add(
+        self,
+        found: Lines,
+        values: Mapping[str, object],
+        report: Report,
+        sub: int,
+        captures: Mapping[str, str],
+        t_rx: int,
+    ) -> None:
+        """The line of one value of the trigger, or the cause why there is none; nothing if it is not meant."""
+        if sub == 0 and self._compiled is not None and self._add_compiled(found, values, report, captures, t_rx):
+            return
+        root = {"timestamp": report[2], "historical": report[3], "metrics": values}
+        scope = Scope(values, root, captures)
+        if not self._plan.meant(scope):
+            return
+        try:
+            found.lines.append(encode_line(self._plan.record(scope, sub, t_rx)))
+        except DecodeError as error:
+            found.causes.append(error.cause)
+
+    def _add_compiled(
+        self, found: Lines, values: Mapping[str, object], report: Report, captures: Mapping[str, str], t_rx: int
+    ) -> bool:
+        assert self._compiled is not None
+        told: dict[str, object] = {"timestamp": report[2], "historical": report[3]}
+        for name in self._names or ():
+            value = values.get(name)
+            if isinstance(value, float) and not isfinite(value):
+                return False
+            told[name] = value
+        topic = [captures[name].encode() for name in self._captures]
+        if not all(map(is_plain, topic)):
+            return False
+        if not self._compiled.lines(msgspec.json.encode(told), topic, t_rx, self._block):
+            return False
+        data, _ = self._block.take()
+        found.lines.extend(data.split(b"\n")[:-1])
+        return True
+
+
+def is_plain(text: bytes) -> bool:
+    """Whether JSON writes the text as it is."""
+    return PLAIN.fullmatch(text) is not None
+
+
+def metrics_of(settings: RecordOf) -> list[str] | None:
+    """The metrics that a table reads; None: a path leads to something else, or two things would have one name."""
+    texts = [
+        field.path for entry in settings.full_record().values() if (field := field_settings(entry)).path is not None
+    ]
+    paths = [parse_path(text) for text in (*texts, *settings.when)]
+    for entry in settings.full_record().values():
+        template = field_settings(entry).template
+        if template is not None:
+            paths += [part for part in parse_template(template).parts if isinstance(part, Path)]
+    if any(path.from_root != (path.whole in ROOT) for path in paths):
+        return None
+    names = {name for path in paths if not path.from_root for name in (path.whole, *path.steps[:1])}
+    return sorted(name for name in names if isinstance(name, str)) if "" not in names else None
+
+
+class Place:
+    """The entries of one device."""
+
+    def __init__(self, entries: Sequence[Entry], place: str) -> None:
+        matching = [(entry, captures) for entry in entries if (captures := entry.captures(place)) is not None]
+        self._entries: dict[str, list[tuple[Entry, Mapping[str, str]]]] = {}
+        for entry, captures in matching:
+            self._entries.setdefault(entry.trigger, []).append((entry, captures))
+        self.srcs = list(dict.fromkeys(src for entry, captures in matching if (src := entry.src(captures)) is not None))
+
+    def lines(self, values: dict[str, object], reports: Sequence[Report], t_rx: int) -> Lines:
+        """Take the reports into `values`, and make a record of every value of a trigger.
+
+        One message may tell several values of one metric: it falls into rounds, none of which has a metric twice.
+        Values out of a node's buffer are no news of how things stand now.
+        """
+        found = Lines([], [])
+        subs: Counter[str] = Counter()
+        for round_ in rounds(reports):
+            now = {name: value for name, value, _, historical in round_ if not historical}
+            values.update(now)
+            then: dict[str, object] = values
+            if len(now) < len(round_):
+                then = values | {report[0]: report[1] for report in round_}
+            self._add_records(found, then, round_, subs, t_rx)
+        return found
+
+    def news(
+        self, before: Mapping[str, object], values: dict[str, object], reports: Sequence[Report], t_rx: int
+    ) -> Lines:
+        """After a birth: records of the triggers whose values are not those that were known before."""
+        found = Lines([], [])
+        news = [report for report in reports if report[0] in before and before[report[0]] != report[1]]
+        self._add_records(found, values, news, Counter(), t_rx)
+        return found
+
+    def _add_records(
+        self, found: Lines, values: dict[str, object], reports: Sequence[Report], subs: Counter[str], t_rx: int
+    ) -> None:
+        """`subs`: how many values of a trigger the message has told before."""
+        for report in reports:
+            name = report[0]
+            if name in self._entries and report[1] is not None:
+                for entry, captures in self._entries[name]:
+                    entry.add(found, values, report, subs[name], captures, t_rx)
+                subs[name] += 1
+
+
+def rounds(reports: Sequence[Report]) -> Sequence[Sequence[Report]]:
+    """Cut before a metric comes again."""
+    if len({report[0] for report in reports}) == len(reports):
+        return [reports]
+    found: list[list[Report]] = []
+    names: set[str] = set()
+    for report in reports:
+        if report[0] in names or not found:
+            names = set()
+            found.append([])
+        names.add(report[0])
+        found[-1].append(report)
+    return found

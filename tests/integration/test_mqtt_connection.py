@@ -1,0 +1,305 @@
+"""The MQTT driver before a broker that says what the test wants: bytes, acknowledgements, back-pressure, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import pytest
+import uvloop
+
+from engine.clock import now_us
+from protocols.mqtt.decode import Decoder
+from protocols.mqtt.driver import Driver
+from protocols.mqtt.settings import Settings
+from protocols.mqtt.sparkplug.host import Host
+from tests.ledger import Ledger, running
+from tests.packets import Publish, correlation, topic_alias, user_property
+from tests.raw_broker import RawBroker, raw_broker
+
+JAMS: dict[str, Any] = {
+    "filter": "dc1/+device/jam",
+    "record": {
+        "src": {"template": "dc1/conveyor/{device}"},
+        "kind": {"const": "jam"},
+        "state": {"path": "on", "table": {"true": "set", "false": "clear"}},
+        "seq": "n",
+    },
+}
+LOOPS = pytest.mark.parametrize("loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+VERSIONS = pytest.mark.parametrize("newest", [True, False], ids=["5", "3.1.1"])
+
+
+def made(broker: RawBroker, ledger: Ledger, newest: bool = True, *topics: dict[str, Any], **more: Any) -> Driver:
+    version = "5" if newest else "3.1.1"
+    table = {"host": "127.0.0.1", "port": broker.port, "topics": list(topics) or [JAMS], "version": version}
+    return Driver("floor", msgspec.convert({**table, "reconnect_max_ms": 100, **more}, Settings), ledger, now_us)
+
+
+def jam(number: int, qos: int = 1, device: str = "CV-01", **more: Any) -> Publish:
+    payload = b'{"on":true,"n":%d}' % number
+    return Publish(f"dc1/{device}/jam".encode(), payload, qos, number if qos else 0, **more)
+
+
+@LOOPS
+@VERSIONS
+@pytest.mark.parametrize("piece", [0, 1, 7])
+def test_bytes_come_as_they_come(loop: Any, newest: bool, piece: int) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker(newest) as broker, running(made(broker, ledger, newest)):
+            data = b"".join(jam(number, qos=number % 2).wire(newest) for number in range(1, 51))
+            await broker.send(data, piece)
+            await ledger.until(lambda: len(ledger.facts) == 50)
+            assert [fact["seq"] for fact in ledger.facts] == list(range(1, 51))
+            await ledger.until(lambda: len(broker.acked) == 25)
+            assert broker.acked == list(range(1, 51, 2))
+        assert ledger.faults == []
+
+    loop(story())
+
+
+@VERSIONS
+def test_acknowledgements_wait_for_the_disk_and_go_out_together(newest: bool) -> None:
+    async def story() -> None:
+        ledger = Ledger(durable=False)
+        async with raw_broker(newest) as broker, running(made(broker, ledger, newest)):
+            await broker.send(b"".join(jam(number).wire(newest) for number in range(1, 501)))
+            await ledger.until(lambda: len(ledger.facts) == 500)
+            await asyncio.sleep(0.05)
+            assert broker.acked == []
+            ledger.acknowledge()
+            await ledger.until(lambda: len(broker.acked) == 500)
+            assert broker.acked == list(range(1, 501))
+            assert broker.writes_of_acks < 20
+
+    asyncio.run(story())
+
+
+def test_what_we_ask_of_a_broker() -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger, share="engines", session_expiry_s=77)):
+            await ledger.until(lambda: ledger.times("up"))
+            (connect,) = broker.connects
+            assert b"\x11\0\0\0\x4d\x21\x10\0\x22\x01\0" in connect, "session expiry, receive maximum, topic aliases"
+            assert connect[9] == 0, "the session is kept"
+            assert b"\0\x18$share/engines/dc1/+/jam\x21" in broker.subscribes[0], "QoS 1, never what is retained"
+
+    asyncio.run(story())
+
+
+def test_topic_aliases_and_properties_are_read() -> None:
+    traced: dict[str, Any] = {
+        "filter": "dc1/+device/traced",
+        "properties": {"trace": "correlation_data", "line": "user:line"},
+        "record": {
+            "src": {"template": "dc1/{line}/{device}"},
+            "kind": {"const": "carton.open"},
+            "lu": {"capture": "trace", "required": True},
+        },
+    }
+
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger, True, JAMS, traced)):
+            told = user_property(b"other", b"x") + user_property(b"line", b"L1") + correlation(b"TOTE-1")
+            messages = [
+                jam(1, properties=topic_alias(3)),
+                Publish(b"", b'{"on":false,"n":2}', 1, 2, properties=topic_alias(3)),
+                Publish(b"dc1/S/traced", b"{}", properties=told),
+                Publish(b"dc1/S/traced", b"{}", properties=user_property(b"line", b"L1") + correlation(b"\xff")),
+            ]
+            await broker.send(b"".join(message.wire(True) for message in messages))
+            await ledger.until(lambda: len(ledger.facts) == 3)
+            assert [fact["src"] for fact in ledger.facts] == ["dc1/conveyor/CV-01"] * 2 + ["dc1/L1/S"]
+            assert ledger.facts[2]["lu"] == "TOTE-1"
+            await ledger.until(lambda: ledger.faults)
+            assert [cause for cause, _ in ledger.faults] == ["dc1/+/traced: lu: missing"]
+
+    asyncio.run(story())
+
+
+@LOOPS
+def test_a_full_engine_is_read_no_further_and_what_waits_is_bounded(loop: Any) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        data = b"".join(jam(number, qos=0).wire(True) for number in range(100, 1_000)) * 220
+        async with raw_broker() as broker:
+            driver = made(broker, ledger, queue_messages=1_000, batch_messages=100, keepalive_s=1)
+            async with running(driver):
+                await ledger.until(lambda: ledger.times("up"))
+                ledger.open.clear()
+                sending = asyncio.ensure_future(broker.send(data))
+                # longer than the keepalive: that we do not listen is not the broker's silence
+                await asyncio.sleep(2.0)
+                assert not sending.done(), "everything was read although nobody took it"
+                assert ledger.times("down") == 0
+                ledger.open.set()
+                await ledger.until(lambda: len(ledger.deliveries) >= 1_982)
+                await sending
+                assert max(len(delivery.lines) for delivery in ledger.deliveries) <= 100
+                assert 12 in broker.heard, "the broker was pinged meanwhile"
+            assert sum(len(delivery.lines) for delivery in ledger.deliveries) >= 198_000
+
+    loop(story())
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        (b"\x30\x03\0\x05a", "malformed packet: a PUBLISH whose topic goes over its end"),
+        (b"\x34\x06\0\1a\0\1\0", "malformed packet: a PUBLISH of a quality of service that was never asked for"),
+        (b"\x10\0", "malformed packet: a packet of type 1 that nobody asked for"),
+        (b"\x20\x03\0\0\0", "malformed packet: a second CONNACK"),
+        (b"\xe0\x02\x8e\0", "somebody else has taken over this client_id"),
+        (b"\xe0\x09\x98\x07\x1f\0\x04soon", "closed by its administrator: soon"),
+    ],
+)
+def test_a_broker_that_ends_it_or_talks_nonsense_is_an_outage(data: bytes, detail: str) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger)):
+            await ledger.until(lambda: ledger.times("up"))
+            await broker.send(jam(1).wire(True) + data)
+            await ledger.until(lambda: ledger.times("down"))
+            assert dict(ledger.states)["down"] == detail
+            await ledger.until(lambda: ledger.times("up") == 2)
+            await broker.send(jam(2).wire(True))
+            await ledger.until(lambda: [fact["seq"] for fact in ledger.facts] == [1, 2])
+
+    asyncio.run(story())
+
+
+def test_a_lost_session_is_told() -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger)):
+            await ledger.until(lambda: ledger.times("up") == 1)
+            assert ledger.faults == []
+            broker.session_present = True
+            broker.cut()
+            await ledger.until(lambda: ledger.times("up") == 2)
+            assert ledger.faults == []
+            broker.session_present = False
+            broker.cut()
+            await ledger.until(lambda: ledger.faults)
+            assert ledger.faults == [("session: the broker has lost it, and what it held for us", b"")]
+
+    asyncio.run(story())
+
+
+def test_a_subscription_with_less_than_was_asked_for_is_told() -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker:
+            broker.grants = 0
+            async with running(made(broker, ledger)):
+                await ledger.until(lambda: ledger.times("up"))
+            assert ledger.faults == [("dc1/+/jam: the broker grants QoS 0 only, and keeps nothing for us", b"")]
+            broker.grants = 0x87
+            refused = Ledger()
+            async with running(made(broker, refused)):
+                await refused.until(lambda: refused.times("down"))
+            assert dict(refused.states)["down"] == "the broker refuses the subscription to dc1/+/jam: not authorized"
+
+    asyncio.run(story())
+
+
+def test_a_long_pause_of_ours_is_not_the_brokers_silence() -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger, keepalive_s=1)):
+            await ledger.until(lambda: ledger.times("up"))
+            time.sleep(2.5)
+            await broker.send(jam(1).wire(True))
+            await ledger.until(lambda: ledger.facts)
+            await asyncio.sleep(0.3)
+            assert ledger.times("down") == 0
+
+    asyncio.run(story())
+
+
+def test_the_brokers_keepalive_goes_before_ours() -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker(properties=b"\x13\0\x01") as broker, running(made(broker, ledger, keepalive_s=600)):
+            await ledger.until(lambda: 12 in broker.heard, "a ping within a second")
+
+    asyncio.run(story())
+
+
+def test_a_flood_of_nonsense_does_not_hold_the_event_loop() -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        longest = 0.0
+
+        async def watch() -> None:
+            nonlocal longest
+            loop = asyncio.get_running_loop()
+            while True:
+                before = loop.time()
+                await asyncio.sleep(0.001)
+                longest = max(longest, loop.time() - before)
+
+        async with raw_broker() as broker, running(made(broker, ledger)):
+            await ledger.until(lambda: ledger.times("up"))
+            watching = asyncio.ensure_future(watch())
+            nonsense = b"".join(Publish(b"dc1/x/jam", b"{", 1, number + 1).wire(True) for number in range(20_000))
+            await broker.send(nonsense)
+            await ledger.until(lambda: len(broker.acked) == 20_000, "all of it acknowledged")
+            watching.cancel()
+            assert len(ledger.faults) == 20_000
+            print(f"held the loop for at most {1000 * longest:.1f} ms")
+
+    asyncio.run(story())
+
+
+def test_messages_that_come_one_by_one_and_fast_are_read_together() -> None:
+    async def story(coalesce_ms: float) -> int:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger, coalesce_ms=coalesce_ms)):
+            await ledger.until(lambda: ledger.times("up"))
+            for number in range(1, 3_001):
+                await broker.send(jam(number, qos=0).wire(True), piece=1_000)
+            await ledger.until(lambda: len(ledger.facts) == 3_000)
+        return len(ledger.deliveries)
+
+    together, at_once = uvloop.run(story(5)), uvloop.run(story(0))
+    assert together * 3 < at_once, f"{together} deliveries against {at_once}"
+
+
+def test_a_fault_of_ours_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Decoder, topic: bytes) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(Decoder, "resolve", broken)
+
+    async def story() -> None:
+        async with raw_broker() as broker:
+            ledger = Ledger()
+            task = asyncio.ensure_future(made(broker, ledger).run())
+            await broker.send(jam(1).wire(True))
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(task, 5)
+
+    for loop in (asyncio.run, uvloop.run):
+        loop(story())
+
+
+def test_a_fault_of_ours_by_the_clock_is_no_outage_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Host, now_us: int) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(Host, "tick", broken)
+    records = [{"filter": "P/+n", "trigger": "m", "record": {"src": {"const": "a"}, "kind": {"const": "jam"}}}]
+
+    async def story() -> None:
+        async with raw_broker() as broker:
+            driver = made(broker, Ledger(), sparkplug={"groups": ["P"], "records": records})
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(driver.run(), 5)
+
+    asyncio.run(story())

@@ -1,0 +1,410 @@
+"""A Sparkplug host: births, aliases, deaths, the order of messages, and what of it becomes a record."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.config.walk import check
+from ext.sparkplug import decode
+from protocols.mapping.plan import Lines
+from protocols.mapping.sequence import Sequences
+from protocols.mqtt.settings import Settings
+from protocols.mqtt.sparkplug.host import Host
+from protocols.mqtt.sparkplug.settings import Sparkplug
+from tests import sparkplug as wire
+from tests.vectors import vectors
+
+MS = 1_000
+T0 = 1_795_420_000_000_000
+PICKS: dict[str, Any] = {
+    "filter": "Plant1/+line/+device",
+    "trigger": "Pick/Count",
+    "record": {
+        "src": {"template": "dc1/{line}/{device}"},
+        "kind": {"const": "pick.confirm"},
+        "seq": {"path": "Pick/Count", "wrap": 256},
+        "task": "Pick/Task",
+        "sku": "Pick/SKU",
+        "qty": "Pick/Qty",
+    },
+}
+HEAT: dict[str, Any] = {
+    "filter": "Plant1/+node",
+    "trigger": "Temperature",
+    "constants": {"kind": "telemetry"},
+    "record": {"src": {"template": "dc1/nodes/{node}"}, "qty": {"path": "Temperature", "scale": 10}},
+}
+
+
+class Floor:
+    """A host, and a node `L1` with a device `PTL` in front of it. Time goes on by a second a message."""
+
+    def __init__(self, *records: dict[str, Any], **more: Any) -> None:
+        table = {"groups": ["Plant1"], "records": list(records) or [PICKS, HEAT], **more}
+        self.host = Host(msgspec.convert(table, Sparkplug), Sequences(lambda src: None))
+        self.now_us = T0
+        self.seq = 0
+        self.causes: list[str] = []
+
+    def say(self, type_: str, *metrics: bytes, seq: int | None = None, device: str = "", **more: Any) -> list[Any]:
+        """A message with the next number unless `seq` says another (-1: none); the records of it without t_rx."""
+        self.now_us += 1_000_000
+        if type_ != "NDEATH" and seq is None:
+            self.seq = 0 if type_ == "NBIRTH" else (self.seq + 1) % 256
+            seq = self.seq
+        raw = wire.payload(*metrics, seq=seq if seq is not None and seq >= 0 else None, **more)
+        topic = f"spBv1.0/Plant1/{type_}/L1" + (f"/{device}" if device else "")
+        return self.read(self.host.message(topic, raw, self.now_us))
+
+    def read(self, found: Lines) -> list[Any]:
+        self.causes += found.causes
+        records = [json.loads(line) for line in found.lines]
+        for record in records:
+            record.pop("t_rx")
+        return records
+
+    def born(self) -> None:
+        self.say(
+            "NBIRTH", wire.metric("bdSeq", 7, wire.INT64), wire.metric("Temperature", 21.5, wire.DOUBLE, alias=100)
+        )
+        self.say(
+            "DBIRTH",
+            wire.metric("Pick/Count", 250, wire.UINT8, alias=1),
+            wire.metric("Pick/Task", "T-0", wire.STRING, alias=2),
+            wire.metric("Pick/SKU", "S", wire.STRING, alias=3),
+            wire.metric("Pick/Qty", 1, wire.INT32, alias=4),
+            device="PTL",
+        )
+
+    def pick(self, count: int, task: str, qty: int | None = None, **more: Any) -> list[Any]:
+        metrics = [
+            wire.metric(None, count, alias=1, kind=wire.UINT8),
+            wire.metric(None, task, alias=2, kind=wire.STRING),
+        ]
+        if qty is not None:
+            metrics.append(wire.metric(None, qty, alias=4, kind=wire.INT32))
+        return self.say("DDATA", *metrics, device="PTL", **more)
+
+    def requests(self) -> list[str]:
+        return [request.topic for request in self.host.requests(self.now_us)]
+
+
+def picked(seq: int, task: str, qty: int = 1, **more: Any) -> dict[str, Any]:
+    base = {"src": "dc1/L1/PTL", "kind": "pick.confirm", "t": 1_750_000_000_000_000, "sku": "S"}
+    return {**base, "seq": seq, "task": task, "qty": qty, **more}
+
+
+def test_data_is_read_by_the_aliases_and_datatypes_of_the_births_and_remembers_what_was_not_sent() -> None:
+    floor = Floor()
+    floor.born()
+    assert floor.pick(251, "T-1", 2) == [picked(251, "T-1", 2)]
+    assert floor.pick(252, "T-2") == [picked(252, "T-2", 2)]
+    assert floor.say("NDATA", wire.metric(None, 22.5, alias=100, kind=wire.DOUBLE)) == [
+        {"src": "dc1/nodes/L1", "kind": "telemetry", "qty": 225, "t": 1_750_000_000_000_000}
+    ]
+    assert floor.say("DDATA", wire.metric(None, 9, alias=4, kind=wire.INT32), device="PTL") == []
+    assert floor.pick(253, "T-3") == [picked(253, "T-3", 9)]
+    assert floor.causes == []
+    assert floor.requests() == []
+
+
+def test_a_birth_says_that_a_device_sees_again_and_a_death_that_it_does_not() -> None:
+    floor = Floor()
+    up = floor.say("NBIRTH", wire.metric("bdSeq", 3, wire.UINT64))
+    assert up == [{"kind": "link.up", "src": "dc1/nodes/L1"}]
+    assert floor.say("DBIRTH", device="PTL") == [{"kind": "link.up", "src": "dc1/L1/PTL"}]
+    assert floor.say("DDEATH", device="PTL") == [{"kind": "link.down", "src": "dc1/L1/PTL"}]
+    assert floor.say("DDEATH", device="PTL") == []
+    floor.say("DBIRTH", device="PTL")
+    assert floor.say("NDEATH", wire.metric("bdSeq", 2, wire.UINT64)) == [], "an earlier life's"
+    down = floor.say("NDEATH", wire.metric("bdSeq", 3, wire.UINT64))
+    assert down == [{"kind": "link.down", "src": src} for src in ("dc1/nodes/L1", "dc1/L1/PTL")]
+    assert floor.pick(1, "T") == []
+    assert floor.causes == ["sparkplug: a node without a birth"]
+
+
+def test_messages_out_of_order_are_put_in_order_over_the_node_and_its_devices() -> None:
+    floor = Floor()
+    floor.born()
+    assert floor.pick(253, "T-3", seq=4) == []
+    assert floor.say("NDATA", wire.metric(None, 1.0, alias=100, kind=wire.DOUBLE), seq=5) == []
+    assert floor.pick(251, "T-1", seq=2) == [picked(251, "T-1")]
+    assert [record.get("seq") for record in floor.pick(252, "T-2", seq=3)] == [252, 253, None]
+    assert floor.causes == []
+    assert floor.pick(254, "T-4", seq=6) == [picked(254, "T-4")]
+
+
+def test_a_repetition_is_one_message() -> None:
+    floor = Floor()
+    floor.born()
+    assert len(floor.pick(251, "T-1", seq=2)) == 1
+    assert floor.pick(251, "T-1", seq=2) == []
+    assert len(floor.pick(252, "T-2", seq=3)) == 1
+
+
+def test_what_does_not_come_is_a_gap_and_the_rest_goes_on() -> None:
+    floor = Floor(reorder_ms=2_000)
+    floor.born()
+    floor.pick(251, "T-1", seq=2)
+    heard = floor.now_us
+    assert floor.pick(253, "T-3", seq=4) == []
+    waiting_since = floor.now_us
+    assert floor.read(floor.host.tick(waiting_since + 1_999 * MS)) == []
+    now = waiting_since + 2_000 * MS
+    found = floor.read(floor.host.tick(now))
+    gaps = [{"kind": "source.gap", "src": src, "t_from": heard, "t_to": now} for src in ("dc1/nodes/L1", "dc1/L1/PTL")]
+    assert found == [*gaps, picked(253, "T-3")]
+    assert floor.causes == ["sparkplug: messages are missing"]
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+    # what comes too late all the same is a report like any other
+    assert floor.pick(252, "T-2", seq=3) == [picked(252, "T-2")]
+    assert floor.pick(254, "T-4", seq=5) == [picked(254, "T-4")]
+
+
+def test_the_number_goes_round_without_a_gap() -> None:
+    floor = Floor()
+    floor.born()
+    for turn in range(600):
+        assert len(floor.pick((251 + turn) % 256, f"T-{turn}")) == 1
+    assert floor.causes == []
+
+
+def test_rebirths_are_asked_for_at_most_so_often() -> None:
+    floor = Floor(rebirth_ms=10_000)
+    for _ in range(20):
+        floor.pick(1, "T")
+        floor.requests()
+    assert floor.requests() == []
+    floor.now_us += 10_000 * MS
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+    floor.now_us += 10_000 * MS
+    floor.born()
+    assert floor.requests() == []
+    mute = Floor(commands=False)
+    mute.pick(1, "T")
+    assert mute.requests() == []
+
+
+def test_the_command_is_what_the_specification_says() -> None:
+    floor = Floor()
+    floor.pick(1, "T")
+    (request,) = floor.host.requests(floor.now_us)
+    timestamp, seq, metrics = decode(request.payload)
+    assert (timestamp, seq) == (floor.now_us // MS, None)
+    assert metrics == [("Node Control/Rebirth", None, floor.now_us // MS, wire.BOOLEAN, False, False, 14, True)]
+    assert (request.qos, request.retained) == (0, False)
+
+
+def test_an_unknown_alias_or_metric_asks_for_a_birth() -> None:
+    floor = Floor()
+    floor.born()
+    assert floor.say("DDATA", wire.metric(None, 1, alias=77, kind=wire.UINT8), device="PTL") == []
+    assert floor.say("DDATA", wire.metric("New", 1, wire.UINT8), device="PTL") == []
+    assert floor.say("DDATA", wire.metric(None, 1.0, alias=100, kind=wire.DOUBLE), device="PTL") == []
+    assert floor.say("DDATA", wire.metric("X", 1, wire.UINT8), device="OTHER") == []
+    assert floor.causes == [
+        "sparkplug: an alias without a birth",
+        "sparkplug: a metric without a birth",
+        "sparkplug: an alias without a birth",
+        "sparkplug: a device without a birth",
+    ]
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+
+
+def test_several_values_of_a_metric_in_one_message_are_several_records() -> None:
+    floor = Floor()
+    floor.born()
+    metrics = []
+    for count, task in ((251, "T-1"), (252, "T-2"), (253, "T-3")):
+        time = 1_750_000_000_000 + count
+        metrics.append(wire.metric(None, count, alias=1, kind=wire.UINT8, timestamp=time))
+        metrics.append(wire.metric(None, task, alias=2, kind=wire.STRING, timestamp=time))
+    found = floor.say("DDATA", *metrics, device="PTL")
+    assert [(each["seq"], each["task"], each.get("sub", 0), each["t"] % 1_000_000) for each in found] == [
+        (251, "T-1", 0, 251_000),
+        (252, "T-2", 1, 252_000),
+        (253, "T-3", 2, 253_000),
+    ]
+
+
+def test_values_out_of_a_buffer_are_history_and_do_not_say_how_things_stand() -> None:
+    floor = Floor()
+    floor.born()
+    old = [
+        wire.metric(None, 251, alias=1, kind=wire.UINT8, historical=True, timestamp=5),
+        wire.metric(None, 8, alias=4, kind=wire.INT32, historical=True, timestamp=5),
+    ]
+    assert floor.say("DDATA", *old, device="PTL") == [picked(251, "T-0", 8, hist=True, t=5_000)]
+    assert floor.pick(252, "T-2") == [picked(252, "T-2", 1)]
+
+
+def test_a_birth_tells_what_changed_meanwhile_and_repeats_nothing() -> None:
+    floor = Floor()
+    floor.born()
+    floor.pick(251, "T-1")
+    floor.born()
+    assert floor.causes == []
+    again = floor.say(
+        "DBIRTH",
+        wire.metric("Pick/Count", 252, wire.UINT8, alias=9),
+        wire.metric("Pick/Task", "T-9", wire.STRING),
+        wire.metric("Pick/SKU", "S", wire.STRING),
+        wire.metric("Pick/Qty", 3, wire.INT32),
+        device="PTL",
+    )
+    assert again[1:] == [picked(252, "T-9", 3)]
+
+
+def test_null_and_missing_timestamps_are_tolerated() -> None:
+    floor = Floor()
+    floor.born()
+    assert floor.say("NDATA", wire.metric(None, None, alias=100)) == []
+    (record,) = floor.say("NDATA", wire.metric(None, 3.0, alias=100, kind=wire.DOUBLE), timestamp=None)
+    assert "t" not in record
+
+
+@pytest.mark.parametrize(
+    ("topic", "raw", "cause"),
+    [
+        ("spBv1.0/Plant1/NDATA/L1/PTL", b"", "sparkplug: not a topic of the namespace"),
+        ("spBv1.0/Plant1/DDATA/L1", b"", "sparkplug: not a topic of the namespace"),
+        ("spBv1.0/Plant1/NONSENSE/L1", b"", "sparkplug: not a topic of the namespace"),
+        ("spBv1.0/Plant1/NBIRTH/L1", b"\xff", "sparkplug: a field that cannot be read"),
+        ("spBv1.0/Plant1/NBIRTH/L1", wire.payload(seq=256), "sparkplug: a sequence number above 255"),
+        ("spBv1.0/Plant1/NBIRTH/L9", wire.payload(seq=0), "sparkplug: more than 1 nodes"),
+        (
+            "spBv1.0/Plant1/NBIRTH/L1",
+            wire.payload(*(wire.metric(f"m{n}", 1, wire.UINT8) for n in range(20)), seq=0),
+            "sparkplug: more than 10 metrics",
+        ),
+    ],
+)
+def test_what_cannot_be_followed_is_a_fault(topic: str, raw: bytes, cause: str) -> None:
+    floor = Floor(nodes_max=1, metrics_max=10)
+    floor.say("NBIRTH")
+    assert floor.host.message(topic, raw, T0) == ([], [cause])
+
+
+def test_what_hosts_say_is_passed_over() -> None:
+    floor = Floor()
+    for topic in ("spBv1.0/Plant1/NCMD/L1", "spBv1.0/Plant1/DCMD/L1/PTL", "spBv1.0/STATE/other"):
+        assert floor.host.message(topic, b"", T0) == ([], [])
+
+
+def test_our_own_state_is_told_again_where_somebody_says_otherwise() -> None:
+    floor = Floor(host_id="sortline")
+    floor.host.opening(T0)
+    assert floor.host.state(False) == (
+        "spBv1.0/STATE/sortline",
+        b'{"online":false,"timestamp":%d}' % (T0 // MS),
+        1,
+        True,
+    )
+    for harmless in (floor.host.state(True).payload, b'{"online":false,"timestamp":1}'):
+        floor.host.message("spBv1.0/STATE/sortline", harmless, T0)
+        assert floor.host.requests(T0) == []
+    for wrong in (floor.host.state(False).payload, b"OFFLINE", b"\xff"):
+        floor.host.message("spBv1.0/STATE/sortline", wrong, T0)
+        assert floor.host.requests(T0) == [floor.host.state(True)]
+        assert floor.host.requests(T0) == []
+
+
+def test_after_an_outage_of_ours_every_node_is_asked_and_the_dead_stay_dead() -> None:
+    floor = Floor()
+    floor.born()
+    assert floor.read(floor.host.reconnected(floor.now_us)) == []
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+    assert floor.pick(251, "T-1", seq=200) == [picked(251, "T-1")], "we do not know what we did not hear"
+    floor.say("NDEATH", wire.metric("bdSeq", 7, wire.INT64))
+    down = floor.read(floor.host.reconnected(floor.now_us))
+    assert [(record["kind"], record["src"]) for record in down] == [
+        ("link.down", "dc1/nodes/L1"),
+        ("link.down", "dc1/L1/PTL"),
+    ]
+
+
+def test_payloads_of_another_implementation() -> None:
+    told = json.loads(vectors("sparkplug", "payloads_base64.json").read_text())
+    raw = {name: base64.b64decode(each["base64"]) for name, each in told.items()}
+    floor = Floor(HEAT, reorder_ms=1_000)
+
+    def hear(name: str, type_: str) -> list[Any]:
+        floor.now_us += 100_000
+        return floor.read(floor.host.message(f"spBv1.0/Plant1/{type_}/L1", raw[name], floor.now_us))
+
+    assert hear("NDATA_BEFORE_BIRTH", "NDATA") == []
+    assert floor.causes == ["sparkplug: a node without a birth"]
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+    assert [record["kind"] for record in hear("NBIRTH_V1", "NBIRTH")] == ["link.up"]
+    assert [record["qty"] for record in hear("NDATA_V1", "NDATA")] == [225]
+    assert hear("NDATA_GAP", "NDATA") == []
+    late = floor.read(floor.host.tick(floor.now_us + 1_000_000))
+    assert [record.get("qty", record["kind"]) for record in late] == ["source.gap", 270]
+    assert hear("NDEATH_V1", "NDEATH") == [], "of another life: its bdSeq is 0, the birth's 88"
+    assert [record["kind"] for record in hear("NBIRTH_LARGE", "NBIRTH")] == ["link.up"]
+
+
+def test_a_production_trace_loses_nothing_but_what_is_missing() -> None:
+    """Every message of the trace, with its real number: a birth before, then what a host makes of the order."""
+    text = vectors("sparkplug", "production_sequence.csv").read_text()
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    told = [row for row in csv.DictReader(lines) if row["seq"]]
+    nodes = {row["edge_node_id"] for row in told}
+    record = {"src": {"template": "dc1/{node}/{device}"}, "kind": {"const": "telemetry"}}
+    entries = [
+        {"filter": "org_A/+node/+device", "trigger": "m", "record": record},
+        {"filter": "org_A/+node", "trigger": "m", "record": {**record, "src": {"template": "dc1/{node}"}}},
+    ]
+    table: dict[str, Any] = {"groups": ["org_A"], "records": entries, "reorder_ms": 500, "commands": False}
+    host = Host(msgspec.convert(table, Sparkplug), Sequences(lambda src: None))
+    metric = wire.metric("m", 1, wire.UINT8)
+    for node in sorted(nodes):
+        first = next(row for row in told if row["edge_node_id"] == node)
+        before = {row["device_id"] for row in told if row["edge_node_id"] == node and row["device_id"]}
+        seq = (int(first["seq"]) - len(before) - 1) % 256
+        host.message(f"spBv1.0/org_A/NBIRTH/{node}", wire.payload(metric, seq=seq), T0)
+        for number, device in enumerate(sorted(before), seq + 1):
+            host.message(f"spBv1.0/org_A/DBIRTH/{node}/{device}", wire.payload(metric, seq=number % 256), T0)
+    found, causes = 0, []
+    for row in told:
+        now = T0 + int(float(row["timestamp"]) * 1_000_000)
+        more = [host.tick(now), host.message(row["topic"], wire.payload(metric, seq=int(row["seq"])), now)]
+        for each in more:
+            found += sum(json.loads(line)["kind"] == "telemetry" for line in each.lines)
+            causes += each.causes
+    last = host.tick(now + 10_000_000)
+    found += sum(json.loads(line)["kind"] == "telemetry" for line in last.lines)
+    causes += last.causes
+    assert found == len(told)
+    assert set(causes) <= {"sparkplug: messages are missing"}
+    assert len(causes) == 16
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "says"),
+    [
+        ({"records": [{**PICKS, "filter": "Plant1/#all"}]}, "records[0].filter", "group/node"),
+        ({"records": [{**PICKS, "filter": "Plant2/+line/+device"}]}, "records[0].filter", "groups"),
+        ({"records": [{**PICKS, "filter": "Plant1/+x/+device"}]}, "records[0].record.src.template", "line"),
+        ({"groups": ["a/b"]}, "groups[0]", ""),
+    ],
+)
+def test_faults_of_a_section(table: dict[str, Any], where: str, says: str) -> None:
+    full = {"host": "localhost", "sparkplug": {"groups": ["Plant1"], "records": [PICKS], **table}}
+    found = {fault.path: fault.message for fault in check(full, Settings)}
+    assert says in found[f"sparkplug.{where}"]
+
+
+def test_a_source_may_have_sparkplug_alone_and_says_what_goes_blind() -> None:
+    table = {"host": "localhost", "sparkplug": {"groups": ["Plant1"], "records": [HEAT]}}
+    assert check(table, Settings) == []
+    assert msgspec.convert(table, Settings).scopes() == ["dc1/nodes/"]
+    assert [fault.path for fault in check({"host": "localhost"}, Settings)] == ["topics"]
+    topic = {"filter": "#all", "format": "canonical", "constants": {"src": "a"}}
+    assert [fault.path for fault in check({**table, "topics": [topic]}, Settings)] == ["topics[0].filter"]
