@@ -170,6 +170,9 @@ class Link:
     async def _poll(self, job: Job, now: float, due: float) -> None:
         poll = job.poll
         outcome = await poll.poll(job.ask, now)
+        timing = poll.timing
+        # before the engine, which may be full, has its say
+        is_late = timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > job.deadline_s
         if not job.unit.is_up or job.unit.failures or self._unproved:
             await self._answered(job.unit)
         if outcome.delivery is not None:
@@ -177,8 +180,7 @@ class Link:
             poll.accepted()
         if outcome.more:
             job.set_due(now)
-        timing = poll.timing
-        if timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > job.deadline_s:
+        if is_late:
             await self._overdue(poll)
 
     async def _overdue(self, poll: Poll) -> None:

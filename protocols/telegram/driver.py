@@ -42,8 +42,7 @@ class Driver:
         self._settings = settings
         self._intake = intake
         self._clock = clock
-        number = settings.number
-        self._decoder = Decoder(settings, Numbers(number, intake.position(settings.src)) if number else None)
+        self._decoder: Decoder | None = None
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
         self._is_blind = False
         self._callers: asyncio.Queue[Streams] = asyncio.Queue()
@@ -52,6 +51,10 @@ class Driver:
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
+        number = self._settings.number
+        # not before: the engine knows what it accepted once it has read its journal
+        position = self._intake.position(self._settings.src)
+        self._decoder = Decoder(self._settings, Numbers(number, position) if number else None)
         await self._tell_blind()
         turn = self._call if self._settings.role == "client" else self._listen
         while True:
@@ -73,6 +76,7 @@ class Driver:
         return await self._converse(streams)
 
     async def _converse(self, streams: Streams) -> str:
+        assert self._decoder is not None, "run first"
         loop = asyncio.get_running_loop()
         since = loop.time()
         session = Session(self._name, self._settings, self._decoder, self._intake, self._clock, streams)
