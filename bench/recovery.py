@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.workload import story_chunks
+from bench.workload import ORDERS, story
 from engine.clock import now_us
 from engine.contracts import Emitted
 from engine.journal import Journal
@@ -46,7 +46,7 @@ def slicer(rules: RuleSet) -> Slicer:
 def tail(records: int) -> Iterator[bytes]:
     """A story's records, as they come, in groups."""
     left = records
-    for chunk in story_chunks(records // RECORDS_AN_ORDER + 1):
+    for chunk in story("orders", (records // RECORDS_AN_ORDER + 1) / ORDERS).chunks():
         lines = chunk.splitlines(keepends=True)[:left]
         left -= len(lines)
         if lines:
