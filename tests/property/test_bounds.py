@@ -68,7 +68,9 @@ def last_revisions(events: list[dict[str, Any]]) -> dict[str, Any]:
     """Of picks, cartons and shipments: by id without revision."""
     kept = {event["id"].rpartition(":")[0]: event for event in events}
     return {
-        key: event["data"] for key, event in kept.items() if event["type"].split(".")[2] in ("pick", "carton", "shipment")
+        key: event["data"]
+        for key, event in kept.items()
+        if event["type"].split(".")[2] in ("pick", "carton", "shipment")
     }
 
 
