@@ -4,6 +4,7 @@ subscriptions."""
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -90,6 +91,29 @@ def test_a_connection_that_is_cut_loses_nothing_that_the_server_still_has() -> N
                 assert set(subscriptions(packing)) == before
                 await packing.write(Lu="T-8", Counter=8)
                 await kept.until(lambda: len(kept.of("carton.open")) == 8)
+
+    asyncio.run(story())
+
+
+def test_cut_after_cut_nothing_is_lost_repeated_or_out_of_order() -> None:
+    async def story() -> None:
+        rng = random.Random(1)
+        async with line() as packing, Proxy(packing.port) as proxy:
+            configured = settings(url(proxy), lifetime_ms=30_000, timeout_ms=3_000, variables=watched())
+            async with running(configured) as kept:
+                await kept.up()
+                await asyncio.sleep(0.3)
+                number = 0
+                for _ in range(12):
+                    for _ in range(rng.randrange(1, 6)):
+                        number += 1
+                        await packing.write(Kind=1, Lu=f"T-{number}", Counter=number)
+                        await asyncio.sleep(0.05 * rng.random())
+                    proxy.cut()
+                    await asyncio.sleep(0.3 * rng.random())
+                await kept.until(lambda: len(kept.of("carton.open")) >= number)
+                assert [record["seq"] for record in kept.of("carton.open")] == list(range(1, number + 1))
+                assert kept.of("source.gap") == []
 
     asyncio.run(story())
 
