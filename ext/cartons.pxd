@@ -7,10 +7,11 @@ facts (`state_of`), as of any event time. A close or a reopening is told when th
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport CartonPlan, Cycle, Fact, Floor, LoadUnit
+from ext.floor cimport Floor
 from ext.keys cimport Key
 from ext.outlet cimport Subject
 from ext.packing cimport Contents
+from ext.state cimport CartonPlan, Cycle, Fact, LoadUnit
 from ext.store cimport List
 
 cdef enum CartonTag:

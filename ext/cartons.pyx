@@ -8,16 +8,16 @@ from ext cimport packing, picks, riding, sights
 from ext.batch cimport ABSENT
 from ext.cycles cimport place_fact, take_back
 from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
-from ext.floor cimport PickWindow
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_CYCLE, text_key
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_LOST,
-    K_ITEM_RECIRCULATED, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_MANIFEST_RESULT,
-    K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ, K_WEIGH,
+    K_ITEM_RECIRCULATED, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_MANIFEST_RESULT, K_PACK_CONFIRM,
+    K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ, K_WEIGH,
 )
-from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED, Ledger
+from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
+from ext.state cimport Ledger, PickWindow
 from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER, RANK_CARTON
 from ext.tombstones cimport is_buried

@@ -7,8 +7,10 @@ here reads a real clock.
 from libc.stdint cimport int32_t, int64_t
 
 from ext.batch cimport ABSENT
-from ext.floor cimport Floor, Source, State
+from ext.floor cimport Floor
 from ext.seen cimport follows_on
+from ext.sources cimport Source
+from ext.state cimport State
 
 
 cdef class Clocks:

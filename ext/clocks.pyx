@@ -4,8 +4,8 @@
 from ext cimport gaps, seen
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SRC_DOWN, TIME_SKEW
-from ext.floor cimport B_SOURCE, Fact
 from ext.outlet cimport named_source
+from ext.state cimport B_SOURCE, Fact
 from ext.store cimport length, remove
 from ext.timers cimport NEVER
 

@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from ext.floor cimport Fact, Floor, Line, PickWindow, Revision
+from ext.floor cimport Floor
+from ext.state cimport Fact, Line, PickWindow, Revision
 
 cdef enum Verdict:
     TAKEN = 0

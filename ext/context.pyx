@@ -10,10 +10,6 @@ import msgspec
 from ext cimport cartons, inventory, manifests, picks, returns, shipments
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
-from ext.floor cimport (
-    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Order, Planned,
-    PlannedList, ScopeLine, Shipment,
-)
 from ext.json_writer cimport Digest, JsonWriter, digest_of
 from ext.keys cimport KEY_LINE, Key
 from ext.kinds cimport (
@@ -22,6 +18,10 @@ from ext.kinds cimport (
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
 from ext.outlet cimport EXACT, PICK_SHORT, Subject
+from ext.state cimport (
+    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Order, Planned,
+    PlannedList, ScopeLine, Shipment,
+)
 from ext.store cimport List, find, index_of, length, remove, remove_at
 from ext.timers cimport NEVER, RANK_PICK
 

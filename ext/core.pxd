@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from ext.batch cimport Batch
 from ext.context cimport Context
 from ext.effects cimport Effects
-from ext.floor cimport Source
+from ext.sources cimport Source
 
 
 cdef class Core(Effects):

@@ -17,10 +17,12 @@ from ext cimport gaps, picks, retention, snapshot
 from ext.batch cimport ABSENT, F_HIST
 from ext.context cimport SAME, TAKEN
 from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
-from ext.floor cimport B_NAME, Cycle, Fact, Floor, Line, LoadUnit, Name, PickWindow, Shipment, Source, State
+from ext.floor cimport Floor
 from ext.kinds cimport K_CLOCK_TICK, K_LINK_DOWN, K_SOURCE_GAP, is_context, is_device, is_noise
 from ext.outlet cimport named_source
 from ext.seen cimport add_content
+from ext.sources cimport Source
+from ext.state cimport B_NAME, Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State
 from ext.store cimport B_PLAIN_TABLE, Table, find, length
 from ext.texts cimport Texts
 from ext.timers cimport NEVER

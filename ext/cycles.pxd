@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int64_t
 
-from ext.floor cimport Cycle, Fact, Floor, LoadUnit
+from ext.floor cimport Floor
+from ext.state cimport Cycle, Fact, LoadUnit
 from ext.store cimport List
 
 

@@ -10,11 +10,11 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport free, realloc
 
 from ext.batch cimport ABSENT
-from ext.floor cimport B_CYCLE
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_PLAN, K_CARTON_REOPEN, K_CARTON_VOID, K_LU_BIND, K_LU_RELEASE,
     K_MANIFEST_RESULT, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ,
 )
+from ext.state cimport B_CYCLE
 from ext.store cimport index_of, last, length, remove
 from ext.timers cimport NEVER
 

@@ -4,7 +4,8 @@ from libc.stdint cimport int32_t, int64_t
 
 from ext.batch cimport Batch
 from ext.clocks cimport Clocks
-from ext.floor cimport Fact, PickWindow, Source, Waiting
+from ext.sources cimport Source
+from ext.state cimport Fact, PickWindow, Waiting
 from ext.store cimport List, Table
 
 

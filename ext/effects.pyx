@@ -9,19 +9,20 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, manifests, packing, picks, premises, shipments, sights, tracks,
-    trailers,
+    cartons, cycles, gaps, holds, inventory, manifests, packing, picks, premises, shipments, sights, tracks, trailers,
 )
 from ext.batch cimport ABSENT, F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
-from ext.floor cimport ArrivedList, B_FACT, B_WAITING, B_WINDOW, Cycle, Floor, Gap, Line, LoadUnit, Multiread, Shipment, TrackLife, find_line
+from ext.floor cimport Floor, find_line
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key, text_key
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED,
-    K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LABEL_VERIFIED,
-    K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_MULTIREAD,
-    K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED, K_WEIGH,
+    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED,
+    K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM,
+    K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED,
+    K_WEIGH,
 )
+from ext.sources cimport Gap, Multiread, TrackLife
+from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, LoadUnit, Shipment
 from ext.store cimport B_LIST, Numbers, find, head_of, last, length, remove
 from ext.timers cimport RANK_CONTEXT, RANK_TRACK
 from ext.tombstones cimport is_buried

@@ -4,7 +4,9 @@ A signal takes effect when the watermark passes it, so that a set and a clear th
 episode; a lagging watermark holds it no longer than `hold_wall_max_ms`.
 """
 
-from ext.floor cimport Fact, Floor, Signal
+from ext.floor cimport Floor
+from ext.premises_data cimport Signal
+from ext.state cimport Fact
 
 cdef enum EquipmentTag:
     TAG_SIGNAL = 71

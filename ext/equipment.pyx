@@ -7,9 +7,10 @@ from ext.exceptions cimport (
     ASR_DEST_OCCUPIED, ASR_DROPOFF, ASR_LU_MISMATCH, ASR_OTHER, ASR_PICKUP, ASR_SOURCE_EMPTY, ASR_UNREACHABLE,
     DEV_ESTOP, DEV_FAULT, DEV_JAM, RTE_LANE_FULL,
 )
-from ext.floor cimport B_SIGNAL, B_SUBJECTS, Subjects
 from ext.keys cimport KEY_FACT, Key
 from ext.kinds cimport K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL
+from ext.premises_data cimport Subjects
+from ext.state cimport B_SIGNAL, B_SUBJECTS
 from ext.store cimport find
 from ext.timers cimport RANK_TRACK
 

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from ext.floor cimport Cycle, Fact, Floor, Gap, PickWindow, Shipment, Source
+from ext.floor cimport Floor
+from ext.sources cimport Gap, Source
+from ext.state cimport Cycle, Fact, PickWindow, Shipment
 
 cdef enum GapTag:
     TAG_GAP_SURE = 51       # the watermark passed the record that jumped, and the numbers have not come

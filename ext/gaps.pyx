@@ -6,9 +6,9 @@ A gap is open until every number in it has come, late, `hist` or dead. Conclusio
 """
 
 from ext.exceptions cimport SEQ_GAP
-from ext.floor cimport B_GAP, CartonPlan, ScopeLine
 from ext.keys cimport text_key
 from ext.outlet cimport named_source
+from ext.state cimport B_GAP, CartonPlan, ScopeLine
 from ext.store cimport List, find, index_of, length, remove_at
 from ext.timers cimport NEVER, RANK_TRACK
 

@@ -4,7 +4,8 @@
 close has been decided.
 """
 
-from ext.floor cimport Cycle, Fact, Floor
+from ext.floor cimport Floor
+from ext.state cimport Cycle, Fact
 
 
 cdef int check(Floor floor, Cycle* cycle) except -1

@@ -9,9 +9,9 @@ from ext.exceptions cimport (
     ID_SSCC_REUSE, PKG_CONTENT_MISMATCH, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_TOTE_REBOUND_OPEN,
     PKG_WEIGHT_MISMATCH,
 )
-from ext.floor cimport CartonPlan, Line, PickWindow, Planned
 from ext.kinds cimport K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_WEIGH
 from ext.packing cimport Contents, Piece, contents_of
+from ext.state cimport CartonPlan, Line, PickWindow, Planned
 from ext.store cimport find, length, remove
 
 

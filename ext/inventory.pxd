@@ -7,7 +7,9 @@ a function of these, judged again whenever one of them comes late.
 
 from libc.stdint cimport int64_t
 
-from ext.floor cimport Fact, Finding, Floor, PickWindow, Place
+from ext.floor cimport Floor
+from ext.premises_data cimport Finding, Place
+from ext.state cimport Fact, PickWindow
 
 cdef enum InventoryTag:
     TAG_DECIDE = 61         # the watermark passed a finding

@@ -6,14 +6,12 @@ from libc.string cimport memmove, memset
 
 from ext cimport picks
 from ext.batch cimport ABSENT
-from ext.floor cimport (
-    B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT, B_UNIT_FINDING, Expectation, ExpectationList, Shelf,
-    Statement, UnitFinding,
-)
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_PLACE, Key, text_key
 from ext.kinds cimport K_PICK_SHORT
 from ext.outlet cimport EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, Subject
+from ext.premises_data cimport Expectation, ExpectationList, Shelf, Statement, UnitFinding
+from ext.state cimport B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT, B_UNIT_FINDING
 from ext.store cimport List, find, length, remove
 from ext.timers cimport NEVER, RANK_INVENTORY
 

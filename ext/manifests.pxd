@@ -6,7 +6,8 @@ of both, told again whenever a fact comes late; its `time` is that of the later 
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Fact, Floor, Shipment
+from ext.floor cimport Floor
+from ext.state cimport Fact, Shipment
 
 cdef enum ManifestTag:
     TAG_PASSED = 73         # the watermark passed a manifest

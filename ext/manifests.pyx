@@ -10,7 +10,6 @@ from ext cimport cartons
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
 )
-from ext.floor cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList, Trailer
 from ext.json_writer cimport digest_of
 from ext.keys cimport text_key
 from ext.kinds cimport K_MANIFEST_RESULT
@@ -18,6 +17,7 @@ from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
 from ext.packing cimport contents_of
 from ext.readiness cimport READY, Verdict, correlation, cycles_of, unused_of, verdict_of
 from ext.shipments cimport alarm, put_key, quiet, subject_of
+from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList, Trailer
 from ext.store cimport B_BYTES, List, Numbers, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT
 

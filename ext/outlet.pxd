@@ -6,9 +6,9 @@ key stands in a Ledger.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
-from ext.floor cimport Fact, State
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport Key
+from ext.state cimport Fact, State
 from ext.store cimport Store
 from ext.texts cimport Texts
 
@@ -36,15 +36,6 @@ cdef enum Evidence:
     EXACT
     INFERRED
     INCOMPLETE
-
-
-cdef struct Ledger:
-    # What left under one business key: its id, the last revision, what it said.
-    int32_t partitionkey        # fixed by revision 0
-    int32_t revision            # of the last event; -1: none left yet
-    Digest said                 # of the last event's data and time
-    char id[26]                 # base32 of the key's hash
-    uint8_t type
 
 
 cdef struct Subject:

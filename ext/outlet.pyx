@@ -10,10 +10,10 @@ import hashlib
 from libc.string cimport memcpy, memset
 
 from ext.batch cimport ABSENT
-from ext.exceptions cimport NAMES as CODE_NAMES, SEVERITIES
-from ext.floor cimport B_EPISODE, B_LEDGER, Episode
+from ext.exceptions cimport SEVERITIES, NAMES as CODE_NAMES
 from ext.json_writer cimport digest_of
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
+from ext.state cimport B_EPISODE, B_LEDGER, Episode
 from ext.store cimport find
 
 TYPES = (

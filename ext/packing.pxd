@@ -6,7 +6,8 @@ left, just before; when a fact comes late there, the move is worked out again, a
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Cycle, Fact, Floor, Line
+from ext.floor cimport Floor
+from ext.state cimport Cycle, Fact, Line
 from ext.store cimport List
 
 

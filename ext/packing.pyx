@@ -3,8 +3,9 @@
 
 from libc.stdlib cimport free, realloc
 
-from ext.floor cimport B_MOVE, B_MOVED, Move, Moved, MovedList, PickWindow, find_line
+from ext.floor cimport find_line
 from ext.kinds cimport K_PACK_CONFIRM
+from ext.state cimport B_MOVE, B_MOVED, Move, Moved, MovedList, PickWindow
 from ext.store cimport find, index_of, length
 
 

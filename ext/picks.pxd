@@ -6,9 +6,10 @@ decided that the watermark has passed. Everything else collects facts, or tells 
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Fact, Floor, Line, PickWindow
+from ext.floor cimport Floor
 from ext.keys cimport Key
 from ext.outlet cimport Subject
+from ext.state cimport Fact, Line, PickWindow
 
 cdef enum PickTag:
     TAG_CLOSING = 1         # a short, deadline, carton close or cancel is due

@@ -9,13 +9,12 @@ from ext.batch cimport ABSENT
 from ext.exceptions cimport (
     PCK_AFTER_CANCEL, PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED, PCK_STALLED, PCK_WRONG_SKU,
 )
-from ext.floor cimport B_LATE_PICKS, B_WINDOW, LatePicks, find_line
+from ext.floor cimport find_line
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
-from ext.outlet cimport (
-    EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Ledger,
-)
+from ext.outlet cimport EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT
+from ext.state cimport B_LATE_PICKS, B_WINDOW, LatePicks, Ledger
 from ext.store cimport find, last, length
 from ext.timers cimport NEVER, RANK_INVENTORY, RANK_PICK
 

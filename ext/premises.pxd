@@ -1,6 +1,7 @@
 """The premises: equipment, stock and returns. Facts that no order's windows hold, handed to the module that does."""
 
-from ext.floor cimport Fact, Floor
+from ext.floor cimport Floor
+from ext.state cimport Fact
 
 
 cdef bint concerns(int kind) noexcept

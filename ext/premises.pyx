@@ -1,11 +1,12 @@
 """The premises: see premises.pxd."""
 
 from ext cimport equipment, inventory, picks, returns, sights
-from ext.floor cimport Finding, PickWindow, Place, Signal
 from ext.kinds cimport (
     K_ASRS_EXCEPTION, K_COUNT_REPORTED, K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL, K_RETRIEVE_CONFIRMED, K_RETURN_GRADED,
     K_RETURN_SCANNED, K_STORE_CONFIRMED,
 )
+from ext.premises_data cimport Finding, Place, Signal
+from ext.state cimport PickWindow
 
 
 cdef bint concerns(int kind) noexcept:

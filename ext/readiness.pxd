@@ -2,8 +2,9 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport CartonPlan, Cycle, Fact, Floor, Line, Shipment
+from ext.floor cimport Floor
 from ext.json_writer cimport Digest
+from ext.state cimport CartonPlan, Cycle, Fact, Line, Shipment
 from ext.store cimport List, Numbers
 
 

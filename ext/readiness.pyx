@@ -5,10 +5,10 @@ up to `as_of`."""
 from libc.stdlib cimport free, realloc
 
 from ext cimport cartons, picks
-from ext.floor cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
 from ext.packing cimport Contents, Piece, contents_of
+from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.store cimport index_of, length
 from ext.timers cimport NEVER
 

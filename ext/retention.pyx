@@ -12,9 +12,11 @@ from libc.stdlib cimport calloc, free, malloc
 
 from ext cimport picks, tombstones
 from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, SHIPMENT, STOCK, TASK, WAVE
-from ext.floor cimport (
-    CartonPlan, Cycle, Fact, Gap, LatePicks, Line, LoadUnit, Order, PickWindow, Return, Revision, Scan, ScopeLine,
-    Shipment, Source, Track, TrackLife, Trailer, Waiting,
+from ext.premises_data cimport Return, Scan
+from ext.sources cimport Gap, Source, Track, TrackLife
+from ext.state cimport (
+    CartonPlan, Cycle, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
+    Waiting,
 )
 from ext.store cimport List, Table, find, index_of, last, length, remove, remove_at
 from ext.timers cimport NEVER

@@ -4,7 +4,8 @@ A return is told at every scan with its total, a function of its scans. A serial
 time, whichever came first.
 """
 
-from ext.floor cimport Fact, Floor
+from ext.floor cimport Floor
+from ext.state cimport Fact
 
 
 cdef int take_scan(Floor floor, Fact* fact) except -1

@@ -5,10 +5,11 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from ext.batch cimport ABSENT
 from ext.exceptions cimport RTN_DUP_SERIAL, RTN_OVER, RTN_UNEXPECTED
-from ext.floor cimport B_GRADED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN, Graded, Return, Rma, RmaLine, RmaLines, Scan
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport text_key
 from ext.outlet cimport EXACT, RETURN_DISPOSITIONED, RETURN_RECEIVED, Subject
+from ext.premises_data cimport Graded, Return, Rma, RmaLine, RmaLines, Scan
+from ext.state cimport B_GRADED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN
 from ext.store cimport List, find, length
 
 

@@ -6,10 +6,11 @@ asked for as they are needed.
 
 from libc.stdint cimport int64_t
 
-from ext.floor cimport Cycle, Floor, LoadUnit
+from ext.floor cimport Floor
 from ext.kinds cimport (
     K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LOAD_REMOVED, K_LOAD_SCANNED,
 )
+from ext.state cimport Cycle, LoadUnit
 from ext.store cimport List
 
 

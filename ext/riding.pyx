@@ -1,8 +1,8 @@
 # cython: boundscheck=False, wraparound=False
 """R48: units that ride on other units: see riding.pxd."""
 
-from ext.floor cimport Fact, Trailer
 from ext.kinds cimport K_LU_BIND, K_LU_RELEASE
+from ext.state cimport Fact, Trailer
 from ext.store cimport index_of, length
 from ext.timers cimport NEVER
 

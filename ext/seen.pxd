@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from ext.floor cimport Interval, Seen, Source
+from ext.sources cimport Interval, Seen, Source
 from ext.store cimport Store
 
 

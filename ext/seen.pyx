@@ -4,7 +4,8 @@
 from libc.string cimport memmove
 
 from ext.batch cimport ABSENT
-from ext.floor cimport B_SEEN, Interval
+from ext.sources cimport Interval
+from ext.state cimport B_SEEN
 from ext.store cimport B_BYTES, B_PLAIN_TABLE, Table, find, length, remove_at
 
 cdef int INTERVALS_MAX = 4096       # a source with more holes than this forgets its oldest numbers

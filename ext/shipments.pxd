@@ -8,8 +8,9 @@ fact arrives.
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Cycle, Fact, Floor, Line, LoadUnit, PickWindow, Shipment
+from ext.floor cimport Floor
 from ext.outlet cimport Subject
+from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment
 
 cdef enum ShipmentTag:
     TAG_TOUCH = 21          # the watermark passed a fact

@@ -7,13 +7,13 @@ from libc.string cimport memcpy, memmove
 from ext cimport cartons, gaps, manifests, riding, sights
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY
-from ext.floor cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, home_of, verdict_of
+from ext.state cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
 from ext.store cimport B_BYTES, List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 

@@ -6,7 +6,9 @@ enough; two generations of the table bound it.
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Fact, Floor, LoadUnit, Source
+from ext.floor cimport Floor
+from ext.sources cimport Source
+from ext.state cimport Fact, LoadUnit
 from ext.store cimport List, Numbers
 
 cdef enum SightTag:

@@ -5,12 +5,13 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from ext.batch cimport ABSENT
 from ext.exceptions cimport ID_MULTI, RTE_LOST
-from ext.floor cimport B_SIGHTING, Cycle, Sighting
 from ext.keys cimport text_key
 from ext.kinds cimport (
     K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD,
     K_SCAN_READ, K_STORE_CONFIRMED,
 )
+from ext.sources cimport Sighting
+from ext.state cimport B_SIGHTING, Cycle
 from ext.store cimport B_TABLE, Table, find, length
 from ext.timers cimport RANK_TRACK
 

@@ -5,8 +5,8 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from ext.floor cimport State
 from ext.json_writer cimport Digest, digest_of
+from ext.state cimport State
 from ext.store cimport FREE_LISTS
 from ext.texts cimport Texts
 

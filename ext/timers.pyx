@@ -4,8 +4,9 @@
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
-from ext.floor cimport B_FACT, B_PLACE, B_TIMER, Fact, Place
 from ext.keys cimport KEY_CYCLE, KEY_FACT, KEY_LINE, KEY_ORDER, KEY_PLACE, KEY_TASK
+from ext.premises_data cimport Place
+from ext.state cimport B_FACT, B_PLACE, B_TIMER, Fact
 from ext.store cimport head_of, length
 
 cdef extern from *:

@@ -6,7 +6,9 @@ to the item that had the number before.
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext.floor cimport Fact, Floor, Multiread, Source, TrackLife
+from ext.floor cimport Floor
+from ext.sources cimport Multiread, Source, TrackLife
+from ext.state cimport Fact
 from ext.store cimport Numbers
 
 cdef enum TrackTag:

@@ -5,12 +5,13 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from ext cimport sights
 from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED, RTE_MAX_RECIRC, RTE_WRONG_DEST
-from ext.floor cimport B_LIFE, B_MULTIREAD, B_TRACK, Track
 from ext.keys cimport KEY_FACT, Key, text_key
 from ext.kinds cimport (
     K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ,
 )
 from ext.shipments cimport take_unit_fact
+from ext.sources cimport Track
+from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK
 from ext.store cimport List, find, length, remove_at
 from ext.timers cimport RANK_TRACK
 

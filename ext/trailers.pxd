@@ -4,7 +4,8 @@ Loads and closes are judged when the watermark has passed them, so that their or
 comes again: a visit runs from one close to the next.
 """
 
-from ext.floor cimport Fact, Floor
+from ext.floor cimport Floor
+from ext.state cimport Fact
 
 cdef enum TrailerTag:
     TAG_LOAD = 75           # the watermark passed a load.scanned or load.removed

@@ -6,11 +6,11 @@ from libc.stdint cimport int64_t, uint64_t
 from ext cimport cartons, manifests, riding
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
-from ext.floor cimport Cycle, Shipment, Trailer
 from ext.keys cimport text_key
 from ext.kinds cimport K_LOAD_SCANNED
 from ext.readiness cimport READY, cycles_of, home_of, verdict_of
 from ext.shipments cimport alarm
+from ext.state cimport Cycle, Shipment, Trailer
 from ext.store cimport List, index_of, length
 from ext.timers cimport RANK_SHIPMENT
 

@@ -1,0 +1,99 @@
+"""What is known of sources and of the items on their machines: numbers seen, gaps, tracks, sights.
+
+As in state.pxd: pointers first, then text numbers, then plain values.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from ext.state cimport Fact
+from ext.store cimport List, Numbers, Table
+
+
+cdef struct Gap:
+    # A stretch that a source did not tell of (R6).
+    Source* source
+    int64_t t_from
+    int64_t t_to                # NEVER: the link is still down
+    int64_t low                 # missing numbers, -1: none known
+    int64_t high
+    int64_t missing
+    int64_t epoch               # of its numbers
+    uint8_t closed
+
+
+cdef struct Interval:
+    int64_t low
+    int64_t high
+    int64_t t                   # greatest event time of a number in it
+
+
+cdef struct Seen:
+    # Which sequence numbers of one (src, epoch) were seen: sorted intervals, not a set (R5).
+    Interval* intervals         # a block of plain bytes
+    Table* subs                 # younger and older half: seq and sub of telegrams with several facts -> event time
+    Table* older_subs
+    int64_t epoch
+    int32_t count
+    int32_t capacity
+
+
+cdef struct Source:
+    List* epochs                # Seen, the last few
+    Seen* seen                  # the last one asked for
+    Table* contents             # younger and older half: digest of an unnumbered record -> its t_rx
+    Table* older_contents
+    List* gaps                  # open ones
+    Gap* down                   # R6: the link is down; NULL: it is not
+    int32_t src
+    int32_t area                # the text site/area; 0: not asked for yet
+    int64_t skew_max
+    int64_t disorder
+    int64_t idle
+    int64_t dedupe_noseq
+    int64_t gap_hold
+    int64_t greatest            # event time
+    int64_t watermark
+    int64_t last_rx
+    int64_t records
+    int64_t gap_count
+    int64_t epoch               # of the last record, with its number
+    int64_t seq
+    int64_t good_run
+    int64_t contents_since      # t_rx from which the younger half is filled
+    uint8_t live                # it is in: it holds the partition's watermark
+    uint8_t skewed
+    uint8_t picks               # it ever sent a pick kind
+    uint8_t unread              # its last scan of several codes told nothing (R63)
+
+
+cdef struct TrackLife:
+    # One item's time on a machine (R60).
+    List* waiting               # facts that wait for the lu
+    int32_t lu                  # 0: not identified
+    int32_t track
+    int64_t begin
+    int64_t loops
+    uint8_t inducted
+
+
+cdef struct Track:
+    # A machine's number of items, in one epoch of the machine.
+    List* lives                 # TrackLife, sorted by begin
+    Track* before               # the same number in another epoch
+    int64_t epoch
+
+
+cdef struct Multiread:
+    # A scan of several codes at once, until the watermark passes it (R63).
+    Fact* fact
+    Numbers* codes
+    uint8_t closes              # R42: its read point stands for a close
+
+
+cdef struct Sighting:
+    # Where a load unit was seen: one (site/area, lu).
+    Fact* latest                # of the mere sights: what a loss that comes late was followed by
+    Fact* earlier
+    int64_t first               # of the run of sights
+    int64_t last
+    int64_t before              # the last one before the run, ABSENT: none

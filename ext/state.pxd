@@ -1,0 +1,455 @@
+"""What the engine knows of the floor: the data of every window, and nothing else.
+
+Who points at whom:
+
+    Order -> Line -> PickWindow -> Fact <- Cycle <- LoadUnit         Shipment -> ScopeLine -> Line
+                                                ^                       ^
+                                             CartonPlan (by carton) ----+
+
+A Fact is one record that took effect (or one entry of a press for several tasks). Windows hold their facts sorted by
+event time (R3) and are functions of them: every decision can be made again "as of" any event time, which is what makes
+the last revision independent of the order of arrival. Times are microseconds; texts are numbers of the `Texts` table.
+
+All of it lies in the region of `Store`: pointers first, then text numbers, then plain values. `State` is its root.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from ext.json_writer cimport Digest
+from ext.store cimport List, Numbers, Table
+from ext.wheel cimport Wheel
+
+cdef enum:
+    B_STATE = 10
+    B_FACT, B_NAME, B_MOVE, B_MOVED, B_LEDGER, B_REVISION, B_TIMER, B_WHEEL
+    B_ORDER, B_LINE, B_WINDOW, B_LATE_PICKS, B_UNIT, B_CYCLE, B_PLAN, B_PLANNED, B_SCOPE_LINE, B_SHIPMENT, B_TOUCHES
+    B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
+    B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
+    B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE
+
+
+cdef enum Policy:
+    SHIP_PARTIAL, HOLD, CANCEL_LINE, BACKORDER
+
+
+cdef extern from *:
+    """
+    #ifndef SORTLINE_FACT
+    #define SORTLINE_FACT
+    struct sortline_PickWindow; struct sortline_Cycle; struct sortline_Move; struct sortline_Name;
+    /* What no kind of record has together shares its place. */
+    struct sortline_Fact {
+        struct sortline_PickWindow *window;
+        struct sortline_Cycle *cycle;
+        struct sortline_Move *move;
+        struct sortline_Name *name;
+        int32_t src, task, order, sku, lu, carton, lot, loc, code, track;
+        union { int32_t press, dest, trailer, target, sscc, rma; };
+        union { int32_t dest_req, parent, tracking_no, seal, serial; };
+        int64_t t, t_rx, epoch, seq, arrival;
+        union { int64_t qty, weight_g; };
+        int32_t sub, line;
+        uint8_t kind, context;
+    };
+    #endif
+    """
+    struct Fact "sortline_Fact":
+        PickWindow* window
+        Cycle* cycle
+        Move* move              # of one end of a `pack.confirm` (R47)
+        Name* name              # dev_id of an unnumbered record, else NULL
+        int32_t src
+        int32_t task
+        int32_t order
+        int32_t sku
+        int32_t lu
+        int32_t carton
+        int32_t lot
+        int32_t loc
+        int32_t code            # also the result of a label
+        int32_t track
+        int32_t press           # of a pick
+        int32_t dest            # of a divert or a signal
+        int32_t trailer         # of a loading or a close
+        int32_t target          # of a bind or release: the text "carton/C", "order/O" or "task/T"; 0: none
+        int32_t sscc            # of a label
+        int32_t rma             # of a return
+        int32_t dest_req        # of a divert
+        int32_t parent          # of a bind: the pallet or cart that the unit is on
+        int32_t tracking_no     # of a label
+        int32_t seal            # of a trailer's close
+        int32_t serial          # of a return
+        int64_t t               # event time (R1)
+        int64_t t_rx
+        int64_t epoch
+        int64_t seq             # ABSENT: the source does not number
+        int64_t arrival         # the last tie-breaker of R3
+        int64_t qty             # signed: a reversal is negative
+        int64_t weight_g        # of a weighing
+        int32_t sub
+        int32_t line
+        uint8_t kind
+        uint8_t context
+
+
+cdef struct Name "sortline_Name":
+    char text[26]               # base32 of the digest
+
+
+cdef struct Moved:              # pieces of one line, SKU and lot
+    Line* line
+    int32_t sku
+    int32_t lot
+    int64_t qty
+
+
+cdef struct MovedList:
+    int32_t count
+    int32_t capacity
+    Moved items[1]
+
+
+cdef struct Move "sortline_Move":
+    # One end of a `pack.confirm` (R47): what left a unit, or what came into another.
+    Fact* other                 # the other end
+    MovedList* moved
+    uint8_t out                 # it left here
+    uint8_t all_of_it           # without `sku`: everything in `from_lu`
+
+
+cdef struct Revision:
+    # R10: the last revision of one object of the context.
+    Digest content
+    int64_t rev
+    int64_t t                   # event time
+    uint8_t cancelled
+
+
+cdef struct Order:
+    List* lines                 # Line
+    Fact* cutoff                # of its wave
+    int32_t id
+    int32_t spare
+    int64_t t                   # event time of what was last told of it
+    uint8_t known               # told by an order or a task: else only a scope names it
+
+
+cdef struct Line:
+    # An order line, known from its order, from a task or from a shipment's scope.
+    Order* of
+    List* windows               # PickWindow
+    List* scopes                # ScopeLine of every shipment that plans it
+    PickWindow* own             # the window of a line without tasks (R20)
+    Fact* cancelled_by
+    Fact* alloc_by              # R23
+    Ledger* alloc_ledger        # of shorts under the line's own key: R23's, and those of its own window
+    int32_t order
+    int32_t sku
+    int32_t number
+    uint8_t known               # its order told it
+    uint8_t policy
+    int64_t qty
+    int64_t over_tol_pct
+    int64_t cancel_t            # NEVER: not cancelled
+    int32_t need                # where it stands among the needs of the shipment that is being judged
+    int64_t alloc_short
+    int64_t alloc_t
+
+
+cdef struct PickWindow "sortline_PickWindow":
+    Line* line
+    List* facts                 # picks and reversals that count, sorted
+    List* closings              # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
+    Fact* cancelled_by
+    Fact* deadline
+    Fact* decided               # the b, c or d that was told: what comes late leaves its t_close (R25)
+    Fact* deferred_cause        # R11: it is told when all that came with its context is in
+    Ledger* confirmed
+    Ledger* short_told
+    void* finding               # R70: the Finding (see premises_data) of what its short says of the stock
+    Numbers* presses            # R30
+    int32_t task                # 0: the line's own window
+    int32_t sku
+    int32_t loc
+    int32_t lu
+    int64_t q_task
+    int64_t q_sum               # of `facts`, whenever they happened
+    int64_t planned_t           # of its pick.task; NEVER: it has none
+    int64_t cancel_t            # NEVER: not cancelled (R21 e)
+    int64_t told_q              # of the last pick.confirmed
+    int64_t told_t
+    int64_t forced              # closings up to here are decided by a bound of the wall clock, not by the watermark
+    int64_t held_t              # which closing waits
+    int64_t gap_over_t          # the closing that has waited long enough
+    uint64_t alarms             # bit a Code
+    uint8_t reversed            # a reversal is among `facts`
+    uint8_t stall_watched
+    uint8_t gap_held            # R7: its deadline's short waits for a gap
+    uint8_t deferred
+
+
+cdef struct LatePicks:
+    # What was picked of a task at a place after its shipment had left (R29).
+    Ledger* ledger
+    int64_t qty
+    int64_t t
+
+
+cdef struct LoadUnit:
+    List* facts                 # all of it, sorted
+    List* cycles                # sorted by begin
+    List* destined              # PickWindow of the tasks that go into this unit
+    List* riders                # R48: LoadUnits that were ever bound to this one
+    int32_t lu
+    int32_t met                 # cycles met so far: numbers never change (R40)
+    uint8_t rides               # R48: it was bound to a parent
+    uint8_t ever_lost           # R64: whether its sights matter
+    uint8_t numbered            # a carton was told as lu#cycle: its numbers are never given out again
+
+
+cdef struct Cycle "sortline_Cycle":
+    # One use of a load unit: a carton, from open to release.
+    LoadUnit* unit
+    List* facts                 # of the unit, from begin to end, sorted
+    Fact* anchor                # the fact that began it
+    CartonPlan* plan
+    Ledger* closed
+    Ledger* reopened
+    Ledger* voided
+    int32_t target              # of its bind, 0: none
+    int32_t carton              # 0: none
+    int32_t key                 # fixed by the first event (R40a), as a text; 0: no event yet
+    int32_t number
+    int64_t begin
+    int64_t end                 # NEVER: it runs
+    int64_t forced              # decided by a bound up to here
+    uint64_t alarms
+    int64_t round               # `State.round` in which it was collected
+    int32_t decided             # closes and reopenings that were decided
+    uint8_t rebound             # ended by a bind to something else
+    uint8_t any_close
+    uint8_t packs               # R47: goods were moved into it or out of it
+    uint8_t mismatched          # R45: it stands in `State.mismatched`
+
+
+cdef struct Planned:
+    Line* line
+    int64_t qty
+
+
+cdef struct PlannedList:
+    int32_t count
+    int32_t capacity
+    Planned items[1]
+
+
+cdef struct CartonPlan:
+    Shipment* shipment
+    PlannedList* contents
+    List* cycles                # of load units that carried this carton
+    Fact* released_by           # hold.released
+    Fact* fact
+    int32_t carton
+    int32_t spare
+    int64_t rev
+    int64_t weight_g            # ABSENT
+    int64_t tol_g               # ABSENT
+    int64_t t                   # event time of the plan in force
+    uint8_t has_contents        # they were given, maybe as an empty list
+    uint8_t withdrawn           # planned again without contents (R50a)
+
+
+cdef struct ScopeLine:
+    Line* line
+    Shipment* shipment
+    int64_t qty
+
+
+cdef struct Touch:
+    Fact* cause
+    int64_t t
+
+
+cdef struct TouchList:
+    int32_t count
+    int32_t capacity
+    Touch items[1]
+
+
+cdef struct Bytes:
+    int32_t length
+    int32_t spare
+    char text[8]
+
+
+cdef struct Pending:            # a truth that waits for its hold
+    Fact* cause
+    Bytes* data
+    int64_t t
+
+
+cdef struct PendingList:
+    int32_t count
+    int32_t capacity
+    Pending items[1]
+
+
+cdef struct Departed:           # a carton that left the house, and the fact that ended its cycle (R40)
+    Cycle* cycle
+    Fact* by
+
+
+cdef struct DepartedList:
+    int32_t count
+    int32_t capacity
+    Departed items[1]
+
+
+cdef struct Shipment:
+    List* scope                 # ScopeLine
+    List* plans                 # CartonPlan planned to it
+    Fact* result                # manifest.result of the highest revision
+    Bytes* result_record        # its line
+    List* trailer_closes        # trailer.closed Facts that found a carton of it inside, sorted
+    DepartedList* gone
+    TouchList* touches          # what concerns it, by event time
+    PendingList* pending
+    Fact* cancelled_by          # shipment.cancelled
+    Ledger* ready
+    Ledger* unready
+    Ledger* manifested
+    Ledger* voided
+    Numbers* lanes
+    int32_t id
+    int32_t carrier
+    int64_t plan_rev            # 0: only named so far
+    int64_t plan_t
+    int64_t cutoff
+    int64_t cancel_t
+    int64_t manifest_t          # NEVER: not manifested
+    Digest true_data            # what was true at the last evaluation
+    Digest shipped_data         # what was true just before the manifest
+    int64_t evaluated           # as of when it was last evaluated
+    int64_t unready_at          # event time of the last shipment.unready
+    int64_t held_since          # R7: which truth waits for a gap
+    uint64_t alarms
+    uint8_t stage_required
+    uint8_t true_now
+    uint8_t shipped_true        # it was true just before the manifest
+    uint8_t stands              # the last event under its key said ready
+    uint8_t stood               # it did when the manifest came
+    uint8_t bound_watched       # a timer of the wall clock's bound is running
+    uint8_t held                # it stands in `State.held`
+
+
+cdef struct Trailer:
+    List* loads                 # load.scanned, sorted
+    List* closes                # trailer.closed, sorted
+    int32_t id
+
+
+cdef struct Waiting:
+    # A record whose task or order is unknown (R11), or that waits for what happened before it (R20).
+    Fact* fact
+    List* entries               # Fact: one a press, several with `alloc`
+    int32_t key                 # the task or the order
+    uint8_t is_task
+    uint8_t over                # took effect, or is dead
+
+
+cdef struct Arrived:
+    int32_t key                 # a task or order that became known: what waits for it takes effect (R11)
+    int32_t is_task
+
+
+cdef struct ArrivedList:
+    int32_t count
+    int32_t capacity
+    Arrived items[1]
+
+
+cdef struct Episode:
+    int64_t number              # episodes so far, this one included
+    int64_t count
+    int64_t t                   # of the last change
+    uint8_t open
+
+
+cdef struct State:
+    # The root of all that is kept.
+    Wheel* by_watermark
+    Wheel* by_wall
+    Table* tasks                # task -> PickWindow
+    Table* orders               # order -> Order
+    Table* lines                # order << 32 | number -> Line
+    Table* units                # lu -> LoadUnit
+    Table* cartons              # carton -> CartonPlan
+    Table* shipments            # shipment -> Shipment
+    Table* trailers             # trailer -> Trailer
+    Table* sources              # src -> Source
+    Table* tracks               # src << 32 | track -> Track
+    Table* sightings            # two generations of area << 32 | lu -> Sighting (R63)
+    Table* older_sightings
+    Table* shelves              # loc -> Shelf
+    Table* unit_findings        # loc << 32 | lu -> UnitFinding
+    Table* late_picks           # the key of a POST_SHIP discrepancy -> LatePicks (R29)
+    Table* ssccs                # sscc -> the label.verified of its last use (R46)
+    Table* returns              # key -> Return
+    Table* rmas                 # rma -> Rma
+    Table* serials              # sku, or lu with the high bit, << 32 | serial -> List of Scan, sorted (R72)
+    Table* signals              # code << 32 | subject -> the last Signal of it (R65)
+    Table* signalled            # code << 32 | src -> Subjects
+    Table* episodes             # code << 32 | subject -> Episode
+    Table* waiting_tasks        # task -> List of Waiting (R11)
+    Table* waiting_orders       # order -> List of Waiting
+    Table* equal                # digest of an unnumbered, untimed record -> how many came at `equal_at`
+    Table* tombstones           # hash of the key of a window that went early -> its t_close (R46)
+    Table* revisions[12]        # by family of objects (R10): key -> Revision
+    List* live                  # Source
+    List* held                  # PickWindow and Shipment that wait for a gap to close (R7)
+    List* mismatched            # Cycles whose contents are not what was planned (R45), in order of their finding
+    List* deferred              # PickWindow that are told when all that waited for their context is in (R11)
+    ArrivedList* arrived
+    Numbers* areas              # of all sources
+    int32_t site                # the text: whose state it is
+    # words of the contract that rules ask for
+    int32_t ok
+    int32_t noread
+    int32_t mismatch
+    int32_t empty
+    int32_t insufficient
+    int32_t not_found
+    int32_t spare
+    int64_t watermark
+    int64_t wall
+    int64_t arrivals
+    int64_t greatest            # event time of all
+    int64_t next_sweep          # event time at which what is over leaves
+    int64_t equal_at
+    int64_t sightings_until     # the watermark at which the younger generation becomes the older
+    int64_t gaps                # open ones, of all sources
+    int64_t round               # counts collections of cycles (see readiness)
+    int64_t sequence            # of the last event
+    # of the account (R82)
+    int64_t count_in
+    int64_t count_taken         # used or open
+    int64_t count_duplicate
+    int64_t count_late
+    int64_t count_rejected
+    int64_t count_noise
+    int64_t count_waiting       # R11
+    int64_t open_tracks         # records that wait for an identification (R60)
+    int64_t open_episodes[64]   # by code
+    uint64_t relieve_at         # bytes of state at which it is looked for what can go
+    uint8_t full                # names that nobody knows are refused (`state_bytes_max`)
+    uint8_t gap_closed          # one has: ask the held again
+    uint8_t deferring           # context is being taken
+
+
+cdef struct Ledger:
+    # What left under one business key: its id, the last revision, what it said.
+    int32_t partitionkey        # fixed by revision 0
+    int32_t revision            # of the last event; -1: none left yet
+    Digest said                 # of the last event's data and time
+    char id[26]                 # base32 of the key's hash
+    uint8_t type
