@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
 ctypedef const unsigned char* Bytes
 
 cdef enum:
-    ROOM_MIN = 32768            # bytes that a read is given at least; the buffer begins with twice as much
+    ROOM_MIN = 8192             # bytes that a read is given at least; the buffer begins with twice as much
     ROOM_MAX = 262144           # and to which it grows when reads fill it
     CONTROL_MAX = 1048576
     HEAD_MAX = 81920            # a topic of 65 535 bytes and some properties

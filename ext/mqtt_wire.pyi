@@ -26,7 +26,7 @@ class Splitter:
 
     def __init__(self, *, newest: bool, payload_bytes_max: int) -> None: ...
     def room(self) -> memoryview:
-        """Where the next read goes; 32 KB at least. What `packets` found before lies there no longer."""
+        """Where the next read goes; 8 KB at least. What `packets` found before lies there no longer."""
 
     def filled(self, count: int) -> None:
         """So many bytes were read into what `room` gave. ValueError: more than that."""

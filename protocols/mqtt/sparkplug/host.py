@@ -226,6 +226,10 @@ class Host:
 
     def _born(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         device = node.devices[message.device]
+        named = [metric for metric in message.metrics if metric[0] is not None]
+        if len(named) < len(message.metrics):
+            found.causes.append("sparkplug: a birth with a metric without a name")
+            message = message._replace(metrics=named)
         self._metrics -= len(device.types)
         try:
             before = device.born(message.metrics)
