@@ -7,7 +7,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 
 import msgspec
 
-from ext cimport cartons, inventory, manifests, picks, returns, shipments
+from ext cimport cartons, inventory, manifests, pick_events, picks, returns, shipments
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
 from ext.json_writer cimport Digest, JsonWriter, digest_of
@@ -25,6 +25,7 @@ from ext.state cimport (
 from ext.store cimport List, find, index_of, length, remove, remove_at
 from ext.timers cimport NEVER, RANK_PICK
 
+from ext.context_checks import CHECKS
 from ext.kinds import NAMES
 
 cdef object encode = msgspec.json.Encoder(order="sorted").encode
@@ -228,7 +229,7 @@ cdef class Context:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
         if not shipments.window_has_shipped(self.floor, window, fact.t):
             return False
-        self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, picks.subject_text(self.floor, window), fact.t, fact, "")
+        self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(self.floor, window), fact.t, fact, "")
         return True
 
     cdef int wave(self, Fact* fact, dict record) except -1:
@@ -461,55 +462,3 @@ cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:
     later.t = later.t_rx = t
     later.context = True
     return later
-
-
-# ---------------------------------------------------------------------------------------------- nested fields
-
-def check_lines(record):
-    for row in record["lines"]:
-        need(row, "lines[]", line=int, sku=str, qty=int)
-        if row.get("short_policy", "SHIP_PARTIAL") not in POLICIES:
-            raise ValueError(f"lines[].short_policy: one of {', '.join(sorted(POLICIES))}")
-        if not isinstance(row.get("over_tol_pct", 0), int):
-            raise ValueError("lines[].over_tol_pct: integer expected")
-
-
-def check_rma(record):
-    for row in record["lines"]:
-        need(row, "lines[]", sku=str, qty=int)
-
-
-def check_cancel(record):
-    if not all(type(number) is int and number >= 0 for number in record.get("lines", ())):
-        raise ValueError("lines: a list of line numbers expected")
-
-
-def check_contents(record):
-    for row in record.get("contents", ()):
-        need(row, "contents[]", order=str, line=int, qty=int)
-
-
-def check_scope(record):
-    for row in record["scope"]:
-        need(row, "scope[]", order=str, line=int, qty=int)
-
-
-def check_tracking(record):
-    for row in record.get("tracking", ()):
-        need(row, "tracking[]", carton=str, tracking_no=str)
-
-
-def need(row, where, **types):
-    if not isinstance(row, dict):
-        raise ValueError(f"{where}: object expected")
-    for name, kind in types.items():
-        value = row.get(name)
-        if type(value) is not kind or (kind is int and not 0 <= value < 2**31 * (1 if name == "line" else 2**31)):
-            raise ValueError(f"{where}.{name}: {'integer' if kind is int else 'text'} expected")
-
-
-CHECKS = {
-    "order.released": check_lines, "order.changed": check_lines, "order.cancelled": check_cancel,
-    "carton.plan": check_contents, "shipment.plan": check_scope, "manifest.result": check_tracking,
-    "rma.authorised": check_rma,
-}

@@ -13,7 +13,7 @@ import msgspec
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcpy
 
-from ext cimport gaps, picks, retention, snapshot
+from ext cimport gaps, outcomes, retention, snapshot
 from ext.batch cimport ABSENT, F_HIST
 from ext.context cimport SAME, TAKEN
 from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
@@ -366,7 +366,7 @@ cdef class Core(Effects):
         for i in range(self.state.lines.mask + 1):
             line = <Line*>self.state.lines.slots[i].value
             for k in range(length(line.windows) if line != NULL else 0):
-                found += not picks.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, self.state.watermark).closed
+                found += not outcomes.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, self.state.watermark).closed
         return found
 
     def open_cartons(self):

@@ -9,7 +9,7 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, manifests, packing, picks, premises, shipments, sights, tracks, trailers,
+    cartons, cycles, gaps, holds, inventory, manifests, packing, pick_events, picks, premises, shipments, sights, tracks, trailers,
 )
 from ext.batch cimport ABSENT, F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
@@ -221,11 +221,11 @@ cdef class Effects(Clocks):
             youngest = <Fact*>last(window.facts) if fact.qty < 0 else NULL
             fact.lu = youngest.lu if youngest != NULL and youngest.lu else window.lu
         if self.comes_after_ship(window, fact):
-            if not picks.tell_late(self.floor, window, fact):
+            if not pick_events.tell_late(self.floor, window, fact):
                 return False
             inventory.take_pick(self.floor, window, fact)
             if fact.qty < 0:
-                picks.tell_reversal(self.floor, window, fact)
+                pick_events.tell_reversal(self.floor, window, fact)
             return True
         if not picks.take_pick(self.floor, window, fact):
             return False
@@ -233,7 +233,7 @@ cdef class Effects(Clocks):
         if fact.lu:
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
         if fact.qty < 0:
-            picks.tell_reversal(self.floor, window, fact)
+            pick_events.tell_reversal(self.floor, window, fact)
         picks.decide(self.floor, window, fact)
         shipments.touch_line(self.floor, window.line, fact.t, fact)
         for k in range(length(changed)):

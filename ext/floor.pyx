@@ -5,8 +5,20 @@ import msgspec
 
 from ext.batch cimport ABSENT
 from ext.outlet cimport Outlet
-from ext.store cimport B_PLAIN_TABLE, B_TABLE, length
-from ext.timers cimport NEVER, Timer
+from ext.premises_data cimport (
+    Expectation, Finding, Graded, Place, Return, Rma, RmaLine, Scan, Shelf, Signal, Statement, Subjects, UnitFinding,
+)
+from ext.sources cimport Gap, Multiread, Seen, Sighting, Source, Track, TrackLife
+from ext.state cimport (
+    B_ARRIVED, B_CYCLE, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING, B_GAP, B_GRADED, B_LATE_PICKS, B_LEDGER, B_LIFE,
+    B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN, B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES,
+    B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL, B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS,
+    B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_UNIT, B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Cycle,
+    Departed, LatePicks, Ledger, Move, Moved, Pending, PickWindow, Planned, ScopeLine, Touch, Waiting,
+)
+from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length
+from ext.timers cimport NEVER
+from ext.wheel cimport Timer, Wheel
 
 cdef int64_t MS = 1000
 cdef object decode_json = msgspec.json.decode

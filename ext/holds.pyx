@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from ext cimport cartons, picks
+from ext cimport cartons, outcomes
 from ext.batch cimport ABSENT
 from ext.exceptions cimport (
     ID_SSCC_REUSE, PKG_CONTENT_MISMATCH, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_TOTE_REBOUND_OPEN,
@@ -155,14 +155,14 @@ cdef bint is_planned(Contents planned, const Piece* piece) noexcept:
 cdef int64_t excused(Floor floor, const Line* line) noexcept:
     """Pieces of a line that decided shorts and cancels say will not come."""
     cdef PickWindow* window
-    cdef picks.Outcome o
+    cdef outcomes.Outcome o
     cdef int64_t total = line.alloc_short, as_of = floor.state.watermark - 1
     cdef int i
     if line.cancel_t <= as_of:
         total += line.qty
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        o = picks.outcome(window, as_of, floor.state.watermark)
+        o = outcomes.outcome(window, as_of, floor.state.watermark)
         total += max(0, window.q_task - o.q) if o.cancelled else o.q_short
     return total
 

@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
-from ext cimport picks
+from ext cimport outcomes
 from ext.batch cimport ABSENT
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_PLACE, Key, text_key
@@ -50,9 +50,9 @@ cdef int take_count(Floor floor, Fact* fact) except -1:
 
 cdef int take_short(Floor floor, PickWindow* window) except -1:
     """R70: a `pick.short` was told, or revised. What it says of the stock now, maybe of another place."""
-    cdef picks.Outcome o = picks.outcome(window, NEVER - 1, max(floor.state.watermark, window.forced + 1))
+    cdef outcomes.Outcome o = outcomes.outcome(window, NEVER - 1, max(floor.state.watermark, window.forced + 1))
     cdef Fact* short_ = o.closing if o.shorted else NULL
-    cdef Finding* finding = window.finding
+    cdef Finding* finding = <Finding*>window.finding
     cdef Place* place = NULL
     cdef int32_t loc
     if short_ != NULL and short_.kind == K_PICK_SHORT and is_short_of_stock(floor, short_):
@@ -62,11 +62,13 @@ cdef int take_short(Floor floor, PickWindow* window) except -1:
     if finding != NULL and (finding.fact != short_ or finding.place != place):
         finding.qty = ABSENT
         judge(floor, finding.place, finding.fact)
-        finding = window.finding = NULL
+        finding = NULL
+        window.finding = NULL
     if place == NULL:
         return 0
     if finding == NULL:
-        finding = window.finding = add_finding(floor, place, short_, BY_SHORT, o.q_short)
+        finding = add_finding(floor, place, short_, BY_SHORT, o.q_short)
+        window.finding = finding
         finding.window = window
     finding.qty = o.q_short
     return decide(floor, finding, floor.state.watermark <= short_.t)

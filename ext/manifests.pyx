@@ -15,8 +15,9 @@ from ext.keys cimport text_key
 from ext.kinds cimport K_MANIFEST_RESULT
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
 from ext.packing cimport contents_of
-from ext.readiness cimport READY, Verdict, correlation, cycles_of, unused_of, verdict_of
-from ext.shipments cimport alarm, put_key, quiet, subject_of
+from ext.readiness cimport READY, Verdict, correlation, verdict_of
+from ext.shipment_cartons cimport cycles_of, unused_of
+from ext.shipment_names cimport alarm, put_key, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList, Trailer
 from ext.store cimport B_BYTES, List, Numbers, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT

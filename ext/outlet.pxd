@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport Key
-from ext.state cimport Fact, State
+from ext.state cimport Fact, Ledger, State
 from ext.store cimport Store
 from ext.texts cimport Texts
 

@@ -1,6 +1,6 @@
 """The premises: see premises.pxd."""
 
-from ext cimport equipment, inventory, picks, returns, sights
+from ext cimport equipment, inventory, pick_events, returns, sights
 from ext.kinds cimport (
     K_ASRS_EXCEPTION, K_COUNT_REPORTED, K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL, K_RETRIEVE_CONFIRMED, K_RETURN_GRADED,
     K_RETURN_SCANNED, K_STORE_CONFIRMED,
@@ -41,7 +41,7 @@ cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1:
         inventory.judge(floor, <Place*>target, (<Place*>target).cause)
     elif tag == inventory.TAG_PRUNE:
         inventory.prune_idle(floor, <Place*>target, floor.by_watermark.due)
-    elif tag == picks.TAG_SHORT_TOLD:
+    elif tag == pick_events.TAG_SHORT_TOLD:
         inventory.take_short(floor, <PickWindow*>target)
     elif tag == equipment.TAG_SIGNAL:
         equipment.apply(floor, <Signal*>target)

@@ -21,7 +21,4 @@ cdef struct Verdict:
 
 
 cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
-cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL
-cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL
 cdef int32_t correlation(const Shipment* shipment) noexcept
-cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL

@@ -10,9 +10,9 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from ext cimport picks, tombstones
+from ext cimport outcomes, tombstones
 from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, SHIPMENT, STOCK, TASK, WAVE
-from ext.premises_data cimport Return, Scan
+from ext.premises_data cimport Finding, Return, Scan
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
     CartonPlan, Cycle, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
@@ -132,7 +132,7 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         if window.finding != NULL:
-            window.finding.window = NULL
+            (<Finding*>window.finding).window = NULL
         if window.task:
             if goes_early(floor, before):
                 tombstones.bury(floor, b"task/", window.task, before)
@@ -143,7 +143,7 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
 
 cdef bint is_over(const Order* order, int64_t before) noexcept:
     cdef Line* line
-    cdef picks.Outcome o
+    cdef outcomes.Outcome o
     cdef bint worked = False
     cdef int i, k
     for i in range(length(order.lines)):
@@ -156,7 +156,7 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
         if length(line.windows) == 0:
             return False                # planned: its picks are still to come
         for k in range(line.windows.count):
-            o = picks.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, before)
+            o = outcomes.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, before)
             if not o.closed or o.t_close >= before:
                 return False
             worked = True

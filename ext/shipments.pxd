@@ -9,7 +9,6 @@ fact arrives.
 from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Floor
-from ext.outlet cimport Subject
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment
 
 cdef enum ShipmentTag:
@@ -32,7 +31,3 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1
 cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1
 cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept
 cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL
-cdef int alarm(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause, str detail) except -1
-cdef int quiet(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause) except -1
-cdef Subject subject_of(const Shipment* shipment) noexcept
-cdef int put_key(Floor floor, const Shipment* shipment) except -1

@@ -12,7 +12,9 @@ from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, home_of, verdict_of
+from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
+from ext.shipment_cartons cimport home_of
+from ext.shipment_names cimport alarm, put_key, quiet, subject_of
 from ext.state cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
 from ext.store cimport B_BYTES, List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
@@ -450,28 +452,3 @@ cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) e
         if has_shipped(shipment_of_pick(window.line, fact.cycle), t, floor.state.watermark):
             return True
     return length(window.facts) == 0 and has_shipped(shipment_of_pick(window.line, NULL), t, floor.state.watermark)
-
-
-# ---------------------------------------------------------------------------------------------- names and alarms
-
-cdef int alarm(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause, str detail) except -1:
-    """Raise an exception that this shipment can clear."""
-    shipment.alarms |= <uint64_t>1 << code
-    return floor.outlet.raise_(code, floor.joined(b"shipment/", shipment.id), t, cause, detail)
-
-
-cdef int quiet(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause) except -1:
-    """Clear it, if it was raised."""
-    if shipment.alarms >> code & 1:
-        shipment.alarms &= ~(<uint64_t>1 << code)
-        floor.outlet.clear(code, floor.joined(b"shipment/", shipment.id), t, cause)
-    return 0
-
-
-cdef Subject subject_of(const Shipment* shipment) noexcept:
-    return Subject(head=b"shipment/", key=text_key(shipment.id))
-
-
-cdef int put_key(Floor floor, const Shipment* shipment) except -1:
-    floor.outlet.key.clear()
-    return floor.outlet.key.raw(floor.texts.bytes_of(shipment.id), floor.texts.length_of(shipment.id))

@@ -1,6 +1,7 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """Timers: see timers.pxd."""
 
+from libc.stdint cimport uint8_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcmp, memcpy
 
@@ -8,6 +9,7 @@ from ext.keys cimport KEY_CYCLE, KEY_FACT, KEY_LINE, KEY_ORDER, KEY_PLACE, KEY_T
 from ext.premises_data cimport Place
 from ext.state cimport B_FACT, B_PLACE, B_TIMER, Fact
 from ext.store cimport head_of, length
+from ext.wheel cimport LEVELS, SLOTS, TICK_BITS
 
 cdef extern from *:
     """

@@ -8,8 +8,9 @@ from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
 from ext.kinds cimport K_LOAD_SCANNED
-from ext.readiness cimport READY, cycles_of, home_of, verdict_of
-from ext.shipments cimport alarm
+from ext.readiness cimport READY, verdict_of
+from ext.shipment_cartons cimport cycles_of, home_of
+from ext.shipment_names cimport alarm
 from ext.state cimport Cycle, Shipment, Trailer
 from ext.store cimport List, index_of, length
 from ext.timers cimport RANK_SHIPMENT

@@ -1,0 +1,32 @@
+"""R21 to R27a as a function of a window's facts: as of any event time, with the closings decided that the watermark has
+passed. Nothing here changes anything."""
+
+from libc.stdint cimport int64_t
+
+from ext.state cimport Fact, PickWindow
+
+cdef enum By:
+    OPEN = 0
+    BY_QUANTITY = 1         # R21 a
+    BY_OPERATOR = 2         # R21 b
+    BY_CARTON = 3           # R21 c
+    BY_DEADLINE = 4         # R21 d
+    BY_CANCEL = 5           # R21 e
+
+
+cdef struct Outcome:
+    bint closed
+    bint told               # there is a close to tell, even if a reversal has opened the window again
+    bint cancelled
+    bint shorted            # a close by b, c or d stands: the window has a short, of `q_short`
+    int by
+    int64_t q               # what the last close or revision tells
+    int64_t q_now           # all that counts so far
+    int64_t q_short
+    int64_t t_close
+    int64_t t_last          # greatest event time of a pick that counts
+    Fact* cause             # what decided
+    Fact* closing           # the b, c or d that closed it short
+
+
+cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept

@@ -1,0 +1,90 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""When a pick window is done, with how many pieces: see outcomes.pxd. Hot: `outcome`."""
+
+from libc.string cimport memset
+
+from ext.batch cimport ABSENT
+from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
+from ext.store cimport length
+from ext.timers cimport NEVER
+
+
+cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept:
+    """R21: walk facts and closings by event time; stop at a closing that the watermark has not decided.
+
+    At one event time a cancel comes first (a pick at t_c does not count), then picks, then b to d (q counts t <= t_close).
+    """
+    cdef Outcome o
+    cdef int i = 0, j = 0, n = length(window.facts), m = length(window.closings)
+    cdef int64_t t_fact, t_closing, t_cancel = window.cancel_t if window.cancel_t <= as_of else NEVER
+    memset(&o, 0, sizeof(o))
+    o.t_last = ABSENT
+    while True:
+        t_fact = (<Fact*>window.facts.items[i]).t if i < n else NEVER
+        t_closing = (<Fact*>window.closings.items[j]).t if j < m else NEVER
+        t_fact = t_fact if t_fact <= as_of else NEVER
+        t_closing = t_closing if t_closing <= as_of else NEVER
+        if t_cancel <= t_fact and t_cancel <= t_closing:
+            if t_cancel < decided_before:
+                close_by_cancel(&o, window, i, as_of)
+            break
+        if t_closing < t_fact:
+            if not o.closed:
+                if t_closing >= decided_before:
+                    break
+                close_short(&o, window, <Fact*>window.closings.items[j])
+            j += 1                      # closed already: a later b, c or d changes nothing
+        else:
+            count_pick(&o, window, <Fact*>window.facts.items[i], t_closing == t_fact)
+            i += 1
+    return o
+
+
+cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, bint closing_here) noexcept:
+    """R21 a before the close, R25 and R26 after it; R28's reversals are picks of a negative quantity."""
+    o.q_now += fact.qty
+    if fact.qty > 0:
+        o.t_last = fact.t
+    if not o.closed:
+        if window.decided != NULL and fact.t <= window.decided.t:
+            return                      # R25: it came after the decision, whose t_close stays
+        if window.q_task >= 0 and fact.qty > 0 and o.q_now >= window.q_task and not closing_here:
+            o.closed = o.told = True
+            o.by = BY_QUANTITY
+            o.q, o.t_close, o.cause = o.q_now, fact.t, fact
+        return
+    o.q, o.t_close, o.cause = o.q_now, max(o.t_close, fact.t), fact
+    if o.by == BY_QUANTITY and o.q < window.q_task:
+        o.closed = False                # R26: a reversal opens it again, R21 applies anew
+        o.by = OPEN
+    o.q_short = max(0, window.q_task - o.q) if o.shorted else 0
+
+
+cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexcept:
+    """R21 b, c, d: q counts the picks up to it."""
+    o.closed = o.told = True
+    if closing.kind == K_PICK_SHORT:
+        o.by = BY_OPERATOR
+    elif closing.kind == K_CARTON_CLOSE:
+        o.by = BY_CARTON
+    else:
+        o.by = BY_DEADLINE
+    o.q, o.t_close, o.cause = o.q_now, closing.t, closing
+    o.q_short = max(0, window.q_task - o.q)
+    o.shorted = True
+    o.closing = closing
+
+
+cdef void close_by_cancel(Outcome* o, const PickWindow* window, int first, int64_t as_of) noexcept:
+    """R27: picks before t_c count, later ones do not; later reversals cut q; never a short."""
+    cdef int i
+    cdef Fact* fact
+    o.told = o.told or o.q_now > 0 or window.confirmed != NULL
+    for i in range(first, length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if fact.t <= as_of and fact.qty < 0:
+            o.q_now += fact.qty
+    o.closed = o.cancelled = True
+    o.by = BY_CANCEL
+    o.q, o.t_close, o.cause = max(0, o.q_now), window.cancel_t, window.cancelled_by
+    o.shorted, o.q_short = False, 0

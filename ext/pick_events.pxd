@@ -1,0 +1,26 @@
+"""What is told of a pick window (R23-R31): `pick.confirmed`, `pick.short`, `pick.reversed`, and its exceptions."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from ext.floor cimport Floor
+from ext.keys cimport Key
+from ext.outcomes cimport Outcome
+from ext.outlet cimport Subject
+from ext.state cimport Fact, PickWindow
+
+cdef enum PickEventTag:
+    TAG_SHORT_TOLD = 3      # what it says of the stock is judged in its turn (R70)
+
+
+cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
+cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
+cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1
+cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1
+cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1
+cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef Key key_of(const PickWindow* window) noexcept
+cdef Subject subject_of(const PickWindow* window) noexcept
+cdef int32_t subject_text(Floor floor, const PickWindow* window) except -1
+cdef int put_key(Floor floor, const PickWindow* window) except -1

@@ -1,0 +1,261 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""What is told of a pick window (R23-R31): see pick_events.pxd."""
+
+from libc.stdint cimport int32_t, uint64_t
+
+from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED
+from ext.json_writer cimport JsonWriter
+from ext.keys cimport KEY_LINE, text_key
+from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
+from ext.outlet cimport (
+    EXACT, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject,
+)
+from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
+from ext.store cimport find, length
+from ext.timers cimport RANK_INVENTORY
+
+cdef list POLICIES = [b'"SHIP_PARTIAL"', b'"HOLD"', b'"CANCEL_LINE"', b'"BACKORDER"']
+
+
+cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1:
+    cdef int32_t order = window.line.order
+    if window.confirmed == NULL:
+        put_key(floor, window)
+        window.confirmed = floor.outlet.ledger(PICK_CONFIRMED, order)
+    write_confirmed(floor, window, o)
+    floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, order, cause, evidence)
+    window.told_q, window.told_t = max(0, o.q), o.t_close
+    return 0
+
+
+cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o) except -1:
+    """R31: `lu` and `carton` are those of the last pick, left out if picks went into several."""
+    cdef JsonWriter data = floor.outlet.data
+    cdef const Fact* fact
+    cdef const Fact* youngest = NULL
+    cdef int64_t t_first = o.t_close
+    cdef int32_t loc = window.loc, carton = 0
+    cdef bint one_lu = True, one_carton = True
+    cdef int i
+    for i in range(length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if fact.qty <= 0 or fact.t > o.t_close or (o.cancelled and fact.t >= o.t_close):
+            continue
+        if youngest == NULL:
+            t_first = fact.t
+        else:
+            one_lu = one_lu and fact.lu == youngest.lu
+            one_carton = one_carton and carton_number(fact) == carton
+        youngest = fact
+        carton = carton_number(fact)
+    if youngest != NULL and youngest.loc:
+        loc = youngest.loc
+    data.clear()
+    data.put(b'{"cancelled":true,' if o.cancelled else b"{")
+    if carton and one_carton:
+        data.text_member(b'"carton":', carton)
+        data.put(b",")
+    data.integer_member(b'"line":', window.line.number)
+    if loc:
+        data.text_member(b',"loc":', loc)
+    if youngest != NULL and youngest.lu and one_lu:
+        data.text_member(b',"lu":', youngest.lu)
+    data.text_member(b',"order":', window.line.order)
+    data.integer_member(b',"over_qty":', max(0, o.q - window.q_task))
+    data.integer_member(b',"qty":', max(0, o.q))
+    data.integer_member(b',"qty_task":', window.q_task)
+    data.text_member(b',"sku":', window.sku)
+    data.integer_member(b',"t_close":', o.t_close)
+    data.integer_member(b',"t_first":', t_first)
+    if window.task:
+        data.text_member(b',"task":', window.task)
+    return data.put(b"}")
+
+
+cdef int32_t carton_number(const Fact* fact) noexcept:
+    return fact.cycle.carton if fact.cycle != NULL else 0
+
+
+cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1:
+    cdef int32_t order = window.line.order
+    if window.short_told == NULL and not window.task:
+        window.short_told = window.line.alloc_ledger
+    if window.short_told == NULL:
+        put_key(floor, window)
+        window.short_told = floor.outlet.ledger(PICK_SHORT, order)
+        if not window.task:
+            window.line.alloc_ledger = window.short_told
+    write_short(floor, window, o)
+    if floor.outlet.emit(window.short_told, subject_of(window), o.t_close, order, cause, evidence):
+        floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_INVENTORY, key_of(window), window,
+                                TAG_SHORT_TOLD, 0)
+    return 0
+
+
+cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) except -1:
+    """R23; a short that no longer stands (R25, R27, R27a) says so with `qty_short` 0 and keeps its reason."""
+    cdef JsonWriter data = floor.outlet.data
+    cdef const Fact* closing = o.closing
+    cdef bint by_operator, by_carton
+    cdef int32_t loc = window.loc
+    if closing == NULL and length(window.closings):
+        closing = <Fact*>window.closings.items[0]
+    by_operator = closing != NULL and closing.kind == K_PICK_SHORT
+    by_carton = closing != NULL and closing.kind == K_CARTON_CLOSE
+    if by_operator and closing.loc:
+        loc = closing.loc
+    data.clear()
+    data.put(b'{"decided_by":')
+    data.put(b'"OPERATOR"' if by_operator else b'"CLOSE"' if by_carton else b'"DEADLINE"')
+    data.integer_member(b',"line":', window.line.number)
+    if loc:
+        data.text_member(b',"loc":', loc)
+    data.text_member(b',"order":', window.line.order)
+    if window.line.known:
+        data.put(b',"policy":')
+        data.put(<bytes>POLICIES[window.line.policy])
+    data.integer_member(b',"qty_picked":', max(0, o.q))
+    data.integer_member(b',"qty_short":', o.q_short)
+    data.integer_member(b',"qty_task":', window.q_task)
+    if by_operator:
+        data.text_member(b',"reason":', closing.code)
+    else:
+        data.put(b',"reason":"CLOSE"' if by_carton else b',"reason":"DEADLINE"')
+    data.text_member(b',"sku":', window.sku)
+    data.integer_member(b',"t_close":', o.t_close)
+    if window.task:
+        data.text_member(b',"task":', window.task)
+    return data.put(b"}")
+
+
+cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1:
+    """R24: above tolerance; R27: pieces of a cancelled task that lie in a carton."""
+    cdef int64_t tolerance = window.q_task * window.line.over_tol_pct // 100
+    if not o.cancelled and o.q > window.q_task + tolerance:
+        alarm(floor, window, PCK_OVER, o.t_close, cause, f"{o.q} of {window.q_task}")
+    elif window.alarms:
+        quiet(floor, window, PCK_OVER, o.t_close, cause)
+    if o.cancelled and o.q > 0:
+        alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
+    elif window.alarms:
+        quiet(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause)
+    return 0
+
+
+cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1:
+    """Raise an exception that this window can clear."""
+    window.alarms |= <uint64_t>1 << code
+    return floor.outlet.raise_(code, subject_text(floor, window), t, cause, detail)
+
+
+cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1:
+    """Clear it, if it was raised."""
+    if window.alarms >> code & 1:
+        window.alarms &= ~(<uint64_t>1 << code)
+        floor.outlet.clear(code, subject_text(floor, window), t, cause)
+    return 0
+
+
+cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """R28: a reversal is told by itself, besides the revisions that it causes."""
+    cdef JsonWriter data = floor.outlet.data
+    cdef Ledger* ledger
+    cdef int32_t order = window.line.order
+    put_key(floor, window)
+    floor.outlet.key.put(b"/")
+    put_plain_dev_id(floor, fact)
+    ledger = floor.outlet.ledger(PICK_REVERSED, order)
+    data.clear()
+    data.integer_member(b'{"line":', window.line.number)
+    data.text_member(b',"order":', order)
+    data.integer_member(b',"qty":', -fact.qty)
+    data.text_member(b',"sku":', fact.sku)
+    if window.task:
+        data.text_member(b',"task":', window.task)
+    data.put(b"}")
+    floor.outlet.emit(ledger, subject_of(window), fact.t, order, fact, EXACT)
+    floor.store.free(ledger)            # a reversal is told once
+    return 0
+
+
+cdef int put_plain_dev_id(Floor floor, const Fact* fact) except -1:
+    """Into the business key, where nothing is escaped."""
+    cdef bytes dev_id = floor.dev_id(fact).encode()
+    return floor.outlet.key.raw(dev_id, len(dev_id))
+
+
+cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """R29: its shipment has left: no revision, but the stock of that place is not what was told. False: a duplicate (R30).
+
+    `expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth.
+    """
+    cdef str stock, key
+    cdef int32_t key_number
+    cdef LatePicks* late
+    cdef JsonWriter data = floor.outlet.data
+    if fact.press and is_known_press(floor, window, fact):
+        return False
+    stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
+    key = f"{stock}/{floor.text(window.task)}"
+    key_number = floor.intern(key)
+    late = <LatePicks*>find(floor.state.late_picks, key_number)
+    if late == NULL:
+        late = <LatePicks*>floor.store.new(B_LATE_PICKS, sizeof(LatePicks))
+        floor.outlet.key.clear()
+        floor.outlet.key.raw(floor.texts.bytes_of(key_number), floor.texts.length_of(key_number))
+        late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key_number)
+        floor.store.put(floor.state.late_picks, key_number, late)
+    late.qty += fact.qty
+    late.t = max(late.t, fact.t)
+    data.clear()
+    data.integer_member(b'{"actual":', window.told_q + late.qty)
+    data.integer_member(b',"as_of":', fact.t)
+    data.integer_member(b',"expected":', window.told_q)
+    data.put(b',"kind":"POST_SHIP"}')
+    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), fact.t,
+                      window.line.order, fact, EXACT)
+    floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
+    return True
+
+
+cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """R30: the same press on one task is one pick; from now on it is known."""
+    cdef int i
+    if fact.qty < 0:
+        return False
+    if window.presses != NULL:
+        for i in range(window.presses.count):
+            if window.presses.items[i] == fact.press:
+                return True
+    floor.store.add_number(&window.presses, fact.press)
+    return False
+
+
+# ---------------------------------------------------------------------------------------------- names
+
+cdef Key key_of(const PickWindow* window) noexcept:
+    if window.task:
+        return text_key(window.task)
+    return Key(a=window.line.order, number=window.line.number, form=KEY_LINE)
+
+
+cdef Subject subject_of(const PickWindow* window) noexcept:
+    return Subject(head=b"task/" if window.task else b"line/", key=key_of(window))
+
+
+cdef int32_t subject_text(Floor floor, const PickWindow* window) except -1:
+    """The subject as a text, for exceptions."""
+    if window.task:
+        return floor.joined(b"task/", window.task)
+    return floor.joined(b"line/", floor.numbered(window.line.order, c"/", window.line.number))
+
+
+cdef int put_key(Floor floor, const PickWindow* window) except -1:
+    """The business key: the task, else order/line."""
+    cdef int32_t text = window.task if window.task else window.line.order
+    floor.outlet.key.clear()
+    floor.outlet.key.raw(floor.texts.bytes_of(text), floor.texts.length_of(text))
+    if not window.task:
+        floor.outlet.key.put(b"/")
+        floor.outlet.key.integer(window.line.number)
+    return 0

@@ -1,0 +1,14 @@
+"""Which cartons are a shipment's (R50a, R53): those planned to it, and unplanned ones with its pieces alone."""
+
+from libc.stdint cimport int64_t
+
+from ext.floor cimport Floor
+from ext.state cimport Cycle, Shipment
+from ext.store cimport List, Numbers
+
+
+# Lists are the caller's, to be freed.
+cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL
+cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL
+cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1
+cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL

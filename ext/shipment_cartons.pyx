@@ -1,0 +1,149 @@
+# cython: boundscheck=False, wraparound=False
+"""Which cartons are a shipment's (R50a, R53): see shipment_cartons.pxd."""
+
+from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
+from ext.packing cimport Contents, contents_of
+from ext.state cimport CartonPlan, Fact, Line, PickWindow, ScopeLine
+from ext.store cimport index_of, length
+
+
+cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL:
+    """R50a: the cartons planned to it, and unplanned ones whose contents lie in its scope and in no other's.
+
+    The list is the caller's, to be freed.
+    """
+    cdef List* found = NULL
+    cdef CartonPlan* plan
+    cdef Cycle* cycle
+    cdef List* windows
+    cdef int i, k
+    floor.state.round += 1
+    for i in range(length(shipment.plans)):
+        plan = <CartonPlan*>shipment.plans.items[i]
+        if plan.withdrawn or plan.t > as_of:
+            continue
+        cycle = current_cycle(plan, as_of)
+        if cycle != NULL and cycle.round != floor.state.round:
+            cycle.round = floor.state.round
+            floor.store.append(&found, cycle)
+    for i in range(length(shipment.scope)):
+        windows = (<ScopeLine*>shipment.scope.items[i]).line.windows
+        for k in range(length(windows)):
+            add_cycles_of_window(floor, shipment, <PickWindow*>windows.items[k], as_of, &found)
+    return found
+
+
+cdef int add_cycles_of_window(Floor floor, Shipment* shipment, const PickWindow* window, int64_t as_of,
+                              List** found) except -1:
+    cdef Fact* fact
+    cdef List* fed
+    cdef int i, k
+    for i in range(length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if fact.cycle == NULL:
+            continue
+        if fact.t <= as_of:
+            add_unplanned(floor, shipment, fact.cycle, as_of, found)
+        if fact.cycle.packs:
+            fed = NULL
+            add_fed(floor, fact.cycle, as_of, &fed)
+            for k in range(length(fed)):
+                add_unplanned(floor, shipment, <Cycle*>fed.items[k], as_of, found)
+            floor.store.free(fed)
+    return 0
+
+
+cdef int add_unplanned(Floor floor, Shipment* shipment, Cycle* cycle, int64_t as_of, List** found) except -1:
+    if cycle.round == floor.state.round or (cycle.plan != NULL and cycle.plan.shipment != NULL):
+        return 0
+    cycle.round = floor.state.round     # judged once a round, whatever comes of it
+    if home_of(cycle, as_of) == shipment and not is_voided(cycle, as_of):
+        floor.store.append(found, cycle)
+    return 0
+
+
+cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1:
+    """R47: appends the cycles that goods were moved to from this one, by however many moves; itself among them."""
+    cdef Fact* fact
+    cdef Cycle* fed
+    cdef int i, at = length(found[0])
+    if index_of(found[0], cycle) >= 0:
+        return 0
+    floor.store.append(found, cycle)
+    while at < found[0].count:
+        cycle = <Cycle*>found[0].items[at]
+        at += 1
+        for i in range(length(cycle.facts)):
+            fact = <Fact*>cycle.facts.items[i]
+            if fact.kind == K_PACK_CONFIRM and fact.t <= as_of and fact.move.out:
+                fed = fact.move.other.cycle
+                if fed != NULL and index_of(found[0], fed) < 0:
+                    floor.store.append(found, fed)
+    return 0
+
+
+cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL:
+    """R50a: planned cartons without a cycle; they count as not closed. The caller's, to be freed; NULL: none."""
+    cdef Numbers* found = NULL
+    cdef CartonPlan* plan
+    cdef int i
+    for i in range(length(shipment.plans)):
+        plan = <CartonPlan*>shipment.plans.items[i]
+        if (not plan.withdrawn and plan.t <= as_of and current_cycle(plan, as_of) == NULL
+                and not any_voided(plan, as_of)):
+            floor.store.add_number(&found, plan.carton)
+    return found
+
+
+cdef Cycle* current_cycle(const CartonPlan* plan, int64_t as_of) noexcept:
+    """The last use of a unit as this carton that was not voided."""
+    cdef Cycle* cycle
+    cdef Cycle* youngest = NULL
+    cdef int i
+    for i in range(length(plan.cycles)):
+        cycle = <Cycle*>plan.cycles.items[i]
+        if cycle.begin <= as_of and (youngest == NULL or cycle.begin > youngest.begin) and not is_voided(cycle, as_of):
+            youngest = cycle
+    return youngest
+
+
+cdef bint any_voided(const CartonPlan* plan, int64_t as_of) noexcept:
+    cdef Cycle* cycle
+    cdef int i
+    for i in range(length(plan.cycles)):
+        cycle = <Cycle*>plan.cycles.items[i]
+        if cycle.begin <= as_of and is_voided(cycle, as_of):
+            return True
+    return False
+
+
+cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept:
+    cdef Fact* fact
+    cdef int i = length(cycle.facts) - 1
+    while i >= 0:
+        fact = <Fact*>cycle.facts.items[i]
+        if fact.kind == K_CARTON_VOID and fact.t <= as_of:
+            return True
+        i -= 1
+    return False
+
+
+cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
+    """The shipment of a carton: that of its plan, else the only one whose scope has all that lies in it."""
+    cdef Shipment* home = NULL
+    cdef Contents contents
+    cdef Line* line
+    cdef ScopeLine* scope
+    cdef int i
+    if cycle.plan != NULL and cycle.plan.shipment != NULL:
+        return NULL if cycle.plan.withdrawn else cycle.plan.shipment
+    contents = contents_of(cycle, as_of)
+    for i in range(contents.count):
+        line = contents.pieces[i].line
+        if length(line.scopes) != 1:
+            return NULL
+        scope = <ScopeLine*>line.scopes.items[0]
+        if home != NULL and home != scope.shipment:
+            return NULL
+        home = scope.shipment
+    return home
