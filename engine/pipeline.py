@@ -27,9 +27,9 @@ from engine.delivery import Forwarder, account
 from engine.errors import ContentChanged, Full
 from engine.intake import Group, IntakeQueue, Limits, Step, source_of_line
 from engine.journal import Journal
-from engine.metrics import CoreMetrics, LoopLag, Metrics, Recent
+from engine.metrics import CoreMetrics, Metrics, Recent
 from engine.overload import SAID, Overload, Policy, used_of
-from engine.pauses import collect_when_idle
+from engine.pauses import collect_when_idle, watch_loop
 from engine.recovery import Recovery
 from engine.refusals import Refusals
 from engine.slices import Core, NoRoom
@@ -42,7 +42,6 @@ FULL_S = 0.5
 LOOK_S = 0.2
 COMMIT_S = 0.002
 MEASURE_S = 1.0
-LOOP_SAMPLE_S = 0.01
 STOP_SNAPSHOT_US_MAX = 2_000_000
 STOP_S_MAX = 8.0
 STOP_POLL_S = 0.05
@@ -56,8 +55,8 @@ class Pipeline:
     site: the name that clock ticks carry. recovery: has the core, on the same journal and outbox. sinks: by name; every
     one has lanes in `outbox`. clock: microseconds since 1970 UTC. deliveries: how the sinks are served, by name; one
     that is not in there is served as fast as it goes. overload: what happens while the disk fills up. commit_s: between
-    two syncs of the journal it waits so long for more, unless a full group is there. The pipeline closes journal, outbox,
-    letters and sinks.
+    two syncs of the journal it waits so long for more, unless a full group is there. Closes journal, outbox, letters and
+    sinks.
     """
 
     def __init__(
@@ -495,11 +494,3 @@ class Pipeline:
         self._metrics.turn("stopped", f"{type(error).__name__}: {error}")
         log.error("%s has failed, the engine stops", task.get_name(), exc_info=error)
         self._ended.set()
-
-
-async def watch_loop(lag: LoopLag) -> None:
-    """Sleeps for LOOP_SAMPLE_S again and again, and notes how much longer it took: what held the event loop."""
-    while True:
-        before_s = time.perf_counter()
-        await asyncio.sleep(LOOP_SAMPLE_S)
-        lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * MICROSECONDS)))

@@ -38,6 +38,8 @@ class Core:
         """Wall time (microseconds) at which time alone decides something next; -1: nothing waits for time."""
     def account(self) -> dict[str, int]:
         """R82: in, used, duplicate, late, rejected, noise, open; the first is the sum of the others."""
+    def state_bytes(self) -> int:
+        """Bytes of state in use: what `state_bytes_max` caps."""
     def windows(self) -> dict[str, int]:
         """Open picks, cartons, shipments, tracks, and records that wait for context. Walks all windows: for views."""
     def sources(self) -> list[dict[str, Any]]: ...

@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import msgspec
 
+from engine import dead_letters as letters_module
 from engine import outbox as outbox_module
 from engine.contracts import Emitted
 from engine.errors import ContentChanged, Full, Refused
@@ -177,12 +178,13 @@ class World:
 
     def deliver(self) -> None:
         """All that waits goes to the sink, then the cursor moves."""
-        while rows := self.outbox.read(SINK, 100):
-            for row in rows:
-                self.outside.take(Told(sequence_of(row.body), row.id, row.partitionkey, row.body))
-            self.disk.watch("delivered")
-            self.outbox.advance(SINK, rows[-1].position)
-            self.disk.watch("advanced")
+        for lane in self.outbox.lanes(SINK):
+            while rows := self.outbox.read(lane.number, 100):
+                for row in rows:
+                    self.outside.take(Told(sequence_of(row.body), row.id, row.partitionkey, row.body))
+                self.disk.watch("delivered")
+                self.outbox.advance(lane.number, rows[-1].position, delivered=len(rows))
+                self.disk.watch("advanced")
 
     def close(self) -> None:
         self.outbox.close()
@@ -218,16 +220,22 @@ def _never(line: int, reason: str) -> None:
 def sqlite_in_memory(image: bytes) -> Iterator[None]:
     """Files that are opened begin as this image says; without one they are new."""
 
-    def open_file(path: Path, schema: Sequence[str], version: int, mend: str) -> sqlite3.Connection:
-        file = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        if image:
+    opened: dict[Path, sqlite3.Connection] = {}
+
+    def open_file(
+        path: Path, schema: Sequence[str], version: int, mend: str, upgrades: object = None
+    ) -> sqlite3.Connection:
+        if path in opened:  # a second connection to the same file
+            return opened[path]
+        file = opened[path] = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        if image and path.name == "outbox.sqlite":
             file.deserialize(image)
         else:
             for statement in (*schema, f"PRAGMA user_version = {version}"):
                 file.execute(statement)
         return file
 
-    with patch.object(outbox_module, "open_file", open_file):
+    with patch.object(outbox_module, "open_file", open_file), patch.object(letters_module, "open_file", open_file):
         yield
 
 

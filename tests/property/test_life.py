@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 )
 
 from engine.contracts import Delivery, OutRow
+from engine.dead_letters import DeadLetters
 from engine.intake import Limits
 from engine.journal import Journal
 from engine.metrics import Metrics
@@ -142,6 +143,7 @@ class Life(RuleBasedStateMachine):
             self.outbox = SqliteOutbox(
                 DATA / "outbox.sqlite", routes=ROUTES, sinks=[SINK], rows_max=10_000, clock=self.clock
             )
+            letters = DeadLetters(DATA / "dead.sqlite", self.clock)
         recovery = Recovery(
             RULES, build, journal, self.outbox, DATA, self.metrics, self.clock, Keep(2_000, 5_000), self.disk
         )
@@ -156,7 +158,8 @@ class Life(RuleBasedStateMachine):
             self.metrics,
             self.clock,
             Limits(RECORDS_MAX, 1 << 20),
-            overload,
+            letters,
+            overload=overload,
         )
         self.run(self.pipeline.start())
         self.alive = True
