@@ -13,9 +13,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine import __version__
 from engine.clock import Clock, now_us
 from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
+from engine.dead_letters import DeadLetters
 from engine.errors import Refused
 from engine.intake import Limits
 from engine.journal import Journal
@@ -64,6 +66,14 @@ class Engine:
                     rows_max=settings.outbox_rows_max,
                 )
                 opened.callback(outbox.close)
+                letters = DeadLetters(
+                    data_dir / "dead.sqlite",
+                    clock,
+                    bytes_max=site.dead_letters.bytes_max,
+                    decoder=__version__,
+                    config=site.digest,
+                )
+                opened.callback(letters.close)
                 recovery = Recovery(
                     RuleSet(site.site, site.rules.given(), site.source_rules()),
                     self._slicer,
@@ -83,6 +93,8 @@ class Engine:
                 self.metrics,
                 clock,
                 Limits(settings.intake_records_max, settings.intake_bytes_max),
+                letters,
+                {table.name: table.delivery for table in site.sinks},
                 Overload(
                     Policy(settings.overload.steps()),
                     {

@@ -71,7 +71,11 @@ class Emitted(NamedTuple):
 
 
 class OutRow(NamedTuple):
-    """One event on its way to one sink. `position`: this sink's cursor moves here once the event is delivered."""
+    """One event on its way to one sink. `position`: its sequence; the lane's cursor moves here once it is delivered.
+
+    `again`: 0; for a dead letter that is sent once more 1, 2, ..., and `position` is then that of the last event that
+    went before it. (position, again) grows in each queue of a sink, and stays what it is when a row is sent again.
+    """
 
     position: int
     id: str
@@ -79,6 +83,29 @@ class OutRow(NamedTuple):
     queue: str
     partitionkey: str
     body: bytes
+    again: int = 0
+
+
+class Lane(NamedTuple):
+    """What one sink gets in one queue: it has a cursor of its own, and is delivered in order.
+
+    `types`: bare types of business events. `until`: a lane of earlier routes ends with this event; None: it goes on.
+    """
+
+    number: int
+    sink: str
+    queue: str
+    types: tuple[str, ...]
+    until: int | None = None
+
+
+class Account(NamedTuple):
+    """Where a lane's, or a sink's, events are: `events = delivered + pending + dead`."""
+
+    events: int
+    delivered: int
+    pending: int
+    dead: int
 
 
 class Outbox(Protocol):
@@ -90,17 +117,27 @@ class Outbox(Protocol):
 
     def last_sequence(self) -> int: ...
 
-    def read(self, sink: str, limit: int) -> list[OutRow]:
-        """The next events for `sink` after its cursor, in order of sequence, only those that a route sends to it."""
+    def lanes(self, sink: str) -> list[Lane]:
+        """The sink's lanes; those of earlier routes, which have to be empty before the others go on, first."""
 
-    def advance(self, sink: str, position: int) -> None:
-        """The sink has everything up to `position`: move its cursor; rows behind every cursor may be dropped."""
+    def read(self, lane: int, limit: int) -> list[OutRow]:
+        """The lane's next events after its cursor, in order of sequence."""
+
+    def cursor(self, lane: int) -> int:
+        """The lane's events up to here are delivered, or dead letters."""
+
+    def advance(self, lane: int, position: int, *, delivered: int, dead: int = 0) -> None:
+        """All of the lane's events up to `position` are where they belong, so many of each: move its cursor; rows
+        behind every cursor may be dropped."""
+
+    def account(self, lane: int) -> Account:
+        """Where the lane's events are."""
 
     def depth(self, sink: str) -> int:
-        """How many events the sink does not have yet."""
+        """How many events the sink does not have yet, dead letters not counted."""
 
-    def oldest_us(self, sink: str) -> int:
-        """Since when (wall clock) the sink's next event waits; 0: none does."""
+    def oldest_us(self, lane: int) -> int:
+        """Since when (wall clock) the lane's next event waits; 0: none does."""
 
     def close(self) -> None: ...
 

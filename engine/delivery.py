@@ -1,105 +1,67 @@
-"""From the outbox to one sink: read, send, advance, in order, for ever.
+"""From the outbox to one sink: read, send, advance, in order in each queue, for ever.
 
-One task a sink, so that a dead one stops nobody else. What an exception means is decided by its type and code alone, in
-one table; one that is not in it holds the sink until somebody has looked.
+One task a sink, so that a dead one stops nobody else. A sink's lanes (what goes to one of its queues) have a cursor and
+a pace of their own: one that is held does not hold the others. What an exception means is decided in one table, see
+`engine.error_classes`; where the event itself is the cause, it becomes a dead letter and the next one goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
 import logging
 import random
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from enum import Enum
 
 from engine.clock import Clock
-from engine.contracts import Outbox, OutRow, Sink
-from engine.metrics import SinkMetrics
+from engine.contracts import Account, Lane, Outbox, OutRow, Sink
+from engine.dead_letters import SENDING, Cause, DeadLetters, Letter
+from engine.error_classes import Class, classify, code_of
+from engine.errors import Full
+from engine.metrics import LaneMetrics, SinkMetrics
+from engine.model import BUSINESS, PRIORITY_LAST, QUEUE_PRIORITY
+from engine.throttle import Breaker, Pace, Settings
 
-BATCH_MAX = 512
-BACKOFF_S_MIN = 0.1
-BACKOFF_S_MAX = 30.0
 PROBE_S = 30.0
 CLOSE_S_MAX = 2.0
+PASSED_OVER_S_MAX = 5.0
+POISON_ATTEMPTS = 3
+LETTERS_S = 1.0  # how often the dead letters are asked whether a person wants one to be sent again
+BEHIND = Cause("held", "behind", "an earlier event of its partition key is a dead letter")
 
 log = logging.getLogger("sortline.delivery")
 
-
-class Class(Enum):
-    """What to do about an error, whatever it was."""
-
-    TRANSIENT = "transient"  # it passes by itself: again, after a growing, random while
-    UNKNOWN = "unknown outcome"  # sent, no answer: again; the sink reads back what arrived
-    OVERLOAD = "overload"  # it has too much: again, later and less at once
-    OPERATOR = "operator"  # somebody has to put it right: hold, and look every PROBE_S
-    CORRUPTION = "corruption"  # the sink's own data is damaged: hold
-    BUG = "bug"  # nobody thought of it: hold, with the evidence in the log
+Pause = Callable[[asyncio.Event | None, float | None], Awaitable[None]]
+"""Waits until the event is set, or so many seconds are over; None: not for that."""
 
 
-ERRORS: dict[tuple[str, int | None], Class] = {
-    # (type, code); the type's own bases are looked up after it, a code before none
-    ("builtins.TimeoutError", None): Class.UNKNOWN,
-    ("builtins.ConnectionError", None): Class.UNKNOWN,
-    ("builtins.ConnectionRefusedError", None): Class.TRANSIENT,
-    ("builtins.EOFError", None): Class.UNKNOWN,
-    ("builtins.OSError", None): Class.TRANSIENT,
-    ("builtins.OSError", errno.ENOSPC): Class.OPERATOR,
-    ("builtins.OSError", errno.EDQUOT): Class.OPERATOR,
-    ("builtins.OSError", errno.EIO): Class.OPERATOR,
-    ("builtins.OSError", errno.EROFS): Class.OPERATOR,
-    ("builtins.FileNotFoundError", None): Class.OPERATOR,
-    ("builtins.PermissionError", None): Class.OPERATOR,
-    ("ssl.SSLError", None): Class.TRANSIENT,
-    ("ssl.SSLCertVerificationError", None): Class.OPERATOR,
-    ("engine.errors.Full", None): Class.OVERLOAD,
-    ("engine.errors.Refused", None): Class.OPERATOR,
-    ("sqlite3.DatabaseError", sqlite3.SQLITE_CORRUPT): Class.CORRUPTION,
-    ("sqlite3.DatabaseError", sqlite3.SQLITE_NOTADB): Class.CORRUPTION,
-    ("sqlite3.OperationalError", None): Class.OPERATOR,  # full, read-only, cannot be opened, I/O error, ...
-    ("sqlite3.OperationalError", sqlite3.SQLITE_BUSY): Class.TRANSIENT,
-    ("sqlite3.OperationalError", sqlite3.SQLITE_LOCKED): Class.TRANSIENT,
-    ("redis.exceptions.ConnectionError", None): Class.UNKNOWN,
-    ("redis.exceptions.TimeoutError", None): Class.UNKNOWN,
-    ("redis.exceptions.BusyLoadingError", None): Class.TRANSIENT,
-    ("redis.exceptions.TryAgainError", None): Class.TRANSIENT,
-    ("redis.exceptions.ClusterDownError", None): Class.TRANSIENT,
-    ("redis.exceptions.MasterDownError", None): Class.TRANSIENT,
-    ("redis.exceptions.ReadOnlyError", None): Class.TRANSIENT,  # a failover is under way
-    ("redis.exceptions.OutOfMemoryError", None): Class.OVERLOAD,
-    ("redis.exceptions.MaxConnectionsError", None): Class.TRANSIENT,
-    ("redis.exceptions.AuthenticationError", None): Class.OPERATOR,
-    ("redis.exceptions.AuthorizationError", None): Class.OPERATOR,
-    ("redis.exceptions.NoPermissionError", None): Class.OPERATOR,
-    ("redis.exceptions.InvalidResponse", None): Class.UNKNOWN,
-    ("redis.exceptions.ResponseError", None): Class.OPERATOR,  # refused by the server: wrong type of key, and the like
-}
-"""By name, so that a site without Redis never imports its library."""
+class Work:
+    """One lane, as its forwarder sees it. ready_s: not before. waits_s: since when it could go, and others went."""
 
-
-def classify(error: BaseException) -> Class:
-    """The class of an error; BUG for one that ERRORS does not know."""
-    codes = {getattr(error, "errno", None), _sqlite_code(error)} - {None}
-    for base in type(error).__mro__:
-        name = f"{base.__module__}.{base.__qualname__}"
-        for code in (*codes, None):
-            if (name, code) in ERRORS:
-                return ERRORS[name, code]
-    return Class.BUG
-
-
-def _sqlite_code(error: BaseException) -> int | None:
-    # the extended code's low byte is the primary code, https://www.sqlite.org/rescode.html
-    code = getattr(error, "sqlite_errorcode", None)
-    return code & 0xFF if isinstance(code, int) else None
+    def __init__(self, lane: Lane, pace: Pace, metrics: LaneMetrics, now_s: float) -> None:
+        self.lane = lane
+        self.metrics = metrics
+        self.bucket = pace.bucket(now_s)
+        self.priority = pace.priority if pace.priority is not None else _priority(lane)
+        self.dry = False
+        self.ready_s = now_s
+        self.waits_s: float | None = None
+        self.alone = 0  # so many of the next events are sent one by one, to find the one at fault
+        self.tries = 0  # of the first event, when it seems to be poison
+        self.dead_in_a_row = 0
+        self.buried: set[int] = set()  # positions behind the cursor that are dead letters already
+        self.keys: set[str] = set()  # partition keys that have a dead letter
+        self.letters = True  # whether a letter may be wanted
+        self.letter_s = now_s  # the next one not before
 
 
 class Forwarder:
     """Brings the outbox's events to one sink. `run` until cancelled; `wake` when there are new rows.
 
-    batch_max: how many events go at once. jitter: a random number from 0 to 1, for the waits between attempts; sleep:
-    waits so many seconds. advanced: called after the cursor has moved.
+    jitter: a random number from 0 to 1, for the waits between attempts. pause, timer: how it waits, and seconds that
+    only grow. advanced: called after a cursor has moved.
     """
 
     def __init__(
@@ -107,81 +69,278 @@ class Forwarder:
         name: str,
         sink: Sink,
         outbox: Outbox,
+        letters: DeadLetters,
         metrics: SinkMetrics,
         clock: Clock,
+        settings: Settings,
         *,
         advanced: Callable[[], None],
-        batch_max: int = BATCH_MAX,
         jitter: Callable[[], float] = random.random,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause: Pause | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self._sink = sink
         self._outbox = outbox
+        self._letters = letters
         self._metrics = metrics
         self._clock = clock
+        self._settings = settings
         self._advanced = advanced
-        self._batch_max = batch_max
-        self._batch = batch_max
-        self._jitter = jitter
-        self._sleep = sleep
-        self._failures = 0
+        self._pause = pause or _pause
+        self._timer = timer
+        self._batch = settings.batch_events
+        self._bucket = settings.pace().bucket(timer())
+        self._breaker = Breaker(jitter)
+        self._works = [self._work(lane) for lane in outbox.lanes(name)]
+        going_on = {work.lane.queue for work in self._works if work.lane.until is None}
+        # a lane of earlier routes ends; if nobody else has its queue, its dead letters can still be sent again
+        self._standing = [w for w in self._works if w.lane.until is None or w.lane.queue not in going_on]
+        self._holds_keys = settings.on_dead_letter == "hold_key"
         self._said = ""
         self._open = False
         self._news = asyncio.Event()
+        self._wakes = 0
+        self._letters_s = timer()
+        self._letters_seen = -1
 
     def wake(self) -> None:
+        self._wakes += 1
+        for work in self._works:
+            work.dry = work.lane.until is not None and work.dry
         self._news.set()
 
     async def run(self) -> None:
         """An error of the sink is waited out; one of the outbox is ours, and raised."""
         try:
+            await asyncio.to_thread(self._settle)
             while True:
                 self._news.clear()
-                rows = await asyncio.to_thread(self._outbox.read, self.name, self._batch)
-                if not await self._attempt(rows):
-                    continue
-                if rows:
-                    await asyncio.to_thread(self._outbox.advance, self.name, rows[-1].position)
-                    self._delivered(len(rows))
+                await self._look_at_letters()
+                if not self._open:
+                    await self._connect()
+                elif (work := self._choose()) is not None:
+                    await self._serve(work)
                 else:
-                    await self._news.wait()
+                    self._tell()
+                    await self._pause(self._news, self._idle_s())
         finally:
             await self._shut()
 
-    async def _attempt(self, rows: Sequence[OutRow]) -> bool:
-        """Whether the sink has them now; if not, the time to wait is over when this returns."""
-        try:
-            if not self._open:
-                await self._sink.open()
-                self._open = True
-            if rows:
-                self._metrics.sends += 1
-                await self._sink.send(rows)
-        except Exception as error:
-            await self._wait_out(error)
+    async def undelivered(self) -> bool:
+        """Whether something is left that the sink may still take now."""
+        if self._metrics.state == "held" and not self._open:
             return False
-        self._failures = 0
-        self._batch = min(2 * self._batch, self._batch_max)
-        self._turn("up", "")
+        numbers = [work.lane.number for work in self._works if work.metrics.state != "held"]
+        return any([(await asyncio.to_thread(self._outbox.account, number)).pending for number in numbers])
+
+    async def measure(self) -> None:
+        """Brings the figures of backlog and dead letters up to date."""
+        for work in self._works:
+            told = work.metrics
+            account = await asyncio.to_thread(self._outbox.account, work.lane.number)
+            told.oldest_us = await asyncio.to_thread(self._outbox.oldest_us, work.lane.number)
+            told.depth, told.dead = account.pending, account.dead
+        self._metrics.sum_up()
+
+    # which lane
+
+    def _choose(self) -> Work | None:
+        """The lane to serve now: the first by priority, or one that had to wait too long; None: none has anything."""
+        now = self._timer()
+        ready = [work for work in self._in_turn() if self._has_work(work) and self._wait_s(work, now) <= 0]
+        if not ready:
+            return None
+        late = [work for work in ready if work.waits_s is not None and now - work.waits_s >= PASSED_OVER_S_MAX]
+        chosen = min(late or ready, key=lambda work: (work.priority, work.lane.number))
+        for work in ready:
+            work.waits_s = None if work is chosen else now if work.waits_s is None else work.waits_s
+        return chosen
+
+    def _in_turn(self) -> list[Work]:
+        """Lanes of earlier routes come first, and alone: their events are older."""
+        return [work for work in self._works if work.lane.until is not None and not work.dry] or self._standing
+
+    def _has_work(self, work: Work) -> bool:
+        return not work.dry or work.letters
+
+    def _wait_s(self, work: Work, now: float) -> float:
+        """Until the lane may go: it is held, or its pace or the sink's says so."""
+        buckets = filter(None, (work.bucket, self._bucket))
+        ready_s = max(work.ready_s, work.letter_s) if work.dry else work.ready_s
+        return max([ready_s - now, *(bucket.wait_s(now) for bucket in buckets)])
+
+    def _idle_s(self) -> float:
+        now = self._timer()
+        waits = [self._wait_s(work, now) for work in self._in_turn() if self._has_work(work)]
+        return max(0.001, min([*waits, LETTERS_S]))
+
+    # one step
+
+    async def _connect(self) -> None:
+        try:
+            await self._sink.open()
+        except Exception as error:
+            kind = self._failed(error, None)
+            await self._shut()
+            await self._wait(PROBE_S if kind.holds or kind.is_the_events else self._breaker.failed())
+            return
+        self._open = True
+
+    async def _serve(self, work: Work) -> None:
+        """The lane's next dead letter that is wanted again, or else its next events."""
+        try:
+            if work.letters and await self._serve_letter(work):
+                return
+        except sqlite3.OperationalError as error:
+            # no room on the disk, or another process holds the file: what was begun is gone on with later
+            self._hold(work, f"dead letters: {error}")
+            return
+        wakes = self._wakes
+        rows = await asyncio.to_thread(self._outbox.read, work.lane.number, self._limit(work))
+        if not rows:
+            work.dry = wakes == self._wakes
+            return
+        behind = [row for row in rows if row.partitionkey in work.keys and row.position not in work.buried]
+        if behind and not await self._bury(work, behind, BEHIND):
+            return
+        left = [row for row in rows if row.position not in work.buried]
+        if left and not await self._send(work, left):
+            return
+        dead = len(rows) - len(left)
+        await asyncio.to_thread(
+            self._outbox.advance, work.lane.number, rows[-1].position, delivered=len(left), dead=dead
+        )
+        work.buried -= {row.position for row in rows}
+        work.alone = max(0, work.alone - len(rows))
+        self._delivered(work, len(left), dead)
+
+    async def _serve_letter(self, work: Work) -> bool:
+        """Whether it was the letters' turn. One that is on its way goes before anything new: its place is taken."""
+        letter = await asyncio.to_thread(
+            self._letters.next_wanted, self.name, work.lane.queue, in_order=self._holds_keys
+        )
+        now = self._timer()
+        if letter is None or (letter.state != SENDING and now < work.letter_s):
+            work.letters = letter is not None
+            return work.dry
+        work.letter_s = now + 1 / letter.rate if letter.rate else now
+        if letter.state != SENDING:
+            cursor = await asyncio.to_thread(self._outbox.cursor, work.lane.number)
+            letter = await asyncio.to_thread(self._letters.begin, letter, cursor)
+        if await self._send(work, [letter.row()], letter):
+            await asyncio.to_thread(self._letters.delivered, letter)
+            log.info("sink %s: dead letter %d was delivered: %s", self.name, letter.number, letter.id)
+            await self._know_keys(work)
+            self._delivered(work, 1, 0)
         return True
 
-    async def _wait_out(self, error: Exception) -> None:
+    async def _send(self, work: Work, rows: Sequence[OutRow], letter: Letter | None = None) -> bool:
+        """Whether the sink has them now; if not, what it means has been done."""
+        self._metrics.sends += 1
+        try:
+            await self._sink.send(rows)
+        except Exception as error:
+            kind = self._failed(error, work)
+            await self._shut()
+            await self._after(kind, error, work, rows, letter)
+            return False
+        now = self._timer()
+        for bucket in filter(None, (work.bucket, self._bucket)):
+            bucket.take(len(rows), now)
+        self._breaker.passed()
+        self._batch = min(2 * self._batch, self._settings.batch_events)
+        work.tries = work.dead_in_a_row = 0
+        return True
+
+    def _limit(self, work: Work) -> int:
+        """How many events to read: after a series of failures, and while one at fault is searched, a single one."""
+        if self._breaker.is_open or work.alone:
+            return 1
+        now = self._timer()
+        allowed = [bucket.allows(now) for bucket in filter(None, (work.bucket, self._bucket))]
+        return max(1, min([self._batch, *allowed]))
+
+    # what went wrong
+
+    async def _after(
+        self, kind: Class, error: Exception, work: Work, rows: Sequence[OutRow], letter: Letter | None
+    ) -> None:
+        if kind.is_the_events:
+            await self._events_fault(kind, error, work, rows, letter)
+        elif kind.holds:
+            work.ready_s = self._timer() + PROBE_S
+        else:
+            if kind is Class.OVERLOAD:
+                self._batch = max(1, self._batch // 2)
+            await self._wait(self._breaker.failed(getattr(error, "retry_after_s", 0.0)))
+
+    async def _events_fault(
+        self, kind: Class, error: Exception, work: Work, rows: Sequence[OutRow], letter: Letter | None
+    ) -> None:
+        """One of `rows` is the cause: it becomes a dead letter, if it is known which one, and has had its tries."""
+        place = (getattr(error, "position", -1), getattr(error, "again", 0))
+        named = [row for row in rows if (row.position, row.again) == place] or (rows if len(rows) == 1 else [])
+        if not named:
+            work.alone = len(rows)
+            return
+        work.tries += 1
+        if kind is Class.POISON and work.tries < POISON_ATTEMPTS:
+            await self._wait(self._breaker.failed())
+            return
+        cause = Cause(kind.value, code_of(error), str(error), work.tries)
+        work.tries = 0
+        if letter is not None:
+            await asyncio.to_thread(self._letters.returned, letter, cause)
+        elif work.dead_in_a_row >= self._settings.dead_in_a_row_max:
+            self._hold(work, f"{work.dead_in_a_row} events in a row would not be taken, last: {cause.code}: {error}")
+        elif await self._bury(work, named, cause):
+            work.dead_in_a_row += 1
+            log.warning("sink %s: event %s is a dead letter: %s, %s", self.name, named[0].id, *cause[:2])
+
+    async def _bury(self, work: Work, rows: Sequence[OutRow], cause: Cause) -> bool:
+        """Whether they are dead letters now; if not, there is no room, and the lane is held."""
+        try:
+            await asyncio.to_thread(self._letters.bury, self.name, rows, cause)
+        except (Full, sqlite3.OperationalError) as error:
+            self._hold(work, f"dead letters: {error}")
+            return False
+        work.buried |= {row.position for row in rows}
+        if self._holds_keys:
+            work.keys |= {row.partitionkey for row in rows}
+        return True
+
+    def _hold(self, work: Work, why: str) -> None:
+        """Until somebody has acted; it is tried now and then."""
+        work.ready_s = self._timer() + PROBE_S
+        work.metrics.turn("held", why, self._clock())
+        self._tell()
+
+    def _failed(self, error: Exception, work: Work | None) -> Class:
+        """Count it and say it. work: the lane that was being served; None: the sink could not be opened."""
         kind = classify(error)
-        self._failures += 1
         self._metrics.failures += 1
-        held = kind in (Class.OPERATOR, Class.CORRUPTION, Class.BUG)
-        self._turn("held" if held else "retrying", f"{kind.value}: {type(error).__name__}: {error}")
         if kind is Class.BUG:
             log.error("sink %s: nobody expected this error", self.name, exc_info=error)
-        if kind is Class.OVERLOAD:
-            self._batch = max(1, self._batch // 2)
-        await self._shut()
-        await self._sleep(PROBE_S if held else self._backoff_s())
+        state = "held" if kind.holds else "retrying"
+        detail = f"{kind.value}: {code_of(error)}: {error}"
+        if work is None:
+            self._turn("held" if kind.is_the_events else state, detail)
+        elif not kind.is_the_events:
+            # what the sink says of an event belongs to its dead letter, not into the log
+            work.metrics.turn(state, detail, self._clock())
+            self._tell()
+        return kind
 
-    def _backoff_s(self) -> float:
-        """Full jitter, so that many sinks of a server that comes back do not come all at once."""
-        return max(0.01, self._jitter() * min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2.0 ** min(self._failures - 1, 16)))
+    def _tell(self) -> None:
+        """The sink's state out of its lanes'."""
+        for state in ("held", "retrying"):
+            for work in self._works:
+                if work.metrics.state == state:
+                    self._turn(state, f"{work.lane.queue}: {work.metrics.detail}")
+                    return
+        if self._open:
+            self._turn("up", "")
 
     def _turn(self, state: str, detail: str) -> None:
         self._metrics.turn(state, detail, self._clock())
@@ -193,11 +352,49 @@ class Forwarder:
                 "sink %s: %s%s", self.name, state, f" {detail}" if detail else ""
             )
 
-    def _delivered(self, count: int) -> None:
+    def _delivered(self, work: Work, count: int, dead: int) -> None:
         now = self._clock()
+        work.metrics.turn("up", "", now)
+        self._tell()
         self._metrics.delivered += count
+        self._metrics.dead += dead
+        work.metrics.delivered += count
         self._metrics.rate.add(count, now)
         self._advanced()
+
+    # lanes and letters
+
+    def _work(self, lane: Lane) -> Work:
+        pace = self._settings.queues.get(lane.queue, Pace())
+        return Work(lane, pace, self._metrics.lane(lane.number, lane.queue), self._timer())
+
+    def _settle(self) -> None:
+        """Letters that stand for events which will be tried again are forgotten: the engine was stopped in between."""
+        for work in self._works:
+            lane = work.lane
+            self._letters.forget(self.name, lane.queue, self._outbox.cursor(lane.number), lane.until)
+            work.buried.clear()
+            work.keys = self._letters.keys(self.name, lane.queue) if self._holds_keys else set()
+
+    async def _look_at_letters(self) -> None:
+        """Another process may have asked for a letter, or discarded one."""
+        now = self._timer()
+        if now < self._letters_s:
+            return
+        self._letters_s = now + LETTERS_S
+        seen = await asyncio.to_thread(self._letters.changes)
+        if seen != self._letters_seen:
+            self._letters_seen = seen
+            for work in self._works:
+                work.letters = True
+                await self._know_keys(work)
+
+    async def _know_keys(self, work: Work) -> None:
+        if self._holds_keys:
+            work.keys = await asyncio.to_thread(self._letters.keys, self.name, work.lane.queue)
+
+    async def _wait(self, seconds: float) -> None:
+        await self._pause(None, seconds)
 
     async def _shut(self) -> None:
         """A connection with an error behind it is not used again."""
@@ -207,3 +404,25 @@ class Forwarder:
                 await self._sink.close()
         except Exception as error:
             log.debug("sink %s: while closing: %s: %s", self.name, type(error).__name__, error)
+
+
+def account(outbox: Outbox, letters: DeadLetters, sink: str) -> Account:
+    """Where all events of a sink are; a dead letter that was delivered in the end counts as delivered."""
+    lanes = [outbox.account(lane.number) for lane in outbox.lanes(sink)]
+    again = sum(count for name, count in letters.counts().items() if name.startswith(f"replayed/{sink}/"))
+    events, delivered, pending, dead = (sum(numbers) for numbers in zip(*lanes, strict=True)) if lanes else (0,) * 4
+    return Account(events, delivered + again, pending, dead - again)
+
+
+def _priority(lane: Lane) -> int:
+    return min((QUEUE_PRIORITY.get(BUSINESS[type_].queue, PRIORITY_LAST) for type_ in lane.types), default=0)
+
+
+async def _pause(event: asyncio.Event | None, seconds: float | None) -> None:
+    if event is None:
+        await asyncio.sleep(seconds or 0)
+        return
+    # not wait_for: until Python 3.12 it may swallow a cancellation
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

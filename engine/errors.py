@@ -32,3 +32,33 @@ class ContentChanged(SortlineError):
 
 class Full(SortlineError):
     """No room for this now, and nothing of it was written. The same call may succeed later: wait, never drop."""
+
+
+class Throttled(Full):
+    """The sink wants us to slow down. `retry_after_s`: what it asked for, 0 if it did not say."""
+
+    def __init__(self, why: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.retry_after_s = retry_after_s
+
+
+class SinkFailed(SortlineError):
+    """The sink answered that it cannot do it now. `code`: its own, an HTTP status for instance."""
+
+    def __init__(self, why: str, code: int | str = "") -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Undeliverable(SortlineError):
+    """The sink has looked at an event, and will never take it.
+
+    `position` and `again` are those of its `OutRow`; -1 where the sink cannot say which of the events it was. `code`:
+    the sink's own word for it. Events before it in the same call may have arrived.
+    """
+
+    def __init__(self, why: str, *, position: int = -1, again: int = 0, code: int | str = "") -> None:
+        super().__init__(why)
+        self.position = position
+        self.again = again
+        self.code = code

@@ -65,8 +65,9 @@ class View:
                 shed = f" not taken {source.shed}" if source.shed else ""
                 yield f"source {source.name}: {source.state or 'starting'} {source.detail} faults {source.faulty}{shed}"
         for sink in metrics.sinks.values():
-            if sink.state != "up":
-                yield f"sink {sink.name}: {sink.state} {sink.detail} not delivered {sink.depth}"
+            if sink.state != "up" or sink.dead:
+                dead = f" dead letters {sink.dead}" if sink.dead else ""
+                yield f"sink {sink.name}: {sink.state} {sink.detail} not delivered {sink.depth}{dead}"
         for event in list(metrics.recent)[-EVENTS_SHOWN:]:
             if event.sequence > self._named:
                 yield f"event {event.sequence}: {event.type} {event.partitionkey} {event.id}"
@@ -121,7 +122,7 @@ class View:
         return table
 
     def _sinks(self, now: int) -> RenderableType:
-        table = _table("sink", "state", "not delivered", "oldest", "delivered", "events/s", "")
+        table = _table("sink", "state", "not delivered", "oldest", "delivered", "events/s", "dead", "")
         for sink in self._metrics.sinks.values():
             table.add_row(*_sink(sink, now))
         return table
@@ -159,7 +160,7 @@ def _table(*columns: str) -> Table:
 
 def _sink(sink: SinkMetrics, now: int) -> list[Text]:
     oldest = _age(now - sink.oldest_us) if sink.oldest_us else "-"
-    figures = [str(sink.depth), oldest, str(sink.delivered), f"{sink.rate.per_second(now):.1f}"]
+    figures = [str(sink.depth), oldest, str(sink.delivered), f"{sink.rate.per_second(now):.1f}", str(sink.dead)]
     return [_name(sink.name), _state(sink.state), *map(Text, figures), _detail(sink.detail)]
 
 

@@ -103,13 +103,39 @@ class SourceMetrics:
         return sum(fault.count for fault in self.faults.values())
 
 
+class LaneMetrics:
+    """What one sink gets in one queue.
+
+    state, detail, since_us: as of the sink. depth: events that are not delivered yet; oldest_us: since when the first
+    of them waits, 0: none does. delivered: since the start. dead: events that became dead letters, those included that
+    a person has sent again or discarded since.
+    """
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.state = "starting"
+        self.detail = ""
+        self.since_us = 0
+        self.depth = 0
+        self.oldest_us = 0
+        self.delivered = 0
+        self.dead = 0
+
+    def turn(self, state: str, detail: str, now_us: int) -> None:
+        if state != self.state:
+            self.since_us = now_us
+        self.state, self.detail = state, detail
+
+
 class SinkMetrics:
     """One sink.
 
     state: `starting`, `up`, `retrying` (it will come back by itself), `held` (somebody has to act; it is probed).
     detail: the last error's class and text; empty while `up`.
     depth: events that it does not have yet. oldest_us: since when the oldest of them waits; 0: none waits.
-    delivered, sends, failures: events that arrived, calls that sent them, calls that failed, since the start.
+    delivered, dead, sends, failures: events that arrived, events that became dead letters, calls that sent them, calls
+    that failed, since the start.
+    lanes: the same for each of its queues, by the lane's number.
     """
 
     def __init__(self, name: str) -> None:
@@ -120,9 +146,20 @@ class SinkMetrics:
         self.depth = 0
         self.oldest_us = 0
         self.delivered = 0
+        self.dead = 0
         self.sends = 0
         self.failures = 0
         self.rate = Rate()
+        self.lanes: dict[int, LaneMetrics] = {}
+
+    def lane(self, number: int, queue: str) -> LaneMetrics:
+        """The lane of that number, made at its first mention."""
+        return self.lanes.setdefault(number, LaneMetrics(queue))
+
+    def sum_up(self) -> None:
+        """Depth and age out of the lanes'."""
+        self.depth = sum(lane.depth for lane in self.lanes.values())
+        self.oldest_us = min((lane.oldest_us for lane in self.lanes.values() if lane.oldest_us), default=0)
 
     def turn(self, state: str, detail: str, now_us: int) -> bool:
         """The sink's state is now `state`; true if that is a change."""

@@ -205,5 +205,9 @@ BUSINESS: dict[str, Business] = {
 }
 """Bare type -> its id code and the queue that it goes to unless the site file routes it elsewhere."""
 
+QUEUE_PRIORITY: dict[str, int] = {"erp.shipping": 0, "erp.inventory": 1}
+PRIORITY_LAST = 2
+"""A truck does not wait; stock can be put right later; what the floor's own people look at comes after."""
+
 MAJOR = 1
 TYPE_PREFIX = "io.sortline."

@@ -4,50 +4,93 @@
     told        sequence, id and content of the last events, those that are gone included: so that the same id never
                 leaves with other content, and a replay that tells another story is noticed
     refused     events that contradicted an earlier one of the same id: the evidence, kept as long as `told`
-    cursors     one a sink: it has everything up to this sequence
-    last        the greatest sequence that was ever taken in
+    lanes       one a sink and queue: its types, its cursor, and its account
+    last        the greatest sequence that was ever taken in, and how many `events` there are
+
+A lane is what one sink gets in one queue: the cursor stands for everything up to it, and lanes do not wait for each
+other. When the routes change, the lanes of before end with the last event that was told by then, and those of the new
+routes begin behind it: nothing changes its queue on the way.
 
 A start replays the journal's tail, and the core emits its events again: those up to `last` are here already and are
 passed over. Nothing is ever dropped to make room: at the cap, `append` raises Full and the engine waits.
+
+Reads have a connection of their own, so that a sink that catches up does not keep new events waiting.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.clock import Clock, now_us
-from engine.contracts import Emitted, OutRow
+from engine.contracts import Account, Emitted, Lane, OutRow
 from engine.errors import ContentChanged, Full, Refused
 from engine.sqlite_file import open_file, transaction
+from engine.told_ids import ToldIds
 
-VERSION = 1
+VERSION = 2
+LANES = (
+    "CREATE TABLE lanes (number INTEGER PRIMARY KEY, sink TEXT NOT NULL, queue TEXT NOT NULL, types TEXT NOT NULL, "
+    "until INTEGER, cursor INTEGER NOT NULL, events INTEGER NOT NULL, delivered INTEGER NOT NULL, "
+    "dead INTEGER NOT NULL)"
+)
+TOLD = "CREATE TABLE told (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, content BLOB NOT NULL)"
 SCHEMA = (
     "CREATE TABLE events (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, "
     "partitionkey TEXT NOT NULL, body BLOB NOT NULL, since_us INTEGER NOT NULL)",
-    "CREATE TABLE told (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, content BLOB NOT NULL)",
+    TOLD,
     "CREATE TABLE refused (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, body BLOB NOT NULL)",
     "CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE last (sequence INTEGER NOT NULL)",
-    "INSERT INTO last VALUES (0)",
+    LANES,
+    "CREATE TABLE last (sequence INTEGER NOT NULL, rows INTEGER NOT NULL)",
+    "INSERT INTO last VALUES (0, 0)",
 )
+# Version 1 had an index of ids, and one cursor a sink: those stay where they are until the lanes are made of them.
+UPGRADES = {
+    1: (
+        LANES,
+        "ALTER TABLE told RENAME TO told_before",
+        TOLD,
+        "INSERT INTO told SELECT sequence, id, content FROM told_before ORDER BY sequence",
+        "DROP TABLE told_before",
+        "ALTER TABLE last ADD COLUMN rows INTEGER NOT NULL DEFAULT 0",
+        "UPDATE last SET rows = (SELECT count(*) FROM events)",
+    )
+}
 MEND = (
     "Move it away: the next start builds it again out of the journal, if that still has its beginning, and the sinks "
     "pass over what they have"
 )
 TOLD_MAX = 1_000_000
+UNCOUNTED = -1  # of a lane's events: they have to be counted before it goes on
 
 log = logging.getLogger("sortline.outbox")
+
+
+class LaneState:
+    """A lane, where it stands, and how many events it has had since it began."""
+
+    def __init__(self, lane: Lane, cursor: int, events: int, delivered: int, dead: int) -> None:
+        self.lane = lane
+        self.cursor = cursor
+        self.events = events
+        self.delivered = delivered
+        self.dead = dead
+
+    @property
+    def pending(self) -> int:
+        return self.events - self.delivered - self.dead
 
 
 class SqliteOutbox:
     """`contracts.Outbox` in a file. Thread-safe; every call may wait for the disk.
 
     routes: type -> sink -> queue, for every type of business event. sinks: all of them, also those without a route;
-    one that is new starts behind the last event, one that is gone keeps its cursor and holds nothing back.
+    one that is new starts behind the last event, one that is gone keeps its lanes and holds nothing back.
     rows_max: events that sinks do not have yet, at which `append` raises Full. told_max: how many ids are remembered.
     """
 
@@ -62,21 +105,27 @@ class SqliteOutbox:
         clock: Clock = now_us,
     ) -> None:
         self._routes = routes
-        self._types = {sink: sorted(type_ for type_, to in routes.items() if sink in to) for sink in sinks}
         self._rows_max = rows_max
         self._told_max = told_max
         self._clock = clock
         self._calls = threading.Lock()
+        self._reads = threading.Lock()
         self._path = path
         self._warned = False
-        self._file = open_file(path, SCHEMA, VERSION, MEND)
-        self._last: int = self._file.execute("SELECT sequence FROM last").fetchone()[0]
-        self._rows: int = self._file.execute("SELECT count(*) FROM events").fetchone()[0]
-        self._cursors = self._settled_cursors()
-        self._depths = {sink: self._count(sink, cursor, self._last) for sink, cursor in self._cursors.items()}
-        # what only a sink still wanted that the site no longer has
+        self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES)
+        try:
+            self._reader = open_file(path, SCHEMA, VERSION, MEND)
+        except BaseException:
+            self._file.close()
+            raise
+        self._last: int
+        self._rows: int
+        self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
+        self._ids = ToldIds(self._file.execute("SELECT sequence, id FROM told ORDER BY sequence"))
         with transaction(self._file):
-            self._rows -= self._drop(self._cursors, self._depths)
+            self._lanes = self._settled_lanes(sinks)
+            # what only a sink still wanted that the site no longer has
+            self._rows -= self._drop()
 
     def append(self, events: Sequence[Emitted]) -> None:
         """All of them in one commit, in order; those at or below `last_sequence` are passed over.
@@ -100,44 +149,75 @@ class SqliteOutbox:
         with self._calls:
             return self._last
 
-    def read(self, sink: str, limit: int) -> list[OutRow]:
-        """The next events for `sink`, in order of sequence."""
+    def lanes(self, sink: str) -> list[Lane]:
+        """The sink's lanes; those of earlier routes, which have to be empty before the others go on, first."""
         with self._calls:
-            cursor = self._cursors[sink]
-            found = self._next(sink, "sequence, id, type, partitionkey, body", limit)
-            if not found and cursor < self._last:
-                # what is left goes to other sinks; written down with the next commit
-                self._cursors[sink] = self._last
-            return [OutRow(at, id_, type_, self._routes[type_][sink], key, body) for at, id_, type_, key, body in found]
+            lanes = [state.lane for state in self._lanes.values() if state.lane.sink == sink]
+        # those of earlier routes are few, and stay for their account
+        return sorted(lanes, key=lambda lane: (lane.until is None, lane.until or 0, lane.number))
 
-    def advance(self, sink: str, position: int) -> None:
-        """The sink has everything up to `position`. Events that every sink has are dropped in the same commit."""
+    def read(self, lane: int, limit: int) -> list[OutRow]:
+        """The lane's next events after its cursor, in order of sequence."""
         with self._calls:
-            before = self._cursors[sink]
-            if position <= before:
+            state = self._lanes[lane]
+            cursor, last, queue = state.cursor, self._last, state.lane.queue
+            if not state.pending:
+                state.cursor = self._end(state)  # what is left goes to other lanes; written down with the next commit
+                return []
+        with self._reads:
+            found = self._next(state.lane, cursor, last, "sequence, id, type, partitionkey, body", limit)
+        if found:
+            # between the cursor and the first of them stands nothing of this lane: not to be searched again
+            with self._calls:
+                state.cursor = max(state.cursor, found[0][0] - 1)
+        return [OutRow(at, id_, type_, queue, key, body) for at, id_, type_, key, body in found]
+
+    def cursor(self, lane: int) -> int:
+        """The lane's events up to here are delivered, or dead letters."""
+        with self._calls:
+            return self._lanes[lane].cursor
+
+    def advance(self, lane: int, position: int, *, delivered: int, dead: int = 0) -> None:
+        """All of the lane's events up to `position` are where they belong, so many of each. Events that every lane has
+        are dropped in the same commit."""
+        with self._calls:
+            state = self._lanes[lane]
+            if position <= state.cursor:
                 return
-            delivered = self._count(sink, before, position)
-            depths = {**self._depths, sink: self._depths[sink] - delivered}
-            cursors = {**self._cursors, sink: position}
-            with transaction(self._file):
-                self._write_cursors(cursors)
-                dropped = self._drop(cursors, depths)
-            self._cursors, self._depths = cursors, depths
+            before = (state.cursor, state.delivered, state.dead)
+            state.cursor, state.delivered, state.dead = position, state.delivered + delivered, state.dead + dead
+            try:
+                with transaction(self._file):
+                    self._write_lanes(self._lanes.values())
+                    dropped = self._drop()
+            except BaseException:
+                state.cursor, state.delivered, state.dead = before
+                raise
             self._rows -= dropped
 
-    def depth(self, sink: str) -> int:
-        """How many events the sink does not have yet."""
+    def account(self, lane: int) -> Account:
+        """Where the lane's events are, since the lane began."""
         with self._calls:
-            return self._depths[sink]
+            state = self._lanes[lane]
+            return Account(state.events, state.delivered, state.pending, state.dead)
 
-    def oldest_us(self, sink: str) -> int:
-        """Since when the sink's next event waits; 0: none does."""
+    def depth(self, sink: str) -> int:
+        """How many events the sink does not have yet, dead letters not counted."""
         with self._calls:
-            found = self._next(sink, "since_us", 1) if self._depths[sink] else []
-            return int(found[0][0]) if found else 0
+            return sum(state.pending for state in self._lanes.values() if state.lane.sink == sink)
+
+    def oldest_us(self, lane: int) -> int:
+        """Since when the lane's next event waits; 0: none does."""
+        with self._calls:
+            state = self._lanes[lane]
+            cursor, last, pending = state.cursor, self._last, state.pending
+        with self._reads:
+            found = self._next(state.lane, cursor, last, "since_us", 1) if pending else []
+        return int(found[0][0]) if found else 0
 
     def close(self) -> None:
-        with self._calls:
+        with self._calls, self._reads:
+            self._reader.close()
             self._file.close()
 
     def _same_story(self, replayed: Sequence[Emitted]) -> None:
@@ -169,58 +249,125 @@ class SqliteOutbox:
                 refused.append(event)
         rows = [(e.sequence, e.id, e.type, e.partitionkey, e.body, now) for e in told if self._routes[e.type]]
         last = new[-1].sequence
+        before = [(state, state.events) for state in self._lanes.values()]
+        try:
+            self._write(rows, told, refused, last)
+        except BaseException:
+            for state, events in before:
+                state.events = events
+            raise
+        self._ids.add([(event.sequence, event.id) for event in told], last - self._told_max)
+        self._last = last
+        self._rows += len(rows)
+        return refused
+
+    def _write(
+        self, rows: Sequence[tuple[object, ...]], told: Sequence[Emitted], refused: Sequence[Emitted], last: int
+    ) -> None:
+        """In one commit."""
         with transaction(self._file):
             execute = self._file.executemany
             execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
             execute("INSERT INTO told VALUES (?, ?, ?)", [(e.sequence, e.id, e.content) for e in told])
             execute("INSERT INTO refused VALUES (?, ?, ?)", [(e.sequence, e.id, e.body) for e in refused])
-            self._file.execute("UPDATE last SET sequence = ?", (last,))
+            self._file.execute("UPDATE last SET sequence = ?, rows = rows + ?", (last, len(rows)))
             self._file.execute("DELETE FROM told WHERE sequence <= ?", (last - self._told_max,))
             self._file.execute("DELETE FROM refused WHERE sequence <= ?", (last - self._told_max,))
-            self._write_cursors(self._cursors)
-        self._last = last
-        self._rows += len(rows)
-        for sink in self._depths:
-            self._depths[sink] += sum(sink in self._routes[event.type] for event in told)
-        return refused
+            self._count_in(told)
+            self._write_lanes(self._lanes.values())
+
+    def _count_in(self, told: Sequence[Emitted]) -> None:
+        by_type = Counter(event.type for event in told)
+        for state in self._lanes.values():
+            if state.lane.until is None:
+                state.events += sum(by_type[type_] for type_ in state.lane.types)
 
     def _known(self, events: Sequence[Emitted]) -> dict[str, bytes]:
         """id -> content of those that were told before."""
         known: dict[str, bytes] = {}
-        for event in events:
-            found = self._file.execute("SELECT content FROM told WHERE id = ?", (event.id,)).fetchone()
-            if found is not None:
-                known[event.id] = found[0]
+        for id_, sequence in self._ids.places([event.id for event in events]):
+            found = self._file.execute("SELECT id, content FROM told WHERE sequence = ?", (sequence,)).fetchone()
+            if found is not None and found[0] == id_:
+                known[id_] = found[1]
         return known
 
-    def _settled_cursors(self) -> dict[str, int]:
-        with transaction(self._file):
-            self._file.executemany(
-                "INSERT OR IGNORE INTO cursors SELECT ?, sequence FROM last", [(sink,) for sink in self._types]
-            )
-        cursors = dict(self._file.execute("SELECT sink, sequence FROM cursors").fetchall())
-        return {sink: cursors[sink] for sink in self._types}
-
-    def _write_cursors(self, cursors: Mapping[str, int]) -> None:
+    def _settled_lanes(self, sinks: Sequence[str]) -> dict[int, LaneState]:
+        """The lanes of these sinks by the routes of now: kept where nothing changed, begun and ended where it did."""
+        kept = self._stored_lanes(sinks)
+        wanted = {(sink, queue): tuple(sorted(types)) for sink in sinks for queue, types in self._queues(sink).items()}
+        standing = {(state.lane.sink, state.lane.queue, state.lane.types) for state in kept if state.lane.until is None}
+        for state in kept:
+            if state.lane.until is None and wanted.get((state.lane.sink, state.lane.queue)) != state.lane.types:
+                state.lane = state.lane._replace(until=self._last)
+        begins = dict(self._file.execute("SELECT sink, sequence FROM cursors").fetchall())
+        number = self._file.execute("SELECT coalesce(max(number), 0) FROM lanes").fetchone()[0]
+        for (sink, queue), types in wanted.items():
+            if (sink, queue, types) not in standing:
+                number += 1
+                kept.append(LaneState(Lane(number, sink, queue, types), begins.get(sink, self._last), UNCOUNTED, 0, 0))
+        self._file.executemany("DELETE FROM cursors WHERE sink = ?", [(sink,) for sink in sinks])
+        for state in kept:
+            if state.events == UNCOUNTED:
+                state.events = state.delivered + state.dead + self._left(state)
+        # a sink that is gone now may come back, and what was dropped meanwhile is not its any more
+        self._file.execute("UPDATE lanes SET events = ?", (UNCOUNTED,))
         self._file.executemany(
-            "UPDATE cursors SET sequence = ? WHERE sink = ?", [(at, to) for to, at in cursors.items()]
+            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_stored(state) for state in kept]
+        )
+        return {state.lane.number: state for state in kept}
+
+    def _stored_lanes(self, sinks: Sequence[str]) -> list[LaneState]:
+        columns = "number, sink, queue, types, until, cursor, events, delivered, dead"
+        query = f"SELECT {columns} FROM lanes ORDER BY number"  # noqa: S608
+        return [
+            LaneState(Lane(number, sink, queue, tuple(types.split()), until), *rest)
+            for number, sink, queue, types, until, *rest in self._file.execute(query)
+            if sink in sinks
+        ]
+
+    def _queues(self, sink: str) -> dict[str, list[str]]:
+        queues: dict[str, list[str]] = {}
+        for type_, to in self._routes.items():
+            if sink in to:
+                queues.setdefault(to[sink], []).append(type_)
+        return queues
+
+    def _end(self, state: LaneState) -> int:
+        return self._last if state.lane.until is None else max(state.cursor, state.lane.until)
+
+    def _write_lanes(self, states: Iterable[LaneState]) -> None:
+        self._file.executemany(
+            "UPDATE lanes SET cursor = ?, events = ?, delivered = ?, dead = ? WHERE number = ?",
+            [(each.cursor, each.events, each.delivered, each.dead, each.lane.number) for each in states],
         )
 
-    def _drop(self, cursors: Mapping[str, int], depths: Mapping[str, int]) -> int:
-        """Events that every sink has; a sink with nothing to come holds nothing back. Returns how many."""
-        behind = min((cursors[sink] if depth else self._last for sink, depth in depths.items()), default=0)
-        return self._file.execute("DELETE FROM events WHERE sequence <= ?", (behind,)).rowcount
+    def _drop(self) -> int:
+        """Events that every lane has; a lane with nothing to come holds nothing back. Returns how many."""
+        behind = min((each.cursor for each in self._lanes.values() if each.pending), default=self._last)
+        dropped = self._file.execute("DELETE FROM events WHERE sequence <= ?", (behind,)).rowcount
+        if dropped:
+            self._file.execute("UPDATE last SET rows = rows - ?", (dropped,))
+        return dropped
 
-    def _next(self, sink: str, columns: str, limit: int) -> list[tuple[Any, ...]]:
-        """The sink's next events; `columns` is this module's own text."""
-        types = self._types[sink]
-        which = f"sequence > ? AND type IN ({', '.join('?' * len(types))})"
+    def _next(self, lane: Lane, cursor: int, last: int, columns: str, limit: int) -> list[tuple[Any, ...]]:
+        """The lane's next events; `columns` is this module's own text."""
+        marks = ", ".join("?" * len(lane.types))
+        which = f"sequence > ? AND sequence <= ? AND type IN ({marks})"
         query = f"SELECT {columns} FROM events WHERE {which} ORDER BY sequence LIMIT ?"  # noqa: S608
-        return self._file.execute(query, (self._cursors[sink], *types, limit)).fetchall()
+        until = last if lane.until is None else lane.until
+        return self._reader.execute(query, (cursor, until, *lane.types, limit)).fetchall()
 
-    def _count(self, sink: str, after: int, until: int) -> int:
-        types = self._types[sink]
+    def _left(self, state: LaneState) -> int:
+        types = state.lane.types
         marks = ", ".join("?" * len(types))
         query = f"SELECT count(*) FROM events WHERE sequence > ? AND sequence <= ? AND type IN ({marks})"  # noqa: S608
-        (count,) = self._file.execute(query, (after, until, *types)).fetchone()
+        (count,) = self._file.execute(query, (state.cursor, self._end(state), *types)).fetchone()
         return int(count)
+
+
+def _stored(state: LaneState) -> tuple[object, ...]:
+    lane = state.lane
+    return (
+        *(lane.number, lane.sink, lane.queue, " ".join(lane.types), lane.until),
+        *(state.cursor, state.events, state.delivered, state.dead),
+    )

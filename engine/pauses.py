@@ -12,14 +12,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from engine.metrics import LoopLag
 
 FULL_COLLECTION_S_MIN = 600.0
 FULL_COLLECTION_S_MAX = 86_400.0
 LOOK_S = 1.0
 NEVER = 2**31 - 1
 SWITCH_S = 0.001
+LOOP_SAMPLE_S = 0.01
 
 
 @contextmanager
@@ -49,3 +53,11 @@ async def collect_when_idle(work: Callable[[], int]) -> None:
             if (since_s > FULL_COLLECTION_S_MIN and done == before) or since_s > FULL_COLLECTION_S_MAX:
                 gc.collect()
                 last_s = loop.time()
+
+
+async def watch_loop(lag: LoopLag) -> None:
+    """Sleeps for LOOP_SAMPLE_S again and again, and notes how much longer it took: what held the event loop."""
+    while True:
+        before_s = time.perf_counter()
+        await asyncio.sleep(LOOP_SAMPLE_S)
+        lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * 1_000_000)))

@@ -22,15 +22,18 @@ import msgspec
 
 from engine.clock import Clock
 from engine.contracts import Delivery, Emitted, Outbox, Sink
-from engine.delivery import Forwarder
+from engine.dead_letters import LINE, PAYLOAD, DeadLetters
+from engine.delivery import Forwarder, account
 from engine.errors import ContentChanged, Full
 from engine.intake import Group, IntakeQueue, Limits, Step, source_of_line
 from engine.journal import Journal
-from engine.metrics import CoreMetrics, LoopLag, Metrics, Recent
+from engine.metrics import CoreMetrics, Metrics, Recent
 from engine.overload import SAID, Overload, Policy, used_of
-from engine.pauses import collect_when_idle
+from engine.pauses import collect_when_idle, watch_loop
 from engine.recovery import Recovery
+from engine.refusals import Refusals
 from engine.slices import Core, NoRoom
+from engine.throttle import Settings
 
 MICROSECONDS = 1_000_000
 WAIT_S_MAX = 0.5  # the wall clock may be set while we wait for something that is due
@@ -39,7 +42,6 @@ FULL_S = 0.5
 LOOK_S = 0.2
 COMMIT_S = 0.002
 MEASURE_S = 1.0
-LOOP_SAMPLE_S = 0.01
 STOP_SNAPSHOT_US_MAX = 2_000_000
 STOP_S_MAX = 8.0
 STOP_POLL_S = 0.05
@@ -51,9 +53,10 @@ class Pipeline:
     """`contracts.Intake`, and everything behind it. `start`, let drivers `put`, stop the drivers, `stop`.
 
     site: the name that clock ticks carry. recovery: has the core, on the same journal and outbox. sinks: by name; every
-    one has a cursor in `outbox`. clock: microseconds since 1970 UTC. overload: what happens while the disk fills up.
-    commit_s: between two syncs of the journal it waits so long for more, unless a full group is there. The pipeline
-    closes journal, outbox and sinks.
+    one has lanes in `outbox`. clock: microseconds since 1970 UTC. deliveries: how the sinks are served, by name; one
+    that is not in there is served as fast as it goes. overload: what happens while the disk fills up. commit_s: between
+    two syncs of the journal it waits so long for more, unless a full group is there. The pipeline closes journal,
+    outbox, letters and sinks.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Pipeline:
         metrics: Metrics,
         clock: Clock,
         limits: Limits,
+        letters: DeadLetters,
+        deliveries: Mapping[str, Settings] | None = None,
         overload: Overload | None = None,
         commit_s: float = COMMIT_S,
     ) -> None:
@@ -77,8 +82,19 @@ class Pipeline:
         self._clock = clock
         self._intake = IntakeQueue(limits, metrics.intake)
         self._room = asyncio.Event()  # a sink has taken something out of the outbox
+        self._letters = letters
+        self._refusals = Refusals(letters, self.put)
         self._forwarders = [
-            Forwarder(name, sink, outbox, metrics.sink(name), clock, advanced=self._room.set)
+            Forwarder(
+                name,
+                sink,
+                outbox,
+                letters,
+                metrics.sink(name),
+                clock,
+                (deliveries or {}).get(name, Settings()),
+                advanced=self._room.set,
+            )
             for name, sink in sinks.items()
         ]
         self._overload = overload or Overload(Policy(), {"the journal": lambda: used_of(journal)})
@@ -109,6 +125,10 @@ class Pipeline:
         await self._intake.put(delivery, self._clock())
 
     def fault(self, source: str, cause: str, sample: bytes) -> None:
+        self._refusals.add(PAYLOAD, source, cause, sample)
+        self._count_fault(source, cause, sample)
+
+    def _count_fault(self, source: str, cause: str, sample: bytes) -> None:
         if self._metrics.source(source).fault(cause, sample, self._clock()):
             log.warning("source %s: a payload was refused: %s", source, cause)
 
@@ -134,6 +154,7 @@ class Pipeline:
         for forwarder in self._forwarders:
             self._spawn(forwarder.run(), f"sink {forwarder.name}")
         self._spawn(self._measure(), "measure")
+        self._spawn(self._refusals.run(), "refusals")
         self._spawn(collect_when_idle(lambda: self._metrics.journal.appends + self._metrics.replayed), "collector")
         try:
             await self._recovery.run(self._publish)
@@ -176,10 +197,23 @@ class Pipeline:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._refusals.flush()
+        if self._failure is None:
+            await self._tell_accounts()
+        await asyncio.to_thread(self._letters.close)
         await asyncio.to_thread(self._outbox.close)
         await asyncio.to_thread(self._journal.close)
         self._metrics.turn("stopped", str(self._failure or ""))
         self._ended.set()
+
+    async def _tell_accounts(self) -> None:
+        for forwarder in self._forwarders:
+            try:
+                total = await asyncio.to_thread(account, self._outbox, self._letters, forwarder.name)
+            except sqlite3.Error as error:
+                log.error("sink %s: its account cannot be read: %s", forwarder.name, error)
+                continue
+            log.info("sink %s: events %d = delivered %d + pending %d + dead %d", forwarder.name, *total)
 
     async def _keep_last(self) -> None:
         """A snapshot for the next start, if the core is what journal and outbox say, and it does not take too long."""
@@ -216,6 +250,7 @@ class Pipeline:
             return True
         if group.payload and not await self._append(group.payload):
             return False
+        await self._refusals.flush()
         now = self._clock()
         for waiting in group.waiting:
             self._metrics.source(waiting.delivery.source).accepted(len(waiting.delivery.lines), now)
@@ -254,7 +289,8 @@ class Pipeline:
 
         def refused(line: int, reason: str) -> None:
             source, text = source_of_line(step.group, line)
-            self.fault(source, reason, text)
+            self._refusals.add(LINE, source, reason, text)
+            self._count_fault(source, reason, text)
 
         self._deciding = True
         await self._publish(await self._recovery.slicer.feed(step.group.payload, refused))
@@ -420,9 +456,7 @@ class Pipeline:
             await asyncio.sleep(LOOK_S)
 
     async def _undelivered(self) -> bool:
-        # a sink that is held will not take anything now
-        names = [each.name for each in self._forwarders if self._metrics.sink(each.name).state != "held"]
-        return any([await asyncio.to_thread(self._outbox.depth, name) for name in names])
+        return any([await forwarder.undelivered() for forwarder in self._forwarders])
 
     @property
     def _core(self) -> Core:
@@ -442,9 +476,7 @@ class Pipeline:
             now = self._clock()
             self._metrics.core = CoreMetrics(now, self._core.account(), self._core.windows(), self._core.sources())
             for forwarder in self._forwarders:
-                sink = self._metrics.sink(forwarder.name)
-                sink.depth = await asyncio.to_thread(self._outbox.depth, forwarder.name)
-                sink.oldest_us = await asyncio.to_thread(self._outbox.oldest_us, forwarder.name)
+                await forwarder.measure()
             await asyncio.sleep(MEASURE_S)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
@@ -462,11 +494,3 @@ class Pipeline:
         self._metrics.turn("stopped", f"{type(error).__name__}: {error}")
         log.error("%s has failed, the engine stops", task.get_name(), exc_info=error)
         self._ended.set()
-
-
-async def watch_loop(lag: LoopLag) -> None:
-    """Sleeps for LOOP_SAMPLE_S again and again, and notes how much longer it took: what held the event loop."""
-    while True:
-        before_s = time.perf_counter()
-        await asyncio.sleep(LOOP_SAMPLE_S)
-        lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * MICROSECONDS)))

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from engine.config.load import load_site
-from engine.delivery import Class, classify
+from engine.error_classes import Class, classify
 from engine.errors import Refused
 from engine.logs import escaped
 from engine.sinks.reading import Entry, QueueView, Reader, encode, open_file, open_redis, open_url
@@ -88,6 +88,8 @@ def _reader(where: str, sink: str | None) -> Reader:
     if len(tables) != 1:
         raise Refused(f"{where}: which of its sinks? --sink {' or '.join(table.name for table in site.sinks)}")
     table = tables[0]
+    if table.kind == "http":
+        raise Refused(f"{where}: sink {table.name} is a web service: there is no queue to look at")
     if table.kind == "redis":
         return open_redis(table.settings)
     return open_file(Path(site.engine.data_dir) / (table.settings.path or f"{table.name}.sqlite"), table.settings)

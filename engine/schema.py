@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from engine.config.load import Coverage, Document
+from engine.config.load import Coverage, Document, Served
 from engine.config.rules import SourceRules
 from engine.event_schema import event_schema
 from engine.model import ELEMENTS, ENVELOPE, FIELDS, KINDS, SRC_BYTES_MAX, TEXT_BYTES_MAX, Group, Type, field_type
@@ -117,20 +117,20 @@ def _site() -> Schema:
     """The document's struct, with each source and sink as its own struct says."""
     tables = {f"{name} source": protocols.settings_of(name) for name in protocols.PROTOCOLS}
     tables |= {f"{name} sink": sinks.settings_of(name) for name in sinks.SINKS}
-    structs = [Document, Coverage, SourceRules, *tables.values()]
+    structs = [Document, Coverage, SourceRules, Served, *tables.values()]
     references, components = msgspec.json.schema_components(structs, ref_template="#/$defs/{name}")
-    document, coverage, rules, *settings = [_resolved(reference, components) for reference in references]
+    document, coverage, rules, served, *settings = [_resolved(reference, components) for reference in references]
     parts = dict(zip(tables, settings, strict=True))
 
     def source(name: str) -> Schema:
         return _joined(parts[f"{name} source"], coverage, rules, chosen=("protocol", name))
 
     def sink(name: str) -> Schema:
-        return _joined(parts[f"{name} sink"], chosen=("kind", name))
+        return _joined(parts[f"{name} sink"], served, chosen=("kind", name))
 
     bare = _joined(rules, coverage)
     del bare["properties"]["protocol"]
-    unnamed_sink = _joined(parts["queue sink"])  # `kind` has a default
+    unnamed_sink = _joined(parts["queue sink"], served)  # `kind` has a default
     properties = {
         **document["properties"],
         "sources": {"type": "object", "additionalProperties": {"anyOf": [*map(source, protocols.PROTOCOLS), bare]}},

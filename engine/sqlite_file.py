@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,17 +12,22 @@ from engine.errors import Refused
 BUSY_S_MAX = 10.0
 
 
-def open_file(path: Path, schema: Sequence[str], version: int, mend: str) -> sqlite3.Connection:
+def open_file(
+    path: Path, schema: Sequence[str], version: int, mend: str, upgrades: Mapping[int, Sequence[str]] | None = None
+) -> sqlite3.Connection:
     """A connection in autocommit mode that any thread may use, one at a time. `schema` is run in a file that is new.
 
-    mend: what the operator can do about a damaged file, for the message. Raises Refused for a file that is damaged, is
-    something else, or was written by a newer version; sqlite3.OperationalError where it cannot be opened.
+    upgrades: version -> the statements that make the next one of it; all that are needed are run at once. mend: what
+    the operator can do about a damaged file, for the message. Raises Refused for a file that is damaged, is something
+    else, or was written by a newer version; sqlite3.OperationalError where it cannot be opened.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file = sqlite3.connect(path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
     try:
         file.execute("PRAGMA journal_mode = WAL")
         file.execute("PRAGMA synchronous = FULL")
+        # some distributions have it on: then a row that goes is written once more, as noughts
+        file.execute("PRAGMA secure_delete = OFF")
         with transaction(file):
             (found,) = file.execute("PRAGMA user_version").fetchone()
             if found > version:
@@ -30,6 +35,10 @@ def open_file(path: Path, schema: Sequence[str], version: int, mend: str) -> sql
             if found == 0:
                 for statement in schema:
                     file.execute(statement)
+            for number in range(found, version) if found else ():
+                for statement in (upgrades or {})[number]:
+                    file.execute(statement)
+            if found != version:
                 file.execute(f"PRAGMA user_version = {version}")
     except sqlite3.DatabaseError as error:
         file.close()

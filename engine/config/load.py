@@ -5,6 +5,7 @@ First each table by itself against its struct, then what only shows when they ar
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +17,9 @@ from engine.config.faults import Fault, SiteRefused, item_path, key_path, sugges
 from engine.config.rules import SITE_NAMES, SOURCE_NAMES, Rules, SourceRules
 from engine.config.site import EngineSettings, Name, Route, SinkTable, Site, Source, SourceName, Src, routing
 from engine.config.walk import check
+from engine.dead_letters import Settings as DeadLetters
 from engine.sinks import registry as sinks
+from engine.throttle import Settings as Delivery
 from protocols import registry as protocols
 
 FILE_BYTES_MAX = 8 * 1024 * 1024
@@ -34,6 +37,7 @@ class Document(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     sources: Annotated[dict[SourceName, Table], msgspec.Meta(max_length=10_000)] = {}
     sinks: Annotated[dict[Name, Table], msgspec.Meta(max_length=64)] = {}
     routes: Annotated[list[Route], msgspec.Meta(max_length=1_000)] = []
+    dead_letters: DeadLetters = DeadLetters()
 
 
 class Coverage(msgspec.Struct, kw_only=True):
@@ -41,6 +45,12 @@ class Coverage(msgspec.Struct, kw_only=True):
 
     protocol: str | None = None
     covers: Annotated[list[Src], msgspec.Meta(min_length=1, max_length=10_000)] | None = None
+
+
+class Served(msgspec.Struct, kw_only=True):
+    """What any sink's table may say beside its kind's settings."""
+
+    delivery: Delivery = Delivery()
 
 
 class SiteRules(NamedTuple):
@@ -65,6 +75,8 @@ def load_site(path: Path) -> Site:
         tuple(_source(name, source) for name, source in table.get("sources", {}).items()),
         tuple(_sink(name, sink) for name, sink in _sink_tables(table).items()),
         tuple(document.routes),
+        document.dead_letters,
+        hashlib.sha256(msgspec.json.encode(table, order="sorted", enc_hook=str)).hexdigest()[:16],
     )
 
 
@@ -111,6 +123,7 @@ def check_site(table: Table) -> list[Fault]:
         faults += _sink_faults(sink, key_path("sinks", name))
     faults += _covered_twice(table)
     faults += _route_faults(table)
+    faults += _pace_faults(table)
     return list(dict.fromkeys(faults))
 
 
@@ -172,8 +185,13 @@ def _sink_faults(sink: Table, path: str) -> list[Fault]:
     kind = sink.get("kind", DEFAULT_SINK)
     if not isinstance(kind, str):
         return check(kind, str, key_path(path, "kind"))
-    settings = {name: value for name, value in sink.items() if name != "kind"}
-    return _named(kind, sinks.SINKS, sinks.settings_of, settings, path, "kind")
+    faults = check(sink.get("delivery", {}), Delivery, key_path(path, "delivery"))
+    return faults + _named(kind, sinks.SINKS, sinks.settings_of, _own_settings(sink), path, "kind")
+
+
+def _own_settings(sink: Table) -> Table:
+    """What is left of a sink's table for its kind's own struct."""
+    return {name: value for name, value in sink.items() if name not in ("kind", "delivery")}
 
 
 def _named(name: str, known: Mapping[str, Any], settings_of: Any, table: Table, path: str, key: str) -> list[Fault]:
@@ -184,7 +202,7 @@ def _named(name: str, known: Mapping[str, Any], settings_of: Any, table: Table, 
         settings = settings_of(name)
     except ImportError as error:
         return [Fault(key_path(path, key), f'"{name}" needs a library that is not installed: {error}')]
-    also = [key, *(_COMMON | SOURCE_NAMES if key == "protocol" else ())]
+    also = [key, *(_COMMON | SOURCE_NAMES if key == "protocol" else ("delivery",))]
     return check(table, settings, path, also)
 
 
@@ -233,6 +251,25 @@ def _route_faults(table: Table) -> list[Fault]:
     return faults
 
 
+def _pace_faults(table: Table) -> list[Fault]:
+    """Paces of queues that a sink does not have."""
+    routes = table.get("routes", [])
+    if not isinstance(routes, list) or any(check(raw, Route) for raw in routes):
+        return []
+    faults = []
+    to = routing(tuple(msgspec.convert(raw, Route) for raw in routes), list(_sink_tables(table)))
+    for name, sink in _tables(table, "sinks"):
+        delivery = sink.get("delivery", {})
+        if check(delivery, Delivery):
+            continue
+        queues = {queues[name] for queues in to.values() if name in queues}
+        for queue in delivery.get("queues", {}):
+            if queue not in queues:
+                path = key_path(f"{key_path('sinks', name)}.delivery.queues", queue)
+                faults.append(Fault(path, f"this sink has no such queue: {suggest(queue, queues)}"))
+    return faults
+
+
 def _coverage(name: str, source: Table) -> tuple[tuple[str, ...], SourceRules]:
     return tuple(_covers(name, source)), msgspec.convert(_only(source, SOURCE_NAMES), SourceRules)
 
@@ -246,5 +283,5 @@ def _source(name: str, source: Table) -> Source:
 
 def _sink(name: str, sink: Table) -> SinkTable:
     kind = sink.get("kind", DEFAULT_SINK)
-    settings = {key: value for key, value in sink.items() if key != "kind"}
-    return SinkTable(name, kind, msgspec.convert(settings, sinks.settings_of(kind)))
+    settings = msgspec.convert(_own_settings(sink), sinks.settings_of(kind))
+    return SinkTable(name, kind, settings, msgspec.convert(sink.get("delivery", {}), Delivery))

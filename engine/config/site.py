@@ -4,7 +4,9 @@
     [engine]            # where data is kept, and the limits of everything that could grow
     [rules]             # the parameters of the rules, by name
     [sources.NAME]      # protocol = "mqtt" | "modbus" | "opcua" | "redis_stream", and its settings
-    [sinks.NAME]        # kind = "queue" | "redis", and its settings; none: one embedded queue named "queue"
+    [sinks.NAME]        # kind = "queue" | "redis" | "http", and its settings; none: one embedded queue named "queue"
+    [sinks.NAME.delivery]  # how fast, in which order of queues, and what follows a dead letter
+    [dead_letters]      # how much of what cannot go on is kept
     [[routes]]          # which types go to which queue; none: every type to its own queue, at every sink
 
 A source's table may also say which sources stand behind it (`covers`) and repeat some of the rules' parameters for
@@ -23,7 +25,9 @@ import msgspec
 
 from engine.config.faults import suggest
 from engine.config.rules import Rules, SourceRules
+from engine.dead_letters import Settings as DeadLetters
 from engine.model import BUSINESS
+from engine.throttle import Settings as Delivery
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 SourceName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=128)]
@@ -146,6 +150,7 @@ class SinkTable(NamedTuple):
     name: str
     kind: str
     settings: Any
+    delivery: Delivery
 
 
 class Site(NamedTuple):
@@ -157,6 +162,8 @@ class Site(NamedTuple):
     sources: tuple[Source, ...]
     sinks: tuple[SinkTable, ...]
     routes: tuple[Route, ...]
+    dead_letters: DeadLetters
+    digest: str = ""  # of the file's content, so that what was made by it can be told later
 
     def source_rules(self) -> list[tuple[str, dict[str, int]]]:
         """(src or beginning of src, its own parameters), as the core takes them; only sources that have any."""

@@ -73,9 +73,9 @@ def open_file(path: Path, settings: QueueSettings | None = None) -> Reader:
 
 def open_redis(settings: Any) -> Reader:
     """The streams that a redis sink with these settings writes."""
-    from engine.sinks.redis_stream import connect  # only who asks for Redis needs its library
+    from engine.sinks.redis_nodes import Nodes  # only who asks for Redis needs its library
 
-    return RedisReader(connect(settings), settings.prefix)
+    return RedisReader(Nodes(settings), settings.prefix)
 
 
 def open_url(url: str) -> Reader:
@@ -142,18 +142,23 @@ class FileReader:
 class RedisReader:
     """`Reader` on Redis Streams; a consumer is a consumer group."""
 
-    def __init__(self, redis: Any, prefix: str) -> None:
-        self._redis = redis
+    def __init__(self, nodes: Any, prefix: str) -> None:
+        self._nodes = nodes
         self._prefix = prefix
+        self._open = False
 
     async def views(self) -> list[QueueView]:
-        keys = [key async for key in self._redis.scan_iter(f"{self._prefix}*", count=SCAN_COUNT, _type="stream")]
+        await self._opened()
+        keys: list[bytes] = []
+        for _, redis in self._nodes.all():
+            keys += [key async for key in redis.scan_iter(f"{self._prefix}*", count=SCAN_COUNT, _type="stream")]
         return [await self._view(key.decode()) for key in sorted(keys)]
 
     async def _view(self, stream: str) -> QueueView:
-        info = await self._redis.xinfo_stream(stream)
+        redis = await self._of(stream)
+        info = await redis.xinfo_stream(stream)
         consumers = []
-        for group in await self._redis.xinfo_groups(stream):
+        for group in await redis.xinfo_groups(stream):
             lag = group.get("lag")
             not_acknowledged = None if lag is None else lag + group["pending"]
             consumers.append(Consumer(group["name"].decode(), group["last-delivered-id"].decode(), not_acknowledged))
@@ -163,10 +168,12 @@ class RedisReader:
 
     async def read(self, queue: str, after: str, limit: int) -> list[Entry]:
         begin = f"({after}" if after else "-"
-        return [_entry(at, fields) for at, fields in await self._redis.xrange(self._prefix + queue, begin, "+", limit)]
+        redis = await self._of(self._prefix + queue)
+        return [_entry(at, fields) for at, fields in await redis.xrange(self._prefix + queue, begin, "+", limit)]
 
     async def before_last(self, queue: str, count: int) -> str:
-        last = await self._redis.xrevrange(self._prefix + queue, "+", "-", count + 1)
+        redis = await self._of(self._prefix + queue)
+        last = await redis.xrevrange(self._prefix + queue, "+", "-", count + 1)
         return last[-1][0].decode() if len(last) > count else ""
 
     async def position(self, queue: str, consumer: str) -> str:
@@ -176,23 +183,33 @@ class RedisReader:
         stream = self._prefix + queue
         _numbers(upto)
         groups = await self._groups(queue)
+        redis = await self._of(stream)
         if consumer not in groups:
-            await self._redis.xgroup_create(stream, consumer, upto)
+            await redis.xgroup_create(stream, consumer, upto)
         elif _numbers(groups[consumer]) < _numbers(upto):
-            await self._redis.xgroup_setid(stream, consumer, upto)
-        while pending := await self._redis.xpending_range(stream, consumer, "-", upto, PENDING_COUNT):
-            await self._redis.xack(stream, consumer, *(entry["message_id"] for entry in pending))
+            await redis.xgroup_setid(stream, consumer, upto)
+        while pending := await redis.xpending_range(stream, consumer, "-", upto, PENDING_COUNT):
+            await redis.xack(stream, consumer, *(entry["message_id"] for entry in pending))
         return (await self._groups(queue))[consumer]
 
     async def close(self) -> None:
-        await self._redis.aclose()
-        await self._redis.connection_pool.disconnect()
+        await self._nodes.close()
+
+    async def _opened(self) -> None:
+        if not self._open:
+            await self._nodes.open()
+            self._open = True
+
+    async def _of(self, stream: str) -> Any:
+        await self._opened()
+        return self._nodes.of(stream)
 
     async def _groups(self, queue: str) -> dict[str, str]:
         stream = self._prefix + queue
-        if not await self._redis.exists(stream):
+        redis = await self._of(stream)
+        if not await redis.exists(stream):
             raise ValueError(f"there is no stream {stream}")
-        groups = await self._redis.xinfo_groups(stream)
+        groups = await redis.xinfo_groups(stream)
         return {group["name"].decode(): group["last-delivered-id"].decode() for group in groups}
 
 

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar, cast
 from unittest.mock import patch
 
@@ -177,12 +178,13 @@ class World:
 
     def deliver(self) -> None:
         """All that waits goes to the sink, then the cursor moves."""
-        while rows := self.outbox.read(SINK, 100):
-            for row in rows:
-                self.outside.take(Told(sequence_of(row.body), row.id, row.partitionkey, row.body))
-            self.disk.watch("delivered")
-            self.outbox.advance(SINK, rows[-1].position)
-            self.disk.watch("advanced")
+        for lane in self.outbox.lanes(SINK):
+            while rows := self.outbox.read(lane.number, 100):
+                for row in rows:
+                    self.outside.take(Told(sequence_of(row.body), row.id, row.partitionkey, row.body))
+                self.disk.watch("delivered")
+                self.outbox.advance(lane.number, rows[-1].position, delivered=len(rows))
+                self.disk.watch("advanced")
 
     def close(self) -> None:
         self.outbox.close()
@@ -214,12 +216,28 @@ def _never(line: int, reason: str) -> None:
     raise AssertionError(reason)
 
 
-@contextmanager
-def sqlite_in_memory(image: bytes) -> Iterator[None]:
-    """Files that are opened begin as this image says; without one they are new."""
+class SecondConnection:
+    """To a file in memory there is only one connection: whoever opens it once more gets the same."""
 
-    def open_file(path: Path, schema: Sequence[str], version: int, mend: str) -> sqlite3.Connection:
-        file = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    def __init__(self, first: sqlite3.Connection) -> None:
+        self._first = first
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._first, name)
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def sqlite_in_memory(image: bytes, module: ModuleType = outbox_module) -> Iterator[None]:
+    """Files that the module opens begin as this image says; without one they are new."""
+    opened: dict[Path, sqlite3.Connection] = {}
+
+    def open_file(path: Path, schema: Sequence[str], version: int, *_: object) -> Any:
+        if path in opened:
+            return SecondConnection(opened[path])
+        file = opened[path] = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         if image:
             file.deserialize(image)
         else:
@@ -227,7 +245,7 @@ def sqlite_in_memory(image: bytes) -> Iterator[None]:
                 file.execute(statement)
         return file
 
-    with patch.object(outbox_module, "open_file", open_file):
+    with patch.object(module, "open_file", open_file):
         yield
 
 

@@ -7,10 +7,12 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from engine.contracts import Delivery, OutRow, Sink
+from engine.dead_letters import DeadLetters
 from engine.errors import Refused
 from engine.intake import Limits
 from engine.journal import Journal
@@ -23,6 +25,7 @@ from engine.recovery import Build, Keep, Recovery
 from engine.rule_book import RuleSet
 from engine.sinks.queue import Queue, QueueSink, Settings
 from engine.slices import Slicer
+from engine.throttle import Settings as Delivering
 from ext.batch import Batch
 from ext.texts import Texts
 from tests.counting_core import CountingCore, read, weigh
@@ -52,7 +55,12 @@ class ListSink:
 
 
 class Rig:
-    """A pipeline on a folder; build another one on the same folder for the next start."""
+    """A pipeline on a folder; build another one on the same folder for the next start.
+
+    deliveries: how sinks are served, where a test says so in a class of its own.
+    """
+
+    deliveries: ClassVar[dict[str, Delivering]] = {}
 
     def __init__(
         self,
@@ -78,6 +86,7 @@ class Rig:
                 sinks=list(self.sinks),
                 rows_max=limits["rows_max"],
             )
+            self.letters = DeadLetters(folder / "dead.sqlite", self.clock)
         except Refused:
             journal.close()
             raise
@@ -100,6 +109,8 @@ class Rig:
             self.metrics,
             self.clock,
             Limits(limits["records_max"], limits["bytes_max"]),
+            self.letters,
+            self.deliveries,
         )
 
     @property

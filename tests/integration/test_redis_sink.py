@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from engine.contracts import Delivery, OutRow
-from engine.delivery import Class, classify
+from engine.error_classes import Class, classify
 from engine.errors import Refused
 from engine.secret import Secret
 from engine.sinks.redis_stream import RedisSink, Settings
@@ -35,7 +35,7 @@ def rows(first: int, last: int) -> list[OutRow]:
 
 
 def settings(port: int, **more: Any) -> Settings:
-    return Settings(port=port, command_ms=500, wait_aof_ms=500, **more)
+    return Settings(**{"port": port, "command_ms": 500, "wait_aof_ms": 500, **more})
 
 
 def sink_on(port: int, **more: Any) -> RedisSink:
@@ -128,16 +128,18 @@ def test_the_streams_of_another_life_are_not_taken_for_ours(redis_server: Peer) 
         asyncio.run(send(sink_on(port), [row(1), row(2, "other")]))
 
 
-def test_another_writer_in_the_middle_of_a_connection_loses_nothing(redis_server: Peer) -> None:
+@pytest.mark.parametrize("scripts", [True, False])
+def test_another_writer_in_the_middle_of_a_connection_loses_nothing(redis_server: Peer, scripts: bool) -> None:
     port = redis_server.port
 
     async def story() -> None:
         sink = sink_on(port)
+        sink._may_script = scripts
         await sink.open()
         await sink.send(rows(1, 5))
         with redis.Redis(port=port) as client:
             client.xadd("erp", {"id": "foreign"}, id="7-0")
-        with pytest.raises(redis.ResponseError):
+        with pytest.raises(Refused, match="another program"):
             await sink.send(rows(6, 9))
         await sink.close()
         with pytest.raises(Refused, match="another program"):
@@ -172,12 +174,14 @@ def test_no_memory_on_the_server_leaves_no_hole(redis_server: Peer) -> None:
     assert ids(port) == names(1, 6)
 
 
-def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_server: Peer) -> None:
+@pytest.mark.parametrize("command", [b"EVAL", b"EXEC"])
+def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_server: Peer, command: bytes) -> None:
     async def story() -> None:
         async with FaultProxy(redis_server.port) as proxy:
             sink = sink_on(proxy.port)
+            sink._may_script = command == b"EVAL"
             await send(sink, rows(1, 3))
-            proxy.when_sent(b"EXEC", proxy.swallow_replies)
+            proxy.when_sent(command, proxy.swallow_replies)
             with pytest.raises(redis.exceptions.TimeoutError) as lost:
                 await send(sink, rows(4, 6))
             assert classify(lost.value) is Class.UNKNOWN
@@ -189,12 +193,14 @@ def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_serv
     assert entries(redis_server.port) == [(f"{n}-0", f"e{n}") for n in range(1, 10)]
 
 
-def test_a_command_is_sent_once(redis_server: Peer) -> None:
+@pytest.mark.parametrize("command", [b"EVAL", b"EXEC"])
+def test_a_command_is_sent_once(redis_server: Peer, command: bytes) -> None:
     async def story() -> None:
         async with FaultProxy(redis_server.port) as proxy:
             sink = sink_on(proxy.port)
+            sink._may_script = command == b"EVAL"
             await sink.open()
-            proxy.when_sent(b"EXEC", proxy.cut)
+            proxy.when_sent(command, proxy.cut)
             with pytest.raises(redis.exceptions.ConnectionError):
                 await sink.send(rows(1, 3))
             assert proxy.connections == 1
@@ -218,7 +224,7 @@ def test_a_server_that_cannot_wait_for_its_disk_is_named_once_or_refused(
 
 
 def test_a_stream_may_be_bounded(redis_server: Peer) -> None:
-    asyncio.run(send(sink_on(redis_server.port, entries_max=10_000), rows(1, 12_000)))
+    asyncio.run(send(sink_on(redis_server.port, entries_max=10_000, when_full="drop_oldest"), rows(1, 12_000)))
     found = ids(redis_server.port)
     assert 10_000 <= len(found) < 10_500
     assert found[-1] == "e12000"
@@ -227,7 +233,7 @@ def test_a_stream_may_be_bounded(redis_server: Peer) -> None:
 def test_an_acl_user_with_the_stream_commands_alone_is_enough(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("s3cret\n")
-    commands = ["+ping", "+exists", "+xadd", "+xrange", "+xinfo|stream", "+multi", "+exec"]
+    commands = ["+ping", "+exists", "+xadd", "+xlen", "+xrange", "+xinfo|stream", "+multi", "+exec"]
     user = ["--user", "sortline", "on", ">s3cret", "~erp*", *commands]
     peer = start_redis(tmp_path, "--user", "default", "off", *user)
     try:

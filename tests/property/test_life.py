@@ -28,6 +28,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from engine import dead_letters
 from engine.contracts import Delivery, OutRow
 from engine.intake import Limits
 from engine.journal import Journal
@@ -142,6 +143,8 @@ class Life(RuleBasedStateMachine):
             self.outbox = SqliteOutbox(
                 DATA / "outbox.sqlite", routes=ROUTES, sinks=[SINK], rows_max=10_000, clock=self.clock
             )
+        with sqlite_in_memory(b"", dead_letters):
+            self.letters = dead_letters.DeadLetters(DATA / "dead.sqlite", self.clock)
         recovery = Recovery(
             RULES, build, journal, self.outbox, DATA, self.metrics, self.clock, Keep(2_000, 5_000), self.disk
         )
@@ -156,7 +159,8 @@ class Life(RuleBasedStateMachine):
             self.metrics,
             self.clock,
             Limits(RECORDS_MAX, 1 << 20),
-            overload,
+            self.letters,
+            overload=overload,
         )
         self.run(self.pipeline.start())
         self.alive = True

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from engine.contracts import Emitted, OutRow
+from engine.contracts import Account, Emitted, OutRow
 from engine.errors import ContentChanged, Full, Refused
 from engine.outbox import SqliteOutbox
 from tests.counting_core import event
@@ -19,10 +20,16 @@ ROUTES = {
 }
 
 
-def opened(folder: Path, *sinks: str, rows_max: int = 1_000, told_max: int = 1_000) -> SqliteOutbox:
+def opened(
+    folder: Path,
+    *sinks: str,
+    rows_max: int = 1_000,
+    told_max: int = 1_000,
+    routes: Mapping[str, Mapping[str, str]] = ROUTES,
+) -> SqliteOutbox:
     return SqliteOutbox(
         folder / "outbox.sqlite",
-        routes=ROUTES,
+        routes=routes,
         sinks=sinks or ("erp", "lake"),
         rows_max=rows_max,
         told_max=told_max,
@@ -38,62 +45,149 @@ def ids(rows: list[OutRow]) -> list[str]:
     return [row.id for row in rows]
 
 
+def lane(outbox: SqliteOutbox, sink: str, queue: str = "") -> int:
+    """The number of the sink's lane; of the only one that goes on, if no queue is given."""
+    (found,) = [each.number for each in outbox.lanes(sink) if each.until is None and queue in ("", each.queue)]
+    return found
+
+
+def read(outbox: SqliteOutbox, sink: str, queue: str = "", limit: int = 10) -> list[str]:
+    return ids(outbox.read(lane(outbox, sink, queue), limit))
+
+
+def advance(outbox: SqliteOutbox, sink: str, queue: str, position: int) -> None:
+    """As if the sink had taken everything up to there."""
+    number = lane(outbox, sink, queue)
+    rows = [row for row in outbox.read(number, 1_000) if row.position <= position]
+    outbox.advance(number, position, delivered=len(rows))
+
+
 def test_each_sink_reads_what_its_routes_send_it_in_order(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    outbox.append([emitted(1), emitted(2, type_="exception.raised"), emitted(3, type_="carton.closed")])
-    assert [(row.id, row.queue) for row in outbox.read("erp", 10)] == [("e1", "erp.inventory"), ("e3", "erp.shipping")]
-    assert [(row.id, row.queue) for row in outbox.read("lake", 10)] == [("e1", "all"), ("e2", "all"), ("e3", "all")]
-    assert (outbox.depth("erp"), outbox.depth("lake")) == (2, 3)
-    assert outbox.oldest_us("erp") == 1_000
+    outbox.append([emitted(1), emitted(2, type_="exception.raised"), emitted(3, type_="carton.closed"), emitted(4)])
+    assert read(outbox, "erp", "erp.inventory") == ["e1", "e4"]
+    assert read(outbox, "erp", "erp.shipping") == ["e3"]
+    rows = outbox.read(lane(outbox, "lake"), 10)
+    assert [(row.id, row.queue) for row in rows] == [("e1", "all"), ("e2", "all"), ("e3", "all"), ("e4", "all")]
+    assert (outbox.depth("erp"), outbox.depth("lake")) == (3, 4)
+    assert outbox.oldest_us(lane(outbox, "erp", "erp.shipping")) == 1_000
     outbox.close()
 
 
-def test_a_cursor_moves_alone_and_survives_a_restart(tmp_path: Path) -> None:
+def test_a_lane_moves_alone_and_survives_a_restart(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    outbox.append([emitted(n) for n in range(1, 6)])
-    outbox.advance("erp", 3)
+    outbox.append([emitted(n, type_=("pick.confirmed", "carton.closed")[n % 2]) for n in range(1, 7)])
+    advance(outbox, "erp", "erp.shipping", 3)
     outbox.close()
     outbox = opened(tmp_path)
-    assert ids(outbox.read("erp", 10)) == ["e4", "e5"]
-    assert len(outbox.read("lake", 10)) == 5
-    assert (outbox.depth("erp"), outbox.depth("lake")) == (2, 5)
-    outbox.advance("erp", 2)  # a cursor never moves back
-    assert ids(outbox.read("erp", 1)) == ["e4"]
+    assert read(outbox, "erp", "erp.shipping") == ["e5"]
+    assert read(outbox, "erp", "erp.inventory") == ["e2", "e4", "e6"]
+    assert len(read(outbox, "lake")) == 6
+    assert (outbox.depth("erp"), outbox.depth("lake")) == (4, 6)
+    outbox.advance(lane(outbox, "erp", "erp.shipping"), 2, delivered=1)  # a cursor never moves back
+    assert outbox.account(lane(outbox, "erp", "erp.shipping")) == Account(3, 2, 1, 0)
     outbox.close()
 
 
-def test_rows_go_when_every_sink_has_them(tmp_path: Path) -> None:
+def test_rows_go_when_every_lane_has_them(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    outbox.append([emitted(1, type_="exception.raised"), emitted(2), emitted(3)])
-    outbox.advance("lake", 3)
-    outbox.advance("erp", 2)
-    with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
-        assert file.execute("SELECT sequence FROM events").fetchall() == [(3,)]
-    assert outbox.oldest_us("lake") == 0
+    outbox.append([emitted(1, type_="exception.raised"), emitted(2), emitted(3, type_="carton.closed"), emitted(4)])
+    advance(outbox, "lake", "all", 4)
+    advance(outbox, "erp", "erp.shipping", 3)
+    assert stored(tmp_path) == [1, 2, 3, 4]
+    advance(outbox, "erp", "erp.inventory", 2)
+    assert stored(tmp_path) == [3, 4]
+    assert outbox.oldest_us(lane(outbox, "lake")) == 0
     outbox.close()
 
 
-def test_a_sink_that_gets_nothing_holds_nothing_back(tmp_path: Path) -> None:
+def stored(folder: Path) -> list[int]:
+    with sqlite3.connect(folder / "outbox.sqlite") as file:
+        rows = [sequence for (sequence,) in file.execute("SELECT sequence FROM events ORDER BY sequence")]
+        assert file.execute("SELECT rows FROM last").fetchone() == (len(rows),)
+    return rows
+
+
+def test_a_lane_that_gets_nothing_holds_nothing_back(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.append([emitted(n, type_="exception.raised") for n in (1, 2)])
-    assert outbox.read("erp", 10) == []
-    outbox.advance("lake", 2)
-    with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
-        assert file.execute("SELECT count(*) FROM events").fetchall() == [(0,)]
+    assert read(outbox, "erp", "erp.inventory") == []
+    advance(outbox, "lake", "all", 2)
+    assert stored(tmp_path) == []
     outbox.append([emitted(3)])
-    assert ids(outbox.read("erp", 10)) == ["e3"]
+    assert read(outbox, "erp", "erp.inventory") == ["e3"]
     outbox.close()
+
+
+def test_dead_letters_are_accounted_for(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.append([emitted(n) for n in range(1, 6)])
+    outbox.advance(lane(outbox, "erp", "erp.inventory"), 4, delivered=3, dead=1)
+    outbox.close()
+    outbox = opened(tmp_path)
+    assert outbox.account(lane(outbox, "erp", "erp.inventory")) == Account(events=5, delivered=3, pending=1, dead=1)
+    assert outbox.depth("erp") == 1
+    outbox.close()
+
+
+def test_when_routes_change_what_was_told_goes_where_it_was_to_go_first(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.append([emitted(1), emitted(2, type_="carton.closed")])
+    outbox.close()
+    routes = {**ROUTES, "carton.closed": {"erp": "erp.inventory", "lake": "all"}}
+    for _ in range(2):
+        outbox = opened(tmp_path, routes=routes)
+        outbox.append([emitted(1), emitted(2, type_="carton.closed"), emitted(3), emitted(4, type_="carton.closed")])
+        *ended, new = outbox.lanes("erp")
+        assert [(each.queue, each.until, ids(outbox.read(each.number, 10))) for each in ended] == [
+            ("erp.inventory", 2, ["e1"]),
+            ("erp.shipping", 2, ["e2"]),
+        ]
+        assert (new.queue, new.until, ids(outbox.read(new.number, 10))) == ("erp.inventory", None, ["e3", "e4"])
+        assert outbox.depth("erp") == 4
+        outbox.close()
+
+
+def test_a_file_of_version_1_goes_on_where_it_stood(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
+        file.executescript(VERSION_1)
+        for n in (3, 4):
+            file.execute("INSERT INTO events VALUES (?, ?, 'pick.confirmed', 'k', '{}', 7)", (n, f"e{n}"))
+    outbox = opened(tmp_path)
+    assert outbox.last_sequence() == 4
+    assert (read(outbox, "erp", "erp.inventory"), read(outbox, "lake")) == (["e3", "e4"], ["e4"])
+    assert (outbox.depth("erp"), outbox.depth("lake")) == (2, 1)
+    assert stored(tmp_path) == [3, 4]
+    outbox.close()
+    outbox = opened(tmp_path)
+    advance(outbox, "erp", "erp.inventory", 4)
+    advance(outbox, "lake", "all", 4)
+    assert stored(tmp_path) == []
+    outbox.close()
+
+
+VERSION_1 = """
+CREATE TABLE events (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, partitionkey TEXT NOT NULL,
+  body BLOB NOT NULL, since_us INTEGER NOT NULL);
+CREATE TABLE told (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, content BLOB NOT NULL);
+CREATE TABLE refused (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE cursors (sink TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE last (sequence INTEGER NOT NULL);
+INSERT INTO last VALUES (4);
+INSERT INTO cursors VALUES ('erp', 2), ('lake', 3);
+PRAGMA user_version = 1;
+"""
 
 
 def test_what_it_has_is_passed_over(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.append([emitted(1), emitted(2)])
-    outbox.advance("erp", 2)
+    advance(outbox, "erp", "erp.inventory", 2)
     outbox.close()
     outbox = opened(tmp_path)
     outbox.append([emitted(1), emitted(2), emitted(3)])
     assert outbox.last_sequence() == 3
-    assert ids(outbox.read("erp", 10)) == ["e3"]
+    assert read(outbox, "erp", "erp.inventory") == ["e3"]
     outbox.close()
 
 
@@ -103,14 +197,14 @@ def test_the_same_id_never_leaves_with_other_content(tmp_path: Path) -> None:
     with pytest.raises(ContentChanged, match="a"):
         outbox.append([emitted(2, "a", qty=2), emitted(3, "b")])
     outbox.append([emitted(4, "b"), emitted(5, "c"), emitted(6, "c")])  # the same content again is a repetition
-    assert ids(outbox.read("erp", 10)) == ["a", "b", "c"]
+    assert read(outbox, "erp", "erp.inventory") == ["a", "b", "c"]
     assert outbox.last_sequence() == 6
     outbox.close()
     with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
         assert file.execute("SELECT sequence, id FROM refused").fetchall() == [(2, "a")]
     outbox = opened(tmp_path)
     outbox.append([emitted(1, "a", qty=1), emitted(2, "a", qty=2)])  # the replay of it stops nothing
-    assert len(outbox.read("erp", 10)) == 3
+    assert len(read(outbox, "erp", "erp.inventory")) == 3
     outbox.close()
 
 
@@ -128,12 +222,12 @@ def test_at_the_cap_nothing_is_dropped_and_the_writer_waits(tmp_path: Path) -> N
     outbox.append([emitted(n) for n in (1, 2, 3)])
     with pytest.raises(Full):
         outbox.append([emitted(4)])
-    outbox.advance("lake", 3)
+    advance(outbox, "lake", "all", 3)
     with pytest.raises(Full):
         outbox.append([emitted(4)])
-    outbox.advance("erp", 1)
+    advance(outbox, "erp", "erp.inventory", 1)
     outbox.append([emitted(4)])
-    assert ids(outbox.read("erp", 10)) == ["e2", "e3", "e4"]
+    assert read(outbox, "erp", "erp.inventory") == ["e2", "e3", "e4"]
     outbox.close()
 
 
@@ -152,18 +246,18 @@ def test_a_new_sink_starts_behind_the_last_event(tmp_path: Path) -> None:
     outbox.close()
     outbox = opened(tmp_path, "erp", "lake")
     outbox.append([emitted(3)])
-    assert (ids(outbox.read("erp", 10)), ids(outbox.read("lake", 10))) == (["e1", "e2", "e3"], ["e3"])
+    assert (read(outbox, "erp", "erp.inventory"), read(outbox, "lake")) == (["e1", "e2", "e3"], ["e3"])
     outbox.close()
 
 
 def test_a_sink_that_is_gone_holds_nothing_back(tmp_path: Path) -> None:
     outbox = opened(tmp_path, rows_max=3)
     outbox.append([emitted(n) for n in (1, 2, 3)])
-    outbox.advance("erp", 3)
+    advance(outbox, "erp", "erp.inventory", 3)
     outbox.close()
     outbox = opened(tmp_path, "erp", rows_max=3)
     outbox.append([emitted(4)])
-    assert ids(outbox.read("erp", 10)) == ["e4"]
+    assert read(outbox, "erp", "erp.inventory") == ["e4"]
     outbox.close()
 
 

@@ -1,0 +1,406 @@
+"""Dead letters: what will not go on by itself, kept with everything that a person needs to decide. One SQLite file.
+
+    letters     events that a sink will never take, and payloads and lines that were refused on the way in
+    counts      by name: what happened to the letters that are gone
+    audit       who did what to which letter, the last AUDIT_MAX of them
+
+Two processes work on the file: the engine buries and sends again, `sortline dlq` looks, asks for a letter to be sent
+again (`wanted`), or discards it. Each step is one commit.
+
+A letter of an event stands here before its lane's cursor moves over it. If the engine dies in between, the event is
+tried once more, so the next start forgets letters beyond the cursor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+import msgspec
+
+from engine.clock import Clock
+from engine.contracts import OutRow
+from engine.errors import Full, Refused
+from engine.sqlite_file import open_file, transaction
+
+VERSION = 1
+SCHEMA = (
+    "CREATE TABLE letters (number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, state TEXT NOT NULL, "
+    "source TEXT NOT NULL, queue TEXT NOT NULL, sequence INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, "
+    "partitionkey TEXT NOT NULL, raw BLOB NOT NULL, digest BLOB NOT NULL, class TEXT NOT NULL, code TEXT NOT NULL, "
+    "reason TEXT NOT NULL, attempts INTEGER NOT NULL, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, "
+    "decoder TEXT NOT NULL, config TEXT NOT NULL, position INTEGER NOT NULL, again INTEGER NOT NULL, "
+    "rate REAL NOT NULL, size INTEGER NOT NULL)",
+    "CREATE UNIQUE INDEX letters_once ON letters (kind, source, queue, sequence, digest)",
+    "CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE audit (number INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, "
+    "letter INTEGER NOT NULL, id TEXT NOT NULL)",
+)
+MEND = "Move it away: the engine makes a new one; what was in it stays in the file that you moved"
+REFUSALS_PART = 2  # refused payloads take at most half of the room: a noisy machine leaves some for events
+LETTER_BYTES = 512  # a letter without its raw bytes, about
+AUDIT_MAX = 100_000
+AT_ONCE = 100  # letters that a person's command changes in one commit
+BETWEEN_S = 0.002  # and what it leaves to the engine between two
+REASON_CHARS_MAX = 500
+LAST_SEQUENCE = 2**63 - 1
+MIB = 1024 * 1024
+
+EVENT = "event"
+PAYLOAD: Literal["payload"] = "payload"
+LINE: Literal["line"] = "line"
+DEAD, WANTED, SENDING = "dead", "wanted", "sending"
+DISCARDED = "discarded"  # nothing but its place is left, until the lane's cursor is known to be past it
+COLUMNS = (
+    "number, kind, state, source, queue, sequence, id, type, partitionkey, raw, class, code, reason, attempts, "
+    "first_us, last_us, decoder, config, position, again, rate"
+)
+
+
+class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """`[dead_letters]` of the site file.
+
+    bytes_max: how much the letters may take on the disk. At it, a sink with one more event to bury is held, and a
+      refused payload is only counted, until a person has sent again or discarded some.
+    """
+
+    bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=2**40)] = 256 * MIB
+
+
+class Letter(NamedTuple):
+    """One dead letter.
+
+    kind: `event` (a sink will not take it; `source` is the sink), `payload` (a source's bytes that did not fit its
+      mapping) or `line` (a canonical record that was refused). state: `dead`, `wanted` (it shall be sent again) or
+      `sending` (it is on its way). class_, code, reason: as `engine.error_classes` has them. attempts: how often it was
+      tried, or came. decoder, config: the program's version and the site file's digest when it was buried.
+    position, again: its place in the sink while it is on its way. rate: letters a second, as it was asked for.
+    """
+
+    number: int
+    kind: str
+    state: str
+    source: str
+    queue: str
+    sequence: int
+    id: str
+    type: str
+    partitionkey: str
+    raw: bytes
+    class_: str
+    code: str
+    reason: str
+    attempts: int
+    first_us: int
+    last_us: int
+    decoder: str
+    config: str
+    position: int
+    again: int
+    rate: float
+
+    def row(self) -> OutRow:
+        """As the sink gets it."""
+        return OutRow(self.position, self.id, self.type, self.queue, self.partitionkey, self.raw, self.again)
+
+
+class Cause(NamedTuple):
+    """Why: the error's class, its code, its text, and how often it was tried."""
+
+    class_: str
+    code: str
+    reason: str
+    attempts: int = 1
+
+
+class Refusal(NamedTuple):
+    """What came in and cannot be used."""
+
+    kind: Literal["payload", "line"]
+    source: str
+    cause: str
+    raw: bytes
+
+
+class DeadLetters:
+    """The file, for the engine or the command. Thread-safe; every call may wait for the disk.
+
+    decoder, config: what new letters say of the program and the site file. Raises Refused for a file that is damaged.
+    """
+
+    def __init__(
+        self, path: Path, clock: Clock, *, bytes_max: int = Settings().bytes_max, decoder: str = "", config: str = ""
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._bytes_max = bytes_max
+        self._made_by = (decoder, config)
+        self._calls = threading.Lock()
+        self._file = open_file(path, SCHEMA, VERSION, MEND)
+
+    def close(self) -> None:
+        with self._calls:
+            self._file.close()
+
+    # the engine's side
+
+    def bury(self, sink: str, rows: Sequence[OutRow], cause: Cause) -> None:
+        """Durable, all or none; one that is here already counts one more attempt. Raises Full: there is no room."""
+        now = self._clock()
+        with self._calls, transaction(self._file):
+            self._require_room(sum(len(row.body) + LETTER_BYTES for row in rows))
+            for row in rows:
+                place = (EVENT, DEAD, sink, row.queue, row.position, row.id, row.type, row.partitionkey)
+                self._insert(place, row.body, b"", cause, now)
+
+    def forget(self, sink: str, queue: str, after: int, until: int | None) -> int:
+        """At a start: letters of events that a lane has not passed are tried again, discarded ones too. Returns how
+        many. What was discarded behind the cursor is only a count from now on."""
+        place = "kind = ? AND source = ? AND queue = ?"
+        lane = (EVENT, sink, queue)
+        with self._calls, transaction(self._file):
+            beyond = f"DELETE FROM letters WHERE {place} AND sequence > ? AND sequence <= ?"  # noqa: S608
+            forgotten = self._file.execute(beyond, (*lane, after, LAST_SEQUENCE if until is None else until)).rowcount
+            passed = f"DELETE FROM letters WHERE {place} AND sequence <= ? AND state = ?"  # noqa: S608
+            gone = self._file.execute(passed, (*lane, after, DISCARDED)).rowcount
+            self._count(f"discarded/{sink}/{queue}", gone)
+        return forgotten
+
+    def keys(self, sink: str, queue: str) -> set[str]:
+        """The partition keys that have a letter."""
+        which = "kind = ? AND source = ? AND queue = ? AND state != ?"
+        query = f"SELECT DISTINCT partitionkey FROM letters WHERE {which}"  # noqa: S608
+        with self._calls:
+            return {key for (key,) in self._file.execute(query, (EVENT, sink, queue, DISCARDED))}
+
+    def next_wanted(self, sink: str, queue: str, *, in_order: bool) -> Letter | None:
+        """The letter that the lane has to send before anything else: one that is on its way, or the first wanted one.
+
+        in_order: none before an older letter of the same key.
+        """
+        older = (
+            "NOT EXISTS (SELECT 1 FROM letters AS older WHERE older.kind = letters.kind AND older.source = "
+            "letters.source AND older.queue = letters.queue AND older.partitionkey = letters.partitionkey AND "
+            "older.sequence < letters.sequence AND older.state != 'discarded')"
+        )
+        which = f"kind = ? AND source = ? AND queue = ? AND state IN (?, ?){f' AND {older}' if in_order else ''}"
+        with self._calls:
+            query = f"SELECT {COLUMNS} FROM letters WHERE {which} ORDER BY state = ? DESC, sequence LIMIT 1"  # noqa: S608
+            found = self._file.execute(query, (EVENT, sink, queue, WANTED, SENDING, SENDING)).fetchone()
+        return Letter(*found) if found else None
+
+    def begin(self, letter: Letter, position: int) -> Letter:
+        """The letter is about to be sent behind `position`: its place is written down before."""
+        name = f"again/{letter.source}/{letter.queue}/{position}"
+        with self._calls, transaction(self._file):
+            self._file.execute("INSERT INTO counts VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1", (name,))
+            (again,) = self._file.execute("SELECT value FROM counts WHERE name = ?", (name,)).fetchone()
+            # places behind earlier positions are not given out any more
+            others = f"again/{letter.source}/{letter.queue}/*"
+            self._file.execute("DELETE FROM counts WHERE name GLOB ? AND name != ?", (others, name))
+            self._file.execute(
+                "UPDATE letters SET state = ?, position = ?, again = ? WHERE number = ?",
+                (SENDING, position, again, letter.number),
+            )
+        return letter._replace(state=SENDING, position=position, again=again)
+
+    def delivered(self, letter: Letter) -> None:
+        """It is where it belongs."""
+        with self._calls, transaction(self._file):
+            self._take_out(letter.number, f"replayed/{letter.source}/{letter.queue}")
+            self._note("engine", "delivered", letter.number, letter.id)
+
+    def returned(self, letter: Letter, cause: Cause) -> None:
+        """It was not taken this time either."""
+        query = (
+            "UPDATE letters SET state = ?, class = ?, code = ?, reason = ?, attempts = attempts + ?, last_us = ? "
+            "WHERE number = ?"
+        )
+        with self._calls, transaction(self._file):
+            values = (DEAD, cause.class_, cause.code, cause.reason[:REASON_CHARS_MAX], cause.attempts)
+            self._file.execute(query, (*values, self._clock(), letter.number))
+            self._note("engine", "returned", letter.number, letter.id)
+
+    def refuse(self, refusals: Iterable[Refusal]) -> int:
+        """Durable. The same bytes of the same source for the same cause are one letter, with a count. Returns for how
+        many there was no room: those are only counted."""
+        now, left_out = self._clock(), 0
+        with self._calls, transaction(self._file):
+            room = self._bytes_max // REFUSALS_PART - self._size("!=")
+            for refusal in refusals:
+                digest = hashlib.blake2b(refusal.cause.encode() + b"\0" + refusal.raw, digest_size=16).digest()
+                room -= len(refusal.raw) + LETTER_BYTES
+                if room < 0 and not self._holds(refusal, digest):
+                    left_out += 1
+                    continue
+                place = (refusal.kind, DEAD, refusal.source, "", 0, "", "", "")
+                self._insert(place, refusal.raw, digest, Cause("permanent", "refused", refusal.cause), now)
+            if left_out:
+                self._count("refused/left out", left_out)
+        return left_out
+
+    def wanted_lines(self, limit: int) -> list[Letter]:
+        """Refused lines that shall go through the decoder once more."""
+        query = f"SELECT {COLUMNS} FROM letters WHERE kind = ? AND state = ? ORDER BY number LIMIT ?"  # noqa: S608
+        with self._calls:
+            return [Letter(*found) for found in self._file.execute(query, (LINE, WANTED, limit))]
+
+    def line_is_back(self, letter: Letter) -> None:
+        """It is in the journal once more. It is gone here, unless the decoder has refused it again meanwhile."""
+        query = "SELECT attempts FROM letters WHERE number = ?"
+        with self._calls, transaction(self._file):
+            if self._file.execute(query, (letter.number,)).fetchone() == (letter.attempts,):
+                self._take_out(letter.number, f"replayed/{letter.source}/")
+                self._note("engine", "delivered", letter.number, letter.id)
+            else:
+                self._file.execute("UPDATE letters SET state = ? WHERE number = ?", (DEAD, letter.number))
+                self._note("engine", "returned", letter.number, letter.id)
+
+    def changes(self) -> int:
+        """A number that is another one as soon as another process has changed the file."""
+        with self._calls:
+            return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+
+    def counts(self) -> dict[str, int]:
+        """`dead/SINK/QUEUE`: letters of events; `payloads`: refused; `replayed/...`, `discarded/...`: what is gone."""
+        with self._calls:
+            counts = dict(self._file.execute("SELECT name, value FROM counts WHERE name NOT GLOB 'again/*'"))
+            by_place = "SELECT kind, source, queue, state = ?, count(*) FROM letters GROUP BY 1, 2, 3, 4"
+            for kind, source, queue, discarded, count in self._file.execute(by_place, (DISCARDED,)):
+                event = f"discarded/{source}/{queue}" if discarded else f"dead/{source}/{queue}"
+                name = event if kind == EVENT else "payloads"
+                counts[name] = counts.get(name, 0) + count
+        return counts
+
+    def size(self) -> int:
+        """Bytes that the letters take, about."""
+        with self._calls:
+            return self._size()
+
+    # the command's side
+
+    def find(
+        self, numbers: Sequence[int] = (), *, source: str = "", class_: str = "", kind: str = "", limit: int = -1
+    ) -> list[Letter]:
+        """Those that fit all that is given, oldest first."""
+        which, values = ["state != ?"], list[object]([DISCARDED])
+        if numbers:
+            which.append(f"number IN ({', '.join('?' * len(numbers))})")
+            values += numbers
+        for column, value in (("source", source), ("class", class_), ("kind", kind)):
+            if value:
+                which.append(f"{column} = ?")
+                values.append(value)
+        query = f"SELECT {COLUMNS} FROM letters WHERE {' AND '.join(which)} ORDER BY number LIMIT ?"  # noqa: S608
+        with self._calls:
+            return [Letter(*found) for found in self._file.execute(query, (*values, limit))]
+
+    def want(self, letters: Sequence[Letter], rate: float, who: str) -> int:
+        """They shall be sent again, so many a second. Returns how many; those that are on their way are not asked."""
+        query = "UPDATE letters SET state = ?, rate = ? WHERE number = ? AND state = ?"
+
+        def want(letter: Letter) -> bool:
+            return self._file.execute(query, (WANTED, rate, letter.number, DEAD)).rowcount > 0
+
+        return self._each(letters, want, who, "replay")
+
+    def discard(self, letters: Sequence[Letter], who: str) -> int:
+        """They are gone for good. Returns how many; those that are on their way stay."""
+
+        def discard(letter: Letter) -> bool:
+            may_go = self._state(letter.number) in (DEAD, WANTED)
+            if may_go:
+                self._discard(letter)
+            return may_go
+
+        return self._each(letters, discard, who, "discard")
+
+    def _each(self, letters: Sequence[Letter], step: Callable[[Letter], bool], who: str, action: str) -> int:
+        """A few in each commit, so that an engine that has something to bury never waits for long."""
+        done = 0
+        for first in range(0, len(letters), AT_ONCE):
+            with self._calls, transaction(self._file):
+                for letter in letters[first : first + AT_ONCE]:
+                    if step(letter):
+                        self._note(who, action, letter.number, letter.id)
+                        done += 1
+            time.sleep(BETWEEN_S)
+        return done
+
+    def audit(self, limit: int) -> list[tuple[int, str, str, int, str]]:
+        """(when, who, what, letter, id of the event) of the last steps, newest first."""
+        query = "SELECT at_us, who, action, letter, id FROM audit ORDER BY number DESC LIMIT ?"
+        with self._calls:
+            return self._file.execute(query, (limit,)).fetchall()
+
+    # inside a transaction
+
+    def _insert(self, place: tuple[object, ...], raw: bytes, digest: bytes, cause: Cause, now: int) -> None:
+        values = (cause.class_, cause.code, cause.reason[:REASON_CHARS_MAX], cause.attempts, now, now, *self._made_by)
+        self._file.execute(
+            "INSERT INTO letters (kind, state, source, queue, sequence, id, type, partitionkey, raw, digest, class, "
+            "code, reason, attempts, first_us, last_us, decoder, config, position, again, rate, size) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?) ON CONFLICT DO UPDATE SET "
+            "attempts = attempts + excluded.attempts, last_us = excluded.last_us",
+            (*place, raw, digest, *values, len(raw) + LETTER_BYTES),
+        )
+
+    def _require_room(self, size: int) -> None:
+        held = self._size()
+        if held + size > self._bytes_max:
+            raise Full(
+                f"the dead letters {self.path} take {held} of {self._bytes_max} bytes: `sortline dlq` can send them "
+                "again or discard them"
+            )
+
+    def _size(self, is_event: Literal["=", "!=", "IS NOT"] = "IS NOT") -> int:
+        """Bytes of events (`=`), of everything else (`!=`), or of all."""
+        value = None if is_event == "IS NOT" else EVENT
+        query = f"SELECT coalesce(sum(size), 0) FROM letters WHERE kind {is_event} ?"  # noqa: S608
+        return int(self._file.execute(query, (value,)).fetchone()[0])
+
+    def _holds(self, refusal: Refusal, digest: bytes) -> bool:
+        query = "SELECT 1 FROM letters WHERE kind = ? AND source = ? AND queue = '' AND sequence = 0 AND digest = ?"
+        return self._file.execute(query, (refusal.kind, refusal.source, digest)).fetchone() is not None
+
+    def _state(self, number: int) -> str:
+        found = self._file.execute("SELECT state FROM letters WHERE number = ?", (number,)).fetchone()
+        return str(found[0]) if found else ""
+
+    def _take_out(self, number: int, count: str) -> None:
+        if self._file.execute("DELETE FROM letters WHERE number = ?", (number,)).rowcount:
+            self._count(count, 1)
+
+    def _discard(self, letter: Letter) -> None:
+        if letter.kind != EVENT:
+            self._take_out(letter.number, f"discarded/{letter.source}/")
+            return
+        query = "UPDATE letters SET state = ?, raw = x'', size = 0 WHERE number = ?"
+        self._file.execute(query, (DISCARDED, letter.number))
+
+    def _count(self, name: str, number: int) -> None:
+        if not number:
+            return
+        query = "INSERT INTO counts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value"
+        self._file.execute(query, (name, number))
+
+    def _note(self, who: str, action: str, number: int, id_: str) -> None:
+        values = (self._clock(), who, action, number, id_)
+        self._file.execute("INSERT INTO audit (at_us, who, action, letter, id) VALUES (?, ?, ?, ?, ?)", values)
+        (last,) = self._file.execute("SELECT max(number) FROM audit").fetchone()
+        self._file.execute("DELETE FROM audit WHERE number <= ?", (last - AUDIT_MAX,))
+
+
+def open_existing(path: Path, clock: Clock) -> DeadLetters:
+    """The letters in `path`, for the command. Refused if there are none yet, or the file cannot be opened."""
+    if not path.is_file():
+        raise Refused(f"{path}: there are no dead letters; the engine makes the file at its first start")
+    try:
+        return DeadLetters(path, clock)
+    except sqlite3.OperationalError as error:
+        raise Refused(f"{path}: {error}") from error

@@ -1,0 +1,253 @@
+"""`sortline dlq`: look at dead letters, send them again, or give them up.
+
+    sortline dlq ls WHERE [SELECTION]
+    sortline dlq show WHERE NUMBER
+    sortline dlq replay WHERE SELECTION [--rate N] [--yes]
+    sortline dlq discard WHERE SELECTION [--yes]
+    sortline dlq export WHERE [SELECTION] [--output FILE]
+    sortline dlq audit WHERE
+
+WHERE is a site file, or the file of the dead letters. SELECTION: numbers of letters, or --source, --class, --kind, or
+--all. Without --yes `replay` and `discard` only say what they would do. What is to be sent again is sent by the running
+engine, or by the next one that starts: an event keeps its id, a refused line goes through the decoder again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import pwd
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from engine.clock import now_us
+from engine.config.faults import count
+from engine.config.load import load_site
+from engine.dead_letters import EVENT, LINE, PAYLOAD, DeadLetters, Letter, open_existing
+from engine.error_classes import Class
+from engine.errors import Refused
+from engine.logs import escaped
+
+FILE = "dead.sqlite"
+RATE_PER_S = 10.0
+RAW_CHARS_SHOWN = 2_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    texts = {
+        "ls": "the letters, one a line",
+        "show": "one letter, with its bytes",
+        "replay": "send letters again, with the ids that they have",
+        "discard": "give letters up; nothing brings them back",
+        "export": "letters as JSON lines, with all their bytes",
+        "audit": "who sent again or discarded what",
+    }
+    for name, text in texts.items():
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("where", metavar="WHERE", type=Path, help=f"SITE.toml, or the file {FILE}")
+        if name == "show":
+            action.add_argument("numbers", metavar="NUMBER", type=int, nargs=1)
+        elif name != "audit":
+            _add_selection(action)
+        if name == "replay":
+            action.add_argument(
+                "--rate", type=_rate, default=RATE_PER_S, metavar="N", help=f"letters a second ({RATE_PER_S:g})"
+            )
+        if name in ("replay", "discard"):
+            action.add_argument("--yes", action="store_true", help="do it; without it, only say what would be done")
+        if name == "export":
+            action.add_argument("--output", type=Path, metavar="FILE", help="instead of the standard output; new, 0600")
+        if name in ("ls", "audit"):
+            action.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (100)")
+        if name in ("ls", "show"):
+            action.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _add_selection(action: argparse.ArgumentParser) -> None:
+    action.add_argument("numbers", metavar="NUMBER", type=int, nargs="*", help="as `ls` shows them")
+    action.add_argument("--source", default="", metavar="NAME", help="of this sink, or this source")
+    classes = [kind.value for kind in Class] + ["held"]
+    action.add_argument("--class", dest="class_", default="", choices=classes, metavar="CLASS", help="of this class")
+    action.add_argument("--kind", default="", choices=(EVENT, PAYLOAD, LINE), help="events, refused payloads or lines")
+    action.add_argument("--all", action="store_true", help="all of them")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0. A place without dead letters, and a selection of none, are raised as Refused."""
+    letters = open_existing(_place(args.where), now_us)
+    try:
+        {
+            "ls": _ls,
+            "show": _show,
+            "replay": _replay,
+            "discard": _discard,
+            "export": _export,
+            "audit": _audit,
+        }[args.action](letters, args)
+    finally:
+        letters.close()
+    return 0
+
+
+def _place(where: Path) -> Path:
+    return Path(load_site(where).engine.data_dir) / FILE if where.suffix == ".toml" else where
+
+
+def _selected(letters: DeadLetters, args: argparse.Namespace, limit: int = -1) -> list[Letter]:
+    found = letters.find(args.numbers, source=args.source, class_=args.class_, kind=args.kind, limit=limit)
+    missing = sorted(set(args.numbers) - {letter.number for letter in found}) if limit < 0 else []
+    if missing:
+        raise Refused(f"{letters.path}: there is no such letter: {', '.join(map(str, missing))}")
+    return found
+
+
+def _chosen(letters: DeadLetters, args: argparse.Namespace) -> list[Letter]:
+    """For what changes something: the selection has to be said, and must not be empty."""
+    if not (args.numbers or args.source or args.class_ or args.kind or args.all):
+        raise Refused("which letters? Give their numbers, or --source, --class, --kind, or --all")
+    found = _selected(letters, args)
+    if not found:
+        raise Refused(f"{letters.path}: no letter fits that")
+    return found
+
+
+def _ls(letters: DeadLetters, args: argparse.Namespace) -> None:
+    found = _selected(letters, args, args.limit)
+    if args.json:
+        for letter in found:
+            print(_json(letter, raw=False).decode())
+        return
+    if found:
+        print(f"{'number':>7}  {'last':<20}  {'kind':<7}  {'source':<16}  {'class':<10}  {'times':>5}  what, why")
+    for letter in found:
+        what = f"{letter.type} {letter.id} {letter.queue}" if letter.kind == EVENT else count(len(letter.raw), "byte")
+        state = "" if letter.state == "dead" else f"[{letter.state}] "
+        line = (
+            f"{letter.number:>7}  {_instant(letter.last_us)}  {letter.kind:<7}  {letter.source:<16}  "
+            f"{letter.class_:<10}  {letter.attempts:>5}  {state}{what}: {letter.code}: {letter.reason}"
+        )
+        print(escaped(line))
+
+
+def _show(letters: DeadLetters, args: argparse.Namespace) -> None:
+    found = letters.find(args.numbers)
+    if not found:
+        raise Refused(f"{letters.path}: there is no letter {args.numbers[0]}")
+    if args.json:
+        print(_json(found[0], raw=True).decode())
+        return
+    for name, value in _fields(found[0]).items():
+        print(escaped(f"{name:<13} {value}"))
+    text = found[0].raw.decode("utf-8", "backslashreplace")
+    more = len(text) - RAW_CHARS_SHOWN
+    print(
+        escaped(text[:RAW_CHARS_SHOWN]) + (f"\n... and {more} characters more: --json, or export" if more > 0 else "")
+    )
+
+
+def _replay(letters: DeadLetters, args: argparse.Namespace) -> None:
+    chosen = _chosen(letters, args)
+    payloads = [letter.number for letter in chosen if letter.kind == PAYLOAD]
+    if payloads:
+        raise Refused(
+            f"{count(len(payloads), 'letter')} of kind payload, first {payloads[0]}: only its source can send it once "
+            "more, by the protocol that it came in. `sortline dlq export` has the bytes; choose others with --kind"
+        )
+    _say(chosen, "would be sent again" if not args.yes else "to be sent again")
+    if args.yes:
+        done = letters.want(chosen, args.rate, _who())
+        print(
+            f"audit: {_who()} asked for {count(done, 'letter')} to be sent again, {args.rate:g} a second",
+            file=sys.stderr,
+        )
+
+
+def _discard(letters: DeadLetters, args: argparse.Namespace) -> None:
+    chosen = _chosen(letters, args)
+    _say(chosen, "would be discarded" if not args.yes else "to be discarded")
+    if args.yes:
+        done = letters.discard(chosen, _who())
+        print(f"audit: {_who()} discarded {count(done, 'letter')}", file=sys.stderr)
+        if done < len(chosen):
+            print(f"{count(len(chosen) - done, 'letter')} on the way to the sink: not discarded", file=sys.stderr)
+
+
+def _say(chosen: list[Letter], what: str) -> None:
+    for letter in chosen:
+        print(escaped(f"{letter.number:>7}  {letter.kind:<7}  {letter.source:<16}  {letter.id or letter.reason}"))
+    print(f"{count(len(chosen), 'letter')} {what}" + ("; do it with --yes" if what.startswith("would") else ""))
+
+
+def _export(letters: DeadLetters, args: argparse.Namespace) -> None:
+    lines = (_json(letter, raw=True) + b"\n" for letter in _selected(letters, args))
+    if args.output is None:
+        _write(sys.stdout.buffer, lines)
+        return
+    try:
+        # raw payloads are nobody else's business
+        file = os.open(args.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Refused(f"{args.output}: {error.strerror}") from None
+    with os.fdopen(file, "wb") as output:
+        _write(output, lines)
+
+
+def _write(output: BinaryIO, lines: Iterable[bytes]) -> None:
+    for line in lines:
+        output.write(line)
+    output.flush()
+
+
+def _audit(letters: DeadLetters, args: argparse.Namespace) -> None:
+    for at_us, who, action, number, id_ in reversed(letters.audit(args.limit)):
+        print(escaped(f"{_instant(at_us)}  {who:<12}  {action:<9}  {number:>7}  {id_}"))
+
+
+def _fields(letter: Letter) -> dict[str, object]:
+    return dict(_pairs(letter))
+
+
+def _pairs(letter: Letter) -> Iterator[tuple[str, object]]:
+    """What a person wants to know: times as text, and nothing that says nothing."""
+    for name, value in letter._asdict().items():
+        if name in ("first_us", "last_us"):
+            yield name.removesuffix("_us"), _instant(value)
+        elif name == "class_":
+            yield "class", value
+        elif name != "raw" and value not in ("", 0, 0.0):
+            yield name, value
+
+
+def _json(letter: Letter, *, raw: bool) -> bytes:
+    fields = _fields(letter)
+    if raw:
+        fields["raw_base64"] = base64.b64encode(letter.raw).decode()
+    return msgspec.json.encode(fields)
+
+
+def _instant(us: int) -> str:
+    return datetime.fromtimestamp(us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0.001 <= rate <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text} is not a rate from 0.001 to 100000 letters a second")
+    return rate
+
+
+def _who() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

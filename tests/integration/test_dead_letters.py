@@ -1,0 +1,233 @@
+"""What is refused on the way in, and `sortline dlq` beside a running pipeline: real files, the command itself."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from engine.cli import main
+from engine.contracts import Delivery, OutRow
+from engine.dead_letters import LINE, PAYLOAD, DeadLetters, Refusal
+from engine.delivery import account
+from engine.errors import Refused, Undeliverable
+from engine.refusals import Refusals
+from tests.integration.test_pipeline import ListSink, Rig, names, until
+
+DONE, REFUSED = 0, 1
+
+
+class Picky(ListSink):
+    """Will never take some of the events."""
+
+    def __init__(self, *never: str) -> None:
+        super().__init__()
+        self.never = set(never)
+
+    async def send(self, rows: Sequence[OutRow]) -> None:
+        for row in rows:
+            if row.id in self.never:
+                raise Undeliverable("no such order", position=row.position, again=row.again, code=422)
+        await super().send(rows)
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    asyncio.run(bounded())
+
+
+async def dlq(folder: Path, *arguments: str) -> int:
+    """The command, beside the engine's event loop."""
+    action, *rest = arguments
+    return await asyncio.to_thread(main, ["dlq", action, str(folder / "dead.sqlite"), *rest])
+
+
+def test_a_refused_event_is_sent_again_when_somebody_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def story() -> None:
+        sink = Picky("LU-2", "LU-4")
+        rig = Rig(tmp_path, {"erp": sink})
+        await rig.pipeline.start()
+        await rig.put(*names(1, 5))
+        await until(lambda: len(sink.rows) == 3)
+        assert await dlq(tmp_path, "ls", "--json") == DONE
+        listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [(letter["id"], letter["class"], letter["code"]) for letter in listed] == [
+            ("LU-2", "permanent", "Undeliverable 422"),
+            ("LU-4", "permanent", "Undeliverable 422"),
+        ]
+        sink.never.clear()
+        assert await dlq(tmp_path, "replay", "--source", "erp") == DONE
+        assert "2 letters would be sent again; do it with --yes" in capsys.readouterr().out
+        await asyncio.sleep(1.2)
+        assert len(sink.rows) == 3  # that was only a question
+        assert await dlq(tmp_path, "replay", "1", "--yes") == DONE
+        assert "audit: " in capsys.readouterr().err
+        await until(lambda: len(sink.rows) == 4 and "replayed/erp/erp" in rig.letters.counts())
+        assert await dlq(tmp_path, "discard", "--class", "permanent", "--yes") == DONE
+        await rig.put("LU-6")
+        await until(lambda: len(sink.rows) == 5)
+        await asyncio.sleep(0.1)
+        stands = account(rig.pipeline._outbox, rig.letters, "erp")
+        assert stands == (6, 5, 0, 1)
+        assert [row.id for row in sink.rows] == ["LU-1", "LU-3", "LU-5", "LU-2", "LU-6"]
+        assert rig.letters.counts() == {"replayed/erp/erp": 1, "discarded/erp/erp": 1}
+        await rig.pipeline.stop()
+
+    run(story)
+    capsys.readouterr()
+    assert main(["dlq", "audit", str(tmp_path / "dead.sqlite")]) == DONE
+    steps = [line.split()[2] for line in capsys.readouterr().out.splitlines()]
+    assert steps == ["replay", "delivered", "discard"]
+
+
+def test_a_payload_is_a_dead_letter_before_it_is_acknowledged(tmp_path: Path) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path)
+        await rig.pipeline.start()
+        kept: list[int] = []
+
+        def ack() -> None:
+            kept.append(len(rig.letters.find()))
+
+        rig.pipeline.fault("scanner", "seq: not an integer", b"\x00\xffgarbage")
+        await rig.pipeline.put(Delivery("scanner", [], ack))
+        await until(lambda: kept == [1])
+        await rig.pipeline.stop()
+
+    run(story)
+    letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 0)
+    (letter,) = letters.find()
+    assert (letter.kind, letter.source, letter.reason, letter.raw) == (
+        "payload",
+        "scanner",
+        "seq: not an integer",
+        b"\x00\xffgarbage",
+    )
+    letters.close()
+
+
+def test_a_line_that_was_refused_goes_through_the_decoder_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path)
+        await rig.pipeline.start()
+        await rig.pipeline.put(Delivery("scanner", [b'{"kind":"scan.read"'] * 3))
+        await until(lambda: [letter.attempts for letter in rig.letters.find()] == [3])
+        assert rig.core.rejected == 3
+        assert await dlq(tmp_path, "replay", "--kind", "line", "--yes", "--rate", "1000") == DONE
+        await until(lambda: rig.core.rejected == 4)
+        await until(lambda: [letter.state for letter in rig.letters.find()] == ["dead"])
+        await rig.pipeline.stop()
+
+    run(story)
+
+
+def test_refused_payloads_leave_room_for_events(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5, bytes_max=20_000)
+    noise = [Refusal(PAYLOAD, "plc", "torn", bytes([n]) * 100) for n in range(100)]
+    assert letters.refuse(noise) == 100 - 10_000 // 612
+    assert letters.refuse(noise[:1]) == 0  # the same again needs no room
+    assert letters.find(limit=1)[0].attempts == 2
+    assert letters.counts() == {"payloads": 16, "refused/left out": 84}
+    assert letters.size() <= 10_000
+    letters.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["replay"], "which letters?"),
+        (["discard", "--yes"], "which letters?"),
+        (["replay", "9"], "there is no such letter: 9"),
+        (["discard", "--source", "nobody", "--yes"], "no letter fits"),
+        (["replay", "1", "--yes"], "only its source can send it once more"),
+        (["show", "7"], "there is no letter 7"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_its_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    path = tmp_path / "dead.sqlite"
+    letters = DeadLetters(path, lambda: 5)
+    letters.refuse([Refusal(PAYLOAD, "plc", "torn", b"x")])
+    action, *rest = arguments
+    assert main(["dlq", action, str(path), *rest]) == REFUSED
+    assert says in capsys.readouterr().err
+    assert len(letters.find()) == 1
+    letters.close()
+
+
+def test_a_place_without_letters_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dlq", "ls", str(tmp_path / "dead.sqlite")]) == REFUSED
+    assert "there are no dead letters" in capsys.readouterr().err
+    (tmp_path / "dead.sqlite").write_bytes(b"not a database, at least 16 bytes of it")
+    with pytest.raises(Refused, match="Move it away"):
+        DeadLetters(tmp_path / "dead.sqlite", lambda: 0)
+
+
+def test_a_letter_is_shown_without_speaking_to_the_terminal_and_exported_with_all_its_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = b"\x1b[31m" + b"x" * 5_000
+    letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 1_700_000_000_000_000)
+    letters.refuse([Refusal(LINE, "plc", "torn", raw)])
+    letters.close()
+    assert main(["dlq", "show", str(tmp_path / "dead.sqlite"), "1"]) == DONE
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "2023-11-14T22:13:20Z" in shown
+    output = tmp_path / "letters.ndjson"
+    assert main(["dlq", "export", str(tmp_path / "dead.sqlite"), "--output", str(output)]) == DONE
+    assert output.stat().st_mode & 0o777 == 0o600
+    assert base64.b64decode(json.loads(output.read_text())["raw_base64"]) == raw
+    assert main(["dlq", "export", str(tmp_path / "dead.sqlite"), "--output", str(output)]) == REFUSED
+    assert "File exists" in capsys.readouterr().err
+
+
+def test_refused_payloads_wait_while_another_process_holds_the_file(tmp_path: Path) -> None:
+    async def story() -> None:
+        letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
+        letters._file.execute("PRAGMA busy_timeout = 1")
+
+        async def put(delivery: Delivery) -> None:
+            raise AssertionError("nobody asked for it")
+
+        refusals = Refusals(letters, put)
+        with sqlite3.connect(tmp_path / "dead.sqlite", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refusals.add(PAYLOAD, "plc", "torn", b"1")
+            await refusals.flush()
+            other.execute("ROLLBACK")
+        refusals.add(PAYLOAD, "plc", "torn", b"2")
+        await refusals.flush()
+        assert [letter.raw for letter in letters.find()] == [b"1", b"2"]
+        letters.close()
+
+    run(story)
+
+
+def test_many_letters_are_discarded_in_small_steps(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
+    letters.refuse([Refusal(PAYLOAD, "plc", "torn", n.to_bytes(2, "big")) for n in range(1_000)])
+    commits = 0
+
+    def count(statement: str) -> None:
+        nonlocal commits
+        commits += statement == "COMMIT"
+
+    letters._file.set_trace_callback(count)
+    assert letters.discard(letters.find(), "me") == 1_000
+    letters._file.set_trace_callback(None)
+    assert commits >= 10
+    assert letters.find() == []
+    assert letters.counts() == {"discarded/plc/": 1_000}
+    letters.close()

@@ -1,0 +1,224 @@
+"""`sortline doctor`: a box with a fault gets the finding and the exit code, a box without does not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import redis
+
+from engine.box_checks import FORGETFUL, file_system
+from engine.cli import main
+from engine.contracts import Emitted
+from engine.dead_letters import DeadLetters, Refusal
+from engine.outbox import SqliteOutbox
+from engine.source_checks import mosquitto_findings
+from tests.counting_core import event
+from tests.integration.test_redis_sink import rows, send, sink_on
+from tests.peers import Peer, free_port, start_redis
+
+GOOD, BAD = 0, 1
+
+Finding = dict[str, str]
+
+
+def site(folder: Path, *tables: str) -> str:
+    path = folder / "site.toml"
+    path.write_text(
+        f'site = "dc1"\n[engine]\ndata_dir = "{folder}/data"\njournal_bytes_max = 1048576\n' + "\n".join(tables)
+    )
+    return str(path)
+
+
+def doctor(capsys: pytest.CaptureFixture[str], path: str, *more: str) -> tuple[int, list[Finding]]:
+    capsys.readouterr()
+    code = main(["doctor", path, "--json", *more])
+    return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def told(findings: Sequence[Finding], level: str, where: str, what: str) -> bool:
+    return any(
+        each["level"] == level and each["where"].startswith(where) and what in each["what"] and bool(each["do"])
+        for each in findings
+    )
+
+
+def levels(findings: Sequence[Finding], where: str) -> set[str]:
+    return {each["level"] for each in findings if each["where"].startswith(where)}
+
+
+def test_a_box_without_a_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if file_system(tmp_path) in FORGETFUL:
+        pytest.skip(f"{tmp_path} is in memory")
+    (tmp_path / "data").mkdir()
+    path = site(tmp_path)
+    code, findings = doctor(capsys, path, "--all")
+    assert code == GOOD
+    assert "error" not in {each["level"] for each in findings}
+    assert {"engine.data_dir", "files", "sqlite"} <= {each["where"] for each in findings}
+    assert list((tmp_path / "data").iterdir()) == []
+    assert main(["doctor", path]) == GOOD
+    assert "0 errors" in capsys.readouterr().out
+
+
+def test_a_fault_of_the_site_file_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", site(tmp_path, '[sinks.erp]\nkind = "redis"\nport = 0')]) == BAD
+    assert "sinks.erp.port" in capsys.readouterr().err
+
+
+def test_a_data_folder_in_memory_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = Path("/dev/shm")
+    if file_system(shared) != "tmpfs":
+        pytest.skip("/dev/shm is no memory file system here")
+    path = tmp_path / "site.toml"
+    path.write_text(f'site = "dc1"\n[engine]\ndata_dir = "{shared}/sortline-test-{free_port()}"\n')
+    code, findings = doctor(capsys, str(path))
+    assert code == BAD
+    assert told(findings, "error", "engine.data_dir", "in memory (tmpfs)")
+
+
+def test_a_secret_that_others_may_read_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("s3cret")
+    path = site(
+        tmp_path,
+        f'[sinks.erp]\nkind = "redis"\nport = {free_port()}\nuser = "me"\npassword = {{ file = "{secret}" }}',
+    )
+    secret.chmod(0o644)
+    code, findings = doctor(capsys, path)
+    assert code == BAD
+    assert told(findings, "error", "sinks.erp.password", "open to others")
+    assert "s3cret" not in json.dumps(findings)
+    secret.chmod(0o600)
+    _, findings = doctor(capsys, path, "--all")
+    assert levels(findings, "sinks.erp.password") == {"good"}
+
+
+def test_what_cannot_be_held_back_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    path = site(
+        tmp_path,
+        f'[sources.lights]\nprotocol = "mqtt"\nhost = "127.0.0.1"\nport = {port}\nsession_expiry_s = 60\n'
+        '[[sources.lights.topics]]\nfilter = "dc1/lights/+device"\nqos = 0\n'
+        'record.src = { template = "dc1/{device}" }\nrecord.kind = { const = "motor.state" }',
+        f'[sources.plc]\nprotocol = "modbus"\nhost = "127.0.0.1"\nport = {port}\n'
+        '[sources.plc.units.A]\nunit = 1\nsrc = "dc1/a"\n[sources.plc.units.A.holding]\nweight = 0\n'
+        "[sources.plc.units.A.groups.all]\npoll_ms = 100\n[[sources.plc.units.A.groups.all.triggers]]\n"
+        'on = "change"\nregister = "weight"\nrecord.kind = { const = "weigh" }\nrecord.weight_g = { path = "weight" }\n'
+        'record.lu = { const = "x" }',
+    )
+    code, findings = doctor(capsys, path)
+    assert code == GOOD
+    assert told(findings, "warning", "sources.lights.topics[0]", "QoS 0")
+    assert told(findings, "warning", "sources.lights", "forgets our session after 60 s")
+    assert told(findings, "warning", "sources.lights", f"nobody answers at 127.0.0.1:{port}")
+    assert told(findings, "warning", "sources.plc.units.A.groups", "plain polling")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("listener 1883\n", {"error": "keeps nothing over a restart", "warning": "after 1000 messages"}),
+        ("persistence true\nmax_queued_messages 0\n", {}),
+        ("persistence true\nmax_queued_messages 500\n", {"warning": "after 500 messages"}),
+        ("# persistence true\nmax_queued_messages 1000000\n", {"error": "keeps nothing"}),
+    ],
+)
+def test_what_a_broker_on_this_box_would_drop(tmp_path: Path, text: str, expected: dict[str, str]) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    (folder / "site.conf").write_text(text)
+    found = list(mosquitto_findings("sources.floor", (tmp_path / "mosquitto.conf", folder)))
+    assert {each.level.value for each in found} == set(expected)
+    for each in found:
+        assert expected[each.level.value] in each.what
+
+
+def redis_site(folder: Path, port: int, more: str = "") -> str:
+    return site(folder, f'[sinks.erp]\nkind = "redis"\nport = {port}\n{more}')
+
+
+@pytest.mark.peer("redis-server")
+def test_a_redis_that_forgets_is_an_error(
+    redis_server: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = redis_site(tmp_path, redis_server.port)
+    code, findings = doctor(capsys, path, "--all")
+    assert code == GOOD
+    assert levels(findings, "sinks.erp") <= {"good", "note", "warning"}
+    with redis.Redis(port=redis_server.port) as client:
+        major, minor, *_ = client.info("server")["redis_version"].split(".")
+        has_waitaof = (int(major), int(minor)) >= (7, 2)
+        client.config_set("appendfsync", "everysec")
+        code, findings = doctor(capsys, redis_site(tmp_path, redis_server.port, 'wait_aof = "never"'))
+        assert code == BAD
+        assert told(findings, "error", "sinks.erp", "up to a second of events")
+        if not has_waitaof:
+            assert doctor(capsys, path)[0] == BAD
+        client.config_set("appendonly", "no")
+        code, findings = doctor(capsys, path)
+        assert code == BAD
+        assert told(findings, "error", "sinks.erp", "appendonly is off")
+        client.config_set("appendonly", "yes")
+        client.config_set("appendfsync", "always")
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        code, findings = doctor(capsys, path)
+        assert code == BAD
+        assert told(findings, "error", "sinks.erp", "throws whole streams away")
+
+
+@pytest.mark.peer("redis-server")
+def test_what_a_redis_does_not_tell_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "password").write_text("s3cret")
+    (tmp_path / "password").chmod(0o600)
+    peer = start_redis(tmp_path / "redis", "--user", "me", "on", ">s3cret", "~*", "+ping")
+    try:
+        account = f'user = "me"\npassword = {{ file = "{tmp_path}/password" }}'
+        code, findings = doctor(capsys, redis_site(tmp_path, peer.port, account))
+        assert code == GOOD
+        assert told(findings, "note", "sinks.erp", "does not tell us about itself")
+    finally:
+        peer.kill()
+
+
+@pytest.mark.peer("redis-server")
+def test_a_stream_that_nobody_reads_is_said(
+    redis_server: Peer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(send(sink_on(redis_server.port, prefix="erp."), rows(1, 3)))
+    with redis.Redis(port=redis_server.port) as client:
+        client.rename("erp.erp", "erp.inventory")
+    _, findings = doctor(capsys, redis_site(tmp_path, redis_server.port))
+    assert told(findings, "warning", "sinks.erp erp.inventory", "no consumer group reads them")
+
+
+def test_a_sink_that_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, findings = doctor(capsys, redis_site(tmp_path, free_port()))
+    assert code == BAD
+    assert told(findings, "error", "sinks.erp", "ConnectionError")
+
+
+def test_dead_letters_and_a_backlog_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = site(tmp_path, "outbox_rows_max = 1000\n[dead_letters]\nbytes_max = 1048576")
+    data = tmp_path / "data"
+    letters = DeadLetters(data / "dead.sqlite", lambda: 5)
+    letters.refuse([Refusal("payload", "plc", "torn", b"x")])
+    outbox = SqliteOutbox(
+        data / "outbox.sqlite", routes={"pick.confirmed": {"erp": "q"}}, sinks=["erp"], rows_max=1_000, clock=lambda: 1
+    )
+    outbox.append([Emitted(*event(n, f"e{n}")) for n in range(1, 11)])
+    code, findings = doctor(capsys, path)
+    assert code == GOOD
+    assert told(findings, "warning", "dead letters", "1 refused payload")
+    assert told(findings, "warning", "outbox", "10 events that some sink does not have")
+    outbox.append([Emitted(*event(n, f"e{n}")) for n in range(11, 900)])
+    letters.refuse([Refusal("payload", "plc", "torn", bytes([n]) * 100_000) for n in range(5)])
+    code, findings = doctor(capsys, path)
+    assert code == BAD
+    assert told(findings, "error", "outbox", "at 1000 sources are held back")
+    outbox.close()
+    letters.close()

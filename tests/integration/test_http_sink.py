@@ -1,0 +1,269 @@
+"""An ERP's web service: slow, throttling, refusing, losing answers; every event arrives, in order of its key."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.contracts import OutRow
+from engine.delivery import account
+from engine.error_classes import Class, classify
+from engine.errors import Refused, SinkFailed, Throttled, Undeliverable
+from engine.secret import Secret
+from engine.sinks.http import HttpSink, Settings, retry_after_s
+from engine.throttle import Settings as Delivering
+from engine.tls import Tls
+from tests.certificates import Authority
+from tests.counting_core import event
+from tests.integration.test_pipeline import Rig, names, until
+from tests.web_service import Request, WebService
+
+
+def row(sequence: int, key: str = "", queue: str = "erp") -> OutRow:
+    _, id_, type_, own, body, _ = event(sequence, f"e{sequence}")
+    return OutRow(sequence, id_, type_, queue, key or own, body)
+
+
+def sink_on(service: WebService, **more: Any) -> HttpSink:
+    return HttpSink("erp", Settings(url=f"http://127.0.0.1:{service.port}/in/{{queue}}", **more), Path(), lambda: 0)
+
+
+async def send(sink: HttpSink, rows: Sequence[OutRow]) -> None:
+    await sink.open()
+    try:
+        await sink.send(rows)
+    finally:
+        await sink.close()
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    asyncio.run(bounded())
+
+
+def test_an_event_is_a_post_with_its_id_as_key(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("t0ken\n")
+    with WebService() as service:
+        sink = sink_on(service, token=Secret(file=str(token)), headers={"X-Site": "dc1"})
+        asyncio.run(send(sink, [row(1, queue="erp.shipping")]))
+    (request,) = service.requests
+    assert request.path == "/in/erp.shipping"
+    assert request.body == row(1).body
+    sent = {name: request.headers[name] for name in ("content-type", "idempotency-key", "authorization", "x-site")}
+    assert sent == {
+        "content-type": "application/cloudevents+json",
+        "idempotency-key": "e1",
+        "authorization": "Bearer t0ken",
+        "x-site": "dc1",
+    }
+
+
+def test_keys_go_side_by_side_up_to_the_limit_and_each_in_order() -> None:
+    def slow(request: Request) -> tuple[int, dict[str, str], bytes]:
+        time.sleep(0.005)
+        return 200, {}, b"ok"
+
+    with WebService() as service:
+        service.answers = slow
+        rows = [row(n, key=f"O-{n % 10}") for n in range(1, 101)]
+        asyncio.run(send(sink_on(service, connections=3), rows))
+    assert service.most_at_once == 3
+    taken = [int(id_[1:]) for id_ in service.taken]
+    assert sorted(taken) == list(range(1, 101))
+    for key in range(10):
+        assert [n for n in taken if n % 10 == key] == sorted(n for n in taken if n % 10 == key)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "type_"),
+    [
+        (400, Class.PERMANENT, Undeliverable),
+        (422, Class.PERMANENT, Undeliverable),
+        (413, Class.PERMANENT, Undeliverable),
+        (401, Class.OPERATOR, Refused),
+        (404, Class.OPERATOR, Refused),
+        (301, Class.OPERATOR, Refused),
+        (418, Class.OPERATOR, Refused),
+        (429, Class.OVERLOAD, Throttled),
+        (503, Class.OVERLOAD, Throttled),
+        (500, Class.TRANSIENT, SinkFailed),
+        (502, Class.TRANSIENT, SinkFailed),
+    ],
+)
+def test_what_a_status_means(status: int, kind: Class, type_: type[Exception]) -> None:
+    with WebService() as service:
+        service.answers = lambda request: (status, {"Retry-After": "7"}, b"why")
+        with pytest.raises(type_) as failed:
+            asyncio.run(send(sink_on(service), [row(1)]))
+    assert classify(failed.value) is kind
+    if isinstance(failed.value, Throttled):
+        assert failed.value.retry_after_s == 7
+    if isinstance(failed.value, Undeliverable):
+        assert (failed.value.position, failed.value.code) == (1, status)
+        assert "why" in str(failed.value)
+
+
+def test_a_status_may_say_that_the_event_is_there_already() -> None:
+    with WebService() as service:
+        service.answers = lambda request: (409, {}, b"")
+        asyncio.run(send(sink_on(service, duplicate=[409]), [row(1)]))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("Tue, 14 Nov 2023 22:13:50 GMT", 30.0),
+        ("Tue, 14 Nov 2023 22:13:10 GMT", 0.0),
+        ("soon", 0.0),
+        ("", 0.0),
+        ("-5", 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str, seconds: float) -> None:
+    assert retry_after_s(text, 1_700_000_000_000_000) == seconds
+
+
+def test_what_has_arrived_is_not_sent_again_with_what_has_not() -> None:
+    broken = {"e3"}
+
+    def answers(request: Request) -> tuple[int, dict[str, str], bytes]:
+        return (500, {}, b"") if request.id in broken else (200, {}, b"")
+
+    with WebService() as service:
+        service.answers = answers
+        sink = sink_on(service, connections=1)
+        with pytest.raises(SinkFailed):
+            asyncio.run(send(sink, [row(n) for n in range(1, 6)]))
+        broken.clear()
+        asyncio.run(send(sink, [row(n) for n in range(1, 6)]))
+    assert Counter(request.id for request in service.requests) == {"e1": 1, "e2": 1, "e3": 2, "e4": 1, "e5": 1}
+
+
+def test_what_has_arrived_is_remembered_when_less_is_sent_at_once() -> None:
+    throttled = [True]
+
+    def answers(request: Request) -> tuple[int, dict[str, str], bytes]:
+        return (429, {}, b"") if request.id == "e5" and throttled else (200, {}, b"")
+
+    with WebService() as service:
+        service.answers = answers
+        sink = sink_on(service, connections=1)
+        rows = [row(n) for n in range(1, 9)]
+        with pytest.raises(Throttled):
+            asyncio.run(send(sink, rows))
+        assert len(service.taken) == 4
+        throttled.clear()
+        for part in (rows[:2], rows[2:4], rows[4:]):
+            asyncio.run(send(sink, part))
+        assert not any(sink._done.values())
+    assert sorted(service.taken) == [f"e{n}" for n in range(1, 9)]
+
+
+def test_a_lost_answer_is_an_unknown_outcome_and_the_key_is_the_same() -> None:
+    with WebService() as service:
+        service.answers = lambda request: None
+        with pytest.raises(ConnectionError) as lost:
+            asyncio.run(send(sink_on(service), [row(1)]))
+        assert classify(lost.value) is Class.UNKNOWN
+        service.answers = lambda request: (200, {}, b"")
+        asyncio.run(send(sink_on(service), [row(1)]))
+    assert [request.headers["idempotency-key"] for request in service.requests] == ["e1", "e1"]
+
+
+def test_nobody_there_and_nobody_answering() -> None:
+    with WebService() as service:
+        gone = service
+    with pytest.raises(ConnectionRefusedError) as refused:
+        asyncio.run(send(sink_on(gone), [row(1)]))
+    assert classify(refused.value) is Class.TRANSIENT
+    release = threading.Event()
+    with WebService() as service:
+
+        def hang(request: Request) -> None:
+            release.wait(10)
+
+        service.answers = hang
+        with pytest.raises(TimeoutError) as late:
+            asyncio.run(send(sink_on(service, timeout_ms=200), [row(1)]))
+        assert classify(late.value) is Class.UNKNOWN
+        release.set()
+
+
+def test_over_tls_the_name_is_verified(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
+    certificate, key = authority.issue("erp", "127.0.0.1")
+    with WebService((str(certificate), str(key))) as service:
+        url = f"https://127.0.0.1:{service.port}/"
+        good = HttpSink("erp", Settings(url=url, tls=Tls(ca=str(authority.ca))), Path(), lambda: 0)
+        asyncio.run(send(good, [row(1)]))
+        bad = HttpSink("erp", Settings(url=url, tls=Tls(ca=str(other.ca))), Path(), lambda: 0)
+        with pytest.raises(OSError) as refused:
+            asyncio.run(send(bad, [row(2)]))
+        assert classify(refused.value) is Class.OPERATOR
+    assert service.taken == ["e1"]
+
+
+@pytest.mark.parametrize(
+    ("more", "path"),
+    [
+        ({"url": "ftp://erp/"}, "url"),
+        ({"url": "https://"}, "url"),
+        ({"url": "https://erp:port/"}, "url"),
+        ({"url": "https://me:secret@erp/"}, "url"),
+        ({"url": "http://10.0.0.1/"}, "url"),
+        ({"url": "http://127.0.0.1/", "tls": Tls()}, "tls"),
+        ({"url": "https://erp/", "headers": {"X-Ä": "y"}}, "headers.X-Ä"),
+        ({"url": "https://erp/", "headers": {"X": "a\r\nEvil: b"}}, "headers.X"),
+    ],
+)
+def test_what_does_not_fit_is_said(more: dict[str, Any], path: str) -> None:
+    assert [at for at, _ in Settings(**more).faults()] == [path]
+
+
+def test_an_erp_that_throttles_gets_everything_at_the_pace_it_asks_for(tmp_path: Path) -> None:
+    """The real way: pipeline, outbox, forwarder, HTTP. The ERP allows 40 a second, refuses one event for ever."""
+    with WebService() as service:
+        window: list[float] = []
+
+        def erp(request: Request) -> tuple[int, dict[str, str], bytes]:
+            if request.id == "LU-7":
+                return 422, {}, b"no such order"
+            now = time.monotonic()
+            if sum(now - at < 1 for at in window) >= 40:
+                return 429, {"Retry-After": "1"}, b""
+            window.append(now)
+            return 200, {}, b""
+
+        service.answers = erp
+
+        class ThrottledRig(Rig):
+            deliveries = {"erp": Delivering(batch_events=16)}  # noqa: RUF012
+
+        async def story() -> None:
+            rig = ThrottledRig(tmp_path, {"erp": sink_on(service, connections=2)})
+            await rig.pipeline.start()
+            await rig.put(*names(1, 100))
+            await until(lambda: rig.metrics.sinks["erp"].delivered == 99, 20)
+            assert account(rig.pipeline._outbox, rig.letters, "erp") == (100, 99, 0, 1)
+            (letter,) = rig.letters.find()
+            assert (letter.id, letter.code) == ("LU-7", "Undeliverable 422")
+            await rig.pipeline.stop()
+
+        run(story)
+    assert sorted(service.taken) == sorted(set(names(1, 100)) - {"LU-7"})
+    refused = len(service.requests) - len(service.taken)
+    assert refused <= 30, f"{refused} requests were refused: Retry-After was not waited for"
