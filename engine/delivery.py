@@ -251,6 +251,7 @@ class Forwarder:
         self._breaker.passed()
         self._batch = min(2 * self._batch, self._settings.batch_events)
         work.tries = work.dead_in_a_row = 0
+        self._goes_on(work)
         return True
 
     def _limit(self, work: Work) -> int:
@@ -332,6 +333,10 @@ class Forwarder:
             self._tell()
         return kind
 
+    def _goes_on(self, work: Work) -> None:
+        work.metrics.turn("up", "", self._clock())
+        self._tell()
+
     def _tell(self) -> None:
         """The sink's state out of its lanes'."""
         for state in ("held", "retrying"):
@@ -354,8 +359,7 @@ class Forwarder:
 
     def _delivered(self, work: Work, count: int, dead: int) -> None:
         now = self._clock()
-        work.metrics.turn("up", "", now)
-        self._tell()
+        self._goes_on(work)
         self._metrics.delivered += count
         self._metrics.dead += dead
         work.metrics.delivered += count

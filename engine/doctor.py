@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,7 +27,7 @@ from engine.error_classes import Class, classify
 from engine.errors import Refused
 from engine.findings import Finding, Level, error, good, note, warning
 from engine.logs import escaped
-from engine.source_checks import reach_findings, secret_findings, source_findings
+from engine.source_checks import reach, reach_findings, secret_findings, source_findings
 
 REFUSED = 1
 EVENT_BYTES = 1_024  # a business event in the outbox, about
@@ -89,7 +90,7 @@ async def _sink(site: Site, sink: SinkTable) -> list[Finding]:
                 queues = sorted({to[sink.name] for to in site.routing().values() if sink.name in to})
                 return await redis_findings(where, sink.settings, queues)
             if sink.kind == "http":
-                return _http(where, sink.settings)
+                return [*_http(where, sink.settings), await reach(where, _address(sink.settings.url))]
             return _queue(
                 where, Path(site.engine.data_dir) / (sink.settings.path or f"{sink.name}.sqlite"), sink.settings
             )
@@ -99,6 +100,11 @@ async def _sink(site: Site, sink: SinkTable) -> list[Finding]:
             raise
         do = "start it, or put the address right" if not kind.holds else "put it right, as the text says"
         return [error(where, f"{kind.value}: {type(failure).__name__}: {failure}", do)]
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _http(where: str, settings: Any) -> list[Finding]:

@@ -182,7 +182,7 @@ def _file_findings(where: str, file: Path | str) -> Iterator[Finding]:
 async def reach_findings(site: Site) -> list[Finding]:
     """Whether something listens where the sources are said to be."""
     places = [(f"sources.{source.name}", _address(source)) for source in site.sources if source.protocol]
-    return list(await asyncio.gather(*(_reach(where, address) for where, address in places if address is not None)))
+    return list(await asyncio.gather(*(reach(where, address) for where, address in places if address is not None)))
 
 
 def _address(source: Source) -> tuple[str, int] | None:
@@ -196,7 +196,8 @@ def _address(source: Source) -> tuple[str, int] | None:
     return (host, port or usual.get(source.protocol or "", 0)) if isinstance(host, str) else None
 
 
-async def _reach(where: str, address: tuple[str, int]) -> Finding:
+async def reach(where: str, address: tuple[str, int]) -> Finding:
+    """Whether something takes TCP connections there."""
     host, port = address
     try:
         async with asyncio.timeout(CONNECT_S):

@@ -219,11 +219,17 @@ class RedisSink:
                 self._waits_aof = False
                 log.warning("sink %s: the server cannot say when entries are on its disk: %s", self._name, error)
             else:
-                if answer[0] < 1 or answer[1] < settings.replicas:
+                if answer[0] < 1:
                     raise TimeoutError(f"not in the append-only file within {settings.wait_aof_ms} ms")
+                self._require_replicas(int(answer[1]))
                 return
-        if settings.replicas and await redis.wait(settings.replicas, settings.wait_aof_ms) < settings.replicas:
-            raise TimeoutError(f"not on {settings.replicas} replicas within {settings.wait_aof_ms} ms")
+        if settings.replicas:
+            self._require_replicas(int(await redis.wait(settings.replicas, settings.wait_aof_ms)))
+
+    def _require_replicas(self, count: int) -> None:
+        settings = self._settings
+        if count < settings.replicas:
+            raise TimeoutError(f"on {count} of {settings.replicas} replicas within {settings.wait_aof_ms} ms")
 
 
 def _id_of(row: OutRow) -> EntryId:

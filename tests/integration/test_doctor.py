@@ -222,3 +222,11 @@ def test_dead_letters_and_a_backlog_are_said(tmp_path: Path, capsys: pytest.Capt
     assert told(findings, "error", "outbox", "at 1000 sources are held back")
     outbox.close()
     letters.close()
+
+
+def test_a_web_service_is_asked_whether_it_listens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    path = site(tmp_path, f'[sinks.erp]\nkind = "http"\nurl = "http://127.0.0.1:{port}/in"')
+    _, findings = doctor(capsys, path)
+    assert told(findings, "warning", "sinks.erp", f"nobody answers at 127.0.0.1:{port}")
+    assert told(findings, "note", "sinks.erp", "Idempotency-Key")
