@@ -249,6 +249,22 @@ class SqliteOutbox:
                 refused.append(event)
         rows = [(e.sequence, e.id, e.type, e.partitionkey, e.body, now) for e in told if self._routes[e.type]]
         last = new[-1].sequence
+        before = [(state, state.events) for state in self._lanes.values()]
+        try:
+            self._write(rows, told, refused, last)
+        except BaseException:
+            for state, events in before:
+                state.events = events
+            raise
+        self._ids.add([(event.sequence, event.id) for event in told], last - self._told_max)
+        self._last = last
+        self._rows += len(rows)
+        return refused
+
+    def _write(
+        self, rows: Sequence[tuple[object, ...]], told: Sequence[Emitted], refused: Sequence[Emitted], last: int
+    ) -> None:
+        """In one commit."""
         with transaction(self._file):
             execute = self._file.executemany
             execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
@@ -259,10 +275,6 @@ class SqliteOutbox:
             self._file.execute("DELETE FROM refused WHERE sequence <= ?", (last - self._told_max,))
             self._count_in(told)
             self._write_lanes(self._lanes.values())
-        self._ids.add([(event.sequence, event.id) for event in told], last - self._told_max)
-        self._last = last
-        self._rows += len(rows)
-        return refused
 
     def _count_in(self, told: Sequence[Emitted]) -> None:
         by_type = Counter(event.type for event in told)

@@ -21,10 +21,9 @@ from engine.metrics import LoopLag
 FULL_COLLECTION_S_MIN = 600.0
 FULL_COLLECTION_S_MAX = 86_400.0
 LOOK_S = 1.0
-LOOP_SAMPLE_S = 0.01
-MICROSECONDS = 1_000_000
 NEVER = 2**31 - 1
 SWITCH_S = 0.001
+LOOP_SAMPLE_S = 0.01
 
 
 @contextmanager
@@ -61,4 +60,4 @@ async def watch_loop(lag: LoopLag) -> None:
     while True:
         before_s = time.perf_counter()
         await asyncio.sleep(LOOP_SAMPLE_S)
-        lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * MICROSECONDS)))
+        lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * 1_000_000)))

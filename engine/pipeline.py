@@ -55,8 +55,8 @@ class Pipeline:
     site: the name that clock ticks carry. recovery: has the core, on the same journal and outbox. sinks: by name; every
     one has lanes in `outbox`. clock: microseconds since 1970 UTC. deliveries: how the sinks are served, by name; one
     that is not in there is served as fast as it goes. overload: what happens while the disk fills up. commit_s: between
-    two syncs of the journal it waits so long for more, unless a full group comes. It closes journal, outbox, letters
-    and sinks.
+    two syncs of the journal it waits so long for more, unless a full group is there. The pipeline closes journal,
+    outbox, letters and sinks.
     """
 
     def __init__(

@@ -11,7 +11,6 @@ run, in a process of its own (SORTLINE_PLANTED names it; conftest asks here). No
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import subprocess
 import sys
@@ -22,12 +21,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from engine import delivery, overload, pipeline, recovery, segment_folder, segments, slices, snapshots
-from engine.contracts import Delivery, Emitted
+from engine import overload, pipeline, recovery, segment_folder, segments, slices, snapshots
+from engine.contracts import Delivery, Emitted, OutRow
 from engine.disk import Disk
 from engine.errors import Full
 from engine.intake import Group
 from engine.journal import Journal, Position
+from engine.outbox import SqliteOutbox
 from engine.segments import PACKED, pack
 from engine.whole_file import NEW, read_whole, write_whole
 
@@ -185,16 +185,14 @@ def decided_too_early(real: Callable[..., None]) -> Callable[..., None]:
     return decided
 
 
-async def forward_cursor_first(self: Any) -> None:
-    while True:
-        self._news.clear()
-        rows = await asyncio.to_thread(self._outbox.read, self.name, self._batch)
+def read_and_advance(real: Callable[..., list[OutRow]]) -> Callable[..., list[OutRow]]:
+    def read(self: Any, lane: int, limit: int) -> list[OutRow]:
+        rows = real(self, lane, limit)
         if rows:
-            await asyncio.to_thread(self._outbox.advance, self.name, rows[-1].position)
-        if await self._attempt(rows) and rows:
-            self._delivered(len(rows))
-        elif not rows:
-            await self._news.wait()
+            self.advance(lane, rows[-1].position, delivered=len(rows))
+        return rows
+
+    return read
 
 
 def lock_that_locks_nothing(self: Disk, path: Path) -> int:
@@ -265,8 +263,8 @@ BUGS: dict[str, Bug] = {
     ),
     "cursor_before_data": Bug(
         "a sink's cursor moves before it has the events",
-        put(delivery.Forwarder, "run", forward_cursor_first),
-        ["tests/integration/test_pipeline.py", KILLS],
+        put(SqliteOutbox, "read", read_and_advance(SqliteOutbox.read)),
+        ["tests/integration/test_pipeline.py", CRASHES, KILLS],
     ),
     "tick_not_recorded": Bug(
         "time decides, and the journal does not say so",

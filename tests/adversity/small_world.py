@@ -14,12 +14,12 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar, cast
 from unittest.mock import patch
 
 import msgspec
 
-from engine import dead_letters as letters_module
 from engine import outbox as outbox_module
 from engine.contracts import Emitted
 from engine.errors import ContentChanged, Full, Refused
@@ -216,26 +216,36 @@ def _never(line: int, reason: str) -> None:
     raise AssertionError(reason)
 
 
-@contextmanager
-def sqlite_in_memory(image: bytes) -> Iterator[None]:
-    """Files that are opened begin as this image says; without one they are new."""
+class SecondConnection:
+    """To a file in memory there is only one connection: whoever opens it once more gets the same."""
 
+    def __init__(self, first: sqlite3.Connection) -> None:
+        self._first = first
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._first, name)
+
+    def close(self) -> None:
+        pass
+
+
+@contextmanager
+def sqlite_in_memory(image: bytes, module: ModuleType = outbox_module) -> Iterator[None]:
+    """Files that the module opens begin as this image says; without one they are new."""
     opened: dict[Path, sqlite3.Connection] = {}
 
-    def open_file(
-        path: Path, schema: Sequence[str], version: int, mend: str, upgrades: object = None
-    ) -> sqlite3.Connection:
-        if path in opened:  # a second connection to the same file
-            return opened[path]
+    def open_file(path: Path, schema: Sequence[str], version: int, *_: object) -> Any:
+        if path in opened:
+            return SecondConnection(opened[path])
         file = opened[path] = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        if image and path.name == "outbox.sqlite":
+        if image:
             file.deserialize(image)
         else:
             for statement in (*schema, f"PRAGMA user_version = {version}"):
                 file.execute(statement)
         return file
 
-    with patch.object(outbox_module, "open_file", open_file), patch.object(letters_module, "open_file", open_file):
+    with patch.object(module, "open_file", open_file):
         yield
 
 

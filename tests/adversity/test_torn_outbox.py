@@ -24,12 +24,6 @@ def opened(folder: Path) -> SqliteOutbox:
     return SqliteOutbox(folder / "outbox.sqlite", routes=ROUTES, sinks=["queue"], rows_max=10_000)
 
 
-def lane_of(outbox: SqliteOutbox) -> int:
-    """The one queue of the one sink."""
-    (lane,) = outbox.lanes("queue")
-    return lane.number
-
-
 def events(first: int, last: int) -> list[Emitted]:
     return [Emitted(*event(n, f"LU-{n}", note="x" * 300)) for n in range(first, last + 1)]
 
@@ -59,7 +53,8 @@ def test_a_commit_that_a_crash_cuts_short_is_there_or_not(tmp_path: Path) -> Non
     live.mkdir()
     outbox = opened(live)
     outbox.append(events(1, 5))
-    outbox.advance(lane_of(outbox), 2, delivered=2)
+    lane = outbox.lanes("queue")[0].number
+    outbox.advance(lane, 2, delivered=2)
     before = files(live)
     outbox.append(events(6, 12))
     after = files(live)
@@ -76,11 +71,11 @@ def test_a_commit_that_a_crash_cuts_short_is_there_or_not(tmp_path: Path) -> Non
             (folder / name).write_bytes(torn(content, after[name], draw) if name in changed else content)
         again = opened(folder)
         last = again.last_sequence()
-        rows = again.read(lane_of(again), 100)
+        rows = again.read(lane, 100)
         assert last in (5, 12)
         assert [(row.id, row.body) for row in rows] == [(each.id, each.body) for each in events(3, last)]
         again.append(events(1, 12))
-        assert len(again.read(lane_of(again), 100)) == 10
+        assert len(again.read(lane, 100)) == 10
         again.close()
         found.add(last)
         shutil.rmtree(folder)

@@ -28,8 +28,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from engine import dead_letters
 from engine.contracts import Delivery, OutRow
-from engine.dead_letters import DeadLetters
 from engine.intake import Limits
 from engine.journal import Journal
 from engine.metrics import Metrics
@@ -143,7 +143,8 @@ class Life(RuleBasedStateMachine):
             self.outbox = SqliteOutbox(
                 DATA / "outbox.sqlite", routes=ROUTES, sinks=[SINK], rows_max=10_000, clock=self.clock
             )
-            letters = DeadLetters(DATA / "dead.sqlite", self.clock)
+        with sqlite_in_memory(b"", dead_letters):
+            self.letters = dead_letters.DeadLetters(DATA / "dead.sqlite", self.clock)
         recovery = Recovery(
             RULES, build, journal, self.outbox, DATA, self.metrics, self.clock, Keep(2_000, 5_000), self.disk
         )
@@ -158,7 +159,7 @@ class Life(RuleBasedStateMachine):
             self.metrics,
             self.clock,
             Limits(RECORDS_MAX, 1 << 20),
-            letters,
+            self.letters,
             overload=overload,
         )
         self.run(self.pipeline.start())
