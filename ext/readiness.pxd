@@ -22,5 +22,7 @@ cdef struct Verdict:
 cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
 cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL
 cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL
+cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1
+cdef bint is_lane(const Shipment* shipment, int32_t place) noexcept
 cdef int32_t correlation(const Shipment* shipment) noexcept
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cases import told_cartons, told_gaps, told_picks, told_premises, told_shipping, told_time
+from tests.cases import told_cartons, told_gaps, told_lifecycles, told_picks, told_premises, told_shipping, told_time
 from tests.cases.writing import Writer, write
 
 HERE = Path(__file__).parent
@@ -12,9 +12,12 @@ HERE = Path(__file__).parent
 
 def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
-    modules = (told_time, told_gaps, told_picks, told_cartons, told_premises, told_shipping)
+    modules = (told_time, told_gaps, told_picks, told_cartons, told_premises, told_shipping, told_lifecycles)
     return {
-        name: told for module in modules for name, told in vars(module).items() if name[0] == "R" and callable(told)
+        name: told
+        for module in modules
+        for name, told in vars(module).items()
+        if name.startswith(("R", "S10")) and callable(told)
     }
 
 

@@ -34,10 +34,17 @@ BEYOND_THE_ORACLE = {
     ): "what a gap holds back",
     ("R42",): "read points that close",
     ("R63", "R64"): "scans of several codes, nor what is lost",
-    ("R45_a_label_that", "R45_still", "R45_the_wrong_label", "R45_too_heavy"): "what holds a carton",
+    (
+        "R45_a_label_that",
+        "R45_still",
+        "R45_the_wrong_label",
+        "R45_too_heavy",
+        "S10_a_carton_that_is_held",
+    ): "what holds a carton",
     ("R47", "R48"): "moves between units, nor what rides on what",
     ("R53_a_carton_moves", "R56_a_carton_is_voided"): "the cause of every unready",
     ("R54_a_number", "R54_a_plan", "R54_a_scan", "R54_partly", "R54_the_"): "trailers, nor a label's tracking number",
+    ("S10_a_voided", "S10_the_void", "S10_a_unit"): "moves that are refused",
     ("R56_a_manifest_that",): "a cancel that was told before the manifest",
 }
 
