@@ -222,7 +222,8 @@ cdef bint was_emptied(const Cycle* cycle, int64_t as_of):
 
 cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of) except *:
     """Through what was told of it, its pallet's places among it (R48)."""
-    cdef Standing now = standing(S_PLANNED if cycle.anchor.context else S_OPEN, cycle.begin)
+    cdef bint is_bind = length(cycle.facts) > 0 and (<Fact*>cycle.facts.items[0]).context
+    cdef Standing now = standing(S_PLANNED if is_bind else S_OPEN, cycle.begin)
     cdef Standing before_loss = now
     cdef List* facts = riding.sights_of(floor, cycle)
     cdef Fact* fact

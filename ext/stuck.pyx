@@ -9,7 +9,7 @@ from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_PACK_CONFIRM, K_SCAN_READ,
 )
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport cycles_of
+from ext.readiness cimport cycles_of, home_of
 from ext.standing cimport S_OVER, Standing, of_cycle, of_order, of_plan, of_shipment
 from ext.store cimport List, head_of, length
 from ext.timers cimport NEVER, RANK_CONTEXT
@@ -99,42 +99,104 @@ cdef int look(Floor floor, void* target) except -1:
     now = standing_of(floor, target, as_of)
     due = now.since + floor.rules.stuck if now.state != S_OVER else NEVER
     if due <= as_of:
-        return 0 if watch.stuck_at else report(floor, target, watch, as_of)
+        return 0 if watch.stuck_at else report(floor, target, watch, due, as_of)
     if watch.stuck_at:
         floor.outlet.clear(code_of(target), subject_of(floor, target), max(watch.stuck_at, now.since), youngest_of(target))
         watch.stuck_at = 0
+    if due == NEVER and youngest_of(target).t > as_of:
+        due = youngest_of(target).t     # it came already, and may begin something new
     if due != NEVER and not watch.running:
         watch.running = True
         floor.by_watermark.push(due, RANK_CONTEXT, key_of(target), target, TAG_STUCK, due)
     return 0
 
 
-cdef int report(Floor floor, void* target, Watch* watch, int64_t as_of) except -1:
+cdef int report(Floor floor, void* target, Watch* watch, int64_t t, int64_t as_of) except -1:
     cdef Fact* cause = youngest_of(target)
     watch.stuck_at = as_of
-    floor.outlet.raise_(code_of(target), subject_of(floor, target), as_of, cause, words_of(floor, target, as_of))
-    if cause.t > as_of:                 # it came already; the watermark has not passed it yet
-        floor.by_watermark.push(cause.t, RANK_CONTEXT, key_of(target), target, TAG_MOVED, cause.t)
-    if head_of(target).type == B_ORDER:
-        return await_closings(floor, <Order*>target, as_of)
+    floor.outlet.raise_(code_of(target), subject_of(floor, target), t, cause, words_of(floor, target, as_of))
+    return await_known(floor, target, as_of)
+
+
+cdef int await_known(Floor floor, void* target, int64_t as_of) except -1:
+    """What came already and the watermark has not passed: facts, deadlines and cutoffs that may move it on."""
+    cdef int type = head_of(target).type
+    if type == B_ORDER:
+        return await_order(floor, <Order*>target, as_of)
+    if type == B_CYCLE:
+        await_end(floor, target, home_of(<Cycle*>target, as_of), as_of)
+        await_time(floor, target, (<Cycle*>target).end, as_of)
+        return await_facts(floor, target, (<Cycle*>target).facts, as_of)
+    if type == B_PLAN:
+        return await_plan(floor, <CartonPlan*>target, as_of)
+    return await_shipment(floor, <Shipment*>target, as_of)
+
+
+cdef int await_shipment(Floor floor, Shipment* shipment, int64_t as_of) except -1:
+    cdef int i
+    await_end(floor, shipment, shipment, as_of)
+    for i in range(shipment.touches.count if shipment.touches != NULL else 0):
+        await_time(floor, shipment, shipment.touches.items[i].t, as_of)
     return 0
 
 
-cdef int await_closings(Floor floor, Order* order, int64_t as_of) except -1:
-    """Deadlines and cutoffs that are still to come may move it on: they were told long ago."""
+cdef int await_plan(Floor floor, CartonPlan* plan, int64_t as_of) except -1:
+    cdef int i
+    await_end(floor, plan, plan.shipment, as_of)
+    await_time(floor, plan, plan.t, as_of)
+    for i in range(length(plan.cycles)):
+        await_time(floor, plan, (<Cycle*>plan.cycles.items[i]).begin, as_of)
+    return 0
+
+
+cdef int await_order(Floor floor, Order* order, int64_t as_of) except -1:
     cdef Line* line
-    cdef List* closings
-    cdef int64_t t
-    cdef int i, k, j
+    cdef int i, k
+    await_time(floor, order, order.t, as_of)
     for i in range(length(order.lines)):
         line = <Line*>order.lines.items[i]
+        await_time(floor, order, line.cancel_t, as_of)
+        await_time(floor, order, line.alloc_t, as_of)
+        for k in range(length(line.scopes)):
+            await_end(floor, order, (<ScopeLine*>line.scopes.items[k]).shipment, as_of)
         for k in range(length(line.windows)):
-            closings = (<PickWindow*>line.windows.items[k]).closings
-            for j in range(length(closings)):
-                t = (<Fact*>closings.items[j]).t
-                if t > as_of:
-                    floor.by_watermark.push(t, RANK_CONTEXT, key_of(order), order, TAG_MOVED, t)
+            await_window(floor, order, <PickWindow*>line.windows.items[k], as_of)
     return 0
+
+
+cdef int await_window(Floor floor, Order* order, const PickWindow* window, int64_t as_of) except -1:
+    cdef Cycle* cycle = NULL
+    cdef Fact* fact
+    cdef int i
+    await_time(floor, order, window.planned_t, as_of)
+    await_time(floor, order, window.cancel_t, as_of)
+    await_facts(floor, order, window.closings, as_of)
+    await_facts(floor, order, window.facts, as_of)
+    for i in range(length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if fact.cycle != NULL and fact.cycle != cycle:
+            cycle = fact.cycle
+            await_facts(floor, order, cycle.facts, as_of)
+    return 0
+
+
+cdef int await_end(Floor floor, void* target, const Shipment* shipment, int64_t as_of) except -1:
+    return await_time(floor, target, min(shipment.manifest_t, shipment.cancel_t), as_of) if shipment != NULL else 0
+
+
+cdef int await_facts(Floor floor, void* target, const List* facts, int64_t as_of) except -1:
+    """Sorted by event time."""
+    cdef int i = length(facts) - 1
+    while i >= 0 and (<Fact*>facts.items[i]).t > as_of:
+        await_time(floor, target, (<Fact*>facts.items[i]).t, as_of)
+        i -= 1
+    return 0
+
+
+cdef int await_time(Floor floor, void* target, int64_t t, int64_t as_of) except -1:
+    if not as_of < t < NEVER:
+        return 0
+    return floor.by_watermark.push(t, RANK_CONTEXT, key_of(target), target, TAG_MOVED, t)
 
 
 # ---------------------------------------------------------------------------------------------- orders, cartons, shipments
