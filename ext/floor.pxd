@@ -156,6 +156,7 @@ cdef struct Order:
     List* lines                 # Line
     Fact* cutoff                # of its wave
     Fact* youngest              # told of it
+    Line* stands                # the line that had stood longest when it was looked at last
     int32_t id
     int32_t spare
     int64_t t                   # event time of what was last told of it

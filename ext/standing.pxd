@@ -48,7 +48,7 @@ cdef struct LineCount:      # of a line as of a moment
 cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *
 cdef List* carriers_of(Floor floor, const Line* line, int64_t as_of) except? NULL
 cdef Standing of_line(Floor floor, Line* line, int64_t as_of) except *
-cdef Standing of_order(Floor floor, const Order* order, int64_t as_of) except *
+cdef Standing of_order(Floor floor, Order* order, int64_t as_of) except *
 cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *
 cdef Standing of_plan(Floor floor, const CartonPlan* plan, int64_t as_of) except *
 cdef Standing of_shipment(Floor floor, const Shipment* shipment, int64_t as_of) except *

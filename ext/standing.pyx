@@ -23,7 +23,7 @@ cdef inline Standing standing(int state, int64_t since) noexcept:
 
 # ---------------------------------------------------------------------------------------------- lines and orders
 
-cdef Standing of_order(Floor floor, const Order* order, int64_t as_of) except *:
+cdef Standing of_order(Floor floor, Order* order, int64_t as_of) except *:
     """The line that has stood longest speaks for the order."""
     cdef Standing oldest = standing(S_OVER, ABSENT)
     cdef Standing one
@@ -33,7 +33,7 @@ cdef Standing of_order(Floor floor, const Order* order, int64_t as_of) except *:
     for i in range(length(order.lines)):
         one = of_line(floor, <Line*>order.lines.items[i], as_of)
         if one.state != S_OVER and (oldest.state == S_OVER or one.since < oldest.since):
-            oldest = one
+            oldest, order.stands = one, <Line*>order.lines.items[i]
         elif one.state == S_OVER and oldest.state == S_OVER:
             oldest.since = max(oldest.since, one.since)
     return oldest

@@ -10,7 +10,7 @@ from ext.kinds cimport (
 )
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport cycles_of, home_of
-from ext.standing cimport S_OVER, Standing, of_cycle, of_order, of_plan, of_shipment
+from ext.standing cimport S_OVER, Standing, of_cycle, of_line, of_order, of_plan, of_shipment
 from ext.store cimport List, head_of, length
 from ext.timers cimport NEVER, RANK_CONTEXT
 
@@ -226,12 +226,22 @@ cdef Fact* youngest_of(void* target) noexcept:
 cdef Standing standing_of(Floor floor, void* target, int64_t as_of) except *:
     cdef int type = head_of(target).type
     if type == B_ORDER:
-        return of_order(floor, <Order*>target, as_of)
+        return still_or_anew(floor, <Order*>target, as_of)
     if type == B_CYCLE:
         return of_cycle(floor, <Cycle*>target, as_of)
     if type == B_PLAN:
         return of_plan(floor, <CartonPlan*>target, as_of)
     return of_shipment(floor, <Shipment*>target, as_of)
+
+
+cdef Standing still_or_anew(Floor floor, Order* order, int64_t as_of) except *:
+    """While its line stands, a stuck order of thousands need not be looked through at every pick."""
+    cdef Standing now
+    if order.watch.stuck_at and order.stands != NULL:
+        now = of_line(floor, order.stands, as_of)
+        if now.state != S_OVER and now.since + floor.rules.stuck <= as_of:
+            return now
+    return of_order(floor, order, as_of)
 
 
 cdef str words_of(Floor floor, void* target, int64_t as_of):

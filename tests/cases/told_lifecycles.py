@@ -202,8 +202,8 @@ def S10_the_void_came_late() -> Case:
 def S10_a_unit_that_was_bound_again_after_the_void() -> Case:
     """Section 10, R40: the bind arrives after the close and happened before it: the next carton's, and legal."""
     case = Case().order(2).task(1).task(1, "T-2").plan().pick(10, lu="L-1").device("carton.void", 20, lu="L-1")
-    case.close(30).wms("lu.bind", 25, rx=30.5, lu="L-1", carton="C-2")
-    case.pick(27, task="T-2", lu="L-1", rx=31)
+    case.close(30).wms("lu.bind", 29, rx=30.1, lu="L-1", carton="C-2")
+    case.pick(29.5, task="T-2", lu="L-1", rx=30.2)
     case = later(case, 2)
-    case.confirmed(1, 10).confirmed(1, 27, "T-2").expect("carton.voided", "C-1", t=20)
+    case.confirmed(1, 10).confirmed(1, 29.5, "T-2").expect("carton.voided", "C-1", t=20)
     return case.packed(1, "C-2", t_close=at(30)).never_raised("PKG_AFTER_VOID").counted(rejected=0)
