@@ -234,6 +234,7 @@ cdef struct LoadUnit:
     int32_t met                 # cycles met so far: numbers never change (R40)
     uint8_t rides               # R48: it was bound to a parent
     uint8_t ever_lost           # R64: whether its sights matter
+    uint8_t ever_voided         # section 10: whether its moves have to be judged
 
 
 cdef struct Cycle "sortline_Cycle":

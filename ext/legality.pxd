@@ -5,16 +5,17 @@ There is one that no other rule covers: a VOIDED carton is closed, opened again,
 known when the watermark has passed it: only then a bind that gave the load unit another life cannot come any more.
 """
 
-from ext.floor cimport Fact, Floor
+from ext.floor cimport Fact, Floor, LoadUnit
+from ext.kinds cimport K_CARTON_VOID
 
 cdef enum LegalityTag:
     TAG_LEGAL = 95          # the watermark passed a fact about a carton that was voided
 
 
-cdef int watch_voided(Floor floor, Fact* fact) except -1
+cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1
 cdef int judge(Floor floor, Fact* fact) except -1
 
 
-cdef inline int watch(Floor floor, Fact* fact) except -1:
-    """A fact has joined its carton."""
-    return watch_voided(floor, fact) if fact.cycle != NULL and fact.cycle.voided != NULL else 0
+cdef inline int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
+    """A fact has joined its unit."""
+    return watch_voided(floor, unit, fact) if unit.ever_voided or fact.kind == K_CARTON_VOID else 0

@@ -6,7 +6,7 @@ from ext.exceptions cimport PKG_AFTER_VOID
 from ext.floor cimport Cycle
 from ext.keys cimport text_key
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_REOPEN, K_CARTON_VOID, K_LABEL_VERIFIED, K_LOAD_SCANNED, K_SCAN_READ,
+    K_CARTON_CLOSE, K_CARTON_REOPEN, K_LABEL_VERIFIED, K_LOAD_SCANNED, K_SCAN_READ,
 )
 from ext.store cimport List, index_of, length, remove
 from ext.timers cimport RANK_TRACK
@@ -21,17 +21,18 @@ cdef bint is_move(int kind) noexcept:
             or kind == K_SCAN_READ)
 
 
-cdef int watch_voided(Floor floor, Fact* fact) except -1:
-    """The fact, or all that followed a void that came late."""
-    cdef List* facts = fact.cycle.facts
+cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1:
+    """The fact, or all that followed a void that came late; which carton it is of, later facts may still change."""
     cdef Fact* later
-    cdef int i
+    cdef int i = length(unit.facts) - 1
     if fact.kind != K_CARTON_VOID:
         return ask_for(floor, fact) if is_move(fact.kind) else 0
-    for i in range(length(facts)):
-        later = <Fact*>facts.items[i]
-        if is_move(later.kind) and floor.precedes(fact, later):
+    unit.ever_voided = True
+    while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:
+        later = <Fact*>unit.facts.items[i]
+        if is_move(later.kind):
             ask_for(floor, later)
+        i -= 1
     return 0
 
 

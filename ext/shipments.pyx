@@ -185,7 +185,7 @@ cdef int take_unit_fact(Floor floor, Fact* fact) except -1:
     cdef List* changed = NULL
     cdef int i
     cartons.attach(floor, unit, fact, &changed)
-    legality.watch(floor, fact)
+    legality.watch(floor, unit, fact)
     for i in range(length(changed)):
         touch_cycle(floor, <Cycle*>changed.items[i], fact)
     floor.store.free(changed)
