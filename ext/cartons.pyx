@@ -7,7 +7,7 @@ from libc.string cimport memset
 from ext cimport packing, picks, riding, sights
 from ext.batch cimport ABSENT
 from ext.cycles cimport place_fact, take_back
-from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY
+from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.floor cimport PickWindow
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_CYCLE, text_key
@@ -20,6 +20,7 @@ from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, IN
 from ext.packing cimport Piece, contents_of
 from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER, RANK_CARTON
+from ext.tombstones cimport is_buried
 
 from ext.kinds import NAMES
 
@@ -382,6 +383,8 @@ cdef int tell_closed(Floor floor, Cycle* cycle, const Fact* close, const Fact* c
         cycle.alarms &= ~(<uint64_t>1 << PKG_EMPTY)
         floor.outlet.clear(PKG_EMPTY, subject_text(floor, cycle), close.t, cause)
     if cycle.closed == NULL:
+        if is_buried(floor, b"carton/", name_of(floor, cycle)):
+            return floor.outlet.raise_(TIME_TOO_LATE, close.src, floor.state.wall, cause, "carton.closed")
         cycle.closed = ledger(floor, cycle, CARTON_CLOSED)
     contents.sort(floor)
     write_closed(floor, cycle, close, contents)
@@ -450,6 +453,7 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type) except NULL:
     cdef int32_t shipment = shipment_key(cycle)
     if not cycle.key:
         cycle.key = name_of(floor, cycle)
+        cycle.unit.numbered = cycle.unit.numbered or not cycle.carton
     floor.outlet.key.clear()
     floor.outlet.key.raw(floor.texts.bytes_of(cycle.key), floor.texts.length_of(cycle.key))
     return floor.outlet.ledger(type, shipment if shipment else cycle.key)

@@ -183,6 +183,7 @@ cdef class Context:
                 if line.own.q_task != line.qty:
                     line.own.decided = NULL
                 line.own.q_task = line.qty
+                picks.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
             if line.alloc_by != NULL:
@@ -317,6 +318,7 @@ cdef class Context:
             picks.cancel(floor, window, line.cancelled_by)
         if line.alloc_by != NULL:
             self.tell_alloc(line)
+        picks.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)

@@ -10,9 +10,7 @@ from ext.floor cimport Source
 
 cdef class Core(Effects):
     cdef Context context
-    cdef bint full              # the state is near its cap: names that nobody knows are refused
-    cdef size_t full_at         # bytes of state
-    cdef size_t relieve_at      # bytes of state at which it is worth looking again for what can go
+    cdef size_t full_at         # bytes of state from which on names that nobody knows are refused
 
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1

@@ -34,6 +34,7 @@ cdef object encode = msgspec.json.Encoder(order="sorted").encode
 
 cdef int64_t SWEEPS = 64                # in the time that finished windows are kept
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
+cdef int64_t KEEP_MIN = 60_000_000      # microseconds of event time that even a full state remembers
 cdef size_t COLLECT_MIN = 32 << 20      # bytes given out before unreachable ones are looked for
 
 
@@ -43,7 +44,7 @@ cdef class Core(Effects):
         super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}"), given,
                          list(source_rules))
         self.context = Context(self.floor)
-        self.full_at = self.relieve_at = self.floor.store.limit // 8 * 7
+        self.full_at = self.floor.bytes_max // 8 * 7
 
     # ------------------------------------------------------------------------------------------ in
 
@@ -70,6 +71,8 @@ cdef class Core(Effects):
         cdef int64_t t_rx = batch.t_rx[i]
         cdef int kind = batch.kind[i]
         self.state.count_in += 1
+        if self.floor.store.used() > self.state.relieve_at:
+            self.relieve()
         if t_rx > self.state.wall:
             if t_rx >= self.next_leave or t_rx >= self.floor.by_wall.soonest or length(self.state.live) == 0:
                 self.advance_wall(t_rx)
@@ -99,7 +102,7 @@ cdef class Core(Effects):
             self.ask_held()
         if self.state.watermark >= self.state.next_sweep:
             self.forget()
-        elif self.floor.store.fresh_bytes > COLLECT_MIN and self.floor.store.fresh_bytes > self.floor.store.used() // 2:
+        elif self.floor.store.fresh_bytes > max(COLLECT_MIN, self.floor.store.used() // 2):
             retention.collect(self.floor)
         return 0
 
@@ -109,7 +112,7 @@ cdef class Core(Effects):
         cdef bint hist = batch.flags[i] & F_HIST
         cdef Source* source
         self.state.count_noise += 1
-        if self.full and find(self.state.sources, batch.src[i]) == NULL:
+        if self.state.full and find(self.state.sources, batch.src[i]) == NULL:
             return 0
         source = self.source(batch.src[i])
         source.records += 1
@@ -129,7 +132,7 @@ cdef class Core(Effects):
         cdef Fact* fact
         cdef bytes digest
         cdef Name* name = NULL
-        if self.floor.store.used() > self.full_at and not self.is_known(batch, i):
+        if self.state.full and not self.is_known(batch, i):
             self.state.count_rejected += 1
             return 0
         source = self.source(batch.src[i])
@@ -245,21 +248,42 @@ cdef class Core(Effects):
             retention.sweep(self.floor, self.state.watermark - keep)
             retention.collect(self.floor)
             self.index_sources()
-        self.state.next_sweep = self.state.watermark + max(keep // SWEEPS, SWEEP_MIN)
+        if self.state.full:             # maybe there is room again
+            self.relieve()
+        self.state.next_sweep = self.state.watermark + (SWEEP_MIN if self.state.full else max(keep // SWEEPS, SWEEP_MIN))
         return 0
 
     cdef int relieve(self) except -1:
-        return 0
+        """`state_bytes_max`: what nothing points to goes, then the oldest finished windows; planned work never does."""
+        cdef State* state = self.state
+        cdef int64_t keep = self.floor.rules.retention
+        cdef Fact cause = named_source(state.site)
+        retention.collect(self.floor)
+        while self.floor.store.used() > self.full_at and keep > KEEP_MIN:
+            keep //= 4
+            retention.sweep(self.floor, state.watermark - keep)
+            retention.collect(self.floor)
+        self.index_sources()
+        state.full = self.floor.store.used() > self.full_at
+        state.relieve_at = self.floor.store.used() + self.floor.bytes_max // 64 if state.full else self.full_at
+        if state.full:
+            return self.floor.outlet.raise_(CFG_STATE_FULL, state.site, state.wall, &cause,
+                                            f"{self.floor.store.used()} of {self.floor.bytes_max} bytes")
+        return self.floor.outlet.clear(CFG_STATE_FULL, state.site, state.wall, &cause)
 
     cdef bint is_known(self, Batch batch, Py_ssize_t i) noexcept:
-        """`state_bytes_max`: does the record name a task, an order or a load unit that is known?"""
+        """`state_bytes_max`: does the record name a task, an order, a load unit or a track that is known?"""
         if find(self.state.sources, batch.src[i]) == NULL:
             return False
         if batch.task[i]:
             return find(self.state.tasks, batch.task[i]) != NULL
         if batch.order[i]:
             return find(self.state.orders, batch.order[i]) != NULL
-        return not batch.lu[i] or find(self.state.units, batch.lu[i]) != NULL
+        if batch.lu[i]:
+            return find(self.state.units, batch.lu[i]) != NULL
+        if batch.track[i]:
+            return find(self.state.tracks, <uint64_t>batch.src[i] << 32 | <uint64_t>batch.track[i]) != NULL
+        return True
 
     # ------------------------------------------------------------------------------------------ time
 

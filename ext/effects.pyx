@@ -13,7 +13,7 @@ from ext cimport (
     sights, stuck, tracks, trailers,
 )
 from ext.batch cimport ABSENT, F_ALLOC
-from ext.exceptions cimport CTX_MISSING
+from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
 from ext.floor cimport ArrivedList, B_FACT, B_WAITING, B_WINDOW, Cycle, Floor, Gap, Line, LoadUnit, Multiread, Shipment, TrackLife, find_line
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key, text_key
 from ext.kinds cimport (
@@ -23,7 +23,8 @@ from ext.kinds cimport (
     K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED, K_WEIGH,
 )
 from ext.store cimport B_LIST, Numbers, find, head_of, last, length, remove
-from ext.timers cimport RANK_CONTEXT, RANK_PICK, RANK_TRACK
+from ext.timers cimport RANK_CONTEXT, RANK_TRACK
+from ext.tombstones cimport is_buried
 
 cdef enum EffectTag:
     TAG_MISSING = 41        # R11: the context did not come
@@ -83,14 +84,18 @@ cdef class Effects(Clocks):
     cdef bint apply_pick(self, Fact* fact, Batch batch, Py_ssize_t i) except -1:
         """One fact a window; a press for several tasks (R30) and a pick whose context is unknown (R11) are rare."""
         cdef PickWindow* window
+        cdef Line* line
         cdef List* entries
         if not batch.flags[i] & F_ALLOC:
             if fact.kind == K_PICK_REVERSE:
                 fact.qty = -fact.qty
             if fact.task:
                 window = <PickWindow*>find(self.state.tasks, fact.task)
-                if window != NULL:
-                    return self.take_into(window, fact)
+            else:
+                line = find_line(self.state, fact.order, fact.line)
+                window = line.own if line != NULL else NULL
+            if window != NULL:
+                return self.take_into(window, fact)
         entries = self.entries_of(fact, batch, i)
         return self.take_entries(fact, entries)
 
@@ -233,10 +238,7 @@ cdef class Effects(Clocks):
         for k in range(length(changed)):
             shipments.touch_cycle(self.floor, <Cycle*>changed.items[k], fact)
         self.floor.store.free(changed)
-        if not window.stall_watched:
-            window.stall_watched = True
-            self.floor.by_watermark.push(fact.t + self.floor.rules.pick_stall, RANK_PICK, picks.key_of(window), window,
-                                         picks.TAG_STALL, 0)
+        picks.watch(self.floor, window, fact.t)
         return True
 
     cdef bint comes_after_ship(self, const PickWindow* window, const Fact* fact) except -1:
@@ -259,9 +261,14 @@ cdef class Effects(Clocks):
 
     cdef int wait(self, Fact* fact, List* entries, int32_t key, bint is_task) except -1:
         """R11: kept until its context arrives; `CTX_MISSING` after `ctx_wait_ms`, dead after `lateness_ms`."""
-        cdef Waiting* waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
         cdef Table* table = self.state.waiting_tasks if is_task else self.state.waiting_orders
         cdef List* others = <List*>find(table, key)
+        cdef Waiting* waiting
+        if is_buried(self.floor, b"task/" if is_task else b"order/", key):
+            self.state.count_taken -= 1         # R46: its window has gone
+            self.state.count_late += 1
+            return self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")
+        waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
         waiting.fact, waiting.entries, waiting.key, waiting.is_task = fact, entries, key, is_task
         self.floor.store.append(&others, waiting)
         self.floor.store.put(table, key, others)

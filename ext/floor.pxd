@@ -235,6 +235,7 @@ cdef struct LoadUnit:
     uint8_t rides               # R48: it was bound to a parent
     uint8_t ever_lost           # R64: whether its sights matter
     uint8_t ever_voided         # section 10: whether its moves have to be judged
+    uint8_t numbered            # a carton was told as lu#cycle: its numbers are never given out again
 
 
 cdef struct Cycle "sortline_Cycle":
@@ -652,6 +653,7 @@ cdef struct State:
     Table* waiting_tasks        # task -> List of Waiting (R11)
     Table* waiting_orders       # order -> List of Waiting
     Table* equal                # digest of an unnumbered, untimed record -> how many came at `equal_at`
+    Table* tombstones           # hash of the key of a window that went early -> its t_close (R46)
     Table* revisions[12]        # by family of objects (R10): key -> Revision
     List* live                  # Source
     List* held                  # PickWindow and Shipment that wait for a gap to close (R7)
@@ -688,6 +690,8 @@ cdef struct State:
     int64_t count_waiting       # R11
     int64_t open_tracks         # records that wait for an identification (R60)
     int64_t open_episodes[64]   # by code
+    uint64_t relieve_at         # bytes of state at which it is looked for what can go
+    uint8_t full                # names that nobody knows are refused (`state_bytes_max`)
     uint8_t gap_closed          # one has: ask the held again
     uint8_t deferring           # context is being taken
 
@@ -702,6 +706,7 @@ cdef class Floor:
     cdef Timers by_wall         # wall clock: due at >=
     cdef JsonWriter scratch     # for texts that are put together
     cdef JsonWriter truth       # what `verdict_of` found, as the data of shipment.ready
+    cdef size_t bytes_max       # `state_bytes_max`
     cdef Py_ssize_t own_texts   # that an empty floor has
     cdef set closing_points     # names of the read points that stand for a close (R42)
 

@@ -132,7 +132,8 @@ cdef class Floor:
         self.texts = texts
         self.rules = rules_of(values)
         self.closing_points = set(values.get("closing_points", ()))
-        self.store = Store(values["state_bytes_max"])
+        self.bytes_max = values["state_bytes_max"]
+        self.store = Store(self.bytes_max // 2 * 3)     # address space: a table that grows stands there twice for a moment
         describe_structs(self.store)
         self.outlet = Outlet(site, source, self.store, texts)
         self.by_watermark, self.by_wall = Timers(self.store, texts), Timers(self.store, texts)
@@ -154,7 +155,8 @@ cdef class Floor:
         while table != &state.equal:
             table[0] = self.store.table(B_TABLE)
             table += 1
-        state.equal = self.store.table(B_PLAIN_TABLE)
+        state.equal, state.tombstones = self.store.table(B_PLAIN_TABLE), self.store.table(B_PLAIN_TABLE)
+        state.relieve_at = self.bytes_max // 8 * 7
         for family in range(12):
             state.revisions[family] = self.store.table(B_TABLE)
         state.watermark = state.wall = state.equal_at = state.sightings_until = ABSENT

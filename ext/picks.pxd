@@ -51,6 +51,7 @@ cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1
 cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1
 cdef int watch_stall(Floor floor, PickWindow* window, int64_t due) except -1
 cdef Key key_of(const PickWindow* window) noexcept
 cdef Subject subject_of(const PickWindow* window) noexcept

@@ -294,8 +294,16 @@ cdef int hold(Floor floor, PickWindow* window, int64_t t, int64_t blind) except 
     return 0
 
 
+cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
+    """R22: from its first pick on, while it is not full. One timer a window."""
+    if window.stall_watched or window.q_sum <= 0 or window.q_sum >= window.q_task >= 0:
+        return 0
+    window.stall_watched = True
+    return floor.by_watermark.push(t + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
+
+
 cdef int watch_stall(Floor floor, PickWindow* window, int64_t due) except -1:
-    """R22: an alarm after `pick_stall_ms` without a pick in an open window, and nothing more. One timer a window."""
+    """R22: an alarm after `pick_stall_ms` without a pick in an open window, and nothing more."""
     cdef Outcome o = outcome(window, ANY_TIME, floor.state.watermark)
     window.stall_watched = False
     if o.closed or o.q_now <= 0:

@@ -10,7 +10,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from ext cimport picks
+from ext cimport picks, tombstones
 from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, SHIPMENT, STOCK, TASK, WAVE
 from ext.floor cimport (
     CartonPlan, Cycle, Fact, Gap, LatePicks, Line, LoadUnit, Order, PickWindow, Return, Revision, Scan, ScopeLine,
@@ -30,6 +30,7 @@ cdef int sweep(Floor floor, int64_t before) except -1:
     forget_loads(floor, before)
     forget_gaps(floor, before)
     forget_told(floor, before)
+    tombstones.forget(floor, floor.state.watermark - floor.rules.lateness)
     for family in (BIND, WAVE, HOLDS, MANIFEST, ALLOC, STOCK):
         forget_revisions(floor, floor.state.revisions[<int>family], before)
     return 0
@@ -109,13 +110,20 @@ cdef int forget_orders(Floor floor, int64_t before) except -1:
         order = <Order*>table.slots[i].value
         if order != NULL and is_over(order, before):
             for k in range(length(order.lines)):
-                forget_line(floor, <Line*>order.lines.items[k])
+                forget_line(floor, <Line*>order.lines.items[k], before)
+            if goes_early(floor, before):
+                tombstones.bury(floor, b"order/", order.id, before)
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[ORDER], order.id)
     return drop_all(floor, table, keys)
 
 
-cdef int forget_line(Floor floor, Line* line) except -1:
+cdef bint goes_early(Floor floor, int64_t before) noexcept:
+    """A late fact may still come for what leaves now."""
+    return before > floor.state.watermark - floor.rules.lateness
+
+
+cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     cdef PickWindow* window
     cdef int i
     floor.store.drop(floor.state.lines, <uint64_t>line.order << 32 | <uint64_t>line.number)
@@ -124,6 +132,8 @@ cdef int forget_line(Floor floor, Line* line) except -1:
         if window.finding != NULL:
             window.finding.window = NULL
         if window.task:
+            if goes_early(floor, before):
+                tombstones.bury(floor, b"task/", window.task, before)
             floor.store.drop(floor.state.tasks, window.task)
             floor.store.drop(floor.state.revisions[TASK], window.task)
     return 0
@@ -165,7 +175,8 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
         forget_cycles(floor, unit, before)
         forget_destined(floor, unit)
         youngest = <Fact*>last(unit.facts)
-        if length(unit.cycles) == 0 and length(unit.destined) == 0 and (youngest == NULL or youngest.t < before):
+        if (length(unit.cycles) == 0 and length(unit.destined) == 0 and (youngest == NULL or youngest.t < before)
+                and not unit.numbered):
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
 
@@ -179,6 +190,8 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
         if is_live(cycle, before):
             i += 1
             continue
+        if cycle.closed != NULL and goes_early(floor, before):
+            tombstones.bury(floor, b"carton/", cycle.key, before)
         if cycle.plan != NULL:
             remove(cycle.plan.cycles, cycle)
         if cycle.mismatched:

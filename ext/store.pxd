@@ -88,6 +88,11 @@ cdef class Store:
     cdef int describe_array(self, int type, size_t stride, size_t first_text, size_t first_plain) except -1
     cdef void* new(self, int type, size_t size) except NULL
     cdef void* new_raw(self, int type, size_t size) except NULL
+    cdef Block* take_fresh(self, size_t units) except NULL
+    cdef Block* take_free(self, int list) noexcept
+    cdef Block* split_larger(self, int list, size_t units) noexcept
+    cdef void set_free(self, char* at, size_t units) noexcept
+    cdef int give_back(self, const char* old_end) noexcept
     cdef void free(self, void* body) noexcept
     cdef size_t used(self) noexcept
     cdef int collect(self, void* root, uint8_t* named) except -1

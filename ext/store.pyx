@@ -7,8 +7,26 @@ from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_
 
 cdef extern from "<sys/mman.h>" nogil:
     int MAP_NORESERVE
+    int MADV_DONTNEED
+    int madvise(void* at, size_t length, int advice)
 
 cdef int32_t FIRST_CAPACITY = 1
+cdef size_t GIVE_BACK_MIN = 1 << 20
+
+
+cdef inline int list_of(size_t units, bint enough) noexcept nogil:
+    """The free list of blocks of so many units: of the next larger ones that have a list (`enough`), or of the next
+    smaller ones."""
+    cdef int list_ = SMALL_UNITS + 1
+    cdef size_t size = SMALL_UNITS
+    if units <= SMALL_UNITS:
+        return <int>units
+    while size + 1 < units:
+        size *= 2
+        list_ += 1
+    if size + 1 == units or enough:
+        return list_
+    return list_ - 1 if list_ > SMALL_UNITS + 1 else SMALL_UNITS
 
 
 cdef class Store:
@@ -54,45 +72,69 @@ cdef class Store:
     cdef void* new_raw(self, int type, size_t size) except NULL:
         """A block whose content the caller writes, all of it, before anybody else looks."""
         cdef size_t units = (size + sizeof(Block) + UNIT - 1) // UNIT
-        cdef size_t list_ = units
+        cdef int list_ = <int>units
         cdef Block* block
         if units > SMALL_UNITS:
-            list_ = SMALL_UNITS + 1
-            units = SMALL_UNITS
-            while (units + 1) * UNIT < size + sizeof(Block):
-                units *= 2
-                list_ += 1
-            units += 1                      # for the head: what is behind it is mostly a power of two
-        if self.heads[list_] != 0:
-            block = <Block*>(self.base + <size_t>self.heads[list_] * UNIT)
-            self.heads[list_] = (<uint32_t*>(block + 1))[0]
-            self.free_bytes -= units * UNIT
+            list_ = list_of(units, True)
+            units = (<size_t>SMALL_UNITS << (list_ - SMALL_UNITS - 1)) + 1  # 1 for the head: what is behind it is mostly
+        if self.heads[list_] != 0:                                          # a power of two
+            block = self.take_free(list_)
+        elif 2 * (self.top + units * UNIT) <= self.limit:
+            block = self.take_fresh(units)
         else:
-            if self.top + units * UNIT > self.limit:
-                raise MemoryError(f"the state has reached {self.limit} bytes: raise rules.state_bytes_max")
-            block = <Block*>(self.base + self.top)
-            self.top += units * UNIT
+            block = self.split_larger(list_, units)
+            if block == NULL:
+                block = self.take_fresh(units)
         self.fresh_bytes += units * UNIT
         block[0] = Block(units=<uint32_t>units, type=<uint8_t>type, marked=0, spare=0)
         return block + 1
 
+    cdef Block* take_fresh(self, size_t units) except NULL:
+        cdef Block* block = <Block*>(self.base + self.top)
+        if self.top + units * UNIT > self.limit:
+            raise MemoryError(f"the state has reached {self.limit} bytes: raise rules.state_bytes_max")
+        self.top += units * UNIT
+        return block
+
+    cdef Block* take_free(self, int list_) noexcept:
+        """The first free block of a list that has one."""
+        cdef Block* block = <Block*>(self.base + <size_t>self.heads[list_] * UNIT)
+        self.heads[list_] = (<uint32_t*>(block + 1))[0]
+        self.free_bytes -= <size_t>block.units * UNIT
+        return block
+
+    cdef Block* split_larger(self, int list_, size_t units) noexcept:
+        """A part of a larger free block; NULL: there is none."""
+        cdef Block* block
+        cdef size_t rest
+        for list_ in range(list_ + 1, FREE_LISTS):
+            if self.heads[list_] != 0:
+                block = self.take_free(list_)
+                rest = block.units - units
+                self.set_free(<char*>block + units * UNIT, rest)
+                return block
+        return NULL
+
+    cdef void set_free(self, char* at, size_t units) noexcept:
+        """A stretch of memory becomes free blocks of sizes that have a list, the largest first."""
+        cdef Block* block
+        cdef size_t part
+        cdef int list_
+        while units:
+            list_ = list_of(units, False)
+            part = list_ if list_ <= SMALL_UNITS else (<size_t>SMALL_UNITS << (list_ - SMALL_UNITS - 1)) + 1
+            block = <Block*>at
+            block[0] = Block(units=<uint32_t>part, type=B_FREE, marked=0, spare=0)
+            (<uint32_t*>(block + 1))[0] = self.heads[list_]
+            self.heads[list_] = <uint32_t>((at - self.base) // UNIT)
+            self.free_bytes += part * UNIT
+            at += part * UNIT
+            units -= part
+
     cdef void free(self, void* body) noexcept:
         """Nothing may point to it any more. NULL is nothing."""
-        cdef Block* block
-        cdef size_t units, list_
-        if body == NULL:
-            return
-        block = head_of(body)
-        units = list_ = block.units
-        if units > SMALL_UNITS:
-            list_ = SMALL_UNITS + 1
-            while units > SMALL_UNITS + 1:
-                units //= 2
-                list_ += 1
-        block.type = B_FREE
-        (<uint32_t*>body)[0] = self.heads[list_]
-        self.heads[list_] = <uint32_t>((<char*>block - self.base) // UNIT)
-        self.free_bytes += <size_t>block.units * UNIT
+        if body != NULL:
+            self.set_free(<char*>head_of(body), head_of(body).units)
 
     cdef size_t used(self) noexcept:
         """Bytes that hold something."""
@@ -150,16 +192,33 @@ cdef class Store:
         return 0
 
     cdef int sweep(self) except -1:
-        cdef size_t at = UNIT
+        """What is not marked becomes free, neighbours together; what lies behind the last block goes back."""
+        cdef char* at = self.base + UNIT
+        cdef char* end = self.base + self.top
+        cdef char* free_from = NULL
         cdef Block* block
-        while at < self.top:
-            block = <Block*>(self.base + at)
-            at += <size_t>block.units * UNIT
+        memset(self.heads, 0, sizeof(self.heads))
+        self.free_bytes = self.fresh_bytes = 0
+        while at < end:
+            block = <Block*>at
             if block.marked:
                 block.marked = 0
-            elif block.type != B_FREE:
-                self.free(block + 1)
-        self.fresh_bytes = 0
+                if free_from != NULL:
+                    self.set_free(free_from, (at - free_from) // UNIT)
+                    free_from = NULL
+            elif free_from == NULL:
+                free_from = at
+            at += <size_t>block.units * UNIT
+        if free_from != NULL:
+            self.top = free_from - self.base
+            self.give_back(end)
+        return 0
+
+    cdef int give_back(self, const char* old_end) noexcept:
+        """Pages behind the top that are not used any more, where they are many."""
+        cdef size_t page = 4096, start = (self.top + page - 1) // page * page
+        if <size_t>(old_end - self.base) > start + GIVE_BACK_MIN:
+            madvise(self.base + start, <size_t>(old_end - self.base) - start, MADV_DONTNEED)
         return 0
 
     cdef int shift(self, char* region, size_t top, int64_t by) except -1:

@@ -1,0 +1,125 @@
+"""`state_bytes_max`: a flood of names that nobody knows leaves real work exact and memory under its cap; and what is
+forgotten early is never told anew (R46)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from engine.records import make_decoder
+from ext.batch import Batch
+from ext.core import Core
+from ext.texts import Texts
+from simulators.canonical import tell, write
+from simulators.settings import Troubles
+from simulators.warehouse import tell_story
+from tests.stories import Record
+
+CAP = 8 << 20
+SECOND = 1_000_000
+
+
+def fed(records: list[Record], rules: dict[str, Any], slice_of: int = 500) -> tuple[list[dict[str, Any]], Core]:
+    texts = Texts()
+    core, decoder = Core("dc1", texts, rules), make_decoder(texts)
+    batch = Batch(texts)
+    bodies: list[bytes] = []
+    most = 0
+    for at in range(0, len(records), slice_of):
+        batch.clear()
+        lines = [json.dumps(record).encode() for record in records[at : at + slice_of]]
+        assert decoder.decode(b"\n".join(lines), batch) == []
+        core.feed(batch)
+        bodies += [event[4] for event in core.take()]
+        most = max(most, core.state_bytes())
+    assert most <= rules.get("state_bytes_max", CAP)
+    account = core.account()
+    assert account["in"] == len(records) == sum(account.values()) - account["in"]
+    core.finish()
+    return [json.loads(body) for body in bodies + [event[4] for event in core.take()]], core
+
+
+def story() -> list[Record]:
+    said = tell(tell_story(60, 7), 7, Troubles(noise=0.3, duplicates=0.02, disorder_ms=1_000)).said
+    return [json.loads(line) for line in write(said)]
+
+
+def flood(records: list[Record], each: int) -> list[Record]:
+    """Between any two records, `each` of picks, scans and sights of things that nobody has ever told of."""
+    flooded: list[Record] = []
+    for at, record in enumerate(records):
+        flooded.append(record)
+        for k in range(each):
+            name = f"{at}-{k}"
+            ghost: Record = {"src": "dc1/ghost/G-1", "seq": at * each + k, "t_rx": record["t_rx"], "t": record["t_rx"]}
+            if k % 3 == 0:
+                ghost |= {"kind": "pick.confirm", "task": f"GHOST-{name}", "sku": "S", "qty": 1, "lu": f"GT-{name}"}
+            elif k % 3 == 1:
+                ghost |= {"kind": "scan.read", "lu": f"GL-{name}", "track": name}
+            else:
+                ghost |= {"kind": "carton.open", "lu": f"GC-{name}"}
+            flooded.append(ghost)
+    return flooded
+
+
+def last_revisions(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of picks, cartons and shipments: by id without revision."""
+    kept = {event["id"].rpartition(":")[0]: event for event in events}
+    return {
+        key: event["data"] for key, event in kept.items() if event["type"].split(".")[2] in ("pick", "carton", "shipment")
+    }
+
+
+def test_a_flood_of_unknown_names_leaves_real_work_exact_and_memory_under_its_cap() -> None:
+    records = story()
+    calm, _ = fed(records, {})
+    stormy, core = fed(flood(records, 40), {"state_bytes_max": CAP})
+    assert last_revisions(stormy) == last_revisions(calm)
+    assert core.account()["rejected"] > 10_000
+    codes = [event["data"]["code"] for event in stormy if event["type"].endswith("exception.raised.v1")]
+    assert "CFG_STATE_FULL" in codes
+
+
+def test_texts_that_nothing_names_give_their_room_back() -> None:
+    texts = Texts(bytes_max=1 << 20)
+    core, decoder = Core("dc1", texts), make_decoder(texts)
+    batch = Batch(texts)
+    for turn in range(60):
+        lines = []
+        for k in range(2_000):
+            n = turn * 2_000 + k
+            lines.append(
+                b'{"src":"dc1/scan/S-1","kind":"lane.full","state":"unknown","dest":"A-NAME-OF-ITS-OWN-%08d",'
+                b'"seq":%d,"t_rx":%d}' % (n, n, 1_795_420_800_000_000 + n * 1_000)
+            )
+        batch.clear()
+        assert decoder.decode(b"\n".join(lines), batch) == []
+        core.feed(batch)
+    assert core.account()["used"] == 120_000
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_R46_what_was_forgotten_early_is_never_told_anew(late: bool) -> None:
+    """A full state makes finished windows leave before `lateness_ms`: a late pick of one is dead, no new revision 0."""
+    t0 = 1_795_420_800_000_000
+    records: list[Record] = []
+    for n in range(12_000):
+        t = t0 + n * 40_000
+        task = {"task": f"T-{n}", "rev": 1, "order": f"O-{n}", "line": 1, "sku": "S", "qty": 1}
+        records.append({"src": "dc1/wms/main", "kind": "pick.task", "t": t, "t_rx": t, "seq": n, **task})
+        pick = {"task": f"T-{n}", "sku": "S", "qty": 1, "lu": f"TOTE-{n}"}
+        records.append({"src": "dc1/pick/P-1", "kind": "pick.confirm", "t": t, "t_rx": t + 1_000, "seq": n, **pick})
+        close = {"src": "dc1/pack/K-1", "kind": "carton.close", "seq": n, "lu": f"TOTE-{n}"}
+        records.append(close | {"t": t + 2_000, "t_rx": t + 2_000})
+    end = records[-1]["t_rx"]
+    if late:
+        records.append(
+            {"src": "dc1/pick/P-2", "kind": "pick.confirm", "t": t0 + SECOND, "t_rx": end, "seq": 1}
+            | {"task": "T-0", "sku": "S", "qty": 1, "lu": "TOTE-0"}
+        )
+    events, core = fed(records, {"state_bytes_max": CAP})
+    firsts = [event["id"] for event in events if event["type"].endswith("pick.confirmed.v1")]
+    assert len(firsts) == len(set(firsts)) == 12_000
+    assert core.account()["late"] == late
