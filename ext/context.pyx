@@ -7,7 +7,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 
 import msgspec
 
-from ext cimport cartons, inventory, manifests, pick_events, picks, returns, shipments
+from ext cimport cartons, inventory, manifests, pick_events, picks, returns, shipments, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
 from ext.json_writer cimport Digest, JsonWriter, digest_of
@@ -382,6 +382,7 @@ cdef class Context:
                 line=floor.line_of(floor.intern(row["order"]), row["line"]), qty=row["qty"])
         plan.weight_g, plan.tol_g = record.get("weight_g", ABSENT), record.get("tol_g", ABSENT)
         plan.withdrawn = not rows and plan.rev > 1
+        stuck.on_plan(floor, plan, fact)
         if before != NULL and before != plan.shipment:
             remove(before.plans, plan)
             shipments.touch(floor, before, fact.t, fact)

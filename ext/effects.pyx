@@ -9,7 +9,8 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, manifests, packing, pick_events, picks, premises, shipments, sights, tracks, trailers,
+    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, refused_moves,
+    shipments, sights, stuck, tracks, trailers,
 )
 from ext.batch cimport ABSENT, F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
@@ -416,6 +417,10 @@ cdef class Effects(Clocks):
             tracks.give_up(floor, <TrackLife*>target, due)
         elif tag == tracks.TAG_MULTIREAD:
             tracks.resolve_multiread(floor, self.source((<Multiread*>target).fact.src), <Multiread*>target)
+        elif tag == stuck.TAG_STUCK or tag == stuck.TAG_MOVED:
+            stuck.look(floor, target)
+        elif tag == legality.TAG_LEGAL:
+            refused_moves.judge(floor, <Fact*>target)
         else:
             premises.due(floor, target, tag, False)
         return 0

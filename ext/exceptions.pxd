@@ -54,6 +54,10 @@ cdef enum:
     RTN_OVER
     RTN_DUP_SERIAL
     CFG_STATE_FULL
+    PCK_STUCK
+    PKG_STUCK
+    SHP_STUCK
+    PKG_AFTER_VOID
     CODES           # how many there are
 
 

@@ -54,6 +54,10 @@ TABLE = (
     ("RTN_OVER", "warning", "the return", "a revision of the RMA that covers it (R72)"),
     ("RTN_DUP_SERIAL", "warning", "the serial", "a scan of it that counts again (R72)"),
     ("CFG_STATE_FULL", "error", "the site", "state that is below its cap again (`state_bytes_max`)"),
+    ("PCK_STUCK", "warning", "the order", "its lines moving on (section 10)"),
+    ("PKG_STUCK", "warning", "the carton", "its moving on, or its end (section 10)"),
+    ("SHP_STUCK", "warning", "the shipment", "its readiness, its manifest or its cancel (section 10)"),
+    ("PKG_AFTER_VOID", "warning", "the carton", "an operator"),
 )
 
 NAMES = [code for code, _, _, _ in TABLE]

@@ -21,6 +21,7 @@ cdef struct Rules:
     int64_t lateness
     int64_t retention
     int64_t pick_stall
+    int64_t stuck               # 0: never
     int64_t ident_wait
     int64_t expectation_ttl
     int64_t loops_max

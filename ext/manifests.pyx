@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 
 import msgspec
 
-from ext cimport cartons
+from ext cimport cartons, stuck
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
 )
@@ -222,7 +222,7 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
         if departure is None or floor.text(cartons.name_of(floor, cycle)) not in departure.left_behind:
             end_cycle(floor, shipment, cycle, first)
     floor.store.free(cycles)
-    return 0
+    return stuck.on_end(floor, shipment, first)
 
 
 cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* evidence) except -1:

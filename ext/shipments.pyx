@@ -4,7 +4,7 @@
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy, memmove
 
-from ext cimport cartons, gaps, manifests, riding, sights
+from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY
 from ext.json_writer cimport Digest, JsonWriter
@@ -33,6 +33,7 @@ cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -
     cdef int i
     if shipment.plan_rev == 0:
         return 0
+    stuck.on_shipment(floor, shipment, t, cause)
     i = first_after(shipment, t - 1)
     if i == touches_of(shipment) or shipment.touches.items[i].t != t:
         shipment.touches = <TouchList*>floor.store.room(B_TOUCHES, shipment.touches, i)
@@ -77,6 +78,7 @@ cdef int first_after(const Shipment* shipment, int64_t t) noexcept:
 
 cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
     cdef int i
+    stuck.on_line(floor, line, t, cause)
     for i in range(length(line.scopes)):
         touch(floor, (<ScopeLine*>line.scopes.items[i]).shipment, t, cause)
     return 0
@@ -87,6 +89,7 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
     cdef Shipment* shipment
     cdef Fact* fact
     cdef int i
+    stuck.on_cycle(floor, cycle, cause)
     if cycle.plan == NULL or cycle.plan.shipment == NULL:
         return touch_contents(floor, cycle, cause)
     shipment = cycle.plan.shipment
@@ -184,6 +187,7 @@ cdef int take_unit_fact(Floor floor, Fact* fact) except -1:
     cdef List* changed = NULL
     cdef int i
     cartons.attach(floor, unit, fact, &changed)
+    legality.watch(floor, unit, fact)
     for i in range(length(changed)):
         touch_cycle(floor, <Cycle*>changed.items[i], fact)
     floor.store.free(changed)
@@ -239,6 +243,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     verdict = verdict_of(floor, shipment, as_of)
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
     tell_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
+    if (verdict.kind == READY) != shipment.true_now:
+        stuck.on_turn(floor, shipment, as_of, cause)
     if verdict.kind != READY:
         shipment.true_now = False
         forget_pending(floor, shipment)
@@ -418,6 +424,7 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
     """R56: before the manifest `shipment.unready` if it was ready, after it `shipment.voided`; nothing else."""
     shipment.cancelled_by = fact
     shipment.cancel_t = fact.t
+    stuck.on_end(floor, shipment, fact)
     if shipment.manifest_t <= fact.t:
         return manifests.tell_voided(floor, shipment)
     quiet(floor, shipment, SHP_EMPTY, fact.t, fact)

@@ -125,13 +125,22 @@ cdef struct Revision:
     uint8_t cancelled
 
 
+cdef struct Watch:
+    # Section 10: how long a thing has stood in one state (see stuck).
+    int64_t stuck_at            # event time of the report; 0: it is not stuck
+    uint8_t running             # its timer is
+
+
 cdef struct Order:
     List* lines                 # Line
     Fact* cutoff                # of its wave
+    Fact* youngest              # told of it
+    Line* stands                # the line that had stood longest when it was looked at last
     int32_t id
     int32_t spare
     int64_t t                   # event time of what was last told of it
     uint8_t known               # told by an order or a task: else only a scope names it
+    Watch watch
 
 
 cdef struct Line:
@@ -204,6 +213,7 @@ cdef struct LoadUnit:
     int32_t met                 # cycles met so far: numbers never change (R40)
     uint8_t rides               # R48: it was bound to a parent
     uint8_t ever_lost           # R64: whether its sights matter
+    uint8_t ever_voided         # section 10: whether its moves have to be judged
     uint8_t numbered            # a carton was told as lu#cycle: its numbers are never given out again
 
 
@@ -213,6 +223,7 @@ cdef struct Cycle "sortline_Cycle":
     List* facts                 # of the unit, from begin to end, sorted
     Fact* anchor                # the fact that began it
     CartonPlan* plan
+    Fact* youngest              # told of it, or of its shipment's end
     Ledger* closed
     Ledger* reopened
     Ledger* voided
@@ -230,6 +241,7 @@ cdef struct Cycle "sortline_Cycle":
     uint8_t any_close
     uint8_t packs               # R47: goods were moved into it or out of it
     uint8_t mismatched          # R45: it stands in `State.mismatched`
+    Watch watch
 
 
 cdef struct Planned:
@@ -249,6 +261,7 @@ cdef struct CartonPlan:
     List* cycles                # of load units that carried this carton
     Fact* released_by           # hold.released
     Fact* fact
+    Fact* youngest              # told of it
     int32_t carton
     int32_t spare
     int64_t rev
@@ -257,6 +270,7 @@ cdef struct CartonPlan:
     int64_t t                   # event time of the plan in force
     uint8_t has_contents        # they were given, maybe as an empty list
     uint8_t withdrawn           # planned again without contents (R50a)
+    Watch watch
 
 
 cdef struct ScopeLine:
@@ -315,6 +329,7 @@ cdef struct Shipment:
     TouchList* touches          # what concerns it, by event time
     PendingList* pending
     Fact* cancelled_by          # shipment.cancelled
+    Fact* youngest              # told of it
     Ledger* ready
     Ledger* unready
     Ledger* manifested
@@ -331,6 +346,7 @@ cdef struct Shipment:
     Digest shipped_data         # what was true just before the manifest
     int64_t evaluated           # as of when it was last evaluated
     int64_t unready_at          # event time of the last shipment.unready
+    int64_t turned              # when `true_now` changed last
     int64_t held_since          # R7: which truth waits for a gap
     uint64_t alarms
     uint8_t stage_required
@@ -340,6 +356,7 @@ cdef struct Shipment:
     uint8_t stood               # it did when the manifest came
     uint8_t bound_watched       # a timer of the wall clock's bound is running
     uint8_t held                # it stands in `State.held`
+    Watch watch
 
 
 cdef struct Trailer:

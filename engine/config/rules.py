@@ -27,6 +27,8 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     lateness_ms: a fact that is late by no more than this still corrects what was told.
     retention_ms: how long finished windows are remembered, so that revisions count on.
     expectation_ttl_ms: how long a stock expectation can be held against a count or a short.
+    stuck_ms: an order, carton or shipment that stays in one state this long raises an exception that says what it
+        waits for; 0: never.
     pick_stall_ms: a pick task that stands still this long raises an alarm; it decides nothing.
     loops_max: recirculations of one item before an exception.
     ident_wait_ms: how long an item that was not read may still be identified.
@@ -52,6 +54,7 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     retention_ms: Milliseconds = 604_800_000
     expectation_ttl_ms: Milliseconds = 14_400_000
     pick_stall_ms: Milliseconds = 900_000
+    stuck_ms: Milliseconds = 0
     loops_max: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 3
     ident_wait_ms: Milliseconds = 600_000
     short_on_close: bool = False

@@ -8,6 +8,7 @@ from tests.cases import (
     told_account,
     told_cartons,
     told_gaps,
+    told_lifecycles,
     told_pending,
     told_picks,
     told_premises,
@@ -23,13 +24,13 @@ def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
         *(told_time, told_gaps, told_picks, told_cartons, told_premises, told_shipping),
-        *(told_account, told_pending),
+        *(told_account, told_lifecycles, told_pending),
     )
     return {
         name: told
         for module in modules
         for name, told in vars(module).items()
-        if name[0] == "R" and callable(told) and told.__module__ == module.__name__
+        if name.startswith(("R", "S10")) and callable(told) and told.__module__ == module.__name__
     }
 
 

@@ -1,0 +1,21 @@
+"""RULES section 10: moves that no state allows are refused (nothing changes), kept (the record stays in the journal and
+counts as `rejected`) and raised.
+
+There is one that no other rule covers: a VOIDED carton is closed, opened again, labelled or loaded. What a record means is
+known when the watermark has passed it: only then a bind that gave the load unit another life cannot come any more.
+"""
+
+from ext.floor cimport Floor
+from ext.kinds cimport K_CARTON_VOID
+from ext.state cimport Fact, LoadUnit
+
+cdef enum LegalityTag:
+    TAG_LEGAL = 95          # the watermark passed a fact about a carton that was voided
+
+
+cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1
+
+
+cdef inline int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
+    """A fact has joined its unit."""
+    return watch_voided(floor, unit, fact) if unit.ever_voided or fact.kind == K_CARTON_VOID else 0

@@ -1,0 +1,36 @@
+# cython: boundscheck=False, wraparound=False
+"""Illegal moves: see legality.pxd."""
+
+from ext.keys cimport text_key
+from ext.kinds cimport (
+    K_CARTON_CLOSE, K_CARTON_REOPEN, K_LABEL_VERIFIED, K_LOAD_SCANNED, K_SCAN_READ,
+)
+from ext.store cimport length
+from ext.timers cimport RANK_TRACK
+
+
+cdef bint is_move(int kind) noexcept:
+    """What a voided carton cannot do. Where it is seen, weighed or taken out of a trailer is no move of its life; a read
+    point that stands for a close (R42) is a sight, and closes nothing any more."""
+    return (kind == K_CARTON_CLOSE or kind == K_CARTON_REOPEN or kind == K_LABEL_VERIFIED or kind == K_LOAD_SCANNED
+            or kind == K_SCAN_READ)
+
+
+cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1:
+    """The fact, or all that followed a void that came late; which carton it is of, later facts may still change."""
+    cdef Fact* later
+    cdef int i = length(unit.facts) - 1
+    if fact.kind != K_CARTON_VOID:
+        return ask_for(floor, fact) if is_move(fact.kind) else 0
+    unit.ever_voided = True
+    while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:
+        later = <Fact*>unit.facts.items[i]
+        if is_move(later.kind):
+            ask_for(floor, later)
+        i -= 1
+    return 0
+
+
+cdef int ask_for(Floor floor, Fact* fact) except -1:
+    """Before any window decides what it means."""
+    return floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.lu), fact, TAG_LEGAL, fact.t)

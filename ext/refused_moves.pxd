@@ -1,0 +1,7 @@
+"""RULES section 10: what becomes of a move that legality has asked to be judged, now that the watermark has passed it."""
+
+from ext.floor cimport Floor
+from ext.state cimport Fact
+
+
+cdef int judge(Floor floor, Fact* fact) except -1
