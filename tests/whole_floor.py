@@ -246,7 +246,8 @@ def blind(records: list[Record], draw: random.Random, percent: int = 30) -> list
     heard = []
     for record in records:
         noise = record["kind"] in ("telemetry", "photo_eye")
-        chance = percent if noise else 8 if record["kind"] == "pick.confirm" else 0
+        named = record["kind"] == "pick.confirm" and "task" in record  # else it would be another task's when it comes
+        chance = percent if noise else 8 if named else 0
         if "seq" in record and draw.randint(1, 100) <= chance:
             if noise and draw.randint(1, 100) <= 40:
                 continue

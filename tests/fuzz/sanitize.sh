@@ -8,5 +8,5 @@ cd build/fuzz
 export LD_PRELOAD="$(clang -print-file-name=libclang_rt.asan-x86_64.so)"
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc
 export SORTLINE_EXAMPLES="${SORTLINE_EXAMPLES:-20}" SORTLINE_SETS="${SORTLINE_SETS:-3}"
-exec "$python" -m pytest -q -p no:cacheprovider --timeout 0 -k "not nothing_is_kept" \
+exec "$python" -m pytest -q -p no:cacheprovider --timeout 0 --capture=sys -k "not nothing_is_kept" \
     tests/cases tests/property tests/fuzz tests/unit/test_ndjson.py "$@"

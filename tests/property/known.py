@@ -34,6 +34,11 @@ def _packed_in_a_gap(difference: str, records: Sequence[Record], rules: Mapping[
     return of_ready is not None and "pack.confirm" in _kinds(records) and "gap_hold_ms" in rules
 
 
+def _filled_after_the_deadline(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
+    timed = any("deadline" in record or "cutoff" in record for record in records)
+    return difference.startswith("shipment.ready") and timed and "gap_hold_ms" in rules
+
+
 def _trailer_that_took_nothing(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
     of_trailer = re.match(r"shipment.manifested \S+: (time|data.trailer|data.seal) is ", difference)
     return of_trailer is not None and rules.get("partial_load") == "emit" and "load.removed" in _kinds(records)
@@ -60,6 +65,7 @@ KNOWN: dict[str, Explains] = {
     "R51_a_readiness_that_is_held_ends_with_the_cancel": _held_and_cancelled,
     "R51_a_truth_that_ends_with_the_cancel": _held_and_cancelled,
     "R07_a_gap_of_the_station_that_closed_what_was_packed": _packed_in_a_gap,
+    "R07_a_pick_that_fills_the_gap_after_the_deadline": _filled_after_the_deadline,
     "R56_a_void_that_arrives_before_the_bind": _void_before_its_bind,
     "R54_a_trailer_that_took_nothing": _trailer_that_took_nothing,
     "R20_a_new_revision_leaves_the_task_where_it_was": _task_revised,

@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests import stories
-from tests.oracle import account, expected
+from tests.oracle import Final, account, expected
 from tests.stories import SITE, Story
 
-relaxed = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+relaxed = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+)
 seeds = st.integers(0, 2**32)
 FAR_US = 10**15
+
+
+def same(one: dict[str, Final], other: dict[str, Final]) -> None:
+    """What is certain in both; a key that only one has may have no event."""
+    for id_ in one.keys() | other.keys():
+        told = [final for final in (one.get(id_), other.get(id_)) if final is not None and final.certain]
+        assert len(told) < 2 or told[0] == told[1]
+        assert len(told) != 1 or (id_ in one and id_ in other), told
 
 
 @relaxed
 @given(stories.stories(), seeds)
 def test_R3_the_order_of_arrival_within_the_disorder(story: Story, seed: int) -> None:
     moved = stories.rearrive(story.records, random.Random(seed))
-    assert expected(moved, SITE, story.rules) == expected(story.records, SITE, story.rules)
+    same(expected(moved, SITE, story.rules), expected(story.records, SITE, story.rules))
 
 
 @relaxed
 @given(stories.stories(), seeds)
 def test_R5_R10_records_told_twice(story: Story, seed: int) -> None:
     twice = stories.repeat(story.records, random.Random(seed), percent=50)
-    assert expected(twice, SITE, story.rules) == expected(story.records, SITE, story.rules)
+    same(expected(twice, SITE, story.rules), expected(story.records, SITE, story.rules))
     before, after = account(story.records), account(twice)
     # a second telling is noise again, a duplicate, or context that a higher rev has overtaken
     assert after["taken"] == before["taken"] and after["late"] == 0

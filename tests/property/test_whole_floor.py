@@ -33,7 +33,8 @@ def test_R5_R10_everything_told_twice(story: Story, seed: int) -> None:
 @given(whole_floor.whole_stories(noise_percent=30), seeds)
 def test_R6_R7_everything_with_gaps(story: Story, seed: int) -> None:
     draw = random.Random(seed)
-    rules = story.rules | {"gap_hold_ms": draw.choice([5_000, 20_000, 60_000])}
+    # without short_on_close: whose destination a closed carton was depends on the picks that were known by then
+    rules = story.rules | {"gap_hold_ms": draw.choice([5_000, 20_000, 60_000]), "short_on_close": False}
     agree(whole_floor.blind(story.records, draw), rules, late=True, keep_gaps=True)
 
 
