@@ -37,6 +37,7 @@ cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except 
 cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
 cdef bint reopens(int kind) noexcept
 cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *
+cdef int ask_closes(Floor floor, LoadUnit* unit) except -1
 cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL

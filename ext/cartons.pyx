@@ -100,6 +100,15 @@ cdef int retell_picks(Floor floor, const Cycle* cycle, Fact* cause) except -1:
     return 0
 
 
+cdef int ask_closes(Floor floor, LoadUnit* unit) except -1:
+    """R21 c for a task that came after the close of its destination."""
+    cdef int i
+    if floor.rules.short_on_close:
+        for i in range(length(unit.cycles)):
+            close_picks(floor, <Cycle*>unit.cycles.items[i])
+    return 0
+
+
 cdef int close_picks(Floor floor, Cycle* cycle) except -1:
     """R21 c, only with `short_on_close`: the close of its destination ends what is still being picked into it."""
     cdef Fact* close

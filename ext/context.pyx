@@ -314,7 +314,7 @@ cdef class Context:
             window.decided = NULL       # R27a: judged anew
         window.q_task, window.sku = fact.qty, fact.sku
         window.loc, window.lu = fact.loc, fact.lu
-        window.planned_t = fact.t
+        window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new and line.cancel_t != NEVER:
             picks.cancel(floor, window, line.cancelled_by)
         if line.alloc_by != NULL:
@@ -323,6 +323,7 @@ cdef class Context:
         self.set_deadline(window, fact, record)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
+            cartons.ask_closes(floor, floor.unit_of(fact.lu))
         picks.decide(floor, window, fact)
         shipments.touch_line(floor, line, fact.t, fact)
         self.arrive(fact.task, True)

@@ -237,8 +237,11 @@ cdef class Core(Effects):
                 (self.floor.text(<int32_t>self.state.sources.slots[k].key), <int32_t>self.state.sources.slots[k].key)
                 for k in range(self.state.sources.mask + 1) if self.state.sources.slots[k].value != NULL)
             for name, number in names:
+                source = self.source(number)
+                if number == batch.src[i] and record.get("epoch", source.epoch) < source.epoch:
+                    continue            # the death of an earlier life
                 if number == batch.src[i] or (scope is not None and name.startswith(scope)):
-                    self.link_down(self.source(number))
+                    self.link_down(source)
         return 0
 
     # ------------------------------------------------------------------------------------------ memory

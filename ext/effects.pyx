@@ -218,6 +218,8 @@ cdef class Effects(Clocks):
         cdef Fact* youngest
         cdef List* changed = NULL
         cdef int k
+        if window.confirmed == NULL and window.task and is_buried(self.floor, b"task/", window.task):
+            return self.refuse_buried(fact)         # R46: the order systems tell it once more
         if not fact.lu:
             youngest = <Fact*>last(window.facts) if fact.qty < 0 else NULL
             fact.lu = youngest.lu if youngest != NULL and youngest.lu else window.lu
@@ -243,6 +245,13 @@ cdef class Effects(Clocks):
         picks.watch(self.floor, window, fact.t)
         return True
 
+    cdef int refuse_buried(self, const Fact* fact) except -1:
+        """Dead, though it was to be counted as taken. Returns 1: it is dealt with."""
+        self.state.count_taken -= 1
+        self.state.count_late += 1
+        self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")
+        return 1
+
     cdef bint comes_after_ship(self, const PickWindow* window, const Fact* fact) except -1:
         """R29: the shipment of its carton, else of its line, has left."""
         cdef LoadUnit* unit = <LoadUnit*>find(self.state.units, fact.lu)
@@ -267,9 +276,7 @@ cdef class Effects(Clocks):
         cdef List* others = <List*>find(table, key)
         cdef Waiting* waiting
         if is_buried(self.floor, b"task/" if is_task else b"order/", key):
-            self.state.count_taken -= 1         # R46: its window has gone
-            self.state.count_late += 1
-            return self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")
+            return self.refuse_buried(fact)         # R46: its window has gone
         waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
         waiting.fact, waiting.entries, waiting.key, waiting.is_task = fact, entries, key, is_task
         self.floor.store.append(&others, waiting)

@@ -8,6 +8,7 @@ A gap is open until every number in it has come, late, `hist` or dead. Conclusio
 from ext.exceptions cimport SEQ_GAP
 from ext.keys cimport text_key
 from ext.outlet cimport named_source
+from ext.shipment_cartons cimport cycles_of
 from ext.state cimport B_GAP, CartonPlan, ScopeLine
 from ext.store cimport List, find, index_of, length, remove_at
 from ext.timers cimport NEVER, RANK_TRACK
@@ -124,7 +125,7 @@ cdef int64_t hold_of_cycle(Floor floor, const Cycle* cycle, int64_t as_of) noexc
     return hold
 
 
-cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) noexcept:
+cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) except -1:
     """R7: cartons inherit from their picks, shipments from both."""
     cdef PickWindow* window
     cdef CartonPlan* plan
@@ -147,4 +148,15 @@ cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) no
         plan = <CartonPlan*>shipment.plans.items[i]
         for k in range(length(plan.cycles)):
             hold = max(hold, hold_of_cycle(floor, <Cycle*>plan.cycles.items[k], as_of))
+    return max(hold, hold_of_cartons(floor, shipment, as_of))
+
+
+cdef int64_t hold_of_cartons(Floor floor, Shipment* shipment, int64_t as_of) except -1:
+    """Of those, too, into which its pieces were only moved (R47)."""
+    cdef List* cycles = cycles_of(floor, shipment, as_of)
+    cdef int64_t hold = 0
+    cdef int i
+    for i in range(length(cycles)):
+        hold = max(hold, hold_of_cycle(floor, <Cycle*>cycles.items[i], as_of))
+    floor.store.free(cycles)
     return hold

@@ -32,6 +32,7 @@ cdef class Departure:
     """A trailer that closed with cartons of a shipment inside."""
     cdef Fact* close
     cdef list gone              # addresses of Cycles
+    cdef bint took              # some of them left with this very trailer
     cdef list left_behind       # names of cartons, sorted
 
 
@@ -57,15 +58,15 @@ cdef int take_trailer(Floor floor, Shipment* shipment, Fact* close, bint forced)
 
 
 cdef Departure departure_of(Floor floor, Shipment* shipment):
-    """The first close that left none of its cartons behind, else the last with any; None: none left the house."""
+    """The first close that left none of its cartons behind, else the last that took any; None: none left the house."""
     cdef Departure departure, youngest = None
     cdef int i
     for i in range(length(shipment.trailer_closes)):
         departure = departure_at(floor, shipment, <Fact*>shipment.trailer_closes.items[i])
         if departure.gone:
-            youngest = departure
+            youngest = departure if departure.took or youngest is None else youngest
             if not departure.left_behind:
-                break
+                return departure
     return youngest
 
 
@@ -85,6 +86,7 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
         state = cartons.state_of(floor, cycle, close.t)
         if state.loaded and has_left(floor, state.trailer, state.t_loaded, close.t):
             departure.gone.append(<size_t>cycle)
+            departure.took = departure.took or state.trailer == close.trailer
         elif not state.closed or contents_of(cycle, state.t_close).count:
             departure.left_behind.append(floor.text(cartons.name_of(floor, cycle)))
     floor.store.free(unused)

@@ -256,8 +256,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     since = t if t == as_of else start_of_truth(floor, shipment, &verdict.data, as_of)
     shipment.true_now = True
     shipment.true_data = verdict.data
-    if as_of < shipment.unready_at:     # its end was told before the watermark came to its middle
-        return 0
+    if as_of < shipment.unready_at or since + floor.rules.ready_hold >= shipment.cancel_t:
+        return 0                        # its end was told before the watermark came to its middle, or it is known
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
         shipment.held_since = ABSENT
         forget_pending(floor, shipment)
@@ -342,6 +342,8 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
                       INCOMPLETE if incomplete else EXACT)
     quiet(floor, shipment, SHP_LOAD_BEFORE_READY, since, pending.cause)
     shipment.stands = True
+    if shipment.cancelled_by != NULL:   # it came before this was due, and happened after it
+        return tell_unready(floor, shipment, shipment.cancel_t, shipment.cancelled_by)
     return doubt(floor, shipment, since)
 
 
@@ -429,9 +431,23 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
         return manifests.tell_voided(floor, shipment)
     quiet(floor, shipment, SHP_EMPTY, fact.t, fact)
     quiet(floor, shipment, SHP_HELD_SHORT, fact.t, fact)
+    end_pending(floor, shipment, fact.t)
     if shipment.stands or shipment.stood:
         shipment.stood = False
         tell_unready(floor, shipment, fact.t, fact)
+    return 0
+
+
+cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R51: what has not lasted its hold by the cancel, or still waits for a gap, is never told."""
+    cdef int i = 0
+    while has_pending(shipment) and i < shipment.pending.count:
+        if shipment.pending.items[i].t + floor.rules.ready_hold < t and shipment.pending.items[i].t != shipment.held_since:
+            i += 1
+            continue
+        shipment.pending.count -= 1
+        memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1],
+                (shipment.pending.count - i) * sizeof(Pending))
     return 0
 
 

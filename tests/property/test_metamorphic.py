@@ -104,7 +104,7 @@ def test_two_boxes_by_key_are_one_box(story: Story, seed: int) -> None:
     told_apart: dict[str, Any] = {}
     for box in boxes:
         mine = said(renumber(box), story.rules, until_us) if box else {}
-        assert not told_apart.keys() & mine.keys()
+        assert not without_numbers(told_apart).keys() & without_numbers(mine).keys()
         told_apart |= mine
     whole = said(story.records, story.rules, until_us)
     # keys that hold the dev_id of a record, and numbers differ from box to box
