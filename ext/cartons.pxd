@@ -1,7 +1,7 @@
 """Load units and cartons (R40-R48): what a carton is, when it is closed, and what is told of it.
 
 The cycles of a unit are a function of its sorted facts (see cycles); the state of a carton is a function of its cycle's
-facts (`state_of`), as of any event time. A close or a reopening is told when the watermark has passed it by
+facts (see carton_state), as of any event time. A close or a reopening is told when the watermark has passed it by
 `close_hold_ms`; a fact that comes later makes a revision.
 """
 
@@ -20,31 +20,12 @@ cdef enum CartonTag:
     TAG_LABEL = 13          # the watermark passed a label (R46)
 
 
-cdef struct CartonState:
-    bint closed
-    bint voided
-    bint lost               # R64
-    bint held               # R45: by weight or label
-    bint loaded             # in a trailer
-    bint shipped            # its shipment was manifested
-    int32_t trailer         # that it was loaded into
-    int64_t t_loaded
-    int32_t place           # number of its last place, 0: none
-    int64_t t_close         # of the last close up to then, ABSENT: none
-
-
 cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
 cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
-cdef bint reopens(int kind) noexcept
-cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *
 cdef int ask_closes(Floor floor, LoadUnit* unit) except -1
 cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL
-cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NULL
-cdef bint is_off(const CartonPlan* plan, int64_t weight) noexcept
-cdef Fact* last_good_label(Floor floor, const Cycle* cycle, bint with_sscc) noexcept
-cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept
 cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
 cdef Key sort_key(const Cycle* cycle) noexcept

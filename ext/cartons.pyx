@@ -2,18 +2,16 @@
 """Load units and cartons (R40-R48): see cartons.pxd. Hot: `attach`, `follow`."""
 
 from libc.stdint cimport uint64_t
-from libc.string cimport memset
 
 from ext cimport packing, picks, riding, sights
 from ext.batch cimport ABSENT
+from ext.carton_state cimport last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, take_back
 from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_CYCLE, text_key
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_LOST,
-    K_ITEM_RECIRCULATED, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_MANIFEST_RESULT, K_PACK_CONFIRM,
-    K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ, K_WEIGH,
+    K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH,
 )
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
@@ -153,12 +151,6 @@ cdef bint moves_close(int kind) noexcept:
     return reopens(kind) or kind == K_CARTON_CLOSE or kind == K_SCAN_READ or kind == K_CARTON_VOID
 
 
-cdef bint reopens(int kind) noexcept:
-    """R44: what makes a closed carton an open one."""
-    return (kind == K_CARTON_REOPEN or kind == K_CARTON_OPEN or kind == K_PICK_CONFIRM or kind == K_PICK_REVERSE
-            or kind == K_PACK_CONFIRM)
-
-
 cdef List* transitions_of(Floor floor, Cycle* cycle) except? NULL:
     """R42, R44: closes and reopenings in turn, in order of event time. A second close without a reopening is none.
 
@@ -185,129 +177,6 @@ cdef List* transitions_of(Floor floor, Cycle* cycle) except? NULL:
 
 cdef inline bint is_close(const void* fact) noexcept:
     return (<const Fact*>fact).kind == K_CARTON_CLOSE or (<const Fact*>fact).kind == K_SCAN_READ
-
-
-cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *:
-    """Closed, held, lost, and where it is, by the facts up to `as_of`."""
-    cdef CartonState state
-    cdef Marks marks = Marks(weight=ABSENT, t_weight=ABSENT, t_label=ABSENT, label_bad=False)
-    cdef List* facts = riding.sights_of(floor, cycle)
-    cdef Fact* fact
-    cdef int i
-    memset(&state, 0, sizeof(state))
-    state.t_close = state.t_loaded = ABSENT
-    for i in range(length(facts)):
-        fact = <Fact*>facts.items[i]
-        if fact.t > as_of:
-            break
-        if not fact.context:
-            state.lost = fact.kind == K_ITEM_LOST       # R64: any later sight brings it back
-        if not take_place(&state, fact) and not state.shipped:
-            take_mark(floor, &marks, fact)              # shipped, the unit is on its way to its next use
-    if facts != cycle.facts:
-        floor.store.free(facts)
-    state.held = is_held(floor, cycle, as_of, &marks)
-    return state
-
-
-cdef bint take_place(CartonState* state, const Fact* fact) noexcept:
-    """What a fact says of a carton's being closed, and of its place. False: it says nothing of these."""
-    cdef int kind = fact.kind
-    if kind == K_CARTON_CLOSE or kind == K_SCAN_READ:
-        if not state.closed:
-            state.closed, state.t_close = True, fact.t
-    elif reopens(kind):
-        if state.closed and fact.t > state.t_close:
-            state.closed = False
-    elif kind == K_CARTON_VOID:
-        state.voided = True
-    elif kind == K_DIVERT_CONFIRMED:
-        state.place = fact.dest
-    elif kind == K_ITEM_ARRIVED:
-        state.place = fact.loc
-    elif kind == K_ITEM_RECIRCULATED or kind == K_LOAD_REMOVED:
-        state.place, state.loaded = 0, False
-    elif kind == K_ITEM_LOST:
-        state.place = 0
-    elif kind == K_LOAD_SCANNED:
-        state.loaded = True
-        state.trailer, state.t_loaded = fact.trailer, fact.t
-    elif kind == K_MANIFEST_RESULT:
-        state.shipped = True
-    else:
-        return False
-    return True
-
-
-cdef struct Marks:              # the last weighing and the last label
-    int64_t weight
-    int64_t t_weight
-    int64_t t_label
-    bint label_bad
-
-
-cdef void take_mark(Floor floor, Marks* marks, const Fact* fact) noexcept:
-    if fact.kind == K_WEIGH:
-        marks.weight, marks.t_weight = fact.weight_g, fact.t
-    elif fact.kind == K_LABEL_VERIFIED:
-        marks.label_bad, marks.t_label = fact.code != floor.state.ok, fact.t
-
-
-cdef bint is_held(Floor floor, const Cycle* cycle, int64_t as_of, const Marks* marks) except -1:
-    """R45: held by the last weighing or the last label, until a good one or `hold.released`."""
-    cdef bint off = is_off(cycle.plan, marks.weight)
-    cdef Fact* release
-    cdef int64_t released = ABSENT
-    if not off and not marks.label_bad:
-        return False
-    release = release_of(floor, cycle, as_of)
-    if release != NULL:
-        released = release.t
-    return (off and marks.t_weight > released) or (marks.label_bad and marks.t_label > released)
-
-
-cdef bint is_off(const CartonPlan* plan, int64_t weight) noexcept:
-    """Without both `weight_g` and `tol_g` in the plan nothing is compared."""
-    cdef int64_t off
-    if plan == NULL or plan.weight_g == ABSENT or plan.tol_g == ABSENT or weight == ABSENT:
-        return False
-    off = weight - plan.weight_g
-    return off > plan.tol_g or -off > plan.tol_g
-
-
-cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NULL:
-    """The `hold.released` that let it go; a carton without an id is named by its key."""
-    cdef CartonPlan* plan = cycle.plan
-    if plan == NULL:
-        plan = <CartonPlan*>find(floor.state.cartons, name_of(floor, cycle))
-    if plan == NULL or plan.released_by == NULL or plan.released_by.t > as_of:
-        return NULL
-    return plan.released_by
-
-
-cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept:
-    """R45: the last weighing from the opening to the close and its hold; 0: none."""
-    cdef int64_t weight = 0
-    cdef Fact* fact
-    cdef int i
-    for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
-        if fact.kind == K_WEIGH and fact.t <= t_close + floor.rules.close_hold:
-            weight = fact.weight_g
-    return weight
-
-
-cdef Fact* last_good_label(Floor floor, const Cycle* cycle, bint with_sscc) noexcept:
-    """The last label that was read well and carries an `sscc`, or else a `tracking_no`, however late (R45)."""
-    cdef Fact* fact
-    cdef int i = length(cycle.facts) - 1
-    while i >= 0:
-        fact = <Fact*>cycle.facts.items[i]
-        if (fact.kind == K_LABEL_VERIFIED and fact.code == floor.state.ok
-                and (fact.sscc if with_sscc else fact.tracking_no)):
-            return fact
-        i -= 1
-    return NULL
 
 
 # ---------------------------------------------------------------------------------------------- deciding

@@ -1,6 +1,6 @@
 """What is wrong with a carton (R45, R46): contents, weight, label, and an SSCC that was used before.
 
-`cartons.state_of` says whether a carton is held as of any event time; here it is told, in order of event time, once its
+`carton_state.state_of` says whether a carton is held as of any event time; here it is told, in order of event time, once its
 close has been decided.
 """
 

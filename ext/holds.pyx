@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from ext cimport cartons, outcomes
+from ext cimport carton_state, cartons, outcomes
 from ext.batch cimport ABSENT
 from ext.exceptions cimport (
     ID_SSCC_REUSE, PKG_CONTENT_MISMATCH, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_TOTE_REBOUND_OPEN,
@@ -18,13 +18,13 @@ from ext.store cimport find, length, remove
 cdef int check(Floor floor, Cycle* cycle) except -1:
     """Raise and clear what stands, by everything that the watermark has passed."""
     cdef Fact* close = cartons.last_close(floor, cycle)
-    cdef cartons.CartonState state
+    cdef carton_state.CartonState state
     cdef int64_t as_of = floor.state.watermark - 1
     if cycle.rebound or cycle.alarms >> PKG_TOTE_REBOUND_OPEN & 1:
         check_rebound(floor, cycle)
     if close == NULL:                   # it is open: its next close will tell
         return 0
-    state = cartons.state_of(floor, cycle, as_of)
+    state = carton_state.state_of(floor, cycle, as_of)
     check_weight_and_label(floor, cycle, as_of, close, state.voided)
     return check_contents(floor, cycle, close, state.voided or state.shipped)
 
@@ -48,7 +48,7 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
     cdef Fact* weighed = NULL
     cdef Fact* label = NULL
     cdef Fact* youngest = close
-    cdef Fact* release = cartons.release_of(floor, cycle, as_of)
+    cdef Fact* release = carton_state.release_of(floor, cycle, as_of)
     cdef int64_t released = release.t if release != NULL else ABSENT
     cdef CartonPlan* plan = cycle.plan
     cdef bint off, bad
@@ -65,7 +65,7 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
             over, youngest = True, fact
     if release != NULL and release.t > youngest.t:
         youngest = release
-    off = not over and weighed != NULL and weighed.t > released and cartons.is_off(plan, weighed.weight_g)
+    off = not over and weighed != NULL and weighed.t > released and carton_state.is_off(plan, weighed.weight_g)
     show(floor, PKG_WEIGHT_MISMATCH, cycle, off, weighed if off else youngest,
          f"{weighed.weight_g} g, planned {plan.weight_g} +- {plan.tol_g}" if off else "")
     bad = label != NULL and label.t > released and not over

@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 
 import msgspec
 
-from ext cimport cartons, stuck
+from ext cimport carton_state, cartons, stuck
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
 )
@@ -74,7 +74,7 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     """Which of its cartons had left with this or an earlier trailer, and which had not."""
     cdef Departure departure = Departure()
     cdef Cycle* cycle
-    cdef cartons.CartonState state
+    cdef carton_state.CartonState state
     cdef Numbers* unused = unused_of(floor, shipment, close.t)
     cdef List* cycles = cycles_of(floor, shipment, close.t)
     cdef int i
@@ -83,7 +83,7 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
         departure.left_behind.append(floor.text(unused.items[i]))
     for i in range(length(cycles)):
         cycle = <Cycle*>cycles.items[i]
-        state = cartons.state_of(floor, cycle, close.t)
+        state = carton_state.state_of(floor, cycle, close.t)
         if state.loaded and has_left(floor, state.trailer, state.t_loaded, close.t):
             departure.gone.append(<size_t>cycle)
             departure.took = departure.took or state.trailer == close.trailer
@@ -174,7 +174,7 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
     cdef dict rows = {}, row
     cdef Cycle* cycle
     cdef Fact* label
-    cdef cartons.CartonState state
+    cdef carton_state.CartonState state
     cdef int64_t t = shipment.result.t if shipment.result != NULL else departure.close.t, weight, t_close
     cdef List* cycles = cycles_of(floor, shipment, t)
     cdef str name
@@ -182,7 +182,7 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
     for i in range(length(cycles)):
         cycle = <Cycle*>cycles.items[i]
         name = floor.text(cartons.name_of(floor, cycle))
-        state = cartons.state_of(floor, cycle, t)
+        state = carton_state.state_of(floor, cycle, t)
         if departure is not None and name in departure.left_behind:
             continue
         if not state.closed and (departure is None or <size_t>cycle not in departure.gone):
@@ -191,8 +191,8 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
         if not contents_of(cycle, t_close).count:
             continue
         rows[name] = row = {"carton": name}
-        weight = cartons.weight_of(floor, cycle, t_close)
-        label = cartons.last_good_label(floor, cycle, False)
+        weight = carton_state.weight_of(floor, cycle, t_close)
+        label = carton_state.last_good_label(floor, cycle, False)
         if weight:
             row["weight_g"] = weight
         if label != NULL:

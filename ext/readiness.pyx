@@ -4,7 +4,7 @@ up to `as_of`."""
 
 from libc.stdlib cimport free, realloc
 
-from ext cimport cartons, outcomes
+from ext cimport carton_state, cartons, outcomes
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.packing cimport Contents, Piece, contents_of
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, unused_of
@@ -278,7 +278,7 @@ cdef bint pack(Floor floor, Shipment* shipment, int64_t as_of, Numbers** names) 
 
 cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64_t as_of, Numbers** names) except -1:
     """One closed carton; one that was closed empty does not count (R50a)."""
-    cdef cartons.CartonState state = cartons.state_of(floor, cycle, as_of)
+    cdef carton_state.CartonState state = carton_state.state_of(floor, cycle, as_of)
     cdef Contents contents
     cdef Piece* piece
     cdef Need* need

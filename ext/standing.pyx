@@ -3,9 +3,9 @@
 
 from libc.stdint cimport int32_t
 
-from ext cimport cartons, outcomes, riding
+from ext cimport carton_state, outcomes, riding
 from ext.batch cimport ABSENT
-from ext.cartons cimport CartonState
+from ext.carton_state cimport CartonState
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_LABEL_VERIFIED,
     K_LOAD_REMOVED, K_LOAD_SCANNED, K_SCAN_READ, K_WEIGH,
@@ -146,7 +146,7 @@ cdef int count_packed(Floor floor, const Line* line, int64_t as_of, LineCount* n
     cdef int i, k
     n.carried = length(carriers) > 0
     for i in range(length(carriers)):
-        state = cartons.state_of(floor, <Cycle*>carriers.items[i], as_of)
+        state = carton_state.state_of(floor, <Cycle*>carriers.items[i], as_of)
         if not state.closed or state.voided:
             continue
         contents = contents_of(<Cycle*>carriers.items[i], state.t_close)
@@ -250,9 +250,9 @@ cdef Standing moved_by(Standing now, const Fact* fact) noexcept:
     if now.state == S_OPEN or now.state == S_PLANNED:
         if kind == K_CARTON_CLOSE or kind == K_SCAN_READ:
             to = S_CLOSED
-        elif cartons.reopens(kind):
+        elif carton_state.reopens(kind):
             to = S_OPEN                 # a unit that was only bound is not worked on yet
-    elif cartons.reopens(kind) and fact.t > now.since:
+    elif carton_state.reopens(kind) and fact.t > now.since:
         to = S_OPEN
     elif kind == K_LOAD_SCANNED:
         to = S_LOADED
@@ -276,12 +276,12 @@ cdef bint holds_flip(Floor floor, const Cycle* cycle, int64_t as_of, int64_t* fl
             break
         if fact.kind != K_WEIGH and fact.kind != K_LABEL_VERIFIED:
             continue
-        now = cartons.state_of(floor, cycle, fact.t).held
+        now = carton_state.state_of(floor, cycle, fact.t).held
         if now != held:
             held, flipped[0] = now, fact.t
-    now = cartons.state_of(floor, cycle, as_of).held
+    now = carton_state.state_of(floor, cycle, as_of).held
     if now != held:
-        release = cartons.release_of(floor, cycle, as_of)
+        release = carton_state.release_of(floor, cycle, as_of)
         flipped[0] = release.t if release != NULL else as_of
     return now
 

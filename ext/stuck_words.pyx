@@ -5,8 +5,8 @@ import datetime
 
 from libc.stdint cimport int32_t
 
-from ext cimport cartons, standing
-from ext.cartons cimport CartonState
+from ext cimport carton_state, cartons, standing
+from ext.carton_state cimport CartonState
 from ext.kinds cimport K_DIVERT_CONFIRMED, K_ITEM_ARRIVED
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport HELD_SHORT, is_lane, verdict_of
@@ -82,7 +82,7 @@ cdef list open_carriers(Floor floor, const Line* line, int64_t as_of):
         cycle = <Cycle*>carriers.items[i]
         contents = contents_of(cycle, as_of)
         for k in range(contents.count):
-            if contents.pieces[k].line == line and not cartons.state_of(floor, cycle, as_of).closed:
+            if contents.pieces[k].line == line and not carton_state.state_of(floor, cycle, as_of).closed:
                 found.append(carton(floor, cycle, as_of))
                 break
     floor.store.free(carriers)
@@ -115,7 +115,7 @@ cdef str carton(Floor floor, Cycle* cycle, int64_t as_of):
 
 cdef str place_of(Floor floor, const Cycle* cycle, int state, int64_t as_of):
     """Where it was told to be last: its trailer, its place, or the device that spoke of it."""
-    cdef CartonState known = cartons.state_of(floor, cycle, as_of)
+    cdef CartonState known = carton_state.state_of(floor, cycle, as_of)
     cdef Fact* fact
     cdef int i = length(cycle.facts) - 1
     if state == S_LOADED:
@@ -234,4 +234,4 @@ cdef list not_done(Floor floor, Shipment* shipment, int64_t as_of):
 
 cdef bint is_elsewhere(Floor floor, const Shipment* shipment, const Cycle* cycle, int64_t as_of) except -1:
     """It must stand in one of the shipment's lanes, and does not."""
-    return shipment.stage_required and not is_lane(shipment, cartons.state_of(floor, cycle, as_of).place)
+    return shipment.stage_required and not is_lane(shipment, carton_state.state_of(floor, cycle, as_of).place)

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from ext cimport cartons, manifests, riding
+from ext cimport carton_state, cartons, manifests, riding
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
@@ -102,9 +102,9 @@ cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact
     """R55: `SHP_WRONG_TRAILER` while the shipment has cartons in another trailer that is not closed; taking the carton
     out, or scanning it into the right one, clears it."""
     cdef Cycle* other = elsewhere(floor, shipment, cycle, fact) if fact.kind == K_LOAD_SCANNED else NULL
-    cdef cartons.CartonState state
+    cdef carton_state.CartonState state
     if other != NULL:
-        state = cartons.state_of(floor, other, fact.t)
+        state = carton_state.state_of(floor, other, fact.t)
         cycle.alarms |= <uint64_t>1 << SHP_WRONG_TRAILER
         return floor.outlet.raise_(
             SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact,
@@ -120,11 +120,11 @@ cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const
     cdef List* cycles = cycles_of(floor, shipment, fact.t)
     cdef Cycle* other
     cdef Cycle* found = NULL
-    cdef cartons.CartonState state
+    cdef carton_state.CartonState state
     cdef int i
     for i in range(length(cycles)):
         other = <Cycle*>cycles.items[i]
-        state = cartons.state_of(floor, other, fact.t)
+        state = carton_state.state_of(floor, other, fact.t)
         if (other != cycle and state.loaded and state.trailer != fact.trailer
                 and not manifests.has_left(floor, state.trailer, state.t_loaded, fact.t)):
             found = other

@@ -1,0 +1,27 @@
+"""What a carton is, as a function of its cycle's facts up to any event time: closed, held, lost, and where (R40-R48, R64)."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from ext.floor cimport Floor
+from ext.state cimport CartonPlan, Cycle, Fact
+
+
+cdef struct CartonState:
+    bint closed
+    bint voided
+    bint lost               # R64
+    bint held               # R45: by weight or label
+    bint loaded             # in a trailer
+    bint shipped            # its shipment was manifested
+    int32_t trailer         # that it was loaded into
+    int64_t t_loaded
+    int32_t place           # number of its last place, 0: none
+    int64_t t_close         # of the last close up to then, ABSENT: none
+
+
+cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *
+cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NULL
+cdef bint is_off(const CartonPlan* plan, int64_t weight) noexcept
+cdef Fact* last_good_label(Floor floor, const Cycle* cycle, bint with_sscc) noexcept
+cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept
+cdef bint reopens(int kind) noexcept
