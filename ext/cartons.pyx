@@ -210,8 +210,20 @@ cdef int revise_last(Floor floor, Cycle* cycle, const List* transitions, Fact* c
     if i >= 0:
         close = <Fact*>transitions.items[i]
         tell_closed(floor, cycle, close, cause if cause != NULL else close)
+        if cycle.reopened == NULL:
+            tell_late_reopening(floor, cycle, transitions)
         if cause != NULL:
             watch_holds(floor, cycle, cause.t)
+    return 0
+
+
+cdef int tell_late_reopening(Floor floor, Cycle* cycle, const List* transitions) except -1:
+    """The last one decided, which was not told since the carton was empty: a late pick has filled it."""
+    cdef int i = cycle.decided - 1
+    while i >= 0 and is_close(transitions.items[i]):
+        i -= 1
+    if i > 0 and contents_of(cycle, (<Fact*>transitions.items[i - 1]).t).count:
+        return tell_reopened(floor, cycle, <Fact*>transitions.items[i])
     return 0
 
 
