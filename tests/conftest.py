@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,3 +38,9 @@ def redis_server(tmp_path: Path) -> Iterator[Peer]:
     peer = start_redis(folder)
     yield peer
     peer.stop()
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests are no garbage: a collector that looks through them stops servers in this process."""
+    gc.collect()
+    gc.freeze()
