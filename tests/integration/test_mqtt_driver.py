@@ -14,9 +14,9 @@ import uvloop
 from engine.clock import now_us
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
+from tests.fault_proxy import FaultProxy
 from tests.ledger import Ledger, running
 from tests.peers import Peer, program, start_mosquitto
-from tests.proxy import proxied
 
 PICKS = {
     "filter": "dc1/pick/+device/evt",
@@ -81,7 +81,7 @@ def test_a_published_payload_is_the_canonical_record(mosquitto: Peer, version: s
 def test_a_message_is_acknowledged_only_after_the_engine_has_it(mosquitto: Peer, version: str) -> None:
     async def story() -> None:
         ledger = Ledger(durable=False)
-        async with proxied(mosquitto.port) as proxy, running(made(proxy.port, ledger, version=version)):
+        async with FaultProxy(mosquitto.port) as proxy, running(made(proxy.port, ledger, version=version)):
             await ledger.until(lambda: ledger.times("up") == 1)
             await publish(mosquitto.port, press(1), press(2))
             await ledger.until(lambda: len(ledger.facts) == 2)
@@ -160,7 +160,7 @@ def test_a_payload_that_does_not_fit_is_told_and_leaves_the_broker(mosquitto: Pe
 
     async def story() -> None:
         ledger = Ledger()
-        async with proxied(mosquitto.port) as proxy, running(made(proxy.port, ledger, version=version)):
+        async with FaultProxy(mosquitto.port) as proxy, running(made(proxy.port, ledger, version=version)):
             await ledger.until(lambda: ledger.times("up") == 1)
             await publish(mosquitto.port, *bad, press(7))
             await ledger.until(lambda: ledger.facts)
