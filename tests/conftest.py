@@ -41,6 +41,6 @@ def redis_server(tmp_path: Path) -> Iterator[Peer]:
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of collected tests are no garbage: a collector that looks through them stops servers in this process."""
+    """Thousands of collected tests are no garbage; looking through them stops the servers that run in this process."""
     gc.collect()
     gc.freeze()
