@@ -49,13 +49,14 @@ SCHEMA = (
     "CREATE TABLE last (sequence INTEGER NOT NULL, rows INTEGER NOT NULL)",
     "INSERT INTO last VALUES (0, 0)",
 )
-# Version 1 had an index of ids, and one cursor a sink: those stay where they are until the lanes are made of them.
+# Version 1 had an index of ids, and one cursor a sink: those stay where they are until the lanes are made of them. Its
+# contents were hashed otherwise.
 UPGRADES = {
     1: (
         LANES,
         "ALTER TABLE told RENAME TO told_before",
         TOLD,
-        "INSERT INTO told SELECT sequence, id, content FROM told_before ORDER BY sequence",
+        "INSERT INTO told SELECT sequence, id, x'' FROM told_before ORDER BY sequence",
         "DROP TABLE told_before",
         "ALTER TABLE last ADD COLUMN rows INTEGER NOT NULL DEFAULT 0",
         "UPDATE last SET rows = (SELECT count(*) FROM events)",
@@ -66,6 +67,7 @@ MEND = (
     "pass over what they have"
 )
 TOLD_MAX = 1_000_000
+UNKNOWN = b""  # content of what was told long ago: nothing contradicts it
 UNCOUNTED = -1  # of a lane's events: they have to be counted before it goes on
 
 log = logging.getLogger("sortline.outbox")
@@ -223,7 +225,7 @@ class SqliteOutbox:
     def _same_story(self, replayed: Sequence[Emitted]) -> None:
         for event in replayed:
             told = self._file.execute("SELECT id, content FROM told WHERE sequence = ?", (event.sequence,)).fetchone()
-            if told is None or told == (event.id, event.content):
+            if told is None:
                 continue
             if told[0] != event.id:
                 raise Refused(
@@ -231,7 +233,7 @@ class SqliteOutbox:
                     "of it: the rules, the site's name or the program have changed. Start with those of before, or "
                     "with a new data_dir once the sinks have everything"
                 )
-            if not self._warned:
+            if told[1] not in (UNKNOWN, event.content) and not self._warned:
                 log.warning("replay: %s has other content than when it was told; the first stays", event.id)
                 self._warned = True
 
@@ -245,7 +247,7 @@ class SqliteOutbox:
             if event.id not in known:
                 known[event.id] = event.content
                 told.append(event)
-            elif known[event.id] != event.content:
+            elif known[event.id] not in (UNKNOWN, event.content):
                 refused.append(event)
         rows = [(e.sequence, e.id, e.type, e.partitionkey, e.body, now) for e in told if self._routes[e.type]]
         last = new[-1].sequence

@@ -148,12 +148,15 @@ def test_when_routes_change_what_was_told_goes_where_it_was_to_go_first(tmp_path
         outbox.close()
 
 
-def test_a_file_of_version_1_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_a_file_of_version_1_goes_on_where_it_stood(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
         file.executescript(VERSION_1)
         for n in (3, 4):
             file.execute("INSERT INTO events VALUES (?, ?, 'pick.confirmed', 'k', '{}', 7)", (n, f"e{n}"))
+            file.execute("INSERT INTO told VALUES (?, ?, x'00112233')", (n, f"e{n}"))
     outbox = opened(tmp_path)
+    outbox.append([emitted(3), emitted(4)])  # the journal's tail, once more
+    assert caplog.text == ""
     assert outbox.last_sequence() == 4
     assert (read(outbox, "erp", "erp.inventory"), read(outbox, "lake")) == (["e3", "e4"], ["e4"])
     assert (outbox.depth("erp"), outbox.depth("lake")) == (2, 1)
