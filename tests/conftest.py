@@ -8,12 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from tests.peers import Peer, start_mosquitto, start_redis
 
 
 def pytest_configure() -> None:
-    """A bug that is to be found: see tests/adversity/planted.py."""
+    # Hypothesis draws constants out of whatever modules are imported: a property would meet other examples among all
+    # tests than alone.
+    assert callable(providers._get_local_constants)
+    providers._get_local_constants = Constants
+    # a bug that is to be found: see tests/adversity/planted.py
     if name := os.environ.get("SORTLINE_PLANTED"):
         from tests.adversity.planted import plant
 
