@@ -215,6 +215,35 @@ def test_refused_payloads_wait_while_another_process_holds_the_file(tmp_path: Pa
     run(story)
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_nobody_is_acknowledged_while_a_flush_that_has_his_payload_is_on_its_way(
+    tmp_path: Path, cancelled: bool
+) -> None:
+    async def nobody(delivery: Delivery) -> None:
+        raise AssertionError("nobody asked for it")
+
+    async def story() -> None:
+        letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
+        refusals = Refusals(letters, nobody)
+        with sqlite3.connect(tmp_path / "dead.sqlite", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refusals.add(PAYLOAD, "plc", "torn", b"1")
+            first = asyncio.create_task(refusals.flush())
+            await asyncio.sleep(0.05)
+            if cancelled:
+                first.cancel()
+            second = asyncio.create_task(refusals.flush())
+            await asyncio.sleep(0.05)
+            assert not second.done()
+            other.execute("ROLLBACK")
+        await second
+        assert [letter.raw for letter in letters.find()] == [b"1"]
+        await asyncio.gather(first, return_exceptions=True)
+        letters.close()
+
+    run(story)
+
+
 def test_many_letters_are_discarded_in_small_steps(tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
     letters.refuse([Refusal(PAYLOAD, "plc", "torn", n.to_bytes(2, "big")) for n in range(1_000)])
