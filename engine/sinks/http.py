@@ -18,6 +18,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -109,6 +110,8 @@ class HttpSink:
         self._context: ssl.SSLContext | None = None
         self._headers: dict[str, str] = {}
         self._lines: list[Line] = []
+        # its own: a server that does not answer must not hold up what else works in threads, the journal's syncs first
+        self._threads = ThreadPoolExecutor(settings.connections, f"sink {name}")
         self._done: dict[str, set[tuple[int, int]]] = {}  # by queue: what had arrived of calls that failed
 
     async def open(self) -> None:
@@ -131,7 +134,7 @@ class HttpSink:
                 by_key.setdefault(row.partitionkey, []).append(row)
         keys = deque(by_key.values())
         failed: list[tuple[OutRow, Exception]] = []
-        await asyncio.gather(*(asyncio.to_thread(self._work, line, keys, failed) for line in self._lines))
+        await asyncio.gather(*(self._in_thread(self._work, line, keys, failed) for line in self._lines))
         if failed:
             raise min(failed, key=lambda each: (each[0].position, each[0].again))[1]
         for row in rows:
@@ -141,7 +144,10 @@ class HttpSink:
     async def close(self) -> None:
         lines, self._lines = self._lines, []
         for line in lines:
-            await asyncio.to_thread(line.close)
+            await self._in_thread(line.close)
+
+    def _in_thread(self, work: Callable[..., None], *arguments: object) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def _work(self, line: Line, keys: deque[list[OutRow]], failed: list[tuple[OutRow, Exception]]) -> None:
         """In a thread: one key after the other, until none is left, or this connection's server failed."""

@@ -202,6 +202,31 @@ def test_nobody_there_and_nobody_answering() -> None:
         release.set()
 
 
+def test_a_server_that_does_not_answer_holds_up_no_other_thread() -> None:
+    """The journal syncs in the event loop's own threads, of which there are few."""
+    release = threading.Event()
+
+    def hang(request: Request) -> tuple[int, dict[str, str], bytes]:
+        release.wait(20)
+        return 204, {}, b""
+
+    async def story() -> None:
+        sending = asyncio.create_task(send(sink_on(service, connections=32), [row(n) for n in range(1, 33)]))
+        await until(lambda: service.most_at_once == 32)
+        async with asyncio.timeout(2):
+            await asyncio.to_thread(time.monotonic)
+        release.set()
+        await sending
+
+    with WebService() as service:
+        service.answers = hang
+        try:
+            run(story)
+        finally:
+            release.set()
+    assert len(service.taken) == 32
+
+
 def test_over_tls_the_name_is_verified(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     authority, other = Authority(tmp_path), Authority(tmp_path / "other")
