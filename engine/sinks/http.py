@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
+import socket
 import ssl
 import time
 from collections import deque
@@ -22,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -67,7 +69,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     plaintext: allow http to another computer. Whoever is on the network can read and forge.
     connections: at most so many requests at a time; events of one partition key never overtake each other.
     duplicate: statuses that say that the ERP has the event already, and count as delivered.
-    timeout_ms: a connection or an answer takes no longer.
+    timeout_ms: a connection, or an answer as a whole, takes no longer.
     """
 
     url: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
@@ -81,6 +83,9 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yields (path inside the sink's table, what is wrong and what to do)."""
+        if not self.url.isascii() or not self.url.isprintable() or " " in self.url:
+            yield "url", "is ASCII without blanks: write %20 for a blank in a path, xn--... for another alphabet's name"
+            return
         try:
             parts = urlsplit(self.url)
             host, _ = parts.hostname, parts.port
@@ -208,6 +213,9 @@ class Line:
             self.close()
         if self._connection is None:
             self._connection = self._connect()
+            self._connection.response_class = Answer
+        elif self._connection.sock is not None:
+            self._connection.sock.settimeout(self._connection.timeout)  # the answer before has left less
         try:
             self._connection.request("POST", target, body, dict(headers))
             response = self._connection.getresponse()
@@ -226,13 +234,44 @@ class Line:
             connection.close()
 
 
+class Answer(http.client.HTTPResponse):
+    """An answer that is there as a whole within the socket's timeout, or TimeoutError, however slowly it comes."""
+
+    def __init__(self, sock: socket.socket, *more: Any, **named: Any) -> None:
+        super().__init__(sock, *more, **named)
+        self.fp = io.BufferedReader(_Until(sock, self.fp.detach()))
+
+
+class _Until(io.RawIOBase):
+    """What `raw` reads from the socket, until its timeout is over, counted from now on."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self._sock = sock
+        self._raw = raw
+        self._ends_s = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._ends_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer has not come to its end in time")
+        self._sock.settimeout(left_s)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 def retry_after_s(text: str, now_us: int) -> float:
     """RFC 9110, 10.2.3: seconds, or a date; 0 for what is neither."""
     if text.strip().isdecimal():
         return float(text)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
