@@ -294,6 +294,7 @@ class SqliteOutbox:
     def _settled_lanes(self, sinks: Sequence[str]) -> dict[int, LaneState]:
         """The lanes of these sinks by the routes of now: kept where nothing changed, begun and ended where it did."""
         kept = self._stored_lanes(sinks)
+        stored = {_stored(state) for state in kept}
         wanted = {(sink, queue): tuple(sorted(types)) for sink in sinks for queue, types in self._queues(sink).items()}
         standing = {(state.lane.sink, state.lane.queue, state.lane.types) for state in kept if state.lane.until is None}
         for state in kept:
@@ -310,9 +311,13 @@ class SqliteOutbox:
             if state.events == UNCOUNTED:
                 state.events = state.delivered + state.dead + self._left(state)
         # a sink that is gone now may come back, and what was dropped meanwhile is not its any more
-        self._file.execute("UPDATE lanes SET events = ?", (UNCOUNTED,))
+        marks = ", ".join("?" * len(sinks))
+        gone = f"UPDATE lanes SET events = ? WHERE events != ? AND sink NOT IN ({marks})"  # noqa: S608
+        self._file.execute(gone, (UNCOUNTED, UNCOUNTED, *sinks))
+        # a start with nothing new writes nothing: it may find a disk without room
         self._file.executemany(
-            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_stored(state) for state in kept]
+            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [row for row in map(_stored, kept) if row not in stored],
         )
         return {state.lane.number: state for state in kept}
 

@@ -33,6 +33,7 @@ from engine.pauses import collect_when_idle, watch_loop
 from engine.recovery import Recovery
 from engine.refusals import Refusals
 from engine.slices import Core, NoRoom
+from engine.sqlite_file import passes
 from engine.throttle import Settings
 
 MICROSECONDS = 1_000_000
@@ -359,9 +360,9 @@ class Pipeline:
                 await self._wait_for_room()
                 continue
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                if not passes(error):
                     raise
-                self._say_full(f"no space is left for the outbox: {error}")
+                self._say_full(f"the outbox takes nothing now: {error}")
                 self._waits_for_sinks = True
                 await self._wait_for_room()
                 continue

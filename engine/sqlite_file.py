@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import Refused
 
 BUSY_S_MAX = 10.0
+PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def open_file(
@@ -49,6 +50,12 @@ def open_file(
         file.close()
         raise
     return file
+
+
+def passes(error: sqlite3.Error) -> bool:
+    """Whether the same call may succeed later, and nothing of it was written: no room on the disk, or another process
+    holds the file."""
+    return error.sqlite_errorcode & 0xFF in PASSING  # the low byte is the primary code
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def test_no_space_for_the_outbox_is_waited_out(tmp_path: Path) -> None:
         rig.pipeline._outbox.append = no_space  # type: ignore[method-assign]
         await rig.put("LU-2")
         await until(lambda: rig.metrics.state == "full")
-        assert "no space is left for the outbox" in rig.metrics.detail
+        assert "the outbox takes nothing now" in rig.metrics.detail
         await rig.put("LU-3")
         full = False
         await until(lambda: rig.metrics.state == "running")
