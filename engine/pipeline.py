@@ -156,6 +156,7 @@ class Pipeline:
             self._spawn(forwarder.run(), f"sink {forwarder.name}")
         self._spawn(self._measure(), "measure")
         self._spawn(self._refusals.run(), "refusals")
+        self._spawn(self._refusals.take_back(), "lines that come back")
         self._spawn(collect_when_idle(lambda: self._metrics.journal.appends + self._metrics.replayed), "collector")
         try:
             await self._recovery.run(self._publish)

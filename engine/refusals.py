@@ -20,13 +20,12 @@ from engine.dead_letters import DeadLetters, Letter, Refusal
 EVERY_S = 1.0
 WAITING_BYTES_MAX = 8 * 1024 * 1024
 AT_ONCE = 100
-BACK = "back"  # of a letter whose line is in the journal once more
 
 log = logging.getLogger("sortline.refusals")
 
 
 class Refusals:
-    """`add` from anywhere on the event loop, `flush` before an acknowledgement, `run` as a task.
+    """`add` from anywhere on the event loop, `flush` before an acknowledgement; `run` and `take_back` as tasks.
 
     put: the engine's front door, for lines that shall go through the decoder once more.
     """
@@ -39,7 +38,8 @@ class Refusals:
         self._left_out = 0
         self._warned = False
         self._flushes = asyncio.Lock()
-        self._wanted: dict[int, Letter] = {}  # on their way: put, and not on disk yet
+        self._on_their_way: set[int] = set()  # put, and still among the letters
+        self._back: deque[Letter] = deque()  # of those: what is in the journal once more
 
     def add(self, kind: Literal["payload", "line"], source: str, cause: str, raw: bytes) -> None:
         if self._bytes + len(raw) > WAITING_BYTES_MAX:
@@ -55,10 +55,18 @@ class Refusals:
             await asyncio.shield(self._flush())
 
     async def run(self) -> None:
-        """Until cancelled: brings what waits to the dead letters, and asks them what shall come back."""
+        """Until cancelled: brings what waits to the dead letters."""
         while True:
             await self.flush()
-            await self._take_back()
+            await asyncio.sleep(EVERY_S)
+
+    async def take_back(self) -> None:
+        """Until cancelled: puts the lines that a person wants back, as fast as he said and as the engine takes them."""
+        while True:
+            try:
+                await self._take_back()
+            except sqlite3.Error as error:
+                self._warn(logging.ERROR, f"what shall come back waits: {error}")
             await asyncio.sleep(EVERY_S)
 
     async def _flush(self) -> None:
@@ -89,16 +97,16 @@ class Refusals:
 
     async def _take_back(self) -> None:
         for letter in await asyncio.to_thread(self._letters.wanted_lines, AT_ONCE):
-            if letter.number in self._wanted:
-                continue
-            self._wanted[letter.number] = letter
-            await self._put(Delivery(letter.source, [letter.raw], partial(self._is_back, letter)))
-            if letter.rate:
-                await asyncio.sleep(1 / letter.rate)
-        done = [number for number, letter in self._wanted.items() if letter.state == BACK]
-        for number in done:
-            await asyncio.to_thread(self._letters.line_is_back, self._wanted.pop(number))
+            if letter.number not in self._on_their_way:
+                self._on_their_way.add(letter.number)
+                await self._put(Delivery(letter.source, [letter.raw], partial(self._back.append, letter)))
+                if letter.rate:
+                    await asyncio.sleep(1 / letter.rate)
+            await self._take_out()
+        await self._take_out()
 
-    def _is_back(self, letter: Letter) -> None:
-        """It is in the journal. If it is refused once more, it becomes a letter again."""
-        self._wanted[letter.number] = letter._replace(state=BACK)
+    async def _take_out(self) -> None:
+        """Those that are in the journal. If one is refused once more, it becomes a letter again."""
+        while self._back:
+            await asyncio.to_thread(self._letters.line_is_back, self._back[0])
+            self._on_their_way.discard(self._back.popleft().number)

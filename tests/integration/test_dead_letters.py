@@ -244,6 +244,57 @@ def test_nobody_is_acknowledged_while_a_flush_that_has_his_payload_is_on_its_way
     run(story)
 
 
+class Wanted:
+    """Lines among the dead letters that somebody wants back, and what came back of them."""
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        self.letters = DeadLetters(folder / "dead.sqlite", lambda: 5)
+        self.letters.refuse([Refusal(LINE, "plc", "torn", bytes([n])) for n in range(2)])
+        self.letters.want(self.letters.find(), rate, "me")
+        self.letters._file.execute("PRAGMA busy_timeout = 1")
+        self.came: list[bytes] = []
+        self.refusals = Refusals(self.letters, self._put)
+
+    async def _put(self, delivery: Delivery) -> None:
+        self.came.extend(delivery.lines)
+        assert delivery.ack is not None
+        delivery.ack()
+
+
+def test_lines_that_come_back_slowly_hold_up_no_refusal(tmp_path: Path) -> None:
+    async def story() -> None:
+        wanted = Wanted(tmp_path, rate=0.01)
+        refusals = wanted.refusals
+        tasks = [asyncio.create_task(refusals.take_back()), asyncio.create_task(refusals.run())]
+        await until(lambda: wanted.came == [b"\x00"])
+        refusals.add(PAYLOAD, "plc", "torn", b"news")
+        await until(lambda: len(wanted.letters.find(kind=PAYLOAD)) == 1)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        wanted.letters.close()
+
+    run(story)
+
+
+def test_lines_that_come_back_while_another_process_holds_the_file_come_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        wanted = Wanted(tmp_path, rate=0)
+        with sqlite3.connect(tmp_path / "dead.sqlite", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            task = asyncio.create_task(wanted.refusals.take_back())
+            await asyncio.sleep(1.5)
+            assert not task.done()
+            other.execute("ROLLBACK")
+        await until(lambda: wanted.letters.find() == [])
+        assert wanted.came == [b"\x00", b"\x01"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        wanted.letters.close()
+
+    run(story)
+
+
 def test_many_letters_are_discarded_in_small_steps(tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
     letters.refuse([Refusal(PAYLOAD, "plc", "torn", n.to_bytes(2, "big")) for n in range(1_000)])
