@@ -243,10 +243,10 @@ class Pipeline:
         """Whatever is next, on disk and acknowledged. False: the run is over."""
         group = self._intake.take()
         if group is None:
-            if self._closing:
-                return False
-            if gaps := self._overload.gaps(self._clock()):
+            if gaps := self._overload.gaps(self._clock(), ends=self._closing):
                 await self._say(gaps)
+            elif self._closing:
+                return False
             elif not await self._tick():
                 await self._intake.wait(self._wait_s())
             return True

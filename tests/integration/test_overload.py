@@ -85,6 +85,23 @@ def test_polls_are_shed_first_then_nobody_is_acknowledged_and_it_ends_by_itself(
     assert b'"count":2' in gap
 
 
+def test_a_stop_while_polls_are_shed_tells_of_the_gap(tmp_path: Path) -> None:
+    share = Share()
+
+    async def story() -> None:
+        rig = rig_with(tmp_path, share)
+        await rig.pipeline.start()
+        share.used = 0.95
+        await until(lambda: rig.metrics.overload == "shed")
+        await rig.pipeline.put(Delivery("plc", [read("POLL-shed", START_US, src="dc1/plc/A", t=START_US)]))
+        await rig.pipeline.stop()
+
+    run(story)
+    (gap,) = recorded(tmp_path).splitlines()
+    assert b'"source.gap"' in gap
+    assert b'"count":1' in gap
+
+
 def test_what_snapshots_stand_for_goes_before_anybody_has_to_wait(tmp_path: Path) -> None:
     share = Share()
 
