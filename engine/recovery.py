@@ -237,12 +237,15 @@ class Recovery:
         found = self._snapshots.newest_first()
         while entry := await asyncio.to_thread(next, found, None):
             path, snapshot = entry
-            reason = snapshot if isinstance(snapshot, str) else await self._restore_from(snapshot, told)
-            if reason:
-                log.warning("snapshot %s cannot be used: %s", path, reason)
-                why.append(f"{path.name}: {reason}")
+            slicer = snapshot if isinstance(snapshot, str) else await self._restored(snapshot, told)
+            if isinstance(slicer, str):
+                log.warning("snapshot %s cannot be used: %s", path, slicer)
+                why.append(f"{path.name}: {slicer}")
             elif isinstance(snapshot, Snapshot):
+                self.slicer = slicer
+                self._proven = True
                 self._snapshots.trust(snapshot.position)
+                await self._trust_older(found, told)
                 await self._begin_with(snapshot.rules, snapshot.position)
                 return snapshot.position
         self._begins_at_its_beginning(why)
@@ -253,8 +256,23 @@ class Recovery:
         await self._begin_with(rules, BEGINNING)
         return BEGINNING
 
-    async def _restore_from(self, snapshot: Snapshot, told: int) -> str:
-        """Why this snapshot cannot be gone on from; empty: the core is as it says."""
+    async def _trust_older(self, found: Iterator[tuple[Path, Snapshot | str]], told: int) -> None:
+        """The snapshot before the newest: where this program could go on from it as well, the journal before it may go
+        at once. A disk that filled up before the stop might never have room for another one."""
+        while entry := await asyncio.to_thread(next, found, None):
+            path, snapshot = entry
+            try:
+                slicer = snapshot if isinstance(snapshot, str) else await self._restored(snapshot, told)
+            except NoRoom as error:
+                slicer = str(error)
+            if isinstance(slicer, str):
+                log.warning("snapshot %s cannot be used: %s", path, slicer)
+            elif isinstance(snapshot, Snapshot):
+                self._snapshots.trust(snapshot.position)
+                return
+
+    async def _restored(self, snapshot: Snapshot, told: int) -> Slicer | str:
+        """A core as the snapshot says, or why it cannot be gone on from."""
         self._same_site(snapshot.rules)
         if snapshot.sequence > told:
             give_up = f"UPDATE last SET sequence = {snapshot.sequence}"  # noqa: S608 - for a person to type
@@ -267,9 +285,7 @@ class Recovery:
             await asyncio.to_thread(slicer.restore, snapshot.state, snapshot.sequence, snapshot.shift)
         except SnapshotError as error:
             return f"{error}. It was written by another version of the program"
-        self.slicer = slicer
-        self._proven = True
-        return ""
+        return slicer
 
     async def _begin_with(self, rules: RuleSet, at: Position) -> None:
         """These rules hold at `at`: written down, if nothing else is."""

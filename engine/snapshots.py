@@ -63,7 +63,7 @@ class Snapshots:
         self.folder = folder
         self.reports: list[str] = []
         self._disk = disk
-        self._trusted: list[Position] = []  # those that this program has read back or written
+        self._trusted: list[Position] = []  # those that this program has read back or written, oldest first
         disk.make_folder(folder)
         disk.sync_folder(folder.parent)
         for name in disk.names(folder):
@@ -83,7 +83,7 @@ class Snapshots:
 
     def trust(self, position: Position) -> None:
         """The one at `position` was restored."""
-        self._trusted = [position]
+        self._trusted = sorted({*self._trusted, position})[-KEPT:]
 
     def write(self, snapshot: Snapshot) -> int:
         """On disk when it returns; older ones than the last two are gone. Returns the file's size in bytes."""

@@ -123,6 +123,29 @@ def test_what_snapshots_stand_for_goes_before_anybody_has_to_wait(tmp_path: Path
     assert queued(tmp_path) == names(1, 205)
 
 
+def test_a_start_that_finds_no_room_makes_it(tmp_path: Path) -> None:
+    share = Share()
+    small = {"every_bytes": 1_000, "segment_bytes": 2_000, "keep_bytes": 1 << 24}
+
+    async def story() -> None:
+        rig = rig_with(tmp_path, share, **small)
+        await rig.pipeline.start()
+        for n in range(0, 200, 5):
+            await rig.put(*names(n + 1, n + 5))
+        await rig.pipeline.stop()
+        assert SegmentFolder(tmp_path / "journal").numbers()[0] == 1
+        share.used = 1.0
+        rig = rig_with(tmp_path, share, **small)
+        await rig.pipeline.start()
+        await until(lambda: SegmentFolder(tmp_path / "journal").numbers()[0] > 1)
+        share.used = 0.1
+        await rig.put(*names(201, 205))
+        await rig.pipeline.stop()
+
+    run(story)
+    assert queued(tmp_path) == names(1, 205)
+
+
 def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     numbers = itertools.count()
