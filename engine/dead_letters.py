@@ -267,7 +267,8 @@ class DeadLetters:
             return int(self._file.execute("PRAGMA data_version").fetchone()[0])
 
     def counts(self) -> dict[str, int]:
-        """`dead/SINK/QUEUE`: letters of events; `payloads`: refused; `replayed/...`, `discarded/...`: what is gone."""
+        """`dead/SINK/QUEUE`: letters of events; `payloads`: refused; `replayed/SINK/QUEUE`, `discarded/SINK/QUEUE`,
+        `replayed/SOURCE/`, `discarded/SOURCE/`: what is gone."""
         with self._calls:
             counts = dict(self._file.execute("SELECT name, value FROM counts WHERE name NOT GLOB 'again/*'"))
             by_place = "SELECT kind, source, queue, state = ?, count(*) FROM letters GROUP BY 1, 2, 3, 4"

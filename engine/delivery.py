@@ -449,9 +449,12 @@ class Forwarder:
 
 def account(outbox: Outbox, letters: DeadLetters, sink: str) -> Account:
     """Where all events of a sink are; a dead letter that was delivered in the end counts as delivered."""
-    lanes = [outbox.account(lane.number) for lane in outbox.lanes(sink)]
-    again = sum(count for name, count in letters.counts().items() if name.startswith(f"replayed/{sink}/"))
-    events, delivered, pending, dead = (sum(numbers) for numbers in zip(*lanes, strict=True)) if lanes else (0,) * 4
+    lanes = outbox.lanes(sink)
+    counts = letters.counts()
+    # by whole names: a source may be called like the sink, and its lines come back, too
+    again = sum(counts.get(f"replayed/{sink}/{queue}", 0) for queue in {lane.queue for lane in lanes})
+    parts = [outbox.account(lane.number) for lane in lanes]
+    events, delivered, pending, dead = (sum(numbers) for numbers in zip(*parts, strict=True)) if parts else (0,) * 4
     return Account(events, delivered + again, pending, dead - again)
 
 

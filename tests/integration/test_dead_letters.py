@@ -116,6 +116,20 @@ def test_a_payload_is_a_dead_letter_before_it_is_acknowledged(tmp_path: Path) ->
     letters.close()
 
 
+def test_a_source_that_is_called_like_a_sink_is_not_in_its_account(tmp_path: Path) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path, {"erp": Picky("LU-2")})
+        rig.letters.refuse([Refusal(LINE, "erp", "torn", b"{}")])
+        (letter,) = rig.letters.find()
+        rig.letters.line_is_back(letter)
+        await rig.pipeline.start()
+        await rig.put(*names(1, 2))
+        await until(lambda: account(rig.pipeline._outbox, rig.letters, "erp") == (2, 1, 0, 1))
+        await rig.pipeline.stop()
+
+    run(story)
+
+
 def test_a_line_that_was_refused_goes_through_the_decoder_again(tmp_path: Path) -> None:
     async def story() -> None:
         rig = Rig(tmp_path)
