@@ -13,9 +13,9 @@ import pytest
 
 from engine.cli import main
 from engine.contracts import Delivery, OutRow
-from engine.dead_letters import LINE, PAYLOAD, DeadLetters, Refusal
+from engine.dead_letters import LINE, PAYLOAD, Cause, DeadLetters, Refusal
 from engine.delivery import account
-from engine.errors import Refused, Undeliverable
+from engine.errors import Full, Refused, Undeliverable
 from engine.refusals import Refusals
 from tests.integration.test_pipeline import ListSink, Rig, names, until
 
@@ -154,6 +154,41 @@ def test_refused_payloads_leave_room_for_events(tmp_path: Path, caplog: pytest.L
     assert letters.counts() == {"payloads": 16, "refused/left out": 84}
     assert letters.size() <= 10_000
     letters.close()
+
+
+def test_what_the_letters_take_is_known_without_reading_them_each_time(tmp_path: Path) -> None:
+    letters, command = (DeadLetters(tmp_path / "dead.sqlite", lambda: 5, bytes_max=100_000) for _ in range(2))
+    counted = 0
+
+    def trace(statement: str) -> None:
+        nonlocal counted
+        counted += "sum(size)" in statement
+
+    def holds() -> bool:
+        return letters.size() == sum(0 if each.state == "discarded" else len(each.raw) + 512 for each in letters.find())
+
+    letters._file.set_trace_callback(trace)
+    for n in range(20):
+        letters.refuse([Refusal(PAYLOAD, "plc", "torn", b"x" * n), Refusal(PAYLOAD, "plc", "torn", b"x" * (n // 2))])
+        letters.bury("erp", [OutRow(n + 1, f"e{n}", "t", "q", "k", b"body")], Cause("permanent", "422", "no"))
+        letters.bury("erp", [OutRow(n + 1, f"e{n}", "t", "q", "k", b"body")], Cause("permanent", "422", "no"))
+    assert counted == 1
+    assert holds()
+    with pytest.raises(Full):
+        letters.bury("erp", [OutRow(99, "e99", "t", "q", "k", b"x" * 100_000)], Cause("permanent", "422", "no"))
+    assert holds()
+    command.discard(command.find(limit=10), "me")
+    letters.refuse([Refusal(PAYLOAD, "plc", "torn", b"new")])
+    assert holds()
+    for letter in letters.find(kind="event")[:3]:
+        letters.delivered(letter)
+    counted = 0
+    assert holds()
+    assert counted == 0
+    letters.forget("erp", "q", 5, None)
+    assert holds()
+    letters.close()
+    command.close()
 
 
 @pytest.mark.parametrize(
