@@ -35,7 +35,7 @@ import numpy as np
 import zstandard
 
 from engine.disk import Disk
-from engine.errors import Refused
+from engine.errors import Newer, Refused
 from engine.whole_file import read_whole
 from ext import frames
 
@@ -227,7 +227,7 @@ class Content:
     def _without_frames(self, begin: bytes) -> Header:
         version = struct.unpack_from("<I", begin, len(MAGIC))[0] if len(begin) >= First.header_bytes else 0
         if begin[: len(MAGIC)] == MAGIC and version > VERSION:
-            raise Refused(f"{self.path}: is of version {version}, this program reads {VERSION}: start the newer one")
+            raise Newer(self.path, f"is of version {version}, this program reads {VERSION}")
         if any_byte(self.data, HEADER_BYTES):
             raise Refused(
                 f"{self.path}: damaged at offset 0: its first bytes are not those of a journal. Put the file back from "

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.errors import Refused
+from engine.errors import Newer, Refused
 
 BUSY_S_MAX = 10.0
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -32,7 +32,7 @@ def open_file(
         with transaction(file):
             (found,) = file.execute("PRAGMA user_version").fetchone()
             if found > version:
-                raise Refused(f"{path}: is of version {found}, this program reads {version}: start the newer one")
+                raise Newer(path, f"is of version {found}, this program reads {version}")
             if found == 0:
                 for statement in schema:
                     file.execute(statement)
@@ -50,6 +50,18 @@ def open_file(
         file.close()
         raise
     return file
+
+
+@contextmanager
+def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that changes nothing of what the file holds, beside an engine at work too. Raises
+    sqlite3.OperationalError where there is no file or it may not be read, other sqlite3.DatabaseErrors for one that is
+    damaged."""
+    file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S_MAX)
+    try:
+        yield file
+    finally:
+        file.close()
 
 
 def passes(error: sqlite3.Error) -> bool:
