@@ -65,7 +65,6 @@ class Snapshots:
         self._disk = disk
         self._trusted: list[Position] = []  # those that this program has read back or written, oldest first
         disk.make_folder(folder)
-        disk.sync_folder(folder.parent)
         for name in disk.names(folder):
             if name.endswith(NEW):
                 disk.unlink(folder / name)  # its writing was cut short

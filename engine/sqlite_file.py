@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.disk import DISK
 from engine.errors import Newer, Refused
 
 BUSY_S_MAX = 10.0
@@ -22,7 +23,8 @@ def open_file(
     the operator can do about a damaged file, for the message. Raises Refused for a file that is damaged, is something
     else, or was written by a newer version; sqlite3.OperationalError where it cannot be opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        DISK.make_folder(path.parent)
     file = sqlite3.connect(path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
     try:
         file.execute("PRAGMA journal_mode = WAL")
