@@ -147,8 +147,8 @@ class Part(NamedTuple):
 class Content:
     """The bytes of a segment, as they were before packing, and its header.
 
-    Raises Refused where it is of a newer version, or nothing in it is a journal's. `made` is false where the file was
-    being made when the machine stopped: there is nothing in it.
+    Raises Newer where it is of a newer version, Refused where nothing in it is a journal's. One that was being made
+    when the machine stopped has nothing in it.
     """
 
     def __init__(self, path: Path, number: int, data: bytes) -> None:
@@ -156,7 +156,6 @@ class Content:
         self.number = number
         self.data = data
         self.flaw = ""
-        self.made = True
         self.header = self._header()
         self._format = FORMATS[self.header.version]
 
@@ -233,7 +232,6 @@ class Content:
                 f"{self.path}: damaged at offset 0: its first bytes are not those of a journal. Put the file back from "
                 f"a copy. To give up what was in it: sortline fsck --repair {self.path.parent.parent}"
             )
-        self.made = False
         return Header(VERSION, self.number)
 
 

@@ -57,11 +57,10 @@ class Unusable(ValueError):
 
 
 class Snapshots:
-    """The folder. reports: what was found damaged, one line each. Synchronous: call it off the event loop."""
+    """The folder. Synchronous: call it off the event loop."""
 
     def __init__(self, folder: Path, disk: Disk = DISK) -> None:
         self.folder = folder
-        self.reports: list[str] = []
         self._disk = disk
         self._trusted: list[Position] = []  # those that this program has read back or written, oldest first
         disk.make_folder(folder)
@@ -76,8 +75,7 @@ class Snapshots:
                 yield path, decode(read_whole(path, self._disk))
             except Unusable as error:
                 if error.damaged:
-                    aside = put_aside(path, self._disk)
-                    self.reports.append(f"{path} is damaged ({error}): put aside as {aside.name}")
+                    put_aside(path, self._disk)
                 yield path, str(error)
 
     def trust(self, position: Position) -> None:
