@@ -101,7 +101,7 @@ class Forwarder:
         self._pause = pause or _pause
         self._timer = timer
         self._batch = settings.batch_events
-        self._bucket = settings.pace().bucket(timer())
+        self._bucket = settings.bucket(timer())
         self._breaker = Breaker(jitter)
         self._works = [self._work(lane) for lane in outbox.lanes(name)]
         going_on = {work.lane.queue for work in self._works if work.lane.until is None}
