@@ -87,6 +87,7 @@ class Recovery:
         self._at = BEGINNING  # up to where the core has decided, and the outbox has what it told
         self._done = 0  # bytes of the journal that it has decided on since the start
         self._kept_at = 0  # the same when the last snapshot was taken
+        self._unwritten = False  # that one could not be written: it is tried again when room is wanted
         self._to_pack = asyncio.Event()
         self._tidying = asyncio.Lock()
         self._proven: bool | None = None  # whether this program can go on from its own snapshots; None: not tried yet
@@ -152,9 +153,10 @@ class Recovery:
     async def keep(self) -> None:
         """A snapshot of the core as it is, which has to be what the journal and the outbox hold; nothing if there is
         one already. Old segments of the journal go."""
-        if not self._grown():
+        if not self._grown() and not self._unwritten:
             return
         self._kept_at = self._done
+        self._unwritten = False
         began_s = time.perf_counter()
         # whatever goes wrong here, the journal still has everything: only the next start takes longer
         try:
@@ -163,6 +165,7 @@ class Recovery:
             snapshot = Snapshot(self._at, self.slicer.sequence, self._rules, state, self.slicer.shift)
             size = await asyncio.to_thread(self._snapshots.write, snapshot)
         except OSError as error:
+            self._unwritten = True
             log.warning("snapshot: cannot be written: %s", error)
             return
         except Exception as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import sqlite3
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from engine.contracts import Delivery, Emitted
 from engine.overload import Overload, Policy
@@ -144,6 +147,39 @@ def test_a_start_that_finds_no_room_makes_it(tmp_path: Path) -> None:
 
     run(story)
     assert queued(tmp_path) == names(1, 205)
+
+
+def test_snapshots_that_could_not_be_written_are_written_when_room_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device was full while the journal grew to its cap; then others gave room back, and no record comes in."""
+    share = Share()
+
+    def fails(self: object, snapshot: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def story() -> None:
+        rig = rig_with(tmp_path, share, every_bytes=1_000, segment_bytes=2_000, keep_bytes=1 << 24)
+        await rig.pipeline.start()
+        for n in range(0, 50, 5):
+            await rig.put(*names(n + 1, n + 5))
+        await until(lambda: not rig.metrics.intake.records)
+        needed = rig.recovery._snapshots.oldest_needed
+        assert needed is not None
+        with monkeypatch.context() as patch:
+            patch.setattr("engine.snapshots.Snapshots.write", fails)
+            for n in range(50, 200, 5):
+                await rig.put(*names(n + 1, n + 5))
+            share.used = 1.0
+            await until(lambda: rig.metrics.overload == "wait")
+            await asyncio.sleep(0.5)
+        await until(lambda: rig.recovery._snapshots.oldest_needed != needed)
+        await until(lambda: SegmentFolder(tmp_path / "journal").numbers()[0] >= needed.segment)
+        share.used = 0.1
+        await rig.pipeline.stop()
+
+    run(story)
+    assert queued(tmp_path) == names(1, 200)
 
 
 def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path) -> None:
