@@ -55,7 +55,7 @@ class Batch(NamedTuple):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Use once: `open`, `subscribe_all`, then `take` and `acknowledge` in turns, and in the end `close` or `drop`.
+    """Use once: `open`; `subscribe_all`, with `take` and `acknowledge` in turns beside it; at last `close` or `drop`.
 
     `faults`: called with (cause, sample) for each message that does not fit.
     """
@@ -138,16 +138,16 @@ class Connection(asyncio.BufferedProtocol):
         )
 
     async def subscribe_all(self) -> None:
-        """Subscribe to every topic of the settings, once a filter. Raises Lost if the broker refuses one."""
+        """Subscribe to every topic of the settings, once a filter. Raises Lost if the broker refuses one.
+
+        Somebody has to `take` meanwhile: before its answer the broker may send all that a kept session holds for us.
+        """
         wanted = subscriptions(self._settings)
         number = self._next_number()
         self._subacks[number] = self._loop.create_future()
         self._send(codec.subscribe(number, wanted, newest=self._newest))
         try:
-            async with asyncio.timeout(self._settings.connect_ms / 1000):
-                codes = await self._answer(self._subacks[number])
-        except TimeoutError:
-            raise Lost(f"no answer to the subscription within {self._settings.connect_ms} ms") from None
+            codes = await self._suback(self._subacks[number])
         finally:
             del self._subacks[number]
         if len(codes) != len(wanted):
@@ -157,6 +157,17 @@ class Connection(asyncio.BufferedProtocol):
                 raise Lost(f"the broker refuses the subscription to {each.filter}: {codec.REASONS.get(code, code)}")
             if code < each.qos:
                 self._fault(f"{each.filter}: the broker grants QoS 0 only, and keeps nothing for us", b"")
+
+    async def _suback(self, answer: asyncio.Future[list[int]]) -> list[int]:
+        """The codes. No deadline runs while messages come, or while we do not read: the answer is behind those."""
+        while True:
+            seen = self._lines.seen if self._reading else None
+            try:
+                async with asyncio.timeout(self._settings.connect_ms / 1000):
+                    return await self._answer(answer)
+            except TimeoutError:
+                if self._lines.seen == seen:
+                    raise Lost(f"no answer to the subscription within {self._settings.connect_ms} ms") from None
 
     async def take(self) -> Batch:
         """What has arrived, waiting for the first; no more than `batch_messages`.

@@ -9,7 +9,6 @@ A message that does not fit its mapping is a fault, and is acknowledged all the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -86,10 +85,6 @@ class Driver:
         try:
             await connection.open(tls, self._will())
             raise_if_cancelled()
-            await connection.subscribe_all()
-            raise_if_cancelled()
-            self._tell_online(connection)
-            await self._tell_seeing(connection.session_present)
             await self._serve_all(connection)
         except (Lost, OSError, UnicodeError) as error:
             return str(error) or type(error).__name__
@@ -118,13 +113,21 @@ class Driver:
 
     async def _serve_all(self, connection: Connection) -> NoReturn:
         """Until the connection is lost, which is raised."""
-        async with contextlib.AsyncExitStack() as stack:
-            if self._host is not None:
-                keeping = asyncio.create_task(self._keep_sparkplug(self._host, connection))
-                keeping.add_done_callback(partial(_pass_on, connection))
-                stack.callback(keeping.cancel)
+        keeping = asyncio.create_task(self._keep(connection))
+        keeping.add_done_callback(partial(_pass_on, connection))
+        try:
             await self._serve(connection)
-        raise AssertionError("served without end")
+        finally:
+            keeping.cancel()
+
+    async def _keep(self, connection: Connection) -> None:
+        """What is ours to say, while it is served: a broker sends what a kept session holds for us right after it let
+        us in, and its answer to the subscription stands behind that."""
+        await connection.subscribe_all()
+        self._tell_online(connection)
+        await self._tell_seeing(connection.session_present)
+        if self._host is not None:
+            await self._keep_sparkplug(self._host, connection)
 
     async def _keep_sparkplug(self, host: Host, connection: Connection) -> NoReturn:
         """What a host does by the clock."""
@@ -190,6 +193,6 @@ class Driver:
         ]
 
 
-def _pass_on(connection: Connection, ended: asyncio.Task[NoReturn]) -> None:
+def _pass_on(connection: Connection, ended: asyncio.Task[None]) -> None:
     if not ended.cancelled() and (error := ended.exception()) is not None:
         connection.fail(error)

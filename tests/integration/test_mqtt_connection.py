@@ -191,6 +191,29 @@ def test_a_lost_session_is_told() -> None:
     asyncio.run(story())
 
 
+@LOOPS
+@VERSIONS
+def test_what_a_kept_session_holds_comes_before_the_answer_to_the_subscription(loop: Any, newest: bool) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker(newest) as broker:
+            broker.session_present = True
+            broker.backlog = b"".join(jam(number).wire(newest) for number in range(1, 4_001))
+            driver = made(broker, ledger, newest, queue_messages=1_000, batch_messages=100, connect_ms=200)
+            async with running(driver):
+                await ledger.until(lambda: ledger.facts)
+                ledger.open.clear()
+                # longer than the answer may take: it is behind what nobody reads
+                await asyncio.sleep(0.5)
+                ledger.open.set()
+                await ledger.until(lambda: ledger.times("up"))
+                await ledger.until(lambda: len(broker.acked) == 4_000)
+                assert len(broker.connects) == 1
+                assert ledger.times("down") == 0
+
+    loop(story())
+
+
 def test_a_subscription_with_less_than_was_asked_for_is_told() -> None:
     async def story() -> None:
         ledger = Ledger()
@@ -204,6 +227,12 @@ def test_a_subscription_with_less_than_was_asked_for_is_told() -> None:
             async with running(made(broker, refused)):
                 await refused.until(lambda: refused.times("down"))
             assert dict(refused.states)["down"] == "the broker refuses the subscription to dc1/+/jam: not authorized"
+            assert [record["kind"] for record in refused.records] == ["link.down"]
+            broker.grants = None
+            ignored = Ledger()
+            async with running(made(broker, ignored, connect_ms=200)):
+                await ignored.until(lambda: ignored.times("down"))
+            assert dict(ignored.states)["down"] == "no answer to the subscription within 200 ms"
 
     asyncio.run(story())
 
