@@ -269,6 +269,23 @@ def test_null_and_missing_timestamps_are_tolerated() -> None:
     assert "t" not in record
 
 
+def dataset(column: str, value: int, datatype: int) -> bytes:
+    """One column, one row."""
+    columns = wire.number(1, 1) + wire.part(2, column.encode()) + wire.number(3, datatype)
+    return columns + wire.part(4, wire.part(1, wire.number(1, value)))
+
+
+TABLED = {**HEAT, "record": {"src": {"const": "n"}, "qty": "Temperature", "task": "Rows[0].a"}}
+
+
+def test_a_path_leads_into_a_dataset() -> None:
+    floor = Floor(TABLED)
+    table = wire.metric("Rows", dataset("a", 5, wire.UINT8), 16)
+    floor.say("NBIRTH", wire.metric("Temperature", 1, wire.UINT8), table)
+    (record,) = floor.say("NDATA", wire.metric("Temperature", 7, wire.UINT8))
+    assert (record["qty"], record["task"]) == (7, "5")
+
+
 @pytest.mark.parametrize(
     ("topic", "raw", "cause"),
     [
