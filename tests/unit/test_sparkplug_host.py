@@ -286,6 +286,15 @@ def test_a_path_leads_into_a_dataset() -> None:
     assert (record["qty"], record["task"]) == (7, "5")
 
 
+@pytest.mark.parametrize("datatype", [0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
+def test_datatypes_that_there_are_not_leave_a_value_as_it_stands(datatype: int) -> None:
+    floor = Floor(TABLED)
+    strange = wire.metric("Temperature", 1, kind=wire.UINT8) + wire.number(4, datatype)
+    floor.say("NBIRTH", strange, wire.metric("Rows", dataset("a", 5, datatype), 16))
+    (record,) = floor.say("NDATA", wire.metric("Temperature", 7, kind=wire.UINT8))
+    assert (record["qty"], record["task"], floor.causes) == (7, "5", [])
+
+
 @pytest.mark.parametrize(
     ("topic", "raw", "cause"),
     [
