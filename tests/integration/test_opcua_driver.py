@@ -220,7 +220,10 @@ def test_a_missing_node_degrades_only_its_own_entry_and_comes_in_when_it_is_ther
         late = CARTONS | {"src": "dc1/pack/PK-02", "nodes": CARTONS["nodes"] | {"counter": node("Late")}}
         lame = CARTONS | {"src": "dc1/pack/PK-03", "nodes": CARTONS["nodes"] | {"lu": "/pack:Line1/pack:Nowhere"}}
         variables = {"cartons": CARTONS, "late": late, "lame": lame}
-        async with line() as packing, running(settings(packing.url, variables=variables)) as kept:
+        async with (
+            line() as packing,
+            running(settings(packing.url, lifetime_ms=10_000, variables=variables)) as kept,
+        ):
             await kept.up()
             await packing.write(Kind=1, Lu="T-1", Counter=1)
             await kept.until(lambda: bool(kept.of("carton.open")) and bool(kept.of("source.gap")))

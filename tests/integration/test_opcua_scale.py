@@ -157,7 +157,9 @@ def test_subscriptions_of_a_session_that_is_gone_are_taken_over(
         async with line() as packing, Proxy(packing.port) as proxy:
             if answering:
                 answering_transfers(packing)
-            configured = settings(url(proxy), lifetime_ms=20_000, variables=watched())
+            # a server that hands over and then says nothing is found out by its silence
+            lifetime_ms = 20_000 if answering else 3_000
+            configured = settings(url(proxy), lifetime_ms=lifetime_ms, variables=watched())
             async with running(configured) as kept:
                 await kept.up()
                 await packing.write(Kind=1, Lu="T-1", Counter=1)
@@ -206,12 +208,12 @@ def test_one_subscription_that_dies_is_made_anew_while_the_others_go_on() -> Non
     async def story() -> None:
         async with line() as packing:
             both = {**watched(), "others": CARTONS | {"collect": "monitor", "src": "dc1/pack/PK-02"}}
-            configured = settings(packing.url, variables=both, items_per_subscription=3)
+            configured = settings(packing.url, variables=both, lifetime_ms=2_000, items_per_subscription=3)
             kept = Kept()
             async with running(configured, kept):
                 await kept.up()
                 first, second = subscriptions(packing)
-                await asyncio.sleep(1.1)  # one that dies at once is the server's will
+                await asyncio.sleep(2.1)  # one that dies at once is the server's will
                 await subscriptions(packing).pop(first).stop()
                 await packing.write(Kind=1, Lu="T-1", Counter=1)
                 await kept.until(lambda: bool(kept.of("carton.open")))
