@@ -211,9 +211,10 @@ class Connection(asyncio.BufferedProtocol):
         self._end("closed")
 
     def fail(self, error: BaseException) -> None:
-        """A fault of ours has ended it: `take` raises this very error."""
+        """A fault of ours ends it: `take` raises this very error."""
         self._failure = error
         self._end(str(error))
+        self.drop()
 
     def drop(self) -> None:
         """Close the socket, whatever state it is in. Safe to call at any time, also twice."""
@@ -266,8 +267,11 @@ class Connection(asyncio.BufferedProtocol):
                 self._control(type_, body)
         except WireFault as fault:
             self._end(f"malformed packet: {fault}")
-            if self._transport is not None:
-                self._transport.abort()
+            self.drop()
+            return
+        except Exception as error:
+            # in a turn of our own the loop would log it, and nothing would be read ever again
+            self.fail(error)
             return
         for cause, sample in self._lines.take_faults():
             self._fault(cause, sample)

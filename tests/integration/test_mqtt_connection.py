@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import uvloop
 
 from engine.clock import now_us
+from protocols.mapping.plan import Lines
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
@@ -300,22 +302,27 @@ def test_messages_that_come_one_by_one_and_fast_are_read_together() -> None:
     assert together * 3 < at_once, f"{together} deliveries against {at_once}"
 
 
-def test_a_fault_of_ours_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Decoder, topic: bytes) -> None:
-        raise ZeroDivisionError("ours")
+@LOOPS
+@pytest.mark.parametrize("fault_at", [1, 400], ids=["as it is read", "in a turn of its own"])
+def test_a_fault_of_ours_is_no_outage(loop: Any, fault_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = itertools.count(1)
 
-    monkeypatch.setattr(Decoder, "resolve", broken)
+    def broken(self: Decoder, *message: Any) -> Lines:
+        if next(calls) == fault_at:
+            raise ZeroDivisionError("ours")
+        return Lines([], ["not ours"])
+
+    monkeypatch.setattr(Decoder, "spell_out", broken)
 
     async def story() -> None:
         async with raw_broker() as broker:
-            ledger = Ledger()
-            task = asyncio.ensure_future(made(broker, ledger).run())
-            await broker.send(jam(1).wire(True))
+            task = asyncio.ensure_future(made(broker, Ledger()).run())
+            await broker.send(b"".join(Publish(b"dc1/x/jam", b"{", 1, number + 1).wire(True) for number in range(600)))
             with pytest.raises(ZeroDivisionError):
                 await asyncio.wait_for(task, 5)
+            assert len(broker.acked) < fault_at
 
-    for loop in (asyncio.run, uvloop.run):
-        loop(story())
+    loop(story())
 
 
 def test_a_fault_of_ours_by_the_clock_is_no_outage_either(monkeypatch: pytest.MonkeyPatch) -> None:
