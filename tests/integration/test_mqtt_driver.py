@@ -92,8 +92,11 @@ def test_a_message_is_acknowledged_only_after_the_engine_has_it(mosquitto: Peer,
             # the numbers of a lost connection mean nothing to this one
             for ack in stale:
                 ack()
+            # what the broker holds comes before its answer to our subscription
+            await ledger.until(lambda: ledger.times("up") == 2)
             proxy.cut()
             await ledger.until(lambda: len(ledger.facts) == 6, "the third coming")
+            await ledger.until(lambda: ledger.times("up") == 3)
             ledger.acknowledge()
             await publish(mosquitto.port, press(3))
             await ledger.until(lambda: len(ledger.facts) == 7)
