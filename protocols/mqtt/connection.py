@@ -80,6 +80,7 @@ class Connection(asyncio.BufferedProtocol):
             self._splitter,
             decoder.resolve,
             decoder.spell_out,
+            decoder.owes,
             batch_messages=settings.batch_messages,
             batch_bytes=BATCH_BYTES_MAX,
         )
@@ -192,8 +193,8 @@ class Connection(asyncio.BufferedProtocol):
         """Lines of our own, in their turn."""
         for line in lines:
             self._lines.add(line)
-        if lines:
-            self._arrived.set()
+        # also without any: acknowledgements may have waited for it
+        self._arrived.set()
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retained: bool = False) -> None:
         """Send a message of our own, once; under QoS 1 the broker's PUBACK is not waited for."""

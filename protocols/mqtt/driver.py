@@ -66,6 +66,8 @@ class Driver:
             detail = await self._connected()
             raise_if_cancelled()
             self._intake.state(self._name, "down", detail)
+            if self._host is not None:
+                await self._tell_waiting(self._host)
             await self._tell_blind()
             await asyncio.sleep(self._backoff.pause_s())
 
@@ -140,6 +142,9 @@ class Driver:
 
     def _hand_over(self, connection: Connection, found: Lines) -> None:
         connection.add(found.lines)
+        self._fault_all(found)
+
+    def _fault_all(self, found: Lines) -> None:
         for cause in found.causes:
             self._fault(cause, b"")
 
@@ -174,6 +179,13 @@ class Driver:
         if not self._blind:
             self._blind = True
             await self._intake.put(Delivery(self._name, self._link_lines("link.down")))
+
+    async def _tell_waiting(self, host: Host) -> None:
+        """What waited for a message that does not come over this connection any more."""
+        found = host.cut_off(self._clock())
+        self._fault_all(found)
+        if found.lines:
+            await self._intake.put(Delivery(self._name, found.lines))
 
     async def _tell_seeing(self, session_present: bool) -> None:
         if not session_present and self._had_session:

@@ -17,6 +17,7 @@ from protocols.mqtt.decode import Decoder
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.sparkplug.host import Host
+from tests import sparkplug
 from tests.ledger import Ledger, running
 from tests.packets import Publish, correlation, topic_alias, user_property
 from tests.raw_broker import RawBroker, raw_broker
@@ -120,6 +121,40 @@ def test_topic_aliases_and_properties_are_read() -> None:
             assert ledger.facts[2]["lu"] == "TOTE-1"
             await ledger.until(lambda: ledger.faults)
             assert [cause for cause, _ in ledger.faults] == ["dc1/+/traced: lu: missing"]
+
+    asyncio.run(story())
+
+
+def test_a_sparkplug_message_that_waits_is_acknowledged_when_its_lines_are_durable() -> None:
+    record = {"src": {"const": "a"}, "kind": {"const": "telemetry"}, "qty": "m"}
+    table = {"groups": ["P"], "records": [{"filter": "P/+n", "trigger": "m", "record": record}], "reorder_ms": 60_000}
+
+    def said(type_: str, seq: int, value: int) -> bytes:
+        data = sparkplug.payload(sparkplug.metric("m", value, sparkplug.UINT8), seq=seq)
+        return Publish(f"spBv1.0/P/{type_}/N".encode(), data, 1, 10 + seq).wire(True)
+
+    async def story() -> None:
+        ledger = Ledger(durable=False)
+        async with raw_broker() as broker, running(made(broker, ledger, sparkplug=table)):
+            await broker.send(said("NBIRTH", 0, 0) + said("NDATA", 2, 2))
+            await broker.send(jam(1).wire(True))
+            await ledger.until(lambda: ledger.facts)
+            ledger.acknowledge()
+            await asyncio.sleep(0.05)
+            waiting = list(broker.acked)
+            await broker.send(said("NDATA", 1, 1))
+            await ledger.until(lambda: [fact.get("qty") for fact in ledger.facts] == [None, 1, 2])
+            await asyncio.sleep(0.05)
+            assert broker.acked == waiting
+            ledger.acknowledge()
+            await ledger.until(lambda: broker.acked == [10, 12, 1, 11])
+            assert 12 not in waiting
+            # nothing of it is lost with the connection either
+            await broker.send(said("NDATA", 4, 4))
+            await asyncio.sleep(0.05)
+            broker.cut()
+            await ledger.until(lambda: ledger.facts[-1].get("qty") == 4)
+            assert [fact["kind"] for fact in ledger.facts[-2:]] == ["source.gap", "telemetry"]
 
     asyncio.run(story())
 

@@ -46,7 +46,12 @@ class Reader:
         decoder = Decoder(SETTINGS, Sequences(lambda src: None))
         self.splitter = Splitter(newest=False, payload_bytes_max=SETTINGS.payload_bytes_max)
         self.lines = MessageLines(
-            self.splitter, decoder.resolve, decoder.spell_out, batch_messages=batch_messages, batch_bytes=100_000
+            self.splitter,
+            decoder.resolve,
+            decoder.spell_out,
+            decoder.owes,
+            batch_messages=batch_messages,
+            batch_bytes=100_000,
         )
         self.budget = budget
         self.data, self.acks = b"", b""

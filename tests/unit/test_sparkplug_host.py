@@ -167,6 +167,28 @@ def test_what_does_not_come_is_a_gap_and_the_rest_goes_on() -> None:
     assert floor.pick(254, "T-4", seq=5) == [picked(254, "T-4")]
 
 
+@pytest.mark.parametrize("end", ["NBIRTH", "NDEATH", "the connection's"])
+def test_what_waits_when_a_life_ends_is_taken_with_a_gap_before_it(end: str) -> None:
+    floor = Floor()
+    floor.born()
+    floor.pick(251, "T-1", seq=2)
+    heard = floor.now_us
+    assert floor.pick(253, "T-3", seq=4) == []
+    assert floor.pick(255, "T-5", seq=6) == []
+    if end == "the connection's":
+        found = floor.read(floor.host.cut_off(floor.now_us))
+    else:
+        found = floor.say(end, wire.metric("bdSeq", 7, wire.INT64))
+    assert [record["kind"] for record in found[:6]] == ["source.gap", "source.gap", "pick.confirm"] * 2
+    assert found[0]["t_from"] == heard
+    assert [found[2], found[5]] == [picked(253, "T-3"), picked(255, "T-5")]
+    assert floor.causes == ["sparkplug: messages are missing"] * 2
+    ends = {"NBIRTH": ["link.up"], "NDEATH": ["link.down"] * 2, "the connection's": []}
+    assert [record["kind"] for record in found[6:]] == ends[end]
+    assert floor.requests() == (["spBv1.0/Plant1/NCMD/L1"] if end == "the connection's" else [])
+    assert floor.read(floor.host.tick(floor.now_us + 10_000 * MS)) == []
+
+
 def test_the_number_goes_round_without_a_gap() -> None:
     floor = Floor()
     floor.born()

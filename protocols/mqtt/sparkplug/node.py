@@ -18,7 +18,8 @@ WAITING_MAX = 64
 
 
 class Message(NamedTuple):
-    """A message of a node in its turn. `device`: empty for the node itself. `payload`: the decoded one."""
+    """A message of a node in its turn. `device`: empty for the node itself. `owed`: the broker waits for our
+    acknowledgement."""
 
     type: str
     device: str
@@ -26,6 +27,7 @@ class Message(NamedTuple):
     timestamp: int | None
     metrics: list[Metric]
     t_rx: int
+    owed: bool = False
 
 
 class Device:
@@ -66,10 +68,9 @@ class Node:
         return sum(len(device.types) for device in self.devices.values())
 
     def born(self, metrics: list[Metric]) -> None:
-        """Forget what the node's last life said; what was waited for belongs to that life."""
+        """Forget what the node's last life said."""
         self.alive = True
         self.rebirth_wanted = False
-        self.waiting.clear()
         self.last = None
         self.aliases.clear()
         for device in self.devices.values():
@@ -81,16 +82,16 @@ class Node:
             if alias is not None and name is not None:
                 self.aliases[alias] = device, name
 
-    def died(self, bd_seq: object) -> bool:
-        """Whether this death is of the present life. An earlier life's may come late: the broker tells it (6.4.19)."""
-        if self.alive and self.bd_seq is not None and bd_seq is not None and bd_seq != self.bd_seq:
-            return False
+    def is_of_this_life(self, bd_seq: object) -> bool:
+        """Whether a death is. An earlier life's may come late: the broker tells it (6.4.19)."""
+        return not self.alive or self.bd_seq is None or bd_seq is None or bd_seq == self.bd_seq
+
+    def died(self) -> None:
         self.alive = False
-        self.waiting.clear()
+        self.rebirth_wanted = False
         self.next_seq = None
         for device in self.devices.values():
             device.alive = False
-        return True
 
     def reports(self, message: Message) -> list[Report]:
         """The values of a message by the names and datatypes of its births. Raises Unborn, SparkplugFault."""
@@ -135,9 +136,11 @@ class Node:
         self.next_seq = (here + min((seq - here) % SEQUENCE for seq in self.waiting)) % SEQUENCE
 
 
-def decoded(type_: str, device: str, payload: tuple[int | None, int | None, list[Metric]], t_rx: int) -> Message:
+def decoded(
+    type_: str, device: str, payload: tuple[int | None, int | None, list[Metric]], t_rx: int, owed: bool
+) -> Message:
     """A message out of a decoded payload. Raises SparkplugFault: a number that is none."""
     timestamp, seq, metrics = payload
     if seq is not None and seq >= SEQUENCE:
         raise SparkplugFault("a sequence number above 255")
-    return Message(type_, device, seq, timestamp, metrics, t_rx)
+    return Message(type_, device, seq, timestamp, metrics, t_rx, owed)
