@@ -19,7 +19,7 @@ from engine.contracts import Delivery, Intake
 from protocols.file_lines.bookmark import Bookmark, Place, place_of, renamed
 from protocols.file_lines.decode import Cut, Cutter, Decoder
 from protocols.file_lines.settings import STDIN, Settings
-from protocols.mapping.lines import encode_line
+from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
 
 READ_BYTES = 65_536
@@ -39,6 +39,7 @@ class Driver:
         self._clock = clock
         self._decoder = Decoder(settings, Sequences(intake.position))
         self._bookmark = Bookmark(settings.bookmark) if settings.bookmark is not None else None
+        self._link = LinkNews(name, speaking_for(settings.scope), intake, clock)
         self._safe: Place | None = None  # up to here everything is on our disk
         self._done = 0  # bytes of the file that is read, up to the last line that was handed over
         self._files = 0  # how many were opened
@@ -172,14 +173,14 @@ class Driver:
             if data and not is_up:
                 is_up = True
                 self._intake.state(self._name, "up")
-                await self._tell_link("link.up")
+                await self._link.tell("link.up")
             await self._hand_over(cutter.feed(data) if data else cutter.end(), None)
             if data:
                 continue
             if is_up:
                 is_up = False
                 self._intake.state(self._name, "down", "its writer has gone")
-                await self._tell_link("link.down")
+                await self._link.tell("link.down")
             if not has_more_writers:
                 return
             # until somebody comes it is always at its end
@@ -198,13 +199,6 @@ class Driver:
             return os.read(fd, READ_BYTES)
         except BlockingIOError:
             return None
-
-    async def _tell_link(self, kind: str) -> None:
-        t_rx = self._clock()
-        scopes = self._settings.scope
-        lines = [encode_line({"kind": kind, "src": s.rstrip("/") or s, "scope": s, "t_rx": t_rx}) for s in scopes]
-        if lines:
-            await self._intake.put(Delivery(self._name, lines))
 
     # all of them
 

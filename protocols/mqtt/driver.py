@@ -20,7 +20,7 @@ from engine.contracts import Block, Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
-from protocols.mapping.lines import encode_line
+from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.codec import Will
@@ -55,20 +55,20 @@ class Driver:
         self._host = Host(settings.sparkplug, sequences) if settings.sparkplug is not None else None
         self._decoder = Decoder(settings, sequences, self._host)
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
-        self._blind = False
+        self._link = LinkNews(name, speaking_for(settings.scopes()), intake, clock)
         self._had_session = False
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
         # whatever happened before we were there, nobody listened
-        await self._tell_blind()
+        await self._link.tell("link.down")
         while True:
             detail = await self._connected()
             raise_if_cancelled()
             self._intake.state(self._name, "down", detail)
             if self._host is not None:
                 await self._tell_waiting(self._host)
-            await self._tell_blind()
+            await self._link.tell("link.down")
             await asyncio.sleep(self._backoff.pause_s())
 
     async def _connected(self) -> str:
@@ -174,12 +174,6 @@ class Driver:
 
     # What the core is told of the connection.
 
-    async def _tell_blind(self) -> None:
-        """Once per outage: the core must not take our silence for that of the machines (R2, R6)."""
-        if not self._blind:
-            self._blind = True
-            await self._intake.put(Delivery(self._name, self._link_lines("link.down")))
-
     async def _tell_waiting(self, host: Host) -> None:
         """What waited for a message that does not come over this connection any more."""
         found = host.cut_off(self._clock())
@@ -194,15 +188,7 @@ class Driver:
             log.info("%s: the broker keeps no session of ours yet: what came meanwhile is lost", self._name)
         self._had_session = True
         self._intake.state(self._name, "up")
-        self._blind = False
-        await self._intake.put(Delivery(self._name, self._link_lines("link.up")))
-
-    def _link_lines(self, kind: str) -> list[bytes]:
-        t_rx = self._clock()
-        return [
-            encode_line({"kind": kind, "src": scope.rstrip("/") or scope, "scope": scope, "t_rx": t_rx})
-            for scope in self._settings.scopes()
-        ]
+        await self._link.tell("link.up")
 
 
 def _pass_on(connection: Connection, ended: asyncio.Task[None]) -> None:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.clock import Clock
-from engine.contracts import Delivery, Intake
+from engine.contracts import Intake
 from engine.errors import Refused
 from protocols.cancellation import raise_if_cancelled
-from protocols.mapping.lines import encode_line
+from protocols.linking import LinkNews
 from protocols.opcua.connection import Connection, Kept
 from protocols.opcua.entries import Entry, compile_entries
 from protocols.opcua.failures import LinkLost, SubscriptionsGone
@@ -50,11 +50,11 @@ class Driver:
         self._jitter = jitter
         self._entries: list[Entry] = compile_entries(settings, intake)
         # Where records name their own source, ours is the beginning of its name, and the link speaks for all of them.
-        self._sources = {entry.record.src: {"src": entry.record.src} for entry in self._entries}
+        sources = {entry.record.src: {"src": entry.record.src} for entry in self._entries}
         for entry in self._entries:
             if "src" in entry.record.settings.record:
-                self._sources[entry.record.src]["scope"] = entry.record.src
-        self._link: str | None = None  # the kind of the last link record
+                sources[entry.record.src]["scope"] = entry.record.src
+        self._link = LinkNews(name, list(sources.values()), intake, clock)
         self._state: tuple[str, str] | None = None
         self._left: Left | None = None  # what a lost connection left at the server
         self.tap: Tap | None = None
@@ -71,7 +71,7 @@ class Driver:
             except (LinkLost, Refused) as error:
                 raise_if_cancelled()
                 self._report("down", str(error))
-                await self._link_records("link.down")
+                await self._link.tell("link.down")
             await asyncio.sleep(self._pause_s())
 
     async def _connected(self) -> None:
@@ -84,7 +84,7 @@ class Driver:
             subscribed = await self._subscribed(connection, left, resumed)
             self._attempts = 0
             self._report("up")
-            await self._link_records("link.up")
+            await self._link.tell("link.up")
             flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed)
             flow.tap = self.tap
             await flow.run()
@@ -107,14 +107,6 @@ class Driver:
         if left is not None and await take_up(left.subscribed, connection, publishing, resumed):
             return Subscribed(left.subscribed.binding, publishing, taken_up=True, transferred=not resumed)
         return await subscribe(self._name, self._settings, self._entries, self._clock, connection, publishing)
-
-    async def _link_records(self, kind: str) -> None:
-        if self._link == kind:
-            return
-        self._link = kind
-        t_rx = self._clock()
-        lines = [encode_line({**source, "kind": kind, "t_rx": t_rx}) for source in self._sources.values()]
-        await self._intake.put(Delivery(self._name, lines))
 
     def _report(self, state: str, detail: str = "") -> None:
         if self._state != (state, detail):

@@ -11,6 +11,7 @@ import pytest
 
 from protocols.telegram.driver import Driver
 from protocols.telegram.settings import Settings
+from tests.ledger import Ledger, running
 from tests.modbus import RememberingIntake, no_tasks_left, until
 from tests.peers import free_port
 from tests.unit.test_telegram import TABLE
@@ -230,6 +231,25 @@ def test_as_a_server_it_is_called_and_the_last_caller_counts() -> None:
             await asyncio.sleep(0.01)
         assert seqs(intake) == [(0, 1), (0, 2)]
         assert [kind for _, kind in intake.links] == ["link.down", "link.up", "link.down", "link.up"]
+
+    run(story())
+
+
+def test_a_link_is_told_to_be_up_though_who_connected_first_was_sent_away_meanwhile() -> None:
+    async def story() -> None:
+        port, ledger = free_port(), Ledger()
+        made = msgspec.convert(TABLE | {"role": "server", "port": port}, Settings)
+        async with running(Driver("crane", made, ledger, lambda: 1_700_000_000_000_000)):
+            await ledger.until(lambda: ledger.times("connecting"))
+            ledger.open.clear()
+            first, second = Crane(), Crane()
+            await first.call(port)
+            await ledger.until(lambda: ledger.times("up") == 1)
+            await second.call(port)
+            await ledger.until(lambda: ledger.times("up") == 2)
+            ledger.open.set()
+            await ledger.until(lambda: [record["kind"] for record in ledger.records] == ["link.down", "link.up"])
+            second.cut()
 
     run(story())
 
