@@ -196,6 +196,17 @@ def test_what_waits_is_bounded_in_bytes_too() -> None:
     asyncio.run(story())
 
 
+def test_what_cannot_be_read_is_bounded_like_what_can() -> None:
+    async def story() -> None:
+        flow = publishing(ScriptedServer([Unreadable("x")] * 100), queue_messages=3)
+        pump = asyncio.create_task(flow.pump())
+        await asyncio.sleep(0.1)
+        assert flow._queue.qsize() <= 3 + 2  # what two lanes had asked for before
+        pump.cancel()
+
+    asyncio.run(story())
+
+
 def test_a_server_that_takes_fewer_requests_is_asked_for_fewer() -> None:
     async def story() -> None:
         refused = [Throttled("x")] * 3
