@@ -310,16 +310,15 @@ def value_of(tuple metric not None, uint32_t datatype):
     return rows(metric[7]) if number == 17 else None
 
 
-def reports_of(list metrics not None, str device not None, dict aliases not None, dict types not None, timestamp):
+def reports_of(list metrics not None, dict aliases not None, dict types not None, timestamp):
     cdef tuple metric
     cdef list found = []
     for metric in metrics:
         name, alias, time = metric[0], metric[1], metric[2]
         if name is None:
-            known = aliases.get(alias)
-            if known is None or (<tuple>known)[0] != device:
+            name = aliases.get(alias)
+            if name is None:
                 raise Unborn("an alias without a birth")
-            name = (<tuple>known)[1]
         datatype = types.get(name)
         if datatype is None:
             raise Unborn("a metric without a birth")

@@ -239,6 +239,22 @@ def test_an_unknown_alias_or_metric_asks_for_a_birth() -> None:
     assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
 
 
+def test_aliases_are_those_of_the_last_birth_and_one_of_a_metric() -> None:
+    floor = Floor()
+    floor.born()
+    for birth in range(1, 9):
+        metrics = [
+            wire.metric(f"m{n}", 1, wire.UINT8, alias=1_000 * birth + 10 * n + m) for n in range(5) for m in (0, 1)
+        ]
+        floor.say("DBIRTH", *metrics, device="PTL")
+    assert len(floor.host._nodes["Plant1", "L1"].devices["PTL"].aliases) == 5
+    for alias in (1, 7_001, 8_000):
+        floor.say("DDATA", wire.metric(None, 1, alias=alias, kind=wire.UINT8), device="PTL")
+    assert floor.causes == ["sparkplug: an alias without a birth"] * 3
+    floor.say("DDATA", wire.metric(None, 1, alias=8_001, kind=wire.UINT8), device="PTL")
+    assert len(floor.causes) == 3
+
+
 def test_several_values_of_a_metric_in_one_message_are_several_records() -> None:
     floor = Floor()
     floor.born()

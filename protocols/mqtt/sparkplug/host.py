@@ -253,7 +253,6 @@ class Host:
         self._metrics -= len(device.types)
         try:
             before = device.born(message.metrics)
-            node.name_aliases(message.device, message.metrics)
             reports = node.reports(message)
         except SparkplugFault as fault:
             found.causes.append(f"sparkplug: {fault}")
