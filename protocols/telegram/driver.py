@@ -109,7 +109,11 @@ class Driver:
 
     def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Somebody connected. Of several that wait only the last one counts."""
-        peer = writer.get_extra_info("peername")[0]
+        name = writer.get_extra_info("peername")
+        if name is None:  # and has gone again
+            writer.transport.abort()
+            return
+        peer = name[0]
         if self._settings.peers and peer not in self._settings.peers:
             self._intake.fault(self._name, "a connection from an address that is not among peers", str(peer).encode())
             writer.transport.abort()

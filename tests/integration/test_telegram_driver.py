@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Coroutine
 from typing import Any
 
@@ -250,6 +252,25 @@ def test_a_link_is_told_to_be_up_though_who_connected_first_was_sent_away_meanwh
             ledger.open.set()
             await ledger.until(lambda: [record["kind"] for record in ledger.records] == ["link.down", "link.up"])
             second.cut()
+
+    run(story())
+
+
+def test_who_has_gone_before_we_look_is_nobody() -> None:
+    async def story() -> None:
+        intake, port, unseen = RememberingIntake(), free_port(), list[Any]()
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+        async with Running(intake, role="server", port=port):
+            await until(lambda: intake.states)
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                # closed with a reset
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await asyncio.sleep(0.05)
+            assert unseen == []
+            crane = Crane()
+            await crane.call(port)
+            await until(lambda: crane.writer and (SRC, "link.up") in intake.links)
+            crane.cut()
 
     run(story())
 
