@@ -10,12 +10,15 @@ import asyncio
 import logging
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
+from engine.errors import Refused
 from protocols.file_lines.bookmark import Bookmark, Place, place_of, renamed
 from protocols.file_lines.decode import Cut, Cutter, Decoder
 from protocols.file_lines.settings import STDIN, Settings
@@ -49,9 +52,10 @@ class Driver:
         """Until cancelled; the end of a pipe is the end of its writer, and the next one is waited for."""
         bookmarking = asyncio.create_task(self._keep_bookmark()) if self._bookmark is not None else None
         try:
-            await self._read_renamed()
-            while True:
-                await self._read_whatever_it_is()
+            with readable(self._settings.path):
+                await self._read_renamed()
+                while True:
+                    await self._read_whatever_it_is()
         finally:
             if bookmarking is not None:
                 bookmarking.cancel()
@@ -107,7 +111,10 @@ class Driver:
         if path is None:
             return
         log.info("%s: %s is the file of the bookmark: it is read first", self._name, path)
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return  # it was there a moment ago
         try:
             await self._follow(fd)
         finally:
@@ -251,6 +258,15 @@ class Driver:
                 self._bookmark.write(self._safe)
             except OSError as error:
                 log.error("%s: the bookmark cannot be written: %s", self._name, error)
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """What the operating system refuses of it is the operator's to put right: raised as Refused."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _mark(ready: asyncio.Future[None]) -> None:

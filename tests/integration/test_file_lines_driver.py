@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.errors import Refused
 from protocols.file_lines.decode import Cutter
 from protocols.file_lines.driver import Driver
 from protocols.file_lines.settings import Settings
@@ -167,6 +168,34 @@ def test_a_named_pipe_is_up_as_long_as_somebody_writes(tmp_path: Path) -> None:
                 await until(partial(gone, intake, seq))
         assert seen(intake) == [1, 2]
         assert [kind for _, kind in intake.links] == ["link.up", "link.down"] * 2
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("/dev/null", "Operation not permitted"), ("/proc/self/mem", "Input/output error")]
+)
+def test_what_cannot_be_read_is_refused_with_the_systems_reason(path: str, why: str) -> None:
+    async def story() -> None:
+        with pytest.raises(Refused, match=f"^{path}: cannot be read: {why}$"):
+            async with reading(RememberingIntake(), path) as task:
+                await asyncio.wait_for(task, 5)
+
+    run(story())
+
+
+def test_a_renamed_file_that_vanishes_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        path, bookmark = tmp_path / "lines", tmp_path / "mark"
+        append(path, line(1))
+        async with reading(RememberingIntake(), path, bookmark=str(bookmark)):
+            await until(bookmark.exists)
+        # seen in the folder, and removed before it is opened
+        monkeypatch.setattr("protocols.file_lines.driver.renamed", lambda *_: tmp_path / "lines.1")
+        intake = RememberingIntake()
+        async with reading(intake, path, bookmark=str(bookmark)):
+            append(path, line(2))
+            await until(lambda: seen(intake) == [2])
 
     run(story())
 
