@@ -100,8 +100,7 @@ class Session:
 
     def _line(self, reading: Reading) -> bytes | None:
         if self._decoder.is_restart(reading):
-            self._decoder.restart()
-            return None
+            return self._decoder.restart(reading, self._clock())
         try:
             return self._decoder.line(reading, self._clock())
         except DecodeError as error:

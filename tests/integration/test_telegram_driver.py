@@ -185,16 +185,39 @@ def test_a_restart_of_the_device_begins_an_epoch_also_over_our_own_restart() -> 
         async with conversing(intake, port=crane.port):
             await until(lambda: crane.connections == 1)
             crane.send(b"ST0001T-1   L", b"SY0000", b"ST0001T-1   L")
-            await until(lambda: len(intake.facts) == 2)
+            await until(lambda: len(intake.facts) == 3)
         again = RememberingIntake(positions=intake.positions)
         async with conversing(again, port=crane.port):
             await until(lambda: crane.connections == 2)
             crane.send(b"ST0001T-1   L", b"ST0002T-1   L")
             await until(lambda: len(again.facts) == 2)
         crane.stop()
-        assert seqs(intake) == [(0, 1), (1, 1)]
+        assert seqs(intake) == [(0, 1), (1, 0), (1, 1)]
         assert seqs(again) == [(1, 1), (1, 2)]
         assert crane.heard == [b"AK0001", b"AK0000", b"AK0001", b"AK0001", b"AK0002"]
+
+    run(story())
+
+
+def test_a_restart_that_was_acknowledged_is_known_after_our_own() -> None:
+    async def story() -> None:
+        crane, intake = Crane(), RememberingIntake(acks=False)
+        await crane.listen()
+        async with conversing(intake, port=crane.port):
+            await until(lambda: crane.connections == 1)
+            crane.send(b"ST0001T-1   L", b"ST0002T-2   L", b"SY0000")
+            await until(lambda: len(intake.facts) == 3)
+            assert b"AK0000" not in crane.heard
+            for ack in intake.owed:
+                ack()
+            await until(lambda: b"AK0000" in crane.heard)
+        again = RememberingIntake(positions=intake.positions)
+        async with conversing(again, port=crane.port):
+            await until(lambda: crane.connections == 2)
+            crane.send(b"ST0001T-3   L", b"ST0002T-4   L")
+            await until(lambda: len(again.facts) == 2)
+        crane.stop()
+        assert seqs(again) == [(1, 1), (1, 2)]
 
     run(story())
 
