@@ -11,6 +11,7 @@ from typing import NamedTuple
 from engine.clock import Clock
 from engine.contracts import Intake
 from engine.errors import Refused
+from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
 from protocols.linking import LinkNews
 from protocols.opcua.connection import Connection, Kept
@@ -30,7 +31,7 @@ class Left(NamedTuple):
 
 
 class Driver:
-    """One server. `jitter`: a random number of [0, 1) for the pause before the next attempt.
+    """One server. `jitter`: random numbers of [0, 1) for the pauses between attempts.
 
     `tap`: told of every value and event as it came, before anything is made of it.
     """
@@ -47,7 +48,7 @@ class Driver:
         self._settings = settings
         self._intake = intake
         self._clock = clock
-        self._jitter = jitter
+        self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
         self._entries: list[Entry] = compile_entries(settings, intake)
         # Where records name their own source, ours is the beginning of its name, and the link speaks for all of them.
         sources = {entry.record.src: {"src": entry.record.src} for entry in self._entries}
@@ -58,7 +59,6 @@ class Driver:
         self._state: tuple[str, str] | None = None
         self._left: Left | None = None  # what a lost connection left at the server
         self.tap: Tap | None = None
-        self._attempts = 0
         # asyncua tells of every request at INFO, of whole messages at DEBUG, and complains of what is reported here.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
@@ -72,7 +72,7 @@ class Driver:
                 raise_if_cancelled()
                 self._report("down", str(error))
                 await self._link.tell("link.down")
-            await asyncio.sleep(self._pause_s())
+            await asyncio.sleep(self._backoff.pause_s())
 
     async def _connected(self) -> None:
         """One connection from its beginning to its end. Raises LinkLost, Refused."""
@@ -82,7 +82,7 @@ class Driver:
         subscribed = None
         try:
             subscribed = await self._subscribed(connection, left, resumed)
-            self._attempts = 0
+            self._backoff.reset()
             self._report("up")
             await self._link.tell("link.up")
             flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed)
@@ -112,13 +112,6 @@ class Driver:
         if self._state != (state, detail):
             self._state = (state, detail)
             self._intake.state(self._name, state, detail)
-
-    def _pause_s(self) -> float:
-        """Full jitter over a bound that doubles with each attempt."""
-        low_s, high_s = self._settings.reconnect_min_ms / 1000, self._settings.reconnect_max_ms / 1000
-        bound_s: float = min(high_s, low_s * 2 ** min(self._attempts, 30))
-        self._attempts += 1
-        return max(low_s, self._jitter() * bound_s)
 
 
 def _worth_keeping(error: LinkLost, connection: Connection, subscribed: Subscribed) -> bool:
