@@ -85,7 +85,7 @@ def test_a_message_is_acknowledged_only_after_the_engine_has_it(mosquitto: Peer,
             await ledger.until(lambda: ledger.times("up") == 1)
             await publish(mosquitto.port, press(1), press(2))
             await ledger.until(lambda: len(ledger.facts) == 2)
-            stale = ledger.owed
+            stale = list(ledger.owed)
             proxy.cut()
             await ledger.until(lambda: len(ledger.facts) == 4, "the second coming")
             assert [fact["seq"] for fact in ledger.facts] == [1, 2, 1, 2]
