@@ -12,7 +12,7 @@ from ext.line_plan import LinePlan
 from ext.mqtt_wire import WireFault, properties_of
 from protocols.mapping.compiled import compile_canonical, compile_lines
 from protocols.mapping.payload import parse_json, parse_text
-from protocols.mapping.plan import CanonicalPlan, Lines, Plan, Selection, canonical_lines, compile_record
+from protocols.mapping.plan import Lines, Plan, canonical_lines, compile_plan
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt import codec
 from protocols.mqtt.settings import Settings, Topic
@@ -166,15 +166,11 @@ def _decoded(route: Route, captures: Mapping[str, str], payload: bytes, bytes_ma
 
 
 def _route(topic: Topic, sequences: Sequences, bytes_max: int) -> Route:
-    plan: Plan
     filter_ = parse_filter(topic.filter)
+    plan = compile_plan(topic, sequences)
     if topic.format == "canonical":
-        plan = CanonicalPlan(topic.constants, Selection(topic.when, topic.each))
         compiled = compile_canonical(topic.constants, topic.when, topic.each, bytes_max)
     else:
-        plan = compile_record(
-            topic.record, constants=topic.constants, when=topic.when, each=topic.each, sequences=sequences
-        )
         compiled = compile_lines(
             topic.record,
             constants=topic.constants,
