@@ -154,11 +154,7 @@ cdef class MessageLines:
             self.spell(packet, t_rx)
         if packet.qos:
             self.owe(packet.number)
-        self.messages += 1
-        self.pending_messages += 1
-        self.pending_bytes += self.lines.size - size
-        if self.messages >= self.messages_max or self.lines.size >= self.bytes_max:
-            self.close()
+        self.added(self.lines.size - size)
         return cost
 
     cdef bint take_message(self, Meaning meaning, const Packet* packet, int64_t t_rx) except -1:
@@ -212,6 +208,15 @@ cdef class MessageLines:
 
     # Batches.
 
+    cdef int added(self, Py_ssize_t size) except -1:
+        """One more message is in the batch, with so many bytes of lines."""
+        self.messages += 1
+        self.pending_messages += 1
+        self.pending_bytes += size
+        if self.messages >= self.messages_max or self.lines.size >= self.bytes_max:
+            self.close()
+        return 0
+
     cdef int close(self) except -1:
         cdef bytes acks = b""
         # one that is held back holds back those behind it: they have to go out in order (section 4.6)
@@ -237,9 +242,7 @@ cdef class MessageLines:
 
     def add(self, bytes line not None):
         self.lines.line(line)
-        self.messages += 1
-        self.pending_messages += 1
-        self.pending_bytes += len(line) + 1
+        self.added(len(line) + 1)
 
     def take_faults(self):
         faults, self.faults = self.faults, []

@@ -49,7 +49,7 @@ class Session:
         try:
             while True:
                 await self._take(await self._read())
-        except (OSError, asyncio.IncompleteReadError) as error:
+        except OSError as error:
             raise Ended(str(error) or type(error).__name__) from None
         finally:
             if sender is not None:

@@ -147,3 +147,10 @@ def test_what_is_remembered_of_topics_is_bounded() -> None:
         most = max(most, reader.lines.topics)
     assert 5_000 < most < 8_500
     assert [cause for cause, _ in reader.faults] == ["dc1/+/jam: src: longer than 128 bytes"] * 9_000
+
+
+def test_lines_of_our_own_are_cut_into_batches_like_those_of_messages() -> None:
+    reader = Reader(batch_messages=10)
+    for number in range(25):
+        reader.lines.add(b"%d" % number)
+    assert reader.feed([]).batches == [10, 10, 5]
