@@ -84,22 +84,49 @@ def test_a_flood_of_unknown_names_leaves_real_work_exact_and_memory_under_its_ca
     assert "CFG_STATE_FULL" in codes
 
 
+def flood_of_names(turns: int) -> list[bytes]:
+    """Batches of 2 000 records each, every one with a name of its own that nothing remembers."""
+    line = b'{"src":"dc1/scan/S-1","kind":"lane.full","state":"unknown","dest":"NAME-OF-ITS-OWN-%08d","seq":%d,"t_rx":%d}'
+    start = 1_795_420_800_000_000
+    numbers = [range(turn * 2_000, (turn + 1) * 2_000) for turn in range(turns)]
+    return [b"\n".join(line % (n, n, start + n * 1_000) for n in batch) for batch in numbers]
+
+
 def test_texts_that_nothing_names_give_their_room_back() -> None:
     texts = Texts(bytes_max=1 << 20)
     core, decoder = Core("dc1", texts), make_decoder(texts)
     batch = Batch(texts)
-    for turn in range(60):
-        lines = []
-        for k in range(2_000):
-            n = turn * 2_000 + k
-            lines.append(
-                b'{"src":"dc1/scan/S-1","kind":"lane.full","state":"unknown","dest":"A-NAME-OF-ITS-OWN-%08d",'
-                b'"seq":%d,"t_rx":%d}' % (n, n, 1_795_420_800_000_000 + n * 1_000)
-            )
+    for lines in flood_of_names(60):
         batch.clear()
-        assert decoder.decode(b"\n".join(lines), batch) == []
+        assert decoder.decode(lines, batch) == []
         core.feed(batch)
     assert core.account()["used"] == 120_000
+
+
+def test_R10_an_object_that_only_a_key_names_is_never_taken_for_another() -> None:
+    """The revisions of waves stand under the number of the wave's name, which nothing else holds: it is not given to
+    another wave, whose first revision would be outdated by a stranger's."""
+    texts = Texts(bytes_max=1 << 20)
+    core, decoder = Core("dc1", texts), make_decoder(texts)
+    batch = Batch(texts)
+    t = 1_795_420_800_000_000 + 24_000_000
+
+    def feed(lines: bytes) -> list[bytes]:
+        batch.clear()
+        assert decoder.decode(lines, batch) == []
+        core.feed(batch)
+        return [event[4] for event in core.take()]
+
+    def waves(head: str, rev: int, count: int) -> bytes:
+        record = {"src": "dc1/wms/main", "t": t, "t_rx": t, "kind": "wave.released", "orders": [], "rev": rev}
+        return b"\n".join(json.dumps(record | {"wave": f"{head}-{n}"}).encode() for n in range(count))
+
+    feed(waves("EARLY", 7, 200))
+    for lines in flood_of_names(12):
+        feed(lines)
+    told = [event for turn in range(28) for event in feed(waves(f"NEW-{turn}", 1, 1_500))]
+    assert [event for event in told if b"CTX_OUTDATED" in event] == []
+    assert core.account()["rejected"] == 0
 
 
 @pytest.mark.parametrize("late", [False, True])
