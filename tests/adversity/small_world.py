@@ -198,7 +198,7 @@ class World:
         return Evidence(
             acknowledged=self.outside.acknowledged,
             arrived={SINK: self.outside.arrived},
-            told=len(self.outside.arrived),
+            told=max((event.sequence for event in self.outside.arrived), default=0),
             starts=[None],
         )
 

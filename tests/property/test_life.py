@@ -273,7 +273,7 @@ class Life(RuleBasedStateMachine):
             Evidence(
                 acknowledged=[*self.outside.acknowledged, *self.weighed],
                 arrived={SINK: self.outside.arrived},
-                told=len(self.outside.arrived),
+                told=max((event.sequence for event in self.outside.arrived), default=0),
                 waits_s=[self.loop.now_s - began_s],
                 starts=[None],
             )
