@@ -86,7 +86,7 @@ def test_a_flood_of_unknown_names_leaves_real_work_exact_and_memory_under_its_ca
 
 def flood_of_names(turns: int) -> list[bytes]:
     """Batches of 2 000 records each, every one with a name of its own that nothing remembers."""
-    line = b'{"src":"dc1/scan/S-1","kind":"lane.full","state":"unknown","dest":"NAME-OF-ITS-OWN-%08d","seq":%d,"t_rx":%d}'
+    line = b'{"src":"dc1/scan/S-1","kind":"lane.full","state":"unknown","dest":"NAME-OF-OWN-%08d","seq":%d,"t_rx":%d}'
     start = 1_795_420_800_000_000
     numbers = [range(turn * 2_000, (turn + 1) * 2_000) for turn in range(turns)]
     return [b"\n".join(line % (n, n, start + n * 1_000) for n in batch) for batch in numbers]
