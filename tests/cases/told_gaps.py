@@ -286,6 +286,23 @@ def R07_readiness_is_incomplete_after_gap_hold_ms() -> Case:
     return ready_but_for_a_gap().until(400).ready(2, 20, revision=0, evidence="incomplete").raised("SEQ_GAP", STATION)
 
 
+def missed_at_the_close() -> Case:
+    """PACK was not heard between 5 and 20; the second piece, of 10, is told at 60 and makes it ready as of 20."""
+    case = Case().shipped().device("carton.open", 5, lu="L-1").pick(8, lu="L-1").lose(PACK).close(20)
+    case.pick(10, rx=60, lu="L-1", hist=True).raised("SEQ_GAP", PACK)
+    return case.confirmed(2, 10).packed(2, revision=1)
+
+
+def R07_the_hold_counts_from_the_pick_that_made_it_ready() -> Case:
+    """R4, R7: from 60, not from 20: it is over at 360."""
+    return missed_at_the_close().until(359.999999)
+
+
+def R07_the_hold_from_the_pick_that_made_it_ready_is_over() -> Case:
+    """R4, R7: nothing filled the gap."""
+    return missed_at_the_close().until(360).ready(2, 20, revision=0, evidence="incomplete")
+
+
 def R07_ready_again_while_the_gap_is_open() -> Case:
     """R7, R51: the truth of 20 ended at 60 untold; that of 80 is held for itself, and told when its hold is over."""
     case = ready_but_for_a_gap().device("carton.reopen", 60, lu="L-1").close(80).until(500)

@@ -396,6 +396,13 @@ def R54_a_manifest_before_ready() -> Case:
     return manifested(case.packed(1), 60, "C-1", manifest_no="M-1").raised("SHP_LOAD_BEFORE_READY", SHIPMENT)
 
 
+def R51_a_manifest_that_arrives_before_a_truth_was_told() -> Case:
+    """R10, R51: it counts from its arrival at 26; nobody is in by then, and the watermark of 21 has not passed 25. What
+    was ready is not told any more, and nothing was loaded before it was ready."""
+    case = packed_one().confirmed(1, 10).packed(1).never_raised("SHP_LOAD_BEFORE_READY")
+    return manifested(gone(case, 26), 26, "C-1", manifest_no="M-1")
+
+
 def R54_a_plan_without_the_carton_completes_the_load() -> Case:
     """R50a, R54: the carton that was left behind is planned without contents: it does not count."""
     case = packed_one().plan("C-2", lu=None)
