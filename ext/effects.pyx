@@ -12,7 +12,7 @@ from ext cimport (
     cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, refused_moves,
     shipments, sights, stuck, tracks, trailers,
 )
-from ext.batch cimport ABSENT, F_ALLOC
+from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
 from ext.floor cimport Floor, find_line
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key, text_key
@@ -380,7 +380,6 @@ cdef class Effects(Clocks):
             else:
                 shipment = <Shipment*>held.items[k]
                 shipment.held = False
-                shipment.held_since = ABSENT
                 shipments.release_held(self.floor, shipment)
         self.floor.store.free(held)
         return 0
@@ -450,7 +449,7 @@ cdef class Effects(Clocks):
                 (<PickWindow*>target).gap_over_t = value
                 picks.decide_closing(floor, <PickWindow*>target, value)
             else:
-                shipments.on_hold_over(floor, <Shipment*>target, value, False, True)
+                shipments.on_gap_hold_over(floor, <Shipment*>target, value)
         elif tag == trailers.TAG_CLOSED:
             if self.state.watermark <= value:
                 trailers.on_closed(floor, <Fact*>target, True)

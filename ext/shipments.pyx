@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memmove
 
 from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
-from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY
+from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
@@ -261,11 +261,19 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
         shipment.held_since = ABSENT
         forget_pending(floor, shipment)
-    shipment.pending = <PendingList*>floor.store.room(
-        B_PENDING, shipment.pending, shipment.pending.count if shipment.pending != NULL else 0)
-    shipment.pending.items[shipment.pending.count - 1] = Pending(t=since, data=data, cause=cause_at(shipment, since))
+    pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
+
+
+cdef Pending* pending_of(Floor floor, Shipment* shipment, int64_t since) except NULL:
+    """The place of a truth that began then: the one of what a late fact has changed, else a new one."""
+    cdef int i, count = shipment.pending.count if shipment.pending != NULL else 0
+    for i in range(count):
+        if shipment.pending.items[i].t == since:
+            return &shipment.pending.items[i]
+    shipment.pending = <PendingList*>floor.store.room(B_PENDING, shipment.pending, count)
+    return &shipment.pending.items[count]
 
 
 cdef Bytes* kept_truth(Floor floor) except NULL:
@@ -349,13 +357,19 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
 
 cdef int hold(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
     """R7: readiness rests on the silence of its sources; inside a gap it waits."""
-    if shipment.held_since != since:
-        if not shipment.held:
-            floor.store.append(&floor.state.held, shipment)
+    if not shipment.held:
+        floor.store.append(&floor.state.held, shipment)
         shipment.held = True
-        shipment.held_since = since
-        floor.by_wall.push(max(cause.t_rx, floor.state.wall) + blind, RANK_SHIPMENT, text_key(shipment.id), shipment,
-                           gaps.TAG_GAP_HOLD, since)
+    if shipment.held_since != since:
+        shipment.held_since, shipment.held_until = since, max(cause.t_rx, floor.state.wall) + blind
+        floor.by_wall.push(shipment.held_until, RANK_SHIPMENT, text_key(shipment.id), shipment, gaps.TAG_GAP_HOLD, since)
+    return 0
+
+
+cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1:
+    """It has waited long enough for a gap, unless a late fact has changed what waits: that has a hold of its own."""
+    if floor.state.wall >= shipment.held_until:
+        on_hold_over(floor, shipment, since, False, True)
     return 0
 
 

@@ -348,6 +348,7 @@ cdef struct Shipment:
     int64_t unready_at          # event time of the last shipment.unready
     int64_t turned              # when `true_now` changed last
     int64_t held_since          # R7: which truth waits for a gap
+    int64_t held_until          # and for how long, by the wall clock
     uint64_t alarms
     uint8_t stage_required
     uint8_t true_now
