@@ -9,6 +9,7 @@ import msgspec
 from ext cimport carton_state, cartons, stuck
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
+    TIME_TOO_LATE,
 )
 from ext.json_writer cimport digest_of
 from ext.keys cimport text_key
@@ -21,6 +22,7 @@ from ext.shipment_names cimport alarm, put_key, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList, Trailer
 from ext.store cimport B_BYTES, List, Numbers, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT
+from ext.tombstones cimport is_buried
 
 from ext.kinds import NAMES
 
@@ -120,6 +122,8 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
         departure = None
     if result == NULL and departure is None:
         return 0
+    if shipment.manifested == NULL and is_buried(floor, b"shipment/", shipment.id):
+        return floor.outlet.raise_(TIME_TOO_LATE, cause.src, floor.state.wall, cause, "shipment.manifested")
     data = encode(manifest_data(floor, shipment, departure))
     leave(floor, shipment, departure)
     if shipment.manifested == NULL:

@@ -96,6 +96,8 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
             remove(scope.line.scopes, scope)
         for k in range(length(shipment.plans)):
             (<CartonPlan*>shipment.plans.items[k]).shipment = NULL
+        if goes_early(floor, before):
+            tombstones.bury(floor, b"shipment/", shipment.id, before)
         keys.add(table.slots[i].key)
         floor.store.drop(floor.state.revisions[SHIPMENT], shipment.id)
     return drop_all(floor, table, keys)

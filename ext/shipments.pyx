@@ -18,6 +18,7 @@ from ext.shipment_names cimport alarm, put_key, quiet, subject_of
 from ext.state cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
 from ext.store cimport B_BYTES, List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
+from ext.tombstones cimport is_buried
 
 from ext.kinds import NAMES
 
@@ -342,6 +343,8 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1],
             (shipment.pending.count - i) * sizeof(Pending))
     if shipment.ready == NULL:
+        if is_buried(floor, b"shipment/", shipment.id):
+            return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
         put_key(floor, shipment)
         shipment.ready = floor.outlet.ledger(SHIPMENT_READY, shipment.id)
     floor.outlet.data.clear()

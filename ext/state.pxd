@@ -195,6 +195,7 @@ cdef struct PickWindow "sortline_PickWindow":
     uint8_t stall_watched
     uint8_t gap_held            # R7: its deadline's short waits for a gap
     uint8_t deferred
+    uint8_t buried              # R46: one of this key had gone before its time when this one was told
 
 
 cdef struct LatePicks:

@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "3"
-LAYOUT = "099d4d68c0eaf876"
+LAYOUT = "b5bfebe5f267d359"
 
 
 def fields() -> str:
