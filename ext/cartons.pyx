@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 from ext cimport packing, picks, riding, sights
 from ext.batch cimport ABSENT
 from ext.carton_state cimport last_good_label, reopens, weight_of
-from ext.cycles cimport place_fact, take_back
+from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_CYCLE, text_key
@@ -27,8 +27,18 @@ from ext.kinds import NAMES
 
 cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
     """A fact about a load unit takes effect. Appends the cycles that it changed."""
-    cdef int kind = fact.kind
     place_fact(floor, unit, fact, changed)
+    return follow_placed(floor, unit, fact, changed)
+
+
+cdef int attach_instead(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1:
+    """As if it had come instead of `old`: nothing is told of how the unit stands without either."""
+    replace_fact(floor, unit, old, fact, changed)
+    return follow_placed(floor, unit, fact, changed)
+
+
+cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
+    cdef int kind = fact.kind
     packing.settle(floor, changed)
     sights.watch(floor, unit, fact)
     follow(floor, changed[0], fact)

@@ -170,6 +170,13 @@ cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
     return NULL
 
 
+cdef int replace_fact(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1:
+    """As if `fact` had come instead of `old`. Appends the cycles that changed by it."""
+    remove(unit.facts, old)
+    floor.insert_sorted(&unit.facts, fact)
+    return rebuild(floor, unit, changed)
+
+
 cdef int take_back(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
     """A fact that turned out to be none leaves its unit. Appends the cycles that changed by it."""
     remove(unit.facts, fact)

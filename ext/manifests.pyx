@@ -234,21 +234,19 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
 cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* evidence) except -1:
     """R40: the manifest of its shipment ends a cycle, at the event time of the first evidence."""
     cdef Departed* departed = departed_of(floor, shipment, cycle)
+    cdef Fact* before = departed.by
     cdef List* changed = NULL
-    cdef Fact* gone
-    if departed.by != NULL:
-        if departed.by.t <= evidence.t:
-            return 0
-        cartons.detach(floor, cycle.unit, departed.by, &changed)
-        floor.store.free(changed)
-        changed = NULL
+    if before != NULL and before.t <= evidence.t:
+        return 0
     if cycle.alarms >> SHP_WRONG_TRAILER & 1:
         cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
         floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), evidence.t, evidence)
-    gone = floor.copy_name(evidence)
-    gone.kind, gone.context = K_MANIFEST_RESULT, True
-    departed.by = gone
-    cartons.attach(floor, cycle.unit, gone, &changed)
+    departed.by = floor.copy_name(evidence)
+    departed.by.kind, departed.by.context = K_MANIFEST_RESULT, True
+    if before != NULL:
+        cartons.attach_instead(floor, cycle.unit, before, departed.by, &changed)
+    else:
+        cartons.attach(floor, cycle.unit, departed.by, &changed)
     floor.store.free(changed)
     return 0
 
