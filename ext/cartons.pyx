@@ -63,6 +63,9 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
     cdef int i
     for i in range(length(changed)):
         cycle = <Cycle*>changed.items[i]
+        if cycle.merged:
+            tell_merged(floor, cycle, fact)
+            continue
         if cycle.rebound:
             watch_holds(floor, cycle, cycle.end)
         if cycle.any_close and (fact.context or fact.cycle != cycle or moves_close(fact.kind)):
@@ -274,7 +277,7 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
 
 # ---------------------------------------------------------------------------------------------- telling
 
-cdef int tell_closed(Floor floor, Cycle* cycle, const Fact* close, const Fact* cause) except -1:
+cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:
     cdef Contents contents = contents_of(cycle, close.t)
     if contents.count == 0 and cycle.closed == NULL:
         cycle.alarms |= <uint64_t>1 << PKG_EMPTY
@@ -288,8 +291,24 @@ cdef int tell_closed(Floor floor, Cycle* cycle, const Fact* close, const Fact* c
         cycle.closed = ledger(floor, cycle, CARTON_CLOSED)
     contents.sort(floor)
     write_closed(floor, cycle, close, contents)
+    cycle.told_close = close
     floor.outlet.emit(cycle.closed, subject_of(cycle), close.t, correlation(cycle, contents), cause,
                       INCOMPLETE if cycle.forced >= close.t else INFERRED if close.kind == K_SCAN_READ else EXACT)
+    return 0
+
+
+cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
+    """What it was said to hold lies in the earlier carton: a revision without contents, and nothing is wrong with it."""
+    cdef Contents nothing = Contents.__new__(Contents)
+    cdef int code
+    for code in range(64):
+        if cycle.alarms >> code & 1:
+            floor.outlet.clear(code, subject_text(floor, cycle), cause.t, cause)
+    cycle.alarms = 0
+    if cycle.closed == NULL:
+        return 0
+    write_closed(floor, cycle, cycle.told_close, nothing)
+    floor.outlet.emit(cycle.closed, subject_of(cycle), cycle.told_close.t, correlation(cycle, nothing), cause, EXACT)
     return 0
 
 

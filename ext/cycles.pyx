@@ -215,7 +215,24 @@ cdef int rebuild(Floor floor, LoadUnit* unit, List** changed) except -1:
         floor.store.append(&unit.cycles, cycle)
         if take_span(floor, cycle, span):
             floor.store.append(changed, cycle)
+    for i in range(length(before)):
+        if index_of(unit.cycles, before.items[i]) < 0:
+            retire(floor, <Cycle*>before.items[i])
+            floor.store.append(changed, before.items[i])
     floor.store.free(before)
+    return 0
+
+
+cdef int retire(Floor floor, Cycle* cycle) except -1:
+    """Its facts are an earlier cycle's: nothing finds it any more, and timers find it empty."""
+    if cycle.plan != NULL:
+        remove(cycle.plan.cycles, cycle)        # it still says whom its end concerns
+    if cycle.mismatched:
+        remove(floor.state.mismatched, cycle)
+    floor.store.free(cycle.facts)
+    cycle.facts = NULL
+    cycle.merged, cycle.decided = True, 0
+    cycle.mismatched = cycle.any_close = cycle.packs = cycle.rebound = False
     return 0
 
 

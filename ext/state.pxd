@@ -225,6 +225,7 @@ cdef struct Cycle "sortline_Cycle":
     Fact* anchor                # the fact that began it
     CartonPlan* plan
     Fact* youngest              # told of it, or of its shipment's end
+    Fact* told_close            # by the last carton.closed
     Ledger* closed
     Ledger* reopened
     Ledger* voided
@@ -242,6 +243,7 @@ cdef struct Cycle "sortline_Cycle":
     uint8_t any_close
     uint8_t packs               # R47: goods were moved into it or out of it
     uint8_t mismatched          # R45: it stands in `State.mismatched`
+    uint8_t merged              # it turned out to be of an earlier one, which has its facts now
     Watch watch
 
 
