@@ -348,22 +348,23 @@ cdef int tell_reopened(Floor floor, Cycle* cycle, const Fact* cause) except -1:
         return 0
     if cycle.reopened == NULL:
         cycle.reopened = ledger(floor, cycle, CARTON_REOPENED)
-    return tell_cause(floor, cycle, cycle.reopened, cause)
+    return tell_cause(floor, cycle, cycle.reopened, cause, INCOMPLETE if cycle.forced >= cause.t else EXACT)
 
 
 cdef int tell_voided(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     """R56: told at once; its contents leave the shipment."""
     if cycle.voided == NULL:
         cycle.voided = ledger(floor, cycle, CARTON_VOIDED)
-    return tell_cause(floor, cycle, cycle.voided, cause)
+    return tell_cause(floor, cycle, cycle.voided, cause, EXACT)
 
 
-cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact* cause) except -1:
+cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact* cause, int evidence) except -1:
     floor.outlet.data.clear()
     floor.outlet.data.put(b'{"cause":')
     floor.outlet.data.text_of(NAMES[cause.kind])
     floor.outlet.data.put(b"}")
-    floor.outlet.emit(ledger, subject_of(cycle), cause.t, correlation(cycle, contents_of(cycle, cause.t)), cause, EXACT)
+    floor.outlet.emit(
+        ledger, subject_of(cycle), cause.t, correlation(cycle, contents_of(cycle, cause.t)), cause, evidence)
     return 0
 
 
