@@ -236,9 +236,9 @@ cdef struct Cycle "sortline_Cycle":
     int64_t begin
     int64_t end                 # NEVER: it runs
     int64_t forced              # decided by a bound up to here
+    int64_t decided_until       # closes and reopenings up to here are decided, whenever they come; ABSENT: none is
     uint64_t alarms
     int64_t round               # `State.round` in which it was collected
-    int32_t decided             # closes and reopenings that were decided
     uint8_t rebound             # ended by a bind to something else
     uint8_t any_close
     uint8_t packs               # R47: goods were moved into it or out of it

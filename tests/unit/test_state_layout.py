@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "3"
-LAYOUT = "7d774e4921ae44c9"
+LAYOUT = "7ba91a96031964fd"
 
 
 def fields() -> str:
