@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 from ext cimport packing, picks, riding, sights
 from ext.batch cimport ABSENT
 from ext.carton_state cimport last_good_label, reopens, weight_of
-from ext.cycles cimport place_fact, take_back
+from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_CYCLE, text_key
@@ -27,8 +27,18 @@ from ext.kinds import NAMES
 
 cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
     """A fact about a load unit takes effect. Appends the cycles that it changed."""
-    cdef int kind = fact.kind
     place_fact(floor, unit, fact, changed)
+    return follow_placed(floor, unit, fact, changed)
+
+
+cdef int attach_instead(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1:
+    """As if it had come instead of `old`: nothing is told of how the unit stands without either."""
+    replace_fact(floor, unit, old, fact, changed)
+    return follow_placed(floor, unit, fact, changed)
+
+
+cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
+    cdef int kind = fact.kind
     packing.settle(floor, changed)
     sights.watch(floor, unit, fact)
     follow(floor, changed[0], fact)
@@ -53,6 +63,9 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
     cdef int i
     for i in range(length(changed)):
         cycle = <Cycle*>changed.items[i]
+        if cycle.merged:
+            tell_merged(floor, cycle, fact)
+            continue
         if cycle.rebound:
             watch_holds(floor, cycle, cycle.end)
         if cycle.any_close and (fact.context or fact.cycle != cycle or moves_close(fact.kind)):
@@ -61,7 +74,7 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
             close_picks(floor, cycle)
         if fact.kind == K_CARTON_VOID and fact.cycle == cycle:
             tell_voided(floor, cycle, fact)
-        if cycle.decided and (fact.context or not riding.is_place(fact.kind)):
+        if cycle.decided_until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
             decide(floor, cycle, fact)
         if fact.context and fact.window == NULL:
             retell_picks(floor, cycle, fact)
@@ -75,16 +88,22 @@ cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1:
 
 cdef int watch_transitions(Floor floor, Cycle* cycle) except -1:
     """Every close and reopening not decided yet is due when the watermark passes it by its hold, or at the bound."""
-    cdef List* transitions = transitions_of(floor, cycle)
-    cdef Key key = sort_key(cycle)
-    cdef Fact* fact
+    cdef List* doubles = NULL
+    cdef List* transitions = transitions_of(floor, cycle, &doubles)
     cdef int i
-    for i in range(cycle.decided, length(transitions)):
-        fact = <Fact*>transitions.items[i]
-        floor.by_watermark.push(fact.t + floor.rules.close_hold, RANK_CARTON, key, cycle, TAG_TRANSITION, fact.t)
-        floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_CARTON, key, cycle, TAG_TRANSITION, fact.t)
+    for i in range(decided_of(cycle, transitions), length(transitions)):
+        watch_transition(floor, cycle, <Fact*>transitions.items[i])
+    for i in range(decided_of(cycle, doubles), length(doubles)):
+        watch_transition(floor, cycle, <Fact*>doubles.items[i])
     floor.store.free(transitions)
+    floor.store.free(doubles)
     return 0
+
+
+cdef int watch_transition(Floor floor, Cycle* cycle, const Fact* fact) except -1:
+    cdef Key key = sort_key(cycle)
+    floor.by_watermark.push(fact.t + floor.rules.close_hold, RANK_CARTON, key, cycle, TAG_TRANSITION, fact.t)
+    return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_CARTON, key, cycle, TAG_TRANSITION, fact.t)
 
 
 cdef int retell_picks(Floor floor, const Cycle* cycle, Fact* cause) except -1:
@@ -151,10 +170,11 @@ cdef bint moves_close(int kind) noexcept:
     return reopens(kind) or kind == K_CARTON_CLOSE or kind == K_SCAN_READ or kind == K_CARTON_VOID
 
 
-cdef List* transitions_of(Floor floor, Cycle* cycle) except? NULL:
-    """R42, R44: closes and reopenings in turn, in order of event time. A second close without a reopening is none.
+cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) except? NULL:
+    """R42, R44: closes and reopenings in turn, in order of event time. A second close without a reopening is none (R46);
+    those go to `doubles`, unless that is NULL.
 
-    The list is the caller's, to be freed.
+    The lists are the caller's, to be freed.
     """
     cdef List* found = NULL
     cdef bint closed = False
@@ -167,12 +187,20 @@ cdef List* transitions_of(Floor floor, Cycle* cycle) except? NULL:
             if not closed:
                 floor.store.append(&found, fact)
                 closed, t_close = True, fact.t
-            elif fact.kind == K_CARTON_CLOSE:
-                floor.outlet.raise_(PKG_DOUBLE_CLOSE, subject_text(floor, cycle), fact.t, fact, "")
+            elif fact.kind == K_CARTON_CLOSE and doubles != NULL:
+                floor.store.append(doubles, fact)
         elif closed and fact.t > t_close and reopens(fact.kind):
             floor.store.append(&found, fact)
             closed = False
     return found
+
+
+cdef int decided_of(const Cycle* cycle, const List* transitions) noexcept:
+    """How many of them are decided. One that comes late, with a decided one after it, is."""
+    cdef int count = length(transitions)
+    while count > 0 and (<Fact*>transitions.items[count - 1]).t > cycle.decided_until:
+        count -= 1
+    return count
 
 
 cdef inline bint is_close(const void* fact) noexcept:
@@ -183,47 +211,54 @@ cdef inline bint is_close(const void* fact) noexcept:
 
 cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
     """R43, R44: tell the closes and reopenings whose hold has passed, then what late facts changed in the last close."""
-    cdef List* transitions = transitions_of(floor, cycle)
+    cdef List* doubles = NULL
+    cdef List* transitions = transitions_of(floor, cycle, &doubles)
     cdef Fact* transition
-    cdef int64_t hold = floor.rules.close_hold
-    cycle.decided = min(cycle.decided, length(transitions))
-    revise_last(floor, cycle, transitions, cause)
-    while cycle.decided < length(transitions):
-        transition = <Fact*>transitions.items[cycle.decided]
-        if floor.state.watermark <= transition.t + hold and cycle.forced < transition.t:
+    cdef int i, decided = decided_of(cycle, transitions)
+    revise(floor, cycle, transitions, decided, cause)
+    for i in range(decided, length(transitions)):
+        transition = <Fact*>transitions.items[i]
+        if not is_due(floor, cycle, transition):
             break
-        cycle.decided += 1
+        cycle.decided_until = transition.t
         if is_close(transition):
             tell_closed(floor, cycle, transition, transition)
-            watch_holds(floor, cycle, transition.t + hold)
+            watch_holds(floor, cycle, transition.t + floor.rules.close_hold)
         else:
             tell_reopened(floor, cycle, transition)
+    for i in range(length(doubles)):
+        transition = <Fact*>doubles.items[i]
+        if is_due(floor, cycle, transition):
+            floor.outlet.raise_(PKG_DOUBLE_CLOSE, subject_text(floor, cycle), transition.t, transition, "")
     floor.store.free(transitions)
+    floor.store.free(doubles)
     return 0
 
 
-cdef int revise_last(Floor floor, Cycle* cycle, const List* transitions, Fact* cause) except -1:
-    cdef int i = cycle.decided - 1
-    cdef Fact* close
-    if i >= 0 and not is_close(transitions.items[i]):
-        i -= 1
-    if i >= 0:
-        close = <Fact*>transitions.items[i]
-        tell_closed(floor, cycle, close, cause if cause != NULL else close)
-        if cycle.reopened == NULL:
-            tell_late_reopening(floor, cycle, transitions)
-        if cause != NULL:
-            watch_holds(floor, cycle, cause.t)
-    return 0
+cdef bint is_due(Floor floor, const Cycle* cycle, const Fact* transition) noexcept:
+    return floor.state.watermark > transition.t + floor.rules.close_hold or cycle.forced >= transition.t
 
 
-cdef int tell_late_reopening(Floor floor, Cycle* cycle, const List* transitions) except -1:
-    """The last one decided, which was not told since the carton was empty: a late pick has filled it."""
-    cdef int i = cycle.decided - 1
+cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided, Fact* cause) except -1:
+    """What a late fact changed in the last reopening that was decided, then in the last close. A close that it has filled
+    is told before its reopening (R44: no reopening swallows a close)."""
+    cdef Fact* close = NULL
+    cdef bint filled
+    cdef int i = decided - 1
     while i >= 0 and is_close(transitions.items[i]):
         i -= 1
-    if i > 0 and contents_of(cycle, (<Fact*>transitions.items[i - 1]).t).count:
-        return tell_reopened(floor, cycle, <Fact*>transitions.items[i])
+    if i > 0:
+        close = <Fact*>transitions.items[i - 1]
+        filled = contents_of(cycle, close.t).count > 0
+        if i == decided - 1 or (filled and cycle.reopened == NULL and cycle.told_close != close):
+            tell_closed(floor, cycle, close, cause if cause != NULL else close)
+        if filled:
+            tell_reopened(floor, cycle, <Fact*>transitions.items[i])
+    if i < decided - 1:
+        close = <Fact*>transitions.items[decided - 1]
+        tell_closed(floor, cycle, close, cause if cause != NULL else close)
+    if close != NULL and cause != NULL:
+        watch_holds(floor, cycle, cause.t)
     return 0
 
 
@@ -232,10 +267,10 @@ cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL:
     cdef List* transitions
     cdef Fact* close = NULL
     cdef int i
-    if cycle.decided == 0:
+    if cycle.decided_until == ABSENT:
         return NULL
-    transitions = transitions_of(floor, cycle)
-    i = min(cycle.decided, length(transitions)) - 1
+    transitions = transitions_of(floor, cycle, NULL)
+    i = decided_of(cycle, transitions) - 1
     if i >= 0 and is_close(transitions.items[i]):
         close = <Fact*>transitions.items[i]
     floor.store.free(transitions)
@@ -264,7 +299,7 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
 
 # ---------------------------------------------------------------------------------------------- telling
 
-cdef int tell_closed(Floor floor, Cycle* cycle, const Fact* close, const Fact* cause) except -1:
+cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:
     cdef Contents contents = contents_of(cycle, close.t)
     if contents.count == 0 and cycle.closed == NULL:
         cycle.alarms |= <uint64_t>1 << PKG_EMPTY
@@ -278,8 +313,24 @@ cdef int tell_closed(Floor floor, Cycle* cycle, const Fact* close, const Fact* c
         cycle.closed = ledger(floor, cycle, CARTON_CLOSED)
     contents.sort(floor)
     write_closed(floor, cycle, close, contents)
+    cycle.told_close = close
     floor.outlet.emit(cycle.closed, subject_of(cycle), close.t, correlation(cycle, contents), cause,
                       INCOMPLETE if cycle.forced >= close.t else INFERRED if close.kind == K_SCAN_READ else EXACT)
+    return 0
+
+
+cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
+    """What it was said to hold lies in the earlier carton: a revision without contents, and nothing is wrong with it."""
+    cdef Contents nothing = Contents.__new__(Contents)
+    cdef int code
+    for code in range(64):
+        if cycle.alarms >> code & 1:
+            floor.outlet.clear(code, subject_text(floor, cycle), cause.t, cause)
+    cycle.alarms = 0
+    if cycle.closed == NULL:
+        return 0
+    write_closed(floor, cycle, cycle.told_close, nothing)
+    floor.outlet.emit(cycle.closed, subject_of(cycle), cycle.told_close.t, correlation(cycle, nothing), cause, EXACT)
     return 0
 
 
@@ -319,22 +370,23 @@ cdef int tell_reopened(Floor floor, Cycle* cycle, const Fact* cause) except -1:
         return 0
     if cycle.reopened == NULL:
         cycle.reopened = ledger(floor, cycle, CARTON_REOPENED)
-    return tell_cause(floor, cycle, cycle.reopened, cause)
+    return tell_cause(floor, cycle, cycle.reopened, cause, INCOMPLETE if cycle.forced >= cause.t else EXACT)
 
 
 cdef int tell_voided(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     """R56: told at once; its contents leave the shipment."""
     if cycle.voided == NULL:
         cycle.voided = ledger(floor, cycle, CARTON_VOIDED)
-    return tell_cause(floor, cycle, cycle.voided, cause)
+    return tell_cause(floor, cycle, cycle.voided, cause, EXACT)
 
 
-cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact* cause) except -1:
+cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact* cause, int evidence) except -1:
     floor.outlet.data.clear()
     floor.outlet.data.put(b'{"cause":')
     floor.outlet.data.text_of(NAMES[cause.kind])
     floor.outlet.data.put(b"}")
-    floor.outlet.emit(ledger, subject_of(cycle), cause.t, correlation(cycle, contents_of(cycle, cause.t)), cause, EXACT)
+    floor.outlet.emit(
+        ledger, subject_of(cycle), cause.t, correlation(cycle, contents_of(cycle, cause.t)), cause, evidence)
     return 0
 
 

@@ -7,7 +7,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 
 from ext cimport cartons, inventory, manifests, pick_events, picks, returns, shipments, stuck
 from ext.batch cimport ABSENT
-from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
+from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter, digest_of
 from ext.keys cimport KEY_LINE, Key
 from ext.kinds cimport (
@@ -22,6 +22,7 @@ from ext.state cimport (
 )
 from ext.store cimport List, find, index_of, length, remove, remove_at
 from ext.timers cimport NEVER, RANK_PICK
+from ext.tombstones cimport is_buried
 
 from ext.context_checks import CHECKS
 from ext.kinds import NAMES
@@ -269,6 +270,8 @@ cdef class Context:
         if not sku:
             return 0
         if line.alloc_ledger == NULL:
+            if is_buried(self.floor, b"order/", line.order):
+                return self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
             self.floor.outlet.key.clear()
             self.floor.outlet.key.raw(self.floor.texts.bytes_of(line.order), self.floor.texts.length_of(line.order))
             self.floor.outlet.key.put(b"/")
@@ -330,8 +333,7 @@ cdef class Context:
             line.own = NULL
             window.task = fact.task
         else:
-            window = picks.new_window(self.floor, line)
-            window.task = fact.task
+            window = picks.new_window(self.floor, line, fact.task)
             if line.of.cutoff != NULL:
                 picks.take_closing(self.floor, window, line.of.cutoff)
         self.floor.store.put(self.floor.state.tasks, fact.task, window)

@@ -9,4 +9,5 @@ from ext.store cimport List
 
 cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
 cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept
+cdef int replace_fact(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1
 cdef int take_back(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1

@@ -170,6 +170,13 @@ cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
     return NULL
 
 
+cdef int replace_fact(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1:
+    """As if `fact` had come instead of `old`. Appends the cycles that changed by it."""
+    remove(unit.facts, old)
+    floor.insert_sorted(&unit.facts, fact)
+    return rebuild(floor, unit, changed)
+
+
 cdef int take_back(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
     """A fact that turned out to be none leaves its unit. Appends the cycles that changed by it."""
     remove(unit.facts, fact)
@@ -204,11 +211,28 @@ cdef int rebuild(Floor floor, LoadUnit* unit, List** changed) except -1:
             cycle = <Cycle*>floor.store.new(B_CYCLE, sizeof(Cycle))
             unit.met += 1
             cycle.number, cycle.unit, cycle.anchor = unit.met, unit, walk.joined[span.first]
-            cycle.end, cycle.forced = NEVER, ABSENT
+            cycle.end, cycle.forced, cycle.decided_until = NEVER, ABSENT, ABSENT
         floor.store.append(&unit.cycles, cycle)
         if take_span(floor, cycle, span):
             floor.store.append(changed, cycle)
+    for i in range(length(before)):
+        if index_of(unit.cycles, before.items[i]) < 0:
+            retire(floor, <Cycle*>before.items[i])
+            floor.store.append(changed, before.items[i])
     floor.store.free(before)
+    return 0
+
+
+cdef int retire(Floor floor, Cycle* cycle) except -1:
+    """Its facts are an earlier cycle's: nothing finds it any more, and timers find it empty."""
+    if cycle.plan != NULL:
+        remove(cycle.plan.cycles, cycle)        # it still says whom its end concerns
+    if cycle.mismatched:
+        remove(floor.state.mismatched, cycle)
+    floor.store.free(cycle.facts)
+    cycle.facts = NULL
+    cycle.merged, cycle.decided_until = True, ABSENT
+    cycle.mismatched = cycle.any_close = cycle.packs = cycle.rebound = False
     return 0
 
 

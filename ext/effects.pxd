@@ -19,7 +19,8 @@ cdef class Effects(Clocks):
     cdef int take_packing(self, Fact* fact) except -1
     cdef List* entries_of(self, Fact* fact, Batch batch, Py_ssize_t i) except NULL
     cdef bint take_entries(self, Fact* fact, List* entries) except -1
-    cdef bint take_into(self, PickWindow* window, Fact* entry) except -1
+    cdef bint is_new(self, int taken) except -1
+    cdef int take_into(self, PickWindow* window, Fact* entry) except -1
     cdef bint waits_for_order(self, const Fact* entry) noexcept
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1
     cdef int refuse_buried(self, const Fact* fact) except -1

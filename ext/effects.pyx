@@ -12,7 +12,7 @@ from ext cimport (
     cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, refused_moves,
     shipments, sights, stuck, tracks, trailers,
 )
-from ext.batch cimport ABSENT, F_ALLOC
+from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
 from ext.floor cimport Floor, find_line
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key, text_key
@@ -32,6 +32,11 @@ cdef enum EffectTag:
     TAG_MISSING = 41        # R11: the context did not come
     TAG_DEAD = 42           # nor within `lateness_ms`
     TAG_IN_ORDER = 43       # R20: everything before a pick that names only its line is known
+
+cdef enum Taken:            # what a press says: of several tasks, the most that it says of one
+    KNOWN                   # nothing new (R30)
+    DEAD                    # nothing that counts any more (R46)
+    NEW
 
 
 cdef class Effects(Clocks):
@@ -97,7 +102,7 @@ cdef class Effects(Clocks):
                 line = find_line(self.state, fact.order, fact.line)
                 window = line.own if line != NULL else NULL
             if window != NULL:
-                return self.take_into(window, fact)
+                return self.is_new(self.take_into(window, fact))
         entries = self.entries_of(fact, batch, i)
         return self.take_entries(fact, entries)
 
@@ -179,7 +184,7 @@ cdef class Effects(Clocks):
     cdef bint take_entries(self, Fact* fact, List* entries) except -1:
         """R11: the whole record waits while the task or order of one of its entries is unknown."""
         cdef Fact* entry
-        cdef bint new = False
+        cdef int taken = KNOWN
         cdef int k
         if fact.t >= self.state.watermark:
             for k in range(entries.count):
@@ -192,18 +197,26 @@ cdef class Effects(Clocks):
                 return True
         for k in range(entries.count):
             entry = <Fact*>entries.items[k]
-            if self.take_into(picks.window_for(self.floor, entry), entry):
-                new = True
+            taken = max(taken, self.take_into(picks.window_for(self.floor, entry), entry))
         self.floor.store.free(entries)
-        return new
+        return self.is_new(taken)
 
-    cdef bint take_into(self, PickWindow* window, Fact* entry) except -1:
-        """False: it says nothing new."""
+    cdef bint is_new(self, int taken) except -1:
+        """False: the record says nothing new. R46: one of which nothing counts any more was to be counted as taken."""
+        if taken == DEAD:
+            self.state.count_taken -= 1
+            self.state.count_late += 1
+        return taken != KNOWN
+
+    cdef int take_into(self, PickWindow* window, Fact* entry) except -1:
+        """Which of Taken it was."""
+        if picks.is_dead(self.floor, window):
+            return self.refuse_buried(entry)
         if entry.kind != K_PICK_SHORT:
-            return self.take_entry(window, entry)
+            return NEW if self.take_entry(window, entry) else KNOWN
         picks.take_closing(self.floor, window, entry)
         shipments.touch_line(self.floor, window.line, entry.t, entry)
-        return True
+        return NEW
 
     cdef bint waits_for_order(self, const Fact* entry) noexcept:
         """R20, R3: which task of a line is open can be said when everything before the pick is known."""
@@ -218,8 +231,6 @@ cdef class Effects(Clocks):
         cdef Fact* youngest
         cdef List* changed = NULL
         cdef int k
-        if window.confirmed == NULL and window.task and is_buried(self.floor, b"task/", window.task):
-            return self.refuse_buried(fact)         # R46: the order systems tell it once more
         if not fact.lu:
             youngest = <Fact*>last(window.facts) if fact.qty < 0 else NULL
             fact.lu = youngest.lu if youngest != NULL and youngest.lu else window.lu
@@ -246,11 +257,9 @@ cdef class Effects(Clocks):
         return True
 
     cdef int refuse_buried(self, const Fact* fact) except -1:
-        """Dead, though it was to be counted as taken. Returns 1: it is dealt with."""
-        self.state.count_taken -= 1
-        self.state.count_late += 1
+        """R46: its window has gone."""
         self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")
-        return 1
+        return DEAD
 
     cdef bint comes_after_ship(self, const PickWindow* window, const Fact* fact) except -1:
         """R29: the shipment of its carton, else of its line, has left."""
@@ -276,7 +285,7 @@ cdef class Effects(Clocks):
         cdef List* others = <List*>find(table, key)
         cdef Waiting* waiting
         if is_buried(self.floor, b"task/" if is_task else b"order/", key):
-            return self.refuse_buried(fact)         # R46: its window has gone
+            return self.is_new(self.refuse_buried(fact))
         waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
         waiting.fact, waiting.entries, waiting.key, waiting.is_task = fact, entries, key, is_task
         self.floor.store.append(&others, waiting)
@@ -380,7 +389,6 @@ cdef class Effects(Clocks):
             else:
                 shipment = <Shipment*>held.items[k]
                 shipment.held = False
-                shipment.held_since = ABSENT
                 shipments.release_held(self.floor, shipment)
         self.floor.store.free(held)
         return 0
@@ -450,7 +458,7 @@ cdef class Effects(Clocks):
                 (<PickWindow*>target).gap_over_t = value
                 picks.decide_closing(floor, <PickWindow*>target, value)
             else:
-                shipments.on_hold_over(floor, <Shipment*>target, value, False, True)
+                shipments.on_gap_hold_over(floor, <Shipment*>target, value)
         elif tag == trailers.TAG_CLOSED:
             if self.state.watermark <= value:
                 trailers.on_closed(floor, <Fact*>target, True)

@@ -9,6 +9,7 @@ import msgspec
 from ext cimport carton_state, cartons, stuck
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
+    TIME_TOO_LATE,
 )
 from ext.json_writer cimport digest_of
 from ext.keys cimport text_key
@@ -21,6 +22,7 @@ from ext.shipment_names cimport alarm, put_key, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList, Trailer
 from ext.store cimport B_BYTES, List, Numbers, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT
+from ext.tombstones cimport is_buried
 
 from ext.kinds import NAMES
 
@@ -120,6 +122,8 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
         departure = None
     if result == NULL and departure is None:
         return 0
+    if shipment.manifested == NULL and is_buried(floor, b"shipment/", shipment.id):
+        return floor.outlet.raise_(TIME_TOO_LATE, cause.src, floor.state.wall, cause, "shipment.manifested")
     data = encode(manifest_data(floor, shipment, departure))
     leave(floor, shipment, departure)
     if shipment.manifested == NULL:
@@ -230,21 +234,19 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
 cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* evidence) except -1:
     """R40: the manifest of its shipment ends a cycle, at the event time of the first evidence."""
     cdef Departed* departed = departed_of(floor, shipment, cycle)
+    cdef Fact* before = departed.by
     cdef List* changed = NULL
-    cdef Fact* gone
-    if departed.by != NULL:
-        if departed.by.t <= evidence.t:
-            return 0
-        cartons.detach(floor, cycle.unit, departed.by, &changed)
-        floor.store.free(changed)
-        changed = NULL
+    if before != NULL and before.t <= evidence.t:
+        return 0
     if cycle.alarms >> SHP_WRONG_TRAILER & 1:
         cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
         floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), evidence.t, evidence)
-    gone = floor.copy_name(evidence)
-    gone.kind, gone.context = K_MANIFEST_RESULT, True
-    departed.by = gone
-    cartons.attach(floor, cycle.unit, gone, &changed)
+    departed.by = floor.copy_name(evidence)
+    departed.by.kind, departed.by.context = K_MANIFEST_RESULT, True
+    if before != NULL:
+        cartons.attach_instead(floor, cycle.unit, before, departed.by, &changed)
+    else:
+        cartons.attach(floor, cycle.unit, departed.by, &changed)
     floor.store.free(changed)
     return 0
 

@@ -4,7 +4,7 @@ What the facts of a window come to is a function of them (see outcomes); here th
 what they come to is told (see pick_events).
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Floor
 from ext.state cimport Fact, Line, PickWindow
@@ -15,7 +15,8 @@ cdef enum PickTag:
 
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL
-cdef PickWindow* new_window(Floor floor, Line* line) except NULL
+cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL
+cdef bint is_dead(Floor floor, PickWindow* window) except -1
 cdef bint take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1

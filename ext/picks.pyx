@@ -14,19 +14,34 @@ from ext.pick_events cimport (
 from ext.state cimport B_WINDOW
 from ext.store cimport find, last, length
 from ext.timers cimport NEVER, RANK_PICK
+from ext.tombstones cimport is_buried
 
 cdef int64_t ANY_TIME = NEVER - 1
 
 
 # ---------------------------------------------------------------------------------------------- collecting facts
 
-cdef PickWindow* new_window(Floor floor, Line* line) except NULL:
+cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL:
+    """`task` 0: the line's own."""
     cdef PickWindow* window = <PickWindow*>floor.store.new(B_WINDOW, sizeof(PickWindow))
-    window.line = line
+    window.line, window.task = line, task
+    window.buried = has_grave(floor, window)
     window.cancel_t = window.planned_t = NEVER
     window.forced = window.held_t = window.gap_over_t = ABSENT
     floor.store.append(&line.windows, window)
     return window
+
+
+cdef bint has_grave(Floor floor, const PickWindow* window) except -1:
+    if window.task:
+        return is_buried(floor, b"task/", window.task)
+    return is_buried(floor, b"order/", window.line.order)
+
+
+cdef bint is_dead(Floor floor, PickWindow* window) except -1:
+    """R46: it went before its time, and was told once more since: nothing for it counts, and nothing is told of it."""
+    window.buried = window.buried and has_grave(floor, window)
+    return window.buried
 
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
@@ -48,7 +63,7 @@ cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
 
 cdef int open_line_window(Floor floor, Line* line) except -1:
     """R20: a line without any task has one window, opened by its first pick."""
-    cdef PickWindow* window = new_window(floor, line)
+    cdef PickWindow* window = new_window(floor, line, 0)
     line.own = window
     window.q_task, window.sku = line.qty, line.sku
     window.cancel_t, window.cancelled_by = line.cancel_t, line.cancelled_by
@@ -159,7 +174,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     cdef Outcome o
     cdef int evidence
     cdef int64_t blind
-    if window.q_task < 0:
+    if window.q_task < 0 or is_dead(floor, window):
         return 0
     o = outcome(window, as_of, max(floor.state.watermark, window.forced + 1))
     if not o.told:

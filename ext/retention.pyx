@@ -7,7 +7,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 `collect` then frees what nothing points to.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from ext cimport outcomes, tombstones
@@ -44,7 +44,7 @@ cdef int collect(Floor floor) except -1:
     if named == NULL:
         raise MemoryError
     try:
-        floor.store.collect(floor.state, named)
+        floor.store.collect(floor.state, named, <uint32_t>floor.texts.count)
         if floor.texts.holders == 0:
             floor.texts.keep(named)
     finally:
@@ -96,6 +96,8 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
             remove(scope.line.scopes, scope)
         for k in range(length(shipment.plans)):
             (<CartonPlan*>shipment.plans.items[k]).shipment = NULL
+        if goes_early(floor, before):
+            tombstones.bury(floor, b"shipment/", shipment.id, before)
         keys.add(table.slots[i].key)
         floor.store.drop(floor.state.revisions[SHIPMENT], shipment.id)
     return drop_all(floor, table, keys)

@@ -6,7 +6,7 @@ from libc.string cimport memcpy, memmove
 
 from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
-from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY
+from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
@@ -18,6 +18,7 @@ from ext.shipment_names cimport alarm, put_key, quiet, subject_of
 from ext.state cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
 from ext.store cimport B_BYTES, List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
+from ext.tombstones cimport is_buried
 
 from ext.kinds import NAMES
 
@@ -261,11 +262,19 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
         shipment.held_since = ABSENT
         forget_pending(floor, shipment)
-    shipment.pending = <PendingList*>floor.store.room(
-        B_PENDING, shipment.pending, shipment.pending.count if shipment.pending != NULL else 0)
-    shipment.pending.items[shipment.pending.count - 1] = Pending(t=since, data=data, cause=cause_at(shipment, since))
+    pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
+
+
+cdef Pending* pending_of(Floor floor, Shipment* shipment, int64_t since) except NULL:
+    """The place of a truth that began then: the one of what a late fact has changed, else a new one."""
+    cdef int i, count = shipment.pending.count if shipment.pending != NULL else 0
+    for i in range(count):
+        if shipment.pending.items[i].t == since:
+            return &shipment.pending.items[i]
+    shipment.pending = <PendingList*>floor.store.room(B_PENDING, shipment.pending, count)
+    return &shipment.pending.items[count]
 
 
 cdef Bytes* kept_truth(Floor floor) except NULL:
@@ -334,6 +343,8 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1],
             (shipment.pending.count - i) * sizeof(Pending))
     if shipment.ready == NULL:
+        if is_buried(floor, b"shipment/", shipment.id):
+            return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
         put_key(floor, shipment)
         shipment.ready = floor.outlet.ledger(SHIPMENT_READY, shipment.id)
     floor.outlet.data.clear()
@@ -349,13 +360,19 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
 
 cdef int hold(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
     """R7: readiness rests on the silence of its sources; inside a gap it waits."""
-    if shipment.held_since != since:
-        if not shipment.held:
-            floor.store.append(&floor.state.held, shipment)
+    if not shipment.held:
+        floor.store.append(&floor.state.held, shipment)
         shipment.held = True
-        shipment.held_since = since
-        floor.by_wall.push(max(cause.t_rx, floor.state.wall) + blind, RANK_SHIPMENT, text_key(shipment.id), shipment,
-                           gaps.TAG_GAP_HOLD, since)
+    if shipment.held_since != since:
+        shipment.held_since, shipment.held_until = since, max(cause.t_rx, floor.state.wall) + blind
+        floor.by_wall.push(shipment.held_until, RANK_SHIPMENT, text_key(shipment.id), shipment, gaps.TAG_GAP_HOLD, since)
+    return 0
+
+
+cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1:
+    """It has waited long enough for a gap, unless a late fact has changed what waits: that has a hold of its own."""
+    if floor.state.wall >= shipment.held_until:
+        on_hold_over(floor, shipment, since, False, True)
     return 0
 
 

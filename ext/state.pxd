@@ -195,6 +195,7 @@ cdef struct PickWindow "sortline_PickWindow":
     uint8_t stall_watched
     uint8_t gap_held            # R7: its deadline's short waits for a gap
     uint8_t deferred
+    uint8_t buried              # R46: one of this key had gone before its time when this one was told
 
 
 cdef struct LatePicks:
@@ -224,6 +225,7 @@ cdef struct Cycle "sortline_Cycle":
     Fact* anchor                # the fact that began it
     CartonPlan* plan
     Fact* youngest              # told of it, or of its shipment's end
+    Fact* told_close            # by the last carton.closed
     Ledger* closed
     Ledger* reopened
     Ledger* voided
@@ -234,13 +236,14 @@ cdef struct Cycle "sortline_Cycle":
     int64_t begin
     int64_t end                 # NEVER: it runs
     int64_t forced              # decided by a bound up to here
+    int64_t decided_until       # closes and reopenings up to here are decided, whenever they come; ABSENT: none is
     uint64_t alarms
     int64_t round               # `State.round` in which it was collected
-    int32_t decided             # closes and reopenings that were decided
     uint8_t rebound             # ended by a bind to something else
     uint8_t any_close
     uint8_t packs               # R47: goods were moved into it or out of it
     uint8_t mismatched          # R45: it stands in `State.mismatched`
+    uint8_t merged              # it turned out to be of an earlier one, which has its facts now
     Watch watch
 
 
@@ -348,6 +351,7 @@ cdef struct Shipment:
     int64_t unready_at          # event time of the last shipment.unready
     int64_t turned              # when `true_now` changed last
     int64_t held_since          # R7: which truth waits for a gap
+    int64_t held_until          # and for how long, by the wall clock
     uint64_t alarms
     uint8_t stage_required
     uint8_t true_now

@@ -3,7 +3,7 @@
 The region is reserved once, `limit` bytes of address space, and never moves: a pointer into it is good until its block
 is freed. Every block says what lies in it, and a `Shape` says of each type where its pointers and its text numbers
 stand. So the region can be written out as it is and read back at another address (snapshot), what nothing points to any
-more can be found (`collect`), and so can the texts that nothing names (R-independent: memory is a promise).
+more can be found (`collect`), and so can the texts that nothing names, neither an element nor the key of a table.
 
 A block is one element, or behind its `count` and `capacity` an array of them. An element begins with its pointers, goes on with its
 text numbers, and ends with plain values; `describe` is told the two borders.
@@ -26,9 +26,9 @@ cdef enum:                  # types of blocks
     B_LIST                  # List
     B_NUMBERS               # Numbers: text numbers
     B_TABLE                 # Table
-    B_SLOTS                 # its slots, whose values are pointers
+    B_SLOTS                 # its slots, whose values are pointers; their keys are made of text numbers
     B_PLAIN_TABLE           # Table
-    B_PLAIN_SLOTS           # its slots, whose values are numbers
+    B_PLAIN_SLOTS           # its slots, whose values are numbers; their keys are hashes or numbers
     B_FIRST_OWN             # the types of the floor go on from here
 
 
@@ -60,7 +60,7 @@ cdef struct Numbers:        # of texts; NULL is the empty one
 
 cdef struct Slot:
     void* value             # NULL: free
-    uint64_t key
+    uint64_t key            # 0 of a free one
 
 
 cdef struct Table:          # open addressing, linear probing, load <= 3/4; keys are exact
@@ -97,7 +97,7 @@ cdef class Store:
     cdef int give_back(self, const char* old_end) noexcept
     cdef void free(self, void* body) noexcept
     cdef size_t used(self) noexcept
-    cdef int collect(self, void* root, uint8_t* named) except -1
+    cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1
     cdef int sweep(self) except -1
     cdef int shift(self, char* region, size_t top, int64_t by) except -1
 

@@ -41,7 +41,7 @@ cdef class Store:
         self.shapes[B_LIST] = Shape(lead=8, stride=8, pointers=1, texts=0)
         self.shapes[B_NUMBERS] = Shape(lead=8, stride=4, pointers=0, texts=1)
         self.shapes[B_TABLE] = Shape(lead=0, stride=sizeof(Table), pointers=1, texts=0)
-        self.shapes[B_SLOTS] = Shape(lead=0, stride=sizeof(Slot), pointers=1, texts=0)
+        self.shapes[B_SLOTS] = Shape(lead=0, stride=sizeof(Slot), pointers=1, texts=2)      # the halves of a key
         self.shapes[B_PLAIN_TABLE] = self.shapes[B_TABLE]
 
     def __dealloc__(self):
@@ -142,8 +142,9 @@ cdef class Store:
 
     # ------------------------------------------------------------------------------------------ walking all of it
 
-    cdef int collect(self, void* root, uint8_t* named) except -1:
-        """Free what cannot be reached from `root`; set named[n] for every text number n that something reachable has."""
+    cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1:
+        """Free what cannot be reached from `root`; set named[n] for every text number n < `texts` that something reachable
+        may have. A key may be two text numbers, or one and something else: both halves count as such."""
         cdef size_t depth = 0, capacity = 1 << 12
         cdef void** todo = <void**>malloc(capacity * sizeof(void*))
         cdef void** bigger
@@ -153,6 +154,7 @@ cdef class Store:
         cdef char* end
         cdef Block* block
         cdef Shape* shape
+        cdef uint32_t number
         cdef uint16_t k
         if todo == NULL:
             raise MemoryError
@@ -183,7 +185,9 @@ cdef class Store:
                         todo[depth] = child
                         depth += 1
                 for k in range(shape.texts):
-                    named[(<int32_t*>(at + 8 * shape.pointers))[k]] = 1
+                    number = (<uint32_t*>(at + 8 * shape.pointers))[k]
+                    if number < texts:
+                        named[number] = 1
                 if shape.lead == 0 and block.type != B_SLOTS:
                     break                       # one element: the rest of the block is room
                 at += shape.stride
@@ -341,5 +345,5 @@ cdef class Store:
             if ((k - h) & table.mask) >= ((k - i) & table.mask):
                 table.slots[i] = table.slots[k]
                 i = k
-        table.slots[i].value = NULL
+        table.slots[i] = Slot(value=NULL, key=0)
         table.count -= 1

@@ -35,6 +35,13 @@ def R40_bound_to_another_carton() -> Case:
     return case.packed(1, "C-1", t_open=at(1), t_close=at(20)).packed(1, "C-2", t_open=at(30), t_close=at(50))
 
 
+def R40_a_late_bind_makes_one_cycle_of_two() -> Case:
+    """R40, R44: with a carton id the open of 16 opens C-1 again; the second cycle never was, and is not told."""
+    case = Case().order(2).task(2).pick(10, lu="L-1").close(15).device("carton.open", 16, lu="L-1").pick(17, lu="L-1")
+    case.close(18).wms("lu.bind", 12, 19, lu="L-1", carton="C-1").confirmed(2, 17)
+    return case.packed(2, "C-1", t_close=at(18)).expect("carton.reopened", "C-1", t=16, cause="carton.open")
+
+
 def R40a_a_load_unit_without_a_carton_id() -> Case:
     """R40a: the key is lu#cycle, and `carton` in data says the same."""
     case = Case().order(1).task(1).device("carton.open", 5, lu="L-1").pick(10, lu="L-1").close(20)

@@ -286,6 +286,40 @@ def R07_readiness_is_incomplete_after_gap_hold_ms() -> Case:
     return ready_but_for_a_gap().until(400).ready(2, 20, revision=0, evidence="incomplete").raised("SEQ_GAP", STATION)
 
 
+def missed_at_the_close() -> Case:
+    """PACK was not heard between 5 and 20; the second piece, of 10, is told at 60 and makes it ready as of 20."""
+    case = Case().shipped().device("carton.open", 5, lu="L-1").pick(8, lu="L-1").lose(PACK).close(20)
+    case.pick(10, rx=60, lu="L-1", hist=True).raised("SEQ_GAP", PACK)
+    return case.confirmed(2, 10).packed(2, revision=1)
+
+
+def R07_the_hold_counts_from_the_pick_that_made_it_ready() -> Case:
+    """R4, R7: from 60, not from 20: it is over at 360."""
+    return missed_at_the_close().until(359.999999)
+
+
+def R07_the_hold_from_the_pick_that_made_it_ready_is_over() -> Case:
+    """R4, R7: nothing filled the gap."""
+    return missed_at_the_close().until(360).ready(2, 20, revision=0, evidence="incomplete")
+
+
+def changed_by_a_late_pick(rx: float) -> Case:
+    """Ready as of 20 with an operator's short, held for PACK's gap; a piece from before the short is told late."""
+    case = Case().shipped().device("carton.open", 5, lu="L-1").pick(8, lu="L-1").short(15).lose(PACK).close(20)
+    case.device("pick.confirm", 10, rx, OTHER, task="T-1", sku="A", qty=1, lu="L-1", hist=True).raised("SEQ_GAP", PACK)
+    return case.confirmed(2, 15).shorted(0, 15).packed(2)
+
+
+def R07_what_was_not_told_yet_is_told_as_it_became() -> Case:
+    """R7, R52: the truth of 20 was changed at 22, before its hold was over: that is what the gap held."""
+    return changed_by_a_late_pick(22).until(400).ready(2, 20, revision=0, short=0)
+
+
+def R07_what_changes_while_it_is_held_has_its_own_hold() -> Case:
+    """R4, R7: from 60 to 360, whatever waited before."""
+    return changed_by_a_late_pick(60).until(359.999999)
+
+
 def R07_ready_again_while_the_gap_is_open() -> Case:
     """R7, R51: the truth of 20 ended at 60 untold; that of 80 is held for itself, and told when its hold is over."""
     case = ready_but_for_a_gap().device("carton.reopen", 60, lu="L-1").close(80).until(500)

@@ -396,6 +396,23 @@ def R54_a_manifest_before_ready() -> Case:
     return manifested(case.packed(1), 60, "C-1", manifest_no="M-1").raised("SHP_LOAD_BEFORE_READY", SHIPMENT)
 
 
+def R51_a_manifest_that_arrives_before_a_truth_was_told() -> Case:
+    """R10, R51: it counts from its arrival at 26; nobody is in by then, and the watermark of 21 has not passed 25. What
+    was ready is not told any more, and nothing was loaded before it was ready."""
+    case = packed_one().confirmed(1, 10).packed(1).never_raised("SHP_LOAD_BEFORE_READY")
+    return manifested(gone(case, 26), 26, "C-1", manifest_no="M-1")
+
+
+def R54_the_earlier_evidence_comes_later() -> Case:
+    """R40, R54: the unit went with the trailer of 50, told at 100; its next use, of 70, was never one with it."""
+    case = Case().order(1, 1).task(1).task(1, "T-2", line=2).plan(contents=part(1)).shipment(1)
+    case.pick(10, lu="L-1").close(20)
+    gone(load(case, 40)).pick(70, task="T-2", lu="L-1").close(80)
+    leaves(case.tick(95), 50, rx=100, hist=True).confirmed(1, 10).confirmed(1, 70, "T-2").packed(1, revision=0)
+    case.packed(1, "L-1#2", 2, revision=0).ready(1, 20)
+    return manifested(case, 60, "C-1", revision=1, trailer="TR-1", manifest_no="M-1")
+
+
 def R54_a_plan_without_the_carton_completes_the_load() -> Case:
     """R50a, R54: the carton that was left behind is planned without contents: it does not count."""
     case = packed_one().plan("C-2", lu=None)

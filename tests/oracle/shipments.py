@@ -174,9 +174,13 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -
     """R51, R52: judge after every event time up to `t_end`, deadlines included, and keep what lasts `ready_hold_ms`.
 
     reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
-    reading: context counts from its event time on, also where a higher rev replaces a lower one.
+    reading: context counts from its event time on, also where a higher rev replaces a lower one; but what was not told
+    when a `manifest.result` arrives never is (R10, R51).
     """
     hold = knowledge.rules["ready_hold_ms"] * 1000
+    manifested = min(
+        (f.arrival for f in facts if f.kind == "manifest.result" and f.record["shipment"] == shipment), default=2**62
+    )
     worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t)) for t in _moments(facts, t_end)]
     truths = [(t, judge(shipment, world).data) for t, world in worlds]
     over = [t for t, world in worlds if shipment in world.departures]
@@ -186,7 +190,7 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -
         if data is not None and data != before:
             told = _told(shipment, worlds[i][1], t, knowledge)
             breaks = [when for when, later in truths[i:] if later is None]
-            ended = told is None or any(when <= t + hold or when < told.mark for when in breaks)
+            ended = told is None or told.at > manifested or any(when <= t + hold or when < told.mark for when in breaks)
             if not ended and t + hold <= t_end:
                 emitted, result.ready, result.ready_t = True, data, t
         if data is None and emitted:
@@ -198,8 +202,9 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -
 
 
 class Telling(NamedTuple):
-    """`mark`: the watermark up to which a truth that was held had to last; 0: it was not held."""
+    """`at`: before that record took effect. `mark`: the watermark up to which what was held had to last, else 0."""
 
+    at: int
     mark: int
 
 
@@ -216,12 +221,22 @@ def _told(shipment: str, world: World, t: int, knowledge: Knowledge) -> Telling 
     asked = clock.passed(t + rules["ready_hold_ms"] * 1000, begun.wall + rules["hold_wall_max_ms"] * 1000)
     if asked is None:
         return None
-    asked = max([asked, *decided])
-    # reading: the hold counts from the moment at which it was asked, or the arrival of what made it true
-    told = knowledge.gaps.release(asked, max(begun, asked).wall, _fed(shipment, windows, world, t, asked.at))
+    asked = max([asked, *decided, _known(shipment, world, t, begun)])
+    # R4: the hold counts from the moment at which it was asked, or the arrival of what made it true, if that was later
+    told = knowledge.gaps.release(asked, asked.wall, _fed(shipment, windows, world, t, asked.at))
     if told is None or told <= asked:
-        return told and Telling(0)
-    return Telling(clock.mark_at(told.wall))
+        return told and Telling(told.at, 0)
+    return Telling(told.at, clock.mark_at(told.wall))
+
+
+def _known(shipment: str, world: World, t: int, begun: Moment) -> Moment:
+    """When the truth of `t` was known, if a fact from before it came later than what happened at `t`."""
+    truth = judge(shipment, world).data
+    for at in sorted({fact.arrival for fact in world.facts if fact.arrival >= begun.at}, reverse=True):
+        before = World([fact for fact in world.facts if fact.arrival < at], world.knowledge, t)
+        if judge(shipment, before).data != truth:
+            return Moment(at + 1, world.knowledge.clock.walls[at])
+    return begun
 
 
 def _fed(shipment: str, windows: list[Window], world: World, t: int, at: int) -> Iterable[tuple[str, int, int]]:

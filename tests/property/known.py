@@ -103,8 +103,8 @@ KNOWN: dict[str, Explains] = {
 
 def _reversal_before_its_pick(difference: str, records: Sequence[Record]) -> bool:
     """Not settled by the rules: a reversal that arrives before the pick that begins its cycle opens the earlier carton
-    for that moment, and the readiness that follows is dated by what ended it."""
-    if re.match(r"shipment\.(un)?ready ", difference) is None:
+    for that moment, where a reopening may be told; the readiness that follows is dated by what ended it."""
+    if re.match(r"(shipment\.(un)?ready|carton\.reopened) ", difference) is None:
         return False
     related = _about(_key(difference), records)
     picks = [record for record in related if record["kind"] == "pick.confirm"]

@@ -84,44 +84,120 @@ def test_a_flood_of_unknown_names_leaves_real_work_exact_and_memory_under_its_ca
     assert "CFG_STATE_FULL" in codes
 
 
+def flood_of_names(turns: int) -> list[bytes]:
+    """Batches of 2 000 records each, every one with a name of its own that nothing remembers."""
+    line = b'{"src":"dc1/scan/S-1","kind":"lane.full","state":"unknown","dest":"NAME-OF-OWN-%08d","seq":%d,"t_rx":%d}'
+    start = 1_795_420_800_000_000
+    numbers = [range(turn * 2_000, (turn + 1) * 2_000) for turn in range(turns)]
+    return [b"\n".join(line % (n, n, start + n * 1_000) for n in batch) for batch in numbers]
+
+
 def test_texts_that_nothing_names_give_their_room_back() -> None:
     texts = Texts(bytes_max=1 << 20)
     core, decoder = Core("dc1", texts), make_decoder(texts)
     batch = Batch(texts)
-    for turn in range(60):
-        lines = []
-        for k in range(2_000):
-            n = turn * 2_000 + k
-            lines.append(
-                b'{"src":"dc1/scan/S-1","kind":"lane.full","state":"unknown","dest":"A-NAME-OF-ITS-OWN-%08d",'
-                b'"seq":%d,"t_rx":%d}' % (n, n, 1_795_420_800_000_000 + n * 1_000)
-            )
+    for lines in flood_of_names(60):
         batch.clear()
-        assert decoder.decode(b"\n".join(lines), batch) == []
+        assert decoder.decode(lines, batch) == []
         core.feed(batch)
     assert core.account()["used"] == 120_000
+
+
+def test_R10_an_object_that_only_a_key_names_is_never_taken_for_another() -> None:
+    """The revisions of waves stand under the number of the wave's name, which nothing else holds: it is not given to
+    another wave, whose first revision would be outdated by a stranger's."""
+    texts = Texts(bytes_max=1 << 20)
+    core, decoder = Core("dc1", texts), make_decoder(texts)
+    batch = Batch(texts)
+    t = 1_795_420_800_000_000 + 24_000_000
+
+    def feed(lines: bytes) -> list[bytes]:
+        batch.clear()
+        assert decoder.decode(lines, batch) == []
+        core.feed(batch)
+        return [event[4] for event in core.take()]
+
+    def waves(head: str, rev: int, count: int) -> bytes:
+        record = {"src": "dc1/wms/main", "t": t, "t_rx": t, "kind": "wave.released", "orders": [], "rev": rev}
+        return b"\n".join(json.dumps(record | {"wave": f"{head}-{n}"}).encode() for n in range(count))
+
+    feed(waves("EARLY", 7, 200))
+    for lines in flood_of_names(12):
+        feed(lines)
+    told = [event for turn in range(28) for event in feed(waves(f"NEW-{turn}", 1, 1_500))]
+    assert [event for event in told if b"CTX_OUTDATED" in event] == []
+    assert core.account()["rejected"] == 0
+
+
+T0 = 1_795_420_800_000_000
+
+
+def worked(count: int) -> list[Record]:
+    """So many tasks of one piece, each picked on time into a tote of its own that closes. Number 0 leaves in S-0."""
+    records: list[Record] = []
+    for n in range(count):
+        t = T0 + n * 40_000
+        wms = {"src": "dc1/wms/main", "t": t, "t_rx": t, "rev": 1}
+        if n == 0:
+            scope = [{"order": "O-0", "line": 1, "qty": 1}]
+            records.append(wms | {"kind": "shipment.plan", "shipment": "S-0", "scope": scope})
+        records.append(wms | {"kind": "pick.task", **task(n), "deadline": t + 20 * SECOND})
+        pick = {"task": f"T-{n}", "sku": "S", "qty": 1, "lu": f"TOTE-{n}"}
+        records.append({"src": "dc1/pick/P-1", "kind": "pick.confirm", "t": t, "t_rx": t + 1_000, "seq": n, **pick})
+        close = {"src": "dc1/pack/K-1", "kind": "carton.close", "seq": n, "lu": f"TOTE-{n}"}
+        records.append(close | {"t": t + 2_000, "t_rx": t + 2_000})
+        if n == 1_000:
+            records.append(wms | manifest())
+    return records
+
+
+def task(n: int) -> Record:
+    return {"task": f"T-{n}", "order": f"O-{n}", "line": 1, "sku": "S", "qty": 1}
+
+
+def manifest() -> Record:
+    return {"kind": "manifest.result", "shipment": "S-0", "manifest_no": "M-0", "tracking": []}
+
+
+def first_revisions(events: list[dict[str, Any]], type_: str) -> list[str]:
+    return [
+        event["id"] for event in events if event["type"] == f"io.sortline.{type_}.v1" and event["id"].endswith(":r0")
+    ]
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_R46_what_was_forgotten_early_is_never_told_anew(late: bool) -> None:
     """A full state makes finished windows leave before `lateness_ms`: a late pick of one is dead, no new revision 0."""
-    t0 = 1_795_420_800_000_000
-    records: list[Record] = []
-    for n in range(12_000):
-        t = t0 + n * 40_000
-        task = {"task": f"T-{n}", "rev": 1, "order": f"O-{n}", "line": 1, "sku": "S", "qty": 1}
-        records.append({"src": "dc1/wms/main", "kind": "pick.task", "t": t, "t_rx": t, "seq": n, **task})
-        pick = {"task": f"T-{n}", "sku": "S", "qty": 1, "lu": f"TOTE-{n}"}
-        records.append({"src": "dc1/pick/P-1", "kind": "pick.confirm", "t": t, "t_rx": t + 1_000, "seq": n, **pick})
-        close = {"src": "dc1/pack/K-1", "kind": "carton.close", "seq": n, "lu": f"TOTE-{n}"}
-        records.append(close | {"t": t + 2_000, "t_rx": t + 2_000})
-    end = records[-1]["t_rx"]
+    records = worked(12_000)
     if late:
         records.append(
-            {"src": "dc1/pick/P-2", "kind": "pick.confirm", "t": t0 + SECOND, "t_rx": end, "seq": 1}
+            {"src": "dc1/pick/P-2", "kind": "pick.confirm", "t": T0 + SECOND, "t_rx": records[-1]["t_rx"], "seq": 1}
             | {"task": "T-0", "sku": "S", "qty": 1, "lu": "TOTE-0"}
         )
     events, core = fed(records, {"state_bytes_max": CAP})
-    firsts = [event["id"] for event in events if event["type"].endswith("pick.confirmed.v1")]
+    firsts = first_revisions(events, "pick.confirmed")
     assert len(firsts) == len(set(firsts)) == 12_000
     assert core.account()["late"] == late
+
+
+def test_R46_what_was_forgotten_early_and_is_told_once_more_says_nothing() -> None:
+    """Tasks, an allocation and a manifest come again, with deadlines that have passed; then a press and a short."""
+    records = worked(12_000)
+    end = records[-1]["t_rx"]
+    wms = {"src": "dc1/wms/main", "t": end, "t_rx": end}
+    scope = [{"order": "O-0", "line": 1, "qty": 1}]
+    for n in range(3):
+        records.append(wms | {"kind": "pick.task", "rev": 2, **task(n), "deadline": end - SECOND})
+    records.append(wms | {"kind": "alloc.failed", "rev": 2, "order": "O-0", "line": 1, "qty": 1, "code": "NO_STOCK"})
+    records.append(wms | {"kind": "shipment.plan", "shipment": "S-0", "scope": scope, "rev": 2})
+    records.append(wms | manifest() | {"rev": 2})
+    press = [{"task": "T-1", "qty": 1}, {"task": "T-2", "qty": 1}]
+    device = {"src": "dc1/pick/P-2", "t": end, "t_rx": end}
+    records.append(device | {"kind": "pick.confirm", "seq": 1, "sku": "S", "alloc": press, "lu": "TOTE-2"})
+    records.append(device | {"kind": "pick.short", "seq": 2, "task": "T-1", "code": "EMPTY"})
+    records.append({"kind": "clock.tick", "src": "dc1/engine/clock", "t_rx": end + 60 * SECOND})
+    events, core = fed(records, {"state_bytes_max": CAP})
+    assert first_revisions(events, "pick.short") == []
+    assert len(first_revisions(events, "pick.confirmed")) == 12_000
+    assert len(first_revisions(events, "shipment.manifested")) == 1
+    assert core.account()["late"] == 2

@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "2"
-LAYOUT = "514d6d199b7d5404"
+VERSION = "3"
+LAYOUT = "7ba91a96031964fd"
 
 
 def fields() -> str:
