@@ -94,26 +94,34 @@ class View:
         return Panel(Group(Text(total), Text(machine, style="dim")), title=title, title_align="left")
 
     def _sources(self, now: int) -> RenderableType:
-        table = _table("source", "state", "records/s", "records", "lag", "gaps", "faults", "")
+        table = _table("source", "state", "records/s", "records", "lag", "clock", "gaps", "faults", "")
         for source in self._metrics.sources.values():
             table.add_row(*self._source(source, now))
         return table
 
     def _source(self, source: SourceMetrics, now: int) -> list[Text]:
         lag = _ms(source.lag_us) if source.records else "-"
-        figures = [f"{source.rate.per_second(now):.1f}", str(source.records), lag, str(self._gaps(source.name))]
+        rate, clock, gaps = f"{source.rate.per_second(now):.1f}", self._clock_of(source.name), self._gaps(source.name)
+        figures = [rate, str(source.records), lag, clock, str(gaps)]
         faulty = Text(str(source.faulty), style="red" if source.faulty else "")
         detail = source.detail or max(source.faults, key=lambda cause: source.faults[cause].last_us, default="")
         return [_name(source.name), _state(source.state or "starting"), *map(Text, figures), faulty, _detail(detail)]
 
     def _gaps(self, source: str) -> int:
+        return sum(int(str(one.get("gaps", 0))) for one in self._devices(source))
+
+    def _clock_of(self, source: str) -> str:
+        """How far the worst of its devices' clocks is ahead of ours, or behind."""
+        ahead = [int(str(one["ahead_us"])) for one in self._devices(source) if one.get("ahead_us") is not None]
+        return f"{max(ahead, key=abs) / 1e6:+.2f} s" if ahead else "-"
+
+    def _devices(self, source: str) -> Iterator[Mapping[str, object]]:
+        """What the core knows of those that a source of the site file stands for."""
         covers = tuple(self._covers.get(source, (source,)))
         below = tuple(f"{src}/" for src in covers)
-        return sum(
-            int(str(one.get("gaps", 0)))
-            for one in self._metrics.core.sources
-            if str(one.get("src")) in covers or str(one.get("src")).startswith(below)
-        )
+        for one in self._metrics.core.sources:
+            if str(one.get("src")) in covers or str(one.get("src")).startswith(below):
+                yield one
 
     def _windows(self) -> RenderableType:
         table = _table("open", "windows")
@@ -153,7 +161,17 @@ async def show(view: View, console: Console) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold dim")
     for column in columns:
-        numeric = column in ("records/s", "records", "lag", "gaps", "faults", "windows", "not delivered", "oldest")
+        numeric = column in (
+            "records/s",
+            "records",
+            "lag",
+            "clock",
+            "gaps",
+            "faults",
+            "windows",
+            "not delivered",
+            "oldest",
+        )
         table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     return table
 

@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from ext.batch cimport ABSENT
 from ext.floor cimport Floor
+from ext.rates cimport MINUTE, begin_minute
 from ext.seen cimport follows_on
 from ext.sources cimport Source
 from ext.state cimport State
@@ -46,6 +47,15 @@ cdef class Clocks:
         if -source.skew_max <= t - t_rx <= source.skew_max and not source.skewed:
             return t
         return self.event_time(source, t, t_rx, hist, False)
+
+    cdef inline int hear(self, Source* source, int64_t t, int64_t t_rx) except -1:
+        """A live record, noise or not; `t` as it says itself."""
+        if t_rx >= source.minute + MINUTE:
+            begin_minute(self.floor, source, t_rx)
+        source.heard += source.heard >= 0
+        if t != ABSENT and t - t_rx > source.ahead:
+            source.ahead = t - t_rx
+        return 0
 
     cdef inline bint is_behind(self) noexcept:
         """Nothing has moved that could decide anything."""

@@ -37,7 +37,7 @@ cdef class Clocks:
     cdef Source* new_source(self, int32_t number) except NULL:
         cdef Source* source = <Source*>self.floor.store.new(B_SOURCE, sizeof(Source))
         source.src = number
-        source.greatest = source.watermark = source.last_rx = ABSENT
+        source.greatest = source.watermark = source.last_rx = source.ahead = source.ahead_before = ABSENT
         source.seq = ABSENT
         self.configure(source)
         self.floor.store.put(self.state.sources, <uint64_t>number, source)
@@ -79,6 +79,7 @@ cdef class Clocks:
         source.idle = values["idle_source_ms"] * MS
         source.dedupe_noseq = values["dedupe_noseq_ms"] * MS
         source.gap_hold = values["gap_hold_ms"] * MS
+        source.rate_band = values["rate_band"]
         return 0
 
     # ------------------------------------------------------------------------------------------ numbers and links

@@ -20,6 +20,7 @@ from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
 from ext.floor cimport Floor
 from ext.kinds cimport K_CLOCK_TICK, K_LINK_DOWN, K_SOURCE_GAP, is_context, is_device, is_noise
 from ext.outlet cimport named_source
+from ext.rates cimport ahead_us
 from ext.seen cimport add_content
 from ext.sources cimport Source
 from ext.state cimport B_NAME, Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State
@@ -126,6 +127,7 @@ cdef class Core(Effects):
         self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
         if source.live and not hist:
             self.arrive(source, t, t_rx)
+            self.hear(source, batch.t[i], t_rx)
         return 0
 
     cdef int take_device(self, Batch batch, Py_ssize_t i) except -1:
@@ -146,6 +148,7 @@ cdef class Core(Effects):
             self.state.greatest = t
         if not hist:
             self.arrive(source, t, t_rx)
+            self.hear(source, batch.t[i], t_rx)
         if not self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
             self.state.count_duplicate += 1
             return 0
@@ -181,7 +184,7 @@ cdef class Core(Effects):
         if batch.epoch[i] or batch.sub[i]:
             content = encode({name: value for name, value in record.items() if name in PLACE and value or
                               name not in ENVELOPE})
-        head = encode([record["src"], record["kind"]])[:-1] + b"," + content + b","
+        head = b"[%b,%b,%b," % (encode(record["src"]), encode(record["kind"]), content)
         digest = hashlib.sha256(head + encode(record.get("t")) + b"]").digest()
         if "t" in record:
             return digest
@@ -407,6 +410,7 @@ cdef class Core(Effects):
                 found.append({
                     "src": self.floor.text(source.src), "live": bool(source.live), "watermark_us": source.watermark,
                     "last_rx_us": source.last_rx, "records": source.records, "gaps": source.gap_count,
+                    "ahead_us": None if ahead_us(source) == ABSENT else ahead_us(source),
                     "state": "live" if source.live else "idle",
                 })
         return sorted(found, key=lambda row: row["src"])

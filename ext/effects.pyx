@@ -9,7 +9,7 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, refused_moves,
+    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, rates, refused_moves,
     shipments, sights, stuck, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
@@ -22,7 +22,7 @@ from ext.kinds cimport (
     K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED,
     K_WEIGH,
 )
-from ext.sources cimport Gap, Multiread, TrackLife
+from ext.sources cimport Gap, Multiread, Source, TrackLife
 from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, LoadUnit, Shipment
 from ext.store cimport B_LIST, Numbers, find, head_of, last, length, remove
 from ext.timers cimport RANK_CONTEXT, RANK_TRACK
@@ -466,6 +466,8 @@ cdef class Effects(Clocks):
             shipments.on_bound(floor, <Shipment*>target, value)
         elif tag == TAG_MISSING or tag == TAG_DEAD:
             self.missing(<Waiting*>target, tag == TAG_DEAD)
+        elif tag == rates.TAG_MINUTE:
+            rates.minute_over(floor, <Source*>target, floor.by_wall.due)
         else:
             premises.due(floor, target, tag, True)
         return 0

@@ -58,6 +58,7 @@ cdef enum:
     PKG_STUCK
     SHP_STUCK
     PKG_AFTER_VOID
+    SRC_RATE
     CODES           # how many there are
 
 

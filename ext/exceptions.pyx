@@ -58,6 +58,7 @@ TABLE = (
     ("PKG_STUCK", "warning", "the carton", "its moving on, or its end (section 10)"),
     ("SHP_STUCK", "warning", "the shipment", "its readiness, its manifest or its cancel (section 10)"),
     ("PKG_AFTER_VOID", "warning", "the carton", "an operator"),
+    ("SRC_RATE", "warning", "the source", "a minute as it usually is (`rate_band`)"),
 )
 
 NAMES = [code for code, _, _, _ in TABLE]

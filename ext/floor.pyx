@@ -25,7 +25,7 @@ cdef object decode_json = msgspec.json.decode
 
 DEFAULTS = {
     "skew_max_ms": 5_000, "disorder_ms": 2_000, "idle_source_ms": 5_000, "gap_hold_ms": 300_000,
-    "dedupe_noseq_ms": 600_000, "ctx_wait_ms": 600_000, "close_hold_ms": 5_000, "ready_hold_ms": 5_000,
+    "dedupe_noseq_ms": 600_000, "rate_band": 0, "ctx_wait_ms": 600_000, "close_hold_ms": 5_000, "ready_hold_ms": 5_000,
     "hold_wall_max_ms": 30_000, "lateness_ms": 86_400_000, "retention_ms": 604_800_000,
     "expectation_ttl_ms": 14_400_000, "pick_stall_ms": 900_000, "stuck_ms": 0, "loops_max": 3, "ident_wait_ms": 600_000,
     "short_on_close": False, "short_at_cutoff": False, "partial_load": "hold", "state_bytes_max": 536_870_912,

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 # a year: long enough for any site, and far from overflow in microseconds
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=366 * 86_400_000)]
+RateBand = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
 StateBytes = Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024, le=2**40)]
 
 
@@ -20,6 +21,8 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     idle_source_ms: after this long without a record a source stops holding the others' decisions back.
     gap_hold_ms: a conclusion drawn from silence inside a gap is held this long.
     dedupe_noseq_ms: reach of the duplicate detection for sources that do not number their records.
+    rate_band: a source that sends less than this part, or more than this many times, of its usual records a minute
+        raises an exception (4: less than a quarter, more than four times); 0: it is not watched.
     ctx_wait_ms: how long a device record may wait for its order or task before an exception says that it is missing.
     close_hold_ms: how long a carton's close waits for picks in flight, the scale and the label.
     ready_hold_ms: how long a shipment's readiness must last before it is told.
@@ -46,6 +49,7 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     idle_source_ms: Milliseconds = 5_000
     gap_hold_ms: Milliseconds = 300_000
     dedupe_noseq_ms: Milliseconds = 600_000
+    rate_band: RateBand = 0
     ctx_wait_ms: Milliseconds = 600_000
     close_hold_ms: Milliseconds = 5_000
     ready_hold_ms: Milliseconds = 5_000
@@ -76,6 +80,7 @@ class SourceRules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     idle_source_ms: Milliseconds | UnsetType = UNSET
     gap_hold_ms: Milliseconds | UnsetType = UNSET
     dedupe_noseq_ms: Milliseconds | UnsetType = UNSET
+    rate_band: RateBand | UnsetType = UNSET
 
     def given(self) -> dict[str, int]:
         """Only what the source's table says."""

@@ -32,7 +32,12 @@ def filled() -> Metrics:
         NOW,
         {"in": 300, "used": 290, "noise": 10},
         {"picks": 41, "cartons": 17},
-        [{"src": "dc1/pick/PTL-01", "gaps": 2}, {"src": "dc1/picker", "gaps": 100}, {"src": "dc1/sorter", "gaps": 3}],
+        [
+            {"src": "dc1/pick/PTL-01", "gaps": 2, "ahead_us": -3_210_000},
+            {"src": "dc1/pick/PTL-02", "gaps": 0, "ahead_us": -15_000},
+            {"src": "dc1/picker", "gaps": 100, "ahead_us": 9_000_000},
+            {"src": "dc1/sorter", "gaps": 3, "ahead_us": None},
+        ],
     )
     metrics.recent.append(Recent(NOW, 42, "pc1.mc6cfej273pfqdqk3ooddnndvv:r0", "pick.confirmed", "O-77"))
     metrics.loop.add(2_500)
@@ -51,7 +56,7 @@ def screen(metrics: Metrics) -> str:
 def test_the_screen_shows_sources_windows_events_and_sinks() -> None:
     text = screen(filled())
     row = next(line for line in text.splitlines() if line.startswith("floor"))
-    assert row.split()[:8] == ["floor", "up", "30.0", "300", "12.3", "ms", "2", "1"]
+    assert row.split()[:10] == ["floor", "up", "30.0", "300", "12.3", "ms", "-3.21", "s", "2", "1"]
     assert "seq: not an integer" in row
     assert "no answer" in next(line for line in text.splitlines() if line.startswith("sorter"))
     assert "in 300 = used 290 + noise 10" in text
