@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import sys
+import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measured(name: str, settings: Settings) -> Figures:
-    """What a case says of itself, and what it ran on. `skipped` or `failed`, with the reason, instead of figures."""
+    """What a case says of itself, and what it ran on. `skipped` or `failed`, with the reason, instead of figures: the
+    cases after it still run."""
     load = round(os.getloadavg()[0], 2)  # before we make it ourselves
     try:
         figures = case_of(name)(settings)
@@ -64,6 +66,8 @@ def measured(name: str, settings: Settings) -> Figures:
         figures = {"skipped": str(reason)}
     except Failed as reason:
         figures = {"failed": str(reason)}
+    except Exception as error:
+        figures = {"failed": f"{type(error).__name__}: {error}\n{traceback.format_exc()}"}
     ran_on = {"scale": settings.scale, "runs": settings.runs, "versions": _versions(), "machine": machine(load)}
     return {"case": name, **figures, **ran_on}
 

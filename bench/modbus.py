@@ -27,7 +27,7 @@ import msgspec
 import uvloop
 from pymodbus.client import AsyncModbusTcpClient
 
-from bench.measure import Timing
+from bench.measure import Failed, Timing
 from engine.contracts import Delivery
 from ext.modbus_image import RegisterImage
 from protocols.cancellation import raise_if_cancelled
@@ -178,14 +178,14 @@ def _read_libmodbus(library: str, port: int) -> Spent:
     context = ctypes.c_void_p(modbus.modbus_new_tcp(b"127.0.0.1", port))
     modbus.modbus_set_slave(context, 1)
     if modbus.modbus_connect(context) != 0:
-        raise OSError("libmodbus cannot connect")
+        raise Failed("libmodbus cannot connect")
     registers = (ctypes.c_uint16 * REGISTERS)()
     waits = []
     cpu = time.process_time()
     for _ in range(READS):
         began = time.perf_counter()
         if modbus.modbus_read_registers(context, 0, REGISTERS, registers) != REGISTERS:
-            raise OSError("libmodbus cannot read")
+            raise Failed("libmodbus cannot read")
         waits.append(time.perf_counter() - began)
     cpu = time.process_time() - cpu
     modbus.modbus_close(context)
@@ -205,7 +205,7 @@ async def _watched(server: _Server, work: Callable[[], Awaitable[None]]) -> Spen
     task.cancel()
     await asyncio.wait({task})
     if reads == 0:
-        raise OSError("nothing was polled")
+        raise Failed("nothing was polled")
     return cpu / reads * READS, [took / reads]
 
 
@@ -216,7 +216,7 @@ class _Nowhere:
         return
 
     def fault(self, source: str, cause: str, sample: bytes) -> None:
-        raise OSError(cause)
+        raise Failed(cause)
 
     def state(self, source: str, state: str, detail: str = "") -> None:
         return

@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import json
 import logging
-import socket
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,8 @@ from asyncua import Client, ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
+from bench.measure import Failed
+from bench.servers import free_port
 from engine.clock import now_us
 from engine.contracts import Delivery
 from ext.opcua_notifications import Items, read_publish
@@ -50,7 +51,7 @@ BODIES = 20
 ROUNDS = 12
 PEER_SHARE = 10
 """asyncua decodes a tenth of the bodies: it takes hundreds of times as long."""
-READY_S_MAX = 30.0
+TURN_S_MAX = 120.0
 
 Result = dict[str, float]
 """Contestant -> microseconds of processor time a notification."""
@@ -142,12 +143,15 @@ class _Server:
     def answer(self) -> None:
         assert self._process.stdout is not None
         if not self._process.stdout.readline():
-            raise RuntimeError("the server ended")
+            raise Failed("the server ended")
 
 
 async def _timed(contestant: Callable[[str, _Server], Awaitable[float]], url: str, server: _Server) -> float:
-    async with asyncio.timeout(120):
-        return await contestant(url, server)
+    try:
+        async with asyncio.timeout(TURN_S_MAX):
+            return await contestant(url, server)
+    except TimeoutError:
+        raise Failed(f"{contestant.__name__}: not everything came within {TURN_S_MAX:g} s") from None
 
 
 async def _rounds(server: _Server, count: Callable[[], int], wanted: int) -> float:
@@ -206,7 +210,7 @@ class _Counting:
             delivery.ack()
 
     def fault(self, source: str, cause: str, sample: bytes) -> None:
-        raise RuntimeError(cause)
+        raise Failed(cause)
 
     def state(self, source: str, state: str, detail: str = "") -> None:
         if state == "up":
@@ -279,9 +283,7 @@ def _settings(url: str) -> Settings:
 
 @contextmanager
 def _serving() -> Iterator[tuple[str, _Server]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     argv = (sys.executable, "-m", "bench.opcua_server", str(port), str(ITEMS))
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
     try:

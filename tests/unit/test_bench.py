@@ -82,10 +82,13 @@ def test_a_case_that_cannot_run_here_says_why_and_one_that_breaks_ends_the_comma
 ) -> None:
     monkeypatch.setitem(CASES, "e2e.latency", "tests.unit.test_bench:skips")
     monkeypatch.setitem(CASES, "snapshot", "tests.unit.test_bench:breaks")
-    assert bench("e2e.latency", "snapshot", "--json") == 3
-    skipped, failed = printed(capsys)
-    assert skipped["skipped"] == "no such server"
+    monkeypatch.setitem(CASES, "core.event", "tests.unit.test_bench:has_a_bug")
+    assert bench("snapshot", "core.event", "e2e.latency", "--json") == 3
+    failed, broken, skipped = printed(capsys)
     assert failed["failed"] == "2 results missing"
+    assert broken["failed"].startswith("ZeroDivisionError: division by zero\nTraceback")
+    assert skipped["skipped"] == "no such server"
+    assert "core.event: ZeroDivisionError" in page([broken]).replace("</b> ", ": ")
 
 
 def skips(settings: object) -> dict[str, Any]:
@@ -94,6 +97,10 @@ def skips(settings: object) -> dict[str, Any]:
 
 def breaks(settings: object) -> dict[str, Any]:
     raise Failed("2 results missing")
+
+
+def has_a_bug(settings: object) -> dict[str, Any]:
+    return {"p50_ms": 1 / 0}
 
 
 def test_a_case_that_gives_a_result_a_contestant_is_told_in_the_same_way(
@@ -286,6 +293,13 @@ def test_from_end_to_end_nothing_is_lost_beside_a_dead_sink() -> None:
 def test_a_program_that_is_not_there_skips_a_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(Absent, match="no-such-server is not installed"):
         servers.program("no-such-server")
+
+
+def test_a_server_that_does_not_become_ready_is_not_left_behind(tmp_path: Path) -> None:
+    server = servers.Server(["sleep", "60"], tmp_path, "sleeper")
+    with pytest.raises(Failed, match=r"sleeper: not ready within 0\.05 s"):
+        server.until(lambda: False, "ready", 0.05)
+    assert server.process.returncode is not None
 
 
 def test_symbols_are_read_as_their_authors_wrote_them() -> None:
