@@ -7,17 +7,17 @@ import json
 import os
 import platform
 import sys
-import traceback
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bench.measure import Absent, Failed
-from bench.registry import CASES, OURS, case_of
-from bench.settings import Figures, Settings
+from bench.measure import Absent, Failed, told_of
+from bench.registry import CASES, case_of
+from bench.settings import OURS, Figures, Settings
 from bench.workload import STORIES
 
 FAULT, USAGE = 3, 2
-PACKAGES = ("sortline", "msgspec", "numpy", "polars", "bytewax", "redis")
+PACKAGES = ("sortline", "msgspec", "numpy", "uvloop", "polars", "bytewax", "redis", "aiomqtt", "paho-mqtt", "gmqtt",
+            "pymodbus", "asyncua")  # fmt: skip
 UNITS = {
     # a case's headline is the first of these that it has
     "ns_a_record": "ns/record",
@@ -67,7 +67,7 @@ def measured(name: str, settings: Settings) -> Figures:
     except Failed as reason:
         figures = {"failed": str(reason)}
     except Exception as error:
-        figures = {"failed": f"{type(error).__name__}: {error}\n{traceback.format_exc()}"}
+        figures = {"failed": told_of(error)}
     ran_on = {"scale": settings.scale, "runs": settings.runs, "versions": _versions(), "machine": machine(load)}
     return {"case": name, **figures, **ran_on}
 

@@ -25,10 +25,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench import servers
+from bench import packets, servers
 from bench.floor import Floor, cartons_for
 from bench.measure import Failed, percentile
-from bench.publisher import Published, packet, publish
+from bench.publisher import Published, publish
 from bench.settings import Figures, Settings
 from bench.workload import floor_story
 
@@ -177,7 +177,7 @@ def traffic(records: int) -> Traffic:
         record = json.loads(line)
         del record["t"], record["t_rx"]
         payload = json.dumps(record, separators=(",", ":")).encode()
-        told.packets.append(packet(number, record["src"], payload))
+        told.packets.append(packets.publish(number, record["src"], payload, 1))
         name = f"{record['src']}/0/{record.get('seq')}/0"
         if record["kind"] == "pick.confirm" and name not in told.place:
             told.lines[record["order"], record["line"]] += record["qty"]

@@ -12,10 +12,9 @@ from functools import partial
 
 from bench.crowds import COHORT_US, Cohorts
 from bench.floor import BEGIN_US, SECOND
-from bench.measure import Entry, Failed, Measured, Turn, percentile, race
+from bench.measure import Entry, Failed, Measured, Steps, Turn, percentile, race
 from bench.peers.loop import DISORDER_US, Windows, decode_lines
-from bench.settings import Figures, Settings
-from bench.speed import OURS, Steps
+from bench.settings import OURS, Figures, Settings
 from bench.state import Engine
 
 SIZE = 1_000

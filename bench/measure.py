@@ -18,10 +18,12 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
+from bench.settings import OURS, Figures
 from engine.pauses import short_pauses
 
 Step = Callable[[], object]
-Turn = Callable[[int], Generator[Step, None, dict[str, Any] | None]]
+Steps = Generator[Step, None, dict[str, Any] | None]
+Turn = Callable[[int], Steps]
 Contestant = Callable[..., Turn]
 
 END_S_MAX = 5.0
@@ -33,6 +35,11 @@ class Absent(Exception):
 
 class Failed(Exception):
     """It ran and broke, or did not do what it claims to do."""
+
+
+def told_of(error: Exception) -> str:
+    """What nobody expected: the error in the first line, below it where it came from."""
+    return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
 
 
 class Timing(NamedTuple):
@@ -47,7 +54,8 @@ class Measured(NamedTuple):
     """turns: seconds of each timed turn, all its steps; steps: seconds of each step, over all timed turns; cpu: seconds
     of processor time of each turn, all threads, which a busy machine disturbs less.
 
-    rss_mb: the most that the process ever used; input_mb: what it used when it was ready for its first turn.
+    rss_mb: the most that the process ever used; input_mb: what it used when it was ready for its first turn. told: the
+    facts of each timed turn.
     """
 
     turns: list[float]
@@ -55,7 +63,12 @@ class Measured(NamedTuple):
     cpu: list[float]
     rss_mb: float
     input_mb: float
-    facts: dict[str, Any]
+    told: list[dict[str, Any]]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Of the last turn."""
+        return self.told[-1]
 
     @property
     def run_s(self) -> float:
@@ -102,7 +115,7 @@ def race(entries: Mapping[str, Entry], runs: int) -> tuple[dict[str, Measured], 
                 [each.cpu_s for each in timed],
                 timed[-1].rss_mb,
                 runner.input_mb,
-                timed[-1].facts,
+                [each.facts for each in timed],
             )
     finally:
         for runner in runners.values():
@@ -116,6 +129,17 @@ def alone(contestant: Contestant, *arguments: Any, runs: int) -> Measured:
     if absent:
         raise Absent(absent[""])
     return timings[""]
+
+
+def costs(turns: Mapping[str, Sequence[float]]) -> Figures:
+    """contestant -> microseconds of each turn. `us`: of the median one; `ratio`: how many times ours a peer takes;
+    `spread`: the dearest turn by the cheapest."""
+    us = {name: statistics.median(each) for name, each in turns.items()}
+    return {
+        "us": {name: round(each, 3) for name, each in us.items()},
+        "ratio": {name: round(each / us[OURS], 2) for name, each in us.items() if name != OURS},
+        "spread": {name: round(max(each) / min(each), 2) for name, each in turns.items()},
+    }
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -198,11 +222,13 @@ def _serve(connection: Connection, entry: Entry) -> None:
                 connection.send(("turn", _timed(turn(number))))
     except Absent as reason:
         connection.send(("absent", str(reason)))
+    except Failed as reason:
+        connection.send(("failed", str(reason)))
     except Exception as error:
-        connection.send(("failed", "".join(traceback.format_exception(error))))
+        connection.send(("failed", told_of(error)))
 
 
-def _timed(steps: Generator[Step, None, dict[str, Any] | None]) -> _Took:
+def _timed(steps: Steps) -> _Took:
     spent: list[float] = []
     cpu_s = 0.0
     gc.collect()

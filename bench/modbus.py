@@ -28,6 +28,7 @@ import uvloop
 from pymodbus.client import AsyncModbusTcpClient
 
 from bench.measure import Failed, Timing
+from bench.settings import OURS
 from engine.contracts import Delivery
 from ext.modbus_image import RegisterImage
 from protocols.cancellation import raise_if_cancelled
@@ -36,7 +37,6 @@ from protocols.modbus.driver import Driver
 from protocols.modbus.endpoint import Endpoint
 from protocols.modbus.settings import Settings
 
-OURS = "sortline"
 READS = 5_000
 REGISTERS = 125
 IN_FLIGHT = 16

@@ -33,6 +33,7 @@ from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
 from bench.measure import Failed
 from bench.servers import free_port
+from bench.settings import OURS
 from engine.clock import now_us
 from engine.contracts import Delivery
 from ext.opcua_notifications import Items, read_publish
@@ -44,7 +45,6 @@ from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 
-OURS = "sortline"
 ITEMS = 1_000
 NODES = 10
 BODIES = 20

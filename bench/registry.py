@@ -8,7 +8,7 @@ from inspect import signature
 from typing import Any
 
 from bench.measure import Timing
-from bench.settings import Case, Figures, Settings
+from bench.settings import OURS, Case, Figures, Settings
 
 CASES: dict[str, str] = {
     # name -> module:function. The function takes a `settings.Settings` and returns its figures; or it takes `runs` and
@@ -35,7 +35,6 @@ CASES: dict[str, str] = {
     "outbox.drain": "bench.outbox:outbox_drain",
     "outbox.dead_sink": "bench.outbox:outbox_dead_sink",
 }
-OURS = "sortline"
 
 
 def case_of(name: str) -> Case:

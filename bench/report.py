@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.drawing import Axis, Bar, Line, Rule, bars, lines, short
-from bench.settings import Figures
+from bench.settings import OURS, Figures
 
 STYLE = (Path(__file__).parent / "report.css").read_text()
 RUN_FIELDS = ("case", "scale", "runs", "versions", "machine")
-OURS = "sortline"
 
 
 class Section(NamedTuple):

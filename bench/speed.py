@@ -9,23 +9,20 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Generator
 from functools import partial
 from typing import Any
 
-from bench.measure import Entry, Failed, Measured, Step, Turn, race
+from bench.measure import Entry, Failed, Measured, Steps, Turn, race
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
-from bench.settings import Figures, Settings
+from bench.settings import OURS, Figures, Settings
 from bench.workload import Story, story
 from engine.records import make_decoder
 from ext.batch import Batch
 from ext.core import Core
 from ext.texts import Texts
 
-OURS = "sortline"
 SITE = "dc1"
-Steps = Generator[Step, None, dict[str, Any] | None]
 
 
 def decode_ndjson(settings: Settings) -> Figures:

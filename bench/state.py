@@ -18,10 +18,10 @@ from typing import Any
 
 from bench.crowds import idle_windows, unknown_keys
 from bench.floor import Floor, cartons_for
-from bench.measure import Absent, Entry, Failed, Measured, Turn, alone, percentile, race, rss_mb
+from bench.measure import Absent, Entry, Failed, Measured, Steps, Turn, alone, percentile, race, rss_mb
 from bench.peers.loop import Windows, decode_lines
-from bench.settings import Figures, Settings
-from bench.speed import OURS, SITE, Steps
+from bench.settings import OURS, Figures, Settings
+from bench.speed import SITE
 from bench.workload import Story, floor_story
 from engine.records import make_decoder
 from ext.batch import Batch

@@ -16,10 +16,10 @@ from bench.cli import add_arguments, run
 from bench.crowds import Cohorts, idle_windows, unknown_keys
 from bench.floor import DISORDER_US, Floor, cartons_for, lines_of
 from bench.measure import Absent, Entry, Failed, Step, Timing, Turn, percentile, race
+from bench.packets import publish
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
 from bench.profiling import readable
-from bench.publisher import packet
 from bench.registry import CASES, case_of
 from bench.report import page
 from bench.workload import story
@@ -259,10 +259,12 @@ def test_crowds_are_what_they_say() -> None:
 
 def test_a_publish_packet_is_one() -> None:
     # MQTT 3.1.1 figures 3.10 and 2.1: type 3 with QoS 1, remaining length, topic, packet identifier, payload
-    assert packet(0, "a/b", b"xyz") == b"\x32\x0a\x00\x03a/b\x00\x01xyz"
-    assert packet(65_534, "a/b", b"")[-2:] == b"\xff\xff"
-    assert packet(65_535, "a/b", b"")[-2:] == b"\x00\x01"
-    assert packet(0, "t", b"." * 200)[:3] == b"\x32\xcd\x01"
+    assert publish(0, "a/b", b"xyz", 1) == b"\x32\x0a\x00\x03a/b\x00\x01xyz"
+    assert publish(65_534, "a/b", b"", 1)[-2:] == b"\xff\xff"
+    assert publish(65_535, "a/b", b"", 1)[-2:] == b"\x00\x01"
+    assert publish(0, "t", b"." * 200, 1)[:3] == b"\x32\xcd\x01"
+    assert publish(7, "a/b", b"xyz", 0) == b"\x30\x08\x00\x03a/bxyz"
+    assert publish(0, "a", b"xyz", 1, newest=True) == b"\x32\x09\x00\x01a\x00\x01\x00xyz"
 
 
 def test_a_result_that_is_missing_doubled_or_wrong_is_found() -> None:
