@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from bench.settings import OURS, Figures
 from engine.pauses import short_pauses
@@ -25,6 +25,8 @@ Step = Callable[[], object]
 Steps = Generator[Step, None, dict[str, Any] | None]
 Turn = Callable[[int], Steps]
 Contestant = Callable[..., Turn]
+
+T = TypeVar("T")
 
 END_S_MAX = 5.0
 
@@ -40,14 +42,6 @@ class Failed(Exception):
 def told_of(error: Exception) -> str:
     """What nobody expected: the error in the first line, below it where it came from."""
     return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
-
-
-class Timing(NamedTuple):
-    """What is known of a contestant that ran in our own process: the median run; of one step of it, over all runs."""
-
-    run_s: float
-    p50_ms: float
-    p99_ms: float
 
 
 class Measured(NamedTuple):
@@ -131,15 +125,58 @@ def alone(contestant: Contestant, *arguments: Any, runs: int) -> Measured:
     return timings[""]
 
 
+def in_turns(contestants: Mapping[str, Callable[[], T]], runs: int, warm_ups: int = 1) -> dict[str, list[T]]:
+    """Rounds of everybody in turn in this process, for those who share a server or bring processes of their own.
+
+    Returns what each of them gave in every round behind the warm-ups.
+    """
+    given: dict[str, list[T]] = {name: [] for name in contestants}
+    with short_pauses():
+        for number in range(warm_ups + runs):
+            for name, contestant in contestants.items():
+                gc.collect()
+                found = contestant()
+                if number >= warm_ups:
+                    given[name].append(found)
+    return given
+
+
 def costs(turns: Mapping[str, Sequence[float]]) -> Figures:
     """contestant -> microseconds of each turn. `us`: of the median one; `ratio`: how many times ours a peer takes;
     `spread`: the dearest turn by the cheapest."""
     us = {name: statistics.median(each) for name, each in turns.items()}
+    return {"us": {name: round(each, 3) for name, each in us.items()}, "ratio": _ratios(us), "spread": _spread(turns)}
+
+
+def durations(turns: Mapping[str, Sequence[Sequence[float]]]) -> Figures:
+    """contestant -> seconds of each step of each turn. `run_s`: our median turn; `seconds`: everybody's."""
+    runs = {name: [sum(steps) for steps in each] for name, each in turns.items()}
+    seconds = {name: statistics.median(each) for name, each in runs.items()}
     return {
-        "us": {name: round(each, 3) for name, each in us.items()},
-        "ratio": {name: round(each / us[OURS], 2) for name, each in us.items() if name != OURS},
-        "spread": {name: round(max(each) / min(each), 2) for name, each in turns.items()},
+        "run_s": round(seconds[OURS], 4),
+        **of_steps(turns),
+        "seconds": {name: round(each, 4) for name, each in seconds.items()},
+        "ratio": _ratios(seconds),
+        "spread": _spread(runs),
     }
+
+
+def of_steps(turns: Mapping[str, Sequence[Sequence[float]]]) -> Figures:
+    """contestant -> seconds of each step of each turn: percentiles of one step, ours and in `peers_ms` the others'."""
+    ms = {name: [1_000 * seconds for turn in each for seconds in turn] for name, each in turns.items()}
+    found = {
+        name: {"p50_ms": round(percentile(each, 0.5), 4), "p99_ms": round(percentile(each, 0.99), 4)}
+        for name, each in ms.items()
+    }
+    return {**found.pop(OURS), "peers_ms": found}
+
+
+def _ratios(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value / values[OURS], 2) for name, value in values.items() if name != OURS}
+
+
+def _spread(turns: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    return {name: round(max(each) / min(each), 2) for name, each in turns.items()}
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from bench import e2e, servers
 from bench.cli import add_arguments, run
 from bench.crowds import Cohorts, idle_windows, unknown_keys
 from bench.floor import DISORDER_US, Floor, cartons_for, lines_of
-from bench.measure import Absent, Entry, Failed, Step, Timing, Turn, percentile, race
+from bench.measure import Absent, Entry, Failed, Step, Turn, costs, durations, in_turns, percentile, race
 from bench.packets import publish
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
@@ -103,27 +103,6 @@ def has_a_bug(settings: object) -> dict[str, Any]:
     return {"p50_ms": 1 / 0}
 
 
-def test_a_case_that_gives_a_result_a_contestant_is_told_in_the_same_way(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(CASES, "snapshot", "tests.unit.test_bench:timed")
-    monkeypatch.setitem(CASES, "core.event", "tests.unit.test_bench:costs")
-    assert bench("snapshot", "core.event", "--json", "--runs", "3") == 0
-    seconds, us = printed(capsys)
-    assert (seconds["run_s"], seconds["p99_ms"], seconds["ratio"]) == (3.0, 2.0, {"peer": 2.0})
-    assert (us["us"], us["ratio"]) == ({"sortline": 2.0, "peer": 5.0}, {"peer": 2.5})
-    assert bench("snapshot", "core.event", "--runs", "3") == 0
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["2.0", "2.0"]
-
-
-def timed(runs: int) -> dict[str, Timing]:
-    return {"peer": Timing(2.0 * runs, 1.0, 2.0), "sortline": Timing(runs, 1.0, 2.0)}
-
-
-def costs(runs: int) -> dict[str, float]:
-    return {"sortline": 2.0, "peer": 5.0}
-
-
 # Measuring
 
 
@@ -157,6 +136,37 @@ def test_a_race_times_each_step_of_each_turn_but_not_the_warm_up() -> None:
 def test_a_contestant_that_breaks_is_named_with_its_traceback() -> None:
     with pytest.raises(Failed, match=r"(?s)one: .*ValueError: a bug of ours"):
         race({"one": Entry(breaking)}, runs=1)
+
+
+def test_rounds_go_round_and_the_warm_up_does_not_count() -> None:
+    heard: list[str] = []
+
+    def speaks(name: str) -> Callable[[], int]:
+        def turn() -> int:
+            heard.append(name)
+            return len(heard)
+
+        return turn
+
+    assert in_turns({"one": speaks("one"), "other": speaks("other")}, runs=2) == {"one": [3, 5], "other": [4, 6]}
+    assert heard == ["one", "other"] * 3
+    assert in_turns({"cold": speaks("cold")}, runs=1, warm_ups=0) == {"cold": [7]}
+
+
+def test_costs_are_those_of_the_median_turn() -> None:
+    assert costs({"peer": [5.0, 4.0, 90.0], "sortline": [2.0, 1.0, 3.0]}) == {
+        "us": {"peer": 5.0, "sortline": 2.0},
+        "ratio": {"peer": 2.5},
+        "spread": {"peer": 22.5, "sortline": 3.0},
+    }
+
+
+def test_durations_are_of_runs_and_of_steps() -> None:
+    figures = durations({"peer": [[2.0, 4.0]], "sortline": [[0.5, 1.5], [1.0, 3.0], [1.0, 2.0]]})
+    assert (figures["run_s"], figures["seconds"]) == (3.0, {"peer": 6.0, "sortline": 3.0})
+    assert (figures["p50_ms"], figures["p99_ms"]) == (1_500, 3_000)
+    assert figures["peers_ms"] == {"peer": {"p50_ms": 4_000, "p99_ms": 4_000}}
+    assert (figures["ratio"], figures["spread"]) == ({"peer": 2.0}, {"peer": 1.0, "sortline": 2.0})
 
 
 def test_percentiles() -> None:
