@@ -145,7 +145,11 @@ def costs(turns: Mapping[str, Sequence[float]]) -> Figures:
     """contestant -> microseconds of each turn. `us`: of the median one; `ratio`: how many times ours a peer takes;
     `spread`: the dearest turn by the cheapest."""
     us = {name: statistics.median(each) for name, each in turns.items()}
-    return {"us": {name: round(each, 3) for name, each in us.items()}, "ratio": _ratios(us), "spread": _spread(turns)}
+    return {
+        "us": {name: round(each, 3) for name, each in us.items()},
+        "ratio": _ratios(us),
+        "spread": {name: spread(each) for name, each in turns.items()},
+    }
 
 
 def durations(turns: Mapping[str, Sequence[Sequence[float]]]) -> Figures:
@@ -157,7 +161,7 @@ def durations(turns: Mapping[str, Sequence[Sequence[float]]]) -> Figures:
         **of_steps(turns),
         "seconds": {name: round(each, 4) for name, each in seconds.items()},
         "ratio": _ratios(seconds),
-        "spread": _spread(runs),
+        "spread": {name: spread(each) for name, each in runs.items()},
     }
 
 
@@ -175,8 +179,9 @@ def _ratios(values: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value / values[OURS], 2) for name, value in values.items() if name != OURS}
 
 
-def _spread(turns: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    return {name: round(max(each) / min(each), 2) for name, each in turns.items()}
+def spread(turns: Sequence[float]) -> float:
+    """The most by the least: how quiet the machine was."""
+    return round(max(turns) / min(turns), 2)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

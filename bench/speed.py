@@ -12,7 +12,7 @@ import statistics
 from functools import partial
 from typing import Any
 
-from bench.measure import Entry, Failed, Measured, Steps, Turn, race
+from bench.measure import Entry, Failed, Measured, Steps, Turn, race, spread
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
 from bench.settings import OURS, Figures, Settings
@@ -80,7 +80,7 @@ def figures(timings: dict[str, Measured], absent: dict[str, str], records: int) 
             if name != OURS
         },
         "peers_rss_mb": {name: round(timing.rss_mb, 1) for name, timing in timings.items() if name != OURS},
-        "spread": {name: round(max(timing.turns) / min(timing.turns), 2) for name, timing in timings.items()},
+        "spread": {name: spread(timing.turns) for name, timing in timings.items()},
         "absent": absent,
     }
 
@@ -212,15 +212,21 @@ def _loop_decoded(told: Story) -> Turn:
     return turn
 
 
-# bytewax: what is open at the end of the story stays open there
+# bytewax
 
 
 def _bytewax_ndjson(told: Story) -> Turn:
     modules = bytewax_flow.load()
 
     def turn(number: int) -> Steps:
-        yield lambda: bytewax_flow.run(modules, told.chunks(), decoded=False)
-        return None
+        events = 0
+
+        def step() -> None:
+            nonlocal events
+            events = bytewax_flow.run(modules, told.chunks(), decoded=False)
+
+        yield step
+        return {"events": events}
 
     return turn
 
@@ -230,8 +236,14 @@ def _bytewax_decoded(told: Story) -> Turn:
     decoded = [decode_lines(chunk) for chunk in told.chunks()]
 
     def turn(number: int) -> Steps:
-        yield lambda: bytewax_flow.run(modules, decoded, decoded=True)
-        return None
+        events = 0
+
+        def step() -> None:
+            nonlocal events
+            events = bytewax_flow.run(modules, decoded, decoded=True)
+
+        yield step
+        return {"events": events}
 
     return turn
 

@@ -22,6 +22,7 @@ from bench.peers.loop import Windows, decode_lines
 from bench.profiling import readable
 from bench.registry import CASES, case_of
 from bench.report import page
+from bench.settings import Settings
 from bench.workload import story
 from engine.records import make_decoder
 from ext.batch import Batch
@@ -239,7 +240,10 @@ def test_bytewax_tells_as_much_as_the_loop() -> None:
     loop = Windows()
     for chunk in told.chunks():
         loop.take(decode_lines(chunk))
+    loop.finish()
     assert bytewax_flow.run(modules, told.chunks(), decoded=False) == len(loop.events) > 0
+    decoded = [decode_lines(chunk) for chunk in told.chunks()]
+    assert bytewax_flow.run(modules, decoded, decoded=True) == len(loop.events)
 
 
 def test_the_simulators_story_decodes_and_a_part_of_it_is_loops_work() -> None:
@@ -300,6 +304,24 @@ def test_from_end_to_end_nothing_is_lost_beside_a_dead_sink() -> None:
     ran = e2e.run(e2e.traffic(2_000), 0, dead=True)
     assert ran.results > 50
     assert min(ran.latency_ms) > 0
+
+
+def test_the_way_from_end_to_end_is_gone_as_often_as_asked_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ran(told: e2e.Traffic, per_second: float, *, dead: bool = False, peer: bool = False) -> e2e.Ran:
+        asked.append("dead" if dead else "peer" if peer else "alone")
+        return e2e.Ran(10.0 * len(asked), 1.0, [1.0, 2.0], 1.0, 50.0, 3, "in 0")
+
+    monkeypatch.setattr(e2e, "run", ran)
+    figures = case_of("e2e.mqtt_redis")(Settings(scale=SMALL, runs=3))
+    assert asked == ["alone", "dead", "peer"] * 3
+    assert (figures["events_per_s"], figures["dead_sink"]["events_per_s"], figures["peers"]) == (
+        40,
+        50,
+        {"aiomqtt.loop": 60},
+    )
+    assert figures["spread"]["sortline"] == 7.0
 
 
 def test_a_program_that_is_not_there_skips_a_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
