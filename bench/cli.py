@@ -23,6 +23,8 @@ UNITS = {
     "ns_a_record": "ns/record",
     "us_an_event": "us/event",
     "take_ms": "ms to take",
+    "start_s": "s to start",
+    "cpu_percent": "% of a core",
     "events_per_s": "records/s",
     "p99_ms": "ms p99",
 }

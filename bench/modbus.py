@@ -57,7 +57,7 @@ class Spent(NamedTuple):
 def single(settings: Settings) -> Figures:
     """One request on its way."""
     reads = settings.size(READS, IN_FLIGHT)
-    with _serving(1) as server:
+    with serving(1) as server:
         port = server.ports[0]
         contestants: dict[str, Callable[[], Spent]] = {
             OURS: lambda: _run(_read_ours(port, reads, 1)),
@@ -73,7 +73,7 @@ def single(settings: Settings) -> Figures:
 def pipelined(settings: Settings) -> Figures:
     """Several on their way at once, to a device that takes them."""
     reads = settings.size(READS, IN_FLIGHT)
-    with _serving(1) as server:
+    with serving(1) as server:
         port = server.ports[0]
         contestants: dict[str, Callable[[], Spent]] = {
             OURS: lambda: _run(_read_ours(port, reads, IN_FLIGHT)),
@@ -85,7 +85,7 @@ def pipelined(settings: Settings) -> Figures:
 def units(settings: Settings) -> Figures:
     """A floor of units, polled at their time: the cost of a read only, for nobody waits for a single one."""
     number, watched_s = settings.size(UNITS, 5), settings.size(UNITS_MS, 500) / 1_000
-    with _serving(number) as server:
+    with serving(number) as server:
         contestants: dict[str, Callable[[], float]] = {
             OURS: lambda: _run(_poll_ours(server, watched_s)),
             PEER: lambda: _run(_poll_pymodbus(server, watched_s)),
@@ -111,7 +111,7 @@ class _Server:
 
 
 @contextmanager
-def _serving(ports: int) -> Iterator[_Server]:
+def serving(ports: int) -> Iterator[_Server]:
     arguments = [sys.executable, "-m", "bench.modbus_server", str(ports)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         yield _Server(process)

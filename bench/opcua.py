@@ -75,7 +75,8 @@ def live(settings: Settings) -> Figures:
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
     logging.getLogger("sortline.opcua").setLevel(logging.ERROR)
     rounds = settings.size(ROUNDS)
-    with _serving() as (url, server):
+    with serving(ITEMS) as (port, server):
+        url = f"opc.tcp://127.0.0.1:{port}/"
 
         def turn(contestant: Contestant) -> Callable[[], float]:
             return lambda: 1e6 * asyncio.run(_timed(contestant, url, server, rounds)) / rounds / ITEMS
@@ -268,14 +269,15 @@ def _settings(url: str) -> SourceSettings:
 
 
 @contextmanager
-def _serving() -> Iterator[tuple[str, _Server]]:
+def serving(items: int) -> Iterator[tuple[int, _Server]]:
+    """`bench.opcua_server` with so many items: its port, and what writes to them."""
     port = free_port()
-    argv = (sys.executable, "-m", "bench.opcua_server", str(port), str(ITEMS))
+    argv = (sys.executable, "-m", "bench.opcua_server", str(port), str(items))
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
     try:
         server = _Server(process)
         server.answer()
-        yield f"opc.tcp://127.0.0.1:{port}/", server
+        yield port, server
     finally:
         process.kill()
         process.wait()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bench import e2e, servers
+from bench import collisions, e2e, idle, servers
 from bench.cli import add_arguments, run
 from bench.crowds import Cohorts, idle_windows, unknown_keys
 from bench.floor import DISORDER_US, Floor, cartons_for, lines_of
@@ -28,6 +28,7 @@ from engine.records import make_decoder
 from ext.batch import Batch
 from ext.core import Core
 from ext.texts import Texts
+from protocols.registry import PROTOCOLS
 
 SMALL = 0.001
 
@@ -50,7 +51,8 @@ def test_every_case_that_is_listed_can_be_loaded() -> None:
 
 
 def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["core.ndjson", "core.event", "core.open_windows", "core.flood", "snapshot"]
+    asked = ["core.ndjson", "core.event", "core.open_windows", "core.flood", "snapshot", "core.collisions"]
+    asked += ["journal.append", "recovery.tail"]
     assert bench(*asked, "--json", "--scale", str(SMALL), "--runs", "1") == 0
     lines = printed(capsys)
     assert [line["case"] for line in lines] == asked
@@ -59,7 +61,7 @@ def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pyte
         assert line["rss_mb"] >= 0
         assert line["scale"] == SMALL
         assert {"sortline", "python", "polars", "bytewax"} <= line["versions"].keys()
-    speed, event, windows, flood, snapshot = lines
+    speed, event, windows, flood, snapshot, collided, journal, recovery = lines
     assert speed["events_per_s"] > 0
     assert speed["ratio"].keys() == speed["peers"].keys() >= {"msgspec.loop", "polars"}
     assert set(speed["absent"]) | set(speed["peers"]) == {"msgspec.loop", "polars", "bytewax"}
@@ -69,8 +71,15 @@ def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pyte
     assert flood["real_keys"] > 0
     assert flood["real_keys_wrong"] == 0
     assert snapshot["bytes"] > 0
+    assert collided["ratio_to_random"] > 0
+    assert journal["us"].keys() == {"sortline", "file.lines", "sqlite.wal"}
+    assert journal["records"] == 2 * 4_096
+    assert [point["records"] > 400 for point in recovery["points"]] == [True, True]
+    assert all(0 < point["reading_s"] < point["start_s"] for point in recovery["points"])
+    assert recovery["points"][-1]["events"] > 0
     shown = page(lines)
-    assert all(f"<h2>{title}" in shown for title in ("Throughput", "Open windows", "Flood", "Snapshot", "One event"))
+    titles = ("Throughput", "Open windows", "Flood", "Collisions", "Snapshot", "One event", "Journal", "Start")
+    assert all(f"<h2>{title}" in shown for title in titles)
 
 
 def test_an_unknown_case_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,6 +277,15 @@ def test_crowds_are_what_they_say() -> None:
     assert [event["type"] for event in events] == ["io.sortline.carton.closed.v1"] * 20
 
 
+def test_collisions_are_such() -> None:
+    numbers = collisions.order_numbers(20)
+    assert len(set(numbers)) == 20
+    for number in numbers:
+        key = number << 32 | collisions.colliding(number, 10)
+        assert key * 0x9E3779B97F4A7C15 % 2**64 >> 20 & 1_023 == 0  # `home` of ext/store.pxd
+    assert "0x9E3779B97F4A7C15u) >> 20 & mask" in (e2e.ROOT / "ext" / "store.pxd").read_text()
+
+
 # End to end
 
 
@@ -322,6 +340,22 @@ def test_the_way_from_end_to_end_is_gone_as_often_as_asked_in_turns(monkeypatch:
         {"aiomqtt.loop": 60},
     )
     assert figures["spread"]["sortline"] == 7.0
+
+
+@pytest.mark.peer("mosquitto")
+@pytest.mark.peer("redis")
+def test_idle_sources_of_every_protocol_come_up_and_are_watched(tmp_path: Path) -> None:
+    try:
+        servers.program("mosquitto"), servers.program("redis-server")
+    except Absent as reason:
+        pytest.skip(str(reason))
+    with idle.served(tmp_path, 2) as tables:
+        figures = idle.watched(tmp_path / "all", "".join(tables.values()), 1, 0.5)
+    assert tables.keys() == PROTOCOLS.keys()
+    assert figures["sources"] == 2 * len(PROTOCOLS)
+    assert figures["cpu_percent"] > 0
+    assert figures["rss_mb"] > 30
+    assert "<h2>Idle sources" in page([{"case": "sources.idle", **figures, "protocols": {"mqtt": figures}}])
 
 
 def test_a_program_that_is_not_there_skips_a_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
