@@ -50,6 +50,11 @@ def test_every_case_that_is_listed_can_be_loaded() -> None:
     assert all(callable(case_of(name)) for name in CASES)
 
 
+def test_every_case_stands_in_the_page_that_tells_of_them() -> None:
+    table = (e2e.ROOT / "bench" / "README.md").read_text()
+    assert [name for name in CASES if f"`{name}`" not in table.partition("**The traffic.**")[0]] == []
+
+
 def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["core.ndjson", "core.event", "core.open_windows", "core.flood", "snapshot", "core.collisions"]
     asked += ["journal.append", "recovery.tail"]
