@@ -9,7 +9,7 @@
 # make torture              the crash, damage and kill campaigns, for hours
 # make planted              plants known bugs, one at a time, and shows which test finds each
 # make lock                 requirements.lock anew, out of requirements.in
-# make bench-report         the benchmarks as a page, build/bench/report.html: 15 minutes [BENCH="--scale .1"]
+# make bench-report         the benchmarks as a page, build/bench/report.html: half an hour [BENCH="--scale .1"]
 # make bench-micro          micro figures of timers, texts, decoder, encoder
 # make hot                  which lines of hot functions touch Python objects
 # make clean                takes away what was made, except .venv
@@ -17,7 +17,6 @@
 # Each sets up what it needs: .venv with exactly what requirements.lock says, the compiled modules, the command `sortline`.
 
 PYTHON ?= python3
-SECONDS ?= 180
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -26,6 +25,7 @@ BUILT := $(VENV)/.built
 .PHONY: demo test check campaign exhaustive fuzz sanitize bench torture planted lock clean setup build
 .DELETE_ON_ERROR:
 
+demo: SECONDS ?= 180
 demo: build
 	@$(BIN)/python -m engine.demo --seconds $(SECONDS)
 
@@ -47,6 +47,7 @@ exhaustive: SETS ?= 0
 exhaustive: build
 	SORTLINE_SETS=$(SETS) $(BIN)/python -m pytest -q --timeout 0 tests/property/test_small_worlds.py $(PYTEST)
 
+fuzz: SECONDS ?= 60
 fuzz: build
 	tests/fuzz/run.sh $(SECONDS)
 

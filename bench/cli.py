@@ -10,18 +10,21 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from bench.measure import Absent, Failed
-from bench.registry import CASES, OURS, case_of
-from bench.settings import Figures, Settings
+from bench.measure import Absent, Failed, told_of
+from bench.registry import CASES, case_of
+from bench.settings import OURS, Figures, Settings
 from bench.workload import STORIES
 
 FAULT, USAGE = 3, 2
-PACKAGES = ("sortline", "msgspec", "numpy", "polars", "bytewax", "redis")
+PACKAGES = ("sortline", "msgspec", "numpy", "uvloop", "polars", "bytewax", "redis", "aiomqtt", "paho-mqtt", "gmqtt",
+            "pymodbus", "asyncua")  # fmt: skip
 UNITS = {
     # a case's headline is the first of these that it has
     "ns_a_record": "ns/record",
     "us_an_event": "us/event",
     "take_ms": "ms to take",
+    "start_s": "s to start",
+    "cpu_percent": "% of a core",
     "events_per_s": "records/s",
     "p99_ms": "ms p99",
 }
@@ -56,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measured(name: str, settings: Settings) -> Figures:
-    """What a case says of itself, and what it ran on. `skipped` or `failed`, with the reason, instead of figures."""
+    """What a case says of itself, and what it ran on. `skipped` or `failed`, with the reason, instead of figures: the
+    cases after it still run."""
     load = round(os.getloadavg()[0], 2)  # before we make it ourselves
     try:
         figures = case_of(name)(settings)
@@ -64,6 +68,8 @@ def measured(name: str, settings: Settings) -> Figures:
         figures = {"skipped": str(reason)}
     except Failed as reason:
         figures = {"failed": str(reason)}
+    except Exception as error:
+        figures = {"failed": told_of(error)}
     ran_on = {"scale": settings.scale, "runs": settings.runs, "versions": _versions(), "machine": machine(load)}
     return {"case": name, **figures, **ran_on}
 

@@ -12,11 +12,11 @@ from functools import partial
 
 from bench.crowds import COHORT_US, Cohorts
 from bench.floor import BEGIN_US, SECOND
-from bench.measure import Entry, Failed, Measured, Turn, percentile, race
+from bench.measure import Entry, Failed, Measured, Steps, Turn, percentile, race
+from bench.ours import Engine
 from bench.peers.loop import DISORDER_US, Windows, decode_lines
-from bench.settings import Figures, Settings
-from bench.speed import OURS, Steps
-from bench.state import Engine
+from bench.settings import OURS, Figures, Settings
+from ext.batch import Batch
 
 SIZE = 1_000
 COHORTS = 40
@@ -71,9 +71,8 @@ def _decided(waiting: Callable[[Cohorts, int], bytes], size: int, expected: int)
             moment = engine.decoded(cohorts.moment(k))
             told: list[int] = []
 
-            def step(moment: object = moment, told: list[int] = told) -> None:
-                engine.core.feed(moment)  # type: ignore[arg-type]
-                told.append(len(engine.core.take()))
+            def step(moment: Batch = moment, told: list[int] = told) -> None:
+                told.append(len(engine.decided(moment)))
 
             gc.collect(1)
             yield step

@@ -10,6 +10,7 @@ because it runs only for what is rare or refused.
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import tempfile
@@ -180,7 +181,14 @@ def _of_file(module: str) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    for text in _of_hot_functions() if not arguments else (line for name in arguments for line in _of_file(name)):
+    parser = argparse.ArgumentParser(prog="python -m bench.hot", description="Where compiled code touches Python.")
+    parser.add_argument("modules", nargs="*", metavar="ext/NAME.pyx", help="all functions of these; none: the hot ones")
+    modules = parser.parse_args(arguments).modules
+    if missing := [
+        module for module in modules if not re.fullmatch(r"ext/\w+\.pyx", module) or not (ROOT / module).exists()
+    ]:
+        parser.error(f"no compiled module: {', '.join(missing)}")
+    for text in _of_hot_functions() if not modules else (line for module in modules for line in _of_file(module)):
         print(text)
     return 0
 

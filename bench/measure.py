@@ -16,13 +16,17 @@ import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from bench.settings import OURS, Figures
 from engine.pauses import short_pauses
 
 Step = Callable[[], object]
-Turn = Callable[[int], Generator[Step, None, dict[str, Any] | None]]
+Steps = Generator[Step, None, dict[str, Any] | None]
+Turn = Callable[[int], Steps]
 Contestant = Callable[..., Turn]
+
+T = TypeVar("T")
 
 END_S_MAX = 5.0
 
@@ -35,19 +39,17 @@ class Failed(Exception):
     """It ran and broke, or did not do what it claims to do."""
 
 
-class Timing(NamedTuple):
-    """What is known of a contestant that ran in our own process: the median run; of one step of it, over all runs."""
-
-    run_s: float
-    p50_ms: float
-    p99_ms: float
+def told_of(error: Exception) -> str:
+    """What nobody expected: the error in the first line, below it where it came from."""
+    return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
 
 
 class Measured(NamedTuple):
     """turns: seconds of each timed turn, all its steps; steps: seconds of each step, over all timed turns; cpu: seconds
     of processor time of each turn, all threads, which a busy machine disturbs less.
 
-    rss_mb: the most that the process ever used; input_mb: what it used when it was ready for its first turn.
+    rss_mb: the most that the process ever used; input_mb: what it used when it was ready for its first turn. told: the
+    facts of each timed turn.
     """
 
     turns: list[float]
@@ -55,7 +57,12 @@ class Measured(NamedTuple):
     cpu: list[float]
     rss_mb: float
     input_mb: float
-    facts: dict[str, Any]
+    told: list[dict[str, Any]]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Of the last turn."""
+        return self.told[-1]
 
     @property
     def run_s(self) -> float:
@@ -102,7 +109,7 @@ def race(entries: Mapping[str, Entry], runs: int) -> tuple[dict[str, Measured], 
                 [each.cpu_s for each in timed],
                 timed[-1].rss_mb,
                 runner.input_mb,
-                timed[-1].facts,
+                [each.facts for each in timed],
             )
     finally:
         for runner in runners.values():
@@ -116,6 +123,65 @@ def alone(contestant: Contestant, *arguments: Any, runs: int) -> Measured:
     if absent:
         raise Absent(absent[""])
     return timings[""]
+
+
+def in_turns(contestants: Mapping[str, Callable[[], T]], runs: int, warm_ups: int = 1) -> dict[str, list[T]]:
+    """Rounds of everybody in turn in this process, for those who share a server or bring processes of their own.
+
+    Returns what each of them gave in every round behind the warm-ups.
+    """
+    given: dict[str, list[T]] = {name: [] for name in contestants}
+    with short_pauses():
+        for number in range(warm_ups + runs):
+            for name, contestant in contestants.items():
+                gc.collect()
+                found = contestant()
+                if number >= warm_ups:
+                    given[name].append(found)
+    return given
+
+
+def costs(turns: Mapping[str, Sequence[float]]) -> Figures:
+    """contestant -> microseconds of each turn. `us`: of the median one; `ratio`: how many times ours a peer takes;
+    `spread`: the dearest turn by the cheapest."""
+    us = {name: statistics.median(each) for name, each in turns.items()}
+    return {
+        "us": {name: round(each, 3) for name, each in us.items()},
+        "ratio": _ratios(us),
+        "spread": {name: spread(each) for name, each in turns.items()},
+    }
+
+
+def durations(turns: Mapping[str, Sequence[Sequence[float]]]) -> Figures:
+    """contestant -> seconds of each step of each turn. `run_s`: our median turn; `seconds`: everybody's."""
+    runs = {name: [sum(steps) for steps in each] for name, each in turns.items()}
+    seconds = {name: statistics.median(each) for name, each in runs.items()}
+    return {
+        "run_s": round(seconds[OURS], 4),
+        **of_steps(turns),
+        "seconds": {name: round(each, 4) for name, each in seconds.items()},
+        "ratio": _ratios(seconds),
+        "spread": {name: spread(each) for name, each in runs.items()},
+    }
+
+
+def of_steps(turns: Mapping[str, Sequence[Sequence[float]]]) -> Figures:
+    """contestant -> seconds of each step of each turn: percentiles of one step, ours and in `peers_ms` the others'."""
+    ms = {name: [1_000 * seconds for turn in each for seconds in turn] for name, each in turns.items()}
+    found = {
+        name: {"p50_ms": round(percentile(each, 0.5), 4), "p99_ms": round(percentile(each, 0.99), 4)}
+        for name, each in ms.items()
+    }
+    return {**found.pop(OURS), "peers_ms": found}
+
+
+def _ratios(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value / values[OURS], 2) for name, value in values.items() if name != OURS}
+
+
+def spread(turns: Sequence[float]) -> float:
+    """The most by the least: how quiet the machine was."""
+    return round(max(turns) / min(turns), 2)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -198,11 +264,13 @@ def _serve(connection: Connection, entry: Entry) -> None:
                 connection.send(("turn", _timed(turn(number))))
     except Absent as reason:
         connection.send(("absent", str(reason)))
+    except Failed as reason:
+        connection.send(("failed", str(reason)))
     except Exception as error:
-        connection.send(("failed", "".join(traceback.format_exception(error))))
+        connection.send(("failed", told_of(error)))
 
 
-def _timed(steps: Generator[Step, None, dict[str, Any] | None]) -> _Took:
+def _timed(steps: Steps) -> _Took:
     spent: list[float] = []
     cpu_s = 0.0
     gc.collect()

@@ -5,8 +5,8 @@
     modbus.units      500 units, each on a connection of its own, polled every 100 ms by the driver
                                                       peer: 500 pymodbus clients on one loop
 
-Each returns name -> Timing, over `READS` reads: `run_s` is CPU time of this process, for the wall clock is the server's
-too; `p50_ms` and `p99_ms` are of one read, by the wall clock. Everybody runs on uvloop.
+`us` is CPU time of this process for one read, for the wall clock is the server's too; `p50_ms` and `p99_ms` are of one
+read, by the wall clock. Everybody runs on uvloop.
 """
 
 from __future__ import annotations
@@ -14,84 +14,88 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import ctypes.util
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import uvloop
 from pymodbus.client import AsyncModbusTcpClient
 
-from bench.measure import Timing
+from bench.measure import Failed, costs, in_turns, of_steps
+from bench.settings import OURS, Figures, Settings
 from engine.contracts import Delivery
 from ext.modbus_image import RegisterImage
 from protocols.cancellation import raise_if_cancelled
 from protocols.modbus.connection import Connection
 from protocols.modbus.driver import Driver
 from protocols.modbus.endpoint import Endpoint
-from protocols.modbus.settings import Settings
+from protocols.modbus.settings import Settings as SourceSettings
 
-OURS = "sortline"
+T = TypeVar("T")
+
 READS = 5_000
 REGISTERS = 125
 IN_FLIGHT = 16
 UNITS = 500
 POLL_MS = 100
-UNITS_S = 2.0
-
-Result = dict[str, Timing]
-Spent = tuple[float, list[float]]
-"""CPU seconds of all reads, and wall seconds of each."""
+UNITS_MS = 2_000
+PEER = "pymodbus"
 
 
-def single(runs: int) -> Result:
+class Spent(NamedTuple):
+    """CPU of a read, over all of them; wall seconds of each."""
+
+    cpu_us: float
+    waits: list[float]
+
+
+def single(settings: Settings) -> Figures:
     """One request on its way."""
-    with _serving(1) as server:
+    reads = settings.size(READS, IN_FLIGHT)
+    with serving(1) as server:
         port = server.ports[0]
         contestants: dict[str, Callable[[], Spent]] = {
-            OURS: lambda: _run(_read_ours(port, 1)),
-            "pymodbus": lambda: _run(_read_pymodbus(port)),
+            OURS: lambda: _run(_read_ours(port, reads, 1)),
+            PEER: lambda: _run(_read_pymodbus(port, reads)),
         }
-        if (library := ctypes.util.find_library("modbus")) is not None:
-            contestants["libmodbus"] = lambda: _read_libmodbus(library, port)
-        return _race(contestants, runs)
+        library = ctypes.util.find_library("modbus")
+        if library is not None:
+            contestants["libmodbus"] = lambda: _read_libmodbus(library, port, reads)
+        absent = {} if library is not None else {"libmodbus": "the C library is not installed"}
+        return {**_of_reads(in_turns(contestants, settings.runs)), "absent": absent}
 
 
-def pipelined(runs: int) -> Result:
+def pipelined(settings: Settings) -> Figures:
     """Several on their way at once, to a device that takes them."""
-    with _serving(1) as server:
+    reads = settings.size(READS, IN_FLIGHT)
+    with serving(1) as server:
         port = server.ports[0]
-        return _race(
-            {
-                OURS: lambda: _run(_read_ours(port, IN_FLIGHT)),
-                "pymodbus": lambda: _run(_read_pymodbus(port)),
-            },
-            runs,
-        )
+        contestants: dict[str, Callable[[], Spent]] = {
+            OURS: lambda: _run(_read_ours(port, reads, IN_FLIGHT)),
+            PEER: lambda: _run(_read_pymodbus(port, reads)),
+        }
+        return _of_reads(in_turns(contestants, settings.runs))
 
 
-def units(runs: int) -> Result:
-    """A floor of units, polled at their time."""
-    with _serving(UNITS) as server:
-        return _race(
-            {
-                OURS: lambda: _run(_poll_ours(server)),
-                "pymodbus": lambda: _run(_poll_pymodbus(server)),
-            },
-            runs,
-        )
+def units(settings: Settings) -> Figures:
+    """A floor of units, polled at their time: the cost of a read only, for nobody waits for a single one."""
+    number, watched_s = settings.size(UNITS, 5), settings.size(UNITS_MS, 500) / 1_000
+    with serving(number) as server:
+        contestants: dict[str, Callable[[], float]] = {
+            OURS: lambda: _run(_poll_ours(server, watched_s)),
+            PEER: lambda: _run(_poll_pymodbus(server, watched_s)),
+        }
+        return {**costs(in_turns(contestants, settings.runs)), "units": number}
 
 
-CASES: dict[str, Callable[[int], Result]] = {
-    "modbus.single": single,
-    "modbus.pipelined": pipelined,
-    "modbus.units": units,
-}
+def _of_reads(spent: Mapping[str, Sequence[Spent]]) -> Figures:
+    us = {name: [each.cpu_us for each in turns] for name, turns in spent.items()}
+    return {**costs(us), **of_steps({name: [each.waits for each in turns] for name, turns in spent.items()})}
 
 
 class _Server:
@@ -107,7 +111,7 @@ class _Server:
 
 
 @contextmanager
-def _serving(ports: int) -> Iterator[_Server]:
+def serving(ports: int) -> Iterator[_Server]:
     arguments = [sys.executable, "-m", "bench.modbus_server", str(ports)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         yield _Server(process)
@@ -115,52 +119,35 @@ def _serving(ports: int) -> Iterator[_Server]:
         process.stdin.close()
 
 
-def _run(work: Coroutine[Any, Any, Spent]) -> Spent:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
 
-def _race(contestants: dict[str, Callable[[], Spent]], runs: int) -> Result:
-    """One warm-up each, then `runs` rounds of everybody in turn."""
-    spent: dict[str, list[Spent]] = {name: [] for name in contestants}
-    for turn in range(runs + 1):
-        for name, contestant in contestants.items():
-            found = contestant()
-            if turn:
-                spent[name].append(found)
-    return {name: _timing(each) for name, each in spent.items()}
-
-
-def _timing(spent: list[Spent]) -> Timing:
-    each = sorted(seconds for _, waits in spent for seconds in waits)
-    p99 = each[min(len(each) - 1, int(0.99 * len(each)))]
-    return Timing(statistics.median(cpu for cpu, _ in spent), 1000 * statistics.median(each), 1000 * p99)
-
-
-async def _read_ours(port: int, in_flight: int) -> Spent:
+async def _read_ours(port: int, reads: int, in_flight: int) -> Spent:
     connection = Connection(Endpoint("tcp", (("127.0.0.1", port),)), 1.0, frozenset(), in_flight)
     await connection.open()
     image = RegisterImage(1, b"\1" * REGISTERS)
     waits = []
     cpu = time.process_time()
-    for _ in range(READS // in_flight):
+    for _ in range(reads // in_flight):
         began = time.perf_counter()
         asked = [connection.read(1, 1.0, "holding", 0, REGISTERS) for _ in range(in_flight)]
         for answer in asked:
             image.store(0, 0, await answer)
         waits.append((time.perf_counter() - began) / in_flight)
-    cpu = (time.process_time() - cpu) * READS / (READS // in_flight * in_flight)
+    cpu = time.process_time() - cpu
     connection.close()
-    return cpu, waits
+    return Spent(1e6 * cpu / (reads // in_flight * in_flight), waits)
 
 
-async def _read_pymodbus(port: int) -> Spent:
+async def _read_pymodbus(port: int, reads: int) -> Spent:
     client = AsyncModbusTcpClient("127.0.0.1", port=port)
     await client.connect()
     last: Sequence[int] = ()
     waits = []
     cpu = time.process_time()
-    for _ in range(READS):
+    for _ in range(reads):
         began = time.perf_counter()
         registers = (await client.read_holding_registers(0, count=REGISTERS, device_id=1)).registers
         if registers != last:
@@ -168,45 +155,44 @@ async def _read_pymodbus(port: int) -> Spent:
         waits.append(time.perf_counter() - began)
     cpu = time.process_time() - cpu
     client.close()
-    return cpu, waits
+    return Spent(1e6 * cpu / reads, waits)
 
 
-def _read_libmodbus(library: str, port: int) -> Spent:
+def _read_libmodbus(library: str, port: int, reads: int) -> Spent:
     """The C library, called from Python: about a microsecond of it is the call."""
     modbus = ctypes.CDLL(library)
     modbus.modbus_new_tcp.restype = ctypes.c_void_p
     context = ctypes.c_void_p(modbus.modbus_new_tcp(b"127.0.0.1", port))
     modbus.modbus_set_slave(context, 1)
     if modbus.modbus_connect(context) != 0:
-        raise OSError("libmodbus cannot connect")
+        raise Failed("libmodbus cannot connect")
     registers = (ctypes.c_uint16 * REGISTERS)()
     waits = []
     cpu = time.process_time()
-    for _ in range(READS):
+    for _ in range(reads):
         began = time.perf_counter()
         if modbus.modbus_read_registers(context, 0, REGISTERS, registers) != REGISTERS:
-            raise OSError("libmodbus cannot read")
+            raise Failed("libmodbus cannot read")
         waits.append(time.perf_counter() - began)
     cpu = time.process_time() - cpu
     modbus.modbus_close(context)
     modbus.modbus_free(context)
-    return cpu, waits
+    return Spent(1e6 * cpu / reads, waits)
 
 
-async def _watched(server: _Server, work: Callable[[], Awaitable[None]]) -> Spent:
-    """CPU of `READS` reads of what polls for ever: measured over a time in which it is under way."""
+async def _watched(server: _Server, watched_s: float, work: Callable[[], Awaitable[None]]) -> float:
+    """CPU of a read of what polls for ever, in microseconds: measured over a time in which it is under way."""
     task = asyncio.ensure_future(work())
-    await asyncio.sleep(UNITS_S / 2)
-    before, cpu, began = server.answered(), time.process_time(), time.perf_counter()
-    await asyncio.sleep(UNITS_S)
+    await asyncio.sleep(watched_s / 2)
+    before, cpu = server.answered(), time.process_time()
+    await asyncio.sleep(watched_s)
     cpu = time.process_time() - cpu
-    took = time.perf_counter() - began
     reads = server.answered() - before
     task.cancel()
     await asyncio.wait({task})
     if reads == 0:
-        raise OSError("nothing was polled")
-    return cpu / reads * READS, [took / reads]
+        raise Failed("nothing was polled")
+    return 1e6 * cpu / reads
 
 
 class _Nowhere:
@@ -216,7 +202,7 @@ class _Nowhere:
         return
 
     def fault(self, source: str, cause: str, sample: bytes) -> None:
-        raise OSError(cause)
+        raise Failed(cause)
 
     def state(self, source: str, state: str, detail: str = "") -> None:
         return
@@ -225,7 +211,7 @@ class _Nowhere:
         return None
 
 
-def _floor(ports: list[int]) -> Settings:
+def _floor(ports: list[int]) -> SourceSettings:
     names = {f"r{address}": address for address in range(REGISTERS)}
     trigger = {"on": "change", "register": "r0", "record": {"kind": {"const": "telemetry"}, "code": "r1"}}
     return msgspec.convert(
@@ -237,17 +223,17 @@ def _floor(ports: list[int]) -> Settings:
                 for number, port in enumerate(ports)
             },
         },
-        Settings,
+        SourceSettings,
     )
 
 
-async def _poll_ours(server: _Server) -> Spent:
+async def _poll_ours(server: _Server, watched_s: float) -> float:
     ticks = count()
     driver = Driver("floor", _floor(server.ports), _Nowhere(), lambda: next(ticks))
-    return await _watched(server, driver.run)
+    return await _watched(server, watched_s, driver.run)
 
 
-async def _poll_pymodbus(server: _Server) -> Spent:
+async def _poll_pymodbus(server: _Server, watched_s: float) -> float:
     async def poll(port: int) -> None:
         client = AsyncModbusTcpClient("127.0.0.1", port=port)
         await client.connect()
@@ -265,4 +251,4 @@ async def _poll_pymodbus(server: _Server) -> Spent:
     async def all_of_them() -> None:
         await asyncio.gather(*(poll(port) for port in server.ports))
 
-    return await _watched(server, all_of_them)
+    return await _watched(server, watched_s, all_of_them)

@@ -3,456 +3,324 @@
 `wire.mqtt_qos0`  a server that sends bytes made before, QoS 0 -> decoded batch
 `wire.mqtt_qos1`  the same under QoS 1, every message acknowledged
 `broker.mqtt`     behind mosquitto, QoS 0, at a fixed rate that every contestant can follow, and ours at four times that
-`wire.sparkplug`  Sparkplug B data of ten metrics -> canonical lines
+`wire.sparkplug`  Sparkplug B data of ten metrics -> canonical lines -> decoded batch
 
-Each contestant runs in a process of its own, all in turns, and the median of its turns counts. Ours decodes every
-record into columns; the peers receive (and acknowledge) and decode nothing, which is less than our job. Topics: 200;
-payloads: canonical JSON of about 150 bytes.
-
-    python -m bench.mqtt [CASE ...] [--messages N] [--runs N]
+Ours decodes every record into columns; the peers receive (and acknowledge) and decode nothing, which is less than our
+job. A turn is one connection: who has subscribed waits for the messages, and what is timed begins with them.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import shutil
-import socket
-import statistics
-import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-TOPICS = 200
+import msgspec
+import uvloop
+
+from bench import mqtt_stream, servers
+from bench.measure import Absent, Entry, Failed, Measured, Steps, Turn, costs, race
+from bench.settings import OURS, Figures, Settings
+from engine.clock import now_us
+from engine.records import make_decoder
+from ext.batch import Batch
+from ext.texts import Texts
+from protocols.mapping.sequence import Sequences
+from protocols.mqtt.connection import Connection, Lost
+from protocols.mqtt.decode import Decoder
+from protocols.mqtt.settings import Settings as SourceSettings
+from protocols.mqtt.sparkplug.host import Host
+
+MESSAGES, SPARKPLUG_MESSAGES, BROKER_MESSAGES = 200_000, 50_000, 40_000
+MESSAGES_MIN = 1_000
 PEER_SHARE = 10
 """Peers get a tenth of the messages: they take a hundred times as long."""
 
+WARM_UP_SHARE = 10
 BROKER_RATE = 10_000
+FAST = "sortline.at_40000"
 SILENCE_S = 3.0
 """Without a message for so long a contestant has got all that it will get."""
 
-Figures = dict[str, Any]
-
 
 class Traffic(NamedTuple):
-    """What is sent, and to whom: `messages` under `qos` to a client that connects to `port`."""
+    """What is sent, and by whom: `messages` in a turn under `qos` to a client that connects to `port`; `control` begins
+    them. rate: a second; 0: all at once."""
 
     port: int
+    control: int
     messages: int
-    qos: int
-    filter: str
+    qos: int = 0
+    rate: int = 0
     sparkplug: bool = False
 
+    @property
+    def filter(self) -> str:
+        return mqtt_stream.SPARKPLUG_FILTER if self.sparkplug else mqtt_stream.FILTER
 
-# What is sent.
-
-
-def topic_of(number: int) -> str:
-    return f"dc1/pick/PTL-{number % TOPICS:03d}/evt"
-
-
-def payload_of(number: int) -> bytes:
-    device = f"dc1/pick/PTL-{number % TOPICS:03d}"
-    return (
-        f'{{"src":"{device}","kind":"pick.confirm","seq":{number // TOPICS},"t":1795420840195805,'
-        f'"task":"T-{number % 5000:05d}","sku":"SKU-{number % 997:04d}","qty":1,"lu":"TOTE-{number % 3000:05d}"}}'
-    ).encode()
+    def begin(self, number: int) -> int:
+        """Start the messages of a turn; how many there will be."""
+        count = self.messages if number else self.messages // WARM_UP_SHARE
+        mqtt_stream.begin(self.control, count, self.rate)
+        return count
 
 
-def packet(first: int, body: bytes) -> bytes:
-    length, size = b"", len(body)
-    while size > 127:
-        length += bytes([size % 128 + 128])
-        size //= 128
-    return bytes([first]) + length + bytes([size]) + body
+# The cases
 
 
-def publish_packet(number: int, qos: int, newest: bool) -> bytes:
-    topic = topic_of(number).encode()
-    body = len(topic).to_bytes(2, "big") + topic + ((number % 65_535 + 1).to_bytes(2, "big") if qos else b"")
-    return packet(0x30 | qos << 1, body + (b"\0" if newest else b"") + payload_of(number))
+def wire_mqtt_qos0(settings: Settings) -> Figures:
+    """From the bytes of a socket to a decoded batch, QoS 0. The peers: aiomqtt, paho and gmqtt, which only receive."""
+    return _wire(settings, MESSAGES, qos=0)
 
 
-def varint(number: int) -> bytes:
-    found = b""
-    while number > 127:
-        found += bytes([number % 128 + 128])
-        number //= 128
-    return found + bytes([number])
+def wire_mqtt_qos1(settings: Settings) -> Figures:
+    """The same under QoS 1; ours acknowledges batch by batch, as after a journal that is at once."""
+    return _wire(settings, MESSAGES, qos=1)
 
 
-def sparkplug_packet(number: int, newest: bool) -> bytes:
-    """A birth with ten metrics, then data by their aliases: a counter and what goes with it."""
-    head = b"\0" if newest else b""
-    if number < 2:
-        kind = b"NBIRTH/L1" if number == 0 else b"DBIRTH/L1/PTL"
-        names = [b"Count"] + [b"Value/%d" % each for each in range(9)]
-        metrics = [b"\x0a" + bytes([len(name)]) + name + b"\x10" + bytes([at]) + b"\x20\x08\x58\x07"
-                   for at, name in enumerate(names, 1)]  # fmt: skip
-    else:
-        kind = b"DDATA/L1/PTL"
-        metrics = [b"\x10" + bytes([at]) + b"\x58" + varint(number * at) for at in range(1, 11)]
-    body = b"\x08" + varint(1_795_420_840_195) + b"".join(b"\x12" + bytes([len(each)]) + each for each in metrics)
-    topic = b"spBv1.0/Plant1/" + kind
-    return packet(0x30, len(topic).to_bytes(2, "big") + topic + head + body + b"\x18" + varint(number % 256))
+def wire_sparkplug(settings: Settings) -> Figures:
+    """Sparkplug data of ten metrics to decoded telemetry records; the peers receive the bytes and read nothing."""
+    return _wire(settings, SPARKPLUG_MESSAGES, qos=0, sparkplug=True)
 
 
-def serve(listener: socket.socket, count: int, qos: int, sparkplug: bool) -> None:
-    """A broker that knows one stream of bytes; for one client after another."""
-    made = sparkplug_packet if sparkplug else lambda number, newest: publish_packet(number, qos, newest)
-    streams = {newest: b"".join(made(number, newest) for number in range(count)) for newest in (False, True)}
-    while True:
-        client, _ = listener.accept()
-        newest = client.recv(4_096)[8] == 5
-        client.sendall(b"\x20\x03\0\0\0" if newest else b"\x20\x02\0\0")
-        asked = client.recv(65_536)
-        answer = asked[2:4] + (b"\0" if newest else b"") + bytes([max(qos, sparkplug)])
-        client.sendall(bytes([0x90, len(answer)]) + answer)
-        threading.Thread(target=swallow, args=(client,), daemon=True).start()
-        try:
-            client.sendall(streams[newest])
-        except OSError:
-            continue
+def broker_mqtt(settings: Settings) -> Figures:
+    """Behind mosquitto, QoS 0, at BROKER_RATE a second; ours also at four times that, which the peers cannot follow."""
+    count = settings.size(BROKER_MESSAGES, MESSAGES_MIN)
+    with tempfile.TemporaryDirectory(prefix="sortline-mqtt-") as folder:
+        port = servers.free_port()
+        with servers.mosquitto(Path(folder), port), mqtt_stream.floor(port, count) as control:
+            traffic = Traffic(port, control, count, rate=BROKER_RATE)
+            fast = Entry(ours, (traffic._replace(rate=4 * BROKER_RATE),))
+            entries = {name: Entry(each, (traffic,)) for name, each in CONTESTANTS.items()}
+            return _figures(*race({**entries, FAST: fast}, settings.runs))
 
 
-def swallow(client: socket.socket) -> None:
-    try:
-        while client.recv(1 << 20):
-            pass
-    except OSError:
-        return
+def _wire(settings: Settings, messages: int, qos: int, *, sparkplug: bool = False) -> Figures:
+    count = settings.size(messages, MESSAGES_MIN)
+    share = max(MESSAGES_MIN // PEER_SHARE, count // PEER_SHARE)
+    made = mqtt_stream.sparkplug if sparkplug else mqtt_stream.of_qos(qos)
+    with mqtt_stream.broker(count, made, max(qos, sparkplug)) as (port, control):
+        traffic = Traffic(port, control, count, qos, sparkplug=sparkplug)
+        entries = {
+            name: Entry(each, (traffic if name == OURS else traffic._replace(messages=share),))
+            for name, each in CONTESTANTS.items()
+        }
+        return _figures(*race(entries, settings.runs))
 
 
-def feed(port: int, count: int, rate: int) -> None:
-    """Publishes under QoS 0, so many a second, in bursts of a millisecond."""
-    connection = socket.create_connection(("127.0.0.1", port))
-    connection.sendall(packet(0x10, b"\0\x04MQTT\x04\x02\0\x3c\0\x04feed"))
-    connection.recv(4)
-    packets = [publish_packet(number, 0, newest=False) for number in range(count)]
-    begun, sent = time.monotonic(), 0
-    while sent < count:
-        due = min(count, int((time.monotonic() - begun) * rate))
-        connection.sendall(b"".join(packets[sent:due]))
-        sent = due
-        time.sleep(0.001)
-    connection.close()
+def _figures(timings: Mapping[str, Measured], absent: Mapping[str, str]) -> Figures:
+    """`lost`: messages that did not come, over all turns; none of ours may."""
+    lost = {name: sum(each["sent"] - each["came"] for each in timing.told) for name, timing in timings.items()}
+    if any(lost[name] for name in (OURS, FAST) if name in lost):
+        raise Failed(f"messages did not come: {lost}")
+    us = {
+        name: [1e6 * cpu_s / max(1, each["came"]) for cpu_s, each in zip(timing.cpu, timing.told, strict=True)]
+        for name, timing in timings.items()
+    }
+    return {**costs(us), "lost": lost, "rss_mb": round(timings[OURS].rss_mb, 1), "absent": absent}
 
 
-# The contestants: each returns (messages that came, seconds of processor time).
+# The contestants
 
 
-def ours(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float]:
+class Count:
+    """Messages that came so far."""
+
+    def __init__(self) -> None:
+        self.came = 0
+
+
+async def until_quiet(work: Coroutine[Any, Any, None], count: Count) -> None:
+    """Until it ends, or nothing has come for SILENCE_S. Nobody pays for this by the message."""
+    task = asyncio.create_task(work)
+    seen = -1
+    while not task.done() and count.came != seen:
+        seen = count.came
+        await asyncio.wait({task}, timeout=SILENCE_S)
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.result()
+
+
+def ours(traffic: Traffic) -> Turn:
     """Our driver's connection, and the decoder of the core behind it."""
-    import uvloop
 
-    return uvloop.run(_ours(traffic, ready))
+    def turn(number: int) -> Steps:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            receiver = runner.run(Receiver.opened(traffic))
+            sent = traffic.begin(number)
+            yield lambda: runner.run(until_quiet(receiver.receive(sent), receiver))
+            receiver.connection.drop()
+        if receiver.faults:
+            raise Failed(f"{len(receiver.faults)} faults: {receiver.faults[0]}")
+        return {"came": receiver.came, "sent": sent}
+
+    return turn
 
 
-async def _ours(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float]:
-    import msgspec
+class Receiver(Count):
+    """What the MQTT driver does with a connection, without an engine behind it."""
 
-    from engine.clock import now_us
-    from engine.records import make_decoder
-    from ext.batch import Batch
-    from ext.texts import Texts
-    from protocols.mapping.sequence import Sequences
-    from protocols.mqtt.connection import Connection, Lost
-    from protocols.mqtt.decode import Decoder
-    from protocols.mqtt.settings import Settings
-    from protocols.mqtt.sparkplug.host import Host
+    def __init__(self, traffic: Traffic) -> None:
+        super().__init__()
+        settings = _source_settings(traffic)
+        sequences = Sequences(lambda src: None)
+        host = Host(settings.sparkplug, sequences) if settings.sparkplug is not None else None
+        texts = Texts()
+        self.batch, self.decoder = Batch(texts), make_decoder(texts)
+        self.faults: list[str] = []
+        decoder = Decoder(settings, sequences, host)
+        self.connection = Connection(settings, "bench", None, decoder, now_us, self._fault)
+        self.untold = int(traffic.sparkplug)  # a device's birth is told as a record, its node's is not
 
+    @classmethod
+    async def opened(cls, traffic: Traffic) -> Receiver:
+        receiver = cls(traffic)
+        await receiver.connection.open(None)
+        await receiver.connection.subscribe_all()
+        return receiver
+
+    async def receive(self, wanted: int) -> None:
+        connection, batch, decoder = self.connection, self.batch, self.decoder
+        self.came = self.untold
+        while self.came < wanted:
+            try:
+                data, records, acks = await connection.take()
+            except Lost:
+                return
+            batch.clear()
+            self.faults += [reason for _, reason in decoder.decode(data, batch)]
+            if acks:
+                connection.acknowledge(acks)
+            self.came += records
+
+    def _fault(self, cause: str, sample: bytes) -> None:
+        self.faults.append(cause)
+
+
+def _source_settings(traffic: Traffic) -> SourceSettings:
     topic = {"filter": traffic.filter, "format": "canonical", "qos": traffic.qos, "constants": {"src": "dc1/x"}}
     record = {"src": {"template": "dc1/{device}"}, "kind": {"const": "telemetry"}, "seq": "Count", "qty": "Value/3"}
     nodes = {"groups": ["Plant1"], "records": [{"filter": "Plant1/+/+device", "trigger": "Count", "record": record}]}
     table = {"host": "127.0.0.1", "port": traffic.port, "topics": [] if traffic.sparkplug else [topic]}
-    settings = msgspec.convert(table | ({"sparkplug": nodes} if traffic.sparkplug else {}), Settings)
-    sequences = Sequences(lambda src: None)
-    host = Host(settings.sparkplug, sequences) if settings.sparkplug is not None else None
-    texts = Texts()
-    batch, decoder = Batch(texts), make_decoder(texts)
-    faults: list[str] = []
-    connection = Connection(
-        settings, "bench", None, Decoder(settings, sequences, host), now_us, lambda cause, sample: faults.append(cause)
-    )
-    await connection.open(None)
-    await connection.subscribe_all()
-    ready()
-    came, before = 0, time.process_time()
-    spent = 0.0
-
-    def watch(seen: int) -> None:
-        if came == seen:
-            connection.drop()
-        else:
-            loop.call_later(SILENCE_S, watch, came)
-
-    loop = asyncio.get_running_loop()
-    loop.call_later(SILENCE_S, watch, -1)
-    # a device's birth is told as a record, its node's is not
-    while came < traffic.messages - traffic.sparkplug:
-        try:
-            data, records, acks = await connection.take()
-        except Lost:
-            break
-        batch.clear()
-        faults += [reason for _, reason in decoder.decode(data, batch)]
-        if acks:
-            connection.acknowledge(acks)
-        came += records
-        spent = time.process_time() - before
-    connection.drop()
-    if faults:
-        raise RuntimeError(f"{len(faults)} faults: {faults[0]}")
-    return came + traffic.sparkplug, spent
+    return msgspec.convert(table | ({"sparkplug": nodes} if traffic.sparkplug else {}), SourceSettings)
 
 
-def aiomqtt_(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float]:
+def needs(package: str) -> None:
+    if find_spec(package) is None:
+        raise Absent(f"{package} is not installed")
+
+
+def aiomqtt_(traffic: Traffic) -> Turn:
     """aiomqtt on uvloop, its messages one by one."""
-    import uvloop
-
-    return uvloop.run(_aiomqtt(traffic, ready))
-
-
-async def _aiomqtt(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float]:
+    needs("aiomqtt")
     import aiomqtt
 
-    came, spent = 0, 0.0
-    async with aiomqtt.Client("127.0.0.1", traffic.port, max_queued_incoming_messages=None) as client:
-        await client.subscribe(traffic.filter, qos=traffic.qos)
-        ready()
-        before = time.process_time()
-        messages = aiter(client.messages)
-        while came < traffic.messages:
-            try:
-                async with asyncio.timeout(SILENCE_S):
-                    await anext(messages)
-            except (TimeoutError, aiomqtt.MqttError):
-                break
-            came += 1
-            spent = time.process_time() - before
-    return came, spent
+    async def receive(client: aiomqtt.Client, count: Count, wanted: int) -> None:
+        async for _ in client.messages:
+            count.came += 1
+            if count.came == wanted:
+                return
+
+    def turn(number: int) -> Steps:
+        count = Count()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            client = runner.run(_entered(traffic, aiomqtt.Client))
+            sent = traffic.begin(number)
+            yield lambda: runner.run(until_quiet(receive(client, count, sent), count))
+            runner.run(client.__aexit__(None, None, None))
+        return {"came": count.came, "sent": sent}
+
+    return turn
 
 
-def paho(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float]:
+async def _entered(traffic: Traffic, made: Callable[..., Any]) -> Any:
+    client = made("127.0.0.1", traffic.port, max_queued_incoming_messages=None)
+    await client.__aenter__()
+    await client.subscribe(traffic.filter, qos=traffic.qos)
+    return client
+
+
+def paho(traffic: Traffic) -> Turn:
     """paho-mqtt with its own loop in this thread, and a callback that counts."""
+    needs("paho")
     from paho.mqtt.client import Client
     from paho.mqtt.enums import CallbackAPIVersion
 
-    came, spent, before = 0, 0.0, 0.0
-    deadline = time.monotonic() + 60.0
+    def receive(client: Client, count: Count, wanted: int) -> None:
+        seen, deadline = 0, time.monotonic() + SILENCE_S
+        while count.came < wanted and time.monotonic() < deadline:
+            client.loop(0.1)
+            if count.came - seen > 64:
+                seen, deadline = count.came, time.monotonic() + SILENCE_S
 
-    def count(client: Any, userdata: Any, message: Any) -> None:
-        nonlocal came, spent, deadline
-        came += 1
-        if came % 64 == 0 or came == traffic.messages:
-            spent = time.process_time() - before
-            deadline = time.monotonic() + SILENCE_S
+    def turn(number: int) -> Steps:
+        count = Count()
+        client = Client(CallbackAPIVersion.VERSION2)
+        subscribed: list[object] = []
 
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.on_message = count
-    client.connect("127.0.0.1", traffic.port)
-    while not client.is_connected():
-        client.loop(0.1)
-    client.subscribe(traffic.filter, qos=traffic.qos)
-    ready()
-    before = time.process_time()
-    while came < traffic.messages and time.monotonic() < deadline:
-        client.loop(0.1)
-    return came, spent
+        def on_message(client: object, userdata: object, message: object) -> None:
+            count.came += 1
+
+        client.on_message = on_message
+        client.on_subscribe = lambda *told: subscribed.append(told)
+        client.connect("127.0.0.1", traffic.port)
+        while not client.is_connected():
+            client.loop(0.1)
+        client.subscribe(traffic.filter, qos=traffic.qos)
+        while not subscribed:
+            client.loop(0.1)
+        sent = traffic.begin(number)
+        yield lambda: receive(client, count, sent)
+        client.disconnect()
+        return {"came": count.came, "sent": sent}
+
+    return turn
 
 
-def gmqtt_(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float]:
+def gmqtt_(traffic: Traffic) -> Turn:
     """gmqtt on uvloop, and a callback that counts."""
-    import uvloop
-
-    return uvloop.run(_gmqtt(traffic, ready))
-
-
-async def _gmqtt(traffic: Traffic, ready: Callable[[], None]) -> tuple[int, float]:
+    needs("gmqtt")
     from gmqtt import Client  # type: ignore[import-not-found]
 
-    came, spent, before = 0, 0.0, 0.0
+    async def connected(count: Count) -> Any:
+        client, subscribed = Client("bench-gmqtt"), asyncio.Event()
 
-    def count(client: Any, topic: str, payload: bytes, qos: int, properties: Any) -> int:
-        nonlocal came, spent
-        came += 1
-        spent = time.process_time() - before
-        return 0
+        def on_message(client: object, topic: str, payload: bytes, qos: int, properties: object) -> int:
+            count.came += 1
+            return 0
 
-    client = Client("bench-gmqtt")
-    client.on_message = count
-    await client.connect("127.0.0.1", traffic.port)
-    client.subscribe(traffic.filter, qos=traffic.qos)
-    ready()
-    before = time.process_time()
-    seen = -1
-    while came < traffic.messages and came != seen:
-        seen = came
-        await asyncio.sleep(SILENCE_S / 3)
-    return came, spent
+        client.on_message = on_message
+        client.on_subscribe = lambda *told: subscribed.set()
+        await client.connect("127.0.0.1", traffic.port)
+        client.subscribe(traffic.filter, qos=traffic.qos)
+        await subscribed.wait()
+        return client
+
+    async def receive(count: Count, wanted: int) -> None:
+        while count.came < wanted:  # noqa: ASYNC110 - an event would cost each message something
+            await asyncio.sleep(0.01)
+
+    def turn(number: int) -> Steps:
+        count = Count()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            client = runner.run(connected(count))
+            sent = traffic.begin(number)
+            yield lambda: runner.run(until_quiet(receive(count, sent), count))
+            runner.run(client.disconnect())
+        return {"came": count.came, "sent": sent}
+
+    return turn
 
 
-CONTESTANTS: dict[str, Callable[[Traffic, Callable[[], None]], tuple[int, float]]] = {
-    "sortline": ours,
+CONTESTANTS: dict[str, Callable[[Traffic], Turn]] = {
+    OURS: ours,
     "aiomqtt": aiomqtt_,
     "paho": paho,
     "gmqtt": gmqtt_,
 }
-OURS = "sortline"
-
-
-def _turn(name: str, traffic: Traffic, answers: Any) -> None:
-    answers.send(CONTESTANTS[name](traffic, lambda: answers.send("ready")))
-
-
-class Turn(NamedTuple):
-    """What one contestant's turn took: `us` of processor time a message, of `came` out of `sent`."""
-
-    us: float
-    came: int
-    sent: int
-
-
-def turn(name: str, traffic: Traffic, send: Callable[[], None] | None = None) -> Turn:
-    """A contestant in a process of its own. `send`: what starts the messages, once it has subscribed."""
-    spawn = get_context("spawn")
-    answers, theirs = spawn.Pipe()
-    process = spawn.Process(target=_turn, args=(name, traffic, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        answers.recv()
-        if send is not None:
-            time.sleep(0.2)
-            send()
-        came, spent = answers.recv()
-    except EOFError:
-        raise RuntimeError(f"{name}: its process has ended without an answer") from None
-    finally:
-        process.join(5)
-        process.kill()
-    return Turn(1e6 * spent / max(1, came), came, traffic.messages)
-
-
-def present(names: Sequence[str]) -> list[str]:
-    return [name for name in names if name == OURS or find_spec(name) is not None]
-
-
-def figures(case: str, turns: dict[str, list[Turn]]) -> Figures:
-    """`us`: of processor time a message, the median turn; `ratio`: each peer's by ours; `lost`: messages that did not
-    come, over all turns."""
-    us = {name: statistics.median(each.us for each in took) for name, took in turns.items()}
-    return {
-        "case": case,
-        "us": {name: round(value, 3) for name, value in us.items()},
-        "ratio": {name: round(value / us[OURS], 1) for name, value in us.items() if name != OURS},
-        "lost": {name: sum(max(0, each.sent - each.came) for each in took) for name, took in turns.items()},
-        "spread": {name: round(max(t.us for t in took) / min(t.us for t in took), 2) for name, took in turns.items()},
-    }
-
-
-# The cases.
-
-
-def wire_mqtt_qos0(messages: int = 200_000, runs: int = 3) -> Figures:
-    """From the bytes of a socket to a decoded batch, QoS 0. The peers: aiomqtt, paho and gmqtt, which only receive."""
-    return _wire("wire.mqtt_qos0", messages, runs, qos=0)
-
-
-def wire_mqtt_qos1(messages: int = 200_000, runs: int = 3) -> Figures:
-    """The same under QoS 1; ours acknowledges batch by batch, as after a journal that is at once."""
-    return _wire("wire.mqtt_qos1", messages, runs, qos=1)
-
-
-def wire_sparkplug(messages: int = 50_000, runs: int = 3) -> Figures:
-    """Sparkplug data of ten metrics to decoded telemetry records; the peers receive the bytes and read nothing."""
-    return _wire("wire.sparkplug", messages, runs, qos=0, sparkplug=True)
-
-
-def broker_mqtt(messages: int = 40_000, runs: int = 3) -> Figures:
-    """Behind mosquitto, QoS 0, at 10 000 a second; `sortline` alone also at 40 000 a second (`us_at_40000`)."""
-    names = present(list(CONTESTANTS))
-    turns: dict[str, list[Turn]] = {name: [] for name in names}
-    fast: list[Turn] = []
-    with mosquitto() as port:
-        traffic = Traffic(port, messages, 0, "dc1/pick/+/evt")
-        for _ in range(runs):
-            for name in names:
-                turns[name].append(turn(name, traffic, lambda: feed(port, messages, BROKER_RATE)))
-            fast.append(turn(OURS, traffic, lambda: feed(port, messages, 4 * BROKER_RATE)))
-    return figures("broker.mqtt", turns) | {"us_at_40000": round(statistics.median(each.us for each in fast), 3)}
-
-
-def _wire(case: str, messages: int, runs: int, qos: int, sparkplug: bool = False) -> Figures:
-    names = present(list(CONTESTANTS))
-    turns: dict[str, list[Turn]] = {name: [] for name in names}
-    filter_ = "spBv1.0/Plant1/#" if sparkplug else "dc1/pick/+/evt"
-    with served(messages, qos, sparkplug) as port, served(messages // PEER_SHARE, qos, sparkplug) as peer_port:
-        for _ in range(runs):
-            for name in names:
-                mine = name == OURS
-                count = messages if mine else messages // PEER_SHARE
-                turns[name].append(turn(name, Traffic(port if mine else peer_port, count, qos, filter_, sparkplug)))
-    return figures(case, turns)
-
-
-@contextmanager
-def served(count: int, qos: int, sparkplug: bool) -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        process = get_context("fork").Process(target=serve, args=(listener, count, qos, sparkplug), daemon=True)
-        process.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            process.kill()
-            process.join()
-
-
-@contextmanager
-def mosquitto() -> Iterator[int]:
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if program is None:
-        raise RuntimeError("mosquitto is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "mosquitto.conf")
-        config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-        process = subprocess.Popen([program, "-c", str(config)], stderr=subprocess.DEVNULL)  # noqa: S603
-        try:
-            time.sleep(0.5)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
-
-
-CASES: dict[str, Callable[..., Figures]] = {
-    "wire.mqtt_qos0": wire_mqtt_qos0,
-    "wire.mqtt_qos1": wire_mqtt_qos1,
-    "broker.mqtt": broker_mqtt,
-    "wire.sparkplug": wire_sparkplug,
-}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="What receiving over MQTT costs a client.")
-    parser.add_argument("cases", nargs="*", choices=[*CASES, []], metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--messages", type=int, help="messages a turn of ours; peers of the wire cases get a tenth")
-    parser.add_argument("--runs", type=int, default=3)
-    args = parser.parse_args()
-    for name in args.cases or CASES:
-        more = {"messages": args.messages} if args.messages else {}
-        print(json.dumps(CASES[name](runs=args.runs, **more)), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,36 +2,32 @@
 
 `opcua.decode`  bodies of publish responses, 1 000 values each (numbers, texts, arrays), from bytes
                 sortline: into columns; sortline.values: into plain values, sorted by entry; asyncua: its own decoding
-`opcua.live`    1 000 items of a server in a process of its own, subscribed to, written `ROUNDS` times
+`opcua.live`    1 000 items of a server in a process of its own, subscribed to, written again and again
                 sortline: session, subscription and columns; sortline.records: the driver, on to canonical lines of
                 records of ten nodes each; asyncua: its own subscription, calling a handler that counts
 
 In turns, and the median of the turns counts. Wall time is not told: the server, in Python too, takes far longer.
-
-    python -m bench.opcua [CASE ...] [--runs N]
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import logging
-import socket
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 from asyncua import Client, ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 
+from bench.measure import Failed, costs, in_turns
+from bench.servers import free_port
+from bench.settings import OURS, Figures, Settings
 from engine.clock import now_us
 from engine.contracts import Delivery
 from ext.opcua_notifications import Items, read_publish
@@ -39,66 +35,54 @@ from protocols.opcua.connection import Connection
 from protocols.opcua.decode import library_value
 from protocols.opcua.driver import Driver
 from protocols.opcua.publishing import Publishing
-from protocols.opcua.settings import Settings
+from protocols.opcua.settings import Settings as SourceSettings
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 
-OURS = "sortline"
 ITEMS = 1_000
 NODES = 10
-BODIES = 20
+BODIES = 200
 ROUNDS = 12
 PEER_SHARE = 10
 """asyncua decodes a tenth of the bodies: it takes hundreds of times as long."""
-READY_S_MAX = 30.0
-
-Result = dict[str, float]
-"""Contestant -> microseconds of processor time a notification."""
+TURN_S_MAX = 120.0
 
 
-def decode(runs: int = 5) -> Result:
+def decode(settings: Settings) -> Figures:
     """From the bytes of publish responses."""
-    bodies = [_body(number) for number in range(BODIES)]
+    bodies = [_body(number) for number in range(settings.size(BODIES))]
     items = Items()
     for number in range(ITEMS):
         items.add(number // NODES, f"n{number % NODES}")
-    contestants: dict[str, tuple[Callable[[bytes], object], int]] = {
-        OURS: (lambda body: read_publish(body, library_value), 1),
-        "sortline.values": (lambda body: items.sort([read_publish(body, library_value)]), 1),
-        "asyncua": (lambda body: struct_from_binary(ua.PublishResponse, Buffer(body)), PEER_SHARE),
+    fewer = bodies[: max(1, len(bodies) // PEER_SHARE)]
+    contestants: dict[str, Callable[[], float]] = {
+        OURS: lambda: _stepped(lambda body: read_publish(body, library_value), bodies),
+        "sortline.values": lambda: _stepped(lambda body: items.sort([read_publish(body, library_value)]), bodies),
+        "asyncua": lambda: _stepped(lambda body: struct_from_binary(ua.PublishResponse, Buffer(body)), fewer),
     }
-    spent: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(runs + 1):
-        for name, (step, share) in contestants.items():
-            some = bodies[: BODIES // share]
-            began = time.process_time()
-            for body in some:
-                step(body)
-            if turn:
-                spent[name].append((time.process_time() - began) / len(some) / ITEMS)
-    return {name: 1e6 * statistics.median(turns) for name, turns in spent.items()}
+    return costs(in_turns(contestants, settings.runs))
 
 
-def live(runs: int = 3) -> Result:
+def _stepped(step: Callable[[bytes], object], bodies: Sequence[bytes]) -> float:
+    began = time.process_time()
+    for body in bodies:
+        step(body)
+    return 1e6 * (time.process_time() - began) / len(bodies) / ITEMS
+
+
+def live(settings: Settings) -> Figures:
     """From a server, over a socket and a session."""
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
     logging.getLogger("sortline.opcua").setLevel(logging.ERROR)
-    contestants: dict[str, Callable[[str, _Server], Awaitable[float]]] = {
-        OURS: _into_columns,
-        "sortline.records": _into_records,
-        "asyncua": _into_handler,
-    }
-    spent: dict[str, list[float]] = {name: [] for name in contestants}
-    with _serving() as (url, server):
-        for turn in range(runs + 1):
-            for name, contestant in contestants.items():
-                seconds = asyncio.run(_timed(contestant, url, server))
-                if turn:
-                    spent[name].append(seconds / ROUNDS / ITEMS)
-    return {name: 1e6 * statistics.median(turns) for name, turns in spent.items()}
+    rounds = settings.size(ROUNDS)
+    with serving(ITEMS) as (port, server):
+        url = f"opc.tcp://127.0.0.1:{port}/"
 
+        def turn(contestant: Contestant) -> Callable[[], float]:
+            return lambda: 1e6 * asyncio.run(_timed(contestant, url, server, rounds)) / rounds / ITEMS
 
-CASES: dict[str, Callable[[int], Result]] = {"opcua.decode": decode, "opcua.live": live}
+        contestants = {OURS: _into_columns, "sortline.records": _into_records, "asyncua": _into_handler}
+        return costs(in_turns({name: turn(each) for name, each in contestants.items()}, settings.runs))
 
 
 def _body(number: int) -> bytes:
@@ -142,20 +126,27 @@ class _Server:
     def answer(self) -> None:
         assert self._process.stdout is not None
         if not self._process.stdout.readline():
-            raise RuntimeError("the server ended")
+            raise Failed("the server ended")
 
 
-async def _timed(contestant: Callable[[str, _Server], Awaitable[float]], url: str, server: _Server) -> float:
-    async with asyncio.timeout(120):
-        return await contestant(url, server)
+Contestant = Callable[[str, _Server, int], Awaitable[float]]
+"""Takes the server's URL, what writes, and how often; returns processor seconds."""
 
 
-async def _rounds(server: _Server, count: Callable[[], int], wanted: int) -> float:
-    """Processor seconds of this process from before the first write until everything has come."""
+async def _timed(contestant: Contestant, url: str, server: _Server, rounds: int) -> float:
+    try:
+        async with asyncio.timeout(TURN_S_MAX):
+            return await contestant(url, server, rounds)
+    except TimeoutError:
+        raise Failed(f"{contestant.__name__}: not everything came within {TURN_S_MAX:g} s") from None
+
+
+async def _rounds(server: _Server, rounds: int, count: Callable[[], int], wanted: int) -> float:
+    """Processor seconds of this process from before the first write until everything has come, `wanted` a round."""
     began, before = time.process_time(), count()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         await server.write()
-    await _until(lambda: count() - before >= wanted)
+    await _until(lambda: count() - before >= rounds * wanted)
     return time.process_time() - began
 
 
@@ -164,7 +155,7 @@ async def _until(come: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _into_columns(url: str, server: _Server) -> float:
+async def _into_columns(url: str, server: _Server, rounds: int) -> float:
     connection = Connection(_settings(url), "bench")
     await connection.open()
     seen = 0
@@ -185,7 +176,7 @@ async def _into_columns(url: str, server: _Server) -> float:
 
         tasks = asyncio.create_task(together(publishing.pump(), consume()))
         await _until(lambda: seen >= ITEMS)  # what they are at the beginning
-        spent = await _rounds(server, lambda: seen, ROUNDS * ITEMS)
+        spent = await _rounds(server, rounds, lambda: seen, ITEMS)
         tasks.cancel()
         await asyncio.gather(tasks, return_exceptions=True)
         return spent
@@ -206,7 +197,7 @@ class _Counting:
             delivery.ack()
 
     def fault(self, source: str, cause: str, sample: bytes) -> None:
-        raise RuntimeError(cause)
+        raise Failed(cause)
 
     def state(self, source: str, state: str, detail: str = "") -> None:
         if state == "up":
@@ -216,13 +207,13 @@ class _Counting:
         return None
 
 
-async def _into_records(url: str, server: _Server) -> float:
+async def _into_records(url: str, server: _Server, rounds: int) -> float:
     counting = _Counting()
     driver = asyncio.create_task(Driver("bench", _settings(url), counting, now_us).run())
     try:
         await counting.up.wait()
         await asyncio.sleep(0.5)  # what they are at the beginning makes no records
-        return await _rounds(server, lambda: counting.lines, ROUNDS * ITEMS // NODES)
+        return await _rounds(server, rounds, lambda: counting.lines, ITEMS // NODES)
     finally:
         driver.cancel()
         await asyncio.gather(driver, return_exceptions=True)
@@ -236,14 +227,14 @@ class _Handler:
         self.seen += 1
 
 
-async def _into_handler(url: str, server: _Server) -> float:
+async def _into_handler(url: str, server: _Server, rounds: int) -> float:
     handler = _Handler()
     async with Client(url, timeout=20) as client:
         subscription = await client.create_subscription(50, handler)
         nodes = [client.get_node(f"ns=2;s=I.{number}") for number in range(ITEMS)]
         await subscription.subscribe_data_change(nodes, queuesize=100, sampling_interval=0)
         await _until(lambda: handler.seen >= ITEMS)
-        return await _rounds(server, lambda: handler.seen, ROUNDS * ITEMS)
+        return await _rounds(server, rounds, lambda: handler.seen, ITEMS)
 
 
 def _item(number: int) -> ua.MonitoredItemCreateRequest:
@@ -254,7 +245,7 @@ def _item(number: int) -> ua.MonitoredItemCreateRequest:
     )
 
 
-def _settings(url: str) -> Settings:
+def _settings(url: str) -> SourceSettings:
     variables = {
         f"m{machine}": {
             "src": f"dc1/bench/{machine}",
@@ -274,44 +265,19 @@ def _settings(url: str) -> Settings:
         "timeout_ms": 20_000,
         "variables": variables,
     }
-    return msgspec.convert(table, Settings)
+    return msgspec.convert(table, SourceSettings)
 
 
 @contextmanager
-def _serving() -> Iterator[tuple[str, _Server]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    argv = (sys.executable, "-m", "bench.opcua_server", str(port), str(ITEMS))
+def serving(items: int) -> Iterator[tuple[int, _Server]]:
+    """`bench.opcua_server` with so many items: its port, and what writes to them."""
+    port = free_port()
+    argv = (sys.executable, "-m", "bench.opcua_server", str(port), str(items))
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
     try:
         server = _Server(process)
         server.answer()
-        yield f"opc.tcp://127.0.0.1:{port}/", server
+        yield port, server
     finally:
         process.kill()
         process.wait()
-
-
-def figures_of(case: str, result: Result) -> dict[str, Any]:
-    """What a case says of itself. `ratio`: how many times as much each peer takes, the only figures to be compared."""
-    ours = result[OURS]
-    return {
-        "case": case,
-        "us_per_notification": {name: round(us, 3) for name, us in result.items()},
-        "ratio": {name: round(us / ours, 1) for name, us in result.items() if name != OURS},
-    }
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.opcua", description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"all of them, or some of: {', '.join(CASES)}")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="timed turns, the median counts (3)")
-    args = parser.parse_args(argv)
-    for case in args.cases or CASES:
-        print(json.dumps(figures_of(case, CASES[case](args.runs))), flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,21 +1,20 @@
 """A floor that publishes over MQTT 3.1.1 with QoS 1 as fast as the broker takes it, or at a fixed rate.
 
-Packets are encoded beforehand and written in bulk, so that the publisher is not what is measured. The wire: MQTT 3.1.1
-sections 3.1 (CONNECT), 3.3 (PUBLISH), 3.4 (PUBACK).
+Packets are encoded beforehand and written in bulk, so that the publisher is not what is measured. Answers are PUBACKs
+(MQTT 3.1.1 section 3.4): they are counted by their length.
 """
 
 from __future__ import annotations
 
 import select
 import socket
-import struct
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from bench.measure import Failed
+from bench.packets import connect
 
-PUBLISH_QOS1 = 0x32
 PUBACK_BYTES = 4
 IN_FLIGHT = 1_000
 BURST = 100
@@ -30,18 +29,11 @@ class Published(NamedTuple):
     acknowledged_s: float
 
 
-def packet(number: int, topic: str, payload: bytes) -> bytes:
-    """One PUBLISH; the packet identifier goes round in 1..65535."""
-    name = topic.encode()
-    body = struct.pack(">H", len(name)) + name + struct.pack(">H", number % 65_535 + 1) + payload
-    return bytes((PUBLISH_QOS1,)) + _length(len(body)) + body
-
-
 def publish(port: int, packets: Sequence[bytes], per_second: float) -> Published:
     """All of them, in order. per_second: 0 for as fast as the broker acknowledges, IN_FLIGHT unanswered at most."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(_connect("sortline-bench-floor"))
+        connection.sendall(connect("sortline-bench-floor"))
         if connection.recv(4)[:1] != b"\x20":
             raise Failed("the broker did not take the floor's connection")
         return _stream(connection, packets, per_second)
@@ -70,19 +62,3 @@ def _stream(connection: socket.socket, packets: Sequence[bytes], per_second: flo
         elif wait_s == SILENCE_S_MAX:
             raise Failed(f"the broker acknowledged nothing for {SILENCE_S_MAX:g} s")
     return Published(sent_ns, (time.monotonic_ns() - begun_ns) / 1e9)
-
-
-def _connect(client_id: str) -> bytes:
-    name = client_id.encode()
-    body = b"\x00\x04MQTT\x04\x02" + struct.pack(">H", 600) + struct.pack(">H", len(name)) + name
-    return b"\x10" + _length(len(body)) + body
-
-
-def _length(number: int) -> bytes:
-    """Remaining length, MQTT 3.1.1 section 2.2.3: seven bits a byte, the lowest first."""
-    encoded = bytearray()
-    while True:
-        number, digit = divmod(number, 128)
-        encoded.append(digit | (0x80 if number else 0))
-        if not number:
-            return bytes(encoded)

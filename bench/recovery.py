@@ -1,24 +1,24 @@
-"""How long a start takes, against the length of the journal's tail: what came after the last snapshot.
-
-    python -m bench.recovery [RECORDS ...]        default: 10 000, 100 000 and 1 000 000
+"""`recovery.tail`: how long a start takes, against the length of the journal's tail: what came after the last snapshot.
 
 The journal is written as the engine writes it, the start is the engine's own (`Recovery.run`), with the real core and
-outbox. `records`: of the tail; `start_s`: until drivers may connect; `reading_s`: the share of it that reading and
-checking the frames takes, without deciding anything.
+outbox: read, check, decide, and tell the outbox what was never told. Each start has a data folder of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import sys
+import shutil
+import statistics
 import tempfile
-import time
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from bench.workload import ORDERS, story
+from bench.floor import Floor, cartons_for
+from bench.measure import Entry, Measured, Steps, Turn, percentile, race
+from bench.ours import SITE
+from bench.settings import Figures, Settings
+from bench.workload import Story, floor_story
 from engine.clock import now_us
 from engine.contracts import Emitted
 from engine.journal import Journal
@@ -34,53 +34,71 @@ from ext.core import Core
 from ext.texts import Texts
 
 RECORDS = (10_000, 100_000, 1_000_000)
-RECORDS_AN_ORDER = 45
 ROOM_BYTES = 1 << 36
 
 
-def slicer(rules: RuleSet) -> Slicer:
-    texts = Texts()
-    return Slicer(Core(rules.site, texts, rules.rules, rules.sources), make_decoder(texts), Batch(texts))
-
-
-def tail(records: int) -> Iterator[bytes]:
-    """A story's records, as they come, in groups."""
-    left = records
-    for chunk in story("orders", (records // RECORDS_AN_ORDER + 1) / ORDERS).chunks():
-        lines = chunk.splitlines(keepends=True)[:left]
-        left -= len(lines)
-        if lines:
-            yield b"".join(lines)
-
-
-def figures(records: int, folder: Path) -> dict[str, object]:
-    """Of one tail."""
-    journal = Journal(folder / "journal", bytes_max=ROOM_BYTES)
-    list(journal.recover())
-    written = 0
-    for payload in tail(records):
-        journal.append(payload)
-        written += payload.count(b"\n")
-    journal.close()
-    reading = Journal(folder / "journal", bytes_max=ROOM_BYTES)
-    began_s = time.perf_counter()
-    size = sum(map(len, reading.recover()))
-    reading_s = time.perf_counter() - began_s
-    reading.close()
-    began_s = time.perf_counter()
-    asyncio.run(_start(folder))
-    start_s = time.perf_counter() - began_s
+def tail(settings: Settings) -> Figures:
+    """Every length in a process of its own; the headline is the longest's. `start_s`: until drivers may connect;
+    `reading_s`: what reading and checking the frames takes, without deciding anything."""
+    lengths = sorted({settings.size(records, 500) for records in RECORDS})
+    told = {length: floor_story(Floor(cartons_for(length))) for length in lengths}
+    entries = {str(length): Entry(starting, (story,)) for length, story in told.items()}
+    timings, absent = race(entries, settings.runs)
+    points = [_point(timing) for timing in timings.values()]
+    longest = list(timings.values())[-1]
     return {
-        "case": "recovery.tail",
-        "records": written,
-        "mb": round(size / 1e6, 1),
-        "reading_s": round(reading_s, 3),
-        "start_s": round(start_s, 3),
-        "records_per_s": round(written / start_s),
+        "start_s": points[-1]["start_s"],
+        "records": points[-1]["records"],
+        "records_per_s": round(points[-1]["records"] / points[-1]["start_s"]),
+        "p50_ms": round(1_000 * percentile(longest.steps[1::2], 0.5), 1),
+        "p99_ms": round(1_000 * percentile(longest.steps[1::2], 0.99), 1),
+        "rss_mb": round(longest.rss_mb, 1),
+        "points": points,
+        "absent": absent,
     }
 
 
-async def _start(folder: Path) -> None:
+def _point(timing: Measured) -> Figures:
+    return {
+        "records": timing.facts["records"],
+        "start_s": round(statistics.median(timing.steps[1::2]), 3),
+        "reading_s": round(statistics.median(timing.steps[0::2]), 3),
+        "mb": timing.facts["mb"],
+        "events": timing.facts["events"],
+    }
+
+
+def starting(story: Story) -> Turn:
+    logging.disable(logging.CRITICAL)
+    home = tempfile.TemporaryDirectory(prefix="sortline-recovery-")  # for as long as this process lives
+    written = Path(home.name, "written")
+    journal = Journal(written / "journal", bytes_max=ROOM_BYTES)
+    list(journal.recover())
+    for payload in story.chunks():
+        journal.append(payload)
+    journal.close()
+
+    def turn(number: int) -> Steps:
+        folder = Path(home.name, "start")
+        shutil.copytree(written, folder)
+        told: list[int] = []
+        yield partial(_read, written / "journal")
+        yield lambda: told.append(asyncio.run(_start(folder)))
+        shutil.rmtree(folder)
+        return {"records": story.records, "mb": round(story.path.stat().st_size / 1e6, 1), "events": sum(told)}
+
+    return turn
+
+
+def _read(folder: Path) -> int:
+    journal = Journal(folder, bytes_max=ROOM_BYTES)
+    size = sum(map(len, journal.recover()))
+    journal.close()
+    return size
+
+
+async def _start(folder: Path) -> int:
+    """How many events were told."""
     journal = Journal(folder / "journal", bytes_max=ROOM_BYTES)
     outbox = SqliteOutbox(
         folder / "outbox.sqlite",
@@ -88,20 +106,22 @@ async def _start(folder: Path) -> None:
         sinks=["queue"],
         rows_max=10**9,
     )
+    told = 0
 
     async def publish(events: list[Emitted]) -> None:
+        nonlocal told
         if events:
             await asyncio.to_thread(outbox.append, events)
+            told += len(events)
 
     keep = Keep(ROOM_BYTES, ROOM_BYTES)
-    recovery = Recovery(RuleSet("dc1", {}), slicer, journal, outbox, folder, Metrics(), now_us, keep)
+    recovery = Recovery(RuleSet(SITE, {}), _slicer, journal, outbox, folder, Metrics(), now_us, keep)
     await recovery.run(publish)
     outbox.close()
     journal.close()
+    return told
 
 
-if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    for count in [int(text) for text in sys.argv[1:]] or RECORDS:
-        with tempfile.TemporaryDirectory() as place:
-            print(json.dumps(figures(count, Path(place))), flush=True)
+def _slicer(rules: RuleSet) -> Slicer:
+    texts = Texts()
+    return Slicer(Core(rules.site, texts, rules.rules, rules.sources), make_decoder(texts), Batch(texts))

@@ -52,10 +52,12 @@ class Server:
         self.stop()
 
     def until(self, ready: Callable[[], bool], what: str, within_s: float = READY_S_MAX) -> Server:
-        """Wait until it is so. Raises Failed, with the end of its log, if it ends before or takes too long."""
+        """Wait until it is so. Otherwise it is stopped; raises Failed, with the end of its log, if it ends before or
+        takes too long."""
         deadline = time.monotonic() + within_s
         while not ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
                 raise Failed(f"{self.name}: not {what} within {within_s:g} s:\n{self.said()[-2_000:]}")
             time.sleep(0.01)
         return self

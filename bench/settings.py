@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+OURS = "sortline"
+"""The contestant that is ours, in every case."""
+
 Figures = dict[str, Any]
 """Its figures by name; `sortline bench` adds the case's name, versions and machine."""
 

@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Generator
+from collections.abc import Sized
 from functools import partial
 from typing import Any
 
-from bench.measure import Entry, Failed, Measured, Step, Turn, race
+from bench.measure import Entry, Failed, Measured, Steps, Turn, race, spread
+from bench.ours import Engine
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
-from bench.settings import Figures, Settings
+from bench.settings import OURS, Figures, Settings
 from bench.workload import Story, story
-from engine.records import make_decoder
 from ext.batch import Batch
-from ext.core import Core
-from ext.texts import Texts
-
-OURS = "sortline"
-SITE = "dc1"
-Steps = Generator[Step, None, dict[str, Any] | None]
 
 
 def decode_ndjson(settings: Settings) -> Figures:
@@ -83,7 +77,7 @@ def figures(timings: dict[str, Measured], absent: dict[str, str], records: int) 
             if name != OURS
         },
         "peers_rss_mb": {name: round(timing.rss_mb, 1) for name, timing in timings.items() if name != OURS},
-        "spread": {name: round(max(timing.turns) / min(timing.turns), 2) for name, timing in timings.items()},
+        "spread": {name: spread(timing.turns) for name, timing in timings.items()},
         "absent": absent,
     }
 
@@ -93,12 +87,11 @@ def figures(timings: dict[str, Measured], absent: dict[str, str], records: int) 
 
 def decode_ours(told: Story) -> Turn:
     def turn(number: int) -> Steps:
-        texts = Texts()
-        batch, decoder = Batch(texts), make_decoder(texts)
+        engine = Engine()
 
         def step(chunk: bytes) -> None:
-            batch.clear()
-            decoder.decode(chunk, batch)
+            engine.batch.clear()
+            engine.decoder.decode(chunk, engine.batch)
 
         for chunk in told.chunks():
             yield partial(step, chunk)
@@ -109,26 +102,15 @@ def decode_ours(told: Story) -> Turn:
 
 def core_ndjson_ours(told: Story) -> Turn:
     def turn(number: int) -> Steps:
-        texts = Texts()
-        batch, decoder, core = Batch(texts), make_decoder(texts), Core(SITE, texts)
-        events = 0
+        engine, events = Engine(), Count()
 
         def step(chunk: bytes) -> None:
-            nonlocal events
-            batch.clear()
-            core.reject(len(decoder.decode(chunk, batch)))
-            core.feed(batch)
-            events += len(core.take())
-
-        def end() -> None:
-            nonlocal events
-            core.finish()
-            events += len(core.take())
+            events.add(engine.take(chunk))
 
         for chunk in told.chunks():
             yield partial(step, chunk)
-        yield end
-        return {"events": events}
+        yield lambda: events.add(engine.finished())
+        return {"events": events.count}
 
     return turn
 
@@ -136,30 +118,27 @@ def core_ndjson_ours(told: Story) -> Turn:
 def core_columns_ours(told: Story) -> Turn:
     def turn(number: int) -> Steps:
         # decoded anew for every turn: a core may forget texts that no window needs any more
-        texts = Texts()
-        decoder, core = make_decoder(texts), Core(SITE, texts)
-        batches = []
-        for chunk in told.chunks():
-            batches.append(Batch(texts))
-            decoder.decode(chunk, batches[-1])
-        events = 0
+        engine, events = Engine(), Count()
 
         def step(batch: Batch) -> None:
-            nonlocal events
-            core.feed(batch)
-            events += len(core.take())
+            events.add(engine.decided(batch))
 
-        def end() -> None:
-            nonlocal events
-            core.finish()
-            events += len(core.take())
-
-        for batch in batches:
+        for batch in [engine.decoded(chunk) for chunk in told.chunks()]:
             yield partial(step, batch)
-        yield end
-        return {"events": events}
+        yield lambda: events.add(engine.finished())
+        return {"events": events.count}
 
     return turn
+
+
+class Count:
+    """Of the events that steps told."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, events: Sized) -> None:
+        self.count += len(events)
 
 
 # The standard library and msgspec
@@ -215,15 +194,21 @@ def _loop_decoded(told: Story) -> Turn:
     return turn
 
 
-# bytewax: what is open at the end of the story stays open there
+# bytewax
 
 
 def _bytewax_ndjson(told: Story) -> Turn:
     modules = bytewax_flow.load()
 
     def turn(number: int) -> Steps:
-        yield lambda: bytewax_flow.run(modules, told.chunks(), decoded=False)
-        return None
+        events = 0
+
+        def step() -> None:
+            nonlocal events
+            events = bytewax_flow.run(modules, told.chunks(), decoded=False)
+
+        yield step
+        return {"events": events}
 
     return turn
 
@@ -233,8 +218,14 @@ def _bytewax_decoded(told: Story) -> Turn:
     decoded = [decode_lines(chunk) for chunk in told.chunks()]
 
     def turn(number: int) -> Steps:
-        yield lambda: bytewax_flow.run(modules, decoded, decoded=True)
-        return None
+        events = 0
+
+        def step() -> None:
+            nonlocal events
+            events = bytewax_flow.run(modules, decoded, decoded=True)
+
+        yield step
+        return {"events": events}
 
     return turn
 

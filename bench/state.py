@@ -18,13 +18,11 @@ from typing import Any
 
 from bench.crowds import idle_windows, unknown_keys
 from bench.floor import Floor, cartons_for
-from bench.measure import Absent, Entry, Failed, Measured, Turn, alone, percentile, race, rss_mb
+from bench.measure import Absent, Entry, Failed, Measured, Steps, Turn, alone, percentile, race, rss_mb
+from bench.ours import SITE, Engine, Event
 from bench.peers.loop import Windows, decode_lines
-from bench.settings import Figures, Settings
-from bench.speed import OURS, SITE, Steps
+from bench.settings import OURS, Figures, Settings
 from bench.workload import Story, floor_story
-from engine.records import make_decoder
-from ext.batch import Batch
 from ext.core import Core
 from ext.texts import Texts
 
@@ -41,37 +39,16 @@ CHUNK_LINES = 2_000
 RECORD_MB = 1_024 * 1_024
 
 
-class Engine:
-    """A core with its decoder."""
-
-    def __init__(self) -> None:
-        self.texts = Texts()
-        self.decoder = make_decoder(self.texts)
-        self.batch = Batch(self.texts)
-        self.core = Core(SITE, self.texts)
-
-    def take(self, lines: bytes) -> list[tuple[int, str, str, str, bytes, bytes]]:
-        self.batch.clear()
-        self.core.reject(len(self.decoder.decode(lines, self.batch)))
-        self.core.feed(self.batch)
-        return self.core.take()
-
-    def decoded(self, lines: bytes) -> Batch:
-        batch = Batch(self.texts)
-        if refused := self.decoder.decode(lines, batch):
-            raise Failed(f"refused: {refused[0][1]}")
-        return batch
-
-    def open_idle(self, count: int) -> int:
-        """Open so many idle windows; returns how many there are. Raises Absent rather than to take a whole machine."""
-        for lines in chunked(idle_windows(count)):
-            self.take(lines)
-            if rss_mb() > GIVE_UP_MB:
-                raise Absent(f"{count} windows: more than {GIVE_UP_MB} MB, given up")
-        found = self.core.windows()
-        if found["picks"] + found["cartons"] < count // 2 * 2:
-            raise Failed(f"{count} windows were to be open, and there are {found}")
-        return found["picks"] + found["cartons"]
+def open_idle(engine: Engine, count: int) -> int:
+    """Open so many idle windows; returns how many there are. Raises Absent rather than to take a whole machine."""
+    for lines in chunked(idle_windows(count)):
+        engine.take(lines)
+        if rss_mb() > GIVE_UP_MB:
+            raise Absent(f"{count} windows: more than {GIVE_UP_MB} MB, given up")
+    found = engine.core.windows()
+    if found["picks"] + found["cartons"] < count // 2 * 2:
+        raise Failed(f"{count} windows were to be open, and there are {found}")
+    return found["picks"] + found["cartons"]
 
 
 def chunked(lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -124,19 +101,15 @@ def beside_idle(count: int, told: Story, segments: int) -> Turn:
     engine.take(b"")
     gc.collect()
     before = rss_mb()
-    windows = engine.open_idle(count)
+    windows = open_idle(engine, count)
     gc.collect()
     rss = rss_mb()
-
-    def step(batch: Batch) -> None:
-        engine.core.feed(batch)
-        engine.core.take()
 
     def turn(number: int) -> Steps:
         mine = chunks[number * len(chunks) // segments : (number + 1) * len(chunks) // segments]
         batches = [engine.decoded(chunk) for chunk in mine]
         for batch in batches:
-            yield partial(step, batch)
+            yield partial(engine.decided, batch)
         records = sum(map(len, batches))
         return {"windows": windows, "records": records, "idle_mb": rss - before, "rss_mb": rss - before}
 
@@ -199,8 +172,7 @@ def _flooded(told: Story, keys: int) -> Turn:
                     memory.append((told_keys, round(rss_mb(), 1)))
                 if memory[-1][1] - base > 4 * CAP_MB:
                     stopped = f"more than {4 * CAP_MB} MB after {told_keys} keys, given up"
-        engine.core.finish()
-        for event in engine.core.take():
+        for event in engine.finished():
             keep_final(finals, event)
         if not number:
             alone_.update(finals)
@@ -217,7 +189,7 @@ def _flooded(told: Story, keys: int) -> Turn:
     return turn
 
 
-def keep_final(finals: dict[str, Any], event: tuple[int, str, str, str, bytes, bytes]) -> None:
+def keep_final(finals: dict[str, Any], event: Event) -> None:
     """The last revision of every pick and carton: what a consumer knows in the end."""
     _, id_, type_, _, body, _ = event
     if type_ in ("pick.confirmed", "carton.closed"):
@@ -264,7 +236,7 @@ def _taken_restored(timing: Measured) -> Figures:
 
 def _snapshot_ours(count: int) -> Turn:
     engine = Engine()
-    windows = engine.open_idle(count)
+    windows = open_idle(engine, count)
 
     def turn(number: int) -> Steps:
         taken = b""

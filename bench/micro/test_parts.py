@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.crowds import Cohorts
-from bench.state import Engine
+from bench.ours import Engine
 from ext.batch import Batch
 from ext.texts import Texts
 

@@ -31,14 +31,32 @@ def run(modules: Any, batches: Iterable[Any], *, decoded: bool) -> int:
     if not decoded:
         stream = operators.map("decode", stream, decode_lines)
     keyed = operators.key_on("site", stream, lambda _: "dc1")
-    events = operators.stateful_flat_map("windows", keyed, _step)
+    events = operators.stateful("windows", keyed, lambda state: _logic(operators, state))
     operators.output("events", events, testing.TestingSink(told))
     testing.run_main(flow)
     return len(told)
 
 
-def _step(windows: Windows | None, records: list[Record]) -> tuple[Windows, list[bytes]]:
-    windows = windows or Windows()
-    windows.take(records)
-    events, windows.events = windows.events, []
-    return windows, events
+def _logic(operators: Any, state: Windows | None) -> Any:
+    """`Windows` as a StatefulLogic of bytewax; the end of the input decides what is still open, as it does for all."""
+
+    class Logic(operators.StatefulLogic):  # type: ignore[misc]  # its module is only there when it is installed
+        def __init__(self, windows: Windows) -> None:
+            self.windows = windows
+
+        def on_item(self, value: list[Record]) -> tuple[list[bytes], bool]:
+            self.windows.take(value)
+            return self.taken(), False
+
+        def on_eof(self) -> tuple[list[bytes], bool]:
+            self.windows.finish()
+            return self.taken(), True
+
+        def taken(self) -> list[bytes]:
+            events, self.windows.events = self.windows.events, []
+            return events
+
+        def snapshot(self) -> Windows:
+            return self.windows
+
+    return Logic(state or Windows())

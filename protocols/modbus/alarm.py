@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
+
+TICKS_A_SECOND = 1_000
+"""The clock of uvloop. It takes what is left to the next tick for nothing: whoever slept until then would wake at once,
+and find nothing due, again and again."""
 
 
 class Alarm:
@@ -17,17 +22,21 @@ class Alarm:
             _rouse(sleeper)
 
     async def sleep(self, until: float | None) -> None:
-        """`until`: the loop's time; None: until it rings."""
+        """`until`: the loop's time, a tick later at most; None: until it rings."""
         loop = asyncio.get_running_loop()
         sleeper = loop.create_future()
         self._sleepers.add(sleeper)
-        timer = loop.call_at(until, _rouse, sleeper) if until is not None else None
+        timer = loop.call_at(_next_tick(until), _rouse, sleeper) if until is not None else None
         try:
             await sleeper
         finally:
             self._sleepers.discard(sleeper)
             if timer is not None:
                 timer.cancel()
+
+
+def _next_tick(time: float) -> float:
+    return math.ceil(time * TICKS_A_SECOND) / TICKS_A_SECOND
 
 
 def _rouse(sleeper: asyncio.Future[None]) -> None:

@@ -83,3 +83,12 @@ def test_yellow_lines_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert any("Dict" in call or "Item" in call for call in line.calls)
     with pytest.raises(LookupError, match="no function gone"):
         hot.yellow_lines("ext/probe.pyx", "gone")
+
+
+@pytest.mark.parametrize(("argument", "code"), [("--help", 0), ("ext/gone.pyx", 2), ("README.md", 2)])
+def test_the_command_says_how_it_is_used(argument: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        hot.main([argument])
+    assert ended.value.code == code
+    said = capsys.readouterr()
+    assert "usage: python -m bench.hot" in said.out + said.err

@@ -5,28 +5,30 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import e2e, servers
+from bench import collisions, e2e, idle, servers
 from bench.cli import add_arguments, run
 from bench.crowds import Cohorts, idle_windows, unknown_keys
 from bench.floor import DISORDER_US, Floor, cartons_for, lines_of
-from bench.measure import Absent, Entry, Failed, Step, Timing, Turn, percentile, race
+from bench.measure import Absent, Entry, Failed, Step, Turn, costs, durations, in_turns, percentile, race
+from bench.packets import publish
 from bench.peers import bytewax_flow, polars_batch
 from bench.peers.loop import Windows, decode_lines
 from bench.profiling import readable
-from bench.publisher import packet
 from bench.registry import CASES, case_of
 from bench.report import page
+from bench.settings import Settings
 from bench.workload import story
 from engine.records import make_decoder
 from ext.batch import Batch
 from ext.core import Core
 from ext.texts import Texts
+from protocols.registry import PROTOCOLS
 
 SMALL = 0.001
 
@@ -48,8 +50,14 @@ def test_every_case_that_is_listed_can_be_loaded() -> None:
     assert all(callable(case_of(name)) for name in CASES)
 
 
+def test_every_case_stands_in_the_page_that_tells_of_them() -> None:
+    table = (e2e.ROOT / "bench" / "README.md").read_text()
+    assert [name for name in CASES if f"`{name}`" not in table.partition("**The traffic.**")[0]] == []
+
+
 def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["core.ndjson", "core.event", "core.open_windows", "core.flood", "snapshot"]
+    asked = ["core.ndjson", "core.event", "core.open_windows", "core.flood", "snapshot", "core.collisions"]
+    asked += ["journal.append", "recovery.tail"]
     assert bench(*asked, "--json", "--scale", str(SMALL), "--runs", "1") == 0
     lines = printed(capsys)
     assert [line["case"] for line in lines] == asked
@@ -58,7 +66,7 @@ def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pyte
         assert line["rss_mb"] >= 0
         assert line["scale"] == SMALL
         assert {"sortline", "python", "polars", "bytewax"} <= line["versions"].keys()
-    speed, event, windows, flood, snapshot = lines
+    speed, event, windows, flood, snapshot, collided, journal, recovery = lines
     assert speed["events_per_s"] > 0
     assert speed["ratio"].keys() == speed["peers"].keys() >= {"msgspec.loop", "polars"}
     assert set(speed["absent"]) | set(speed["peers"]) == {"msgspec.loop", "polars", "bytewax"}
@@ -68,8 +76,15 @@ def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pyte
     assert flood["real_keys"] > 0
     assert flood["real_keys_wrong"] == 0
     assert snapshot["bytes"] > 0
+    assert collided["ratio_to_random"] > 0
+    assert journal["us"].keys() == {"sortline", "file.lines", "sqlite.wal"}
+    assert journal["records"] == 2 * 4_096
+    assert [point["records"] > 400 for point in recovery["points"]] == [True, True]
+    assert all(0 < point["reading_s"] < point["start_s"] for point in recovery["points"])
+    assert recovery["points"][-1]["events"] > 0
     shown = page(lines)
-    assert all(f"<h2>{title}" in shown for title in ("Throughput", "Open windows", "Flood", "Snapshot", "One event"))
+    titles = ("Throughput", "Open windows", "Flood", "Collisions", "Snapshot", "One event", "Journal", "Start")
+    assert all(f"<h2>{title}" in shown for title in titles)
 
 
 def test_an_unknown_case_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,10 +97,13 @@ def test_a_case_that_cannot_run_here_says_why_and_one_that_breaks_ends_the_comma
 ) -> None:
     monkeypatch.setitem(CASES, "e2e.latency", "tests.unit.test_bench:skips")
     monkeypatch.setitem(CASES, "snapshot", "tests.unit.test_bench:breaks")
-    assert bench("e2e.latency", "snapshot", "--json") == 3
-    skipped, failed = printed(capsys)
-    assert skipped["skipped"] == "no such server"
+    monkeypatch.setitem(CASES, "core.event", "tests.unit.test_bench:has_a_bug")
+    assert bench("snapshot", "core.event", "e2e.latency", "--json") == 3
+    failed, broken, skipped = printed(capsys)
     assert failed["failed"] == "2 results missing"
+    assert broken["failed"].startswith("ZeroDivisionError: division by zero\nTraceback")
+    assert skipped["skipped"] == "no such server"
+    assert "core.event: ZeroDivisionError" in page([broken]).replace("</b> ", ": ")
 
 
 def skips(settings: object) -> dict[str, Any]:
@@ -96,25 +114,8 @@ def breaks(settings: object) -> dict[str, Any]:
     raise Failed("2 results missing")
 
 
-def test_a_case_that_gives_a_result_a_contestant_is_told_in_the_same_way(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(CASES, "snapshot", "tests.unit.test_bench:timed")
-    monkeypatch.setitem(CASES, "core.event", "tests.unit.test_bench:costs")
-    assert bench("snapshot", "core.event", "--json", "--runs", "3") == 0
-    seconds, us = printed(capsys)
-    assert (seconds["run_s"], seconds["p99_ms"], seconds["ratio"]) == (3.0, 2.0, {"peer": 2.0})
-    assert (us["us"], us["ratio"]) == ({"sortline": 2.0, "peer": 5.0}, {"peer": 2.5})
-    assert bench("snapshot", "core.event", "--runs", "3") == 0
-    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["2.0", "2.0"]
-
-
-def timed(runs: int) -> dict[str, Timing]:
-    return {"peer": Timing(2.0 * runs, 1.0, 2.0), "sortline": Timing(runs, 1.0, 2.0)}
-
-
-def costs(runs: int) -> dict[str, float]:
-    return {"sortline": 2.0, "peer": 5.0}
+def has_a_bug(settings: object) -> dict[str, Any]:
+    return {"p50_ms": 1 / 0}
 
 
 # Measuring
@@ -150,6 +151,37 @@ def test_a_race_times_each_step_of_each_turn_but_not_the_warm_up() -> None:
 def test_a_contestant_that_breaks_is_named_with_its_traceback() -> None:
     with pytest.raises(Failed, match=r"(?s)one: .*ValueError: a bug of ours"):
         race({"one": Entry(breaking)}, runs=1)
+
+
+def test_rounds_go_round_and_the_warm_up_does_not_count() -> None:
+    heard: list[str] = []
+
+    def speaks(name: str) -> Callable[[], int]:
+        def turn() -> int:
+            heard.append(name)
+            return len(heard)
+
+        return turn
+
+    assert in_turns({"one": speaks("one"), "other": speaks("other")}, runs=2) == {"one": [3, 5], "other": [4, 6]}
+    assert heard == ["one", "other"] * 3
+    assert in_turns({"cold": speaks("cold")}, runs=1, warm_ups=0) == {"cold": [7]}
+
+
+def test_costs_are_those_of_the_median_turn() -> None:
+    assert costs({"peer": [5.0, 4.0, 90.0], "sortline": [2.0, 1.0, 3.0]}) == {
+        "us": {"peer": 5.0, "sortline": 2.0},
+        "ratio": {"peer": 2.5},
+        "spread": {"peer": 22.5, "sortline": 3.0},
+    }
+
+
+def test_durations_are_of_runs_and_of_steps() -> None:
+    figures = durations({"peer": [[2.0, 4.0]], "sortline": [[0.5, 1.5], [1.0, 3.0], [1.0, 2.0]]})
+    assert (figures["run_s"], figures["seconds"]) == (3.0, {"peer": 6.0, "sortline": 3.0})
+    assert (figures["p50_ms"], figures["p99_ms"]) == (1_500, 3_000)
+    assert figures["peers_ms"] == {"peer": {"p50_ms": 4_000, "p99_ms": 4_000}}
+    assert (figures["ratio"], figures["spread"]) == ({"peer": 2.0}, {"peer": 1.0, "sortline": 2.0})
 
 
 def test_percentiles() -> None:
@@ -222,7 +254,10 @@ def test_bytewax_tells_as_much_as_the_loop() -> None:
     loop = Windows()
     for chunk in told.chunks():
         loop.take(decode_lines(chunk))
+    loop.finish()
     assert bytewax_flow.run(modules, told.chunks(), decoded=False) == len(loop.events) > 0
+    decoded = [decode_lines(chunk) for chunk in told.chunks()]
+    assert bytewax_flow.run(modules, decoded, decoded=True) == len(loop.events)
 
 
 def test_the_simulators_story_decodes_and_a_part_of_it_is_loops_work() -> None:
@@ -247,15 +282,26 @@ def test_crowds_are_what_they_say() -> None:
     assert [event["type"] for event in events] == ["io.sortline.carton.closed.v1"] * 20
 
 
+def test_collisions_are_such() -> None:
+    numbers = collisions.order_numbers(20)
+    assert len(set(numbers)) == 20
+    for number in numbers:
+        key = number << 32 | collisions.colliding(number, 10)
+        assert key * 0x9E3779B97F4A7C15 % 2**64 >> 20 & 1_023 == 0  # `home` of ext/store.pxd
+    assert "0x9E3779B97F4A7C15u) >> 20 & mask" in (e2e.ROOT / "ext" / "store.pxd").read_text()
+
+
 # End to end
 
 
 def test_a_publish_packet_is_one() -> None:
     # MQTT 3.1.1 figures 3.10 and 2.1: type 3 with QoS 1, remaining length, topic, packet identifier, payload
-    assert packet(0, "a/b", b"xyz") == b"\x32\x0a\x00\x03a/b\x00\x01xyz"
-    assert packet(65_534, "a/b", b"")[-2:] == b"\xff\xff"
-    assert packet(65_535, "a/b", b"")[-2:] == b"\x00\x01"
-    assert packet(0, "t", b"." * 200)[:3] == b"\x32\xcd\x01"
+    assert publish(0, "a/b", b"xyz", 1) == b"\x32\x0a\x00\x03a/b\x00\x01xyz"
+    assert publish(65_534, "a/b", b"", 1)[-2:] == b"\xff\xff"
+    assert publish(65_535, "a/b", b"", 1)[-2:] == b"\x00\x01"
+    assert publish(0, "t", b"." * 200, 1)[:3] == b"\x32\xcd\x01"
+    assert publish(7, "a/b", b"xyz", 0) == b"\x30\x08\x00\x03a/bxyz"
+    assert publish(0, "a", b"xyz", 1, newest=True) == b"\x32\x09\x00\x01a\x00\x01\x00xyz"
 
 
 def test_a_result_that_is_missing_doubled_or_wrong_is_found() -> None:
@@ -283,9 +329,50 @@ def test_from_end_to_end_nothing_is_lost_beside_a_dead_sink() -> None:
     assert min(ran.latency_ms) > 0
 
 
+def test_the_way_from_end_to_end_is_gone_as_often_as_asked_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ran(told: e2e.Traffic, per_second: float, *, dead: bool = False, peer: bool = False) -> e2e.Ran:
+        asked.append("dead" if dead else "peer" if peer else "alone")
+        return e2e.Ran(10.0 * len(asked), 1.0, [1.0, 2.0], 1.0, 50.0, 3, "in 0")
+
+    monkeypatch.setattr(e2e, "run", ran)
+    figures = case_of("e2e.mqtt_redis")(Settings(scale=SMALL, runs=3))
+    assert asked == ["alone", "dead", "peer"] * 3
+    assert (figures["events_per_s"], figures["dead_sink"]["events_per_s"], figures["peers"]) == (
+        40,
+        50,
+        {"aiomqtt.loop": 60},
+    )
+    assert figures["spread"]["sortline"] == 7.0
+
+
+@pytest.mark.peer("mosquitto")
+@pytest.mark.peer("redis")
+def test_idle_sources_of_every_protocol_come_up_and_are_watched(tmp_path: Path) -> None:
+    try:
+        servers.program("mosquitto"), servers.program("redis-server")
+    except Absent as reason:
+        pytest.skip(str(reason))
+    with idle.served(tmp_path, 2) as tables:
+        figures = idle.watched(tmp_path / "all", "".join(tables.values()), 1, 0.5)
+    assert tables.keys() == PROTOCOLS.keys()
+    assert figures["sources"] == 2 * len(PROTOCOLS)
+    assert figures["cpu_percent"] > 0
+    assert figures["rss_mb"] > 30
+    assert "<h2>Idle sources" in page([{"case": "sources.idle", **figures, "protocols": {"mqtt": figures}}])
+
+
 def test_a_program_that_is_not_there_skips_a_case(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(Absent, match="no-such-server is not installed"):
         servers.program("no-such-server")
+
+
+def test_a_server_that_does_not_become_ready_is_not_left_behind(tmp_path: Path) -> None:
+    server = servers.Server(["sleep", "60"], tmp_path, "sleeper")
+    with pytest.raises(Failed, match=r"sleeper: not ready within 0\.05 s"):
+        server.until(lambda: False, "ready", 0.05)
+    assert server.process.returncode is not None
 
 
 def test_symbols_are_read_as_their_authors_wrote_them() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from bench import modbus
+from bench.registry import case_of
+from bench.settings import Settings
+
+LOOK = Settings(scale=0.02, runs=1)
 
 
-@pytest.mark.parametrize("name", modbus.CASES)
-def test_every_case_has_a_figure_for_everybody(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modbus, "READS", 160)
-    monkeypatch.setattr(modbus, "UNITS", 12)
-    monkeypatch.setattr(modbus, "UNITS_S", 0.3)
-    timings = modbus.CASES[name](1)
-    assert {modbus.OURS, "pymodbus"} <= timings.keys()
-    assert all(timing.run_s > 0 and timing.p99_ms >= timing.p50_ms > 0 for timing in timings.values())
+@pytest.mark.parametrize("name", ["modbus.single", "modbus.pipelined", "modbus.units"])
+def test_every_case_has_a_figure_for_everybody(name: str) -> None:
+    figures = case_of(name)(LOOK)
+    assert {"sortline", "pymodbus"} <= figures["us"].keys()
+    assert all(us > 0 for us in figures["us"].values())
+    if name == "modbus.units":
+        assert figures["units"] == 10
+        assert "p50_ms" not in figures  # nobody waits for a single read
+    else:
+        assert figures["p99_ms"] >= figures["p50_ms"] > 0

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from bench.outbox import outbox_append, outbox_dead_sink, outbox_drain, redis_add
-from tests.peers import Peer
+import pytest
+
+from bench.registry import case_of
+from bench.settings import Settings
+from tests.peers import program
+
+LOOK = Settings(scale=1e-6, runs=2)
 
 
-def test_the_cases_run() -> None:
-    assert set(outbox_append(1, appends=3, batch=20)) == {"sortline", "fsync"}
-    assert set(outbox_drain(1, events=100, batch=20)) == {"sortline", "append"}
-    assert set(outbox_dead_sink(1, appends=3, batch=20)) == {"sortline", "alone"}
+@pytest.mark.parametrize(
+    ("case", "peer"), [("outbox.append", "fsync"), ("outbox.drain", "append"), ("outbox.dead_sink", "alone")]
+)
+def test_the_cases_run(case: str, peer: str) -> None:
+    figures = case_of(case)(LOOK)
+    assert figures["seconds"].keys() == figures["spread"].keys() == {"sortline", peer}
+    assert figures["p99_ms"] >= figures["p50_ms"] > 0
 
 
-def test_the_redis_case_runs(redis_server: Peer) -> None:
-    assert set(redis_add(redis_server.port, 1, events=50, batch=20)) == {"sortline", "redis-py"}
+@pytest.mark.peer("redis")
+def test_the_redis_case_runs() -> None:
+    program("redis-server")
+    figures = case_of("sink.redis")(LOOK)
+    assert figures["seconds"].keys() == {"sortline", "redis-py"}
+    assert figures["events"] == 1_024

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any, cast
 
 import pytest
+import uvloop
 
 from protocols.modbus.agenda import Agenda
+from protocols.modbus.alarm import Alarm
 from protocols.modbus.polling import Poll
 from protocols.modbus.timing import CATCH_UP_MAX, PollClass, following
 from protocols.modbus.unit import Job, UnitState
@@ -103,3 +106,18 @@ def test_many_jobs_with_jitter_do_not_begin_together() -> None:
         each.begin(0.0, chance)
     in_each_tenth = [sum(tenth / 10 <= each.due < (tenth + 1) / 10 for each in jobs) for tenth in range(10)]
     assert min(in_each_tenth) > 25
+
+
+@pytest.mark.parametrize("event_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_whoever_sleeps_until_a_time_between_two_ticks_wakes_once(event_loop: Any) -> None:
+    async def wakes(rest_s: float) -> int:
+        loop, alarm, count = asyncio.get_running_loop(), Alarm(), 0
+        until = loop.time() + 0.005 + rest_s
+        while loop.time() < until:
+            await alarm.sleep(until)
+            count += 1
+        return count
+
+    with asyncio.Runner(loop_factory=event_loop) as runner:
+        counts = [runner.run(wakes(rest_us / 1e6)) for rest_us in range(0, 1_000, 50)]
+    assert max(counts) <= 2, counts

@@ -1,0 +1,95 @@
+"""`core.collisions`: what somebody can cost us who picks numbers so that they collide in the core's tables.
+
+Names cannot be picked so: their hash has a key that every table of texts draws anew. The tables of the core go by the
+numbers of texts, which are given out in order, and by numbers that stand in records: `home` in ext/store.pxd spreads
+them by a product that everybody can read. Here each of many orders has one line, whose number is picked so that all
+lines have the same home; beside it the same orders with random lines.
+"""
+
+from __future__ import annotations
+
+import statistics
+from functools import partial
+
+import numpy as np
+
+from bench.crowds import TRANSIT_US
+from bench.floor import BEGIN_US, SEED, SITE
+from bench.measure import Entry, Measured, Steps, Turn, race, spread
+from bench.ours import Engine
+from bench.settings import Figures, Settings
+
+ORDERS = 16_384
+ORDERS_A_BATCH = 512
+TRIED = 1 << 15
+FACTOR = np.uint64(0x9E3779B97F4A7C15)  # of `home`
+SHIFT, HALF = np.uint64(20), np.uint64(32)
+
+
+def collisions(settings: Settings) -> Figures:
+    """`ratio_to_random`: of processor time; it grows with the number of orders if nothing holds against it."""
+    numbers = order_numbers(settings.size(ORDERS, 256))
+    bits = (4 * len(numbers) // 3).bit_length()  # of the table's slots in the end: it is never fuller than 3/4
+    crafted = [colliding(number, bits) for number in numbers]
+    random = np.random.default_rng(SEED).integers(1, max(crafted) + 1, len(numbers)).tolist()
+    timings, absent = race(
+        {"crafted": Entry(releasing, (crafted,)), "random": Entry(releasing, (random,))}, settings.runs
+    )
+    ns = {name: 1e9 * statistics.median(timing.cpu) / len(numbers) for name, timing in timings.items()}
+    mine: Measured = timings["crafted"]
+    return {
+        "ns_a_record": round(ns["crafted"]),
+        "random_ns": round(ns["random"]),
+        "ratio_to_random": round(ns["crafted"] / ns["random"], 2),
+        "orders": len(numbers),
+        "p50_ms": round(mine.p50_ms, 3),
+        "p99_ms": round(mine.p99_ms, 3),
+        "rss_mb": round(mine.rss_mb, 1),
+        "spread": {name: spread(timing.cpu) for name, timing in timings.items()},
+        "absent": absent,
+    }
+
+
+def order_numbers(orders: int, engine: Engine | None = None) -> list[int]:
+    """The numbers that the names of so many orders have in an engine where they are the first names."""
+    texts = (engine or Engine()).texts
+    return [texts.number(_order(k)) for k in range(orders)]
+
+
+def colliding(order: int, bits: int) -> int:
+    """The least line of that order whose home is slot 0 of a table with 2 ** bits slots, and of every smaller one."""
+    mask = np.uint64((1 << bits) - 1)
+    first = 1
+    while True:
+        lines = np.arange(first, first + TRIED, dtype=np.uint64)
+        homes = ((np.uint64(order) << HALF | lines) * FACTOR) >> SHIFT & mask
+        hits = np.flatnonzero(homes == 0)
+        if len(hits):
+            return int(lines[hits[0]])
+        first += TRIED
+
+
+def releasing(lines: list[int]) -> Turn:
+    def turn(number: int) -> Steps:
+        engine = Engine()
+        order_numbers(len(lines), engine)
+        released = [_released(k, line) for k, line in enumerate(lines)]
+        batches = [
+            engine.decoded(b"".join(released[at : at + ORDERS_A_BATCH]))
+            for at in range(0, len(released), ORDERS_A_BATCH)
+        ]
+        for batch in batches:
+            yield partial(engine.decided, batch)
+        return {"account": engine.core.account()}
+
+    return turn
+
+
+def _released(k: int, line: int) -> bytes:
+    t = BEGIN_US + k
+    what = f'"order":"{_order(k)}","rev":1,"lines":[{{"line":{line},"sku":"SKU-1","qty":1}}]'
+    return (f'{{"src":"{SITE}/wms/main","kind":"order.released","t":{t},"t_rx":{t + TRANSIT_US},{what}}}\n').encode()
+
+
+def _order(k: int) -> str:
+    return f"O-{k:07}"
