@@ -23,7 +23,6 @@ cdef enum:              # families of objects that have revisions
     STOCK
     BIND
     HOLDS
-    FAMILIES
 
 
 cdef class Context:

@@ -27,7 +27,7 @@ from ext.tombstones cimport is_buried
 from ext.context_checks import CHECKS
 from ext.kinds import NAMES
 
-cdef dict POLICIES = {"SHIP_PARTIAL": 0, "HOLD": 1, "CANCEL_LINE": 2, "BACKORDER": 3}   # as floor.Policy
+cdef dict POLICIES = {"SHIP_PARTIAL": 0, "HOLD": 1, "CANCEL_LINE": 2, "BACKORDER": 3}   # as state.Policy
 cdef list POLICY_BYTES = [f'"{name}"'.encode() for name in POLICIES]
 
 # kind -> the family of objects whose revisions it counts in, its name, and the fields that name the object

@@ -64,3 +64,4 @@ cdef enum:
 
 cdef list NAMES         # of the codes, by number
 cdef list SEVERITIES
+cdef bint is_over(int code, bint open) noexcept

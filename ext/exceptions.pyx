@@ -63,5 +63,21 @@ TABLE = (
 
 NAMES = [code for code, _, _, _ in TABLE]
 SEVERITIES = [severity for _, severity, _, _ in TABLE]
+cdef bint IS_PASSING[CODES]
+cdef bint IS_FORGETTABLE[CODES]
+cdef tuple PASSING = (                  # subjects that come once: places, devices, units, objects and serials come again
+    "the task or order", "the task or line", "the order", "the carton", "the shipment", "the return",
+)
+for code, (_, _, subject, cleared_by) in enumerate(TABLE):
+    IS_PASSING[code] = subject in PASSING
+    IS_FORGETTABLE[code] = IS_PASSING[code] and (cleared_by == "an operator" or code == CTX_MISSING)
+
+
+cdef bint is_over(int code, bint open) noexcept:
+    """Whether an episode that was last seen long ago can be forgotten: its subject does not come again, and nothing is
+    still to clear it."""
+    return IS_FORGETTABLE[code] if open else IS_PASSING[code]
+
+
 if len(TABLE) != CODES or NAMES[RTN_DUP_SERIAL] != "RTN_DUP_SERIAL" or NAMES[RTE_LOST] != "RTE_LOST":
     raise AssertionError("exceptions.pxd and exceptions.pyx name other codes")

@@ -82,11 +82,6 @@ cdef inline bint is_noise(int kind) noexcept nogil:
     return K_PHOTO_EYE <= kind <= K_TELEMETRY
 
 
-cdef inline bint is_about_source(int kind) noexcept nogil:
-    """link.up, link.down, source.gap, clock.tick: they speak of a source and never bring it in (R2)."""
-    return K_CLOCK_TICK <= kind <= K_SOURCE_GAP
-
-
 cdef inline bint is_device(int kind) noexcept nogil:
     """A fact that a machine reported: brings its source in, moves its watermark (R2)."""
     return K_SCAN_READ <= kind <= K_RETURN_GRADED

@@ -217,17 +217,16 @@ cdef class Outlet:
     # ------------------------------------------------------------------------------------------ exceptions
 
     cdef int raise_(self, int code, int32_t subject, int64_t time, const Fact* cause, str detail) except -1:
-        """One event an episode; further sights of an open one are counted."""
+        """One event an episode, however often it is seen."""
         cdef uint64_t key = <uint64_t>code << 32 | <uint64_t>subject
         cdef Episode* episode = <Episode*>find(self.state.episodes, key)
         if episode == NULL:
             episode = <Episode*>self.store.new(B_EPISODE, sizeof(Episode))
             self.store.put(self.state.episodes, key, episode)
-        episode.count += 1
+        episode.t = max(episode.t, time)
         if episode.open:
             return 0
         episode.open = True
-        episode.t = time
         episode.number += 1
         self.state.open_episodes[code] += 1
         return self.tell_episode(EXCEPTION_RAISED, code, subject, episode.number, time, cause, detail)
@@ -240,13 +239,18 @@ cdef class Outlet:
         if episode == NULL or not episode.open:
             return 0
         episode.open = False
-        episode.t = time
+        episode.t = max(episode.t, time)
         self.state.open_episodes[code] -= 1
         return self.tell_episode(EXCEPTION_CLEARED, code, subject, episode.number, time, cause, "")
 
-    cdef bint is_raised(self, int code, int32_t subject) noexcept:
-        cdef Episode* episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)
-        return episode != NULL and episode.open
+    cdef int forget(self, int code, int32_t subject) noexcept:
+        """Its subject has gone: nothing will clear it, and nothing is told."""
+        cdef uint64_t key = <uint64_t>code << 32 | <uint64_t>subject
+        cdef Episode* episode = <Episode*>find(self.state.episodes, key)
+        if episode != NULL:
+            self.state.open_episodes[code] -= episode.open
+            self.store.drop(self.state.episodes, key)
+        return 0
 
     cdef int tell_episode(self, int type, int code, int32_t subject, int64_t number, int64_t time, const Fact* cause,
                           str detail) except -1:

@@ -10,15 +10,16 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
-from ext cimport outcomes, tombstones
-from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, SHIPMENT, STOCK, TASK, WAVE
-from ext.premises_data cimport Finding, Return, Scan
+from ext cimport cartons, outcomes, pick_events, tombstones
+from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
+from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
+from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
-    CartonPlan, Cycle, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
+    CartonPlan, Cycle, Episode, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
     Waiting,
 )
-from ext.store cimport List, Table, find, index_of, last, length, remove, remove_at
+from ext.store cimport List, Numbers, Table, find, index_of, last, length, remove, remove_at
 from ext.timers cimport NEVER
 
 
@@ -34,7 +35,7 @@ cdef int sweep(Floor floor, int64_t before) except -1:
     forget_told(floor, before)
     tombstones.forget(floor, floor.state.watermark - floor.rules.lateness)
     for family in (BIND, WAVE, HOLDS, MANIFEST, ALLOC, STOCK):
-        forget_revisions(floor, floor.state.revisions[<int>family], before)
+        drop_older(floor, floor.state.revisions[<int>family], before, t_of_revision)
     return 0
 
 
@@ -96,11 +97,22 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
             remove(scope.line.scopes, scope)
         for k in range(length(shipment.plans)):
             (<CartonPlan*>shipment.plans.items[k]).shipment = NULL
+        if shipment.alarms:
+            forget_alarms(floor, shipment.alarms, floor.joined(b"shipment/", shipment.id))
         if goes_early(floor, before):
             tombstones.bury(floor, b"shipment/", shipment.id, before)
         keys.add(table.slots[i].key)
         floor.store.drop(floor.state.revisions[SHIPMENT], shipment.id)
     return drop_all(floor, table, keys)
+
+
+cdef int forget_alarms(Floor floor, uint64_t alarms, int32_t subject) except -1:
+    """What was raised of a window that goes, and is not cleared yet."""
+    cdef int code
+    for code in range(64):
+        if alarms >> code & 1:
+            floor.outlet.forget(code, subject)
+    return 0
 
 
 cdef int forget_orders(Floor floor, int64_t before) except -1:
@@ -133,6 +145,8 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     floor.store.drop(floor.state.lines, <uint64_t>line.order << 32 | <uint64_t>line.number)
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
+        if window.alarms:
+            forget_alarms(floor, window.alarms, pick_events.subject_text(floor, window))
         if window.finding != NULL:
             (<Finding*>window.finding).window = NULL
         if window.task:
@@ -196,6 +210,8 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
             continue
         if cycle.closed != NULL and goes_early(floor, before):
             tombstones.bury(floor, b"carton/", cycle.key, before)
+        if cycle.alarms:
+            forget_alarms(floor, cycle.alarms, cartons.subject_text(floor, cycle))
         if cycle.plan != NULL:
             remove(cycle.plan.cycles, cycle)
         if cycle.mismatched:
@@ -310,44 +326,132 @@ cdef int forget_gaps(Floor floor, int64_t before) except -1:
 cdef int forget_told(Floor floor, int64_t before) except -1:
     """Keys that no record can name again: late picks are dead by then, and so is what came back without an RMA; a serial
     or an SSCC that was used so long ago may be used again."""
-    cdef Keys keys = Keys(floor.state.late_picks.count)
-    cdef Table* table = floor.state.late_picks
-    cdef Return* home
-    cdef List* scans
+    drop_older(floor, floor.state.late_picks, before, t_of_late_picks)
+    drop_older(floor, floor.state.serials, before, t_of_serial)
+    drop_older(floor, floor.state.ssccs, before, t_of_fact)
+    drop_older(floor, floor.state.signals, before, t_of_signal)
+    forget_rmas(floor, before)
+    forget_signalled(floor)
+    return forget_episodes(floor, before)
+
+
+cdef int drop_older(Floor floor, Table* table, int64_t before, int64_t (*t_of)(const void* value) noexcept) except -1:
+    """Take out of a table what was last told of before then; `t_of` says when, NEVER of what stays."""
+    cdef Keys keys = Keys(table.count)
     cdef uint64_t i
     for i in range(table.mask + 1):
-        if table.slots[i].value != NULL and (<LatePicks*>table.slots[i].value).t < before:
-            keys.add(table.slots[i].key)
-    drop_all(floor, table, keys)
-    table = floor.state.returns
-    keys = Keys(table.count)
-    for i in range(table.mask + 1):
-        home = <Return*>table.slots[i].value
-        if home != NULL and home.rma == NULL and home.last_t < before:
-            keys.add(table.slots[i].key)
-    drop_all(floor, table, keys)
-    table = floor.state.serials
-    keys = Keys(table.count)
-    for i in range(table.mask + 1):
-        scans = <List*>table.slots[i].value
-        if scans != NULL and (<Scan*>last(scans)).fact.t < before:
-            keys.add(table.slots[i].key)
-    drop_all(floor, table, keys)
-    table = floor.state.ssccs
-    keys = Keys(table.count)
-    for i in range(table.mask + 1):
-        if table.slots[i].value != NULL and (<Fact*>table.slots[i].value).t < before:
+        if table.slots[i].value != NULL and t_of(table.slots[i].value) < before:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
 
 
-cdef int forget_revisions(Floor floor, Table* table, int64_t before) except -1:
-    """Of objects that nothing hangs on: by age alone."""
+cdef int64_t t_of_late_picks(const void* value) noexcept:
+    return (<const LatePicks*>value).t
+
+
+cdef int64_t t_of_serial(const void* value) noexcept:
+    return (<Scan*>last(<const List*>value)).fact.t
+
+
+cdef int64_t t_of_fact(const void* value) noexcept:
+    return (<const Fact*>value).t
+
+
+cdef int64_t t_of_signal(const void* value) noexcept:
+    """What is set stands until it is cleared."""
+    cdef const Signal* signal = <const Signal*>value
+    return signal.fact.t if not signal.on else NEVER
+
+
+cdef int64_t t_of_revision(const void* value) noexcept:
+    return (<const Revision*>value).t
+
+
+cdef int forget_signalled(Floor floor) except -1:
+    """What a device set long ago, and is cleared since."""
+    cdef Table* table = floor.state.signalled
     cdef Keys keys = Keys(table.count)
-    cdef Revision* revision
+    cdef Numbers* subjects
+    cdef uint64_t i
+    cdef int k, kept
+    for i in range(table.mask + 1):
+        if table.slots[i].value == NULL:
+            continue
+        subjects = (<Subjects*>table.slots[i].value).subjects
+        kept = 0
+        for k in range(subjects.count):
+            if find(floor.state.signals, (table.slots[i].key >> 32 << 32) | <uint32_t>subjects.items[k]) != NULL:
+                subjects.items[kept] = subjects.items[k]
+                kept += 1
+        subjects.count = kept
+        if kept == 0:
+            keys.add(table.slots[i].key)
+    return drop_all(floor, table, keys)
+
+
+cdef int forget_rmas(Floor floor, int64_t before) except -1:
+    """With all that came back on them. One of which something is still to come is planned work."""
+    cdef Table* table = floor.state.rmas
+    cdef Table* returns = floor.state.returns
+    cdef Keys keys = Keys(table.count), return_keys = Keys(returns.count)
+    cdef Rma* rma
+    cdef Return* home
+    cdef int32_t subject
     cdef uint64_t i
     for i in range(table.mask + 1):
-        revision = <Revision*>table.slots[i].value
-        if revision != NULL and revision.t < before:
+        rma = <Rma*>table.slots[i].value
+        if rma != NULL and rma_is_over(rma, before):
+            keys.add(table.slots[i].key)
+            floor.store.drop(floor.state.revisions[RMA], rma.id)
+    for i in range(returns.mask + 1):
+        home = <Return*>returns.slots[i].value
+        if home != NULL and (rma_is_over(home.rma, before) if home.rma != NULL else home.last_t < before):
+            return_keys.add(returns.slots[i].key)
+            subject = floor.joined(b"return/", home.key)
+            floor.outlet.forget(RTN_UNEXPECTED, subject)
+            floor.outlet.forget(RTN_OVER, subject)
+    drop_all(floor, returns, return_keys)
+    return drop_all(floor, table, keys)
+
+
+cdef bint rma_is_over(const Rma* rma, int64_t before) noexcept:
+    cdef const Return* home
+    cdef int64_t came
+    cdef int i, k
+    if rma.known and rma.authorised_t >= before:
+        return False
+    for i in range(length(rma.returns)):
+        if (<Return*>rma.returns.items[i]).last_t >= before:
+            return False
+    for i in range(rma.expected.count if rma.expected != NULL else 0):
+        came = 0
+        for k in range(length(rma.returns)):
+            home = <Return*>rma.returns.items[k]
+            if home.sku == rma.expected.items[i].sku:
+                came += received(home)
+        if came < rma.expected.items[i].qty:
+            return False
+    return True
+
+
+cdef int64_t received(const Return* home) noexcept:
+    cdef int64_t qty = 0
+    cdef int i
+    for i in range(length(home.scans)):
+        if (<Scan*>home.scans.items[i]).counts:
+            qty += (<Scan*>home.scans.items[i]).fact.qty
+    return qty
+
+
+cdef int forget_episodes(Floor floor, int64_t before) except -1:
+    """Of subjects that come once. Those of the others have to be numbered on."""
+    cdef Table* table = floor.state.episodes
+    cdef Keys keys = Keys(table.count)
+    cdef Episode* episode
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        episode = <Episode*>table.slots[i].value
+        if episode != NULL and episode.t < before and is_over_episode(<int>(table.slots[i].key >> 32), episode.open):
+            floor.state.open_episodes[table.slots[i].key >> 32] -= episode.open
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)

@@ -113,7 +113,7 @@ cdef int authorise(Floor floor, Fact* fact, dict record) except -1:
             line = &rma.expected.items[i]
             line.sku, line.qty = floor.intern(row["sku"]), 0
         line.qty += <int64_t>row["qty"]
-    rma.known = True
+    rma.known, rma.authorised_t = True, fact.t
     for i in range(length(rma.returns)):
         home = <Return*>rma.returns.items[i]
         if length(home.scans):

@@ -238,7 +238,7 @@ cdef struct Cycle "sortline_Cycle":
     int64_t forced              # decided by a bound up to here
     int64_t decided_until       # closes and reopenings up to here are decided, whenever they come; ABSENT: none is
     uint64_t alarms
-    int64_t round               # `State.round` in which it was collected
+    int64_t round               # `State.round` in which it was last looked at
     uint8_t rebound             # ended by a bind to something else
     uint8_t any_close
     uint8_t packs               # R47: goods were moved into it or out of it
@@ -391,8 +391,7 @@ cdef struct ArrivedList:
 
 cdef struct Episode:
     int64_t number              # episodes so far, this one included
-    int64_t count
-    int64_t t                   # of the last change
+    int64_t t                   # of its last sight, or of its end
     uint8_t open
 
 
@@ -449,7 +448,7 @@ cdef struct State:
     int64_t equal_at
     int64_t sightings_until     # the watermark at which the younger generation becomes the older
     int64_t gaps                # open ones, of all sources
-    int64_t round               # counts collections of cycles (see readiness)
+    int64_t round               # counts collections of cycles (see shipment_cartons)
     int64_t sequence            # of the last event
     # of the account (R82)
     int64_t count_in

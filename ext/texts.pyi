@@ -10,4 +10,6 @@ class Texts:
         """The number of a text, 0 if it has none yet; changes nothing."""
     def text(self, number: int) -> str:
         """The text of a number; IndexError for one never given out."""
+    def steps(self) -> int:
+        """How many slots all texts together lie behind their own: what collisions cost."""
     def __len__(self) -> int: ...

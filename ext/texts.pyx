@@ -234,3 +234,12 @@ cdef class Texts:
 
     def __len__(self):
         return self.count
+
+    def steps(self):
+        """How many slots all texts together lie behind their own: what collisions cost."""
+        cdef uint32_t i
+        cdef int64_t total = 0
+        for i in range(self.mask + 1):
+            if self.slots[i].number:
+                total += (i - self.slots[i].hash) & self.mask
+        return total

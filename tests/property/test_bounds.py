@@ -201,3 +201,47 @@ def test_R46_what_was_forgotten_early_and_is_told_once_more_says_nothing() -> No
     assert len(first_revisions(events, "pick.confirmed")) == 12_000
     assert len(first_revisions(events, "shipment.manifested")) == 1
     assert core.account()["late"] == 2
+
+
+def hours_of_trouble(hours: range) -> list[Record]:
+    """Every hour a carton that is empty and one that is closed twice, a task of another SKU, a fault with a text of its
+    own, and an RMA that comes back whole."""
+    records: list[Record] = []
+    for n in hours:
+        t = T0 + n * 3_600 * SECOND
+        wms = {"src": "dc1/wms/main", "t": t, "t_rx": t, "rev": 1}
+        order = {"order": f"O-{n}", "lines": [{"line": 1, "sku": "S", "qty": 1}]}
+        said: list[Record] = [
+            {"kind": "carton.open", "lu": "TOTE-1", "carton": f"EMPTY-{n}"},
+            {"kind": "carton.close", "lu": "TOTE-1"},
+            {"kind": "carton.void", "lu": "TOTE-1"},
+            {"kind": "pick.confirm", "task": f"T-{n}", "sku": "OTHER", "qty": 1, "lu": "TOTE-2", "carton": f"C-{n}"},
+            {"kind": "pick.confirm", "task": f"T-{n}", "sku": "S", "qty": 1, "lu": "TOTE-2", "carton": f"C-{n}"},
+            {"kind": "carton.close", "lu": "TOTE-2"},
+            {"kind": "carton.close", "lu": "TOTE-2"},
+            {"kind": "carton.void", "lu": "TOTE-2"},
+            {"kind": "fault", "state": "set", "code": f"E-{n}"},
+            {"kind": "fault", "state": "clear", "code": f"E-{n}"},
+            {"kind": "return.scanned", "sku": "S", "qty": 2, "rma": f"R-{n}"},
+            {"kind": "return.scanned", "sku": "S", "qty": 1},
+        ]
+        records.append(wms | {"kind": "order.released", **order})
+        records.append(wms | {"kind": "pick.task", **task(n)})
+        records.append(wms | {"kind": "rma.authorised", "rma": f"R-{n}", "lines": [{"sku": "S", "qty": 1}]})
+        for k, one in enumerate(said):
+            at = t + (k + 1) * SECOND
+            records.append({"src": "dc1/pack/K-1", "seq": n * len(said) + k, "t": at, "t_rx": at, **one})
+    return records
+
+
+def test_exceptions_returns_and_faults_of_what_is_over_leave() -> None:
+    """After two days and after eight as much is known."""
+    rules = {"retention_ms": 10 * 3_600_000, "lateness_ms": 3_600_000}
+    sizes = []
+    for hours in (48, 192):
+        events, core = fed(hours_of_trouble(range(hours)), rules)
+        raised = [event["data"]["code"] for event in events if event["type"].endswith("exception.raised.v1")]
+        for code in ("PKG_EMPTY", "PKG_DOUBLE_CLOSE", "PCK_WRONG_SKU", "RTN_OVER", "RTN_UNEXPECTED", "DEV_FAULT"):
+            assert raised.count(code) == hours, code
+        sizes.append(core.state_bytes())
+    assert sizes[1] < sizes[0] * 1.2, sizes
