@@ -396,8 +396,7 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type) except NULL:
     if not cycle.key:
         cycle.key = name_of(floor, cycle)
         cycle.unit.numbered = cycle.unit.numbered or not cycle.carton
-    floor.outlet.key.clear()
-    floor.outlet.key.raw(floor.texts.bytes_of(cycle.key), floor.texts.length_of(cycle.key))
+    floor.outlet.key_is(cycle.key)
     return floor.outlet.ledger(type, shipment if shipment else cycle.key)
 
 

@@ -24,11 +24,9 @@ from ext.store cimport List, find, index_of, length, remove, remove_at
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
-from ext.context_checks import CHECKS
+from ext.context_checks import CHECKS, POLICIES
 from ext.kinds import NAMES
 
-cdef dict POLICIES = {"SHIP_PARTIAL": 0, "HOLD": 1, "CANCEL_LINE": 2, "BACKORDER": 3}   # as state.Policy
-cdef list POLICY_BYTES = [f'"{name}"'.encode() for name in POLICIES]
 
 # kind -> the family of objects whose revisions it counts in, its name, and the fields that name the object
 OBJECTS = {
@@ -175,7 +173,7 @@ cdef class Context:
             line.sku = self.floor.intern(row["sku"])
             line.qty = row["qty"]
             line.over_tol_pct = row.get("over_tol_pct", 0)
-            line.policy = POLICIES[row.get("short_policy", "SHIP_PARTIAL")]
+            line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
             if line.own != NULL:
                 if line.own.q_task != line.qty:
                     line.own.decided = NULL
@@ -272,17 +270,14 @@ cdef class Context:
         if line.alloc_ledger == NULL:
             if is_buried(self.floor, b"order/", line.order):
                 return self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
-            self.floor.outlet.key.clear()
-            self.floor.outlet.key.raw(self.floor.texts.bytes_of(line.order), self.floor.texts.length_of(line.order))
+            self.floor.outlet.key_is(line.order)
             self.floor.outlet.key.put(b"/")
             self.floor.outlet.key.integer(line.number)
             line.alloc_ledger = self.floor.outlet.ledger(PICK_SHORT, line.order)
         data.clear()
         data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
         data.text_member(b',"order":', line.order)
-        if line.known:
-            data.put(b',"policy":')
-            data.put(<bytes>POLICY_BYTES[line.policy])
+        pick_events.put_policy(data, line)
         data.integer_member(b',"qty_picked":0,"qty_short":', line.alloc_short)
         data.integer_member(b',"qty_task":', line.alloc_short)
         data.text_member(b',"reason":', fact.code)

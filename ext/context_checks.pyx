@@ -1,7 +1,7 @@
 """What the nested fields of context must hold: the decoder checks the flat ones. Each check raises KeyError, TypeError or
 ValueError with the path of what does not fit."""
 
-cdef frozenset POLICIES = frozenset(("SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER"))
+POLICIES = ("SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER")     # their numbers are state.Policy
 
 
 def check_lines(record):

@@ -113,7 +113,7 @@ cdef int tell_unit(Floor floor, Fact* fact, const char* kind) except -1:
     if known == NULL:
         known = <UnitFinding*>floor.store.new(B_UNIT_FINDING, sizeof(UnitFinding))
         floor.store.put(floor.state.unit_findings, key, known)
-        put_text(floor, name)
+        floor.outlet.key_is(name)
         known.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, name)
     elif floor.precedes(fact, known.fact):
         return 0
@@ -125,12 +125,6 @@ cdef int tell_unit(Floor floor, Fact* fact, const char* kind) except -1:
     data.put(b'"}')
     floor.outlet.emit(known.ledger, Subject(head=b"stock/", key=text_key(name)), fact.t, name, fact, EXACT)
     return 0
-
-
-cdef int put_text(Floor floor, int32_t text) except -1:
-    """As the business key."""
-    floor.outlet.key.clear()
-    return floor.outlet.key.raw(floor.texts.bytes_of(text), floor.texts.length_of(text))
 
 
 # ---------------------------------------------------------------------------------------------- places
@@ -313,7 +307,7 @@ cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact*
     cdef JsonWriter data = floor.outlet.data
     cdef int32_t name = name_of(floor, place)
     if place.ledger == NULL:
-        put_text(floor, name)
+        floor.outlet.key_is(name)
         place.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, name)
     data.clear()
     data.put(b"{")

@@ -18,7 +18,7 @@ from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
 from ext.packing cimport contents_of
 from ext.readiness cimport READY, Verdict, correlation, verdict_of
 from ext.shipment_cartons cimport cycles_of, unused_of
-from ext.shipment_names cimport alarm, put_key, quiet, subject_of
+from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList, Trailer
 from ext.store cimport B_BYTES, List, Numbers, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT
@@ -127,7 +127,7 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     data = encode(manifest_data(floor, shipment, departure))
     leave(floor, shipment, departure)
     if shipment.manifested == NULL:
-        put_key(floor, shipment)
+        floor.outlet.key_is(shipment.id)
         shipment.manifested = floor.outlet.ledger(SHIPMENT_MANIFESTED, shipment.id)
     t = result.t if departure is None else departure.close.t if result == NULL else max(result.t, departure.close.t)
     floor.outlet.data.clear()
@@ -265,7 +265,7 @@ cdef int tell_voided(Floor floor, Shipment* shipment) except -1:
     """R56: cancelled after its manifest."""
     cdef Fact* fact = shipment.cancelled_by
     if shipment.voided == NULL:
-        put_key(floor, shipment)
+        floor.outlet.key_is(shipment.id)
         shipment.voided = floor.outlet.ledger(SHIPMENT_VOIDED, shipment.id)
     floor.outlet.data.clear()
     floor.outlet.data.put(b'{"cause":')

@@ -58,6 +58,7 @@ cdef class Outlet:
     cdef int64_t known_minute   # whose text is kept: events come in order of time
     cdef char minute_text[17]
 
+    cdef int key_is(self, int32_t text) except -1
     cdef Ledger* ledger(self, int type, int32_t partitionkey) except NULL
     cdef bint emit(self, Ledger* ledger, Subject subject, int64_t time, int32_t correlation, const Fact* cause,
                    int evidence) except -1

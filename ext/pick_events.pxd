@@ -3,16 +3,18 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Floor
+from ext.json_writer cimport JsonWriter
 from ext.keys cimport Key
 from ext.outcomes cimport Outcome
 from ext.outlet cimport Subject
-from ext.state cimport Fact, PickWindow
+from ext.state cimport Fact, Line, PickWindow
 
 cdef enum PickEventTag:
     TAG_SHORT_TOLD = 3      # what it says of the stock is judged in its turn (R70)
 
 
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
+cdef int put_policy(JsonWriter data, const Line* line) except -1
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
 cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1

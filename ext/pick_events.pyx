@@ -14,7 +14,9 @@ from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
 from ext.store cimport find, length
 from ext.timers cimport RANK_INVENTORY
 
-cdef list POLICIES = [b'"SHIP_PARTIAL"', b'"HOLD"', b'"CANCEL_LINE"', b'"BACKORDER"']
+from ext.context_checks import POLICIES
+
+cdef list POLICY_JSON = [f'"{name}"'.encode() for name in POLICIES]
 
 
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1:
@@ -92,6 +94,14 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
     return 0
 
 
+cdef int put_policy(JsonWriter data, const Line* line) except -1:
+    """That of the order, once it is known."""
+    if line.known:
+        data.put(b',"policy":')
+        data.put(<bytes>POLICY_JSON[line.policy])
+    return 0
+
+
 cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) except -1:
     """R23; a short that no longer stands (R25, R27, R27a) says so with `qty_short` 0 and keeps its reason."""
     cdef JsonWriter data = floor.outlet.data
@@ -111,9 +121,7 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     if loc:
         data.text_member(b',"loc":', loc)
     data.text_member(b',"order":', window.line.order)
-    if window.line.known:
-        data.put(b',"policy":')
-        data.put(<bytes>POLICIES[window.line.policy])
+    put_policy(data, window.line)
     data.integer_member(b',"qty_picked":', max(0, o.q))
     data.integer_member(b',"qty_short":', o.q_short)
     data.integer_member(b',"qty_task":', window.q_task)
@@ -201,8 +209,7 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     late = <LatePicks*>find(floor.state.late_picks, key_number)
     if late == NULL:
         late = <LatePicks*>floor.store.new(B_LATE_PICKS, sizeof(LatePicks))
-        floor.outlet.key.clear()
-        floor.outlet.key.raw(floor.texts.bytes_of(key_number), floor.texts.length_of(key_number))
+        floor.outlet.key_is(key_number)
         late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key_number)
         floor.store.put(floor.state.late_picks, key_number, late)
     late.qty += fact.qty
@@ -253,8 +260,7 @@ cdef int32_t subject_text(Floor floor, const PickWindow* window) except -1:
 cdef int put_key(Floor floor, const PickWindow* window) except -1:
     """The business key: the task, else order/line."""
     cdef int32_t text = window.task if window.task else window.line.order
-    floor.outlet.key.clear()
-    floor.outlet.key.raw(floor.texts.bytes_of(text), floor.texts.length_of(text))
+    floor.outlet.key_is(text)
     if not window.task:
         floor.outlet.key.put(b"/")
         floor.outlet.key.integer(window.line.number)

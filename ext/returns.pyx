@@ -68,7 +68,7 @@ cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except
     cdef int32_t key = floor.intern(f"{floor.text(home.key)}/{grade}/{disposition}"), partition = partition_of(floor, home)
     cdef JsonWriter data = floor.outlet.data
     if graded.ledger == NULL:
-        put_text(floor, key)
+        floor.outlet.key_is(key)
         graded.ledger = floor.outlet.ledger(RETURN_DISPOSITIONED, partition)
     graded.qty += fact.qty
     graded.last_t = max(graded.last_t, fact.t)
@@ -160,12 +160,6 @@ cdef int32_t partition_of(Floor floor, const Return* home) except -1:
     return home.rma.id if home.rma != NULL else floor.intern("unexpected")
 
 
-cdef int put_text(Floor floor, int32_t text) except -1:
-    """As the business key."""
-    floor.outlet.key.clear()
-    return floor.outlet.key.raw(floor.texts.bytes_of(text), floor.texts.length_of(text))
-
-
 cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
     """The whole new state; nothing while no scan of it has ever counted."""
     cdef Scan* scan
@@ -186,7 +180,7 @@ cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
     if home.ledger == NULL:
         if not qty:
             return 0
-        put_text(floor, home.key)
+        floor.outlet.key_is(home.key)
         home.ledger = floor.outlet.ledger(RETURN_RECEIVED, partition)
     serials.sort()
     write_received(floor, home, qty, serials, condition_of(floor, home, qty, t, cause))

@@ -10,4 +10,3 @@ from ext.state cimport Fact, Shipment
 cdef int alarm(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, Shipment* shipment, int code, int64_t t, const Fact* cause) except -1
 cdef Subject subject_of(const Shipment* shipment) noexcept
-cdef int put_key(Floor floor, const Shipment* shipment) except -1

@@ -22,8 +22,3 @@ cdef int quiet(Floor floor, Shipment* shipment, int code, int64_t t, const Fact*
 
 cdef Subject subject_of(const Shipment* shipment) noexcept:
     return Subject(head=b"shipment/", key=text_key(shipment.id))
-
-
-cdef int put_key(Floor floor, const Shipment* shipment) except -1:
-    floor.outlet.key.clear()
-    return floor.outlet.key.raw(floor.texts.bytes_of(shipment.id), floor.texts.length_of(shipment.id))

@@ -14,7 +14,7 @@ from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
 from ext.shipment_cartons cimport home_of
-from ext.shipment_names cimport alarm, put_key, quiet, subject_of
+from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
 from ext.store cimport B_BYTES, List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
@@ -345,7 +345,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     if shipment.ready == NULL:
         if is_buried(floor, b"shipment/", shipment.id):
             return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
-        put_key(floor, shipment)
+        floor.outlet.key_is(shipment.id)
         shipment.ready = floor.outlet.ledger(SHIPMENT_READY, shipment.id)
     floor.outlet.data.clear()
     floor.outlet.data.raw(pending.data.text, pending.data.length)
@@ -420,7 +420,7 @@ cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* ca
     shipment.unready_at = t
     forget_pending(floor, shipment)
     if shipment.unready == NULL:
-        put_key(floor, shipment)
+        floor.outlet.key_is(shipment.id)
         shipment.unready = floor.outlet.ledger(SHIPMENT_UNREADY, shipment.id)
     data.clear()
     data.put(b"{")

@@ -23,6 +23,11 @@ class Request(NamedTuple):
         return str(json.loads(self.body)["id"])
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # with 5 the kernel lets many connections that come at once wait for seconds
+
+
 class WebService:
     """As a context. answers: what a request gets; None: the connection is cut after the request was worked on.
 
@@ -36,8 +41,7 @@ class WebService:
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         if tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
