@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "3"
-LAYOUT = "96e0142b6f6b83eb"
+LAYOUT = "20a88030363033ca"
 
 
 def fields() -> str:
