@@ -99,7 +99,7 @@ class Engine:
                     Policy(settings.overload.steps()),
                     {
                         "the room of the journal": lambda: used_of(journal, settings.disk_reserve_bytes),
-                        "the outbox": lambda: self._most_undelivered() / settings.outbox_rows_max,
+                        "the outbox": lambda: outbox.rows / settings.outbox_rows_max,
                     },
                 ),
                 settings.journal_commit_ms / 1000,
@@ -122,9 +122,6 @@ class Engine:
             stopped.cancel()
             await self._pipeline.stop(PIPELINE_STOP_S)
         return self._pipeline.account()
-
-    def _most_undelivered(self) -> int:
-        return max((sink.depth for sink in self.metrics.sinks.values()), default=0)
 
     def _slicer(self, rules: RuleSet) -> Slicer:
         """A new core by these rules, and what feeds it."""

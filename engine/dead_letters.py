@@ -17,7 +17,8 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -141,6 +142,8 @@ class DeadLetters:
         self._bytes_max = bytes_max
         self._made_by = (decoder, config)
         self._calls = threading.Lock()
+        self._sizes: dict[bool, int] = {}  # bytes of events, and of everything else; empty: to be counted
+        self._counted_at = 0  # the file's `changes`, when they were
         self._file = open_file(path, SCHEMA, VERSION, MEND)
 
     def close(self) -> None:
@@ -152,7 +155,7 @@ class DeadLetters:
     def bury(self, sink: str, rows: Sequence[OutRow], cause: Cause) -> None:
         """Durable, all or none; one that is here already counts one more attempt. Raises Full: there is no room."""
         now = self._clock()
-        with self._calls, transaction(self._file):
+        with self._step():
             self._require_room(sum(len(row.body) + LETTER_BYTES for row in rows))
             for row in rows:
                 place = (EVENT, DEAD, sink, row.queue, row.position, row.id, row.type, row.partitionkey)
@@ -163,12 +166,13 @@ class DeadLetters:
         many. What was discarded behind the cursor is only a count from now on."""
         place = "kind = ? AND source = ? AND queue = ?"
         lane = (EVENT, sink, queue)
-        with self._calls, transaction(self._file):
+        with self._step():
             beyond = f"DELETE FROM letters WHERE {place} AND sequence > ? AND sequence <= ?"  # noqa: S608
             forgotten = self._file.execute(beyond, (*lane, after, LAST_SEQUENCE if until is None else until)).rowcount
             passed = f"DELETE FROM letters WHERE {place} AND sequence <= ? AND state = ?"  # noqa: S608
             gone = self._file.execute(passed, (*lane, after, DISCARDED)).rowcount
             self._count(f"discarded/{sink}/{queue}", gone)
+            self._sizes = {}
         return forgotten
 
     def keys(self, sink: str, queue: str) -> set[str]:
@@ -197,7 +201,7 @@ class DeadLetters:
     def begin(self, letter: Letter, position: int) -> Letter:
         """The letter is about to be sent behind `position`: its place is written down before."""
         name = f"again/{letter.source}/{letter.queue}/{position}"
-        with self._calls, transaction(self._file):
+        with self._step():
             self._file.execute("INSERT INTO counts VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1", (name,))
             (again,) = self._file.execute("SELECT value FROM counts WHERE name = ?", (name,)).fetchone()
             # places behind earlier positions are not given out any more
@@ -211,7 +215,7 @@ class DeadLetters:
 
     def delivered(self, letter: Letter) -> None:
         """It is where it belongs."""
-        with self._calls, transaction(self._file):
+        with self._step():
             self._take_out(letter.number, f"replayed/{letter.source}/{letter.queue}")
             self._note("engine", "delivered", letter.number, letter.id)
 
@@ -221,7 +225,7 @@ class DeadLetters:
             "UPDATE letters SET state = ?, class = ?, code = ?, reason = ?, attempts = attempts + ?, last_us = ? "
             "WHERE number = ?"
         )
-        with self._calls, transaction(self._file):
+        with self._step():
             values = (DEAD, cause.class_, cause.code, cause.reason[:REASON_CHARS_MAX], cause.attempts)
             self._file.execute(query, (*values, self._clock(), letter.number))
             self._note("engine", "returned", letter.number, letter.id)
@@ -230,8 +234,8 @@ class DeadLetters:
         """Durable. The same bytes of the same source for the same cause are one letter, with a count. Returns for how
         many there was no room: those are only counted."""
         now, left_out = self._clock(), 0
-        with self._calls, transaction(self._file):
-            room = self._bytes_max // REFUSALS_PART - self._size("!=")
+        with self._step():
+            room = self._bytes_max // REFUSALS_PART - self._held()[False]
             for refusal in refusals:
                 digest = hashlib.blake2b(refusal.cause.encode() + b"\0" + refusal.raw, digest_size=16).digest()
                 room -= len(refusal.raw) + LETTER_BYTES
@@ -253,7 +257,7 @@ class DeadLetters:
     def line_is_back(self, letter: Letter) -> None:
         """It is in the journal once more. It is gone here, unless the decoder has refused it again meanwhile."""
         query = "SELECT attempts FROM letters WHERE number = ?"
-        with self._calls, transaction(self._file):
+        with self._step():
             if self._file.execute(query, (letter.number,)).fetchone() == (letter.attempts,):
                 self._take_out(letter.number, f"replayed/{letter.source}/")
                 self._note("engine", "delivered", letter.number, letter.id)
@@ -264,10 +268,11 @@ class DeadLetters:
     def changes(self) -> int:
         """A number that is another one as soon as another process has changed the file."""
         with self._calls:
-            return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+            return self._changes()
 
     def counts(self) -> dict[str, int]:
-        """`dead/SINK/QUEUE`: letters of events; `payloads`: refused; `replayed/...`, `discarded/...`: what is gone."""
+        """`dead/SINK/QUEUE`: letters of events; `payloads`: refused; `replayed/SINK/QUEUE`, `discarded/SINK/QUEUE`,
+        `replayed/SOURCE/`, `discarded/SOURCE/`: what is gone."""
         with self._calls:
             counts = dict(self._file.execute("SELECT name, value FROM counts WHERE name NOT GLOB 'again/*'"))
             by_place = "SELECT kind, source, queue, state = ?, count(*) FROM letters GROUP BY 1, 2, 3, 4"
@@ -280,7 +285,7 @@ class DeadLetters:
     def size(self) -> int:
         """Bytes that the letters take, about."""
         with self._calls:
-            return self._size()
+            return sum(self._held().values())
 
     # the command's side
 
@@ -324,7 +329,7 @@ class DeadLetters:
         """A few in each commit, so that an engine that has something to bury never waits for long."""
         done = 0
         for first in range(0, len(letters), AT_ONCE):
-            with self._calls, transaction(self._file):
+            with self._step():
                 for letter in letters[first : first + AT_ONCE]:
                     if step(letter):
                         self._note(who, action, letter.number, letter.id)
@@ -340,29 +345,60 @@ class DeadLetters:
 
     # inside a transaction
 
+    @contextmanager
+    def _step(self) -> Iterator[None]:
+        """All of it or nothing, on disk when it returns; one call at a time."""
+        with self._calls:
+            try:
+                with transaction(self._file):
+                    yield
+            except BaseException:
+                self._sizes = {}
+                raise
+
+    def _changes(self) -> int:
+        return int(self._file.execute("PRAGMA data_version").fetchone()[0])
+
     def _insert(self, place: tuple[object, ...], raw: bytes, digest: bytes, cause: Cause, now: int) -> None:
         values = (cause.class_, cause.code, cause.reason[:REASON_CHARS_MAX], cause.attempts, now, now, *self._made_by)
-        self._file.execute(
+        size = len(raw) + LETTER_BYTES
+        new = self._file.execute(
             "INSERT INTO letters (kind, state, source, queue, sequence, id, type, partitionkey, raw, digest, class, "
             "code, reason, attempts, first_us, last_us, decoder, config, position, again, rate, size) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?) ON CONFLICT DO UPDATE SET "
-            "attempts = attempts + excluded.attempts, last_us = excluded.last_us",
-            (*place, raw, digest, *values, len(raw) + LETTER_BYTES),
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?) ON CONFLICT DO NOTHING",
+            (*place, raw, digest, *values, size),
+        ).rowcount
+        kind, _, source, queue, sequence, *_ = place
+        if new:
+            self._grow(kind, size)
+            return
+        self._file.execute(
+            "UPDATE letters SET attempts = attempts + ?, last_us = ? "
+            "WHERE kind = ? AND source = ? AND queue = ? AND sequence = ? AND digest = ?",
+            (cause.attempts, now, kind, source, queue, sequence, digest),
         )
 
     def _require_room(self, size: int) -> None:
-        held = self._size()
+        held = sum(self._held().values())
         if held + size > self._bytes_max:
             raise Full(
                 f"the dead letters {self.path} take {held} of {self._bytes_max} bytes: `sortline dlq` can send them "
                 "again or discard them"
             )
 
-    def _size(self, is_event: Literal["=", "!=", "IS NOT"] = "IS NOT") -> int:
-        """Bytes of events (`=`), of everything else (`!=`), or of all."""
-        value = None if is_event == "IS NOT" else EVENT
-        query = f"SELECT coalesce(sum(size), 0) FROM letters WHERE kind {is_event} ?"  # noqa: S608
-        return int(self._file.execute(query, (value,)).fetchone()[0])
+    def _held(self) -> dict[bool, int]:
+        """Bytes that events take (True), and everything else. Counted when another process has changed the file, or a
+        step was taken back; the letters are not read for each record that is refused."""
+        changes = self._changes()
+        if not self._sizes or changes != self._counted_at:
+            counted = self._file.execute("SELECT kind = ?, sum(size) FROM letters GROUP BY 1", (EVENT,))
+            self._sizes = {False: 0, True: 0, **{bool(is_event): size for is_event, size in counted}}
+            self._counted_at = changes
+        return self._sizes
+
+    def _grow(self, kind: object, size: int) -> None:
+        if self._sizes:
+            self._sizes[kind == EVENT] += size
 
     def _holds(self, refusal: Refusal, digest: bytes) -> bool:
         query = "SELECT 1 FROM letters WHERE kind = ? AND source = ? AND queue = '' AND sequence = 0 AND digest = ?"
@@ -373,7 +409,10 @@ class DeadLetters:
         return str(found[0]) if found else ""
 
     def _take_out(self, number: int, count: str) -> None:
-        if self._file.execute("DELETE FROM letters WHERE number = ?", (number,)).rowcount:
+        found = self._file.execute("SELECT kind, size FROM letters WHERE number = ?", (number,)).fetchone()
+        if found is not None:
+            self._grow(found[0], -found[1])
+            self._file.execute("DELETE FROM letters WHERE number = ?", (number,))
             self._count(count, 1)
 
     def _discard(self, letter: Letter) -> None:
@@ -382,6 +421,7 @@ class DeadLetters:
             return
         query = "UPDATE letters SET state = ?, raw = x'', size = 0 WHERE number = ?"
         self._file.execute(query, (DISCARDED, letter.number))
+        self._sizes = {}
 
     def _count(self, name: str, number: int) -> None:
         if not number:

@@ -14,6 +14,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from engine.clock import Clock
 from engine.contracts import Account, Lane, Outbox, OutRow, Sink
@@ -22,6 +23,7 @@ from engine.error_classes import Class, classify, code_of
 from engine.errors import Full
 from engine.metrics import LaneMetrics, SinkMetrics
 from engine.model import BUSINESS, PRIORITY_LAST, QUEUE_PRIORITY
+from engine.sqlite_file import passes
 from engine.throttle import Breaker, Pace, Settings
 
 PROBE_S = 30.0
@@ -35,6 +37,14 @@ log = logging.getLogger("sortline.delivery")
 
 Pause = Callable[[asyncio.Event | None, float | None], Awaitable[None]]
 """Waits until the event is set, or so many seconds are over; None: not for that."""
+
+
+class Done(NamedTuple):
+    """So many events up to `position` are where they belong."""
+
+    position: int
+    delivered: int
+    dead: int
 
 
 class Work:
@@ -51,6 +61,7 @@ class Work:
         self.alone = 0  # so many of the next events are sent one by one, to find the one at fault
         self.tries = 0  # of the first event, when it seems to be poison
         self.dead_in_a_row = 0
+        self.done: Done | None = None  # the cursor has to be moved over it before anything else
         self.buried: set[int] = set()  # positions behind the cursor that are dead letters already
         self.keys: set[str] = set()  # partition keys that have a dead letter
         self.letters = True  # whether a letter may be wanted
@@ -90,7 +101,7 @@ class Forwarder:
         self._pause = pause or _pause
         self._timer = timer
         self._batch = settings.batch_events
-        self._bucket = settings.pace().bucket(timer())
+        self._bucket = settings.bucket(timer())
         self._breaker = Breaker(jitter)
         self._works = [self._work(lane) for lane in outbox.lanes(name)]
         going_on = {work.lane.queue for work in self._works if work.lane.until is None}
@@ -111,9 +122,11 @@ class Forwarder:
         self._news.set()
 
     async def run(self) -> None:
-        """An error of the sink is waited out; one of the outbox is ours, and raised."""
+        """An error of the sink is waited out, and so is a disk without room; any other of the outbox is ours, and
+        raised."""
         try:
-            await asyncio.to_thread(self._settle)
+            while not await self._settled():
+                await self._wait(PROBE_S)
             while True:
                 self._news.clear()
                 await self._look_at_letters()
@@ -190,30 +203,46 @@ class Forwarder:
     async def _serve(self, work: Work) -> None:
         """The lane's next dead letter that is wanted again, or else its next events."""
         try:
-            if work.letters and await self._serve_letter(work):
+            if work.done is None and work.letters and await self._serve_letter(work):
                 return
         except sqlite3.OperationalError as error:
             # no room on the disk, or another process holds the file: what was begun is gone on with later
             self._hold(work, f"dead letters: {error}")
             return
+        if work.done is None:
+            work.done = await self._serve_events(work)
+        if work.done is not None and await self._advance(work, work.done):
+            work.done = None
+
+    async def _serve_events(self, work: Work) -> Done | None:
+        """What of the lane's next events is at the sink now, or dead; None: nothing."""
         wakes = self._wakes
         rows = await asyncio.to_thread(self._outbox.read, work.lane.number, self._limit(work))
         if not rows:
             work.dry = wakes == self._wakes
-            return
+            return None
         behind = [row for row in rows if row.partitionkey in work.keys and row.position not in work.buried]
         if behind and not await self._bury(work, behind, BEHIND):
-            return
+            return None
         left = [row for row in rows if row.position not in work.buried]
         if left and not await self._send(work, left):
-            return
-        dead = len(rows) - len(left)
-        await asyncio.to_thread(
-            self._outbox.advance, work.lane.number, rows[-1].position, delivered=len(left), dead=dead
-        )
-        work.buried -= {row.position for row in rows}
-        work.alone = max(0, work.alone - len(rows))
-        self._delivered(work, len(left), dead)
+            return None
+        return Done(rows[-1].position, len(left), len(rows) - len(left))
+
+    async def _advance(self, work: Work, done: Done) -> bool:
+        """Whether the cursor could be moved; if not, that is tried again, and nothing is sent twice for it."""
+        position, delivered, dead = done
+        try:
+            await asyncio.to_thread(self._outbox.advance, work.lane.number, position, delivered=delivered, dead=dead)
+        except sqlite3.OperationalError as error:
+            if not passes(error):
+                raise
+            self._hold(work, f"outbox: {error}")
+            return False
+        work.buried = {each for each in work.buried if each > position}
+        work.alone = max(0, work.alone - delivered - dead)
+        self._delivered(work, delivered, dead)
+        return True
 
     async def _serve_letter(self, work: Work) -> bool:
         """Whether it was the letters' turn. One that is on its way goes before anything new: its place is taken."""
@@ -372,6 +401,14 @@ class Forwarder:
         pace = self._settings.queues.get(lane.queue, Pace())
         return Work(lane, pace, self._metrics.lane(lane.number, lane.queue), self._timer())
 
+    async def _settled(self) -> bool:
+        try:
+            await asyncio.to_thread(self._settle)
+        except sqlite3.OperationalError as error:
+            self._turn("held", f"dead letters: {error}")
+            return False
+        return True
+
     def _settle(self) -> None:
         """Letters that stand for events which will be tried again are forgotten: the engine was stopped in between."""
         for work in self._works:
@@ -412,9 +449,12 @@ class Forwarder:
 
 def account(outbox: Outbox, letters: DeadLetters, sink: str) -> Account:
     """Where all events of a sink are; a dead letter that was delivered in the end counts as delivered."""
-    lanes = [outbox.account(lane.number) for lane in outbox.lanes(sink)]
-    again = sum(count for name, count in letters.counts().items() if name.startswith(f"replayed/{sink}/"))
-    events, delivered, pending, dead = (sum(numbers) for numbers in zip(*lanes, strict=True)) if lanes else (0,) * 4
+    lanes = outbox.lanes(sink)
+    counts = letters.counts()
+    # by whole names: a source may be called like the sink, and its lines come back, too
+    again = sum(counts.get(f"replayed/{sink}/{queue}", 0) for queue in {lane.queue for lane in lanes})
+    parts = [outbox.account(lane.number) for lane in lanes]
+    events, delivered, pending, dead = (sum(numbers) for numbers in zip(*parts, strict=True)) if parts else (0,) * 4
     return Account(events, delivered + again, pending, dead - again)
 
 

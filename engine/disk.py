@@ -89,8 +89,11 @@ class Disk:
             os.close(file)
 
     def make_folder(self, folder: Path) -> None:
-        """It and those above it, if they are not there."""
+        """It and those above it, if they are not there; the names of all that were made, and its own, are on disk."""
+        missing = [each for each in folder.parents if not each.exists()]
         folder.mkdir(parents=True, exist_ok=True)
+        for each in (*reversed(missing), folder):
+            self.sync_folder(each.parent)
 
     def names(self, folder: Path) -> list[str]:
         """Of the files in it, in order; none where there is no folder."""

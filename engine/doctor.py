@@ -28,6 +28,7 @@ from engine.errors import Refused
 from engine.findings import Finding, Level, error, good, note, warning
 from engine.logs import escaped
 from engine.source_checks import reach, reach_findings, secret_findings, source_findings
+from engine.sqlite_file import open_to_read
 
 REFUSED = 1
 EVENT_BYTES = 1_024  # a business event in the outbox, about
@@ -154,11 +155,8 @@ def _outbox(path: Path, rows_max: int) -> Iterator[Finding]:
     if not path.is_file():
         return
     try:
-        file = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        try:
+        with open_to_read(path) as file:
             rows, oldest_us = file.execute("SELECT count(*), min(since_us) FROM events").fetchone()
-        finally:
-            file.close()
     except sqlite3.Error as failure:
         yield warning("outbox", f"{path} cannot be read: {failure}", "look at it: docs/operations.md")
         return

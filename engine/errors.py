@@ -6,6 +6,8 @@ refused before anything starts (`Refused`), our own stops the run and keeps the 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class SortlineError(Exception):
     """The root of every error that sortline raises on purpose."""
@@ -13,6 +15,13 @@ class SortlineError(Exception):
 
 class Refused(SortlineError):
     """A config or an input that cannot be worked with: says what, where, and what to do. Exit code 1."""
+
+
+class Newer(Refused):
+    """A file that a newer version of the program has written: not damaged, only not for this one."""
+
+    def __init__(self, path: Path, what: str = "") -> None:
+        super().__init__(f"{path}: {what or 'was written by a newer version of the program'}: start the newer one")
 
 
 class DecodeError(SortlineError):

@@ -24,6 +24,7 @@ from engine.config.load import load_site
 from engine.config.site import Site
 from engine.errors import Refused
 from engine.logs import escaped
+from engine.sqlite_file import open_to_read
 
 RECORDS_MAX = 1_000
 DECIDED = "decided"
@@ -168,26 +169,21 @@ def _find(id_: str, folder: Path, site: Site | None) -> Fields:
 
 
 def _look(file: Path, id_: str) -> Iterator[bytes]:
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     try:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table, query in QUERIES:
-            if table in tables:
-                yield from (body for _, body in connection.execute(query, (id_,)))
+        with open_to_read(file) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            for table, query in QUERIES:
+                if table in tables:
+                    yield from (body for _, body in connection.execute(query, (id_,)))
     except sqlite3.DatabaseError as error:
         raise Refused(f"{file}: cannot be read: {error}") from None
-    finally:
-        connection.close()
 
 
 def _told(file: Path, id_: str) -> int | None:
     if not file.is_file():
         return None
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
-    try:
+    with open_to_read(file) as connection:
         found = connection.execute("SELECT sequence FROM told WHERE id = ?", (id_,)).fetchone()
-    finally:
-        connection.close()
     return int(found[0]) if found else None
 
 

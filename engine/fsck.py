@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sqlite3
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +23,12 @@ from typing import NamedTuple
 from engine.clock import now_us
 from engine.config.load import read_toml
 from engine.disk import DISK
-from engine.errors import Refused
+from engine.errors import Newer, Refused
 from engine.journal import Position
 from engine.rule_book import RuleBook
 from engine.segment_folder import SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
+from engine.sqlite_file import open_to_read
 from engine.whole_file import BAD, put_aside, write_whole
 
 DATA_DIR = "data"
@@ -94,6 +96,7 @@ class Check:
         self.lost_bytes = 0
         self.snapshots: list[Snapshot] = []
         self.end = Position(0, 0)
+        self.ends_early = False  # before a snapshot, and nobody has accepted that
 
     def findings(self) -> Iterator[Finding]:
         yield from self._snapshots()
@@ -162,8 +165,9 @@ class Check:
         number = newest.position.segment
         if number not in self.segments.numbers() or not self.segments.reaches(number, newest.position.offset):
             later = [each for each in self.segments.numbers() if each >= number]
-            accepted = any(map(self.segments.is_loss, later))
-            yield Finding(self.segments.folder, f"ends before {newest.position}, where a snapshot stands", not accepted)
+            self.ends_early = not any(map(self.segments.is_loss, later))
+            what = f"ends before {newest.position}, where a snapshot stands"
+            yield Finding(self.segments.folder, what, self.ends_early)
         told = told_by_outbox(self.folder / "outbox.sqlite")
         if told is not None and told < newest.sequence:
             yield Finding(
@@ -222,21 +226,21 @@ def _put_aside(folder: Path) -> Iterator[str]:
         assert held is not None
         try:
             segments.content(number)
-        except Refused as error:
-            if "start the newer one" not in str(error):
-                aside = put_aside(held.path)
-                segments.stand_in(number, now_us())
-                yield f"{held.path}: is no segment: renamed to {aside.name}, an empty one stands for what is lost"
+        except Newer:
+            continue
+        except Refused:
+            aside = put_aside(held.path)
+            segments.stand_in(number, now_us())
+            yield f"{held.path}: is no segment: renamed to {aside.name}, an empty one stands for what is lost"
 
 
 def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
     checked = Check(folder)
-    findings = list(checked.findings())
+    deque(checked.findings(), maxlen=0)
     segments = checked.segments
     numbers = segments.numbers()
     wanted = [number for number in missing_segments(numbers) if number >= checked.needed_from()]
-    ends_before = [finding for finding in findings if "ends before" in finding.what and finding.grave]
-    if ends_before and checked.snapshots:
+    if checked.ends_early:
         number = checked.snapshots[0].position.segment
         last = max(numbers, default=number - 1)
         wanted += range(last + 1, number + 1) if last < number else [last + 1]
@@ -256,8 +260,8 @@ def missing_segments(numbers: list[int]) -> list[int]:
 def rules_can_be_read(path: Path) -> bool:
     try:
         return RuleBook(path, put_damaged_aside=False).report == ""
-    except Refused:
-        return True  # by a newer version
+    except Newer:
+        return True
 
 
 def told_by_outbox(path: Path) -> int | None:
@@ -265,7 +269,7 @@ def told_by_outbox(path: Path) -> int | None:
     if not path.exists():
         return None
     try:
-        with sqlite3.connect(path) as file:
+        with open_to_read(path) as file:
             return int(file.execute("SELECT sequence FROM last").fetchone()[0])
     except (sqlite3.DatabaseError, TypeError):
         return None
@@ -274,8 +278,10 @@ def told_by_outbox(path: Path) -> int | None:
 def fault_of_database(path: Path) -> str:
     """What SQLite finds wrong with a file; empty: nothing."""
     try:
-        with sqlite3.connect(path) as file:
+        with open_to_read(path) as file:
             found = file.execute("PRAGMA integrity_check(1)").fetchone()[0]
             return "" if found == "ok" else f"is damaged: {found}"
+    except sqlite3.OperationalError as error:
+        return f"cannot be read ({error})"
     except sqlite3.DatabaseError as error:
         return f"is damaged, or no SQLite file ({error})"

@@ -15,7 +15,6 @@ from engine.metrics import IntakeMetrics
 
 GROUP_RECORDS_MAX = 4_096  # putting them together, and acknowledging each, holds the event loop
 GROUP_BYTES_MAX = 1024 * 1024
-END = b"\n"
 
 
 class Limits(NamedTuple):

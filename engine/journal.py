@@ -92,7 +92,6 @@ class Journal:
         self._waiting_for_room = False  # for the segment with which a start begins
         self._calls = threading.Lock()
         disk.make_folder(folder)
-        disk.sync_folder(folder.parent)
         self._lock = _locked(disk, folder / "lock")
         try:
             self._segments = SegmentFolder(folder, disk)

@@ -103,16 +103,16 @@ class SourceMetrics:
         return sum(fault.count for fault in self.faults.values())
 
 
-class LaneMetrics:
-    """What one sink gets in one queue.
+class Served:
+    """A sink, or what it gets in one queue.
 
-    state, detail, since_us: as of the sink. depth: events that are not delivered yet; oldest_us: since when the first
-    of them waits, 0: none does. delivered: since the start. dead: events that became dead letters, those included that
-    a person has sent again or discarded since.
+    state: `starting`, `up`, `retrying` (it will come back by itself), `held` (somebody has to act; it is probed).
+    detail: the last error's class and text; empty while `up`. since_us: since when it is in this state.
+    depth: events that are not delivered yet; oldest_us: since when the first of them waits, 0: none does.
+    delivered: since the start.
     """
 
-    def __init__(self, queue: str) -> None:
-        self.queue = queue
+    def __init__(self) -> None:
         self.state = "starting"
         self.detail = ""
         self.since_us = 0
@@ -127,26 +127,25 @@ class LaneMetrics:
         self.state, self.detail = state, detail
 
 
-class SinkMetrics:
+class LaneMetrics(Served):
+    """What one sink gets in one queue. dead: events that became dead letters, those included that a person has sent
+    again or discarded since."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__()
+        self.queue = queue
+
+
+class SinkMetrics(Served):
     """One sink.
 
-    state: `starting`, `up`, `retrying` (it will come back by itself), `held` (somebody has to act; it is probed).
-    detail: the last error's class and text; empty while `up`.
-    depth: events that it does not have yet. oldest_us: since when the oldest of them waits; 0: none waits.
-    delivered, dead, sends, failures: events that arrived, events that became dead letters, calls that sent them, calls
-    that failed, since the start.
+    dead, sends, failures: events that became dead letters, calls that sent events, calls that failed, since the start.
     lanes: the same for each of its queues, by the lane's number.
     """
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self.name = name
-        self.state = "starting"
-        self.detail = ""
-        self.since_us = 0
-        self.depth = 0
-        self.oldest_us = 0
-        self.delivered = 0
-        self.dead = 0
         self.sends = 0
         self.failures = 0
         self.rate = Rate()
@@ -160,14 +159,6 @@ class SinkMetrics:
         """Depth and age out of the lanes'."""
         self.depth = sum(lane.depth for lane in self.lanes.values())
         self.oldest_us = min((lane.oldest_us for lane in self.lanes.values() if lane.oldest_us), default=0)
-
-    def turn(self, state: str, detail: str, now_us: int) -> bool:
-        """The sink's state is now `state`; true if that is a change."""
-        changed = state != self.state
-        if changed:
-            self.since_us = now_us
-        self.state, self.detail = state, detail
-        return changed
 
 
 class LoopLag:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import statistics
 from collections import Counter, deque
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from protocols import registry
 
 OFFSETS_MAX = 10_000
 CAUSES_MAX = 20
+
+log = logging.getLogger("sortline.onlooking")
 
 Heard = Callable[[str, str, bytes], None]
 """(what: `record`, `fault` or `state`; the source; content)."""
@@ -57,7 +60,11 @@ class Onlooker:
 
     async def put(self, delivery: Delivery) -> None:
         for line in delivery.lines:
-            times = _times.decode(line)
+            try:
+                times = _times.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                self.fault(delivery.source, f"no canonical record: {error}", line)
+                continue
             if not times.kind.startswith("link."):
                 account = self._account(delivery.source)
                 self.accounts[delivery.source] = account._replace(records=account.records + 1)
@@ -115,5 +122,10 @@ async def look(drivers: dict[str, Driver], onlooker: Onlooker, seconds: float | 
 async def _run(name: str, driver: Driver, onlooker: Onlooker) -> None:
     try:
         await driver.run()
+        why = "its driver ended"
     except Refused as error:
-        onlooker.state(name, "down", str(error))
+        why = str(error)
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        log.error("source %s: nobody expected this error", name, exc_info=error)
+    onlooker.state(name, "down", why)

@@ -49,13 +49,14 @@ SCHEMA = (
     "CREATE TABLE last (sequence INTEGER NOT NULL, rows INTEGER NOT NULL)",
     "INSERT INTO last VALUES (0, 0)",
 )
-# Version 1 had an index of ids, and one cursor a sink: those stay where they are until the lanes are made of them.
+# Version 1 had an index of ids, and one cursor a sink: those stay where they are until the lanes are made of them. Its
+# contents were hashed otherwise.
 UPGRADES = {
     1: (
         LANES,
         "ALTER TABLE told RENAME TO told_before",
         TOLD,
-        "INSERT INTO told SELECT sequence, id, content FROM told_before ORDER BY sequence",
+        "INSERT INTO told SELECT sequence, id, x'' FROM told_before ORDER BY sequence",
         "DROP TABLE told_before",
         "ALTER TABLE last ADD COLUMN rows INTEGER NOT NULL DEFAULT 0",
         "UPDATE last SET rows = (SELECT count(*) FROM events)",
@@ -66,6 +67,7 @@ MEND = (
     "pass over what they have"
 )
 TOLD_MAX = 1_000_000
+UNKNOWN = b""  # content of what was told long ago: nothing contradicts it
 UNCOUNTED = -1  # of a lane's events: they have to be counted before it goes on
 
 log = logging.getLogger("sortline.outbox")
@@ -91,7 +93,7 @@ class SqliteOutbox:
 
     routes: type -> sink -> queue, for every type of business event. sinks: all of them, also those without a route;
     one that is new starts behind the last event, one that is gone keeps its lanes and holds nothing back.
-    rows_max: events that sinks do not have yet, at which `append` raises Full. told_max: how many ids are remembered.
+    rows_max: events that some sink does not have yet, at which `append` raises Full. told_max: how many ids are kept.
     """
 
     def __init__(
@@ -122,10 +124,14 @@ class SqliteOutbox:
         self._rows: int
         self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
         self._ids = ToldIds(self._file.execute("SELECT sequence, id FROM told ORDER BY sequence"))
+        self._gone: dict[str, int] = {}  # type -> its events up to here were dropped
         with transaction(self._file):
             self._lanes = self._settled_lanes(sinks)
             # what only a sink still wanted that the site no longer has
-            self._rows -= self._drop()
+            gone = self._passed()
+            dropped = self._drop(gone)
+        self._gone = gone
+        self._rows -= dropped
 
     def append(self, events: Sequence[Emitted]) -> None:
         """All of them in one commit, in order; those at or below `last_sequence` are passed over.
@@ -144,6 +150,11 @@ class SqliteOutbox:
             refused = self._commit(new)
         if refused:
             raise ContentChanged(f"{len(refused)} events contradict what was told before, first {refused[0].id}")
+
+    @property
+    def rows(self) -> int:
+        """Events that some sink does not have yet: what `rows_max` bounds."""
+        return self._rows
 
     def last_sequence(self) -> int:
         with self._calls:
@@ -178,8 +189,8 @@ class SqliteOutbox:
             return self._lanes[lane].cursor
 
     def advance(self, lane: int, position: int, *, delivered: int, dead: int = 0) -> None:
-        """All of the lane's events up to `position` are where they belong, so many of each. Events that every lane has
-        are dropped in the same commit."""
+        """All of the lane's events up to `position` are where they belong, so many of each. Events that every lane of
+        theirs has are dropped in the same commit."""
         with self._calls:
             state = self._lanes[lane]
             if position <= state.cursor:
@@ -187,12 +198,14 @@ class SqliteOutbox:
             before = (state.cursor, state.delivered, state.dead)
             state.cursor, state.delivered, state.dead = position, state.delivered + delivered, state.dead + dead
             try:
+                gone = self._passed()
                 with transaction(self._file):
                     self._write_lanes(self._lanes.values())
-                    dropped = self._drop()
+                    dropped = self._drop(gone)
             except BaseException:
                 state.cursor, state.delivered, state.dead = before
                 raise
+            self._gone = gone
             self._rows -= dropped
 
     def account(self, lane: int) -> Account:
@@ -223,7 +236,7 @@ class SqliteOutbox:
     def _same_story(self, replayed: Sequence[Emitted]) -> None:
         for event in replayed:
             told = self._file.execute("SELECT id, content FROM told WHERE sequence = ?", (event.sequence,)).fetchone()
-            if told is None or told == (event.id, event.content):
+            if told is None:
                 continue
             if told[0] != event.id:
                 raise Refused(
@@ -231,7 +244,7 @@ class SqliteOutbox:
                     "of it: the rules, the site's name or the program have changed. Start with those of before, or "
                     "with a new data_dir once the sinks have everything"
                 )
-            if not self._warned:
+            if told[1] not in (UNKNOWN, event.content) and not self._warned:
                 log.warning("replay: %s has other content than when it was told; the first stays", event.id)
                 self._warned = True
 
@@ -245,7 +258,7 @@ class SqliteOutbox:
             if event.id not in known:
                 known[event.id] = event.content
                 told.append(event)
-            elif known[event.id] != event.content:
+            elif known[event.id] not in (UNKNOWN, event.content):
                 refused.append(event)
         rows = [(e.sequence, e.id, e.type, e.partitionkey, e.body, now) for e in told if self._routes[e.type]]
         last = new[-1].sequence
@@ -294,6 +307,7 @@ class SqliteOutbox:
     def _settled_lanes(self, sinks: Sequence[str]) -> dict[int, LaneState]:
         """The lanes of these sinks by the routes of now: kept where nothing changed, begun and ended where it did."""
         kept = self._stored_lanes(sinks)
+        stored = {_stored(state) for state in kept}
         wanted = {(sink, queue): tuple(sorted(types)) for sink in sinks for queue, types in self._queues(sink).items()}
         standing = {(state.lane.sink, state.lane.queue, state.lane.types) for state in kept if state.lane.until is None}
         for state in kept:
@@ -310,9 +324,13 @@ class SqliteOutbox:
             if state.events == UNCOUNTED:
                 state.events = state.delivered + state.dead + self._left(state)
         # a sink that is gone now may come back, and what was dropped meanwhile is not its any more
-        self._file.execute("UPDATE lanes SET events = ?", (UNCOUNTED,))
+        marks = ", ".join("?" * len(sinks))
+        gone = f"UPDATE lanes SET events = ? WHERE events != ? AND sink NOT IN ({marks})"  # noqa: S608
+        self._file.execute(gone, (UNCOUNTED, UNCOUNTED, *sinks))
+        # a start with nothing new writes nothing: it may find a disk without room
         self._file.executemany(
-            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [_stored(state) for state in kept]
+            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [row for row in map(_stored, kept) if row not in stored],
         )
         return {state.lane.number: state for state in kept}
 
@@ -341,10 +359,26 @@ class SqliteOutbox:
             [(each.cursor, each.events, each.delivered, each.dead, each.lane.number) for each in states],
         )
 
-    def _drop(self) -> int:
-        """Events that every lane has; a lane with nothing to come holds nothing back. Returns how many."""
-        behind = min((each.cursor for each in self._lanes.values() if each.pending), default=self._last)
-        dropped = self._file.execute("DELETE FROM events WHERE sequence <= ?", (behind,)).rowcount
+    def _passed(self) -> dict[str, int]:
+        """type -> every lane that gets it has its events up to here; a lane with nothing to come holds nothing back."""
+        passed = dict.fromkeys(self._routes, self._last)
+        for state in self._lanes.values():
+            if state.pending:
+                for type_ in state.lane.types:
+                    passed[type_] = min(passed.get(type_, self._last), state.cursor)
+        return {type_: max(upto, self._gone.get(type_, 0)) for type_, upto in passed.items()}
+
+    def _drop(self, passed: Mapping[str, int]) -> int:
+        """Events of each type up to there. Returns how many. Only what lies behind the last drop is looked at."""
+        spans: dict[tuple[int, int], list[str]] = {}
+        for type_, upto in passed.items():
+            spans.setdefault((self._gone.get(type_, 0), upto), []).append(type_)
+        dropped = 0
+        for (after, upto), types in spans.items():
+            if after < upto:
+                marks = ", ".join("?" * len(types))
+                query = f"DELETE FROM events WHERE sequence > ? AND sequence <= ? AND type IN ({marks})"  # noqa: S608
+                dropped += self._file.execute(query, (after, upto, *types)).rowcount
         if dropped:
             self._file.execute("UPDATE last SET rows = rows - ?", (dropped,))
         return dropped

@@ -78,9 +78,12 @@ class Overload:
                 at = record.t if record.t >= 0 else now_us
                 self._gaps[record.src] = self._gaps.get(record.src, _Gap(at, at, 0)).with_one_at(at)
 
-    def gaps(self, now_us: int) -> list[dict[str, Any]]:
-        """A `source.gap` for each source whose records were not taken, once that is over; then they are forgotten."""
-        if self.at_least("shed") or not self._gaps:
+    def gaps(self, now_us: int, *, ends: bool = False) -> list[dict[str, Any]]:
+        """A `source.gap` for each source whose records were not taken, once that is over; then they are forgotten.
+
+        ends: it is over, for the engine stops.
+        """
+        if (self.at_least("shed") and not ends) or not self._gaps:
             return []
         gaps, self._gaps = self._gaps, {}
         return [

@@ -33,6 +33,7 @@ from engine.pauses import collect_when_idle, watch_loop
 from engine.recovery import Recovery
 from engine.refusals import Refusals
 from engine.slices import Core, NoRoom
+from engine.sqlite_file import passes
 from engine.throttle import Settings
 
 MICROSECONDS = 1_000_000
@@ -155,6 +156,7 @@ class Pipeline:
             self._spawn(forwarder.run(), f"sink {forwarder.name}")
         self._spawn(self._measure(), "measure")
         self._spawn(self._refusals.run(), "refusals")
+        self._spawn(self._refusals.take_back(), "lines that come back")
         self._spawn(collect_when_idle(lambda: self._metrics.journal.appends + self._metrics.replayed), "collector")
         try:
             await self._recovery.run(self._publish)
@@ -241,10 +243,10 @@ class Pipeline:
         """Whatever is next, on disk and acknowledged. False: the run is over."""
         group = self._intake.take()
         if group is None:
-            if self._closing:
-                return False
-            if gaps := self._overload.gaps(self._clock()):
+            if gaps := self._overload.gaps(self._clock(), ends=self._closing):
                 await self._say(gaps)
+            elif self._closing:
+                return False
             elif not await self._tick():
                 await self._intake.wait(self._wait_s())
             return True
@@ -359,9 +361,9 @@ class Pipeline:
                 await self._wait_for_room()
                 continue
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_FULL:
+                if not passes(error):
                     raise
-                self._say_full(f"no space is left for the outbox: {error}")
+                self._say_full(f"the outbox takes nothing now: {error}")
                 self._waits_for_sinks = True
                 await self._wait_for_room()
                 continue

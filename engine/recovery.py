@@ -87,6 +87,7 @@ class Recovery:
         self._at = BEGINNING  # up to where the core has decided, and the outbox has what it told
         self._done = 0  # bytes of the journal that it has decided on since the start
         self._kept_at = 0  # the same when the last snapshot was taken
+        self._unwritten = False  # that one could not be written: it is tried again when room is wanted
         self._to_pack = asyncio.Event()
         self._tidying = asyncio.Lock()
         self._proven: bool | None = None  # whether this program can go on from its own snapshots; None: not tried yet
@@ -152,9 +153,10 @@ class Recovery:
     async def keep(self) -> None:
         """A snapshot of the core as it is, which has to be what the journal and the outbox hold; nothing if there is
         one already. Old segments of the journal go."""
-        if not self._grown():
+        if not self._grown() and not self._unwritten:
             return
         self._kept_at = self._done
+        self._unwritten = False
         began_s = time.perf_counter()
         # whatever goes wrong here, the journal still has everything: only the next start takes longer
         try:
@@ -163,6 +165,7 @@ class Recovery:
             snapshot = Snapshot(self._at, self.slicer.sequence, self._rules, state, self.slicer.shift)
             size = await asyncio.to_thread(self._snapshots.write, snapshot)
         except OSError as error:
+            self._unwritten = True
             log.warning("snapshot: cannot be written: %s", error)
             return
         except Exception as error:
@@ -237,12 +240,15 @@ class Recovery:
         found = self._snapshots.newest_first()
         while entry := await asyncio.to_thread(next, found, None):
             path, snapshot = entry
-            reason = snapshot if isinstance(snapshot, str) else await self._restore_from(snapshot, told)
-            if reason:
-                log.warning("snapshot %s cannot be used: %s", path, reason)
-                why.append(f"{path.name}: {reason}")
+            slicer = snapshot if isinstance(snapshot, str) else await self._restored(snapshot, told)
+            if isinstance(slicer, str):
+                log.warning("snapshot %s cannot be used: %s", path, slicer)
+                why.append(f"{path.name}: {slicer}")
             elif isinstance(snapshot, Snapshot):
+                self.slicer = slicer
+                self._proven = True
                 self._snapshots.trust(snapshot.position)
+                await self._trust_older(found, told)
                 await self._begin_with(snapshot.rules, snapshot.position)
                 return snapshot.position
         self._begins_at_its_beginning(why)
@@ -253,8 +259,23 @@ class Recovery:
         await self._begin_with(rules, BEGINNING)
         return BEGINNING
 
-    async def _restore_from(self, snapshot: Snapshot, told: int) -> str:
-        """Why this snapshot cannot be gone on from; empty: the core is as it says."""
+    async def _trust_older(self, found: Iterator[tuple[Path, Snapshot | str]], told: int) -> None:
+        """The snapshot before the newest: where this program could go on from it as well, the journal before it may go
+        at once. A disk that filled up before the stop might never have room for another one."""
+        while entry := await asyncio.to_thread(next, found, None):
+            path, snapshot = entry
+            try:
+                slicer = snapshot if isinstance(snapshot, str) else await self._restored(snapshot, told)
+            except NoRoom as error:
+                slicer = str(error)
+            if isinstance(slicer, str):
+                log.warning("snapshot %s cannot be used: %s", path, slicer)
+            elif isinstance(snapshot, Snapshot):
+                self._snapshots.trust(snapshot.position)
+                return
+
+    async def _restored(self, snapshot: Snapshot, told: int) -> Slicer | str:
+        """A core as the snapshot says, or why it cannot be gone on from."""
         self._same_site(snapshot.rules)
         if snapshot.sequence > told:
             give_up = f"UPDATE last SET sequence = {snapshot.sequence}"  # noqa: S608 - for a person to type
@@ -267,9 +288,7 @@ class Recovery:
             await asyncio.to_thread(slicer.restore, snapshot.state, snapshot.sequence, snapshot.shift)
         except SnapshotError as error:
             return f"{error}. It was written by another version of the program"
-        self.slicer = slicer
-        self._proven = True
-        return ""
+        return slicer
 
     async def _begin_with(self, rules: RuleSet, at: Position) -> None:
         """These rules hold at `at`: written down, if nothing else is."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -21,13 +20,12 @@ from engine.dead_letters import DeadLetters, Letter, Refusal
 EVERY_S = 1.0
 WAITING_BYTES_MAX = 8 * 1024 * 1024
 AT_ONCE = 100
-BACK = "back"  # of a letter whose line is in the journal once more
 
 log = logging.getLogger("sortline.refusals")
 
 
 class Refusals:
-    """`add` from anywhere on the event loop, `flush` before an acknowledgement, `run` as a task.
+    """`add` from anywhere on the event loop, `flush` before an acknowledgement; `run` and `take_back` as tasks.
 
     put: the engine's front door, for lines that shall go through the decoder once more.
     """
@@ -35,12 +33,13 @@ class Refusals:
     def __init__(self, letters: DeadLetters, put: Callable[[Delivery], Awaitable[None]]) -> None:
         self._letters = letters
         self._put = put
-        self._waiting: deque[Refusal] = deque()
+        self._waiting: deque[Refusal] = deque()  # what is being written stays until it is on disk
         self._bytes = 0
         self._left_out = 0
         self._warned = False
-        self._flushes = threading.Lock()
-        self._wanted: dict[int, Letter] = {}  # on their way: put, and not on disk yet
+        self._flushes = asyncio.Lock()
+        self._on_their_way: set[int] = set()  # put, and still among the letters
+        self._back: deque[Letter] = deque()  # of those: what is in the journal once more
 
     def add(self, kind: Literal["payload", "line"], source: str, cause: str, raw: bytes) -> None:
         if self._bytes + len(raw) > WAITING_BYTES_MAX:
@@ -50,59 +49,64 @@ class Refusals:
         self._bytes += len(raw)
 
     async def flush(self) -> None:
-        """What was added before this is in the dead letters, or counted as left out, when it returns."""
-        if self._waiting or self._left_out:
-            await asyncio.to_thread(self._flush)
+        """What was added before this is in the dead letters, or counted as left out, when it returns. A caller that is
+        cancelled leaves it to come to its end."""
+        if self._waiting:
+            await asyncio.shield(self._flush())
 
     async def run(self) -> None:
-        """Until cancelled: brings what waits to the dead letters, and asks them what shall come back."""
+        """Until cancelled: brings what waits to the dead letters."""
         while True:
             await self.flush()
-            await self._take_back()
             await asyncio.sleep(EVERY_S)
 
-    def _flush(self) -> None:
-        with self._flushes:
-            refusals = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            self._bytes -= sum(len(refusal.raw) for refusal in refusals)
-            left_out, self._left_out = self._left_out, 0
+    async def take_back(self) -> None:
+        """Until cancelled: puts the lines that a person wants back, as fast as he said and as the engine takes them."""
+        while True:
             try:
-                left_out += self._letters.refuse(refusals)
+                await self._take_back()
+            except sqlite3.Error as error:
+                self._warn(logging.ERROR, f"what shall come back waits: {error}")
+            await asyncio.sleep(EVERY_S)
+
+    async def _flush(self) -> None:
+        async with self._flushes:
+            refusals, left_out = list(self._waiting), self._left_out
+            if not refusals:
+                return  # the flush before this one had them
+            try:
+                found_no_room = await asyncio.to_thread(self._letters.refuse, refusals)
             except sqlite3.Error as error:
                 # each is counted by its cause, and samples are kept: the floor does not stop for what cannot be used
-                self._again(refusals, left_out)
-                if not self._warned:
-                    self._warned = True
-                    log.error("dead letters: refused payloads cannot be kept now: %s", error)
+                self._warn(logging.ERROR, f"refused payloads cannot be kept now: {error}")
                 return
-        if left_out and not self._warned:
-            self._warned = True
-            log.warning("dead letters: there is no room for more refused payloads, they are only counted")
-        elif not left_out:
-            self._warned = False
-
-    def _again(self, refusals: list[Refusal], left_out: int) -> None:
-        """With the next flush, as many as there is room for."""
-        self._left_out += left_out
-        for refusal in reversed(refusals):
-            if self._bytes + len(refusal.raw) > WAITING_BYTES_MAX:
-                self._left_out += 1
+            for refusal in refusals:
+                self._waiting.popleft()
+                self._bytes -= len(refusal.raw)
+            self._left_out -= left_out
+            if left_out or found_no_room:
+                self._warn(logging.WARNING, "there is no room for more refused payloads, they are only counted")
             else:
-                self._waiting.appendleft(refusal)
-                self._bytes += len(refusal.raw)
+                self._warned = False
+
+    def _warn(self, level: int, what: str) -> None:
+        """Once, until it goes well again."""
+        if not self._warned:
+            self._warned = True
+            log.log(level, "dead letters: %s", what)
 
     async def _take_back(self) -> None:
         for letter in await asyncio.to_thread(self._letters.wanted_lines, AT_ONCE):
-            if letter.number in self._wanted:
-                continue
-            self._wanted[letter.number] = letter
-            await self._put(Delivery(letter.source, [letter.raw], partial(self._is_back, letter)))
-            if letter.rate:
-                await asyncio.sleep(1 / letter.rate)
-        done = [number for number, letter in self._wanted.items() if letter.state == BACK]
-        for number in done:
-            await asyncio.to_thread(self._letters.line_is_back, self._wanted.pop(number))
+            if letter.number not in self._on_their_way:
+                self._on_their_way.add(letter.number)
+                await self._put(Delivery(letter.source, [letter.raw], partial(self._back.append, letter)))
+                if letter.rate:
+                    await asyncio.sleep(1 / letter.rate)
+            await self._take_out()
+        await self._take_out()
 
-    def _is_back(self, letter: Letter) -> None:
-        """It is in the journal. If it is refused once more, it becomes a letter again."""
-        self._wanted[letter.number] = letter._replace(state=BACK)
+    async def _take_out(self) -> None:
+        """Those that are in the journal. If one is refused once more, it becomes a letter again."""
+        while self._back:
+            await asyncio.to_thread(self._letters.line_is_back, self._back[0])
+            self._on_their_way.discard(self._back.popleft().number)

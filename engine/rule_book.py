@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.disk import DISK, Disk
-from engine.errors import Refused
+from engine.errors import Newer
 from engine.journal import BEGINNING, Position
 from engine.whole_file import put_aside, read_whole, write_whole
 
@@ -98,7 +98,7 @@ class RuleBook:
         body = body.removesuffix(b"\n")
         # the digest of a later version covers more than the body, so a version that only a flipped bit names is none
         if digest != _digest(body) and NEWER.fullmatch(first) and version != VERSION:
-            raise Refused(f"{self.path}: was written by a newer version of the program: start the newer one")
+            raise Newer(self.path)
         if digest != _digest(body):
             if not put_damaged_aside:
                 self.report = f"{self.path} is damaged"

@@ -35,7 +35,7 @@ import numpy as np
 import zstandard
 
 from engine.disk import Disk
-from engine.errors import Refused
+from engine.errors import Newer, Refused
 from engine.whole_file import read_whole
 from ext import frames
 
@@ -147,8 +147,8 @@ class Part(NamedTuple):
 class Content:
     """The bytes of a segment, as they were before packing, and its header.
 
-    Raises Refused where it is of a newer version, or nothing in it is a journal's. `made` is false where the file was
-    being made when the machine stopped: there is nothing in it.
+    Raises Newer where it is of a newer version, Refused where nothing in it is a journal's. One that was being made
+    when the machine stopped has nothing in it.
     """
 
     def __init__(self, path: Path, number: int, data: bytes) -> None:
@@ -156,7 +156,6 @@ class Content:
         self.number = number
         self.data = data
         self.flaw = ""
-        self.made = True
         self.header = self._header()
         self._format = FORMATS[self.header.version]
 
@@ -227,13 +226,12 @@ class Content:
     def _without_frames(self, begin: bytes) -> Header:
         version = struct.unpack_from("<I", begin, len(MAGIC))[0] if len(begin) >= First.header_bytes else 0
         if begin[: len(MAGIC)] == MAGIC and version > VERSION:
-            raise Refused(f"{self.path}: is of version {version}, this program reads {VERSION}: start the newer one")
+            raise Newer(self.path, f"is of version {version}, this program reads {VERSION}")
         if any_byte(self.data, HEADER_BYTES):
             raise Refused(
                 f"{self.path}: damaged at offset 0: its first bytes are not those of a journal. Put the file back from "
                 f"a copy. To give up what was in it: sortline fsck --repair {self.path.parent.parent}"
             )
-        self.made = False
         return Header(VERSION, self.number)
 
 

@@ -57,15 +57,13 @@ class Unusable(ValueError):
 
 
 class Snapshots:
-    """The folder. reports: what was found damaged, one line each. Synchronous: call it off the event loop."""
+    """The folder. Synchronous: call it off the event loop."""
 
     def __init__(self, folder: Path, disk: Disk = DISK) -> None:
         self.folder = folder
-        self.reports: list[str] = []
         self._disk = disk
-        self._trusted: list[Position] = []  # those that this program has read back or written
+        self._trusted: list[Position] = []  # those that this program has read back or written, oldest first
         disk.make_folder(folder)
-        disk.sync_folder(folder.parent)
         for name in disk.names(folder):
             if name.endswith(NEW):
                 disk.unlink(folder / name)  # its writing was cut short
@@ -77,13 +75,12 @@ class Snapshots:
                 yield path, decode(read_whole(path, self._disk))
             except Unusable as error:
                 if error.damaged:
-                    aside = put_aside(path, self._disk)
-                    self.reports.append(f"{path} is damaged ({error}): put aside as {aside.name}")
+                    put_aside(path, self._disk)
                 yield path, str(error)
 
     def trust(self, position: Position) -> None:
         """The one at `position` was restored."""
-        self._trusted = [position]
+        self._trusted = sorted({*self._trusted, position})[-KEPT:]
 
     def write(self, snapshot: Snapshot) -> int:
         """On disk when it returns; older ones than the last two are gone. Returns the file's size in bytes."""

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.errors import Refused
+from engine.disk import DISK
+from engine.errors import Newer, Refused
 
 BUSY_S_MAX = 10.0
+PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def open_file(
@@ -21,7 +23,8 @@ def open_file(
     the operator can do about a damaged file, for the message. Raises Refused for a file that is damaged, is something
     else, or was written by a newer version; sqlite3.OperationalError where it cannot be opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        DISK.make_folder(path.parent)
     file = sqlite3.connect(path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
     try:
         file.execute("PRAGMA journal_mode = WAL")
@@ -31,7 +34,7 @@ def open_file(
         with transaction(file):
             (found,) = file.execute("PRAGMA user_version").fetchone()
             if found > version:
-                raise Refused(f"{path}: is of version {found}, this program reads {version}: start the newer one")
+                raise Newer(path, f"is of version {found}, this program reads {version}")
             if found == 0:
                 for statement in schema:
                     file.execute(statement)
@@ -49,6 +52,24 @@ def open_file(
         file.close()
         raise
     return file
+
+
+@contextmanager
+def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that changes nothing of what the file holds, beside an engine at work too. Raises
+    sqlite3.OperationalError where there is no file or it may not be read, other sqlite3.DatabaseErrors for one that is
+    damaged."""
+    file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S_MAX)
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def passes(error: sqlite3.Error) -> bool:
+    """Whether the same call may succeed later, and nothing of it was written: no room on the disk, or another process
+    holds the file."""
+    return error.sqlite_errorcode & 0xFF in PASSING  # the low byte is the primary code
 
 
 @contextmanager

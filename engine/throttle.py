@@ -19,18 +19,11 @@ Rate = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
 Burst = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
-class Pace(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """How fast events go into one queue.
-
-    rate: events a second; absent: as fast as the sink takes them. burst: so many may go at once after a quiet time;
-      absent: what the rate gives in a second.
-    priority: 0 goes first; absent: 0 for shipping, 1 for inventory, 2 for the rest. A queue that has waited for 5 s
-      goes once before the others.
-    """
+class Rated(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What has a rate, events a second, and a burst, events at once after a quiet time."""
 
     rate: Rate | None = None
     burst: Burst | None = None
-    priority: Annotated[int, msgspec.Meta(ge=0, le=9)] | None = None
 
     def faults(self) -> Iterator[tuple[str, str]]:
         if self.burst is not None and self.rate is None:
@@ -41,7 +34,19 @@ class Pace(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
         return None if self.rate is None else Bucket(self.rate, self.burst or max(1, int(self.rate)), now_s)
 
 
-class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class Pace(Rated, frozen=True, kw_only=True):
+    """How fast events go into one queue.
+
+    rate: events a second; absent: as fast as the sink takes them. burst: so many may go at once after a quiet time;
+      absent: what the rate gives in a second.
+    priority: 0 goes first; absent: 0 for shipping, 1 for inventory, 2 for the rest. A queue that has waited for 5 s
+      goes once before the others.
+    """
+
+    priority: Annotated[int, msgspec.Meta(ge=0, le=9)] | None = None
+
+
+class Settings(Rated, frozen=True, kw_only=True):
     """`[sinks.NAME.delivery]`: how one sink is served, whatever its kind.
 
     rate, burst: of all its queues together, as in a queue's own table.
@@ -54,20 +59,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     queues: by the queue's name; see `Pace`.
     """
 
-    rate: Rate | None = None
-    burst: Burst | None = None
     batch_events: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 512
     on_dead_letter: Literal["skip", "hold_key"] = "skip"
     dead_in_a_row_max: Annotated[int, msgspec.Meta(ge=1, le=10**9)] = 100
     queues: Annotated[dict[str, Pace], msgspec.Meta(max_length=1_000)] = {}
-
-    def faults(self) -> Iterator[tuple[str, str]]:
-        if self.burst is not None and self.rate is None:
-            yield "burst", "says nothing without a rate"
-
-    def pace(self) -> Pace:
-        """Of all its queues together."""
-        return Pace(rate=self.rate, burst=self.burst)
 
 
 class Bucket:

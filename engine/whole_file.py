@@ -39,8 +39,3 @@ def put_aside(path: Path, disk: Disk = DISK) -> Path:
     disk.rename(path, aside)
     disk.sync_folder(path.parent)
     return aside
-
-
-def sync_folder(folder: Path, disk: Disk = DISK) -> None:
-    """The names in it are on disk: a file that was made, renamed or taken away stays so."""
-    disk.sync_folder(folder)

@@ -28,9 +28,9 @@ cdef enum:              # families of objects that have revisions
 cdef class Context:
     cdef Floor floor
 
-    cdef int take(self, Fact* fact, dict record, bytes line) except -1
+    cdef int take(self, Fact* fact, dict record, bytes content, bytes line) except -1
     cdef uint64_t key_of(self, const Fact* fact, dict record, int family) except? 0
-    cdef int judge(self, const Fact* fact, dict record) except -1
+    cdef int judge(self, const Fact* fact, dict record, bytes content) except -1
     cdef int refuse(self, const Fact* fact, int code, dict record, int64_t rev) except -1
     cdef int apply(self, Fact* fact, dict record, bytes line) except -1
     cdef int order(self, Fact* fact, dict record) except -1

@@ -5,8 +5,6 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-import msgspec
-
 from ext cimport cartons, inventory, manifests, pick_events, picks, returns, shipments, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
@@ -28,10 +26,6 @@ from ext.tombstones cimport is_buried
 
 from ext.context_checks import CHECKS, POLICIES
 from ext.kinds import NAMES
-
-cdef object encode = msgspec.json.Encoder(order="sorted").encode
-
-cdef tuple ENVELOPE = ("src", "epoch", "seq", "sub", "t", "t_rx", "hist")
 
 # kind -> the family of objects whose revisions it counts in, its name, and the fields that name the object
 OBJECTS = {
@@ -55,7 +49,7 @@ cdef class Context:
     def __init__(self, Floor floor):
         self.floor = floor
 
-    cdef int take(self, Fact* fact, dict record, bytes line) except -1:
+    cdef int take(self, Fact* fact, dict record, bytes content, bytes line) except -1:
         """Judge the revision, then let it take effect. Raises Unfit for nested fields that are none."""
         cdef int verdict
         check = CHECKS.get(NAMES[fact.kind])
@@ -64,7 +58,7 @@ cdef class Context:
                 check(record)
             except (KeyError, TypeError, ValueError) as error:
                 raise Unfit(str(error)) from None
-        verdict = self.judge(fact, record)
+        verdict = self.judge(fact, record, content)
         if verdict == TAKEN:
             self.apply(fact, record, line)
         return verdict
@@ -92,16 +86,16 @@ cdef class Context:
         targets = [f"{name}/{record[name]}" for name in ("carton", "order", "task") if name in record]
         return <uint64_t>fact.lu << 32 | <uint64_t>self.floor.intern("/".join(targets))
 
-    cdef int judge(self, const Fact* fact, dict record) except -1:
+    cdef int judge(self, const Fact* fact, dict record, bytes content) except -1:
         """R10: a higher revision replaces; the same again is a duplicate; everything else is refused."""
         cdef str kind = NAMES[fact.kind]
         cdef int family = OBJECTS[kind][0]
         cdef uint64_t key = self.key_of(fact, record, family)
         cdef Revision* known = <Revision*>find(self.floor.state.revisions[family], key)
-        cdef bytes content = encode({name: value for name, value in record.items() if name not in ENVELOPE})
         cdef Digest digest = digest_of(content, len(content))
         cdef int64_t rev = record["rev"]
         cdef bint same
+        digest.a ^= fact.kind
         if known == NULL:
             known = <Revision*>self.floor.store.new(B_REVISION, sizeof(Revision))
             self.floor.store.put(self.floor.state.revisions[family], key, known)

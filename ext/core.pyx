@@ -33,6 +33,8 @@ from ext.outlet import base32_26
 from ext.snapshot import SnapshotError
 
 cdef object encode = msgspec.json.Encoder(order="sorted").encode
+cdef tuple PLACE = ("epoch", "sub")
+cdef tuple ENVELOPE = ("src", "kind", "seq", "t", "t_rx", "hist", *PLACE)
 
 cdef int64_t SWEEPS = 64                # in the time that finished windows are kept
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
@@ -148,7 +150,8 @@ cdef class Core(Effects):
             self.state.count_duplicate += 1
             return 0
         if batch.seq[i] == ABSENT:
-            digest = self.digest_unnumbered(batch, i)
+            record = batch.fields(i)
+            digest = self.digest_unnumbered(batch, i, record, content_of(record))
             if batch.t[i] != ABSENT and not add_content(self.floor.store, source, first_word(digest), t_rx):
                 self.state.count_duplicate += 1
                 return 0
@@ -170,17 +173,16 @@ cdef class Core(Effects):
         self.floor.outlet.raise_(TIME_TOO_LATE, batch.src[i], batch.t_rx[i], &cause, NAMES[batch.kind[i]])
         return 0
 
-    def digest_unnumbered(self, Batch batch, Py_ssize_t i):
-        """What the `dev_id` of a record without `seq` is made of, and what tells duplicates (R5)."""
+    def digest_unnumbered(self, Batch batch, Py_ssize_t i, dict record, bytes content):
+        """What the `dev_id` of a record without `seq` is made of, and what tells duplicates (R5): SHA-256 of the canonical
+        JSON of [src, kind, {payload}, t]."""
         cdef Table* equal = self.state.equal
         cdef uint64_t count
-        record = batch.fields(i)
-        payload = {
-            name: value for name, value in record.items()
-            if name not in ("src", "kind", "t", "t_rx", "hist") and not (name in ("epoch", "sub") and value == 0)
-        }
-        parts = [record["src"], record["kind"], payload]
-        digest = hashlib.sha256(encode([*parts, record.get("t")])).digest()
+        if batch.epoch[i] or batch.sub[i]:
+            content = encode({name: value for name, value in record.items() if name in PLACE and value or
+                              name not in ENVELOPE})
+        head = encode([record["src"], record["kind"]])[:-1] + b"," + content + b","
+        digest = hashlib.sha256(head + encode(record.get("t")) + b"]").digest()
         if "t" in record:
             return digest
         if batch.t_rx[i] != self.state.equal_at:
@@ -190,7 +192,7 @@ cdef class Core(Effects):
             equal = self.state.equal = self.floor.store.table(B_PLAIN_TABLE)
         count = <uint64_t>find(equal, first_word(digest))       # one more than the number of the last equal one
         self.floor.store.put(equal, first_word(digest), <void*>(count + 1))
-        return hashlib.sha256(encode([*parts, batch.t_rx[i], count])).digest()
+        return hashlib.sha256(head + encode([batch.t_rx[i], count])[1:]).digest()
 
     cdef int take_context(self, Batch batch, Py_ssize_t i) except -1:
         """R10; context is never late and never waits."""
@@ -198,16 +200,18 @@ cdef class Core(Effects):
         cdef int64_t t = self.event_time(source, batch.t[i], batch.t_rx[i], False, True)
         cdef Fact* fact = self.fact_of(batch, i, t)
         cdef int verdict
+        cdef dict record = batch.fields(i)
+        cdef bytes content = content_of(record)
         source.records += 1
         fact.context = True
         if t > self.state.greatest:
             self.state.greatest = t
         if fact.seq == ABSENT:
-            fact.name = new_name(self.floor, self.digest_unnumbered(batch, i))
+            fact.name = new_name(self.floor, self.digest_unnumbered(batch, i, record, content))
         self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
         self.state.deferring = True
         try:
-            verdict = self.context.take(fact, batch.fields(i), batch.line_of(i))
+            verdict = self.context.take(fact, record, content, batch.line_of(i))
         except Unfit:
             self.state.count_rejected += 1
             return 0
@@ -418,6 +422,14 @@ cdef inline uint64_t first_word(bytes digest) noexcept:
     cdef uint64_t word
     memcpy(&word, <const char*>digest, 8)
     return word
+
+
+cdef bytes content_of(dict record):
+    """What a record says, without who says it, when and for the how manieth time: canonical JSON."""
+    cdef dict content = record.copy()
+    for name in ENVELOPE:
+        content.pop(name, None)
+    return encode(content)
 
 
 cdef Name* new_name(Floor floor, bytes digest) except NULL:

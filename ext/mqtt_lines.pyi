@@ -1,6 +1,6 @@
 """From a connection's bytes to canonical lines and the PUBACKs owed for them, a batch at a time.
 
-lines = MessageLines(splitter, resolve, spell_out, batch_messages=1_000, batch_bytes=262_144)
+lines = MessageLines(splitter, resolve, spell_out, owes, batch_messages=1_000, batch_bytes=262_144)
 splitter.filled(count)
 control = lines.drain(t_rx, budget)
 while batch := lines.take(): ...
@@ -13,13 +13,14 @@ from ext.mqtt_wire import Splitter
 
 Route = tuple[LinePlan | None, bool, Sequence[bytes]]
 """A plan (None: always spelled out), whether it takes what the broker kept, and the topic's captures in its order."""
-SpellOut = Callable[[bytes | None, bytes, int, bool, bytes | None, int], tuple[Sequence[bytes], Sequence[str]]]
-"""(topic, payload, its length as announced, retained, properties, t_rx) -> lines and causes of what does not fit. The
-topic is None if it is not known, the properties if they were too long to keep."""
+SpellOut = Callable[[bytes | None, bytes, int, bool, bytes | None, int, bool], tuple[Sequence[bytes], Sequence[str]]]
+"""(topic, payload, its length as announced, retained, properties, t_rx, owed) -> lines and causes of what does not fit.
+The topic is None if it is not known, the properties if they were too long to keep; `owed`: a PUBACK is."""
 
 class MessageLines:
-    """`resolve`: topic -> its routes, asked once a topic; none: every message is spelled out. `batch_messages`,
-    `batch_bytes`: a batch ends where it reaches one of them."""
+    """`resolve`: topic -> its routes, asked once a topic; none: every message is spelled out. `owes`: whether lines of
+    a message that was spelled out are still to come; until then no PUBACK leaves. `batch_messages`, `batch_bytes`: a
+    batch ends where it reaches one of them."""
 
     pending_messages: int
     """Messages that nobody has taken yet."""
@@ -39,6 +40,7 @@ class MessageLines:
         splitter: Splitter,
         resolve: Callable[[bytes], list[Route]],
         spell_out: SpellOut,
+        owes: Callable[[], bool],
         *,
         batch_messages: int,
         batch_bytes: int,

@@ -81,6 +81,7 @@ cdef class MessageLines:
     cdef Splitter splitter
     cdef object resolve
     cdef object spell_out
+    cdef object owes
     cdef Py_ssize_t messages_max
     cdef Py_ssize_t bytes_max
     # topics by hash: open addressing, at most half full
@@ -101,11 +102,12 @@ cdef class MessageLines:
     cdef list faults
 
     def __init__(
-        self, Splitter splitter not None, resolve, spell_out, *, Py_ssize_t batch_messages, Py_ssize_t batch_bytes
+        self, Splitter splitter not None, resolve, spell_out, owes, *, Py_ssize_t batch_messages, Py_ssize_t batch_bytes
     ):
         self.splitter = splitter
         self.resolve = resolve
         self.spell_out = spell_out
+        self.owes = owes
         self.messages_max = batch_messages
         self.bytes_max = batch_bytes
         self.lines = LineBlock()
@@ -152,11 +154,7 @@ cdef class MessageLines:
             self.spell(packet, t_rx)
         if packet.qos:
             self.owe(packet.number)
-        self.messages += 1
-        self.pending_messages += 1
-        self.pending_bytes += self.lines.size - size
-        if self.messages >= self.messages_max or self.lines.size >= self.bytes_max:
-            self.close()
+        self.added(self.lines.size - size)
         return cost
 
     cdef bint take_message(self, Meaning meaning, const Packet* packet, int64_t t_rx) except -1:
@@ -188,7 +186,9 @@ cdef class MessageLines:
             topic = (<const char*>packet.topic)[:packet.topic_length]
         if packet.properties != NULL:
             properties = (<const char*>packet.properties)[:packet.properties_length]
-        lines, causes = self.spell_out(topic, payload, packet.payload_length, packet.retained, properties, t_rx)
+        lines, causes = self.spell_out(
+            topic, payload, packet.payload_length, packet.retained, properties, t_rx, packet.qos > 0
+        )
         for line in lines:
             self.lines.line(line)
         for cause in causes:
@@ -208,10 +208,22 @@ cdef class MessageLines:
 
     # Batches.
 
+    cdef int added(self, Py_ssize_t size) except -1:
+        """One more message is in the batch, with so many bytes of lines."""
+        self.messages += 1
+        self.pending_messages += 1
+        self.pending_bytes += size
+        if self.messages >= self.messages_max or self.lines.size >= self.bytes_max:
+            self.close()
+        return 0
+
     cdef int close(self) except -1:
-        if self.lines.count or self.acks.size:
-            data, count = self.lines.take()
+        cdef bytes acks = b""
+        # one that is held back holds back those behind it: they have to go out in order (section 4.6)
+        if self.acks.size and not self.owes():
             acks, _ = self.acks.take()
+        if self.lines.count or acks:
+            data, count = self.lines.take()
             self.ready.append((data, count, acks, self.messages))
         else:
             self.pending_messages -= self.messages
@@ -230,9 +242,7 @@ cdef class MessageLines:
 
     def add(self, bytes line not None):
         self.lines.line(line)
-        self.messages += 1
-        self.pending_messages += 1
-        self.pending_bytes += len(line) + 1
+        self.added(len(line) + 1)
 
     def take_faults(self):
         faults, self.faults = self.faults, []

@@ -59,40 +59,32 @@ cdef inline bint skip(Reader* r, int64_t length) noexcept nogil:
     return True
 
 
-cdef inline bint take_u8(Reader* r, uint8_t* value) noexcept nogil:
-    if r.at >= r.end:
+cdef inline bint take(Reader* r, void* value, Py_ssize_t size) noexcept nogil:
+    if r.end - r.at < size:
         return failed(r, CUT)
-    value[0] = r.at[0]
-    r.at += 1
+    memcpy(value, r.at, size)
+    r.at += size
     return True
+
+
+cdef inline bint take_u8(Reader* r, uint8_t* value) noexcept nogil:
+    return take(r, value, 1)
 
 
 cdef inline bint take_u16(Reader* r, uint16_t* value) noexcept nogil:
-    if r.end - r.at < 2:
-        return failed(r, CUT)
-    memcpy(value, r.at, 2)
-    r.at += 2
-    return True
+    return take(r, value, 2)
 
 
 cdef inline bint take_u32(Reader* r, uint32_t* value) noexcept nogil:
-    if r.end - r.at < 4:
-        return failed(r, CUT)
-    memcpy(value, r.at, 4)
-    r.at += 4
-    return True
+    return take(r, value, 4)
 
 
 cdef inline bint take_i32(Reader* r, int32_t* value) noexcept nogil:
-    return take_u32(r, <uint32_t*>value)
+    return take(r, value, 4)
 
 
 cdef inline bint take_i64(Reader* r, int64_t* value) noexcept nogil:
-    if r.end - r.at < 8:
-        return failed(r, CUT)
-    memcpy(value, r.at, 8)
-    r.at += 8
-    return True
+    return take(r, value, 8)
 
 
 cdef inline bint take_text(Reader* r, Bytes* at, int32_t* length) noexcept nogil:

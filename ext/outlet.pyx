@@ -36,7 +36,6 @@ cdef list TAILS = [f'","type":"io.sortline.{name}.v{MAJOR}"}}'.encode() for name
 cdef list EVIDENCES = [b"exact", b"inferred", b"incomplete"]
 
 cdef object sha256 = hashlib.sha256
-cdef object blake2b = hashlib.blake2b
 cdef bytes NO_SEQUENCE = b"0" * 20
 cdef const char* BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 cdef int64_t SECOND = 1_000_000
@@ -109,6 +108,7 @@ cdef class Outlet:
         self.data, self.body, self.key = JsonWriter(texts), JsonWriter(texts), JsonWriter(texts)
         self.key.text_of(source)
         self.source_json = self.key.bytes()
+        self.key_heads = [f"{site}|{name}|".encode() for name in NAMES]
         self.waiting = []
         self.known_minute = ABSENT
 
@@ -120,9 +120,8 @@ cdef class Outlet:
     cdef Ledger* ledger(self, int type, int32_t partitionkey) except NULL:
         """Of the business key that stands in `key`."""
         cdef Ledger* ledger = <Ledger*>self.store.new(B_LEDGER, sizeof(Ledger))
-        cdef bytes name = f"{self.site}|{NAMES[type]}|".encode(), digest
-        digest = sha256(name + self.key.bytes()).digest()
-        write_base32_26(digest, ledger.id)
+        cdef bytes head = self.key_heads[type]
+        write_base32_26(<bytes>sha256(head + self.key.bytes()).digest(), ledger.id)
         ledger.type = <uint8_t>type
         ledger.partitionkey = partitionkey
         ledger.revision = -1
@@ -146,7 +145,7 @@ cdef class Outlet:
         """The members stand in the canonical order. The content's digest is that of the event with a sequence of 0."""
         cdef JsonWriter body = self.body
         cdef Py_ssize_t at_id, id_length, at_sequence
-        cdef bytes digest
+        cdef Digest content
         body.clear()
         body.put(b'{"causationid":"')
         self.write_dev_id(body, cause)
@@ -173,11 +172,11 @@ cdef class Outlet:
         body.put(b'","time":"')
         self.write_time(body, time)
         put_bytes(body, TAILS[ledger.type])
-        digest = blake2b(<char[:body.length]>body.at, digest_size=16).digest()
+        content = digest_of(body.at, body.length)
         write_digits(body.at + at_sequence, self.state.sequence, 20)
         self.waiting.append((
             self.state.sequence, body.at[at_id:at_id + id_length].decode("ascii"), NAMES[ledger.type],
-            self.texts.get(ledger.partitionkey), body.bytes(), digest,
+            self.texts.get(ledger.partitionkey), body.bytes(), (<char*>&content)[:sizeof(content)],
         ))
         return 0
 

@@ -32,11 +32,7 @@ def value_of(metric: Metric, datatype: int) -> object:
     Raises SparkplugFault."""
 
 def reports_of(
-    metrics: list[Metric],
-    device: str,
-    aliases: dict[int, tuple[str, str]],
-    types: dict[str, int],
-    timestamp: int | None,
+    metrics: list[Metric], aliases: dict[int, str], types: dict[str, int], timestamp: int | None
 ) -> list[Report]:
-    """The values by the names (`aliases`: to device and name) and datatypes of the births. `timestamp`: of a metric
+    """The values by the names (`aliases`: number to name) and datatypes of the births. `timestamp`: of a metric
     that says none. Raises Unborn, SparkplugFault."""

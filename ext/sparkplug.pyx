@@ -197,7 +197,7 @@ cdef object raw_value(const Field* field):
     return field.word != 0 if field.number == 14 else field.word
 
 
-def typed(int number, raw, int datatype):
+def typed(int number, raw, uint32_t datatype):
     cdef uint64_t word
     if number == 12:
         return shortest(raw)
@@ -260,14 +260,14 @@ cdef int read_types(const Field* field, list types) except -1:
     cdef uint64_t number = 0
     if field.wire != LENGTH:
         expect(field, VARINT)
-        types.append(field.word)
+        types.append(<uint32_t>field.word)
         return 0
     at = field.at
     end = at + field.length
     while at < end:
         if not read_varint(&at, end, &number):
             raise SparkplugFault("a number that does not end")
-        types.append(number)
+        types.append(<uint32_t>number)
     return 0
 
 
@@ -294,12 +294,12 @@ cdef tuple element(Bytes at, Bytes end):
     return found
 
 
-cdef object element_value(tuple element, int datatype):
+cdef object element_value(tuple element, uint32_t datatype):
     number, raw = element
     return typed(number, raw, datatype) if number else None
 
 
-def value_of(tuple metric not None, int datatype):
+def value_of(tuple metric not None, uint32_t datatype):
     if metric[5]:
         return None
     number = metric[6]
@@ -310,16 +310,15 @@ def value_of(tuple metric not None, int datatype):
     return rows(metric[7]) if number == 17 else None
 
 
-def reports_of(list metrics not None, str device not None, dict aliases not None, dict types not None, timestamp):
+def reports_of(list metrics not None, dict aliases not None, dict types not None, timestamp):
     cdef tuple metric
     cdef list found = []
     for metric in metrics:
         name, alias, time = metric[0], metric[1], metric[2]
         if name is None:
-            known = aliases.get(alias)
-            if known is None or (<tuple>known)[0] != device:
+            name = aliases.get(alias)
+            if name is None:
                 raise Unborn("an alias without a birth")
-            name = (<tuple>known)[1]
         datatype = types.get(name)
         if datatype is None:
             raise Unborn("a metric without a birth")

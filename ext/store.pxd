@@ -11,6 +11,8 @@ text numbers, and ends with plain values; `describe` is told the two borders.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from ext.texts cimport fold
+
 cdef enum:
     UNIT = 16               # bytes: sizes are multiples of it
     SMALL_UNITS = 64        # blocks up to here have a free list a size; larger ones are powers of two
@@ -145,8 +147,8 @@ cdef inline void remove(List* list, const void* item) noexcept nogil:
 
 
 cdef inline uint64_t home(uint64_t key, uint64_t mask) noexcept nogil:
-    """Keys are text numbers and line numbers: one product spreads them."""
-    return (key * 0x9E3779B97F4A7C15u) >> 20 & mask
+    """Keys are one or two numbers of texts, lines and the like: every bit of both halves counts for the place."""
+    return fold(key ^ 0x243F6A8885A308D3u, 0x9E3779B97F4A7C15u) & mask
 
 
 cdef inline void* find(const Table* table, uint64_t key) noexcept nogil:

@@ -1,4 +1,4 @@
-"""The pause before the next attempt to connect: full jitter over a bound that doubles."""
+"""The pause before the next attempt to connect: jitter between the least and a bound that doubles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class Backoff:
-    """`least_ms`, `most_ms`: the bound of the first pause and of every late one. `random`: numbers of [0, 1)."""
+    """`least_ms`, `most_ms`: no pause is shorter, none is longer. `random`: numbers of [0, 1)."""
 
     def __init__(self, least_ms: int, most_ms: int, random: Callable[[], float]) -> None:
         self._least_ms = least_ms
@@ -15,10 +15,10 @@ class Backoff:
         self._bound_ms = least_ms
 
     def pause_s(self) -> float:
-        """Seconds to wait now. Each call doubles the bound of the next."""
-        pause_ms = self._random() * self._bound_ms
+        """Seconds to wait now. Each call doubles the bound."""
+        # already the first pauses differ: whatever went down took many connections with it
         self._bound_ms = min(self._bound_ms * 2, self._most_ms)
-        return pause_ms / 1000
+        return (self._least_ms + self._random() * (self._bound_ms - self._least_ms)) / 1000
 
     def reset(self) -> None:
         """What was tried has worked: begin again with the short pauses."""

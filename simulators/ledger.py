@@ -72,10 +72,6 @@ class Ledger:
         changes = self._of[f.TaskChanged, task]
         return changes[-1].qty if changes else task.qty
 
-    def line_qty(self, line: Line) -> int:
-        changes = self._of[f.LineChanged, line]
-        return changes[-1].qty if changes else line.qty
-
     def line_changed(self, line: Line) -> bool:
         return bool(self._of[f.LineChanged, line])
 

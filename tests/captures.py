@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
+from tests.vectors import vectors
 
 TCP = 6
 
@@ -24,12 +24,8 @@ class Piece(NamedTuple):
 
 
 def captures(folder: str) -> list[Path]:
-    """The capture files of `shared/vectors/<folder>`, which stands beside the project; skips where it does not."""
-    beside = [parent / "shared" / "vectors" / folder for parent in Path(__file__).parents]
-    found = next((place for place in beside if place.is_dir()), None)
-    if found is None:
-        pytest.skip(f"no captured traffic: there is no folder shared/vectors/{folder} beside the project")
-    return sorted(found.glob("*.pcap"))
+    """The capture files of `shared/vectors/<folder>`; skips where there is none."""
+    return sorted(vectors(folder).glob("*.pcap"))
 
 
 def pieces(capture: Path) -> Iterator[Piece]:

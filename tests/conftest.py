@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from tests.peers import Peer, start_mosquitto, start_redis
 
 
 def pytest_configure() -> None:
-    """A bug that is to be found: see tests/adversity/planted.py."""
+    # Hypothesis draws constants out of whatever modules are imported: a property would meet other examples among all
+    # tests than alone.
+    assert callable(providers._get_local_constants)
+    providers._get_local_constants = Constants
+    # a bug that is to be found: see tests/adversity/planted.py
     if name := os.environ.get("SORTLINE_PLANTED"):
         from tests.adversity.planted import plant
 
@@ -37,3 +44,9 @@ def redis_server(tmp_path: Path) -> Iterator[Peer]:
     peer = start_redis(folder)
     yield peer
     peer.stop()
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests are no garbage; looking through them stops the servers that run in this process."""
+    gc.collect()
+    gc.freeze()

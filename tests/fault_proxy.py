@@ -3,6 +3,7 @@
 async with FaultProxy(server.port) as proxy:
     connect to 127.0.0.1:proxy.port
     proxy.swallow_replies()     the server gets and does everything, nobody hears of it
+    proxy.swallow_requests()    what a client sends gets nowhere
     proxy.cut()                 every connection is reset, new ones work
     proxy.refuse()              as a server that is not there; `proxy.heal()` ends all of these
 """
@@ -10,6 +11,7 @@ async with FaultProxy(server.port) as proxy:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Callable
 from socket import SO_LINGER, SOL_SOCKET
@@ -31,6 +33,7 @@ class FaultProxy:
         self.connections = 0
         self._target = target
         self._swallow = False
+        self._deaf = False
         self._refuse = False
         self._when: tuple[bytes, Callable[[], None]] | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -53,16 +56,20 @@ class FaultProxy:
         """From now on the server's answers go nowhere."""
         self._swallow = True
 
+    def swallow_requests(self) -> None:
+        """From now on nothing that clients send arrives."""
+        self._deaf = True
+
     def refuse(self) -> None:
         """Cut what is open, and reset every new connection."""
         self._refuse = True
         self.cut()
 
     def heal(self) -> None:
-        """Everything passes again, no fault waits; connections whose answers were swallowed are cut."""
-        if self._swallow:
+        """Everything passes again, no fault waits; connections of which something was swallowed are cut."""
+        if self._swallow or self._deaf:
             self.cut()
-        self._swallow = self._refuse = False
+        self._swallow = self._deaf = self._refuse = False
         self._when = None
 
     def when_sent(self, text: bytes, fault: Callable[[], None]) -> None:
@@ -99,8 +106,11 @@ class FaultProxy:
             if self._when is not None and self._when[0] in block:
                 fault, self._when = self._when[1], None
                 fault()
+            if self._deaf:
+                self.swallowed_bytes += len(block)
+                continue
             self.sent_bytes += len(block)
-            writer.write(block)
+            await _pass_on(block, writer)
         if not writer.is_closing():
             writer.write_eof()
 
@@ -110,8 +120,14 @@ class FaultProxy:
                 self.swallowed_bytes += len(block)
                 continue
             self.replied_bytes += len(block)
-            writer.write(block)
+            await _pass_on(block, writer)
         writer.transport.abort()
+
+
+async def _pass_on(block: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.write(block)
+    with contextlib.suppress(ConnectionError):
+        await writer.drain()  # as slow as the slower end
 
 
 class _blocks:

@@ -10,7 +10,7 @@ import itertools
 import ssl
 import struct
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from engine.contracts import Delivery
 from protocols.modbus.driver import Driver
 from protocols.modbus.settings import Settings
+from tests.ledger import running
 
 READY_S_MAX = 15.0
 
@@ -217,24 +218,12 @@ async def until(true: Callable[[], Any], what: str = "") -> None:
         raise AssertionError(f"never: {what or true}") from None
 
 
-class Running:
-    """A driver at work for the time of the `async with`."""
-
-    def __init__(self, intake: RememberingIntake, made: Settings, now_us: Callable[[], int] | None = None) -> None:
-        ticks: Iterator[int] = itertools.count(1_700_000_000_000_000, 1_000)
-        self.driver = Driver("plc", made, intake, now_us or (lambda: next(ticks)))
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Running:
-        self._task = asyncio.create_task(self.driver.run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        if self._task.done():
-            self._task.result()
-        self._task.cancel()
-        await asyncio.wait({self._task})
+def polling(
+    intake: RememberingIntake, made: Settings, now_us: Callable[[], int] | None = None
+) -> AbstractAsyncContextManager[asyncio.Task[None]]:
+    """The driver at work for the time of the `async with`."""
+    ticks: Iterator[int] = itertools.count(1_700_000_000_000_000, 1_000)
+    return running(Driver("plc", made, intake, now_us or (lambda: next(ticks))))
 
 
 @contextmanager

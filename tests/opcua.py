@@ -170,50 +170,6 @@ class Line:
         await generator.trigger()
 
 
-class Proxy:
-    """Passes TCP on to a port of loopback. While `silent` is set, it takes everything and passes on nothing; while
-    `deaf` is set, nothing that the client sends. `cut` ends every connection, without a word to the server."""
-
-    def __init__(self, target: int) -> None:
-        self.port = free_port()
-        self.silent = asyncio.Event()
-        self.deaf = asyncio.Event()
-        self._target = target
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
-
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        self._writers |= {writer, there_writer}
-        for source, sink in ((reader, there_writer), (there_reader, writer)):
-            self._tasks.add(asyncio.create_task(self._pass_on(source, sink, to_server=sink is there_writer)))
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, to_server: bool) -> None:
-        try:
-            while data := await source.read(65_536):
-                if not self.silent.is_set() and not (to_server and self.deaf.is_set()):
-                    sink.write(data)
-        except ConnectionError:
-            pass
-        finally:
-            sink.close()
-
-
 @contextlib.asynccontextmanager
 async def line(port: int | None = None) -> AsyncIterator[Line]:
     served = await Line(port).start()

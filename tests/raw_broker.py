@@ -10,7 +10,10 @@ from tests.packets import connack, suback
 
 
 class RawBroker:
-    """`connects`, `subscribes`: such packets. `acked`: numbers of PUBACKs. `heard`: the types of all others."""
+    """`connects`, `subscribes`: such packets. `acked`: numbers of PUBACKs. `heard`: the types of all others.
+
+    `backlog`: sent to whoever is let in, before anything else. `grants`: the answer to a subscription; None: there is
+    none."""
 
     def __init__(self, newest: bool = True, properties: bytes = b"") -> None:
         self.port = 0
@@ -20,7 +23,8 @@ class RawBroker:
         self.writes_of_acks = 0
         self.heard: list[int] = []
         self.session_present = False
-        self.grants = 1
+        self.backlog = b""
+        self.grants: int | None = 1
         self.reading = asyncio.Event()
         self.reading.set()
         self._newest = newest
@@ -58,12 +62,13 @@ class RawBroker:
     def _take(self, type_: int, packet: bytes, writer: asyncio.StreamWriter) -> None:
         if type_ == 1:
             self.connects.append(packet)
-            writer.write(connack(self._newest, self.session_present, properties=self._properties))
+            writer.write(connack(self._newest, self.session_present, properties=self._properties) + self.backlog)
         elif type_ == 8:
             self.subscribes.append(packet)
-            body = packet[2:] if packet[1] < 128 else packet[3:]
-            filters = _filters(body[3 if self._newest else 2 :])
-            writer.write(suback(self._newest, body[:2], [self.grants] * filters))
+            if self.grants is not None:
+                body = packet[2:] if packet[1] < 128 else packet[3:]
+                filters = _filters(body[3 if self._newest else 2 :])
+                writer.write(suback(self._newest, body[:2], [self.grants] * filters))
             self._writer = writer
             self._ready.set()
         elif type_ == 4:

@@ -98,7 +98,7 @@ def sentinel(folder: Path) -> Iterator[tuple[Peer, list[Peer]]]:
         )
         watcher = Peer([program("redis-server"), "sentinel.conf", "--sentinel"], port, inner).start()
         peers.append(watcher)
-        until(lambda: b"num_slaves:1" in _sentinel_info(watcher) or _knows_replica(watcher), "the sentinel to see it")
+        until(lambda: b"slaves=1" in _raw(watcher, "INFO", "sentinel"), "the sentinel to see it")
         yield watcher, peers[:2]
     finally:
         for peer in peers:
@@ -131,11 +131,3 @@ def _raw(peer: Peer, *command: str) -> bytes:
         client.response_callbacks.clear()
         answer = client.execute_command(*command)
     return answer if isinstance(answer, bytes) else repr(answer).encode()
-
-
-def _sentinel_info(peer: Peer) -> bytes:
-    return _raw(peer, "INFO", "sentinel")
-
-
-def _knows_replica(peer: Peer) -> bool:
-    return b"slaves=1" in _sentinel_info(peer)

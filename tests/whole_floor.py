@@ -19,7 +19,6 @@ CRANE = "dc1/asrs/CRN-1"
 COUNTER = "dc1/pick/HH-1"
 RETURNS = ("dc1/returns/RT-1", "dc1/returns/RT-2")
 SEALER = "SEAL-1"
-UNNUMBERED = (SCALE, WMS)
 
 
 class WholeFloor(Teller):

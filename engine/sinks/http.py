@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
+import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -66,7 +69,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     plaintext: allow http to another computer. Whoever is on the network can read and forge.
     connections: at most so many requests at a time; events of one partition key never overtake each other.
     duplicate: statuses that say that the ERP has the event already, and count as delivered.
-    timeout_ms: a connection or an answer takes no longer.
+    timeout_ms: a connection, or an answer as a whole, takes no longer.
     """
 
     url: Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
@@ -80,6 +83,9 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yields (path inside the sink's table, what is wrong and what to do)."""
+        if not self.url.isascii() or not self.url.isprintable() or " " in self.url:
+            yield "url", "is ASCII without blanks: write %20 for a blank in a path, xn--... for another alphabet's name"
+            return
         try:
             parts = urlsplit(self.url)
             host, _ = parts.hostname, parts.port
@@ -109,6 +115,8 @@ class HttpSink:
         self._context: ssl.SSLContext | None = None
         self._headers: dict[str, str] = {}
         self._lines: list[Line] = []
+        # its own: a server that does not answer must not hold up what else works in threads, the journal's syncs first
+        self._threads = ThreadPoolExecutor(settings.connections, f"sink {name}")
         self._done: dict[str, set[tuple[int, int]]] = {}  # by queue: what had arrived of calls that failed
 
     async def open(self) -> None:
@@ -131,7 +139,7 @@ class HttpSink:
                 by_key.setdefault(row.partitionkey, []).append(row)
         keys = deque(by_key.values())
         failed: list[tuple[OutRow, Exception]] = []
-        await asyncio.gather(*(asyncio.to_thread(self._work, line, keys, failed) for line in self._lines))
+        await asyncio.gather(*(self._in_thread(self._work, line, keys, failed) for line in self._lines))
         if failed:
             raise min(failed, key=lambda each: (each[0].position, each[0].again))[1]
         for row in rows:
@@ -141,7 +149,10 @@ class HttpSink:
     async def close(self) -> None:
         lines, self._lines = self._lines, []
         for line in lines:
-            await asyncio.to_thread(line.close)
+            await self._in_thread(line.close)
+
+    def _in_thread(self, work: Callable[..., None], *arguments: object) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def _work(self, line: Line, keys: deque[list[OutRow]], failed: list[tuple[OutRow, Exception]]) -> None:
         """In a thread: one key after the other, until none is left, or this connection's server failed."""
@@ -202,6 +213,9 @@ class Line:
             self.close()
         if self._connection is None:
             self._connection = self._connect()
+            self._connection.response_class = Answer
+        elif self._connection.sock is not None:
+            self._connection.sock.settimeout(self._connection.timeout)  # the answer before has left less
         try:
             self._connection.request("POST", target, body, dict(headers))
             response = self._connection.getresponse()
@@ -220,13 +234,44 @@ class Line:
             connection.close()
 
 
+class Answer(http.client.HTTPResponse):
+    """An answer that is there as a whole within the socket's timeout, or TimeoutError, however slowly it comes."""
+
+    def __init__(self, sock: socket.socket, *more: Any, **named: Any) -> None:
+        super().__init__(sock, *more, **named)
+        self.fp = io.BufferedReader(_Until(sock, self.fp.detach()))
+
+
+class _Until(io.RawIOBase):
+    """What `raw` reads from the socket, until its timeout is over, counted from now on."""
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
+        self._sock = sock
+        self._raw = raw
+        self._ends_s = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left_s = self._ends_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError("the answer has not come to its end in time")
+        self._sock.settimeout(left_s)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 def retry_after_s(text: str, now_us: int) -> float:
     """RFC 9110, 10.2.3: seconds, or a date; 0 for what is neither."""
     if text.strip().isdecimal():
         return float(text)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

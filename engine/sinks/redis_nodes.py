@@ -9,13 +9,11 @@ https://redis.io/docs/latest/operate/oss_and_stack/reference/sentinel-clients/.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
-from redis.asyncio import Connection, ConnectionPool, Redis
-from redis.asyncio.connection import SSLConnection
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
@@ -23,6 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from engine.errors import Refused, SinkFailed
+from engine.redis_tls import connection_class
 from engine.secret import Secret
 from engine.tls import Tls, is_loopback
 
@@ -201,9 +200,6 @@ def connect(
     """
     at = place or settings.places()[0]
     user, password = account or (settings.user, settings.password)
-    connection_class: type[Connection] = Connection
-    if settings.tls is not None:
-        connection_class = _verified(settings.tls.context())
     options: dict[str, Any] = {
         "host": at.host,
         "port": at.port,
@@ -216,22 +212,13 @@ def connect(
         "retry_on_error": [],
         "protocol": 2,
     }
-    return Redis.from_pool(ConnectionPool(connection_class=connection_class, max_connections=1, **options))
+    made_by = connection_class(settings.tls)
+    return Redis.from_pool(ConnectionPool(connection_class=made_by, max_connections=1, **options))
 
 
 async def shut(client: Redis) -> None:
     await client.aclose()
     await client.connection_pool.disconnect()
-
-
-def _verified(context: ssl.SSLContext) -> type[Connection]:
-    # redis-py would trust this computer's authorities besides the given ones
-    class VerifiedConnection(SSLConnection):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self.ssl_context.context = context
-
-    return VerifiedConnection
 
 
 def _place(address: str) -> Place:

@@ -7,15 +7,7 @@ from typing import NamedTuple
 from engine.errors import DecodeError
 from protocols.file_lines.settings import Settings
 from protocols.mapping.payload import parse_json
-from protocols.mapping.plan import (
-    NO_CAPTURES,
-    CanonicalPlan,
-    Lines,
-    Plan,
-    Selection,
-    canonical_lines,
-    compile_record,
-)
+from protocols.mapping.plan import NO_CAPTURES, Lines, canonical_lines, compile_plan
 from protocols.mapping.sequence import Sequences
 
 SAMPLE_BYTES_MAX = 4_096
@@ -64,7 +56,7 @@ class Decoder:
 
     def __init__(self, settings: Settings, sequences: Sequences) -> None:
         self._bytes_max = settings.line_bytes_max
-        self._plan = _plan(settings, sequences)
+        self._plan = compile_plan(settings, sequences)
 
     def decode(self, line: bytes, t_rx: int) -> Lines:
         """The canonical lines of a line, and the cause of each thing in it that does not fit. Blank: nothing."""
@@ -75,11 +67,3 @@ class Decoder:
         except DecodeError as error:
             return Lines([], [error.cause])
         return canonical_lines(self._plan, values, NO_CAPTURES, t_rx)
-
-
-def _plan(settings: Settings, sequences: Sequences) -> Plan:
-    if settings.format == "canonical":
-        return CanonicalPlan(settings.constants, Selection(settings.when, settings.each))
-    return compile_record(
-        settings.record, constants=settings.constants, when=settings.when, each=settings.each, sequences=sequences
-    )

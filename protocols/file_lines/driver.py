@@ -10,16 +10,19 @@ import asyncio
 import logging
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
+from engine.errors import Refused
 from protocols.file_lines.bookmark import Bookmark, Place, place_of, renamed
 from protocols.file_lines.decode import Cut, Cutter, Decoder
 from protocols.file_lines.settings import STDIN, Settings
-from protocols.mapping.lines import encode_line
+from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
 
 READ_BYTES = 65_536
@@ -39,6 +42,7 @@ class Driver:
         self._clock = clock
         self._decoder = Decoder(settings, Sequences(intake.position))
         self._bookmark = Bookmark(settings.bookmark) if settings.bookmark is not None else None
+        self._link = LinkNews(name, speaking_for(settings.scope), intake, clock)
         self._safe: Place | None = None  # up to here everything is on our disk
         self._done = 0  # bytes of the file that is read, up to the last line that was handed over
         self._files = 0  # how many were opened
@@ -48,9 +52,10 @@ class Driver:
         """Until cancelled; the end of a pipe is the end of its writer, and the next one is waited for."""
         bookmarking = asyncio.create_task(self._keep_bookmark()) if self._bookmark is not None else None
         try:
-            await self._read_renamed()
-            while True:
-                await self._read_whatever_it_is()
+            with readable(self._settings.path):
+                await self._read_renamed()
+                while True:
+                    await self._read_whatever_it_is()
         finally:
             if bookmarking is not None:
                 bookmarking.cancel()
@@ -106,7 +111,10 @@ class Driver:
         if path is None:
             return
         log.info("%s: %s is the file of the bookmark: it is read first", self._name, path)
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return  # it was there a moment ago
         try:
             await self._follow(fd)
         finally:
@@ -172,14 +180,14 @@ class Driver:
             if data and not is_up:
                 is_up = True
                 self._intake.state(self._name, "up")
-                await self._tell_link("link.up")
+                await self._link.tell("link.up")
             await self._hand_over(cutter.feed(data) if data else cutter.end(), None)
             if data:
                 continue
             if is_up:
                 is_up = False
                 self._intake.state(self._name, "down", "its writer has gone")
-                await self._tell_link("link.down")
+                await self._link.tell("link.down")
             if not has_more_writers:
                 return
             # until somebody comes it is always at its end
@@ -198,13 +206,6 @@ class Driver:
             return os.read(fd, READ_BYTES)
         except BlockingIOError:
             return None
-
-    async def _tell_link(self, kind: str) -> None:
-        t_rx = self._clock()
-        scopes = self._settings.scope
-        lines = [encode_line({"kind": kind, "src": s.rstrip("/") or s, "scope": s, "t_rx": t_rx}) for s in scopes]
-        if lines:
-            await self._intake.put(Delivery(self._name, lines))
 
     # all of them
 
@@ -257,6 +258,15 @@ class Driver:
                 self._bookmark.write(self._safe)
             except OSError as error:
                 log.error("%s: the bookmark cannot be written: %s", self._name, error)
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """What the operating system refuses of it is the operator's to put right: raised as Refused."""
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def _mark(ready: asyncio.Future[None]) -> None:

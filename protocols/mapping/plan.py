@@ -253,6 +253,34 @@ def canonical_lines(plan: Plan, values: object, captures: Mapping[str, str], t_r
     return found
 
 
+class Described(Protocol):
+    """The options of the site file that say what a payload means, whatever it comes by."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def record(self) -> RecordSettings: ...
+    @property
+    def constants(self) -> Constants: ...
+    @property
+    def when(self) -> When: ...
+    @property
+    def each(self) -> str | None: ...
+
+
+def compile_plan(described: Described, sequences: Sequences) -> Plan:
+    """What its payloads mean: canonical records already, or see `compile_record`."""
+    if described.format == "canonical":
+        return CanonicalPlan(described.constants, Selection(described.when, described.each))
+    return compile_record(
+        described.record,
+        constants=described.constants,
+        when=described.when,
+        each=described.each,
+        sequences=sequences,
+    )
+
+
 def compile_record(
     record: RecordSettings,
     *,

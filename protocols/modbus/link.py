@@ -18,6 +18,7 @@ from typing import Any
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import DecodeError
+from protocols.backoff import Backoff
 from protocols.modbus.agenda import Agenda
 from protocols.modbus.alarm import Alarm
 from protocols.modbus.connection import Connection
@@ -62,6 +63,7 @@ class Link:
         self._debts: deque[Job] = deque()
         self._ups = 0  # units that are up
         self._unproved = 0  # attempts to connect since the last good answer
+        self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, chance.random)
         self._takes_second = settings.probe_apart and endpoint.serial is None
         self._second = asyncio.Lock()
         self._opening = asyncio.Lock()
@@ -206,7 +208,9 @@ class Link:
         job.set_due(asyncio.get_running_loop().time())
 
     async def _answered(self, unit: UnitState) -> None:
-        self._unproved = 0
+        if self._unproved:
+            self._unproved = 0
+            self._backoff.reset()
         unit.failures = 0
         unit.returns = False
         if unit.is_up:
@@ -290,7 +294,7 @@ class Link:
             self._tell("connecting", "")
         while True:
             if self._unproved:
-                await asyncio.sleep(self._pause_s())
+                await asyncio.sleep(self._backoff.pause_s())
             if self._unproved > 1:
                 # it took the connection, and then answered nothing
                 self._connection.give_up_address()
@@ -316,12 +320,6 @@ class Link:
                 unit.returns = unit.is_up is False
                 self._due_at(unit, asyncio.get_running_loop().time())
         self._tell("up", "")
-
-    def _pause_s(self) -> float:
-        """Full jitter between the least and a bound that doubles with each failure."""
-        least, most = self._settings.reconnect_min_ms / 1000, self._settings.reconnect_max_ms / 1000
-        bound = min(most, least * 2 ** min(self._unproved, 32))
-        return self._chance.uniform(least, bound)
 
     def _forget(self) -> None:
         for unit in self.units:

@@ -95,11 +95,6 @@ class Wire(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
 
-    @property
-    def stale(self) -> int:
-        """Answers that came after their time, and were dropped."""
-        return self._frames.stale
-
     def request(self, unit: int, function: int, address: int, last: int, timeout_s: float) -> asyncio.Future[bytes]:
         """Sent at once, or when its turn comes; its time begins when it is sent. The future: the payload, Refusal or
         NoAnswer."""

@@ -55,7 +55,7 @@ class Batch(NamedTuple):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Use once: `open`, `subscribe_all`, then `take` and `acknowledge` in turns, and in the end `close` or `drop`.
+    """Use once: `open`; `subscribe_all`, with `take` and `acknowledge` in turns beside it; at last `close` or `drop`.
 
     `faults`: called with (cause, sample) for each message that does not fit.
     """
@@ -80,6 +80,7 @@ class Connection(asyncio.BufferedProtocol):
             self._splitter,
             decoder.resolve,
             decoder.spell_out,
+            decoder.owes,
             batch_messages=settings.batch_messages,
             batch_bytes=BATCH_BYTES_MAX,
         )
@@ -138,16 +139,16 @@ class Connection(asyncio.BufferedProtocol):
         )
 
     async def subscribe_all(self) -> None:
-        """Subscribe to every topic of the settings, once a filter. Raises Lost if the broker refuses one."""
+        """Subscribe to every topic of the settings, once a filter. Raises Lost if the broker refuses one.
+
+        Somebody has to `take` meanwhile: before its answer the broker may send all that a kept session holds for us.
+        """
         wanted = subscriptions(self._settings)
         number = self._next_number()
         self._subacks[number] = self._loop.create_future()
         self._send(codec.subscribe(number, wanted, newest=self._newest))
         try:
-            async with asyncio.timeout(self._settings.connect_ms / 1000):
-                codes = await self._answer(self._subacks[number])
-        except TimeoutError:
-            raise Lost(f"no answer to the subscription within {self._settings.connect_ms} ms") from None
+            codes = await self._suback(self._subacks[number])
         finally:
             del self._subacks[number]
         if len(codes) != len(wanted):
@@ -157,6 +158,17 @@ class Connection(asyncio.BufferedProtocol):
                 raise Lost(f"the broker refuses the subscription to {each.filter}: {codec.REASONS.get(code, code)}")
             if code < each.qos:
                 self._fault(f"{each.filter}: the broker grants QoS 0 only, and keeps nothing for us", b"")
+
+    async def _suback(self, answer: asyncio.Future[list[int]]) -> list[int]:
+        """The codes. No deadline runs while messages come, or while we do not read: the answer is behind those."""
+        while True:
+            seen = self._lines.seen if self._reading else None
+            try:
+                async with asyncio.timeout(self._settings.connect_ms / 1000):
+                    return await self._answer(answer)
+            except TimeoutError:
+                if self._lines.seen == seen:
+                    raise Lost(f"no answer to the subscription within {self._settings.connect_ms} ms") from None
 
     async def take(self) -> Batch:
         """What has arrived, waiting for the first; no more than `batch_messages`.
@@ -181,8 +193,8 @@ class Connection(asyncio.BufferedProtocol):
         """Lines of our own, in their turn."""
         for line in lines:
             self._lines.add(line)
-        if lines:
-            self._arrived.set()
+        # also without any: acknowledgements may have waited for it
+        self._arrived.set()
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retained: bool = False) -> None:
         """Send a message of our own, once; under QoS 1 the broker's PUBACK is not waited for."""
@@ -200,9 +212,10 @@ class Connection(asyncio.BufferedProtocol):
         self._end("closed")
 
     def fail(self, error: BaseException) -> None:
-        """A fault of ours has ended it: `take` raises this very error."""
+        """A fault of ours ends it: `take` raises this very error."""
         self._failure = error
         self._end(str(error))
+        self.drop()
 
     def drop(self) -> None:
         """Close the socket, whatever state it is in. Safe to call at any time, also twice."""
@@ -255,8 +268,11 @@ class Connection(asyncio.BufferedProtocol):
                 self._control(type_, body)
         except WireFault as fault:
             self._end(f"malformed packet: {fault}")
-            if self._transport is not None:
-                self._transport.abort()
+            self.drop()
+            return
+        except Exception as error:
+            # in a turn of our own the loop would log it, and nothing would be read ever again
+            self.fail(error)
             return
         for cause, sample in self._lines.take_faults():
             self._fault(cause, sample)

@@ -12,7 +12,7 @@ from ext.line_plan import LinePlan
 from ext.mqtt_wire import WireFault, properties_of
 from protocols.mapping.compiled import compile_canonical, compile_lines
 from protocols.mapping.payload import parse_json, parse_text
-from protocols.mapping.plan import CanonicalPlan, Lines, Plan, Selection, canonical_lines, compile_record
+from protocols.mapping.plan import Lines, Plan, canonical_lines, compile_plan
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt import codec
 from protocols.mqtt.settings import Settings, Topic
@@ -66,10 +66,17 @@ class Decoder:
         return found
 
     def spell_out(
-        self, topic: bytes | None, payload: bytes, length: int, retained: bool, properties: bytes | None, t_rx: int
+        self,
+        topic: bytes | None,
+        payload: bytes,
+        length: int,
+        retained: bool,
+        properties: bytes | None,
+        t_rx: int,
+        owed: bool,
     ) -> Lines:
         """A message that no compiled plan takes. `length`: of the payload as announced, which may have been cut.
-        `topic`, `properties`: None if they were too long to be kept."""
+        `topic`, `properties`: None if they were too long to be kept. `owed`: see `owes`."""
         if properties is None:
             return Lines([], ["properties: too long"])
         if topic is None:
@@ -84,8 +91,12 @@ class Decoder:
         if self._host is not None and text.startswith("spBv1.0/"):
             if length > self._bytes_max:
                 return Lines([], [f"sparkplug: a payload longer than {self._bytes_max} bytes"])
-            return self._host.message(text, payload, t_rx)
+            return self._host.message(text, payload, t_rx, owed)
         return self.decode(text, payload, t_rx, retained, properties)
+
+    def owes(self) -> bool:
+        """Whether a message was spelled out whose lines are still to come, and which is acknowledged only then."""
+        return self._host is not None and self._host.owes()
 
     def decode(self, topic: str, payload: bytes, t_rx: int, retained: bool = False, properties: bytes = b"") -> Lines:
         """The lines of a message, and the cause of each thing in it that does not fit, with the filter before it.
@@ -155,15 +166,11 @@ def _decoded(route: Route, captures: Mapping[str, str], payload: bytes, bytes_ma
 
 
 def _route(topic: Topic, sequences: Sequences, bytes_max: int) -> Route:
-    plan: Plan
     filter_ = parse_filter(topic.filter)
+    plan = compile_plan(topic, sequences)
     if topic.format == "canonical":
-        plan = CanonicalPlan(topic.constants, Selection(topic.when, topic.each))
         compiled = compile_canonical(topic.constants, topic.when, topic.each, bytes_max)
     else:
-        plan = compile_record(
-            topic.record, constants=topic.constants, when=topic.when, each=topic.each, sequences=sequences
-        )
         compiled = compile_lines(
             topic.record,
             constants=topic.constants,

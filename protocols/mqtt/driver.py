@@ -9,7 +9,6 @@ A message that does not fit its mapping is a fault, and is acknowledged all the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from engine.contracts import Block, Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
-from protocols.mapping.lines import encode_line
+from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.codec import Will
@@ -56,18 +55,20 @@ class Driver:
         self._host = Host(settings.sparkplug, sequences) if settings.sparkplug is not None else None
         self._decoder = Decoder(settings, sequences, self._host)
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
-        self._blind = False
+        self._link = LinkNews(name, speaking_for(settings.scopes()), intake, clock)
         self._had_session = False
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
         # whatever happened before we were there, nobody listened
-        await self._tell_blind()
+        await self._link.tell("link.down")
         while True:
             detail = await self._connected()
             raise_if_cancelled()
             self._intake.state(self._name, "down", detail)
-            await self._tell_blind()
+            if self._host is not None:
+                await self._tell_waiting(self._host)
+            await self._link.tell("link.down")
             await asyncio.sleep(self._backoff.pause_s())
 
     async def _connected(self) -> str:
@@ -86,10 +87,6 @@ class Driver:
         try:
             await connection.open(tls, self._will())
             raise_if_cancelled()
-            await connection.subscribe_all()
-            raise_if_cancelled()
-            self._tell_online(connection)
-            await self._tell_seeing(connection.session_present)
             await self._serve_all(connection)
         except (Lost, OSError, UnicodeError) as error:
             return str(error) or type(error).__name__
@@ -118,13 +115,21 @@ class Driver:
 
     async def _serve_all(self, connection: Connection) -> NoReturn:
         """Until the connection is lost, which is raised."""
-        async with contextlib.AsyncExitStack() as stack:
-            if self._host is not None:
-                keeping = asyncio.create_task(self._keep_sparkplug(self._host, connection))
-                keeping.add_done_callback(partial(_pass_on, connection))
-                stack.callback(keeping.cancel)
+        keeping = asyncio.create_task(self._keep(connection))
+        keeping.add_done_callback(partial(_pass_on, connection))
+        try:
             await self._serve(connection)
-        raise AssertionError("served without end")
+        finally:
+            keeping.cancel()
+
+    async def _keep(self, connection: Connection) -> None:
+        """What is ours to say, while it is served: a broker sends what a kept session holds for us right after it let
+        us in, and its answer to the subscription stands behind that."""
+        await connection.subscribe_all()
+        self._tell_online(connection)
+        await self._tell_seeing(connection.session_present)
+        if self._host is not None:
+            await self._keep_sparkplug(self._host, connection)
 
     async def _keep_sparkplug(self, host: Host, connection: Connection) -> NoReturn:
         """What a host does by the clock."""
@@ -137,6 +142,9 @@ class Driver:
 
     def _hand_over(self, connection: Connection, found: Lines) -> None:
         connection.add(found.lines)
+        self._fault_all(found)
+
+    def _fault_all(self, found: Lines) -> None:
         for cause in found.causes:
             self._fault(cause, b"")
 
@@ -166,11 +174,12 @@ class Driver:
 
     # What the core is told of the connection.
 
-    async def _tell_blind(self) -> None:
-        """Once per outage: the core must not take our silence for that of the machines (R2, R6)."""
-        if not self._blind:
-            self._blind = True
-            await self._intake.put(Delivery(self._name, self._link_lines("link.down")))
+    async def _tell_waiting(self, host: Host) -> None:
+        """What waited for a message that does not come over this connection any more."""
+        found = host.cut_off(self._clock())
+        self._fault_all(found)
+        if found.lines:
+            await self._intake.put(Delivery(self._name, found.lines))
 
     async def _tell_seeing(self, session_present: bool) -> None:
         if not session_present and self._had_session:
@@ -179,17 +188,9 @@ class Driver:
             log.info("%s: the broker keeps no session of ours yet: what came meanwhile is lost", self._name)
         self._had_session = True
         self._intake.state(self._name, "up")
-        self._blind = False
-        await self._intake.put(Delivery(self._name, self._link_lines("link.up")))
-
-    def _link_lines(self, kind: str) -> list[bytes]:
-        t_rx = self._clock()
-        return [
-            encode_line({"kind": kind, "src": scope.rstrip("/") or scope, "scope": scope, "t_rx": t_rx})
-            for scope in self._settings.scopes()
-        ]
+        await self._link.tell("link.up")
 
 
-def _pass_on(connection: Connection, ended: asyncio.Task[NoReturn]) -> None:
+def _pass_on(connection: Connection, ended: asyncio.Task[None]) -> None:
     if not ended.cancelled() and (error := ended.exception()) is not None:
         connection.fail(error)

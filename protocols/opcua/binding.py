@@ -20,6 +20,7 @@ from protocols.opcua.entries import Entry, EventsEntry, VariablesEntry
 from protocols.opcua.events import BASE_EVENT_TYPE, event_filter
 from protocols.opcua.names import NameFault, NodeName, Path, Step, namespace_index
 from protocols.opcua.subscription import Subscription
+from protocols.opcua.type_definitions import local
 
 log = logging.getLogger("sortline.opcua")
 
@@ -141,7 +142,7 @@ class Binding:
             results = await self._connection.translate([path for _, path in some])
             for (place, _), result in zip(some, results, strict=True):
                 if result.StatusCode.is_good() and result.Targets:
-                    place.id = _local(result.Targets[0].TargetId)
+                    place.id = local(result.Targets[0].TargetId)
                 else:
                     self._name(place, f"nothing at this browse path ({result.StatusCode.name})")
 
@@ -239,7 +240,7 @@ class Binding:
         waiting = [node]
         while waiting and len(found) < SUBTYPES_MAX:
             for reference in await self._connection.browse_subtypes(waiting.pop(0)):
-                below = _local(reference.NodeId)
+                below = local(reference.NodeId)
                 if below not in found:
                     found[below] = reference.BrowseName
                     waiting.append(below)
@@ -282,8 +283,3 @@ def _names(entry: Entry) -> dict[str, NodeName | Path]:
 def _slices(values: Sequence[Value], length: int) -> Iterator[Sequence[Value]]:
     for at in range(0, len(values), length):
         yield values[at : at + length]
-
-
-def _local(node: ua.NodeId) -> ua.NodeId:
-    """An expanded node id without its server and URI: the node is on this server."""
-    return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)

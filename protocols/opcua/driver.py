@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.clock import Clock
-from engine.contracts import Delivery, Intake
+from engine.contracts import Intake
 from engine.errors import Refused
+from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
-from protocols.mapping.lines import encode_line
+from protocols.linking import LinkNews
 from protocols.opcua.connection import Connection, Kept
 from protocols.opcua.entries import Entry, compile_entries
 from protocols.opcua.failures import LinkLost, SubscriptionsGone
@@ -30,7 +31,7 @@ class Left(NamedTuple):
 
 
 class Driver:
-    """One server. `jitter`: a random number of [0, 1) for the pause before the next attempt.
+    """One server. `jitter`: random numbers of [0, 1) for the pauses between attempts.
 
     `tap`: told of every value and event as it came, before anything is made of it.
     """
@@ -47,18 +48,17 @@ class Driver:
         self._settings = settings
         self._intake = intake
         self._clock = clock
-        self._jitter = jitter
+        self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
         self._entries: list[Entry] = compile_entries(settings, intake)
         # Where records name their own source, ours is the beginning of its name, and the link speaks for all of them.
-        self._sources = {entry.record.src: {"src": entry.record.src} for entry in self._entries}
+        sources = {entry.record.src: {"src": entry.record.src} for entry in self._entries}
         for entry in self._entries:
             if "src" in entry.record.settings.record:
-                self._sources[entry.record.src]["scope"] = entry.record.src
-        self._link: str | None = None  # the kind of the last link record
+                sources[entry.record.src]["scope"] = entry.record.src
+        self._link = LinkNews(name, list(sources.values()), intake, clock)
         self._state: tuple[str, str] | None = None
         self._left: Left | None = None  # what a lost connection left at the server
         self.tap: Tap | None = None
-        self._attempts = 0
         # asyncua tells of every request at INFO, of whole messages at DEBUG, and complains of what is reported here.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
@@ -71,8 +71,8 @@ class Driver:
             except (LinkLost, Refused) as error:
                 raise_if_cancelled()
                 self._report("down", str(error))
-                await self._link_records("link.down")
-            await asyncio.sleep(self._pause_s())
+                await self._link.tell("link.down")
+            await asyncio.sleep(self._backoff.pause_s())
 
     async def _connected(self) -> None:
         """One connection from its beginning to its end. Raises LinkLost, Refused."""
@@ -82,9 +82,9 @@ class Driver:
         subscribed = None
         try:
             subscribed = await self._subscribed(connection, left, resumed)
-            self._attempts = 0
+            self._backoff.reset()
             self._report("up")
-            await self._link_records("link.up")
+            await self._link.tell("link.up")
             flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed)
             flow.tap = self.tap
             await flow.run()
@@ -108,25 +108,10 @@ class Driver:
             return Subscribed(left.subscribed.binding, publishing, taken_up=True, transferred=not resumed)
         return await subscribe(self._name, self._settings, self._entries, self._clock, connection, publishing)
 
-    async def _link_records(self, kind: str) -> None:
-        if self._link == kind:
-            return
-        self._link = kind
-        t_rx = self._clock()
-        lines = [encode_line({**source, "kind": kind, "t_rx": t_rx}) for source in self._sources.values()]
-        await self._intake.put(Delivery(self._name, lines))
-
     def _report(self, state: str, detail: str = "") -> None:
         if self._state != (state, detail):
             self._state = (state, detail)
             self._intake.state(self._name, state, detail)
-
-    def _pause_s(self) -> float:
-        """Full jitter over a bound that doubles with each attempt."""
-        low_s, high_s = self._settings.reconnect_min_ms / 1000, self._settings.reconnect_max_ms / 1000
-        bound_s: float = min(high_s, low_s * 2 ** min(self._attempts, 30))
-        self._attempts += 1
-        return max(low_s, self._jitter() * bound_s)
 
 
 def _worth_keeping(error: LinkLost, connection: Connection, subscribed: Subscribed) -> bool:

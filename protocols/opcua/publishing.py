@@ -149,7 +149,7 @@ class Publishing:
                 await asyncio.sleep(0.1)
             except Unreadable as error:
                 log.warning("a publish response is lost: %s", error)
-                self._queue.put_nowait(Arrival(None, self._clock()))
+                self._put(Arrival(None, self._clock()))
             except (LinkLost, asyncio.CancelledError):
                 self._untold(acknowledged)  # over the next connection, once more perhaps: that does no harm
                 raise
@@ -160,8 +160,12 @@ class Publishing:
         subscription = self._subscriptions.get(publish.subscription_id)
         if subscription is not None:
             subscription.heard_at = asyncio.get_running_loop().time()
-        self._queue.put_nowait(Arrival(publish, self._clock()))
-        self._bytes += publish.size
+        self._put(Arrival(publish, self._clock()))
+
+    def _put(self, arrival: Arrival) -> None:
+        self._queue.put_nowait(arrival)
+        if arrival.publish is not None:
+            self._bytes += arrival.publish.size
         if self._full():
             self._room.clear()
 
@@ -202,7 +206,7 @@ class Publishing:
                 raise LinkLost(f"no sign of the subscription for {silent[0].silence_s:g} s")
             for subscription in silent:
                 told.add(subscription)
-                self._queue.put_nowait(Arrival(None, self._clock(), subscription))
+                self._put(Arrival(None, self._clock(), subscription))
             told.intersection_update(self.subscriptions)
 
     def _acknowledgements(self) -> list[tuple[int, int]]:

@@ -61,7 +61,7 @@ async def _all_structures(connection: Asking) -> list[ua.NodeId]:
         below: list[ua.NodeId] = []
         for references in await connection.browse_all(level, HAS_SUBTYPE, True):
             for reference in references:
-                node = _local(reference.NodeId)
+                node = local(reference.NodeId)
                 if _text(node) not in visited:
                     visited.add(_text(node))
                     below.append(node)
@@ -79,7 +79,7 @@ async def _built_in(connection: Asking, names: set[str]) -> dict[str, int]:
             break
         nodes = {at: ua.NodeId.from_string(at) for at in set(climbing.values())}
         above = dict(zip(nodes, await connection.browse_all(list(nodes.values()), HAS_SUBTYPE, False), strict=True))
-        climbing = {name: _text(_local(above[at][0].NodeId)) for name, at in climbing.items() if above[at]}
+        climbing = {name: _text(local(above[at][0].NodeId)) for name, at in climbing.items() if above[at]}
         for name, at in list(climbing.items()):
             if at in known:
                 known[name] = known[at]
@@ -100,7 +100,7 @@ async def _encodings(connection: Asking, definitions: Mapping[str, object]) -> d
     for name, references in zip(silent, await connection.browse_all(nodes, HAS_ENCODING, True), strict=True):
         for reference in references:
             if reference.BrowseName.Name == "Default Binary":
-                by_encoding[_text(_local(reference.NodeId))] = name
+                by_encoding[_text(local(reference.NodeId))] = name
     return by_encoding
 
 
@@ -133,7 +133,8 @@ def _each_type(definitions: Iterable[object]) -> Iterator[str]:
                 yield str(field.get("DataType"))
 
 
-def _local(node: ua.NodeId) -> ua.NodeId:
+def local(node: ua.NodeId) -> ua.NodeId:
+    """An expanded node id without its server and URI: the node is on this server."""
     return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)
 
 

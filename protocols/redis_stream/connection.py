@@ -6,14 +6,13 @@ the authorities of this computer besides the given ones; here `tls.ca` alone cou
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
-from redis.asyncio import Connection, ConnectionPool, Redis
-from redis.asyncio.connection import SSLConnection
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from engine.redis_tls import connection_class
 from protocols.redis_stream.settings import Settings
 
 CONNECTIONS_MAX = 2
@@ -35,17 +34,5 @@ def connect(settings: Settings) -> Redis:
         # the shape of answers that this driver reads
         "protocol": 2,
     }
-    connection_class: type[Connection] = Connection
-    if settings.tls is not None:
-        connection_class = _verified(settings.tls.context())
-    pool = ConnectionPool(connection_class=connection_class, max_connections=CONNECTIONS_MAX, **options)
-    return Redis.from_pool(pool)
-
-
-def _verified(context: ssl.SSLContext) -> type[Connection]:
-    class VerifiedConnection(SSLConnection):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self.ssl_context.context = context
-
-    return VerifiedConnection
+    made_by = connection_class(settings.tls)
+    return Redis.from_pool(ConnectionPool(connection_class=made_by, max_connections=CONNECTIONS_MAX, **options))

@@ -6,15 +6,7 @@ from collections.abc import Mapping
 
 from engine.errors import DecodeError
 from protocols.mapping.payload import parse_json, parse_text
-from protocols.mapping.plan import (
-    NO_CAPTURES,
-    CanonicalPlan,
-    Lines,
-    Plan,
-    Selection,
-    canonical_lines,
-    compile_record,
-)
+from protocols.mapping.plan import NO_CAPTURES, Lines, canonical_lines, compile_plan
 from protocols.mapping.sequence import Sequences
 from protocols.redis_stream.settings import Settings
 
@@ -31,7 +23,7 @@ class Decoder:
         self._field = settings.field.encode()
         self._of_fields = settings.format == "fields"
         self._bytes_max = settings.payload_bytes_max
-        self._plan = _plan(settings, sequences)
+        self._plan = compile_plan(settings, sequences)
 
     def decode(self, entry: Entry, t_rx: int) -> Lines:
         """The lines of an entry, and the cause of each thing in it that does not fit."""
@@ -56,11 +48,3 @@ class Decoder:
         if self._field not in entry:
             raise DecodeError("entry: has no such field as the settings name")
         return parse_json(entry[self._field], self._bytes_max)
-
-
-def _plan(settings: Settings, sequences: Sequences) -> Plan:
-    if settings.format == "canonical":
-        return CanonicalPlan(settings.constants, Selection(settings.when, settings.each))
-    return compile_record(
-        settings.record, constants=settings.constants, when=settings.when, each=settings.each, sequences=sequences
-    )

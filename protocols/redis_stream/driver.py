@@ -25,7 +25,7 @@ from engine.contracts import Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
-from protocols.mapping.lines import encode_line
+from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
 from protocols.redis_stream.connection import connect
 from protocols.redis_stream.decode import Decoder, Entry
@@ -58,7 +58,7 @@ class Driver:
         self._consumer = settings.consumer or f"sortline-{name}"
         self._decoder = Decoder(settings, Sequences(intake.position))
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
-        self._blind = False
+        self._link = LinkNews(name, speaking_for(settings.scope), intake, clock)
         # entries with the engine, and those of them that are durable and not yet acknowledged to the server; both
         # outlive a connection, for an entry's id means the same on the next one
         self._owed: set[bytes] = set()
@@ -67,12 +67,12 @@ class Driver:
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
-        await self._tell_blind()
+        await self._link.tell("link.down")
         while True:
             detail = await self._connected()
             raise_if_cancelled()
             self._intake.state(self._name, "down", detail)
-            await self._tell_blind()
+            await self._link.tell("link.down")
             await asyncio.sleep(self._backoff.pause_s())
 
     async def _connected(self) -> str:
@@ -86,7 +86,8 @@ class Driver:
             return str(error)
         try:
             await self._join(client)
-            await self._tell_seeing()
+            self._intake.state(self._name, "up")
+            await self._link.tell("link.up")
             await self._again(client)
             await self._serve(client)
         except (RedisError, OSError, UnicodeError) as error:
@@ -192,23 +193,3 @@ class Driver:
                 return
             if not self._durable:
                 await self._freed.wait()
-
-    async def _tell_blind(self) -> None:
-        if not self._blind:
-            self._blind = True
-            await self._tell("link.down")
-
-    async def _tell_seeing(self) -> None:
-        self._intake.state(self._name, "up")
-        self._blind = False
-        await self._tell("link.up")
-
-    async def _tell(self, kind: str) -> None:
-        """The core must not take our silence for that of the machines (R2, R6)."""
-        t_rx = self._clock()
-        if self._settings.scope:
-            lines = [
-                encode_line({"kind": kind, "src": scope.rstrip("/") or scope, "scope": scope, "t_rx": t_rx})
-                for scope in self._settings.scope
-            ]
-            await self._intake.put(Delivery(self._name, lines))

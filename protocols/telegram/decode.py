@@ -49,10 +49,16 @@ class Decoder:
     def is_restart(self, reading: Reading) -> bool:
         return bool(self._settings.restart) and _fits(self._settings.restart, reading.values)
 
-    def restart(self) -> None:
-        """The device counts anew."""
-        if self._numbers is not None:
-            self._numbers.restart()
+    def restart(self, reading: Reading, t_rx: int) -> bytes | None:
+        """The device counts anew: a record that means nothing else, so that the new epoch is as durable as what it was
+        acknowledged for. None: it does not count."""
+        if self._settings.number is None or self._numbers is None:
+            return None
+        raw = reading.values.get(self._settings.number.field)
+        epoch, seq = self._numbers.restart(raw if isinstance(raw, int) else None)
+        # beside the telegrams, one of which may have the same number
+        record = {"src": self._settings.src, "kind": "machine.state", "epoch": epoch, "seq": seq, "sub": 1}
+        return encode_line({**record, "t_rx": t_rx})
 
     def line(self, reading: Reading, t_rx: int) -> bytes | None:
         """The record; None: it means nothing to us. Raises DecodeError; its number is used up all the same."""

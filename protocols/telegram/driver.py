@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from engine.clock import Clock
-from engine.contracts import Delivery, Intake
+from engine.contracts import Intake
 from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
-from protocols.mapping.lines import encode_line
+from protocols.linking import LinkNews
 from protocols.telegram.decode import Decoder
 from protocols.telegram.numbers import Numbers
 from protocols.telegram.session import Ended, Session
@@ -44,7 +44,7 @@ class Driver:
         self._clock = clock
         self._decoder: Decoder | None = None
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
-        self._is_blind = False
+        self._link = LinkNews(name, [{"src": settings.src}], intake, clock)
         self._callers: asyncio.Queue[Streams] = asyncio.Queue()
         self._open: set[asyncio.StreamWriter] = set()  # as a server
         self.port = settings.port
@@ -55,13 +55,13 @@ class Driver:
         # not before: the engine knows what it accepted once it has read its journal
         position = self._intake.position(self._settings.src)
         self._decoder = Decoder(self._settings, Numbers(number, position) if number else None)
-        await self._tell_blind()
+        await self._link.tell("link.down")
         turn = self._call if self._settings.role == "client" else self._listen
         while True:
             detail = await turn()
             raise_if_cancelled()
             self._intake.state(self._name, "down", detail)
-            await self._tell_blind()
+            await self._link.tell("link.down")
             await asyncio.sleep(self._backoff.pause_s())
 
     async def _call(self) -> str:
@@ -81,7 +81,8 @@ class Driver:
         since = loop.time()
         session = Session(self._name, self._settings, self._decoder, self._intake, self._clock, streams)
         try:
-            await self._tell_seeing()
+            self._intake.state(self._name, "up")
+            await self._link.tell("link.up")
             await session.run()
         except Ended as ended:
             return str(ended)
@@ -108,7 +109,11 @@ class Driver:
 
     def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Somebody connected. Of several that wait only the last one counts."""
-        peer = writer.get_extra_info("peername")[0]
+        name = writer.get_extra_info("peername")
+        if name is None:  # and has gone again
+            writer.transport.abort()
+            return
+        peer = name[0]
         if self._settings.peers and peer not in self._settings.peers:
             self._intake.fault(self._name, "a connection from an address that is not among peers", str(peer).encode())
             writer.transport.abort()
@@ -133,24 +138,9 @@ class Driver:
                 await asyncio.wait({talk, caller}, return_when=asyncio.FIRST_COMPLETED)
                 if not caller.done():
                     self._intake.state(self._name, "down", talk.result())
-                    await self._tell_blind()
+                    await self._link.tell("link.down")
                 streams = await caller
             finally:
                 talk.cancel()
                 caller.cancel()
                 await asyncio.wait({talk})
-
-    async def _tell_blind(self) -> None:
-        """Once per outage: the core must not take our silence for that of the machine (R2, R6)."""
-        if not self._is_blind:
-            self._is_blind = True
-            await self._intake.put(Delivery(self._name, [self._link_line("link.down")]))
-
-    async def _tell_seeing(self) -> None:
-        self._intake.state(self._name, "up")
-        if self._is_blind:
-            self._is_blind = False
-            await self._intake.put(Delivery(self._name, [self._link_line("link.up")]))
-
-    def _link_line(self, kind: str) -> bytes:
-        return encode_line({"kind": kind, "src": self._settings.src, "t_rx": self._clock()})

@@ -8,6 +8,7 @@ another content the device has started again. Of numbers from before our own sta
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TypeGuard
 
 from protocols.numbering import Numbering
 from protocols.telegram.settings import Number
@@ -28,16 +29,18 @@ class Numbers:
         if position is not None:
             self._numbering.advance(position[0], position[1] + 1)
 
-    def restart(self) -> None:
-        """The device says that it counts anew."""
+    def restart(self, raw: int | None) -> tuple[int, int]:
+        """The device says that it counts anew, in a telegram that shows `raw`: (epoch, seq) to remember it by. Said
+        once more before anything else, it is the same."""
         if self._is_known:
             self._numbering.advance(self._numbering.epoch + 1, 0)
             self._contents.clear()
             self._is_known = False
+        return self._numbering.epoch, raw % self._modulus if self._is_number(raw) else 0
 
     def place(self, raw: int, content: bytes) -> tuple[int, int] | None:
         """(epoch, seq) of a telegram that shows `raw`; None: that is none of the device's numbers."""
-        if not self._first <= raw <= self._last:
+        if not self._is_number(raw):
             return None
         numbering = self._numbering
         raw %= self._modulus
@@ -55,6 +58,9 @@ class Numbers:
         if len(self._contents) > AGAIN_MAX:
             self._contents.popitem(last=False)
         return found
+
+    def _is_number(self, raw: int | None) -> TypeGuard[int]:
+        return raw is not None and self._first <= raw <= self._last
 
     def _again(self, raw: int, content: bytes) -> int | None:
         """The number, if it is a telegram that was here before."""

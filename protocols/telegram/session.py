@@ -49,7 +49,7 @@ class Session:
         try:
             while True:
                 await self._take(await self._read())
-        except (OSError, asyncio.IncompleteReadError) as error:
+        except OSError as error:
             raise Ended(str(error) or type(error).__name__) from None
         finally:
             if sender is not None:
@@ -100,8 +100,7 @@ class Session:
 
     def _line(self, reading: Reading) -> bytes | None:
         if self._decoder.is_restart(reading):
-            self._decoder.restart()
-            return None
+            return self._decoder.restart(reading, self._clock())
         try:
             return self._decoder.line(reading, self._clock())
         except DecodeError as error:

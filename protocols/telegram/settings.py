@@ -160,7 +160,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     number: see `Number`. Without it a telegram that is sent again can only be known by its content and time (`t`).
     acknowledge: what is sent when a telegram is safe on our disk: a text with fields of the header in it, as the device
       sent them: `"AK{seq}"`. Also for telegrams that do not fit: they would not fit the next time. Absent: nothing.
-    restart: the values by which a telegram is known that tells that the device starts to count anew.
+    restart: the values by which a telegram is known that tells that the device starts to count anew. It is kept as a
+      record of kind `machine.state`.
     life: see `Life`.
     silence_ms: nothing was heard for so long: the connection is dead, and is opened anew. Absent: it may be silent.
     encoding: of texts: `"latin-1"` (default), `"ascii"`, `"utf-8"`, `"cp1252"`.

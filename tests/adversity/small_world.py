@@ -43,7 +43,6 @@ SINK = "queue"
 AGAIN = 5  # after every so many acknowledgements the whole journal is read again: it takes its time
 KEPT_WHOLE = 40_000  # no workload fills a journal that may be larger
 RULES = RuleSet("dc1", {})
-OTHER_RULES = RuleSet("dc1", {"disorder_ms": 5})
 ROUTES = {type_: {SINK: "erp"} for type_ in BUSINESS}
 Found = TypeVar("Found")
 

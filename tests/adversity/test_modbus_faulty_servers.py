@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.modbus import Plc, RememberingIntake, Request, Running, mbap, settings, until
+from tests.modbus import Plc, RememberingIntake, Request, mbap, polling, settings, until
 
 COUNTER = {
     "unit": 1,
@@ -148,7 +148,7 @@ def test_a_wrong_answer_makes_no_record_and_reading_goes_on_after_it(
             plc.set(100, 777, table="input")
             options = {"timeout_ms": 60, "reconnect_min_ms": 1, "reconnect_max_ms": 2, "failures_max": 1_000}
             made = settings(plc.port, units, in_flight_max=in_flight_max, **options)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: len(intake.links) >= 1 + (in_flight_max > 1))
                 for n in range(1, 5):
                     plc.set(0, 0, n, 0, n)
@@ -186,7 +186,7 @@ def test_an_answer_that_comes_too_late_is_never_taken_for_the_next() -> None:
             made = settings(
                 plc.port, {"C": COUNTER, "O": OTHER}, timeout_ms=30, failures_max=1_000, reconnect_max_ms=10
             )
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: len(intake.links) == 2)
                 for n in range(1, 6):
                     plc.set(0, 0, n, 0, n)
@@ -216,7 +216,7 @@ def test_an_answer_in_single_bytes_is_put_together() -> None:
         unit: dict[str, Any] = {**COUNTER, "groups": {"g": {**GROUP, "triggers": [{**TRIGGER, "on": "poll"}]}}}
         del unit["groups"]["g"]["triggers"][0]["register"]
         intake = RememberingIntake()
-        async with Running(intake, settings(server.sockets[0].getsockname()[1], {"C": unit})):
+        async with polling(intake, settings(server.sockets[0].getsockname()[1], {"C": unit})):
             await until(lambda: len(intake.facts) >= 3)
         server.close()
         assert {line["code"] for line in intake.facts} == {"9"}
@@ -259,7 +259,7 @@ def test_a_server_that_is_none_is_down_and_is_tried_for_ever_without_haste(
         server = await asyncio.start_server(count, "127.0.0.1", 0)
         intake = RememberingIntake()
         made = settings(server.sockets[0].getsockname()[1], {"C": COUNTER}, timeout_ms=30, recovery_ms=30)
-        async with Running(intake, made):
+        async with polling(intake, made):
             await until(lambda: intake.links)
             before = accepted
             await until(lambda: accepted > before + 3)
@@ -277,7 +277,7 @@ def test_a_device_that_refuses_everything_is_up_and_named_once_a_cause() -> None
         async with Plc() as plc:
             plc.answer = lambda request, frame: mbap(request.transaction, 1, bytes([request.function | 0x80, 4]))
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"C": COUNTER, "O": OTHER})):
+            async with polling(intake, settings(plc.port, {"C": COUNTER, "O": OTHER})):
                 await until(lambda: len(plc.requests) > 20)
         assert set(intake.causes) == {
             "units.C.groups.g: n, same (holding 0): exception 4 (server device failure)",
@@ -309,7 +309,7 @@ def test_a_refused_acknowledgement_is_named_and_tried_again_without_haste() -> N
 
             plc.answer = refuse
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"M": unit}, recovery_ms=20)):
+            async with polling(intake, settings(plc.port, {"M": unit}, recovery_ms=20)):
                 plc.set(0, 1, 5, 1)
                 await until(lambda: intake.faults)
                 # the stubborn server took the value all the same: what counts is what the register shows

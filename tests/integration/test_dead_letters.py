@@ -13,9 +13,9 @@ import pytest
 
 from engine.cli import main
 from engine.contracts import Delivery, OutRow
-from engine.dead_letters import LINE, PAYLOAD, DeadLetters, Refusal
+from engine.dead_letters import LINE, PAYLOAD, Cause, DeadLetters, Refusal
 from engine.delivery import account
-from engine.errors import Refused, Undeliverable
+from engine.errors import Full, Refused, Undeliverable
 from engine.refusals import Refusals
 from tests.integration.test_pipeline import ListSink, Rig, names, until
 
@@ -116,6 +116,20 @@ def test_a_payload_is_a_dead_letter_before_it_is_acknowledged(tmp_path: Path) ->
     letters.close()
 
 
+def test_a_source_that_is_called_like_a_sink_is_not_in_its_account(tmp_path: Path) -> None:
+    async def story() -> None:
+        rig = Rig(tmp_path, {"erp": Picky("LU-2")})
+        rig.letters.refuse([Refusal(LINE, "erp", "torn", b"{}")])
+        (letter,) = rig.letters.find()
+        rig.letters.line_is_back(letter)
+        await rig.pipeline.start()
+        await rig.put(*names(1, 2))
+        await until(lambda: account(rig.pipeline._outbox, rig.letters, "erp") == (2, 1, 0, 1))
+        await rig.pipeline.stop()
+
+    run(story)
+
+
 def test_a_line_that_was_refused_goes_through_the_decoder_again(tmp_path: Path) -> None:
     async def story() -> None:
         rig = Rig(tmp_path)
@@ -140,6 +154,41 @@ def test_refused_payloads_leave_room_for_events(tmp_path: Path, caplog: pytest.L
     assert letters.counts() == {"payloads": 16, "refused/left out": 84}
     assert letters.size() <= 10_000
     letters.close()
+
+
+def test_what_the_letters_take_is_known_without_reading_them_each_time(tmp_path: Path) -> None:
+    letters, command = (DeadLetters(tmp_path / "dead.sqlite", lambda: 5, bytes_max=100_000) for _ in range(2))
+    counted = 0
+
+    def trace(statement: str) -> None:
+        nonlocal counted
+        counted += "sum(size)" in statement
+
+    def holds() -> bool:
+        return letters.size() == sum(0 if each.state == "discarded" else len(each.raw) + 512 for each in letters.find())
+
+    letters._file.set_trace_callback(trace)
+    for n in range(20):
+        letters.refuse([Refusal(PAYLOAD, "plc", "torn", b"x" * n), Refusal(PAYLOAD, "plc", "torn", b"x" * (n // 2))])
+        letters.bury("erp", [OutRow(n + 1, f"e{n}", "t", "q", "k", b"body")], Cause("permanent", "422", "no"))
+        letters.bury("erp", [OutRow(n + 1, f"e{n}", "t", "q", "k", b"body")], Cause("permanent", "422", "no"))
+    assert counted == 1
+    assert holds()
+    with pytest.raises(Full):
+        letters.bury("erp", [OutRow(99, "e99", "t", "q", "k", b"x" * 100_000)], Cause("permanent", "422", "no"))
+    assert holds()
+    command.discard(command.find(limit=10), "me")
+    letters.refuse([Refusal(PAYLOAD, "plc", "torn", b"new")])
+    assert holds()
+    for letter in letters.find(kind="event")[:3]:
+        letters.delivered(letter)
+    counted = 0
+    assert holds()
+    assert counted == 0
+    letters.forget("erp", "q", 5, None)
+    assert holds()
+    letters.close()
+    command.close()
 
 
 @pytest.mark.parametrize(
@@ -211,6 +260,86 @@ def test_refused_payloads_wait_while_another_process_holds_the_file(tmp_path: Pa
         await refusals.flush()
         assert [letter.raw for letter in letters.find()] == [b"1", b"2"]
         letters.close()
+
+    run(story)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_nobody_is_acknowledged_while_a_flush_that_has_his_payload_is_on_its_way(
+    tmp_path: Path, cancelled: bool
+) -> None:
+    async def nobody(delivery: Delivery) -> None:
+        raise AssertionError("nobody asked for it")
+
+    async def story() -> None:
+        letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
+        refusals = Refusals(letters, nobody)
+        with sqlite3.connect(tmp_path / "dead.sqlite", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refusals.add(PAYLOAD, "plc", "torn", b"1")
+            first = asyncio.create_task(refusals.flush())
+            await asyncio.sleep(0.05)
+            if cancelled:
+                first.cancel()
+            second = asyncio.create_task(refusals.flush())
+            await asyncio.sleep(0.05)
+            assert not second.done()
+            other.execute("ROLLBACK")
+        await second
+        assert [letter.raw for letter in letters.find()] == [b"1"]
+        await asyncio.gather(first, return_exceptions=True)
+        letters.close()
+
+    run(story)
+
+
+class Wanted:
+    """Lines among the dead letters that somebody wants back, and what came back of them."""
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        self.letters = DeadLetters(folder / "dead.sqlite", lambda: 5)
+        self.letters.refuse([Refusal(LINE, "plc", "torn", bytes([n])) for n in range(2)])
+        self.letters.want(self.letters.find(), rate, "me")
+        self.letters._file.execute("PRAGMA busy_timeout = 1")
+        self.came: list[bytes] = []
+        self.refusals = Refusals(self.letters, self._put)
+
+    async def _put(self, delivery: Delivery) -> None:
+        self.came.extend(delivery.lines)
+        assert delivery.ack is not None
+        delivery.ack()
+
+
+def test_lines_that_come_back_slowly_hold_up_no_refusal(tmp_path: Path) -> None:
+    async def story() -> None:
+        wanted = Wanted(tmp_path, rate=0.01)
+        refusals = wanted.refusals
+        tasks = [asyncio.create_task(refusals.take_back()), asyncio.create_task(refusals.run())]
+        await until(lambda: wanted.came == [b"\x00"])
+        refusals.add(PAYLOAD, "plc", "torn", b"news")
+        await until(lambda: len(wanted.letters.find(kind=PAYLOAD)) == 1)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        wanted.letters.close()
+
+    run(story)
+
+
+def test_lines_that_come_back_while_another_process_holds_the_file_come_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        wanted = Wanted(tmp_path, rate=0)
+        with sqlite3.connect(tmp_path / "dead.sqlite", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            task = asyncio.create_task(wanted.refusals.take_back())
+            await asyncio.sleep(1.5)
+            assert not task.done()
+            other.execute("ROLLBACK")
+        await until(lambda: wanted.letters.find() == [])
+        assert wanted.came == [b"\x00", b"\x01"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        wanted.letters.close()
 
     run(story)
 

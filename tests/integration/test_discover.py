@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,13 @@ def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(
         async with line() as packing:
 
             async def work() -> None:
-                for number in range(1, 30):
+                for number in itertools.count(1):
                     await packing.write(Lu=f"T-{number}", Weight=2.5 if number % 2 else 1.5, Counter=number)
                     await asyncio.sleep(0.05)
 
             working = asyncio.create_task(work())
             found: Discovery = await discovering("opcua", packing.url, "--seconds", "1.5", "--name", "packing")
-            await working
+            working.cancel()
             return found
 
     found = asyncio.run(story())
@@ -66,7 +67,6 @@ def test_topics_of_a_broker_are_put_together_by_what_differs(mosquitto: Peer, tm
 
     async def story() -> Discovery:
         listening = asyncio.create_task(discovering("mqtt", f"127.0.0.1:{mosquitto.port}", "--seconds", "2"))
-        await asyncio.sleep(0.7)
 
         def say() -> None:
             for device in ("PTL-01", "PTL-02", "PTL-03"):
@@ -75,7 +75,10 @@ def test_topics_of_a_broker_are_put_together_by_what_differs(mosquitto: Peer, tm
             publish(mosquitto.port, "dc1/wms/orders", json.dumps(canonical).encode())
             publish(mosquitto.port, "dc1/door/7", b"open")
 
-        await asyncio.to_thread(say)
+        # who listens has no way to say since when
+        while not listening.done():
+            await asyncio.to_thread(say)
+            await asyncio.sleep(0.1)
         found: Discovery = await listening
         return found
 

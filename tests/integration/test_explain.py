@@ -12,11 +12,9 @@ import pytest
 
 from engine.cli import main
 from engine.contracts import Emitted, OutRow
-from engine.errors import Refused
 from engine.explain import keys_of
 from engine.journal import Journal
 from engine.outbox import SqliteOutbox
-from engine.recordings import read
 from tests.integration.test_redis_sink import send, sink_on
 from tests.peers import Peer
 from tests.unit.test_replay import LINES, recording, replay
@@ -96,10 +94,6 @@ def test_the_journal_of_the_folder_is_read_where_none_is_named(
     list(journal.recover())
     journal.append(b"".join(LINES))
     journal.close()
-    try:
-        next(read(str(tmp_path / "data")))
-    except Refused:
-        pytest.skip("recordings do not read a data folder in this version: explain needs --records")
     _, *found = explained(capsys, events[0]["id"], str(tmp_path / "data"))
     assert len(found) == 5
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,33 +18,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.errors import Refused
 from protocols.file_lines.decode import Cutter
 from protocols.file_lines.driver import Driver
 from protocols.file_lines.settings import Settings
+from tests.ledger import running
 from tests.modbus import RememberingIntake, until
 
 ROOT = Path(__file__).parents[2]
 
 
-class Reading:
+def reading(
+    intake: RememberingIntake, path: Path | str, **options: Any
+) -> AbstractAsyncContextManager[asyncio.Task[None]]:
     """A driver at work for the time of the `async with`."""
-
-    def __init__(self, intake: RememberingIntake, path: Path | str, **options: Any) -> None:
-        made = msgspec.convert({"path": str(path), "poll_ms": 5, **options}, Settings)
-        assert list(made.faults()) == []
-        self._driver = Driver("lines", made, intake, lambda: 1_700_000_000_000_000)
-        self._task: asyncio.Task[Any] | None = None
-
-    async def __aenter__(self) -> Reading:
-        self._task = asyncio.create_task(self._driver.run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        if self._task.done():
-            self._task.result()
-        self._task.cancel()
-        await asyncio.wait({self._task})
+    made = msgspec.convert({"path": str(path), "poll_ms": 5, **options}, Settings)
+    assert list(made.faults()) == []
+    return running(Driver("lines", made, intake, lambda: 1_700_000_000_000_000))
 
 
 def line(seq: int, **fields: Any) -> str:
@@ -72,7 +63,7 @@ def test_what_is_there_and_what_comes_is_read_a_line_only_when_it_is_whole(tmp_p
     async def story() -> None:
         path, intake = tmp_path / "lines", RememberingIntake()
         append(path, line(1) + line(2))
-        async with Reading(intake, path):
+        async with reading(intake, path):
             await until(lambda: seen(intake) == [1, 2])
             append(path, line(3)[:20])
             await asyncio.sleep(0.03)
@@ -90,12 +81,12 @@ def test_what_is_there_and_what_comes_is_read_a_line_only_when_it_is_whole(tmp_p
 def test_a_file_that_is_not_there_yet_is_waited_for_and_its_end_may_be_the_beginning(tmp_path: Path) -> None:
     async def story() -> None:
         path, intake = tmp_path / "lines", RememberingIntake()
-        async with Reading(intake, path):
+        async with reading(intake, path):
             await until(lambda: intake.states)
             append(path, line(1))
             await until(lambda: seen(intake) == [1])
         from_the_end = RememberingIntake()
-        async with Reading(from_the_end, path, begin="end"):
+        async with reading(from_the_end, path, begin="end"):
             await until(lambda: ("up", "") in from_the_end.states)
             append(path, line(2))
             await until(lambda: seen(from_the_end) == [2])
@@ -107,7 +98,7 @@ def test_bad_lines_are_counted_and_the_good_ones_beside_them_are_read(tmp_path: 
     async def story() -> None:
         path, intake = tmp_path / "lines", RememberingIntake()
         append(path, "no json\n" + line(1) + line(2, code="x" * 300) + '{"kind":"no.such"}\n' + line(3))
-        async with Reading(intake, path, line_bytes_max=200):
+        async with reading(intake, path, line_bytes_max=200):
             await until(lambda: seen(intake) == [1, 3])
         assert intake.causes == ["payload: not JSON", "line: longer than line_bytes_max", "kind: unknown"]
 
@@ -118,7 +109,7 @@ def test_a_renamed_file_is_read_to_its_end_before_the_next_one_and_a_cut_one_ane
     async def story() -> None:
         path, intake = tmp_path / "lines", RememberingIntake()
         append(path, line(1))
-        async with Reading(intake, path):
+        async with reading(intake, path):
             await until(lambda: seen(intake) == [1])
             append(path, line(2))
             path.rename(tmp_path / "lines.1")
@@ -138,27 +129,27 @@ def test_a_restart_goes_on_behind_what_was_safe_on_our_disk(tmp_path: Path) -> N
         path, bookmark = tmp_path / "lines", tmp_path / "mark"
         first = RememberingIntake(acks=False)
         append(path, "".join(map(line, range(1, 5))))
-        async with Reading(first, path, bookmark=str(bookmark), batch_lines=2):
+        async with reading(first, path, bookmark=str(bookmark), batch_lines=2):
             await until(lambda: seen(first) == [1, 2, 3, 4])
             first.owed.pop(0)()  # the first two are on disk, the others are lost with the engine
         second = RememberingIntake()
         append(path, line(5))
-        async with Reading(second, path, bookmark=str(bookmark)):
+        async with reading(second, path, bookmark=str(bookmark)):
             await until(lambda: seen(second) == [3, 4, 5])
         # while nobody read, the file got another name, and more lines before that
         append(path, line(6))
         path.rename(tmp_path / "lines.1")
         append(path, line(7))
         third = RememberingIntake()
-        async with Reading(third, path, bookmark=str(bookmark)):
+        async with reading(third, path, bookmark=str(bookmark)):
             await until(lambda: seen(third) == [6, 7])
         fourth = RememberingIntake()
-        async with Reading(fourth, path, bookmark=str(bookmark)):
+        async with reading(fourth, path, bookmark=str(bookmark)):
             append(path, line(8))
             await until(lambda: seen(fourth) == [8])
         bookmark.write_bytes(b"\xff broken")
         fifth = RememberingIntake()
-        async with Reading(fifth, path, bookmark=str(bookmark)):
+        async with reading(fifth, path, bookmark=str(bookmark)):
             await until(lambda: seen(fifth) == [7, 8])
         assert (tmp_path / "mark.bad").exists()
 
@@ -169,7 +160,7 @@ def test_a_named_pipe_is_up_as_long_as_somebody_writes(tmp_path: Path) -> None:
     async def story() -> None:
         path, intake = tmp_path / "pipe", RememberingIntake()
         os.mkfifo(path)
-        async with Reading(intake, path, scope=["dc1/a/"]):
+        async with reading(intake, path, scope=["dc1/a/"]):
             for seq in (1, 2):
                 writer = await asyncio.to_thread(os.open, path, os.O_WRONLY)
                 os.write(writer, line(seq).encode())
@@ -181,11 +172,39 @@ def test_a_named_pipe_is_up_as_long_as_somebody_writes(tmp_path: Path) -> None:
     run(story())
 
 
+@pytest.mark.parametrize(
+    ("path", "why"), [("/dev/null", "Operation not permitted"), ("/proc/self/mem", "Input/output error")]
+)
+def test_what_cannot_be_read_is_refused_with_the_systems_reason(path: str, why: str) -> None:
+    async def story() -> None:
+        with pytest.raises(Refused, match=f"^{path}: cannot be read: {why}$"):
+            async with reading(RememberingIntake(), path) as task:
+                await asyncio.wait_for(task, 5)
+
+    run(story())
+
+
+def test_a_renamed_file_that_vanishes_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        path, bookmark = tmp_path / "lines", tmp_path / "mark"
+        append(path, line(1))
+        async with reading(RememberingIntake(), path, bookmark=str(bookmark)):
+            await until(bookmark.exists)
+        # seen in the folder, and removed before it is opened
+        monkeypatch.setattr("protocols.file_lines.driver.renamed", lambda *_: tmp_path / "lines.1")
+        intake = RememberingIntake()
+        async with reading(intake, path, bookmark=str(bookmark)):
+            append(path, line(2))
+            await until(lambda: seen(intake) == [2])
+
+    run(story())
+
+
 def test_json_of_others_is_mapped(tmp_path: Path) -> None:
     async def story() -> None:
         path, intake = tmp_path / "lines", RememberingIntake()
         append(path, '{"ty":"W","g":250,"tote":"T-1"}\n{"ty":"other"}\n')
-        async with Reading(
+        async with reading(
             intake,
             path,
             format="json",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -62,6 +64,27 @@ def test_a_sound_folder_is_found_sound(data: Path, capsys: pytest.CaptureFixture
     assert "nothing had to be repaired" in capsys.readouterr().out
     for path, content in before.items():
         assert path.name == "lock" or path.read_bytes() == content, path
+
+
+def test_a_look_leaves_all_of_a_killed_engine(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The write-ahead log of an outbox is evidence, too."""
+    with sqlite3.connect(data / "outbox.sqlite", isolation_level=None) as file:
+        file.execute("CREATE TABLE mark (x)")
+        killed = Path(shutil.copytree(data, tmp_path / "50% ?#", ignore=shutil.ignore_patterns("*-shm")))
+    before = {path: path.read_bytes() for path in killed.rglob("*") if path.is_file()}
+    assert before[killed / "outbox.sqlite-wal"]
+    assert main(["fsck", str(killed)]) == 0, capsys.readouterr().out
+    gc.collect()  # whatever is still open is closed now
+    assert {path: path.read_bytes() for path in killed.rglob("*") if path in before} == before
+
+
+def test_a_segment_of_a_newer_version_is_not_put_aside(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    last = segments(data)[-1]
+    content = b"sortjrnl" + (3).to_bytes(4, "little") + b"\x01" * 1_000
+    last.write_bytes(content)
+    assert main(["fsck", "--repair", str(data)]) == 1
+    assert "this program reads 2: start the newer one" in capsys.readouterr().out
+    assert last.read_bytes() == content
 
 
 def no_last_segment(data: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import socket
 import threading
 import time
 from collections import Counter
@@ -130,6 +132,8 @@ def test_a_status_may_say_that_the_event_is_there_already() -> None:
         ("soon", 0.0),
         ("", 0.0),
         ("-5", 0.0),
+        ("Tue, 14 Nov 99999999999999999999 22:13:50 GMT", 0.0),
+        ("9" * 400, math.inf),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float) -> None:
@@ -202,6 +206,65 @@ def test_nobody_there_and_nobody_answering() -> None:
         release.set()
 
 
+def test_a_server_that_does_not_answer_holds_up_no_other_thread() -> None:
+    """The journal syncs in the event loop's own threads, of which there are few."""
+    release = threading.Event()
+
+    def hang(request: Request) -> tuple[int, dict[str, str], bytes]:
+        release.wait(20)
+        return 204, {}, b""
+
+    async def story() -> None:
+        sending = asyncio.create_task(send(sink_on(service, connections=32), [row(n) for n in range(1, 33)]))
+        await until(lambda: service.most_at_once == 32)
+        async with asyncio.timeout(2):
+            await asyncio.to_thread(time.monotonic)
+        release.set()
+        await sending
+
+    with WebService() as service:
+        service.answers = hang
+        try:
+            run(story)
+        finally:
+            release.set()
+    assert len(service.taken) == 32
+
+
+def test_an_answer_that_drips_is_given_up_in_time() -> None:
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 1_000:
+                try:
+                    connection.sendall(bytes([byte]))
+                except OSError:
+                    return
+                time.sleep(0.05)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=drip, args=(listener,))
+        server.start()
+        settings = Settings(url=f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_ms=300)
+        began_s = time.monotonic()
+        with pytest.raises(TimeoutError) as late:
+            asyncio.run(send(HttpSink("erp", settings, Path(), lambda: 0), [row(1)]))
+        assert time.monotonic() - began_s < 2
+        assert classify(late.value) is Class.UNKNOWN
+        server.join()
+
+
+def test_a_connection_that_is_kept_has_the_whole_time_for_each_answer() -> None:
+    def slow(request: Request) -> tuple[int, dict[str, str], bytes]:
+        time.sleep(0.2)
+        return 200, {}, b"ok"
+
+    with WebService() as service:
+        service.answers = slow
+        asyncio.run(send(sink_on(service, connections=1, timeout_ms=300), [row(n, key="O-1") for n in range(1, 5)]))
+    assert service.taken == ["e1", "e2", "e3", "e4"]
+
+
 def test_over_tls_the_name_is_verified(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     authority, other = Authority(tmp_path), Authority(tmp_path / "other")
@@ -222,6 +285,9 @@ def test_over_tls_the_name_is_verified(tmp_path: Path) -> None:
     [
         ({"url": "ftp://erp/"}, "url"),
         ({"url": "https://"}, "url"),
+        ({"url": "https://erp/Aufträge"}, "url"),
+        ({"url": "https://erp/my events"}, "url"),
+        ({"url": "https://erp/events\n"}, "url"),
         ({"url": "https://erp:port/"}, "url"),
         ({"url": "https://me:secret@erp/"}, "url"),
         ({"url": "http://10.0.0.1/"}, "url"),

@@ -11,7 +11,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from protocols.modbus.connection import Connection
 from protocols.modbus.endpoint import Endpoint
-from tests.modbus import Plc, RememberingIntake, Request, Running, settings, until
+from tests.modbus import Plc, RememberingIntake, Request, polling, settings, until
 from tests.modbus_floor import CRANE, SCALE, SORTER, crane_plc, post, run, stow, text, weigh
 from tests.peers import free_port
 
@@ -21,7 +21,7 @@ def test_a_rising_bit_makes_a_record_and_the_state_at_the_start_none() -> None:
         async with Plc() as plc:
             weigh(plc, "OLD", 1)
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"SCL": SCALE})):
+            async with polling(intake, settings(plc.port, {"SCL": SCALE})):
                 await until(lambda: len(plc.requests) > 3)
                 plc.set(10, 0)
                 seen = len(plc.requests)
@@ -41,7 +41,7 @@ def test_the_acknowledgement_is_written_only_after_the_engine_acknowledged() -> 
     async def story() -> None:
         async with Plc() as plc:
             intake = RememberingIntake(acks=False)
-            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
                 post(plc, 1, track=77)
                 await until(lambda: intake.owed)
                 seen = len(plc.requests)
@@ -77,7 +77,7 @@ def test_a_torn_block_is_read_again() -> None:
             plc.set(100, 4, 1, 8, 0, 4, unit=2)
             plc.set(110, 4, unit=2)
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
                 await until(lambda: intake.links)
                 plc.set(100, 5, 1, 8, unit=2)
                 await until(lambda: intake.facts)
@@ -93,7 +93,7 @@ def test_a_record_accepted_before_a_restart_is_only_acknowledged() -> None:
             post(plc, 3)
             plc.set(110, 2, unit=2)
             intake = RememberingIntake(positions={"dc1/sorter/SRT-01": (0, 65_536 + 3)})
-            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
                 await until(lambda: plc.writes)
                 post(plc, 4)
                 await until(lambda: intake.facts)
@@ -107,7 +107,7 @@ def test_a_jump_in_the_mailbox_is_a_gap_with_its_numbers() -> None:
     async def story() -> None:
         async with Plc() as plc:
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
                 post(plc, 1)
                 await until(lambda: plc.get(110, unit=2) == 1)
                 post(plc, 5)
@@ -125,7 +125,7 @@ def test_a_record_that_does_not_fit_is_counted_and_acknowledged() -> None:
     async def story() -> None:
         async with Plc() as plc:
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
                 post(plc, 1, what=99)
                 await until(lambda: plc.writes)
                 post(plc, 2)
@@ -141,7 +141,7 @@ def test_a_machine_that_lost_its_acknowledgement_gets_it_again() -> None:
     async def story() -> None:
         async with Plc() as plc:
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
                 post(plc, 1)
                 await until(lambda: plc.get(110, unit=2) == 1)
                 plc.set(110, 0, unit=2)
@@ -156,7 +156,7 @@ def test_a_ring_is_read_in_order_and_an_overrun_is_a_gap() -> None:
         async with crane_plc() as plc:
             intake = RememberingIntake()
             stow(plc, 3)
-            async with Running(intake, settings(plc.port, {"CRN": CRANE})):
+            async with polling(intake, settings(plc.port, {"CRN": CRANE})):
                 await until(lambda: len(intake.facts) == 3)
                 stow(plc, 9)
                 await until(lambda: len(intake.facts) == 9)
@@ -185,7 +185,7 @@ def test_a_ring_that_is_written_while_it_is_read_gives_no_wrong_record() -> None
             plc.after = write_more
             intake = RememberingIntake()
             stow(plc, 8)
-            async with Running(intake, settings(plc.port, {"CRN": CRANE})):
+            async with polling(intake, settings(plc.port, {"CRN": CRANE})):
                 await until(lambda: intake.positions.get("dc1/asrs/CRN-01", (0, 0))[1] == plc.get(0, unit=3) - 1 >= 59)
         covered: list[int] = []
         for line in intake.facts:
@@ -205,7 +205,7 @@ def test_a_ring_of_another_size_than_described_is_not_read() -> None:
             plc.set(1, 16, unit=3)
             stow(plc, 5)
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"CRN": CRANE})):
+            async with polling(intake, settings(plc.port, {"CRN": CRANE})):
                 await until(lambda: intake.faults)
         assert "another size" in intake.causes[0]
         assert intake.facts == []
@@ -221,7 +221,7 @@ def test_a_ring_with_a_tail_is_told_how_far_it_was_read() -> None:
             stow(plc, 6)
             plc.set(5, 2, unit=3)
             intake = RememberingIntake(acks=False)
-            async with Running(intake, settings(plc.port, {"CRN": crane})):
+            async with polling(intake, settings(plc.port, {"CRN": crane})):
                 await until(lambda: intake.owed)
                 assert plc.writes == []
                 intake.owed.pop()()
@@ -252,7 +252,7 @@ def test_a_register_that_does_not_exist_is_named_and_the_rest_goes_on() -> None:
         async with Plc() as plc:
             plc.missing = {("holding", 3), ("coil", 40)}
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"U": unit}, recovery_ms=3_600_000)):
+            async with polling(intake, settings(plc.port, {"U": unit}, recovery_ms=3_600_000)):
                 await until(lambda: len(plc.requests) > 12)
                 plc.set(0, 5)
                 plc.set(6, 6)
@@ -279,7 +279,7 @@ def test_a_register_that_appears_later_is_found() -> None:
         async with Plc() as plc:
             plc.missing = {("input", 0)}
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"U": unit})):
+            async with polling(intake, settings(plc.port, {"U": unit})):
                 await until(lambda: intake.faults)
                 plc.missing.clear()
                 await until(lambda: intake.facts)
@@ -311,7 +311,7 @@ def test_against_pymodbus_own_server() -> None:
         await server.serve_forever(background=True)
         intake = RememberingIntake()
         try:
-            async with Running(intake, settings(port, {"SCL": SCALE, "SRT": SORTER})):
+            async with polling(intake, settings(port, {"SCL": SCALE, "SRT": SORTER})):
                 await until(lambda: len(intake.links) == 2)
                 await server.context.async_setValues(1, 16, 11, [0, 250, *text("T-1", 4)])
                 await server.context.async_setValues(1, 16, 10, [1])

@@ -10,7 +10,7 @@ from typing import Any
 from protocols.modbus.connection import Connection
 from protocols.modbus.endpoint import Endpoint
 from protocols.modbus.wire import NoAnswer
-from tests.modbus import Plc, RememberingIntake, Request, Running, mbap, settings, until
+from tests.modbus import Plc, RememberingIntake, Request, mbap, polling, settings, until
 from tests.modbus_floor import run
 
 LANE = {
@@ -60,7 +60,7 @@ def test_500_units_behind_many_connections_are_polled_on_one_loop() -> None:
                 gateway.set(5, 25 * number + unit - 1, unit=unit)
         intake = RememberingIntake()
         made = fleet(1, units, poll_ms=500, timeout_ms=5_000)
-        async with Running(intake, made):
+        async with polling(intake, made):
             await until(lambda: len(intake.links) == 500)
             for number in (0, 77, 499):
                 gateways[number // 25].set(3, 1, unit=number % 25 + 1, table="discrete")
@@ -84,7 +84,7 @@ def test_a_hole_that_one_unit_does_not_have_is_read_along_by_none_of_its_profile
             lane = {**LANE, "groups": {"g": {"poll_ms": 10, "triggers": LANE["groups"]["state"]["triggers"]}}}  # type: ignore[index]
             intake = RememberingIntake()
             made = settings(plc.port, lanes(0, 12), profiles={"lane": lane})
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: len(intake.links) == 12)
                 await until(lambda: len(plc.requests) > 200)
                 before = len(plc.requests)
@@ -110,7 +110,7 @@ def test_a_dead_unit_behind_a_gateway_costs_the_others_nothing_once_it_is_known(
             plc.dead = {7}
             intake = RememberingIntake()
             made = fleet(plc.port, lanes(1, 20), poll_ms=20, timeout_ms=300, failures_max=2, recovery_ms=100)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: ("dc1/lane/7", "link.down") in intake.links)
                 await until(lambda: len(intake.links) >= 20)
                 before, began = len(plc.requests), time.monotonic()
@@ -228,7 +228,7 @@ def test_a_driver_with_several_requests_on_their_way_reads_and_writes_as_ever() 
                 plc.set(5, unit, unit=unit)
             intake = RememberingIntake()
             made = fleet(plc.port, lanes(1, 10), poll_ms=10, in_flight_max=8)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: len(intake.links) == 10)
                 for unit in range(1, 11):
                     plc.set(3, 1, unit=unit, table="discrete")
@@ -257,7 +257,7 @@ def test_an_overdue_poll_is_a_gap_where_the_site_says_so() -> None:
             intake = RememberingIntake()
             polls = {"state": {"poll_ms": 20, "deadline_ms": 40, "overdue": "gap"}}
             made = settings(plc.port, lanes(1, 1), profiles={"lane": LANE}, polls=polls)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: len(plc.requests) > 10)
                 slow = True
                 await until(lambda: intake.facts)
@@ -284,7 +284,7 @@ def test_an_edge_that_is_seen_while_the_rest_fails_is_not_lost() -> None:
             plc.answer = answer
             plc.set(5, 9, unit=1)
             intake = RememberingIntake()
-            async with Running(intake, fleet(plc.port, lanes(1, 1), poll_ms=5, timeout_ms=40, failures_max=1_000)):
+            async with polling(intake, fleet(plc.port, lanes(1, 1), poll_ms=5, timeout_ms=40, failures_max=1_000)):
                 await until(lambda: intake.links)
                 fails = True
                 plc.set(3, 1, unit=1, table="discrete")
@@ -304,7 +304,7 @@ def test_a_debounced_edge_on_the_wire() -> None:
             trigger = {**LANE["groups"]["state"]["triggers"][0], "debounce_ms": 60}  # type: ignore[index]
             lane = {**LANE, "groups": {"g": {"poll_ms": 5, "triggers": [trigger]}}}
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, lanes(1, 1), profiles={"lane": lane})):
+            async with polling(intake, settings(plc.port, lanes(1, 1), profiles={"lane": lane})):
                 await until(lambda: len(plc.requests) > 4)
                 plc.set(3, 1, table="discrete")
                 before = len(plc.requests)

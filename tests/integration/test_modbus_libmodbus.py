@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.libmodbus import SERVER_C, compiled
-from tests.modbus import RememberingIntake, Running, settings, until
+from tests.modbus import RememberingIntake, polling, settings, until
 from tests.peers import free_port
 
 UNIT = {
@@ -112,7 +112,7 @@ async def acknowledged(plc: LibmodbusPlc, seq: int) -> None:
 def test_registers_and_a_mailbox_of_libmodbus(plc_program: Path) -> None:
     async def story(plc: LibmodbusPlc) -> None:
         intake = RememberingIntake(acks=False)
-        async with Running(intake, settings(plc.port, {"U": UNIT})):
+        async with polling(intake, settings(plc.port, {"U": UNIT})):
             await until(lambda: intake.links)
             await plc.set(1, 1_250, 0, 0x542D, 0x3737, 0)
             await plc.set(0, 1)
@@ -136,7 +136,7 @@ def test_registers_and_a_mailbox_of_libmodbus(plc_program: Path) -> None:
 def test_libmodbus_killed_and_started_again(plc_program: Path) -> None:
     async def story(plc: LibmodbusPlc) -> None:
         intake = RememberingIntake()
-        async with Running(intake, settings(plc.port, {"U": UNIT})):
+        async with polling(intake, settings(plc.port, {"U": UNIT})):
             await until(lambda: intake.links)
             await plc.set(100, 1, 42, 1)
             await acknowledged(plc, 1)

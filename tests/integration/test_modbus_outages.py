@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.modbus import Plc, RememberingIntake, Request, Running, no_tasks_left, settings, until
+from tests.modbus import Plc, RememberingIntake, Request, no_tasks_left, polling, settings, until
 from tests.modbus_floor import SCALE, SORTER, post, run, weigh
 from tests.peers import free_port
 
@@ -18,7 +18,7 @@ def test_a_dead_unit_is_asked_apart_while_the_others_are_polled() -> None:
             plc.dead = {2}
             intake = RememberingIntake()
             made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=300, failures_max=2, recovery_ms=50)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
                 down_at = len(plc.requests)
 
@@ -54,7 +54,7 @@ def test_a_server_that_serves_one_connection_only_is_asked_over_it() -> None:
             plc.connections_max = 1
             intake = RememberingIntake()
             made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=50, failures_max=1, recovery_ms=50)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
                 plc.dead = set()
                 await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.links)
@@ -73,7 +73,7 @@ def test_a_gateway_that_cannot_reach_a_unit_takes_it_down_and_keeps_the_connecti
 
             plc.answer = unreachable
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
                 await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
                 seen = len(plc.requests)
                 await until(lambda: len(plc.requests) > seen + 5)
@@ -86,7 +86,7 @@ def test_a_server_that_dies_and_comes_back_goes_on_and_its_state_is_no_event() -
     async def story() -> None:
         async with Plc() as plc:
             intake = RememberingIntake()
-            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
                 post(plc, 1)
                 await until(lambda: plc.writes)
                 await plc.stop()
@@ -119,7 +119,7 @@ def test_a_server_that_is_not_there_at_the_start_is_waited_for() -> None:
         plc = Plc()
         plc.port = free_port()
         intake = RememberingIntake()
-        async with Running(intake, settings(plc.port, {"SCL": SCALE})):
+        async with polling(intake, settings(plc.port, {"SCL": SCALE})):
             await until(lambda: ("dc1/pack/SCL-01", "link.down") in intake.links)
             await plc.start()
             await until(lambda: ("dc1/pack/SCL-01", "link.up") in intake.links)
@@ -143,7 +143,7 @@ def test_while_the_engine_is_full_nothing_is_read() -> None:
 
         async with Plc() as plc:
             intake = FullIntake()
-            async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
+            async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
                 await until(lambda: intake.links)
                 post(plc, 1)
                 await until(lambda: intake.waiting)
@@ -163,7 +163,7 @@ def test_stopping_leaves_no_task_and_no_connection_behind() -> None:
             plc.dead = {2}
             intake = RememberingIntake()
             with no_tasks_left():
-                async with Running(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, failures_max=1)):
+                async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, failures_max=1)):
                     await until(lambda: len(intake.links) == 2)
                 await until(lambda: not plc.connections)
 
@@ -175,7 +175,7 @@ def test_stopping_at_any_moment_of_connecting_and_reading_stops() -> None:
         async with Plc() as plc:
             for turns in range(60):
                 with no_tasks_left():
-                    async with Running(RememberingIntake(), settings(plc.port, {"SCL": SCALE})):
+                    async with polling(RememberingIntake(), settings(plc.port, {"SCL": SCALE})):
                         for _ in range(turns):
                             await asyncio.sleep(0)
                     await until(lambda: not plc.connections)

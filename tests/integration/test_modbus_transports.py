@@ -13,7 +13,7 @@ import pytest
 
 from tests.certificates import Authority
 from tests.libmodbus import RTU_SERVER_C, compiled
-from tests.modbus import Plc, RememberingIntake, Running, settings, until
+from tests.modbus import Plc, RememberingIntake, polling, settings, until
 from tests.modbus_floor import SCALE, SORTER, post, run, text, weigh
 from tests.modbus_rtu import RtuPlc, SerialPair
 from tests.peers import free_port
@@ -42,7 +42,7 @@ def test_over_tls_a_server_is_read_whose_certificate_is_good(tmp_path: Path) -> 
         async with Plc(secured(authority, "127.0.0.1")) as plc:
             intake = RememberingIntake()
             made = settings(plc.port, {"SRT": SORTER}, tls={"ca": str(authority.ca)}, timeout_ms=2_000)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 post(plc, 1)
                 await until(lambda: plc.writes == [(2, 110, 1)])
         assert [line["seq"] for line in intake.facts] == [1]
@@ -60,7 +60,7 @@ def test_over_tls_a_server_that_proves_nothing_is_never_asked(tmp_path: Path, ho
         async with Plc(secured(signer, host)) as plc:
             intake = RememberingIntake()
             made = settings(plc.port, {"SRT": SORTER}, tls={"ca": str(ours.ca)}, timeout_ms=2_000)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: intake.links)
             assert plc.requests == []
         assert intake.links == [("dc1/sorter/SRT-01", "link.down")]
@@ -75,7 +75,7 @@ def test_over_tls_a_server_without_it_is_never_asked(tmp_path: Path) -> None:
         async with Plc() as plc:
             intake = RememberingIntake()
             made = settings(plc.port, {"SRT": SORTER}, tls={"ca": str(Authority(tmp_path).ca)})
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: intake.links)
             assert plc.requests == []
         assert intake.facts == []
@@ -89,7 +89,7 @@ def test_serial_frames_through_a_converter() -> None:
         server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
         intake = RememberingIntake()
         made = settings(server.sockets[0].getsockname()[1], {"SCL": SCALE, "SRT": SORTER}, transport="rtu_over_tcp")
-        async with Running(intake, made):
+        async with polling(intake, made):
             await until(lambda: len(intake.links) == 2)
             post(device.plc, 1)
             await until(lambda: device.plc.writes == [(2, 110, 1)])
@@ -113,7 +113,7 @@ def test_a_serial_line_is_read_acknowledged_and_survives_noise_and_wrong_checksu
         with SerialPair(device) as line:
             intake = RememberingIntake()
             made = serial_settings(line.device, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=60, failures_max=1_000)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: len(intake.links) == 2)
                 for seq in range(1, 6):
                     post(device.plc, seq)
@@ -137,7 +137,7 @@ def test_a_dead_unit_on_a_serial_line_is_asked_rarely_and_comes_back() -> None:
             made = serial_settings(
                 line.device, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=30, failures_max=2, recovery_ms=200
             )
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
                 before = len(device.plc.requests)
                 await until(lambda: len(device.plc.requests) > before + 40)
@@ -155,12 +155,12 @@ def test_a_serial_line_that_is_unplugged_is_down_and_no_such_line_too() -> None:
         device = RtuPlc()
         with SerialPair(device) as line:
             intake = RememberingIntake()
-            async with Running(intake, serial_settings(line.device, {"SCL": SCALE})):
+            async with polling(intake, serial_settings(line.device, {"SCL": SCALE})):
                 await until(lambda: intake.links == [("dc1/pack/SCL-01", "link.up")])
                 line.unplug()
                 await until(lambda: intake.links[-1] == ("dc1/pack/SCL-01", "link.down"))
         absent = RememberingIntake()
-        async with Running(absent, serial_settings("/dev/null", {"SCL": SCALE})):
+        async with polling(absent, serial_settings("/dev/null", {"SCL": SCALE})):
             await until(lambda: absent.links == [("dc1/pack/SCL-01", "link.down")])
 
     run(story())
@@ -176,7 +176,7 @@ def test_a_serial_slave_of_libmodbus(tmp_path: Path) -> None:
             slave = await asyncio.create_subprocess_exec(program, cable.other, "1")
             try:
                 intake = RememberingIntake()
-                async with Running(intake, serial_settings(cable.device, {"SCL": SCALE})):
+                async with polling(intake, serial_settings(cable.device, {"SCL": SCALE})):
                     # it counts a register up with every answer: the weight
                     await until(lambda: len(intake.facts) >= 2)
             finally:
@@ -195,7 +195,7 @@ def test_a_device_that_is_away_is_read_at_its_backup_address_and_stays_there() -
             await first.start()
             intake = RememberingIntake()
             made = settings(first.port, {"SRT": SORTER}, backups=[f"127.0.0.1:{second.port}"], recovery_ms=20)
-            async with Running(intake, made):
+            async with polling(intake, made):
                 post(first, 1)
                 await until(lambda: first.writes)
                 await first.stop()
@@ -221,7 +221,7 @@ def test_an_address_that_accepts_and_never_answers_is_left_for_the_next() -> Non
             made = settings(
                 mute.port, {"SRT": SORTER}, backups=[f"127.0.0.1:{second.port}"], timeout_ms=30, recovery_ms=20
             )
-            async with Running(intake, made):
+            async with polling(intake, made):
                 await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.links)
                 post(second, 1)
                 await until(lambda: second.writes)
@@ -234,7 +234,7 @@ def test_the_first_address_may_be_missing_from_the_start() -> None:
         async with Plc() as second:
             second.set(11, 0, 250, *text("T-9", 4))
             intake = RememberingIntake()
-            async with Running(intake, settings(free_port(), {"SCL": SCALE}, backups=[f"127.0.0.1:{second.port}"])):
+            async with polling(intake, settings(free_port(), {"SCL": SCALE}, backups=[f"127.0.0.1:{second.port}"])):
                 await until(lambda: intake.links == [("dc1/pack/SCL-01", "link.up")])
 
     run(story())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 import uvloop
 
 from engine.clock import now_us
+from protocols.mapping.plan import Lines
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.sparkplug.host import Host
+from tests import sparkplug
 from tests.ledger import Ledger, running
 from tests.packets import Publish, correlation, topic_alias, user_property
 from tests.raw_broker import RawBroker, raw_broker
@@ -122,6 +125,40 @@ def test_topic_aliases_and_properties_are_read() -> None:
     asyncio.run(story())
 
 
+def test_a_sparkplug_message_that_waits_is_acknowledged_when_its_lines_are_durable() -> None:
+    record = {"src": {"const": "a"}, "kind": {"const": "telemetry"}, "qty": "m"}
+    table = {"groups": ["P"], "records": [{"filter": "P/+n", "trigger": "m", "record": record}], "reorder_ms": 60_000}
+
+    def said(type_: str, seq: int, value: int) -> bytes:
+        data = sparkplug.payload(sparkplug.metric("m", value, sparkplug.UINT8), seq=seq)
+        return Publish(f"spBv1.0/P/{type_}/N".encode(), data, 1, 10 + seq).wire(True)
+
+    async def story() -> None:
+        ledger = Ledger(durable=False)
+        async with raw_broker() as broker, running(made(broker, ledger, sparkplug=table)):
+            await broker.send(said("NBIRTH", 0, 0) + said("NDATA", 2, 2))
+            await broker.send(jam(1).wire(True))
+            await ledger.until(lambda: ledger.facts)
+            ledger.acknowledge()
+            await asyncio.sleep(0.05)
+            waiting = list(broker.acked)
+            await broker.send(said("NDATA", 1, 1))
+            await ledger.until(lambda: [fact.get("qty") for fact in ledger.facts] == [None, 1, 2])
+            await asyncio.sleep(0.05)
+            assert broker.acked == waiting
+            ledger.acknowledge()
+            await ledger.until(lambda: broker.acked == [10, 12, 1, 11])
+            assert 12 not in waiting
+            # nothing of it is lost with the connection either
+            await broker.send(said("NDATA", 4, 4))
+            await asyncio.sleep(0.05)
+            broker.cut()
+            await ledger.until(lambda: ledger.facts[-1].get("qty") == 4)
+            assert [fact["kind"] for fact in ledger.facts[-2:]] == ["source.gap", "telemetry"]
+
+    asyncio.run(story())
+
+
 @LOOPS
 def test_a_full_engine_is_read_no_further_and_what_waits_is_bounded(loop: Any) -> None:
     async def story() -> None:
@@ -191,6 +228,29 @@ def test_a_lost_session_is_told() -> None:
     asyncio.run(story())
 
 
+@LOOPS
+@VERSIONS
+def test_what_a_kept_session_holds_comes_before_the_answer_to_the_subscription(loop: Any, newest: bool) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker(newest) as broker:
+            broker.session_present = True
+            broker.backlog = b"".join(jam(number).wire(newest) for number in range(1, 4_001))
+            driver = made(broker, ledger, newest, queue_messages=1_000, batch_messages=100, connect_ms=200)
+            async with running(driver):
+                await ledger.until(lambda: ledger.facts)
+                ledger.open.clear()
+                # longer than the answer may take: it is behind what nobody reads
+                await asyncio.sleep(0.5)
+                ledger.open.set()
+                await ledger.until(lambda: ledger.times("up"))
+                await ledger.until(lambda: len(broker.acked) == 4_000)
+                assert len(broker.connects) == 1
+                assert ledger.times("down") == 0
+
+    loop(story())
+
+
 def test_a_subscription_with_less_than_was_asked_for_is_told() -> None:
     async def story() -> None:
         ledger = Ledger()
@@ -204,6 +264,12 @@ def test_a_subscription_with_less_than_was_asked_for_is_told() -> None:
             async with running(made(broker, refused)):
                 await refused.until(lambda: refused.times("down"))
             assert dict(refused.states)["down"] == "the broker refuses the subscription to dc1/+/jam: not authorized"
+            assert [record["kind"] for record in refused.records] == ["link.down"]
+            broker.grants = None
+            ignored = Ledger()
+            async with running(made(broker, ignored, connect_ms=200)):
+                await ignored.until(lambda: ignored.times("down"))
+            assert dict(ignored.states)["down"] == "no answer to the subscription within 200 ms"
 
     asyncio.run(story())
 
@@ -271,22 +337,27 @@ def test_messages_that_come_one_by_one_and_fast_are_read_together() -> None:
     assert together * 3 < at_once, f"{together} deliveries against {at_once}"
 
 
-def test_a_fault_of_ours_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Decoder, topic: bytes) -> None:
-        raise ZeroDivisionError("ours")
+@LOOPS
+@pytest.mark.parametrize("fault_at", [1, 400], ids=["as it is read", "in a turn of its own"])
+def test_a_fault_of_ours_is_no_outage(loop: Any, fault_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = itertools.count(1)
 
-    monkeypatch.setattr(Decoder, "resolve", broken)
+    def broken(self: Decoder, *message: Any) -> Lines:
+        if next(calls) == fault_at:
+            raise ZeroDivisionError("ours")
+        return Lines([], ["not ours"])
+
+    monkeypatch.setattr(Decoder, "spell_out", broken)
 
     async def story() -> None:
         async with raw_broker() as broker:
-            ledger = Ledger()
-            task = asyncio.ensure_future(made(broker, ledger).run())
-            await broker.send(jam(1).wire(True))
+            task = asyncio.ensure_future(made(broker, Ledger()).run())
+            await broker.send(b"".join(Publish(b"dc1/x/jam", b"{", 1, number + 1).wire(True) for number in range(600)))
             with pytest.raises(ZeroDivisionError):
                 await asyncio.wait_for(task, 5)
+            assert len(broker.acked) < fault_at
 
-    for loop in (asyncio.run, uvloop.run):
-        loop(story())
+    loop(story())
 
 
 def test_a_fault_of_ours_by_the_clock_is_no_outage_either(monkeypatch: pytest.MonkeyPatch) -> None:

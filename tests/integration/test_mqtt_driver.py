@@ -14,9 +14,9 @@ import uvloop
 from engine.clock import now_us
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
+from tests.fault_proxy import FaultProxy
 from tests.ledger import Ledger, running
 from tests.peers import Peer, program, start_mosquitto
-from tests.proxy import proxied
 
 PICKS = {
     "filter": "dc1/pick/+device/evt",
@@ -81,19 +81,22 @@ def test_a_published_payload_is_the_canonical_record(mosquitto: Peer, version: s
 def test_a_message_is_acknowledged_only_after_the_engine_has_it(mosquitto: Peer, version: str) -> None:
     async def story() -> None:
         ledger = Ledger(durable=False)
-        async with proxied(mosquitto.port) as proxy, running(made(proxy.port, ledger, version=version)):
+        async with FaultProxy(mosquitto.port) as proxy, running(made(proxy.port, ledger, version=version)):
             await ledger.until(lambda: ledger.times("up") == 1)
             await publish(mosquitto.port, press(1), press(2))
             await ledger.until(lambda: len(ledger.facts) == 2)
-            stale = ledger.owed
+            stale = list(ledger.owed)
             proxy.cut()
             await ledger.until(lambda: len(ledger.facts) == 4, "the second coming")
             assert [fact["seq"] for fact in ledger.facts] == [1, 2, 1, 2]
             # the numbers of a lost connection mean nothing to this one
             for ack in stale:
                 ack()
+            # what the broker holds comes before its answer to our subscription
+            await ledger.until(lambda: ledger.times("up") == 2)
             proxy.cut()
             await ledger.until(lambda: len(ledger.facts) == 6, "the third coming")
+            await ledger.until(lambda: ledger.times("up") == 3)
             ledger.acknowledge()
             await publish(mosquitto.port, press(3))
             await ledger.until(lambda: len(ledger.facts) == 7)
@@ -160,7 +163,7 @@ def test_a_payload_that_does_not_fit_is_told_and_leaves_the_broker(mosquitto: Pe
 
     async def story() -> None:
         ledger = Ledger()
-        async with proxied(mosquitto.port) as proxy, running(made(proxy.port, ledger, version=version)):
+        async with FaultProxy(mosquitto.port) as proxy, running(made(proxy.port, ledger, version=version)):
             await ledger.until(lambda: ledger.times("up") == 1)
             await publish(mosquitto.port, *bad, press(7))
             await ledger.until(lambda: ledger.facts)

@@ -21,10 +21,10 @@ from ext.sparkplug import decode
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
 from tests import sparkplug as wire
+from tests.fault_proxy import FaultProxy
 from tests.ledger import Ledger, running
 from tests.packets import Publish
 from tests.peers import Peer, free_port, program
-from tests.proxy import proxied
 
 ROOT = Path(__file__).parents[2]
 JAMS: dict[str, Any] = {
@@ -182,7 +182,7 @@ def test_the_floor_is_told_whether_we_are_there(mosquitto: Peer, version: str) -
 
     async def story() -> None:
         ledger = Ledger()
-        async with listening(mosquitto.port, "dc1/engine/#") as heard, proxied(mosquitto.port) as proxy:
+        async with listening(mosquitto.port, "dc1/engine/#") as heard, FaultProxy(mosquitto.port) as proxy:
             async with running(made(proxy.port, ledger, version=version, will=will)):
                 await ledger.until(lambda: [payload for _, payload, _ in heard] == [b"online"])
                 proxy.cut()
@@ -236,7 +236,11 @@ def test_a_sparkplug_node_is_asked_for_its_birth_and_then_read(mosquitto: Peer, 
     async def story() -> None:
         ledger = Ledger()
         more: dict[str, Any] = {"topics": [], "sparkplug": SPARKPLUG, "version": version}
-        async with listening(mosquitto.port, "spBv1.0/#") as heard, proxied(mosquitto.port) as proxy:
+        async with listening(mosquitto.port, "spBv1.0/#") as heard, FaultProxy(mosquitto.port) as proxy:
+
+            def states() -> list[dict[str, Any]]:
+                return [json.loads(payload) for topic, payload, _ in heard if topic == "spBv1.0/STATE/sortline"]
+
             async with running(made(proxy.port, ledger, **more)), aiomqtt.Client("127.0.0.1", mosquitto.port) as node:
                 await ledger.until(lambda: ledger.times("up"))
                 await node.publish("spBv1.0/Plant1/DDATA/L1/PTL", pick, qos=0)
@@ -249,16 +253,18 @@ def test_a_sparkplug_node_is_asked_for_its_birth_and_then_read(mosquitto: Peer, 
                 await ledger.until(lambda: [fact for fact in ledger.facts if fact["kind"] == "pick.confirm"])
                 fact = ledger.facts[-1]
                 assert (fact["src"], fact["seq"], fact["task"], fact["qty"]) == ("dc1/L1/PTL", 8, "T-8", 2)
-                states = [json.loads(payload) for topic, payload, _ in heard if topic == "spBv1.0/STATE/sortline"]
-                assert [state["online"] for state in states] == [True]
+                assert [state["online"] for state in states()] == [True]
                 proxy.cut()
                 await ledger.until(lambda: ledger.times("up") == 2)
-            await ledger.until(lambda: b'"online":false' in heard[-1][1], "offline")
-            states = [json.loads(payload) for topic, payload, _ in heard if topic == "spBv1.0/STATE/sortline"]
-            # a connection that ends before the goodbye is through lets the broker say it once more, for us
-            told = [online for online, _ in groupby(state["online"] for state in states)]
-            assert told == [True, False, True, False]
-            assert states[1]["timestamp"] == states[0]["timestamp"] < states[2]["timestamp"]
+
+            def told() -> list[bool]:
+                # a connection that ends before the goodbye is through lets the broker say it once more, for us
+                return [online for online, _ in groupby(state["online"] for state in states())]
+
+            await ledger.until(lambda: told() == [True, False, True, False], "offline")
+            birth, will, *later = states()
+            again = next(state for state in later if state["online"])
+            assert will["timestamp"] == birth["timestamp"] < again["timestamp"]
         assert re.search("without a birth", str(ledger.faults))
 
     asyncio.run(story())

@@ -10,7 +10,8 @@ import msgspec
 from asyncua import ua
 from asyncua.common.structures104 import new_struct, new_struct_field
 
-from tests.opcua import CARTONS, LABELS, NAMESPACE, Kept, Line, Proxy, line, running, settings
+from tests.fault_proxy import FaultProxy
+from tests.opcua import CARTONS, LABELS, NAMESPACE, Kept, Line, line, running, settings
 
 GOOD_WITH_OVERFLOW = 0x0480
 
@@ -220,7 +221,10 @@ def test_a_missing_node_degrades_only_its_own_entry_and_comes_in_when_it_is_ther
         late = CARTONS | {"src": "dc1/pack/PK-02", "nodes": CARTONS["nodes"] | {"counter": node("Late")}}
         lame = CARTONS | {"src": "dc1/pack/PK-03", "nodes": CARTONS["nodes"] | {"lu": "/pack:Line1/pack:Nowhere"}}
         variables = {"cartons": CARTONS, "late": late, "lame": lame}
-        async with line() as packing, running(settings(packing.url, variables=variables)) as kept:
+        async with (
+            line() as packing,
+            running(settings(packing.url, lifetime_ms=10_000, variables=variables)) as kept,
+        ):
             await kept.up()
             await packing.write(Kind=1, Lu="T-1", Counter=1)
             await kept.until(lambda: bool(kept.of("carton.open")) and bool(kept.of("source.gap")))
@@ -303,14 +307,15 @@ def test_a_record_that_the_device_is_writing_is_read_again_and_then_named() -> N
 
 def test_a_server_that_falls_silent_is_left_and_found_again() -> None:
     async def story() -> None:
-        async with line() as packing, Proxy(packing.port) as proxy:
+        async with line() as packing, FaultProxy(packing.port) as proxy:
             url = f"opc.tcp://127.0.0.1:{proxy.port}/"
             async with running(settings(url, timeout_ms=1000, variables=cartons())) as kept:
                 await kept.up()
-                proxy.silent.set()
+                proxy.swallow_requests()
+                proxy.swallow_replies()
                 await kept.until(lambda: ("down", "no sign of the subscription for 1 s") in kept.states)
                 await kept.until(lambda: kept.records[-1]["kind"] == "link.down")
-                proxy.silent.clear()
+                proxy.heal()
                 await kept.up(2)
                 await packing.write(Kind=1, Lu="T-1", Counter=1)
                 await kept.until(lambda: bool(kept.of("carton.open")))

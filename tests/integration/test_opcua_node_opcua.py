@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.opcua import CARTONS, LABELS, Proxy, running, settings
+from tests.fault_proxy import FaultProxy
+from tests.opcua import CARTONS, LABELS, running, settings
 from tests.peers import free_port, program
 from tests.told import Told, told
 
@@ -68,7 +69,7 @@ def test_variables_and_events_of_a_foreign_server_become_records_again_after_its
 def test_a_cut_connection_to_a_foreign_server_loses_nothing(tmp_path: Path) -> None:
     async def story() -> None:
         port = free_port()
-        async with node_server(tmp_path, port) as server, Proxy(port) as proxy:
+        async with node_server(tmp_path, port) as server, FaultProxy(port) as proxy:
             configured = settings(
                 f"opc.tcp://127.0.0.1:{proxy.port}/",
                 lifetime_ms=30_000,

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from protocols.opcua.security import write_self_signed
-from tests.opcua import Proxy, running, settings
+from tests.fault_proxy import FaultProxy
+from tests.opcua import running, settings
 from tests.peers import free_port
 from tests.told import Told, told
 
@@ -70,7 +71,7 @@ def test_variables_that_are_read_or_monitored_become_records() -> None:
 def test_a_cut_connection_loses_nothing() -> None:
     async def story() -> None:
         port = free_port()
-        async with open62541(port) as server, Proxy(port) as proxy:
+        async with open62541(port) as server, FaultProxy(port) as proxy:
             configured = settings(
                 f"opc.tcp://127.0.0.1:{proxy.port}/", lifetime_ms=30_000, variables={"watched": WATCHED}
             )

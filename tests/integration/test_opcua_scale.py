@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from asyncua import ua
 
-from tests.opcua import CARTONS, Kept, Line, Proxy, line, running, settings
+from tests.fault_proxy import FaultProxy
+from tests.opcua import CARTONS, Kept, Line, line, running, settings
 
 ITEMS = 1_200
 
 
-def url(proxy: Proxy) -> str:
+def url(proxy: FaultProxy) -> str:
     return f"opc.tcp://127.0.0.1:{proxy.port}/"
 
 
@@ -66,7 +67,7 @@ def test_thousands_of_items_are_shared_out_and_one_bad_node_degrades_itself_alon
 
 def test_a_connection_that_is_cut_loses_nothing_that_the_server_still_has() -> None:
     async def story() -> None:
-        async with line() as packing, Proxy(packing.port) as proxy:
+        async with line() as packing, FaultProxy(packing.port) as proxy:
             configured = settings(
                 url(proxy),
                 lifetime_ms=20_000,
@@ -98,7 +99,7 @@ def test_a_connection_that_is_cut_loses_nothing_that_the_server_still_has() -> N
 def test_cut_after_cut_nothing_is_lost_repeated_or_out_of_order() -> None:
     async def story() -> None:
         rng = random.Random(1)
-        async with line() as packing, Proxy(packing.port) as proxy:
+        async with line() as packing, FaultProxy(packing.port) as proxy:
             configured = settings(url(proxy), lifetime_ms=30_000, timeout_ms=3_000, variables=watched())
             async with running(configured) as kept:
                 await kept.up()
@@ -120,14 +121,14 @@ def test_cut_after_cut_nothing_is_lost_repeated_or_out_of_order() -> None:
 
 def test_an_event_that_could_not_be_read_before_the_cut_is_read_after_it() -> None:
     async def story() -> None:
-        async with line() as packing, Proxy(packing.port) as proxy:
+        async with line() as packing, FaultProxy(packing.port) as proxy:
             configured = settings(url(proxy), lifetime_ms=20_000, timeout_ms=500, variables={"cartons": CARTONS})
             async with running(configured) as kept:
                 await kept.up()
-                proxy.deaf.set()  # what the driver sends from now on gets nowhere: not its Read either
+                proxy.swallow_requests()  # what the driver sends from now on gets nowhere: not its Read either
                 await packing.write(Kind=1, Lu="T-1", Counter=1)
                 await kept.until(lambda: "down" in dict(kept.states))
-                proxy.deaf.clear()
+                proxy.heal()
                 await kept.until(lambda: bool(kept.of("carton.open")))
                 assert kept.of("carton.open")[0]["lu"] == "T-1"
                 assert kept.of("source.gap") == []
@@ -154,10 +155,12 @@ def test_subscriptions_of_a_session_that_is_gone_are_taken_over(
     answering: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        async with line() as packing, Proxy(packing.port) as proxy:
+        async with line() as packing, FaultProxy(packing.port) as proxy:
             if answering:
                 answering_transfers(packing)
-            configured = settings(url(proxy), lifetime_ms=20_000, variables=watched())
+            # a server that hands over and then says nothing is found out by its silence
+            lifetime_ms = 20_000 if answering else 3_000
+            configured = settings(url(proxy), lifetime_ms=lifetime_ms, variables=watched())
             async with running(configured) as kept:
                 await kept.up()
                 await packing.write(Kind=1, Lu="T-1", Counter=1)
@@ -183,7 +186,7 @@ def test_where_nothing_can_be_taken_up_it_is_made_anew_and_what_was_missed_is_na
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def story() -> None:
-        async with line() as packing, Proxy(packing.port) as proxy:
+        async with line() as packing, FaultProxy(packing.port) as proxy:
             configured = settings(url(proxy), lifetime_ms=20_000, variables=watched())
             async with running(configured) as kept:
                 await kept.up()
@@ -206,12 +209,12 @@ def test_one_subscription_that_dies_is_made_anew_while_the_others_go_on() -> Non
     async def story() -> None:
         async with line() as packing:
             both = {**watched(), "others": CARTONS | {"collect": "monitor", "src": "dc1/pack/PK-02"}}
-            configured = settings(packing.url, variables=both, items_per_subscription=3)
+            configured = settings(packing.url, variables=both, lifetime_ms=2_000, items_per_subscription=3)
             kept = Kept()
             async with running(configured, kept):
                 await kept.up()
                 first, second = subscriptions(packing)
-                await asyncio.sleep(1.1)  # one that dies at once is the server's will
+                await asyncio.sleep(2.1)  # one that dies at once is the server's will
                 await subscriptions(packing).pop(first).stop()
                 await packing.write(Kind=1, Lu="T-1", Counter=1)
                 await kept.until(lambda: bool(kept.of("carton.open")))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import sqlite3
 import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from engine.contracts import Delivery, Emitted
 from engine.overload import Overload, Policy
@@ -85,6 +88,23 @@ def test_polls_are_shed_first_then_nobody_is_acknowledged_and_it_ends_by_itself(
     assert b'"count":2' in gap
 
 
+def test_a_stop_while_polls_are_shed_tells_of_the_gap(tmp_path: Path) -> None:
+    share = Share()
+
+    async def story() -> None:
+        rig = rig_with(tmp_path, share)
+        await rig.pipeline.start()
+        share.used = 0.95
+        await until(lambda: rig.metrics.overload == "shed")
+        await rig.pipeline.put(Delivery("plc", [read("POLL-shed", START_US, src="dc1/plc/A", t=START_US)]))
+        await rig.pipeline.stop()
+
+    run(story)
+    (gap,) = recorded(tmp_path).splitlines()
+    assert b'"source.gap"' in gap
+    assert b'"count":1' in gap
+
+
 def test_what_snapshots_stand_for_goes_before_anybody_has_to_wait(tmp_path: Path) -> None:
     share = Share()
 
@@ -104,6 +124,62 @@ def test_what_snapshots_stand_for_goes_before_anybody_has_to_wait(tmp_path: Path
 
     run(story)
     assert queued(tmp_path) == names(1, 205)
+
+
+def test_a_start_that_finds_no_room_makes_it(tmp_path: Path) -> None:
+    share = Share()
+    small = {"every_bytes": 1_000, "segment_bytes": 2_000, "keep_bytes": 1 << 24}
+
+    async def story() -> None:
+        rig = rig_with(tmp_path, share, **small)
+        await rig.pipeline.start()
+        for n in range(0, 200, 5):
+            await rig.put(*names(n + 1, n + 5))
+        await rig.pipeline.stop()
+        assert SegmentFolder(tmp_path / "journal").numbers()[0] == 1
+        share.used = 1.0
+        rig = rig_with(tmp_path, share, **small)
+        await rig.pipeline.start()
+        await until(lambda: SegmentFolder(tmp_path / "journal").numbers()[0] > 1)
+        share.used = 0.1
+        await rig.put(*names(201, 205))
+        await rig.pipeline.stop()
+
+    run(story)
+    assert queued(tmp_path) == names(1, 205)
+
+
+def test_snapshots_that_could_not_be_written_are_written_when_room_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device was full while the journal grew to its cap; then others gave room back, and no record comes in."""
+    share = Share()
+
+    def fails(self: object, snapshot: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def story() -> None:
+        rig = rig_with(tmp_path, share, every_bytes=1_000, segment_bytes=2_000, keep_bytes=1 << 24)
+        await rig.pipeline.start()
+        for n in range(0, 50, 5):
+            await rig.put(*names(n + 1, n + 5))
+        await until(lambda: not rig.metrics.intake.records)
+        needed = rig.recovery._snapshots.oldest_needed
+        assert needed is not None
+        with monkeypatch.context() as patch:
+            patch.setattr("engine.snapshots.Snapshots.write", fails)
+            for n in range(50, 200, 5):
+                await rig.put(*names(n + 1, n + 5))
+            share.used = 1.0
+            await until(lambda: rig.metrics.overload == "wait")
+            await asyncio.sleep(0.5)
+        await until(lambda: rig.recovery._snapshots.oldest_needed != needed)
+        await until(lambda: SegmentFolder(tmp_path / "journal").numbers()[0] >= needed.segment)
+        share.used = 0.1
+        await rig.pipeline.stop()
+
+    run(story)
+    assert queued(tmp_path) == names(1, 200)
 
 
 def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path) -> None:
@@ -157,7 +233,7 @@ def test_no_space_for_the_outbox_is_waited_out(tmp_path: Path) -> None:
         rig.pipeline._outbox.append = no_space  # type: ignore[method-assign]
         await rig.put("LU-2")
         await until(lambda: rig.metrics.state == "full")
-        assert "no space is left for the outbox" in rig.metrics.detail
+        assert "the outbox takes nothing now" in rig.metrics.detail
         await rig.put("LU-3")
         full = False
         await until(lambda: rig.metrics.state == "running")

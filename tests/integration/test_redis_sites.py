@@ -292,12 +292,14 @@ def test_without_the_right_to_trim_events_go_on(tmp_path: Path, caplog: pytest.L
 
 
 def test_entries_are_on_the_servers_disk_before_they_count(tmp_path: Path) -> None:
-    """A server with `everysec` that is killed right after the answer has forgotten nothing."""
+    """A server with `everysec` is asked for its disk before each answer, and has forgotten nothing after a kill."""
     peer = newer_redis(tmp_path, "--appendonly", "yes", "--appendfsync", "everysec")
     try:
         sink = sink_on(peer.port, wait_aof="always")
         for n in range(3):
             asyncio.run(send(sink, rows(1 + 10 * n, 10 + 10 * n)))
+            with redis.Redis(port=peer.port) as client:
+                assert client.info("commandstats")["cmdstat_waitaof"]["calls"] == 1
             peer.kill()
             peer.start()
             asyncio.run(asyncio.sleep(0.3))

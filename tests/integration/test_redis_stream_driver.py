@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from engine.clock import now_us
 from protocols.redis_stream.driver import Driver
 from protocols.redis_stream.settings import Settings
+from tests.fault_proxy import FaultProxy
 from tests.ledger import Ledger, running
 from tests.peers import Peer
-from tests.proxy import proxied
 
 STREAM, GROUP = "wms.context", "sortline"
 
@@ -101,7 +101,7 @@ def test_a_lost_connection_neither_loses_nor_repeats_what_the_engine_holds(redis
         ledger = Ledger(durable=False)
         async with (
             Redis(port=redis_server.port) as server,
-            proxied(redis_server.port) as proxy,
+            FaultProxy(redis_server.port) as proxy,
             running(made(proxy.port, ledger)),
         ):
             await add(server, 1, 2)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import socket
+import struct
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import msgspec
@@ -11,6 +15,7 @@ import pytest
 
 from protocols.telegram.driver import Driver
 from protocols.telegram.settings import Settings
+from tests.ledger import Ledger, running
 from tests.modbus import RememberingIntake, no_tasks_left, until
 from tests.peers import free_port
 from tests.unit.test_telegram import TABLE
@@ -67,25 +72,13 @@ class Crane:
             self.cut()
 
 
-class Running:
-    def __init__(self, intake: RememberingIntake, **options: Any) -> None:
-        short = {"reconnect_min_ms": 5, "reconnect_max_ms": 20}
-        made = msgspec.convert(TABLE | short | options, Settings)
-        assert list(made.faults()) == []
-        ticks = iter(range(1_700_000_000_000_000, 1_800_000_000_000_000, 1_000))
-        self.driver = Driver("crane", made, intake, lambda: next(ticks))
-        self._task: asyncio.Task[Any] | None = None
-
-    async def __aenter__(self) -> Running:
-        self._task = asyncio.create_task(self.driver.run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        if self._task.done():
-            self._task.result()
-        self._task.cancel()
-        await asyncio.wait({self._task})
+def conversing(intake: RememberingIntake, **options: Any) -> AbstractAsyncContextManager[asyncio.Task[None]]:
+    """The driver at work for the time of the `async with`."""
+    short = {"reconnect_min_ms": 5, "reconnect_max_ms": 20}
+    made = msgspec.convert(TABLE | short | options, Settings)
+    assert list(made.faults()) == []
+    ticks = itertools.count(1_700_000_000_000_000, 1_000)
+    return running(Driver("crane", made, intake, lambda: next(ticks)))
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
@@ -100,7 +93,7 @@ def test_a_telegram_is_acknowledged_only_when_it_is_safe() -> None:
     async def story() -> None:
         crane, intake = Crane(), RememberingIntake(acks=False)
         await crane.listen()
-        async with Running(intake, port=crane.port):
+        async with conversing(intake, port=crane.port):
             await until(lambda: (SRC, "link.up") in intake.links)
             crane.send(b"ST0001T-1   L-1", b"RT0002T-2   L-2")
             await until(lambda: len(intake.facts) == 2)
@@ -122,7 +115,7 @@ def test_what_was_not_acknowledged_is_sent_again_under_the_same_number() -> None
     async def story() -> None:
         crane, intake = Crane(), RememberingIntake(acks=False)
         await crane.listen()
-        async with Running(intake, port=crane.port):
+        async with conversing(intake, port=crane.port):
             await until(lambda: crane.connections == 1)
             crane.send(b"ST0001T-1   L-1")
             await until(lambda: intake.owed)
@@ -144,7 +137,7 @@ def test_a_telegram_that_does_not_fit_is_counted_and_acknowledged() -> None:
     async def story() -> None:
         crane, intake = Crane(), RememberingIntake()
         await crane.listen()
-        async with Running(intake, port=crane.port):
+        async with conversing(intake, port=crane.port):
             await until(lambda: crane.connections == 1)
             crane.raw(b"garbage")
             crane.send(b"??0001", b"ST0002", b"S", b"XX0003", b"ST0004T-4   L")
@@ -163,7 +156,7 @@ def test_life_telegrams_are_answered_and_sent_and_make_no_record() -> None:
         crane, intake = Crane(), RememberingIntake()
         await crane.listen()
         life = {"when": {"type": "LI"}, "reply": "LA{seq}", "send": "LI0000", "every_ms": 10}
-        async with Running(intake, port=crane.port, life=life):
+        async with conversing(intake, port=crane.port, life=life):
             await until(lambda: crane.connections == 1)
             crane.send(b"LI0777")
             await until(lambda: b"LA0777" in crane.heard and crane.heard.count(b"LI0000") > 3)
@@ -177,7 +170,7 @@ def test_a_device_that_is_silent_for_too_long_is_called_again() -> None:
     async def story() -> None:
         crane, intake = Crane(), RememberingIntake()
         await crane.listen()
-        async with Running(intake, port=crane.port, silence_ms=30):
+        async with conversing(intake, port=crane.port, silence_ms=30):
             await until(lambda: crane.connections == 3)
         crane.stop()
         assert ("down", "nothing was heard for 30 ms") in intake.states
@@ -189,19 +182,42 @@ def test_a_restart_of_the_device_begins_an_epoch_also_over_our_own_restart() -> 
     async def story() -> None:
         crane, intake = Crane(), RememberingIntake()
         await crane.listen()
-        async with Running(intake, port=crane.port):
+        async with conversing(intake, port=crane.port):
             await until(lambda: crane.connections == 1)
             crane.send(b"ST0001T-1   L", b"SY0000", b"ST0001T-1   L")
-            await until(lambda: len(intake.facts) == 2)
+            await until(lambda: len(intake.facts) == 3)
         again = RememberingIntake(positions=intake.positions)
-        async with Running(again, port=crane.port):
+        async with conversing(again, port=crane.port):
             await until(lambda: crane.connections == 2)
             crane.send(b"ST0001T-1   L", b"ST0002T-1   L")
             await until(lambda: len(again.facts) == 2)
         crane.stop()
-        assert seqs(intake) == [(0, 1), (1, 1)]
+        assert seqs(intake) == [(0, 1), (1, 0), (1, 1)]
         assert seqs(again) == [(1, 1), (1, 2)]
         assert crane.heard == [b"AK0001", b"AK0000", b"AK0001", b"AK0001", b"AK0002"]
+
+    run(story())
+
+
+def test_a_restart_that_was_acknowledged_is_known_after_our_own() -> None:
+    async def story() -> None:
+        crane, intake = Crane(), RememberingIntake(acks=False)
+        await crane.listen()
+        async with conversing(intake, port=crane.port):
+            await until(lambda: crane.connections == 1)
+            crane.send(b"ST0001T-1   L", b"ST0002T-2   L", b"SY0000")
+            await until(lambda: len(intake.facts) == 3)
+            assert b"AK0000" not in crane.heard
+            for ack in intake.owed:
+                ack()
+            await until(lambda: b"AK0000" in crane.heard)
+        again = RememberingIntake(positions=intake.positions)
+        async with conversing(again, port=crane.port):
+            await until(lambda: crane.connections == 2)
+            crane.send(b"ST0001T-3   L", b"ST0002T-4   L")
+            await until(lambda: len(again.facts) == 2)
+        crane.stop()
+        assert seqs(again) == [(1, 1), (1, 2)]
 
     run(story())
 
@@ -210,7 +226,7 @@ def test_as_a_server_it_is_called_and_the_last_caller_counts() -> None:
     async def story() -> None:
         intake, port = RememberingIntake(), free_port()
         with no_tasks_left():
-            async with Running(intake, role="server", port=port):
+            async with conversing(intake, role="server", port=port):
                 await until(lambda: ("connecting", f"listening at port {port}") in intake.states)
                 first, second = Crane(), Crane()
                 await first.call(port)
@@ -234,10 +250,48 @@ def test_as_a_server_it_is_called_and_the_last_caller_counts() -> None:
     run(story())
 
 
+def test_a_link_is_told_to_be_up_though_who_connected_first_was_sent_away_meanwhile() -> None:
+    async def story() -> None:
+        port, ledger = free_port(), Ledger()
+        made = msgspec.convert(TABLE | {"role": "server", "port": port}, Settings)
+        async with running(Driver("crane", made, ledger, lambda: 1_700_000_000_000_000)):
+            await ledger.until(lambda: ledger.times("connecting"))
+            ledger.open.clear()
+            first, second = Crane(), Crane()
+            await first.call(port)
+            await ledger.until(lambda: ledger.times("up") == 1)
+            await second.call(port)
+            await ledger.until(lambda: ledger.times("up") == 2)
+            ledger.open.set()
+            await ledger.until(lambda: [record["kind"] for record in ledger.records] == ["link.down", "link.up"])
+            second.cut()
+
+    run(story())
+
+
+def test_who_has_gone_before_we_look_is_nobody() -> None:
+    async def story() -> None:
+        intake, port, unseen = RememberingIntake(), free_port(), list[Any]()
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+        async with conversing(intake, role="server", port=port):
+            await until(lambda: intake.states)
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                # closed with a reset
+                caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            await asyncio.sleep(0.05)
+            assert unseen == []
+            crane = Crane()
+            await crane.call(port)
+            await until(lambda: crane.writer and (SRC, "link.up") in intake.links)
+            crane.cut()
+
+    run(story())
+
+
 def test_who_is_not_among_the_peers_is_sent_away() -> None:
     async def story() -> None:
         intake, port = RememberingIntake(), free_port()
-        async with Running(intake, role="server", port=port, peers=["127.0.0.9"]):
+        async with conversing(intake, role="server", port=port, peers=["127.0.0.9"]):
             await until(lambda: intake.states)
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             with pytest.raises(ConnectionError):
@@ -270,7 +324,7 @@ def test_a_device_that_reads_nothing_is_given_up_and_nothing_piles_up() -> None:
 
         server = await asyncio.start_server(deaf, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with Running(intake, port=port, life={"when": {"type": "LI"}, "reply": "LA{seq}" + "." * 900}):
+        async with conversing(intake, port=port, life={"when": {"type": "LI"}, "reply": "LA{seq}" + "." * 900}):
             await until(lambda: connections == 2)
         server.close()
         crane.stop()
@@ -284,7 +338,7 @@ def test_a_wrong_length_opens_the_connection_anew() -> None:
         crane, intake = Crane(), RememberingIntake()
         await crane.listen()
         framing = {"kind": "length", "length_bytes": 4, "format": "ascii"}
-        async with Running(intake, port=crane.port, framing=framing):
+        async with conversing(intake, port=crane.port, framing=framing):
             await until(lambda: crane.connections == 1)
             crane.raw(b"0013ST0001T-1   Loops")
             await until(lambda: crane.connections == 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.oracle.clock import Clock, Moment
 from tests.oracle.context import Context, Line
@@ -273,10 +273,10 @@ def _line_windows(
     line: Line, happenings: list[Entry | Close], context: Context, knowledge: Knowledge
 ) -> dict[str, Window]:
     found = {task: _task_window(task, context, knowledge) for task in context.tasks_of(line)}
-    rank = {"OPERATOR": 1, "CLOSE": 2, "DEADLINE": 3}
 
-    def order(one: Entry | Close) -> tuple[int, int]:
-        return one.t, 0 if isinstance(one, Entry) else rank[one.decided_by]
+    def order(one: Entry | Close) -> tuple[Any, ...]:
+        # R3: a deadline is context, even where a record of a device has the same time
+        return (one.t, 0) if isinstance(one, Entry) else (one.t, 1, *one.fact[1:4])
 
     line_key = f"{line[0]}/{line[1]}"
     for t, group in itertools.groupby(sorted(happenings, key=order), key=lambda one: one.t):

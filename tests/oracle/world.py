@@ -31,7 +31,7 @@ class World:
         if rules["short_on_close"]:
             self.windows = picks.windows(facts, self.context, self.entries, knowledge, (), t_end)
             self._walk(self.context.manifests)
-            closes = list(_carton_closes(self.cycles, self.windows.values()))
+            closes = list(_carton_closes(self.cycles, self.windows.values(), self.context))
         self.windows = picks.windows(facts, self.context, self.entries, knowledge, closes, t_end)
         self._walk(self.context.manifests)
         self.departures = leaving.departures(self, rules["partial_load"] == "emit", t_end)
@@ -59,8 +59,11 @@ class World:
         return self.riding.sights(cycle, min(later, default=None))
 
 
-def _carton_closes(cycles: Mapping[str, list[Cycle]], windows: Iterable[Window]) -> Iterable[tuple[Line, Close]]:
-    """R21 (c). reading: a window's destination is the cycle of its last pick, else its task's load unit.
+def _carton_closes(
+    cycles: Mapping[str, list[Cycle]], windows: Iterable[Window], context: Context
+) -> Iterable[tuple[Line, Close]]:
+    """R21 (c). reading: a window's destination is the cycle of its last pick, else the one that its task's load unit
+    is in by the time of the task.
 
     `windows`: as they are without (c); which pick goes where does not change by it but for presses that name no task.
     """
@@ -75,6 +78,16 @@ def _carton_closes(cycles: Mapping[str, list[Cycle]], windows: Iterable[Window])
                     inside = cycle.t_open <= last.t and (cycle.t_end is None or last.t < cycle.t_end)
                     destined = last.lu == cycle.lu and inside
                 else:
-                    destined = window.lu == cycle.lu and window.t_known <= fact.t
+                    destined = window.lu == cycle.lu and _takes_along(cycle, cycles[cycle.lu], window, context, fact.t)
                 if destined:
                     yield window.line, Close(fact.t, "CLOSE", "CLOSE", window.task, fact)
+
+
+def _takes_along(cycle: Cycle, uses: Iterable[Cycle], window: Window, context: Context, t: int) -> bool:
+    """A task without picks. reading: the carton's plan says whether it was for it; without one an earlier use of the
+    unit that was there after the task had been told of has taken it along."""
+    plan = context.cartons.get(cycle.carton or "")
+    if plan is not None and "contents" in plan.record:
+        return any((row["order"], row["line"]) == window.line for row in plan.record["contents"])
+    earlier = [use for use in uses if use.t_open < cycle.t_open and (use.t_end is None or use.t_end > window.t_known)]
+    return not earlier and window.t_known <= t

@@ -22,7 +22,7 @@ from tests.property.known import unknown
 from tests.stories import SITE, Record
 from tests.through_core import Outcome, feed
 
-EXAMPLES = int(os.environ.get("SORTLINE_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("SORTLINE_EXAMPLES", "130"))
 LONG = EXAMPLES > 200
 TERMS = ("used", "duplicate", "late", "rejected", "noise", "open")
 

@@ -16,7 +16,15 @@ from tests.oracle.ids import utc
 from tests.stories import Record
 
 Explains = Callable[[str, Sequence[Record], Mapping[str, Any]], bool]
-NAMES = ("shipment", "order", "carton", "lu", "task")
+NAMES = {
+    "shipment": "shipment",
+    "order": "order",
+    "carton": "carton",
+    "lu": "lu",
+    "from_lu": "lu",
+    "parent": "lu",
+    "task": "task",
+}
 
 
 def _key(difference: str) -> str:
@@ -25,9 +33,9 @@ def _key(difference: str) -> str:
 
 
 def _names(record: Record) -> Iterator[tuple[str, str]]:
-    for name in NAMES:
+    for name, names in NAMES.items():
         if isinstance(record.get(name), str):
-            yield name, record[name]
+            yield names, record[name]
     for part in ("scope", "contents", "alloc"):
         for entry in record.get(part) or ():
             yield from _names(entry)

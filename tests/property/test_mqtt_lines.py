@@ -46,7 +46,12 @@ class Reader:
         decoder = Decoder(SETTINGS, Sequences(lambda src: None))
         self.splitter = Splitter(newest=False, payload_bytes_max=SETTINGS.payload_bytes_max)
         self.lines = MessageLines(
-            self.splitter, decoder.resolve, decoder.spell_out, batch_messages=batch_messages, batch_bytes=100_000
+            self.splitter,
+            decoder.resolve,
+            decoder.spell_out,
+            decoder.owes,
+            batch_messages=batch_messages,
+            batch_bytes=100_000,
         )
         self.budget = budget
         self.data, self.acks = b"", b""
@@ -142,3 +147,10 @@ def test_what_is_remembered_of_topics_is_bounded() -> None:
         most = max(most, reader.lines.topics)
     assert 5_000 < most < 8_500
     assert [cause for cause, _ in reader.faults] == ["dc1/+/jam: src: longer than 128 bytes"] * 9_000
+
+
+def test_lines_of_our_own_are_cut_into_batches_like_those_of_messages() -> None:
+    reader = Reader(batch_messages=10)
+    for number in range(25):
+        reader.lines.add(b"%d" % number)
+    assert reader.feed([]).batches == [10, 10, 5]

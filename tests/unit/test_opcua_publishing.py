@@ -142,12 +142,13 @@ def test_where_none_is_heard_the_connection_is_lost() -> None:
 def test_a_standstill_of_our_own_is_nobodys_silence() -> None:
     async def story() -> None:
         pump = asyncio.create_task(publishing(ScriptedServer([]), silence_s=0.3).pump())
-        await asyncio.sleep(0.05)
+        for _ in range(3):
+            await asyncio.sleep(0)
         time.sleep(0.6)
-        await asyncio.sleep(0.15)
-        assert not pump.done()
+        began = asyncio.get_running_loop().time()
         with pytest.raises(LinkLost):
             await pump
+        assert asyncio.get_running_loop().time() - began > 0.29, "a whole silence since"
 
     asyncio.run(story())
 
@@ -188,6 +189,17 @@ def test_what_waits_is_bounded_in_bytes_too() -> None:
     async def story() -> None:
         server = ScriptedServer([message(number) for number in range(1, 100)])
         flow = publishing(server, queue_messages=1_000, queue_bytes=3 * message(1).size)
+        pump = asyncio.create_task(flow.pump())
+        await asyncio.sleep(0.1)
+        assert flow._queue.qsize() <= 3 + 2  # what two lanes had asked for before
+        pump.cancel()
+
+    asyncio.run(story())
+
+
+def test_what_cannot_be_read_is_bounded_like_what_can() -> None:
+    async def story() -> None:
+        flow = publishing(ScriptedServer([Unreadable("x")] * 100), queue_messages=3)
         pump = asyncio.create_task(flow.pump())
         await asyncio.sleep(0.1)
         assert flow._queue.qsize() <= 3 + 2  # what two lanes had asked for before

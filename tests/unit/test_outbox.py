@@ -89,15 +89,47 @@ def test_a_lane_moves_alone_and_survives_a_restart(tmp_path: Path) -> None:
     outbox.close()
 
 
-def test_rows_go_when_every_lane_has_them(tmp_path: Path) -> None:
+def test_rows_go_when_every_lane_that_gets_them_has_them(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.append([emitted(1, type_="exception.raised"), emitted(2), emitted(3, type_="carton.closed"), emitted(4)])
     advance(outbox, "lake", "all", 4)
+    assert stored(tmp_path) == [2, 3, 4]
     advance(outbox, "erp", "erp.shipping", 3)
-    assert stored(tmp_path) == [1, 2, 3, 4]
+    assert stored(tmp_path) == [2, 4]
     advance(outbox, "erp", "erp.inventory", 2)
-    assert stored(tmp_path) == [3, 4]
+    assert stored(tmp_path) == [4]
     assert outbox.oldest_us(lane(outbox, "lake")) == 0
+    outbox.close()
+
+
+def test_a_lane_that_is_held_holds_back_only_what_it_gets(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, "erp", rows_max=20)
+    outbox.append([emitted(1, type_="carton.closed")])
+    for first in range(2, 202, 10):
+        outbox.append([emitted(n) for n in range(first, first + 10)])
+        advance(outbox, "erp", "erp.inventory", first + 9)
+        assert outbox.rows == 1
+    outbox.append([emitted(202, type_="carton.closed"), emitted(203)])
+    outbox.close()
+    outbox = opened(tmp_path, "erp", rows_max=20)
+    assert stored(tmp_path) == [1, 202, 203]
+    assert read(outbox, "erp", "erp.shipping") == ["e1", "e202"]
+    advance(outbox, "erp", "erp.shipping", 202)
+    assert stored(tmp_path) == [203]
+    outbox.close()
+
+
+def test_what_an_earlier_version_kept_for_a_held_lane_goes_at_the_start(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, "erp")
+    outbox.append([emitted(1, type_="carton.closed"), emitted(2)])
+    advance(outbox, "erp", "erp.inventory", 2)
+    outbox.close()
+    with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
+        file.execute("INSERT INTO events VALUES (2, 'e2', 'pick.confirmed', '', x'', 0)")
+        file.execute("UPDATE last SET rows = 2")
+    outbox = opened(tmp_path, "erp")
+    assert stored(tmp_path) == [1]
+    assert outbox.rows == 1
     outbox.close()
 
 
@@ -148,12 +180,15 @@ def test_when_routes_change_what_was_told_goes_where_it_was_to_go_first(tmp_path
         outbox.close()
 
 
-def test_a_file_of_version_1_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_a_file_of_version_1_goes_on_where_it_stood(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
         file.executescript(VERSION_1)
         for n in (3, 4):
             file.execute("INSERT INTO events VALUES (?, ?, 'pick.confirmed', 'k', '{}', 7)", (n, f"e{n}"))
+            file.execute("INSERT INTO told VALUES (?, ?, x'00112233')", (n, f"e{n}"))
     outbox = opened(tmp_path)
+    outbox.append([emitted(3), emitted(4)])  # the journal's tail, once more
+    assert caplog.text == ""
     assert outbox.last_sequence() == 4
     assert (read(outbox, "erp", "erp.inventory"), read(outbox, "lake")) == (["e3", "e4"], ["e4"])
     assert (outbox.depth("erp"), outbox.depth("lake")) == (2, 1)

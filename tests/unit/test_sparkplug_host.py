@@ -167,6 +167,28 @@ def test_what_does_not_come_is_a_gap_and_the_rest_goes_on() -> None:
     assert floor.pick(254, "T-4", seq=5) == [picked(254, "T-4")]
 
 
+@pytest.mark.parametrize("end", ["NBIRTH", "NDEATH", "the connection's"])
+def test_what_waits_when_a_life_ends_is_taken_with_a_gap_before_it(end: str) -> None:
+    floor = Floor()
+    floor.born()
+    floor.pick(251, "T-1", seq=2)
+    heard = floor.now_us
+    assert floor.pick(253, "T-3", seq=4) == []
+    assert floor.pick(255, "T-5", seq=6) == []
+    if end == "the connection's":
+        found = floor.read(floor.host.cut_off(floor.now_us))
+    else:
+        found = floor.say(end, wire.metric("bdSeq", 7, wire.INT64))
+    assert [record["kind"] for record in found[:6]] == ["source.gap", "source.gap", "pick.confirm"] * 2
+    assert found[0]["t_from"] == heard
+    assert [found[2], found[5]] == [picked(253, "T-3"), picked(255, "T-5")]
+    assert floor.causes == ["sparkplug: messages are missing"] * 2
+    ends = {"NBIRTH": ["link.up"], "NDEATH": ["link.down"] * 2, "the connection's": []}
+    assert [record["kind"] for record in found[6:]] == ends[end]
+    assert floor.requests() == (["spBv1.0/Plant1/NCMD/L1"] if end == "the connection's" else [])
+    assert floor.read(floor.host.tick(floor.now_us + 10_000 * MS)) == []
+
+
 def test_the_number_goes_round_without_a_gap() -> None:
     floor = Floor()
     floor.born()
@@ -215,6 +237,22 @@ def test_an_unknown_alias_or_metric_asks_for_a_birth() -> None:
         "sparkplug: a device without a birth",
     ]
     assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+
+
+def test_aliases_are_those_of_the_last_birth_and_one_of_a_metric() -> None:
+    floor = Floor()
+    floor.born()
+    for birth in range(1, 9):
+        metrics = [
+            wire.metric(f"m{n}", 1, wire.UINT8, alias=1_000 * birth + 10 * n + m) for n in range(5) for m in (0, 1)
+        ]
+        floor.say("DBIRTH", *metrics, device="PTL")
+    assert len(floor.host._nodes["Plant1", "L1"].devices["PTL"].aliases) == 5
+    for alias in (1, 7_001, 8_000):
+        floor.say("DDATA", wire.metric(None, 1, alias=alias, kind=wire.UINT8), device="PTL")
+    assert floor.causes == ["sparkplug: an alias without a birth"] * 3
+    floor.say("DDATA", wire.metric(None, 1, alias=8_001, kind=wire.UINT8), device="PTL")
+    assert len(floor.causes) == 3
 
 
 def test_several_values_of_a_metric_in_one_message_are_several_records() -> None:
@@ -267,6 +305,32 @@ def test_null_and_missing_timestamps_are_tolerated() -> None:
     assert floor.say("NDATA", wire.metric(None, None, alias=100)) == []
     (record,) = floor.say("NDATA", wire.metric(None, 3.0, alias=100, kind=wire.DOUBLE), timestamp=None)
     assert "t" not in record
+
+
+def dataset(column: str, value: int, datatype: int) -> bytes:
+    """One column, one row."""
+    columns = wire.number(1, 1) + wire.part(2, column.encode()) + wire.number(3, datatype)
+    return columns + wire.part(4, wire.part(1, wire.number(1, value)))
+
+
+TABLED = {**HEAT, "record": {"src": {"const": "n"}, "qty": "Temperature", "task": "Rows[0].a"}}
+
+
+def test_a_path_leads_into_a_dataset() -> None:
+    floor = Floor(TABLED)
+    table = wire.metric("Rows", dataset("a", 5, wire.UINT8), 16)
+    floor.say("NBIRTH", wire.metric("Temperature", 1, wire.UINT8), table)
+    (record,) = floor.say("NDATA", wire.metric("Temperature", 7, wire.UINT8))
+    assert (record["qty"], record["task"]) == (7, "5")
+
+
+@pytest.mark.parametrize("datatype", [0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF])
+def test_datatypes_that_there_are_not_leave_a_value_as_it_stands(datatype: int) -> None:
+    floor = Floor(TABLED)
+    strange = wire.metric("Temperature", 1, kind=wire.UINT8) + wire.number(4, datatype)
+    floor.say("NBIRTH", strange, wire.metric("Rows", dataset("a", 5, datatype), 16))
+    (record,) = floor.say("NDATA", wire.metric("Temperature", 7, kind=wire.UINT8))
+    assert (record["qty"], record["task"], floor.causes) == (7, "5", [])
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "3"
-LAYOUT = "96e0142b6f6b83eb"
+VERSION = "4"
+LAYOUT = "6c92bee58a3982ef"
 
 
 def fields() -> str:

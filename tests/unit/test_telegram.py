@@ -212,9 +212,21 @@ def test_after_our_own_restart_the_last_numbers_are_repetitions() -> None:
 def test_a_device_that_says_that_it_starts_anew_does() -> None:
     numbers = Numbers(Number(field="seq", first=1, last=9999), None)
     assert numbers.place(1, b"a") == (0, 1)
-    numbers.restart()
-    numbers.restart()
+    assert numbers.restart(0) == (1, 0)
+    assert numbers.restart(2) == (1, 2)
     assert numbers.place(1, b"a") == (1, 1)
+    assert numbers.restart(None) == (2, 0)
+
+
+def test_that_it_starts_anew_is_a_record_of_its_own_beside_the_telegrams() -> None:
+    made = decoder()
+    line = made.restart(made.read(b"SY0001"), 9)
+    assert line is not None
+    assert msgspec.json.decode(line) == {
+        "src": "dc1/asrs/CRN-01", "kind": "machine.state", "epoch": 0, "seq": 1, "sub": 1, "t_rx": 9,
+    }  # fmt: skip
+    uncounted = decoder(number=None)
+    assert uncounted.restart(uncounted.read(b"SY0001"), 9) is None
 
 
 def test_numbers_outside_of_their_range_are_none() -> None:

@@ -61,11 +61,12 @@ class Host:
         self._online_ms = 0
         self._contradicted = False
         self._nodes: dict[tuple[str, str], Node] = {}
+        self._waiting: dict[tuple[str, str], Node] = {}  # those of which messages wait for a missing one
         self._places: dict[str, Place] = {}
         self._metrics = 0
 
-    def message(self, topic: str, payload: bytes, t_rx: int) -> Lines:
-        """A message of the namespace: the lines of it, and of those that had waited for it."""
+    def message(self, topic: str, payload: bytes, t_rx: int, owed: bool = False) -> Lines:
+        """A message of the namespace: the lines of it, and of those that had waited for it. `owed`: see `owes`."""
         parts = topic.split("/")
         if len(parts) >= 3 and (parts[1] == "STATE" or parts[2] in OURS):
             if topic == self.state_topic:
@@ -77,7 +78,7 @@ class Host:
         if node is None:
             return Lines([], [f"sparkplug: more than {self._settings.nodes_max} nodes"])
         try:
-            message = decoded(parts[2], parts[4] if len(parts) == 5 else "", decode(payload), t_rx)
+            message = decoded(parts[2], parts[4] if len(parts) == 5 else "", decode(payload), t_rx, owed)
             return self._ordered((parts[1], parts[3]), node, message)
         except SparkplugFault as fault:
             return Lines([], [f"sparkplug: {fault}"])
@@ -86,10 +87,14 @@ class Host:
         """Give up what was waited for too long."""
         found = Lines([], [])
         limit_us = self._settings.reorder_ms * MILLISECOND
-        for name, node in self._nodes.items():
-            if node.waiting and now_us - node.missing_since_us >= limit_us:
-                self._go_on(name, node, found, now_us)
+        for name, node in list(self._waiting.items()):
+            if now_us - node.missing_since_us >= limit_us:
+                self._go_on(found, name, node, now_us)
         return found
+
+    def owes(self) -> bool:
+        """Whether a message waits that the broker wants acknowledged: its lines are still to come."""
+        return any(message.owed for node in self._waiting.values() for message in node.waiting.values())
 
     def requests(self, now_us: int) -> list[Request]:
         """What is to be said: our state where it is told wrongly, and to nodes that they have to introduce themselves
@@ -108,11 +113,17 @@ class Host:
                 found.append(Request(f"{NAMESPACE}/{group}/NCMD/{name}", rebirth_command(now_us // MILLISECOND)))
         return found
 
+    def cut_off(self, t_rx: int) -> Lines:
+        """The broker is gone, and with it what was waited for."""
+        found = Lines([], [])
+        for name, node in list(self._waiting.items()):
+            self._wait_no_more(found, name, node, t_rx)
+        return found
+
     def reconnected(self, t_rx: int) -> Lines:
         """The broker is there again: every node is asked what it is like now, and those that were dead still are."""
         found = Lines([], [])
         for name, node in self._nodes.items():
-            node.waiting.clear()
             node.next_seq = None
             node.rebirth_wanted = node.alive
             for device in node.devices if not node.alive else ():
@@ -163,8 +174,9 @@ class Host:
             self._take_waiting(found, name, node)
         else:
             node.wait_for_earlier(message)
+            self._waiting[name] = node
             if len(node.waiting) > WAITING_MAX:
-                self._go_on(name, node, found, message.t_rx)
+                self._go_on(found, name, node, message.t_rx)
         return found
 
     def _take_waiting(self, found: Lines, name: tuple[str, str], node: Node) -> None:
@@ -173,8 +185,15 @@ class Host:
             self._take(found, name, node, message)
         if node.waiting:
             node.missing_since_us = min(message.t_rx for message in node.waiting.values())
+        else:
+            self._waiting.pop(name, None)
 
-    def _go_on(self, name: tuple[str, str], node: Node, found: Lines, now_us: int) -> None:
+    def _wait_no_more(self, found: Lines, name: tuple[str, str], node: Node, now_us: int) -> None:
+        """Whatever is missing does not come any more: all that waits is taken."""
+        while node.waiting:
+            self._go_on(found, name, node, now_us)
+
+    def _go_on(self, found: Lines, name: tuple[str, str], node: Node, now_us: int) -> None:
         """What is missing does not come any more: a gap for every device, and the node has to introduce itself."""
         node.give_up_missing()
         found.causes.append("sparkplug: messages are missing")
@@ -215,6 +234,7 @@ class Host:
     def _born_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         if not self._has_room(found, node, "", message):
             return
+        self._wait_no_more(found, name, node, message.t_rx)
         node.born(message.metrics)
         node.heard_us = message.t_rx
         node.next_seq = ((message.seq or 0) + 1) % SEQUENCE
@@ -233,7 +253,6 @@ class Host:
         self._metrics -= len(device.types)
         try:
             before = device.born(message.metrics)
-            node.name_aliases(message.device, message.metrics)
             reports = node.reports(message)
         except SparkplugFault as fault:
             found.causes.append(f"sparkplug: {fault}")
@@ -258,10 +277,13 @@ class Host:
 
     def _died_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         bd_seq = next((metric[7] for metric in message.metrics if metric[0] == "bdSeq"), None)
+        if not node.is_of_this_life(bd_seq):
+            return
+        self._wait_no_more(found, name, node, message.t_rx)
         alive = [device for device, state in node.devices.items() if state.alive]
-        if node.died(bd_seq):
-            for device in alive:
-                self._link(found, "link.down", name, device, message.t_rx)
+        node.died()
+        for device in alive:
+            self._link(found, "link.down", name, device, message.t_rx)
 
     # What is told.
 

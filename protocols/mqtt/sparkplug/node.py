@@ -18,7 +18,8 @@ WAITING_MAX = 64
 
 
 class Message(NamedTuple):
-    """A message of a node in its turn. `device`: empty for the node itself. `payload`: the decoded one."""
+    """A message of a node in its turn. `device`: empty for the node itself. `owed`: the broker waits for our
+    acknowledgement."""
 
     type: str
     device: str
@@ -26,22 +27,28 @@ class Message(NamedTuple):
     timestamp: int | None
     metrics: list[Metric]
     t_rx: int
+    owed: bool = False
 
 
 class Device:
-    """`values`: metric -> its last value; `types`: metric -> its datatype. `alive`: since its birth."""
+    """`values`: metric -> its last value; `types`: metric -> its datatype; `aliases`: number -> metric. `alive`: since
+    its birth."""
 
     def __init__(self) -> None:
         self.alive = False
         self.values: dict[str, object] = {}
         self.types: dict[str, int] = {}
+        self.aliases: dict[int, str] = {}
 
     def born(self, metrics: list[Metric]) -> dict[str, object]:
         """Take a birth; the values that were known before."""
-        before = self.values
+        values = {metric[0]: value_of(metric, metric[3]) for metric in metrics if metric[0] is not None}
+        before, self.values = self.values, values
         self.alive = True
         self.types = {name: datatype for name, _, _, datatype, *_ in metrics if name is not None}
-        self.values = {metric[0]: value_of(metric, metric[3]) for metric in metrics if metric[0] is not None}
+        # one of a metric: they are counted by their names
+        last = {name: alias for name, alias, *_ in metrics if name is not None and alias is not None}
+        self.aliases = {alias: name for name, alias in last.items()}
         return before
 
 
@@ -52,7 +59,6 @@ class Node:
         self.alive = False
         self.bd_seq: object = None
         self.devices: dict[str, Device] = {"": Device()}
-        self.aliases: dict[int, tuple[str, str]] = {}  # of the node and all its devices: (device, metric)
         self.next_seq: int | None = None
         self.waiting: dict[int, Message] = {}
         self.last: Message | None = None  # that was taken
@@ -61,43 +67,32 @@ class Node:
         self.rebirth_wanted = False
         self.rebirth_asked_us: int | None = None
 
-    @property
-    def metrics(self) -> int:
-        return sum(len(device.types) for device in self.devices.values())
-
     def born(self, metrics: list[Metric]) -> None:
-        """Forget what the node's last life said; what was waited for belongs to that life."""
+        """Forget what the node's last life said."""
         self.alive = True
         self.rebirth_wanted = False
-        self.waiting.clear()
         self.last = None
-        self.aliases.clear()
         for device in self.devices.values():
             device.alive = False
         self.bd_seq = next((metric[7] for metric in metrics if metric[0] == "bdSeq"), None)
 
-    def name_aliases(self, device: str, metrics: list[Metric]) -> None:
-        for name, alias, *_ in metrics:
-            if alias is not None and name is not None:
-                self.aliases[alias] = device, name
+    def is_of_this_life(self, bd_seq: object) -> bool:
+        """Whether a death is. An earlier life's may come late: the broker tells it (6.4.19)."""
+        return not self.alive or self.bd_seq is None or bd_seq is None or bd_seq == self.bd_seq
 
-    def died(self, bd_seq: object) -> bool:
-        """Whether this death is of the present life. An earlier life's may come late: the broker tells it (6.4.19)."""
-        if self.alive and self.bd_seq is not None and bd_seq is not None and bd_seq != self.bd_seq:
-            return False
+    def died(self) -> None:
         self.alive = False
-        self.waiting.clear()
+        self.rebirth_wanted = False
         self.next_seq = None
         for device in self.devices.values():
             device.alive = False
-        return True
 
     def reports(self, message: Message) -> list[Report]:
         """The values of a message by the names and datatypes of its births. Raises Unborn, SparkplugFault."""
         device = self.devices.get(message.device)
         if device is None or not device.alive:
             raise Unborn("a device without a birth" if message.device else "a node without a birth")
-        return reports_of(message.metrics, message.device, self.aliases, device.types, message.timestamp)
+        return reports_of(message.metrics, device.aliases, device.types, message.timestamp)
 
     def is_repeated(self, message: Message) -> bool:
         """Whether it is the last one once more, as a broker may send under QoS 1."""
@@ -135,9 +130,11 @@ class Node:
         self.next_seq = (here + min((seq - here) % SEQUENCE for seq in self.waiting)) % SEQUENCE
 
 
-def decoded(type_: str, device: str, payload: tuple[int | None, int | None, list[Metric]], t_rx: int) -> Message:
+def decoded(
+    type_: str, device: str, payload: tuple[int | None, int | None, list[Metric]], t_rx: int, owed: bool
+) -> Message:
     """A message out of a decoded payload. Raises SparkplugFault: a number that is none."""
     timestamp, seq, metrics = payload
     if seq is not None and seq >= SEQUENCE:
         raise SparkplugFault("a sequence number above 255")
-    return Message(type_, device, seq, timestamp, metrics, t_rx)
+    return Message(type_, device, seq, timestamp, metrics, t_rx, owed)

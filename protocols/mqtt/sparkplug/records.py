@@ -90,10 +90,11 @@ class Entry:
         assert self._compiled is not None
         told: dict[str, object] = {"timestamp": report[2], "historical": report[3]}
         for name in self._names or ():
-            value = values.get(name)
-            if isinstance(value, float) and not isfinite(value):
-                return False
-            told[name] = value
+            # one that is not there is no null: what a path spells as a whole goes before its steps
+            if name in values:
+                value = told[name] = values[name]
+                if isinstance(value, float) and not isfinite(value):
+                    return False
         topic = [captures[name].encode() for name in self._captures]
         if not all(map(is_plain, topic)):
             return False

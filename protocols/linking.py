@@ -1,0 +1,38 @@
+"""What the core is told of a connection: it must not take our silence for that of the machines (R2, R6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from engine.clock import Clock
+from engine.contracts import Delivery, Intake
+from protocols.mapping.lines import encode_line
+
+
+class LinkNews:
+    """`sources`: of each whose link it is `src`, and `scope` where that speaks for all whose name begins like it."""
+
+    def __init__(self, name: str, sources: Sequence[Mapping[str, str]], intake: Intake, clock: Clock) -> None:
+        self._name = name
+        self._sources = sources
+        self._intake = intake
+        self._clock = clock
+        self._told: str | None = None  # the last that surely arrived
+
+    async def tell(self, kind: Literal["link.up", "link.down"]) -> None:
+        """Once until it is the other."""
+        if self._told == kind:
+            return
+        # of what is given up on its way nobody knows whether it arrived: rather twice than never
+        self._told = None
+        t_rx = self._clock()
+        lines = [encode_line({**source, "kind": kind, "t_rx": t_rx}) for source in self._sources]
+        if lines:
+            await self._intake.put(Delivery(self._name, lines))
+        self._told = kind
+
+
+def speaking_for(scopes: Iterable[str]) -> list[dict[str, str]]:
+    """Sources that speak for all whose name begins with a scope."""
+    return [{"src": scope.rstrip("/") or scope, "scope": scope} for scope in scopes]

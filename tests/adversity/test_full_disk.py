@@ -1,0 +1,148 @@
+"""A disk without room, a real one: nothing is sent twice for it, nothing stops, and it goes on when there is room."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from engine import delivery
+from engine.contracts import OutRow
+from tests.integration.test_pipeline import ListSink, Rig, names, run, until
+from tests.unit.test_delivery import Delivery, ScriptedSink
+from tests.unit.test_delivery import names as told
+from tests.unit.test_outbox import emitted, opened
+
+KIB = 1024
+KILLED = 9
+
+
+class GatedSink(ListSink):
+    """Takes nothing until it is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def send(self, rows: Sequence[OutRow]) -> None:
+        await self.gate.wait()
+        await super().send(rows)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "sortline-test", str(tmp_path)], capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"a small disk cannot be mounted by this user: {made.stderr.strip()}")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def fill(disk: Path) -> Callable[[], None]:
+    """To the last byte; what is returned gives it back."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (64 * KIB, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                continue
+    return filler.unlink
+
+
+def test_a_delivery_that_cannot_be_written_down_is_written_down_later(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "PROBE_S", 0.1)
+
+    async def story() -> None:
+        sink = GatedSink()
+        rig = Rig(small_disk, {"erp": sink}, segment_bytes=64 * KIB)
+        await rig.pipeline.start()
+        await rig.put(*names(1, 20))
+        await until(lambda: rig.metrics.emitted == 20)
+        give_back = fill(small_disk)
+        sink.gate.set()
+        await until(lambda: rig.metrics.sinks["erp"].state == "held")
+        assert "disk is full" in rig.metrics.sinks["erp"].detail
+        await asyncio.sleep(0.5)
+        assert len(sink.rows) == 20
+        give_back()
+        await rig.put("LU-21")
+        await until(lambda: rig.metrics.sinks["erp"].delivered == 21)
+        assert [row.id for row in sink.rows] == names(1, 21)
+        assert rig.metrics.sinks["erp"].state == "up"
+        await rig.pipeline.stop()
+
+    run(story)
+
+
+def killed_with_a_backlog(folder: Path) -> None:
+    """A process of its own, which ends as by kill -9."""
+
+    async def story() -> None:
+        rig = Rig(folder, {"erp": GatedSink()}, segment_bytes=64 * KIB)
+        await rig.pipeline.start()
+        await rig.put(*names(1, 20))
+        await until(lambda: rig.metrics.emitted == 20)
+        os._exit(KILLED)
+
+    run(story)
+
+
+def test_a_start_on_a_full_disk_delivers_what_it_has(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "PROBE_S", 0.1)
+    process = multiprocessing.get_context("spawn").Process(target=killed_with_a_backlog, args=(small_disk,))
+    process.start()
+    process.join(30)
+    assert process.exitcode == KILLED
+    give_back = fill(small_disk)
+
+    async def story() -> None:
+        sink = GatedSink()
+        sink.gate.set()
+        rig = Rig(small_disk, {"erp": sink}, segment_bytes=64 * KIB)
+        await rig.pipeline.start()
+        await until(lambda: len(sink.rows) == 20)
+        give_back()
+        await rig.put("LU-21")
+        await until(lambda: rig.metrics.sinks["erp"].delivered == 21)
+        assert [row.id for row in sink.rows] == names(1, 21)
+        await rig.pipeline.stop()
+
+    run(story)
+
+
+def test_an_outbox_that_another_process_holds_only_holds_the_lane(tmp_path: Path) -> None:
+    served = Delivery(tmp_path, ScriptedSink())
+    served.outbox._file.execute("PRAGMA busy_timeout = 1")
+    served.tell(1, 3)
+    with sqlite3.connect(tmp_path / "outbox.sqlite", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        served.until(lambda: served.metrics.state == "held")
+        assert "outbox: database is locked" in served.metrics.detail
+        other.execute("ROLLBACK")
+    served.until_empty()
+    assert served.ids == told(1, 3)
+    served.close()
+
+
+def test_a_start_with_nothing_new_writes_nothing_into_the_outbox(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.append([emitted(1), emitted(2)])
+    outbox.close()
+    outbox = opened(tmp_path)
+    assert (tmp_path / "outbox.sqlite-wal").stat().st_size == 0
+    outbox.close()

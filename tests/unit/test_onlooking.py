@@ -1,0 +1,54 @@
+"""Drivers that somebody only looks at: whatever ends one is said, and what does not fit is counted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from engine.contracts import Delivery
+from engine.errors import Refused
+from engine.onlooking import Onlooker, look
+from engine.probe import _works
+
+
+class Ending:
+    """A driver that says it is up, hands a line over, and then ends."""
+
+    def __init__(self, onlooker: Onlooker, line: bytes, error: Exception | None) -> None:
+        self._onlooker = onlooker
+        self._line = line
+        self._error = error
+
+    async def run(self) -> None:
+        self._onlooker.state("floor", "up")
+        await self._onlooker.put(Delivery("floor", [self._line]))
+        if self._error is not None:
+            raise self._error
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (KeyError("lu"), "KeyError: 'lu'"),
+        (Refused("no such node"), "no such node"),
+        (None, "its driver ended"),
+    ],
+)
+def test_a_driver_that_ends_does_not_work(error: Exception | None, why: str) -> None:
+    onlooker = Onlooker()
+    driver = Ending(onlooker, b'{"kind":"scan.read","t_rx":1}', error)
+    asyncio.run(look({"floor": driver}, onlooker, 0.05))
+    account = onlooker.accounts["floor"]
+    assert account.state == ("down", why)
+    assert account.records == 1
+    assert not _works(account)
+
+
+@pytest.mark.parametrize("line", [b"{", b"\xff", b'{"kind":1}'])
+def test_a_line_that_is_no_record_is_a_fault_and_the_driver_goes_on(line: bytes) -> None:
+    onlooker = Onlooker()
+    asyncio.run(onlooker.put(Delivery("floor", [line, b'{"kind":"scan.read","t_rx":1}'])))
+    account = onlooker.accounts["floor"]
+    assert (account.records, account.faults.total()) == (1, 1)
