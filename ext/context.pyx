@@ -27,7 +27,6 @@ from ext.tombstones cimport is_buried
 from ext.context_checks import CHECKS, POLICIES
 from ext.kinds import NAMES
 
-
 # kind -> the family of objects whose revisions it counts in, its name, and the fields that name the object
 OBJECTS = {
     "order.released": (ORDER, "order", "order"), "order.changed": (ORDER, "order", "order"),

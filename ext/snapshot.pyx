@@ -13,7 +13,7 @@ from ext.texts cimport Texts
 cdef const char* MAGIC = b"SORTLINE"
 
 cdef enum:
-    VERSION = 3
+    VERSION = 4
     BODY = 8 + 2 + 16
 
 

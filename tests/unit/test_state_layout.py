@@ -8,7 +8,7 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "3"
+VERSION = "4"
 LAYOUT = "20a88030363033ca"
 
 
