@@ -16,6 +16,8 @@ from engine.redis_tls import connection_class
 from protocols.redis_stream.settings import Settings
 
 CONNECTIONS_MAX = 2
+IDLE_MS = 2_000
+"""A read waits so long while nothing of ours has to be acknowledged."""
 
 
 def connect(settings: Settings) -> Redis:
@@ -28,7 +30,7 @@ def connect(settings: Settings) -> Redis:
         "password": settings.password.reveal() if settings.password is not None else None,
         "socket_connect_timeout": settings.command_ms / 1000,
         # an answer to a blocking read is late by as long as it may block
-        "socket_timeout": (settings.command_ms + settings.block_ms) / 1000,
+        "socket_timeout": (settings.command_ms + max(settings.block_ms, IDLE_MS)) / 1000,
         "retry": Retry(NoBackoff(), 0),
         "retry_on_error": [],
         # the shape of answers that this driver reads

@@ -27,7 +27,7 @@ from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
 from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
-from protocols.redis_stream.connection import connect
+from protocols.redis_stream.connection import IDLE_MS, connect
 from protocols.redis_stream.decode import Decoder, Entry
 from protocols.redis_stream.settings import Settings
 
@@ -126,14 +126,16 @@ class Driver:
             await self._hand_over(await self._read(client, b">"))
 
     async def _read(self, client: Redis, after: bytes) -> Entries:
-        """New entries (`>`), waiting `block_ms` at most; or those we have since before, after the given id."""
+        """New entries (`>`), waiting `block_ms` at most, or longer where no acknowledgement waits to be sent; or those
+        we have since before, after the given id."""
         settings = self._settings
+        block_ms = settings.block_ms if self._owed else max(settings.block_ms, IDLE_MS)
         answer: Any = await client.xreadgroup(
             settings.group,
             self._consumer,
             {settings.stream: after},
             count=settings.batch_entries,
-            block=settings.block_ms if after == b">" else None,
+            block=block_ms if after == b">" else None,
         )
         raise_if_cancelled()
         return answer[0][1] if answer else ()

@@ -47,7 +47,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     payload_bytes_max: a longer payload does not fit.
     batch_entries: at most so many are read at once.
     unacknowledged_max: at most so many are with the engine and not yet on disk; beyond it, we stop reading.
-    block_ms: the longest wait for new entries, and for an acknowledgement to be sent while nothing comes.
+    block_ms: the longest that an acknowledgement waits to be sent while nothing comes.
     claim_idle_ms: what another consumer of the group has had for so long without acknowledging is ours.
     command_ms: an answer takes no longer.
     reconnect_min_ms, reconnect_max_ms: bounds of the pause between two attempts to connect, doubled each time, full
