@@ -112,11 +112,30 @@ def _reversal_before_its_pick(difference: str, records: Sequence[Record]) -> boo
     return any(pick.get("lu") == back.get("lu") and _overtaken(pick, back) for pick, back in product(picks, reversals))
 
 
+def _chosen_before_a_backlog(difference: str, records: Sequence[Record]) -> bool:
+    """Not settled by the rules: which task a press that names only its line was for is decided when the watermark
+    passes it (R20). A backlog that fills one of them comes later than that, and does not take the choice back."""
+    related = _about(_key(difference), records)
+    lines = {one["task"]: (one["order"], one["line"]) for one in related if one["kind"] == "pick.task"}
+    presses = [one for one in related if one["kind"].startswith("pick.") and "task" not in one and "line" in one]
+    backlog = [
+        one for one in related if one["kind"].startswith("pick.") and one.get("hist") and one.get("task") in lines
+    ]
+    return any(
+        lines[late["task"]] == (press.get("order"), press["line"]) and _overtaken(late, press)
+        for late, press in product(backlog, presses)
+    )
+
+
+LEFT_OPEN = (_reversal_before_its_pick, _chosen_before_a_backlog)
+
+
 def unknown(differences: Sequence[str], records: Sequence[Record], rules: Mapping[str, Any]) -> list[str]:
     """Those that no pending case explains, and that are not left open by the rules."""
     explains = [explain for case, explain in KNOWN.items() if case in PENDING]
     return [
         one
         for one in differences
-        if not any(explain(one, records, rules) for explain in explains) and not _reversal_before_its_pick(one, records)
+        if not any(explain(one, records, rules) for explain in explains)
+        and not any(is_open(one, records) for is_open in LEFT_OPEN)
     ]
