@@ -12,6 +12,7 @@ import statistics
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from bench.crowds import TRANSIT_US
 from bench.floor import BEGIN_US, SEED, SITE
@@ -19,11 +20,12 @@ from bench.measure import Entry, Measured, Steps, Turn, race, spread
 from bench.ours import Engine
 from bench.settings import Figures, Settings
 
+Words = npt.NDArray[np.uint64]
 ORDERS = 16_384
 ORDERS_A_BATCH = 512
 TRIED = 1 << 15
-FACTOR = np.uint64(0x9E3779B97F4A7C15)  # of `home`
-SHIFT, HALF = np.uint64(20), np.uint64(32)
+MASKED, FACTOR = np.uint64(0x243F6A8885A308D3), np.uint64(0x9E3779B97F4A7C15)  # of `home`
+HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 def collisions(settings: Settings) -> Figures:
@@ -62,11 +64,19 @@ def colliding(order: int, bits: int) -> int:
     first = 1
     while True:
         lines = np.arange(first, first + TRIED, dtype=np.uint64)
-        homes = ((np.uint64(order) << HALF | lines) * FACTOR) >> SHIFT & mask
-        hits = np.flatnonzero(homes == 0)
+        hits = np.flatnonzero(folded((np.uint64(order) << HALF | lines) ^ MASKED, FACTOR) & mask == 0)
         if len(hits):
             return int(lines[hits[0]])
         first += TRIED
+
+
+def folded(a: Words, b: np.uint64) -> Words:
+    """The halves of the products of 128 bits, one over the other: `fold` of ext/texts.pxd."""
+    low, high = a & LOW, a >> HALF
+    cross = high * (b & LOW) + (low * (b & LOW) >> HALF)
+    carried = (cross & LOW) + low * (b >> HALF)
+    upper: Words = high * (b >> HALF) + (cross >> HALF) + (carried >> HALF)
+    return upper ^ a * b
 
 
 def releasing(lines: list[int]) -> Turn:

@@ -317,7 +317,7 @@ def test_without_sinks_there_is_one_embedded_queue() -> None:
 
 
 def test_the_rules_have_the_names_and_defaults_that_are_written_down() -> None:
-    assert len(SITE_NAMES) == 18 + len({"closing_points", "partial_load", "stuck_ms"})
+    assert len(SITE_NAMES) == 18 + len({"closing_points", "partial_load", "stuck_ms", "rate_band"})
     assert SOURCE_NAMES < SITE_NAMES
     given = Rules().given()
     assert (given["disorder_ms"], given["loops_max"], given["short_on_close"]) == (2_000, 3, False)
