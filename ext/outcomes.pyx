@@ -15,6 +15,8 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
     At one event time a cancel comes first (a pick at t_c does not count), then picks, then b to d (q counts t <= t_close).
     """
     cdef Outcome o
+    cdef Fact* picked = NULL
+    cdef Fact* closing
     cdef int i = 0, j = 0, n = length(window.facts), m = length(window.closings)
     cdef int64_t t_fact, t_closing, t_cancel = window.cancel_t if window.cancel_t <= as_of else NEVER
     memset(&o, 0, sizeof(o))
@@ -29,15 +31,24 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
                 close_by_cancel(&o, window, i, as_of)
             break
         if t_closing < t_fact:
-            if not o.closed:
+            closing = <Fact*>window.closings.items[j]
+            if not o.closed and not went_elsewhere(window, picked, closing):
                 if t_closing >= decided_before:
                     break
-                close_short(&o, window, <Fact*>window.closings.items[j])
+                close_short(&o, window, closing)
             j += 1                      # closed already: a later b, c or d changes nothing
         else:
             count_pick(&o, window, <Fact*>window.facts.items[i], t_closing == t_fact)
+            if (<Fact*>window.facts.items[i]).qty > 0:
+                picked = <Fact*>window.facts.items[i]
             i += 1
     return o
+
+
+cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:
+    """R21 c: the last pick before it did not go into the carton that is closed. It may have come after the close did."""
+    return (closing.kind == K_CARTON_CLOSE and picked != NULL and picked.cycle != closing.cycle
+            and window.decided != closing)
 
 
 cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, bint closing_here) noexcept:

@@ -86,7 +86,9 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
         window = <PickWindow*>line.windows.items[i]
         if window.planned_t > t and best != NULL:
             continue                    # told later; it gets the pick only where there is no other
-        o = outcome(window, t, t)
+        o = outcome(window, t - 1, t)   # presses of one event time find the same tasks open
+        if window.cancel_t == t:
+            o.closed, o.t_close = True, t
         if best == NULL or best.planned_t > t or (not o.closed and not best_open):
             pass
         elif o.closed != (not best_open):

@@ -111,6 +111,13 @@ def R20_which_task_is_open_is_asked_in_event_time() -> Case:
     return case.confirmed(2, 11.4, over_qty=0).confirmed(1, 11.5, "T-2")
 
 
+def R20_presses_of_one_moment_find_the_same_tasks_open() -> Case:
+    """R20, R3: the named press that fills T-1 has the same event time; T-1 is open for the nameless one, too."""
+    case = Case().order(3).task(1).task(2, "T-2")
+    case.pick(11, rx=11.2, src="dc1/pick/PTL-02").pick(11, rx=11.4, order="O-1", line=1)
+    return case.confirmed(2, 11, over_qty=1)
+
+
 def R20_a_task_told_later_takes_no_pick_from_before() -> Case:
     """R20: when the piece was picked (and came in) only T-2 was there; T-1, though smaller, is told afterwards."""
     case = Case().order(4).task(3, "T-2").pick(10, 3, rx=10.4, order="O-1", line=1)
@@ -165,6 +172,14 @@ def R21c_short_on_close_is_on() -> Case:
     case.rules = {"short_on_close": True}
     case.packed(1, "L-1#1").confirmed(1, 20)
     return case.shorted(1, 20, reason="CLOSE", decided_by="CLOSE")
+
+
+def R21c_the_last_pick_went_elsewhere() -> Case:
+    """R21 (c), R20: a nameless pick into L-2 was before the close of L-1, though it is given to T-1 only afterwards."""
+    case = Case().order(2).task(2, lu="L-1").device("carton.open", 5, lu="L-1")
+    case.rules = {"short_on_close": True}
+    case.pick(10, order="O-1", line=1, lu="L-2").close(10.5)
+    return case.pick(20, lu="L-2").confirmed(2, 20, revision=0)
 
 
 def R21d_deadline() -> Case:
