@@ -128,16 +128,17 @@ class Driver:
         cutter = Cutter(self._settings.line_bytes_max)
         self._intake.state(self._name, "up")
         await self._read_to_end(fd, cutter)
+        ours = place_of(fd, 0)
         while True:
-            is_left = self._is_left(fd)
-            # after that question: what was written before the renaming is read
-            if _unread_bytes(fd) > 0:
+            is_left, unread = self._look(fd, ours)
+            # after that look: what was written before the renaming is read
+            if unread > 0:
                 await self._read_to_end(fd, cutter)
             if is_left:
                 await self._hand_over(cutter.end(), fd)
                 await self._until_safe()
                 return
-            if _unread_bytes(fd) < 0:
+            if unread < 0:
                 log.info("%s: the file was cut: it is read from its beginning", self._name)
                 self._safe = place_of(fd, 0)
                 return
@@ -155,13 +156,17 @@ class Driver:
         self._safe = place_of(fd, first)
         return first
 
-    def _is_left(self, fd: int) -> bool:
-        ours = os.fstat(fd)
+    def _look(self, fd: int, ours: Place) -> tuple[bool, int]:
+        """Whether another file has its name, and how many bytes of it are unread; negative: it was cut. Asking costs a
+        tenth of reading nothing in a thread."""
+        at = os.lseek(fd, 0, os.SEEK_CUR)
         try:
-            named = Path(self._settings.path).stat()
+            named = os.stat(self._settings.path)  # noqa: PTH116 - five times a second, for each of many files
         except OSError:
-            return False  # renamed, and the next one is not there yet
-        return (named.st_dev, named.st_ino) != (ours.st_dev, ours.st_ino)
+            return False, os.fstat(fd).st_size - at  # renamed, and the next one is not there yet
+        if (named.st_dev, named.st_ino) == (ours.device, ours.inode):
+            return False, named.st_size - at
+        return True, os.fstat(fd).st_size - at
 
     async def _read_to_end(self, fd: int, cutter: Cutter) -> None:
         while data := await asyncio.to_thread(os.read, fd, READ_BYTES):
@@ -272,11 +277,6 @@ def readable(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise Refused(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
-def _unread_bytes(fd: int) -> int:
-    """Of a file: asking costs a tenth of reading nothing in a thread. Negative: it was cut."""
-    return os.fstat(fd).st_size - os.lseek(fd, 0, os.SEEK_CUR)
 
 
 def _mark(ready: asyncio.Future[None]) -> None:
