@@ -36,6 +36,8 @@ def _names(record: Record) -> Iterator[tuple[str, str]]:
     for name, names in NAMES.items():
         if isinstance(record.get(name), str):
             yield names, record[name]
+    for order in record.get("orders") or ():
+        yield "order", order
     for part in ("scope", "contents", "alloc"):
         for entry in record.get(part) or ():
             yield from _names(entry)
