@@ -14,13 +14,13 @@ Event = tuple[int, str, str, str, bytes, bytes]
 
 
 class Engine:
-    """A core with its decoder."""
+    """A core with its decoder. `rules`: parameters that are not as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, **rules: object) -> None:
         self.texts = Texts()
         self.decoder = make_decoder(self.texts)
         self.batch = Batch(self.texts)
-        self.core = Core(SITE, self.texts)
+        self.core = Core(SITE, self.texts, rules)
 
     def take(self, lines: bytes) -> list[Event]:
         """Canonical lines to business events."""

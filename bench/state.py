@@ -27,6 +27,7 @@ from ext.core import Core
 from ext.texts import Texts
 
 WINDOWS = (1_000, 10_000, 100_000, 1_000_000)
+ROOM_BYTES = 1 << 31  # of state; the case is to show what a million windows take, not what happens at the cap
 SEGMENT_RECORDS = 200_000
 RUNS_MAX = 6
 SNAPSHOT_WINDOWS = 100_000
@@ -96,7 +97,7 @@ def _point(timing: Measured) -> Figures:
 
 
 def beside_idle(count: int, told: Story, segments: int) -> Turn:
-    engine = Engine()
+    engine = Engine(state_bytes_max=ROOM_BYTES)
     chunks = list(told.chunks())
     engine.take(b"")
     gc.collect()
@@ -110,6 +111,8 @@ def beside_idle(count: int, told: Story, segments: int) -> Turn:
         batches = [engine.decoded(chunk) for chunk in mine]
         for batch in batches:
             yield partial(engine.decided, batch)
+        if engine.core.account()["rejected"]:
+            raise Failed(f"{windows} windows: the state is full, and records are refused")
         records = sum(map(len, batches))
         return {"windows": windows, "records": records, "idle_mb": rss - before, "rss_mb": rss - before}
 

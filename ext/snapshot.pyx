@@ -2,19 +2,24 @@
 """The whole core in bytes, and back: see snapshot.pxd for the layout."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy
 
 from ext.json_writer cimport Digest, digest_of
 from ext.state cimport State
 from ext.store cimport FREE_LISTS
-from ext.texts cimport Texts
+from ext.texts cimport Texts, fold, word
 
 cdef const char* MAGIC = b"SORTLINE"
+
+cdef extern from "<sys/mman.h>" nogil:
+    int MADV_HUGEPAGE
+    int madvise(void* at, size_t length, int advice)
 
 cdef enum:
     VERSION = 4
     BODY = 8 + 2 + 16
+    PAGE = 1 << 21          # a huge one
 
 
 cdef packed struct Head:
@@ -35,6 +40,32 @@ cdef Digest layout_of(Floor floor) noexcept:
     return digest_of(<const char*>floor.store.shapes, sizeof(floor.store.shapes))
 
 
+cdef void ask_for_huge_pages(char* data, size_t size) noexcept nogil:
+    """Where the system has them: of many megabytes that are written once, half of the time goes to page faults."""
+    cdef uintptr_t first = (<uintptr_t>data + PAGE - 1) & ~<uintptr_t>(PAGE - 1)
+    if size > 2 * PAGE:
+        madvise(<void*>first, (<uintptr_t>data + size - first) & ~<uintptr_t>(PAGE - 1), MADV_HUGEPAGE)
+
+
+cdef Digest digest_of_much(const char* data, size_t size) noexcept nogil:
+    """`digest_of`, of many megabytes: four folds side by side, which do not wait for each other."""
+    cdef uint64_t[4] lanes
+    cdef uint64_t a = 0x243F6A8885A308D3u, b = 0x13198A2E03707344u, c = 0xA4093822299F31D0u, d = 0x082EFA98EC4E6C89u
+    cdef Digest digest, rest
+    cdef size_t at = 0
+    while at + 32 <= size:
+        a = fold(a ^ word(data + at), 0x9E3779B97F4A7C15u)
+        b = fold(b ^ word(data + at + 8), 0xBB67AE8584CAA73Bu)
+        c = fold(c ^ word(data + at + 16), 0x3C6EF372FE94F82Bu)
+        d = fold(d ^ word(data + at + 24), 0xA54FF53A5F1D36F1u)
+        at += 32
+    lanes[0], lanes[1], lanes[2], lanes[3] = a, b, c, d
+    digest, rest = digest_of(<char*>lanes, sizeof(lanes)), digest_of(data + at, <Py_ssize_t>(size - at))
+    digest.a ^= rest.a
+    digest.b ^= rest.b + size
+    return digest
+
+
 cdef bytes save(Floor floor):
     cdef Texts texts = floor.texts
     cdef size_t size = BODY + sizeof(Head) + floor.store.top
@@ -48,6 +79,7 @@ cdef bytes save(Floor floor):
         size += sizeof(int32_t) + max(0, texts.entries[number].length)
     data = PyBytes_FromStringAndSize(NULL, size)
     to = PyBytes_AS_STRING(data)
+    ask_for_huge_pages(to, size)
     head.layout = layout_of(floor)
     head.top, head.free_bytes = floor.store.top, floor.store.free_bytes
     memcpy(head.heads, floor.store.heads, sizeof(head.heads))
@@ -59,7 +91,7 @@ cdef bytes save(Floor floor):
     write_texts(texts, to + BODY + sizeof(head))
     memcpy(to + size - floor.store.top, floor.store.base, floor.store.top)
     floor.store.shift(to + size - floor.store.top, floor.store.top, -<int64_t>floor.store.base)
-    digest = digest_of(to + BODY, size - BODY)
+    digest = digest_of_much(to + BODY, size - BODY)
     memcpy(to + 10, &digest, 16)
     return data
 
@@ -87,7 +119,7 @@ cdef int restore(Floor floor, bytes data) except -1:
     memcpy(&version, start + 8, 2)
     if version != VERSION:
         raise SnapshotError(f"its version is {version}, this one reads {VERSION}")
-    digest = digest_of(start + BODY, size - BODY)
+    digest = digest_of_much(start + BODY, size - BODY)
     if size < BODY + sizeof(Head) or memcmp(start + 10, &digest, 16) != 0:
         raise SnapshotError("it is damaged: its digest does not fit")
     memcpy(&head, start + BODY, sizeof(head))
