@@ -8,7 +8,6 @@ from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_
 cdef extern from "<sys/mman.h>" nogil:
     int MAP_NORESERVE
     int MADV_DONTNEED
-    int MADV_HUGEPAGE
     int madvise(void* at, size_t length, int advice)
 
 cdef int32_t FIRST_CAPACITY = 1
@@ -36,7 +35,6 @@ cdef class Store:
         cdef void* base = mmap(NULL, limit, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         if base == MAP_FAILED:
             raise MemoryError(f"no {limit} bytes of address space for the state: lower rules.state_bytes_max")
-        madvise(base, limit, MADV_HUGEPAGE)     # windows lie anywhere in it: fewer pages, fewer misses
         self.base = <char*>base
         self.limit = limit
         self.top = UNIT                     # offset 0 is no block
