@@ -405,6 +405,8 @@ class Forwarder:
         try:
             await asyncio.to_thread(self._settle)
         except sqlite3.OperationalError as error:
+            if not passes(error):
+                raise
             self._turn("held", f"dead letters: {error}")
             return False
         return True

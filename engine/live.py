@@ -21,6 +21,7 @@ RENEW_S = 0.5
 LINE_S = 5.0
 EVENTS_SHOWN = 10
 DETAIL_CHARACTERS = 60
+NUMERIC = frozenset({"records/s", "records", "lag", "clock", "gaps", "faults", "windows", "not delivered", "oldest"})
 STYLES = {"up": "green", "running": "green", "connecting": "yellow", "retrying": "yellow", "starting": "yellow"}
 
 log = logging.getLogger("sortline.live")
@@ -161,18 +162,7 @@ async def show(view: View, console: Console) -> None:
 def _table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold dim")
     for column in columns:
-        numeric = column in (
-            "records/s",
-            "records",
-            "lag",
-            "clock",
-            "gaps",
-            "faults",
-            "windows",
-            "not delivered",
-            "oldest",
-        )
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(column, justify="right" if column in NUMERIC else "left", no_wrap=True)
     return table
 
 

@@ -95,7 +95,7 @@ cdef class Context:
         cdef Digest digest = digest_of(content, len(content))
         cdef int64_t rev = record["rev"]
         cdef bint same
-        digest.a ^= fact.kind
+        digest.a ^= fact.kind           # which the content does not name
         if known == NULL:
             known = <Revision*>self.floor.store.new(B_REVISION, sizeof(Revision))
             self.floor.store.put(self.floor.state.revisions[family], key, known)

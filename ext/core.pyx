@@ -429,7 +429,7 @@ cdef inline uint64_t first_word(bytes digest) noexcept:
 
 
 cdef bytes content_of(dict record):
-    """What a record says, without who says it, when and for the how manieth time: canonical JSON."""
+    """What a record says, without who says it, when, and under which number: canonical JSON."""
     cdef dict content = record.copy()
     for name in ENVELOPE:
         content.pop(name, None)

@@ -9,8 +9,8 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, rates, refused_moves,
-    shipments, sights, stuck, tracks, trailers,
+    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, rates,
+    refused_moves, shipments, sights, stuck, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE

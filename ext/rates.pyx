@@ -21,31 +21,35 @@ cdef int begin_minute(Floor floor, Source* source, int64_t t_rx) except -1:
     cdef int64_t minute = t_rx - t_rx % MINUTE
     source.ahead_before = source.ahead if minute == source.minute + MINUTE else ABSENT
     source.ahead = ABSENT
-    if source.rate_band and source.minute == 0:
-        floor.by_wall.push(minute + MINUTE, RANK_CONTEXT, text_key(source.src), source, TAG_MINUTE, 0)
-        source.heard = -1           # the rest of a minute says nothing
     source.minute = minute
+    if source.rate_band and not source.watched:
+        source.watched, source.usual, source.minutes = True, 0, 0
+        source.heard = -1           # the rest of a minute says nothing
+        floor.by_wall.push(minute + MINUTE, RANK_CONTEXT, text_key(source.src), source, TAG_MINUTE, 0)
     return 0
 
 
 cdef int minute_over(Floor floor, Source* source, int64_t wall) except -1:
     """A minute of a watched source has ended at `wall`, with or without a record of it."""
+    cdef Fact cause = named_source(source.src)
     if <Source*>find(floor.state.sources, source.src) != source:
         return 0                    # it was forgotten
+    if source.rate_band == 0:       # the rules have changed
+        source.watched = False
+        return floor.outlet.clear(SRC_RATE, source.src, wall, &cause)
     if source.down == NULL and source.heard >= 0:
-        judge(floor, source, source.heard, wall)
+        judge(floor, source, source.heard, wall, &cause)
     source.heard = 0 if source.down == NULL else -1
     return floor.by_wall.push(wall + MINUTE, RANK_CONTEXT, text_key(source.src), source, TAG_MINUTE, 0)
 
 
-cdef int judge(Floor floor, Source* source, int64_t heard, int64_t wall) except -1:
-    cdef Fact cause = named_source(source.src)
+cdef int judge(Floor floor, Source* source, int64_t heard, int64_t wall, const Fact* cause) except -1:
     cdef int64_t usual = source.usual, count = heard * SCALE, off = count - usual
     if source.minutes >= LEARNED:
         if (count * source.rate_band < usual or count > usual * source.rate_band) and off // SCALE * off > DOUBT * usual:
-            floor.outlet.raise_(SRC_RATE, source.src, wall, &cause, f"{heard} records a minute, usually {usual // SCALE}")
+            floor.outlet.raise_(SRC_RATE, source.src, wall, cause, f"{heard} records a minute, usually {usual // SCALE}")
         else:
-            floor.outlet.clear(SRC_RATE, source.src, wall, &cause)
+            floor.outlet.clear(SRC_RATE, source.src, wall, cause)
     source.minutes = min(source.minutes + 1, REMEMBERED)
     source.usual += off // source.minutes
     return 0

@@ -4,6 +4,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcmp, memcpy
+from posix.mman cimport MADV_HUGEPAGE, madvise
 
 from ext.json_writer cimport Digest, digest_of
 from ext.state cimport State
@@ -12,12 +13,8 @@ from ext.texts cimport Texts, fold, word
 
 cdef const char* MAGIC = b"SORTLINE"
 
-cdef extern from "<sys/mman.h>" nogil:
-    int MADV_HUGEPAGE
-    int madvise(void* at, size_t length, int advice)
-
 cdef enum:
-    VERSION = 4
+    VERSION = 5
     BODY = 8 + 2 + 16
     PAGE = 1 << 21          # a huge one
 

@@ -62,13 +62,14 @@ cdef struct Source:
     int64_t contents_since      # t_rx from which the younger half is filled
     int64_t rate_band           # 0: how often it speaks is not watched
     int64_t minute              # t_rx at which the minute of its last record began; 0: it has told nothing yet
-    int64_t heard               # records since the last whole minute, of a watched source; -1: they do not count
+    int64_t heard               # records of a watched source in this minute; -1: they do not count
     int64_t usual               # records a minute, times 1 024
     int64_t minutes             # that this was learned from
     int64_t ahead               # greatest t - t_rx in the minute of the last record, ABSENT: no record had a t
     int64_t ahead_before        # in the minute before
     uint8_t live                # it is in: it holds the partition's watermark
     uint8_t skewed
+    uint8_t watched             # the clock ends its minutes: how often it speaks is learned
     uint8_t picks               # it ever sent a pick kind
     uint8_t unread              # its last scan of several codes told nothing (R63)
 

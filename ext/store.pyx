@@ -3,12 +3,9 @@
 
 from libc.stdlib cimport free as release, malloc, realloc
 from libc.string cimport memcpy, memmove, memset
-from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
-
-cdef extern from "<sys/mman.h>" nogil:
-    int MAP_NORESERVE
-    int MADV_DONTNEED
-    int madvise(void* at, size_t length, int advice)
+from posix.mman cimport (
+    MADV_DONTNEED, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
+)
 
 cdef int32_t FIRST_CAPACITY = 1
 cdef size_t GIVE_BACK_MIN = 1 << 20

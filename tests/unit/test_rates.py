@@ -101,11 +101,31 @@ def test_a_source_that_is_not_watched_raises_nothing() -> None:
 def test_what_was_learned_outlives_a_restart() -> None:
     watched = Watched()
     watched.tell(100, minutes=70)
-    state = watched.core.snapshot()
-    again = Watched()
-    again.core.restore(state)
-    again.minute, again.seq = watched.minute, watched.seq
+    again = gone_on(watched)
     assert again.tell(500) == watched.tell(500) != []
+
+
+def gone_on(before: Watched, **rules: Any) -> Watched:
+    """The same, after a restart by other rules."""
+    again = Watched(**rules)
+    again.core.restore(before.core.snapshot())
+    again.minute, again.seq = before.minute, before.seq
+    return again
+
+
+def test_a_source_that_is_not_watched_any_more_is_not_unusual() -> None:
+    watched = Watched()
+    watched.tell(100, minutes=70)
+    assert kinds(watched.tell(500)) == [("raised", "SRC_RATE")]
+    assert kinds(gone_on(watched, rate_band=0).tell(500, minutes=3)) == [("cleared", "SRC_RATE")]
+
+
+def test_a_source_is_watched_from_the_change_on() -> None:
+    before = Watched(rate_band=0)
+    before.tell(100, minutes=70)
+    watched = gone_on(before)
+    assert watched.tell(100, minutes=62) == []
+    assert kinds(watched.tell(500)) == [("raised", "SRC_RATE")]
 
 
 def test_where_the_clock_of_a_source_stands_is_seen_from_its_quickest_record() -> None:

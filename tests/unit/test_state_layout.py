@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "4"
-LAYOUT = "20a88030363033ca"
+VERSION = "5"
+LAYOUT = "0b229b78997c3434"
 
 
 def fields() -> str:
