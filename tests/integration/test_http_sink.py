@@ -217,7 +217,7 @@ def test_a_server_that_does_not_answer_holds_up_no_other_thread() -> None:
     async def story() -> None:
         sending = asyncio.create_task(send(sink_on(service, connections=32), [row(n) for n in range(1, 33)]))
         await until(lambda: service.most_at_once == 32)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await asyncio.to_thread(time.monotonic)
         release.set()
         await sending
@@ -249,19 +249,19 @@ def test_an_answer_that_drips_is_given_up_in_time() -> None:
         began_s = time.monotonic()
         with pytest.raises(TimeoutError) as late:
             asyncio.run(send(HttpSink("erp", settings, Path(), lambda: 0), [row(1)]))
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < 15  # dripped to its end it would take 50
         assert classify(late.value) is Class.UNKNOWN
         server.join()
 
 
 def test_a_connection_that_is_kept_has_the_whole_time_for_each_answer() -> None:
     def slow(request: Request) -> tuple[int, dict[str, str], bytes]:
-        time.sleep(0.2)
+        time.sleep(0.3)
         return 200, {}, b"ok"
 
     with WebService() as service:
         service.answers = slow
-        asyncio.run(send(sink_on(service, connections=1, timeout_ms=300), [row(n, key="O-1") for n in range(1, 5)]))
+        asyncio.run(send(sink_on(service, connections=1, timeout_ms=1_000), [row(n, key="O-1") for n in range(1, 5)]))
     assert service.taken == ["e1", "e2", "e3", "e4"]
 
 
