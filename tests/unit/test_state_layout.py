@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "5"
-LAYOUT = "0b229b78997c3434"
+LAYOUT = "ec53581aa27e3262"
 
 
 def fields() -> str:
@@ -17,9 +17,8 @@ def fields() -> str:
     found = []
     for name in STRUCTS:
         text = re.sub(r"#.*", "", (EXT / name).read_text())
-        found += re.findall(
-            r"^cdef struct .*:\n(?:[ ]{4}.*\n|\n(?=[ ]{4}))+|^\s+struct sortline_Fact \{.*?\};", text, re.M | re.S
-        )
+        found += re.findall(r"^cdef struct .*: *\n(?:[ ]{4}.*\n)+", text, re.M)
+        found += re.findall(r"^ +struct sortline_Fact \{(?s:.*?)^    \};", text, re.M)
     return "\n".join(" ".join(struct.split()) for struct in found)
 
 
