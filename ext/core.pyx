@@ -40,7 +40,7 @@ cdef tuple ENVELOPE = ("src", "kind", "seq", "t", "t_rx", "hist", *PLACE)
 cdef int64_t SWEEPS = 64                # in the time that finished windows are kept
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
 cdef int64_t KEEP_MIN = 60_000_000      # microseconds of event time that even a full state remembers
-cdef size_t COLLECT_MIN = 32 << 20      # bytes given out before unreachable ones are looked for
+cdef size_t COLLECT_MIN = 32 << 20      # bytes that the state grows before unreachable ones are looked for
 
 
 cdef class Core(Effects):
@@ -107,7 +107,7 @@ cdef class Core(Effects):
             self.ask_held()
         if self.state.watermark >= self.state.next_sweep:
             self.forget()
-        elif self.floor.store.fresh_bytes > max(COLLECT_MIN, self.floor.store.used() // 2):
+        elif self.floor.store.used() > self.floor.store.reached + max(COLLECT_MIN, self.floor.store.reached // 2):
             retention.collect(self.floor)
         return 0
 

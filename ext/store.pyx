@@ -60,15 +60,9 @@ cdef class Store:
         self.shapes[type].lead = 8
         return 0
 
-    cdef void* new(self, int type, size_t size) except NULL:
-        """A block of zeros for `size` bytes. Raises MemoryError at the limit."""
-        cdef void* body = self.new_raw(type, size)
-        memset(body, 0, <size_t>head_of(body).units * UNIT - sizeof(Block))
-        return body
-
-    cdef void* new_raw(self, int type, size_t size) except NULL:
-        """A block whose content the caller writes, all of it, before anybody else looks."""
-        cdef size_t units = (size + sizeof(Block) + UNIT - 1) // UNIT
+    cdef void* new_other(self, int type, size_t size) except NULL:
+        """What `new_raw` does where no block of that size waits, or where it is a large one."""
+        cdef size_t units = units_of(size)
         cdef int list_ = <int>units
         cdef Block* block
         if units > SMALL_UNITS:
@@ -76,13 +70,14 @@ cdef class Store:
             units = (<size_t>SMALL_UNITS << (list_ - SMALL_UNITS - 1)) + 1  # 1 for the head: what is behind it is mostly
         if self.heads[list_] != 0:                                          # a power of two
             block = self.take_free(list_)
-        elif 2 * (self.top + units * UNIT) <= self.limit:
+        elif units <= self.rest:
+            block = self.cut(units)
+        elif not self.outgrown and 2 * (self.top + units * UNIT) <= self.limit:
             block = self.take_fresh(units)
         else:
             block = self.split_larger(list_, units)
             if block == NULL:
                 block = self.take_fresh(units)
-        self.fresh_bytes += units * UNIT
         block[0] = Block(units=<uint32_t>units, type=<uint8_t>type, marked=0, spare=0)
         return block + 1
 
@@ -93,23 +88,38 @@ cdef class Store:
         self.top += units * UNIT
         return block
 
-    cdef Block* take_free(self, int list_) noexcept:
-        """The first free block of a list that has one."""
-        cdef Block* block = <Block*>(self.base + <size_t>self.heads[list_] * UNIT)
-        self.heads[list_] = (<uint32_t*>(block + 1))[0]
-        self.free_bytes -= <size_t>block.units * UNIT
+    cdef Block* cut(self, size_t units) noexcept:
+        """The beginning of the rest."""
+        cdef Block* block = <Block*>(self.base + self.rest_at)
+        self.rest_at += units * UNIT
+        self.rest -= units
+        self.free_bytes -= units * UNIT
+        if self.rest:
+            (<Block*>(self.base + self.rest_at))[0] = Block(units=<uint32_t>self.rest, type=B_FREE, marked=0, spare=0)
         return block
 
+    cdef void close_rest(self) noexcept:
+        """Into the free lists with it."""
+        cdef size_t units = self.rest
+        self.rest = 0
+        self.free_bytes -= units * UNIT
+        self.set_free(self.base + self.rest_at, units)
+
     cdef Block* split_larger(self, int list_, size_t units) noexcept:
-        """A part of a larger free block; NULL: there is none."""
-        cdef Block* block
-        cdef size_t rest
+        """A part of a larger free block, which becomes the rest that others are cut from; NULL: there is none. As long as
+        there is address space, only what a table has grown out of is split, and into small blocks only."""
+        if 2 * (self.top + units * UNIT) <= self.limit:
+            if units > SMALL_UNITS:
+                return NULL
+            list_ = SMALL_UNITS
         for list_ in range(list_ + 1, FREE_LISTS):
             if self.heads[list_] != 0:
-                block = self.take_free(list_)
-                rest = block.units - units
-                self.set_free(<char*>block + units * UNIT, rest)
-                return block
+                self.close_rest()
+                self.rest_at = <size_t>self.heads[list_] * UNIT
+                self.rest = self.take_free(list_).units
+                self.free_bytes += self.rest * UNIT
+                return self.cut(units)
+        self.outgrown = False
         return NULL
 
     cdef void set_free(self, char* at, size_t units) noexcept:
@@ -122,16 +132,10 @@ cdef class Store:
             part = list_ if list_ <= SMALL_UNITS else (<size_t>SMALL_UNITS << (list_ - SMALL_UNITS - 1)) + 1
             block = <Block*>at
             block[0] = Block(units=<uint32_t>part, type=B_FREE, marked=0, spare=0)
-            (<uint32_t*>(block + 1))[0] = self.heads[list_]
-            self.heads[list_] = <uint32_t>((at - self.base) // UNIT)
-            self.free_bytes += part * UNIT
+            self.put_free(block, list_)
+            self.outgrown |= list_ > SMALL_UNITS
             at += part * UNIT
             units -= part
-
-    cdef void free(self, void* body) noexcept:
-        """Nothing may point to it any more. NULL is nothing."""
-        if body != NULL:
-            self.set_free(<char*>head_of(body), head_of(body).units)
 
     cdef size_t used(self) noexcept:
         """Bytes that hold something."""
@@ -199,7 +203,7 @@ cdef class Store:
         cdef char* free_from = NULL
         cdef Block* block
         memset(self.heads, 0, sizeof(self.heads))
-        self.free_bytes = self.fresh_bytes = 0
+        self.free_bytes = self.rest = 0
         while at < end:
             block = <Block*>at
             if block.marked:
@@ -213,6 +217,7 @@ cdef class Store:
         if free_from != NULL:
             self.top = free_from - self.base
             self.give_back(end)
+        self.reached = self.used()
         return 0
 
     cdef int give_back(self, const char* old_end) noexcept:
