@@ -144,7 +144,11 @@ cdef class Store:
     cdef Block* split_larger(self, int list, size_t units) noexcept
     cdef void set_free(self, char* at, size_t units) noexcept
     cdef int give_back(self, const char* old_end) noexcept
-    cdef size_t used(self) noexcept
+
+    cdef inline size_t used(self) noexcept:
+        """Bytes that hold something."""
+        return self.top - self.free_bytes
+
     cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1
     cdef int sweep(self) except -1
     cdef int shift(self, char* region, size_t top, int64_t by) except -1

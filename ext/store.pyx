@@ -137,10 +137,6 @@ cdef class Store:
             at += part * UNIT
             units -= part
 
-    cdef size_t used(self) noexcept:
-        """Bytes that hold something."""
-        return self.top - self.free_bytes
-
     # ------------------------------------------------------------------------------------------ walking all of it
 
     cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "5"
-LAYOUT = "ec53581aa27e3262"
+VERSION = "6"
+LAYOUT = "db9d732f692c33dd"
 
 
 def fields() -> str:
