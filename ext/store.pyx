@@ -1,11 +1,17 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The region and its blocks: see store.pxd."""
 
-from libc.stdlib cimport free as release, malloc, realloc
+from libc.stdlib cimport free as release, realloc
 from libc.string cimport memcpy, memmove, memset
 from posix.mman cimport (
     MADV_DONTNEED, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
 )
+
+cdef extern from *:
+    void ask_for "__builtin_prefetch"(const void* at) noexcept nogil
+
+cdef enum:
+    ON_WAY = 8              # a power of two
 
 cdef int32_t FIRST_CAPACITY = 1
 cdef size_t GIVE_BACK_MIN = 1 << 20
@@ -24,6 +30,49 @@ cdef inline int list_of(size_t units, bint enough) noexcept nogil:
     if size + 1 == units or enough:
         return list_
     return list_ - 1 if list_ > SMALL_UNITS + 1 else SMALL_UNITS
+
+
+cdef struct Todo:           # bodies that are to be looked at
+    void** items
+    size_t count
+    size_t capacity
+
+
+cdef inline int remember(Todo* todo, void* body) except -1:
+    cdef void* bigger
+    if todo.count == todo.capacity:
+        bigger = realloc(todo.items, (2 * todo.capacity + 4096) * sizeof(void*))
+        if bigger == NULL:
+            raise MemoryError
+        todo.items = <void**>bigger
+        todo.capacity = 2 * todo.capacity + 4096
+    todo.items[todo.count] = body
+    todo.count += 1
+    return 0
+
+
+cdef int follow(void* body, Shape* shapes, Todo* todo, uint8_t* named, uint32_t texts) except -1:
+    """What it points to is to be looked at; what it may name is named."""
+    cdef Block* block = head_of(body)
+    cdef Shape* shape = &shapes[block.type]
+    cdef char* at = <char*>body + shape.lead
+    cdef char* end = <char*>block + <size_t>block.units * UNIT - shape.stride
+    cdef uint32_t number
+    cdef uint16_t k
+    if shape.stride == 0:
+        return 0
+    while at <= end:
+        for k in range(shape.pointers):
+            if (<void**>at)[k] != NULL:
+                remember(todo, (<void**>at)[k])
+        for k in range(shape.texts):
+            number = (<uint32_t*>(at + 8 * shape.pointers))[k]
+            if number < texts:
+                named[number] = 1
+        if shape.lead == 0 and block.type != B_SLOTS:
+            break                           # one element: the rest of the block is room
+        at += shape.stride
+    return 0
 
 
 cdef class Store:
@@ -142,53 +191,28 @@ cdef class Store:
     cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1:
         """Free what cannot be reached from `root`; set named[n] for every text number n < `texts` that something reachable
         may have. A key may be two text numbers, or one and something else: both halves count as such."""
-        cdef size_t depth = 0, capacity = 1 << 12
-        cdef void** todo = <void**>malloc(capacity * sizeof(void*))
-        cdef void** bigger
+        cdef Todo todo = Todo(items=NULL, count=0, capacity=0)
+        cdef void* on_way[ON_WAY]       # asked for from memory a little before they are looked at
         cdef void* body
-        cdef void* child
-        cdef char* at
-        cdef char* end
-        cdef Block* block
-        cdef Shape* shape
-        cdef uint32_t number
-        cdef uint16_t k
-        if todo == NULL:
-            raise MemoryError
-        head_of(root).marked = 1
-        todo[0] = root
-        depth = 1
-        while depth:
-            depth -= 1
-            body = todo[depth]
-            block = head_of(body)
-            shape = &self.shapes[block.type]
-            if shape.stride == 0:
-                continue
-            at = <char*>body + shape.lead
-            end = <char*>block + <size_t>block.units * UNIT - shape.stride
-            while at <= end:
-                for k in range(shape.pointers):
-                    child = (<void**>at)[k]
-                    if child != NULL and not head_of(child).marked:
-                        head_of(child).marked = 1
-                        if depth == capacity:
-                            bigger = <void**>realloc(todo, 2 * capacity * sizeof(void*))
-                            if bigger == NULL:
-                                release(todo)
-                                raise MemoryError
-                            todo = bigger
-                            capacity *= 2
-                        todo[depth] = child
-                        depth += 1
-                for k in range(shape.texts):
-                    number = (<uint32_t*>(at + 8 * shape.pointers))[k]
-                    if number < texts:
-                        named[number] = 1
-                if shape.lead == 0 and block.type != B_SLOTS:
-                    break                       # one element: the rest of the block is room
-                at += shape.stride
-        release(todo)
+        cdef int i = 0, coming = 0
+        memset(on_way, 0, sizeof(on_way))
+        try:
+            remember(&todo, root)
+            while todo.count or coming:
+                body = on_way[i]
+                on_way[i] = NULL
+                coming -= body != NULL
+                if todo.count:
+                    todo.count -= 1
+                    on_way[i] = todo.items[todo.count]
+                    ask_for(head_of(on_way[i]))
+                    coming += 1
+                i = (i + 1) & (ON_WAY - 1)
+                if body != NULL and not head_of(body).marked:
+                    head_of(body).marked = 1
+                    follow(body, self.shapes, &todo, named, texts)
+        finally:
+            release(todo.items)
         self.sweep()
         return 0
 
