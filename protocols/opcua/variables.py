@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ext.opcua_notifications import ordered
 from ext.opcua_values import Reading
 from protocols.mapping.plan import RecordPlan
-from protocols.mapping.sequence import BACK_SHARE
+from protocols.mapping.sequence import step
 from protocols.opcua.decode import mapping_values
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.settings import Variables
@@ -31,13 +31,8 @@ class Counter(NamedTuple):
     epoch: int = 0
 
     def step(self, before: object, value: object) -> int | None:
-        """How far it went on; None: it began anew. The same quarter as in `mapping.sequence` tells the two apart."""
-        if not isinstance(before, int) or not isinstance(value, int):
-            return None
-        if self.modulus is None:
-            return value - before if value >= before else None
-        ahead = (value - before) % self.modulus
-        return ahead if ahead < self.modulus - self.modulus // BACK_SHARE else None
+        """See `mapping.sequence.step`."""
+        return step(before, value, self.modulus)
 
 
 class VariablesRecord:
