@@ -122,6 +122,10 @@ class Connection(asyncio.BufferedProtocol):
         keepalive_s = accepted.properties.get(codec.SERVER_KEEP_ALIVE)
         if isinstance(keepalive_s, int) and keepalive_s:
             self._keepalive_s = float(keepalive_s)
+        expiry_s = accepted.properties.get(codec.SESSION_EXPIRY)
+        if isinstance(expiry_s, int) and expiry_s < settings.session_expiry_s:
+            asked_s = settings.session_expiry_s
+            self._fault(f"session: the broker forgets it {expiry_s} s after we are gone, not {asked_s} s", b"")
         self._watch()
 
     def _connect_packet(self, will: codec.Will | None) -> bytes:
