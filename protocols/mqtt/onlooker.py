@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,12 +18,17 @@ SESSION_EXPIRY_S = 60
 
 def onlooker(settings: Settings) -> Settings:
     """The same topics under a name of our own: the broker would end the engine's connection for a second of its name,
-    and a member of its group would take messages away from it."""
+    and a member of its group would take messages away from it. Nobody is told that we come or go: the floor would take
+    the engine for gone."""
     changes: dict[str, Any] = {
-        "client_id": f"sortline-onlooker-{os.getpid()}",
+        # two sources may have one broker
+        "client_id": f"sortline-onlooker-{os.getpid()}-{secrets.token_hex(4)}",
         "session_expiry_s": SESSION_EXPIRY_S,
         "share": None,
+        "will": None,
     }
+    if settings.sparkplug is not None:
+        changes["sparkplug"] = msgspec.structs.replace(settings.sparkplug, host_id=None)
     known = {name: value for name, value in changes.items() if name in Settings.__struct_fields__}
     return msgspec.structs.replace(settings, **known)
 

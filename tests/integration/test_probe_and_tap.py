@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import pytest
 
 from engine.clock import now_us
 from tests.commands import sortline
@@ -135,5 +136,48 @@ def test_a_tap_shows_what_came_beside_what_became_of_it(mosquitto: Peer, tmp_pat
             assert (unknown.returncode, "there are floor, packing, orders" in unknown.stderr) == (1, True)
             orders = await asyncio.to_thread(sortline, "tap", str(file), "orders")
             assert (orders.returncode, "without taking something" in orders.stderr) == (1, True)
+
+    asyncio.run(story())
+
+
+SPEAKS = """
+site = "dc1"
+[sources.floor]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {port}
+scope = ["dc1/"]
+will = {{ topic = "dc1/engine/state" }}
+[[sources.floor.topics]]
+filter = "floor/#rest"
+format = "canonical"
+[sources.nodes]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {port}
+scope = ["dc1/"]
+[sources.nodes.sparkplug]
+groups = ["G"]
+host_id = "H"
+[[sources.nodes.sparkplug.records]]
+filter = "G/+node"
+trigger = "n"
+record = {{ src = {{ template = "dc1/{{node}}" }}, kind = {{ const = "telemetry" }} }}
+"""
+
+
+@pytest.mark.parametrize("command", ["check --probe", "tap floor", "tap nodes"])
+def test_nobody_on_the_floor_is_told_that_somebody_looks(mosquitto: Peer, tmp_path: Path, command: str) -> None:
+    async def story() -> None:
+        file = tmp_path / "site.toml"
+        file.write_text(SPEAKS.format(port=mosquitto.port))
+        name, argument = command.split()
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+            await client.subscribe("#")
+            done = await asyncio.to_thread(sortline, name, "--seconds", "0.7", str(file), argument)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "= up" in done.stdout or done.stdout.count("works") == 2
+            await client.publish("the/end", b"")
+            assert str((await anext(client.messages)).topic) == "the/end"
 
     asyncio.run(story())
