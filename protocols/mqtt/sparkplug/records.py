@@ -144,8 +144,14 @@ class Place:
         for entry, captures in matching:
             self._entries.setdefault(entry.trigger, []).append((entry, captures, entry.src(captures)))
         self.srcs = list(dict.fromkeys(src for entry, captures in matching if (src := entry.src(captures)) is not None))
-        self._known = {src: known for src in self.srcs if (known := position(src)) is not None}
-        self._epochs = {src: epoch for src, (epoch, _) in self._known.items()}
+        self._epochs: dict[str, int] = {}
+        self._counted: dict[str, object] = {}  # what counters showed before our own start, as far as the engine knows
+        for entry, captures in matching:
+            src = entry.src(captures)
+            known = position(src) if entry.counts and src is not None else None
+            if src is not None and known is not None:
+                self._epochs[src] = known[0]
+                self._counted[entry.trigger] = known[1] % entry.wrap if entry.wrap else known[1]
 
     def lines(self, values: dict[str, object], reports: Sequence[Report], t_rx: int) -> Lines:
         """Take the reports into `values`, and make a record of every value of a trigger.
@@ -175,6 +181,7 @@ class Place:
         """After a birth: records of the triggers whose values are not those that were known before. `was_away`: it may
         be another life, whose counters began anew; at 0 nothing has happened since."""
         found = Lines([], [])
+        before = {**self._counted, **before}
         anew = self._begun_anew(before, values) if was_away else ()
         news = [report for report in reports if report[0] in before and before[report[0]] != report[1]]
         news = [report for report in news if report[0] not in anew or report[1] != 0]
@@ -183,17 +190,14 @@ class Place:
 
     def _begun_anew(self, before: Mapping[str, object], values: Mapping[str, object]) -> set[str]:
         """The triggers that count, and fell: their numbers come again in another epoch, where they pass for no
-        repetitions. `before`: what is known of the last life; of one before our own start the engine has the number."""
+        repetitions."""
         fell: dict[str, str] = {}
         for name, entries in self._entries.items():
             for entry, _, src in entries:
-                if not entry.counts or src is None:
-                    continue
                 was, now = before.get(name), values.get(name)
-                if name not in before and src in self._known:
-                    _, seq = self._known[src]
-                    was = seq % entry.wrap if entry.wrap else seq
-                if isinstance(was, int) and isinstance(now, int) and step(was, now, entry.wrap) is None:
+                if not entry.counts or src is None or not isinstance(was, int) or not isinstance(now, int):
+                    continue
+                if step(was, now, entry.wrap) is None:
                     fell[name] = src
         for src in set(fell.values()):
             self._epochs[src] = self._epochs.get(src, 0) + 1
