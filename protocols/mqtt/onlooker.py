@@ -13,8 +13,6 @@ import msgspec
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import parse_filter
 
-SESSION_EXPIRY_S = 60
-
 
 def onlooker(settings: Settings) -> Settings:
     """The same topics under a name of our own: the broker would end the engine's connection for a second of its name,
@@ -23,7 +21,8 @@ def onlooker(settings: Settings) -> Settings:
     changes: dict[str, Any] = {
         # two sources may have one broker
         "client_id": f"sortline-onlooker-{os.getpid()}-{secrets.token_hex(4)}",
-        "session_expiry_s": SESSION_EXPIRY_S,
+        # what is kept nobody takes away, and what is acknowledged by nobody is followed by nothing
+        "session_expiry_s": 0,
         "share": None,
         "will": None,
     }
