@@ -243,6 +243,30 @@ def _decoder(settings: Settings) -> Decoder:
     return Decoder(settings, sequences, host)
 
 
+def mqtt_wire(data: bytes) -> None:
+    """The splitter by itself, which is a hundred times as fast as what it feeds: packets, or a malformed one; and what
+    is held of them is bounded."""
+    if not data:
+        return
+    newest, bytes_max = bool(data[0] & 1), BYTES_MAX_SMALL if data[0] & 2 else BROKER.payload_bytes_max
+
+    def feed(pieces: Iterable[bytes]) -> list[object] | None:
+        splitter = Splitter(newest=newest, payload_bytes_max=bytes_max)
+        found: list[object] = []
+        for piece in pieces:
+            splitter.room()[: len(piece)] = piece
+            splitter.filled(len(piece))
+            try:
+                found += splitter.packets()
+            except WireFault:
+                return None  # what was read before it comes again over the next connection
+        if splitter.capacity_bytes > 2 * bytes_max + 524_288:
+            raise Broken(f"{splitter.capacity_bytes} bytes are held")
+        return found
+
+    _any_cut(feed, data[1:8_000])
+
+
 def mqtt(data: bytes) -> None:
     """What a broker sends, in both versions and under two limits: packets, lines, acknowledgements and faults, or a
     malformed packet, which ends the connection."""
@@ -342,6 +366,7 @@ def _values(data: bytes) -> None:
 WIRES: dict[str, Callable[[bytes], None]] = {
     "modbus": modbus,
     "telegram": telegram,
+    "mqtt_wire": mqtt_wire,
     "mqtt": mqtt,
     "sparkplug": sparkplug,
     "opcua": opcua,
