@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from ext cimport packing, picks, riding, sights
 from ext.batch cimport ABSENT
-from ext.carton_state cimport last_good_label, reopens, weight_of
+from ext.carton_state cimport closes, last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
@@ -167,7 +167,7 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
 
 cdef bint moves_close(int kind) noexcept:
     """A fact that closes, opens or ends."""
-    return reopens(kind) or kind == K_CARTON_CLOSE or kind == K_SCAN_READ or kind == K_CARTON_VOID
+    return reopens(kind) or closes(kind) or kind == K_CARTON_VOID
 
 
 cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) except? NULL:
@@ -183,7 +183,7 @@ cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) excep
     cdef int i
     for i in range(length(cycle.facts)):
         fact = <Fact*>cycle.facts.items[i]
-        if fact.kind == K_CARTON_CLOSE or fact.kind == K_SCAN_READ:
+        if closes(fact.kind):
             if not closed:
                 floor.store.append(&found, fact)
                 closed, t_close = True, fact.t
@@ -204,7 +204,7 @@ cdef int decided_of(const Cycle* cycle, const List* transitions) noexcept:
 
 
 cdef inline bint is_close(const void* fact) noexcept:
-    return (<const Fact*>fact).kind == K_CARTON_CLOSE or (<const Fact*>fact).kind == K_SCAN_READ
+    return closes((<const Fact*>fact).kind)
 
 
 # ---------------------------------------------------------------------------------------------- deciding

@@ -387,6 +387,28 @@ def R42_reopened_and_read_again() -> Case:
     return case.confirmed(2, 45).packed(2, t_close=at(50), revision=1, evidence="inferred")
 
 
+def R41_the_read_point_had_closed_it() -> Case:
+    """R41, R42: closed behind the sealer, so the tote that is bound again at 40 leaves nobody open."""
+    case = read_at(Case().order(2).task(2).plan().shipment(2).pick(10, 2, lu="L-1"), 20)
+    case.wms("lu.bind", 40, lu="L-1", carton="C-2").never_raised("PKG_TOTE_REBOUND_OPEN")
+    return case.confirmed(2, 10).packed(2, t_close=at(20), evidence="inferred").ready(2, 20, cartons=["C-1"])
+
+
+def R41_the_last_pick_at_the_very_close() -> Case:
+    """R41, R43: a pick of the close's own moment lies in the closed carton, it opens nothing."""
+    case = Case().order(2).task(2).plan().shipment(2).pick(20, 2, lu="L-1").close(20)
+    case.wms("lu.bind", 40, lu="L-1", carton="C-2").never_raised("PKG_TOTE_REBOUND_OPEN")
+    return case.confirmed(2, 20).packed(2, t_close=at(20)).ready(2, 20, cartons=["C-1"])
+
+
+def R44_opened_again_behind_the_read_point() -> Case:
+    """R42, R44: closed by a read point or by a station, an open without a carton id is the next carton."""
+    case = read_at(Case().order(2).task(1).task(1, "T-2").pick(10, lu="L-1"), 20)
+    case.device("carton.open", 30, lu="L-1").pick(35, task="T-2", lu="L-1").close(40)
+    case.confirmed(1, 10).confirmed(1, 35, "T-2")
+    return case.packed(1, "L-1#1", t_close=at(20)).packed(1, "L-1#2", t_open=at(30), t_close=at(40))
+
+
 def R42_inferred_and_forced() -> Case:
     """R42, R4: incomplete outranks inferred: the station has only come to 10."""
     case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20).tick(50)
