@@ -42,6 +42,8 @@ cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) 
     packing.settle(floor, changed)
     sights.watch(floor, unit, fact)
     follow(floor, changed[0], fact)
+    if kind == K_CARTON_VOID:
+        watch_void(floor, fact)
     if fact.cycle != NULL and (kind == K_WEIGH or kind == K_LABEL_VERIFIED or kind == K_CARTON_VOID
                                or kind == K_MANIFEST_RESULT):
         watch_holds(floor, fact.cycle, fact.t)
@@ -72,11 +74,11 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
             watch_transitions(floor, cycle)
         if floor.rules.short_on_close:
             close_picks(floor, cycle)
-        if fact.kind == K_CARTON_VOID and fact.cycle == cycle:
-            tell_voided(floor, cycle, fact)
+        if cycle.unit.ever_voided:
+            tell_voided(floor, cycle)
         if cycle.decided_until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
             decide(floor, cycle, fact)
-        if fact.context and fact.window == NULL:
+        if cycle.renamed:
             retell_picks(floor, cycle, fact)
     return 0
 
@@ -106,10 +108,19 @@ cdef int watch_transition(Floor floor, Cycle* cycle, const Fact* fact) except -1
     return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_CARTON, key, cycle, TAG_TRANSITION, fact.t)
 
 
-cdef int retell_picks(Floor floor, const Cycle* cycle, Fact* cause) except -1:
+cdef int watch_void(Floor floor, Fact* fact) except -1:
+    """R56: told when the watermark has passed it, or by the wall clock's bound: a bind may still come that makes it
+    another carton's."""
+    cdef Key key = text_key(fact.lu)
+    floor.by_watermark.push(fact.t, RANK_CARTON, key, fact, TAG_VOID, fact.t)
+    return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_CARTON, key, fact, TAG_VOID, fact.t)
+
+
+cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
     """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31)."""
     cdef Fact* fact
     cdef int i
+    cycle.renamed = False
     for i in range(length(cycle.facts)):
         fact = <Fact*>cycle.facts.items[i]
         if fact.window != NULL and fact.window.confirmed != NULL:
@@ -237,6 +248,18 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
 
 cdef bint is_due(Floor floor, const Cycle* cycle, const Fact* transition) noexcept:
     return floor.state.watermark > transition.t + floor.rules.close_hold or cycle.forced >= transition.t
+
+
+cdef int decide_void(Floor floor, const Fact* void_) except -1:
+    """Which carton it ended, is known now; none, if it is one that was refused (section 10)."""
+    return tell_voided(floor, void_.cycle) if void_.cycle != NULL else 0
+
+
+cdef int force_void(Floor floor, const Fact* void_) except -1:
+    if void_.cycle != NULL and floor.state.watermark <= void_.t:
+        void_.cycle.forced = max(void_.cycle.forced, void_.t)
+        tell_voided(floor, void_.cycle)
+    return 0
 
 
 cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided, Fact* cause) except -1:
@@ -373,11 +396,20 @@ cdef int tell_reopened(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     return tell_cause(floor, cycle, cycle.reopened, cause, INCOMPLETE if cycle.forced >= cause.t else EXACT)
 
 
-cdef int tell_voided(Floor floor, Cycle* cycle, const Fact* cause) except -1:
-    """R56: told at once; its contents leave the shipment."""
+cdef int tell_voided(Floor floor, Cycle* cycle) except -1:
+    """R56: once it is due; its contents left the shipment at once."""
+    cdef Fact* fact
+    cdef int i = length(cycle.facts) - 1
+    while i >= 0 and (<Fact*>cycle.facts.items[i]).kind != K_CARTON_VOID:
+        i -= 1
+    if i < 0:
+        return 0
+    fact = <Fact*>cycle.facts.items[i]
+    if floor.state.watermark <= fact.t and cycle.forced < fact.t:
+        return 0
     if cycle.voided == NULL:
         cycle.voided = ledger(floor, cycle, CARTON_VOIDED)
-    return tell_cause(floor, cycle, cycle.voided, cause, EXACT)
+    return tell_cause(floor, cycle, cycle.voided, fact, INCOMPLETE if cycle.forced >= fact.t else EXACT)
 
 
 cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact* cause, int evidence) except -1:

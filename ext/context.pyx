@@ -16,6 +16,7 @@ from ext.kinds cimport (
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
 from ext.outlet cimport EXACT, PICK_SHORT, Subject
+from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Order, Planned,
     PlannedList, ScopeLine, Shipment,
@@ -220,7 +221,7 @@ cdef class Context:
 
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
-        if not shipments.window_has_shipped(self.floor, window, fact.t):
+        if not window_has_shipped(self.floor, window, fact.t):
             return False
         self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(self.floor, window), fact.t, fact, "")
         return True

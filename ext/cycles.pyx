@@ -269,6 +269,8 @@ cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
     for i in range(span.count):
         fact = walk.joined[span.first + i]
         changed = changed or cycle.facts.items[i] != fact
+        if fact.window != NULL and (fact.cycle != cycle or cycle.carton != span.carton):
+            cycle.renamed = True
         fact.cycle = cycle
         floor.store.append(&facts, fact)
         if closes(fact.kind):

@@ -10,7 +10,7 @@ from libc.stdint cimport uint8_t
 
 from ext cimport (
     cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, rates,
-    refused_moves, shipments, sights, stuck, tracks, trailers,
+    refused_moves, reversals, shipments, sights, stuck, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
@@ -22,9 +22,10 @@ from ext.kinds cimport (
     K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED,
     K_WEIGH,
 )
+from ext.shipment_cartons cimport has_shipped, shipment_of_pick
 from ext.sources cimport Gap, Multiread, Source, TrackLife
 from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, LoadUnit, Shipment
-from ext.store cimport B_LIST, Numbers, find, head_of, last, length, remove
+from ext.store cimport B_LIST, Numbers, find, head_of, length, remove
 from ext.timers cimport RANK_CONTEXT, RANK_TRACK
 from ext.tombstones cimport is_buried
 
@@ -228,12 +229,10 @@ cdef class Effects(Clocks):
 
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
-        cdef Fact* youngest
         cdef List* changed = NULL
         cdef int k
         if not fact.lu:
-            youngest = <Fact*>last(window.facts) if fact.qty < 0 else NULL
-            fact.lu = youngest.lu if youngest != NULL and youngest.lu else window.lu
+            fact.lu = window.lu if fact.qty > 0 else reversals.unit_of(self.floor, window, fact)
         if self.comes_after_ship(window, fact):
             if not pick_events.tell_late(self.floor, window, fact):
                 return False
@@ -248,6 +247,8 @@ cdef class Effects(Clocks):
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
         if fact.qty < 0:
             pick_events.tell_reversal(self.floor, window, fact)
+        elif window.reversed:
+            reversals.follow(self.floor, window, fact)
         picks.decide(self.floor, window, fact)
         shipments.touch_line(self.floor, window.line, fact.t, fact)
         for k in range(length(changed)):
@@ -267,7 +268,7 @@ cdef class Effects(Clocks):
         cdef Cycle* cycle = cycles.cycle_at(unit, fact.t) if unit != NULL else NULL
         if length(window.line.scopes) == 0 and (cycle == NULL or cycle.plan == NULL):
             return False                        # no shipment is known of
-        return shipments.has_shipped(shipments.shipment_of_pick(window.line, cycle), fact.t, self.state.watermark)
+        return has_shipped(shipment_of_pick(window.line, cycle), fact.t, self.state.watermark)
 
     # ------------------------------------------------------------------------------------------ waiting for context
 
@@ -412,6 +413,8 @@ cdef class Effects(Clocks):
             cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_CHECK:
             holds.check(floor, <Cycle*>target)
+        elif tag == cartons.TAG_VOID:
+            cartons.decide_void(floor, <Fact*>target)
         elif tag == cartons.TAG_LABEL:
             holds.check_sscc(floor, <Fact*>target)
         elif tag == shipments.TAG_TOUCH:
@@ -453,6 +456,8 @@ cdef class Effects(Clocks):
             if self.state.watermark <= value + floor.rules.close_hold:
                 (<Cycle*>target).forced = max((<Cycle*>target).forced, value)
                 cartons.decide(floor, <Cycle*>target, NULL)
+        elif tag == cartons.TAG_VOID:
+            cartons.force_void(floor, <Fact*>target)
         elif tag == gaps.TAG_GAP_HOLD:
             if head_of(target).type == B_WINDOW:
                 (<PickWindow*>target).gap_over_t = value

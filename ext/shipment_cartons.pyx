@@ -5,6 +5,7 @@ from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
 from ext.packing cimport Contents, contents_of
 from ext.state cimport CartonPlan, Fact, Line, PickWindow, ScopeLine
 from ext.store cimport index_of, length
+from ext.timers cimport NEVER
 
 
 cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL:
@@ -147,3 +148,31 @@ cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
             return NULL
         home = scope.shipment
     return home
+
+
+# ---------------------------------------------------------------------------------------------- has it left?
+
+cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept:
+    """R27, R29: is it too late for a fact of event time `t` that comes now? Not while its order of arrival is open (R3)."""
+    if shipment == NULL or shipment.manifest_t == NEVER:
+        return False
+    return t > shipment.manifest_t or watermark > shipment.manifest_t
+
+
+cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL:
+    """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
+    cdef Shipment* shipment = home_of(cycle, NEVER - 1) if cycle != NULL else NULL
+    if shipment == NULL and length(line.scopes) == 1:
+        shipment = (<ScopeLine*>line.scopes.items[0]).shipment
+    return shipment
+
+
+cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1:
+    """R27: a piece of it has left, or, with none picked, the only shipment of its line."""
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if has_shipped(shipment_of_pick(window.line, fact.cycle), t, floor.state.watermark):
+            return True
+    return length(window.facts) == 0 and has_shipped(shipment_of_pick(window.line, NULL), t, floor.state.watermark)

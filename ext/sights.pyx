@@ -184,8 +184,15 @@ cdef Fact* as_stray(Floor floor, const Fact* fact) except NULL:
 
 cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
     """R64: losses, and sights after one, are told in order of event time."""
-    if fact.kind == K_ITEM_LOST:
+    cdef Fact* later
+    cdef int i = length(unit.facts) - 1
+    if fact.kind == K_ITEM_LOST and not unit.ever_lost:
         unit.ever_lost = True
+        while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:      # sights that came before the loss they followed
+            later = <Fact*>unit.facts.items[i]
+            if later != fact and not later.context:
+                floor.by_watermark.push(later.t, RANK_TRACK, text_key(fact.lu), later, TAG_LOST, 0)
+            i -= 1
     if unit.ever_lost and not fact.context:
         floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.lu), fact, TAG_LOST, 0)
     return 0

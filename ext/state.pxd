@@ -75,7 +75,7 @@ cdef extern from *:
         int32_t sscc            # of a label
         int32_t rma             # of a return
         int32_t dest_req        # of a divert
-        int32_t parent          # of a bind: the pallet or cart that the unit is on
+        int32_t parent          # of a bind: the pallet or cart that the unit is on; of a reversal that names none: its unit
         int32_t tracking_no     # of a label
         int32_t seal            # of a trailer's close
         int32_t serial          # of a return
@@ -244,6 +244,7 @@ cdef struct Cycle "sortline_Cycle":
     uint8_t packs               # R47: goods were moved into it or out of it
     uint8_t mismatched          # R45: it stands in `State.mismatched`
     uint8_t merged              # it turned out to be of an earlier one, which has its facts now
+    uint8_t renamed             # picks in it may have been told with another carton, or none (R31)
     Watch watch
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.cases import (
     told_account,
+    told_arrivals,
     told_cartons,
     told_gaps,
     told_lifecycles,
@@ -24,7 +25,7 @@ def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
         *(told_time, told_gaps, told_picks, told_cartons, told_premises, told_shipping),
-        *(told_account, told_lifecycles, told_pending),
+        *(told_account, told_arrivals, told_lifecycles, told_pending),
     )
     return {
         name: told

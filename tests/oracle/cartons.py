@@ -140,7 +140,7 @@ class Units:
         elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1]:
             cycle.reopenings.append(Reopening(fact.t, fact.kind, not cycle.contents(cycle.closes[-1])))
         elif one.role == "carton.void":
-            cycle.voided = fact
+            cycle.voided = cycle.voided or fact  # section 10: once is the end of it
 
     def _is_read_behind(self, one: Happening) -> bool:
         """R42: a read point that only closed units pass."""

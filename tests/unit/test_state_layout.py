@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "5"
-LAYOUT = "0b229b78997c3434"
+VERSION = "6"
+LAYOUT = "68fd6668d4e777e7"
 
 
 def fields() -> str:
