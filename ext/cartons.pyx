@@ -334,6 +334,8 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
         if is_buried(floor, b"carton/", name_of(floor, cycle)):
             return floor.outlet.raise_(TIME_TOO_LATE, close.src, floor.state.wall, cause, "carton.closed")
         cycle.closed = ledger(floor, cycle, CARTON_CLOSED)
+    if is_carried_on(cycle):
+        return 0
     contents.sort(floor)
     write_closed(floor, cycle, close, contents)
     cycle.told_close = close
@@ -425,11 +427,30 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
 cdef Ledger* ledger(Floor floor, Cycle* cycle, int type) except NULL:
     """R40a: the key is fixed by the first event of the cycle."""
     cdef int32_t shipment = shipment_key(cycle)
+    cdef const Cycle* other
+    cdef Ledger* told
+    cdef int i
     if not cycle.key:
         cycle.key = name_of(floor, cycle)
         cycle.unit.numbered = cycle.unit.numbered or not cycle.carton
+    for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):     # another unit was this carton before
+        other = <Cycle*>cycle.plan.cycles.items[i]
+        told = other.closed if type == CARTON_CLOSED else other.reopened if type == CARTON_REOPENED else other.voided
+        if told != NULL and other.key == cycle.key:
+            return told
     floor.outlet.key_is(cycle.key)
     return floor.outlet.ledger(type, shipment if shipment else cycle.key)
+
+
+cdef bint is_carried_on(const Cycle* cycle) noexcept:
+    """Another unit has been this carton since, and told so: it is that one's now."""
+    cdef const Cycle* other
+    cdef int i
+    for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):
+        other = <Cycle*>cycle.plan.cycles.items[i]
+        if other.begin > cycle.begin and other.closed != NULL and other.key == cycle.key:
+            return True
+    return False
 
 
 # ---------------------------------------------------------------------------------------------- names

@@ -195,6 +195,8 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
     cdef Fact* fact
     cdef int64_t total = 0
     cdef int i, k
+    if length(scope.line.packed):
+        return packed_for(floor, scope, as_of)
     for i in range(length(scope.line.windows)):
         window = <PickWindow*>scope.line.windows.items[i]
         if window.cancel_t <= as_of:
@@ -224,6 +226,10 @@ cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
             fact = <Fact*>window.facts.items[k]
             if fact.cycle != NULL and fact.t <= as_of:
                 add_fed(floor, fact.cycle, as_of, &found)
+    for i in range(length(scope.line.packed)):
+        fact = <Fact*>scope.line.packed.items[i]
+        if fact.cycle != NULL and fact.t <= as_of:
+            add_fed(floor, fact.cycle, as_of, &found)
     for i in range(length(found)):
         if home_of(<Cycle*>found.items[i], as_of) == scope.shipment:
             contents = contents_of(<Cycle*>found.items[i], as_of)

@@ -16,7 +16,7 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
     cdef List* found = NULL
     cdef CartonPlan* plan
     cdef Cycle* cycle
-    cdef List* windows
+    cdef Line* line
     cdef int i, k
     floor.state.round += 1
     for i in range(length(shipment.plans)):
@@ -28,19 +28,20 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
             cycle.round = floor.state.round
             floor.store.append(&found, cycle)
     for i in range(length(shipment.scope)):
-        windows = (<ScopeLine*>shipment.scope.items[i]).line.windows
-        for k in range(length(windows)):
-            add_cycles_of_window(floor, shipment, <PickWindow*>windows.items[k], as_of, &found)
+        line = (<ScopeLine*>shipment.scope.items[i]).line
+        for k in range(length(line.windows)):
+            add_cycles_of(floor, shipment, (<PickWindow*>line.windows.items[k]).facts, as_of, &found)
+        add_cycles_of(floor, shipment, line.packed, as_of, &found)
     return found
 
 
-cdef int add_cycles_of_window(Floor floor, Shipment* shipment, const PickWindow* window, int64_t as_of,
-                              List** found) except -1:
+cdef int add_cycles_of(Floor floor, Shipment* shipment, const List* facts, int64_t as_of, List** found) except -1:
+    """What was picked or moved into, and what that was moved to."""
     cdef Fact* fact
     cdef List* fed
     cdef int i, k
-    for i in range(length(window.facts)):
-        fact = <Fact*>window.facts.items[i]
+    for i in range(length(facts)):
+        fact = <Fact*>facts.items[i]
         if fact.cycle == NULL:
             continue
         if fact.t <= as_of:

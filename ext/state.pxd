@@ -148,6 +148,7 @@ cdef struct Line:
     Order* of
     List* windows               # PickWindow
     List* scopes                # ScopeLine of every shipment that plans it
+    List* packed                # ends of moves that brought pieces of it out of a unit that had none (R47)
     PickWindow* own             # the window of a line without tasks (R20)
     Fact* cancelled_by
     Fact* alloc_by              # R23

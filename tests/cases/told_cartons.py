@@ -414,3 +414,35 @@ def R42_inferred_and_forced() -> Case:
     case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20).tick(50)
     case.rules = case.rules | {"idle_source_ms": 120_000}
     return case.confirmed(1, 10).packed(1, t_close=at(20), revision=0, evidence="incomplete")
+
+
+def R40a_another_unit_becomes_the_carton() -> Case:
+    """R40a, R81: C-1 was told out of L-1, then L-2 is bound to it: one key, so its close is the next revision."""
+    case = (
+        Case()
+        .order(2)
+        .task(2)
+        .plan()
+        .shipment(2)
+        .pick(10, 2, lu="L-1")
+        .close(20)
+        .wms("lu.bind", 40, lu="L-2", carton="C-1")
+    )
+    case.device("pack.confirm", 45, from_lu="L-1", lu="L-2").close(50, "L-2")
+    case.expect("carton.reopened", "C-1", t=45).expect("shipment.unready", "S-1", t=40, cause="lu.bind")
+    return case.confirmed(2, 10).packed(2, t_close=at(50), revision=1, lu="L-2").ready(2, 50, cartons=["C-1"])
+
+
+def R44_a_late_pick_into_a_carton_that_another_unit_carries_on() -> Case:
+    """R40a, R44: the piece of 15 lay in L-1, which was C-1 then; C-1 is L-2 now, and what was told of it stands."""
+    case = Case().order(3).task(3).plan().pick(10, lu="L-1").close(20).wms("lu.bind", 40, lu="L-2", carton="C-1")
+    case.pick(45, lu="L-2").close(50, "L-2").device("telemetry", 100)
+    case.pick(15, rx=105, src=GUN, lu="L-1", hist=True)
+    return case.confirmed(3, 45).packed(1, t_close=at(50), revision=1, lu="L-2")
+
+
+def R47_out_of_a_unit_that_nobody_knows() -> Case:
+    """R47: two pieces of T-1 were picked without a unit, and packed out of a cart that nobody had scanned."""
+    case = Case().order(2).task(2).shipment(2).pick(10, 2)
+    case.device("pack.confirm", 15, from_lu="CART", lu="L-1", task="T-1", sku="A", qty=2).close(20)
+    return case.confirmed(2, 10).packed(2, "L-1#1").ready(2, 20, cartons=["L-1#1"])

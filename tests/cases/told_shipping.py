@@ -194,6 +194,12 @@ def R48_the_pallet_stood_there_already() -> Case:
     return case.confirmed(2, 10).packed(2).ready(2, 30)
 
 
+def R48_onto_a_loaded_pallet() -> Case:
+    """R48, R54: put onto a pallet that stood in the trailer, it shares its loading from then on, and leaves with it."""
+    case = load(packed_one().ready(1, 20), 30, "PAL").wms("lu.bind", 40, lu="L-1", parent="PAL")
+    return manifested(leaves(case, 50).confirmed(1, 10).packed(1), 50, "C-1", trailer="TR-1")
+
+
 def R48_off_the_pallet() -> Case:
     """R48: what the pallet did before the bind, or after the carton went to another, is not the carton's."""
     case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)

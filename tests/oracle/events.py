@@ -119,7 +119,8 @@ def _short(window: Window, close: Close, common: dict[str, Any], world: World) -
 def of_cartons(world: World, rules: Rules, t_end: int) -> Iterable[Final]:
     """R43 to R45. A carton that closes empty has no event; one that closes empty again keeps its last."""
     hold = rules["close_hold_ms"] * 1000
-    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
+    cycles = (cycle for of_unit in world.cycles.values() for cycle in of_unit)
+    for cycle in sorted(cycles, key=lambda cycle: cycle.t_open):  # the last use of a unit as a carton speaks for it
         closes = [t for t in cycle.closes if t + hold <= t_end and cycle.contents(t)]
         if closes:
             yield _closed(cycle, closes[-1], closes[-1] == cycle.closes[-1], world, hold)

@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "6"
-LAYOUT = "68fd6668d4e777e7"
+LAYOUT = "78e25d42cbf34dcc"
 
 
 def fields() -> str:
