@@ -203,6 +203,8 @@ cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) excep
         elif closed and fact.t > t_close and reopens(fact.kind):
             floor.store.append(&found, fact)
             closed = False
+        elif fact.kind == K_CARTON_VOID:        # section 10: its pieces are put back or packed anew, it opens no more
+            break
     return found
 
 
@@ -324,6 +326,7 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
 
 cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:
     cdef Contents contents = contents_of(cycle, close.t)
+    cdef int32_t shipment = shipment_key(cycle)
     if contents.count == 0 and cycle.closed == NULL:
         cycle.alarms |= <uint64_t>1 << PKG_EMPTY
         return floor.outlet.raise_(PKG_EMPTY, subject_text(floor, cycle), close.t, cause, "")
@@ -337,8 +340,12 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
     if is_carried_on(cycle):
         return 0
     contents.sort(floor)
-    write_closed(floor, cycle, close, contents)
-    cycle.told_close = close
+    if cycle.told_close != NULL and cycle.told_shipment != shipment:
+        write_closed(floor, cycle, close, contents, cycle.told_shipment)
+        if floor.outlet.is_said(cycle.closed, close.t):     # R53: a plan alone makes no revision
+            return 0
+    write_closed(floor, cycle, close, contents, shipment)
+    cycle.told_close, cycle.told_shipment = close, shipment
     floor.outlet.emit(cycle.closed, subject_of(cycle), close.t, correlation(cycle, contents), cause,
                       INCOMPLETE if cycle.forced >= close.t else INFERRED if close.kind == K_SCAN_READ else EXACT)
     return 0
@@ -354,16 +361,15 @@ cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     cycle.alarms = 0
     if cycle.closed == NULL:
         return 0
-    write_closed(floor, cycle, cycle.told_close, nothing)
+    write_closed(floor, cycle, cycle.told_close, nothing, shipment_key(cycle))
     floor.outlet.emit(cycle.closed, subject_of(cycle), cycle.told_close.t, correlation(cycle, nothing), cause, EXACT)
     return 0
 
 
-cdef int write_closed(Floor floor, const Cycle* cycle, const Fact* close, Contents contents) except -1:
+cdef int write_closed(Floor floor, const Cycle* cycle, const Fact* close, Contents contents, int32_t shipment) except -1:
     cdef JsonWriter data = floor.outlet.data
     cdef int64_t weight = weight_of(floor, cycle, close.t)
     cdef const Fact* label = last_good_label(floor, cycle, True)
-    cdef int32_t shipment = shipment_key(cycle)
     cdef const Piece* piece
     cdef int i
     data.clear()

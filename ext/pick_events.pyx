@@ -142,11 +142,11 @@ cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, cons
     if not o.cancelled and o.q > window.q_task + tolerance:
         alarm(floor, window, PCK_OVER, o.t_close, cause, f"{o.q} of {window.q_task}")
     elif window.alarms:
-        quiet(floor, window, PCK_OVER, o.t_close, cause)
+        quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
     if o.cancelled and o.q > 0:
         alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
     elif window.alarms:
-        quiet(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause)
+        quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
     return 0
 
 

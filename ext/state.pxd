@@ -233,6 +233,7 @@ cdef struct Cycle "sortline_Cycle":
     int32_t target              # of its bind, 0: none
     int32_t carton              # 0: none
     int32_t key                 # fixed by the first event (R40a), as a text; 0: no event yet
+    int32_t told_shipment       # by the last carton.closed, 0: none
     int32_t number
     int64_t begin
     int64_t end                 # NEVER: it runs

@@ -329,6 +329,19 @@ def R61_recirculation_closes_nothing() -> Case:
     return case
 
 
+def R61_too_many_loops() -> Case:
+    """R61: the fourth loop is one too many; a divert ends the count."""
+    case = Case().order(2).task(2).plan().pick(10, lu="L-1")
+    for t in (20, 30, 40, 50, 70, 80, 90):
+        case.device("item.recirculated", t, src=SORTER, lu="L-1")
+    case.device("divert.confirmed", 60, src=SORTER, lu="L-1", dest="D-1")
+    case.records.sort(key=lambda record: record["t_rx"])
+    for at_, record in enumerate(record for record in case.records if record["src"] == SORTER):
+        record["seq"] = at_
+    case.expect("exception.raised", "RTE_MAX_RECIRC/lu/L-1/1", t=50, code="RTE_MAX_RECIRC", detail="4 loops")
+    return case.times("RTE_MAX_RECIRC", 1)
+
+
 def read_at(case: Case, t: float, point: str = "SEALER-1") -> Case:
     """Behind the sealer only closed cartons come by."""
     case.rules = case.rules | {"closing_points": ["SEALER-1"]}

@@ -312,6 +312,13 @@ def R53_a_carton_moves_to_another_shipment() -> Case:
     return case.expect("shipment.unready", "S-1", t=60, cause="carton.plan")
 
 
+def R53_a_plan_alone_makes_no_revision() -> Case:
+    """R53: C-1 was told as of S-1. Its new plan names S-2, and the unit again, and changes nothing else of it."""
+    case = packed_one().plan(t=60, rev=2, shipment="S-2", contents=part(1)).device("telemetry", 90)
+    case.expect("shipment.unready", "S-1", t=60, cause="carton.plan").ready(1, 20)
+    return case.confirmed(1, 10).packed(1, revision=0, shipment="S-1")
+
+
 def R53_a_carton_in_two_plans() -> Case:
     """R10, R53: the same revision with another shipment is a conflict; the first stays."""
     case = packed_one().plan(t=40, shipment="S-2", contents=part(1)).raised("CTX_CONFLICT", CARTON)

@@ -137,7 +137,7 @@ class Units:
             cycle.device_carton = fact.record["carton"]
         if (one.role == "carton.close" or self._is_read_behind(one)) and not cycle.closed:
             cycle.closes.append(fact.t)  # else R46: PKG_DOUBLE_CLOSE
-        elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1]:
+        elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1] and not cycle.voided:
             cycle.reopenings.append(Reopening(fact.t, fact.kind, not cycle.contents(cycle.closes[-1])))
         elif one.role == "carton.void":
             cycle.voided = cycle.voided or fact  # section 10: once is the end of it

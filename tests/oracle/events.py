@@ -145,6 +145,8 @@ def _shipment(cycle: Cycle, world: World) -> tuple[str | None, str | None, bool]
     shipment's scope names that shipment is not said.
     """
     planned = world.context.shipment_of(cycle.carton or "")
+    if planned is not None and world.context.cartons[cycle.carton or ""].record["rev"] > 1:
+        return planned, None, True  # that of the plan known by then (R53): it depends on arrival
     if planned is not None:
         return planned, planned, False
     scopes = [plan.record["scope"] for plan in world.context.shipments.values()]
