@@ -70,3 +70,25 @@ def R29_late_picks_in_any_order() -> Case:
     case.expect("inventory.discrepancy", "/A//T-1", t=71, actual=3, expected=1, as_of=at(71))
     case.raised("PCK_LATE_AFTER_SHIP", "task/T-1")
     return manifested(case.confirmed(1, 10).packed(1).ready(1, 20), 50, "C-1", manifest_no="M-1")
+
+
+def R63_the_next_read_came_before_it_was_judged() -> Case:
+    """R63: nobody knows either code, and the scanner reads the next tote before the watermark has passed that."""
+    case = (
+        Case()
+        .device("scan.multiread", 10, src=SORTER, codes=["L-8", "L-9"])
+        .device("scan.read", 11, src=SORTER, lu="L-1")
+    )
+    return case.device("telemetry", 30).cleared("ID_MULTI", SORTER, t=11)
+
+
+def R64_found_between_two_losses() -> Case:
+    """R64, R60: lost at 20 as track 7, found at 24, lost again at 25; the track's facts take effect last."""
+    case = (
+        Case()
+        .device("item.inducted", 10, src=SORTER, track="7", lu="L-1")
+        .device("item.lost", 20, src=SORTER, track="7")
+    )
+    case.device("carton.reopen", 24, lu="L-1").device("item.lost", 25, src=SORTER, lu="L-1")
+    case.cleared("RTE_LOST", "lu/L-1", t=24)
+    return case.expect("exception.raised", "RTE_LOST/lu/L-1/2", t=25, code="RTE_LOST").device("telemetry", 60)
