@@ -24,7 +24,7 @@ from ext.kinds cimport (
 )
 from ext.sources cimport Gap, Multiread, Source, TrackLife
 from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, LoadUnit, Shipment
-from ext.store cimport B_LIST, Numbers, find, head_of, last, length, remove
+from ext.store cimport B_LIST, Numbers, find, head_of, index_of, length, remove
 from ext.timers cimport RANK_CONTEXT, RANK_TRACK
 from ext.tombstones cimport is_buried
 
@@ -100,7 +100,7 @@ cdef class Effects(Clocks):
                 window = <PickWindow*>find(self.state.tasks, fact.task)
             else:
                 line = find_line(self.state, fact.order, fact.line)
-                window = line.own if line != NULL else NULL
+                window = line.own if line != NULL and not picks.has_tasks(line) else NULL
             if window != NULL:
                 return self.is_new(self.take_into(window, fact))
         entries = self.entries_of(fact, batch, i)
@@ -224,16 +224,15 @@ cdef class Effects(Clocks):
         if entry.task:
             return False
         line = find_line(self.state, entry.order, entry.line)
-        return line != NULL and length(line.windows) > 0 and line.own == NULL
+        return line != NULL and picks.has_tasks(line)
 
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
-        cdef Fact* youngest
         cdef List* changed = NULL
         cdef int k
+        fact.follows = fact.qty < 0 and not fact.lu
         if not fact.lu:
-            youngest = <Fact*>last(window.facts) if fact.qty < 0 else NULL
-            fact.lu = youngest.lu if youngest != NULL and youngest.lu else window.lu
+            fact.lu = picks.unit_of_pick(self.floor, window, fact) if fact.follows else window.lu
         if self.comes_after_ship(window, fact):
             if not pick_events.tell_late(self.floor, window, fact):
                 return False
@@ -246,6 +245,8 @@ cdef class Effects(Clocks):
         inventory.take_pick(self.floor, window, fact)
         if fact.lu:
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
+        if fact.qty > 0 and window.reversed:
+            self.lead_reversals(window, fact, &changed)
         if fact.qty < 0:
             pick_events.tell_reversal(self.floor, window, fact)
         picks.decide(self.floor, window, fact)
@@ -255,6 +256,23 @@ cdef class Effects(Clocks):
         self.floor.store.free(changed)
         picks.watch(self.floor, window, fact.t)
         return True
+
+    cdef int lead_reversals(self, const PickWindow* window, const Fact* pick, List** changed) except -1:
+        """R43, R3: reversals that came before the pick that they follow go into its unit."""
+        cdef Fact* fact
+        cdef int i
+        for i in range(index_of(window.facts, pick) + 1, length(window.facts)):
+            fact = <Fact*>window.facts.items[i]
+            if fact.qty > 0:
+                break
+            if not fact.follows or fact.lu == pick.lu:
+                continue
+            if fact.lu:
+                cartons.detach(self.floor, self.floor.unit_of(fact.lu), fact, changed)
+            fact.lu, fact.cycle = pick.lu, NULL
+            if fact.lu:
+                cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, changed)
+        return 0
 
     cdef int refuse_buried(self, const Fact* fact) except -1:
         """R46: its window has gone."""

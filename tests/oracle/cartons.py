@@ -241,8 +241,8 @@ def _press(entry: Entry) -> tuple[int, object]:
 
 
 def _reversal_units(window: Window) -> Iterable[tuple[Entry, str]]:
-    """R43: a reversal without a load unit takes that of the window's last pick."""
-    lu = None
+    """R43: a reversal without a load unit takes that of the window's last pick, before all of them the task's."""
+    lu = window.lu
     for entry in sorted(window.physical, key=lambda entry: entry.fact[:4]):
         if entry.sign > 0:
             lu = entry.lu

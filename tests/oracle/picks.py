@@ -213,7 +213,9 @@ def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
         if task not in context.tasks:
             return None
         plan = context.tasks[task].record
-        line, lu = (plan["order"], plan["line"]), lu or plan.get("lu")  # R43
+        line = plan["order"], plan["line"]
+        if fact.kind == "pick.confirm":  # R43: a reversal goes with the pick before it
+            lu = lu or plan.get("lu")
         known = max(known, context.task_arrival[task])
     else:
         line = part["order"], part["line"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "5"
-LAYOUT = "0b229b78997c3434"
+VERSION = "6"
+LAYOUT = "271c4051d9cbb692"
 
 
 def fields() -> str:

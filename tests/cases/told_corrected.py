@@ -1,0 +1,60 @@
+"""Golden cases of picks that are decided once and corrected by what comes later."""
+
+from __future__ import annotations
+
+from tests.cases.writing import STATION, Case, at
+
+
+def R27_a_cancel_from_before_a_short_without_picks() -> Case:
+    """R27: nobody picked, the deadline of 60 told a short, and the cancel of 50 comes at 100: it is revised to 0."""
+    case = Case().order(2).task(2, deadline=at(60)).device("telemetry", 70, src=STATION)
+    case.wms("pick.task_cancelled", 50, rx=100, rev=2, task="T-1")
+    return case.shorted(0, 50, revision=1, reason="DEADLINE", qty_picked=0)
+
+
+def R27_a_task_that_is_told_after_the_cancel_of_its_order() -> Case:
+    """R27, R10: the order is cancelled at 20 before anything is known of it; its task comes later, with a deadline."""
+    case = Case().pick(10, 2).wms("order.cancelled", 20, rev=2, order="O-1").task(3, t=30, deadline=at(60))
+    return case.device("telemetry", 70, src=STATION).confirmed(2, 20, cancelled=True)
+
+
+def R26_shorted_after_it_was_full_and_opened_again() -> Case:
+    """R21, R26: full when its deadline passed, opened by a reversal, shorted by the operator; then a late press."""
+    case = Case().order(3).task(3, deadline=at(60)).pick(10, 3).put_back(80, 2).short(120)
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", qty=2).device("telemetry", 130, src=STATION)
+    case.tell("dc1/pick/PTL-02", "pick.confirm", 100, 150, seq=1, hist=True, task="T-1", sku="A", qty=1)
+    return case.confirmed(2, 120, revision=3).shorted(1, 120, revision=1, reason="EMPTY", decided_by="OPERATOR")
+
+
+def R10_a_wave_moves_its_cutoff() -> Case:
+    """R10, R21: the cutoff of 60 counts no more when the wave says 200."""
+    case = Case().order(3).task(3).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(60)).pick(10)
+    case.wms("wave.released", 20, rev=2, wave="W-1", orders=["O-1"], cutoff=at(200))
+    case.device("telemetry", 70, src=STATION).pick(120).device("telemetry", 210, src=STATION).rules[
+        "short_at_cutoff"
+    ] = True
+    return case.confirmed(2, 200, revision=0).shorted(1, 200, revision=0)
+
+
+def R10_a_wave_leaves_an_order_out() -> Case:
+    """R10, R21: the order is in no wave any more, so no cutoff ends it."""
+    case = Case().order(3).task(3).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(60)).pick(10)
+    case.wms("wave.released", 20, rev=2, wave="W-1", orders=["O-2"], cutoff=at(60)).device("telemetry", 70, src=STATION)
+    case.pick(120, 2).rules["short_at_cutoff"] = True
+    return case.confirmed(3, 120, revision=0)
+
+
+def R43_a_reversal_goes_with_the_pick_before_it() -> Case:
+    """R43, R3: put back at 11.5 out of L-1, although the press into L-2 of 12 arrives first."""
+    case = Case().order(5).task(5).pick(10, 2, lu="L-1").pick(12, lu="L-2")
+    case.put_back(11.5, rx=12.5, src="dc1/pick/PTL-02").close(20).close(21, lu="L-2")
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-02/0/1/0", qty=1)
+    return case.packed(1, "L-1#1").packed(1, "L-2#1")
+
+
+def R43_a_reversal_that_overtakes_its_pick() -> Case:
+    """R43, R3: the press into L-2 of 12 arrives after it was put back at 12.5."""
+    case = Case().order(5).task(5, lu="L-1").pick(10, 2, lu="L-1")
+    case.put_back(12.5, src="dc1/pick/PTL-02").pick(12, 2, rx=13, lu="L-2").close(20).close(21, lu="L-2")
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-02/0/1/0", qty=1)
+    return case.packed(2, "L-1#1").packed(1, "L-2#1")
