@@ -5,7 +5,7 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, inventory, manifests, pick_events, picks, returns, shipments, stuck
+from ext cimport cartons, inventory, manifests, pick_events, pick_units, picks, returns, shipments, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter, digest_of
@@ -339,6 +339,8 @@ cdef class Context:
             self.tell_alloc(line)
         picks.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
+        if new:
+            self.take_over(window, fact)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
             cartons.ask_closes(floor, floor.unit_of(fact.lu))
@@ -358,6 +360,16 @@ cdef class Context:
                 picks.take_closing(self.floor, window, line.of.cutoff)
         self.floor.store.put(self.floor.state.tasks, fact.task, window)
         return window
+
+    cdef int take_over(self, PickWindow* window, Fact* fact) except -1:
+        """Of the line's window, if the task's was that: its picks."""
+        cdef List* changed = NULL
+        cdef int i
+        pick_units.take_over(self.floor, window, &changed)
+        for i in range(length(changed)):
+            shipments.touch_cycle(self.floor, <Cycle*>changed.items[i], fact)
+        self.floor.store.free(changed)
+        return 0
 
     cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1:
         """R21 d; a new revision may move it."""

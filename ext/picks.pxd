@@ -18,8 +18,9 @@ cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL
 cdef bint has_tasks(const Line* line) noexcept
 cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL
 cdef bint is_dead(Floor floor, PickWindow* window) except -1
-cdef int32_t unit_of_pick(Floor floor, const PickWindow* window, const Fact* reversal) noexcept
-cdef bint take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept
+cdef void take_back(PickWindow* window, Fact* fact) noexcept
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1
 cdef void withdraw_closing(PickWindow* window, const Fact* closing) noexcept
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1

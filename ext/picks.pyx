@@ -9,7 +9,7 @@ from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport (
-    alarm, is_known_press, key_of, quiet, subject_text, tell_confirmed, tell_exceptions, tell_short,
+    alarm, key_of, quiet, subject_text, tell_confirmed, tell_exceptions, tell_short,
 )
 from ext.state cimport B_WINDOW
 from ext.store cimport find, last, length, remove
@@ -109,26 +109,14 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
     return best
 
 
-cdef int32_t unit_of_pick(Floor floor, const PickWindow* window, const Fact* reversal) noexcept:
-    """R43: the load unit of the window's last pick before it."""
-    cdef const Fact* fact
-    cdef int i
-    for i in range(length(window.facts) - 1, -1, -1):
-        fact = <Fact*>window.facts.items[i]
-        if fact.qty > 0 and floor.precedes(fact, reversal):
-            return fact.lu
-    return window.lu
-
-
-cdef bint take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """A pick or reversal joins its window. False: the same press again (R30), a duplicate."""
-    if fact.press and is_known_press(floor, window, fact):
-        return False
+cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """A pick or reversal joins its window."""
     fact.window = window
     if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
+        floor.insert_sorted(&window.strangers, fact)
         floor.outlet.raise_(PCK_WRONG_SKU, subject_text(floor, window), fact.t, fact,
                             f"{floor.text(fact.sku)} instead of {floor.text(window.sku)}")
-        return True
+        return 0
     fact.late = window.decided != NULL and fact.t <= window.decided.t
     floor.insert_sorted(&window.facts, fact)
     window.q_sum += fact.qty
@@ -137,7 +125,27 @@ cdef bint take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
         floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), fact.t, fact, "")
     if window.alarms:
         quiet(floor, window, PCK_STALLED, fact.t, fact)
-    return True
+    return 0
+
+
+cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept:
+    """R30: the pick that counts of those that tell of one press."""
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(window.facts) + length(window.strangers)):
+        fact = <Fact*>(window.facts.items[i] if i < length(window.facts) else
+                       window.strangers.items[i - length(window.facts)])
+        if fact.press == press and fact.qty > 0:
+            return fact
+    return NULL
+
+
+cdef void take_back(PickWindow* window, Fact* fact) noexcept:
+    """A pick leaves its window: another one tells of its press."""
+    if fact.sku == window.sku:
+        window.q_sum -= fact.qty
+    remove(window.facts, fact)
+    remove(window.strangers, fact)
 
 
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:

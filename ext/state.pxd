@@ -171,6 +171,7 @@ cdef struct Line:
 cdef struct PickWindow "sortline_PickWindow":
     Line* line
     List* facts                 # picks and reversals that count, sorted
+    List* strangers             # picks and reversals of another SKU, sorted (R31)
     List* closings              # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
     Fact* cancelled_by
     Fact* deadline

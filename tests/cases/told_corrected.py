@@ -58,3 +58,31 @@ def R43_a_reversal_that_overtakes_its_pick() -> Case:
     case.put_back(12.5, src="dc1/pick/PTL-02").pick(12, 2, rx=13, lu="L-2").close(20).close(21, lu="L-2")
     case.expect("pick.reversed", "T-1/dc1/pick/PTL-02/0/1/0", qty=1)
     return case.packed(2, "L-1#1").packed(1, "L-2#1")
+
+
+def R30_of_two_that_tell_of_a_press_the_earlier_counts() -> Case:
+    """R30, R3: the light told of the press of 10 at 10.5, and arrives before the scanner that told of it at 10."""
+    case = Case().order(2).task(2).pick(10.5, 2, press="P-1", lu="L-1")
+    case.pick(10, 2, rx=11, src="dc1/pick/RF-07", press="P-1", lu="L-1").close(20)
+    return case.confirmed(2, 10, t_first=at(10)).packed(2, "L-1#1", t_open=at(10)).counted(used=4, duplicate=1)
+
+
+def R30_a_press_that_is_told_late_again() -> Case:
+    """R30: what was decided by the first telling stays."""
+    case = Case().order(2).task(2).pick(10.5, 2, press="P-1").device("telemetry", 30, src=STATION)
+    case.pick(10, 2, rx=40, src="dc1/pick/RF-07", press="P-1", hist=True)
+    return case.confirmed(2, 10.5, revision=0).counted(duplicate=1)
+
+
+def R20_the_picks_of_the_line_go_where_its_task_says() -> Case:
+    """R20, R43: the line's window becomes the task's, and what was picked without a load unit lies in the task's."""
+    case = Case().order(4).pick(10, order="O-1", line=1).pick(12, line=1, order="O-1", lu="L-2")
+    case.task(4, t=15, lu="L-1").pick(16).close(20).close(21, lu="L-2")
+    return case.packed(2, "L-1#1").packed(1, "L-2#1")
+
+
+def R31_a_wrong_sku_is_put_back_out_of_where_it_was() -> Case:
+    """R31, R43: B went into L-2, and comes out of it though the last pick of the task went into L-1."""
+    case = Case().order(4).task(4).pick(10, sku="B", lu="L-2").pick(12, lu="L-1").put_back(14, sku="B")
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/3/0", qty=1, sku="B").pick(16, lu="L-2")
+    return case.close(20).close(21, lu="L-2").packed(1, "L-1#1").packed(1, "L-2#1")

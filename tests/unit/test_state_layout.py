@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "6"
-LAYOUT = "271c4051d9cbb692"
+LAYOUT = "376a1bb05e469a4e"
 
 
 def fields() -> str:
