@@ -397,3 +397,13 @@ def R07_a_source_that_is_down_is_not_clear() -> Case:
     """R7: a lane that was full stays full."""
     case = Case().device("lane.full", 10, src=SORTER, state="set", dest="D-1").tell(SORTER, "link.down", 12).tick(100)
     return case.times("RTE_LANE_FULL", 1).times("RTE_LANE_FULL", 0, "exception.cleared")
+
+
+def R07_a_pick_that_fills_the_gap_after_the_deadline() -> Case:
+    """R7, R21, R52: the deadline of 60 was held, and the pick that was missing makes the task full: ready since 30, and
+    the short that was never told is in no shipment."""
+    case = Case().order(3).task(3, deadline=at(60)).plan().shipment(3)
+    case.pick(10, lu="L-1").lose().pick(12, lu="L-1").close(30).device("telemetry", 64)
+    case.tell(STATION, "pick.confirm", 11, 66, seq=2, hist=True, task="T-1", sku="A", qty=1, lu="L-1")
+    case.device("telemetry", 100)
+    return case.confirmed(3, 12, revision=0).packed(3).ready(3, 30)

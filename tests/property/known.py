@@ -76,17 +76,6 @@ def _two_facts(difference: str, records: Sequence[Record], rules: Mapping[str, A
     return any(_overtaken(earlier, later) for earlier, later in product(those(expected), those(is_)))
 
 
-def _filled_after_the_deadline(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
-    if not difference.startswith("shipment.ready") or "gap_hold_ms" not in rules:
-        return False
-    related = _about(_key(difference), records)
-    ends = [record[name] for record in related for name in ("deadline", "cutoff") if name in record]
-    return any(
-        record["kind"] == "pick.confirm" and record.get("hist") and _time(record) < end < record["t_rx"]
-        for record, end in product(related, ends)
-    )
-
-
 def _void_before_its_bind(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
     if not difference.startswith("carton.voided"):
         return False
@@ -98,7 +87,6 @@ def _void_before_its_bind(difference: str, records: Sequence[Record], rules: Map
 
 KNOWN: dict[str, Explains] = {
     "R52_two_facts_end_a_truth": _two_facts,
-    "R07_a_pick_that_fills_the_gap_after_the_deadline": _filled_after_the_deadline,
     "R56_a_void_that_arrives_before_the_bind": _void_before_its_bind,
 }
 
