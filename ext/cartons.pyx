@@ -142,15 +142,17 @@ cdef int close_picks(Floor floor, Cycle* cycle) except -1:
                 picks.take_closing(floor, fact.window, close)
         for k in range(length(cycle.unit.destined)):
             window = <PickWindow*>cycle.unit.destined.items[k]
-            if not length(window.facts) and index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
+            if index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
                 picks.take_closing(floor, window, close)
     return 0
 
 
 cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* close) noexcept:
-    """A task without picks goes into this cycle if the carton's plan says so, or was there before the close."""
+    """A task without picks by then goes into this cycle if the carton's plan says so, or was there before the close."""
     cdef Cycle* other
     cdef int i
+    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= close.t:
+        return False
     if cycle.plan != NULL and cycle.plan.has_contents:
         for i in range(cycle.plan.contents.count if cycle.plan.contents != NULL else 0):
             if cycle.plan.contents.items[i].line == window.line:

@@ -351,7 +351,7 @@ cdef class Context:
 
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL:
         cdef PickWindow* window = line.own
-        if window != NULL and window.confirmed == NULL and window.short_told == NULL:
+        if window != NULL and not picks.has_told(window):
             line.own = NULL
             window.task = fact.task
         else:

@@ -68,7 +68,7 @@ cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, bint clos
     if o.by == BY_QUANTITY and o.q - o.q_late < window.q_task:
         o.closed = False                # R26: a reversal opens it again, R21 applies anew
         o.by = OPEN
-    o.q_short = max(0, window.q_task - o.q) if o.shorted else 0
+    o.q_short = missing(window, o.q) if o.shorted else 0
 
 
 cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexcept:
@@ -82,9 +82,14 @@ cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexc
         o.by = BY_DEADLINE
     o.q, o.t_close, o.cause = o.q_now, closing.t, closing
     o.q_late = 0
-    o.q_short = max(0, window.q_task - o.q)
+    o.q_short = missing(window, o.q)
     o.shorted = True
     o.closing = closing
+
+
+cdef int64_t missing(const PickWindow* window, int64_t q) noexcept:
+    """No more than it asked for, also where more was put back than is known to be picked."""
+    return max(0, window.q_task - max(0, q))
 
 
 cdef void close_by_cancel(Outcome* o, const PickWindow* window, int first, int64_t as_of) noexcept:

@@ -216,10 +216,10 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     late.t = max(late.t, fact.t)
     data.clear()
     data.integer_member(b'{"actual":', window.told_q + late.qty)
-    data.integer_member(b',"as_of":', fact.t)
+    data.integer_member(b',"as_of":', late.t)
     data.integer_member(b',"expected":', window.told_q)
     data.put(b',"kind":"POST_SHIP"}')
-    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), fact.t,
+    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), late.t,
                       window.line.order, fact, EXACT)
     floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
     return True

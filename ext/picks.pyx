@@ -67,6 +67,15 @@ cdef bint has_tasks(const Line* line) noexcept:
     return length(line.windows) > (line.own != NULL)
 
 
+cdef bint has_told(const PickWindow* window) noexcept:
+    """R20: any event; a reversal was told by itself (R28)."""
+    cdef int i
+    for i in range(length(window.strangers)):
+        if (<Fact*>window.strangers.items[i]).qty < 0:
+            return True
+    return window.confirmed != NULL or window.short_told != NULL or window.reversed
+
+
 cdef int open_line_window(Floor floor, Line* line) except -1:
     """R20: a line without any task has one window, opened by its first pick."""
     cdef PickWindow* window = new_window(floor, line, 0)

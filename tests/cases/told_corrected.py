@@ -86,3 +86,19 @@ def R31_a_wrong_sku_is_put_back_out_of_where_it_was() -> Case:
     case = Case().order(4).task(4).pick(10, sku="B", lu="L-2").pick(12, lu="L-1").put_back(14, sku="B")
     case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/3/0", qty=1, sku="B").pick(16, lu="L-2")
     return case.close(20).close(21, lu="L-2").packed(1, "L-1#1").packed(1, "L-2#1")
+
+
+def R21c_the_close_is_told_after_a_pick_that_came_later() -> Case:
+    """R21, R3: the task's carton was closed at 20, before anybody picked; the press of 20.5 elsewhere arrives first."""
+    case = Case().order(3).task(3, lu="L-1").device("carton.open", 5, lu="L-1").pick(20.5, lu="L-2")
+    case.device("carton.close", 20, 21, src="dc1/pack/PK-02", lu="L-1").rules["short_on_close"] = True
+    return case.confirmed(1, 20.5).shorted(2, 20.5, decided_by="CLOSE")
+
+
+def R29_two_late_picks_in_any_order() -> Case:
+    """R29, R3: what is told of the place is as of the later one, whichever came first."""
+    case = Case().order(3).task(3, loc="A-1").shipment(3).pick(10, 3, lu="L-1")
+    case.wms("manifest.result", 50, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.pick(72).pick(71, rx=73, src="dc1/pick/PTL-02").confirmed(3, 10, revision=0)
+    case.expect("shipment.manifested", "S-1", t=50)
+    return case.expect("inventory.discrepancy", "A-1/A//T-1", t=72, actual=5, expected=3, as_of=at(72))

@@ -32,3 +32,14 @@ def test_R20_a_line_window_that_has_told_keeps_what_is_its_own() -> None:
     case.tell(GUN, "pick.confirm", 5, 50, seq=1, hist=True, order="O-1", line=1, sku="A", qty=1)
     assert last(case, "pick.confirmed", "task/T-1")["qty"] == 3
     assert last(case, "pick.confirmed", "line/O-1/1")["qty"] == 3
+
+
+def test_R20_a_line_window_that_told_a_reversal_keeps_its_pick() -> None:
+    """R28: the reversal is an event of the window; it arrives before its press, or after it."""
+    told = {}
+    for rx in (10, 11):
+        case = Case().order(1).pick(10, rx=rx, order="O-1", line=1)
+        case.tell(GUN, "pick.reverse", 10.5, seq=1, order="O-1", line=1, sku="A", qty=1).task(1, t=30).pick(40)
+        case.records.sort(key=lambda record: record["t_rx"])
+        told[rx] = last(case, "pick.confirmed", "task/T-1")
+    assert told[10] == told[11] and told[10]["qty"] == 1
