@@ -31,3 +31,4 @@ cdef struct Outcome:
 
 
 cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept
+cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept

@@ -32,17 +32,24 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
             break
         if t_closing < t_fact:
             closing = <Fact*>window.closings.items[j]
-            if not o.closed and not went_elsewhere(window, picked, closing):
+            if not o.closed and (window.task or picked != NULL) and not went_elsewhere(window, picked, closing):
                 if t_closing >= decided_before:
                     break
                 close_short(&o, window, closing)
-            j += 1                      # closed already: a later b, c or d changes nothing
+            j += 1      # closed already: a later b, c or d changes nothing; R20, R23: a line's own is opened by a pick
         else:
             count_pick(&o, window, <Fact*>window.facts.items[i], t_closing == t_fact)
             if (<Fact*>window.facts.items[i]).qty > 0:
                 picked = <Fact*>window.facts.items[i]
             i += 1
     return o
+
+
+cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
+    """R20: a task's window is opened by its pick.task or its first pick, a line's own by its first pick."""
+    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= as_of:
+        return True
+    return window.task != 0 and window.planned_t <= as_of
 
 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:

@@ -102,3 +102,27 @@ def R29_two_late_picks_in_any_order() -> Case:
     case.pick(72).pick(71, rx=73, src="dc1/pick/PTL-02").confirmed(3, 10, revision=0)
     case.expect("shipment.manifested", "S-1", t=50)
     return case.expect("inventory.discrepancy", "A-1/A//T-1", t=72, actual=5, expected=3, as_of=at(72))
+
+
+def R23_a_short_of_a_line_that_nobody_picked() -> Case:
+    """R20, R23: a line without tasks or picks has no short but alloc.failed's, and no window that is open."""
+    case = Case().order(1, 2).shipment(1).plan(contents=[{"order": "O-1", "line": 1, "qty": 1}])
+    case.shipment(1, scope=[{"order": "O-1", "line": 1, "qty": 1}, {"order": "O-1", "line": 2, "qty": 2}], rev=2)
+    case.task(1).pick(10, lu="L-1").device("pick.short", 12, src=STATION, order="O-1", line=2, code="EMPTY")
+    case.wms("alloc.failed", 14, order="O-1", line=2, qty=2, code="NO_STOCK").close(20)
+    case.confirmed(1, 10).packed(1).expect("pick.short", "O-1/2", decided_by="ALLOC", qty_short=2, revision=0)
+    return case.expect("shipment.ready", "S-1", t=20, partial=True)
+
+
+def R23_a_pick_from_before_the_short_of_its_line() -> Case:
+    """R20, R21 b: the first pick arrives after the short that followed it: the window was open when it was shorted."""
+    case = Case().order(3).device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY")
+    case.pick(9, rx=10.5, src="dc1/pick/PTL-02", order="O-1", line=1).device("telemetry", 20, src=STATION)
+    return case.confirmed(1, 10, "O-1/1").shorted(2, 10, "O-1/1", reason="EMPTY")
+
+
+def R20_a_short_of_the_line_before_its_first_task() -> Case:
+    """R20: nothing was told of the line yet, so what was said of it is said of its first task."""
+    case = Case().order(3).device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY")
+    case.device("telemetry", 20, src=STATION).task(3, t=9).records[-1]["t_rx"] = at(30)
+    return case.device("telemetry", 40, src=STATION).shorted(3, 10, reason="EMPTY")
