@@ -111,9 +111,8 @@ cdef int watch_transition(Floor floor, Cycle* cycle, const Fact* fact) except -1
 cdef int watch_void(Floor floor, Fact* fact) except -1:
     """R56: told when the watermark has passed it, or by the wall clock's bound: a bind may still come that makes it
     another carton's."""
-    cdef Key key = text_key(fact.lu)
-    floor.by_watermark.push(fact.t, RANK_CARTON, key, fact, TAG_VOID, fact.t)
-    return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_CARTON, key, fact, TAG_VOID, fact.t)
+    floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_VOID, fact.t)
+    return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_CARTON, text_key(fact.lu), fact, TAG_VOID, fact.t)
 
 
 cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
@@ -153,15 +152,17 @@ cdef int close_picks(Floor floor, Cycle* cycle) except -1:
                 picks.take_closing(floor, fact.window, close)
         for k in range(length(cycle.unit.destined)):
             window = <PickWindow*>cycle.unit.destined.items[k]
-            if not length(window.facts) and index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
+            if index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
                 picks.take_closing(floor, window, close)
     return 0
 
 
 cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* close) noexcept:
-    """A task without picks goes into this cycle if the carton's plan says so, or was there before the close."""
+    """A task without picks by then goes into this cycle if the carton's plan says so, or was there before the close."""
     cdef Cycle* other
     cdef int i
+    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= close.t:
+        return False
     if cycle.plan != NULL and cycle.plan.has_contents:
         for i in range(cycle.plan.contents.count if cycle.plan.contents != NULL else 0):
             if cycle.plan.contents.items[i].line == window.line:

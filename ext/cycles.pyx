@@ -178,6 +178,8 @@ cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
 
 cdef int replace_fact(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1:
     """As if `fact` had come instead of `old`. Appends the cycles that changed by it."""
+    if old.cycle != NULL and old.cycle.anchor == old:
+        old.cycle.anchor = fact
     remove(unit.facts, old)
     floor.insert_sorted(&unit.facts, fact)
     return rebuild(floor, unit, changed)

@@ -6,11 +6,11 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 `apply_pick`, `take_into`, `take_entry`.
 """
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, rates,
-    refused_moves, reversals, shipments, sights, stuck, tracks, trailers,
+    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, pick_units, picks,
+    premises, rates, refused_moves, shipments, sights, stuck, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
@@ -101,7 +101,7 @@ cdef class Effects(Clocks):
                 window = <PickWindow*>find(self.state.tasks, fact.task)
             else:
                 line = find_line(self.state, fact.order, fact.line)
-                window = line.own if line != NULL else NULL
+                window = line.own if line != NULL and not picks.has_tasks(line) else NULL
             if window != NULL:
                 return self.is_new(self.take_into(window, fact))
         entries = self.entries_of(fact, batch, i)
@@ -225,14 +225,16 @@ cdef class Effects(Clocks):
         if entry.task:
             return False
         line = find_line(self.state, entry.order, entry.line)
-        return line != NULL and length(line.windows) > 0 and line.own == NULL
+        return line != NULL and picks.has_tasks(line)
 
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
         cdef List* changed = NULL
+        cdef Fact* other = NULL
         cdef int k
+        fact.follows = fact.qty < 0 and not fact.lu
         if not fact.lu:
-            fact.lu = window.lu if fact.qty > 0 else reversals.unit_of(self.floor, window, fact)
+            fact.lu = pick_units.unit_of(self.floor, window, fact)
         if self.comes_after_ship(window, fact):
             if not pick_events.tell_late(self.floor, window, fact):
                 return False
@@ -240,22 +242,37 @@ cdef class Effects(Clocks):
             if fact.qty < 0:
                 pick_events.tell_reversal(self.floor, window, fact)
             return True
-        if not picks.take_pick(self.floor, window, fact):
-            return False
+        if fact.press and pick_events.is_known_press(self.floor, window, fact):
+            other = picks.counted_press(window, fact.press)
+            if other == NULL or fact.t < self.state.watermark or not self.floor.precedes(fact, other):
+                return False
+            self.take_back(window, other, fact.lu, &changed)
+        picks.take_pick(self.floor, window, fact)
         inventory.take_pick(self.floor, window, fact)
-        if fact.lu:
+        if fact.lu and other != NULL and other.lu == fact.lu:
+            cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
+        elif fact.lu:
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
+        if fact.qty > 0 and (window.reversed or window.strangers != NULL):
+            pick_units.lead_reversals(self.floor, window, fact, &changed)
         if fact.qty < 0:
             pick_events.tell_reversal(self.floor, window, fact)
-        elif window.reversed:
-            reversals.follow(self.floor, window, fact)
         picks.decide(self.floor, window, fact)
         shipments.touch_line(self.floor, window.line, fact.t, fact)
         for k in range(length(changed)):
             shipments.touch_cycle(self.floor, <Cycle*>changed.items[k], fact)
         self.floor.store.free(changed)
         picks.watch(self.floor, window, fact.t)
-        return True
+        return other == NULL
+
+    cdef int take_back(self, PickWindow* window, Fact* fact, int32_t lu, List** changed) except -1:
+        """R30, R3: of two that tell of one press the earlier counts, whichever came first. The other leaves its window,
+        and its unit if that is another than `lu`."""
+        picks.take_back(window, fact)
+        inventory.take_back(self.floor, window, fact)
+        if fact.lu and fact.lu != lu:
+            cartons.detach(self.floor, self.floor.unit_of(fact.lu), fact, changed)
+        return 0
 
     cdef int refuse_buried(self, const Fact* fact) except -1:
         """R46: its window has gone."""

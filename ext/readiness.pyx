@@ -163,7 +163,7 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
         return True
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        if length(window.facts) == 0 and window.planned_t != NEVER and window.planned_t > as_of:
+        if not outcomes.has_begun(window, as_of):
             continue
         o = outcomes.outcome(window, as_of, max(as_of, window.forced) + 1)
         if not o.closed:

@@ -2,7 +2,6 @@
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_line`, `touch_cycle`."""
 
 from libc.stdint cimport uint64_t
-from libc.string cimport memcpy, memmove
 
 from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
@@ -14,10 +13,11 @@ from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
-from ext.state cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
-from ext.store cimport B_BYTES, List, index_of, length
+from ext.state cimport B_TOUCHES, Bytes, CartonPlan, Pending, ScopeLine, Touch, TouchList
+from ext.store cimport List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
+from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending, has_pending, kept_truth, pending_of
 
 from ext.kinds import NAMES
 
@@ -280,37 +280,10 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
         shipment.held_since = ABSENT
         forget_pending(floor, shipment)
+    drop_between(shipment, since, as_of)
     pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
-
-
-cdef Pending* pending_of(Floor floor, Shipment* shipment, int64_t since) except NULL:
-    """The place of a truth that began then: the one of what a late fact has changed, else a new one."""
-    cdef int i, count = shipment.pending.count if shipment.pending != NULL else 0
-    for i in range(count):
-        if shipment.pending.items[i].t == since:
-            return &shipment.pending.items[i]
-    shipment.pending = <PendingList*>floor.store.room(B_PENDING, shipment.pending, count)
-    return &shipment.pending.items[count]
-
-
-cdef Bytes* kept_truth(Floor floor) except NULL:
-    """What was just found true, kept until it is told."""
-    cdef Bytes* data = <Bytes*>floor.store.new(B_BYTES, sizeof(Bytes) + floor.truth.length)
-    data.length = <int32_t>floor.truth.length
-    memcpy(data.text, floor.truth.at, floor.truth.length)
-    return data
-
-
-cdef bint has_pending(const Shipment* shipment) noexcept:
-    return shipment.pending != NULL and shipment.pending.count > 0
-
-
-cdef int forget_pending(Floor floor, Shipment* shipment) except -1:
-    floor.store.free(shipment.pending)
-    shipment.pending = NULL
-    return 0
 
 
 cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:
@@ -357,9 +330,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
         if not waited:
             return hold(floor, shipment, since, pending.cause, blind)
         incomplete = True
-    shipment.pending.count -= 1
-    memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1],
-            (shipment.pending.count - i) * sizeof(Pending))
+    drop_pending(shipment, i)
     if shipment.ready == NULL:
         if is_buried(floor, b"shipment/", shipment.id):
             return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
@@ -468,16 +439,3 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
     if shipment.stands or shipment.stood:
         tell_unready(floor, shipment, fact.t, fact)
     return touch(floor, shipment, fact.t, fact)     # what alone kept it back ends with it
-
-
-cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R51: what has not lasted its hold by the cancel, or still waits for a gap, is never told."""
-    cdef int i = 0
-    while has_pending(shipment) and i < shipment.pending.count:
-        if shipment.pending.items[i].t + floor.rules.ready_hold < t and shipment.pending.items[i].t != shipment.held_since:
-            i += 1
-            continue
-        shipment.pending.count -= 1
-        memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1],
-                (shipment.pending.count - i) * sizeof(Pending))
-    return 0

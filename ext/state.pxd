@@ -49,7 +49,7 @@ cdef extern from *:
         int64_t t, t_rx, epoch, seq, arrival;
         union { int64_t qty, weight_g; };
         int32_t sub, line;
-        uint8_t kind, context;
+        uint8_t kind, context, late, follows;
     };
     #endif
     """
@@ -75,7 +75,7 @@ cdef extern from *:
         int32_t sscc            # of a label
         int32_t rma             # of a return
         int32_t dest_req        # of a divert
-        int32_t parent          # of a bind: the pallet or cart that the unit is on; of a reversal that names none: its unit
+        int32_t parent          # of a bind: the pallet or cart that the unit is on
         int32_t tracking_no     # of a label
         int32_t seal            # of a trailer's close
         int32_t serial          # of a return
@@ -90,6 +90,8 @@ cdef extern from *:
         int32_t line
         uint8_t kind
         uint8_t context
+        uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before
+        uint8_t follows         # R43: of a reversal that names no load unit: it has that of the pick before it
 
 
 cdef struct Name "sortline_Name":
@@ -134,6 +136,7 @@ cdef struct Watch:
 cdef struct Order:
     List* lines                 # Line
     Fact* cutoff                # of its wave
+    Fact* cancelled_by          # R27: the whole of it, with the lines that are not known yet
     Fact* youngest              # told of it
     Line* stands                # the line that had stood longest when it was looked at last
     int32_t id
@@ -169,6 +172,7 @@ cdef struct Line:
 cdef struct PickWindow "sortline_PickWindow":
     Line* line
     List* facts                 # picks and reversals that count, sorted
+    List* strangers             # picks and reversals of another SKU, sorted (R31)
     List* closings              # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
     Fact* cancelled_by
     Fact* deadline

@@ -8,6 +8,7 @@ from tests.cases import (
     told_account,
     told_arrivals,
     told_cartons,
+    told_corrected,
     told_gaps,
     told_lifecycles,
     told_pending,
@@ -24,7 +25,7 @@ HERE = Path(__file__).parent
 def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
-        *(told_time, told_gaps, told_picks, told_cartons, told_premises, told_shipping),
+        *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_account, told_arrivals, told_lifecycles, told_pending),
     )
     return {

@@ -6,7 +6,7 @@ from tests.cases.told_shipping import manifested, packed_one
 from tests.cases.writing import SORTER, Case, at
 
 
-def R43_a_reversal_that_overtakes_its_pick() -> Case:
+def R43_a_reversal_that_is_told_first() -> Case:
     """R43, R3: one of two was put back at 11, into the tote that the pick of 10 came out of, and told first."""
     case = Case().order(2).task(2).plan().put_back(11).pick(10, 2, rx=12, lu="L-1").close(20)
     case.records[-3]["seq"], case.records[-2]["seq"] = 2, 1

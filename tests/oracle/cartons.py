@@ -207,9 +207,9 @@ def _happenings(
     found: Mapping[str, Window],
     units: Mapping[int, str],
 ) -> Iterable[Happening]:
-    last_lu = {_press(entry): lu for window in found.values() for entry, lu in _reversal_units(window)}
+    others = {_press(entry): lu for window in found.values() for entry, lu in _units_of_others(window)}
     for entry in presses:
-        lu = entry.lu or last_lu.get(_press(entry))
+        lu = entry.lu or others.get(_press(entry))
         if lu is not None:
             what = *entry.line, entry.sku, entry.lot or ""
             yield Happening(entry.fact, lu, "pick" if entry.sign > 0 else "back", ((what, entry.sign * entry.qty),))
@@ -240,11 +240,12 @@ def _press(entry: Entry) -> tuple[int, object]:
     return entry.fact.arrival, entry.task or entry.line
 
 
-def _reversal_units(window: Window) -> Iterable[tuple[Entry, str]]:
-    """R43: a reversal without a load unit takes that of the window's last pick."""
-    lu = None
+def _units_of_others(window: Window) -> Iterable[tuple[Entry, str]]:
+    """R43: where picks and reversals went that name no load unit: the task's; out of that of the last pick before."""
+    units: dict[str, str | None] = {}
     for entry in sorted(window.physical, key=lambda entry: entry.fact[:4]):
         if entry.sign > 0:
-            lu = entry.lu
-        elif entry.lu is None and lu is not None:
+            units[entry.sku] = entry.lu or window.lu
+        lu = units.get(entry.sku, window.lu)
+        if entry.lu is None and lu is not None:
             yield entry, lu

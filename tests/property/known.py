@@ -62,20 +62,7 @@ def _overtaken(earlier: Record, later: Record) -> bool:
     return _time(earlier) < _time(later) and earlier["t_rx"] > later["t_rx"]
 
 
-def _filled_after_the_deadline(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
-    if not difference.startswith("shipment.ready") or "gap_hold_ms" not in rules:
-        return False
-    related = _about(_key(difference), records)
-    ends = [record[name] for record in related for name in ("deadline", "cutoff") if name in record]
-    return any(
-        record["kind"] == "pick.confirm" and record.get("hist") and _time(record) < end < record["t_rx"]
-        for record, end in product(related, ends)
-    )
-
-
-KNOWN: dict[str, Explains] = {
-    "R07_a_pick_that_fills_the_gap_after_the_deadline": _filled_after_the_deadline,
-}
+KNOWN: dict[str, Explains] = {}
 
 
 def _reversal_before_its_pick(difference: str, records: Sequence[Record]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "6"
-LAYOUT = "9aab661c6cc5dd00"
+LAYOUT = "34bf0cca8191626d"
 
 
 def fields() -> str:
