@@ -19,6 +19,11 @@ cdef bint reopens(int kind) noexcept:
             or kind == K_PACK_CONFIRM)
 
 
+cdef bint closes(int kind) noexcept:
+    """R42: a close, or a read point that stands for one."""
+    return kind == K_CARTON_CLOSE or kind == K_SCAN_READ
+
+
 cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *:
     """Closed, held, lost, and where it is, by the facts up to `as_of`."""
     cdef CartonState state
@@ -45,7 +50,7 @@ cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except
 cdef bint take_place(CartonState* state, const Fact* fact) noexcept:
     """What a fact says of a carton's being closed, and of its place. False: it says nothing of these."""
     cdef int kind = fact.kind
-    if kind == K_CARTON_CLOSE or kind == K_SCAN_READ:
+    if closes(kind):
         if not state.closed:
             state.closed, state.t_close = True, fact.t
     elif reopens(kind):

@@ -18,6 +18,7 @@ cdef enum CartonTag:
     TAG_TRANSITION = 11     # a close or a reopening has had its hold
     TAG_CHECK = 12          # a close was told, or the watermark passed a weighing, a label or a release (see holds)
     TAG_LABEL = 13          # the watermark passed a label (R46)
+    TAG_VOID = 14           # a void is due
 
 
 cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
@@ -28,6 +29,8 @@ cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL
 cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1
+cdef int decide_void(Floor floor, const Fact* void_) except -1
+cdef int force_void(Floor floor, const Fact* void_) except -1
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
 cdef Key sort_key(const Cycle* cycle) noexcept
 cdef Subject subject_of(const Cycle* cycle) noexcept

@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from ext cimport packing, picks, riding, sights
 from ext.batch cimport ABSENT
-from ext.carton_state cimport last_good_label, reopens, weight_of
+from ext.carton_state cimport closes, last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
@@ -42,6 +42,8 @@ cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) 
     packing.settle(floor, changed)
     sights.watch(floor, unit, fact)
     follow(floor, changed[0], fact)
+    if kind == K_CARTON_VOID:
+        watch_void(floor, fact)
     if fact.cycle != NULL and (kind == K_WEIGH or kind == K_LABEL_VERIFIED or kind == K_CARTON_VOID
                                or kind == K_MANIFEST_RESULT):
         watch_holds(floor, fact.cycle, fact.t)
@@ -72,11 +74,11 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
             watch_transitions(floor, cycle)
         if floor.rules.short_on_close:
             close_picks(floor, cycle)
-        if fact.kind == K_CARTON_VOID and fact.cycle == cycle:
-            tell_voided(floor, cycle, fact)
+        if cycle.unit.ever_voided:
+            tell_voided(floor, cycle)
         if cycle.decided_until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
             decide(floor, cycle, fact)
-        if fact.context and fact.window == NULL:
+        if cycle.renamed:
             retell_picks(floor, cycle, fact)
     return 0
 
@@ -106,10 +108,18 @@ cdef int watch_transition(Floor floor, Cycle* cycle, const Fact* fact) except -1
     return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_CARTON, key, cycle, TAG_TRANSITION, fact.t)
 
 
-cdef int retell_picks(Floor floor, const Cycle* cycle, Fact* cause) except -1:
+cdef int watch_void(Floor floor, Fact* fact) except -1:
+    """R56: told when the watermark has passed it, or by the wall clock's bound: a bind may still come that makes it
+    another carton's."""
+    floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_VOID, fact.t)
+    return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_CARTON, text_key(fact.lu), fact, TAG_VOID, fact.t)
+
+
+cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
     """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31)."""
     cdef Fact* fact
     cdef int i
+    cycle.renamed = False
     for i in range(length(cycle.facts)):
         fact = <Fact*>cycle.facts.items[i]
         if fact.window != NULL and fact.window.confirmed != NULL:
@@ -142,15 +152,17 @@ cdef int close_picks(Floor floor, Cycle* cycle) except -1:
                 picks.take_closing(floor, fact.window, close)
         for k in range(length(cycle.unit.destined)):
             window = <PickWindow*>cycle.unit.destined.items[k]
-            if not length(window.facts) and index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
+            if index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
                 picks.take_closing(floor, window, close)
     return 0
 
 
 cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* close) noexcept:
-    """A task without picks goes into this cycle if the carton's plan says so, or was there before the close."""
+    """A task without picks by then goes into this cycle if the carton's plan says so, or was there before the close."""
     cdef Cycle* other
     cdef int i
+    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= close.t:
+        return False
     if cycle.plan != NULL and cycle.plan.has_contents:
         for i in range(cycle.plan.contents.count if cycle.plan.contents != NULL else 0):
             if cycle.plan.contents.items[i].line == window.line:
@@ -167,7 +179,7 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
 
 cdef bint moves_close(int kind) noexcept:
     """A fact that closes, opens or ends."""
-    return reopens(kind) or kind == K_CARTON_CLOSE or kind == K_SCAN_READ or kind == K_CARTON_VOID
+    return reopens(kind) or closes(kind) or kind == K_CARTON_VOID
 
 
 cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) except? NULL:
@@ -183,7 +195,7 @@ cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) excep
     cdef int i
     for i in range(length(cycle.facts)):
         fact = <Fact*>cycle.facts.items[i]
-        if fact.kind == K_CARTON_CLOSE or fact.kind == K_SCAN_READ:
+        if closes(fact.kind):
             if not closed:
                 floor.store.append(&found, fact)
                 closed, t_close = True, fact.t
@@ -192,6 +204,8 @@ cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) excep
         elif closed and fact.t > t_close and reopens(fact.kind):
             floor.store.append(&found, fact)
             closed = False
+        elif fact.kind == K_CARTON_VOID:        # section 10: its pieces are put back or packed anew, it opens no more
+            break
     return found
 
 
@@ -204,7 +218,7 @@ cdef int decided_of(const Cycle* cycle, const List* transitions) noexcept:
 
 
 cdef inline bint is_close(const void* fact) noexcept:
-    return (<const Fact*>fact).kind == K_CARTON_CLOSE or (<const Fact*>fact).kind == K_SCAN_READ
+    return closes((<const Fact*>fact).kind)
 
 
 # ---------------------------------------------------------------------------------------------- deciding
@@ -237,6 +251,18 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
 
 cdef bint is_due(Floor floor, const Cycle* cycle, const Fact* transition) noexcept:
     return floor.state.watermark > transition.t + floor.rules.close_hold or cycle.forced >= transition.t
+
+
+cdef int decide_void(Floor floor, const Fact* void_) except -1:
+    """Which carton it ended, is known now; none, if it is one that was refused (section 10)."""
+    return tell_voided(floor, void_.cycle) if void_.cycle != NULL else 0
+
+
+cdef int force_void(Floor floor, const Fact* void_) except -1:
+    if void_.cycle != NULL and floor.state.watermark <= void_.t:
+        void_.cycle.forced = max(void_.cycle.forced, void_.t)
+        tell_voided(floor, void_.cycle)
+    return 0
 
 
 cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided, Fact* cause) except -1:
@@ -301,6 +327,7 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
 
 cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:
     cdef Contents contents = contents_of(cycle, close.t)
+    cdef int32_t shipment = shipment_key(cycle)
     if contents.count == 0 and cycle.closed == NULL:
         cycle.alarms |= <uint64_t>1 << PKG_EMPTY
         return floor.outlet.raise_(PKG_EMPTY, subject_text(floor, cycle), close.t, cause, "")
@@ -311,9 +338,15 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
         if is_buried(floor, b"carton/", name_of(floor, cycle)):
             return floor.outlet.raise_(TIME_TOO_LATE, close.src, floor.state.wall, cause, "carton.closed")
         cycle.closed = ledger(floor, cycle, CARTON_CLOSED)
+    if is_carried_on(cycle):
+        return 0
     contents.sort(floor)
-    write_closed(floor, cycle, close, contents)
-    cycle.told_close = close
+    if cycle.told_close != NULL and cycle.told_shipment != shipment:
+        write_closed(floor, cycle, close, contents, cycle.told_shipment)
+        if floor.outlet.is_said(cycle.closed, close.t):     # R53: a plan alone makes no revision
+            return 0
+    write_closed(floor, cycle, close, contents, shipment)
+    cycle.told_close, cycle.told_shipment = close, shipment
     floor.outlet.emit(cycle.closed, subject_of(cycle), close.t, correlation(cycle, contents), cause,
                       INCOMPLETE if cycle.forced >= close.t else INFERRED if close.kind == K_SCAN_READ else EXACT)
     return 0
@@ -329,16 +362,15 @@ cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     cycle.alarms = 0
     if cycle.closed == NULL:
         return 0
-    write_closed(floor, cycle, cycle.told_close, nothing)
+    write_closed(floor, cycle, cycle.told_close, nothing, shipment_key(cycle))
     floor.outlet.emit(cycle.closed, subject_of(cycle), cycle.told_close.t, correlation(cycle, nothing), cause, EXACT)
     return 0
 
 
-cdef int write_closed(Floor floor, const Cycle* cycle, const Fact* close, Contents contents) except -1:
+cdef int write_closed(Floor floor, const Cycle* cycle, const Fact* close, Contents contents, int32_t shipment) except -1:
     cdef JsonWriter data = floor.outlet.data
     cdef int64_t weight = weight_of(floor, cycle, close.t)
     cdef const Fact* label = last_good_label(floor, cycle, True)
-    cdef int32_t shipment = shipment_key(cycle)
     cdef const Piece* piece
     cdef int i
     data.clear()
@@ -373,11 +405,20 @@ cdef int tell_reopened(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     return tell_cause(floor, cycle, cycle.reopened, cause, INCOMPLETE if cycle.forced >= cause.t else EXACT)
 
 
-cdef int tell_voided(Floor floor, Cycle* cycle, const Fact* cause) except -1:
-    """R56: told at once; its contents leave the shipment."""
+cdef int tell_voided(Floor floor, Cycle* cycle) except -1:
+    """R56: once it is due; its contents left the shipment at once."""
+    cdef Fact* fact
+    cdef int i = length(cycle.facts) - 1
+    while i >= 0 and (<Fact*>cycle.facts.items[i]).kind != K_CARTON_VOID:
+        i -= 1
+    if i < 0:
+        return 0
+    fact = <Fact*>cycle.facts.items[i]
+    if floor.state.watermark <= fact.t and cycle.forced < fact.t:
+        return 0
     if cycle.voided == NULL:
         cycle.voided = ledger(floor, cycle, CARTON_VOIDED)
-    return tell_cause(floor, cycle, cycle.voided, cause, EXACT)
+    return tell_cause(floor, cycle, cycle.voided, fact, INCOMPLETE if cycle.forced >= fact.t else EXACT)
 
 
 cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact* cause, int evidence) except -1:
@@ -393,11 +434,30 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
 cdef Ledger* ledger(Floor floor, Cycle* cycle, int type) except NULL:
     """R40a: the key is fixed by the first event of the cycle."""
     cdef int32_t shipment = shipment_key(cycle)
+    cdef const Cycle* other
+    cdef Ledger* told
+    cdef int i
     if not cycle.key:
         cycle.key = name_of(floor, cycle)
         cycle.unit.numbered = cycle.unit.numbered or not cycle.carton
+    for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):     # another unit was this carton before
+        other = <Cycle*>cycle.plan.cycles.items[i]
+        told = other.closed if type == CARTON_CLOSED else other.reopened if type == CARTON_REOPENED else other.voided
+        if told != NULL and other.key == cycle.key:
+            return told
     floor.outlet.key_is(cycle.key)
     return floor.outlet.ledger(type, shipment if shipment else cycle.key)
+
+
+cdef bint is_carried_on(const Cycle* cycle) noexcept:
+    """Another unit has been this carton since, and told so: it is that one's now."""
+    cdef const Cycle* other
+    cdef int i
+    for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):
+        other = <Cycle*>cycle.plan.cycles.items[i]
+        if other.begin > cycle.begin and other.closed != NULL and other.key == cycle.key:
+            return True
+    return False
 
 
 # ---------------------------------------------------------------------------------------------- names

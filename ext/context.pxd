@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from ext.floor cimport Floor
-from ext.state cimport Fact, Line, PickWindow, Revision
+from ext.state cimport Fact, Line, Order, PickWindow, Revision
 
 cdef enum Verdict:
     TAKEN = 0
@@ -38,10 +38,12 @@ cdef class Context:
     cdef int cancel_line(self, Line* line, Fact* fact) except -1
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1
     cdef int wave(self, Fact* fact, dict record) except -1
+    cdef int set_cutoff(self, Order* order, Fact* cutoff, Fact* fact) except -1
     cdef int alloc_failed(self, Fact* fact, dict record) except -1
     cdef int tell_alloc(self, Line* line) except -1
     cdef int pick_task(self, Fact* fact, dict record) except -1
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL
+    cdef int take_over(self, PickWindow* window, Fact* fact) except -1
     cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1
     cdef int pick_task_cancelled(self, Fact* fact) except -1
     cdef int carton_plan(self, Fact* fact, dict record) except -1

@@ -5,7 +5,7 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, inventory, manifests, pick_events, picks, returns, shipments, stuck
+from ext cimport cartons, inventory, manifests, pick_events, pick_units, picks, returns, shipments, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter, digest_of
@@ -16,11 +16,12 @@ from ext.kinds cimport (
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
 from ext.outlet cimport EXACT, PICK_SHORT, Subject
+from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
-    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Order, Planned,
+    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Planned,
     PlannedList, ScopeLine, Shipment,
 )
-from ext.store cimport List, find, index_of, length, remove, remove_at
+from ext.store cimport List, Table, find, index_of, length, remove
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -186,16 +187,17 @@ cdef class Context:
         return self.arrive(fact.order, False)
 
     cdef int order_cancelled(self, Fact* fact, dict record) except -1:
-        """R27: of the whole order or of some lines, at its event time."""
-        cdef Order* order
+        """R27: of the whole order or of some lines, at its event time; also of what is told of it only later."""
+        cdef Order* order = self.floor.order_of(fact.order)
         cdef Line* line
         cdef int i
         numbers = record.get("lines")
-        if numbers is not None:
+        if numbers is None:
+            order.cancelled_by = fact
+        else:
             for number in numbers:
                 self.floor.line_of(fact.order, number)
-        order = <Order*>find(self.floor.state.orders, fact.order)
-        for i in range(length(order.lines) if order != NULL else 0):
+        for i in range(length(order.lines)):
             line = <Line*>order.lines.items[i]
             if numbers is None or line.number in numbers:
                 self.cancel_line(line, fact)
@@ -220,28 +222,53 @@ cdef class Context:
 
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
-        if not shipments.window_has_shipped(self.floor, window, fact.t):
+        if not window_has_shipped(self.floor, window, fact.t):
             return False
         self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(self.floor, window), fact.t, fact, "")
         return True
 
     cdef int wave(self, Fact* fact, dict record) except -1:
-        """R21 d: with `short_at_cutoff` the wave's cutoff closes what its orders have not picked."""
+        """R21 d: with `short_at_cutoff` the wave's cutoff closes what its orders have not picked. A new revision may move
+        it, or leave an order out."""
+        cdef Table* orders = self.floor.state.orders
         cdef Order* order
-        cdef Line* line
         cdef Fact* cutoff
-        cdef int i, k
-        if "cutoff" not in record or not self.floor.rules.short_at_cutoff:
+        cdef int32_t wave = self.floor.intern(record["wave"])
+        cdef uint64_t i
+        if not self.floor.rules.short_at_cutoff:
+            return 0
+        now = {self.floor.intern(name) for name in record["orders"]} if "cutoff" in record else ()
+        for i in range(orders.mask + 1 if record["rev"] > 1 else 0):
+            order = <Order*>orders.slots[i].value
+            if order != NULL and is_of_wave(order, wave) and order.id not in now:
+                self.set_cutoff(order, NULL, fact)
+        if "cutoff" not in record:
             return 0
         cutoff = at_time(self.floor, fact, record["cutoff"])
+        cutoff.target = wave
         for name in record["orders"]:
             order = self.floor.order_of(self.floor.intern(name))
-            order.cutoff = cutoff
-            for i in range(length(order.lines)):
-                line = <Line*>order.lines.items[i]
-                for k in range(length(line.windows)):
-                    picks.take_closing(self.floor, <PickWindow*>line.windows.items[k], cutoff)
-                shipments.touch_line(self.floor, line, cutoff.t, cutoff)
+            if not is_of_wave(order, wave) or order.cutoff.t != cutoff.t:
+                self.set_cutoff(order, cutoff, fact)
+        return 0
+
+    cdef int set_cutoff(self, Order* order, Fact* cutoff, Fact* fact) except -1:
+        """`cutoff` NULL: the order's wave has none any more."""
+        cdef Fact* before = order.cutoff
+        cdef Fact* due = cutoff if cutoff != NULL else fact
+        cdef Line* line
+        cdef PickWindow* window
+        cdef int i, k
+        order.cutoff = cutoff
+        for i in range(length(order.lines)):
+            line = <Line*>order.lines.items[i]
+            for k in range(length(line.windows)):
+                window = <PickWindow*>line.windows.items[k]
+                picks.withdraw_closing(window, before)
+                if cutoff != NULL:
+                    picks.take_closing(self.floor, window, cutoff)
+                picks.decide(self.floor, window, fact)
+            shipments.touch_line(self.floor, line, due.t, due)
         return 0
 
     cdef int alloc_failed(self, Fact* fact, dict record) except -1:
@@ -313,6 +340,8 @@ cdef class Context:
             self.tell_alloc(line)
         picks.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
+        if new:
+            self.take_over(window, fact)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
             cartons.ask_closes(floor, floor.unit_of(fact.lu))
@@ -323,7 +352,7 @@ cdef class Context:
 
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL:
         cdef PickWindow* window = line.own
-        if window != NULL and window.confirmed == NULL and window.short_told == NULL:
+        if window != NULL and not picks.has_told(window):
             line.own = NULL
             window.task = fact.task
         else:
@@ -333,13 +362,21 @@ cdef class Context:
         self.floor.store.put(self.floor.state.tasks, fact.task, window)
         return window
 
+    cdef int take_over(self, PickWindow* window, Fact* fact) except -1:
+        """Of the line's window, if the task's was that: its picks."""
+        cdef List* changed = NULL
+        cdef int i
+        pick_units.take_over(self.floor, window, &changed)
+        for i in range(length(changed)):
+            shipments.touch_cycle(self.floor, <Cycle*>changed.items[i], fact)
+        self.floor.store.free(changed)
+        return 0
+
     cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1:
         """R21 d; a new revision may move it."""
-        cdef int at = index_of(window.closings, window.deadline) if window.deadline != NULL else -1
-        if at >= 0:
-            remove_at(window.closings, at)
-            if window.decided == window.deadline:
-                window.decided = NULL
+        if window.deadline != NULL and record.get("deadline") == window.deadline.t:
+            return 0
+        picks.withdraw_closing(window, window.deadline)
         window.deadline = NULL
         if "deadline" in record:
             window.deadline = at_time(self.floor, fact, record["deadline"])
@@ -447,6 +484,11 @@ cdef class Context:
         shipment.cutoff = record.get("cutoff", NEVER)
         shipment.carrier = floor.intern(record["carrier"]) if "carrier" in record else 0
         return shipments.touch_all(floor, shipment, fact)
+
+
+cdef bint is_of_wave(const Order* order, int32_t wave) noexcept:
+    """Its cutoff is that of this wave."""
+    return order.cutoff != NULL and order.cutoff.target == wave
 
 
 cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:

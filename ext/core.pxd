@@ -20,6 +20,7 @@ cdef class Core(Effects):
     cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_device(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_context(self, Batch batch, Py_ssize_t i) except -1
+    cdef bint is_new_about_source(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1
     cdef int settle(self) except -1
     cdef int forget(self) except -1

@@ -92,9 +92,12 @@ cdef class Core(Effects):
         elif is_context(kind):
             self.take_context(batch, i)
         else:
-            self.state.count_taken += 1
-            if kind != K_CLOCK_TICK:
-                self.take_about_source(batch, i)
+            if kind == K_CLOCK_TICK or self.is_new_about_source(batch, i):
+                self.state.count_taken += 1
+                if kind != K_CLOCK_TICK:
+                    self.take_about_source(batch, i)
+            else:
+                self.state.count_duplicate += 1
         return self.settle()
 
     cdef int settle(self) except -1:
@@ -227,6 +230,23 @@ cdef class Core(Effects):
         else:
             self.state.count_rejected += 1
         return 0
+
+    cdef bint is_new_about_source(self, Batch batch, Py_ssize_t i) except -1:
+        """R5, R6: what a source tells of its link stands among its numbers like everything that it tells."""
+        cdef int64_t t_rx = batch.t_rx[i]
+        cdef Source* source
+        cdef bytes digest
+        if not batch.src[i] or (self.state.full and find(self.state.sources, batch.src[i]) == NULL):
+            return True
+        source = self.source(batch.src[i])
+        if batch.seq[i] != ABSENT:
+            return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i],
+                             self.time_of(source, batch.t[i], t_rx, batch.flags[i] & F_HIST), False)
+        if batch.t[i] == ABSENT:
+            return True
+        record = batch.fields(i)
+        digest = self.digest_unnumbered(batch, i, record, content_of(record))
+        return add_content(self.floor.store, source, first_word(digest), t_rx)
 
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1:
         """R2: `link.down` makes its sources leave; R6: a gap is counted."""

@@ -10,9 +10,10 @@ from libc.stdint cimport int32_t
 from libc.stdlib cimport free, realloc
 
 from ext.batch cimport ABSENT
+from ext.carton_state cimport closes, reopens
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_PLAN, K_CARTON_REOPEN, K_CARTON_VOID, K_LU_BIND, K_LU_RELEASE,
-    K_MANIFEST_RESULT, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ,
+    K_CARTON_OPEN, K_CARTON_PLAN, K_CARTON_VOID, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_PACK_CONFIRM,
+    K_PICK_CONFIRM,
 )
 from ext.state cimport B_CYCLE
 from ext.store cimport index_of, last, length, remove
@@ -28,7 +29,7 @@ cdef struct Span:
     int64_t end
     int32_t target
     int32_t carton
-    bint closed
+    int64_t t_close         # ABSENT: open
     bint rebound
 
 
@@ -69,8 +70,8 @@ cdef class Walk:
             if self.running != NULL and (fact.target == 0 or fact.target == self.running.target):
                 self.finish(fact.t)
         elif kind == K_PICK_CONFIRM or kind == K_CARTON_OPEN or (kind == K_PACK_CONFIRM and not fact.move.out):
-            if kind == K_CARTON_OPEN and self.running != NULL and self.running.closed and not self.running.carton:
-                self.finish(fact.t)             # R44: without a carton id, an open after the close is the next carton
+            if kind == K_CARTON_OPEN and self.running != NULL and is_next_carton(self.running, fact):
+                self.finish(fact.t)
             if self.running == NULL:
                 self.start(fact)
             self.join(fact)
@@ -83,7 +84,7 @@ cdef class Walk:
     cdef int bind(self, Fact* fact) except -1:
         """R40: a bind to another target begins a cycle; one to the same target, or of a cycle without any, joins."""
         if self.running != NULL and self.running.target and self.running.target != fact.target:
-            self.running.rebound = not self.running.closed
+            self.running.rebound = self.running.t_close == ABSENT
             self.finish(fact.t)
         if self.running == NULL:
             self.start(fact)
@@ -104,8 +105,8 @@ cdef class Walk:
         self.running = &self.spans[self.count]
         self.count += 1
         self.running[0] = Span(
-            cycle=NULL, first=self.joined_count, count=0, begin=fact.t, end=NEVER, target=0, carton=0, closed=False,
-            rebound=False)
+            cycle=NULL, first=self.joined_count, count=0, begin=fact.t, end=NEVER, target=0, carton=0,
+            t_close=ABSENT, rebound=False)
         return 0
 
     cdef int finish(self, int64_t t) except -1:
@@ -130,12 +131,17 @@ cdef class Walk:
         self.add(fact)
         if fact.carton and not span.carton:
             span.carton = fact.carton           # R40a: the carton that a device record names
-        if fact.kind == K_CARTON_CLOSE:
-            span.closed = True
-        elif (fact.kind == K_CARTON_OPEN or fact.kind == K_CARTON_REOPEN or fact.kind == K_PICK_CONFIRM
-                or fact.kind == K_PICK_REVERSE or fact.kind == K_PACK_CONFIRM):
-            span.closed = False
+        if closes(fact.kind):
+            if span.t_close == ABSENT:
+                span.t_close = fact.t
+        elif reopens(fact.kind) and fact.t > span.t_close:
+            span.t_close = ABSENT
         return 0
+
+
+cdef bint is_next_carton(const Span* span, const Fact* open) noexcept:
+    """R44: without a carton id, an open after the close is the next carton."""
+    return not span.carton and span.t_close != ABSENT and open.t > span.t_close
 
 
 cdef Walk walk = Walk()                 # used again: a walk ends before the next begins
@@ -150,7 +156,7 @@ cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) exc
         if joins_running(cycle, fact):
             floor.insert_sorted(&cycle.facts, fact)
             fact.cycle = cycle
-            if fact.kind == K_CARTON_CLOSE or fact.kind == K_SCAN_READ:
+            if closes(fact.kind):
                 cycle.any_close = True
             elif fact.kind == K_PACK_CONFIRM:
                 cycle.packs = True
@@ -172,6 +178,8 @@ cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
 
 cdef int replace_fact(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1:
     """As if `fact` had come instead of `old`. Appends the cycles that changed by it."""
+    if old.cycle != NULL and old.cycle.anchor == old:
+        old.cycle.anchor = fact
     remove(unit.facts, old)
     floor.insert_sorted(&unit.facts, fact)
     return rebuild(floor, unit, changed)
@@ -263,9 +271,11 @@ cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
     for i in range(span.count):
         fact = walk.joined[span.first + i]
         changed = changed or cycle.facts.items[i] != fact
+        if fact.window != NULL and (fact.cycle != cycle or cycle.carton != span.carton):
+            cycle.renamed = True
         fact.cycle = cycle
         floor.store.append(&facts, fact)
-        if fact.kind == K_CARTON_CLOSE or fact.kind == K_SCAN_READ:
+        if closes(fact.kind):
             cycle.any_close = True
         elif fact.kind == K_PACK_CONFIRM:
             cycle.packs = True

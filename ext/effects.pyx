@@ -6,11 +6,11 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 `apply_pick`, `take_into`, `take_entry`.
 """
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, picks, premises, rates,
-    refused_moves, shipments, sights, stuck, tracks, trailers,
+    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, pick_units, picks,
+    premises, rates, refused_moves, shipments, sights, stuck, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
@@ -22,9 +22,10 @@ from ext.kinds cimport (
     K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED,
     K_WEIGH,
 )
+from ext.shipment_cartons cimport has_shipped, shipment_of_pick
 from ext.sources cimport Gap, Multiread, Source, TrackLife
 from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, LoadUnit, Shipment
-from ext.store cimport B_LIST, Numbers, find, head_of, last, length, remove
+from ext.store cimport B_LIST, Numbers, find, head_of, length, remove
 from ext.timers cimport RANK_CONTEXT, RANK_TRACK
 from ext.tombstones cimport is_buried
 
@@ -100,7 +101,7 @@ cdef class Effects(Clocks):
                 window = <PickWindow*>find(self.state.tasks, fact.task)
             else:
                 line = find_line(self.state, fact.order, fact.line)
-                window = line.own if line != NULL else NULL
+                window = line.own if line != NULL and not picks.has_tasks(line) else NULL
             if window != NULL:
                 return self.is_new(self.take_into(window, fact))
         entries = self.entries_of(fact, batch, i)
@@ -224,16 +225,16 @@ cdef class Effects(Clocks):
         if entry.task:
             return False
         line = find_line(self.state, entry.order, entry.line)
-        return line != NULL and length(line.windows) > 0 and line.own == NULL
+        return line != NULL and picks.has_tasks(line)
 
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
-        cdef Fact* youngest
         cdef List* changed = NULL
+        cdef Fact* other = NULL
         cdef int k
+        fact.follows = fact.qty < 0 and not fact.lu
         if not fact.lu:
-            youngest = <Fact*>last(window.facts) if fact.qty < 0 else NULL
-            fact.lu = youngest.lu if youngest != NULL and youngest.lu else window.lu
+            fact.lu = pick_units.unit_of(self.floor, window, fact)
         if self.comes_after_ship(window, fact):
             if not pick_events.tell_late(self.floor, window, fact):
                 return False
@@ -241,11 +242,19 @@ cdef class Effects(Clocks):
             if fact.qty < 0:
                 pick_events.tell_reversal(self.floor, window, fact)
             return True
-        if not picks.take_pick(self.floor, window, fact):
-            return False
+        if fact.press and pick_events.is_known_press(self.floor, window, fact):
+            other = picks.counted_press(window, fact.press)
+            if other == NULL or fact.t < self.state.watermark or not self.floor.precedes(fact, other):
+                return False
+            self.take_back(window, other, fact.lu, &changed)
+        picks.take_pick(self.floor, window, fact)
         inventory.take_pick(self.floor, window, fact)
-        if fact.lu:
+        if fact.lu and other != NULL and other.lu == fact.lu:
+            cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
+        elif fact.lu:
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
+        if fact.qty > 0 and (window.reversed or window.strangers != NULL):
+            pick_units.lead_reversals(self.floor, window, fact, &changed)
         if fact.qty < 0:
             pick_events.tell_reversal(self.floor, window, fact)
         picks.decide(self.floor, window, fact)
@@ -254,7 +263,16 @@ cdef class Effects(Clocks):
             shipments.touch_cycle(self.floor, <Cycle*>changed.items[k], fact)
         self.floor.store.free(changed)
         picks.watch(self.floor, window, fact.t)
-        return True
+        return other == NULL
+
+    cdef int take_back(self, PickWindow* window, Fact* fact, int32_t lu, List** changed) except -1:
+        """R30, R3: of two that tell of one press the earlier counts, whichever came first. The other leaves its window,
+        and its unit if that is another than `lu`."""
+        picks.take_back(window, fact)
+        inventory.take_back(self.floor, window, fact)
+        if fact.lu and fact.lu != lu:
+            cartons.detach(self.floor, self.floor.unit_of(fact.lu), fact, changed)
+        return 0
 
     cdef int refuse_buried(self, const Fact* fact) except -1:
         """R46: its window has gone."""
@@ -267,7 +285,7 @@ cdef class Effects(Clocks):
         cdef Cycle* cycle = cycles.cycle_at(unit, fact.t) if unit != NULL else NULL
         if length(window.line.scopes) == 0 and (cycle == NULL or cycle.plan == NULL):
             return False                        # no shipment is known of
-        return shipments.has_shipped(shipments.shipment_of_pick(window.line, cycle), fact.t, self.state.watermark)
+        return has_shipped(shipment_of_pick(window.line, cycle), fact.t, self.state.watermark)
 
     # ------------------------------------------------------------------------------------------ waiting for context
 
@@ -412,6 +430,8 @@ cdef class Effects(Clocks):
             cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_CHECK:
             holds.check(floor, <Cycle*>target)
+        elif tag == cartons.TAG_VOID:
+            cartons.decide_void(floor, <Fact*>target)
         elif tag == cartons.TAG_LABEL:
             holds.check_sscc(floor, <Fact*>target)
         elif tag == shipments.TAG_TOUCH:
@@ -453,6 +473,8 @@ cdef class Effects(Clocks):
             if self.state.watermark <= value + floor.rules.close_hold:
                 (<Cycle*>target).forced = max((<Cycle*>target).forced, value)
                 cartons.decide(floor, <Cycle*>target, NULL)
+        elif tag == cartons.TAG_VOID:
+            cartons.force_void(floor, <Fact*>target)
         elif tag == gaps.TAG_GAP_HOLD:
             if head_of(target).type == B_WINDOW:
                 (<PickWindow*>target).gap_over_t = value

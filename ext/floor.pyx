@@ -270,6 +270,8 @@ cdef class Floor:
             line.order, line.number = order, number
             line.cancel_t = line.alloc_t = NEVER
             line.of = self.order_of(order)
+            if line.of.cancelled_by != NULL:        # R27
+                line.cancel_t, line.cancelled_by = line.of.cancelled_by.t, line.of.cancelled_by
             self.store.append(&line.of.lines, line)
             self.store.put(self.state.lines, <uint64_t><uint32_t>order << 32 | <uint32_t>number, line)
         return line

@@ -24,6 +24,7 @@ cdef enum Found:
 
 
 cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1
+cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1
 cdef int take_count(Floor floor, Fact* fact) except -1
 cdef int take_short(Floor floor, PickWindow* window) except -1
 cdef int take_crane(Floor floor, Fact* fact) except -1

@@ -33,6 +33,17 @@ cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
     return touch(floor, place, fact.t, fact)
 
 
+cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
+    """R30: another record tells of this press."""
+    cdef int32_t loc = fact.loc if fact.loc else window.loc
+    cdef Place* place
+    if not loc:
+        return 0
+    place = place_of(floor, loc, fact.sku, fact.lot, fact.t)
+    remove(place.picks, fact)
+    return touch(floor, place, fact.t, fact)
+
+
 cdef int expect(Floor floor, Fact* fact, int64_t rev, int64_t as_of) except -1:
     """`stock.expectation`: what the books say as of a moment. R71: one that comes late revises."""
     cdef Place* place = place_of(floor, fact.loc, fact.sku, fact.lot, as_of)

@@ -3,7 +3,7 @@
 
 from ext.keys cimport text_key
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_REOPEN, K_LABEL_VERIFIED, K_LOAD_SCANNED, K_SCAN_READ,
+    K_CARTON_CLOSE, K_CARTON_REOPEN, K_CARTON_VOID, K_LABEL_VERIFIED, K_LOAD_SCANNED, K_SCAN_READ,
 )
 from ext.store cimport length
 from ext.timers cimport RANK_TRACK
@@ -12,8 +12,8 @@ from ext.timers cimport RANK_TRACK
 cdef bint is_move(int kind) noexcept:
     """What a voided carton cannot do. Where it is seen, weighed or taken out of a trailer is no move of its life; a read
     point that stands for a close (R42) is a sight, and closes nothing any more."""
-    return (kind == K_CARTON_CLOSE or kind == K_CARTON_REOPEN or kind == K_LABEL_VERIFIED or kind == K_LOAD_SCANNED
-            or kind == K_SCAN_READ)
+    return (kind == K_CARTON_CLOSE or kind == K_CARTON_REOPEN or kind == K_CARTON_VOID or kind == K_LABEL_VERIFIED
+            or kind == K_LOAD_SCANNED or kind == K_SCAN_READ)
 
 
 cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1:

@@ -32,17 +32,24 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
             break
         if t_closing < t_fact:
             closing = <Fact*>window.closings.items[j]
-            if not o.closed and not went_elsewhere(window, picked, closing):
+            if not o.closed and (window.task or picked != NULL) and not went_elsewhere(window, picked, closing):
                 if t_closing >= decided_before:
                     break
                 close_short(&o, window, closing)
-            j += 1                      # closed already: a later b, c or d changes nothing
+            j += 1      # closed already: a later b, c or d changes nothing; R20, R23: a line's own is opened by a pick
         else:
             count_pick(&o, window, <Fact*>window.facts.items[i], t_closing == t_fact)
             if (<Fact*>window.facts.items[i]).qty > 0:
                 picked = <Fact*>window.facts.items[i]
             i += 1
     return o
+
+
+cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
+    """R20: a task's window is opened by its pick.task or its first pick, a line's own by its first pick."""
+    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= as_of:
+        return True
+    return window.task != 0 and window.planned_t <= as_of
 
 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:
@@ -54,21 +61,21 @@ cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fac
 cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, bint closing_here) noexcept:
     """R21 a before the close, R25 and R26 after it; R28's reversals are picks of a negative quantity."""
     o.q_now += fact.qty
+    if window.decided != NULL and fact.late:
+        o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t
     if not o.closed:
-        if window.decided != NULL and fact.t <= window.decided.t:
-            return                      # R25: it came after the decision, whose t_close stays
-        if window.q_task >= 0 and fact.qty > 0 and o.q_now >= window.q_task and not closing_here:
+        if window.q_task >= 0 and fact.qty > 0 and o.q_now - o.q_late >= window.q_task and not closing_here:
             o.closed = o.told = True
             o.by = BY_QUANTITY
             o.q, o.t_close, o.cause = o.q_now, fact.t, fact
         return
     o.q, o.t_close, o.cause = o.q_now, max(o.t_close, fact.t), fact
-    if o.by == BY_QUANTITY and o.q < window.q_task:
+    if o.by == BY_QUANTITY and o.q - o.q_late < window.q_task:
         o.closed = False                # R26: a reversal opens it again, R21 applies anew
         o.by = OPEN
-    o.q_short = max(0, window.q_task - o.q) if o.shorted else 0
+    o.q_short = missing(window, o.q) if o.shorted else 0
 
 
 cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexcept:
@@ -81,16 +88,22 @@ cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexc
     else:
         o.by = BY_DEADLINE
     o.q, o.t_close, o.cause = o.q_now, closing.t, closing
-    o.q_short = max(0, window.q_task - o.q)
+    o.q_late = 0
+    o.q_short = missing(window, o.q)
     o.shorted = True
     o.closing = closing
+
+
+cdef int64_t missing(const PickWindow* window, int64_t q) noexcept:
+    """No more than it asked for, also where more was put back than is known to be picked."""
+    return max(0, window.q_task - max(0, q))
 
 
 cdef void close_by_cancel(Outcome* o, const PickWindow* window, int first, int64_t as_of) noexcept:
     """R27: picks before t_c count, later ones do not; later reversals cut q; never a short."""
     cdef int i
     cdef Fact* fact
-    o.told = o.told or o.q_now > 0 or window.confirmed != NULL
+    o.told = o.told or o.q_now > 0 or window.confirmed != NULL or window.short_told != NULL
     for i in range(first, length(window.facts)):
         fact = <Fact*>window.facts.items[i]
         if fact.t <= as_of and fact.qty < 0:

@@ -120,11 +120,20 @@ cdef class Outlet:
         ledger.revision = -1
         return ledger
 
+    cdef bint is_said(self, const Ledger* ledger, int64_t time) noexcept:
+        """Whether the last revision said what stands in `data`, at that time."""
+        cdef Digest said = self.saying(time)
+        return ledger.revision >= 0 and said.a == ledger.said.a and said.b == ledger.said.b
+
+    cdef Digest saying(self, int64_t time) noexcept:
+        cdef Digest said = digest_of(self.data.at, self.data.length)
+        said.b ^= <uint64_t>time * 0x9E3779B97F4A7C15u
+        return said
+
     cdef bint emit(self, Ledger* ledger, Subject subject, int64_t time, int32_t correlation, const Fact* cause,
                    int evidence) except -1:
         """The next revision, unless it would say what the last one said. Returns whether one left."""
-        cdef Digest said = digest_of(self.data.at, self.data.length)
-        said.b ^= <uint64_t>time * 0x9E3779B97F4A7C15u
+        cdef Digest said = self.saying(time)
         if ledger.revision >= 0 and said.a == ledger.said.a and said.b == ledger.said.b:
             return False
         ledger.revision += 1

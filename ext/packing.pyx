@@ -150,7 +150,9 @@ cdef int settle_moves(Floor floor, List** changed) except -1:
         contents = Contents.__new__(Contents)
         for i in range(length(cycle.facts)):
             fact = <Fact*>cycle.facts.items[i]
-            if fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(floor, fact, contents):
+            if fact.kind == K_PACK_CONFIRM and not fact.move.out and fact.move.other.cycle == NULL:
+                work_out(floor, fact.move.other, Contents.__new__(Contents))    # out of a unit that nobody knows
+            elif fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(floor, fact, contents):
                 fed = fact.move.other.cycle
                 if fed != NULL and <size_t>fed not in todo:
                     todo.append(<size_t>fed)
@@ -188,6 +190,8 @@ cdef bint work_out(Floor floor, Fact* out, Contents there) except -1:
             comes.add(piece.line, piece.sku, piece.lot, part)
     if not out.move.all_of_it and line != NULL and left > 0:
         comes.add(line, out.sku, out.lot, left)
+        if index_of(line.packed, out.move.other) < 0:
+            floor.store.append(&line.packed, out.move.other)
     if leaves.equals(out) and comes.equals(out.move.other):
         return False
     remember(floor, out, leaves)

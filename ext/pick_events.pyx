@@ -142,11 +142,11 @@ cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, cons
     if not o.cancelled and o.q > window.q_task + tolerance:
         alarm(floor, window, PCK_OVER, o.t_close, cause, f"{o.q} of {window.q_task}")
     elif window.alarms:
-        quiet(floor, window, PCK_OVER, o.t_close, cause)
+        quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
     if o.cancelled and o.q > 0:
         alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
     elif window.alarms:
-        quiet(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause)
+        quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
     return 0
 
 
@@ -216,10 +216,10 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     late.t = max(late.t, fact.t)
     data.clear()
     data.integer_member(b'{"actual":', window.told_q + late.qty)
-    data.integer_member(b',"as_of":', fact.t)
+    data.integer_member(b',"as_of":', late.t)
     data.integer_member(b',"expected":', window.told_q)
     data.put(b',"kind":"POST_SHIP"}')
-    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), fact.t,
+    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), late.t,
                       window.line.order, fact, EXACT)
     floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
     return True

@@ -9,10 +9,10 @@ from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport (
-    alarm, is_known_press, key_of, quiet, subject_text, tell_confirmed, tell_exceptions, tell_short,
+    alarm, key_of, quiet, subject_text, tell_confirmed, tell_exceptions, tell_short,
 )
 from ext.state cimport B_WINDOW
-from ext.store cimport find, last, length
+from ext.store cimport find, last, length, remove
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -47,18 +47,33 @@ cdef bint is_dead(Floor floor, PickWindow* window) except -1:
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
     """R20: the window that a pick, short or reversal goes to; NULL while its task or order is unknown (R11)."""
     cdef Line* line
+    cdef PickWindow* window
     if fact.task:
         return <PickWindow*>find(floor.state.tasks, fact.task)
     line = find_line(floor.state, fact.order, fact.line)
     if line == NULL:
         return NULL
-    if length(line.windows) and line.own == NULL:
-        return task_of_line(floor, line, fact.t)
+    if has_tasks(line):
+        window = task_of_line(floor, line, fact.t)
+        return line.own if line.own != NULL and window.planned_t > fact.t else window
     if not line.known:
         return NULL
     if line.own == NULL:
         open_line_window(floor, line)
     return line.own
+
+
+cdef bint has_tasks(const Line* line) noexcept:
+    return length(line.windows) > (line.own != NULL)
+
+
+cdef bint has_told(const PickWindow* window) noexcept:
+    """R20: any event; a reversal was told by itself (R28)."""
+    cdef int i
+    for i in range(length(window.strangers)):
+        if (<Fact*>window.strangers.items[i]).qty < 0:
+            return True
+    return window.confirmed != NULL or window.short_told != NULL or window.reversed
 
 
 cdef int open_line_window(Floor floor, Line* line) except -1:
@@ -84,7 +99,7 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
     cdef int i
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        if window.planned_t > t and best != NULL:
+        if window == line.own or (window.planned_t > t and best != NULL):
             continue                    # told later; it gets the pick only where there is no other
         o = outcome(window, t - 1, t)   # presses of one event time find the same tasks open
         if window.cancel_t == t:
@@ -103,15 +118,15 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
     return best
 
 
-cdef bint take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """A pick or reversal joins its window. False: the same press again (R30), a duplicate."""
-    if fact.press and is_known_press(floor, window, fact):
-        return False
+cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """A pick or reversal joins its window."""
     fact.window = window
     if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
+        floor.insert_sorted(&window.strangers, fact)
         floor.outlet.raise_(PCK_WRONG_SKU, subject_text(floor, window), fact.t, fact,
                             f"{floor.text(fact.sku)} instead of {floor.text(window.sku)}")
-        return True
+        return 0
+    fact.late = window.decided != NULL and fact.t <= window.decided.t
     floor.insert_sorted(&window.facts, fact)
     window.q_sum += fact.qty
     window.reversed = window.reversed or fact.qty < 0
@@ -119,7 +134,27 @@ cdef bint take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
         floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), fact.t, fact, "")
     if window.alarms:
         quiet(floor, window, PCK_STALLED, fact.t, fact)
-    return True
+    return 0
+
+
+cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept:
+    """R30: the pick that counts of those that tell of one press."""
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(window.facts) + length(window.strangers)):
+        fact = <Fact*>(window.facts.items[i] if i < length(window.facts) else
+                       window.strangers.items[i - length(window.facts)])
+        if fact.press == press and fact.qty > 0:
+            return fact
+    return NULL
+
+
+cdef void take_back(PickWindow* window, Fact* fact) noexcept:
+    """A pick leaves its window: another one tells of its press."""
+    if fact.sku == window.sku:
+        window.q_sum -= fact.qty
+    remove(window.facts, fact)
+    remove(window.strangers, fact)
 
 
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
@@ -129,6 +164,15 @@ cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
     floor.by_watermark.push(closing.t, RANK_PICK, key, window, TAG_CLOSING, closing.t)
     floor.by_wall.push(closing.t_rx + floor.rules.hold_wall_max, RANK_PICK, key, window, TAG_CLOSING, closing.t)
     return 0
+
+
+cdef void withdraw_closing(PickWindow* window, const Fact* closing) noexcept:
+    """A new revision of what set it says otherwise; NULL: there was none."""
+    if closing == NULL:
+        return
+    remove(window.closings, closing)
+    if window.decided == closing:
+        window.decided = NULL
 
 
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
@@ -190,7 +234,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
             return hold(floor, window, o.t_close, blind)
         evidence = INCOMPLETE if blind else evidence
     if o.closing != NULL and window.decided == NULL:
-        window.decided = o.closing
+        decided_by(window, o.closing)
     if cause == NULL:
         cause = o.cause
     if o.q > 0 or window.confirmed != NULL:
@@ -198,6 +242,14 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     if window.short_told != NULL or (o.shorted and o.q_short > 0):
         tell_short(floor, window, &o, cause, evidence)
     return tell_exceptions(floor, window, &o, cause)
+
+
+cdef void decided_by(PickWindow* window, Fact* closing) noexcept:
+    """What is known now was in time for this decision (R25)."""
+    cdef int i
+    window.decided = closing
+    for i in range(length(window.facts)):
+        (<Fact*>window.facts.items[i]).late = False
 
 
 cdef int hold(Floor floor, PickWindow* window, int64_t t, int64_t blind) except -1:

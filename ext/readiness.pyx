@@ -163,7 +163,7 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
         return True
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        if length(window.facts) == 0 and window.planned_t != NEVER and window.planned_t > as_of:
+        if not outcomes.has_begun(window, as_of):
             continue
         o = outcomes.outcome(window, as_of, max(as_of, window.forced) + 1)
         if not o.closed:
@@ -195,6 +195,8 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
     cdef Fact* fact
     cdef int64_t total = 0
     cdef int i, k
+    if length(scope.line.packed):
+        return packed_for(floor, scope, as_of)
     for i in range(length(scope.line.windows)):
         window = <PickWindow*>scope.line.windows.items[i]
         if window.cancel_t <= as_of:
@@ -224,6 +226,10 @@ cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
             fact = <Fact*>window.facts.items[k]
             if fact.cycle != NULL and fact.t <= as_of:
                 add_fed(floor, fact.cycle, as_of, &found)
+    for i in range(length(scope.line.packed)):
+        fact = <Fact*>scope.line.packed.items[i]
+        if fact.cycle != NULL and fact.t <= as_of:
+            add_fed(floor, fact.cycle, as_of, &found)
     for i in range(length(found)):
         if home_of(<Cycle*>found.items[i], as_of) == scope.shipment:
             contents = contents_of(<Cycle*>found.items[i], as_of)

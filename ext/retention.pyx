@@ -160,7 +160,7 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
 cdef bint is_over(const Order* order, int64_t before) noexcept:
     cdef Line* line
     cdef outcomes.Outcome o
-    cdef bint worked = False
+    cdef bint worked = order.cancelled_by != NULL and order.cancelled_by.t < before
     cdef int i, k
     for i in range(length(order.lines)):
         line = <Line*>order.lines.items[i]

@@ -1,9 +1,10 @@
-"""Which cartons are a shipment's (R50a, R53): those planned to it, and unplanned ones with its pieces alone."""
+"""Which cartons are a shipment's (R50a, R53): those planned to it, and unplanned ones with its pieces alone; and
+whether the shipment of a pick has left (R27, R29)."""
 
 from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
-from ext.state cimport Cycle, Shipment
+from ext.state cimport Cycle, Line, PickWindow, Shipment
 from ext.store cimport List, Numbers
 
 
@@ -12,3 +13,7 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
 cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL
 cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL
+
+cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept
+cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL
+cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1

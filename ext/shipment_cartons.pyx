@@ -5,6 +5,7 @@ from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
 from ext.packing cimport Contents, contents_of
 from ext.state cimport CartonPlan, Fact, Line, PickWindow, ScopeLine
 from ext.store cimport index_of, length
+from ext.timers cimport NEVER
 
 
 cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL:
@@ -15,7 +16,7 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
     cdef List* found = NULL
     cdef CartonPlan* plan
     cdef Cycle* cycle
-    cdef List* windows
+    cdef Line* line
     cdef int i, k
     floor.state.round += 1
     for i in range(length(shipment.plans)):
@@ -27,19 +28,20 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
             cycle.round = floor.state.round
             floor.store.append(&found, cycle)
     for i in range(length(shipment.scope)):
-        windows = (<ScopeLine*>shipment.scope.items[i]).line.windows
-        for k in range(length(windows)):
-            add_cycles_of_window(floor, shipment, <PickWindow*>windows.items[k], as_of, &found)
+        line = (<ScopeLine*>shipment.scope.items[i]).line
+        for k in range(length(line.windows)):
+            add_cycles_of(floor, shipment, (<PickWindow*>line.windows.items[k]).facts, as_of, &found)
+        add_cycles_of(floor, shipment, line.packed, as_of, &found)
     return found
 
 
-cdef int add_cycles_of_window(Floor floor, Shipment* shipment, const PickWindow* window, int64_t as_of,
-                              List** found) except -1:
+cdef int add_cycles_of(Floor floor, Shipment* shipment, const List* facts, int64_t as_of, List** found) except -1:
+    """What was picked or moved into, and what that was moved to."""
     cdef Fact* fact
     cdef List* fed
     cdef int i, k
-    for i in range(length(window.facts)):
-        fact = <Fact*>window.facts.items[i]
+    for i in range(length(facts)):
+        fact = <Fact*>facts.items[i]
         if fact.cycle == NULL:
             continue
         if fact.t <= as_of:
@@ -147,3 +149,31 @@ cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
             return NULL
         home = scope.shipment
     return home
+
+
+# ---------------------------------------------------------------------------------------------- has it left?
+
+cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept:
+    """R27, R29: is it too late for a fact of event time `t` that comes now? Not while its order of arrival is open (R3)."""
+    if shipment == NULL or shipment.manifest_t == NEVER:
+        return False
+    return t > shipment.manifest_t or watermark > shipment.manifest_t
+
+
+cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL:
+    """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
+    cdef Shipment* shipment = home_of(cycle, NEVER - 1) if cycle != NULL else NULL
+    if shipment == NULL and length(line.scopes) == 1:
+        shipment = (<ScopeLine*>line.scopes.items[0]).shipment
+    return shipment
+
+
+cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1:
+    """R27: a piece of it has left, or, with none picked, the only shipment of its line."""
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(window.facts)):
+        fact = <Fact*>window.facts.items[i]
+        if has_shipped(shipment_of_pick(window.line, fact.cycle), t, floor.state.watermark):
+            return True
+    return length(window.facts) == 0 and has_shipped(shipment_of_pick(window.line, NULL), t, floor.state.watermark)

@@ -29,6 +29,3 @@ cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except
 cdef int release_held(Floor floor, Shipment* shipment) except -1
 cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1
-cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1
-cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept
-cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL

@@ -2,7 +2,6 @@
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_line`, `touch_cycle`."""
 
 from libc.stdint cimport uint64_t
-from libc.string cimport memcpy, memmove
 
 from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
@@ -13,12 +12,12 @@ from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
-from ext.shipment_cartons cimport home_of
 from ext.shipment_names cimport alarm, quiet, subject_of
-from ext.state cimport B_PENDING, B_TOUCHES, Bytes, CartonPlan, Pending, PendingList, ScopeLine, Touch, TouchList
-from ext.store cimport B_BYTES, List, index_of, length
+from ext.state cimport B_TOUCHES, Bytes, CartonPlan, Pending, ScopeLine, Touch, TouchList
+from ext.store cimport List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
+from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending, has_pending, kept_truth, pending_of
 
 from ext.kinds import NAMES
 
@@ -47,8 +46,11 @@ cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -
             watch(floor, shipment, t)
     if not shipment.bound_watched:
         watch_bound(floor, shipment, t, cause)
-    if shipment.stands and shipment.manifest_t == NEVER:
-        doubt(floor, shipment, t)
+    if t < shipment.manifest_t:
+        if shipment.stands or shipment.stood:
+            doubt(floor, shipment, t)
+        elif t < shipment.unready_at:
+            predate(floor, shipment, t)
     return 0
 
 
@@ -57,16 +59,29 @@ cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 
 cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R52: what was told ready and is not any more, by a fact that is known, is unready at once."""
+    """R52: what was told ready and is not any more, or was not when it left, by a fact that is known, is unready at once."""
     cdef int i
     cdef int64_t at
-    if not shipment.stands or shipment.manifest_t != NEVER:
-        return 0
     for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
         at = shipment.touches.items[i].t
+        if at >= shipment.manifest_t:
+            break
         if verdict_of(floor, shipment, at).kind != READY:
             return tell_unready(floor, shipment, at, shipment.touches.items[i].cause)
     return 0
+
+
+cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R52, R3: the truth ended with the first fact that ended it, also where that comes after the one that was told,
+    unless it was true again in between and that has lasted."""
+    cdef int first = first_after(shipment, t - 1), i = first
+    if verdict_of(floor, shipment, t).kind == READY or verdict_of(floor, shipment, t - 1).kind != READY:
+        return 0
+    while i < touches_of(shipment) and shipment.touches.items[i].t + floor.rules.ready_hold < shipment.unready_at:
+        if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
+            return 0
+        i += 1
+    return tell_unready(floor, shipment, t, shipment.touches.items[first].cause)
 
 
 cdef int first_after(const Shipment* shipment, int64_t t) noexcept:
@@ -238,8 +253,11 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     cdef Fact* cause = cause_at(shipment, t)
     if shipment.manifest_t != NEVER or shipment.trailer_closes != NULL:
         manifests.on_later_fact(floor, shipment, t, cause)
-    if shipment.manifest_t != NEVER or shipment.cancel_t <= as_of:
+    if shipment.manifest_t != NEVER:
         return 0
+    if shipment.cancel_t <= as_of:
+        quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
+        return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
     shipment.evaluated = as_of
     verdict = verdict_of(floor, shipment, as_of)
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
@@ -262,37 +280,10 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
         shipment.held_since = ABSENT
         forget_pending(floor, shipment)
+    drop_between(shipment, since, as_of)
     pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
-
-
-cdef Pending* pending_of(Floor floor, Shipment* shipment, int64_t since) except NULL:
-    """The place of a truth that began then: the one of what a late fact has changed, else a new one."""
-    cdef int i, count = shipment.pending.count if shipment.pending != NULL else 0
-    for i in range(count):
-        if shipment.pending.items[i].t == since:
-            return &shipment.pending.items[i]
-    shipment.pending = <PendingList*>floor.store.room(B_PENDING, shipment.pending, count)
-    return &shipment.pending.items[count]
-
-
-cdef Bytes* kept_truth(Floor floor) except NULL:
-    """What was just found true, kept until it is told."""
-    cdef Bytes* data = <Bytes*>floor.store.new(B_BYTES, sizeof(Bytes) + floor.truth.length)
-    data.length = <int32_t>floor.truth.length
-    memcpy(data.text, floor.truth.at, floor.truth.length)
-    return data
-
-
-cdef bint has_pending(const Shipment* shipment) noexcept:
-    return shipment.pending != NULL and shipment.pending.count > 0
-
-
-cdef int forget_pending(Floor floor, Shipment* shipment) except -1:
-    floor.store.free(shipment.pending)
-    shipment.pending = NULL
-    return 0
 
 
 cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:
@@ -339,9 +330,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
         if not waited:
             return hold(floor, shipment, since, pending.cause, blind)
         incomplete = True
-    shipment.pending.count -= 1
-    memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1],
-            (shipment.pending.count - i) * sizeof(Pending))
+    drop_pending(shipment, i)
     if shipment.ready == NULL:
         if is_buried(floor, b"shipment/", shipment.id):
             return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
@@ -416,7 +405,7 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
 cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
     """R52: it was told ready and is not any more."""
     cdef JsonWriter data = floor.outlet.data
-    shipment.stands = False
+    shipment.stands = shipment.stood = False
     shipment.unready_at = t
     forget_pending(floor, shipment)
     if shipment.unready == NULL:
@@ -446,49 +435,7 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
     stuck.on_end(floor, shipment, fact)
     if shipment.manifest_t <= fact.t:
         return manifests.tell_voided(floor, shipment)
-    quiet(floor, shipment, SHP_EMPTY, fact.t, fact)
-    quiet(floor, shipment, SHP_HELD_SHORT, fact.t, fact)
     end_pending(floor, shipment, fact.t)
     if shipment.stands or shipment.stood:
-        shipment.stood = False
         tell_unready(floor, shipment, fact.t, fact)
-    return 0
-
-
-cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R51: what has not lasted its hold by the cancel, or still waits for a gap, is never told."""
-    cdef int i = 0
-    while has_pending(shipment) and i < shipment.pending.count:
-        if shipment.pending.items[i].t + floor.rules.ready_hold < t and shipment.pending.items[i].t != shipment.held_since:
-            i += 1
-            continue
-        shipment.pending.count -= 1
-        memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1],
-                (shipment.pending.count - i) * sizeof(Pending))
-    return 0
-
-
-cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept:
-    """R27, R29: is it too late for a fact of event time `t` that comes now? Not while its order of arrival is open (R3)."""
-    if shipment == NULL or shipment.manifest_t == NEVER:
-        return False
-    return t > shipment.manifest_t or watermark > shipment.manifest_t
-
-
-cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL:
-    """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
-    cdef Shipment* shipment = home_of(cycle, NEVER - 1) if cycle != NULL else NULL
-    if shipment == NULL and length(line.scopes) == 1:
-        shipment = (<ScopeLine*>line.scopes.items[0]).shipment
-    return shipment
-
-
-cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1:
-    """R27: a piece of it has left, or, with none picked, the only shipment of its line."""
-    cdef Fact* fact
-    cdef int i
-    for i in range(length(window.facts)):
-        fact = <Fact*>window.facts.items[i]
-        if has_shipped(shipment_of_pick(window.line, fact.cycle), t, floor.state.watermark):
-            return True
-    return length(window.facts) == 0 and has_shipped(shipment_of_pick(window.line, NULL), t, floor.state.watermark)
+    return touch(floor, shipment, fact.t, fact)     # what alone kept it back ends with it

@@ -44,7 +44,11 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1:
     extend(sighting, fact.t, floor.rules.ident_wait)
     if is_mere_sight(fact.kind) and (sighting.latest == NULL or floor.precedes(sighting.latest, fact)):
         sighting.earlier, sighting.latest = sighting.latest, fact
-    if source.unread and fact.kind == K_SCAN_READ:
+    if fact.kind != K_SCAN_READ:
+        return 0
+    if source.read == NULL or floor.precedes(source.read, fact):
+        source.read = fact
+    if source.unread:
         source.unread = False
         floor.outlet.clear(ID_MULTI, fact.src, fact.t, fact)
     return 0
@@ -112,10 +116,12 @@ cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) e
         fact.kind, fact.lu = K_SCAN_READ, known
         return note(floor, source, fact)
     fact.kind = K_SCAN_NOREAD
-    if not fact.track:
-        source.unread = True
-    return floor.outlet.raise_(ID_MULTI, subject_of(floor, fact), fact.t, fact,
-                               ", ".join(sorted({floor.text(codes.items[i]) for i in range(codes.count)})))
+    floor.outlet.raise_(ID_MULTI, subject_of(floor, fact), fact.t, fact,
+                        ", ".join(sorted({floor.text(codes.items[i]) for i in range(codes.count)})))
+    if fact.track:
+        return 0
+    source.unread = source.read == NULL or floor.precedes(source.read, fact)
+    return 0 if source.unread else floor.outlet.clear(ID_MULTI, fact.src, source.read.t, source.read)
 
 
 cdef int32_t subject_of(Floor floor, const Fact* fact) except -1:
@@ -184,8 +190,15 @@ cdef Fact* as_stray(Floor floor, const Fact* fact) except NULL:
 
 cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
     """R64: losses, and sights after one, are told in order of event time."""
+    cdef Fact* later
+    cdef int i = length(unit.facts) - 1
     if fact.kind == K_ITEM_LOST:
         unit.ever_lost = True
+        while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:      # sights that came before the loss they followed
+            later = <Fact*>unit.facts.items[i]
+            if later.kind != K_ITEM_LOST and not later.context:
+                floor.by_watermark.push(later.t, RANK_TRACK, text_key(fact.lu), later, TAG_LOST, 0)
+            i -= 1
     if unit.ever_lost and not fact.context:
         floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.lu), fact, TAG_LOST, 0)
     return 0

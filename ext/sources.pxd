@@ -44,6 +44,7 @@ cdef struct Source:
     Table* older_contents
     List* gaps                  # open ones
     Gap* down                   # R6: the link is down; NULL: it is not
+    Fact* read                  # its last scan.read (R63)
     int32_t src
     int32_t area                # the text site/area; 0: not asked for yet
     int64_t skew_max

@@ -49,7 +49,7 @@ cdef extern from *:
         int64_t t, t_rx, epoch, seq, arrival;
         union { int64_t qty, weight_g; };
         int32_t sub, line;
-        uint8_t kind, context;
+        uint8_t kind, context, late, follows;
     };
     #endif
     """
@@ -90,6 +90,8 @@ cdef extern from *:
         int32_t line
         uint8_t kind
         uint8_t context
+        uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before
+        uint8_t follows         # R43: of a reversal that names no load unit: it has that of the pick before it
 
 
 cdef struct Strangers:          # names that nobody knew when the state was full
@@ -139,6 +141,7 @@ cdef struct Watch:
 cdef struct Order:
     List* lines                 # Line
     Fact* cutoff                # of its wave
+    Fact* cancelled_by          # R27: the whole of it, with the lines that are not known yet
     Fact* youngest              # told of it
     Line* stands                # the line that had stood longest when it was looked at last
     int32_t id
@@ -153,6 +156,7 @@ cdef struct Line:
     Order* of
     List* windows               # PickWindow
     List* scopes                # ScopeLine of every shipment that plans it
+    List* packed                # ends of moves that brought pieces of it out of a unit that had none (R47)
     PickWindow* own             # the window of a line without tasks (R20)
     Fact* cancelled_by
     Fact* alloc_by              # R23
@@ -173,6 +177,7 @@ cdef struct Line:
 cdef struct PickWindow "sortline_PickWindow":
     Line* line
     List* facts                 # picks and reversals that count, sorted
+    List* strangers             # picks and reversals of another SKU, sorted (R31)
     List* closings              # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
     Fact* cancelled_by
     Fact* deadline
@@ -237,6 +242,7 @@ cdef struct Cycle "sortline_Cycle":
     int32_t target              # of its bind, 0: none
     int32_t carton              # 0: none
     int32_t key                 # fixed by the first event (R40a), as a text; 0: no event yet
+    int32_t told_shipment       # by the last carton.closed, 0: none
     int32_t number
     int64_t begin
     int64_t end                 # NEVER: it runs
@@ -249,6 +255,7 @@ cdef struct Cycle "sortline_Cycle":
     uint8_t packs               # R47: goods were moved into it or out of it
     uint8_t mismatched          # R45: it stands in `State.mismatched`
     uint8_t merged              # it turned out to be of an earlier one, which has its facts now
+    uint8_t renamed             # picks in it may have been told with another carton, or none (R31)
     Watch watch
 
 

@@ -7,11 +7,11 @@ from ext cimport sights
 from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED, RTE_MAX_RECIRC, RTE_WRONG_DEST
 from ext.keys cimport KEY_FACT, Key, text_key
 from ext.kinds cimport (
-    K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ,
+    K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ,
 )
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
-from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK
+from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
 from ext.store cimport List, find, length, remove_at
 from ext.timers cimport RANK_TRACK
 
@@ -164,17 +164,44 @@ cdef int identify(Floor floor, TrackLife* life, const Fact* fact) except -1:
 
 cdef int give_to_unit(Floor floor, TrackLife* life, Fact* fact) except -1:
     fact.lu = life.lu
-    if fact.kind == K_ITEM_RECIRCULATED:        # R61: emits nothing, closes nothing
+    if fact.kind == K_ITEM_RECIRCULATED:
         life.loops += 1
-        if life.loops > floor.rules.loops_max:
-            floor.outlet.raise_(RTE_MAX_RECIRC, floor.joined(b"lu/", fact.lu), fact.t, fact, f"{life.loops} loops")
+        check_loops(floor, fact, life.loops)
     elif fact.kind == K_SCAN_NOREAD:
         return see(floor, fact)
-    check_item(floor, fact)
+    check_dest(floor, fact)
     return take_unit_fact(floor, fact)
 
 
 cdef int check_item(Floor floor, const Fact* fact) except -1:
+    """A fact that names its unit itself."""
+    if fact.kind == K_ITEM_RECIRCULATED:
+        return check_loops(floor, fact, loops_before(floor, fact) + 1)
+    return check_dest(floor, fact)
+
+
+cdef int check_loops(Floor floor, const Fact* fact, int64_t loops) except -1:
+    """R61: recirculation emits nothing and closes nothing; too much of it is an exception."""
+    if loops <= floor.rules.loops_max:
+        return 0
+    return floor.outlet.raise_(RTE_MAX_RECIRC, floor.joined(b"lu/", fact.lu), fact.t, fact, f"{loops} loops")
+
+
+cdef int64_t loops_before(Floor floor, const Fact* fact) noexcept:
+    """Without a track: since the unit came to a place last."""
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    cdef int64_t loops = 0
+    cdef int kind, i = length(unit.facts) - 1 if unit != NULL else -1
+    while i >= 0:
+        kind = (<Fact*>unit.facts.items[i]).kind
+        if kind == K_DIVERT_CONFIRMED or kind == K_ITEM_ARRIVED:
+            break
+        loops += kind == K_ITEM_RECIRCULATED
+        i -= 1
+    return loops
+
+
+cdef int check_dest(Floor floor, const Fact* fact) except -1:
     """R62: the place is where it really went; elsewhere than asked is an exception."""
     if fact.kind != K_DIVERT_CONFIRMED or not fact.dest_req:
         return 0

@@ -58,6 +58,7 @@ cdef int on_closed(Floor floor, Fact* close, bint forced) except -1:
             continue
         cycles = NULL
         loaded_by(floor, fact, &cycles)
+        riding.riders_at(floor, floor.unit_of(fact.lu), close.t, &cycles)       # R48: what came onto it afterwards
         for k in range(length(cycles)):
             shipment = home_of(<Cycle*>cycles.items[k], close.t)
             if shipment != NULL:

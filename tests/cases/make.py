@@ -6,7 +6,9 @@ from pathlib import Path
 
 from tests.cases import (
     told_account,
+    told_arrivals,
     told_cartons,
+    told_corrected,
     told_gaps,
     told_lifecycles,
     told_pending,
@@ -23,8 +25,8 @@ HERE = Path(__file__).parent
 def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
-        *(told_time, told_gaps, told_picks, told_cartons, told_premises, told_shipping),
-        *(told_account, told_lifecycles, told_pending),
+        *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
+        *(told_account, told_arrivals, told_lifecycles, told_pending),
     )
     return {
         name: told

@@ -329,6 +329,19 @@ def R61_recirculation_closes_nothing() -> Case:
     return case
 
 
+def R61_too_many_loops() -> Case:
+    """R61: the fourth loop is one too many; a divert ends the count."""
+    case = Case().order(2).task(2).plan().pick(10, lu="L-1")
+    for t in (20, 30, 40, 50, 70, 80, 90):
+        case.device("item.recirculated", t, src=SORTER, lu="L-1")
+    case.device("divert.confirmed", 60, src=SORTER, lu="L-1", dest="D-1")
+    case.records.sort(key=lambda record: record["t_rx"])
+    for at_, record in enumerate(record for record in case.records if record["src"] == SORTER):
+        record["seq"] = at_
+    case.expect("exception.raised", "RTE_MAX_RECIRC/lu/L-1/1", t=50, code="RTE_MAX_RECIRC", detail="4 loops")
+    return case.times("RTE_MAX_RECIRC", 1)
+
+
 def read_at(case: Case, t: float, point: str = "SEALER-1") -> Case:
     """Behind the sealer only closed cartons come by."""
     case.rules = case.rules | {"closing_points": ["SEALER-1"]}
@@ -387,8 +400,62 @@ def R42_reopened_and_read_again() -> Case:
     return case.confirmed(2, 45).packed(2, t_close=at(50), revision=1, evidence="inferred")
 
 
+def R41_the_read_point_had_closed_it() -> Case:
+    """R41, R42: closed behind the sealer, so the tote that is bound again at 40 leaves nobody open."""
+    case = read_at(Case().order(2).task(2).plan().shipment(2).pick(10, 2, lu="L-1"), 20)
+    case.wms("lu.bind", 40, lu="L-1", carton="C-2").never_raised("PKG_TOTE_REBOUND_OPEN")
+    return case.confirmed(2, 10).packed(2, t_close=at(20), evidence="inferred").ready(2, 20, cartons=["C-1"])
+
+
+def R41_the_last_pick_at_the_very_close() -> Case:
+    """R41, R43: a pick of the close's own moment lies in the closed carton, it opens nothing."""
+    case = Case().order(2).task(2).plan().shipment(2).pick(20, 2, lu="L-1").close(20)
+    case.wms("lu.bind", 40, lu="L-1", carton="C-2").never_raised("PKG_TOTE_REBOUND_OPEN")
+    return case.confirmed(2, 20).packed(2, t_close=at(20)).ready(2, 20, cartons=["C-1"])
+
+
+def R44_opened_again_behind_the_read_point() -> Case:
+    """R42, R44: closed by a read point or by a station, an open without a carton id is the next carton."""
+    case = read_at(Case().order(2).task(1).task(1, "T-2").pick(10, lu="L-1"), 20)
+    case.device("carton.open", 30, lu="L-1").pick(35, task="T-2", lu="L-1").close(40)
+    case.confirmed(1, 10).confirmed(1, 35, "T-2")
+    return case.packed(1, "L-1#1", t_close=at(20)).packed(1, "L-1#2", t_open=at(30), t_close=at(40))
+
+
 def R42_inferred_and_forced() -> Case:
     """R42, R4: incomplete outranks inferred: the station has only come to 10."""
     case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20).tick(50)
     case.rules = case.rules | {"idle_source_ms": 120_000}
     return case.confirmed(1, 10).packed(1, t_close=at(20), revision=0, evidence="incomplete")
+
+
+def R40a_another_unit_becomes_the_carton() -> Case:
+    """R40a, R81: C-1 was told out of L-1, then L-2 is bound to it: one key, so its close is the next revision."""
+    case = (
+        Case()
+        .order(2)
+        .task(2)
+        .plan()
+        .shipment(2)
+        .pick(10, 2, lu="L-1")
+        .close(20)
+        .wms("lu.bind", 40, lu="L-2", carton="C-1")
+    )
+    case.device("pack.confirm", 45, from_lu="L-1", lu="L-2").close(50, "L-2")
+    case.expect("carton.reopened", "C-1", t=45).expect("shipment.unready", "S-1", t=40, cause="lu.bind")
+    return case.confirmed(2, 10).packed(2, t_close=at(50), revision=1, lu="L-2").ready(2, 50, cartons=["C-1"])
+
+
+def R44_a_late_pick_into_a_carton_that_another_unit_carries_on() -> Case:
+    """R40a, R44: the piece of 15 lay in L-1, which was C-1 then; C-1 is L-2 now, and what was told of it stands."""
+    case = Case().order(3).task(3).plan().pick(10, lu="L-1").close(20).wms("lu.bind", 40, lu="L-2", carton="C-1")
+    case.pick(45, lu="L-2").close(50, "L-2").device("telemetry", 100)
+    case.pick(15, rx=105, src=GUN, lu="L-1", hist=True)
+    return case.confirmed(3, 45).packed(1, t_close=at(50), revision=1, lu="L-2")
+
+
+def R47_out_of_a_unit_that_nobody_knows() -> Case:
+    """R47: two pieces of T-1 were picked without a unit, and packed out of a cart that nobody had scanned."""
+    case = Case().order(2).task(2).shipment(2).pick(10, 2)
+    case.device("pack.confirm", 15, from_lu="CART", lu="L-1", task="T-1", sku="A", qty=2).close(20)
+    return case.confirmed(2, 10).packed(2, "L-1#1").ready(2, 20, cartons=["L-1#1"])

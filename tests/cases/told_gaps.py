@@ -397,3 +397,30 @@ def R07_a_source_that_is_down_is_not_clear() -> Case:
     """R7: a lane that was full stays full."""
     case = Case().device("lane.full", 10, src=SORTER, state="set", dest="D-1").tell(SORTER, "link.down", 12).tick(100)
     return case.times("RTE_LANE_FULL", 1).times("RTE_LANE_FULL", 0, "exception.cleared")
+
+
+def R07_a_pick_that_fills_the_gap_after_the_deadline() -> Case:
+    """R7, R21, R52: the deadline of 60 was held, and the pick that was missing makes the task full: ready since 30, and
+    the short that was never told is in no shipment."""
+    case = Case().order(3).task(3, deadline=at(60)).plan().shipment(3)
+    case.pick(10, lu="L-1").lose().pick(12, lu="L-1").close(30).device("telemetry", 64)
+    case.tell(STATION, "pick.confirm", 11, 66, seq=2, hist=True, task="T-1", sku="A", qty=1, lu="L-1")
+    case.device("telemetry", 100)
+    return case.confirmed(3, 12, revision=0).packed(3).ready(3, 30)
+
+
+def R06_what_a_source_tells_of_its_link_counts_in_seq() -> Case:
+    """R6, R7: number 2 says that it goes, 4 that it is back; nothing was missed, so the deadline of 60 is exact."""
+    case = Case().order(3).task(3, deadline=at(60)).pick(10).device("link.down", 20, src=STATION)
+    case.device("telemetry", 61, src=OTHER).device("telemetry", 70, src=OTHER)
+    case.pick(30, rx=80, hist=True).device("link.up", 84, src=STATION).device("telemetry", 95, src=STATION)
+    return case.confirmed(2, 60, evidence="exact").shorted(1, 60, evidence="exact").never_raised("SEQ_GAP")
+
+
+def R05_a_link_down_that_is_sent_again() -> Case:
+    """R5: the broker repeats that the station went, after it has come back: it is in, and nothing is blind."""
+    case = Case().order(3).task(3, deadline=at(60)).pick(10).device("link.down", 20, src=STATION)
+    case.pick(25).records.append({**case.records[-2], "t_rx": at(26)})
+    case.device("telemetry", 64, src=STATION).device("telemetry", 80, src=STATION)
+    case.confirmed(2, 60, evidence="exact").shorted(1, 60, evidence="exact").counted(duplicate=1)
+    return case.times("SRC_DOWN", 1)

@@ -207,3 +207,13 @@ def S10_a_unit_that_was_bound_again_after_the_void() -> Case:
     case = later(case, 2)
     case.confirmed(1, 10).confirmed(1, 29.5, "T-2").expect("carton.voided", "C-1", t=20)
     return case.packed(1, "C-2", t_close=at(30)).never_raised("PKG_AFTER_VOID").counted(rejected=0)
+
+
+def S10_put_back_out_of_a_voided_carton() -> Case:
+    """Section 10: voided is the end of a carton; who takes its pieces out does not open it again."""
+    case = (
+        Case().shipped(2).pick(10, 2, lu="L-1").close(20).device("carton.void", 40, lu="L-1").put_back(50, 2, lu="L-1")
+    )
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", t=50, qty=2).confirmed(0, 50)
+    case.expect("carton.voided", "C-1", t=40).ready(2, 20)
+    return case.packed(2, revision=0).expect("shipment.unready", "S-1", t=40, cause="carton.void")

@@ -83,16 +83,6 @@ def R82_a_voided_carton_cannot_be_closed() -> Case:
     return case.counted(rejected=1)
 
 
-def R07_a_pick_that_fills_the_gap_after_the_deadline() -> Case:
-    """R7, R21, R52: the deadline of 60 was held, and the pick that was missing makes the task full: ready since 30, and
-    the short that was never told is in no shipment."""
-    case = Case().order(3).task(3, deadline=at(60)).plan().shipment(3)
-    case.pick(10, lu="L-1").lose().pick(12, lu="L-1").close(30).device("telemetry", 64)
-    case.tell(STATION, "pick.confirm", 11, 66, seq=2, hist=True, task="T-1", sku="A", qty=1, lu="L-1")
-    case.device("telemetry", 100)
-    return case.confirmed(3, 12, revision=0).packed(3).ready(3, 30)
-
-
 def R21c_a_task_that_is_told_after_its_carton_was_closed() -> Case:
     """R21 (c), R11: nobody picked for T-2, and its carton was closed at 30, before the order systems told of it."""
     case = Case().plan(contents=[*ONE, {"order": "O-1", "line": 2, "qty": 3}])

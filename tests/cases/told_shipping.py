@@ -194,6 +194,12 @@ def R48_the_pallet_stood_there_already() -> Case:
     return case.confirmed(2, 10).packed(2).ready(2, 30)
 
 
+def R48_onto_a_loaded_pallet() -> Case:
+    """R48, R54: put onto a pallet that stood in the trailer, it shares its loading from then on, and leaves with it."""
+    case = load(packed_one().ready(1, 20), 30, "PAL").wms("lu.bind", 40, lu="L-1", parent="PAL")
+    return manifested(leaves(case, 50).confirmed(1, 10).packed(1), 50, "C-1", trailer="TR-1")
+
+
 def R48_off_the_pallet() -> Case:
     """R48: what the pallet did before the bind, or after the carton went to another, is not the carton's."""
     case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
@@ -304,6 +310,13 @@ def R53_a_carton_moves_to_another_shipment() -> Case:
     case = two_cartons().wms("shipment.plan", shipment="S-2", scope=part(1, line=9))
     case.plan("C-2", "L-2", t=60, rev=2, shipment="S-2", contents=part(1)).ready(2, 22, revision=0)
     return case.expect("shipment.unready", "S-1", t=60, cause="carton.plan")
+
+
+def R53_a_plan_alone_makes_no_revision() -> Case:
+    """R53: C-1 was told as of S-1. Its new plan names S-2, and the unit again, and changes nothing else of it."""
+    case = packed_one().plan(t=60, rev=2, shipment="S-2", contents=part(1)).device("telemetry", 90)
+    case.expect("shipment.unready", "S-1", t=60, cause="carton.plan").ready(1, 20)
+    return case.confirmed(1, 10).packed(1, revision=0, shipment="S-1")
 
 
 def R53_a_carton_in_two_plans() -> Case:

@@ -137,10 +137,10 @@ class Units:
             cycle.device_carton = fact.record["carton"]
         if (one.role == "carton.close" or self._is_read_behind(one)) and not cycle.closed:
             cycle.closes.append(fact.t)  # else R46: PKG_DOUBLE_CLOSE
-        elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1]:
+        elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1] and not cycle.voided:
             cycle.reopenings.append(Reopening(fact.t, fact.kind, not cycle.contents(cycle.closes[-1])))
         elif one.role == "carton.void":
-            cycle.voided = fact
+            cycle.voided = cycle.voided or fact  # section 10: once is the end of it
 
     def _is_read_behind(self, one: Happening) -> bool:
         """R42: a read point that only closed units pass."""
@@ -207,9 +207,9 @@ def _happenings(
     found: Mapping[str, Window],
     units: Mapping[int, str],
 ) -> Iterable[Happening]:
-    last_lu = {_press(entry): lu for window in found.values() for entry, lu in _reversal_units(window)}
+    others = {_press(entry): lu for window in found.values() for entry, lu in _units_of_others(window)}
     for entry in presses:
-        lu = entry.lu or last_lu.get(_press(entry))
+        lu = entry.lu or others.get(_press(entry))
         if lu is not None:
             what = *entry.line, entry.sku, entry.lot or ""
             yield Happening(entry.fact, lu, "pick" if entry.sign > 0 else "back", ((what, entry.sign * entry.qty),))
@@ -240,11 +240,12 @@ def _press(entry: Entry) -> tuple[int, object]:
     return entry.fact.arrival, entry.task or entry.line
 
 
-def _reversal_units(window: Window) -> Iterable[tuple[Entry, str]]:
-    """R43: a reversal without a load unit takes that of the window's last pick."""
-    lu = None
+def _units_of_others(window: Window) -> Iterable[tuple[Entry, str]]:
+    """R43: where picks and reversals went that name no load unit: the task's; out of that of the last pick before."""
+    units: dict[str, str | None] = {}
     for entry in sorted(window.physical, key=lambda entry: entry.fact[:4]):
         if entry.sign > 0:
-            lu = entry.lu
-        elif entry.lu is None and lu is not None:
+            units[entry.sku] = entry.lu or window.lu
+        lu = units.get(entry.sku, window.lu)
+        if entry.lu is None and lu is not None:
             yield entry, lu

@@ -119,7 +119,8 @@ def _short(window: Window, close: Close, common: dict[str, Any], world: World) -
 def of_cartons(world: World, rules: Rules, t_end: int) -> Iterable[Final]:
     """R43 to R45. A carton that closes empty has no event; one that closes empty again keeps its last."""
     hold = rules["close_hold_ms"] * 1000
-    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
+    cycles = (cycle for of_unit in world.cycles.values() for cycle in of_unit)
+    for cycle in sorted(cycles, key=lambda cycle: cycle.t_open):  # the last use of a unit as a carton speaks for it
         closes = [t for t in cycle.closes if t + hold <= t_end and cycle.contents(t)]
         if closes:
             yield _closed(cycle, closes[-1], closes[-1] == cycle.closes[-1], world, hold)
@@ -144,6 +145,8 @@ def _shipment(cycle: Cycle, world: World) -> tuple[str | None, str | None, bool]
     shipment's scope names that shipment is not said.
     """
     planned = world.context.shipment_of(cycle.carton or "")
+    if planned is not None and world.context.cartons[cycle.carton or ""].record["rev"] > 1:
+        return planned, None, True  # that of the plan known by then (R53): it depends on arrival
     if planned is not None:
         return planned, planned, False
     scopes = [plan.record["scope"] for plan in world.context.shipments.values()]

@@ -99,7 +99,8 @@ def take(records: Iterable[Record], rules: Rules, sources: Mapping[str, Rules] |
             repeated.add(arrival)
         account["in"] += 1
         account[where] += 1
-        if where == "taken":
+        # R30: of several that tell of one press, R3's order says which counts
+        if where == "taken" or (where == "duplicate" and record.get("press") and not seen.repeats):
             seq = record.get("seq")
             name = (record["src"], record.get("epoch", 0), -1 if seq is None else seq, record.get("sub", 0))
             facts.append(Fact(t, int(record["kind"] not in CONTEXT), name, arrival, record["kind"], record))

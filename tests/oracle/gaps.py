@@ -40,9 +40,8 @@ class _Source:
         self.last_t: int | None = None  # event time of the last record that was heard
 
     def hear(self, at: int, record: Record, t: int) -> None:
-        epoch, seq, live = record.get("epoch", 0), record.get("seq"), not record.get("hist")
-        follows = seq is not None and self._number(at, epoch, seq, t)
-        if live and self.down is not None:
+        follows = "seq" in record and self.number(at, record, t)
+        if not record.get("hist") and self.down is not None:
             # R6: a time of link.down is filled at the first live record if its number follows on
             self.down.t_to = t
             if follows:
@@ -50,8 +49,10 @@ class _Source:
             self.down = None
         self.last_t = max(t, self.last_t or t)
 
-    def _number(self, at: int, epoch: int, seq: int, t: int) -> bool:
+    def number(self, at: int, record: Record, t: int) -> bool:
         """Whether nothing is missing before it."""
+        epoch: int = record.get("epoch", 0)
+        seq: int = record["seq"]
         before = self.highest.get(epoch)
         if before is None:
             self.highest[epoch] = seq, t
@@ -80,6 +81,8 @@ class Gaps:
             if record["kind"] in CONTEXT or at in repeated:
                 continue
             if record["kind"] in ABOUT_SOURCES:
+                if "seq" in record:
+                    self.sources.setdefault(record["src"], _Source()).number(at, record, t)
                 self._about(at, record, t)
                 continue
             if record["kind"] in PICK_KINDS:

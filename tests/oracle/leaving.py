@@ -61,9 +61,15 @@ def cartons_of(shipment: str, world: World, left_at: int | None = None) -> tuple
         if mine:
             met.add(cycle.carton)
         voided = cycle.voided is not None and (left_at is None or cycle.voided.t <= left_at)
-        if mine and not voided and not (cycle.closed and not lines):
+        if mine and not voided and not (cycle.closed and not lines) and not _is_carried_on(cycle, planned, world):
             found.append(cycle)
     return found, sorted(planned - met)
+
+
+def _is_carried_on(cycle: Cycle, planned: set[str], world: World) -> bool:
+    """reading: a planned carton is in the unit that was bound to it last."""
+    uses = (other for of_unit in world.cycles.values() for other in of_unit if other.carton == cycle.carton)
+    return cycle.carton in planned and any(one.t_open > cycle.t_open and one.voided is None for one in uses)
 
 
 def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Departure]:

@@ -188,19 +188,24 @@ def entries(
     facts: Iterable[Fact], context: Context, too_late: frozenset[tuple[int, str | Line]] = frozenset()
 ) -> list[Entry]:
     """R11: presses whose task or order is known. R30: the same `press` on a task is one; `alloc` is one an entry."""
-    pressed: set[tuple[str | Line, str]] = set()
-    found = []
+    pressed: dict[tuple[str | Line, str], Entry] = {}
+    found: list[Entry] = []
     for fact in facts:
         if fact.kind not in PICKS:
             continue
         parts = [_entry(fact, part, context) for part in fact.record.get("alloc") or [fact.record]]
         for entry in parts if None not in parts else ():  # reading: a press for several waits as a whole
-            press = fact.record.get("press")
-            # reading: confirms and reversals number their presses separately
-            if entry is None or (press and (entry.task or entry.line, fact.kind + press) in pressed):
+            if entry is None:
                 continue
-            if press:
-                pressed.add((entry.task or entry.line, fact.kind + press))
+            if press := fact.record.get("press"):
+                # reading: confirms and reversals number their presses separately
+                other = pressed.setdefault((entry.task or entry.line, fact.kind + press), entry)
+                # reading: the earlier one by R3's order counts, unless it came with a backlog
+                if other is not entry and not (other.fact.record.get("hist") and fact.arrival < other.fact.arrival):
+                    continue
+                if other is not entry:
+                    pressed[(entry.task or entry.line, fact.kind + press)] = entry
+                    found.remove(other)
             found.append(entry)
     return [entry for entry in found if entry.press not in too_late]
 
@@ -213,7 +218,9 @@ def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
         if task not in context.tasks:
             return None
         plan = context.tasks[task].record
-        line, lu = (plan["order"], plan["line"]), lu or plan.get("lu")  # R43
+        line = plan["order"], plan["line"]
+        if fact.kind == "pick.confirm":  # R43: a reversal goes with the pick before it
+            lu = lu or plan.get("lu")
         known = max(known, context.task_arrival[task])
     else:
         line = part["order"], part["line"]

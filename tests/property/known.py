@@ -12,7 +12,6 @@ from itertools import product
 from typing import Any
 
 from tests.cases.pending import PENDING
-from tests.oracle.ids import utc
 from tests.stories import Record
 
 Explains = Callable[[str, Sequence[Record], Mapping[str, Any]], bool]
@@ -63,44 +62,7 @@ def _overtaken(earlier: Record, later: Record) -> bool:
     return _time(earlier) < _time(later) and earlier["t_rx"] > later["t_rx"]
 
 
-def _two_facts(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
-    told = re.match(r"shipment.unready \S+: (time|data.cause) is (.*), expected (.*)", difference)
-    if told is None:
-        return False
-    what, is_, expected = told.groups()
-    related = _about(_key(difference), records)
-
-    def those(wanted: str) -> list[Record]:
-        return [one for one in related if wanted == (utc(_time(one)) if what == "time" else one["kind"])]
-
-    return any(_overtaken(earlier, later) for earlier, later in product(those(expected), those(is_)))
-
-
-def _filled_after_the_deadline(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
-    if not difference.startswith("shipment.ready") or "gap_hold_ms" not in rules:
-        return False
-    related = _about(_key(difference), records)
-    ends = [record[name] for record in related for name in ("deadline", "cutoff") if name in record]
-    return any(
-        record["kind"] == "pick.confirm" and record.get("hist") and _time(record) < end < record["t_rx"]
-        for record, end in product(related, ends)
-    )
-
-
-def _void_before_its_bind(difference: str, records: Sequence[Record], rules: Mapping[str, Any]) -> bool:
-    if not difference.startswith("carton.voided"):
-        return False
-    related = _about(_key(difference), records)
-    binds = [record for record in related if record["kind"] in ("lu.bind", "carton.plan")]
-    voids = [record for record in related if record["kind"] == "carton.void"]
-    return any(_overtaken(bind, void) for bind, void in product(binds, voids))
-
-
-KNOWN: dict[str, Explains] = {
-    "R52_two_facts_end_a_truth": _two_facts,
-    "R07_a_pick_that_fills_the_gap_after_the_deadline": _filled_after_the_deadline,
-    "R56_a_void_that_arrives_before_the_bind": _void_before_its_bind,
-}
+KNOWN: dict[str, Explains] = {}
 
 
 def _reversal_before_its_pick(difference: str, records: Sequence[Record]) -> bool:

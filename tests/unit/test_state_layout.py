@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "6"
-LAYOUT = "db9d732f692c33dd"
+LAYOUT = "fd6519561879cb8f"
 
 
 def fields() -> str:

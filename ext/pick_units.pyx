@@ -1,0 +1,61 @@
+# cython: boundscheck=False, wraparound=False
+"""Load units of picks that name none (R43): see pick_units.pxd."""
+
+from ext cimport cartons, inventory
+from ext.store cimport index_of, length
+
+
+cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) noexcept:
+    cdef const List* facts = window.facts if fact.sku == window.sku else window.strangers
+    cdef const Fact* pick
+    cdef int i
+    for i in range(length(facts) - 1 if fact.qty < 0 else -1, -1, -1):
+        pick = <Fact*>facts.items[i]
+        if pick.qty > 0 and pick.sku == fact.sku and floor.precedes(pick, fact):
+            return pick.lu
+    return window.lu
+
+
+cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List** changed) except -1:
+    """R3: reversals that came before the pick that they follow go into its unit."""
+    cdef List* facts = window.facts if pick.sku == window.sku else window.strangers
+    cdef Fact* fact
+    cdef int i
+    for i in range(index_of(facts, pick) + 1, length(facts)):
+        fact = <Fact*>facts.items[i]
+        if fact.sku != pick.sku:
+            continue
+        if fact.qty > 0:
+            break
+        if fact.follows:
+            move(floor, fact, pick.lu, changed)
+    return 0
+
+
+cdef int take_over(Floor floor, PickWindow* window, List** changed) except -1:
+    """R20: a line's window has become a task's, and its picks go where the task says."""
+    carry(floor, window, window.facts, changed)
+    return carry(floor, window, window.strangers, changed)
+
+
+cdef int carry(Floor floor, PickWindow* window, const List* facts, List** changed) except -1:
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>facts.items[i]
+        if not fact.lu:
+            move(floor, fact, unit_of(floor, window, fact), changed)
+        if not fact.loc:
+            inventory.take_pick(floor, window, fact)
+    return 0
+
+
+cdef int move(Floor floor, Fact* fact, int32_t lu, List** changed) except -1:
+    if fact.lu == lu:
+        return 0
+    if fact.lu:
+        cartons.detach(floor, floor.unit_of(fact.lu), fact, changed)
+    fact.lu, fact.cycle = lu, NULL
+    if lu:
+        cartons.attach(floor, floor.unit_of(lu), fact, changed)
+    return 0

@@ -1,0 +1,66 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""Truths that wait for their hold: see truths.pxd."""
+
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy, memmove
+
+from ext.state cimport B_PENDING, PendingList
+from ext.store cimport B_BYTES
+
+
+cdef Pending* pending_of(Floor floor, Shipment* shipment, int64_t since) except NULL:
+    """The place of a truth that began then: the one of what a late fact has changed, else a new one."""
+    cdef int i, count = shipment.pending.count if shipment.pending != NULL else 0
+    for i in range(count):
+        if shipment.pending.items[i].t == since:
+            return &shipment.pending.items[i]
+    shipment.pending = <PendingList*>floor.store.room(B_PENDING, shipment.pending, count)
+    return &shipment.pending.items[count]
+
+
+cdef int drop_between(Shipment* shipment, int64_t since, int64_t as_of) noexcept:
+    """A late fact has shown what was true from `since` to `as_of`: what was found to begin in between was not."""
+    cdef int i = 0
+    while has_pending(shipment) and i < shipment.pending.count:
+        if since < shipment.pending.items[i].t <= as_of:
+            drop_pending(shipment, i)
+        else:
+            i += 1
+    return 0
+
+
+cdef int drop_pending(Shipment* shipment, int i) noexcept:
+    shipment.pending.count -= 1
+    memmove(&shipment.pending.items[i], &shipment.pending.items[i + 1], (shipment.pending.count - i) * sizeof(Pending))
+    return 0
+
+
+cdef Bytes* kept_truth(Floor floor) except NULL:
+    """What was just found true, kept until it is told."""
+    cdef Bytes* data = <Bytes*>floor.store.new(B_BYTES, sizeof(Bytes) + floor.truth.length)
+    data.length = <int32_t>floor.truth.length
+    memcpy(data.text, floor.truth.at, floor.truth.length)
+    return data
+
+
+cdef bint has_pending(const Shipment* shipment) noexcept:
+    return shipment.pending != NULL and shipment.pending.count > 0
+
+
+cdef int forget_pending(Floor floor, Shipment* shipment) except -1:
+    floor.store.free(shipment.pending)
+    shipment.pending = NULL
+    return 0
+
+
+cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) noexcept:
+    """R51: what has not lasted its hold by the cancel, or still waits for a gap, is never told."""
+    cdef int64_t since
+    cdef int i = 0
+    while has_pending(shipment) and i < shipment.pending.count:
+        since = shipment.pending.items[i].t
+        if since + floor.rules.ready_hold < t and since != shipment.held_since:
+            i += 1
+        else:
+            drop_pending(shipment, i)
+    return 0

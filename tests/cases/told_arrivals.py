@@ -1,0 +1,94 @@
+"""Golden cases of R3: what is told in the end is told in whatever order the records arrived."""
+
+from __future__ import annotations
+
+from tests.cases.told_shipping import manifested, packed_one
+from tests.cases.writing import SORTER, Case, at
+
+
+def R43_a_reversal_that_is_told_first() -> Case:
+    """R43, R3: one of two was put back at 11, into the tote that the pick of 10 came out of, and told first."""
+    case = Case().order(2).task(2).plan().put_back(11).pick(10, 2, rx=12, lu="L-1").close(20)
+    case.records[-3]["seq"], case.records[-2]["seq"] = 2, 1
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", t=11, qty=1)
+    return case.confirmed(1, 11).packed(1)
+
+
+def R43_a_reversal_after_a_pick_that_comes_late() -> Case:
+    """R43, R3: put back at 12 out of L-2, where the last piece went at 11, and not out of L-1 or L-3."""
+    case = Case().order(2).task(2).pick(10, lu="L-1").pick(13, rx=13, lu="L-3", src="dc1/pick/PTL-02")
+    case.put_back(12, rx=13.1).pick(11, rx=13.2, lu="L-2").close(20).close(21, "L-2").close(22, "L-3")
+    case.records[-5]["seq"], case.records[-4]["seq"] = 3, 2
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/3/0", t=12, qty=1)
+    case.expect("exception.raised", "PKG_EMPTY/carton/L-2#1/1", code="PKG_EMPTY")
+    return case.confirmed(2, 13).packed(1, "L-1#1").packed(1, "L-3#1")
+
+
+def R31_a_station_names_the_carton_late() -> Case:
+    """R31, R40a, R3: opened as C-1 before the pick, told after it was confirmed."""
+    case = Case().order(1).task(1).pick(10, lu="L-1").device("carton.open", 9, rx=10.5, lu="L-1", carton="C-1")
+    return case.confirmed(1, 10, revision=1, carton="C-1")
+
+
+def R64_a_close_arrives_before_the_loss() -> Case:
+    """R64, R3: every device record of the unit is a sight; the station saw it at 20.3, lost it was at 20."""
+    case = packed_one().device("carton.close", 60.3, lu="L-1").device("item.lost", 60, 61, SORTER, lu="L-1")
+    case.device("telemetry", 90).cleared("RTE_LOST", "lu/L-1", t=60.3)
+    case.expect("shipment.unready", "S-1", t=60, cause="item.lost").ready(1, 60.3)
+    case.expect("exception.raised", "PKG_DOUBLE_CLOSE/carton/C-1/1", code="PKG_DOUBLE_CLOSE")
+    return case.confirmed(1, 10).packed(1)
+
+
+def R50_nothing_packed_and_then_cancelled() -> Case:
+    """R50, R56: nothing was packed by 11; the cancel of 12 ends that, though the watermark had not passed 11."""
+    case = Case().order(2).task(2).shipment(2).short(11).wms("shipment.cancelled", 12, rev=2, shipment="S-1")
+    case.device("telemetry", 60).cleared("SHP_EMPTY", "shipment/S-1", t=12)
+    return case.shorted(2, 11)
+
+
+def R56_voided_twice() -> Case:
+    """R56, section 10: voided is the end of it: the first void by event time is told, the other is refused."""
+    case = packed_one().device("carton.void", 31, rx=31.1, lu="L-1").device("carton.void", 30, rx=31.5, lu="L-1")
+    case.records[-2]["seq"], case.records[-1]["seq"] = 3, 2
+    case.expect("carton.voided", "C-1", t=30, revision=0, cause="carton.void")
+    case.expect("shipment.unready", "S-1", t=30, cause="carton.void").expect("shipment.ready", "S-1", t=20)
+    return case.confirmed(1, 10).packed(1).raised("PKG_AFTER_VOID", "carton/C-1").counted(rejected=1)
+
+
+def R56_a_bind_that_comes_after_its_void() -> Case:
+    """R40, R56: the tote was C-9 from 28 on, and voided as such; the order systems say so minutes later."""
+    case = Case().device("carton.void", 30, lu="L-1").device("telemetry", 100)
+    case.wms("lu.bind", 28, rx=200, lu="L-1", carton="C-9")
+    return case.expect("carton.voided", "C-9", t=30, cause="carton.void")
+
+
+def R29_late_picks_in_any_order() -> Case:
+    """R29, R3: the pick of 71 is told before that of 70: what is said of the stock is as of the later one."""
+    case = packed_one().wms("manifest.result", 50, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.pick(71, rx=71.1).pick(70, rx=71.5)
+    case.records[-2]["seq"], case.records[-1]["seq"] = 3, 2
+    case.expect("inventory.discrepancy", "/A//T-1", t=71, actual=3, expected=1, as_of=at(71))
+    case.raised("PCK_LATE_AFTER_SHIP", "task/T-1")
+    return manifested(case.confirmed(1, 10).packed(1).ready(1, 20), 50, "C-1", manifest_no="M-1")
+
+
+def R63_the_next_read_came_before_it_was_judged() -> Case:
+    """R63: nobody knows either code, and the scanner reads the next tote before the watermark has passed that."""
+    case = (
+        Case()
+        .device("scan.multiread", 10, src=SORTER, codes=["L-8", "L-9"])
+        .device("scan.read", 11, src=SORTER, lu="L-1")
+    )
+    return case.device("telemetry", 30).cleared("ID_MULTI", SORTER, t=11)
+
+
+def R64_found_between_two_losses() -> Case:
+    """R64, R60: lost at 20 as track 7, found at 24, lost again at 25; the track's facts take effect last."""
+    case = (
+        Case()
+        .device("item.inducted", 10, src=SORTER, track="7", lu="L-1")
+        .device("item.lost", 20, src=SORTER, track="7")
+    )
+    case.device("carton.reopen", 24, lu="L-1").device("item.lost", 25, src=SORTER, lu="L-1")
+    case.cleared("RTE_LOST", "lu/L-1", t=24)
+    return case.expect("exception.raised", "RTE_LOST/lu/L-1/2", t=25, code="RTE_LOST").device("telemetry", 60)

@@ -1,0 +1,128 @@
+"""Golden cases of picks that are decided once and corrected by what comes later."""
+
+from __future__ import annotations
+
+from tests.cases.writing import STATION, Case, at
+
+
+def R27_a_cancel_from_before_a_short_without_picks() -> Case:
+    """R27: nobody picked, the deadline of 60 told a short, and the cancel of 50 comes at 100: it is revised to 0."""
+    case = Case().order(2).task(2, deadline=at(60)).device("telemetry", 70, src=STATION)
+    case.wms("pick.task_cancelled", 50, rx=100, rev=2, task="T-1")
+    return case.shorted(0, 50, revision=1, reason="DEADLINE", qty_picked=0)
+
+
+def R27_a_task_that_is_told_after_the_cancel_of_its_order() -> Case:
+    """R27, R10: the order is cancelled at 20 before anything is known of it; its task comes later, with a deadline."""
+    case = Case().pick(10, 2).wms("order.cancelled", 20, rev=2, order="O-1").task(3, t=30, deadline=at(60))
+    return case.device("telemetry", 70, src=STATION).confirmed(2, 20, cancelled=True)
+
+
+def R26_shorted_after_it_was_full_and_opened_again() -> Case:
+    """R21, R26: full when its deadline passed, opened by a reversal, shorted by the operator; then a late press."""
+    case = Case().order(3).task(3, deadline=at(60)).pick(10, 3).put_back(80, 2).short(120)
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", qty=2).device("telemetry", 130, src=STATION)
+    case.tell("dc1/pick/PTL-02", "pick.confirm", 100, 150, seq=1, hist=True, task="T-1", sku="A", qty=1)
+    return case.confirmed(2, 120, revision=3).shorted(1, 120, revision=1, reason="EMPTY", decided_by="OPERATOR")
+
+
+def R10_a_wave_moves_its_cutoff() -> Case:
+    """R10, R21: the cutoff of 60 counts no more when the wave says 200."""
+    case = Case().order(3).task(3).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(60)).pick(10)
+    case.wms("wave.released", 20, rev=2, wave="W-1", orders=["O-1"], cutoff=at(200))
+    case.device("telemetry", 70, src=STATION).pick(120).device("telemetry", 210, src=STATION).rules[
+        "short_at_cutoff"
+    ] = True
+    return case.confirmed(2, 200, revision=0).shorted(1, 200, revision=0)
+
+
+def R10_a_wave_leaves_an_order_out() -> Case:
+    """R10, R21: the order is in no wave any more, so no cutoff ends it."""
+    case = Case().order(3).task(3).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(60)).pick(10)
+    case.wms("wave.released", 20, rev=2, wave="W-1", orders=["O-2"], cutoff=at(60)).device("telemetry", 70, src=STATION)
+    case.pick(120, 2).rules["short_at_cutoff"] = True
+    return case.confirmed(3, 120, revision=0)
+
+
+def R43_a_reversal_goes_with_the_pick_before_it() -> Case:
+    """R43, R3: put back at 11.5 out of L-1, although the press into L-2 of 12 arrives first."""
+    case = Case().order(5).task(5).pick(10, 2, lu="L-1").pick(12, lu="L-2")
+    case.put_back(11.5, rx=12.5, src="dc1/pick/PTL-02").close(20).close(21, lu="L-2")
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-02/0/1/0", qty=1)
+    return case.packed(1, "L-1#1").packed(1, "L-2#1")
+
+
+def R43_a_reversal_that_overtakes_its_pick() -> Case:
+    """R43, R3: the press into L-2 of 12 arrives after it was put back at 12.5."""
+    case = Case().order(5).task(5, lu="L-1").pick(10, 2, lu="L-1")
+    case.put_back(12.5, src="dc1/pick/PTL-02").pick(12, 2, rx=13, lu="L-2").close(20).close(21, lu="L-2")
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-02/0/1/0", qty=1)
+    return case.packed(2, "L-1#1").packed(1, "L-2#1")
+
+
+def R30_of_two_that_tell_of_a_press_the_earlier_counts() -> Case:
+    """R30, R3: the light told of the press of 10 at 10.5, and arrives before the scanner that told of it at 10."""
+    case = Case().order(2).task(2).pick(10.5, 2, press="P-1", lu="L-1")
+    case.pick(10, 2, rx=11, src="dc1/pick/RF-07", press="P-1", lu="L-1").close(20)
+    return case.confirmed(2, 10, t_first=at(10)).packed(2, "L-1#1", t_open=at(10)).counted(used=4, duplicate=1)
+
+
+def R30_a_press_that_is_told_late_again() -> Case:
+    """R30: what was decided by the first telling stays."""
+    case = Case().order(2).task(2).pick(10.5, 2, press="P-1").device("telemetry", 30, src=STATION)
+    case.pick(10, 2, rx=40, src="dc1/pick/RF-07", press="P-1", hist=True)
+    return case.confirmed(2, 10.5, revision=0).counted(duplicate=1)
+
+
+def R20_the_picks_of_the_line_go_where_its_task_says() -> Case:
+    """R20, R43: the line's window becomes the task's, and what was picked without a load unit lies in the task's."""
+    case = Case().order(4).pick(10, order="O-1", line=1).pick(12, line=1, order="O-1", lu="L-2")
+    case.task(4, t=15, lu="L-1").pick(16).close(20).close(21, lu="L-2")
+    return case.packed(2, "L-1#1").packed(1, "L-2#1")
+
+
+def R31_a_wrong_sku_is_put_back_out_of_where_it_was() -> Case:
+    """R31, R43: B went into L-2, and comes out of it though the last pick of the task went into L-1."""
+    case = Case().order(4).task(4).pick(10, sku="B", lu="L-2").pick(12, lu="L-1").put_back(14, sku="B")
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/3/0", qty=1, sku="B").pick(16, lu="L-2")
+    return case.close(20).close(21, lu="L-2").packed(1, "L-1#1").packed(1, "L-2#1")
+
+
+def R21c_the_close_is_told_after_a_pick_that_came_later() -> Case:
+    """R21, R3: the task's carton was closed at 20, before anybody picked; the press of 20.5 elsewhere arrives first."""
+    case = Case().order(3).task(3, lu="L-1").device("carton.open", 5, lu="L-1").pick(20.5, lu="L-2")
+    case.device("carton.close", 20, 21, src="dc1/pack/PK-02", lu="L-1").rules["short_on_close"] = True
+    return case.confirmed(1, 20.5).shorted(2, 20.5, decided_by="CLOSE")
+
+
+def R29_two_late_picks_in_any_order() -> Case:
+    """R29, R3: what is told of the place is as of the later one, whichever came first."""
+    case = Case().order(3).task(3, loc="A-1").shipment(3).pick(10, 3, lu="L-1")
+    case.wms("manifest.result", 50, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.pick(72).pick(71, rx=73, src="dc1/pick/PTL-02").confirmed(3, 10, revision=0)
+    case.expect("shipment.manifested", "S-1", t=50)
+    return case.expect("inventory.discrepancy", "A-1/A//T-1", t=72, actual=5, expected=3, as_of=at(72))
+
+
+def R23_a_short_of_a_line_that_nobody_picked() -> Case:
+    """R20, R23: a line without tasks or picks has no short but alloc.failed's, and no window that is open."""
+    case = Case().order(1, 2).shipment(1).plan(contents=[{"order": "O-1", "line": 1, "qty": 1}])
+    case.shipment(1, scope=[{"order": "O-1", "line": 1, "qty": 1}, {"order": "O-1", "line": 2, "qty": 2}], rev=2)
+    case.task(1).pick(10, lu="L-1").device("pick.short", 12, src=STATION, order="O-1", line=2, code="EMPTY")
+    case.wms("alloc.failed", 14, order="O-1", line=2, qty=2, code="NO_STOCK").close(20)
+    case.confirmed(1, 10).packed(1).expect("pick.short", "O-1/2", decided_by="ALLOC", qty_short=2, revision=0)
+    return case.expect("shipment.ready", "S-1", t=20, partial=True)
+
+
+def R23_a_pick_from_before_the_short_of_its_line() -> Case:
+    """R20, R21 b: the first pick arrives after the short that followed it: the window was open when it was shorted."""
+    case = Case().order(3).device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY")
+    case.pick(9, rx=10.5, src="dc1/pick/PTL-02", order="O-1", line=1).device("telemetry", 20, src=STATION)
+    return case.confirmed(1, 10, "O-1/1").shorted(2, 10, "O-1/1", reason="EMPTY")
+
+
+def R20_a_short_of_the_line_before_its_first_task() -> Case:
+    """R20: nothing was told of the line yet, so what was said of it is said of its first task."""
+    case = Case().order(3).device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY")
+    case.device("telemetry", 20, src=STATION).task(3, t=9).records[-1]["t_rx"] = at(30)
+    return case.device("telemetry", 40, src=STATION).shorted(3, 10, reason="EMPTY")
