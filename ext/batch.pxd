@@ -4,7 +4,7 @@ Row i is described by the i-th element of every column. A text column holds numb
 An integer column holds ABSENT where the record has no such field. Fields that only rare decisions need (seal, alloc,
 codes, a plan's contents, ...) have no column: `record(i)` decodes the row's line when such a decision comes.
 
-Every row has a line: data[at[i] : at[i] + size[i]], one canonical JSON object without its line end. The lines are what
+Every row has a line: lines[at[i] : at[i] + size[i]], one canonical JSON object without its line end. The lines are what
 the journal writes and what `explain` shows, so a batch never has to be encoded again.
 """
 
@@ -58,7 +58,9 @@ cdef class Batch:
     cdef readonly Texts texts
     cdef readonly Py_ssize_t count
     cdef Py_ssize_t capacity
-    cdef bytearray lines            # the rows' lines, each ended by \n
+    cdef char* lines                # the rows' lines, each ended by \n
+    cdef Py_ssize_t lines_len
+    cdef Py_ssize_t lines_cap
     # columns, `capacity` long
     cdef int64_t* t_rx
     cdef int64_t* t
@@ -87,6 +89,7 @@ cdef class Batch:
     cdef uint8_t* flags
 
     cdef int reserve(self, Py_ssize_t rows) except -1
+    cdef int reserve_lines(self, Py_ssize_t length) except -1
     cdef int push(self, const Row* row, const char* text, Py_ssize_t length) except -1
     cdef Row row(self, Py_ssize_t i) noexcept
     cdef dict fields(self, Py_ssize_t i)

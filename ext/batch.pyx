@@ -4,7 +4,7 @@
 import msgspec
 import numpy as np
 
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
@@ -21,11 +21,11 @@ cdef void* resized(void* column, size_t length) except NULL:
 cdef class Batch:
     def __init__(self, Texts texts not None):
         self.texts = texts
-        self.lines = bytearray()
 
     def __dealloc__(self):
         if self.count and self.texts is not None:
             self.texts.holders -= 1
+        free(self.lines)
         free(self.t_rx)
         free(self.t)
         free(self.epoch)
@@ -89,17 +89,24 @@ cdef class Batch:
         self.capacity = n
         return 0
 
+    cdef int reserve_lines(self, Py_ssize_t length) except -1:
+        """Make room for so many more bytes of lines, likewise."""
+        if self.lines_len + length > self.lines_cap:
+            self.lines_cap = max(2 * self.lines_cap, self.lines_len + length, 4096)
+            self.lines = <char*>resized(self.lines, self.lines_cap)
+        return 0
+
     cdef int push(self, const Row* row, const char* text, Py_ssize_t length) except -1:
         """Append one row and its line; `row.at` and `row.size` are set here."""
         cdef Py_ssize_t i = self.count
         if i == self.capacity:
             self.reserve(1)
-        cdef Py_ssize_t at = PyByteArray_GET_SIZE(self.lines)
-        PyByteArray_Resize(self.lines, at + length + 1)     # over-allocates: amortised O(1)
-        cdef char* line = PyByteArray_AS_STRING(self.lines) + at
-        memcpy(line, text, length)
-        line[length] = c"\n"
-        self.at[i] = at
+        if self.lines_len + length >= self.lines_cap:
+            self.reserve_lines(length + 1)
+        memcpy(self.lines + self.lines_len, text, length)
+        self.lines[self.lines_len + length] = c"\n"
+        self.at[i] = self.lines_len
+        self.lines_len += length + 1
         self.size[i] = <int32_t>length
         self.t_rx[i] = row.t_rx
         self.t[i] = row.t
@@ -160,11 +167,11 @@ cdef class Batch:
 
     cdef dict fields(self, Py_ssize_t i):
         """The whole record as a dict: for rare decisions and nested context only."""
-        return decode_json(memoryview(self.lines)[self.at[i]:self.at[i] + self.size[i]])
+        return decode_json(self.line_of(i))
 
     cdef bytes line_of(self, Py_ssize_t i):
         """The record's line, as it came."""
-        return bytes(memoryview(self.lines)[self.at[i]:self.at[i] + self.size[i]])
+        return PyBytes_FromStringAndSize(self.lines + self.at[i], self.size[i])
 
     def record(self, Py_ssize_t i):
         if not 0 <= i < self.count:
@@ -172,14 +179,14 @@ cdef class Batch:
         return self.fields(i)
 
     def ndjson(self):
-        return bytes(self.lines)
+        return PyBytes_FromStringAndSize(self.lines, self.lines_len)
 
     def clear(self):
         """Forget all rows, keep the memory: a driver's batch is used again."""
         if self.count:
             self.texts.holders -= 1
         self.count = 0
-        self.lines = bytearray()
+        self.lines_len = 0
 
     def column(self, str name):
         """A copy of one column as a numpy array."""

@@ -187,30 +187,30 @@ cdef class Clocks:
     cdef int advance_wall(self, int64_t wall) except -1:
         """R4: a jump is taken in the order of what falls due within it; a leaving, and what the watermark then passes,
         before a bound that lies later."""
-        cdef Source* leaver
-        cdef int64_t leave, bound, mark, due
+        cdef Source* leaver = NULL
+        cdef int64_t bound, mark, due
         if wall == ABSENT:              # nothing has come yet
             return 0
         while True:
-            leaver = self.first_to_leave()
-            leave = leaver.last_rx + leaver.idle if leaver != NULL else NEVER
+            if wall >= self.next_leave:
+                leaver = self.first_to_leave()
+                self.next_leave = leaver.last_rx + leaver.idle if leaver != NULL else NEVER
             bound = due = NEVER
             if self.floor.by_wall.is_due(wall + 1):
                 bound = self.floor.by_wall.next_due()
-            if leaver == NULL and self.floor.by_watermark.is_due(wall - self.idle):
+            if length(self.state.live) == 0 and self.floor.by_watermark.is_due(wall - self.idle):
                 due = self.floor.by_watermark.next_due()
             mark = due + self.idle + 1 if due != NEVER else NEVER
-            if min(leave, bound, mark) > wall:
+            if min(self.next_leave, bound, mark) > wall:
                 break
-            self.state.wall = max(self.state.wall, min(leave, bound, mark))
-            if leave <= bound and leave <= mark:
+            self.state.wall = max(self.state.wall, min(self.next_leave, bound, mark))
+            if self.next_leave <= bound and self.next_leave <= mark:
                 self.leave(leaver)
                 self.follow_sources()
             elif mark <= bound:
                 self.advance_watermark(due + 1)
             else:
                 self.due_by_wall()
-        self.next_leave = leave
         self.state.wall = max(self.state.wall, wall)
         if length(self.state.live) == 0:
             self.advance_watermark(self.state.wall - self.idle)

@@ -1,6 +1,6 @@
 """The core: records in, business events out. Synchronous, single-threaded, takes time from the records."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.batch cimport Batch
 from ext.context cimport Context
@@ -10,7 +10,11 @@ from ext.sources cimport Source
 
 cdef class Core(Effects):
     cdef Context context
-    cdef size_t full_at         # bytes of state from which on names that nobody knows are refused
+    cdef size_t full_at         # bytes from which on names that nobody knows are refused to those who bring many,
+    cdef size_t crowded_at      # and to all
+
+    cdef inline size_t held(self) noexcept:
+        return self.floor.store.used() + self.floor.texts.bytes_held()
 
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1
@@ -21,4 +25,5 @@ cdef class Core(Effects):
     cdef int settle(self) except -1
     cdef int forget(self) except -1
     cdef int relieve(self) except -1
+    cdef bint may_bring(self, int32_t src, int64_t t_rx) noexcept
     cdef bint is_known(self, Batch batch, Py_ssize_t i) noexcept

@@ -20,10 +20,10 @@ from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
 from ext.floor cimport Floor
 from ext.kinds cimport K_CLOCK_TICK, K_LINK_DOWN, K_SOURCE_GAP, is_context, is_device, is_noise
 from ext.outlet cimport named_source
-from ext.rates cimport ahead_us
+from ext.rates cimport MINUTE, ahead_us
 from ext.seen cimport add_content
 from ext.sources cimport Source
-from ext.state cimport B_NAME, Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State
+from ext.state cimport B_NAME, Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State, Strangers
 from ext.store cimport B_PLAIN_TABLE, Table, find, length
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
@@ -40,7 +40,8 @@ cdef tuple ENVELOPE = ("src", "kind", "seq", "t", "t_rx", "hist", *PLACE)
 cdef int64_t SWEEPS = 64                # in the time that finished windows are kept
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
 cdef int64_t KEEP_MIN = 60_000_000      # microseconds of event time that even a full state remembers
-cdef size_t COLLECT_MIN = 32 << 20      # bytes given out before unreachable ones are looked for
+cdef int64_t STRANGERS_MAX = 1200       # in a full state: ten a second, for hours
+cdef size_t COLLECT_MIN = 32 << 20      # bytes that the state grows before unreachable ones are looked for
 
 
 cdef class Core(Effects):
@@ -49,7 +50,8 @@ cdef class Core(Effects):
         super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}"), given,
                          list(source_rules))
         self.context = Context(self.floor)
-        self.full_at = self.floor.bytes_max // 8 * 7
+        self.full_at = self.floor.bytes_max // 4 * 3
+        self.crowded_at = self.floor.bytes_max // 16 * 15
 
     # ------------------------------------------------------------------------------------------ in
 
@@ -60,7 +62,7 @@ cdef class Core(Effects):
             stop = batch.count
         for i in range(start, stop):
             self.take_row(batch, i)
-        if texts.arena_len > texts.keep_at and texts.holders == 1 and texts.cores == 1 and stop == batch.count:
+        if texts.arena_len > (texts.keep_early_at if self.state.full else texts.keep_at) and texts.holders == 1 and texts.cores == 1 and stop == batch.count:
             texts.holders = 0           # all that the batch names has been taken in
             try:
                 retention.collect(self.floor)
@@ -76,7 +78,7 @@ cdef class Core(Effects):
         cdef int64_t t_rx = batch.t_rx[i]
         cdef int kind = batch.kind[i]
         self.state.count_in += 1
-        if self.floor.store.used() > self.state.relieve_at:
+        if self.held() > self.state.relieve_at:
             self.relieve()
         if t_rx > self.state.wall:
             if t_rx >= self.next_leave or t_rx >= self.floor.by_wall.soonest or length(self.state.live) == 0:
@@ -110,7 +112,7 @@ cdef class Core(Effects):
             self.ask_held()
         if self.state.watermark >= self.state.next_sweep:
             self.forget()
-        elif self.floor.store.fresh_bytes > max(COLLECT_MIN, self.floor.store.used() // 2):
+        elif self.floor.store.used() > self.floor.store.reached + max(COLLECT_MIN, self.floor.store.reached // 2):
             retention.collect(self.floor)
         return 0
 
@@ -141,7 +143,7 @@ cdef class Core(Effects):
         cdef Fact* fact
         cdef bytes digest
         cdef Name* name = NULL
-        if self.state.full and not self.is_known(batch, i):
+        if self.state.full and not self.is_known(batch, i) and not self.may_bring(batch.src[i], t_rx):
             self.state.count_rejected += 1
             return 0
         source = self.source(batch.src[i])
@@ -291,17 +293,24 @@ cdef class Core(Effects):
         cdef int64_t keep = self.floor.rules.retention
         cdef Fact cause = named_source(state.site)
         retention.collect(self.floor)
-        while self.floor.store.used() > self.full_at and keep > KEEP_MIN:
+        while self.held() > self.full_at and keep > KEEP_MIN:
             keep //= 4
             retention.sweep(self.floor, state.watermark - keep)
             retention.collect(self.floor)
         self.index_sources()
-        state.full = self.floor.store.used() > self.full_at
-        state.relieve_at = self.floor.store.used() + self.floor.bytes_max // 64 if state.full else self.full_at
+        state.full = self.held() > self.full_at
+        state.relieve_at = self.held() + self.floor.bytes_max // 64 if state.full else self.full_at
         if state.full:
             return self.floor.outlet.raise_(CFG_STATE_FULL, state.site, state.wall, &cause,
-                                            f"{self.floor.store.used()} of {self.floor.bytes_max} bytes")
+                                            f"{self.held()} of {self.floor.bytes_max} bytes")
         return self.floor.outlet.clear(CFG_STATE_FULL, state.site, state.wall, &cause)
+
+    cdef bint may_bring(self, int32_t src, int64_t t_rx) noexcept:
+        """A full state still takes what nobody knows from a source that says few such names, and new sources if they are
+        few: one mad scanner must not keep another's cartons out."""
+        cdef Source* source = <Source*>find(self.state.sources, src)
+        cdef bint few = are_few(&source.strangers if source != NULL else &self.state.strangers, t_rx)
+        return few and self.held() <= self.crowded_at
 
     cdef bint is_known(self, Batch batch, Py_ssize_t i) noexcept:
         """`state_bytes_max`: does the record name a task, an order, a load unit or a track that is known?"""
@@ -378,8 +387,11 @@ cdef class Core(Effects):
         }
 
     def state_bytes(self):
-        """Bytes of state in use: what `state_bytes_max` caps."""
-        return self.floor.store.used()
+        """Bytes in use, of windows and of names: what `state_bytes_max` caps."""
+        return self.held()
+
+    def names_bytes(self):
+        return self.floor.texts.bytes_held()
 
     def windows(self):
         """How many windows are known and open, by name."""
@@ -440,6 +452,14 @@ cdef class Core(Effects):
         cdef int32_t number = self.floor.texts.find(src)
         cdef Source* source = <Source*>find(self.state.sources, number) if number else NULL
         return None if source == NULL or source.seq == ABSENT else (source.epoch, source.seq)
+
+
+cdef bint are_few(Strangers* strangers, int64_t t_rx) noexcept:
+    """One more: are they still few?"""
+    cdef int64_t minutes = max(0, t_rx - strangers.since) // MINUTE
+    strangers.count = (strangers.count >> min(minutes, 63)) + 1
+    strangers.since += minutes * MINUTE
+    return strangers.count <= STRANGERS_MAX
 
 
 cdef inline uint64_t first_word(bytes digest) noexcept:

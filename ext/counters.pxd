@@ -11,7 +11,7 @@ cdef class Unwrapper:
 
 
 cdef class Sequences:
-    cdef object position
+    cdef readonly object position
     cdef object counters    # (src, epoch) as bytes -> Unwrapper, the one used longest ago first
     cdef Py_ssize_t counters_max
     cdef bytes newest       # the last of them

@@ -24,6 +24,8 @@ class Sequences:
     used longest ago is seeded from `position` again.
     """
 
+    position: Callable[[str], tuple[int, int] | None]
+
     def __init__(self, position: Callable[[str], tuple[int, int] | None], counters_max: int = 10_000) -> None: ...
     def unwrap(self, src: str, epoch: int, raw: int, modulus: int) -> int | None:
         """See `Unwrapper.unwrap`. A new epoch of a device counts from its own first number."""

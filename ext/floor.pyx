@@ -168,7 +168,7 @@ cdef class Floor:
             table[0] = self.store.table(B_TABLE)
             table += 1
         state.equal, state.tombstones = self.store.table(B_PLAIN_TABLE), self.store.table(B_PLAIN_TABLE)
-        state.relieve_at = self.bytes_max // 8 * 7
+        state.relieve_at = self.bytes_max // 4 * 3
         for family in range(12):
             state.revisions[family] = self.store.table(B_TABLE)
         state.watermark = state.wall = state.equal_at = state.sightings_until = ABSENT

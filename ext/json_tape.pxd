@@ -14,7 +14,7 @@ from ext.json_reader cimport head_word, next_member
 from ext.json_scalars cimport (
     BROKEN, DEPTH_MAX, KEYS_MAX, T_LIST, T_OBJECT, T_TEXT, TOO_DEEP, TOO_MANY_KEYS,
     Bytes, Reader, Value,
-    failed, is_digit, read_literal, read_number, read_text, skip_space, take,
+    failed, is_digit, read_literal, read_number, read_text, skip_space, take, word_at,
 )
 
 cdef enum:
@@ -28,19 +28,33 @@ cdef struct Node:
     int32_t after           # the node that stands behind this one and everything inside it
 
 cdef struct Tape:
-    Node* nodes             # NODES_MAX
+    Node* nodes             # NODES_MAX, zeros at first
     int32_t count
+
+
+cdef inline bint stands_there(const Reader* r, const Node* node) noexcept nogil:
+    """Whether the key comes next that this node had in the text before: messages of one kind are alike."""
+    cdef int32_t length = node.key_length
+    return 0 < length <= 8 and r.end - r.at >= 11 and r.at[0] == c'"' and (
+        word_at(r.at + 1) & (<uint64_t>0 - 1 >> (64 - 8 * length))) == node.key_head and (
+        r.at[length + 1] == c'"' and r.at[length + 2] == c":")
 
 
 cdef inline bint read_member_key(Reader* r, Node* node) noexcept nogil:
     """A key and its colon; leaves the reader at the value."""
     cdef int32_t resolved = 0
+    if stands_there(r, node):
+        node.key = r.at + 1
+        r.at += node.key_length + 3
+        skip_space(r)
+        return True
     skip_space(r)
     if r.at == r.end or r.at[0] != c'"':
         return failed(r, BROKEN, r.at)
     if not read_text(r, &node.key, &node.key_length, &resolved):
         return False
     if resolved != node.key_length:
+        node.key_length = 0
         return failed(r, BROKEN, node.key)
     node.key_head = head_word(node.key, node.key_length, r.end)
     skip_space(r)

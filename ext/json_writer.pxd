@@ -8,7 +8,26 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, strlen
 
-from ext.texts cimport Texts
+from ext.texts cimport Texts, word
+
+
+cdef inline uint64_t escapes(uint64_t w) noexcept nogil:
+    """0: none of the eight bytes is a quote, a backslash or a control character."""
+    cdef uint64_t quote = w ^ 0x2222222222222222u, backslash = w ^ 0x5C5C5C5C5C5C5C5Cu
+    return ((w - 0x2020202020202020u & ~w) | (quote - 0x0101010101010101u & ~quote)
+            | (backslash - 0x0101010101010101u & ~backslash)) & 0x8080808080808080u
+
+
+cdef inline bint stands_for_itself(const char* text, Py_ssize_t length) noexcept nogil:
+    """Known of most texts with a look at each eight bytes; the last ones may be looked at twice."""
+    cdef Py_ssize_t i = 0
+    if length < 8:
+        return False
+    while i + 8 < length:
+        if escapes(word(text + i)):
+            return False
+        i += 8
+    return escapes(word(text + length - 8)) == 0
 
 
 cdef class JsonWriter:
@@ -18,7 +37,7 @@ cdef class JsonWriter:
     cdef Texts texts
 
     cdef int reserve(self, Py_ssize_t more) except -1
-    cdef int escaped(self, const char* text, Py_ssize_t length) except -1
+    cdef int escape(self, const char* text, Py_ssize_t length) except -1
     cdef int integer(self, int64_t value) except -1
     cdef int padded(self, int64_t value, int digits) except -1
 
@@ -31,6 +50,10 @@ cdef class JsonWriter:
         memcpy(self.at + self.length, text, length)
         self.length += length
         return 0
+
+    cdef inline int escaped(self, const char* text, Py_ssize_t length) except -1:
+        """The inside of a JSON text: quotes, backslashes and control characters are escaped, all else is UTF-8."""
+        return self.raw(text, length) if stands_for_itself(text, length) else self.escape(text, length)
 
     cdef inline int put(self, const char* text) except -1:
         """A literal as it stands."""
@@ -68,4 +91,5 @@ cdef struct Digest:
     uint64_t b
 
 
+cdef void write_digits(char* to, uint64_t value, int digits) noexcept nogil
 cdef Digest digest_of(const char* text, Py_ssize_t length) noexcept nogil

@@ -2,10 +2,13 @@
 """Canonical JSON into a buffer: see json_writer.pxd."""
 
 from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy
 
 from ext.texts cimport fold, word
 
 cdef char* HEX = b"0123456789abcdef"
+cdef bytes DECIMAL_PAIRS = b"".join(b"%02d" % n for n in range(100))
+cdef const char* PAIRS = DECIMAL_PAIRS
 
 
 cdef class JsonWriter:
@@ -24,8 +27,8 @@ cdef class JsonWriter:
         self.capacity = capacity
         return 0
 
-    cdef int escaped(self, const char* text, Py_ssize_t length) except -1:
-        """The inside of a JSON text: quotes, backslashes and control characters are escaped, all else is UTF-8."""
+    cdef int escape(self, const char* text, Py_ssize_t length) except -1:
+        """`escaped`, where something may have to be."""
         cdef Py_ssize_t i
         cdef unsigned char c
         cdef char* to
@@ -68,27 +71,32 @@ cdef class JsonWriter:
         if value < 0:
             self.raw(b"-", 1)
             left = 0 - left
-        while True:
-            i -= 1
-            digits[i] = <char>(c"0" + left % 10)
-            left //= 10
-            if left == 0:
-                break
+        while left >= 100:
+            i -= 2
+            memcpy(&digits[i], PAIRS + 2 * (left % 100), 2)
+            left //= 100
+        i -= 2
+        memcpy(&digits[i], PAIRS + 2 * left, 2)
+        i += left < 10
         return self.raw(&digits[i], 20 - i)
 
     cdef int padded(self, int64_t value, int digits) except -1:
         """`digits` decimal places, filled with zeros on the left; `value` is not negative and fits."""
-        cdef char* to
-        cdef int i = digits
         if self.length + digits > self.capacity:
             self.reserve(digits)
-        to = self.at + self.length
-        while i > 0:
-            i -= 1
-            to[i] = <char>(c"0" + value % 10)
-            value //= 10
+        write_digits(self.at + self.length, value, digits)
         self.length += digits
         return 0
+
+
+cdef void write_digits(char* to, uint64_t value, int digits) noexcept nogil:
+    """So many decimal places, filled with zeros on the left; `value` fits."""
+    while digits > 1:
+        digits -= 2
+        memcpy(to + digits, PAIRS + 2 * (value % 100), 2)
+        value //= 100
+    if digits:
+        to[0] = <char>(c"0" + value)
 
 
 cdef Digest digest_of(const char* text, Py_ssize_t length) noexcept nogil:

@@ -2,7 +2,7 @@
 """See line_plan.pxd. Hot: `write`, `read_payload`, `follow`."""
 
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport calloc, free, malloc
 
 from ext.json_reader cimport head_word
 from ext.json_scalars cimport (
@@ -60,7 +60,7 @@ cdef class JsonPath:
 
 cdef class LinePlan:
     def __cinit__(self, *arguments, **named):
-        self.tape.nodes = <Node*>malloc(NODES_MAX * sizeof(Node))
+        self.tape.nodes = <Node*>calloc(NODES_MAX, sizeof(Node))
         if self.tape.nodes == NULL:
             raise MemoryError
 

@@ -22,6 +22,7 @@ cdef struct Fields:
     int count
     uint8_t seen[FIELDS_MAX]    # the numbers of the known fields, in order of appearance
     Value values[FIELDS_MAX]    # by number of the field
+    uint8_t next[FIELDS_MAX + 1]        # by number of a field: the one that came behind it last; the first one of all
 
 
 cdef class NdjsonDecoder:

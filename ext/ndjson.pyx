@@ -23,7 +23,7 @@ from ext.record_types cimport (
     N_ALLOC, N_CARTON, N_CODE, N_DEST, N_DEST_REQ, N_EPOCH, N_HIST, N_KIND, N_LINE, N_LOC, N_LOT, N_LU, N_ORDER,
     N_PRESS, N_QTY, N_SEQ, N_SKU, N_SRC, N_SUB, N_T, N_T_RX, N_TASK, N_TRACK, N_WEIGHT_G,
     SRC_MAX, W_BOOL, W_FREE, W_INT, W_INT32, W_LIST, W_SRC, W_TEXT, W_TEXTS, W_TIME,
-    Name, Needs, RecordTypes, find, fits,
+    FIELDS_MAX, Needs, RecordTypes, find, fits, stands_at,
 )
 
 from ext.kinds import NAMES as KIND_NAMES
@@ -36,11 +36,11 @@ EXPECTED = {
 }
 
 
-cdef bint read_object(Reader* r, Fields* fields, const Name* names) noexcept nogil:
+cdef bint read_object(Reader* r, Fields* fields, RecordTypes types) noexcept nogil:
     """An object, from its bracket on: where the values of the known fields lie. Unknown ones are looked through."""
     cdef int first = r.open_keys
     cdef int members = 0
-    cdef int number
+    cdef int number, last = FIELDS_MAX
     cdef bint more = True
     cdef Key key
     cdef Value unknown
@@ -52,12 +52,18 @@ cdef bint read_object(Reader* r, Fields* fields, const Name* names) noexcept nog
     if take(r, c"}"):
         return True
     while more:
-        if not read_key(r, &key):
+        key.at = r.at + 1
+        number = fields.next[last]
+        if r.end - r.at >= 16 and stands_at(&types.quoted[number], r.at):   # as in the record before, mostly
+            r.at += types.quoted[number].length
+            skip_space(r)
+        elif read_key(r, &key):
+            number = find(types.fields, &key)
+        else:
             return False
         if members == KEYS_MAX:
             return failed(r, TOO_MANY_KEYS, key.at)
         members += 1
-        number = find(names, &key)
         if number < 0:
             if not push_key(r, &key, first):
                 return False
@@ -69,6 +75,8 @@ cdef bint read_object(Reader* r, Fields* fields, const Name* names) noexcept nog
             value.stamp = fields.stamp
             fields.seen[fields.count] = number
             fields.count += 1
+            fields.next[last] = number
+            last = number
         if not read_value(r, value) or not next_member(r, c"}", &more):
             return False
     r.open_keys = first
@@ -144,7 +152,7 @@ cdef class NdjsonDecoder:
         if at[0] != c"{":
             self.reason = "a JSON object expected"
             return False
-        if not read_object(&r, f, self.types.fields) or (r.at != r.end and not failed(&r, BROKEN, r.at)):
+        if not read_object(&r, f, self.types) or (r.at != r.end and not failed(&r, BROKEN, r.at)):
             self.reason = fault_reason(&r)
             return False
         kind = self.kind(&r)
@@ -283,7 +291,7 @@ cdef class NdjsonDecoder:
         if r.at[0] != c"{":
             self.reason = ": object expected"
             return False
-        read_object(r, f, self.types.fields)
+        read_object(r, f, self.types)
         for i in range(f.count):
             number = f.seen[i]
             want = self.types.element_wants[number]
@@ -304,6 +312,7 @@ cdef class NdjsonDecoder:
         cdef Py_ssize_t index = 0
         cdef list refused = []
         self.check_texts(batch)
+        batch.reserve_lines(end - at + 1)
         while at < end:
             stop = <Bytes>memchr(at, c"\n", end - at)
             if stop == NULL:

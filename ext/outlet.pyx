@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SEVERITIES, NAMES as CODE_NAMES
-from ext.json_writer cimport digest_of
+from ext.json_writer cimport digest_of, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
 from ext.state cimport B_EPISODE, B_LEDGER, Episode
 from ext.store cimport find
@@ -82,13 +82,6 @@ cdef void write_minute(int64_t minute, char* to) noexcept:
     write_digits(to + 11, of_day // 60, 2)
     to[13] = to[16] = c":"
     write_digits(to + 14, of_day % 60, 2)
-
-
-cdef void write_digits(char* to, int64_t value, int digits) noexcept:
-    while digits > 0:
-        digits -= 1
-        to[digits] = <char>(c"0" + value % 10)
-        value //= 10
 
 
 cdef Fact named_source(int32_t src) noexcept:

@@ -125,10 +125,16 @@ cdef Fact* end_of(Floor floor, const Fact* fact, int32_t lu) except NULL:
 
 
 cdef int settle(Floor floor, List** changed) except -1:
-    """Work out again what is moved out of cycles that changed; the cycles that change by it are appended.
+    """Work out again what is moved out of cycles that changed; the cycles that change by it are appended."""
+    cdef int i
+    for i in range(length(changed[0])):
+        if (<Cycle*>changed[0].items[i]).packs:
+            return settle_moves(floor, changed)
+    return 0
 
-    A change only travels to later moves, so this ends.
-    """
+
+cdef int settle_moves(Floor floor, List** changed) except -1:
+    """A change only travels to later moves, so this ends."""
     cdef list todo = []
     cdef Cycle* cycle
     cdef Cycle* fed

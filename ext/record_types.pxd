@@ -7,7 +7,7 @@ in all that follows. `wants[kind][field]` is what a value must be, `needs[kind]`
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 
-from ext.json_scalars cimport T_FALSE, T_INT, T_LIST, T_NULL, T_TEXT, T_TRUE, Bytes, Key, Value
+from ext.json_scalars cimport T_FALSE, T_INT, T_LIST, T_NULL, T_TEXT, T_TRUE, Bytes, Key, Value, word_at
 from ext.kinds cimport K_COUNT
 
 cdef enum:
@@ -71,6 +71,13 @@ cdef struct Name:
     int32_t length  # 0: free
     int32_t number
 
+cdef struct Quoted:         # a name as it mostly stands in a record: "name":
+    uint64_t head           # its first eight bytes, and its next
+    uint64_t head_mask
+    uint64_t tail
+    uint64_t tail_mask
+    int32_t length          # 0: longer than both together
+
 cdef struct Needs:
     uint8_t choices
     uint8_t counts[CHOICES_MAX]
@@ -93,6 +100,12 @@ cdef inline int find(const Name* slots, const Key* key) noexcept nogil:
         i = (i + 1) & (NAME_SLOTS - 1)
         name = &slots[i]
     return -1
+
+
+cdef inline bint stands_at(const Quoted* name, Bytes at) noexcept nogil:
+    """Whether it stands there; 16 bytes can be read."""
+    return name.length and not ((word_at(at) ^ name.head) & name.head_mask or
+                                (word_at(at + 8) ^ name.tail) & name.tail_mask)
 
 
 cdef inline bint fits(int want, const Value* value) noexcept nogil:
@@ -118,6 +131,7 @@ cdef inline bint fits(int want, const Value* value) noexcept nogil:
 
 cdef class RecordTypes:
     cdef Name fields[NAME_SLOTS]
+    cdef Quoted quoted[FIELDS_MAX]
     cdef Name kinds[NAME_SLOTS]
     cdef uint8_t wants[K_COUNT][FIELDS_MAX]
     cdef Needs needs[K_COUNT]
@@ -128,6 +142,7 @@ cdef class RecordTypes:
     cdef dict numbers
     cdef list alive                             # the bytes that the name tables point into
 
+    cdef void add_quoted(self, bytes name, int number) noexcept
     cdef int add_name(self, Name* slots, str text, int number) except -1
     cdef int add_kind(self, int kind, str name, bint noise, dict fields, dict exceptions) except -1
     cdef int add_elements(self, dict fields, dict elements) except -1

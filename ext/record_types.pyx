@@ -1,5 +1,7 @@
 """The model's tables in C: see record_types.pxd."""
 
+from libc.string cimport memcpy, memset
+
 from ext.json_reader cimport name_words
 from ext.json_scalars cimport Reader
 
@@ -26,6 +28,7 @@ cdef class RecordTypes:
             raise ValueError("the tables of kinds and fields do not match the columns")
         for name, number in self.numbers.items():
             self.add_name(self.fields, name, number)
+            self.add_quoted(name.encode(), number)
         for kind, (noise, required) in kinds.items():
             self.add_kind(KIND_NAMES.index(kind), kind, noise, fields, exceptions)
             self.set_needs(&self.needs[<int>KIND_NAMES.index(kind)], required)
@@ -46,6 +49,20 @@ cdef class RecordTypes:
             i = (i + 1) & (NAME_SLOTS - 1)
         slots[i] = Name(head=key.head, tail=key.tail, at=key.at, length=key.length, number=number)
         return 0
+
+    cdef void add_quoted(self, bytes name, int number) noexcept:
+        cdef uint64_t words[2]
+        cdef uint64_t masks[2]
+        cdef bytes text = b'"%b":' % name
+        cdef int32_t length = <int32_t>len(text)
+        if length > <int>sizeof(words):
+            return
+        memset(words, 0, sizeof(words))
+        memset(masks, 0, sizeof(masks))
+        memcpy(words, <const char*>text, length)
+        memset(masks, 0xFF, length)
+        self.quoted[number] = Quoted(
+            head=words[0], head_mask=masks[0], tail=words[1], tail_mask=masks[1], length=length)
 
     cdef int add_kind(self, int kind, str name, bint noise, dict fields, dict exceptions) except -1:
         self.add_name(self.kinds, name, kind)

@@ -14,7 +14,7 @@ from ext.texts cimport Texts, fold, word
 cdef const char* MAGIC = b"SORTLINE"
 
 cdef enum:
-    VERSION = 6
+    VERSION = 7
     BODY = 8 + 2 + 16
     PAGE = 1 << 21          # a huge one
 
@@ -72,6 +72,7 @@ cdef bytes save(Floor floor):
     cdef Digest digest
     cdef uint16_t version = VERSION
     cdef int32_t number
+    floor.store.close_rest()
     for number in range(1, texts.count):
         size += sizeof(int32_t) + max(0, texts.entries[number].length)
     data = PyBytes_FromStringAndSize(NULL, size)
@@ -129,7 +130,8 @@ cdef int restore(Floor floor, bytes data) except -1:
     read_texts(floor.texts, start + BODY + sizeof(head), start + size - head.top, head.texts)
     memcpy(floor.store.base, start + size - head.top, head.top)
     memcpy(floor.store.heads, head.heads, sizeof(head.heads))
-    floor.store.top, floor.store.free_bytes = head.top, head.free_bytes
+    floor.store.top, floor.store.free_bytes, floor.store.outgrown = head.top, head.free_bytes, True
+    floor.store.reached = floor.store.used()
     floor.store.shift(floor.store.base, head.top, <int64_t>floor.store.base)
     floor.adopt(<State*>(floor.store.base + head.root))
     return 0

@@ -5,7 +5,7 @@ As in state.pxd: pointers first, then text numbers, then plain values.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from ext.state cimport Fact
+from ext.state cimport Fact, Strangers
 from ext.store cimport List, Numbers, Table
 
 
@@ -65,6 +65,7 @@ cdef struct Source:
     int64_t heard               # records of a watched source in this minute; -1: they do not count
     int64_t usual               # records a minute, times 1 024
     int64_t minutes             # that this was learned from
+    Strangers strangers         # what only it has named
     int64_t ahead               # greatest t - t_rx in the minute of the last record, ABSENT: no record had a t
     int64_t ahead_before        # in the minute before
     uint8_t live                # it is in: it holds the partition's watermark

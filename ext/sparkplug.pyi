@@ -17,8 +17,9 @@ class SparkplugFault(ValueError):
 class Unborn(Exception):
     """A message speaks of what no birth has introduced: says what."""
 
-def decode(payload: bytes) -> tuple[int | None, int | None, list[Metric]]:
-    """(timestamp, seq, metrics); None where the payload does not say. Raises SparkplugFault."""
+def decode(payload: bytes, bytes_max: int = 262_144) -> tuple[int | None, int | None, list[Metric]]:
+    """(timestamp, seq, metrics); None where the payload does not say. One that is compressed (GZIP or DEFLATE) has at
+    most `bytes_max` bytes when it is not. Raises SparkplugFault."""
 
 def typed(number: int, raw: object, datatype: int) -> int | float | bool | str | bytes | None:
     """The value of a metric: integers get the sign and width of their datatype, a float the shortest decimal that it

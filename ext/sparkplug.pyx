@@ -4,10 +4,13 @@
 Payload {1 timestamp, 2 metrics, 3 seq, 4 uuid, 5 body}; Metric {1 name, 2 alias, 3 timestamp, 4 datatype,
 5 is_historical, 6 is_transient, 7 is_null, 8 metadata, 9 properties, 10 int, 11 long, 12 float, 13 double, 14 boolean,
 15 string, 16 bytes, 17 dataset, 18 template}; DataSet {1 columns, 2 names, 3 types, 4 rows}; Row {1 elements};
-element {1 int, 2 long, 3 float, 4 double, 5 boolean, 6 string}.
+element {1 int, 2 long, 3 float, 4 double, 5 boolean, 6 string}. A uuid of `SPBV1.0_COMPRESSED` is how Eclipse Tahu says that
+the body is the payload, compressed.
 
 Unknown fields are passed over; of a field that comes twice the last one counts (both as Protocol Buffers want it).
 """
+
+import zlib
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -33,6 +36,9 @@ cdef enum Type:
 
 cdef enum:
     COLUMNS_MAX = 256
+    PAYLOAD_BYTES_MAX = 262144
+
+cdef bytes COMPRESSED = b"SPBV1.0_COMPRESSED"
 
 cdef struct Field:
     uint32_t number
@@ -132,12 +138,39 @@ cdef float float_of(uint64_t word) noexcept nogil:
     return number
 
 
-def decode(bytes payload not None):
+def decode(bytes payload not None, Py_ssize_t bytes_max=PAYLOAD_BYTES_MAX):
+    timestamp, seq, metrics, body = payload_of(payload)
+    if body is None:
+        return timestamp, seq, metrics
+    timestamp, seq, metrics, body = payload_of(inflated(body, bytes_max))
+    if body is not None:
+        raise SparkplugFault("a compressed payload inside of a compressed one")
+    return timestamp, seq, metrics
+
+
+cdef bytes inflated(bytes body, Py_ssize_t bytes_max):
+    """DEFLATE (with the frame of zlib) or GZIP: the frame tells, so that nobody has to."""
+    unpacker = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    try:
+        found = unpacker.decompress(body, bytes_max + 1)
+    except zlib.error:
+        raise SparkplugFault("a compressed payload that cannot be read") from None
+    if len(found) > bytes_max:
+        raise SparkplugFault(f"a payload longer than {bytes_max} bytes")
+    if not unpacker.eof:
+        raise SparkplugFault("a compressed payload that does not end")
+    return found
+
+
+cdef tuple payload_of(bytes payload):
+    """Timestamp, seq, metrics; and the body, if that is the payload, compressed."""
     cdef Bytes at = payload
     cdef Bytes end = at + len(payload)
     cdef Field field
     cdef list metrics = []
+    cdef bint compressed = False
     timestamp = seq = None
+    cdef bytes body = b""
     while at < end:
         read_field(&at, end, &field)
         if field.number == 2:
@@ -149,7 +182,13 @@ def decode(bytes payload not None):
         elif field.number == 3:
             expect(&field, VARINT)
             seq = field.word
-    return timestamp, seq, metrics
+        elif field.number == 4:
+            expect(&field, LENGTH)
+            compressed = (<const char*>field.at)[:field.length] == COMPRESSED
+        elif field.number == 5:
+            expect(&field, LENGTH)
+            body = (<const char*>field.at)[:field.length]
+    return timestamp, seq, metrics, body if compressed else None
 
 
 cdef tuple metric(Bytes at, Bytes end):

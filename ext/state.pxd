@@ -94,6 +94,11 @@ cdef extern from *:
         uint8_t follows         # R43: of a reversal that names no load unit: it has that of the pick before it
 
 
+cdef struct Strangers:          # names that nobody knew when the state was full
+    int64_t count               # half of them are forgotten a minute
+    int64_t since               # t_rx at which this was done last
+
+
 cdef struct Name "sortline_Name":
     char text[26]               # base32 of the digest
 
@@ -464,6 +469,7 @@ cdef struct State:
     int64_t count_waiting       # R11
     int64_t open_tracks         # records that wait for an identification (R60)
     int64_t open_episodes[64]   # by code
+    Strangers strangers         # new sources
     uint64_t relieve_at         # bytes of state at which it is looked for what can go
     uint8_t full                # names that nobody knows are refused (`state_bytes_max`)
     uint8_t gap_closed          # one has: ask the held again

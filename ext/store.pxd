@@ -11,6 +11,8 @@ text numbers, and ends with plain values; `describe` is told the two borders.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from libc.string cimport memset
+
 from ext.texts cimport fold
 
 cdef enum:
@@ -73,6 +75,10 @@ cdef inline Block* head_of(const void* body) noexcept nogil:
     return (<Block*>body) - 1
 
 
+cdef inline size_t units_of(size_t size) noexcept nogil:
+    return (size + sizeof(Block) + UNIT - 1) // UNIT
+
+
 cdef inline int32_t length(const List* list) noexcept nogil:
     return list.count if list != NULL else 0
 
@@ -82,21 +88,67 @@ cdef class Store:
     cdef size_t limit           # bytes reserved
     cdef size_t top             # bytes given out so far, from the base
     cdef size_t free_bytes      # of them, in free lists
-    cdef size_t fresh_bytes     # given out since the last `collect`
+    cdef size_t reached         # bytes in use after the last `collect`
+    cdef size_t rest_at         # offset of the free block that small ones are cut from,
+    cdef size_t rest            # and what is left of it in UNITs
+    cdef bint outgrown          # a block larger than SMALL_UNITS may be free
     cdef uint32_t heads[FREE_LISTS]     # offset in UNITs of the first free block of a size, 0: none
     cdef Shape shapes[TYPES_MAX]
 
     cdef int describe(self, int type, size_t size, size_t first_text, size_t first_plain) except -1
     cdef int describe_array(self, int type, size_t stride, size_t first_text, size_t first_plain) except -1
-    cdef void* new(self, int type, size_t size) except NULL
-    cdef void* new_raw(self, int type, size_t size) except NULL
+
+    cdef inline void* new(self, int type, size_t size) except NULL:
+        """A block of zeros for `size` bytes. Raises MemoryError at the limit."""
+        cdef void* body = self.new_raw(type, size)
+        cdef size_t units = units_of(size)
+        memset(body, 0, (units if units <= SMALL_UNITS else <size_t>head_of(body).units) * UNIT - sizeof(Block))
+        return body
+
+    cdef inline void* new_raw(self, int type, size_t size) except NULL:
+        """A block whose content the caller writes, all of it, before anybody else looks."""
+        cdef size_t units = units_of(size)
+        cdef Block* block
+        if units > SMALL_UNITS or self.heads[units] == 0:
+            return self.new_other(type, size)
+        block = self.take_free(<int>units)
+        block.type = <uint8_t>type
+        return block + 1
+
+    cdef inline void free(self, void* body) noexcept:
+        """Nothing may point to it any more. NULL is nothing."""
+        if body == NULL:
+            return
+        if head_of(body).units <= SMALL_UNITS:
+            self.put_free(head_of(body), <int>head_of(body).units)
+        else:
+            self.set_free(<char*>head_of(body), head_of(body).units)
+
+    cdef inline Block* take_free(self, int list_) noexcept:
+        """The first free block of a list that has one."""
+        cdef Block* block = <Block*>(self.base + <size_t>self.heads[list_] * UNIT)
+        self.heads[list_] = (<uint32_t*>(block + 1))[0]
+        self.free_bytes -= <size_t>block.units * UNIT
+        return block
+
+    cdef inline void put_free(self, Block* block, int list_) noexcept:
+        block.type = B_FREE
+        (<uint32_t*>(block + 1))[0] = self.heads[list_]
+        self.heads[list_] = <uint32_t>((<char*>block - self.base) // UNIT)
+        self.free_bytes += <size_t>block.units * UNIT
+
+    cdef void* new_other(self, int type, size_t size) except NULL
     cdef Block* take_fresh(self, size_t units) except NULL
-    cdef Block* take_free(self, int list) noexcept
+    cdef Block* cut(self, size_t units) noexcept
+    cdef void close_rest(self) noexcept
     cdef Block* split_larger(self, int list, size_t units) noexcept
     cdef void set_free(self, char* at, size_t units) noexcept
     cdef int give_back(self, const char* old_end) noexcept
-    cdef void free(self, void* body) noexcept
-    cdef size_t used(self) noexcept
+
+    cdef inline size_t used(self) noexcept:
+        """Bytes that hold something."""
+        return self.top - self.free_bytes
+
     cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1
     cdef int sweep(self) except -1
     cdef int shift(self, char* region, size_t top, int64_t by) except -1

@@ -1,11 +1,17 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The region and its blocks: see store.pxd."""
 
-from libc.stdlib cimport free as release, malloc, realloc
+from libc.stdlib cimport free as release, realloc
 from libc.string cimport memcpy, memmove, memset
 from posix.mman cimport (
     MADV_DONTNEED, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
 )
+
+cdef extern from *:
+    void ask_for "__builtin_prefetch"(const void* at) noexcept nogil
+
+cdef enum:
+    ON_WAY = 8              # a power of two
 
 cdef int32_t FIRST_CAPACITY = 1
 cdef size_t GIVE_BACK_MIN = 1 << 20
@@ -24,6 +30,49 @@ cdef inline int list_of(size_t units, bint enough) noexcept nogil:
     if size + 1 == units or enough:
         return list_
     return list_ - 1 if list_ > SMALL_UNITS + 1 else SMALL_UNITS
+
+
+cdef struct Todo:           # bodies that are to be looked at
+    void** items
+    size_t count
+    size_t capacity
+
+
+cdef inline int remember(Todo* todo, void* body) except -1:
+    cdef void* bigger
+    if todo.count == todo.capacity:
+        bigger = realloc(todo.items, (2 * todo.capacity + 4096) * sizeof(void*))
+        if bigger == NULL:
+            raise MemoryError
+        todo.items = <void**>bigger
+        todo.capacity = 2 * todo.capacity + 4096
+    todo.items[todo.count] = body
+    todo.count += 1
+    return 0
+
+
+cdef int follow(void* body, Shape* shapes, Todo* todo, uint8_t* named, uint32_t texts) except -1:
+    """What it points to is to be looked at; what it may name is named."""
+    cdef Block* block = head_of(body)
+    cdef Shape* shape = &shapes[block.type]
+    cdef char* at = <char*>body + shape.lead
+    cdef char* end = <char*>block + <size_t>block.units * UNIT - shape.stride
+    cdef uint32_t number
+    cdef uint16_t k
+    if shape.stride == 0:
+        return 0
+    while at <= end:
+        for k in range(shape.pointers):
+            if (<void**>at)[k] != NULL:
+                remember(todo, (<void**>at)[k])
+        for k in range(shape.texts):
+            number = (<uint32_t*>(at + 8 * shape.pointers))[k]
+            if number < texts:
+                named[number] = 1
+        if shape.lead == 0 and block.type != B_SLOTS:
+            break                           # one element: the rest of the block is room
+        at += shape.stride
+    return 0
 
 
 cdef class Store:
@@ -60,15 +109,9 @@ cdef class Store:
         self.shapes[type].lead = 8
         return 0
 
-    cdef void* new(self, int type, size_t size) except NULL:
-        """A block of zeros for `size` bytes. Raises MemoryError at the limit."""
-        cdef void* body = self.new_raw(type, size)
-        memset(body, 0, <size_t>head_of(body).units * UNIT - sizeof(Block))
-        return body
-
-    cdef void* new_raw(self, int type, size_t size) except NULL:
-        """A block whose content the caller writes, all of it, before anybody else looks."""
-        cdef size_t units = (size + sizeof(Block) + UNIT - 1) // UNIT
+    cdef void* new_other(self, int type, size_t size) except NULL:
+        """What `new_raw` does where no block of that size waits, or where it is a large one."""
+        cdef size_t units = units_of(size)
         cdef int list_ = <int>units
         cdef Block* block
         if units > SMALL_UNITS:
@@ -76,13 +119,14 @@ cdef class Store:
             units = (<size_t>SMALL_UNITS << (list_ - SMALL_UNITS - 1)) + 1  # 1 for the head: what is behind it is mostly
         if self.heads[list_] != 0:                                          # a power of two
             block = self.take_free(list_)
-        elif 2 * (self.top + units * UNIT) <= self.limit:
+        elif units <= self.rest:
+            block = self.cut(units)
+        elif not self.outgrown and 2 * (self.top + units * UNIT) <= self.limit:
             block = self.take_fresh(units)
         else:
             block = self.split_larger(list_, units)
             if block == NULL:
                 block = self.take_fresh(units)
-        self.fresh_bytes += units * UNIT
         block[0] = Block(units=<uint32_t>units, type=<uint8_t>type, marked=0, spare=0)
         return block + 1
 
@@ -93,23 +137,38 @@ cdef class Store:
         self.top += units * UNIT
         return block
 
-    cdef Block* take_free(self, int list_) noexcept:
-        """The first free block of a list that has one."""
-        cdef Block* block = <Block*>(self.base + <size_t>self.heads[list_] * UNIT)
-        self.heads[list_] = (<uint32_t*>(block + 1))[0]
-        self.free_bytes -= <size_t>block.units * UNIT
+    cdef Block* cut(self, size_t units) noexcept:
+        """The beginning of the rest."""
+        cdef Block* block = <Block*>(self.base + self.rest_at)
+        self.rest_at += units * UNIT
+        self.rest -= units
+        self.free_bytes -= units * UNIT
+        if self.rest:
+            (<Block*>(self.base + self.rest_at))[0] = Block(units=<uint32_t>self.rest, type=B_FREE, marked=0, spare=0)
         return block
 
+    cdef void close_rest(self) noexcept:
+        """Into the free lists with it."""
+        cdef size_t units = self.rest
+        self.rest = 0
+        self.free_bytes -= units * UNIT
+        self.set_free(self.base + self.rest_at, units)
+
     cdef Block* split_larger(self, int list_, size_t units) noexcept:
-        """A part of a larger free block; NULL: there is none."""
-        cdef Block* block
-        cdef size_t rest
+        """A part of a larger free block, which becomes the rest that others are cut from; NULL: there is none. As long as
+        there is address space, only what a table has grown out of is split, and into small blocks only."""
+        if 2 * (self.top + units * UNIT) <= self.limit:
+            if units > SMALL_UNITS:
+                return NULL
+            list_ = SMALL_UNITS
         for list_ in range(list_ + 1, FREE_LISTS):
             if self.heads[list_] != 0:
-                block = self.take_free(list_)
-                rest = block.units - units
-                self.set_free(<char*>block + units * UNIT, rest)
-                return block
+                self.close_rest()
+                self.rest_at = <size_t>self.heads[list_] * UNIT
+                self.rest = self.take_free(list_).units
+                self.free_bytes += self.rest * UNIT
+                return self.cut(units)
+        self.outgrown = False
         return NULL
 
     cdef void set_free(self, char* at, size_t units) noexcept:
@@ -122,73 +181,38 @@ cdef class Store:
             part = list_ if list_ <= SMALL_UNITS else (<size_t>SMALL_UNITS << (list_ - SMALL_UNITS - 1)) + 1
             block = <Block*>at
             block[0] = Block(units=<uint32_t>part, type=B_FREE, marked=0, spare=0)
-            (<uint32_t*>(block + 1))[0] = self.heads[list_]
-            self.heads[list_] = <uint32_t>((at - self.base) // UNIT)
-            self.free_bytes += part * UNIT
+            self.put_free(block, list_)
+            self.outgrown |= list_ > SMALL_UNITS
             at += part * UNIT
             units -= part
-
-    cdef void free(self, void* body) noexcept:
-        """Nothing may point to it any more. NULL is nothing."""
-        if body != NULL:
-            self.set_free(<char*>head_of(body), head_of(body).units)
-
-    cdef size_t used(self) noexcept:
-        """Bytes that hold something."""
-        return self.top - self.free_bytes
 
     # ------------------------------------------------------------------------------------------ walking all of it
 
     cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1:
         """Free what cannot be reached from `root`; set named[n] for every text number n < `texts` that something reachable
         may have. A key may be two text numbers, or one and something else: both halves count as such."""
-        cdef size_t depth = 0, capacity = 1 << 12
-        cdef void** todo = <void**>malloc(capacity * sizeof(void*))
-        cdef void** bigger
+        cdef Todo todo = Todo(items=NULL, count=0, capacity=0)
+        cdef void* on_way[ON_WAY]       # asked for from memory a little before they are looked at
         cdef void* body
-        cdef void* child
-        cdef char* at
-        cdef char* end
-        cdef Block* block
-        cdef Shape* shape
-        cdef uint32_t number
-        cdef uint16_t k
-        if todo == NULL:
-            raise MemoryError
-        head_of(root).marked = 1
-        todo[0] = root
-        depth = 1
-        while depth:
-            depth -= 1
-            body = todo[depth]
-            block = head_of(body)
-            shape = &self.shapes[block.type]
-            if shape.stride == 0:
-                continue
-            at = <char*>body + shape.lead
-            end = <char*>block + <size_t>block.units * UNIT - shape.stride
-            while at <= end:
-                for k in range(shape.pointers):
-                    child = (<void**>at)[k]
-                    if child != NULL and not head_of(child).marked:
-                        head_of(child).marked = 1
-                        if depth == capacity:
-                            bigger = <void**>realloc(todo, 2 * capacity * sizeof(void*))
-                            if bigger == NULL:
-                                release(todo)
-                                raise MemoryError
-                            todo = bigger
-                            capacity *= 2
-                        todo[depth] = child
-                        depth += 1
-                for k in range(shape.texts):
-                    number = (<uint32_t*>(at + 8 * shape.pointers))[k]
-                    if number < texts:
-                        named[number] = 1
-                if shape.lead == 0 and block.type != B_SLOTS:
-                    break                       # one element: the rest of the block is room
-                at += shape.stride
-        release(todo)
+        cdef int i = 0, coming = 0
+        memset(on_way, 0, sizeof(on_way))
+        try:
+            remember(&todo, root)
+            while todo.count or coming:
+                body = on_way[i]
+                on_way[i] = NULL
+                coming -= body != NULL
+                if todo.count:
+                    todo.count -= 1
+                    on_way[i] = todo.items[todo.count]
+                    ask_for(head_of(on_way[i]))
+                    coming += 1
+                i = (i + 1) & (ON_WAY - 1)
+                if body != NULL and not head_of(body).marked:
+                    head_of(body).marked = 1
+                    follow(body, self.shapes, &todo, named, texts)
+        finally:
+            release(todo.items)
         self.sweep()
         return 0
 
@@ -199,7 +223,7 @@ cdef class Store:
         cdef char* free_from = NULL
         cdef Block* block
         memset(self.heads, 0, sizeof(self.heads))
-        self.free_bytes = self.fresh_bytes = 0
+        self.free_bytes = self.rest = 0
         while at < end:
             block = <Block*>at
             if block.marked:
@@ -213,6 +237,7 @@ cdef class Store:
         if free_from != NULL:
             self.top = free_from - self.base
             self.give_back(end)
+        self.reached = self.used()
         return 0
 
     cdef int give_back(self, const char* old_end) noexcept:

@@ -54,16 +54,19 @@ cdef class Texts:
     cdef int32_t given_back         # first of the numbers given back, 0: none
     cdef readonly Py_ssize_t bytes_max
     cdef uint64_t key
-    cdef list strings               # lazily made str of each number
+    cdef list strings               # made lately, by the last bits of their numbers,
+    cdef int32_t* strings_of        # and which number each is of
     cdef int holders                # batches with rows
     cdef int cores                  # that name texts: what one of several does not name may be named by another
-    cdef Py_ssize_t keep_at         # bytes of texts at which it is worth looking for forgotten ones
+    cdef Py_ssize_t keep_at         # bytes of texts at which it is worth looking for forgotten ones,
+    cdef Py_ssize_t keep_early_at   # and where room is scarce
 
     cdef uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept
     cdef int32_t intern(self, const char* text, Py_ssize_t length) except -1
     cdef int32_t add(self, const char* text, Py_ssize_t length, uint32_t hash, uint32_t slot) except -1
     cdef int32_t find_bytes(self, const char* text, Py_ssize_t length) noexcept
     cdef str get(self, int32_t number)
+    cdef int forget_strings(self) except -1
     cdef int room(self, Py_ssize_t length) except -1
     cdef int rehash(self, uint32_t mask) except -1
     cdef int compact(self) except -1
@@ -72,6 +75,10 @@ cdef class Texts:
     cdef int end_again(self) except -1
     cdef int keep(self, const uint8_t* named) except -1
     cdef bint precedes(self, int32_t a, int32_t b) noexcept
+
+    cdef inline size_t bytes_held(self) noexcept:
+        """What the texts take, half of the slots being free."""
+        return <size_t>self.arena_len + <size_t>self.count * sizeof(Entry) + 2 * <size_t>self.known * sizeof(Slot)
 
     cdef inline const char* bytes_of(self, int32_t number) noexcept:
         return self.arena + self.entries[number].at

@@ -4,10 +4,12 @@
 import os
 
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memset
 
 cdef uint32_t FIRST_SLOTS = 1 << 12
 cdef Py_ssize_t KEEP_MIN = 16 << 20     # bytes
+cdef Py_ssize_t KEEP_EARLY_MIN = 1 << 17
+cdef int STRINGS = 1 << 12              # a power of two
 
 
 cdef inline uint32_t mix(const char* text, Py_ssize_t length, uint64_t key) noexcept nogil:
@@ -35,16 +37,19 @@ cdef class Texts:
         self.arena = <char*>realloc(NULL, self.arena_cap)
         self.entries_cap = FIRST_SLOTS
         self.entries = <Entry*>calloc(self.entries_cap, sizeof(Entry))
-        if self.slots == NULL or self.arena == NULL or self.entries == NULL:
+        self.strings_of = <int32_t*>calloc(STRINGS, sizeof(int32_t))
+        if self.slots == NULL or self.arena == NULL or self.entries == NULL or self.strings_of == NULL:
             raise MemoryError
         self.count = 1
-        self.strings = [""]
+        self.forget_strings()
         self.keep_at = min(KEEP_MIN, bytes_max // 2)
+        self.keep_early_at = min(KEEP_EARLY_MIN, bytes_max // 2)
 
     def __dealloc__(self):
         free(self.slots)
         free(self.arena)
         free(self.entries)
+        free(self.strings_of)
 
     cdef uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept:
         """The slot of the text, or the free one where it belongs."""
@@ -75,11 +80,9 @@ cdef class Texts:
         self.room(length)
         if number:
             self.given_back = <int32_t>self.entries[number].at
-            self.strings[number] = None
         else:
             number = <int32_t>self.count
             self.count += 1
-            self.strings.append(None)
         memcpy(self.arena + self.arena_len, text, length)
         self.entries[number] = Entry(at=self.arena_len, length=<int32_t>length, hash=hash)
         self.arena_len += length
@@ -90,11 +93,11 @@ cdef class Texts:
         return number
 
     cdef int room(self, Py_ssize_t length) except -1:
-        """For one more text: doubles, so that a text costs O(1) amortised."""
+        """For one more text: grows by a quarter, so that a text costs O(1) amortised and little stands empty."""
         cdef void* bigger
         cdef Py_ssize_t capacity = self.arena_cap
         while self.arena_len + length > capacity:
-            capacity *= 2
+            capacity += capacity // 4
         if capacity != self.arena_cap:
             bigger = realloc(self.arena, capacity)
             if bigger == NULL:
@@ -102,11 +105,12 @@ cdef class Texts:
             self.arena = <char*>bigger
             self.arena_cap = capacity
         if self.count == self.entries_cap:
-            bigger = realloc(self.entries, 2 * self.entries_cap * sizeof(Entry))
+            capacity = self.entries_cap + self.entries_cap // 4
+            bigger = realloc(self.entries, capacity * sizeof(Entry))
             if bigger == NULL:
                 raise MemoryError
             self.entries = <Entry*>bigger
-            self.entries_cap *= 2
+            self.entries_cap = capacity
         return 0
 
     cdef int rehash(self, uint32_t mask) except -1:
@@ -138,12 +142,13 @@ cdef class Texts:
             if self.entries[number].length >= 0 and not named[number]:
                 self.entries[number] = Entry(at=self.given_back, length=-1, hash=0)
                 self.given_back = number
-                self.strings[number] = None
                 self.known -= 1
+        self.forget_strings()
         self.compact()
         while 4 * self.known > mask:
             mask = 2 * mask + 1
         self.keep_at = min(max(KEEP_MIN, 2 * self.arena_len), (self.bytes_max + self.arena_len) // 2)
+        self.keep_early_at = min(max(KEEP_EARLY_MIN, self.arena_len + self.arena_len // 4), self.keep_at)
         return self.rehash(mask)
 
     cdef int compact(self) except -1:
@@ -153,8 +158,8 @@ cdef class Texts:
         cdef char* arena
         for number in range(1, self.count):
             length += max(0, self.entries[number].length)
-        while capacity < 2 * length:
-            capacity *= 2
+        while capacity < length + length // 4:
+            capacity += capacity // 4
         arena = <char*>realloc(NULL, capacity)
         if arena == NULL:
             raise MemoryError
@@ -173,8 +178,7 @@ cdef class Texts:
     cdef int begin_again(self) except -1:
         """Nothing has a number any more; `put_back` gives each text the number that it had, from 1 on in order."""
         self.count, self.known, self.given_back, self.arena_len = 1, 0, 0, 0
-        self.strings = [""]
-        return 0
+        return self.forget_strings()
 
     cdef int put_back(self, int32_t number, const char* text, int32_t length) except -1:
         """`length` -1: the number had been given back."""
@@ -182,7 +186,6 @@ cdef class Texts:
             raise MemoryError(f"more than {self.bytes_max} bytes of distinct names: raise engine.texts_bytes_max")
         self.room(max(0, length))
         self.count = number + 1
-        self.strings.append(None)
         if length < 0:
             self.entries[number] = Entry(at=self.given_back, length=-1, hash=0)
             self.given_back = number
@@ -211,11 +214,17 @@ cdef class Texts:
         return order < 0 or (order == 0 and m < n)
 
     cdef str get(self, int32_t number):
-        cdef object known = self.strings[number]
-        if known is None:
-            known = self.bytes_of(number)[:self.length_of(number)].decode("utf-8")
-            self.strings[number] = known
-        return <str>known
+        """The last few thousand that were asked for are kept."""
+        cdef int at = number & (STRINGS - 1)
+        if self.strings_of[at] != number:
+            self.strings[at] = self.bytes_of(number)[:self.length_of(number)].decode("utf-8")
+            self.strings_of[at] = number
+        return <str>self.strings[at]
+
+    cdef int forget_strings(self) except -1:
+        self.strings = [""] * STRINGS
+        memset(self.strings_of, 0, STRINGS * sizeof(int32_t))
+        return 0
 
     def number(self, str text):
         """The number of `text`, given out now if it is new."""

@@ -56,5 +56,6 @@ cdef class Timers:
     cdef int compare_keys(self, const Timer* a, const Timer* b) noexcept
     cdef Py_ssize_t compose(self, const Timer* timer, char* to) noexcept
     cdef Py_ssize_t add_text(self, char* to, Py_ssize_t n, int32_t text) noexcept
+    cdef Py_ssize_t add_padded(self, char* to, Py_ssize_t n, int64_t number) noexcept
     cdef Py_ssize_t add(self, char* to, Py_ssize_t n, const char* text, Py_ssize_t length) noexcept
     cdef int64_t count(self) noexcept

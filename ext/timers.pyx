@@ -206,9 +206,8 @@ cdef class Timers:
             fact = <const Fact*>timer.target
             if head_of(fact).type != B_FACT:
                 fact = (<const Fact**>fact)[0]
-            n = self.add_text(to, n, fact.src)
-            return n + snprintf(to + n, COMPOSED_MAX - n, b"/%020lld/%020lld/%05d", <long long>fact.epoch,
-                                <long long>fact.seq, fact.sub)
+            n = self.add_padded(to, self.add_text(to, n, fact.src), fact.epoch)
+            return self.add_padded(to, self.add_padded(to, n, fact.seq), fact.sub)
         if timer.form == KEY_PLACE:
             place = <const Place*>timer.target
             if head_of(place).type != B_PLACE:
@@ -223,6 +222,15 @@ cdef class Timers:
 
     cdef Py_ssize_t add_text(self, char* to, Py_ssize_t n, int32_t text) noexcept:
         return self.add(to, n, self.texts.bytes_of(text), self.texts.length_of(text))
+
+    cdef Py_ssize_t add_padded(self, char* to, Py_ssize_t n, int64_t number) noexcept:
+        """A slash and 20 digits, whose order is that of the numbers; one below zero, which says "none", comes first."""
+        cdef Py_ssize_t i
+        to[n] = c"/"
+        for i in range(n + 20, n, -1):
+            to[i] = <char>(c"0" + number % 10) if number >= 0 else c"-"
+            number //= 10 if number >= 0 else 1
+        return n + 21
 
     cdef Py_ssize_t add(self, char* to, Py_ssize_t n, const char* text, Py_ssize_t length) noexcept:
         memcpy(to + n, text, length)

@@ -41,7 +41,7 @@ class Rules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
         TMS's result, `emit` tells the manifest with the cartons that were left behind.
     closing_points: read points (`point` of scan.read) that stand for a carton's close where none was told: sealer exit,
         labeller, shipping sorter.
-    state_bytes_max: cap of the window state in bytes; the oldest finished windows go first, planned work never.
+    state_bytes_max: cap of windows and their names in bytes; the oldest finished windows go first, planned work never.
     """
 
     skew_max_ms: Milliseconds = 5_000

@@ -27,6 +27,10 @@ from protocols.mapping.sequence import Sequences
 
 READ_BYTES = 65_536
 BOOKMARK_S = 1.0
+LINGER_S = 1.0
+"""A file whose name is another's is done when nobody has written to it for so long: who rotates files tells the writer
+only when the new one is there."""
+
 STDIN_FD = 0
 
 log = logging.getLogger("sortline.file_lines")
@@ -129,12 +133,15 @@ class Driver:
         self._intake.state(self._name, "up")
         await self._read_to_end(fd, cutter)
         ours = place_of(fd, 0)
+        loop = asyncio.get_running_loop()
+        lively_s = loop.time()
         while True:
             is_left, unread = self._look(fd, ours)
-            # after that look: what was written before the renaming is read
             if unread > 0:
                 await self._read_to_end(fd, cutter)
-            if is_left:
+            if unread > 0 or not is_left:
+                lively_s = loop.time()
+            elif loop.time() - lively_s >= LINGER_S:
                 await self._hand_over(cutter.end(), fd)
                 await self._until_safe()
                 return

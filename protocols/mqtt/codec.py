@@ -21,6 +21,9 @@ CONTENT_TYPE, RESPONSE_TOPIC, CORRELATION_DATA, USER_PROPERTY = 0x03, 0x08, 0x09
 WITH_WILL = 0x04
 """The reason of a DISCONNECT that asks for the will to be published all the same (section 3.14.2.1)."""
 
+CLEAN_SESSION = 0x02
+"""A flag of CONNECT in 3.1.1: nothing is kept behind it (section 3.1.2.4 there)."""
+
 RETAINED_IF_NEW, RETAINED_NEVER = 1, 2
 """Retained messages of a subscription: only when it is new, or never (section 3.8.3.1)."""
 
@@ -113,9 +116,11 @@ def connect(
     password: str | None = None,
     will: Will | None = None,
 ) -> bytes:
-    """CONNECT (section 3.1) that goes on with the session if there is one. Of MQTT 5 only: `session_expiry_s`,
-    `receive_maximum`, `topic_aliases`."""
+    """CONNECT (section 3.1) that goes on with the session if there is one. `session_expiry_s`: 0: it ends with the
+    connection; longer ones are MQTT 5's alone to tell, as are `receive_maximum` and `topic_aliases`."""
     flags = 0x80 * (user is not None) | 0x40 * (password is not None)
+    if not newest and not session_expiry_s:
+        flags |= CLEAN_SESSION
     payload = _text(client_id)
     if will is not None:
         flags |= 0x04 | will.qos << 3 | 0x20 * will.retained

@@ -122,6 +122,10 @@ class Connection(asyncio.BufferedProtocol):
         keepalive_s = accepted.properties.get(codec.SERVER_KEEP_ALIVE)
         if isinstance(keepalive_s, int) and keepalive_s:
             self._keepalive_s = float(keepalive_s)
+        expiry_s = accepted.properties.get(codec.SESSION_EXPIRY)
+        if isinstance(expiry_s, int) and expiry_s < settings.session_expiry_s:
+            asked_s = settings.session_expiry_s
+            self._fault(f"session: the broker forgets it {expiry_s} s after we are gone, not {asked_s} s", b"")
         self._watch()
 
     def _connect_packet(self, will: codec.Will | None) -> bytes:
@@ -377,7 +381,9 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def subscriptions(settings: Settings) -> Sequence[codec.Subscription]:
-    """Every topic of the settings, once a filter."""
+    """Every topic of the settings, once a filter. By QoS 0 where the session ends with the connection: then nobody is
+    there who acknowledges, and the broker would stop after the first messages."""
+    qos_max = 1 if settings.session_expiry_s else 0
     wanted: dict[str, Topic] = {}
     for topic in settings.topics:
         wire = parse_filter(topic.filter).wire
@@ -387,7 +393,7 @@ def subscriptions(settings: Settings) -> Sequence[codec.Subscription]:
     shared = f"$share/{settings.share}/" if settings.share is not None else ""
     found = [
         codec.Subscription(
-            shared + wire, topic.qos, codec.RETAINED_IF_NEW if wire in accepting else codec.RETAINED_NEVER
+            shared + wire, min(topic.qos, qos_max), codec.RETAINED_IF_NEW if wire in accepting else codec.RETAINED_NEVER
         )
         for wire, topic in wanted.items()
     ]
@@ -396,5 +402,5 @@ def subscriptions(settings: Settings) -> Sequence[codec.Subscription]:
         if settings.sparkplug.host_id is not None:
             filters.append(f"spBv1.0/STATE/{settings.sparkplug.host_id}")
         # a death is the will of a node, which comes under QoS 1
-        found += [codec.Subscription(each, 1, codec.RETAINED_NEVER) for each in filters]
+        found += [codec.Subscription(each, qos_max, codec.RETAINED_NEVER) for each in filters]
     return found

@@ -89,6 +89,9 @@ class Decoder:
             # whatever is left of it, it is longer than the limit
             payload = payload.ljust(self._bytes_max + 1, b"\0")
         if self._host is not None and text.startswith("spBv1.0/"):
+            if retained and text != self._host.state_topic:
+                # nodes keep nothing at the broker (6.4.2 and on): whoever does speaks of the past
+                return Lines([], [])
             if length > self._bytes_max:
                 return Lines([], [f"sparkplug: a payload longer than {self._bytes_max} bytes"])
             return self._host.message(text, payload, t_rx, owed)

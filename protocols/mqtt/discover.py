@@ -18,6 +18,7 @@ import aiomqtt
 from engine.errors import Refused
 from engine.model import KINDS
 from protocols.discovery import Discovery, Seen, key, sample, table, toml
+from protocols.mqtt.sparkplug import draft as sparkplug
 
 TOPICS_MAX = 5_000
 PATHS_MAX = 24
@@ -77,7 +78,12 @@ async def discover(args: argparse.Namespace) -> Discovery:
                 pass
     except (aiomqtt.MqttError, OSError) as error:
         raise Refused(f"{args.host}: {error}") from None
-    return Discovery(_report(args, topics), draft(args.name, host, port, args.tls, groups(topics)))
+    nodes = {topic: heard.last for topic, heard in topics.items() if topic.startswith(sparkplug.NAMESPACE)}
+    others = groups({topic: heard for topic, heard in topics.items() if topic not in nodes})
+    text = draft(args.name, host, port, args.tls, others, bool(nodes))
+    if nodes:
+        text += "\n".join([*sparkplug.draft(args.name, sparkplug.devices(nodes)), ""])
+    return Discovery(_report(args, topics), text)
 
 
 def groups(topics: Mapping[str, Heard]) -> list[Group]:
@@ -95,8 +101,8 @@ def groups(topics: Mapping[str, Heard]) -> list[Group]:
     return sorted(found, key=lambda group: group.topics[0])
 
 
-def draft(name: str, host: str, port: int, tls: bool, found: list[Group]) -> str:
-    """A source's table with an entry for each group."""
+def draft(name: str, host: str, port: int, tls: bool, found: list[Group], has_nodes: bool = False) -> str:
+    """A source's table with an entry for each group. `has_nodes`: a Sparkplug table follows."""
     lines = [f"[sources.{key(name)}]", 'protocol = "mqtt"', f"host = {toml(host)}", f"port = {port}"]
     lines.append("tls = {}" if tls else "plaintext = true # only in a closed network; better: tls = {}")
     lines.append('scope = ["site/"] # what the src of its records begins with')
@@ -105,7 +111,7 @@ def draft(name: str, host: str, port: int, tls: bool, found: list[Group]) -> str
         filter_text, captures = _filter(group.levels)
         lines.append(f"filter = {toml(filter_text)}")
         lines += _meaning(group.payload, captures)
-    if not found:
+    if not found and not has_nodes:
         lines += ["", "# nothing was heard: listen longer", f"[[sources.{key(name)}.topics]]", 'filter = "#"']
         lines += ['format = "canonical"']
     return "\n".join(lines) + "\n"
@@ -199,7 +205,10 @@ def _report(args: argparse.Namespace, topics: Topics) -> list[str]:
         lines.append(f"  only the first {TOPICS_MAX} topics: narrow --topics")
     rows = [("rate", "retained", "topic", "payload")]
     for topic, heard in sorted(topics.items(), key=lambda item: -item[1].seen.count)[:ROWS_MAX]:
-        shown = sample(payload_of(heard.last)) if heard.last else "(empty)"
+        payload = payload_of(heard.last)
+        if topic.startswith(sparkplug.NAMESPACE) and payload is None:
+            payload = sparkplug.metrics_of(heard.last)
+        shown = sample(payload) if heard.last else "(empty)"
         rows.append((heard.seen.rate(args.seconds), str(heard.retained), _shown(topic), shown))
     return [*lines, *table(rows)]
 

@@ -52,7 +52,9 @@ class Driver:
         self._intake = intake
         self._clock = clock
         sequences = Sequences(intake.position, settings.counters_max)
-        self._host = Host(settings.sparkplug, sequences) if settings.sparkplug is not None else None
+        self._host: Host | None = None
+        if settings.sparkplug is not None:
+            self._host = Host(settings.sparkplug, sequences, settings.payload_bytes_max)
         self._decoder = Decoder(settings, sequences, self._host)
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
         self._link = LinkNews(name, speaking_for(settings.scopes()), intake, clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,17 +13,21 @@ import msgspec
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import parse_filter
 
-SESSION_EXPIRY_S = 60
-
 
 def onlooker(settings: Settings) -> Settings:
     """The same topics under a name of our own: the broker would end the engine's connection for a second of its name,
-    and a member of its group would take messages away from it."""
+    and a member of its group would take messages away from it. Nobody is told that we come or go: the floor would take
+    the engine for gone."""
     changes: dict[str, Any] = {
-        "client_id": f"sortline-onlooker-{os.getpid()}",
-        "session_expiry_s": SESSION_EXPIRY_S,
+        # two sources may have one broker
+        "client_id": f"sortline-onlooker-{os.getpid()}-{secrets.token_hex(4)}",
+        # what is kept nobody takes away, and what is acknowledged by nobody is followed by nothing
+        "session_expiry_s": 0,
         "share": None,
+        "will": None,
     }
+    if settings.sparkplug is not None:
+        changes["sparkplug"] = msgspec.structs.replace(settings.sparkplug, host_id=None)
     known = {name: value for name, value in changes.items() if name in Settings.__struct_fields__}
     return msgspec.structs.replace(settings, **known)
 

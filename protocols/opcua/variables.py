@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ext.opcua_notifications import ordered
 from ext.opcua_values import Reading
 from protocols.mapping.plan import RecordPlan
-from protocols.mapping.sequence import BACK_SHARE
+from protocols.mapping.sequence import step
 from protocols.opcua.decode import mapping_values
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.settings import Variables
@@ -31,13 +31,8 @@ class Counter(NamedTuple):
     epoch: int = 0
 
     def step(self, before: object, value: object) -> int | None:
-        """How far it went on; None: it began anew. The same quarter as in `mapping.sequence` tells the two apart."""
-        if not isinstance(before, int) or not isinstance(value, int):
-            return None
-        if self.modulus is None:
-            return value - before if value >= before else None
-        ahead = (value - before) % self.modulus
-        return ahead if ahead < self.modulus - self.modulus // BACK_SHARE else None
+        """See `mapping.sequence.step`."""
+        return step(before, value, self.modulus)
 
 
 class VariablesRecord:
@@ -67,6 +62,7 @@ class VariablesRecord:
         self._done: object = _UNSEEN if known is None else known  # accounted for: recorded, or reported missing
         self._seen: object = self._done  # notified
         self._good_us: int | None = None  # the last good notification of the trigger
+        self._made_us: int | None = None  # the source time of the last record's trigger
         self._state: dict[str, Reading] = {}
         self._fresh = True
         self._bad = False
@@ -91,7 +87,10 @@ class VariablesRecord:
         """
         wanted: Reading | None = None
         trigger = self.settings.trigger
+        monitors, is_state = self.settings.collect == "monitor", self._fresh
         for name, reading in self._in_order(notes):
+            if monitors and name != trigger and not is_state and self._is_too_late(reading):
+                harvest.fault(f"{name}: told after the record that it belongs to: its server samples apart", {})
             if name != trigger and reading.sound:
                 self._state[name] = reading
                 continue
@@ -102,9 +101,12 @@ class VariablesRecord:
                     self._gap(self._time(reading, t_rx), t_rx, harvest)
                 self._state[name] = reading
             elif self._happened(reading, t_rx, harvest):
-                if self.settings.collect == "monitor":
+                if monitors:
                     self._state[name] = reading
-                    self._make(reading, self._state, t_rx, harvest)
+                    if is_state and self._moved_on(reading):
+                        self._missing(reading, t_rx, harvest)
+                    else:
+                        self._make(reading, self._state, t_rx, harvest)
                     continue
                 if self.pending is not None:
                     # Two events in one response, or one before the connection was lost: only the values of the last can
@@ -112,6 +114,15 @@ class VariablesRecord:
                     self._missing(self.pending, t_rx, harvest)
                 wanted = self.pending = reading
         return wanted
+
+    def _is_too_late(self, reading: Reading) -> bool:
+        """Whether the last record should have had this value of another node."""
+        return reading.source_us is not None and self._made_us is not None and reading.source_us <= self._made_us
+
+    def _moved_on(self, trigger: Reading) -> bool:
+        """Whether another node was written after the trigger, so that what the trigger told of is gone."""
+        times = [reading.source_us for reading in self._state.values()]
+        return trigger.source_us is not None and any(us is not None and us > trigger.source_us for us in times)
 
     def torn(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
         """Whether a Read of `self.read` caught the device in the middle of writing."""
@@ -200,6 +211,7 @@ class VariablesRecord:
             if bad:
                 harvest.fault(f"no good value of {', '.join(bad)}", values)
             self._gap(self._time(trigger, t_rx), t_rx, harvest, unfit)
+        self._made_us = trigger.source_us
         self._account(trigger, t_rx)
 
     def _missing(self, trigger: Reading, t_rx: int, harvest: Harvest) -> None:

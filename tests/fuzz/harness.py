@@ -12,6 +12,7 @@ from ext.core import Core
 from ext.ndjson import NdjsonDecoder
 from ext.snapshot import SnapshotError
 from ext.texts import Texts
+from tests.fuzz.wires import WIRES, Broken
 
 TERMS = ("used", "duplicate", "late", "rejected", "noise", "open")
 RULES = {"closing_points": ("SEAL-1",), "short_at_cutoff": True, "short_on_close": True, "gap_hold_ms": 20_000}
@@ -26,10 +27,6 @@ def _decoder() -> tuple[Texts, NdjsonDecoder]:
         texts = Texts()
         _kept[:] = [(texts, make_decoder(texts))]
     return _kept[0]
-
-
-class Broken(Exception):
-    """An invariant does not hold."""
 
 
 def decode(data: bytes) -> None:
@@ -92,4 +89,4 @@ def restore(data: bytes) -> None:
         return
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"decode": decode, "feed": feed, "restore": restore}
+TARGETS: dict[str, Callable[[bytes], None]] = {"decode": decode, "feed": feed, "restore": restore, **WIRES}

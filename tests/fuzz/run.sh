@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds="${1:-60}"
-targets="${TARGETS:-decode feed restore}"
+targets="${TARGETS:-decode feed restore modbus telegram mqtt_wire mqtt sparkplug opcua}"
 python="$PWD/.venv/bin/python"
 tests/fuzz/build.sh
 cd build/fuzz
@@ -15,10 +15,13 @@ count=$(wc -w <<<"$targets")
 for target in $targets; do
     committed="tests/fuzz/corpus/$target"
     mkdir -p "seeds/$target" "grown/$target" "$committed"
-    [ "$target" = restore ] || for folder in tests/cases/*/; do
-        cp "$folder/input.ndjson" "seeds/$target/$(basename "$folder")"
-    done
+    dictionary=()
+    case "$target" in decode | feed)
+        dictionary=(-dict=tests/fuzz/records.dict)
+        for folder in tests/cases/*/; do cp "$folder/input.ndjson" "seeds/$target/$(basename "$folder")"; done
+        ;;
+    esac
     FUZZ_TARGET="$target" ./embedded "grown/$target" "$committed" "seeds/$target" -max_total_time=$((seconds / count)) \
-        -dict=tests/fuzz/records.dict -max_len=8192 -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
+        "${dictionary[@]}" -max_len=8192 -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 \
         -artifact_prefix="found/$target-"
 done

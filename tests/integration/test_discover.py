@@ -17,6 +17,7 @@ from engine.errors import Refused
 from protocols.discovery import Discovery
 from protocols.modbus.discover import Line, scan
 from protocols.registry import DISCOVERIES
+from tests import sparkplug as wire
 from tests.commands import publish, sortline
 from tests.modbus import Plc
 from tests.opcua import line
@@ -89,6 +90,40 @@ def test_topics_of_a_broker_are_put_together_by_what_differs(mosquitto: Peer, tm
     assert topics["dc1/door/7"].format == "text"
     assert "#   job.id = " in found.draft
     assert "5 topics" in found.report[0]
+
+
+def test_sparkplug_nodes_of_a_broker_are_drafted_by_their_births(mosquitto: Peer, tmp_path: Path) -> None:
+    def birth(count: int) -> bytes:
+        metrics = [wire.metric("Pick/Task", "T-1", wire.STRING), wire.metric("Pick/Count", count, wire.UINT8, alias=4)]
+        return wire.payload(*metrics, seq=1)
+
+    async def story() -> Discovery:
+        listening = asyncio.create_task(discovering("mqtt", f"127.0.0.1:{mosquitto.port}", "--seconds", "2"))
+
+        def say() -> None:
+            node = wire.payload(wire.metric("bdSeq", 1, wire.UINT64), wire.metric("Temp", 21.5, wire.FLOAT), seq=0)
+            publish(mosquitto.port, "spBv1.0/Plant1/NBIRTH/L1", node)
+            for device in ("PTL-01", "PTL-02"):
+                publish(mosquitto.port, f"spBv1.0/Plant1/DBIRTH/L1/{device}", birth(7))
+            data = wire.payload(wire.metric(None, 8, alias=4, kind=wire.UINT8), seq=2)
+            publish(mosquitto.port, "spBv1.0/Plant1/DDATA/L1/PTL-01", data)
+
+        while not listening.done():
+            await asyncio.to_thread(say)
+            await asyncio.sleep(0.1)
+        found: Discovery = await listening
+        return found
+
+    found = asyncio.run(story())
+    settings = site_of(found, tmp_path).settings
+    assert settings.topics == []
+    assert settings.sparkplug.groups == ["Plant1"]
+    assert [(each.filter, each.trigger) for each in settings.sparkplug.records] == [
+        ("Plant1/+node", "Temp"),
+        ("Plant1/+node/+device", "Pick/Count"),
+    ]
+    assert '#   Pick/Task = "T-1"' in found.draft
+    assert any("DDATA" in row and '"alias 4": 8' in row for row in found.report)
 
 
 def test_registers_of_a_unit_with_holes_are_found_and_those_that_change_are_drafted(tmp_path: Path) -> None:

@@ -124,6 +124,27 @@ def test_a_renamed_file_is_read_to_its_end_before_the_next_one_and_a_cut_one_ane
     run(story())
 
 
+def test_a_writer_that_learns_of_the_new_file_late_is_read_to_its_end(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        append(path, line(1))
+        # as logrotate does: the new file is there before the writer hears of it
+        with path.open("a", buffering=1) as writer:
+            async with reading(intake, path):
+                await until(lambda: seen(intake) == [1])
+                path.rename(tmp_path / "lines.1")
+                path.touch()
+                for seq in (2, 3):
+                    writer.write(line(seq)[:10])
+                    await asyncio.sleep(0.3)
+                    writer.write(line(seq)[10:])
+                append(path, line(4))
+                await until(lambda: seen(intake) == [1, 2, 3, 4])
+        assert intake.faults == []
+
+    run(story())
+
+
 def test_a_restart_goes_on_behind_what_was_safe_on_our_disk(tmp_path: Path) -> None:
     async def story() -> None:
         path, bookmark = tmp_path / "lines", tmp_path / "mark"

@@ -274,6 +274,19 @@ def test_a_subscription_with_less_than_was_asked_for_is_told() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(("expiry_s", "is_told"), [(59, True), (60, False)])
+def test_a_session_that_the_broker_keeps_for_less_than_was_asked_for_is_told(expiry_s: int, is_told: bool) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        properties = b"\x11" + expiry_s.to_bytes(4, "big")
+        async with raw_broker(properties=properties) as broker, running(made(broker, ledger, session_expiry_s=60)):
+            await ledger.until(lambda: ledger.times("up"))
+        told = ("session: the broker forgets it 59 s after we are gone, not 60 s", b"")
+        assert ledger.faults == ([told] if is_told else [])
+
+    asyncio.run(story())
+
+
 def test_a_long_pause_of_ours_is_not_the_brokers_silence() -> None:
     async def story() -> None:
         ledger = Ledger()

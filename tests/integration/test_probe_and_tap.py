@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import pytest
 
 from engine.clock import now_us
 from tests.commands import sortline
 from tests.opcua import CARTONS, Line, line
-from tests.peers import Peer, free_port
+from tests.peers import Peer, free_port, start_mosquitto
 
 SITE = """
 site = "dc1"
@@ -137,3 +138,95 @@ def test_a_tap_shows_what_came_beside_what_became_of_it(mosquitto: Peer, tmp_pat
             assert (orders.returncode, "without taking something" in orders.stderr) == (1, True)
 
     asyncio.run(story())
+
+
+SPEAKS = """
+site = "dc1"
+[sources.floor]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {port}
+scope = ["dc1/"]
+will = {{ topic = "dc1/engine/state" }}
+[[sources.floor.topics]]
+filter = "floor/#rest"
+format = "canonical"
+[sources.nodes]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {port}
+scope = ["dc1/"]
+[sources.nodes.sparkplug]
+groups = ["G"]
+host_id = "H"
+[[sources.nodes.sparkplug.records]]
+filter = "G/+node"
+trigger = "n"
+record = {{ src = {{ template = "dc1/{{node}}" }}, kind = {{ const = "telemetry" }} }}
+"""
+
+
+@pytest.mark.parametrize("command", ["check --probe", "tap floor", "tap nodes"])
+def test_nobody_on_the_floor_is_told_that_somebody_looks(mosquitto: Peer, tmp_path: Path, command: str) -> None:
+    async def story() -> None:
+        file = tmp_path / "site.toml"
+        file.write_text(SPEAKS.format(port=mosquitto.port))
+        name, argument = command.split()
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+            await client.subscribe("#")
+            done = await asyncio.to_thread(sortline, name, "--seconds", "0.7", str(file), argument)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "= up" in done.stdout or done.stdout.count("works") == 2
+            await client.publish("the/end", b"")
+            assert str((await anext(client.messages)).topic) == "the/end"
+
+    asyncio.run(story())
+
+
+NUMBERED = """
+site = "dc1"
+[sources.floor]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {port}
+version = "{version}"
+scope = ["dc1/"]
+[[sources.floor.topics]]
+filter = "floor/+device"
+record.src = {{ template = "dc1/{{device}}" }}
+record.kind = {{ const = "telemetry" }}
+record.seq = {{ path = "n", wrap = 256 }}
+"""
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: Path, version: str) -> None:
+    file = tmp_path / "site.toml"
+
+    async def story(port: int) -> tuple[str, str]:
+        async with aiomqtt.Client("127.0.0.1", port) as client:
+            done = asyncio.create_task(asyncio.to_thread(sortline, "tap", "--seconds", "3", str(file), "floor"))
+            number = 0
+            while not done.done():
+                number += 1
+                await client.publish("floor/a", json.dumps({"n": number % 256}), qos=1)
+                await asyncio.sleep(0.01)
+            await client.subscribe("$SYS/broker/clients/total")
+            await asyncio.sleep(1.5)  # told once a second
+            told = [str(bytes(message.payload), "ascii") async for message in soon(client)]
+            return (await done).stdout, told[-1]
+
+    broker = start_mosquitto(tmp_path, "sys_interval 1")
+    try:
+        file.write_text(NUMBERED.format(port=broker.port, version=version))
+        shown, clients = asyncio.run(story(broker.port))
+    finally:
+        broker.stop()
+    assert shown.count('"telemetry"') > 100, "more than a broker sends to somebody who acknowledges nothing"
+    assert clients == "1", "we ourselves"
+
+
+async def soon(client: aiomqtt.Client) -> AsyncIterator[aiomqtt.Message]:
+    """What has come already."""
+    for _ in range(len(client.messages)):
+        yield await anext(client.messages)

@@ -322,6 +322,34 @@ def test_ordinary_canonical_records_are_taken() -> None:
     assert block_of(plan, jam, []) == [jam[:-1] + b',"t_rx":%d}' % T_RX]
 
 
+LIKE_PICKS = st.sampled_from(
+    [
+        b'{"kind":"pick.confirm","task":"T","sku":"S","qty":1,"t":5}',
+        b'{"kind":"pick.confirm","task":"T","sku":"S","t":5,"qty":1}',
+        b'{"kind" : "pick.confirm", "task": "T","sku":"S","qty":1}',
+        b'{"kin":1,"kind":"pick.confirm","tas":1,"task":"T","sku":"S","qty":1}',
+        b'{"kind":"pick.confirm","ta\\u0073k":"T","sku":"S","qty":1}',
+        b'{"kind":"pick.confirm","task\x00":"T","task":"T","sku":"S","qty":1}',
+        b'{"kind":"pick.confirm","task":"T","task":"U","sku":"S","qty":1}',
+        b'{"":1,"kind":"pick.confirm","task":"T","sku":"S","qty":1}',
+        b'{"kind":"pick.confirm","task":"T","sku":"S","qty"',
+        b'{"kind":"pick.confirm","task":"T","sku":"S","qty":',
+        b'["kind","task",{"sku":"S"}]',
+    ]
+)
+
+
+@given(st.lists(LIKE_PICKS, max_size=12))
+def test_a_plan_remembers_nothing_of_the_texts_before(payloads: list[bytes]) -> None:
+    """But where their keys stood, which is only a guess."""
+    used = compile_canonical({"src": "a"})
+    assert used is not None
+    for payload in payloads:
+        fresh = compile_canonical({"src": "a"})
+        assert fresh is not None
+        assert block_of(used, payload, []) == block_of(fresh, payload, [])
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e-9, 1e12])
 def test_a_factor_that_c_cannot_count_with_is_not_compiled(scale: float) -> None:
     record: RecordSettings = {

@@ -50,6 +50,24 @@ def test_a_block_and_a_list_of_its_lines_are_the_same_to_the_journal() -> None:
     asyncio.run(story())
 
 
+def test_deliveries_without_lines_add_none_to_the_payload() -> None:
+    """They carry acknowledgements alone."""
+
+    async def story() -> None:
+        queue = IntakeQueue(Limits(100, 10_000), IntakeMetrics())
+        for lines in (block([]), LINES, [], block(LINES[:1]), block([])):
+            await queue.put(Delivery("mqtt", lines), 1)
+        group = queue.take()
+        assert group is not None
+        assert group.payload == b"".join(line + b"\n" for line in [*LINES, LINES[0]])
+        await queue.put(Delivery("mqtt", block([])), 1)
+        group = queue.take()
+        assert group is not None
+        assert group.payload == b""
+
+    asyncio.run(story())
+
+
 def test_a_queue_is_as_full_with_a_block_as_with_its_lines() -> None:
     async def story() -> None:
         queue = IntakeQueue(Limits(4, 10_000), IntakeMetrics())

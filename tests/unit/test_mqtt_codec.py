@@ -31,6 +31,8 @@ def test_a_connect_of_mqtt_5() -> None:
 def test_a_connect_of_mqtt_3_1_1() -> None:
     written = codec.connect("me", newest=False, keepalive_s=20, session_expiry_s=9)
     assert written.hex(" ") == "10 0e 00 04 4d 51 54 54 04 00 00 14 00 02 6d 65"
+    clean = codec.connect("me", newest=False, keepalive_s=20)
+    assert clean.hex(" ") == "10 0e 00 04 4d 51 54 54 04 02 00 14 00 02 6d 65"
 
 
 def test_a_subscription() -> None:

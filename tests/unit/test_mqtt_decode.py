@@ -18,7 +18,10 @@ from engine.tls import Tls, is_loopback
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings
+from protocols.mqtt.sparkplug.host import Host
+from protocols.mqtt.sparkplug.settings import Sparkplug
 from protocols.mqtt.topics import TopicFault, overlap, parse_filter
+from tests import sparkplug as wire
 
 T_RX = 1_795_420_812_400_000
 JAMS: dict[str, Any] = {
@@ -116,6 +119,25 @@ def test_retained_messages_are_passed_over_unless_accepted() -> None:
     assert decoder(JAMS).decode("dc1/a/b/jam", b'{"on":true}', T_RX, retained=True) == ([], [])
     accepting = decoder({**JAMS, "retained": "accept"})
     assert len(accepting.decode("dc1/a/b/jam", b'{"on":true}', T_RX, retained=True).lines) == 1
+
+
+def test_what_the_broker_kept_of_a_sparkplug_node_is_of_the_past_and_our_own_state_is_not() -> None:
+    record = {"src": {"template": "dc1/{node}"}, "kind": {"const": "telemetry"}}
+    table = {"groups": ["G"], "host_id": "H", "records": [{"filter": "G/+node", "trigger": "n", "record": record}]}
+    host = Host(msgspec.convert(table, Sparkplug), Sequences(lambda src: None))
+    host.opening(1_000)
+    subject = Decoder(msgspec.convert({"host": "localhost", "topics": []}, Settings), Sequences(lambda src: None), host)
+
+    def said(topic: bytes, payload: bytes, retained: bool) -> list[str]:
+        found = subject.spell_out(topic, payload, len(payload), retained, b"", 1, False)
+        assert found.causes == []
+        return [json.loads(line)["kind"] for line in found.lines]
+
+    birth = wire.payload(wire.metric("n", 1, wire.UINT8), seq=0)
+    assert said(b"spBv1.0/G/NBIRTH/N", birth, retained=True) == []
+    assert said(b"spBv1.0/G/NBIRTH/N", birth, retained=False) == ["link.up"]
+    assert said(b"spBv1.0/STATE/H", b'{"online":false,"timestamp":9}', retained=True) == []
+    assert [request.topic for request in host.requests(1)] == ["spBv1.0/STATE/H"], "said again that we are there"
 
 
 def test_the_payload_limit_holds_at_its_edge() -> None:

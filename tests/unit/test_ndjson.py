@@ -89,6 +89,22 @@ def test_a_key_may_be_written_with_escapes() -> None:
     assert reason(rb'{"kind":"clock.tick","t_rx":1,"\u0074_rx":2}') == 'duplicate key "t_rx"'
 
 
+def test_the_order_of_the_record_before_is_only_a_guess() -> None:
+    told = [
+        b'{"src":"a","kind":"scan.read","seq":1,"t":7,"lu":"L","point":"P0","t_rx":9}',
+        b'{"src":"b","kind":"scan.read","t":8,"seq":2,"point":"P0","lu":"M","t_rx":9}',  # others behind `kind` and `t`
+        b'{"src" :"c","kind": "scan.read","seq":3,"t_rx":9,"lu":"N"}',  # white space, and the last key near the end
+        b'{"srcs":1,"src":"d","kind":"scan.read","seq":4,"lu":"L","t_rx":9}',  # one that only begins like it
+        b'{"lu":"L","lu":"L","src":"a","kind":"scan.read","t_rx":9}',
+        b'{"src":"a","src":"a","kind":"scan.read","lu":"L","t_rx":9}',
+    ]
+    batch, refused = decode(b"\n".join(told))
+    assert [batch.record(i) for i in range(len(batch))] == [json.loads(line) for line in told[:4]]
+    assert [batch.texts.text(number) for number in batch.column("lu")] == ["L", "M", "N", "L"]
+    assert batch.column("seq").tolist() == [1, 2, 3, 4]
+    assert refused == [(4, 'duplicate key "lu"'), (5, 'duplicate key "src"')]
+
+
 def test_lines_may_end_in_crlf_be_blank_and_begin_with_a_byte_order_mark() -> None:
     batch, refused = decode(b'\xef\xbb\xbf{"kind":"clock.tick","t_rx":1}\r\n\r\n  \n\n{"kind":"clock.tick","t_rx":2}')
     assert not refused

@@ -267,6 +267,29 @@ def test_monitored_values_are_put_together_by_source_time_in_whatever_order_they
     assert [(line["seq"], line["lu"]) for line in made] == [(n, f"T-{n}") for n in range(1, 7)]
 
 
+def test_monitored_values_that_do_not_belong_together_are_no_record_and_one_that_is_told_too_late_is_named() -> None:
+    record = variables(Counter(), collect="monitor")
+
+    def told(*notes: tuple[str, Reading]) -> tuple[list[tuple[Any, ...]], list[str]]:
+        harvest = Harvest("variables.x")
+        record.notified(list(notes), T_RX, harvest)
+        made = [json.loads(line) for line in harvest.lines]
+        return [(line["kind"], line.get("seq"), line.get("lu")) for line in made], [
+            cause for cause, _ in harvest.faults
+        ]
+
+    assert told(("n", at(1, 1)), ("lu", at("T-1", 1))) == ([], [])
+    record.connected(T_RX)
+    # the state that is found: the device writes the next one already
+    assert told(("n", at(2, 2)), ("lu", at("T-3", 3))) == ([("source.gap", None, None)], [])
+    assert told(("n", at(3, 3))) == ([("carton.open", 3, "T-3")], [])
+    assert told(("n", at(4, 4))) == ([("carton.open", 4, "T-3")], []), "nothing tells that lu has changed"
+    late = "variables.x: lu: told after the record that it belongs to: its server samples apart"
+    assert told(("lu", at("T-4", 4))) == ([], [late])
+    record.connected(T_RX)
+    assert told(("n", at(5, 5)), ("lu", at("T-4", 4))) == ([("carton.open", 5, "T-4")], [])
+
+
 def test_each_element_of_an_array_is_a_record_and_when_says_which_are_meant() -> None:
     record = variables(each="lu", when={"meant": True}, record={"kind": {"const": "carton.open"}, "lu": "id"})
     notify(record, at(1))

@@ -5,99 +5,21 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import zlib
 from typing import Any
 
 import msgspec
 import pytest
 
 from engine.config.walk import check
-from ext.sparkplug import decode
-from protocols.mapping.plan import Lines
+from ext.sparkplug import SparkplugFault, decode
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.sparkplug.host import Host
 from protocols.mqtt.sparkplug.settings import Sparkplug
 from tests import sparkplug as wire
+from tests.sparkplug_floor import HEAT, MS, PICKS, T0, Floor, picked
 from tests.vectors import vectors
-
-MS = 1_000
-T0 = 1_795_420_000_000_000
-PICKS: dict[str, Any] = {
-    "filter": "Plant1/+line/+device",
-    "trigger": "Pick/Count",
-    "record": {
-        "src": {"template": "dc1/{line}/{device}"},
-        "kind": {"const": "pick.confirm"},
-        "seq": {"path": "Pick/Count", "wrap": 256},
-        "task": "Pick/Task",
-        "sku": "Pick/SKU",
-        "qty": "Pick/Qty",
-    },
-}
-HEAT: dict[str, Any] = {
-    "filter": "Plant1/+node",
-    "trigger": "Temperature",
-    "constants": {"kind": "telemetry"},
-    "record": {"src": {"template": "dc1/nodes/{node}"}, "qty": {"path": "Temperature", "scale": 10}},
-}
-
-
-class Floor:
-    """A host, and a node `L1` with a device `PTL` in front of it. Time goes on by a second a message."""
-
-    def __init__(self, *records: dict[str, Any], **more: Any) -> None:
-        table = {"groups": ["Plant1"], "records": list(records) or [PICKS, HEAT], **more}
-        self.host = Host(msgspec.convert(table, Sparkplug), Sequences(lambda src: None))
-        self.now_us = T0
-        self.seq = 0
-        self.causes: list[str] = []
-
-    def say(self, type_: str, *metrics: bytes, seq: int | None = None, device: str = "", **more: Any) -> list[Any]:
-        """A message with the next number unless `seq` says another (-1: none); the records of it without t_rx."""
-        self.now_us += 1_000_000
-        if type_ != "NDEATH" and seq is None:
-            self.seq = 0 if type_ == "NBIRTH" else (self.seq + 1) % 256
-            seq = self.seq
-        raw = wire.payload(*metrics, seq=seq if seq is not None and seq >= 0 else None, **more)
-        topic = f"spBv1.0/Plant1/{type_}/L1" + (f"/{device}" if device else "")
-        return self.read(self.host.message(topic, raw, self.now_us))
-
-    def read(self, found: Lines) -> list[Any]:
-        self.causes += found.causes
-        records = [json.loads(line) for line in found.lines]
-        for record in records:
-            record.pop("t_rx")
-        return records
-
-    def born(self) -> None:
-        self.say(
-            "NBIRTH", wire.metric("bdSeq", 7, wire.INT64), wire.metric("Temperature", 21.5, wire.DOUBLE, alias=100)
-        )
-        self.say(
-            "DBIRTH",
-            wire.metric("Pick/Count", 250, wire.UINT8, alias=1),
-            wire.metric("Pick/Task", "T-0", wire.STRING, alias=2),
-            wire.metric("Pick/SKU", "S", wire.STRING, alias=3),
-            wire.metric("Pick/Qty", 1, wire.INT32, alias=4),
-            device="PTL",
-        )
-
-    def pick(self, count: int, task: str, qty: int | None = None, **more: Any) -> list[Any]:
-        metrics = [
-            wire.metric(None, count, alias=1, kind=wire.UINT8),
-            wire.metric(None, task, alias=2, kind=wire.STRING),
-        ]
-        if qty is not None:
-            metrics.append(wire.metric(None, qty, alias=4, kind=wire.INT32))
-        return self.say("DDATA", *metrics, device="PTL", **more)
-
-    def requests(self) -> list[str]:
-        return [request.topic for request in self.host.requests(self.now_us)]
-
-
-def picked(seq: int, task: str, qty: int = 1, **more: Any) -> dict[str, Any]:
-    base = {"src": "dc1/L1/PTL", "kind": "pick.confirm", "t": 1_750_000_000_000_000, "sku": "S"}
-    return {**base, "seq": seq, "task": task, "qty": qty, **more}
 
 
 def test_data_is_read_by_the_aliases_and_datatypes_of_the_births_and_remembers_what_was_not_sent() -> None:
@@ -165,6 +87,44 @@ def test_what_does_not_come_is_a_gap_and_the_rest_goes_on() -> None:
     # what comes too late all the same is a report like any other
     assert floor.pick(252, "T-2", seq=3) == [picked(252, "T-2")]
     assert floor.pick(254, "T-4", seq=5) == [picked(254, "T-4")]
+
+
+@pytest.mark.parametrize("missing", [1, 64, 127, 128, 150, 254])
+def test_however_many_are_missing_it_is_a_gap_and_an_older_message_is_none(missing: int) -> None:
+    floor = Floor(reorder_ms=2_000)
+    floor.born()
+    at_ms = 1_750_000_000_000
+    floor.pick(251, "T-1", seq=2, timestamp=at_ms)
+    assert floor.pick(0, "T-0", seq=200, timestamp=at_ms - 1) == [{**picked(256, "T-0"), "t": at_ms * MS - MS}]
+    assert floor.pick(252, "T-2", seq=(3 + missing) % 256, timestamp=at_ms + 5) == []
+    found = floor.read(floor.host.tick(floor.now_us + 2_000 * MS))
+    assert [record["kind"] for record in found] == ["source.gap", "source.gap", "pick.confirm"]
+    assert floor.causes == ["sparkplug: messages are missing"]
+
+
+@pytest.mark.parametrize("wbits", [zlib.MAX_WBITS, 16 + zlib.MAX_WBITS], ids=["DEFLATE", "GZIP"])
+def test_payloads_are_read_that_eclipse_tahu_compresses(wbits: int) -> None:
+    def compressed(payload: bytes) -> bytes:
+        packer = zlib.compressobj(wbits=wbits)
+        body = packer.compress(payload) + packer.flush()
+        return (
+            wire.part(4, b"SPBV1.0_COMPRESSED") + wire.part(5, body) + wire.part(2, wire.metric("algorithm", "X", 12))
+        )
+
+    birth = wire.payload(wire.metric("n", 7, wire.UINT8), seq=3)
+    assert decode(compressed(birth)) == decode(birth)
+    long = wire.payload(wire.metric("s", "x" * 300_000, wire.STRING))
+    for body, why in [
+        (compressed(long), "longer than 262144 bytes"),
+        (compressed(compressed(birth)), "inside of a compressed one"),
+        (wire.part(4, b"SPBV1.0_COMPRESSED"), "does not end"),
+        (wire.part(4, b"SPBV1.0_COMPRESSED") + wire.part(5, b"no zip"), "cannot be read"),
+    ]:
+        with pytest.raises(SparkplugFault, match=why):
+            decode(body)
+    assert len(decode(compressed(long), len(long))[2]) == 1
+    with pytest.raises(SparkplugFault, match="longer"):
+        decode(compressed(long), len(long) - 1)
 
 
 @pytest.mark.parametrize("end", ["NBIRTH", "NDEATH", "the connection's"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "6"
-LAYOUT = "376a1bb05e469a4e"
+VERSION = "7"
+LAYOUT = "f3ebcbb405e8cc69"
 
 
 def fields() -> str:
@@ -17,9 +17,8 @@ def fields() -> str:
     found = []
     for name in STRUCTS:
         text = re.sub(r"#.*", "", (EXT / name).read_text())
-        found += re.findall(
-            r"^cdef struct .*:\n(?:[ ]{4}.*\n|\n(?=[ ]{4}))+|^\s+struct sortline_Fact \{.*?\};", text, re.M | re.S
-        )
+        found += re.findall(r"^cdef struct .*: *\n(?:[ ]{4}.*\n)+", text, re.M)
+        found += re.findall(r"^ +struct sortline_Fact \{(?s:.*?)^    \};", text, re.M)
     return "\n".join(" ".join(struct.split()) for struct in found)
 
 

@@ -35,6 +35,8 @@ PLACES_MAX = 100_000
 DEVICES_MAX = 10_000
 """Devices of one node."""
 
+PAYLOAD_BYTES_MAX = 262_144
+
 
 class Request(NamedTuple):
     """What is to be published."""
@@ -53,11 +55,14 @@ class State(msgspec.Struct):
 
 
 class Host:
-    """All nodes of one broker. `sequences`: the devices' own counters, which records move."""
+    """All nodes of one broker. `sequences`: the devices' own counters, which records move. `payload_bytes_max`: of a
+    payload that came compressed."""
 
-    def __init__(self, settings: Sparkplug, sequences: Sequences) -> None:
+    def __init__(self, settings: Sparkplug, sequences: Sequences, payload_bytes_max: int = PAYLOAD_BYTES_MAX) -> None:
         self._settings = settings
+        self._payload_bytes_max = payload_bytes_max
         self._entries = [Entry(each, sequences) for each in settings.records]
+        self._position = sequences.position
         self._online_ms = 0
         self._contradicted = False
         self._nodes: dict[tuple[str, str], Node] = {}
@@ -78,7 +83,8 @@ class Host:
         if node is None:
             return Lines([], [f"sparkplug: more than {self._settings.nodes_max} nodes"])
         try:
-            message = decoded(parts[2], parts[4] if len(parts) == 5 else "", decode(payload), t_rx, owed)
+            content = decode(payload, self._payload_bytes_max)
+            message = decoded(parts[2], parts[4] if len(parts) == 5 else "", content, t_rx, owed)
             return self._ordered((parts[1], parts[3]), node, message)
         except SparkplugFault as fault:
             return Lines([], [f"sparkplug: {fault}"])
@@ -124,8 +130,7 @@ class Host:
         """The broker is there again: every node is asked what it is like now, and those that were dead still are."""
         found = Lines([], [])
         for name, node in self._nodes.items():
-            node.next_seq = None
-            node.rebirth_wanted = node.alive
+            node.unheard()
             for device in node.devices if not node.alive else ():
                 self._link(found, "link.down", name, device, t_rx)
         return found
@@ -216,7 +221,7 @@ class Host:
         elif message.type == "DDEATH":
             device = node.devices.get(message.device)
             if device is not None and device.alive:
-                device.alive = False
+                device.alive, device.was_away = False, True
                 self._link(found, "link.down", name, message.device, message.t_rx)
         else:
             try:
@@ -251,6 +256,7 @@ class Host:
             found.causes.append("sparkplug: a birth with a metric without a name")
             message = message._replace(metrics=named)
         self._metrics -= len(device.types)
+        was_away = device.was_away
         try:
             before = device.born(message.metrics)
             reports = node.reports(message)
@@ -260,7 +266,8 @@ class Host:
         finally:
             self._metrics += len(device.types)
         self._link(found, "link.up", name, message.device, message.t_rx)
-        self._add(found, self._place(name, message.device).news(before, device.values, reports, message.t_rx))
+        place = self._place(name, message.device)
+        self._add(found, place.news(before, device.values, reports, message.t_rx, was_away))
 
     def _has_room(self, found: Lines, node: Node, device: str, message: Message) -> bool:
         if self._metrics + len(message.metrics) > self._settings.metrics_max + len(
@@ -302,7 +309,7 @@ class Host:
         if place is None:
             if len(self._places) >= PLACES_MAX:
                 self._places.clear()
-            place = self._places[path] = Place(self._entries, path)
+            place = self._places[path] = Place(self._entries, path, self._position)
         return place
 
 

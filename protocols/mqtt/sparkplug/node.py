@@ -11,7 +11,8 @@ from ext.sparkplug import Metric, Report, SparkplugFault, Unborn, reports_of, va
 
 SEQUENCE = 256
 LATE_SHARE = 128
-"""A number so far ahead lies rather behind: a message that was waited for in vain."""
+"""A number so far ahead lies rather behind, a message that was waited for in vain; unless its time says that so many
+are missing."""
 
 WAITING_MAX = 64
 """Messages that wait for a missing one; with more, it is not waited for any longer."""
@@ -32,10 +33,11 @@ class Message(NamedTuple):
 
 class Device:
     """`values`: metric -> its last value; `types`: metric -> its datatype; `aliases`: number -> metric. `alive`: since
-    its birth."""
+    its birth. `was_away`: its next birth may be that of another life, and not only told once more."""
 
     def __init__(self) -> None:
         self.alive = False
+        self.was_away = True
         self.values: dict[str, object] = {}
         self.types: dict[str, int] = {}
         self.aliases: dict[int, str] = {}
@@ -45,6 +47,7 @@ class Device:
         values = {metric[0]: value_of(metric, metric[3]) for metric in metrics if metric[0] is not None}
         before, self.values = self.values, values
         self.alive = True
+        self.was_away = False
         self.types = {name: datatype for name, _, _, datatype, *_ in metrics if name is not None}
         # one of a metric: they are counted by their names
         last = {name: alias for name, alias, *_ in metrics if name is not None and alias is not None}
@@ -72,9 +75,11 @@ class Node:
         self.alive = True
         self.rebirth_wanted = False
         self.last = None
+        bd_seq = next((metric[7] for metric in metrics if metric[0] == "bdSeq"), None)
         for device in self.devices.values():
             device.alive = False
-        self.bd_seq = next((metric[7] for metric in metrics if metric[0] == "bdSeq"), None)
+            device.was_away |= bd_seq is None or bd_seq != self.bd_seq
+        self.bd_seq = bd_seq
 
     def is_of_this_life(self, bd_seq: object) -> bool:
         """Whether a death is. An earlier life's may come late: the broker tells it (6.4.19)."""
@@ -86,6 +91,14 @@ class Node:
         self.next_seq = None
         for device in self.devices.values():
             device.alive = False
+            device.was_away = True
+
+    def unheard(self) -> None:
+        """The broker was gone: whatever happened meanwhile, it was not told."""
+        self.next_seq = None
+        self.rebirth_wanted = self.alive
+        for device in self.devices.values():
+            device.was_away = True
 
     def reports(self, message: Message) -> list[Report]:
         """The values of a message by the names and datatypes of its births. Raises Unborn, SparkplugFault."""
@@ -109,7 +122,14 @@ class Node:
         if ahead == 0:
             self.next_seq = (message.seq + 1) % SEQUENCE
             return True
-        return ahead >= LATE_SHARE
+        return ahead >= LATE_SHARE and not self._is_newer(message)
+
+    def _is_newer(self, message: Message) -> bool:
+        """Whether the node made it after the last one that was taken, as far as both say when."""
+        last = self.last
+        if last is None or last.timestamp is None or message.timestamp is None:
+            return False
+        return message.timestamp > last.timestamp
 
     def wait_for_earlier(self, message: Message) -> None:
         assert message.seq is not None

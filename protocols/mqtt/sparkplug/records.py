@@ -17,13 +17,13 @@ from protocols.mapping.compiled import compile_lines
 from protocols.mapping.lines import encode_line
 from protocols.mapping.paths import Path, Scope, parse_path, parse_template
 from protocols.mapping.plan import FieldPlan, Lines, RecordPlan, compile_record
-from protocols.mapping.sequence import Sequences
+from protocols.mapping.sequence import Position, Sequences, step
 from protocols.mapping.settings import FieldSettings, field_settings
 from protocols.mqtt.sparkplug.settings import RecordOf
 from protocols.mqtt.topics import TopicFilter, parse_filter
 
 PLAIN = re.compile(rb"[ !#-\[\]-~]*")
-ROOT = ("timestamp", "historical")
+ROOT = ("timestamp", "historical", "epoch")
 """What the protocol says of a value, beside the metrics."""
 
 
@@ -32,6 +32,8 @@ class Entry:
 
     def __init__(self, settings: RecordOf, sequences: Sequences) -> None:
         self.trigger = settings.trigger
+        self.counts = settings.counts
+        self.wrap = field_settings(settings.record["seq"]).wrap if settings.counts else None
         self._names = metrics_of(settings)
         self._compiled: LinePlan | None = None
         self._captures: list[str] = [name for name in parse_filter(settings.filter).names if name]
@@ -70,12 +72,14 @@ class Entry:
         report: Report,
         sub: int,
         captures: Mapping[str, str],
+        epoch: int,
         t_rx: int,
     ) -> None:
         """The line of one value of the trigger, or the cause why there is none; nothing if it is not meant."""
-        if sub == 0 and self._compiled is not None and self._add_compiled(found, values, report, captures, t_rx):
+        told: dict[str, object] = {"timestamp": report[2], "historical": report[3], "epoch": epoch}
+        if sub == 0 and self._compiled is not None and self._add_compiled(found, values, told, captures, t_rx):
             return
-        root = {"timestamp": report[2], "historical": report[3], "metrics": values}
+        root = told | {"metrics": values}
         scope = Scope(values, root, captures)
         if not self._plan.meant(scope):
             return
@@ -85,10 +89,15 @@ class Entry:
             found.causes.append(error.cause)
 
     def _add_compiled(
-        self, found: Lines, values: Mapping[str, object], report: Report, captures: Mapping[str, str], t_rx: int
+        self,
+        found: Lines,
+        values: Mapping[str, object],
+        root: Mapping[str, object],
+        captures: Mapping[str, str],
+        t_rx: int,
     ) -> bool:
         assert self._compiled is not None
-        told: dict[str, object] = {"timestamp": report[2], "historical": report[3]}
+        told = dict(root)
         for name in self._names or ():
             # one that is not there is no null: what a path spells as a whole goes before its steps
             if name in values:
@@ -127,14 +136,22 @@ def metrics_of(settings: RecordOf) -> list[str] | None:
 
 
 class Place:
-    """The entries of one device."""
+    """The entries of one device. `position`: src -> the last (epoch, seq) that the engine knows of it."""
 
-    def __init__(self, entries: Sequence[Entry], place: str) -> None:
+    def __init__(self, entries: Sequence[Entry], place: str, position: Position) -> None:
         matching = [(entry, captures) for entry in entries if (captures := entry.captures(place)) is not None]
-        self._entries: dict[str, list[tuple[Entry, Mapping[str, str]]]] = {}
+        self._entries: dict[str, list[tuple[Entry, Mapping[str, str], str | None]]] = {}
         for entry, captures in matching:
-            self._entries.setdefault(entry.trigger, []).append((entry, captures))
+            self._entries.setdefault(entry.trigger, []).append((entry, captures, entry.src(captures)))
         self.srcs = list(dict.fromkeys(src for entry, captures in matching if (src := entry.src(captures)) is not None))
+        self._epochs: dict[str, int] = {}
+        self._counted: dict[str, object] = {}  # what counters showed before our own start, as far as the engine knows
+        for entry, captures in matching:
+            src = entry.src(captures)
+            known = position(src) if entry.counts and src is not None else None
+            if src is not None and known is not None:
+                self._epochs[src] = known[0]
+                self._counted[entry.trigger] = known[1] % entry.wrap if entry.wrap else known[1]
 
     def lines(self, values: dict[str, object], reports: Sequence[Report], t_rx: int) -> Lines:
         """Take the reports into `values`, and make a record of every value of a trigger.
@@ -154,13 +171,37 @@ class Place:
         return found
 
     def news(
-        self, before: Mapping[str, object], values: dict[str, object], reports: Sequence[Report], t_rx: int
+        self,
+        before: Mapping[str, object],
+        values: dict[str, object],
+        reports: Sequence[Report],
+        t_rx: int,
+        was_away: bool,
     ) -> Lines:
-        """After a birth: records of the triggers whose values are not those that were known before."""
+        """After a birth: records of the triggers whose values are not those that were known before. `was_away`: it may
+        be another life, whose counters began anew; at 0 nothing has happened since."""
         found = Lines([], [])
+        before = {**self._counted, **before}
+        anew = self._begun_anew(before, values) if was_away else ()
         news = [report for report in reports if report[0] in before and before[report[0]] != report[1]]
+        news = [report for report in news if report[0] not in anew or report[1] != 0]
         self._add_records(found, values, news, Counter(), t_rx)
         return found
+
+    def _begun_anew(self, before: Mapping[str, object], values: Mapping[str, object]) -> set[str]:
+        """The triggers that count, and fell: their numbers come again in another epoch, where they pass for no
+        repetitions."""
+        fell: dict[str, str] = {}
+        for name, entries in self._entries.items():
+            for entry, _, src in entries:
+                was, now = before.get(name), values.get(name)
+                if not entry.counts or src is None or not isinstance(was, int) or not isinstance(now, int):
+                    continue
+                if step(was, now, entry.wrap) is None:
+                    fell[name] = src
+        for src in set(fell.values()):
+            self._epochs[src] = self._epochs.get(src, 0) + 1
+        return set(fell)
 
     def _add_records(
         self, found: Lines, values: dict[str, object], reports: Sequence[Report], subs: Counter[str], t_rx: int
@@ -169,8 +210,9 @@ class Place:
         for report in reports:
             name = report[0]
             if name in self._entries and report[1] is not None:
-                for entry, captures in self._entries[name]:
-                    entry.add(found, values, report, subs[name], captures, t_rx)
+                for entry, captures, src in self._entries[name]:
+                    epoch = self._epochs.get(src, 0) if src is not None else 0
+                    entry.add(found, values, report, subs[name], captures, epoch, t_rx)
                 subs[name] += 1
 
 

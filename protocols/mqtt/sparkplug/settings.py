@@ -20,7 +20,7 @@ from typing import Annotated
 import msgspec
 
 from protocols.mapping.faults import record_faults
-from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When
+from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When, field_settings
 from protocols.mqtt.topics import TopicFault, parse_filter
 
 Part = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\0]+$", max_length=128)]
@@ -38,6 +38,7 @@ class RecordOf(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
       tells counts if it is not the one that was known before.
     record: canonical field -> where it comes from. A path is the name of a metric; `$.timestamp` is the trigger's time
       (milliseconds), `$.historical` whether it comes out of the node's buffer. `t` and `hist` are these by default.
+      Where the trigger itself is `seq`, `epoch` is `$.epoch`: how often its counter has begun anew.
     constants, when: as in an MQTT topic.
     """
 
@@ -58,12 +59,22 @@ class RecordOf(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             yield "filter", str(fault)
         yield from record_faults(self.record, constants=self.constants, when=self.when, captures=captures)
 
+    @property
+    def counts(self) -> bool:
+        """Whether the trigger is a counter that numbers the records."""
+        if "seq" not in self.record:
+            return False
+        numbered = field_settings(self.record["seq"])
+        return numbered.path == self.trigger and numbered.table is None and numbered.bit is None
+
     def full_record(self) -> RecordSettings:
         """With what the protocol itself says of a value, unless the site says it."""
         given: RecordSettings = {
             "t": FieldSettings(path="$.timestamp", time="epoch_ms"),
             "hist": FieldSettings(path="$.historical", absent=[False]),
         }
+        if self.counts:
+            given["epoch"] = FieldSettings(path="$.epoch", absent=[0])
         return {name: field for name, field in given.items() if name not in self.constants} | self.record
 
 
