@@ -14,7 +14,7 @@ from ext.texts cimport Texts, fold, word
 cdef const char* MAGIC = b"SORTLINE"
 
 cdef enum:
-    VERSION = 6
+    VERSION = 7
     BODY = 8 + 2 + 16
     PAGE = 1 << 21          # a huge one
 

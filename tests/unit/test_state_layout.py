@@ -8,7 +8,7 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "6"
+VERSION = "7"
 LAYOUT = "fd6519561879cb8f"
 
 
