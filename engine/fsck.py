@@ -5,7 +5,8 @@
     sortline fsck --repair --accept-loss WHERE     and go on without what the journal should have and has not
 
 WHERE is a site file or a data folder. Nothing is ever deleted or rewritten: a damaged file is renamed to `.bad`, and an
-empty segment takes the place of what is missing in the journal. What was done stands in `fsck-TIME.report` in the
+empty segment takes the place of what is missing in the journal; an outbox whose events no journal has any more is told
+that they are given up. What was done stands in `fsck-TIME.report` in the
 folder. Exit code 0: a start can go on from here, as far as can be seen without the rules; 1: something is left that it
 would refuse, or that was accepted and is lost.
 """
@@ -25,13 +26,18 @@ from engine.config.load import read_toml
 from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
+from engine.outbox import pass_to
+from engine.outbox_sums import flaw
 from engine.rule_book import RuleBook
 from engine.segment_folder import SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
-from engine.sqlite_file import open_to_read
+from engine.sqlite_file import not_whole, open_to_read
 from engine.whole_file import BAD, put_aside, write_whole
 
 DATA_DIR = "data"
+OUTBOX = "outbox.sqlite"
+MADE_AGAIN = (OUTBOX, "dead.sqlite")  # the next start makes what is missing; a queue is the ERP's, and stays
+BESIDE = ("", "-wal", "-shm")
 FLAWS_SHOWN = 20
 
 
@@ -168,10 +174,10 @@ class Check:
             self.ends_early = not any(map(self.segments.is_loss, later))
             what = f"ends before {newest.position}, where a snapshot stands"
             yield Finding(self.segments.folder, what, self.ends_early)
-        told = told_by_outbox(self.folder / "outbox.sqlite")
+        told = told_by_outbox(self.folder / OUTBOX)
         if told is not None and told < newest.sequence:
             yield Finding(
-                self.folder / "outbox.sqlite",
+                self.folder / OUTBOX,
                 f"has {told} events, and {newest.sequence} had been told when the snapshot was taken",
                 grave=True,
             )
@@ -180,7 +186,7 @@ class Check:
         for path in sorted(self.folder.glob("*.sqlite")):
             fault = fault_of_database(path)
             if fault:
-                yield Finding(path, fault, grave=path.name == "outbox.sqlite")
+                yield Finding(path, fault, grave=path.name in MADE_AGAIN)
         book = self.folder / "rules.json"
         if book.exists() and not rules_can_be_read(book):
             yield Finding(book, "is damaged; the snapshots know the rules, too")
@@ -192,7 +198,9 @@ def repair(folder: Path, *, accept_loss: bool) -> list[str]:
     """What can be done without deleting anything. Returns what was done, one line each; also written to a report."""
     lock = _locked(folder)
     try:
-        done = [*_put_aside(folder), *_stand_ins(folder, accept_loss=accept_loss)]
+        done = list(_put_aside(folder))
+        given_up = list(_given_up(folder)) if accept_loss else []
+        done += [*given_up, *_stand_ins(folder, accept_loss=accept_loss and not given_up)]
     finally:
         DISK.close(lock)
     if done:
@@ -220,6 +228,7 @@ def _put_aside(folder: Path) -> Iterator[str]:
     book = folder / "rules.json"
     if book.exists() and not rules_can_be_read(book):
         yield f"{book}: is damaged: renamed to {put_aside(book).name}"
+    yield from _databases_aside(folder)
     segments = SegmentFolder(folder / "journal")
     for number in segments.numbers():
         held = segments.held(number)
@@ -232,6 +241,25 @@ def _put_aside(folder: Path) -> Iterator[str]:
             aside = put_aside(held.path)
             segments.stand_in(number, now_us())
             yield f"{held.path}: is no segment: renamed to {aside.name}, an empty one stands for what is lost"
+
+
+def _databases_aside(folder: Path) -> Iterator[str]:
+    for path in map(folder.joinpath, MADE_AGAIN):
+        fault = fault_of_database(path) if path.exists() else ""
+        if fault:
+            beside = (path.with_name(path.name + end) for end in BESIDE)
+            asides = ", ".join(put_aside(each).name for each in beside if each.exists())
+            yield f"{path}: {fault}: renamed to {asides}"
+
+
+def _given_up(folder: Path) -> Iterator[str]:
+    """Where no start could build the outbox again: what it had, and no sink has, is given up."""
+    checked = Check(folder)
+    deque(checked.findings(), maxlen=0)
+    told = told_by_outbox(folder / OUTBOX) or 0
+    if checked.snapshots and told < checked.snapshots[0].sequence and checked.segments.numbers()[:1] != [1]:
+        pass_to(folder / OUTBOX, checked.snapshots[0].sequence)
+        yield f"{folder / OUTBOX}: events {told + 1} to {checked.snapshots[0].sequence} are given up"
 
 
 def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
@@ -279,8 +307,8 @@ def fault_of_database(path: Path) -> str:
     """What SQLite finds wrong with a file; empty: nothing."""
     try:
         with open_to_read(path) as file:
-            found = file.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            return "" if found == "ok" else f"is damaged: {found}"
+            found = flaw(file) if path.name == OUTBOX else not_whole(file)
+            return f"is damaged: {found}" if found else ""
     except sqlite3.OperationalError as error:
         return f"cannot be read ({error})"
     except sqlite3.DatabaseError as error:

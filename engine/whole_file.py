@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 
 from engine.disk import DISK, Disk
@@ -29,13 +30,17 @@ def read_whole(path: Path, disk: Disk = DISK) -> bytes:
     file = disk.open_to_read(path)
     try:
         return disk.read(file, 0, disk.size(file))
+    except OSError as error:
+        error.filename = str(path)  # a folder in its place is only noticed here
+        raise
     finally:
         disk.close(file)
 
 
 def put_aside(path: Path, disk: Disk = DISK) -> Path:
-    """A file that cannot be used is kept as evidence, under a name that nothing reads."""
-    aside = path.with_name(path.name + BAD)
+    """A file that cannot be used is kept as evidence, under a name that nothing reads and no other evidence has."""
+    names = (path.with_name(f"{path.name}{number}{BAD}") for number in chain([""], map(".{}".format, count(2))))
+    aside = next(name for name in names if disk.bytes_of(name) < 0)
     disk.rename(path, aside)
     disk.sync_folder(path.parent)
     return aside
