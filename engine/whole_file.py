@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import chain, count
 from pathlib import Path
 
@@ -12,17 +13,27 @@ BAD = ".bad"
 
 
 def write_whole(path: Path, content: bytes, disk: Disk = DISK) -> None:
-    """`path` has `content`, durably, when this returns; until then it is what it was. What a crash leaves is `.new`."""
+    """`path` has `content`, durably, when this returns; until then it is what it was. What a crash leaves is `.new`.
+    Where it cannot be written, nothing is left: a disk that is full has no room for halves."""
     new = path.with_name(path.name + NEW)
     file = disk.open(new, create=True)
+    try:
+        _fill(file, content, disk)
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.unlink(new)
+        raise
+    disk.rename(new, path)
+    disk.sync_folder(path.parent)
+
+
+def _fill(file: int, content: bytes, disk: Disk) -> None:
     try:
         disk.truncate(file, 0)
         disk.write(file, 0, [content])
         disk.sync(file)
     finally:
         disk.close(file)
-    disk.rename(new, path)
-    disk.sync_folder(path.parent)
 
 
 def read_whole(path: Path, disk: Disk = DISK) -> bytes:
