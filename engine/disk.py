@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,11 +104,12 @@ class Disk:
             return []
 
     def bytes_of(self, path: Path) -> int:
-        """The file's size; -1: there is no such file."""
+        """The file's size; -1: there is no such file, or something else stands in its place."""
         try:
-            return path.stat().st_size
+            found = path.stat()
         except FileNotFoundError:
             return -1
+        return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
     def rename(self, path: Path, to: Path) -> None:
         """In place of what `to` was, if there was one."""

@@ -32,7 +32,7 @@ from engine.rule_book import RuleBook
 from engine.segment_folder import SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
 from engine.sqlite_file import not_whole, open_to_read
-from engine.whole_file import BAD, put_aside, write_whole
+from engine.whole_file import BAD, put_aside, read_whole, write_whole
 
 DATA_DIR = "data"
 OUTBOX = "outbox.sqlite"
@@ -159,8 +159,8 @@ class Check:
         folder = self.folder / "snapshots"
         for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):
             try:
-                self.snapshots.append(decode(path.read_bytes()))
-            except Unusable as error:
+                self.snapshots.append(decode(read_whole(path)))
+            except (Unusable, OSError) as error:
                 yield Finding(path, f"cannot be used: {error}")
 
     def _cursors(self) -> Iterator[Finding]:
@@ -210,6 +210,8 @@ def repair(folder: Path, *, accept_loss: bool) -> list[str]:
 
 
 def _locked(folder: Path) -> int:
+    if (folder / "journal" / "lock").is_dir():
+        put_aside(folder / "journal" / "lock")
     try:
         return DISK.lock(folder / "journal" / "lock")
     except BlockingIOError as error:
@@ -219,16 +221,20 @@ def _locked(folder: Path) -> int:
 
 
 def _put_aside(folder: Path) -> Iterator[str]:
+    yield from _databases_aside(folder)
+    for pattern in ("journal/*", "snapshots/*", "*.sqlite-*"):
+        for path in sorted(folder.glob(pattern)):
+            if path.is_dir() and path.suffix != BAD:
+                yield f"{path}: is a folder: renamed to {put_aside(path).name}"
     for path in sorted((folder / "snapshots").glob(f"*{SUFFIX}")):
         try:
-            decode(path.read_bytes())
+            decode(read_whole(path))
         except Unusable as error:
             if error.damaged:
                 yield f"{path}: {error}: renamed to {put_aside(path).name}"
     book = folder / "rules.json"
     if book.exists() and not rules_can_be_read(book):
         yield f"{book}: is damaged: renamed to {put_aside(book).name}"
-    yield from _databases_aside(folder)
     segments = SegmentFolder(folder / "journal")
     for number in segments.numbers():
         held = segments.held(number)

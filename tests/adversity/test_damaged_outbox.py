@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.app import usable
 from engine.cli import main
 from engine.contracts import Emitted, OutRow
 from engine.errors import Refused
@@ -125,6 +126,22 @@ def test_what_is_damaged_is_named_and_put_aside(
     outbox = opened(tmp_path)
     outbox.append(EVENTS)  # the journal, from its beginning
     assert outbox.last_sequence() == len(EVENTS)
+    outbox.close()
+
+
+@pytest.mark.parametrize("name", ["outbox.sqlite", "outbox.sqlite-wal", "outbox.sqlite-shm"])
+def test_a_folder_in_its_place_is_put_aside(
+    sound: tuple[bytes, dict[str, list[OutRow]]], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "outbox.sqlite").write_bytes(sound[0])
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir()
+    with pytest.raises(Refused, match=rf"/outbox\.sqlite: .* sortline fsck {tmp_path}$"), usable(tmp_path):
+        opened(tmp_path)
+    (tmp_path / "journal").mkdir()
+    assert main(["fsck", "--repair", str(tmp_path)]) == 0
+    outbox = opened(tmp_path)
+    outbox.append(EVENTS)
     outbox.close()
 
 
