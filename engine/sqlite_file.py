@@ -107,6 +107,16 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
         file.close()
 
 
+@contextmanager
+def reading(file: sqlite3.Connection) -> Iterator[None]:
+    """All that is read inside is of one moment."""
+    file.execute("BEGIN")
+    try:
+        yield
+    finally:
+        file.execute("COMMIT")
+
+
 def passes(error: sqlite3.Error) -> bool:
     """Whether the same call may succeed later, and nothing of it was written: no room on the disk, or another process
     holds the file."""
