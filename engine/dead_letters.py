@@ -27,7 +27,7 @@ import msgspec
 from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import Full, Refused
-from engine.sqlite_file import open_file, transaction
+from engine.sqlite_file import open_file, open_to_look, transaction
 
 VERSION = 1
 SCHEMA = (
@@ -131,11 +131,19 @@ class Refusal(NamedTuple):
 class DeadLetters:
     """The file, for the engine or the command. Thread-safe; every call may wait for the disk.
 
-    decoder, config: what new letters say of the program and the site file. Raises Refused for a file that is damaged.
+    decoder, config: what new letters say of the program and the site file. only_looks: nothing can be changed through
+    it. Raises Refused for a file that is damaged.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, bytes_max: int = Settings().bytes_max, decoder: str = "", config: str = ""
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        bytes_max: int = Settings().bytes_max,
+        decoder: str = "",
+        config: str = "",
+        only_looks: bool = False,
     ) -> None:
         self.path = path
         self._clock = clock
@@ -144,7 +152,7 @@ class DeadLetters:
         self._calls = threading.Lock()
         self._sizes: dict[bool, int] = {}  # bytes of events, and of everything else; empty: to be counted
         self._counted_at = 0  # the file's `changes`, when they were
-        self._file = open_file(path, SCHEMA, VERSION, MEND)
+        self._file = open_to_look(path, VERSION, MEND) if only_looks else open_file(path, SCHEMA, VERSION, MEND)
 
     def close(self) -> None:
         with self._calls:

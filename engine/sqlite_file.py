@@ -40,6 +40,26 @@ def open_file(
             raise
 
 
+def open_to_look(path: Path, version: int, mend: str) -> sqlite3.Connection:
+    """As `open_file`, but nothing of what the file holds can be changed, an earlier version stays one, and there has to
+    be a file."""
+    with damage_refused(path, mend):
+        file = _read_only(path)
+        try:
+            (found,) = file.execute("PRAGMA user_version").fetchone()
+            if found > version:
+                raise Newer(path, f"is of version {found}, this program reads {version}")
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    place = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(place, uri=True, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
+
+
 def _opened(
     path: Path,
     schema: Sequence[str],
@@ -100,7 +120,7 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that changes nothing of what the file holds, beside an engine at work too. Raises
     sqlite3.OperationalError where there is no file or it may not be read, other sqlite3.DatabaseErrors for one that is
     damaged."""
-    file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S_MAX)
+    file = _read_only(path)
     try:
         yield file
     finally:

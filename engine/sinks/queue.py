@@ -24,7 +24,7 @@ from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import ContentChanged, Full, Refused
 from engine.outbox_sums import event_sum
-from engine.sqlite_file import damage_refused, open_file, reading, transaction
+from engine.sqlite_file import damage_refused, open_file, open_to_look, reading, transaction
 
 VERSION = 2
 COLUMNS = "queue, position, id, type, partitionkey, body"
@@ -79,13 +79,19 @@ class QueueState(NamedTuple):
 
 
 class Queue:
-    """The file, for whoever writes or reads it, in several processes. Thread-safe; a call may wait for the disk."""
+    """The file, for whoever writes or reads it, in several processes. Thread-safe; a call may wait for the disk.
 
-    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+    only_looks: for `states` alone, and nothing can be changed through it.
+    """
+
+    def __init__(self, path: Path, settings: Settings | None = None, *, only_looks: bool = False) -> None:
         self.path = path
         self._settings = settings or Settings()
         self._calls = threading.Lock()
-        self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, {"entry_sum": entry_sum})
+        if only_looks:
+            self._file = open_to_look(path, VERSION, MEND)
+        else:
+            self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, {"entry_sum": entry_sum})
         self._file.text_factory = partial(str, encoding="utf-8", errors="replace")
 
     def put(self, rows: Sequence[OutRow]) -> None:
