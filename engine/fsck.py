@@ -210,13 +210,11 @@ def repair(folder: Path, *, accept_loss: bool) -> list[str]:
 
 
 def _locked(folder: Path) -> int:
-    if (folder / "journal" / "lock").is_dir():
-        put_aside(folder / "journal" / "lock")
     try:
         return DISK.lock(folder / "journal" / "lock")
     except BlockingIOError as error:
         raise Refused(f"{folder} is in use by process {error.strerror}: stop it first") from None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise Refused(f"{folder}: there is no journal in it") from None
 
 
