@@ -65,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
     if args.accept_loss and not args.repair:
         raise Refused("--accept-loss says what a repair may do: it needs --repair")
     folder = data_folder(args.where)
+    no_folders = [path for path in (folder / "journal", folder / "snapshots") if path.exists() and not path.is_dir()]
+    for path in no_folders:
+        print(f"{path}: is no folder" + (f": renamed to {put_aside(path).name}" if args.repair else ""))
+    if no_folders and not args.repair:
+        return 1
     checked = Check(folder)
     findings = list(checked.findings())
     for finding in findings:
@@ -214,7 +219,7 @@ def _locked(folder: Path) -> int:
         return DISK.lock(folder / "journal" / "lock")
     except BlockingIOError as error:
         raise Refused(f"{folder} is in use by process {error.strerror}: stop it first") from None
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         raise Refused(f"{folder}: there is no journal in it") from None
 
 

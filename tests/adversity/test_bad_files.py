@@ -124,6 +124,9 @@ def test_a_data_folder_that_cannot_be_trusted_is_refused_and_left_alone(
     assert DATA_FOLDERS[spoil] in done.stderr
     assert "Traceback" not in done.stderr
     assert set(before) <= set(data.rglob("*"))
+    if data.is_dir():
+        assert "Traceback" not in sortline("fsck", str(path)).stderr
+        assert "Traceback" not in sortline("fsck", "--repair", str(path)).stderr
 
 
 def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
