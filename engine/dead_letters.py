@@ -167,7 +167,7 @@ class DeadLetters:
             self._require_room(sum(len(row.body) + LETTER_BYTES for row in rows))
             for row in rows:
                 place = (EVENT, DEAD, sink, row.queue, row.position, row.id, row.type, row.partitionkey)
-                self._insert(place, row.body, b"", cause, now)
+                self._insert(place, row.body, _digest_of(row.id, row.type, row.partitionkey, row.body), cause, now)
 
     def forget(self, sink: str, queue: str, after: int, until: int | None) -> int:
         """At a start: letters of events that a lane has not passed are tried again, discarded ones too. Returns how
@@ -220,6 +220,14 @@ class DeadLetters:
                 (SENDING, position, again, letter.number),
             )
         return letter._replace(state=SENDING, position=position, again=again)
+
+    def is_whole(self, letter: Letter) -> bool:
+        """Whether the event is what was buried; of one that an earlier version buried it is not known."""
+        with self._calls:
+            found = self._file.execute("SELECT digest FROM letters WHERE number = ?", (letter.number,)).fetchone()
+        if found is None or not isinstance(letter.raw, bytes):
+            return False
+        return found[0] in (b"", _digest_of(letter.id, letter.type, letter.partitionkey, letter.raw))
 
     def delivered(self, letter: Letter) -> None:
         """It is where it belongs."""
@@ -442,6 +450,11 @@ class DeadLetters:
         self._file.execute("INSERT INTO audit (at_us, who, action, letter, id) VALUES (?, ?, ?, ?, ?)", values)
         (last,) = self._file.execute("SELECT max(number) FROM audit").fetchone()
         self._file.execute("DELETE FROM audit WHERE number <= ?", (last - AUDIT_MAX,))
+
+
+def _digest_of(id_: str, type_: str, partitionkey: str, body: bytes) -> bytes:
+    names = "\0".join((id_, type_, partitionkey, ""))
+    return hashlib.blake2b(names.encode() + body, digest_size=16).digest()
 
 
 def open_existing(path: Path, clock: Clock) -> DeadLetters:
