@@ -184,7 +184,8 @@ def usable(data_dir: Path) -> Iterator[None]:
     except (OSError, sqlite3.OperationalError) as error:
         raise Refused(
             f"engine.data_dir {data_dir}: cannot be worked with: {error}. It has to be a folder that this user may "
-            "write to, with room on its device and nothing of others in it"
+            "write to, with room on its device and nothing of others in it. To see what stands there: sortline fsck "
+            f"{data_dir}"
         ) from error
 
 

@@ -27,7 +27,7 @@ import msgspec
 from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import Full, Refused
-from engine.sqlite_file import open_file, transaction
+from engine.sqlite_file import open_file, open_to_look, transaction
 
 VERSION = 1
 SCHEMA = (
@@ -131,11 +131,19 @@ class Refusal(NamedTuple):
 class DeadLetters:
     """The file, for the engine or the command. Thread-safe; every call may wait for the disk.
 
-    decoder, config: what new letters say of the program and the site file. Raises Refused for a file that is damaged.
+    decoder, config: what new letters say of the program and the site file. only_looks: nothing can be changed through
+    it. Raises Refused for a file that is damaged.
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, bytes_max: int = Settings().bytes_max, decoder: str = "", config: str = ""
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        bytes_max: int = Settings().bytes_max,
+        decoder: str = "",
+        config: str = "",
+        only_looks: bool = False,
     ) -> None:
         self.path = path
         self._clock = clock
@@ -144,7 +152,7 @@ class DeadLetters:
         self._calls = threading.Lock()
         self._sizes: dict[bool, int] = {}  # bytes of events, and of everything else; empty: to be counted
         self._counted_at = 0  # the file's `changes`, when they were
-        self._file = open_file(path, SCHEMA, VERSION, MEND)
+        self._file = open_to_look(path, VERSION, MEND) if only_looks else open_file(path, SCHEMA, VERSION, MEND)
 
     def close(self) -> None:
         with self._calls:
@@ -159,7 +167,7 @@ class DeadLetters:
             self._require_room(sum(len(row.body) + LETTER_BYTES for row in rows))
             for row in rows:
                 place = (EVENT, DEAD, sink, row.queue, row.position, row.id, row.type, row.partitionkey)
-                self._insert(place, row.body, b"", cause, now)
+                self._insert(place, row.body, _digest_of(row.id, row.type, row.partitionkey, row.body), cause, now)
 
     def forget(self, sink: str, queue: str, after: int, until: int | None) -> int:
         """At a start: letters of events that a lane has not passed are tried again, discarded ones too. Returns how
@@ -212,6 +220,14 @@ class DeadLetters:
                 (SENDING, position, again, letter.number),
             )
         return letter._replace(state=SENDING, position=position, again=again)
+
+    def is_whole(self, letter: Letter) -> bool:
+        """Whether the event is what was buried; of one that an earlier version buried it is not known."""
+        with self._calls:
+            found = self._file.execute("SELECT digest FROM letters WHERE number = ?", (letter.number,)).fetchone()
+        if found is None or not isinstance(letter.raw, bytes):
+            return False
+        return found[0] in (b"", _digest_of(letter.id, letter.type, letter.partitionkey, letter.raw))
 
     def delivered(self, letter: Letter) -> None:
         """It is where it belongs."""
@@ -434,6 +450,11 @@ class DeadLetters:
         self._file.execute("INSERT INTO audit (at_us, who, action, letter, id) VALUES (?, ?, ?, ?, ?)", values)
         (last,) = self._file.execute("SELECT max(number) FROM audit").fetchone()
         self._file.execute("DELETE FROM audit WHERE number <= ?", (last - AUDIT_MAX,))
+
+
+def _digest_of(id_: str, type_: str, partitionkey: str, body: bytes) -> bytes:
+    names = "\0".join((id_, type_, partitionkey, ""))
+    return hashlib.blake2b(names.encode() + body, digest_size=16).digest()
 
 
 def open_existing(path: Path, clock: Clock) -> DeadLetters:

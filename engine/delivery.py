@@ -31,6 +31,7 @@ CLOSE_S_MAX = 2.0
 PASSED_OVER_S_MAX = 5.0
 POISON_ATTEMPTS = 3
 LETTERS_S = 1.0  # how often the dead letters are asked whether a person wants one to be sent again
+CHANGED = Cause(Class.CORRUPTION.value, "damaged", "the disk has changed it since it was buried", 0)
 BEHIND = Cause("held", "behind", "an earlier event of its partition key is a dead letter")
 
 log = logging.getLogger("sortline.delivery")
@@ -254,6 +255,10 @@ class Forwarder:
             work.letters = letter is not None
             return work.dry
         work.letter_s = now + 1 / letter.rate if letter.rate else now
+        if not await asyncio.to_thread(self._letters.is_whole, letter):
+            await asyncio.to_thread(self._letters.returned, letter, CHANGED)
+            log.error("sink %s: dead letter %d is not sent: %s", self.name, letter.number, CHANGED.reason)
+            return True
         if letter.state != SENDING:
             cursor = await asyncio.to_thread(self._outbox.cursor, work.lane.number)
             letter = await asyncio.to_thread(self._letters.begin, letter, cursor)

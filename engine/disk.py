@@ -10,9 +10,11 @@ write, or forgets a name. The rules that the callers rely on, and no others:
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,18 +32,18 @@ class Disk:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def lock(self, path: Path) -> int:
-        """The file, held for as long as this process lives and does not close it. Raises BlockingIOError, with the
-        number of the process, where another one holds it."""
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        """The folder of `path`, held for as long as this process lives and does not close what is returned: a file that
+        somebody deletes would hold nobody off. The file only tells a person who it is. Raises BlockingIOError, with the
+        number of the process, where another one holds the folder."""
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = os.pread(file, 32, 0).decode("ascii", "replace").strip()
-            os.close(file)
-            raise BlockingIOError(errno.EWOULDBLOCK, owner or "?") from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        return file
+            os.close(folder)
+            raise BlockingIOError(errno.EWOULDBLOCK, _owner(path)) from None
+        with contextlib.suppress(OSError):
+            path.write_text(f"{os.getpid()}\n")
+        return folder
 
     def close(self, file: int) -> None:
         os.close(file)
@@ -103,11 +105,12 @@ class Disk:
             return []
 
     def bytes_of(self, path: Path) -> int:
-        """The file's size; -1: there is no such file."""
+        """The file's size; -1: there is no such file, or something else stands in its place."""
         try:
-            return path.stat().st_size
+            found = path.stat()
         except FileNotFoundError:
             return -1
+        return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
     def rename(self, path: Path, to: Path) -> None:
         """In place of what `to` was, if there was one."""
@@ -120,6 +123,13 @@ class Disk:
         """How much this user can still write there, and how much the device holds in all."""
         found = os.statvfs(folder)
         return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.read_text("ascii", "replace").strip() or "?"
+    except OSError:
+        return "?"
 
 
 DISK = Disk()

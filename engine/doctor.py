@@ -126,7 +126,7 @@ def _queue(where: str, path: Path, settings: Any) -> list[Finding]:
 
     if not path.is_file():
         return [note(where, f"{path} is not there yet: the first start makes it")]
-    queue = Queue(path, settings)
+    queue = Queue(path, settings, only_looks=True)
     try:
         return [finding for state in queue.states() for finding in _queue_state(where, state, settings.entries_max)]
     finally:
@@ -176,9 +176,11 @@ def _letters(path: Path, bytes_max: int) -> Iterator[Finding]:
     if not path.is_file():
         return
     try:
-        letters = DeadLetters(path, now_us)
+        letters = DeadLetters(path, now_us, only_looks=True)
     except (Refused, sqlite3.Error) as failure:
-        yield error("dead letters", str(failure), "move the file away: a new one is made")
+        yield error(
+            "dead letters", str(failure), f"sortline fsck --repair {path.parent}: the next start makes a new one"
+        )
         return
     try:
         counts, size = letters.counts(), letters.size()

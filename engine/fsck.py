@@ -5,7 +5,8 @@
     sortline fsck --repair --accept-loss WHERE     and go on without what the journal should have and has not
 
 WHERE is a site file or a data folder. Nothing is ever deleted or rewritten: a damaged file is renamed to `.bad`, and an
-empty segment takes the place of what is missing in the journal. What was done stands in `fsck-TIME.report` in the
+empty segment takes the place of what is missing in the journal; an outbox whose events no journal has any more is told
+that they are given up. What was done stands in `fsck-TIME.report` in the
 folder. Exit code 0: a start can go on from here, as far as can be seen without the rules; 1: something is left that it
 would refuse, or that was accepted and is lost.
 """
@@ -25,13 +26,18 @@ from engine.config.load import read_toml
 from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
+from engine.outbox import pass_to
+from engine.outbox_sums import flaw
 from engine.rule_book import RuleBook
 from engine.segment_folder import SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
-from engine.sqlite_file import open_to_read
-from engine.whole_file import BAD, put_aside, write_whole
+from engine.sqlite_file import not_whole, open_to_read
+from engine.whole_file import BAD, put_aside, read_whole, write_whole
 
 DATA_DIR = "data"
+OUTBOX = "outbox.sqlite"
+MADE_AGAIN = (OUTBOX, "dead.sqlite")  # the next start makes what is missing; a queue is the ERP's, and stays
+BESIDE = ("", "-wal", "-shm")
 FLAWS_SHOWN = 20
 
 
@@ -59,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
     if args.accept_loss and not args.repair:
         raise Refused("--accept-loss says what a repair may do: it needs --repair")
     folder = data_folder(args.where)
+    no_folders = [path for path in (folder / "journal", folder / "snapshots") if path.exists() and not path.is_dir()]
+    for path in no_folders:
+        print(f"{path}: is no folder" + (f": renamed to {put_aside(path).name}" if args.repair else ""))
+    if no_folders and not args.repair:
+        return 1
     checked = Check(folder)
     findings = list(checked.findings())
     for finding in findings:
@@ -153,8 +164,8 @@ class Check:
         folder = self.folder / "snapshots"
         for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):
             try:
-                self.snapshots.append(decode(path.read_bytes()))
-            except Unusable as error:
+                self.snapshots.append(decode(read_whole(path)))
+            except (Unusable, OSError) as error:
                 yield Finding(path, f"cannot be used: {error}")
 
     def _cursors(self) -> Iterator[Finding]:
@@ -168,10 +179,10 @@ class Check:
             self.ends_early = not any(map(self.segments.is_loss, later))
             what = f"ends before {newest.position}, where a snapshot stands"
             yield Finding(self.segments.folder, what, self.ends_early)
-        told = told_by_outbox(self.folder / "outbox.sqlite")
+        told = told_by_outbox(self.folder / OUTBOX)
         if told is not None and told < newest.sequence:
             yield Finding(
-                self.folder / "outbox.sqlite",
+                self.folder / OUTBOX,
                 f"has {told} events, and {newest.sequence} had been told when the snapshot was taken",
                 grave=True,
             )
@@ -180,7 +191,7 @@ class Check:
         for path in sorted(self.folder.glob("*.sqlite")):
             fault = fault_of_database(path)
             if fault:
-                yield Finding(path, fault, grave=path.name == "outbox.sqlite")
+                yield Finding(path, fault, grave=path.name in MADE_AGAIN)
         book = self.folder / "rules.json"
         if book.exists() and not rules_can_be_read(book):
             yield Finding(book, "is damaged; the snapshots know the rules, too")
@@ -192,7 +203,9 @@ def repair(folder: Path, *, accept_loss: bool) -> list[str]:
     """What can be done without deleting anything. Returns what was done, one line each; also written to a report."""
     lock = _locked(folder)
     try:
-        done = [*_put_aside(folder), *_stand_ins(folder, accept_loss=accept_loss)]
+        done = list(_put_aside(folder))
+        given_up = list(_given_up(folder)) if accept_loss else []
+        done += [*given_up, *_stand_ins(folder, accept_loss=accept_loss and not given_up)]
     finally:
         DISK.close(lock)
     if done:
@@ -211,9 +224,14 @@ def _locked(folder: Path) -> int:
 
 
 def _put_aside(folder: Path) -> Iterator[str]:
+    yield from _databases_aside(folder)
+    for pattern in ("journal/*", "snapshots/*", "*.sqlite-*"):
+        for path in sorted(folder.glob(pattern)):
+            if path.is_dir() and path.suffix != BAD:
+                yield f"{path}: is a folder: renamed to {put_aside(path).name}"
     for path in sorted((folder / "snapshots").glob(f"*{SUFFIX}")):
         try:
-            decode(path.read_bytes())
+            decode(read_whole(path))
         except Unusable as error:
             if error.damaged:
                 yield f"{path}: {error}: renamed to {put_aside(path).name}"
@@ -232,6 +250,25 @@ def _put_aside(folder: Path) -> Iterator[str]:
             aside = put_aside(held.path)
             segments.stand_in(number, now_us())
             yield f"{held.path}: is no segment: renamed to {aside.name}, an empty one stands for what is lost"
+
+
+def _databases_aside(folder: Path) -> Iterator[str]:
+    for path in map(folder.joinpath, MADE_AGAIN):
+        fault = fault_of_database(path) if path.exists() else ""
+        if fault:
+            beside = (path.with_name(path.name + end) for end in BESIDE)
+            asides = ", ".join(put_aside(each).name for each in beside if each.exists())
+            yield f"{path}: {fault}: renamed to {asides}"
+
+
+def _given_up(folder: Path) -> Iterator[str]:
+    """Where no start could build the outbox again: what it had, and no sink has, is given up."""
+    checked = Check(folder)
+    deque(checked.findings(), maxlen=0)
+    told = told_by_outbox(folder / OUTBOX) or 0
+    if checked.snapshots and told < checked.snapshots[0].sequence and checked.segments.numbers()[:1] != [1]:
+        pass_to(folder / OUTBOX, checked.snapshots[0].sequence)
+        yield f"{folder / OUTBOX}: events {told + 1} to {checked.snapshots[0].sequence} are given up"
 
 
 def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
@@ -279,8 +316,8 @@ def fault_of_database(path: Path) -> str:
     """What SQLite finds wrong with a file; empty: nothing."""
     try:
         with open_to_read(path) as file:
-            found = file.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            return "" if found == "ok" else f"is damaged: {found}"
+            found = flaw(file) if path.name == OUTBOX else not_whole(file)
+            return f"is damaged: {found}" if found else ""
     except sqlite3.OperationalError as error:
         return f"cannot be read ({error})"
     except sqlite3.DatabaseError as error:

@@ -1,11 +1,11 @@
 """The outbox: business events from their birth until every sink has them. One SQLite file.
 
-    events      what some sink does not have yet: sequence, id, type, partitionkey, body, since when
+    events      what some sink does not have yet: sequence, id, type, partitionkey, body, since when, and a sum
     told        sequence, id and content of the last events, those that are gone included: so that the same id never
                 leaves with other content, and a replay that tells another story is noticed
     refused     events that contradicted an earlier one of the same id: the evidence, kept as long as `told`
     lanes       one a sink and queue: its types, its cursor, and its account
-    last        the greatest sequence that was ever taken in, and how many `events` there are
+    last        the greatest sequence that was ever taken in, and how many `events` there are; with a sum, as lanes have
 
 A lane is what one sink gets in one queue: the cursor stands for everything up to it, and lanes do not wait for each
 other. When the routes change, the lanes of before end with the last event that was told by then, and those of the new
@@ -13,6 +13,8 @@ routes begin behind it: nothing changes its queue on the way.
 
 A start replays the journal's tail, and the core emits its events again: those up to `last` are here already and are
 passed over. Nothing is ever dropped to make room: at the cap, `append` raises Full and the engine waits.
+
+What is damaged is refused: no event leaves with other content than it was told with (see outbox_sums).
 
 Reads have a connection of their own, so that a sink that catches up does not keep new events waiting.
 """
@@ -22,22 +24,32 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.clock import Clock, now_us
 from engine.contracts import Account, Emitted, Lane, OutRow
 from engine.errors import ContentChanged, Full, Refused
-from engine.sqlite_file import open_file, transaction
+from engine.outbox_sums import LANE, event_sum, flaw, is_event, row_sum
+from engine.sqlite_file import damage_refused, open_file, transaction
 from engine.told_ids import ToldIds
 
-VERSION = 2
+VERSION = 3
 LANES = (
     "CREATE TABLE lanes (number INTEGER PRIMARY KEY, sink TEXT NOT NULL, queue TEXT NOT NULL, types TEXT NOT NULL, "
     "until INTEGER, cursor INTEGER NOT NULL, events INTEGER NOT NULL, delivered INTEGER NOT NULL, "
     "dead INTEGER NOT NULL)"
 )
+SUMS = tuple(f"ALTER TABLE {table} ADD COLUMN sum INTEGER" for table in ("events", "lanes", "last"))
+SUM_UP = (
+    "UPDATE events SET sum = event_sum(sequence, id, type, partitionkey, body)",
+    f"UPDATE lanes SET sum = row_sum({LANE})",  # noqa: S608 - our own text
+    "UPDATE last SET sum = row_sum(sequence, rows)",
+)
+FUNCTIONS: dict[str, Callable[..., int]] = {"event_sum": event_sum, "row_sum": row_sum}
 TOLD = "CREATE TABLE told (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, content BLOB NOT NULL)"
 SCHEMA = (
     "CREATE TABLE events (sequence INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, "
@@ -48,9 +60,11 @@ SCHEMA = (
     LANES,
     "CREATE TABLE last (sequence INTEGER NOT NULL, rows INTEGER NOT NULL)",
     "INSERT INTO last VALUES (0, 0)",
+    *SUMS,
+    f"UPDATE last SET sum = {row_sum(0, 0)}",  # noqa: S608 - our own number
 )
 # Version 1 had an index of ids, and one cursor a sink: those stay where they are until the lanes are made of them. Its
-# contents were hashed otherwise.
+# contents were hashed otherwise. Version 2 had no sums.
 UPGRADES = {
     1: (
         LANES,
@@ -60,12 +74,9 @@ UPGRADES = {
         "DROP TABLE told_before",
         "ALTER TABLE last ADD COLUMN rows INTEGER NOT NULL DEFAULT 0",
         "UPDATE last SET rows = (SELECT count(*) FROM events)",
-    )
+    ),
+    2: (*SUMS, *SUM_UP),
 }
-MEND = (
-    "Move it away: the next start builds it again out of the journal, if that still has its beginning, and the sinks "
-    "pass over what they have"
-)
 TOLD_MAX = 1_000_000
 UNKNOWN = b""  # content of what was told long ago: nothing contradicts it
 UNCOUNTED = -1  # of a lane's events: they have to be counted before it goes on
@@ -113,25 +124,39 @@ class SqliteOutbox:
         self._calls = threading.Lock()
         self._reads = threading.Lock()
         self._path = path
+        self._mend = mend(path)
         self._warned = False
-        self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES)
+        self._file = open_file(path, SCHEMA, VERSION, self._mend, UPGRADES, FUNCTIONS)
         try:
-            self._reader = open_file(path, SCHEMA, VERSION, MEND)
+            self._reader = open_file(path, SCHEMA, VERSION, self._mend)
         except BaseException:
             self._file.close()
             raise
-        self._last: int
-        self._rows: int
-        self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
-        self._ids = ToldIds(self._file.execute("SELECT sequence, id FROM told ORDER BY sequence"))
-        self._gone: dict[str, int] = {}  # type -> its events up to here were dropped
-        with transaction(self._file):
-            self._lanes = self._settled_lanes(sinks)
-            # what only a sink still wanted that the site no longer has
-            gone = self._passed()
-            dropped = self._drop(gone)
-        self._gone = gone
-        self._rows -= dropped
+        try:
+            self._begin(sinks)
+        except BaseException:
+            self._reader.close()
+            self._file.close()
+            raise
+
+    def _begin(self, sinks: Sequence[str]) -> None:
+        for file in (self._file, self._reader):
+            file.text_factory = partial(str, encoding="utf-8", errors="replace")
+        with self._intact():
+            if found := flaw(self._file):
+                raise self._damaged(found)
+            self._last: int
+            self._rows: int
+            self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
+            self._ids = ToldIds(self._file.execute("SELECT sequence, id FROM told ORDER BY sequence"))
+            self._gone: dict[str, int] = {}  # type -> its events up to here were dropped
+            with transaction(self._file):
+                self._lanes = self._settled_lanes(sinks)
+                # what only a sink still wanted that the site no longer has
+                gone = self._passed()
+                dropped = self._drop(gone)
+            self._gone = gone
+            self._rows -= dropped
 
     def append(self, events: Sequence[Emitted]) -> None:
         """All of them in one commit, in order; those at or below `last_sequence` are passed over.
@@ -140,7 +165,7 @@ class SqliteOutbox:
         now. Raises ContentChanged *after* the commit if some contradict an earlier event of the same id: they stand in
         `refused`, all others are in.
         """
-        with self._calls:
+        with self._calls, self._intact():
             self._same_story([event for event in events if event.sequence <= self._last])
             new = [event for event in events if event.sequence > self._last]
             if not new:
@@ -175,13 +200,16 @@ class SqliteOutbox:
             if not state.pending:
                 state.cursor = self._end(state)  # what is left goes to other lanes; written down with the next commit
                 return []
-        with self._reads:
-            found = self._next(state.lane, cursor, last, "sequence, id, type, partitionkey, body", limit)
+        with self._reads, self._intact():
+            found = self._next(state.lane, cursor, last, "sequence, id, type, partitionkey, body, sum", limit)
+        for *event, sum_ in found:
+            if not is_event(event, sum_):
+                raise self._damaged(f"event {event[0]} has other content than what was written")
         if found:
             # between the cursor and the first of them stands nothing of this lane: not to be searched again
             with self._calls:
                 state.cursor = max(state.cursor, found[0][0] - 1)
-        return [OutRow(at, id_, type_, queue, key, body) for at, id_, type_, key, body in found]
+        return [OutRow(at, id_, type_, queue, key, body) for at, id_, type_, key, body, _ in found]
 
     def cursor(self, lane: int) -> int:
         """The lane's events up to here are delivered, or dead letters."""
@@ -199,7 +227,7 @@ class SqliteOutbox:
             state.cursor, state.delivered, state.dead = position, state.delivered + delivered, state.dead + dead
             try:
                 gone = self._passed()
-                with transaction(self._file):
+                with self._intact(), transaction(self._file):
                     self._write_lanes(self._lanes.values())
                     dropped = self._drop(gone)
             except BaseException:
@@ -224,7 +252,7 @@ class SqliteOutbox:
         with self._calls:
             state = self._lanes[lane]
             cursor, last, pending = state.cursor, self._last, state.pending
-        with self._reads:
+        with self._reads, self._intact():
             found = self._next(state.lane, cursor, last, "since_us", 1) if pending else []
         return int(found[0][0]) if found else 0
 
@@ -233,20 +261,37 @@ class SqliteOutbox:
             self._reader.close()
             self._file.close()
 
+    @contextmanager
+    def _intact(self) -> Iterator[None]:
+        with damage_refused(self._path, self._mend):
+            yield
+
+    def _damaged(self, what: str) -> Refused:
+        return Refused(f"{self._path}: is damaged: {what}. {self._mend}")
+
     def _same_story(self, replayed: Sequence[Emitted]) -> None:
         for event in replayed:
             told = self._file.execute("SELECT id, content FROM told WHERE sequence = ?", (event.sequence,)).fetchone()
             if told is None:
                 continue
-            if told[0] != event.id:
+            if told[0] != event.id and told[1] != event.content:
                 raise Refused(
                     f"{self._path}: event {event.sequence} was told as {told[0]}, and the journal now makes {event.id} "
                     "of it: the rules, the site's name or the program have changed. Start with those of before, or "
                     "with a new data_dir once the sinks have everything"
                 )
-            if told[1] not in (UNKNOWN, event.content) and not self._warned:
+            if told[0] != event.id:
+                self._put_right(event)
+            elif told[1] not in (UNKNOWN, event.content) and not self._warned:
                 log.warning("replay: %s has other content than when it was told; the first stays", event.id)
                 self._warned = True
+
+    def _put_right(self, event: Emitted) -> None:
+        """The content has the id in it: so it is the event that was told, and the id beside it is damaged."""
+        log.warning("told: the id of event %d was damaged, it is %s: put right", event.sequence, event.id)
+        with transaction(self._file):
+            self._file.execute("UPDATE told SET id = ? WHERE sequence = ?", (event.id, event.sequence))
+        self._ids.add([(event.sequence, event.id)], 0)
 
     def _commit(self, new: Sequence[Emitted]) -> list[Emitted]:
         """Write them; returns those that contradict an earlier event."""
@@ -260,7 +305,7 @@ class SqliteOutbox:
                 told.append(event)
             elif known[event.id] not in (UNKNOWN, event.content):
                 refused.append(event)
-        rows = [(e.sequence, e.id, e.type, e.partitionkey, e.body, now) for e in told if self._routes[e.type]]
+        rows = [(*e[:5], now, event_sum(*e[:5])) for e in told if self._routes[e.type]]
         last = new[-1].sequence
         before = [(state, state.events) for state in self._lanes.values()]
         try:
@@ -280,14 +325,17 @@ class SqliteOutbox:
         """In one commit."""
         with transaction(self._file):
             execute = self._file.executemany
-            execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+            execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             execute("INSERT INTO told VALUES (?, ?, ?)", [(e.sequence, e.id, e.content) for e in told])
             execute("INSERT INTO refused VALUES (?, ?, ?)", [(e.sequence, e.id, e.body) for e in refused])
-            self._file.execute("UPDATE last SET sequence = ?, rows = rows + ?", (last, len(rows)))
+            self._write_last(last, self._rows + len(rows))
             self._file.execute("DELETE FROM told WHERE sequence <= ?", (last - self._told_max,))
             self._file.execute("DELETE FROM refused WHERE sequence <= ?", (last - self._told_max,))
             self._count_in(told)
             self._write_lanes(self._lanes.values())
+
+    def _write_last(self, sequence: int, rows: int) -> None:
+        self._file.execute("UPDATE last SET sequence = ?, rows = ?, sum = ?", (sequence, rows, row_sum(sequence, rows)))
 
     def _count_in(self, told: Sequence[Emitted]) -> None:
         by_type = Counter(event.type for event in told)
@@ -324,24 +372,24 @@ class SqliteOutbox:
             if state.events == UNCOUNTED:
                 state.events = state.delivered + state.dead + self._left(state)
         # a sink that is gone now may come back, and what was dropped meanwhile is not its any more
-        marks = ", ".join("?" * len(sinks))
-        gone = f"UPDATE lanes SET events = ? WHERE events != ? AND sink NOT IN ({marks})"  # noqa: S608
-        self._file.execute(gone, (UNCOUNTED, UNCOUNTED, *sinks))
+        gone = [row for row in self._all_lanes() if row[1] not in sinks and row[6] != UNCOUNTED]
+        kept_rows = [*map(_stored, kept), *((*row[:6], UNCOUNTED, *row[7:]) for row in gone)]
         # a start with nothing new writes nothing: it may find a disk without room
         self._file.executemany(
-            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [row for row in map(_stored, kept) if row not in stored],
+            "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*row, row_sum(*row)) for row in kept_rows if row not in stored],
         )
         return {state.lane.number: state for state in kept}
 
     def _stored_lanes(self, sinks: Sequence[str]) -> list[LaneState]:
-        columns = "number, sink, queue, types, until, cursor, events, delivered, dead"
-        query = f"SELECT {columns} FROM lanes ORDER BY number"  # noqa: S608
         return [
             LaneState(Lane(number, sink, queue, tuple(types.split()), until), *rest)
-            for number, sink, queue, types, until, *rest in self._file.execute(query)
+            for number, sink, queue, types, until, *rest in self._all_lanes()
             if sink in sinks
         ]
+
+    def _all_lanes(self) -> list[tuple[Any, ...]]:
+        return self._file.execute(f"SELECT {LANE} FROM lanes ORDER BY number").fetchall()  # noqa: S608 - our own text
 
     def _queues(self, sink: str) -> dict[str, list[str]]:
         queues: dict[str, list[str]] = {}
@@ -355,8 +403,8 @@ class SqliteOutbox:
 
     def _write_lanes(self, states: Iterable[LaneState]) -> None:
         self._file.executemany(
-            "UPDATE lanes SET cursor = ?, events = ?, delivered = ?, dead = ? WHERE number = ?",
-            [(each.cursor, each.events, each.delivered, each.dead, each.lane.number) for each in states],
+            "UPDATE lanes SET cursor = ?, events = ?, delivered = ?, dead = ?, sum = ? WHERE number = ?",
+            [(*row[5:], row_sum(*row), row[0]) for row in map(_stored, states)],
         )
 
     def _passed(self) -> dict[str, int]:
@@ -380,7 +428,7 @@ class SqliteOutbox:
                 query = f"DELETE FROM events WHERE sequence > ? AND sequence <= ? AND type IN ({marks})"  # noqa: S608
                 dropped += self._file.execute(query, (after, upto, *types)).rowcount
         if dropped:
-            self._file.execute("UPDATE last SET rows = rows - ?", (dropped,))
+            self._write_last(self._last, self._rows - dropped)
         return dropped
 
     def _next(self, lane: Lane, cursor: int, last: int, columns: str, limit: int) -> list[tuple[Any, ...]]:
@@ -397,6 +445,25 @@ class SqliteOutbox:
         query = f"SELECT count(*) FROM events WHERE sequence > ? AND sequence <= ? AND type IN ({marks})"  # noqa: S608
         (count,) = self._file.execute(query, (state.cursor, self._end(state), *types)).fetchone()
         return int(count)
+
+
+def pass_to(path: Path, sequence: int) -> None:
+    """Of an outbox, new or not, that no engine has open: all up to `sequence` was told, whether it is here or not."""
+    file = open_file(path, SCHEMA, VERSION, mend(path), UPGRADES, FUNCTIONS)
+    try:
+        with transaction(file):
+            (rows,) = file.execute("SELECT rows FROM last").fetchone()
+            file.execute("UPDATE last SET sequence = ?, sum = ?", (sequence, row_sum(sequence, rows)))
+    finally:
+        file.close()
+
+
+def mend(path: Path) -> str:
+    """What the operator can do about a damaged outbox."""
+    return (
+        f"To put it aside: sortline fsck --repair {path.parent}. The next start builds it again out of the journal, if "
+        "that still has its beginning, and the sinks pass over what they have"
+    )
 
 
 def _stored(state: LaneState) -> tuple[object, ...]:

@@ -278,11 +278,7 @@ class Recovery:
         """A core as the snapshot says, or why it cannot be gone on from."""
         self._same_site(snapshot.rules)
         if snapshot.sequence > told:
-            give_up = f"UPDATE last SET sequence = {snapshot.sequence}"  # noqa: S608 - for a person to type
-            return (
-                f"{snapshot.sequence} events had been told, and the outbox has {told}. Put the outbox back from a "
-                f'copy, or give up what was in it: sqlite3 outbox.sqlite "{give_up}"'
-            )
+            return f"{snapshot.sequence} events had been told, and the outbox has {told}"
         slicer = self._build(snapshot.rules)
         try:
             await asyncio.to_thread(slicer.restore, snapshot.state, snapshot.sequence, snapshot.shift)
@@ -303,7 +299,7 @@ class Recovery:
             raise Refused(
                 f"{self._journal.folder}: {BEGINNING.segment:08d}.journal is missing; put it back from a copy, or move "
                 f"the folder away to begin with a new data_dir. No snapshot stands for it: "
-                f"{'; '.join(why) or f'there is none in {self._snapshots.folder}'}. To go on with empty windows: "
+                f"{'; '.join(why) or f'there is none in {self._snapshots.folder}'}. To go on without what is missing: "
                 f"sortline fsck --repair --accept-loss {self._journal.folder.parent}"
             )
 

@@ -71,7 +71,7 @@ class RuleBook:
         self.report = ""
         self._disk = disk
         self._changes: list[Change] = []
-        if disk.bytes_of(path) >= 0:
+        if path.name in disk.names(path.parent):
             self._read(put_damaged_aside)
 
     def held_at(self, position: Position) -> RuleSet | None:
@@ -93,7 +93,8 @@ class RuleBook:
         self._changes = changes
 
     def _read(self, put_damaged_aside: bool) -> None:
-        first, _, body = read_whole(self.path, self._disk).partition(b"\n")
+        content = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
+        first, _, body = content.partition(b"\n")
         version, _, digest = first.partition(b" ")
         body = body.removesuffix(b"\n")
         # the digest of a later version covers more than the body, so a version that only a flipped bit names is none

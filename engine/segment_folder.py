@@ -56,7 +56,9 @@ class SegmentFolder:
             stem, _, suffix = name.partition(".")
             if stem.isdecimal() and f".{suffix}" in (SUFFIX, PACKED):
                 path = self.folder / name
-                found[int(stem)] = Held(int(stem), path, self.disk.bytes_of(path))
+                size = self.disk.bytes_of(path)
+                if size >= 0:
+                    found[int(stem)] = Held(int(stem), path, size)
         self._held = dict(sorted(found.items()))
         self._headers = {}
 

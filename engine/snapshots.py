@@ -77,6 +77,10 @@ class Snapshots:
                 if error.damaged:
                     put_aside(path, self._disk)
                 yield path, str(error)
+            except OSError as error:
+                if isinstance(error, IsADirectoryError):
+                    put_aside(path, self._disk)
+                yield path, str(error)  # the older one is as good
 
     def trust(self, position: Position) -> None:
         """The one at `position` was restored."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,22 +11,66 @@ from engine.disk import DISK
 from engine.errors import Newer, Refused
 
 BUSY_S_MAX = 10.0
+DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def open_file(
-    path: Path, schema: Sequence[str], version: int, mend: str, upgrades: Mapping[int, Sequence[str]] | None = None
+    path: Path,
+    schema: Sequence[str],
+    version: int,
+    mend: str,
+    upgrades: Mapping[int, Sequence[str]] | None = None,
+    functions: Mapping[str, Callable[..., int]] | None = None,
 ) -> sqlite3.Connection:
     """A connection in autocommit mode that any thread may use, one at a time. `schema` is run in a file that is new.
 
-    upgrades: version -> the statements that make the next one of it; all that are needed are run at once. mend: what
-    the operator can do about a damaged file, for the message. Raises Refused for a file that is damaged, is something
-    else, or was written by a newer version; sqlite3.OperationalError where it cannot be opened.
+    upgrades: version -> the statements that make the next one of it; all that are needed are run at once. functions:
+    what these and `schema` may call, by name. mend: what the operator can do about a damaged file, for the message.
+    Raises Refused for a file that is damaged, is something else, or was written by a newer version;
+    sqlite3.OperationalError where it cannot be opened.
     """
     if not path.parent.is_dir():
         DISK.make_folder(path.parent)
+    with damage_refused(path, mend):
+        try:
+            return _opened(path, schema, version, upgrades or {}, functions or {})
+        except sqlite3.OperationalError as error:
+            error.args = (f"{path}: {error}",)
+            raise
+
+
+def open_to_look(path: Path, version: int, mend: str) -> sqlite3.Connection:
+    """As `open_file`, but nothing of what the file holds can be changed, an earlier version stays one, and there has to
+    be a file."""
+    with damage_refused(path, mend):
+        file = _read_only(path)
+        try:
+            (found,) = file.execute("PRAGMA user_version").fetchone()
+            if found > version:
+                raise Newer(path, f"is of version {found}, this program reads {version}")
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    place = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(place, uri=True, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
+
+
+def _opened(
+    path: Path,
+    schema: Sequence[str],
+    version: int,
+    upgrades: Mapping[int, Sequence[str]],
+    functions: Mapping[str, Callable[..., int]],
+) -> sqlite3.Connection:
     file = sqlite3.connect(path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
     try:
+        for name, function in functions.items():
+            file.create_function(name, -1, function)
         file.execute("PRAGMA journal_mode = WAL")
         file.execute("PRAGMA synchronous = FULL")
         # some distributions have it on: then a row that goes is written once more, as noughts
@@ -39,15 +83,10 @@ def open_file(
                 for statement in schema:
                     file.execute(statement)
             for number in range(found, version) if found else ():
-                for statement in (upgrades or {})[number]:
+                for statement in upgrades[number]:
                     file.execute(statement)
             if found != version:
                 file.execute(f"PRAGMA user_version = {version}")
-    except sqlite3.DatabaseError as error:
-        file.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise Refused(f"{path}: is damaged, or no SQLite file ({error}). {mend}") from error
     except BaseException:
         file.close()
         raise
@@ -55,21 +94,53 @@ def open_file(
 
 
 @contextmanager
+def damage_refused(path: Path, mend: str) -> Iterator[None]:
+    """An error that says that the file's content is not what it should be is raised as Refused."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if tells_damage(error):
+            raise Refused(f"{path}: is damaged, or no SQLite file ({error}). {mend}") from error
+        raise
+
+
+def tells_damage(error: sqlite3.Error) -> bool:
+    """A text that is no UTF-8 has no code: Python finds it, not SQLite."""
+    return isinstance(error, sqlite3.DatabaseError) and _code_of(error) in DAMAGED
+
+
+def not_whole(file: sqlite3.Connection) -> str:
+    """What SQLite itself finds wrong with the structure of the file; empty: nothing."""
+    found = str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
+    return "" if found == "ok" else found.removeprefix("*** in database main ***").strip()
+
+
+@contextmanager
 def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that changes nothing of what the file holds, beside an engine at work too. Raises
     sqlite3.OperationalError where there is no file or it may not be read, other sqlite3.DatabaseErrors for one that is
     damaged."""
-    file = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_S_MAX)
+    file = _read_only(path)
     try:
         yield file
     finally:
         file.close()
 
 
+@contextmanager
+def reading(file: sqlite3.Connection) -> Iterator[None]:
+    """All that is read inside is of one moment."""
+    file.execute("BEGIN")
+    try:
+        yield
+    finally:
+        file.execute("COMMIT")
+
+
 def passes(error: sqlite3.Error) -> bool:
     """Whether the same call may succeed later, and nothing of it was written: no room on the disk, or another process
     holds the file."""
-    return error.sqlite_errorcode & 0xFF in PASSING  # the low byte is the primary code
+    return _code_of(error) in PASSING
 
 
 @contextmanager
@@ -83,3 +154,8 @@ def transaction(file: sqlite3.Connection) -> Iterator[None]:
             file.execute("ROLLBACK")
         raise
     file.execute("COMMIT")
+
+
+def _code_of(error: sqlite3.Error) -> int:
+    # the low byte is the primary code; what Python itself finds has none
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from itertools import chain, count
 from pathlib import Path
 
 from engine.disk import DISK, Disk
@@ -11,17 +13,27 @@ BAD = ".bad"
 
 
 def write_whole(path: Path, content: bytes, disk: Disk = DISK) -> None:
-    """`path` has `content`, durably, when this returns; until then it is what it was. What a crash leaves is `.new`."""
+    """`path` has `content`, durably, when this returns; until then it is what it was. What a crash leaves is `.new`.
+    Where it cannot be written, nothing is left: a disk that is full has no room for halves."""
     new = path.with_name(path.name + NEW)
     file = disk.open(new, create=True)
+    try:
+        _fill(file, content, disk)
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.unlink(new)
+        raise
+    disk.rename(new, path)
+    disk.sync_folder(path.parent)
+
+
+def _fill(file: int, content: bytes, disk: Disk) -> None:
     try:
         disk.truncate(file, 0)
         disk.write(file, 0, [content])
         disk.sync(file)
     finally:
         disk.close(file)
-    disk.rename(new, path)
-    disk.sync_folder(path.parent)
 
 
 def read_whole(path: Path, disk: Disk = DISK) -> bytes:
@@ -29,13 +41,18 @@ def read_whole(path: Path, disk: Disk = DISK) -> bytes:
     file = disk.open_to_read(path)
     try:
         return disk.read(file, 0, disk.size(file))
+    except OSError as error:
+        error.filename = str(path)  # a folder in its place is only noticed here
+        raise
     finally:
         disk.close(file)
 
 
 def put_aside(path: Path, disk: Disk = DISK) -> Path:
-    """A file that cannot be used is kept as evidence, under a name that nothing reads."""
-    aside = path.with_name(path.name + BAD)
+    """A file that cannot be used is kept as evidence, under a name that nothing reads and no other evidence has."""
+    names = (path.with_name(f"{path.name}{number}{BAD}") for number in chain([""], map(".{}".format, count(2))))
+    taken = set(disk.names(path.parent))
+    aside = next(name for name in names if name.name not in taken)
     disk.rename(path, aside)
     disk.sync_folder(path.parent)
     return aside

@@ -1,6 +1,7 @@
 """The embedded queue: an SQLite file that an ERP's connector on the same machine reads. Nothing to install.
 
-    entries     queue, position, id, type, partitionkey, body; positions grow by 1 in each queue and never come again
+    entries     queue, position, id, type, partitionkey, body, and a sum over these: an entry that the disk has changed
+                is refused, not handed out; positions grow by 1 in each queue and never come again
     queues      each queue's last position
     consumers   each reader's acknowledgement: it has everything up to this position
 
@@ -13,17 +14,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
 from engine.clock import Clock
 from engine.contracts import OutRow
-from engine.errors import ContentChanged, Full
-from engine.sqlite_file import open_file, transaction
+from engine.errors import ContentChanged, Full, Refused
+from engine.outbox_sums import event_sum
+from engine.sqlite_file import damage_refused, open_file, open_to_look, reading, transaction
 
-VERSION = 1
+VERSION = 2
+COLUMNS = "queue, position, id, type, partitionkey, body"
+SUM = "ALTER TABLE entries ADD COLUMN sum INTEGER"
 SCHEMA = (
     "CREATE TABLE entries (queue TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, "
     "partitionkey TEXT NOT NULL, body BLOB NOT NULL)",
@@ -32,7 +37,9 @@ SCHEMA = (
     "CREATE TABLE queues (queue TEXT PRIMARY KEY, last INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE consumers (queue TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, "
     "PRIMARY KEY (queue, name)) WITHOUT ROWID",
+    SUM,
 )
+UPGRADES = {1: (SUM, f"UPDATE entries SET sum = entry_sum({COLUMNS})")}  # noqa: S608 - our own text
 MEND = "Move it away: the engine makes a new one, for the events that are still to come"
 
 
@@ -72,13 +79,20 @@ class QueueState(NamedTuple):
 
 
 class Queue:
-    """The file, for whoever writes or reads it, in several processes. Thread-safe; a call may wait for the disk."""
+    """The file, for whoever writes or reads it, in several processes. Thread-safe; a call may wait for the disk.
 
-    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+    only_looks: for `states` alone, and nothing can be changed through it.
+    """
+
+    def __init__(self, path: Path, settings: Settings | None = None, *, only_looks: bool = False) -> None:
         self.path = path
         self._settings = settings or Settings()
         self._calls = threading.Lock()
-        self._file = open_file(path, SCHEMA, VERSION, MEND)
+        if only_looks:
+            self._file = open_to_look(path, VERSION, MEND)
+        else:
+            self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, {"entry_sum": entry_sum})
+        self._file.text_factory = partial(str, encoding="utf-8", errors="replace")
 
     def put(self, rows: Sequence[OutRow]) -> None:
         """All of them, durable, in one commit; those that are here already are passed over.
@@ -91,18 +105,24 @@ class Queue:
 
     def states(self) -> list[QueueState]:
         """Every queue that has had an entry, by name."""
-        with self._calls, transaction(self._file):
+        with self._calls, reading(self._file):
             queues = self._file.execute("SELECT queue, last FROM queues ORDER BY queue").fetchall()
             return [QueueState(queue, self._first(queue, last), last, self._consumers(queue)) for queue, last in queues]
 
     def read(self, queue: str, after: int, limit: int) -> list[Entry]:
-        """The next entries behind position `after`, oldest first."""
-        query = (
-            "SELECT position, id, type, partitionkey, body FROM entries WHERE queue = ? AND position > ? "
-            "ORDER BY position LIMIT ?"
-        )
-        with self._calls:
-            return [Entry(*found) for found in self._file.execute(query, (queue, after, limit))]
+        """The next entries behind position `after`, oldest first. Raises Refused for one that is damaged, if it is the
+        first; else those before it come."""
+        query = f"SELECT {COLUMNS}, sum FROM entries WHERE queue = ? AND position > ? ORDER BY position LIMIT ?"  # noqa: S608
+        entries: list[Entry] = []
+        with self._calls, damage_refused(self.path, MEND):
+            for *row, sum_ in self._file.execute(query, (queue, after, limit)):
+                if _is_entry(row, sum_):
+                    entries.append(Entry(*row[1:]))
+                elif entries:
+                    break
+                else:
+                    raise self._damaged(queue, row[1])
+        return entries
 
     def position(self, queue: str, consumer: str) -> int:
         """Up to where the consumer has acknowledged; 0: nothing yet."""
@@ -130,6 +150,13 @@ class Queue:
         with self._calls:
             self._file.close()
 
+    def _damaged(self, queue: str, position: int) -> Refused:
+        return Refused(
+            f"{self.path}: entry {position} of {queue} has other content than what was written: the disk has changed "
+            f"it. The journal still makes the event: sortline replay. To go on behind it: sortline queue ack "
+            f"{self.path} {queue} --consumer NAME --upto {position}"
+        )
+
     def _put(self, queue: str, rows: Sequence[OutRow]) -> None:
         last = self._last(queue)
         new = [row for row in rows if not self._holds(queue, row)]
@@ -140,8 +167,8 @@ class Queue:
         if held >= self._settings.entries_max and self._settings.when_full == "wait":
             raise Full(f"queue {queue} holds {held} entries that not every consumer has acknowledged")
         self._file.executemany(
-            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)",
-            [(queue, at, row.id, row.type, row.partitionkey, row.body) for at, row in enumerate(new, last + 1)],
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [_entry(queue, at, row) for at, row in enumerate(new, last + 1)],
         )
         self._file.execute("INSERT OR REPLACE INTO queues VALUES (?, ?)", (queue, last + len(new)))
 
@@ -189,6 +216,23 @@ class QueueSink:
         queue, self._queue = self._queue, None
         if queue is not None:
             await asyncio.to_thread(queue.close)
+
+
+def entry_sum(queue: str, position: int, id_: str, type_: str, partitionkey: str, body: bytes) -> int:
+    """Of a row of `entries`."""
+    return event_sum(position, f"{queue}\0{id_}", type_, partitionkey, body)
+
+
+def _entry(queue: str, position: int, row: OutRow) -> tuple[object, ...]:
+    fields = (queue, position, row.id, row.type, row.partitionkey, row.body)
+    return *fields, entry_sum(*fields)
+
+
+def _is_entry(row: Sequence[Any], sum_: object) -> bool:
+    try:
+        return entry_sum(*row) == sum_
+    except (AttributeError, TypeError):
+        return False  # damage has made other types of its columns
 
 
 def _content(body: bytes) -> dict[str, object]:

@@ -148,8 +148,11 @@ class RedisSink:
                 await self._run_transaction(redis, stream, rows)
         except ResponseError as error:
             # no type of its own: an id that is not above the last one, for instance. The stream itself knows.
-            if type(error) is not ResponseError or await self._missing(redis, stream, rows):
+            missing = rows if type(error) is not ResponseError else await self._missing(redis, stream, rows)
+            if len(missing) == len(rows):
                 raise
+            if missing:
+                await self._add(redis, stream, missing)
 
     async def _run_script(self, redis: Any, stream: str, rows: Sequence[OutRow]) -> bool:
         """False: the user may not run scripts, or may not add to this stream; the transaction will tell."""

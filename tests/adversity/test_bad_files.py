@@ -103,8 +103,8 @@ DATA_FOLDERS: dict[Callable[[Path], None], str] = {
     journal_is_noise: "00000001.journal: damaged at offset 0: its first bytes are not those of a journal. Put the file",
     journal_of_the_future: "00000001.journal: is of version 9, this program reads 2: start the newer one",
     journal_lacks_its_beginning: "00000001.journal is missing; put it back from a copy, or move the folder away",
-    outbox_is_noise: "outbox.sqlite: is damaged, or no SQLite file (file is not a database). Move it away: the next",
-    outbox_is_a_folder: "cannot be worked with: unable to open database file. It has to be a folder that this user",
+    outbox_is_noise: "outbox.sqlite: is damaged, or no SQLite file (file is not a database). To put it aside: sortline",
+    outbox_is_a_folder: "/outbox.sqlite: unable to open database file. It has to be a folder that this user",
 }
 
 
@@ -124,6 +124,9 @@ def test_a_data_folder_that_cannot_be_trusted_is_refused_and_left_alone(
     assert DATA_FOLDERS[spoil] in done.stderr
     assert "Traceback" not in done.stderr
     assert set(before) <= set(data.rglob("*"))
+    if data.is_dir():
+        assert "Traceback" not in sortline("fsck", str(path)).stderr
+        assert "Traceback" not in sortline("fsck", "--repair", str(path)).stderr
 
 
 def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

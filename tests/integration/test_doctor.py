@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +14,10 @@ import redis
 
 from engine.box_checks import FORGETFUL, file_system
 from engine.cli import main
-from engine.contracts import Emitted
+from engine.contracts import Emitted, OutRow
 from engine.dead_letters import DeadLetters, Refusal
 from engine.outbox import SqliteOutbox
+from engine.sinks.queue import Queue
 from engine.source_checks import mosquitto_findings
 from tests.counting_core import event
 from tests.integration.test_redis_sink import rows, send, sink_on
@@ -221,6 +224,29 @@ def test_dead_letters_and_a_backlog_are_said(tmp_path: Path, capsys: pytest.Capt
     assert code == BAD
     assert told(findings, "error", "outbox", "at 1000 sources are held back")
     outbox.close()
+    letters.close()
+
+
+def test_a_look_changes_nothing_and_takes_no_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = site(tmp_path)
+    data = tmp_path / "data"
+    queue = Queue(data / "queue.sqlite")
+    queue.put([OutRow(1, "e1", "pick.confirmed", "erp.inventory", "k", b"{}")])
+    letters = DeadLetters(data / "dead.sqlite", lambda: 5)
+    letters.refuse([Refusal("payload", "plc", "torn", b"x")])
+    held = [sqlite3.connect(data / name, isolation_level=None) for name in ("queue.sqlite", "dead.sqlite")]
+    for file in held:
+        file.execute("BEGIN IMMEDIATE")  # as an engine in the middle of a commit
+    before = {file: file.read_bytes() for file in sorted(data.glob("*.sqlite*")) if not file.name.endswith("-shm")}
+    began_s = time.monotonic()
+    _, findings = doctor(capsys, path)
+    assert time.monotonic() - began_s < 5
+    assert told(findings, "warning", "sinks.queue erp.inventory", "1 entries")
+    assert told(findings, "warning", "dead letters", "1 refused payload")
+    assert {file: file.read_bytes() for file in before} == before
+    for file in held:
+        file.close()
+    queue.close()
     letters.close()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.app import usable
 from engine.cli import main
 from engine.errors import Refused
 from engine.segments import HEADER_BYTES
@@ -160,6 +161,25 @@ def assert_told_once(told_bodies: list[bytes]) -> None:
     assert len({event["id"] for event in events}) == len(events)
     sequences = [event["sequence"] for event in events]
     assert sequences == sorted(set(sequences))
+
+
+@pytest.mark.parametrize("what", ["lock", "segment", "snapshot", "rules.json"])
+def test_a_folder_in_the_place_of_a_file_needs_one_command_at_most(data: Path, what: str) -> None:
+    places = {"lock": data / "journal" / "lock", "segment": segments(data)[1], "snapshot": snapshots(data)[-1]}
+    path = places.get(what, data / what)
+    before = bodies(data)
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    try:
+        with usable(data):
+            after = goes_on(data)
+    except Refused as refused:
+        assert f"sortline fsck {'--repair ' if what == 'segment' else ''}{data}" in str(refused)
+        assert main(["fsck", "--repair", str(data)]) == 0
+        after = goes_on(data)
+    assert after[: len(before)] == before, "what was told stays as it was told"
+    assert len(after) > len(before)
+    assert_told_once(after)
 
 
 @pytest.mark.parametrize("cut", [False, True])

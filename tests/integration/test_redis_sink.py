@@ -93,6 +93,17 @@ def test_what_is_sent_again_stands_there_once(redis_server: Peer) -> None:
     assert entries(port) == [(f"{n}-0", f"e{n}") for n in range(1, 13)]
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_an_outbox_that_was_built_again_passes_over_what_the_stream_has(redis_server: Peer, scripts: bool) -> None:
+    """Over one connection: nothing has to be held and tried again in the batch in which the stream ends."""
+    port = redis_server.port
+    asyncio.run(send(sink_on(port), rows(1, 8)))
+    sink = sink_on(port)
+    sink._may_script = scripts
+    asyncio.run(send(sink, rows(1, 3), rows(4, 6), rows(7, 9), rows(10, 12)))
+    assert ids(port) == names(1, 12)
+
+
 def test_what_a_consumer_deleted_meanwhile_does_not_come_again(redis_server: Peer) -> None:
     port = redis_server.port
     asyncio.run(send(sink_on(port), rows(1, 5)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from engine import recovery
+from engine.cli import main
 from engine.contracts import Delivery
 from engine.errors import Refused
 from engine.records import make_decoder
@@ -200,10 +200,7 @@ def test_an_outbox_that_is_gone_with_the_journal_it_came_from_is_refused_with_a_
         path.unlink()
     with pytest.raises(Refused, match="the outbox has 0") as refused:
         told(tmp_path, LINES, (0, False, RULES))
-    command = str(refused.value).split('sqlite3 outbox.sqlite "')[1].split('"')[0]
-    with sqlite3.connect(tmp_path / "outbox.sqlite") as outbox:
-        outbox.execute(command)
-    outbox.close()
+    assert main(str(refused.value).split("sortline ")[-1].split()) == 0
     after = told(tmp_path, LINES[250:], (len(LINES) - 250, False, RULES))
     assert after == undisturbed
     assert after[: len(before)] == before

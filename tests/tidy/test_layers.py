@@ -28,6 +28,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.logs",
         "engine.sqlite_file",
         "engine.told_ids",
+        "engine.outbox_sums",
         "engine.whole_file",
         "engine.disk",
         "engine.pauses",

@@ -267,6 +267,9 @@ def test_two_processes_cannot_have_one_folder(tmp_path: Path) -> None:
     journal = opened(tmp_path)
     with pytest.raises(Refused, match=f"in use by process {os.getpid()}"):
         opened(tmp_path)
+    next(tmp_path.rglob("lock")).unlink()  # by somebody who takes it for a leftover
+    with pytest.raises(Refused, match=r"in use by process \?"):
+        opened(tmp_path)
     journal.close()
     opened(tmp_path).close()
 

@@ -11,6 +11,7 @@ import pytest
 from engine.contracts import Account, Emitted, OutRow
 from engine.errors import ContentChanged, Full, Refused
 from engine.outbox import SqliteOutbox
+from engine.outbox_sums import event_sum, row_sum
 from tests.counting_core import event
 
 ROUTES = {
@@ -125,8 +126,9 @@ def test_what_an_earlier_version_kept_for_a_held_lane_goes_at_the_start(tmp_path
     advance(outbox, "erp", "erp.inventory", 2)
     outbox.close()
     with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
-        file.execute("INSERT INTO events VALUES (2, 'e2', 'pick.confirmed', '', x'', 0)")
-        file.execute("UPDATE last SET rows = 2")
+        sum_ = event_sum(2, "e2", "pick.confirmed", "", b"")
+        file.execute("INSERT INTO events VALUES (2, 'e2', 'pick.confirmed', '', x'', 0, ?)", (sum_,))
+        file.execute("UPDATE last SET rows = 2, sum = ?", (row_sum(2, 2),))
     outbox = opened(tmp_path, "erp")
     assert stored(tmp_path) == [1]
     assert outbox.rows == 1
@@ -184,7 +186,7 @@ def test_a_file_of_version_1_goes_on_where_it_stood(tmp_path: Path, caplog: pyte
     with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
         file.executescript(VERSION_1)
         for n in (3, 4):
-            file.execute("INSERT INTO events VALUES (?, ?, 'pick.confirmed', 'k', '{}', 7)", (n, f"e{n}"))
+            file.execute("INSERT INTO events VALUES (?, ?, 'pick.confirmed', 'k', x'7b7d', 7)", (n, f"e{n}"))
             file.execute("INSERT INTO told VALUES (?, ?, x'00112233')", (n, f"e{n}"))
     outbox = opened(tmp_path)
     outbox.append([emitted(3), emitted(4)])  # the journal's tail, once more
@@ -309,7 +311,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_none_is_refused_with_a_remedy(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "outbox.sqlite").write_bytes(content)
-    with pytest.raises(Refused, match=r"outbox\.sqlite: .*Move it away"):
+    with pytest.raises(Refused, match=r"outbox\.sqlite: .*sortline fsck --repair"):
         opened(tmp_path)
     assert (tmp_path / "outbox.sqlite").read_bytes() == content
 

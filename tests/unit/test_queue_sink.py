@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import random
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from engine.contracts import OutRow
-from engine.errors import ContentChanged, Full
-from engine.sinks.queue import Queue, QueueSink, QueueState, Settings
+from engine.errors import ContentChanged, Full, Refused
+from engine.sinks.queue import SCHEMA, Entry, Queue, QueueSink, QueueState, Settings
 from tests.counting_core import event
 
 
@@ -159,3 +161,66 @@ def test_the_sink_opens_again_after_it_was_closed(tmp_path: Path) -> None:
     asyncio.run(story())
     with sqlite3.connect(tmp_path / "erp-queue.sqlite") as file:
         assert file.execute("SELECT id FROM entries ORDER BY position").fetchall() == [("e1",), ("e2",)]
+
+
+def test_a_flipped_bit_never_hands_out_another_event(tmp_path: Path) -> None:
+    queue = Queue(tmp_path / "sound.sqlite")
+    queue.put(rows(1, 20))
+    expected = queue.read("erp", 0, 100)
+    queue.close()
+    content = (tmp_path / "sound.sqlite").read_bytes()
+    rng = random.Random(5)
+    starts = [match.start() for match in re.finditer(rb"pick\.confirmed", content)]
+    refused = 0
+    for n in range(600):
+        flipped = bytearray(content)
+        flipped[rng.choice(starts) + rng.randrange(-20, 90)] ^= 1 << rng.randrange(8)
+        path = tmp_path / f"{n}.sqlite"
+        path.write_bytes(flipped)
+        try:
+            found = read_on(path)
+        except Refused as error:
+            assert str(path) in str(error)
+            refused += 1
+        else:
+            assert found == expected
+    assert refused > 200
+
+
+def read_on(path: Path) -> list[Entry]:
+    """As a consumer does, a few at a time."""
+    queue = Queue(path)
+    try:
+        found: list[Entry] = []
+        while entries := queue.read("erp", found[-1].position if found else 0, 7):
+            found += entries
+        return found
+    finally:
+        queue.close()
+
+
+def test_a_damaged_entry_is_named_with_the_way_on(tmp_path: Path) -> None:
+    path = tmp_path / "erp.sqlite"
+    queue = Queue(path)
+    queue.put(rows(1, 3))
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE entries SET body = replace(body, 'e2', 'e9') WHERE position = 2")
+    assert [entry.id for entry in queue.read("erp", 0, 10)] == ["e1"]
+    with pytest.raises(Refused, match=rf"{path}: entry 2 of erp .* sortline queue ack {path} erp .* --upto 2"):
+        queue.read("erp", 1, 10)
+    assert [entry.id for entry in queue.read("erp", 2, 10)] == ["e3"]
+    queue.close()
+
+
+def test_a_file_of_version_1_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "erp.sqlite"
+    with sqlite3.connect(path) as file:
+        for statement in SCHEMA[:-1]:
+            file.execute(statement)
+        file.execute("INSERT INTO entries VALUES ('erp', 1, 'e1', 'pick.confirmed', 'key-e1', ?)", (row(1).body,))
+        file.execute("INSERT INTO queues VALUES ('erp', 1)")
+        file.execute("PRAGMA user_version = 1")
+    queue = Queue(path)
+    queue.put(rows(1, 2))
+    assert [entry.id for entry in queue.read("erp", 0, 10)] == ["e1", "e2"]
+    queue.close()

@@ -74,7 +74,15 @@ def test_a_flipped_bit_puts_the_file_aside(tmp_path: Path) -> None:
         found = book(tmp_path)
         assert found.held_at(BEGINNING) is None
         assert "rules.json.bad" in found.report
-        assert (tmp_path / "rules.json.bad").exists()
+        (tmp_path / "rules.json.bad").unlink()
+
+
+def test_evidence_that_was_put_aside_is_never_written_over(tmp_path: Path) -> None:
+    for n in (1, 2, 3):
+        (tmp_path / "rules.json").write_text(f"{n}")
+        assert "put aside as rules.json." in book(tmp_path).report
+    aside = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert aside == {"rules.json.bad": "1", "rules.json.2.bad": "2", "rules.json.3.bad": "3"}
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:

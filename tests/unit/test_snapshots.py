@@ -133,6 +133,7 @@ def test_no_space_leaves_those_that_were_there(tmp_path: Path, monkeypatch: pyte
         patch.setattr("os.fdatasync", fails)
         with pytest.raises(OSError, match="No space"):
             snapshots.write(snapshot(3))
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".new"] == []
     assert snapshots.oldest_needed == (1, 100)
     assert usable(tmp_path) == [(2, 100), (1, 100)]
     snapshots.write(snapshot(3))

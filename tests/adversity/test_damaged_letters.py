@@ -1,0 +1,28 @@
+"""A dead letter that the disk has changed is not sent to a sink as if it were the event."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.unit.test_delivery import Delivery, ScriptedSink, refuses
+
+
+@pytest.mark.parametrize("type_", ["BLOB", "TEXT"])
+def test_a_letter_that_the_disk_has_changed_is_not_sent(tmp_path: Path, type_: str) -> None:
+    delivery = Delivery(tmp_path, ScriptedSink(refuses("e1", "e2")))
+    delivery.tell(1, 2)
+    delivery.until_empty()
+    delivery.sink.refuses = lambda rows: None
+    with sqlite3.connect(delivery.letters.path) as file:
+        file.execute(f"UPDATE letters SET raw = CAST(replace(raw, 'e1', 'e9') AS {type_}) WHERE id = 'e1'")
+    file.close()
+    delivery.letters.want(delivery.letters.find(), 0, "me")
+    delivery.forwarder._letters_seen = -1
+    delivery.until(lambda: len(delivery.letters.find()) == 1)
+    assert delivery.ids == ["e2"]
+    (letter,) = delivery.letters.find()
+    assert (letter.id, letter.state, letter.class_, letter.code) == ("e1", "dead", "corruption", "damaged")
+    delivery.close()

@@ -1,0 +1,168 @@
+"""A bit of the outbox that flips while nobody looks: SQLite has no checksums of its own, so it would hand out whatever
+stands there.
+
+Whatever is hit, an event leaves as it was told, once and in its lane, or the file is refused by name with the command
+that helps; and that helps.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.app import usable
+from engine.cli import main
+from engine.contracts import Emitted, OutRow
+from engine.errors import Refused
+from engine.outbox import SqliteOutbox
+from tests.counting_core import event
+
+ROUTES = {"pick.confirmed": {"erp": "erp.inventory"}, "carton.closed": {"erp": "erp.shipping"}}
+EVENTS = [
+    Emitted(*event(n, f"e{n}", ("pick.confirmed", "carton.closed")[n % 2], lu=f"LU-{n}", note="x" * 200))
+    for n in range(1, 41)
+]
+CURSOR = 12
+FLIPS = 1_500
+
+
+def opened(folder: Path) -> SqliteOutbox:
+    return SqliteOutbox(folder / "outbox.sqlite", routes=ROUTES, sinks=["erp"], rows_max=1_000)
+
+
+def left(outbox: SqliteOutbox) -> dict[str, list[OutRow]]:
+    """What each queue would get now."""
+    return {lane.queue: outbox.read(lane.number, 1_000) for lane in outbox.lanes("erp")}
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, list[OutRow]]]:
+    """The file's bytes, all in the main file, some events delivered and some not; and what is left to deliver."""
+    folder = tmp_path_factory.mktemp("sound")
+    outbox = opened(folder)
+    outbox.append(EVENTS)
+    for lane in outbox.lanes("erp"):
+        done = [row for row in outbox.read(lane.number, 1_000) if row.position <= CURSOR]
+        outbox.advance(lane.number, CURSOR, delivered=len(done))
+    rows = left(outbox)
+    outbox.close()
+    return (folder / "outbox.sqlite").read_bytes(), rows
+
+
+def flips(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Half of them anywhere, half where the rows stand that decide what leaves: lanes, the last event, the events."""
+    rng = random.Random(11)
+    marks = [content.find(word) for word in (b"erpposerp.inventory", b"erperp.inventory", b"pick.confirmed", b"LU-40")]
+    places = [mark for mark in marks if mark >= 0]
+    for n in range(FLIPS):
+        at = rng.randrange(len(content)) if n % 2 else rng.choice(places) + rng.randrange(-40, 60)
+        flipped = bytearray(content)
+        flipped[at] ^= 1 << rng.randrange(8)
+        yield at, bytes(flipped)
+
+
+def test_a_flipped_bit_changes_no_event_and_loses_none(
+    sound: tuple[bytes, dict[str, list[OutRow]]], tmp_path: Path
+) -> None:
+    content, expected = sound
+    ends = {"as told": 0, "refused": 0}
+    for at, flipped in flips(content):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        (tmp_path / "outbox.sqlite").write_bytes(flipped)
+        try:
+            outbox = opened(tmp_path)
+        except Refused as refused:
+            assert str(tmp_path / "outbox.sqlite") in str(refused), (at, refused)
+            assert "sortline fsck" in str(refused) or "start the newer one" in str(refused), (at, refused)
+            ends["refused"] += 1
+            continue
+        outbox.append(EVENTS)  # the journal's tail, once more
+        assert left(outbox) == expected, at
+        outbox.close()
+        ends["as told"] += 1
+    assert min(ends.values()) > FLIPS // 20, ends
+
+
+def spoilt(file: Path, statement: str) -> None:
+    with sqlite3.connect(file) as database:
+        database.execute(statement)
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE events SET body = replace(body, 'LU-30', 'LU-31') WHERE sequence = 30", "event 30 has other content"),
+        ("UPDATE events SET sequence = 300 WHERE sequence = 30", "event 300 has other content"),
+        ("DELETE FROM events WHERE sequence = 30", "it has 27 events, and should have 28"),
+        ("UPDATE lanes SET cursor = 20 WHERE number = 1", "lane 1 has other content"),
+        ("UPDATE last SET sequence = 20", "which event was the last one cannot be read"),
+    ],
+)
+def test_what_is_damaged_is_named_and_put_aside(
+    sound: tuple[bytes, dict[str, list[OutRow]]],
+    tmp_path: Path,
+    statement: str,
+    what: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "outbox.sqlite"
+    path.write_bytes(sound[0])
+    spoilt(path, statement)
+    with pytest.raises(Refused, match=what) as refused:
+        opened(tmp_path)
+    (tmp_path / "journal").mkdir()
+    assert main(["fsck", str(tmp_path)]) == 1
+    assert f"{path}: is damaged: {what}" in capsys.readouterr().out
+    command = str(refused.value).partition("sortline ")[2].split(". ")[0]
+    assert main(command.split()) == 0
+    assert not path.exists()
+    assert path.with_name("outbox.sqlite.bad").exists()
+    outbox = opened(tmp_path)
+    outbox.append(EVENTS)  # the journal, from its beginning
+    assert outbox.last_sequence() == len(EVENTS)
+    outbox.close()
+
+
+@pytest.mark.parametrize("name", ["outbox.sqlite", "outbox.sqlite-wal", "outbox.sqlite-shm"])
+def test_a_folder_in_its_place_is_put_aside(
+    sound: tuple[bytes, dict[str, list[OutRow]]], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "outbox.sqlite").write_bytes(sound[0])
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).mkdir()
+    with pytest.raises(Refused, match=rf"/outbox\.sqlite: .* sortline fsck {tmp_path}$"), usable(tmp_path):
+        opened(tmp_path)
+    (tmp_path / "journal").mkdir()
+    assert main(["fsck", "--repair", str(tmp_path)]) == 0
+    outbox = opened(tmp_path)
+    outbox.append(EVENTS)
+    outbox.close()
+
+
+def test_damage_that_comes_while_it_is_open_is_refused_too(
+    sound: tuple[bytes, dict[str, list[OutRow]]], tmp_path: Path
+) -> None:
+    (tmp_path / "outbox.sqlite").write_bytes(sound[0])
+    outbox = opened(tmp_path)
+    spoilt(tmp_path / "outbox.sqlite", "UPDATE events SET partitionkey = 'k2' WHERE sequence = 30")
+    with pytest.raises(Refused, match="event 30 has other content"):
+        left(outbox)
+    outbox.close()
+
+
+def test_an_id_that_was_damaged_beside_its_content_is_put_right(
+    sound: tuple[bytes, dict[str, list[OutRow]]], tmp_path: Path
+) -> None:
+    (tmp_path / "outbox.sqlite").write_bytes(sound[0])
+    spoilt(tmp_path / "outbox.sqlite", "UPDATE told SET id = CAST(x'65ff30' AS TEXT) WHERE sequence = 30")
+    outbox = opened(tmp_path)
+    outbox.append(EVENTS)
+    outbox.append([Emitted(41, *EVENTS[29][1:])])  # the same event once more: known by its id again
+    assert left(outbox) == sound[1]
+    outbox.close()
