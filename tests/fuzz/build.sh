@@ -6,9 +6,9 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 python="$PWD/.venv/bin/python"
 tree="$PWD/build/fuzz"
-# Cython itself adds 0 to a null pointer, so pointer-overflow is left out; so is null: where fields stand in a struct is
+# Cython itself adds 0 to a null pointer, so pointer-overflow is left out; so are null and object-size: where fields stand is
 # asked of a null pointer (ext/floor.pyx), and one that is read or written does not get past ASan.
-flags="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=pointer-overflow,null"
+flags="-g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=pointer-overflow,null,object-size"
 flags="$flags -fno-sanitize-recover=undefined"
 
 command -v clang >/dev/null || { echo "fuzz: clang is not installed" >&2; exit 1; }
