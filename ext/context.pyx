@@ -181,6 +181,7 @@ cdef class Context:
                 picks.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
+            pick_events.cover(self.floor, line, fact)
             if line.alloc_by != NULL:
                 self.tell_alloc(line)
             shipments.touch_line(self.floor, line, fact.t, fact)

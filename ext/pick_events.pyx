@@ -12,7 +12,7 @@ from ext.outlet cimport (
 )
 from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
 from ext.store cimport find, length
-from ext.timers cimport RANK_INVENTORY
+from ext.timers cimport NEVER, RANK_INVENTORY
 
 from ext.context_checks import POLICIES
 
@@ -139,7 +139,7 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
 cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1:
     """R24: above tolerance; R27: pieces of a cancelled task that lie in a carton."""
     cdef int64_t tolerance = window.q_task * window.line.over_tol_pct // 100
-    if not o.cancelled and o.q > window.q_task + tolerance:
+    if not o.cancelled and o.q > window.q_task + tolerance and o.q > window.covered_q:
         alarm(floor, window, PCK_OVER, o.t_close, cause, f"{o.q} of {window.q_task}")
     elif window.alarms:
         quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
@@ -147,6 +147,23 @@ cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, cons
         alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
     elif window.alarms:
         quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
+    return 0
+
+
+cdef int cover(Floor floor, Line* line, const Fact* cause) except -1:
+    """R24: a change of the order covers what was picked of a line if its quantity is no less; or covers it no more."""
+    cdef PickWindow* window
+    cdef int64_t told = 0
+    cdef int i
+    for i in range(length(line.windows)):
+        window = <PickWindow*>line.windows.items[i]
+        if window.cancel_t == NEVER:
+            told += window.told_q
+    for i in range(length(line.windows)):
+        window = <PickWindow*>line.windows.items[i]
+        window.covered_q = window.told_q if line.qty >= told else 0
+        if window.covered_q:
+            quiet(floor, window, PCK_OVER, cause.t, cause)
     return 0
 
 

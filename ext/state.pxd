@@ -196,6 +196,7 @@ cdef struct PickWindow "sortline_PickWindow":
     int64_t planned_t           # of its pick.task; NEVER: it has none
     int64_t cancel_t            # NEVER: not cancelled (R21 e)
     int64_t told_q              # of the last pick.confirmed
+    int64_t covered_q           # R24: so much of it was covered by a change of the order
     int64_t told_t
     int64_t forced              # closings up to here are decided by a bound of the wall clock, not by the watermark
     int64_t held_t              # which closing waits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from tests.cases.writing import STATION, Case, at
@@ -43,3 +44,28 @@ def test_R20_a_line_window_that_told_a_reversal_keeps_its_pick() -> None:
         case.records.sort(key=lambda record: record["t_rx"])
         told[rx] = last(case, "pick.confirmed", "task/T-1")
     assert told[10] == told[11] and told[10]["qty"] == 1
+
+
+def over(case: Case) -> list[tuple[str, float]]:
+    """The episodes of PCK_OVER: the event, and how many seconds after the story's start."""
+    events = feed(case.records, rules=case.rules).events
+    return [
+        (one["type"].split(".")[3], datetime.fromisoformat(one["time"]).timestamp() - at(0) / 1e6)
+        for one in events
+        if one["data"].get("code") == "PCK_OVER"
+    ]
+
+
+def changed(case: Case, qty: int) -> Case:
+    return case.wms("order.changed", 40, order="O-1", rev=2, lines=[{"line": 1, "sku": "A", "qty": qty}])
+
+
+def test_R24_a_change_of_the_order_covers_what_was_picked_too_much() -> None:
+    case = Case().order(2).task(2).pick(10, 2).pick(12)
+    assert over(case) == [("raised", 12)]
+    assert over(changed(case, 3)) == [("raised", 12), ("cleared", 40)]
+    assert over(case.pick(50)) == [("raised", 12), ("cleared", 40), ("raised", 50)]
+
+
+def test_R24_a_change_that_does_not_cover_it_clears_nothing() -> None:
+    assert over(changed(Case().order(2).task(2).pick(10, 4), 3)) == [("raised", 10)]

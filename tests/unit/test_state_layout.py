@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "7"
-LAYOUT = "fd6519561879cb8f"
+LAYOUT = "0818d0f3a005ffcd"
 
 
 def fields() -> str:
