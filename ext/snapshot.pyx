@@ -3,7 +3,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 from posix.mman cimport MADV_HUGEPAGE, madvise
 
 from ext.json_writer cimport Digest, digest_of
@@ -17,6 +17,7 @@ cdef enum:
     VERSION = 7
     BODY = 8 + 2 + 16
     PAGE = 1 << 21          # a huge one
+    ALIGNED = 16            # where bytes of Python begin, and where the region does in them
 
 
 cdef packed struct Head:
@@ -65,7 +66,7 @@ cdef Digest digest_of_much(const char* data, size_t size) noexcept nogil:
 
 cdef bytes save(Floor floor):
     cdef Texts texts = floor.texts
-    cdef size_t size = BODY + sizeof(Head) + floor.store.top
+    cdef size_t size = BODY + sizeof(Head), blank
     cdef bytes data
     cdef char* to
     cdef Head head
@@ -75,6 +76,8 @@ cdef bytes save(Floor floor):
     floor.store.close_rest()
     for number in range(1, texts.count):
         size += sizeof(int32_t) + max(0, texts.entries[number].length)
+    blank = (0 - size) % ALIGNED                # so that the blocks of the copy stand where such structs may
+    size += blank + floor.store.top
     data = PyBytes_FromStringAndSize(NULL, size)
     to = PyBytes_AS_STRING(data)
     ask_for_huge_pages(to, size)
@@ -87,6 +90,7 @@ cdef bytes save(Floor floor):
     memcpy(to + 8, &version, 2)
     memcpy(to + BODY, &head, sizeof(head))
     write_texts(texts, to + BODY + sizeof(head))
+    memset(to + size - floor.store.top - blank, 0, blank)
     memcpy(to + size - floor.store.top, floor.store.base, floor.store.top)
     floor.store.shift(to + size - floor.store.top, floor.store.top, -<int64_t>floor.store.base)
     digest = digest_of_much(to + BODY, size - BODY)
