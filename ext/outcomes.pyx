@@ -32,11 +32,11 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
             break
         if t_closing < t_fact:
             closing = <Fact*>window.closings.items[j]
-            if not o.closed and (window.task or picked != NULL) and not went_elsewhere(window, picked, closing):
+            if not o.closed and (window.task or has_begun(window, as_of)) and not went_elsewhere(window, picked, closing):
                 if t_closing >= decided_before:
                     break
                 close_short(&o, window, closing)
-            j += 1      # closed already: a later b, c or d changes nothing; R20, R23: a line's own is opened by a pick
+            j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
         else:
             count_pick(&o, window, <Fact*>window.facts.items[i], t_closing == t_fact)
             if (<Fact*>window.facts.items[i]).qty > 0:

@@ -33,7 +33,7 @@ class Picker:
         diary, habits = self._diary, self._diary.habits
         if task.line in self._paper.cancels:
             return self._work_in_vain(task, t)
-        if diary.chance(habits.shorts):
+        if diary.chance(habits.shorts) and task.qty > self._found_min(task):
             return self._run_short(task, t)
         mishap = self._mishap(task)
         if mishap is not None:
@@ -129,9 +129,14 @@ class Picker:
 
     # ---- shorts and second thoughts
 
+    @staticmethod
+    def _found_min(task: Task) -> int:
+        """A line without tasks or picks has no short but the order system's own (R23)."""
+        return 1 if task.id is None else 0
+
     def _run_short(self, task: Task, t: int) -> Done:
         diary = self._diary
-        found = diary.rng.randrange(task.qty)
+        found = diary.rng.randrange(self._found_min(task), task.qty)
         t = diary.after(self._press(task, found, t), diary.pace.press_s)
         code = "EMPTY" if found == 0 else diary.rng.choice(_SHORT_CODES)
         diary.add(f.Shorted(t, task, code))

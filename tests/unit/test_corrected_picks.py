@@ -69,3 +69,14 @@ def test_R24_a_change_of_the_order_covers_what_was_picked_too_much() -> None:
 
 def test_R24_a_change_that_does_not_cover_it_clears_nothing() -> None:
     assert over(changed(Case().order(2).task(2).pick(10, 4), 3)) == [("raised", 10)]
+
+
+def test_R23_a_piece_that_follows_the_short_of_a_line_without_tasks() -> None:
+    """R21 b, R26: without a pick the line has no short; the first one makes the operator's word count."""
+    case = Case().order(3).device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY")
+    case.device("telemetry", 15, src=STATION)
+    assert [one for one in feed(case.records, rules=case.rules).events if "pick" in one["type"]] == []
+    case.pick(20, order="O-1", line=1)
+    confirmed, short = last(case, "pick.confirmed", "line/O-1/1"), last(case, "pick.short", "line/O-1/1")
+    assert (confirmed["qty"], confirmed["t_close"]) == (1, at(20))
+    assert (short["qty_short"], short["reason"], short["t_close"]) == (2, "EMPTY", at(20))
