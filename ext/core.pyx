@@ -41,7 +41,6 @@ cdef int64_t SWEEPS = 64                # in the time that finished windows are 
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
 cdef int64_t KEEP_MIN = 60_000_000      # microseconds of event time that even a full state remembers
 cdef int64_t STRANGERS_MAX = 1200       # in a full state: ten a second, for hours
-cdef size_t COLLECT_MIN = 32 << 20      # bytes that the state grows before unreachable ones are looked for
 
 
 cdef class Core(Effects):
@@ -112,7 +111,7 @@ cdef class Core(Effects):
             self.ask_held()
         if self.state.watermark >= self.state.next_sweep:
             self.forget()
-        elif self.floor.store.used() > self.floor.store.reached + max(COLLECT_MIN, self.floor.store.reached // 2):
+        elif self.floor.store.used() > self.floor.store.collect_at:
             retention.collect(self.floor)
         return 0
 

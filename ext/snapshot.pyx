@@ -135,7 +135,7 @@ cdef int restore(Floor floor, bytes data) except -1:
     memcpy(floor.store.base, start + size - head.top, head.top)
     memcpy(floor.store.heads, head.heads, sizeof(head.heads))
     floor.store.top, floor.store.free_bytes, floor.store.outgrown = head.top, head.free_bytes, True
-    floor.store.reached = floor.store.used()
+    floor.store.look_again_later(0)
     floor.store.shift(floor.store.base, head.top, <int64_t>floor.store.base)
     floor.adopt(<State*>(floor.store.base + head.root))
     return 0

@@ -88,7 +88,7 @@ cdef class Store:
     cdef size_t limit           # bytes reserved
     cdef size_t top             # bytes given out so far, from the base
     cdef size_t free_bytes      # of them, in free lists
-    cdef size_t reached         # bytes in use after the last `collect`
+    cdef size_t collect_at      # bytes in use at which it is worth looking for what nothing points to
     cdef size_t rest_at         # offset of the free block that small ones are cut from,
     cdef size_t rest            # and what is left of it in UNITs
     cdef bint outgrown          # a block larger than SMALL_UNITS may be free
@@ -151,6 +151,7 @@ cdef class Store:
 
     cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1
     cdef int sweep(self) except -1
+    cdef void look_again_later(self, size_t freed) noexcept
     cdef int shift(self, char* region, size_t top, int64_t by) except -1
 
     cdef void* room(self, int type, void* array, int32_t at) except NULL

@@ -15,6 +15,7 @@ cdef enum:
 
 cdef int32_t FIRST_CAPACITY = 1
 cdef size_t GIVE_BACK_MIN = 1 << 20
+cdef size_t COLLECT_MIN = 32 << 20      # bytes that the state grows before what nothing points to is looked for
 
 
 cdef inline int list_of(size_t units, bint enough) noexcept nogil:
@@ -84,6 +85,7 @@ cdef class Store:
         self.base = <char*>base
         self.limit = limit
         self.top = UNIT                     # offset 0 is no block
+        self.collect_at = COLLECT_MIN
         self.shapes[B_LIST] = Shape(lead=8, stride=8, pointers=1, texts=0)
         self.shapes[B_NUMBERS] = Shape(lead=8, stride=4, pointers=0, texts=1)
         self.shapes[B_TABLE] = Shape(lead=0, stride=sizeof(Table), pointers=1, texts=0)
@@ -221,6 +223,7 @@ cdef class Store:
         cdef char* at = self.base + UNIT
         cdef char* end = self.base + self.top
         cdef char* free_from = NULL
+        cdef size_t before = self.used()
         cdef Block* block
         memset(self.heads, 0, sizeof(self.heads))
         self.free_bytes = self.rest = 0
@@ -237,8 +240,13 @@ cdef class Store:
         if free_from != NULL:
             self.top = free_from - self.base
             self.give_back(end)
-        self.reached = self.used()
+        self.look_again_later(before - self.used())
         return 0
+
+    cdef void look_again_later(self, size_t freed) noexcept:
+        """When the state has grown by half; where little was found, when it has doubled."""
+        cdef size_t used = self.used()
+        self.collect_at = used + max(COLLECT_MIN, used if freed < used // 8 else used // 2)
 
     cdef int give_back(self, const char* old_end) noexcept:
         """Pages behind the top that are not used any more, where they are many."""
