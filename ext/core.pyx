@@ -61,7 +61,8 @@ cdef class Core(Effects):
             stop = batch.count
         for i in range(start, stop):
             self.take_row(batch, i)
-        if texts.arena_len > (texts.keep_early_at if self.state.full else texts.keep_at) and texts.holders == 1 and texts.cores == 1 and stop == batch.count:
+        if (texts.arena_len > (texts.keep_early_at if self.state.full else texts.keep_at)
+                and texts.holders == 1 and texts.cores == 1 and stop == batch.count):
             texts.holders = 0           # all that the batch names has been taken in
             try:
                 retention.collect(self.floor)
