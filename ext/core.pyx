@@ -91,13 +91,13 @@ cdef class Core(Effects):
             self.take_device(batch, i)
         elif is_context(kind):
             self.take_context(batch, i)
+        elif kind == K_CLOCK_TICK:
+            self.state.count_taken += 1
+        elif self.is_new_about_source(batch, i):
+            self.state.count_taken += 1
+            self.take_about_source(batch, i)
         else:
-            if kind == K_CLOCK_TICK or self.is_new_about_source(batch, i):
-                self.state.count_taken += 1
-                if kind != K_CLOCK_TICK:
-                    self.take_about_source(batch, i)
-            else:
-                self.state.count_duplicate += 1
+            self.state.count_duplicate += 1
         return self.settle()
 
     cdef int settle(self) except -1:

@@ -22,11 +22,9 @@ cdef int PICKS_KEPT = 64            # of a place, before the first look at what 
 
 cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
     """A pick takes away from its place, a reversal puts back; without a `loc` it is the task's."""
-    cdef int32_t loc = fact.loc if fact.loc else window.loc
-    cdef Place* place
-    if not loc:
+    cdef Place* place = place_of_pick(floor, window, fact)
+    if place == NULL:
         return 0
-    place = place_of(floor, loc, fact.sku, fact.lot, fact.t)
     if length(place.picks) >= place.prune_at:
         prune(floor, place)
     floor.insert_sorted(&place.picks, fact)
@@ -35,13 +33,17 @@ cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
 
 cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
     """R30: another record tells of this press."""
-    cdef int32_t loc = fact.loc if fact.loc else window.loc
-    cdef Place* place
-    if not loc:
+    cdef Place* place = place_of_pick(floor, window, fact)
+    if place == NULL:
         return 0
-    place = place_of(floor, loc, fact.sku, fact.lot, fact.t)
     remove(place.picks, fact)
     return touch(floor, place, fact.t, fact)
+
+
+cdef Place* place_of_pick(Floor floor, const PickWindow* window, const Fact* fact) except? NULL:
+    """NULL: neither the pick nor its task names a place."""
+    cdef int32_t loc = fact.loc if fact.loc else window.loc
+    return place_of(floor, loc, fact.sku, fact.lot, fact.t) if loc else NULL
 
 
 cdef int expect(Floor floor, Fact* fact, int64_t rev, int64_t as_of) except -1:

@@ -8,26 +8,8 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, strlen
 
-from ext.texts cimport Texts, word
-
-
-cdef inline uint64_t escapes(uint64_t w) noexcept nogil:
-    """0: none of the eight bytes is a quote, a backslash or a control character."""
-    cdef uint64_t quote = w ^ 0x2222222222222222u, backslash = w ^ 0x5C5C5C5C5C5C5C5Cu
-    return ((w - 0x2020202020202020u & ~w) | (quote - 0x0101010101010101u & ~quote)
-            | (backslash - 0x0101010101010101u & ~backslash)) & 0x8080808080808080u
-
-
-cdef inline bint stands_for_itself(const char* text, Py_ssize_t length) noexcept nogil:
-    """Known of most texts with a look at each eight bytes; the last ones may be looked at twice."""
-    cdef Py_ssize_t i = 0
-    if length < 8:
-        return False
-    while i + 8 < length:
-        if escapes(word(text + i)):
-            return False
-        i += 8
-    return escapes(word(text + length - 8)) == 0
+from ext.json_scalars cimport Bytes, plain_end
+from ext.texts cimport Texts
 
 
 cdef class JsonWriter:
@@ -53,7 +35,8 @@ cdef class JsonWriter:
 
     cdef inline int escaped(self, const char* text, Py_ssize_t length) except -1:
         """The inside of a JSON text: quotes, backslashes and control characters are escaped, all else is UTF-8."""
-        return self.raw(text, length) if stands_for_itself(text, length) else self.escape(text, length)
+        cdef Bytes end = <Bytes>text + length
+        return self.raw(text, length) if plain_end(<Bytes>text, end) == end else self.escape(text, length)
 
     cdef inline int put(self, const char* text) except -1:
         """A literal as it stands."""

@@ -3,8 +3,9 @@
 
 from libc.stdint cimport uint8_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp, memcpy, memset
 
+from ext.json_writer cimport write_digits
 from ext.keys cimport KEY_CYCLE, KEY_FACT, KEY_LINE, KEY_ORDER, KEY_PLACE, KEY_TASK
 from ext.premises_data cimport Place
 from ext.state cimport B_FACT, B_PLACE, B_TIMER, Fact
@@ -225,11 +226,11 @@ cdef class Timers:
 
     cdef Py_ssize_t add_padded(self, char* to, Py_ssize_t n, int64_t number) noexcept:
         """A slash and 20 digits, whose order is that of the numbers; one below zero, which says "none", comes first."""
-        cdef Py_ssize_t i
         to[n] = c"/"
-        for i in range(n + 20, n, -1):
-            to[i] = <char>(c"0" + number % 10) if number >= 0 else c"-"
-            number //= 10 if number >= 0 else 1
+        if number < 0:
+            memset(to + n + 1, c"-", 20)
+        else:
+            write_digits(to + n + 1, number, 20)
         return n + 21
 
     cdef Py_ssize_t add(self, char* to, Py_ssize_t n, const char* text, Py_ssize_t length) noexcept:
