@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(
     assert not any("ServerStatus" in row for row in found.report)
 
 
+async def heard(listening: asyncio.Task[Discovery], say: Callable[[], None]) -> Discovery:
+    """Said until it has listened long enough: who listens has no way to say since when."""
+    while not listening.done():
+        await asyncio.to_thread(say)
+        await asyncio.sleep(0.1)
+    return await listening
+
+
 def test_topics_of_a_broker_are_put_together_by_what_differs(mosquitto: Peer, tmp_path: Path) -> None:
     canonical = {"src": "dc1/wms/main", "kind": "order.cancelled", "order": "O-1", "rev": 1}
 
@@ -76,12 +85,7 @@ def test_topics_of_a_broker_are_put_together_by_what_differs(mosquitto: Peer, tm
             publish(mosquitto.port, "dc1/wms/orders", json.dumps(canonical).encode())
             publish(mosquitto.port, "dc1/door/7", b"open")
 
-        # who listens has no way to say since when
-        while not listening.done():
-            await asyncio.to_thread(say)
-            await asyncio.sleep(0.1)
-        found: Discovery = await listening
-        return found
+        return await heard(listening, say)
 
     found = asyncio.run(story())
     topics = {topic.filter: topic for topic in site_of(found, tmp_path).settings.topics}
@@ -108,11 +112,7 @@ def test_sparkplug_nodes_of_a_broker_are_drafted_by_their_births(mosquitto: Peer
             data = wire.payload(wire.metric(None, 8, alias=4, kind=wire.UINT8), seq=2)
             publish(mosquitto.port, "spBv1.0/Plant1/DDATA/L1/PTL-01", data)
 
-        while not listening.done():
-            await asyncio.to_thread(say)
-            await asyncio.sleep(0.1)
-        found: Discovery = await listening
-        return found
+        return await heard(listening, say)
 
     found = asyncio.run(story())
     settings = site_of(found, tmp_path).settings
