@@ -14,7 +14,8 @@ cdef class Core(Effects):
     cdef size_t crowded_at      # and to all
 
     cdef inline size_t held(self) noexcept:
-        return self.floor.store.used() + self.floor.texts.bytes_held()
+        """Bytes of windows and of the names in them: what `state_bytes_max` caps."""
+        return self.floor.store.used() + self.state.names_bytes
 
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1

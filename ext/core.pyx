@@ -65,7 +65,7 @@ cdef class Core(Effects):
                 and texts.holders == 1 and texts.cores == 1 and stop == batch.count):
             texts.holders = 0           # all that the batch names has been taken in
             try:
-                retention.collect(self.floor)
+                retention.collect_names(self.floor)
             finally:
                 texts.holders = 1
 
@@ -112,7 +112,7 @@ cdef class Core(Effects):
             self.ask_held()
         if self.state.watermark >= self.state.next_sweep:
             self.forget()
-        elif self.floor.store.used() > self.floor.store.collect_at:
+        elif self.floor.store.used() > self.state.collect_at:
             retention.collect(self.floor)
         return 0
 
@@ -282,6 +282,8 @@ cdef class Core(Effects):
             retention.sweep(self.floor, self.state.watermark - keep)
             retention.collect(self.floor)
             self.index_sources()
+        else:
+            self.state.remembers = max(self.state.remembers, self.state.watermark)
         if self.state.full:             # maybe there is room again
             self.relieve()
         self.state.next_sweep = self.state.watermark + (SWEEP_MIN if self.state.full else max(keep // SWEEPS, SWEEP_MIN))
@@ -290,16 +292,17 @@ cdef class Core(Effects):
     cdef int relieve(self) except -1:
         """`state_bytes_max`: what nothing points to goes, then the oldest finished windows; planned work never does."""
         cdef State* state = self.state
-        cdef int64_t keep = self.floor.rules.retention
+        cdef int64_t keep = min(state.watermark - state.remembers, self.floor.rules.retention)
+        cdef size_t enough = self.full_at // 8 * 7      # room for a while: to look for it takes time
         cdef Fact cause = named_source(state.site)
         retention.collect(self.floor)
-        while self.held() > self.full_at and keep > KEEP_MIN:
-            keep //= 4
+        while self.held() > enough and keep > KEEP_MIN:
+            keep = max(keep // 2, KEEP_MIN)
             retention.sweep(self.floor, state.watermark - keep)
             retention.collect(self.floor)
         self.index_sources()
         state.full = self.held() > self.full_at
-        state.relieve_at = self.held() + self.floor.bytes_max // 64 if state.full else self.full_at
+        state.relieve_at = max(self.full_at, self.held() + self.floor.bytes_max // 64)
         if state.full:
             return self.floor.outlet.raise_(CFG_STATE_FULL, state.site, state.wall, &cause,
                                             f"{self.held()} of {self.floor.bytes_max} bytes")
@@ -387,8 +390,8 @@ cdef class Core(Effects):
         }
 
     def state_bytes(self):
-        """Bytes in use, of windows and of names: what `state_bytes_max` caps."""
-        return self.held()
+        """Bytes in use, of windows and of all names."""
+        return self.floor.store.used() + self.floor.texts.bytes_held()
 
     def names_bytes(self):
         return self.floor.texts.bytes_held()

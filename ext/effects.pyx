@@ -57,6 +57,7 @@ cdef class Effects(Clocks):
             fact.press, fact.dest_req = batch.press[i], 0
         else:
             fact.dest, fact.dest_req = batch.dest[i], batch.dest_req[i]
+        self.state.names_bytes += self.floor.names_of(fact)
         return fact
 
     # ------------------------------------------------------------------------------------------ taking effect

@@ -8,8 +8,12 @@ from ext.state cimport (
     CartonPlan, Fact, Line, LoadUnit, Order, Shipment, State, Trailer,
 )
 from ext.store cimport List, Store, find, length
-from ext.texts cimport Texts
+from ext.texts cimport TEXT_BYTES, Entry, Texts
 from ext.timers cimport Timers
+
+
+cdef enum:
+    COLLECT_MIN = 1 << 25       # bytes that the state grows before what nothing points to is looked for
 
 
 cdef struct Rules:
@@ -51,6 +55,7 @@ cdef class Floor:
     cdef str text(self, int32_t number)
     cdef str dev_id(self, const Fact* fact)
     cdef int32_t intern(self, str text) except -1
+    cdef int32_t intern_scratch(self) except -1
     cdef int32_t joined(self, const char* head, int32_t text) except -1
     cdef int32_t numbered(self, int32_t text, char between, int32_t number) except -1
     cdef Line* line_of(self, int32_t order, int32_t number) except NULL
@@ -59,6 +64,13 @@ cdef class Floor:
     cdef CartonPlan* carton_of(self, int32_t carton) except NULL
     cdef Shipment* shipment_of(self, int32_t shipment) except NULL
     cdef Trailer* trailer_of(self, int32_t trailer) except NULL
+
+    cdef inline size_t names_of(self, const Fact* fact) noexcept:
+        """Bytes of the texts of a fact, as if one of them was new."""
+        cdef const Entry* of = self.texts.entries
+        return (<size_t>TEXT_BYTES + of[fact.task].length + of[fact.order].length + of[fact.sku].length
+                + of[fact.lu].length + of[fact.carton].length + of[fact.lot].length + of[fact.loc].length
+                + of[fact.code].length + of[fact.track].length + of[fact.dest].length)
 
     cdef bint precedes(self, const Fact* a, const Fact* b) noexcept
     cdef int32_t insert_between(self, List** facts, Fact* fact) except -1

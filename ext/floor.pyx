@@ -17,6 +17,7 @@ from ext.state cimport (
     Departed, LatePicks, Ledger, Move, Moved, Pending, PickWindow, Planned, ScopeLine, Touch, Waiting,
 )
 from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length
+from ext.texts cimport TEXT_BYTES
 from ext.timers cimport NEVER
 from ext.wheel cimport Timer, Wheel
 
@@ -162,6 +163,7 @@ cdef class Floor:
         cdef State* state = <State*>self.store.new(B_STATE, sizeof(State))
         cdef Table** table = &state.tasks
         cdef int family
+        self.state = state
         state.by_watermark = <Wheel*>self.store.new(B_WHEEL, sizeof(Wheel))
         state.by_wall = <Wheel*>self.store.new(B_WHEEL, sizeof(Wheel))
         while table != &state.equal:
@@ -169,6 +171,7 @@ cdef class Floor:
             table += 1
         state.equal, state.tombstones = self.store.table(B_PLAIN_TABLE), self.store.table(B_PLAIN_TABLE)
         state.relieve_at = self.bytes_max // 4 * 3
+        state.collect_at = COLLECT_MIN
         for family in range(12):
             state.revisions[family] = self.store.table(B_TABLE)
         state.watermark = state.wall = state.equal_at = state.sightings_until = ABSENT
@@ -236,14 +239,16 @@ cdef class Floor:
         return decode_json(b'"' + self.scratch.bytes() + b'"')
 
     cdef int32_t intern(self, str text) except -1:
-        return self.texts.number(text)
+        cdef bytes raw = text.encode("utf-8")
+        self.state.names_bytes += <size_t>len(raw) + TEXT_BYTES
+        return self.texts.intern(raw, len(raw))
 
     cdef int32_t joined(self, const char* head, int32_t text) except -1:
         """The number of a text put together: head, then the text."""
         self.scratch.clear()
         self.scratch.put(head)
         self.scratch.raw(self.texts.bytes_of(text), self.texts.length_of(text))
-        return self.texts.intern(self.scratch.at, self.scratch.length)
+        return self.intern_scratch()
 
     cdef int32_t numbered(self, int32_t text, char between, int32_t number) except -1:
         """The number of a text put together: order/line, lu#cycle."""
@@ -251,6 +256,10 @@ cdef class Floor:
         self.scratch.raw(self.texts.bytes_of(text), self.texts.length_of(text))
         self.scratch.raw(&between, 1)
         self.scratch.integer(number)
+        return self.intern_scratch()
+
+    cdef int32_t intern_scratch(self) except -1:
+        self.state.names_bytes += <size_t>self.scratch.length + TEXT_BYTES
         return self.texts.intern(self.scratch.at, self.scratch.length)
 
     # ------------------------------------------------------------------------------------------ things, by name

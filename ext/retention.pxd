@@ -7,3 +7,4 @@ from ext.floor cimport Floor
 
 cdef int sweep(Floor floor, int64_t before) except -1
 cdef int collect(Floor floor) except -1
+cdef int collect_names(Floor floor) except -1

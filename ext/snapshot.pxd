@@ -1,7 +1,7 @@
 """The whole core in bytes, and back.
 
     magic "SORTLINE" | version, u16 | digest of all that follows, 16 bytes
-    layout of the structs, 16 bytes | top, u64 | free bytes, u64 | heads, u32[128] | root, u64
+    layout of the structs, 16 bytes | top, u64 | free bytes, u64 | heads, u32[192] | root, u64
     | texts, u64; then for each number from 1 its length, i32 (-1: given back), and its bytes
     zeros up to a multiple of 16; the region
 

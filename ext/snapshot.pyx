@@ -14,7 +14,7 @@ from ext.texts cimport Texts, fold, word
 cdef const char* MAGIC = b"SORTLINE"
 
 cdef enum:
-    VERSION = 7
+    VERSION = 8
     BODY = 8 + 2 + 16
     PAGE = 1 << 21          # a huge one
     ALIGNED = 16            # where bytes of Python begin, and where the region does in them
@@ -135,7 +135,6 @@ cdef int restore(Floor floor, bytes data) except -1:
     memcpy(floor.store.base, start + size - head.top, head.top)
     memcpy(floor.store.heads, head.heads, sizeof(head.heads))
     floor.store.top, floor.store.free_bytes, floor.store.outgrown = head.top, head.free_bytes, True
-    floor.store.look_again_later(0)
     floor.store.shift(floor.store.base, head.top, <int64_t>floor.store.base)
     floor.adopt(<State*>(floor.store.base + head.root))
     return 0

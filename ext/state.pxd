@@ -474,7 +474,11 @@ cdef struct State:
     int64_t open_tracks         # records that wait for an identification (R60)
     int64_t open_episodes[64]   # by code
     Strangers strangers         # new sources
-    uint64_t relieve_at         # bytes of state at which it is looked for what can go
+    # Of `state_bytes_max`: functions of the records, however these are grouped, so that a replay refuses what the run did.
+    uint64_t names_bytes        # of the texts that windows named at the last collection, and of all said since then
+    uint64_t collect_at         # bytes of windows at which it is worth looking for what nothing points to
+    uint64_t relieve_at         # bytes of windows and names at which it is looked for what can go
+    int64_t remembers           # event time up to which what is over was forgotten last, or at which all began
     uint8_t full                # names that nobody knows are refused (`state_bytes_max`)
     uint8_t gap_closed          # one has: ask the held again
     uint8_t deferring           # context is being taken

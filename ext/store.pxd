@@ -16,10 +16,15 @@ from libc.string cimport memset
 from ext.texts cimport fold
 
 cdef enum:
-    UNIT = 16               # bytes: sizes are multiples of it
-    SMALL_UNITS = 64        # blocks up to here have a free list a size; larger ones are powers of two
-    FREE_LISTS = 128
+    UNIT = 8                # bytes: sizes are multiples of it
+    SMALL_UNITS = 128       # blocks up to here have a free list a size; larger ones are powers of two
+    FREE_LISTS = 192
     TYPES_MAX = 96
+
+
+cdef enum:                  # what `mark` says of a text
+    KEYED = 1               # a key of a table may name it, or is a number that looks like it
+    NAMED = 2               # an element does
 
 
 cdef enum:                  # types of blocks
@@ -88,7 +93,6 @@ cdef class Store:
     cdef size_t limit           # bytes reserved
     cdef size_t top             # bytes given out so far, from the base
     cdef size_t free_bytes      # of them, in free lists
-    cdef size_t collect_at      # bytes in use at which it is worth looking for what nothing points to
     cdef size_t rest_at         # offset of the free block that small ones are cut from,
     cdef size_t rest            # and what is left of it in UNITs
     cdef bint outgrown          # a block larger than SMALL_UNITS may be free
@@ -133,9 +137,11 @@ cdef class Store:
 
     cdef inline void put_free(self, Block* block, int list_) noexcept:
         block.type = B_FREE
+        self.free_bytes += <size_t>block.units * UNIT
+        if list_ == 1:
+            return              # no room for a link: it waits until a neighbour is free, too
         (<uint32_t*>(block + 1))[0] = self.heads[list_]
         self.heads[list_] = <uint32_t>((<char*>block - self.base) // UNIT)
-        self.free_bytes += <size_t>block.units * UNIT
 
     cdef void* new_other(self, int type, size_t size) except NULL
     cdef Block* take_fresh(self, size_t units) except NULL
@@ -145,13 +151,18 @@ cdef class Store:
     cdef void set_free(self, char* at, size_t units) noexcept
     cdef int give_back(self, const char* old_end) noexcept
 
+    cdef inline bint is_scarce(self, size_t units) noexcept:
+        """Half of the address space is given out, or would be with so many more."""
+        return 2 * (self.top + units * UNIT) > self.limit
+
     cdef inline size_t used(self) noexcept:
         """Bytes that hold something."""
         return self.top - self.free_bytes
 
-    cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1
+    cdef int mark(self, void* root, uint8_t* named, uint32_t texts) except -1
+    cdef int unmark(self) except -1
     cdef int sweep(self) except -1
-    cdef void look_again_later(self, size_t freed) noexcept
+    cdef void set_free_run(self, char* at, char* end, bint scarce) noexcept
     cdef int shift(self, char* region, size_t top, int64_t by) except -1
 
     cdef void* room(self, int type, void* array, int32_t at) except NULL

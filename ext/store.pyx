@@ -15,7 +15,6 @@ cdef enum:
 
 cdef int32_t FIRST_CAPACITY = 1
 cdef size_t GIVE_BACK_MIN = 1 << 20
-cdef size_t COLLECT_MIN = 32 << 20      # bytes that the state grows before what nothing points to is looked for
 
 
 cdef inline int list_of(size_t units, bint enough) noexcept nogil:
@@ -58,6 +57,7 @@ cdef int follow(void* body, Shape* shapes, Todo* todo, uint8_t* named, uint32_t 
     cdef Shape* shape = &shapes[block.type]
     cdef char* at = <char*>body + shape.lead
     cdef char* end = <char*>block + <size_t>block.units * UNIT - shape.stride
+    cdef uint8_t how = KEYED if block.type == B_SLOTS else NAMED
     cdef uint32_t number
     cdef uint16_t k
     if shape.stride == 0:
@@ -69,7 +69,7 @@ cdef int follow(void* body, Shape* shapes, Todo* todo, uint8_t* named, uint32_t 
         for k in range(shape.texts):
             number = (<uint32_t*>(at + 8 * shape.pointers))[k]
             if number < texts:
-                named[number] = 1
+                named[number] |= how
         if shape.lead == 0 and block.type != B_SLOTS:
             break                           # one element: the rest of the block is room
         at += shape.stride
@@ -85,7 +85,6 @@ cdef class Store:
         self.base = <char*>base
         self.limit = limit
         self.top = UNIT                     # offset 0 is no block
-        self.collect_at = COLLECT_MIN
         self.shapes[B_LIST] = Shape(lead=8, stride=8, pointers=1, texts=0)
         self.shapes[B_NUMBERS] = Shape(lead=8, stride=4, pointers=0, texts=1)
         self.shapes[B_TABLE] = Shape(lead=0, stride=sizeof(Table), pointers=1, texts=0)
@@ -123,7 +122,7 @@ cdef class Store:
             block = self.take_free(list_)
         elif units <= self.rest:
             block = self.cut(units)
-        elif not self.outgrown and 2 * (self.top + units * UNIT) <= self.limit:
+        elif not self.outgrown and not self.is_scarce(units):
             block = self.take_fresh(units)
         else:
             block = self.split_larger(list_, units)
@@ -159,7 +158,7 @@ cdef class Store:
     cdef Block* split_larger(self, int list_, size_t units) noexcept:
         """A part of a larger free block, which becomes the rest that others are cut from; NULL: there is none. As long as
         there is address space, only what a table has grown out of is split, and into small blocks only."""
-        if 2 * (self.top + units * UNIT) <= self.limit:
+        if not self.is_scarce(units):
             if units > SMALL_UNITS:
                 return NULL
             list_ = SMALL_UNITS
@@ -190,9 +189,9 @@ cdef class Store:
 
     # ------------------------------------------------------------------------------------------ walking all of it
 
-    cdef int collect(self, void* root, uint8_t* named, uint32_t texts) except -1:
-        """Free what cannot be reached from `root`; set named[n] for every text number n < `texts` that something reachable
-        may have. A key may be two text numbers, or one and something else: both halves count as such."""
+    cdef int mark(self, void* root, uint8_t* named, uint32_t texts) except -1:
+        """Mark what can be reached from `root`, for `sweep` or `unmark`; say in named[n] of every text number n < `texts`
+        how something reachable names it. A key may be two text numbers, or one and something else: both halves count."""
         cdef Todo todo = Todo(items=NULL, count=0, capacity=0)
         cdef void* on_way[ON_WAY]       # asked for from memory a little before they are looked at
         cdef void* body
@@ -215,15 +214,22 @@ cdef class Store:
                     follow(body, self.shapes, &todo, named, texts)
         finally:
             release(todo.items)
-        self.sweep()
+        return 0
+
+    cdef int unmark(self) except -1:
+        """As if nobody had looked."""
+        cdef size_t at = UNIT
+        while at < self.top:
+            (<Block*>(self.base + at)).marked = 0
+            at += <size_t>(<Block*>(self.base + at)).units * UNIT
         return 0
 
     cdef int sweep(self) except -1:
-        """What is not marked becomes free, neighbours together; what lies behind the last block goes back."""
+        """What is not marked becomes free; what lies behind the last block goes back."""
         cdef char* at = self.base + UNIT
         cdef char* end = self.base + self.top
         cdef char* free_from = NULL
-        cdef size_t before = self.used()
+        cdef bint scarce = self.is_scarce(0)
         cdef Block* block
         memset(self.heads, 0, sizeof(self.heads))
         self.free_bytes = self.rest = 0
@@ -232,7 +238,7 @@ cdef class Store:
             if block.marked:
                 block.marked = 0
                 if free_from != NULL:
-                    self.set_free(free_from, (at - free_from) // UNIT)
+                    self.set_free_run(free_from, at, scarce)
                     free_from = NULL
             elif free_from == NULL:
                 free_from = at
@@ -240,13 +246,19 @@ cdef class Store:
         if free_from != NULL:
             self.top = free_from - self.base
             self.give_back(end)
-        self.look_again_later(before - self.used())
         return 0
 
-    cdef void look_again_later(self, size_t freed) noexcept:
-        """When the state has grown by half; where little was found, when it has doubled."""
-        cdef size_t used = self.used()
-        self.collect_at = used + max(COLLECT_MIN, used if freed < used // 8 else used // 2)
+    cdef void set_free_run(self, char* at, char* end, bint scarce) noexcept:
+        """Neighbours that are free. A short run stays the blocks that it was, for such sizes will be asked for again: a fact
+        that fitted between two windows fits there once more. What is long, or where room is scarce, becomes one."""
+        cdef Block* block
+        if scarce or <size_t>(end - at) > SMALL_UNITS * UNIT:
+            self.set_free(at, <size_t>(end - at) // UNIT)
+            return
+        while at < end:
+            block = <Block*>at
+            at += <size_t>block.units * UNIT
+            self.put_free(block, <int>block.units)
 
     cdef int give_back(self, const char* old_end) noexcept:
         """Pages behind the top that are not used any more, where they are many."""
@@ -270,7 +282,7 @@ cdef class Store:
                 raise ValueError("a block has no end")
             at += size
             shape = &self.shapes[block.type]
-            if block.type == B_FREE:
+            if block.type == B_FREE and block.units > 1:
                 memset(<char*>(block + 1) + sizeof(uint32_t), 0, size - sizeof(Block) - sizeof(uint32_t))
             if shape.stride == 0 or shape.pointers == 0:
                 continue

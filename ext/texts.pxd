@@ -35,6 +35,10 @@ cdef struct Slot:
     int32_t number      # 0: free
 
 
+cdef enum:
+    TEXT_BYTES = 32     # that a text takes beside its own: an entry, and a slot beside a free one
+
+
 cdef struct Entry:
     int64_t at          # of its bytes in the arena; of a number given back the next such number
     int32_t length      # -1: the number was given back
@@ -75,6 +79,8 @@ cdef class Texts:
     cdef int end_again(self) except -1
     cdef int keep(self, const uint8_t* named) except -1
     cdef bint precedes(self, int32_t a, int32_t b) noexcept
+
+    cdef size_t bytes_of_all(self, const uint8_t* named, uint8_t how) noexcept
 
     cdef inline size_t bytes_held(self) noexcept:
         """What the texts take, half of the slots being free."""

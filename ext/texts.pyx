@@ -173,6 +173,15 @@ cdef class Texts:
         self.arena, self.arena_cap, self.arena_len = arena, capacity, length
         return 0
 
+    cdef size_t bytes_of_all(self, const uint8_t* named, uint8_t how) noexcept:
+        """Bytes of the texts n with `how` in named[n]."""
+        cdef size_t total = 0
+        cdef int32_t number
+        for number in range(1, self.count):
+            if named[number] & how and self.entries[number].length >= 0:
+                total += <size_t>self.entries[number].length + TEXT_BYTES
+        return total
+
     # ------------------------------------------------------------------------------------------ a snapshot's texts
 
     cdef int begin_again(self) except -1:
