@@ -62,13 +62,19 @@ cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
     if at >= 0:                         # else it was forgotten as the oldest of too many
         forget_gap(floor, gap.source, at)
     floor.state.gap_closed = True
-    return floor.outlet.clear(SEQ_GAP, gap.source.src, gap.t_to, cause)
+    floor.outlet.clear(SEQ_GAP, gap.source.src, gap.t_to, cause)
+    if gap.sure:                        # else its timer comes up yet
+        floor.store.free(gap)
+    return 0
 
 
 cdef int make_sure(Floor floor, Gap* gap) except -1:
     """R6: the watermark has passed the record that jumped: now it is a gap."""
     cdef Fact cause
-    if not gap.closed and gap.low >= 0:
+    gap.sure = True
+    if gap.closed:                      # filled in time, as nearly all are
+        floor.store.free(gap)
+    elif gap.low >= 0:
         cause = named_source(gap.source.src)
         cause.epoch, cause.seq = gap.epoch, gap.high + 1
         floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.missing} missing")

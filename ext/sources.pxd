@@ -19,6 +19,7 @@ cdef struct Gap:
     int64_t missing
     int64_t epoch               # of its numbers
     uint8_t closed
+    uint8_t sure                # its timer has come up
 
 
 cdef struct Interval:
