@@ -1,9 +1,9 @@
 """`core.collisions`: what somebody can cost us who picks numbers so that they collide in the core's tables.
 
-Names cannot be picked so: their hash has a key that every table of texts draws anew. The tables of the core go by the
-numbers of texts, which are given out in order, and by numbers that stand in records: `home` in ext/store.pxd spreads
-them by a product that everybody can read. Here each of many orders has one line, whose number is picked so that all
-lines have the same home; beside it the same orders with random lines.
+The tables of the core go by the numbers of texts, which are given out in order, and by numbers that stand in records.
+`home` in ext/store.pxd spreads them by a product that everybody can read, but for the secret in both of its factors.
+Here each of many orders has one line, whose number is picked so that all lines would have the same home if the secret
+were 0, which is all that can be picked for; beside it the same orders with random lines.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Words = npt.NDArray[np.uint64]
 ORDERS = 16_384
 ORDERS_A_BATCH = 512
 TRIED = 1 << 15
-MASKED, FACTOR = np.uint64(0x243F6A8885A308D3), np.uint64(0x9E3779B97F4A7C15)  # of `home`
+FACTOR = np.uint64(0x9E3779B97F4A7C15)  # of `home`
 HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
 def collisions(settings: Settings) -> Figures:
-    """`ratio_to_random`: of processor time; it grows with the number of orders if nothing holds against it."""
+    """`ratio_to_random`: of processor time; it would grow with the number of orders if nothing held against it."""
     numbers = order_numbers(settings.size(ORDERS, 256))
     bits = (4 * len(numbers) // 3).bit_length()  # of the table's slots in the end: it is never fuller than 3/4
     crafted = [colliding(number, bits) for number in numbers]
@@ -59,12 +59,13 @@ def order_numbers(orders: int, engine: Engine | None = None) -> list[int]:
 
 
 def colliding(order: int, bits: int) -> int:
-    """The least line of that order whose home is slot 0 of a table with 2 ** bits slots, and of every smaller one."""
+    """The least line of that order whose home, if the secret were 0, is slot 0 of a table with 2 ** bits slots, and of
+    every smaller one."""
     mask = np.uint64((1 << bits) - 1)
     first = 1
     while True:
         lines = np.arange(first, first + TRIED, dtype=np.uint64)
-        hits = np.flatnonzero(folded((np.uint64(order) << HALF | lines) ^ MASKED, FACTOR) & mask == 0)
+        hits = np.flatnonzero(folded(np.uint64(order) << HALF | lines, FACTOR) & mask == 0)
         if len(hits):
             return int(lines[hits[0]])
         first += TRIED
@@ -83,16 +84,20 @@ def releasing(lines: list[int]) -> Turn:
     def turn(number: int) -> Steps:
         engine = Engine()
         order_numbers(len(lines), engine)
-        released = [_released(k, line) for k, line in enumerate(lines)]
         batches = [
-            engine.decoded(b"".join(released[at : at + ORDERS_A_BATCH]))
-            for at in range(0, len(released), ORDERS_A_BATCH)
+            engine.decoded(releasing_lines(lines[at : at + ORDERS_A_BATCH], at))
+            for at in range(0, len(lines), ORDERS_A_BATCH)
         ]
         for batch in batches:
             yield partial(engine.decided, batch)
         return {"account": engine.core.account()}
 
     return turn
+
+
+def releasing_lines(lines: list[int], first: int = 0) -> bytes:
+    """Of orders number `first` and on, each with the line of that number."""
+    return b"".join(_released(first + k, line) for k, line in enumerate(lines))
 
 
 def _released(k: int, line: int) -> bytes:

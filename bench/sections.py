@@ -169,8 +169,8 @@ def _collisions(ran: dict[str, Figures]) -> list[Section]:
         Bar("random numbers", case["random_ns"], "ns a record"),
     ]
     text = (
-        f"{short(case['orders'])} orders whose lines all belong into one slot of the core's table, beside the same "
-        f"orders with random lines: {case['ratio_to_random']:g} times the cost."
+        f"{short(case['orders'])} orders whose lines were picked to belong into one slot of the core's table, beside "
+        f"the same orders with random lines: {case['ratio_to_random']:g} times the cost."
     )
     return [Section("Collisions", text, ["<h3>Nanoseconds</h3>", bars("crafted and random numbers", rows)])]
 

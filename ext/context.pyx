@@ -235,14 +235,14 @@ cdef class Context:
         cdef Order* order
         cdef Fact* cutoff
         cdef int32_t wave = self.floor.intern(record["wave"])
-        cdef uint64_t i
         if not self.floor.rules.short_at_cutoff:
             return 0
         now = {self.floor.intern(name) for name in record["orders"]} if "cutoff" in record else ()
-        for i in range(orders.mask + 1 if record["rev"] > 1 else 0):
-            order = <Order*>orders.slots[i].value
-            if order != NULL and is_of_wave(order, wave) and order.id not in now:
-                self.set_cutoff(order, NULL, fact)
+        names = sorted(     # where they stand in the table is nobody's order
+            self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.mask + 1 if record["rev"] > 1 else 0)
+            if is_of_wave(<Order*>orders.slots[i].value, wave) and (<Order*>orders.slots[i].value).id not in now)
+        for name in names:
+            self.set_cutoff(self.floor.order_of(self.floor.intern(name)), NULL, fact)
         if "cutoff" not in record:
             return 0
         cutoff = at_time(self.floor, fact, record["cutoff"])
@@ -488,8 +488,8 @@ cdef class Context:
 
 
 cdef bint is_of_wave(const Order* order, int32_t wave) noexcept:
-    """Its cutoff is that of this wave."""
-    return order.cutoff != NULL and order.cutoff.target == wave
+    """Its cutoff is that of this wave. NULL is no order."""
+    return order != NULL and order.cutoff != NULL and order.cutoff.target == wave
 
 
 cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:

@@ -39,7 +39,9 @@ class Core:
     def account(self) -> dict[str, int]:
         """R82: in, used, duplicate, late, rejected, noise, open; the first is the sum of the others."""
     def state_bytes(self) -> int:
-        """Bytes in use, of windows and of names: what `state_bytes_max` caps."""
+        """Bytes in use, of windows and of all names."""
+    def steps(self) -> int:
+        """Slots that searches for all lines walk over beyond the first of each: what keys that collide would cost."""
     def names_bytes(self) -> int:
         """Those of names, also of names that nothing mentions any more."""
     def windows(self) -> dict[str, int]:

@@ -393,6 +393,10 @@ cdef class Core(Effects):
         """Bytes in use, of windows and of all names."""
         return self.floor.store.used() + self.floor.texts.bytes_held()
 
+    def steps(self):
+        """Of searches for lines, beyond the first slot of each: what numbers that collide would cost."""
+        return self.floor.store.steps(self.state.lines)
+
     def names_bytes(self):
         return self.floor.texts.bytes_held()
 

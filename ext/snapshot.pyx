@@ -137,6 +137,7 @@ cdef int restore(Floor floor, bytes data) except -1:
     floor.store.top, floor.store.free_bytes, floor.store.outgrown = head.top, head.free_bytes, True
     floor.store.shift(floor.store.base, head.top, <int64_t>floor.store.base)
     floor.adopt(<State*>(floor.store.base + head.root))
+    floor.store.secret = floor.state.tasks.secret
     return 0
 
 

@@ -74,6 +74,7 @@ cdef struct Table:          # open addressing, linear probing, load <= 3/4; keys
     Slot* slots
     int64_t count
     uint64_t mask
+    uint64_t secret             # of the store: whoever picks keys cannot know which ones collide
 
 
 cdef inline Block* head_of(const void* body) noexcept nogil:
@@ -90,6 +91,7 @@ cdef inline int32_t length(const List* list) noexcept nogil:
 
 cdef class Store:
     cdef char* base
+    cdef uint64_t secret        # that its tables get: drawn anew, or that of a snapshot
     cdef size_t limit           # bytes reserved
     cdef size_t top             # bytes given out so far, from the base
     cdef size_t free_bytes      # of them, in free lists
@@ -181,6 +183,7 @@ cdef class Store:
     cdef int put(self, Table* table, uint64_t key, void* value) except -1
     cdef int grow(self, Table* table) except -1
     cdef void drop(self, Table* table, uint64_t key) noexcept
+    cdef int64_t steps(self, const Table* table) noexcept
 
 
 cdef inline void* last(const List* list) noexcept nogil:
@@ -210,14 +213,15 @@ cdef inline void remove(List* list, const void* item) noexcept nogil:
         remove_at(list, i)
 
 
-cdef inline uint64_t home(uint64_t key, uint64_t mask) noexcept nogil:
-    """Keys are one or two numbers of texts, lines and the like: every bit of both halves counts for the place."""
-    return fold(key ^ 0x243F6A8885A308D3u, 0x9E3779B97F4A7C15u) & mask
+cdef inline uint64_t home(uint64_t key, uint64_t secret, uint64_t mask) noexcept nogil:
+    """Keys are one or two numbers of texts, lines and the like: every bit of both halves counts for the place. Both factors
+    depend on the secret."""
+    return fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u) & mask
 
 
 cdef inline void* find(const Table* table, uint64_t key) noexcept nogil:
     """NULL: there is none."""
-    cdef uint64_t i = home(key, table.mask)
+    cdef uint64_t i = home(key, table.secret, table.mask)
     cdef const Slot* slot = &table.slots[i]
     while slot.value != NULL:
         if slot.key == key:

@@ -1,6 +1,8 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The region and its blocks: see store.pxd."""
 
+import os
+
 from libc.stdlib cimport free as release, realloc
 from libc.string cimport memcpy, memmove, memset
 from posix.mman cimport (
@@ -83,6 +85,7 @@ cdef class Store:
         if base == MAP_FAILED:
             raise MemoryError(f"no {limit} bytes of address space for the state: lower rules.state_bytes_max")
         self.base = <char*>base
+        self.secret = int.from_bytes(os.urandom(8), "little")
         self.limit = limit
         self.top = UNIT                     # offset 0 is no block
         self.shapes[B_LIST] = Shape(lead=8, stride=8, pointers=1, texts=0)
@@ -336,12 +339,12 @@ cdef class Store:
         """`type`: B_TABLE, or B_PLAIN_TABLE if its values are numbers."""
         cdef Table* table = <Table*>self.new(type, sizeof(Table))
         table.slots = <Slot*>self.new(type + 1, 8 * sizeof(Slot))
-        table.mask = 7
+        table.mask, table.secret = 7, self.secret
         return table
 
     cdef int put(self, Table* table, uint64_t key, void* value) except -1:
         """`value` must not be NULL; an equal key gets the new value."""
-        cdef uint64_t i = home(key, table.mask)
+        cdef uint64_t i = home(key, table.secret, table.mask)
         while table.slots[i].value != NULL:
             if table.slots[i].key == key:
                 table.slots[i].value = value
@@ -349,7 +352,7 @@ cdef class Store:
             i = (i + 1) & table.mask
         if 4 * <uint64_t>table.count >= 3 * (table.mask + 1):
             self.grow(table)
-            i = home(key, table.mask)
+            i = home(key, table.secret, table.mask)
             while table.slots[i].value != NULL:
                 i = (i + 1) & table.mask
         table.slots[i].key = key
@@ -362,7 +365,7 @@ cdef class Store:
         cdef Slot* slots = <Slot*>self.new(head_of(table).type + 1, (mask + 1) * sizeof(Slot))
         for i in range(table.mask + 1):
             if table.slots[i].value != NULL:
-                k = home(table.slots[i].key, mask)
+                k = home(table.slots[i].key, table.secret, mask)
                 while slots[k].value != NULL:
                     k = (k + 1) & mask
                 slots[k] = table.slots[i]
@@ -373,7 +376,7 @@ cdef class Store:
 
     cdef void drop(self, Table* table, uint64_t key) noexcept:
         """Those behind it move up, so that no gap breaks a search."""
-        cdef uint64_t i = home(key, table.mask), k, h
+        cdef uint64_t i = home(key, table.secret, table.mask), k, h
         while table.slots[i].key != key or table.slots[i].value == NULL:
             if table.slots[i].value == NULL:
                 return
@@ -383,9 +386,18 @@ cdef class Store:
             k = (k + 1) & table.mask
             if table.slots[k].value == NULL:
                 break
-            h = home(table.slots[k].key, table.mask)
+            h = home(table.slots[k].key, table.secret, table.mask)
             if ((k - h) & table.mask) >= ((k - i) & table.mask):
                 table.slots[i] = table.slots[k]
                 i = k
         table.slots[i] = Slot(value=NULL, key=0)
         table.count -= 1
+
+    cdef int64_t steps(self, const Table* table) noexcept:
+        """How many slots all keys together lie behind their own: what collisions cost."""
+        cdef uint64_t i
+        cdef int64_t total = 0
+        for i in range(table.mask + 1):
+            if table.slots[i].value != NULL:
+                total += (i - home(table.slots[i].key, table.secret, table.mask)) & table.mask
+        return total

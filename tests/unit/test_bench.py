@@ -287,9 +287,9 @@ def test_collisions_are_such() -> None:
     assert len(set(numbers)) == 20
     for number in numbers:
         key = number << 32 | collisions.colliding(number, 10)
-        product = (key ^ 0x243F6A8885A308D3) * 0x9E3779B97F4A7C15
-        assert (product ^ product >> 64) & 1_023 == 0  # `home` of ext/store.pxd
-    home = "fold(key ^ 0x243F6A8885A308D3u, 0x9E3779B97F4A7C15u) & mask"
+        product = key * 0x9E3779B97F4A7C15
+        assert (product ^ product >> 64) & 1_023 == 0  # `home` of ext/store.pxd where the secret is 0
+    home = "fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u) & mask"
     assert home in (e2e.ROOT / "ext" / "store.pxd").read_text()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "8"
-LAYOUT = "c0300da9a1368618"
+LAYOUT = "fcaf224b17359020"
 
 
 def fields() -> str:
