@@ -47,7 +47,8 @@ cdef class Walk:
         free(self.spans)
         free(self.joined)
 
-    cdef int over(self, const LoadUnit* unit) except -1:
+    cdef int over(self, const LoadUnit* unit, int first) except -1:
+        """From fact number `first` on, which begins a cycle or is the very first."""
         cdef int i, n = length(unit.facts)
         cdef void* bigger
         if n > self.joined_capacity:
@@ -58,7 +59,7 @@ cdef class Walk:
             self.joined_capacity = 2 * n
         self.count = self.joined_count = 0
         self.running = NULL
-        for i in range(n):
+        for i in range(first, n):
             self.step(<Fact*>unit.facts.items[i])
         return 0
 
@@ -161,7 +162,7 @@ cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) exc
             elif fact.kind == K_PACK_CONFIRM:
                 cycle.packs = True
             return floor.store.append(changed, cycle)
-    return rebuild(floor, unit, changed)
+    return rebuild(floor, unit, fact, changed)
 
 
 cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
@@ -179,16 +180,17 @@ cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
 cdef int replace_fact(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1:
     """As if `fact` had come instead of `old`. Appends the cycles that changed by it."""
     if old.cycle != NULL and old.cycle.anchor == old:
+        fact.cycle = old.cycle
         old.cycle.anchor = fact
     remove(unit.facts, old)
     floor.insert_sorted(&unit.facts, fact)
-    return rebuild(floor, unit, changed)
+    return rebuild(floor, unit, old if floor.precedes(old, fact) else fact, changed)
 
 
 cdef int take_back(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
     """A fact that turned out to be none leaves its unit. Appends the cycles that changed by it."""
     remove(unit.facts, fact)
-    return rebuild(floor, unit, changed)
+    return rebuild(floor, unit, fact, changed)
 
 
 cdef bint joins_running(const Cycle* cycle, const Fact* fact) noexcept:
@@ -202,19 +204,29 @@ cdef bint joins_running(const Cycle* cycle, const Fact* fact) noexcept:
     return not (fact.carton and not cycle.carton)
 
 
-cdef int rebuild(Floor floor, LoadUnit* unit, List** changed) except -1:
-    """Walk all facts again and match what is found with the cycles known, by their anchors."""
-    cdef List* before = unit.cycles
-    cdef Cycle* cycle
+cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed) except -1:
+    """Walk the facts again and match what is found with the cycles known, by their anchors.
+
+    What lies before `since` is as it was: a cycle begins with nothing behind it but ended ones, so it is enough to walk
+    from the last beginning before `since`. A tote that is used again all day costs no more at night than in the morning.
+    """
+    cdef int kept = length(unit.cycles)
+    cdef List* before = NULL
+    cdef Cycle* cycle = NULL
     cdef Span* span
     cdef int i
-    walk.over(unit)
-    for i in range(length(before)):
-        anchor_to_span(<Cycle*>before.items[i])
-    unit.cycles = NULL
+    while kept > 0 and cycle == NULL:
+        kept -= 1
+        if begins_before(floor, <Cycle*>unit.cycles.items[kept], since):
+            cycle = <Cycle*>unit.cycles.items[kept]
+    walk.over(unit, index_of(unit.facts, cycle.facts.items[0]) if cycle != NULL else 0)
+    for i in range(kept, length(unit.cycles)):
+        floor.store.append(&before, unit.cycles.items[i])
+    if before != NULL:
+        unit.cycles.count = kept
     for i in range(walk.count):
         span = &walk.spans[i]
-        cycle = span.cycle
+        cycle = known_cycle(unit, span)
         if cycle == NULL:
             cycle = <Cycle*>floor.store.new(B_CYCLE, sizeof(Cycle))
             unit.met += 1
@@ -244,18 +256,22 @@ cdef int retire(Floor floor, Cycle* cycle) except -1:
     return 0
 
 
-cdef int anchor_to_span(Cycle* cycle) except -1:
-    """The span that its anchor stands in is this cycle, unless one that was met earlier stands there, too."""
-    cdef Span* span
-    cdef int i, k
-    for i in range(walk.count):
-        span = &walk.spans[i]
-        for k in range(span.first, span.first + span.count):
-            if walk.joined[k] == cycle.anchor:
-                if span.cycle == NULL or cycle.number < span.cycle.number:
-                    span.cycle = cycle
-                return 0
-    return 0
+cdef bint begins_before(Floor floor, const Cycle* cycle, const Fact* fact) noexcept:
+    return cycle.facts.items[0] != fact and floor.precedes(<Fact*>cycle.facts.items[0], fact)
+
+
+cdef Cycle* known_cycle(const LoadUnit* unit, const Span* span) noexcept:
+    """The cycle whose anchor stands in this span; of several the one that was met first. NULL: it is a new one."""
+    cdef Cycle* cycle
+    cdef Cycle* found = NULL
+    cdef int i
+    for i in range(span.first, span.first + span.count):
+        cycle = walk.joined[i].cycle
+        if cycle == NULL or cycle.anchor != walk.joined[i] or cycle.unit != unit or cycle.merged:
+            continue
+        if found == NULL or cycle.number < found.number:
+            found = cycle
+    return found
 
 
 cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
