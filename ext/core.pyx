@@ -13,7 +13,7 @@ import msgspec
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcpy
 
-from ext cimport gaps, outcomes, retention, snapshot
+from ext cimport gaps, garbage, outcomes, retention, snapshot
 from ext.batch cimport ABSENT, F_HIST
 from ext.context cimport SAME, TAKEN
 from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
@@ -65,7 +65,7 @@ cdef class Core(Effects):
                 and texts.holders == 1 and texts.cores == 1 and stop == batch.count):
             texts.holders = 0           # all that the batch names has been taken in
             try:
-                retention.collect_names(self.floor)
+                garbage.collect_names(self.floor)
             finally:
                 texts.holders = 1
 
@@ -113,7 +113,7 @@ cdef class Core(Effects):
         if self.state.watermark >= self.state.next_sweep:
             self.forget()
         elif self.floor.store.used() > self.state.collect_at:
-            retention.collect(self.floor)
+            garbage.collect(self.floor)
         return 0
 
     cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1:
@@ -280,7 +280,7 @@ cdef class Core(Effects):
         cdef int64_t keep = self.floor.rules.retention
         if self.state.next_sweep != ABSENT:
             retention.sweep(self.floor, self.state.watermark - keep)
-            retention.collect(self.floor)
+            garbage.collect(self.floor)
             self.index_sources()
         else:
             self.state.remembers = max(self.state.remembers, self.state.watermark)
@@ -295,11 +295,11 @@ cdef class Core(Effects):
         cdef int64_t keep = min(state.watermark - state.remembers, self.floor.rules.retention)
         cdef size_t enough = self.full_at // 8 * 7      # room for a while: to look for it takes time
         cdef Fact cause = named_source(state.site)
-        retention.collect(self.floor)
+        garbage.collect(self.floor)
         while self.held() > enough and keep > KEEP_MIN:
             keep = max(keep // 2, KEEP_MIN)
             retention.sweep(self.floor, state.watermark - keep)
-            retention.collect(self.floor)
+            garbage.collect(self.floor)
         self.index_sources()
         state.full = self.held() > self.full_at
         state.relieve_at = max(self.full_at, self.held() + self.floor.bytes_max // 64)

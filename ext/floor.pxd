@@ -84,6 +84,18 @@ cdef class Floor:
         return count
 
 
+cdef inline int32_t first_from(const List* facts, int64_t t) noexcept:
+    """Where in a sorted list the first fact at `t` or later stands; its length: nowhere."""
+    cdef int32_t low = 0, high = length(facts), middle
+    while low < high:
+        middle = (low + high) >> 1
+        if (<const Fact*>facts.items[middle]).t < t:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 cdef inline Line* find_line(const State* state, int32_t order, int32_t number) noexcept:
     """NULL: nobody has told of it."""
     return <Line*>find(state.lines, <uint64_t><uint32_t>order << 32 | <uint32_t>number)

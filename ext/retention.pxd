@@ -1,4 +1,4 @@
-"""What is over leaves (section 1, `retention_ms`, `state_bytes_max`), and so do the texts that nothing names any more."""
+"""What is over leaves (section 1, `retention_ms`, `state_bytes_max`)."""
 
 from libc.stdint cimport int64_t
 
@@ -6,5 +6,3 @@ from ext.floor cimport Floor
 
 
 cdef int sweep(Floor floor, int64_t before) except -1
-cdef int collect(Floor floor) except -1
-cdef int collect_names(Floor floor) except -1

@@ -4,23 +4,22 @@
 The watermark calls for a sweep now and then, so that what is remembered is a function of the records. Shipments go
 first: only then nobody asks for their lines and cartons any more. An evicted window can be named by nothing that is not
 dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A sweep only takes out of tables and lists;
-`collect` then frees what nothing points to.
+`garbage.collect` then frees what nothing points to.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 
 from ext cimport cartons, outcomes, pick_events, tombstones
 from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
-from ext.floor cimport COLLECT_MIN
 from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
     CartonPlan, Cycle, Episode, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
     Waiting,
 )
-from ext.store cimport NAMED, List, Numbers, Table, find, index_of, last, length, remove, remove_at
+from ext.store cimport List, Numbers, Table, find, index_of, last, length, remove, remove_at
 from ext.timers cimport NEVER
 
 
@@ -39,55 +38,6 @@ cdef int sweep(Floor floor, int64_t before) except -1:
     for family in (BIND, WAVE, HOLDS, MANIFEST, ALLOC, STOCK):
         drop_older(floor, floor.state.revisions[<int>family], before, t_of_revision)
     return 0
-
-
-cdef int collect(Floor floor) except -1:
-    """Free what nothing points to any more, and the texts that nothing names, unless a batch still holds some. To be called
-    by the records alone, never between two batches."""
-    cdef uint8_t* named = named_of(floor)
-    cdef size_t before = floor.store.used(), used
-    try:
-        floor.store.sweep()
-        floor.state.names_bytes = floor.texts.bytes_of_all(named, NAMED)
-        if floor.texts.holders == 0:
-            floor.texts.keep(named)
-    finally:
-        free(named)
-    used = floor.store.used()
-    floor.state.collect_at = used + max(<size_t>COLLECT_MIN, growth_of(used, before - used))
-    return 0
-
-
-cdef size_t growth_of(size_t used, size_t freed) noexcept:
-    """It is looked again when the state has grown by half; where little was found, when it has doubled; where hardly
-    anything, by three."""
-    if freed >= used // 8:
-        return used // 2
-    return used if freed >= used // 32 else 3 * used
-
-
-cdef int collect_names(Floor floor) except -1:
-    """Forget the texts that nothing names. What else nothing points to stays until `collect`."""
-    cdef uint8_t* named = named_of(floor)
-    try:
-        floor.store.unmark()
-        floor.texts.keep(named)
-    finally:
-        free(named)
-    return 0
-
-
-cdef uint8_t* named_of(Floor floor) except NULL:
-    """Marks what can be reached; a byte for every text: whether it is named."""
-    cdef uint8_t* named = <uint8_t*>calloc(floor.texts.count + 1, 1)
-    if named == NULL:
-        raise MemoryError
-    try:
-        floor.store.mark(floor.state, named, <uint32_t>floor.texts.count)
-    except MemoryError:
-        free(named)
-        raise
-    return named
 
 
 cdef class Keys:
@@ -229,6 +179,7 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
             continue
         forget_cycles(floor, unit, before)
         forget_destined(floor, unit)
+        forget_riders(floor, unit)
         youngest = <Fact*>last(unit.facts)
         if (length(unit.cycles) == 0 and length(unit.destined) == 0 and (youngest == NULL or youngest.t < before)
                 and not unit.numbered):
@@ -274,6 +225,17 @@ cdef int forget_destined(Floor floor, LoadUnit* unit) except -1:
             i += 1
         else:
             remove_at(unit.destined, i)
+    return 0
+
+
+cdef int forget_riders(Floor floor, LoadUnit* unit) noexcept:
+    """Units that are gone."""
+    cdef int i = 0
+    while i < length(unit.riders):
+        if find(floor.state.units, (<LoadUnit*>unit.riders.items[i]).lu) == unit.riders.items[i]:
+            i += 1
+        else:
+            remove_at(unit.riders, i)
     return 0
 
 

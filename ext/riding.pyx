@@ -1,6 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """R48: units that ride on other units: see riding.pxd."""
 
+from ext.floor cimport first_from
 from ext.kinds cimport K_LU_BIND, K_LU_RELEASE
 from ext.state cimport Fact, Trailer
 from ext.store cimport index_of, length
@@ -33,34 +34,45 @@ cdef List* sights_of(Floor floor, const Cycle* cycle) except? NULL:
 
 cdef int64_t end_of_use(const Cycle* cycle) noexcept:
     """Up to the next cycle of its unit: a carton moves on after its manifest."""
-    cdef Cycle* other
-    cdef int i
-    for i in range(length(cycle.unit.cycles)):
-        other = <Cycle*>cycle.unit.cycles.items[i]
-        if other.begin > cycle.begin:
-            return other.begin
-    return NEVER
+    cdef int64_t next_begin = NEVER
+    cdef int i = length(cycle.unit.cycles) - 1
+    while i >= 0 and (<Cycle*>cycle.unit.cycles.items[i]).begin > cycle.begin:
+        next_begin = (<Cycle*>cycle.unit.cycles.items[i]).begin
+        i -= 1
+    return next_begin
 
 
 cdef int add_rides(Floor floor, const LoadUnit* unit, int64_t t_from, int64_t t_to, List** found, int depth) except -1:
     cdef Ride ride
     cdef Fact* fact
     cdef int64_t low, high
-    cdef int i = 0, k
-    while next_ride(floor, unit, &i, &ride):
+    cdef int i = ride_before(unit, t_from), k
+    while next_ride(floor, unit, &i, &ride) and ride.t_from < t_to:
         low, high = max(t_from, ride.t_from), min(t_to, ride.t_to)
         if low >= high:
             continue
         fact = last_place(floor, &ride, low)
         if fact != NULL:
             floor.insert_sorted(found, fact)
-        for k in range(length(ride.parent.facts)):
+        for k in range(first_from(ride.parent.facts, low), first_from(ride.parent.facts, high)):
             fact = <Fact*>ride.parent.facts.items[k]
-            if low <= fact.t < high and is_place(fact.kind):
+            if is_place(fact.kind):
                 floor.insert_sorted(found, fact)
         if ride.parent.rides and depth > 1:
             add_rides(floor, ride.parent, low, high, found, depth - 1)
     return 0
+
+
+cdef int ride_before(const LoadUnit* unit, int64_t t) noexcept:
+    """Where among its facts to look from for the rides that go on at `t` or begin later: the last that begins before."""
+    cdef int from_t = first_from(unit.facts, t), i = from_t - 1
+    while i >= 0 and not begins_ride(<Fact*>unit.facts.items[i]):
+        i -= 1
+    return i if i >= 0 else from_t
+
+
+cdef bint begins_ride(const Fact* fact) noexcept:
+    return fact.kind == K_LU_BIND and fact.parent != 0
 
 
 cdef bint next_ride(Floor floor, const LoadUnit* unit, int* at, Ride* ride) except -1:
@@ -71,13 +83,13 @@ cdef bint next_ride(Floor floor, const LoadUnit* unit, int* at, Ride* ride) exce
     while at[0] < length(unit.facts):
         fact = <Fact*>unit.facts.items[at[0]]
         at[0] += 1
-        if fact.kind != K_LU_BIND or not fact.parent:
+        if not begins_ride(fact):
             continue
         ride.parent, ride.bind, ride.t_from = floor.unit_of(fact.parent), fact, fact.t
         ride.t_to = first_release(ride.parent, fact.t)
         for i in range(at[0], unit.facts.count):
             fact = <Fact*>unit.facts.items[i]
-            if fact.kind == K_LU_RELEASE or (fact.kind == K_LU_BIND and fact.parent):
+            if fact.kind == K_LU_RELEASE or begins_ride(fact):
                 ride.t_to = min(ride.t_to, fact.t)
                 break
         return True
@@ -87,9 +99,9 @@ cdef bint next_ride(Floor floor, const LoadUnit* unit, int* at, Ride* ride) exce
 cdef int64_t first_release(const LoadUnit* unit, int64_t t) noexcept:
     cdef Fact* fact
     cdef int i
-    for i in range(length(unit.facts)):
+    for i in range(first_from(unit.facts, t), length(unit.facts)):
         fact = <Fact*>unit.facts.items[i]
-        if fact.kind == K_LU_RELEASE and fact.t >= t:
+        if fact.kind == K_LU_RELEASE:
             return fact.t
     return NEVER
 
@@ -103,15 +115,14 @@ cdef Fact* last_place(Floor floor, const Ride* ride, int64_t t) except? NULL:
     cdef Fact* youngest = NULL
     cdef Fact* here
     cdef Trailer* trailer
-    cdef int i
-    for i in range(length(ride.parent.facts)):
+    cdef int i = first_from(ride.parent.facts, t) - 1
+    while i >= 0 and youngest == NULL:
         fact = <Fact*>ride.parent.facts.items[i]
-        if fact.t >= t:
-            break
         if fact.kind == K_LU_RELEASE:
-            youngest = NULL
-        elif is_place(fact.kind):
+            return NULL
+        if is_place(fact.kind):
             youngest = fact
+        i -= 1
     if youngest == NULL:
         return NULL
     if youngest.kind == K_LOAD_SCANNED or youngest.kind == K_LOAD_REMOVED:
@@ -140,7 +151,7 @@ cdef int riders_at(Floor floor, LoadUnit* unit, int64_t t, List** found) except 
             unit = <LoadUnit*>parents.items[i]
             for k in range(length(unit.riders)):
                 rider = <LoadUnit*>unit.riders.items[k]
-                if not rides_on(floor, rider, unit, t):
+                if not rides_on(rider, unit, t):
                     continue
                 floor.store.append(&riders, rider)
                 at = youngest_cycle(rider, t)
@@ -159,10 +170,15 @@ cdef Cycle* youngest_cycle(const LoadUnit* unit, int64_t t) noexcept:
     return <Cycle*>unit.cycles.items[i] if i >= 0 else NULL
 
 
-cdef bint rides_on(Floor floor, const LoadUnit* rider, const LoadUnit* parent, int64_t t) except -1:
-    cdef Ride ride
-    cdef int i = 0
-    while next_ride(floor, rider, &i, &ride):
-        if ride.parent == parent and ride.t_from <= t < ride.t_to:
-            return True
+cdef bint rides_on(const LoadUnit* rider, const LoadUnit* parent, int64_t t) noexcept:
+    """Looked for from `t` back: the last bind is what counts, unless a release has ended that ride."""
+    cdef Fact* fact
+    cdef int i = first_from(rider.facts, t + 1) - 1
+    while i >= 0:
+        fact = <Fact*>rider.facts.items[i]
+        if fact.kind == K_LU_RELEASE:
+            return False
+        if begins_ride(fact):
+            return fact.parent == parent.lu and first_release(parent, fact.t) > t
+        i -= 1
     return False

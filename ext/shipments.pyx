@@ -6,6 +6,7 @@ from libc.stdint cimport uint64_t
 from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
+from ext.floor cimport first_from
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
@@ -225,17 +226,22 @@ cdef int take_unit_fact(Floor floor, Fact* fact) except -1:
 cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1:
     """R48: bound to a parent, maybe late: what was told of the parent since concerns the unit's shipment."""
     cdef LoadUnit* parent = floor.unit_of(bind.parent)
+    cdef Cycle* cycle
     cdef Fact* fact
-    cdef int i, k
+    cdef int i = length(unit.cycles), k
     unit.rides = True
     if index_of(parent.riders, unit) < 0:
         floor.store.append(&parent.riders, unit)
-    for i in range(length(unit.cycles)):
-        touch_cycle(floor, <Cycle*>unit.cycles.items[i], bind)
-        for k in range(length(parent.facts)):
+    while i > 0:
+        i -= 1
+        cycle = <Cycle*>unit.cycles.items[i]
+        touch_cycle(floor, cycle, bind)
+        for k in range(first_from(parent.facts, bind.t), length(parent.facts)):
             fact = <Fact*>parent.facts.items[k]
-            if fact.t >= bind.t and riding.is_place(fact.kind):
-                touch_cycle(floor, <Cycle*>unit.cycles.items[i], fact)
+            if riding.is_place(fact.kind):
+                touch_cycle(floor, cycle, fact)
+        if cycle.begin <= bind.t:       # what was over before does not ride
+            break
     return 0
 
 
