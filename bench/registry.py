@@ -15,6 +15,7 @@ CASES: dict[str, str] = {
     "core.open_windows": "bench.state:open_windows",
     "core.flood": "bench.state:flood",
     "core.collisions": "bench.collisions:collisions",
+    "core.growth": "bench.growth:growth",
     "snapshot": "bench.state:snapshot",
     "sources.idle": "bench.idle:idle",
     "journal.append": "bench.journal:append",

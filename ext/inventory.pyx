@@ -157,16 +157,17 @@ cdef Shelf* shelf_of(Floor floor, int32_t loc) except NULL:
 
 cdef Place* place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t t) except NULL:
     """The place; a new one takes over what the crane has found at its shelf."""
-    cdef Shelf* shelf = shelf_of(floor, loc)
-    cdef Place* place
-    cdef int i = length(shelf.places) - 1
-    while i >= 0:
-        place = <Place*>shelf.places.items[i]
-        if place.sku == sku and place.lot == lot:
-            place.last_t = max(place.last_t, t)
-            return place
-        i -= 1
-    return new_place(floor, shelf, sku, lot, t)
+    cdef Place* place = <Place*>find(floor.state.places, pair_of(loc, sku))
+    while place != NULL and place.lot != lot:
+        place = place.other_lot
+    if place == NULL:
+        return new_place(floor, shelf_of(floor, loc), sku, lot, t)
+    place.last_t = max(place.last_t, t)
+    return place
+
+
+cdef inline uint64_t pair_of(int32_t loc, int32_t sku) noexcept:
+    return <uint64_t><uint32_t>loc << 32 | <uint32_t>sku
 
 
 cdef Place* new_place(Floor floor, Shelf* shelf, int32_t sku, int32_t lot, int64_t t) except NULL:
@@ -175,6 +176,8 @@ cdef Place* new_place(Floor floor, Shelf* shelf, int32_t sku, int32_t lot, int64
     cdef int i
     place.loc, place.sku, place.lot = shelf.loc, sku, lot
     place.last_t, place.prune_at = t, PICKS_KEPT
+    place.other_lot = <Place*>find(floor.state.places, pair_of(place.loc, sku))
+    floor.store.put(floor.state.places, pair_of(place.loc, sku), place)
     floor.by_watermark.push(t + reach(floor), RANK_INVENTORY, place_key(place), place, TAG_PRUNE, 0)
     floor.store.append(&shelf.places, place)
     for i in range(length(shelf.empties)):
@@ -393,6 +396,20 @@ cdef int prune_expectations(Place* place, int64_t horizon) noexcept:
     return 0
 
 
+cdef int forget_lot(Floor floor, Place* place) except -1:
+    cdef uint64_t pair = pair_of(place.loc, place.sku)
+    cdef Place* other = <Place*>find(floor.state.places, pair)
+    if other != place:
+        while other.other_lot != place:
+            other = other.other_lot
+        other.other_lot = place.other_lot
+        return 0
+    if place.other_lot != NULL:
+        return floor.store.put(floor.state.places, pair, place.other_lot)
+    floor.store.drop(floor.state.places, pair)
+    return 0
+
+
 cdef int prune_idle(Floor floor, Place* place, int64_t due) except -1:
     """A place without anything new leaves, unless something was told of it: its revisions must count on."""
     cdef Shelf* shelf
@@ -404,6 +421,7 @@ cdef int prune_idle(Floor floor, Place* place, int64_t due) except -1:
     if place.ledger == NULL:
         shelf = shelf_of(floor, place.loc)
         remove(shelf.places, place)
+        forget_lot(floor, place)
         while i < length(shelf.empties) and (<Fact*>shelf.empties.items[i]).t < due - reach(floor):
             i += 1
         cut_first(shelf.empties, i)

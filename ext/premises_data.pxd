@@ -50,6 +50,7 @@ cdef struct Place:
     Statement* before           # what stood when older findings were forgotten
     Ledger* ledger              # NULL: never wrong so far
     Fact* cause                 # what came late
+    Place* other_lot            # of the same `loc` and `sku`
     int32_t loc
     int32_t sku
     int32_t lot

@@ -68,11 +68,14 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
     cdef int i
     if shipment.plan_rev == 0 or shipment.plan_t > as_of or shipment.cancel_t <= as_of:
         return verdict
+    if is_unfilled(floor, shipment, as_of):
+        return verdict
     needs.count = 0
     for i in range(length(shipment.scope)):
         scope = <ScopeLine*>shipment.scope.items[i]
         need = needs.add(scope.line)
         if not fill_need(floor, scope, as_of, need):
+            shipment.unfilled = i
             return verdict
         held_short = held_short or (need.short_ > 0 and (scope.line.policy == HOLD or scope.line.policy == CANCEL_LINE))
     done = pack(floor, shipment, as_of, &names)
@@ -148,6 +151,20 @@ cdef bint comes_before(Floor floor, const Line* a, const Line* b) noexcept:
 
 
 # ---------------------------------------------------------------------------------------------- lines
+
+cdef bint is_unfilled(Floor floor, Shipment* shipment, int64_t as_of) except -1:
+    """Whether a line lacks something, from the one on that lacked something when it was asked last: most facts of a large
+    shipment change nothing about that one. False: maybe an earlier one does."""
+    cdef Need need
+    while shipment.unfilled < length(shipment.scope):
+        need = Need(line=NULL, planned=0, confirmed=0, short_=0, cancelled=0, packed=0)
+        need.line = (<ScopeLine*>shipment.scope.items[shipment.unfilled]).line
+        if not fill_need(floor, <ScopeLine*>shipment.scope.items[shipment.unfilled], as_of, &need):
+            return True
+        shipment.unfilled += 1
+    shipment.unfilled = 0
+    return False
+
 
 cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* need) except -1:
     """p, s and c of one line; False while a window is open or something is missing."""

@@ -10,7 +10,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from ext cimport cartons, outcomes, pick_events, tombstones
+from ext cimport cartons, outcomes, pick_events, riding, tombstones
 from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
 from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
@@ -229,10 +229,13 @@ cdef int forget_destined(Floor floor, LoadUnit* unit) except -1:
 
 
 cdef int forget_riders(Floor floor, LoadUnit* unit) noexcept:
-    """Units that are gone."""
+    """Units that are gone, and those that left it so long ago that nothing is told of it any more from then (R29)."""
+    cdef LoadUnit* rider
     cdef int i = 0
     while i < length(unit.riders):
-        if find(floor.state.units, (<LoadUnit*>unit.riders.items[i]).lu) == unit.riders.items[i]:
+        rider = <LoadUnit*>unit.riders.items[i]
+        if find(floor.state.units, rider.lu) == rider and riding.rides_after(
+                rider, unit, floor.state.watermark - floor.rules.lateness):
             i += 1
         else:
             remove_at(unit.riders, i)

@@ -21,4 +21,5 @@ cdef inline bint is_place(int kind) noexcept nogil:
 
 
 cdef List* sights_of(Floor floor, const Cycle* cycle) except? NULL
+cdef bint rides_after(const LoadUnit* rider, const LoadUnit* parent, int64_t t) noexcept
 cdef int riders_at(Floor floor, LoadUnit* unit, int64_t t, List** found) except -1

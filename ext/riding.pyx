@@ -182,3 +182,14 @@ cdef bint rides_on(const LoadUnit* rider, const LoadUnit* parent, int64_t t) noe
             return fact.parent == parent.lu and first_release(parent, fact.t) > t
         i -= 1
     return False
+
+
+cdef bint rides_after(const LoadUnit* rider, const LoadUnit* parent, int64_t t) noexcept:
+    """Whether any of its rides on this parent goes on at `t` or begins later."""
+    cdef Fact* fact
+    cdef int i
+    for i in range(first_from(rider.facts, t), length(rider.facts)):
+        fact = <Fact*>rider.facts.items[i]
+        if begins_ride(fact) and fact.parent == parent.lu:
+            return True
+    return rides_on(rider, parent, t)

@@ -373,6 +373,7 @@ cdef struct Shipment:
     uint8_t stood               # it did when the manifest came
     uint8_t bound_watched       # a timer of the wall clock's bound is running
     uint8_t held                # it stands in `State.held`
+    int32_t unfilled            # of the scope: which line to ask first whether it lacks something
     Watch watch
 
 
@@ -424,6 +425,7 @@ cdef struct State:
     Table* sightings            # two generations of area << 32 | lu -> Sighting (R63)
     Table* older_sightings
     Table* shelves              # loc -> Shelf
+    Table* places               # loc << 32 | sku -> the Place of the lot that came last; those of the others behind it
     Table* unit_findings        # loc << 32 | lu -> UnitFinding
     Table* late_picks           # the key of a POST_SHIP discrepancy -> LatePicks (R29)
     Table* ssccs                # sscc -> the label.verified of its last use (R46)

@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "8"
-LAYOUT = "fcaf224b17359020"
+LAYOUT = "bff0f9fedc662785"
 
 
 def fields() -> str:
