@@ -263,6 +263,8 @@ cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_,
     cdef ScopeLine* other
     cdef int64_t lacks, before = 0
     cdef int i
+    if short_ == 0:
+        return 0                        # before all others are asked what they lack
     for i in range(length(scopes)):
         other = <ScopeLine*>scopes.items[i]
         if other != scope and is_served_before(floor, other.shipment, scope.shipment):
