@@ -19,14 +19,13 @@ cdef struct Piece:
 
 
 cdef class Contents:
-    """Pieces by (line, SKU, lot), in the order in which they were first met."""
+    """Pieces by (line, SKU, lot), none of them 0, in no order until they are sorted."""
     cdef Piece* pieces
     cdef int count
     cdef int capacity
 
     cdef int add(self, Line* line, int32_t sku, int32_t lot, int64_t qty) except -1
     cdef int count_in(self, const Fact* fact) except -1
-    cdef int drop_zeros(self) noexcept
     cdef int sort(self, Floor floor) noexcept
     cdef bint equals(self, const Fact* end) noexcept
 

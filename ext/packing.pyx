@@ -2,6 +2,7 @@
 """What lies in a unit (R43), and moves between units (R47): see packing.pxd."""
 
 from libc.stdlib cimport free, realloc
+from libc.string cimport memmove
 
 from ext.floor cimport find_line
 from ext.kinds cimport K_PACK_CONFIRM
@@ -20,6 +21,9 @@ cdef class Contents:
             i -= 1
         if i >= 0:
             self.pieces[i].qty += qty
+            if self.pieces[i].qty == 0:     # nobody looks among what has left
+                self.count -= 1
+                self.pieces[i] = self.pieces[self.count]
             return 0
         if self.count == self.capacity:
             bigger = realloc(self.pieces, 2 * (self.capacity + 4) * sizeof(Piece))
@@ -44,26 +48,23 @@ cdef class Contents:
                 self.add(moved.line, moved.sku, moved.lot, sign * moved.qty)
         return 0
 
-    cdef int drop_zeros(self) noexcept:
-        cdef int i, kept = 0
-        for i in range(self.count):
-            if self.pieces[i].qty != 0:
-                self.pieces[kept] = self.pieces[i]
-                kept += 1
-        self.count = kept
-        return kept
-
     cdef int sort(self, Floor floor) noexcept:
-        """As `contents` shows them: by (order, line, sku, lot). Few, and mostly in order: by insertion."""
-        cdef int i, k
+        """As `contents` shows them: by (order, line, sku, lot). Mostly in order: by insertion, halving where they are not."""
+        cdef int i, low, high, middle
         cdef Piece piece
         for i in range(1, self.count):
+            if not comes_before(floor, &self.pieces[i], &self.pieces[i - 1]):
+                continue
             piece = self.pieces[i]
-            k = i
-            while k > 0 and comes_before(floor, &piece, &self.pieces[k - 1]):
-                self.pieces[k] = self.pieces[k - 1]
-                k -= 1
-            self.pieces[k] = piece
+            low, high = 0, i - 1
+            while low < high:
+                middle = (low + high) // 2
+                if comes_before(floor, &piece, &self.pieces[middle]):
+                    high = middle
+                else:
+                    low = middle + 1
+            memmove(&self.pieces[low + 1], &self.pieces[low], (i - low) * sizeof(Piece))
+            self.pieces[low] = piece
         return 0
 
     cdef bint equals(self, const Fact* end) noexcept:
@@ -99,7 +100,6 @@ cdef Contents contents_of(const Cycle* cycle, int64_t as_of):
         fact = <Fact*>cycle.facts.items[i]
         if fact.t <= as_of:
             contents.count_in(fact)
-    contents.drop_zeros()
     return contents
 
 
