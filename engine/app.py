@@ -124,9 +124,10 @@ class Engine:
         return self._pipeline.account()
 
     def _slicer(self, rules: RuleSet) -> Slicer:
-        """A new core by these rules, and what feeds it."""
+        """A new core by these rules, and what feeds it. There is as much room as the site file says now, whatever
+        these rules say: else a journal that filled up a smaller one could never be read to its end."""
         texts = Texts(self.site.engine.texts_bytes_max)
-        core = Core(rules.site, texts, rules.rules, rules.sources)
+        core = Core(rules.site, texts, rules.rules, rules.sources, room=self.site.rules.state_bytes_max)
         return Slicer(core, make_decoder(texts), Batch(texts))
 
     def _sinks(self, data_dir: Path) -> dict[str, Sink]:

@@ -339,8 +339,8 @@ class Recovery:
         changed = ", ".join(self._rules.changed(self._wanted))
         log.info("rules: %s changed; what was recorded before stays as it was decided", changed)
         first = Position(self._journal.first(), 0)
+        await self._turn_to(self._wanted)  # first: rules that cannot take over must not stand in the book
         await asyncio.to_thread(self._book.write, self._journal.position, self._wanted, first)
-        await self._turn_to(self._wanted)
         self._kept_at = -1  # also where nothing was recorded since the last one
         await self.keep()
 

@@ -18,9 +18,12 @@ class Core:
         rules: Mapping[str, Any] | None = None,
         source_rules: Sequence[tuple[str, Mapping[str, int]]] = (),
         source: str | None = None,
+        room: int = 0,
     ) -> None:
         """`rules`: parameters by their name in the site file; absent ones have their defaults. `source_rules`: (src or
-        prefix of src, parameters), the longest match wins. `source`: the events' source, default `/sites/<site>`."""
+        prefix of src, parameters), the longest match wins. `source`: the events' source, default `/sites/<site>`.
+        `room`: a `state_bytes_max` that the state finds room for in any case, whatever is decided by: a journal that
+        was written under a smaller one has to be read to its end, for a greater one to take over."""
     def feed(self, batch: Batch, start: int = 0, stop: int = -1) -> None:
         """Rows start..stop-1 take effect, in order. The batch must share the core's `texts`."""
     def reject(self, count: int) -> None:

@@ -44,9 +44,9 @@ cdef int64_t STRANGERS_MAX = 1200       # in a full state: ten a second, for hou
 
 
 cdef class Core(Effects):
-    def __init__(self, str site, Texts texts not None, rules=None, source_rules=(), source=None):
+    def __init__(self, str site, Texts texts not None, rules=None, source_rules=(), source=None, size_t room=0):
         cdef dict given = dict(rules or {})
-        super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}"), given,
+        super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}", room), given,
                          list(source_rules))
         self.context = Context(self.floor)
         self.full_at = self.floor.bytes_max // 4 * 3
@@ -366,6 +366,8 @@ cdef class Core(Effects):
         self.state = self.floor.state
         self.laggard = NULL
         self.next_leave = ABSENT        # to be looked for
+        if not self.state.full:
+            self.state.relieve_at = self.full_at    # the cap may be another one than when it was written
         self.index_sources()
         for i in range(self.state.sources.mask + 1):
             if self.state.sources.slots[i].value != NULL:
