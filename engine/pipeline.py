@@ -25,6 +25,7 @@ from engine.contracts import Delivery, Emitted, Outbox, Sink
 from engine.dead_letters import LINE, PAYLOAD, DeadLetters
 from engine.delivery import Forwarder, account
 from engine.errors import ContentChanged, Full
+from engine.gone_sinks import bury_what_is_left
 from engine.intake import Group, IntakeQueue, Limits, Step, source_of_line
 from engine.journal import Journal
 from engine.metrics import CoreMetrics, Metrics, Recent
@@ -154,6 +155,7 @@ class Pipeline:
         self._metrics.turn("recovering")
         for forwarder in self._forwarders:
             self._spawn(forwarder.run(), f"sink {forwarder.name}")
+        self._spawn(bury_what_is_left(self._outbox, self._letters), "sinks that are gone")
         self._spawn(self._measure(), "measure")
         self._spawn(self._refusals.run(), "refusals")
         self._spawn(self._refusals.take_back(), "lines that come back")

@@ -48,6 +48,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("engine.rule_book", "engine.snapshots"),
     (
         "engine.delivery",
+        "engine.gone_sinks",
         "engine.refusals",
         "engine.intake",
         "engine.slices",
