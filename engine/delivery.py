@@ -26,7 +26,7 @@ from engine.model import BUSINESS, PRIORITY_LAST, QUEUE_PRIORITY
 from engine.sqlite_file import passes
 from engine.throttle import Breaker, Pace, Settings
 
-PROBE_S = 30.0
+PROBE_S = 15.0  # see BACKOFF_S_MAX
 CLOSE_S_MAX = 2.0
 PASSED_OVER_S_MAX = 5.0
 POISON_ATTEMPTS = 3

@@ -18,7 +18,7 @@ class Class(Enum):
     TRANSIENT = "transient"  # it passes by itself: again, after a growing, random while
     UNKNOWN = "unknown outcome"  # sent, no answer: again; the sink reads back what arrived
     OVERLOAD = "overload"  # it has too much: again, later and less at once
-    OPERATOR = "operator"  # somebody has to put it right: hold, and look every half minute
+    OPERATOR = "operator"  # somebody has to put it right: hold, and look now and then
     PERMANENT = "permanent"  # this event will never be taken: a dead letter at once, the next one goes on
     POISON = "poison"  # this event makes the sending fail: alone, three times, then a dead letter
     CORRUPTION = "corruption"  # the sink's own data is damaged: hold

@@ -15,7 +15,7 @@ from engine.errors import Full
 from engine.sqlite_file import passes
 
 AT_ONCE = 512
-AGAIN_S = 20.0
+AGAIN_S = 15.0
 GONE = Cause(Class.OPERATOR.value, "gone", "the site file does not name this sink any more", 0)
 
 log = logging.getLogger("sortline.delivery")
