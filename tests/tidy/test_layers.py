@@ -31,6 +31,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.outbox_sums",
         "engine.whole_file",
         "engine.disk",
+        "engine.start_room",
         "engine.pauses",
     ),
     ("engine.contracts",),
