@@ -22,7 +22,7 @@ import msgspec
 
 from engine.clock import Clock
 from engine.contracts import OutRow
-from engine.errors import ContentChanged, Full, Refused
+from engine.errors import ContentChanged, QueueFull, Refused
 from engine.outbox_sums import event_sum
 from engine.sqlite_file import damage_refused, open_file, open_to_look, reading, transaction
 
@@ -97,7 +97,8 @@ class Queue:
     def put(self, rows: Sequence[OutRow]) -> None:
         """All of them, durable, in one commit; those that are here already are passed over.
 
-        Raises, with nothing written, Full where a queue has no room, ContentChanged for a known id with other content.
+        Raises, with nothing written, QueueFull where a queue has no room, ContentChanged for a known id with another
+        content.
         """
         with self._calls, transaction(self._file):
             for queue in sorted({row.queue for row in rows}):
@@ -165,7 +166,7 @@ class Queue:
         self._trim(queue, last)
         held = last - self._first(queue, last) + 1
         if held >= self._settings.entries_max and self._settings.when_full == "wait":
-            raise Full(f"queue {queue} holds {held} entries that not every consumer has acknowledged")
+            raise QueueFull(f"queue {queue} holds {held} entries that not every consumer has acknowledged")
         self._file.executemany(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_entry(queue, at, row) for at, row in enumerate(new, last + 1)],
