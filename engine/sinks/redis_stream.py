@@ -9,8 +9,8 @@ reply is lost, the connection is given up, and the next one looks at the stream 
 again. Nobody else may add to the streams, or the ids of both would mix; that is noticed, and holds the stream's lane.
 Any Redis from version 5 on.
 
-IDMP (Redis 8.6) is not used: the server remembers at most 10 000 ids for at most a day, and an outage that is longer,
-or a backlog that is larger, would double an event. Ids of our own hold for ever.
+IDMP (Redis 8.6) is not used: it works only with ids that the server makes, which it remembers for a day at most, 10 000
+of them; an outage that is longer, or a backlog that is larger, would double an event. Ids of our own hold for ever.
 """
 
 from __future__ import annotations
