@@ -157,7 +157,7 @@ class SegmentFolder:
         path = self.folder / f"{number:08d}{PACKED}"
         write_whole(path, pack(data), self.disk)
         written = read_whole(path, self.disk)
-        if unpack(written) != data:
+        if unpack(written).data != data:
             self.disk.unlink(path)
             raise OSError(f"{path}: has not come back as it was written")
         self.disk.unlink(held.path)
