@@ -27,7 +27,7 @@ from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
 from engine.outbox import pass_to
-from engine.outbox_sums import flaw
+from engine.outbox_sums import Damage, damage
 from engine.rule_book import RuleBook
 from engine.segment_folder import SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
@@ -192,7 +192,7 @@ class Check:
         for path in sorted(self.folder.glob("*.sqlite")):
             fault = fault_of_database(path)
             if fault:
-                yield Finding(path, fault.what, grave=path.name in MADE_AGAIN)
+                yield Finding(path, fault.what, grave=path.name in MADE_AGAIN and not fault.mended)
         book = self.folder / "rules.json"
         if book.exists() and not rules_can_be_read(book):
             yield Finding(book, "is damaged; the snapshots know the rules, too")
@@ -322,18 +322,23 @@ def told_by_outbox(path: Path) -> int | None:
 
 
 class Fault(NamedTuple):
-    """damaged: it will never be read; else something is in the way, and the file may be as good as ever."""
+    """damaged: it will never be read. mended: it will be, by the next start. Neither: something is in the way, and the
+    file may be as good as ever."""
 
     what: str
-    damaged: bool
+    damaged: bool = False
+    mended: bool = False
 
 
 def fault_of_database(path: Path) -> Fault | None:
     """What SQLite finds wrong with a file; None: nothing."""
     try:
         with open_to_read(path) as file:
-            found = flaw(file) if path.name == OUTBOX else not_whole(file)
-            return Fault(f"is damaged: {found}", damaged=True) if found else None
+            found, turned = damage(file) if path.name == OUTBOX else Damage(not_whole(file))
+            if found:
+                return Fault(f"is damaged: {found}", damaged=True)
+            what = ", ".join(each.what for each in turned)
+            return Fault(f"a flipped bit, which the next start turns back: {what}", mended=True) if turned else None
     except sqlite3.DatabaseError as error:
         if tells_damage(error):
             return Fault(f"is damaged, or no SQLite file ({error})", damaged=True)

@@ -33,7 +33,7 @@ from typing import Any
 from engine.clock import Clock, now_us
 from engine.contracts import Account, Emitted, Lane, OutRow
 from engine.errors import ContentChanged, Full, Refused
-from engine.outbox_sums import LANE, event_sum, flaw, is_event, row_sum
+from engine.outbox_sums import LANE, damage, event_sum, is_event, row_sum, turn_back
 from engine.sqlite_file import damage_refused, open_file, transaction
 from engine.told_ids import ToldIds
 
@@ -145,8 +145,14 @@ class SqliteOutbox:
         for file in (self._file, self._reader):
             file.text_factory = partial(str, encoding="utf-8", errors="replace")
         with self._intact():
-            if found := flaw(self._file):
+            found, turned = damage(self._file)
+            if found:
                 raise self._damaged(found)
+            if turned:
+                turn_back(self._file, turned)
+                log.warning(
+                    "%s: a flipped bit was turned back: %s", self._path, ", ".join(each.what for each in turned)
+                )
             self._last: int
             self._rows: int
             self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
