@@ -79,10 +79,8 @@ def damage(file: sqlite3.Connection) -> Damage:
     last: Sequence[Any] = ()
     for name, table in TABLES.items():
         counts[name] = 0
-        query = f"SELECT rowid, {', '.join(table.columns)}, sum FROM {name}"  # noqa: S608 - our own text
-        for rowid, *row, sum_ in file.execute(query):
+        for rowid, row, right in rows_of(file, name):
             counts[name] += 1
-            right = row if _fits(table.sum_of, row, sum_) else _turned_back(file, name, rowid)
             if right is None:
                 return Damage(f"{table.what.format(row[0])} has other content than what was written")
             if right is not row:
@@ -92,6 +90,14 @@ def damage(file: sqlite3.Connection) -> Damage:
         return Damage("which event was the last one cannot be read")
     flaw = "" if counts["events"] == last[1] else f"it has {counts['events']} events, and should have {last[1]}"
     return Damage(flaw, turned)
+
+
+def rows_of(file: sqlite3.Connection, name: str) -> Iterator[tuple[int, Sequence[Any], Sequence[Any] | None]]:
+    """rowid, the row as it is, and as it was written; None: that cannot be told."""
+    table = TABLES[name]
+    query = f"SELECT rowid, {', '.join(table.columns)}, sum FROM {name}"  # noqa: S608 - our own text
+    for rowid, *row, sum_ in file.execute(query):
+        yield rowid, row, row if _fits(table.sum_of, row, sum_) else _turned_back(file, name, rowid)
 
 
 def turn_back(file: sqlite3.Connection, rows: Sequence[Turned]) -> None:
@@ -115,10 +121,12 @@ def _turned_back(file: sqlite3.Connection, name: str, rowid: int) -> Sequence[An
     table = TABLES[name]
     as_bytes = [f"CAST({each} AS BLOB)" if at in table.texts else each for at, each in enumerate(table.columns)]
     query = f"SELECT {', '.join(as_bytes)}, sum FROM {name} WHERE rowid = ?"  # noqa: S608 - our own text
-    *row, sum_ = file.execute(query, (rowid,)).fetchone()
+    *row, sum_ = file.execute(query, (rowid,)).fetchone() or (None,)  # where pages do not hang together
     if not isinstance(sum_, int) or sum(len(each) for each in row if isinstance(each, bytes)) > ROW_BYTES_MAX:
         return None
-    tries = ((*row[:at], each, *row[at + 1 :]) for at, value in enumerate(row) for each in _one_bit_off(value))
+    tries: Iterator[Sequence[Any]] = (
+        (*row[:at], each, *row[at + 1 :]) for at, value in enumerate(row) for each in _one_bit_off(value)
+    )
     for one in chain([row], tries):
         try:
             texts = [value.decode() if at in table.texts else value for at, value in enumerate(one)]

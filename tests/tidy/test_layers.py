@@ -79,6 +79,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.doctor",
         "engine.explain",
         "engine.fsck",
+        "engine.outbox_salvage",
         "engine.journals",
         "engine.demo",
     ),
