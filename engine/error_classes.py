@@ -62,6 +62,7 @@ ERRORS: dict[tuple[str, int | None], Class] = {
     ("engine.errors.SinkFailed", None): Class.TRANSIENT,
     ("sqlite3.DatabaseError", sqlite3.SQLITE_CORRUPT): Class.CORRUPTION,
     ("sqlite3.DatabaseError", sqlite3.SQLITE_NOTADB): Class.CORRUPTION,
+    ("sqlite3.IntegrityError", None): Class.CORRUPTION,  # what was to be new is there, or an index says so
     ("sqlite3.DataError", sqlite3.SQLITE_TOOBIG): Class.PERMANENT,
     ("sqlite3.OperationalError", None): Class.OPERATOR,  # full, read-only, cannot be opened, I/O error, ...
     ("sqlite3.OperationalError", sqlite3.SQLITE_BUSY): Class.TRANSIENT,

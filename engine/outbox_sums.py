@@ -8,7 +8,7 @@ which also tells which bit it was, if it was one: that is turned back.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -117,11 +117,19 @@ def _fits(sum_of: Callable[..., int], row: Sequence[Any], sum_: object) -> bool:
 
 
 def _turned_back(file: sqlite3.Connection, name: str, rowid: int) -> Sequence[Any] | None:
-    """The row with the one bit turned over that makes it fit its sum; None: there is no such bit."""
+    """The row as it was written, if one bit of it was flipped; None: more was."""
     table = TABLES[name]
     as_bytes = [f"CAST({each} AS BLOB)" if at in table.texts else each for at, each in enumerate(table.columns)]
     query = f"SELECT {', '.join(as_bytes)}, sum FROM {name} WHERE rowid = ?"  # noqa: S608 - our own text
     *row, sum_ = file.execute(query, (rowid,)).fetchone() or (None,)  # where pages do not hang together
+    return one_bit_back(row, sum_, table.sum_of, table.texts)
+
+
+def one_bit_back(
+    row: Sequence[Any], sum_: object, sum_of: Callable[..., int], texts: Container[int]
+) -> Sequence[Any] | None:
+    """The row with the one bit turned over that makes it fit its sum; None: there is no such bit. texts: which columns
+    are, and come as their bytes."""
     if not isinstance(sum_, int) or sum(len(each) for each in row if isinstance(each, bytes)) > ROW_BYTES_MAX:
         return None
     tries: Iterator[Sequence[Any]] = (
@@ -129,12 +137,12 @@ def _turned_back(file: sqlite3.Connection, name: str, rowid: int) -> Sequence[An
     )
     for one in chain([row], tries):
         try:
-            texts = [value.decode() if at in table.texts else value for at, value in enumerate(one)]
-            off = table.sum_of(*texts) ^ sum_
+            values = [value.decode() if at in texts else value for at, value in enumerate(one)]
+            off = sum_of(*values) ^ sum_
         except (AttributeError, TypeError, UnicodeDecodeError):
             continue
         if off == 0 or (one is row and off.bit_count() == 1):  # or the sum itself was hit
-            return texts
+            return values
     return None
 
 
