@@ -30,7 +30,7 @@ from engine.outbox import pass_to
 from engine.outbox_salvage import salvage
 from engine.outbox_sums import Damage, damage
 from engine.rule_book import RuleBook
-from engine.segment_folder import SegmentFolder
+from engine.segment_folder import Gone, SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
 from engine.sqlite_file import BESIDE, not_whole, open_to_read, tells_damage
 from engine.whole_file import BAD, NEW, put_aside, read_whole, write_whole
@@ -141,7 +141,8 @@ class Check:
 
     def _segment(self, number: int) -> Iterator[Finding]:
         held = self.segments.held(number)
-        assert held is not None
+        if held is None:
+            return  # an engine at work needs it no more
         shown = end = 0
         accepted = self.segments.is_loss(number)
         try:
@@ -155,6 +156,8 @@ class Check:
                 if part.flaw and shown < FLAWS_SHOWN:
                     shown += 1
                     yield Finding(held.path, part.flaw, grave=lost and not accepted and number >= self.needed_from())
+        except Gone:
+            return
         except Refused as error:
             yield Finding(held.path, str(error), grave=True)
         if accepted:
