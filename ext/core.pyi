@@ -45,8 +45,11 @@ class Core:
         """Bytes in use, of windows and of names: what `state_bytes_max` caps."""
     def names_bytes(self) -> int:
         """Those of names, also of names that nothing mentions any more."""
-    def windows(self) -> dict[str, int]:
-        """Open picks, cartons, shipments, tracks, and records that wait for context. Walks all windows: for views."""
+    def slots(self) -> int:
+        """Of the largest table of windows: what `windows` walks."""
+    def windows(self, start: int = 0, stop: int = -1) -> dict[str, int]:
+        """Open picks, cartons, shipments, tracks, and records that wait for context. Walks all windows: for views.
+        start, stop: only those in these slots; what has none counts at slot 0."""
     def sources(self) -> list[dict[str, Any]]: ...
     def position(self, src: str) -> tuple[int, int] | None:
         """The greatest (epoch, seq) seen of a source; None if it never numbered."""
