@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import __version__
+from engine import __version__, start_room
 from engine.clock import Clock, now_us
 from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
@@ -59,6 +59,7 @@ class Engine:
             with usable(data_dir):
                 journal = Journal(data_dir / "journal", bytes_max=settings.journal_bytes_max)
                 opened.callback(journal.close)
+                start_room.give_back(data_dir)
                 outbox = SqliteOutbox(
                     data_dir / "outbox.sqlite",
                     routes=site.routing(),
@@ -121,12 +122,14 @@ class Engine:
         finally:
             stopped.cancel()
             await self._pipeline.stop(PIPELINE_STOP_S)
+            start_room.hold(Path(self.site.engine.data_dir))
         return self._pipeline.account()
 
     def _slicer(self, rules: RuleSet) -> Slicer:
-        """A new core by these rules, and what feeds it."""
+        """A new core by these rules, and what feeds it. There is as much room as the site file says now, whatever
+        these rules say: else a journal that filled up a smaller one could never be read to its end."""
         texts = Texts(self.site.engine.texts_bytes_max)
-        core = Core(rules.site, texts, rules.rules, rules.sources)
+        core = Core(rules.site, texts, rules.rules, rules.sources, room=self.site.rules.state_bytes_max)
         return Slicer(core, make_decoder(texts), Batch(texts))
 
     def _sinks(self, data_dir: Path) -> dict[str, Sink]:

@@ -147,6 +147,9 @@ class Outbox(Protocol):
     def lanes(self, sink: str) -> list[Lane]:
         """The sink's lanes; those of earlier routes, which have to be empty before the others go on, first."""
 
+    def gone(self) -> list[Lane]:
+        """Lanes of sinks that the site does not have any more, with something in them that those never got."""
+
     def read(self, lane: int, limit: int) -> list[OutRow]:
         """The lane's next events after its cursor, in order of sequence."""
 

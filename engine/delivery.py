@@ -20,13 +20,14 @@ from engine.clock import Clock
 from engine.contracts import Account, Lane, Outbox, OutRow, Sink
 from engine.dead_letters import SENDING, Cause, DeadLetters, Letter
 from engine.error_classes import Class, classify, code_of
-from engine.errors import Full
+from engine.errors import Full, QueueFull
 from engine.metrics import LaneMetrics, SinkMetrics
 from engine.model import BUSINESS, PRIORITY_LAST, QUEUE_PRIORITY
 from engine.sqlite_file import passes
 from engine.throttle import Breaker, Pace, Settings
 
-PROBE_S = 30.0
+PROBE_S = 15.0  # see BACKOFF_S_MAX
+FULL_S = 1.0  # how often a queue that nobody reads is tried; the sink's others do not wait for it
 CLOSE_S_MAX = 2.0
 PASSED_OVER_S_MAX = 5.0
 POISON_ATTEMPTS = 3
@@ -305,6 +306,8 @@ class Forwarder:
             await self._events_fault(kind, error, work, rows, letter)
         elif kind.holds:
             work.ready_s = self._timer() + PROBE_S
+        elif isinstance(error, QueueFull):
+            work.ready_s = self._timer() + FULL_S
         else:
             if kind is Class.OVERLOAD:
                 self._batch = max(1, self._batch // 2)

@@ -18,7 +18,7 @@ class Class(Enum):
     TRANSIENT = "transient"  # it passes by itself: again, after a growing, random while
     UNKNOWN = "unknown outcome"  # sent, no answer: again; the sink reads back what arrived
     OVERLOAD = "overload"  # it has too much: again, later and less at once
-    OPERATOR = "operator"  # somebody has to put it right: hold, and look every half minute
+    OPERATOR = "operator"  # somebody has to put it right: hold, and look now and then
     PERMANENT = "permanent"  # this event will never be taken: a dead letter at once, the next one goes on
     POISON = "poison"  # this event makes the sending fail: alone, three times, then a dead letter
     CORRUPTION = "corruption"  # the sink's own data is damaged: hold
@@ -62,6 +62,7 @@ ERRORS: dict[tuple[str, int | None], Class] = {
     ("engine.errors.SinkFailed", None): Class.TRANSIENT,
     ("sqlite3.DatabaseError", sqlite3.SQLITE_CORRUPT): Class.CORRUPTION,
     ("sqlite3.DatabaseError", sqlite3.SQLITE_NOTADB): Class.CORRUPTION,
+    ("sqlite3.IntegrityError", None): Class.CORRUPTION,  # what was to be new is there, or an index says so
     ("sqlite3.DataError", sqlite3.SQLITE_TOOBIG): Class.PERMANENT,
     ("sqlite3.OperationalError", None): Class.OPERATOR,  # full, read-only, cannot be opened, I/O error, ...
     ("sqlite3.OperationalError", sqlite3.SQLITE_BUSY): Class.TRANSIENT,

@@ -43,6 +43,10 @@ class Full(SortlineError):
     """No room for this now, and nothing of it was written. The same call may succeed later: wait, never drop."""
 
 
+class QueueFull(Full):
+    """One queue of a sink has no room, until somebody reads it. Its other queues have nothing to do with that."""
+
+
 class Throttled(Full):
     """The sink wants us to slow down. `retry_after_s`: what it asked for, 0 if it did not say."""
 

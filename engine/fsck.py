@@ -27,18 +27,19 @@ from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
 from engine.outbox import pass_to
-from engine.outbox_sums import flaw
+from engine.outbox_salvage import salvage
+from engine.outbox_sums import Damage, damage
 from engine.rule_book import RuleBook
-from engine.segment_folder import SegmentFolder
+from engine.segment_folder import Gone, SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
-from engine.sqlite_file import not_whole, open_to_read
-from engine.whole_file import BAD, put_aside, read_whole, write_whole
+from engine.sqlite_file import BESIDE, not_whole, open_to_read, tells_damage
+from engine.whole_file import BAD, NEW, put_aside, read_whole, write_whole
 
 DATA_DIR = "data"
 OUTBOX = "outbox.sqlite"
 MADE_AGAIN = (OUTBOX, "dead.sqlite")  # the next start makes what is missing; a queue is the ERP's, and stays
-BESIDE = ("", "-wal", "-shm")
 FLAWS_SHOWN = 20
+READ_BYTES = 1024 * 1024
 
 
 class Finding(NamedTuple):
@@ -140,7 +141,8 @@ class Check:
 
     def _segment(self, number: int) -> Iterator[Finding]:
         held = self.segments.held(number)
-        assert held is not None
+        if held is None:
+            return  # an engine at work needs it no more
         shown = end = 0
         accepted = self.segments.is_loss(number)
         try:
@@ -154,6 +156,8 @@ class Check:
                 if part.flaw and shown < FLAWS_SHOWN:
                     shown += 1
                     yield Finding(held.path, part.flaw, grave=lost and not accepted and number >= self.needed_from())
+        except Gone:
+            return
         except Refused as error:
             yield Finding(held.path, str(error), grave=True)
         if accepted:
@@ -191,7 +195,7 @@ class Check:
         for path in sorted(self.folder.glob("*.sqlite")):
             fault = fault_of_database(path)
             if fault:
-                yield Finding(path, fault, grave=path.name in MADE_AGAIN)
+                yield Finding(path, fault.what, grave=path.name in MADE_AGAIN and not fault.mended)
         book = self.folder / "rules.json"
         if book.exists() and not rules_can_be_read(book):
             yield Finding(book, "is damaged; the snapshots know the rules, too")
@@ -202,16 +206,24 @@ class Check:
 def repair(folder: Path, *, accept_loss: bool) -> list[str]:
     """What can be done without deleting anything. Returns what was done, one line each; also written to a report."""
     lock = _locked(folder)
+    done: list[str] = []
     try:
-        done = list(_put_aside(folder))
+        done += _put_aside(folder)
         given_up = list(_given_up(folder)) if accept_loss else []
         done += [*given_up, *_stand_ins(folder, accept_loss=accept_loss and not given_up)]
+        _report(folder, done)
+    except (OSError, sqlite3.OperationalError) as error:
+        was = "".join(f"\n  done: {line}" for line in done)
+        raise Refused(f"{folder}: the repair did not come to its end: {error}. Do it again then.{was}") from error
     finally:
         DISK.close(lock)
+    return done or ["nothing had to be repaired"]
+
+
+def _report(folder: Path, done: list[str]) -> None:
     if done:
         name = f"fsck-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.report"
         write_whole(folder / name, "".join(f"{line}\n" for line in done).encode())
-    return done or ["nothing had to be repaired"]
 
 
 def _locked(folder: Path) -> int:
@@ -253,12 +265,25 @@ def _put_aside(folder: Path) -> Iterator[str]:
 
 
 def _databases_aside(folder: Path) -> Iterator[str]:
+    """What was salvaged of an outbox comes in its place at once; a repair that was cut short in between does it now."""
+    yield from _in_place(folder / OUTBOX)
     for path in map(folder.joinpath, MADE_AGAIN):
-        fault = fault_of_database(path) if path.exists() else ""
-        if fault:
+        fault = fault_of_database(path) if path.exists() else None
+        if fault is not None and fault.damaged:
+            if path.name == OUTBOX and path.is_file():
+                salvage(path)
             beside = (path.with_name(path.name + end) for end in BESIDE)
             asides = ", ".join(put_aside(each).name for each in beside if each.exists())
-            yield f"{path}: {fault}: renamed to {asides}"
+            yield f"{path}: {fault.what}: renamed to {asides}"
+    yield from _in_place(folder / OUTBOX)
+
+
+def _in_place(path: Path) -> Iterator[str]:
+    new = path.with_name(path.name + NEW)
+    if new.exists() and not path.exists():
+        DISK.rename(new, path)
+        DISK.sync_folder(path.parent)
+        yield f"{path}: made of what could be read of the damaged one: every event that waits, and each queue's place"
 
 
 def _given_up(folder: Path) -> Iterator[str]:
@@ -312,13 +337,39 @@ def told_by_outbox(path: Path) -> int | None:
         return None
 
 
-def fault_of_database(path: Path) -> str:
-    """What SQLite finds wrong with a file; empty: nothing."""
+class Fault(NamedTuple):
+    """damaged: it will never be read. mended: it will be, by the next start. Neither: something is in the way, and the
+    file may be as good as ever."""
+
+    what: str
+    damaged: bool = False
+    mended: bool = False
+
+
+def fault_of_database(path: Path) -> Fault | None:
+    """What SQLite finds wrong with a file; None: nothing."""
     try:
         with open_to_read(path) as file:
-            found = flaw(file) if path.name == OUTBOX else not_whole(file)
-            return f"is damaged: {found}" if found else ""
-    except sqlite3.OperationalError as error:
-        return f"cannot be read ({error})"
+            found, turned = damage(file) if path.name == OUTBOX else Damage(not_whole(file))
+            if found:
+                return Fault(f"is damaged: {found}", damaged=True)
+            what = ", ".join(each.what for each in turned)
+            return Fault(f"a flipped bit, which the next start turns back: {what}", mended=True) if turned else None
     except sqlite3.DatabaseError as error:
-        return f"is damaged, or no SQLite file ({error})"
+        if tells_damage(error):
+            return Fault(f"is damaged, or no SQLite file ({error})", damaged=True)
+        why = unreadable(path) or unreadable(path.with_name(f"{path.name}-wal"))
+        return Fault(f"cannot be read ({why or error})", damaged=bool(why))
+
+
+def unreadable(path: Path) -> str:
+    """Why not every byte of a file can be read; empty: they can. What is only forbidden is not asked of the disk."""
+    try:
+        with path.open("rb") as file:
+            while file.read(READ_BYTES):
+                pass
+    except (PermissionError, FileNotFoundError):
+        return ""
+    except OSError as error:
+        return str(error)
+    return ""

@@ -58,9 +58,10 @@ class Journal:
     event loop; `append` and `pack_before` may be called at the same time, else one call at a time.
 
     bytes: of all segments, without the room that is only reserved. passed: bytes of the frames that were read or
-    appended by this object. reports: what `recover` found that is not as it should be, one line each. lost_bytes: how
-    much of what was accepted, and comes after the place from which `recover` read, is lost. unfinished_bytes: what
-    stands behind the last whole frame: an append that a crash cut short, if nothing was decided on it.
+    appended by this object. at: where the payload stood that was read last. reports: what `recover` found that is not
+    as it should be, one line each. lost_bytes: how much of what was accepted, and comes after the place from which
+    `recover` read, is lost. unfinished_bytes: what stands behind the last whole frame: an append that a crash cut
+    short, if nothing was decided on it.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Journal:
         self.bytes_max = bytes_max
         self.bytes = 0
         self.passed = 0
+        self.at = BEGINNING
         self.reports: list[str] = []
         self.lost_bytes = 0
         self.unfinished_bytes = 0
@@ -223,6 +225,7 @@ class Journal:
                 break
             self._note(number, part)
             if part.payload is not None:
+                self.at = Position(number, part.start)
                 yield part.payload
                 last = part
                 self.passed += part.end - part.start

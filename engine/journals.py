@@ -57,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
 def listing(segments: SegmentFolder) -> Iterator[str]:
     """A line a segment: its name, bytes of its file, when it was begun."""
     for number in segments.numbers():
-        held, header = segments.held(number), segments.header(number)
-        assert held is not None
-        assert header is not None
+        header = segments.header(number)
+        held = segments.held(number)
+        if held is None or header is None:
+            continue  # the engine let it go meanwhile
         begun = datetime.fromtimestamp(header.begun_us / 1e6, UTC).isoformat() if header.begun_us else "-"
         yield f"{held.path.name:<24} {held.bytes:>14,} bytes   begun {begun}"

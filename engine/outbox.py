@@ -33,7 +33,7 @@ from typing import Any
 from engine.clock import Clock, now_us
 from engine.contracts import Account, Emitted, Lane, OutRow
 from engine.errors import ContentChanged, Full, Refused
-from engine.outbox_sums import LANE, event_sum, flaw, is_event, row_sum
+from engine.outbox_sums import LANE, damage, event_sum, is_event, row_sum, turn_back
 from engine.sqlite_file import damage_refused, open_file, transaction
 from engine.told_ids import ToldIds
 
@@ -103,7 +103,8 @@ class SqliteOutbox:
     """`contracts.Outbox` in a file. Thread-safe; every call may wait for the disk.
 
     routes: type -> sink -> queue, for every type of business event. sinks: all of them, also those without a route;
-    one that is new starts behind the last event, one that is gone keeps its lanes and holds nothing back.
+    one that is new starts behind the last event. One that is gone gets nothing more; what it does not have yet stays
+    until somebody has seen to it (see `gone`).
     rows_max: events that some sink does not have yet, at which `append` raises Full. told_max: how many ids are kept.
     """
 
@@ -118,6 +119,7 @@ class SqliteOutbox:
         clock: Clock = now_us,
     ) -> None:
         self._routes = routes
+        self._sinks = sinks
         self._rows_max = rows_max
         self._told_max = told_max
         self._clock = clock
@@ -133,29 +135,34 @@ class SqliteOutbox:
             self._file.close()
             raise
         try:
-            self._begin(sinks)
+            self._begin()
         except BaseException:
             self._reader.close()
             self._file.close()
             raise
 
-    def _begin(self, sinks: Sequence[str]) -> None:
+    def _begin(self) -> None:
         for file in (self._file, self._reader):
             file.text_factory = partial(str, encoding="utf-8", errors="replace")
         with self._intact():
-            if found := flaw(self._file):
+            found, turned = damage(self._file)
+            if found:
                 raise self._damaged(found)
+            if turned:
+                turn_back(self._file, turned)
+                log.warning(
+                    "%s: a flipped bit was turned back: %s", self._path, ", ".join(each.what for each in turned)
+                )
             self._last: int
             self._rows: int
             self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
             self._ids = ToldIds(self._file.execute("SELECT sequence, id FROM told ORDER BY sequence"))
             self._gone: dict[str, int] = {}  # type -> its events up to here were dropped
             with transaction(self._file):
-                self._lanes = self._settled_lanes(sinks)
-                # what only a sink still wanted that the site no longer has
-                gone = self._passed()
-                dropped = self._drop(gone)
-            self._gone = gone
+                self._lanes = self._settled_lanes()
+                passed = self._passed()
+                dropped = self._drop(passed)
+            self._gone = passed
             self._rows -= dropped
 
     def append(self, events: Sequence[Emitted]) -> None:
@@ -191,6 +198,11 @@ class SqliteOutbox:
             lanes = [state.lane for state in self._lanes.values() if state.lane.sink == sink]
         # those of earlier routes are few, and stay for their account
         return sorted(lanes, key=lambda lane: (lane.until is None, lane.until or 0, lane.number))
+
+    def gone(self) -> list[Lane]:
+        """Lanes of sinks that the site does not have any more, with something in them that those never got."""
+        with self._calls:
+            return [each.lane for each in self._lanes.values() if each.pending and each.lane.sink not in self._sinks]
 
     def read(self, lane: int, limit: int) -> list[OutRow]:
         """The lane's next events after its cursor, in order of sequence."""
@@ -352,11 +364,12 @@ class SqliteOutbox:
                 known[id_] = found[1]
         return known
 
-    def _settled_lanes(self, sinks: Sequence[str]) -> dict[int, LaneState]:
-        """The lanes of these sinks by the routes of now: kept where nothing changed, begun and ended where it did."""
-        kept = self._stored_lanes(sinks)
+    def _settled_lanes(self) -> dict[int, LaneState]:
+        """The lanes by the routes of now: kept where nothing changed, begun and ended where it did."""
+        kept = self._stored_lanes()
         stored = {_stored(state) for state in kept}
-        wanted = {(sink, queue): tuple(sorted(types)) for sink in sinks for queue, types in self._queues(sink).items()}
+        queues = ((sink, queue, types) for sink in self._sinks for queue, types in self._queues(sink).items())
+        wanted = {(sink, queue): tuple(sorted(types)) for sink, queue, types in queues}
         standing = {(state.lane.sink, state.lane.queue, state.lane.types) for state in kept if state.lane.until is None}
         for state in kept:
             if state.lane.until is None and wanted.get((state.lane.sink, state.lane.queue)) != state.lane.types:
@@ -367,25 +380,23 @@ class SqliteOutbox:
             if (sink, queue, types) not in standing:
                 number += 1
                 kept.append(LaneState(Lane(number, sink, queue, types), begins.get(sink, self._last), UNCOUNTED, 0, 0))
-        self._file.executemany("DELETE FROM cursors WHERE sink = ?", [(sink,) for sink in sinks])
+        self._file.executemany("DELETE FROM cursors WHERE sink = ?", [(sink,) for sink in self._sinks])
         for state in kept:
             if state.events == UNCOUNTED:
                 state.events = state.delivered + state.dead + self._left(state)
-        # a sink that is gone now may come back, and what was dropped meanwhile is not its any more
-        gone = [row for row in self._all_lanes() if row[1] not in sinks and row[6] != UNCOUNTED]
-        kept_rows = [*map(_stored, kept), *((*row[:6], UNCOUNTED, *row[7:]) for row in gone)]
         # a start with nothing new writes nothing: it may find a disk without room
         self._file.executemany(
             "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*row, row_sum(*row)) for row in kept_rows if row not in stored],
+            [(*row, row_sum(*row)) for row in map(_stored, kept) if row not in stored],
         )
         return {state.lane.number: state for state in kept}
 
-    def _stored_lanes(self, sinks: Sequence[str]) -> list[LaneState]:
+    def _stored_lanes(self) -> list[LaneState]:
+        """Earlier versions left lanes of sinks that are gone uncounted: those kept nothing."""
         return [
             LaneState(Lane(number, sink, queue, tuple(types.split()), until), *rest)
             for number, sink, queue, types, until, *rest in self._all_lanes()
-            if sink in sinks
+            if sink in self._sinks or rest[1] != UNCOUNTED
         ]
 
     def _all_lanes(self) -> list[tuple[Any, ...]]:

@@ -25,6 +25,7 @@ from engine.contracts import Delivery, Emitted, Outbox, Sink
 from engine.dead_letters import LINE, PAYLOAD, DeadLetters
 from engine.delivery import Forwarder, account
 from engine.errors import ContentChanged, Full
+from engine.gone_sinks import bury_what_is_left
 from engine.intake import Group, IntakeQueue, Limits, Step, source_of_line
 from engine.journal import Journal
 from engine.metrics import CoreMetrics, Metrics, Recent
@@ -154,6 +155,7 @@ class Pipeline:
         self._metrics.turn("recovering")
         for forwarder in self._forwarders:
             self._spawn(forwarder.run(), f"sink {forwarder.name}")
+        self._spawn(bury_what_is_left(self._outbox, self._letters), "sinks that are gone")
         self._spawn(self._measure(), "measure")
         self._spawn(self._refusals.run(), "refusals")
         self._spawn(self._refusals.take_back(), "lines that come back")
@@ -302,8 +304,8 @@ class Pipeline:
         if not self._undecided:
             self._intake.interrupt()  # time alone may decide now
         now = self._clock()
-        for waiting in step.group.waiting:
-            self._metrics.source(waiting.delivery.source).lag_us = max(0, now - waiting.at_us)
+        for delivery, at_us, _ in step.group.waiting:
+            self._metrics.source(delivery.source).lag_us = max(0, now - at_us)
 
     def _acknowledge(self, delivery: Delivery) -> None:
         if delivery.ack is None:
@@ -326,7 +328,7 @@ class Pipeline:
                     return False
                 if await self._make_room():
                     continue
-                self._full(error)
+                self._say_full(str(error))
                 await asyncio.sleep(FULL_S)
             else:
                 self._synced_s = asyncio.get_running_loop().time()
@@ -356,7 +358,7 @@ class Pipeline:
             try:
                 await asyncio.to_thread(self._outbox.append, events)
             except Full as error:
-                self._full(error)
+                self._say_full(str(error))
                 self._waits_for_sinks = True
                 await self._wait_for_room()
                 continue
@@ -425,9 +427,6 @@ class Pipeline:
         self._metrics.turn("full", str(error))
         log.error("nothing more is accepted: %s, and restart; nothing that was accepted is lost", error)
 
-    def _full(self, error: Full) -> None:
-        self._say_full(str(error))
-
     def _say_full(self, why: str) -> None:
         if self._metrics.turn("full", why):
             log.warning("drivers wait: %s", why)
@@ -476,7 +475,8 @@ class Pipeline:
         """The gauges, once a second."""
         while True:
             now = self._clock()
-            self._metrics.core = CoreMetrics(now, self._core.account(), self._core.windows(), self._core.sources())
+            windows = await self._recovery.slicer.windows()
+            self._metrics.core = CoreMetrics(now, self._core.account(), windows, self._core.sources())
             for forwarder in self._forwarders:
                 await forwarder.measure()
             await asyncio.sleep(MEASURE_S)

@@ -319,7 +319,7 @@ class Recovery:
             while piece := await asyncio.to_thread(next, joined, None):
                 if piece.lost_before:
                     self.slicer.pass_to(told)
-                events = await self.slicer.feed(piece.payload, _passed_over)
+                events = await self._decided_on(piece)
                 await published
                 published = asyncio.ensure_future(publish(events))
                 self._metrics.replayed += piece.payload.count(b"\n")
@@ -334,13 +334,29 @@ class Recovery:
         finally:
             published.cancel()
 
+    async def _decided_on(self, piece: Piece) -> list[Emitted]:
+        """A fault of the rules would meet the same records at every start: nobody is helped by trying again."""
+        try:
+            return await self.slicer.feed(piece.payload, _passed_over)
+        except NoRoom:
+            raise
+        except Exception as error:
+            log.error("recovering: the rules have failed", exc_info=error)
+            raise Refused(
+                f"{self._journal.folder}: the rules fail on records from {piece.begin} on, and no further than "
+                f"{self._journal.at}: {type(error).__name__}: {error}. This is a fault of the program, and nothing is "
+                "lost: start the version that ran before, or wait for one that is mended. The records: sortline "
+                f"journal export {self._journal.folder.parent} --first {piece.begin.segment} --last "
+                f"{self._journal.at.segment} --out records.ndjson"
+            ) from error
+
     async def _change_rules(self) -> None:
         """What came until now was decided by the old rules, what comes is by the new ones."""
         changed = ", ".join(self._rules.changed(self._wanted))
         log.info("rules: %s changed; what was recorded before stays as it was decided", changed)
         first = Position(self._journal.first(), 0)
+        await self._turn_to(self._wanted)  # first: rules that cannot take over must not stand in the book
         await asyncio.to_thread(self._book.write, self._journal.position, self._wanted, first)
-        await self._turn_to(self._wanted)
         self._kept_at = -1  # also where nothing was recorded since the last one
         await self.keep()
 
@@ -358,26 +374,29 @@ class Recovery:
 
 
 class Piece(NamedTuple):
-    """Payloads joined. lost_before: something that was accepted before them is lost, since the piece before."""
+    """Payloads joined; begin: where the first one stood. lost_before: something that was accepted before them is
+    lost, since the piece before."""
 
     payload: bytes
     lost_before: bool
+    begin: Position
 
 
 def pieces(journal: Journal, payloads: Iterator[bytes], size: int) -> Iterator[Piece]:
     """The same payloads, small ones joined until they have `size` bytes, for a replay; never across a loss."""
     held: list[bytes] = []
-    length, known, lost_before = 0, 0, False
+    length, known, lost_before, begin = 0, 0, False, BEGINNING
     for payload in payloads:
         lost = journal.lost_bytes > known
         if held and (lost or length >= size):
-            yield Piece(b"".join(held), lost_before)
+            yield Piece(b"".join(held), lost_before, begin)
             held, length, lost_before = [], 0, False
         known, lost_before = journal.lost_bytes, lost_before or lost
+        begin = begin if held else journal.at
         held.append(payload)
         length += len(payload)
     if held:
-        yield Piece(b"".join(held), lost_before)
+        yield Piece(b"".join(held), lost_before, begin)
 
 
 def _passed_over(line: int, reason: str) -> None:

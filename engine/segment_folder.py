@@ -1,16 +1,17 @@
 """The segments of a journal as they lie in its folder: which there are, where each ends, and what can be read of them.
 
 Reading needs no lock: a segment is never changed once the next one is there, and packing puts the new file in place
-before the old one goes.
+before the old one goes. What was packed while somebody reads is looked for once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from engine.disk import DISK, Disk
+from engine.errors import Refused
 from engine.segments import (
     LOSS,
     PACKED,
@@ -25,6 +26,12 @@ from engine.segments import (
     unpack,
 )
 from engine.whole_file import NEW, read_whole, write_whole
+
+Read = TypeVar("Read")
+
+
+class Gone(Refused):
+    """A segment that was there a moment ago."""
 
 
 class Held(NamedTuple):
@@ -83,10 +90,13 @@ class SegmentFolder:
 
     def header(self, number: int) -> Header | None:
         """None: there is no such segment."""
-        held = self._held.get(number)
-        if held is not None and number not in self._headers:
-            self._headers[number] = read_header(self.disk, held.path, number)
-        return self._headers.get(number)
+        if number not in self._headers:
+            try:
+                header = self._read(number, read_header)  # which may look anew
+            except Gone:
+                return None
+            self._headers[number] = header
+        return self._headers[number]
 
     def end(self, number: int) -> int | None:
         """Where the segment ends, as the next one says; None: nothing says it."""
@@ -107,8 +117,20 @@ class SegmentFolder:
         return header is not None and bool(header.flags & LOSS)
 
     def content(self, number: int) -> Content:
-        """Raises Refused for what is no segment, FileNotFoundError where there is none."""
-        return read_content(self.disk, self._held[number].path, number)
+        """Raises Refused for what is no segment, Gone where there is none any more."""
+        return self._read(number, read_content)
+
+    def _read(self, number: int, read: Callable[[Disk, Path, int], Read]) -> Read:
+        """An engine at work may have packed the segment since this object looked, or let it go."""
+        for _ in range(2):
+            held = self._held.get(number)
+            if held is None:
+                break
+            try:
+                return read(self.disk, held.path, number)
+            except FileNotFoundError:
+                self.look()
+        raise Gone(f"{self.path(number)}: the engine let it go while it was read: begin again with what is there")
 
     def parts(self, number: int, start: int = 0) -> Iterator[Part]:
         """What can be read of a segment from `start` on, and what cannot."""
@@ -157,7 +179,7 @@ class SegmentFolder:
         path = self.folder / f"{number:08d}{PACKED}"
         write_whole(path, pack(data), self.disk)
         written = read_whole(path, self.disk)
-        if unpack(written) != data:
+        if unpack(written).data != data:
             self.disk.unlink(path)
             raise OSError(f"{path}: has not come back as it was written")
         self.disk.unlink(held.path)

@@ -17,7 +17,8 @@ segment says where this one ends. Only of the last one it is not known: what sta
 never acknowledged.
 
 `00000001.journal.zst` is the same, packed: a zstd file (`zstd -dc` gives the bytes above) of frames of 1 MiB, in front
-of each a skippable frame that says what it holds; so damage costs no more than a piece.
+of each a skippable frame that says what it holds, and has the head of one of our own frames over that and the packed
+piece: so a flipped bit is turned back here, too, and what is worse costs no more than a piece.
 
 Version 1, which is read but no longer written: magic and version only, frames at any place, CRC-32 (zlib) in them.
 """
@@ -48,8 +49,12 @@ SUFFIX = ".journal"
 PACKED = ".journal.zst"
 FRAME = struct.Struct("<II")  # length and checksum, of both versions
 PIECE_BYTES = 1024 * 1024
-PIECE = struct.Struct("<IIQII")  # skippable magic, its size, offset, bytes of it, bytes of it packed
+SKIPPED = struct.Struct("<II")  # skippable magic, its size
+PLACE = struct.Struct("<QII")  # offset, bytes, nought
+FIRST_PIECE = struct.Struct("<IIQII")  # skippable magic, its size, offset, bytes of it, bytes of it packed
 PIECE_MAGIC = 0x184D2A5E
+PIECE_FRAME_MAX = FRAME.size + PLACE.size + PIECE_BYTES + PIECE_BYTES // 64  # what cannot be packed gets longer by it
+NO_NUMBER = 0
 ABOUT = struct.Struct("<II")
 ABOUT_MAGIC = 0x184D2A5F
 ZSTD_LEVEL = 3
@@ -238,7 +243,12 @@ class Content:
 def read_content(disk: Disk, path: Path, number: int) -> Content:
     """The segment in `path`, packed or not."""
     data = read_whole(path, disk)
-    return Content(path, number, unpack(data) if path.name.endswith(PACKED) else data)
+    if not path.name.endswith(PACKED):
+        return Content(path, number, data)
+    unpacked = unpack(data)
+    content = Content(path, number, unpacked.data)
+    content.flaw = content.flaw or unpacked.flaw
+    return content
 
 
 def read_header(disk: Disk, path: Path, number: int) -> Header:
@@ -273,29 +283,82 @@ def _mended(begin: bytes, number: int) -> Header | None:
 def pack(data: bytes) -> bytes:
     """The segment's bytes as its packed file has them."""
     pieces = [ABOUT.pack(ABOUT_MAGIC, HEADER_BYTES), data[:HEADER_BYTES].ljust(HEADER_BYTES, b"\0")]
+    at = sum(map(len, pieces))
     packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True, write_content_size=True)
-    for at in range(0, len(data), PIECE_BYTES):
-        piece = data[at : at + PIECE_BYTES]
-        packed = packer.compress(piece)
-        pieces += [PIECE.pack(PIECE_MAGIC, PIECE.size - 8, at, len(piece), len(packed)), packed]
+    for offset in range(0, len(data), PIECE_BYTES):
+        piece = data[offset : offset + PIECE_BYTES]
+        payload = PLACE.pack(offset, len(piece), 0) + packer.compress(piece)
+        skipped = SKIPPED.pack(PIECE_MAGIC, FRAME.size + PLACE.size)
+        pieces += [skipped, frames.head(payload, NO_NUMBER, at + SKIPPED.size), payload]
+        at += SKIPPED.size + FRAME.size + len(payload)
     return b"".join(pieces)
 
 
-def unpack(packed: bytes) -> bytes:
-    """What was packed; a piece that is damaged comes as noughts, in which no frame is whole."""
+class Unpacked(NamedTuple):
+    """A piece that is damaged beyond one bit comes as noughts, in which no frame is whole. flaw: of one that was
+    mended."""
+
+    data: bytes
+    flaw: str = ""
+
+
+def unpack(packed: bytes) -> Unpacked:
     data = bytearray()
-    at = packed.find(PIECE_MAGIC.to_bytes(4, "little"))
-    while 0 <= at <= len(packed) - PIECE.size:
-        magic, size, offset, length, packed_length = PIECE.unpack_from(packed, at)
-        begin = at + PIECE.size
-        piece = _unpacked(packed[begin : begin + packed_length], length)
-        if magic == PIECE_MAGIC and size == PIECE.size - 8 and piece is not None and offset % PIECE_BYTES == 0:
-            data += bytes(max(0, offset - len(data)))
-            data[offset : offset + length] = piece
-            at = begin + packed_length
-        else:
-            at = packed.find(PIECE_MAGIC.to_bytes(4, "little"), at + 1)
-    return bytes(data)
+    flaw = ""
+    magic = PIECE_MAGIC.to_bytes(4, "little")
+    at, offset_max = ABOUT.size + HEADER_BYTES, packed.count(magic) * PIECE_BYTES
+    while 0 <= at < len(packed):
+        piece = _piece(packed, at) or _first_piece(packed, at, offset_max)
+        if piece is None:
+            at = packed.find(magic, at + 1)
+            continue
+        data += bytes(max(0, piece.offset - len(data)))
+        data[piece.offset : piece.offset + len(piece.data)] = piece.data
+        at, flaw = piece.end, flaw or piece.flaw
+    return Unpacked(bytes(data), flaw)
+
+
+class _Piece(NamedTuple):
+    """data: as it was before packing. end: of the piece in the packed file."""
+
+    offset: int
+    data: bytes
+    end: int
+    flaw: str = ""
+
+
+def _piece(packed: bytes, at: int) -> _Piece | None:
+    """What stands at `at`, where a piece may begin; what is in front of its frame is always the same, and not asked."""
+    begin = at + SKIPPED.size
+    frame = packed[begin : begin + PIECE_FRAME_MAX]
+    flaw = ""
+    if not frames.whole(frame, 0, NO_NUMBER, begin):
+        bit = frames.flipped(frame, 0, NO_NUMBER, begin)
+        if bit < 0:
+            return None
+        frame = _turned(frame, bit)
+        flaw = f"a flipped bit at offset {begin + bit // 8} of the packed file, turned back"
+    length, _ = FRAME.unpack_from(frame)
+    if length < PLACE.size:
+        return None
+    end = FRAME.size + length
+    offset, size, _ = PLACE.unpack_from(frame, FRAME.size)
+    data = _unpacked(frame[FRAME.size + PLACE.size : end], size)
+    return None if data is None else _Piece(offset, data, begin + end, flaw)
+
+
+def _first_piece(packed: bytes, at: int, offset_max: int) -> _Piece | None:
+    """As the versions until 0.1.0 packed it: without a checksum that says which bit it was."""
+    if len(packed) - at < FIRST_PIECE.size:
+        return None
+    magic, size, offset, length, packed_length = FIRST_PIECE.unpack_from(packed, at)
+    begin = at + FIRST_PIECE.size
+    if magic != PIECE_MAGIC or size != FIRST_PIECE.size - SKIPPED.size:
+        return None
+    if offset % PIECE_BYTES or offset > offset_max:
+        return None
+    data = _unpacked(packed[begin : begin + packed_length], length)
+    return None if data is None else _Piece(offset, data, begin + packed_length)
 
 
 def _unpacked(piece: bytes, length: int) -> bytes | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import starmap
 from typing import Protocol
@@ -20,6 +21,8 @@ BUDGET_S = 0.003
 SLICE_BYTES_MIN = 512
 SLICE_BYTES_MAX = 64 * 1024
 SLICE_BYTES_FIRST = 16 * 1024
+WINDOW_SLOTS = 4096
+WINDOWS_PART = 0.02  # of the time, at most, goes into counting windows
 
 
 class Core(Protocol):
@@ -30,7 +33,8 @@ class Core(Protocol):
     def reject(self, count: int) -> None: ...
     def due_us(self) -> int: ...
     def account(self) -> Mapping[str, int]: ...
-    def windows(self) -> Mapping[str, int]: ...
+    def slots(self) -> int: ...
+    def windows(self, start: int = 0, stop: int = -1) -> Mapping[str, int]: ...
     def sources(self) -> Sequence[Mapping[str, object]]: ...
     def position(self, src: str) -> tuple[int, int] | None: ...
     def snapshot(self) -> bytes: ...
@@ -82,6 +86,8 @@ class Slicer:
         self._budget_s = budget_s
         self._timer = timer
         self.slice_bytes = SLICE_BYTES_FIRST
+        self._windows: Mapping[str, int] = {}
+        self._windows_again_s = 0.0
 
     async def feed(self, payload: bytes, refused: Callable[[int, str], None]) -> list[Emitted]:
         """Every line of `payload` (each ended by a line feed); returns what the core decided on the way.
@@ -108,6 +114,21 @@ class Slicer:
             self._adapt(self._timer() - before)
             await asyncio.sleep(0)
         return events
+
+    async def windows(self) -> Mapping[str, int]:
+        """The open windows, by name. There may be a million: they are counted a few at a time, what changes meanwhile
+        or not, and so seldom that it takes little of the whole; in between it is the last count."""
+        if self._timer() < self._windows_again_s:
+            return self._windows
+        found: Counter[str] = Counter()
+        took_s = 0.0
+        for start in range(0, self.core.slots(), WINDOW_SLOTS):
+            before = self._timer()
+            found.update(self.core.windows(start, start + WINDOW_SLOTS))
+            took_s += self._timer() - before
+            await asyncio.sleep(0)
+        self._windows, self._windows_again_s = found, self._timer() + took_s / WINDOWS_PART
+        return found
 
     def snapshot(self) -> bytes:
         """The core's state, between two calls of `feed`. Takes as long as the state is large."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from engine.disk import DISK
 from engine.errors import Newer, Refused
 
+BESIDE = ("", "-wal", "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -57,7 +59,9 @@ def open_to_look(path: Path, version: int, mend: str) -> sqlite3.Connection:
 
 def _read_only(path: Path) -> sqlite3.Connection:
     place = f"{path.absolute().as_uri()}?mode=ro"
-    return sqlite3.connect(place, uri=True, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
+    file = sqlite3.connect(place, uri=True, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
+    file.text_factory = partial(str, encoding="utf-8", errors="replace")  # what is damaged can be looked at, too
+    return file
 
 
 def _opened(

@@ -18,9 +18,12 @@ class Core:
         rules: Mapping[str, Any] | None = None,
         source_rules: Sequence[tuple[str, Mapping[str, int]]] = (),
         source: str | None = None,
+        room: int = 0,
     ) -> None:
         """`rules`: parameters by their name in the site file; absent ones have their defaults. `source_rules`: (src or
-        prefix of src, parameters), the longest match wins. `source`: the events' source, default `/sites/<site>`."""
+        prefix of src, parameters), the longest match wins. `source`: the events' source, default `/sites/<site>`.
+        `room`: a `state_bytes_max` that the state finds room for in any case, whatever is decided by: a journal that
+        was written under a smaller one has to be read to its end, for a greater one to take over."""
     def feed(self, batch: Batch, start: int = 0, stop: int = -1) -> None:
         """Rows start..stop-1 take effect, in order. The batch must share the core's `texts`."""
     def reject(self, count: int) -> None:
@@ -44,8 +47,11 @@ class Core:
         """Slots that searches for all lines walk over beyond the first of each: what keys that collide would cost."""
     def names_bytes(self) -> int:
         """Those of names, also of names that nothing mentions any more."""
-    def windows(self) -> dict[str, int]:
-        """Open picks, cartons, shipments, tracks, and records that wait for context. Walks all windows: for views."""
+    def slots(self) -> int:
+        """Of the largest table of windows: what `windows` walks."""
+    def windows(self, start: int = 0, stop: int = -1) -> dict[str, int]:
+        """Open picks, cartons, shipments, tracks, and records that wait for context. Walks all windows: for views.
+        start, stop: only those in these slots; what has none counts at slot 0."""
     def sources(self) -> list[dict[str, Any]]: ...
     def position(self, src: str) -> tuple[int, int] | None:
         """The greatest (epoch, seq) seen of a source; None if it never numbered."""

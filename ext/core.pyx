@@ -44,9 +44,9 @@ cdef int64_t STRANGERS_MAX = 1200       # in a full state: ten a second, for hou
 
 
 cdef class Core(Effects):
-    def __init__(self, str site, Texts texts not None, rules=None, source_rules=(), source=None):
+    def __init__(self, str site, Texts texts not None, rules=None, source_rules=(), source=None, size_t room=0):
         cdef dict given = dict(rules or {})
-        super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}"), given,
+        super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}", room), given,
                          list(source_rules))
         self.context = Context(self.floor)
         self.full_at = self.floor.bytes_max // 4 * 3
@@ -369,6 +369,8 @@ cdef class Core(Effects):
         self.state = self.floor.state
         self.laggard = NULL
         self.next_leave = ABSENT        # to be looked for
+        if not self.state.full and not 0 <= <int64_t>(self.state.relieve_at - self.full_at) <= self.floor.bytes_max // 64:
+            self.state.relieve_at = self.full_at    # the cap is another one than when it was written
         self.index_sources()
         for i in range(self.state.sources.mask + 1):
             if self.state.sources.slots[i].value != NULL:
@@ -400,39 +402,45 @@ cdef class Core(Effects):
     def names_bytes(self):
         return self.floor.texts.bytes_held()
 
-    def windows(self):
-        """How many windows are known and open, by name."""
+    def slots(self):
+        """Of the largest table of windows: what `windows` walks."""
+        return max(self.state.lines.mask, self.state.units.mask, self.state.shipments.mask) + 1
+
+    def windows(self, uint64_t start=0, int64_t stop=-1):
+        """How many windows are known and open, by name; of the slots in between, what has none counts at the first."""
         cdef State* state = self.state
+        cdef uint64_t end = <uint64_t>stop if stop >= 0 else <uint64_t>self.slots()
         return {
-            "picks": self.open_picks(), "cartons": self.open_cartons(), "shipments": self.open_shipments(),
-            "tracks": state.tracks.count, "waiting": state.count_waiting,
+            "picks": self.open_picks(start, end), "cartons": self.open_cartons(start, end),
+            "shipments": self.open_shipments(start, end),
+            "tracks": 0 if start else state.tracks.count, "waiting": 0 if start else state.count_waiting,
         }
 
-    def open_picks(self):
+    def open_picks(self, uint64_t start, uint64_t stop):
         cdef Line* line
         cdef uint64_t i
         cdef int k, found = 0
-        for i in range(self.state.lines.mask + 1):
+        for i in range(start, min(stop, self.state.lines.mask + 1)):
             line = <Line*>self.state.lines.slots[i].value
             for k in range(length(line.windows) if line != NULL else 0):
                 found += not outcomes.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, self.state.watermark).closed
         return found
 
-    def open_cartons(self):
+    def open_cartons(self, uint64_t start, uint64_t stop):
         cdef LoadUnit* unit
         cdef uint64_t i
         cdef int k, found = 0
-        for i in range(self.state.units.mask + 1):
+        for i in range(start, min(stop, self.state.units.mask + 1)):
             unit = <LoadUnit*>self.state.units.slots[i].value
             for k in range(length(unit.cycles) if unit != NULL else 0):
                 found += (<Cycle*>unit.cycles.items[k]).end == NEVER
         return found
 
-    def open_shipments(self):
+    def open_shipments(self, uint64_t start, uint64_t stop):
         cdef Shipment* shipment
         cdef uint64_t i
         cdef int found = 0
-        for i in range(self.state.shipments.mask + 1):
+        for i in range(start, min(stop, self.state.shipments.mask + 1)):
             shipment = <Shipment*>self.state.shipments.slots[i].value
             found += (shipment != NULL and shipment.plan_rev > 0 and shipment.manifest_t == NEVER
                       and shipment.cancel_t == NEVER)

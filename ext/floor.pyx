@@ -140,13 +140,14 @@ cdef int describe_structs(Store store) except -1:
 
 
 cdef class Floor:
-    def __init__(self, Texts texts not None, dict values not None, str site not None, str source not None):
+    def __init__(self, Texts texts not None, dict values not None, str site not None, str source not None, size_t room=0):
         values = {**DEFAULTS, **values}
         self.texts = texts
         self.rules = rules_of(values)
         self.closing_points = set(values.get("closing_points", ()))
         self.bytes_max = values["state_bytes_max"]
-        self.store = Store(self.bytes_max // 2 * 3)     # address space: a table that grows stands there twice for a moment
+        # address space: a table that grows stands there twice for a moment
+        self.store = Store(max(self.bytes_max, room) // 2 * 3)
         describe_structs(self.store)
         self.outlet = Outlet(site, source, self.store, texts)
         self.by_watermark, self.by_wall = Timers(self.store, texts), Timers(self.store, texts)

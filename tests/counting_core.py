@@ -69,7 +69,10 @@ class CountingCore:
     def account(self) -> Mapping[str, int]:
         return {"in": self.records + self.rejected, "used": self.records, "rejected": self.rejected}
 
-    def windows(self) -> Mapping[str, int]:
+    def slots(self) -> int:
+        return 1
+
+    def windows(self, start: int = 0, stop: int = -1) -> Mapping[str, int]:
         return {"cartons": len(self._due)}
 
     def sources(self) -> Sequence[Mapping[str, object]]:

@@ -1,9 +1,11 @@
 """The embedded queue: an SQLite file that an ERP's connector on the same machine reads. Nothing to install.
 
-    entries     queue, position, id, type, partitionkey, body, and a sum over these: an entry that the disk has changed
-                is refused, not handed out; positions grow by 1 in each queue and never come again
-    queues      each queue's last position
+    entries     queue, position, id, type, partitionkey, body; positions grow by 1 in each queue and never come again
+    queues      each queue's last position, and up to where entries are trimmed
     consumers   each reader's acknowledgement: it has everything up to this position
+
+Each row has a sum: a bit that the disk has flipped is turned back when the row is read, and what is changed otherwise,
+or missing between two others, is refused, not handed out or passed over.
 
 An id stands in a queue once: an event that is sent again is passed over, and refused if its content is another one. The
 newest entries stay when every consumer has acknowledged them, so that a repetition after a crash is still noticed.
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -22,13 +24,18 @@ import msgspec
 
 from engine.clock import Clock
 from engine.contracts import OutRow
-from engine.errors import ContentChanged, Full, Refused
-from engine.outbox_sums import event_sum
+from engine.errors import ContentChanged, QueueFull, Refused
+from engine.outbox_sums import event_sum, one_bit_back, row_sum
 from engine.sqlite_file import damage_refused, open_file, open_to_look, reading, transaction
 
-VERSION = 2
+VERSION = 3
 COLUMNS = "queue, position, id, type, partitionkey, body"
 SUM = "ALTER TABLE entries ADD COLUMN sum INTEGER"
+PLACES = (
+    "ALTER TABLE queues ADD COLUMN behind INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE queues ADD COLUMN sum INTEGER",
+    "ALTER TABLE consumers ADD COLUMN sum INTEGER",
+)
 SCHEMA = (
     "CREATE TABLE entries (queue TEXT NOT NULL, position INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, "
     "partitionkey TEXT NOT NULL, body BLOB NOT NULL)",
@@ -38,9 +45,28 @@ SCHEMA = (
     "CREATE TABLE consumers (queue TEXT NOT NULL, name TEXT NOT NULL, position INTEGER NOT NULL, "
     "PRIMARY KEY (queue, name)) WITHOUT ROWID",
     SUM,
+    *PLACES,
 )
-UPGRADES = {1: (SUM, f"UPDATE entries SET sum = entry_sum({COLUMNS})")}  # noqa: S608 - our own text
+UPGRADES = {
+    1: (SUM, f"UPDATE entries SET sum = entry_sum({COLUMNS})"),  # noqa: S608 - our own text
+    2: (
+        *PLACES,
+        "UPDATE queues SET behind = "
+        "(SELECT coalesce(min(position), last + 1) - 1 FROM entries WHERE entries.queue = queues.queue)",
+        "UPDATE queues SET sum = row_sum(queue, last, behind)",
+        "UPDATE consumers SET sum = row_sum(queue, name, position)",
+    ),
+}
 MEND = "Move it away: the engine makes a new one, for the events that are still to come"
+
+
+UNKNOWN = -1  # where a consumer stands
+TEXTS = frozenset({0, 2, 3, 4})
+ENTRIES = f"SELECT {COLUMNS}, sum FROM entries WHERE queue = ? AND position > ? ORDER BY position LIMIT ?"  # noqa: S608
+AS_BYTES = (
+    "SELECT CAST(queue AS BLOB), position, CAST(id AS BLOB), CAST(type AS BLOB), CAST(partitionkey AS BLOB), body, sum "
+    "FROM entries WHERE queue = ? AND position = ?"
+)
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -91,13 +117,16 @@ class Queue:
         if only_looks:
             self._file = open_to_look(path, VERSION, MEND)
         else:
-            self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, {"entry_sum": entry_sum})
+            self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, FUNCTIONS)
         self._file.text_factory = partial(str, encoding="utf-8", errors="replace")
+        (version,) = self._file.execute("PRAGMA user_version").fetchone()
+        self._has_sums = version >= VERSION  # an earlier version that is only looked at stays one
 
     def put(self, rows: Sequence[OutRow]) -> None:
         """All of them, durable, in one commit; those that are here already are passed over.
 
-        Raises, with nothing written, Full where a queue has no room, ContentChanged for a known id with other content.
+        Raises, with nothing written, QueueFull where a queue has no room, ContentChanged for a known id with another
+        content.
         """
         with self._calls, transaction(self._file):
             for queue in sorted({row.queue for row in rows}):
@@ -106,28 +135,36 @@ class Queue:
     def states(self) -> list[QueueState]:
         """Every queue that has had an entry, by name."""
         with self._calls, reading(self._file):
-            queues = self._file.execute("SELECT queue, last FROM queues ORDER BY queue").fetchall()
-            return [QueueState(queue, self._first(queue, last), last, self._consumers(queue)) for queue, last in queues]
+            queues = [queue for (queue,) in self._file.execute("SELECT queue FROM queues ORDER BY queue").fetchall()]
+            return [self._state(queue) for queue in queues]
 
     def read(self, queue: str, after: int, limit: int) -> list[Entry]:
-        """The next entries behind position `after`, oldest first. Raises Refused for one that is damaged, if it is the
-        first; else those before it come."""
-        query = f"SELECT {COLUMNS}, sum FROM entries WHERE queue = ? AND position > ? ORDER BY position LIMIT ?"  # noqa: S608
+        """The next entries behind position `after`, oldest first. Raises Refused for one that is damaged, or not where
+        it should be, if it is the first; else those before it come."""
         entries: list[Entry] = []
-        with self._calls, damage_refused(self.path, MEND):
-            for *row, sum_ in self._file.execute(query, (queue, after, limit)):
-                if _is_entry(row, sum_):
-                    entries.append(Entry(*row[1:]))
-                elif entries:
+        with self._calls, damage_refused(self.path, MEND), reading(self._file):
+            last, behind = self._stands(queue)
+            first = max(after, behind) + 1
+            found = iter(self._file.execute(ENTRIES, (queue, first - 1, limit)).fetchall())
+            for position in range(first, min(last, first - 1 + limit) + 1):
+                entry = self._entry(queue, position, next(found, None))
+                if entry is None and not entries:
+                    raise self._damaged(queue, position)
+                if entry is None:
                     break
-                else:
-                    raise self._damaged(queue, row[1])
+                entries.append(entry)
         return entries
 
     def position(self, queue: str, consumer: str) -> int:
-        """Up to where the consumer has acknowledged; 0: nothing yet."""
+        """Up to where the consumer has acknowledged; 0: nothing yet. Raises Refused if that cannot be told any more."""
         with self._calls:
-            return self._consumers(queue).get(consumer, 0)
+            position = self._consumers(queue).get(consumer, 0)
+        if position == UNKNOWN:
+            raise Refused(
+                f"{self.path}: where {consumer} stands in {queue} is damaged. Say it again: "
+                f"sortline queue ack {self.path} {queue} --consumer {consumer} --upto POSITION"
+            )
+        return position
 
     def ack(self, queue: str, consumer: str, position: int) -> int:
         """The consumer has everything up to `position`; it never moves back. Returns where it stands now.
@@ -136,15 +173,13 @@ class Queue:
         Raises ValueError for a position that the queue has not reached, or a queue that is not there.
         """
         with self._calls, transaction(self._file):
-            last = self._last(queue)
+            last, _ = self._stands(queue)
             if not 0 <= position <= last:
                 raise ValueError(f"queue {queue}: position {position} is not among those up to {last}")
-            self._file.execute(
-                "INSERT INTO consumers VALUES (?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET position = max(position, excluded.position)",
-                (queue, consumer, position),
-            )
-            return self._consumers(queue)[consumer]
+            stands = max(position, self._consumers(queue).get(consumer, 0))
+            row = (queue, consumer, stands)
+            self._file.execute("INSERT OR REPLACE INTO consumers VALUES (?, ?, ?, ?)", (*row, row_sum(*row)))
+            return stands
 
     def close(self) -> None:
         with self._calls:
@@ -158,42 +193,75 @@ class Queue:
         )
 
     def _put(self, queue: str, rows: Sequence[OutRow]) -> None:
-        last = self._last(queue)
+        last, behind = self._stands(queue)
         new = [row for row in rows if not self._holds(queue, row)]
         if not new:
             return
-        self._trim(queue, last)
-        held = last - self._first(queue, last) + 1
+        behind = self._trim(queue, last, behind)
+        held = last - behind
         if held >= self._settings.entries_max and self._settings.when_full == "wait":
-            raise Full(f"queue {queue} holds {held} entries that not every consumer has acknowledged")
+            raise QueueFull(f"queue {queue} holds {held} entries that not every consumer has acknowledged")
         self._file.executemany(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_entry(queue, at, row) for at, row in enumerate(new, last + 1)],
         )
-        self._file.execute("INSERT OR REPLACE INTO queues VALUES (?, ?)", (queue, last + len(new)))
+        row = (queue, last + len(new), behind)
+        self._file.execute("INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?)", (*row, row_sum(*row)))
 
     def _holds(self, queue: str, row: OutRow) -> bool:
-        found = self._file.execute("SELECT body FROM entries WHERE queue = ? AND id = ?", (queue, row.id)).fetchone()
-        if found is not None and found[0] != row.body and _content(found[0]) != _content(row.body):
+        """What is damaged beyond telling counts as the same: its reader will hear of it."""
+        query = f"SELECT {COLUMNS}, sum FROM entries WHERE queue = ? AND id = ?"  # noqa: S608 - our own text
+        found = self._file.execute(query, (queue, row.id)).fetchone()
+        entry = self._entry(queue, found[1], found) if found is not None else None
+        if entry is not None and entry.body != row.body and _content(entry.body) != _content(row.body):
             raise ContentChanged(f"queue {queue} holds {row.id} with other content")
         return found is not None
 
-    def _trim(self, queue: str, last: int) -> None:
-        behind = min(min(self._consumers(queue).values(), default=0), last - self._settings.keep)
+    def _trim(self, queue: str, last: int, behind: int) -> int:
+        """Returns up to where entries are gone."""
+        upto = min(min(self._consumers(queue).values(), default=0), last - self._settings.keep)
         if self._settings.when_full == "drop_oldest":
-            behind = max(behind, last - self._settings.entries_max)
-        self._file.execute("DELETE FROM entries WHERE queue = ? AND position <= ?", (queue, behind))
+            upto = max(upto, last - self._settings.entries_max)
+        if upto > behind:
+            self._file.execute("DELETE FROM entries WHERE queue = ? AND position <= ?", (queue, upto))
+        return max(behind, upto)
 
-    def _last(self, queue: str) -> int:
-        found = self._file.execute("SELECT last FROM queues WHERE queue = ?", (queue,)).fetchone()
-        return int(found[0]) if found else 0
+    def _state(self, queue: str) -> QueueState:
+        last, behind = self._stands(queue)
+        return QueueState(queue, behind + 1, last, {name: max(0, at) for name, at in self._consumers(queue).items()})
 
-    def _first(self, queue: str, last: int) -> int:
-        (first,) = self._file.execute("SELECT min(position) FROM entries WHERE queue = ?", (queue,)).fetchone()
-        return last + 1 if first is None else int(first)
+    def _stands(self, queue: str) -> tuple[int, int]:
+        """The queue's last position, and up to where its entries are trimmed; 0, 0: it has had none."""
+        if not self._has_sums:
+            query = "SELECT last, (SELECT min(position) - 1 FROM entries WHERE queue = ?) FROM queues WHERE queue = ?"
+            last, behind = self._file.execute(query, (queue, queue)).fetchone() or (0, 0)
+            return last, last if behind is None else behind
+        query = "SELECT last, behind, sum FROM queues WHERE queue = ?"
+        *row, sum_ = self._file.execute(query, (queue,)).fetchone() or (0, 0, row_sum(queue, 0, 0))
+        right = _right((queue, *row), sum_)
+        if right is None:
+            raise Refused(f"{self.path}: up to where {queue} goes is damaged. {MEND}")
+        return right[1], right[2]
 
     def _consumers(self, queue: str) -> dict[str, int]:
-        return dict(self._file.execute("SELECT name, position FROM consumers WHERE queue = ? ORDER BY name", (queue,)))
+        """UNKNOWN: where it stands is damaged."""
+        sum_ = "sum" if self._has_sums else "NULL"
+        query = f"SELECT name, position, {sum_} FROM consumers WHERE queue = ? ORDER BY name"  # noqa: S608 - our own text
+        found = self._file.execute(query, (queue,)).fetchall()
+        if not self._has_sums:
+            return {name: position for name, position, _ in found}
+        rights = [(name, _right((queue, name, position), sum_)) for name, position, sum_ in found]
+        return {name: UNKNOWN if right is None else right[2] for name, right in rights}
+
+    def _entry(self, queue: str, position: int, found: Sequence[Any] | None) -> Entry | None:
+        """What was written at that position; None: it cannot be told."""
+        if found is None:
+            return None
+        *row, sum_ = found
+        if not _is_entry(row, sum_):
+            *as_bytes, sum_ = self._file.execute(AS_BYTES, (queue, position)).fetchone() or (None,)
+            row = list(one_bit_back(as_bytes, sum_, entry_sum, TEXTS) or ())
+        return Entry(*row[1:]) if row and row[:2] == [queue, position] else None
 
 
 class QueueSink:
@@ -223,6 +291,9 @@ def entry_sum(queue: str, position: int, id_: str, type_: str, partitionkey: str
     return event_sum(position, f"{queue}\0{id_}", type_, partitionkey, body)
 
 
+FUNCTIONS: dict[str, Callable[..., int]] = {"entry_sum": entry_sum, "row_sum": row_sum}
+
+
 def _entry(queue: str, position: int, row: OutRow) -> tuple[object, ...]:
     fields = (queue, position, row.id, row.type, row.partitionkey, row.body)
     return *fields, entry_sum(*fields)
@@ -233,6 +304,15 @@ def _is_entry(row: Sequence[Any], sum_: object) -> bool:
         return entry_sum(*row) == sum_
     except (AttributeError, TypeError):
         return False  # damage has made other types of its columns
+
+
+def _right(row: Sequence[Any], sum_: object) -> Sequence[Any] | None:
+    """A row of `queues` or `consumers` as it was written; None: that cannot be told."""
+    if row_sum(*row) == sum_:
+        return row
+    as_bytes = [value.encode() if isinstance(value, str) else value for value in row]
+    texts = [at for at, value in enumerate(row) if isinstance(value, str)]
+    return one_bit_back(as_bytes, sum_, row_sum, texts)
 
 
 def _content(body: bytes) -> dict[str, object]:

@@ -6,6 +6,7 @@ there, a consumer group here.
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
@@ -65,10 +66,13 @@ class Reader(Protocol):
 
 
 def open_file(path: Path, settings: QueueSettings | None = None) -> Reader:
-    """The embedded queue in `path`. Refused if there is none."""
+    """The embedded queue in `path`. Refused if there is none, or it cannot be opened."""
     if not path.is_file():
         raise Refused(f"{path}: there is no queue; the engine makes it at its first start")
-    return FileReader(Queue(path, settings))
+    try:
+        return FileReader(Queue(path, settings))
+    except sqlite3.OperationalError as error:
+        raise Refused(str(error)) from error  # it names the file
 
 
 def open_redis(settings: Any) -> Reader:

@@ -14,7 +14,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
-from engine.errors import Full
+from engine.errors import QueueFull
 
 EntryId = tuple[int, int]
 LOOK_S = 10.0
@@ -51,7 +51,7 @@ log = logging.getLogger("sortline.redis")
 class Room:
     """The streams of one sink: how long they are, and what may go.
 
-    keep: so many of the newest entries stay. entries_max: at so many `require` raises Full; None: no limit.
+    keep: so many of the newest entries stay. entries_max: at so many `require` raises QueueFull; None: no limit.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Room:
         self._may = True
 
     async def require(self, redis: Redis, stream: str, count: int) -> None:
-        """Raises Full if the stream has no room for more entries, after what may go has gone."""
+        """Raises QueueFull if the stream has no room for more entries, after what may go has gone."""
         now, length = self._timer(), self._lengths.get(stream, 0)
         full = self._entries_max is not None and length >= self._entries_max
         if full or now - self._looked_s.get(stream, -LOOK_S) >= LOOK_S:
             self._looked_s[stream] = now
             length = await self._trimmed(redis, stream)
         if self._entries_max is not None and length >= self._entries_max:
-            raise Full(
+            raise QueueFull(
                 f"stream {stream} holds {length} entries that not every consumer group has acknowledged, or no group "
                 f"reads it; entries_max is {self._entries_max}"
             )

@@ -6,11 +6,11 @@ fields: `id`, `type`, `partitionkey`, and `event`, the whole CloudEvent.
 
 A batch is one script, which takes half of a transaction's time; or one MULTI/EXEC, where the user may not EVAL. If the
 reply is lost, the connection is given up, and the next one looks at the stream first: what is there already is not sent
-again. Nobody else may add to the streams, or the ids of both would mix; that is noticed, and holds the stream's lane.
-Any Redis from version 5 on.
+again; what it had taken just before and has not any more is (see redis_recent). Nobody else may add to the streams, or
+the ids of both would mix; that is noticed, and holds the stream's lane. Any Redis from version 5 on.
 
-IDMP (Redis 8.6) is not used: the server remembers at most 10 000 ids for at most a day, and an outage that is longer,
-or a backlog that is larger, would double an event. Ids of our own hold for ever.
+IDMP (Redis 8.6) is not used: it works only with ids that the server makes, which it remembers for a day at most, 10 000
+of them; an outage that is longer, or a backlog that is larger, would double an event. Ids of our own hold for ever.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import Refused
 from engine.sinks.redis_nodes import Nodes, Servers
+from engine.sinks.redis_recent import Recent, id_of
 from engine.sinks.redis_room import EntryId, Room, entry_id
 
 # ARGV: how many entries the stream keeps, or nothing; then five an entry
@@ -104,6 +105,7 @@ class RedisSink:
         self._may_script = True
         waits = settings.when_full == "wait"
         self._entries_max = None if waits else settings.entries_max
+        self._recent = Recent()
         self._room = Room(name, settings.keep, settings.entries_max) if waits else None
 
     async def open(self) -> None:
@@ -120,6 +122,8 @@ class RedisSink:
             used = [await self._send(self._nodes, queue, rows) for queue in dict.fromkeys(row.queue for row in rows)]
             for redis in dict.fromkeys(used):
                 await self._until_durable(redis)
+            for queue in dict.fromkeys(row.queue for row in rows):
+                self._recent.add(self._settings.prefix + queue, [row for row in rows if row.queue == queue])
         except RedisError as error:
             error.args = (_without_data(str(error)),)
             raise
@@ -134,7 +138,8 @@ class RedisSink:
         redis = nodes.of(stream)
         new = [row for row in rows if row.queue == queue]
         if stream not in self._settled:
-            new = await self._missing(redis, stream, new)
+            last = await self._last(redis, stream)
+            new = [*self._lost(stream, last), *await self._missing(redis, stream, last, new)]
         if new and self._room is not None:
             await self._room.require(redis, stream, len(new))
         for at in range(0, len(new), self._settings.batch_entries):
@@ -148,7 +153,9 @@ class RedisSink:
                 await self._run_transaction(redis, stream, rows)
         except ResponseError as error:
             # no type of its own: an id that is not above the last one, for instance. The stream itself knows.
-            missing = rows if type(error) is not ResponseError else await self._missing(redis, stream, rows)
+            missing = list(rows)
+            if type(error) is ResponseError:
+                missing = await self._missing(redis, stream, await self._last(redis, stream), rows)
             if len(missing) == len(rows):
                 raise
             if missing:
@@ -177,24 +184,38 @@ class RedisSink:
             )
         await transaction.execute()
 
-    async def _missing(self, redis: Redis, stream: str, rows: Sequence[OutRow]) -> list[OutRow]:
-        """Those of `rows` that the stream does not have. Refused if what it has cannot be ours.
+    async def _last(self, redis: Redis, stream: str) -> EntryId:
+        """The greatest id that the stream has had; (0, 0) where there is none."""
+        if not await redis.exists(stream):
+            return 0, 0
+        info: Any = await redis.xinfo_stream(stream)
+        return entry_id(info["last-generated-id"])
+
+    def _lost(self, stream: str, last: EntryId) -> list[OutRow]:
+        """What the server had said to have, and has not any more: it comes once more, in its place."""
+        rows, more = self._recent.lost(stream, last)
+        if rows:
+            what = "older ones are gone: the journal still makes them" if more else "no other is missing"
+            log.error(
+                "sink %s: stream %s ends with %s, and had %s: the server has lost entries. %d are sent again, %s",
+                *(self._name, stream, _text(last), _text(id_of(rows[-1])), len(rows), what),
+            )
+        return rows
+
+    async def _missing(self, redis: Redis, stream: str, last: EntryId, rows: Sequence[OutRow]) -> list[OutRow]:
+        """Those of `rows` that a stream that ends with `last` does not have. Refused if what it has cannot be ours.
 
         We add in order, so if it has the last of our rows that are not above its last id, it has all before it, those
         that a consumer has deleted meanwhile included.
         """
-        if not await redis.exists(stream):
-            return list(rows)
-        info: Any = await redis.xinfo_stream(stream)
-        last = entry_id(info["last-generated-id"])
-        below = [row for row in rows if _id_of(row) <= last]
+        below = [row for row in rows if id_of(row) <= last]
         if not below:
             return list(rows)
-        first, newest = _id_of(below[0]), _id_of(below[-1])
+        first, newest = id_of(below[0]), id_of(below[-1])
         entries: Any = await redis.xrange(stream, _text(first), _text(newest), count=len(below) + 1)
         found = {entry_id(at): fields.get(b"id", b"").decode("utf-8", "replace") for at, fields in entries}
         for row in below:
-            if found.get(_id_of(row), row.id) != row.id:
+            if found.get(id_of(row), row.id) != row.id:
                 raise self._not_ours(stream, last, row)
         if newest not in found and last != newest:
             raise self._not_ours(stream, last, below[-1])
@@ -203,7 +224,7 @@ class RedisSink:
     def _not_ours(self, stream: str, last: EntryId, row: OutRow) -> Refused:
         place = self._nodes.place(stream) if self._nodes is not None else "?"
         return Refused(
-            f"stream {stream} at {place} goes up to {_text(last)}, but its entry {_text(_id_of(row))} is not our event "
+            f"stream {stream} at {place} goes up to {_text(last)}, but its entry {_text(id_of(row))} is not our event "
             f"{row.id}: another program adds to it, or the data folder is not the one that filled it. Stop the other "
             "one, then rename or delete the stream: what the outbox holds goes to a new one"
         )
@@ -233,10 +254,6 @@ class RedisSink:
         settings = self._settings
         if count < settings.replicas:
             raise TimeoutError(f"on {count} of {settings.replicas} replicas within {settings.wait_aof_ms} ms")
-
-
-def _id_of(row: OutRow) -> EntryId:
-    return row.position, row.again
 
 
 def _text(at: EntryId) -> str:

@@ -190,7 +190,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     read_registers_max: Annotated[int, msgspec.Meta(ge=1, le=REGISTERS_MAX)] = REGISTERS_MAX
     read_bits_max: Annotated[int, msgspec.Meta(ge=1, le=BITS_MAX)] = BITS_MAX
     reconnect_min_ms: Milliseconds = 100
-    reconnect_max_ms: Milliseconds = 30_000
+    reconnect_max_ms: Milliseconds = 15_000
 
     def profile_of(self, unit: Unit) -> Profile:
         """What the unit has: its own layout, or that of the profile that it names."""

@@ -249,7 +249,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     message_bytes_max: Annotated[int, msgspec.Meta(ge=65_536, le=64 << 20)] = 4 << 20
     retry_ms: Milliseconds = 60_000
     reconnect_min_ms: Milliseconds = 100
-    reconnect_max_ms: Milliseconds = 30_000
+    reconnect_max_ms: Milliseconds = 15_000
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yields (path inside the source's table, what is wrong and what to do) for what the types cannot say."""

@@ -81,7 +81,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     claim_idle_ms: Annotated[int, msgspec.Meta(ge=100, le=86_400_000)] = 60_000
     command_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 5_000
     reconnect_min_ms: Milliseconds = 100
-    reconnect_max_ms: Milliseconds = 30_000
+    reconnect_max_ms: Milliseconds = 15_000
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yields (path inside the source's table, what is wrong and what to do) for what the types cannot say."""

@@ -187,7 +187,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     telegram_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=1 << 20)] = 4_096
     connect_ms: Milliseconds = 5_000
     reconnect_min_ms: Milliseconds = 100
-    reconnect_max_ms: Milliseconds = 30_000
+    reconnect_max_ms: Milliseconds = 15_000
 
     def faults(self) -> Iterator[Fault]:
         """Yields (path inside the source's table, what is wrong and what to do) for what the types cannot say."""

@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import delivery
+from engine import delivery, start_room
+from engine.cli import main
 from engine.contracts import OutRow
+from tests.integration import test_app as app
+from tests.integration.test_app import lines_protocol, picks, site  # noqa: F401 - a fixture for all tests
 from tests.integration.test_pipeline import ListSink, Rig, names, run, until
 from tests.unit.test_delivery import Delivery, ScriptedSink
 from tests.unit.test_delivery import names as told
@@ -123,6 +126,44 @@ def test_a_start_on_a_full_disk_delivers_what_it_has(small_disk: Path, monkeypat
         await rig.pipeline.stop()
 
     run(story)
+
+
+def stopped_cleanly(disk: Path) -> Path:
+    """A site file, its lines in the file of a source; all that they said is delivered."""
+    path = site(disk, one=f'file = "{picks(disk, "one", "T-1", "T-2")}"')
+    path.write_text(path.read_text().replace("[engine]", "[engine]\njournal_bytes_max = 1048576"))
+    app.run(path, app.delivered(2))
+    return path
+
+
+def test_a_start_on_a_full_disk_after_a_clean_stop(small_disk: Path) -> None:
+    """The stop took the -shm files away, which SQLite needs to open anything."""
+    path = stopped_cleanly(small_disk)
+    give_back = fill(small_disk)
+    engine, _ = app.run(path, lambda engine: engine.metrics.state == "full")
+    assert engine.metrics.sink("queue").failures == 0
+    give_back()
+    app.run(path, lambda engine: engine.metrics.journal.appends > 0)
+    assert len(app.queued(small_disk)) == 2
+
+
+def test_a_repair_on_a_full_disk_puts_nothing_aside_that_is_whole(
+    small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They cannot be opened, which says nothing against them."""
+    stopped_cleanly(small_disk)
+    data = small_disk / "data"
+    start_room.give_back(data)
+    there = sorted(data.rglob("*"))
+    give_back = fill(small_disk)
+    assert main(["fsck", "--repair", str(data)]) == 1
+    told = capsys.readouterr().out
+    assert f"not repaired: {data / 'outbox.sqlite'}: cannot be read" in told
+    assert "nothing had to be repaired" in told
+    assert main(["queue", "list", str(data / "queue.sqlite")]) == 1
+    give_back()
+    assert main(["fsck", "--repair", str(data)]) == 0
+    assert {path for path in data.rglob("*") if path.suffix not in (".sqlite-shm", ".sqlite-wal")} <= set(there)
 
 
 def test_an_outbox_that_another_process_holds_only_holds_the_lane(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine import app
 from engine.app import Engine
 from engine.config.load import load_site
+from engine.config.site import Site
 from engine.errors import Refused
 from engine.sinks.queue import Queue
 from protocols.registry import PROTOCOLS
@@ -72,11 +74,11 @@ def queued(folder: Path) -> list[dict[str, Any]]:
         queue.close()
 
 
-def run(path: Path, until: Callable[[Engine], bool]) -> tuple[Engine, Mapping[str, int]]:
+def run(path: Path | Site, until: Callable[[Engine], bool]) -> tuple[Engine, Mapping[str, int]]:
     """Runs the engine until the condition holds, then stops it as a signal would. Returns it, and its account."""
 
     async def running() -> tuple[Engine, Mapping[str, int]]:
-        engine = Engine(load_site(path))
+        engine = Engine(load_site(path) if isinstance(path, Path) else path)
         stop = asyncio.Event()
         task = asyncio.create_task(engine.run(stop))
         deadline = time.monotonic() + 20
@@ -142,7 +144,7 @@ def test_a_driver_that_does_not_let_go_cannot_hold_up_the_stop(
     path = site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1")}"\nbreaks = "hangs"')
 
     async def running() -> float:
-        engine = Engine(load_site(path))
+        engine = Engine(load_site(path) if isinstance(path, Path) else path)
         stop = asyncio.Event()
         task = asyncio.create_task(engine.run(stop))
         while not delivered(1)(engine):
@@ -176,3 +178,43 @@ def test_two_engines_never_share_a_data_folder(tmp_path: Path) -> None:
 def test_a_stop_while_it_starts_is_a_stop(tmp_path: Path) -> None:
     _, account = run(site(tmp_path), lambda _: True)
     assert account["in"] == 0
+
+
+ORDERS = 100
+
+
+def planned(folder: Path) -> Path:
+    """Orders that a state of a MiB has no room for, none of which may be forgotten."""
+    path = folder / "planned.ndjson"
+    with path.open("w") as file:
+        for number in range(ORDERS):
+            at = NOW + number
+            lines = [{"line": line, "sku": f"SKU-{line}", "qty": 1} for line in range(200)]
+            record = {"src": "dc1/wms/main", "kind": "order.released", "t": at, "t_rx": at, "order": f"O-{number}"}
+            file.write(json.dumps({**record, "rev": 1, "lines": lines}) + "\n")
+    return path
+
+
+def test_a_cap_of_the_state_that_planned_work_has_reached_can_be_raised(tmp_path: Path) -> None:
+    path = site(tmp_path, wms=f'file = "{planned(tmp_path)}"')
+
+    def run_with(bytes_max: int, until: Callable[[Engine], bool]) -> Mapping[str, int]:
+        # a site file may not say less than 16 MiB, which take long to fill
+        found = load_site(path)
+        rules = msgspec.structs.replace(found.rules, state_bytes_max=bytes_max)
+        return run(found._replace(rules=rules), until)[1]
+
+    def full(engine: Engine) -> bool:
+        return engine.metrics.state == "full"
+
+    def all_in(engine: Engine) -> bool:
+        return engine.metrics.journal.appends > 0 and engine.metrics.intake.records == 0
+
+    assert run_with(1 << 20, full)["in"] < ORDERS
+    assert run_with(1 << 20, full)["in"] < ORDERS
+    account = run_with(1 << 26, all_in)
+    assert account["in"] - account["duplicate"] == ORDERS
+    # one that is too small changes nothing for the next start
+    run_with(1 << 20, full)
+    account = run_with(1 << 26, all_in)
+    assert account["in"] - account["duplicate"] == ORDERS

@@ -425,3 +425,42 @@ def test_a_snapshot_that_fails_stops_nothing(
         told(tmp_path, LINES, (250, True, RULES))
     assert "snapshot: cannot be written: [Errno 28] No space left on device" in caplog.text
     assert told(tmp_path, LINES[250:], (len(LINES) - 250, False, RULES)) == undisturbed
+
+
+def test_records_that_the_rules_fail_on_are_refused_by_their_place(tmp_path: Path) -> None:
+    """A fault of the program: the first time it stops the engine, then a start says where, and does not loop."""
+    marked = LINES[100].replace(b'"t_rx"', b'"operator":"fatal","t_rx"', 1)
+
+    def fragile(rules: RuleSet) -> Slicer:
+        slicer = compiled(rules)
+        feed = slicer.core.feed
+
+        def failing(batch: Batch, start: int = 0, stop: int = -1) -> None:
+            if any(batch.record(row).get("operator") == "fatal" for row in range(len(batch))):
+                raise ZeroDivisionError("a bug")
+            feed(batch, start, stop)
+
+        slicer.core = Slowed(slicer.core, failing)
+        return slicer
+
+    async def story() -> None:
+        first = Rig(tmp_path, None, RULES, fragile, every_bytes=1 << 24)
+        await first.pipeline.start()
+        for line in [*LINES[:100], marked]:
+            await accept(first, [line])
+        with pytest.raises(ZeroDivisionError):
+            await first.pipeline.wait()
+        await first.pipeline.stop()
+        for _ in range(2):
+            again = Rig(tmp_path, None, RULES, fragile, every_bytes=1 << 24)
+            with pytest.raises(
+                Refused, match=r"the rules fail on records from 00000001.journal offset \d+ on, .* a bug"
+            ):
+                await again.pipeline.start()
+            await again.pipeline.stop()
+        mended = rig(tmp_path)
+        await mended.pipeline.start()
+        assert mended.pipeline.account()["in"] == 101
+        await mended.pipeline.stop()
+
+    run(story)

@@ -122,3 +122,36 @@ def test_asking_for_a_position_gives_out_no_number() -> None:
     before = len(texts)
     assert core.position("dc1/pick/PTL-01") is None
     assert len(texts) == before
+
+
+def test_a_smaller_cap_counts_from_the_restore_on() -> None:
+    """`state_bytes_max`: what the windows already take is near it, so that is said with the next record."""
+
+    def fed(core: Core, texts: Texts, *records: dict[str, object]) -> list[bytes]:
+        batch = Batch(texts)
+        make_decoder(texts).decode(b"".join(json.dumps(record).encode() + b"\n" for record in records), batch)
+        core.feed(batch)
+        return [event[4] for event in core.take()]
+
+    def order(number: int) -> dict[str, object]:
+        lines = [{"line": line, "sku": f"SKU-{line}", "qty": 1} for line in range(200)]
+        at = stories.T0 + number
+        return {
+            "src": "dc1/wms/main",
+            "kind": "order.released",
+            "t": at,
+            "t_rx": at,
+            "order": f"O-{number}",
+            "rev": 1,
+            "lines": lines,
+        }
+
+    texts = Texts()
+    large = Core("dc1", texts)
+    assert not fed(large, texts, *map(order, range(40)))
+    cap = large.state_bytes() * 5 // 4
+    texts = Texts()
+    small = Core("dc1", texts, {"state_bytes_max": cap})
+    small.restore(large.snapshot())
+    (raised,) = fed(small, texts, order(40))
+    assert b"CFG_STATE_FULL" in raised

@@ -31,6 +31,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.outbox_sums",
         "engine.whole_file",
         "engine.disk",
+        "engine.start_room",
         "engine.pauses",
     ),
     ("engine.contracts",),
@@ -48,6 +49,7 @@ LAYERS: list[tuple[str, ...]] = [
     ("engine.rule_book", "engine.snapshots"),
     (
         "engine.delivery",
+        "engine.gone_sinks",
         "engine.refusals",
         "engine.intake",
         "engine.slices",
@@ -77,6 +79,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.doctor",
         "engine.explain",
         "engine.fsck",
+        "engine.outbox_salvage",
         "engine.journals",
         "engine.demo",
     ),

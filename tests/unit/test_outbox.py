@@ -287,14 +287,27 @@ def test_a_new_sink_starts_behind_the_last_event(tmp_path: Path) -> None:
     outbox.close()
 
 
-def test_a_sink_that_is_gone_holds_nothing_back(tmp_path: Path) -> None:
-    outbox = opened(tmp_path, rows_max=3)
+def test_what_a_sink_that_is_gone_did_not_have_stays_until_somebody_sees_to_it(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
     outbox.append([emitted(n) for n in (1, 2, 3)])
     advance(outbox, "erp", "erp.inventory", 3)
+    advance(outbox, "lake", "all", 1)
     outbox.close()
-    outbox = opened(tmp_path, "erp", rows_max=3)
-    outbox.append([emitted(4)])
-    assert read(outbox, "erp", "erp.inventory") == ["e4"]
+    for sequence in (4, 5):
+        outbox = opened(tmp_path, "erp")
+        (left,) = outbox.gone()
+        assert (left.sink, left.until, ids(outbox.read(left.number, 10))) == ("lake", 3, ["e2", "e3"])
+        outbox.append([emitted(sequence)])
+        outbox.close()
+    outbox = opened(tmp_path, "erp")
+    outbox.advance(left.number, 3, delivered=0, dead=2)
+    assert outbox.gone() == []
+    assert outbox.account(left.number) == Account(3, 1, 0, 2)
+    assert (outbox.rows, read(outbox, "erp", "erp.inventory")) == (2, ["e4", "e5"])
+    outbox.close()
+    outbox = opened(tmp_path)  # it is back: what was told meanwhile was not for it
+    outbox.append([emitted(6)])
+    assert (read(outbox, "lake"), outbox.gone()) == (["e6"], [])
     outbox.close()
 
 

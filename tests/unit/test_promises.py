@@ -6,8 +6,13 @@ import json
 
 import pytest
 
+from engine.delivery import PROBE_S
 from engine.errors import Refused
-from tests.promises import CHECKS, Evidence, Promises, Told
+from engine.sinks.http import Settings as HttpSettings
+from engine.sinks.redis_stream import Settings as RedisSettings
+from engine.throttle import BACKOFF_S_MAX
+from protocols.mqtt.settings import Settings as MqttSettings
+from tests.promises import ARRIVAL_S_MAX, CHECKS, Evidence, Promises, Told
 
 ACCOUNT = {"in": 3, "used": 1, "duplicate": 0, "late": 0, "rejected": 0, "noise": 2, "open": 0}
 
@@ -60,3 +65,11 @@ def test_an_event_that_stands_twice_at_a_sink_or_is_missing_there_is_seen() -> N
     promises.check(Evidence(arrived={"erp": [told(1, "a"), told(1, "a")]}))
     promises.check(Evidence(arrived={"erp": [told(1, "a"), told(3, "c", qty=3)]}, told=3))
     assert [breach.promise for breach in promises.breaches] == ["I3", "I5"]
+
+
+@pytest.mark.parametrize("pause_s", [PROBE_S, BACKOFF_S_MAX, MqttSettings(host="broker").reconnect_max_ms / 1_000])
+def test_pauses_leave_time_for_i6(pause_s: float) -> None:
+    """What is under way when the fault ends fails first, as late as its settings let it."""
+    redis, http = RedisSettings(), HttpSettings(url="http://erp")
+    under_way_s = max(redis.connect_ms, redis.command_ms + redis.wait_aof_ms, http.timeout_ms) / 1_000
+    assert pause_s + under_way_s <= ARRIVAL_S_MAX - 1

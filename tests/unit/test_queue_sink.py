@@ -13,7 +13,7 @@ import pytest
 
 from engine.contracts import OutRow
 from engine.errors import ContentChanged, Full, Refused
-from engine.sinks.queue import SCHEMA, Entry, Queue, QueueSink, QueueState, Settings
+from engine.sinks.queue import SCHEMA, Entry, Queue, QueueSink, QueueState, Settings, entry_sum
 from tests.counting_core import event
 
 
@@ -184,7 +184,7 @@ def test_a_flipped_bit_never_hands_out_another_event(tmp_path: Path) -> None:
             refused += 1
         else:
             assert found == expected
-    assert refused > 200
+    assert 0 < refused < 100
 
 
 def read_on(path: Path) -> list[Entry]:
@@ -215,7 +215,7 @@ def test_a_damaged_entry_is_named_with_the_way_on(tmp_path: Path) -> None:
 def test_a_file_of_version_1_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "erp.sqlite"
     with sqlite3.connect(path) as file:
-        for statement in SCHEMA[:-1]:
+        for statement in SCHEMA[:5]:
             file.execute(statement)
         file.execute("INSERT INTO entries VALUES ('erp', 1, 'e1', 'pick.confirmed', 'key-e1', ?)", (row(1).body,))
         file.execute("INSERT INTO queues VALUES ('erp', 1)")
@@ -223,4 +223,70 @@ def test_a_file_of_version_1_goes_on(tmp_path: Path) -> None:
     queue = Queue(path)
     queue.put(rows(1, 2))
     assert [entry.id for entry in queue.read("erp", 0, 10)] == ["e1", "e2"]
+    queue.close()
+
+
+def test_a_file_of_version_2_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "erp.sqlite"
+    with sqlite3.connect(path) as file:
+        for statement in SCHEMA[:6]:
+            file.execute(statement)
+        for n in (4, 5):
+            values = ("erp", n, *row(n)[1:3], row(n).partitionkey, row(n).body)
+            file.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)", (*values, entry_sum(*values)))
+        file.executescript("INSERT INTO queues VALUES ('erp', 5), ('all read', 3)")
+        file.execute("INSERT INTO consumers VALUES ('erp', 'stock', 4)")
+        file.execute("PRAGMA user_version = 2")
+    looked = Queue(path, only_looks=True)
+    states = [QueueState("all read", 4, 3, {}), QueueState("erp", 4, 5, {"stock": 4})]
+    assert looked.states() == states
+    looked.close()
+    queue = Queue(path)
+    assert queue.states() == states
+    queue.put([row(6)])
+    assert [(entry.position, entry.id) for entry in queue.read("erp", 0, 10)] == [(4, "e4"), (5, "e5"), (6, "e6")]
+    assert queue.position("erp", "stock") == 4
+    queue.close()
+
+
+def test_a_flipped_bit_anywhere_passes_over_no_event(tmp_path: Path) -> None:
+    """An index, or where a queue begins and ends, or where a consumer stands."""
+    queue = Queue(tmp_path / "sound.sqlite")
+    queue.put(rows(1, 60))
+    queue.ack("erp", "stock", 30)
+    expected = (queue.read("erp", 0, 100), queue.position("erp", "stock"))
+    queue.close()
+    content = (tmp_path / "sound.sqlite").read_bytes()
+    rng = random.Random(6)
+    ends = {"the same": 0, "refused": 0}
+    for n in range(400):
+        flipped = bytearray(content)
+        flipped[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path = tmp_path / f"{n}.sqlite"
+        path.write_bytes(flipped)
+        try:
+            queue = Queue(path)
+            if queue.position("erp", "stock"):  # else its row is gone: it begins anew, and passes over nothing
+                assert (read_on(path), queue.position("erp", "stock")) == expected, n
+            queue.close()
+            ends["the same"] += 1
+        except (Refused, sqlite3.DatabaseError):
+            ends["refused"] += 1
+    assert ends["the same"] > 300, ends
+
+
+def test_where_a_consumer_stands_can_be_said_again(tmp_path: Path) -> None:
+    path = tmp_path / "erp.sqlite"
+    queue = Queue(path)
+    queue.put(rows(1, 9))
+    queue.ack("erp", "stock", 5)
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE consumers SET position = 4")
+    assert queue.position("erp", "stock") == 5, "one bit: turned back"
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE consumers SET position = 8")
+    with pytest.raises(Refused, match=rf"sortline queue ack {path} erp --consumer stock --upto POSITION"):
+        queue.position("erp", "stock")
+    assert queue.ack("erp", "stock", 4) == 4
+    assert queue.position("erp", "stock") == 4
     queue.close()

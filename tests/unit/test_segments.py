@@ -6,9 +6,22 @@ import random
 from pathlib import Path
 
 import pytest
+import zstandard
 
+from engine.disk import DISK
 from engine.errors import Refused
-from engine.segments import HEADER_BYTES, Content, pack, unpack
+from engine.segments import (
+    ABOUT,
+    ABOUT_MAGIC,
+    FIRST_PIECE,
+    HEADER_BYTES,
+    PIECE_MAGIC,
+    SKIPPED,
+    Content,
+    pack,
+    read_content,
+    unpack,
+)
 from ext.frames import crc32c
 from tests.unit.test_journal import opened, write
 
@@ -113,16 +126,60 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
     return bytes(spoiled)
 
 
+def pieces_of(found: bytes, data: bytes) -> list[bool]:
+    """Which of its pieces are what they were; what is not is noughts."""
+    places = [slice(n, n + 1024 * 1024) for n in range(0, len(data), 1024 * 1024)]
+    assert all(found[place] == data[place] or not any(found[place]) for place in places)
+    return [found[place] == data[place] for place in places]
+
+
+def test_a_flipped_bit_of_what_is_packed_is_turned_back(tmp_path: Path) -> None:
+    """Any: in the copy of the header, in what says how long a piece is and where it belongs, in the piece."""
+    write(tmp_path, RECORDS)
+    data = (tmp_path / "00000001.journal").read_bytes()
+    packed = pack(data)
+    path = tmp_path / "00000001.journal.zst"
+    for bit in range(0, 8 * len(packed), 3):
+        spoiled = bytearray(packed)
+        spoiled[bit // 8] ^= 1 << bit % 8
+        assert unpack(bytes(spoiled)).data == data, bit
+        if bit % 8 == 1:
+            path.write_bytes(spoiled)
+            read = read_content(DISK, path, 1)
+            assert [part.payload for part in read.parts(0, None)] == RECORDS
+            assert bool(read.flaw) == (bit // 8 >= ABOUT.size + HEADER_BYTES + SKIPPED.size), bit
+    large = random.Random(2).randbytes(3 * 1024 * 1024 + 7)
+    packed = pack(large)
+    for at in random.Random(3).sample(range(len(packed)), 6):
+        assert unpack(packed[:at] + bytes([packed[at] ^ 4]) + packed[at + 1 :]).data == large
+
+
 def test_damage_to_what_is_packed_costs_a_piece() -> None:
     draw = random.Random(2)
     data = draw.randbytes(3 * 1024 * 1024 + 7)
     packed = pack(data)
-    assert unpack(packed) == data
-    for _ in range(40):
+    assert zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True).read() == data
+    for _ in range(12):
         at = draw.randrange(len(packed))
-        spoiled = packed[:at] + bytes([packed[at] ^ 1 << draw.randrange(8)]) + packed[at + 1 :]
-        found = unpack(spoiled)
-        pieces = [found[n : n + 1024 * 1024] for n in range(0, len(data), 1024 * 1024)]
-        good = [piece == data[n * 1024 * 1024 : (n + 1) * 1024 * 1024] for n, piece in enumerate(pieces)]
-        assert sum(good) >= 3
-        assert all(same or not any(piece) for same, piece in zip(good, pieces, strict=True))
+        assert sum(pieces_of(unpack(packed[:at] + draw.randbytes(5) + packed[at + 5 :]).data, data)) >= 3
+
+
+def first_packed(data: bytes) -> bytes:
+    """As 0.1.0 did it."""
+    pieces = [ABOUT.pack(ABOUT_MAGIC, HEADER_BYTES), data[:HEADER_BYTES]]
+    for offset in range(0, len(data), 1024 * 1024):
+        piece = data[offset : offset + 1024 * 1024]
+        packed = zstandard.ZstdCompressor(write_checksum=True).compress(piece)
+        pieces += [FIRST_PIECE.pack(PIECE_MAGIC, 16, offset, len(piece), len(packed)), packed]
+    return b"".join(pieces)
+
+
+def test_what_was_packed_by_an_earlier_version_is_read() -> None:
+    data = b"".join(bytes([n]) * 1024 * 1024 for n in (1, 2, 3)) + b"end"
+    packed = first_packed(data)
+    assert unpack(packed).data == data
+    begin = ABOUT.size + HEADER_BYTES
+    for bit in range(8 * (begin + 8), 8 * (begin + 16)):  # its offset: of exabytes, for instance
+        spoiled = bytearray(packed)
+        spoiled[bit // 8] ^= 1 << bit % 8
+        assert sum(pieces_of(unpack(bytes(spoiled)).data[: len(data)], data)) >= 3

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
 
 import pytest
 
 from engine.contracts import Emitted
 from engine.records import make_decoder
-from engine.slices import SLICE_BYTES_FIRST, SLICE_BYTES_MIN, Slicer
+from engine.slices import SLICE_BYTES_FIRST, SLICE_BYTES_MIN, WINDOW_SLOTS, WINDOWS_PART, Slicer
 from ext.batch import Batch
+from ext.core import Core
 from ext.texts import Texts
+from tests import stories
 from tests.counting_core import CountingCore, read
 
 LINES = [read(f"LU-{n}", 1_000 + n, seq=n) for n in range(2_000)]
@@ -81,3 +85,56 @@ def test_a_line_longer_than_a_slice_stays_whole() -> None:
     events, refused, _ = fed(long + b"\n" + read("LU-2", 2) + b"\n", 0.0)
     assert len(events) + len(refused) == 2
     assert events[-1][1] == "LU-2"
+
+
+class Crowded(CountingCore):
+    """So many windows, one a slot, that take their time to be counted."""
+
+    COUNT = 10 * WINDOW_SLOTS + 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.walked: list[tuple[int, int]] = []
+
+    def slots(self) -> int:
+        return self.COUNT
+
+    def windows(self, start: int = 0, stop: int = -1) -> dict[str, int]:
+        self.walked.append((start, stop))
+        return {"picks": min(stop, self.COUNT) - start, "waiting": 0 if start else 7}
+
+
+def test_windows_are_counted_a_few_at_a_time_and_seldom() -> None:
+    core, texts = Crowded(), Texts()
+    slicer = Slicer(core, make_decoder(texts), Batch(texts), timer=lambda: len(core.walked) * 0.001 + later_s)
+    later_s = 0.0
+    turns = 0
+
+    async def story() -> None:
+        nonlocal turns, later_s
+        counting = asyncio.ensure_future(slicer.windows())
+        while not counting.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert counting.result() == {"picks": Crowded.COUNT, "waiting": 7}
+        assert turns >= len(core.walked) == 11
+        assert await slicer.windows() == counting.result()
+        assert len(core.walked) == 11
+        later_s = 0.011 / WINDOWS_PART
+        await slicer.windows()
+        assert len(core.walked) == 22
+
+    asyncio.run(story())
+
+
+def test_the_windows_of_all_slots_are_all_windows() -> None:
+    texts = Texts()
+    core, batch = Core("dc1", texts), Batch(texts)
+    lines = b"".join(json.dumps(record).encode() + b"\n" for record in stories.seeded(3).records)
+    make_decoder(texts).decode(lines, batch)
+    core.feed(batch)
+    found: Counter[str] = Counter()
+    for start in range(0, core.slots(), 3):
+        found.update(core.windows(start, start + 3))
+    assert dict(found) == core.windows()
+    assert found["picks"] > 0

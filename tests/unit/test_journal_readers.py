@@ -1,0 +1,68 @@
+"""Who reads a journal while the engine works on it: what is packed meanwhile is found, what goes is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.cli import main
+from engine.errors import Refused
+from engine.journal import Journal
+from engine.journals import listing
+from engine.segment_folder import SegmentFolder, payloads_in
+from tests.unit.test_journal import opened
+
+PAYLOADS = [b'{"n":%d,"kind":"scan.read"}\n' % n * 3 for n in range(60)]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """One at work, of many segments."""
+    journal = opened(tmp_path / "journal", segment_bytes=400)
+    list(journal.recover())
+    for payload in PAYLOADS:
+        journal.append(payload)
+    yield journal
+    journal.close()
+
+
+def packed(journal: Journal) -> None:
+    while journal.pack_before(journal.position):
+        pass
+
+
+def test_what_is_packed_while_it_is_read_is_read_on(journal: Journal, tmp_path: Path) -> None:
+    reading = payloads_in(tmp_path)
+    assert reading is not None
+    read = [next(reading)]
+    packed(journal)
+    assert [*read, *reading] == PAYLOADS
+
+
+def test_what_comes_while_it_is_read_is_a_whole_frame_or_nothing(journal: Journal, tmp_path: Path) -> None:
+    reading = payloads_in(tmp_path)
+    assert reading is not None
+    read = [next(reading)]
+    more = [payload.replace(b"n", b"m") for payload in PAYLOADS]
+    for payload in more:
+        journal.append(payload)
+    read += reading
+    assert read == [*PAYLOADS, *more][: len(read)]
+    assert len(read) >= len(PAYLOADS)
+
+
+def test_what_goes_while_it_is_read_is_said(
+    journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading = payloads_in(tmp_path)
+    folder = SegmentFolder(tmp_path / "journal")
+    assert reading is not None
+    next(reading)
+    journal.drop_before(journal.position, 0)
+    with pytest.raises(Refused, match=r"00000002.journal: the engine let it go while it was read: begin again"):
+        list(reading)
+    assert len(list(listing(folder))) == 1
+    assert main(["fsck", str(tmp_path)]) == 1, "there is no snapshot"
+    assert "let it go" not in capsys.readouterr().out
