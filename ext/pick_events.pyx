@@ -210,16 +210,19 @@ cdef int put_plain_dev_id(Floor floor, const Fact* fact) except -1:
 
 
 cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """R29: its shipment has left: no revision, but the stock of that place is not what was told. False: a duplicate (R30).
+    """R29: its shipment has left: no revision, but the stock of that place is not what was told. False: a duplicate (R30)."""
+    if fact.press and is_known_press(floor, window, fact):
+        return False
+    count_late(floor, window, fact)
+    return True
 
-    `expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth.
-    """
+
+cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """`expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth."""
     cdef str stock, key
     cdef int32_t key_number
     cdef LatePicks* late
     cdef JsonWriter data = floor.outlet.data
-    if fact.press and is_known_press(floor, window, fact):
-        return False
     stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
     key = f"{stock}/{floor.text(window.task)}"
     key_number = floor.intern(key)
@@ -238,8 +241,7 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     data.put(b',"kind":"POST_SHIP"}')
     floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), late.t,
                       window.line.order, fact, EXACT)
-    floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
-    return True
+    return floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
 
 
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:

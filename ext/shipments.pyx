@@ -67,6 +67,8 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
         if at >= shipment.manifest_t:
             break
         if verdict_of(floor, shipment, at).kind != READY:
+            if manifests.is_leaving(floor, shipment, at - 1):
+                break                   # it is manifested when the watermark passes that
             return tell_unready(floor, shipment, at, shipment.touches.items[i].cause)
     return 0
 

@@ -52,6 +52,12 @@ class Cycle:
     def closed(self) -> bool:
         return bool(self.closes) and not (self.reopenings and self.reopenings[-1].t > self.closes[-1])
 
+    def closed_at(self, t: int) -> int | None:
+        """When it was closed last, if it is as of `t`."""
+        close = max((one for one in self.closes if one <= t), default=None)
+        opened = any(close is not None and close < one.t <= t for one in self.reopenings)
+        return None if opened else close
+
     def contents(self, t: int) -> dict[Content, int]:
         """R43: all picks less reversals with event time <= t, zeros left out."""
         total: dict[Content, int] = {}
