@@ -25,6 +25,10 @@ cdef enum:              # families of objects that have revisions
     HOLDS
 
 
+cdef enum:
+    UNTOLD = 2          # of `Revision.cancelled`: nothing is known of the object but that
+
+
 cdef class Context:
     cdef Floor floor
 

@@ -5,14 +5,14 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, inventory, manifests, pick_events, pick_units, picks, returns, shipments, stuck
+from ext cimport cartons, inventory, manifests, pick_events, pick_units, picks, retasks, returns, shipments, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter, digest_of
 from ext.keys cimport KEY_LINE, Key
 from ext.kinds cimport (
     K_ALLOC_FAILED, K_CARTON_PLAN, K_HOLD_RELEASED, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_ORDER_CANCELLED,
-    K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_RMA_AUTHORISED, K_SHIPMENT_CANCELLED,
+    K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_SHIPMENT_CANCELLED,
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
 from ext.outlet cimport EXACT, PICK_SHORT, Subject
@@ -95,13 +95,16 @@ cdef class Context:
         cdef Revision* known = <Revision*>find(self.floor.state.revisions[family], key)
         cdef Digest digest = digest_of(content, len(content))
         cdef int64_t rev = record["rev"]
-        cdef bint same
+        cdef bint same, told = known != NULL
         digest.a ^= fact.kind           # which the content does not name
         if known == NULL:
             known = <Revision*>self.floor.store.new(B_REVISION, sizeof(Revision))
             self.floor.store.put(self.floor.state.revisions[family], key, known)
         else:
             same = digest.a == known.content.a and digest.b == known.content.b
+            if known.cancelled == UNTOLD and rev < known.rev:
+                known.cancelled = True      # its cancel has overtaken it
+                return TAKEN
             if known.cancelled and not (rev == known.rev and same):
                 return self.refuse(fact, CTX_AFTER_CANCEL, record, rev)
             if rev == known.rev:
@@ -109,8 +112,9 @@ cdef class Context:
             if rev < known.rev:
                 return self.refuse(fact, CTX_OUTDATED, record, rev)
         known.rev, known.t, known.content = rev, fact.t, digest
-        known.cancelled = fact.kind == K_PICK_TASK_CANCELLED or fact.kind == K_SHIPMENT_CANCELLED or (
-            fact.kind == K_ORDER_CANCELLED and "lines" not in record)
+        if fact.kind == K_PICK_TASK_CANCELLED or fact.kind == K_SHIPMENT_CANCELLED or (
+                fact.kind == K_ORDER_CANCELLED and "lines" not in record):
+            known.cancelled = True if told else UNTOLD
         return TAKEN
 
     cdef int refuse(self, const Fact* fact, int code, dict record, int64_t rev) except -1:
@@ -148,9 +152,7 @@ cdef class Context:
                 self.floor, self.floor.shipment_of(self.floor.intern(record["shipment"])), fact, line)
         if kind == K_STOCK_EXPECTATION:
             return inventory.expect(self.floor, fact, record["rev"], record["as_of"])
-        if kind == K_RMA_AUTHORISED:
-            return returns.authorise(self.floor, fact, record)
-        return 0
+        return returns.authorise(self.floor, fact, record)
 
     cdef int arrive(self, int32_t key, bint is_task) except -1:
         """R11: a task or order became known."""
@@ -175,9 +177,7 @@ cdef class Context:
             line.over_tol_pct = row.get("over_tol_pct", 0)
             line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
             if line.own != NULL:
-                if line.own.q_task != line.qty:
-                    line.own.decided = NULL
-                line.own.q_task = line.qty
+                retasks.ask(self.floor, line.own, line.qty, fact, False)
                 picks.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
@@ -330,13 +330,11 @@ cdef class Context:
             remove(window.line.windows, window)
             floor.store.append(&line.windows, window)
         window.line = line
-        if window.q_task != fact.qty:
-            window.decided = NULL       # R27a: judged anew
-        window.q_task, window.sku = fact.qty, fact.sku
-        window.loc, window.lu = fact.loc, fact.lu
+        retasks.ask(floor, window, fact.qty, fact, new)
+        window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
-        if new and line.cancel_t != NEVER:
-            picks.cancel(floor, window, line.cancelled_by)
+        if new:
+            retasks.take_cancels(floor, window)
         if line.alloc_by != NULL:
             self.tell_alloc(line)
         picks.watch(floor, window, window.told_t)
@@ -387,10 +385,12 @@ cdef class Context:
 
     cdef int pick_task_cancelled(self, Fact* fact) except -1:
         cdef PickWindow* window = <PickWindow*>find(self.floor.state.tasks, fact.task)
-        if window != NULL and not self.is_too_late(window, fact):
-            picks.cancel(self.floor, window, fact)
-            shipments.touch_line(self.floor, window.line, fact.t, fact)
-        return 0
+        if window == NULL:
+            return retasks.keep_cancel(self.floor, fact)
+        if self.is_too_late(window, fact):
+            return 0
+        picks.cancel(self.floor, window, fact)
+        return shipments.touch_line(self.floor, window.line, fact.t, fact)
 
     # ------------------------------------------------------------------------------------------ cartons and units
 

@@ -33,6 +33,7 @@ cdef int sweep(Floor floor, int64_t before) except -1:
     forget_loads(floor, before)
     forget_gaps(floor, before)
     forget_told(floor, before)
+    forget_cancels(floor, before)
     tombstones.forget(floor, floor.state.watermark - floor.rules.lateness)
     for family in (BIND, WAVE, HOLDS, MANIFEST, ALLOC, STOCK):
         drop_older(floor, floor.state.revisions[<int>family], before, t_of_revision)
@@ -201,7 +202,6 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
 
 cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
     cdef Cycle* cycle
-    cdef Fact* fact
     cdef int i = 0, count = length(unit.cycles)
     while i < length(unit.cycles):
         cycle = <Cycle*>unit.cycles.items[i]
@@ -217,15 +217,27 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
         if cycle.mismatched:
             remove(floor.state.mismatched, cycle)
         remove_at(unit.cycles, i)
-    if length(unit.cycles) == count:
-        return 0
-    i = 0
-    while i < length(unit.facts):
+    return forget_facts(unit, before) if length(unit.cycles) < count or has_strays(unit, before) else 0
+
+
+cdef bint has_strays(const LoadUnit* unit, int64_t before) noexcept:
+    """A name that is seen for ever and never begins a use, such as what a scanner says when it has read nothing."""
+    cdef const Fact* oldest = <Fact*>unit.facts.items[0] if length(unit.facts) else NULL
+    return oldest != NULL and oldest.cycle == NULL and oldest.t < before
+
+
+cdef int forget_facts(LoadUnit* unit, int64_t before) noexcept:
+    """What is of no use of the unit that is remembered."""
+    cdef Fact* fact
+    cdef int i, kept = 0
+    for i in range(length(unit.facts)):
         fact = <Fact*>unit.facts.items[i]
+        unit.facts.items[i] = NULL
         if fact.t >= before or (fact.cycle != NULL and index_of(unit.cycles, fact.cycle) >= 0):
-            i += 1
-        else:
-            remove_at(unit.facts, i)
+            unit.facts.items[kept] = fact
+            kept += 1
+    if unit.facts != NULL:
+        unit.facts.count = kept
     return 0
 
 
@@ -267,6 +279,23 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
 
 
 # ---------------------------------------------------------------------------------------------- the rest
+
+cdef int forget_cancels(Floor floor, int64_t before) except -1:
+    """Of tasks that nobody told of. What else waits goes by the wall clock (R11)."""
+    cdef Table* table = floor.state.waiting_tasks
+    cdef Keys keys = Keys(table.count)
+    cdef List* waiting
+    cdef Fact* fact
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        waiting = <List*>table.slots[i].value
+        fact = (<Waiting*>last(waiting)).fact if length(waiting) == 1 else NULL
+        if fact != NULL and fact.context and fact.t < before:
+            keys.add(table.slots[i].key)
+            floor.store.drop(floor.state.revisions[TASK], fact.task)
+    return drop_all(floor, table, keys)
+
+
 
 cdef int forget_tracks(Floor floor, int64_t before) except -1:
     cdef Table* table = floor.state.tracks

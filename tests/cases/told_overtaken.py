@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import leaves, load, manifested, two_cartons
-from tests.cases.writing import Case, at
+from tests.cases.writing import STATION, Case, at
 
 
 def gone_at_40() -> Case:
@@ -41,3 +41,56 @@ def R27_a_cancel_between_a_trailers_close_and_its_decision() -> Case:
     """R27, R54: too late, though nobody could tell when it came."""
     case = gone_at_40().wms("order.cancelled", 41, rev=2, order="O-1").raised("CTX_CANCEL_TOO_LATE", "task/T-1")
     return case.never_raised("PCK_PUTBACK_REQUIRED").never_raised("SHP_POST_MANIFEST_CHANGE")
+
+
+def R10_a_cancel_that_overtakes_its_task() -> Case:
+    """R10, R27, R3: the cancel of 2 arrives before the task of 1; of its two picks that of 1.5 counts."""
+    case = Case().order(3).wms("pick.task_cancelled", 2, rx=2.1, rev=2, task="T-1").task(2, t=1, rx=2.2)
+    case.pick(1.5, rx=2.3, lu="L-1").pick(3, lu="L-1").close(20).packed(2, "L-1#1")
+    case.confirmed(1, 2, cancelled=True, qty_task=2).raised("PCK_PUTBACK_REQUIRED", "task/T-1")
+    return case.raised("PCK_AFTER_CANCEL", "task/T-1", t=3).counted(rejected=0, open=0)
+
+
+def R10_a_cancel_that_overtakes_its_order() -> Case:
+    """R10, R27, R3: likewise of a line without tasks; the same order told once more is refused."""
+    case = Case().wms("order.cancelled", 2, rx=2.1, rev=2, order="O-1").order(3, t=1, rx=2.2)
+    case.pick(1.5, rx=2.3, lu="L-1", order="O-1", line=1).close(20).packed(1, "L-1#1")
+    case.wms("order.released", 30, rev=3, order="O-1", lines=[]).counted(rejected=1)
+    case.expect("pick.confirmed", "O-1/1", t=2, qty=1, cancelled=True)
+    return case.raised("PCK_PUTBACK_REQUIRED", "line/O-1/1").raised("CTX_AFTER_CANCEL", "order/O-1")
+
+
+def R27_a_cancel_that_comes_after_the_picks_of_later() -> Case:
+    """R27: which of them do not count is known when the cancel comes, and said then."""
+    case = Case().order(3).task(3).pick(10, lu="L-1").pick(30, lu="L-1").pick(32, lu="L-1")
+    case.wms("pick.task_cancelled", 20, rx=33, rev=2, task="T-1").close(40).packed(3, "L-1#1")
+    case.confirmed(1, 20, cancelled=True).raised("PCK_PUTBACK_REQUIRED", "task/T-1")
+    return case.raised("PCK_AFTER_CANCEL", "task/T-1", t=30)
+
+
+def R27a_more_is_asked_after_a_deadline_that_found_it_full() -> Case:
+    """R21, R27a: the deadline of 50 changed nothing, and does not when the third piece is asked for at 60."""
+    case = Case().order(3).task(2, deadline=at(50)).pick(10, 2, lu="L-1")
+    return case.task(3, t=60, rev=2, deadline=at(50)).device("telemetry", 100).confirmed(2, 10, qty_task=2)
+
+
+def R27a_more_is_asked_after_a_short_that_found_it_full() -> Case:
+    """R21, R27a: an operator's short of a full task changed nothing; that of 70 says that the third is not there."""
+    case = Case().order(3).task(2).pick(10, 2, lu="L-1").short(50, "OPERATOR").task(3, t=60, rev=2).short(70)
+    return case.confirmed(2, 70, qty_task=3).shorted(1, 70, reason="EMPTY", revision=0)
+
+
+def R27a_more_is_asked_after_a_cutoff_that_found_it_full() -> Case:
+    """R21, R27a: likewise of a line without tasks, and its wave's cutoff."""
+    case = Case().order(2).wms("wave.released", 1, wave="W-1", orders=["O-1"], cutoff=at(50))
+    case.rules = {"short_at_cutoff": True}
+    case.pick(20, 2, lu="L-1", order="O-1", line=1)
+    case.wms("order.changed", 60, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 3}])
+    return case.pick(70, lu="L-1", order="O-1", line=1).expect("pick.confirmed", "O-1/1", t=70, qty=3, qty_task=3)
+
+
+def R31_a_line_whose_only_pick_is_of_another_sku() -> Case:
+    """R20, R23, R31: the wrong piece has opened the line's window; the operator's short is of all that it asks for."""
+    case = Case().order(3).pick(5, lu="L-1", order="O-1", line=1, sku="Z")
+    case.device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY").raised("PCK_WRONG_SKU", "line/O-1/1")
+    return case.expect("pick.short", "O-1/1", t=10, qty_picked=0, qty_short=3)

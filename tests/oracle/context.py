@@ -28,6 +28,7 @@ class Context:
         self.task_arrival: dict[str, int] = {}
         self.order_arrival: dict[str, int] = {}
         self.first_task: dict[Line, Fact] = {}  # by arrival
+        self.asked: dict[str | Line, dict[int, tuple[int, int]]] = {}  # of a task or line, by rev: event time, quantity
         self.waves: dict[str, Fact] = {}
         self.allocs: dict[Line, Fact] = {}
         self.cartons: dict[str, Fact] = {}
@@ -44,10 +45,14 @@ class Context:
                 arrival = min(fact.arrival, self.order_arrival.get(record["order"], fact.arrival))
                 self.order_arrival[record["order"]] = arrival
                 self._take_order(record)
+                for spec in record["lines"]:
+                    of_line = self.asked.setdefault((record["order"], spec["line"]), {})
+                    of_line[record["rev"]] = fact.t, spec["qty"]
             case "order.cancelled":
                 self._take_cancel(fact)
             case "pick.task":
                 _keep(self.tasks, record["task"], fact)
+                self.asked.setdefault(record["task"], {})[record["rev"]] = fact.t, record["qty"]
                 arrival = min(fact.arrival, self.task_arrival.get(record["task"], fact.arrival))
                 self.task_arrival[record["task"]] = arrival
                 self.task_known[record["task"]] = min(fact.t, self.task_known.get(record["task"], fact.t))
