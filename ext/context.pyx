@@ -5,7 +5,8 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, inventory, manifests, pick_events, pick_units, picks, retasks, returns, shipments, stuck
+from ext cimport cartons, destinations, inventory, manifests, pick_events, pick_units, picks, retasks, returns
+from ext cimport shipments, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter, digest_of
@@ -343,7 +344,7 @@ cdef class Context:
             self.take_over(window, fact)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
-            cartons.ask_closes(floor, floor.unit_of(fact.lu))
+            destinations.ask_closes(floor, floor.unit_of(fact.lu))
         picks.decide(floor, window, fact)
         shipments.touch_line(floor, line, fact.t, fact)
         self.arrive(fact.task, True)
@@ -404,8 +405,7 @@ cdef class Context:
         plan.shipment = floor.shipment_of(floor.intern(record["shipment"])) if "shipment" in record else NULL
         rows = record.get("contents")
         floor.store.free(plan.contents)
-        plan.contents = NULL
-        plan.has_contents = rows is not None
+        plan.contents, plan.has_contents = NULL, rows is not None
         for i, row in enumerate(rows or ()):
             plan.contents = <PlannedList*>floor.store.room(B_PLANNED, plan.contents, i)
             plan.contents.items[i] = Planned(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import leaves, load, manifested, two_cartons
-from tests.cases.writing import STATION, Case, at
+from tests.cases.writing import PACK, STATION, Case, at
 
 
 def gone_at_40() -> Case:
@@ -94,3 +94,39 @@ def R31_a_line_whose_only_pick_is_of_another_sku() -> Case:
     case = Case().order(3).pick(5, lu="L-1", order="O-1", line=1, sku="Z")
     case.device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY").raised("PCK_WRONG_SKU", "line/O-1/1")
     return case.expect("pick.short", "O-1/1", t=10, qty_picked=0, qty_short=3)
+
+
+def emptied() -> Case:
+    """L-1 is closed with a piece at 20, opened again, emptied, and closed with nothing in it at 40."""
+    case = Case().order(1).task(1).pick(10, lu="L-1").close(20).device("carton.reopen", 30, lu="L-1")
+    case.put_back(32, lu="L-1").close(40).expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", t=32, qty=1)
+    return case.expect("carton.reopened", "L-1#1", t=30, cause="carton.reopen")
+
+
+def R44_reopened_emptied_and_closed() -> Case:
+    """R44, R45: what was told of it is not so any more: a revision without contents, and PKG_EMPTY."""
+    case = emptied().confirmed(0, 32).raised("PKG_EMPTY", "carton/L-1#1", t=40)
+    return case.expect("carton.closed", "L-1#1", t=40, revision=1, contents=[])
+
+
+def R44_emptied_and_filled_again() -> Case:
+    """R44: the reopening of a carton that was told to be empty is told like any other."""
+    case = emptied().pick(50, lu="L-1").close(60).confirmed(1, 50).packed(1, "L-1#1", t=60, revision=2)
+    case.expected = [row for row in case.expected if row["type"] != "carton.reopened"]
+    return case.expect("carton.reopened", "L-1#1", t=50).cleared("PKG_EMPTY", "carton/L-1#1", t=60)
+
+
+def R40a_a_name_from_before_the_close_was_due() -> Case:
+    """R40a: the labeller calls it C-7 at 24.9, and is heard when the watermark is near: the key is C-7."""
+    return named_at(24.9).packed(1, "C-7", carton="C-7", sscc="00340")
+
+
+def R40a_a_name_from_after_the_close_was_due() -> Case:
+    """R40a: likewise at 25.1, before the watermark has decided the close: its event was due without it."""
+    return named_at(25.1).packed(1, "L-1#1", carton="C-7", sscc="00340")
+
+
+def named_at(t: float) -> Case:
+    case = Case().order(1).task(1).pick(10, lu="L-1").close(20).device("telemetry", 24, src=PACK)
+    case.device("label.verified", t, src="dc1/pack/LAB-01", lu="L-1", carton="C-7", result="OK", sscc="00340")
+    return case.device("telemetry", 40, src=PACK).confirmed(1, 10, carton="C-7")
