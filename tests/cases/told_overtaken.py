@@ -19,13 +19,13 @@ def post_ship(case: Case, t: float, actual: int) -> Case:
 
 def R29_a_pick_between_a_trailers_close_and_its_decision() -> Case:
     """R29, R54, R3: the watermark has not passed the close when the pick comes; it happened after it all the same."""
-    return post_ship(gone_at_40().pick(41, lu="L-1"), 41, 3).cleared("PCK_OVER", "task/T-1")
+    return post_ship(gone_at_40().pick(42, lu="L-1"), 42, 3).cleared("PCK_OVER", "task/T-1")
 
 
 def R29_a_reversal_between_a_trailers_close_and_its_decision() -> Case:
     """R29, R28: what was put back after the trailer had left is told, and changes nothing that left."""
-    case = post_ship(gone_at_40().put_back(41), 41, 1)
-    return case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/3/0", t=41, qty=1)
+    case = post_ship(gone_at_40().put_back(42), 42, 1)
+    return case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/3/0", t=42, qty=1)
 
 
 def R29_a_manifest_that_comes_after_a_later_pick() -> Case:
@@ -39,7 +39,7 @@ def R29_a_manifest_that_comes_after_a_later_pick() -> Case:
 
 def R27_a_cancel_between_a_trailers_close_and_its_decision() -> Case:
     """R27, R54: too late, though nobody could tell when it came."""
-    case = gone_at_40().wms("order.cancelled", 41, rev=2, order="O-1").raised("CTX_CANCEL_TOO_LATE", "task/T-1")
+    case = gone_at_40().wms("order.cancelled", 42, rev=2, order="O-1").raised("CTX_CANCEL_TOO_LATE", "task/T-1")
     return case.never_raised("PCK_PUTBACK_REQUIRED").never_raised("SHP_POST_MANIFEST_CHANGE")
 
 
