@@ -6,7 +6,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 """
 
 from ext cimport cartons, destinations, inventory, manifests, pick_events, pick_units, picks, retasks, returns
-from ext cimport shipments, stuck
+from ext cimport holds, shipments, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter, digest_of
@@ -203,7 +203,7 @@ cdef class Context:
             line = <Line*>order.lines.items[i]
             if numbers is None or line.number in numbers:
                 self.cancel_line(line, fact)
-        return 0
+        return holds.watch_mismatched(self.floor, fact.t)
 
     cdef int cancel_line(self, Line* line, Fact* fact) except -1:
         cdef PickWindow* window
@@ -234,7 +234,6 @@ cdef class Context:
         it, or leave an order out."""
         cdef Table* orders = self.floor.state.orders
         cdef Order* order
-        cdef Fact* cutoff
         cdef int32_t wave = self.floor.intern(record["wave"])
         cdef uint64_t i
         if not self.floor.rules.short_at_cutoff:
@@ -246,7 +245,7 @@ cdef class Context:
                 self.set_cutoff(order, NULL, fact)
         if "cutoff" not in record:
             return 0
-        cutoff = at_time(self.floor, fact, record["cutoff"])
+        cdef Fact* cutoff = at_time(self.floor, fact, record["cutoff"])
         cutoff.target = wave
         for name in record["orders"]:
             order = self.floor.order_of(self.floor.intern(name))
@@ -280,6 +279,7 @@ cdef class Context:
         line.alloc_t = min(line.alloc_t, fact.t)
         line.alloc_by = fact
         self.tell_alloc(line)
+        holds.watch_mismatched(self.floor, fact.t)
         return shipments.touch_line(self.floor, line, fact.t, fact)
 
     cdef int tell_alloc(self, Line* line) except -1:

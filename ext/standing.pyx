@@ -58,10 +58,19 @@ cdef Standing of_line(Floor floor, Line* line, int64_t as_of) except *:
     if n.packed < n.confirmed:
         if length(line.scopes) == 0 and not n.carried:
             return standing(S_OVER, n.t_done)       # nobody tells what it is packed into
-        return standing(S_PICKED, n.t_done)
+        return standing(S_PICKED, picked_since(floor, line, &n))
     if length(line.scopes) == 0:
         return standing(S_OVER, max(n.t_done, n.t_packed))
     return packed_or_ready(line, as_of, max(n.t_done, n.t_packed))
+
+
+cdef int64_t picked_since(Floor floor, Line* line, const LineCount* n) except? -1:
+    """Since its last window closed, unless it was packed since then: a carton was opened again or voided."""
+    cdef Standing before
+    if n.t_unpacked <= n.t_done:
+        return n.t_done
+    before = of_line(floor, line, n.t_unpacked - 1)
+    return before.since if before.state == S_PICKED else n.t_unpacked
 
 
 cdef int64_t left_at(const Line* line, int64_t as_of) noexcept:
@@ -96,7 +105,7 @@ cdef Standing packed_or_ready(const Line* line, int64_t as_of, int64_t t_packed)
 cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
     cdef LineCount n = LineCount(
         asked=line.qty if line.known else 0, picked=0, confirmed=0, short_=0, packed=0, t_first=NEVER, t_done=ABSENT,
-        t_packed=ABSENT, t_told=line.of.t, open=False, carried=False)
+        t_packed=ABSENT, t_unpacked=ABSENT, t_told=line.of.t, open=False, carried=False)
     cdef int64_t told = 0
     cdef int i
     for i in range(length(line.windows)):
@@ -148,6 +157,7 @@ cdef int count_packed(Floor floor, const Line* line, int64_t as_of, LineCount* n
     for i in range(length(carriers)):
         state = carton_state.state_of(floor, <Cycle*>carriers.items[i], as_of)
         if not state.closed or state.voided:
+            n.t_unpacked = max(n.t_unpacked, state.t_undone)
             continue
         contents = contents_of(<Cycle*>carriers.items[i], state.t_close)
         for k in range(contents.count):

@@ -130,3 +130,36 @@ def named_at(t: float) -> Case:
     case = Case().order(1).task(1).pick(10, lu="L-1").close(20).device("telemetry", 24, src=PACK)
     case.device("label.verified", t, src="dc1/pack/LAB-01", lu="L-1", carton="C-7", result="OK", sscc="00340")
     return case.device("telemetry", 40, src=PACK).confirmed(1, 10, carton="C-7")
+
+
+def mismatched() -> Case:
+    """C-1 is planned with two pieces of line 1 and one of line 2, and closed at 20 with the two."""
+    contents = [{"order": "O-1", "line": 1, "qty": 2}, {"order": "O-1", "line": 2, "qty": 1}]
+    case = Case().order(2, 1).task(2).plan(contents=contents).wms("shipment.plan", shipment="S-1", scope=contents)
+    return case.pick(10, 2, lu="L-1").close(20).confirmed(2, 10).packed(2).device("telemetry", 30, src=PACK)
+
+
+def R45_a_cancel_of_a_line_that_nobody_picks() -> Case:
+    """R45: the cancel of 40 explains what is missing, though the line has no task and no pick."""
+    case = mismatched().wms("order.cancelled", 40, rev=2, order="O-1", lines=[2])
+    case.expect("shipment.ready", "S-1", t=40, partial=True)
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R45_what_is_missing_could_not_be_allocated() -> Case:
+    """R45, R23: likewise where the stock system had none."""
+    case = mismatched().wms("alloc.failed", 40, order="O-1", line=2, qty=1, code="NO_STOCK")
+    case.expect("shipment.ready", "S-1", t=40, partial=True).expect("pick.short", "O-1/2", t=40, decided_by="ALLOC")
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R45_it_is_planned_anew_as_it_is() -> Case:
+    """R45: what should be in it is said again at 40, and that is in it."""
+    case = mismatched().plan(t=40, rev=2, contents=[{"order": "O-1", "line": 1, "qty": 2}])
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R45_it_leaves_as_it_is() -> Case:
+    """R45, R54: with the manifest of 40 nobody asks any more."""
+    case = mismatched().wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[])
+    return manifested(case, 40, "C-1", manifest_no="M-1").cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
