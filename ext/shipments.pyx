@@ -1,14 +1,14 @@
 # cython: boundscheck=False, wraparound=False
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_line`, `touch_cycle`."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int32_t, uint64_t
 
-from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
+from ext cimport carton_state, cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
-from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
+from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_WEIGH
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
@@ -31,6 +31,7 @@ cdef inline int touches_of(const Shipment* shipment) noexcept:
 cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1:
     """A fact of event time `t` concerns this shipment: judge it when the watermark has passed `t`."""
     cdef int i
+    cdef bint first = True
     if shipment.plan_rev == 0:
         return 0
     stuck.on_shipment(floor, shipment, t, cause)
@@ -40,7 +41,8 @@ cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -
         shipment.touches.items[i] = Touch(t=t, cause=cause)
         watch(floor, shipment, t)
     else:
-        if cause.t == t:
+        first = comes_first(floor, shipment, cause, shipment.touches.items[i].cause, t)
+        if first:
             shipment.touches.items[i].cause = cause
         if t < floor.state.watermark:   # passed before: judge again
             watch(floor, shipment, t)
@@ -51,7 +53,32 @@ cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -
             doubt(floor, shipment, t)
         elif t < shipment.unready_at:
             predate(floor, shipment, t)
+        elif t == shipment.unready_at and first and verdict_of(floor, shipment, t).kind != READY:
+            tell_unready(floor, shipment, t, cause)
     return 0
+
+
+cdef bint comes_first(Floor floor, const Shipment* shipment, const Fact* fact, const Fact* other, int64_t t) noexcept:
+    """R52, R3: of several facts of one moment the cause is the first of those that can end a readiness; where none can, it
+    is the last, which made it complete."""
+    cdef bint ends
+    if fact.t != t or other.t != t:
+        return fact.t == t
+    ends = can_end(shipment, fact, floor.state.ok)
+    if ends != can_end(shipment, other, floor.state.ok):
+        return ends
+    return floor.precedes(fact, other) == ends
+
+
+cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexcept:
+    cdef int kind = fact.kind
+    if kind == K_WEIGH:
+        return fact.cycle != NULL and carton_state.is_off(fact.cycle.plan, fact.weight_g)
+    if kind == K_LABEL_VERIFIED:
+        return fact.code != ok
+    if riding.is_place(kind) and kind != K_ITEM_LOST:
+        return shipment.stage_required
+    return not carton_state.closes(kind)
 
 
 cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:

@@ -163,3 +163,22 @@ def R45_it_leaves_as_it_is() -> Case:
     """R45, R54: with the manifest of 40 nobody asks any more."""
     case = mismatched().wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[])
     return manifested(case, 40, "C-1", manifest_no="M-1").cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R52_two_facts_of_one_moment() -> Case:
+    """R52, R3: both cartons are opened at 40; the station whose name comes first is the cause, though it is heard last."""
+    case = (
+        two_cartons()
+        .device("carton.reopen", 40, lu="L-1")
+        .device("carton.reopen", 40, 40.5, "dc1/pack/PK-00", lu="L-2")
+    )
+    case.expect("carton.reopened", "C-1", t=40).expect("carton.reopened", "C-2", t=40).ready(2, 22)
+    return case.expect("shipment.unready", "S-1", t=40, cause="carton.reopen", carton="C-2").device("telemetry", 60)
+
+
+def R52_a_weighing_of_the_same_moment() -> Case:
+    """R52: a good weighing ends no readiness; the reopening of that moment does."""
+    case = two_cartons().device("carton.reopen", 40, src="dc1/sack/PK-09", lu="L-1")
+    case.device("weigh", 40, 40.5, "dc1/pack/SCL-00", lu="L-2", weight_g=500).expect("carton.reopened", "C-1", t=40)
+    case.expect("shipment.unready", "S-1", t=40, cause="carton.reopen", carton="C-1")
+    return case.ready(2, 22).device("telemetry", 60)
