@@ -227,7 +227,7 @@ def S10_packed_until_its_carton_was_voided() -> Case:
 
 
 def S10_opened_again_before_it_was_packed() -> Case:
-    """Section 10: of two pieces one is in a carton that never closed; that the other's is opened again moves nothing."""
+    """Section 10: one of two cartons never closed; that the other is opened again moves nothing."""
     case = patient().order(2).task(2).pick(10, lu="L-1").pick(12, lu="L-2").close(20)
     case = later(case.device("carton.reopen", 5 * MINUTE, lu="L-1"), 6, 12).confirmed(2, 12).packed(1, "L-1#1")
     case.expect("carton.reopened", "L-1#1").expect("exception.raised", "PKG_STUCK/carton/L-2#1/1")

@@ -166,7 +166,7 @@ def R45_it_leaves_as_it_is() -> Case:
 
 
 def R52_two_facts_of_one_moment() -> Case:
-    """R52, R3: both cartons are opened at 40; the station whose name comes first is the cause, though it is heard last."""
+    """R52, R3: both are opened at 40; the cause is the station whose name comes first, though heard last."""
     case = (
         two_cartons()
         .device("carton.reopen", 40, lu="L-1")
