@@ -88,16 +88,21 @@ cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
 cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R52: what was told ready and is not any more, or was not when it left, by a fact that is known, is unready at once."""
     cdef int i
-    cdef int64_t at
+    cdef Touch* touched
     for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
-        at = shipment.touches.items[i].t
-        if at >= shipment.manifest_t:
+        touched = &shipment.touches.items[i]
+        if touched.t >= shipment.manifest_t:
             break
-        if verdict_of(floor, shipment, at).kind != READY:
-            if manifests.is_leaving(floor, shipment, at - 1):
-                break                   # it is manifested when the watermark passes that
-            return tell_unready(floor, shipment, at, shipment.touches.items[i].cause)
+        if verdict_of(floor, shipment, touched.t).kind != READY:
+            if is_after_use(touched.cause) or manifests.is_leaving(floor, shipment, touched.t - 1):
+                break                   # it is judged when the watermark passes that
+            return tell_unready(floor, shipment, touched.t, touched.cause)
     return 0
+
+
+cdef bint is_after_use(const Fact* fact) noexcept:
+    """R40: it came out of a unit whose use had ended, and may be of a next one of which nobody has told yet."""
+    return fact.cycle != NULL and fact.cycle.end < fact.t
 
 
 cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:

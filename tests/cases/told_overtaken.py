@@ -182,3 +182,20 @@ def R52_a_weighing_of_the_same_moment() -> Case:
     case.device("weigh", 40, 40.5, "dc1/pack/SCL-00", lu="L-2", weight_g=500).expect("carton.reopened", "C-1", t=40)
     case.expect("shipment.unready", "S-1", t=40, cause="carton.reopen", carton="C-1")
     return case.ready(2, 22).device("telemetry", 60)
+
+
+def R52_a_reversal_that_overtakes_the_first_pick_of_a_use() -> Case:
+    """R40, R52, R3: the tote was released at 28; put back at 40.5 out of what was picked into it at 40. That carton C-1
+    was opened again nobody may say before the watermark has passed it."""
+    case = Case().order(2, 2).task(2).task(2, "T-2", line=2).plan().shipment(2).pick(10, 2, lu="L-1").close(20)
+    case.wms("lu.release", 28, lu="L-1").put_back(40.5, src="dc1/pick/PTL-02", task="T-2", lu="L-1")
+    case.pick(40, 2, rx=41.2, task="T-2", lu="L-1").device("telemetry", 60).confirmed(2, 10).packed(2).ready(2, 20)
+    case.expect("pick.reversed", "T-2/dc1/pick/PTL-02/0/1/0", t=40.5, qty=1)
+    return case.confirmed(1, 40.5, "T-2")
+
+
+def R20_a_choice_is_not_taken_back_by_a_backlog() -> Case:
+    """R20: at 20 the first task was open, as far as was known; that it was full at 15 is told later."""
+    case = Case().order(2).task(1).task(1, "T-2").pick(20, order="O-1", line=1).device("telemetry", 30)
+    case.tell("dc1/pick/GUN", "pick.confirm", 15, 50, seq=1, hist=True, task="T-1", sku="A", qty=1)
+    return case.confirmed(2, 20, over_qty=1).raised("PCK_OVER", "task/T-1")

@@ -158,18 +158,19 @@ class Window:
         then = self.as_known(at, earlier[-1]).closed_by
         return then is not None and then.decided_by == "FULL"
 
-    def as_known(self, at: int, q_task: int | None = None) -> Window:
-        """The window by what was known of it when record `at` came; as if it had been asked for `q_task`."""
+    def as_known(self, at: int, q_task: int | None = None, before: int = 2**62) -> Window:
+        """The window by what was known of it when record `at` came; as if it had been asked for `q_task`, and by
+        presses from `before` some moment."""
         plain = Window(*(getattr(self, name) for name in PLAN))
         plain.q_task = self.q_task if q_task is None else q_task
         for t, group in itertools.groupby(self.physical, key=lambda entry: entry.t):
-            known = [entry for entry in group if entry.known < at]
+            known = [entry for entry in group if entry.known < at and t < before]
             for entry in known:
                 plain.take(entry)
             if known:
                 plain.judge(t)
         if self.closed_by is not None and self.closed_by.decided_by != "FULL":
-            plain.closed_by = self.closed_by
+            plain.closed_by, plain.t_close = self.closed_by, self.t_close
         return plain
 
     def _decision(self, close: Close, knowledge: Knowledge) -> Moment | None:
@@ -311,7 +312,7 @@ def _line_windows(
             if isinstance(one, Close):
                 closes.append(one)
                 continue
-            key = one.task or _choose(found, t, context.first_task.get(line), one.fact) or line_key
+            key = one.task or _choose(found, t, context.first_task.get(line), one.fact, knowledge.clock) or line_key
             found[key].take(one)
             touched[key] = found[key]
         for window in touched.values():
@@ -325,9 +326,16 @@ def _line_windows(
 
 
 def _choose(
-    found: Mapping[str, Window], t: int, first_task: Fact | None = None, fact: Fact | None = None
+    found: Mapping[str, Window],
+    t: int,
+    first_task: Fact | None = None,
+    fact: Fact | None = None,
+    clock: Clock | None = None,
 ) -> str | None:
-    """R20: where a press or short that names only the line goes; None: to the line's own window."""
+    """R20: where a press or short that names only the line goes; None: to the line's own window.
+
+    reading: it is chosen when the watermark has passed the press, by what is known then.
+    """
     tasks = [window for window in found.values() if window.task is not None]
     if not tasks:
         return None
@@ -336,6 +344,9 @@ def _choose(
         return str(first_task.record["task"])
     # reading: a task is there from its event time on; before all of them, the press is the first task's
     tasks = [window for window in tasks if window.t_known <= t] or [min(tasks, key=lambda window: window.t_known)]
+    passed = clock.passed(t) if clock and fact else None
+    if passed is not None and fact is not None:
+        tasks = [window.as_known(max(passed.at, fact.arrival + 1), before=t) for window in tasks]
     candidates = [window.key for window in tasks if window.open_at(t)]
     # reading: "the greatest t_close, then id" is the greatest of both
     return min(candidates) if candidates else max(tasks, key=lambda window: (window.t_close, window.key)).key
