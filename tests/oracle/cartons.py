@@ -88,6 +88,7 @@ class Happening(NamedTuple):
 
 
 BEGINS = frozenset({"pick", "in", "carton.open"})
+REFUSED = frozenset({"carton.close", "carton.reopen", "carton.void", "label.verified", "load.scanned"})
 REOPENS = frozenset({"pick", "back", "out", "in", "carton.open", "carton.reopen"})
 
 
@@ -139,6 +140,8 @@ class Units:
 
     def _apply(self, one: Happening, cycle: Cycle) -> None:
         fact = one.fact
+        if cycle.voided and (one.role in REFUSED or self._is_read_behind(one)):
+            return  # section 10: once is the end of it
         cycle.facts.append(fact)
         moves = one.moves
         if one.role in ("out", "in"):
@@ -155,7 +158,7 @@ class Units:
             empty = not any(cycle.contents(t) for t in cycle.closes)
             cycle.reopenings.append(Reopening(fact.t, fact.kind, empty))
         elif one.role == "carton.void":
-            cycle.voided = cycle.voided or fact  # section 10: once is the end of it
+            cycle.voided = fact
 
     def _is_read_behind(self, one: Happening) -> bool:
         """R42: a read point that only closed units pass."""

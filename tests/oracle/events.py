@@ -211,7 +211,9 @@ def _unsettled(departure: Departure | None, world: World) -> bool:
     if departure is None:
         return False
     first = departure.first
-    return any(fact.t >= first.t and fact.arrival < first.arrival for fact in world.facts)
+    loads = (fact for cycle in departure.left for fact in world.sights(cycle) if fact.kind == "load.scanned")
+    arrival = max([first.arrival, *(load.arrival for load in loads)])
+    return any(fact.t >= first.t and fact.arrival < arrival for fact in world.facts)
 
 
 def _comes_late(facts: Iterable[Fact], departure: Departure | None) -> bool:
@@ -238,9 +240,10 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
         left_behind=departure.behind if partly else [],
     )
     # reading: what a result says of cartons that are open, or when the TMS names others, is not said
-    clear = all(cycle.closed for cycle in shipped) and numbers.keys() <= {cycle.key for cycle in shipped}
     mine, missing = cartons_of(shipment, world, departure.first.t)
-    unclear = not (clear and all(cycle.closed for cycle in mine)) or (not partly and missing)
+    closed = all(cycle.closed_at(departure.first.t) is not None for cycle in [*shipped, *mine])
+    clear = closed and numbers.keys() <= {cycle.key for cycle in shipped}
+    unclear = not clear or (not partly and missing)
     free = {"cartons", "left_behind"} if unclear else set()
     certain = not departure.odd and (departure.result is not None or plan is not None)
     free |= set() if certain else {"trailer", "seal", "cartons", "left_behind"}
