@@ -8,15 +8,14 @@ effect. `record` is the decoded line: context is rare, and nested.
 from ext cimport cartons, destinations, inventory, manifests, pick_events, pick_units, picks, retasks, returns
 from ext cimport holds, shipments, stuck
 from ext.batch cimport ABSENT
-from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
-from ext.json_writer cimport Digest, JsonWriter, digest_of
-from ext.keys cimport KEY_LINE, Key
+from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
+from ext.json_writer cimport Digest, digest_of
+from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.kinds cimport (
     K_ALLOC_FAILED, K_CARTON_PLAN, K_HOLD_RELEASED, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_ORDER_CANCELLED,
     K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_SHIPMENT_CANCELLED,
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
-from ext.outlet cimport EXACT, PICK_SHORT, Subject
 from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Planned,
@@ -24,7 +23,6 @@ from ext.state cimport (
 )
 from ext.store cimport List, Table, find, index_of, length, remove
 from ext.timers cimport NEVER, RANK_PICK
-from ext.tombstones cimport is_buried
 
 from ext.context_checks import CHECKS, POLICIES
 from ext.kinds import NAMES
@@ -184,7 +182,7 @@ cdef class Context:
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
             pick_events.cover(self.floor, line, fact)
             if line.alloc_by != NULL:
-                self.tell_alloc(line)
+                pick_events.tell_alloc(self.floor, line)
             shipments.touch_line(self.floor, line, fact.t, fact)
         return self.arrive(fact.order, False)
 
@@ -234,6 +232,7 @@ cdef class Context:
         it, or leave an order out."""
         cdef Table* orders = self.floor.state.orders
         cdef Order* order
+        cdef Fact* cutoff
         cdef int32_t wave = self.floor.intern(record["wave"])
         cdef uint64_t i
         if not self.floor.rules.short_at_cutoff:
@@ -245,7 +244,7 @@ cdef class Context:
                 self.set_cutoff(order, NULL, fact)
         if "cutoff" not in record:
             return 0
-        cdef Fact* cutoff = at_time(self.floor, fact, record["cutoff"])
+        cutoff = at_time(self.floor, fact, record["cutoff"])
         cutoff.target = wave
         for name in record["orders"]:
             order = self.floor.order_of(self.floor.intern(name))
@@ -278,44 +277,9 @@ cdef class Context:
         line.alloc_short = record["qty"]
         line.alloc_t = min(line.alloc_t, fact.t)
         line.alloc_by = fact
-        self.tell_alloc(line)
+        pick_events.tell_alloc(self.floor, line)
         holds.watch_mismatched(self.floor, fact.t)
         return shipments.touch_line(self.floor, line, fact.t, fact)
-
-    cdef int tell_alloc(self, Line* line) except -1:
-        """It waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
-        line's own window: one ledger, so that neither tells the other's revision again (R81)."""
-        cdef Fact* fact = line.alloc_by
-        cdef JsonWriter data = self.floor.outlet.data
-        cdef int32_t sku = line.sku
-        cdef int i
-        if line.own != NULL and line.own.short_told != NULL:
-            return 0
-        for i in range(length(line.windows)):
-            sku = sku if sku else (<PickWindow*>line.windows.items[i]).sku
-        if not sku:
-            return 0
-        if line.alloc_ledger == NULL:
-            if is_buried(self.floor, b"order/", line.order):
-                return self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
-            self.floor.outlet.key_is(line.order)
-            self.floor.outlet.key.put(b"/")
-            self.floor.outlet.key.integer(line.number)
-            line.alloc_ledger = self.floor.outlet.ledger(PICK_SHORT, line.order)
-        data.clear()
-        data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
-        data.text_member(b',"order":', line.order)
-        pick_events.put_policy(data, line)
-        data.integer_member(b',"qty_picked":0,"qty_short":', line.alloc_short)
-        data.integer_member(b',"qty_task":', line.alloc_short)
-        data.text_member(b',"reason":', fact.code)
-        data.text_member(b',"sku":', sku)
-        data.integer_member(b',"t_close":', fact.t)
-        data.put(b"}")
-        self.floor.outlet.emit(
-            line.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
-            line.order, fact, EXACT)
-        return 0
 
     # ------------------------------------------------------------------------------------------ tasks
 
@@ -337,7 +301,7 @@ cdef class Context:
         if new:
             retasks.take_cancels(floor, window)
         if line.alloc_by != NULL:
-            self.tell_alloc(line)
+            pick_events.tell_alloc(self.floor, line)
         picks.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
         if new:
@@ -401,8 +365,10 @@ cdef class Context:
         cdef CartonPlan* plan = floor.carton_of(fact.carton)
         cdef Shipment* before = plan.shipment
         cdef int i
-        plan.rev, plan.t, plan.fact = record["rev"], fact.t, fact
+        plan.rev, plan.fact = record["rev"], fact
         plan.shipment = floor.shipment_of(floor.intern(record["shipment"])) if "shipment" in record else NULL
+        if before == NULL or before != plan.shipment or plan.withdrawn:
+            plan.t = fact.t
         rows = record.get("contents")
         floor.store.free(plan.contents)
         plan.contents, plan.has_contents = NULL, rows is not None
@@ -476,7 +442,8 @@ cdef class Context:
             scope.shipment, scope.qty = shipment, row["qty"]
             floor.store.append(&scope.line.scopes, scope)
             floor.store.append(&shipment.scope, scope)
-        shipment.plan_rev, shipment.plan_t = record["rev"], fact.t
+        shipment.plan_t = min(shipment.plan_t, fact.t) if shipment.plan_rev else fact.t
+        shipment.plan_rev = record["rev"]
         shipment.stage_required = record.get("stage_required", False)
         floor.store.free(shipment.lanes)
         shipment.lanes = NULL

@@ -63,6 +63,8 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
             label = youngest = fact
         elif fact.kind == K_MANIFEST_RESULT:
             over, youngest = True, fact
+    if plan != NULL and plan.fact != NULL and plan.fact.t > youngest.t:
+        youngest = plan.fact
     if release != NULL and release.t > youngest.t:
         youngest = release
     off = not over and weighed != NULL and weighed.t > released and carton_state.is_off(plan, weighed.weight_g)

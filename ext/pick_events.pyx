@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED
+from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
@@ -13,6 +13,7 @@ from ext.outlet cimport (
 from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
 from ext.store cimport find, length
 from ext.timers cimport NEVER, RANK_INVENTORY
+from ext.tombstones cimport is_buried
 
 from ext.context_checks import POLICIES
 
@@ -134,6 +135,42 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     if window.task:
         data.text_member(b',"task":', window.task)
     return data.put(b"}")
+
+
+cdef int tell_alloc(Floor floor, Line* line) except -1:
+    """R23: it waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
+    line's own window: one ledger, so that neither tells the other's revision again (R81)."""
+    cdef Fact* fact = line.alloc_by
+    cdef JsonWriter data = floor.outlet.data
+    cdef int32_t sku = line.sku
+    cdef int i
+    if line.own != NULL and line.own.short_told != NULL:
+        return 0
+    for i in range(length(line.windows)):
+        sku = sku if sku else (<PickWindow*>line.windows.items[i]).sku
+    if not sku:
+        return 0
+    if line.alloc_ledger == NULL:
+        if is_buried(floor, b"order/", line.order):
+            return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
+        floor.outlet.key_is(line.order)
+        floor.outlet.key.put(b"/")
+        floor.outlet.key.integer(line.number)
+        line.alloc_ledger = floor.outlet.ledger(PICK_SHORT, line.order)
+    data.clear()
+    data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
+    data.text_member(b',"order":', line.order)
+    put_policy(data, line)
+    data.integer_member(b',"qty_picked":0,"qty_short":', line.alloc_short)
+    data.integer_member(b',"qty_task":', line.alloc_short)
+    data.text_member(b',"reason":', fact.code)
+    data.text_member(b',"sku":', sku)
+    data.integer_member(b',"t_close":', fact.t)
+    data.put(b"}")
+    floor.outlet.emit(
+        line.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
+        line.order, fact, EXACT)
+    return 0
 
 
 cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1:

@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from ext cimport cartons, outcomes, pick_events, tombstones
-from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
+from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
 from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
@@ -272,7 +272,7 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
     cdef uint64_t i
     for i in range(table.mask + 1):
         plan = <CartonPlan*>table.slots[i].value
-        if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and plan.t < before:
+        if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and t_of_plan(plan) < before:
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[CARTON], plan.carton)
     return drop_all(floor, table, keys)
@@ -372,6 +372,10 @@ cdef int drop_older(Floor floor, Table* table, int64_t before, int64_t (*t_of)(c
         if table.slots[i].value != NULL and t_of(table.slots[i].value) < before:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
+
+
+cdef int64_t t_of_plan(const CartonPlan* plan) noexcept:
+    return plan.fact.t if plan.fact != NULL else plan.t
 
 
 cdef int64_t t_of_late_picks(const void* value) noexcept:

@@ -11,7 +11,7 @@ from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_WEIGH
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
+from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, last_planned, planned_at, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_TOUCHES, Bytes, CartonPlan, Pending, ScopeLine, Touch, TouchList
 from ext.store cimport List, index_of, length
@@ -205,7 +205,7 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
             touch_window(floor, shipment, <PickWindow*>line.windows.items[k])
     for i in range(length(shipment.plans)):
         plan = <CartonPlan*>shipment.plans.items[i]
-        touch(floor, shipment, plan.t, plan.fact)
+        touch(floor, shipment, plan.fact.t, plan.fact)
         for k in range(length(plan.cycles)):
             touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts)
     return 0
@@ -292,6 +292,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.cancel_t <= as_of:
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
+    if as_of < last_planned(floor, shipment):
+        return 0                        # by another plan, which is not known any more; this one's own moment is to come
     shipment.evaluated = as_of
     verdict = verdict_of(floor, shipment, as_of)
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
@@ -307,6 +309,7 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         return 0
     data = kept_truth(floor)
     since = t if t == as_of else start_of_truth(floor, shipment, &verdict.data, as_of)
+    since = max(since, planned_at(floor, shipment))     # R51: `plan_rev` is part of it
     shipment.true_now = True
     shipment.true_data = verdict.data
     if as_of < shipment.unready_at or since + floor.rules.ready_hold >= shipment.cancel_t:

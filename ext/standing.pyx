@@ -11,6 +11,7 @@ from ext.kinds cimport (
     K_LOAD_REMOVED, K_LOAD_SCANNED, K_SCAN_READ, K_WEIGH,
 )
 from ext.packing cimport Contents, contents_of
+from ext.readiness cimport planned_at
 from ext.shipment_cartons cimport add_fed, home_of
 from ext.state cimport Fact, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length
@@ -190,14 +191,14 @@ cdef Standing of_plan(Floor floor, const CartonPlan* plan, int64_t as_of) except
     cdef Cycle* cycle
     cdef int i
     if plan.withdrawn or find(floor.state.cartons, plan.carton) != plan:
-        return standing(S_OVER, plan.t)
+        return standing(S_OVER, plan.fact.t if plan.fact != NULL else plan.t)
     for i in range(length(plan.cycles)):
         cycle = <Cycle*>plan.cycles.items[i]
         if cycle.begin <= as_of:
             return standing(S_OVER, cycle.begin)
     if plan.shipment != NULL and min(plan.shipment.manifest_t, plan.shipment.cancel_t) <= as_of:
         return standing(S_OVER, min(plan.shipment.manifest_t, plan.shipment.cancel_t))
-    return standing(S_PLANNED, plan.t)
+    return standing(S_PLANNED, plan.fact.t if plan.fact != NULL else plan.t)
 
 
 cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:
@@ -309,8 +310,8 @@ cdef Standing of_shipment(Floor floor, const Shipment* shipment, int64_t as_of) 
         return standing(S_READY, shipment.turned)
     first = first_pick(shipment)
     if first > as_of:
-        return standing(S_PLANNED, shipment.plan_t)
-    return standing(S_IN_WORK, max(first, shipment.plan_t, shipment.turned))
+        return standing(S_PLANNED, planned_at(floor, shipment))
+    return standing(S_IN_WORK, max(first, planned_at(floor, shipment), shipment.turned))
 
 
 cdef int64_t first_pick(const Shipment* shipment) noexcept:

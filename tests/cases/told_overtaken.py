@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import leaves, load, manifested, two_cartons
-from tests.cases.writing import PACK, STATION, Case, at
+from tests.cases.writing import ONE, PACK, STATION, Case, at
 
 
 def gone_at_40() -> Case:
@@ -199,3 +199,36 @@ def R20_a_choice_is_not_taken_back_by_a_backlog() -> Case:
     case = Case().order(2).task(1).task(1, "T-2").pick(20, order="O-1", line=1).device("telemetry", 30)
     case.tell("dc1/pick/GUN", "pick.confirm", 15, 50, seq=1, hist=True, task="T-1", sku="A", qty=1)
     return case.confirmed(2, 20, over_qty=1).raised("PCK_OVER", "task/T-1")
+
+
+def stands() -> Case:
+    """S-1 was told ready at 20; its last touch was a deadline that found the task full."""
+    case = Case().order(2).task(2, deadline=at(30)).plan().shipment(2).pick(10, 2, lu="L-1").close(20)
+    return case.device("telemetry", 60).confirmed(2, 10).packed(2)
+
+
+def R52_the_same_plan_in_a_new_revision() -> Case:
+    """R52: while it stays true a change of its data, here of `plan_rev`, is the next ready, without an unready."""
+    case = stands().wms("shipment.plan", 70, rev=2, shipment="S-1", scope=ONE).device("telemetry", 90)
+    return case.ready(2, 70, plan_rev=2, revision=1)
+
+
+def R52_a_carton_that_is_planned_again() -> Case:
+    """R52, R53: what is planned for a carton is told once more, and nothing changes."""
+    return stands().plan(t=70, rev=2).device("telemetry", 90).ready(2, 20, revision=0)
+
+
+def R52_a_plan_that_asks_for_more() -> Case:
+    """R52: unready by the plan, and as of the plan."""
+    scope = [{"order": "O-1", "line": 1, "qty": 3}]
+    case = stands().wms("shipment.plan", 70, rev=2, shipment="S-1", scope=scope).device("telemetry", 90)
+    return case.expect("shipment.unready", "S-1", t=70, cause="shipment.plan").ready(2, 20)
+
+
+def R45_another_plan_fits_the_weight() -> Case:
+    """R45, R51: too heavy until somebody corrects the plan; ready since then."""
+    one = [{"order": "O-1", "line": 1, "qty": 1}]
+    case = Case().order(1).task(1).plan(contents=one, weight_g=500, tol_g=10).shipment(1).pick(10, lu="L-1").close(20)
+    case.device("weigh", 21, lu="L-1", weight_g=700).device("telemetry", 60)
+    case.plan(t=70, rev=2, contents=one, weight_g=700, tol_g=10).device("telemetry", 90).confirmed(1, 10)
+    return case.packed(1, weight_g=700).ready(1, 70).cleared("PKG_WEIGHT_MISMATCH", "carton/C-1", t=70)
