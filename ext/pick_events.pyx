@@ -32,13 +32,14 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 
 
 cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o) except -1:
-    """R31: `lu` and `carton` are those of the last pick, left out if picks went into several."""
+    """R31: `lu` and `carton` are those of the last pick, left out if picks went into several; likewise `loc`, if they came
+    from several."""
     cdef JsonWriter data = floor.outlet.data
     cdef const Fact* fact
     cdef const Fact* youngest = NULL
     cdef int64_t t_first = o.t_close
     cdef int32_t loc = window.loc, carton = 0
-    cdef bint one_lu = True, one_carton = True
+    cdef bint one_lu = True, one_carton = True, one_loc = True
     cdef int i
     for i in range(length(window.facts)):
         fact = <Fact*>window.facts.items[i]
@@ -49,17 +50,17 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
         else:
             one_lu = one_lu and fact.lu == youngest.lu
             one_carton = one_carton and carton_number(fact) == carton
+            one_loc = one_loc and place_of(window, fact) == loc
         youngest = fact
+        loc = place_of(window, fact)
         carton = carton_number(fact)
-    if youngest != NULL and youngest.loc:
-        loc = youngest.loc
     data.clear()
     data.put(b'{"cancelled":true,' if o.cancelled else b"{")
     if carton and one_carton:
         data.text_member(b'"carton":', carton)
         data.put(b",")
     data.integer_member(b'"line":', window.line.number)
-    if loc:
+    if loc and one_loc:
         data.text_member(b',"loc":', loc)
     if youngest != NULL and youngest.lu and one_lu:
         data.text_member(b',"lu":', youngest.lu)
@@ -73,6 +74,10 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
     if window.task:
         data.text_member(b',"task":', window.task)
     return data.put(b"}")
+
+
+cdef int32_t place_of(const PickWindow* window, const Fact* fact) noexcept:
+    return fact.loc if fact.loc else window.loc
 
 
 cdef int32_t carton_number(const Fact* fact) noexcept:

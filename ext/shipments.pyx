@@ -292,10 +292,10 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.cancel_t <= as_of:
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
-    if as_of < last_planned(floor, shipment):
-        return 0                        # by another plan, which is not known any more; this one's own moment is to come
-    shipment.evaluated = as_of
     verdict = verdict_of(floor, shipment, as_of)
+    if verdict.kind == READY and as_of < last_planned(floor, shipment):
+        return 0                        # by a plan whose own moment is to come; what was true before it is not known any more
+    shipment.evaluated = as_of
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
     tell_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
     if (verdict.kind == READY) != shipment.true_now:

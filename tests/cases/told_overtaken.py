@@ -232,3 +232,22 @@ def R45_another_plan_fits_the_weight() -> Case:
     case.device("weigh", 21, lu="L-1", weight_g=700).device("telemetry", 60)
     case.plan(t=70, rev=2, contents=one, weight_g=700, tol_g=10).device("telemetry", 90).confirmed(1, 10)
     return case.packed(1, weight_g=700).ready(1, 70).cleared("PKG_WEIGHT_MISMATCH", "carton/C-1", t=70)
+
+
+def R51_another_plan_does_not_keep_a_truth_alive() -> Case:
+    """R51: true from 20 to 24, less than its hold; the plan of 26 is known before the watermark has passed its end."""
+    case = Case().shipped(2).pick(10, 2, lu="L-1").close(20)
+    case.device("label.verified", 24, src="dc1/pack/LAB-01", lu="L-1", result="NOREAD")
+    case.wms("shipment.plan", 25.5, rev=2, shipment="S-1", scope=ONE).device("telemetry", 60)
+    return case.confirmed(2, 10).packed(2).raised("PKG_LABEL_NOREAD", "carton/C-1")
+
+
+def R31_pieces_from_two_places() -> Case:
+    """R31: no single place could be booked for both; the station that says none picked at the task's."""
+    case = Case().order(3).task(3, loc="A-1").pick(10).pick(12, loc="A-1").confirmed(3, 14, loc=None)
+    return case.pick(14, loc="A-2")
+
+
+def R31_pieces_from_the_place_of_the_task() -> Case:
+    """R31: said by one press and not by the other."""
+    return Case().order(2).task(2, loc="A-1").pick(10).pick(12, loc="A-1").confirmed(2, 12, loc="A-1")

@@ -32,6 +32,7 @@ class Context:
         self.waves: dict[str, Fact] = {}
         self.allocs: dict[Line, Fact] = {}
         self.cartons: dict[str, Fact] = {}
+        self.planned_since: dict[str, int] = {}  # carton -> event time since which it is planned to its shipment
         self.shipments: dict[str, Fact] = {}
         self.manifests: dict[str, Fact] = {}
         self.holds: dict[str, list[Fact]] = {}  # R45: every release of a carton, at its event time
@@ -66,7 +67,11 @@ class Context:
             case "alloc.failed":
                 _keep(self.allocs, (record["order"], record["line"]), fact)
             case "carton.plan":
+                before = self.cartons.get(record["carton"])
                 _keep(self.cartons, record["carton"], fact)
+                same = before and before.record.get("contents") and before.record["shipment"] == record["shipment"]
+                if not same:
+                    self.planned_since[record["carton"]] = fact.t
             case "shipment.plan":
                 _keep(self.shipments, record["shipment"], fact)
             case "shipment.cancelled":

@@ -73,7 +73,7 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
     common = _given(task=window.task, order=line[0], line=line[1], sku=window.sku)
     t_close = window.t_close if window.t_cancel is None else window.t_cancel
     rest = utc(t_close), _subject(window.task, line), line[0], line[0]
-    lus = [entry.lu for entry in window.counted]
+    lus = [entry.lu or window.lu for entry in window.counted]
     data = common | _given(
         qty=window.q,
         qty_task=window.q_task,

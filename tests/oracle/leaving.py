@@ -42,7 +42,9 @@ def cartons_of(shipment: str, world: World, as_of: int = NEVER) -> tuple[list[Cy
     planned = {
         carton
         for carton, plan in context.cartons.items()
-        if plan.record.get("shipment") == shipment and plan.record.get("contents") and plan.t <= as_of
+        if plan.record.get("shipment") == shipment
+        and plan.record.get("contents")
+        and context.planned_since[carton] <= as_of
     }
     scope = set(context.scope(shipment))
     of_others = {
