@@ -17,6 +17,7 @@ cdef struct CartonState:
     int64_t t_loaded
     int32_t place           # number of its last place, 0: none
     int64_t t_close         # of the last close up to then, ABSENT: none
+    int64_t t_undone        # when that was last opened again or voided, ABSENT: never
 
 
 cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *

@@ -32,7 +32,7 @@ cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except
     cdef Fact* fact
     cdef int i
     memset(&state, 0, sizeof(state))
-    state.t_close = state.t_loaded = ABSENT
+    state.t_close = state.t_loaded = state.t_undone = ABSENT
     for i in range(length(facts)):
         fact = <Fact*>facts.items[i]
         if fact.t > as_of:
@@ -55,9 +55,9 @@ cdef bint take_place(CartonState* state, const Fact* fact) noexcept:
             state.closed, state.t_close = True, fact.t
     elif reopens(kind):
         if state.closed and fact.t > state.t_close:
-            state.closed = False
+            state.closed, state.t_undone = False, fact.t
     elif kind == K_CARTON_VOID:
-        state.voided = True
+        state.voided, state.t_undone = True, fact.t
     elif kind == K_DIVERT_CONFIRMED:
         state.place = fact.dest
     elif kind == K_ITEM_ARRIVED:

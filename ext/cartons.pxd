@@ -24,7 +24,6 @@ cdef enum CartonTag:
 cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
 cdef int attach_instead(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1
 cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
-cdef int ask_closes(Floor floor, LoadUnit* unit) except -1
 cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL

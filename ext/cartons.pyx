@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint64_t
 
-from ext cimport packing, picks, riding, sights
+from ext cimport destinations, packing, picks, riding, sights
 from ext.batch cimport ABSENT
 from ext.carton_state cimport closes, last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, replace_fact, take_back
@@ -11,12 +11,12 @@ from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_CYCLE, text_key
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH,
+    K_CARTON_CLOSE, K_CARTON_PLAN, K_CARTON_VOID, K_LABEL_VERIFIED, K_LU_BIND, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH,
 )
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
-from ext.state cimport Ledger, PickWindow
-from ext.store cimport find, index_of, length
+from ext.state cimport Ledger
+from ext.store cimport find, length
 from ext.timers cimport NEVER, RANK_CARTON
 from ext.tombstones cimport is_buried
 
@@ -73,7 +73,7 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
         if cycle.any_close and (fact.context or fact.cycle != cycle or moves_close(fact.kind)):
             watch_transitions(floor, cycle)
         if floor.rules.short_on_close:
-            close_picks(floor, cycle)
+            destinations.close_picks(floor, cycle)
         if cycle.unit.ever_voided:
             tell_voided(floor, cycle)
         if cycle.decided_until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
@@ -125,54 +125,6 @@ cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
         if fact.window != NULL and fact.window.confirmed != NULL:
             picks.decide(floor, fact.window, cause)
     return 0
-
-
-cdef int ask_closes(Floor floor, LoadUnit* unit) except -1:
-    """R21 c for a task that came after the close of its destination."""
-    cdef int i
-    if floor.rules.short_on_close:
-        for i in range(length(unit.cycles)):
-            close_picks(floor, <Cycle*>unit.cycles.items[i])
-    return 0
-
-
-cdef int close_picks(Floor floor, Cycle* cycle) except -1:
-    """R21 c, only with `short_on_close`: the close of its destination ends what is still being picked into it."""
-    cdef Fact* close
-    cdef Fact* fact
-    cdef PickWindow* window
-    cdef int i, k
-    for i in range(length(cycle.facts)):
-        close = <Fact*>cycle.facts.items[i]
-        if close.kind != K_CARTON_CLOSE:
-            continue
-        for k in range(cycle.facts.count):
-            fact = <Fact*>cycle.facts.items[k]
-            if fact.window != NULL and fact.t <= close.t and index_of(fact.window.closings, close) < 0:
-                picks.take_closing(floor, fact.window, close)
-        for k in range(length(cycle.unit.destined)):
-            window = <PickWindow*>cycle.unit.destined.items[k]
-            if index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
-                picks.take_closing(floor, window, close)
-    return 0
-
-
-cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* close) noexcept:
-    """A task without picks by then goes into this cycle if the carton's plan says so, or was there before the close."""
-    cdef Cycle* other
-    cdef int i
-    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= close.t:
-        return False
-    if cycle.plan != NULL and cycle.plan.has_contents:
-        for i in range(cycle.plan.contents.count if cycle.plan.contents != NULL else 0):
-            if cycle.plan.contents.items[i].line == window.line:
-                return True
-        return False
-    for i in range(length(cycle.unit.cycles)):      # an earlier use that was there for it took it along
-        other = <Cycle*>cycle.unit.cycles.items[i]
-        if other.begin < cycle.begin and other.end > window.planned_t:
-            return False
-    return window.planned_t <= close.t
 
 
 # ---------------------------------------------------------------------------------------------- what a carton is
@@ -328,16 +280,13 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
 cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:
     cdef Contents contents = contents_of(cycle, close.t)
     cdef int32_t shipment = shipment_key(cycle)
-    if contents.count == 0 and cycle.closed == NULL:
-        cycle.alarms |= <uint64_t>1 << PKG_EMPTY
-        return floor.outlet.raise_(PKG_EMPTY, subject_text(floor, cycle), close.t, cause, "")
-    if cycle.alarms >> PKG_EMPTY & 1:
-        cycle.alarms &= ~(<uint64_t>1 << PKG_EMPTY)
-        floor.outlet.clear(PKG_EMPTY, subject_text(floor, cycle), close.t, cause)
+    show_empty(floor, cycle, contents.count == 0, close, cause)
     if cycle.closed == NULL:
+        if contents.count == 0:
+            return 0
         if is_buried(floor, b"carton/", name_of(floor, cycle)):
             return floor.outlet.raise_(TIME_TOO_LATE, close.src, floor.state.wall, cause, "carton.closed")
-        cycle.closed = ledger(floor, cycle, CARTON_CLOSED)
+        cycle.closed = ledger(floor, cycle, CARTON_CLOSED, close.t + floor.rules.close_hold)
     if is_carried_on(cycle):
         return 0
     contents.sort(floor)
@@ -350,6 +299,16 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
     floor.outlet.emit(cycle.closed, subject_of(cycle), close.t, correlation(cycle, contents), cause,
                       INCOMPLETE if cycle.forced >= close.t else INFERRED if close.kind == K_SCAN_READ else EXACT)
     return 0
+
+
+cdef int show_empty(Floor floor, Cycle* cycle, bint empty, const Fact* close, const Fact* cause) except -1:
+    """R45: nothing lies in it. What was told before gets a revision that says so; else there is no event."""
+    if empty == bool(cycle.alarms >> PKG_EMPTY & 1):
+        return 0
+    cycle.alarms ^= <uint64_t>1 << PKG_EMPTY
+    if empty:
+        return floor.outlet.raise_(PKG_EMPTY, subject_text(floor, cycle), close.t, cause, "")
+    return floor.outlet.clear(PKG_EMPTY, subject_text(floor, cycle), close.t, cause)
 
 
 cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
@@ -401,7 +360,7 @@ cdef int tell_reopened(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     if cycle.closed == NULL:            # it was closed empty: nothing was told that could be reopened
         return 0
     if cycle.reopened == NULL:
-        cycle.reopened = ledger(floor, cycle, CARTON_REOPENED)
+        cycle.reopened = ledger(floor, cycle, CARTON_REOPENED, cause.t)
     return tell_cause(floor, cycle, cycle.reopened, cause, INCOMPLETE if cycle.forced >= cause.t else EXACT)
 
 
@@ -417,7 +376,7 @@ cdef int tell_voided(Floor floor, Cycle* cycle) except -1:
     if floor.state.watermark <= fact.t and cycle.forced < fact.t:
         return 0
     if cycle.voided == NULL:
-        cycle.voided = ledger(floor, cycle, CARTON_VOIDED)
+        cycle.voided = ledger(floor, cycle, CARTON_VOIDED, fact.t)
     return tell_cause(floor, cycle, cycle.voided, fact, INCOMPLETE if cycle.forced >= fact.t else EXACT)
 
 
@@ -431,15 +390,15 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
     return 0
 
 
-cdef Ledger* ledger(Floor floor, Cycle* cycle, int type) except NULL:
-    """R40a: the key is fixed by the first event of the cycle."""
+cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NULL:
+    """R40a: the key is fixed by the first event of the cycle, by the names that it had when that was due."""
     cdef int32_t shipment = shipment_key(cycle)
     cdef const Cycle* other
     cdef Ledger* told
     cdef int i
     if not cycle.key:
-        cycle.key = name_of(floor, cycle)
-        cycle.unit.numbered = cycle.unit.numbered or not cycle.carton
+        cycle.key = name_at(floor, cycle, due)
+        cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
     for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):     # another unit was this carton before
         other = <Cycle*>cycle.plan.cycles.items[i]
         told = other.closed if type == CARTON_CLOSED else other.reopened if type == CARTON_REOPENED else other.voided
@@ -465,6 +424,20 @@ cdef bint is_carried_on(const Cycle* cycle) noexcept:
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1:
     """R40a: the carton's id, else unit and number of the cycle."""
     return cycle.carton if cycle.carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+
+
+cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
+    """What it was called by then: as it was bound, else as a device said first."""
+    cdef const Fact* fact
+    cdef int32_t carton = 0
+    cdef int i
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>cycle.facts.items[i]
+        if fact.t > t:
+            break
+        if fact.carton and (not carton or fact.kind == K_LU_BIND or fact.kind == K_CARTON_PLAN):
+            carton = fact.carton
+    return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
 
 
 cdef Key sort_key(const Cycle* cycle) noexcept:

@@ -11,18 +11,8 @@ cdef enum Verdict:
     REFUSED = 2         # R10: conflict, outdated, after a cancel, or it does not fit
 
 
-cdef enum:              # families of objects that have revisions
-    ORDER
-    TASK
-    SHIPMENT
-    MANIFEST
-    CARTON
-    WAVE
-    RMA
-    ALLOC
-    STOCK
-    BIND
-    HOLDS
+cdef enum:
+    UNTOLD = 2          # of `Revision.cancelled`: nothing is known of the object but that
 
 
 cdef class Context:
@@ -40,7 +30,6 @@ cdef class Context:
     cdef int wave(self, Fact* fact, dict record) except -1
     cdef int set_cutoff(self, Order* order, Fact* cutoff, Fact* fact) except -1
     cdef int alloc_failed(self, Fact* fact, dict record) except -1
-    cdef int tell_alloc(self, Line* line) except -1
     cdef int pick_task(self, Fact* fact, dict record) except -1
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL
     cdef int take_over(self, PickWindow* window, Fact* fact) except -1

@@ -5,17 +5,17 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, inventory, manifests, pick_events, pick_units, picks, returns, shipments, stuck
+from ext cimport cartons, destinations, inventory, manifests, pick_events, pick_units, picks, retasks, returns
+from ext cimport holds, shipments, stuck
 from ext.batch cimport ABSENT
-from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED, TIME_TOO_LATE
-from ext.json_writer cimport Digest, JsonWriter, digest_of
-from ext.keys cimport KEY_LINE, Key
+from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
+from ext.json_writer cimport Digest, digest_of
+from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.kinds cimport (
     K_ALLOC_FAILED, K_CARTON_PLAN, K_HOLD_RELEASED, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_ORDER_CANCELLED,
-    K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_RMA_AUTHORISED, K_SHIPMENT_CANCELLED,
+    K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_SHIPMENT_CANCELLED,
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
-from ext.outlet cimport EXACT, PICK_SHORT, Subject
 from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Planned,
@@ -23,7 +23,6 @@ from ext.state cimport (
 )
 from ext.store cimport List, Table, find, index_of, length, remove
 from ext.timers cimport NEVER, RANK_PICK
-from ext.tombstones cimport is_buried
 
 from ext.context_checks import CHECKS, POLICIES
 from ext.kinds import NAMES
@@ -95,13 +94,16 @@ cdef class Context:
         cdef Revision* known = <Revision*>find(self.floor.state.revisions[family], key)
         cdef Digest digest = digest_of(content, len(content))
         cdef int64_t rev = record["rev"]
-        cdef bint same
+        cdef bint same, told = known != NULL
         digest.a ^= fact.kind           # which the content does not name
         if known == NULL:
             known = <Revision*>self.floor.store.new(B_REVISION, sizeof(Revision))
             self.floor.store.put(self.floor.state.revisions[family], key, known)
         else:
             same = digest.a == known.content.a and digest.b == known.content.b
+            if known.cancelled == UNTOLD and rev < known.rev:
+                known.cancelled = True      # its cancel has overtaken it
+                return TAKEN
             if known.cancelled and not (rev == known.rev and same):
                 return self.refuse(fact, CTX_AFTER_CANCEL, record, rev)
             if rev == known.rev:
@@ -109,8 +111,9 @@ cdef class Context:
             if rev < known.rev:
                 return self.refuse(fact, CTX_OUTDATED, record, rev)
         known.rev, known.t, known.content = rev, fact.t, digest
-        known.cancelled = fact.kind == K_PICK_TASK_CANCELLED or fact.kind == K_SHIPMENT_CANCELLED or (
-            fact.kind == K_ORDER_CANCELLED and "lines" not in record)
+        if fact.kind == K_PICK_TASK_CANCELLED or fact.kind == K_SHIPMENT_CANCELLED or (
+                fact.kind == K_ORDER_CANCELLED and "lines" not in record):
+            known.cancelled = True if told else UNTOLD
         return TAKEN
 
     cdef int refuse(self, const Fact* fact, int code, dict record, int64_t rev) except -1:
@@ -148,9 +151,7 @@ cdef class Context:
                 self.floor, self.floor.shipment_of(self.floor.intern(record["shipment"])), fact, line)
         if kind == K_STOCK_EXPECTATION:
             return inventory.expect(self.floor, fact, record["rev"], record["as_of"])
-        if kind == K_RMA_AUTHORISED:
-            return returns.authorise(self.floor, fact, record)
-        return 0
+        return returns.authorise(self.floor, fact, record)
 
     cdef int arrive(self, int32_t key, bint is_task) except -1:
         """R11: a task or order became known."""
@@ -175,15 +176,13 @@ cdef class Context:
             line.over_tol_pct = row.get("over_tol_pct", 0)
             line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
             if line.own != NULL:
-                if line.own.q_task != line.qty:
-                    line.own.decided = NULL
-                line.own.q_task = line.qty
+                retasks.ask(self.floor, line.own, line.qty, fact, False)
                 picks.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
             pick_events.cover(self.floor, line, fact)
             if line.alloc_by != NULL:
-                self.tell_alloc(line)
+                pick_events.tell_alloc(self.floor, line)
             shipments.touch_line(self.floor, line, fact.t, fact)
         return self.arrive(fact.order, False)
 
@@ -202,7 +201,7 @@ cdef class Context:
             line = <Line*>order.lines.items[i]
             if numbers is None or line.number in numbers:
                 self.cancel_line(line, fact)
-        return 0
+        return holds.watch_mismatched(self.floor, fact.t)
 
     cdef int cancel_line(self, Line* line, Fact* fact) except -1:
         cdef PickWindow* window
@@ -278,43 +277,9 @@ cdef class Context:
         line.alloc_short = record["qty"]
         line.alloc_t = min(line.alloc_t, fact.t)
         line.alloc_by = fact
-        self.tell_alloc(line)
+        pick_events.tell_alloc(self.floor, line)
+        holds.watch_mismatched(self.floor, fact.t)
         return shipments.touch_line(self.floor, line, fact.t, fact)
-
-    cdef int tell_alloc(self, Line* line) except -1:
-        """It waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
-        line's own window: one ledger, so that neither tells the other's revision again (R81)."""
-        cdef Fact* fact = line.alloc_by
-        cdef JsonWriter data = self.floor.outlet.data
-        cdef int32_t sku = line.sku
-        cdef int i
-        if line.own != NULL and line.own.short_told != NULL:
-            return 0
-        for i in range(length(line.windows)):
-            sku = sku if sku else (<PickWindow*>line.windows.items[i]).sku
-        if not sku:
-            return 0
-        if line.alloc_ledger == NULL:
-            if is_buried(self.floor, b"order/", line.order):
-                return self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
-            self.floor.outlet.key_is(line.order)
-            self.floor.outlet.key.put(b"/")
-            self.floor.outlet.key.integer(line.number)
-            line.alloc_ledger = self.floor.outlet.ledger(PICK_SHORT, line.order)
-        data.clear()
-        data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
-        data.text_member(b',"order":', line.order)
-        pick_events.put_policy(data, line)
-        data.integer_member(b',"qty_picked":0,"qty_short":', line.alloc_short)
-        data.integer_member(b',"qty_task":', line.alloc_short)
-        data.text_member(b',"reason":', fact.code)
-        data.text_member(b',"sku":', sku)
-        data.integer_member(b',"t_close":', fact.t)
-        data.put(b"}")
-        self.floor.outlet.emit(
-            line.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
-            line.order, fact, EXACT)
-        return 0
 
     # ------------------------------------------------------------------------------------------ tasks
 
@@ -330,22 +295,20 @@ cdef class Context:
             remove(window.line.windows, window)
             floor.store.append(&line.windows, window)
         window.line = line
-        if window.q_task != fact.qty:
-            window.decided = NULL       # R27a: judged anew
-        window.q_task, window.sku = fact.qty, fact.sku
-        window.loc, window.lu = fact.loc, fact.lu
+        retasks.ask(floor, window, fact.qty, fact, new)
+        window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
-        if new and line.cancel_t != NEVER:
-            picks.cancel(floor, window, line.cancelled_by)
+        if new:
+            retasks.take_cancels(floor, window)
         if line.alloc_by != NULL:
-            self.tell_alloc(line)
+            pick_events.tell_alloc(self.floor, line)
         picks.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
         if new:
             self.take_over(window, fact)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
-            cartons.ask_closes(floor, floor.unit_of(fact.lu))
+            destinations.ask_closes(floor, floor.unit_of(fact.lu))
         picks.decide(floor, window, fact)
         shipments.touch_line(floor, line, fact.t, fact)
         self.arrive(fact.task, True)
@@ -387,10 +350,12 @@ cdef class Context:
 
     cdef int pick_task_cancelled(self, Fact* fact) except -1:
         cdef PickWindow* window = <PickWindow*>find(self.floor.state.tasks, fact.task)
-        if window != NULL and not self.is_too_late(window, fact):
-            picks.cancel(self.floor, window, fact)
-            shipments.touch_line(self.floor, window.line, fact.t, fact)
-        return 0
+        if window == NULL:
+            return retasks.keep_cancel(self.floor, fact)
+        if self.is_too_late(window, fact):
+            return 0
+        picks.cancel(self.floor, window, fact)
+        return shipments.touch_line(self.floor, window.line, fact.t, fact)
 
     # ------------------------------------------------------------------------------------------ cartons and units
 
@@ -400,12 +365,13 @@ cdef class Context:
         cdef CartonPlan* plan = floor.carton_of(fact.carton)
         cdef Shipment* before = plan.shipment
         cdef int i
-        plan.rev, plan.t, plan.fact = record["rev"], fact.t, fact
+        plan.rev, plan.fact = record["rev"], fact
         plan.shipment = floor.shipment_of(floor.intern(record["shipment"])) if "shipment" in record else NULL
+        if before == NULL or before != plan.shipment or plan.withdrawn:
+            plan.t = fact.t
         rows = record.get("contents")
         floor.store.free(plan.contents)
-        plan.contents = NULL
-        plan.has_contents = rows is not None
+        plan.contents, plan.has_contents = NULL, rows is not None
         for i, row in enumerate(rows or ()):
             plan.contents = <PlannedList*>floor.store.room(B_PLANNED, plan.contents, i)
             plan.contents.items[i] = Planned(
@@ -476,7 +442,8 @@ cdef class Context:
             scope.shipment, scope.qty = shipment, row["qty"]
             floor.store.append(&scope.line.scopes, scope)
             floor.store.append(&shipment.scope, scope)
-        shipment.plan_rev, shipment.plan_t = record["rev"], fact.t
+        shipment.plan_t = min(shipment.plan_t, fact.t) if shipment.plan_rev else fact.t
+        shipment.plan_rev = record["rev"]
         shipment.stage_required = record.get("stage_required", False)
         floor.store.free(shipment.lanes)
         shipment.lanes = NULL

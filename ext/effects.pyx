@@ -334,6 +334,8 @@ cdef class Effects(Clocks):
         self.floor.store.drop(table, key)
         for k in range(ready.count):
             waiting = <Waiting*>ready.items[k]
+            if waiting.fact.context:
+                continue                # a cancel, which has taken effect with its task
             waiting.over = True
             self.state.count_waiting -= 1
             if self.state.open_episodes[CTX_MISSING]:

@@ -9,9 +9,9 @@ from ext.exceptions cimport (
     ID_SSCC_REUSE, PKG_CONTENT_MISMATCH, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_TOTE_REBOUND_OPEN,
     PKG_WEIGHT_MISMATCH,
 )
-from ext.kinds cimport K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_WEIGH
+from ext.kinds cimport K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_WEIGH
 from ext.packing cimport Contents, Piece, contents_of
-from ext.state cimport CartonPlan, Line, PickWindow, Planned
+from ext.state cimport CartonPlan, Line, PickWindow, Planned, PlannedList
 from ext.store cimport find, length, remove
 
 
@@ -63,6 +63,8 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
             label = youngest = fact
         elif fact.kind == K_MANIFEST_RESULT:
             over, youngest = True, fact
+    if plan != NULL and plan.fact != NULL and plan.fact.t > youngest.t:
+        youngest = plan.fact
     if release != NULL and release.t > youngest.t:
         youngest = release
     off = not over and weighed != NULL and weighed.t > released and carton_state.is_off(plan, weighed.weight_g)
@@ -99,10 +101,19 @@ cdef int check_mismatched(Floor floor) except -1:
     return 0
 
 
+cdef int watch_mismatched(Floor floor, int64_t t) except -1:
+    """A line was cancelled, or could not be allocated: likewise when the watermark has passed it, maybe without a window."""
+    cdef int i
+    for i in range(length(floor.state.mismatched)):
+        cartons.watch_holds(floor, <Cycle*>floor.state.mismatched.items[i], t)
+    return 0
+
+
 cdef int check_contents(Floor floor, Cycle* cycle, Fact* close, bint over) except -1:
     """R45: other than the plan less shorts and cancels already decided; the carton is told all the same."""
-    cdef str detail = "" if over else difference(floor, cycle, close)
-    show(floor, PKG_CONTENT_MISMATCH, cycle, detail != "", close, detail)
+    cdef str detail = "" if over else difference(floor, cycle, close, floor.state.watermark - 1)
+    show(floor, PKG_CONTENT_MISMATCH, cycle, detail != "",
+         ender(floor, cycle, close) if cycle.mismatched and not detail else close, detail)
     if detail and not cycle.mismatched:
         floor.store.append(&floor.state.mismatched, cycle)
     elif not detail and cycle.mismatched:
@@ -111,7 +122,54 @@ cdef int check_contents(Floor floor, Cycle* cycle, Fact* close, bint over) excep
     return 0
 
 
-cdef str difference(Floor floor, const Cycle* cycle, const Fact* close):
+cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) except NULL:
+    """Since when its contents are what they should be, or nobody asks any more: by a short, a cancel, another plan or the
+    end of the carton. By its close, if that was told otherwise, or anew."""
+    cdef const Fact* found = NULL
+    cdef const Fact* fact
+    cdef PlannedList* contents = cycle.plan.contents if cycle.plan != NULL else NULL
+    cdef int i
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>cycle.facts.items[i]
+        if fact.kind == K_CARTON_VOID or fact.kind == K_MANIFEST_RESULT:
+            found = earlier(found, fact, close.t)
+    if cycle.plan != NULL and difference(floor, cycle, close, close.t) == "":
+        found = earlier(found, cycle.plan.fact, close.t)
+    for i in range(contents.count if contents != NULL else 0):
+        found = explained_by(floor, cycle, close, contents.items[i].line, found)
+    return found if found != NULL else close
+
+
+cdef const Fact* earlier(const Fact* found, const Fact* fact, int64_t after) noexcept:
+    if fact == NULL or fact.t <= after or (found != NULL and found.t <= fact.t):
+        return found
+    return fact
+
+
+cdef const Fact* explained_by(
+        Floor floor, const Cycle* cycle, const Fact* close, const Line* line, const Fact* found) except? NULL:
+    """The first of the shorts and cancels of a line by which the contents were explained; else `found`."""
+    cdef const Fact* fact
+    cdef PickWindow* window
+    cdef int i, k
+    for i in range(length(line.windows)):
+        window = <PickWindow*>line.windows.items[i]
+        for k in range(length(window.closings) + 1):
+            fact = <Fact*>window.closings.items[k] if k < length(window.closings) else window.cancelled_by
+            if fact != NULL and explains(floor, cycle, close, fact):
+                found = earlier(found, fact, close.t)
+    if line.cancelled_by != NULL and explains(floor, cycle, close, line.cancelled_by):
+        found = earlier(found, line.cancelled_by, close.t)
+    if line.alloc_by != NULL and explains(floor, cycle, close, line.alloc_by):
+        found = earlier(found, line.alloc_by, close.t)
+    return found
+
+
+cdef bint explains(Floor floor, const Cycle* cycle, const Fact* close, const Fact* fact) except -1:
+    return fact.t > close.t and difference(floor, cycle, close, fact.t) == ""
+
+
+cdef str difference(Floor floor, const Cycle* cycle, const Fact* close, int64_t as_of):
     """What first differs, by order and line; "": nothing. An empty carton is another exception."""
     cdef CartonPlan* plan = cycle.plan
     cdef Contents contents, missing = Contents.__new__(Contents)
@@ -137,7 +195,7 @@ cdef str difference(Floor floor, const Cycle* cycle, const Fact* close):
                          f"{piece.qty} of {floor.text(piece.sku)} not planned")
     for i in range(missing.count):
         piece = &missing.pieces[i]
-        if piece.qty and (piece.qty < 0 or piece.qty > excused(floor, piece.line)):
+        if piece.qty and (piece.qty < 0 or piece.qty > excused(floor, piece.line, as_of)):
             found.append(f"{floor.text(piece.line.order)}/{piece.line.number}: {-piece.qty:+d}")
     return min(found) if found else ""
 
@@ -152,17 +210,17 @@ cdef bint is_planned(Contents planned, const Piece* piece) noexcept:
     return False
 
 
-cdef int64_t excused(Floor floor, const Line* line) noexcept:
+cdef int64_t excused(Floor floor, const Line* line, int64_t as_of) noexcept:
     """Pieces of a line that decided shorts and cancels say will not come."""
     cdef PickWindow* window
     cdef outcomes.Outcome o
-    cdef int64_t total = line.alloc_short, as_of = floor.state.watermark - 1
+    cdef int64_t total = line.alloc_short if line.alloc_t <= as_of else 0
     cdef int i
     if line.cancel_t <= as_of:
         total += line.qty
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        o = outcomes.outcome(window, as_of, floor.state.watermark)
+        o = outcomes.outcome(window, as_of, max(as_of, window.forced) + 1)
         total += max(0, window.q_task - o.q) if o.cancelled else o.q_short
     return total
 

@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 
 import msgspec
 
-from ext cimport carton_state, cartons, stuck
+from ext cimport carton_state, cartons, late_facts, stuck
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
     TIME_TOO_LATE,
@@ -95,6 +95,18 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     floor.store.free(cycles)
     departure.left_behind.sort()
     return departure
+
+
+cdef bint is_leaving(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """By closes that are known, and that the watermark will pass yet: nothing of it stood in the house at `t`."""
+    cdef List* cycles = cycles_of(floor, shipment, t)
+    cdef carton_state.CartonState state
+    cdef int i, left = 0, count = length(cycles)
+    for i in range(count):
+        state = carton_state.state_of(floor, <Cycle*>cycles.items[i], t)
+        left += state.loaded and has_left(floor, state.trailer, state.t_loaded, t)
+    floor.store.free(cycles)
+    return 0 < left == count
 
 
 cdef bint has_left(Floor floor, int32_t trailer, int64_t t_loaded, int64_t t) except -1:
@@ -228,6 +240,8 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
         if departure is None or floor.text(cartons.name_of(floor, cycle)) not in departure.left_behind:
             end_cycle(floor, shipment, cycle, first)
     floor.store.free(cycles)
+    if first.t == shipment.manifest_t:
+        late_facts.take_back_later(floor, shipment)
     return stuck.on_end(floor, shipment, first)
 
 

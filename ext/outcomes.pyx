@@ -17,6 +17,7 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
     cdef Outcome o
     cdef Fact* picked = NULL
     cdef Fact* closing
+    cdef Fact* fact
     cdef int i = 0, j = 0, n = length(window.facts), m = length(window.closings)
     cdef int64_t t_fact, t_closing, t_cancel = window.cancel_t if window.cancel_t <= as_of else NEVER
     memset(&o, 0, sizeof(o))
@@ -32,15 +33,17 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
             break
         if t_closing < t_fact:
             closing = <Fact*>window.closings.items[j]
-            if not o.closed and (window.task or has_begun(window, as_of)) and not went_elsewhere(window, picked, closing):
+            if (not o.closed and is_felt(window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
+                    and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
                     break
                 close_short(&o, window, closing)
             j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
         else:
-            count_pick(&o, window, <Fact*>window.facts.items[i], t_closing == t_fact)
-            if (<Fact*>window.facts.items[i]).qty > 0:
-                picked = <Fact*>window.facts.items[i]
+            fact = <Fact*>window.facts.items[i]
+            count_pick(&o, window, fact, t_closing == t_fact and is_felt(window, j, o.q_now + fact.qty))
+            if fact.qty > 0:
+                picked = fact
             i += 1
     return o
 
@@ -49,7 +52,27 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
     """R20: a task's window is opened by its pick.task or its first pick, a line's own by its first pick."""
     if length(window.facts) and (<Fact*>window.facts.items[0]).t <= as_of:
         return True
+    if length(window.strangers) and (<Fact*>window.strangers.items[0]).t <= as_of:
+        return True
     return window.task != 0 and window.planned_t <= as_of
+
+
+cdef bint is_note(const Fact* closing) noexcept:
+    """R27a: of what was asked for before; it closes nothing (see retasks)."""
+    return closing.context and closing.qty > 0
+
+
+cdef bint is_felt(const PickWindow* window, int j, int64_t q) noexcept:
+    """R21: a b, c or d that found the window full, by what was asked for then, changes nothing."""
+    cdef const Fact* note
+    cdef int k
+    if is_note(<Fact*>window.closings.items[j]):
+        return False
+    for k in range(j + 1, length(window.closings)):
+        note = <Fact*>window.closings.items[k]
+        if is_note(note):
+            return q < note.qty
+    return True
 
 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED
+from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
@@ -13,6 +13,7 @@ from ext.outlet cimport (
 from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
 from ext.store cimport find, length
 from ext.timers cimport NEVER, RANK_INVENTORY
+from ext.tombstones cimport is_buried
 
 from ext.context_checks import POLICIES
 
@@ -31,13 +32,14 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 
 
 cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o) except -1:
-    """R31: `lu` and `carton` are those of the last pick, left out if picks went into several."""
+    """R31: `lu` and `carton` are those of the last pick, left out if picks went into several; likewise `loc`, if they came
+    from several."""
     cdef JsonWriter data = floor.outlet.data
     cdef const Fact* fact
     cdef const Fact* youngest = NULL
     cdef int64_t t_first = o.t_close
     cdef int32_t loc = window.loc, carton = 0
-    cdef bint one_lu = True, one_carton = True
+    cdef bint one_lu = True, one_carton = True, one_loc = True
     cdef int i
     for i in range(length(window.facts)):
         fact = <Fact*>window.facts.items[i]
@@ -48,17 +50,17 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
         else:
             one_lu = one_lu and fact.lu == youngest.lu
             one_carton = one_carton and carton_number(fact) == carton
+            one_loc = one_loc and place_of(window, fact) == loc
         youngest = fact
+        loc = place_of(window, fact)
         carton = carton_number(fact)
-    if youngest != NULL and youngest.loc:
-        loc = youngest.loc
     data.clear()
     data.put(b'{"cancelled":true,' if o.cancelled else b"{")
     if carton and one_carton:
         data.text_member(b'"carton":', carton)
         data.put(b",")
     data.integer_member(b'"line":', window.line.number)
-    if loc:
+    if loc and one_loc:
         data.text_member(b',"loc":', loc)
     if youngest != NULL and youngest.lu and one_lu:
         data.text_member(b',"lu":', youngest.lu)
@@ -72,6 +74,10 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
     if window.task:
         data.text_member(b',"task":', window.task)
     return data.put(b"}")
+
+
+cdef int32_t place_of(const PickWindow* window, const Fact* fact) noexcept:
+    return fact.loc if fact.loc else window.loc
 
 
 cdef int32_t carton_number(const Fact* fact) noexcept:
@@ -134,6 +140,42 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     if window.task:
         data.text_member(b',"task":', window.task)
     return data.put(b"}")
+
+
+cdef int tell_alloc(Floor floor, Line* line) except -1:
+    """R23: it waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
+    line's own window: one ledger, so that neither tells the other's revision again (R81)."""
+    cdef Fact* fact = line.alloc_by
+    cdef JsonWriter data = floor.outlet.data
+    cdef int32_t sku = line.sku
+    cdef int i
+    if line.own != NULL and line.own.short_told != NULL:
+        return 0
+    for i in range(length(line.windows)):
+        sku = sku if sku else (<PickWindow*>line.windows.items[i]).sku
+    if not sku:
+        return 0
+    if line.alloc_ledger == NULL:
+        if is_buried(floor, b"order/", line.order):
+            return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
+        floor.outlet.key_is(line.order)
+        floor.outlet.key.put(b"/")
+        floor.outlet.key.integer(line.number)
+        line.alloc_ledger = floor.outlet.ledger(PICK_SHORT, line.order)
+    data.clear()
+    data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
+    data.text_member(b',"order":', line.order)
+    put_policy(data, line)
+    data.integer_member(b',"qty_picked":0,"qty_short":', line.alloc_short)
+    data.integer_member(b',"qty_task":', line.alloc_short)
+    data.text_member(b',"reason":', fact.code)
+    data.text_member(b',"sku":', sku)
+    data.integer_member(b',"t_close":', fact.t)
+    data.put(b"}")
+    floor.outlet.emit(
+        line.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
+        line.order, fact, EXACT)
+    return 0
 
 
 cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1:
@@ -210,16 +252,19 @@ cdef int put_plain_dev_id(Floor floor, const Fact* fact) except -1:
 
 
 cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """R29: its shipment has left: no revision, but the stock of that place is not what was told. False: a duplicate (R30).
+    """R29: its shipment has left: no revision, but the stock of that place is not what was told. False: a duplicate (R30)."""
+    if fact.press and is_known_press(floor, window, fact):
+        return False
+    count_late(floor, window, fact)
+    return True
 
-    `expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth.
-    """
+
+cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """`expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth."""
     cdef str stock, key
     cdef int32_t key_number
     cdef LatePicks* late
     cdef JsonWriter data = floor.outlet.data
-    if fact.press and is_known_press(floor, window, fact):
-        return False
     stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
     key = f"{stock}/{floor.text(window.task)}"
     key_number = floor.intern(key)
@@ -238,8 +283,7 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     data.put(b',"kind":"POST_SHIP"}')
     floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), late.t,
                       window.line.order, fact, EXACT)
-    floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
-    return True
+    return floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
 
 
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:

@@ -178,8 +178,14 @@ cdef void withdraw_closing(PickWindow* window, const Fact* closing) noexcept:
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
     """R21 e, R27: takes effect at its event time."""
     cdef Key key = key_of(window)
+    cdef Fact* pick
+    cdef int i
     if fact.t >= window.cancel_t:
         return 0
+    for i in range(length(window.facts)):
+        pick = <Fact*>window.facts.items[i]
+        if fact.t <= pick.t < window.cancel_t and pick.qty > 0:
+            floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), pick.t, pick, "")
     window.cancel_t = fact.t
     window.cancelled_by = fact
     floor.by_watermark.push(fact.t, RANK_PICK, key, window, TAG_CLOSING, fact.t)

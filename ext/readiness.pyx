@@ -5,11 +5,12 @@ up to `as_of`."""
 from libc.stdlib cimport free, realloc
 
 from ext cimport carton_state, cartons, outcomes
+from ext.families cimport SHIPMENT
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.packing cimport Contents, Piece, contents_of
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, unused_of
-from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
-from ext.store cimport index_of, length
+from ext.state cimport CANCEL_LINE, HOLD, PickWindow, Revision, ScopeLine
+from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER
 
 
@@ -88,6 +89,23 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
         verdict.data = digest_of(floor.truth.at, floor.truth.length)
     floor.store.free(names)
     return verdict
+
+
+cdef int64_t planned_at(Floor floor, const Shipment* shipment) noexcept:
+    """Event time of the plan in force."""
+    cdef Revision* told = <Revision*>find(floor.state.revisions[SHIPMENT], shipment.id)
+    return told.t if told != NULL and shipment.cancelled_by == NULL else shipment.plan_t
+
+
+cdef int64_t last_planned(Floor floor, const Shipment* shipment) noexcept:
+    """Event time of the youngest plan in force, its own or that of a carton."""
+    cdef CartonPlan* plan
+    cdef int64_t t = planned_at(floor, shipment)
+    cdef int i
+    for i in range(length(shipment.plans)):
+        plan = <CartonPlan*>shipment.plans.items[i]
+        t = max(t, plan.fact.t)
+    return t
 
 
 cdef int write_truth(Floor floor, const Shipment* shipment, Numbers* names) except -1:

@@ -11,8 +11,8 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from ext cimport cartons, outcomes, pick_events, riding, tombstones
-from ext.context cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
+from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
@@ -34,6 +34,7 @@ cdef int sweep(Floor floor, int64_t before) except -1:
     forget_loads(floor, before)
     forget_gaps(floor, before)
     forget_told(floor, before)
+    forget_cancels(floor, before)
     tombstones.forget(floor, floor.state.watermark - floor.rules.lateness)
     for family in (BIND, WAVE, HOLDS, MANIFEST, ALLOC, STOCK):
         drop_older(floor, floor.state.revisions[<int>family], before, t_of_revision)
@@ -189,7 +190,6 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
 
 cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
     cdef Cycle* cycle
-    cdef Fact* fact
     cdef int i = 0, count = length(unit.cycles)
     while i < length(unit.cycles):
         cycle = <Cycle*>unit.cycles.items[i]
@@ -205,15 +205,27 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
         if cycle.mismatched:
             remove(floor.state.mismatched, cycle)
         remove_at(unit.cycles, i)
-    if length(unit.cycles) == count:
-        return 0
-    i = 0
-    while i < length(unit.facts):
+    return forget_facts(unit, before) if length(unit.cycles) < count or has_strays(unit, before) else 0
+
+
+cdef bint has_strays(const LoadUnit* unit, int64_t before) noexcept:
+    """A name that is seen for ever and never begins a use, such as what a scanner says when it has read nothing."""
+    cdef const Fact* oldest = <Fact*>unit.facts.items[0] if length(unit.facts) else NULL
+    return oldest != NULL and oldest.cycle == NULL and oldest.t < before
+
+
+cdef int forget_facts(LoadUnit* unit, int64_t before) noexcept:
+    """What is of no use of the unit that is remembered."""
+    cdef Fact* fact
+    cdef int i, kept = 0
+    for i in range(length(unit.facts)):
         fact = <Fact*>unit.facts.items[i]
+        unit.facts.items[i] = NULL
         if fact.t >= before or (fact.cycle != NULL and index_of(unit.cycles, fact.cycle) >= 0):
-            i += 1
-        else:
-            remove_at(unit.facts, i)
+            unit.facts.items[kept] = fact
+            kept += 1
+    if unit.facts != NULL:
+        unit.facts.count = kept
     return 0
 
 
@@ -262,13 +274,30 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
     cdef uint64_t i
     for i in range(table.mask + 1):
         plan = <CartonPlan*>table.slots[i].value
-        if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and plan.t < before:
+        if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and t_of_plan(plan) < before:
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[CARTON], plan.carton)
     return drop_all(floor, table, keys)
 
 
 # ---------------------------------------------------------------------------------------------- the rest
+
+cdef int forget_cancels(Floor floor, int64_t before) except -1:
+    """Of tasks that nobody told of. What else waits goes by the wall clock (R11)."""
+    cdef Table* table = floor.state.waiting_tasks
+    cdef Keys keys = Keys(table.count)
+    cdef List* waiting
+    cdef Fact* fact
+    cdef uint64_t i
+    for i in range(table.mask + 1):
+        waiting = <List*>table.slots[i].value
+        fact = (<Waiting*>last(waiting)).fact if length(waiting) == 1 else NULL
+        if fact != NULL and fact.context and fact.t < before:
+            keys.add(table.slots[i].key)
+            floor.store.drop(floor.state.revisions[TASK], fact.task)
+    return drop_all(floor, table, keys)
+
+
 
 cdef int forget_tracks(Floor floor, int64_t before) except -1:
     cdef Table* table = floor.state.tracks
@@ -345,6 +374,10 @@ cdef int drop_older(Floor floor, Table* table, int64_t before, int64_t (*t_of)(c
         if table.slots[i].value != NULL and t_of(table.slots[i].value) < before:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
+
+
+cdef int64_t t_of_plan(const CartonPlan* plan) noexcept:
+    return plan.fact.t if plan.fact != NULL else plan.t
 
 
 cdef int64_t t_of_late_picks(const void* value) noexcept:

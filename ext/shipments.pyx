@@ -1,18 +1,18 @@
 # cython: boundscheck=False, wraparound=False
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_line`, `touch_cycle`."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int32_t, uint64_t
 
-from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
+from ext cimport carton_state, cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.floor cimport first_from
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
-from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
+from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_WEIGH
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
+from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, last_planned, planned_at, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_TOUCHES, Bytes, CartonPlan, Pending, ScopeLine, Touch, TouchList
 from ext.store cimport List, index_of, length
@@ -32,6 +32,7 @@ cdef inline int touches_of(const Shipment* shipment) noexcept:
 cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1:
     """A fact of event time `t` concerns this shipment: judge it when the watermark has passed `t`."""
     cdef int i
+    cdef bint first = True
     if shipment.plan_rev == 0:
         return 0
     stuck.on_shipment(floor, shipment, t, cause)
@@ -41,7 +42,8 @@ cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -
         shipment.touches.items[i] = Touch(t=t, cause=cause)
         watch(floor, shipment, t)
     else:
-        if cause.t == t:
+        first = comes_first(floor, shipment, cause, shipment.touches.items[i].cause, t)
+        if first:
             shipment.touches.items[i].cause = cause
         if t < floor.state.watermark:   # passed before: judge again
             watch(floor, shipment, t)
@@ -52,7 +54,32 @@ cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -
             doubt(floor, shipment, t)
         elif t < shipment.unready_at:
             predate(floor, shipment, t)
+        elif t == shipment.unready_at and first and verdict_of(floor, shipment, t).kind != READY:
+            tell_unready(floor, shipment, t, cause)
     return 0
+
+
+cdef bint comes_first(Floor floor, const Shipment* shipment, const Fact* fact, const Fact* other, int64_t t) noexcept:
+    """R52, R3: of several facts of one moment the cause is the first of those that can end a readiness; where none can, it
+    is the last, which made it complete."""
+    cdef bint ends
+    if fact.t != t or other.t != t:
+        return fact.t == t
+    ends = can_end(shipment, fact, floor.state.ok)
+    if ends != can_end(shipment, other, floor.state.ok):
+        return ends
+    return floor.precedes(fact, other) == ends
+
+
+cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexcept:
+    cdef int kind = fact.kind
+    if kind == K_WEIGH:
+        return fact.cycle != NULL and carton_state.is_off(fact.cycle.plan, fact.weight_g)
+    if kind == K_LABEL_VERIFIED:
+        return fact.code != ok
+    if riding.is_place(kind) and kind != K_ITEM_LOST:
+        return shipment.stage_required
+    return not carton_state.closes(kind)
 
 
 cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
@@ -62,14 +89,21 @@ cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
 cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R52: what was told ready and is not any more, or was not when it left, by a fact that is known, is unready at once."""
     cdef int i
-    cdef int64_t at
+    cdef Touch* touched
     for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
-        at = shipment.touches.items[i].t
-        if at >= shipment.manifest_t:
+        touched = &shipment.touches.items[i]
+        if touched.t >= shipment.manifest_t:
             break
-        if verdict_of(floor, shipment, at).kind != READY:
-            return tell_unready(floor, shipment, at, shipment.touches.items[i].cause)
+        if verdict_of(floor, shipment, touched.t).kind != READY:
+            if is_after_use(touched.cause) or manifests.is_leaving(floor, shipment, touched.t - 1):
+                break                   # it is judged when the watermark passes that
+            return tell_unready(floor, shipment, touched.t, touched.cause)
     return 0
+
+
+cdef bint is_after_use(const Fact* fact) noexcept:
+    """R40: it came out of a unit whose use had ended, and may be of a next one of which nobody has told yet."""
+    return fact.cycle != NULL and fact.cycle.end < fact.t
 
 
 cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
@@ -172,7 +206,7 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
             touch_window(floor, shipment, <PickWindow*>line.windows.items[k])
     for i in range(length(shipment.plans)):
         plan = <CartonPlan*>shipment.plans.items[i]
-        touch(floor, shipment, plan.t, plan.fact)
+        touch(floor, shipment, plan.fact.t, plan.fact)
         for k in range(length(plan.cycles)):
             touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts)
     return 0
@@ -264,8 +298,10 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.cancel_t <= as_of:
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
-    shipment.evaluated = as_of
     verdict = verdict_of(floor, shipment, as_of)
+    if verdict.kind == READY and as_of < last_planned(floor, shipment):
+        return 0                        # by a plan whose own moment is to come; what was true before it is not known any more
+    shipment.evaluated = as_of
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
     tell_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
     if (verdict.kind == READY) != shipment.true_now:
@@ -279,6 +315,7 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         return 0
     data = kept_truth(floor)
     since = t if t == as_of else start_of_truth(floor, shipment, &verdict.data, as_of)
+    since = max(since, planned_at(floor, shipment))     # R51: `plan_rev` is part of it
     shipment.true_now = True
     shipment.true_data = verdict.data
     if as_of < shipment.unready_at or since + floor.rules.ready_hold >= shipment.cancel_t:

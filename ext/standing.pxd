@@ -41,6 +41,7 @@ cdef struct LineCount:      # of a line as of a moment
     int64_t t_first         # of its first pick, NEVER: none
     int64_t t_done          # of the last close of a window
     int64_t t_packed        # of the last close of a carton with pieces of it
+    int64_t t_unpacked      # when a carton of its picks was opened again or voided last
     int64_t t_told          # when it was last asked for
     bint open               # a window is, or not all that is asked for has a window
     bint carried            # a pick of it named a load unit

@@ -11,6 +11,7 @@ from ext.kinds cimport (
     K_LOAD_REMOVED, K_LOAD_SCANNED, K_SCAN_READ, K_WEIGH,
 )
 from ext.packing cimport Contents, contents_of
+from ext.readiness cimport planned_at
 from ext.shipment_cartons cimport add_fed, home_of
 from ext.state cimport Fact, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length
@@ -58,10 +59,19 @@ cdef Standing of_line(Floor floor, Line* line, int64_t as_of) except *:
     if n.packed < n.confirmed:
         if length(line.scopes) == 0 and not n.carried:
             return standing(S_OVER, n.t_done)       # nobody tells what it is packed into
-        return standing(S_PICKED, n.t_done)
+        return standing(S_PICKED, picked_since(floor, line, &n))
     if length(line.scopes) == 0:
         return standing(S_OVER, max(n.t_done, n.t_packed))
     return packed_or_ready(line, as_of, max(n.t_done, n.t_packed))
+
+
+cdef int64_t picked_since(Floor floor, Line* line, const LineCount* n) except? -1:
+    """Since its last window closed, unless it was packed since then: a carton was opened again or voided."""
+    cdef Standing before
+    if n.t_unpacked <= n.t_done:
+        return n.t_done
+    before = of_line(floor, line, n.t_unpacked - 1)
+    return before.since if before.state == S_PICKED else n.t_unpacked
 
 
 cdef int64_t left_at(const Line* line, int64_t as_of) noexcept:
@@ -96,7 +106,7 @@ cdef Standing packed_or_ready(const Line* line, int64_t as_of, int64_t t_packed)
 cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
     cdef LineCount n = LineCount(
         asked=line.qty if line.known else 0, picked=0, confirmed=0, short_=0, packed=0, t_first=NEVER, t_done=ABSENT,
-        t_packed=ABSENT, t_told=line.of.t, open=False, carried=False)
+        t_packed=ABSENT, t_unpacked=ABSENT, t_told=line.of.t, open=False, carried=False)
     cdef int64_t told = 0
     cdef int i
     for i in range(length(line.windows)):
@@ -148,6 +158,7 @@ cdef int count_packed(Floor floor, const Line* line, int64_t as_of, LineCount* n
     for i in range(length(carriers)):
         state = carton_state.state_of(floor, <Cycle*>carriers.items[i], as_of)
         if not state.closed or state.voided:
+            n.t_unpacked = max(n.t_unpacked, state.t_undone)
             continue
         contents = contents_of(<Cycle*>carriers.items[i], state.t_close)
         for k in range(contents.count):
@@ -180,14 +191,14 @@ cdef Standing of_plan(Floor floor, const CartonPlan* plan, int64_t as_of) except
     cdef Cycle* cycle
     cdef int i
     if plan.withdrawn or find(floor.state.cartons, plan.carton) != plan:
-        return standing(S_OVER, plan.t)
+        return standing(S_OVER, plan.fact.t if plan.fact != NULL else plan.t)
     for i in range(length(plan.cycles)):
         cycle = <Cycle*>plan.cycles.items[i]
         if cycle.begin <= as_of:
             return standing(S_OVER, cycle.begin)
     if plan.shipment != NULL and min(plan.shipment.manifest_t, plan.shipment.cancel_t) <= as_of:
         return standing(S_OVER, min(plan.shipment.manifest_t, plan.shipment.cancel_t))
-    return standing(S_PLANNED, plan.t)
+    return standing(S_PLANNED, plan.fact.t if plan.fact != NULL else plan.t)
 
 
 cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:
@@ -299,8 +310,8 @@ cdef Standing of_shipment(Floor floor, const Shipment* shipment, int64_t as_of) 
         return standing(S_READY, shipment.turned)
     first = first_pick(shipment)
     if first > as_of:
-        return standing(S_PLANNED, shipment.plan_t)
-    return standing(S_IN_WORK, max(first, shipment.plan_t, shipment.turned))
+        return standing(S_PLANNED, planned_at(floor, shipment))
+    return standing(S_IN_WORK, max(first, planned_at(floor, shipment), shipment.turned))
 
 
 cdef int64_t first_pick(const Shipment* shipment) noexcept:

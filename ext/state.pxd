@@ -283,7 +283,7 @@ cdef struct CartonPlan:
     int64_t rev
     int64_t weight_g            # ABSENT
     int64_t tol_g               # ABSENT
-    int64_t t                   # event time of the plan in force
+    int64_t t                   # event time since which it is planned to its shipment
     uint8_t has_contents        # they were given, maybe as an empty list
     uint8_t withdrawn           # planned again without contents (R50a)
     Watch watch
@@ -354,7 +354,7 @@ cdef struct Shipment:
     int32_t id
     int32_t carrier
     int64_t plan_rev            # 0: only named so far
-    int64_t plan_t
+    int64_t plan_t              # event time of its first plan
     int64_t cutoff
     int64_t cancel_t
     int64_t manifest_t          # NEVER: not manifested

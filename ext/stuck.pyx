@@ -143,7 +143,7 @@ cdef int await_shipment(Floor floor, Shipment* shipment, int64_t as_of) except -
 cdef int await_plan(Floor floor, CartonPlan* plan, int64_t as_of) except -1:
     cdef int i
     await_end(floor, plan, plan.shipment, as_of)
-    await_time(floor, plan, plan.t, as_of)
+    await_time(floor, plan, plan.fact.t, as_of)
     for i in range(length(plan.cycles)):
         await_time(floor, plan, (<Cycle*>plan.cycles.items[i]).begin, as_of)
     return 0

@@ -172,7 +172,7 @@ cdef str of_home(Floor floor, const Cycle* cycle, int64_t as_of):
 
 cdef str of_plan(Floor floor, const CartonPlan* plan, int64_t as_of):
     shipment = f" for {floor.text(plan.shipment.id)}" if plan.shipment != NULL else ""
-    return f"carton {floor.text(plan.carton)} planned{shipment} since {clock(plan.t, as_of)}: never used"
+    return f"carton {floor.text(plan.carton)} planned{shipment} since {clock(plan.fact.t, as_of)}: never used"
 
 
 # ---------------------------------------------------------------------------------------------- shipments

@@ -11,6 +11,7 @@ from tests.cases import (
     told_corrected,
     told_gaps,
     told_lifecycles,
+    told_overtaken,
     told_pending,
     told_picks,
     told_premises,
@@ -26,7 +27,7 @@ def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
         *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
-        *(told_account, told_arrivals, told_lifecycles, told_pending),
+        *(told_account, told_arrivals, told_lifecycles, told_overtaken, told_pending),
     )
     return {
         name: told

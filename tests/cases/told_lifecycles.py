@@ -217,3 +217,18 @@ def S10_put_back_out_of_a_voided_carton() -> Case:
     case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", t=50, qty=2).confirmed(0, 50)
     case.expect("carton.voided", "C-1", t=40).ready(2, 20)
     return case.packed(2, revision=0).expect("shipment.unready", "S-1", t=40, cause="carton.void")
+
+
+def S10_packed_until_its_carton_was_voided() -> Case:
+    """Section 10: picked at 10, packed at 20, and picked again with the void: it waits for a new carton since then."""
+    case = patient().order(1).task(1).pick(10, lu="L-1").close(20).device("carton.void", 5 * MINUTE, lu="L-1")
+    case = later(case, 6, 12, 16).confirmed(1, 10).packed(1, "L-1#1")
+    return case.expect("carton.voided", "L-1#1", t=5 * MINUTE).raised("PCK_STUCK", "order/O-1", t=15 * MINUTE)
+
+
+def S10_opened_again_before_it_was_packed() -> Case:
+    """Section 10: one of two cartons never closed; that the other is opened again moves nothing."""
+    case = patient().order(2).task(2).pick(10, lu="L-1").pick(12, lu="L-2").close(20)
+    case = later(case.device("carton.reopen", 5 * MINUTE, lu="L-1"), 6, 12).confirmed(2, 12).packed(1, "L-1#1")
+    case.expect("carton.reopened", "L-1#1").expect("exception.raised", "PKG_STUCK/carton/L-2#1/1")
+    return case.raised("PCK_STUCK", "order/O-1", t=10 * MINUTE + 12)

@@ -70,7 +70,7 @@ def R45_contents_that_are_not_the_plan() -> Case:
     """R45: one of two pieces and nobody said why: told all the same, and raised; the operator's short explains it."""
     case = Case().order(2).task(2).plan().shipment().pick(10, lu="L-1").close(20).short(40)
     case.confirmed(1, 40).shorted(1, 40).packed(1).ready(1, 40, short=1)
-    return case.cleared("PKG_CONTENT_MISMATCH", CARTON)
+    return case.cleared("PKG_CONTENT_MISMATCH", CARTON, t=40)
 
 
 def R45_the_plan_less_a_decided_short() -> Case:

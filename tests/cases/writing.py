@@ -66,13 +66,15 @@ class Case:
         self.until_us = at(t)
         return self
 
-    def order(self, *quantities: int, t: float = 0, **line: Any) -> Case:
+    def order(self, *quantities: int, t: float = 0, rx: float | None = None, **line: Any) -> Case:
         """Order O-1, its lines numbered from 1, SKU A."""
         lines = [{"line": n, "sku": "A", "qty": qty, **line} for n, qty in enumerate(quantities, start=1)]
-        return self.wms("order.released", t, order="O-1", lines=lines)
+        return self.wms("order.released", t, rx, order="O-1", lines=lines)
 
-    def task(self, qty: int, task: str = "T-1", line: int = 1, t: float = 0, **fields: Any) -> Case:
-        return self.wms("pick.task", t, task=task, order="O-1", line=line, sku="A", qty=qty, **fields)
+    def task(
+        self, qty: int, task: str = "T-1", line: int = 1, t: float = 0, rx: float | None = None, **fields: Any
+    ) -> Case:
+        return self.wms("pick.task", t, rx, task=task, order="O-1", line=line, sku="A", qty=qty, **fields)
 
     def pick(self, t: float, qty: int = 1, rx: float | None = None, src: str = STATION, **fields: Any) -> Case:
         names = {} if "line" in fields or "alloc" in fields or "task" in fields else {"task": "T-1"}

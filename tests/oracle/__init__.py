@@ -59,7 +59,7 @@ def expected(
 
 def _of_shipments(part: list[Fact], world: World, knowledge: Knowledge, t_end: int) -> Iterable[Final]:
     for shipment in sorted({fact.record["shipment"] for fact in part if fact.kind in NAMES_SHIPMENTS}):
-        readiness = shipments.follow(shipment, part, knowledge, t_end)
+        readiness = shipments.follow(shipment, part, knowledge, t_end, world.units)
         yield from events.of_shipment(shipment, readiness, world, knowledge.rules)
 
 

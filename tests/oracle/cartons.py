@@ -10,11 +10,12 @@ from tests.oracle.context import Context
 from tests.oracle.facts import Fact, Record, Rules, target
 from tests.oracle.picks import PICKS, Entry, Window
 
+NEVER = 2**62
 Content = tuple[str, int, str, str]  # order, line, sku, lot ("" without)
 
 
 class Reopening(NamedTuple):
-    """`empty`: what was closed held nothing, so that its close had no event."""
+    """`empty`: whatever was closed held nothing, so that no close had an event."""
 
     t: int
     cause: str
@@ -31,6 +32,7 @@ class Cycle:
     target: tuple[str, str] | None = None
     t_end: int | None = None
     device_carton: str | None = None
+    named: tuple[int, int] = (NEVER, NEVER)  # event times of its target and of its device_carton
     closes: list[int] = field(default_factory=list)
     reopenings: list[Reopening] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
@@ -48,9 +50,21 @@ class Cycle:
     def key(self) -> str:
         return self.carton or f"{self.lu}#{self.number}"
 
+    def key_at(self, t: int) -> str:
+        """R40a. reading: the first event is told when it is due, under the name that it had then."""
+        by_bind = self.target[1] if self.target and self.target[0] == "carton" and self.named[0] <= t else None
+        by_device = self.device_carton if self.named[1] <= t else None
+        return by_bind or by_device or f"{self.lu}#{self.number}"
+
     @property
     def closed(self) -> bool:
         return bool(self.closes) and not (self.reopenings and self.reopenings[-1].t > self.closes[-1])
+
+    def closed_at(self, t: int) -> int | None:
+        """When it was closed last, if it is as of `t`."""
+        close = max((one for one in self.closes if one <= t), default=None)
+        opened = any(close is not None and close < one.t <= t for one in self.reopenings)
+        return None if opened else close
 
     def contents(self, t: int) -> dict[Content, int]:
         """R43: all picks less reversals with event time <= t, zeros left out."""
@@ -74,6 +88,7 @@ class Happening(NamedTuple):
 
 
 BEGINS = frozenset({"pick", "in", "carton.open"})
+REFUSED = frozenset({"carton.close", "carton.reopen", "carton.void", "label.verified", "load.scanned"})
 REOPENS = frozenset({"pick", "back", "out", "in", "carton.open", "carton.reopen"})
 
 
@@ -125,6 +140,8 @@ class Units:
 
     def _apply(self, one: Happening, cycle: Cycle) -> None:
         fact = one.fact
+        if cycle.voided and (one.role in REFUSED or self._is_read_behind(one)):
+            return  # section 10: once is the end of it
         cycle.facts.append(fact)
         moves = one.moves
         if one.role in ("out", "in"):
@@ -132,15 +149,16 @@ class Units:
             moves = tuple((what, sign * quantity) for what, quantity in self.moved[fact.arrival])
         cycle.moves += [(fact.t, what, quantity) for what, quantity in moves]
         if one.role == "bind" and cycle.target is None:
-            cycle.target = target(fact.record)
+            cycle.target, cycle.named = target(fact.record), (fact.t, cycle.named[1])
         if fact.device and one.role != "out" and fact.record.get("carton") and cycle.device_carton is None:
-            cycle.device_carton = fact.record["carton"]
+            cycle.device_carton, cycle.named = fact.record["carton"], (cycle.named[0], fact.t)
         if (one.role == "carton.close" or self._is_read_behind(one)) and not cycle.closed:
             cycle.closes.append(fact.t)  # else R46: PKG_DOUBLE_CLOSE
         elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1] and not cycle.voided:
-            cycle.reopenings.append(Reopening(fact.t, fact.kind, not cycle.contents(cycle.closes[-1])))
+            empty = not any(cycle.contents(t) for t in cycle.closes)
+            cycle.reopenings.append(Reopening(fact.t, fact.kind, empty))
         elif one.role == "carton.void":
-            cycle.voided = cycle.voided or fact  # section 10: once is the end of it
+            cycle.voided = fact
 
     def _is_read_behind(self, one: Happening) -> bool:
         """R42: a read point that only closed units pass."""

@@ -28,9 +28,11 @@ class Context:
         self.task_arrival: dict[str, int] = {}
         self.order_arrival: dict[str, int] = {}
         self.first_task: dict[Line, Fact] = {}  # by arrival
+        self.asked: dict[str | Line, dict[int, tuple[int, int]]] = {}  # of a task or line, by rev: event time, quantity
         self.waves: dict[str, Fact] = {}
         self.allocs: dict[Line, Fact] = {}
         self.cartons: dict[str, Fact] = {}
+        self.planned_since: dict[str, int] = {}  # carton -> event time since which it is planned to its shipment
         self.shipments: dict[str, Fact] = {}
         self.manifests: dict[str, Fact] = {}
         self.holds: dict[str, list[Fact]] = {}  # R45: every release of a carton, at its event time
@@ -44,10 +46,14 @@ class Context:
                 arrival = min(fact.arrival, self.order_arrival.get(record["order"], fact.arrival))
                 self.order_arrival[record["order"]] = arrival
                 self._take_order(record)
+                for spec in record["lines"]:
+                    of_line = self.asked.setdefault((record["order"], spec["line"]), {})
+                    of_line[record["rev"]] = fact.t, spec["qty"]
             case "order.cancelled":
                 self._take_cancel(fact)
             case "pick.task":
                 _keep(self.tasks, record["task"], fact)
+                self.asked.setdefault(record["task"], {})[record["rev"]] = fact.t, record["qty"]
                 arrival = min(fact.arrival, self.task_arrival.get(record["task"], fact.arrival))
                 self.task_arrival[record["task"]] = arrival
                 self.task_known[record["task"]] = min(fact.t, self.task_known.get(record["task"], fact.t))
@@ -61,7 +67,11 @@ class Context:
             case "alloc.failed":
                 _keep(self.allocs, (record["order"], record["line"]), fact)
             case "carton.plan":
+                before = self.cartons.get(record["carton"])
                 _keep(self.cartons, record["carton"], fact)
+                same = before and before.record.get("contents") and before.record["shipment"] == record["shipment"]
+                if not same:
+                    self.planned_since[record["carton"]] = fact.t
             case "shipment.plan":
                 _keep(self.shipments, record["shipment"], fact)
             case "shipment.cancelled":

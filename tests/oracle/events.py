@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tests.oracle.cartons import Cycle
+from tests.oracle.cartons import NEVER, Cycle
 from tests.oracle.context import Line
 from tests.oracle.facts import Fact, Rules
 from tests.oracle.ids import utc
@@ -73,7 +73,7 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
     common = _given(task=window.task, order=line[0], line=line[1], sku=window.sku)
     t_close = window.t_close if window.t_cancel is None else window.t_cancel
     rest = utc(t_close), _subject(window.task, line), line[0], line[0]
-    lus = [entry.lu for entry in window.counted]
+    lus = [entry.lu or window.lu for entry in window.counted]
     data = common | _given(
         qty=window.q,
         qty_task=window.q_task,
@@ -117,28 +117,29 @@ def _short(window: Window, close: Close, common: dict[str, Any], world: World) -
 
 
 def of_cartons(world: World, rules: Rules, t_end: int) -> Iterable[Final]:
-    """R43 to R45. A carton that closes empty has no event; one that closes empty again keeps its last."""
+    """R43 to R45. A carton that closes empty has no event, unless one was told before."""
     hold = rules["close_hold_ms"] * 1000
     cycles = (cycle for of_unit in world.cycles.values() for cycle in of_unit)
     for cycle in sorted(cycles, key=lambda cycle: cycle.t_open):  # the last use of a unit as a carton speaks for it
-        closes = [t for t in cycle.closes if t + hold <= t_end and cycle.contents(t)]
+        told = next((t for t in cycle.closes if cycle.contents(t)), NEVER)
+        key = cycle.key_at(min(told + hold, cycle.voided.t if cycle.voided else NEVER))
+        closes = [t for t in cycle.closes if told <= t <= t_end - hold]
         if closes:
-            yield _closed(cycle, closes[-1], closes[-1] == cycle.closes[-1], world, hold)
+            yield _closed(cycle, key, closes[-1], closes[-1] == cycle.closes[-1], world, hold)
         due = [one for one in cycle.reopenings if one.t + hold <= t_end]
         if due:
-            _, partitionkey, _ = _shipment(cycle, world)
-            data, subject = {"cause": due[-1].cause}, f"carton/{cycle.key}"
-            # reading: whether a carton whose closes were all empty (no event, R45) is told to reopen is not said
-            told = not all(one.empty for one in due)
-            free = frozenset({"cause"} if due[-1].empty else ())
-            certain = told and not due[-1].empty
-            yield Final("carton.reopened", cycle.key, data, utc(due[-1].t), subject, partitionkey, None, free, certain)
+            _, partitionkey, _ = _shipment(cycle, key, world)
+            data, subject = {"cause": due[-1].cause}, f"carton/{key}"
+            # reading: a carton of which no close was told (R45) is not told to reopen
+            certain = not due[-1].empty
+            yield Final("carton.reopened", key, data, utc(due[-1].t), subject, partitionkey, None, certain=certain)
         if cycle.voided is not None:
-            rest = utc(cycle.voided.t), f"carton/{cycle.key}", None, None
-            yield Final("carton.voided", cycle.key, {"cause": "carton.void"}, *rest)
+            yield Final(
+                "carton.voided", key, {"cause": "carton.void"}, utc(cycle.voided.t), f"carton/{key}", None, None
+            )
 
 
-def _shipment(cycle: Cycle, world: World) -> tuple[str | None, str | None, bool]:
+def _shipment(cycle: Cycle, key: str, world: World) -> tuple[str | None, str | None, bool]:
     """The shipment, the partition key, and whether the rules leave it open.
 
     reading: "the highest plan known" (R53) is the carton.plan; whether an unplanned carton whose contents lie in one
@@ -148,15 +149,15 @@ def _shipment(cycle: Cycle, world: World) -> tuple[str | None, str | None, bool]
     if planned is not None and world.context.cartons[cycle.carton or ""].record["rev"] > 1:
         return planned, None, True  # that of the plan known by then (R53): it depends on arrival
     if planned is not None:
-        return planned, planned, False
+        return planned, planned if key == cycle.key else None, False
     scopes = [plan.record["scope"] for plan in world.context.shipments.values()]
     lines = {(part["order"], part["line"]) for scope in scopes for part in scope}
     free = any((order, line) in lines for _, (order, line, *_), _ in cycle.moves)
-    return None, None if free else cycle.key, free
+    return None, None if free else key, free
 
 
-def _closed(cycle: Cycle, t_close: int, last: bool, world: World, hold: int) -> Final:
-    shipment, partitionkey, unclear = _shipment(cycle, world)
+def _closed(cycle: Cycle, key: str, t_close: int, last: bool, world: World, hold: int) -> Final:
+    shipment, partitionkey, unclear = _shipment(cycle, key, world)
     contents = cycle.contents(t_close)
     weighings = [f for f in cycle.facts if f.kind == "weigh" and cycle.t_open <= f.t <= t_close + hold]
     labels = [f for f in cycle.facts if f.kind == "label.verified" and f.record.get("sscc")]
@@ -177,7 +178,7 @@ def _closed(cycle: Cycle, t_close: int, last: bool, world: World, hold: int) -> 
     correlationid = orders or partitionkey
     free = frozenset({"shipment"} if unclear else ())
     return Final(
-        *("carton.closed", cycle.key, data, utc(t_close), f"carton/{cycle.key}", partitionkey, correlationid),
+        *("carton.closed", key, data, utc(t_close), f"carton/{key}", partitionkey, correlationid),
         free=free,
         certain=last,
     )
@@ -210,7 +211,9 @@ def _unsettled(departure: Departure | None, world: World) -> bool:
     if departure is None:
         return False
     first = departure.first
-    return any(fact.t >= first.t and fact.arrival < first.arrival for fact in world.facts)
+    loads = (fact for cycle in departure.left for fact in world.sights(cycle) if fact.kind == "load.scanned")
+    arrival = max([first.arrival, *(load.arrival for load in loads)])
+    return any(fact.t >= first.t and fact.arrival < arrival for fact in world.facts)
 
 
 def _comes_late(facts: Iterable[Fact], departure: Departure | None) -> bool:
@@ -237,9 +240,10 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
         left_behind=departure.behind if partly else [],
     )
     # reading: what a result says of cartons that are open, or when the TMS names others, is not said
-    clear = all(cycle.closed for cycle in shipped) and numbers.keys() <= {cycle.key for cycle in shipped}
     mine, missing = cartons_of(shipment, world, departure.first.t)
-    unclear = not (clear and all(cycle.closed for cycle in mine)) or (not partly and missing)
+    closed = all(cycle.closed_at(departure.first.t) is not None for cycle in [*shipped, *mine])
+    clear = closed and numbers.keys() <= {cycle.key for cycle in shipped}
+    unclear = not clear or (not partly and missing)
     free = {"cartons", "left_behind"} if unclear else set()
     certain = not departure.odd and (departure.result is not None or plan is not None)
     free |= set() if certain else {"trailer", "seal", "cartons", "left_behind"}

@@ -168,21 +168,27 @@ class Revisions:
     def __init__(self) -> None:
         self.highest: dict[tuple[object, ...], tuple[int, str]] = {}
         self.cancelled: set[tuple[object, ...]] = set()
+        self.untold: set[tuple[object, ...]] = set()  # nothing is known of it but its cancel
 
     def judge(self, record: Record) -> str:
         subject = _object(record)
         # reading: "content" is the kind and every field that is not of the envelope
         content = json.dumps({k: v for k, v in record.items() if k not in ENVELOPE}, sort_keys=True)
         rev, first = self.highest.get(subject, (0, ""))
+        if subject in self.untold and record["rev"] < rev:
+            self.untold.remove(subject)
+            return "taken"  # reading: its cancel overtook it (R3)
         if record["rev"] < rev:
             return "rejected"  # CTX_OUTDATED
         if record["rev"] == rev:
             return "duplicate" if content == first else "rejected"  # CTX_CONFLICT
         if subject in self.cancelled:
             return "rejected"  # CTX_AFTER_CANCEL
-        self.highest[subject] = record["rev"], content
         if whole_cancel(record):
             self.cancelled.add(subject)
+            if subject not in self.highest:
+                self.untold.add(subject)
+        self.highest[subject] = record["rev"], content
         return "taken"
 
 

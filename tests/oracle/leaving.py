@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.oracle.cartons import Cycle
 from tests.oracle.facts import Fact
+from tests.oracle.gaps import NEVER
 
 if TYPE_CHECKING:
     from tests.oracle.world import World
@@ -32,16 +33,18 @@ class Departure(NamedTuple):
         return max(fact.t for fact in (self.result, self.close) if fact is not None)
 
 
-def cartons_of(shipment: str, world: World, left_at: int | None = None) -> tuple[list[Cycle], list[str]]:
+def cartons_of(shipment: str, world: World, as_of: int = NEVER) -> tuple[list[Cycle], list[str]]:
     """R50a: the shipment's cycles, and planned cartons that have none. Closed empty and retracted ones do not count.
 
-    `left_at`: what was voided after that had left.
+    `as_of`: by what was begun, put in, closed and voided up to then.
     """
     context = world.context
     planned = {
         carton
         for carton, plan in context.cartons.items()
-        if plan.record.get("shipment") == shipment and plan.record.get("contents")
+        if plan.record.get("shipment") == shipment
+        and plan.record.get("contents")
+        and context.planned_since[carton] <= as_of
     }
     scope = set(context.scope(shipment))
     of_others = {
@@ -51,8 +54,9 @@ def cartons_of(shipment: str, world: World, left_at: int | None = None) -> tuple
         for part in plan.record["scope"]
     }
     found, met = [], set()
-    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit):
-        end = cycle.closes[-1] if cycle.closed else max((t for t, _, _ in cycle.moves), default=0)
+    for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit if cycle.t_open <= as_of):
+        closed = cycle.closed_at(as_of)
+        end = min(as_of, closed if closed is not None else max((t for t, _, _ in cycle.moves), default=0))
         lines = {what[:2] for what in cycle.contents(end)}
         if cycle.carton in context.cartons:
             mine = cycle.carton in planned
@@ -60,16 +64,17 @@ def cartons_of(shipment: str, world: World, left_at: int | None = None) -> tuple
             mine = bool(lines) and lines <= scope and not lines & of_others
         if mine:
             met.add(cycle.carton)
-        voided = cycle.voided is not None and (left_at is None or cycle.voided.t <= left_at)
-        if mine and not voided and not (cycle.closed and not lines) and not _is_carried_on(cycle, planned, world):
+        voided = cycle.voided is not None and cycle.voided.t <= as_of
+        empty = closed is not None and not lines
+        if mine and not voided and not empty and not _is_carried_on(cycle, planned, world, as_of):
             found.append(cycle)
     return found, sorted(planned - met)
 
 
-def _is_carried_on(cycle: Cycle, planned: set[str], world: World) -> bool:
+def _is_carried_on(cycle: Cycle, planned: set[str], world: World, as_of: int) -> bool:
     """reading: a planned carton is in the unit that was bound to it last."""
     uses = (other for of_unit in world.cycles.values() for other in of_unit if other.carton == cycle.carton)
-    return cycle.carton in planned and any(one.t_open > cycle.t_open and one.voided is None for one in uses)
+    return cycle.carton in planned and any(cycle.t_open < one.t_open <= as_of and one.voided is None for one in uses)
 
 
 def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Departure]:
@@ -78,20 +83,34 @@ def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Depart
     planned = {plan.record["shipment"] for plan in world.context.cartons.values()}
     for shipment in sorted(world.context.shipments.keys() | world.context.manifests.keys() | planned):
         result = world.context.manifests.get(shipment)
-        cycles, missing = cartons_of(shipment, world)
-        gone = {cycle.key: _left_with(cycle, world, t_end) for cycle in cycles}
-        left = [cycle for cycle in cycles if gone[cycle.key] is not None]
-        behind = sorted([*missing, *(key for key, close in gone.items() if close is None)])
-        closes = [close for close in gone.values() if close is not None]
-        close = max(closes, default=None, key=lambda fact: fact[:4])
+        close, left, behind = _by_trailers(shipment, world, t_end)
         if behind and not emit_partial:
             close = None
+        cycles, _ = cartons_of(shipment, world)
         odd = [_left_with(cycle, world, t_end) for cycle in planned_cycles(shipment, world) if cycle not in cycles]
         if close is None and result is None and (emit_partial or not behind):
             close = max((one for one in odd if one is not None), default=None, key=lambda fact: fact[:4])
         if result is not None or close is not None:
             found[shipment] = Departure(result, close, left, behind, any(odd))
     return found
+
+
+def _by_trailers(shipment: str, world: World, t_end: int) -> tuple[Fact | None, list[Cycle], list[str]]:
+    """The first close that left none of its cartons behind, else the last that took one; what left, what did not."""
+    last: tuple[Fact | None, list[Cycle], list[str]] = None, [], []
+    for fact in world.facts:
+        if fact.kind != "trailer.closed" or fact.t > t_end:
+            continue
+        cycles, missing = cartons_of(shipment, world, fact.t)
+        takers = {cycle.key: _left_with(cycle, world, fact.t) for cycle in cycles}
+        if not any(taker is fact for taker in takers.values()):
+            continue
+        left = [cycle for cycle in cycles if takers[cycle.key] is not None]
+        behind = sorted([*missing, *(key for key, taker in takers.items() if taker is None)])
+        last = fact, left, behind
+        if not behind:
+            break
+    return last
 
 
 def planned_cycles(shipment: str, world: World) -> list[Cycle]:
@@ -102,7 +121,8 @@ def planned_cycles(shipment: str, world: World) -> list[Cycle]:
 
 def _left_with(cycle: Cycle, world: World, t_end: int) -> Fact | None:
     """The trailer's closing that took the carton: the first since its last loading, if it was not taken out."""
-    loading = [fact for fact in world.sights(cycle) if fact.kind in ("load.scanned", "load.removed")]
+    sights = [fact for fact in world.sights(cycle) if fact.t <= t_end]
+    loading = [fact for fact in sights if fact.kind in ("load.scanned", "load.removed")]
     if not loading or loading[-1].kind == "load.removed":
         return None
     load = loading[-1]

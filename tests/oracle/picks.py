@@ -95,6 +95,7 @@ class Window:
     short: Close | None = None
     reversed: bool = False
     late: bool = False  # a pick came after the decision that closed it
+    asked: dict[int, tuple[int, int]] = field(default_factory=dict)  # by rev: event time, quantity
     revised: bool = False  # its task has another revision: the window may have been full by that
 
     @property
@@ -144,22 +145,32 @@ class Window:
         if moment is None:
             return
         timely = self.as_known(moment.at)
-        if timely.closed_by is None:
+        if timely.closed_by is None and not self._was_full(close.t, moment.at):
             self._close(close._replace(decided=moment))
             self.short = close
             self.late = self.late or timely.q != self.q
 
-    def as_known(self, at: int) -> Window:
-        """The window by what was known of it when record `at` came."""
+    def _was_full(self, t: int, at: int) -> bool:
+        """R21, R27a: by what was asked for then a close came after full, and changed nothing."""
+        earlier = [qty for _, (told, qty) in sorted(self.asked.items()) if told <= t]
+        if not earlier or earlier[-1] >= self.q_task:
+            return False
+        then = self.as_known(at, earlier[-1]).closed_by
+        return then is not None and then.decided_by == "FULL"
+
+    def as_known(self, at: int, q_task: int | None = None, before: int = 2**62) -> Window:
+        """The window by what was known of it when record `at` came; as if it had been asked for `q_task`, and by
+        presses from `before` some moment."""
         plain = Window(*(getattr(self, name) for name in PLAN))
+        plain.q_task = self.q_task if q_task is None else q_task
         for t, group in itertools.groupby(self.physical, key=lambda entry: entry.t):
-            known = [entry for entry in group if entry.known < at]
+            known = [entry for entry in group if entry.known < at and t < before]
             for entry in known:
                 plain.take(entry)
             if known:
                 plain.judge(t)
         if self.closed_by is not None and self.closed_by.decided_by != "FULL":
-            plain.closed_by = self.closed_by
+            plain.closed_by, plain.t_close = self.closed_by, self.t_close
         return plain
 
     def _decision(self, close: Close, knowledge: Knowledge) -> Moment | None:
@@ -286,6 +297,14 @@ def _line_windows(
         return (one.t, 0) if isinstance(one, Entry) else (one.t, 1, *one.fact[1:4])
 
     line_key = f"{line[0]}/{line[1]}"
+    if not found and any(isinstance(one, Entry) for one in happenings):
+        # reading: from its first pick on a line without tasks has a window, also for a short from before it (R23)
+        spec = context.lines[line]
+        cancel = _first_cancel(line_key, context.line_cancels(line), knowledge)
+        found[line_key] = Window(line_key, None, line, spec["sku"], spec["qty"], None, None, cancel)
+        found[line_key].arrival = context.order_arrival.get(line[0], -1)
+        found[line_key].asked = context.asked[line]
+        found[line_key].revised = len(context.asked[line]) > 1
     for t, group in itertools.groupby(sorted(happenings, key=order), key=lambda one: one.t):
         touched: dict[str, Window] = {}
         closes = []
@@ -293,12 +312,7 @@ def _line_windows(
             if isinstance(one, Close):
                 closes.append(one)
                 continue
-            key = one.task or _choose(found, t, context.first_task.get(line), one.fact) or line_key
-            if key not in found:
-                spec = context.lines[line]
-                cancel = _first_cancel(key, context.line_cancels(line), knowledge)
-                found[key] = Window(key, None, line, spec["sku"], spec["qty"], None, None, cancel)
-                found[key].arrival = context.order_arrival.get(line[0], -1)
+            key = one.task or _choose(found, t, context.first_task.get(line), one.fact, knowledge.clock) or line_key
             found[key].take(one)
             touched[key] = found[key]
         for window in touched.values():
@@ -312,9 +326,16 @@ def _line_windows(
 
 
 def _choose(
-    found: Mapping[str, Window], t: int, first_task: Fact | None = None, fact: Fact | None = None
+    found: Mapping[str, Window],
+    t: int,
+    first_task: Fact | None = None,
+    fact: Fact | None = None,
+    clock: Clock | None = None,
 ) -> str | None:
-    """R20: where a press or short that names only the line goes; None: to the line's own window."""
+    """R20: where a press or short that names only the line goes; None: to the line's own window.
+
+    reading: it is chosen when the watermark has passed the press, by what is known then.
+    """
     tasks = [window for window in found.values() if window.task is not None]
     if not tasks:
         return None
@@ -323,6 +344,9 @@ def _choose(
         return str(first_task.record["task"])
     # reading: a task is there from its event time on; before all of them, the press is the first task's
     tasks = [window for window in tasks if window.t_known <= t] or [min(tasks, key=lambda window: window.t_known)]
+    passed = clock.passed(t) if clock and fact else None
+    if passed is not None and fact is not None:
+        tasks = [window.as_known(max(passed.at, fact.arrival + 1), before=t) for window in tasks]
     candidates = [window.key for window in tasks if window.open_at(t)]
     # reading: "the greatest t_close, then id" is the greatest of both
     return min(candidates) if candidates else max(tasks, key=lambda window: (window.t_close, window.key)).key
@@ -341,4 +365,5 @@ def _task_window(task: str, context: Context, knowledge: Knowledge) -> Window:
     times = context.task_known[task], context.task_arrival[task]
     window = Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), cancel, *times)
     window.revised = plan["rev"] > 1
+    window.asked = context.asked[task]
     return window

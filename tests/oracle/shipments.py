@@ -170,7 +170,7 @@ def _staged(cycle: Cycle, world: World, lanes: list[str]) -> bool:
     return loaded or place in lanes
 
 
-def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -> Readiness:
+def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str]) -> Readiness:
     """R51, R52: judge after every event time up to `t_end`, deadlines included, and keep what lasts `ready_hold_ms`.
 
     reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
@@ -181,7 +181,8 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -
     manifested = min(
         (f.arrival for f in facts if f.kind == "manifest.result" and f.record["shipment"] == shipment), default=2**62
     )
-    worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t)) for t in _moments(facts, t_end)]
+    # reading (R60): a fact about a track belongs to its unit at its own event time, whenever that was said
+    worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t, units)) for t in _moments(facts, t_end)]
     truths = [(t, judge(shipment, world).data) for t, world in worlds]
     over = [t for t, world in worlds if shipment in world.departures]
     result = Readiness()

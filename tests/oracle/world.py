@@ -13,10 +13,15 @@ from tests.oracle.riding import Riding
 
 
 class World:
-    """`t_end`: the last moment that is decided; deadlines after it are open."""
+    """`t_end`: the last moment that is decided; deadlines after it are open. `units`: R60's load unit of a fact, by
+    arrival, where later facts say it."""
 
-    def __init__(self, facts: list[Fact], knowledge: Knowledge, t_end: int) -> None:
+    def __init__(
+        self, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str] | None = None
+    ) -> None:
         self.facts = facts
+        self.units = {} if units is None else dict(units)
+        self._units_are_known = units is not None
         self.knowledge = knowledge
         self.rules = rules = knowledge.rules
         self.context = Context(fact for fact in facts if not fact.device)
@@ -41,10 +46,11 @@ class World:
 
     def _walk(self, ends: Mapping[str, Fact]) -> None:
         """The cycles anew. `ends`: by what each shipment left (R40)."""
-        units = tracks.units(self.facts, self.rules, self.is_bound)
+        if not self._units_are_known:
+            self.units = tracks.units(self.facts, self.rules, self.is_bound)
         facts = self.facts, self.context, self.entries
-        self.cycles = cartons.cycles(*facts, self.windows, units, ends, self.rules)
-        self.riding = Riding(self.facts, units)
+        self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules)
+        self.riding = Riding(self.facts, self.units)
 
     def is_bound(self, lu: str, t: int) -> bool:
         """R63: to a carton, an order or a task, at that moment."""

@@ -281,3 +281,27 @@ def test_exceptions_returns_and_faults_of_what_is_over_leave() -> None:
             assert raised.count(code) == hours, code
         sizes.append(core.state_bytes() - core.names_bytes())  # names go by themselves, and later
     assert sizes[1] < sizes[0] * 1.2, sizes
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"kind": "pick.task_cancelled", "rev": 2},
+        {"kind": "order.cancelled", "rev": 2},
+        {"kind": "carton.close", "lu": "NOREAD"},
+    ],
+)
+def test_what_is_told_of_nothing_that_is_known_is_forgotten(said: Record) -> None:
+    """R10: a cancel is kept for a task that is on its way. Nor does a barcode grow that is seen for ever."""
+
+    def held(count: int) -> int:
+        records: list[Record] = []
+        for number in range(count):
+            at = {"t": T0 + number * SECOND, "t_rx": T0 + number * SECOND}
+            named = {"task": f"T-{number}", "order": f"O-{number}"} if "rev" in said else {}
+            records.append({"src": "dc1/wms/main", "seq": number, **at, **said, **named})
+            records.append({"src": "dc1/eye/1", "seq": number, **at, "kind": "jam", "state": "clear"})
+        _, core = fed(records, {"lateness_ms": 20_000, "retention_ms": 60_000, "state_bytes_max": CAP})
+        return int(core.state_bytes()) - int(core.names_bytes())
+
+    assert held(9_000) < 1.5 * held(2_000)

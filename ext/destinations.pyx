@@ -1,0 +1,55 @@
+# cython: boundscheck=False, wraparound=False
+"""R21 c: see destinations.pxd."""
+
+from ext cimport picks
+from ext.kinds cimport K_CARTON_CLOSE
+from ext.state cimport Fact, PickWindow
+from ext.store cimport index_of, length
+
+
+cdef int ask_closes(Floor floor, LoadUnit* unit) except -1:
+    """R21 c for a task that came after the close of its destination."""
+    cdef int i
+    if floor.rules.short_on_close:
+        for i in range(length(unit.cycles)):
+            close_picks(floor, <Cycle*>unit.cycles.items[i])
+    return 0
+
+
+cdef int close_picks(Floor floor, Cycle* cycle) except -1:
+    """R21 c, only with `short_on_close`: the close of its destination ends what is still being picked into it."""
+    cdef Fact* close
+    cdef Fact* fact
+    cdef PickWindow* window
+    cdef int i, k
+    for i in range(length(cycle.facts)):
+        close = <Fact*>cycle.facts.items[i]
+        if close.kind != K_CARTON_CLOSE:
+            continue
+        for k in range(cycle.facts.count):
+            fact = <Fact*>cycle.facts.items[k]
+            if fact.window != NULL and fact.t <= close.t and index_of(fact.window.closings, close) < 0:
+                picks.take_closing(floor, fact.window, close)
+        for k in range(length(cycle.unit.destined)):
+            window = <PickWindow*>cycle.unit.destined.items[k]
+            if index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
+                picks.take_closing(floor, window, close)
+    return 0
+
+
+cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* close) noexcept:
+    """A task without picks by then goes into this cycle if the carton's plan says so, or was there before the close."""
+    cdef Cycle* other
+    cdef int i
+    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= close.t:
+        return False
+    if cycle.plan != NULL and cycle.plan.has_contents:
+        for i in range(cycle.plan.contents.count if cycle.plan.contents != NULL else 0):
+            if cycle.plan.contents.items[i].line == window.line:
+                return True
+        return False
+    for i in range(length(cycle.unit.cycles)):      # an earlier use that was there for it took it along
+        other = <Cycle*>cycle.unit.cycles.items[i]
+        if other.begin < cycle.begin and other.end > window.planned_t:
+            return False
+    return window.planned_t <= close.t

@@ -1,0 +1,7 @@
+"""Picks and cancels from after a shipment's manifest that came before it (R3, R27, R29): they are taken back."""
+
+from ext.floor cimport Floor
+from ext.state cimport Shipment
+
+
+cdef int take_back_later(Floor floor, Shipment* shipment) except -1

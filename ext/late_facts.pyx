@@ -1,0 +1,78 @@
+# cython: boundscheck=False, wraparound=False
+"""What came before the manifest and happened after it: see late_facts.pxd."""
+
+from libc.stdint cimport int64_t
+
+from ext cimport cartons, pick_events, picks
+from ext.cycles cimport cycle_at
+from ext.exceptions cimport CTX_CANCEL_TOO_LATE
+from ext.shipment_cartons cimport shipment_of_pick, window_has_shipped
+from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
+from ext.store cimport List, find, length
+from ext.timers cimport NEVER
+
+
+cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
+    cdef Line* line
+    cdef PickWindow* window
+    cdef int i, k
+    for i in range(length(shipment.scope)):
+        line = (<ScopeLine*>shipment.scope.items[i]).line
+        take_back_cancels(floor, shipment, line)
+        for k in range(length(line.windows)):
+            window = <PickWindow*>line.windows.items[k]
+            take_back_picks(floor, shipment, window, window.facts)
+            take_back_picks(floor, shipment, window, window.strangers)
+    return 0
+
+
+cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) except -1:
+    """R27: too late for the windows that have left, and for a line of which no other shipment has a share."""
+    cdef PickWindow* window
+    cdef Fact* cancel
+    cdef bint late = False
+    cdef int i
+    for i in range(length(line.windows)):
+        window = <PickWindow*>line.windows.items[i]
+        cancel = window.cancelled_by
+        if not is_after(shipment, window.cancel_t) or not window_has_shipped(floor, window, cancel.t):
+            continue
+        late = True
+        window.cancel_t, window.cancelled_by = NEVER, NULL
+        floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(floor, window), cancel.t, cancel, "")
+        picks.tell(floor, window, cancel, NEVER - 1)
+    if late and length(line.scopes) == 1 and is_after(shipment, line.cancel_t):
+        line.cancel_t, line.cancelled_by = NEVER, NULL
+    return 0
+
+
+cdef bint is_after(const Shipment* shipment, int64_t t) noexcept:
+    return shipment.manifest_t < t < NEVER
+
+
+cdef int take_back_picks(Floor floor, Shipment* shipment, PickWindow* window, const List* facts) except -1:
+    """R29: they make no revision; the one that they made is followed by what holds without them."""
+    cdef Fact* fact
+    cdef int i = length(facts) - 1
+    while i >= 0 and (<Fact*>facts.items[i]).t > shipment.manifest_t:
+        fact = <Fact*>facts.items[i]
+        if shipment_of_pick(window.line, cycle_of(floor, fact)) == shipment:
+            take_back(floor, window, fact)
+        i -= 1
+    return 0
+
+
+cdef Cycle* cycle_of(Floor floor, const Fact* fact) noexcept:
+    """Where it went as things stand now: the manifest has ended the use of its unit."""
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    return cycle_at(unit, fact.t) if unit != NULL else NULL
+
+
+cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
+    cdef List* changed = NULL
+    picks.take_back(window, fact)
+    if fact.lu:
+        cartons.detach(floor, floor.unit_of(fact.lu), fact, &changed)
+    picks.tell(floor, window, fact, NEVER - 1)
+    floor.store.free(changed)
+    return pick_events.count_late(floor, window, fact)

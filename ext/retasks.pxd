@@ -1,0 +1,11 @@
+"""A task that is told again (R27a), and one whose cancel is told first (R10)."""
+
+from libc.stdint cimport int64_t
+
+from ext.floor cimport Floor
+from ext.state cimport Fact, PickWindow
+
+
+cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bint new) except -1
+cdef int keep_cancel(Floor floor, Fact* fact) except -1
+cdef int take_cancels(Floor floor, PickWindow* window) except -1

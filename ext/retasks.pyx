@@ -1,0 +1,47 @@
+# cython: boundscheck=False, wraparound=False
+"""What a task was asked for before, and cancels that overtook their task: see retasks.pxd."""
+
+from ext cimport picks
+from ext.outcomes cimport outcome
+from ext.state cimport B_WAITING, Waiting
+from ext.store cimport List, Table, find, length
+from ext.timers cimport NEVER
+
+
+cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bint new) except -1:
+    """R27a: another quantity is judged anew. What found the window full before has changed nothing, and does not when
+    more is asked for: a note among its closings says up to when it was asked for less."""
+    cdef Fact* note
+    if window.q_task == qty:
+        return 0
+    if not new and 0 < window.q_task < qty and not outcome(window, NEVER - 1, floor.state.watermark).shorted:
+        note = floor.copy_name(fact)
+        note.qty = window.q_task
+        floor.insert_sorted(&window.closings, note)
+    window.decided = NULL
+    window.q_task = qty
+    return 0
+
+
+cdef int keep_cancel(Floor floor, Fact* fact) except -1:
+    """R3: `pick.task_cancelled` of a task that nobody has told of yet, to be found when somebody does."""
+    cdef Table* table = floor.state.waiting_tasks
+    cdef List* others = <List*>find(table, fact.task)
+    cdef Waiting* waiting = <Waiting*>floor.store.new(B_WAITING, sizeof(Waiting))
+    waiting.fact, waiting.key, waiting.is_task = fact, fact.task, True
+    floor.store.append(&others, waiting)
+    return floor.store.put(table, fact.task, others)
+
+
+cdef int take_cancels(Floor floor, PickWindow* window) except -1:
+    """Those that came before the task: of its line, and its own."""
+    cdef List* waiting = <List*>find(floor.state.waiting_tasks, window.task)
+    cdef Fact* fact
+    cdef int i
+    if window.line.cancel_t != NEVER:
+        picks.cancel(floor, window, window.line.cancelled_by)
+    for i in range(length(waiting)):
+        fact = (<Waiting*>waiting.items[i]).fact
+        if fact.context:
+            picks.cancel(floor, window, fact)
+    return 0

@@ -1,0 +1,253 @@
+"""Golden cases of R3 where one decision meets another: what came first and happened later, and the other way round."""
+
+from __future__ import annotations
+
+from tests.cases.told_shipping import leaves, load, manifested, two_cartons
+from tests.cases.writing import ONE, PACK, STATION, Case, at
+
+
+def gone_at_40() -> Case:
+    """Both cartons of S-1 are loaded, and the trailer closes at 40."""
+    case = leaves(load(load(two_cartons(), 30), 31, "L-2"), 40)
+    return manifested(case.ready(2, 22), 40, "C-1", "C-2", trailer="TR-1")
+
+
+def post_ship(case: Case, t: float, actual: int) -> Case:
+    case.expect("inventory.discrepancy", "/A//T-1", t=t, actual=actual, expected=2, kind="POST_SHIP", as_of=at(t))
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1", t=t)
+
+
+def R29_a_pick_between_a_trailers_close_and_its_decision() -> Case:
+    """R29, R54, R3: the watermark has not passed the close when the pick comes; it happened after it all the same."""
+    return post_ship(gone_at_40().pick(42, lu="L-1"), 42, 3).cleared("PCK_OVER", "task/T-1")
+
+
+def R29_a_reversal_between_a_trailers_close_and_its_decision() -> Case:
+    """R29, R28: what was put back after the trailer had left is told, and changes nothing that left."""
+    case = post_ship(gone_at_40().put_back(42), 42, 1)
+    return case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/3/0", t=42, qty=1)
+
+
+def R29_a_manifest_that_comes_after_a_later_pick() -> Case:
+    """R29, R3: the TMS's word of 40 arrives after the pick of 41, which had made the shipment unready."""
+    case = two_cartons().pick(41, lu="L-1")
+    case.wms("manifest.result", 40, rx=41.3, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.expect("shipment.unready", "S-1", t=41, cause="pick.confirm").ready(2, 22)
+    post_ship(case, 41, 3).cleared("PCK_OVER", "task/T-1")
+    return manifested(case, 40, "C-1", "C-2", manifest_no="M-1")
+
+
+def R27_a_cancel_between_a_trailers_close_and_its_decision() -> Case:
+    """R27, R54: too late, though nobody could tell when it came."""
+    case = gone_at_40().wms("order.cancelled", 42, rev=2, order="O-1").raised("CTX_CANCEL_TOO_LATE", "task/T-1")
+    return case.never_raised("PCK_PUTBACK_REQUIRED").never_raised("SHP_POST_MANIFEST_CHANGE")
+
+
+def R10_a_cancel_that_overtakes_its_task() -> Case:
+    """R10, R27, R3: the cancel of 2 arrives before the task of 1; of its two picks that of 1.5 counts."""
+    case = Case().order(3).wms("pick.task_cancelled", 2, rx=2.1, rev=2, task="T-1").task(2, t=1, rx=2.2)
+    case.pick(1.5, rx=2.3, lu="L-1").pick(3, lu="L-1").close(20).packed(2, "L-1#1")
+    case.confirmed(1, 2, cancelled=True, qty_task=2).raised("PCK_PUTBACK_REQUIRED", "task/T-1")
+    return case.raised("PCK_AFTER_CANCEL", "task/T-1", t=3).counted(rejected=0, open=0)
+
+
+def R10_a_cancel_that_overtakes_its_order() -> Case:
+    """R10, R27, R3: likewise of a line without tasks; the same order told once more is refused."""
+    case = Case().wms("order.cancelled", 2, rx=2.1, rev=2, order="O-1").order(3, t=1, rx=2.2)
+    case.pick(1.5, rx=2.3, lu="L-1", order="O-1", line=1).close(20).packed(1, "L-1#1")
+    case.wms("order.released", 30, rev=3, order="O-1", lines=[]).counted(rejected=1)
+    case.expect("pick.confirmed", "O-1/1", t=2, qty=1, cancelled=True)
+    return case.raised("PCK_PUTBACK_REQUIRED", "line/O-1/1").raised("CTX_AFTER_CANCEL", "order/O-1")
+
+
+def R27_a_cancel_that_comes_after_the_picks_of_later() -> Case:
+    """R27: which of them do not count is known when the cancel comes, and said then."""
+    case = Case().order(3).task(3).pick(10, lu="L-1").pick(30, lu="L-1").pick(32, lu="L-1")
+    case.wms("pick.task_cancelled", 20, rx=33, rev=2, task="T-1").close(40).packed(3, "L-1#1")
+    case.confirmed(1, 20, cancelled=True).raised("PCK_PUTBACK_REQUIRED", "task/T-1")
+    return case.raised("PCK_AFTER_CANCEL", "task/T-1", t=30)
+
+
+def R27a_more_is_asked_after_a_deadline_that_found_it_full() -> Case:
+    """R21, R27a: the deadline of 50 changed nothing, and does not when the third piece is asked for at 60."""
+    case = Case().order(3).task(2, deadline=at(50)).pick(10, 2, lu="L-1")
+    return case.task(3, t=60, rev=2, deadline=at(50)).device("telemetry", 100).confirmed(2, 10, qty_task=2)
+
+
+def R27a_more_is_asked_after_a_short_that_found_it_full() -> Case:
+    """R21, R27a: an operator's short of a full task changed nothing; that of 70 says that the third is not there."""
+    case = Case().order(3).task(2).pick(10, 2, lu="L-1").short(50, "OPERATOR").task(3, t=60, rev=2).short(70)
+    return case.confirmed(2, 70, qty_task=3).shorted(1, 70, reason="EMPTY", revision=0)
+
+
+def R27a_more_is_asked_after_a_cutoff_that_found_it_full() -> Case:
+    """R21, R27a: likewise of a line without tasks, and its wave's cutoff."""
+    case = Case().order(2).wms("wave.released", 1, wave="W-1", orders=["O-1"], cutoff=at(50))
+    case.rules = {"short_at_cutoff": True}
+    case.pick(20, 2, lu="L-1", order="O-1", line=1)
+    case.wms("order.changed", 60, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 3}])
+    return case.pick(70, lu="L-1", order="O-1", line=1).expect("pick.confirmed", "O-1/1", t=70, qty=3, qty_task=3)
+
+
+def R31_a_line_whose_only_pick_is_of_another_sku() -> Case:
+    """R20, R23, R31: the wrong piece has opened the line's window; the operator's short is of all that it asks for."""
+    case = Case().order(3).pick(5, lu="L-1", order="O-1", line=1, sku="Z")
+    case.device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY").raised("PCK_WRONG_SKU", "line/O-1/1")
+    return case.expect("pick.short", "O-1/1", t=10, qty_picked=0, qty_short=3)
+
+
+def emptied() -> Case:
+    """L-1 is closed with a piece at 20, opened again, emptied, and closed with nothing in it at 40."""
+    case = Case().order(1).task(1).pick(10, lu="L-1").close(20).device("carton.reopen", 30, lu="L-1")
+    case.put_back(32, lu="L-1").close(40).expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", t=32, qty=1)
+    return case.expect("carton.reopened", "L-1#1", t=30, cause="carton.reopen")
+
+
+def R44_reopened_emptied_and_closed() -> Case:
+    """R44, R45: what was told of it is not so any more: a revision without contents, and PKG_EMPTY."""
+    case = emptied().confirmed(0, 32).raised("PKG_EMPTY", "carton/L-1#1", t=40)
+    return case.expect("carton.closed", "L-1#1", t=40, revision=1, contents=[])
+
+
+def R44_emptied_and_filled_again() -> Case:
+    """R44: the reopening of a carton that was told to be empty is told like any other."""
+    case = emptied().pick(50, lu="L-1").close(60).confirmed(1, 50).packed(1, "L-1#1", t=60, revision=2)
+    case.expected = [row for row in case.expected if row["type"] != "carton.reopened"]
+    return case.expect("carton.reopened", "L-1#1", t=50).cleared("PKG_EMPTY", "carton/L-1#1", t=60)
+
+
+def R40a_a_name_from_before_the_close_was_due() -> Case:
+    """R40a: the labeller calls it C-7 at 24.9, and is heard when the watermark is near: the key is C-7."""
+    return named_at(24.9).packed(1, "C-7", carton="C-7", sscc="00340")
+
+
+def R40a_a_name_from_after_the_close_was_due() -> Case:
+    """R40a: likewise at 25.1, before the watermark has decided the close: its event was due without it."""
+    return named_at(25.1).packed(1, "L-1#1", carton="C-7", sscc="00340")
+
+
+def named_at(t: float) -> Case:
+    case = Case().order(1).task(1).pick(10, lu="L-1").close(20).device("telemetry", 24, src=PACK)
+    case.device("label.verified", t, src="dc1/pack/LAB-01", lu="L-1", carton="C-7", result="OK", sscc="00340")
+    return case.device("telemetry", 40, src=PACK).confirmed(1, 10, carton="C-7")
+
+
+def mismatched() -> Case:
+    """C-1 is planned with two pieces of line 1 and one of line 2, and closed at 20 with the two."""
+    contents = [{"order": "O-1", "line": 1, "qty": 2}, {"order": "O-1", "line": 2, "qty": 1}]
+    case = Case().order(2, 1).task(2).plan(contents=contents).wms("shipment.plan", shipment="S-1", scope=contents)
+    return case.pick(10, 2, lu="L-1").close(20).confirmed(2, 10).packed(2).device("telemetry", 30, src=PACK)
+
+
+def R45_a_cancel_of_a_line_that_nobody_picks() -> Case:
+    """R45: the cancel of 40 explains what is missing, though the line has no task and no pick."""
+    case = mismatched().wms("order.cancelled", 40, rev=2, order="O-1", lines=[2])
+    case.expect("shipment.ready", "S-1", t=40, partial=True)
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R45_what_is_missing_could_not_be_allocated() -> Case:
+    """R45, R23: likewise where the stock system had none."""
+    case = mismatched().wms("alloc.failed", 40, order="O-1", line=2, qty=1, code="NO_STOCK")
+    case.expect("shipment.ready", "S-1", t=40, partial=True).expect("pick.short", "O-1/2", t=40, decided_by="ALLOC")
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R45_it_is_planned_anew_as_it_is() -> Case:
+    """R45: what should be in it is said again at 40, and that is in it."""
+    case = mismatched().plan(t=40, rev=2, contents=[{"order": "O-1", "line": 1, "qty": 2}])
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R45_it_leaves_as_it_is() -> Case:
+    """R45, R54: with the manifest of 40 nobody asks any more."""
+    case = mismatched().wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[])
+    return manifested(case, 40, "C-1", manifest_no="M-1").cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R52_two_facts_of_one_moment() -> Case:
+    """R52, R3: both are opened at 40; the cause is the station whose name comes first, though heard last."""
+    case = (
+        two_cartons()
+        .device("carton.reopen", 40, lu="L-1")
+        .device("carton.reopen", 40, 40.5, "dc1/pack/PK-00", lu="L-2")
+    )
+    case.expect("carton.reopened", "C-1", t=40).expect("carton.reopened", "C-2", t=40).ready(2, 22)
+    return case.expect("shipment.unready", "S-1", t=40, cause="carton.reopen", carton="C-2").device("telemetry", 60)
+
+
+def R52_a_weighing_of_the_same_moment() -> Case:
+    """R52: a good weighing ends no readiness; the reopening of that moment does."""
+    case = two_cartons().device("carton.reopen", 40, src="dc1/sack/PK-09", lu="L-1")
+    case.device("weigh", 40, 40.5, "dc1/pack/SCL-00", lu="L-2", weight_g=500).expect("carton.reopened", "C-1", t=40)
+    case.expect("shipment.unready", "S-1", t=40, cause="carton.reopen", carton="C-1")
+    return case.ready(2, 22).device("telemetry", 60)
+
+
+def R52_a_reversal_that_overtakes_the_first_pick_of_a_use() -> Case:
+    """R40, R52, R3: the tote was released at 28; put back at 40.5 out of what was picked into it at 40. That carton C-1
+    was opened again nobody may say before the watermark has passed it."""
+    case = Case().order(2, 2).task(2).task(2, "T-2", line=2).plan().shipment(2).pick(10, 2, lu="L-1").close(20)
+    case.wms("lu.release", 28, lu="L-1").put_back(40.5, src="dc1/pick/PTL-02", task="T-2", lu="L-1")
+    case.pick(40, 2, rx=41.2, task="T-2", lu="L-1").device("telemetry", 60).confirmed(2, 10).packed(2).ready(2, 20)
+    case.expect("pick.reversed", "T-2/dc1/pick/PTL-02/0/1/0", t=40.5, qty=1)
+    return case.confirmed(1, 40.5, "T-2")
+
+
+def R20_a_choice_is_not_taken_back_by_a_backlog() -> Case:
+    """R20: at 20 the first task was open, as far as was known; that it was full at 15 is told later."""
+    case = Case().order(2).task(1).task(1, "T-2").pick(20, order="O-1", line=1).device("telemetry", 30)
+    case.tell("dc1/pick/GUN", "pick.confirm", 15, 50, seq=1, hist=True, task="T-1", sku="A", qty=1)
+    return case.confirmed(2, 20, over_qty=1).raised("PCK_OVER", "task/T-1")
+
+
+def stands() -> Case:
+    """S-1 was told ready at 20; its last touch was a deadline that found the task full."""
+    case = Case().order(2).task(2, deadline=at(30)).plan().shipment(2).pick(10, 2, lu="L-1").close(20)
+    return case.device("telemetry", 60).confirmed(2, 10).packed(2)
+
+
+def R52_the_same_plan_in_a_new_revision() -> Case:
+    """R52: while it stays true a change of its data, here of `plan_rev`, is the next ready, without an unready."""
+    case = stands().wms("shipment.plan", 70, rev=2, shipment="S-1", scope=ONE).device("telemetry", 90)
+    return case.ready(2, 70, plan_rev=2, revision=1)
+
+
+def R52_a_carton_that_is_planned_again() -> Case:
+    """R52, R53: what is planned for a carton is told once more, and nothing changes."""
+    return stands().plan(t=70, rev=2).device("telemetry", 90).ready(2, 20, revision=0)
+
+
+def R52_a_plan_that_asks_for_more() -> Case:
+    """R52: unready by the plan, and as of the plan."""
+    scope = [{"order": "O-1", "line": 1, "qty": 3}]
+    case = stands().wms("shipment.plan", 70, rev=2, shipment="S-1", scope=scope).device("telemetry", 90)
+    return case.expect("shipment.unready", "S-1", t=70, cause="shipment.plan").ready(2, 20)
+
+
+def R45_another_plan_fits_the_weight() -> Case:
+    """R45, R51: too heavy until somebody corrects the plan; ready since then."""
+    one = [{"order": "O-1", "line": 1, "qty": 1}]
+    case = Case().order(1).task(1).plan(contents=one, weight_g=500, tol_g=10).shipment(1).pick(10, lu="L-1").close(20)
+    case.device("weigh", 21, lu="L-1", weight_g=700).device("telemetry", 60)
+    case.plan(t=70, rev=2, contents=one, weight_g=700, tol_g=10).device("telemetry", 90).confirmed(1, 10)
+    return case.packed(1, weight_g=700).ready(1, 70).cleared("PKG_WEIGHT_MISMATCH", "carton/C-1", t=70)
+
+
+def R51_another_plan_does_not_keep_a_truth_alive() -> Case:
+    """R51: true from 20 to 24, less than its hold; the plan of 26 is known before the watermark has passed its end."""
+    case = Case().shipped(2).pick(10, 2, lu="L-1").close(20)
+    case.device("label.verified", 24, src="dc1/pack/LAB-01", lu="L-1", result="NOREAD")
+    case.wms("shipment.plan", 25.5, rev=2, shipment="S-1", scope=ONE).device("telemetry", 60)
+    return case.confirmed(2, 10).packed(2).raised("PKG_LABEL_NOREAD", "carton/C-1")
+
+
+def R31_pieces_from_two_places() -> Case:
+    """R31: no single place could be booked for both; the station that says none picked at the task's."""
+    case = Case().order(3).task(3, loc="A-1").pick(10).pick(12, loc="A-1").confirmed(3, 14, loc=None)
+    return case.pick(14, loc="A-2")
+
+
+def R31_pieces_from_the_place_of_the_task() -> Case:
+    """R31: said by one press and not by the other."""
+    return Case().order(2).task(2, loc="A-1").pick(10).pick(12, loc="A-1").confirmed(2, 12, loc="A-1")
