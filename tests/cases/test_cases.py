@@ -22,7 +22,6 @@ HELD = [
     else pytest.param(folder, id=folder.name)
     for folder in FOLDERS
 ]
-REFUSES_MOVES = {"S10_a_voided_carton_is_closed", "S10_the_void_came_late"}
 NO_EVENTS = {"never", "times", "order", "account"}
 
 
@@ -103,8 +102,6 @@ def test_case(folder: Path) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_the_oracle_agrees_with_the_case(folder: Path) -> None:
     """Two readings of the same text, written apart: the folders by hand, the oracle by rule."""
-    if folder.name in REFUSES_MOVES:
-        pytest.skip("the oracle knows no lifecycles: it refuses no move of a voided carton")
     about = (folder / "about.txt").read_text().strip()
     until = until_of(folder)
     records, sources = rows(folder / "input.ndjson"), table(folder / "sources.json")

@@ -36,6 +36,7 @@ class Cycle:
     facts: list[Fact] = field(default_factory=list)
     moves: list[tuple[int, Content, int]] = field(default_factory=list)  # event time, what, signed quantity
     voided: Fact | None = None
+    refused: list[Fact] = field(default_factory=list)
 
     @property
     def carton(self) -> str | None:
@@ -74,6 +75,8 @@ class Happening(NamedTuple):
 
 
 BEGINS = frozenset({"pick", "in", "carton.open"})
+# Section 10. reading: where a voided carton is seen, weighed or taken out of a trailer is no move of its life
+MOVES = frozenset({"carton.close", "carton.reopen", "carton.void", "label.verified", "load.scanned"})
 REOPENS = frozenset({"pick", "back", "out", "in", "carton.open", "carton.reopen"})
 
 
@@ -103,6 +106,9 @@ class Units:
                 self.moved[one.fact.arrival] = _taken_out(one.fact.record, cycle, self.context)
             if cycle is None:
                 continue  # nothing ever began here: a place or a weight of an empty tote
+            if cycle.voided is not None and one.role in MOVES:
+                cycle.refused.append(one.fact)
+                continue
             self._apply(one, cycle)
             if running is not None and self._ends(one, running):
                 running.t_end = one.fact.t
@@ -135,12 +141,14 @@ class Units:
             cycle.target = target(fact.record)
         if fact.device and one.role != "out" and fact.record.get("carton") and cycle.device_carton is None:
             cycle.device_carton = fact.record["carton"]
-        if (one.role == "carton.close" or self._is_read_behind(one)) and not cycle.closed:
+        if one.role == "carton.void":
+            cycle.voided = fact
+        elif cycle.voided is not None:
+            return  # section 10: that was the end of it
+        elif (one.role == "carton.close" or self._is_read_behind(one)) and not cycle.closed:
             cycle.closes.append(fact.t)  # else R46: PKG_DOUBLE_CLOSE
-        elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1] and not cycle.voided:
+        elif one.role in REOPENS and cycle.closed and fact.t > cycle.closes[-1]:
             cycle.reopenings.append(Reopening(fact.t, fact.kind, not cycle.contents(cycle.closes[-1])))
-        elif one.role == "carton.void":
-            cycle.voided = cycle.voided or fact  # section 10: once is the end of it
 
     def _is_read_behind(self, one: Happening) -> bool:
         """R42: a read point that only closed units pass."""
