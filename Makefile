@@ -2,7 +2,7 @@
 # make test                 all tests
 # make check                formatting, types, and the rules that the repository keeps for itself
 # make campaign             the properties with many more examples, others each time [EXAMPLES=2000]
-# make exhaustive           small worlds: every set of four records, in every order [SETS=0: all]
+# make exhaustive           small worlds: every set of four records, in every order [SETS=0: all], half an hour
 # make fuzz [SECONDS=60]    libFuzzer on decoder, core and snapshot (needs clang and its runtimes)
 # make sanitize             the core's tests under ASan and UBSan
 # make bench                the benchmarks
@@ -45,7 +45,7 @@ campaign: build
 
 exhaustive: SETS ?= 0
 exhaustive: build
-	SORTLINE_SETS=$(SETS) $(BIN)/python -m pytest -q --timeout 0 tests/property/test_small_worlds.py $(PYTEST)
+	SORTLINE_SETS=$(SETS) $(BIN)/python -m pytest -v --timeout 0 tests/property/test_small_worlds.py $(PYTEST)
 
 fuzz: SECONDS ?= 60
 fuzz: build
