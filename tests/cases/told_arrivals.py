@@ -92,3 +92,11 @@ def R64_found_between_two_losses() -> Case:
     case.device("carton.reopen", 24, lu="L-1").device("item.lost", 25, src=SORTER, lu="L-1")
     case.cleared("RTE_LOST", "lu/L-1", t=24)
     return case.expect("exception.raised", "RTE_LOST/lu/L-1/2", t=25, code="RTE_LOST").device("telemetry", 60)
+
+
+def R40_a_use_that_was_met_first_keeps_its_number() -> Case:
+    """R40: the pick after the void began the second use; that the void was of another, told now, comes third."""
+    case = Case().order(1).task(1).plan().device("carton.void", 10.3, 10.9, lu="L-1").pick(10.6, rx=10.9, lu="L-1")
+    case.wms("lu.bind", 10, 10.9, lu="L-1", carton="C-9").close(10.9)
+    case.expect("carton.voided", "C-9", t=10.3, cause="carton.void")
+    return case.confirmed(1, 10.6).packed(1, "L-1#2", t_open=at(10.6), t_close=at(10.9))
