@@ -54,6 +54,10 @@ class Cycle:
     def closed(self) -> bool:
         return bool(self.closes) and not (self.reopenings and self.reopenings[-1].t > self.closes[-1])
 
+    def closed_at(self, t: int) -> bool:
+        closes = [at for at in self.closes if at <= t]
+        return bool(closes) and not any(closes[-1] < one.t <= t for one in self.reopenings)
+
     def contents(self, t: int) -> dict[Content, int]:
         """R43: all picks less reversals with event time <= t, zeros left out."""
         total: dict[Content, int] = {}

@@ -236,10 +236,11 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
         freight=result.get("freight"),
         left_behind=departure.behind if partly else [],
     )
-    # reading: what a result says of cartons that are open, or when the TMS names others, is not said
-    clear = all(cycle.closed for cycle in shipped) and numbers.keys() <= {cycle.key for cycle in shipped}
-    mine, missing = cartons_of(shipment, world, departure.first.t)
-    unclear = not (clear and all(cycle.closed for cycle in mine)) or (not partly and missing)
+    # reading: what a result says of cartons that are open then, or when the TMS names others, is not said
+    left_at = departure.first.t
+    mine, missing = cartons_of(shipment, world, left_at)
+    clear = all(cycle.closed and cycle.closed_at(left_at) for cycle in [*shipped, *mine])
+    unclear = not clear or numbers.keys() - {cycle.key for cycle in shipped} or (not partly and missing)
     free = {"cartons", "left_behind"} if unclear else set()
     certain = not departure.odd and (departure.result is not None or plan is not None)
     free |= set() if certain else {"trailer", "seal", "cartons", "left_behind"}
