@@ -100,3 +100,11 @@ def R40_a_use_that_was_met_first_keeps_its_number() -> Case:
     case.wms("lu.bind", 10, 10.9, lu="L-1", carton="C-9").close(10.9)
     case.expect("carton.voided", "C-9", t=10.3, cause="carton.void")
     return case.confirmed(1, 10.6).packed(1, "L-1#2", t_open=at(10.6), t_close=at(10.9))
+
+
+def R60_the_place_was_told_before_the_identification() -> Case:
+    """R60, R51: also backwards: it stood in its lane since the divert, and the read after that says that it was it."""
+    case = Case().shipped(1, stage_required=True, lanes=["D-1"]).pick(10, lu="L-1").close(20)
+    case.device("divert.confirmed", 30, src=SORTER, track="7", dest="D-1")
+    case.device("scan.read", 33, src=SORTER, track="7", lu="L-1")
+    return case.confirmed(1, 10).packed(1).ready(1, 30)

@@ -176,12 +176,14 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int) -
     reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
     reading: context counts from its event time on, also where a higher rev replaces a lower one; but what was not told
     when a `manifest.result` arrives never is (R10, R51).
+    reading: R60's "also backwards": whose place it was counts since the place was told, not since the identification.
     """
     hold = knowledge.rules["ready_hold_ms"] * 1000
     manifested = min(
         (f.arrival for f in facts if f.kind == "manifest.result" and f.record["shipment"] == shipment), default=2**62
     )
-    worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t)) for t in _moments(facts, t_end)]
+    units = World(facts, knowledge, t_end).units
+    worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t, units)) for t in _moments(facts, t_end)]
     truths = [(t, judge(shipment, world).data) for t, world in worlds]
     over = [t for t, world in worlds if shipment in world.departures]
     result = Readiness()

@@ -13,11 +13,14 @@ from tests.oracle.riding import Riding
 
 
 class World:
-    """`t_end`: the last moment that is decided; deadlines after it are open."""
+    """`t_end`: the last moment that is decided; deadlines after it are open. `units`: R60's, as later facts say."""
 
-    def __init__(self, facts: list[Fact], knowledge: Knowledge, t_end: int) -> None:
+    def __init__(
+        self, facts: list[Fact], knowledge: Knowledge, t_end: int, units: dict[int, str] | None = None
+    ) -> None:
         self.facts = facts
         self.knowledge = knowledge
+        self._known_units = units
         self.rules = rules = knowledge.rules
         self.context = Context(fact for fact in facts if not fact.device)
         self.entries = picks.entries(facts, self.context, knowledge.too_late)
@@ -41,10 +44,11 @@ class World:
 
     def _walk(self, ends: Mapping[str, Fact]) -> None:
         """The cycles anew. `ends`: by what each shipment left (R40)."""
-        units = tracks.units(self.facts, self.rules, self.is_bound)
+        known = self._known_units
+        self.units = tracks.units(self.facts, self.rules, self.is_bound) if known is None else known
         facts = self.facts, self.context, self.entries
-        self.cycles = cartons.cycles(*facts, self.windows, units, ends, self.rules)
-        self.riding = Riding(self.facts, units)
+        self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules)
+        self.riding = Riding(self.facts, self.units)
 
     @property
     def refused(self) -> int:
