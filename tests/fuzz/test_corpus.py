@@ -17,7 +17,7 @@ from tests.heap import heap
 CORPUS = Path(__file__).parent / "corpus"
 CASES = Path(__file__).parents[1] / "cases"
 INPUTS = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
-WARM_UPS, REPEATS = 5, 40
+WARM_UPS, REPEATS = 5, 15
 
 
 def test_there_is_a_corpus_for_each_target() -> None:
