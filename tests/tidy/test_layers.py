@@ -32,6 +32,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.whole_file",
         "engine.disk",
         "engine.pauses",
+        "engine.large_blocks",
     ),
     ("engine.contracts",),
     (
