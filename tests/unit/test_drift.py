@@ -28,7 +28,7 @@ def samples(mb_an_hour: float) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for t_s in range(0, 1_800, 5):
         grown = min(t_s, 900) / 20 + max(0, t_s - 900) / 3_600 * mb_an_hour
-        found.append({name: 90 + grown for name in NAMES} | {"t_s": t_s})
+        found.append(dict.fromkeys(NAMES, 90 + grown) | {"t_s": t_s})
     return found
 
 
