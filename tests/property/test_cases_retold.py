@@ -28,6 +28,7 @@ ARRIVAL_DECIDES = {
     "R06_a_number_fills_a_place_of_its_own_epoch": "R7: the deadline may be decided before the jump is seen",
     "R07_all_since_its_last_record_is_blind": "R7: the deadline may be decided before the link is found down",
     "R10_same_rev_other_content_stays_out": "R10: the first content of a rev stays",
+    "R40_a_use_that_was_met_first_keeps_its_number": "R40: as they are first met",
     "R56_a_manifest_that_comes_after_its_cancel": "R56: a manifest that comes first leaves no unready to be told",
 }
 
