@@ -18,4 +18,4 @@ cdef int take_trailer(Floor floor, Shipment* shipment, Fact* close, bint forced)
 cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1
 cdef int tell_voided(Floor floor, Shipment* shipment) except -1
-cdef bint has_left(Floor floor, int32_t trailer, int64_t t_loaded, int64_t t) except -1
+cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1

@@ -86,9 +86,9 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     for i in range(length(cycles)):
         cycle = <Cycle*>cycles.items[i]
         state = carton_state.state_of(floor, cycle, close.t)
-        if state.loaded and has_left(floor, state.trailer, state.t_loaded, close.t):
+        if state.loaded and has_left(floor, state.loading, close):
             departure.gone.append(<size_t>cycle)
-            departure.took = departure.took or state.trailer == close.trailer
+            departure.took = departure.took or state.loading.trailer == close.trailer
         elif not state.closed or contents_of(cycle, state.t_close).count:
             departure.left_behind.append(floor.text(cartons.name_of(floor, cycle)))
     floor.store.free(unused)
@@ -97,14 +97,15 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     return departure
 
 
-cdef bint has_left(Floor floor, int32_t trailer, int64_t t_loaded, int64_t t) except -1:
-    """Did the trailer close between a loading and `t`? A trailer comes again."""
-    cdef Trailer* known = floor.trailer_of(trailer)
+cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1:
+    """Did the trailer close behind a loading, and up to `until`? A trailer comes again; of one moment R3 says what came
+    first."""
+    cdef Trailer* known = floor.trailer_of(loading.trailer)
     cdef Fact* close
     cdef int i
     for i in range(length(known.closes)):
         close = <Fact*>known.closes.items[i]
-        if t_loaded <= close.t <= t:
+        if floor.precedes(loading, close) and not floor.precedes(until, close):
             return True
     return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import manifested, packed_one
+from tests.cases.told_shipping import leaves, load, manifested, packed_one
 from tests.cases.writing import SORTER, Case, at
 
 
@@ -108,3 +108,9 @@ def R60_the_place_was_told_before_the_identification() -> Case:
     case.device("divert.confirmed", 30, src=SORTER, track="7", dest="D-1")
     case.device("scan.read", 33, src=SORTER, track="7", lu="L-1")
     return case.confirmed(1, 10).packed(1).ready(1, 30)
+
+
+def R54_a_scan_of_the_very_moment_of_the_close() -> Case:
+    """R3, R54: the dock's numbers say that it had closed before; what is in it then leaves with the next visit."""
+    case = load(leaves(packed_one(), 50), 50)
+    return manifested(leaves(case, 70).confirmed(1, 10).packed(1).ready(1, 20), 70, "C-1", trailer="TR-1", revision=0)
