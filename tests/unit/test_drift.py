@@ -28,13 +28,13 @@ def samples(mb_an_hour: float) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for t_s in range(0, 1_800, 5):
         grown = min(t_s, 900) / 20 + max(0, t_s - 900) / 3_600 * mb_an_hour
-        found.append(dict.fromkeys(NAMES, 90 + grown) | {"t_s": t_s})
+        found.append(dict.fromkeys(NAMES, 90 + grown) | {"t_s": t_s, "state_mb": 0})
     return found
 
 
 def test_the_start_does_not_count() -> None:
-    assert growth_mb_an_hour(samples(0), "rss_mb") == pytest.approx(0)
-    assert growth_mb_an_hour(samples(12.5), "rss_mb") == pytest.approx(12.5)
+    assert growth_mb_an_hour(samples(0)) == pytest.approx(0)
+    assert growth_mb_an_hour(samples(12.5)) == pytest.approx(12.5)
 
 
 def test_the_page_says_how_much() -> None:
