@@ -2,11 +2,12 @@
 # make test                 all tests
 # make check                formatting, types, and the rules that the repository keeps for itself
 # make campaign             the properties with many more examples, others each time [EXAMPLES=2000]
-# make exhaustive           small worlds: every set of four records, in every order [SETS=0: all]
+# make exhaustive           small worlds: every set of four records, in every order [SETS=0: all], an hour
 # make fuzz [SECONDS=60]    libFuzzer on decoder, core and snapshot (needs clang and its runtimes)
 # make sanitize             the core's tests under ASan and UBSan
 # make bench                the benchmarks
 # make torture              the crash, damage and kill campaigns, for hours
+# make drift [MINUTES=30]   whether memory stays where it is on a fast floor on which nothing goes well
 # make planted              plants known bugs, one at a time, and shows which test finds each
 # make lock                 requirements.lock anew, out of requirements.in
 # make bench-report         the benchmarks as a page, build/bench/report.html: half an hour [BENCH="--scale .1"]
@@ -22,7 +23,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 
-.PHONY: demo test check campaign exhaustive fuzz sanitize bench torture planted lock clean setup build
+.PHONY: demo test check campaign exhaustive fuzz sanitize bench torture drift planted lock clean setup build
 .DELETE_ON_ERROR:
 
 demo: SECONDS ?= 180
@@ -45,7 +46,7 @@ campaign: build
 
 exhaustive: SETS ?= 0
 exhaustive: build
-	SORTLINE_SETS=$(SETS) $(BIN)/python -m pytest -q --timeout 0 tests/property/test_small_worlds.py $(PYTEST)
+	SORTLINE_SETS=$(SETS) $(BIN)/python -m pytest -v --timeout 0 tests/property/test_small_worlds.py $(PYTEST)
 
 fuzz: SECONDS ?= 60
 fuzz: build
@@ -74,6 +75,10 @@ torture: build
 	SORTLINE_CRASH_STATES=2000000 SORTLINE_DAMAGES=2000000 SORTLINE_KILLS=10000 SORTLINE_LIVES=20000 \
 		$(BIN)/python -m pytest -s --timeout 0 tests/adversity/test_crash_states.py tests/adversity/test_disk_faults.py \
 		tests/adversity/test_damaged_folders.py tests/adversity/test_killed_engine.py tests/property/test_life.py
+
+drift: MINUTES ?= 30
+drift: build
+	$(BIN)/python -m tests.adversity.drift --minutes $(MINUTES)
 
 planted: build
 	$(BIN)/python -m tests.adversity.planted

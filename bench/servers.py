@@ -111,9 +111,9 @@ def mosquitto(folder: Path, port: int) -> Server:
 
 
 def redis(folder: Path, port: int, name: str) -> Server:
-    """A Redis that has every write on its disk before it answers."""
+    """A Redis that has every write on its disk before it answers, and what an earlier one of that name had."""
     own = folder / name
-    own.mkdir()
+    own.mkdir(exist_ok=True)
     durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
     argv = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(own), *durable]
     return Server(argv, folder, name).until(lambda: _answers(port, b"PING\r\n", b"+PONG"), "ready")

@@ -20,6 +20,7 @@ LEVELS = ("debug", "info", "warning", "error")
 WINDOW_S = 60.0
 SAME_MAX = 3  # equal lines a window
 ALIKE_MAX = 60  # lines made of one text a window, whatever was put into it
+KEPT_S = 600.0  # so long a cause is remembered: a line that comes once an hour is a new one each time
 CAUSES_MAX = 4_096
 LINES_MAX = 10_000
 
@@ -119,13 +120,20 @@ class PerCause(logging.Filter):
     def _window(self, cause: tuple[str, str], now: float) -> _Window:
         window = self._causes.get(cause)
         if window is None:
+            self._forget(now)
             window = self._causes[cause] = _Window(now)
-            if len(self._causes) > CAUSES_MAX:
-                self._causes.popitem(last=False)
         elif now - window.since >= WINDOW_S:
             window.since, window.lines = now, 0
         self._causes.move_to_end(cause)
         return window
+
+    def _forget(self, now: float) -> None:
+        """What nobody has said for long; where there are too many causes, the ones that were said last stay."""
+        while self._causes:
+            oldest = next(iter(self._causes.values()))
+            if now - oldest.since < KEPT_S and len(self._causes) < CAUSES_MAX:
+                return
+            self._causes.popitem(last=False)
 
 
 class _Window:

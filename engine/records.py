@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from engine.model import ELEMENTS, ENVELOPE, FIELDS, KINDS, Group, field_type
 from ext.ndjson import NdjsonDecoder
 from ext.texts import Texts
@@ -9,6 +12,11 @@ from ext.texts import Texts
 
 def make_decoder(texts: Texts) -> NdjsonDecoder:
     """A decoder that interns in `texts`: the batches that it fills must use the same table."""
+    return NdjsonDecoder(texts, *_tables())
+
+
+@cache
+def _tables() -> tuple[Any, ...]:
     types = {name: kind.value for name, kind in {**ENVELOPE, **FIELDS}.items()}
     exceptions = {
         (kind, name): special.value
@@ -16,8 +24,7 @@ def make_decoder(texts: Texts) -> NdjsonDecoder:
         for name, usual in FIELDS.items()
         if (special := field_type(kind, name)) is not None and special is not usual
     }
-    return NdjsonDecoder(
-        texts,
+    return (
         {name: (kind.group is Group.NOISE, _in_order(kind.required)) for name, kind in KINDS.items()},
         types,
         exceptions,

@@ -1,7 +1,11 @@
-"""TLS to a Redis server, for the source and the sink: what `tls` says counts, and nothing besides."""
+"""A connection to a Redis server, for the source and the sink.
+
+Of TLS what `tls` says counts, and nothing besides. A connection that the server has reset is told as one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from redis.asyncio import Connection
@@ -10,14 +14,22 @@ from redis.asyncio.connection import SSLConnection
 from engine.tls import Tls
 
 
+class _Ours(Connection):
+    async def _send_packed_command(self, command: Iterable[bytes]) -> None:
+        # uvloop has a RuntimeError for a write on a closed transport, asyncio a ConnectionResetError
+        if self._writer is None or self._writer.is_closing():
+            raise ConnectionResetError("closed by the server")
+        await super()._send_packed_command(command)
+
+
 def connection_class(tls: Tls | None) -> type[Connection]:
     """Of redis-py; None: without TLS. Reads the files. Raises Refused, saying which one and why."""
     if tls is None:
-        return Connection
+        return _Ours
     context = tls.context()
 
     # redis-py would trust this computer's authorities besides the given ones
-    class VerifiedConnection(SSLConnection):
+    class VerifiedConnection(_Ours, SSLConnection):
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             self.ssl_context.context = context

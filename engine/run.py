@@ -23,6 +23,7 @@ from rich.console import Console
 from engine.app import Engine
 from engine.config.load import load_site
 from engine.config.site import Site
+from engine.large_blocks import give_back_large_blocks
 from engine.live import View, show
 from engine.logs import LEVELS, log_lines
 from engine.replay import account_line
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0: stopped when it was told to. A config or data folder that cannot be used is raised as Refused."""
     site = load_site(args.site)
+    give_back_large_blocks()
     console = Console(stderr=True, force_terminal=False if args.plain else None)
     with log_lines(args.log_level), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         account = runner.run(_run(site, args.seconds, console))

@@ -13,8 +13,7 @@ cdef struct CartonState:
     bint held               # R45: by weight or label
     bint loaded             # in a trailer
     bint shipped            # its shipment was manifested
-    int32_t trailer         # that it was loaded into
-    int64_t t_loaded
+    const Fact* loading     # into which trailer, and when; NULL: never
     int32_t place           # number of its last place, 0: none
     int64_t t_close         # of the last close up to then, ABSENT: none
     int64_t t_undone        # when that was last opened again or voided, ABSENT: never

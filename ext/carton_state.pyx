@@ -32,7 +32,7 @@ cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except
     cdef Fact* fact
     cdef int i
     memset(&state, 0, sizeof(state))
-    state.t_close = state.t_loaded = state.t_undone = ABSENT
+    state.t_close = state.t_undone = ABSENT
     for i in range(length(facts)):
         fact = <Fact*>facts.items[i]
         if fact.t > as_of:
@@ -67,8 +67,7 @@ cdef bint take_place(CartonState* state, const Fact* fact) noexcept:
     elif kind == K_ITEM_LOST:
         state.place = 0
     elif kind == K_LOAD_SCANNED:
-        state.loaded = True
-        state.trailer, state.t_loaded = fact.trailer, fact.t
+        state.loaded, state.loading = True, fact
     elif kind == K_MANIFEST_RESULT:
         state.shipped = True
     else:

@@ -19,4 +19,4 @@ cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1
 cdef int tell_voided(Floor floor, Shipment* shipment) except -1
 cdef bint is_leaving(Floor floor, Shipment* shipment, int64_t t) except -1
-cdef bint has_left(Floor floor, int32_t trailer, int64_t t_loaded, int64_t t) except -1
+cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1

@@ -86,9 +86,9 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     for i in range(length(cycles)):
         cycle = <Cycle*>cycles.items[i]
         state = carton_state.state_of(floor, cycle, close.t)
-        if state.loaded and has_left(floor, state.trailer, state.t_loaded, close.t):
+        if state.loaded and has_left(floor, state.loading, close):
             departure.gone.append(<size_t>cycle)
-            departure.took = departure.took or state.trailer == close.trailer
+            departure.took = departure.took or state.loading.trailer == close.trailer
         elif not state.closed or contents_of(cycle, state.t_close).count:
             departure.left_behind.append(floor.text(cartons.name_of(floor, cycle)))
     floor.store.free(unused)
@@ -101,24 +101,30 @@ cdef bint is_leaving(Floor floor, Shipment* shipment, int64_t t) except -1:
     """By closes that are known, and that the watermark will pass yet: nothing of it stood in the house at `t`."""
     cdef List* cycles = cycles_of(floor, shipment, t)
     cdef carton_state.CartonState state
+    cdef Fact* close
     cdef int i, left = 0, count = length(cycles)
     for i in range(count):
         state = carton_state.state_of(floor, <Cycle*>cycles.items[i], t)
-        left += state.loaded and has_left(floor, state.trailer, state.t_loaded, t)
+        close = close_behind(floor, state.loading) if state.loaded else NULL
+        left += close != NULL and close.t <= t
     floor.store.free(cycles)
     return 0 < left == count
 
 
-cdef bint has_left(Floor floor, int32_t trailer, int64_t t_loaded, int64_t t) except -1:
-    """Did the trailer close between a loading and `t`? A trailer comes again."""
-    cdef Trailer* known = floor.trailer_of(trailer)
-    cdef Fact* close
+cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1:
+    """Did the trailer close behind a loading, and up to `until`?"""
+    cdef Fact* close = close_behind(floor, loading)
+    return close != NULL and not floor.precedes(until, close)
+
+
+cdef Fact* close_behind(Floor floor, const Fact* loading) except? NULL:
+    """The first behind a loading: a trailer comes again, and of one moment R3 says what came first. NULL: none yet."""
+    cdef List* closes = floor.trailer_of(loading.trailer).closes
     cdef int i
-    for i in range(length(known.closes)):
-        close = <Fact*>known.closes.items[i]
-        if t_loaded <= close.t <= t:
-            return True
-    return False
+    for i in range(length(closes)):
+        if floor.precedes(loading, <Fact*>closes.items[i]):
+            return <Fact*>closes.items[i]
+    return NULL
 
 
 # ---------------------------------------------------------------------------------------------- telling

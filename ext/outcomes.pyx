@@ -41,7 +41,7 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
             j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
         else:
             fact = <Fact*>window.facts.items[i]
-            count_pick(&o, window, fact, t_closing == t_fact and is_felt(window, j, o.q_now + fact.qty))
+            count_pick(&o, window, fact, t_closing == t_fact and closes_with(window, fact, j, o.q_now + fact.qty))
             if fact.qty > 0:
                 picked = fact
             i += 1
@@ -79,6 +79,16 @@ cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fac
     """R21 c: the last pick before it did not go into the carton that is closed. It may have come after the close did."""
     return (closing.kind == K_CARTON_CLOSE and picked != NULL and picked.cycle != closing.cycle
             and window.decided != closing)
+
+
+cdef bint closes_with(const PickWindow* window, const Fact* pick, int j, int64_t q) noexcept:
+    """R21 a: is a b to d of the very time of that pick still to be decided, one that concerns it?"""
+    cdef const Fact* closing
+    for j in range(j, length(window.closings)):
+        closing = <Fact*>window.closings.items[j]
+        if closing.t == pick.t and is_felt(window, j, q) and not went_elsewhere(window, pick, closing):
+            return True
+    return False
 
 
 cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, bint closing_here) noexcept:

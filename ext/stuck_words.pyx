@@ -119,7 +119,7 @@ cdef str place_of(Floor floor, const Cycle* cycle, int state, int64_t as_of):
     cdef Fact* fact
     cdef int i = length(cycle.facts) - 1
     if state == S_LOADED:
-        return f" in {floor.text(known.trailer)}"
+        return f" in {floor.text(known.loading.trailer)}"
     if state == S_LOST or state == S_PLANNED:
         return ""
     while i >= 0:

@@ -4,7 +4,6 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from ext cimport carton_state, cartons, manifests, riding
-from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
 from ext.kinds cimport K_LOAD_SCANNED
@@ -42,7 +41,7 @@ cdef int take_close(Floor floor, Fact* fact) except -1:
 cdef int on_closed(Floor floor, Fact* close, bint forced) except -1:
     """R54: every shipment with a carton scanned into this visit of the trailer has it as evidence."""
     cdef Trailer* trailer = floor.trailer_of(close.trailer)
-    cdef int64_t before = ABSENT
+    cdef Fact* before = NULL
     cdef dict found = {}                # name -> address
     cdef List* cycles
     cdef Fact* fact
@@ -50,11 +49,11 @@ cdef int on_closed(Floor floor, Fact* close, bint forced) except -1:
     cdef int i, k
     for i in range(length(trailer.closes)):
         fact = <Fact*>trailer.closes.items[i]
-        if fact.t < close.t:
-            before = fact.t
+        if floor.precedes(fact, close):
+            before = fact
     for i in range(length(trailer.loads)):
         fact = <Fact*>trailer.loads.items[i]
-        if not before < fact.t <= close.t:
+        if not floor.precedes(fact, close) or (before != NULL and floor.precedes(fact, before)):
             continue
         cycles = NULL
         loaded_by(floor, fact, &cycles)
@@ -109,7 +108,7 @@ cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact
         cycle.alarms |= <uint64_t>1 << SHP_WRONG_TRAILER
         return floor.outlet.raise_(
             SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact,
-            f"in {floor.text(fact.trailer)}; {floor.text(cartons.name_of(floor, other))} is in {floor.text(state.trailer)}")
+            f"in {floor.text(fact.trailer)}; {floor.text(cartons.name_of(floor, other))} is in {floor.text(state.loading.trailer)}")
     if cycle.alarms >> SHP_WRONG_TRAILER & 1:
         cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
         floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact)
@@ -126,8 +125,8 @@ cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const
     for i in range(length(cycles)):
         other = <Cycle*>cycles.items[i]
         state = carton_state.state_of(floor, other, fact.t)
-        if (other != cycle and state.loaded and state.trailer != fact.trailer
-                and not manifests.has_left(floor, state.trailer, state.t_loaded, fact.t)):
+        if (other != cycle and state.loaded and state.loading.trailer != fact.trailer
+                and not manifests.has_left(floor, state.loading, fact)):
             found = other
             break
     floor.store.free(cycles)

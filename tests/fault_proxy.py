@@ -112,7 +112,8 @@ class FaultProxy:
             self.sent_bytes += len(block)
             await _pass_on(block, writer)
         if not writer.is_closing():
-            writer.write_eof()
+            with contextlib.suppress(OSError):  # the server has gone, too
+                writer.write_eof()
 
     async def _to_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async for block in _blocks(reader):

@@ -15,11 +15,12 @@ async def together(*parts: Coroutine[Any, Any, None]) -> None:
     """
     tasks = [asyncio.create_task(part) for part in parts]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        for task in tasks:
-            if task in done:
-                task.result()
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in [task for task in tasks if task.done()]:
+            task.result()
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # what is raised knows this frame: one that knows its task as well is a cycle, found by a full collection only
+        del task, tasks

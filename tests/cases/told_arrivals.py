@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import manifested, packed_one
+from tests.cases.told_shipping import leaves, load, manifested, packed_one
 from tests.cases.writing import SORTER, Case, at
 
 
@@ -92,3 +92,25 @@ def R64_found_between_two_losses() -> Case:
     case.device("carton.reopen", 24, lu="L-1").device("item.lost", 25, src=SORTER, lu="L-1")
     case.cleared("RTE_LOST", "lu/L-1", t=24)
     return case.expect("exception.raised", "RTE_LOST/lu/L-1/2", t=25, code="RTE_LOST").device("telemetry", 60)
+
+
+def R40_a_use_that_was_met_first_keeps_its_number() -> Case:
+    """R40: the pick after the void began the second use; that the void was of another, told now, comes third."""
+    case = Case().order(1).task(1).plan().device("carton.void", 10.3, 10.9, lu="L-1").pick(10.6, rx=10.9, lu="L-1")
+    case.wms("lu.bind", 10, 10.9, lu="L-1", carton="C-9").close(10.9)
+    case.expect("carton.voided", "C-9", t=10.3, cause="carton.void")
+    return case.confirmed(1, 10.6).packed(1, "L-1#2", t_open=at(10.6), t_close=at(10.9))
+
+
+def R60_the_place_was_told_before_the_identification() -> Case:
+    """R60, R51: also backwards: it stood in its lane since the divert, and the read after that says that it was it."""
+    case = Case().shipped(1, stage_required=True, lanes=["D-1"]).pick(10, lu="L-1").close(20)
+    case.device("divert.confirmed", 30, src=SORTER, track="7", dest="D-1")
+    case.device("scan.read", 33, src=SORTER, track="7", lu="L-1")
+    return case.confirmed(1, 10).packed(1).ready(1, 30)
+
+
+def R54_a_scan_of_the_very_moment_of_the_close() -> Case:
+    """R3, R54: the dock's numbers say that it had closed before; what is in it then leaves with the next visit."""
+    case = load(leaves(packed_one(), 50), 50)
+    return manifested(leaves(case, 70).confirmed(1, 10).packed(1).ready(1, 20), 70, "C-1", trailer="TR-1", revision=0)

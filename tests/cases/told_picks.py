@@ -182,6 +182,14 @@ def R21c_the_last_pick_went_elsewhere() -> Case:
     return case.pick(20, lu="L-2").confirmed(2, 20, revision=0)
 
 
+def R21c_the_last_pick_went_elsewhere_at_the_very_close() -> Case:
+    """R21 (a), R40: all at 10, but the release was first: the pick is the next use's, and the close is no c of it."""
+    case = Case().order(1).task(1).plan()
+    case.rules = {"short_on_close": True}
+    case.close(10).pick(10, rx=10.1, lu="L-1").wms("lu.release", 10, 10.2, lu="L-1")
+    return case.confirmed(1, 10, revision=0)
+
+
 def R21d_deadline() -> Case:
     """R21 (d), R23: confirmed with what is there, and short of the rest; a pick at the very deadline counts."""
     case = Case().order(3).task(3, deadline=at(30)).pick(10).pick(30).pick(70, task="T-9")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+import uvloop
 
 from engine.contracts import Delivery, OutRow
 from engine.error_classes import Class, classify
@@ -202,6 +203,27 @@ def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_serv
 
     run(story)
     assert entries(redis_server.port) == [(f"{n}-0", f"e{n}") for n in range(1, 10)]
+
+
+@pytest.mark.parametrize("loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_connection_that_was_reset_while_nobody_used_it_is_lost_and_nothing_worse(
+    redis_server: Peer, loop: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
+    """A sink that is held for it would stand still for half a minute."""
+
+    async def story() -> None:
+        async with FaultProxy(redis_server.port) as proxy:
+            sink = sink_on(proxy.port)
+            await sink.open()
+            await sink.send(rows(1, 2))
+            proxy.cut()
+            await asyncio.sleep(0.1)
+            with pytest.raises(redis.ConnectionError) as lost:
+                await sink.send(rows(3, 4))
+            assert classify(lost.value) is Class.UNKNOWN
+            await sink.close()
+
+    loop(story())
 
 
 @pytest.mark.parametrize("command", [b"EVAL", b"EXEC"])

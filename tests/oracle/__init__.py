@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from tests.oracle import after_ship, events, inventory, shipments
 from tests.oracle.clock import Clock
 from tests.oracle.events import Final
-from tests.oracle.facts import Fact, Record, Rules, parameters, take
+from tests.oracle.facts import Fact, Record, Rules, Sorted, parameters, take
 from tests.oracle.gaps import Gaps
 from tests.oracle.ids import base_id
 from tests.oracle.parts import cut
@@ -43,12 +43,10 @@ def expected(
     records = list(records)
     taken = take(records, settings, sources)
     t_end = taken.t_max + 60_000_000 if until is None else until
-    clock = Clock(records, taken.times, settings, sources or {}, t_end)
-    knowledge = Knowledge(clock, Gaps(records, taken.times, taken.repeated, clock), settings)
-    world = World(taken.facts, knowledge, t_end)
+    world = _whole(records, taken, settings, sources or {}, t_end)
     if late := after_ship.too_late(world):
-        knowledge = knowledge._replace(too_late=late)
-        world = World(taken.facts, knowledge, t_end)
+        world = World(taken.facts, world.knowledge._replace(too_late=late), t_end)
+    knowledge = world.knowledge
     found = [*events.of_picks(world), *events.of_cartons(world, settings, t_end)]
     found += [*inventory.of_stock(world, settings, t_end), *inventory.of_returns(world, settings)]
     found += after_ship.of_late(world)
@@ -63,6 +61,19 @@ def _of_shipments(part: list[Fact], world: World, knowledge: Knowledge, t_end: i
         yield from events.of_shipment(shipment, readiness, world, knowledge.rules)
 
 
+def _whole(records: list[Record], taken: Sorted, settings: Rules, sources: Mapping[str, Rules], t_end: int) -> World:
+    clock = Clock(records, taken.times, settings, sources, t_end)
+    knowledge = Knowledge(clock, Gaps(records, taken.times, taken.repeated, clock), settings)
+    return World(taken.facts, knowledge, t_end)
+
+
 def account(records: Iterable[Record], rules: Rules | None = None) -> dict[str, int]:
     """R82: in, noise, duplicate, late, rejected, and `taken`: those that are `used` or `open`."""
-    return take(records, parameters(rules)).account
+    settings = parameters(rules)
+    records = list(records)
+    taken = take(records, settings)
+    if not any(fact.kind == "carton.void" for fact in taken.facts):
+        return taken.account
+    refused = _whole(records, taken, settings, {}, taken.t_max + 60_000_000).refused
+    counted = taken.account
+    return counted | {"rejected": counted["rejected"] + refused, "taken": counted["taken"] - refused}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ class Cycle:
     facts: list[Fact] = field(default_factory=list)
     moves: list[tuple[int, Content, int]] = field(default_factory=list)  # event time, what, signed quantity
     voided: Fact | None = None
+    refused: list[Fact] = field(default_factory=list)
 
     @property
     def carton(self) -> str | None:
@@ -141,6 +143,8 @@ class Units:
     def _apply(self, one: Happening, cycle: Cycle) -> None:
         fact = one.fact
         if cycle.voided and (one.role in REFUSED or self._is_read_behind(one)):
+            if one.role in REFUSED:
+                cycle.refused.append(fact)
             return  # section 10: once is the end of it
         cycle.facts.append(fact)
         moves = one.moves
@@ -215,7 +219,32 @@ def cycles(
             happenings.append(Happening(departure, lu, "manifest"))
     floor = Units(context, departures, rules)
     floor.walk(happenings)
+    for lu, of_unit in floor.cycles.items():
+        if len(of_unit) > 2:  # the first is met first
+            mine = [one for one in happenings if one.lu == lu]
+            _number(of_unit, mine, lambda: Units(context, departures, rules))
     return floor.cycles
+
+
+def _number(cycles: Iterable[Cycle], happenings: Sequence[Happening], units: Callable[[], Units]) -> None:
+    """R40: "as they are first met". reading: of a cycle that a late fact splits, the part with its first fact keeps the
+    number; of two that it makes one, the earlier does."""
+    numbers: dict[int, int] = {}  # by arrival of each fact
+    used = 0
+    for arrival in sorted({one.fact.arrival for one in happenings}):
+        floor = units()
+        floor.walk(one for one in happenings if one.fact.arrival <= arrival)
+        taken: set[int] = set()
+        now: dict[int, int] = {}
+        for cycle in itertools.chain(*floor.cycles.values()):
+            known = [numbers[fact.arrival] for fact in cycle.facts if fact.arrival in numbers]
+            number = next((one for one in known if one not in taken), used + 1)
+            used = max(used, number)
+            taken.add(number)
+            now |= {fact.arrival: number for fact in cycle.facts}
+        numbers = now
+    for cycle in cycles:
+        cycle.number = numbers[cycle.facts[0].arrival]
 
 
 def _happenings(

@@ -191,7 +191,8 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
     cancel, departure = context.cancelled_shipments.get(shipment), world.departures.get(shipment)
     voided = cancel is not None and departure is not None and cancel.t > departure.first.t
     if found.ready is not None:
-        yield Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
+        told = Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
+        yield told._replace(certain=found.dated)
     if found.unready_t is not None or (_unsettled(departure, world) and found.ready is not None):
         # reading: a cause is the kind of the record. That of several facts of one moment is not said.
         kinds = {fact.kind for fact in found.unready_facts}

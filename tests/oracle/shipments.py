@@ -32,6 +32,7 @@ class Readiness:
     ready_t: int = 0
     unready_t: int | None = None
     unready_facts: tuple[Fact, ...] = ()
+    dated: bool = True  # whether the rules say since when
 
 
 class _Shortfall(Exception):
@@ -176,12 +177,22 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int, u
     reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
     reading: context counts from its event time on, also where a higher rev replaces a lower one; but what was not told
     when a `manifest.result` arrives never is (R10, R51).
+    reading (R60): a fact about a track belongs to its unit at its own event time, whenever that was said. Where a truth
+    would begin at another time without that, `time` is not said.
     """
+    result = _follow(shipment, facts, knowledge, t_end, units)
+    if units:
+        result.dated = result.ready_t == _follow(shipment, facts, knowledge, t_end, None).ready_t
+    return result
+
+
+def _follow(
+    shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str] | None
+) -> Readiness:
     hold = knowledge.rules["ready_hold_ms"] * 1000
     manifested = min(
         (f.arrival for f in facts if f.kind == "manifest.result" and f.record["shipment"] == shipment), default=2**62
     )
-    # reading (R60): a fact about a track belongs to its unit at its own event time, whenever that was said
     worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t, units)) for t in _moments(facts, t_end)]
     truths = [(t, judge(shipment, world).data) for t, world in worlds]
     over = [t for t, world in worlds if shipment in world.departures]

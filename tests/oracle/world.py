@@ -52,6 +52,11 @@ class World:
         self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules)
         self.riding = Riding(self.facts, self.units)
 
+    @property
+    def refused(self) -> int:
+        """Section 10: moves of voided cartons."""
+        return sum(len(cycle.refused) for of_unit in self.cycles.values() for cycle in of_unit)
+
     def is_bound(self, lu: str, t: int) -> bool:
         """R63: to a carton, an order or a task, at that moment."""
         return any(

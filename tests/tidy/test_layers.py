@@ -33,6 +33,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.disk",
         "engine.start_room",
         "engine.pauses",
+        "engine.large_blocks",
     ),
     ("engine.contracts",),
     (

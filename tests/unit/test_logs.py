@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from engine import logs
-from engine.logs import ALIKE_MAX, SAME_MAX, WINDOW_S, OneLine, PerCause, escaped
+from engine.logs import ALIKE_MAX, CAUSES_MAX, KEPT_S, SAME_MAX, WINDOW_S, OneLine, PerCause, escaped
 
 
 def record(message: str, *args: object) -> logging.LogRecord:
@@ -53,6 +53,17 @@ def test_lines_of_one_text_are_limited_whatever_is_put_into_them() -> None:
     limit = PerCause(lambda: 0.0)
     assert sum(limit.filter(record("message %d", i)) for i in range(1_000)) == ALIKE_MAX
     assert limit.filter(record("something else"))
+
+
+def test_causes_are_forgotten_when_they_are_old_or_too_many() -> None:
+    now = [0.0]
+    limit = PerCause(lambda: now[0])
+    for number in range(3 * CAUSES_MAX):
+        limit.filter(record(f"text {number}"))
+    assert len(limit._causes) == CAUSES_MAX
+    now[0] = KEPT_S
+    assert limit.filter(record("another text"))
+    assert len(limit._causes) == 2  # the text, and what was made of it
 
 
 def test_all_that_was_said_is_written_before_it_ends(capsys: pytest.CaptureFixture[str]) -> None:

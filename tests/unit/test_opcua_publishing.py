@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ from ext.opcua_notifications import Publish
 from protocols.opcua.failures import LinkLost, Throttled, Unreadable
 from protocols.opcua.publishing import Message, Publishing
 from protocols.opcua.subscription import Subscription
+from protocols.opcua.together import together
 from tests.opcua_bodies import message
 
 T_RX = 1_800_000_000_000_000
@@ -262,3 +265,24 @@ def test_what_could_not_be_acknowledged_is_acknowledged_by_the_next_request() ->
         assert subscription.told(9) == [9]
 
     asyncio.run(story())
+
+
+def test_what_ends_them_together_is_gone_once_it_is_handled() -> None:
+    """Without a full collection, which a busy engine does once in a long while: servers may come and go meanwhile."""
+
+    async def fail() -> None:
+        raise LinkLost("gone")
+
+    async def story() -> None:
+        try:
+            await together(fail(), asyncio.sleep(60))
+        except LinkLost as error:
+            lost = weakref.ref(error)
+        await asyncio.sleep(0)
+        assert lost() is None
+
+    gc.disable()
+    try:
+        asyncio.run(story())
+    finally:
+        gc.enable()

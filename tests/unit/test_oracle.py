@@ -214,6 +214,14 @@ def test_R54_a_manifest_is_told_with_its_cartons() -> None:
     assert data == {"manifest_no": "M", "cartons": [{"carton": "C", "tracking_no": "1Z"}], "left_behind": []}
 
 
+def test_R54_what_a_result_says_of_a_carton_that_is_open_then_is_not_said() -> None:
+    """Also where it is closed afterwards."""
+    floor = shipped().pick(10, 2, lu="L").device("carton.close", 20, lu="L").device("carton.reopen", 39, lu="L")
+    floor.wms("manifest.result", 40, shipment="S", tracking=[]).device("carton.close", 41, lu="L")
+    left = floor.last("shipment.manifested", "S")
+    assert left is not None and "cartons" in left.free
+
+
 def test_R82_noise_is_never_a_duplicate() -> None:
     floor = Floor().device("telemetry", 1, anything=1)
     floor.records *= 2
