@@ -62,6 +62,14 @@ def test_a_password_without_protection_has_to_be_allowed_by_name() -> None:
     assert faults(**user, security={"policy": "None", "plain_password": True}) == {}
 
 
+def test_a_user_has_a_name_or_a_certificate_and_a_certificate_is_shown_to_a_known_server_only() -> None:
+    shown = {"user_certificate": {"certificate": "user.der", "private_key": "user.pem"}}
+    assert "cannot tell whom" in faults(**shown)["user_certificate"]
+    secure = {"policy": "Basic256Sha256", "certificate": "c", "private_key": "k", "server_certificate": "s"}
+    assert faults(**shown, security=secure) == {}
+    assert "has a name already" in faults(**shown, user="u", security=secure)["user_certificate"]
+
+
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
