@@ -36,8 +36,9 @@ async def payloads(settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
     """(topic, payload) of everything that comes under the source's topics, by QoS 0. Raises MqttError, OSError."""
     tls = settings.tls.context() if settings.tls is not None else None
     client = aiomqtt.Client(
-        settings.host,
-        settings.port or (8883 if tls is not None else 1883),
+        *settings.address(),
+        transport="tcp" if settings.websocket is None else "websockets",
+        websocket_path=settings.websocket.path if settings.websocket is not None else None,
         identifier=f"sortline-tap-{os.getpid()}",
         username=settings.user,
         password=settings.password.reveal() if settings.password is not None else None,
