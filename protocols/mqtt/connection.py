@@ -341,6 +341,9 @@ class Connection(asyncio.BufferedProtocol):
             waiting = self._subacks.get(number)
             if waiting is not None and not waiting.done():
                 waiting.set_result(codes)
+        elif type_ == codec.PUBREL:
+            # of a message that is on disk: what would come twice is known by its record, not by its packet's number
+            self._send(codec.pubcomp(body))
         elif type_ == codec.DISCONNECT and self._newest:
             self._end(codec.read_disconnect(body))
         elif type_ not in (codec.PINGRESP, codec.PUBACK, codec.UNSUBACK):

@@ -188,7 +188,6 @@ def test_a_full_engine_is_read_no_further_and_what_waits_is_bounded(loop: Any) -
     ("data", "detail"),
     [
         (b"\x30\x03\0\x05a", "malformed packet: a PUBLISH whose topic goes over its end"),
-        (b"\x34\x06\0\1a\0\1\0", "malformed packet: a PUBLISH of a quality of service that was never asked for"),
         (b"\x10\0", "malformed packet: a packet of type 1 that nobody asked for"),
         (b"\x20\x03\0\0\0", "malformed packet: a second CONNACK"),
         (b"\xe0\x02\x8e\0", "somebody else has taken over this client_id"),
