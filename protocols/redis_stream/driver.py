@@ -24,7 +24,7 @@ from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
-from protocols.cancellation import raise_if_cancelled
+from protocols.cancellation import promptly, raise_if_cancelled
 from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
 from protocols.redis_stream.connection import IDLE_MS, connect
@@ -130,12 +130,15 @@ class Driver:
         we have since before, after the given id."""
         settings = self._settings
         block_ms = settings.block_ms if self._owed else max(settings.block_ms, IDLE_MS)
-        answer: Any = await client.xreadgroup(
-            settings.group,
-            self._consumer,
-            {settings.stream: after},
-            count=settings.batch_entries,
-            block=block_ms if after == b">" else None,
+        raise_if_cancelled()  # what an earlier call has lost: this one may take long
+        answer: Any = await promptly(
+            client.xreadgroup(
+                settings.group,
+                self._consumer,
+                {settings.stream: after},
+                count=settings.batch_entries,
+                block=block_ms if after == b">" else None,
+            )
         )
         raise_if_cancelled()
         return answer[0][1] if answer else ()
