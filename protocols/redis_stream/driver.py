@@ -30,6 +30,7 @@ from protocols.mapping.sequence import Sequences
 from protocols.redis_stream.connection import IDLE_MS, connect
 from protocols.redis_stream.decode import Decoder, Entry
 from protocols.redis_stream.settings import Settings
+from protocols.tapping import Tap
 
 SAMPLE_BYTES_MAX = 4096
 STABLE_S = 10.0
@@ -64,6 +65,7 @@ class Driver:
         self._owed: set[bytes] = set()
         self._durable: list[bytes] = []
         self._freed = asyncio.Event()
+        self.tap = Tap()
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
@@ -169,6 +171,8 @@ class Driver:
             # without an id: claimed, but trimmed off the stream (Redis 6.2); nothing is left to acknowledge
             if entry_id is not None and entry_id not in self._owed:
                 ids.append(entry_id)
+                if self.tap.tell is not None:
+                    self.tap.tell(entry_id.decode(), self._decoder.payload(entry or {}))
                 lines.extend(self._decoded(entry or {}))
         if ids:
             self._owed.update(ids)

@@ -210,7 +210,7 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
             while not done.done():
                 number += 1
                 await client.publish("floor/a", json.dumps({"n": number % 256}), qos=1)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.003)
             await client.subscribe("$SYS/broker/clients/total")  # told once a second, if it has changed
             clients = ""
             with suppress(TimeoutError):
