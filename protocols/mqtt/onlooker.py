@@ -13,6 +13,9 @@ import msgspec
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import parse_filter
 
+LATE = frozenset(f"sparkplug: {what} without a birth" for what in ("a node", "a device", "an alias", "a metric"))
+"""Causes that only say that somebody came after the births; a driver asks for them, and tells of whom it waits for."""
+
 
 def onlooker(settings: Settings) -> Settings:
     """The same topics under a name of our own: the broker would end the engine's connection for a second of its name,
