@@ -254,7 +254,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     events: Annotated[dict[Name, Events], msgspec.Meta(max_length=10_000)] = {}
     structures: bool = False
     publishing_ms: Milliseconds = 100
-    keep_alive_ms: Milliseconds = 2_000
+    keep_alive_ms: Milliseconds = 3_000
     lifetime_ms: Milliseconds = 10_000
     timeout_ms: Milliseconds = 4_000
     session_ms: Milliseconds = 60_000
