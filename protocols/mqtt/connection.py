@@ -39,6 +39,8 @@ broker waits for six (section 3.1.2.10), and so do we."""
 
 SILENT_LOOKS_MAX = 6
 
+UNREAD_BYTES_MAX = 1 << 20
+"""What a broker may leave unread of our answers, beside what the kernel holds, before we give the connection up."""
 
 GOODBYE_S = 1.0
 
@@ -350,9 +352,14 @@ class Connection(asyncio.BufferedProtocol):
             raise WireFault(f"a packet of type {type_} that nobody asked for")
 
     def _send(self, packet: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._spoke_s = self._loop.time()
-            self._transport.write(packet)
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+            self._end("the broker does not read what it is answered")
+            self.drop()
+            return
+        self._spoke_s = self._loop.time()
+        self._transport.write(packet)
 
     def _next_number(self) -> int:
         self._number = self._number % 65_535 + 1

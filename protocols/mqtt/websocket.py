@@ -132,6 +132,9 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
     def is_closing(self) -> bool:
         return self._transport is None or self._transport.is_closing()
 
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
     def close(self) -> None:
         self._send(CLOSE, GOING)
         if self._transport is not None:

@@ -209,6 +209,28 @@ def test_a_broker_that_ends_it_or_talks_nonsense_is_an_outage(data: bytes, detai
     asyncio.run(story())
 
 
+@LOOPS
+def test_a_broker_that_reads_no_answers_is_given_up_before_they_fill_the_memory(
+    loop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protocols.mqtt.connection.UNREAD_BYTES_MAX", 65_536)
+
+    async def story() -> None:
+        ledger = Ledger()
+        messages = b"".join(jam(number).wire(True) for number in range(100, 1_000))
+        async with raw_broker() as broker, running(made(broker, ledger)):
+            await ledger.until(lambda: ledger.times("up"))
+            broker.reading.clear()
+            sending = asyncio.ensure_future(broker.send(messages * 4_000))
+            await ledger.until(lambda: ledger.times("down"))
+            assert "does not read" in dict(ledger.states)["down"]
+            broker.cut()
+            sending.cancel()
+            await asyncio.wait([sending])
+
+    loop(story())
+
+
 def test_a_lost_session_is_told() -> None:
     async def story() -> None:
         ledger = Ledger()
