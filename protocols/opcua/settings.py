@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -94,6 +95,11 @@ class UserCertificate(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     certificate: Text
     private_key: Text
     private_key_password: Secret | None = None
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        for name in ("certificate", "private_key"):
+            if not Path(getattr(self, name)).is_file():
+                yield name, f"there is no file {getattr(self, name)}"
 
 
 class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
