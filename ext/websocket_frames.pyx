@@ -62,7 +62,7 @@ cdef class Unframer:
 
     cdef int begin(self) except -1:
         """Looks at a head as far as it is there."""
-        cdef int length, i
+        cdef int length, size, i
         if self.begun == 1:
             self.check_first()
             return 0
@@ -74,14 +74,12 @@ cdef class Unframer:
                 raise FrameFault("a control frame that is too long")
         if self.begun < 2 + (length == 126) * 2 + (length == 127) * 8:
             return 0
-        if length <= SHORT_MAX:
-            self.left = length
-        else:
-            if length == 127 and self.head[2] & 0x80:
-                raise FrameFault("a frame of more than 2**63 bytes")
-            for i in range(2, self.begun):
-                self.left = self.left << 8 | self.head[i]
-        self.begun = 0
+        size, self.begun = self.begun, 0
+        if length == 127 and self.head[2] & 0x80:
+            raise FrameFault("a frame of more than 2**63 bytes")
+        self.left = length if size == 2 else 0
+        for i in range(2, size):
+            self.left = self.left << 8 | self.head[i]
         if not self.left:
             self.end()
         return 0

@@ -136,14 +136,16 @@ def framed(payload: bytes, opcode: int = 2) -> bytes:
 
 @contextlib.asynccontextmanager
 async def server(answer: Answer, heard: bytearray) -> AsyncIterator[int]:
-    """Says `answer` to the key of the upgrade in single bytes, and keeps what it hears."""
+    """Says `answer` to the key of the upgrade, what is short in single bytes, and keeps what it hears."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             key = next(line[18:].strip() for line in head.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Key:"))
-            for byte in answer(key.decode()):
-                writer.write(bytes([byte]))
+            said = answer(key.decode())
+            step = 1 if len(said) < 1_000 else 1_000
+            for at in range(0, len(said), step):
+                writer.write(said[at : at + step])
                 await writer.drain()
                 await asyncio.sleep(0)
             while data := await reader.read(65_536):
