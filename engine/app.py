@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from engine.recovery import Keep, Recovery
 from engine.rule_book import RuleSet
 from engine.sinks import registry as sinks
 from engine.slices import Slicer
+from engine.taps import Taps
 from ext.batch import Batch
 from ext.core import Core
 from ext.texts import Texts
@@ -105,12 +106,14 @@ class Engine:
                 ),
                 settings.journal_commit_ms / 1000,
             )
-            self._drivers = Drivers(site, self._pipeline, clock)
+            self._taps = Taps(self._pipeline, data_dir)
+            self._drivers = Drivers(site, self._taps, clock, self._taps.attach)
             opened.pop_all()  # from here on the pipeline closes them
 
     async def run(self, stop: asyncio.Event) -> Mapping[str, int]:
         """Until `stop` is set, or something of ours fails: then that is raised. Returns the account (R82)."""
         stopped = asyncio.create_task(stop.wait())
+        taps = asyncio.create_task(self._taps.serve())
         try:
             await until(stopped, self._pipeline.start())
             if not stop.is_set():
@@ -121,6 +124,7 @@ class Engine:
                 await self._drivers.stop()
         finally:
             stopped.cancel()
+            await _cancel([taps])
             await self._pipeline.stop(PIPELINE_STOP_S)
             start_room.hold(Path(self.site.engine.data_dir))
         return self._pipeline.account()
@@ -140,11 +144,16 @@ class Engine:
 
 
 class Drivers:
-    """The drivers of a site's sources, each in a task of its own. A driver that refuses its settings raises Refused."""
+    """The drivers of a site's sources, each in a task of its own. A driver that refuses its settings raises Refused.
 
-    def __init__(self, site: Site, intake: Intake, clock: Clock) -> None:
+    `built`: told of each driver, by its source's name."""
+
+    def __init__(
+        self, site: Site, intake: Intake, clock: Clock, built: Callable[[str, Driver], None] = lambda name, driver: None
+    ) -> None:
         self._intake = intake
         self._clock = clock
+        self._tell_built = built
         self._built = [(source, self._build(source)) for source in site.sources if source.protocol]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -160,7 +169,9 @@ class Drivers:
     def _build(self, source: Source) -> Driver:
         assert source.protocol is not None
         factory: DriverFactory = protocols.driver_of(source.protocol)
-        return factory(source.name, source.settings, self._intake, self._clock)
+        driver = factory(source.name, source.settings, self._intake, self._clock)
+        self._tell_built(source.name, driver)
+        return driver
 
     async def _drive(self, source: Source, driver: Driver) -> None:
         """The source's driver, for ever. One that gives up is built anew: it must neither stop nor slow the others."""

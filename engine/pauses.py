@@ -25,6 +25,8 @@ LOOK_S = 1.0
 NEVER = 2**31 - 1
 SWITCH_S = 0.001
 LOOP_SAMPLE_S = 0.01
+LOOP_SAMPLE_S_MAX = 0.16
+HELD_US = 1_000
 
 
 @contextmanager
@@ -57,8 +59,13 @@ async def collect_when_idle(work: Callable[[], int]) -> None:
 
 
 async def watch_loop(lag: LoopLag) -> None:
-    """Sleeps for LOOP_SAMPLE_S again and again, and notes how much longer it took: what held the event loop."""
+    """Sleeps again and again, and notes how much longer it took: what held the event loop. Where nothing does it looks
+    more and more rarely, down to LOOP_SAMPLE_S_MAX: a hundred looks a second would be most of what an idle engine
+    costs."""
+    sleep_s = LOOP_SAMPLE_S
     while True:
         before_s = time.perf_counter()
-        await asyncio.sleep(LOOP_SAMPLE_S)
-        lag.add(max(0, int((time.perf_counter() - before_s - LOOP_SAMPLE_S) * 1_000_000)))
+        await asyncio.sleep(sleep_s)
+        held_us = max(0, int((time.perf_counter() - before_s - sleep_s) * 1_000_000))
+        lag.add(held_us)
+        sleep_s = LOOP_SAMPLE_S if held_us >= HELD_US else min(2 * sleep_s, LOOP_SAMPLE_S_MAX)

@@ -14,13 +14,14 @@ from engine.config.site import Site
 from engine.logs import log_lines
 from engine.onlooking import Account, Onlooker, look, onlooking_driver
 from protocols.discovery import table
+from protocols.registry import onlooking_of
 
 GOOD, FAILED = 0, 1
 CAUSES_SHOWN = 3
 
 
 def probe(site: Site, seconds: float) -> int:
-    """Prints a line for each source. Returns 1 if one is not connected, or sends what does not fit."""
+    """Prints a line for each source. Returns 1 if one does not work, or not all of it: see `verdict`."""
     onlooker = Onlooker()
     connected = [source for source in site.sources if source.protocol is not None]
     with log_lines("error"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -34,24 +35,30 @@ def probe(site: Site, seconds: float) -> int:
     rows: list[tuple[str, ...]] = [("source", "", "records", "clock", "")]
     for source in connected:
         if source.name in drivers:
-            rows.append(_row(source.name, onlooker.accounts.get(source.name), seconds))
+            rows.append(_row(source.name, source.protocol or "", onlooker.accounts.get(source.name), seconds))
         else:
             rows.append((source.name, "left alone", "-", "-", f"{source.protocol}: would take entries from the engine"))
     print("\n".join(table(rows)))
-    good = all(_works(onlooker.accounts.get(name)) for name in drivers)
-    return GOOD if good else FAILED
+    return GOOD if all(row[1] in ("works", "left alone") for row in rows[1:]) else FAILED
 
 
-def _works(account: Account | None) -> bool:
-    return account is not None and account.state[0] == "up" and not account.faults
+def verdict(account: Account, late: frozenset[str] = frozenset()) -> str:
+    """`late`: causes that only say that we came late. `in part`: what is not there is told beside it."""
+    state, detail = account.state
+    if state != "up":
+        return state
+    if account.faults.keys() - late:
+        return "does not fit"
+    return "in part" if detail else "works"
 
 
-def _row(name: str, account: Account | None, seconds: float) -> tuple[str, ...]:
+def _row(name: str, protocol: str, account: Account | None, seconds: float) -> tuple[str, ...]:
     if account is None:
         return (name, "silent", "-", "-", "its driver said nothing")
-    state, detail = account.state
+    onlooking = onlooking_of(protocol)
+    late = onlooking.late if onlooking is not None else frozenset()
+    detail = account.state[1]
     offset = "-" if account.offset_us is None else f"{account.offset_us / 1000:+.1f} ms"
     causes = [f"{count} x {cause}" for cause, count in account.faults.most_common(CAUSES_SHOWN)]
     why = "; ".join([detail, *causes] if detail else causes)
-    works = "works" if _works(account) else f"{state}, does not fit" if account.faults and state == "up" else state
-    return (name, works, f"{account.records / seconds:.3g}/s", offset, why)
+    return (name, verdict(account, late), f"{account.records / seconds:.3g}/s", offset, why)

@@ -191,7 +191,10 @@ def _address(source: Source) -> tuple[str, int] | None:
     if isinstance(url, str):
         parts = urlsplit(url)
         return (parts.hostname, parts.port or 4840) if parts.hostname else None
-    usual = {"mqtt": 8883 if getattr(settings, "tls", None) else 1883, "modbus": 502, "redis_stream": 6379}
+    if source.protocol == "mqtt":
+        known: tuple[str, int] = settings.address()
+        return known
+    usual = {"modbus": 502, "redis_stream": 6379}
     host, port = getattr(settings, "host", None), getattr(settings, "port", None)
     return (host, port or usual.get(source.protocol or "", 0)) if isinstance(host, str) else None
 

@@ -5,7 +5,8 @@
     ! what does not fit, and why
     = the connection
 
-It looks beside a running engine, and acknowledges nothing.
+Where an engine runs on the site's data folder it is asked (`engine.taps`), and shows what it gets itself. Where none
+does, and at MQTT brokers, which have a session for each client, a second connection looks, and acknowledges nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import asyncio
 import contextlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import uvloop
 
 from engine.config.load import load_site
@@ -25,9 +27,11 @@ from engine.contracts import Driver
 from engine.errors import Refused
 from engine.logs import log_lines
 from engine.onlooking import Onlooker, look, onlooking_driver
+from engine.taps import look_in
 from protocols.registry import onlooking_of
 
 CHARACTERS_MAX = 2_000
+_told = msgspec.json.Decoder(tuple[Literal["record", "fault", "state", "payload"], str, str])
 MARKS = {"record": ">", "fault": "!", "state": "=", "payload": "<"}
 
 
@@ -44,12 +48,8 @@ def run(args: argparse.Namespace) -> int:
     if source is None:
         known = ", ".join(one.name for one in site.sources if one.protocol)
         raise Refused(f"{args.site}: no source {args.source} with a protocol; there are {known or 'none'}")
-    onlooker = Onlooker(lambda what, _, content: show(what, content))
-    driver = onlooking_driver(source, onlooker)
-    if driver is None:
-        raise Refused(f"{source.name}: {source.protocol} cannot be looked at without taking something from the engine")
     with log_lines("error"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_tap(source, driver, onlooker, args.seconds))
+        runner.run(_tap(source, Path(site.engine.data_dir), args.seconds))
     return 0
 
 
@@ -61,7 +61,40 @@ def show(what: str, content: bytes, place: str = "") -> None:
     sys.stdout.flush()
 
 
-async def _tap(source: Source, driver: Driver, onlooker: Onlooker, seconds: float | None) -> None:
+async def _tap(source: Source, data_dir: Path, seconds: float | None) -> None:
+    assert source.protocol is not None
+    onlooking = onlooking_of(source.protocol)
+    if onlooking is None or onlooking.payloads is None:
+        inside = await look_in(data_dir)
+        if inside is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await _through_engine(source.name, *inside)
+            return
+    onlooker = Onlooker(lambda what, _, content: show(what, content))
+    driver = onlooking_driver(source, onlooker)
+    if driver is None:
+        raise Refused(
+            f"{source.name}: {source.protocol} cannot be looked at without taking something from the engine, and none "
+            f"runs on {data_dir}: start it, and what it gets is shown"
+        )
+    await _beside(source, driver, onlooker, seconds)
+
+
+async def _through_engine(source: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What the running engine gets, until it stops."""
+    writer.write(source.encode() + b"\n")
+    try:
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                what, place, text = _told.decode(line)
+                show(what, text.encode(), ascii(place)[1:-1])
+        show("state", b"the engine has stopped")
+    finally:
+        writer.close()
+
+
+async def _beside(source: Source, driver: Driver, onlooker: Onlooker, seconds: float | None) -> None:
     watching = asyncio.create_task(_payloads(source, driver))
     try:
         await look({source.name: driver}, onlooker, seconds)
@@ -74,12 +107,10 @@ async def _tap(source: Source, driver: Driver, onlooker: Onlooker, seconds: floa
 async def _payloads(source: Source, driver: Any) -> None:
     """Payloads from the driver itself where it tells them, else over a connection of their own."""
     if hasattr(driver, "tap"):
-        driver.tap = lambda place, content: show("payload", content, ascii(place)[1:-1])
+        driver.tap.tell = lambda place, content: show("payload", content, ascii(place)[1:-1])
         return
-    assert source.protocol is not None
-    onlooking = onlooking_of(source.protocol)
+    onlooking = onlooking_of(source.protocol or "")
     if onlooking is None or onlooking.payloads is None:
-        show("state", f"payloads of {source.protocol} are not shown, only what is made of them".encode())
         return
     try:
         async for place, content in onlooking.payloads(onlooking.settings(source.settings)):

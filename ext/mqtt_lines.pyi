@@ -1,4 +1,5 @@
-"""From a connection's bytes to canonical lines and the PUBACKs owed for them, a batch at a time.
+"""From a connection's bytes to canonical lines and the PUBACKs owed for them, a batch at a time. (A message of QoS 2,
+which nobody asks for, but another client may have left in our session, is owed a PUBREC instead.)
 
 lines = MessageLines(splitter, resolve, spell_out, owes, batch_messages=1_000, batch_bytes=262_144)
 splitter.filled(count)

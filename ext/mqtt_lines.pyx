@@ -18,7 +18,7 @@ from libc.string cimport memcmp, memcpy
 from ext.json_scalars cimport word_at
 from ext.line_block cimport LineBlock
 from ext.line_plan cimport CAPTURES_MAX, LinePlan, Slice
-from ext.mqtt_wire cimport PUBACK, PUBLISH, SAMPLE_MAX, Bytes, Packet, Splitter
+from ext.mqtt_wire cimport PUBACK, PUBLISH, PUBREC, SAMPLE_MAX, Bytes, Control, Packet, Splitter
 
 from ext.mqtt_wire import WireFault
 
@@ -142,8 +142,6 @@ cdef class MessageLines:
         cdef Py_ssize_t size = self.lines.size
         cdef Py_ssize_t cost = 1
         cdef bint taken = False
-        if packet.qos > 1:
-            raise WireFault("a PUBLISH of a quality of service that was never asked for")
         self.seen += 1
         if packet.topic != NULL and packet.properties != NULL and packet.topic_length <= TOPIC_BYTES_MAX:
             meaning = self.meaning(packet.topic, packet.topic_length)
@@ -153,7 +151,7 @@ cdef class MessageLines:
             cost = SLOW_COST
             self.spell(packet, t_rx)
         if packet.qos:
-            self.owe(packet.number)
+            self.owe(PUBREC if packet.qos == 2 else PUBACK, packet.number)
         self.added(self.lines.size - size)
         return cost
 
@@ -195,10 +193,11 @@ cdef class MessageLines:
             self.faults.append((cause, payload[:SAMPLE_MAX]))
         return 0
 
-    cdef int owe(self, int number) except -1:
-        """PUBACK (section 3.4): without a reason code, which then means success, it is the same in both versions."""
+    cdef int owe(self, Control type, int number) except -1:
+        """PUBACK or PUBREC (sections 3.4, 3.5): without a reason code, which then means success, they are the same in
+        both versions."""
         cdef unsigned char packet[4]
-        packet[0] = PUBACK << 4
+        packet[0] = type << 4
         packet[1] = 2
         packet[2] = number >> 8
         packet[3] = number & 0xFF

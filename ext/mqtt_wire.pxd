@@ -25,6 +25,7 @@ cdef enum Control:
     CONNACK = 2
     PUBLISH = 3
     PUBACK = 4
+    PUBREC = 5
 
 cdef struct Packet:
     uint8_t type            # upper four bits of the first byte

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def raise_if_cancelled() -> None:
@@ -14,3 +18,22 @@ def raise_if_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def promptly(work: Awaitable[T]) -> T:
+    """A call of such a library that may take long: who waits for it here is cancelled at once. What it then goes on
+    with ends when its connection is closed."""
+    future = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({future})
+    except asyncio.CancelledError:
+        future.cancel()
+        future.add_done_callback(_forget)
+        raise
+    return future.result()
+
+
+def _forget(ended: asyncio.Future[Any]) -> None:
+    """Nobody waits for its error any more."""
+    if not ended.cancelled():
+        ended.exception()

@@ -29,17 +29,19 @@ DISCOVERIES: dict[str, str] = {
 
 class Onlooking(NamedTuple):
     """How a protocol is looked at beside a running engine. `settings`: those of a second connection that the first does
-    not notice. `payloads`: what comes over the wire, (where from, content), where its driver does not tell."""
+    not notice. `payloads`: what comes over the wire, (where from, content), where its driver does not tell. `late`:
+    causes of faults that only say that somebody came late."""
 
     settings: Callable[[Any], Any]
     payloads: Callable[[Any], AsyncIterator[tuple[str, bytes]]] | None = None
+    late: frozenset[str] = frozenset()
 
 
-ONLOOKERS: dict[str, tuple[str, str | None]] = {
-    # protocols that can be looked at beside a running engine -> (settings for it, payloads): see `Onlooking`
-    "modbus": ("protocols.onlooking:as_it_is", None),
-    "mqtt": ("protocols.mqtt.onlooker:onlooker", "protocols.mqtt.onlooker:payloads"),
-    "opcua": ("protocols.onlooking:as_it_is", None),
+ONLOOKERS: dict[str, tuple[str, str | None, str | None]] = {
+    # protocols that can be looked at beside a running engine -> (settings for it, payloads, late): see `Onlooking`
+    "modbus": ("protocols.onlooking:as_it_is", None, None),
+    "mqtt": ("protocols.mqtt.onlooker:onlooker", "protocols.mqtt.onlooker:payloads", "protocols.mqtt.onlooker:LATE"),
+    "opcua": ("protocols.onlooking:as_it_is", None, None),
 }
 
 
@@ -57,5 +59,9 @@ def onlooking_of(protocol: str) -> Onlooking | None:
     """How to look at it beside a running engine; None: that would take something away from the engine."""
     if protocol not in ONLOOKERS:
         return None
-    settings, payloads = ONLOOKERS[protocol]
-    return Onlooking(resolve_name(settings), resolve_name(payloads) if payloads is not None else None)
+    settings, payloads, late = ONLOOKERS[protocol]
+    return Onlooking(
+        resolve_name(settings),
+        resolve_name(payloads) if payloads is not None else None,
+        resolve_name(late) if late is not None else frozenset(),
+    )

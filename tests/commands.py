@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -42,7 +42,7 @@ class Running:
             self._from = log.tell()  # the same folder may see several lives
             self.process = subprocess.Popen([SORTLINE, *arguments], stdout=log, stderr=subprocess.STDOUT)
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

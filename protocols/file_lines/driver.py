@@ -24,6 +24,7 @@ from protocols.file_lines.decode import Cut, Cutter, Decoder
 from protocols.file_lines.settings import STDIN, Settings
 from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
+from protocols.tapping import Tap
 
 READ_BYTES = 65_536
 BOOKMARK_S = 1.0
@@ -51,6 +52,7 @@ class Driver:
         self._done = 0  # bytes of the file that is read, up to the last line that was handed over
         self._files = 0  # how many were opened
         self._news = asyncio.Event()  # more of it is safe
+        self.tap = Tap()
 
     async def run(self) -> NoReturn:
         """Until cancelled; the end of a pipe is the end of its writer, and the next one is waited for."""
@@ -228,6 +230,9 @@ class Driver:
         size = self._settings.batch_lines
         for first in range(0, len(cuts), size):
             batch = cuts[first : first + size]
+            if self.tap.tell is not None:
+                for cut in batch:
+                    self.tap.tell("", cut.sample if cut.line is None else cut.line)
             lines = [line for cut in batch for line in self._decoded(cut)]
             ack = None
             if fd is not None and self._bookmark is not None:

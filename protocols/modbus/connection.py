@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable
+from functools import partial
 from typing import Protocol
 
 from engine.errors import Refused
@@ -12,6 +13,7 @@ from protocols.modbus.endpoint import Endpoint, Serial
 from protocols.modbus.registers import Table
 from protocols.modbus.serial_line import SerialLine
 from protocols.modbus.wire import NoAnswer, Wire
+from protocols.tapping import Tap
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
 
@@ -29,12 +31,18 @@ class Connection:
     else is refused here, whatever the caller believes."""
 
     def __init__(
-        self, endpoint: Endpoint, timeout_s: float, writable: frozenset[tuple[int, int]], in_flight_max: int = 1
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        writable: frozenset[tuple[int, int]],
+        in_flight_max: int = 1,
+        tap: Tap | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._timeout_s = timeout_s
         self._writable = writable
         self._in_flight_max = in_flight_max
+        self._tap = tap or Tap()
         self._at = 0  # which address
         self._wire: Wire | None = None
         self._why = NoAnswer("the connection is closed")
@@ -87,7 +95,10 @@ class Connection:
         wire = self._wire
         if wire is None or not wire.is_open:
             raise NoAnswer(self._why.reason, by_peer=self._why.by_peer)
-        return wire.request(unit, FUNCTIONS[table], start, quantity, timeout_s)
+        answer = wire.request(unit, FUNCTIONS[table], start, quantity, timeout_s)
+        if self._tap.tell is not None:
+            answer.add_done_callback(partial(self._show, f"unit {unit} {table} {start}+{quantity}"))
+        return answer
 
     def write(self, unit: int, address: int, value: int, function: int, timeout_s: float) -> asyncio.Future[bytes]:
         """One holding register, by function 6 or 16. Raises Refusal, NoAnswer; ValueError if it is not `writable`."""
@@ -97,7 +108,13 @@ class Connection:
             raise ValueError(f"function {function} writes no register")
         if self._wire is None or not self._wire.is_open:
             raise NoAnswer(self._why.reason, by_peer=self._why.by_peer)
+        if self._tap.tell is not None:
+            self._tap.tell(f"unit {unit} holding {address} written", f"{value:04x}".encode())
         return self._wire.request(unit, function, address, value, timeout_s)
+
+    def _show(self, place: str, answer: asyncio.Future[bytes]) -> None:
+        if not answer.cancelled() and answer.exception() is None:
+            self._tap.changed(place, answer.result().hex(" ", 2).encode())
 
     async def _opened(self) -> Wire:
         if self.endpoint.serial is not None:

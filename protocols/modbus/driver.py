@@ -13,6 +13,7 @@ from engine.contracts import Intake
 from protocols.modbus.link import Link
 from protocols.modbus.settings import Settings
 from protocols.modbus.unit import Units
+from protocols.tapping import Tap
 
 NAMED_MAX = 8
 """So many units are named in the live view; of the others it says how many there are."""
@@ -31,13 +32,14 @@ class Driver:
         self._chance = chance or random.Random()
         self._links: list[Link] = []
         self._told: tuple[str, str] | None = None
+        self.tap = Tap()
 
     async def run(self) -> None:
         """Poll for ever."""
         settings, intake, clock = self._settings, self._intake, self._clock
         behind = Units(self._name, settings, intake, clock).by_endpoint()
         self._links = [
-            Link(self._name, endpoint, units, settings, intake, clock, self._tell, self._chance)
+            Link(self._name, endpoint, units, settings, intake, clock, self._tell, self._chance, self.tap)
             for endpoint, units in behind.items()
         ]
         async with asyncio.TaskGroup() as tasks:

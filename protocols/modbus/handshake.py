@@ -18,6 +18,9 @@ from protocols.modbus.records import fact, gap_line
 from protocols.modbus.ring import Chunk, Entry, Haul, Head, RingReader
 from protocols.modbus.timing import PollClass
 
+TORN_S = 1.0
+"""No machine takes so long to write a block."""
+
 
 class MailboxPoll(Poll):
     """One mailbox. `recheck_s`: how often a record that nothing follows is looked at for a lost acknowledgement."""
@@ -37,14 +40,16 @@ class MailboxPoll(Poll):
         self._letter_us = 0
         self._is_backlog = True
         self._awaits_ack = False
+        self._torn_from: float | None = None  # since when no reading was whole
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
         mailbox = self._mailbox
         shown_epoch = await self._epoch(ask)
         words = await self._untorn(ask)
         if words is None:
-            self.fault("seq and seq2 differ in every reading: the machine never finishes writing, or seq2 is elsewhere")
+            self._torn(now)
             return Outcome()
+        self._torn_from = None
         look = self._reader.look(words, shown_epoch)
         if look is Look.SAME and await self._lacks_ack(ask, words[0], now):
             if self._reader.is_another(words):
@@ -84,6 +89,15 @@ class MailboxPoll(Poll):
             if words[0] == words[-1]:
                 return words
         return None
+
+    def _torn(self, now: float) -> None:
+        """Many a machine writes its block over several of its cycles, so that all readings of one poll are torn."""
+        if self._torn_from is None:
+            self._torn_from = now
+        elif now - self._torn_from >= TORN_S:
+            self.fault(
+                f"seq and seq2 have differed for {TORN_S:g} s: the machine never finishes writing, or seq2 is elsewhere"
+            )
 
     async def _lacks_ack(self, ask: Ask, shown: int, now: float) -> bool:
         """Whether the machine, which still shows the record that was taken, waits for its acknowledgement: a write was

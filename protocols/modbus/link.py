@@ -28,6 +28,7 @@ from protocols.modbus.records import link_line
 from protocols.modbus.settings import Settings
 from protocols.modbus.unit import NOT_QUEUED, Job, UnitState
 from protocols.modbus.wire import NoAnswer, Refusal
+from protocols.tapping import Tap
 
 log = logging.getLogger("sortline.modbus")
 
@@ -45,6 +46,7 @@ class Link:
         clock: Clock,
         tell: Callable[[], None],
         chance: random.Random,
+        tap: Tap,
     ) -> None:
         self.units = units
         self.state: tuple[str, str] | None = None  # of the connection, and why
@@ -57,7 +59,7 @@ class Link:
         self._chance = chance
         self._recovery_s = settings.recovery_ms / 1000
         writable = frozenset[tuple[int, int]]().union(*(unit.writable for unit in units))
-        self._connection = Connection(endpoint, settings.timeout_ms / 1000, writable, settings.in_flight_max)
+        self._connection = Connection(endpoint, settings.timeout_ms / 1000, writable, settings.in_flight_max, tap)
         self._agenda = Agenda()
         self._alarm = Alarm()
         self._debts: deque[Job] = deque()

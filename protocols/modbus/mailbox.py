@@ -49,6 +49,7 @@ class MailboxReader:
         self._registers = {name: as_register(entry) for name, entry in settings.registers.items()}
         self._numbering = Numbering(settings.wrap, small=settings.first + 1)
         self._known = position is not None
+        self._is_ours = self._known  # the engine has the record of the last number
         self._last: Sequence[int] | None = None  # the registers of the last letter
         if position is not None:
             self._numbering.advance(position[0], position[1] + 1)
@@ -65,12 +66,14 @@ class MailboxReader:
             return Look.TORN
         if not 0 <= shown - self._settings.first < self._settings.wrap:
             return Look.EMPTY
-        is_last = self._known and (shown - self._numbering.next + 1) % self._settings.wrap == 0
-        return Look.SAME if is_last and not self._numbering.restarts(shown_epoch) else Look.NEW
+        return Look.SAME if self._is_last(shown, shown_epoch) else Look.NEW
 
     def is_another(self, words: Sequence[int]) -> bool:
-        """Whether a reading that is SAME, and that the machine wants acknowledged again, is another record with the
-        same number: then the machine started again. A register of restarts would have said so before."""
+        """Whether a reading that is SAME, and that the machine wants acknowledged again, is a record that we do not
+        have: its number was a base line, that somebody else had acknowledged; or it has the same number, since the
+        machine started again. A register of restarts would have said the latter before."""
+        if not self._is_ours:
+            return True
         return self._settings.epoch is None and self._last is not None and list(words) != list(self._last)
 
     def take(self, words: Sequence[int], acknowledged: int | None, shown_epoch: int | None = None) -> Letter | None:
@@ -86,21 +89,28 @@ class MailboxReader:
             # numbers that another reader acknowledged stay missing: the next letter says so
             if is_new_start:
                 self._settle(epoch, seq)
+                self._is_ours = False
             return None
-        lost = 0 if is_new_start else seq - self._numbering.next
+        lost = 0 if is_new_start else max(0, seq - self._numbering.next)
         values, faults = decode_registers(self._registers, words, self._settings.seq)
         return Letter(epoch, seq, shown, lost, values, faults, words)
 
     def accept(self, letter: Letter) -> None:
         """The letter was handed over: its number is not new any more."""
         self._settle(letter.epoch, letter.seq)
-        self._last = letter.words
+        self._is_ours, self._last = True, letter.words
 
     def _settle(self, epoch: int, seq: int) -> None:
         self._numbering.advance(epoch, seq + 1)
         self._known = True
 
+    def _is_last(self, shown: int, shown_epoch: int | None) -> bool:
+        is_last = self._known and (shown - self._numbering.next + 1) % self._settings.wrap == 0
+        return is_last and not self._numbering.restarts(shown_epoch)
+
     def _place(self, shown: int, shown_epoch: int | None) -> tuple[int, int]:
         if not self._known:
             return shown_epoch or 0, shown
+        if not self._is_ours and self._is_last(shown, shown_epoch):
+            return self._numbering.epoch, self._numbering.next - 1
         return self._numbering.place(shown, shown_epoch)

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from ext.mqtt_wire import WireFault, properties_of
 
-CONNECT, CONNACK, PUBLISH, PUBACK = 1, 2, 3, 4
+CONNECT, CONNACK, PUBLISH, PUBACK, PUBREL, PUBCOMP = 1, 2, 3, 4, 6, 7
 SUBSCRIBE, SUBACK, UNSUBACK, PINGREQ, PINGRESP, DISCONNECT, AUTH = 8, 9, 11, 12, 13, 14, 15
 
 SESSION_EXPIRY, RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM = 0x11, 0x21, 0x22
@@ -152,6 +152,13 @@ def publish(
     """PUBLISH (section 3.3). `number`: from 1, under QoS 1."""
     body = _text(topic) + (number.to_bytes(2, "big") if qos else b"") + (b"\0" if newest else b"")
     return _packet(PUBLISH << 4 | qos << 1 | retained, body + payload)
+
+
+def pubcomp(body: bytes) -> bytes:
+    """PUBCOMP (section 3.7), the answer to this PUBREL. Raises WireFault."""
+    if len(body) < 2:
+        raise WireFault("a PUBREL that is too short")
+    return _packet(PUBCOMP << 4, body[:2])
 
 
 def disconnect(reason: int = 0, *, newest: bool) -> bytes:

@@ -26,6 +26,7 @@ from protocols.mqtt.decode import Decoder
 from protocols.mqtt.pacing import Pacing
 from protocols.mqtt.settings import Settings, Topic
 from protocols.mqtt.topics import parse_filter
+from protocols.mqtt.websocket import WebSocket
 
 RECEIVE_BUFFER_BYTES = 262_144
 BATCH_BYTES_MAX = 262_144
@@ -38,6 +39,8 @@ broker waits for six (section 3.1.2.10), and so do we."""
 
 SILENT_LOOKS_MAX = 6
 
+UNREAD_BYTES_MAX = 1 << 20
+"""What a broker may leave unread of our answers, beside what the kernel holds, before we give the connection up."""
 
 GOODBYE_S = 1.0
 
@@ -109,9 +112,7 @@ class Connection(asyncio.BufferedProtocol):
         settings = self._settings
         try:
             async with asyncio.timeout(settings.connect_ms / 1000):
-                await self._loop.create_connection(
-                    lambda: self, settings.host, settings.port or (8883 if tls is not None else 1883), ssl=tls
-                )
+                await self._reach(tls)
                 self._send(self._connect_packet(will))
                 accepted = await self._answer(self._accepted)
         except TimeoutError:
@@ -127,6 +128,15 @@ class Connection(asyncio.BufferedProtocol):
             asked_s = settings.session_expiry_s
             self._fault(f"session: the broker forgets it {expiry_s} s after we are gone, not {asked_s} s", b"")
         self._watch()
+
+    async def _reach(self, tls: ssl.SSLContext | None) -> None:
+        host, port = self._settings.address()
+        if self._settings.websocket is None:
+            await self._loop.create_connection(lambda: self, host, port, ssl=tls)
+            return
+        around = WebSocket(self, host, port, self._settings.websocket.path)
+        await self._loop.create_connection(lambda: around, host, port, ssl=tls)
+        await self._answer(around.opened)
 
     def _connect_packet(self, will: codec.Will | None) -> bytes:
         settings = self._settings
@@ -243,13 +253,17 @@ class Connection(asyncio.BufferedProtocol):
         return room
 
     def buffer_updated(self, count: int) -> None:
+        self.received(count, count == self._room_bytes)
+
+    def received(self, count: int, full: bool) -> None:
+        """So many bytes lie in the buffer. `full`: there may be more where they come from."""
         self._silent_looks = 0
         self._splitter.filled(count)
         seen = self._lines.seen
         self._work()
         if self._lost.done() or not self._reading:
             return
-        pause_s = self._pacing.pause(self._loop.time(), self._lines.seen - seen, count == self._room_bytes)
+        pause_s = self._pacing.pause(self._loop.time(), self._lines.seen - seen, full)
         if pause_s:
             self._hold()
             self._going_on = self._loop.call_later(pause_s, self._go_on)
@@ -329,15 +343,23 @@ class Connection(asyncio.BufferedProtocol):
             waiting = self._subacks.get(number)
             if waiting is not None and not waiting.done():
                 waiting.set_result(codes)
+        elif type_ == codec.PUBREL:
+            # of a message that is on disk: what would come twice is known by its record, not by its packet's number
+            self._send(codec.pubcomp(body))
         elif type_ == codec.DISCONNECT and self._newest:
             self._end(codec.read_disconnect(body))
         elif type_ not in (codec.PINGRESP, codec.PUBACK, codec.UNSUBACK):
             raise WireFault(f"a packet of type {type_} that nobody asked for")
 
     def _send(self, packet: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._spoke_s = self._loop.time()
-            self._transport.write(packet)
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
+            self._end("the broker does not read what it is answered")
+            self.drop()
+            return
+        self._spoke_s = self._loop.time()
+        self._transport.write(packet)
 
     def _next_number(self) -> int:
         self._number = self._number % 65_535 + 1

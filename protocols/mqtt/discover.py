@@ -50,13 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topics", default="#", metavar="FILTER", help="only these topics (#)")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="N", help="listen for so long (10)")
     parser.add_argument("--tls", action="store_true", help="TLS, by a certificate that this computer trusts")
+    parser.add_argument("--websocket", metavar="PATH", help="inside a WebSocket at this path, mostly /mqtt")
     parser.add_argument("--user", help="user name; the password is taken from the environment, SORTLINE_PASSWORD")
     parser.add_argument("--name", default="mqtt", help="the source's name in the draft (mqtt)")
 
 
 async def discover(args: argparse.Namespace) -> Discovery:
     """Raises Refused where the broker cannot be listened to."""
-    host, port = _address(args.host, 8883 if args.tls else 1883)
+    plain, encrypted = (1883, 8883) if args.websocket is None else (80, 443)
+    host, port = _address(args.host, encrypted if args.tls else plain)
     topics: Topics = {}
     client = aiomqtt.Client(
         host,
@@ -65,6 +67,8 @@ async def discover(args: argparse.Namespace) -> Discovery:
         username=args.user,
         password=os.environ.get("SORTLINE_PASSWORD"),
         tls_context=ssl.create_default_context() if args.tls else None,
+        transport="tcp" if args.websocket is None else "websockets",
+        websocket_path=args.websocket,
         timeout=5,
     )
     try:
@@ -80,7 +84,7 @@ async def discover(args: argparse.Namespace) -> Discovery:
         raise Refused(f"{args.host}: {error}") from None
     nodes = {topic: heard.last for topic, heard in topics.items() if topic.startswith(sparkplug.NAMESPACE)}
     others = groups({topic: heard for topic, heard in topics.items() if topic not in nodes})
-    text = draft(args.name, host, port, args.tls, others, bool(nodes))
+    text = draft(args.name, host, port, args.tls, args.websocket, others, bool(nodes))
     if nodes:
         text += "\n".join([*sparkplug.draft(args.name, sparkplug.devices(nodes)), ""])
     return Discovery(_report(args, topics), text)
@@ -101,10 +105,14 @@ def groups(topics: Mapping[str, Heard]) -> list[Group]:
     return sorted(found, key=lambda group: group.topics[0])
 
 
-def draft(name: str, host: str, port: int, tls: bool, found: list[Group], has_nodes: bool = False) -> str:
+def draft(
+    name: str, host: str, port: int, tls: bool, websocket: str | None, found: list[Group], has_nodes: bool = False
+) -> str:
     """A source's table with an entry for each group. `has_nodes`: a Sparkplug table follows."""
     lines = [f"[sources.{key(name)}]", 'protocol = "mqtt"', f"host = {toml(host)}", f"port = {port}"]
     lines.append("tls = {}" if tls else "plaintext = true # only in a closed network; better: tls = {}")
+    if websocket is not None:
+        lines.append(f"websocket = {{ path = {toml(websocket)} }}")
     lines.append('scope = ["site/"] # what the src of its records begins with')
     for group in found:
         lines += ["", f"# {len(group.topics)} topics like {_shown(group.topics[0])}", f"[[sources.{key(name)}.topics]]"]

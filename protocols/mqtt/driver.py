@@ -30,6 +30,7 @@ from protocols.mqtt.settings import Settings
 from protocols.mqtt.sparkplug.host import Host
 
 SPARKPLUG_TICK_S = 0.1
+NODES_SHOWN = 4
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 
@@ -135,11 +136,16 @@ class Driver:
 
     async def _keep_sparkplug(self, host: Host, connection: Connection) -> NoReturn:
         """What a host does by the clock."""
+        told = ""
         while True:
             now_us = self._clock()
             self._hand_over(connection, host.tick(now_us))
             for request in host.requests(now_us):
                 connection.publish(*request)
+            detail = waiting_for(host.unborn())
+            if detail != told:
+                told = detail
+                self._intake.state(self._name, "up", detail)
             await asyncio.sleep(SPARKPLUG_TICK_S)
 
     def _hand_over(self, connection: Connection, found: Lines) -> None:
@@ -191,6 +197,12 @@ class Driver:
         self._had_session = True
         self._intake.state(self._name, "up")
         await self._link.tell("link.up")
+
+
+def waiting_for(nodes: list[str]) -> str:
+    """For the live view and a probe."""
+    more = f" and {len(nodes) - NODES_SHOWN} more" if len(nodes) > NODES_SHOWN else ""
+    return f"waits for the birth of {', '.join(nodes[:NODES_SHOWN])}{more}" if nodes else ""
 
 
 def _pass_on(connection: Connection, ended: asyncio.Task[None]) -> None:

@@ -13,6 +13,9 @@ import msgspec
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import parse_filter
 
+LATE = frozenset(f"sparkplug: {what} without a birth" for what in ("a node", "a device", "an alias", "a metric"))
+"""Causes that only say that somebody came after the births; a driver asks for them, and tells of whom it waits for."""
+
 
 def onlooker(settings: Settings) -> Settings:
     """The same topics under a name of our own: the broker would end the engine's connection for a second of its name,
@@ -36,8 +39,9 @@ async def payloads(settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
     """(topic, payload) of everything that comes under the source's topics, by QoS 0. Raises MqttError, OSError."""
     tls = settings.tls.context() if settings.tls is not None else None
     client = aiomqtt.Client(
-        settings.host,
-        settings.port or (8883 if tls is not None else 1883),
+        *settings.address(),
+        transport="tcp" if settings.websocket is None else "websockets",
+        websocket_path=settings.websocket.path if settings.websocket is not None else None,
         identifier=f"sortline-tap-{os.getpid()}",
         username=settings.user,
         password=settings.password.reveal() if settings.password is not None else None,

@@ -55,12 +55,22 @@ class WillSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
     retained: bool = True
 
 
+class WebSocketSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """MQTT inside a WebSocket, for a broker that is reached through a web server or its firewall only.
+
+    path: what the broker, or the web server before it, listens at.
+    """
+
+    path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024)] = "/mqtt"
+
+
 class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Topics whose payloads mean the same.
 
     filter: the topics, as MQTT writes them, with names for the wildcards: `dc1/+area/+device/evt`, `dc1/wms/#rest`.
       `record` takes the named levels with `capture` and `template`.
     qos: 1 (default): the broker keeps a message until the engine has it on disk. 0: what is lost on the way is lost.
+      What is published under QoS 2 comes by 1.
     format: `"json"` (default): `record` says what the payload means. `"canonical"`: the payload is a canonical record
       already (orders from a WMS, for example), or with `each` a list of them. `"text"`: a bare text or number, which
       `record` calls `.`.
@@ -109,7 +119,8 @@ class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One MQTT broker.
 
-    host, port: the broker. Default port: 8883 with `tls`, else 1883.
+    host, port: the broker. Default port: 8883 with `tls`, else 1883; of a `websocket` 443 and 80.
+    websocket: `websocket = {}` where MQTT goes inside one: `ws://`, or with `tls` `wss://`; see `WebSocketSettings`.
     version: `"5"` (default) or `"3.1.1"`.
     client_id: our name at the broker, under which it keeps our session: it must stay the same, and nobody else may use
       it. Default: `sortline-` and the source's name.
@@ -144,6 +155,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     topics: Annotated[list[Topic], msgspec.Meta(max_length=1_000)] = []
     sparkplug: Sparkplug | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+    websocket: WebSocketSettings | None = None
     version: Literal["5", "3.1.1"] = "5"
     client_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
     user: Text | None = None
@@ -217,6 +229,11 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
                 yield index, parse_filter(topic.filter)
             except TopicFault:
                 continue  # said by the topic itself
+
+    def address(self) -> tuple[str, int]:
+        """Where the broker is."""
+        plain, encrypted = (1883, 8883) if self.websocket is None else (80, 443)
+        return self.host, self.port or (encrypted if self.tls is not None else plain)
 
     def receive_maximum(self) -> int:
         """How many messages the broker may send before the first is acknowledged."""

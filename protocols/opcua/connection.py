@@ -29,10 +29,12 @@ from protocols.opcua.security import (
     MODES,
     POLICIES,
     Identity,
+    User,
     check_server,
     first_certificate,
     load_certificate,
     load_identity,
+    load_user,
     warn_of_policy,
 )
 from protocols.opcua.settings import Settings
@@ -386,28 +388,37 @@ class Connection:
         self._client.uaclient.set_security(policy)
 
     async def _connect(self, kept: Kept | None) -> bool:
-        client, user, password = self._client, self._settings.user, self._settings.password
+        client = self._client
         await client.connect_socket()
         await client.send_hello()
         await client.open_secure_channel()
-        secret = await asyncio.to_thread(password.reveal) if password is not None else None
-        if kept is not None and await self._resume(kept, user, secret):
+        user = await asyncio.to_thread(load_user, self._settings)
+        if kept is not None and await self._resume(kept, user):
             return True
         await client.create_session()
-        await client.activate_session(username=user, password=secret)
+        await self._activate(user)
         return False
 
-    async def _resume(self, kept: Kept, user: str | None, secret: str | None) -> bool:
+    async def _resume(self, kept: Kept, user: User) -> bool:
         """Activates a session that was left at the server on this channel (OPC 10000-4 section 6.7)."""
         self._client._server_nonce, self._client._policy_ids = kept.nonce, list(kept.policies)
         self._session.restore_authentication_token(kept.token)
         try:
-            await self._client.activate_session(username=user, password=secret)
+            await self._activate(user)
         except ua.UaStatusCodeError as error:
             log.info("%s: the session is not taken up again: %s", self._source, describe(error))
             self._session.reset_authentication_token()
             return False
         return True
+
+    async def _activate(self, user: User) -> None:
+        client = self._client
+        taken = {policy.TokenType for policy in client._policy_ids}
+        if user.certificate is not None and taken and ua.UserTokenType.Certificate not in taken:
+            names = ", ".join(sorted(kind.name for kind in taken))
+            raise LinkLost(f"the server takes no user certificates on this endpoint; it takes {names}")
+        client.user_private_key = user.key
+        await client.activate_session(user.name, user.password, user.certificate)
 
     async def _prove_alive(self) -> None:
         """Reads a value: an answer or any publish response meanwhile is a sign of life."""

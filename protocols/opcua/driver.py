@@ -17,10 +17,11 @@ from protocols.linking import LinkNews
 from protocols.opcua.connection import Connection, Kept
 from protocols.opcua.entries import Entry, compile_entries
 from protocols.opcua.failures import LinkLost, SubscriptionsGone
-from protocols.opcua.flow import Flow, Tap
+from protocols.opcua.flow import Flow
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscribing import Subscribed, subscribe, take_up
+from protocols.tapping import Tap
 
 
 class Left(NamedTuple):
@@ -31,10 +32,7 @@ class Left(NamedTuple):
 
 
 class Driver:
-    """One server. `jitter`: random numbers of [0, 1) for the pauses between attempts.
-
-    `tap`: told of every value and event as it came, before anything is made of it.
-    """
+    """One server. `jitter`: random numbers of [0, 1) for the pauses between attempts."""
 
     def __init__(
         self,
@@ -58,7 +56,7 @@ class Driver:
         self._link = LinkNews(name, list(sources.values()), intake, clock)
         self._state: tuple[str, str] | None = None
         self._left: Left | None = None  # what a lost connection left at the server
-        self.tap: Tap | None = None
+        self.tap = Tap()
         # asyncua tells of every request at INFO, of whole messages at DEBUG, and complains of what is reported here.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
 
@@ -85,8 +83,7 @@ class Driver:
             self._backoff.reset()
             self._report("up")
             await self._link.tell("link.up")
-            flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed)
-            flow.tap = self.tap
+            flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed, self.tap)
             await flow.run()
         except LinkLost as error:
             if subscribed is not None and _worth_keeping(error, connection, subscribed):

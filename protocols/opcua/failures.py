@@ -12,8 +12,8 @@ from engine.errors import SortlineError
 from protocols.cancellation import raise_if_cancelled
 
 _HINTS = {
-    ua.StatusCodes.BadUserAccessDenied: "user or password refused",
-    ua.StatusCodes.BadIdentityTokenRejected: "user or password refused",
+    ua.StatusCodes.BadUserAccessDenied: "the user is refused: name, password or certificate",
+    ua.StatusCodes.BadIdentityTokenRejected: "the user is refused: name, password or certificate",
     ua.StatusCodes.BadIdentityTokenInvalid: "the server does not take this kind of user",
     ua.StatusCodes.BadSecurityChecksFailed: "does the server trust our certificate?",
     ua.StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate: add it to its trust list",

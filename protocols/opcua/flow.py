@@ -20,8 +20,8 @@ from protocols.opcua.settings import Settings
 from protocols.opcua.subscribing import Subscribed, renew
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
+from protocols.tapping import Tap
 
-Tap = Callable[[str, bytes], None]
 """(entry and node, what came)."""
 
 TURN_ENTRIES = 50
@@ -39,6 +39,7 @@ class Flow:
         clock: Clock,
         connection: Connection,
         subscribed: Subscribed,
+        tap: Tap,
     ) -> None:
         self._source = source
         self._settings = settings
@@ -48,7 +49,7 @@ class Flow:
         self._subscribed = subscribed
         self._binding = subscribed.binding
         self._publishing = subscribed.publishing
-        self.tap: Tap | None = None
+        self._tap = tap
         self._lost = asyncio.Event()
         self._why_lost = LinkLost("")
 
@@ -144,9 +145,9 @@ class Flow:
         for turn, (owner, notes) in enumerate(self._binding.items.sort(_publishes(cycle))):
             await _turn(turn)
             entry = self._binding.entries[owner]
-            if self.tap is not None:
+            if self._tap.tell is not None:
                 for name, got in notes:
-                    self.tap(f"{entry.name}.{name}", shown(got))
+                    self._tap.tell(f"{entry.name}.{name}", shown(got))
             if isinstance(entry, VariablesEntry):
                 harvests.append(Harvest(entry.name))
                 event = entry.record.notified(notes, t_rx, harvests[-1])
@@ -179,8 +180,8 @@ class Flow:
             owner = self._binding.items.owner(handle)
             entry = None if owner is None else self._binding.entries[owner]
             if isinstance(entry, EventsEntry):
-                if self.tap is not None:
-                    self.tap(entry.name, msgspec.json.encode(fault or values, enc_hook=repr))
+                if self._tap.tell is not None:
+                    self._tap.tell(entry.name, msgspec.json.encode(fault or values, enc_hook=repr))
                 harvests.append(Harvest(entry.name))
                 entry.record.notified(values, fault, message.t_rx, harvests[-1])
 

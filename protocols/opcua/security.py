@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from engine.errors import Refused
-from protocols.opcua.settings import DEPRECATED, Security
+from engine.secret import Secret
+from protocols.opcua.settings import DEPRECATED, Security, Settings
 
 log = logging.getLogger("sortline.opcua")
 
@@ -51,6 +52,15 @@ class Identity(NamedTuple):
     uri: str
 
 
+class User(NamedTuple):
+    """Who the session is for: a name and a password, a certificate and its key, or none of them (anonymous)."""
+
+    name: str | None
+    password: str | None
+    certificate: x509.Certificate | None
+    key: rsa.RSAPrivateKey | None
+
+
 def load_identity(security: Security, uri: str, host: str) -> Identity | None:
     """Our certificate and key, made first if `self_signed` asks for it; None under policy "None". Raises Refused."""
     if security.policy == "None" or security.certificate is None or security.private_key is None:
@@ -59,12 +69,17 @@ def load_identity(security: Security, uri: str, host: str) -> Identity | None:
     if security.self_signed and not certificate_file.exists() and not key_file.exists():
         write_self_signed(certificate_file, key_file, uri, host)
         log.warning("made the application certificate %s: the OPC UA server has to trust it", certificate_file)
-    certificate = load_certificate(certificate_file)
-    password = security.private_key_password.reveal() if security.private_key_password is not None else None
-    key = _load_key(key_file, password)
-    if certificate.public_key() != key.public_key():
-        raise Refused(f"{certificate_file} and {key_file} do not belong together: name the key of this certificate")
+    certificate, key = _load_pair(certificate_file, key_file, security.private_key_password)
     return Identity(certificate, key, application_uri(certificate) or uri)
+
+
+def load_user(settings: Settings) -> User:
+    """The session's user, with secrets read now. Raises Refused."""
+    if settings.user_certificate is not None:
+        shown = settings.user_certificate
+        pair = _load_pair(Path(shown.certificate), Path(shown.private_key), shown.private_key_password)
+        return User(None, None, *pair)
+    return User(settings.user, settings.password.reveal() if settings.password is not None else None, None, None)
 
 
 def write_self_signed(certificate_file: Path, key_file: Path, uri: str, host: str) -> None:
@@ -245,6 +260,16 @@ def _host_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def _load_pair(
+    certificate_file: Path, key_file: Path, password: Secret | None
+) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
+    certificate = load_certificate(certificate_file)
+    key = _load_key(key_file, password.reveal() if password is not None else None)
+    if certificate.public_key() != key.public_key():
+        raise Refused(f"{certificate_file} and {key_file} do not belong together: name the key of this certificate")
+    return certificate, key
 
 
 def _load_key(file: Path, password: str | None) -> rsa.RSAPrivateKey:

@@ -2,6 +2,7 @@
 
     [sources.packing]                        one connection: url, limits
     [sources.packing.security]               policy, certificates, whom to believe
+    [sources.packing.user_certificate]       who we are to the server, if it knows its users by certificates
     [sources.packing.variables.cartons]      nodes read together as one record when a trigger changes
     [sources.packing.events.labels]          a record out of each event of the server
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -80,6 +82,24 @@ class Security(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             yield "", f"policy {self.policy} needs certificate and private_key (self_signed = true makes them)"
         if self.server_certificate is None and self.trust_dir is None:
             yield "", f"policy {self.policy} needs server_certificate or trust_dir: say which server is believed"
+
+
+class UserCertificate(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The user of the session, known by a certificate whose key we hold (X509IdentityToken, OPC 10000-4 section 7.41).
+
+    certificate, private_key: files of the user's certificate (DER or PEM) and its RSA key (PEM or DER). The server has
+      to trust the certificate as a user's; that of our application is another matter and has another list there.
+    private_key_password: of an encrypted key file.
+    """
+
+    certificate: Text
+    private_key: Text
+    private_key_password: Secret | None = None
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        for name in ("certificate", "private_key"):
+            if not Path(getattr(self, name)).is_file():
+                yield name, f"there is no file {getattr(self, name)}"
 
 
 class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -203,7 +223,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     url: `opc.tcp://host:port/path`. No user name in it: see `user`.
     security: see `Security`. `security = { policy = "None" }` for a closed network.
-    user, password: name and password token; absent: anonymous.
+    user, password: name and password of the session's user.
+    user_certificate: the user's certificate instead, see `UserCertificate`. With none of them the user is anonymous.
     application_uri: our name towards the server; taken from our certificate if there is one.
     namespaces: alias -> namespace URI, for node ids and browse paths: `namespaces = { pack = "urn:vendor:packing" }`.
     variables: name -> a record made of variables, `[sources.NAME.variables.cartons]`: see `Variables`.
@@ -232,13 +253,14 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     security: Security
     user: Text | None = None
     password: Secret | None = None
+    user_certificate: UserCertificate | None = None
     application_uri: Text = "urn:sortline:client"
     namespaces: dict[Name, Text] = {}
     variables: Annotated[dict[Name, Variables], msgspec.Meta(max_length=10_000)] = {}
     events: Annotated[dict[Name, Events], msgspec.Meta(max_length=10_000)] = {}
     structures: bool = False
     publishing_ms: Milliseconds = 100
-    keep_alive_ms: Milliseconds = 2_000
+    keep_alive_ms: Milliseconds = 3_000
     lifetime_ms: Milliseconds = 10_000
     timeout_ms: Milliseconds = 4_000
     session_ms: Milliseconds = 60_000
@@ -298,6 +320,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
                 "password",
                 'policy "None" sends it in the clear: choose a policy, or set security.plain_password = true',
             )
+        if self.user_certificate is not None and self.user is not None:
+            yield "user_certificate", "the user has a name already: keep one of the two"
+        if self.user_certificate is not None and self.security.policy == "None":
+            yield "user_certificate", 'policy "None" cannot tell whom it is shown to: choose a policy'
         if self.lifetime_ms < 3 * self.keep_alive_ms:
             yield "lifetime_ms", f"at least three times keep_alive_ms: {3 * self.keep_alive_ms}"
         if self.keep_alive_ms < self.publishing_ms:

@@ -66,10 +66,14 @@ class VariablesRecord:
         self._state: dict[str, Reading] = {}
         self._fresh = True
         self._bad = False
+        self._event_us: int | None = None  # the source time of the last event, whether its record could be made
+        self._skipped = False  # numbers right before the one that was notified last
+        self._samples = False  # the server is known not to tell of every write
 
     def connected(self, t_rx: int) -> None:
         """A new subscription: the next notification of each node is its state, not a change."""
         self._fresh = True
+        self._samples = False
         self._seen = self._done
         self.pending = None
         self._state.clear()
@@ -88,6 +92,7 @@ class VariablesRecord:
         wanted: Reading | None = None
         trigger = self.settings.trigger
         monitors, is_state = self.settings.collect == "monitor", self._fresh
+        newest = _newest(notes) if monitors else {}
         for name, reading in self._in_order(notes):
             if monitors and name != trigger and not is_state and self._is_too_late(reading):
                 harvest.fault(f"{name}: told after the record that it belongs to: its server samples apart", {})
@@ -104,6 +109,9 @@ class VariablesRecord:
                 if monitors:
                     self._state[name] = reading
                     if is_state and self._moved_on(reading):
+                        self._missing(reading, t_rx, harvest)
+                    elif doubtful := self._doubtful(reading, newest):
+                        harvest.fault(f"{', '.join(doubtful)}: written again before the server sampled it", {})
                         self._missing(reading, t_rx, harvest)
                     else:
                         self._make(reading, self._state, t_rx, harvest)
@@ -123,6 +131,22 @@ class VariablesRecord:
         """Whether another node was written after the trigger, so that what the trigger told of is gone."""
         times = [reading.source_us for reading in self._state.values()]
         return trigger.source_us is not None and any(us is not None and us > trigger.source_us for us in times)
+
+    def _doubtful(self, trigger: Reading, newest: Mapping[str, int]) -> list[str]:
+        """Nodes of which the value at this moment may never have been sampled: it was written anew by the time of the
+        next look, and what was known before is not from after the event before this one (of which nothing is known
+        where the counter says that it was not sampled either)."""
+        now = trigger.source_us
+        if now is None or not self._samples:
+            return []
+        since = now if self._skipped or self._event_us is None else self._event_us
+        return [
+            name
+            for name, reading in self._state.items()
+            if name != self.settings.trigger
+            and newest.get(name, 0) > now
+            and (reading.source_us is None or reading.source_us <= since)
+        ]
 
     def torn(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
         """Whether a Read of `self.read` caught the device in the middle of writing."""
@@ -157,6 +181,9 @@ class VariablesRecord:
         recovered, interrupted = self._bad, self._bad or self._fresh
         mark = self._mark(reading)
         before, self._seen = self._seen, mark
+        self._skipped = self._counter is not None and before is not _UNSEEN and self._counter.step(before, mark) != 1
+        # no overflow, no interruption, and numbers are missing: then it looks every so often
+        self._samples |= self._skipped and not interrupted and not reading.overflow
         restarted = self._restarted(before, mark)
         if recovered or restarted or reading.overflow or (interrupted and self._missed(before, mark)):
             self._gap(now, t_rx, harvest)
@@ -211,12 +238,13 @@ class VariablesRecord:
             if bad:
                 harvest.fault(f"no good value of {', '.join(bad)}", values)
             self._gap(self._time(trigger, t_rx), t_rx, harvest, unfit)
-        self._made_us = trigger.source_us
+        self._made_us = self._event_us = trigger.source_us
         self._account(trigger, t_rx)
 
     def _missing(self, trigger: Reading, t_rx: int, harvest: Harvest) -> None:
         """The record of this change of the trigger cannot be had any more."""
         self._gap(self._time(trigger, t_rx), t_rx, harvest, 1)
+        self._event_us = trigger.source_us
         self._account(trigger, t_rx)
 
     def _account(self, trigger: Reading, t_rx: int) -> None:
@@ -236,3 +264,11 @@ class VariablesRecord:
     def _gap(self, now: int, t_rx: int, harvest: Harvest, count: int | None = None) -> None:
         if self._good_us is not None:
             harvest.gap(self.src, self._good_us, now, t_rx, count)
+
+
+def _newest(notes: Sequence[Note]) -> dict[str, int]:
+    """When each node was last written, as far as these notifications tell."""
+    found: dict[str, int] = {}
+    for name, reading in notes:
+        found[name] = max(found.get(name, 0), reading.source_us or 0)
+    return found

@@ -16,7 +16,7 @@ from engine.redis_tls import connection_class
 from protocols.redis_stream.settings import Settings
 
 CONNECTIONS_MAX = 2
-IDLE_MS = 2_000
+IDLE_MS = 5_000
 """A read waits so long while nothing of ours has to be acknowledged."""
 
 

@@ -24,12 +24,13 @@ from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
-from protocols.cancellation import raise_if_cancelled
+from protocols.cancellation import promptly, raise_if_cancelled
 from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
 from protocols.redis_stream.connection import IDLE_MS, connect
 from protocols.redis_stream.decode import Decoder, Entry
 from protocols.redis_stream.settings import Settings
+from protocols.tapping import Tap
 
 SAMPLE_BYTES_MAX = 4096
 STABLE_S = 10.0
@@ -64,6 +65,7 @@ class Driver:
         self._owed: set[bytes] = set()
         self._durable: list[bytes] = []
         self._freed = asyncio.Event()
+        self.tap = Tap()
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
@@ -130,12 +132,15 @@ class Driver:
         we have since before, after the given id."""
         settings = self._settings
         block_ms = settings.block_ms if self._owed else max(settings.block_ms, IDLE_MS)
-        answer: Any = await client.xreadgroup(
-            settings.group,
-            self._consumer,
-            {settings.stream: after},
-            count=settings.batch_entries,
-            block=block_ms if after == b">" else None,
+        raise_if_cancelled()  # what an earlier call has lost: this one may take long
+        answer: Any = await promptly(
+            client.xreadgroup(
+                settings.group,
+                self._consumer,
+                {settings.stream: after},
+                count=settings.batch_entries,
+                block=block_ms if after == b">" else None,
+            )
         )
         raise_if_cancelled()
         return answer[0][1] if answer else ()
@@ -166,6 +171,8 @@ class Driver:
             # without an id: claimed, but trimmed off the stream (Redis 6.2); nothing is left to acknowledge
             if entry_id is not None and entry_id not in self._owed:
                 ids.append(entry_id)
+                if self.tap.tell is not None:
+                    self.tap.tell(entry_id.decode(), self._decoder.payload(entry or {}))
                 lines.extend(self._decoded(entry or {}))
         if ids:
             self._owed.update(ids)

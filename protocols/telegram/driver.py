@@ -16,6 +16,7 @@ from engine.contracts import Intake
 from protocols.backoff import Backoff
 from protocols.cancellation import raise_if_cancelled
 from protocols.linking import LinkNews
+from protocols.tapping import Tap
 from protocols.telegram.decode import Decoder
 from protocols.telegram.numbers import Numbers
 from protocols.telegram.session import Ended, Session
@@ -48,6 +49,7 @@ class Driver:
         self._callers: asyncio.Queue[Streams] = asyncio.Queue()
         self._open: set[asyncio.StreamWriter] = set()  # as a server
         self.port = settings.port
+        self.tap = Tap()
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
@@ -79,7 +81,7 @@ class Driver:
         assert self._decoder is not None, "run first"
         loop = asyncio.get_running_loop()
         since = loop.time()
-        session = Session(self._name, self._settings, self._decoder, self._intake, self._clock, streams)
+        session = Session(self._name, self._settings, self._decoder, self._intake, self._clock, streams, self.tap)
         try:
             self._intake.state(self._name, "up")
             await self._link.tell("link.up")

@@ -9,6 +9,7 @@ from functools import partial
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import DecodeError
+from protocols.tapping import Tap
 from protocols.telegram.decode import Decoder, Reading, fill
 from protocols.telegram.framing import make_framing
 from protocols.telegram.settings import Life, Settings
@@ -33,6 +34,7 @@ class Session:
         intake: Intake,
         clock: Clock,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        tap: Tap,
     ) -> None:
         self._name = name
         self._settings = settings
@@ -40,6 +42,7 @@ class Session:
         self._intake = intake
         self._clock = clock
         self._reader, self._writer = streams
+        self._tap = tap
         self._framing = make_framing(settings.framing, settings.telegram_bytes_max)
         self._life = settings.life or Life()
 
@@ -75,6 +78,8 @@ class Session:
         lines: list[bytes] = []
         owed: list[Mapping[str, bytes]] = []
         for content in found.telegrams:
+            if self._tap.tell is not None:
+                self._tap.tell("", content)
             if (reading := self._understood(content)) is None:
                 continue
             if self._decoder.is_life(reading):
@@ -124,4 +129,6 @@ class Session:
         if transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
             self._reader.set_exception(ConnectionError("the device does not read what it is answered"))
             return
+        if self._tap.tell is not None:
+            self._tap.tell("answered", content)
         self._writer.write(self._framing.frame(content))

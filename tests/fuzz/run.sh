@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds="${1:-60}"
-targets="${TARGETS:-decode feed restore modbus telegram mqtt_wire mqtt sparkplug opcua}"
+targets="${TARGETS:-decode feed restore modbus telegram mqtt_wire mqtt websocket sparkplug opcua}"
 python="$PWD/.venv/bin/python"
 tests/fuzz/build.sh
 cd build/fuzz

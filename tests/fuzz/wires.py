@@ -4,6 +4,7 @@ Each input begins with a few bytes that choose the settings, so that one corpus 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from ext.mqtt_lines import MessageLines
 from ext.mqtt_wire import Splitter, WireFault
 from ext.opcua_notifications import Malformed, read_publish, read_values
 from ext.texts import Texts
+from ext.websocket_frames import FrameFault, Unframer
 from protocols.mapping.sequence import Sequences
 from protocols.modbus.decode import words_of
 from protocols.mqtt import codec
@@ -243,6 +245,26 @@ def _decoder(settings: Settings) -> Decoder:
     return Decoder(settings, sequences, host)
 
 
+def websocket(data: bytes) -> None:
+    """Frames of a server; after a fault the connection is over, and more bytes change nothing."""
+
+    def feed(pieces: Iterable[bytes]) -> tuple[bytes, bytes | None, bytes | None, str]:
+        unframer, found = Unframer(), b""
+        try:
+            for piece in pieces:
+                room = memoryview(bytearray(piece))
+                found += room[: unframer.strip(room, len(piece))]
+        except FrameFault as fault:
+            with contextlib.suppress(FrameFault):
+                unframer.strip(memoryview(bytearray(data)), len(data))
+            return b"", None, None, str(fault)
+        return found, unframer.ping, unframer.closed, ""
+
+    carried = _any_cut(feed, data)[0]
+    if len(carried) > max(0, len(data) - 2):
+        raise Broken("more than came")
+
+
 def mqtt_wire(data: bytes) -> None:
     """The splitter by itself, which is a hundred times as fast as what it feeds: packets, or a malformed one; and what
     is held of them is bounded."""
@@ -367,6 +389,7 @@ WIRES: dict[str, Callable[[bytes], None]] = {
     "modbus": modbus,
     "telegram": telegram,
     "mqtt_wire": mqtt_wire,
+    "websocket": websocket,
     "mqtt": mqtt,
     "sparkplug": sparkplug,
     "opcua": opcua,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from functools import partial
 
 import pytest
 from pymodbus.server import ModbusTcpServer
@@ -83,6 +84,30 @@ def test_a_torn_block_is_read_again() -> None:
                 await until(lambda: intake.facts)
         assert [(line["seq"], line["track"]) for line in intake.facts] == [(5, "9")]
         assert intake.faults == []
+
+    run(story())
+
+
+def _acknowledged(plc: Plc, number: int) -> bool:
+    return plc.get(110, unit=2) == number
+
+
+def test_a_machine_that_writes_its_block_slowly_is_waited_for_and_one_that_never_ends_is_told() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
+                await until(lambda: intake.links)
+                for number in range(1, 6):
+                    plc.set(100, number, 1, 8, unit=2)
+                    await asyncio.sleep(0.05)  # ten polls of four readings each
+                    plc.set(104, number, unit=2)
+                    await until(partial(_acknowledged, plc, number))
+                assert intake.faults == []
+                plc.set(100, 6, unit=2)
+                await until(lambda: intake.faults)
+        assert [line["seq"] for line in intake.facts] == [1, 2, 3, 4, 5]
+        assert "never finishes writing" in intake.causes[0]
 
     run(story())
 

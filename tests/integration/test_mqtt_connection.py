@@ -188,7 +188,6 @@ def test_a_full_engine_is_read_no_further_and_what_waits_is_bounded(loop: Any) -
     ("data", "detail"),
     [
         (b"\x30\x03\0\x05a", "malformed packet: a PUBLISH whose topic goes over its end"),
-        (b"\x34\x06\0\1a\0\1\0", "malformed packet: a PUBLISH of a quality of service that was never asked for"),
         (b"\x10\0", "malformed packet: a packet of type 1 that nobody asked for"),
         (b"\x20\x03\0\0\0", "malformed packet: a second CONNACK"),
         (b"\xe0\x02\x8e\0", "somebody else has taken over this client_id"),
@@ -208,6 +207,28 @@ def test_a_broker_that_ends_it_or_talks_nonsense_is_an_outage(data: bytes, detai
             await ledger.until(lambda: [fact["seq"] for fact in ledger.facts] == [1, 2])
 
     asyncio.run(story())
+
+
+@LOOPS
+def test_a_broker_that_reads_no_answers_is_given_up_before_they_fill_the_memory(
+    loop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protocols.mqtt.connection.UNREAD_BYTES_MAX", 65_536)
+
+    async def story() -> None:
+        ledger = Ledger()
+        messages = b"".join(jam(number).wire(True) for number in range(100, 1_000))
+        async with raw_broker() as broker, running(made(broker, ledger)):
+            await ledger.until(lambda: ledger.times("up"))
+            broker.reading.clear()
+            sending = asyncio.ensure_future(broker.send(messages * 4_000))
+            await ledger.until(lambda: ledger.times("down"))
+            assert "does not read" in dict(ledger.states)["down"]
+            broker.cut()
+            sending.cancel()
+            await asyncio.wait([sending])
+
+    loop(story())
 
 
 def test_a_lost_session_is_told() -> None:

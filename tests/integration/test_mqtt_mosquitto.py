@@ -15,6 +15,8 @@ from typing import Any
 import aiomqtt
 import msgspec
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from engine.clock import now_us
 from ext.sparkplug import decode
@@ -116,6 +118,37 @@ def test_what_mosquitto_holds_by_default_is_not_lost_while_the_disk_is_slow(mosq
             ledger.acknowledge()
             await ledger.until(lambda: len(ledger.facts) == 5_000)
         assert [fact["seq"] for fact in ledger.facts] == list(range(5_000))
+
+    asyncio.run(story())
+
+
+def test_what_another_client_left_in_our_session_under_qos_2_is_taken(mosquitto: Peer) -> None:
+    """A gateway that was replaced had our name: its subscription and what came meanwhile are the session's."""
+    kept = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    kept.SessionExpiryInterval = 3_600
+    before: dict[str, Any] = {"protocol": aiomqtt.ProtocolVersion.V5, "clean_start": False, "properties": kept}
+
+    async def tell(numbers: range) -> None:
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port, identifier="feed") as client:
+            for number in numbers:
+                await client.publish("dc1/CV-01/jam", json.dumps({"s": "set", "n": number}), qos=2)
+
+    async def story() -> None:
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port, identifier="sortline-floor", **before) as client:
+            await client.subscribe("dc1/+/jam", qos=2)
+        await tell(range(100))
+        ledger = Ledger()
+        async with running(made(mosquitto.port, ledger)):
+            await ledger.until(lambda: len(ledger.facts) == 100)
+            await tell(range(100, 200))
+            await ledger.until(lambda: len(ledger.facts) == 200)
+        again = Ledger()
+        async with running(made(mosquitto.port, again)):
+            await again.until(lambda: again.times("up"))
+            await tell(range(200, 201))
+            await again.until(lambda: again.facts)
+        assert [fact["seq"] for fact in ledger.facts + again.facts] == list(range(201))
+        assert ledger.times("down") == 0
 
     asyncio.run(story())
 

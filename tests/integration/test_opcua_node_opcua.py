@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from protocols.opcua.security import write_self_signed
 from tests.fault_proxy import FaultProxy
 from tests.opcua import CARTONS, LABELS, running, settings
 from tests.peers import free_port, program
@@ -24,13 +25,13 @@ pytestmark = pytest.mark.peer("node-opcua")
 
 
 @contextlib.asynccontextmanager
-async def node_server(folder: Path, port: int | None = None) -> AsyncIterator[Told]:
+async def node_server(folder: Path, port: int | None = None, *more: str) -> AsyncIterator[Told]:
     node = program("node")
     if not MODULES.is_dir():
         pytest.skip(f"node-opcua is not installed in {MODULES.relative_to(ROOT)}")
     port = port or free_port()
     environment = {"NODE_PATH": str(MODULES), "HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    async with told(port, node, str(SCRIPT), str(port), environment=environment) as server:
+    async with told(port, node, str(SCRIPT), str(port), *more, environment=environment) as server:
         yield server
 
 
@@ -112,25 +113,33 @@ def test_the_overflow_bit_of_a_foreign_server_is_a_gap(tmp_path: Path) -> None:
     asyncio.run(story())
 
 
-def test_a_foreign_server_over_an_encrypted_channel_is_believed_by_its_certificate(tmp_path: Path) -> None:
+def test_a_foreign_server_is_believed_by_its_certificate_and_believes_the_user_by_the_users(tmp_path: Path) -> None:
+    trust = tmp_path / "trusted"
+    trust.mkdir()
+    secure = {
+        "policy": "Basic256Sha256",
+        "certificate": str(tmp_path / "client.pem"),
+        "private_key": str(tmp_path / "client.key.pem"),
+        "self_signed": True,
+        "trust_dir": str(trust),
+    }
+    shown = {}
+    for name in ("known", "stranger"):
+        certificate, key = tmp_path / f"{name}.der", tmp_path / f"{name}.key.pem"
+        write_self_signed(certificate, key, f"urn:test:{name}", "localhost")
+        shown[name] = {"certificate": str(certificate), "private_key": str(key)}
+
     async def story() -> None:
-        trust = tmp_path / "trusted"
-        trust.mkdir()
-        async with node_server(tmp_path) as server:
-            secure = {
-                "policy": "Basic256Sha256",
-                "certificate": str(tmp_path / "client.pem"),
-                "private_key": str(tmp_path / "client.key.pem"),
-                "self_signed": True,
-                "trust_dir": str(trust),
-            }
-            configured = settings(server.url, security=secure, variables={"cartons": CARTONS})
-            async with running(configured) as kept:
+        async with node_server(tmp_path, None, str(tmp_path / "known.der")) as server:
+            table = {"security": secure, "variables": {"cartons": CARTONS}}
+            async with running(settings(server.url, user_certificate=shown["known"], **table)) as kept:
                 await kept.until(lambda: "is not trusted" in dict(kept.states).get("down", ""))
                 (rejected,) = (trust / "rejected").iterdir()
                 rejected.rename(trust / "packing.der")
                 await kept.up()
                 await server.tell(write={"Kind": 1, "Lu": "T-1", "Counter": 1})
                 await kept.until(lambda: bool(kept.of("carton.open")))
+            async with running(settings(server.url, user_certificate=shown["stranger"], **table)) as kept:
+                await kept.until(lambda: "the user is refused" in dict(kept.states).get("down", ""))
 
     asyncio.run(story())

@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncua import ua
 
+from engine.errors import Refused
+from protocols.opcua.security import load_user, write_self_signed
+from tests.fault_proxy import FaultProxy
 from tests.opcua import CARTONS, SERVER_URI, Line, running, settings
 
 
 @contextlib.asynccontextmanager
-async def secured(folder: Path) -> AsyncIterator[Line]:
+async def secured(folder: Path, tokens: list[Any] | None = None) -> AsyncIterator[Line]:
     packing = Line()
     await packing.prepare()
     await packing.secure(folder)
+    if tokens is not None:
+        packing.server.set_identity_tokens(tokens)
     await packing.build()
     await packing.server.start()
     try:
@@ -59,6 +65,58 @@ def test_a_signed_and_encrypted_connection_with_a_pinned_server_and_a_user(
     asyncio.run(story())
 
 
+def certified(folder: Path, name: str) -> dict[str, Any]:
+    certificate, key = folder / f"{name}.der", folder / f"{name}.key.pem"
+    write_self_signed(certificate, key, f"urn:test:{name}", "localhost")
+    shown = {"certificate": str(certificate), "private_key": str(key)}
+    return {"user_certificate": shown, "variables": {"cartons": CARTONS}}
+
+
+def test_a_user_is_known_by_its_certificate_also_after_a_cut_and_a_stranger_is_not(tmp_path: Path) -> None:
+    known, stranger = certified(tmp_path, "user"), certified(tmp_path, "stranger")
+
+    async def story() -> None:
+        async with secured(tmp_path) as packing, FaultProxy(packing.port) as proxy:
+            packing.users.certificates.add((tmp_path / "user.der").read_bytes())
+            url = f"opc.tcp://127.0.0.1:{proxy.port}/"
+            for policy, mode in (("Basic256Sha256", "SignAndEncrypt"), ("Aes256Sha256RsaPss", "SignAndEncrypt")):
+                secure = security(tmp_path, policy=policy, mode=mode)
+                async with running(settings(url, security=secure, lifetime_ms=30_000, **known)) as kept:
+                    await kept.up()
+                    counter = await packing.nodes["Counter"].read_value() + 1
+                    await packing.write(Kind=1, Lu="T-1", Counter=counter)
+                    await kept.until(lambda: len(kept.of("carton.open")) == 1)
+                    proxy.cut()
+                    await packing.write(Lu="T-2", Counter=counter + 1)
+                    await kept.up(2)
+                    await kept.until(lambda: len(kept.of("carton.open")) == 2)
+                    assert kept.of("source.gap") == []
+            async with running(settings(url, security=security(tmp_path), **stranger)) as kept:
+                await kept.until(lambda: "down" in dict(kept.states))
+                assert "the user is refused" in dict(kept.states)["down"]
+
+    asyncio.run(story())
+
+
+def test_a_server_that_takes_no_user_certificates_says_what_it_takes(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with secured(tmp_path, tokens=[ua.UserNameIdentityToken]) as packing:
+            configured = settings(packing.url, security=security(tmp_path), **certified(tmp_path, "user"))
+            async with running(configured) as kept:
+                await kept.until(lambda: "down" in dict(kept.states))
+                assert "takes no user certificates on this endpoint; it takes UserName" in dict(kept.states)["down"]
+
+    asyncio.run(story())
+
+
+def test_a_key_that_is_not_the_certificates_own_is_refused_by_name(tmp_path: Path) -> None:
+    known, other = certified(tmp_path, "user"), certified(tmp_path, "other")
+    shown = known["user_certificate"] | {"private_key": other["user_certificate"]["private_key"]}
+    configured = settings("opc.tcp://h:4840", security=security(tmp_path), **known | {"user_certificate": shown})
+    with pytest.raises(Refused, match="do not belong together"):
+        load_user(configured)
+
+
 def test_a_wrong_password_a_missing_policy_and_an_unknown_server_are_refused_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +133,7 @@ def test_a_wrong_password_a_missing_policy_and_an_unknown_server_are_refused_wit
     async def story() -> None:
         async with secured(tmp_path) as packing:
             told = await refusal(packing, security(tmp_path), "wrong")
-            assert "user or password refused" in told
+            assert "the user is refused" in told
             told = await refusal(packing, security(tmp_path, policy="Basic256"))
             assert "does not offer Basic256/SignAndEncrypt; it offers" in told
             unknown = security(tmp_path, server_certificate=None, trust_dir=str(trust))

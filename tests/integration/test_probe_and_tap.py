@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +14,9 @@ import aiomqtt
 import pytest
 
 from engine.clock import now_us
+from tests import sparkplug as wire
 from tests.commands import sortline
+from tests.modbus import Plc, until
 from tests.opcua import CARTONS, Line, line
 from tests.peers import Peer, free_port, start_mosquitto
 
@@ -210,7 +213,7 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
             while not done.done():
                 number += 1
                 await client.publish("floor/a", json.dumps({"n": number % 256}), qos=1)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.003)
             await client.subscribe("$SYS/broker/clients/total")  # told once a second, if it has changed
             clients = ""
             with suppress(TimeoutError):
@@ -229,3 +232,135 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
         broker.stop()
     assert shown.count('"telemetry"') > 100, "more than a broker sends to somebody who acknowledges nothing"
     assert clients == "1", "we ourselves"
+
+
+FLEET = """
+site = "dc1"
+[sources.plc]
+protocol = "modbus"
+host = "127.0.0.1"
+port = {port}
+timeout_ms = 200
+recovery_ms = 100
+[sources.plc.units.p1]
+unit = 1
+src = "dc1/pack/PK-01"
+[sources.plc.units.p1.mailboxes.cartons]
+seq = 100
+seq2 = 102
+ack = 200
+poll_ms = 20
+registers = {{ lu = {{ address = 101, type = "uint16" }} }}
+record = {{ kind = {{ const = "carton.open" }}, lu = {{ template = "C-{{.lu}}" }} }}
+"""
+MORE = """
+[sources.plc.units.p2]
+unit = 2
+src = "dc1/pack/PK-02"
+[sources.plc.units.p2.groups.values]
+poll_ms = 50
+triggers = [{ on = "poll", record = { kind = { const = "telemetry" } } }]
+[sources.plc.units.p2.holding]
+n = 1
+"""
+
+
+@pytest.mark.parametrize("command", ["check --probe {site}", "tap {site} plc"])
+def test_whoever_looks_writes_no_acknowledgement_whatever_the_machine_does(tmp_path: Path, command: str) -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.set(100, 7, 1007, 7)
+            plc.set(200, 7)
+            file = tmp_path / "site.toml"
+            file.write_text(FLEET.format(port=plc.port))
+            name, *arguments = command.format(site=file).split()
+            looking = asyncio.create_task(asyncio.to_thread(sortline, name, "--seconds", "2.5", *arguments))
+            await until(lambda: len(plc.requests) > 10)
+            plc.set(200, 0)  # the machine has forgotten that it was acknowledged
+            await asyncio.sleep(1.0)
+            plc.set(101, 1008)
+            plc.set(100, 8, 1008, 8)
+            plc.set(200, 0)
+            done = await looking
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert plc.writes == []
+
+    asyncio.run(story())
+
+
+def test_a_unit_that_does_not_answer_is_not_passed_over(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.dead.add(2)
+            file = tmp_path / "site.toml"
+            file.write_text(FLEET.format(port=plc.port) + MORE)
+            done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "2", str(file))
+            row = done.stdout.splitlines()[-1]
+            assert (done.returncode, "in part" in row, "no answer from p2" in row) == (1, True, True), done.stdout
+
+    asyncio.run(story())
+
+
+NODES = """
+site = "dc1"
+[sources.nodes]
+protocol = "mqtt"
+host = "127.0.0.1"
+port = {port}
+[sources.nodes.sparkplug]
+groups = ["Plant1"]
+rebirth_ms = 300
+commands = {commands}
+[[sources.nodes.sparkplug.records]]
+filter = "Plant1/+node"
+trigger = "n"
+constants = {{ kind = "telemetry" }}
+record = {{ src = {{ template = "dc1/nodes/{{node}}" }}, seq = "n" }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("commands", "answering", "code", "verdict"),
+    [("true", {"L1"}, 0, "works"), ("true", set(), 1, "in part"), ("false", {"L1"}, 1, "in part")],
+)
+def test_a_probe_of_sparkplug_nodes_asks_for_their_births_and_says_who_gives_none(
+    mosquitto: Peer, tmp_path: Path, commands: str, answering: set[str], code: int, verdict: str
+) -> None:
+    async def node(name: str) -> None:
+        numbers, seqs = itertools.count(1), itertools.count(5)
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+            await client.subscribe(f"spBv1.0/Plant1/NCMD/{name}")
+
+            async def reborn() -> None:
+                nonlocal seqs
+                async for _ in client.messages:
+                    metrics = (
+                        wire.metric("bdSeq", 1, wire.UINT64),
+                        wire.metric("n", next(numbers), wire.UINT32, alias=1),
+                    )
+                    if name in answering:
+                        seqs = itertools.count(1)
+                        await client.publish(f"spBv1.0/Plant1/NBIRTH/{name}", wire.payload(*metrics, seq=0))
+
+            answers = asyncio.create_task(reborn())
+            try:
+                while True:
+                    metric = wire.metric(None, next(numbers), alias=1, kind=wire.UINT32)
+                    await client.publish(f"spBv1.0/Plant1/NDATA/{name}", wire.payload(metric, seq=next(seqs) % 256))
+                    await asyncio.sleep(0.1)
+            finally:
+                answers.cancel()
+
+    async def story() -> None:
+        file = tmp_path / "site.toml"
+        file.write_text(NODES.format(port=mosquitto.port, commands=commands))
+        speaking = asyncio.create_task(node("L1"))
+        done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "2.5", str(file))
+        speaking.cancel()
+        with suppress(asyncio.CancelledError):
+            await speaking
+        row = done.stdout.splitlines()[-1]
+        assert (done.returncode, verdict in row) == (code, True), done.stdout + done.stderr
+        assert ("waits for the birth of Plant1/L1" in row) is bool(code)
+
+    asyncio.run(story())

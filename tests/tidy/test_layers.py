@@ -65,6 +65,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.box_checks",
         "engine.source_checks",
         "engine.onlooking",
+        "engine.taps",
         "engine.probe",
     ),
     (

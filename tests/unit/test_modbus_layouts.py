@@ -98,6 +98,24 @@ def test_a_number_that_is_acknowledged_is_nothing_new() -> None:
     assert letter.lost == 0
 
 
+@pytest.mark.parametrize(("options", "shown_epoch"), [({}, None), ({"epoch": 30}, 4)])
+def test_a_base_line_that_loses_its_acknowledgement_is_taken_for_we_do_not_have_it(
+    options: dict[str, Any], shown_epoch: int | None
+) -> None:
+    reader = mailbox(**options)
+    assert reader.take(block(9, 7), acknowledged=9, shown_epoch=shown_epoch) is None
+    assert reader.look(block(9, 7), shown_epoch) is Look.SAME
+    assert reader.is_another(block(9, 7))
+    letter = reader.take(block(9, 7), acknowledged=0, shown_epoch=shown_epoch)
+    assert letter is not None
+    assert (letter.epoch, letter.seq, letter.lost, letter.values["a"]) == (shown_epoch or 0, 9, 0, 7)
+    reader.accept(letter)
+    assert not reader.is_another(block(9, 7))
+    following = reader.take(block(10), acknowledged=9, shown_epoch=shown_epoch)
+    assert following is not None
+    assert (following.epoch, following.seq, following.lost) == (shown_epoch or 0, 10, 0)
+
+
 def test_a_machine_that_never_sent_anything_shows_zero_everywhere() -> None:
     assert mailbox().take(block(0), acknowledged=0) is None
 

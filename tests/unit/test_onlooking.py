@@ -9,7 +9,7 @@ import pytest
 from engine.contracts import Delivery
 from engine.errors import Refused
 from engine.onlooking import Onlooker, look
-from engine.probe import _works
+from engine.probe import verdict
 
 
 class Ending:
@@ -43,7 +43,7 @@ def test_a_driver_that_ends_does_not_work(error: Exception | None, why: str) -> 
     account = onlooker.accounts["floor"]
     assert account.state == ("down", why)
     assert account.records == 1
-    assert not _works(account)
+    assert verdict(account) == "down"
 
 
 @pytest.mark.parametrize("line", [b"{", b"\xff", b'{"kind":1}'])
@@ -52,3 +52,21 @@ def test_a_line_that_is_no_record_is_a_fault_and_the_driver_goes_on(line: bytes)
     asyncio.run(onlooker.put(Delivery("floor", [line, b'{"kind":"scan.read","t_rx":1}'])))
     account = onlooker.accounts["floor"]
     assert (account.records, account.faults.total()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("detail", "cause", "expected"),
+    [
+        ("", None, "works"),
+        ("no answer from p2", None, "in part"),
+        ("", "came late", "works"),
+        ("waits", "came late", "in part"),
+        ("", "lu: missing", "does not fit"),
+    ],
+)
+def test_what_is_said_of_a_source_that_is_up(detail: str, cause: str | None, expected: str) -> None:
+    onlooker = Onlooker()
+    onlooker.state("floor", "up", detail)
+    if cause is not None:
+        onlooker.fault("floor", cause, b"")
+    assert verdict(onlooker.accounts["floor"], frozenset({"came late"})) == expected

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from protocols.opcua.names import NameFault, NodeName, Step, namespace_index, parse_event_type, parse_field, parse_node
-from protocols.opcua.settings import Settings
+from protocols.opcua.settings import Settings, UserCertificate
 
 EXAMPLE = Path(__file__).parents[2] / "examples/opcua.toml"
 ALIASES = {"pack": "urn:vendor:packing"}
@@ -60,6 +60,19 @@ def test_a_password_without_protection_has_to_be_allowed_by_name() -> None:
     user = {"user": "u", "password": {"env": "HOME"}}
     assert "in the clear" in faults(**user)["password"]
     assert faults(**user, security={"policy": "None", "plain_password": True}) == {}
+
+
+def test_a_user_has_a_name_or_a_certificate_and_a_certificate_is_shown_to_a_known_server_only(tmp_path: Path) -> None:
+    files = {"certificate": str(tmp_path / "user.der"), "private_key": str(tmp_path / "user.pem")}
+    assert [path for path, _ in msgspec.convert(files, UserCertificate).faults()] == ["certificate", "private_key"]
+    for file in files.values():
+        Path(file).touch()
+    assert list(msgspec.convert(files, UserCertificate).faults()) == []
+    shown = {"user_certificate": files}
+    assert "cannot tell whom" in faults(**shown)["user_certificate"]
+    secure = {"policy": "Basic256Sha256", "certificate": "c", "private_key": "k", "server_certificate": "s"}
+    assert faults(**shown, security=secure) == {}
+    assert "has a name already" in faults(**shown, user="u", security=secure)["user_certificate"]
 
 
 @pytest.mark.parametrize(

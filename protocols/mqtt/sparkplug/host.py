@@ -119,6 +119,10 @@ class Host:
                 found.append(Request(f"{NAMESPACE}/{group}/NCMD/{name}", rebirth_command(now_us // MILLISECOND)))
         return found
 
+    def unborn(self) -> list[str]:
+        """Nodes that were heard, and of which a birth is waited for: what they say is not understood till then."""
+        return ["/".join(name) for name, node in self._nodes.items() if node.rebirth_wanted]
+
     def cut_off(self, t_rx: int) -> Lines:
         """The broker is gone, and with it what was waited for."""
         found = Lines([], [])

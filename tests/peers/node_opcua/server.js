@@ -1,7 +1,9 @@
 // A packing line on node-opcua, for the tests: an OPC UA server that shares no code with ours.
-// usage: node server.js PORT. Commands on stdin, one JSON object a line: {"write": {"Kind": 1, "Lu": "T-1", "Counter": 1}}
-// writes in that order; {"event": {"Carton": "T-1", "Result": "OK"}}. Each is answered with one line: done.
+// usage: node server.js PORT [USER_CERTIFICATE]. With a certificate (DER) nobody is let in but the user who shows it.
+// Commands on stdin, one JSON object a line: {"write": {"Kind": 1, "Lu": "T-1", "Counter": 1}} writes in that order;
+// {"event": {"Carton": "T-1", "Result": "OK"}}. Each is answered with one line: done.
 "use strict";
+const fs = require("node:fs");
 const readline = require("node:readline");
 const { OPCUAServer, DataType, Variant, SecurityPolicy, MessageSecurityMode, coerceLocalizedText } = require("node-opcua");
 
@@ -9,18 +11,22 @@ const NAMESPACE = "urn:test:packing";
 const TYPES = { Counter: DataType.UInt16, Kind: DataType.Int16, Lu: DataType.String };
 const INITIAL = { Counter: 0, Kind: 0, Lu: "" };
 
-async function main(port) {
+async function main(port, userCertificate) {
   const server = new OPCUAServer({
     port,
     hostname: "127.0.0.1",
     resourcePath: "/",
-    allowAnonymous: true,
+    allowAnonymous: userCertificate === undefined,
     securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256],
     securityModes: [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt],
     serverCertificateManager: undefined,
   });
   await server.initialize();
   server.serverCertificateManager.automaticallyAcceptUnknownCertificate = true;
+  if (userCertificate !== undefined) {
+    server.userCertificateManager.automaticallyAcceptUnknownCertificate = false;
+    await server.userCertificateManager.trustCertificate(fs.readFileSync(userCertificate));
+  }
   const space = server.engine.addressSpace;
   const own = space.registerNamespace(NAMESPACE);
   const line = own.addObject({ organizedBy: space.rootFolder.objects, browseName: "Line1" });
@@ -68,7 +74,7 @@ async function main(port) {
   console.log("ready");
 }
 
-main(Number(process.argv[2])).catch((error) => {
+main(Number(process.argv[2]), process.argv[3]).catch((error) => {
   console.error(error);
   process.exit(1);
 });

@@ -1,0 +1,27 @@
+"""Somebody looks at what comes over a source's wire, while its driver works.
+
+A driver that shows its payloads has an attribute `tap`: a `Tap`, which it makes, and tells wherever something has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Tell = Callable[[str, bytes], None]
+"""(where from, content)."""
+
+
+class Tap:
+    """`tell`: who looks, None: nobody does, which is what a driver asks before it makes words of anything."""
+
+    __slots__ = ("_last", "tell")
+
+    def __init__(self) -> None:
+        self.tell: Tell | None = None
+        self._last: dict[str, bytes] = {}
+
+    def changed(self, place: str, content: bytes) -> None:
+        """Tell what is asked for again and again only where it is not what it was."""
+        if self.tell is not None and self._last.get(place) != content:
+            self._last[place] = content
+            self.tell(place, content)
