@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "7"
-LAYOUT = "0818d0f3a005ffcd"
+VERSION = "8"
+LAYOUT = "8a357cb09f492c71"
 
 
 def fields() -> str:
