@@ -112,15 +112,17 @@ cdef bint is_off(const CartonPlan* plan, int64_t weight) noexcept:
 
 
 cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NULL:
-    """The `hold.released` that let it go; a carton without an id is named by its key."""
+    """The last `hold.released` by then; a carton without an id is named by its key."""
     cdef CartonPlan* plan = cycle.plan
+    cdef int i
     if plan == NULL:
         plan = <CartonPlan*>find(
             floor.state.cartons,
             cycle.carton if cycle.carton else floor.numbered(cycle.unit.lu, c"#", cycle.number))
-    if plan == NULL or plan.released_by == NULL or plan.released_by.t > as_of:
-        return NULL
-    return plan.released_by
+    i = length(plan.releases) - 1 if plan != NULL else -1
+    while i >= 0 and (<Fact*>plan.releases.items[i]).t > as_of:
+        i -= 1
+    return <Fact*>plan.releases.items[i] if i >= 0 else NULL
 
 
 cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept:

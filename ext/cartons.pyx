@@ -303,11 +303,12 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
 
 cdef int show_empty(Floor floor, Cycle* cycle, bint empty, const Fact* close, const Fact* cause) except -1:
     """R45: nothing lies in it. What was told before gets a revision that says so; else there is no event."""
-    if empty == bool(cycle.alarms >> PKG_EMPTY & 1):
-        return 0
-    cycle.alarms ^= <uint64_t>1 << PKG_EMPTY
     if empty:
+        cycle.alarms |= <uint64_t>1 << PKG_EMPTY
         return floor.outlet.raise_(PKG_EMPTY, subject_text(floor, cycle), close.t, cause, "")
+    if not cycle.alarms >> PKG_EMPTY & 1:
+        return 0
+    cycle.alarms &= ~(<uint64_t>1 << PKG_EMPTY)
     return floor.outlet.clear(PKG_EMPTY, subject_text(floor, cycle), close.t, cause)
 
 

@@ -415,7 +415,7 @@ cdef class Context:
         cdef CartonPlan* plan = self.floor.carton_of(fact.carton)
         cdef List* cycles
         cdef int i
-        plan.released_by = fact
+        self.floor.insert_sorted(&plan.releases, fact)
         cycles = cartons.cycles_named(self.floor, plan)
         for i in range(length(cycles)):
             cartons.watch_holds(self.floor, <Cycle*>cycles.items[i], fact.t)

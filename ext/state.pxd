@@ -275,7 +275,7 @@ cdef struct CartonPlan:
     Shipment* shipment
     PlannedList* contents
     List* cycles                # of load units that carried this carton
-    Fact* released_by           # hold.released
+    List* releases              # hold.released, sorted
     Fact* fact
     Fact* youngest              # told of it
     int32_t carton

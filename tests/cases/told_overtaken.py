@@ -251,3 +251,12 @@ def R31_pieces_from_two_places() -> Case:
 def R31_pieces_from_the_place_of_the_task() -> Case:
     """R31: said by one press and not by the other."""
     return Case().order(2).task(2, loc="A-1").pick(10).pick(12, loc="A-1").confirmed(2, 12, loc="A-1")
+
+
+def R45_let_go_twice() -> Case:
+    """R45, R52: somebody lets the carton go once more; it had been let go, and its shipment ready, since 50."""
+    case = Case().shipped(2).pick(10, 2, lu="L-1").close(20)
+    case.device("label.verified", 21, src="dc1/pack/LAB-01", lu="L-1", result="MISMATCH")
+    case.wms("hold.released", 50, carton="C-1").device("telemetry", 70)
+    case.wms("hold.released", 80, rev=2, carton="C-1").device("telemetry", 100).confirmed(2, 10).packed(2)
+    return case.ready(2, 50, revision=0).cleared("PKG_LABEL_MISMATCH", "carton/C-1", t=50)
