@@ -281,6 +281,10 @@ def _databases_aside(folder: Path) -> Iterator[str]:
 def _in_place(path: Path) -> Iterator[str]:
     new = path.with_name(path.name + NEW)
     if new.exists() and not path.exists():
+        for end in BESIDE[1:]:  # a repair that was cut short left them: SQLite would read them into the new one
+            beside = path.with_name(path.name + end)
+            if beside.exists():
+                put_aside(beside)
         DISK.rename(new, path)
         DISK.sync_folder(path.parent)
         yield f"{path}: made of what could be read of the damaged one: every event that waits, and each queue's place"

@@ -61,7 +61,7 @@ async def collect_when_idle(work: Callable[[], int]) -> None:
 async def watch_loop(lag: LoopLag) -> None:
     """Sleeps again and again, and notes how much longer it took: what held the event loop. Where nothing does it looks
     more and more rarely, down to LOOP_SAMPLE_S_MAX: a hundred looks a second would be most of what an idle engine
-    costs."""
+    costs. So a single short hold may pass unseen between two looks; one of a series does not."""
     sleep_s = LOOP_SAMPLE_S
     while True:
         before_s = time.perf_counter()

@@ -348,7 +348,7 @@ def _piece(packed: bytes, at: int) -> _Piece | None:
 
 
 def _first_piece(packed: bytes, at: int, offset_max: int) -> _Piece | None:
-    """As the versions until 0.1.0 packed it: without a checksum that says which bit it was."""
+    """As pieces were packed at first: without a checksum that says which bit it was."""
     if len(packed) - at < FIRST_PIECE.size:
         return None
     magic, size, offset, length, packed_length = FIRST_PIECE.unpack_from(packed, at)

@@ -82,14 +82,14 @@ async def _tap(source: Source, data_dir: Path, seconds: float | None) -> None:
 
 
 async def _through_engine(source: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """What the running engine gets, until it stops."""
+    """What the running engine gets, until it stops; where it does not show this source, that it says."""
     writer.write(source.encode() + b"\n")
     try:
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
                 what, place, text = _told.decode(line)
                 show(what, text.encode(), ascii(place)[1:-1])
-        show("state", b"the engine has stopped")
+        show("state", b"the engine shows no more")
     finally:
         writer.close()
 

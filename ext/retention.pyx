@@ -298,7 +298,6 @@ cdef int forget_cancels(Floor floor, int64_t before) except -1:
     return drop_all(floor, table, keys)
 
 
-
 cdef int forget_tracks(Floor floor, int64_t before) except -1:
     cdef Table* table = floor.state.tracks
     cdef Keys keys = Keys(table.count)

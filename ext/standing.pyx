@@ -190,15 +190,17 @@ cdef Standing of_plan(Floor floor, const CartonPlan* plan, int64_t as_of) except
     """R50a: planned, until a load unit carries it; from then on the use of that unit speaks for it."""
     cdef Cycle* cycle
     cdef int i
+    if plan.fact == NULL:               # a name that a bind or a device said, and took back
+        return standing(S_OVER, plan.t)
     if plan.withdrawn or find(floor.state.cartons, plan.carton) != plan:
-        return standing(S_OVER, plan.fact.t if plan.fact != NULL else plan.t)
+        return standing(S_OVER, plan.fact.t)
     for i in range(length(plan.cycles)):
         cycle = <Cycle*>plan.cycles.items[i]
         if cycle.begin <= as_of:
             return standing(S_OVER, cycle.begin)
     if plan.shipment != NULL and min(plan.shipment.manifest_t, plan.shipment.cancel_t) <= as_of:
         return standing(S_OVER, min(plan.shipment.manifest_t, plan.shipment.cancel_t))
-    return standing(S_PLANNED, plan.fact.t if plan.fact != NULL else plan.t)
+    return standing(S_PLANNED, plan.fact.t)
 
 
 cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:

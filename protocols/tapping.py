@@ -10,6 +10,9 @@ from collections.abc import Callable
 Tell = Callable[[str, bytes], None]
 """(where from, content)."""
 
+PLACES_MAX = 4_096
+"""So many places are compared with what they were: a reader of rings names ever other ones."""
+
 
 class Tap:
     """`tell`: who looks, None: nobody does, which is what a driver asks before it makes words of anything."""
@@ -23,5 +26,7 @@ class Tap:
     def changed(self, place: str, content: bytes) -> None:
         """Tell what is asked for again and again only where it is not what it was."""
         if self.tell is not None and self._last.get(place) != content:
+            if len(self._last) >= PLACES_MAX:
+                self._last.clear()
             self._last[place] = content
             self.tell(place, content)

@@ -10,7 +10,8 @@ from msgspec import UNSET, UnsetType
 # a year: long enough for any site, and far from overflow in microseconds
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=366 * 86_400_000)]
 RateBand = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
-StateBytes = Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024, le=2**40)]
+# ext/store.pxd: half as much again is reserved, and a free list reaches 2**32 units of 8 bytes
+StateBytes = Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024, le=16 * 1024**3)]
 
 
 class Rules(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

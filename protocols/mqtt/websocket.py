@@ -20,6 +20,9 @@ from typing import Any, Protocol, cast
 from ext.websocket_frames import BINARY, CLOSE, PONG, FrameFault, Unframer, frame
 
 ANSWER_BYTES_MAX = 8_192  # the splitter has room for as much, should frames stand behind it
+UNANSWERED_BYTES_MAX = 65_536
+"""Behind so much that the broker has not read a ping waits: only the newest has to be answered (section 5.5.3)."""
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 GOING = b"\x03\xe8"  # 1000: done (section 7.4.1)
 
@@ -109,7 +112,7 @@ class WebSocket(asyncio.BufferedProtocol, asyncio.Transport):
         self._within.received(payload, full)
         if self._unframer.closed is not None:
             self._fail(f"the broker closed the WebSocket, code {int.from_bytes(self._unframer.closed[:2], 'big')}")
-        elif self._unframer.ping is not None:
+        elif self._unframer.ping is not None and self.get_write_buffer_size() <= UNANSWERED_BYTES_MAX:
             self._send(PONG, self._unframer.ping)
             self._unframer.ping = None
 

@@ -22,8 +22,6 @@ from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 from protocols.tapping import Tap
 
-"""(entry and node, what came)."""
-
 TURN_ENTRIES = 50
 """After the values of so many entries, or so many events, the event loop gets a turn."""
 

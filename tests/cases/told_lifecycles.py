@@ -96,6 +96,12 @@ def S10_a_carton_that_was_bound_and_not_used() -> Case:
     return case.cleared("PKG_STUCK", "carton/C-1", t=12 * MINUTE)
 
 
+def S10_a_name_that_no_carton_has_any_more() -> Case:
+    """Section 10: a device said one before the unit was bound as another. Nobody planned it: it waits for nothing."""
+    case = patient().device("carton.open", 10, lu="L-1", carton="C-1").wms("lu.bind", 20, lu="L-1", carton="C-2")
+    return later(case.close(30), 12, 30).raised("PKG_EMPTY", "carton/C-2").never_raised("PKG_STUCK")
+
+
 def S10_a_carton_that_is_held() -> Case:
     """Section 10, R45: held by its weight, and nobody comes; a good weighing moves it on."""
     case = patient().order(1).task(1).plan(contents=SINGLE, weight_g=500, tol_g=10).shipment(1).pick(10, lu="L-1")
