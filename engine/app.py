@@ -61,6 +61,7 @@ class Engine:
                 journal = Journal(data_dir / "journal", bytes_max=settings.journal_bytes_max)
                 opened.callback(journal.close)
                 start_room.give_back(data_dir)
+                opened.callback(start_room.hold, data_dir)  # a start that is refused leaves it to the next
                 outbox = SqliteOutbox(
                     data_dir / "outbox.sqlite",
                     routes=site.routing(),
