@@ -23,6 +23,7 @@ from engine.intake import Limits
 from engine.journal import Journal
 from engine.metrics import Metrics
 from engine.outbox import SqliteOutbox
+from engine.outbox_salvage import in_place
 from engine.overload import Overload, Policy, used_of
 from engine.pipeline import Pipeline
 from engine.records import make_decoder
@@ -62,6 +63,8 @@ class Engine:
                 opened.callback(journal.close)
                 start_room.give_back(data_dir)
                 opened.callback(start_room.hold, data_dir)  # a start that is refused leaves it to the next
+                for said in in_place(data_dir / "outbox.sqlite"):
+                    log.warning("%s", said)
                 outbox = SqliteOutbox(
                     data_dir / "outbox.sqlite",
                     routes=site.routing(),

@@ -27,13 +27,13 @@ from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
 from engine.outbox import pass_to
-from engine.outbox_salvage import salvage
+from engine.outbox_salvage import in_place, salvage
 from engine.outbox_sums import Damage, damage
 from engine.rule_book import RuleBook
 from engine.segment_folder import Gone, SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
 from engine.sqlite_file import BESIDE, not_whole, open_to_read, tells_damage
-from engine.whole_file import BAD, NEW, put_aside, read_whole, write_whole
+from engine.whole_file import BAD, put_aside, read_whole, write_whole
 
 DATA_DIR = "data"
 OUTBOX = "outbox.sqlite"
@@ -266,7 +266,7 @@ def _put_aside(folder: Path) -> Iterator[str]:
 
 def _databases_aside(folder: Path) -> Iterator[str]:
     """What was salvaged of an outbox comes in its place at once; a repair that was cut short in between does it now."""
-    yield from _in_place(folder / OUTBOX)
+    yield from in_place(folder / OUTBOX)
     for path in map(folder.joinpath, MADE_AGAIN):
         fault = fault_of_database(path) if path.exists() else None
         if fault is not None and fault.damaged:
@@ -275,19 +275,7 @@ def _databases_aside(folder: Path) -> Iterator[str]:
             beside = (path.with_name(path.name + end) for end in BESIDE)
             asides = ", ".join(put_aside(each).name for each in beside if each.exists())
             yield f"{path}: {fault.what}: renamed to {asides}"
-    yield from _in_place(folder / OUTBOX)
-
-
-def _in_place(path: Path) -> Iterator[str]:
-    new = path.with_name(path.name + NEW)
-    if new.exists() and not path.exists():
-        for end in BESIDE[1:]:  # a repair that was cut short left them: SQLite would read them into the new one
-            beside = path.with_name(path.name + end)
-            if beside.exists():
-                put_aside(beside)
-        DISK.rename(new, path)
-        DISK.sync_folder(path.parent)
-        yield f"{path}: made of what could be read of the damaged one: every event that waits, and each queue's place"
+    yield from in_place(folder / OUTBOX)
 
 
 def _given_up(folder: Path) -> Iterator[str]:

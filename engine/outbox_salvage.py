@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.disk import DISK
 from engine.errors import Refused
 from engine.outbox import FUNCTIONS, SCHEMA, VERSION, mend
 from engine.outbox_sums import TABLES, rows_of
 from engine.sqlite_file import BESIDE, open_file, open_to_read, transaction
-from engine.whole_file import NEW
+from engine.whole_file import NEW, put_aside
 
 
 class _Lost(Exception):
@@ -37,6 +38,20 @@ def salvage(path: Path) -> Path | None:
         remove(new)
         return None
     return new
+
+
+def in_place(path: Path) -> Iterator[str]:
+    """What was salvaged, where the damaged one was put aside already: also by the next start, if a repair was cut short
+    just then. An outbox made anew in that place would know nothing of the events that wait."""
+    new = path.with_name(path.name + NEW)
+    if new.exists() and not path.exists():
+        for end in BESIDE[1:]:  # left by the one put aside: SQLite would read them into the new one
+            beside = path.with_name(path.name + end)
+            if beside.exists():
+                put_aside(beside)
+        DISK.rename(new, path)
+        DISK.sync_folder(path.parent)
+        yield f"{path}: made of what could be read of the damaged one: every event that waits, and each queue's place"
 
 
 def remove(new: Path) -> None:

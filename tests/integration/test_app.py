@@ -119,6 +119,16 @@ def test_a_second_run_goes_on_where_the_first_stopped(tmp_path: Path) -> None:
     assert [int(event["sequence"]) for event in events] == [1, 2, 3]
 
 
+def test_a_start_goes_on_with_the_outbox_that_a_repair_has_salvaged(tmp_path: Path) -> None:
+    """`fsck --repair` was killed between putting the damaged one aside and putting the new one in its place."""
+    run(site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1", "T-2")}"'), delivered(2))
+    outbox = tmp_path / "data" / "outbox.sqlite"
+    outbox.rename(outbox.with_name("outbox.sqlite.new"))
+    run(site(tmp_path, two=f'file = "{picks(tmp_path, "two", "T-3")}"'), delivered(1))
+    assert not outbox.with_name("outbox.sqlite.new").exists()
+    assert [int(event["sequence"]) for event in queued(tmp_path)] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("breaks", ["bug", "refused", "returns"])
 def test_a_driver_that_breaks_stops_nobody_and_is_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, breaks: str
