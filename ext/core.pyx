@@ -24,7 +24,7 @@ from ext.rates cimport MINUTE, ahead_us
 from ext.seen cimport add_content
 from ext.sources cimport Source
 from ext.state cimport B_NAME, Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State, Strangers
-from ext.store cimport B_PLAIN_TABLE, Table, find, length
+from ext.store cimport B_PLAIN_TABLE, Table, find, length, pair
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
 
@@ -326,7 +326,7 @@ cdef class Core(Effects):
         if batch.lu[i]:
             return find(self.state.units, batch.lu[i]) != NULL
         if batch.track[i]:
-            return find(self.state.tracks, <uint64_t>batch.src[i] << 32 | <uint64_t>batch.track[i]) != NULL
+            return find(self.state.tracks, pair(batch.src[i], batch.track[i])) != NULL
         return True
 
     # ------------------------------------------------------------------------------------------ time

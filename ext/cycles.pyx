@@ -22,7 +22,6 @@ from ext.timers cimport NEVER
 
 cdef struct Span:
     # A cycle as the walk finds it: facts first..first+count-1 of `Walk.joined`.
-    Cycle* cycle            # the known cycle that it is
     int first
     int count
     int64_t begin
@@ -106,7 +105,7 @@ cdef class Walk:
         self.running = &self.spans[self.count]
         self.count += 1
         self.running[0] = Span(
-            cycle=NULL, first=self.joined_count, count=0, begin=fact.t, end=NEVER, target=0, carton=0,
+            first=self.joined_count, count=0, begin=fact.t, end=NEVER, target=0, carton=0,
             t_close=ABSENT, rebound=False)
         return 0
 

@@ -1,13 +1,13 @@
 """The floor: the state (see state.pxd) and what works on it."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.json_writer cimport JsonWriter
 from ext.outlet cimport Outlet
 from ext.state cimport (
     CartonPlan, Fact, Line, LoadUnit, Order, Shipment, State, Trailer,
 )
-from ext.store cimport List, Store, find, length
+from ext.store cimport List, Store, find, length, pair
 from ext.texts cimport TEXT_BYTES, Entry, Texts
 from ext.timers cimport Timers
 
@@ -98,4 +98,4 @@ cdef inline int32_t first_from(const List* facts, int64_t t) noexcept:
 
 cdef inline Line* find_line(const State* state, int32_t order, int32_t number) noexcept:
     """NULL: nobody has told of it."""
-    return <Line*>find(state.lines, <uint64_t><uint32_t>order << 32 | <uint32_t>number)
+    return <Line*>find(state.lines, pair(order, number))

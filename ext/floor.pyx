@@ -16,7 +16,7 @@ from ext.state cimport (
     B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_UNIT, B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Cycle,
     Departed, LatePicks, Ledger, Move, Moved, Pending, PickWindow, Planned, ScopeLine, Touch, Waiting,
 )
-from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length
+from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length, pair
 from ext.texts cimport TEXT_BYTES
 from ext.timers cimport NEVER
 from ext.wheel cimport Timer, Wheel
@@ -283,7 +283,7 @@ cdef class Floor:
             if line.of.cancelled_by != NULL:        # R27
                 line.cancel_t, line.cancelled_by = line.of.cancelled_by.t, line.of.cancelled_by
             self.store.append(&line.of.lines, line)
-            self.store.put(self.state.lines, <uint64_t><uint32_t>order << 32 | <uint32_t>number, line)
+            self.store.put(self.state.lines, pair(order, number), line)
         return line
 
     cdef LoadUnit* unit_of(self, int32_t lu) except NULL:

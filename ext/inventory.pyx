@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Stock (R66, R70, R71): see inventory.pxd. Hot: `take_pick`, `place_of`."""
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memmove, memset
 
 from ext cimport outcomes
@@ -12,7 +12,7 @@ from ext.kinds cimport K_PICK_SHORT
 from ext.outlet cimport EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, Subject
 from ext.premises_data cimport Expectation, ExpectationList, Shelf, Statement, UnitFinding
 from ext.state cimport B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT, B_UNIT_FINDING
-from ext.store cimport List, find, length, remove
+from ext.store cimport List, find, length, pair, remove
 from ext.timers cimport NEVER, RANK_INVENTORY
 
 cdef int PICKS_KEPT = 64            # of a place, before the first look at what is old
@@ -119,7 +119,7 @@ cdef int take_crane(Floor floor, Fact* fact) except -1:
 
 cdef int tell_unit(Floor floor, Fact* fact, const char* kind) except -1:
     """`LU_MISSING`, `LU_UNEXPECTED`: positive evidence, told at once; the same unit at the same place again revises."""
-    cdef uint64_t key = <uint64_t><uint32_t>fact.loc << 32 | <uint32_t>fact.lu
+    cdef uint64_t key = pair(fact.loc, fact.lu)
     cdef UnitFinding* known = <UnitFinding*>find(floor.state.unit_findings, key)
     cdef int32_t name = floor.intern(f"{floor.text(fact.loc)}/{floor.text(fact.lu)}")
     cdef JsonWriter data = floor.outlet.data
@@ -157,7 +157,7 @@ cdef Shelf* shelf_of(Floor floor, int32_t loc) except NULL:
 
 cdef Place* place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t t) except NULL:
     """The place; a new one takes over what the crane has found at its shelf."""
-    cdef Place* place = <Place*>find(floor.state.places, pair_of(loc, sku))
+    cdef Place* place = <Place*>find(floor.state.places, pair(loc, sku))
     while place != NULL and place.lot != lot:
         place = place.other_lot
     if place == NULL:
@@ -166,18 +166,14 @@ cdef Place* place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t
     return place
 
 
-cdef inline uint64_t pair_of(int32_t loc, int32_t sku) noexcept:
-    return <uint64_t><uint32_t>loc << 32 | <uint32_t>sku
-
-
 cdef Place* new_place(Floor floor, Shelf* shelf, int32_t sku, int32_t lot, int64_t t) except NULL:
     cdef Place* place = <Place*>floor.store.new(B_PLACE, sizeof(Place))
     cdef Fact* empty
     cdef int i
     place.loc, place.sku, place.lot = shelf.loc, sku, lot
     place.last_t, place.prune_at = t, PICKS_KEPT
-    place.other_lot = <Place*>find(floor.state.places, pair_of(place.loc, sku))
-    floor.store.put(floor.state.places, pair_of(place.loc, sku), place)
+    place.other_lot = <Place*>find(floor.state.places, pair(place.loc, sku))
+    floor.store.put(floor.state.places, pair(place.loc, sku), place)
     floor.by_watermark.push(t + reach(floor), RANK_INVENTORY, place_key(place), place, TAG_PRUNE, 0)
     floor.store.append(&shelf.places, place)
     for i in range(length(shelf.empties)):
@@ -397,16 +393,16 @@ cdef int prune_expectations(Place* place, int64_t horizon) noexcept:
 
 
 cdef int forget_lot(Floor floor, Place* place) except -1:
-    cdef uint64_t pair = pair_of(place.loc, place.sku)
-    cdef Place* other = <Place*>find(floor.state.places, pair)
+    cdef uint64_t key = pair(place.loc, place.sku)
+    cdef Place* other = <Place*>find(floor.state.places, key)
     if other != place:
         while other.other_lot != place:
             other = other.other_lot
         other.other_lot = place.other_lot
         return 0
     if place.other_lot != NULL:
-        return floor.store.put(floor.state.places, pair, place.other_lot)
-    floor.store.drop(floor.state.places, pair)
+        return floor.store.put(floor.state.places, key, place.other_lot)
+    floor.store.drop(floor.state.places, key)
     return 0
 
 

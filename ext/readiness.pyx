@@ -173,11 +173,12 @@ cdef bint comes_before(Floor floor, const Line* a, const Line* b) noexcept:
 cdef bint is_unfilled(Floor floor, Shipment* shipment, int64_t as_of) except -1:
     """Whether a line lacks something, from the one on that lacked something when it was asked last: most facts of a large
     shipment change nothing about that one. False: maybe an earlier one does."""
+    cdef ScopeLine* scope
     cdef Need need
     while shipment.unfilled < length(shipment.scope):
-        need = Need(line=NULL, planned=0, confirmed=0, short_=0, cancelled=0, packed=0)
-        need.line = (<ScopeLine*>shipment.scope.items[shipment.unfilled]).line
-        if not fill_need(floor, <ScopeLine*>shipment.scope.items[shipment.unfilled], as_of, &need):
+        scope = <ScopeLine*>shipment.scope.items[shipment.unfilled]
+        need = Need(line=scope.line, planned=0, confirmed=0, short_=0, cancelled=0, packed=0)
+        if not fill_need(floor, scope, as_of, &need):
             return True
         shipment.unfilled += 1
     shipment.unfilled = 0

@@ -19,7 +19,7 @@ from ext.state cimport (
     CartonPlan, Cycle, Episode, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
     Waiting,
 )
-from ext.store cimport List, Numbers, Table, find, index_of, last, length, remove, remove_at
+from ext.store cimport List, Numbers, Table, find, index_of, last, length, pair, remove, remove_at
 from ext.timers cimport NEVER
 
 
@@ -130,7 +130,7 @@ cdef bint goes_early(Floor floor, int64_t before) noexcept:
 cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     cdef PickWindow* window
     cdef int i
-    floor.store.drop(floor.state.lines, <uint64_t>line.order << 32 | <uint64_t>line.number)
+    floor.store.drop(floor.state.lines, pair(line.order, line.number))
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         if window.alarms:

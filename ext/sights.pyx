@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Sights of load units (R63, R64): see sights.pxd. Hot: `note`."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from ext.batch cimport ABSENT
 from ext.exceptions cimport ID_MULTI, RTE_LOST
@@ -12,15 +12,11 @@ from ext.kinds cimport (
 )
 from ext.sources cimport Sighting
 from ext.state cimport B_SIGHTING, Cycle
-from ext.store cimport B_TABLE, Table, find, length
+from ext.store cimport B_TABLE, Table, find, length, pair
 from ext.timers cimport RANK_TRACK
 
 
 # ---------------------------------------------------------------------------------------------- where it was seen
-
-cdef inline uint64_t key_of(int32_t area, int32_t lu) noexcept:
-    return <uint64_t><uint32_t>area << 32 | <uint32_t>lu
-
 
 cdef int note(Floor floor, Source* source, Fact* fact) except -1:
     """A device has named a load unit."""
@@ -30,7 +26,7 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1:
         turn_over(floor)
     if not source.area:
         source.area = area_of(floor, source.src)
-    key = key_of(source.area, fact.lu)
+    key = pair(source.area, fact.lu)
     sighting = <Sighting*>find(floor.state.sightings, key)
     if sighting == NULL:
         sighting = <Sighting*>find(floor.state.older_sightings, key)
@@ -88,9 +84,9 @@ cdef int extend(Sighting* sighting, int64_t t, int64_t wait) noexcept:
 
 cdef bint was_seen(Floor floor, int32_t area, int32_t lu, int64_t t) noexcept:
     """R63: in the same area within `ident_wait_ms` before `t`."""
-    cdef Sighting* sighting = <Sighting*>find(floor.state.sightings, key_of(area, lu))
+    cdef Sighting* sighting = <Sighting*>find(floor.state.sightings, pair(area, lu))
     if sighting == NULL:
-        sighting = <Sighting*>find(floor.state.older_sightings, key_of(area, lu))
+        sighting = <Sighting*>find(floor.state.older_sightings, pair(area, lu))
     if sighting == NULL:
         return False
     if t >= sighting.first:
@@ -167,7 +163,7 @@ cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1:
     cdef uint64_t key
     cdef int i
     for i in range(floor.state.areas.count if floor.state.areas != NULL else 0):
-        key = key_of(floor.state.areas.items[i], lost.lu)
+        key = pair(floor.state.areas.items[i], lost.lu)
         sighting = <Sighting*>find(floor.state.sightings, key)
         if sighting == NULL:
             sighting = <Sighting*>find(floor.state.older_sightings, key)

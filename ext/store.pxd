@@ -213,6 +213,11 @@ cdef inline void remove(List* list, const void* item) noexcept nogil:
         remove_at(list, i)
 
 
+cdef inline uint64_t pair(int32_t high, int32_t low) noexcept nogil:
+    """The key of a table that goes by two numbers."""
+    return <uint64_t><uint32_t>high << 32 | <uint32_t>low
+
+
 cdef inline uint64_t home(uint64_t key, uint64_t secret, uint64_t mask) noexcept nogil:
     """Keys are one or two numbers of texts, lines and the like: every bit of both halves counts for the place. Both factors
     depend on the secret."""

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Tracks (R60-R63): see tracks.pxd."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from ext cimport sights
 from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED, RTE_MAX_RECIRC, RTE_WRONG_DEST
@@ -12,7 +12,7 @@ from ext.kinds cimport (
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
-from ext.store cimport List, find, length, remove_at
+from ext.store cimport List, find, length, pair, remove_at
 from ext.timers cimport RANK_TRACK
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
@@ -58,7 +58,7 @@ cdef int see(Floor floor, const Fact* fact) except -1:
 
 cdef Track* track_of(Floor floor, const Fact* fact) except NULL:
     """The machine's number, in the epoch of the fact."""
-    cdef uint64_t key = <uint64_t><uint32_t>fact.src << 32 | <uint32_t>fact.track
+    cdef uint64_t key = pair(fact.src, fact.track)
     cdef Track* first = <Track*>find(floor.state.tracks, key)
     cdef Track* track = first
     cdef Track* made
