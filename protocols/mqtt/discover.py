@@ -18,6 +18,7 @@ import aiomqtt
 from engine.errors import Refused
 from engine.model import KINDS
 from protocols.discovery import Discovery, Seen, key, sample, table, toml
+from protocols.mqtt.settings import usual_port
 from protocols.mqtt.sparkplug import draft as sparkplug
 
 TOPICS_MAX = 5_000
@@ -57,8 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def discover(args: argparse.Namespace) -> Discovery:
     """Raises Refused where the broker cannot be listened to."""
-    plain, encrypted = (1883, 8883) if args.websocket is None else (80, 443)
-    host, port = _address(args.host, encrypted if args.tls else plain)
+    host, port = _address(args.host, usual_port(args.tls, args.websocket is not None))
     topics: Topics = {}
     client = aiomqtt.Client(
         host,

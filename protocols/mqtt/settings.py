@@ -232,8 +232,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     def address(self) -> tuple[str, int]:
         """Where the broker is."""
-        plain, encrypted = (1883, 8883) if self.websocket is None else (80, 443)
-        return self.host, self.port or (encrypted if self.tls is not None else plain)
+        return self.host, self.port or usual_port(self.tls is not None, self.websocket is not None)
 
     def receive_maximum(self) -> int:
         """How many messages the broker may send before the first is acknowledged."""
@@ -245,6 +244,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     def scopes(self) -> list[str]:
         """The prefixes of `src` that are blind without this connection."""
         return self.scope or list(dict.fromkeys(scopes_of(self)))
+
+
+def usual_port(tls: bool, websocket: bool) -> int:
+    """Of brokers, and of the web servers that one reaches them through."""
+    plain, encrypted = (80, 443) if websocket else (1883, 8883)
+    return encrypted if tls else plain
 
 
 def wrap_of(topic: Topic) -> int | None:
