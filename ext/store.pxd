@@ -94,6 +94,7 @@ cdef class Store:
     cdef uint64_t secret        # that its tables get: drawn anew, or that of a snapshot
     cdef size_t limit           # bytes reserved
     cdef size_t top             # bytes given out so far, from the base
+    cdef size_t fetched         # bytes from the base that are memory, at least where they were written to
     cdef size_t free_bytes      # of them, in free lists
     cdef size_t rest_at         # offset of the free block that small ones are cut from,
     cdef size_t rest            # and what is left of it in UNITs
@@ -147,6 +148,7 @@ cdef class Store:
 
     cdef void* new_other(self, int type, size_t size) except NULL
     cdef Block* take_fresh(self, size_t units) except NULL
+    cdef void fetch_pages(self, size_t begin) noexcept
     cdef Block* cut(self, size_t units) noexcept
     cdef void close_rest(self) noexcept
     cdef Block* split_larger(self, int list, size_t units) noexcept
