@@ -46,9 +46,9 @@ cdef class Effects(Clocks):
         cdef int kind = batch.kind[i]
         self.state.arrivals += 1
         fact.window, fact.cycle, fact.move, fact.name = NULL, NULL, NULL, NULL
-        fact.t, fact.t_rx, fact.arrival = t, batch.t_rx[i], self.state.arrivals
+        fact.t, fact.t_rx, fact.arrival, fact.kind = t, batch.t_rx[i], self.state.arrivals, <uint8_t>kind
         fact.src, fact.epoch, fact.seq, fact.sub = batch.src[i], batch.epoch[i], batch.seq[i], batch.sub[i]
-        fact.kind, fact.context = <uint8_t>kind, False
+        fact.context = fact.late = fact.follows = fact.only_seen = fact.sights = 0
         fact.task, fact.order, fact.line, fact.sku = batch.task[i], batch.order[i], batch.line[i], batch.sku[i]
         fact.lu, fact.carton, fact.track, fact.lot = batch.lu[i], batch.carton[i], batch.track[i], batch.lot[i]
         fact.loc, fact.code = batch.loc[i], batch.code[i]
@@ -76,6 +76,8 @@ cdef class Effects(Clocks):
                 tracks.take(self.floor, fact)
             if self.floor.closing_points and self.is_closing_point(batch.fields(i)):
                 shipments.take_unit_fact(self.floor, fact)
+            elif not fact.track:
+                sights.joins_nothing(self.floor, fact)
         elif kind == K_ITEM_INDUCTED or kind == K_IDENT_ASSIGNED or kind == K_SCAN_NOREAD:
             tracks.take(self.floor, fact)
         elif kind == K_WEIGH or kind == K_DIVERT_CONFIRMED or K_ITEM_RECIRCULATED <= kind <= K_ITEM_ARRIVED:
@@ -140,8 +142,8 @@ cdef class Effects(Clocks):
                 self.floor.store.add_number(&codes, self.floor.intern(code))
             return tracks.take_multiread(self.floor, fact, codes, self.is_closing_point(record))
         if premises.concerns(fact.kind):
-            premises.take(self.floor, fact, batch.fields(i))
-        return 0
+            return premises.take(self.floor, fact, batch.fields(i))
+        return sights.joins_nothing(self.floor, fact)
 
     cdef bint is_closing_point(self, dict record) except -1:
         """R42: a read point that stands for a close."""

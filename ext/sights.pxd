@@ -16,6 +16,7 @@ cdef enum SightTag:
 
 
 cdef int note(Floor floor, Source* source, Fact* fact) except -1
+cdef int joins_nothing(Floor floor, Fact* fact) noexcept
 cdef Fact* found(Floor floor, const Fact* fact) except? NULL
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1
 cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1

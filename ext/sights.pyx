@@ -39,20 +39,48 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1:
         floor.store.put(floor.state.sightings, key, sighting)
     extend(sighting, fact.t, floor.rules.ident_wait)
     if is_mere_sight(fact.kind) and (sighting.latest == NULL or floor.precedes(sighting.latest, fact)):
+        let_go(floor, sighting.earlier)
         sighting.earlier, sighting.latest = sighting.latest, fact
+        fact.sights += 1
     if fact.kind != K_SCAN_READ:
         return 0
     if source.read == NULL or floor.precedes(source.read, fact):
+        let_go(floor, source.read)
         source.read = fact
+        fact.sights += 1
     if source.unread:
         source.unread = False
         floor.outlet.clear(ID_MULTI, fact.src, fact.t, fact)
     return 0
 
 
+cdef int joins_nothing(Floor floor, Fact* fact) noexcept:
+    """Only sights keep it. To be told when all else has looked at it: such reads are many, and their room is used again."""
+    fact.only_seen = True
+    fact.sights += 1
+    return let_go(floor, fact)
+
+
+cdef int let_go(Floor floor, Fact* fact) noexcept:
+    """A place of sights keeps another from now on, or none; NULL: it kept none."""
+    if fact != NULL:
+        fact.sights -= 1
+        if fact.only_seen and fact.sights == 0:
+            floor.store.free(fact)
+    return 0
+
+
 cdef int turn_over(Floor floor) except -1:
     """The younger half becomes the older, and the older is forgotten."""
     cdef Table* older = floor.state.older_sightings
+    cdef Sighting* sighting
+    cdef uint64_t i
+    for i in range(older.mask + 1):
+        sighting = <Sighting*>older.slots[i].value
+        if sighting != NULL:
+            let_go(floor, sighting.latest)
+            let_go(floor, sighting.earlier)
+            floor.store.free(sighting)
     floor.state.older_sightings = floor.state.sightings
     floor.state.sightings = floor.store.table(B_TABLE)
     floor.state.sightings_until = floor.state.watermark + 2 * floor.rules.ident_wait
