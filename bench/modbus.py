@@ -7,7 +7,8 @@
 
 `us` is CPU time of this process for one read, for the wall clock is the server's too; `p50_ms` and `p99_ms` are of one
 read, by the wall clock. Everybody runs on uvloop. Client and server share a core: over loopback it is the sender who
-wakes the other side up, and to wake up another core that is idle costs it, on a virtual machine, twice what the read does.
+wakes the other side up, and to wake up another core that is idle costs it, on a virtual machine, twice what the read
+does.
 """
 
 from __future__ import annotations
