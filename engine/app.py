@@ -17,6 +17,7 @@ from engine import __version__, start_room
 from engine.clock import Clock, now_us
 from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
+from engine.crashes import Crashes
 from engine.dead_letters import DeadLetters
 from engine.errors import Refused
 from engine.intake import Limits
@@ -63,6 +64,8 @@ class Engine:
                 opened.callback(journal.close)
                 start_room.give_back(data_dir)
                 opened.callback(start_room.hold, data_dir)  # a start that is refused leaves it to the next
+                self._crashes = Crashes(data_dir)
+                opened.callback(self._crashes.close)
                 for said in in_place(data_dir / "outbox.sqlite"):
                     log.warning("%s", said)
                 outbox = SqliteOutbox(
@@ -89,6 +92,7 @@ class Engine:
                     self.metrics,
                     clock,
                     Keep(settings.snapshot_every_bytes, settings.journal_keep_bytes, settings.journal_keep_us),
+                    crashes=self._crashes,
                 )
             self._pipeline = Pipeline(
                 site.site,
@@ -130,6 +134,7 @@ class Engine:
             stopped.cancel()
             await _cancel([taps])
             await self._pipeline.stop(PIPELINE_STOP_S)
+            self._crashes.close()
             start_room.hold(Path(self.site.engine.data_dir))
         return self._pipeline.account()
 

@@ -29,6 +29,8 @@ from engine.journal import Position
 from engine.outbox import pass_to
 from engine.outbox_salvage import in_place, salvage
 from engine.outbox_sums import Damage, damage
+from engine.passed_over import NAME as PASSED_OVER
+from engine.passed_over import PassedOver
 from engine.rule_book import RuleBook
 from engine.segment_folder import Gone, SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
@@ -199,6 +201,11 @@ class Check:
         book = self.folder / "rules.json"
         if book.exists() and not rules_can_be_read(book):
             yield Finding(book, "is damaged; the snapshots know the rules, too")
+        passed_over = PassedOver(self.folder / PASSED_OVER, put_damaged_aside=False)
+        if passed_over.report:
+            yield Finding(passed_over.path, "is damaged; what it names is found again")
+        if passed_over.lines:
+            yield Finding(passed_over.path, f"{len(passed_over)} records on which the process died are passed over")
         for path in sorted(self.folder.rglob(f"*{BAD}")):
             yield Finding(path, "was put aside earlier, to look at")
 

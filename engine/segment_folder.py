@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from engine.disk import DISK, Disk
 from engine.errors import Refused
+from engine.passed_over import NAME, PassedOver
 from engine.segments import (
     LOSS,
     PACKED,
@@ -197,7 +198,8 @@ def journal_of(where: Path) -> Path | None:
 
 
 def payloads_in(where: Path) -> Iterator[bytes] | None:
-    """All that can be read of a journal's folder, a data folder, or one segment; None: it is none of them."""
+    """All that can be read of a journal's folder, a data folder, or one segment, as a start decides on it; None: it is
+    none of them."""
     if where.name.endswith((SUFFIX, PACKED)) and where.name.partition(".")[0].isdecimal():
         segments, numbers = SegmentFolder(where.parent), [int(where.name.partition(".")[0])]
     elif where.is_dir() and (folder := journal_of(where)) is not None:
@@ -205,4 +207,10 @@ def payloads_in(where: Path) -> Iterator[bytes] | None:
         numbers = segments.numbers()
     else:
         return None
-    return (part.payload for number in numbers for part in segments.parts(number) if part.payload is not None)
+    passed_over = PassedOver(segments.folder.parent / NAME, put_damaged_aside=False)
+    return (
+        passed_over.without((number, part.start), part.payload)
+        for number in numbers
+        for part in segments.parts(number)
+        if part.payload is not None
+    )

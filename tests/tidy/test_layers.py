@@ -31,6 +31,8 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.outbox_sums",
         "engine.whole_file",
         "engine.disk",
+        "engine.passed_over",
+        "engine.crashes",
         "engine.start_room",
         "engine.pauses",
         "engine.large_blocks",
