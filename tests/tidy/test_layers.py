@@ -19,7 +19,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.model",
         "engine.secret",
         "engine.tls",
-        "engine.redis_tls",
+        "engine.redis_connection",
     ),
     (
         "engine.metrics",
