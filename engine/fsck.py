@@ -133,7 +133,7 @@ class Check:
 
     def _segments(self) -> Iterator[Finding]:
         numbers = self.segments.numbers()
-        for missing in missing_segments(numbers):
+        for missing in self.segments.missing():
             grave = missing >= self.needed_from()
             yield Finding(self.segments.path(missing), "is missing", grave)
         if numbers and numbers[0] > 1 and not self.snapshots and not self.segments.is_loss(numbers[0]):
@@ -300,7 +300,7 @@ def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
     deque(checked.findings(), maxlen=0)
     segments = checked.segments
     numbers = segments.numbers()
-    wanted = [number for number in missing_segments(numbers) if number >= checked.needed_from()]
+    wanted = [number for number in segments.missing() if number >= checked.needed_from()]
     if checked.ends_early:
         number = checked.snapshots[0].position.segment
         last = max(numbers, default=number - 1)
@@ -311,11 +311,6 @@ def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
         wanted.append(numbers[-1] + 1)
     for number in wanted:
         yield f"{segments.stand_in(number, now_us())}: stands for what is lost"
-
-
-def missing_segments(numbers: list[int]) -> list[int]:
-    """The holes."""
-    return [number for number in range(numbers[0], numbers[-1]) if number not in numbers] if numbers else []
 
 
 def rules_can_be_read(path: Path) -> bool:

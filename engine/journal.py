@@ -200,12 +200,11 @@ class Journal:
         if after != BEGINNING and not numbers:
             raise self._ends_before(after)
         first = self.first() if after == BEGINNING and self.first() and self.begins() else after.segment
-        for expected, number in enumerate(numbers, first):
-            if number != expected:
-                raise Refused(
-                    f"{self.folder}: {expected:08d}.journal is missing; put it back from a copy, or move the folder "
-                    f"away to begin with nothing. To give up what was in it: {self._repair()}"
-                )
+        for number in self._segments.missing(first):
+            raise Refused(
+                f"{self.folder}: {number:08d}.journal is missing; put it back from a copy, or move the folder "
+                f"away to begin with nothing. To give up what was in it: {self._repair()}"
+            )
         return numbers
 
     def begins(self) -> bool:
