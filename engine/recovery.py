@@ -24,7 +24,7 @@ from engine.contracts import Emitted, Outbox
 from engine.crashes import DEATHS, PASSED_OVER_MAX, RESTORED, Crashes
 from engine.disk import DISK, Disk
 from engine.errors import Refused
-from engine.journal import BEGINNING, Journal, Position
+from engine.journal import BEGINNING, NO_SPACE, Journal, Position
 from engine.metrics import Metrics
 from engine.passed_over import INSTEAD
 from engine.rule_book import RuleBook, RuleSet
@@ -34,6 +34,7 @@ from ext.snapshot import SnapshotError
 
 REPLAY_BYTES = 1024 * 1024
 PROGRESS_S = 5.0
+FULL_S = 0.5
 FORCED = 4  # at so many times the usual growth a snapshot no longer waits for a quiet moment
 MEGABYTE = 1e6
 REPORTS_SHOWN = 50
@@ -308,7 +309,19 @@ class Recovery:
             log.warning("%s", self._book.report)
         self._rules = rules
         if self._book.held_at(at) is None:
-            await asyncio.to_thread(self._book.write, at, rules)
+            await self._write_down(at, rules)
+
+    async def _write_down(self, at: Position, rules: RuleSet, needed_from: Position = BEGINNING) -> None:
+        """In the rule book, before anything is decided by them. A full disk is waited for; sinks get what is there."""
+        while True:
+            try:
+                await asyncio.to_thread(self._book.write, at, rules, needed_from)
+                return
+            except OSError as error:
+                if error.errno not in NO_SPACE:
+                    raise
+                log.warning("%s: cannot be written, the start waits for room: %s", self._book.path, error)
+                await asyncio.sleep(FULL_S)
 
     def _begins_at_its_beginning(self, why: list[str]) -> None:
         if not self._journal.begins():
@@ -403,7 +416,7 @@ class Recovery:
         log.info("rules: %s changed; what was recorded before stays as it was decided", changed)
         first = Position(self._journal.first(), 0)
         await self._turn_to(self._wanted)  # first: rules that cannot take over must not stand in the book
-        await asyncio.to_thread(self._book.write, self._journal.position, self._wanted, first)
+        await self._write_down(self._journal.position, self._wanted, first)
         self._kept_at = -1  # also where nothing was recorded since the last one
         await self.keep()
 
