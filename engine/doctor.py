@@ -183,7 +183,7 @@ def _letters(path: Path, bytes_max: int) -> Iterator[Finding]:
         letters = DeadLetters(path, now_us, only_looks=True)
     except (Refused, sqlite3.Error) as failure:
         yield error(
-            "dead letters", str(failure), f"sortline fsck --repair {path.parent}: the next start makes a new one"
+            "dead letters", str(failure), f"sortline fsck {path.parent}; a start makes a new one of what can be read"
         )
         return
     try:

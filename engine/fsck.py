@@ -26,20 +26,19 @@ from engine.config.load import read_toml
 from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
+from engine.mended_databases import LETTERS, OUTBOX, finish, put_in_order
 from engine.outbox import pass_to
-from engine.outbox_salvage import in_place, salvage
 from engine.outbox_sums import Damage, damage
 from engine.passed_over import NAME as PASSED_OVER
 from engine.passed_over import PassedOver
 from engine.rule_book import RuleBook
 from engine.segment_folder import Gone, SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
-from engine.sqlite_file import BESIDE, not_whole, open_to_read, tells_damage
+from engine.sqlite_file import not_whole, open_to_read, tells_damage
 from engine.whole_file import BAD, put_aside, read_whole, write_whole
 
 DATA_DIR = "data"
-OUTBOX = "outbox.sqlite"
-MADE_AGAIN = (OUTBOX, "dead.sqlite")  # the next start makes what is missing; a queue is the ERP's, and stays
+MADE_AGAIN = (OUTBOX, LETTERS)  # the next start makes what is missing; a queue is the ERP's, and stays
 FLAWS_SHOWN = 20
 READ_BYTES = 1024 * 1024
 
@@ -272,17 +271,13 @@ def _put_aside(folder: Path) -> Iterator[str]:
 
 
 def _databases_aside(folder: Path) -> Iterator[str]:
-    """What was salvaged of an outbox comes in its place at once; a repair that was cut short in between does it now."""
-    yield from in_place(folder / OUTBOX)
+    """What was salvaged comes in its place at once; what was cut short in between does now."""
+    yield from finish(folder)
     for path in map(folder.joinpath, MADE_AGAIN):
         fault = fault_of_database(path) if path.exists() else None
         if fault is not None and fault.damaged:
-            if path.name == OUTBOX and path.is_file():
-                salvage(path)
-            beside = (path.with_name(path.name + end) for end in BESIDE)
-            asides = ", ".join(put_aside(each).name for each in beside if each.exists())
-            yield f"{path}: {fault.what}: renamed to {asides}"
-    yield from in_place(folder / OUTBOX)
+            yield from put_in_order(path, fault.what)
+    yield from finish(folder)
 
 
 def _given_up(folder: Path) -> Iterator[str]:

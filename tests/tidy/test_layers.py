@@ -56,6 +56,8 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.refusals",
         "engine.intake",
         "engine.outbox_salvage",
+        "engine.letters_salvage",
+        "engine.mended_databases",
         "engine.slices",
         "engine.recovery",
         "engine.overload",
