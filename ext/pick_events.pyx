@@ -12,7 +12,7 @@ from ext.outlet cimport (
 )
 from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
 from ext.store cimport find, length
-from ext.timers cimport NEVER, RANK_INVENTORY
+from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
 from ext.context_checks import POLICIES
@@ -95,7 +95,7 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
             window.line.alloc_ledger = window.short_told
     write_short(floor, window, o)
     if floor.outlet.emit(window.short_told, subject_of(window), o.t_close, order, cause, evidence):
-        floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_INVENTORY, key_of(window), window,
+        floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window,
                                 TAG_SHORT_TOLD, 0)
     return 0
 
