@@ -152,7 +152,7 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     floor.outlet.data.raw(data, len(data))
     floor.outlet.emit(shipment.manifested, subject_of(shipment), t, correlation(shipment), cause,
                       INCOMPLETE if forced else EXACT)
-    if shipment.cancelled_by != NULL and shipment.cancel_t >= shipment.manifest_t:
+    if shipment.cancelled_by != NULL and left_before(floor, shipment, shipment.cancelled_by):
         tell_voided(floor, shipment)
     return 0
 
@@ -249,6 +249,14 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
     if first.t == shipment.manifest_t:
         late_facts.take_back_later(floor, shipment)
     return stuck.on_end(floor, shipment, first)
+
+cdef bint left_before(Floor floor, const Shipment* shipment, const Fact* cancel) noexcept:
+    """R56, R3: was it manifested before its cancel? Of one moment the dock speaks after the order systems."""
+    cdef const Fact* result = shipment.result
+    if shipment.manifest_t != cancel.t:
+        return shipment.manifest_t < cancel.t
+    return result != NULL and result.t == cancel.t and floor.precedes(result, cancel)
+
 
 
 cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* evidence) except -1:

@@ -476,7 +476,7 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
     shipment.cancelled_by = fact
     shipment.cancel_t = fact.t
     stuck.on_end(floor, shipment, fact)
-    if shipment.manifest_t <= fact.t:
+    if manifests.left_before(floor, shipment, fact):
         return manifests.tell_voided(floor, shipment)
     end_pending(floor, shipment, fact.t)
     if shipment.stands or shipment.stood:

@@ -189,7 +189,7 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
     context = world.context
     rest = f"shipment/{shipment}", shipment, _only(order for order, _ in context.scope(shipment)) or shipment
     cancel, departure = context.cancelled_shipments.get(shipment), world.departures.get(shipment)
-    voided = cancel is not None and departure is not None and cancel.t > departure.first.t
+    voided = cancel is not None and departure is not None and cancel[:4] > departure.first[:4]
     if found.ready is not None:
         told = Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
         yield told._replace(certain=found.dated)
