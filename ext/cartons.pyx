@@ -302,14 +302,40 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
 
 
 cdef int show_empty(Floor floor, Cycle* cycle, bint empty, const Fact* close, const Fact* cause) except -1:
-    """R45: nothing lies in it. What was told before gets a revision that says so; else there is no event."""
-    if empty:
-        cycle.alarms |= <uint64_t>1 << PKG_EMPTY
-        return floor.outlet.raise_(PKG_EMPTY, subject_text(floor, cycle), close.t, cause, "")
-    if not cycle.alarms >> PKG_EMPTY & 1:
+    """R45: nothing lies in it. What was told before gets a revision that says so; else there is no event, and it goes by
+    the name that an event of this close would have had (R40a)."""
+    cdef int32_t name
+    if not empty:
+        return quiet(floor, cycle, PKG_EMPTY, close.t, cause)
+    name = cycle.key if cycle.key else name_at(floor, cycle, close.t + floor.rules.close_hold)
+    clear_but(floor, cycle, PKG_EMPTY, name, close.t, cause)
+    cycle.alarms |= <uint64_t>1 << PKG_EMPTY
+    return floor.outlet.raise_(PKG_EMPTY, floor.joined(b"carton/", name), close.t, cause, "")
+
+
+cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1:
+    """Clear an exception, if it was raised."""
+    return clear_but(floor, cycle, code, 0, t, cause)
+
+
+cdef int clear_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1:
+    """Clear it under every name that the carton went by but `kept`: it may be called otherwise since it was raised."""
+    cdef int32_t name = cycle.carton
+    cdef int i
+    if not cycle.alarms >> code & 1:
         return 0
-    cycle.alarms &= ~(<uint64_t>1 << PKG_EMPTY)
-    return floor.outlet.clear(PKG_EMPTY, subject_text(floor, cycle), close.t, cause)
+    cycle.alarms &= ~(<uint64_t>1 << code)
+    for i in range(length(cycle.facts)):
+        clear_named(floor, code, name if name != kept else 0, t, cause)
+        name = (<Fact*>cycle.facts.items[i]).carton
+    clear_named(floor, code, name if name != kept else 0, t, cause)
+    clear_named(floor, code, cycle.key if cycle.key != kept else 0, t, cause)
+    name = floor.numbered(cycle.unit.lu, c"#", cycle.number)
+    return clear_named(floor, code, name if name != kept else 0, t, cause)
+
+
+cdef int clear_named(Floor floor, int code, int32_t name, int64_t t, const Fact* cause) except -1:
+    return floor.outlet.clear(code, floor.joined(b"carton/", name), t, cause) if name else 0
 
 
 cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
@@ -317,9 +343,7 @@ cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     cdef Contents nothing = Contents.__new__(Contents)
     cdef int code
     for code in range(64):
-        if cycle.alarms >> code & 1:
-            floor.outlet.clear(code, subject_text(floor, cycle), cause.t, cause)
-    cycle.alarms = 0
+        quiet(floor, cycle, code, cause.t, cause)
     if cycle.closed == NULL:
         return 0
     write_closed(floor, cycle, cycle.told_close, nothing, shipment_key(cycle))

@@ -266,9 +266,7 @@ cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* ev
     cdef List* changed = NULL
     if before != NULL and before.t <= evidence.t:
         return 0
-    if cycle.alarms >> SHP_WRONG_TRAILER & 1:
-        cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
-        floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), evidence.t, evidence)
+    cartons.quiet(floor, cycle, SHP_WRONG_TRAILER, evidence.t, evidence)
     departed.by = floor.copy_name(evidence)
     departed.by.kind, departed.by.context = K_MANIFEST_RESULT, True
     if before != NULL:

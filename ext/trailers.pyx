@@ -109,10 +109,7 @@ cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact
         return floor.outlet.raise_(
             SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact,
             f"in {floor.text(fact.trailer)}; {floor.text(cartons.name_of(floor, other))} is in {floor.text(state.loading.trailer)}")
-    if cycle.alarms >> SHP_WRONG_TRAILER & 1:
-        cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
-        floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact)
-    return 0
+    return cartons.quiet(floor, cycle, SHP_WRONG_TRAILER, fact.t, fact)
 
 
 cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const Fact* fact) except? NULL:
