@@ -7,6 +7,7 @@ from ext cimport carton_state, cartons, manifests, riding
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
 from ext.kinds cimport K_LOAD_SCANNED
+from ext.leaving cimport has_left
 from ext.readiness cimport READY, verdict_of
 from ext.shipment_cartons cimport cycles_of, home_of
 from ext.shipment_names cimport alarm
@@ -123,7 +124,7 @@ cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const
         other = <Cycle*>cycles.items[i]
         state = carton_state.state_of(floor, other, fact.t)
         if (other != cycle and state.loaded and state.loading.trailer != fact.trailer
-                and not manifests.has_left(floor, state.loading, fact)):
+                and not has_left(floor, state.loading, fact)):
             found = other
             break
     floor.store.free(cycles)

@@ -193,7 +193,7 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
     if found.ready is not None:
         told = Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
         yield told._replace(certain=found.dated)
-    if found.unready_t is not None or (_unsettled(departure, world) and found.ready is not None):
+    if found.unready_t is not None or (_shaken(shipment, world) and found.ready is not None):
         # reading: a cause is the kind of the record. That of several facts of one moment is not said.
         kinds = {fact.kind for fact in found.unready_facts}
         cause = kinds.pop() if len(kinds) == 1 else None
@@ -205,6 +205,14 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
         yield _manifested(shipment, departure, world, rules)._replace(subject=rest[0], correlationid=rest[2])
         if cancel is not None and voided:
             yield Final("shipment.voided", shipment, {"cause": cancel.kind}, utc(cancel.t), *rest)
+
+
+def _shaken(shipment: str, world: World) -> bool:
+    """Until a departure was known, what came before it and happened after it could end its readiness, and that of
+    another with a share of a line."""
+    lines = set(world.context.scope(shipment))
+    sharing = [name for name in world.context.shipments if name == shipment or lines & set(world.context.scope(name))]
+    return any(_unsettled(world.departures.get(name), world) for name in {shipment, *sharing})
 
 
 def _unsettled(departure: Departure | None, world: World) -> bool:
