@@ -18,7 +18,7 @@ from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
 from ext.store cimport List, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
-from ext.touches cimport doubt, first_after, tell_unready, touch, touch_line, touches_of, watch_bound
+from ext.touches cimport can_end, doubt, first_after, tell_unready, touch, touch_line, touches_of, watch_bound
 from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending, has_pending, kept_truth, pending_of
 
 
@@ -188,6 +188,9 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.cancel_t <= as_of:
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
+    if shipment.true_now and (shipment.stands or has_pending(shipment)) and not can_end(shipment, cause, floor.state.ok):
+        shipment.evaluated = as_of      # it is as ready as it was
+        return 0
     verdict = verdict_of(floor, shipment, as_of)
     if verdict.kind == READY and as_of < last_planned(floor, shipment):
         return 0                        # by a plan whose own moment is to come; what was true before it is not known any more

@@ -1,8 +1,6 @@
 # cython: boundscheck=False, wraparound=False
 """What concerns a shipment, and its end as a ready one: see touches.pxd. Hot: `touch`, `touch_line`."""
 
-from libc.stdint cimport int32_t
-
 from ext cimport carton_state, cartons, riding, stuck
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
@@ -43,7 +41,7 @@ cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -
             watch(floor, shipment, t)
     if not shipment.bound_watched:
         watch_bound(floor, shipment, t, cause)
-    if t < shipment.manifest_t:
+    if t < shipment.manifest_t and can_end(shipment, cause, floor.state.ok):
         if shipment.stands or shipment.stood:
             doubt(floor, shipment, t)
         elif t < shipment.unready_at:
@@ -74,6 +72,16 @@ cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexce
     if riding.is_place(kind) and kind != K_ITEM_LOST:
         return shipment.stage_required
     return not carton_state.closes(kind)
+
+
+cdef bint is_ready_before(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R55: R50 just before `t`, which the watermark has passed. Known without a question while it goes on being true."""
+    cdef int i
+    if shipment.true_now and shipment.turned < t:
+        i = first_after(shipment, shipment.evaluated)
+        if i == touches_of(shipment) or shipment.touches.items[i].t >= t:
+            return True
+    return verdict_of(floor, shipment, t - 1).kind == READY
 
 
 cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:

@@ -8,12 +8,12 @@ from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
 from ext.kinds cimport K_LOAD_SCANNED
 from ext.leaving cimport has_left
-from ext.readiness cimport READY, verdict_of
 from ext.shipment_cartons cimport cycles_of, home_of
 from ext.shipment_names cimport alarm
 from ext.state cimport Cycle, Shipment, Trailer
 from ext.store cimport List, index_of, length
 from ext.timers cimport RANK_SHIPMENT
+from ext.touches cimport is_ready_before
 
 
 cdef int take_load(Floor floor, Fact* fact) except -1:
@@ -93,7 +93,7 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
             continue
         judge_trailer(floor, shipment, cycle, fact)
         if (fact.kind == K_LOAD_SCANNED and shipment.plan_rev and shipment.manifest_t >= fact.t
-                and verdict_of(floor, shipment, fact.t - 1).kind != READY):
+                and not is_ready_before(floor, shipment, fact.t)):
             alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, floor.text(cartons.name_of(floor, cycle)))
     floor.store.free(cycles)
     return 0
