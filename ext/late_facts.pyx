@@ -8,22 +8,48 @@ from ext.cycles cimport cycle_for
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.shipment_cartons cimport shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
-from ext.store cimport List, find, length
+from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER
 from ext.touches cimport touch
 
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
-    cdef Line* line
-    cdef PickWindow* window
+    """Of the lines that it plans, and of those whose pieces lay in its cartons."""
+    cdef List* others = NULL
+    cdef Cycle* cycle
+    cdef Fact* fact
     cdef int i, k
     for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>shipment.scope.items[i]).line
-        take_back_cancels(floor, shipment, line)
-        for k in range(length(line.windows)):
-            window = <PickWindow*>line.windows.items[k]
-            take_back_picks(floor, shipment, window, window.facts)
-            take_back_picks(floor, shipment, window, window.strangers)
+        take_back_line(floor, shipment, (<ScopeLine*>shipment.scope.items[i]).line)
+    for i in range(shipment.gone.count if shipment.gone != NULL else 0):
+        cycle = shipment.gone.items[i].cycle
+        for k in range(length(cycle.facts)):
+            fact = <Fact*>cycle.facts.items[k]
+            if (fact.window != NULL and not is_planned_by(fact.window.line, shipment)
+                    and index_of(others, fact.window.line) < 0):
+                floor.store.append(&others, fact.window.line)
+    for i in range(length(others)):
+        take_back_line(floor, shipment, <Line*>others.items[i])
+    floor.store.free(others)
+    return 0
+
+
+cdef bint is_planned_by(const Line* line, const Shipment* shipment) noexcept:
+    cdef int i
+    for i in range(length(line.scopes)):
+        if (<ScopeLine*>line.scopes.items[i]).shipment == shipment:
+            return True
+    return False
+
+
+cdef int take_back_line(Floor floor, Shipment* shipment, Line* line) except -1:
+    cdef PickWindow* window
+    cdef int i
+    take_back_cancels(floor, shipment, line)
+    for i in range(length(line.windows)):
+        window = <PickWindow*>line.windows.items[i]
+        take_back_picks(floor, shipment, window, window.facts)
+        take_back_picks(floor, shipment, window, window.strangers)
     return 0
 
 
@@ -44,7 +70,7 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
         picks.tell(floor, window, cancel, NEVER - 1)
     if late == NULL:
         return 0
-    if length(line.scopes) == 1 and is_after(shipment, line.cancel_t):
+    if length(line.scopes) <= 1 and is_after(shipment, line.cancel_t):
         line.cancel_t, line.cancelled_by = NEVER, NULL
     return touch_others(floor, shipment, line, late)
 

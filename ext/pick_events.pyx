@@ -12,7 +12,7 @@ from ext.outlet cimport (
 )
 from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
 from ext.store cimport find, length
-from ext.timers cimport NEVER, RANK_PICK
+from ext.timers cimport NEVER, RANK_INVENTORY, RANK_PICK
 from ext.tombstones cimport is_buried
 
 from ext.context_checks import POLICIES
@@ -259,22 +259,27 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     return True
 
 
-cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """It is told at once, and as it stands when the watermark has passed it: something from before may be undecided."""
+    fact.window = window
+    floor.by_watermark.push(fact.t, RANK_INVENTORY, key_of(window), fact, TAG_LATE_PASSED, 0)
+    tell_post_ship(floor, fact, fact.qty)
+    return floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
+
+
+cdef int tell_post_ship(Floor floor, const Fact* fact, int64_t qty) except -1:
     """`expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth."""
-    cdef str stock, key
-    cdef int32_t key_number
-    cdef LatePicks* late
+    cdef PickWindow* window = fact.window
     cdef JsonWriter data = floor.outlet.data
-    stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
-    key = f"{stock}/{floor.text(window.task)}"
-    key_number = floor.intern(key)
-    late = <LatePicks*>find(floor.state.late_picks, key_number)
+    cdef str stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
+    cdef int32_t key_number = floor.intern(f"{stock}/{floor.text(window.task)}")
+    cdef LatePicks* late = <LatePicks*>find(floor.state.late_picks, key_number)
     if late == NULL:
         late = <LatePicks*>floor.store.new(B_LATE_PICKS, sizeof(LatePicks))
         floor.outlet.key_is(key_number)
         late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key_number)
         floor.store.put(floor.state.late_picks, key_number, late)
-    late.qty += fact.qty
+    late.qty += qty
     late.t = max(late.t, fact.t)
     data.clear()
     data.integer_member(b'{"actual":', window.told_q + late.qty)
@@ -283,7 +288,7 @@ cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1
     data.put(b',"kind":"POST_SHIP"}')
     floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), late.t,
                       window.line.order, fact, EXACT)
-    return floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
+    return 0
 
 
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:

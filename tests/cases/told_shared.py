@@ -70,3 +70,28 @@ def R27_a_cancel_of_a_shared_task_before_the_manifest_is_known() -> Case:
     for shipment in ("S-1", "S-2"):
         case.expect("shipment.unready", shipment, t=41, cause="pick.task_cancelled")
     return case.expect("shipment.ready", "S-2", t=22, revision=1).cleared("PCK_PUTBACK_REQUIRED", "task/T-1")
+
+
+# ---------------------------------------------------------------------------------------------- not of its scope
+
+
+def R27_a_cancel_of_a_line_that_lies_in_a_carton_of_another_shipment() -> Case:
+    """R27, R54, R3: C-1 is planned to S-1, which does not plan line 2. Its piece has left when the cancel of 39.5
+    arrives, though the watermark has not passed the close of 34.5."""
+    case = Case().order(1, 1).task(1, "T-2", line=2).plan(contents=part(1)).shipment(1)
+    case.pick(7, task="T-2", lu="L-1").close(10).device("load.scanned", 20, lu="L-1", trailer="TR-1")
+    case.device("trailer.closed", 34.5, trailer="TR-1").wms("order.cancelled", 39.5, rev=2, order="O-1", lines=[2])
+    case.expect("shipment.manifested", "S-1", t=34.5, cartons=[{"carton": "C-1"}]).packed(1, line=2)
+    case.raised("CTX_CANCEL_TOO_LATE", "task/T-2").never_raised("PCK_PUTBACK_REQUIRED")
+    return case.confirmed(1, 7, "T-2").device("telemetry", 90)
+
+
+def R29_a_late_pick_before_the_deadline_is_decided() -> Case:
+    """R29, R21: it is told at once. The deadline of 9.5 is decided after it: two pieces were picked, and one told."""
+    case = Case().order(2).task(2, deadline=at(9.5), loc="A-1").shipment(2).pick(8, lu="L-1")
+    case.wms("manifest.result", 10.5, shipment="S-1", manifest_no="M-1", tracking=[]).pick(14, lu="L-1")
+    case.expect("shipment.manifested", "S-1", t=10.5).confirmed(1, 9.5).shorted(1, 9.5).device("telemetry", 90)
+    case.expect(
+        "inventory.discrepancy", "A-1/A//T-1", t=14, revision=1, kind="POST_SHIP", expected=1, actual=2, as_of=at(14)
+    )
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
