@@ -320,22 +320,17 @@ cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause
 
 cdef int clear_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1:
     """Clear it under every name that the carton went by but `kept`: it may be called otherwise since it was raised."""
-    cdef int32_t name = cycle.carton
+    cdef int32_t name
     cdef int i
     if not cycle.alarms >> code & 1:
         return 0
     cycle.alarms &= ~(<uint64_t>1 << code)
-    for i in range(length(cycle.facts)):
-        clear_named(floor, code, name if name != kept else 0, t, cause)
-        name = (<Fact*>cycle.facts.items[i]).carton
-    clear_named(floor, code, name if name != kept else 0, t, cause)
-    clear_named(floor, code, cycle.key if cycle.key != kept else 0, t, cause)
-    name = floor.numbered(cycle.unit.lu, c"#", cycle.number)
-    return clear_named(floor, code, name if name != kept else 0, t, cause)
-
-
-cdef int clear_named(Floor floor, int code, int32_t name, int64_t t, const Fact* cause) except -1:
-    return floor.outlet.clear(code, floor.joined(b"carton/", name), t, cause) if name else 0
+    for i in range(-3, length(cycle.facts)):
+        name = (<Fact*>cycle.facts.items[i]).carton if i >= 0 else cycle.carton if i == -1 else cycle.key if i == -2 else (
+            floor.numbered(cycle.unit.lu, c"#", cycle.number))
+        if name and name != kept:
+            floor.outlet.clear(code, floor.joined(b"carton/", name), t, cause)
+    return 0
 
 
 cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
@@ -417,7 +412,6 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
 
 cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NULL:
     """R40a: the key is fixed by the first event of the cycle, by the names that it had when that was due."""
-    cdef int32_t shipment = shipment_key(cycle)
     cdef const Cycle* other
     cdef Ledger* told
     cdef int i
@@ -430,7 +424,13 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
         if told != NULL and other.key == cycle.key:
             return told
     floor.outlet.key_is(cycle.key)
-    return floor.outlet.ledger(type, shipment if shipment else cycle.key)
+    return floor.outlet.ledger(type, cycle.plan.shipment.id if is_planned_at(cycle, due) else cycle.key)
+
+
+cdef bint is_planned_at(const Cycle* cycle, int64_t due) noexcept:
+    """Whether its plan had given it a shipment by then, under its name: that makes the partition, as it does the key."""
+    return (cycle.key == cycle.carton and cycle.plan != NULL and cycle.plan.shipment != NULL
+            and cycle.plan.t <= due)
 
 
 cdef bint is_carried_on(const Cycle* cycle) noexcept:

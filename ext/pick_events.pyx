@@ -7,6 +7,7 @@ from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED,
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
+from ext.outcomes cimport is_note
 from ext.outlet cimport (
     EXACT, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject,
 )
@@ -114,8 +115,8 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     cdef const Fact* closing = o.closing
     cdef bint by_operator, by_carton
     cdef int32_t loc = window.loc
-    if closing == NULL and length(window.closings):
-        closing = <Fact*>window.closings.items[0]
+    if closing == NULL:
+        closing = first_closing(window)
     by_operator = closing != NULL and closing.kind == K_PICK_SHORT
     by_carton = closing != NULL and closing.kind == K_CARTON_CLOSE
     if by_operator and closing.loc:
@@ -140,6 +141,14 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     if window.task:
         data.text_member(b',"task":', window.task)
     return data.put(b"}")
+
+
+cdef Fact* first_closing(const PickWindow* window) noexcept:
+    cdef int i
+    for i in range(length(window.closings)):
+        if not is_note(<Fact*>window.closings.items[i]):
+            return <Fact*>window.closings.items[i]
+    return NULL
 
 
 cdef int tell_alloc(Floor floor, Line* line) except -1:

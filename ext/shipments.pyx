@@ -9,13 +9,13 @@ from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TI
 from ext.floor cimport first_from
 from ext.json_writer cimport Digest
 from ext.keys cimport text_key
-from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
+from ext.kinds cimport K_CARTON_PLAN, K_ITEM_LOST, K_PACK_CONFIRM, K_SHIPMENT_PLAN
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, last_planned, planned_at, verdict_of
+from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, planned_at, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
-from ext.store cimport List, index_of, length
+from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
 from ext.touches cimport can_end, doubt, first_after, tell_unready, touch, touch_line, touches_of, watch_bound
@@ -82,42 +82,47 @@ cdef int first_later(const Cycle* cycle, int64_t t) noexcept:
 
 
 cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
-    """A plan came, maybe after the work: everything already known of its lines and cartons touches it."""
+    """A plan came, maybe after the work: what is known of its lines and cartons from its moment on touches it. What was
+    before was judged without it, or by the plan that it replaces (R51)."""
     cdef Line* line
     cdef CartonPlan* plan
     cdef int i, k
     touch(floor, shipment, cause.t, cause)
     for i in range(length(shipment.scope)):
         line = (<ScopeLine*>shipment.scope.items[i]).line
-        if line.cancelled_by != NULL:
-            touch(floor, shipment, line.cancel_t, line.cancelled_by)
+        touch_since(floor, shipment, line.cancelled_by, cause.t)
         for k in range(length(line.windows)):
-            touch_window(floor, shipment, <PickWindow*>line.windows.items[k])
+            touch_window(floor, shipment, <PickWindow*>line.windows.items[k], cause.t)
     for i in range(length(shipment.plans)):
         plan = <CartonPlan*>shipment.plans.items[i]
-        touch(floor, shipment, plan.fact.t, plan.fact)
+        touch_since(floor, shipment, plan.fact, cause.t)
         for k in range(length(plan.cycles)):
-            touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts)
+            touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts, cause.t)
     return 0
 
 
-cdef int touch_facts(Floor floor, Shipment* shipment, const List* facts) except -1:
+cdef int touch_since(Floor floor, Shipment* shipment, Fact* fact, int64_t since) except -1:
+    return touch(floor, shipment, fact.t, fact) if fact != NULL and fact.t >= since else 0
+
+
+cdef int touch_facts(Floor floor, Shipment* shipment, const List* facts, int64_t since) except -1:
     cdef int i
     for i in range(length(facts)):
-        touch(floor, shipment, (<Fact*>facts.items[i]).t, <Fact*>facts.items[i])
+        touch_since(floor, shipment, <Fact*>facts.items[i], since)
     return 0
 
 
-cdef int touch_window(Floor floor, Shipment* shipment, const PickWindow* window) except -1:
+cdef int touch_window(Floor floor, Shipment* shipment, const PickWindow* window, int64_t since) except -1:
     cdef Fact* fact
     cdef int i
-    touch_facts(floor, shipment, window.closings)
-    touch_facts(floor, shipment, window.facts)
+    touch_facts(floor, shipment, window.closings, since)
+    touch_facts(floor, shipment, window.facts, since)
     for i in range(length(window.facts)):
         fact = <Fact*>window.facts.items[i]
         if fact.cycle != NULL:
-            touch_cycle(floor, fact.cycle, fact)
-            touch_facts(floor, shipment, fact.cycle.facts)
+            if fact.t >= since:
+                touch_cycle(floor, fact.cycle, fact)
+            touch_facts(floor, shipment, fact.cycle.facts, since)
     return 0
 
 
@@ -192,7 +197,7 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         shipment.evaluated = as_of      # it is as ready as it was
         return 0
     verdict = verdict_of(floor, shipment, as_of)
-    if verdict.kind == READY and as_of < last_planned(floor, shipment):
+    if (verdict.kind == READY or not can_end(shipment, cause, floor.state.ok)) and is_planned_later(floor, shipment, as_of):
         return 0                        # by a plan whose own moment is to come; what was true before it is not known any more
     shipment.evaluated = as_of
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
@@ -220,6 +225,23 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
+
+
+cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of) noexcept:
+    """Is a plan known that says something else from a later moment on? Its own, or of a carton whose shipment or weight is
+    another since."""
+    cdef const CartonPlan* plan
+    cdef const Fact* fact
+    cdef int i
+    for i in range(first_after(shipment, as_of), touches_of(shipment)):
+        fact = shipment.touches.items[i].cause
+        if fact.kind == K_SHIPMENT_PLAN:
+            return True
+        if fact.kind == K_CARTON_PLAN:
+            plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
+            if plan.shipment != shipment or plan.t >= fact.t or plan.weight_g != ABSENT:
+                return True
+    return False
 
 
 cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:
@@ -282,7 +304,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     shipment.stands = True
     if shipment.cancelled_by != NULL:   # it came before this was due, and happened after it
         return tell_unready(floor, shipment, shipment.cancel_t, shipment.cancelled_by)
-    return doubt(floor, shipment, since)
+    return doubt(floor, shipment, since + 1)
 
 
 cdef int hold(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:

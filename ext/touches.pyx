@@ -96,7 +96,7 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
         touched = &shipment.touches.items[i]
         if touched.t >= shipment.manifest_t:
             break
-        if verdict_of(floor, shipment, touched.t).kind != READY:
+        if can_end(shipment, touched.cause, floor.state.ok) and verdict_of(floor, shipment, touched.t).kind != READY:
             if is_after_use(touched.cause) or is_leaving(floor, shipment, touched.t - 1):
                 break                   # it is judged when the watermark passes that
             return tell_unready(floor, shipment, touched.t, touched.cause)
