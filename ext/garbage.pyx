@@ -27,10 +27,10 @@ cdef int collect(Floor floor) except -1:
 
 cdef size_t growth_of(size_t used, size_t freed) noexcept:
     """It is looked again when the state has grown by half; where little was found, when it has doubled; where hardly
-    anything, by three."""
+    anything, by seven."""
     if freed >= used // 8:
         return used // 2
-    return used if freed >= used // 32 else 3 * used
+    return used if freed >= used // 32 else 7 * used
 
 
 cdef int collect_names(Floor floor) except -1:

@@ -1,7 +1,7 @@
 """Sights of load units (R63, R64): where a barcode was seen, which of several codes counts, what was lost and found.
 
-A place to remember sights is (site/area, lu). Within `ident_wait_ms` of each other they make a run, of which the ends are
-enough; two generations of the table bound it.
+Of a load unit the areas are remembered in which it was seen. Within `ident_wait_ms` of each other sights make a run, of
+which the ends are enough; two generations of the table bound it.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -16,6 +16,7 @@ cdef enum SightTag:
 
 
 cdef int note(Floor floor, Source* source, Fact* fact) except -1
+cdef int joins_nothing(Floor floor, Fact* fact) noexcept
 cdef Fact* found(Floor floor, const Fact* fact) except? NULL
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1
 cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1

@@ -49,7 +49,7 @@ cdef extern from *:
         int64_t t, t_rx, epoch, seq, arrival;
         union { int64_t qty, weight_g; };
         int32_t sub, line;
-        uint8_t kind, context, late, follows;
+        uint8_t kind, context, late, follows, sights, only_seen;
     };
     #endif
     """
@@ -92,6 +92,8 @@ cdef extern from *:
         uint8_t context
         uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before
         uint8_t follows         # R43: of a reversal that names no load unit: it has that of the pick before it
+        uint8_t sights          # places that keep it as a sight (R63, R64): of a Sighting, of its Source
+        uint8_t only_seen       # nothing else keeps it
 
 
 cdef struct Strangers:          # names that nobody knew when the state was full
@@ -422,7 +424,7 @@ cdef struct State:
     Table* trailers             # trailer -> Trailer
     Table* sources              # src -> Source
     Table* tracks               # src << 32 | track -> Track
-    Table* sightings            # two generations of area << 32 | lu -> Sighting (R63)
+    Table* sightings            # two generations of lu -> its first Sighting (R63)
     Table* older_sightings
     Table* shelves              # loc -> Shelf
     Table* places               # loc << 32 | sku -> the Place of the lot that came last; those of the others behind it
@@ -445,7 +447,6 @@ cdef struct State:
     List* mismatched            # Cycles whose contents are not what was planned (R45), in order of their finding
     List* deferred              # PickWindow that are told when all that waited for their context is in (R11)
     ArrivedList* arrived
-    Numbers* areas              # of all sources
     int32_t site                # the text: whose state it is
     # words of the contract that rules ask for
     int32_t ok

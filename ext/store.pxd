@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libc.string cimport memset
 
-from ext.texts cimport fold
+from ext.texts cimport fold, stirred
 
 cdef enum:
     UNIT = 8                # bytes: sizes are multiples of it
@@ -94,6 +94,7 @@ cdef class Store:
     cdef uint64_t secret        # that its tables get: drawn anew, or that of a snapshot
     cdef size_t limit           # bytes reserved
     cdef size_t top             # bytes given out so far, from the base
+    cdef size_t fetched         # bytes from the base that are memory, at least where they were written to
     cdef size_t free_bytes      # of them, in free lists
     cdef size_t rest_at         # offset of the free block that small ones are cut from,
     cdef size_t rest            # and what is left of it in UNITs
@@ -147,6 +148,7 @@ cdef class Store:
 
     cdef void* new_other(self, int type, size_t size) except NULL
     cdef Block* take_fresh(self, size_t units) except NULL
+    cdef void fetch_pages(self, size_t begin) noexcept
     cdef Block* cut(self, size_t units) noexcept
     cdef void close_rest(self) noexcept
     cdef Block* split_larger(self, int list, size_t units) noexcept
@@ -221,7 +223,7 @@ cdef inline uint64_t pair(int32_t high, int32_t low) noexcept nogil:
 cdef inline uint64_t home(uint64_t key, uint64_t secret, uint64_t mask) noexcept nogil:
     """Keys are one or two numbers of texts, lines and the like: every bit of both halves counts for the place. Both factors
     depend on the secret."""
-    return fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u) & mask
+    return stirred(fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u)) & mask
 
 
 cdef inline void* find(const Table* table, uint64_t key) noexcept nogil:

@@ -15,8 +15,13 @@ cdef extern from *:
 cdef enum:
     ON_WAY = 8              # a power of two
 
+cdef extern from "<sys/mman.h>" nogil:
+    int MADV_POPULATE_WRITE     # since Linux 5.14; what refuses it brings each page when it is written to
+
 cdef int32_t FIRST_CAPACITY = 1
 cdef size_t GIVE_BACK_MIN = 1 << 20
+cdef size_t PAGE = 4096
+cdef size_t FETCHED = 1 << 18   # bytes that the system is asked for at once: a page at a time costs it far more
 
 
 cdef inline int list_of(size_t units, bint enough) noexcept nogil:
@@ -139,7 +144,15 @@ cdef class Store:
         if self.top + units * UNIT > self.limit:
             raise MemoryError(f"the state has reached {self.limit} bytes: raise rules.state_bytes_max")
         self.top += units * UNIT
+        if self.top > self.fetched:
+            self.fetch_pages(<char*>block - self.base)
         return block
+
+    cdef void fetch_pages(self, size_t begin) noexcept:
+        """Those that are to be written to next, from `begin` on."""
+        begin = begin // PAGE * PAGE
+        self.fetched = min((self.top + FETCHED) // PAGE * PAGE, self.limit)
+        madvise(self.base + begin, self.fetched - begin, MADV_POPULATE_WRITE)
 
     cdef Block* cut(self, size_t units) noexcept:
         """The beginning of the rest."""
@@ -265,9 +278,10 @@ cdef class Store:
 
     cdef int give_back(self, const char* old_end) noexcept:
         """Pages behind the top that are not used any more, where they are many."""
-        cdef size_t page = 4096, start = (self.top + page - 1) // page * page
+        cdef size_t start = (self.top + PAGE - 1) // PAGE * PAGE
         if <size_t>(old_end - self.base) > start + GIVE_BACK_MIN:
             madvise(self.base + start, <size_t>(old_end - self.base) - start, MADV_DONTNEED)
+            self.fetched = start
         return 0
 
     cdef int shift(self, char* region, size_t top, int64_t by) except -1:

@@ -85,6 +85,8 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
             identify(floor, life, fact)
             if floor.state.open_episodes[ID_MULTI]:
                 floor.outlet.clear(ID_MULTI, subject_of(floor, fact), fact.t, fact)
+        if fact.kind != K_SCAN_READ:        # which may stand for a close (R42)
+            sights.joins_nothing(floor, fact)
     elif life.lu:
         floor.state.open_tracks -= 1
         give_to_unit(floor, life, fact)
