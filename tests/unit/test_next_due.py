@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from bench.event import Cohorts
+from bench.crowds import Cohorts
 from bench.ours import Engine
 from ext.core import Core
 
