@@ -187,8 +187,8 @@ cdef class Floor:
     cdef int adopt(self, State* state) except -1:
         """Go on with this state: a new one, or that of a snapshot."""
         self.state = self.outlet.state = state
-        self.by_watermark.wheel, self.by_wall.wheel = state.by_watermark, state.by_wall
-        self.by_watermark.soonest, self.by_wall.soonest = self.by_watermark.next_due(), self.by_wall.next_due()
+        self.by_watermark.adopt(state.by_watermark)
+        self.by_wall.adopt(state.by_wall)
         return 0
 
     # ------------------------------------------------------------------------------------------ facts
