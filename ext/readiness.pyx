@@ -208,10 +208,11 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
 
 
 cdef bint exceeds(const Need* need) noexcept:
-    """More than planned is fine within the line's tolerance, or where order.changed covers it (R24)."""
+    """More than planned is fine within the line's tolerance, or where order.changed covers it (R24); of a line in several
+    scopes it is another shipment's."""
     cdef Line* line = need.line
     return (need.confirmed > need.planned + need.planned * line.over_tol_pct // 100
-            and not (line.known and line.qty >= need.confirmed))
+            and not (line.known and line.qty >= need.confirmed and length(line.scopes) == 1))
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
