@@ -10,6 +10,7 @@ from ext.floor cimport first_from
 from ext.json_writer cimport Digest
 from ext.keys cimport text_key
 from ext.kinds cimport K_CARTON_PLAN, K_ITEM_LOST, K_PACK_CONFIRM, K_SHIPMENT_PLAN
+from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, planned_at, verdict_of
@@ -240,7 +241,7 @@ cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of,
             return True
         if fact.kind == K_CARTON_PLAN:
             plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
-            if plan.shipment != shipment or (plan.weight_g != ABSENT if plan.t < fact.t else not ready):
+            if plan.shipment != shipment or plan.withdrawn or (plan.weight_g != ABSENT if plan.t < fact.t else not ready):
                 return True
     return False
 
@@ -362,6 +363,7 @@ cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1:
     cdef int i = first_after(shipment, shipment.evaluated)
     if shipment.manifest_t != NEVER or shipment.cancel_t <= t:
         return 0
+    t = min(t, left_at(floor, shipment, t))
     while i < touches_of(shipment) and shipment.touches.items[i].t < t:
         on_touch(floor, shipment, shipment.touches.items[i].t)
         i += 1

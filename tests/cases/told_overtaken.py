@@ -294,3 +294,9 @@ def R51_a_manifest_while_the_watermark_lags() -> Case:
     """R51, R3: a scanner of 20.5 is in at 25.3, and the watermark has not even passed the close. It had lasted."""
     case = packed_one().device("scan.read", 20.5, src=SORTER, lu="L-9").confirmed(1, 10).packed(1).ready(1, 20)
     return manifested(gone(case, 25.3), 25.3, "C-1", manifest_no="M-1")
+
+
+def R51_a_manifest_after_a_trailer_that_closed_within_the_hold() -> Case:
+    """R51, R54: its trailer had closed at 24, after four seconds, and that was known when the TMS's word came."""
+    case = leaves(load(packed_one(), 22), 24).confirmed(1, 10).packed(1).never_raised("SHP_LOAD_BEFORE_READY")
+    return manifested(gone(case, 28), 28, "C-1", manifest_no="M-1", trailer="TR-1")
