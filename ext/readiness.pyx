@@ -335,8 +335,15 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
         need = needs.of_line(piece.line)
         if need != NULL and piece.sku == sku_of(piece.line):
             need.packed += piece.qty
-    floor.store.add_number(names, cartons.name_of(floor, cycle))
+    floor.store.add_number(names, name_then(floor, cycle, as_of))
     return True
+
+
+cdef int32_t name_then(Floor floor, const Cycle* cycle, int64_t as_of) except -1:
+    """R40a: what it was called at that moment; mostly its first fact says so."""
+    if not cycle.carton or (<Fact*>cycle.facts.items[0]).carton == cycle.carton:
+        return cartons.name_of(floor, cycle)
+    return cartons.name_at(floor, cycle, as_of)
 
 
 cdef bint is_lane(const Shipment* shipment, int32_t place) noexcept:
