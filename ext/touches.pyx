@@ -5,13 +5,13 @@ from ext cimport carton_state, cartons, riding, stuck
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_WEIGH
-from ext.leaving cimport is_leaving
+from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, SHIPMENT_UNREADY
 from ext.readiness cimport READY, correlation, verdict_of
 from ext.shipment_names cimport subject_of
 from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
 from ext.store cimport length
-from ext.timers cimport RANK_SHIPMENT
+from ext.timers cimport NEVER, RANK_SHIPMENT
 from ext.truths cimport forget_pending
 
 from ext.kinds import NAMES
@@ -97,7 +97,7 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
         if touched.t >= shipment.manifest_t:
             break
         if can_end(shipment, touched.cause, floor.state.ok) and verdict_of(floor, shipment, touched.t).kind != READY:
-            if is_after_use(touched.cause) or is_leaving(floor, shipment, touched.t - 1):
+            if is_after_use(touched.cause) or left_at(floor, shipment, touched.t - 1) != NEVER:
                 break                   # it is judged when the watermark passes that
             return tell_unready(floor, shipment, touched.t, touched.cause)
     return 0

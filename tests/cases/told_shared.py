@@ -72,6 +72,13 @@ def R27_a_cancel_of_a_shared_task_before_the_manifest_is_known() -> Case:
     return case.expect("shipment.ready", "S-2", t=22, revision=1).cleared("PCK_PUTBACK_REQUIRED", "task/T-1")
 
 
+def R50_more_than_its_share_of_a_shared_line() -> Case:
+    """R50, R53: both pieces lie in C-1. The order covers them, but S-1 plans one of them, and S-2 lacks the other."""
+    case = Case().order(2).plan(contents=part(1)).wms("shipment.plan", shipment="S-2", scope=part(1))
+    case.wms("shipment.plan", shipment="S-1", scope=part(1)).task(2).pick(10, 2, lu="L-1").close(20)
+    return case.confirmed(2, 10).packed(2, shipment="S-1").device("telemetry", 90)
+
+
 # ---------------------------------------------------------------------------------------------- not of its scope
 
 
