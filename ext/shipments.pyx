@@ -97,8 +97,18 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
         if verdict_of(floor, shipment, touched.t).kind != READY:
             if is_after_use(touched.cause) or manifests.is_leaving(floor, shipment, touched.t - 1):
                 break                   # it is judged when the watermark passes that
+            touched = &shipment.touches.items[first_of_end(floor, shipment, t, i)]
             return tell_unready(floor, shipment, touched.t, touched.cause)
     return 0
+
+
+cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except -1:
+    """R52: a late fact of `t` ended it, and not what was judged last since, which is touch number `i`."""
+    while i > 0 and shipment.touches.items[i - 1].t >= t:
+        if verdict_of(floor, shipment, shipment.touches.items[i - 1].t).kind == READY:
+            break
+        i -= 1
+    return i
 
 
 cdef bint is_after_use(const Fact* fact) noexcept:

@@ -16,6 +16,7 @@ from tests.cases import (
     told_picks,
     told_premises,
     told_shipping,
+    told_sorter,
     told_time,
 )
 from tests.cases.writing import Writer, write
@@ -27,7 +28,7 @@ def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
         *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
-        *(told_account, told_arrivals, told_lifecycles, told_overtaken, told_pending),
+        *(told_account, told_arrivals, told_lifecycles, told_overtaken, told_pending, told_sorter),
     )
     return {
         name: told

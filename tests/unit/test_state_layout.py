@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "8"
-LAYOUT = "7a9fdde85698cd2c"
+VERSION = "9"
+LAYOUT = "2241ddb6795268f7"
 
 
 def fields() -> str:
