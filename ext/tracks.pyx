@@ -127,7 +127,7 @@ cdef int forget_first(Floor floor, Track* track) except -1:
     cdef TrackLife* life = <TrackLife*>track.lives.items[0]
     cdef int i
     for i in range(length(life.waiting)):
-        unresolved(floor, <Fact*>life.waiting.items[i])
+        unresolved(floor, <Fact*>life.waiting.items[i], floor.by_watermark.due)
     life.waiting = NULL
     remove_at(track.lives, 0)
     return 0
@@ -161,7 +161,7 @@ cdef int identify(Floor floor, TrackLife* life, const Fact* fact) except -1:
             floor.state.open_tracks -= 1
             give_to_unit(floor, life, item)
         else:
-            unresolved(floor, item)
+            unresolved(floor, item, fact.t)
     floor.store.free(waiting)
     return 0
 
@@ -227,8 +227,8 @@ cdef int check_dest(Floor floor, const Fact* fact) except -1:
         floor.outlet.raise_(RTE_WRONG_DEST, subject, fact.t, fact,
                             f"{floor.text(fact.dest)} instead of {floor.text(fact.dest_req)}")
         return wait_for_watermark(floor, later) if later != NULL and later.dest == later.dest_req else 0
-    if later != NULL and later.dest != later.dest_req and later.t < floor.state.watermark:
-        return 0                        # this one came late: it went astray again since
+    if later != NULL and fact.t < later.t < floor.state.watermark:
+        return 0                        # this one came late: where it went since has been judged
     return floor.outlet.clear(RTE_WRONG_DEST, subject, fact.t, fact)
 
 
@@ -256,15 +256,15 @@ cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
         item = <Fact*>life.waiting.items[i]
         if item.t + floor.rules.ident_wait <= due:
             remove_at(life.waiting, i)
-            unresolved(floor, item)
+            unresolved(floor, item, item.t + floor.rules.ident_wait)
         else:
             i += 1
     return 0
 
 
-cdef int unresolved(Floor floor, const Fact* fact) except -1:
+cdef int unresolved(Floor floor, const Fact* fact, int64_t t) except -1:
     floor.state.open_tracks -= 1
-    return floor.outlet.raise_(ID_UNRESOLVED, subject_of(floor, fact), fact.t, fact, "")
+    return floor.outlet.raise_(ID_UNRESOLVED, subject_of(floor, fact), t, fact, "")
 
 
 cdef int32_t subject_of(Floor floor, const Fact* fact) except -1:

@@ -16,12 +16,19 @@ def R62_diverted_anew_before_it_went_astray_was_told() -> Case:
 
 
 def R62_named_after_it_went_astray_again() -> Case:
-    """R62, R60: that track 7 was L-1, diverted as asked at 20, is said after it went astray at 30: it still is."""
+    """R62, R60: that track 7 was L-1, diverted as asked at 20, is said after it went astray at 30: it still is; L-2
+    was diverted at 22, and astray since."""
     case = Case().device("item.inducted", 10, src=SORTER, track="7")
     case.device("divert.confirmed", 20, src=SORTER, track="7", dest="D-1", dest_req="D-1")
+    case.device("item.inducted", 21, src=SORTER, track="8")
+    case.device("divert.confirmed", 22, src=SORTER, track="8", dest="D-1", dest_req="D-1")
+    case.device("divert.confirmed", 25, src=MANUAL, lu="L-1", dest="D-1", dest_req="D-1")
     case.device("divert.confirmed", 30, src=MANUAL, lu="L-1", dest="D-9", dest_req="D-1")
     case.device("ident.assigned", 50, src=SORTER, track="7", lu="L-1")
-    return case.raised("RTE_WRONG_DEST", "lu/L-1")
+    case.device("divert.confirmed", 55, src=MANUAL, lu="L-2", dest="D-9", dest_req="D-1")
+    case.device("ident.assigned", 60, src=SORTER, track="8", lu="L-2")
+    case.expect("exception.raised", "RTE_WRONG_DEST/lu/L-1/1", t=30).raised("RTE_WRONG_DEST", "lu/L-2")
+    return case
 
 
 def R61_the_divert_was_told_before_the_last_loop() -> Case:
@@ -49,7 +56,7 @@ def R60_identified_too_long_ago() -> Case:
     case = Case().device("scan.read", 10, src=SORTER, track="7", lu="L-1")
     case.device("divert.confirmed", 609, src=SORTER, track="7", dest="D-9", dest_req="D-1")
     case.device("divert.confirmed", 611, src=SORTER, track="7", dest="D-1", dest_req="D-1").until(1300)
-    case.expect("exception.raised", f"ID_UNRESOLVED/track/{SORTER}/7/1", t=611, code="ID_UNRESOLVED")
+    case.expect("exception.raised", f"ID_UNRESOLVED/track/{SORTER}/7/1", t=1211, code="ID_UNRESOLVED")
     return case.raised("RTE_WRONG_DEST", "lu/L-1").counted(open=0)
 
 
