@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "9"
-LAYOUT = "2241ddb6795268f7"
+LAYOUT = "3a5a797737d7508e"
 
 
 def fields() -> str:
