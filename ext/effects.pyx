@@ -82,7 +82,7 @@ cdef class Effects(Clocks):
             tracks.take(self.floor, fact)
         elif kind == K_WEIGH or kind == K_DIVERT_CONFIRMED or K_ITEM_RECIRCULATED <= kind <= K_ITEM_ARRIVED:
             if fact.lu:
-                tracks.check_item(self.floor, fact)
+                tracks.watch_item(self.floor, fact)
                 shipments.take_unit_fact(self.floor, fact)
             else:
                 tracks.take(self.floor, fact)
@@ -140,7 +140,7 @@ cdef class Effects(Clocks):
             record = batch.fields(i)
             for code in record["codes"]:
                 self.floor.store.add_number(&codes, self.floor.intern(code))
-            return tracks.take_multiread(self.floor, fact, codes, self.is_closing_point(record))
+            return tracks.take_multiread(self.floor, source, fact, codes, self.is_closing_point(record))
         if premises.concerns(fact.kind):
             return premises.take(self.floor, fact, batch.fields(i))
         return sights.joins_nothing(self.floor, fact)

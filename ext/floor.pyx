@@ -123,7 +123,7 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_SEEN, sizeof(Seen), <size_t>&seen.epoch, <size_t>&seen.epoch)
     store.describe(B_PLACE, sizeof(Place), <size_t>&place.loc, <size_t>&place.prune_at)
     store.describe_array(B_EXPECTATIONS, sizeof(Expectation), 0, 0)
-    store.describe(B_FINDING, sizeof(Finding), <size_t>&finding.qty, <size_t>&finding.qty)
+    store.describe(B_FINDING, sizeof(Finding), <size_t>&finding.order, <size_t>&finding.qty)
     store.describe(B_STATEMENT, sizeof(Statement), <size_t>&statement.expected, <size_t>&statement.expected)
     store.describe(B_SHELF, sizeof(Shelf), <size_t>&shelf.loc, sizeof(Shelf))
     store.describe(B_UNIT_FINDING, sizeof(UnitFinding), sizeof(UnitFinding), sizeof(UnitFinding))

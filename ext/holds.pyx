@@ -20,7 +20,7 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
     cdef Fact* close = cartons.last_close(floor, cycle)
     cdef carton_state.CartonState state
     cdef int64_t as_of = floor.state.watermark - 1
-    if cycle.rebound or cycle.alarms >> PKG_TOTE_REBOUND_OPEN & 1:
+    if (cycle.rebound and cycle.end <= as_of) or cycle.alarms >> PKG_TOTE_REBOUND_OPEN & 1:
         check_rebound(floor, cycle)
     if close == NULL:                   # it is open: its next close will tell
         return 0

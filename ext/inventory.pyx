@@ -82,7 +82,7 @@ cdef int take_short(Floor floor, PickWindow* window) except -1:
     if finding == NULL:
         finding = add_finding(floor, place, short_, BY_SHORT, o.q_short)
         window.finding = finding
-        finding.window = window
+        finding.window, finding.order = window, window.line.order
     finding.qty, finding.decided = o.q_short, True
     finding.forced = finding.forced or floor.state.watermark <= short_.t
     return judge_soon(floor, place, short_.t, short_)
@@ -337,7 +337,7 @@ cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact*
     data.put(b',"kind":"COUNT_DIFF"}' if statement.is_count else b',"kind":"SHORT_AT_LOC"}')
     floor.outlet.emit(
         place.ledger, Subject(head=b"stock/", key=text_key(name)), finding.fact.t,
-        finding.window.line.order if finding.found == BY_SHORT else name, cause,
+        finding.order if finding.order else name, cause,
         INCOMPLETE if finding.forced and floor.state.watermark <= finding.fact.t else EXACT)
     return 0
 

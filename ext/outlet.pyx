@@ -10,6 +10,7 @@ import hashlib
 from libc.string cimport memcpy, memset
 
 from ext.batch cimport ABSENT
+from ext.correlations cimport concerned
 from ext.exceptions cimport SEVERITIES, NAMES as CODE_NAMES
 from ext.json_writer cimport digest_of, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
@@ -261,6 +262,7 @@ cdef class Outlet:
 
     cdef int tell_episode(self, int type, int code, int32_t subject, int64_t number, int64_t time, const Fact* cause,
                           str detail) except -1:
+        cdef int32_t correlation = concerned(self.state, self.texts, subject, time)
         cdef Ledger* ledger
         cdef JsonWriter data = self.data
         self.key.clear()
@@ -279,7 +281,7 @@ cdef class Outlet:
         data.text_of(SEVERITIES[code])
         data.text_member(b',"subject":', subject)
         data.put(b"}")
-        self.emit(ledger, Subject(head=b"", key=text_key(subject)), time, subject, cause, EXACT)
+        self.emit(ledger, Subject(head=b"", key=text_key(subject)), time, correlation, cause, EXACT)
         self.store.free(ledger)             # an episode is told once
         return 0
 

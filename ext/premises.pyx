@@ -1,6 +1,6 @@
 """The premises: see premises.pxd."""
 
-from ext cimport equipment, inventory, pick_events, returns, sights
+from ext cimport equipment, inventory, pick_events, returns, sights, tracks
 from ext.kinds cimport (
     K_ASRS_EXCEPTION, K_COUNT_REPORTED, K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL, K_RETRIEVE_CONFIRMED, K_RETURN_GRADED,
     K_RETURN_SCANNED, K_STORE_CONFIRMED,
@@ -49,6 +49,10 @@ cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1:
         equipment.apply(floor, <Signal*>target)
     elif tag == sights.TAG_LOST:
         sights.judge(floor, <Fact*>target)
+    elif tag == sights.TAG_READ:
+        sights.on_read(floor, <Fact*>target)
+    elif tag == tracks.TAG_ITEM:
+        tracks.judge_item(floor, <Fact*>target)
     else:
         return False
     return True

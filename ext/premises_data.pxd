@@ -25,7 +25,9 @@ cdef struct Finding:
     # A count, an operator's short or an empty shelf (R66, R70, R71).
     Place* place
     Fact* fact
-    PickWindow* window          # of a short
+    PickWindow* window          # of a short, until that is forgotten
+    int32_t order               # of a short
+    int32_t spare
     int64_t qty                 # counted, or short; ABSENT: the short no longer stands
     uint8_t found
     uint8_t decided

@@ -13,6 +13,7 @@ from ext.store cimport List, Numbers
 
 cdef enum SightTag:
     TAG_LOST = 82           # it passed a loss, or a sight after one
+    TAG_READ = 83           # a read after a scan of several codes
 
 
 cdef int note(Floor floor, Source* source, Fact* fact) except -1
@@ -21,4 +22,6 @@ cdef Fact* found(Floor floor, const Fact* fact) except? NULL
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1
 cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1
 cdef int judge(Floor floor, Fact* fact) except -1
+cdef int expect_read(Source* source, int64_t t) noexcept
+cdef int on_read(Floor floor, Fact* fact) except -1
 cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) except -1

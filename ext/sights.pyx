@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from ext.batch cimport ABSENT
 from ext.exceptions cimport ID_MULTI, RTE_LOST
-from ext.keys cimport text_key
+from ext.keys cimport KEY_FACT, Key, text_key
 from ext.kinds cimport (
     K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD,
     K_SCAN_READ, K_STORE_CONFIRMED,
@@ -13,7 +13,10 @@ from ext.kinds cimport (
 from ext.sources cimport Sighting
 from ext.state cimport B_SIGHTING, Cycle
 from ext.store cimport B_TABLE, Table, find, length
-from ext.timers cimport RANK_TRACK
+from ext.timers cimport RANK_CARTON, RANK_TRACK
+
+cdef enum:
+    SIGHTS_MAX = 60_000         # of what counts them in a fact: below what that holds, for the few that are not timers
 
 
 # ---------------------------------------------------------------------------------------------- where it was seen
@@ -29,19 +32,28 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1:
     if sighting == NULL:
         sighting = made_young(floor, source.area, fact)
     extend(sighting, fact.t, floor.rules.ident_wait)
-    if is_mere_sight(fact.kind) and (sighting.latest == NULL or floor.precedes(sighting.latest, fact)):
-        let_go(floor, sighting.earlier)
-        sighting.earlier, sighting.latest = sighting.latest, fact
-        fact.sights += 1
+    if is_mere_sight(fact.kind):
+        keep_latest(floor, sighting, fact)
     if fact.kind != K_SCAN_READ:
         return 0
     if source.read == NULL or floor.precedes(source.read, fact):
         let_go(floor, source.read)
         source.read = fact
         fact.sights += 1
-    if source.unread:
-        source.unread = False
-        floor.outlet.clear(ID_MULTI, fact.src, fact.t, fact)
+    return await_read(floor, fact) if source.unread else 0
+
+
+cdef int keep_latest(Floor floor, Sighting* sighting, Fact* fact) noexcept:
+    """The last two by event time."""
+    if sighting.latest == NULL or floor.precedes(sighting.latest, fact):
+        let_go(floor, sighting.earlier)
+        sighting.earlier, sighting.latest = sighting.latest, fact
+    elif sighting.earlier == NULL or floor.precedes(sighting.earlier, fact):
+        let_go(floor, sighting.earlier)
+        sighting.earlier = fact
+    else:
+        return 0
+    fact.sights += 1
     return 0
 
 
@@ -159,8 +171,33 @@ cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) e
                         ", ".join(sorted({floor.text(codes.items[i]) for i in range(codes.count)})))
     if fact.track:
         return 0
-    source.unread = source.read == NULL or floor.precedes(source.read, fact)
-    return 0 if source.unread else floor.outlet.clear(ID_MULTI, fact.src, source.read.t, source.read)
+    if source.read != NULL and floor.precedes(fact, source.read):
+        await_read(floor, source.read)      # it came first
+    return 0
+
+
+cdef int expect_read(Source* source, int64_t t) noexcept:
+    """R63: a scan of several codes may tell nothing, until the next read of its scanner."""
+    source.multi_t = max(source.multi_t, t) if source.unread else t
+    source.unread = True
+    return 0
+
+
+cdef int await_read(Floor floor, Fact* fact) except -1:
+    """Until the watermark passes it, which is in order."""
+    if fact.sights == SIGHTS_MAX:       # so many wait for it already
+        return 0
+    fact.sights += 1
+    return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_READ, 0)
+
+
+cdef int on_read(Floor floor, Fact* fact) except -1:
+    """The watermark has passed a read."""
+    cdef Source* source = <Source*>find(floor.state.sources, fact.src)
+    floor.outlet.clear(ID_MULTI, fact.src, fact.t, fact)
+    if source != NULL and fact.t > source.multi_t:
+        source.unread = False
+    return let_go(floor, fact)
 
 
 cdef int32_t subject_of(Floor floor, const Fact* fact) except -1:
@@ -229,10 +266,10 @@ cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
         while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:      # sights that came before the loss they followed
             later = <Fact*>unit.facts.items[i]
             if later.kind != K_ITEM_LOST and not later.context:
-                floor.by_watermark.push(later.t, RANK_TRACK, text_key(fact.lu), later, TAG_LOST, 0)
+                floor.by_watermark.push(later.t, RANK_CARTON, text_key(fact.lu), later, TAG_LOST, 0)
             i -= 1
     if unit.ever_lost and not fact.context:
-        floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.lu), fact, TAG_LOST, 0)
+        floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_LOST, 0)
     return 0
 
 

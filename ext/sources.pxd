@@ -68,13 +68,14 @@ cdef struct Source:
     int64_t usual               # records a minute, times 1 024
     int64_t minutes             # that this was learned from
     Strangers strangers         # what only it has named
+    int64_t multi_t             # event time of its last scan of several codes without a track (R63)
     int64_t ahead               # greatest t - t_rx in the minute of the last record, ABSENT: no record had a t
     int64_t ahead_before        # in the minute before
     uint8_t live                # it is in: it holds the partition's watermark
     uint8_t skewed
     uint8_t watched             # the clock ends its minutes: how often it speaks is learned
     uint8_t picks               # it ever sent a pick kind
-    uint8_t unread              # its last scan of several codes told nothing (R63)
+    uint8_t unread              # no read after that has been passed yet
 
 
 cdef struct TrackLife:
@@ -83,6 +84,7 @@ cdef struct TrackLife:
     int32_t lu                  # 0: not identified
     int32_t track
     int64_t begin
+    int64_t known_t             # event time of its last identification
     int64_t loops
     uint8_t inducted
 

@@ -19,7 +19,8 @@ from ext.timers cimport NEVER, RANK_CONTEXT
 
 cdef int moved(Floor floor, void* target, Watch* watch, Fact** youngest, int64_t t, Fact* cause) except -1:
     """A fact about the thing. What is told for a later time (a deadline) is looked at then."""
-    if cause.t <= floor.state.greatest and (youngest[0] == NULL or youngest[0].t <= cause.t):
+    cdef int64_t now = floor.state.greatest
+    if youngest[0] == NULL or (cause.t <= now and (youngest[0].t <= cause.t or youngest[0].t > now)):
         youngest[0] = cause
     if watch.stuck_at:
         return floor.by_watermark.push(t, RANK_CONTEXT, key_of(target), target, TAG_MOVED, t)

@@ -15,12 +15,14 @@ cdef enum TrackTag:
     TAG_RESOLVE = 31
     TAG_UNRESOLVED = 32
     TAG_MULTIREAD = 33
+    TAG_ITEM = 34           # a loop or a divert of a unit
 
 
 cdef int take(Floor floor, Fact* fact) except -1
-cdef int take_multiread(Floor floor, Fact* fact, Numbers* codes, bint closes) except -1
+cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes, bint closes) except -1
 cdef int resolve_multiread(Floor floor, Source* source, Multiread* multiread) except -1
 cdef int resolve(Floor floor, Fact* fact) except -1
 cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1
-cdef int check_item(Floor floor, const Fact* fact) except -1
+cdef int watch_item(Floor floor, Fact* fact) except -1
+cdef int judge_item(Floor floor, Fact* fact) except -1
 cdef int see(Floor floor, const Fact* fact) except -1

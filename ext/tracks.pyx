@@ -12,8 +12,8 @@ from ext.kinds cimport (
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
-from ext.store cimport List, find, length, pair, remove_at
-from ext.timers cimport RANK_TRACK
+from ext.store cimport List, find, index_of, length, pair, remove_at
+from ext.timers cimport RANK_CARTON, RANK_TRACK
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
@@ -25,11 +25,13 @@ cdef int take(Floor floor, Fact* fact) except -1:
     return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_RESOLVE, 0)
 
 
-cdef int take_multiread(Floor floor, Fact* fact, Numbers* codes, bint closes) except -1:
+cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes, bint closes) except -1:
     """R63: it waits for the watermark too, so that every sight before it is known."""
     cdef Multiread* multiread = <Multiread*>floor.store.new(B_MULTIREAD, sizeof(Multiread))
     multiread.fact, multiread.codes, multiread.closes = fact, codes, closes
     floor.state.open_tracks += 1
+    if not fact.track:
+        sights.expect_read(source, fact.t)
     return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), multiread,
                                    TAG_MULTIREAD, 0)
 
@@ -87,7 +89,7 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
                 floor.outlet.clear(ID_MULTI, subject_of(floor, fact), fact.t, fact)
         if fact.kind != K_SCAN_READ:        # which may stand for a close (R42)
             sights.joins_nothing(floor, fact)
-    elif life.lu:
+    elif life.lu and fact.t - life.known_t <= floor.rules.ident_wait:
         floor.state.open_tracks -= 1
         give_to_unit(floor, life, fact)
     else:
@@ -125,7 +127,7 @@ cdef int forget_first(Floor floor, Track* track) except -1:
     cdef TrackLife* life = <TrackLife*>track.lives.items[0]
     cdef int i
     for i in range(length(life.waiting)):
-        unresolved(floor, <Fact*>life.waiting.items[i])
+        unresolved(floor, <Fact*>life.waiting.items[i], floor.by_watermark.due)
     life.waiting = NULL
     remove_at(track.lives, 0)
     return 0
@@ -150,7 +152,7 @@ cdef int identify(Floor floor, TrackLife* life, const Fact* fact) except -1:
     cdef Fact* item
     cdef int64_t apart
     cdef int i
-    life.lu = fact.lu
+    life.lu, life.known_t = fact.lu, fact.t
     life.waiting = NULL
     for i in range(length(waiting)):
         item = <Fact*>waiting.items[i]
@@ -159,7 +161,7 @@ cdef int identify(Floor floor, TrackLife* life, const Fact* fact) except -1:
             floor.state.open_tracks -= 1
             give_to_unit(floor, life, item)
         else:
-            unresolved(floor, item)
+            unresolved(floor, item, fact.t)
     floor.store.free(waiting)
     return 0
 
@@ -171,12 +173,25 @@ cdef int give_to_unit(Floor floor, TrackLife* life, Fact* fact) except -1:
         check_loops(floor, fact, life.loops)
     elif fact.kind == K_SCAN_NOREAD:
         return see(floor, fact)
-    check_dest(floor, fact)
+    watch_item(floor, fact)
     return take_unit_fact(floor, fact)
 
 
-cdef int check_item(Floor floor, const Fact* fact) except -1:
-    """A fact that names its unit itself."""
+cdef int watch_item(Floor floor, Fact* fact) except -1:
+    """R61, R62: what its unit went through is told in order of event time. A divert to where it was asked matters only
+    while something is open, or after a wrong one, which looks for it."""
+    cdef bint matters = fact.kind == K_ITEM_RECIRCULATED and not fact.track
+    if fact.kind == K_DIVERT_CONFIRMED and fact.dest_req:
+        matters = fact.dest != fact.dest_req or floor.state.open_episodes[RTE_WRONG_DEST] != 0
+    return wait_for_watermark(floor, fact) if matters else 0
+
+
+cdef int wait_for_watermark(Floor floor, Fact* fact) except -1:
+    return floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_ITEM, 0)
+
+
+cdef int judge_item(Floor floor, Fact* fact) except -1:
+    """The watermark has passed a loop or a divert."""
     if fact.kind == K_ITEM_RECIRCULATED:
         return check_loops(floor, fact, loops_before(floor, fact) + 1)
     return check_dest(floor, fact)
@@ -189,30 +204,48 @@ cdef int check_loops(Floor floor, const Fact* fact, int64_t loops) except -1:
     return floor.outlet.raise_(RTE_MAX_RECIRC, floor.joined(b"lu/", fact.lu), fact.t, fact, f"{loops} loops")
 
 
-cdef int64_t loops_before(Floor floor, const Fact* fact) noexcept:
-    """Without a track: since the unit came to a place last."""
+cdef int64_t loops_before(Floor floor, Fact* fact) noexcept:
+    """Without a track: since the unit came to a place last, in this use of it."""
     cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    cdef Fact* other
     cdef int64_t loops = 0
-    cdef int kind, i = length(unit.facts) - 1 if unit != NULL else -1
+    cdef int i = (index_of(unit.facts, fact) if unit != NULL else 0) - 1
     while i >= 0:
-        kind = (<Fact*>unit.facts.items[i]).kind
-        if kind == K_DIVERT_CONFIRMED or kind == K_ITEM_ARRIVED:
+        other = <Fact*>unit.facts.items[i]
+        if other.kind == K_DIVERT_CONFIRMED or other.kind == K_ITEM_ARRIVED or other.cycle != fact.cycle:
             break
-        loops += kind == K_ITEM_RECIRCULATED
+        loops += other.kind == K_ITEM_RECIRCULATED
         i -= 1
     return loops
 
 
 cdef int check_dest(Floor floor, const Fact* fact) except -1:
-    """R62: the place is where it really went; elsewhere than asked is an exception."""
-    if fact.kind != K_DIVERT_CONFIRMED or not fact.dest_req:
-        return 0
-    if fact.dest_req != fact.dest:
-        return floor.outlet.raise_(RTE_WRONG_DEST, floor.joined(b"lu/", fact.lu), fact.t, fact,
-                                   f"{floor.text(fact.dest)} instead of {floor.text(fact.dest_req)}")
-    if floor.state.open_episodes[RTE_WRONG_DEST]:
-        floor.outlet.clear(RTE_WRONG_DEST, floor.joined(b"lu/", fact.lu), fact.t, fact)
-    return 0
+    """R62: the place is where it really went; elsewhere than asked is an exception, until it is diverted as asked."""
+    cdef int32_t subject = floor.joined(b"lu/", fact.lu)
+    cdef Fact* later = next_divert(floor, fact)
+    if fact.dest != fact.dest_req:
+        floor.outlet.raise_(RTE_WRONG_DEST, subject, fact.t, fact,
+                            f"{floor.text(fact.dest)} instead of {floor.text(fact.dest_req)}")
+        return wait_for_watermark(floor, later) if later != NULL and later.dest == later.dest_req else 0
+    if later != NULL and fact.t < later.t < floor.state.watermark:
+        return 0                        # this one came late: where it went since has been judged
+    return floor.outlet.clear(RTE_WRONG_DEST, subject, fact.t, fact)
+
+
+cdef Fact* next_divert(Floor floor, const Fact* fact) noexcept:
+    """Of its unit, with a destination that was asked for; NULL: none came yet."""
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    cdef Fact* other
+    cdef Fact* later = NULL
+    cdef int i = length(unit.facts) if unit != NULL else 0
+    while i > 0:
+        i -= 1
+        other = <Fact*>unit.facts.items[i]
+        if not floor.precedes(fact, other):
+            break
+        if other.kind == K_DIVERT_CONFIRMED and other.dest_req:
+            later = other
+    return later
 
 
 cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
@@ -223,15 +256,15 @@ cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
         item = <Fact*>life.waiting.items[i]
         if item.t + floor.rules.ident_wait <= due:
             remove_at(life.waiting, i)
-            unresolved(floor, item)
+            unresolved(floor, item, item.t + floor.rules.ident_wait)
         else:
             i += 1
     return 0
 
 
-cdef int unresolved(Floor floor, const Fact* fact) except -1:
+cdef int unresolved(Floor floor, const Fact* fact, int64_t t) except -1:
     floor.state.open_tracks -= 1
-    return floor.outlet.raise_(ID_UNRESOLVED, subject_of(floor, fact), fact.t, fact, "")
+    return floor.outlet.raise_(ID_UNRESOLVED, subject_of(floor, fact), t, fact, "")
 
 
 cdef int32_t subject_of(Floor floor, const Fact* fact) except -1:

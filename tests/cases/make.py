@@ -18,6 +18,7 @@ from tests.cases import (
     told_replans,
     told_shared,
     told_shipping,
+    told_sorter,
     told_time,
 )
 from tests.cases.writing import Writer, write
@@ -28,18 +29,9 @@ HERE = Path(__file__).parent
 def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
-        *(
-            told_time,
-            told_gaps,
-            told_picks,
-            told_corrected,
-            told_cartons,
-            told_premises,
-            told_shipping,
-            told_shared,
-            told_replans,
-        ),
-        *(told_account, told_arrivals, told_lifecycles, told_overtaken, told_pending),
+        *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
+        *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
+        *(told_pending, told_sorter),
     )
     return {
         name: told

@@ -114,3 +114,12 @@ def R54_a_scan_of_the_very_moment_of_the_close() -> Case:
     """R3, R54: the dock's numbers say that it had closed before; what is in it then leaves with the next visit."""
     case = load(leaves(packed_one(), 50), 50)
     return manifested(leaves(case, 70).confirmed(1, 10).packed(1).ready(1, 20), 70, "C-1", trailer="TR-1", revision=0)
+
+
+def R41_the_bind_was_told_before_the_close() -> Case:
+    """R41, R3: closed at 32.5, bound anew at 33, told the other way round; the label of 30 is judged in between."""
+    case = packed_one().device("carton.reopen", 30, lu="L-1").device("label.verified", 31, lu="L-1", result="OK")
+    case.wms("lu.bind", 33, lu="L-1", carton="C-2").device("telemetry", 33.2).device("carton.close", 32.5, 34, lu="L-1")
+    case.expect("carton.reopened", "C-1", t=30).expect("shipment.unready", "S-1", t=30, cause="carton.reopen")
+    case.never_raised("PKG_TOTE_REBOUND_OPEN").device("telemetry", 60)
+    return case.confirmed(1, 10).packed(1, t_close=at(32.5)).ready(1, 32.5)

@@ -238,3 +238,10 @@ def S10_opened_again_before_it_was_packed() -> Case:
     case = later(case.device("carton.reopen", 5 * MINUTE, lu="L-1"), 6, 12).confirmed(2, 12).packed(1, "L-1#1")
     case.expect("carton.reopened", "L-1#1").expect("exception.raised", "PKG_STUCK/carton/L-2#1/1")
     return case.raised("PCK_STUCK", "order/O-1", t=10 * MINUTE + 12)
+
+
+def S10_a_wave_before_its_orders() -> Case:
+    """Section 10: all that is known of O-1 is a carton's plan and the cutoff of a wave: nobody waits for it yet."""
+    case = patient(1).plan(lu=None).wms("wave.released", 1, wave="W-1", orders=["O-1"], cutoff=at(90))
+    case.rules["short_at_cutoff"] = True
+    return later(case, 5).never_raised("PCK_STUCK")

@@ -367,3 +367,13 @@ def R72_graded() -> Case:
     case.expect("return.dispositioned", "RMA-1/A/A/RESTOCK", t=20, qty=2, grade="A", disposition="RESTOCK", sku="A")
     case.expect("return.dispositioned", "RMA-1/A/C/SCRAP", t=30, qty=1, grade="C", disposition="SCRAP")
     return case.expect("return.dispositioned", "RMA-1/L-1/B/VENDOR", t=40, qty=4, sku=None)
+
+
+def R70_what_is_learned_of_a_short_that_was_forgotten() -> Case:
+    """R70, R71: its order has left with `retention_ms`; what stands of the place is still revised, under that order."""
+    case = Case().order(1).task(1, loc="LOC-1").wms("stock.expectation", 1, loc="LOC-1", sku="A", qty=5, as_of=at(0))
+    case.short(20).tick(100).tick(200).tick(300)
+    case.wms("stock.expectation", 10, rx=400, rev=2, loc="LOC-1", sku="A", qty=7, as_of=at(10))
+    case.rules["retention_ms"] = 60_000
+    case.shorted(1, 20).expect("inventory.discrepancy", "LOC-1/A/", t=20, revision=1, expected=7, actual=0)
+    return case

@@ -1,0 +1,106 @@
+# cython: boundscheck=False, wraparound=False
+"""Whom an exception concerns: see correlations.pxd."""
+
+from ext.kinds cimport K_PACK_CONFIRM
+from ext.state cimport CartonPlan, Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine, Shipment
+from ext.store cimport find, last, length
+
+
+cdef enum:
+    NONE = 0
+    SEVERAL = -2
+
+
+cdef int32_t concerned(State* state, Texts texts, int32_t subject, int64_t t) except -1:
+    """`t`: of the fact, which may be of an earlier use of a load unit."""
+    cdef int32_t found = NONE
+    head, _, name = texts.get(subject).partition("/")
+    if head == "order":
+        found = texts.find(name)
+    elif head == "line" or head == "alloc":
+        found = texts.find(name.rpartition("/")[0])
+    elif head == "task":
+        found = of_task(<PickWindow*>find(state.tasks, <int32_t>texts.find(name)))
+    elif head == "shipment" or head == "manifest":
+        found = of_shipment(<Shipment*>find(state.shipments, <int32_t>texts.find(name)))
+    elif head == "lu":
+        found = of_cycle(cycle_at(<LoadUnit*>find(state.units, <int32_t>texts.find(name)), t))
+    elif head == "carton" or head == "hold":
+        found = of_carton(state, texts, name)
+    return found if found > 0 else subject
+
+
+cdef int32_t of_task(const PickWindow* window) noexcept:
+    return window.line.order if window != NULL else NONE
+
+
+cdef int32_t of_shipment(const Shipment* shipment) noexcept:
+    cdef int32_t order = NONE
+    cdef int i
+    if shipment == NULL:
+        return NONE
+    for i in range(length(shipment.scope)):
+        order = both(order, (<ScopeLine*>shipment.scope.items[i]).line)
+    return order if order > 0 else shipment.id
+
+
+cdef int32_t of_carton(State* state, Texts texts, str name) except -1:
+    """By its id, else by unit and number."""
+    cdef CartonPlan* plan = <CartonPlan*>find(state.cartons, <int32_t>texts.find(name))
+    cdef LoadUnit* unit
+    cdef int i
+    if plan != NULL and length(plan.cycles):
+        return of_cycle(<Cycle*>last(plan.cycles))
+    if plan != NULL:
+        return of_plan(plan, NONE)
+    lu, _, number = name.rpartition("#")
+    unit = <LoadUnit*>find(state.units, <int32_t>texts.find(lu))
+    for i in range(length(unit.cycles) if unit != NULL else 0):
+        if str((<Cycle*>unit.cycles.items[i]).number) == number:
+            return of_cycle(<Cycle*>unit.cycles.items[i])
+    return NONE
+
+
+cdef int32_t of_cycle(const Cycle* cycle) noexcept:
+    """The orders whose pieces came into it."""
+    cdef const Fact* fact
+    cdef int32_t order = NONE
+    cdef int i, k
+    if cycle == NULL:
+        return NONE
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>cycle.facts.items[i]
+        if fact.window != NULL:
+            order = both(order, fact.window.line)
+        elif fact.kind == K_PACK_CONFIRM and not fact.move.out:
+            for k in range(fact.move.moved.count if fact.move.moved != NULL else 0):
+                order = both(order, fact.move.moved.items[k].line)
+    return of_plan(cycle.plan, order) if order <= 0 else order
+
+
+cdef int32_t of_plan(const CartonPlan* plan, int32_t order) noexcept:
+    """What is planned into a carton that has nothing yet; else its shipment."""
+    cdef int i
+    if plan == NULL:
+        return NONE
+    if order == NONE and plan.contents != NULL:
+        for i in range(plan.contents.count):
+            order = both(order, plan.contents.items[i].line)
+    if order > 0:
+        return order
+    return plan.shipment.id if plan.shipment != NULL else NONE
+
+
+cdef inline int32_t both(int32_t order, const Line* line) noexcept:
+    """The order of all lines so far; SEVERAL: there are more."""
+    return line.order if line != NULL and order in (NONE, line.order) else SEVERAL if line != NULL else order
+
+
+cdef const Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
+    """The use that was running or had ended last."""
+    cdef const Cycle* found = NULL
+    cdef int i
+    for i in range(length(unit.cycles) if unit != NULL else 0):
+        if (<Cycle*>unit.cycles.items[i]).begin <= t:
+            found = <Cycle*>unit.cycles.items[i]
+    return found

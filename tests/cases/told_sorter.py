@@ -1,0 +1,100 @@
+"""Golden cases of what happens on the sorter, told in whatever order it arrives (R3, R60 to R64)."""
+
+from __future__ import annotations
+
+from tests.cases.told_shipping import two_cartons
+from tests.cases.writing import SORTER, Case
+
+MANUAL = "dc1/sorter/MAN-1"
+
+
+def R62_diverted_anew_before_it_went_astray_was_told() -> Case:
+    """R62, R3: astray at 10, told after the divert of 11 to where it was asked."""
+    case = Case().device("divert.confirmed", 11, src=MANUAL, lu="L-1", dest="D-1", dest_req="D-1")
+    case.device("divert.confirmed", 10, 11.5, SORTER, lu="L-1", dest="D-9", dest_req="D-1")
+    return case.device("telemetry", 60).cleared("RTE_WRONG_DEST", "lu/L-1", t=11)
+
+
+def R62_named_after_it_went_astray_again() -> Case:
+    """R62, R60: that track 7 was L-1, diverted as asked at 20, is said after it went astray at 30: it still is; L-2
+    was diverted at 22, and astray since."""
+    case = Case().device("item.inducted", 10, src=SORTER, track="7")
+    case.device("divert.confirmed", 20, src=SORTER, track="7", dest="D-1", dest_req="D-1")
+    case.device("item.inducted", 21, src=SORTER, track="8")
+    case.device("divert.confirmed", 22, src=SORTER, track="8", dest="D-1", dest_req="D-1")
+    case.device("divert.confirmed", 25, src=MANUAL, lu="L-1", dest="D-1", dest_req="D-1")
+    case.device("divert.confirmed", 30, src=MANUAL, lu="L-1", dest="D-9", dest_req="D-1")
+    case.device("ident.assigned", 50, src=SORTER, track="7", lu="L-1")
+    case.device("divert.confirmed", 55, src=MANUAL, lu="L-2", dest="D-9", dest_req="D-1")
+    case.device("ident.assigned", 60, src=SORTER, track="8", lu="L-2")
+    case.expect("exception.raised", "RTE_WRONG_DEST/lu/L-1/1", t=30).raised("RTE_WRONG_DEST", "lu/L-2")
+    return case
+
+
+def R61_the_divert_was_told_before_the_last_loop() -> Case:
+    """R61, R3: the fourth loop was before the divert, and is told after it."""
+    case = Case()
+    for t in (10, 20, 30):
+        case.device("item.recirculated", t, src=SORTER, lu="L-1")
+    case.device("divert.confirmed", 41, src=MANUAL, lu="L-1", dest="D-1")
+    case.device("item.recirculated", 40, 41.5, SORTER, lu="L-1")
+    return case.expect("exception.raised", "RTE_MAX_RECIRC/lu/L-1/1", t=40, code="RTE_MAX_RECIRC", detail="4 loops")
+
+
+def R61_loops_of_an_earlier_use_do_not_count() -> Case:
+    """R61, R40: two loops of the tote as C-1, two as C-2."""
+    case = Case().wms("lu.bind", 5, lu="L-1", carton="C-1")
+    for t in (10, 20, 40, 50):
+        case.device("item.recirculated", t, src=SORTER, lu="L-1")
+    case.wms("lu.release", 25, rev=2, lu="L-1").wms("lu.bind", 30, rev=1, lu="L-1", carton="C-2")
+    case.records.sort(key=lambda record: record["t_rx"])
+    return case.never_raised("RTE_MAX_RECIRC")
+
+
+def R60_identified_too_long_ago() -> Case:
+    """R60: `ident_wait_ms` holds in both directions: a machine that told no induction may have another item by then."""
+    case = Case().device("scan.read", 10, src=SORTER, track="7", lu="L-1")
+    case.device("divert.confirmed", 609, src=SORTER, track="7", dest="D-9", dest_req="D-1")
+    case.device("divert.confirmed", 611, src=SORTER, track="7", dest="D-1", dest_req="D-1").until(1300)
+    case.expect("exception.raised", f"ID_UNRESOLVED/track/{SORTER}/7/1", t=1211, code="ID_UNRESOLVED")
+    return case.raised("RTE_WRONG_DEST", "lu/L-1").counted(open=0)
+
+
+def R60_identified_too_long_ago_and_once_more() -> Case:
+    """R60: what came too late for the first identification is named by the next."""
+    case = Case().device("scan.read", 10, src=SORTER, track="7", lu="L-1")
+    case.device("divert.confirmed", 611, src=SORTER, track="7", dest="D-9", dest_req="D-1")
+    case.device("scan.read", 620, src=SORTER, track="7", lu="L-1").until(1300)
+    return case.expect("exception.raised", "RTE_WRONG_DEST/lu/L-1/1", t=611).never_raised("ID_UNRESOLVED")
+
+
+def R64_a_scan_that_nobody_could_read_finds_it() -> Case:
+    """R64, R60: of two sights of track 7 the first could not be read: it was there all the same."""
+    case = Case().device("item.lost", 20, src=MANUAL, lu="L-1").device("item.inducted", 25, src=SORTER, track="7")
+    case.device("scan.noread", 30, src=SORTER, track="7").device("scan.read", 40, src=SORTER, track="7", lu="L-1")
+    return case.cleared("RTE_LOST", "lu/L-1", t=30)
+
+
+def R64_the_first_of_two_sights_comes_last() -> Case:
+    """R64, R3: seen at 21 and 22, told in the other order, and both before the loss."""
+    case = Case().device("scan.read", 22, src=SORTER, lu="L-1")
+    case.device("scan.read", 21, 22.3, "dc1/sorter/SCN-1", lu="L-1")
+    case.device("item.lost", 20.5, 22.4, MANUAL, lu="L-1")
+    return case.device("telemetry", 60).cleared("RTE_LOST", "lu/L-1", t=21)
+
+
+def R63_the_next_read_and_not_the_last() -> Case:
+    """R63: it reads two totes before the watermark has passed the codes that tell nothing: the first ends it."""
+    case = Case().device("scan.multiread", 10, src=SORTER, codes=["L-8", "L-9"])
+    case.device("scan.read", 10.5, src=SORTER, lu="L-1").device("scan.read", 11, src=SORTER, lu="L-2")
+    return case.device("telemetry", 30).cleared("ID_MULTI", SORTER, t=10.5)
+
+
+def R52_named_as_lost_long_after() -> Case:
+    """R52, R60: that it was C-1 which was lost at 40 is said at 90, when the divert of C-2 has long been judged: not
+    ready since the loss, and not by that divert, which ended nothing. The word itself finds it."""
+    case = two_cartons().device("item.inducted", 35, src=SORTER, track="7")
+    case.device("item.lost", 40, src=SORTER, track="7").device("divert.confirmed", 60, src=MANUAL, lu="L-2", dest="D-1")
+    case.device("ident.assigned", 90, src=SORTER, track="7", lu="L-1")
+    case.expect("shipment.unready", "S-1", t=40, cause="item.lost", carton="C-1").cleared("RTE_LOST", "lu/L-1", t=90)
+    return case.confirmed(2, 11).packed(1, "C-1").packed(1, "C-2").ready(2, 90)
