@@ -67,6 +67,13 @@ def R30_of_two_that_tell_of_a_press_the_earlier_counts() -> Case:
     return case.confirmed(2, 10, t_first=at(10)).packed(2, "L-1#1", t_open=at(10)).counted(used=4, duplicate=1)
 
 
+def R30_the_earlier_counts_also_of_those_that_waited() -> Case:
+    """R30, R11, R3: likewise, and the order system tells of the task only at 60: both take effect then."""
+    case = Case().order(2).pick(10.5, 2, press="P-1", lu="L-1")
+    case.pick(10, 2, rx=11, src="dc1/pick/RF-07", press="P-1", lu="L-1").close(20).task(2, t=60)
+    return case.confirmed(2, 10, t_first=at(10)).packed(2, "L-1#1", t_open=at(10)).counted(used=4, duplicate=1)
+
+
 def R30_a_press_that_is_told_late_again() -> Case:
     """R30: what was decided by the first telling stays."""
     case = Case().order(2).task(2).pick(10.5, 2, press="P-1").device("telemetry", 30, src=STATION)
