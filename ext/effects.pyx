@@ -422,6 +422,7 @@ cdef class Effects(Clocks):
         cdef int64_t due = floor.by_watermark.due, value = floor.by_watermark.value
         if tag == picks.TAG_CLOSING:
             picks.decide_closing(floor, <PickWindow*>target, value)
+            shipments.touch_closed(floor, <PickWindow*>target, value)
             if length(self.state.mismatched):
                 holds.check_mismatched(floor)
         elif tag == picks.TAG_STALL:
@@ -471,6 +472,7 @@ cdef class Effects(Clocks):
             if self.state.watermark <= value:
                 (<PickWindow*>target).forced = max((<PickWindow*>target).forced, value)
                 picks.decide_closing(floor, <PickWindow*>target, value)
+                shipments.touch_closed(floor, <PickWindow*>target, value)
         elif tag == cartons.TAG_TRANSITION:
             if self.state.watermark <= value + floor.rules.close_hold:
                 (<Cycle*>target).forced = max((<Cycle*>target).forced, value)

@@ -19,6 +19,7 @@ cdef enum ShipmentTag:
 
 cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1
 cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1
+cdef int touch_closed(Floor floor, const PickWindow* window, int64_t t) except -1
 cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1
 cdef int take_unit_fact(Floor floor, Fact* fact) except -1
 cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1

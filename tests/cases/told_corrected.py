@@ -133,3 +133,26 @@ def R20_a_short_of_the_line_before_its_first_task() -> Case:
     case = Case().order(3).device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY")
     case.device("telemetry", 20, src=STATION).task(3, t=9).records[-1]["t_rx"] = at(30)
     return case.device("telemetry", 40, src=STATION).shorted(3, 10, reason="EMPTY")
+
+
+def R50_ready_by_the_cutoff_of_a_wave_released_before() -> Case:
+    """R21 d, R50, R51: nothing is picked of the second line; its task was told after wave and plan, and ends at 30."""
+    case = Case().order(1, 1).shipment(1).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30))
+    case.records[-2]["scope"].append({"order": "O-1", "line": 2, "qty": 1})
+    case.rules = {"short_at_cutoff": True}
+    case.task(1, t=1).task(1, "T-2", line=2, t=1).pick(10, lu="L-1").close(20)
+    return (
+        case.confirmed(1, 10)
+        .packed(1, "L-1#1")
+        .shorted(1, 30, "T-2")
+        .expect("shipment.ready", "S-1", t=30, partial=True)
+    )
+
+
+def R50_ready_by_the_cutoff_of_a_line_without_tasks() -> Case:
+    """R21 d, R50, R51: likewise, of two pieces one is picked."""
+    case = Case().order(2).shipment(2).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30))
+    case.rules = {"short_at_cutoff": True}
+    case.pick(10, line=1, order="O-1", lu="L-1").close(20)
+    case.expect("pick.confirmed", "O-1/1", t=30, qty=1).expect("pick.short", "O-1/1", t=30, qty_short=1)
+    return case.packed(1, "L-1#1").ready(1, 30, short=1, cartons=["L-1#1"])
