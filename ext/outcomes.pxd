@@ -21,6 +21,7 @@ cdef struct Outcome:
     bint shorted            # a close by b, c or d stands: the window has a short, of `q_short`
     int by
     int64_t q               # what the last close or revision tells
+    int64_t q_asked         # of how many; of an open window, what was asked for when that was told
     int64_t q_now           # all that counts so far
     int64_t q_late          # of that, what came too late to close it by quantity (R25)
     int64_t q_short

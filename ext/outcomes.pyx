@@ -20,6 +20,7 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
     cdef Fact* fact
     cdef int i = 0, j = 0, n = length(window.facts), m = length(window.closings)
     cdef int64_t t_fact, t_closing, t_cancel = window.cancel_t if window.cancel_t <= as_of else NEVER
+    cdef int64_t asked = asked_from(window, 0)
     memset(&o, 0, sizeof(o))
     o.t_last = ABSENT
     while True:
@@ -31,9 +32,12 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
             if t_cancel < decided_before:
                 close_by_cancel(&o, window, i, as_of)
             break
-        if t_closing < t_fact:
+        if t_closing < t_fact or (t_closing == t_fact < NEVER and is_note(<Fact*>window.closings.items[j])):
             closing = <Fact*>window.closings.items[j]
-            if (not o.closed and is_felt(window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
+            if is_note(closing):
+                asked = asked_from(window, j + 1)
+                open_again(&o, asked)
+            elif (not o.closed and is_felt(window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
                     and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
                     break
@@ -41,10 +45,13 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
             j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
         else:
             fact = <Fact*>window.facts.items[i]
-            count_pick(&o, window, fact, t_closing == t_fact and closes_with(window, fact, j, o.q_now + fact.qty))
+            count_pick(&o, window, fact, asked,
+                       t_closing == t_fact and closes_with(window, fact, j, o.q_now + fact.qty))
             if fact.qty > 0:
                 picked = fact
             i += 1
+    if o.closed or not o.told:
+        o.q_asked = window.q_task
     return o
 
 
@@ -62,17 +69,23 @@ cdef bint is_note(const Fact* closing) noexcept:
     return closing.context and closing.qty > 0
 
 
+cdef int64_t asked_from(const PickWindow* window, int j) noexcept:
+    """R27a: what the window was asked for at its j-th closing."""
+    cdef const Fact* note
+    for j in range(j, length(window.closings)):
+        note = <Fact*>window.closings.items[j]
+        if is_note(note):
+            return note.qty
+    return window.q_task
+
+
 cdef bint is_felt(const PickWindow* window, int j, int64_t q) noexcept:
     """R21: a b, c or d that found the window full, by what was asked for then, changes nothing."""
-    cdef const Fact* note
-    cdef int k
+    cdef int64_t asked
     if is_note(<Fact*>window.closings.items[j]):
         return False
-    for k in range(j + 1, length(window.closings)):
-        note = <Fact*>window.closings.items[k]
-        if is_note(note):
-            return q < note.qty
-    return True
+    asked = asked_from(window, j + 1)
+    return asked == window.q_task or q < asked
 
 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:
@@ -91,24 +104,28 @@ cdef bint closes_with(const PickWindow* window, const Fact* pick, int j, int64_t
     return False
 
 
-cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, bint closing_here) noexcept:
-    """R21 a before the close, R25 and R26 after it; R28's reversals are picks of a negative quantity."""
+cdef void open_again(Outcome* o, int64_t asked) noexcept:
+    """R26, R27a: a reversal, or more that is asked for; R21 applies anew."""
+    if o.by == BY_QUANTITY and o.q_now - o.q_late < asked:
+        o.closed = False
+        o.by = OPEN
+
+
+cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked, bint closing_here) noexcept:
+    """R21 a before the close, R25 and R26 after it, also while the window is open again; R28's reversals are picks of a
+    negative quantity."""
     o.q_now += fact.qty
     if window.decided != NULL and fact.late:
         o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t
-    if not o.closed:
-        if window.q_task >= 0 and fact.qty > 0 and o.q_now - o.q_late >= window.q_task and not closing_here:
-            o.closed = o.told = True
-            o.by = BY_QUANTITY
-            o.q, o.t_close, o.cause = o.q_now, fact.t, fact
-        return
-    o.q, o.t_close, o.cause = o.q_now, max(o.t_close, fact.t), fact
-    if o.by == BY_QUANTITY and o.q - o.q_late < window.q_task:
-        o.closed = False                # R26: a reversal opens it again, R21 applies anew
-        o.by = OPEN
-    o.q_short = missing(window, o.q) if o.shorted else 0
+    if not o.closed and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked and not closing_here:
+        o.closed = o.told = True
+        o.by = BY_QUANTITY
+    if o.told:
+        o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, fact.t), fact
+        open_again(o, asked)
+        o.q_short = missing(window, o.q) if o.shorted else 0
 
 
 cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexcept:

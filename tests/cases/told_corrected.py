@@ -156,3 +156,19 @@ def R50_ready_by_the_cutoff_of_a_line_without_tasks() -> Case:
     case.pick(10, line=1, order="O-1", lu="L-1").close(20)
     case.expect("pick.confirmed", "O-1/1", t=30, qty=1).expect("pick.short", "O-1/1", t=30, qty_short=1)
     return case.packed(1, "L-1#1").ready(1, 30, short=1, cartons=["L-1#1"])
+
+
+def R26_put_back_twice() -> Case:
+    """R26, R28: the first reversal opened it again; the second is told like the first."""
+    case = Case().order(3).task(3).pick(10, 3).put_back(20).put_back(30)
+    for number in (2, 3):
+        case.expect("pick.reversed", f"T-1/{STATION}/0/{number}/0", qty=1)
+    return case.confirmed(1, 30, qty_task=3, over_qty=0)
+
+
+def R26_put_back_after_more_was_asked() -> Case:
+    """R26, R27a: three of three, then five are asked for; what is put back at 20 and picked at 25 is told at once."""
+    case = Case().order(5).task(3).pick(10, 3)
+    case.wms("pick.task", 15, rev=2, task="T-1", order="O-1", line=1, sku="A", qty=5)
+    case.put_back(20).pick(25, 2).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+    return case.confirmed(4, 25, qty_task=5, over_qty=0)
