@@ -172,3 +172,19 @@ def R26_put_back_after_more_was_asked() -> Case:
     case.wms("pick.task", 15, rev=2, task="T-1", order="O-1", line=1, sku="A", qty=5)
     case.put_back(20).pick(25, 2).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
     return case.confirmed(4, 25, qty_task=5, over_qty=0)
+
+
+def R43_put_back_without_its_lot() -> Case:
+    """R43: two of a lot are in the carton, and one is put back by a press that names no lot: one is left of it."""
+    case = Case().order(3).task(3).pick(10, 2, lot="B-1", lu="L-1").put_back(15, lu="L-1").close(20)
+    case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+    return case.expect(
+        "carton.closed", "L-1#1", contents=[{"line": 1, "lot": "B-1", "order": "O-1", "qty": 1, "sku": "A"}]
+    )
+
+
+def R43_put_back_out_of_the_wrong_carton() -> Case:
+    """R43, R45: the press says L-2, where nothing lies: it is closed empty, nobody finds less than nothing."""
+    case = Case().order(2).task(2).pick(10, 2, lu="L-1").device("carton.open", 5, lu="L-2").put_back(15, lu="L-2")
+    case.close(20).close(21, lu="L-2").expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+    return case.confirmed(1, 15).packed(2, "L-1#1").raised("PKG_EMPTY", "carton/L-2#1")
