@@ -228,6 +228,13 @@ cdef class Floor:
         self.store.insert(facts, i, fact)
         return i
 
+    cdef int insert_waiting(self, List** others, Waiting* waiting) except -1:
+        """R3: what waits for one thing takes effect at one moment, and not its arrival says which goes first."""
+        cdef int32_t i = length(others[0])
+        while i > 0 and self.precedes(waiting.fact, (<Waiting*>others[0].items[i - 1]).fact):
+            i -= 1
+        return self.store.insert(others, i, waiting)
+
     # ------------------------------------------------------------------------------------------ texts
 
     cdef str text(self, int32_t number):

@@ -66,9 +66,9 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
     if youngest != NULL and youngest.lu and one_lu:
         data.text_member(b',"lu":', youngest.lu)
     data.text_member(b',"order":', window.line.order)
-    data.integer_member(b',"over_qty":', max(0, o.q - window.q_task))
+    data.integer_member(b',"over_qty":', max(0, o.q - o.q_asked))
     data.integer_member(b',"qty":', max(0, o.q))
-    data.integer_member(b',"qty_task":', window.q_task)
+    data.integer_member(b',"qty_task":', o.q_asked)
     data.text_member(b',"sku":', window.sku)
     data.integer_member(b',"t_close":', o.t_close)
     data.integer_member(b',"t_first":', t_first)
