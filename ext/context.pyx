@@ -263,7 +263,7 @@ cdef class Context:
             line = <Line*>order.lines.items[i]
             for k in range(length(line.windows)):
                 window = <PickWindow*>line.windows.items[k]
-                picks.withdraw_closing(window, before)
+                picks.move_closing(window, before, fact.t)
                 if cutoff != NULL:
                     picks.take_closing(self.floor, window, cutoff)
                 picks.decide(self.floor, window, fact)
@@ -339,7 +339,7 @@ cdef class Context:
         """R21 d; a new revision may move it."""
         if window.deadline != NULL and record.get("deadline") == window.deadline.t:
             return 0
-        picks.withdraw_closing(window, window.deadline)
+        picks.move_closing(window, window.deadline, fact.t)
         window.deadline = NULL
         if "deadline" in record:
             window.deadline = at_time(self.floor, fact, record["deadline"])

@@ -154,3 +154,16 @@ def R45_an_empty_carton_that_is_named_and_closed_empty_again() -> Case:
     case.expect("exception.cleared", "PKG_EMPTY/carton/L-1#1/1", t=30, code="PKG_EMPTY")
     case.expect("exception.raised", "PKG_EMPTY/carton/L-1#1/1", code="PKG_EMPTY")
     return case.expect("exception.raised", "PKG_EMPTY/carton/C-1/1", t=30, code="PKG_EMPTY")
+
+
+def R26_a_deadline_that_had_passed_when_it_was_moved() -> Case:
+    """R10, R26, R3: short at 50, and so it stays, though the watermark had not passed 50 when the word of 51 came."""
+    case = Case().order(2).task(2, deadline=at(50)).pick(10).device("telemetry", 49.5, src=STATION)
+    case.task(2, t=51, rev=2, deadline=at(80)).pick(60).device("telemetry", 120, src=STATION)
+    return case.confirmed(2, 60, revision=1).shorted(0, 60, revision=1, reason="DEADLINE")
+
+
+def R10_a_deadline_that_is_moved_before_it_comes() -> Case:
+    """R10, R21: at 49 it is moved to 80, and then the second piece of 60 is in time."""
+    case = Case().order(3).task(3, deadline=at(50)).pick(10).task(3, t=49, rev=2, deadline=at(80)).pick(60)
+    return case.device("telemetry", 120, src=STATION).confirmed(2, 80, revision=0).shorted(1, 80, revision=0)
