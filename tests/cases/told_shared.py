@@ -102,3 +102,14 @@ def R29_a_late_pick_before_the_deadline_is_decided() -> Case:
         "inventory.discrepancy", "A-1/A//T-1", t=14, revision=1, kind="POST_SHIP", expected=1, actual=2, as_of=at(14)
     )
     return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
+def R29_a_late_pick_of_a_task_that_is_shorted_afterwards() -> Case:
+    """R29: nothing was told of the task when its second piece came too late; the short of 30 tells of one."""
+    case = Case().order(3).task(3, loc="A-1").shipment(3).pick(8, lu="L-1")
+    case.wms("manifest.result", 10.5, shipment="S-1", manifest_no="M-1", tracking=[]).pick(14, lu="L-1").short(30)
+    case.expect("shipment.manifested", "S-1", t=10.5).confirmed(1, 30).shorted(2, 30).device("telemetry", 90)
+    case.expect(
+        "inventory.discrepancy", "A-1/A//T-1", t=14, revision=1, kind="POST_SHIP", expected=1, actual=2, as_of=at(14)
+    )
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")

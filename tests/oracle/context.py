@@ -111,8 +111,9 @@ class Context:
         return sorted(t for t, fact in self.tasks.items() if (fact.record["order"], fact.record["line"]) == line)
 
     def deadlines(self, task: str) -> list[tuple[Fact, Fact | None]]:
-        """R21 (d): the revisions that set one, each with the first that says otherwise. reading: one that had come by then
-        has closed the window; one that is told again is the same."""
+        """R21 (d): the revisions that set one, each with the first that says otherwise.
+
+        reading: one that had come by the moment of that has closed the window; one that is told again is the same."""
         found: list[tuple[Fact, Fact | None]] = []
         for fact in self.told[task]:
             deadline = fact.record.get("deadline")
