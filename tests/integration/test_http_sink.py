@@ -231,6 +231,36 @@ def test_a_server_that_does_not_answer_holds_up_no_other_thread() -> None:
     assert len(service.taken) == 32
 
 
+def test_a_call_that_is_cancelled_begins_no_other_request() -> None:
+    """A stop: what is sent then would only be sent again by the next start, and the process has to end."""
+    release = threading.Event()
+
+    def hang(request: Request) -> tuple[int, dict[str, str], bytes]:
+        release.wait(20)
+        return 204, {}, b""
+
+    async def story() -> None:
+        sending = asyncio.create_task(
+            send(sink_on(service, connections=2), [row(n, f"k{n % 3}") for n in range(1, 40)])
+        )
+        await until(lambda: service.most_at_once == 2)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            async with asyncio.timeout(5):
+                await sending
+        await until(lambda: not any(thread.name.startswith("sink erp") for thread in threading.enumerate()))
+        release.set()
+        await asyncio.sleep(0.1)
+        assert len(service.requests) == 2
+
+    with WebService() as service:
+        service.answers = hang
+        try:
+            run(story)
+        finally:
+            release.set()
+
+
 def test_an_answer_that_drips_is_given_up_in_time() -> None:
     def drip(listener: socket.socket) -> None:
         connection, _ = listener.accept()
