@@ -49,7 +49,7 @@ def test_thousands_of_items_are_shared_out_and_one_bad_node_degrades_itself_alon
             }
             configured = settings(packing.url, variables=entries, items_per_subscription=400, retry_ms=60_000)
             async with running(configured) as kept:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while "up" not in dict(kept.states):
                         await asyncio.sleep(0.05)
                 assert sorted(len(s.monitored_item_srv._monitored_items) for s in subscriptions(packing).values()) == [
