@@ -74,7 +74,8 @@ hot: build
 torture: build
 	SORTLINE_CRASH_STATES=2000000 SORTLINE_DAMAGES=2000000 SORTLINE_KILLS=10000 SORTLINE_LIVES=20000 \
 		$(BIN)/python -m pytest -s --timeout 0 tests/adversity/test_crash_states.py tests/adversity/test_disk_faults.py \
-		tests/adversity/test_damaged_folders.py tests/adversity/test_killed_engine.py tests/property/test_life.py
+		tests/adversity/test_damaged_folders.py tests/adversity/test_killed_engine.py tests/adversity/test_killed_commands.py \
+		tests/property/test_life.py
 
 drift: MINUTES ?= 30
 drift: build

@@ -1,7 +1,8 @@
 """`core.collisions`: what somebody can cost us who picks numbers so that they collide in the core's tables.
 
 The tables of the core go by the numbers of texts, which are given out in order, and by numbers that stand in records.
-`home` in ext/store.pxd spreads them by a product that everybody can read, but for the secret in both of its factors.
+`home` in ext/store.pxd spreads them by products that everybody can read, but for the secret in both factors of
+the first.
 Here each of many orders has one line, whose number is picked so that all lines would have the same home if the secret
 were 0, which is all that can be picked for; beside it the same orders with random lines.
 """
@@ -25,6 +26,7 @@ ORDERS = 16_384
 ORDERS_A_BATCH = 512
 TRIED = 1 << 15
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # of `home`
+STIRRING = np.uint64(0xD6E8FEB86659FD93)  # of `stirred`
 HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 
@@ -65,7 +67,8 @@ def colliding(order: int, bits: int) -> int:
     first = 1
     while True:
         lines = np.arange(first, first + TRIED, dtype=np.uint64)
-        hits = np.flatnonzero(folded(np.uint64(order) << HALF | lines, FACTOR) & mask == 0)
+        homes = folded(folded(np.uint64(order) << HALF | lines, FACTOR), STIRRING) & mask
+        hits = np.flatnonzero(homes == 0)
         if len(hits):
             return int(lines[hits[0]])
         first += TRIED

@@ -36,7 +36,7 @@ HOT: dict[str, tuple[str, ...]] = {
     "ext/seen.pyx": ("add", "add_number"),
     "ext/effects.pyx": ("Effects.fact_of", "Effects.apply_pick"),
     "ext/outcomes.pyx": ("outcome", "count_pick"),
-    "ext/cycles.pyx": ("place_fact", "joins_running", "cycle_at"),
+    "ext/cycles.pyx": ("place_fact", "joins_running", "cycle_for"),
     "ext/sights.pyx": ("note",),
     "ext/store.pyx": ("Store.new", "Store.new_raw", "Store.take_free", "Store.room", "Store.insert", "Store.put"),
     "ext/timers.pyx": ("Timers.push", "Timers.place", "Timers.turn", "Timers.is_due", "Timers.into_heap", "Timers.pop"),

@@ -13,17 +13,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import __version__, start_room
+from engine import __version__, mended_databases, start_room
 from engine.clock import Clock, now_us
 from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
+from engine.crashes import Crashes
 from engine.dead_letters import DeadLetters
 from engine.errors import Refused
 from engine.intake import Limits
 from engine.journal import Journal
+from engine.mended_databases import LETTERS, OUTBOX
 from engine.metrics import Metrics
 from engine.outbox import SqliteOutbox
-from engine.outbox_salvage import in_place
 from engine.overload import Overload, Policy, used_of
 from engine.pipeline import Pipeline
 from engine.records import make_decoder
@@ -63,17 +64,15 @@ class Engine:
                 opened.callback(journal.close)
                 start_room.give_back(data_dir)
                 opened.callback(start_room.hold, data_dir)  # a start that is refused leaves it to the next
-                for said in in_place(data_dir / "outbox.sqlite"):
+                self._crashes = Crashes(data_dir)
+                opened.callback(self._crashes.close)
+                for said in mended_databases.finish(data_dir):
                     log.warning("%s", said)
-                outbox = SqliteOutbox(
-                    data_dir / "outbox.sqlite",
-                    routes=site.routing(),
-                    sinks=[sink.name for sink in site.sinks],
-                    rows_max=settings.outbox_rows_max,
-                )
+                outbox = mended_databases.opened_outbox(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)
+                mended_databases.letters_in_order(data_dir / LETTERS)
                 letters = DeadLetters(
-                    data_dir / "dead.sqlite",
+                    data_dir / LETTERS,
                     clock,
                     bytes_max=site.dead_letters.bytes_max,
                     decoder=__version__,
@@ -89,6 +88,7 @@ class Engine:
                     self.metrics,
                     clock,
                     Keep(settings.snapshot_every_bytes, settings.journal_keep_bytes, settings.journal_keep_us),
+                    crashes=self._crashes,
                 )
             self._pipeline = Pipeline(
                 site.site,
@@ -130,8 +130,18 @@ class Engine:
             stopped.cancel()
             await _cancel([taps])
             await self._pipeline.stop(PIPELINE_STOP_S)
+            self._crashes.close()
             start_room.hold(Path(self.site.engine.data_dir))
         return self._pipeline.account()
+
+    def _outbox(self) -> SqliteOutbox:
+        site = self.site
+        return SqliteOutbox(
+            Path(site.engine.data_dir) / OUTBOX,
+            routes=site.routing(),
+            sinks=[sink.name for sink in site.sinks],
+            rows_max=site.engine.outbox_rows_max,
+        )
 
     def _slicer(self, rules: RuleSet) -> Slicer:
         """A new core by these rules, and what feeds it. There is as much room as the site file says now, whatever

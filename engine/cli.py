@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from engine import __version__
 from engine.errors import Refused, SortlineError
@@ -37,6 +39,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fsck": ("engine.fsck", "what a data folder holds, and what in it is damaged"),
     "schema": ("engine.schema", "JSON Schema of records, context, business events and the site file"),
 }
+UNTIL_TOLD = ("run", "record")
+"""Commands that work until they are told to stop: to be told so early is no fault either."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,16 +76,27 @@ def _dispatch(arguments: list[str]) -> int:
     # Only the command that was asked for is imported: one that cannot be loaded does not break the others.
     asked = next((word for word in arguments if not word.startswith("-")), None)
     module = None
-    for name, (module_name, purpose) in COMMANDS.items():
-        command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
-        if name == asked:
-            module = importlib.import_module(module_name)
-            module.add_arguments(command)
-    args = parser.parse_args(arguments)
-    if module is None:  # parse_args has left for every other reason
-        parser.error("give a command")
-    code: int = module.run(args)
-    return code
+    with _stoppable() if asked in UNTIL_TOLD else nullcontext():
+        for name, (module_name, purpose) in COMMANDS.items():
+            command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
+            if name == asked:
+                module = importlib.import_module(module_name)
+                module.add_arguments(command)
+        args = parser.parse_args(arguments)
+        if module is None:  # parse_args has left for every other reason
+            parser.error("give a command")
+        code: int = module.run(args)
+        return code
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM is an end like any other also before the command listens to it itself: loading takes half a second."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

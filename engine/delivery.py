@@ -151,12 +151,15 @@ class Forwarder:
 
     async def measure(self) -> None:
         """Brings the figures of backlog and dead letters up to date."""
-        for work in self._works:
+        works = list(self._works)
+        found = await asyncio.to_thread(self._backlogs, [work.lane.number for work in works])
+        for work, (account, oldest_us) in zip(works, found, strict=True):
             told = work.metrics
-            account = await asyncio.to_thread(self._outbox.account, work.lane.number)
-            told.oldest_us = await asyncio.to_thread(self._outbox.oldest_us, work.lane.number)
-            told.depth, told.dead = account.pending, account.dead
+            told.depth, told.dead, told.oldest_us = account.pending, account.dead, oldest_us
         self._metrics.sum_up()
+
+    def _backlogs(self, numbers: Sequence[int]) -> list[tuple[Account, int]]:
+        return [(self._outbox.account(number), self._outbox.oldest_us(number)) for number in numbers]
 
     # which lane
 

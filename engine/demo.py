@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 SITE = ROOT / "examples" / "warehouse.toml"
 PORTS = {"--mqtt": 11883, "--modbus": 15020, "--opcua": 14840}  # as in the site file
 SETTLE_S = 20.0  # after the story's end: the holds of cartons and shipments run out, and what waits is delivered
+STORY_S_MIN = 60.0  # before that little is picked and no carton is full: a shorter demo tells as much, faster
 START_S_MAX = 30.0
 SECONDS_MIN = 30
 ORDERS = 400
@@ -66,8 +67,9 @@ class Demo:
         print(f"A simulated warehouse on MQTT, Modbus TCP and OPC UA, for {self.seconds:g} s. Data: {self.folder}")
         story_s = max(self.seconds - SETTLE_S, self.seconds / 2)
         speak = [f"{option}={port}" for option, port in self.ports.items()]
-        story = ["--orders", str(ORDERS), "--noise", str(NOISE), "--seconds", f"{story_s:g}", "--stay"]
-        with self._warehouse(*story, "--truth", str(self.truth), *speak):
+        speed = max(1.0, STORY_S_MIN / story_s)
+        story = ["--orders", str(ORDERS), "--noise", str(NOISE), "--seconds", f"{story_s:g}", "--speed", f"{speed:g}"]
+        with self._warehouse(*story, "--stay", "--truth", str(self.truth), *speak):
             engine = self._sortline("run", str(self.site), "--seconds", f"{self.seconds:g}")
             try:
                 code = engine.wait()

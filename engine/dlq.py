@@ -33,6 +33,7 @@ from engine.dead_letters import EVENT, LINE, PAYLOAD, DeadLetters, Letter, open_
 from engine.error_classes import Class
 from engine.errors import Refused
 from engine.logs import escaped
+from engine.recordings import new_file
 
 FILE = "dead.sqlite"
 RATE_PER_S = 10.0
@@ -191,12 +192,14 @@ def _export(letters: DeadLetters, args: argparse.Namespace) -> None:
         _write(sys.stdout.buffer, lines)
         return
     try:
-        # raw payloads are nobody else's business
-        file = os.open(args.output, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with new_file(str(args.output)) as place:
+            Path(place).unlink(missing_ok=True)
+            # raw payloads are nobody else's business
+            file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(file, "wb") as output:
+                _write(output, lines)
     except OSError as error:
         raise Refused(f"{args.output}: {error.strerror}") from None
-    with os.fdopen(file, "wb") as output:
-        _write(output, lines)
 
 
 def _write(output: BinaryIO, lines: Iterable[bytes]) -> None:

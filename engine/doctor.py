@@ -21,12 +21,15 @@ from engine.clock import now_us
 from engine.config.faults import count
 from engine.config.load import load_site
 from engine.config.site import SinkTable, Site
+from engine.crashes import LAST
 from engine.dead_letters import DeadLetters
 from engine.dlq import FILE
 from engine.error_classes import Class, classify
 from engine.errors import Refused
 from engine.findings import Finding, Level, error, good, note, warning
 from engine.logs import escaped
+from engine.passed_over import NAME as PASSED_OVER
+from engine.passed_over import PassedOver
 from engine.source_checks import reach, reach_findings, secret_findings, source_findings
 from engine.sqlite_file import open_to_read
 
@@ -78,6 +81,7 @@ async def _findings(site: Site) -> list[Finding]:
         found += await _sink(site, sink)
     found += _outbox(data_dir / "outbox.sqlite", settings.outbox_rows_max)
     found += _letters(data_dir / FILE, site.dead_letters.bytes_max)
+    found += _passed_over(data_dir)
     return found
 
 
@@ -179,7 +183,7 @@ def _letters(path: Path, bytes_max: int) -> Iterator[Finding]:
         letters = DeadLetters(path, now_us, only_looks=True)
     except (Refused, sqlite3.Error) as failure:
         yield error(
-            "dead letters", str(failure), f"sortline fsck --repair {path.parent}: the next start makes a new one"
+            "dead letters", str(failure), f"sortline fsck {path.parent}; a start makes a new one of what can be read"
         )
         return
     try:
@@ -194,3 +198,14 @@ def _letters(path: Path, bytes_max: int) -> Iterator[Finding]:
         yield warning("dead letters", text, "sortline dlq ls, then replay or discard")
     else:
         yield good("dead letters", "none")
+
+
+def _passed_over(data_dir: Path) -> Iterator[Finding]:
+    number = len(PassedOver(data_dir / PASSED_OVER, put_damaged_aside=False)) if data_dir.is_dir() else 0
+    if number:
+        yield error(
+            "journal",
+            f"{count(number, 'record')} passed over: the process died each time that the rules read them; where is "
+            f"said in {data_dir / LAST}",
+            "sortline dlq ls --kind line; report it, and send them again (dlq replay) with a program that is mended",
+        )

@@ -26,18 +26,19 @@ from engine.config.load import read_toml
 from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
+from engine.mended_databases import LETTERS, OUTBOX, finish, put_in_order
 from engine.outbox import pass_to
-from engine.outbox_salvage import in_place, salvage
 from engine.outbox_sums import Damage, damage
+from engine.passed_over import NAME as PASSED_OVER
+from engine.passed_over import PassedOver
 from engine.rule_book import RuleBook
 from engine.segment_folder import Gone, SegmentFolder
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
-from engine.sqlite_file import BESIDE, not_whole, open_to_read, tells_damage
+from engine.sqlite_file import not_whole, open_to_read, tells_damage
 from engine.whole_file import BAD, put_aside, read_whole, write_whole
 
 DATA_DIR = "data"
-OUTBOX = "outbox.sqlite"
-MADE_AGAIN = (OUTBOX, "dead.sqlite")  # the next start makes what is missing; a queue is the ERP's, and stays
+MADE_AGAIN = (OUTBOX, LETTERS)  # the next start makes what is missing; a queue is the ERP's, and stays
 FLAWS_SHOWN = 20
 READ_BYTES = 1024 * 1024
 
@@ -131,7 +132,7 @@ class Check:
 
     def _segments(self) -> Iterator[Finding]:
         numbers = self.segments.numbers()
-        for missing in missing_segments(numbers):
+        for missing in self.segments.missing():
             grave = missing >= self.needed_from()
             yield Finding(self.segments.path(missing), "is missing", grave)
         if numbers and numbers[0] > 1 and not self.snapshots and not self.segments.is_loss(numbers[0]):
@@ -199,6 +200,11 @@ class Check:
         book = self.folder / "rules.json"
         if book.exists() and not rules_can_be_read(book):
             yield Finding(book, "is damaged; the snapshots know the rules, too")
+        passed_over = PassedOver(self.folder / PASSED_OVER, put_damaged_aside=False)
+        if passed_over.report:
+            yield Finding(passed_over.path, "is damaged; what it names is found again")
+        if passed_over.lines:
+            yield Finding(passed_over.path, f"{len(passed_over)} records on which the process died are passed over")
         for path in sorted(self.folder.rglob(f"*{BAD}")):
             yield Finding(path, "was put aside earlier, to look at")
 
@@ -265,17 +271,13 @@ def _put_aside(folder: Path) -> Iterator[str]:
 
 
 def _databases_aside(folder: Path) -> Iterator[str]:
-    """What was salvaged of an outbox comes in its place at once; a repair that was cut short in between does it now."""
-    yield from in_place(folder / OUTBOX)
+    """What was salvaged comes in its place at once; what was cut short in between does now."""
+    yield from finish(folder)
     for path in map(folder.joinpath, MADE_AGAIN):
         fault = fault_of_database(path) if path.exists() else None
         if fault is not None and fault.damaged:
-            if path.name == OUTBOX and path.is_file():
-                salvage(path)
-            beside = (path.with_name(path.name + end) for end in BESIDE)
-            asides = ", ".join(put_aside(each).name for each in beside if each.exists())
-            yield f"{path}: {fault.what}: renamed to {asides}"
-    yield from in_place(folder / OUTBOX)
+            yield from put_in_order(path, fault.what)
+    yield from finish(folder)
 
 
 def _given_up(folder: Path) -> Iterator[str]:
@@ -293,7 +295,7 @@ def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
     deque(checked.findings(), maxlen=0)
     segments = checked.segments
     numbers = segments.numbers()
-    wanted = [number for number in missing_segments(numbers) if number >= checked.needed_from()]
+    wanted = [number for number in segments.missing() if number >= checked.needed_from()]
     if checked.ends_early:
         number = checked.snapshots[0].position.segment
         last = max(numbers, default=number - 1)
@@ -304,11 +306,6 @@ def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
         wanted.append(numbers[-1] + 1)
     for number in wanted:
         yield f"{segments.stand_in(number, now_us())}: stands for what is lost"
-
-
-def missing_segments(numbers: list[int]) -> list[int]:
-    """The holes."""
-    return [number for number in range(numbers[0], numbers[-1]) if number not in numbers] if numbers else []
 
 
 def rules_can_be_read(path: Path) -> bool:

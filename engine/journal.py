@@ -200,12 +200,11 @@ class Journal:
         if after != BEGINNING and not numbers:
             raise self._ends_before(after)
         first = self.first() if after == BEGINNING and self.first() and self.begins() else after.segment
-        for expected, number in enumerate(numbers, first):
-            if number != expected:
-                raise Refused(
-                    f"{self.folder}: {expected:08d}.journal is missing; put it back from a copy, or move the folder "
-                    f"away to begin with nothing. To give up what was in it: {self._repair()}"
-                )
+        for number in self._segments.missing(first):
+            raise Refused(
+                f"{self.folder}: {number:08d}.journal is missing; put it back from a copy, or move the folder "
+                f"away to begin with nothing. To give up what was in it: {self._repair()}"
+            )
         return numbers
 
     def begins(self) -> bool:
@@ -325,19 +324,24 @@ class Journal:
         self._segments.note(number - 1, end)
 
     def _begin(self, number: int, end_before: int) -> None:
-        """The segment, its name durable before anything stands in it."""
+        """The segment, its name durable before anything stands in it. One that is begun again keeps its header, and is
+        never shorter than that: a snapshot may stand for the place behind it."""
         path = self._segments.path(number)
-        header = Header(VERSION, number, self._clock(), end_before).encode()
+        begun = self._segments.header(number)
+        kept = begun if begun is not None and begun.version == VERSION else None
+        header = kept or Header(VERSION, number, self._clock(), end_before)
         file = -1
         try:
             file = self._disk.open(path, create=True)
-            self._disk.truncate(file, 0)
-            self._disk.write(file, 0, [header])
+            if kept is None:
+                self._disk.truncate(file, 0)
+            self._disk.write(file, 0, [header.encode()])
             self._reserve(file)
         except OSError as error:
             if file >= 0:
                 self._disk.close(file)
-                self._disk.unlink(path)
+                if kept is None:
+                    self._disk.unlink(path)
             if error.errno in NO_SPACE:
                 raise self._no_space() from error
             raise

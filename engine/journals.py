@@ -17,7 +17,7 @@ from pathlib import Path
 
 from engine.errors import Refused
 from engine.fsck import data_folder
-from engine.recordings import Writer
+from engine.recordings import Writer, new_file
 from engine.segment_folder import SegmentFolder, journal_of
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         for line in listing(segments):
             print(line)
         return 0
-    with Writer(args.out, keep=args.out != "-") as out:
+    with new_file(args.out) as place, Writer(place) as out:
         for number in segments.numbers():
             if args.first <= number and (args.last is None or number <= args.last):
                 for part in segments.parts(number):

@@ -25,6 +25,7 @@ CAUSES_MAX = 64
 OTHER_CAUSES = "other causes"
 RECENT_EVENTS = 100
 LOOP_SAMPLES = 6_000
+LOOP_S = 60
 
 
 class Rate:
@@ -162,19 +163,24 @@ class SinkMetrics(Served):
 
 
 class LoopLag:
-    """How late the event loop woke a sleeping task: what everything else on the loop had to wait. Microseconds."""
+    """How late the event loop woke a sleeping task: what everything else on the loop had to wait. Microseconds.
+
+    max_us: since the start."""
 
     def __init__(self) -> None:
         self.max_us = 0
-        self._last: deque[int] = deque(maxlen=LOOP_SAMPLES)
+        self._last: deque[tuple[float, int]] = deque(maxlen=LOOP_SAMPLES)
 
-    def add(self, lag_us: int) -> None:
-        self._last.append(lag_us)
+    def add(self, lag_us: int, at_s: float) -> None:
+        """at_s: by a clock that only grows."""
+        self._last.append((at_s, lag_us))
+        while self._last[0][0] < at_s - LOOP_S:  # an idle loop is looked at rarely
+            self._last.popleft()
         self.max_us = max(self.max_us, lag_us)
 
     def p99_us(self) -> int:
-        """Of the last LOOP_SAMPLES wake-ups; 0 before the first."""
-        ordered = sorted(self._last)
+        """Of the wake-ups in the LOOP_S before the last, the last LOOP_SAMPLES of them; 0 before the first."""
+        ordered = sorted(lag_us for _, lag_us in self._last)
         return ordered[len(ordered) * 99 // 100] if ordered else 0
 
 

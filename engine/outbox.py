@@ -33,7 +33,7 @@ from typing import Any
 from engine.clock import Clock, now_us
 from engine.contracts import Account, Emitted, Lane, OutRow
 from engine.errors import ContentChanged, Full, Refused
-from engine.outbox_sums import LANE, damage, event_sum, is_event, row_sum, turn_back
+from engine.outbox_sums import LANE, changed, damage, event_sum, is_event, row_sum, turn_back
 from engine.sqlite_file import damage_refused, open_file, transaction
 from engine.told_ids import ToldIds
 
@@ -178,7 +178,11 @@ class SqliteOutbox:
             if not new:
                 return
             if self._rows >= self._rows_max:
-                raise Full(f"the outbox {self._path} holds {self._rows} events that a sink does not have yet")
+                behind = max(self._lanes.values(), key=lambda state: state.pending)
+                raise Full(
+                    f"the outbox {self._path} holds {self._rows} events that a sink does not have yet; most wait for "
+                    f"sink {behind.lane.sink}, queue {behind.lane.queue}: {behind.pending}"
+                )
             refused = self._commit(new)
         if refused:
             raise ContentChanged(f"{len(refused)} events contradict what was told before, first {refused[0].id}")
@@ -216,7 +220,7 @@ class SqliteOutbox:
             found = self._next(state.lane, cursor, last, "sequence, id, type, partitionkey, body, sum", limit)
         for *event, sum_ in found:
             if not is_event(event, sum_):
-                raise self._damaged(f"event {event[0]} has other content than what was written")
+                raise self._damaged(changed("events", event))
         if found:
             # between the cursor and the first of them stands nothing of this lane: not to be searched again
             with self._calls:
@@ -289,8 +293,8 @@ class SqliteOutbox:
             if told[0] != event.id and told[1] != event.content:
                 raise Refused(
                     f"{self._path}: event {event.sequence} was told as {told[0]}, and the journal now makes {event.id} "
-                    "of it: the rules, the site's name or the program have changed. Start with those of before, or "
-                    "with a new data_dir once the sinks have everything"
+                    f"({event.type} of {event.partitionkey}) of it: the rules, the site's name or the program have "
+                    "changed. Start with those of before, or with a new data_dir once the sinks have everything"
                 )
             if told[0] != event.id:
                 self._put_right(event)

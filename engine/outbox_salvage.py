@@ -1,4 +1,4 @@
-"""What of a damaged outbox is whole still: for `sortline fsck --repair`.
+"""What of a damaged outbox is whole still: for `sortline fsck --repair`, and for a start.
 
 SQLite gives a file up for one bit in what holds its pages together, and most pages hold `told`, which is there to
 notice what should never happen. The rest decides what leaves, and has sums: where all of it can be read and fits, it
@@ -51,7 +51,7 @@ def in_place(path: Path) -> Iterator[str]:
                 put_aside(beside)
         DISK.rename(new, path)
         DISK.sync_folder(path.parent)
-        yield f"{path}: made of what could be read of the damaged one: every event that waits, and each queue's place"
+        yield f"{path}: made of what could be read of the damaged one"
 
 
 def remove(new: Path) -> None:

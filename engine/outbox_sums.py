@@ -12,6 +12,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+from engine.logs import escaped
 from engine.sqlite_file import not_whole, transaction
 from ext import frames
 
@@ -47,8 +48,8 @@ class Table(NamedTuple):
 EVENT = ("sequence", "id", "type", "partitionkey", "body")
 TABLES = {
     "last": Table(("sequence", "rows"), frozenset(), row_sum, "the number of the last event"),
-    "lanes": Table(LANE.split(", "), frozenset({1, 2, 3}), row_sum, "lane {}"),
-    "events": Table(EVENT, frozenset({1, 2, 3}), event_sum, "event {}"),
+    "lanes": Table(LANE.split(", "), frozenset({1, 2, 3}), row_sum, "where sink {1} stands in queue {2}"),
+    "events": Table(EVENT, frozenset({1, 2, 3}), event_sum, "event {1} (sequence {0}, {2} of {3})"),
 }
 
 
@@ -77,19 +78,29 @@ def damage(file: sqlite3.Connection) -> Damage:
     turned: list[Turned] = []
     counts: dict[str, int] = {}
     last: Sequence[Any] = ()
-    for name, table in TABLES.items():
+    for name in TABLES:
         counts[name] = 0
         for rowid, row, right in rows_of(file, name):
             counts[name] += 1
             if right is None:
-                return Damage(f"{table.what.format(row[0])} has other content than what was written")
+                return Damage(changed(name, row))
             if right is not row:
-                turned.append(Turned(name, rowid, right, table.what.format(right[0])))
+                turned.append(Turned(name, rowid, right, named(name, right)))
             last = right if name == "last" else last
     if counts["last"] != 1:
         return Damage("which event was the last one cannot be read")
     flaw = "" if counts["events"] == last[1] else f"it has {counts['events']} events, and should have {last[1]}"
     return Damage(flaw, turned)
+
+
+def named(table: str, row: Sequence[Any]) -> str:
+    """A row by what can be looked up elsewhere; of one that is damaged any part may be another one."""
+    return escaped(TABLES[table].what.format(*row))
+
+
+def changed(table: str, row: Sequence[Any]) -> str:
+    """What to say of a row that does not fit its sum."""
+    return f"{named(table, row)} has other content than what was written"
 
 
 def rows_of(file: sqlite3.Connection, name: str) -> Iterator[tuple[int, Sequence[Any], Sequence[Any] | None]]:

@@ -66,6 +66,7 @@ async def watch_loop(lag: LoopLag) -> None:
     while True:
         before_s = time.perf_counter()
         await asyncio.sleep(sleep_s)
-        held_us = max(0, int((time.perf_counter() - before_s - sleep_s) * 1_000_000))
-        lag.add(held_us)
+        after_s = time.perf_counter()
+        held_us = max(0, int((after_s - before_s - sleep_s) * 1_000_000))
+        lag.add(held_us, after_s)
         sleep_s = LOOP_SAMPLE_S if held_us >= HELD_US else min(2 * sleep_s, LOOP_SAMPLE_S_MAX)

@@ -161,7 +161,7 @@ class Pipeline:
         self._spawn(self._refusals.take_back(), "lines that come back")
         self._spawn(collect_when_idle(lambda: self._metrics.journal.appends + self._metrics.replayed), "collector")
         try:
-            await self._recovery.run(self._publish)
+            await self._recovery.run(self._publish, self._refusals.bury)
         except NoRoom as error:
             self._halt(error)
             return

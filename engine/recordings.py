@@ -6,6 +6,7 @@ Read and written in pieces, so that memory stays flat whatever the size of the r
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -16,6 +17,7 @@ from typing import IO, NamedTuple, Protocol, cast
 
 import zstandard
 
+from engine.disk import DISK
 from engine.errors import Refused
 from engine.segment_folder import payloads_in
 from ext.ndjson import LINE_BYTES_MAX
@@ -233,6 +235,31 @@ class Writer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.file.close()
+
+
+@contextlib.contextmanager
+def new_file(name: str) -> Iterator[str]:
+    """Where to write what is to be `name`: it gets its name once it is whole and on disk. What a command that was
+    killed leaves is overwritten by the next. `-` stays what it is. Raises Refused where there is such a file already.
+    """
+    if name == "-":
+        yield name
+        return
+    path = Path(name)
+    if path.exists():
+        raise Refused(f"{name}: is there already; choose another name")
+    part = path.with_name(f"{path.stem}.part{path.suffix}")  # the ending says the format
+    try:
+        yield str(part)
+        file = DISK.open_to_read(part)
+        DISK.sync(file)
+        DISK.close(file)
+        DISK.rename(part, path)
+        DISK.sync_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
 
 
 def create(name: str, keep: bool) -> IO[bytes]:

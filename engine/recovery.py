@@ -21,10 +21,12 @@ from typing import NamedTuple
 
 from engine.clock import Clock
 from engine.contracts import Emitted, Outbox
+from engine.crashes import DEATHS, PASSED_OVER_MAX, RESTORED, Crashes
 from engine.disk import DISK, Disk
 from engine.errors import Refused
-from engine.journal import BEGINNING, Journal, Position
+from engine.journal import BEGINNING, NO_SPACE, Journal, Position
 from engine.metrics import Metrics
+from engine.passed_over import INSTEAD
 from engine.rule_book import RuleBook, RuleSet
 from engine.slices import NoRoom, Slicer
 from engine.snapshots import Snapshot, Snapshots
@@ -32,6 +34,7 @@ from ext.snapshot import SnapshotError
 
 REPLAY_BYTES = 1024 * 1024
 PROGRESS_S = 5.0
+FULL_S = 0.5
 FORCED = 4  # at so many times the usual growth a snapshot no longer waits for a quiet moment
 MEGABYTE = 1e6
 REPORTS_SHOWN = 50
@@ -40,6 +43,8 @@ log = logging.getLogger("sortline.recovery")
 
 Build = Callable[[RuleSet], Slicer]
 Publish = Callable[[list[Emitted]], Awaitable[None]]
+Bury = Callable[[bytes, str], Awaitable[None]]
+"""Takes a record that is put aside, and why."""
 
 
 class Keep(NamedTuple):
@@ -56,7 +61,8 @@ class Recovery:
     `slicer` is the one that counts now.
 
     rules: as the site file has them now. build: a new core with new texts, by some rules. data_dir: where snapshots and
-    `rules.json` are. limits: what is kept; sizes are held well below the journal's cap.
+    `rules.json` are. limits: what is kept; sizes are held well below the journal's cap. crashes: how the last start
+    ended; None: that it came to its end.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class Recovery:
         clock: Clock,
         limits: Keep,
         disk: Disk = DISK,
+        crashes: Crashes | None = None,
     ) -> None:
         self.slicer = build(rules)
         self._wanted = rules
@@ -81,6 +88,7 @@ class Recovery:
         self._book = RuleBook(data_dir / "rules.json", disk)
         self._metrics = metrics
         self._clock = clock
+        self._crashes = crashes
         self._every_bytes = min(limits.every_bytes, journal.bytes_max // 16)
         self._keep_bytes = min(limits.bytes_kept, journal.bytes_max // 2)
         self._keep_us = limits.us_kept
@@ -90,12 +98,15 @@ class Recovery:
         self._unwritten = False  # that one could not be written: it is tried again when room is wanted
         self._to_pack = asyncio.Event()
         self._tidying = asyncio.Lock()
+        self._bury: Bury | None = None
         self._proven: bool | None = None  # whether this program can go on from its own snapshots; None: not tried yet
 
-    async def run(self, publish: Publish) -> None:
-        """Bring the core to the journal's end; every event after the snapshot goes to `publish`. Raises Refused for
-        what does not fit together, NoRoom where the table of names is too small."""
+    async def run(self, publish: Publish, bury: Bury | None = None) -> None:
+        """Bring the core to the journal's end; every event after the snapshot goes to `publish`, a record on which the
+        process has died to `bury`. Raises Refused for what does not fit together, NoRoom where the table of names is
+        too small."""
         began_s = time.monotonic()
+        self._bury = bury
         told = await asyncio.to_thread(self._outbox.last_sequence)
         at = await self._restore(told)
         shift = self.slicer.shift
@@ -104,6 +115,8 @@ class Recovery:
             await self._turn_to(change.rules)
             at = change.position
         await self._replay(self._journal.recover(at), publish, told)
+        if self._crashes:
+            self._crashes.over()
         self._say_what_was_found(time.monotonic() - began_s, told)
         self._at, self._done = self._journal.position, self._journal.passed
         if not self._rules.same(self._wanted):
@@ -240,7 +253,7 @@ class Recovery:
         found = self._snapshots.newest_first()
         while entry := await asyncio.to_thread(next, found, None):
             path, snapshot = entry
-            slicer = snapshot if isinstance(snapshot, str) else await self._restored(snapshot, told)
+            slicer = snapshot if isinstance(snapshot, str) else await self._restored(path, snapshot, told)
             if isinstance(slicer, str):
                 log.warning("snapshot %s cannot be used: %s", path, slicer)
                 why.append(f"{path.name}: {slicer}")
@@ -265,7 +278,7 @@ class Recovery:
         while entry := await asyncio.to_thread(next, found, None):
             path, snapshot = entry
             try:
-                slicer = snapshot if isinstance(snapshot, str) else await self._restored(snapshot, told)
+                slicer = snapshot if isinstance(snapshot, str) else await self._restored(path, snapshot, told)
             except NoRoom as error:
                 slicer = str(error)
             if isinstance(slicer, str):
@@ -274,11 +287,15 @@ class Recovery:
                 self._snapshots.trust(snapshot.position)
                 return
 
-    async def _restored(self, snapshot: Snapshot, told: int) -> Slicer | str:
+    async def _restored(self, path: Path, snapshot: Snapshot, told: int) -> Slicer | str:
         """A core as the snapshot says, or why it cannot be gone on from."""
         self._same_site(snapshot.rules)
         if snapshot.sequence > told:
             return f"{snapshot.sequence} events had been told, and the outbox has {told}"
+        if self._crashes and self._crashes.condemns(snapshot.position, RESTORED):
+            return f"the process died on it, {DEATHS} starts in a row: {self._snapshots.put_aside(path)}"
+        if self._crashes:
+            self._crashes.reading(snapshot.position, RESTORED)
         slicer = self._build(snapshot.rules)
         try:
             await asyncio.to_thread(slicer.restore, snapshot.state, snapshot.sequence, snapshot.shift)
@@ -292,7 +309,19 @@ class Recovery:
             log.warning("%s", self._book.report)
         self._rules = rules
         if self._book.held_at(at) is None:
-            await asyncio.to_thread(self._book.write, at, rules)
+            await self._write_down(at, rules)
+
+    async def _write_down(self, at: Position, rules: RuleSet, needed_from: Position = BEGINNING) -> None:
+        """In the rule book, before anything is decided by them. A full disk is waited for; sinks get what is there."""
+        while True:
+            try:
+                await asyncio.to_thread(self._book.write, at, rules, needed_from)
+                return
+            except OSError as error:
+                if error.errno not in NO_SPACE:
+                    raise
+                log.warning("%s: cannot be written, the start waits for room: %s", self._book.path, error)
+                await asyncio.sleep(FULL_S)
 
     def _begins_at_its_beginning(self, why: list[str]) -> None:
         if not self._journal.begins():
@@ -312,7 +341,7 @@ class Recovery:
 
     async def _replay(self, payloads: Iterator[bytes], publish: Publish, told: int) -> None:
         """The outbox takes in what was decided while the rules decide on the next piece."""
-        joined = pieces(self._journal, payloads, REPLAY_BYTES)
+        joined = pieces(self._journal, payloads, REPLAY_BYTES, self._crashes)
         said_s = time.monotonic()
         published: asyncio.Future[None] = asyncio.ensure_future(publish([]))
         try:
@@ -337,8 +366,13 @@ class Recovery:
     async def _decided_on(self, piece: Piece) -> list[Emitted]:
         """A fault of the rules would meet the same records at every start: nobody is helped by trying again."""
         try:
+            if self._crashes is None:
+                return await self.slicer.feed(piece.payload, _passed_over)
+            if self._crashes.suspects(piece.begin):
+                return await self._one_by_one(piece, self._crashes)
+            self._crashes.reading(piece.begin, through=self._journal.at)
             return await self.slicer.feed(piece.payload, _passed_over)
-        except NoRoom:
+        except (NoRoom, Refused):
             raise
         except Exception as error:
             log.error("recovering: the rules have failed", exc_info=error)
@@ -350,13 +384,39 @@ class Recovery:
                 f"{self._journal.at.segment} --out records.ndjson"
             ) from error
 
+    async def _one_by_one(self, frame: Piece, crashes: Crashes) -> list[Emitted]:
+        """A frame of the piece on which a start has died: so that the next one knows the record."""
+        events: list[Emitted] = []
+        for number, line in enumerate(frame.payload.split(b"\n")[:-1]):
+            if crashes.condemns(frame.begin, number):
+                await self._put_aside(frame.begin, number, line, crashes)
+                line = INSTEAD
+            crashes.reading(frame.begin, number)
+            events += await self.slicer.feed(line + b"\n", _passed_over)
+        return events
+
+    async def _put_aside(self, at: Position, number: int, line: bytes, crashes: Crashes) -> None:
+        """First to the dead letters: a start that is killed in between only counts it once more."""
+        if len(crashes.passed_over) >= PASSED_OVER_MAX:
+            raise Refused(
+                f"{self._journal.folder}: the process has died on {PASSED_OVER_MAX} records, which are passed over, "
+                f"and dies on the one at {at} line {number}. This is a fault of the program, and nothing is lost: "
+                f"start the version that ran before. What is found wrong here: sortline fsck "
+                f"{self._journal.folder.parent}"
+            )
+        why = f"the process died on it: {DEATHS} starts in a row, {at} line {number}"
+        log.error("recovering: a record is passed over, and is a dead letter: %s", why)
+        if self._bury is not None:
+            await self._bury(line, why)
+        await asyncio.to_thread(crashes.passed_over.add, at, number)
+
     async def _change_rules(self) -> None:
         """What came until now was decided by the old rules, what comes is by the new ones."""
         changed = ", ".join(self._rules.changed(self._wanted))
         log.info("rules: %s changed; what was recorded before stays as it was decided", changed)
         first = Position(self._journal.first(), 0)
         await self._turn_to(self._wanted)  # first: rules that cannot take over must not stand in the book
-        await asyncio.to_thread(self._book.write, self._journal.position, self._wanted, first)
+        await self._write_down(self._journal.position, self._wanted, first)
         self._kept_at = -1  # also where nothing was recorded since the last one
         await self.keep()
 
@@ -382,18 +442,20 @@ class Piece(NamedTuple):
     begin: Position
 
 
-def pieces(journal: Journal, payloads: Iterator[bytes], size: int) -> Iterator[Piece]:
-    """The same payloads, small ones joined until they have `size` bytes, for a replay; never across a loss."""
+def pieces(journal: Journal, payloads: Iterator[bytes], size: int, crashes: Crashes | None = None) -> Iterator[Piece]:
+    """The same payloads, small ones joined until they have `size` bytes, for a replay; never across a loss, nor where
+    the process has died. What is passed over is not in them."""
     held: list[bytes] = []
     length, known, lost_before, begin = 0, 0, False, BEGINNING
     for payload in payloads:
         lost = journal.lost_bytes > known
-        if held and (lost or length >= size):
+        alone = crashes is not None and (crashes.suspects(journal.at) or crashes.suspects(begin))
+        if held and (lost or alone or length >= size):
             yield Piece(b"".join(held), lost_before, begin)
             held, length, lost_before = [], 0, False
         known, lost_before = journal.lost_bytes, lost_before or lost
         begin = begin if held else journal.at
-        held.append(payload)
+        held.append(crashes.passed_over.without(journal.at, payload) if crashes else payload)
         length += len(payload)
     if held:
         yield Piece(b"".join(held), lost_before, begin)

@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Literal
 
+import msgspec
+
 from engine.contracts import Delivery
-from engine.dead_letters import DeadLetters, Letter, Refusal
+from engine.dead_letters import LINE, DeadLetters, Letter, Refusal
 
 EVERY_S = 1.0
 WAITING_BYTES_MAX = 8 * 1024 * 1024
@@ -53,6 +55,13 @@ class Refusals:
         cancelled leaves it to come to its end."""
         if self._waiting:
             await asyncio.shield(self._flush())
+
+    async def bury(self, line: bytes, why: str) -> None:
+        """A record of the journal that is passed over, at once. Where that is not possible the journal still has it."""
+        try:
+            await asyncio.to_thread(self._letters.refuse, [Refusal(LINE, source_of(line), why, line)])
+        except sqlite3.Error as error:
+            log.error("dead letters: a record that is passed over cannot be kept here: %s", error)
 
     async def run(self) -> None:
         """Until cancelled: brings what waits to the dead letters."""
@@ -110,3 +119,15 @@ class Refusals:
         while self._back:
             await asyncio.to_thread(self._letters.line_is_back, self._back[0])
             self._on_their_way.discard(self._back.popleft().number)
+
+
+def source_of(line: bytes) -> str:
+    """The `src` of a record; "journal" where it has none that can be read."""
+    try:
+        return msgspec.json.decode(line, type=_Source).src
+    except msgspec.MsgspecError:
+        return "journal"
+
+
+class _Source(msgspec.Struct):
+    src: str

@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 
 from engine.disk import DISK, Disk
 from engine.errors import Refused
+from engine.passed_over import NAME, PassedOver
 from engine.segments import (
     LOSS,
     PACKED,
@@ -25,7 +26,7 @@ from engine.segments import (
     read_header,
     unpack,
 )
-from engine.whole_file import NEW, read_whole, write_whole
+from engine.whole_file import BAD, NEW, read_whole, write_whole
 
 Read = TypeVar("Read")
 
@@ -54,6 +55,7 @@ class SegmentFolder:
         self.disk = disk
         self._held: dict[int, Held] = {}
         self._headers: dict[int, Header] = {}
+        self._aside: set[int] = set()
         self.look()
 
     def look(self) -> None:
@@ -68,6 +70,8 @@ class SegmentFolder:
                     found[int(stem)] = Held(int(stem), path, size)
         self._held = dict(sorted(found.items()))
         self._headers = {}
+        aside = (name.partition(".")[0] for name in self.disk.names(self.folder) if name.endswith(BAD))
+        self._aside = {int(stem) for stem in aside if stem.isdecimal()}
 
     def clear_leftovers(self) -> None:
         """What a crash left of packing, or of another file that was never whole."""
@@ -77,6 +81,16 @@ class SegmentFolder:
 
     def numbers(self) -> list[int]:
         return list(self._held)
+
+    def missing(self, first: int | None = None) -> list[int]:
+        """Those from `first` on, by default the oldest, that should be there and are not: holes, and what a repair has
+        put aside and that nothing stands for, because it was cut short then."""
+        first = min(self._held or self._aside, default=1) if first is None else first
+        return [
+            number
+            for number in range(first, max([*self._held, *self._aside], default=0) + 1)
+            if number not in self._held
+        ]
 
     def held(self, number: int) -> Held | None:
         return self._held.get(number)
@@ -197,7 +211,8 @@ def journal_of(where: Path) -> Path | None:
 
 
 def payloads_in(where: Path) -> Iterator[bytes] | None:
-    """All that can be read of a journal's folder, a data folder, or one segment; None: it is none of them."""
+    """All that can be read of a journal's folder, a data folder, or one segment, as a start decides on it; None: it is
+    none of them."""
     if where.name.endswith((SUFFIX, PACKED)) and where.name.partition(".")[0].isdecimal():
         segments, numbers = SegmentFolder(where.parent), [int(where.name.partition(".")[0])]
     elif where.is_dir() and (folder := journal_of(where)) is not None:
@@ -205,4 +220,10 @@ def payloads_in(where: Path) -> Iterator[bytes] | None:
         numbers = segments.numbers()
     else:
         return None
-    return (part.payload for number in numbers for part in segments.parts(number) if part.payload is not None)
+    passed_over = PassedOver(segments.folder.parent / NAME, put_damaged_aside=False)
+    return (
+        passed_over.without((number, part.start), part.payload)
+        for number in numbers
+        for part in segments.parts(number)
+        if part.payload is not None
+    )

@@ -82,6 +82,10 @@ class Snapshots:
                     put_aside(path, self._disk)
                 yield path, str(error)  # the older one is as good
 
+    def put_aside(self, path: Path) -> Path:
+        """One that nobody can go on from; returns its new name."""
+        return put_aside(path, self._disk)
+
     def trust(self, position: Position) -> None:
         """The one at `position` was restored."""
         self._trusted = sorted({*self._trusted, position})[-KEPT:]

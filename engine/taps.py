@@ -26,6 +26,7 @@ from typing import Any
 import msgspec
 
 from engine.contracts import Delivery, Driver, Intake
+from protocols.tapping import Tap
 
 SOCKET = "tap.sock"
 UNREAD_BYTES_MAX = 1 << 20
@@ -131,6 +132,8 @@ class Taps:
         self._open_or_close(source)
         try:
             watcher.tell("state", "", self._states.get(source, "starting").encode())
+            for place, content in self._tap_of(source).standing():
+                watcher.tell("payload", place, content)
             await reader.read(1)
         finally:
             watchers.remove(watcher)
@@ -139,9 +142,16 @@ class Taps:
             self._open_or_close(source)
 
     def _open_or_close(self, source: str) -> None:
-        tap = getattr(self._drivers[source], "tap", None)
-        if tap is not None:
-            tap.tell = partial(self._tell, source, "payload") if source in self._watchers else None
+        tap = self._tap_of(source)
+        if source in self._watchers:
+            tap.tell = partial(self._tell, source, "payload")
+        else:
+            tap.close()
+
+    def _tap_of(self, source: str) -> Tap:
+        """One that shows nothing where the driver has none."""
+        tap: Tap | None = getattr(self._drivers[source], "tap", None)
+        return tap if tap is not None else Tap()
 
     def _tell(self, source: str, what: str, place: str, content: bytes) -> None:
         for watcher in self._watchers.get(source, ()):

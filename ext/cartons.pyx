@@ -302,14 +302,35 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
 
 
 cdef int show_empty(Floor floor, Cycle* cycle, bint empty, const Fact* close, const Fact* cause) except -1:
-    """R45: nothing lies in it. What was told before gets a revision that says so; else there is no event."""
-    if empty:
-        cycle.alarms |= <uint64_t>1 << PKG_EMPTY
-        return floor.outlet.raise_(PKG_EMPTY, subject_text(floor, cycle), close.t, cause, "")
-    if not cycle.alarms >> PKG_EMPTY & 1:
+    """R45: nothing lies in it. What was told before gets a revision that says so; else there is no event, and it goes by
+    the name that an event of this close would have had (R40a)."""
+    cdef int32_t name
+    if not empty:
+        return quiet(floor, cycle, PKG_EMPTY, close.t, cause)
+    name = cycle.key if cycle.key else name_at(floor, cycle, close.t + floor.rules.close_hold)
+    clear_but(floor, cycle, PKG_EMPTY, name, close.t, cause)
+    cycle.alarms |= <uint64_t>1 << PKG_EMPTY
+    return floor.outlet.raise_(PKG_EMPTY, floor.joined(b"carton/", name), close.t, cause, "")
+
+
+cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1:
+    """Clear an exception, if it was raised."""
+    return clear_but(floor, cycle, code, 0, t, cause)
+
+
+cdef int clear_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1:
+    """Clear it under every name that the carton went by but `kept`: it may be called otherwise since it was raised."""
+    cdef int32_t name
+    cdef int i
+    if not cycle.alarms >> code & 1:
         return 0
-    cycle.alarms &= ~(<uint64_t>1 << PKG_EMPTY)
-    return floor.outlet.clear(PKG_EMPTY, subject_text(floor, cycle), close.t, cause)
+    cycle.alarms &= ~(<uint64_t>1 << code)
+    for i in range(-3, length(cycle.facts)):
+        name = (<Fact*>cycle.facts.items[i]).carton if i >= 0 else cycle.carton if i == -1 else cycle.key if i == -2 else (
+            floor.numbered(cycle.unit.lu, c"#", cycle.number))
+        if name and name != kept:
+            floor.outlet.clear(code, floor.joined(b"carton/", name), t, cause)
+    return 0
 
 
 cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
@@ -317,9 +338,7 @@ cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     cdef Contents nothing = Contents.__new__(Contents)
     cdef int code
     for code in range(64):
-        if cycle.alarms >> code & 1:
-            floor.outlet.clear(code, subject_text(floor, cycle), cause.t, cause)
-    cycle.alarms = 0
+        quiet(floor, cycle, code, cause.t, cause)
     if cycle.closed == NULL:
         return 0
     write_closed(floor, cycle, cycle.told_close, nothing, shipment_key(cycle))
@@ -393,7 +412,6 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
 
 cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NULL:
     """R40a: the key is fixed by the first event of the cycle, by the names that it had when that was due."""
-    cdef int32_t shipment = shipment_key(cycle)
     cdef const Cycle* other
     cdef Ledger* told
     cdef int i
@@ -406,7 +424,13 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
         if told != NULL and other.key == cycle.key:
             return told
     floor.outlet.key_is(cycle.key)
-    return floor.outlet.ledger(type, shipment if shipment else cycle.key)
+    return floor.outlet.ledger(type, cycle.plan.shipment.id if is_planned_at(cycle, due) else cycle.key)
+
+
+cdef bint is_planned_at(const Cycle* cycle, int64_t due) noexcept:
+    """Whether its plan had given it a shipment by then, under its name: that makes the partition, as it does the key."""
+    return (cycle.key == cycle.carton and cycle.plan != NULL and cycle.plan.shipment != NULL
+            and cycle.plan.t <= due)
 
 
 cdef bint is_carried_on(const Cycle* cycle) noexcept:

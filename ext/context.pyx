@@ -6,7 +6,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 """
 
 from ext cimport cartons, destinations, inventory, manifests, pick_events, pick_units, picks, retasks, returns
-from ext cimport holds, shipments, stuck
+from ext cimport holds, shipments, stuck, touches
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
 from ext.json_writer cimport Digest, digest_of
@@ -183,7 +183,7 @@ cdef class Context:
             pick_events.cover(self.floor, line, fact)
             if line.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
-            shipments.touch_line(self.floor, line, fact.t, fact)
+            touches.touch_line(self.floor, line, fact.t, fact)
         return self.arrive(fact.order, False)
 
     cdef int order_cancelled(self, Fact* fact, dict record) except -1:
@@ -218,7 +218,7 @@ cdef class Context:
             if index_of(late, window) < 0:
                 picks.cancel(self.floor, window, fact)
         self.floor.store.free(late)
-        return shipments.touch_line(self.floor, line, fact.t, fact)
+        return touches.touch_line(self.floor, line, fact.t, fact)
 
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
@@ -268,7 +268,7 @@ cdef class Context:
                 if cutoff != NULL:
                     picks.take_closing(self.floor, window, cutoff)
                 picks.decide(self.floor, window, fact)
-            shipments.touch_line(self.floor, line, due.t, due)
+            touches.touch_line(self.floor, line, due.t, due)
         return 0
 
     cdef int alloc_failed(self, Fact* fact, dict record) except -1:
@@ -279,7 +279,7 @@ cdef class Context:
         line.alloc_by = fact
         pick_events.tell_alloc(self.floor, line)
         holds.watch_mismatched(self.floor, fact.t)
-        return shipments.touch_line(self.floor, line, fact.t, fact)
+        return touches.touch_line(self.floor, line, fact.t, fact)
 
     # ------------------------------------------------------------------------------------------ tasks
 
@@ -310,7 +310,7 @@ cdef class Context:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
             destinations.ask_closes(floor, floor.unit_of(fact.lu))
         picks.decide(floor, window, fact)
-        shipments.touch_line(floor, line, fact.t, fact)
+        touches.touch_line(floor, line, fact.t, fact)
         self.arrive(fact.task, True)
         return self.arrive(fact.order, False)
 
@@ -345,7 +345,7 @@ cdef class Context:
         if "deadline" in record:
             window.deadline = at_time(self.floor, fact, record["deadline"])
             picks.take_closing(self.floor, window, window.deadline)
-            shipments.touch_line(self.floor, window.line, window.deadline.t, window.deadline)
+            touches.touch_line(self.floor, window.line, window.deadline.t, window.deadline)
         return 0
 
     cdef int pick_task_cancelled(self, Fact* fact) except -1:
@@ -355,7 +355,7 @@ cdef class Context:
         if self.is_too_late(window, fact):
             return 0
         picks.cancel(self.floor, window, fact)
-        return shipments.touch_line(self.floor, window.line, fact.t, fact)
+        return touches.touch_line(self.floor, window.line, fact.t, fact)
 
     # ------------------------------------------------------------------------------------------ cartons and units
 
@@ -381,11 +381,11 @@ cdef class Context:
         stuck.on_plan(floor, plan, fact)
         if before != NULL and before != plan.shipment:
             remove(before.plans, plan)
-            shipments.touch(floor, before, fact.t, fact)
+            touches.touch(floor, before, fact.t, fact)
         if plan.shipment != NULL:
             if before != plan.shipment:
                 floor.store.append(&plan.shipment.plans, plan)
-            shipments.touch(floor, plan.shipment, fact.t, fact)
+            touches.touch(floor, plan.shipment, fact.t, fact)
         for i in range(length(plan.cycles)):
             cartons.watch_holds(floor, <Cycle*>plan.cycles.items[i], fact.t)
             shipments.touch_cycle(floor, <Cycle*>plan.cycles.items[i], fact)

@@ -6,7 +6,7 @@ the walk by one step; a fact that comes out of order repeats it. A cycle keeps i
 anchor, the fact that began it. Hot: `place_fact`, `joins_running`.
 """
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
 from ext.batch cimport ABSENT
@@ -164,14 +164,15 @@ cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) exc
     return rebuild(floor, unit, fact, changed)
 
 
-cdef Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
-    """The cycle that contains an event time; NULL between two."""
+cdef Cycle* cycle_for(const LoadUnit* unit, const Fact* pick) noexcept:
+    """R40: the cycle that a pick or reversal joins as things stand. Between two a reversal joins the earlier; a pick will
+    begin one of its own: NULL."""
     cdef Cycle* cycle
     cdef int i = length(unit.cycles) - 1
     while i >= 0:
         cycle = <Cycle*>unit.cycles.items[i]
-        if cycle.begin <= t < cycle.end:
-            return cycle
+        if cycle.begin <= pick.t:
+            return cycle if pick.t < cycle.end or pick.qty < 0 else NULL
         i -= 1
     return NULL
 

@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
     cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, pick_units, picks,
-    premises, rates, refused_moves, shipments, sights, stuck, tracks, trailers,
+    premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
@@ -219,7 +219,7 @@ cdef class Effects(Clocks):
         if entry.kind != K_PICK_SHORT:
             return NEW if self.take_entry(window, entry) else KNOWN
         picks.take_closing(self.floor, window, entry)
-        shipments.touch_line(self.floor, window.line, entry.t, entry)
+        touches.touch_line(self.floor, window.line, entry.t, entry)
         return NEW
 
     cdef bint waits_for_order(self, const Fact* entry) noexcept:
@@ -261,7 +261,7 @@ cdef class Effects(Clocks):
         if fact.qty < 0:
             pick_events.tell_reversal(self.floor, window, fact)
         picks.decide(self.floor, window, fact)
-        shipments.touch_line(self.floor, window.line, fact.t, fact)
+        touches.touch_line(self.floor, window.line, fact.t, fact)
         for k in range(length(changed)):
             shipments.touch_cycle(self.floor, <Cycle*>changed.items[k], fact)
         self.floor.store.free(changed)
@@ -285,7 +285,7 @@ cdef class Effects(Clocks):
     cdef bint comes_after_ship(self, const PickWindow* window, const Fact* fact) except -1:
         """R29: the shipment of its carton, else of its line, has left."""
         cdef LoadUnit* unit = <LoadUnit*>find(self.state.units, fact.lu)
-        cdef Cycle* cycle = cycles.cycle_at(unit, fact.t) if unit != NULL else NULL
+        cdef Cycle* cycle = cycles.cycle_for(unit, fact) if unit != NULL else NULL
         if length(window.line.scopes) == 0 and (cycle == NULL or cycle.plan == NULL):
             return False                        # no shipment is known of
         return has_shipped(shipment_of_pick(window.line, cycle), fact.t, self.state.watermark)
@@ -439,7 +439,7 @@ cdef class Effects(Clocks):
             cartons.decide_void(floor, <Fact*>target)
         elif tag == cartons.TAG_LABEL:
             holds.check_sscc(floor, <Fact*>target)
-        elif tag == shipments.TAG_TOUCH:
+        elif tag == touches.TAG_TOUCH:
             shipments.on_touch(floor, <Shipment*>target, value)
         elif tag == shipments.TAG_READY:
             shipments.on_hold_over(floor, <Shipment*>target, value, False, False)
@@ -489,7 +489,7 @@ cdef class Effects(Clocks):
         elif tag == trailers.TAG_CLOSED:
             if self.state.watermark <= value:
                 trailers.on_closed(floor, <Fact*>target, True)
-        elif tag == shipments.TAG_FORCE:
+        elif tag == touches.TAG_FORCE:
             shipments.on_bound(floor, <Shipment*>target, value)
         elif tag == TAG_MISSING or tag == TAG_DEAD:
             self.missing(<Waiting*>target, tag == TAG_DEAD)

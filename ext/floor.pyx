@@ -116,7 +116,7 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_TRACK, sizeof(Track), <size_t>&track.epoch, <size_t>&track.epoch)
     store.describe(B_LIFE, sizeof(TrackLife), <size_t>&life.lu, <size_t>&life.begin)
     store.describe(B_MULTIREAD, sizeof(Multiread), <size_t>&multiread.closes, <size_t>&multiread.closes)
-    store.describe(B_SIGHTING, sizeof(Sighting), <size_t>&sighting.first, <size_t>&sighting.first)
+    store.describe(B_SIGHTING, sizeof(Sighting), <size_t>&sighting.area, <size_t>&sighting.first)
     store.describe(B_WAITING, sizeof(Waiting), <size_t>&waiting.key, <size_t>&waiting.is_task)
     store.describe_array(B_ARRIVED, sizeof(Arrived), 0, <size_t>&arrived.is_task)
     store.describe(B_SOURCE, sizeof(Source), <size_t>&source.src, <size_t>&source.skew_max)

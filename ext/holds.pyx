@@ -24,6 +24,8 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
         check_rebound(floor, cycle)
     if close == NULL:                   # it is open: its next close will tell
         return 0
+    if cycle.plan != NULL and cycle.plan.fact != NULL and cycle.plan.fact.t > as_of:
+        return cartons.watch_holds(floor, cycle, cycle.plan.fact.t)     # held against a plan once that has come
     state = carton_state.state_of(floor, cycle, as_of)
     check_weight_and_label(floor, cycle, as_of, close, state.voided)
     return check_contents(floor, cycle, close, state.voided or state.shipped)
@@ -82,10 +84,10 @@ cdef int show(Floor floor, int code, Cycle* cycle, bint wrong, const Fact* cause
     cdef bint raised = cycle.alarms >> code & 1
     if wrong == raised:
         return 0
-    cycle.alarms ^= <uint64_t>1 << code
-    if wrong:
-        return floor.outlet.raise_(code, cartons.subject_text(floor, cycle), cause.t, cause, detail)
-    return floor.outlet.clear(code, cartons.subject_text(floor, cycle), cause.t, cause)
+    if not wrong:
+        return cartons.quiet(floor, cycle, code, cause.t, cause)
+    cycle.alarms |= <uint64_t>1 << code
+    return floor.outlet.raise_(code, cartons.subject_text(floor, cycle), cause.t, cause, detail)
 
 
 # ---------------------------------------------------------------------------------------------- contents

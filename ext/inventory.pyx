@@ -74,7 +74,7 @@ cdef int take_short(Floor floor, PickWindow* window) except -1:
             place = place_of(floor, loc, window.sku, short_.lot, short_.t)
     if finding != NULL and (finding.fact != short_ or finding.place != place):
         finding.qty = ABSENT
-        judge(floor, finding.place, finding.fact)
+        judge_soon(floor, finding.place, finding.fact.t, finding.fact)
         finding = NULL
         window.finding = NULL
     if place == NULL:
@@ -83,8 +83,9 @@ cdef int take_short(Floor floor, PickWindow* window) except -1:
         finding = add_finding(floor, place, short_, BY_SHORT, o.q_short)
         window.finding = finding
         finding.window, finding.order = window, window.line.order
-    finding.qty = o.q_short
-    return decide(floor, finding, floor.state.watermark <= short_.t)
+    finding.qty, finding.decided = o.q_short, True
+    finding.forced = finding.forced or floor.state.watermark <= short_.t
+    return judge_soon(floor, place, short_.t, short_)
 
 
 cdef bint is_short_of_stock(Floor floor, const Fact* short_) noexcept:
@@ -216,10 +217,15 @@ cdef int touch(Floor floor, Place* place, int64_t t, Fact* cause) except -1:
     for i in range(length(place.findings)):
         finding = <Finding*>place.findings.items[i]
         if finding.decided and finding.fact.t >= t:
-            place.cause = cause
-            return floor.by_watermark.push(floor.state.watermark - 1, RANK_INVENTORY, place_key(place), place,
-                                           TAG_JUDGE, 0)
+            return judge_soon(floor, place, NEVER, cause)
     return 0
+
+
+cdef int judge_soon(Floor floor, Place* place, int64_t t, Fact* cause) except -1:
+    """After everything else that the record, or the watermark up to `t`, brings about: of all that was found at one
+    moment R3 says what stands."""
+    place.cause = cause
+    return floor.by_watermark.push(min(t, floor.state.watermark - 1), RANK_INVENTORY, place_key(place), place, TAG_JUDGE, 0)
 
 
 # ---------------------------------------------------------------------------------------------- judging
@@ -278,7 +284,7 @@ cdef bint state_finding(Floor floor, Finding* finding, Statement* statement) noe
 
 cdef int decide(Floor floor, Finding* finding, bint by_wall) except -1:
     """A finding is due: by the watermark, or forced by the wall clock's bound."""
-    if finding.found != BY_SHORT and finding.decided:
+    if finding.decided:
         return 0
     finding.decided = True
     finding.forced = finding.forced or (by_wall and floor.state.watermark <= finding.fact.t)

@@ -4,25 +4,52 @@
 from libc.stdint cimport int64_t
 
 from ext cimport cartons, pick_events, picks
-from ext.cycles cimport cycle_at
+from ext.cycles cimport cycle_for
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.shipment_cartons cimport shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
-from ext.store cimport List, find, length
+from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER
+from ext.touches cimport touch
 
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
-    cdef Line* line
-    cdef PickWindow* window
+    """Of the lines that it plans, and of those whose pieces lay in its cartons."""
+    cdef List* others = NULL
+    cdef Cycle* cycle
+    cdef Fact* fact
     cdef int i, k
     for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>shipment.scope.items[i]).line
-        take_back_cancels(floor, shipment, line)
-        for k in range(length(line.windows)):
-            window = <PickWindow*>line.windows.items[k]
-            take_back_picks(floor, shipment, window, window.facts)
-            take_back_picks(floor, shipment, window, window.strangers)
+        take_back_line(floor, shipment, (<ScopeLine*>shipment.scope.items[i]).line)
+    for i in range(shipment.gone.count if shipment.gone != NULL else 0):
+        cycle = shipment.gone.items[i].cycle
+        for k in range(length(cycle.facts)):
+            fact = <Fact*>cycle.facts.items[k]
+            if (fact.window != NULL and not is_planned_by(fact.window.line, shipment)
+                    and index_of(others, fact.window.line) < 0):
+                floor.store.append(&others, fact.window.line)
+    for i in range(length(others)):
+        take_back_line(floor, shipment, <Line*>others.items[i])
+    floor.store.free(others)
+    return 0
+
+
+cdef bint is_planned_by(const Line* line, const Shipment* shipment) noexcept:
+    cdef int i
+    for i in range(length(line.scopes)):
+        if (<ScopeLine*>line.scopes.items[i]).shipment == shipment:
+            return True
+    return False
+
+
+cdef int take_back_line(Floor floor, Shipment* shipment, Line* line) except -1:
+    cdef PickWindow* window
+    cdef int i
+    take_back_cancels(floor, shipment, line)
+    for i in range(length(line.windows)):
+        window = <PickWindow*>line.windows.items[i]
+        take_back_picks(floor, shipment, window, window.facts)
+        take_back_picks(floor, shipment, window, window.strangers)
     return 0
 
 
@@ -30,19 +57,32 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
     """R27: too late for the windows that have left, and for a line of which no other shipment has a share."""
     cdef PickWindow* window
     cdef Fact* cancel
-    cdef bint late = False
+    cdef Fact* late = NULL
     cdef int i
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         cancel = window.cancelled_by
         if not is_after(shipment, window.cancel_t) or not window_has_shipped(floor, window, cancel.t):
             continue
-        late = True
+        late = cancel
         window.cancel_t, window.cancelled_by = NEVER, NULL
         floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(floor, window), cancel.t, cancel, "")
         picks.tell(floor, window, cancel, NEVER - 1)
-    if late and length(line.scopes) == 1 and is_after(shipment, line.cancel_t):
+    if late == NULL:
+        return 0
+    if length(line.scopes) <= 1 and is_after(shipment, line.cancel_t):
         line.cancel_t, line.cancelled_by = NEVER, NULL
+    return touch_others(floor, shipment, line, late)
+
+
+cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, Fact* fact) except -1:
+    """R52: shipments with a share of the line that are still in the house are judged again, without what was taken back."""
+    cdef Shipment* other
+    cdef int i
+    for i in range(length(line.scopes)):
+        other = (<ScopeLine*>line.scopes.items[i]).shipment
+        if other != shipment:
+            touch(floor, other, fact.t, fact)
     return 0
 
 
@@ -57,7 +97,7 @@ cdef int take_back_picks(Floor floor, Shipment* shipment, PickWindow* window, co
     while i >= 0 and (<Fact*>facts.items[i]).t > shipment.manifest_t:
         fact = <Fact*>facts.items[i]
         if shipment_of_pick(window.line, cycle_of(floor, fact)) == shipment:
-            take_back(floor, window, fact)
+            take_back(floor, shipment, window, fact)
         i -= 1
     return 0
 
@@ -65,14 +105,15 @@ cdef int take_back_picks(Floor floor, Shipment* shipment, PickWindow* window, co
 cdef Cycle* cycle_of(Floor floor, const Fact* fact) noexcept:
     """Where it went as things stand now: the manifest has ended the use of its unit."""
     cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
-    return cycle_at(unit, fact.t) if unit != NULL else NULL
+    return cycle_for(unit, fact) if unit != NULL else NULL
 
 
-cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
+cdef int take_back(Floor floor, const Shipment* shipment, PickWindow* window, Fact* fact) except -1:
     cdef List* changed = NULL
     picks.take_back(window, fact)
     if fact.lu:
         cartons.detach(floor, floor.unit_of(fact.lu), fact, &changed)
     picks.tell(floor, window, fact, NEVER - 1)
     floor.store.free(changed)
+    touch_others(floor, shipment, window.line, fact)
     return pick_events.count_late(floor, window, fact)

@@ -17,6 +17,5 @@ cdef int take_result(Floor floor, Shipment* shipment, Fact* fact, bytes record) 
 cdef int take_trailer(Floor floor, Shipment* shipment, Fact* close, bint forced) except -1
 cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1
+cdef bint left_before(Floor floor, const Shipment* shipment, const Fact* cancel) noexcept
 cdef int tell_voided(Floor floor, Shipment* shipment) except -1
-cdef bint is_leaving(Floor floor, Shipment* shipment, int64_t t) except -1
-cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1

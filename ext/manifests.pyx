@@ -14,12 +14,13 @@ from ext.exceptions cimport (
 from ext.json_writer cimport digest_of
 from ext.keys cimport text_key
 from ext.kinds cimport K_MANIFEST_RESULT
+from ext.leaving cimport has_left
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
 from ext.packing cimport contents_of
 from ext.readiness cimport READY, Verdict, correlation, verdict_of
 from ext.shipment_cartons cimport cycles_of, unused_of
 from ext.shipment_names cimport alarm, quiet, subject_of
-from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList, Trailer
+from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList
 from ext.store cimport B_BYTES, List, Numbers, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT
 from ext.tombstones cimport is_buried
@@ -97,36 +98,6 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     return departure
 
 
-cdef bint is_leaving(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """By closes that are known, and that the watermark will pass yet: nothing of it stood in the house at `t`."""
-    cdef List* cycles = cycles_of(floor, shipment, t)
-    cdef carton_state.CartonState state
-    cdef Fact* close
-    cdef int i, left = 0, count = length(cycles)
-    for i in range(count):
-        state = carton_state.state_of(floor, <Cycle*>cycles.items[i], t)
-        close = close_behind(floor, state.loading) if state.loaded else NULL
-        left += close != NULL and close.t <= t
-    floor.store.free(cycles)
-    return 0 < left == count
-
-
-cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1:
-    """Did the trailer close behind a loading, and up to `until`?"""
-    cdef Fact* close = close_behind(floor, loading)
-    return close != NULL and not floor.precedes(until, close)
-
-
-cdef Fact* close_behind(Floor floor, const Fact* loading) except? NULL:
-    """The first behind a loading: a trailer comes again, and of one moment R3 says what came first. NULL: none yet."""
-    cdef List* closes = floor.trailer_of(loading.trailer).closes
-    cdef int i
-    for i in range(length(closes)):
-        if floor.precedes(loading, <Fact*>closes.items[i]):
-            return <Fact*>closes.items[i]
-    return NULL
-
-
 # ---------------------------------------------------------------------------------------------- telling
 
 cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except -1:
@@ -152,7 +123,7 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     floor.outlet.data.raw(data, len(data))
     floor.outlet.emit(shipment.manifested, subject_of(shipment), t, correlation(shipment), cause,
                       INCOMPLETE if forced else EXACT)
-    if shipment.cancelled_by != NULL and shipment.cancel_t >= shipment.manifest_t:
+    if shipment.cancelled_by != NULL and left_before(floor, shipment, shipment.cancelled_by):
         tell_voided(floor, shipment)
     return 0
 
@@ -258,9 +229,7 @@ cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* ev
     cdef List* changed = NULL
     if before != NULL and before.t <= evidence.t:
         return 0
-    if cycle.alarms >> SHP_WRONG_TRAILER & 1:
-        cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
-        floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), evidence.t, evidence)
+    cartons.quiet(floor, cycle, SHP_WRONG_TRAILER, evidence.t, evidence)
     departed.by = floor.copy_name(evidence)
     departed.by.kind, departed.by.context = K_MANIFEST_RESULT, True
     if before != NULL:
@@ -279,6 +248,14 @@ cdef Departed* departed_of(Floor floor, Shipment* shipment, Cycle* cycle) except
     shipment.gone = <DepartedList*>floor.store.room(B_DEPARTED, shipment.gone, count)
     shipment.gone.items[count] = Departed(cycle=cycle, by=NULL)
     return &shipment.gone.items[count]
+
+
+cdef bint left_before(Floor floor, const Shipment* shipment, const Fact* cancel) noexcept:
+    """R56, R3: was it manifested before its cancel? Of one moment the dock speaks after the order systems."""
+    cdef const Fact* result = shipment.result
+    if shipment.manifest_t != cancel.t:
+        return shipment.manifest_t < cancel.t
+    return result != NULL and result.t == cancel.t and floor.precedes(result, cancel)
 
 
 cdef int tell_voided(Floor floor, Shipment* shipment) except -1:

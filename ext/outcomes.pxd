@@ -24,6 +24,7 @@ cdef struct Outcome:
     int64_t q_now           # all that counts so far
     int64_t q_late          # of that, what came too late to close it by quantity (R25)
     int64_t q_short
+    int64_t q_task          # what was asked for
     int64_t t_close
     int64_t t_last          # greatest event time of a pick that counts
     Fact* cause             # what decided
@@ -31,4 +32,6 @@ cdef struct Outcome:
 
 
 cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept
+cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept
+cdef bint is_note(const Fact* closing) noexcept
 cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept

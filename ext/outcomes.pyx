@@ -10,6 +10,23 @@ from ext.timers cimport NEVER
 
 
 cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept:
+    """By what is asked for now (R27a)."""
+    return walk(window, as_of, decided_before, window.q_task)
+
+
+cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept:
+    """By what was asked for at that moment."""
+    cdef int64_t q_task = window.q_task
+    cdef const Fact* note
+    cdef int i = length(window.closings) - 1
+    while i >= 0 and (<Fact*>window.closings.items[i]).t > as_of:
+        note = <Fact*>window.closings.items[i]
+        q_task = note.qty if is_note(note) else q_task
+        i -= 1
+    return walk(window, as_of, decided_before, q_task)
+
+
+cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_before, int64_t q_task) noexcept:
     """R21: walk facts and closings by event time; stop at a closing that the watermark has not decided.
 
     At one event time a cancel comes first (a pick at t_c does not count), then picks, then b to d (q counts t <= t_close).
@@ -21,7 +38,7 @@ cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_be
     cdef int i = 0, j = 0, n = length(window.facts), m = length(window.closings)
     cdef int64_t t_fact, t_closing, t_cancel = window.cancel_t if window.cancel_t <= as_of else NEVER
     memset(&o, 0, sizeof(o))
-    o.t_last = ABSENT
+    o.q_task, o.t_last = q_task, ABSENT
     while True:
         t_fact = (<Fact*>window.facts.items[i]).t if i < n else NEVER
         t_closing = (<Fact*>window.closings.items[j]).t if j < m else NEVER
@@ -58,7 +75,7 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
 
 
 cdef bint is_note(const Fact* closing) noexcept:
-    """R27a: of what was asked for before; it closes nothing (see retasks)."""
+    """R27a: of what was asked for before; it closes nothing (see retasks). One that `follows` says nothing of closings."""
     return closing.context and closing.qty > 0
 
 
@@ -70,7 +87,7 @@ cdef bint is_felt(const PickWindow* window, int j, int64_t q) noexcept:
         return False
     for k in range(j + 1, length(window.closings)):
         note = <Fact*>window.closings.items[k]
-        if is_note(note):
+        if is_note(note) and not note.follows:
             return q < note.qty
     return True
 
@@ -99,16 +116,16 @@ cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, bint clos
     if fact.qty > 0:
         o.t_last = fact.t
     if not o.closed:
-        if window.q_task >= 0 and fact.qty > 0 and o.q_now - o.q_late >= window.q_task and not closing_here:
+        if o.q_task >= 0 and fact.qty > 0 and o.q_now - o.q_late >= o.q_task and not closing_here:
             o.closed = o.told = True
             o.by = BY_QUANTITY
             o.q, o.t_close, o.cause = o.q_now, fact.t, fact
         return
     o.q, o.t_close, o.cause = o.q_now, max(o.t_close, fact.t), fact
-    if o.by == BY_QUANTITY and o.q - o.q_late < window.q_task:
+    if o.by == BY_QUANTITY and o.q - o.q_late < o.q_task:
         o.closed = False                # R26: a reversal opens it again, R21 applies anew
         o.by = OPEN
-    o.q_short = missing(window, o.q) if o.shorted else 0
+    o.q_short = missing(o) if o.shorted else 0
 
 
 cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexcept:
@@ -122,14 +139,14 @@ cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexc
         o.by = BY_DEADLINE
     o.q, o.t_close, o.cause = o.q_now, closing.t, closing
     o.q_late = 0
-    o.q_short = missing(window, o.q)
+    o.q_short = missing(o)
     o.shorted = True
     o.closing = closing
 
 
-cdef int64_t missing(const PickWindow* window, int64_t q) noexcept:
+cdef int64_t missing(const Outcome* o) noexcept:
     """No more than it asked for, also where more was put back than is known to be picked."""
-    return max(0, window.q_task - max(0, q))
+    return max(0, o.q_task - max(0, o.q))
 
 
 cdef void close_by_cancel(Outcome* o, const PickWindow* window, int first, int64_t as_of) noexcept:

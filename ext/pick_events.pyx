@@ -7,12 +7,13 @@ from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED,
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
+from ext.outcomes cimport is_note
 from ext.outlet cimport (
     EXACT, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject,
 )
 from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
 from ext.store cimport find, length
-from ext.timers cimport NEVER, RANK_INVENTORY
+from ext.timers cimport NEVER, RANK_INVENTORY, RANK_PICK
 from ext.tombstones cimport is_buried
 
 from ext.context_checks import POLICIES
@@ -95,7 +96,7 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
             window.line.alloc_ledger = window.short_told
     write_short(floor, window, o)
     if floor.outlet.emit(window.short_told, subject_of(window), o.t_close, order, cause, evidence):
-        floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_INVENTORY, key_of(window), window,
+        floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window,
                                 TAG_SHORT_TOLD, 0)
     return 0
 
@@ -114,8 +115,8 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     cdef const Fact* closing = o.closing
     cdef bint by_operator, by_carton
     cdef int32_t loc = window.loc
-    if closing == NULL and length(window.closings):
-        closing = <Fact*>window.closings.items[0]
+    if closing == NULL:
+        closing = first_closing(window)
     by_operator = closing != NULL and closing.kind == K_PICK_SHORT
     by_carton = closing != NULL and closing.kind == K_CARTON_CLOSE
     if by_operator and closing.loc:
@@ -140,6 +141,14 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     if window.task:
         data.text_member(b',"task":', window.task)
     return data.put(b"}")
+
+
+cdef Fact* first_closing(const PickWindow* window) noexcept:
+    cdef int i
+    for i in range(length(window.closings)):
+        if not is_note(<Fact*>window.closings.items[i]):
+            return <Fact*>window.closings.items[i]
+    return NULL
 
 
 cdef int tell_alloc(Floor floor, Line* line) except -1:
@@ -259,22 +268,27 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     return True
 
 
-cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """It is told at once, and as it stands when the watermark has passed it: something from before may be undecided."""
+    fact.window = window
+    floor.by_watermark.push(fact.t, RANK_INVENTORY, key_of(window), fact, TAG_LATE_PASSED, 0)
+    tell_post_ship(floor, fact, fact.qty)
+    return floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
+
+
+cdef int tell_post_ship(Floor floor, const Fact* fact, int64_t qty) except -1:
     """`expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth."""
-    cdef str stock, key
-    cdef int32_t key_number
-    cdef LatePicks* late
+    cdef PickWindow* window = fact.window
     cdef JsonWriter data = floor.outlet.data
-    stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
-    key = f"{stock}/{floor.text(window.task)}"
-    key_number = floor.intern(key)
-    late = <LatePicks*>find(floor.state.late_picks, key_number)
+    cdef str stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
+    cdef int32_t key_number = floor.intern(f"{stock}/{floor.text(window.task)}")
+    cdef LatePicks* late = <LatePicks*>find(floor.state.late_picks, key_number)
     if late == NULL:
         late = <LatePicks*>floor.store.new(B_LATE_PICKS, sizeof(LatePicks))
         floor.outlet.key_is(key_number)
         late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key_number)
         floor.store.put(floor.state.late_picks, key_number, late)
-    late.qty += fact.qty
+    late.qty += qty
     late.t = max(late.t, fact.t)
     data.clear()
     data.integer_member(b'{"actual":', window.told_q + late.qty)
@@ -283,7 +297,7 @@ cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1
     data.put(b',"kind":"POST_SHIP"}')
     floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), late.t,
                       window.line.order, fact, EXACT)
-    return floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
+    return 0
 
 
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:

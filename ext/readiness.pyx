@@ -97,17 +97,6 @@ cdef int64_t planned_at(Floor floor, const Shipment* shipment) noexcept:
     return told.t if told != NULL and shipment.cancelled_by == NULL else shipment.plan_t
 
 
-cdef int64_t last_planned(Floor floor, const Shipment* shipment) noexcept:
-    """Event time of the youngest plan in force, its own or that of a carton."""
-    cdef CartonPlan* plan
-    cdef int64_t t = planned_at(floor, shipment)
-    cdef int i
-    for i in range(length(shipment.plans)):
-        plan = <CartonPlan*>shipment.plans.items[i]
-        t = max(t, plan.fact.t)
-    return t
-
-
 cdef int write_truth(Floor floor, const Shipment* shipment, Numbers* names) except -1:
     """The data of `shipment.ready`."""
     cdef JsonWriter data = floor.truth
@@ -201,13 +190,13 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
         window = <PickWindow*>line.windows.items[i]
         if not outcomes.has_begun(window, as_of):
             continue
-        o = outcomes.outcome(window, as_of, max(as_of, window.forced) + 1)
+        o = outcomes.outcome_then(window, as_of, max(as_of, window.forced) + 1)
         if not o.closed:
             return False
         if not o.cancelled:
             confirmed += o.q
             short_ += o.q_short
-            over = over or o.q > window.q_task + window.q_task * line.over_tol_pct // 100
+            over = over or o.q > o.q_task + o.q_task * line.over_tol_pct // 100
     if over and not (line.known and line.qty >= confirmed):
         return False                    # R24: above tolerance, and no order.changed covers it
     need.confirmed = confirmed

@@ -9,14 +9,15 @@ from ext.timers cimport NEVER
 
 
 cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bint new) except -1:
-    """R27a: another quantity is judged anew. What found the window full before has changed nothing, and does not when
-    more is asked for: a note among its closings says up to when it was asked for less."""
+    """R27a: another quantity is judged anew. A note among the window's closings says what was asked for up to then (R50).
+    What found it full before has changed nothing, and does not when more is asked for."""
     cdef Fact* note
     if window.q_task == qty:
         return 0
-    if not new and 0 < window.q_task < qty and not outcome(window, NEVER - 1, floor.state.watermark).shorted:
+    if not new and window.q_task > 0:
         note = floor.copy_name(fact)
         note.qty = window.q_task
+        note.follows = qty < window.q_task or outcome(window, NEVER - 1, floor.state.watermark).shorted
         floor.insert_sorted(&window.closings, note)
     window.decided = NULL
     window.q_task = qty

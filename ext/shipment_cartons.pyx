@@ -169,11 +169,15 @@ cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NU
 
 
 cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1:
-    """R27: a piece of it has left, or, with none picked, the only shipment of its line."""
+    """R27: pieces of it have left; with none picked, or all put back, the only shipment of its line."""
+    cdef Shipment* shipment
     cdef Fact* fact
+    cdef int64_t left = 0, q = 0
     cdef int i
     for i in range(length(window.facts)):
         fact = <Fact*>window.facts.items[i]
-        if has_shipped(shipment_of_pick(window.line, fact.cycle), t, floor.state.watermark):
-            return True
-    return length(window.facts) == 0 and has_shipped(shipment_of_pick(window.line, NULL), t, floor.state.watermark)
+        q += fact.qty
+        shipment = shipment_of_pick(window.line, fact.cycle)
+        if has_shipped(shipment, t, floor.state.watermark) and fact.t <= shipment.manifest_t:
+            left += fact.qty
+    return left > 0 or (q <= 0 and has_shipped(shipment_of_pick(window.line, NULL), t, floor.state.watermark))

@@ -12,13 +12,9 @@ from ext.floor cimport Floor
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment
 
 cdef enum ShipmentTag:
-    TAG_TOUCH = 21          # the watermark passed a fact
     TAG_READY = 22          # a truth has had its hold
-    TAG_FORCE = 23          # the wall clock's bound
 
 
-cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1
-cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1
 cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1
 cdef int take_unit_fact(Floor floor, Fact* fact) except -1
 cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1

@@ -1,149 +1,28 @@
 # cython: boundscheck=False, wraparound=False
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_line`, `touch_cycle`."""
 
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
-from ext cimport carton_state, cartons, gaps, legality, manifests, riding, sights, stuck
+from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.floor cimport first_from
-from ext.json_writer cimport Digest, JsonWriter
+from ext.json_writer cimport Digest
 from ext.keys cimport text_key
-from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_WEIGH
-from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY, SHIPMENT_UNREADY
+from ext.kinds cimport K_CARTON_PLAN, K_ITEM_LOST, K_PACK_CONFIRM, K_SHIPMENT_PLAN
+from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, last_planned, planned_at, verdict_of
+from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, planned_at, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
-from ext.state cimport B_TOUCHES, Bytes, CartonPlan, Pending, ScopeLine, Touch, TouchList
-from ext.store cimport List, index_of, length
+from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
+from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
+from ext.touches cimport can_end, doubt, first_after, tell_unready, touch, touch_line, touches_of, watch_bound
 from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending, has_pending, kept_truth, pending_of
-
-from ext.kinds import NAMES
 
 
 # ---------------------------------------------------------------------------------------------- touches
-
-cdef inline int touches_of(const Shipment* shipment) noexcept:
-    return shipment.touches.count if shipment.touches != NULL else 0
-
-
-cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1:
-    """A fact of event time `t` concerns this shipment: judge it when the watermark has passed `t`."""
-    cdef int i
-    cdef bint first = True
-    if shipment.plan_rev == 0:
-        return 0
-    stuck.on_shipment(floor, shipment, t, cause)
-    i = first_after(shipment, t - 1)
-    if i == touches_of(shipment) or shipment.touches.items[i].t != t:
-        shipment.touches = <TouchList*>floor.store.room(B_TOUCHES, shipment.touches, i)
-        shipment.touches.items[i] = Touch(t=t, cause=cause)
-        watch(floor, shipment, t)
-    else:
-        first = comes_first(floor, shipment, cause, shipment.touches.items[i].cause, t)
-        if first:
-            shipment.touches.items[i].cause = cause
-        if t < floor.state.watermark:   # passed before: judge again
-            watch(floor, shipment, t)
-    if not shipment.bound_watched:
-        watch_bound(floor, shipment, t, cause)
-    if t < shipment.manifest_t:
-        if shipment.stands or shipment.stood:
-            doubt(floor, shipment, t)
-        elif t < shipment.unready_at:
-            predate(floor, shipment, t)
-        elif t == shipment.unready_at and first and verdict_of(floor, shipment, t).kind != READY:
-            tell_unready(floor, shipment, t, cause)
-    return 0
-
-
-cdef bint comes_first(Floor floor, const Shipment* shipment, const Fact* fact, const Fact* other, int64_t t) noexcept:
-    """R52, R3: of several facts of one moment the cause is the first of those that can end a readiness; where none can, it
-    is the last, which made it complete."""
-    cdef bint ends
-    if fact.t != t or other.t != t:
-        return fact.t == t
-    ends = can_end(shipment, fact, floor.state.ok)
-    if ends != can_end(shipment, other, floor.state.ok):
-        return ends
-    return floor.precedes(fact, other) == ends
-
-
-cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexcept:
-    cdef int kind = fact.kind
-    if kind == K_WEIGH:
-        return fact.cycle != NULL and carton_state.is_off(fact.cycle.plan, fact.weight_g)
-    if kind == K_LABEL_VERIFIED:
-        return fact.code != ok
-    if riding.is_place(kind) and kind != K_ITEM_LOST:
-        return shipment.stage_required
-    return not carton_state.closes(kind)
-
-
-cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
-    return floor.by_watermark.push(t, RANK_SHIPMENT, text_key(shipment.id), shipment, TAG_TOUCH, t)
-
-
-cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R52: what was told ready and is not any more, or was not when it left, by a fact that is known, is unready at once."""
-    cdef int i
-    cdef Touch* touched
-    for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
-        touched = &shipment.touches.items[i]
-        if touched.t >= shipment.manifest_t:
-            break
-        if verdict_of(floor, shipment, touched.t).kind != READY:
-            if is_after_use(touched.cause) or manifests.is_leaving(floor, shipment, touched.t - 1):
-                break                   # it is judged when the watermark passes that
-            touched = &shipment.touches.items[first_of_end(floor, shipment, t, i)]
-            return tell_unready(floor, shipment, touched.t, touched.cause)
-    return 0
-
-
-cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except -1:
-    """R52: a late fact of `t` ended it, and not what was judged last since, which is touch number `i`."""
-    while i > 0 and shipment.touches.items[i - 1].t >= t:
-        if verdict_of(floor, shipment, shipment.touches.items[i - 1].t).kind == READY:
-            break
-        i -= 1
-    return i
-
-
-cdef bint is_after_use(const Fact* fact) noexcept:
-    """R40: it came out of a unit whose use had ended, and may be of a next one of which nobody has told yet."""
-    return fact.cycle != NULL and fact.cycle.end < fact.t
-
-
-cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R52, R3: the truth ended with the first fact that ended it, also where that comes after the one that was told,
-    unless it was true again in between and that has lasted."""
-    cdef int first = first_after(shipment, t - 1), i = first
-    if verdict_of(floor, shipment, t).kind == READY or verdict_of(floor, shipment, t - 1).kind != READY:
-        return 0
-    while i < touches_of(shipment) and shipment.touches.items[i].t + floor.rules.ready_hold < shipment.unready_at:
-        if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
-            return 0
-        i += 1
-    return tell_unready(floor, shipment, t, shipment.touches.items[first].cause)
-
-
-cdef int first_after(const Shipment* shipment, int64_t t) noexcept:
-    """The first touch later than `t`; mostly near the end."""
-    cdef int i = touches_of(shipment)
-    while i > 0 and shipment.touches.items[i - 1].t > t:
-        i -= 1
-    return i
-
-
-cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
-    cdef int i
-    stuck.on_line(floor, line, t, cause)
-    for i in range(length(line.scopes)):
-        touch(floor, (<ScopeLine*>line.scopes.items[i]).shipment, t, cause)
-    return 0
-
 
 cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
     """A carton changed: the shipment that it is planned to, else those of the lines that lie in it."""
@@ -203,42 +82,47 @@ cdef int first_later(const Cycle* cycle, int64_t t) noexcept:
 
 
 cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
-    """A plan came, maybe after the work: everything already known of its lines and cartons touches it."""
+    """A plan came, maybe after the work: what is known of its lines and cartons from its moment on touches it. What was
+    before was judged without it, or by the plan that it replaces (R51)."""
     cdef Line* line
     cdef CartonPlan* plan
     cdef int i, k
     touch(floor, shipment, cause.t, cause)
     for i in range(length(shipment.scope)):
         line = (<ScopeLine*>shipment.scope.items[i]).line
-        if line.cancelled_by != NULL:
-            touch(floor, shipment, line.cancel_t, line.cancelled_by)
+        touch_since(floor, shipment, line.cancelled_by, cause.t)
         for k in range(length(line.windows)):
-            touch_window(floor, shipment, <PickWindow*>line.windows.items[k])
+            touch_window(floor, shipment, <PickWindow*>line.windows.items[k], cause.t)
     for i in range(length(shipment.plans)):
         plan = <CartonPlan*>shipment.plans.items[i]
-        touch(floor, shipment, plan.fact.t, plan.fact)
+        touch_since(floor, shipment, plan.fact, cause.t)
         for k in range(length(plan.cycles)):
-            touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts)
+            touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts, cause.t)
     return 0
 
 
-cdef int touch_facts(Floor floor, Shipment* shipment, const List* facts) except -1:
+cdef int touch_since(Floor floor, Shipment* shipment, Fact* fact, int64_t since) except -1:
+    return touch(floor, shipment, fact.t, fact) if fact != NULL and fact.t >= since else 0
+
+
+cdef int touch_facts(Floor floor, Shipment* shipment, const List* facts, int64_t since) except -1:
     cdef int i
     for i in range(length(facts)):
-        touch(floor, shipment, (<Fact*>facts.items[i]).t, <Fact*>facts.items[i])
+        touch_since(floor, shipment, <Fact*>facts.items[i], since)
     return 0
 
 
-cdef int touch_window(Floor floor, Shipment* shipment, const PickWindow* window) except -1:
+cdef int touch_window(Floor floor, Shipment* shipment, const PickWindow* window, int64_t since) except -1:
     cdef Fact* fact
     cdef int i
-    touch_facts(floor, shipment, window.closings)
-    touch_facts(floor, shipment, window.facts)
+    touch_facts(floor, shipment, window.closings, since)
+    touch_facts(floor, shipment, window.facts, since)
     for i in range(length(window.facts)):
         fact = <Fact*>window.facts.items[i]
         if fact.cycle != NULL:
-            touch_cycle(floor, fact.cycle, fact)
-            touch_facts(floor, shipment, fact.cycle.facts)
+            if fact.t >= since:
+                touch_cycle(floor, fact.cycle, fact)
+            touch_facts(floor, shipment, fact.cycle.facts, since)
     return 0
 
 
@@ -300,6 +184,7 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     cdef int64_t as_of = max(t, shipment.evaluated), since
     cdef Verdict verdict
     cdef Bytes* data
+    cdef bint known, late = t <= shipment.evaluated
     cdef Fact* cause = cause_at(shipment, t)
     if shipment.manifest_t != NEVER or shipment.trailer_closes != NULL:
         manifests.on_later_fact(floor, shipment, t, cause)
@@ -308,8 +193,11 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.cancel_t <= as_of:
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
+    if shipment.true_now and (shipment.stands or has_pending(shipment)) and not can_end(shipment, cause, floor.state.ok):
+        shipment.evaluated = as_of      # it is as ready as it was
+        return 0
     verdict = verdict_of(floor, shipment, as_of)
-    if verdict.kind == READY and as_of < last_planned(floor, shipment):
+    if (verdict.kind == READY or not can_end(shipment, cause, floor.state.ok)) and is_planned_later(floor, shipment, as_of):
         return 0                        # by a plan whose own moment is to come; what was true before it is not known any more
     shipment.evaluated = as_of
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
@@ -320,11 +208,11 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         shipment.true_now = False
         forget_pending(floor, shipment)
         return tell_unready(floor, shipment, as_of, cause) if shipment.stands else 0
-    if shipment.true_now and same(&verdict.data, &shipment.true_data) and (
-            shipment.stands or has_pending(shipment) or as_of < shipment.unready_at):
+    known = shipment.true_now and same(&verdict.data, &shipment.true_data)
+    if known and (shipment.stands or has_pending(shipment) or as_of < shipment.unready_at):
         return 0
     data = kept_truth(floor)
-    since = t if t == as_of else start_of_truth(floor, shipment, &verdict.data, as_of)
+    since = t if not late and not known else start_of_truth(floor, shipment, &verdict.data, as_of)
     since = max(since, planned_at(floor, shipment))     # R51: `plan_rev` is part of it
     shipment.true_now = True
     shipment.true_data = verdict.data
@@ -337,6 +225,23 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
+
+
+cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of) noexcept:
+    """Is a plan known that says something else from a later moment on? Its own, or of a carton whose shipment or weight is
+    another since."""
+    cdef const CartonPlan* plan
+    cdef const Fact* fact
+    cdef int i
+    for i in range(first_after(shipment, as_of), touches_of(shipment)):
+        fact = shipment.touches.items[i].cause
+        if fact.kind == K_SHIPMENT_PLAN:
+            return True
+        if fact.kind == K_CARTON_PLAN:
+            plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
+            if plan.shipment != shipment or plan.t >= fact.t or plan.weight_g != ABSENT:
+                return True
+    return False
 
 
 cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:
@@ -394,10 +299,12 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     floor.outlet.emit(shipment.ready, subject_of(shipment), since, correlation(shipment), pending.cause,
                       INCOMPLETE if incomplete else EXACT)
     quiet(floor, shipment, SHP_LOAD_BEFORE_READY, since, pending.cause)
+    if not shipment.stands and shipment.unready != NULL:
+        shipment.unready.said = Digest(a=0, b=0)
     shipment.stands = True
     if shipment.cancelled_by != NULL:   # it came before this was due, and happened after it
         return tell_unready(floor, shipment, shipment.cancel_t, shipment.cancelled_by)
-    return doubt(floor, shipment, since)
+    return doubt(floor, shipment, since + 1)
 
 
 cdef int hold(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
@@ -435,13 +342,6 @@ cdef int release_held(Floor floor, Shipment* shipment) except -1:
     return ask_pending(floor, shipment, floor.state.watermark - floor.rules.ready_hold - 1, False)
 
 
-cdef int watch_bound(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
-    """`hold_wall_max_ms` after a fact's arrival nothing waits for it any more. One timer a shipment."""
-    shipment.bound_watched = True
-    return floor.by_wall.push(cause.t_rx + floor.rules.hold_wall_max, RANK_SHIPMENT, text_key(shipment.id), shipment,
-                              TAG_FORCE, t)
-
-
 cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
     """The wall clock's bound: neither a watermark that lags nor a hold is waited for any longer."""
     cdef int i
@@ -455,30 +355,6 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
     return 0
 
 
-cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
-    """R52: it was told ready and is not any more."""
-    cdef JsonWriter data = floor.outlet.data
-    shipment.stands = shipment.stood = False
-    shipment.unready_at = t
-    forget_pending(floor, shipment)
-    if shipment.unready == NULL:
-        floor.outlet.key_is(shipment.id)
-        shipment.unready = floor.outlet.ledger(SHIPMENT_UNREADY, shipment.id)
-    data.clear()
-    data.put(b"{")
-    if cause.cycle != NULL:
-        data.text_member(b'"carton":', cartons.name_of(floor, cause.cycle))
-        data.put(b",")
-    data.put(b'"cause":')
-    data.text_of(NAMES[cause.kind])
-    if cause.window != NULL:
-        data.integer_member(b',"line":', cause.window.line.number)
-        data.text_member(b',"order":', cause.window.line.order)
-    data.put(b"}")
-    floor.outlet.emit(shipment.unready, subject_of(shipment), t, correlation(shipment), cause, EXACT)
-    return 0
-
-
 # ---------------------------------------------------------------------------------------------- ends
 
 cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
@@ -486,7 +362,7 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
     shipment.cancelled_by = fact
     shipment.cancel_t = fact.t
     stuck.on_end(floor, shipment, fact)
-    if shipment.manifest_t <= fact.t:
+    if manifests.left_before(floor, shipment, fact):
         return manifests.tell_voided(floor, shipment)
     end_pending(floor, shipment, fact.t)
     if shipment.stands or shipment.stood:

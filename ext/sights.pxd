@@ -1,7 +1,7 @@
 """Sights of load units (R63, R64): where a barcode was seen, which of several codes counts, what was lost and found.
 
-A place to remember sights is (site/area, lu). Within `ident_wait_ms` of each other they make a run, of which the ends are
-enough; two generations of the table bound it.
+Of a load unit the areas are remembered in which it was seen. Within `ident_wait_ms` of each other sights make a run, of
+which the ends are enough; two generations of the table bound it.
 """
 
 from libc.stdint cimport int32_t, int64_t

@@ -12,7 +12,7 @@ from ext.kinds cimport (
 )
 from ext.sources cimport Sighting
 from ext.state cimport B_SIGHTING, Cycle
-from ext.store cimport B_TABLE, Table, find, length, pair
+from ext.store cimport B_TABLE, Table, find, length
 from ext.timers cimport RANK_CARTON, RANK_TRACK
 
 
@@ -20,23 +20,14 @@ from ext.timers cimport RANK_CARTON, RANK_TRACK
 
 cdef int note(Floor floor, Source* source, Fact* fact) except -1:
     """A device has named a load unit."""
-    cdef uint64_t key
     cdef Sighting* sighting
     if floor.state.watermark >= floor.state.sightings_until:
         turn_over(floor)
     if not source.area:
         source.area = area_of(floor, source.src)
-    key = pair(source.area, fact.lu)
-    sighting = <Sighting*>find(floor.state.sightings, key)
+    sighting = sighting_in(<Sighting*>find(floor.state.sightings, fact.lu), source.area)
     if sighting == NULL:
-        sighting = <Sighting*>find(floor.state.older_sightings, key)
-        if sighting == NULL:
-            sighting = <Sighting*>floor.store.new(B_SIGHTING, sizeof(Sighting))
-            sighting.first = sighting.last = fact.t
-            sighting.before = ABSENT
-        else:
-            floor.store.drop(floor.state.older_sightings, key)
-        floor.store.put(floor.state.sightings, key, sighting)
+        sighting = made_young(floor, source.area, fact)
     extend(sighting, fact.t, floor.rules.ident_wait)
     if is_mere_sight(fact.kind):
         keep_latest(floor, sighting, fact)
@@ -63,6 +54,32 @@ cdef int keep_latest(Floor floor, Sighting* sighting, Fact* fact) noexcept:
     return 0
 
 
+cdef Sighting* any_of(Floor floor, int32_t lu) noexcept:
+    cdef Sighting* sighting = <Sighting*>find(floor.state.sightings, lu)
+    return sighting if sighting != NULL else <Sighting*>find(floor.state.older_sightings, lu)
+
+
+cdef Sighting* sighting_in(Sighting* sighting, int32_t area) noexcept:
+    while sighting != NULL and sighting.area != area:
+        sighting = sighting.elsewhere
+    return sighting
+
+
+cdef Sighting* made_young(Floor floor, int32_t area, const Fact* fact) except NULL:
+    """Of the younger half, where all sightings of the unit stand from now on."""
+    cdef Sighting* first = any_of(floor, fact.lu)
+    cdef Sighting* sighting = sighting_in(first, area)
+    if sighting == NULL:
+        sighting = <Sighting*>floor.store.new(B_SIGHTING, sizeof(Sighting))
+        sighting.area, sighting.elsewhere = area, first
+        sighting.first = sighting.last = fact.t
+        sighting.before = ABSENT
+        first = sighting
+    floor.store.drop(floor.state.older_sightings, fact.lu)
+    floor.store.put(floor.state.sightings, fact.lu, first)
+    return sighting
+
+
 cdef int joins_nothing(Floor floor, Fact* fact) noexcept:
     """Only sights keep it. To be told when all else has looked at it: such reads are many, and their room is used again."""
     fact.only_seen = True
@@ -82,14 +99,9 @@ cdef int let_go(Floor floor, Fact* fact) noexcept:
 cdef int turn_over(Floor floor) except -1:
     """The younger half becomes the older, and the older is forgotten."""
     cdef Table* older = floor.state.older_sightings
-    cdef Sighting* sighting
     cdef uint64_t i
     for i in range(older.mask + 1):
-        sighting = <Sighting*>older.slots[i].value
-        if sighting != NULL:
-            let_go(floor, sighting.latest)
-            let_go(floor, sighting.earlier)
-            floor.store.free(sighting)
+        forget(floor, <Sighting*>older.slots[i].value)
     floor.state.older_sightings = floor.state.sightings
     floor.state.sightings = floor.store.table(B_TABLE)
     floor.state.sightings_until = floor.state.watermark + 2 * floor.rules.ident_wait
@@ -98,15 +110,20 @@ cdef int turn_over(Floor floor) except -1:
     return 0
 
 
+cdef int forget(Floor floor, Sighting* sighting) noexcept:
+    cdef Sighting* elsewhere
+    while sighting != NULL:
+        let_go(floor, sighting.latest)
+        let_go(floor, sighting.earlier)
+        elsewhere = sighting.elsewhere
+        floor.store.free(sighting)
+        sighting = elsewhere
+    return 0
+
+
 cdef int32_t area_of(Floor floor, int32_t src) except -1:
     """Number of `site/area`, the first two segments of a source's name."""
-    cdef int32_t area = floor.intern("/".join(floor.text(src).split("/")[:2]))
-    cdef int i
-    for i in range(floor.state.areas.count if floor.state.areas != NULL else 0):
-        if floor.state.areas.items[i] == area:
-            return area
-    floor.store.add_number(&floor.state.areas, area)
-    return area
+    return floor.intern("/".join(floor.text(src).split("/")[:2]))
 
 
 cdef int extend(Sighting* sighting, int64_t t, int64_t wait) noexcept:
@@ -121,9 +138,7 @@ cdef int extend(Sighting* sighting, int64_t t, int64_t wait) noexcept:
 
 cdef bint was_seen(Floor floor, int32_t area, int32_t lu, int64_t t) noexcept:
     """R63: in the same area within `ident_wait_ms` before `t`."""
-    cdef Sighting* sighting = <Sighting*>find(floor.state.sightings, pair(area, lu))
-    if sighting == NULL:
-        sighting = <Sighting*>find(floor.state.older_sightings, pair(area, lu))
+    cdef Sighting* sighting = sighting_in(any_of(floor, lu), area)
     if sighting == NULL:
         return False
     if t >= sighting.first:
@@ -219,20 +234,13 @@ cdef Fact* found(Floor floor, const Fact* fact) except? NULL:
 
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1:
     """Appends the sights that came before the loss they followed."""
-    cdef Sighting* sighting
-    cdef uint64_t key
-    cdef int i
-    for i in range(floor.state.areas.count if floor.state.areas != NULL else 0):
-        key = pair(floor.state.areas.items[i], lost.lu)
-        sighting = <Sighting*>find(floor.state.sightings, key)
-        if sighting == NULL:
-            sighting = <Sighting*>find(floor.state.older_sightings, key)
-        if sighting == NULL:
-            continue
+    cdef Sighting* sighting = any_of(floor, lost.lu)
+    while sighting != NULL:
         if sighting.earlier != NULL and floor.precedes(lost, sighting.earlier):
             floor.store.append(strays, as_stray(floor, sighting.earlier))
         if sighting.latest != NULL and floor.precedes(lost, sighting.latest):
             floor.store.append(strays, as_stray(floor, sighting.latest))
+        sighting = sighting.elsewhere
     return 0
 
 

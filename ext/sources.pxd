@@ -104,9 +104,12 @@ cdef struct Multiread:
 
 
 cdef struct Sighting:
-    # Where a load unit was seen: one (site/area, lu).
+    # What was seen of a load unit in one area.
     Fact* latest                # of the mere sights: what a loss that comes late was followed by
     Fact* earlier
+    Sighting* elsewhere         # in another area
+    int32_t area                # the text site/area
+    int32_t spare
     int64_t first               # of the run of sights
     int64_t last
     int64_t before              # the last one before the run, ABSENT: none

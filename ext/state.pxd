@@ -424,7 +424,7 @@ cdef struct State:
     Table* trailers             # trailer -> Trailer
     Table* sources              # src -> Source
     Table* tracks               # src << 32 | track -> Track
-    Table* sightings            # two generations of area << 32 | lu -> Sighting (R63)
+    Table* sightings            # two generations of lu -> its first Sighting (R63)
     Table* older_sightings
     Table* shelves              # loc -> Shelf
     Table* places               # loc << 32 | sku -> the Place of the lot that came last; those of the others behind it
@@ -447,7 +447,6 @@ cdef struct State:
     List* mismatched            # Cycles whose contents are not what was planned (R45), in order of their finding
     List* deferred              # PickWindow that are told when all that waited for their context is in (R11)
     ArrivedList* arrived
-    Numbers* areas              # of all sources
     int32_t site                # the text: whose state it is
     # words of the contract that rules ask for
     int32_t ok

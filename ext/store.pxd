@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libc.string cimport memset
 
-from ext.texts cimport fold
+from ext.texts cimport fold, stirred
 
 cdef enum:
     UNIT = 8                # bytes: sizes are multiples of it
@@ -223,7 +223,7 @@ cdef inline uint64_t pair(int32_t high, int32_t low) noexcept nogil:
 cdef inline uint64_t home(uint64_t key, uint64_t secret, uint64_t mask) noexcept nogil:
     """Keys are one or two numbers of texts, lines and the like: every bit of both halves counts for the place. Both factors
     depend on the secret."""
-    return fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u) & mask
+    return stirred(fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u)) & mask
 
 
 cdef inline void* find(const Table* table, uint64_t key) noexcept nogil:

@@ -2,7 +2,7 @@
 
 Open addressing over (hash, number) pairs, linear probing, load <= 1/2. The bytes of all texts lie in one arena; text n
 is arena[entries[n].at :][: entries[n].length]. Number 0 is the empty text, which stands for "absent" in every column.
-The hash is keyed per table (products of 64 x 64 bits, folded), so that crafted names do not collide.
+The hash is keyed per table (products of 64 x 64 bits, folded, and once more), so that crafted names do not collide.
 
 The table is bounded: `keep` forgets the texts that nothing names any more, and gives their numbers out again. A batch
 with rows holds what it names (`holders`), so nothing is forgotten while one waits.
@@ -22,6 +22,12 @@ cdef extern from *:
     #endif
     """
     uint64_t fold "sortline_fold"(uint64_t a, uint64_t b) noexcept nogil
+
+
+cdef inline uint64_t stirred(uint64_t folded) noexcept nogil:
+    """Every bit of a product counts for each of these. One `fold` alone turns numbers in a row into numbers in a row
+    (the step depends on the secret), which one secret in some hundred lays into few slots of a table."""
+    return fold(folded, 0xD6E8FEB86659FD93u)
 
 
 cdef inline uint64_t word(const char* text) noexcept nogil:

@@ -21,10 +21,10 @@ cdef inline uint32_t mix(const char* text, Py_ssize_t length, uint64_t key) noex
     if length < 8:
         for i in range(length):
             short_text |= <uint64_t><unsigned char>text[i] << 8 * i
-        return <uint32_t>(fold(h ^ short_text, secret) >> 16)
+        return <uint32_t>stirred(fold(h ^ short_text, secret))
     for i in range(0, length - 8, 8):
         h = fold(h ^ word(text + i), secret)
-    return <uint32_t>(fold(h ^ word(text + length - 8), secret) >> 16)
+    return <uint32_t>stirred(fold(h ^ word(text + length - 8), secret))
 
 
 cdef class Texts:

@@ -7,12 +7,13 @@ from ext cimport carton_state, cartons, manifests, riding
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
 from ext.kinds cimport K_LOAD_SCANNED
-from ext.readiness cimport READY, verdict_of
+from ext.leaving cimport has_left
 from ext.shipment_cartons cimport cycles_of, home_of
 from ext.shipment_names cimport alarm
 from ext.state cimport Cycle, Shipment, Trailer
 from ext.store cimport List, index_of, length
 from ext.timers cimport RANK_SHIPMENT
+from ext.touches cimport is_ready_before
 
 
 cdef int take_load(Floor floor, Fact* fact) except -1:
@@ -92,7 +93,7 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
             continue
         judge_trailer(floor, shipment, cycle, fact)
         if (fact.kind == K_LOAD_SCANNED and shipment.plan_rev and shipment.manifest_t >= fact.t
-                and verdict_of(floor, shipment, fact.t - 1).kind != READY):
+                and not is_ready_before(floor, shipment, fact.t)):
             alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, floor.text(cartons.name_of(floor, cycle)))
     floor.store.free(cycles)
     return 0
@@ -109,10 +110,7 @@ cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact
         return floor.outlet.raise_(
             SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact,
             f"in {floor.text(fact.trailer)}; {floor.text(cartons.name_of(floor, other))} is in {floor.text(state.loading.trailer)}")
-    if cycle.alarms >> SHP_WRONG_TRAILER & 1:
-        cycle.alarms &= ~(<uint64_t>1 << SHP_WRONG_TRAILER)
-        floor.outlet.clear(SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact)
-    return 0
+    return cartons.quiet(floor, cycle, SHP_WRONG_TRAILER, fact.t, fact)
 
 
 cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const Fact* fact) except? NULL:
@@ -126,7 +124,7 @@ cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const
         other = <Cycle*>cycles.items[i]
         state = carton_state.state_of(floor, other, fact.t)
         if (other != cycle and state.loaded and state.loading.trailer != fact.trailer
-                and not manifests.has_left(floor, state.loading, fact)):
+                and not has_left(floor, state.loading, fact)):
             found = other
             break
     floor.store.free(cycles)

@@ -23,6 +23,15 @@ class Tap:
         self.tell: Tell | None = None
         self._last: dict[str, bytes] = {}
 
+    def close(self) -> None:
+        """Nobody looks any more; whoever is next has seen nothing."""
+        self.tell = None
+        self._last.clear()
+
+    def standing(self) -> list[tuple[str, bytes]]:
+        """(where from, content) of all that is told only when it changes, for one who comes later."""
+        return list(self._last.items())
+
     def changed(self, place: str, content: bytes) -> None:
         """Tell what is asked for again and again only where it is not what it was."""
         if self.tell is not None and self._last.get(place) != content:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
@@ -15,6 +16,17 @@ from tests.peers import Peer, start_mosquitto, start_redis
 
 
 def pytest_configure() -> None:
+    # The same examples everywhere and each time, and none fails for being slow on a busy machine: a change is judged by
+    # what it does. Other ones are for those who look for faults: `make campaign`.
+    settings.register_profile(
+        "same everywhere",
+        derandomize="SORTLINE_EXAMPLES" not in os.environ,
+        database=None,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("same everywhere")
     # Hypothesis draws constants out of whatever modules are imported: a property would meet other examples among all
     # tests than alone.
     assert callable(providers._get_local_constants)

@@ -6,8 +6,10 @@ start again. Where the program is not installed the test is skipped, and the rea
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -22,11 +24,17 @@ READY_S_MAX = 10.0
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on, and that nobody gets by chance before it is used, or while its
+    server is away: Linux gives those from 32768 to whoever connects, or asks for any port. No port comes twice."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("no port is left")
+
+
+# Each process begins elsewhere: two runs of the tests beside each other do not meet.
+_PORTS = iter(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
 
 
 def program(name: str) -> str:

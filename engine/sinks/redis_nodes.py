@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from engine.errors import Refused, SinkFailed
-from engine.redis_tls import connection_class
+from engine.redis_connection import connection_class
 from engine.secret import Secret
 from engine.tls import Tls, is_loopback
 

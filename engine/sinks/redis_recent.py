@@ -45,7 +45,8 @@ class Recent:
         kept.taken.extend(Taken(row, now_s) for row in rows)
         kept.bytes += sum(len(row.body) for row in rows)
         bytes_max = KEPT_BYTES_MAX // len(self._streams)
-        while kept.taken and (kept.bytes > bytes_max or kept.taken[0].at_s < now_s - KEPT_S):
+        # the last one stays, however large it is: without it nothing would tell that the server has lost it
+        while len(kept.taken) > 1 and (kept.bytes > bytes_max or kept.taken[0].at_s < now_s - KEPT_S):
             row, _ = kept.taken.popleft()
             kept.bytes -= len(row.body)
             kept.forgotten = id_of(row)

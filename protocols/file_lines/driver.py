@@ -21,6 +21,7 @@ from engine.contracts import Delivery, Intake
 from engine.errors import Refused
 from protocols.file_lines.bookmark import Bookmark, Place, place_of, renamed
 from protocols.file_lines.decode import Cut, Cutter, Decoder
+from protocols.file_lines.rounds import round_of
 from protocols.file_lines.settings import STDIN, Settings
 from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
@@ -133,14 +134,15 @@ class Driver:
         os.lseek(fd, self._done, os.SEEK_SET)
         cutter = Cutter(self._settings.line_bytes_max)
         self._intake.state(self._name, "up")
-        await self._read_to_end(fd, cutter)
+        at = await self._read_to_end(fd, cutter)
         ours = place_of(fd, 0)
+        looks = round_of(self._settings.poll_ms / 1000)
         loop = asyncio.get_running_loop()
         lively_s = loop.time()
         while True:
-            is_left, unread = self._look(fd, ours)
+            is_left, unread = self._look(fd, ours, at)
             if unread > 0:
-                await self._read_to_end(fd, cutter)
+                at = await self._read_to_end(fd, cutter)
             if unread > 0 or not is_left:
                 lively_s = loop.time()
             elif loop.time() - lively_s >= LINGER_S:
@@ -151,7 +153,7 @@ class Driver:
                 log.info("%s: the file was cut: it is read from its beginning", self._name)
                 self._safe = place_of(fd, 0)
                 return
-            await asyncio.sleep(self._settings.poll_ms / 1000)
+            await looks.until(partial(self._has_news, fd, ours, at))
 
     def _start(self, fd: int) -> int:
         """Where to begin with a file."""
@@ -165,10 +167,12 @@ class Driver:
         self._safe = place_of(fd, first)
         return first
 
-    def _look(self, fd: int, ours: Place) -> tuple[bool, int]:
-        """Whether another file has its name, and how many bytes of it are unread; negative: it was cut. Asking costs a
-        tenth of reading nothing in a thread."""
-        at = os.lseek(fd, 0, os.SEEK_CUR)
+    def _has_news(self, fd: int, ours: Place, at: int) -> bool:
+        return self._look(fd, ours, at) != (False, 0)
+
+    def _look(self, fd: int, ours: Place, at: int) -> tuple[bool, int]:
+        """Whether another file has its name, and how many bytes of it are behind `at`; negative: it was cut. Asking
+        costs a tenth of reading nothing in a thread."""
         try:
             named = os.stat(self._settings.path)  # noqa: PTH116 - five times a second, for each of many files
         except OSError:
@@ -177,9 +181,11 @@ class Driver:
             return False, named.st_size - at
         return True, os.fstat(fd).st_size - at
 
-    async def _read_to_end(self, fd: int, cutter: Cutter) -> None:
+    async def _read_to_end(self, fd: int, cutter: Cutter) -> int:
+        """Returns where that was."""
         while data := await asyncio.to_thread(os.read, fd, READ_BYTES):
             await self._hand_over(cutter.feed(data), fd)
+        return os.lseek(fd, 0, os.SEEK_CUR)
 
     # a pipe
 

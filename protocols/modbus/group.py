@@ -13,7 +13,7 @@ from ext.modbus_image import RegisterImage
 from protocols.modbus.decode import Values, decode_bits, decode_register
 from protocols.modbus.layouts import Group
 from protocols.modbus.plan import Limits, Point, Read, plan_reads, points_of, split_read
-from protocols.modbus.registers import Register, as_register
+from protocols.modbus.registers import Register, Table, as_register
 from protocols.modbus.settings import Profile
 
 
@@ -40,13 +40,13 @@ class GroupPlan:
         points = points_of(profile, {*group.registers, *watched} if group.registers else ())
         planned = plan_reads(points, limits)
         self._watched = watched
-        self._columns: dict[Read, int] = {}
+        self._columns: dict[tuple[Table, int], int] = {}  # by table and start: a Read's hash is that of all its points
         columns = 0
         for read in planned:
-            self._columns[read] = columns
+            self._columns[read.table, read.start] = columns
             columns += read.quantity
         self._fields = [
-            Field(point.name, registers.get(point.name), self._columns[read] + point.address - read.start, point.width)
+            Field(point.name, registers.get(point.name), self._column(read, point.address), point.width)
             for read in planned
             for point in read.points
         ]
@@ -71,12 +71,15 @@ class GroupPlan:
         """Two requests in the place of one that was refused; none: it is a single value."""
         parts = split_read(read)
         for part in parts:
-            self._columns[part] = self._columns[read] + part.start - read.start
+            self._columns[part.table, part.start] = self._column(read, part.start)
         if parts:
             standing = [*self.leading, *self.following]
             # another unit may have parted it meanwhile
             self._order([part for each in standing for part in (parts if each == read else (each,))])
         return parts
+
+    def _column(self, read: Read, address: int) -> int:
+        return self._columns[read.table, read.start] + address - read.start
 
     def holds(self, read: Read) -> bool:
         """Whether it still is one request."""
@@ -84,7 +87,7 @@ class GroupPlan:
 
     def store(self, row: int, read: Read, payload: bytes) -> bool:
         """What came for a unit; whether a watched value of it has changed since it was looked at."""
-        column = self._columns[read]
+        column = self._columns[read.table, read.start]
         if read.table in ("coil", "discrete"):
             return self.image.store_bits(row, column, payload, read.quantity)
         return self.image.store(row, column, payload)

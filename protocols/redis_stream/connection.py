@@ -12,7 +12,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from engine.redis_tls import connection_class
+from engine.redis_connection import connection_class
 from protocols.redis_stream.settings import Settings
 
 CONNECTIONS_MAX = 2

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.contracts import Delivery
+from engine.crashes import Crashes
 from engine.recovery import Build
 from tests.counting_core import read
 from tests.integration.test_pipeline import START_US, Rig
@@ -26,6 +27,11 @@ from tests.integration.test_pipeline import START_US, Rig
 EVERY_BYTES = 1_000
 SEGMENT_BYTES = 1_500
 KEEP_BYTES = 10_000
+
+
+class Mortal(Rig):
+    def crashes(self, folder: Path) -> Crashes:
+        return Crashes(folder)
 
 
 class Victim:
@@ -99,7 +105,7 @@ def _live(folder: Path, step: int, core: Build | None, names: int, acks: int) ->
 
 
 async def _engine(folder: Path, step: int, core: Build | None, names: int, acks: int) -> None:
-    rig = Rig(folder, build=core, every_bytes=EVERY_BYTES, segment_bytes=SEGMENT_BYTES, keep_bytes=KEEP_BYTES)
+    rig = Mortal(folder, build=core, every_bytes=EVERY_BYTES, segment_bytes=SEGMENT_BYTES, keep_bytes=KEEP_BYTES)
     await rig.pipeline.start()
     if step:
         die_at(step)

@@ -65,6 +65,15 @@ def lived(limits: Limits, disk: CrashDisk, outside: Outside, image: bytes, first
     return moments
 
 
+def lived_after_a_start(limits: Limits, before: Moment) -> list[Moment]:
+    """As `lived`, after a start that met no record: a snapshot may stand for the end of a segment that is empty."""
+    world = World(before.disk.copy(), before.image, before.outside.copy(), limits=limits)
+    world.start()
+    left, image = world.disk.crashed(None, whole=True), world.image
+    world.outbox.close()
+    return lived(limits, left, world.outside, image, 200)
+
+
 class Tally:
     """States that were tried, each once; breaches of promises."""
 
@@ -107,6 +116,7 @@ def tried(number: int, count: int) -> tuple[Counter[str], list[str]]:
             if turn == 0:
                 for once in tally.draw.sample(tally.again, min(len(tally.again), LIVES)):
                     moments += lived(limits, once.disk.copy(), once.outside.copy(), once.image, 100)
+                    moments += lived_after_a_start(limits, once)
             if tally.kinds.total() >= count or len(tally.breaches) > BREACHES_SHOWN:
                 break
     return tally.kinds, tally.breaches

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from engine import delivery, start_room
+from engine import delivery, recovery, start_room
 from engine.cli import main
 from engine.contracts import OutRow
+from engine.journal import Position
+from engine.rule_book import RuleBook
 from tests.integration import test_app as app
 from tests.integration.test_app import lines_protocol, picks, site  # noqa: F401 - a fixture for all tests
-from tests.integration.test_pipeline import ListSink, Rig, names, run, until
+from tests.integration.test_pipeline import RULES, ListSink, Rig, names, run, until
 from tests.unit.test_delivery import Delivery, ScriptedSink
 from tests.unit.test_delivery import names as told
 from tests.unit.test_outbox import emitted, opened
@@ -124,6 +126,35 @@ def test_a_start_on_a_full_disk_delivers_what_it_has(small_disk: Path, monkeypat
         await until(lambda: rig.metrics.sinks["erp"].delivered == 21)
         assert [row.id for row in sink.rows] == names(1, 21)
         await rig.pipeline.stop()
+
+    run(story)
+
+
+def test_rules_that_cannot_be_written_down_wait_for_room(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is decided by them before that; what waits for the sinks goes meanwhile."""
+    monkeypatch.setattr(delivery, "PROBE_S", 0.1)
+    process = multiprocessing.get_context("spawn").Process(target=killed_with_a_backlog, args=(small_disk,))
+    process.start()
+    process.join(30)
+    assert process.exitcode == KILLED
+    (small_disk / "rules.json").write_bytes(b"?")
+    give_back = fill(small_disk)
+
+    async def story() -> None:
+        sink = GatedSink()
+        sink.gate.set()
+        rig = Rig(small_disk, {"erp": sink}, segment_bytes=64 * KIB)
+        starting = asyncio.create_task(rig.pipeline.start())
+        await until(lambda: len(sink.rows) == 20)
+        await asyncio.sleep(2 * recovery.FULL_S)
+        assert not starting.done()
+        give_back()
+        await starting
+        await rig.put("LU-21")
+        await until(lambda: rig.metrics.sinks["erp"].delivered == 21)
+        await rig.pipeline.stop()
+        held = RuleBook(small_disk / "rules.json").held_at(Position(99, 0))
+        assert held is not None and held.same(RULES)
 
     run(story)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import passed_over
 from engine.sinks.queue import Queue
 from tests.adversity.engine_process import Victim
 from tests.promises import Evidence, Promises, Told
@@ -86,6 +87,7 @@ def test_what_was_acknowledged_arrives_once_and_in_order(tmp_path: Path) -> None
             assert_kept(tmp_path, ledger, promises)
     assert len(ledger) > 5 * KILLS
     assert before_ready > 0
+    assert not (tmp_path / passed_over.NAME).exists(), "nobody's fault"
 
 
 def test_killed_between_any_two_steps_of_a_snapshot(tmp_path: Path) -> None:

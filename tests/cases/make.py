@@ -15,6 +15,8 @@ from tests.cases import (
     told_pending,
     told_picks,
     told_premises,
+    told_replans,
+    told_shared,
     told_shipping,
     told_sorter,
     told_time,
@@ -27,7 +29,17 @@ HERE = Path(__file__).parent
 def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
-        *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
+        *(
+            told_time,
+            told_gaps,
+            told_picks,
+            told_corrected,
+            told_cartons,
+            told_premises,
+            told_shipping,
+            told_shared,
+            told_replans,
+        ),
         *(told_account, told_arrivals, told_lifecycles, told_overtaken, told_pending, told_sorter),
     )
     return {

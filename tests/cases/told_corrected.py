@@ -126,3 +126,31 @@ def R20_a_short_of_the_line_before_its_first_task() -> Case:
     case = Case().order(3).device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY")
     case.device("telemetry", 20, src=STATION).task(3, t=9).records[-1]["t_rx"] = at(30)
     return case.device("telemetry", 40, src=STATION).shorted(3, 10, reason="EMPTY")
+
+
+def R45_a_plan_whose_moment_is_to_come() -> Case:
+    """R45, R3: the plan of 17 arrives at 14.9, and counts for the weight from 17 on. It is off all the time."""
+    case = Case().order(2).task(2).plan(weight_g=100, tol_g=5).pick(4, 2, lu="L-1")
+    case.device("weigh", 5, lu="L-1", weight_g=120).close(6).device("scan.read", 14, lu="L-9")
+    case.plan(lu=None, t=17, rx=14.9, rev=2, weight_g=120, tol_g=5)
+    case.device("label.verified", 14.5, rx=15, lu="L-1", result="OK").device("scan.read", 16.7, lu="L-9")
+    case.device("weigh", 14.9, rx=16.8, lu="L-1", weight_g=100).device("scan.read", 30, lu="L-9")
+    case.confirmed(2, 4).packed(2, weight_g=120)
+    return case.raised("PKG_WEIGHT_MISMATCH", "carton/C-1").times("PKG_WEIGHT_MISMATCH", 1)
+
+
+def R45_an_empty_carton_that_is_named_before_it_is_filled() -> Case:
+    """R45, R40a: what was raised under the unit's number ends under it, though the carton is called C-1 by then."""
+    case = Case().order(1).device("carton.open", 1, lu="L-1").close(5).tick(18)
+    case.wms("lu.bind", 20, lu="L-1", carton="C-1").pick(25, lu="L-1", order="O-1", line=1).close(30)
+    case.packed(1).expect("pick.confirmed", "O-1/1", qty=1).times("PKG_EMPTY", 1)
+    return case.cleared("PKG_EMPTY", "carton/L-1#1", t=30).device("telemetry", 60)
+
+
+def R45_an_empty_carton_that_is_named_and_closed_empty_again() -> Case:
+    """R45, R40a: of each close under the name that it had when that was due; only the last stands."""
+    case = Case().device("carton.open", 1, lu="L-1").close(5).tick(18).wms("lu.bind", 20, lu="L-1", carton="C-1")
+    case.device("carton.reopen", 25, lu="L-1").close(30).device("telemetry", 60)
+    case.expect("exception.cleared", "PKG_EMPTY/carton/L-1#1/1", t=30, code="PKG_EMPTY")
+    case.expect("exception.raised", "PKG_EMPTY/carton/L-1#1/1", code="PKG_EMPTY")
+    return case.expect("exception.raised", "PKG_EMPTY/carton/C-1/1", t=30, code="PKG_EMPTY")

@@ -260,3 +260,26 @@ def R45_let_go_twice() -> Case:
     case.wms("hold.released", 50, carton="C-1").device("telemetry", 70)
     case.wms("hold.released", 80, rev=2, carton="C-1").device("telemetry", 100).confirmed(2, 10).packed(2)
     return case.ready(2, 50, revision=0).cleared("PKG_LABEL_MISMATCH", "carton/C-1", t=50)
+
+
+def told_of_one_moment(oms: str) -> Case:
+    """The word of the TMS and the cancel of `oms`, both of 40, and the cancel arrives last."""
+    case = manifested(two_cartons().ready(2, 22), 40, "C-1", "C-2", manifest_no="M-1")
+    case.tell("dc1/tms/main", "manifest.result", 40, rev=1, shipment="S-1", manifest_no="M-1", tracking=[])
+    return case.tell(oms, "shipment.cancelled", 40, 40.2, rev=2, shipment="S-1").device("telemetry", 90)
+
+
+def R56_a_cancel_of_the_moment_of_the_manifest() -> Case:
+    """R56, R3: the name of its source stands before the TMS's, so it came before the manifest."""
+    return told_of_one_moment("dc1/oms/main").expect("shipment.unready", "S-1", t=40, cause="shipment.cancelled")
+
+
+def R56_a_cancel_right_behind_a_manifest_of_that_moment() -> Case:
+    """R56, R3: the name of its source stands behind the TMS's."""
+    return told_of_one_moment("dc1/wms/main").expect("shipment.voided", "S-1", t=40, cause="shipment.cancelled")
+
+
+def R56_a_cancel_of_the_moment_at_which_its_trailer_closes() -> Case:
+    """R56, R3: context goes first, so the dock closed the trailer of a cancelled shipment."""
+    case = gone_at_40().wms("shipment.cancelled", 40, rx=40.2, rev=2, shipment="S-1").device("telemetry", 90)
+    return case.expect("shipment.unready", "S-1", t=40, cause="shipment.cancelled")

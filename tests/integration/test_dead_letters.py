@@ -239,7 +239,7 @@ def test_a_letter_is_shown_without_speaking_to_the_terminal_and_exported_with_al
     assert output.stat().st_mode & 0o777 == 0o600
     assert base64.b64decode(json.loads(output.read_text())["raw_base64"]) == raw
     assert main(["dlq", "export", str(tmp_path / "dead.sqlite"), "--output", str(output)]) == REFUSED
-    assert "File exists" in capsys.readouterr().err
+    assert "is there already" in capsys.readouterr().err
 
 
 def test_refused_payloads_wait_while_another_process_holds_the_file(tmp_path: Path) -> None:

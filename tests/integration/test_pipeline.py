@@ -12,6 +12,7 @@ from typing import ClassVar
 import pytest
 
 from engine.contracts import Delivery, OutRow, Sink
+from engine.crashes import Crashes
 from engine.dead_letters import DeadLetters
 from engine.errors import Refused
 from engine.intake import Limits
@@ -99,6 +100,7 @@ class Rig:
             self.metrics,
             self.clock,
             Keep(limits["every_bytes"], limits["keep_bytes"]),
+            crashes=self.crashes(folder),
         )
         self.pipeline = Pipeline(
             "dc1",
@@ -112,6 +114,10 @@ class Rig:
             self.letters,
             self.deliveries,
         )
+
+    def crashes(self, folder: Path) -> Crashes | None:
+        """Only a process of its own can die."""
+        return None
 
     @property
     def core(self) -> CountingCore:

@@ -50,6 +50,30 @@ def test_what_a_server_has_lost_comes_again_before_what_is_new(
     forgetful.kill()
 
 
+def test_an_event_larger_than_all_that_is_remembered_comes_again_too(
+    forgetful: Peer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shipment of thousands of lines: else it would be lost, and nothing would tell of it."""
+    monkeypatch.setattr(redis_recent, "KEPT_BYTES_MAX", len(row(1).body) // 2)
+
+    async def story() -> None:
+        sink = sink_on(forgetful.port)
+        await sink.open()
+        await sink.send([*rows(1, 3), row(4, queue="other")])
+        await sink.close()
+        forgetful.kill()
+        forgetful.start()
+        await sink.open()
+        await sink.send([row(5), row(6, queue="other")])
+        await sink.close()
+
+    asyncio.run(story())
+    assert entries(forgetful.port) == [("3-0", "e3"), ("5-0", "e5")]
+    assert entries(forgetful.port, "other") == [("4-0", "e4"), ("6-0", "e6")]
+    assert "1 are sent again, older ones are gone" in caplog.text
+    forgetful.kill()
+
+
 def test_a_server_that_has_everything_gets_nothing_twice(redis_server: Peer, caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         sink = sink_on(redis_server.port)

@@ -51,6 +51,23 @@ def test_a_signal_drains_and_stops_within_10_s(tmp_path: Path, number: signal.Si
     assert ACCOUNT.search(rest)
 
 
+def test_a_signal_before_it_listens_is_an_end_like_any_other(tmp_path: Path) -> None:
+    early = """
+import importlib, os, signal, sys
+import engine.cli
+load = importlib.import_module
+def loading(name):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return load(name)
+importlib.import_module = loading
+sys.exit(engine.cli.main())
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", early, "run", str(site(tmp_path))], capture_output=True, text=True, timeout=20
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+
+
 def test_it_stops_by_itself_and_prints_the_account_last(tmp_path: Path) -> None:
     process = started(site(tmp_path), "--seconds", "0.3")
     out, err = process.communicate(timeout=20)

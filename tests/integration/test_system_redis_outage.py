@@ -14,7 +14,7 @@ import pytest
 import redis
 
 from engine.journal import Journal
-from tests.commands import Publisher, Running, account, queued, sortline
+from tests.commands import WAIT_S, Publisher, Running, account, queued, sortline
 from tests.integration.test_system_foreign import PICKS, now_us, written
 from tests.peers import Peer
 
@@ -69,6 +69,13 @@ class Floor:
                 (one, two)[station].say(ty="C", n=number, ts=at_ms, job=name, sku=f"SKU-{task}", q=1)
                 self.told[f"O-{order}"].append(name)
                 time.sleep(PAUSE_S)
+
+    def pick_on(self, count: int, working: threading.Event) -> None:
+        """`pick`, a fifth of it before the engine is seen `working`: most of the load is still to come then, however
+        long that took."""
+        self.pick(count // 5)
+        working.wait(WAIT_S)
+        self.pick(count - count // 5)
 
     @property
     def count(self) -> int:
@@ -157,10 +164,11 @@ def test_an_engine_killed_again_and_again_brings_out_once_what_the_broker_had_fo
             engine.until_said("source floor: up")
             if life == 0:
                 floor.release()
-            more = at_least(queue, len(queued(queue)) + 20)
-            load = threading.Thread(target=floor.pick, args=(ORDERS * TASKS // LIVES,))
+            more, working = at_least(queue, len(queued(queue)) + 20), threading.Event()
+            load = threading.Thread(target=floor.pick_on, args=(ORDERS * TASKS // LIVES, working))
             load.start()
             engine.until(more, "to go on")
+            working.set()
             under_load += load.is_alive()
             engine.kill()
         load.join()
@@ -178,12 +186,14 @@ def test_an_engine_killed_again_and_again_brings_out_once_what_the_broker_had_fo
 def test_sigterm_under_load_ends_in_time_and_the_next_run_goes_on(tmp_path: Path, mosquitto: Peer) -> None:
     site = written(tmp_path, PICKS, port=mosquitto.port, name="engine")
     queue, floor = tmp_path / "data" / "queue.sqlite", Floor(mosquitto.port)
-    load = threading.Thread(target=floor.pick, args=(ORDERS * TASKS,))
+    working = threading.Event()
+    load = threading.Thread(target=floor.pick_on, args=(ORDERS * TASKS, working))
     with Running(tmp_path, "run", str(site)) as first:
         first.until_said("source floor: up")
         floor.release()
         load.start()
         first.until(lambda: len(queued(queue)) > 20, "to work")
+        working.set()
         assert load.is_alive(), "it was to be stopped under load"
         said = first.stop()  # exit 0 within 10 s
     assert "SIGTERM: stopping" in said

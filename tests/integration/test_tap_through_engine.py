@@ -181,6 +181,34 @@ def test_a_watcher_that_does_not_read_holds_nobody_up_and_is_told_what_it_missed
     asyncio.run(story())
 
 
+def test_who_comes_later_sees_what_stands(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with serving(tmp_path) as (_, driver, _):
+            watching = []
+            for _ in range(2):
+                reader, writer = await looking(tmp_path, b"plc")
+                watching.append((reader, writer))
+                assert json.loads(await reader.readline())[0] == "state"
+                driver.tap.changed("holding 0+1", b"0001")  # as it is asked for again and again
+                assert json.loads(await reader.readline()) == ["payload", "holding 0+1", "0001"]
+            assert [line async for line in _all(watching[0][0])] == []  # to the first it is no news
+            for _, writer in watching:
+                writer.close()
+
+    asyncio.run(story())
+
+
+def test_when_everybody_has_gone_the_next_one_has_seen_nothing() -> None:
+    tap, seen = Tap(), list[tuple[str, bytes]]()
+    for _ in range(2):
+        tap.tell = lambda place, content: seen.append((place, content))
+        tap.changed("holding 0+1", b"0001")
+        tap.changed("holding 0+1", b"0001")
+        tap.close()
+        assert tap.standing() == []
+    assert seen == 2 * [("holding 0+1", b"0001")]
+
+
 async def _all(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     """What is there."""
     with contextlib.suppress(TimeoutError):

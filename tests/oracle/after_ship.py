@@ -22,13 +22,27 @@ def too_late(world: World) -> frozenset[tuple[int, str | Line]]:
         if evidence is not None and world.knowledge.comes_after(evidence, entry.t, entry.known):
             found.add(entry.press)
     for window in world.windows.values():
-        last = max((e for e in window.physical if e.sign > 0), default=None, key=lambda entry: entry.fact[:4])
-        evidence = _evidence(window.line, last, world)
         own = world.context.cancelled_tasks.get(window.task or "")
         for cancel in [*world.context.line_cancels(window.line), *([own] if own else [])]:
-            if evidence is not None and world.knowledge.comes_after(evidence, cancel.t, cancel.arrival):
+            gone = _gone_by(window, world)
+            if any(world.knowledge.comes_after(one, cancel.t, cancel.arrival) for one in gone):
                 found.add((cancel.arrival, window.key))
     return frozenset(found)
+
+
+def _gone_by(window: Window, world: World) -> Iterable[Fact]:
+    """R27: by what pieces of the window have left; with none picked, or all put back, the only shipment of its line."""
+    mine = [entry for entry in window.physical if entry.sku == window.sku]
+    left: dict[int, int] = {}
+    evidences: dict[int, Fact] = {}
+    for entry in mine:
+        evidence = _evidence(window.line, entry, world)
+        if evidence is not None and entry.t <= evidence.t:
+            evidences[evidence.arrival] = evidence
+            left[evidence.arrival] = left.get(evidence.arrival, 0) + entry.sign * entry.qty
+    yield from (evidences[arrival] for arrival, qty in left.items() if qty > 0)
+    if sum(entry.sign * entry.qty for entry in mine) <= 0 and (only := _evidence(window.line, None, world)):
+        yield only
 
 
 def _forgotten(world: World) -> Iterable[tuple[int, str | Line]]:
@@ -46,14 +60,24 @@ def _forgotten(world: World) -> Iterable[tuple[int, str | Line]]:
 def _evidence(line: Line, entry: Entry | None, world: World) -> Fact | None:
     """By what the shipment of a pick has left: that of its carton, else the only one with its line."""
     shipment = None
-    if entry is not None and entry.lu:
-        before = [cycle for cycle in world.cycles.get(entry.lu, ()) if cycle.t_open <= entry.t]
+    if entry is not None and (lu := _unit(entry, world)):
+        before = [cycle for cycle in world.cycles.get(lu, ()) if cycle.t_open <= entry.t]
         shipment = world.context.shipment_of(before[-1].carton or "") if before else None
     plans = world.context.shipments.items()
     wanting = [s for s, p in plans if any((r["order"], r["line"]) == line for r in p.record["scope"])]
     shipment = shipment or (wanting[0] if len(wanting) == 1 else None)
     departure = world.departures.get(shipment or "")
     return departure.first if departure else None
+
+
+def _unit(entry: Entry, world: World) -> str | None:
+    """R43: a reversal that names none comes out of that of the pick before it."""
+    window = world.windows.get(entry.task or f"{entry.line[0]}/{entry.line[1]}")
+    if entry.lu or window is None:
+        return entry.lu
+    same = [one for one in window.physical if one.sign > 0 and one.sku == entry.sku and one.fact[:4] < entry.fact[:4]]
+    last = max(same, default=None, key=lambda one: one.fact[:4]) if entry.sign < 0 else None
+    return last.lu or window.lu if last is not None else window.lu
 
 
 def of_late(world: World) -> Iterable[Final]:

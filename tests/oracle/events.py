@@ -122,24 +122,25 @@ def of_cartons(world: World, rules: Rules, t_end: int) -> Iterable[Final]:
     cycles = (cycle for of_unit in world.cycles.values() for cycle in of_unit)
     for cycle in sorted(cycles, key=lambda cycle: cycle.t_open):  # the last use of a unit as a carton speaks for it
         told = next((t for t in cycle.closes if cycle.contents(t)), NEVER)
-        key = cycle.key_at(min(told + hold, cycle.voided.t if cycle.voided else NEVER))
+        due = min(told + hold, cycle.voided.t if cycle.voided else NEVER)
+        key = cycle.key_at(due)
         closes = [t for t in cycle.closes if told <= t <= t_end - hold]
         if closes:
-            yield _closed(cycle, key, closes[-1], closes[-1] == cycle.closes[-1], world, hold)
-        due = [one for one in cycle.reopenings if one.t + hold <= t_end]
-        if due:
-            _, partitionkey, _ = _shipment(cycle, key, world)
-            data, subject = {"cause": due[-1].cause}, f"carton/{key}"
+            yield _closed(cycle, key, due, closes[-1], closes[-1] == cycle.closes[-1], world, hold)
+        opened = [one for one in cycle.reopenings if one.t + hold <= t_end]
+        if opened:
+            _, partitionkey, _ = _shipment(cycle, key, due, world)
+            data, subject = {"cause": opened[-1].cause}, f"carton/{key}"
             # reading: a carton of which no close was told (R45) is not told to reopen
-            certain = not due[-1].empty
-            yield Final("carton.reopened", key, data, utc(due[-1].t), subject, partitionkey, None, certain=certain)
+            certain = not opened[-1].empty
+            yield Final("carton.reopened", key, data, utc(opened[-1].t), subject, partitionkey, None, certain=certain)
         if cycle.voided is not None:
             yield Final(
                 "carton.voided", key, {"cause": "carton.void"}, utc(cycle.voided.t), f"carton/{key}", None, None
             )
 
 
-def _shipment(cycle: Cycle, key: str, world: World) -> tuple[str | None, str | None, bool]:
+def _shipment(cycle: Cycle, key: str, due: int, world: World) -> tuple[str | None, str | None, bool]:
     """The shipment, the partition key, and whether the rules leave it open.
 
     reading: "the highest plan known" (R53) is the carton.plan; whether an unplanned carton whose contents lie in one
@@ -149,15 +150,16 @@ def _shipment(cycle: Cycle, key: str, world: World) -> tuple[str | None, str | N
     if planned is not None and world.context.cartons[cycle.carton or ""].record["rev"] > 1:
         return planned, None, True  # that of the plan known by then (R53): it depends on arrival
     if planned is not None:
-        return planned, planned if key == cycle.key else None, False
+        by_then = key == cycle.key and world.context.planned_since[key] <= due
+        return planned, planned if by_then else key, False
     scopes = [plan.record["scope"] for plan in world.context.shipments.values()]
     lines = {(part["order"], part["line"]) for scope in scopes for part in scope}
     free = any((order, line) in lines for _, (order, line, *_), _ in cycle.moves)
     return None, None if free else key, free
 
 
-def _closed(cycle: Cycle, key: str, t_close: int, last: bool, world: World, hold: int) -> Final:
-    shipment, partitionkey, unclear = _shipment(cycle, key, world)
+def _closed(cycle: Cycle, key: str, due: int, t_close: int, last: bool, world: World, hold: int) -> Final:
+    shipment, partitionkey, unclear = _shipment(cycle, key, due, world)
     contents = cycle.contents(t_close)
     weighings = [f for f in cycle.facts if f.kind == "weigh" and cycle.t_open <= f.t <= t_close + hold]
     labels = [f for f in cycle.facts if f.kind == "label.verified" and f.record.get("sscc")]
@@ -189,11 +191,11 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
     context = world.context
     rest = f"shipment/{shipment}", shipment, _only(order for order, _ in context.scope(shipment)) or shipment
     cancel, departure = context.cancelled_shipments.get(shipment), world.departures.get(shipment)
-    voided = cancel is not None and departure is not None and cancel.t > departure.first.t
+    voided = cancel is not None and departure is not None and cancel[:4] > departure.first[:4]
     if found.ready is not None:
         told = Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
         yield told._replace(certain=found.dated)
-    if found.unready_t is not None or (_unsettled(departure, world) and found.ready is not None):
+    if found.unready_t is not None or (_shaken(shipment, world) and found.ready is not None):
         # reading: a cause is the kind of the record. That of several facts of one moment is not said.
         kinds = {fact.kind for fact in found.unready_facts}
         cause = kinds.pop() if len(kinds) == 1 else None
@@ -205,6 +207,14 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
         yield _manifested(shipment, departure, world, rules)._replace(subject=rest[0], correlationid=rest[2])
         if cancel is not None and voided:
             yield Final("shipment.voided", shipment, {"cause": cancel.kind}, utc(cancel.t), *rest)
+
+
+def _shaken(shipment: str, world: World) -> bool:
+    """Until a departure was known, what came before it and happened after it could end its readiness, and that of
+    another with a share of a line."""
+    lines = set(world.context.scope(shipment))
+    sharing = [name for name in world.context.shipments if name == shipment or lines & set(world.context.scope(name))]
+    return any(_unsettled(world.departures.get(name), world) for name in {shipment, *sharing})
 
 
 def _unsettled(departure: Departure | None, world: World) -> bool:

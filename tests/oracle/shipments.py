@@ -207,10 +207,21 @@ def _follow(
                 emitted, result.ready, result.ready_t = True, data, t
         if data is None and emitted:
             emitted = False
-            if not over or t < min(over):
+            if not over or t < min(over) or _is_cancelled_first(shipment, worlds[i][1]):
                 result.unready_t, result.unready_facts = t, tuple(fact for fact in facts if fact.t == t)
         before = data
     return result
+
+
+def _is_cancelled_first(shipment: str, world: World) -> bool:
+    """R56, R3: its cancel and the evidence of its departure have one event time."""
+    cancel, departure = world.context.cancelled_shipments.get(shipment), world.departures.get(shipment)
+    return (
+        cancel is not None
+        and departure is not None
+        and departure.first.t == cancel.t == world.facts[-1].t
+        and (cancel[:4] < departure.first[:4])
+    )
 
 
 class Telling(NamedTuple):

@@ -289,10 +289,13 @@ def test_collisions_are_such() -> None:
     assert len(set(numbers)) == 20
     for number in numbers:
         key = number << 32 | collisions.colliding(number, 10)
-        product = key * 0x9E3779B97F4A7C15
-        assert (product ^ product >> 64) & 1_023 == 0  # `home` of ext/store.pxd where the secret is 0
-    home = "fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u) & mask"
+        for factor in (0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93):
+            product = key * factor
+            key = (product ^ product >> 64) & (2**64 - 1)
+        assert key & 1_023 == 0  # `home` of ext/store.pxd where the secret is 0
+    home = "stirred(fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u)) & mask"
     assert home in (e2e.ROOT / "ext" / "store.pxd").read_text()
+    assert "fold(folded, 0xD6E8FEB86659FD93u)" in (e2e.ROOT / "ext" / "texts.pxd").read_text()
 
 
 # End to end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -247,6 +248,33 @@ def test_where_no_room_can_be_reserved_each_append_finds_its_own(tmp_path: Path)
     assert (tmp_path / "00000001.journal").stat().st_size == HEADER_BYTES + 16
     journal.close()
     assert recovered(tmp_path) == [b"one\n"]
+
+
+@pytest.mark.parametrize("what", ["write", "reserve", "truncate"])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+def test_a_segment_that_is_begun_again_still_reaches_to_where_something_stands_for_it(
+    tmp_path: Path, what: str, error: int
+) -> None:
+    """A snapshot stands for the end of a segment in which nothing is; the next start finds no room, or is killed."""
+    write(tmp_path, [b"one\n"])
+    journal = Journal(tmp_path, bytes_max=64 * MIB)
+    list(journal.recover())
+    end = journal.position
+    assert end == Position(2, HEADER_BYTES)
+    journal.close()
+    disk = Failing(error)
+    journal = Journal(tmp_path, bytes_max=64 * MIB, disk=disk)
+    reading = journal.recover(end)
+    disk.what = what
+    with contextlib.suppress(OSError):
+        list(reading)
+    disk.what = ""
+    journal.close()
+    journal = Journal(tmp_path, bytes_max=64 * MIB)
+    assert list(journal.recover(end)) == []
+    journal.append(b"two\n")
+    journal.close()
+    assert recovered(tmp_path) == [b"one\n", b"two\n"]
 
 
 def test_a_sync_that_failed_is_never_tried_again(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def filled() -> Metrics:
         ],
     )
     metrics.recent.append(Recent(NOW, 42, "pc1.mc6cfej273pfqdqk3ooddnndvv:r0", "pick.confirmed", "O-77"))
-    metrics.loop.add(2_500)
+    metrics.loop.add(2_500, 0.0)
     return metrics
 
 

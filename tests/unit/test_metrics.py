@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from engine.metrics import CAUSES_MAX, LOOP_SAMPLES, OTHER_CAUSES, RECENT_EVENTS, LoopLag, Metrics, Rate, Recent
+from engine.metrics import CAUSES_MAX, LOOP_S, LOOP_SAMPLES, OTHER_CAUSES, RECENT_EVENTS, LoopLag, Metrics, Rate, Recent
 from engine.pauses import short_pauses
 
 SECOND = 1_000_000
@@ -48,10 +48,19 @@ def test_recent_events_and_lags_are_bounded() -> None:
     metrics.recent.extend(Recent(0, n, f"e{n}", "pick.confirmed", "") for n in range(10_000))
     assert len(metrics.recent) == RECENT_EVENTS
     for lag in range(LOOP_SAMPLES * 2):
-        metrics.loop.add(lag)
+        metrics.loop.add(lag, lag / LOOP_SAMPLES)
     assert metrics.loop.max_us == 2 * LOOP_SAMPLES - 1
     assert LOOP_SAMPLES * 1.98 <= metrics.loop.p99_us() < LOOP_SAMPLES * 2
     assert LoopLag().p99_us() == 0
+
+
+def test_what_held_the_loop_is_over_after_a_minute_also_where_it_is_looked_at_rarely() -> None:
+    lag = LoopLag()
+    for look in range(4):
+        lag.add(500_000, look * 0.16)
+    for look in range(round(LOOP_S / 0.16) + 1):
+        lag.add(10, 1 + look * 0.16)
+    assert (lag.p99_us(), lag.max_us) == (10, 500_000)
 
 
 def test_short_pauses_leave_the_interpreter_as_it_was() -> None:

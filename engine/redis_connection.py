@@ -1,4 +1,4 @@
-"""A connection to a Redis server, for the source and the sink.
+"""A connection to a Redis server, plain or over TLS, for the source and the sink.
 
 Of TLS what `tls` says counts, and nothing besides. A connection that the server has reset is told as one.
 """

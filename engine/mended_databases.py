@@ -1,0 +1,74 @@
+"""Databases of the data folder that are damaged: put aside as `.bad`, and a new one of what can be read in their place.
+
+`sortline fsck --repair` does so, and a start does by itself where nothing is lost for it: of the outbox every event
+that waits and each queue's place have to be there. Dead letters are kept as far as they can be read; nothing waits for
+them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from engine import letters_salvage, outbox_salvage
+from engine.errors import Newer, Refused
+from engine.outbox import SqliteOutbox
+from engine.outbox_salvage import in_place
+from engine.sqlite_file import BESIDE, not_whole, open_to_read, tells_damage
+from engine.whole_file import put_aside
+
+OUTBOX = "outbox.sqlite"
+LETTERS = "dead.sqlite"
+SALVAGES = {OUTBOX: outbox_salvage.salvage, LETTERS: letters_salvage.salvage}
+
+log = logging.getLogger("sortline.recovery")
+
+
+def put_in_order(path: Path, what: str) -> Iterator[str]:
+    """A damaged one; says what was done, one line each. what: is wrong with it."""
+    if path.is_file():
+        SALVAGES[path.name](path)
+    beside = (path.with_name(path.name + end) for end in BESIDE)
+    asides = ", ".join(put_aside(each).name for each in beside if each.exists())
+    yield f"{path}: {what}: renamed to {asides}"
+    yield from in_place(path)
+
+
+def finish(data_dir: Path) -> Iterator[str]:
+    """What was cut short between putting one aside and putting the new one in its place."""
+    for name in SALVAGES:
+        yield from in_place(data_dir / name)
+
+
+def opened_outbox(path: Path, open_: Callable[[], SqliteOutbox]) -> SqliteOutbox:
+    """At a start. Raises Refused where too much of it is damaged."""
+    try:
+        return open_()
+    except Newer:
+        raise
+    except Refused as error:
+        if not path.is_file() or outbox_salvage.salvage(path) is None:
+            raise
+        what = str(error).removeprefix(f"{path}: ").partition(". ")[0]
+        for said in put_in_order(path, what):
+            log.error("%s", said)
+    return open_()
+
+
+def letters_in_order(path: Path) -> None:
+    """At a start, before they are opened."""
+    what = flaw(path) if path.is_file() else ""
+    for said in put_in_order(path, what) if what else ():
+        log.error("%s", said)
+
+
+def flaw(path: Path) -> str:
+    """What is wrong with how a database hangs together; empty: nothing, or it cannot be asked now."""
+    try:
+        with open_to_read(path) as file:
+            found = not_whole(file)
+    except sqlite3.DatabaseError as error:
+        return f"is damaged, or no SQLite file ({error})" if tells_damage(error) else ""
+    return f"is damaged: {found}" if found else ""

@@ -1,0 +1,37 @@
+# cython: boundscheck=False, wraparound=False
+"""Whether a loading has left the house: see leaving.pxd."""
+
+from ext cimport carton_state
+from ext.shipment_cartons cimport cycles_of
+from ext.state cimport Cycle
+from ext.store cimport List, length
+
+
+cdef bint is_leaving(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """By closes that are known, and that the watermark will pass yet: nothing of it stood in the house at `t`."""
+    cdef List* cycles = cycles_of(floor, shipment, t)
+    cdef carton_state.CartonState state
+    cdef Fact* close
+    cdef int i, left = 0, count = length(cycles)
+    for i in range(count):
+        state = carton_state.state_of(floor, <Cycle*>cycles.items[i], t)
+        close = close_behind(floor, state.loading) if state.loaded else NULL
+        left += close != NULL and close.t <= t
+    floor.store.free(cycles)
+    return 0 < left == count
+
+
+cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1:
+    """Did the trailer close behind a loading, and up to `until`?"""
+    cdef Fact* close = close_behind(floor, loading)
+    return close != NULL and not floor.precedes(until, close)
+
+
+cdef Fact* close_behind(Floor floor, const Fact* loading) except? NULL:
+    """The first behind a loading: a trailer comes again, and of one moment R3 says what came first. NULL: none yet."""
+    cdef List* closes = floor.trailer_of(loading.trailer).closes
+    cdef int i
+    for i in range(length(closes)):
+        if floor.precedes(loading, <Fact*>closes.items[i]):
+            return <Fact*>closes.items[i]
+    return NULL

@@ -1,0 +1,186 @@
+# cython: boundscheck=False, wraparound=False
+"""What concerns a shipment, and its end as a ready one: see touches.pxd. Hot: `touch`, `touch_line`."""
+
+from ext cimport carton_state, cartons, riding, stuck
+from ext.json_writer cimport Digest, JsonWriter
+from ext.keys cimport text_key
+from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_WEIGH
+from ext.leaving cimport is_leaving
+from ext.outlet cimport EXACT, SHIPMENT_UNREADY
+from ext.readiness cimport READY, correlation, verdict_of
+from ext.shipment_names cimport subject_of
+from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
+from ext.store cimport length
+from ext.timers cimport RANK_SHIPMENT
+from ext.truths cimport forget_pending
+
+from ext.kinds import NAMES
+
+
+cdef int touches_of(const Shipment* shipment) noexcept:
+    return shipment.touches.count if shipment.touches != NULL else 0
+
+
+cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1:
+    """A fact of event time `t` concerns this shipment: judge it when the watermark has passed `t`."""
+    cdef int i
+    cdef bint first = True
+    if shipment.plan_rev == 0:
+        return 0
+    stuck.on_shipment(floor, shipment, t, cause)
+    i = first_after(shipment, t - 1)
+    if i == touches_of(shipment) or shipment.touches.items[i].t != t:
+        shipment.touches = <TouchList*>floor.store.room(B_TOUCHES, shipment.touches, i)
+        shipment.touches.items[i] = Touch(t=t, cause=cause)
+        watch(floor, shipment, t)
+    else:
+        first = comes_first(floor, shipment, cause, shipment.touches.items[i].cause, t)
+        if first:
+            shipment.touches.items[i].cause = cause
+        if t < floor.state.watermark:   # passed before: judge again
+            watch(floor, shipment, t)
+    if not shipment.bound_watched:
+        watch_bound(floor, shipment, t, cause)
+    if t < shipment.manifest_t and can_end(shipment, cause, floor.state.ok):
+        if shipment.stands or shipment.stood:
+            doubt(floor, shipment, t)
+        elif t < shipment.unready_at:
+            predate(floor, shipment, t)
+        elif t == shipment.unready_at and first and verdict_of(floor, shipment, t).kind != READY:
+            tell_unready(floor, shipment, t, cause)
+    return 0
+
+
+cdef bint comes_first(Floor floor, const Shipment* shipment, const Fact* fact, const Fact* other, int64_t t) noexcept:
+    """R52, R3: of several facts of one moment the cause is the first of those that can end a readiness; where none can, it
+    is the last, which made it complete."""
+    cdef bint ends
+    if fact.t != t or other.t != t:
+        return fact.t == t
+    ends = can_end(shipment, fact, floor.state.ok)
+    if ends != can_end(shipment, other, floor.state.ok):
+        return ends
+    return floor.precedes(fact, other) == ends
+
+
+cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexcept:
+    cdef int kind = fact.kind
+    if kind == K_WEIGH:
+        return fact.cycle != NULL and carton_state.is_off(fact.cycle.plan, fact.weight_g)
+    if kind == K_LABEL_VERIFIED:
+        return fact.code != ok
+    if riding.is_place(kind) and kind != K_ITEM_LOST:
+        return shipment.stage_required
+    return not carton_state.closes(kind)
+
+
+cdef bint is_ready_before(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R55: R50 just before `t`, which the watermark has passed. Known without a question while it goes on being true."""
+    cdef int i
+    if shipment.true_now and shipment.turned < t:
+        i = first_after(shipment, shipment.evaluated)
+        if i == touches_of(shipment) or shipment.touches.items[i].t >= t:
+            return True
+    return verdict_of(floor, shipment, t - 1).kind == READY
+
+
+cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
+    return floor.by_watermark.push(t, RANK_SHIPMENT, text_key(shipment.id), shipment, TAG_TOUCH, t)
+
+
+cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R52: what was told ready and is not any more, or was not when it left, by a fact that is known, is unready at once."""
+    cdef int i, ended
+    cdef Touch* touched
+    for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
+        touched = &shipment.touches.items[i]
+        if touched.t >= shipment.manifest_t:
+            break
+        ended = first_of_end(floor, shipment, t, i)
+        if ended >= 0:
+            touched = &shipment.touches.items[ended]
+            if is_after_use(touched.cause) or is_leaving(floor, shipment, touched.t - 1):
+                break                   # it is judged when the watermark passes that
+            return tell_unready(floor, shipment, touched.t, touched.cause)
+    return 0
+
+
+cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except? -2:
+    """By which touch since `t` it is not ready at touch number `i`; -1: it is, or none can have ended it. A late fact ended it
+    when it happened, and not with what was judged last since."""
+    cdef int ended = -1
+    if t >= shipment.evaluated and not can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
+        return -1
+    while i >= 0 and shipment.touches.items[i].t >= t:
+        if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
+            break
+        if can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
+            ended = i
+        i -= 1
+    return ended
+
+
+cdef bint is_after_use(const Fact* fact) noexcept:
+    """R40: it came out of a unit whose use had ended, and may be of a next one of which nobody has told yet."""
+    return fact.cycle != NULL and fact.cycle.end < fact.t
+
+
+cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R52, R3: the truth ended with the first fact that ended it, also where that comes after the one that was told,
+    unless it was true again in between and that has lasted."""
+    cdef int first = first_after(shipment, t - 1), i = first
+    if verdict_of(floor, shipment, t).kind == READY or verdict_of(floor, shipment, t - 1).kind != READY:
+        return 0
+    while i < touches_of(shipment) and shipment.touches.items[i].t + floor.rules.ready_hold < shipment.unready_at:
+        if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
+            return 0
+        i += 1
+    return tell_unready(floor, shipment, t, shipment.touches.items[first].cause)
+
+
+cdef int first_after(const Shipment* shipment, int64_t t) noexcept:
+    """The first touch later than `t`; mostly near the end."""
+    cdef int i = touches_of(shipment)
+    while i > 0 and shipment.touches.items[i - 1].t > t:
+        i -= 1
+    return i
+
+
+cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
+    cdef int i
+    stuck.on_line(floor, line, t, cause)
+    for i in range(length(line.scopes)):
+        touch(floor, (<ScopeLine*>line.scopes.items[i]).shipment, t, cause)
+    return 0
+
+
+cdef int watch_bound(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
+    """`hold_wall_max_ms` after a fact's arrival nothing waits for it any more. One timer a shipment."""
+    shipment.bound_watched = True
+    return floor.by_wall.push(cause.t_rx + floor.rules.hold_wall_max, RANK_SHIPMENT, text_key(shipment.id), shipment,
+                              TAG_FORCE, t)
+
+
+cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
+    """R52: it was told ready and is not any more."""
+    cdef JsonWriter data = floor.outlet.data
+    shipment.stands = shipment.stood = False
+    shipment.unready_at = t
+    shipment.ready.said = Digest(a=0, b=0)      # R52: the same once more is news from now on
+    forget_pending(floor, shipment)
+    if shipment.unready == NULL:
+        floor.outlet.key_is(shipment.id)
+        shipment.unready = floor.outlet.ledger(SHIPMENT_UNREADY, shipment.id)
+    data.clear()
+    data.put(b"{")
+    if cause.cycle != NULL:
+        data.text_member(b'"carton":', cartons.name_of(floor, cause.cycle))
+        data.put(b",")
+    data.put(b'"cause":')
+    data.text_of(NAMES[cause.kind])
+    if cause.window != NULL:
+        data.integer_member(b',"line":', cause.window.line.number)
+        data.text_member(b',"order":', cause.window.line.order)
+    data.put(b"}")
+    floor.outlet.emit(shipment.unready, subject_of(shipment), t, correlation(shipment), cause, EXACT)
+    return 0
