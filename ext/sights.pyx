@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from ext.batch cimport ABSENT
 from ext.exceptions cimport ID_MULTI, RTE_LOST
-from ext.keys cimport KEY_FACT, Key, text_key
+from ext.keys cimport KEY_FACT, Key
 from ext.kinds cimport (
     K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD,
     K_SCAN_READ, K_STORE_CONFIRMED,
@@ -266,11 +266,15 @@ cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
         while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:      # sights that came before the loss they followed
             later = <Fact*>unit.facts.items[i]
             if later.kind != K_ITEM_LOST and not later.context:
-                floor.by_watermark.push(later.t, RANK_CARTON, text_key(fact.lu), later, TAG_LOST, 0)
+                wait_for_watermark(floor, later)
             i -= 1
     if unit.ever_lost and not fact.context:
-        floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_LOST, 0)
+        wait_for_watermark(floor, fact)
     return 0
+
+
+cdef int wait_for_watermark(Floor floor, Fact* fact) except -1:
+    return floor.by_watermark.push(fact.t, RANK_CARTON, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_LOST, 0)
 
 
 cdef int judge(Floor floor, Fact* fact) except -1:

@@ -90,32 +90,34 @@ cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R52: what was told ready and is not any more, or was not when it left, by a fact that is known, is unready at once."""
-    cdef int i
-    cdef bint late = t < shipment.evaluated
+    cdef int i, ended
     cdef Touch* touched
     for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
         touched = &shipment.touches.items[i]
         if touched.t >= shipment.manifest_t:
             break
-        if not late and not can_end(shipment, touched.cause, floor.state.ok):
-            continue
-        if verdict_of(floor, shipment, touched.t).kind == READY:
-            continue
-        if is_after_use(touched.cause) or left_at(floor, shipment, touched.t - 1) != NEVER:
-            break                       # it is judged when the watermark passes that
-        touched = &shipment.touches.items[first_of_end(floor, shipment, t, i)]
-        if can_end(shipment, touched.cause, floor.state.ok):
+        ended = first_of_end(floor, shipment, t, i)
+        if ended >= 0:
+            touched = &shipment.touches.items[ended]
+            if is_after_use(touched.cause) or left_at(floor, shipment, touched.t - 1) != NEVER:
+                break                   # it is judged when the watermark passes that
             return tell_unready(floor, shipment, touched.t, touched.cause)
     return 0
 
 
-cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except -1:
-    """R52: a late fact of `t` ended it, and not what was judged last since, which is touch number `i`."""
-    while i > 0 and shipment.touches.items[i - 1].t >= t:
-        if verdict_of(floor, shipment, shipment.touches.items[i - 1].t).kind == READY:
+cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except? -2:
+    """By which touch since `t` it is not ready at touch number `i`; -1: it is, or none can have ended it. A late fact ended it
+    when it happened, and not with what was judged last since."""
+    cdef int ended = -1
+    if t >= shipment.evaluated and not can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
+        return -1
+    while i >= 0 and shipment.touches.items[i].t >= t:
+        if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
             break
+        if can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
+            ended = i
         i -= 1
-    return i
+    return ended
 
 
 cdef bint is_after_use(const Fact* fact) noexcept:

@@ -187,7 +187,7 @@ cdef int watch_item(Floor floor, Fact* fact) except -1:
 
 
 cdef int wait_for_watermark(Floor floor, Fact* fact) except -1:
-    return floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_ITEM, 0)
+    return floor.by_watermark.push(fact.t, RANK_CARTON, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_ITEM, 0)
 
 
 cdef int judge_item(Floor floor, Fact* fact) except -1:

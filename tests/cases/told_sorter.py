@@ -98,3 +98,11 @@ def R52_named_as_lost_long_after() -> Case:
     case.device("ident.assigned", 90, src=SORTER, track="7", lu="L-1")
     case.expect("shipment.unready", "S-1", t=40, cause="item.lost", carton="C-1").cleared("RTE_LOST", "lu/L-1", t=90)
     return case.confirmed(2, 11).packed(1, "C-1").packed(1, "C-2").ready(2, 90)
+
+
+def R64_lost_and_read_at_one_moment() -> Case:
+    """R64, R3: lost at 10 and once more at 20, read at that moment: by its number after the loss."""
+    case = Case().device("item.lost", 10, src=SORTER, lu="L-1").device("item.lost", 20, 20.2, SORTER, lu="L-1")
+    case.device("scan.read", 20, 20.1, SORTER, lu="L-1", track="7").device("telemetry", 60)
+    case.records[1], case.records[2] = case.records[2], case.records[1]
+    return case.cleared("RTE_LOST", "lu/L-1", t=20).times("RTE_LOST", 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "9"
+VERSION = "10"
 LAYOUT = "94ce82f782328155"
 
 
