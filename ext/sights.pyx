@@ -13,7 +13,7 @@ from ext.kinds cimport (
 from ext.sources cimport Sighting
 from ext.state cimport B_SIGHTING, Cycle
 from ext.store cimport B_TABLE, Table, find, length
-from ext.timers cimport RANK_CARTON, RANK_TRACK
+from ext.timers cimport RANK_SIGHT, RANK_TRACK
 
 cdef enum:
     SIGHTS_MAX = 60_000         # of what counts them in a fact: below what that holds, for the few that are not timers
@@ -274,7 +274,7 @@ cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
 
 
 cdef int wait_for_watermark(Floor floor, Fact* fact) except -1:
-    return floor.by_watermark.push(fact.t, RANK_CARTON, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_LOST, 0)
+    return floor.by_watermark.push(fact.t, RANK_SIGHT, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_LOST, 0)
 
 
 cdef int judge(Floor floor, Fact* fact) except -1:

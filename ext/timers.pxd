@@ -24,12 +24,13 @@ cdef extern from *:
 
 cdef enum Rank:
     RANK_TRACK = 0
-    RANK_PICK = 1
-    RANK_CARTON = 2
-    RANK_SHIPMENT = 3
-    RANK_SHIPMENT_EMIT = 4      # a truth that lasted its hold goes out unless a fact at that very moment ended it
-    RANK_INVENTORY = 5
-    RANK_CONTEXT = 6
+    RANK_SIGHT = 1              # when all tracks of that moment are known
+    RANK_PICK = 2
+    RANK_CARTON = 3
+    RANK_SHIPMENT = 4
+    RANK_SHIPMENT_EMIT = 5      # a truth that lasted its hold goes out unless a fact at that very moment ended it
+    RANK_INVENTORY = 6
+    RANK_CONTEXT = 7
 
 
 cdef class Timers:

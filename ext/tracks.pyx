@@ -13,7 +13,7 @@ from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
 from ext.store cimport List, find, index_of, length, pair, remove_at
-from ext.timers cimport RANK_CARTON, RANK_TRACK
+from ext.timers cimport RANK_SIGHT, RANK_TRACK
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
@@ -187,7 +187,7 @@ cdef int watch_item(Floor floor, Fact* fact) except -1:
 
 
 cdef int wait_for_watermark(Floor floor, Fact* fact) except -1:
-    return floor.by_watermark.push(fact.t, RANK_CARTON, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_ITEM, 0)
+    return floor.by_watermark.push(fact.t, RANK_SIGHT, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_ITEM, 0)
 
 
 cdef int judge_item(Floor floor, Fact* fact) except -1:
