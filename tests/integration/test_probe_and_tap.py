@@ -127,7 +127,7 @@ def test_a_tap_shows_what_came_beside_what_became_of_it(mosquitto: Peer, tmp_pat
         async with line() as packing, floor(mosquitto, packing, lu="T-7\x1b[31m") as got:
             file = site(tmp_path, mosquitto, packing)
             for source, place in (("floor", "floor/a"), ("packing", "variables.cartons.counter")):
-                done = await asyncio.to_thread(sortline, "tap", "--seconds", "1.5", str(file), source)
+                done = await asyncio.to_thread(sortline, "tap", "--seconds", "3", str(file), source)
                 lines = done.stdout.splitlines()
                 assert done.returncode == 0, done.stderr
                 assert any(one.startswith(f"< {place} ") for one in lines), lines
@@ -177,7 +177,7 @@ def test_nobody_on_the_floor_is_told_that_somebody_looks(mosquitto: Peer, tmp_pa
         name, argument = command.split()
         async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
             await client.subscribe("#")
-            done = await asyncio.to_thread(sortline, name, "--seconds", "0.7", str(file), argument)
+            done = await asyncio.to_thread(sortline, name, "--seconds", "2", str(file), argument)
             assert done.returncode == 0, done.stdout + done.stderr
             assert "= up" in done.stdout or done.stdout.count("works") == 2
             await client.publish("the/end", b"")
@@ -208,7 +208,7 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
 
     async def story(port: int) -> tuple[str, str]:
         async with aiomqtt.Client("127.0.0.1", port) as client:
-            done = asyncio.create_task(asyncio.to_thread(sortline, "tap", "--seconds", "3", str(file), "floor"))
+            done = asyncio.create_task(asyncio.to_thread(sortline, "tap", "--seconds", "6", str(file), "floor"))
             number = 0
             while not done.done():
                 number += 1
