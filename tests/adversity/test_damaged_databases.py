@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import sqlite3
 from pathlib import Path
@@ -13,15 +12,12 @@ from engine.clock import now_us
 from engine.contracts import OutRow
 from engine.dead_letters import Cause, DeadLetters
 from engine.errors import Refused
-from tests.adversity.engine_process import Victim
-from tests.adversity.test_killed_engine import assert_kept, last_life
 from tests.integration.test_app import delivered, lines_protocol, picks, queued, run, site
-from tests.promises import Promises
+from tests.unit.test_outbox import emitted, opened
 
 __all__ = ["lines_protocol"]
 
 LETTERS = 400
-WAL_FLIPS = 30
 
 
 def spoil(path: Path, table: str, at: int = 0) -> None:
@@ -41,25 +37,19 @@ def spoil(path: Path, table: str, at: int = 0) -> None:
             raw.write(b"\xff" * 12)
 
 
-def test_a_flipped_bit_in_the_write_ahead_log_takes_nothing_that_only_the_outbox_has(tmp_path: Path) -> None:
-    """SQLite drops all commits from there on. What snapshots stand for must not be among them: the rest the journal's
-    tail makes once more."""
-    victim = Victim(tmp_path / "data")
-    names = [f"LU-{n}" for n in range(600)]
-    for at in range(0, len(names), 20):
-        victim.feed(names[at : at + 20])
-        victim.until(lambda at=at: len(victim.acknowledged) >= at + 20)  # type: ignore[misc]
-    victim.kill()
-    ledger = victim.end()
-    assert not list((tmp_path / "data" / "journal").glob("00000001.journal*")), "it cannot be built anew"
-    wal = tmp_path / "data" / "outbox.sqlite-wal"
-    chance = random.Random(3)
-    for number in range(WAL_FLIPS):
-        data = Path(shutil.copytree(tmp_path / "data", tmp_path / f"data-{number}"))
-        content = bytearray(wal.read_bytes())
-        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-        (data / wal.name).write_bytes(content)
-        assert_kept(data, ledger + last_life(data, f"LU-last-{number}"), Promises())
+def test_what_a_snapshot_stands_for_is_in_the_outbox_itself(tmp_path: Path) -> None:
+    """Of the write-ahead log SQLite drops all commits behind a damaged one."""
+    outbox = opened(tmp_path)
+    outbox.append([emitted(1), emitted(2)])
+    assert (tmp_path / "outbox.sqlite-wal").stat().st_size > 0
+    outbox.settle()
+    assert (tmp_path / "outbox.sqlite-wal").stat().st_size == 0
+    (tmp_path / "alone").mkdir()
+    shutil.copy(tmp_path / "outbox.sqlite", tmp_path / "alone")
+    outbox.close()
+    alone = opened(tmp_path / "alone")
+    assert alone.last_sequence() == 2
+    alone.close()
 
 
 def test_an_outbox_of_which_all_that_waits_can_be_read_is_made_anew(
