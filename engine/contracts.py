@@ -169,6 +169,9 @@ class Outbox(Protocol):
     def oldest_us(self, lane: int) -> int:
         """Since when (wall clock) the lane's next event waits; 0: none does."""
 
+    def settle(self) -> None:
+        """What is in it now stays even if the last that was written is damaged later: a snapshot shall stand for it."""
+
     def close(self) -> None: ...
 
 

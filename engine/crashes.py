@@ -31,6 +31,7 @@ from engine.passed_over import NAME, PassedOver, Place
 
 NOTE = "crash.note"
 LAST = "crash.last"  # the trace of the last one, to look at
+FATAL = b"Fatal Python error: "  # how faulthandler begins; anything else there is the disk's doing
 WHERE_BYTES = 512
 NOTE_BYTES = 16 * 1024
 WHOLE = -1  # the line of a piece that is read as one
@@ -81,7 +82,7 @@ class Crashes:
         os.lseek(self._file, WHERE_BYTES, os.SEEK_SET)
         faulthandler.enable(self._file)
         where, trace = note[:WHERE_BYTES].rstrip(b" \0"), note[WHERE_BYTES:].rstrip(b"\0")
-        if not trace:
+        if not trace.startswith(FATAL):
             return NOWHERE
         with contextlib.suppress(OSError):
             (data_dir / LAST).write_bytes(trace)

@@ -106,9 +106,9 @@ class Forwarder:
         self._bucket = settings.bucket(timer())
         self._breaker = Breaker(jitter)
         self._works = [self._work(lane) for lane in outbox.lanes(name)]
-        going_on = {work.lane.queue for work in self._works if work.lane.until is None}
-        # a lane of earlier routes ends; if nobody else has its queue, its dead letters can still be sent again
-        self._standing = [w for w in self._works if w.lane.until is None or w.lane.queue not in going_on]
+        # a lane of earlier routes ends; the last one of each queue goes on, if only for its dead letters
+        last = {work.lane.queue: work for work in sorted(self._works, key=lambda work: work.lane.number)}
+        self._standing = list(last.values())
         self._holds_keys = settings.on_dead_letter == "hold_key"
         self._said = ""
         self._open = False
@@ -250,13 +250,15 @@ class Forwarder:
         return True
 
     async def _serve_letter(self, work: Work) -> bool:
-        """Whether it was the letters' turn. One that is on its way goes before anything new: its place is taken."""
+        """Whether it was the letters' turn. One that is on its way goes before anything new: its place is taken. Others
+        get theirs behind all that went to the queue, so only its last lane gives them one."""
         letter = await asyncio.to_thread(
             self._letters.next_wanted, self.name, work.lane.queue, in_order=self._holds_keys
         )
         now = self._timer()
-        if letter is None or (letter.state != SENDING and now < work.letter_s):
-            work.letters = letter is not None
+        stands = work in self._standing
+        if letter is None or (letter.state != SENDING and (now < work.letter_s or not stands)):
+            work.letters = letter is not None and stands
             return work.dry
         work.letter_s = now + 1 / letter.rate if letter.rate else now
         if not await asyncio.to_thread(self._letters.is_whole, letter):

@@ -176,6 +176,7 @@ class Recovery:
             state = await asyncio.to_thread(self.slicer.snapshot)
             took_us = int((time.perf_counter() - began_s) * 1e6)
             snapshot = Snapshot(self._at, self.slicer.sequence, self._rules, state, self.slicer.shift)
+            await asyncio.to_thread(self._outbox.settle)
             size = await asyncio.to_thread(self._snapshots.write, snapshot)
         except OSError as error:
             self._unwritten = True

@@ -119,6 +119,20 @@ def not_whole(file: sqlite3.Connection) -> str:
     return "" if found == "ok" else found.removeprefix("*** in database main ***").strip()
 
 
+def empty_log(file: sqlite3.Connection) -> None:
+    """All commits are in the file itself, and its write-ahead log is empty; where somebody else reads, or there is no
+    room, as much of that as can be without waiting."""
+    (busy_ms,) = file.execute("PRAGMA busy_timeout").fetchone()
+    file.execute("PRAGMA busy_timeout = 0")
+    try:
+        file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError as error:
+        if not passes(error):
+            raise
+    finally:
+        file.execute(f"PRAGMA busy_timeout = {busy_ms}")
+
+
 @contextmanager
 def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that changes nothing of what the file holds, beside an engine at work too. Raises

@@ -33,5 +33,6 @@ cdef int force_void(Floor floor, const Fact* void_) except -1
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
 cdef Key sort_key(const Cycle* cycle) noexcept
 cdef Subject subject_of(const Cycle* cycle) noexcept
+cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1
 cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1
 cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1

@@ -34,11 +34,12 @@ cdef class Clocks:
     cdef Source* new_source(self, int32_t number) except NULL
     cdef int configure(self, Source* source) except -1
     cdef int index_sources(self) except -1
-    cdef inline bint note_next(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
+    cdef inline bint note_next(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t said,
+                               bint live) except -1:
         """`note`, with what is mostly the case told without a call."""
         if source.down == NULL and (seq == ABSENT or follows_on(source, epoch, seq, sub, t)):
             return True
-        return self.note(source, epoch, seq, sub, t, live)
+        return self.note(source, epoch, seq, sub, t, said, live)
 
     cdef inline int64_t time_of(self, Source* source, int64_t t, int64_t t_rx, bint hist) except? -1:
         """`event_time` of a device's record, likewise."""
@@ -62,7 +63,8 @@ cdef class Clocks:
         return (self.laggard != NULL and self.laggard.watermark <= self.state.watermark
                 and self.floor.by_watermark.soonest >= self.state.watermark)
 
-    cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1
+    cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t said,
+                   bint live) except -1
     cdef int link_down(self, Source* source) except -1
     cdef int link_up(self, Source* source, bint follows_on, int64_t t) except -1
     cdef int64_t event_time(self, Source* source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1

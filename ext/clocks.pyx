@@ -84,13 +84,15 @@ cdef class Clocks:
 
     # ------------------------------------------------------------------------------------------ numbers and links
 
-    cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
-        """R5, R6: note a record's number (ABSENT: none). False: the same `dev_id` was here before."""
+    cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t said,
+                   bint live) except -1:
+        """R5, R6: note a record's number (ABSENT: none). False: the same `dev_id` was here before. said: the `t` that the
+        record has."""
         cdef int64_t last_epoch = source.epoch, last_seq = source.seq
         cdef bint new = True
         cdef seen.Hole hole
         if seq != ABSENT:
-            new = seen.add(self.floor.store, source, epoch, seq, sub, t, self.floor.rules.lateness, &hole)
+            new = seen.add(self.floor.store, source, epoch, seq, sub, t, said, self.floor.rules.lateness, &hole)
             if hole.jumped:
                 gaps.open_gap(self.floor, source, hole.t, t, epoch, hole.low, hole.high)
                 source.gap_count += 1

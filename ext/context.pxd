@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from ext.floor cimport Floor
-from ext.state cimport Fact, Line, Order, PickWindow, Revision
+from ext.state cimport Fact, Line, Order, PickWindow, Revision, Shipment
 
 cdef enum Verdict:
     TAKEN = 0
@@ -39,4 +39,5 @@ cdef class Context:
     cdef int bind(self, Fact* fact, dict record) except -1
     cdef int hold_released(self, Fact* fact) except -1
     cdef int shipment_plan(self, Fact* fact, dict record) except -1
+    cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1
     cdef int arrive(self, int32_t key, bint is_task) except -1

@@ -147,8 +147,7 @@ cdef class Context:
         if kind == K_HOLD_RELEASED:
             return self.hold_released(fact)
         if kind == K_MANIFEST_RESULT:
-            return manifests.take_result(
-                self.floor, self.floor.shipment_of(self.floor.intern(record["shipment"])), fact, line)
+            return self.manifest_result(self.floor.shipment_of(self.floor.intern(record["shipment"])), fact, line)
         if kind == K_STOCK_EXPECTATION:
             return inventory.expect(self.floor, fact, record["rev"], record["as_of"])
         return returns.authorise(self.floor, fact, record)
@@ -264,7 +263,7 @@ cdef class Context:
             line = <Line*>order.lines.items[i]
             for k in range(length(line.windows)):
                 window = <PickWindow*>line.windows.items[k]
-                picks.withdraw_closing(window, before)
+                picks.move_closing(window, before, fact.t)
                 if cutoff != NULL:
                     picks.take_closing(self.floor, window, cutoff)
                 picks.decide(self.floor, window, fact)
@@ -340,7 +339,7 @@ cdef class Context:
         """R21 d; a new revision may move it."""
         if window.deadline != NULL and record.get("deadline") == window.deadline.t:
             return 0
-        picks.withdraw_closing(window, window.deadline)
+        picks.move_closing(window, window.deadline, fact.t)
         window.deadline = NULL
         if "deadline" in record:
             window.deadline = at_time(self.floor, fact, record["deadline"])
@@ -452,6 +451,12 @@ cdef class Context:
         shipment.cutoff = record.get("cutoff", NEVER)
         shipment.carrier = floor.intern(record["carrier"]) if "carrier" in record else 0
         return shipments.touch_all(floor, shipment, fact)
+
+
+    cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1:
+        """R54: it counts from its arrival on, and ends what waits to be told."""
+        shipments.tell_lasted(self.floor, shipment, fact.t)
+        return manifests.take_result(self.floor, shipment, fact, line)
 
 
 cdef bint is_of_wave(const Order* order, int32_t wave) noexcept:

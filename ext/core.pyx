@@ -129,7 +129,7 @@ cdef class Core(Effects):
         t = self.time_of(source, batch.t[i], t_rx, hist)
         if t > self.state.greatest:
             self.state.greatest = t
-        self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
+        self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, batch.t[i], not hist)
         if source.live and not hist:
             self.arrive(source, t, t_rx)
             self.hear(source, batch.t[i], t_rx)
@@ -154,7 +154,7 @@ cdef class Core(Effects):
         if not hist:
             self.arrive(source, t, t_rx)
             self.hear(source, batch.t[i], t_rx)
-        if not self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
+        if not self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, batch.t[i], not hist):
             self.state.count_duplicate += 1
             return 0
         if batch.seq[i] == ABSENT:
@@ -216,7 +216,7 @@ cdef class Core(Effects):
             self.state.greatest = t
         if fact.seq == ABSENT:
             fact.name = new_name(self.floor, self.digest_unnumbered(batch, i, record, content))
-        self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
+        self.note(source, fact.epoch, fact.seq, fact.sub, t, batch.t[i], False)     # R10 alone decides what is a duplicate
         self.state.deferring = True
         try:
             verdict = self.context.take(fact, record, content, batch.line_of(i))
@@ -241,7 +241,7 @@ cdef class Core(Effects):
         source = self.source(batch.src[i])
         if batch.seq[i] != ABSENT:
             return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i],
-                             self.time_of(source, batch.t[i], t_rx, batch.flags[i] & F_HIST), False)
+                             self.time_of(source, batch.t[i], t_rx, batch.flags[i] & F_HIST), batch.t[i], False)
         if batch.t[i] == ABSENT:
             return True
         record = batch.fields(i)

@@ -30,7 +30,7 @@ cdef class Effects(Clocks):
     cdef int wait(self, Fact* fact, List* entries, int32_t key, bint is_task) except -1
     cdef int release_waiting(self) except -1
     cdef int release(self, Table* table, int32_t key) except -1
-    cdef int take_in_order(self, Waiting* waiting) except -1
+    cdef int take_waiting(self, Waiting* waiting) except -1
     cdef int missing(self, Waiting* waiting, bint dead) except -1
     cdef int32_t subject_of(self, const Waiting* waiting) except -1
     cdef int tell_deferred(self) except -1

@@ -309,7 +309,7 @@ cdef class Effects(Clocks):
             return self.is_new(self.refuse_buried(fact))
         waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
         waiting.fact, waiting.entries, waiting.key, waiting.is_task = fact, entries, key, is_task
-        self.floor.store.append(&others, waiting)
+        self.floor.insert_waiting(&others, waiting)
         self.floor.store.put(table, key, others)
         self.state.count_waiting += 1
         return self.floor.by_wall.push(fact.t_rx + self.floor.rules.ctx_wait, RANK_CONTEXT,
@@ -339,20 +339,17 @@ cdef class Effects(Clocks):
             if waiting.fact.context:
                 continue                # a cancel, which has taken effect with its task
             waiting.over = True
-            self.state.count_waiting -= 1
             if self.state.open_episodes[CTX_MISSING]:
                 self.floor.outlet.clear(CTX_MISSING, self.subject_of(waiting), waiting.fact.t, waiting.fact)
-            if waiting.fact.kind == K_PACK_CONFIRM:
-                self.take_packing(waiting.fact)
-            elif not self.take_entries(waiting.fact, waiting.entries):
-                self.state.count_taken -= 1
-                self.state.count_duplicate += 1
+            self.take_waiting(waiting)
         self.floor.store.free(ready)
         return 0
 
-    cdef int take_in_order(self, Waiting* waiting) except -1:
-        """The watermark has passed a pick that names only its line."""
+    cdef int take_waiting(self, Waiting* waiting) except -1:
+        """Its context is known, or the watermark has passed a pick that names only its line."""
         self.state.count_waiting -= 1
+        if waiting.fact.kind == K_PACK_CONFIRM:
+            return self.take_packing(waiting.fact)
         if not self.take_entries(waiting.fact, waiting.entries):
             self.state.count_taken -= 1
             self.state.count_duplicate += 1
@@ -425,6 +422,7 @@ cdef class Effects(Clocks):
         cdef int64_t due = floor.by_watermark.due, value = floor.by_watermark.value
         if tag == picks.TAG_CLOSING:
             picks.decide_closing(floor, <PickWindow*>target, value)
+            touches.touch_closed(floor, <PickWindow*>target, value)
             if length(self.state.mismatched):
                 holds.check_mismatched(floor)
         elif tag == picks.TAG_STALL:
@@ -450,7 +448,7 @@ cdef class Effects(Clocks):
         elif tag == trailers.TAG_CLOSED:
             trailers.on_closed(floor, <Fact*>target, False)
         elif tag == TAG_IN_ORDER:
-            self.take_in_order(<Waiting*>target)
+            self.take_waiting(<Waiting*>target)
         elif tag == gaps.TAG_GAP_SURE:
             gaps.make_sure(floor, <Gap*>target)
         elif tag == tracks.TAG_UNRESOLVED:
@@ -474,6 +472,7 @@ cdef class Effects(Clocks):
             if self.state.watermark <= value:
                 (<PickWindow*>target).forced = max((<PickWindow*>target).forced, value)
                 picks.decide_closing(floor, <PickWindow*>target, value)
+                touches.touch_closed(floor, <PickWindow*>target, value)
         elif tag == cartons.TAG_TRANSITION:
             if self.state.watermark <= value + floor.rules.close_hold:
                 (<Cycle*>target).forced = max((<Cycle*>target).forced, value)

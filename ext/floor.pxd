@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from ext.json_writer cimport JsonWriter
 from ext.outlet cimport Outlet
 from ext.state cimport (
-    CartonPlan, Fact, Line, LoadUnit, Order, Shipment, State, Trailer,
+    CartonPlan, Fact, Line, LoadUnit, Order, Shipment, State, Trailer, Waiting,
 )
 from ext.store cimport List, Store, find, length, pair
 from ext.texts cimport TEXT_BYTES, Entry, Texts
@@ -74,6 +74,7 @@ cdef class Floor:
 
     cdef bint precedes(self, const Fact* a, const Fact* b) noexcept
     cdef int32_t insert_between(self, List** facts, Fact* fact) except -1
+    cdef int insert_waiting(self, List** others, Waiting* waiting) except -1
 
     cdef inline int32_t insert_sorted(self, List** facts, Fact* fact) except -1:
         """Insert by R3's order; returns the position: mostly the last."""

@@ -187,8 +187,8 @@ cdef class Floor:
     cdef int adopt(self, State* state) except -1:
         """Go on with this state: a new one, or that of a snapshot."""
         self.state = self.outlet.state = state
-        self.by_watermark.wheel, self.by_wall.wheel = state.by_watermark, state.by_wall
-        self.by_watermark.soonest, self.by_wall.soonest = self.by_watermark.next_due(), self.by_wall.next_due()
+        self.by_watermark.adopt(state.by_watermark)
+        self.by_wall.adopt(state.by_wall)
         return 0
 
     # ------------------------------------------------------------------------------------------ facts
@@ -227,6 +227,13 @@ cdef class Floor:
             i -= 1
         self.store.insert(facts, i, fact)
         return i
+
+    cdef int insert_waiting(self, List** others, Waiting* waiting) except -1:
+        """R3: what waits for one thing takes effect at one moment, and not its arrival says which goes first."""
+        cdef int32_t i = length(others[0])
+        while i > 0 and self.precedes(waiting.fact, (<Waiting*>others[0].items[i - 1]).fact):
+            i -= 1
+        return self.store.insert(others, i, waiting)
 
     # ------------------------------------------------------------------------------------------ texts
 

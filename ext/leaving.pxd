@@ -6,5 +6,5 @@ from ext.floor cimport Floor
 from ext.state cimport Fact, Shipment
 
 
-cdef bint is_leaving(Floor floor, Shipment* shipment, int64_t t) except -1
+cdef int64_t left_at(Floor floor, Shipment* shipment, int64_t t) except? -1
 cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1

@@ -1,24 +1,30 @@
 # cython: boundscheck=False, wraparound=False
 """Whether a loading has left the house: see leaving.pxd."""
 
+from libc.stdint cimport int64_t
+
 from ext cimport carton_state
+from ext.batch cimport ABSENT
 from ext.shipment_cartons cimport cycles_of
 from ext.state cimport Cycle
 from ext.store cimport List, length
+from ext.timers cimport NEVER
 
 
-cdef bint is_leaving(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """By closes that are known, and that the watermark will pass yet: nothing of it stood in the house at `t`."""
+cdef int64_t left_at(Floor floor, Shipment* shipment, int64_t t) except? -1:
+    """Since when nothing of it stood in the house, by closes up to `t` that are known, though the watermark may pass them
+    yet; NEVER: something did."""
     cdef List* cycles = cycles_of(floor, shipment, t)
     cdef carton_state.CartonState state
     cdef Fact* close
-    cdef int i, left = 0, count = length(cycles)
-    for i in range(count):
+    cdef int64_t left = ABSENT
+    cdef int i
+    for i in range(length(cycles)):
         state = carton_state.state_of(floor, <Cycle*>cycles.items[i], t)
         close = close_behind(floor, state.loading) if state.loaded else NULL
-        left += close != NULL and close.t <= t
+        left = max(left, close.t if close != NULL and close.t <= t else NEVER)
     floor.store.free(cycles)
-    return 0 < left == count
+    return left if left != ABSENT else NEVER
 
 
 cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1:

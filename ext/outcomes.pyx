@@ -11,7 +11,7 @@ from ext.timers cimport NEVER
 
 cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept:
     """By what is asked for now (R27a)."""
-    return walk(window, as_of, decided_before, window.q_task)
+    return walk(window, as_of, decided_before, window.q_task, NEVER)
 
 
 cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept:
@@ -23,11 +23,11 @@ cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decid
         note = <Fact*>window.closings.items[i]
         q_task = note.qty if is_note(note) else q_task
         i -= 1
-    return walk(window, as_of, decided_before, q_task)
+    return walk(window, as_of, decided_before, q_task, as_of)
 
 
-cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_before, int64_t q_task) noexcept:
-    """R21: walk facts and closings by event time; stop at a closing that the watermark has not decided.
+cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_before, int64_t q_task, int64_t until) noexcept:
+    """R21, by what notes up to `until` say was asked for, and by `q_task` since: walk facts and closings by event time; stop at a closing that the watermark has not decided.
 
     At one event time a cancel comes first (a pick at t_c does not count), then picks, then b to d (q counts t <= t_close).
     """
@@ -37,8 +37,10 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
     cdef Fact* fact
     cdef int i = 0, j = 0, n = length(window.facts), m = length(window.closings)
     cdef int64_t t_fact, t_closing, t_cancel = window.cancel_t if window.cancel_t <= as_of else NEVER
+    cdef int64_t asked
     memset(&o, 0, sizeof(o))
-    o.q_task, o.t_last = q_task, ABSENT
+    o.q_task, o.until, o.t_last = q_task, until, ABSENT
+    asked = asked_from(&o, window, 0)
     while True:
         t_fact = (<Fact*>window.facts.items[i]).t if i < n else NEVER
         t_closing = (<Fact*>window.closings.items[j]).t if j < m else NEVER
@@ -48,9 +50,12 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             if t_cancel < decided_before:
                 close_by_cancel(&o, window, i, as_of)
             break
-        if t_closing < t_fact:
+        if t_closing < t_fact or (t_closing == t_fact < NEVER and is_note(<Fact*>window.closings.items[j])):
             closing = <Fact*>window.closings.items[j]
-            if (not o.closed and is_felt(window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
+            if is_note(closing):
+                asked = asked_from(&o, window, j + 1)
+                open_again(&o, asked)
+            elif (not o.closed and is_felt(&o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
                     and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
                     break
@@ -58,10 +63,13 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
         else:
             fact = <Fact*>window.facts.items[i]
-            count_pick(&o, window, fact, t_closing == t_fact and closes_with(window, fact, j, o.q_now + fact.qty))
+            count_pick(&o, window, fact, asked,
+                       t_closing == t_fact and closes_with(&o, window, fact, j, o.q_now + fact.qty))
             if fact.qty > 0:
                 picked = fact
             i += 1
+    if o.closed or not o.told:
+        o.q_asked = q_task
     return o
 
 
@@ -79,17 +87,25 @@ cdef bint is_note(const Fact* closing) noexcept:
     return closing.context and closing.qty > 0
 
 
-cdef bint is_felt(const PickWindow* window, int j, int64_t q) noexcept:
-    """R21: a b, c or d that found the window full, by what was asked for then, changes nothing."""
+cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexcept:
+    """R27a: what the window was asked for at its j-th closing."""
     cdef const Fact* note
-    cdef int k
+    for j in range(j, length(window.closings)):
+        note = <Fact*>window.closings.items[j]
+        if note.t > o.until:
+            break
+        if is_note(note) and not note.follows:
+            return note.qty
+    return o.q_task
+
+
+cdef bint is_felt(const Outcome* o, const PickWindow* window, int j, int64_t q) noexcept:
+    """R21: a b, c or d that found the window full, by what was asked for then, changes nothing."""
+    cdef int64_t asked
     if is_note(<Fact*>window.closings.items[j]):
         return False
-    for k in range(j + 1, length(window.closings)):
-        note = <Fact*>window.closings.items[k]
-        if is_note(note) and not note.follows:
-            return q < note.qty
-    return True
+    asked = asked_from(o, window, j + 1)
+    return asked == o.q_task or q < asked
 
 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:
@@ -98,34 +114,38 @@ cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fac
             and window.decided != closing)
 
 
-cdef bint closes_with(const PickWindow* window, const Fact* pick, int j, int64_t q) noexcept:
+cdef bint closes_with(const Outcome* o, const PickWindow* window, const Fact* pick, int j, int64_t q) noexcept:
     """R21 a: is a b to d of the very time of that pick still to be decided, one that concerns it?"""
     cdef const Fact* closing
     for j in range(j, length(window.closings)):
         closing = <Fact*>window.closings.items[j]
-        if closing.t == pick.t and is_felt(window, j, q) and not went_elsewhere(window, pick, closing):
+        if closing.t == pick.t and is_felt(o, window, j, q) and not went_elsewhere(window, pick, closing):
             return True
     return False
 
 
-cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, bint closing_here) noexcept:
-    """R21 a before the close, R25 and R26 after it; R28's reversals are picks of a negative quantity."""
+cdef void open_again(Outcome* o, int64_t asked) noexcept:
+    """R26, R27a: a reversal, or more that is asked for; R21 applies anew."""
+    if o.by == BY_QUANTITY and o.q_now - o.q_late < asked:
+        o.closed = False
+        o.by = OPEN
+
+
+cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked, bint closing_here) noexcept:
+    """R21 a before the close, R25 and R26 after it, also while the window is open again; R28's reversals are picks of a
+    negative quantity."""
     o.q_now += fact.qty
     if window.decided != NULL and fact.late:
         o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t
-    if not o.closed:
-        if o.q_task >= 0 and fact.qty > 0 and o.q_now - o.q_late >= o.q_task and not closing_here:
-            o.closed = o.told = True
-            o.by = BY_QUANTITY
-            o.q, o.t_close, o.cause = o.q_now, fact.t, fact
-        return
-    o.q, o.t_close, o.cause = o.q_now, max(o.t_close, fact.t), fact
-    if o.by == BY_QUANTITY and o.q - o.q_late < o.q_task:
-        o.closed = False                # R26: a reversal opens it again, R21 applies anew
-        o.by = OPEN
-    o.q_short = missing(o) if o.shorted else 0
+    if not o.closed and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked and not closing_here:
+        o.closed = o.told = True
+        o.by = BY_QUANTITY
+    if o.told:
+        o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, fact.t), fact
+        open_again(o, asked)
+        o.q_short = missing(o) if o.shorted else 0
 
 
 cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexcept:

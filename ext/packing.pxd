@@ -23,9 +23,11 @@ cdef class Contents:
     cdef Piece* pieces
     cdef int count
     cdef int capacity
+    cdef bint owes              # of some row more was put back than is known to be there
 
     cdef int add(self, Line* line, int32_t sku, int32_t lot, int64_t qty) except -1
     cdef int count_in(self, const Fact* fact) except -1
+    cdef int set_off(self) noexcept
     cdef int sort(self, Floor floor) noexcept
     cdef bint equals(self, const Fact* end) noexcept
 

@@ -21,6 +21,7 @@ cdef class Contents:
             i -= 1
         if i >= 0:
             self.pieces[i].qty += qty
+            self.owes = self.owes or self.pieces[i].qty < 0
             if self.pieces[i].qty == 0:     # nobody looks among what has left
                 self.count -= 1
                 self.pieces[i] = self.pieces[self.count]
@@ -33,6 +34,29 @@ cdef class Contents:
             self.capacity = 2 * (self.capacity + 4)
         self.pieces[self.count] = Piece(line=line, sku=sku, lot=lot, qty=qty)
         self.count += 1
+        self.owes = self.owes or qty < 0
+        return 0
+
+    cdef int set_off(self) noexcept:
+        """What was put back without its lot, or under another, is taken from what lies there of that line and SKU: out of
+        the lot that came last. What is owed after that is left out: nobody finds less than nothing in a carton."""
+        cdef Piece* owed
+        cdef Piece* there
+        cdef int64_t part
+        cdef int i, k, kept = 0
+        for i in range(self.count):
+            owed = &self.pieces[i]
+            for k in range(self.count - 1, -1, -1):
+                there = &self.pieces[k]
+                if owed.qty < 0 < there.qty and there.line == owed.line and there.sku == owed.sku:
+                    part = min(-owed.qty, there.qty)
+                    owed.qty += part
+                    there.qty -= part
+        for i in range(self.count):
+            if self.pieces[i].qty > 0:
+                self.pieces[kept] = self.pieces[i]
+                kept += 1
+        self.count, self.owes = kept, False
         return 0
 
     cdef int count_in(self, const Fact* fact) except -1:
@@ -100,6 +124,8 @@ cdef Contents contents_of(const Cycle* cycle, int64_t as_of):
         fact = <Fact*>cycle.facts.items[i]
         if fact.t <= as_of:
             contents.count_in(fact)
+    if contents.owes:
+        contents.set_off()
     return contents
 
 
@@ -139,7 +165,6 @@ cdef int settle_moves(Floor floor, List** changed) except -1:
     cdef Cycle* cycle
     cdef Cycle* fed
     cdef Fact* fact
-    cdef Contents contents
     cdef int i
     for i in range(length(changed[0])):
         cycle = <Cycle*>changed[0].items[i]
@@ -147,19 +172,28 @@ cdef int settle_moves(Floor floor, List** changed) except -1:
             todo.append(<size_t>cycle)
     while todo:
         cycle = <Cycle*><size_t>todo.pop(0)
-        contents = Contents.__new__(Contents)
         for i in range(length(cycle.facts)):
             fact = <Fact*>cycle.facts.items[i]
             if fact.kind == K_PACK_CONFIRM and not fact.move.out and fact.move.other.cycle == NULL:
                 work_out(floor, fact.move.other, Contents.__new__(Contents))    # out of a unit that nobody knows
-            elif fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(floor, fact, contents):
+            elif fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(floor, fact, contents_before(cycle, i)):
                 fed = fact.move.other.cycle
                 if fed != NULL and <size_t>fed not in todo:
                     todo.append(<size_t>fed)
                 if fed != NULL and index_of(changed[0], fed) < 0:
                     floor.store.append(changed, fed)
-            contents.count_in(fact)
     return 0
+
+
+cdef Contents contents_before(const Cycle* cycle, int n):
+    """What its first n facts have left there."""
+    cdef Contents contents = Contents.__new__(Contents)
+    cdef int i
+    for i in range(n):
+        contents.count_in(<Fact*>cycle.facts.items[i])
+    if contents.owes:
+        contents.set_off()
+    return contents
 
 
 cdef bint work_out(Floor floor, Fact* out, Contents there) except -1:
@@ -176,8 +210,6 @@ cdef bint work_out(Floor floor, Fact* out, Contents there) except -1:
     there.sort(floor)
     for i in range(there.count):
         piece = &there.pieces[i]
-        if piece.qty <= 0:
-            continue
         part = 0
         if out.move.all_of_it:
             part = piece.qty

@@ -11,7 +11,6 @@ from ext.state cimport Fact, Line, PickWindow
 
 cdef enum PickEventTag:
     TAG_SHORT_TOLD = 3      # what it says of the stock is judged in its turn (R70)
-    TAG_LATE_PASSED = 4     # the watermark passed a pick that came after its shipment had left (R29)
 
 
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
@@ -22,8 +21,7 @@ cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, cons
 cdef int cover(Floor floor, Line* line, const Fact* cause) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1
-cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1
-cdef int tell_post_ship(Floor floor, const Fact* fact, int64_t qty) except -1
+cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1

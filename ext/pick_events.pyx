@@ -12,8 +12,8 @@ from ext.outlet cimport (
     EXACT, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject,
 )
 from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
-from ext.store cimport find, length
-from ext.timers cimport NEVER, RANK_INVENTORY, RANK_PICK
+from ext.store cimport Table, find, length
+from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
 from ext.context_checks import POLICIES
@@ -29,6 +29,8 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
     write_confirmed(floor, window, o)
     floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, order, cause, evidence)
     window.told_q, window.told_t = max(0, o.q), o.t_close
+    if window.task and window.alarms >> PCK_LATE_AFTER_SHIP & 1:
+        retell_late(floor, window, cause)
     return 0
 
 
@@ -66,9 +68,9 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
     if youngest != NULL and youngest.lu and one_lu:
         data.text_member(b',"lu":', youngest.lu)
     data.text_member(b',"order":', window.line.order)
-    data.integer_member(b',"over_qty":', max(0, o.q - window.q_task))
+    data.integer_member(b',"over_qty":', max(0, o.q - o.q_asked))
     data.integer_member(b',"qty":', max(0, o.q))
-    data.integer_member(b',"qty_task":', window.q_task)
+    data.integer_member(b',"qty_task":', o.q_asked)
     data.text_member(b',"sku":', window.sku)
     data.integer_member(b',"t_close":', o.t_close)
     data.integer_member(b',"t_first":', t_first)
@@ -268,35 +270,43 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     return True
 
 
-cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """It is told at once, and as it stands when the watermark has passed it: something from before may be undecided."""
-    fact.window = window
-    floor.by_watermark.push(fact.t, RANK_INVENTORY, key_of(window), fact, TAG_LATE_PASSED, 0)
-    tell_post_ship(floor, fact, fact.qty)
-    return floor.outlet.raise_(PCK_LATE_AFTER_SHIP, subject_text(floor, window), fact.t, fact, f"{fact.qty:+d}")
-
-
-cdef int tell_post_ship(Floor floor, const Fact* fact, int64_t qty) except -1:
-    """`expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth."""
-    cdef PickWindow* window = fact.window
-    cdef JsonWriter data = floor.outlet.data
-    cdef str stock = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
-    cdef int32_t key_number = floor.intern(f"{stock}/{floor.text(window.task)}")
-    cdef LatePicks* late = <LatePicks*>find(floor.state.late_picks, key_number)
+cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    cdef str place = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
+    cdef int32_t key = floor.intern(f"{place}/{floor.text(window.task)}")
+    cdef LatePicks* late = <LatePicks*>find(floor.state.late_picks, key)
     if late == NULL:
         late = <LatePicks*>floor.store.new(B_LATE_PICKS, sizeof(LatePicks))
-        floor.outlet.key_is(key_number)
-        late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key_number)
-        floor.store.put(floor.state.late_picks, key_number, late)
-    late.qty += qty
+        floor.outlet.key_is(key)
+        late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key)
+        floor.store.put(floor.state.late_picks, key, late)
+    late.qty += fact.qty
     late.t = max(late.t, fact.t)
+    tell_post_ship(floor, window, late, place, fact)
+    return alarm(floor, window, PCK_LATE_AFTER_SHIP, fact.t, fact, f"{fact.qty:+d}")
+
+
+cdef int tell_post_ship(Floor floor, const PickWindow* window, LatePicks* late, str place, const Fact* cause) except -1:
+    """`expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth."""
+    cdef JsonWriter data = floor.outlet.data
     data.clear()
     data.integer_member(b'{"actual":', window.told_q + late.qty)
     data.integer_member(b',"as_of":', late.t)
     data.integer_member(b',"expected":', window.told_q)
     data.put(b',"kind":"POST_SHIP"}')
-    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(stock))), late.t,
-                      window.line.order, fact, EXACT)
+    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(place))), late.t,
+                      window.line.order, cause, EXACT)
+    return 0
+
+
+cdef int retell_late(Floor floor, const PickWindow* window, const Fact* cause) except -1:
+    """R29: something else was told of the task than when a pick came late. Rare: its places are looked for by their names."""
+    cdef Table* known = floor.state.late_picks
+    cdef str end = f"/{floor.text(window.task)}"
+    cdef Py_ssize_t i
+    names = [floor.text(<int32_t>known.slots[i].key) for i in range(<Py_ssize_t>known.mask + 1)
+             if known.slots[i].value != NULL]
+    for name in sorted(name for name in names if name.endswith(end)):
+        tell_post_ship(floor, window, <LatePicks*>find(known, floor.intern(name)), name[:-len(end)], cause)
     return 0
 
 

@@ -23,7 +23,7 @@ cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept
 cdef void take_back(PickWindow* window, Fact* fact) noexcept
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1
-cdef void withdraw_closing(PickWindow* window, const Fact* closing) noexcept
+cdef void move_closing(PickWindow* window, const Fact* closing, int64_t t) noexcept
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1
 cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1

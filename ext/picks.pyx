@@ -166,9 +166,10 @@ cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
     return 0
 
 
-cdef void withdraw_closing(PickWindow* window, const Fact* closing) noexcept:
-    """A new revision of what set it says otherwise; NULL: there was none."""
-    if closing == NULL:
+cdef void move_closing(PickWindow* window, const Fact* closing, int64_t t) noexcept:
+    """A revision of `t` says another time than the one that set it, or none; NULL: there was none. What had come by then
+    has closed the window (R26), unless it waits for a gap."""
+    if closing == NULL or (closing.t < t and not window.gap_held):
         return
     remove(window.closings, closing)
     if window.decided == closing:

@@ -43,8 +43,6 @@ cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1:
         inventory.prune_idle(floor, <Place*>target, floor.by_watermark.due)
     elif tag == pick_events.TAG_SHORT_TOLD:
         inventory.take_short(floor, <PickWindow*>target)
-    elif tag == pick_events.TAG_LATE_PASSED:
-        pick_events.tell_post_ship(floor, <Fact*>target, 0)
     elif tag == equipment.TAG_SIGNAL:
         equipment.apply(floor, <Signal*>target)
     elif tag == sights.TAG_LOST:

@@ -208,10 +208,11 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
 
 
 cdef bint exceeds(const Need* need) noexcept:
-    """More than planned is fine within the line's tolerance, or where order.changed covers it (R24)."""
+    """More than planned is fine within the line's tolerance, or where order.changed covers it (R24); of a line in several
+    scopes it is another shipment's."""
     cdef Line* line = need.line
     return (need.confirmed > need.planned + need.planned * line.over_tol_pct // 100
-            and not (line.known and line.qty >= need.confirmed))
+            and not (line.known and line.qty >= need.confirmed and length(line.scopes) == 1))
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
@@ -334,8 +335,15 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
         need = needs.of_line(piece.line)
         if need != NULL and piece.sku == sku_of(piece.line):
             need.packed += piece.qty
-    floor.store.add_number(names, cartons.name_of(floor, cycle))
+    floor.store.add_number(names, name_then(floor, cycle, as_of))
     return True
+
+
+cdef int32_t name_then(Floor floor, const Cycle* cycle, int64_t as_of) except -1:
+    """R40a: what it was called at that moment; mostly its first fact says so."""
+    if not cycle.carton or (<Fact*>cycle.facts.items[0]).carton == cycle.carton:
+        return cartons.name_of(floor, cycle)
+    return cartons.name_at(floor, cycle, as_of)
 
 
 cdef bint is_lane(const Shipment* shipment, int32_t place) noexcept:

@@ -30,6 +30,6 @@ cdef inline bint follows_on(Source* source, int64_t epoch, int64_t seq, int64_t 
     return True
 
 
-cdef bint add(Store store, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t lateness,
-              Hole* hole) except -1
+cdef bint add(Store store, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t said,
+              int64_t lateness, Hole* hole) except -1
 cdef bint add_content(Store store, Source* source, uint64_t digest, int64_t t_rx) except -1

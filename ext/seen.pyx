@@ -14,8 +14,14 @@ cdef int EPOCHS_MAX = 8
 cdef int64_t CONTENTS_MAX = 1 << 18
 
 
-cdef bint add(Store store, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t lateness,
-              Hole* hole) except -1:
+cdef inline bint inside(int64_t first, int64_t t, int64_t said, int64_t lateness) noexcept:
+    """Whether a number that was taken at `first` is told again: by its event time, or by what the record itself says,
+    which the wall clock of a box cannot change."""
+    return t - first <= lateness or (said != ABSENT and -lateness <= said - first <= lateness)
+
+
+cdef bint add(Store store, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t said,
+              int64_t lateness, Hole* hole) except -1:
     """Note a number. False: the same `dev_id` was here before, inside `lateness`."""
     hole.jumped = hole.filled = False
     if source.seen == NULL or source.seen.epoch != epoch:
@@ -25,8 +31,8 @@ cdef bint add(Store store, Source* source, int64_t epoch, int64_t seq, int64_t s
     elif epoch == source.epoch and seq > source.seq:
         source.seq = seq
     if sub != 0:
-        return add_sub(store, source.seen, seq, sub, t, lateness)
-    return add_number(store, source.seen, seq, t, lateness, hole)
+        return add_sub(store, source.seen, seq, sub, t, said, lateness)
+    return add_number(store, source.seen, seq, t, said, lateness, hole)
 
 
 cdef int choose_epoch(Store store, Source* source, int64_t epoch) except -1:
@@ -52,7 +58,8 @@ cdef int choose_epoch(Store store, Source* source, int64_t epoch) except -1:
     return 0
 
 
-cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t lateness, Hole* hole) except -1:
+cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t said, int64_t lateness,
+                     Hole* hole) except -1:
     cdef int i = seen.count - 1
     cdef Interval* here
     cdef Interval* after
@@ -68,7 +75,7 @@ cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t la
     if i >= 0:
         here = &seen.intervals[i]
         if seq <= here.high:
-            if t - here.t <= lateness:
+            if inside(here.t, t, said, lateness):
                 return False
             seen.count = i                                      # the counter runs anew without a new epoch
             i -= 1
@@ -138,7 +145,8 @@ cdef int free_table(Store store, Table* table) except -1:
     return 0
 
 
-cdef bint add_sub(Store store, Seen* seen, int64_t seq, int64_t sub, int64_t t, int64_t lateness) except -1:
+cdef bint add_sub(Store store, Seen* seen, int64_t seq, int64_t sub, int64_t t, int64_t said,
+                  int64_t lateness) except -1:
     """Telegrams with several facts: their further numbers, the oldest half forgotten when it is full."""
     cdef uint64_t key = <uint64_t>seq << 16 | <uint64_t>(sub & 0xFFFF)
     cdef void* known = NULL
@@ -152,7 +160,7 @@ cdef bint add_sub(Store store, Seen* seen, int64_t seq, int64_t sub, int64_t t, 
     if known == NULL and seen.older_subs != NULL:
         known = find(seen.older_subs, key)
     if known != NULL:
-        return t - as_time(known) > lateness
+        return not inside(as_time(known), t, said, lateness)
     store.put(seen.subs, key, as_value(t))
     return True
 

@@ -23,5 +23,6 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced, bint waited) except -1
 cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1
 cdef int release_held(Floor floor, Shipment* shipment) except -1
+cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1

@@ -10,6 +10,7 @@ from ext.floor cimport first_from
 from ext.json_writer cimport Digest
 from ext.keys cimport text_key
 from ext.kinds cimport K_CARTON_PLAN, K_ITEM_LOST, K_PACK_CONFIRM, K_SHIPMENT_PLAN
+from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, planned_at, verdict_of
@@ -34,8 +35,8 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
         return touch_contents(floor, cycle, cause)
     shipment = cycle.plan.shipment
     touch(floor, shipment, cause.t, cause)
-    if cause.context:                   # newly bound or planned: all its facts concern the shipment from now on
-        for i in range(length(cycle.facts)):
+    if cause.context:                   # newly bound or planned: its facts concern the shipment from that moment on
+        for i in range(first_later(cycle, cause.t), length(cycle.facts)):
             fact = <Fact*>cycle.facts.items[i]
             touch(floor, shipment, fact.t, fact)
     return 0
@@ -197,7 +198,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         shipment.evaluated = as_of      # it is as ready as it was
         return 0
     verdict = verdict_of(floor, shipment, as_of)
-    if (verdict.kind == READY or not can_end(shipment, cause, floor.state.ok)) and is_planned_later(floor, shipment, as_of):
+    if (verdict.kind == READY or not can_end(shipment, cause, floor.state.ok)) and is_planned_later(
+            floor, shipment, as_of, verdict.kind == READY):
         return 0                        # by a plan whose own moment is to come; what was true before it is not known any more
     shipment.evaluated = as_of
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
@@ -227,9 +229,9 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
                                    TAG_READY, since)
 
 
-cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of) noexcept:
-    """Is a plan known that says something else from a later moment on? Its own, or of a carton whose shipment or weight is
-    another since."""
+cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of, bint ready) noexcept:
+    """Is a plan known that says something else from a later moment on? Its own, or of a carton. That a carton is planned to
+    it from then on makes nothing `ready` before."""
     cdef const CartonPlan* plan
     cdef const Fact* fact
     cdef int i
@@ -239,7 +241,7 @@ cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of)
             return True
         if fact.kind == K_CARTON_PLAN:
             plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
-            if plan.shipment != shipment or plan.t >= fact.t or plan.weight_g != ABSENT:
+            if plan.shipment != shipment or plan.withdrawn or (plan.weight_g != ABSENT if plan.t < fact.t else not ready):
                 return True
     return False
 
@@ -353,6 +355,19 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
     if i < touches_of(shipment):
         watch_bound(floor, shipment, shipment.touches.items[i].t, shipment.touches.items[i].cause)
     return 0
+
+
+cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R51, R54: the TMS's word of `t` has come. What was ready and had lasted by then is told before it: the watermark
+    need not have come there, and afterwards nothing is told of it any more."""
+    cdef int i = first_after(shipment, shipment.evaluated)
+    if shipment.manifest_t != NEVER or shipment.cancel_t <= t:
+        return 0
+    t = min(t, left_at(floor, shipment, t))
+    while i < touches_of(shipment) and shipment.touches.items[i].t < t:
+        on_touch(floor, shipment, shipment.touches.items[i].t)
+        i += 1
+    return ask_pending(floor, shipment, t - floor.rules.ready_hold - 1, False)
 
 
 # ---------------------------------------------------------------------------------------------- ends

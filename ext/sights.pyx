@@ -15,6 +15,9 @@ from ext.state cimport B_SIGHTING, Cycle
 from ext.store cimport B_TABLE, Table, find, length
 from ext.timers cimport RANK_CARTON, RANK_TRACK
 
+cdef enum:
+    SIGHTS_MAX = 60_000         # of what counts them in a fact: below what that holds, for the few that are not timers
+
 
 # ---------------------------------------------------------------------------------------------- where it was seen
 
@@ -182,6 +185,8 @@ cdef int expect_read(Source* source, int64_t t) noexcept:
 
 cdef int await_read(Floor floor, Fact* fact) except -1:
     """Until the watermark passes it, which is in order."""
+    if fact.sights == SIGHTS_MAX:       # so many wait for it already
+        return 0
     fact.sights += 1
     return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_READ, 0)
 

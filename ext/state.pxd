@@ -49,7 +49,8 @@ cdef extern from *:
         int64_t t, t_rx, epoch, seq, arrival;
         union { int64_t qty, weight_g; };
         int32_t sub, line;
-        uint8_t kind, context, late, follows, sights, only_seen;
+        uint8_t kind, context, late, follows, only_seen;
+        uint16_t sights;
     };
     #endif
     """
@@ -92,8 +93,8 @@ cdef extern from *:
         uint8_t context
         uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before
         uint8_t follows         # R43: of a reversal that names no load unit: it has that of the pick before it
-        uint8_t sights          # places that keep it as a sight (R63, R64): of a Sighting, of its Source
-        uint8_t only_seen       # nothing else keeps it
+        uint8_t only_seen       # nothing but sights keeps it
+        uint16_t sights         # places that keep it as a sight (R63, R64): of a Sighting, of its Source, timers of a read
 
 
 cdef struct Strangers:          # names that nobody knew when the state was full

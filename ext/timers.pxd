@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t
 from ext.keys cimport Key
 from ext.store cimport Store
 from ext.texts cimport Texts
-from ext.wheel cimport Timer, Wheel
+from ext.wheel cimport LEVELS, SLOTS, Timer, Wheel
 
 cdef extern from *:
     """
@@ -36,6 +36,7 @@ cdef class Timers:
     cdef Store store
     cdef Texts texts
     cdef Wheel* wheel
+    cdef int64_t first[LEVELS * SLOTS]  # the soonest of each slot: a far one may hold a hundred thousand timers
     cdef int64_t soonest        # nothing is due before
     # the timer that pop() took
     cdef int64_t due
@@ -43,6 +44,7 @@ cdef class Timers:
     cdef int32_t rank
     cdef int32_t tag
 
+    cdef void adopt(self, Wheel* wheel) noexcept
     cdef int push(self, int64_t due, int rank, Key key, void* target, int tag, int64_t value) except -1
     cdef void place(self, Timer* timer) noexcept
     cdef int first_slot(self) noexcept

@@ -30,6 +30,19 @@ cdef class Timers:
         self.texts = texts
         self.soonest = NEVER
 
+    cdef void adopt(self, Wheel* wheel) noexcept:
+        """Go on with these timers: none, or those of a snapshot."""
+        cdef int at
+        cdef Timer* timer
+        self.wheel = wheel
+        for at in range(LEVELS * SLOTS):
+            self.first[at] = NEVER
+            timer = wheel.slots[at]
+            while timer != NULL:
+                self.first[at] = min(self.first[at], timer.due)
+                timer = timer.next
+        self.soonest = self.next_due()
+
     cdef int64_t count(self) noexcept:
         return self.wheel.in_wheel + length(self.wheel.heap)
 
@@ -55,8 +68,10 @@ cdef class Timers:
         cdef int64_t tick = timer.due >> TICK_BITS
         cdef int level = highest_bit(<uint64_t>(tick ^ self.wheel.tick)) // 6
         cdef int slot = <int>(tick >> 6 * level) & (SLOTS - 1)
-        timer.next = self.wheel.slots[level * SLOTS + slot]
-        self.wheel.slots[level * SLOTS + slot] = timer
+        cdef int at = level * SLOTS + slot
+        timer.next = self.wheel.slots[at]
+        self.wheel.slots[at] = timer
+        self.first[at] = min(self.first[at], timer.due)
         self.wheel.taken[level] |= <uint64_t>1 << slot
 
     cdef int first_slot(self) noexcept:
@@ -95,6 +110,7 @@ cdef class Timers:
             self.wheel.tick = tick
             timer = self.wheel.slots[at]
             self.wheel.slots[at] = NULL
+            self.first[at] = NEVER
             self.wheel.taken[at // SLOTS] &= ~(<uint64_t>1 << at % SLOTS)
             while timer != NULL:
                 next = timer.next
@@ -118,18 +134,10 @@ cdef class Timers:
     cdef int64_t next_due(self) noexcept:
         """Exactly; NEVER: there is no timer."""
         cdef int at
-        cdef int64_t due = NEVER
-        cdef Timer* timer
         if length(self.wheel.heap):
             return (<Timer*>self.wheel.heap.items[0]).due
         at = self.first_slot()
-        if at < 0:
-            return NEVER
-        timer = self.wheel.slots[at]
-        while timer != NULL:
-            due = min(due, timer.due)
-            timer = timer.next
-        return due
+        return self.first[at] if at >= 0 else NEVER
 
     # ------------------------------------------------------------------------------------------ the heap
 

@@ -5,13 +5,13 @@ from ext cimport carton_state, cartons, riding, stuck
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_WEIGH
-from ext.leaving cimport is_leaving
+from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, SHIPMENT_UNREADY
 from ext.readiness cimport READY, correlation, verdict_of
 from ext.shipment_names cimport subject_of
 from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
 from ext.store cimport length
-from ext.timers cimport RANK_SHIPMENT
+from ext.timers cimport NEVER, RANK_SHIPMENT
 from ext.truths cimport forget_pending
 
 from ext.kinds import NAMES
@@ -90,34 +90,32 @@ cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R52: what was told ready and is not any more, or was not when it left, by a fact that is known, is unready at once."""
-    cdef int i, ended
+    cdef int i
+    cdef bint late = t < shipment.evaluated
     cdef Touch* touched
     for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
         touched = &shipment.touches.items[i]
         if touched.t >= shipment.manifest_t:
             break
-        ended = first_of_end(floor, shipment, t, i)
-        if ended >= 0:
-            touched = &shipment.touches.items[ended]
-            if is_after_use(touched.cause) or is_leaving(floor, shipment, touched.t - 1):
-                break                   # it is judged when the watermark passes that
+        if not late and not can_end(shipment, touched.cause, floor.state.ok):
+            continue
+        if verdict_of(floor, shipment, touched.t).kind == READY:
+            continue
+        if is_after_use(touched.cause) or left_at(floor, shipment, touched.t - 1) != NEVER:
+            break                       # it is judged when the watermark passes that
+        touched = &shipment.touches.items[first_of_end(floor, shipment, t, i)]
+        if can_end(shipment, touched.cause, floor.state.ok):
             return tell_unready(floor, shipment, touched.t, touched.cause)
     return 0
 
 
-cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except? -2:
-    """By which touch since `t` it is not ready at touch number `i`; -1: it is, or none can have ended it. A late fact ended it
-    when it happened, and not with what was judged last since."""
-    cdef int ended = -1
-    if t >= shipment.evaluated and not can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
-        return -1
-    while i >= 0 and shipment.touches.items[i].t >= t:
-        if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
+cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except -1:
+    """R52: a late fact of `t` ended it, and not what was judged last since, which is touch number `i`."""
+    while i > 0 and shipment.touches.items[i - 1].t >= t:
+        if verdict_of(floor, shipment, shipment.touches.items[i - 1].t).kind == READY:
             break
-        if can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
-            ended = i
         i -= 1
-    return ended
+    return i
 
 
 cdef bint is_after_use(const Fact* fact) noexcept:
@@ -151,6 +149,17 @@ cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
     stuck.on_line(floor, line, t, cause)
     for i in range(length(line.scopes)):
         touch(floor, (<ScopeLine*>line.scopes.items[i]).shipment, t, cause)
+    return 0
+
+
+cdef int touch_closed(Floor floor, const PickWindow* window, int64_t t) except -1:
+    """A closing of that time was decided (R21 b, c, d). It may have been there before its window or its line's plan was."""
+    cdef Fact* closing
+    cdef int i
+    for i in range(length(window.closings)):
+        closing = <Fact*>window.closings.items[i]
+        if closing.t == t:
+            touch_line(floor, window.line, t, closing)
     return 0
 
 

@@ -18,7 +18,7 @@ from engine.sinks.queue import Queue
 from tests.peers import program
 
 SORTLINE = str(Path(sys.executable).with_name("sortline"))
-WAIT_S = 20.0
+WAIT_S = 60.0
 STOP_S_MAX = 10.0
 ACCOUNT = re.compile(
     r"^in (\d+) = used (\d+) \+ duplicate (\d+) \+ late (\d+) \+ rejected (\d+) \+ noise (\d+) \+ open (\d+)$", re.M
@@ -27,7 +27,7 @@ ACCOUNT = re.compile(
 
 def sortline(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself."""
-    return subprocess.run([SORTLINE, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([SORTLINE, *arguments], capture_output=True, text=True, timeout=120, check=False)
 
 
 class Running:

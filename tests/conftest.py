@@ -62,3 +62,10 @@ def pytest_collection_finish() -> None:
     """Thousands of collected tests are no garbage; looking through them stops the servers that run in this process."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The garbage of a file is collected in its own time. That of OPC UA servers takes seconds, and an engine that is
+    started by the next file collects it while it counts its own."""
+    if nextitem is None or nextitem.path != item.path:
+        gc.collect()

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.contracts import Delivery, Driver
 
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 class Ledger:

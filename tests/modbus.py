@@ -20,7 +20,7 @@ from protocols.modbus.driver import Driver
 from protocols.modbus.settings import Settings
 from tests.ledger import running
 
-READY_S_MAX = 15.0
+READY_S_MAX = 60.0
 
 
 class RememberingIntake:

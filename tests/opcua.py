@@ -23,7 +23,7 @@ from tests.peers import free_port
 
 NAMESPACE = "urn:test:packing"
 SERVER_URI = "urn:test:server"
-WAIT_S = 15.0
+WAIT_S = 60.0
 
 
 class Kept:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-READY_S_MAX = 10.0
+READY_S_MAX = 60.0
 
 
 def free_port() -> int:

@@ -19,7 +19,7 @@ from tests.peers import Peer, free_port, listening, program, start_redis
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 NEWER = "SORTLINE_TEST_REDIS"  # the path of a newer redis-server than the installed one
-READY_S_MAX = 20.0
+READY_S_MAX = 60.0
 
 
 def password_of(user: str) -> str:

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-READY_S_MAX = 30.0
+READY_S_MAX = 60.0
 
 
 class Told:

@@ -13,14 +13,15 @@ mode), RFC 9110 (statuses, Retry-After).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import io
 import socket
 import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -116,7 +117,7 @@ class HttpSink:
         self._headers: dict[str, str] = {}
         self._lines: list[Line] = []
         # its own: a server that does not answer must not hold up what else works in threads, the journal's syncs first
-        self._threads = ThreadPoolExecutor(settings.connections, f"sink {name}")
+        self._name = name
         self._done: dict[str, set[tuple[int, int]]] = {}  # by queue: what had arrived of calls that failed
 
     async def open(self) -> None:
@@ -139,7 +140,15 @@ class HttpSink:
                 by_key.setdefault(row.partitionkey, []).append(row)
         keys = deque(by_key.values())
         failed: list[tuple[OutRow, Exception]] = []
-        await asyncio.gather(*(self._in_thread(self._work, line, keys, failed) for line in self._lines))
+        lines = self._lines
+        try:
+            await asyncio.gather(*(self._in_thread(self._work, line, keys, failed) for line in lines))
+        except asyncio.CancelledError:
+            # what a thread is at would only be sent again by the next start
+            keys.clear()
+            for line in lines:
+                line.cut()
+            raise
         if failed:
             raise min(failed, key=lambda each: (each[0].position, each[0].again))[1]
         for row in rows:
@@ -152,7 +161,25 @@ class HttpSink:
             await self._in_thread(line.close)
 
     def _in_thread(self, work: Callable[..., None], *arguments: object) -> asyncio.Future[None]:
-        return asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        """In a daemon: the end of the process does not wait for a server that lets a connection hang."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def tell(error: BaseException | None) -> None:
+            if not done.done():
+                done.set_result(None) if error is None else done.set_exception(error)
+
+        def live() -> None:
+            failed = None
+            try:
+                work(*arguments)
+            except BaseException as error:
+                failed = error
+            with contextlib.suppress(RuntimeError):  # the loop is over
+                loop.call_soon_threadsafe(tell, failed)
+
+        threading.Thread(target=live, name=f"sink {self._name}", daemon=True).start()
+        return done
 
     def _work(self, line: Line, keys: deque[list[OutRow]], failed: list[tuple[OutRow, Exception]]) -> None:
         """In a thread: one key after the other, until none is left, or this connection's server failed."""
@@ -206,9 +233,12 @@ class Line:
         self._connect = connect
         self._connection: http.client.HTTPConnection | None = None
         self._used_s = 0.0
+        self._is_cut = False
 
     def post(self, target: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by their names in small letters, the beginning of the body."""
+        if self._is_cut:
+            raise ConnectionAbortedError("the sink is closed")
         if self._connection is not None and time.monotonic() - self._used_s > IDLE_S_MAX:
             self.close()
         if self._connection is None:
@@ -227,6 +257,14 @@ class Line:
             self.close()  # more than anybody needs
         self._used_s = time.monotonic()
         return response.status, {name.lower(): value for name, value in response.getheaders()}, answer
+
+    def cut(self) -> None:
+        """From another thread: the one that waits for an answer is given up, no other request begins."""
+        self._is_cut = True
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

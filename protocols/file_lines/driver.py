@@ -50,6 +50,7 @@ class Driver:
         self._bookmark = Bookmark(settings.bookmark) if settings.bookmark is not None else None
         self._link = LinkNews(name, speaking_for(settings.scope), intake, clock)
         self._safe: Place | None = None  # up to here everything is on our disk
+        self._moved = asyncio.Event()  # and that is not in the bookmark yet
         self._done = 0  # bytes of the file that is read, up to the last line that was handed over
         self._files = 0  # how many were opened
         self._news = asyncio.Event()  # more of it is safe
@@ -151,7 +152,7 @@ class Driver:
                 return
             if unread < 0:
                 log.info("%s: the file was cut: it is read from its beginning", self._name)
-                self._safe = place_of(fd, 0)
+                self._is_safe(place_of(fd, 0))
                 return
             await looks.until(partial(self._has_news, fd, ours, at))
 
@@ -164,7 +165,7 @@ class Driver:
             is_same = (known.device, known.inode) == (here.device, here.inode) and known.offset <= size
             return known.offset if is_same else 0
         first = size if self._settings.begin == "end" else 0
-        self._safe = place_of(fd, first)
+        self._is_safe(place_of(fd, first))
         return first
 
     def _has_news(self, fd: int, ours: Place, at: int) -> bool:
@@ -259,8 +260,12 @@ class Driver:
     def _mark_safe(self, file: int, place: Place) -> None:
         # not for lines of the file before this one
         if file == self._files:
-            self._safe = place
+            self._is_safe(place)
             self._news.set()
+
+    def _is_safe(self, place: Place) -> None:
+        self._safe = place
+        self._moved.set()
 
     async def _until_safe(self) -> None:
         """Everything of this file is on our disk: only then the next one may take its place in the bookmark."""
@@ -269,16 +274,17 @@ class Driver:
             await self._news.wait()
 
     async def _keep_bookmark(self) -> NoReturn:
-        written: Place | None = None
+        """Once a second at the most."""
         while True:
-            await asyncio.sleep(BOOKMARK_S)
-            safe = self._safe
-            if self._bookmark is not None and safe is not None and safe != written:
+            await self._moved.wait()
+            self._moved.clear()
+            if self._bookmark is not None and self._safe is not None:
                 try:
-                    await asyncio.to_thread(self._bookmark.write, safe)
-                    written = safe
+                    await asyncio.to_thread(self._bookmark.write, self._safe)
                 except OSError as error:
                     log.error("%s: the bookmark cannot be written: %s", self._name, error)
+                    self._moved.set()
+            await asyncio.sleep(BOOKMARK_S)
 
     def _write_bookmark(self) -> None:
         if self._bookmark is not None and self._safe is not None:

@@ -38,6 +38,9 @@ LOOKS = 4
 broker waits for six (section 3.1.2.10), and so do we."""
 
 SILENT_LOOKS_MAX = 6
+PROGRESS_BYTES_MIN = 1_024
+"""Of a packet that has not wholly arrived. With less of it between two looks nothing was heard: a broker that dribbles
+would hold us for years."""
 
 UNREAD_BYTES_MAX = 1 << 20
 """What a broker may leave unread of our answers, beside what the kernel holds, before we give the connection up."""
@@ -98,6 +101,7 @@ class Connection(asyncio.BufferedProtocol):
         self._keepalive_s = float(settings.keepalive_s)
         self._spoke_s = self._loop.time()
         self._silent_looks = 0
+        self._progress_bytes = 0  # since the last look
         self._alarm: asyncio.TimerHandle | None = None
         self._going_on: asyncio.Handle | None = None
         self._reading = True
@@ -257,13 +261,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def received(self, count: int, full: bool) -> None:
         """So many bytes lie in the buffer. `full`: there may be more where they come from."""
-        self._silent_looks = 0
+        self._progress_bytes += count
         self._splitter.filled(count)
         seen = self._lines.seen
         self._work()
+        messages = self._lines.seen - seen
+        if messages:
+            self._silent_looks = 0
         if self._lost.done() or not self._reading:
             return
-        pause_s = self._pacing.pause(self._loop.time(), self._lines.seen - seen, full)
+        pause_s = self._pacing.pause(self._loop.time(), messages, full)
         if pause_s:
             self._hold()
             self._going_on = self._loop.call_later(pause_s, self._go_on)
@@ -334,6 +341,7 @@ class Connection(asyncio.BufferedProtocol):
     # Control packets.
 
     def _control(self, type_: int, body: bytes) -> None:
+        self._silent_looks = 0
         if type_ == codec.CONNACK:
             if self._accepted.done():
                 raise WireFault("a second CONNACK")
@@ -370,7 +378,9 @@ class Connection(asyncio.BufferedProtocol):
     def _watch(self) -> None:
         """Ping when we were silent, give up when the broker was. While we do not read, its silence says nothing; nor
         does one long pause of our own between two looks, so looks are counted, not seconds."""
-        self._silent_looks = self._silent_looks + 1 if self._reading else 0
+        is_heard = not self._reading or self._progress_bytes >= PROGRESS_BYTES_MIN
+        self._silent_looks = 0 if is_heard else self._silent_looks + 1
+        self._progress_bytes = 0
         if self._silent_looks > SILENT_LOOKS_MAX:
             self._end(f"the broker was silent for {self._keepalive_s * SILENT_LOOKS_MAX / LOOKS:g} s")
             self.drop()

@@ -28,6 +28,8 @@ OBJECTS = ua.NodeId(85, 0)
 HIERARCHICAL_REFERENCES = ua.NodeId(33, 0)
 SUBTYPES_MAX = 1_000
 NOTIFIER = "notifier"
+NAMED_MAX = 8
+"""So many entries are named in one line of the log."""
 
 Value = TypeVar("Value")
 
@@ -55,6 +57,13 @@ class Place:
     def wanted(self) -> bool:
         """Whether it is to be monitored, not only read."""
         return isinstance(self.entry, EventsEntry) or self.node in self.entry.record.monitored
+
+    @property
+    def is_only_sign(self) -> bool:
+        """Whether it alone tells that something happened, and not how often."""
+        if isinstance(self.entry, EventsEntry):
+            return False
+        return self.node == self.entry.record.settings.trigger and not self.entry.record.counts
 
 
 class Binding:
@@ -157,10 +166,21 @@ class Binding:
                 except NameFault as fault:
                     self._name(place, str(fault))
         revised: Counter[str] = Counter()
+        blind: dict[float, list[str]] = {}
         for some in _slices(items, self._connection.limits.monitor):
-            await self._monitor(subscription, some, revised)
+            await self._monitor(subscription, some, revised, blind)
         for change, count in revised.items():
             log.info("%s: the server %s, for %d items", self._source, change, count)
+        for sampling_ms, names in blind.items():
+            more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+            log.warning(
+                "%s: the server says that it looks every %g ms, and nothing numbers the events of %s%s: one that comes "
+                "sooner after another may be lost, and nobody can see it",
+                self._source,
+                sampling_ms,
+                ", ".join(names[:NAMED_MAX]),
+                more,
+            )
 
     async def _item(self, place: Place) -> ua.MonitoredItemCreateRequest:
         entry = place.entry
@@ -186,6 +206,7 @@ class Binding:
         subscription: Subscription,
         items: Sequence[tuple[Place, ua.MonitoredItemCreateRequest]],
         revised: Counter[str],
+        blind: dict[float, list[str]],
     ) -> None:
         results = await self._connection.monitor(subscription.number, [item for _, item in items])
         for (place, item), result in zip(items, results, strict=True):
@@ -197,6 +218,8 @@ class Binding:
             self._heal(place)
             asked = item.RequestedParameters
             got = (float(result.RevisedSamplingInterval), int(result.RevisedQueueSize))
+            if got[0] > 0 and place.is_only_sign:
+                blind.setdefault(got[0], []).append(place.entry.name)
             if got != (asked.SamplingInterval, asked.QueueSize):
                 wanted = (asked.SamplingInterval, asked.QueueSize)
                 revised["samples every {:g} ms and queues {} (asked: {:g} ms, {})".format(*got, *wanted)] += 1

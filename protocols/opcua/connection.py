@@ -21,6 +21,7 @@ from asyncua import Client, ua
 from asyncua.common.shortcuts import Shortcuts
 from cryptography import x509
 
+from engine.errors import Refused
 from ext.opcua_notifications import Malformed, Publish, read_publish, read_values
 from ext.opcua_values import Reading
 from protocols.opcua.decode import Library, library_value
@@ -89,6 +90,8 @@ class Connection:
         self._client = self._new_client(settings.application_uri, settings.message_bytes_max)
         self._session: Session = self._client.uaclient.session
         self._heard_at = 0.0
+        self.stood = False  # whether the server has opened a channel
+        self.resumed = False  # whether it is the session that was kept
         self._library: Library = library_value
         self.namespaces: Sequence[str] = ()
         self.limits = CallLimits()
@@ -96,20 +99,26 @@ class Connection:
     async def open(self, kept: Kept | None = None) -> bool:
         """Connects, checks the server, makes and activates a session, or goes on with the one that was kept.
 
-        Returns whether it went on with it. Raises LinkLost, Refused.
+        Returns whether it went on with it. Raises LinkLost, Refused; what was kept is left at the server then.
         """
         try:
             with from_library():
                 await self._secure()
-                resumed = await self._connect(kept)
+                self.resumed = await self._connect(kept)
                 self.namespaces = await self._read_namespaces()
                 self.limits = await self._read_limits()
                 if self._settings.structures:
                     self._library = (await load_structures(self, self._source)).library
+        except (LinkLost, Refused):
+            if kept is None:
+                await self.close()
+            else:
+                self.leave()
+            raise
         except BaseException:
             await self.close()
             raise
-        return resumed
+        return self.resumed
 
     @property
     def heard(self) -> bool:
@@ -392,6 +401,7 @@ class Connection:
         await client.connect_socket()
         await client.send_hello()
         await client.open_secure_channel()
+        self.stood = True
         user = await asyncio.to_thread(load_user, self._settings)
         if kept is not None and await self._resume(kept, user):
             return True

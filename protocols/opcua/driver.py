@@ -23,12 +23,17 @@ from protocols.opcua.settings import Settings
 from protocols.opcua.subscribing import Subscribed, subscribe, take_up
 from protocols.tapping import Tap
 
+TRIES_MAX = 8
+"""So often what was left is tried to be taken up over connections that stood. A server may close each one for it."""
+
 
 class Left(NamedTuple):
-    """A session with its subscriptions, to be taken up again over the next connection."""
+    """A session with its subscriptions, to be taken up again over the next connection that stands. `tries`: those
+    before it, over which it was not to be had."""
 
     session: Kept
     subscribed: Subscribed
+    tries: int = 0
 
 
 class Driver:
@@ -76,7 +81,11 @@ class Driver:
         """One connection from its beginning to its end. Raises LinkLost, Refused."""
         left, self._left = self._left, None
         connection = Connection(self._settings, self._name)
-        resumed = await connection.open(left.session if left is not None else None)
+        try:
+            resumed = await connection.open(left.session if left is not None else None)
+        except (LinkLost, Refused):
+            self._left = _left_still(left, connection)
+            raise
         subscribed = None
         try:
             subscribed = await self._subscribed(connection, left, resumed)
@@ -101,14 +110,27 @@ class Driver:
             self._settings.queue_messages,
             self._settings.message_bytes_max,
         )
-        if left is not None and await take_up(left.subscribed, connection, publishing, resumed):
-            return Subscribed(left.subscribed.binding, publishing, taken_up=True, transferred=not resumed)
+        try:
+            if left is not None and await take_up(left.subscribed, connection, publishing, resumed):
+                return Subscribed(left.subscribed.binding, publishing, taken_up=True, transferred=not resumed)
+        except LinkLost:
+            self._left = _left_still(left, connection)
+            raise
         return await subscribe(self._name, self._settings, self._entries, self._clock, connection, publishing)
 
     def _report(self, state: str, detail: str = "") -> None:
         if self._state != (state, detail):
             self._state = (state, detail)
             self._intake.state(self._name, state, detail)
+
+
+def _left_still(left: Left | None, connection: Connection) -> Left | None:
+    """What a connection that was lost too early leaves as it found it; None if that was tried too often. Nobody can be
+    asked while nobody is there: such an attempt is none."""
+    if left is None or not connection.stood:
+        return left
+    session = connection.leave() if connection.resumed else left.session
+    return Left(session, left.subscribed, left.tries + 1) if left.tries + 1 < TRIES_MAX else None
 
 
 def _worth_keeping(error: LinkLost, connection: Connection, subscribed: Subscribed) -> bool:

@@ -71,6 +71,9 @@ class Publishing:
         self._bytes = 0
         self._subscriptions: dict[int, Subscription] = {}
         self._queue: asyncio.Queue[Arrival | None] = asyncio.Queue()  # None: the end
+        self._held: set[Subscription] = set()  # what comes of these has to wait for the next connection
+        self._unanswered = asyncio.Event()
+        self._why = LinkLost("")
         self._room = asyncio.Event()
         self._room.set()
 
@@ -90,7 +93,7 @@ class Publishing:
         # one for each subscription and one in hand, so that none waits for another's
         self._lanes = min(LANES_MAX, max(self._lanes, len(self._subscriptions) + 1))
         try:
-            await together(*(self._lane() for _ in range(self._lanes)), self._watch())
+            await together(*(self._lane() for _ in range(self._lanes)), self._watch(), self._end_unanswered())
         finally:
             self._queue.put_nowait(None)
 
@@ -105,7 +108,7 @@ class Publishing:
                 yield Message(arrival.ended, None, arrival.t_rx, ended="no sign of the subscription")
             elif arrival.publish is not None:
                 subscription = self._subscriptions.get(arrival.publish.subscription_id)
-                if subscription is not None:
+                if subscription is not None and subscription not in self._held:
                     async for message in self._whole(subscription, arrival.publish, arrival.t_rx):
                         yield message
             else:
@@ -117,7 +120,16 @@ class Publishing:
     async def _whole(self, subscription: Subscription, publish: Publish, t_rx: int) -> AsyncIterator[Message]:
         lost = False
         for number in subscription.missing(publish):
-            again = await self._again(subscription, number)
+            try:
+                again = await self._connection.republish(subscription.number, number)
+            except LinkLost as error:
+                if not subscription.ask_later(number):
+                    lost = True
+                    break
+                self._hold(subscription, error)
+                if lost:
+                    yield Message(subscription, None, t_rx, lost)
+                return
             if again is None:
                 lost = True
             else:
@@ -128,11 +140,15 @@ class Publishing:
         elif lost:
             yield Message(subscription, None, t_rx, lost)
 
-    async def _again(self, subscription: Subscription, number: int) -> Publish | None:
-        try:
-            return await self._connection.republish(subscription.number, number)
-        except LinkLost:
-            return None  # the pump sees that too; what came after the missing one is still good
+    def _hold(self, subscription: Subscription, error: LinkLost) -> None:
+        """The connection is over. What came after the missing one is not acknowledged: it is asked for with it."""
+        self._held.add(subscription)
+        self._why = error
+        self._unanswered.set()
+
+    async def _end_unanswered(self) -> None:
+        await self._unanswered.wait()
+        raise self._why
 
     async def _lane(self) -> None:
         """One publish request after the other. Ends where the server wants fewer of them."""

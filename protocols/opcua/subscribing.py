@@ -63,7 +63,7 @@ async def take_up(before: Subscribed, connection: Connection, publishing: Publis
         return False
     now = asyncio.get_running_loop().time()
     for subscription in subscriptions:
-        subscription.heard_at = now
+        subscription.taken_up(now)
         publishing.add(subscription)
     before.binding.move(connection)
     return True

@@ -18,6 +18,8 @@ log = logging.getLogger("sortline.opcua")
 
 SEQUENCE_MAX = (1 << 32) - 1  # then 1 again: 0 is never used (OPC 10000-4 section 7.36)
 REPUBLISH_MAX = 1_000
+CONNECTIONS_MAX = 8
+"""Over so many a message is asked for again. A server may close each one for it."""
 
 
 class Subscription:
@@ -32,7 +34,15 @@ class Subscription:
         self.owners = tuple(owners)
         self.born_at = self.heard_at = now
         self._next: int | None = None
+        self._asked: tuple[int, int] = 0, 0  # a message, and over how many connections it was asked for in vain
         self._durable: deque[int] = deque()
+
+    def taken_up(self, now: float) -> None:
+        """It goes on over another connection. If nothing of it came over the one before, its first message may be lost,
+        the state from which events are told apart: that one's number is 1 (OPC 10000-4 section 7.36)."""
+        self.heard_at = now
+        if self._next is None:
+            self._next = 1
 
     def done(self, numbers: Sequence[int]) -> None:
         """The records of these messages are durable: the server may forget them, once it is told."""
@@ -53,6 +63,16 @@ class Subscription:
 
     def silent(self, now: float) -> bool:
         return now - self.heard_at >= self.silence_s
+
+    def ask_later(self, number: int) -> bool:
+        """The connection ended over which this message was asked for again: `missing` names it once more over the next
+        one, with all that came after it. False if that was so too often: then it and those up to what came are lost."""
+        of, times = self._asked
+        self._asked = number, times + 1 if of == number else 1
+        if self._asked[1] >= CONNECTIONS_MAX:
+            return False
+        self._next = number
+        return True
 
     def missing(self, publish: Publish) -> range:
         """The numbers between the last message and this one. A keep-alive carries the number of the next message."""

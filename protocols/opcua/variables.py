@@ -70,6 +70,11 @@ class VariablesRecord:
         self._skipped = False  # numbers right before the one that was notified last
         self._samples = False  # the server is known not to tell of every write
 
+    @property
+    def counts(self) -> bool:
+        """Whether the trigger numbers the events, so that missing ones are seen."""
+        return self._counter is not None
+
     def connected(self, t_rx: int) -> None:
         """A new subscription: the next notification of each node is its state, not a change."""
         self._fresh = True

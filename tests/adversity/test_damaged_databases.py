@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -11,11 +13,15 @@ from engine.clock import now_us
 from engine.contracts import OutRow
 from engine.dead_letters import Cause, DeadLetters
 from engine.errors import Refused
+from tests.adversity.engine_process import Victim
+from tests.adversity.test_killed_engine import assert_kept, last_life
 from tests.integration.test_app import delivered, lines_protocol, picks, queued, run, site
+from tests.promises import Promises
 
 __all__ = ["lines_protocol"]
 
 LETTERS = 400
+WAL_FLIPS = 30
 
 
 def spoil(path: Path, table: str, at: int = 0) -> None:
@@ -33,6 +39,27 @@ def spoil(path: Path, table: str, at: int = 0) -> None:
         for page in pages:
             raw.seek((page - 1) * size + (100 if page == 1 else 0) + 3)
             raw.write(b"\xff" * 12)
+
+
+def test_a_flipped_bit_in_the_write_ahead_log_takes_nothing_that_only_the_outbox_has(tmp_path: Path) -> None:
+    """SQLite drops all commits from there on. What snapshots stand for must not be among them: the rest the journal's
+    tail makes once more."""
+    victim = Victim(tmp_path / "data")
+    names = [f"LU-{n}" for n in range(600)]
+    for at in range(0, len(names), 20):
+        victim.feed(names[at : at + 20])
+        victim.until(lambda at=at: len(victim.acknowledged) >= at + 20)  # type: ignore[misc]
+    victim.kill()
+    ledger = victim.end()
+    assert not list((tmp_path / "data" / "journal").glob("00000001.journal*")), "it cannot be built anew"
+    wal = tmp_path / "data" / "outbox.sqlite-wal"
+    chance = random.Random(3)
+    for number in range(WAL_FLIPS):
+        data = Path(shutil.copytree(tmp_path / "data", tmp_path / f"data-{number}"))
+        content = bytearray(wal.read_bytes())
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        (data / wal.name).write_bytes(content)
+        assert_kept(data, ledger + last_life(data, f"LU-last-{number}"), Promises())
 
 
 def test_an_outbox_of_which_all_that_waits_can_be_read_is_made_anew(

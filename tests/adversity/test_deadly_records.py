@@ -11,7 +11,7 @@ import pytest
 
 from engine import recovery
 from engine.clock import now_us
-from engine.crashes import LAST, NOTE, Crashes
+from engine.crashes import FATAL, LAST, NOTE, Crashes
 from engine.dead_letters import DeadLetters
 from engine.passed_over import NAME, PassedOver
 from engine.recordings import read
@@ -154,11 +154,17 @@ def test_a_kill_is_nobodys_fault(tmp_path: Path) -> None:
 
 
 def test_a_note_that_the_disk_has_changed_is_none(tmp_path: Path) -> None:
-    for noise in (b"\xff" * 4096, b"{}" + bytes(510) + b"Fatal", b"[]" * 400, b""):
+    for noise in (b"\xff" * 4096, b"{}" + bytes(600) + b"\x08", b"[]" * 400, b""):
         (tmp_path / NOTE).write_bytes(noise)
         crashes = Crashes(tmp_path)
         assert not crashes.condemns((1, 12), 0)
         crashes.close()
+        assert not (tmp_path / LAST).exists()
+    (tmp_path / NOTE).write_bytes(b"?".ljust(512) + FATAL + b"Segmentation fault")
+    crashes = Crashes(tmp_path)
+    assert not crashes.condemns((1, 12), 0)
+    crashes.close()
+    assert (tmp_path / LAST).exists()
 
 
 def test_places_that_the_disk_has_changed_are_put_aside(tmp_path: Path) -> None:

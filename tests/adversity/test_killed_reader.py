@@ -160,7 +160,7 @@ def test_what_machines_hand_over_is_told_once_however_often_the_engine_is_killed
                     await until(partial(machines.got_rid_of, least, least))
                     await asyncio.sleep(chance.uniform(0.0, 0.05))
                     engine.kill()
-                    engine.wait(20)
+                    engine.wait(60)
                     engine = start(site)
                 more = machines.letters + EACH_LIFE, machines.telegrams + EACH_LIFE
                 await until(partial(machines.got_rid_of, *more))
@@ -170,7 +170,7 @@ def test_what_machines_hand_over_is_told_once_however_often_the_engine_is_killed
                 for task in work:
                     task.cancel()
                 engine.terminate()
-                engine.wait(20)
+                engine.wait(60)
         told = jams(data)
         assert set(told.values()) == {1}, told
         for machine, sent, least in (("M", machines.letters, more[0]), ("T", machines.telegrams, more[1])):

@@ -29,18 +29,9 @@ HERE = Path(__file__).parent
 def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
-        *(
-            told_time,
-            told_gaps,
-            told_picks,
-            told_corrected,
-            told_cartons,
-            told_premises,
-            told_shipping,
-            told_shared,
-            told_replans,
-        ),
-        *(told_account, told_arrivals, told_lifecycles, told_overtaken, told_pending, told_sorter),
+        *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
+        *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
+        *(told_pending, told_sorter),
     )
     return {
         name: told

@@ -67,6 +67,13 @@ def R30_of_two_that_tell_of_a_press_the_earlier_counts() -> Case:
     return case.confirmed(2, 10, t_first=at(10)).packed(2, "L-1#1", t_open=at(10)).counted(used=4, duplicate=1)
 
 
+def R30_the_earlier_counts_also_of_those_that_waited() -> Case:
+    """R30, R11, R3: likewise, and the order system tells of the task only at 60: both take effect then."""
+    case = Case().order(2).pick(10.5, 2, press="P-1", lu="L-1")
+    case.pick(10, 2, rx=11, src="dc1/pick/RF-07", press="P-1", lu="L-1").close(20).task(2, t=60)
+    return case.confirmed(2, 10, t_first=at(10)).packed(2, "L-1#1", t_open=at(10)).counted(used=4, duplicate=1)
+
+
 def R30_a_press_that_is_told_late_again() -> Case:
     """R30: what was decided by the first telling stays."""
     case = Case().order(2).task(2).pick(10.5, 2, press="P-1").device("telemetry", 30, src=STATION)
@@ -154,3 +161,71 @@ def R45_an_empty_carton_that_is_named_and_closed_empty_again() -> Case:
     case.expect("exception.cleared", "PKG_EMPTY/carton/L-1#1/1", t=30, code="PKG_EMPTY")
     case.expect("exception.raised", "PKG_EMPTY/carton/L-1#1/1", code="PKG_EMPTY")
     return case.expect("exception.raised", "PKG_EMPTY/carton/C-1/1", t=30, code="PKG_EMPTY")
+
+
+def R26_a_deadline_that_had_passed_when_it_was_moved() -> Case:
+    """R10, R26, R3: short at 50, and so it stays, though the watermark had not passed 50 when the word of 51 came."""
+    case = Case().order(2).task(2, deadline=at(50)).pick(10).device("telemetry", 49.5, src=STATION)
+    case.task(2, t=51, rev=2, deadline=at(80)).pick(60).device("telemetry", 120, src=STATION)
+    return case.confirmed(2, 60, revision=1).shorted(0, 60, revision=1, reason="DEADLINE")
+
+
+def R10_a_deadline_that_is_moved_before_it_comes() -> Case:
+    """R10, R21: at 49 it is moved to 80, and then the second piece of 60 is in time."""
+    case = Case().order(3).task(3, deadline=at(50)).pick(10).task(3, t=49, rev=2, deadline=at(80)).pick(60)
+    return case.device("telemetry", 120, src=STATION).confirmed(2, 80, revision=0).shorted(1, 80, revision=0)
+
+
+def R50_ready_by_the_cutoff_of_a_wave_released_before() -> Case:
+    """R21 d, R50, R51: nothing is picked of the second line; its task was told after wave and plan, and ends at 30."""
+    case = Case().order(1, 1).shipment(1).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30))
+    case.records[-2]["scope"].append({"order": "O-1", "line": 2, "qty": 1})
+    case.rules = {"short_at_cutoff": True}
+    case.task(1, t=1).task(1, "T-2", line=2, t=1).pick(10, lu="L-1").close(20)
+    return (
+        case.confirmed(1, 10)
+        .packed(1, "L-1#1")
+        .shorted(1, 30, "T-2")
+        .expect("shipment.ready", "S-1", t=30, partial=True)
+    )
+
+
+def R50_ready_by_the_cutoff_of_a_line_without_tasks() -> Case:
+    """R21 d, R50, R51: likewise, of two pieces one is picked."""
+    case = Case().order(2).shipment(2).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30))
+    case.rules = {"short_at_cutoff": True}
+    case.pick(10, line=1, order="O-1", lu="L-1").close(20)
+    case.expect("pick.confirmed", "O-1/1", t=30, qty=1).expect("pick.short", "O-1/1", t=30, qty_short=1)
+    return case.packed(1, "L-1#1").ready(1, 30, short=1, cartons=["L-1#1"])
+
+
+def R26_put_back_twice() -> Case:
+    """R26, R28: the first reversal opened it again; the second is told like the first."""
+    case = Case().order(3).task(3).pick(10, 3).put_back(20).put_back(30)
+    for number in (2, 3):
+        case.expect("pick.reversed", f"T-1/{STATION}/0/{number}/0", qty=1)
+    return case.confirmed(1, 30, qty_task=3, over_qty=0)
+
+
+def R26_put_back_after_more_was_asked() -> Case:
+    """R26, R27a: three of three, then five are asked for; what is put back at 20 and picked at 25 is told at once."""
+    case = Case().order(5).task(3).pick(10, 3)
+    case.wms("pick.task", 15, rev=2, task="T-1", order="O-1", line=1, sku="A", qty=5)
+    case.put_back(20).pick(25, 2).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+    return case.confirmed(4, 25, qty_task=5, over_qty=0)
+
+
+def R43_put_back_without_its_lot() -> Case:
+    """R43: two of a lot are in the carton, and one is put back by a press that names no lot: one is left of it."""
+    case = Case().order(3).task(3).pick(10, 2, lot="B-1", lu="L-1").put_back(15, lu="L-1").close(20)
+    case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+    return case.expect(
+        "carton.closed", "L-1#1", contents=[{"line": 1, "lot": "B-1", "order": "O-1", "qty": 1, "sku": "A"}]
+    )
+
+
+def R43_put_back_out_of_the_wrong_carton() -> Case:
+    """R43, R45: the press says L-2, where nothing lies: it is closed empty, nobody finds less than nothing."""
+    case = Case().order(2).task(2).pick(10, 2, lu="L-1").device("carton.open", 5, lu="L-2").put_back(15, lu="L-2")
+    case.close(20).close(21, lu="L-2").expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+    return case.confirmed(1, 15).packed(2, "L-1#1").raised("PKG_EMPTY", "carton/L-2#1")

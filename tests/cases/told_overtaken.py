@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import leaves, load, manifested, two_cartons
-from tests.cases.writing import ONE, PACK, STATION, Case, at
+from tests.cases.told_shipping import gone, leaves, load, manifested, packed_one, two_cartons
+from tests.cases.writing import ONE, PACK, SORTER, STATION, Case, at
 
 
 def gone_at_40() -> Case:
@@ -283,3 +283,20 @@ def R56_a_cancel_of_the_moment_at_which_its_trailer_closes() -> Case:
     """R56, R3: context goes first, so the dock closed the trailer of a cancelled shipment."""
     case = gone_at_40().wms("shipment.cancelled", 40, rx=40.2, rev=2, shipment="S-1").device("telemetry", 90)
     return case.expect("shipment.unready", "S-1", t=40, cause="shipment.cancelled")
+
+
+def R51_a_manifest_within_the_hold_of_a_truth() -> Case:
+    """R51: it left after four seconds of being ready."""
+    return manifested(gone(packed_one().confirmed(1, 10).packed(1), 24), 24, "C-1", manifest_no="M-1")
+
+
+def R51_a_manifest_while_the_watermark_lags() -> Case:
+    """R51, R3: a scanner of 20.5 is in at 25.3, and the watermark has not even passed the close. It had lasted."""
+    case = packed_one().device("scan.read", 20.5, src=SORTER, lu="L-9").confirmed(1, 10).packed(1).ready(1, 20)
+    return manifested(gone(case, 25.3), 25.3, "C-1", manifest_no="M-1")
+
+
+def R51_a_manifest_after_a_trailer_that_closed_within_the_hold() -> Case:
+    """R51, R54: its trailer had closed at 24, after four seconds, and that was known when the TMS's word came."""
+    case = leaves(load(packed_one(), 22), 24).confirmed(1, 10).packed(1).never_raised("SHP_LOAD_BEFORE_READY")
+    return manifested(gone(case, 28), 28, "C-1", manifest_no="M-1", trailer="TR-1")

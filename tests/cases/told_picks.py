@@ -39,6 +39,13 @@ def R05_the_same_number_twice() -> Case:
     return case.short(20).confirmed(2, 20).shorted(1, 20, qty_picked=2)
 
 
+def R05_sent_again_after_the_clock_was_set_forward() -> Case:
+    """R5: a record that says itself when it was is the one that was here, two days later by the wall clock or not."""
+    case = Case().order(2).task(2).pick(10, 1).pick(11, 1)
+    case.records.append(case.records[-1] | {"t_rx": at(172_800)})
+    return case.confirmed(2, 11).counted(duplicate=1).times("PCK_OVER", 0)
+
+
 def R05_two_presses_of_one_piece_are_two_picks() -> Case:
     """R5: content alone never makes a duplicate."""
     return Case().order(2).task(2).pick(10).pick(10).confirmed(2, 10)

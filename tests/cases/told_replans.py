@@ -62,3 +62,17 @@ def R40a_a_plan_that_comes_when_the_close_was_due() -> Case:
     case = Case().order(2).task(2, deadline=at(60)).pick(10, lu="L-1").close(30)
     case.plan(t=39, contents=part(1)).packed(1, "L-1#1", carton="C-1").device("telemetry", 90)
     return case.confirmed(1, 60).shorted(1, 60)
+
+
+def R51_a_carton_that_is_withdrawn_makes_ready() -> Case:
+    """R50a, R51: C-2 is not needed any more, known before the watermark passes the close: since 31, not 30."""
+    case = Case().order(2).task(2).plan().plan("C-2", lu=None).shipment(2).pick(10, 2, lu="L-1").close(30)
+    case.plan("C-2", lu=None, t=31, rev=2, contents=[]).confirmed(2, 10).packed(2).ready(2, 31)
+    return case.device("telemetry", 90)
+
+
+def R40a_a_name_from_after_the_close_is_not_the_name_of_then() -> Case:
+    """R40a, R52: bound at 33, before the watermark passes the close: ready as L-1#1 since 30, and as C-1 since 33."""
+    case = Case().order(2).task(2).shipment(2).pick(10, 2, lu="L-1").close(30)
+    case.wms("lu.bind", 33, lu="L-1", carton="C-1").ready(2, 33, revision=1, cartons=["C-1"])
+    return case.confirmed(2, 10).packed(2, carton="C-1").device("telemetry", 90)

@@ -72,6 +72,13 @@ def R27_a_cancel_of_a_shared_task_before_the_manifest_is_known() -> Case:
     return case.expect("shipment.ready", "S-2", t=22, revision=1).cleared("PCK_PUTBACK_REQUIRED", "task/T-1")
 
 
+def R50_more_than_its_share_of_a_shared_line() -> Case:
+    """R50, R53: both pieces lie in C-1. The order covers them, but S-1 plans one of them, and S-2 lacks the other."""
+    case = Case().order(2).plan(contents=part(1)).wms("shipment.plan", shipment="S-2", scope=part(1))
+    case.wms("shipment.plan", shipment="S-1", scope=part(1)).task(2).pick(10, 2, lu="L-1").close(20)
+    return case.confirmed(2, 10).packed(2, shipment="S-1").device("telemetry", 90)
+
+
 # ---------------------------------------------------------------------------------------------- not of its scope
 
 
@@ -91,6 +98,17 @@ def R29_a_late_pick_before_the_deadline_is_decided() -> Case:
     case = Case().order(2).task(2, deadline=at(9.5), loc="A-1").shipment(2).pick(8, lu="L-1")
     case.wms("manifest.result", 10.5, shipment="S-1", manifest_no="M-1", tracking=[]).pick(14, lu="L-1")
     case.expect("shipment.manifested", "S-1", t=10.5).confirmed(1, 9.5).shorted(1, 9.5).device("telemetry", 90)
+    case.expect(
+        "inventory.discrepancy", "A-1/A//T-1", t=14, revision=1, kind="POST_SHIP", expected=1, actual=2, as_of=at(14)
+    )
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
+def R29_a_late_pick_of_a_task_that_is_shorted_afterwards() -> Case:
+    """R29: nothing was told of the task when its second piece came too late; the short of 30 tells of one."""
+    case = Case().order(3).task(3, loc="A-1").shipment(3).pick(8, lu="L-1")
+    case.wms("manifest.result", 10.5, shipment="S-1", manifest_no="M-1", tracking=[]).pick(14, lu="L-1").short(30)
+    case.expect("shipment.manifested", "S-1", t=10.5).confirmed(1, 30).shorted(2, 30).device("telemetry", 90)
     case.expect(
         "inventory.discrepancy", "A-1/A//T-1", t=14, revision=1, kind="POST_SHIP", expected=1, actual=2, as_of=at(14)
     )

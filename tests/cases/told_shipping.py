@@ -410,9 +410,10 @@ def R54_a_manifest_before_ready() -> Case:
 
 
 def R51_a_manifest_that_arrives_before_a_truth_was_told() -> Case:
-    """R10, R51: it counts from its arrival at 26; nobody is in by then, and the watermark of 21 has not passed 25. What
-    was ready is not told any more, and nothing was loaded before it was ready."""
-    case = packed_one().confirmed(1, 10).packed(1).never_raised("SHP_LOAD_BEFORE_READY")
+    """R51, R54, R3: nobody is in at 26, and the watermark of 21 has not passed 25. It had been ready since 20, and that
+    had lasted: it is told, and before it left."""
+    case = packed_one().confirmed(1, 10).packed(1).ready(1, 20).never_raised("SHP_LOAD_BEFORE_READY")
+    case.in_order(("shipment.ready", "S-1"), ("shipment.manifested", "S-1"))
     return manifested(gone(case, 26), 26, "C-1", manifest_no="M-1")
 
 

@@ -81,7 +81,7 @@ def run(path: Path | Site, until: Callable[[Engine], bool]) -> tuple[Engine, Map
         engine = Engine(load_site(path) if isinstance(path, Path) else path)
         stop = asyncio.Event()
         task = asyncio.create_task(engine.run(stop))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not until(engine) and not task.done():
             assert time.monotonic() < deadline, "it never came to that"
             await asyncio.sleep(0.01)

@@ -51,7 +51,7 @@ async def add(port: int, rows: list[OutRow]) -> None:
 def consume(folder: Path, *arguments: str) -> str:
     """Run it until nothing is left; returns what it printed."""
     command = [sys.executable, str(CONSUMER), *arguments, "--once", "--erp", str(folder / "erp.sqlite")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -200,7 +200,7 @@ def test_what_cannot_be_read_is_refused_with_the_systems_reason(path: str, why: 
     async def story() -> None:
         with pytest.raises(Refused, match=f"^{path}: cannot be read: {why}$"):
             async with reading(RememberingIntake(), path) as task:
-                await asyncio.wait_for(task, 5)
+                await asyncio.wait_for(task, 60)
 
     run(story())
 

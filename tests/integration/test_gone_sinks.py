@@ -58,6 +58,34 @@ def test_a_renamed_sink_leaves_letters_that_can_be_sent_once_it_is_back(
     )
 
 
+def test_letters_that_are_wanted_at_a_start_get_places_behind_what_went_before(tmp_path: Path) -> None:
+    """Not of the lane that ended when the sink was taken out: a Redis stream is far beyond, and would refuse them for
+    ever."""
+
+    async def story() -> None:
+        await left_behind(tmp_path, 5)
+        second = Rig(tmp_path, {"new": ListSink()})
+        await second.pipeline.start()
+        await until(lambda: len(letters_of(second, "old")) == 5)
+        await second.pipeline.stop()
+        old = ListSink()
+        third = Rig(tmp_path, {"new": ListSink(), "old": old})
+        await third.pipeline.start()
+        await third.put("LU-6", "LU-7")
+        await until(lambda: told(old) == ["LU-6", "LU-7"])
+        await third.pipeline.stop()
+        assert await dlq(tmp_path, "replay", "--source", "old", "--rate", "1000", "--yes") == DONE
+        fourth = Rig(tmp_path, {"new": ListSink(), "old": old})
+        await fourth.pipeline.start()
+        await until(lambda: len(old.rows) == 7)
+        await fourth.pipeline.stop()
+        places = [(row.position, row.again) for row in old.rows]
+        assert places == [(6, 0), (7, 0), *((7, again) for again in range(1, 6))]
+        assert told(old)[2:] == names(1, 5)
+
+    run(story)
+
+
 def test_where_the_letters_have_no_room_the_events_wait_in_the_outbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

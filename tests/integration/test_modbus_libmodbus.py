@@ -103,7 +103,7 @@ def tell(story: Any, program: Path) -> None:
 
 
 async def acknowledged(plc: LibmodbusPlc, seq: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await plc.get(110) != seq:
             await asyncio.sleep(0.01)
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pytest
 from asyncua import ua
 from asyncua.common.structures104 import new_struct, new_struct_field
 
@@ -381,3 +382,21 @@ def test_a_link_speaks_for_every_source_that_its_records_name_themselves() -> No
             assert (kept.of("link.up")[0]["src"], kept.of("link.up")[0]["scope"]) == ("dc1/pack", "dc1/pack")
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("is_numbered", [False, True])
+def test_a_server_that_samples_a_trigger_without_numbers_is_warned_of(
+    caplog: pytest.LogCaptureFixture, is_numbered: bool
+) -> None:
+    record = {name: field for name, field in CARTONS["record"].items() if is_numbered or name != "seq"}
+    entry = CARTONS | {"record": record, "collect": "monitor"}
+
+    async def story() -> None:
+        async with line() as packing, running(settings(packing.url, variables={"cartons": entry})) as kept:
+            await kept.up()
+
+    caplog.set_level("WARNING", "sortline.opcua")
+    asyncio.run(story())
+    said = [each.message for each in caplog.records if "says that it looks every" in each.message]
+    assert len(said) == (0 if is_numbered else 1)
+    assert all("numbers the events of variables.cartons:" in each for each in said)

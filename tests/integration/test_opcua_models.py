@@ -56,7 +56,7 @@ def test_scan_results_of_autoid_and_states_of_packml_become_records() -> None:
                 variables={"states": STATES},
             )
             async with running(configured) as kept:
-                await kept.until(lambda: "up" in dict(kept.states), seconds=20)
+                await kept.until(lambda: "up" in dict(kept.states))
                 await server.tell(scan=["T-1", "T-2"])
                 await kept.until(lambda: len(kept.of("scan.read")) == 2)
                 assert [(r["lu"], r["point"], r.get("sub", 0)) for r in kept.of("scan.read")] == [

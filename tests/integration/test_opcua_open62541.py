@@ -107,7 +107,7 @@ def test_many_items_over_several_subscriptions() -> None:
             }
             configured = settings(server.url, variables=entries, items_per_subscription=250)
             async with running(configured) as kept:
-                await kept.until(lambda: "up" in dict(kept.states), seconds=20)
+                await kept.until(lambda: "up" in dict(kept.states))
                 await asyncio.sleep(0.5)
                 for value in (1, 2, 3):
                     await server.tell(all=value)

@@ -163,7 +163,7 @@ def test_snapshots_that_could_not_be_written_are_written_when_room_is_wanted(
         await rig.pipeline.start()
         for n in range(0, 50, 5):
             await rig.put(*names(n + 1, n + 5))
-        await until(lambda: not rig.metrics.intake.records)
+        await until(lambda: not rig.metrics.intake.records and rig.recovery._snapshots.oldest_needed is not None)
         needed = rig.recovery._snapshots.oldest_needed
         assert needed is not None
         with monkeypatch.context() as patch:

@@ -132,7 +132,7 @@ class Rig:
         """One delivery that reads these load units; returns once it is acknowledged."""
         acknowledged = asyncio.Event()
         await self.pipeline.put(Delivery("scanner", [read(name, self.now_us) for name in names], acknowledged.set))
-        await asyncio.wait_for(acknowledged.wait(), 10)
+        await asyncio.wait_for(acknowledged.wait(), 60)
 
     async def abandon(self) -> None:
         """As a kill -9 would: nothing is drained, nothing is delivered any more."""
@@ -154,7 +154,7 @@ def queued(folder: Path) -> list[str]:
     return [entry.id for entry in entries]
 
 
-async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.01)
@@ -166,7 +166,7 @@ def names(first: int, last: int) -> list[str]:
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await story()
 
     asyncio.run(bounded())

@@ -217,7 +217,7 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
             await client.subscribe("$SYS/broker/clients/total")  # told once a second, if it has changed
             clients = ""
             with suppress(TimeoutError):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     async for message in client.messages:
                         clients = str(bytes(message.payload), "ascii")
                         if clients == "1":

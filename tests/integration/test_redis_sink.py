@@ -65,7 +65,7 @@ def ids(port: int, stream: str = "erp") -> list[str]:
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             await story()
 
     asyncio.run(bounded())

@@ -31,7 +31,7 @@ QUEUES = ("erp.inventory", "erp.shipping", "ops.exceptions")
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await story()
 
     asyncio.run(bounded())

@@ -208,7 +208,7 @@ def test_registers_that_a_foreign_tool_writes_into_a_foreign_server_are_the_righ
     site = written(tmp_path, PLC, port=port)
 
     def write(unit: int, address: int, *values: int) -> None:
-        subprocess.run([writer, *map(str, (port, unit, address, *values))], check=True, timeout=10)
+        subprocess.run([writer, *map(str, (port, unit, address, *values))], check=True, timeout=60)
 
     def ack() -> int:
         assert server.stdin is not None

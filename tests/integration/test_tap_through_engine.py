@@ -151,7 +151,7 @@ async def serving(folder: Path) -> AsyncIterator[tuple[Taps, Idle, Ledger]]:
 
 
 async def looking(folder: Path, source: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (found := await look_in(folder)) is None:
             await asyncio.sleep(0.01)
     found[1].write(source + b"\n")

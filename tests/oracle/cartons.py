@@ -74,10 +74,20 @@ class Cycle:
         for when, what, quantity in self.moves:
             if when <= t:
                 total[what] = total.get(what, 0) + quantity
-        return {what: quantity for what, quantity in sorted(total.items()) if quantity}
+        return dict(sorted(_set_off(total).items()))
 
     def last(self, kind: str, t: int) -> Fact | None:
         return max((f for f in self.facts if f.kind == kind and f.t <= t), default=None, key=lambda f: f[:4])
+
+
+def _set_off(total: dict[Content, int]) -> dict[Content, int]:
+    """reading (R43): what was put back without its lot, or under another, is taken from the lot of that line and SKU
+    that came last; nobody finds less than nothing in a carton."""
+    for owed in [what for what, quantity in total.items() if quantity < 0]:
+        for there in reversed([what for what in total if what[:3] == owed[:3] and total[what] > 0]):
+            part = min(-total[owed], total[there])
+            total[owed], total[there] = total[owed] + part, total[there] - part
+    return {what: quantity for what, quantity in total.items() if quantity > 0}
 
 
 class Happening(NamedTuple):
@@ -174,6 +184,7 @@ def _taken_out(record: Record, cycle: Cycle | None, context: Context) -> tuple[t
     held: dict[Content, int] = {}
     for _, what, quantity in cycle.moves if cycle else ():
         held[what] = held.get(what, 0) + quantity
+    held = _set_off(held)
     if "sku" not in record:
         return tuple((what, quantity) for what, quantity in sorted(held.items()) if quantity > 0)
     line = line_of(record, context)

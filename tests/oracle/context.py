@@ -29,6 +29,7 @@ class Context:
         self.order_arrival: dict[str, int] = {}
         self.first_task: dict[Line, Fact] = {}  # by arrival
         self.asked: dict[str | Line, dict[int, tuple[int, int]]] = {}  # of a task or line, by rev: event time, quantity
+        self.told: dict[str, list[Fact]] = {}  # every revision of a task
         self.waves: dict[str, Fact] = {}
         self.allocs: dict[Line, Fact] = {}
         self.cartons: dict[str, Fact] = {}
@@ -53,6 +54,7 @@ class Context:
                 self._take_cancel(fact)
             case "pick.task":
                 _keep(self.tasks, record["task"], fact)
+                self.told.setdefault(record["task"], []).append(fact)
                 self.asked.setdefault(record["task"], {})[record["rev"]] = fact.t, record["qty"]
                 arrival = min(fact.arrival, self.task_arrival.get(record["task"], fact.arrival))
                 self.task_arrival[record["task"]] = arrival
@@ -107,6 +109,23 @@ class Context:
 
     def tasks_of(self, line: Line) -> list[str]:
         return sorted(t for t, fact in self.tasks.items() if (fact.record["order"], fact.record["line"]) == line)
+
+    def deadlines(self, task: str) -> list[tuple[Fact, Fact | None]]:
+        """R21 (d): the revisions that set one, each with the first that says otherwise.
+
+        reading: one that had come by the moment of that has closed the window; one that is told again is the same."""
+        found: list[tuple[Fact, Fact | None]] = []
+        for fact in self.told[task]:
+            deadline = fact.record.get("deadline")
+            higher = [one for one in self.told[task] if one.record["rev"] > fact.record["rev"]]
+            moved = min(
+                (one for one in higher if one.record.get("deadline") != deadline),
+                default=None,
+                key=lambda one: int(one.record["rev"]),
+            )
+            if deadline is not None and (moved is None or moved.t > deadline):
+                found.append((fact, moved))
+        return found
 
     def cutoff(self, order: str) -> Fact | None:
         """The wave with the first cutoff for an order."""

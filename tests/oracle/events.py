@@ -75,7 +75,7 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
     rest = utc(t_close), _subject(window.task, line), line[0], line[0]
     lus = [entry.lu or window.lu for entry in window.counted]
     data = common | _given(
-        qty=window.q,
+        qty=max(0, window.q),  # reading: also where more was put back than picked
         qty_task=window.q_task,
         over_qty=max(0, window.q - window.q_task),
         lu=_only(lus),
@@ -107,8 +107,8 @@ def _short(window: Window, close: Close, common: dict[str, Any], world: World) -
     loc = close.fact.record.get("loc") if close.decided_by == "OPERATOR" else None
     return common | _given(
         qty_task=window.q_task,
-        qty_picked=window.q,
-        qty_short=max(0, window.q_task - window.q),
+        qty_picked=max(0, window.q),
+        qty_short=max(0, window.q_task - max(0, window.q)),
         reason=close.reason,
         decided_by=close.decided_by,
         loc=loc or window.loc,
@@ -162,7 +162,9 @@ def _closed(cycle: Cycle, key: str, due: int, t_close: int, last: bool, world: W
     shipment, partitionkey, unclear = _shipment(cycle, key, due, world)
     contents = cycle.contents(t_close)
     weighings = [f for f in cycle.facts if f.kind == "weigh" and cycle.t_open <= f.t <= t_close + hold]
+    # reading: a label that was not read well says no number
     labels = [f for f in cycle.facts if f.kind == "label.verified" and f.record.get("sscc")]
+    labels = [f for f in labels if f.record["result"] == "OK"]
     data = _given(
         carton=cycle.key,
         lu=cycle.lu,

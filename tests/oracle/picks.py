@@ -60,7 +60,8 @@ class Entry(NamedTuple):
 class Close(NamedTuple):
     """What may close a window (R21 b, c, d) at `t`. `task` None: a short that names the line only.
 
-    `fact`: the short, the carton.close, or the context that set the time. `decided`: when it was.
+    `fact`: the short, the carton.close, or the context that set the time. `decided`: when it was. `moved`: what says
+    otherwise later on.
     """
 
     t: int
@@ -69,6 +70,7 @@ class Close(NamedTuple):
     task: str | None
     fact: Fact
     decided: Moment | None = None
+    moved: Fact | None = None
 
 
 @dataclass
@@ -185,7 +187,10 @@ class Window:
             return asked
         sources = [entry.fact.record["src"] for entry in self.physical if entry.known < asked.at]
         sources = sources or knowledge.gaps.all_pickers(asked.at)
-        return knowledge.gaps.release(asked, close.t, [(src, self.t_open, close.t) for src in sources])
+        told = knowledge.gaps.release(asked, close.t, [(src, self.t_open, close.t) for src in sources])
+        # reading: while it waits for a gap it may still be moved
+        late = told is None or told.at > asked.at
+        return None if late and close.moved and (told is None or close.moved.arrival < told.at) else told
 
     def _close(self, close: Close) -> None:
         self.closed_by, self.ever_closed, self.t_close = close, True, close.t
@@ -275,8 +280,8 @@ def _closes(
                 yield (plan["order"], plan["line"]), Close(fact.t, "OPERATOR", record["code"], task, fact)
     for task, fact in context.tasks.items():
         line = fact.record["order"], fact.record["line"]
-        if "deadline" in fact.record:
-            yield line, Close(fact.record["deadline"], "DEADLINE", "DEADLINE", task, fact)
+        for one, moved in context.deadlines(task):
+            yield line, Close(one.record["deadline"], "DEADLINE", "DEADLINE", task, one, moved=moved)
         if rules["short_at_cutoff"] and (wave := context.cutoff(line[0])):
             yield line, Close(wave.record["cutoff"], "DEADLINE", "DEADLINE", task, wave)
     if rules["short_at_cutoff"]:

@@ -107,7 +107,7 @@ class Delivery:
         async def story() -> None:
             task = asyncio.create_task(self.forwarder.run())
             self._steps = 0
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not done():
                     assert self._steps < steps_max, "it never happened"
                     await asyncio.sleep(0)

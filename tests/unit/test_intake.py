@@ -78,6 +78,6 @@ def test_a_queue_is_as_full_with_a_block_as_with_its_lines() -> None:
         group = queue.take()
         assert group is not None
         queue.release(group)
-        await asyncio.wait_for(waiting, 1)
+        await asyncio.wait_for(waiting, 60)
 
     asyncio.run(story())

@@ -14,7 +14,7 @@ import pytest
 from ext.opcua_notifications import Publish
 from protocols.opcua.failures import LinkLost, Throttled, Unreadable
 from protocols.opcua.publishing import Message, Publishing
-from protocols.opcua.subscription import Subscription
+from protocols.opcua.subscription import CONNECTIONS_MAX, Subscription
 from protocols.opcua.together import together
 from tests.opcua_bodies import message
 
@@ -28,7 +28,8 @@ class ScriptedServer:
         self._script = iter(script)
         self._again = again
         self.acknowledged: list[tuple[int, int]] = []
-        self.waiting = self.waiting_most = 0
+        self.waiting = self.waiting_most = self.asked_again = 0
+        self.deaf = False  # to whoever asks for a message again
 
     async def publish(self, acknowledged: list[tuple[int, int]]) -> Publish:
         self.acknowledged += acknowledged
@@ -47,6 +48,9 @@ class ScriptedServer:
             self.waiting -= 1
 
     async def republish(self, subscription: int, number: int) -> Publish | None:
+        self.asked_again += 1
+        if self.deaf:
+            raise LinkLost("no answer")
         return message(number, subscription=subscription) if number in self._again else None
 
 
@@ -69,7 +73,7 @@ async def take(flow: Publishing, enough: Callable[[list[Message]], bool]) -> lis
     seen: list[Message] = []
     pump = asyncio.create_task(flow.pump())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             async for one in flow.messages():
                 seen.append(one)
                 if enough(seen):
@@ -286,3 +290,66 @@ def test_what_ends_them_together_is_gone_once_it_is_handled() -> None:
         asyncio.run(story())
     finally:
         gc.enable()
+
+
+async def until_lost(flow: Publishing) -> list[Message]:
+    """What comes over a connection that is lost."""
+    pump = asyncio.create_task(flow.pump())
+    async with asyncio.timeout(60):
+        seen = [one async for one in flow.messages()]
+        with pytest.raises(LinkLost, match="no answer"):
+            await pump
+    return seen
+
+
+def test_a_message_that_could_not_be_asked_for_before_the_cut_is_asked_for_after_it() -> None:
+    """Of another subscription everything comes meanwhile. Message 2 is gone, 3 is not answered for."""
+
+    async def story() -> None:
+        other = [message(1, subscription=2), message(2, subscription=2)]
+        server = ScriptedServer([message(1), message(4), other[0], message(5), other[1]], again=[3, 4, 5])
+        server.deaf = True
+        flow = publishing(server, 1, 2)
+        seen = await until_lost(flow)
+        assert [(one.subscription.number, *told([one])[0]) for one in seen] == [
+            (1, 1, False),
+            (2, 1, False),
+            (2, 2, False),
+        ]
+        again = publishing(ScriptedServer([message(6)], again=[3, 4, 5]))
+        again.add(flow.subscriptions[0])
+        seen = await take(again, lambda seen: len(seen) == 4)
+        assert told(seen) == [(3, True), (4, False), (5, False), (6, False)]
+
+    asyncio.run(story())
+
+
+def test_the_first_message_is_asked_for_where_the_connection_before_was_cut_ahead_of_it() -> None:
+    async def story() -> None:
+        flow = publishing(ScriptedServer([message(2)], again=[1]))
+        (subscription,) = flow.subscriptions
+        subscription.taken_up(asyncio.get_running_loop().time())
+        assert told(await take(flow, lambda seen: len(seen) == 2)) == [(1, False), (2, False)]
+
+    asyncio.run(story())
+
+
+def test_a_message_for_which_a_server_closes_every_connection_is_given_up() -> None:
+    async def story() -> None:
+        flow = publishing(ScriptedServer([message(1)]))
+        await take(flow, lambda seen: len(seen) == 1)
+        for _ in range(CONNECTIONS_MAX - 1):
+            server = ScriptedServer([message(4)])
+            server.deaf = True
+            before, flow = flow, publishing(server)
+            flow.add(before.subscriptions[0])
+            assert await until_lost(flow) == []
+            assert server.asked_again == 1
+        server = ScriptedServer([message(4)])
+        server.deaf = True
+        before, flow = flow, publishing(server)
+        flow.add(before.subscriptions[0])
+        (lost,) = await take(flow, lambda seen: len(seen) == 1)
+        assert told([lost])[0] == (4, True)
+
+    asyncio.run(story())

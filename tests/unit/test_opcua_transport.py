@@ -60,7 +60,7 @@ async def hostile(answer: Answer) -> AsyncIterator[BoundedClient]:
 async def ended(client: BoundedClient) -> None:
     protocol = client.protocol
     assert protocol is not None
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         while not protocol.is_closed:
             await asyncio.sleep(0.01)
 

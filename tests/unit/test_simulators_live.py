@@ -73,7 +73,7 @@ async def speaking(*voices: Any) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def until(condition: Any, seconds: float = 8.0) -> None:
+async def until(condition: Any, seconds: float = 60.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -121,10 +121,10 @@ def test_our_broker_passes_on_and_keeps_a_session_for_a_client_that_is_away() ->
         got: list[tuple[str, bytes]] = []
 
         def client() -> aiomqtt.Client:
-            return aiomqtt.Client("127.0.0.1", port, identifier="erp", clean_session=False, timeout=5)
+            return aiomqtt.Client("127.0.0.1", port, identifier="erp", clean_session=False, timeout=60)
 
         async def hear(client: aiomqtt.Client, count: int) -> None:
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(60):
                 async for heard in client.messages:
                     got.append((str(heard.topic), bytes(heard.payload)))
                     if len(got) == count:
@@ -160,7 +160,7 @@ def test_a_voice_goes_on_when_its_broker_comes_late(mosquitto: Peer) -> None:
             async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
                 await client.subscribe("dc1/#", 1)
                 voice.say(ORDER)
-                async with asyncio.timeout(8):
+                async with asyncio.timeout(60):
                     async for heard in client.messages:
                         if str(heard.topic) == "dc1/wms/main/ctx":
                             return bytes(heard.payload)
@@ -196,7 +196,7 @@ async def floor() -> AsyncIterator[tuple[ModbusFloor, AsyncModbusTcpClient]]:
     port = free_port()
     machines = ModbusFloor("127.0.0.1", port, restarts=70_000)
     await machines.start()
-    client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=2)
+    client = AsyncModbusTcpClient("127.0.0.1", port=port, timeout=60)
     try:
         assert await client.connect()
         yield machines, client

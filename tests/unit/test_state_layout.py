@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "10"
-LAYOUT = "f7898ace763b6f7c"
+VERSION = "9"
+LAYOUT = "94ce82f782328155"
 
 
 def fields() -> str:
