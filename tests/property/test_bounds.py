@@ -204,7 +204,7 @@ def first_revisions(events: list[dict[str, Any]], type_: str) -> list[str]:
 @pytest.mark.parametrize("late", [False, True])
 def test_R46_what_was_forgotten_early_is_never_told_anew(late: bool) -> None:
     """A full state makes finished windows leave before `lateness_ms`: a late pick of one is dead, no new revision 0."""
-    records = worked(12_000)
+    records = worked(10_000)
     if late:
         records.append(
             {"src": "dc1/pick/P-2", "kind": "pick.confirm", "t": T0 + SECOND, "t_rx": records[-1]["t_rx"], "seq": 1}
@@ -212,13 +212,13 @@ def test_R46_what_was_forgotten_early_is_never_told_anew(late: bool) -> None:
         )
     events, core = fed(records, {"state_bytes_max": CAP})
     firsts = first_revisions(events, "pick.confirmed")
-    assert len(firsts) == len(set(firsts)) == 12_000
+    assert len(firsts) == len(set(firsts)) == 10_000
     assert core.account()["late"] == late
 
 
 def test_R46_what_was_forgotten_early_and_is_told_once_more_says_nothing() -> None:
     """Tasks, an allocation and a manifest come again, with deadlines that have passed; then a press and a short."""
-    records = worked(12_000)
+    records = worked(10_000)
     end = records[-1]["t_rx"]
     wms = {"src": "dc1/wms/main", "t": end, "t_rx": end}
     scope = [{"order": "O-0", "line": 1, "qty": 1}]
@@ -234,7 +234,7 @@ def test_R46_what_was_forgotten_early_and_is_told_once_more_says_nothing() -> No
     records.append({"kind": "clock.tick", "src": "dc1/engine/clock", "t_rx": end + 60 * SECOND})
     events, core = fed(records, {"state_bytes_max": CAP})
     assert first_revisions(events, "pick.short") == []
-    assert len(first_revisions(events, "pick.confirmed")) == 12_000
+    assert len(first_revisions(events, "pick.confirmed")) == 10_000
     assert len(first_revisions(events, "shipment.manifested")) == 1
     assert core.account()["late"] == 2
 
