@@ -1,12 +1,35 @@
 """The compiled modules, and nothing else: everything that can be said in pyproject.toml is said there."""
 
+import re
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-HERE = Path(__file__).parent
-MODULES = sorted(path.stem for path in (HERE / "ext").glob("*.pyx"))
+EXT = Path(__file__).parent / "ext"
+MODULES = sorted(path.stem for path in EXT.glob("*.pyx"))
+CIMPORTED = re.compile(r"^from ext(?:\.(\w+))? cimport (\([^)]*\)|.*)", re.M)
+
+
+def declared_in(name: str) -> set[Path]:
+    """Every .pxd that a module sees, also through another: a struct that changes moves what is compiled into it."""
+    seen: set[Path] = set()
+    todo = [EXT / f"{name}.pyx", EXT / f"{name}.pxd"]
+    while todo:
+        file = todo.pop()
+        if file in seen or not file.exists():
+            continue
+        seen.add(file)
+        for module, names in CIMPORTED.findall(file.read_text(encoding="utf-8")):
+            todo += [EXT / f"{each}.pxd" for each in ([module] if module else re.findall(r"\w+", names))]
+    return {file for file in seen if file.suffix == ".pxd"}
+
+
+# Cython does not follow `from ext cimport a, b`, and would keep code that knows the layouts of before.
+for name in MODULES:
+    made = EXT / f"{name}.c"
+    if made.exists() and any(file.stat().st_mtime > made.stat().st_mtime for file in declared_in(name)):
+        made.unlink()
 
 setup(
     ext_modules=cythonize(
