@@ -236,7 +236,8 @@ def test_a_start_on_a_folder_of_an_earlier_version_may_be_killed(tmp_path: Path,
         told(folder, left, (0, False, RULES), keep_bytes=1 << 24)
 
     fresh = shutil.copytree(folder, tmp_path / "fresh")
-    expected = told(shutil.copytree(folder, tmp_path / "not killed"), left, (len(left), False, RULES), keep_bytes=1 << 24)
+    not_killed = shutil.copytree(folder, tmp_path / "not_killed")
+    expected = told(not_killed, left, (len(left), False, RULES), keep_bytes=1 << 24)
     began_s = time.monotonic()
     assert in_a_process(start) == 0
     took_s = time.monotonic() - began_s
