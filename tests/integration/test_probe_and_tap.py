@@ -294,7 +294,7 @@ def test_a_unit_that_does_not_answer_is_not_passed_over(tmp_path: Path) -> None:
             plc.dead.add(2)
             file = tmp_path / "site.toml"
             file.write_text(FLEET.format(port=plc.port) + MORE)
-            done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "2", str(file))
+            done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "6", str(file))
             row = done.stdout.splitlines()[-1]
             assert (done.returncode, "in part" in row, "no answer from p2" in row) == (1, True, True), done.stdout
 
