@@ -35,9 +35,11 @@ HOT: dict[str, tuple[str, ...]] = {
     "ext/clocks.pyx": ("Clocks.arrive", "Clocks.follow_sources", "Clocks.advance_watermark"),
     "ext/seen.pyx": ("add", "add_number"),
     "ext/effects.pyx": ("Effects.fact_of", "Effects.apply_pick"),
-    "ext/outcomes.pyx": ("outcome", "count_pick"),
+    "ext/outcomes.pyx": ("outcome", "walk", "count_pick"),
     "ext/cycles.pyx": ("place_fact", "joins_running", "cycle_for"),
-    "ext/sights.pyx": ("note",),
+    "ext/sights.pyx": ("note", "keep_latest", "joins_nothing", "let_go"),
+    "ext/shipments.pyx": ("touch_cycle",),
+    "ext/touches.pyx": ("touch", "touch_line"),
     "ext/store.pyx": ("Store.new", "Store.new_raw", "Store.take_free", "Store.room", "Store.insert", "Store.put"),
     "ext/timers.pyx": ("Timers.push", "Timers.place", "Timers.turn", "Timers.is_due", "Timers.into_heap", "Timers.pop"),
 }

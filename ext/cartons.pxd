@@ -5,11 +5,9 @@ facts (see carton_state), as of any event time. A close or a reopening is told w
 `close_hold_ms`; a fact that comes later makes a revision.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
-from ext.keys cimport Key
-from ext.outlet cimport Subject
 from ext.packing cimport Contents
 from ext.state cimport CartonPlan, Cycle, Fact, LoadUnit
 from ext.store cimport List
@@ -30,9 +28,3 @@ cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL
 cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1
 cdef int decide_void(Floor floor, const Fact* void_) except -1
 cdef int force_void(Floor floor, const Fact* void_) except -1
-cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
-cdef Key sort_key(const Cycle* cycle) noexcept
-cdef Subject subject_of(const Cycle* cycle) noexcept
-cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1
-cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1
-cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1

@@ -1,17 +1,18 @@
 # cython: boundscheck=False, wraparound=False
 """Load units and cartons (R40-R48): see cartons.pxd. Hot: `attach`, `follow`."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int32_t, uint64_t
 
 from ext cimport destinations, packing, picks, riding, sights
 from ext.batch cimport ABSENT
+from ext.carton_names cimport name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text
 from ext.carton_state cimport closes, last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
-from ext.keys cimport KEY_CYCLE, text_key
+from ext.keys cimport Key, text_key
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_PLAN, K_CARTON_VOID, K_LABEL_VERIFIED, K_LU_BIND, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH,
+    K_CARTON_CLOSE, K_CARTON_PLAN, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH,
 )
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
@@ -308,29 +309,9 @@ cdef int show_empty(Floor floor, Cycle* cycle, bint empty, const Fact* close, co
     if not empty:
         return quiet(floor, cycle, PKG_EMPTY, close.t, cause)
     name = cycle.key if cycle.key else name_at(floor, cycle, close.t + floor.rules.close_hold)
-    clear_but(floor, cycle, PKG_EMPTY, name, close.t, cause)
+    quiet_but(floor, cycle, PKG_EMPTY, name, close.t, cause)
     cycle.alarms |= <uint64_t>1 << PKG_EMPTY
     return floor.outlet.raise_(PKG_EMPTY, floor.joined(b"carton/", name), close.t, cause, "")
-
-
-cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1:
-    """Clear an exception, if it was raised."""
-    return clear_but(floor, cycle, code, 0, t, cause)
-
-
-cdef int clear_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1:
-    """Clear it under every name that the carton went by but `kept`: it may be called otherwise since it was raised."""
-    cdef int32_t name
-    cdef int i
-    if not cycle.alarms >> code & 1:
-        return 0
-    cycle.alarms &= ~(<uint64_t>1 << code)
-    for i in range(-3, length(cycle.facts)):
-        name = (<Fact*>cycle.facts.items[i]).carton if i >= 0 else cycle.carton if i == -1 else cycle.key if i == -2 else (
-            floor.numbered(cycle.unit.lu, c"#", cycle.number))
-        if name and name != kept:
-            floor.outlet.clear(code, floor.joined(b"carton/", name), t, cause)
-    return 0
 
 
 cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
@@ -444,41 +425,7 @@ cdef bint is_carried_on(const Cycle* cycle) noexcept:
     return False
 
 
-# ---------------------------------------------------------------------------------------------- names
-
-cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1:
-    """R40a: the carton's id, else unit and number of the cycle."""
-    return cycle.carton if cycle.carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
-
-
-cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
-    """What it was called by then: as it was bound, else as a device said first."""
-    cdef const Fact* fact
-    cdef int32_t carton = 0
-    cdef int i
-    for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
-        if fact.t > t:
-            break
-        if fact.carton and (not carton or fact.kind == K_LU_BIND or fact.kind == K_CARTON_PLAN):
-            carton = fact.carton
-    return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
-
-
-cdef Key sort_key(const Cycle* cycle) noexcept:
-    if cycle.key or cycle.carton:
-        return text_key(cycle.key if cycle.key else cycle.carton)
-    return Key(a=cycle.unit.lu, number=cycle.number, form=KEY_CYCLE)
-
-
-cdef Subject subject_of(const Cycle* cycle) noexcept:
-    return Subject(head=b"carton/", key=sort_key(cycle))
-
-
-cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1:
-    """The subject as a text, for exceptions."""
-    return floor.joined(b"carton/", cycle.key if cycle.key else name_of(floor, cycle))
-
+# ---------------------------------------------------------------------------------------------- whose it is
 
 cdef int32_t shipment_key(const Cycle* cycle) noexcept:
     """R53: that of the highest plan known now; 0: none."""

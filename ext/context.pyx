@@ -452,7 +452,6 @@ cdef class Context:
         shipment.carrier = floor.intern(record["carrier"]) if "carrier" in record else 0
         return shipments.touch_all(floor, shipment, fact)
 
-
     cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1:
         """R54: it counts from its arrival on, and ends what waits to be told."""
         shipments.tell_lasted(self.floor, shipment, fact.t)

@@ -93,7 +93,9 @@ cdef int32_t of_plan(const CartonPlan* plan, int32_t order) noexcept:
 
 cdef inline int32_t both(int32_t order, const Line* line) noexcept:
     """The order of all lines so far; SEVERAL: there are more."""
-    return line.order if line != NULL and order in (NONE, line.order) else SEVERAL if line != NULL else order
+    if line == NULL:
+        return order
+    return line.order if order == NONE or order == line.order else SEVERAL
 
 
 cdef const Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:

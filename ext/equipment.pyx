@@ -7,7 +7,7 @@ from ext.exceptions cimport (
     ASR_DEST_OCCUPIED, ASR_DROPOFF, ASR_LU_MISMATCH, ASR_OTHER, ASR_PICKUP, ASR_SOURCE_EMPTY, ASR_UNREACHABLE,
     DEV_ESTOP, DEV_FAULT, DEV_JAM, RTE_LANE_FULL,
 )
-from ext.keys cimport KEY_FACT, Key
+from ext.keys cimport Key, fact_key
 from ext.kinds cimport K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL
 from ext.premises_data cimport Subjects
 from ext.state cimport B_SIGNAL, B_SUBJECTS
@@ -68,7 +68,7 @@ cdef int take_crane_done(Floor floor, Fact* fact) except -1:
 
 
 cdef int wait_for_watermark(Floor floor, Signal* signal) except -1:
-    cdef Key key = Key(a=signal.fact.src, number=0, form=KEY_FACT)
+    cdef Key key = fact_key(signal.fact.src)
     floor.by_watermark.push(signal.fact.t, RANK_TRACK, key, signal, TAG_SIGNAL, 0)
     return floor.by_wall.push(signal.fact.t_rx + floor.rules.hold_wall_max, RANK_TRACK, key, signal, TAG_SIGNAL, 0)
 

@@ -1,9 +1,9 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """What is wrong with a carton (R45, R46): see holds.pxd."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 
-from ext cimport carton_state, cartons, outcomes
+from ext cimport carton_names, carton_state, cartons, outcomes
 from ext.batch cimport ABSENT
 from ext.exceptions cimport (
     ID_SSCC_REUSE, PKG_CONTENT_MISMATCH, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_TOTE_REBOUND_OPEN,
@@ -39,7 +39,7 @@ cdef int check_rebound(Floor floor, Cycle* cycle) except -1:
         after = <Cycle*>cycle.unit.cycles.items[i]
         if after.begin >= cycle.end and after != cycle:
             return show(floor, PKG_TOTE_REBOUND_OPEN, cycle, cycle.rebound, after.anchor, (
-                f"{floor.text(cycle.unit.lu)} now {floor.text(cartons.name_of(floor, after))}"
+                f"{floor.text(cycle.unit.lu)} now {floor.text(carton_names.name_of(floor, after))}"
                 if cycle.rebound else ""))
     return 0
 
@@ -85,9 +85,8 @@ cdef int show(Floor floor, int code, Cycle* cycle, bint wrong, const Fact* cause
     if wrong == raised:
         return 0
     if not wrong:
-        return cartons.quiet(floor, cycle, code, cause.t, cause)
-    cycle.alarms |= <uint64_t>1 << code
-    return floor.outlet.raise_(code, cartons.subject_text(floor, cycle), cause.t, cause, detail)
+        return carton_names.quiet(floor, cycle, code, cause.t, cause)
+    return carton_names.alarm(floor, cycle, code, cause.t, cause, detail)
 
 
 # ---------------------------------------------------------------------------------------------- contents
@@ -240,8 +239,8 @@ cdef int check_sscc(Floor floor, Fact* label) except -1:
         return 0
     return floor.outlet.raise_(
         ID_SSCC_REUSE, floor.joined(b"sscc/", label.sscc), label.t, label,
-        f"{floor.text(cartons.name_of(floor, label.cycle))}, "
-        f"before on {floor.text(cartons.name_of(floor, known.cycle))}")
+        f"{floor.text(carton_names.name_of(floor, label.cycle))}, "
+        f"before on {floor.text(carton_names.name_of(floor, known.cycle))}")
 
 
 cdef bint is_other(const Cycle* before, const Cycle* now) noexcept:

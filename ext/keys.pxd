@@ -21,3 +21,7 @@ cdef struct Key:
 
 cdef inline Key text_key(int32_t text) noexcept:
     return Key(a=text, number=0, form=KEY_TEXT)
+
+
+cdef inline Key fact_key(int32_t src) noexcept:
+    return Key(a=src, number=0, form=KEY_FACT)

@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 
 import msgspec
 
-from ext cimport carton_state, cartons, late_facts, stuck
+from ext cimport carton_names, carton_state, cartons, late_facts, stuck
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
     TIME_TOO_LATE,
@@ -91,7 +91,7 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
             departure.gone.append(<size_t>cycle)
             departure.took = departure.took or state.loading.trailer == close.trailer
         elif not state.closed or contents_of(cycle, state.t_close).count:
-            departure.left_behind.append(floor.text(cartons.name_of(floor, cycle)))
+            departure.left_behind.append(floor.text(carton_names.name_of(floor, cycle)))
     floor.store.free(unused)
     floor.store.free(cycles)
     departure.left_behind.sort()
@@ -174,7 +174,7 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
     cdef int i
     for i in range(length(cycles)):
         cycle = <Cycle*>cycles.items[i]
-        name = floor.text(cartons.name_of(floor, cycle))
+        name = floor.text(carton_names.name_of(floor, cycle))
         state = carton_state.state_of(floor, cycle, t)
         if departure is not None and name in departure.left_behind:
             continue
@@ -214,7 +214,7 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
     cycles = cycles_of(floor, shipment, shipment.manifest_t)
     for i in range(length(cycles)):
         cycle = <Cycle*>cycles.items[i]
-        if departure is None or floor.text(cartons.name_of(floor, cycle)) not in departure.left_behind:
+        if departure is None or floor.text(carton_names.name_of(floor, cycle)) not in departure.left_behind:
             end_cycle(floor, shipment, cycle, first)
     floor.store.free(cycles)
     if first.t == shipment.manifest_t:
@@ -229,7 +229,7 @@ cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* ev
     cdef List* changed = NULL
     if before != NULL and before.t <= evidence.t:
         return 0
-    cartons.quiet(floor, cycle, SHP_WRONG_TRAILER, evidence.t, evidence)
+    carton_names.quiet(floor, cycle, SHP_WRONG_TRAILER, evidence.t, evidence)
     departed.by = floor.copy_name(evidence)
     departed.by.kind, departed.by.context = K_MANIFEST_RESULT, True
     if before != NULL:

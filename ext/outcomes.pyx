@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
-"""When a pick window is done, with how many pieces: see outcomes.pxd. Hot: `outcome`."""
+"""When a pick window is done, with how many pieces: see outcomes.pxd. Hot: `walk`."""
 
 from libc.string cimport memset
 
@@ -27,7 +27,8 @@ cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decid
 
 
 cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_before, int64_t q_task, int64_t until) noexcept:
-    """R21, by what notes up to `until` say was asked for, and by `q_task` since: walk facts and closings by event time; stop at a closing that the watermark has not decided.
+    """R21: walk facts and closings by event time; stop at a closing that the watermark has not decided. What was asked for
+    stands in the notes up to `until`, and is `q_task` since.
 
     At one event time a cancel comes first (a pick at t_c does not count), then picks, then b to d (q counts t <= t_close).
     """

@@ -165,6 +165,7 @@ cdef int settle_moves(Floor floor, List** changed) except -1:
     cdef Cycle* cycle
     cdef Cycle* fed
     cdef Fact* fact
+    cdef Contents there
     cdef int i
     for i in range(length(changed[0])):
         cycle = <Cycle*>changed[0].items[i]
@@ -172,27 +173,29 @@ cdef int settle_moves(Floor floor, List** changed) except -1:
             todo.append(<size_t>cycle)
     while todo:
         cycle = <Cycle*><size_t>todo.pop(0)
+        there = Contents.__new__(Contents)
         for i in range(length(cycle.facts)):
             fact = <Fact*>cycle.facts.items[i]
             if fact.kind == K_PACK_CONFIRM and not fact.move.out and fact.move.other.cycle == NULL:
                 work_out(floor, fact.move.other, Contents.__new__(Contents))    # out of a unit that nobody knows
-            elif fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(floor, fact, contents_before(cycle, i)):
+            elif fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(
+                    floor, fact, contents_before(cycle, i) if there.owes else there):
                 fed = fact.move.other.cycle
                 if fed != NULL and <size_t>fed not in todo:
                     todo.append(<size_t>fed)
                 if fed != NULL and index_of(changed[0], fed) < 0:
                     floor.store.append(changed, fed)
+            there.count_in(fact)
     return 0
 
 
 cdef Contents contents_before(const Cycle* cycle, int n):
-    """What its first n facts have left there."""
+    """What its first n facts have left there, and what they owe set off."""
     cdef Contents contents = Contents.__new__(Contents)
     cdef int i
     for i in range(n):
         contents.count_in(<Fact*>cycle.facts.items[i])
-    if contents.owes:
-        contents.set_off()
+    contents.set_off()
     return contents
 
 

@@ -4,7 +4,7 @@ up to `as_of`."""
 
 from libc.stdlib cimport free, realloc
 
-from ext cimport carton_state, cartons, outcomes
+from ext cimport carton_names, carton_state, outcomes
 from ext.families cimport SHIPMENT
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.packing cimport Contents, Piece, contents_of
@@ -342,8 +342,8 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
 cdef int32_t name_then(Floor floor, const Cycle* cycle, int64_t as_of) except -1:
     """R40a: what it was called at that moment; mostly its first fact says so."""
     if not cycle.carton or (<Fact*>cycle.facts.items[0]).carton == cycle.carton:
-        return cartons.name_of(floor, cycle)
-    return cartons.name_at(floor, cycle, as_of)
+        return carton_names.name_of(floor, cycle)
+    return carton_names.name_at(floor, cycle, as_of)
 
 
 cdef bint is_lane(const Shipment* shipment, int32_t place) noexcept:

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Illegal moves take no effect: see refused_moves.pxd."""
 
-from ext cimport cartons, shipments
+from ext cimport carton_names, cartons, shipments
 from ext.exceptions cimport PKG_AFTER_VOID
 from ext.kinds cimport K_CARTON_VOID, K_LOAD_SCANNED, K_SCAN_READ
 from ext.state cimport Cycle
@@ -28,7 +28,7 @@ cdef int judge(Floor floor, Fact* fact) except -1:
         remove(floor.trailer_of(fact.trailer).loads, fact)
     floor.state.count_taken -= 1
     floor.state.count_rejected += 1
-    return floor.outlet.raise_(PKG_AFTER_VOID, cartons.subject_text(floor, cycle), fact.t, fact, NAMES[fact.kind])
+    return floor.outlet.raise_(PKG_AFTER_VOID, carton_names.subject_text(floor, cycle), fact.t, fact, NAMES[fact.kind])
 
 
 cdef bint comes_after_void(Floor floor, const Cycle* cycle, const Fact* fact) noexcept:

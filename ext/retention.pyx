@@ -10,7 +10,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from ext cimport cartons, outcomes, pick_events, riding, tombstones
+from ext cimport carton_names, outcomes, pick_events, riding, tombstones
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
 from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
@@ -199,7 +199,7 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
         if cycle.closed != NULL and goes_early(floor, before):
             tombstones.bury(floor, b"carton/", cycle.key, before)
         if cycle.alarms:
-            forget_alarms(floor, cycle.alarms, cartons.subject_text(floor, cycle))
+            forget_alarms(floor, cycle.alarms, carton_names.subject_text(floor, cycle))
         if cycle.plan != NULL:
             remove(cycle.plan.cycles, cycle)
         if cycle.mismatched:

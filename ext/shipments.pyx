@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_line`, `touch_cycle`."""
+"""Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_cycle`."""
 
 from libc.stdint cimport int64_t, uint64_t
 

@@ -20,6 +20,7 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1
 cdef int joins_nothing(Floor floor, Fact* fact) noexcept
 cdef Fact* found(Floor floor, const Fact* fact) except? NULL
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1
+cdef int wait_for_watermark(Floor floor, Fact* fact, int tag) except -1
 cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1
 cdef int judge(Floor floor, Fact* fact) except -1
 cdef int expect_read(Source* source, int64_t t) noexcept

@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from ext.batch cimport ABSENT
 from ext.exceptions cimport ID_MULTI, RTE_LOST
-from ext.keys cimport KEY_FACT, Key
+from ext.keys cimport fact_key
 from ext.kinds cimport (
     K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD,
     K_SCAN_READ, K_STORE_CONFIRMED,
@@ -185,10 +185,10 @@ cdef int expect_read(Source* source, int64_t t) noexcept:
 
 cdef int await_read(Floor floor, Fact* fact) except -1:
     """Until the watermark passes it, which is in order."""
-    if fact.sights == SIGHTS_MAX:       # so many wait for it already
+    if fact.sights >= SIGHTS_MAX:       # so many wait for it already
         return 0
     fact.sights += 1
-    return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_READ, 0)
+    return floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), fact, TAG_READ, 0)
 
 
 cdef int on_read(Floor floor, Fact* fact) except -1:
@@ -266,15 +266,16 @@ cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
         while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:      # sights that came before the loss they followed
             later = <Fact*>unit.facts.items[i]
             if later.kind != K_ITEM_LOST and not later.context:
-                wait_for_watermark(floor, later)
+                wait_for_watermark(floor, later, TAG_LOST)
             i -= 1
     if unit.ever_lost and not fact.context:
-        wait_for_watermark(floor, fact)
+        wait_for_watermark(floor, fact, TAG_LOST)
     return 0
 
 
-cdef int wait_for_watermark(Floor floor, Fact* fact) except -1:
-    return floor.by_watermark.push(fact.t, RANK_SIGHT, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_LOST, 0)
+cdef int wait_for_watermark(Floor floor, Fact* fact, int tag) except -1:
+    """To be judged in order of event time, when all tracks of its moment are known."""
+    return floor.by_watermark.push(fact.t, RANK_SIGHT, fact_key(fact.src), fact, tag, 0)
 
 
 cdef int judge(Floor floor, Fact* fact) except -1:

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """What is stuck: see stuck.pxd; which state a thing is in stands in standing.pyx, what it waits for in stuck_words.pyx."""
 
-from ext cimport cartons, stuck_words
+from ext cimport carton_names, stuck_words
 from ext.exceptions cimport PCK_STUCK, PKG_STUCK, SHP_STUCK
 from ext.keys cimport KEY_ORDER, Key, text_key
 from ext.kinds cimport (
@@ -262,7 +262,7 @@ cdef Key key_of(void* target) noexcept:
     if type == B_ORDER:
         return Key(a=(<Order*>target).id, number=0, form=KEY_ORDER)
     if type == B_CYCLE:
-        return cartons.sort_key(<Cycle*>target)
+        return carton_names.sort_key(<Cycle*>target)
     return text_key((<CartonPlan*>target).carton if type == B_PLAN else (<Shipment*>target).id)
 
 
@@ -278,7 +278,7 @@ cdef int32_t subject_of(Floor floor, void* target) except -1:
     if type == B_ORDER:
         return floor.joined(b"order/", (<Order*>target).id)
     if type == B_CYCLE:
-        return cartons.subject_text(floor, <Cycle*>target)
+        return carton_names.subject_text(floor, <Cycle*>target)
     if type == B_PLAN:
         return floor.joined(b"carton/", (<CartonPlan*>target).carton)
     return floor.joined(b"shipment/", (<Shipment*>target).id)

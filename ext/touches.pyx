@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """What concerns a shipment, and its end as a ready one: see touches.pxd. Hot: `touch`, `touch_line`."""
 
-from ext cimport carton_state, cartons, riding, stuck
+from ext cimport carton_names, carton_state, riding, stuck
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_WEIGH
@@ -185,7 +185,7 @@ cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* ca
     data.clear()
     data.put(b"{")
     if cause.cycle != NULL:
-        data.text_member(b'"carton":', cartons.name_of(floor, cause.cycle))
+        data.text_member(b'"carton":', carton_names.name_of(floor, cause.cycle))
         data.put(b",")
     data.put(b'"cause":')
     data.text_of(NAMES[cause.kind])

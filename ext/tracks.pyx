@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from ext cimport sights
 from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED, RTE_MAX_RECIRC, RTE_WRONG_DEST
-from ext.keys cimport KEY_FACT, Key, text_key
+from ext.keys cimport fact_key, text_key
 from ext.kinds cimport (
     K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ,
 )
@@ -13,7 +13,7 @@ from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
 from ext.store cimport List, find, index_of, length, pair, remove_at
-from ext.timers cimport RANK_SIGHT, RANK_TRACK
+from ext.timers cimport RANK_TRACK
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
@@ -22,7 +22,7 @@ cdef int EPOCHS_MAX = 4             # of one machine: likewise
 cdef int take(Floor floor, Fact* fact) except -1:
     """It waits for the watermark to pass it; R3's order among equal times."""
     floor.state.open_tracks += 1
-    return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_RESOLVE, 0)
+    return floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), fact, TAG_RESOLVE, 0)
 
 
 cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes, bint closes) except -1:
@@ -32,7 +32,7 @@ cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes,
     floor.state.open_tracks += 1
     if not fact.track:
         sights.expect_read(source, fact.t)
-    return floor.by_watermark.push(fact.t, RANK_TRACK, Key(a=fact.src, number=0, form=KEY_FACT), multiread,
+    return floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), multiread,
                                    TAG_MULTIREAD, 0)
 
 
@@ -183,11 +183,7 @@ cdef int watch_item(Floor floor, Fact* fact) except -1:
     cdef bint matters = fact.kind == K_ITEM_RECIRCULATED and not fact.track
     if fact.kind == K_DIVERT_CONFIRMED and fact.dest_req:
         matters = fact.dest != fact.dest_req or floor.state.open_episodes[RTE_WRONG_DEST] != 0
-    return wait_for_watermark(floor, fact) if matters else 0
-
-
-cdef int wait_for_watermark(Floor floor, Fact* fact) except -1:
-    return floor.by_watermark.push(fact.t, RANK_SIGHT, Key(a=fact.src, number=0, form=KEY_FACT), fact, TAG_ITEM, 0)
+    return sights.wait_for_watermark(floor, fact, TAG_ITEM) if matters else 0
 
 
 cdef int judge_item(Floor floor, Fact* fact) except -1:
@@ -226,7 +222,7 @@ cdef int check_dest(Floor floor, const Fact* fact) except -1:
     if fact.dest != fact.dest_req:
         floor.outlet.raise_(RTE_WRONG_DEST, subject, fact.t, fact,
                             f"{floor.text(fact.dest)} instead of {floor.text(fact.dest_req)}")
-        return wait_for_watermark(floor, later) if later != NULL and later.dest == later.dest_req else 0
+        return sights.wait_for_watermark(floor, later, TAG_ITEM) if later != NULL and later.dest == later.dest_req else 0
     if later != NULL and fact.t < later.t < floor.state.watermark:
         return 0                        # this one came late: where it went since has been judged
     return floor.outlet.clear(RTE_WRONG_DEST, subject, fact.t, fact)

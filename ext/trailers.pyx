@@ -1,9 +1,9 @@
 # cython: boundscheck=False, wraparound=False
 """Trailers: what is scanned into them, and that they close (R54, R55): see trailers.pxd."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 
-from ext cimport carton_state, cartons, manifests, riding
+from ext cimport carton_names, carton_state, manifests, riding
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
 from ext.kinds cimport K_LOAD_SCANNED
@@ -94,7 +94,7 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
         judge_trailer(floor, shipment, cycle, fact)
         if (fact.kind == K_LOAD_SCANNED and shipment.plan_rev and shipment.manifest_t >= fact.t
                 and not is_ready_before(floor, shipment, fact.t)):
-            alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, floor.text(cartons.name_of(floor, cycle)))
+            alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, floor.text(carton_names.name_of(floor, cycle)))
     floor.store.free(cycles)
     return 0
 
@@ -106,11 +106,10 @@ cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact
     cdef carton_state.CartonState state
     if other != NULL:
         state = carton_state.state_of(floor, other, fact.t)
-        cycle.alarms |= <uint64_t>1 << SHP_WRONG_TRAILER
-        return floor.outlet.raise_(
-            SHP_WRONG_TRAILER, cartons.subject_text(floor, cycle), fact.t, fact,
-            f"in {floor.text(fact.trailer)}; {floor.text(cartons.name_of(floor, other))} is in {floor.text(state.loading.trailer)}")
-    return cartons.quiet(floor, cycle, SHP_WRONG_TRAILER, fact.t, fact)
+        return carton_names.alarm(
+            floor, cycle, SHP_WRONG_TRAILER, fact.t, fact,
+            f"in {floor.text(fact.trailer)}; {floor.text(carton_names.name_of(floor, other))} is in {floor.text(state.loading.trailer)}")
+    return carton_names.quiet(floor, cycle, SHP_WRONG_TRAILER, fact.t, fact)
 
 
 cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const Fact* fact) except? NULL:

@@ -107,12 +107,16 @@ def killed_with_a_backlog(folder: Path) -> None:
     run(story)
 
 
-def test_a_start_on_a_full_disk_delivers_what_it_has(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "PROBE_S", 0.1)
-    process = multiprocessing.get_context("spawn").Process(target=killed_with_a_backlog, args=(small_disk,))
+def leave_a_backlog(folder: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=killed_with_a_backlog, args=(folder,))
     process.start()
     process.join(30)
     assert process.exitcode == KILLED
+
+
+def test_a_start_on_a_full_disk_delivers_what_it_has(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "PROBE_S", 0.1)
+    leave_a_backlog(small_disk)
     give_back = fill(small_disk)
 
     async def story() -> None:
@@ -133,10 +137,7 @@ def test_a_start_on_a_full_disk_delivers_what_it_has(small_disk: Path, monkeypat
 def test_rules_that_cannot_be_written_down_wait_for_room(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is decided by them before that; what waits for the sinks goes meanwhile."""
     monkeypatch.setattr(delivery, "PROBE_S", 0.1)
-    process = multiprocessing.get_context("spawn").Process(target=killed_with_a_backlog, args=(small_disk,))
-    process.start()
-    process.join(30)
-    assert process.exitcode == KILLED
+    leave_a_backlog(small_disk)
     (small_disk / "rules.json").write_bytes(b"?")
     give_back = fill(small_disk)
 

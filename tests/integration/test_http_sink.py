@@ -45,6 +45,17 @@ async def send(sink: HttpSink, rows: Sequence[OutRow]) -> None:
         await sink.close()
 
 
+def held() -> tuple[threading.Event, Callable[[Request], tuple[int, dict[str, str], bytes]]]:
+    """Answers that all wait until the event is set."""
+    release = threading.Event()
+
+    def hang(request: Request) -> tuple[int, dict[str, str], bytes]:
+        release.wait(60)
+        return 204, {}, b""
+
+    return release, hang
+
+
 def run(story: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(120):
@@ -193,12 +204,8 @@ def test_nobody_there_and_nobody_answering() -> None:
     with pytest.raises(ConnectionRefusedError) as refused:
         asyncio.run(send(sink_on(gone), [row(1)]))
     assert classify(refused.value) is Class.TRANSIENT
-    release = threading.Event()
+    release, hang = held()
     with WebService() as service:
-
-        def hang(request: Request) -> None:
-            release.wait(60)
-
         service.answers = hang
         with pytest.raises(TimeoutError) as late:
             asyncio.run(send(sink_on(service, timeout_ms=200), [row(1)]))
@@ -208,11 +215,7 @@ def test_nobody_there_and_nobody_answering() -> None:
 
 def test_a_server_that_does_not_answer_holds_up_no_other_thread() -> None:
     """The journal syncs in the event loop's own threads, of which there are few."""
-    release = threading.Event()
-
-    def hang(request: Request) -> tuple[int, dict[str, str], bytes]:
-        release.wait(60)
-        return 204, {}, b""
+    release, hang = held()
 
     async def story() -> None:
         sending = asyncio.create_task(send(sink_on(service, connections=32), [row(n) for n in range(1, 33)]))
@@ -233,11 +236,7 @@ def test_a_server_that_does_not_answer_holds_up_no_other_thread() -> None:
 
 def test_a_call_that_is_cancelled_begins_no_other_request() -> None:
     """A stop: what is sent then would only be sent again by the next start, and the process has to end."""
-    release = threading.Event()
-
-    def hang(request: Request) -> tuple[int, dict[str, str], bytes]:
-        release.wait(20)
-        return 204, {}, b""
+    release, hang = held()
 
     async def story() -> None:
         sending = asyncio.create_task(

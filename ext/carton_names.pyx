@@ -1,0 +1,75 @@
+# cython: boundscheck=False, wraparound=False
+"""Names and exceptions of cartons: see carton_names.pxd."""
+
+from libc.stdint cimport uint64_t
+
+from ext.keys cimport KEY_CYCLE, text_key
+from ext.kinds cimport K_CARTON_PLAN, K_LU_BIND
+from ext.store cimport length
+
+
+# ---------------------------------------------------------------------------------------------- names
+
+cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1:
+    """R40a: the carton's id, else unit and number of the cycle."""
+    return cycle.carton if cycle.carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+
+
+cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
+    """What it was called by then: as it was bound, else as a device said first."""
+    cdef const Fact* fact
+    cdef int32_t carton = 0
+    cdef int i
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>cycle.facts.items[i]
+        if fact.t > t:
+            break
+        if fact.carton and (not carton or fact.kind == K_LU_BIND or fact.kind == K_CARTON_PLAN):
+            carton = fact.carton
+    return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+
+
+cdef Key sort_key(const Cycle* cycle) noexcept:
+    if cycle.key or cycle.carton:
+        return text_key(cycle.key if cycle.key else cycle.carton)
+    return Key(a=cycle.unit.lu, number=cycle.number, form=KEY_CYCLE)
+
+
+cdef Subject subject_of(const Cycle* cycle) noexcept:
+    return Subject(head=b"carton/", key=sort_key(cycle))
+
+
+cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1:
+    """The subject as a text, for exceptions."""
+    return floor.joined(b"carton/", cycle.key if cycle.key else name_of(floor, cycle))
+
+
+# ---------------------------------------------------------------------------------------------- exceptions
+
+cdef int alarm(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause, str detail) except -1:
+    """Raise an exception that this carton can clear."""
+    cycle.alarms |= <uint64_t>1 << code
+    return floor.outlet.raise_(code, subject_text(floor, cycle), t, cause, detail)
+
+
+cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1:
+    """Clear it, if it was raised."""
+    return quiet_but(floor, cycle, code, 0, t, cause)
+
+
+cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1:
+    """Clear it under every name that the carton went by but `kept`: it may be called otherwise since it was raised."""
+    cdef int i
+    if not cycle.alarms >> code & 1:
+        return 0
+    cycle.alarms &= ~(<uint64_t>1 << code)
+    clear(floor, code, floor.numbered(cycle.unit.lu, c"#", cycle.number), kept, t, cause)
+    clear(floor, code, cycle.key, kept, t, cause)
+    clear(floor, code, cycle.carton, kept, t, cause)
+    for i in range(length(cycle.facts)):
+        clear(floor, code, (<Fact*>cycle.facts.items[i]).carton, kept, t, cause)
+    return 0
+
+
+cdef int clear(Floor floor, int code, int32_t name, int32_t kept, int64_t t, const Fact* cause) except -1:
+    return floor.outlet.clear(code, floor.joined(b"carton/", name), t, cause) if name and name != kept else 0
