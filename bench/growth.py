@@ -117,9 +117,18 @@ def shipment_lines(uses: int) -> Iterator[Said]:
         yield "pick/PTL-01", f'"pick.confirm",{what},"lu":"BOX-{n // LINES_A_CARTON}"'
 
 
+def cart_moves(uses: int) -> Iterator[Said]:
+    for n in range(uses):
+        what = f'"task":"T-{n}","sku":"SKU-1","qty":1'
+        yield "wms/main", f'"pick.task","rev":1,"order":"O-{n}","line":1,{what}'
+        yield "pick/PTL-01", f'"pick.confirm",{what},"lu":"CART-1"'
+        yield "pack/PK-01", f'"pack.confirm",{what},"from_lu":"CART-1","lu":"BOX-{n}"'
+
+
 LIVES: dict[str, tuple[Callable[[int], Iterator[Said]], int]] = {
     # -> what is told, and how many events each use brings about
     "a slot's uses": (slot_uses, 2),
     "a wall's SKUs": (wall_skus, 1),
     "a shipment's lines": (shipment_lines, 1),
+    "a cart's moves": (cart_moves, 1),
 }
