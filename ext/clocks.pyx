@@ -152,12 +152,10 @@ cdef class Clocks:
     cdef int arrive(self, Source* source, int64_t t, int64_t t_rx) except -1:
         """R2: a record that is not `hist` moves its source's watermark; the source is in from now on."""
         source.last_rx = t_rx
-        if t > source.greatest:
-            source.greatest = t
-            if t - source.disorder > source.watermark:
-                source.watermark = t - source.disorder
-                if source == self.laggard:
-                    self.laggard = NULL
+        if t - source.disorder > source.watermark:
+            source.watermark = t - source.disorder
+            if source == self.laggard:
+                self.laggard = NULL
         if not source.live:
             source.live = True
             self.floor.store.append(&self.state.live, source)

@@ -125,10 +125,7 @@ cdef class Core(Effects):
         if self.state.full and find(self.state.sources, batch.src[i]) == NULL:
             return 0
         source = self.source(batch.src[i])
-        source.records += 1
-        t = self.time_of(source, batch.t[i], t_rx, hist)
-        if t > self.state.greatest:
-            self.state.greatest = t
+        t = self.heard(source, batch.t[i], t_rx, hist)
         self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
         if source.live and not hist:
             self.arrive(source, t, t_rx)
@@ -147,10 +144,7 @@ cdef class Core(Effects):
             self.state.count_rejected += 1
             return 0
         source = self.source(batch.src[i])
-        source.records += 1
-        t = self.time_of(source, batch.t[i], t_rx, hist)
-        if t > self.state.greatest:
-            self.state.greatest = t
+        t = self.heard(source, batch.t[i], t_rx, hist)
         if not hist:
             self.arrive(source, t, t_rx)
             self.hear(source, batch.t[i], t_rx)

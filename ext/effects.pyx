@@ -440,7 +440,7 @@ cdef class Effects(Clocks):
         elif tag == touches.TAG_TOUCH:
             shipments.on_touch(floor, <Shipment*>target, value)
         elif tag == shipments.TAG_READY:
-            shipments.on_hold_over(floor, <Shipment*>target, value, False, False)
+            shipments.on_hold_over(floor, <Shipment*>target, value, False)
         elif tag == manifests.TAG_PASSED:
             manifests.on_passed(floor, <Shipment*>target, value)
         elif tag == trailers.TAG_LOAD:
@@ -481,7 +481,6 @@ cdef class Effects(Clocks):
             cartons.force_void(floor, <Fact*>target)
         elif tag == gaps.TAG_GAP_HOLD:
             if head_of(target).type == B_WINDOW:
-                (<PickWindow*>target).gap_over_t = value
                 picks.decide_closing(floor, <PickWindow*>target, value)
             else:
                 shipments.on_gap_hold_over(floor, <Shipment*>target, value)

@@ -7,6 +7,7 @@ A gap is open until every number in it has come, late, `hist` or dead. Conclusio
 
 from ext.exceptions cimport SEQ_GAP
 from ext.keys cimport text_key
+from ext.kinds cimport K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT
 from ext.outlet cimport named_source
 from ext.shipment_cartons cimport cycles_of
 from ext.state cimport B_GAP, CartonPlan, ScopeLine
@@ -100,24 +101,43 @@ cdef Source* source_of(Floor floor, int src) noexcept:
 
 cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close) noexcept:
     """R7: its sources are those of its records; a window without any is fed by every source that ever sent a pick kind."""
-    cdef Fact* fact
     cdef Source* source
     cdef int64_t t_open, hold = 0
     cdef uint64_t i
     if floor.state.gaps == 0:
         return 0
     t_open = window.planned_t if window.planned_t != NEVER else t_close
-    if length(window.facts) == 0:
+    if length(window.facts) == 0 and length(window.strangers) == 0 and not was_shorted(window):
         for i in range(floor.state.sources.mask + 1):
             source = <Source*>floor.state.sources.slots[i].value
             if source != NULL and source.picks:
                 hold = max(hold, blind_for(source, t_open, t_close))
         return hold
-    t_open = min(t_open, (<Fact*>window.facts.items[0]).t)
-    for i in range(<uint64_t>window.facts.count):
-        fact = <Fact*>window.facts.items[i]
-        hold = max(hold, blind_for(source_of(floor, fact.src), t_open, t_close))
+    if length(window.facts):
+        t_open = min(t_open, (<Fact*>window.facts.items[0]).t)
+    hold = hold_of_records(floor, window.facts, t_open, t_close)
+    hold = max(hold, hold_of_records(floor, window.strangers, t_open, t_close))
+    return max(hold, hold_of_records(floor, window.closings, t_open, t_close))
+
+
+cdef int64_t hold_of_records(Floor floor, const List* facts, int64_t t_open, int64_t t_close) noexcept:
+    """Of the devices that told of picks and shorts among these."""
+    cdef const Fact* fact
+    cdef int64_t hold = 0
+    cdef int i
+    for i in range(length(facts)):
+        fact = <const Fact*>facts.items[i]
+        if K_PICK_CONFIRM <= fact.kind <= K_PICK_REVERSE:
+            hold = max(hold, blind_for(source_of(floor, fact.src), t_open, t_close))
     return hold
+
+
+cdef bint was_shorted(const PickWindow* window) noexcept:
+    cdef int i
+    for i in range(length(window.closings)):
+        if (<Fact*>window.closings.items[i]).kind == K_PICK_SHORT:
+            return True
+    return False
 
 
 cdef int64_t hold_of_cycle(Floor floor, const Cycle* cycle, int64_t as_of) noexcept:

@@ -169,7 +169,7 @@ cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
 cdef void move_closing(PickWindow* window, const Fact* closing, int64_t t) noexcept:
     """A revision of `t` says another time than the one that set it, or none; NULL: there was none. What had come by then
     has closed the window (R26), unless it waits for a gap."""
-    if closing == NULL or (closing.t < t and not window.gap_held):
+    if closing == NULL or (closing.t < t and (window.decided == closing or not window.gap_held)):
         return
     remove(window.closings, closing)
     if window.decided == closing:
@@ -235,9 +235,9 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
             return 0
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
     evidence = INCOMPLETE if o.told and window.forced >= o.t_close else EXACT
-    if o.by == BY_DEADLINE and window.decided == NULL:
+    if o.by == BY_DEADLINE and o.q_short > 0 and window.decided == NULL:
         blind = gaps.hold_of_window(floor, window, o.t_close)
-        if blind and o.t_close != window.gap_over_t:
+        if blind and o.t_close + blind > floor.state.wall:
             return hold(floor, window, o.t_close, blind)
         evidence = INCOMPLETE if blind else evidence
     if o.closing != NULL and window.decided == NULL:
@@ -261,10 +261,12 @@ cdef void decided_by(PickWindow* window, Fact* closing) noexcept:
 
 cdef int hold(Floor floor, PickWindow* window, int64_t t, int64_t blind) except -1:
     """R7: a short by deadline rests on silence; inside a gap it waits, with the `pick.confirmed` of the same close."""
-    if not window.gap_held or window.held_t != t:
-        if not window.gap_held:
-            floor.store.append(&floor.state.held, window)
-        window.gap_held, window.held_t = True, t
+    if not window.gap_held:
+        floor.store.append(&floor.state.held, window)
+        window.gap_held = True
+    window.held_t = t
+    if window.gap_over_t != t + blind:
+        window.gap_over_t = t + blind
         floor.by_wall.push(t + blind, RANK_PICK, key_of(window), window, gaps.TAG_GAP_HOLD, t)
     return 0
 

@@ -274,8 +274,8 @@ cdef int64_t start_of_truth(Floor floor, Shipment* shipment, const Digest* truth
     return since
 
 
-cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced, bint waited) except -1:
-    """A truth has lasted `ready_hold_ms`: tell it. `forced`: by the wall clock's bound; `waited`: for a gap, long enough."""
+cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced) except -1:
+    """A truth has lasted `ready_hold_ms`: tell it. `forced`: by the wall clock's bound."""
     cdef Pending pending
     cdef int64_t blind
     cdef bint incomplete = forced and floor.state.watermark <= since + floor.rules.ready_hold
@@ -287,8 +287,8 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     pending = shipment.pending.items[i]
     blind = gaps.hold_of_shipment(floor, shipment, since)
     if blind:
-        if not waited:
-            return hold(floor, shipment, since, pending.cause, blind)
+        if is_held(floor, shipment, since, pending.cause, blind):
+            return 0
         incomplete = True
     drop_pending(shipment, i)
     if shipment.ready == NULL:
@@ -319,22 +319,24 @@ cdef bint ends_within_hold(Floor floor, Shipment* shipment, int64_t since) excep
     return False
 
 
-cdef int hold(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
-    """R7: readiness rests on the silence of its sources; inside a gap it waits."""
+cdef bint is_held(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
+    """R7: readiness rests on the silence of its sources; inside a gap it waits, as long as those want that are open."""
+    if shipment.held_since != since:    # what a late fact has changed has a hold of its own
+        shipment.held_since, shipment.held_from, shipment.held_until = since, max(cause.t_rx, floor.state.wall), 0
+    if shipment.held_from + blind <= floor.state.wall:
+        return False
     if not shipment.held:
         floor.store.append(&floor.state.held, shipment)
         shipment.held = True
-    if shipment.held_since != since:
-        shipment.held_since, shipment.held_until = since, max(cause.t_rx, floor.state.wall) + blind
+    if shipment.held_until != shipment.held_from + blind:
+        shipment.held_until = shipment.held_from + blind
         floor.by_wall.push(shipment.held_until, RANK_SHIPMENT, text_key(shipment.id), shipment, gaps.TAG_GAP_HOLD, since)
-    return 0
+    return True
 
 
 cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1:
-    """It has waited long enough for a gap, unless a late fact has changed what waits: that has a hold of its own."""
-    if floor.state.wall >= shipment.held_until:
-        on_hold_over(floor, shipment, since, False, True)
-    return 0
+    """It has waited long enough for a gap, if that is what still waits."""
+    return on_hold_over(floor, shipment, since, False) if shipment.held_since == since else 0
 
 
 cdef int ask_pending(Floor floor, Shipment* shipment, int64_t up_to, bint forced) except -1:
@@ -343,7 +345,7 @@ cdef int ask_pending(Floor floor, Shipment* shipment, int64_t up_to, bint forced
     while has_pending(shipment) and i < shipment.pending.count:
         before = shipment.pending.count
         if shipment.pending.items[i].t <= up_to:
-            on_hold_over(floor, shipment, shipment.pending.items[i].t, forced, False)
+            on_hold_over(floor, shipment, shipment.pending.items[i].t, forced)
         if shipment.pending == NULL or shipment.pending.count == before:
             i += 1                      # else it was told, and the next one stands in its place
     return 0

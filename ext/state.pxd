@@ -203,7 +203,7 @@ cdef struct PickWindow "sortline_PickWindow":
     int64_t told_t
     int64_t forced              # closings up to here are decided by a bound of the wall clock, not by the watermark
     int64_t held_t              # which closing waits
-    int64_t gap_over_t          # the closing that has waited long enough
+    int64_t gap_over_t          # until then by the wall clock, if no gap closes before
     uint64_t alarms             # bit a Code
     uint8_t reversed            # a reversal is among `facts`
     uint8_t stall_watched
@@ -367,7 +367,8 @@ cdef struct Shipment:
     int64_t unready_at          # event time of the last shipment.unready
     int64_t turned              # when `true_now` changed last
     int64_t held_since          # R7: which truth waits for a gap
-    int64_t held_until          # and for how long, by the wall clock
+    int64_t held_from           # and since when, by the wall clock
+    int64_t held_until          # until then, if no gap closes before
     uint64_t alarms
     uint8_t stage_required
     uint8_t true_now

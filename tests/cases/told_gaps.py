@@ -424,3 +424,61 @@ def R05_a_link_down_that_is_sent_again() -> Case:
     case.device("telemetry", 64, src=STATION).device("telemetry", 80, src=STATION)
     case.confirmed(2, 60, evidence="exact").shorted(1, 60, evidence="exact").counted(duplicate=1)
     return case.times("SRC_DOWN", 1)
+
+
+# ------------------------------------------------------------------------------------------------ several at once
+
+
+def gap(case: Case, t_from: float, t_to: float, t: float, src: str = STATION) -> Case:
+    """What the driver of a source says it has not heard."""
+    return case.tell(src, "source.gap", t, t_from=at(t_from), t_to=at(t_to))
+
+
+def R06_noise_is_a_last_record_before_link_down() -> Case:
+    """R6: the station was heard at 22, though it has been idle since 15: at 20 its link was not down."""
+    case = Case().shipped().pick(10, 2, lu="L-1").close(20).device("telemetry", 22, src=STATION)
+    case.tell(STATION, "link.down", 23).until(120)
+    case.confirmed(2, 10).packed(2).raised("SRC_DOWN", STATION)
+    return case.ready(2, 20, evidence="exact")
+
+
+def R06_who_was_only_heard_of_by_noise_goes_down() -> Case:
+    """R6, R7: the packer had sent noise; until it closes the carton it was blind, and readiness waits."""
+    case = Case().shipped().device("telemetry", 1, src=PACK).tell("dc1/gw/G-1", "link.down", 7, scope="dc1/pack")
+    case.pick(15, 2, lu="L-1").lose(PACK).close(18).until(120)
+    return case.confirmed(2, 15).packed(2).cleared("SRC_DOWN", PACK, t=18)
+
+
+def R07_of_two_gaps_the_longer_hold_ends_with_its_filling() -> Case:
+    """R7: from 30 on it waits for the packer until 60, when its number comes, and for the station until 35."""
+    case = gap(Case().shipped().pick(10, 2, lu="L-1"), 11, 14, 15).close(20).lose(PACK)
+    case.device("telemetry", 30, src=PACK).tell(PACK, "telemetry", 25, 60, seq=2, hist=True).until(120)
+    case.sources = {STATION: {"gap_hold_ms": 5_000}}
+    case.confirmed(2, 10).packed(2).cleared("SEQ_GAP", PACK)
+    return case.ready(2, 20, evidence="incomplete")
+
+
+def R07_a_gap_that_is_seen_while_another_holds() -> Case:
+    """R7: at 35 the station's hold is over; the packer's, which was blind from 20 to 33, is not."""
+    case = gap(Case().shipped().pick(10, 2, lu="L-1"), 11, 14, 15).close(20).tick(31).lose(PACK)
+    case.device("telemetry", 33, src=PACK).until(120).sources = {STATION: {"gap_hold_ms": 5_000}}
+    return case.confirmed(2, 10).packed(2).raised("SEQ_GAP", PACK)
+
+
+def R07_full_at_its_deadline_is_not_held() -> Case:
+    """R7, R21: nothing is short of it."""
+    case = gap(Case().order(2).task(2, deadline=at(13)), 1, 5, 6).pick(8).pick(13).until(100)
+    return case.confirmed(2, 13, evidence="exact")
+
+
+def R07_a_gap_of_the_station_that_told_a_short() -> Case:
+    """R7: its short is a record of the window, so that it feeds it like the one that picked."""
+    case = Case().shipped().pick(10, src="dc1/pick/PTL-02", lu="L-1").short(15, "DAMAGED").close(18)
+    gap(case, 17, 21, 22).until(120)
+    return case.confirmed(1, 15).shorted(1, 15).packed(1)
+
+
+def R07_what_was_told_when_the_hold_was_over_is_not_moved() -> Case:
+    """R7, R26: at 330 the deadline of 30 has closed the window, incomplete; one that is set later opens nothing."""
+    case = blind().tick(340).task(3, t=350, rev=2, deadline=at(400)).pick(360).until(500).raised("SEQ_GAP", STATION)
+    return case.confirmed(2, 360, revision=1).shorted(1, 360, revision=1, reason="DEADLINE")

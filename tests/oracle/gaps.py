@@ -121,7 +121,8 @@ class Gaps:
             fills = [gap.filled + 1 for source in self.sources.values() for gap in source.gaps]
             again = min((at for at in fills if now.at < at < NEVER), default=NEVER)
             if over is not None and over.at < again:
-                return max(over, now)
+                now = max(over, now)  # asked again: of a gap that was seen meanwhile, too
+                continue
             if again == NEVER:
                 return None
             # what a record fills is asked again as soon as it has taken effect

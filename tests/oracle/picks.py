@@ -92,6 +92,8 @@ class Window:
     physical: list[Entry] = field(default_factory=list)  # wrong sku and picks after the cancel too
     closed_by: Close | None = None
     ever_closed: bool = False
+    waits: bool = False  # R7: for a gap, with the close by its deadline
+    told_by: list[tuple[str, int]] = field(default_factory=list)  # R7: by source, and when it was known
     t_close: int = 0
     confirmed: bool = False
     short: Close | None = None
@@ -141,10 +143,12 @@ class Window:
 
         It is decided on what is known by then; a pick from before it that comes later cannot undo it (R25).
         """
-        if self.t_cancel is not None and close.t >= self.t_cancel:
+        if self.waits or (self.t_cancel is not None and close.t >= self.t_cancel):
             return
         moment = self._decision(close, knowledge)
         if moment is None:
+            # R21: what happened later does not close it before this is decided
+            self.waits = close.decided_by == "DEADLINE" and not close.moved and self.closed_by is None
             return
         timely = self.as_known(moment.at)
         if timely.closed_by is None and not self._was_full(close.t, moment.at):
@@ -185,8 +189,7 @@ class Window:
         asked = max(asked, Moment(close.fact.arrival + 1, 0), Moment(self.arrival + 1, 0))
         if not silent:
             return asked
-        sources = [entry.fact.record["src"] for entry in self.physical if entry.known < asked.at]
-        sources = sources or knowledge.gaps.all_pickers(asked.at)
+        sources = {src for src, known in self.told_by if known < asked.at} or knowledge.gaps.all_pickers(asked.at)
         told = knowledge.gaps.release(asked, close.t, [(src, self.t_open, close.t) for src in sources])
         # reading: while it waits for a gap it may still be moved
         late = told is None or told.at > asked.at
@@ -292,6 +295,14 @@ def _closes(
     yield from carton_closes
 
 
+def _tells_of(window: Window | None, one: Entry | Close) -> None:
+    """R7: a pick, a reversal or a short is a record of its window, whatever comes of it."""
+    if window is not None and isinstance(one, Entry):
+        window.told_by.append((one.fact.record["src"], one.known))
+    elif window is not None and one.fact.kind == "pick.short":
+        window.told_by.append((one.fact.record["src"], one.fact.arrival))
+
+
 def _line_windows(
     line: Line, happenings: list[Entry | Close], context: Context, knowledge: Knowledge
 ) -> dict[str, Window]:
@@ -310,6 +321,8 @@ def _line_windows(
         found[line_key].arrival = context.order_arrival.get(line[0], -1)
         found[line_key].asked = context.asked[line]
         found[line_key].revised = len(context.asked[line]) > 1
+    for one in happenings:
+        _tells_of(found.get(one.task or line_key), one)
     for t, group in itertools.groupby(sorted(happenings, key=order), key=lambda one: one.t):
         touched: dict[str, Window] = {}
         closes = []
@@ -319,6 +332,8 @@ def _line_windows(
                 continue
             key = one.task or _choose(found, t, context.first_task.get(line), one.fact, knowledge.clock) or line_key
             found[key].take(one)
+            if one.task is None and key != line_key:
+                _tells_of(found[key], one)
             if one.sku == found[key].sku:  # R31: another SKU says nothing of what is to be told
                 touched[key] = found[key]
         for window in touched.values():

@@ -9,7 +9,7 @@ from pathlib import Path
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "10"
-LAYOUT = "94ce82f782328155"
+LAYOUT = "f90830efa1a961b7"
 
 
 def fields() -> str:
