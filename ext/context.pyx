@@ -237,7 +237,7 @@ cdef class Context:
             return 0
         now = {self.floor.intern(name) for name in record["orders"]} if "cutoff" in record else ()
         names = sorted(     # where they stand in the table is nobody's order
-            self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.mask + 1 if record["rev"] > 1 else 0)
+            self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.capacity if record["rev"] > 1 else 0)
             if is_of_wave(<Order*>orders.slots[i].value, wave) and (<Order*>orders.slots[i].value).id not in now)
         for name in names:
             self.set_cutoff(self.floor.order_of(self.floor.intern(name)), NULL, fact)

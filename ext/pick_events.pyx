@@ -303,7 +303,7 @@ cdef int retell_late(Floor floor, const PickWindow* window, const Fact* cause) e
     cdef Table* known = floor.state.late_picks
     cdef str end = f"/{floor.text(window.task)}"
     cdef Py_ssize_t i
-    names = [floor.text(<int32_t>known.slots[i].key) for i in range(<Py_ssize_t>known.mask + 1)
+    names = [floor.text(<int32_t>known.slots[i].key) for i in range(<Py_ssize_t>known.capacity)
              if known.slots[i].value != NULL]
     for name in sorted(name for name in names if name.endswith(end)):
         tell_post_ship(floor, window, <LatePicks*>find(known, floor.intern(name)), name[:-len(end)], cause)

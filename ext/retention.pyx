@@ -76,7 +76,7 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
     cdef ScopeLine* scope
     cdef uint64_t i
     cdef int k
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         shipment = <Shipment*>table.slots[i].value
         if shipment == NULL or min(shipment.manifest_t, shipment.cancel_t) >= before:
             continue
@@ -110,7 +110,7 @@ cdef int forget_orders(Floor floor, int64_t before) except -1:
     cdef Order* order
     cdef uint64_t i
     cdef int k
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         order = <Order*>table.slots[i].value
         if order != NULL and is_over(order, before):
             for k in range(length(order.lines)):
@@ -174,7 +174,7 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
     cdef LoadUnit* unit
     cdef Fact* youngest
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         unit = <LoadUnit*>table.slots[i].value
         if unit == NULL:
             continue
@@ -272,7 +272,7 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef CartonPlan* plan
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         plan = <CartonPlan*>table.slots[i].value
         if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and t_of_plan(plan) < before:
             keys.add(table.slots[i].key)
@@ -289,7 +289,7 @@ cdef int forget_cancels(Floor floor, int64_t before) except -1:
     cdef List* waiting
     cdef Fact* fact
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         waiting = <List*>table.slots[i].value
         fact = (<Waiting*>last(waiting)).fact if length(waiting) == 1 else NULL
         if fact != NULL and fact.context and fact.t < before:
@@ -303,7 +303,7 @@ cdef int forget_tracks(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef TrackLife* life
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value == NULL:
             continue
         life = <TrackLife*>last((<Track*>table.slots[i].value).lives)
@@ -325,7 +325,7 @@ cdef int forget_loads(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef Trailer* trailer
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         trailer = <Trailer*>table.slots[i].value
         if trailer == NULL:
             continue
@@ -341,7 +341,7 @@ cdef int forget_gaps(Floor floor, int64_t before) except -1:
     cdef Source* source
     cdef uint64_t i
     cdef int k
-    for i in range(floor.state.sources.mask + 1):
+    for i in range(floor.state.sources.capacity):
         source = <Source*>floor.state.sources.slots[i].value
         k = 0
         while source != NULL and k < length(source.gaps):
@@ -369,7 +369,7 @@ cdef int drop_older(Floor floor, Table* table, int64_t before, int64_t (*t_of)(c
     """Take out of a table what was last told of before then; `t_of` says when, NEVER of what stays."""
     cdef Keys keys = Keys(table.count)
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value != NULL and t_of(table.slots[i].value) < before:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
@@ -408,7 +408,7 @@ cdef int forget_signalled(Floor floor) except -1:
     cdef Numbers* subjects
     cdef uint64_t i
     cdef int k, kept
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value == NULL:
             continue
         subjects = (<Subjects*>table.slots[i].value).subjects
@@ -432,12 +432,12 @@ cdef int forget_rmas(Floor floor, int64_t before) except -1:
     cdef Return* home
     cdef int32_t subject
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         rma = <Rma*>table.slots[i].value
         if rma != NULL and rma_is_over(rma, before):
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[RMA], rma.id)
-    for i in range(returns.mask + 1):
+    for i in range(returns.capacity):
         home = <Return*>returns.slots[i].value
         if home != NULL and (rma_is_over(home.rma, before) if home.rma != NULL else home.last_t < before):
             return_keys.add(returns.slots[i].key)
@@ -483,7 +483,7 @@ cdef int forget_episodes(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef Episode* episode
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         episode = <Episode*>table.slots[i].value
         if episode != NULL and episode.t < before and is_over_episode(<int>(table.slots[i].key >> 32), episode.open):
             floor.state.open_episodes[table.slots[i].key >> 32] -= episode.open

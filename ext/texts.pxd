@@ -19,9 +19,13 @@ cdef extern from *:
         unsigned __int128 product = (unsigned __int128)a * b;
         return (uint64_t)product ^ (uint64_t)(product >> 64);
     }
+    static inline uint64_t sortline_share_of(uint64_t a, uint64_t n) {
+        return (uint64_t)((unsigned __int128)a * n >> 64);
+    }
     #endif
     """
     uint64_t fold "sortline_fold"(uint64_t a, uint64_t b) noexcept nogil
+    uint64_t share_of "sortline_share_of"(uint64_t a, uint64_t n) noexcept nogil     # a of 2**64 parts of n: below n
 
 
 cdef inline uint64_t stirred(uint64_t folded) noexcept nogil:

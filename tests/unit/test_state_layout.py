@@ -8,8 +8,8 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "10"
-LAYOUT = "94ce82f782328155"
+VERSION = "11"
+LAYOUT = "ca458cc6ecd28fe1"
 
 
 def fields() -> str:
