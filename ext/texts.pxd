@@ -1,6 +1,6 @@
 """Text becomes a small integer once, at the edge: equal texts have equal numbers.
 
-Open addressing over (hash, number) pairs, linear probing, load <= 1/2. The bytes of all texts lie in one arena; text n
+Open addressing over (hash, number) pairs, linear probing, load <= 3/4. The bytes of all texts lie in one arena; text n
 is arena[entries[n].at :][: entries[n].length]. Number 0 is the empty text, which stands for "absent" in every column.
 The hash is keyed per table (products of 64 x 64 bits, folded, and once more), so that crafted names do not collide.
 
