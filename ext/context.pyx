@@ -180,7 +180,7 @@ cdef class Context:
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
             pick_events.cover(self.floor, line, fact)
-            if line.alloc_by != NULL:
+            if line.denied.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
             touches.touch_line(self.floor, line, fact.t, fact)
         return self.arrive(fact.order, False)
@@ -210,8 +210,9 @@ cdef class Context:
             window = <PickWindow*>line.windows.items[i]
             if self.is_too_late(window, fact):
                 self.floor.store.append(&late, window)
-        if fact.t < line.cancel_t and (late == NULL or length(line.scopes) > 1):
-            line.cancel_t, line.cancelled_by = fact.t, fact
+        if fact.t < line.denied.cancel_t and (late == NULL or length(line.scopes) > 1):
+            self.floor.denying(line).cancelled_by = fact
+            self.floor.denying(line).cancel_t = fact.t
         for i in range(length(line.windows)):
             window = <PickWindow*>line.windows.items[i]
             if index_of(late, window) < 0:
@@ -263,7 +264,7 @@ cdef class Context:
             line = <Line*>order.lines.items[i]
             for k in range(length(line.windows)):
                 window = <PickWindow*>line.windows.items[k]
-                picks.move_closing(window, before, fact.t)
+                picks.move_closing(self.floor, window, before, fact.t)
                 if cutoff != NULL:
                     picks.take_closing(self.floor, window, cutoff)
                 picks.decide(self.floor, window, fact)
@@ -273,9 +274,9 @@ cdef class Context:
     cdef int alloc_failed(self, Fact* fact, dict record) except -1:
         """R23: at once a short of the line itself; it closes no window; a higher rev revises it."""
         cdef Line* line = self.floor.line_of(fact.order, fact.line)
-        line.alloc_short = record["qty"]
-        line.alloc_t = min(line.alloc_t, fact.t)
-        line.alloc_by = fact
+        self.floor.denying(line).alloc_short = record["qty"]
+        self.floor.denying(line).alloc_t = min(line.denied.alloc_t, fact.t)
+        self.floor.denying(line).alloc_by = fact
         pick_events.tell_alloc(self.floor, line)
         holds.watch_mismatched(self.floor, fact.t)
         return touches.touch_line(self.floor, line, fact.t, fact)
@@ -299,7 +300,7 @@ cdef class Context:
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)
-        if line.alloc_by != NULL:
+        if line.denied.alloc_by != NULL:
             pick_events.tell_alloc(self.floor, line)
         picks.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
@@ -339,7 +340,7 @@ cdef class Context:
         """R21 d; a new revision may move it."""
         if window.deadline != NULL and record.get("deadline") == window.deadline.t:
             return 0
-        picks.move_closing(window, window.deadline, fact.t)
+        picks.move_closing(self.floor, window, window.deadline, fact.t)
         window.deadline = NULL
         if "deadline" in record:
             window.deadline = at_time(self.floor, fact, record["deadline"])

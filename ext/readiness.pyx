@@ -5,11 +5,11 @@ up to `as_of`."""
 from libc.stdlib cimport free, realloc
 
 from ext cimport carton_names, carton_state, outcomes
-from ext.families cimport SHIPMENT
+from ext.families cimport SHIPMENT, Revision
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.packing cimport Contents, Piece, contents_of
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, unused_of
-from ext.state cimport CANCEL_LINE, HOLD, PickWindow, Revision, ScopeLine
+from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER
 
@@ -179,18 +179,18 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
     cdef Line* line = scope.line
     cdef PickWindow* window
     cdef outcomes.Outcome o
-    cdef int64_t confirmed = 0, short_ = line.alloc_short if line.alloc_t <= as_of else 0
+    cdef int64_t confirmed = 0, short_ = line.denied.alloc_short if line.denied.alloc_t <= as_of else 0
     cdef bint over = False
     cdef int i
     need.planned = scope.qty
-    if line.cancel_t <= as_of:
+    if line.denied.cancel_t <= as_of:
         need.cancelled = scope.qty
         return True
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         if not outcomes.has_begun(window, as_of):
             continue
-        o = outcomes.outcome_then(window, as_of, max(as_of, window.forced) + 1)
+        o = outcomes.outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
         if not o.closed:
             return False
         if not o.cancelled:
@@ -225,7 +225,7 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
         return packed_for(floor, scope, as_of)
     for i in range(length(scope.line.windows)):
         window = <PickWindow*>scope.line.windows.items[i]
-        if window.cancel_t <= as_of:
+        if window.trouble.cancel_t <= as_of:
             continue
         for k in range(length(window.facts)):
             fact = <Fact*>window.facts.items[k]
@@ -330,7 +330,7 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
         return False
     for i in range(contents.count):
         piece = &contents.pieces[i]
-        if piece.line.cancel_t <= as_of:
+        if piece.line.denied.cancel_t <= as_of:
             return False
         need = needs.of_line(piece.line)
         if need != NULL and piece.sku == sku_of(piece.line):
@@ -364,7 +364,7 @@ cdef bint holds_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, Conten
     for i in range(length(cycle.facts)):
         fact = <Fact*>cycle.facts.items[i]
         window = fact.window
-        if window == NULL or fact.t > as_of or window.cancel_t > as_of:
+        if window == NULL or fact.t > as_of or window.trouble.cancel_t > as_of:
             continue
         left = 0
         for k in range(cycle.facts.count):
@@ -388,7 +388,7 @@ cdef bint holds_moved_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, 
         line = contents.pieces[i].line
         for k in range(length(line.windows)):
             window = <PickWindow*>line.windows.items[k]
-            if window.cancel_t > as_of or outcomes.outcome(window, as_of, NEVER).q_now <= 0:
+            if window.trouble.cancel_t > as_of or outcomes.outcome(window, as_of, NEVER).q_now <= 0:
                 continue
             for j in range(length(window.facts)):
                 fact = <Fact*>window.facts.items[j]

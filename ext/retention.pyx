@@ -11,13 +11,12 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from ext cimport carton_names, outcomes, pick_events, riding, tombstones
-from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
-from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
-from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
+from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
+from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE, Revision
+from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
-    CartonPlan, Cycle, Episode, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
-    Waiting,
+    CartonPlan, Cycle, Fact, Line, LoadUnit, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting,
 )
 from ext.store cimport List, Numbers, Table, find, index_of, last, length, pair, remove, remove_at
 from ext.timers cimport NEVER
@@ -133,10 +132,10 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     floor.store.drop(floor.state.lines, pair(line.order, line.number))
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        if window.alarms:
-            forget_alarms(floor, window.alarms, pick_events.subject_text(floor, window))
-        if window.finding != NULL:
-            (<Finding*>window.finding).window = NULL
+        if window.trouble.alarms:
+            forget_alarms(floor, window.trouble.alarms, pick_events.subject_text(floor, window))
+        if window.trouble.finding != NULL:
+            (<Finding*>window.trouble.finding).window = NULL
         if window.task:
             if goes_early(floor, before):
                 tombstones.bury(floor, b"task/", window.task, before)
@@ -154,7 +153,7 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
         line = <Line*>order.lines.items[i]
         if length(line.scopes):
             return False
-        if line.cancel_t < before:
+        if line.denied.cancel_t < before:
             worked = True
             continue
         if length(line.windows) == 0:
@@ -196,10 +195,10 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
         if is_live(cycle, before):
             i += 1
             continue
-        if cycle.closed != NULL and goes_early(floor, before):
+        if cycle.decided.closed != NULL and goes_early(floor, before):
             tombstones.bury(floor, b"carton/", cycle.key, before)
-        if cycle.alarms:
-            forget_alarms(floor, cycle.alarms, carton_names.subject_text(floor, cycle))
+        if cycle.decided.alarms:
+            forget_alarms(floor, cycle.decided.alarms, carton_names.subject_text(floor, cycle))
         if cycle.plan != NULL:
             remove(cycle.plan.cycles, cycle)
         if cycle.mismatched:

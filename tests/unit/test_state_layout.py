@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
-STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
+STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd", "families.pxd", "exceptions.pxd")
 VERSION = "11"
-LAYOUT = "ca458cc6ecd28fe1"
+LAYOUT = "34f778b9cb9b8335"
 
 
 def fields() -> str:
