@@ -5,8 +5,8 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, destinations, inventory, manifests, pick_events, pick_units, picks, retasks, returns
-from ext cimport holds, shipments, stuck, touches
+from ext cimport cartons, destinations, inventory, manifests, pick_alarms, pick_events, pick_units, picks, retasks
+from ext cimport holds, returns, shipments, stuck, touches
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
 from ext.json_writer cimport Digest, digest_of
@@ -176,10 +176,10 @@ cdef class Context:
             line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
             if line.own != NULL:
                 retasks.ask(self.floor, line.own, line.qty, fact, False)
-                picks.watch(self.floor, line.own, line.own.told_t)
+                pick_alarms.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
-            pick_events.cover(self.floor, line, fact)
+            pick_alarms.expect_cover(self.floor, line, fact)
             if line.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
             touches.touch_line(self.floor, line, fact.t, fact)
@@ -301,7 +301,7 @@ cdef class Context:
             retasks.take_cancels(floor, window)
         if line.alloc_by != NULL:
             pick_events.tell_alloc(self.floor, line)
-        picks.watch(floor, window, window.told_t)
+        pick_alarms.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
         if new:
             self.take_over(window, fact)

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED, TIME_TOO_LATE
+from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
@@ -186,37 +186,6 @@ cdef int tell_alloc(Floor floor, Line* line) except -1:
     floor.outlet.emit(
         line.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
         line.order, fact, EXACT)
-    return 0
-
-
-cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1:
-    """R24: above tolerance; R27: pieces of a cancelled task that lie in a carton."""
-    cdef int64_t tolerance = window.q_task * window.line.over_tol_pct // 100
-    if not o.cancelled and o.q > window.q_task + tolerance and o.q > window.covered_q:
-        alarm(floor, window, PCK_OVER, o.t_close, cause, f"{o.q} of {window.q_task}")
-    elif window.alarms:
-        quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
-    if o.cancelled and o.q > 0:
-        alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
-    elif window.alarms:
-        quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
-    return 0
-
-
-cdef int cover(Floor floor, Line* line, const Fact* cause) except -1:
-    """R24: a change of the order covers what was picked of a line if its quantity is no less; or covers it no more."""
-    cdef PickWindow* window
-    cdef int64_t told = 0
-    cdef int i
-    for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
-        if window.cancel_t == NEVER:
-            told += window.told_q
-    for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
-        window.covered_q = window.told_q if line.qty >= told else 0
-        if window.covered_q:
-            quiet(floor, window, PCK_OVER, cause.t, cause)
     return 0
 
 

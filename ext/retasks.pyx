@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """What a task was asked for before, and cancels that overtook their task: see retasks.pxd."""
 
-from ext cimport picks
+from ext cimport pick_alarms, picks
 from ext.outcomes cimport outcome
 from ext.state cimport B_WAITING, Waiting
 from ext.store cimport List, Table, find, length
@@ -21,7 +21,7 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
         floor.insert_sorted(&window.closings, note)
     window.decided = NULL
     window.q_task = qty
-    return 0
+    return pick_alarms.expect(floor, window, fact.t) if length(window.facts) else 0
 
 
 cdef int keep_cancel(Floor floor, Fact* fact) except -1:
