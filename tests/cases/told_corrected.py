@@ -255,3 +255,10 @@ def R27_the_first_pick_after_the_cancel() -> Case:
     case = Case().order(3).task(3).pick(10).wms("pick.task_cancelled", 20, rev=2, task="T-1")
     case.pick(22).pick(21, rx=22.5, src="dc1/pick/PTL-02").confirmed(1, 20, cancelled=True)
     return case.expect("exception.raised", "PCK_AFTER_CANCEL/task/T-1/1", t=21)
+
+
+def R25_a_late_pick_does_not_close_its_window_before_the_deadline() -> Case:
+    """R25, R51: t_close stays 45, so the window was open until then, though what was closed at 44 held all of it."""
+    case = Case().order(1).task(1, deadline=at(45)).shipment(1).close(44)
+    case.pick(21, rx=52, lu="L-1", hist=True).confirmed(1, 45).shorted(0, 45)
+    return case.packed(1, "L-1#1").ready(1, 45)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tests.oracle.clock import Clock, Moment
@@ -16,12 +17,14 @@ PICKS = frozenset({"pick.confirm", "pick.reverse"})
 
 
 class Knowledge(NamedTuple):
-    """What was known when. `too_late`: presses and cancels that came after their shipment had left (R27, R29)."""
+    """What was known when. `too_late`: presses and cancels that came after their shipment had left (R27, R29).
+    `decided`: windows that a late pick would have filled: until when they were open all the same (R25)."""
 
     clock: Clock
     gaps: Gaps
     rules: Rules
     too_late: frozenset[tuple[int, str | Line]] = frozenset()
+    decided: Mapping[str, int] = MappingProxyType({})
 
     def comes_after(self, evidence: Fact, t: int, arrival: int) -> bool:
         """R27, R29: it happened later, or the watermark had passed the evidence when it came."""
