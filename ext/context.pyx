@@ -7,6 +7,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 
 from ext cimport cartons, destinations, inventory, manifests, pick_alarms, pick_events, pick_units, picks, retasks
 from ext cimport holds, returns, shipments, stuck, touches
+from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
 from ext.json_writer cimport Digest, digest_of
@@ -16,6 +17,7 @@ from ext.kinds cimport (
     K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_SHIPMENT_CANCELLED,
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
+from ext.order_data cimport Asked
 from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Planned,
@@ -165,15 +167,20 @@ cdef class Context:
     cdef int order(self, Fact* fact, dict record) except -1:
         """Its lines, in their latest revision; a line's own window is judged at once by the new quantity (R27a)."""
         cdef Line* line
+        cdef Asked said
+        cdef bint told
         cdef int i
         self.floor.order_of(fact.order).t = fact.t
         for row in record["lines"]:
             line = self.floor.line_of(fact.order, row["line"])
+            said, told = asked_now(line), line.known
             line.known = True
             line.sku = self.floor.intern(row["sku"])
             line.qty = row["qty"]
             line.over_tol_pct = row.get("over_tol_pct", 0)
             line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
+            if told:
+                remember(self.floor, line, &said, fact.t)
             if line.own != NULL:
                 retasks.ask(self.floor, line.own, line.qty, fact, False)
                 pick_alarms.watch(self.floor, line.own, line.own.told_t)
@@ -273,9 +280,12 @@ cdef class Context:
     cdef int alloc_failed(self, Fact* fact, dict record) except -1:
         """R23: at once a short of the line itself; it closes no window; a higher rev revises it."""
         cdef Line* line = self.floor.line_of(fact.order, fact.line)
-        line.alloc_short = record["qty"]
+        cdef Asked said = asked_now(line)
+        cdef bint told = line.alloc_by != NULL
         line.alloc_t = min(line.alloc_t, fact.t)
         line.alloc_by = fact
+        if told:
+            remember(self.floor, line, &said, fact.t)
         pick_events.tell_alloc(self.floor, line)
         holds.watch_mismatched(self.floor, fact.t)
         return touches.touch_line(self.floor, line, fact.t, fact)

@@ -4,13 +4,14 @@
 import msgspec
 
 from ext.batch cimport ABSENT
+from ext.order_data cimport Asked
 from ext.outlet cimport Outlet
 from ext.premises_data cimport (
     Expectation, Finding, Graded, Place, Return, Rma, RmaLine, Scan, Shelf, Signal, Statement, Subjects, UnitFinding,
 )
 from ext.sources cimport Gap, Multiread, Seen, Sighting, Source, Track, TrackLife
 from ext.state cimport (
-    B_ARRIVED, B_CYCLE, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING, B_GAP, B_GRADED, B_LATE_PICKS, B_LEDGER, B_LIFE,
+    B_ARRIVED, B_ASKED, B_CYCLE, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING, B_GAP, B_GRADED, B_LATE_PICKS, B_LEDGER, B_LIFE,
     B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN, B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES,
     B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL, B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS,
     B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_UNIT, B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Cycle,
@@ -123,6 +124,7 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_SEEN, sizeof(Seen), <size_t>&seen.epoch, <size_t>&seen.epoch)
     store.describe(B_PLACE, sizeof(Place), <size_t>&place.loc, <size_t>&place.prune_at)
     store.describe_array(B_EXPECTATIONS, sizeof(Expectation), 0, 0)
+    store.describe_array(B_ASKED, sizeof(Asked), 0, 0)
     store.describe(B_FINDING, sizeof(Finding), <size_t>&finding.order, <size_t>&finding.qty)
     store.describe(B_STATEMENT, sizeof(Statement), <size_t>&statement.expected, <size_t>&statement.expected)
     store.describe(B_SHELF, sizeof(Shelf), <size_t>&shelf.loc, sizeof(Shelf))

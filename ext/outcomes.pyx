@@ -56,6 +56,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             if is_note(closing):
                 asked = asked_from(&o, window, j + 1)
                 open_again(&o, asked)
+                fill_again(&o, asked, picked)
             elif (not o.closed and is_felt(&o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
                     and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
@@ -119,6 +120,16 @@ cdef void open_again(Outcome* o, int64_t asked) noexcept:
     if o.by == BY_QUANTITY and o.q_now - o.q_late < asked:
         o.closed = False
         o.by = OPEN
+
+
+cdef void fill_again(Outcome* o, int64_t asked, Fact* picked) noexcept:
+    """R27a: less is asked for than before; an open window that has so much is closed by a, at its last pick."""
+    if o.closed or picked == NULL or o.q_now - o.q_late < asked:
+        return
+    o.closed = o.told = True
+    o.by = BY_QUANTITY
+    o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, picked.t), picked
+    o.q_short = missing(o) if o.shorted else 0
 
 
 cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked) noexcept:

@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
+from ext.asked cimport asked_at
 from ext.exceptions cimport (
     PCK_AFTER_CANCEL, PCK_OVER, PCK_PUTBACK_REQUIRED, PCK_STALLED, PCK_WRONG_SKU,
 )
@@ -55,7 +56,7 @@ cdef bint may_be_wrong(const PickWindow* window) noexcept:
     """At any moment, by what is known so far. Without a reversal it has never more than it has in the end."""
     cdef int i
     if (window.alarms or window.reversed or length(window.strangers) or window.cancel_t != NEVER
-            or window.q_sum > window.q_task + tolerance_of(window, window.q_task)):
+            or window.line.before != NULL or window.q_sum > window.q_task + tolerance_of(window, window.q_task, NEVER)):
         return True
     for i in range(length(window.closings)):
         if is_note(<Fact*>window.closings.items[i]):
@@ -95,8 +96,8 @@ cdef int due(Floor floor, void* target, int tag) except -1:
     return judge(floor, <PickWindow*>target, youngest(floor, <PickWindow*>target, floor.state.watermark - 1))
 
 
-cdef int64_t tolerance_of(const PickWindow* window, int64_t q_task) noexcept:
-    return q_task * window.line.over_tol_pct // 100
+cdef int64_t tolerance_of(const PickWindow* window, int64_t q_task, int64_t as_of) noexcept:
+    return q_task * asked_at(window.line, as_of).over_tol_pct // 100
 
 
 cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
@@ -118,8 +119,8 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     o = outcome_then(window, as_of, max(as_of, window.forced) + 1)
     if window.alarms >> PCK_STALLED & 1 and cause.window == window:
         quiet(floor, window, PCK_STALLED, cause.t, cause)
-    if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task), window.covered_q):
-        alarm(floor, window, PCK_OVER, o.t_close, cause, f"{o.q} of {o.q_task}")
+    if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task, as_of), window.covered_q):
+        alarm(floor, window, PCK_OVER, max(o.t_close, cause.t), cause, f"{o.q} of {o.q_task}")
     else:
         quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
     if o.cancelled and o.q > 0:

@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t
 
 from ext cimport carton_state, outcomes, riding
+from ext.asked cimport asked_at
 from ext.batch cimport ABSENT
 from ext.carton_state cimport CartonState
 from ext.kinds cimport (
@@ -114,7 +115,7 @@ cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
     if not line.known:
         n.asked = told
     if line.alloc_t <= as_of:
-        n.short_ += line.alloc_short
+        n.short_ += asked_at(line, as_of).alloc_short
         n.t_done = max(n.t_done, line.alloc_t)
     n.short_ = min(n.short_, max(0, n.asked - n.confirmed))
     n.open = n.open or n.confirmed + n.short_ < n.asked

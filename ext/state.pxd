@@ -16,6 +16,7 @@ All of it lies in the region of `Store`: pointers first, then text numbers, then
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from ext.json_writer cimport Digest
+from ext.order_data cimport AskedList
 from ext.store cimport List, Numbers, Table
 from ext.wheel cimport Wheel
 
@@ -25,7 +26,7 @@ cdef enum:
     B_ORDER, B_LINE, B_WINDOW, B_LATE_PICKS, B_UNIT, B_CYCLE, B_PLAN, B_PLANNED, B_SCOPE_LINE, B_SHIPMENT, B_TOUCHES
     B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
     B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
-    B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE
+    B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE, B_ASKED
 
 
 cdef enum Policy:
@@ -163,6 +164,7 @@ cdef struct Line:
     PickWindow* own             # the window of a line without tasks (R20)
     Fact* cancelled_by
     Fact* alloc_by              # R23
+    AskedList* before           # its revisions changed; NULL: what it says now it has always said
     Ledger* alloc_ledger        # of shorts under the line's own key: R23's, and those of its own window
     int32_t order
     int32_t sku
@@ -173,8 +175,7 @@ cdef struct Line:
     int64_t over_tol_pct
     int64_t cancel_t            # NEVER: not cancelled
     int32_t need                # where it stands among the needs of the shipment that is being judged
-    int64_t alloc_short
-    int64_t alloc_t
+    int64_t alloc_t             # event time of the first alloc.failed; NEVER: there is none
 
 
 cdef struct PickWindow "sortline_PickWindow":

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
-STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
+STRUCTS = ("store.pxd", "wheel.pxd", "order_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
 VERSION = "10"
-LAYOUT = "94ce82f782328155"
+LAYOUT = "3198976dc67af2e4"
 
 
 def fields() -> str:
