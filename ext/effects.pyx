@@ -9,7 +9,7 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, pick_units, picks,
+    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_alarms, pick_events, pick_units, picks,
     premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
@@ -265,7 +265,7 @@ cdef class Effects(Clocks):
         for k in range(length(changed)):
             shipments.touch_cycle(self.floor, <Cycle*>changed.items[k], fact)
         self.floor.store.free(changed)
-        picks.watch(self.floor, window, fact.t)
+        pick_alarms.watch(self.floor, window, fact.t)
         return other == NULL
 
     cdef int take_back(self, PickWindow* window, Fact* fact, int32_t lu, List** changed) except -1:
@@ -425,8 +425,8 @@ cdef class Effects(Clocks):
             touches.touch_closed(floor, <PickWindow*>target, value)
             if length(self.state.mismatched):
                 holds.check_mismatched(floor)
-        elif tag == picks.TAG_STALL:
-            picks.watch_stall(floor, <PickWindow*>target, due)
+        elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
+            pick_alarms.due(floor, target, tag)
         elif tag == tracks.TAG_RESOLVE:
             tracks.resolve(floor, <Fact*>target)
         elif tag == cartons.TAG_TRANSITION:

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from ext.json_writer cimport JsonWriter
 from ext.outlet cimport Outlet
 from ext.state cimport (
-    CartonPlan, Cycle, Decided, Denied, Fact, Line, LoadUnit, Order, PickWindow, Shipment, State, Trailer, Trouble, Waiting,
+    CartonPlan, Cycle, Decided, Changed, Fact, Line, LoadUnit, Order, PickWindow, Shipment, State, Trailer, Trouble, Waiting,
 )
 from ext.store cimport List, Store, find, length, pair
 from ext.texts cimport TEXT_BYTES, Entry, Texts
@@ -53,8 +53,8 @@ cdef class Floor:
     cdef Fact* new_fact(self) except NULL
     cdef Trouble* new_trouble(self) except NULL
     cdef Trouble* troubled(self, PickWindow* window) except NULL
-    cdef Denied* new_denied(self) except NULL
-    cdef Denied* denying(self, Line* line) except NULL
+    cdef Changed* new_changed(self) except NULL
+    cdef Changed* changing(self, Line* line) except NULL
     cdef Decided* new_decided(self) except NULL
     cdef Decided* deciding(self, Cycle* cycle) except NULL
     cdef Fact* copy_name(self, const Fact* fact) except NULL

@@ -4,6 +4,7 @@
 import msgspec
 
 from ext.batch cimport ABSENT
+from ext.order_data cimport Asked
 from ext.outlet cimport Outlet
 from ext.premises_data cimport (
     Expectation, Finding, Graded, LatePicks, Place, Return, Rma, RmaLine, Scan, Shelf, Signal, Statement, Subjects,
@@ -11,11 +12,11 @@ from ext.premises_data cimport (
 )
 from ext.sources cimport Gap, Multiread, Seen, Sighting, Source, Track, TrackLife
 from ext.state cimport (
-    B_ARRIVED, B_CYCLE, B_DECIDED, B_DENIED, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING, B_GAP, B_GRADED,
+    B_ARRIVED, B_ASKED, B_CHANGED, B_CYCLE, B_DECIDED, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING, B_GAP, B_GRADED,
     B_LATE_PICKS, B_LEDGER, B_LIFE, B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN,
     B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL,
     B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS, B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_TROUBLE, B_UNIT,
-    B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Cycle, Decided, Denied, Departed, Ledger, Move, Moved,
+    B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Changed, Cycle, Decided, Departed, Ledger, Move, Moved,
     Pending, PickWindow, Planned, ScopeLine, Touch, Trouble, Waiting,
 )
 from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length, pair
@@ -94,7 +95,7 @@ cdef int describe_structs(Store store) except -1:
     cdef Rma* rma = NULL
     cdef Signal* signal = NULL
     cdef Trouble* trouble = NULL
-    cdef Denied* denied = NULL
+    cdef Changed* changed = NULL
     cdef Decided* decided = NULL
     cdef Wheel* wheel = NULL
     cdef Timer* timer = NULL
@@ -107,7 +108,7 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_LINE, sizeof(Line), <size_t>&line.order, <size_t>&line.number)
     store.describe(B_WINDOW, sizeof(PickWindow), <size_t>&window.task, <size_t>&window.q_task)
     store.describe(B_TROUBLE, sizeof(Trouble), <size_t>&trouble.cancel_t, <size_t>&trouble.cancel_t)
-    store.describe(B_DENIED, sizeof(Denied), <size_t>&denied.cancel_t, <size_t>&denied.cancel_t)
+    store.describe(B_CHANGED, sizeof(Changed), <size_t>&changed.cancel_t, <size_t>&changed.cancel_t)
     store.describe(B_DECIDED, sizeof(Decided), <size_t>&decided.shipment, <size_t>&decided.spare)
     store.describe(B_LATE_PICKS, sizeof(LatePicks), <size_t>&late.qty, <size_t>&late.qty)
     store.describe(B_UNIT, sizeof(LoadUnit), <size_t>&unit.lu, <size_t>&unit.met)
@@ -131,6 +132,7 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_SEEN, sizeof(Seen), <size_t>&seen.epoch, <size_t>&seen.epoch)
     store.describe(B_PLACE, sizeof(Place), <size_t>&place.loc, <size_t>&place.prune_at)
     store.describe_array(B_EXPECTATIONS, sizeof(Expectation), 0, 0)
+    store.describe_array(B_ASKED, sizeof(Asked), 0, 0)
     store.describe(B_FINDING, sizeof(Finding), <size_t>&finding.order, <size_t>&finding.qty)
     store.describe(B_STATEMENT, sizeof(Statement), <size_t>&statement.expected, <size_t>&statement.expected)
     store.describe(B_SHELF, sizeof(Shelf), <size_t>&shelf.loc, sizeof(Shelf))
@@ -183,7 +185,7 @@ cdef class Floor:
         state.collect_at = COLLECT_MIN
         for family in range(12):
             state.revisions[family] = self.store.table(B_TABLE)
-        state.no_trouble, state.nothing_denied = self.new_trouble(), self.new_denied()
+        state.no_trouble, state.nothing_changed = self.new_trouble(), self.new_changed()
         state.nothing_decided = self.new_decided()
         state.watermark = state.wall = state.equal_at = state.sightings_until = ABSENT
         state.next_sweep = ABSENT
@@ -219,16 +221,16 @@ cdef class Floor:
             window.trouble = self.new_trouble()
         return <Trouble*>window.trouble
 
-    cdef Denied* new_denied(self) except NULL:
-        cdef Denied* denied = <Denied*>self.store.new(B_DENIED, sizeof(Denied))
-        denied.cancel_t = denied.alloc_t = NEVER
-        return denied
+    cdef Changed* new_changed(self) except NULL:
+        cdef Changed* changed = <Changed*>self.store.new(B_CHANGED, sizeof(Changed))
+        changed.cancel_t = changed.alloc_t = NEVER
+        return changed
 
-    cdef Denied* denying(self, Line* line) except NULL:
-        """What it was denied, to be written to."""
-        if line.denied == self.state.nothing_denied:
-            line.denied = self.new_denied()
-        return <Denied*>line.denied
+    cdef Changed* changing(self, Line* line) except NULL:
+        """What has changed of it, to be written to."""
+        if line.changed == self.state.nothing_changed:
+            line.changed = self.new_changed()
+        return <Changed*>line.changed
 
     cdef Decided* new_decided(self) except NULL:
         cdef Decided* decided = <Decided*>self.store.new(B_DECIDED, sizeof(Decided))
@@ -330,11 +332,11 @@ cdef class Floor:
         if line == NULL:
             line = <Line*>self.store.new(B_LINE, sizeof(Line))
             line.order, line.number = order, number
-            line.denied = self.state.nothing_denied
+            line.changed = self.state.nothing_changed
             line.of = self.order_of(order)
             if line.of.cancelled_by != NULL:        # R27
-                self.denying(line).cancelled_by = line.of.cancelled_by
-                self.denying(line).cancel_t = line.of.cancelled_by.t
+                self.changing(line).cancelled_by = line.of.cancelled_by
+                self.changing(line).cancel_t = line.of.cancelled_by.t
             self.store.append(&line.of.lines, line)
             self.store.put(self.state.lines, pair(order, number), line)
         return line

@@ -4,12 +4,14 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ext cimport carton_names, carton_state, cartons, outcomes
+from ext.asked cimport asked_at
 from ext.batch cimport ABSENT
 from ext.exceptions cimport (
     ID_SSCC_REUSE, PKG_CONTENT_MISMATCH, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_TOTE_REBOUND_OPEN,
     PKG_WEIGHT_MISMATCH,
 )
 from ext.kinds cimport K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_WEIGH
+from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.state cimport CartonPlan, Line, PickWindow, Planned, PlannedList
 from ext.store cimport find, length, remove
@@ -159,10 +161,10 @@ cdef const Fact* explained_by(
             fact = <Fact*>window.closings.items[k] if k < length(window.closings) else window.trouble.cancelled_by
             if fact != NULL and explains(floor, cycle, close, fact):
                 found = earlier(found, fact, close.t)
-    if line.denied.cancelled_by != NULL and explains(floor, cycle, close, line.denied.cancelled_by):
-        found = earlier(found, line.denied.cancelled_by, close.t)
-    if line.denied.alloc_by != NULL and explains(floor, cycle, close, line.denied.alloc_by):
-        found = earlier(found, line.denied.alloc_by, close.t)
+    if line.changed.cancelled_by != NULL and explains(floor, cycle, close, line.changed.cancelled_by):
+        found = earlier(found, line.changed.cancelled_by, close.t)
+    if line.changed.alloc_by != NULL and explains(floor, cycle, close, line.changed.alloc_by):
+        found = earlier(found, line.changed.alloc_by, close.t)
     return found
 
 
@@ -215,10 +217,11 @@ cdef int64_t excused(Floor floor, const Line* line, int64_t as_of) noexcept:
     """Pieces of a line that decided shorts and cancels say will not come."""
     cdef PickWindow* window
     cdef outcomes.Outcome o
-    cdef int64_t total = line.denied.alloc_short if line.denied.alloc_t <= as_of else 0
+    cdef Asked asked = asked_at(line, as_of)
+    cdef int64_t total = asked.alloc_short
     cdef int i
-    if line.denied.cancel_t <= as_of:
-        total += line.qty
+    if line.changed.cancel_t <= as_of:
+        total += asked.qty
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         o = outcomes.outcome(window, as_of, max(as_of, window.trouble.forced) + 1)

@@ -71,9 +71,9 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
         picks.tell(floor, window, cancel, NEVER - 1)
     if late == NULL:
         return 0
-    if length(line.scopes) <= 1 and is_after(shipment, line.denied.cancel_t):
-        floor.denying(line).cancelled_by = NULL
-        floor.denying(line).cancel_t = NEVER
+    if length(line.scopes) <= 1 and is_after(shipment, line.changed.cancel_t):
+        floor.changing(line).cancelled_by = NULL
+        floor.changing(line).cancel_t = NEVER
     return touch_others(floor, shipment, line, late)
 
 

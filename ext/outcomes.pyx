@@ -56,6 +56,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             if is_note(closing):
                 asked = asked_from(&o, window, j + 1)
                 open_again(&o, asked)
+                fill_again(&o, asked, picked)
             elif (not o.closed and is_felt(&o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
                     and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
@@ -64,8 +65,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
         else:
             fact = <Fact*>window.facts.items[i]
-            count_pick(&o, window, fact, asked,
-                       t_closing == t_fact and closes_with(&o, window, fact, j, o.q_now + fact.qty))
+            count_pick(&o, window, fact, asked)
             if fact.qty > 0:
                 picked = fact
             i += 1
@@ -115,16 +115,6 @@ cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fac
             and window.trouble.decided != closing)
 
 
-cdef bint closes_with(const Outcome* o, const PickWindow* window, const Fact* pick, int j, int64_t q) noexcept:
-    """R21 a: is a b to d of the very time of that pick still to be decided, one that concerns it?"""
-    cdef const Fact* closing
-    for j in range(j, length(window.closings)):
-        closing = <Fact*>window.closings.items[j]
-        if closing.t == pick.t and is_felt(o, window, j, q) and not went_elsewhere(window, pick, closing):
-            return True
-    return False
-
-
 cdef void open_again(Outcome* o, int64_t asked) noexcept:
     """R26, R27a: a reversal, or more that is asked for; R21 applies anew."""
     if o.by == BY_QUANTITY and o.q_now - o.q_late < asked:
@@ -132,7 +122,17 @@ cdef void open_again(Outcome* o, int64_t asked) noexcept:
         o.by = OPEN
 
 
-cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked, bint closing_here) noexcept:
+cdef void fill_again(Outcome* o, int64_t asked, Fact* picked) noexcept:
+    """R27a: less is asked for than before; an open window that has so much is closed by a, at its last pick."""
+    if o.closed or picked == NULL or o.q_now - o.q_late < asked:
+        return
+    o.closed = o.told = True
+    o.by = BY_QUANTITY
+    o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, picked.t), picked
+    o.q_short = missing(o) if o.shorted else 0
+
+
+cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked) noexcept:
     """R21 a before the close, R25 and R26 after it, also while the window is open again; R28's reversals are picks of a
     negative quantity."""
     o.q_now += fact.qty
@@ -140,7 +140,7 @@ cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t a
         o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t
-    if not o.closed and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked and not closing_here:
+    if not o.closed and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked:
         o.closed = o.told = True
         o.by = BY_QUANTITY
     if o.told:

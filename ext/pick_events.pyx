@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED, TIME_TOO_LATE
+from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
@@ -91,12 +91,12 @@ cdef int32_t carton_number(const Fact* fact) noexcept:
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1:
     cdef int32_t order = window.line.order
     if window.trouble.short_told == NULL and not window.task:
-        floor.troubled(window).short_told = window.line.denied.alloc_ledger
+        floor.troubled(window).short_told = window.line.changed.alloc_ledger
     if window.trouble.short_told == NULL:
         put_key(floor, window)
         floor.troubled(window).short_told = floor.outlet.ledger(PICK_SHORT, order)
         if not window.task:
-            floor.denying(window.line).alloc_ledger = window.trouble.short_told
+            floor.changing(window.line).alloc_ledger = window.trouble.short_told
     write_short(floor, window, o)
     if floor.outlet.emit(window.trouble.short_told, subject_of(window), o.t_close, order, cause, evidence):
         floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window,
@@ -157,7 +157,7 @@ cdef Fact* first_closing(const PickWindow* window) noexcept:
 cdef int tell_alloc(Floor floor, Line* line) except -1:
     """R23: it waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
     line's own window: one ledger, so that neither tells the other's revision again (R81)."""
-    cdef Fact* fact = line.denied.alloc_by
+    cdef Fact* fact = line.changed.alloc_by
     cdef JsonWriter data = floor.outlet.data
     cdef int32_t sku = line.sku
     cdef int i
@@ -167,59 +167,26 @@ cdef int tell_alloc(Floor floor, Line* line) except -1:
         sku = sku if sku else (<PickWindow*>line.windows.items[i]).sku
     if not sku:
         return 0
-    if line.denied.alloc_ledger == NULL:
+    if line.changed.alloc_ledger == NULL:
         if is_buried(floor, b"order/", line.order):
             return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
         floor.outlet.key_is(line.order)
         floor.outlet.key.put(b"/")
         floor.outlet.key.integer(line.number)
-        floor.denying(line).alloc_ledger = floor.outlet.ledger(PICK_SHORT, line.order)
+        floor.changing(line).alloc_ledger = floor.outlet.ledger(PICK_SHORT, line.order)
     data.clear()
     data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
     data.text_member(b',"order":', line.order)
     put_policy(data, line)
-    data.integer_member(b',"qty_picked":0,"qty_short":', line.denied.alloc_short)
-    data.integer_member(b',"qty_task":', line.denied.alloc_short)
+    data.integer_member(b',"qty_picked":0,"qty_short":', fact.qty)
+    data.integer_member(b',"qty_task":', fact.qty)
     data.text_member(b',"reason":', fact.code)
     data.text_member(b',"sku":', sku)
     data.integer_member(b',"t_close":', fact.t)
     data.put(b"}")
     floor.outlet.emit(
-        line.denied.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
+        line.changed.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
         line.order, fact, EXACT)
-    return 0
-
-
-cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1:
-    """R24: above tolerance; R27: pieces of a cancelled task that lie in a carton."""
-    cdef int64_t tolerance = window.q_task * window.line.over_tol_pct // 100
-    if not o.cancelled and o.q > window.q_task + tolerance and o.q > window.trouble.covered_q:
-        alarm(floor, window, PCK_OVER, o.t_close, cause, f"{o.q} of {window.q_task}")
-    elif window.trouble.alarms:
-        quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
-    if o.cancelled and o.q > 0:
-        alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
-    elif window.trouble.alarms:
-        quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
-    return 0
-
-
-cdef int cover(Floor floor, Line* line, const Fact* cause) except -1:
-    """R24: a change of the order covers what was picked of a line if its quantity is no less; or covers it no more."""
-    cdef PickWindow* window
-    cdef int64_t told = 0, covered
-    cdef int i
-    for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
-        if window.trouble.cancel_t == NEVER:
-            told += window.told_q
-    for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
-        covered = window.told_q if line.qty >= told else 0
-        if covered != window.trouble.covered_q:
-            floor.troubled(window).covered_q = covered
-        if window.trouble.covered_q:
-            quiet(floor, window, PCK_OVER, cause.t, cause)
     return 0
 
 

@@ -11,7 +11,6 @@ from ext.state cimport Fact, Line, PickWindow
 
 cdef enum PickTag:
     TAG_CLOSING = 1         # a short, deadline, carton close or cancel is due
-    TAG_STALL = 2
 
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL
@@ -29,5 +28,3 @@ cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1
 cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1
-cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1
-cdef int watch_stall(Floor floor, PickWindow* window, int64_t due) except -1

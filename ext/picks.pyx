@@ -1,18 +1,15 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The pick window (R20-R31): see picks.pxd. Hot: `window_for`, `take_pick`, `decide`."""
 
-from ext cimport gaps
+from ext cimport gaps, pick_alarms
 from ext.batch cimport ABSENT
-from ext.exceptions cimport PCK_AFTER_CANCEL, PCK_STALLED, PCK_WRONG_SKU
 from ext.floor cimport find_line
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome
 from ext.outlet cimport EXACT, INCOMPLETE
-from ext.pick_events cimport (
-    alarm, key_of, quiet, subject_text, tell_confirmed, tell_exceptions, tell_short,
-)
+from ext.pick_events cimport key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
-from ext.store cimport find, last, length, remove
+from ext.store cimport find, length, remove
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -90,10 +87,10 @@ cdef int open_line_window(Floor floor, Line* line) except -1:
     window.q_task, window.sku = line.qty, line.sku
     if line.of.cutoff != NULL:
         take_closing(floor, window, line.of.cutoff)
-    if line.denied.cancel_t != NEVER:
-        floor.troubled(window).cancelled_by = line.denied.cancelled_by
-        floor.troubled(window).cancel_t = line.denied.cancel_t
-        floor.by_watermark.push(line.denied.cancel_t, RANK_PICK, key_of(window), window, TAG_CLOSING, line.denied.cancel_t)
+    if line.changed.cancel_t != NEVER:
+        floor.troubled(window).cancelled_by = line.changed.cancelled_by
+        floor.troubled(window).cancel_t = line.changed.cancel_t
+        floor.by_watermark.push(line.changed.cancel_t, RANK_PICK, key_of(window), window, TAG_CLOSING, line.changed.cancel_t)
     return 0
 
 
@@ -131,18 +128,12 @@ cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
     fact.window = window
     if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
         floor.insert_sorted(&floor.troubled(window).strangers, fact)
-        floor.outlet.raise_(PCK_WRONG_SKU, subject_text(floor, window), fact.t, fact,
-                            f"{floor.text(fact.sku)} instead of {floor.text(window.sku)}")
-        return 0
+        return pick_alarms.expect(floor, window, fact.t)
     fact.late = window.trouble.decided != NULL and fact.t <= window.trouble.decided.t
     floor.insert_sorted(&window.facts, fact)
     window.q_sum += fact.qty
     window.reversed = window.reversed or fact.qty < 0
-    if fact.t >= window.trouble.cancel_t and fact.qty > 0:
-        floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), fact.t, fact, "")
-    if window.trouble.alarms:
-        quiet(floor, window, PCK_STALLED, fact.t, fact)
-    return 0
+    return pick_alarms.expect(floor, window, fact.t)
 
 
 cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept:
@@ -188,19 +179,13 @@ cdef int move_closing(Floor floor, PickWindow* window, const Fact* closing, int6
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
     """R21 e, R27: takes effect at its event time."""
     cdef Key key = key_of(window)
-    cdef Fact* pick
-    cdef int i
     if fact.t >= window.trouble.cancel_t:
         return 0
-    for i in range(length(window.facts)):
-        pick = <Fact*>window.facts.items[i]
-        if fact.t <= pick.t < window.trouble.cancel_t and pick.qty > 0:
-            floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), pick.t, pick, "")
     floor.troubled(window).cancel_t = fact.t
     floor.troubled(window).cancelled_by = fact
     floor.by_watermark.push(fact.t, RANK_PICK, key, window, TAG_CLOSING, fact.t)
     floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_PICK, key, window, TAG_CLOSING, fact.t)
-    return 0
+    return pick_alarms.expect(floor, window, fact.t)
 
 
 # ---------------------------------------------------------------------------------------------- deciding
@@ -257,7 +242,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         tell_confirmed(floor, window, &o, cause, evidence)
     if window.trouble.short_told != NULL or (o.shorted and o.q_short > 0):
         tell_short(floor, window, &o, cause, evidence)
-    return tell_exceptions(floor, window, &o, cause)
+    return pick_alarms.expect(floor, window, max(o.t_close, cause.t))
 
 
 cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:
@@ -277,26 +262,4 @@ cdef int hold(Floor floor, PickWindow* window, int64_t t, int64_t blind) except 
         floor.troubled(window).held_t = t
         floor.troubled(window).gap_held = True
         floor.by_wall.push(t + blind, RANK_PICK, key_of(window), window, gaps.TAG_GAP_HOLD, t)
-    return 0
-
-
-cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
-    """R22: from its first pick on, while it is not full. One timer a window."""
-    if window.stall_watched or window.q_sum <= 0 or window.q_sum >= window.q_task >= 0:
-        return 0
-    window.stall_watched = True
-    return floor.by_watermark.push(t + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
-
-
-cdef int watch_stall(Floor floor, PickWindow* window, int64_t due) except -1:
-    """R22: an alarm after `pick_stall_ms` without a pick in an open window, and nothing more."""
-    cdef Outcome o = outcome(window, ANY_TIME, floor.state.watermark)
-    window.stall_watched = False
-    if o.closed or o.q_now <= 0:
-        return 0
-    if o.t_last + floor.rules.pick_stall <= due:
-        alarm(floor, window, PCK_STALLED, due, <Fact*>last(window.facts), f"{o.q_now} of {window.q_task}")
-        return 0
-    window.stall_watched = True
-    floor.by_watermark.push(o.t_last + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
     return 0

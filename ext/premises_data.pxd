@@ -123,7 +123,7 @@ cdef struct Rma:
     List* returns               # Return
     int32_t id
     uint8_t known               # authorised; else only named by a scan
-    int64_t authorised_t        # event time of its last revision
+    int64_t authorised_t        # event time since which it is
 
 
 cdef struct Signal:

@@ -5,8 +5,10 @@ up to `as_of`."""
 from libc.stdlib cimport free, realloc
 
 from ext cimport carton_names, carton_state, outcomes
+from ext.asked cimport asked_at
 from ext.families cimport SHIPMENT, Revision
 from ext.json_writer cimport JsonWriter, digest_of
+from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
@@ -78,7 +80,7 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
         if not fill_need(floor, scope, as_of, need):
             shipment.unfilled = i
             return verdict
-        held_short = held_short or (need.short_ > 0 and (scope.line.policy == HOLD or scope.line.policy == CANCEL_LINE))
+        held_short = held_short or (need.short_ > 0 and waits_for_oms(scope.line, as_of))
     done = pack(floor, shipment, as_of, &names)
     for i in range(needs.count):
         done = done and needs.items[i].packed >= needs.items[i].confirmed
@@ -159,6 +161,12 @@ cdef bint comes_before(Floor floor, const Line* a, const Line* b) noexcept:
 
 # ---------------------------------------------------------------------------------------------- lines
 
+cdef bint waits_for_oms(const Line* line, int64_t as_of) noexcept:
+    """What is short of it waits for the OMS's word."""
+    cdef int64_t policy = asked_at(line, as_of).policy
+    return policy == HOLD or policy == CANCEL_LINE
+
+
 cdef bint is_unfilled(Floor floor, Shipment* shipment, int64_t as_of) except -1:
     """Whether a line lacks something, from the one on that lacked something when it was asked last: most facts of a large
     shipment change nothing about that one. False: maybe an earlier one does."""
@@ -179,11 +187,12 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
     cdef Line* line = scope.line
     cdef PickWindow* window
     cdef outcomes.Outcome o
-    cdef int64_t confirmed = 0, short_ = line.denied.alloc_short if line.denied.alloc_t <= as_of else 0
+    cdef Asked asked = asked_at(line, as_of)
+    cdef int64_t confirmed = 0, short_ = asked.alloc_short
     cdef bint over = False
     cdef int i
     need.planned = scope.qty
-    if line.denied.cancel_t <= as_of:
+    if line.changed.cancel_t <= as_of:
         need.cancelled = scope.qty
         return True
     for i in range(length(line.windows)):
@@ -196,23 +205,23 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
         if not o.cancelled:
             confirmed += o.q
             short_ += o.q_short
-            over = over or o.q > o.q_task + o.q_task * line.over_tol_pct // 100
-    if over and not (line.known and line.qty >= confirmed):
+            over = over or o.q > o.q_task + o.q_task * asked.over_tol_pct // 100
+    if over and not (line.known and asked.qty >= confirmed):
         return False                    # R24: above tolerance, and no order.changed covers it
     need.confirmed = confirmed
     if length(line.scopes) > 1:
         need.confirmed = picked_for(floor, scope, as_of)
         short_ = share_of_short(floor, scope, short_, as_of)
     need.short_ = max(0, min(short_, need.planned - need.confirmed))
-    return need.confirmed + need.short_ >= need.planned and not exceeds(need)
+    return need.confirmed + need.short_ >= need.planned and not exceeds(need, &asked)
 
 
-cdef bint exceeds(const Need* need) noexcept:
+cdef bint exceeds(const Need* need, const Asked* asked) noexcept:
     """More than planned is fine within the line's tolerance, or where order.changed covers it (R24); of a line in several
     scopes it is another shipment's."""
     cdef Line* line = need.line
-    return (need.confirmed > need.planned + need.planned * line.over_tol_pct // 100
-            and not (line.known and line.qty >= need.confirmed and length(line.scopes) == 1))
+    return (need.confirmed > need.planned + need.planned * asked.over_tol_pct // 100
+            and not (line.known and asked.qty >= need.confirmed and length(line.scopes) == 1))
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
@@ -330,7 +339,7 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
         return False
     for i in range(contents.count):
         piece = &contents.pieces[i]
-        if piece.line.denied.cancel_t <= as_of:
+        if piece.line.changed.cancel_t <= as_of:
             return False
         need = needs.of_line(piece.line)
         if need != NULL and piece.sku == sku_of(piece.line):

@@ -153,7 +153,7 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
         line = <Line*>order.lines.items[i]
         if length(line.scopes):
             return False
-        if line.denied.cancel_t < before:
+        if line.changed.cancel_t < before:
             worked = True
             continue
         if length(line.windows) == 0:
@@ -433,12 +433,12 @@ cdef int forget_rmas(Floor floor, int64_t before) except -1:
     cdef uint64_t i
     for i in range(table.capacity):
         rma = <Rma*>table.slots[i].value
-        if rma != NULL and rma_is_over(rma, before):
+        if rma != NULL and rma_is_over(floor, rma, before):
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[RMA], rma.id)
     for i in range(returns.capacity):
         home = <Return*>returns.slots[i].value
-        if home != NULL and (rma_is_over(home.rma, before) if home.rma != NULL else home.last_t < before):
+        if home != NULL and (rma_is_over(floor, home.rma, before) if home.rma != NULL else home.last_t < before):
             return_keys.add(returns.slots[i].key)
             subject = floor.joined(b"return/", home.key)
             floor.outlet.forget(RTN_UNEXPECTED, subject)
@@ -447,11 +447,12 @@ cdef int forget_rmas(Floor floor, int64_t before) except -1:
     return drop_all(floor, table, keys)
 
 
-cdef bint rma_is_over(const Rma* rma, int64_t before) noexcept:
+cdef bint rma_is_over(Floor floor, const Rma* rma, int64_t before) noexcept:
     cdef const Return* home
+    cdef const Revision* told = <Revision*>find(floor.state.revisions[RMA], rma.id)
     cdef int64_t came
     cdef int i, k
-    if rma.known and rma.authorised_t >= before:
+    if told != NULL and told.t >= before:
         return False
     for i in range(length(rma.returns)):
         if (<Return*>rma.returns.items[i]).last_t >= before:

@@ -16,6 +16,7 @@ All of it lies in the region of `Store`: pointers first, then text numbers, then
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from ext.json_writer cimport Digest
+from ext.order_data cimport AskedList
 from ext.store cimport List, Numbers, Table
 from ext.wheel cimport Wheel
 
@@ -25,7 +26,7 @@ cdef enum:
     B_ORDER, B_LINE, B_WINDOW, B_LATE_PICKS, B_UNIT, B_CYCLE, B_PLAN, B_PLANNED, B_SCOPE_LINE, B_SHIPMENT, B_TOUCHES
     B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
     B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
-    B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE, B_TROUBLE, B_DENIED, B_DECIDED
+    B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE, B_TROUBLE, B_CHANGED, B_DECIDED, B_ASKED
 
 
 cdef enum Policy:
@@ -153,7 +154,7 @@ cdef struct Line:
     List* scopes                # ScopeLine of every shipment that plans it
     List* packed                # ends of moves that brought pieces of it out of a unit that had none (R47)
     PickWindow* own             # the window of a line without tasks (R20)
-    const Denied* denied        # to be written by `Floor.denying` alone
+    const Changed* changed        # to be written by `Floor.changing` alone
     int32_t order
     int32_t sku
     int32_t number
@@ -164,15 +165,15 @@ cdef struct Line:
     int64_t over_tol_pct
 
 
-cdef struct Denied:
-    # What few lines have: a cancel, or pieces that could not be allocated. All others share `State.nothing_denied`, for a
-    # million of them wait; likewise the Trouble of a window, and what was Decided of a carton.
+cdef struct Changed:
+    # What few lines have: a cancel, pieces that could not be allocated, other words of their order. All others share
+    # `State.nothing_changed`, for a million of them wait; likewise the Trouble of a window, the Decided of a carton.
     Fact* cancelled_by
     Fact* alloc_by              # R23
     Ledger* alloc_ledger        # of shorts under the line's own key: R23's, and those of its own window
+    AskedList* before           # its revisions changed; NULL: what it says now it has always said
     int64_t cancel_t            # NEVER: not cancelled
-    int64_t alloc_short
-    int64_t alloc_t
+    int64_t alloc_t             # event time of the first alloc.failed; NEVER: there is none
 
 
 cdef struct PickWindow "sortline_PickWindow":
@@ -445,7 +446,7 @@ cdef struct State:
     List* deferred              # PickWindow that are told when all that waited for their context is in (R11)
     ArrivedList* arrived
     Trouble* no_trouble
-    Denied* nothing_denied
+    Changed* nothing_changed
     Decided* nothing_decided
     int32_t site                # the text: whose state it is
     # words of the contract that rules ask for

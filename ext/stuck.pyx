@@ -156,8 +156,8 @@ cdef int await_order(Floor floor, Order* order, int64_t as_of) except -1:
     await_time(floor, order, order.t, as_of)
     for i in range(length(order.lines)):
         line = <Line*>order.lines.items[i]
-        await_time(floor, order, line.denied.cancel_t, as_of)
-        await_time(floor, order, line.denied.alloc_t, as_of)
+        await_time(floor, order, line.changed.cancel_t, as_of)
+        await_time(floor, order, line.changed.alloc_t, as_of)
         for k in range(length(line.scopes)):
             await_end(floor, order, (<ScopeLine*>line.scopes.items[k]).shipment, as_of)
         for k in range(length(line.windows)):

@@ -19,7 +19,7 @@ class World:
     def __init__(
         self, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str] | None = None
     ) -> None:
-        self.facts = facts
+        self.facts, self.t_end = facts, t_end
         self.units = {} if units is None else dict(units)
         self._units_are_known = units is not None
         self.knowledge = knowledge
@@ -51,6 +51,10 @@ class World:
         facts = self.facts, self.context, self.entries
         self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules)
         self.riding = Riding(self.facts, self.units)
+
+    def is_open(self, window: Window) -> bool:
+        """reading (R25): what a b to d has closed was open until then, also where a pick from before comes later."""
+        return window.open or self.t_end < self.knowledge.decided.get(window.key, 0)
 
     @property
     def refused(self) -> int:
