@@ -8,7 +8,7 @@ from ext cimport carton_names, carton_state, outcomes
 from ext.families cimport SHIPMENT
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.packing cimport Contents, Piece, contents_of
-from ext.shipment_cartons cimport add_fed, cycles_of, home_of, unused_of
+from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, Revision, ScopeLine
 from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER
@@ -200,19 +200,19 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
     if over and not (line.known and line.qty >= confirmed):
         return False                    # R24: above tolerance, and no order.changed covers it
     need.confirmed = confirmed
-    if length(line.scopes) > 1:
+    if only_planner(line, as_of) == NULL:
         need.confirmed = picked_for(floor, scope, as_of)
         short_ = share_of_short(floor, scope, short_, as_of)
     need.short_ = max(0, min(short_, need.planned - need.confirmed))
-    return need.confirmed + need.short_ >= need.planned and not exceeds(need)
+    return need.confirmed + need.short_ >= need.planned and not exceeds(need, as_of)
 
 
-cdef bint exceeds(const Need* need) noexcept:
+cdef bint exceeds(const Need* need, int64_t as_of) noexcept:
     """More than planned is fine within the line's tolerance, or where order.changed covers it (R24); of a line in several
     scopes it is another shipment's."""
     cdef Line* line = need.line
     return (need.confirmed > need.planned + need.planned * line.over_tol_pct // 100
-            and not (line.known and line.qty >= need.confirmed and length(line.scopes) == 1))
+            and not (line.known and line.qty >= need.confirmed and only_planner(line, as_of) != NULL))
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
@@ -276,7 +276,7 @@ cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_,
         return 0                        # before all others are asked what they lack
     for i in range(length(scopes)):
         other = <ScopeLine*>scopes.items[i]
-        if other != scope and is_served_before(floor, other.shipment, scope.shipment):
+        if other != scope and other.shipment.plan_t <= as_of and is_served_before(floor, other.shipment, scope.shipment):
             before += max(0, other.qty - picked_for(floor, other, as_of))
     lacks = max(0, scope.qty - picked_for(floor, scope, as_of))
     return min(max(0, short_ - before), lacks)

@@ -19,7 +19,9 @@ from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
-from ext.touches cimport can_end, doubt, first_after, tell_unready, touch, touch_line, touches_of, watch_bound
+from ext.touches cimport (
+    can_end, doubt, first_after, tell_unready, touch, touch_line, touch_others, touches_of, watch_bound,
+)
 from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending, has_pending, kept_truth, pending_of
 
 
@@ -99,6 +101,14 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
         touch_since(floor, shipment, plan.fact, cause.t)
         for k in range(length(plan.cycles)):
             touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts, cause.t)
+    return 0
+
+
+cdef int touch_sharing(Floor floor, const Shipment* shipment, const List* scope, Fact* cause) except -1:
+    """R53: it has a share of these lines, or has none any more: that concerns the others that have."""
+    cdef int i
+    for i in range(length(scope)):
+        touch_others(floor, shipment, (<ScopeLine*>scope.items[i]).line, cause)
     return 0
 
 
@@ -237,7 +247,7 @@ cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of,
     cdef int i
     for i in range(first_after(shipment, as_of), touches_of(shipment)):
         fact = shipment.touches.items[i].cause
-        if fact.kind == K_SHIPMENT_PLAN:
+        if fact.kind == K_SHIPMENT_PLAN and fact.target == shipment.id:
             return True
         if fact.kind == K_CARTON_PLAN:
             plan = <CartonPlan*>find(floor.state.cartons, fact.carton)

@@ -154,6 +154,17 @@ cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
     return 0
 
 
+cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, Fact* fact) except -1:
+    """R52, R53: shipments with a share of the line are judged again: what `shipment` has of it is not what it was."""
+    cdef Shipment* other
+    cdef int i
+    for i in range(length(line.scopes)):
+        other = (<ScopeLine*>line.scopes.items[i]).shipment
+        if other != shipment:
+            touch(floor, other, fact.t, fact)
+    return 0
+
+
 cdef int touch_closed(Floor floor, const PickWindow* window, int64_t t) except -1:
     """A closing of that time was decided (R21 b, c, d). It may have been there before its window or its line's plan was."""
     cdef Fact* closing

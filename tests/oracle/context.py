@@ -35,6 +35,7 @@ class Context:
         self.cartons: dict[str, Fact] = {}
         self.planned_since: dict[str, int] = {}  # carton -> event time since which it is planned to its shipment
         self.shipments: dict[str, Fact] = {}
+        self.shipment_known: dict[str, int] = {}  # event time of the first that was told of it
         self.manifests: dict[str, Fact] = {}
         self.holds: dict[str, list[Fact]] = {}  # R45: every release of a carton, at its event time
         for fact in facts:
@@ -76,6 +77,8 @@ class Context:
                     self.planned_since[record["carton"]] = fact.t
             case "shipment.plan":
                 _keep(self.shipments, record["shipment"], fact)
+                name = record["shipment"]
+                self.shipment_known[name] = min(fact.t, self.shipment_known.get(name, fact.t))
             case "shipment.cancelled":
                 self.cancelled_shipments[record["shipment"]] = fact
             case "hold.released":

@@ -50,7 +50,7 @@ def cartons_of(shipment: str, world: World, as_of: int = NEVER) -> tuple[list[Cy
     of_others = {
         (part["order"], part["line"])
         for other, plan in context.shipments.items()
-        if other != shipment
+        if other != shipment and context.shipment_known[other] <= as_of
         for part in plan.record["scope"]
     }
     found, met = [], set()
