@@ -228,8 +228,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     since = max(since, planned_at(floor, shipment))     # R51: `plan_rev` is part of it
     shipment.true_now = True
     shipment.true_data = verdict.data
-    if as_of < shipment.unready_at or since + floor.rules.ready_hold >= shipment.cancel_t:
-        return 0                        # its end was told before the watermark came to its middle, or it is known
+    if as_of < shipment.unready_at <= since + floor.rules.ready_hold or since + floor.rules.ready_hold >= shipment.cancel_t:
+        return 0                        # it did not last: its end was told before the watermark came to its middle
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
         shipment.held_since = ABSENT
         forget_pending(floor, shipment)

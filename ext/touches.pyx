@@ -12,7 +12,7 @@ from ext.shipment_names cimport subject_of
 from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
 from ext.store cimport length
 from ext.timers cimport NEVER, RANK_SHIPMENT
-from ext.truths cimport forget_pending
+from ext.truths cimport end_pending
 
 from ext.kinds import NAMES
 
@@ -189,7 +189,7 @@ cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* ca
     shipment.stands = shipment.stood = False
     shipment.unready_at = t
     shipment.ready.said = Digest(a=0, b=0)      # R52: the same once more is news from now on
-    forget_pending(floor, shipment)
+    end_pending(floor, shipment, t)             # R51: what has lasted by then is told when the watermark comes there
     if shipment.unready == NULL:
         floor.outlet.key_is(shipment.id)
         shipment.unready = floor.outlet.ledger(SHIPMENT_UNREADY, shipment.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import part
-from tests.cases.writing import Case
+from tests.cases.writing import SORTER, Case
 
 
 def standing(qty: int = 2) -> Case:
@@ -27,3 +27,22 @@ def R53_another_shipment_gives_up_its_share() -> Case:
     """R50a, R51, R53: the carton is S-1's since 60, when S-2 was planned anew without the line."""
     case = share(share(standing(), 0, 1), 60, 2, rev=2)
     return case.ready(2, 60, cartons=["L-1#1"]).device("telemetry", 90)
+
+
+def replanned(t_lost: float) -> Case:
+    """S-1 is planned anew at 60, as it was, and its carton is lost."""
+    case = standing().wms("shipment.plan", 60, rev=2, shipment="S-1", scope=part(2))
+    return case.device("item.lost", t_lost, src=SORTER, lu="L-1").device("telemetry", 90)
+
+
+def R51_planned_anew_and_ended_before_the_watermark_is_there() -> Case:
+    """R51, R52, R3: ready by the plan of 60 for six seconds. The loss of 66 ends it at once, before the watermark has
+    passed that hold; what had lasted is told all the same, and once more that it is over."""
+    case = replanned(66).ready(2, 60, revision=1, plan_rev=2)
+    return case.expect("shipment.unready", "S-1", t=66, revision=1, cause="item.lost")
+
+
+def R51_planned_anew_and_ended_too_soon() -> Case:
+    """R51: four seconds are not long enough."""
+    case = replanned(64).ready(2, 30, revision=0, plan_rev=1)
+    return case.expect("shipment.unready", "S-1", t=64, revision=0, cause="item.lost")
