@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import part
+from tests.cases.told_shipping import leaves, load, manifested, packed_one, part
 from tests.cases.writing import SORTER, Case
 
 
@@ -46,3 +46,19 @@ def R51_planned_anew_and_ended_too_soon() -> Case:
     """R51: four seconds are not long enough."""
     case = replanned(64).ready(2, 30, revision=0, plan_rev=1)
     return case.expect("shipment.unready", "S-1", t=64, revision=0, cause="item.lost")
+
+
+def R52_a_plan_gives_the_carton_to_another_shipment_when_it_has_left() -> Case:
+    """R52, R54: whatever is planned at 50, C-1 has left with S-1 at 40, and the TMS's second word says it again."""
+    case = manifested(packed_one().ready(1, 20).packed(1), 60, "C-1", revision=1, manifest_no="M-2")
+    case.wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.plan(lu=None, t=50, rev=2, shipment="S-2", contents=part(1))
+    case.wms("manifest.result", 60, rev=2, shipment="S-1", manifest_no="M-2", tracking=[]).confirmed(1, 10)
+    return case.raised("SHP_POST_MANIFEST_CHANGE", "shipment/S-1").device("telemetry", 90)
+
+
+def R54_a_carton_that_was_emptied_before_its_trailer_closed() -> Case:
+    """R54: its piece was packed into L-2, which stands in the house: the empty box on the road is no evidence."""
+    case = load(packed_one().ready(1, 20), 40).device("pack.confirm", 50, from_lu="L-1", lu="L-2").close(55, "L-2")
+    case.expect("shipment.unready", "S-1", t=50, cause="pack.confirm").packed(1).packed(1, "L-2#1").confirmed(1, 10)
+    return leaves(case.expect("carton.reopened", "C-1", t=50), 60).device("telemetry", 90)

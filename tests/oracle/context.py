@@ -37,6 +37,7 @@ class Context:
         self.shipments: dict[str, Fact] = {}
         self.shipment_known: dict[str, int] = {}  # event time of the first that was told of it
         self.manifests: dict[str, Fact] = {}
+        self.first_manifests: dict[str, Fact] = {}  # by event time
         self.holds: dict[str, list[Fact]] = {}  # R45: every release of a carton, at its event time
         for fact in facts:
             self._take(fact)
@@ -85,6 +86,7 @@ class Context:
                 self.holds.setdefault(record["carton"], []).append(fact)
             case "manifest.result":
                 _keep(self.manifests, record["shipment"], fact)
+                self.first_manifests.setdefault(record["shipment"], fact)  # facts come in R3's order
 
     def _take_order(self, record: Record) -> None:
         order = record["order"]

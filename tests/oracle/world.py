@@ -25,6 +25,7 @@ class World:
         self.knowledge = knowledge
         self.rules = rules = knowledge.rules
         self.context = Context(fact for fact in facts if not fact.device)
+        self._contexts: dict[int, Context] = {cartons.NEVER: self.context}
         self.entries = picks.entries(facts, self.context, knowledge.too_late)
         self.windows: dict[str, Window] = {}
         self.cycles: dict[str, list[Cycle]] = {}
@@ -51,6 +52,12 @@ class World:
         facts = self.facts, self.context, self.entries
         self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules)
         self.riding = Riding(self.facts, self.units)
+
+    def context_at(self, t: int) -> Context:
+        """What the order systems had said by then."""
+        if t not in self._contexts:
+            self._contexts[t] = Context(fact for fact in self.facts if not fact.device and fact.t <= t)
+        return self._contexts[t]
 
     @property
     def refused(self) -> int:
