@@ -247,13 +247,20 @@ cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of,
     cdef int i
     for i in range(first_after(shipment, as_of), touches_of(shipment)):
         fact = shipment.touches.items[i].cause
-        if fact.kind == K_SHIPMENT_PLAN and fact.target == shipment.id:
+        if fact.kind == K_SHIPMENT_PLAN and (fact.target == shipment.id or is_replan(floor, fact)):
             return True
         if fact.kind == K_CARTON_PLAN:
             plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
-            if plan.shipment != shipment or plan.withdrawn or (plan.weight_g != ABSENT if plan.t < fact.t else not ready):
+            if plan.shipment != shipment or (
+                    plan.withdrawn or plan.weight_g != ABSENT if plan.t < fact.t else not ready):
                 return True
     return False
+
+
+cdef bint is_replan(Floor floor, const Fact* plan) noexcept:
+    """Another shipment, that had a plan before this one."""
+    cdef const Shipment* other = <Shipment*>find(floor.state.shipments, plan.target)
+    return other != NULL and other.plan_t < plan.t
 
 
 cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:

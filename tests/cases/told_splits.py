@@ -62,3 +62,10 @@ def R54_a_carton_that_was_emptied_before_its_trailer_closed() -> Case:
     case = load(packed_one().ready(1, 20), 40).device("pack.confirm", 50, from_lu="L-1", lu="L-2").close(55, "L-2")
     case.expect("shipment.unready", "S-1", t=50, cause="pack.confirm").packed(1).packed(1, "L-2#1").confirmed(1, 10)
     return leaves(case.expect("carton.reopened", "C-1", t=50), 60).device("telemetry", 90)
+
+
+def R52_a_pick_overtakes_the_bind_of_the_next_use() -> Case:
+    """R40, R52, R3: L-1 is C-9 since 60. Until that is told, the open of 60.5 may have opened C-1 again, or not."""
+    case = packed_one().ready(1, 20, revision=0).packed(1).confirmed(1, 10).device("carton.open", 60.5, lu="L-1")
+    case.wms("lu.bind", 60, 61.5, lu="L-1", carton="C-9").device("telemetry", 62)
+    return case.device("telemetry", 90)
