@@ -37,11 +37,17 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
         return touch_contents(floor, cycle, cause)
     shipment = cycle.plan.shipment
     touch(floor, shipment, cause.t, cause)
-    if cause.context:                   # newly bound or planned: its facts concern the shipment from that moment on
+    if is_newly_its(cycle, cause):      # its facts concern the shipment from that moment on
         for i in range(first_later(cycle, cause.t), length(cycle.facts)):
             fact = <Fact*>cycle.facts.items[i]
             touch(floor, shipment, fact.t, fact)
     return 0
+
+
+cdef bint is_newly_its(const Cycle* cycle, const Fact* cause) noexcept:
+    """Does it say that the unit is this carton, or since when? It was bound, planned or named, or its use begins or ends
+    there. What had come before that was nobody's."""
+    return cause.context or cause.carton != 0 or cause.cycle != cycle or cycle.facts.items[0] == cause
 
 
 cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:

@@ -58,10 +58,11 @@ def R52_a_plan_gives_the_carton_to_another_shipment_when_it_has_left() -> Case:
 
 
 def R54_a_carton_that_was_emptied_before_its_trailer_closed() -> Case:
-    """R54: its piece was packed into L-2, which stands in the house: the empty box on the road is no evidence."""
-    case = load(packed_one().ready(1, 20), 40).device("pack.confirm", 50, from_lu="L-1", lu="L-2").close(55, "L-2")
-    case.expect("shipment.unready", "S-1", t=50, cause="pack.confirm").packed(1).packed(1, "L-2#1").confirmed(1, 10)
-    return leaves(case.expect("carton.reopened", "C-1", t=50), 60).device("telemetry", 90)
+    """R54: its piece was put back after it was scanned in: the empty box on the road is no evidence."""
+    case = load(packed_one().ready(1, 20), 40).put_back(50, lu="L-1").packed(1).confirmed(0, 50)
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", qty=1).expect("carton.reopened", "C-1", t=50)
+    case.expect("shipment.unready", "S-1", t=50, cause="pick.reverse")
+    return leaves(case, 60).device("telemetry", 90)
 
 
 def R52_a_pick_overtakes_the_bind_of_the_next_use() -> Case:
