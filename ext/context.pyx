@@ -440,11 +440,11 @@ cdef class Context:
         cdef Floor floor = self.floor
         cdef Shipment* shipment = floor.shipment_of(floor.intern(record["shipment"]))
         cdef ScopeLine* scope
+        cdef List* before = shipment.scope
         cdef int i
-        for i in range(length(shipment.scope)):
-            scope = <ScopeLine*>shipment.scope.items[i]
+        for i in range(length(before)):
+            scope = <ScopeLine*>before.items[i]
             remove(scope.line.scopes, scope)
-        floor.store.free(shipment.scope)
         shipment.scope = NULL
         for row in record["scope"]:
             scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))
@@ -461,6 +461,10 @@ cdef class Context:
             floor.store.add_number(&shipment.lanes, floor.intern(lane))
         shipment.cutoff = record.get("cutoff", NEVER)
         shipment.carrier = floor.intern(record["carrier"]) if "carrier" in record else 0
+        fact.target = shipment.id
+        shipments.touch_sharing(floor, shipment, before, fact)
+        shipments.touch_sharing(floor, shipment, shipment.scope, fact)
+        floor.store.free(before)
         return shipments.touch_all(floor, shipment, fact)
 
     cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1:

@@ -10,7 +10,7 @@ from ext.shipment_cartons cimport shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER
-from ext.touches cimport touch
+from ext.touches cimport touch_others
 
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
@@ -75,17 +75,6 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
         floor.changing(line).cancelled_by = NULL
         floor.changing(line).cancel_t = NEVER
     return touch_others(floor, shipment, line, late)
-
-
-cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, Fact* fact) except -1:
-    """R52: shipments with a share of the line that are still in the house are judged again, without what was taken back."""
-    cdef Shipment* other
-    cdef int i
-    for i in range(length(line.scopes)):
-        other = (<ScopeLine*>line.scopes.items[i]).shipment
-        if other != shipment:
-            touch(floor, other, fact.t, fact)
-    return 0
 
 
 cdef bint is_after(const Shipment* shipment, int64_t t) noexcept:

@@ -10,7 +10,7 @@ from ext.families cimport SHIPMENT, Revision
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
-from ext.shipment_cartons cimport add_fed, cycles_of, home_of, unused_of
+from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER
@@ -209,19 +209,19 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
     if over and not (line.known and asked.qty >= confirmed):
         return False                    # R24: above tolerance, and no order.changed covers it
     need.confirmed = confirmed
-    if length(line.scopes) > 1:
+    if only_planner(line, as_of) == NULL:
         need.confirmed = picked_for(floor, scope, as_of)
         short_ = share_of_short(floor, scope, short_, as_of)
     need.short_ = max(0, min(short_, need.planned - need.confirmed))
-    return need.confirmed + need.short_ >= need.planned and not exceeds(need, &asked)
+    return need.confirmed + need.short_ >= need.planned and not exceeds(need, &asked, as_of)
 
 
-cdef bint exceeds(const Need* need, const Asked* asked) noexcept:
+cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:
     """More than planned is fine within the line's tolerance, or where order.changed covers it (R24); of a line in several
     scopes it is another shipment's."""
     cdef Line* line = need.line
     return (need.confirmed > need.planned + need.planned * asked.over_tol_pct // 100
-            and not (line.known and asked.qty >= need.confirmed and length(line.scopes) == 1))
+            and not (line.known and asked.qty >= need.confirmed and only_planner(line, as_of) != NULL))
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
@@ -285,7 +285,7 @@ cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_,
         return 0                        # before all others are asked what they lack
     for i in range(length(scopes)):
         other = <ScopeLine*>scopes.items[i]
-        if other != scope and is_served_before(floor, other.shipment, scope.shipment):
+        if other != scope and other.shipment.plan_t <= as_of and is_served_before(floor, other.shipment, scope.shipment):
             before += max(0, other.qty - picked_for(floor, other, as_of))
     lacks = max(0, scope.qty - picked_for(floor, scope, as_of))
     return min(max(0, short_ - before), lacks)

@@ -73,7 +73,7 @@ cdef extern from *:
         int32_t press           # of a pick
         int32_t dest            # of a divert or a signal
         int32_t trailer         # of a loading or a close
-        int32_t target          # of a bind or release: the text "carton/C", "order/O" or "task/T"; 0: none
+        int32_t target          # of a bind or release: the text "carton/C", "order/O" or "task/T"; 0: none. Of a plan: the shipment
         int32_t sscc            # of a label
         int32_t rma             # of a return
         int32_t dest_req        # of a divert
