@@ -338,7 +338,7 @@ def _line_windows(
                 continue
             key = one.task or _choose(found, t, context.first_task.get(line), one.fact, knowledge.clock) or line_key
             found[key].take(one)
-            if one.sku == found[key].sku:  # R31: another SKU says nothing of what is to be told
+            if one.sku == found[key].sku:  # reading (R31): what does not count closes nothing and moves no t_close
                 touched[key] = found[key]
         for window in touched.values():
             window.judge(t)
