@@ -418,9 +418,10 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
 
 
 cdef bint is_planned_at(const Cycle* cycle, int64_t due) noexcept:
-    """Whether its plan had given it a shipment by then, under its name: that makes the partition, as it does the key."""
+    """Whether its plan had given it a shipment by then, under its name: that makes the partition, as it does the key. One
+    that has moved it to another since has followed one that had."""
     return (cycle.key == cycle.carton and cycle.plan != NULL and cycle.plan.shipment != NULL
-            and cycle.plan.t <= due)
+            and (cycle.plan.t <= due or cycle.plan.rev > 1))
 
 
 cdef bint is_carried_on(const Cycle* cycle) noexcept:

@@ -70,3 +70,10 @@ def R52_a_pick_overtakes_the_bind_of_the_next_use() -> Case:
     case = packed_one().ready(1, 20, revision=0).packed(1).confirmed(1, 10).device("carton.open", 60.5, lu="L-1")
     case.wms("lu.bind", 60, 61.5, lu="L-1", carton="C-9").device("telemetry", 62)
     return case.device("telemetry", 90)
+
+
+def R53_a_carton_changes_its_shipment_while_its_close_waits() -> Case:
+    """R53, contract 4: closed at 30, told as S-2's, which it is since 36: that is its partition, not its own key."""
+    case = Case().order(1).task(1).plan(contents=part(1)).pick(10, lu="L-1").close(30)
+    case.plan(lu=None, t=36, rev=2, shipment="S-2", contents=part(1)).device("telemetry", 90).confirmed(1, 10)
+    return case.packed(1, shipment="S-2", partitionkey="S-2")
