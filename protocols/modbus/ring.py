@@ -118,6 +118,10 @@ class RingReader:
         """What to write to the acknowledgement register once the haul is durable."""
         return haul.following % self._settings.wrap
 
+    def tail(self, head: Head) -> int:
+        """What the acknowledgement register has to show when all that was handed over is durable."""
+        return self._next(head) % self._settings.wrap
+
     def _next(self, head: Head) -> int:
         """The number to go on with in the epoch of `head`."""
         return self._numbering.next if head.epoch == self._numbering.epoch else 0

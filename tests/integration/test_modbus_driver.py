@@ -287,6 +287,30 @@ def test_a_ring_with_a_tail_is_told_how_far_it_was_read() -> None:
     run(story())
 
 
+def test_a_ring_with_a_tail_is_told_so_also_by_who_starts_after_us() -> None:
+    """The machine waits with a full ring: the engine died between its journal and the write."""
+
+    async def story() -> None:
+        crane = copy.deepcopy(CRANE)
+        crane["rings"]["moves"].update(ack=5)
+        async with crane_plc() as plc:
+            stow(plc, 8)
+            died = RememberingIntake(acks=False)
+            async with polling(died, settings(plc.port, {"CRN": crane})):
+                await until(lambda: len(died.facts) == 8)
+            assert plc.writes == []
+            intake = RememberingIntake(positions=died.positions)
+            async with polling(intake, settings(plc.port, {"CRN": crane})):
+                await until(lambda: plc.writes)
+                stow(plc, 10)
+                await until(lambda: len(intake.facts) == 2)
+                await until(lambda: len(plc.writes) == 2)
+        assert plc.writes == [(3, 5, 8), (3, 5, 10)]
+        assert [line["seq"] for line in intake.facts] == [8, 9]
+
+    run(story())
+
+
 def test_a_register_that_does_not_exist_is_named_and_the_rest_goes_on() -> None:
     async def story() -> None:
         unit = {
