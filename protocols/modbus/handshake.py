@@ -189,6 +189,7 @@ class RingPoll(HandshakePoll):
         points = [Point(name, ring.table, address, 1) for name, address in counters if address is not None]
         self._counters = plan_reads(points, limits, first=("epoch",))
         self._haul: Haul | None = None  # fetched, perhaps not handed over yet
+        self._doubted: tuple[tuple[Chunk, tuple[int, ...]], float] | None = None  # a first record, and since when
         self._last_us = 0
         self._haul_us = 0
 
@@ -209,9 +210,9 @@ class RingPoll(HandshakePoll):
             if await self._lacks_ack(ask, tail, now):
                 self._owe(tail)
             return Outcome()
-        self._haul = await self._fetch(ask, chunk)
+        self._haul = await self._fetch(ask, chunk, now)
         if self._haul is None:
-            return Outcome(more=True)
+            return Outcome(more=self._doubted is None)
         return Outcome(self._delivery(self._haul), more=self._haul.following < head.number)
 
     def accepted(self) -> None:
@@ -232,17 +233,24 @@ class RingPoll(HandshakePoll):
     def _head(self, shown: dict[str, int]) -> Head:
         return self._reader.head(shown["head"], shown.get("epoch"))
 
-    async def _fetch(self, ask: Ask, chunk: Chunk) -> Haul | None:
-        """Read the chunk and look at the head again; None if the machine restarted meanwhile."""
+    async def _fetch(self, ask: Ask, chunk: Chunk, now: float) -> Haul | None:
+        """Read the chunk and look at the head again; None if the machine restarted meanwhile, or may be writing the
+        first record of it."""
         words = words_of(await ask(self._ring.table, chunk.address, chunk.quantity))
         after = self._head(await self._show(ask))
+        if after.epoch != chunk.epoch:
+            return None
         overwritten = False
-        if after.epoch == chunk.epoch and self._reader.is_doubtful(chunk, after):
-            again = words_of(await ask(self._ring.table, chunk.address, self._ring.width))
-            later = self._head(await self._show(ask))
-            overwritten = again != words[: self._ring.width]
-            after = later
-        return self._reader.take(chunk, words, after, overwritten) if after.epoch == chunk.epoch else None
+        if self._reader.is_doubtful(chunk, after):
+            seen = (chunk, tuple(words[: self._ring.width]))
+            if self._doubted is None:
+                self._doubted = seen, now
+            doubted, since = self._doubted
+            overwritten = doubted != seen
+            if not overwritten and now - since < TORN_S:
+                return None
+        self._doubted = None
+        return self._reader.take(chunk, words, after, overwritten)
 
     def _delivery(self, haul: Haul) -> Delivery:
         t_rx = self._clock()

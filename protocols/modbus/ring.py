@@ -95,8 +95,8 @@ class RingReader:
         return Chunk(head.epoch, first, records, address, records * self._settings.width)
 
     def is_doubtful(self, chunk: Chunk, after: Head) -> bool:
-        """Whether the chunk's first record lies in the slot that the machine writes next: it counts only if a second
-        reading of it is the same."""
+        """Whether the chunk's first record lies in the slot that the machine writes next, and may be writing now: it
+        counts only if it and the head stay as they are for longer than a machine takes to write."""
         return self._settings.ack is None and chunk.first == after.number - self._settings.size
 
     def take(self, chunk: Chunk, words: Sequence[int], after: Head, overwritten: bool = False) -> Haul:
