@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
-STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "10"
-LAYOUT = "f90830efa1a961b7"
+STRUCTS = (
+    *("store.pxd", "wheel.pxd", "order_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd", "families.pxd"),
+    "exceptions.pxd",
+)
+VERSION = "11"
+LAYOUT = "a715c4e015082b46"
 
 
 def fields() -> str:
