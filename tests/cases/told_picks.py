@@ -384,3 +384,10 @@ def R27a_raised_and_lowered_after_a_piece_was_put_back() -> Case:
     case.records[-1]["rev"] = 2
     case.task(1, t=30).records[-1]["rev"] = 3
     return case.confirmed(1, 15, qty_task=1).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+
+
+def R20_a_source_that_lags_keeps_no_press_of_a_line() -> Case:
+    """R20, R4: the bound of the wall clock holds for a press that waits to be told in order, too."""
+    case = Case().order(1).task(1).pick(10, line=1, order="O-1").device("telemetry", 40, src=STATION).until(41)
+    case.sources = {STATION: {"disorder_ms": 120_000, "idle_source_ms": 60_000}}
+    return case.confirmed(1, 10, evidence="incomplete")
