@@ -326,7 +326,8 @@ cdef class Context:
 
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL:
         cdef PickWindow* window = line.own
-        if window != NULL and not picks.has_told(window):
+        if window != NULL and not picks.has_told(self.floor, window):
+            pick_events.withdraw(self.floor, window, fact)
             line.own = NULL
             window.task = fact.task
         else:

@@ -9,7 +9,7 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_alarms, pick_events, pick_units, picks,
+    cartons, gaps, holds, inventory, late_facts, legality, manifests, packing, pick_alarms, pick_events, pick_units, picks,
     premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
@@ -22,9 +22,8 @@ from ext.kinds cimport (
     K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED,
     K_WEIGH,
 )
-from ext.shipment_cartons cimport has_shipped, shipment_of_pick
-from ext.sources cimport Gap, Multiread, Source, TrackLife
-from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, LoadUnit, Shipment
+from ext.sources cimport Gap, Multiread, Source
+from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, Shipment
 from ext.store cimport B_LIST, Numbers, find, head_of, length, remove
 from ext.timers cimport RANK_CONTEXT, RANK_TRACK
 from ext.tombstones cimport is_buried
@@ -187,10 +186,12 @@ cdef class Effects(Clocks):
 
     cdef bint take_entries(self, Fact* fact, List* entries) except -1:
         """R11: the whole record waits while the task or order of one of its entries is unknown."""
+        cdef PickWindow* window
         cdef Fact* entry
         cdef int taken = KNOWN
         cdef int k
-        if fact.t >= self.state.watermark:
+        cdef bint early = fact.t >= self.state.watermark
+        if early and self.state.wall < fact.t_rx + self.floor.rules.hold_wall_max:
             for k in range(entries.count):
                 if self.waits_for_order(<Fact*>entries.items[k]):
                     return self.wait_in_order(fact, entries)
@@ -201,7 +202,10 @@ cdef class Effects(Clocks):
                 return True
         for k in range(entries.count):
             entry = <Fact*>entries.items[k]
-            taken = max(taken, self.take_into(picks.window_for(self.floor, entry), entry))
+            window = picks.window_for(self.floor, entry)
+            if early and self.waits_for_order(entry):
+                picks.force(self.floor, window, fact.t)
+            taken = max(taken, self.take_into(window, entry))
         self.floor.store.free(entries)
         return self.is_new(taken)
 
@@ -238,7 +242,7 @@ cdef class Effects(Clocks):
         fact.follows = fact.qty < 0 and not fact.lu
         if not fact.lu:
             fact.lu = pick_units.unit_of(self.floor, window, fact)
-        if self.comes_after_ship(window, fact):
+        if late_facts.comes_after_ship(self.floor, window, fact):
             if not pick_events.tell_late(self.floor, window, fact):
                 return False
             inventory.take_pick(self.floor, window, fact)
@@ -249,7 +253,7 @@ cdef class Effects(Clocks):
             other = picks.counted_press(window, fact.press)
             if other == NULL or fact.t < self.state.watermark or not self.floor.precedes(fact, other):
                 return False
-            self.take_back(window, other, fact.lu, &changed)
+            pick_units.take_back(self.floor, window, other, fact.lu, &changed)
         picks.take_pick(self.floor, window, fact)
         inventory.take_pick(self.floor, window, fact)
         if fact.lu and other != NULL and other.lu == fact.lu:
@@ -268,37 +272,28 @@ cdef class Effects(Clocks):
         pick_alarms.watch(self.floor, window, fact.t)
         return other == NULL
 
-    cdef int take_back(self, PickWindow* window, Fact* fact, int32_t lu, List** changed) except -1:
-        """R30, R3: of two that tell of one press the earlier counts, whichever came first. The other leaves its window,
-        and its unit if that is another than `lu`."""
-        picks.take_back(window, fact)
-        inventory.take_back(self.floor, window, fact)
-        if fact.lu and fact.lu != lu:
-            cartons.detach(self.floor, self.floor.unit_of(fact.lu), fact, changed)
-        return 0
-
     cdef int refuse_buried(self, const Fact* fact) except -1:
         """R46: its window has gone."""
         self.floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")
         return DEAD
 
-    cdef bint comes_after_ship(self, const PickWindow* window, const Fact* fact) except -1:
-        """R29: the shipment of its carton, else of its line, has left."""
-        cdef LoadUnit* unit = <LoadUnit*>find(self.state.units, fact.lu)
-        cdef Cycle* cycle = cycles.cycle_for(unit, fact) if unit != NULL else NULL
-        if length(window.line.scopes) == 0 and (cycle == NULL or cycle.plan == NULL):
-            return False                        # no shipment is known of
-        return has_shipped(shipment_of_pick(window.line, cycle), fact.t, self.state.watermark)
-
     # ------------------------------------------------------------------------------------------ waiting for context
 
     cdef int wait_in_order(self, Fact* fact, List* entries) except -1:
-        """R20: until the watermark has passed it. Returns 1: it counts as open."""
+        """R20: until the watermark has passed it, or by the wall clock's bound. Returns 1: it counts as open."""
         cdef Waiting* waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
         waiting.fact, waiting.entries = fact, entries
         self.state.count_waiting += 1
         self.floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.src), waiting, TAG_IN_ORDER, 0)
+        self.floor.by_wall.push(fact.t_rx + self.floor.rules.hold_wall_max, RANK_TRACK, text_key(fact.src), waiting,
+                                TAG_IN_ORDER, 0)
         return 1
+
+    cdef int take_in_order(self, Waiting* waiting) except -1:
+        if waiting.over:
+            return 0
+        waiting.over = True
+        return self.take_waiting(waiting)
 
     cdef int wait(self, Fact* fact, List* entries, int32_t key, bint is_task) except -1:
         """R11: kept until its context arrives; `CTX_MISSING` after `ctx_wait_ms`, dead after `lateness_ms`."""
@@ -419,7 +414,7 @@ cdef class Effects(Clocks):
         cdef Floor floor = self.floor
         cdef void* target = floor.by_watermark.pop()
         cdef int tag = floor.by_watermark.tag
-        cdef int64_t due = floor.by_watermark.due, value = floor.by_watermark.value
+        cdef int64_t value = floor.by_watermark.value
         if tag == picks.TAG_CLOSING:
             picks.decide_closing(floor, <PickWindow*>target, value)
             touches.touch_closed(floor, <PickWindow*>target, value)
@@ -427,8 +422,6 @@ cdef class Effects(Clocks):
                 holds.check_mismatched(floor)
         elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
             pick_alarms.due(floor, target, tag)
-        elif tag == tracks.TAG_RESOLVE:
-            tracks.resolve(floor, <Fact*>target)
         elif tag == cartons.TAG_TRANSITION:
             cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_CHECK:
@@ -448,11 +441,9 @@ cdef class Effects(Clocks):
         elif tag == trailers.TAG_CLOSED:
             trailers.on_closed(floor, <Fact*>target, False)
         elif tag == TAG_IN_ORDER:
-            self.take_waiting(<Waiting*>target)
+            self.take_in_order(<Waiting*>target)
         elif tag == gaps.TAG_GAP_SURE:
             gaps.make_sure(floor, <Gap*>target)
-        elif tag == tracks.TAG_UNRESOLVED:
-            tracks.give_up(floor, <TrackLife*>target, due)
         elif tag == tracks.TAG_MULTIREAD:
             tracks.resolve_multiread(floor, self.source((<Multiread*>target).fact.src), <Multiread*>target)
         elif tag == stuck.TAG_STUCK or tag == stuck.TAG_MOVED:
@@ -489,6 +480,8 @@ cdef class Effects(Clocks):
                 trailers.on_closed(floor, <Fact*>target, True)
         elif tag == touches.TAG_FORCE:
             shipments.on_bound(floor, <Shipment*>target, value)
+        elif tag == TAG_IN_ORDER:
+            self.take_in_order(<Waiting*>target)
         elif tag == TAG_MISSING or tag == TAG_DEAD:
             self.missing(<Waiting*>target, tag == TAG_DEAD)
         elif tag == rates.TAG_MINUTE:

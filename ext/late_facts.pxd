@@ -1,7 +1,8 @@
 """Picks and cancels from after a shipment's manifest that came before it (R3, R27, R29): they are taken back."""
 
 from ext.floor cimport Floor
-from ext.state cimport Shipment
+from ext.state cimport Fact, PickWindow, Shipment
 
 
+cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fact) except -1
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1

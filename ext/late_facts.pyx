@@ -6,11 +6,20 @@ from libc.stdint cimport int64_t
 from ext cimport cartons, pick_events, picks
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
-from ext.shipment_cartons cimport shipment_of_pick, window_has_shipped
+from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER
 from ext.touches cimport touch_others
+
+
+cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fact) except -1:
+    """R29: the shipment of its carton, else of its line, has left."""
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    cdef Cycle* cycle = cycle_for(unit, fact) if unit != NULL else NULL
+    if length(window.line.scopes) == 0 and (cycle == NULL or cycle.plan == NULL):
+        return False                        # no shipment is known of
+    return has_shipped(shipment_of_pick(window.line, cycle), fact.t, floor.state.watermark)
 
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:

@@ -56,7 +56,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             if is_note(closing):
                 asked = asked_from(&o, window, j + 1)
                 open_again(&o, asked)
-                fill_again(&o, asked, picked)
+                fill_again(&o, asked, <Fact*>window.facts.items[i - 1] if i else NULL)
             elif (not o.closed and is_felt(&o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
                     and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
@@ -122,13 +122,14 @@ cdef void open_again(Outcome* o, int64_t asked) noexcept:
         o.by = OPEN
 
 
-cdef void fill_again(Outcome* o, int64_t asked, Fact* picked) noexcept:
-    """R27a: less is asked for than before; an open window that has so much is closed by a, at its last pick."""
-    if o.closed or picked == NULL or o.q_now - o.q_late < asked:
+cdef void fill_again(Outcome* o, int64_t asked, Fact* youngest) noexcept:
+    """R27a: less is asked for than before; an open window that has so much is closed by a, at its last pick or
+    reversal: q of a close counts what is not later."""
+    if o.closed or youngest == NULL or o.q_now - o.q_late < asked:
         return
     o.closed = o.told = True
     o.by = BY_QUANTITY
-    o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, picked.t), picked
+    o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, youngest.t), youngest
     o.q_short = missing(o) if o.shorted else 0
 
 

@@ -20,6 +20,7 @@ cdef int tell_alloc(Floor floor, Line* line) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1
 cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1

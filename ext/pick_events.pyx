@@ -35,6 +35,20 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
     return 0
 
 
+cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
+    """R20, R3: a line's window becomes a task's. What was told of it is the task's from now on; under the line's own key
+    nothing is left."""
+    cdef Outcome o = Outcome(q_asked=window.q_task, t_close=window.told_t)
+    if window.confirmed == NULL:
+        return 0
+    write_confirmed(floor, window, &o)
+    floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, window.line.order, cause, EXACT)
+    floor.store.free(window.confirmed)
+    window.confirmed = NULL
+    window.told_q = 0
+    return 0
+
+
 cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o) except -1:
     """R31: `lu` and `carton` are those of the last pick, left out if picks went into several; likewise `loc`, if they came
     from several."""

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Load units of picks that name none (R43): see pick_units.pxd."""
 
-from ext cimport cartons, inventory
+from ext cimport cartons, inventory, picks
 from ext.store cimport index_of, length
 
 
@@ -29,6 +29,16 @@ cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List*
             break
         if fact.follows:
             move(floor, fact, pick.lu, changed)
+    return 0
+
+
+cdef int take_back(Floor floor, PickWindow* window, Fact* fact, int32_t lu, List** changed) except -1:
+    """R30, R3: of two that tell of one press the earlier counts, whichever came first. The other leaves its window,
+    and its unit if that is another than `lu`."""
+    picks.take_back(window, fact)
+    inventory.take_back(floor, window, fact)
+    if fact.lu and fact.lu != lu:
+        cartons.detach(floor, floor.unit_of(fact.lu), fact, changed)
     return 0
 
 

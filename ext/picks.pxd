@@ -15,7 +15,7 @@ cdef enum PickTag:
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL
 cdef bint has_tasks(const Line* line) noexcept
-cdef bint has_told(const PickWindow* window) noexcept
+cdef bint has_told(Floor floor, const PickWindow* window) noexcept
 cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL
 cdef int force(Floor floor, PickWindow* window, int64_t t) except -1
 cdef bint is_dead(Floor floor, PickWindow* window) except -1

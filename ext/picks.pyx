@@ -71,13 +71,15 @@ cdef bint has_tasks(const Line* line) noexcept:
     return length(line.windows) > (line.own != NULL)
 
 
-cdef bint has_told(const PickWindow* window) noexcept:
-    """R20: any event; a reversal was told by itself (R28)."""
+cdef bint has_told(Floor floor, const PickWindow* window) noexcept:
+    """R20: anything that the watermark has passed: what was told before that would not have been, had the task come first.
+    A reversal was told by itself (R28)."""
     cdef int i
     for i in range(length(window.trouble.strangers)):
         if (<Fact*>window.trouble.strangers.items[i]).qty < 0:
             return True
-    return window.confirmed != NULL or window.trouble.short_told != NULL or window.reversed
+    return (window.trouble.short_told != NULL or window.reversed or
+            (window.confirmed != NULL and outcome(window, floor.state.watermark - 1, floor.state.watermark).told))
 
 
 cdef int open_line_window(Floor floor, Line* line) except -1:

@@ -6,6 +6,7 @@ from ext.kinds cimport (
     K_RETURN_SCANNED, K_STORE_CONFIRMED,
 )
 from ext.premises_data cimport Finding, Place, Scan, Signal
+from ext.sources cimport TrackLife
 from ext.state cimport PickWindow
 
 
@@ -49,6 +50,10 @@ cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1:
         sights.judge(floor, <Fact*>target)
     elif tag == sights.TAG_READ:
         sights.on_read(floor, <Fact*>target)
+    elif tag == tracks.TAG_RESOLVE:
+        tracks.resolve(floor, <Fact*>target)
+    elif tag == tracks.TAG_UNRESOLVED:
+        tracks.give_up(floor, <TrackLife*>target, floor.by_watermark.due)
     elif tag == tracks.TAG_ITEM:
         tracks.judge_item(floor, <Fact*>target)
     elif tag == returns.TAG_SCANNED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cases.writing import WMS, Case, at
+from tests.cases.writing import STATION, WMS, Case, at
 
 
 def R01_clock_that_jumps_back() -> Case:
@@ -367,3 +367,32 @@ def R31_a_wrong_sku_does_not_count() -> Case:
 def R31_picks_into_several_load_units() -> Case:
     """R31: lu is left out if picks went into several."""
     return Case().order(2).task(2).pick(10, lu="L-1").pick(12, lu="L-2").confirmed(2, 12, lu=None)
+
+
+def R20_a_task_that_comes_right_after_its_press() -> Case:
+    """R20, R3: the task of 9.8 arrives after the press of 10, which filled the line and was told: it is the task's."""
+    case = Case().order(1).pick(10, line=1, order="O-1").task(1, t=9.8, rx=10.2)
+    return case.device("telemetry", 20, src=STATION).confirmed(1, 10)
+
+
+def R27a_lowered_after_a_piece_was_put_back() -> Case:
+    """R27a, R26: full at 10, put back at 20, less asked for at 30: closed by a at 20, for q counts what is before
+    t_close, and all of 10 were three."""
+    case = Case().order(3).task(3).pick(10, 3).put_back(20).task(2, t=30)
+    case.records[-1]["rev"] = 2
+    return case.confirmed(2, 20, qty_task=2).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+
+
+def R27a_raised_and_lowered_after_a_piece_was_put_back() -> Case:
+    """R27a, R26: likewise where nothing had been told by then."""
+    case = Case().order(3).task(3).pick(10, 2).put_back(15).task(4, t=20)
+    case.records[-1]["rev"] = 2
+    case.task(1, t=30).records[-1]["rev"] = 3
+    return case.confirmed(1, 15, qty_task=1).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+
+
+def R20_a_source_that_lags_keeps_no_press_of_a_line() -> Case:
+    """R20, R4: the bound of the wall clock holds for a press that waits to be told in order, too."""
+    case = Case().order(1).task(1).pick(10, line=1, order="O-1").device("telemetry", 40, src=STATION).until(41)
+    case.sources = {STATION: {"disorder_ms": 120_000, "idle_source_ms": 60_000}}
+    return case.confirmed(1, 10, evidence="incomplete")
