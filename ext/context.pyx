@@ -187,7 +187,7 @@ cdef class Context:
                 pick_alarms.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
-            if line.alloc_by != NULL:
+            if line.changed.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
             touches.touch_line(self.floor, line, fact.t, fact)
         return self.arrive(fact.order, False)
@@ -217,8 +217,9 @@ cdef class Context:
             window = <PickWindow*>line.windows.items[i]
             if self.is_too_late(window, fact):
                 self.floor.store.append(&late, window)
-        if fact.t < line.cancel_t and (late == NULL or length(line.scopes) > 1):
-            line.cancel_t, line.cancelled_by = fact.t, fact
+        if fact.t < line.changed.cancel_t and (late == NULL or length(line.scopes) > 1):
+            self.floor.changing(line).cancelled_by = fact
+            self.floor.changing(line).cancel_t = fact.t
         for i in range(length(line.windows)):
             window = <PickWindow*>line.windows.items[i]
             if index_of(late, window) < 0:
@@ -244,7 +245,7 @@ cdef class Context:
             return 0
         now = {self.floor.intern(name) for name in record["orders"]} if "cutoff" in record else ()
         names = sorted(     # where they stand in the table is nobody's order
-            self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.mask + 1 if record["rev"] > 1 else 0)
+            self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.capacity if record["rev"] > 1 else 0)
             if is_of_wave(<Order*>orders.slots[i].value, wave) and (<Order*>orders.slots[i].value).id not in now)
         for name in names:
             self.set_cutoff(self.floor.order_of(self.floor.intern(name)), NULL, fact)
@@ -270,7 +271,7 @@ cdef class Context:
             line = <Line*>order.lines.items[i]
             for k in range(length(line.windows)):
                 window = <PickWindow*>line.windows.items[k]
-                picks.move_closing(window, before, fact.t)
+                picks.move_closing(self.floor, window, before, fact.t)
                 if cutoff != NULL:
                     picks.take_closing(self.floor, window, cutoff)
                 picks.decide(self.floor, window, fact)
@@ -281,9 +282,9 @@ cdef class Context:
         """R23: at once a short of the line itself; it closes no window; a higher rev revises it."""
         cdef Line* line = self.floor.line_of(fact.order, fact.line)
         cdef Asked said = asked_now(line)
-        cdef bint told = line.alloc_by != NULL
-        line.alloc_t = min(line.alloc_t, fact.t)
-        line.alloc_by = fact
+        cdef bint told = line.changed.alloc_by != NULL
+        self.floor.changing(line).alloc_t = min(line.changed.alloc_t, fact.t)
+        self.floor.changing(line).alloc_by = fact
         if told:
             remember(self.floor, line, &said, fact.t)
         pick_events.tell_alloc(self.floor, line)
@@ -309,7 +310,7 @@ cdef class Context:
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)
-        if line.alloc_by != NULL:
+        if line.changed.alloc_by != NULL:
             pick_events.tell_alloc(self.floor, line)
         pick_alarms.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
@@ -350,7 +351,7 @@ cdef class Context:
         """R21 d; a new revision may move it."""
         if window.deadline != NULL and record.get("deadline") == window.deadline.t:
             return 0
-        picks.move_closing(window, window.deadline, fact.t)
+        picks.move_closing(self.floor, window, window.deadline, fact.t)
         window.deadline = NULL
         if "deadline" in record:
             window.deadline = at_time(self.floor, fact, record["deadline"])
@@ -440,11 +441,11 @@ cdef class Context:
         cdef Floor floor = self.floor
         cdef Shipment* shipment = floor.shipment_of(floor.intern(record["shipment"]))
         cdef ScopeLine* scope
+        cdef List* before = shipment.scope
         cdef int i
-        for i in range(length(shipment.scope)):
-            scope = <ScopeLine*>shipment.scope.items[i]
+        for i in range(length(before)):
+            scope = <ScopeLine*>before.items[i]
             remove(scope.line.scopes, scope)
-        floor.store.free(shipment.scope)
         shipment.scope = NULL
         for row in record["scope"]:
             scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))
@@ -461,6 +462,10 @@ cdef class Context:
             floor.store.add_number(&shipment.lanes, floor.intern(lane))
         shipment.cutoff = record.get("cutoff", NEVER)
         shipment.carrier = floor.intern(record["carrier"]) if "carrier" in record else 0
+        fact.target = shipment.id
+        shipments.touch_sharing(floor, shipment, before, fact)
+        shipments.touch_sharing(floor, shipment, shipment.scope, fact)
+        floor.store.free(before)
         return shipments.touch_all(floor, shipment, fact)
 
     cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1:

@@ -204,7 +204,7 @@ cdef class Effects(Clocks):
             entry = <Fact*>entries.items[k]
             window = picks.window_for(self.floor, entry)
             if early and self.waits_for_order(entry):
-                window.forced = max(window.forced, fact.t)
+                self.floor.troubled(window).forced = max(window.trouble.forced, fact.t)
             taken = max(taken, self.take_into(window, entry))
         self.floor.store.free(entries)
         return self.is_new(taken)
@@ -260,7 +260,7 @@ cdef class Effects(Clocks):
             cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
         elif fact.lu:
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
-        if fact.qty > 0 and (window.reversed or window.strangers != NULL):
+        if fact.qty > 0 and (window.reversed or window.trouble.strangers != NULL):
             pick_units.lead_reversals(self.floor, window, fact, &changed)
         if fact.qty < 0:
             pick_events.tell_reversal(self.floor, window, fact)
@@ -382,9 +382,9 @@ cdef class Effects(Clocks):
         self.state.deferred = NULL
         for k in range(length(deferred)):
             window = <PickWindow*>deferred.items[k]
-            window.deferred = False
-            picks.decide(self.floor, window, window.deferred_cause)
-            window.deferred_cause = NULL
+            self.floor.troubled(window).deferred = False
+            picks.decide(self.floor, window, window.trouble.deferred_cause)
+            self.floor.troubled(window).deferred_cause = NULL
         self.floor.store.free(deferred)
         return 0
 
@@ -399,8 +399,8 @@ cdef class Effects(Clocks):
         for k in range(length(held)):
             if head_of(held.items[k]).type == B_WINDOW:
                 window = <PickWindow*>held.items[k]
-                window.gap_held = False
-                picks.decide_closing(self.floor, window, window.held_t)
+                self.floor.troubled(window).gap_held = False
+                picks.decide_closing(self.floor, window, window.trouble.held_t)
             else:
                 shipment = <Shipment*>held.items[k]
                 shipment.held = False
@@ -461,18 +461,18 @@ cdef class Effects(Clocks):
         cdef int64_t value = floor.by_wall.value
         if tag == picks.TAG_CLOSING:
             if self.state.watermark <= value:
-                (<PickWindow*>target).forced = max((<PickWindow*>target).forced, value)
+                picks.force(self.floor, <PickWindow*>target, value)
                 picks.decide_closing(floor, <PickWindow*>target, value)
                 touches.touch_closed(floor, <PickWindow*>target, value)
         elif tag == cartons.TAG_TRANSITION:
             if self.state.watermark <= value + floor.rules.close_hold:
-                (<Cycle*>target).forced = max((<Cycle*>target).forced, value)
+                cartons.force(floor, <Cycle*>target, value)
                 cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_VOID:
             cartons.force_void(floor, <Fact*>target)
         elif tag == gaps.TAG_GAP_HOLD:
             if head_of(target).type == B_WINDOW:
-                (<PickWindow*>target).gap_over_t = value
+                floor.troubled(<PickWindow*>target).gap_over_t = value
                 picks.decide_closing(floor, <PickWindow*>target, value)
             else:
                 shipments.on_gap_hold_over(floor, <Shipment*>target, value)

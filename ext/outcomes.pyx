@@ -37,7 +37,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
     cdef Fact* closing
     cdef Fact* fact
     cdef int i = 0, j = 0, n = length(window.facts), m = length(window.closings)
-    cdef int64_t t_fact, t_closing, t_cancel = window.cancel_t if window.cancel_t <= as_of else NEVER
+    cdef int64_t t_fact, t_closing, t_cancel = window.trouble.cancel_t if window.trouble.cancel_t <= as_of else NEVER
     cdef int64_t asked
     memset(&o, 0, sizeof(o))
     o.q_task, o.until, o.t_last = q_task, until, ABSENT
@@ -78,7 +78,7 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
     """R20: a task's window is opened by its pick.task or its first pick, a line's own by its first pick."""
     if length(window.facts) and (<Fact*>window.facts.items[0]).t <= as_of:
         return True
-    if length(window.strangers) and (<Fact*>window.strangers.items[0]).t <= as_of:
+    if length(window.trouble.strangers) and (<Fact*>window.trouble.strangers.items[0]).t <= as_of:
         return True
     return window.task != 0 and window.planned_t <= as_of
 
@@ -112,7 +112,7 @@ cdef bint is_felt(const Outcome* o, const PickWindow* window, int j, int64_t q) 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:
     """R21 c: the last pick before it did not go into the carton that is closed. It may have come after the close did."""
     return (closing.kind == K_CARTON_CLOSE and picked != NULL and picked.cycle != closing.cycle
-            and window.decided != closing)
+            and window.trouble.decided != closing)
 
 
 cdef void open_again(Outcome* o, int64_t asked) noexcept:
@@ -137,7 +137,7 @@ cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t a
     """R21 a before the close, R25 and R26 after it, also while the window is open again; R28's reversals are picks of a
     negative quantity."""
     o.q_now += fact.qty
-    if window.decided != NULL and fact.late:
+    if window.trouble.decided != NULL and fact.late:
         o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t
@@ -175,12 +175,12 @@ cdef void close_by_cancel(Outcome* o, const PickWindow* window, int first, int64
     """R27: picks before t_c count, later ones do not; later reversals cut q; never a short."""
     cdef int i
     cdef Fact* fact
-    o.told = o.told or o.q_now > 0 or window.confirmed != NULL or window.short_told != NULL
+    o.told = o.told or o.q_now > 0 or window.confirmed != NULL or window.trouble.short_told != NULL
     for i in range(first, length(window.facts)):
         fact = <Fact*>window.facts.items[i]
         if fact.t <= as_of and fact.qty < 0:
             o.q_now += fact.qty
     o.closed = o.cancelled = True
     o.by = BY_CANCEL
-    o.q, o.t_close, o.cause = max(0, o.q_now), window.cancel_t, window.cancelled_by
+    o.q, o.t_close, o.cause = max(0, o.q_now), window.trouble.cancel_t, window.trouble.cancelled_by
     o.shorted, o.q_short = False, 0

@@ -44,10 +44,10 @@ cdef int judge_stall(Floor floor, PickWindow* window, int64_t now) except -1:
 
 cdef int expect(Floor floor, PickWindow* window, int64_t t) except -1:
     """A fact of `t` has come: it is judged what is wrong then, if anything may be. From the first time on at every fact."""
-    if not window.alarms >> WATCHED & 1:
+    if not window.trouble.alarms >> WATCHED & 1:
         if not may_be_wrong(window):
             return 0
-        window.alarms |= <uint64_t>1 << WATCHED
+        floor.troubled(window).alarms |= <uint64_t>1 << WATCHED
         expect_all(floor, window, window.facts)
     return floor.by_watermark.push(t, RANK_PICK, key_of(window), window, TAG_ALARMS, 0)
 
@@ -55,8 +55,8 @@ cdef int expect(Floor floor, PickWindow* window, int64_t t) except -1:
 cdef bint may_be_wrong(const PickWindow* window) noexcept:
     """At any moment, by what is known so far. Without a reversal it has never more than it has in the end."""
     cdef int i
-    if (window.alarms or window.reversed or length(window.strangers) or window.cancel_t != NEVER
-            or window.line.before != NULL or window.q_sum > window.q_task + tolerance_of(window, window.q_task, NEVER)):
+    if (window.trouble.alarms or window.reversed or length(window.trouble.strangers) or window.trouble.cancel_t != NEVER
+            or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_of(window, window.q_task, NEVER)):
         return True
     for i in range(length(window.closings)):
         if is_note(<Fact*>window.closings.items[i]):
@@ -103,20 +103,20 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     cdef int32_t subject
     cdef const Fact* wrong
     cdef Outcome o
-    if window.buried or window.q_task < 0 or cause == NULL:
+    if window.trouble.buried or window.q_task < 0 or cause == NULL:
         return 0
     subject = subject_text(floor, window)
-    if length(window.strangers) and (<Fact*>window.strangers.items[0]).t <= as_of:
-        wrong = <Fact*>window.strangers.items[0]
+    if length(window.trouble.strangers) and (<Fact*>window.trouble.strangers.items[0]).t <= as_of:
+        wrong = <Fact*>window.trouble.strangers.items[0]
         floor.outlet.raise_(PCK_WRONG_SKU, subject, wrong.t, wrong,
                             f"{floor.text(wrong.sku)} instead of {floor.text(window.sku)}")
     wrong = first_after_cancel(window, as_of)
     if wrong != NULL:
         floor.outlet.raise_(PCK_AFTER_CANCEL, subject, wrong.t, wrong, "")
-    o = outcome_then(window, as_of, max(as_of, window.forced) + 1)
-    if window.alarms >> PCK_STALLED & 1 and cause.window == window:
+    o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+    if window.trouble.alarms >> PCK_STALLED & 1 and cause.window == window:
         quiet(floor, window, PCK_STALLED, cause.t, cause)
-    if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task, as_of), window.covered_q):
+    if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task, as_of), window.trouble.covered_q):
         alarm(floor, window, PCK_OVER, max(o.t_close, cause.t), cause, f"{o.q} of {o.q_task}")
     else:
         quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
@@ -129,9 +129,9 @@ cdef Fact* first_after_cancel(const PickWindow* window, int64_t as_of) noexcept:
     """R27: the first pick that was made although it was cancelled."""
     cdef Fact* fact
     cdef int i
-    for i in range(length(window.facts) if window.cancel_t <= as_of else 0):
+    for i in range(length(window.facts) if window.trouble.cancel_t <= as_of else 0):
         fact = <Fact*>window.facts.items[i]
-        if window.cancel_t <= fact.t <= as_of and fact.qty > 0:
+        if window.trouble.cancel_t <= fact.t <= as_of and fact.qty > 0:
             return fact
     return NULL
 
@@ -139,29 +139,33 @@ cdef Fact* first_after_cancel(const PickWindow* window, int64_t as_of) noexcept:
 cdef int judge_cover(Floor floor, const Fact* order) except -1:
     """R24: a revision of the order covers what was picked of a line if its quantity is no less; or covers it no more."""
     cdef Line* line = find_line(floor.state, order.order, order.line)
-    cdef int64_t as_of = floor.state.watermark - 1, picked = 0
+    cdef int64_t picked = 0, covered
     cdef PickWindow* window
-    cdef Outcome o
-    cdef int i
-    for i in range(length(line.windows) if line != NULL else 0):
+    cdef int i, count = length(line.windows) if line != NULL else 0
+    for i in range(count):
+        picked += told_by_now(floor, <PickWindow*>line.windows.items[i])
+    for i in range(count):
         window = <PickWindow*>line.windows.items[i]
-        o = outcome_then(window, as_of, max(as_of, window.forced) + 1)
-        window.covered_q = o.q if o.told and not o.cancelled else 0
-        picked += window.covered_q
-    for i in range(length(line.windows) if line != NULL else 0):
-        window = <PickWindow*>line.windows.items[i]
-        if picked > order.qty:
-            window.covered_q = 0
-        if window.alarms:
+        covered = told_by_now(floor, window) if picked <= order.qty else 0
+        if covered != window.trouble.covered_q:
+            floor.troubled(window).covered_q = covered
+        if window.trouble.alarms:
             judge(floor, window, order)
     return 0
 
 
+cdef int64_t told_by_now(Floor floor, const PickWindow* window) noexcept:
+    """Pieces that count by all that the watermark has passed."""
+    cdef int64_t as_of = floor.state.watermark - 1
+    cdef Outcome o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+    return o.q if o.told and not o.cancelled else 0
+
+
 cdef const Fact* youngest(Floor floor, const PickWindow* window, int64_t as_of) noexcept:
     """The last of its facts by then."""
-    cdef const Fact* found = window.cancelled_by if window.cancel_t <= as_of else NULL
+    cdef const Fact* found = window.trouble.cancelled_by if window.trouble.cancel_t <= as_of else NULL
     found = younger(floor, found, window.facts, as_of)
-    found = younger(floor, found, window.strangers, as_of)
+    found = younger(floor, found, window.trouble.strangers, as_of)
     return younger(floor, found, window.closings, as_of)
 
 

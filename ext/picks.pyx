@@ -22,11 +22,17 @@ cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL:
     """`task` 0: the line's own."""
     cdef PickWindow* window = <PickWindow*>floor.store.new(B_WINDOW, sizeof(PickWindow))
     window.line, window.task = line, task
-    window.buried = has_grave(floor, window)
-    window.cancel_t = window.planned_t = NEVER
-    window.forced = window.held_t = window.gap_over_t = ABSENT
+    window.planned_t, window.trouble = NEVER, floor.state.no_trouble
+    if has_grave(floor, window):
+        floor.troubled(window).buried = True
     floor.store.append(&line.windows, window)
     return window
+
+
+cdef int force(Floor floor, PickWindow* window, int64_t t) except -1:
+    """The wall clock's bound decides what may close it up to `t`."""
+    floor.troubled(window).forced = max(window.trouble.forced, t)
+    return 0
 
 
 cdef bint has_grave(Floor floor, const PickWindow* window) except -1:
@@ -37,8 +43,9 @@ cdef bint has_grave(Floor floor, const PickWindow* window) except -1:
 
 cdef bint is_dead(Floor floor, PickWindow* window) except -1:
     """R46: it went before its time, and was told once more since: nothing for it counts, and nothing is told of it."""
-    window.buried = window.buried and has_grave(floor, window)
-    return window.buried
+    if window.trouble.buried:
+        floor.troubled(window).buried = has_grave(floor, window)
+    return window.trouble.buried
 
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
@@ -68,10 +75,10 @@ cdef bint has_told(Floor floor, const PickWindow* window) noexcept:
     """R20: anything that the watermark has passed: what was told before that would not have been, had the task come first.
     A reversal was told by itself (R28)."""
     cdef int i
-    for i in range(length(window.strangers)):
-        if (<Fact*>window.strangers.items[i]).qty < 0:
+    for i in range(length(window.trouble.strangers)):
+        if (<Fact*>window.trouble.strangers.items[i]).qty < 0:
             return True
-    return (window.short_told != NULL or window.reversed or
+    return (window.trouble.short_told != NULL or window.reversed or
             (window.confirmed != NULL and outcome(window, floor.state.watermark - 1, floor.state.watermark).told))
 
 
@@ -80,11 +87,12 @@ cdef int open_line_window(Floor floor, Line* line) except -1:
     cdef PickWindow* window = new_window(floor, line, 0)
     line.own = window
     window.q_task, window.sku = line.qty, line.sku
-    window.cancel_t, window.cancelled_by = line.cancel_t, line.cancelled_by
     if line.of.cutoff != NULL:
         take_closing(floor, window, line.of.cutoff)
-    if line.cancel_t != NEVER:
-        floor.by_watermark.push(line.cancel_t, RANK_PICK, key_of(window), window, TAG_CLOSING, line.cancel_t)
+    if line.changed.cancel_t != NEVER:
+        floor.troubled(window).cancelled_by = line.changed.cancelled_by
+        floor.troubled(window).cancel_t = line.changed.cancel_t
+        floor.by_watermark.push(line.changed.cancel_t, RANK_PICK, key_of(window), window, TAG_CLOSING, line.changed.cancel_t)
     return 0
 
 
@@ -101,7 +109,7 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
         if window == line.own or (window.planned_t > t and best != NULL):
             continue                    # told later; it gets the pick only where there is no other
         o = outcome(window, t - 1, t)   # presses of one event time find the same tasks open
-        if window.cancel_t == t:
+        if window.trouble.cancel_t == t:
             o.closed, o.t_close = True, t
         if best == NULL or best.planned_t > t or (not o.closed and not best_open):
             pass
@@ -121,9 +129,9 @@ cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
     """A pick or reversal joins its window."""
     fact.window = window
     if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
-        floor.insert_sorted(&window.strangers, fact)
+        floor.insert_sorted(&floor.troubled(window).strangers, fact)
         return pick_alarms.expect(floor, window, fact.t)
-    fact.late = window.decided != NULL and fact.t <= window.decided.t
+    fact.late = window.trouble.decided != NULL and fact.t <= window.trouble.decided.t
     floor.insert_sorted(&window.facts, fact)
     window.q_sum += fact.qty
     window.reversed = window.reversed or fact.qty < 0
@@ -134,9 +142,9 @@ cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept:
     """R30: the pick that counts of those that tell of one press."""
     cdef Fact* fact
     cdef int i
-    for i in range(length(window.facts) + length(window.strangers)):
+    for i in range(length(window.facts) + length(window.trouble.strangers)):
         fact = <Fact*>(window.facts.items[i] if i < length(window.facts) else
-                       window.strangers.items[i - length(window.facts)])
+                       window.trouble.strangers.items[i - length(window.facts)])
         if fact.press == press and fact.qty > 0:
             return fact
     return NULL
@@ -147,7 +155,7 @@ cdef void take_back(PickWindow* window, Fact* fact) noexcept:
     if fact.sku == window.sku:
         window.q_sum -= fact.qty
     remove(window.facts, fact)
-    remove(window.strangers, fact)
+    remove(window.trouble.strangers, fact)
 
 
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
@@ -159,23 +167,24 @@ cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
     return 0
 
 
-cdef void move_closing(PickWindow* window, const Fact* closing, int64_t t) noexcept:
+cdef int move_closing(Floor floor, PickWindow* window, const Fact* closing, int64_t t) except -1:
     """A revision of `t` says another time than the one that set it, or none; NULL: there was none. What had come by then
     has closed the window (R26), unless it waits for a gap."""
-    if closing == NULL or (closing.t < t and not window.gap_held):
-        return
+    if closing == NULL or (closing.t < t and not window.trouble.gap_held):
+        return 0
     remove(window.closings, closing)
-    if window.decided == closing:
-        window.decided = NULL
+    if window.trouble.decided == closing:
+        floor.troubled(window).decided = NULL
+    return 0
 
 
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
     """R21 e, R27: takes effect at its event time."""
     cdef Key key = key_of(window)
-    if fact.t >= window.cancel_t:
+    if fact.t >= window.trouble.cancel_t:
         return 0
-    window.cancel_t = fact.t
-    window.cancelled_by = fact
+    floor.troubled(window).cancel_t = fact.t
+    floor.troubled(window).cancelled_by = fact
     floor.by_watermark.push(fact.t, RANK_PICK, key, window, TAG_CLOSING, fact.t)
     floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_PICK, key, window, TAG_CLOSING, fact.t)
     return pick_alarms.expect(floor, window, fact.t)
@@ -192,13 +201,13 @@ cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1:
 
 cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
     """`cause` has just come: tell what the outcome says now."""
-    if floor.state.deferring:
-        window.deferred_cause = cause
-        if not window.deferred:
-            window.deferred = True
-            floor.store.append(&floor.state.deferred, window)
-        return 0
     if is_plainly_open(window):
+        return 0
+    if floor.state.deferring:
+        floor.troubled(window).deferred_cause = cause
+        if not window.trouble.deferred:
+            floor.troubled(window).deferred = True
+            floor.store.append(&floor.state.deferred, window)
         return 0
     return tell(floor, window, cause, ANY_TIME)
 
@@ -206,7 +215,7 @@ cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
 cdef bint is_plainly_open(const PickWindow* window) noexcept:
     """Without the walk: nothing was told, nothing can close it but its quantity, and that was never reached."""
     return (window.q_sum < window.q_task and not window.reversed and window.confirmed == NULL
-            and window.short_told == NULL and length(window.closings) == 0 and window.cancel_t == NEVER)
+            and length(window.closings) == 0 and window.trouble.short_told == NULL and window.trouble.cancel_t == NEVER)
 
 
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1:
@@ -216,41 +225,43 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     cdef int64_t blind
     if window.q_task < 0 or is_dead(floor, window):
         return 0
-    o = outcome(window, as_of, max(floor.state.watermark, window.forced + 1))
+    o = outcome(window, as_of, max(floor.state.watermark, window.trouble.forced + 1))
     if not o.told:
         if window.confirmed == NULL or cause == NULL or cause.window != window or o.q_now == window.told_q:
             return 0
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
-    evidence = INCOMPLETE if o.told and window.forced >= o.t_close else EXACT
-    if o.by == BY_DEADLINE and window.decided == NULL:
+    evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
+    if o.by == BY_DEADLINE and window.trouble.decided == NULL:
         blind = gaps.hold_of_window(floor, window, o.t_close)
-        if blind and o.t_close != window.gap_over_t:
+        if blind and o.t_close != window.trouble.gap_over_t:
             return hold(floor, window, o.t_close, blind)
         evidence = INCOMPLETE if blind else evidence
-    if o.closing != NULL and window.decided == NULL:
-        decided_by(window, o.closing)
+    if o.closing != NULL and window.trouble.decided == NULL:
+        decided_by(floor, window, o.closing)
     if cause == NULL:
         cause = o.cause
     if o.q > 0 or window.confirmed != NULL:
         tell_confirmed(floor, window, &o, cause, evidence)
-    if window.short_told != NULL or (o.shorted and o.q_short > 0):
+    if window.trouble.short_told != NULL or (o.shorted and o.q_short > 0):
         tell_short(floor, window, &o, cause, evidence)
     return pick_alarms.expect(floor, window, max(o.t_close, cause.t))
 
 
-cdef void decided_by(PickWindow* window, Fact* closing) noexcept:
+cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:
     """What is known now was in time for this decision (R25)."""
     cdef int i
-    window.decided = closing
+    floor.troubled(window).decided = closing
     for i in range(length(window.facts)):
         (<Fact*>window.facts.items[i]).late = False
+    return 0
 
 
 cdef int hold(Floor floor, PickWindow* window, int64_t t, int64_t blind) except -1:
     """R7: a short by deadline rests on silence; inside a gap it waits, with the `pick.confirmed` of the same close."""
-    if not window.gap_held or window.held_t != t:
-        if not window.gap_held:
+    if not window.trouble.gap_held or window.trouble.held_t != t:
+        if not window.trouble.gap_held:
             floor.store.append(&floor.state.held, window)
-        window.gap_held, window.held_t = True, t
+        floor.troubled(window).held_t = t
+        floor.troubled(window).gap_held = True
         floor.by_wall.push(t + blind, RANK_PICK, key_of(window), window, gaps.TAG_GAP_HOLD, t)
     return 0

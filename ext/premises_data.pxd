@@ -9,6 +9,13 @@ from ext.state cimport Fact, Ledger, PickWindow
 from ext.store cimport List, Numbers
 
 
+cdef struct LatePicks:
+    # What was picked of a task at a place after its shipment had left (R29).
+    Ledger* ledger
+    int64_t qty
+    int64_t t
+
+
 cdef struct Expectation:
     int64_t rev
     int64_t as_of

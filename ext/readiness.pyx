@@ -6,12 +6,12 @@ from libc.stdlib cimport free, realloc
 
 from ext cimport carton_names, carton_state, outcomes
 from ext.asked cimport asked_at
-from ext.families cimport SHIPMENT
+from ext.families cimport SHIPMENT, Revision
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
-from ext.shipment_cartons cimport add_fed, cycles_of, home_of, unused_of
-from ext.state cimport CANCEL_LINE, HOLD, PickWindow, Revision, ScopeLine
+from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
+from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER
 
@@ -194,14 +194,14 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
     cdef bint over = False
     cdef int i
     need.planned = scope.qty
-    if line.cancel_t <= as_of:
+    if line.changed.cancel_t <= as_of:
         need.cancelled = scope.qty
         return True
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         if not outcomes.has_begun(window, as_of):
             continue
-        o = outcomes.outcome_then(window, as_of, max(as_of, window.forced) + 1)
+        o = outcomes.outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
         if not o.closed:
             return False
         if not o.cancelled:
@@ -211,19 +211,19 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
     if over and not (line.known and asked.qty >= confirmed):
         return False                    # R24: above tolerance, and no order.changed covers it
     need.confirmed = confirmed
-    if length(line.scopes) > 1:
+    if only_planner(line, as_of) == NULL:
         need.confirmed = picked_for(floor, scope, as_of)
         short_ = share_of_short(floor, scope, short_, as_of)
     need.short_ = max(0, min(short_, need.planned - need.confirmed))
-    return need.confirmed + need.short_ >= need.planned and not exceeds(need, &asked)
+    return need.confirmed + need.short_ >= need.planned and not exceeds(need, &asked, as_of)
 
 
-cdef bint exceeds(const Need* need, const Asked* asked) noexcept:
+cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:
     """More than planned is fine within the line's tolerance, or where order.changed covers it (R24); of a line in several
     scopes it is another shipment's."""
     cdef Line* line = need.line
     return (need.confirmed > need.planned + need.planned * asked.over_tol_pct // 100
-            and not (line.known and asked.qty >= need.confirmed and length(line.scopes) == 1))
+            and not (line.known and asked.qty >= need.confirmed and only_planner(line, as_of) != NULL))
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
@@ -236,7 +236,7 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
         return packed_for(floor, scope, as_of)
     for i in range(length(scope.line.windows)):
         window = <PickWindow*>scope.line.windows.items[i]
-        if window.cancel_t <= as_of:
+        if window.trouble.cancel_t <= as_of:
             continue
         for k in range(length(window.facts)):
             fact = <Fact*>window.facts.items[k]
@@ -287,7 +287,7 @@ cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_,
         return 0                        # before all others are asked what they lack
     for i in range(length(scopes)):
         other = <ScopeLine*>scopes.items[i]
-        if other != scope and is_served_before(floor, other.shipment, scope.shipment):
+        if other != scope and other.shipment.plan_t <= as_of and is_served_before(floor, other.shipment, scope.shipment):
             before += max(0, other.qty - picked_for(floor, other, as_of))
     lacks = max(0, scope.qty - picked_for(floor, scope, as_of))
     return min(max(0, short_ - before), lacks)
@@ -341,7 +341,7 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
         return False
     for i in range(contents.count):
         piece = &contents.pieces[i]
-        if piece.line.cancel_t <= as_of:
+        if piece.line.changed.cancel_t <= as_of:
             return False
         need = needs.of_line(piece.line)
         if need != NULL and piece.sku == sku_of(piece.line):
@@ -375,7 +375,7 @@ cdef bint holds_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, Conten
     for i in range(length(cycle.facts)):
         fact = <Fact*>cycle.facts.items[i]
         window = fact.window
-        if window == NULL or fact.t > as_of or window.cancel_t > as_of:
+        if window == NULL or fact.t > as_of or window.trouble.cancel_t > as_of:
             continue
         left = 0
         for k in range(cycle.facts.count):
@@ -399,7 +399,7 @@ cdef bint holds_moved_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, 
         line = contents.pieces[i].line
         for k in range(length(line.windows)):
             window = <PickWindow*>line.windows.items[k]
-            if window.cancel_t > as_of or outcomes.outcome(window, as_of, NEVER).q_now <= 0:
+            if window.trouble.cancel_t > as_of or outcomes.outcome(window, as_of, NEVER).q_now <= 0:
                 continue
             for j in range(length(window.facts)):
                 fact = <Fact*>window.facts.items[j]

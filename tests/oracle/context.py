@@ -35,7 +35,9 @@ class Context:
         self.cartons: dict[str, Fact] = {}
         self.planned_since: dict[str, int] = {}  # carton -> event time since which it is planned to its shipment
         self.shipments: dict[str, Fact] = {}
+        self.shipment_known: dict[str, int] = {}  # event time of the first that was told of it
         self.manifests: dict[str, Fact] = {}
+        self.first_manifests: dict[str, Fact] = {}  # by event time
         self.holds: dict[str, list[Fact]] = {}  # R45: every release of a carton, at its event time
         for fact in facts:
             self._take(fact)
@@ -76,12 +78,15 @@ class Context:
                     self.planned_since[record["carton"]] = fact.t
             case "shipment.plan":
                 _keep(self.shipments, record["shipment"], fact)
+                name = record["shipment"]
+                self.shipment_known[name] = min(fact.t, self.shipment_known.get(name, fact.t))
             case "shipment.cancelled":
                 self.cancelled_shipments[record["shipment"]] = fact
             case "hold.released":
                 self.holds.setdefault(record["carton"], []).append(fact)
             case "manifest.result":
                 _keep(self.manifests, record["shipment"], fact)
+                self.first_manifests.setdefault(record["shipment"], fact)  # facts come in R3's order
 
     def _take_order(self, record: Record) -> None:
         order = record["order"]
