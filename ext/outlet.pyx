@@ -11,10 +11,10 @@ from libc.string cimport memcpy, memset
 
 from ext.batch cimport ABSENT
 from ext.correlations cimport concerned
-from ext.exceptions cimport SEVERITIES, NAMES as CODE_NAMES
+from ext.exceptions cimport SEVERITIES, Episode, NAMES as CODE_NAMES
 from ext.json_writer cimport digest_of, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
-from ext.state cimport B_EPISODE, B_LEDGER, Episode
+from ext.state cimport B_EPISODE, B_LEDGER
 from ext.store cimport find
 
 TYPES = (

@@ -11,13 +11,12 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from ext cimport carton_names, outcomes, pick_events, riding, tombstones
-from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
-from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
-from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
+from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
+from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE, Revision
+from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
-    CartonPlan, Cycle, Episode, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
-    Waiting,
+    CartonPlan, Cycle, Fact, Line, LoadUnit, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting,
 )
 from ext.store cimport List, Numbers, Table, find, index_of, last, length, pair, remove, remove_at
 from ext.timers cimport NEVER
@@ -76,7 +75,7 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
     cdef ScopeLine* scope
     cdef uint64_t i
     cdef int k
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         shipment = <Shipment*>table.slots[i].value
         if shipment == NULL or min(shipment.manifest_t, shipment.cancel_t) >= before:
             continue
@@ -110,7 +109,7 @@ cdef int forget_orders(Floor floor, int64_t before) except -1:
     cdef Order* order
     cdef uint64_t i
     cdef int k
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         order = <Order*>table.slots[i].value
         if order != NULL and is_over(order, before):
             for k in range(length(order.lines)):
@@ -133,10 +132,10 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     floor.store.drop(floor.state.lines, pair(line.order, line.number))
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        if window.alarms:
-            forget_alarms(floor, window.alarms, pick_events.subject_text(floor, window))
-        if window.finding != NULL:
-            (<Finding*>window.finding).window = NULL
+        if window.trouble.alarms:
+            forget_alarms(floor, window.trouble.alarms, pick_events.subject_text(floor, window))
+        if window.trouble.finding != NULL:
+            (<Finding*>window.trouble.finding).window = NULL
         if window.task:
             if goes_early(floor, before):
                 tombstones.bury(floor, b"task/", window.task, before)
@@ -154,7 +153,7 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
         line = <Line*>order.lines.items[i]
         if length(line.scopes):
             return False
-        if line.cancel_t < before:
+        if line.changed.cancel_t < before:
             worked = True
             continue
         if length(line.windows) == 0:
@@ -174,7 +173,7 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
     cdef LoadUnit* unit
     cdef Fact* youngest
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         unit = <LoadUnit*>table.slots[i].value
         if unit == NULL:
             continue
@@ -196,10 +195,10 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
         if is_live(cycle, before):
             i += 1
             continue
-        if cycle.closed != NULL and goes_early(floor, before):
+        if cycle.decided.closed != NULL and goes_early(floor, before):
             tombstones.bury(floor, b"carton/", cycle.key, before)
-        if cycle.alarms:
-            forget_alarms(floor, cycle.alarms, carton_names.subject_text(floor, cycle))
+        if cycle.decided.alarms:
+            forget_alarms(floor, cycle.decided.alarms, carton_names.subject_text(floor, cycle))
         if cycle.plan != NULL:
             remove(cycle.plan.cycles, cycle)
         if cycle.mismatched:
@@ -272,7 +271,7 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef CartonPlan* plan
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         plan = <CartonPlan*>table.slots[i].value
         if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and t_of_plan(plan) < before:
             keys.add(table.slots[i].key)
@@ -289,7 +288,7 @@ cdef int forget_cancels(Floor floor, int64_t before) except -1:
     cdef List* waiting
     cdef Fact* fact
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         waiting = <List*>table.slots[i].value
         fact = (<Waiting*>last(waiting)).fact if length(waiting) == 1 else NULL
         if fact != NULL and fact.context and fact.t < before:
@@ -303,7 +302,7 @@ cdef int forget_tracks(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef TrackLife* life
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value == NULL:
             continue
         life = <TrackLife*>last((<Track*>table.slots[i].value).lives)
@@ -325,7 +324,7 @@ cdef int forget_loads(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef Trailer* trailer
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         trailer = <Trailer*>table.slots[i].value
         if trailer == NULL:
             continue
@@ -341,7 +340,7 @@ cdef int forget_gaps(Floor floor, int64_t before) except -1:
     cdef Source* source
     cdef uint64_t i
     cdef int k
-    for i in range(floor.state.sources.mask + 1):
+    for i in range(floor.state.sources.capacity):
         source = <Source*>floor.state.sources.slots[i].value
         k = 0
         while source != NULL and k < length(source.gaps):
@@ -369,7 +368,7 @@ cdef int drop_older(Floor floor, Table* table, int64_t before, int64_t (*t_of)(c
     """Take out of a table what was last told of before then; `t_of` says when, NEVER of what stays."""
     cdef Keys keys = Keys(table.count)
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value != NULL and t_of(table.slots[i].value) < before:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
@@ -408,7 +407,7 @@ cdef int forget_signalled(Floor floor) except -1:
     cdef Numbers* subjects
     cdef uint64_t i
     cdef int k, kept
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value == NULL:
             continue
         subjects = (<Subjects*>table.slots[i].value).subjects
@@ -432,14 +431,14 @@ cdef int forget_rmas(Floor floor, int64_t before) except -1:
     cdef Return* home
     cdef int32_t subject
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         rma = <Rma*>table.slots[i].value
-        if rma != NULL and rma_is_over(rma, before):
+        if rma != NULL and rma_is_over(floor, rma, before):
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[RMA], rma.id)
-    for i in range(returns.mask + 1):
+    for i in range(returns.capacity):
         home = <Return*>returns.slots[i].value
-        if home != NULL and (rma_is_over(home.rma, before) if home.rma != NULL else home.last_t < before):
+        if home != NULL and (rma_is_over(floor, home.rma, before) if home.rma != NULL else home.last_t < before):
             return_keys.add(returns.slots[i].key)
             subject = floor.joined(b"return/", home.key)
             floor.outlet.forget(RTN_UNEXPECTED, subject)
@@ -448,11 +447,12 @@ cdef int forget_rmas(Floor floor, int64_t before) except -1:
     return drop_all(floor, table, keys)
 
 
-cdef bint rma_is_over(const Rma* rma, int64_t before) noexcept:
+cdef bint rma_is_over(Floor floor, const Rma* rma, int64_t before) noexcept:
     cdef const Return* home
+    cdef const Revision* told = <Revision*>find(floor.state.revisions[RMA], rma.id)
     cdef int64_t came
     cdef int i, k
-    if rma.known and rma.authorised_t >= before:
+    if told != NULL and told.t >= before:
         return False
     for i in range(length(rma.returns)):
         if (<Return*>rma.returns.items[i]).last_t >= before:
@@ -483,7 +483,7 @@ cdef int forget_episodes(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef Episode* episode
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         episode = <Episode*>table.slots[i].value
         if episode != NULL and episode.t < before and is_over_episode(<int>(table.slots[i].key >> 32), episode.open):
             floor.state.open_episodes[table.slots[i].key >> 32] -= episode.open

@@ -99,7 +99,7 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
     touch(floor, shipment, cause.t, cause)
     for i in range(length(shipment.scope)):
         line = (<ScopeLine*>shipment.scope.items[i]).line
-        touch_since(floor, shipment, line.cancelled_by, cause.t)
+        touch_since(floor, shipment, line.changed.cancelled_by, cause.t)
         for k in range(length(line.windows)):
             touch_window(floor, shipment, <PickWindow*>line.windows.items[k], cause.t)
     for i in range(length(shipment.plans)):

@@ -129,6 +129,8 @@ class Link:
             if job.poll.owed is None or not job.unit.is_up:
                 continue
             if not job.is_running:
+                # nobody polls it meanwhile: one thing at a time is done with a job
+                self._agenda.leave(job)
                 return job
             self._debts.append(job)
         return None

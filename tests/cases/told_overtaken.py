@@ -19,7 +19,7 @@ def post_ship(case: Case, t: float, actual: int) -> Case:
 
 def R29_a_pick_between_a_trailers_close_and_its_decision() -> Case:
     """R29, R54, R3: the watermark has not passed the close when the pick comes; it happened after it all the same."""
-    return post_ship(gone_at_40().pick(42, lu="L-1"), 42, 3).cleared("PCK_OVER", "task/T-1")
+    return post_ship(gone_at_40().pick(42, lu="L-1"), 42, 3).never_raised("PCK_OVER")
 
 
 def R29_a_reversal_between_a_trailers_close_and_its_decision() -> Case:
@@ -33,7 +33,7 @@ def R29_a_manifest_that_comes_after_a_later_pick() -> Case:
     case = two_cartons().pick(41, lu="L-1")
     case.wms("manifest.result", 40, rx=41.3, shipment="S-1", manifest_no="M-1", tracking=[])
     case.ready(2, 22, revision=0)
-    post_ship(case, 41, 3).cleared("PCK_OVER", "task/T-1")
+    post_ship(case, 41, 3).never_raised("PCK_OVER")
     return manifested(case, 40, "C-1", "C-2", manifest_no="M-1")
 
 

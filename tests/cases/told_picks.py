@@ -187,7 +187,7 @@ def R21c_the_last_pick_went_elsewhere_at_the_very_close() -> Case:
     case = Case().order(1).task(1).plan()
     case.rules = {"short_on_close": True}
     case.close(10).pick(10, rx=10.1, lu="L-1").wms("lu.release", 10, 10.2, lu="L-1")
-    return case.confirmed(1, 10, revision=0)
+    return case.confirmed(1, 10)
 
 
 def R21d_deadline() -> Case:

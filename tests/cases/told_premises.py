@@ -325,6 +325,21 @@ def R72_over_the_rma_is_still_received() -> Case:
     return case.expect("return.received", "RMA-1/A", t=20, qty=2, expected_qty=2, condition="EXPECTED", revision=2)
 
 
+def R72_over_at_the_scan_that_was_one_too_many() -> Case:
+    """R72, R3: the scan of 11 is the one too many, though that of 10 arrives last."""
+    case = returned(returned(rma(1), 11, rx=11), 10, 1, rx=12)
+    raised(case, "RTN_OVER", "return/RMA-1/A", 11)
+    return case.expect("return.received", "RMA-1/A", t=11, qty=2, expected_qty=1, condition="OVER")
+
+
+def R72_not_over_for_a_moment() -> Case:
+    """R72, R3: the scan of 11 is that of 10 once more, which arrives after it: nothing was ever too many."""
+    case = returned(returned(rma(2), 9, serial="S-1"), 11, serial="S-2")
+    case.device("return.scanned", 10, 12, "dc1/returns/RT-02", sku="A", qty=1, rma="RMA-1", serial="S-2")
+    raised(case, "RTN_DUP_SERIAL", "serial/S-2", 11).never_raised("RTN_OVER")
+    return case.expect("return.received", "RMA-1/A", t=10, qty=2, serials=["S-1", "S-2"], condition="EXPECTED")
+
+
 def R72_without_an_rma() -> Case:
     """R72: its own key each, RTN_UNEXPECTED."""
     case = Case().device("return.scanned", 10, src=RETURNS, sku="A", qty=1)

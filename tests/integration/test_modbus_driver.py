@@ -63,6 +63,36 @@ def test_the_acknowledgement_is_written_only_after_the_engine_acknowledged() -> 
     run(story())
 
 
+def test_a_mailbox_is_not_read_by_another_request_while_its_acknowledgement_is_on_its_way() -> None:
+    """Two readings of one letter side by side made two records of it, the second one wrap later behind a gap."""
+    last = 60
+
+    async def story() -> None:
+        async with Plc() as plc:
+
+            async def slowly(frame: bytes) -> bytes:
+                await asyncio.sleep(0.001 * (len(plc.requests) % 5))
+                return frame
+
+            def after(_: Request) -> None:
+                shown = plc.get(100, unit=2)
+                if plc.get(110, unit=2) == shown < last:
+                    post(plc, shown + 1)
+
+            plc.answer = lambda request, frame: slowly(frame)
+            plc.after = after
+            post(plc, 1)
+            intake = RememberingIntake()
+            made = settings(plc.port, {"SRT": SORTER}, in_flight_max=4, timeout_ms=5_000)
+            async with polling(intake, made):
+                await until(lambda: plc.get(110, unit=2) == last)
+        assert [(line["kind"], line.get("seq")) for line in intake.facts] == [
+            ("item.inducted", number) for number in range(1, last + 1)
+        ]
+
+    run(story())
+
+
 def test_a_torn_block_is_read_again() -> None:
     async def story() -> None:
         async with Plc() as plc:

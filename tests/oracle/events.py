@@ -76,8 +76,8 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
     lus = [entry.lu or window.lu for entry in window.counted]
     data = common | _given(
         qty=max(0, window.q),  # reading: also where more was put back than picked
-        qty_task=window.q_task,
-        over_qty=max(0, window.q - window.q_task),
+        qty_task=window.asked_when_told,
+        over_qty=max(0, window.q - window.asked_when_told),
         lu=_only(lus),
         loc=_only(entry.fact.record.get("loc") or window.loc for entry in window.counted),
         cancelled=True if window.t_cancel is not None else None,

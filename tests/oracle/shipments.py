@@ -112,7 +112,7 @@ def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycl
     line: Line = part["order"], part["line"]
     planned = part["qty"]
     windows = [window for window in world.windows.values() if window.line == line]
-    _must(not any(window.open for window in windows), f"{line}: a window is open")
+    _must(not any(world.is_open(window) for window in windows), f"{line}: a window is open")
     spec = world.context.lines.get(line, {})
     percent = spec.get("over_tol_pct", 0)
     p = s = c = 0

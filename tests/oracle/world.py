@@ -19,7 +19,7 @@ class World:
     def __init__(
         self, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str] | None = None
     ) -> None:
-        self.facts = facts
+        self.facts, self.t_end = facts, t_end
         self.units = {} if units is None else dict(units)
         self._units_are_known = units is not None
         self.knowledge = knowledge
@@ -58,6 +58,10 @@ class World:
         if t not in self._contexts:
             self._contexts[t] = Context(fact for fact in self.facts if not fact.device and fact.t <= t)
         return self._contexts[t]
+
+    def is_open(self, window: Window) -> bool:
+        """reading (R25): what a b to d has closed was open until then, also where a pick from before comes later."""
+        return window.open or self.t_end < self.knowledge.decided.get(window.key, 0)
 
     @property
     def refused(self) -> int:
