@@ -57,6 +57,23 @@ cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause
     return quiet_but(floor, cycle, code, 0, t, cause)
 
 
+cdef int forget_alarms(Floor floor, const Cycle* cycle) except -1:
+    """It goes, and nothing will clear what was raised of it, under whatever name."""
+    cdef int code, i
+    for code in range(64):
+        if cycle.decided.alarms >> code & 1:
+            forget(floor, code, floor.numbered(cycle.unit.lu, c"#", cycle.number))
+            forget(floor, code, cycle.key)
+            forget(floor, code, cycle.carton)
+            for i in range(length(cycle.facts)):
+                forget(floor, code, (<Fact*>cycle.facts.items[i]).carton)
+    return 0
+
+
+cdef int forget(Floor floor, int code, int32_t name) except -1:
+    return floor.outlet.forget(code, floor.joined(b"carton/", name)) if name else 0
+
+
 cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1:
     """Clear it under every name that the carton went by but `kept`: it may be called otherwise since it was raised."""
     cdef int i

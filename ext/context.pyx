@@ -181,12 +181,12 @@ cdef class Context:
             line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
             if told:
                 remember(self.floor, line, &said, fact.t)
+                pick_alarms.expect_cover(self.floor, line, fact)
             if line.own != NULL:
                 retasks.ask(self.floor, line.own, line.qty, fact, False)
                 pick_alarms.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
-            pick_alarms.expect_cover(self.floor, line, fact)
             if line.changed.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
             touches.touch_line(self.floor, line, fact.t, fact)

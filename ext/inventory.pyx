@@ -345,7 +345,7 @@ cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact*
 # ---------------------------------------------------------------------------------------------- forgetting
 
 cdef int64_t reach(Floor floor) noexcept:
-    """How far back a late fact can still ask: `lateness_ms`, and from there to the oldest expectation of use."""
+    """How far back findings are kept: a late fact, or an expectation that is told late, can still change them."""
     return floor.rules.lateness + floor.rules.expectation_ttl
 
 
@@ -367,6 +367,7 @@ cdef int prune(Floor floor, Place* place) except -1:
         if finding.window != NULL:
             floor.troubled(finding.window).finding = NULL
     cut_first(place.findings, old)
+    horizon -= floor.rules.expectation_ttl      # what the findings that are kept are held against
     old = 0
     while old < length(place.picks) and (<Fact*>place.picks.items[old]).t < horizon:
         old += 1

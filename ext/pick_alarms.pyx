@@ -77,10 +77,7 @@ cdef int expect_all(Floor floor, PickWindow* window, const List* facts) except -
 
 cdef int expect_cover(Floor floor, Line* line, const Fact* order) except -1:
     """R24: from then on so much is asked for."""
-    cdef Fact* cover
-    if length(line.windows) == 0:
-        return 0
-    cover = floor.copy_name(order)
+    cdef Fact* cover = floor.copy_name(order)
     cover.order, cover.line, cover.qty = line.order, line.number, line.qty
     return floor.by_watermark.push(
         cover.t, RANK_PICK, Key(a=line.order, number=line.number, form=KEY_LINE), cover, TAG_COVER, 0)

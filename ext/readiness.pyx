@@ -68,6 +68,7 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
     cdef Need* need
     cdef Numbers* names = NULL
     cdef bint held_short = False, done
+    cdef int64_t packed = 0
     cdef int i
     if shipment.plan_rev == 0 or shipment.plan_t > as_of or shipment.cancel_t <= as_of:
         return verdict
@@ -84,8 +85,9 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
     done = pack(floor, shipment, as_of, &names)
     for i in range(needs.count):
         done = done and needs.items[i].packed >= needs.items[i].confirmed
+        packed += needs.items[i].packed
     if done:
-        verdict.kind = HELD_SHORT if held_short else EMPTY if names == NULL else READY     # held: the OMS decides
+        verdict.kind = HELD_SHORT if held_short else EMPTY if packed == 0 else READY    # held: the OMS decides
     if verdict.kind == READY:
         write_truth(floor, shipment, names)
         verdict.data = digest_of(floor.truth.at, floor.truth.length)

@@ -22,7 +22,7 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
     if window.trouble.decided != NULL:
         floor.troubled(window).decided = NULL
     window.q_task = qty
-    return pick_alarms.expect(floor, window, fact.t) if length(window.facts) else 0
+    return 0 if new else pick_alarms.expect(floor, window, fact.t)
 
 
 cdef int keep_cancel(Floor floor, Fact* fact) except -1:

@@ -10,7 +10,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from ext cimport carton_names, outcomes, pick_events, riding, tombstones
+from ext cimport carton_names, outcomes, pick_events, returns, riding, tombstones
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
 from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE, Revision
 from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
@@ -197,8 +197,7 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
             continue
         if cycle.decided.closed != NULL and goes_early(floor, before):
             tombstones.bury(floor, b"carton/", cycle.key, before)
-        if cycle.decided.alarms:
-            forget_alarms(floor, cycle.decided.alarms, carton_names.subject_text(floor, cycle))
+        carton_names.forget_alarms(floor, cycle)
         if cycle.plan != NULL:
             remove(cycle.plan.cycles, cycle)
         if cycle.mismatched:
@@ -425,8 +424,8 @@ cdef int forget_signalled(Floor floor) except -1:
 cdef int forget_rmas(Floor floor, int64_t before) except -1:
     """With all that came back on them. One of which something is still to come is planned work."""
     cdef Table* table = floor.state.rmas
-    cdef Table* returns = floor.state.returns
-    cdef Keys keys = Keys(table.count), return_keys = Keys(returns.count)
+    cdef Table* homes = floor.state.returns
+    cdef Keys keys = Keys(table.count), home_keys = Keys(homes.count)
     cdef Rma* rma
     cdef Return* home
     cdef int32_t subject
@@ -436,14 +435,16 @@ cdef int forget_rmas(Floor floor, int64_t before) except -1:
         if rma != NULL and rma_is_over(floor, rma, before):
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[RMA], rma.id)
-    for i in range(returns.capacity):
-        home = <Return*>returns.slots[i].value
+    for i in range(homes.capacity):
+        home = <Return*>homes.slots[i].value
         if home != NULL and (rma_is_over(floor, home.rma, before) if home.rma != NULL else home.last_t < before):
-            return_keys.add(returns.slots[i].key)
+            home_keys.add(homes.slots[i].key)
             subject = floor.joined(b"return/", home.key)
             floor.outlet.forget(RTN_UNEXPECTED, subject)
             floor.outlet.forget(RTN_OVER, subject)
-    drop_all(floor, returns, return_keys)
+            if goes_early(floor, before):
+                returns.bury(floor, home, before)
+    drop_all(floor, homes, home_keys)
     return drop_all(floor, table, keys)
 
 
@@ -478,14 +479,15 @@ cdef int64_t received(const Return* home) noexcept:
 
 
 cdef int forget_episodes(Floor floor, int64_t before) except -1:
-    """Of subjects that come once. Those of the others have to be numbered on."""
+    """Of subjects that come once. Those of the others have to be numbered on, and so has what a late fact can raise."""
+    cdef int64_t late = floor.state.watermark - floor.rules.lateness
     cdef Table* table = floor.state.episodes
     cdef Keys keys = Keys(table.count)
     cdef Episode* episode
     cdef uint64_t i
     for i in range(table.capacity):
         episode = <Episode*>table.slots[i].value
-        if episode != NULL and episode.t < before and is_over_episode(<int>(table.slots[i].key >> 32), episode.open):
+        if episode != NULL and episode.t < min(before, late) and is_over_episode(<int>(table.slots[i].key >> 32), episode.open):
             floor.state.open_episodes[table.slots[i].key >> 32] -= episode.open
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)

@@ -3,8 +3,9 @@
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from ext cimport tombstones
 from ext.batch cimport ABSENT
-from ext.exceptions cimport RTN_DUP_SERIAL, RTN_OVER, RTN_UNEXPECTED
+from ext.exceptions cimport RTN_DUP_SERIAL, RTN_OVER, RTN_UNEXPECTED, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport text_key
 from ext.outlet cimport EXACT, RETURN_DISPOSITIONED, RETURN_RECEIVED, Subject
@@ -12,6 +13,7 @@ from ext.premises_data cimport Graded, Return, Rma, RmaLine, RmaLines, Scan
 from ext.state cimport B_GRADED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN
 from ext.store cimport List, find, length
 from ext.timers cimport NEVER, RANK_INVENTORY
+from ext.tombstones cimport is_buried
 
 cdef enum Verdict:
     EXPECTED, OVER, UNEXPECTED
@@ -24,13 +26,17 @@ cdef int64_t ANY_TIME = NEVER - 1
 
 cdef int take_scan(Floor floor, Fact* fact) except -1:
     """`return.scanned`: each scan a revision, told at once."""
-    cdef Scan* scan = <Scan*>floor.store.new(B_SCAN, sizeof(Scan))
-    scan.fact, scan.home, scan.counts = fact, return_of(floor, fact), True
-    floor.store.append(&scan.home.scans, scan)
+    cdef Return* home = return_of(floor, fact)
+    cdef Scan* scan
+    if home.ledger == NULL and is_buried(floor, b"return/", home.key):
+        return refuse(floor, fact)
+    scan = <Scan*>floor.store.new(B_SCAN, sizeof(Scan))
+    scan.fact, scan.home, scan.counts = fact, home, True
+    floor.store.append(&home.scans, scan)
     if fact.serial:
         take_serial(floor, scan)
     watch(floor, scan)
-    return tell(floor, scan.home, fact)
+    return tell(floor, home, fact)
 
 
 cdef int watch(Floor floor, Scan* scan) except -1:
@@ -78,9 +84,11 @@ cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except
     """`return.graded`: the total of that grade and disposition."""
     cdef Return* home = return_of(floor, fact)
     cdef Graded* graded = graded_of(floor, home, floor.intern(grade), floor.intern(disposition))
-    cdef int32_t key = floor.intern(f"{floor.text(home.key)}/{grade}/{disposition}"), partition = partition_of(floor, home)
+    cdef int32_t key = key_of(floor, home, graded), partition = partition_of(floor, home)
     cdef JsonWriter data = floor.outlet.data
     if graded.ledger == NULL:
+        if is_buried(floor, b"graded/", key):
+            return refuse(floor, fact)
         floor.outlet.key_is(key)
         graded.ledger = floor.outlet.ledger(RETURN_DISPOSITIONED, partition)
     graded.qty += fact.qty
@@ -95,6 +103,10 @@ cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except
     data.put(b"}")
     floor.outlet.emit(graded.ledger, Subject(head=b"return/", key=text_key(key)), graded.last_t, partition, fact, EXACT)
     return 0
+
+
+cdef int32_t key_of(Floor floor, const Return* home, const Graded* graded) except -1:
+    return floor.intern(f"{floor.text(home.key)}/{floor.text(graded.grade)}/{floor.text(graded.disposition)}")
 
 
 cdef Graded* graded_of(Floor floor, Return* home, int32_t grade, int32_t disposition) except NULL:
@@ -142,6 +154,26 @@ cdef RmaLine* line_of(const Rma* rma, int32_t sku) noexcept:
         if rma.expected.items[i].sku == sku:
             return &rma.expected.items[i]
     return NULL
+
+
+cdef int bury(Floor floor, const Return* home, int64_t before) except -1:
+    """R46: it goes before its time. What was told of it is never told anew; without an RMA no record can name it again."""
+    cdef Graded* graded
+    cdef int i
+    if home.ledger != NULL and home.rma != NULL:
+        tombstones.bury(floor, b"return/", home.key, before)
+    for i in range(length(home.graded) if home.rma != NULL else 0):
+        graded = <Graded*>home.graded.items[i]
+        if graded.ledger != NULL:
+            tombstones.bury(floor, b"graded/", key_of(floor, home, graded), before)
+    return 0
+
+
+cdef int refuse(Floor floor, const Fact* fact) except -1:
+    """R46: dead, and counted as that; the core counts it as taken."""
+    floor.state.count_taken -= 1
+    floor.state.count_late += 1
+    return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")
 
 
 cdef Return* return_of(Floor floor, const Fact* fact) except NULL:

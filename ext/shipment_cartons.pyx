@@ -15,6 +15,7 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
     """
     cdef List* found = NULL
     cdef CartonPlan* plan
+    cdef PickWindow* window
     cdef Cycle* cycle
     cdef Line* line
     cdef int i, k
@@ -31,7 +32,9 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
     for i in range(length(shipment.scope)):
         line = (<ScopeLine*>shipment.scope.items[i]).line
         for k in range(length(line.windows)):
-            add_cycles_of(floor, shipment, (<PickWindow*>line.windows.items[k]).facts, as_of, &found)
+            window = <PickWindow*>line.windows.items[k]
+            add_cycles_of(floor, shipment, window.facts, as_of, &found)
+            add_cycles_of(floor, shipment, window.trouble.strangers, as_of, &found)     # R31: they lie in their cartons, too
         add_cycles_of(floor, shipment, line.packed, as_of, &found)
     return found
 

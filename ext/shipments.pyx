@@ -305,7 +305,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     cdef int i = 0
     while has_pending(shipment) and i < shipment.pending.count and shipment.pending.items[i].t != since:
         i += 1
-    if not has_pending(shipment) or i == shipment.pending.count:
+    if not has_pending(shipment) or i == shipment.pending.count or (incomplete and ends_within_hold(floor, shipment, since)):
         return 0                        # it did not last
     pending = shipment.pending.items[i]
     blind = gaps.hold_of_shipment(floor, shipment, since)
@@ -330,6 +330,16 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     if shipment.cancelled_by != NULL:   # it came before this was due, and happened after it
         return tell_unready(floor, shipment, shipment.cancel_t, shipment.cancelled_by)
     return doubt(floor, shipment, since + 1)
+
+
+cdef bint ends_within_hold(Floor floor, Shipment* shipment, int64_t since) except -1:
+    """Is it known already of a truth whose end the watermark has not passed yet that it will not last?"""
+    cdef int i = first_after(shipment, since)
+    while i < touches_of(shipment) and shipment.touches.items[i].t <= since + floor.rules.ready_hold:
+        if verdict_of(floor, shipment, shipment.touches.items[i].t).kind != READY:
+            return True
+        i += 1
+    return False
 
 
 cdef int hold(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
@@ -367,12 +377,21 @@ cdef int release_held(Floor floor, Shipment* shipment) except -1:
     return ask_pending(floor, shipment, floor.state.watermark - floor.rules.ready_hold - 1, False)
 
 
+cdef int judge_up_to(Floor floor, Shipment* shipment, int64_t t, bint forced) except -1:
+    """Every touch that the watermark has not come to, in its order: what has lasted when it ends is told before."""
+    cdef int i = first_after(shipment, shipment.evaluated)
+    while i < touches_of(shipment) and shipment.touches.items[i].t <= t:
+        ask_pending(floor, shipment, shipment.touches.items[i].t - floor.rules.ready_hold - 1, forced)
+        on_touch(floor, shipment, shipment.touches.items[i].t)
+        i += 1
+    return 0
+
+
 cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
     """The wall clock's bound: neither a watermark that lags nor a hold is waited for any longer."""
     cdef int i
     shipment.bound_watched = False
-    if shipment.evaluated < t:
-        on_touch(floor, shipment, t)
+    judge_up_to(floor, shipment, t, True)
     ask_pending(floor, shipment, t, True)
     i = first_after(shipment, max(t, shipment.evaluated))
     if i < touches_of(shipment):
@@ -383,13 +402,10 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
 cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R51, R54: the TMS's word of `t` has come. What was ready and had lasted by then is told before it: the watermark
     need not have come there, and afterwards nothing is told of it any more."""
-    cdef int i = first_after(shipment, shipment.evaluated)
     if shipment.manifest_t != NEVER or shipment.cancel_t <= t:
         return 0
     t = min(t, left_at(floor, shipment, t))
-    while i < touches_of(shipment) and shipment.touches.items[i].t < t:
-        on_touch(floor, shipment, shipment.touches.items[i].t)
-        i += 1
+    judge_up_to(floor, shipment, t - 1, False)
     return ask_pending(floor, shipment, t - floor.rules.ready_hold - 1, False)
 
 

@@ -262,3 +262,11 @@ def R25_a_late_pick_does_not_close_its_window_before_the_deadline() -> Case:
     case = Case().order(1).task(1, deadline=at(45)).shipment(1).close(44)
     case.pick(21, rx=52, lu="L-1", hist=True).confirmed(1, 45).shorted(0, 45)
     return case.packed(1, "L-1#1").ready(1, 45)
+
+
+def R50a_a_carton_with_nothing_but_another_sku() -> Case:
+    """R50a, R31: what lies in it lies in the shipment's scope, so it is one of its cartons."""
+    case = Case().order(1).task(1).shipment(1).pick(10, lu="L-1").pick(11, lu="L-2", sku="Z").close(20).close(22, "L-2")
+    contents = [{"line": 1, "order": "O-1", "qty": 1, "sku": "Z"}]
+    case.confirmed(1, 10).packed(1, "L-1#1").expect("carton.closed", "L-2#1", contents=contents)
+    return case.raised("PCK_WRONG_SKU", "task/T-1").ready(1, 22, cartons=["L-1#1", "L-2#1"])

@@ -350,6 +350,11 @@ def R30_one_press_for_several_tasks() -> Case:
     return case.confirmed(2, 10, lu="L-1").confirmed(1, 10, "T-2", lu="L-2")
 
 
+def R31_a_wrong_sku_leaves_the_time_of_a_close() -> Case:
+    """R31, R26: what does not count makes no revision of what was told."""
+    return Case().order(1).task(1).pick(10).pick(12, sku="B").confirmed(1, 10, revision=0)
+
+
 def R31_a_wrong_sku_does_not_count() -> Case:
     """R31: it stands in the carton under its own sku."""
     case = Case().order(1).task(1).plan().pick(10, sku="B", lu="L-1").pick(12, lu="L-1").close(20)

@@ -295,6 +295,16 @@ def R71_cleared_by_the_next_count_and_revised_on() -> Case:
     return differs(case, 80, revision=2, kind="COUNT_DIFF", expected=10, actual=12)
 
 
+def R71_what_stood_before_a_short_that_is_taken_back() -> Case:
+    """R71, R27: what the count of 20 found still stands; the books of 0 that it was held against are needed for that
+    when `lateness_ms` and `expectation_ttl_ms` since then are over."""
+    case = counted(on_shelf(10), 20, 7)
+    case.rules = {"lateness_ms": 10_000, "expectation_ttl_ms": 25_000}
+    on_shelf(6, 40, rev=2, case=case).short(48).wms("pick.task_cancelled", 49, rev=2, task="T-1")
+    case.expect("pick.short", "T-1", qty_short=0)
+    return differs(case, 20, revision=2, kind="COUNT_DIFF", expected=10, actual=7)
+
+
 def R71_put_back_is_there_again() -> Case:
     """R71: picks less reversals."""
     case = on_shelf(10).pick(5, 2).put_back(7, 1)

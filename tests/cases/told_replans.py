@@ -140,3 +140,11 @@ def R21d_a_cutoff_that_had_passed_when_it_was_moved() -> Case:
     case.wms("wave.released", 30, rev=2, wave="W-1", orders=["O-1"], cutoff=at(50)).device("telemetry", 60, src=STATION)
     case.rules["short_at_cutoff"] = True
     return case.confirmed(1, 20).shorted(1, 20)
+
+
+def R24_less_is_asked_for_before_the_presses_are_heard_of() -> Case:
+    """R24, R27a, R3: over since less is asked for at 11, though the presses of 10 arrive after that."""
+    case = Case().order(2).task(2).task(1, t=11)
+    case.records[-1]["rev"] = 2
+    case.pick(10, 2, rx=12).confirmed(2, 10, qty_task=1)
+    return case.expect("exception.raised", "PCK_OVER/task/T-1/1", t=11, detail="2 of 1")

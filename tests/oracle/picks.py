@@ -190,7 +190,7 @@ class Window:
             known = [entry for entry in group if entry.known < at and t < before]
             for entry in known:
                 plain.take(entry)
-            if known:
+            if any(entry.sku == self.sku for entry in known):
                 plain.judge(t)
         if self.closed_by is not None and self.closed_by.decided_by != "FULL":
             plain.closed_by, plain.t_close = self.closed_by, self.t_close
@@ -338,7 +338,8 @@ def _line_windows(
                 continue
             key = one.task or _choose(found, t, context.first_task.get(line), one.fact, knowledge.clock) or line_key
             found[key].take(one)
-            touched[key] = found[key]
+            if one.sku == found[key].sku:  # reading (R31): what does not count closes nothing and moves no t_close
+                touched[key] = found[key]
         for window in touched.values():
             window.judge(t)
         for close in closes:

@@ -53,15 +53,15 @@ class World:
         self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules)
         self.riding = Riding(self.facts, self.units)
 
+    def is_open(self, window: Window) -> bool:
+        """reading (R25): what a b to d has closed was open until then, also where a pick from before comes later."""
+        return window.open or self.t_end < self.knowledge.decided.get(window.key, 0)
+
     def context_at(self, t: int) -> Context:
         """What the order systems had said by then."""
         if t not in self._contexts:
             self._contexts[t] = Context(fact for fact in self.facts if not fact.device and fact.t <= t)
         return self._contexts[t]
-
-    def is_open(self, window: Window) -> bool:
-        """reading (R25): what a b to d has closed was open until then, also where a pick from before comes later."""
-        return window.open or self.t_end < self.knowledge.decided.get(window.key, 0)
 
     @property
     def refused(self) -> int:
