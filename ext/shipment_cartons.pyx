@@ -1,10 +1,10 @@
 # cython: boundscheck=False, wraparound=False
 """Which cartons are a shipment's (R50a, R53): see shipment_cartons.pxd."""
 
-from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
+from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_PACK_CONFIRM
 from ext.packing cimport Contents, contents_of
 from ext.state cimport CartonPlan, Fact, Line, PickWindow, ScopeLine
-from ext.store cimport index_of, length
+from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER
 
 
@@ -28,6 +28,7 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
         if cycle != NULL and cycle.round != floor.state.round:
             cycle.round = floor.state.round
             floor.store.append(&found, cycle)
+    add_taken_away(floor, shipment, as_of, &found)
     for i in range(length(shipment.scope)):
         line = (<ScopeLine*>shipment.scope.items[i]).line
         for k in range(length(line.windows)):
@@ -36,6 +37,27 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
             add_cycles_of(floor, shipment, window.trouble.strangers, as_of, &found)     # R31: they lie in their cartons, too
         add_cycles_of(floor, shipment, line.packed, as_of, &found)
     return found
+
+
+cdef int add_taken_away(Floor floor, const Shipment* shipment, int64_t as_of, List** found) except -1:
+    """R51, R53: until the moment of the plan that gave it to another shipment, or withdrew it, a carton was its own."""
+    cdef const Fact* fact
+    cdef CartonPlan* plan
+    cdef Cycle* cycle
+    cdef int i = shipment.touches.count if shipment.touches != NULL else 0
+    while i > 0 and shipment.touches.items[i - 1].t > as_of:
+        i -= 1
+        fact = shipment.touches.items[i].cause
+        if fact.kind != K_CARTON_PLAN:
+            continue
+        plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
+        if plan == NULL or plan.fact != fact or (plan.shipment == shipment and (plan.t > as_of or not plan.withdrawn)):
+            continue
+        cycle = current_cycle(plan, as_of)
+        if cycle != NULL and cycle.round != floor.state.round:
+            cycle.round = floor.state.round
+            floor.store.append(found, cycle)
+    return 0
 
 
 cdef int add_cycles_of(Floor floor, Shipment* shipment, const List* facts, int64_t as_of, List** found) except -1:

@@ -20,7 +20,7 @@ from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
 from ext.touches cimport (
-    can_end, doubt, first_after, tell_unready, touch, touch_line, touch_others, touches_of, watch_bound,
+    can_end, doubt, first_after, tell_end, tell_unready, touch, touch_line, touch_others, touches_of, watch_bound,
 )
 from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending, has_pending, kept_truth, pending_of
 
@@ -422,5 +422,5 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
         return manifests.tell_voided(floor, shipment)
     end_pending(floor, shipment, fact.t)
     if shipment.stands or shipment.stood:
-        tell_unready(floor, shipment, fact.t, fact)
+        tell_end(floor, shipment, fact)
     return touch(floor, shipment, fact.t, fact)     # what alone kept it back ends with it

@@ -24,4 +24,5 @@ cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexce
 cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef bint is_ready_before(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int watch_bound(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1
+cdef int tell_end(Floor floor, Shipment* shipment, Fact* cause) except -1
 cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1

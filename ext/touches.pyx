@@ -101,7 +101,7 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
         ended = first_of_end(floor, shipment, t, i)
         if ended >= 0:
             touched = &shipment.touches.items[ended]
-            if (may_be_of_next_use(touched.cause) or waits_before(floor, shipment, ended)
+            if (may_be_of_next_use(touched.cause) or first_waiting(floor, shipment, touched.t) >= 0
                     or left_at(floor, shipment, touched.t - 1) != NEVER):
                 break                   # it is judged when the watermark passes that
             return tell_unready(floor, shipment, touched.t, touched.cause)
@@ -131,14 +131,23 @@ cdef bint may_be_of_next_use(const Fact* fact) noexcept:
                                    or kind == K_CARTON_OPEN)
 
 
-cdef bint waits_before(Floor floor, Shipment* shipment, int i) except -1:
-    """Was it over before touch number `i`, by one that waits to be judged?"""
-    while i > 0 and shipment.touches.items[i - 1].t > shipment.evaluated:
-        i -= 1
+cdef int first_waiting(Floor floor, Shipment* shipment, int64_t t) except? -2:
+    """The first touch before `t` that waits for the watermark and by which it is not ready any more; -1: none."""
+    cdef int i = first_after(shipment, shipment.evaluated)
+    while i < touches_of(shipment) and shipment.touches.items[i].t < t:
         if (may_be_of_next_use(shipment.touches.items[i].cause)
                 and verdict_of(floor, shipment, shipment.touches.items[i].t).kind != READY):
-            return True
-    return False
+            return i
+        i += 1
+    return -1
+
+
+cdef int tell_end(Floor floor, Shipment* shipment, Fact* cause) except -1:
+    """R52, R56: its readiness ends with this, unless something that waits for the watermark has ended it before."""
+    cdef int i = first_waiting(floor, shipment, cause.t)
+    if i >= 0:
+        return tell_unready(floor, shipment, shipment.touches.items[i].t, shipment.touches.items[i].cause)
+    return tell_unready(floor, shipment, cause.t, cause)
 
 
 cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:

@@ -77,3 +77,20 @@ def R53_a_carton_changes_its_shipment_while_its_close_waits() -> Case:
     case = Case().order(1).task(1).plan(contents=part(1)).pick(10, lu="L-1").close(30)
     case.plan(lu=None, t=36, rev=2, shipment="S-2", contents=part(1)).device("telemetry", 90).confirmed(1, 10)
     return case.packed(1, shipment="S-2", partitionkey="S-2")
+
+
+def R56_a_cancel_behind_what_waits_for_the_watermark() -> Case:
+    """R52, R56: C-1 was opened at 50, which ended its readiness before the cancel of 50.5."""
+    case = packed_one().ready(1, 20, revision=0).packed(1).confirmed(1, 10).device("carton.open", 50, lu="L-1")
+    case.wms("shipment.cancelled", 50.5, rev=2, shipment="S-1").expect("carton.reopened", "C-1", t=50)
+    case.expect("shipment.unready", "S-1", t=50, cause="carton.open", revision=0)
+    return case.device("telemetry", 90)
+
+
+def R53_a_carton_is_moved_and_its_manifest_comes_late() -> Case:
+    """R53, R54, R3: the TMS's word of 50 comes after the plan of 50.7, until which the carton was its own."""
+    case = manifested(packed_one().ready(1, 20).packed(1).confirmed(1, 10), 50, "C-1", manifest_no="M-1")
+    case.plan(lu=None, t=50.7, rev=2, shipment="S-2", contents=part(1))
+    case.wms("manifest.result", 50, 51.5, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 90)
+    case.expect("shipment.unready", "S-1", t=50.7, cause="carton.plan")
+    return case.raised("SHP_POST_MANIFEST_CHANGE", "shipment/S-1")
