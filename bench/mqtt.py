@@ -2,7 +2,7 @@
 
 `wire.mqtt_qos0`  a server that sends bytes made before, QoS 0 -> decoded batch
 `wire.mqtt_qos1`  the same under QoS 1, every message acknowledged
-`broker.mqtt`     behind mosquitto, QoS 0, at a fixed rate that every contestant can follow, and ours at four times that
+`broker.mqtt`     behind mosquitto, QoS 0, as fast as it passes them on, and at a rate that every contestant can follow
 `wire.sparkplug`  Sparkplug B data of ten metrics -> canonical lines -> decoded batch
 
 Ours decodes every record into columns; the peers receive (and acknowledge) and decode nothing, which is less than our
@@ -35,14 +35,16 @@ from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings as SourceSettings
 from protocols.mqtt.sparkplug.host import Host
 
-MESSAGES, SPARKPLUG_MESSAGES, BROKER_MESSAGES = 200_000, 50_000, 40_000
+MESSAGES, SPARKPLUG_MESSAGES, STEADY_MESSAGES = 200_000, 50_000, 40_000
 MESSAGES_MIN = 1_000
 PEER_SHARE = 10
 """Peers get a tenth of the messages: they take a hundred times as long."""
 
 WARM_UP_SHARE = 10
-BROKER_RATE = 10_000
-FAST = "sortline.at_40000"
+STEADY_RATE = 10_000
+STEADY = {f"{name}.at_{STEADY_RATE}": name for name in (OURS, "aiomqtt")}
+"""Who is also measured at that rate, under which name."""
+
 SILENCE_S = 3.0
 """Without a message for so long a contestant has got all that it will get."""
 
@@ -88,34 +90,35 @@ def wire_sparkplug(settings: Settings) -> Figures:
 
 
 def broker_mqtt(settings: Settings) -> Figures:
-    """Behind mosquitto, QoS 0, at BROKER_RATE a second; ours also at four times that, which the peers cannot follow."""
-    count = settings.size(BROKER_MESSAGES, MESSAGES_MIN)
+    """Behind mosquitto, QoS 0: as fast as it passes them on, and STEADY_RATE a second, where a read finds few."""
+    count = settings.size(MESSAGES, MESSAGES_MIN)
+    steady = settings.size(STEADY_MESSAGES, MESSAGES_MIN)
     with tempfile.TemporaryDirectory(prefix="sortline-mqtt-") as folder:
         port = servers.free_port()
         with servers.mosquitto(Path(folder), port), mqtt_stream.floor(port, count) as control:
-            traffic = Traffic(port, control, count, rate=BROKER_RATE)
-            fast = Entry(ours, (traffic._replace(rate=4 * BROKER_RATE),))
-            entries = {name: Entry(each, (traffic,)) for name, each in CONTESTANTS.items()}
-            return _figures(*race({**entries, FAST: fast}, settings.runs))
+            entries = _entries(Traffic(port, control, count))
+            slow = Traffic(port, control, steady, rate=STEADY_RATE)
+            entries |= {name: Entry(CONTESTANTS[who], (slow,)) for name, who in STEADY.items() if who in CONTESTANTS}
+            return _figures(*race(entries, settings.runs))
 
 
 def _wire(settings: Settings, messages: int, qos: int, *, sparkplug: bool = False) -> Figures:
     count = settings.size(messages, MESSAGES_MIN)
-    share = max(MESSAGES_MIN // PEER_SHARE, count // PEER_SHARE)
     made = mqtt_stream.sparkplug if sparkplug else mqtt_stream.of_qos(qos)
     with mqtt_stream.broker(count, made, max(qos, sparkplug)) as (port, control):
-        traffic = Traffic(port, control, count, qos, sparkplug=sparkplug)
-        entries = {
-            name: Entry(each, (traffic if name == OURS else traffic._replace(messages=share),))
-            for name, each in CONTESTANTS.items()
-        }
-        return _figures(*race(entries, settings.runs))
+        return _figures(*race(_entries(Traffic(port, control, count, qos, sparkplug=sparkplug)), settings.runs))
+
+
+def _entries(traffic: Traffic) -> dict[str, Entry]:
+    """Everybody, all at once."""
+    share = traffic._replace(messages=max(MESSAGES_MIN // PEER_SHARE, traffic.messages // PEER_SHARE))
+    return {name: Entry(each, (traffic if name == OURS else share,)) for name, each in CONTESTANTS.items()}
 
 
 def _figures(timings: Mapping[str, Measured], absent: Mapping[str, str]) -> Figures:
     """`lost`: messages that did not come, over all turns; none of ours may."""
     lost = {name: sum(each["sent"] - each["came"] for each in timing.told) for name, timing in timings.items()}
-    if any(lost[name] for name in (OURS, FAST) if name in lost):
+    if any(number for name, number in lost.items() if STEADY.get(name, name) == OURS):
         raise Failed(f"messages did not come: {lost}")
     us = {
         name: [1e6 * cpu_s / max(1, each["came"]) for cpu_s, each in zip(timing.cpu, timing.told, strict=True)]

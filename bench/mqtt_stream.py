@@ -20,6 +20,7 @@ TOPICS = 200
 FILTER = "dc1/pick/+/evt"
 SPARKPLUG_FILTER = "spBv1.0/Plant1/#"
 METRICS = 10
+BURST = 256
 SUBSCRIBED_S = 0.2  # until a broker has really taken a subscription
 
 
@@ -130,8 +131,10 @@ def _swallow(client: socket.socket) -> None:
 
 
 def _publish(port: int, control: socket.socket, packets: list[bytes]) -> None:
-    """In bursts of a millisecond."""
+    """In bursts of a millisecond, or of BURST messages where all are wanted at once."""
     connection = socket.create_connection(("127.0.0.1", port))
+    # a floor is many devices: none waits until the broker has acknowledged what another one has sent
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.sendall(connect("sortline-bench-floor"))
     connection.recv(4)
     while True:
@@ -139,7 +142,8 @@ def _publish(port: int, control: socket.socket, packets: list[bytes]) -> None:
         time.sleep(SUBSCRIBED_S)
         begun, sent = time.monotonic(), 0
         while sent < count:
-            due = min(count, int((time.monotonic() - begun) * rate))
+            due = min(count, int((time.monotonic() - begun) * rate) if rate else sent + BURST)
             connection.sendall(b"".join(packets[sent:due]))
             sent = due
-            time.sleep(0.001)
+            if rate:
+                time.sleep(0.001)

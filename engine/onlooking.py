@@ -83,7 +83,9 @@ class Onlooker:
     def state(self, source: str, state: str, detail: str = "") -> None:
         account = self._account(source)
         account.states[state] += 1
-        self.accounts[source] = account._replace(state=(state, detail))
+        # who tries again has not forgotten why it failed
+        why = account.state[1] if state == "connecting" and not detail else detail
+        self.accounts[source] = account._replace(state=(state, why))
         if self._heard is not None:
             self._heard("state", source, f"{state} {detail}".strip().encode())
 

@@ -57,7 +57,9 @@ def _row(name: str, protocol: str, account: Account | None, seconds: float) -> t
         return (name, "silent", "-", "-", "its driver said nothing")
     onlooking = onlooking_of(protocol)
     late = onlooking.late if onlooking is not None else frozenset()
-    detail = account.state[1]
+    state, detail = account.state
+    if state == "connecting" and not detail:
+        detail = f"no answer in {seconds:g} s"
     offset = "-" if account.offset_us is None else f"{account.offset_us / 1000:+.1f} ms"
     causes = [f"{count} x {cause}" for cause, count in account.faults.most_common(CAUSES_SHOWN)]
     why = "; ".join([detail, *causes] if detail else causes)

@@ -34,9 +34,13 @@ class Agenda:
         while ready:
             _, ticket, job = heappop(ready)
             if job.ticket == ticket:
-                job.ticket = NOT_QUEUED
+                self.leave(job)
                 return job
         return None
+
+    def leave(self, job: Job) -> None:
+        """Take it out, whether it is due or not."""
+        job.ticket = NOT_QUEUED
 
     def next_due(self) -> float | None:
         """When there will be one; None: nothing is in it."""

@@ -22,24 +22,76 @@ TORN_S = 1.0
 """No machine takes so long to write a block."""
 
 
-class MailboxPoll(Poll):
-    """One mailbox. `recheck_s`: how often a record that nothing follows is looked at for a lost acknowledgement."""
+class HandshakePoll(Poll):
+    """What both have: acknowledgements that a machine waits for. `recheck_s`: how often a machine that shows nothing
+    new is looked at for a lost one.
+
+    One is written at once over the connection that the record came by. After a new connection or an outage the machine
+    may be another one, or have started again: then what it shows says whether it still waits.
+    """
+
+    def __init__(
+        self, place: Place, layout: Mailbox | Ring, timing: PollClass, recheck_s: float, intake: Intake, clock: Clock
+    ) -> None:
+        super().__init__(place, timing, intake, clock)
+        self._layout = layout
+        self._recheck_s = recheck_s
+        self._check_at = 0.0
+        self._undurable = 0  # deliveries whose acknowledgement is not owed yet
+        self._outages = 0
+        self._is_backlog = True
+
+    def forget(self) -> None:
+        self._is_backlog = True
+        self.doubt()
+
+    def doubt(self) -> None:
+        self.owed = None
+        self._outages += 1
+        self._check_at = 0.0
+
+    def _owing(self, lines: list[bytes], shown: int) -> Delivery:
+        """`shown`: what to write once they are durable."""
+        if self._layout.ack is None:
+            return Delivery(self.place.source, lines)
+        self._undurable += 1
+        return Delivery(self.place.source, lines, partial(self._durable, shown, self._outages))
+
+    def _durable(self, shown: int, outages: int) -> None:
+        self._undurable -= 1
+        if outages == self._outages:
+            self._owe(shown)
+        else:
+            self._check_at = 0.0
+
+    def _owe(self, shown: int) -> None:
+        if self._layout.ack is not None:
+            self.owe(Debt(self._layout.ack, shown, self._layout.write_function))
+
+    async def _lacks_ack(self, ask: Ask, shown: int, now: float) -> bool:
+        """Whether the machine, of which we have everything, waits for its acknowledgement: a write was lost or refused,
+        we restarted between the journal and the write, or the machine restarted. Looked at now and then."""
+        address = self._layout.ack
+        if address is None or self._undurable or self.owed is not None or now < self._check_at:
+            return False
+        self._check_at = now + self._recheck_s
+        return await word(ask, "holding", address) != shown
+
+
+class MailboxPoll(HandshakePoll):
+    """One mailbox."""
 
     def __init__(
         self, place: Place, mailbox: Mailbox, timing: PollClass, recheck_s: float, intake: Intake, clock: Clock
     ) -> None:
-        super().__init__(place, timing, intake, clock)
+        super().__init__(place, mailbox, timing, recheck_s, intake, clock)
         self.probe = (mailbox.table, mailbox.seq, 1)
         self._mailbox = mailbox
         self._reader = MailboxReader(mailbox, intake.position(place.src))
         self._plan = compile_record(mailbox.record, constants={"src": place.src})
-        self._recheck_s = recheck_s
-        self._check_at = 0.0
         self._letter: Letter | None = None  # taken, perhaps not handed over yet
         self._last_us = 0
         self._letter_us = 0
-        self._is_backlog = True
-        self._awaits_ack = False
         self._torn_from: float | None = None  # since when no reading was whole
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
@@ -74,10 +126,6 @@ class MailboxPoll(Poll):
         self._letter = None
         self._is_backlog = False
 
-    def forget(self) -> None:
-        self._is_backlog = True
-        self._check_at = 0.0
-
     async def _epoch(self, ask: Ask) -> int | None:
         if self._mailbox.epoch is None:
             return None
@@ -99,15 +147,6 @@ class MailboxPoll(Poll):
                 f"seq and seq2 have differed for {TORN_S:g} s: the machine never finishes writing, or seq2 is elsewhere"
             )
 
-    async def _lacks_ack(self, ask: Ask, shown: int, now: float) -> bool:
-        """Whether the machine, which still shows the record that was taken, waits for its acknowledgement: a write was
-        lost, we restarted between the journal and the write, or the machine restarted. Looked at now and then."""
-        address = self._mailbox.ack
-        if address is None or self._awaits_ack or self.owed is not None or now < self._check_at:
-            return False
-        self._check_at = now + self._recheck_s
-        return await word(ask, "holding", address) != shown
-
     def _delivery(self, letter: Letter) -> Delivery:
         """The record and what is missing before it. A record that does not fit is acknowledged all the same: it would
         block the machine for ever."""
@@ -125,27 +164,23 @@ class MailboxPoll(Poll):
             self._letter_us = made.at_us
         except DecodeError as error:
             self.fault(error.cause, letter.words)
-        if self._mailbox.ack is None:
-            return Delivery(self.place.source, lines)
-        self._awaits_ack = True
-        return Delivery(self.place.source, lines, partial(self._durable, letter.shown))
-
-    def _durable(self, shown: int) -> None:
-        self._awaits_ack = False
-        self._owe(shown)
-
-    def _owe(self, shown: int) -> None:
-        if self._mailbox.ack is not None:
-            self.owe(Debt(self._mailbox.ack, shown, self._mailbox.write_function))
+        return self._owing(lines, letter.shown)
 
 
-class RingPoll(Poll):
+class RingPoll(HandshakePoll):
     """One ring. Each poll fetches one chunk of neighbouring records, so that a long backlog lets the others through."""
 
     def __init__(
-        self, place: Place, ring: Ring, timing: PollClass, limits: Limits, intake: Intake, clock: Clock
+        self,
+        place: Place,
+        ring: Ring,
+        timing: PollClass,
+        limits: Limits,
+        recheck_s: float,
+        intake: Intake,
+        clock: Clock,
     ) -> None:
-        super().__init__(place, timing, intake, clock)
+        super().__init__(place, ring, timing, recheck_s, intake, clock)
         self.probe = (ring.table, ring.head, 1)
         self._ring = ring
         self._reader = RingReader(ring, intake.position(place.src), limits.registers)
@@ -154,9 +189,9 @@ class RingPoll(Poll):
         points = [Point(name, ring.table, address, 1) for name, address in counters if address is not None]
         self._counters = plan_reads(points, limits, first=("epoch",))
         self._haul: Haul | None = None  # fetched, perhaps not handed over yet
+        self._doubted: tuple[tuple[Chunk, tuple[int, ...]], float] | None = None  # a first record, and since when
         self._last_us = 0
         self._haul_us = 0
-        self._is_backlog = True
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
         shown = await self._show(ask)
@@ -165,16 +200,19 @@ class RingPoll(Poll):
             return Outcome()
         if not self._reader.started:
             ack = self._ring.ack
-            tail = None if ack is None else await word(ask, "holding", ack)
-            self._reader.start(shown["head"], tail, shown.get("epoch"))
+            acknowledged = None if ack is None else await word(ask, "holding", ack)
+            self._reader.start(shown["head"], acknowledged, shown.get("epoch"))
         head = self._head(shown)
         chunk = self._reader.chunk(head)
         if chunk is None:
             self._is_backlog = False
+            tail = self._reader.tail(head)
+            if await self._lacks_ack(ask, tail, now):
+                self._owe(tail)
             return Outcome()
-        self._haul = await self._fetch(ask, chunk)
+        self._haul = await self._fetch(ask, chunk, now)
         if self._haul is None:
-            return Outcome(more=True)
+            return Outcome(more=self._doubted is None)
         return Outcome(self._delivery(self._haul), more=self._haul.following < head.number)
 
     def accepted(self) -> None:
@@ -183,9 +221,6 @@ class RingPoll(Poll):
         self._reader.accept(self._haul)
         self._last_us = self._haul_us
         self._haul = None
-
-    def forget(self) -> None:
-        self._is_backlog = True
 
     async def _show(self, ask: Ask) -> dict[str, int]:
         """The ring's counters by name."""
@@ -198,17 +233,24 @@ class RingPoll(Poll):
     def _head(self, shown: dict[str, int]) -> Head:
         return self._reader.head(shown["head"], shown.get("epoch"))
 
-    async def _fetch(self, ask: Ask, chunk: Chunk) -> Haul | None:
-        """Read the chunk and look at the head again; None if the machine restarted meanwhile."""
+    async def _fetch(self, ask: Ask, chunk: Chunk, now: float) -> Haul | None:
+        """Read the chunk and look at the head again; None if the machine restarted meanwhile, or may be writing the
+        first record of it."""
         words = words_of(await ask(self._ring.table, chunk.address, chunk.quantity))
         after = self._head(await self._show(ask))
+        if after.epoch != chunk.epoch:
+            return None
         overwritten = False
-        if after.epoch == chunk.epoch and self._reader.is_doubtful(chunk, after):
-            again = words_of(await ask(self._ring.table, chunk.address, self._ring.width))
-            later = self._head(await self._show(ask))
-            overwritten = again != words[: self._ring.width]
-            after = later
-        return self._reader.take(chunk, words, after, overwritten) if after.epoch == chunk.epoch else None
+        if self._reader.is_doubtful(chunk, after):
+            seen = (chunk, tuple(words[: self._ring.width]))
+            if self._doubted is None:
+                self._doubted = seen, now
+            doubted, since = self._doubted
+            overwritten = doubted != seen
+            if not overwritten and now - since < TORN_S:
+                return None
+        self._doubted = None
+        return self._reader.take(chunk, words, after, overwritten)
 
     def _delivery(self, haul: Haul) -> Delivery:
         t_rx = self._clock()
@@ -218,9 +260,7 @@ class RingPoll(Poll):
             lines.append(gap_line(self.place.src, haul.epoch, haul.lost_from, haul.lost, self._last_us, t_rx))
             self._haul_us = t_rx
         lines.extend(line for entry in haul.entries if (line := self._line(haul.epoch, entry, t_rx)) is not None)
-        if self._ring.ack is None:
-            return Delivery(self.place.source, lines)
-        return Delivery(self.place.source, lines, partial(self._durable, self._reader.shown(haul)))
+        return self._owing(lines, self._reader.shown(haul))
 
     def _line(self, epoch: int, entry: Entry, t_rx: int) -> bytes | None:
         for cause in entry.faults.values():
@@ -232,7 +272,3 @@ class RingPoll(Poll):
             return None
         self._haul_us = made.at_us
         return made.line
-
-    def _durable(self, shown: int) -> None:
-        if self._ring.ack is not None:
-            self.owe(Debt(self._ring.ack, shown, self._ring.write_function))

@@ -125,10 +125,11 @@ class Link:
     def _owing(self) -> Job | None:
         for _ in range(len(self._debts)):
             job = self._debts.popleft()
-            # what a unit is owed that is down stays with its poll until it is back
             if job.poll.owed is None or not job.unit.is_up:
                 continue
             if not job.is_running:
+                # nobody polls it meanwhile: one thing at a time is done with a job
+                self._agenda.leave(job)
                 return job
             self._debts.append(job)
         return None
@@ -221,13 +222,11 @@ class Link:
         self._ups += 1
         log.info("%s: unit %s answers", self._name, unit.name)
         await self._tell_link(unit)
-        self._debts.extend(job for job in unit.jobs if job.poll.owed is not None)
         self._put_back()
 
     async def _lost(self, job: Job, failure: NoAnswer) -> None:
         """No answer from the job's unit. The connection is closed unless a gateway said so itself."""
-        if job.poll.owed is not None:
-            self._debts.append(job)
+        job.poll.doubt()
         if failure.blameless:
             job.set_due(asyncio.get_running_loop().time())
             return
@@ -314,6 +313,8 @@ class Link:
             return
 
     def _connected(self) -> None:
+        for job in self._jobs():
+            job.poll.doubt()
         if self._connection.address != str(self._endpoint):
             log.warning("%s: connected to a backup address: %s", self._name, self._connection.address)
         if self.state is not None and self.state[0] == "down":

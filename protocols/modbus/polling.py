@@ -91,6 +91,9 @@ class Poll(ABC):
         """What was owed is written, or was refused."""
         self.owed = None
 
+    def doubt(self) -> None:  # noqa: B027
+        """Over a new connection: whether anything is owed, what the device shows will say. Groups owe nothing."""
+
     @abstractmethod
     def forget(self) -> None:
         """The device was away, or is another one: what it shows next is its state, or a backlog."""

@@ -95,8 +95,8 @@ class RingReader:
         return Chunk(head.epoch, first, records, address, records * self._settings.width)
 
     def is_doubtful(self, chunk: Chunk, after: Head) -> bool:
-        """Whether the chunk's first record lies in the slot that the machine writes next: it counts only if a second
-        reading of it is the same."""
+        """Whether the chunk's first record lies in the slot that the machine writes next, and may be writing now: it
+        counts only if it and the head stay as they are for longer than a machine takes to write."""
         return self._settings.ack is None and chunk.first == after.number - self._settings.size
 
     def take(self, chunk: Chunk, words: Sequence[int], after: Head, overwritten: bool = False) -> Haul:
@@ -117,6 +117,10 @@ class RingReader:
     def shown(self, haul: Haul) -> int:
         """What to write to the acknowledgement register once the haul is durable."""
         return haul.following % self._settings.wrap
+
+    def tail(self, head: Head) -> int:
+        """What the acknowledgement register has to show when all that was handed over is durable."""
+        return self._next(head) % self._settings.wrap
 
     def _next(self, head: Head) -> int:
         """The number to go on with in the epoch of `head`."""

@@ -142,7 +142,7 @@ class Units:
             if isinstance(layout, Mailbox):
                 yield MailboxPoll(place, layout, timing, recheck_s, intake, clock)
             else:
-                yield RingPoll(place, layout, timing, limits, intake, clock)
+                yield RingPoll(place, layout, timing, limits, recheck_s, intake, clock)
 
     def _place(self, name: str, path: str, src: str) -> Place:
         return Place(self._source, name, src, f"units.{name}.{path}")

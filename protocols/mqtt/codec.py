@@ -30,7 +30,7 @@ RETAINED_IF_NEW, RETAINED_NEVER = 1, 2
 PING = bytes([PINGREQ << 4, 0])
 
 REFUSALS = {
-    1: "the broker does not speak this version",
+    1: 'the broker does not speak this version: version = "3.1.1" or "5"',
     2: "client_id refused",
     3: "the broker is unavailable",
     4: "bad user name or password",

@@ -120,7 +120,10 @@ class Connection(asyncio.BufferedProtocol):
                 self._send(self._connect_packet(will))
                 accepted = await self._answer(self._accepted)
         except TimeoutError:
-            raise Lost(f"no answer within {settings.connect_ms} ms") from None
+            why = f"no answer within {settings.connect_ms} ms"
+            # there are brokers that do not even refuse a version that they do not know
+            is_asked = self._newest and self._transport is not None
+            raise Lost(f'{why}; if the broker does not speak MQTT 5: version = "3.1.1"' if is_asked else why) from None
         if accepted.code:
             raise Lost(codec.refusal(accepted.code, accepted.properties, newest=self._newest))
         self.session_present = accepted.session_present

@@ -11,6 +11,7 @@ import json
 import os
 import ssl
 from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
 from typing import Any, NamedTuple
 
 import aiomqtt
@@ -36,14 +37,15 @@ class Heard(NamedTuple):
 
 
 Topics = dict[str, Heard]
+Levels = tuple[str | None, ...]
 
 
 class Group(NamedTuple):
-    """Topics that differ in some levels and whose payloads have one form. `levels`: None where they differ."""
+    """Topics that differ in some levels. `levels`: None where they differ; `payloads`: one of each form that came."""
 
-    levels: tuple[str | None, ...]
+    levels: Levels
     topics: tuple[str, ...]
-    payload: object
+    payloads: tuple[object, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,65 +62,113 @@ async def discover(args: argparse.Namespace) -> Discovery:
     """Raises Refused where the broker cannot be listened to."""
     host, port = _address(args.host, usual_port(args.tls, args.websocket is not None))
     topics: Topics = {}
-    client = aiomqtt.Client(
-        host,
-        port,
-        identifier=f"sortline-discover-{os.getpid()}",
-        username=args.user,
-        password=os.environ.get("SORTLINE_PASSWORD"),
-        tls_context=ssl.create_default_context() if args.tls else None,
-        transport="tcp" if args.websocket is None else "websockets",
-        websocket_path=args.websocket,
-        timeout=5,
-    )
     try:
-        async with client:
-            await client.subscribe(args.topics, qos=0)
-            try:
-                async with asyncio.timeout(args.seconds):
-                    async for message in client.messages:
-                        _hear(topics, str(message.topic), message)
-            except TimeoutError:
-                pass
+        version = await _listen(args, host, port, topics)
     except (aiomqtt.MqttError, OSError) as error:
         raise Refused(f"{args.host}: {error}") from None
     nodes = {topic: heard.last for topic, heard in topics.items() if topic.startswith(sparkplug.NAMESPACE)}
-    others = groups({topic: heard for topic, heard in topics.items() if topic not in nodes})
-    text = draft(args.name, host, port, args.tls, args.websocket, others, bool(nodes))
+    # what begins with $ is the broker's own: shown, but no source
+    others = {topic: heard for topic, heard in topics.items() if topic not in nodes and not topic.startswith("$")}
+    lines = head(args.name, host, port, args.tls, args.websocket, version)
+    text = draft(args.name, lines, groups(others, bool(nodes)), bool(nodes))
     if nodes:
         text += "\n".join([*sparkplug.draft(args.name, sparkplug.devices(nodes)), ""])
     return Discovery(_report(args, topics), text)
 
 
-def groups(topics: Mapping[str, Heard]) -> list[Group]:
-    """Topics put together where their payloads have the same form and they differ in one level."""
-    by_form: dict[tuple[int, object], list[str]] = {}
+async def _listen(args: argparse.Namespace, host: str, port: int, topics: Topics) -> str:
+    """Until its time is over. Returns the newest version of MQTT that the broker speaks."""
+
+    def client(version: aiomqtt.ProtocolVersion) -> aiomqtt.Client:
+        return aiomqtt.Client(
+            host,
+            port,
+            identifier=f"sortline-discover-{os.getpid()}",
+            username=args.user,
+            password=os.environ.get("SORTLINE_PASSWORD"),
+            tls_context=ssl.create_default_context() if args.tls else None,
+            transport="tcp" if args.websocket is None else "websockets",
+            websocket_path=args.websocket,
+            timeout=5,
+            protocol=version,
+        )
+
+    version = "5"
+    async with AsyncExitStack() as stack:
+        try:
+            listener = await stack.enter_async_context(client(aiomqtt.ProtocolVersion.V5))
+        except aiomqtt.MqttError as error:
+            version = "3.1.1"
+            try:
+                listener = await stack.enter_async_context(client(aiomqtt.ProtocolVersion.V311))
+            except aiomqtt.MqttError:
+                raise error from None
+        await listener.subscribe(args.topics, qos=0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(args.seconds):
+                async for message in listener.messages:
+                    _hear(topics, str(message.topic), message)
+    return version
+
+
+def groups(topics: Mapping[str, Heard], has_nodes: bool = False) -> list[Group]:
+    """Topics put together where their payloads have much in common and they differ in one level. No two groups overlap
+    (a broker could send a message twice), nor one with the Sparkplug nodes."""
+    kinds: list[tuple[int, set[str], list[str]]] = []
     payloads = {topic: payload_of(heard.last) for topic, heard in topics.items()}
     for topic, payload in payloads.items():
-        by_form.setdefault((topic.count("/"), _form(payload)), []).append(topic)
-    found = []
-    for alike in by_form.values():
-        split = [tuple(topic.split("/")) for topic in alike]
-        for levels, members in _merge(split).items():
-            names = tuple("/".join(member) for member in members)
-            found.append(Group(levels, names, payloads[names[0]]))
-    return sorted(found, key=lambda group: group.topics[0])
+        depth, names = topic.count("/"), _form(payload)
+        for other_depth, known, alike in kinds:
+            if depth == other_depth and 2 * len(names & known) >= min(len(names), len(known)):
+                known |= names
+                alike.append(topic)
+                break
+        else:
+            kinds.append((depth, set(names), [topic]))
+    found: dict[Levels, list[str]] = {}
+    for _, _, alike in kinds:
+        for levels, members in _merge([tuple(topic.split("/")) for topic in alike], int(has_nodes)).items():
+            _put_apart(found, levels, ["/".join(member) for member in members])
+    listed = [Group(levels, tuple(names), _one_of_each(names, payloads)) for levels, names in found.items()]
+    return sorted(listed, key=lambda group: group.topics[0])
 
 
-def draft(
-    name: str, host: str, port: int, tls: bool, websocket: str | None, found: list[Group], has_nodes: bool = False
-) -> str:
-    """A source's table with an entry for each group. `has_nodes`: a Sparkplug table follows."""
+def _put_apart(found: dict[Levels, list[str]], levels: Levels, names: list[str]) -> None:
+    """Add it to those that are apart already; one that overlaps is taken in, whatever its payloads are."""
+    while (other := next((each for each in found if _overlap(each, levels)), None)) is not None:
+        names = found.pop(other) + names
+        levels = tuple(a if a == b else None for a, b in zip(other, levels, strict=True))
+    found[levels] = names
+
+
+def _overlap(one: Levels, other: Levels) -> bool:
+    return len(one) == len(other) and all(a == b or a is None or b is None for a, b in zip(one, other, strict=True))
+
+
+def _one_of_each(names: list[str], payloads: Mapping[str, object]) -> tuple[object, ...]:
+    return tuple({_form(payloads[name]): payloads[name] for name in reversed(names)}.values())[::-1]
+
+
+def head(name: str, host: str, port: int, tls: bool, websocket: str | None, version: str) -> list[str]:
+    """The beginning of a source's table: how to connect."""
     lines = [f"[sources.{key(name)}]", 'protocol = "mqtt"', f"host = {toml(host)}", f"port = {port}"]
+    if version != "5":
+        lines.append(f"version = {toml(version)} # this broker does not speak 5")
     lines.append("tls = {}" if tls else "plaintext = true # only in a closed network; better: tls = {}")
     if websocket is not None:
         lines.append(f"websocket = {{ path = {toml(websocket)} }}")
-    lines.append('scope = ["site/"] # what the src of its records begins with')
+    return lines
+
+
+def draft(name: str, above: list[str], found: list[Group], has_nodes: bool = False) -> str:
+    """A source's table with an entry for each group behind what stands `above`. `has_nodes`: a Sparkplug table
+    follows."""
+    lines = [*above, 'scope = ["site/"] # what the src of its records begins with']
     for group in found:
         lines += ["", f"# {len(group.topics)} topics like {_shown(group.topics[0])}", f"[[sources.{key(name)}.topics]]"]
         filter_text, captures = _filter(group.levels)
         lines.append(f"filter = {toml(filter_text)}")
-        lines += _meaning(group.payload, captures)
+        lines += _meaning(group.payloads, captures)
     if not found and not has_nodes:
         lines += ["", "# nothing was heard: listen longer", f"[[sources.{key(name)}.topics]]", 'filter = "#"']
         lines += ['format = "canonical"']
@@ -137,20 +187,21 @@ def payload_of(data: bytes) -> object:
         return None
 
 
-def _meaning(payload: object, captures: list[str]) -> list[str]:
-    if isinstance(payload, dict) and payload.get("kind") in KINDS and "src" in payload:
+def _meaning(payloads: tuple[object, ...], captures: list[str]) -> list[str]:
+    if all(isinstance(each, dict) and each.get("kind") in KINDS and "src" in each for each in payloads):
         return ['format = "canonical"']
     source = "/".join(["site", *(f"{{{name}}}" for name in captures)]) if captures else "site/area/device"
     src = f"record.src = {{ template = {toml(source)} }}" if captures else f"record.src = {{ const = {toml(source)} }}"
     lines = [src, 'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md']
-    if not isinstance(payload, dict | list):
-        return ['format = "text"', *lines, f"# payload: {_shown(payload)}"]
-    shown = payload
-    if isinstance(payload, list):
+    if not all(isinstance(each, dict | list) for each in payloads):
+        return ['format = "text"', *lines, *(f"# payload: {_shown(each)}" for each in payloads[:PATHS_MAX])]
+    shown = list(payloads)
+    if all(isinstance(each, list) for each in payloads):
         lines.append('each = "." # the payload is a list: a record for each element')
-        shown = payload[0] if payload else {}
-    lines.append("# there is:")
-    return lines + [f"#   {_shown(path)} = {sample(value)}" for path, value in paths(shown)[:PATHS_MAX]]
+        shown = [each[0] for each in payloads if isinstance(each, list) and each]
+    lines.append("# there is:" if len(shown) == 1 else f"# there is, in payloads of {len(shown)} forms:")
+    values = {path: value for each in reversed(shown) for path, value in paths(each)}
+    return lines + [f"#   {_shown(path)} = {sample(value)}" for path, value in list(values.items())[:PATHS_MAX]]
 
 
 def paths(payload: object, above: str = "") -> list[tuple[str, object]]:
@@ -175,11 +226,12 @@ def _hear(topics: Topics, topic: str, message: aiomqtt.Message) -> None:
     topics[topic] = Heard(seen, data, retained + bool(message.retain))
 
 
-def _merge(topics: list[tuple[str, ...]]) -> dict[tuple[str | None, ...], list[tuple[str, ...]]]:
-    """Topics of one length: those that differ in one level only become one, again and again."""
-    merged: dict[tuple[str | None, ...], list[tuple[str, ...]]] = {topic: [topic] for topic in topics}
-    for level in range(len(topics[0]) if topics else 0):
-        alike: dict[tuple[str | None, ...], list[tuple[str | None, ...]]] = {}
+def _merge(topics: list[tuple[str, ...]], kept: int) -> dict[Levels, list[tuple[str, ...]]]:
+    """Topics of one length: those that differ in one level only become one, again and again. The first `kept` levels
+    stay as they are."""
+    merged: dict[Levels, list[tuple[str, ...]]] = {topic: [topic] for topic in topics}
+    for level in range(kept, len(topics[0]) if topics else 0):
+        alike: dict[Levels, list[Levels]] = {}
         for levels in merged:
             alike.setdefault((*levels[:level], *levels[level + 1 :]), []).append(levels)
         for same in alike.values():
@@ -190,15 +242,16 @@ def _merge(topics: list[tuple[str, ...]]) -> dict[tuple[str | None, ...], list[t
     return merged
 
 
-def _form(payload: object) -> object:
+def _form(payload: object) -> frozenset[str]:
+    """The names in an object, or what else it is."""
     if isinstance(payload, dict):
-        return ("object", frozenset(map(str, payload)))
+        return frozenset(map(str, payload)) or frozenset({"{}"})
     if isinstance(payload, list):
-        return ("list", _form(payload[0]) if payload else None)
-    return type(payload).__name__
+        return frozenset(f"[{name}]" for name in _form(payload[0] if payload else None))
+    return frozenset({f"({type(payload).__name__})"})
 
 
-def _filter(levels: tuple[str | None, ...]) -> tuple[str, list[str]]:
+def _filter(levels: Levels) -> tuple[str, list[str]]:
     names = (
         ["device"] if levels.count(None) == 1 else [f"level{at}" for at, level in enumerate(levels) if level is None]
     )

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from asyncua import Client, ua
 from asyncua.common.shortcuts import Shortcuts
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import struct_from_binary
 from cryptography import x509
 
 from engine.errors import Refused
@@ -49,6 +51,8 @@ HEARTBEATS_PER_SESSION = 3
 CLOSE_S_MAX = 1.0  # below what the engine gives a driver to stop
 SERVER_STATE = ua.NodeId(2259, 0)
 NAMESPACE_ARRAY = ua.NodeId(2255, 0)
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_TYPE_BYTES = 4  # of a type id in namespace 0 (OPC 10000-6 section 5.2.2.9)
 NODES_PER_CALL = 500
 NODES_PER_BROWSE = 100
 OPERATION_LIMITS = [
@@ -170,16 +174,22 @@ class Connection:
         return found
 
     async def _read(self, nodes: Sequence[ua.NodeId], attribute: int) -> list[Reading]:
-        parameters = ua.ReadParameters()
-        parameters.MaxAge = 0
-        parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in nodes]
         with from_library():
-            status, readings = read_values(await self._session.read_body(parameters), self._library)
+            body = await self._session.read_body(_reading_of(nodes, attribute))
+            status, readings = read_values(body, self._library)
             ua.StatusCode(ua.UInt32(status)).check()
         if len(readings) != len(nodes):
             raise LinkLost(f"the server answered a Read of {len(nodes)} nodes with {len(readings)} values")
         return readings
+
+    async def clock_us(self) -> int | None:
+        """When the server has answered, by its own clock: each answer says so (OPC 10000-4 section 7.33), to the tick,
+        while many servers renew the variable CurrentTime once a second. None: it does not say."""
+        with from_library():
+            body = await self._session.read_body(_reading_of([SERVER_STATE], ua.AttributeIds.Value))
+            answered_at = struct_from_binary(ua.ResponseHeader, Buffer(body[_TYPE_BYTES:])).Timestamp
+        since = answered_at.replace(tzinfo=datetime.UTC) - _EPOCH
+        return since // datetime.timedelta(microseconds=1) if since.days > 0 else None
 
     async def translate(self, paths: Sequence[ua.BrowsePath]) -> list[ua.BrowsePathResult]:
         """TranslateBrowsePathsToNodeIds, one result a path."""
@@ -453,6 +463,14 @@ class Connection:
 
     def _heartbeat_s(self) -> float:
         return float(self._client.session_timeout) / HEARTBEATS_PER_SESSION / 1000
+
+
+def _reading_of(nodes: Sequence[ua.NodeId], attribute: int) -> ua.ReadParameters:
+    parameters = ua.ReadParameters()
+    parameters.MaxAge = 0
+    parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+    parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in nodes]
+    return parameters
 
 
 def _limit(got: Reading) -> int:

@@ -145,9 +145,8 @@ def _item(node: ua.NodeId, handle: int) -> ua.MonitoredItemCreateRequest:
 async def _clock_offset_us(connection: Connection) -> int | None:
     """The server's clock less ours, in microseconds; half of the round trip is the doubt."""
     before = now_us()
-    (reading,) = await connection.read([ua.NodeId(2258, 0)])
-    after = now_us()
-    return reading.value - (before + after) // 2 if isinstance(reading.value, int) and not reading.bad else None
+    answered_us = await connection.clock_us()
+    return None if answered_us is None else answered_us - (before + now_us()) // 2
 
 
 def _report(

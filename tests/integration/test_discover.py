@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import convert
 
+from engine.clock import now_us
 from engine.config.load import load_site
 from engine.errors import Refused
-from protocols.discovery import Discovery
+from protocols.discovery import Discovery, Seen
 from protocols.modbus.discover import Line, scan
+from protocols.mqtt.discover import Heard, draft, groups, head
+from protocols.mqtt.sparkplug import draft as sparkplug
+from protocols.opcua.connection import Connection
+from protocols.opcua.settings import Settings
 from protocols.registry import DISCOVERIES
 from tests import sparkplug as wire
 from tests.commands import publish, sortline
 from tests.modbus import Plc
 from tests.opcua import line
+from tests.packets import connack, suback
 from tests.peers import Peer, free_port
 
 
@@ -60,8 +69,28 @@ def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(
     assert entry.nodes["lu"] == "ns=ns2;s=PK01.Lu"
     (counter,) = [row for row in found.report if "PK01/Counter" in row]
     assert 5 < float(counter.partition("/s")[0]) < 25
-    assert "the server's clock" in found.report[0]
+    assert re.search(r"the server's clock [+-][0-9.]+ ms", found.report[0])
     assert not any("ServerStatus" in row for row in found.report)
+
+
+def test_a_server_tells_its_clock_to_the_tick() -> None:
+    """Its variable CurrentTime is up to a second old."""
+
+    async def story() -> None:
+        async with line() as packing:
+            settings = convert({"url": packing.url, "security": {"policy": "None"}, "variables": {}}, Settings)
+            connection = Connection(settings, "packing")
+            await connection.open()
+            try:
+                for _ in range(5):
+                    before_us = now_us()
+                    answered_us = await connection.clock_us()
+                    assert answered_us is not None
+                    assert before_us <= answered_us <= now_us()
+            finally:
+                await connection.close()
+
+    asyncio.run(story())
 
 
 async def heard(listening: asyncio.Task[Discovery], say: Callable[[], None]) -> Discovery:
@@ -94,6 +123,70 @@ def test_topics_of_a_broker_are_put_together_by_what_differs(mosquitto: Peer, tm
     assert topics["dc1/door/7"].format == "text"
     assert "#   job.id = " in found.draft
     assert "5 topics" in found.report[0]
+
+
+@pytest.mark.parametrize(
+    ("payloads", "filters", "has_nodes"),
+    [
+        # stations that leave out what they have not
+        (
+            {"pick/1": {"n": 1, "lu": "T", "lot": "L"}, "pick/2": {"n": 1, "lu": "T"}, "pick/3": {"n": 1, "q": 2}},
+            {"pick/+device"},
+            False,
+        ),
+        # what has nothing in common stands apart, until its filters overlap
+        ({"pick/1/evt": {"n": 1}, "pick/1/state": {"v": 2}}, {"pick/1/evt", "pick/1/state"}, False),
+        ({"pick/1": {"n": 1}, "pick/2": {"n": 1}, "pick/3": "jam", "pick/4": [{"a": 1}]}, {"pick/+device"}, False),
+        (
+            {"a/1/x": {"n": 1}, "a/2/x": {"n": 1}, "a/2/y": "1", "a/2/z": "2", "a/2": {"n": 1}},
+            {"a/+level1/+level2", "a/2"},
+            False,
+        ),
+        # a name of any kind at the front would take the nodes in
+        ({"a/x": {"n": 1}, "b/x": {"n": 1}}, {"+device/x"}, False),
+        ({"a/x": {"n": 1}, "b/x": {"n": 1}}, {"a/x", "b/x"}, True),
+    ],
+)
+def test_what_is_drafted_of_topics_is_a_good_source_whatever_they_carry(
+    payloads: dict[str, object], filters: set[str], has_nodes: bool, tmp_path: Path
+) -> None:
+    topics = {topic: Heard(Seen(), json.dumps(payload).encode(), 0) for topic, payload in payloads.items()}
+    above = head("floor", "127.0.0.1", 1883, False, None, "5")
+    text = draft("floor", above, groups(topics, has_nodes), has_nodes)
+    if has_nodes:
+        births = {"spBv1.0/G/NBIRTH/L1": wire.payload(wire.metric("Count", 1, wire.UINT8), seq=0)}
+        text += "\n".join([*sparkplug.draft("floor", sparkplug.devices(births)), ""])
+    assert {topic.filter for topic in site_of(Discovery([], text), tmp_path).settings.topics} == filters
+
+
+def test_devices_that_report_by_one_metric_are_one_entry_of_the_draft() -> None:
+    def birth(name: str) -> bytes:
+        return wire.payload(wire.metric("Count", 1, wire.UINT8), wire.metric(name, 2.5, wire.FLOAT), seq=0)
+
+    births = {f"spBv1.0/G/DBIRTH/L1/{name}": birth(f"only of {name}") for name in ("A", "B")}
+    text = "\n".join(sparkplug.draft("floor", sparkplug.devices(births)))
+    assert text.count('filter = "G/+node/+device"') == 1
+    assert "only of A" in text
+    assert "only of B" in text
+
+
+def test_a_broker_that_speaks_no_mqtt_5_is_drafted_so(tmp_path: Path) -> None:
+    async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            asked = await reader.read(4_096)
+            is_refused = asked[8] == 5
+            writer.write(connack(False, code=int(is_refused)))
+            while not is_refused and (asked := await reader.read(4_096)):
+                if asked[0] == 0x82:
+                    writer.write(suback(False, asked[2:4], [0]))
+            writer.close()
+
+    async def story() -> Discovery:
+        async with await asyncio.start_server(old, "127.0.0.1", port := free_port()):
+            found: Discovery = await discovering("mqtt", f"127.0.0.1:{port}", "--seconds", "0.2")
+            return found
+
+    assert site_of(asyncio.run(story()), tmp_path).settings.version == "3.1.1"
 
 
 def test_sparkplug_nodes_of_a_broker_are_drafted_by_their_births(mosquitto: Peer, tmp_path: Path) -> None:

@@ -63,6 +63,36 @@ def test_the_acknowledgement_is_written_only_after_the_engine_acknowledged() -> 
     run(story())
 
 
+def test_a_mailbox_is_not_read_by_another_request_while_its_acknowledgement_is_on_its_way() -> None:
+    """Two readings of one letter side by side made two records of it, the second one wrap later behind a gap."""
+    last = 60
+
+    async def story() -> None:
+        async with Plc() as plc:
+
+            async def slowly(frame: bytes) -> bytes:
+                await asyncio.sleep(0.001 * (len(plc.requests) % 5))
+                return frame
+
+            def after(_: Request) -> None:
+                shown = plc.get(100, unit=2)
+                if plc.get(110, unit=2) == shown < last:
+                    post(plc, shown + 1)
+
+            plc.answer = lambda request, frame: slowly(frame)
+            plc.after = after
+            post(plc, 1)
+            intake = RememberingIntake()
+            made = settings(plc.port, {"SRT": SORTER}, in_flight_max=4, timeout_ms=5_000)
+            async with polling(intake, made):
+                await until(lambda: plc.get(110, unit=2) == last)
+        assert [(line["kind"], line.get("seq")) for line in intake.facts] == [
+            ("item.inducted", number) for number in range(1, last + 1)
+        ]
+
+    run(story())
+
+
 def test_a_torn_block_is_read_again() -> None:
     async def story() -> None:
         async with Plc() as plc:
@@ -224,6 +254,31 @@ def test_a_ring_that_is_written_while_it_is_read_gives_no_wrong_record() -> None
     run(story())
 
 
+def test_a_record_over_which_the_machine_is_writing_is_no_record_however_slowly_it_writes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("protocols.modbus.handshake.TORN_S", 3_600.0)
+
+    async def story() -> None:
+        async with crane_plc() as plc:
+            stow(plc, 8)
+            plc.set(10, *text("L8", 2), unit=3)  # over record 0, of which `loc` still stands there
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"CRN": CRANE})):
+                await until(lambda: len(plc.requests) > 30)
+                assert intake.facts == []
+                stow(plc, 9)
+                await until(lambda: len(intake.facts) == 8)
+        gap, *stowed = intake.facts
+        # it goes on, and may be writing over record 1 by now
+        assert (gap["kind"], gap["from_seq"], gap["count"]) == ("source.gap", 0, 2)
+        assert [(line["seq"], line["lu"], line["loc"]) for line in stowed] == [
+            (number, f"L{number}", str(number)) for number in range(2, 9)
+        ]
+
+    run(story())
+
+
 def test_a_ring_of_another_size_than_described_is_not_read() -> None:
     async def story() -> None:
         async with Plc() as plc:
@@ -253,6 +308,30 @@ def test_a_ring_with_a_tail_is_told_how_far_it_was_read() -> None:
                 await until(lambda: plc.writes)
         assert plc.writes == [(3, 5, 6)]
         assert [line["seq"] for line in intake.facts] == [2, 3, 4, 5]
+
+    run(story())
+
+
+def test_a_ring_with_a_tail_is_told_so_also_by_who_starts_after_us() -> None:
+    """The machine waits with a full ring: the engine died between its journal and the write."""
+
+    async def story() -> None:
+        crane = copy.deepcopy(CRANE)
+        crane["rings"]["moves"].update(ack=5)
+        async with crane_plc() as plc:
+            stow(plc, 8)
+            died = RememberingIntake(acks=False)
+            async with polling(died, settings(plc.port, {"CRN": crane})):
+                await until(lambda: len(died.facts) == 8)
+            assert plc.writes == []
+            intake = RememberingIntake(positions=died.positions)
+            async with polling(intake, settings(plc.port, {"CRN": crane})):
+                await until(lambda: plc.writes)
+                stow(plc, 10)
+                await until(lambda: len(intake.facts) == 2)
+                await until(lambda: len(plc.writes) == 2)
+        assert plc.writes == [(3, 5, 8), (3, 5, 10)]
+        assert [line["seq"] for line in intake.facts] == [8, 9]
 
     run(story())
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import Any
+
+import pytest
 
 from tests.modbus import Plc, RememberingIntake, Request, no_tasks_left, polling, settings, until
 from tests.modbus_floor import SCALE, SORTER, post, run, weigh
@@ -110,6 +113,64 @@ def test_a_server_that_dies_and_comes_back_goes_on_and_its_state_is_no_event() -
         ]
         for src in ("dc1/pack/SCL-01", "dc1/sorter/SRT-01"):
             assert [kind for of, kind in intake.links if of == src] == ["link.up", "link.down", "link.up"]
+
+    run(story())
+
+
+@pytest.mark.parametrize("is_durable_while_away", [True, False])
+def test_a_machine_that_started_again_gets_no_acknowledgement_of_its_life_before(is_durable_while_away: bool) -> None:
+    """Beside an empty mailbox it would say that number 0 is a record that nobody has."""
+    labelled: dict[str, Any] = copy.deepcopy(SORTER)
+    labelled["mailboxes"]["events"]["record"]["kind"] = {"const": "telemetry"}
+
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake(acks=False)
+            async with polling(intake, settings(plc.port, {"SRT": labelled})):
+                post(plc, 4)
+                await until(lambda: intake.owed)
+                await plc.stop()
+                await until(lambda: intake.states[-1][0] == "down")
+                if is_durable_while_away:
+                    intake.owed.pop()()
+                post(plc, 0, what=0, track=0)
+                await plc.start()
+                await until(lambda: intake.states[-1] == ("up", ""))
+                if not is_durable_while_away:
+                    intake.owed.pop()()
+                seen = len(plc.requests)
+                await until(lambda: len(plc.requests) > seen + 10)
+                assert plc.writes == []
+                post(plc, 1)
+                await until(lambda: intake.owed)
+                intake.owed.pop()()
+                await until(lambda: plc.writes)
+        assert plc.writes == [(2, 110, 1)]
+        assert [(line.get("epoch", 0), line["seq"]) for line in intake.facts] == [(0, 4), (1, 1)]
+
+    run(story())
+
+
+def test_an_acknowledgement_that_was_lost_with_its_connection_is_written_again() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            lost: list[int] = []
+
+            def answer(request: Request, frame: bytes) -> bytes | None:
+                if request.function == 6 and not lost:
+                    lost.append(request.quantity)
+                    plc.set(110, 0, unit=2)
+                    plc.cut()
+                    return None
+                return frame
+
+            plc.answer = answer
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
+                post(plc, 1)
+                await until(lambda: plc.get(110, unit=2) == 1)
+        assert lost == [1]
+        assert [line["seq"] for line in intake.facts] == [1]
 
     run(story())
 

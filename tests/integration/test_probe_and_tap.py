@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -120,6 +121,20 @@ def test_a_probe_says_of_every_source_what_works_and_takes_nothing_away(mosquitt
             assert "down" in next(row for row in done.stdout.splitlines() if row.startswith("away"))
 
     asyncio.run(story())
+
+
+def test_a_probe_of_a_server_that_says_nothing_tells_so_also_while_it_tries_again(tmp_path: Path) -> None:
+    source = CLOSED.replace("away", "{name}") + "connect_ms = {ms}\nreconnect_max_ms = 100\n"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        file = tmp_path / "site.toml"
+        sources = [source.format(name=name, ms=ms, closed=port) for name, ms in (("slow", 60_000), ("quick", 100))]
+        file.write_text('site = "dc1"\n' + "".join(sources))
+        done = sortline("check", "--probe", "--seconds", "2", str(file))
+    rows = {row.split()[0]: row for row in done.stdout.splitlines()[1:]}
+    assert done.returncode == 1
+    assert "no answer in 2 s" in rows["slow"], done.stdout
+    assert "no answer within 100 ms" in rows["quick"], done.stdout
 
 
 def test_a_tap_shows_what_came_beside_what_became_of_it(mosquitto: Peer, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_behind_a_broker_nothing_is_lost_either(monkeypatch: pytest.MonkeyPatch)
         pytest.skip(str(reason))
     monkeypatch.setattr(mqtt, "CONTESTANTS", {"sortline": mqtt.ours})
     figures = case_of("broker.mqtt")(Settings(scale=0.001, runs=1))
-    assert figures["us"].keys() == {"sortline", mqtt.FAST}
+    assert figures["us"].keys() == {"sortline", "sortline.at_10000"}
     assert set(figures["lost"].values()) == {0}
 
 

@@ -78,7 +78,7 @@ def test_a_refusal_says_what_the_broker_says() -> None:
     answer = codec.read_connack(connack(True, code=0x87, properties=b"\x1f\0\x07no\nname")[2:], newest=True)
     assert codec.refusal(answer.code, answer.properties, newest=True) == "not authorized: no?name"
     assert codec.refusal(5, {}, newest=False) == "not authorized"
-    assert codec.refusal(1, {}, newest=True) == "the broker does not speak this version"
+    assert codec.refusal(1, {}, newest=True) == 'the broker does not speak this version: version = "3.1.1" or "5"'
     assert codec.refusal(0x7F, {}, newest=True) == "code 127"
     assert codec.read_disconnect(b"\x8b\0") == "the broker is shutting down"
     assert codec.read_disconnect(b"") == "the broker has ended the connection"

@@ -40,22 +40,23 @@ def devices(last: Mapping[str, bytes]) -> dict[str, dict[str, object]]:
 
 
 def draft(name: str, found: Mapping[str, Metrics]) -> list[str]:
-    """The `sparkplug` table of a source, with an entry for the devices of each group that report the same."""
+    """The `sparkplug` table of a source, with an entry for the devices of each group that report by the same metric:
+    with two of one filter and trigger each value would be two records."""
     table = f"sources.{key(name)}.sparkplug"
-    alike: dict[tuple[str, int, frozenset[str]], list[str]] = {}
+    alike: dict[tuple[str, int, str], list[str]] = {}
     for place, metrics in sorted(found.items()):
-        if trigger_of(metrics) is not None:
+        if (trigger := trigger_of(metrics)) is not None:
             group, *names = place.split("/")
-            alike.setdefault((group, len(names), frozenset(metrics)), []).append(place)
+            alike.setdefault((group, len(names), trigger), []).append(place)
     if not alike:
         return ["# Sparkplug nodes are there, of which no birth was heard: listen while one is born"]
     lines = ["", f"[{table}]", f"groups = {toml(sorted({group for group, _, _ in alike}))}"]
-    for (group, depth, _), places in alike.items():
+    for (group, depth, trigger), places in alike.items():
         names = ["node", "device"][:depth]
-        metrics = found[places[0]]
+        metrics = {name: value for place in reversed(places) for name, value in found[place].items()}
         lines += ["", f"# {len(places)} like {sample(places[0])[1:-1]}", f"[[{table}.records]]"]
         lines.append(f"filter = {toml('/'.join([group, *(f'+{each}' for each in names)]))}")
-        lines.append(f"trigger = {toml(trigger_of(metrics))} # every value of this metric is a record")
+        lines.append(f"trigger = {toml(trigger)} # every value of this metric is a record")
         lines.append(f"record.src = {{ template = {toml('/'.join(['site', *(f'{{{each}}}' for each in names)]))} }}")
         lines.append('record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md')
         lines.append("# there is:")
