@@ -53,12 +53,14 @@ def salvage(path: Path) -> Path | None:
 def in_place(path: Path) -> Iterator[str]:
     """What was salvaged, where the damaged one was put aside already: also by the next start, if a repair was cut short
     just then. An outbox made anew in that place would know nothing of the events that wait."""
+    if path.exists():
+        return
+    for end in BESIDE[1:]:  # left by the one put aside: SQLite would read them into the new one
+        beside = path.with_name(path.name + end)
+        if beside.exists():
+            put_aside(beside)
     new = path.with_name(path.name + NEW)
-    if new.exists() and not path.exists():
-        for end in BESIDE[1:]:  # left by the one put aside: SQLite would read them into the new one
-            beside = path.with_name(path.name + end)
-            if beside.exists():
-                put_aside(beside)
+    if new.exists():
         DISK.rename(new, path)
         DISK.sync_folder(path.parent)
         yield f"{path}: made of what could be read of the damaged one"

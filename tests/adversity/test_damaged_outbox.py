@@ -226,22 +226,26 @@ def test_a_repair_that_was_cut_short_is_done_by_the_next(
     outbox.close()
 
 
+@pytest.mark.parametrize("salvaged", [True, False])
 def test_a_log_that_a_repair_has_left_is_not_read_into_the_new_outbox(
-    sound: tuple[bytes, dict[str, list[OutRow]]], tmp_path: Path
+    sound: tuple[bytes, dict[str, list[OutRow]]], tmp_path: Path, salvaged: bool
 ) -> None:
     """Only the main file of the damaged one was put aside: what stands beside it is of that one."""
     path = tmp_path / "outbox.sqlite"
     path.write_bytes(sound[0])
-    assert salvage(path) is not None
+    if salvaged:
+        assert salvage(path) is not None
     (tmp_path / "other").mkdir()
     other = opened(tmp_path / "other")
+    other.append(EVENTS[:1])
     (tmp_path / "outbox.sqlite-wal").write_bytes((tmp_path / "other" / "outbox.sqlite-wal").read_bytes())
     other.close()
     path.rename(tmp_path / "outbox.sqlite.bad")
     (tmp_path / "journal").mkdir()
     assert main(["fsck", "--repair", str(tmp_path)]) == 0
     outbox = opened(tmp_path)
-    assert left(outbox) == sound[1]
+    assert outbox.last_sequence() == (len(EVENTS) if salvaged else 0)
+    assert not salvaged or left(outbox) == sound[1]
     outbox.close()
     assert (tmp_path / "outbox.sqlite-wal.bad").exists()
 
