@@ -30,8 +30,10 @@ demo: SECONDS ?= 180
 demo: build
 	@$(BIN)/python -m engine.demo --seconds $(SECONDS)
 
+# Two processes, a file of tests at a time: what waits for a server or a clock waits beside what computes. PYTEST="-n 0 ..."
+# for a debugger or for -s.
 test: build
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: build
 	$(BIN)/ruff check .
@@ -103,6 +105,6 @@ $(INSTALLED): requirements.lock
 
 # The install of the project itself compiles ext/ in place, and makes the command.
 $(BUILT): $(INSTALLED) pyproject.toml setup.py $(wildcard ext/*.pyx ext/*.pxd)
-	@echo "compiling ext/: two or three minutes the first time"
+	@echo "compiling ext/: two minutes on two cores the first time"
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $@

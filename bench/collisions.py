@@ -61,13 +61,12 @@ def order_numbers(orders: int, engine: Engine | None = None) -> list[int]:
 
 
 def colliding(order: int, bits: int) -> int:
-    """The least line of that order whose home, if the secret were 0, is slot 0 of a table with 2 ** bits slots, and of
-    every smaller one."""
-    mask = np.uint64((1 << bits) - 1)
+    """The least line of that order whose home, if the secret were 0, is slot 0 of a table of up to 2 ** bits slots."""
+    head = np.uint64(64 - bits)
     first = 1
     while True:
         lines = np.arange(first, first + TRIED, dtype=np.uint64)
-        homes = folded(folded(np.uint64(order) << HALF | lines, FACTOR), STIRRING) & mask
+        homes = folded(folded(np.uint64(order) << HALF | lines, FACTOR), STIRRING) >> head
         hits = np.flatnonzero(homes == 0)
         if len(hits):
             return int(lines[hits[0]])

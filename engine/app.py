@@ -19,9 +19,9 @@ from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
 from engine.crashes import Crashes
 from engine.dead_letters import DeadLetters
-from engine.errors import Refused
+from engine.errors import Full, Refused
 from engine.intake import Limits
-from engine.journal import Journal
+from engine.journal import NO_SPACE, Journal
 from engine.mended_databases import LETTERS, OUTBOX
 from engine.metrics import Metrics
 from engine.outbox import SqliteOutbox
@@ -32,6 +32,7 @@ from engine.recovery import Keep, Recovery
 from engine.rule_book import RuleSet
 from engine.sinks import registry as sinks
 from engine.slices import Slicer
+from engine.sqlite_file import passes
 from engine.taps import Taps
 from ext.batch import Batch
 from ext.core import Core
@@ -49,7 +50,7 @@ class Engine:
     """One site, from its config to its sinks. Build it inside a running event loop; `run` once.
 
     Raises Refused where the data folder cannot be used (held by another engine, of a newer version, damaged), or a
-    driver refuses its settings.
+    driver refuses its settings; Full where there is no room for what a start has to write: the same may succeed later.
     """
 
     def __init__(self, site: Site, clock: Clock = now_us) -> None:
@@ -206,10 +207,15 @@ class Drivers:
 
 @contextmanager
 def usable(data_dir: Path) -> Iterator[None]:
-    """What the operating system refuses there is the operator's to put right: raised as Refused."""
+    """What the operating system refuses there is the operator's to put right: raised as Refused. Where it is only that
+    there is no room now, as Full."""
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
+        if passes(error) if isinstance(error, sqlite3.Error) else error.errno in NO_SPACE:
+            raise Full(f"engine.data_dir {data_dir}: {error}") from error
+        if data_dir.is_dir() and start_room.is_short(data_dir):
+            raise Full(f"engine.data_dir {data_dir}: its device has no room ({error})") from error
         raise Refused(
             f"engine.data_dir {data_dir}: cannot be worked with: {error}. It has to be a folder that this user may "
             "write to, with room on its device and nothing of others in it. To see what stands there: sortline fsck "

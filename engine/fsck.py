@@ -27,7 +27,7 @@ from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
 from engine.mended_databases import LETTERS, OUTBOX, finish, put_in_order
-from engine.outbox import pass_to
+from engine.outbox_salvage import pass_to
 from engine.outbox_sums import Damage, damage
 from engine.passed_over import NAME as PASSED_OVER
 from engine.passed_over import PassedOver

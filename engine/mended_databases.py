@@ -1,8 +1,8 @@
-"""Databases of the data folder that are damaged: put aside as `.bad`, and a new one of what can be read in their place.
+"""Databases of the data folder that are damaged: put aside as `.bad`, a new one of what can be read in their place.
 
-`sortline fsck --repair` does so, and a start does by itself where nothing is lost for it: of the outbox every event
-that waits and each queue's place have to be there. Dead letters are kept as far as they can be read; nothing waits for
-them.
+A start does so by itself, as `sortline fsck --repair` does. Events of the outbox that cannot be read the journal makes
+again; so it is refused where the journal has not what that takes (see recovery). Dead letters are kept as far as they
+can be read; nothing waits for them.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def put_in_order(path: Path, what: str) -> Iterator[str]:
     asides = ", ".join(put_aside(each).name for each in beside if each.exists())
     yield f"{path}: {what}: renamed to {asides}"
     yield from in_place(path)
+    if not path.exists():
+        yield f"{path}: nothing of it could be used: a new one is begun"
 
 
 def finish(data_dir: Path) -> Iterator[str]:
@@ -43,17 +45,17 @@ def finish(data_dir: Path) -> Iterator[str]:
 
 
 def opened_outbox(path: Path, open_: Callable[[], SqliteOutbox]) -> SqliteOutbox:
-    """At a start. Raises Refused where too much of it is damaged."""
+    """At a start."""
     try:
         return open_()
     except Newer:
         raise
     except Refused as error:
-        if not path.is_file() or outbox_salvage.salvage(path) is None:
+        if not path.is_file():
             raise
         what = str(error).removeprefix(f"{path}: ").partition(". ")[0]
-        for said in put_in_order(path, what):
-            log.error("%s", said)
+    for said in put_in_order(path, what):
+        log.error("%s", said)
     return open_()
 
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -32,9 +31,10 @@ from typing import Any
 
 from engine.clock import Clock, now_us
 from engine.contracts import Account, Emitted, Lane, OutRow
+from engine.disk import DISK
 from engine.errors import ContentChanged, Full, Refused
-from engine.outbox_sums import LANE, changed, damage, event_sum, is_event, row_sum, turn_back
-from engine.sqlite_file import damage_refused, empty_log, open_file, transaction
+from engine.outbox_sums import LANE, UNCOUNTED, changed, count_left, damage, event_sum, is_event, row_sum, turn_back
+from engine.sqlite_file import LOG, damage_refused, empty_log, open_file, transaction
 from engine.told_ids import ToldIds
 
 VERSION = 3
@@ -78,8 +78,8 @@ UPGRADES = {
     2: (*SUMS, *SUM_UP),
 }
 TOLD_MAX = 1_000_000
+LOG_BYTES_MAX = 4 * 1024 * 1024
 UNKNOWN = b""  # content of what was told long ago: nothing contradicts it
-UNCOUNTED = -1  # of a lane's events: they have to be counted before it goes on
 
 log = logging.getLogger("sortline.outbox")
 
@@ -97,6 +97,9 @@ class LaneState:
     @property
     def pending(self) -> int:
         return self.events - self.delivered - self.dead
+
+    def gets(self, sequence: int) -> bool:
+        return sequence > self.cursor and (self.lane.until is None or sequence <= self.lane.until)
 
 
 class SqliteOutbox:
@@ -126,6 +129,7 @@ class SqliteOutbox:
         self._calls = threading.Lock()
         self._reads = threading.Lock()
         self._path = path
+        self._log = path.with_name(path.name + LOG)
         self._mend = mend(path)
         self._warned = False
         self._file = open_file(path, SCHEMA, VERSION, self._mend, UPGRADES, FUNCTIONS)
@@ -145,14 +149,15 @@ class SqliteOutbox:
         for file in (self._file, self._reader):
             file.text_factory = partial(str, encoding="utf-8", errors="replace")
         with self._intact():
+            self._file.execute("PRAGMA wal_autocheckpoint = 0")  # see _shorten_log
             found, turned = damage(self._file)
-            if found:
-                raise self._damaged(found)
             if turned:
                 turn_back(self._file, turned)
-                log.warning(
-                    "%s: a flipped bit was turned back: %s", self._path, ", ".join(each.what for each in turned)
-                )
+                what = ", ".join(each.what for each in turned)
+                log.warning("%s: a flipped bit was turned back: %s", self._path, what)
+                found, _ = damage(self._file)
+            if found:
+                raise self._damaged(found)
             self._last: int
             self._rows: int
             self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
@@ -160,6 +165,7 @@ class SqliteOutbox:
             self._gone: dict[str, int] = {}  # type -> its events up to here were dropped
             with transaction(self._file):
                 self._lanes = self._settled_lanes()
+                self._lanes_of = self._lanes_by_type()
                 passed = self._passed()
                 dropped = self._drop(passed)
             self._gone = passed
@@ -184,6 +190,7 @@ class SqliteOutbox:
                     f"sink {behind.lane.sink}, queue {behind.lane.queue}: {behind.pending}"
                 )
             refused = self._commit(new)
+            self._shorten_log()
         if refused:
             raise ContentChanged(f"{len(refused)} events contradict what was told before, first {refused[0].id}")
 
@@ -251,6 +258,7 @@ class SqliteOutbox:
                 raise
             self._gone = gone
             self._rows -= dropped
+            self._shorten_log()
 
     def account(self, lane: int) -> Account:
         """Where the lane's events are, since the lane began."""
@@ -277,6 +285,13 @@ class SqliteOutbox:
         row of which has a sum. Not where another process is reading just now; nobody waits for that."""
         with self._calls, self._reads, self._intact():
             empty_log(self._file)
+
+    def _shorten_log(self) -> None:
+        """SQLite would by itself leave a log in place of which a part, or all, is in the file already: with a damaged
+        frame in it, what stands before that would be put over what is newer. So it is emptied at once, and whole."""
+        if DISK.bytes_of(self._log) > LOG_BYTES_MAX:
+            with self._reads, self._intact():
+                empty_log(self._file)
 
     def close(self) -> None:
         with self._calls, self._reads:
@@ -327,10 +342,10 @@ class SqliteOutbox:
                 told.append(event)
             elif known[event.id] not in (UNKNOWN, event.content):
                 refused.append(event)
-        rows = [(*e[:5], now, event_sum(*e[:5])) for e in told if self._routes[e.type]]
-        last = new[-1].sequence
         before = [(state, state.events) for state in self._lanes.values()]
         try:
+            rows = [(*e[:5], now, event_sum(*e[:5])) for e in told if self._count_in(e)]
+            last = new[-1].sequence
             self._write(rows, told, refused, last)
         except BaseException:
             for state, events in before:
@@ -353,17 +368,17 @@ class SqliteOutbox:
             self._write_last(last, self._rows + len(rows))
             self._file.execute("DELETE FROM told WHERE sequence <= ?", (last - self._told_max,))
             self._file.execute("DELETE FROM refused WHERE sequence <= ?", (last - self._told_max,))
-            self._count_in(told)
             self._write_lanes(self._lanes.values())
 
     def _write_last(self, sequence: int, rows: int) -> None:
         self._file.execute("UPDATE last SET sequence = ?, rows = ?, sum = ?", (sequence, rows, row_sum(sequence, rows)))
 
-    def _count_in(self, told: Sequence[Emitted]) -> None:
-        by_type = Counter(event.type for event in told)
-        for state in self._lanes.values():
-            if state.lane.until is None:
-                state.events += sum(by_type[type_] for type_ in state.lane.types)
+    def _count_in(self, event: Emitted) -> bool:
+        """Whether a lane has still to get it. In an outbox of which events were lost, lanes are ahead of `last`."""
+        to_get = [state for state in self._lanes_of[event.type] if state.gets(event.sequence)]
+        for state in to_get:
+            state.events += 1
+        return bool(to_get)
 
     def _known(self, events: Sequence[Emitted]) -> dict[str, bytes]:
         """id -> content of those that were told before."""
@@ -380,20 +395,22 @@ class SqliteOutbox:
         stored = {_stored(state) for state in kept}
         queues = ((sink, queue, types) for sink in self._sinks for queue, types in self._queues(sink).items())
         wanted = {(sink, queue): tuple(sorted(types)) for sink, queue, types in queues}
+        here = max([self._last, *(state.cursor for state in kept)])
         standing = {(state.lane.sink, state.lane.queue, state.lane.types) for state in kept if state.lane.until is None}
         for state in kept:
             if state.lane.until is None and wanted.get((state.lane.sink, state.lane.queue)) != state.lane.types:
-                state.lane = state.lane._replace(until=self._last)
+                state.lane = state.lane._replace(until=here)
         begins = dict(self._file.execute("SELECT sink, sequence FROM cursors").fetchall())
         number = self._file.execute("SELECT coalesce(max(number), 0) FROM lanes").fetchone()[0]
         for (sink, queue), types in wanted.items():
             if (sink, queue, types) not in standing:
                 number += 1
-                kept.append(LaneState(Lane(number, sink, queue, types), begins.get(sink, self._last), UNCOUNTED, 0, 0))
+                kept.append(LaneState(Lane(number, sink, queue, types), begins.get(sink, here), UNCOUNTED, 0, 0))
         self._file.executemany("DELETE FROM cursors WHERE sink = ?", [(sink,) for sink in self._sinks])
         for state in kept:
             if state.events == UNCOUNTED:
-                state.events = state.delivered + state.dead + self._left(state)
+                left = count_left(self._file, state.lane.types, state.cursor, self._end(state))
+                state.events = state.delivered + state.dead + left
         # a start with nothing new writes nothing: it may find a disk without room
         self._file.executemany(
             "INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -401,16 +418,21 @@ class SqliteOutbox:
         )
         return {state.lane.number: state for state in kept}
 
+    def _lanes_by_type(self) -> dict[str, list[LaneState]]:
+        found: dict[str, list[LaneState]] = {type_: [] for type_ in self._routes}
+        for state in self._lanes.values():
+            for type_ in state.lane.types:
+                found.setdefault(type_, []).append(state)
+        return found
+
     def _stored_lanes(self) -> list[LaneState]:
         """Earlier versions left lanes of sinks that are gone uncounted: those kept nothing."""
+        query = f"SELECT {LANE} FROM lanes ORDER BY number"  # noqa: S608 - our own text
         return [
             LaneState(Lane(number, sink, queue, tuple(types.split()), until), *rest)
-            for number, sink, queue, types, until, *rest in self._all_lanes()
+            for number, sink, queue, types, until, *rest in self._file.execute(query)
             if sink in self._sinks or rest[1] != UNCOUNTED
         ]
-
-    def _all_lanes(self) -> list[tuple[Any, ...]]:
-        return self._file.execute(f"SELECT {LANE} FROM lanes ORDER BY number").fetchall()  # noqa: S608 - our own text
 
     def _queues(self, sink: str) -> dict[str, list[str]]:
         queues: dict[str, list[str]] = {}
@@ -420,7 +442,7 @@ class SqliteOutbox:
         return queues
 
     def _end(self, state: LaneState) -> int:
-        return self._last if state.lane.until is None else max(state.cursor, state.lane.until)
+        return max(state.cursor, self._last if state.lane.until is None else state.lane.until)
 
     def _write_lanes(self, states: Iterable[LaneState]) -> None:
         self._file.executemany(
@@ -459,24 +481,6 @@ class SqliteOutbox:
         query = f"SELECT {columns} FROM events WHERE {which} ORDER BY sequence LIMIT ?"  # noqa: S608
         until = last if lane.until is None else lane.until
         return self._reader.execute(query, (cursor, until, *lane.types, limit)).fetchall()
-
-    def _left(self, state: LaneState) -> int:
-        types = state.lane.types
-        marks = ", ".join("?" * len(types))
-        query = f"SELECT count(*) FROM events WHERE sequence > ? AND sequence <= ? AND type IN ({marks})"  # noqa: S608
-        (count,) = self._file.execute(query, (state.cursor, self._end(state), *types)).fetchone()
-        return int(count)
-
-
-def pass_to(path: Path, sequence: int) -> None:
-    """Of an outbox, new or not, that no engine has open: all up to `sequence` was told, whether it is here or not."""
-    file = open_file(path, SCHEMA, VERSION, mend(path), UPGRADES, FUNCTIONS)
-    try:
-        with transaction(file):
-            (rows,) = file.execute("SELECT rows FROM last").fetchone()
-            file.execute("UPDATE last SET sequence = ?, sum = ?", (sequence, row_sum(sequence, rows)))
-    finally:
-        file.close()
 
 
 def mend(path: Path) -> str:

@@ -3,6 +3,9 @@
 SQLite gives a file up for one bit in what holds its pages together, and most pages hold `told`, which is there to
 notice what should never happen. The rest decides what leaves, and has sums: where all of it can be read and fits, it
 goes into a new file, with what can be read of `told`. So no event that waits is lost, and none is told twice.
+
+Where events are missing and the lanes are not, the new file knows where each lane stands, and goes back to the last
+event that all of them have: from there on the journal makes the events again.
 """
 
 from __future__ import annotations
@@ -10,14 +13,16 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine import start_room
 from engine.disk import DISK
 from engine.errors import Refused
-from engine.outbox import FUNCTIONS, SCHEMA, VERSION, mend
-from engine.outbox_sums import TABLES, rows_of
-from engine.sqlite_file import BESIDE, open_file, open_to_read, transaction
+from engine.outbox import FUNCTIONS, SCHEMA, UPGRADES, VERSION, mend
+from engine.outbox_sums import LANE, TABLES, not_of_one_moment, row_sum, rows_of
+from engine.sqlite_file import BESIDE, not_whole, open_file, open_to_read, passes, transaction
 from engine.whole_file import NEW, put_aside
 
 
@@ -26,18 +31,23 @@ class _Lost(Exception):
 
 
 def salvage(path: Path) -> Path | None:
-    """A new file beside `path`, whole and on disk, to be put in its place; None: too much is damaged."""
+    """A new file beside `path`, whole and on disk, to be put in its place; None: too much is damaged. Raises
+    sqlite3.OperationalError where there is no room for it."""
     new = path.with_name(path.name + NEW)
-    remove(new)
-    try:
-        with open_to_read(path) as file:
-            if file.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                raise _Lost
-            _copy(file, new)
-    except (sqlite3.DatabaseError, Refused, _Lost):
+    for copy in (_copy, _copy_places):
         remove(new)
-        return None
-    return new
+        try:
+            with open_to_read(path) as file, _begun(new) as target:
+                # a lane that is missing would begin anew
+                if file.execute("PRAGMA user_version").fetchone()[0] == VERSION and not not_whole(file, "lanes"):
+                    copy(file, target)
+                    return new
+        except (sqlite3.DatabaseError, Refused, _Lost) as error:
+            remove(new)
+            if isinstance(error, sqlite3.Error) and (passes(error) or start_room.is_short(path.parent)):
+                raise
+    remove(new)
+    return None
 
 
 def in_place(path: Path) -> Iterator[str]:
@@ -59,19 +69,41 @@ def remove(new: Path) -> None:
         new.with_name(new.name + end).unlink(missing_ok=True)
 
 
-def _copy(file: sqlite3.Connection, new: Path) -> None:
+@contextmanager
+def _begun(new: Path) -> Iterator[sqlite3.Connection]:
     target = open_file(new, SCHEMA, VERSION, mend(new), functions=FUNCTIONS)
     try:
         with transaction(target):
-            target.execute("DELETE FROM last")
-            counts = {name: _copy_rows(file, target, name) for name in TABLES}
-            last = target.execute("SELECT rows FROM last").fetchall()
-            if last != [(counts["events"],)]:
-                raise _Lost
-            _copy_told(file, target)
+            yield target
         target.execute("PRAGMA journal_mode = DELETE")  # all of it in the one file
     finally:
         target.close()
+
+
+def _copy(file: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """Everything but what cannot be read of `told`."""
+    target.execute("DELETE FROM last")
+    counts = {name: _copy_rows(file, target, name) for name in TABLES}
+    last = target.execute("SELECT sequence, rows FROM last").fetchall()
+    if len(last) != 1 or last[0][1] != counts["events"]:
+        raise _Lost
+    _copy_told(file, target, last[0][0])
+    if not_of_one_moment(target):
+        raise _Lost
+
+
+def _copy_places(file: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    """The lanes, and what was told up to where all of them have everything."""
+    if not _copy_rows(file, target, "lanes"):
+        raise _Lost
+    lanes = target.execute(f"SELECT {LANE} FROM lanes").fetchall()  # noqa: S608 - our own text
+    for number, *names, until, cursor, _, delivered, dead in lanes:
+        row = (number, *names, until, cursor, delivered + dead, delivered, dead)
+        target.execute("UPDATE lanes SET events = ?, sum = ? WHERE number = ?", (row[6], row_sum(*row), number))
+    waiting = [cursor for *_, until, cursor, _, _, _ in lanes if until is None or cursor < until]
+    last = min(waiting, default=max(cursor for *_, cursor, _, _, _ in lanes))
+    target.execute("UPDATE last SET sequence = ?, rows = 0, sum = ?", (last, row_sum(last, 0)))
+    _copy_told(file, target, last)
 
 
 def _copy_rows(file: sqlite3.Connection, target: sqlite3.Connection, name: str) -> int:
@@ -88,14 +120,25 @@ def _copy_rows(file: sqlite3.Connection, target: sqlite3.Connection, name: str) 
     return count
 
 
-def _copy_told(file: sqlite3.Connection, target: sqlite3.Connection) -> None:
-    """From both ends, up to where it is damaged."""
+def _copy_told(file: sqlite3.Connection, target: sqlite3.Connection, last: int) -> None:
+    """Up to an event; from both ends, up to where it is damaged."""
     for order in ("ASC", "DESC"):
         with contextlib.suppress(sqlite3.DatabaseError):
             for row in file.execute(f"SELECT sequence, id, content FROM told ORDER BY sequence {order}"):  # noqa: S608
-                if _is_told(row):
+                if _is_told(row) and row[0] <= last:
                     target.execute("INSERT OR IGNORE INTO told VALUES (?, ?, ?)", row)
 
 
 def _is_told(row: Sequence[Any]) -> bool:
     return isinstance(row[0], int) and isinstance(row[1], str) and isinstance(row[2], bytes)
+
+
+def pass_to(path: Path, sequence: int) -> None:
+    """Of an outbox, new or not, that no engine has open: all up to `sequence` was told, whether it is here or not."""
+    file = open_file(path, SCHEMA, VERSION, mend(path), UPGRADES, FUNCTIONS)
+    try:
+        with transaction(file):
+            (rows,) = file.execute("SELECT rows FROM last").fetchone()
+            file.execute("UPDATE last SET sequence = ?, sum = ?", (sequence, row_sum(sequence, rows)))
+    finally:
+        file.close()

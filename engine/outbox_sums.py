@@ -2,6 +2,9 @@
 only another value: an event would leave with other content, or a lane begin at another place. So each row has a sum,
 which also tells which bit it was, if it was one: that is turned back.
 
+Rows may each be as they were written, and not be of one moment: a start puts what it can read of the write-ahead log
+over a file that may hold commits which stood behind the damage there. So they are held against each other, too.
+
 `told` has none: content stands for the id, too, so what is told again is known by one of them.
 """
 
@@ -18,6 +21,7 @@ from ext import frames
 
 FIRST_VERSION = 3  # that has sums
 ROW_BYTES_MAX = 16 * 1024  # of more, all bits are not tried
+UNCOUNTED = -1  # of a lane's events: they have to be counted before it goes on
 LANE = "number, sink, queue, types, until, cursor, events, delivered, dead"
 
 
@@ -63,7 +67,8 @@ class Turned(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """flaw: the first that is more than a flipped bit of a row; empty: there is none. turned: rows with only that."""
+    """flaw: the first that is more than a flipped bit of a row; empty: there is none. turned: rows with only that,
+    which have to be turned back before the rest can be judged."""
 
     flaw: str
     turned: Sequence[Turned] = ()
@@ -89,8 +94,32 @@ def damage(file: sqlite3.Connection) -> Damage:
             last = right if name == "last" else last
     if counts["last"] != 1:
         return Damage("which event was the last one cannot be read")
-    flaw = "" if counts["events"] == last[1] else f"it has {counts['events']} events, and should have {last[1]}"
-    return Damage(flaw, turned)
+    if counts["events"] != last[1]:
+        return Damage(f"it has {counts['events']} events, and should have {last[1]}")
+    return Damage("", turned) if turned else Damage(not_of_one_moment(file))
+
+
+def not_of_one_moment(file: sqlite3.Connection) -> str:
+    """Where the tables contradict each other; empty: nowhere."""
+    (last,) = file.execute("SELECT sequence FROM last").fetchone()
+    for table in ("events", "told"):
+        (newest,) = file.execute(f"SELECT max(sequence) FROM {table}").fetchone()  # noqa: S608 - our own text
+        if newest is not None and newest > last:
+            return f"its last event is {last}, and {table} goes up to {newest}"
+    for _, sink, queue, types, until, cursor, events, delivered, dead in file.execute(f"SELECT {LANE} FROM lanes"):  # noqa: S608
+        left = count_left(file, types.split(), cursor, last if until is None else until)
+        if events not in (UNCOUNTED, delivered + dead + left):
+            pending = events - delivered - dead
+            return f"sink {escaped(sink)} has not got {pending} events of queue {escaped(queue)}, and {left} are there"
+    return ""
+
+
+def count_left(file: sqlite3.Connection, types: Sequence[str], after: int, until: int) -> int:
+    """How many events of these types are there, after one sequence and up to another."""
+    marks = ", ".join("?" * len(types))
+    query = f"SELECT count(*) FROM events WHERE sequence > ? AND sequence <= ? AND type IN ({marks})"  # noqa: S608
+    (count,) = file.execute(query, (after, until, *types)).fetchone()
+    return int(count)
 
 
 def named(table: str, row: Sequence[Any]) -> str:

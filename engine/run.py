@@ -23,12 +23,14 @@ from rich.console import Console
 from engine.app import Engine
 from engine.config.load import load_site
 from engine.config.site import Site
+from engine.errors import Full, Refused
 from engine.large_blocks import give_back_large_blocks
 from engine.live import View, show
 from engine.logs import LEVELS, log_lines
 from engine.replay import account_line
 
 STOP_S_MAX = 9.8
+FULL_S = 0.5
 FAULT = 3  # exit code: stopped by a fault
 
 log = logging.getLogger("sortline.run")
@@ -59,7 +61,7 @@ async def _run(site: Site, seconds: float | None, console: Console) -> Mapping[s
         loop.add_signal_handler(number, _told_to_stop, stop, number.name)
     if seconds is not None:
         loop.call_later(seconds, _told_to_stop, stop, f"{seconds:g} s are over")
-    engine = Engine(site)
+    engine = await begun(site, stop)
     covers = {source.name: source.covers for source in site.sources}
     view = asyncio.create_task(show(View(site.site, engine.metrics, covers, engine.clock), console))
     try:
@@ -68,6 +70,23 @@ async def _run(site: Site, seconds: float | None, console: Console) -> Mapping[s
         view.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await view
+
+
+async def begun(site: Site, stop: asyncio.Event) -> Engine:
+    """Once there is room for it. Refused if it is told to stop before."""
+    said = ""
+    while True:
+        try:
+            return Engine(site)
+        except Full as error:
+            if stop.is_set():
+                raise Refused(str(error)) from error
+            if str(error) != said:
+                said = str(error)
+                log.warning("the start waits for room: %s", said)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FULL_S):
+                await stop.wait()
 
 
 def _told_to_stop(stop: asyncio.Event, why: str) -> None:

@@ -16,7 +16,7 @@ A frame's checksum covers where it stands, so a block that ended up elsewhere is
 segment says where this one ends. Only of the last one it is not known: what stands behind its last whole frame was
 never acknowledged.
 
-`00000001.journal.zst` is the same, packed: a zstd file (`zstd -dc` gives the bytes above) of frames of 1 MiB, in front
+`00000001.journal.zst` is the same, packed: a zstd file (`zstd -dc` gives the bytes above) of frames of 64 KiB, in front
 of each a skippable frame that says what it holds, and has the head of one of our own frames over that and the packed
 piece: so a flipped bit is turned back here, too, and what is worse costs no more than a piece.
 
@@ -48,7 +48,8 @@ LOSS = 1
 SUFFIX = ".journal"
 PACKED = ".journal.zst"
 FRAME = struct.Struct("<II")  # length and checksum, of both versions
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 1024 * 1024  # of the largest piece that is read
+PACKED_BYTES = 64 * 1024  # of a piece as they are packed now: each may have its flipped bit
 SKIPPED = struct.Struct("<II")  # skippable magic, its size
 PLACE = struct.Struct("<QII")  # offset, bytes, nought
 FIRST_PIECE = struct.Struct("<IIQII")  # skippable magic, its size, offset, bytes of it, bytes of it packed
@@ -285,8 +286,8 @@ def pack(data: bytes) -> bytes:
     pieces = [ABOUT.pack(ABOUT_MAGIC, HEADER_BYTES), data[:HEADER_BYTES].ljust(HEADER_BYTES, b"\0")]
     at = sum(map(len, pieces))
     packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True, write_content_size=True)
-    for offset in range(0, len(data), PIECE_BYTES):
-        piece = data[offset : offset + PIECE_BYTES]
+    for offset in range(0, len(data), PACKED_BYTES):
+        piece = data[offset : offset + PACKED_BYTES]
         payload = PLACE.pack(offset, len(piece), 0) + packer.compress(piece)
         skipped = SKIPPED.pack(PIECE_MAGIC, FRAME.size + PLACE.size)
         pieces += [skipped, frames.head(payload, NO_NUMBER, at + SKIPPED.size), payload]
@@ -315,6 +316,8 @@ def unpack(packed: bytes) -> Unpacked:
         data += bytes(max(0, piece.offset - len(data)))
         data[piece.offset : piece.offset + len(piece.data)] = piece.data
         at, flaw = piece.end, flaw or piece.flaw
+    if not any(data[:HEADER_BYTES]):
+        data[:HEADER_BYTES] = packed[ABOUT.size : ABOUT.size + HEADER_BYTES]  # which stands in front of all pieces
     return Unpacked(bytes(data), flaw)
 
 

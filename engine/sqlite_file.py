@@ -11,7 +11,8 @@ from pathlib import Path
 from engine.disk import DISK
 from engine.errors import Newer, Refused
 
-BESIDE = ("", "-wal", "-shm")  # the files of a database, by what follows its name
+LOG = "-wal"
+BESIDE = ("", LOG, "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -113,9 +114,9 @@ def tells_damage(error: sqlite3.Error) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and _code_of(error) in DAMAGED
 
 
-def not_whole(file: sqlite3.Connection) -> str:
-    """What SQLite itself finds wrong with the structure of the file; empty: nothing."""
-    found = str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
+def not_whole(file: sqlite3.Connection, what: str = "1") -> str:
+    """What SQLite itself finds wrong with the structure of the file, or of one table; empty: nothing."""
+    found = str(file.execute(f"PRAGMA quick_check({what})").fetchone()[0])
     return "" if found == "ok" else found.removeprefix("*** in database main ***").strip()
 
 

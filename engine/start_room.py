@@ -28,3 +28,8 @@ def hold(data_dir: Path) -> None:
 def give_back(data_dir: Path) -> None:
     with contextlib.suppress(OSError):
         DISK.unlink(data_dir / NAME)
+
+
+def is_short(data_dir: Path) -> bool:
+    """Whether the device has less than that. SQLite says so in many ways, not all of them by a code of their own."""
+    return DISK.device_bytes(data_dir)[0] < BYTES

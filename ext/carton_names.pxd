@@ -16,3 +16,4 @@ cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1
 cdef int alarm(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1
 cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1
+cdef int forget_alarms(Floor floor, const Cycle* cycle) except -1

@@ -48,7 +48,7 @@ cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1:
 
 cdef int alarm(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause, str detail) except -1:
     """Raise an exception that this carton can clear."""
-    cycle.alarms |= <uint64_t>1 << code
+    floor.deciding(cycle).alarms |= <uint64_t>1 << code
     return floor.outlet.raise_(code, subject_text(floor, cycle), t, cause, detail)
 
 
@@ -57,12 +57,29 @@ cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause
     return quiet_but(floor, cycle, code, 0, t, cause)
 
 
+cdef int forget_alarms(Floor floor, const Cycle* cycle) except -1:
+    """It goes, and nothing will clear what was raised of it, under whatever name."""
+    cdef int code, i
+    for code in range(64):
+        if cycle.decided.alarms >> code & 1:
+            forget(floor, code, floor.numbered(cycle.unit.lu, c"#", cycle.number))
+            forget(floor, code, cycle.key)
+            forget(floor, code, cycle.carton)
+            for i in range(length(cycle.facts)):
+                forget(floor, code, (<Fact*>cycle.facts.items[i]).carton)
+    return 0
+
+
+cdef int forget(Floor floor, int code, int32_t name) except -1:
+    return floor.outlet.forget(code, floor.joined(b"carton/", name)) if name else 0
+
+
 cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1:
     """Clear it under every name that the carton went by but `kept`: it may be called otherwise since it was raised."""
     cdef int i
-    if not cycle.alarms >> code & 1:
+    if not cycle.decided.alarms >> code & 1:
         return 0
-    cycle.alarms &= ~(<uint64_t>1 << code)
+    floor.deciding(cycle).alarms &= ~(<uint64_t>1 << code)
     clear(floor, code, floor.numbered(cycle.unit.lu, c"#", cycle.number), kept, t, cause)
     clear(floor, code, cycle.key, kept, t, cause)
     clear(floor, code, cycle.carton, kept, t, cause)

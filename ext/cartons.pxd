@@ -26,5 +26,6 @@ cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL
 cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1
+cdef int force(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef int decide_void(Floor floor, const Fact* void_) except -1
 cdef int force_void(Floor floor, const Fact* void_) except -1

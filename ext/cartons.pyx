@@ -77,7 +77,7 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
             destinations.close_picks(floor, cycle)
         if cycle.unit.ever_voided:
             tell_voided(floor, cycle)
-        if cycle.decided_until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
+        if cycle.decided.until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
             decide(floor, cycle, fact)
         if cycle.renamed:
             retell_picks(floor, cycle, fact)
@@ -165,7 +165,7 @@ cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) excep
 cdef int decided_of(const Cycle* cycle, const List* transitions) noexcept:
     """How many of them are decided. One that comes late, with a decided one after it, is."""
     cdef int count = length(transitions)
-    while count > 0 and (<Fact*>transitions.items[count - 1]).t > cycle.decided_until:
+    while count > 0 and (<Fact*>transitions.items[count - 1]).t > cycle.decided.until:
         count -= 1
     return count
 
@@ -187,7 +187,7 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
         transition = <Fact*>transitions.items[i]
         if not is_due(floor, cycle, transition):
             break
-        cycle.decided_until = transition.t
+        floor.deciding(cycle).until = transition.t
         if is_close(transition):
             tell_closed(floor, cycle, transition, transition)
             watch_holds(floor, cycle, transition.t + floor.rules.close_hold)
@@ -203,7 +203,13 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
 
 
 cdef bint is_due(Floor floor, const Cycle* cycle, const Fact* transition) noexcept:
-    return floor.state.watermark > transition.t + floor.rules.close_hold or cycle.forced >= transition.t
+    return floor.state.watermark > transition.t + floor.rules.close_hold or cycle.decided.forced >= transition.t
+
+
+cdef int force(Floor floor, Cycle* cycle, int64_t t) except -1:
+    """The wall clock's bound decides what happened up to `t`."""
+    floor.deciding(cycle).forced = max(cycle.decided.forced, t)
+    return 0
 
 
 cdef int decide_void(Floor floor, const Fact* void_) except -1:
@@ -213,7 +219,7 @@ cdef int decide_void(Floor floor, const Fact* void_) except -1:
 
 cdef int force_void(Floor floor, const Fact* void_) except -1:
     if void_.cycle != NULL and floor.state.watermark <= void_.t:
-        void_.cycle.forced = max(void_.cycle.forced, void_.t)
+        force(floor, void_.cycle, void_.t)
         tell_voided(floor, void_.cycle)
     return 0
 
@@ -229,7 +235,7 @@ cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided,
     if i > 0:
         close = <Fact*>transitions.items[i - 1]
         filled = contents_of(cycle, close.t).count > 0
-        if i == decided - 1 or (filled and cycle.reopened == NULL and cycle.told_close != close):
+        if i == decided - 1 or (filled and cycle.decided.reopened == NULL and cycle.decided.close != close):
             tell_closed(floor, cycle, close, cause if cause != NULL else close)
         if filled:
             tell_reopened(floor, cycle, <Fact*>transitions.items[i])
@@ -246,7 +252,7 @@ cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL:
     cdef List* transitions
     cdef Fact* close = NULL
     cdef int i
-    if cycle.decided_until == ABSENT:
+    if cycle.decided.until == ABSENT:
         return NULL
     transitions = transitions_of(floor, cycle, NULL)
     i = decided_of(cycle, transitions) - 1
@@ -282,23 +288,24 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
     cdef Contents contents = contents_of(cycle, close.t)
     cdef int32_t shipment = shipment_key(cycle)
     show_empty(floor, cycle, contents.count == 0, close, cause)
-    if cycle.closed == NULL:
+    if cycle.decided.closed == NULL:
         if contents.count == 0:
             return 0
         if is_buried(floor, b"carton/", name_of(floor, cycle)):
             return floor.outlet.raise_(TIME_TOO_LATE, close.src, floor.state.wall, cause, "carton.closed")
-        cycle.closed = ledger(floor, cycle, CARTON_CLOSED, close.t + floor.rules.close_hold)
+        floor.deciding(cycle).closed = ledger(floor, cycle, CARTON_CLOSED, close.t + floor.rules.close_hold)
     if is_carried_on(cycle):
         return 0
     contents.sort(floor)
-    if cycle.told_close != NULL and cycle.told_shipment != shipment:
-        write_closed(floor, cycle, close, contents, cycle.told_shipment)
-        if floor.outlet.is_said(cycle.closed, close.t):     # R53: a plan alone makes no revision
+    if cycle.decided.close != NULL and cycle.decided.shipment != shipment:
+        write_closed(floor, cycle, close, contents, cycle.decided.shipment)
+        if floor.outlet.is_said(cycle.decided.closed, close.t):     # R53: a plan alone makes no revision
             return 0
     write_closed(floor, cycle, close, contents, shipment)
-    cycle.told_close, cycle.told_shipment = close, shipment
-    floor.outlet.emit(cycle.closed, subject_of(cycle), close.t, correlation(cycle, contents), cause,
-                      INCOMPLETE if cycle.forced >= close.t else INFERRED if close.kind == K_SCAN_READ else EXACT)
+    floor.deciding(cycle).close = close
+    floor.deciding(cycle).shipment = shipment
+    floor.outlet.emit(cycle.decided.closed, subject_of(cycle), close.t, correlation(cycle, contents), cause,
+                      INCOMPLETE if cycle.decided.forced >= close.t else INFERRED if close.kind == K_SCAN_READ else EXACT)
     return 0
 
 
@@ -310,7 +317,7 @@ cdef int show_empty(Floor floor, Cycle* cycle, bint empty, const Fact* close, co
         return quiet(floor, cycle, PKG_EMPTY, close.t, cause)
     name = cycle.key if cycle.key else name_at(floor, cycle, close.t + floor.rules.close_hold)
     quiet_but(floor, cycle, PKG_EMPTY, name, close.t, cause)
-    cycle.alarms |= <uint64_t>1 << PKG_EMPTY
+    floor.deciding(cycle).alarms |= <uint64_t>1 << PKG_EMPTY
     return floor.outlet.raise_(PKG_EMPTY, floor.joined(b"carton/", name), close.t, cause, "")
 
 
@@ -320,10 +327,11 @@ cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     cdef int code
     for code in range(64):
         quiet(floor, cycle, code, cause.t, cause)
-    if cycle.closed == NULL:
+    if cycle.decided.closed == NULL:
         return 0
-    write_closed(floor, cycle, cycle.told_close, nothing, shipment_key(cycle))
-    floor.outlet.emit(cycle.closed, subject_of(cycle), cycle.told_close.t, correlation(cycle, nothing), cause, EXACT)
+    write_closed(floor, cycle, cycle.decided.close, nothing, shipment_key(cycle))
+    floor.outlet.emit(cycle.decided.closed, subject_of(cycle), cycle.decided.close.t, correlation(cycle, nothing), cause,
+                      EXACT)
     return 0
 
 
@@ -358,11 +366,11 @@ cdef int write_closed(Floor floor, const Cycle* cycle, const Fact* close, Conten
 
 
 cdef int tell_reopened(Floor floor, Cycle* cycle, const Fact* cause) except -1:
-    if cycle.closed == NULL:            # it was closed empty: nothing was told that could be reopened
+    if cycle.decided.closed == NULL:            # it was closed empty: nothing was told that could be reopened
         return 0
-    if cycle.reopened == NULL:
-        cycle.reopened = ledger(floor, cycle, CARTON_REOPENED, cause.t)
-    return tell_cause(floor, cycle, cycle.reopened, cause, INCOMPLETE if cycle.forced >= cause.t else EXACT)
+    if cycle.decided.reopened == NULL:
+        floor.deciding(cycle).reopened = ledger(floor, cycle, CARTON_REOPENED, cause.t)
+    return tell_cause(floor, cycle, cycle.decided.reopened, cause, INCOMPLETE if cycle.decided.forced >= cause.t else EXACT)
 
 
 cdef int tell_voided(Floor floor, Cycle* cycle) except -1:
@@ -374,11 +382,11 @@ cdef int tell_voided(Floor floor, Cycle* cycle) except -1:
     if i < 0:
         return 0
     fact = <Fact*>cycle.facts.items[i]
-    if floor.state.watermark <= fact.t and cycle.forced < fact.t:
+    if floor.state.watermark <= fact.t and cycle.decided.forced < fact.t:
         return 0
-    if cycle.voided == NULL:
-        cycle.voided = ledger(floor, cycle, CARTON_VOIDED, fact.t)
-    return tell_cause(floor, cycle, cycle.voided, fact, INCOMPLETE if cycle.forced >= fact.t else EXACT)
+    if cycle.decided.voided == NULL:
+        floor.deciding(cycle).voided = ledger(floor, cycle, CARTON_VOIDED, fact.t)
+    return tell_cause(floor, cycle, cycle.decided.voided, fact, INCOMPLETE if cycle.decided.forced >= fact.t else EXACT)
 
 
 cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact* cause, int evidence) except -1:
@@ -401,7 +409,8 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
         cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
     for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):     # another unit was this carton before
         other = <Cycle*>cycle.plan.cycles.items[i]
-        told = other.closed if type == CARTON_CLOSED else other.reopened if type == CARTON_REOPENED else other.voided
+        told = (other.decided.closed if type == CARTON_CLOSED else other.decided.reopened if type == CARTON_REOPENED else
+                other.decided.voided)
         if told != NULL and other.key == cycle.key:
             return told
     floor.outlet.key_is(cycle.key)
@@ -409,9 +418,10 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
 
 
 cdef bint is_planned_at(const Cycle* cycle, int64_t due) noexcept:
-    """Whether its plan had given it a shipment by then, under its name: that makes the partition, as it does the key."""
+    """Whether its plan had given it a shipment by then, under its name: that makes the partition, as it does the key. One
+    that has moved it to another since has followed one that had."""
     return (cycle.key == cycle.carton and cycle.plan != NULL and cycle.plan.shipment != NULL
-            and cycle.plan.t <= due)
+            and (cycle.plan.t <= due or cycle.plan.rev > 1))
 
 
 cdef bint is_carried_on(const Cycle* cycle) noexcept:
@@ -420,7 +430,7 @@ cdef bint is_carried_on(const Cycle* cycle) noexcept:
     cdef int i
     for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):
         other = <Cycle*>cycle.plan.cycles.items[i]
-        if other.begin > cycle.begin and other.closed != NULL and other.key == cycle.key:
+        if other.begin > cycle.begin and other.decided.closed != NULL and other.key == cycle.key:
             return True
     return False
 

@@ -50,7 +50,7 @@ cdef class Clocks:
         cdef void* source
         cdef void* bigger
         cdef int32_t top = 0
-        for i in range(self.state.sources.mask + 1):
+        for i in range(self.state.sources.capacity):
             if self.state.sources.slots[i].value != NULL:
                 top = max(top, <int32_t>self.state.sources.slots[i].key)
         if top >= self.numbers:
@@ -60,7 +60,7 @@ cdef class Clocks:
             self.by_number = <Source**>bigger
             self.numbers = 2 * (top + 1)
         memset(self.by_number, 0, <size_t>self.numbers * sizeof(void*))
-        for i in range(self.state.sources.mask + 1):
+        for i in range(self.state.sources.capacity):
             source = self.state.sources.slots[i].value
             if source != NULL:
                 self.by_number[self.state.sources.slots[i].key] = <Source*>source

@@ -2,8 +2,9 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from ext.families cimport Revision
 from ext.floor cimport Floor
-from ext.state cimport Fact, Line, Order, PickWindow, Revision, Shipment
+from ext.state cimport Fact, Line, Order, PickWindow, Shipment
 
 cdef enum Verdict:
     TAKEN = 0

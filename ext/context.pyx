@@ -5,8 +5,9 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, destinations, inventory, manifests, pick_events, pick_units, picks, retasks, returns
-from ext cimport holds, shipments, stuck, touches
+from ext cimport cartons, destinations, inventory, manifests, pick_alarms, pick_events, pick_units, picks, retasks
+from ext cimport holds, returns, shipments, stuck, touches
+from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
 from ext.json_writer cimport Digest, digest_of
@@ -16,6 +17,7 @@ from ext.kinds cimport (
     K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_SHIPMENT_CANCELLED,
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
+from ext.order_data cimport Asked
 from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Planned,
@@ -165,22 +167,27 @@ cdef class Context:
     cdef int order(self, Fact* fact, dict record) except -1:
         """Its lines, in their latest revision; a line's own window is judged at once by the new quantity (R27a)."""
         cdef Line* line
+        cdef Asked said
+        cdef bint told
         cdef int i
         self.floor.order_of(fact.order).t = fact.t
         for row in record["lines"]:
             line = self.floor.line_of(fact.order, row["line"])
+            said, told = asked_now(line), line.known
             line.known = True
             line.sku = self.floor.intern(row["sku"])
             line.qty = row["qty"]
             line.over_tol_pct = row.get("over_tol_pct", 0)
             line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
+            if told:
+                remember(self.floor, line, &said, fact.t)
+                pick_alarms.expect_cover(self.floor, line, fact)
             if line.own != NULL:
                 retasks.ask(self.floor, line.own, line.qty, fact, False)
-                picks.watch(self.floor, line.own, line.own.told_t)
+                pick_alarms.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
-            pick_events.cover(self.floor, line, fact)
-            if line.alloc_by != NULL:
+            if line.changed.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
             touches.touch_line(self.floor, line, fact.t, fact)
         return self.arrive(fact.order, False)
@@ -210,8 +217,9 @@ cdef class Context:
             window = <PickWindow*>line.windows.items[i]
             if self.is_too_late(window, fact):
                 self.floor.store.append(&late, window)
-        if fact.t < line.cancel_t and (late == NULL or length(line.scopes) > 1):
-            line.cancel_t, line.cancelled_by = fact.t, fact
+        if fact.t < line.changed.cancel_t and (late == NULL or length(line.scopes) > 1):
+            self.floor.changing(line).cancelled_by = fact
+            self.floor.changing(line).cancel_t = fact.t
         for i in range(length(line.windows)):
             window = <PickWindow*>line.windows.items[i]
             if index_of(late, window) < 0:
@@ -237,7 +245,7 @@ cdef class Context:
             return 0
         now = {self.floor.intern(name) for name in record["orders"]} if "cutoff" in record else ()
         names = sorted(     # where they stand in the table is nobody's order
-            self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.mask + 1 if record["rev"] > 1 else 0)
+            self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.capacity if record["rev"] > 1 else 0)
             if is_of_wave(<Order*>orders.slots[i].value, wave) and (<Order*>orders.slots[i].value).id not in now)
         for name in names:
             self.set_cutoff(self.floor.order_of(self.floor.intern(name)), NULL, fact)
@@ -263,7 +271,7 @@ cdef class Context:
             line = <Line*>order.lines.items[i]
             for k in range(length(line.windows)):
                 window = <PickWindow*>line.windows.items[k]
-                picks.move_closing(window, before, fact.t)
+                picks.move_closing(self.floor, window, before, fact.t)
                 if cutoff != NULL:
                     picks.take_closing(self.floor, window, cutoff)
                 picks.decide(self.floor, window, fact)
@@ -273,9 +281,12 @@ cdef class Context:
     cdef int alloc_failed(self, Fact* fact, dict record) except -1:
         """R23: at once a short of the line itself; it closes no window; a higher rev revises it."""
         cdef Line* line = self.floor.line_of(fact.order, fact.line)
-        line.alloc_short = record["qty"]
-        line.alloc_t = min(line.alloc_t, fact.t)
-        line.alloc_by = fact
+        cdef Asked said = asked_now(line)
+        cdef bint told = line.changed.alloc_by != NULL
+        self.floor.changing(line).alloc_t = min(line.changed.alloc_t, fact.t)
+        self.floor.changing(line).alloc_by = fact
+        if told:
+            remember(self.floor, line, &said, fact.t)
         pick_events.tell_alloc(self.floor, line)
         holds.watch_mismatched(self.floor, fact.t)
         return touches.touch_line(self.floor, line, fact.t, fact)
@@ -299,9 +310,9 @@ cdef class Context:
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)
-        if line.alloc_by != NULL:
+        if line.changed.alloc_by != NULL:
             pick_events.tell_alloc(self.floor, line)
-        picks.watch(floor, window, window.told_t)
+        pick_alarms.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
         if new:
             self.take_over(window, fact)
@@ -339,7 +350,7 @@ cdef class Context:
         """R21 d; a new revision may move it."""
         if window.deadline != NULL and record.get("deadline") == window.deadline.t:
             return 0
-        picks.move_closing(window, window.deadline, fact.t)
+        picks.move_closing(self.floor, window, window.deadline, fact.t)
         window.deadline = NULL
         if "deadline" in record:
             window.deadline = at_time(self.floor, fact, record["deadline"])
@@ -429,11 +440,11 @@ cdef class Context:
         cdef Floor floor = self.floor
         cdef Shipment* shipment = floor.shipment_of(floor.intern(record["shipment"]))
         cdef ScopeLine* scope
+        cdef List* before = shipment.scope
         cdef int i
-        for i in range(length(shipment.scope)):
-            scope = <ScopeLine*>shipment.scope.items[i]
+        for i in range(length(before)):
+            scope = <ScopeLine*>before.items[i]
             remove(scope.line.scopes, scope)
-        floor.store.free(shipment.scope)
         shipment.scope = NULL
         for row in record["scope"]:
             scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))
@@ -450,6 +461,10 @@ cdef class Context:
             floor.store.add_number(&shipment.lanes, floor.intern(lane))
         shipment.cutoff = record.get("cutoff", NEVER)
         shipment.carrier = floor.intern(record["carrier"]) if "carrier" in record else 0
+        fact.target = shipment.id
+        shipments.touch_sharing(floor, shipment, before, fact)
+        shipments.touch_sharing(floor, shipment, shipment.scope, fact)
+        floor.store.free(before)
         return shipments.touch_all(floor, shipment, fact)
 
     cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1:

@@ -264,7 +264,7 @@ cdef class Core(Effects):
             scope = record.get("scope")
             names = sorted(
                 (self.floor.text(<int32_t>self.state.sources.slots[k].key), <int32_t>self.state.sources.slots[k].key)
-                for k in range(self.state.sources.mask + 1) if self.state.sources.slots[k].value != NULL)
+                for k in range(self.state.sources.capacity) if self.state.sources.slots[k].value != NULL)
             for name, number in names:
                 source = self.source(number)
                 if number == batch.src[i] and record.get("epoch", source.epoch) < source.epoch:
@@ -372,7 +372,7 @@ cdef class Core(Effects):
         if not self.state.full and not 0 <= <int64_t>(self.state.relieve_at - self.full_at) <= self.floor.bytes_max // 64:
             self.state.relieve_at = self.full_at    # the cap is another one than when it was written
         self.index_sources()
-        for i in range(self.state.sources.mask + 1):
+        for i in range(self.state.sources.capacity):
             if self.state.sources.slots[i].value != NULL:
                 self.configure(<Source*>self.state.sources.slots[i].value)
 
@@ -404,7 +404,7 @@ cdef class Core(Effects):
 
     def slots(self):
         """Of the largest table of windows: what `windows` walks."""
-        return max(self.state.lines.mask, self.state.units.mask, self.state.shipments.mask) + 1
+        return max(self.state.lines.capacity, self.state.units.capacity, self.state.shipments.capacity)
 
     def windows(self, uint64_t start=0, int64_t stop=-1):
         """How many windows are known and open, by name; of the slots in between, what has none counts at the first."""
@@ -420,7 +420,7 @@ cdef class Core(Effects):
         cdef Line* line
         cdef uint64_t i
         cdef int k, found = 0
-        for i in range(start, min(stop, self.state.lines.mask + 1)):
+        for i in range(start, min(stop, self.state.lines.capacity)):
             line = <Line*>self.state.lines.slots[i].value
             for k in range(length(line.windows) if line != NULL else 0):
                 found += not outcomes.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, self.state.watermark).closed
@@ -430,7 +430,7 @@ cdef class Core(Effects):
         cdef LoadUnit* unit
         cdef uint64_t i
         cdef int k, found = 0
-        for i in range(start, min(stop, self.state.units.mask + 1)):
+        for i in range(start, min(stop, self.state.units.capacity)):
             unit = <LoadUnit*>self.state.units.slots[i].value
             for k in range(length(unit.cycles) if unit != NULL else 0):
                 found += (<Cycle*>unit.cycles.items[k]).end == NEVER
@@ -440,7 +440,7 @@ cdef class Core(Effects):
         cdef Shipment* shipment
         cdef uint64_t i
         cdef int found = 0
-        for i in range(start, min(stop, self.state.shipments.mask + 1)):
+        for i in range(start, min(stop, self.state.shipments.capacity)):
             shipment = <Shipment*>self.state.shipments.slots[i].value
             found += (shipment != NULL and shipment.plan_rev > 0 and shipment.manifest_t == NEVER
                       and shipment.cancel_t == NEVER)
@@ -451,7 +451,7 @@ cdef class Core(Effects):
         cdef Source* source
         cdef uint64_t i
         found = []
-        for i in range(self.state.sources.mask + 1):
+        for i in range(self.state.sources.capacity):
             source = <Source*>self.state.sources.slots[i].value
             if source != NULL:
                 found.append({

@@ -231,7 +231,7 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
             cycle = <Cycle*>floor.store.new(B_CYCLE, sizeof(Cycle))
             unit.met += 1
             cycle.number, cycle.unit, cycle.anchor = unit.met, unit, walk.joined[span.first]
-            cycle.end, cycle.forced, cycle.decided_until = NEVER, ABSENT, ABSENT
+            cycle.end, cycle.decided = NEVER, floor.state.nothing_decided
         floor.store.append(&unit.cycles, cycle)
         if take_span(floor, cycle, span):
             floor.store.append(changed, cycle)
@@ -251,7 +251,9 @@ cdef int retire(Floor floor, Cycle* cycle) except -1:
         remove(floor.state.mismatched, cycle)
     floor.store.free(cycle.facts)
     cycle.facts = NULL
-    cycle.merged, cycle.decided_until = True, ABSENT
+    cycle.merged = True
+    if cycle.decided.until != ABSENT:
+        floor.deciding(cycle).until = ABSENT
     cycle.mismatched = cycle.any_close = cycle.packs = cycle.rebound = False
     return 0
 

@@ -9,7 +9,7 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_events, pick_units, picks,
+    cartons, cycles, gaps, holds, inventory, legality, manifests, packing, pick_alarms, pick_events, pick_units, picks,
     premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
@@ -256,7 +256,7 @@ cdef class Effects(Clocks):
             cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
         elif fact.lu:
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
-        if fact.qty > 0 and (window.reversed or window.strangers != NULL):
+        if fact.qty > 0 and (window.reversed or window.trouble.strangers != NULL):
             pick_units.lead_reversals(self.floor, window, fact, &changed)
         if fact.qty < 0:
             pick_events.tell_reversal(self.floor, window, fact)
@@ -265,7 +265,7 @@ cdef class Effects(Clocks):
         for k in range(length(changed)):
             shipments.touch_cycle(self.floor, <Cycle*>changed.items[k], fact)
         self.floor.store.free(changed)
-        picks.watch(self.floor, window, fact.t)
+        pick_alarms.watch(self.floor, window, fact.t)
         return other == NULL
 
     cdef int take_back(self, PickWindow* window, Fact* fact, int32_t lu, List** changed) except -1:
@@ -387,9 +387,9 @@ cdef class Effects(Clocks):
         self.state.deferred = NULL
         for k in range(length(deferred)):
             window = <PickWindow*>deferred.items[k]
-            window.deferred = False
-            picks.decide(self.floor, window, window.deferred_cause)
-            window.deferred_cause = NULL
+            self.floor.troubled(window).deferred = False
+            picks.decide(self.floor, window, window.trouble.deferred_cause)
+            self.floor.troubled(window).deferred_cause = NULL
         self.floor.store.free(deferred)
         return 0
 
@@ -404,8 +404,8 @@ cdef class Effects(Clocks):
         for k in range(length(held)):
             if head_of(held.items[k]).type == B_WINDOW:
                 window = <PickWindow*>held.items[k]
-                window.gap_held = False
-                picks.decide_closing(self.floor, window, window.held_t)
+                self.floor.troubled(window).gap_held = False
+                picks.decide_closing(self.floor, window, window.trouble.held_t)
             else:
                 shipment = <Shipment*>held.items[k]
                 shipment.held = False
@@ -425,8 +425,8 @@ cdef class Effects(Clocks):
             touches.touch_closed(floor, <PickWindow*>target, value)
             if length(self.state.mismatched):
                 holds.check_mismatched(floor)
-        elif tag == picks.TAG_STALL:
-            picks.watch_stall(floor, <PickWindow*>target, due)
+        elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
+            pick_alarms.due(floor, target, tag)
         elif tag == tracks.TAG_RESOLVE:
             tracks.resolve(floor, <Fact*>target)
         elif tag == cartons.TAG_TRANSITION:
@@ -470,18 +470,18 @@ cdef class Effects(Clocks):
         cdef int64_t value = floor.by_wall.value
         if tag == picks.TAG_CLOSING:
             if self.state.watermark <= value:
-                (<PickWindow*>target).forced = max((<PickWindow*>target).forced, value)
+                picks.force(self.floor, <PickWindow*>target, value)
                 picks.decide_closing(floor, <PickWindow*>target, value)
                 touches.touch_closed(floor, <PickWindow*>target, value)
         elif tag == cartons.TAG_TRANSITION:
             if self.state.watermark <= value + floor.rules.close_hold:
-                (<Cycle*>target).forced = max((<Cycle*>target).forced, value)
+                cartons.force(floor, <Cycle*>target, value)
                 cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_VOID:
             cartons.force_void(floor, <Fact*>target)
         elif tag == gaps.TAG_GAP_HOLD:
             if head_of(target).type == B_WINDOW:
-                (<PickWindow*>target).gap_over_t = value
+                floor.troubled(<PickWindow*>target).gap_over_t = value
                 picks.decide_closing(floor, <PickWindow*>target, value)
             else:
                 shipments.on_gap_hold_over(floor, <Shipment*>target, value)

@@ -4,6 +4,14 @@ A code below 64 is also a bit: a window, a carton or a shipment remembers in `al
 "does anything have to be cleared?" costs nothing where nothing is wrong.
 """
 
+from libc.stdint cimport int64_t, uint8_t
+
+cdef struct Episode:
+    int64_t number              # episodes so far, this one included
+    int64_t t                   # of its last sight, or of its end
+    uint8_t open
+
+
 cdef enum:
     SRC_DOWN
     SEQ_GAP

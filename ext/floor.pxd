@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from ext.json_writer cimport JsonWriter
 from ext.outlet cimport Outlet
 from ext.state cimport (
-    CartonPlan, Fact, Line, LoadUnit, Order, Shipment, State, Trailer, Waiting,
+    CartonPlan, Cycle, Decided, Changed, Fact, Line, LoadUnit, Order, PickWindow, Shipment, State, Trailer, Trouble, Waiting,
 )
 from ext.store cimport List, Store, find, length, pair
 from ext.texts cimport TEXT_BYTES, Entry, Texts
@@ -51,6 +51,12 @@ cdef class Floor:
     cdef int begin(self) except -1
     cdef int adopt(self, State* state) except -1
     cdef Fact* new_fact(self) except NULL
+    cdef Trouble* new_trouble(self) except NULL
+    cdef Trouble* troubled(self, PickWindow* window) except NULL
+    cdef Changed* new_changed(self) except NULL
+    cdef Changed* changing(self, Line* line) except NULL
+    cdef Decided* new_decided(self) except NULL
+    cdef Decided* deciding(self, Cycle* cycle) except NULL
     cdef Fact* copy_name(self, const Fact* fact) except NULL
     cdef str text(self, int32_t number)
     cdef str dev_id(self, const Fact* fact)

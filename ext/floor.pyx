@@ -4,17 +4,20 @@
 import msgspec
 
 from ext.batch cimport ABSENT
+from ext.order_data cimport Asked
 from ext.outlet cimport Outlet
 from ext.premises_data cimport (
-    Expectation, Finding, Graded, Place, Return, Rma, RmaLine, Scan, Shelf, Signal, Statement, Subjects, UnitFinding,
+    Expectation, Finding, Graded, LatePicks, Place, Return, Rma, RmaLine, Scan, Shelf, Signal, Statement, Subjects,
+    UnitFinding,
 )
 from ext.sources cimport Gap, Multiread, Seen, Sighting, Source, Track, TrackLife
 from ext.state cimport (
-    B_ARRIVED, B_CYCLE, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING, B_GAP, B_GRADED, B_LATE_PICKS, B_LEDGER, B_LIFE,
-    B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN, B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES,
-    B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL, B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS,
-    B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_UNIT, B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Cycle,
-    Departed, LatePicks, Ledger, Move, Moved, Pending, PickWindow, Planned, ScopeLine, Touch, Waiting,
+    B_ARRIVED, B_ASKED, B_CHANGED, B_CYCLE, B_DECIDED, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING, B_GAP, B_GRADED,
+    B_LATE_PICKS, B_LEDGER, B_LIFE, B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN,
+    B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL,
+    B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS, B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_TROUBLE, B_UNIT,
+    B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Changed, Cycle, Decided, Departed, Ledger, Move, Moved,
+    Pending, PickWindow, Planned, ScopeLine, Touch, Trouble, Waiting,
 )
 from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length, pair
 from ext.texts cimport TEXT_BYTES
@@ -91,6 +94,9 @@ cdef int describe_structs(Store store) except -1:
     cdef RmaLine* rma_line = NULL
     cdef Rma* rma = NULL
     cdef Signal* signal = NULL
+    cdef Trouble* trouble = NULL
+    cdef Changed* changed = NULL
+    cdef Decided* decided = NULL
     cdef Wheel* wheel = NULL
     cdef Timer* timer = NULL
     store.describe(B_STATE, sizeof(State), <size_t>&state.site, <size_t>&state.watermark)
@@ -101,6 +107,9 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_ORDER, sizeof(Order), <size_t>&order.id, <size_t>&order.t)
     store.describe(B_LINE, sizeof(Line), <size_t>&line.order, <size_t>&line.number)
     store.describe(B_WINDOW, sizeof(PickWindow), <size_t>&window.task, <size_t>&window.q_task)
+    store.describe(B_TROUBLE, sizeof(Trouble), <size_t>&trouble.cancel_t, <size_t>&trouble.cancel_t)
+    store.describe(B_CHANGED, sizeof(Changed), <size_t>&changed.cancel_t, <size_t>&changed.cancel_t)
+    store.describe(B_DECIDED, sizeof(Decided), <size_t>&decided.shipment, <size_t>&decided.spare)
     store.describe(B_LATE_PICKS, sizeof(LatePicks), <size_t>&late.qty, <size_t>&late.qty)
     store.describe(B_UNIT, sizeof(LoadUnit), <size_t>&unit.lu, <size_t>&unit.met)
     store.describe(B_CYCLE, sizeof(Cycle), <size_t>&cycle.target, <size_t>&cycle.number)
@@ -123,6 +132,7 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_SEEN, sizeof(Seen), <size_t>&seen.epoch, <size_t>&seen.epoch)
     store.describe(B_PLACE, sizeof(Place), <size_t>&place.loc, <size_t>&place.prune_at)
     store.describe_array(B_EXPECTATIONS, sizeof(Expectation), 0, 0)
+    store.describe_array(B_ASKED, sizeof(Asked), 0, 0)
     store.describe(B_FINDING, sizeof(Finding), <size_t>&finding.order, <size_t>&finding.qty)
     store.describe(B_STATEMENT, sizeof(Statement), <size_t>&statement.expected, <size_t>&statement.expected)
     store.describe(B_SHELF, sizeof(Shelf), <size_t>&shelf.loc, sizeof(Shelf))
@@ -175,6 +185,8 @@ cdef class Floor:
         state.collect_at = COLLECT_MIN
         for family in range(12):
             state.revisions[family] = self.store.table(B_TABLE)
+        state.no_trouble, state.nothing_changed = self.new_trouble(), self.new_changed()
+        state.nothing_decided = self.new_decided()
         state.watermark = state.wall = state.equal_at = state.sightings_until = ABSENT
         state.next_sweep = ABSENT
         state.site = self.texts.number(self.outlet.site)
@@ -195,6 +207,41 @@ cdef class Floor:
 
     cdef Fact* new_fact(self) except NULL:
         return <Fact*>self.store.new(B_FACT, sizeof(Fact))
+
+    cdef Trouble* new_trouble(self) except NULL:
+        """None so far."""
+        cdef Trouble* trouble = <Trouble*>self.store.new(B_TROUBLE, sizeof(Trouble))
+        trouble.cancel_t = NEVER
+        trouble.forced = trouble.held_t = trouble.gap_over_t = ABSENT
+        return trouble
+
+    cdef Trouble* troubled(self, PickWindow* window) except NULL:
+        """Its trouble, to be written to."""
+        if window.trouble == self.state.no_trouble:
+            window.trouble = self.new_trouble()
+        return <Trouble*>window.trouble
+
+    cdef Changed* new_changed(self) except NULL:
+        cdef Changed* changed = <Changed*>self.store.new(B_CHANGED, sizeof(Changed))
+        changed.cancel_t = changed.alloc_t = NEVER
+        return changed
+
+    cdef Changed* changing(self, Line* line) except NULL:
+        """What has changed of it, to be written to."""
+        if line.changed == self.state.nothing_changed:
+            line.changed = self.new_changed()
+        return <Changed*>line.changed
+
+    cdef Decided* new_decided(self) except NULL:
+        cdef Decided* decided = <Decided*>self.store.new(B_DECIDED, sizeof(Decided))
+        decided.forced = decided.until = ABSENT
+        return decided
+
+    cdef Decided* deciding(self, Cycle* cycle) except NULL:
+        """What was decided of it, to be written to."""
+        if cycle.decided == self.state.nothing_decided:
+            cycle.decided = self.new_decided()
+        return <Decided*>cycle.decided
 
     cdef Fact* copy_name(self, const Fact* fact) except NULL:
         """A part or consequence of a record stands under that record's name, at its time."""
@@ -285,10 +332,11 @@ cdef class Floor:
         if line == NULL:
             line = <Line*>self.store.new(B_LINE, sizeof(Line))
             line.order, line.number = order, number
-            line.cancel_t = line.alloc_t = NEVER
+            line.changed = self.state.nothing_changed
             line.of = self.order_of(order)
             if line.of.cancelled_by != NULL:        # R27
-                line.cancel_t, line.cancelled_by = line.of.cancelled_by.t, line.of.cancelled_by
+                self.changing(line).cancelled_by = line.of.cancelled_by
+                self.changing(line).cancel_t = line.of.cancelled_by.t
             self.store.append(&line.of.lines, line)
             self.store.put(self.state.lines, pair(order, number), line)
         return line

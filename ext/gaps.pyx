@@ -108,7 +108,7 @@ cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close) no
         return 0
     t_open = window.planned_t if window.planned_t != NEVER else t_close
     if length(window.facts) == 0:
-        for i in range(floor.state.sources.mask + 1):
+        for i in range(floor.state.sources.capacity):
             source = <Source*>floor.state.sources.slots[i].value
             if source != NULL and source.picks:
                 hold = max(hold, blind_for(source, t_open, t_close))

@@ -4,12 +4,14 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ext cimport carton_names, carton_state, cartons, outcomes
+from ext.asked cimport asked_at
 from ext.batch cimport ABSENT
 from ext.exceptions cimport (
     ID_SSCC_REUSE, PKG_CONTENT_MISMATCH, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_TOTE_REBOUND_OPEN,
     PKG_WEIGHT_MISMATCH,
 )
 from ext.kinds cimport K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_WEIGH
+from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.state cimport CartonPlan, Line, PickWindow, Planned, PlannedList
 from ext.store cimport find, length, remove
@@ -20,7 +22,7 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
     cdef Fact* close = cartons.last_close(floor, cycle)
     cdef carton_state.CartonState state
     cdef int64_t as_of = floor.state.watermark - 1
-    if (cycle.rebound and cycle.end <= as_of) or cycle.alarms >> PKG_TOTE_REBOUND_OPEN & 1:
+    if (cycle.rebound and cycle.end <= as_of) or cycle.decided.alarms >> PKG_TOTE_REBOUND_OPEN & 1:
         check_rebound(floor, cycle)
     if close == NULL:                   # it is open: its next close will tell
         return 0
@@ -81,7 +83,7 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
 
 cdef int show(Floor floor, int code, Cycle* cycle, bint wrong, const Fact* cause, str detail) except -1:
     """Raise it, or clear it if it was raised."""
-    cdef bint raised = cycle.alarms >> code & 1
+    cdef bint raised = cycle.decided.alarms >> code & 1
     if wrong == raised:
         return 0
     if not wrong:
@@ -156,13 +158,13 @@ cdef const Fact* explained_by(
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         for k in range(length(window.closings) + 1):
-            fact = <Fact*>window.closings.items[k] if k < length(window.closings) else window.cancelled_by
+            fact = <Fact*>window.closings.items[k] if k < length(window.closings) else window.trouble.cancelled_by
             if fact != NULL and explains(floor, cycle, close, fact):
                 found = earlier(found, fact, close.t)
-    if line.cancelled_by != NULL and explains(floor, cycle, close, line.cancelled_by):
-        found = earlier(found, line.cancelled_by, close.t)
-    if line.alloc_by != NULL and explains(floor, cycle, close, line.alloc_by):
-        found = earlier(found, line.alloc_by, close.t)
+    if line.changed.cancelled_by != NULL and explains(floor, cycle, close, line.changed.cancelled_by):
+        found = earlier(found, line.changed.cancelled_by, close.t)
+    if line.changed.alloc_by != NULL and explains(floor, cycle, close, line.changed.alloc_by):
+        found = earlier(found, line.changed.alloc_by, close.t)
     return found
 
 
@@ -215,13 +217,14 @@ cdef int64_t excused(Floor floor, const Line* line, int64_t as_of) noexcept:
     """Pieces of a line that decided shorts and cancels say will not come."""
     cdef PickWindow* window
     cdef outcomes.Outcome o
-    cdef int64_t total = line.alloc_short if line.alloc_t <= as_of else 0
+    cdef Asked asked = asked_at(line, as_of)
+    cdef int64_t total = asked.alloc_short
     cdef int i
-    if line.cancel_t <= as_of:
-        total += line.qty
+    if line.changed.cancel_t <= as_of:
+        total += asked.qty
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        o = outcomes.outcome(window, as_of, max(as_of, window.forced) + 1)
+        o = outcomes.outcome(window, as_of, max(as_of, window.trouble.forced) + 1)
         total += max(0, window.q_task - o.q) if o.cancelled else o.q_short
     return total
 

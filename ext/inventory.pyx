@@ -63,9 +63,9 @@ cdef int take_count(Floor floor, Fact* fact) except -1:
 
 cdef int take_short(Floor floor, PickWindow* window) except -1:
     """R70: a `pick.short` was told, or revised. What it says of the stock now, maybe of another place."""
-    cdef outcomes.Outcome o = outcomes.outcome(window, NEVER - 1, max(floor.state.watermark, window.forced + 1))
+    cdef outcomes.Outcome o = outcomes.outcome(window, NEVER - 1, max(floor.state.watermark, window.trouble.forced + 1))
     cdef Fact* short_ = o.closing if o.shorted else NULL
-    cdef Finding* finding = <Finding*>window.finding
+    cdef Finding* finding = <Finding*>window.trouble.finding
     cdef Place* place = NULL
     cdef int32_t loc
     if short_ != NULL and short_.kind == K_PICK_SHORT and is_short_of_stock(floor, short_):
@@ -76,12 +76,12 @@ cdef int take_short(Floor floor, PickWindow* window) except -1:
         finding.qty = ABSENT
         judge_soon(floor, finding.place, finding.fact.t, finding.fact)
         finding = NULL
-        window.finding = NULL
+        floor.troubled(window).finding = NULL
     if place == NULL:
         return 0
     if finding == NULL:
         finding = add_finding(floor, place, short_, BY_SHORT, o.q_short)
-        window.finding = finding
+        floor.troubled(window).finding = finding
         finding.window, finding.order = window, window.line.order
     finding.qty, finding.decided = o.q_short, True
     finding.forced = finding.forced or floor.state.watermark <= short_.t
@@ -345,7 +345,7 @@ cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact*
 # ---------------------------------------------------------------------------------------------- forgetting
 
 cdef int64_t reach(Floor floor) noexcept:
-    """How far back a late fact can still ask: `lateness_ms`, and from there to the oldest expectation of use."""
+    """How far back findings are kept: a late fact, or an expectation that is told late, can still change them."""
     return floor.rules.lateness + floor.rules.expectation_ttl
 
 
@@ -365,8 +365,9 @@ cdef int prune(Floor floor, Place* place) except -1:
                 place.before = <Statement*>floor.store.new(B_STATEMENT, sizeof(Statement))
             place.before[0] = statement
         if finding.window != NULL:
-            finding.window.finding = NULL
+            floor.troubled(finding.window).finding = NULL
     cut_first(place.findings, old)
+    horizon -= floor.rules.expectation_ttl      # what the findings that are kept are held against
     old = 0
     while old < length(place.picks) and (<Fact*>place.picks.items[old]).t < horizon:
         old += 1

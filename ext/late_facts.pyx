@@ -10,7 +10,7 @@ from ext.shipment_cartons cimport shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER
-from ext.touches cimport touch
+from ext.touches cimport touch_others
 
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
@@ -49,7 +49,7 @@ cdef int take_back_line(Floor floor, Shipment* shipment, Line* line) except -1:
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         take_back_picks(floor, shipment, window, window.facts)
-        take_back_picks(floor, shipment, window, window.strangers)
+        take_back_picks(floor, shipment, window, window.trouble.strangers)
     return 0
 
 
@@ -61,29 +61,20 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
     cdef int i
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        cancel = window.cancelled_by
-        if not is_after(shipment, window.cancel_t) or not window_has_shipped(floor, window, cancel.t):
+        cancel = window.trouble.cancelled_by
+        if not is_after(shipment, window.trouble.cancel_t) or not window_has_shipped(floor, window, cancel.t):
             continue
         late = cancel
-        window.cancel_t, window.cancelled_by = NEVER, NULL
+        floor.troubled(window).cancelled_by = NULL
+        floor.troubled(window).cancel_t = NEVER
         floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(floor, window), cancel.t, cancel, "")
         picks.tell(floor, window, cancel, NEVER - 1)
     if late == NULL:
         return 0
-    if length(line.scopes) <= 1 and is_after(shipment, line.cancel_t):
-        line.cancel_t, line.cancelled_by = NEVER, NULL
+    if length(line.scopes) <= 1 and is_after(shipment, line.changed.cancel_t):
+        floor.changing(line).cancelled_by = NULL
+        floor.changing(line).cancel_t = NEVER
     return touch_others(floor, shipment, line, late)
-
-
-cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, Fact* fact) except -1:
-    """R52: shipments with a share of the line that are still in the house are judged again, without what was taken back."""
-    cdef Shipment* other
-    cdef int i
-    for i in range(length(line.scopes)):
-        other = (<ScopeLine*>line.scopes.items[i]).shipment
-        if other != shipment:
-            touch(floor, other, fact.t, fact)
-    return 0
 
 
 cdef bint is_after(const Shipment* shipment, int64_t t) noexcept:

@@ -17,8 +17,8 @@ from ext.kinds cimport K_MANIFEST_RESULT
 from ext.leaving cimport has_left
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
 from ext.packing cimport contents_of
-from ext.readiness cimport READY, Verdict, correlation, verdict_of
-from ext.shipment_cartons cimport cycles_of, unused_of
+from ext.readiness cimport READY, Verdict, correlation, planned_at, verdict_of
+from ext.shipment_cartons cimport cycles_of, is_voided, unused_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList
 from ext.store cimport B_BYTES, List, Numbers, index_of, length
@@ -79,7 +79,8 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     cdef Cycle* cycle
     cdef carton_state.CartonState state
     cdef Numbers* unused = unused_of(floor, shipment, close.t)
-    cdef List* cycles = cycles_of(floor, shipment, close.t)
+    cdef List* cycles = cartons_then(floor, shipment, close.t)
+    cdef bint filled
     cdef int i
     departure.close, departure.gone, departure.left_behind = close, [], []
     for i in range(unused.count if unused != NULL else 0):
@@ -87,15 +88,41 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     for i in range(length(cycles)):
         cycle = <Cycle*>cycles.items[i]
         state = carton_state.state_of(floor, cycle, close.t)
+        filled = contents_of(cycle, state.t_close if state.closed else close.t).count > 0
         if state.loaded and has_left(floor, state.loading, close):
-            departure.gone.append(<size_t>cycle)
-            departure.took = departure.took or state.loading.trailer == close.trailer
-        elif not state.closed or contents_of(cycle, state.t_close).count:
+            if filled:                  # an empty box on the road is no evidence of goods
+                departure.gone.append(<size_t>cycle)
+                departure.took = departure.took or state.loading.trailer == close.trailer
+        elif filled or not state.closed:
             departure.left_behind.append(floor.text(carton_names.name_of(floor, cycle)))
     floor.store.free(unused)
     floor.store.free(cycles)
     departure.left_behind.sort()
     return departure
+
+
+cdef List* cartons_then(Floor floor, Shipment* shipment, int64_t t) except? NULL:
+    """R50a, R52: its cartons as of an evidence; what has left with it is its own, whatever is planned afterwards.
+
+    The list is the caller's, to be freed.
+    """
+    cdef List* found = cycles_of(floor, shipment, t)
+    cdef Cycle* cycle
+    cdef int i
+    for i in range(shipment.gone.count if shipment.gone != NULL else 0):
+        cycle = shipment.gone.items[i].cycle
+        if index_of(found, cycle) < 0 and is_planned_since(floor, shipment, cycle):
+            floor.store.append(&found, cycle)
+    return found
+
+
+cdef bint is_planned_since(Floor floor, const Shipment* shipment, const Cycle* cycle) noexcept:
+    """That it is not the shipment's now is said by a plan from after its manifest."""
+    if cycle.merged or is_voided(cycle, shipment.manifest_t):
+        return False
+    if cycle.plan != NULL and cycle.plan.fact != NULL:
+        return cycle.plan.fact.t > shipment.manifest_t
+    return planned_at(floor, shipment) > shipment.manifest_t
 
 
 # ---------------------------------------------------------------------------------------------- telling
@@ -169,7 +196,7 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
     cdef Fact* label
     cdef carton_state.CartonState state
     cdef int64_t t = shipment.result.t if shipment.result != NULL else departure.close.t, weight, t_close
-    cdef List* cycles = cycles_of(floor, shipment, t)
+    cdef List* cycles = cartons_then(floor, shipment, t)
     cdef str name
     cdef int i
     for i in range(length(cycles)):
@@ -211,7 +238,7 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
         shipment.stands = False
         floor.store.free(shipment.pending)
         shipment.pending = NULL
-    cycles = cycles_of(floor, shipment, shipment.manifest_t)
+    cycles = cartons_then(floor, shipment, shipment.manifest_t)
     for i in range(length(cycles)):
         cycle = <Cycle*>cycles.items[i]
         if departure is None or floor.text(carton_names.name_of(floor, cycle)) not in departure.left_behind:

@@ -37,7 +37,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
     cdef Fact* closing
     cdef Fact* fact
     cdef int i = 0, j = 0, n = length(window.facts), m = length(window.closings)
-    cdef int64_t t_fact, t_closing, t_cancel = window.cancel_t if window.cancel_t <= as_of else NEVER
+    cdef int64_t t_fact, t_closing, t_cancel = window.trouble.cancel_t if window.trouble.cancel_t <= as_of else NEVER
     cdef int64_t asked
     memset(&o, 0, sizeof(o))
     o.q_task, o.until, o.t_last = q_task, until, ABSENT
@@ -56,6 +56,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             if is_note(closing):
                 asked = asked_from(&o, window, j + 1)
                 open_again(&o, asked)
+                fill_again(&o, asked, picked)
             elif (not o.closed and is_felt(&o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
                     and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
@@ -64,8 +65,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
         else:
             fact = <Fact*>window.facts.items[i]
-            count_pick(&o, window, fact, asked,
-                       t_closing == t_fact and closes_with(&o, window, fact, j, o.q_now + fact.qty))
+            count_pick(&o, window, fact, asked)
             if fact.qty > 0:
                 picked = fact
             i += 1
@@ -78,7 +78,7 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
     """R20: a task's window is opened by its pick.task or its first pick, a line's own by its first pick."""
     if length(window.facts) and (<Fact*>window.facts.items[0]).t <= as_of:
         return True
-    if length(window.strangers) and (<Fact*>window.strangers.items[0]).t <= as_of:
+    if length(window.trouble.strangers) and (<Fact*>window.trouble.strangers.items[0]).t <= as_of:
         return True
     return window.task != 0 and window.planned_t <= as_of
 
@@ -112,17 +112,7 @@ cdef bint is_felt(const Outcome* o, const PickWindow* window, int j, int64_t q) 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:
     """R21 c: the last pick before it did not go into the carton that is closed. It may have come after the close did."""
     return (closing.kind == K_CARTON_CLOSE and picked != NULL and picked.cycle != closing.cycle
-            and window.decided != closing)
-
-
-cdef bint closes_with(const Outcome* o, const PickWindow* window, const Fact* pick, int j, int64_t q) noexcept:
-    """R21 a: is a b to d of the very time of that pick still to be decided, one that concerns it?"""
-    cdef const Fact* closing
-    for j in range(j, length(window.closings)):
-        closing = <Fact*>window.closings.items[j]
-        if closing.t == pick.t and is_felt(o, window, j, q) and not went_elsewhere(window, pick, closing):
-            return True
-    return False
+            and window.trouble.decided != closing)
 
 
 cdef void open_again(Outcome* o, int64_t asked) noexcept:
@@ -132,15 +122,25 @@ cdef void open_again(Outcome* o, int64_t asked) noexcept:
         o.by = OPEN
 
 
-cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked, bint closing_here) noexcept:
+cdef void fill_again(Outcome* o, int64_t asked, Fact* picked) noexcept:
+    """R27a: less is asked for than before; an open window that has so much is closed by a, at its last pick."""
+    if o.closed or picked == NULL or o.q_now - o.q_late < asked:
+        return
+    o.closed = o.told = True
+    o.by = BY_QUANTITY
+    o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, picked.t), picked
+    o.q_short = missing(o) if o.shorted else 0
+
+
+cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked) noexcept:
     """R21 a before the close, R25 and R26 after it, also while the window is open again; R28's reversals are picks of a
     negative quantity."""
     o.q_now += fact.qty
-    if window.decided != NULL and fact.late:
+    if window.trouble.decided != NULL and fact.late:
         o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t
-    if not o.closed and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked and not closing_here:
+    if not o.closed and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked:
         o.closed = o.told = True
         o.by = BY_QUANTITY
     if o.told:
@@ -174,12 +174,12 @@ cdef void close_by_cancel(Outcome* o, const PickWindow* window, int first, int64
     """R27: picks before t_c count, later ones do not; later reversals cut q; never a short."""
     cdef int i
     cdef Fact* fact
-    o.told = o.told or o.q_now > 0 or window.confirmed != NULL or window.short_told != NULL
+    o.told = o.told or o.q_now > 0 or window.confirmed != NULL or window.trouble.short_told != NULL
     for i in range(first, length(window.facts)):
         fact = <Fact*>window.facts.items[i]
         if fact.t <= as_of and fact.qty < 0:
             o.q_now += fact.qty
     o.closed = o.cancelled = True
     o.by = BY_CANCEL
-    o.q, o.t_close, o.cause = max(0, o.q_now), window.cancel_t, window.cancelled_by
+    o.q, o.t_close, o.cause = max(0, o.q_now), window.trouble.cancel_t, window.trouble.cancelled_by
     o.shorted, o.q_short = False, 0

@@ -11,10 +11,10 @@ from libc.string cimport memcpy, memset
 
 from ext.batch cimport ABSENT
 from ext.correlations cimport concerned
-from ext.exceptions cimport SEVERITIES, NAMES as CODE_NAMES
+from ext.exceptions cimport SEVERITIES, Episode, NAMES as CODE_NAMES
 from ext.json_writer cimport digest_of, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
-from ext.state cimport B_EPISODE, B_LEDGER, Episode
+from ext.state cimport B_EPISODE, B_LEDGER
 from ext.store cimport find
 
 TYPES = (
@@ -252,12 +252,11 @@ cdef class Outlet:
         return self.tell_episode(EXCEPTION_CLEARED, code, subject, episode.number, time, cause, "")
 
     cdef int forget(self, int code, int32_t subject) noexcept:
-        """Its subject has gone: nothing will clear it, and nothing is told."""
-        cdef uint64_t key = <uint64_t>code << 32 | <uint64_t>subject
-        cdef Episode* episode = <Episode*>find(self.state.episodes, key)
+        """Its subject has gone: nothing will clear it, and nothing is told. Should it come again, it is numbered on."""
+        cdef Episode* episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)
         if episode != NULL:
             self.state.open_episodes[code] -= episode.open
-            self.store.drop(self.state.episodes, key)
+            episode.open = False
         return 0
 
     cdef int tell_episode(self, int type, int code, int32_t subject, int64_t number, int64_t time, const Fact* cause,

@@ -17,8 +17,6 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 cdef int put_policy(JsonWriter data, const Line* line) except -1
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
 cdef int tell_alloc(Floor floor, Line* line) except -1
-cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1
-cdef int cover(Floor floor, Line* line, const Fact* cause) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext.exceptions cimport PCK_LATE_AFTER_SHIP, PCK_OVER, PCK_PUTBACK_REQUIRED, TIME_TOO_LATE
+from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
@@ -11,7 +11,8 @@ from ext.outcomes cimport is_note
 from ext.outlet cimport (
     EXACT, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject,
 )
-from ext.state cimport B_LATE_PICKS, LatePicks, Ledger
+from ext.premises_data cimport LatePicks
+from ext.state cimport B_LATE_PICKS, Ledger
 from ext.store cimport Table, find, length
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
@@ -29,7 +30,7 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
     write_confirmed(floor, window, o)
     floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, order, cause, evidence)
     window.told_q, window.told_t = max(0, o.q), o.t_close
-    if window.task and window.alarms >> PCK_LATE_AFTER_SHIP & 1:
+    if window.task and window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1:
         retell_late(floor, window, cause)
     return 0
 
@@ -89,15 +90,15 @@ cdef int32_t carton_number(const Fact* fact) noexcept:
 
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1:
     cdef int32_t order = window.line.order
-    if window.short_told == NULL and not window.task:
-        window.short_told = window.line.alloc_ledger
-    if window.short_told == NULL:
+    if window.trouble.short_told == NULL and not window.task:
+        floor.troubled(window).short_told = window.line.changed.alloc_ledger
+    if window.trouble.short_told == NULL:
         put_key(floor, window)
-        window.short_told = floor.outlet.ledger(PICK_SHORT, order)
+        floor.troubled(window).short_told = floor.outlet.ledger(PICK_SHORT, order)
         if not window.task:
-            window.line.alloc_ledger = window.short_told
+            floor.changing(window.line).alloc_ledger = window.trouble.short_told
     write_short(floor, window, o)
-    if floor.outlet.emit(window.short_told, subject_of(window), o.t_close, order, cause, evidence):
+    if floor.outlet.emit(window.trouble.short_told, subject_of(window), o.t_close, order, cause, evidence):
         floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window,
                                 TAG_SHORT_TOLD, 0)
     return 0
@@ -156,80 +157,49 @@ cdef Fact* first_closing(const PickWindow* window) noexcept:
 cdef int tell_alloc(Floor floor, Line* line) except -1:
     """R23: it waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
     line's own window: one ledger, so that neither tells the other's revision again (R81)."""
-    cdef Fact* fact = line.alloc_by
+    cdef Fact* fact = line.changed.alloc_by
     cdef JsonWriter data = floor.outlet.data
     cdef int32_t sku = line.sku
     cdef int i
-    if line.own != NULL and line.own.short_told != NULL:
+    if line.own != NULL and line.own.trouble.short_told != NULL:
         return 0
     for i in range(length(line.windows)):
         sku = sku if sku else (<PickWindow*>line.windows.items[i]).sku
     if not sku:
         return 0
-    if line.alloc_ledger == NULL:
+    if line.changed.alloc_ledger == NULL:
         if is_buried(floor, b"order/", line.order):
             return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
         floor.outlet.key_is(line.order)
         floor.outlet.key.put(b"/")
         floor.outlet.key.integer(line.number)
-        line.alloc_ledger = floor.outlet.ledger(PICK_SHORT, line.order)
+        floor.changing(line).alloc_ledger = floor.outlet.ledger(PICK_SHORT, line.order)
     data.clear()
     data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
     data.text_member(b',"order":', line.order)
     put_policy(data, line)
-    data.integer_member(b',"qty_picked":0,"qty_short":', line.alloc_short)
-    data.integer_member(b',"qty_task":', line.alloc_short)
+    data.integer_member(b',"qty_picked":0,"qty_short":', fact.qty)
+    data.integer_member(b',"qty_task":', fact.qty)
     data.text_member(b',"reason":', fact.code)
     data.text_member(b',"sku":', sku)
     data.integer_member(b',"t_close":', fact.t)
     data.put(b"}")
     floor.outlet.emit(
-        line.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
+        line.changed.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
         line.order, fact, EXACT)
-    return 0
-
-
-cdef int tell_exceptions(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1:
-    """R24: above tolerance; R27: pieces of a cancelled task that lie in a carton."""
-    cdef int64_t tolerance = window.q_task * window.line.over_tol_pct // 100
-    if not o.cancelled and o.q > window.q_task + tolerance and o.q > window.covered_q:
-        alarm(floor, window, PCK_OVER, o.t_close, cause, f"{o.q} of {window.q_task}")
-    elif window.alarms:
-        quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
-    if o.cancelled and o.q > 0:
-        alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
-    elif window.alarms:
-        quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
-    return 0
-
-
-cdef int cover(Floor floor, Line* line, const Fact* cause) except -1:
-    """R24: a change of the order covers what was picked of a line if its quantity is no less; or covers it no more."""
-    cdef PickWindow* window
-    cdef int64_t told = 0
-    cdef int i
-    for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
-        if window.cancel_t == NEVER:
-            told += window.told_q
-    for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
-        window.covered_q = window.told_q if line.qty >= told else 0
-        if window.covered_q:
-            quiet(floor, window, PCK_OVER, cause.t, cause)
     return 0
 
 
 cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1:
     """Raise an exception that this window can clear."""
-    window.alarms |= <uint64_t>1 << code
+    floor.troubled(window).alarms |= <uint64_t>1 << code
     return floor.outlet.raise_(code, subject_text(floor, window), t, cause, detail)
 
 
 cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1:
     """Clear it, if it was raised."""
-    if window.alarms >> code & 1:
-        window.alarms &= ~(<uint64_t>1 << code)
+    if window.trouble.alarms >> code & 1:
+        floor.troubled(window).alarms &= ~(<uint64_t>1 << code)
         floor.outlet.clear(code, subject_text(floor, window), t, cause)
     return 0
 
@@ -303,7 +273,7 @@ cdef int retell_late(Floor floor, const PickWindow* window, const Fact* cause) e
     cdef Table* known = floor.state.late_picks
     cdef str end = f"/{floor.text(window.task)}"
     cdef Py_ssize_t i
-    names = [floor.text(<int32_t>known.slots[i].key) for i in range(<Py_ssize_t>known.mask + 1)
+    names = [floor.text(<int32_t>known.slots[i].key) for i in range(<Py_ssize_t>known.capacity)
              if known.slots[i].value != NULL]
     for name in sorted(name for name in names if name.endswith(end)):
         tell_post_ship(floor, window, <LatePicks*>find(known, floor.intern(name)), name[:-len(end)], cause)

@@ -6,7 +6,7 @@ from ext.store cimport index_of, length
 
 
 cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) noexcept:
-    cdef const List* facts = window.facts if fact.sku == window.sku else window.strangers
+    cdef const List* facts = window.facts if fact.sku == window.sku else window.trouble.strangers
     cdef const Fact* pick
     cdef int i
     for i in range(length(facts) - 1 if fact.qty < 0 else -1, -1, -1):
@@ -18,7 +18,7 @@ cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) no
 
 cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List** changed) except -1:
     """R3: reversals that came before the pick that they follow go into its unit."""
-    cdef List* facts = window.facts if pick.sku == window.sku else window.strangers
+    cdef List* facts = window.facts if pick.sku == window.sku else window.trouble.strangers
     cdef Fact* fact
     cdef int i
     for i in range(index_of(facts, pick) + 1, length(facts)):
@@ -35,7 +35,7 @@ cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List*
 cdef int take_over(Floor floor, PickWindow* window, List** changed) except -1:
     """R20: a line's window has become a task's, and its picks go where the task says."""
     carry(floor, window, window.facts, changed)
-    return carry(floor, window, window.strangers, changed)
+    return carry(floor, window, window.trouble.strangers, changed)
 
 
 cdef int carry(Floor floor, PickWindow* window, const List* facts, List** changed) except -1:

@@ -11,22 +11,20 @@ from ext.state cimport Fact, Line, PickWindow
 
 cdef enum PickTag:
     TAG_CLOSING = 1         # a short, deadline, carton close or cancel is due
-    TAG_STALL = 2
 
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL
 cdef bint has_tasks(const Line* line) noexcept
 cdef bint has_told(const PickWindow* window) noexcept
 cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL
+cdef int force(Floor floor, PickWindow* window, int64_t t) except -1
 cdef bint is_dead(Floor floor, PickWindow* window) except -1
 cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept
 cdef void take_back(PickWindow* window, Fact* fact) noexcept
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1
-cdef void move_closing(PickWindow* window, const Fact* closing, int64_t t) noexcept
+cdef int move_closing(Floor floor, PickWindow* window, const Fact* closing, int64_t t) except -1
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1
 cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1
-cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1
-cdef int watch_stall(Floor floor, PickWindow* window, int64_t due) except -1

@@ -1,18 +1,15 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The pick window (R20-R31): see picks.pxd. Hot: `window_for`, `take_pick`, `decide`."""
 
-from ext cimport gaps
+from ext cimport gaps, pick_alarms
 from ext.batch cimport ABSENT
-from ext.exceptions cimport PCK_AFTER_CANCEL, PCK_STALLED, PCK_WRONG_SKU
 from ext.floor cimport find_line
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome
 from ext.outlet cimport EXACT, INCOMPLETE
-from ext.pick_events cimport (
-    alarm, key_of, quiet, subject_text, tell_confirmed, tell_exceptions, tell_short,
-)
+from ext.pick_events cimport key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
-from ext.store cimport find, last, length, remove
+from ext.store cimport find, length, remove
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -25,11 +22,17 @@ cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL:
     """`task` 0: the line's own."""
     cdef PickWindow* window = <PickWindow*>floor.store.new(B_WINDOW, sizeof(PickWindow))
     window.line, window.task = line, task
-    window.buried = has_grave(floor, window)
-    window.cancel_t = window.planned_t = NEVER
-    window.forced = window.held_t = window.gap_over_t = ABSENT
+    window.planned_t, window.trouble = NEVER, floor.state.no_trouble
+    if has_grave(floor, window):
+        floor.troubled(window).buried = True
     floor.store.append(&line.windows, window)
     return window
+
+
+cdef int force(Floor floor, PickWindow* window, int64_t t) except -1:
+    """The wall clock's bound decides what may close it up to `t`."""
+    floor.troubled(window).forced = max(window.trouble.forced, t)
+    return 0
 
 
 cdef bint has_grave(Floor floor, const PickWindow* window) except -1:
@@ -40,8 +43,9 @@ cdef bint has_grave(Floor floor, const PickWindow* window) except -1:
 
 cdef bint is_dead(Floor floor, PickWindow* window) except -1:
     """R46: it went before its time, and was told once more since: nothing for it counts, and nothing is told of it."""
-    window.buried = window.buried and has_grave(floor, window)
-    return window.buried
+    if window.trouble.buried:
+        floor.troubled(window).buried = has_grave(floor, window)
+    return window.trouble.buried
 
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
@@ -70,10 +74,10 @@ cdef bint has_tasks(const Line* line) noexcept:
 cdef bint has_told(const PickWindow* window) noexcept:
     """R20: any event; a reversal was told by itself (R28)."""
     cdef int i
-    for i in range(length(window.strangers)):
-        if (<Fact*>window.strangers.items[i]).qty < 0:
+    for i in range(length(window.trouble.strangers)):
+        if (<Fact*>window.trouble.strangers.items[i]).qty < 0:
             return True
-    return window.confirmed != NULL or window.short_told != NULL or window.reversed
+    return window.confirmed != NULL or window.trouble.short_told != NULL or window.reversed
 
 
 cdef int open_line_window(Floor floor, Line* line) except -1:
@@ -81,11 +85,12 @@ cdef int open_line_window(Floor floor, Line* line) except -1:
     cdef PickWindow* window = new_window(floor, line, 0)
     line.own = window
     window.q_task, window.sku = line.qty, line.sku
-    window.cancel_t, window.cancelled_by = line.cancel_t, line.cancelled_by
     if line.of.cutoff != NULL:
         take_closing(floor, window, line.of.cutoff)
-    if line.cancel_t != NEVER:
-        floor.by_watermark.push(line.cancel_t, RANK_PICK, key_of(window), window, TAG_CLOSING, line.cancel_t)
+    if line.changed.cancel_t != NEVER:
+        floor.troubled(window).cancelled_by = line.changed.cancelled_by
+        floor.troubled(window).cancel_t = line.changed.cancel_t
+        floor.by_watermark.push(line.changed.cancel_t, RANK_PICK, key_of(window), window, TAG_CLOSING, line.changed.cancel_t)
     return 0
 
 
@@ -102,7 +107,7 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
         if window == line.own or (window.planned_t > t and best != NULL):
             continue                    # told later; it gets the pick only where there is no other
         o = outcome(window, t - 1, t)   # presses of one event time find the same tasks open
-        if window.cancel_t == t:
+        if window.trouble.cancel_t == t:
             o.closed, o.t_close = True, t
         if best == NULL or best.planned_t > t or (not o.closed and not best_open):
             pass
@@ -122,28 +127,22 @@ cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
     """A pick or reversal joins its window."""
     fact.window = window
     if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
-        floor.insert_sorted(&window.strangers, fact)
-        floor.outlet.raise_(PCK_WRONG_SKU, subject_text(floor, window), fact.t, fact,
-                            f"{floor.text(fact.sku)} instead of {floor.text(window.sku)}")
-        return 0
-    fact.late = window.decided != NULL and fact.t <= window.decided.t
+        floor.insert_sorted(&floor.troubled(window).strangers, fact)
+        return pick_alarms.expect(floor, window, fact.t)
+    fact.late = window.trouble.decided != NULL and fact.t <= window.trouble.decided.t
     floor.insert_sorted(&window.facts, fact)
     window.q_sum += fact.qty
     window.reversed = window.reversed or fact.qty < 0
-    if fact.t >= window.cancel_t and fact.qty > 0:
-        floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), fact.t, fact, "")
-    if window.alarms:
-        quiet(floor, window, PCK_STALLED, fact.t, fact)
-    return 0
+    return pick_alarms.expect(floor, window, fact.t)
 
 
 cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept:
     """R30: the pick that counts of those that tell of one press."""
     cdef Fact* fact
     cdef int i
-    for i in range(length(window.facts) + length(window.strangers)):
+    for i in range(length(window.facts) + length(window.trouble.strangers)):
         fact = <Fact*>(window.facts.items[i] if i < length(window.facts) else
-                       window.strangers.items[i - length(window.facts)])
+                       window.trouble.strangers.items[i - length(window.facts)])
         if fact.press == press and fact.qty > 0:
             return fact
     return NULL
@@ -154,7 +153,7 @@ cdef void take_back(PickWindow* window, Fact* fact) noexcept:
     if fact.sku == window.sku:
         window.q_sum -= fact.qty
     remove(window.facts, fact)
-    remove(window.strangers, fact)
+    remove(window.trouble.strangers, fact)
 
 
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
@@ -166,32 +165,27 @@ cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
     return 0
 
 
-cdef void move_closing(PickWindow* window, const Fact* closing, int64_t t) noexcept:
+cdef int move_closing(Floor floor, PickWindow* window, const Fact* closing, int64_t t) except -1:
     """A revision of `t` says another time than the one that set it, or none; NULL: there was none. What had come by then
     has closed the window (R26), unless it waits for a gap."""
-    if closing == NULL or (closing.t < t and not window.gap_held):
-        return
+    if closing == NULL or (closing.t < t and not window.trouble.gap_held):
+        return 0
     remove(window.closings, closing)
-    if window.decided == closing:
-        window.decided = NULL
+    if window.trouble.decided == closing:
+        floor.troubled(window).decided = NULL
+    return 0
 
 
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
     """R21 e, R27: takes effect at its event time."""
     cdef Key key = key_of(window)
-    cdef Fact* pick
-    cdef int i
-    if fact.t >= window.cancel_t:
+    if fact.t >= window.trouble.cancel_t:
         return 0
-    for i in range(length(window.facts)):
-        pick = <Fact*>window.facts.items[i]
-        if fact.t <= pick.t < window.cancel_t and pick.qty > 0:
-            floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), pick.t, pick, "")
-    window.cancel_t = fact.t
-    window.cancelled_by = fact
+    floor.troubled(window).cancel_t = fact.t
+    floor.troubled(window).cancelled_by = fact
     floor.by_watermark.push(fact.t, RANK_PICK, key, window, TAG_CLOSING, fact.t)
     floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_PICK, key, window, TAG_CLOSING, fact.t)
-    return 0
+    return pick_alarms.expect(floor, window, fact.t)
 
 
 # ---------------------------------------------------------------------------------------------- deciding
@@ -205,13 +199,13 @@ cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1:
 
 cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
     """`cause` has just come: tell what the outcome says now."""
-    if floor.state.deferring:
-        window.deferred_cause = cause
-        if not window.deferred:
-            window.deferred = True
-            floor.store.append(&floor.state.deferred, window)
-        return 0
     if is_plainly_open(window):
+        return 0
+    if floor.state.deferring:
+        floor.troubled(window).deferred_cause = cause
+        if not window.trouble.deferred:
+            floor.troubled(window).deferred = True
+            floor.store.append(&floor.state.deferred, window)
         return 0
     return tell(floor, window, cause, ANY_TIME)
 
@@ -219,7 +213,7 @@ cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
 cdef bint is_plainly_open(const PickWindow* window) noexcept:
     """Without the walk: nothing was told, nothing can close it but its quantity, and that was never reached."""
     return (window.q_sum < window.q_task and not window.reversed and window.confirmed == NULL
-            and window.short_told == NULL and length(window.closings) == 0 and window.cancel_t == NEVER)
+            and length(window.closings) == 0 and window.trouble.short_told == NULL and window.trouble.cancel_t == NEVER)
 
 
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1:
@@ -229,63 +223,43 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     cdef int64_t blind
     if window.q_task < 0 or is_dead(floor, window):
         return 0
-    o = outcome(window, as_of, max(floor.state.watermark, window.forced + 1))
+    o = outcome(window, as_of, max(floor.state.watermark, window.trouble.forced + 1))
     if not o.told:
         if window.confirmed == NULL or cause == NULL or cause.window != window or o.q_now == window.told_q:
             return 0
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
-    evidence = INCOMPLETE if o.told and window.forced >= o.t_close else EXACT
-    if o.by == BY_DEADLINE and window.decided == NULL:
+    evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
+    if o.by == BY_DEADLINE and window.trouble.decided == NULL:
         blind = gaps.hold_of_window(floor, window, o.t_close)
-        if blind and o.t_close != window.gap_over_t:
+        if blind and o.t_close != window.trouble.gap_over_t:
             return hold(floor, window, o.t_close, blind)
         evidence = INCOMPLETE if blind else evidence
-    if o.closing != NULL and window.decided == NULL:
-        decided_by(window, o.closing)
+    if o.closing != NULL and window.trouble.decided == NULL:
+        decided_by(floor, window, o.closing)
     if cause == NULL:
         cause = o.cause
     if o.q > 0 or window.confirmed != NULL:
         tell_confirmed(floor, window, &o, cause, evidence)
-    if window.short_told != NULL or (o.shorted and o.q_short > 0):
+    if window.trouble.short_told != NULL or (o.shorted and o.q_short > 0):
         tell_short(floor, window, &o, cause, evidence)
-    return tell_exceptions(floor, window, &o, cause)
+    return pick_alarms.expect(floor, window, max(o.t_close, cause.t))
 
 
-cdef void decided_by(PickWindow* window, Fact* closing) noexcept:
+cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:
     """What is known now was in time for this decision (R25)."""
     cdef int i
-    window.decided = closing
+    floor.troubled(window).decided = closing
     for i in range(length(window.facts)):
         (<Fact*>window.facts.items[i]).late = False
+    return 0
 
 
 cdef int hold(Floor floor, PickWindow* window, int64_t t, int64_t blind) except -1:
     """R7: a short by deadline rests on silence; inside a gap it waits, with the `pick.confirmed` of the same close."""
-    if not window.gap_held or window.held_t != t:
-        if not window.gap_held:
+    if not window.trouble.gap_held or window.trouble.held_t != t:
+        if not window.trouble.gap_held:
             floor.store.append(&floor.state.held, window)
-        window.gap_held, window.held_t = True, t
+        floor.troubled(window).held_t = t
+        floor.troubled(window).gap_held = True
         floor.by_wall.push(t + blind, RANK_PICK, key_of(window), window, gaps.TAG_GAP_HOLD, t)
-    return 0
-
-
-cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
-    """R22: from its first pick on, while it is not full. One timer a window."""
-    if window.stall_watched or window.q_sum <= 0 or window.q_sum >= window.q_task >= 0:
-        return 0
-    window.stall_watched = True
-    return floor.by_watermark.push(t + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
-
-
-cdef int watch_stall(Floor floor, PickWindow* window, int64_t due) except -1:
-    """R22: an alarm after `pick_stall_ms` without a pick in an open window, and nothing more."""
-    cdef Outcome o = outcome(window, ANY_TIME, floor.state.watermark)
-    window.stall_watched = False
-    if o.closed or o.q_now <= 0:
-        return 0
-    if o.t_last + floor.rules.pick_stall <= due:
-        alarm(floor, window, PCK_STALLED, due, <Fact*>last(window.facts), f"{o.q_now} of {window.q_task}")
-        return 0
-    window.stall_watched = True
-    floor.by_watermark.push(o.t_last + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
     return 0

@@ -5,7 +5,7 @@ from ext.kinds cimport (
     K_ASRS_EXCEPTION, K_COUNT_REPORTED, K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL, K_RETRIEVE_CONFIRMED, K_RETURN_GRADED,
     K_RETURN_SCANNED, K_STORE_CONFIRMED,
 )
-from ext.premises_data cimport Finding, Place, Signal
+from ext.premises_data cimport Finding, Place, Scan, Signal
 from ext.state cimport PickWindow
 
 
@@ -51,6 +51,10 @@ cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1:
         sights.on_read(floor, <Fact*>target)
     elif tag == tracks.TAG_ITEM:
         tracks.judge_item(floor, <Fact*>target)
+    elif tag == returns.TAG_SCANNED:
+        returns.judge_scan(floor, <Scan*>target)
+    elif tag == returns.TAG_AUTHORISED:
+        returns.judge_authorised(floor, <Fact*>target)
     else:
         return False
     return True

@@ -9,6 +9,13 @@ from ext.state cimport Fact, Ledger, PickWindow
 from ext.store cimport List, Numbers
 
 
+cdef struct LatePicks:
+    # What was picked of a task at a place after its shipment had left (R29).
+    Ledger* ledger
+    int64_t qty
+    int64_t t
+
+
 cdef struct Expectation:
     int64_t rev
     int64_t as_of
@@ -116,7 +123,7 @@ cdef struct Rma:
     List* returns               # Return
     int32_t id
     uint8_t known               # authorised; else only named by a scan
-    int64_t authorised_t        # event time of its last revision
+    int64_t authorised_t        # event time since which it is
 
 
 cdef struct Signal:

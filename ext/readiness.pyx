@@ -5,11 +5,13 @@ up to `as_of`."""
 from libc.stdlib cimport free, realloc
 
 from ext cimport carton_names, carton_state, outcomes
-from ext.families cimport SHIPMENT
+from ext.asked cimport asked_at
+from ext.families cimport SHIPMENT, Revision
 from ext.json_writer cimport JsonWriter, digest_of
+from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
-from ext.shipment_cartons cimport add_fed, cycles_of, home_of, unused_of
-from ext.state cimport CANCEL_LINE, HOLD, PickWindow, Revision, ScopeLine
+from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
+from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length
 from ext.timers cimport NEVER
 
@@ -66,6 +68,7 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
     cdef Need* need
     cdef Numbers* names = NULL
     cdef bint held_short = False, done
+    cdef int64_t packed = 0
     cdef int i
     if shipment.plan_rev == 0 or shipment.plan_t > as_of or shipment.cancel_t <= as_of:
         return verdict
@@ -78,12 +81,13 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
         if not fill_need(floor, scope, as_of, need):
             shipment.unfilled = i
             return verdict
-        held_short = held_short or (need.short_ > 0 and (scope.line.policy == HOLD or scope.line.policy == CANCEL_LINE))
+        held_short = held_short or (need.short_ > 0 and waits_for_oms(scope.line, as_of))
     done = pack(floor, shipment, as_of, &names)
     for i in range(needs.count):
         done = done and needs.items[i].packed >= needs.items[i].confirmed
+        packed += needs.items[i].packed
     if done:
-        verdict.kind = HELD_SHORT if held_short else EMPTY if names == NULL else READY     # held: the OMS decides
+        verdict.kind = HELD_SHORT if held_short else EMPTY if packed == 0 else READY    # held: the OMS decides
     if verdict.kind == READY:
         write_truth(floor, shipment, names)
         verdict.data = digest_of(floor.truth.at, floor.truth.length)
@@ -159,6 +163,12 @@ cdef bint comes_before(Floor floor, const Line* a, const Line* b) noexcept:
 
 # ---------------------------------------------------------------------------------------------- lines
 
+cdef bint waits_for_oms(const Line* line, int64_t as_of) noexcept:
+    """What is short of it waits for the OMS's word."""
+    cdef int64_t policy = asked_at(line, as_of).policy
+    return policy == HOLD or policy == CANCEL_LINE
+
+
 cdef bint is_unfilled(Floor floor, Shipment* shipment, int64_t as_of) except -1:
     """Whether a line lacks something, from the one on that lacked something when it was asked last: most facts of a large
     shipment change nothing about that one. False: maybe an earlier one does."""
@@ -179,40 +189,41 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
     cdef Line* line = scope.line
     cdef PickWindow* window
     cdef outcomes.Outcome o
-    cdef int64_t confirmed = 0, short_ = line.alloc_short if line.alloc_t <= as_of else 0
+    cdef Asked asked = asked_at(line, as_of)
+    cdef int64_t confirmed = 0, short_ = asked.alloc_short
     cdef bint over = False
     cdef int i
     need.planned = scope.qty
-    if line.cancel_t <= as_of:
+    if line.changed.cancel_t <= as_of:
         need.cancelled = scope.qty
         return True
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
         if not outcomes.has_begun(window, as_of):
             continue
-        o = outcomes.outcome_then(window, as_of, max(as_of, window.forced) + 1)
+        o = outcomes.outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
         if not o.closed:
             return False
         if not o.cancelled:
             confirmed += o.q
             short_ += o.q_short
-            over = over or o.q > o.q_task + o.q_task * line.over_tol_pct // 100
-    if over and not (line.known and line.qty >= confirmed):
+            over = over or o.q > o.q_task + o.q_task * asked.over_tol_pct // 100
+    if over and not (line.known and asked.qty >= confirmed):
         return False                    # R24: above tolerance, and no order.changed covers it
     need.confirmed = confirmed
-    if length(line.scopes) > 1:
+    if only_planner(line, as_of) == NULL:
         need.confirmed = picked_for(floor, scope, as_of)
         short_ = share_of_short(floor, scope, short_, as_of)
     need.short_ = max(0, min(short_, need.planned - need.confirmed))
-    return need.confirmed + need.short_ >= need.planned and not exceeds(need)
+    return need.confirmed + need.short_ >= need.planned and not exceeds(need, &asked, as_of)
 
 
-cdef bint exceeds(const Need* need) noexcept:
+cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:
     """More than planned is fine within the line's tolerance, or where order.changed covers it (R24); of a line in several
     scopes it is another shipment's."""
     cdef Line* line = need.line
-    return (need.confirmed > need.planned + need.planned * line.over_tol_pct // 100
-            and not (line.known and line.qty >= need.confirmed and length(line.scopes) == 1))
+    return (need.confirmed > need.planned + need.planned * asked.over_tol_pct // 100
+            and not (line.known and asked.qty >= need.confirmed and only_planner(line, as_of) != NULL))
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
@@ -225,7 +236,7 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
         return packed_for(floor, scope, as_of)
     for i in range(length(scope.line.windows)):
         window = <PickWindow*>scope.line.windows.items[i]
-        if window.cancel_t <= as_of:
+        if window.trouble.cancel_t <= as_of:
             continue
         for k in range(length(window.facts)):
             fact = <Fact*>window.facts.items[k]
@@ -276,7 +287,7 @@ cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_,
         return 0                        # before all others are asked what they lack
     for i in range(length(scopes)):
         other = <ScopeLine*>scopes.items[i]
-        if other != scope and is_served_before(floor, other.shipment, scope.shipment):
+        if other != scope and other.shipment.plan_t <= as_of and is_served_before(floor, other.shipment, scope.shipment):
             before += max(0, other.qty - picked_for(floor, other, as_of))
     lacks = max(0, scope.qty - picked_for(floor, scope, as_of))
     return min(max(0, short_ - before), lacks)
@@ -330,7 +341,7 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
         return False
     for i in range(contents.count):
         piece = &contents.pieces[i]
-        if piece.line.cancel_t <= as_of:
+        if piece.line.changed.cancel_t <= as_of:
             return False
         need = needs.of_line(piece.line)
         if need != NULL and piece.sku == sku_of(piece.line):
@@ -364,7 +375,7 @@ cdef bint holds_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, Conten
     for i in range(length(cycle.facts)):
         fact = <Fact*>cycle.facts.items[i]
         window = fact.window
-        if window == NULL or fact.t > as_of or window.cancel_t > as_of:
+        if window == NULL or fact.t > as_of or window.trouble.cancel_t > as_of:
             continue
         left = 0
         for k in range(cycle.facts.count):
@@ -388,7 +399,7 @@ cdef bint holds_moved_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, 
         line = contents.pieces[i].line
         for k in range(length(line.windows)):
             window = <PickWindow*>line.windows.items[k]
-            if window.cancel_t > as_of or outcomes.outcome(window, as_of, NEVER).q_now <= 0:
+            if window.trouble.cancel_t > as_of or outcomes.outcome(window, as_of, NEVER).q_now <= 0:
                 continue
             for j in range(length(window.facts)):
                 fact = <Fact*>window.facts.items[j]

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """What a task was asked for before, and cancels that overtook their task: see retasks.pxd."""
 
-from ext cimport picks
+from ext cimport pick_alarms, picks
 from ext.outcomes cimport outcome
 from ext.state cimport B_WAITING, Waiting
 from ext.store cimport List, Table, find, length
@@ -19,9 +19,10 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
         note.qty = window.q_task
         note.follows = qty < window.q_task or outcome(window, NEVER - 1, floor.state.watermark).shorted
         floor.insert_sorted(&window.closings, note)
-    window.decided = NULL
+    if window.trouble.decided != NULL:
+        floor.troubled(window).decided = NULL
     window.q_task = qty
-    return 0
+    return 0 if new else pick_alarms.expect(floor, window, fact.t)
 
 
 cdef int keep_cancel(Floor floor, Fact* fact) except -1:
@@ -39,8 +40,8 @@ cdef int take_cancels(Floor floor, PickWindow* window) except -1:
     cdef List* waiting = <List*>find(floor.state.waiting_tasks, window.task)
     cdef Fact* fact
     cdef int i
-    if window.line.cancel_t != NEVER:
-        picks.cancel(floor, window, window.line.cancelled_by)
+    if window.line.changed.cancel_t != NEVER:
+        picks.cancel(floor, window, window.line.changed.cancelled_by)
     for i in range(length(waiting)):
         fact = (<Waiting*>waiting.items[i]).fact
         if fact.context:

@@ -10,14 +10,13 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from ext cimport carton_names, outcomes, pick_events, riding, tombstones
-from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, is_over as is_over_episode
-from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
-from ext.premises_data cimport Finding, Return, Rma, Scan, Signal, Subjects
+from ext cimport carton_names, outcomes, pick_events, returns, riding, tombstones
+from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
+from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE, Revision
+from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
-    CartonPlan, Cycle, Episode, Fact, LatePicks, Line, LoadUnit, Order, PickWindow, Revision, ScopeLine, Shipment, Trailer,
-    Waiting,
+    CartonPlan, Cycle, Fact, Line, LoadUnit, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting,
 )
 from ext.store cimport List, Numbers, Table, find, index_of, last, length, pair, remove, remove_at
 from ext.timers cimport NEVER
@@ -76,7 +75,7 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
     cdef ScopeLine* scope
     cdef uint64_t i
     cdef int k
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         shipment = <Shipment*>table.slots[i].value
         if shipment == NULL or min(shipment.manifest_t, shipment.cancel_t) >= before:
             continue
@@ -110,7 +109,7 @@ cdef int forget_orders(Floor floor, int64_t before) except -1:
     cdef Order* order
     cdef uint64_t i
     cdef int k
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         order = <Order*>table.slots[i].value
         if order != NULL and is_over(order, before):
             for k in range(length(order.lines)):
@@ -133,10 +132,10 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     floor.store.drop(floor.state.lines, pair(line.order, line.number))
     for i in range(length(line.windows)):
         window = <PickWindow*>line.windows.items[i]
-        if window.alarms:
-            forget_alarms(floor, window.alarms, pick_events.subject_text(floor, window))
-        if window.finding != NULL:
-            (<Finding*>window.finding).window = NULL
+        if window.trouble.alarms:
+            forget_alarms(floor, window.trouble.alarms, pick_events.subject_text(floor, window))
+        if window.trouble.finding != NULL:
+            (<Finding*>window.trouble.finding).window = NULL
         if window.task:
             if goes_early(floor, before):
                 tombstones.bury(floor, b"task/", window.task, before)
@@ -154,7 +153,7 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
         line = <Line*>order.lines.items[i]
         if length(line.scopes):
             return False
-        if line.cancel_t < before:
+        if line.changed.cancel_t < before:
             worked = True
             continue
         if length(line.windows) == 0:
@@ -174,7 +173,7 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
     cdef LoadUnit* unit
     cdef Fact* youngest
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         unit = <LoadUnit*>table.slots[i].value
         if unit == NULL:
             continue
@@ -196,10 +195,9 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
         if is_live(cycle, before):
             i += 1
             continue
-        if cycle.closed != NULL and goes_early(floor, before):
+        if cycle.decided.closed != NULL and goes_early(floor, before):
             tombstones.bury(floor, b"carton/", cycle.key, before)
-        if cycle.alarms:
-            forget_alarms(floor, cycle.alarms, carton_names.subject_text(floor, cycle))
+        carton_names.forget_alarms(floor, cycle)
         if cycle.plan != NULL:
             remove(cycle.plan.cycles, cycle)
         if cycle.mismatched:
@@ -272,7 +270,7 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef CartonPlan* plan
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         plan = <CartonPlan*>table.slots[i].value
         if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and t_of_plan(plan) < before:
             keys.add(table.slots[i].key)
@@ -289,7 +287,7 @@ cdef int forget_cancels(Floor floor, int64_t before) except -1:
     cdef List* waiting
     cdef Fact* fact
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         waiting = <List*>table.slots[i].value
         fact = (<Waiting*>last(waiting)).fact if length(waiting) == 1 else NULL
         if fact != NULL and fact.context and fact.t < before:
@@ -303,7 +301,7 @@ cdef int forget_tracks(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef TrackLife* life
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value == NULL:
             continue
         life = <TrackLife*>last((<Track*>table.slots[i].value).lives)
@@ -325,7 +323,7 @@ cdef int forget_loads(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef Trailer* trailer
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         trailer = <Trailer*>table.slots[i].value
         if trailer == NULL:
             continue
@@ -341,7 +339,7 @@ cdef int forget_gaps(Floor floor, int64_t before) except -1:
     cdef Source* source
     cdef uint64_t i
     cdef int k
-    for i in range(floor.state.sources.mask + 1):
+    for i in range(floor.state.sources.capacity):
         source = <Source*>floor.state.sources.slots[i].value
         k = 0
         while source != NULL and k < length(source.gaps):
@@ -369,7 +367,7 @@ cdef int drop_older(Floor floor, Table* table, int64_t before, int64_t (*t_of)(c
     """Take out of a table what was last told of before then; `t_of` says when, NEVER of what stays."""
     cdef Keys keys = Keys(table.count)
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value != NULL and t_of(table.slots[i].value) < before:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
@@ -408,7 +406,7 @@ cdef int forget_signalled(Floor floor) except -1:
     cdef Numbers* subjects
     cdef uint64_t i
     cdef int k, kept
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         if table.slots[i].value == NULL:
             continue
         subjects = (<Subjects*>table.slots[i].value).subjects
@@ -426,33 +424,36 @@ cdef int forget_signalled(Floor floor) except -1:
 cdef int forget_rmas(Floor floor, int64_t before) except -1:
     """With all that came back on them. One of which something is still to come is planned work."""
     cdef Table* table = floor.state.rmas
-    cdef Table* returns = floor.state.returns
-    cdef Keys keys = Keys(table.count), return_keys = Keys(returns.count)
+    cdef Table* homes = floor.state.returns
+    cdef Keys keys = Keys(table.count), home_keys = Keys(homes.count)
     cdef Rma* rma
     cdef Return* home
     cdef int32_t subject
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         rma = <Rma*>table.slots[i].value
-        if rma != NULL and rma_is_over(rma, before):
+        if rma != NULL and rma_is_over(floor, rma, before):
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[RMA], rma.id)
-    for i in range(returns.mask + 1):
-        home = <Return*>returns.slots[i].value
-        if home != NULL and (rma_is_over(home.rma, before) if home.rma != NULL else home.last_t < before):
-            return_keys.add(returns.slots[i].key)
+    for i in range(homes.capacity):
+        home = <Return*>homes.slots[i].value
+        if home != NULL and (rma_is_over(floor, home.rma, before) if home.rma != NULL else home.last_t < before):
+            home_keys.add(homes.slots[i].key)
             subject = floor.joined(b"return/", home.key)
             floor.outlet.forget(RTN_UNEXPECTED, subject)
             floor.outlet.forget(RTN_OVER, subject)
-    drop_all(floor, returns, return_keys)
+            if goes_early(floor, before):
+                returns.bury(floor, home, before)
+    drop_all(floor, homes, home_keys)
     return drop_all(floor, table, keys)
 
 
-cdef bint rma_is_over(const Rma* rma, int64_t before) noexcept:
+cdef bint rma_is_over(Floor floor, const Rma* rma, int64_t before) noexcept:
     cdef const Return* home
+    cdef const Revision* told = <Revision*>find(floor.state.revisions[RMA], rma.id)
     cdef int64_t came
     cdef int i, k
-    if rma.known and rma.authorised_t >= before:
+    if told != NULL and told.t >= before:
         return False
     for i in range(length(rma.returns)):
         if (<Return*>rma.returns.items[i]).last_t >= before:
@@ -478,14 +479,15 @@ cdef int64_t received(const Return* home) noexcept:
 
 
 cdef int forget_episodes(Floor floor, int64_t before) except -1:
-    """Of subjects that come once. Those of the others have to be numbered on."""
+    """Of subjects that come once. Those of the others have to be numbered on, and so has what a late fact can raise."""
+    cdef int64_t late = floor.state.watermark - floor.rules.lateness
     cdef Table* table = floor.state.episodes
     cdef Keys keys = Keys(table.count)
     cdef Episode* episode
     cdef uint64_t i
-    for i in range(table.mask + 1):
+    for i in range(table.capacity):
         episode = <Episode*>table.slots[i].value
-        if episode != NULL and episode.t < before and is_over_episode(<int>(table.slots[i].key >> 32), episode.open):
+        if episode != NULL and episode.t < min(before, late) and is_over_episode(<int>(table.slots[i].key >> 32), episode.open):
             floor.state.open_episodes[table.slots[i].key >> 32] -= episode.open
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)

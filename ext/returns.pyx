@@ -3,32 +3,51 @@
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from ext cimport tombstones
 from ext.batch cimport ABSENT
-from ext.exceptions cimport RTN_DUP_SERIAL, RTN_OVER, RTN_UNEXPECTED
+from ext.exceptions cimport RTN_DUP_SERIAL, RTN_OVER, RTN_UNEXPECTED, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport text_key
 from ext.outlet cimport EXACT, RETURN_DISPOSITIONED, RETURN_RECEIVED, Subject
 from ext.premises_data cimport Graded, Return, Rma, RmaLine, RmaLines, Scan
 from ext.state cimport B_GRADED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN
 from ext.store cimport List, find, length
+from ext.timers cimport NEVER, RANK_INVENTORY
+from ext.tombstones cimport is_buried
+
+cdef enum Verdict:
+    EXPECTED, OVER, UNEXPECTED
+
+cdef tuple CONDITIONS = ("EXPECTED", "OVER", "UNEXPECTED")
+cdef int64_t ANY_TIME = NEVER - 1
 
 
 # ---------------------------------------------------------------------------------------------- collecting facts
 
 cdef int take_scan(Floor floor, Fact* fact) except -1:
     """`return.scanned`: each scan a revision, told at once."""
-    cdef Scan* scan = <Scan*>floor.store.new(B_SCAN, sizeof(Scan))
-    scan.fact, scan.home, scan.counts = fact, return_of(floor, fact), True
-    floor.store.append(&scan.home.scans, scan)
+    cdef Return* home = return_of(floor, fact)
+    cdef Scan* scan
+    if home.ledger == NULL and is_buried(floor, b"return/", home.key):
+        return refuse(floor, fact)
+    scan = <Scan*>floor.store.new(B_SCAN, sizeof(Scan))
+    scan.fact, scan.home, scan.counts = fact, home, True
+    floor.store.append(&home.scans, scan)
     if fact.serial:
         take_serial(floor, scan)
-    return tell(floor, scan.home, fact)
+    watch(floor, scan)
+    return tell(floor, home, fact)
+
+
+cdef int watch(Floor floor, Scan* scan) except -1:
+    """What it raises is judged when the watermark has passed it."""
+    return floor.by_watermark.push(scan.fact.t, RANK_INVENTORY, text_key(scan.home.key), scan, TAG_SCANNED, 0)
 
 
 cdef int take_serial(Floor floor, Scan* scan) except -1:
     """The same serial twice within `retention_ms` counts once, with the first by event time."""
     cdef Fact* fact = scan.fact
-    cdef uint64_t key = <uint64_t><uint32_t>(fact.sku if fact.sku else -fact.lu) << 32 | <uint32_t>fact.serial
+    cdef uint64_t key = serial_key(fact)
     cdef List* scans = <List*>find(floor.state.serials, key)
     cdef int i = length(scans)
     while i > 0 and floor.precedes(fact, (<Scan*>scans.items[i - 1]).fact):
@@ -38,9 +57,12 @@ cdef int take_serial(Floor floor, Scan* scan) except -1:
     return count_serial(floor, scans, scan)
 
 
-cdef int count_serial(Floor floor, const List* scans, Scan* scan) except -1:
+cdef uint64_t serial_key(const Fact* fact) noexcept:
+    return <uint64_t><uint32_t>(fact.sku if fact.sku else -fact.lu) << 32 | <uint32_t>fact.serial
+
+
+cdef int count_serial(Floor floor, const List* scans, const Scan* scan) except -1:
     """Which scans of one serial count, now that `scan` is among them."""
-    cdef int32_t subject = floor.joined(b"serial/", scan.fact.serial)
     cdef Scan* other
     cdef Scan* first = NULL
     cdef bint counts
@@ -48,15 +70,12 @@ cdef int count_serial(Floor floor, const List* scans, Scan* scan) except -1:
     for i in range(length(scans)):
         other = <Scan*>scans.items[i]
         counts = first == NULL or other.fact.t - first.fact.t > floor.rules.retention
-        if not counts and (other == scan or other.counts):
-            floor.outlet.raise_(RTN_DUP_SERIAL, subject, other.fact.t, other.fact, floor.text(other.home.key))
-        elif counts and other == scan and first != NULL:
-            floor.outlet.clear(RTN_DUP_SERIAL, subject, scan.fact.t, scan.fact)
         if counts:
             first = other
         if counts != other.counts:
             other.counts = counts
             if other != scan:
+                watch(floor, other)
                 tell(floor, other.home, scan.fact)
     return 0
 
@@ -65,9 +84,11 @@ cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except
     """`return.graded`: the total of that grade and disposition."""
     cdef Return* home = return_of(floor, fact)
     cdef Graded* graded = graded_of(floor, home, floor.intern(grade), floor.intern(disposition))
-    cdef int32_t key = floor.intern(f"{floor.text(home.key)}/{grade}/{disposition}"), partition = partition_of(floor, home)
+    cdef int32_t key = key_of(floor, home, graded), partition = partition_of(floor, home)
     cdef JsonWriter data = floor.outlet.data
     if graded.ledger == NULL:
+        if is_buried(floor, b"graded/", key):
+            return refuse(floor, fact)
         floor.outlet.key_is(key)
         graded.ledger = floor.outlet.ledger(RETURN_DISPOSITIONED, partition)
     graded.qty += fact.qty
@@ -82,6 +103,10 @@ cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except
     data.put(b"}")
     floor.outlet.emit(graded.ledger, Subject(head=b"return/", key=text_key(key)), graded.last_t, partition, fact, EXACT)
     return 0
+
+
+cdef int32_t key_of(Floor floor, const Return* home, const Graded* graded) except -1:
+    return floor.intern(f"{floor.text(home.key)}/{floor.text(graded.grade)}/{floor.text(graded.disposition)}")
 
 
 cdef Graded* graded_of(Floor floor, Return* home, int32_t grade, int32_t disposition) except NULL:
@@ -113,7 +138,9 @@ cdef int authorise(Floor floor, Fact* fact, dict record) except -1:
             line = &rma.expected.items[i]
             line.sku, line.qty = floor.intern(row["sku"]), 0
         line.qty += <int64_t>row["qty"]
-    rma.known, rma.authorised_t = True, fact.t
+    rma.authorised_t = min(rma.authorised_t, fact.t) if rma.known else fact.t
+    rma.known, fact.rma = True, rma.id
+    floor.by_watermark.push(fact.t, RANK_INVENTORY, text_key(rma.id), fact, TAG_AUTHORISED, 0)
     for i in range(length(rma.returns)):
         home = <Return*>rma.returns.items[i]
         if length(home.scans):
@@ -127,6 +154,26 @@ cdef RmaLine* line_of(const Rma* rma, int32_t sku) noexcept:
         if rma.expected.items[i].sku == sku:
             return &rma.expected.items[i]
     return NULL
+
+
+cdef int bury(Floor floor, const Return* home, int64_t before) except -1:
+    """R46: it goes before its time. What was told of it is never told anew; without an RMA no record can name it again."""
+    cdef Graded* graded
+    cdef int i
+    if home.ledger != NULL and home.rma != NULL:
+        tombstones.bury(floor, b"return/", home.key, before)
+    for i in range(length(home.graded) if home.rma != NULL else 0):
+        graded = <Graded*>home.graded.items[i]
+        if graded.ledger != NULL:
+            tombstones.bury(floor, b"graded/", key_of(floor, home, graded), before)
+    return 0
+
+
+cdef int refuse(Floor floor, const Fact* fact) except -1:
+    """R46: dead, and counted as that; the core counts it as taken."""
+    floor.state.count_taken -= 1
+    floor.state.count_late += 1
+    return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")
 
 
 cdef Return* return_of(Floor floor, const Fact* fact) except NULL:
@@ -183,20 +230,18 @@ cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
         floor.outlet.key_is(home.key)
         home.ledger = floor.outlet.ledger(RETURN_RECEIVED, partition)
     serials.sort()
-    write_received(floor, home, qty, serials, condition_of(floor, home, qty, t, cause))
+    write_received(floor, home, qty, serials, CONDITIONS[verdict_of(home, qty, ANY_TIME)])
     floor.outlet.emit(home.ledger, Subject(head=b"return/", key=text_key(home.key)), t, partition, cause, EXACT)
     return 0
 
 
 cdef int write_received(Floor floor, const Return* home, int64_t qty, list serials, str condition) except -1:
     cdef JsonWriter data = floor.outlet.data
-    cdef const RmaLine* line
     data.clear()
     data.put(b'{"condition":')
     data.text_of(condition)
     if home.sku and home.rma != NULL and home.rma.known:
-        line = line_of(home.rma, home.sku)
-        data.integer_member(b',"expected_qty":', line.qty if line != NULL else 0)
+        data.integer_member(b',"expected_qty":', expected_of(home))
     data.integer_member(b',"qty":', qty)
     if serials:
         data.put(b',"serials":')
@@ -209,20 +254,63 @@ cdef int write_received(Floor floor, const Return* home, int64_t qty, list seria
     return data.put(b"}")
 
 
-cdef str condition_of(Floor floor, const Return* home, int64_t qty, int64_t t, const Fact* cause):
-    """Whether it was expected: still received if not, but raised."""
+# ---------------------------------------------------------------------------------------------- judging
+
+cdef int verdict_of(const Return* home, int64_t qty, int64_t as_of) noexcept:
+    """Whether so much was expected by then."""
+    if home.rma == NULL or not home.rma.known or home.rma.authorised_t > as_of:
+        return UNEXPECTED
+    if not home.sku:
+        return EXPECTED
+    return OVER if qty > expected_of(home) else EXPECTED
+
+
+cdef int64_t expected_of(const Return* home) noexcept:
+    """A `sku` that is not on the RMA is over it."""
+    cdef const RmaLine* line = line_of(home.rma, home.sku)
+    return line.qty if line != NULL else 0
+
+
+cdef int judge_scan(Floor floor, const Scan* scan) except -1:
+    """The watermark has passed it: no scan of before it can come any more, but late."""
+    cdef Fact* fact = scan.fact
+    cdef const List* scans
+    cdef int32_t subject
+    if fact.serial:
+        subject = floor.joined(b"serial/", fact.serial)
+        scans = <List*>find(floor.state.serials, serial_key(fact))
+        if not scan.counts:
+            floor.outlet.raise_(RTN_DUP_SERIAL, subject, fact.t, fact, floor.text(scan.home.key))
+        elif length(scans) and scans.items[0] != scan:
+            floor.outlet.clear(RTN_DUP_SERIAL, subject, fact.t, fact)
+    return judge(floor, scan.home, fact)
+
+
+cdef int judge_authorised(Floor floor, const Fact* fact) except -1:
+    cdef const Rma* rma = <Rma*>find(floor.state.rmas, fact.rma)
+    cdef int i
+    for i in range(length(rma.returns) if rma != NULL else 0):
+        judge(floor, <Return*>rma.returns.items[i], fact)
+    return 0
+
+
+cdef int judge(Floor floor, const Return* home, const Fact* cause) except -1:
+    """R72: what was received by all that the watermark has passed, held against the RMA as it is known. `cause`: what it has
+    passed just now, or what came late."""
     cdef int32_t subject = floor.joined(b"return/", home.key)
-    cdef const RmaLine* line
-    cdef int64_t expected = qty
-    if home.rma == NULL or not home.rma.known:
+    cdef int64_t as_of = floor.state.watermark - 1, qty = 0, t = ABSENT
+    cdef const Scan* scan
+    cdef int verdict, i
+    for i in range(length(home.scans)):
+        scan = <Scan*>home.scans.items[i]
+        if scan.counts and scan.fact.t <= as_of:
+            qty += scan.fact.qty
+            t = max(t, scan.fact.t)
+    verdict = verdict_of(home, qty, as_of) if t != ABSENT else EXPECTED
+    if verdict == UNEXPECTED:
         floor.outlet.raise_(RTN_UNEXPECTED, subject, t, cause, "")
-        return "UNEXPECTED"
-    floor.outlet.clear(RTN_UNEXPECTED, subject, cause.t, cause)
-    if home.sku:
-        line = line_of(home.rma, home.sku)
-        expected = line.qty if line != NULL else 0
-    if qty > expected:
-        floor.outlet.raise_(RTN_OVER, subject, t, cause, f"{qty} of {expected}")
-        return "OVER"
-    floor.outlet.clear(RTN_OVER, subject, cause.t, cause)
-    return "EXPECTED"
+    else:
+        floor.outlet.clear(RTN_UNEXPECTED, subject, max(t, cause.t), cause)
+    if verdict == OVER:
+        return floor.outlet.raise_(RTN_OVER, subject, t, cause, f"{qty} of {expected_of(home)}")
+    return floor.outlet.clear(RTN_OVER, subject, max(t, cause.t), cause)

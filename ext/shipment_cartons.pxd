@@ -11,8 +11,10 @@ from ext.store cimport List, Numbers
 # Lists are the caller's, to be freed.
 cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL
 cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL
+cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept
 cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL
+cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept
 
 cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept
 cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL

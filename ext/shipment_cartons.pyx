@@ -15,6 +15,7 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
     """
     cdef List* found = NULL
     cdef CartonPlan* plan
+    cdef PickWindow* window
     cdef Cycle* cycle
     cdef Line* line
     cdef int i, k
@@ -30,7 +31,9 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
     for i in range(length(shipment.scope)):
         line = (<ScopeLine*>shipment.scope.items[i]).line
         for k in range(length(line.windows)):
-            add_cycles_of(floor, shipment, (<PickWindow*>line.windows.items[k]).facts, as_of, &found)
+            window = <PickWindow*>line.windows.items[k]
+            add_cycles_of(floor, shipment, window.facts, as_of, &found)
+            add_cycles_of(floor, shipment, window.trouble.strangers, as_of, &found)     # R31: they lie in their cartons, too
         add_cycles_of(floor, shipment, line.packed, as_of, &found)
     return found
 
@@ -133,22 +136,32 @@ cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept:
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
     """The shipment of a carton: that of its plan, else the only one whose scope has all that lies in it."""
     cdef Shipment* home = NULL
+    cdef Shipment* only
     cdef Contents contents
-    cdef Line* line
-    cdef ScopeLine* scope
     cdef int i
     if cycle.plan != NULL and cycle.plan.shipment != NULL:
         return NULL if cycle.plan.withdrawn else cycle.plan.shipment
     contents = contents_of(cycle, as_of)
     for i in range(contents.count):
-        line = contents.pieces[i].line
-        if length(line.scopes) != 1:
+        only = only_planner(contents.pieces[i].line, as_of)
+        if only == NULL or (home != NULL and home != only):
             return NULL
-        scope = <ScopeLine*>line.scopes.items[0]
-        if home != NULL and home != scope.shipment:
-            return NULL
-        home = scope.shipment
+        home = only
     return home
+
+
+cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept:
+    """The shipment that alone has the line in its scope by then; NULL: none does, or several."""
+    cdef Shipment* only = NULL
+    cdef Shipment* one
+    cdef int i
+    for i in range(length(line.scopes)):
+        one = (<ScopeLine*>line.scopes.items[i]).shipment
+        if one.plan_t <= as_of:
+            if only != NULL:
+                return NULL
+            only = one
+    return only
 
 
 # ---------------------------------------------------------------------------------------------- has it left?

@@ -19,7 +19,9 @@ from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
-from ext.touches cimport can_end, doubt, first_after, tell_unready, touch, touch_line, touches_of, watch_bound
+from ext.touches cimport (
+    can_end, doubt, first_after, tell_unready, touch, touch_line, touch_others, touches_of, watch_bound,
+)
 from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending, has_pending, kept_truth, pending_of
 
 
@@ -35,11 +37,17 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
         return touch_contents(floor, cycle, cause)
     shipment = cycle.plan.shipment
     touch(floor, shipment, cause.t, cause)
-    if cause.context:                   # newly bound or planned: its facts concern the shipment from that moment on
+    if is_newly_its(cycle, cause):      # its facts concern the shipment from that moment on
         for i in range(first_later(cycle, cause.t), length(cycle.facts)):
             fact = <Fact*>cycle.facts.items[i]
             touch(floor, shipment, fact.t, fact)
     return 0
+
+
+cdef bint is_newly_its(const Cycle* cycle, const Fact* cause) noexcept:
+    """Does it say that the unit is this carton, or since when? It was bound, planned or named, or its use begins or ends
+    there. What had come before that was nobody's."""
+    return cause.context or cause.carton != 0 or cause.cycle != cycle or cycle.facts.items[0] == cause
 
 
 cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
@@ -91,7 +99,7 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
     touch(floor, shipment, cause.t, cause)
     for i in range(length(shipment.scope)):
         line = (<ScopeLine*>shipment.scope.items[i]).line
-        touch_since(floor, shipment, line.cancelled_by, cause.t)
+        touch_since(floor, shipment, line.changed.cancelled_by, cause.t)
         for k in range(length(line.windows)):
             touch_window(floor, shipment, <PickWindow*>line.windows.items[k], cause.t)
     for i in range(length(shipment.plans)):
@@ -99,6 +107,14 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
         touch_since(floor, shipment, plan.fact, cause.t)
         for k in range(length(plan.cycles)):
             touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts, cause.t)
+    return 0
+
+
+cdef int touch_sharing(Floor floor, const Shipment* shipment, const List* scope, Fact* cause) except -1:
+    """R53: it has a share of these lines, or has none any more: that concerns the others that have."""
+    cdef int i
+    for i in range(length(scope)):
+        touch_others(floor, shipment, (<ScopeLine*>scope.items[i]).line, cause)
     return 0
 
 
@@ -218,8 +234,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     since = max(since, planned_at(floor, shipment))     # R51: `plan_rev` is part of it
     shipment.true_now = True
     shipment.true_data = verdict.data
-    if as_of < shipment.unready_at or since + floor.rules.ready_hold >= shipment.cancel_t:
-        return 0                        # its end was told before the watermark came to its middle, or it is known
+    if as_of < shipment.unready_at <= since + floor.rules.ready_hold or since + floor.rules.ready_hold >= shipment.cancel_t:
+        return 0                        # it did not last: its end was told before the watermark came to its middle
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
         shipment.held_since = ABSENT
         forget_pending(floor, shipment)
@@ -237,13 +253,20 @@ cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of,
     cdef int i
     for i in range(first_after(shipment, as_of), touches_of(shipment)):
         fact = shipment.touches.items[i].cause
-        if fact.kind == K_SHIPMENT_PLAN:
+        if fact.kind == K_SHIPMENT_PLAN and (fact.target == shipment.id or is_replan(floor, fact)):
             return True
         if fact.kind == K_CARTON_PLAN:
             plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
-            if plan.shipment != shipment or plan.withdrawn or (plan.weight_g != ABSENT if plan.t < fact.t else not ready):
+            if plan.shipment != shipment or (
+                    plan.withdrawn or plan.weight_g != ABSENT if plan.t < fact.t else not ready):
                 return True
     return False
+
+
+cdef bint is_replan(Floor floor, const Fact* plan) noexcept:
+    """Another shipment, that had a plan before this one."""
+    cdef const Shipment* other = <Shipment*>find(floor.state.shipments, plan.target)
+    return other != NULL and other.plan_t < plan.t
 
 
 cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:
@@ -282,7 +305,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     cdef int i = 0
     while has_pending(shipment) and i < shipment.pending.count and shipment.pending.items[i].t != since:
         i += 1
-    if not has_pending(shipment) or i == shipment.pending.count:
+    if not has_pending(shipment) or i == shipment.pending.count or (incomplete and ends_within_hold(floor, shipment, since)):
         return 0                        # it did not last
     pending = shipment.pending.items[i]
     blind = gaps.hold_of_shipment(floor, shipment, since)
@@ -307,6 +330,16 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     if shipment.cancelled_by != NULL:   # it came before this was due, and happened after it
         return tell_unready(floor, shipment, shipment.cancel_t, shipment.cancelled_by)
     return doubt(floor, shipment, since + 1)
+
+
+cdef bint ends_within_hold(Floor floor, Shipment* shipment, int64_t since) except -1:
+    """Is it known already of a truth whose end the watermark has not passed yet that it will not last?"""
+    cdef int i = first_after(shipment, since)
+    while i < touches_of(shipment) and shipment.touches.items[i].t <= since + floor.rules.ready_hold:
+        if verdict_of(floor, shipment, shipment.touches.items[i].t).kind != READY:
+            return True
+        i += 1
+    return False
 
 
 cdef int hold(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
@@ -344,12 +377,21 @@ cdef int release_held(Floor floor, Shipment* shipment) except -1:
     return ask_pending(floor, shipment, floor.state.watermark - floor.rules.ready_hold - 1, False)
 
 
+cdef int judge_up_to(Floor floor, Shipment* shipment, int64_t t, bint forced) except -1:
+    """Every touch that the watermark has not come to, in its order: what has lasted when it ends is told before."""
+    cdef int i = first_after(shipment, shipment.evaluated)
+    while i < touches_of(shipment) and shipment.touches.items[i].t <= t:
+        ask_pending(floor, shipment, shipment.touches.items[i].t - floor.rules.ready_hold - 1, forced)
+        on_touch(floor, shipment, shipment.touches.items[i].t)
+        i += 1
+    return 0
+
+
 cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
     """The wall clock's bound: neither a watermark that lags nor a hold is waited for any longer."""
     cdef int i
     shipment.bound_watched = False
-    if shipment.evaluated < t:
-        on_touch(floor, shipment, t)
+    judge_up_to(floor, shipment, t, True)
     ask_pending(floor, shipment, t, True)
     i = first_after(shipment, max(t, shipment.evaluated))
     if i < touches_of(shipment):
@@ -360,13 +402,10 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
 cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R51, R54: the TMS's word of `t` has come. What was ready and had lasted by then is told before it: the watermark
     need not have come there, and afterwards nothing is told of it any more."""
-    cdef int i = first_after(shipment, shipment.evaluated)
     if shipment.manifest_t != NEVER or shipment.cancel_t <= t:
         return 0
     t = min(t, left_at(floor, shipment, t))
-    while i < touches_of(shipment) and shipment.touches.items[i].t < t:
-        on_touch(floor, shipment, shipment.touches.items[i].t)
-        i += 1
+    judge_up_to(floor, shipment, t - 1, False)
     return ask_pending(floor, shipment, t - floor.rules.ready_hold - 1, False)
 
 

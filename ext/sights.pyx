@@ -103,7 +103,7 @@ cdef int turn_over(Floor floor) except -1:
     """The younger half becomes the older, and the older is forgotten."""
     cdef Table* older = floor.state.older_sightings
     cdef uint64_t i
-    for i in range(older.mask + 1):
+    for i in range(older.capacity):
         forget(floor, <Sighting*>older.slots[i].value)
     floor.state.older_sightings = floor.state.sightings
     floor.state.sightings = floor.store.table(B_TABLE)

@@ -14,7 +14,7 @@ from ext.texts cimport Texts, fold, word
 cdef const char* MAGIC = b"SORTLINE"
 
 cdef enum:
-    VERSION = 10
+    VERSION = 11
     BODY = 8 + 2 + 16
     PAGE = 1 << 21          # a huge one
     ALIGNED = 16            # where bytes of Python begin, and where the region does in them

@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t
 
 from ext cimport carton_state, outcomes, riding
+from ext.asked cimport asked_at
 from ext.batch cimport ABSENT
 from ext.carton_state cimport CartonState
 from ext.kinds cimport (
@@ -44,8 +45,8 @@ cdef Standing of_line(Floor floor, Line* line, int64_t as_of) except *:
     """Released, in pick, picked, packed, ready; over once it is shipped, cancelled or short of everything."""
     cdef LineCount n
     cdef int64_t left
-    if line.cancel_t <= as_of:
-        return standing(S_OVER, line.cancel_t)
+    if line.changed.cancel_t <= as_of:
+        return standing(S_OVER, line.changed.cancel_t)
     left = left_at(line, as_of)
     if left != NEVER:
         return standing(S_OVER, left)
@@ -113,9 +114,9 @@ cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
         told += count_window(<PickWindow*>line.windows.items[i], as_of, &n)
     if not line.known:
         n.asked = told
-    if line.alloc_t <= as_of:
-        n.short_ += line.alloc_short
-        n.t_done = max(n.t_done, line.alloc_t)
+    if line.changed.alloc_t <= as_of:
+        n.short_ += asked_at(line, as_of).alloc_short
+        n.t_done = max(n.t_done, line.changed.alloc_t)
     n.short_ = min(n.short_, max(0, n.asked - n.confirmed))
     n.open = n.open or n.confirmed + n.short_ < n.asked
     if not n.open:
@@ -131,7 +132,7 @@ cdef int64_t count_window(const PickWindow* window, int64_t as_of, LineCount* n)
         return 0
     if window.planned_t <= as_of:
         n.t_told = max(n.t_told, window.planned_t)
-    o = outcomes.outcome(window, as_of, max(as_of, window.forced) + 1)
+    o = outcomes.outcome(window, as_of, max(as_of, window.trouble.forced) + 1)
     if first != NULL and first.t <= as_of:
         n.t_first = min(n.t_first, first.t)
     if not o.closed:

@@ -16,6 +16,7 @@ All of it lies in the region of `Store`: pointers first, then text numbers, then
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from ext.json_writer cimport Digest
+from ext.order_data cimport AskedList
 from ext.store cimport List, Numbers, Table
 from ext.wheel cimport Wheel
 
@@ -25,7 +26,7 @@ cdef enum:
     B_ORDER, B_LINE, B_WINDOW, B_LATE_PICKS, B_UNIT, B_CYCLE, B_PLAN, B_PLANNED, B_SCOPE_LINE, B_SHIPMENT, B_TOUCHES
     B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
     B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
-    B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE
+    B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE, B_TROUBLE, B_CHANGED, B_DECIDED, B_ASKED
 
 
 cdef enum Policy:
@@ -72,7 +73,7 @@ cdef extern from *:
         int32_t press           # of a pick
         int32_t dest            # of a divert or a signal
         int32_t trailer         # of a loading or a close
-        int32_t target          # of a bind or release: the text "carton/C", "order/O" or "task/T"; 0: none
+        int32_t target          # of a bind or release: the text "carton/C", "order/O" or "task/T"; 0: none. Of a plan: the shipment
         int32_t sscc            # of a label
         int32_t rma             # of a return
         int32_t dest_req        # of a divert
@@ -127,14 +128,6 @@ cdef struct Move "sortline_Move":
     uint8_t all_of_it           # without `sku`: everything in `from_lu`
 
 
-cdef struct Revision:
-    # R10: the last revision of one object of the context.
-    Digest content
-    int64_t rev
-    int64_t t                   # event time
-    uint8_t cancelled
-
-
 cdef struct Watch:
     # Section 10: how long a thing has stood in one state (see stuck).
     int64_t stuck_at            # event time of the report; 0: it is not stuck
@@ -161,35 +154,36 @@ cdef struct Line:
     List* scopes                # ScopeLine of every shipment that plans it
     List* packed                # ends of moves that brought pieces of it out of a unit that had none (R47)
     PickWindow* own             # the window of a line without tasks (R20)
-    Fact* cancelled_by
-    Fact* alloc_by              # R23
-    Ledger* alloc_ledger        # of shorts under the line's own key: R23's, and those of its own window
+    const Changed* changed        # to be written by `Floor.changing` alone
     int32_t order
     int32_t sku
     int32_t number
+    int32_t need                # where it stands among the needs of the shipment that is being judged
     uint8_t known               # its order told it
     uint8_t policy
     int64_t qty
     int64_t over_tol_pct
+
+
+cdef struct Changed:
+    # What few lines have: a cancel, pieces that could not be allocated, other words of their order. All others share
+    # `State.nothing_changed`, for a million of them wait; likewise the Trouble of a window, the Decided of a carton.
+    Fact* cancelled_by
+    Fact* alloc_by              # R23
+    Ledger* alloc_ledger        # of shorts under the line's own key: R23's, and those of its own window
+    AskedList* before           # its revisions changed; NULL: what it says now it has always said
     int64_t cancel_t            # NEVER: not cancelled
-    int32_t need                # where it stands among the needs of the shipment that is being judged
-    int64_t alloc_short
-    int64_t alloc_t
+    int64_t alloc_t             # event time of the first alloc.failed; NEVER: there is none
 
 
 cdef struct PickWindow "sortline_PickWindow":
     Line* line
     List* facts                 # picks and reversals that count, sorted
-    List* strangers             # picks and reversals of another SKU, sorted (R31)
     List* closings              # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
-    Fact* cancelled_by
     Fact* deadline
-    Fact* decided               # the b, c or d that was told: what comes late leaves its t_close (R25)
-    Fact* deferred_cause        # R11: it is told when all that came with its context is in
     Ledger* confirmed
-    Ledger* short_told
-    void* finding               # R70: the Finding (see premises_data) of what its short says of the stock
     Numbers* presses            # R30
+    const Trouble* trouble      # to be written by `Floor.troubled` alone
     int32_t task                # 0: the line's own window
     int32_t sku
     int32_t loc
@@ -197,26 +191,29 @@ cdef struct PickWindow "sortline_PickWindow":
     int64_t q_task
     int64_t q_sum               # of `facts`, whenever they happened
     int64_t planned_t           # of its pick.task; NEVER: it has none
-    int64_t cancel_t            # NEVER: not cancelled (R21 e)
     int64_t told_q              # of the last pick.confirmed
-    int64_t covered_q           # R24: so much of it was covered by a change of the order
     int64_t told_t
+    uint8_t reversed            # a reversal is among `facts`
+    uint8_t stall_watched
+
+
+cdef struct Trouble "sortline_Trouble":
+    # What few pick windows have; all others share `State.no_trouble`.
+    List* strangers             # picks and reversals of another SKU, sorted (R31)
+    Fact* cancelled_by
+    Fact* decided               # the b, c or d that was told: what comes late leaves its t_close (R25)
+    Fact* deferred_cause        # R11: it is told when all that came with its context is in
+    Ledger* short_told
+    void* finding               # R70: the Finding (see premises_data) of what its short says of the stock
+    int64_t cancel_t            # NEVER: not cancelled (R21 e)
+    int64_t covered_q           # R24: so much of it was covered by a change of the order
     int64_t forced              # closings up to here are decided by a bound of the wall clock, not by the watermark
     int64_t held_t              # which closing waits
     int64_t gap_over_t          # the closing that has waited long enough
     uint64_t alarms             # bit a Code
-    uint8_t reversed            # a reversal is among `facts`
-    uint8_t stall_watched
     uint8_t gap_held            # R7: its deadline's short waits for a gap
     uint8_t deferred
     uint8_t buried              # R46: one of this key had gone before its time when this one was told
-
-
-cdef struct LatePicks:
-    # What was picked of a task at a place after its shipment had left (R29).
-    Ledger* ledger
-    int64_t qty
-    int64_t t
 
 
 cdef struct LoadUnit:
@@ -239,20 +236,13 @@ cdef struct Cycle "sortline_Cycle":
     Fact* anchor                # the fact that began it
     CartonPlan* plan
     Fact* youngest              # told of it, or of its shipment's end
-    Fact* told_close            # by the last carton.closed
-    Ledger* closed
-    Ledger* reopened
-    Ledger* voided
+    const Decided* decided      # to be written by `Floor.deciding` alone
     int32_t target              # of its bind, 0: none
     int32_t carton              # 0: none
     int32_t key                 # fixed by the first event (R40a), as a text; 0: no event yet
-    int32_t told_shipment       # by the last carton.closed, 0: none
     int32_t number
     int64_t begin
     int64_t end                 # NEVER: it runs
-    int64_t forced              # decided by a bound up to here
-    int64_t decided_until       # closes and reopenings up to here are decided, whenever they come; ABSENT: none is
-    uint64_t alarms
     int64_t round               # `State.round` in which it was last looked at
     uint8_t rebound             # ended by a bind to something else
     uint8_t any_close
@@ -261,6 +251,19 @@ cdef struct Cycle "sortline_Cycle":
     uint8_t merged              # it turned out to be of an earlier one, which has its facts now
     uint8_t renamed             # picks in it may have been told with another carton, or none (R31)
     Watch watch
+
+
+cdef struct Decided:
+    # What was decided and told of a carton; all that were not closed yet share `State.nothing_decided`.
+    Fact* close                 # told by the last carton.closed
+    Ledger* closed
+    Ledger* reopened
+    Ledger* voided
+    int32_t shipment            # told by the last carton.closed, 0: none
+    int32_t spare
+    int64_t forced              # decided by a bound up to here
+    int64_t until               # closes and reopenings up to here are decided, whenever they come; ABSENT: none is
+    uint64_t alarms
 
 
 cdef struct Planned:
@@ -406,12 +409,6 @@ cdef struct ArrivedList:
     Arrived items[1]
 
 
-cdef struct Episode:
-    int64_t number              # episodes so far, this one included
-    int64_t t                   # of its last sight, or of its end
-    uint8_t open
-
-
 cdef struct State:
     # The root of all that is kept.
     Wheel* by_watermark
@@ -448,6 +445,9 @@ cdef struct State:
     List* mismatched            # Cycles whose contents are not what was planned (R45), in order of their finding
     List* deferred              # PickWindow that are told when all that waited for their context is in (R11)
     ArrivedList* arrived
+    Trouble* no_trouble
+    Changed* nothing_changed
+    Decided* nothing_decided
     int32_t site                # the text: whose state it is
     # words of the contract that rules ask for
     int32_t ok

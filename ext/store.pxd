@@ -13,11 +13,11 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from libc.string cimport memset
 
-from ext.texts cimport fold, stirred
+from ext.texts cimport fold, share_of, stirred
 
 cdef enum:
     UNIT = 8                # bytes: sizes are multiples of it
-    SMALL_UNITS = 128       # blocks up to here have a free list a size; larger ones are powers of two
+    SMALL_UNITS = 128       # blocks up to here have a free list a size; larger ones two sizes an octave
     FREE_LISTS = 192
     TYPES_MAX = 96
 
@@ -73,7 +73,7 @@ cdef struct Slot:
 cdef struct Table:          # open addressing, linear probing, load <= 3/4; keys are exact
     Slot* slots
     int64_t count
-    uint64_t mask
+    uint64_t capacity           # in turns a power of two and one and a half of it
     uint64_t secret             # of the store: whoever picks keys cannot know which ones collide
 
 
@@ -220,19 +220,23 @@ cdef inline uint64_t pair(int32_t high, int32_t low) noexcept nogil:
     return <uint64_t><uint32_t>high << 32 | <uint32_t>low
 
 
-cdef inline uint64_t home(uint64_t key, uint64_t secret, uint64_t mask) noexcept nogil:
-    """Keys are one or two numbers of texts, lines and the like: every bit of both halves counts for the place. Both factors
-    depend on the secret."""
-    return stirred(fold(key ^ secret, secret ^ 0x9E3779B97F4A7C15u)) & mask
+cdef inline uint64_t home(const Table* table, uint64_t key) noexcept nogil:
+    """The slot that a key would have. Keys are one or two numbers of texts, lines and the like: every bit of both halves
+    counts for the place. Both factors depend on the secret."""
+    return share_of(stirred(fold(key ^ table.secret, table.secret ^ 0x9E3779B97F4A7C15u)), table.capacity)
+
+
+cdef inline uint64_t slot_after(const Table* table, uint64_t i) noexcept nogil:
+    return i + 1 if i + 1 < table.capacity else 0
 
 
 cdef inline void* find(const Table* table, uint64_t key) noexcept nogil:
     """NULL: there is none."""
-    cdef uint64_t i = home(key, table.secret, table.mask)
+    cdef uint64_t i = home(table, key)
     cdef const Slot* slot = &table.slots[i]
     while slot.value != NULL:
         if slot.key == key:
             return slot.value
-        i = (i + 1) & table.mask
+        i = slot_after(table, i)
         slot = &table.slots[i]
     return NULL

@@ -24,19 +24,22 @@ cdef size_t PAGE = 4096
 cdef size_t FETCHED = 1 << 18   # bytes that the system is asked for at once: a page at a time costs it far more
 
 
+cdef inline size_t units_in(int list_) noexcept nogil:
+    """Of a block of a free list. Large ones are 2 and 3 times a power of two, and 1 for the head: what is behind it is
+    mostly a power of two, or one and a half."""
+    cdef int k = list_ - SMALL_UNITS - 1
+    return list_ if k < 0 else ((<size_t>SMALL_UNITS // 2 * (2 + (k & 1))) << (k >> 1)) + 1
+
+
 cdef inline int list_of(size_t units, bint enough) noexcept nogil:
     """The free list of blocks of so many units: of the next larger ones that have a list (`enough`), or of the next
     smaller ones."""
     cdef int list_ = SMALL_UNITS + 1
-    cdef size_t size = SMALL_UNITS
     if units <= SMALL_UNITS:
         return <int>units
-    while size + 1 < units:
-        size *= 2
+    while units_in(list_) < units:
         list_ += 1
-    if size + 1 == units or enough:
-        return list_
-    return list_ - 1 if list_ > SMALL_UNITS + 1 else SMALL_UNITS
+    return list_ if enough or units_in(list_) == units else list_ - 1
 
 
 cdef struct Todo:           # bodies that are to be looked at
@@ -125,8 +128,8 @@ cdef class Store:
         cdef Block* block
         if units > SMALL_UNITS:
             list_ = list_of(units, True)
-            units = (<size_t>SMALL_UNITS << (list_ - SMALL_UNITS - 1)) + 1  # 1 for the head: what is behind it is mostly
-        if self.heads[list_] != 0:                                          # a power of two
+            units = units_in(list_)
+        if self.heads[list_] != 0:
             block = self.take_free(list_)
         elif units <= self.rest:
             block = self.cut(units)
@@ -195,7 +198,7 @@ cdef class Store:
         cdef int list_
         while units:
             list_ = list_of(units, False)
-            part = list_ if list_ <= SMALL_UNITS else (<size_t>SMALL_UNITS << (list_ - SMALL_UNITS - 1)) + 1
+            part = units_in(list_)
             block = <Block*>at
             block[0] = Block(units=<uint32_t>part, type=B_FREE, marked=0, spare=0)
             self.put_free(block, list_)
@@ -353,57 +356,54 @@ cdef class Store:
         """`type`: B_TABLE, or B_PLAIN_TABLE if its values are numbers."""
         cdef Table* table = <Table*>self.new(type, sizeof(Table))
         table.slots = <Slot*>self.new(type + 1, 8 * sizeof(Slot))
-        table.mask, table.secret = 7, self.secret
+        table.capacity, table.secret = 8, self.secret
         return table
 
     cdef int put(self, Table* table, uint64_t key, void* value) except -1:
         """`value` must not be NULL; an equal key gets the new value."""
-        cdef uint64_t i = home(key, table.secret, table.mask)
+        cdef uint64_t i = home(table, key)
         while table.slots[i].value != NULL:
             if table.slots[i].key == key:
                 table.slots[i].value = value
                 return 0
-            i = (i + 1) & table.mask
-        if 4 * <uint64_t>table.count >= 3 * (table.mask + 1):
+            i = slot_after(table, i)
+        if 4 * <uint64_t>table.count >= 3 * table.capacity:
             self.grow(table)
-            i = home(key, table.secret, table.mask)
-            while table.slots[i].value != NULL:
-                i = (i + 1) & table.mask
+            i = free_slot(table, key)
         table.slots[i].key = key
         table.slots[i].value = value
         table.count += 1
         return 0
 
     cdef int grow(self, Table* table) except -1:
-        cdef uint64_t mask = 2 * table.mask + 1, i, k
-        cdef Slot* slots = <Slot*>self.new(head_of(table).type + 1, (mask + 1) * sizeof(Slot))
-        for i in range(table.mask + 1):
-            if table.slots[i].value != NULL:
-                k = home(table.slots[i].key, table.secret, mask)
-                while slots[k].value != NULL:
-                    k = (k + 1) & mask
-                slots[k] = table.slots[i]
-        self.free(table.slots)
-        table.slots = slots
-        table.mask = mask
+        """By half of a power of two: what doubles is half empty for long, and a million windows have many such tables."""
+        cdef Slot* old = table.slots
+        cdef uint64_t capacity = table.capacity, i
+        table.capacity = capacity // 2 * 3 if capacity & (capacity - 1) == 0 else capacity // 3 * 4
+        try:
+            table.slots = <Slot*>self.new(head_of(table).type + 1, table.capacity * sizeof(Slot))
+        except MemoryError:
+            table.capacity = capacity
+            raise
+        for i in range(capacity):
+            if old[i].value != NULL:
+                table.slots[free_slot(table, old[i].key)] = old[i]
+        self.free(old)
         return 0
 
     cdef void drop(self, Table* table, uint64_t key) noexcept:
         """Those behind it move up, so that no gap breaks a search."""
-        cdef uint64_t i = home(key, table.secret, table.mask), k, h
+        cdef uint64_t i = home(table, key), k
         while table.slots[i].key != key or table.slots[i].value == NULL:
             if table.slots[i].value == NULL:
                 return
-            i = (i + 1) & table.mask
-        k = i
-        while True:
-            k = (k + 1) & table.mask
-            if table.slots[k].value == NULL:
-                break
-            h = home(table.slots[k].key, table.secret, table.mask)
-            if ((k - h) & table.mask) >= ((k - i) & table.mask):
+            i = slot_after(table, i)
+        k = slot_after(table, i)
+        while table.slots[k].value != NULL:
+            if steps_from_home(table, k) >= steps_between(table, i, k):
                 table.slots[i] = table.slots[k]
                 i = k
+            k = slot_after(table, k)
         table.slots[i] = Slot(value=NULL, key=0)
         table.count -= 1
 
@@ -411,7 +411,24 @@ cdef class Store:
         """How many slots all keys together lie behind their own: what collisions cost."""
         cdef uint64_t i
         cdef int64_t total = 0
-        for i in range(table.mask + 1):
+        for i in range(table.capacity):
             if table.slots[i].value != NULL:
-                total += (i - home(table.slots[i].key, table.secret, table.mask)) & table.mask
+                total += steps_from_home(table, i)
         return total
+
+
+cdef inline uint64_t free_slot(const Table* table, uint64_t key) noexcept:
+    """For a key that is not there."""
+    cdef uint64_t i = home(table, key)
+    while table.slots[i].value != NULL:
+        i = slot_after(table, i)
+    return i
+
+
+cdef inline uint64_t steps_between(const Table* table, uint64_t i, uint64_t k) noexcept:
+    """From slot i on to slot k."""
+    return k - i if k >= i else k + table.capacity - i
+
+
+cdef inline uint64_t steps_from_home(const Table* table, uint64_t i) noexcept:
+    return steps_between(table, home(table, table.slots[i].key), i)

@@ -156,8 +156,8 @@ cdef int await_order(Floor floor, Order* order, int64_t as_of) except -1:
     await_time(floor, order, order.t, as_of)
     for i in range(length(order.lines)):
         line = <Line*>order.lines.items[i]
-        await_time(floor, order, line.cancel_t, as_of)
-        await_time(floor, order, line.alloc_t, as_of)
+        await_time(floor, order, line.changed.cancel_t, as_of)
+        await_time(floor, order, line.changed.alloc_t, as_of)
         for k in range(length(line.scopes)):
             await_end(floor, order, (<ScopeLine*>line.scopes.items[k]).shipment, as_of)
         for k in range(length(line.windows)):
@@ -170,7 +170,7 @@ cdef int await_window(Floor floor, Order* order, const PickWindow* window, int64
     cdef Fact* fact
     cdef int i
     await_time(floor, order, window.planned_t, as_of)
-    await_time(floor, order, window.cancel_t, as_of)
+    await_time(floor, order, window.trouble.cancel_t, as_of)
     await_facts(floor, order, window.closings, as_of)
     await_facts(floor, order, window.facts, as_of)
     for i in range(length(window.facts)):

@@ -1,6 +1,6 @@
 """Text becomes a small integer once, at the edge: equal texts have equal numbers.
 
-Open addressing over (hash, number) pairs, linear probing, load <= 1/2. The bytes of all texts lie in one arena; text n
+Open addressing over (hash, number) pairs, linear probing, load <= 3/4. The bytes of all texts lie in one arena; text n
 is arena[entries[n].at :][: entries[n].length]. Number 0 is the empty text, which stands for "absent" in every column.
 The hash is keyed per table (products of 64 x 64 bits, folded, and once more), so that crafted names do not collide.
 
@@ -19,9 +19,13 @@ cdef extern from *:
         unsigned __int128 product = (unsigned __int128)a * b;
         return (uint64_t)product ^ (uint64_t)(product >> 64);
     }
+    static inline uint64_t sortline_share_of(uint64_t a, uint64_t n) {
+        return (uint64_t)((unsigned __int128)a * n >> 64);
+    }
     #endif
     """
     uint64_t fold "sortline_fold"(uint64_t a, uint64_t b) noexcept nogil
+    uint64_t share_of "sortline_share_of"(uint64_t a, uint64_t n) noexcept nogil     # a of 2**64 parts of n: below n
 
 
 cdef inline uint64_t stirred(uint64_t folded) noexcept nogil:

@@ -88,7 +88,7 @@ cdef class Texts:
         self.arena_len += length
         self.slots[slot] = Slot(hash=hash, number=number)
         self.known += 1
-        if 2 * self.known > self.mask:
+        if 4 * self.known > 3 * <Py_ssize_t>self.mask:
             self.rehash(2 * self.mask + 1)
         return number
 
@@ -145,7 +145,7 @@ cdef class Texts:
                 self.known -= 1
         self.forget_strings()
         self.compact()
-        while 4 * self.known > mask:
+        while 2 * self.known > mask:
             mask = 2 * mask + 1
         self.keep_at = min(max(KEEP_MIN, 2 * self.arena_len), (self.bytes_max + self.arena_len) // 2)
         self.keep_early_at = min(max(KEEP_EARLY_MIN, self.arena_len + self.arena_len // 4), self.keep_at)
@@ -207,7 +207,7 @@ cdef class Texts:
 
     cdef int end_again(self) except -1:
         cdef uint32_t mask = FIRST_SLOTS - 1
-        while 2 * self.known > mask:
+        while 4 * self.known > 3 * <Py_ssize_t>mask:
             mask = 2 * mask + 1
         return self.rehash(mask)
 

@@ -29,12 +29,12 @@ cdef int forget(Floor floor, int64_t before) except -1:
     cdef Table* kept
     cdef uint64_t i
     cdef bint any_old = False
-    for i in range(old.mask + 1):
+    for i in range(old.capacity):
         any_old = any_old or (old.slots[i].value != NULL and <int64_t><uint64_t>old.slots[i].value >> 1 < before)
     if not any_old:
         return 0
     kept = floor.store.table(B_PLAIN_TABLE)
-    for i in range(old.mask + 1):
+    for i in range(old.capacity):
         if old.slots[i].value != NULL and <int64_t><uint64_t>old.slots[i].value >> 1 >= before:
             floor.store.put(kept, old.slots[i].key, old.slots[i].value)
     floor.state.tombstones = kept

@@ -16,6 +16,7 @@ cdef enum TouchTag:
 
 cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1
 cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1
+cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, Fact* fact) except -1
 cdef int touch_closed(Floor floor, const PickWindow* window, int64_t t) except -1
 cdef int touches_of(const Shipment* shipment) noexcept
 cdef int first_after(const Shipment* shipment, int64_t t) noexcept

@@ -4,7 +4,9 @@
 from ext cimport carton_names, carton_state, riding, stuck
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
-from ext.kinds cimport K_ITEM_LOST, K_LABEL_VERIFIED, K_WEIGH
+from ext.kinds cimport (
+    K_CARTON_OPEN, K_CARTON_PLAN, K_ITEM_LOST, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_SHIPMENT_PLAN, K_WEIGH,
+)
 from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, SHIPMENT_UNREADY
 from ext.readiness cimport READY, correlation, verdict_of
@@ -12,7 +14,7 @@ from ext.shipment_names cimport subject_of
 from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
 from ext.store cimport length
 from ext.timers cimport NEVER, RANK_SHIPMENT
-from ext.truths cimport forget_pending
+from ext.truths cimport end_pending
 
 from ext.kinds import NAMES
 
@@ -99,7 +101,8 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
         ended = first_of_end(floor, shipment, t, i)
         if ended >= 0:
             touched = &shipment.touches.items[ended]
-            if is_after_use(touched.cause) or left_at(floor, shipment, touched.t - 1) != NEVER:
+            if (may_be_of_next_use(touched.cause) or waits_before(floor, shipment, ended)
+                    or left_at(floor, shipment, touched.t - 1) != NEVER):
                 break                   # it is judged when the watermark passes that
             return tell_unready(floor, shipment, touched.t, touched.cause)
     return 0
@@ -120,22 +123,43 @@ cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except?
     return ended
 
 
-cdef bint is_after_use(const Fact* fact) noexcept:
-    """R40: it came out of a unit whose use had ended, and may be of a next one of which nobody has told yet."""
-    return fact.cycle != NULL and fact.cycle.end < fact.t
+cdef bint may_be_of_next_use(const Fact* fact) noexcept:
+    """R40: it came out of a unit whose use had ended, or is what a use begins with: that may be a next one, of which nobody
+    has told yet."""
+    cdef int kind = fact.kind
+    return fact.cycle != NULL and (fact.cycle.end < fact.t or kind == K_PICK_CONFIRM or kind == K_PACK_CONFIRM
+                                   or kind == K_CARTON_OPEN)
+
+
+cdef bint waits_before(Floor floor, Shipment* shipment, int i) except -1:
+    """Was it over before touch number `i`, by one that waits to be judged?"""
+    while i > 0 and shipment.touches.items[i - 1].t > shipment.evaluated:
+        i -= 1
+        if (may_be_of_next_use(shipment.touches.items[i].cause)
+                and verdict_of(floor, shipment, shipment.touches.items[i].t).kind != READY):
+            return True
+    return False
 
 
 cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R52, R3: the truth ended with the first fact that ended it, also where that comes after the one that was told,
     unless it was true again in between and that has lasted."""
     cdef int first = first_after(shipment, t - 1), i = first
-    if verdict_of(floor, shipment, t).kind == READY or verdict_of(floor, shipment, t - 1).kind != READY:
+    if verdict_of(floor, shipment, t).kind == READY or not was_ready_before(floor, shipment, t, first):
         return 0
     while i < touches_of(shipment) and shipment.touches.items[i].t + floor.rules.ready_hold < shipment.unready_at:
         if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
             return 0
         i += 1
     return tell_unready(floor, shipment, t, shipment.touches.items[first].cause)
+
+
+cdef bint was_ready_before(Floor floor, Shipment* shipment, int64_t t, int first) except -1:
+    """A plan of `t` has replaced the one by which it was ready until then: what was judged last is asked."""
+    cdef int kind = shipment.touches.items[first].cause.kind
+    if (kind == K_SHIPMENT_PLAN or kind == K_CARTON_PLAN) and shipment.evaluated < t:
+        return shipment.true_now
+    return verdict_of(floor, shipment, t - 1).kind == READY
 
 
 cdef int first_after(const Shipment* shipment, int64_t t) noexcept:
@@ -151,6 +175,17 @@ cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
     stuck.on_line(floor, line, t, cause)
     for i in range(length(line.scopes)):
         touch(floor, (<ScopeLine*>line.scopes.items[i]).shipment, t, cause)
+    return 0
+
+
+cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, Fact* fact) except -1:
+    """R52, R53: shipments with a share of the line are judged again: what `shipment` has of it is not what it was."""
+    cdef Shipment* other
+    cdef int i
+    for i in range(length(line.scopes)):
+        other = (<ScopeLine*>line.scopes.items[i]).shipment
+        if other != shipment:
+            touch(floor, other, fact.t, fact)
     return 0
 
 
@@ -178,7 +213,7 @@ cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* ca
     shipment.stands = shipment.stood = False
     shipment.unready_at = t
     shipment.ready.said = Digest(a=0, b=0)      # R52: the same once more is news from now on
-    forget_pending(floor, shipment)
+    end_pending(floor, shipment, t)             # R51: what has lasted by then is told when the watermark comes there
     if shipment.unready == NULL:
         floor.outlet.key_is(shipment.id)
         shipment.unready = floor.outlet.ledger(SHIPMENT_UNREADY, shipment.id)

@@ -54,7 +54,7 @@ cdef int forget_pending(Floor floor, Shipment* shipment) except -1:
 
 
 cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) noexcept:
-    """R51: what has not lasted its hold by the cancel, or still waits for a gap, is never told."""
+    """R51: what has not lasted its hold by its end, or still waits for a gap, is never told."""
     cdef int64_t since
     cdef int i = 0
     while has_pending(shipment) and i < shipment.pending.count:

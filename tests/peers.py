@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,16 @@ def free_port() -> int:
     pytest.fail("no port is left")
 
 
-# Each process begins elsewhere: two runs of the tests beside each other do not meet.
-_PORTS = iter(random.Random(os.getpid()).sample(range(20_000, 32_000), 12_000))
+def _ports() -> Iterator[int]:
+    """Those of this process. The processes of one run share none: also the port of a server that is away just now stays
+    its own. Each run begins elsewhere, so that two runs beside each other do not meet."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = range(20_000 + number, 32_000, processes)
+    return iter(random.Random(os.getpid()).sample(mine, len(mine)))
+
+
+_PORTS = _ports()
 
 
 def program(name: str) -> str:

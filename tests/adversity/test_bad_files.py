@@ -88,10 +88,6 @@ def journal_lacks_its_beginning(data: Path) -> None:
     (data / "journal" / "00000001.journal").rename(data / "journal" / "00000002.journal")
 
 
-def outbox_is_noise(data: Path) -> None:
-    (data / "outbox.sqlite").write_bytes(os.urandom(20_000))
-
-
 def outbox_is_a_folder(data: Path) -> None:
     (data / "outbox.sqlite").unlink()
     (data / "outbox.sqlite").mkdir()
@@ -103,7 +99,6 @@ DATA_FOLDERS: dict[Callable[[Path], None], str] = {
     journal_is_noise: "00000001.journal: damaged at offset 0: its first bytes are not those of a journal. Put the file",
     journal_of_the_future: "00000001.journal: is of version 9, this program reads 2: start the newer one",
     journal_lacks_its_beginning: "00000001.journal is missing; put it back from a copy, or move the folder away",
-    outbox_is_noise: "outbox.sqlite: is damaged, or no SQLite file (file is not a database). To put it aside: sortline",
     outbox_is_a_folder: "/outbox.sqlite: unable to open database file. It has to be a folder that this user",
 }
 

@@ -64,15 +64,30 @@ def test_an_outbox_of_which_all_that_waits_can_be_read_is_made_anew(
     assert f"{outbox}: made of what could be read of the damaged one" in caplog.text
 
 
-def test_one_of_which_something_that_waits_cannot_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["lanes", "events"])
+def test_what_cannot_be_read_the_journal_makes_again(
+    tmp_path: Path, table: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the lanes all of it, and the sinks know what they have."""
+    run(site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1", "T-2")}"'), delivered(2))
+    outbox = tmp_path / "data" / "outbox.sqlite"
+    spoil(outbox, table)
+    path = site(tmp_path, two=f'file = "{picks(tmp_path, "two", "T-3")}"')
+    run(path, lambda _: len(queued(tmp_path)) == 3)
+    assert [int(event["sequence"]) for event in queued(tmp_path)] == [1, 2, 3]
+    assert outbox.with_name("outbox.sqlite.bad").exists()
+    assert (f"{outbox}: nothing of it could be used: a new one is begun" in caplog.text) == (table == "lanes")
+
+
+def test_what_the_journal_has_not_any_more_is_refused(tmp_path: Path) -> None:
     path = site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1", "T-2")}"')
     run(path, delivered(2))
-    outbox = tmp_path / "data" / "outbox.sqlite"
-    spoil(outbox, "lanes")
-    with pytest.raises(Refused, match=r"outbox\.sqlite: is damaged.*sortline fsck --repair"):
-        run(path, delivered(0))
-    assert outbox.exists()
-    assert not list(outbox.parent.glob("outbox.sqlite*.bad"))
+    spoil(tmp_path / "data" / "outbox.sqlite", "lanes")
+    (tmp_path / "data" / "journal" / "00000001.journal").rename(tmp_path / "gone")
+    (tmp_path / "data" / "journal" / "00000002.journal").touch()
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"00000001.journal is missing.* 2 events had been told"):
+            run(path, lambda engine: engine.metrics.state == "running")
 
 
 @pytest.mark.parametrize("how", ["a page", "all of it"])

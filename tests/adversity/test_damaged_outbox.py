@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+import engine.outbox
 from engine.app import usable
 from engine.cli import main
-from engine.contracts import Emitted, OutRow
+from engine.contracts import Account, Emitted, OutRow
 from engine.errors import Refused
+from engine.mended_databases import opened_outbox
 from engine.outbox import SqliteOutbox
 from engine.outbox_salvage import salvage
+from engine.outbox_sums import row_sum
 from tests.counting_core import event
 
 ROUTES = {"pick.confirmed": {"erp": "erp.inventory"}, "carton.closed": {"erp": "erp.shipping"}}
@@ -31,6 +34,8 @@ EVENTS = [
 ]
 CURSOR = 12
 FLIPS = 1_000
+INVENTORY = (1, "erp", "erp.inventory", "pick.confirmed", None, CURSOR, 20, 4, 0)
+BEHIND = f"UPDATE lanes SET delivered = 4, sum = {row_sum(*INVENTORY)} WHERE number = 1"
 
 
 def opened(folder: Path) -> SqliteOutbox:
@@ -99,8 +104,8 @@ def repaired(folder: Path, expected: dict[str, list[OutRow]]) -> bool:
     assert main(["fsck", "--repair", str(folder)]) == 0
     saved = (folder / "outbox.sqlite").exists()
     outbox = opened(folder)
-    assert outbox.last_sequence() == (len(EVENTS) if saved else 0)
-    outbox.append(EVENTS)
+    assert outbox.last_sequence() in ((len(EVENTS), CURSOR) if saved else (0,))
+    outbox.append(EVENTS)  # the journal, from where it is needed
     assert left(outbox) == expected if saved else sum(map(len, left(outbox).values())) == len(EVENTS)
     outbox.close()
     return saved
@@ -120,6 +125,8 @@ def spoilt(file: Path, statement: str) -> None:
         ("DELETE FROM events WHERE sequence = 30", "it has 27 events, and should have 28"),
         ("UPDATE lanes SET cursor = 20 WHERE number = 1", "where sink erp stands in queue erp.inventory has other"),
         ("UPDATE last SET sequence = 20", "the number of the last event has other content"),
+        ("INSERT INTO told VALUES (41, 'e41', x'00')", "its last event is 40, and told goes up to 41"),
+        (BEHIND, "sink erp has not got 16 events of queue erp.inventory, and 14 are there"),
     ],
 )
 def test_what_is_damaged_is_named_and_put_aside(
@@ -139,12 +146,50 @@ def test_what_is_damaged_is_named_and_put_aside(
     assert f"{path}: is damaged: {what}" in capsys.readouterr().out
     command = str(refused.value).partition("sortline ")[2].split(". ")[0]
     assert main(command.split()) == 0
-    assert not path.exists()
     assert path.with_name("outbox.sqlite.bad").exists()
+    assert path.exists() == ("where sink erp stands" not in what)
+    places = {CURSOR} if path.exists() else {0}
     outbox = opened(tmp_path)
-    outbox.append(EVENTS)  # the journal, from its beginning
+    assert outbox.last_sequence() in places | ({len(EVENTS)} if "told" in what else set())
+    outbox.append(EVENTS)  # the journal, from where it is needed
     assert outbox.last_sequence() == len(EVENTS)
+    assert places == {0} or left(outbox) == sound[1]
     outbox.close()
+
+
+def test_lanes_that_are_ahead_get_nothing_twice(tmp_path: Path) -> None:
+    """One sink has all, the other nothing, and an event that waits cannot be read: the journal makes it again."""
+    routes = {type_: {"erp": "erp", "lake": "lake"} for type_ in ROUTES}
+
+    def both() -> SqliteOutbox:
+        return SqliteOutbox(tmp_path / "outbox.sqlite", routes=routes, sinks=["erp", "lake"], rows_max=1_000)
+
+    outbox = both()
+    outbox.append(EVENTS[:30])
+    outbox.advance(outbox.lanes("erp")[0].number, 30, delivered=30)
+    outbox.close()
+    spoilt(tmp_path / "outbox.sqlite", "DELETE FROM events WHERE sequence = 20")
+    outbox = opened_outbox(tmp_path / "outbox.sqlite", both)
+    assert outbox.last_sequence() == 0
+    erp, lake = outbox.lanes("erp")[0].number, outbox.lanes("lake")[0].number
+    for first in range(0, 40, 10):
+        outbox.append(EVENTS[first : first + 10])
+        assert [row.id for row in outbox.read(erp, 100)] == [f"e{n}" for n in range(31, first + 11)]
+    assert [row.id for row in outbox.read(lake, 100)] == [f"e{n}" for n in range(1, 41)]
+    assert (outbox.account(erp), outbox.account(lake)) == (Account(40, 30, 10, 0), Account(40, 0, 40, 0))
+    outbox.close()
+
+
+def test_of_the_log_nothing_is_left_that_the_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.outbox, "LOG_BYTES_MAX", 20_000)
+    outbox = opened(tmp_path)
+    sizes = []
+    for event_ in EVENTS:
+        outbox.append([event_])
+        sizes.append((tmp_path / "outbox.sqlite-wal").stat().st_size)
+    outbox.close()
+    assert max(sizes) < 60_000
+    assert sizes.count(0) > 3
 
 
 def test_a_flipped_bit_of_a_row_is_said_and_turned_back(

@@ -14,9 +14,11 @@ import pytest
 
 from engine import delivery, recovery, start_room
 from engine.cli import main
+from engine.config.load import load_site
 from engine.contracts import OutRow
 from engine.journal import Position
 from engine.rule_book import RuleBook
+from engine.run import begun
 from tests.integration import test_app as app
 from tests.integration.test_app import lines_protocol, picks, site  # noqa: F401 - a fixture for all tests
 from tests.integration.test_pipeline import RULES, ListSink, Rig, names, run, until
@@ -177,6 +179,31 @@ def test_a_start_on_a_full_disk_after_a_clean_stop(small_disk: Path) -> None:
     give_back()
     app.run(path, lambda engine: engine.metrics.journal.appends > 0)
     assert len(app.queued(small_disk)) == 2
+
+
+def test_a_damaged_outbox_on_a_full_disk_waits_for_room(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is put aside once there is room for the new one, not before; the start waits for that by itself."""
+    path = stopped_cleanly(small_disk)
+    with sqlite3.connect(small_disk / "data" / "outbox.sqlite") as file:
+        file.execute("UPDATE last SET sequence = 7")
+    file.close()
+    start_room.give_back(small_disk / "data")
+    give_back = fill(small_disk)
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        starting = asyncio.create_task(begun(load_site(path), stop))
+        await until(lambda: "the start waits for room" in caplog.text)
+        await asyncio.sleep(0.1)
+        assert not starting.done()
+        assert not list((small_disk / "data").glob("*.bad"))
+        give_back()
+        engine = await starting
+        stop.set()
+        await engine.run(stop)
+
+    run(story)
+    assert (small_disk / "data" / "outbox.sqlite.bad").exists()
 
 
 def test_a_repair_on_a_full_disk_puts_nothing_aside_that_is_whole(

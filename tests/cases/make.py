@@ -19,6 +19,7 @@ from tests.cases import (
     told_shared,
     told_shipping,
     told_sorter,
+    told_splits,
     told_time,
 )
 from tests.cases.writing import Writer, write
@@ -31,7 +32,7 @@ def writers() -> dict[str, Writer]:
     modules = (
         *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
-        *(told_pending, told_sorter),
+        *(told_pending, told_sorter, told_splits),
     )
     return {
         name: told

@@ -95,6 +95,8 @@ def test_case(folder: Path) -> None:
             assert event["id"].endswith(f":r{row['revision']}"), f"{about}\n{event['id']}"
         if "evidence" in row:
             assert event["evidence"] == row["evidence"], f"{about}\n{row['type']} {row['key']}"
+        if "partitionkey" in row:
+            assert event["partitionkey"] == row["partitionkey"], f"{about}\n{row['type']} {row['key']}"
     rest = [event for event in lasts.values() if not means_nothing(bare(event["type"]), event["data"])]
     assert rest == [], about
 

@@ -229,3 +229,44 @@ def R43_put_back_out_of_the_wrong_carton() -> Case:
     case = Case().order(2).task(2).pick(10, 2, lu="L-1").device("carton.open", 5, lu="L-2").put_back(15, lu="L-2")
     case.close(20).close(21, lu="L-2").expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
     return case.confirmed(1, 15).packed(2, "L-1#1").raised("PKG_EMPTY", "carton/L-2#1")
+
+
+def R21_full_at_the_very_moment_of_the_deadline() -> Case:
+    """R21: the pick of 20 counts for the deadline of 20 and fills the window: put back, it is open."""
+    case = Case().order(1).task(1, deadline=at(20)).pick(20).put_back(30)
+    return case.confirmed(0, 30).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+
+
+def R24_over_at_the_press_that_was_one_too_many() -> Case:
+    """R24, R3: the press of 11 is the one too many, though that of 10 arrives last."""
+    case = Case().order(1).task(1).pick(11).pick(10, rx=12, src="dc1/pick/PTL-02")
+    return case.confirmed(2, 11).expect("exception.raised", "PCK_OVER/task/T-1/1", t=11, detail="2 of 1")
+
+
+def R24_over_for_a_moment() -> Case:
+    """R24, R3: put back at 12 what was one too many at 11, and that is told first: over from 11 to 12 all the same."""
+    case = Case().order(1).task(1).pick(10).pick(11, rx=13, src="dc1/pick/PTL-02").put_back(12)
+    case.confirmed(1, 12).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
+    return case.cleared("PCK_OVER", "task/T-1", t=12)
+
+
+def R27_the_first_pick_after_the_cancel() -> Case:
+    """R27, R3: that of 21, though that of 22 arrives before it."""
+    case = Case().order(3).task(3).pick(10).wms("pick.task_cancelled", 20, rev=2, task="T-1")
+    case.pick(22).pick(21, rx=22.5, src="dc1/pick/PTL-02").confirmed(1, 20, cancelled=True)
+    return case.expect("exception.raised", "PCK_AFTER_CANCEL/task/T-1/1", t=21)
+
+
+def R25_a_late_pick_does_not_close_its_window_before_the_deadline() -> Case:
+    """R25, R51: t_close stays 45, so the window was open until then, though what was closed at 44 held all of it."""
+    case = Case().order(1).task(1, deadline=at(45)).shipment(1).close(44)
+    case.pick(21, rx=52, lu="L-1", hist=True).confirmed(1, 45).shorted(0, 45)
+    return case.packed(1, "L-1#1").ready(1, 45)
+
+
+def R50a_a_carton_with_nothing_but_another_sku() -> Case:
+    """R50a, R31: what lies in it lies in the shipment's scope, so it is one of its cartons."""
+    case = Case().order(1).task(1).shipment(1).pick(10, lu="L-1").pick(11, lu="L-2", sku="Z").close(20).close(22, "L-2")
+    contents = [{"line": 1, "order": "O-1", "qty": 1, "sku": "Z"}]
+    case.confirmed(1, 10).packed(1, "L-1#1").expect("carton.closed", "L-2#1", contents=contents)
+    return case.raised("PCK_WRONG_SKU", "task/T-1").ready(1, 22, cartons=["L-1#1", "L-2#1"])

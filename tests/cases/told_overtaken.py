@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import gone, leaves, load, manifested, packed_one, two_cartons
+from tests.cases.told_shipping import gone, leaves, load, manifested, packed_one, part, two_cartons
 from tests.cases.writing import ONE, PACK, SORTER, STATION, Case, at
 
 
@@ -19,7 +19,7 @@ def post_ship(case: Case, t: float, actual: int) -> Case:
 
 def R29_a_pick_between_a_trailers_close_and_its_decision() -> Case:
     """R29, R54, R3: the watermark has not passed the close when the pick comes; it happened after it all the same."""
-    return post_ship(gone_at_40().pick(42, lu="L-1"), 42, 3).cleared("PCK_OVER", "task/T-1")
+    return post_ship(gone_at_40().pick(42, lu="L-1"), 42, 3).never_raised("PCK_OVER")
 
 
 def R29_a_reversal_between_a_trailers_close_and_its_decision() -> Case:
@@ -29,11 +29,11 @@ def R29_a_reversal_between_a_trailers_close_and_its_decision() -> Case:
 
 
 def R29_a_manifest_that_comes_after_a_later_pick() -> Case:
-    """R29, R3: the TMS's word of 40 arrives after the pick of 41, which had made the shipment unready."""
+    """R29, R52, R3: the TMS's word of 40 arrives after the pick of 41, before it is known whose use that began."""
     case = two_cartons().pick(41, lu="L-1")
     case.wms("manifest.result", 40, rx=41.3, shipment="S-1", manifest_no="M-1", tracking=[])
-    case.expect("shipment.unready", "S-1", t=41, cause="pick.confirm").ready(2, 22)
-    post_ship(case, 41, 3).cleared("PCK_OVER", "task/T-1")
+    case.ready(2, 22, revision=0)
+    post_ship(case, 41, 3).never_raised("PCK_OVER")
     return manifested(case, 40, "C-1", "C-2", manifest_no="M-1")
 
 
@@ -300,3 +300,10 @@ def R51_a_manifest_after_a_trailer_that_closed_within_the_hold() -> Case:
     """R51, R54: its trailer had closed at 24, after four seconds, and that was known when the TMS's word came."""
     case = leaves(load(packed_one(), 22), 24).confirmed(1, 10).packed(1).never_raised("SHP_LOAD_BEFORE_READY")
     return manifested(gone(case, 28), 28, "C-1", manifest_no="M-1", trailer="TR-1")
+
+
+def R51_a_close_that_comes_before_the_open_that_names_the_carton() -> Case:
+    """R40a, R51, R3: what was closed at 30 nobody knew; the open of 29 says C-1, and it is ready since 30."""
+    case = Case().order(1).task(1).plan(lu=None, contents=part(1)).shipment(1).close(30)
+    case.device("carton.open", 29, 30.5, lu="L-1", carton="C-1").pick(29.5, rx=30.8, lu="L-1")
+    return case.confirmed(1, 29.5).packed(1).ready(1, 30).device("telemetry", 60)

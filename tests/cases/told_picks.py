@@ -187,7 +187,7 @@ def R21c_the_last_pick_went_elsewhere_at_the_very_close() -> Case:
     case = Case().order(1).task(1).plan()
     case.rules = {"short_on_close": True}
     case.close(10).pick(10, rx=10.1, lu="L-1").wms("lu.release", 10, 10.2, lu="L-1")
-    return case.confirmed(1, 10, revision=0)
+    return case.confirmed(1, 10)
 
 
 def R21d_deadline() -> Case:
@@ -348,6 +348,11 @@ def R30_one_press_for_several_tasks() -> Case:
     case = Case().order(3).task(2).task(1, "T-2")
     case.pick(10, alloc=[{"task": "T-1", "qty": 2, "lu": "L-1"}, {"task": "T-2", "qty": 1, "lu": "L-2"}])
     return case.confirmed(2, 10, lu="L-1").confirmed(1, 10, "T-2", lu="L-2")
+
+
+def R31_a_wrong_sku_leaves_the_time_of_a_close() -> Case:
+    """R31, R26: what does not count makes no revision of what was told."""
+    return Case().order(1).task(1).pick(10).pick(12, sku="B").confirmed(1, 10, revision=0)
 
 
 def R31_a_wrong_sku_does_not_count() -> Case:

@@ -295,6 +295,16 @@ def R71_cleared_by_the_next_count_and_revised_on() -> Case:
     return differs(case, 80, revision=2, kind="COUNT_DIFF", expected=10, actual=12)
 
 
+def R71_what_stood_before_a_short_that_is_taken_back() -> Case:
+    """R71, R27: what the count of 20 found still stands; the books of 0 that it was held against are needed for that
+    when `lateness_ms` and `expectation_ttl_ms` since then are over."""
+    case = counted(on_shelf(10), 20, 7)
+    case.rules = {"lateness_ms": 10_000, "expectation_ttl_ms": 25_000}
+    on_shelf(6, 40, rev=2, case=case).short(48).wms("pick.task_cancelled", 49, rev=2, task="T-1")
+    case.expect("pick.short", "T-1", qty_short=0)
+    return differs(case, 20, revision=2, kind="COUNT_DIFF", expected=10, actual=7)
+
+
 def R71_put_back_is_there_again() -> Case:
     """R71: picks less reversals."""
     case = on_shelf(10).pick(5, 2).put_back(7, 1)
@@ -323,6 +333,21 @@ def R72_over_the_rma_is_still_received() -> Case:
     case = rma(2, returned(returned(rma(1), 10), 20), t=40, rev=2)
     cleared(raised(case, "RTN_OVER", "return/RMA-1/A", 20), "RTN_OVER", "return/RMA-1/A", 40)
     return case.expect("return.received", "RMA-1/A", t=20, qty=2, expected_qty=2, condition="EXPECTED", revision=2)
+
+
+def R72_over_at_the_scan_that_was_one_too_many() -> Case:
+    """R72, R3: the scan of 11 is the one too many, though that of 10 arrives last."""
+    case = returned(returned(rma(1), 11, rx=11), 10, 1, rx=12)
+    raised(case, "RTN_OVER", "return/RMA-1/A", 11)
+    return case.expect("return.received", "RMA-1/A", t=11, qty=2, expected_qty=1, condition="OVER")
+
+
+def R72_not_over_for_a_moment() -> Case:
+    """R72, R3: the scan of 11 is that of 10 once more, which arrives after it: nothing was ever too many."""
+    case = returned(returned(rma(2), 9, serial="S-1"), 11, serial="S-2")
+    case.device("return.scanned", 10, 12, "dc1/returns/RT-02", sku="A", qty=1, rma="RMA-1", serial="S-2")
+    raised(case, "RTN_DUP_SERIAL", "serial/S-2", 11).never_raised("RTN_OVER")
+    return case.expect("return.received", "RMA-1/A", t=10, qty=2, serials=["S-1", "S-2"], condition="EXPECTED")
 
 
 def R72_without_an_rma() -> Case:

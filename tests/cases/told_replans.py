@@ -6,7 +6,7 @@ What is asked for anew counts from its arrival on. What was true before its own 
 from __future__ import annotations
 
 from tests.cases.told_shipping import part
-from tests.cases.writing import SORTER, Case, at
+from tests.cases.writing import SORTER, STATION, Case, at
 
 
 def packed_at_30(**shipment: object) -> Case:
@@ -76,3 +76,75 @@ def R40a_a_name_from_after_the_close_is_not_the_name_of_then() -> Case:
     case = Case().order(2).task(2).shipment(2).pick(10, 2, lu="L-1").close(30)
     case.wms("lu.bind", 33, lu="L-1", carton="C-1").ready(2, 33, revision=1, cartons=["C-1"])
     return case.confirmed(2, 10).packed(2, carton="C-1").device("telemetry", 90)
+
+
+def changed(case: Case, t: float, rev: int, qty: int, **line: object) -> Case:
+    lines = [{"line": 1, "sku": "A", "qty": qty, **line}]
+    return case.wms("order.changed", t, rev=rev, order="O-1", lines=lines)
+
+
+def over_packed() -> Case:
+    """Two pieces of one that was asked for, closed at 20."""
+    case = Case().order(1).task(1).shipment(1).pick(10, 2, lu="L-1").close(20)
+    return case.confirmed(2, 10).packed(2, "L-1#1")
+
+
+def ready_over(case: Case, t: float) -> Case:
+    line = {"cancelled": 0, "line": 1, "order": "O-1", "ordered": 1, "packed": 2, "short": 0}
+    return case.expect("shipment.ready", "S-1", t=t, lines=[line])
+
+
+def R24_covered_right_after_the_close() -> Case:
+    """R24, R51: ready since the change of 21 that covers it, though the watermark passes the close of 20 after it."""
+    case = changed(over_packed(), 21, 2, 2).cleared("PCK_OVER", "task/T-1", t=21)
+    return ready_over(case, 21).device("telemetry", 40, src=STATION)
+
+
+def R24_covered_for_a_moment() -> Case:
+    """R24, R51: covered from 21 to 24, which is no `ready_hold_ms`: nothing is told, and it is over again."""
+    case = changed(changed(over_packed(), 21, 2, 2), 24, 3, 1)
+    case.device("telemetry", 40, src=STATION).times("PCK_OVER", 2).times("PCK_OVER", 1, "exception.cleared")
+    for episode, t in ((1, 10), (2, 24)):
+        case.expect("exception.raised", f"PCK_OVER/task/T-1/{episode}", t=t, detail="2 of 1")
+    return case.expect("exception.cleared", "PCK_OVER/task/T-1/1", t=21)
+
+
+def R50_a_policy_that_is_changed_right_after_the_close() -> Case:
+    """R50, R51: the order held its short until the change of 21, so it is ready since then, not since the close."""
+    case = Case().order(2, short_policy="HOLD").task(2).shipment(2).pick(10, lu="L-1").short(15).close(20)
+    changed(case, 21, 2, 2, short_policy="SHIP_PARTIAL").device("telemetry", 40, src=STATION)
+    case.confirmed(1, 15).shorted(1, 15).packed(1, "L-1#1").ready(1, 21, short=1)
+    return case.cleared("SHP_HELD_SHORT", "shipment/S-1", t=21)
+
+
+def R23_more_has_failed_right_after_the_close() -> Case:
+    """R23, R51: what had failed explains what is missing since the revision of 21."""
+    case = Case().order(3).task(1).shipment(3).pick(10, lu="L-1")
+    case.wms("alloc.failed", 5, order="O-1", line=1, qty=1, code="EMPTY").close(20)
+    case.wms("alloc.failed", 21, rev=2, order="O-1", line=1, qty=2, code="EMPTY").device("telemetry", 40, src=STATION)
+    case.confirmed(1, 10).packed(1, "L-1#1").ready(1, 21, short=2)
+    return case.expect("pick.short", "O-1/1", t=21, qty_short=2, decided_by="ALLOC")
+
+
+def R27a_raised_and_lowered_while_it_is_open() -> Case:
+    """R27a, R21 (a): asked for one more at 20 and for one in all at 30: full by the pick of 10."""
+    case = Case().order(2).task(2).pick(10).task(3, t=20)
+    case.records[-1]["rev"] = 2
+    case.task(1, t=30).records[-1]["rev"] = 3
+    return case.confirmed(1, 10, qty_task=1)
+
+
+def R21d_a_cutoff_that_had_passed_when_it_was_moved() -> Case:
+    """R21 (d), R26: the cutoff of 20 has closed the window; that the wave is given until 50 at 30 changes nothing."""
+    case = Case().order(2).task(2).pick(10).wms("wave.released", 1, wave="W-1", orders=["O-1"], cutoff=at(20))
+    case.wms("wave.released", 30, rev=2, wave="W-1", orders=["O-1"], cutoff=at(50)).device("telemetry", 60, src=STATION)
+    case.rules["short_at_cutoff"] = True
+    return case.confirmed(1, 20).shorted(1, 20)
+
+
+def R24_less_is_asked_for_before_the_presses_are_heard_of() -> Case:
+    """R24, R27a, R3: over since less is asked for at 11, though the presses of 10 arrive after that."""
+    case = Case().order(2).task(2).task(1, t=11)
+    case.records[-1]["rev"] = 2
+    case.pick(10, 2, rx=12).confirmed(2, 10, qty_task=1)
+    return case.expect("exception.raised", "PCK_OVER/task/T-1/1", t=11, detail="2 of 1")

@@ -481,3 +481,17 @@ def R56_a_manifest_that_comes_after_its_cancel() -> Case:
     case.wms("manifest.result", 60, 61, shipment="S-1", manifest_no="M-1")
     case.expect("shipment.unready", "S-1").expect("shipment.voided", "S-1", t=60.5, cause="shipment.cancelled")
     return manifested(case.confirmed(1, 10).packed(1).ready(1, 20), 60, "C-1")
+
+
+def R50_nothing_but_another_sku_is_packed() -> Case:
+    """R50, R31: the carton holds a wrong piece only, and all that was asked for is short: SHP_EMPTY, not ready."""
+    case = Case().order(1).task(1).shipment(1).pick(10, lu="L-1", sku="Z").short(15).close(20)
+    contents = [{"line": 1, "order": "O-1", "qty": 1, "sku": "Z"}]
+    case.shorted(1, 15).expect("carton.closed", "L-1#1", contents=contents).raised("PCK_WRONG_SKU", "task/T-1")
+    return case.expect("exception.raised", "SHP_EMPTY/shipment/S-1/1", code="SHP_EMPTY")
+
+
+def R31_another_sku_after_it_was_full() -> Case:
+    """R31, R26: it does not count, so nothing is told of the window again."""
+    case = Case().order(1).task(1).pick(10).pick(20, sku="Z")
+    return case.confirmed(1, 10, revision=0).raised("PCK_WRONG_SKU", "task/T-1")

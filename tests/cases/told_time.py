@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cases.writing import PACK, SCALE, STATION, WMS, Case, at
+from tests.cases.writing import PACK, SCALE, SORTER, STATION, WMS, Case, at
 
-GUN, MOTOR = "dc1/pick/GUN-01", "dc1/conveyor/M-01"
+GUN, MOTOR, LABELLER = "dc1/pick/GUN-01", "dc1/conveyor/M-01", "dc1/pack/LAB-01"
 SLOW = 120_000  # idle_source_ms: a source that says nothing more holds the watermark back all through the story
 
 
@@ -284,6 +284,34 @@ def R04_readiness_is_bounded_too() -> Case:
     case = with_slow_sources().shipped().pick(10, 2, lu="L-1").close(20).tick(50)
     case.confirmed(2, 10, evidence="exact").packed(2, revision=0, evidence="incomplete")
     return case.ready(2, 20, revision=0, evidence="incomplete")
+
+
+def R04_the_bound_tells_no_truth_that_is_known_to_have_ended() -> Case:
+    """R4, R51: the wrong label of 22 is known when the bound of 20 comes: what was ready has not lasted its hold."""
+    case = with_slow_sources().shipped().pick(10, 2, lu="L-1").close(20)
+    case.device("label.verified", 22, src=LABELLER, lu="L-1", result="MISMATCH").tick(60)
+    case.confirmed(2, 10).packed(2, revision=0, evidence="incomplete")
+    return case.raised("PKG_LABEL_MISMATCH", "carton/C-1")
+
+
+def R04_the_bound_finds_a_truth_where_it_began() -> Case:
+    """R4, R51: the weighing of 20.25 came before the close of 20, and its bound comes first: it was ready at 20."""
+    case = with_slow_sources(hold_wall_max_ms=4_000).shipped().pick(10, 2, lu="L-1")
+    case.tell(SCALE, "weigh", 20.25, 20.5, lu="L-1", weight_g=500).device("carton.close", 20, 20.75, lu="L-1").tick(60)
+    case.confirmed(2, 10).packed(2, revision=0, weight_g=500)
+    return case.ready(2, 20, revision=0, evidence="incomplete")
+
+
+def R04_what_has_lasted_is_told_before_the_bound_of_its_end() -> Case:
+    """R4, R52, R60: whose track was sorted is known at 63.1, when the divert's own bound is over; it is told before the
+    bound of what ended it."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(24)
+    case.rules = {"idle_source_ms": 30_000, "hold_wall_max_ms": 10_000}
+    case.device("scan.read", 28, src=SORTER, track="7", lu="L-1")
+    case.device("divert.confirmed", 33, 33.5, SORTER, track="7", dest="D-1")
+    case.device("item.arrived", 53, 54, "dc1/dock/GUN-9", lu="L-1", loc="PARK")
+    case.confirmed(2, 10).packed(2, revision=0).ready(2, 33, revision=0, evidence="incomplete")
+    return case.expect("shipment.unready", "S-1", t=53, cause="item.arrived")
 
 
 def R04_a_tick_lets_time_decide() -> Case:

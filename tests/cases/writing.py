@@ -110,6 +110,7 @@ class Case:
         t: float | None = None,
         revision: int | None = None,
         evidence: str | None = None,
+        partitionkey: str | None = None,
         **data: Any,
     ) -> Case:
         """`t`: the envelope's `time`, in seconds. Fields of `data` that are None must be absent."""
@@ -120,6 +121,8 @@ class Case:
             expected["revision"] = revision
         if evidence is not None:
             expected["evidence"] = evidence
+        if partitionkey is not None:
+            expected["partitionkey"] = partitionkey
         self.expected.append(expected)
         return self
 

@@ -46,7 +46,8 @@ def expected(
     world = _whole(records, taken, settings, sources or {}, t_end)
     if late := after_ship.too_late(world):
         world = World(taken.facts, world.knowledge._replace(too_late=late), t_end)
-    knowledge = world.knowledge
+    decided = {window.key: window.short.t for window in world.windows.values() if window.late and window.short}
+    knowledge = world.knowledge._replace(decided=decided)
     found = [*events.of_picks(world), *events.of_cartons(world, settings, t_end)]
     found += [*inventory.of_stock(world, settings, t_end), *inventory.of_returns(world, settings)]
     found += after_ship.of_late(world)

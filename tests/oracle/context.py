@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from tests.oracle.facts import Fact, Record
@@ -30,12 +30,14 @@ class Context:
         self.first_task: dict[Line, Fact] = {}  # by arrival
         self.asked: dict[str | Line, dict[int, tuple[int, int]]] = {}  # of a task or line, by rev: event time, quantity
         self.told: dict[str, list[Fact]] = {}  # every revision of a task
-        self.waves: dict[str, Fact] = {}
+        self.waves: dict[str, list[Fact]] = {}  # every revision
         self.allocs: dict[Line, Fact] = {}
         self.cartons: dict[str, Fact] = {}
         self.planned_since: dict[str, int] = {}  # carton -> event time since which it is planned to its shipment
         self.shipments: dict[str, Fact] = {}
+        self.shipment_known: dict[str, int] = {}  # event time of the first that was told of it
         self.manifests: dict[str, Fact] = {}
+        self.first_manifests: dict[str, Fact] = {}  # by event time
         self.holds: dict[str, list[Fact]] = {}  # R45: every release of a carton, at its event time
         for fact in facts:
             self._take(fact)
@@ -65,7 +67,7 @@ class Context:
             case "pick.task_cancelled":
                 self.cancelled_tasks[record["task"]] = fact
             case "wave.released":
-                _keep(self.waves, record["wave"], fact)
+                self.waves.setdefault(record["wave"], []).append(fact)
             case "alloc.failed":
                 _keep(self.allocs, (record["order"], record["line"]), fact)
             case "carton.plan":
@@ -76,12 +78,15 @@ class Context:
                     self.planned_since[record["carton"]] = fact.t
             case "shipment.plan":
                 _keep(self.shipments, record["shipment"], fact)
+                name = record["shipment"]
+                self.shipment_known[name] = min(fact.t, self.shipment_known.get(name, fact.t))
             case "shipment.cancelled":
                 self.cancelled_shipments[record["shipment"]] = fact
             case "hold.released":
                 self.holds.setdefault(record["carton"], []).append(fact)
             case "manifest.result":
                 _keep(self.manifests, record["shipment"], fact)
+                self.first_manifests.setdefault(record["shipment"], fact)  # facts come in R3's order
 
     def _take_order(self, record: Record) -> None:
         order = record["order"]
@@ -111,26 +116,16 @@ class Context:
         return sorted(t for t, fact in self.tasks.items() if (fact.record["order"], fact.record["line"]) == line)
 
     def deadlines(self, task: str) -> list[tuple[Fact, Fact | None]]:
-        """R21 (d): the revisions that set one, each with the first that says otherwise.
+        """R21 (d): the revisions that set one, each with the first that says otherwise."""
+        return _set_times(self.told[task], lambda record: record.get("deadline"))
 
-        reading: one that had come by the moment of that has closed the window; one that is told again is the same."""
-        found: list[tuple[Fact, Fact | None]] = []
-        for fact in self.told[task]:
-            deadline = fact.record.get("deadline")
-            higher = [one for one in self.told[task] if one.record["rev"] > fact.record["rev"]]
-            moved = min(
-                (one for one in higher if one.record.get("deadline") != deadline),
-                default=None,
-                key=lambda one: int(one.record["rev"]),
-            )
-            if deadline is not None and (moved is None or moved.t > deadline):
-                found.append((fact, moved))
-        return found
+    def cutoffs(self, order: str) -> list[tuple[Fact, Fact | None]]:
+        """Likewise those of the waves of an order."""
 
-    def cutoff(self, order: str) -> Fact | None:
-        """The wave with the first cutoff for an order."""
-        waves = [f for f in self.waves.values() if order in f.record["orders"] and "cutoff" in f.record]
-        return min(waves, default=None, key=lambda fact: (fact.record["cutoff"], fact[:4]))
+        def cutoff(record: Record) -> int | None:
+            return record.get("cutoff") if order in record["orders"] else None
+
+        return [found for told in self.waves.values() for found in _set_times(told, cutoff)]
 
     def scope(self, shipment: str) -> list[Line]:
         """Empty for a shipment of which only the manifest is known."""
@@ -145,3 +140,15 @@ class Context:
 def _keep(table: dict[Any, Fact], key: Hashable, fact: Fact) -> None:
     if key not in table or fact.record["rev"] > table[key].record["rev"]:
         table[key] = fact
+
+
+def _set_times(told: list[Fact], time: Callable[[Record], int | None]) -> list[tuple[Fact, Fact | None]]:
+    """reading: one that had come by the moment of that has closed the window; one that is told again is the same."""
+    found: list[tuple[Fact, Fact | None]] = []
+    for fact in told:
+        t = time(fact.record)
+        higher = [one for one in told if one.record["rev"] > fact.record["rev"] and time(one.record) != t]
+        moved = min(higher, default=None, key=lambda one: int(one.record["rev"]))
+        if t is not None and (moved is None or moved.t > t):
+            found.append((fact, moved))
+    return found

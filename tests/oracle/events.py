@@ -76,8 +76,8 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
     lus = [entry.lu or window.lu for entry in window.counted]
     data = common | _given(
         qty=max(0, window.q),  # reading: also where more was put back than picked
-        qty_task=window.q_task,
-        over_qty=max(0, window.q - window.q_task),
+        qty_task=window.asked_when_told,
+        over_qty=max(0, window.q - window.asked_when_told),
         lu=_only(lus),
         loc=_only(entry.fact.record.get("loc") or window.loc for entry in window.counted),
         cancelled=True if window.t_cancel is not None else None,
@@ -240,7 +240,7 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
     numbers = {part["carton"]: part.get("tracking_no") for part in result.get("tracking", ())}
     # reading: without a trailer that counts the TMS's result alone says what left
     partly = departure.close is not None and departure.behind
-    shipped, _ = (departure.left, []) if partly else cartons_of(shipment, world, departure.first.t)
+    shipped, _ = (departure.left, []) if partly else _together(shipment, departure, world)
     close: Mapping[str, Any] = departure.close.record if departure.close else {}
     plan = world.context.shipments.get(shipment)
     data = _given(
@@ -253,15 +253,21 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
         left_behind=departure.behind if partly else [],
     )
     # reading: what a result says of cartons that are open, or when the TMS names others, is not said
-    mine, missing = cartons_of(shipment, world, departure.first.t)
+    mine, missing = _together(shipment, departure, world)
     closed = all(cycle.closed_at(departure.first.t) is not None for cycle in [*shipped, *mine])
     clear = closed and numbers.keys() <= {cycle.key for cycle in shipped}
     unclear = not clear or (not partly and missing)
     free = {"cartons", "left_behind"} if unclear else set()
-    certain = not departure.odd and (departure.result is not None or plan is not None)
+    certain = departure.result is not None or plan is not None
     free |= set() if certain else {"trailer", "seal", "cartons", "left_behind"}
     rest = shipment, data, utc(departure.t), "", shipment, None
     return Final("shipment.manifested", *rest, frozenset(free), certain)
+
+
+def _together(shipment: str, departure: Departure, world: World) -> tuple[list[Cycle], list[str]]:
+    """Its cartons when it left."""
+    t = departure.first.t
+    return cartons_of(shipment, world, t, world.context_at(t))
 
 
 def _shipped(cycle: Cycle, numbers: Mapping[str, str | None], rules: Rules) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.oracle.cartons import Cycle
+from tests.oracle.context import Context
 from tests.oracle.facts import Fact
 from tests.oracle.gaps import NEVER
 
@@ -18,14 +19,14 @@ class Departure(NamedTuple):
 
     result: Fact | None
     close: Fact | None
+    told: Fact | None  # the first that the TMS said of it
     left: list[Cycle]
     behind: list[str]
-    odd: bool  # an empty carton of it was loaded: whether that is a load of the shipment is not said
 
     @property
     def first(self) -> Fact:
         """The first evidence by event time."""
-        return min((fact for fact in (self.result, self.close) if fact is not None), key=lambda fact: fact[:4])
+        return min((fact for fact in (self.told, self.close) if fact is not None), key=lambda fact: fact[:4])
 
     @property
     def t(self) -> int:
@@ -33,12 +34,14 @@ class Departure(NamedTuple):
         return max(fact.t for fact in (self.result, self.close) if fact is not None)
 
 
-def cartons_of(shipment: str, world: World, as_of: int = NEVER) -> tuple[list[Cycle], list[str]]:
+def cartons_of(
+    shipment: str, world: World, as_of: int = NEVER, context: Context | None = None
+) -> tuple[list[Cycle], list[str]]:
     """R50a: the shipment's cycles, and planned cartons that have none. Closed empty and retracted ones do not count.
 
-    `as_of`: by what was begun, put in, closed and voided up to then.
+    `as_of`: by what was begun, put in, closed and voided up to then. `context`: if it is not what was said last.
     """
-    context = world.context
+    context = context or world.context
     planned = {
         carton
         for carton, plan in context.cartons.items()
@@ -50,7 +53,7 @@ def cartons_of(shipment: str, world: World, as_of: int = NEVER) -> tuple[list[Cy
     of_others = {
         (part["order"], part["line"])
         for other, plan in context.shipments.items()
-        if other != shipment
+        if other != shipment and context.shipment_known[other] <= as_of
         for part in plan.record["scope"]
     }
     found, met = [], set()
@@ -86,12 +89,9 @@ def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Depart
         close, left, behind = _by_trailers(shipment, world, t_end)
         if behind and not emit_partial:
             close = None
-        cycles, _ = cartons_of(shipment, world)
-        odd = [_left_with(cycle, world, t_end) for cycle in planned_cycles(shipment, world) if cycle not in cycles]
-        if close is None and result is None and (emit_partial or not behind):
-            close = max((one for one in odd if one is not None), default=None, key=lambda fact: fact[:4])
         if result is not None or close is not None:
-            found[shipment] = Departure(result, close, left, behind, any(odd))
+            told = world.context.first_manifests.get(shipment)
+            found[shipment] = Departure(result, close, told, left, behind)
     return found
 
 
@@ -102,8 +102,13 @@ def _by_trailers(shipment: str, world: World, t_end: int) -> tuple[Fact | None, 
         if fact.kind != "trailer.closed" or fact.t > t_end:
             continue
         cycles, missing = cartons_of(shipment, world, fact.t)
+        then, _ = cartons_of(shipment, world, fact.t, world.context_at(fact.t))
+        # reading: what is planned afterwards takes nothing back from the road; what stands here may be dropped
+        cycles += [cycle for cycle in then if cycle not in cycles and _left_with(cycle, world, fact.t)]
         takers = {cycle.key: _left_with(cycle, world, fact.t) for cycle in cycles}
-        if not any(taker is fact for taker in takers.values()):
+        # reading: an empty box on the road is no evidence of goods
+        cycles = [cycle for cycle in cycles if takers[cycle.key] is None or cycle.contents(fact.t)]
+        if not any(takers[cycle.key] is fact for cycle in cycles):
             continue
         left = [cycle for cycle in cycles if takers[cycle.key] is not None]
         behind = sorted([*missing, *(key for key, taker in takers.items() if taker is None)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tests.oracle.clock import Clock, Moment
@@ -16,12 +17,14 @@ PICKS = frozenset({"pick.confirm", "pick.reverse"})
 
 
 class Knowledge(NamedTuple):
-    """What was known when. `too_late`: presses and cancels that came after their shipment had left (R27, R29)."""
+    """What was known when. `too_late`: presses and cancels that came after their shipment had left (R27, R29).
+    `decided`: windows that a late pick would have filled: until when they were open all the same (R25)."""
 
     clock: Clock
     gaps: Gaps
     rules: Rules
     too_late: frozenset[tuple[int, str | Line]] = frozenset()
+    decided: Mapping[str, int] = MappingProxyType({})
 
     def comes_after(self, evidence: Fact, t: int, arrival: int) -> bool:
         """R27, R29: it happened later, or the watermark had passed the evidence when it came."""
@@ -152,12 +155,30 @@ class Window:
             self.short = close
             self.late = self.late or timely.q != self.q
 
+    def asked_at(self, t: int) -> int:
+        """R27a: by the revisions of before."""
+        earlier = [qty for _, (told, qty) in sorted(self.asked.items()) if told <= t]
+        return earlier[-1] if earlier else self.q_task
+
+    @property
+    def asked_when_told(self) -> int:
+        """reading (R26): of a window that is open again what was asked for when it was told, or less since: that more
+        is asked for tells nothing by itself."""
+        if not (self.open and self.ever_closed):
+            return self.q_task
+        asked = self.asked_at(self.t_close)
+        for _, (told, qty) in sorted(self.asked.items()):
+            if told > self.t_close and qty > asked:
+                break
+            asked = qty if told > self.t_close else asked
+        return asked
+
     def _was_full(self, t: int, at: int) -> bool:
         """R21, R27a: by what was asked for then a close came after full, and changed nothing."""
-        earlier = [qty for _, (told, qty) in sorted(self.asked.items()) if told <= t]
-        if not earlier or earlier[-1] >= self.q_task:
+        asked = self.asked_at(t)
+        if asked >= self.q_task:
             return False
-        then = self.as_known(at, earlier[-1]).closed_by
+        then = self.as_known(at, asked).closed_by
         return then is not None and then.decided_by == "FULL"
 
     def as_known(self, at: int, q_task: int | None = None, before: int = 2**62) -> Window:
@@ -169,7 +190,7 @@ class Window:
             known = [entry for entry in group if entry.known < at and t < before]
             for entry in known:
                 plain.take(entry)
-            if known:
+            if any(entry.sku == self.sku for entry in known):
                 plain.judge(t)
         if self.closed_by is not None and self.closed_by.decided_by != "FULL":
             plain.closed_by, plain.t_close = self.closed_by, self.t_close
@@ -282,13 +303,11 @@ def _closes(
         line = fact.record["order"], fact.record["line"]
         for one, moved in context.deadlines(task):
             yield line, Close(one.record["deadline"], "DEADLINE", "DEADLINE", task, one, moved=moved)
-        if rules["short_at_cutoff"] and (wave := context.cutoff(line[0])):
-            yield line, Close(wave.record["cutoff"], "DEADLINE", "DEADLINE", task, wave)
-    if rules["short_at_cutoff"]:
-        for line in context.lines:
-            wave = context.cutoff(line[0])
-            if wave is not None and not context.tasks_of(line):
-                yield line, Close(wave.record["cutoff"], "DEADLINE", "DEADLINE", None, wave)
+        for wave, moved in context.cutoffs(line[0]) if rules["short_at_cutoff"] else ():
+            yield line, Close(wave.record["cutoff"], "DEADLINE", "DEADLINE", task, wave, moved=moved)
+    for line in context.lines if rules["short_at_cutoff"] else ():
+        for wave, moved in context.cutoffs(line[0]) if not context.tasks_of(line) else ():
+            yield line, Close(wave.record["cutoff"], "DEADLINE", "DEADLINE", None, wave, moved=moved)
     yield from carton_closes
 
 
@@ -319,7 +338,8 @@ def _line_windows(
                 continue
             key = one.task or _choose(found, t, context.first_task.get(line), one.fact, knowledge.clock) or line_key
             found[key].take(one)
-            touched[key] = found[key]
+            if one.sku == found[key].sku:  # reading (R31): what does not count closes nothing and moves no t_close
+                touched[key] = found[key]
         for window in touched.values():
             window.judge(t)
         for close in closes:

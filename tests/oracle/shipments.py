@@ -59,6 +59,9 @@ def _ready(shipment: str, world: World) -> dict[str, Any]:
     _must(all(cycle.closed for cycle in found), "a carton is open")
     _must(not any(holds.is_held(cycle, world.context) for cycle in found), "a carton is held")
     _must(not any(holds.is_lost(world.sights(cycle)) for cycle in found), "a carton is lost")
+    inside = {what[:2] for cycle in found for what in cycle.contents(cycle.closes[-1])}
+    for line in inside | set(context.scope(shipment)):
+        _must(not _holds_cancelled(line, world, found), f"{line}: a carton holds cancelled pieces")
     lines = [_line(part, shipment, world, found) for part in plan.record["scope"]]
     _must(any(line["packed"] for line in lines), "SHP_EMPTY")
     if plan.record.get("stage_required"):
@@ -90,10 +93,10 @@ def _put_in(line: Line, shipment: str, world: World) -> int:
 
 
 def _share(shorts: int, line: Line, shipment: str, wanting: list[str], world: World) -> int:
-    """R53: the latest cutoff first, then the greatest id, each up to its lack. reading: no cutoff is the earliest."""
+    """R53: the latest cutoff first, then the greatest id, each up to its lack. reading: none is the latest."""
 
     def leaves(name: str) -> tuple[int, str]:
-        return int(world.context.shipments[name].record.get("cutoff", 0)), name
+        return int(world.context.shipments[name].record.get("cutoff", NEVER)), name
 
     for name in sorted(wanting, key=leaves, reverse=True):
         scope = world.context.shipments[name].record["scope"]
@@ -109,8 +112,7 @@ def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycl
     line: Line = part["order"], part["line"]
     planned = part["qty"]
     windows = [window for window in world.windows.values() if window.line == line]
-    _must(not any(window.open for window in windows), f"{line}: a window is open")
-    _must(not _holds_cancelled(line, windows, world, found), f"{line}: a carton holds cancelled pieces")
+    _must(not any(world.is_open(window) for window in windows), f"{line}: a window is open")
     spec = world.context.lines.get(line, {})
     percent = spec.get("over_tol_pct", 0)
     p = s = c = 0
@@ -144,15 +146,21 @@ def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycl
     return {"order": line[0], "line": line[1], "ordered": planned, "packed": p, "short": s, "cancelled": c}
 
 
-def _holds_cancelled(line: Line, windows: list[Window], world: World, found: list[Cycle]) -> bool:
+def _holds_cancelled(line: Line, world: World, found: list[Cycle]) -> bool:
     """R50, R27: pieces of a cancelled line, or of a cancelled task, lie in a carton of the shipment."""
     if world.context.line_cancel(line) is not None:
         return any(what[:2] == line for cycle in found for what in cycle.contents(cycle.closes[-1]))
-    return any(
-        sum(entry.sign * entry.qty for entry in window.physical) > 0
-        for window in windows
-        if window.t_cancel is not None
-    )
+    cancelled = [window for window in world.windows.values() if window.line == line and window.t_cancel is not None]
+    return any(_lies_in(window, cycle) for window in cancelled for cycle in found)
+
+
+def _lies_in(window: Window, cycle: Cycle) -> bool:
+    """reading (R47): what was moved is not known by its task; into a carton that was packed, any of its pieces may have
+    come."""
+    here = {fact.arrival for fact in cycle.facts}
+    packed = any(fact.kind == "pack.confirm" for fact in cycle.facts)
+    mine = [e for e in window.physical if packed or (e.fact.arrival in here and (e.lu or cycle.lu) == cycle.lu)]
+    return sum(entry.sign * entry.qty for entry in mine) > 0
 
 
 def _staged(cycle: Cycle, world: World, lanes: list[str]) -> bool:

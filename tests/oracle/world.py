@@ -19,12 +19,13 @@ class World:
     def __init__(
         self, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str] | None = None
     ) -> None:
-        self.facts = facts
+        self.facts, self.t_end = facts, t_end
         self.units = {} if units is None else dict(units)
         self._units_are_known = units is not None
         self.knowledge = knowledge
         self.rules = rules = knowledge.rules
         self.context = Context(fact for fact in facts if not fact.device)
+        self._contexts: dict[int, Context] = {cartons.NEVER: self.context}
         self.entries = picks.entries(facts, self.context, knowledge.too_late)
         self.windows: dict[str, Window] = {}
         self.cycles: dict[str, list[Cycle]] = {}
@@ -51,6 +52,16 @@ class World:
         facts = self.facts, self.context, self.entries
         self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules)
         self.riding = Riding(self.facts, self.units)
+
+    def is_open(self, window: Window) -> bool:
+        """reading (R25): what a b to d has closed was open until then, also where a pick from before comes later."""
+        return window.open or self.t_end < self.knowledge.decided.get(window.key, 0)
+
+    def context_at(self, t: int) -> Context:
+        """What the order systems had said by then."""
+        if t not in self._contexts:
+            self._contexts[t] = Context(fact for fact in self.facts if not fact.device and fact.t <= t)
+        return self._contexts[t]
 
     @property
     def refused(self) -> int:

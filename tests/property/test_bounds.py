@@ -305,3 +305,68 @@ def test_what_is_told_of_nothing_that_is_known_is_forgotten(said: Record) -> Non
         return int(core.state_bytes()) - int(core.names_bytes())
 
     assert held(9_000) < 1.5 * held(2_000)
+
+
+def hours_apart(*said: Record) -> list[Record]:
+    """One every two hours; in between a light barrier keeps time going."""
+    records: list[Record] = []
+    for n, one in enumerate(said):
+        for k in range(4):
+            at = T0 + (4 * n + k) * 1_800 * SECOND
+            what = one if k == 0 else {"src": "dc1/eye/1", "kind": "jam", "state": "clear"}
+            records.append({"t": at, "t_rx": at, **what})
+    return records
+
+
+HOUR_AND_DAY = {"retention_ms": 3_600_000, "lateness_ms": 86_400_000}
+
+
+def test_R46_a_return_that_was_forgotten_early_is_never_told_anew() -> None:
+    home = {"src": "dc1/returns/1", "rma": "R-1", "sku": "A", "qty": 1}
+    graded = home | {"kind": "return.graded", "disposition": "RESTOCK"}
+    records = hours_apart(
+        {"src": "dc1/wms/1", "kind": "rma.authorised", "rma": "R-1", "rev": 1, "lines": [{"sku": "A", "qty": 1}]},
+        home | {"kind": "return.scanned"},
+        graded | {"grade": "A"},
+        home | {"kind": "return.scanned"},
+        graded | {"grade": "A"},
+        graded | {"grade": "B"},
+    )
+    events, core = fed(records, HOUR_AND_DAY)
+    told = [event for event in events if ".return." in event["type"]]
+    assert [event["id"][-3:] for event in told] == [":r0"] * 3
+    assert [event["data"].get("grade") for event in told] == [None, "A", "B"]
+    assert core.account()["late"] == 2
+
+
+def test_R46_an_exception_of_a_name_that_comes_again_early_is_numbered_on() -> None:
+    box = {"src": "dc1/pack/1", "lu": "TOTE-1", "carton": "C-1"}
+    empty = [box | {"kind": "carton.open"}, box | {"kind": "carton.close"}, box | {"kind": "carton.void"}]
+    events, _ = fed(hours_apart(*empty, *empty), HOUR_AND_DAY)
+    told = [event["id"] for event in events if event["data"].get("code") == "PKG_EMPTY"]
+    assert len(told) == len(set(told)) == 2
+
+
+def test_exceptions_of_a_carton_leave_under_every_name_that_it_had() -> None:
+    """Raised of L-1#n, which is given a carton's name afterwards."""
+
+    def held(count: int) -> int:
+        records: list[Record] = []
+        for number in range(count):
+            pack = {"src": "dc1/pack/1", "lu": f"L-{number}"}
+            wms = {"src": "dc1/wms/1", "lu": f"L-{number}", "carton": f"C-{number}"}
+            said: list[Record] = [
+                pack | {"kind": "carton.open"},
+                pack | {"kind": "carton.close"},
+                wms | {"kind": "lu.bind", "rev": 1},
+                wms | {"kind": "lu.release", "rev": 2},
+            ]
+            for second, one in zip((0, 1, 8, 9), said, strict=True):
+                at = T0 + (number * 10 + second) * SECOND
+                records.append({"t": at, "t_rx": at, **one})
+        events, core = fed(records, {"lateness_ms": 20_000, "retention_ms": 60_000, "close_hold_ms": 0})
+        codes = [event["data"]["code"] for event in events if event["type"].endswith("exception.raised.v1")]
+        assert codes == ["PKG_EMPTY"] * count
+        return int(core.state_bytes()) - int(core.names_bytes())
+
+    assert held(6_000) < 1.5 * held(1_500)

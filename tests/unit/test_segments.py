@@ -15,11 +15,13 @@ from engine.segments import (
     ABOUT_MAGIC,
     FIRST_PIECE,
     HEADER_BYTES,
+    PACKED_BYTES,
     PIECE_MAGIC,
     SKIPPED,
     Content,
     pack,
     read_content,
+    read_header,
     unpack,
 )
 from ext.frames import crc32c
@@ -126,10 +128,11 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
     return bytes(spoiled)
 
 
-def pieces_of(found: bytes, data: bytes) -> list[bool]:
-    """Which of its pieces are what they were; what is not is noughts."""
-    places = [slice(n, n + 1024 * 1024) for n in range(0, len(data), 1024 * 1024)]
-    assert all(found[place] == data[place] or not any(found[place]) for place in places)
+def pieces_of(found: bytes, data: bytes, size: int) -> list[bool]:
+    """Which of its pieces are what they were; what is not is noughts, but for the header."""
+    places = [slice(n, n + size) for n in range(0, len(data), size)]
+    assert found[:HEADER_BYTES] == data[:HEADER_BYTES]
+    assert all(found[place] == data[place] or not any(found[place][HEADER_BYTES:]) for place in places)
     return [found[place] == data[place] for place in places]
 
 
@@ -160,8 +163,22 @@ def test_damage_to_what_is_packed_costs_a_piece() -> None:
     packed = pack(data)
     assert zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True).read() == data
     for _ in range(12):
-        at = draw.randrange(len(packed))
-        assert sum(pieces_of(unpack(packed[:at] + draw.randbytes(5) + packed[at + 5 :]).data, data)) >= 3
+        at = draw.randrange(ABOUT.size + HEADER_BYTES, len(packed))
+        found = pieces_of(unpack(packed[:at] + draw.randbytes(5) + packed[at + 5 :]).data, data, PACKED_BYTES)
+        assert found.count(False) <= 1
+
+
+def test_what_is_packed_is_known_without_its_first_piece(tmp_path: Path) -> None:
+    """Two bits of it, one after the other: nothing that was not hit is refused for it."""
+    write(tmp_path, RECORDS)
+    packed = bytearray(pack((tmp_path / "00000001.journal").read_bytes()))
+    for at in (-20, -30):
+        packed[at] ^= 8
+    path = tmp_path / "00000001.journal.zst"
+    path.write_bytes(packed)
+    content = read_content(DISK, path, 1)
+    assert content.header == read_header(DISK, path, 1)
+    assert [part.payload for part in content.parts(0, None)] == []
 
 
 def first_packed(data: bytes) -> bytes:
@@ -182,4 +199,4 @@ def test_what_was_packed_by_an_earlier_version_is_read() -> None:
     for bit in range(8 * (begin + 8), 8 * (begin + 16)):  # its offset: of exabytes, for instance
         spoiled = bytearray(packed)
         spoiled[bit // 8] ^= 1 << bit % 8
-        assert sum(pieces_of(unpack(bytes(spoiled)).data[: len(data)], data)) >= 3
+        assert sum(pieces_of(unpack(bytes(spoiled)).data[: len(data)], data, 1024 * 1024)) >= 3

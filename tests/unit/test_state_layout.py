@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
-STRUCTS = ("store.pxd", "wheel.pxd", "state.pxd", "sources.pxd", "premises_data.pxd")
-VERSION = "10"
-LAYOUT = "94ce82f782328155"
+STRUCTS = (
+    *("store.pxd", "wheel.pxd", "order_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd", "families.pxd"),
+    "exceptions.pxd",
+)
+VERSION = "11"
+LAYOUT = "e1ba77c189c8ffcf"
 
 
 def fields() -> str:

@@ -1,0 +1,38 @@
+# cython: boundscheck=False, wraparound=False
+"""What was asked for of a line: see asked.pxd."""
+
+from ext.order_data cimport AskedList
+from ext.state cimport B_ASKED
+from ext.timers cimport NEVER
+
+
+cdef Asked asked_now(const Line* line) noexcept:
+    return Asked(
+        until=NEVER, qty=line.qty, over_tol_pct=line.over_tol_pct, policy=line.policy,
+        alloc_short=line.changed.alloc_by.qty if line.changed.alloc_by != NULL else 0)
+
+
+cdef Asked asked_at(const Line* line, int64_t as_of) noexcept:
+    cdef Asked found = asked_now(line)
+    cdef const Asked* other
+    cdef int i
+    for i in range(line.changed.before.count if line.changed.before != NULL else 0):
+        other = &line.changed.before.items[i]
+        if as_of < other.until < found.until:
+            found = other[0]
+    if line.changed.alloc_t > as_of:
+        found.alloc_short = 0
+    return found
+
+
+cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except -1:
+    """`said`: what it said before a revision of `t`, which has changed the line."""
+    cdef Asked now = asked_now(line)
+    cdef int count = line.changed.before.count if line.changed.before != NULL else 0
+    if (now.qty == said.qty and now.over_tol_pct == said.over_tol_pct and now.policy == said.policy
+            and now.alloc_short == said.alloc_short):
+        return 0
+    floor.changing(line).before = <AskedList*>floor.store.room(B_ASKED, line.changed.before, count)
+    line.changed.before.items[count] = said[0]
+    line.changed.before.items[count].until = t
+    return 0

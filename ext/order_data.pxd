@@ -1,0 +1,18 @@
+"""What the order systems said of a line before. As in state.pxd."""
+
+from libc.stdint cimport int32_t, int64_t
+
+
+cdef struct Asked:
+    # What was asked for of a line until one of its revisions said otherwise.
+    int64_t until               # event time of that revision
+    int64_t qty
+    int64_t over_tol_pct
+    int64_t policy
+    int64_t alloc_short
+
+
+cdef struct AskedList:
+    int32_t count
+    int32_t capacity
+    Asked items[1]

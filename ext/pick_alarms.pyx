@@ -1,0 +1,180 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""What is wrong with a pick window: see pick_alarms.pxd. Hot: `expect`."""
+
+from libc.stdint cimport int32_t, uint64_t
+
+from ext.asked cimport asked_at
+from ext.exceptions cimport (
+    PCK_AFTER_CANCEL, PCK_OVER, PCK_PUTBACK_REQUIRED, PCK_STALLED, PCK_WRONG_SKU,
+)
+from ext.floor cimport find_line
+from ext.keys cimport KEY_LINE, Key
+from ext.outcomes cimport Outcome, is_note, outcome, outcome_then
+from ext.pick_events cimport alarm, key_of, quiet, subject_text
+from ext.store cimport List, last, length
+from ext.timers cimport NEVER, RANK_PICK
+
+cdef enum:
+    WATCHED = 63                # the bit of `PickWindow.alarms` that says so
+
+
+# ---------------------------------------------------------------------------------------------- R22
+
+cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
+    """R22: from its first pick on, while it is not full. One timer a window."""
+    if window.stall_watched or window.q_sum <= 0 or window.q_sum >= window.q_task >= 0:
+        return 0
+    window.stall_watched = True
+    return floor.by_watermark.push(t + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
+
+
+cdef int judge_stall(Floor floor, PickWindow* window, int64_t now) except -1:
+    """R22: an alarm after `pick_stall_ms` without a pick in an open window, and nothing more."""
+    cdef Outcome o = outcome(window, NEVER - 1, floor.state.watermark)
+    window.stall_watched = False
+    if o.closed or o.q_now <= 0:
+        return 0
+    if o.t_last + floor.rules.pick_stall <= now:
+        return alarm(floor, window, PCK_STALLED, now, <Fact*>last(window.facts), f"{o.q_now} of {window.q_task}")
+    window.stall_watched = True
+    return floor.by_watermark.push(o.t_last + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
+
+
+# ---------------------------------------------------------------------------------------------- what is to be judged
+
+cdef int expect(Floor floor, PickWindow* window, int64_t t) except -1:
+    """A fact of `t` has come: it is judged what is wrong then, if anything may be. From the first time on at every fact."""
+    if not window.trouble.alarms >> WATCHED & 1:
+        if not may_be_wrong(window):
+            return 0
+        floor.troubled(window).alarms |= <uint64_t>1 << WATCHED
+        expect_all(floor, window, window.facts)
+    return floor.by_watermark.push(t, RANK_PICK, key_of(window), window, TAG_ALARMS, 0)
+
+
+cdef bint may_be_wrong(const PickWindow* window) noexcept:
+    """At any moment, by what is known so far. Without a reversal it has never more than it has in the end."""
+    cdef int i
+    if (window.trouble.alarms or window.reversed or length(window.trouble.strangers) or window.trouble.cancel_t != NEVER
+            or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_of(window, window.q_task, NEVER)):
+        return True
+    for i in range(length(window.closings)):
+        if is_note(<Fact*>window.closings.items[i]):
+            return True
+    return False
+
+
+cdef int expect_all(Floor floor, PickWindow* window, const List* facts) except -1:
+    """Those that have come and that the watermark has not passed."""
+    cdef int64_t t
+    cdef int i = length(facts) - 1
+    while i >= 0 and (<Fact*>facts.items[i]).t >= floor.state.watermark:
+        t = (<Fact*>facts.items[i]).t
+        floor.by_watermark.push(t, RANK_PICK, key_of(window), window, TAG_ALARMS, 0)
+        i -= 1
+    return 0
+
+
+cdef int expect_cover(Floor floor, Line* line, const Fact* order) except -1:
+    """R24: from then on so much is asked for."""
+    cdef Fact* cover = floor.copy_name(order)
+    cover.order, cover.line, cover.qty = line.order, line.number, line.qty
+    return floor.by_watermark.push(
+        cover.t, RANK_PICK, Key(a=line.order, number=line.number, form=KEY_LINE), cover, TAG_COVER, 0)
+
+
+# ---------------------------------------------------------------------------------------------- judging
+
+cdef int due(Floor floor, void* target, int tag) except -1:
+    if tag == TAG_STALL:
+        return judge_stall(floor, <PickWindow*>target, floor.by_watermark.due)
+    if tag == TAG_COVER:
+        return judge_cover(floor, <Fact*>target)
+    return judge(floor, <PickWindow*>target, youngest(floor, <PickWindow*>target, floor.state.watermark - 1))
+
+
+cdef int64_t tolerance_of(const PickWindow* window, int64_t q_task, int64_t as_of) noexcept:
+    return q_task * asked_at(window.line, as_of).over_tol_pct // 100
+
+
+cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
+    """By all that the watermark has passed. `cause`: the last of it."""
+    cdef int64_t as_of = floor.state.watermark - 1
+    cdef int32_t subject
+    cdef const Fact* wrong
+    cdef Outcome o
+    if window.trouble.buried or window.q_task < 0 or cause == NULL:
+        return 0
+    subject = subject_text(floor, window)
+    if length(window.trouble.strangers) and (<Fact*>window.trouble.strangers.items[0]).t <= as_of:
+        wrong = <Fact*>window.trouble.strangers.items[0]
+        floor.outlet.raise_(PCK_WRONG_SKU, subject, wrong.t, wrong,
+                            f"{floor.text(wrong.sku)} instead of {floor.text(window.sku)}")
+    wrong = first_after_cancel(window, as_of)
+    if wrong != NULL:
+        floor.outlet.raise_(PCK_AFTER_CANCEL, subject, wrong.t, wrong, "")
+    o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+    if window.trouble.alarms >> PCK_STALLED & 1 and cause.window == window:
+        quiet(floor, window, PCK_STALLED, cause.t, cause)
+    if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task, as_of), window.trouble.covered_q):
+        alarm(floor, window, PCK_OVER, max(o.t_close, cause.t), cause, f"{o.q} of {o.q_task}")
+    else:
+        quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
+    if o.cancelled and o.q > 0:
+        return alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
+    return quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
+
+
+cdef Fact* first_after_cancel(const PickWindow* window, int64_t as_of) noexcept:
+    """R27: the first pick that was made although it was cancelled."""
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(window.facts) if window.trouble.cancel_t <= as_of else 0):
+        fact = <Fact*>window.facts.items[i]
+        if window.trouble.cancel_t <= fact.t <= as_of and fact.qty > 0:
+            return fact
+    return NULL
+
+
+cdef int judge_cover(Floor floor, const Fact* order) except -1:
+    """R24: a revision of the order covers what was picked of a line if its quantity is no less; or covers it no more."""
+    cdef Line* line = find_line(floor.state, order.order, order.line)
+    cdef int64_t picked = 0, covered
+    cdef PickWindow* window
+    cdef int i, count = length(line.windows) if line != NULL else 0
+    for i in range(count):
+        picked += told_by_now(floor, <PickWindow*>line.windows.items[i])
+    for i in range(count):
+        window = <PickWindow*>line.windows.items[i]
+        covered = told_by_now(floor, window) if picked <= order.qty else 0
+        if covered != window.trouble.covered_q:
+            floor.troubled(window).covered_q = covered
+        if window.trouble.alarms:
+            judge(floor, window, order)
+    return 0
+
+
+cdef int64_t told_by_now(Floor floor, const PickWindow* window) noexcept:
+    """Pieces that count by all that the watermark has passed."""
+    cdef int64_t as_of = floor.state.watermark - 1
+    cdef Outcome o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+    return o.q if o.told and not o.cancelled else 0
+
+
+cdef const Fact* youngest(Floor floor, const PickWindow* window, int64_t as_of) noexcept:
+    """The last of its facts by then."""
+    cdef const Fact* found = window.trouble.cancelled_by if window.trouble.cancel_t <= as_of else NULL
+    found = younger(floor, found, window.facts, as_of)
+    found = younger(floor, found, window.trouble.strangers, as_of)
+    return younger(floor, found, window.closings, as_of)
+
+
+cdef const Fact* younger(Floor floor, const Fact* found, const List* facts, int64_t as_of) noexcept:
+    cdef const Fact* fact
+    cdef int i = length(facts) - 1
+    while i >= 0 and (<Fact*>facts.items[i]).t > as_of:
+        i -= 1
+    if i < 0:
+        return found
+    fact = <Fact*>facts.items[i]
+    return fact if found == NULL or floor.precedes(found, fact) else found

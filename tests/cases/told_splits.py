@@ -1,0 +1,79 @@
+"""Golden cases of shipments that are planned anew, split and joined while their goods stand packed (R50 to R53)."""
+
+from __future__ import annotations
+
+from tests.cases.told_shipping import leaves, load, manifested, packed_one, part
+from tests.cases.writing import SORTER, Case
+
+
+def standing(qty: int = 2) -> Case:
+    """Two pieces of line 1 in L-1, which no plan names, closed at 30; S-1 has `qty` of the line."""
+    case = Case().order(2).task(2).shipment(qty).pick(10, 2, lu="L-1").close(30)
+    return case.confirmed(2, 10).packed(2, "L-1#1")
+
+
+def share(case: Case, t: float, *lines: int, rev: int = 1) -> Case:
+    scope = [one for line in lines for one in part(1, line)]
+    return case.wms("shipment.plan", t, rev=rev, shipment="S-2", scope=scope)
+
+
+def R53_another_shipment_gets_a_share_of_a_line_that_was_ready() -> Case:
+    """R50a, R52, R53: from 60 on nobody can say whose the carton is; that is known when the other plan comes."""
+    case = share(standing().ready(2, 30, cartons=["L-1#1"]), 60, 1)
+    return case.expect("shipment.unready", "S-1", t=60, cause="shipment.plan").device("telemetry", 90)
+
+
+def R53_another_shipment_gives_up_its_share() -> Case:
+    """R50a, R51, R53: the carton is S-1's since 60, when S-2 was planned anew without the line."""
+    case = share(share(standing(), 0, 1), 60, 2, rev=2)
+    return case.ready(2, 60, cartons=["L-1#1"]).device("telemetry", 90)
+
+
+def replanned(t_lost: float) -> Case:
+    """S-1 is planned anew at 60, as it was, and its carton is lost."""
+    case = standing().wms("shipment.plan", 60, rev=2, shipment="S-1", scope=part(2))
+    return case.device("item.lost", t_lost, src=SORTER, lu="L-1").device("telemetry", 90)
+
+
+def R51_planned_anew_and_ended_before_the_watermark_is_there() -> Case:
+    """R51, R52, R3: ready by the plan of 60 for six seconds. The loss of 66 ends it at once, before the watermark has
+    passed that hold; what had lasted is told all the same, and once more that it is over."""
+    case = replanned(66).ready(2, 60, revision=1, plan_rev=2)
+    return case.expect("shipment.unready", "S-1", t=66, revision=1, cause="item.lost")
+
+
+def R51_planned_anew_and_ended_too_soon() -> Case:
+    """R51: four seconds are not long enough."""
+    case = replanned(64).ready(2, 30, revision=0, plan_rev=1)
+    return case.expect("shipment.unready", "S-1", t=64, revision=0, cause="item.lost")
+
+
+def R52_a_plan_gives_the_carton_to_another_shipment_when_it_has_left() -> Case:
+    """R52, R54: whatever is planned at 50, C-1 has left with S-1 at 40, and the TMS's second word says it again."""
+    case = manifested(packed_one().ready(1, 20).packed(1), 60, "C-1", revision=1, manifest_no="M-2")
+    case.wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.plan(lu=None, t=50, rev=2, shipment="S-2", contents=part(1))
+    case.wms("manifest.result", 60, rev=2, shipment="S-1", manifest_no="M-2", tracking=[]).confirmed(1, 10)
+    return case.raised("SHP_POST_MANIFEST_CHANGE", "shipment/S-1").device("telemetry", 90)
+
+
+def R54_a_carton_that_was_emptied_before_its_trailer_closed() -> Case:
+    """R54: its piece was put back after it was scanned in: the empty box on the road is no evidence."""
+    case = load(packed_one().ready(1, 20), 40).put_back(50, lu="L-1").packed(1).confirmed(0, 50)
+    case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", qty=1).expect("carton.reopened", "C-1", t=50)
+    case.expect("shipment.unready", "S-1", t=50, cause="pick.reverse")
+    return leaves(case, 60).device("telemetry", 90)
+
+
+def R52_a_pick_overtakes_the_bind_of_the_next_use() -> Case:
+    """R40, R52, R3: L-1 is C-9 since 60. Until that is told, the open of 60.5 may have opened C-1 again, or not."""
+    case = packed_one().ready(1, 20, revision=0).packed(1).confirmed(1, 10).device("carton.open", 60.5, lu="L-1")
+    case.wms("lu.bind", 60, 61.5, lu="L-1", carton="C-9").device("telemetry", 62)
+    return case.device("telemetry", 90)
+
+
+def R53_a_carton_changes_its_shipment_while_its_close_waits() -> Case:
+    """R53, contract 4: closed at 30, told as S-2's, which it is since 36: that is its partition, not its own key."""
+    case = Case().order(1).task(1).plan(contents=part(1)).pick(10, lu="L-1").close(30)
+    case.plan(lu=None, t=36, rev=2, shipment="S-2", contents=part(1)).device("telemetry", 90).confirmed(1, 10)
+    return case.packed(1, shipment="S-2", partitionkey="S-2")
