@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 from engine import __version__
 from engine.errors import Refused, SortlineError
@@ -41,6 +41,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 UNTIL_TOLD = ("run", "record")
 """Commands that work until they are told to stop: to be told so early is no fault either."""
+
+LOOKING = ("check", "discover", "tap")
+"""Commands that may be connected to somebody: SIGTERM interrupts them as SIGINT does, so that they take their leave."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +79,7 @@ def _dispatch(arguments: list[str]) -> int:
     # Only the command that was asked for is imported: one that cannot be loaded does not break the others.
     asked = next((word for word in arguments if not word.startswith("-")), None)
     module = None
-    with _stoppable() if asked in UNTIL_TOLD else nullcontext():
+    with _stoppable(asked):
         for name, (module_name, purpose) in COMMANDS.items():
             command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
             if name == asked:
@@ -90,9 +93,13 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def _stoppable(command: str | None) -> Iterator[None]:
     """SIGTERM is an end like any other also before the command listens to it itself: loading takes half a second."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+    before = signal.getsignal(signal.SIGTERM)
+    if command in UNTIL_TOLD:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+    elif command in LOOKING:
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ import pytest
 
 from engine.clock import now_us
 from tests import sparkplug as wire
-from tests.commands import sortline
+from tests.commands import Running, sortline
 from tests.modbus import Plc, until
 from tests.opcua import CARTONS, Line, line
 from tests.peers import Peer, free_port, start_mosquitto
@@ -247,6 +247,18 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
         broker.stop()
     assert shown.count('"telemetry"') > 100, "more than a broker sends to somebody who acknowledges nothing"
     assert clients == "1", "we ourselves"
+
+
+def test_a_tap_that_is_told_to_end_takes_its_leave(mosquitto: Peer, tmp_path: Path) -> None:
+    """`timeout 10 sortline tap ...`: a server that is left without a word keeps the session of who has gone."""
+    file = tmp_path / "site.toml"
+    file.write_text('site = "dc1"\n' + CLOSED.format(closed=mosquitto.port))
+
+    with Running(tmp_path, "tap", str(file), "away") as tapping:
+        tapping.until_said("= up")
+        tapping.process.terminate()
+        assert tapping.process.wait(60) == 130, "as by SIGINT, not killed"
+        assert "Traceback" not in tapping.said()
 
 
 FLEET = """
