@@ -1,6 +1,7 @@
 # make demo [SECONDS=180]   a simulated warehouse, the engine on it, a summary; ends by itself
 # make test                 all tests
 # make check                formatting, types, and the rules that the repository keeps for itself
+# make build                nothing but what the others need: for an edge box
 # make campaign             the properties with many more examples, others each time [EXAMPLES=2000]
 # make exhaustive           small worlds: every set of four records, in every order [SETS=0: all], an hour
 # make fuzz [SECONDS=60]    libFuzzer on decoder, core and snapshot (needs clang and its runtimes)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.adversity.drift import broken, growth_mb_an_hour, page
+from tests.adversity.drift import broken, growth_mb_an_hour, page, too_much
 
 NAMES = (
     "rss_mb",
@@ -35,6 +35,11 @@ def samples(mb_an_hour: float) -> list[dict[str, Any]]:
 def test_the_start_does_not_count() -> None:
     assert growth_mb_an_hour(samples(0)) == pytest.approx(0)
     assert growth_mb_an_hour(samples(12.5)) == pytest.approx(12.5)
+
+
+def test_a_run_that_shows_the_start_alone_is_not_judged() -> None:
+    assert too_much(12.5, minutes=30) and not too_much(7.5, minutes=30)
+    assert not too_much(60.3, minutes=5)
 
 
 def test_the_page_says_how_much() -> None:
