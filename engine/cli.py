@@ -95,11 +95,13 @@ def _dispatch(arguments: list[str]) -> int:
 @contextmanager
 def _stoppable(command: str | None) -> Iterator[None]:
     """SIGTERM is an end like any other also before the command listens to it itself: loading takes half a second."""
-    before = signal.getsignal(signal.SIGTERM)
     if command in UNTIL_TOLD:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     elif command in LOOKING:
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    else:
+        yield
+        return
     try:
         yield
     finally:

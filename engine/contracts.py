@@ -144,6 +144,14 @@ class Outbox(Protocol):
 
     def last_sequence(self) -> int: ...
 
+    def retell(self) -> None:
+        """What `append` passes over from now on may have been told by another program: from the first event that
+        differs on, ids count and not sequences."""
+
+    def untold(self) -> tuple[list[Emitted], dict[str, int]] | None:
+        """Ends that. What was passed over although its id was never told, in order; and of every key that was told (an
+        id without its `:rN`) the greatest revision. None: nothing differed."""
+
     def lanes(self, sink: str) -> list[Lane]:
         """The sink's lanes; those of earlier routes, which have to be empty before the others go on, first."""
 

@@ -35,7 +35,7 @@ from engine.disk import DISK
 from engine.errors import ContentChanged, Full, Refused
 from engine.outbox_sums import LANE, UNCOUNTED, changed, count_left, damage, event_sum, is_event, row_sum, turn_back
 from engine.sqlite_file import LOG, damage_refused, empty_log, open_file, transaction
-from engine.told_ids import ToldIds
+from engine.told_events import ToldEvents
 
 VERSION = 3
 LANES = (
@@ -79,7 +79,6 @@ UPGRADES = {
 }
 TOLD_MAX = 1_000_000
 LOG_BYTES_MAX = 4 * 1024 * 1024
-UNKNOWN = b""  # content of what was told long ago: nothing contradicts it
 
 log = logging.getLogger("sortline.outbox")
 
@@ -131,7 +130,6 @@ class SqliteOutbox:
         self._path = path
         self._log = path.with_name(path.name + LOG)
         self._mend = mend(path)
-        self._warned = False
         self._file = open_file(path, SCHEMA, VERSION, self._mend, UPGRADES, FUNCTIONS)
         try:
             self._reader = open_file(path, SCHEMA, VERSION, self._mend)
@@ -161,7 +159,7 @@ class SqliteOutbox:
             self._last: int
             self._rows: int
             self._last, self._rows = self._file.execute("SELECT sequence, rows FROM last").fetchone()
-            self._ids = ToldIds(self._file.execute("SELECT sequence, id FROM told ORDER BY sequence"))
+            self._told = ToldEvents(self._path, self._file, self._told_max)
             self._gone: dict[str, int] = {}  # type -> its events up to here were dropped
             with transaction(self._file):
                 self._lanes = self._settled_lanes()
@@ -179,7 +177,7 @@ class SqliteOutbox:
         `refused`, all others are in.
         """
         with self._calls, self._intact():
-            self._same_story([event for event in events if event.sequence <= self._last])
+            self._told.pass_over([event for event in events if event.sequence <= self._last], self._last)
             new = [event for event in events if event.sequence > self._last]
             if not new:
                 return
@@ -193,6 +191,19 @@ class SqliteOutbox:
             self._shorten_log()
         if refused:
             raise ContentChanged(f"{len(refused)} events contradict what was told before, first {refused[0].id}")
+
+    def retell(self) -> None:
+        """Until `untold` is asked, what is passed over may have been told by another program (see told_events)."""
+        with self._calls:
+            self._told.may_differ = True
+
+    def untold(self) -> tuple[list[Emitted], dict[str, int]] | None:
+        """What `append` has passed over since `retell` although its id was never told, and every key's last revision;
+        None: it was the story that was told."""
+        with self._calls, self._intact():
+            differed = self._told.by_id
+            events = self._told.untold()
+            return (events, self._told.revisions()) if differed else None
 
     @property
     def rows(self) -> int:
@@ -306,41 +317,17 @@ class SqliteOutbox:
     def _damaged(self, what: str) -> Refused:
         return Refused(f"{self._path}: is damaged: {what}. {self._mend}")
 
-    def _same_story(self, replayed: Sequence[Emitted]) -> None:
-        for event in replayed:
-            told = self._file.execute("SELECT id, content FROM told WHERE sequence = ?", (event.sequence,)).fetchone()
-            if told is None:
-                continue
-            if told[0] != event.id and told[1] != event.content:
-                raise Refused(
-                    f"{self._path}: event {event.sequence} was told as {told[0]}, and the journal now makes {event.id} "
-                    f"({event.type} of {event.partitionkey}) of it: the rules, the site's name or the program have "
-                    "changed. Start with those of before, or with a new data_dir once the sinks have everything"
-                )
-            if told[0] != event.id:
-                self._put_right(event)
-            elif told[1] not in (UNKNOWN, event.content) and not self._warned:
-                log.warning("replay: %s has other content than when it was told; the first stays", event.id)
-                self._warned = True
-
-    def _put_right(self, event: Emitted) -> None:
-        """The content has the id in it: so it is the event that was told, and the id beside it is damaged."""
-        log.warning("told: the id of event %d was damaged, it is %s: put right", event.sequence, event.id)
-        with transaction(self._file):
-            self._file.execute("UPDATE told SET id = ? WHERE sequence = ?", (event.id, event.sequence))
-        self._ids.add([(event.sequence, event.id)], 0)
-
     def _commit(self, new: Sequence[Emitted]) -> list[Emitted]:
         """Write them; returns those that contradict an earlier event."""
         now = self._clock()
-        known = self._known(new)
+        known = self._told.known(new)
         told: list[Emitted] = []
         refused: list[Emitted] = []
         for event in new:
             if event.id not in known:
                 known[event.id] = event.content
                 told.append(event)
-            elif known[event.id] not in (UNKNOWN, event.content):
+            elif self._told.contradicts(event, known[event.id]):
                 refused.append(event)
         before = [(state, state.events) for state in self._lanes.values()]
         try:
@@ -351,7 +338,7 @@ class SqliteOutbox:
             for state, events in before:
                 state.events = events
             raise
-        self._ids.add([(event.sequence, event.id) for event in told], last - self._told_max)
+        self._told.add([(event.sequence, event.id) for event in told], last)
         self._last = last
         self._rows += len(rows)
         return refused
@@ -379,15 +366,6 @@ class SqliteOutbox:
         for state in to_get:
             state.events += 1
         return bool(to_get)
-
-    def _known(self, events: Sequence[Emitted]) -> dict[str, bytes]:
-        """id -> content of those that were told before."""
-        known: dict[str, bytes] = {}
-        for id_, sequence in self._ids.places([event.id for event in events]):
-            found = self._file.execute("SELECT id, content FROM told WHERE sequence = ?", (sequence,)).fetchone()
-            if found is not None and found[0] == id_:
-                known[id_] = found[1]
-        return known
 
     def _settled_lanes(self) -> dict[int, LaneState]:
         """The lanes by the routes of now: kept where nothing changed, begun and ended where it did."""

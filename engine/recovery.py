@@ -28,7 +28,7 @@ from engine.journal import BEGINNING, NO_SPACE, Journal, Position
 from engine.metrics import Metrics
 from engine.passed_over import INSTEAD
 from engine.rule_book import RuleBook, RuleSet
-from engine.slices import NoRoom, Slicer
+from engine.slices import NoRoom, Slicer, raised
 from engine.snapshots import Snapshot, Snapshots
 from ext.snapshot import SnapshotError
 
@@ -115,15 +115,34 @@ class Recovery:
             await self._turn_to(change.rules)
             at = change.position
         await self._replay(self._journal.recover(at), publish, told)
+        differed = await self._tell_what_differs(publish)
         if self._crashes:
             self._crashes.over()
         self._say_what_was_found(time.monotonic() - began_s, told)
         self._at, self._done = self._journal.position, self._journal.passed
         if not self._rules.same(self._wanted):
             await self._change_rules()
-        elif self.slicer.shift != shift or self._grown() >= self._every_bytes // FORCED:
+        elif differed or self.slicer.shift != shift or self._grown() >= self._every_bytes // FORCED:
             self._kept_at = -1
             await self.keep()
+
+    async def _tell_what_differs(self, publish: Publish) -> bool:
+        """Where another program had told of these records otherwise: what it told stays, what it should have told goes
+        out behind that, and the next revision of each key comes after its last one."""
+        found = await asyncio.to_thread(self._outbox.untold)
+        if found is None:
+            return False
+        untold, revisions = found
+        here = max(self.slicer.sequence, await asyncio.to_thread(self._outbox.last_sequence))
+        await publish([raised(event, here + n - event.sequence) for n, event in enumerate(untold, 1)])
+        self.slicer.pass_to(here + len(untold))
+        self.slicer.core.go_on_from(revisions)
+        log.warning(
+            "another version of the program told of these records otherwise: that stays, and %d events that it had not "
+            "told are told now",
+            len(untold),
+        )
+        return True
 
     def _say_what_was_found(self, took_s: float, told: int) -> None:
         """What is damaged, one line each, and the sum. Raises Refused where journal and outbox do not fit together."""
@@ -266,6 +285,7 @@ class Recovery:
                 await self._begin_with(snapshot.rules, snapshot.position)
                 return snapshot.position
         self._begins_at_its_beginning(why)
+        self._outbox.retell()
         rules = self._book.held_at(BEGINNING) or self._wanted
         self._same_site(rules)
         if not rules.same(self._rules):

@@ -37,6 +37,9 @@ class Core:
     def restore(self, data: bytes) -> None:
         """Go on where the snapshot was taken: same events, same bytes. Only for a new core with new texts; rules are
         this core's own. Raises ext.snapshot.SnapshotError for bytes that are damaged or of another version."""
+    def go_on_from(self, revisions: Mapping[str, int]) -> None:
+        """Another program told of what was fed: of each key (an id without its `:rN`) the greatest revision that it
+        told. The next one comes after that."""
     def due_us(self) -> int:
         """Wall time (microseconds) at which time alone decides something next; -1: nothing waits for time."""
     def account(self) -> dict[str, int]:

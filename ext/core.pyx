@@ -370,6 +370,10 @@ cdef class Core(Effects):
             if self.state.sources.slots[i].value != NULL:
                 self.configure(<Source*>self.state.sources.slots[i].value)
 
+    def go_on_from(self, dict revisions not None):
+        """Another program told of what was fed: by id without `:rN`, the greatest revision that it told of each key."""
+        self.floor.outlet.go_on_from(revisions)
+
     # ------------------------------------------------------------------------------------------ out
 
     def take(self):

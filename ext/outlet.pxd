@@ -62,6 +62,7 @@ cdef class Outlet:
     cdef Ledger* ledger(self, int type, int32_t partitionkey) except NULL
     cdef Digest saying(self, int64_t time) noexcept
     cdef bint is_said(self, const Ledger* ledger, int64_t time) noexcept
+    cdef int go_on_from(self, dict revisions) except -1
     cdef bint emit(self, Ledger* ledger, Subject subject, int64_t time, int32_t correlation, const Fact* cause,
                    int evidence) except -1
     cdef int write_time(self, JsonWriter to, int64_t microseconds) except -1

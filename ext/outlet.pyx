@@ -15,7 +15,7 @@ from ext.exceptions cimport SEVERITIES, Episode, NAMES as CODE_NAMES
 from ext.json_writer cimport digest_of, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
 from ext.state cimport B_EPISODE, B_LEDGER
-from ext.store cimport find
+from ext.store cimport UNIT, Block, find
 
 TYPES = (
     ("pick.confirmed", "pc"), ("pick.short", "ps"), ("pick.reversed", "pr"),
@@ -220,6 +220,22 @@ cdef class Outlet:
         elif subject.key.form == KEY_CYCLE:
             to.put(b"#")
             to.integer(subject.key.number)
+        return 0
+
+    cdef int go_on_from(self, dict revisions) except -1:
+        """`revisions`: by id without `:rN`, the greatest that was told; the next one of that key comes after it."""
+        cdef size_t at = UNIT
+        cdef Block* block
+        cdef Ledger* ledger
+        while at < self.store.top:
+            block = <Block*>(self.store.base + at)
+            at += <size_t>block.units * UNIT
+            if block.type == B_LEDGER:
+                ledger = <Ledger*>(block + 1)
+                self.key.clear()
+                put_id(self.key, ledger, 0)
+                told = revisions.get(self.key.bytes()[:-3].decode("ascii"), -1)
+                ledger.revision = max(ledger.revision, <int32_t>told)
         return 0
 
     # ------------------------------------------------------------------------------------------ exceptions

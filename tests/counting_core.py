@@ -94,6 +94,9 @@ class CountingCore:
         self._told, self._due = set(told), dict(due)
         self._last = {src: (epoch, seq) for src, (epoch, seq) in last}
 
+    def go_on_from(self, revisions: Mapping[str, int]) -> None:
+        """Its keys have one event each: there is no next revision."""
+
 
 def event(sequence: int, name: str, type_: str = "pick.confirmed", **data: object) -> Event:
     """A business event as a core emits it, named after its id."""

@@ -279,6 +279,36 @@ def test_a_journal_that_is_read_again_is_read_by_the_rules_of_its_time(tmp_path:
     assert told(tmp_path, LINES, (0, False, RULES), keep_bytes=1 << 24) == after
 
 
+def test_a_program_that_judges_otherwise_tells_behind_what_was_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rules of which nothing is known any more stand for another version of the program: other events are made.
+    What had left stays; what comes is what the other rules would have said all along; no id leaves twice."""
+    before = told(tmp_path / "a", LINES, (150, True, RULES), keep_bytes=1 << 24)
+    for path in ((tmp_path / "a" / "rules.json"), *(tmp_path / "a" / "snapshots").iterdir()):
+        path.unlink()
+    found = told(
+        tmp_path / "a", LINES[150:], (40, True, CHANGED), (len(LINES) - 150, False, CHANGED), keep_bytes=1 << 24
+    )
+    assert "another version of the program told of these records otherwise" in caplog.text
+    assert found[: len(before)] == before
+    ids = [json.loads(body)["id"] for body in found]
+    assert len(set(ids)) == len(ids)
+    assert ids != [json.loads(body)["id"] for body in told(tmp_path / "b", LINES, (len(LINES), False, RULES))]
+    last, wanted = last_said(found), last_said(told(tmp_path / "c", LINES, (len(LINES), False, CHANGED)))
+    assert last.keys() >= wanted.keys()
+    assert [key for key in wanted if last[key][0] < wanted[key][0]] == []  # no revision is missing
+
+
+def last_said(events: list[bytes]) -> dict[str, tuple[int, object]]:
+    """By id without its revision: the last revision, and what it says."""
+    found = {}
+    for event in map(json.loads, events):
+        key, _, revision = event["id"].rpartition(":r")
+        found[key] = int(revision), event["data"]
+    return found
+
+
 def test_lost_rules_are_known_from_the_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     lives = [(150, False, RULES), (230, True, CHANGED)]
     expected = told(tmp_path / "a", LINES, *lives, (len(LINES), False, CHANGED))

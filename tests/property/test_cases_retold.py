@@ -31,6 +31,7 @@ ARRIVAL_DECIDES = {
     "R10_same_rev_other_content_stays_out": "R10: the first content of a rev stays",
     "R29_a_manifest_that_comes_after_a_later_pick": "R52: a manifest that comes first leaves no unready to be told",
     "R40_a_use_that_was_met_first_keeps_its_number": "R40: as they are first met",
+    "R53_a_carton_is_moved_and_its_manifest_comes_late": "R52: a manifest that comes first, no unready",
     "R56_a_cancel_right_behind_a_manifest_of_that_moment": "R56: likewise; a cancel that comes first leaves an unready",
     "R56_a_manifest_that_comes_after_its_cancel": "R56: a manifest that comes first leaves no unready to be told",
 }

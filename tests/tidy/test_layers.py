@@ -43,6 +43,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.sinks",
         "engine.journal",
         "engine.outbox",
+        "engine.told_events",
         "engine.dead_letters",
         "engine.segments",
         "engine.segment_folder",

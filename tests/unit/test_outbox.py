@@ -254,6 +254,37 @@ def test_a_replay_that_tells_another_story_is_refused(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_a_replay_by_another_program_goes_by_ids(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.append([emitted(1, "a:r0"), emitted(2, "b:r0"), emitted(3, "b:r1")])
+    outbox.retell()
+    outbox.append([emitted(1, "a:r0"), emitted(2, "c:r0")])
+    outbox.append([emitted(3, "b:r0", qty=7), emitted(4, "d:r0"), emitted(5, "b:r1", qty=8)])
+    found = outbox.untold()
+    assert found is not None
+    untold, revisions = found
+    assert [event.id for event in untold] == ["c:r0"]
+    assert revisions == {"a": 0, "b": 1, "d": 0}
+    assert read(outbox, "erp", "erp.inventory") == [
+        "a:r0",
+        "b:r0",
+        "b:r1",
+        "d:r0",
+    ]  # as they were told; d for the first time
+    with pytest.raises(Refused, match="event 2 was told as b:r0"):
+        outbox.append([emitted(2, "c:r0")])  # the replay is over
+    outbox.close()
+
+
+def test_a_replay_that_may_differ_and_does_not_is_like_any_other(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.append([emitted(1, "a:r0"), emitted(2, "b:r0")])
+    outbox.retell()
+    outbox.append([emitted(1, "a:r0"), emitted(2, "b:r0")])
+    assert outbox.untold() is None
+    outbox.close()
+
+
 def test_at_the_cap_nothing_is_dropped_and_the_writer_waits(tmp_path: Path) -> None:
     outbox = opened(tmp_path, rows_max=3)
     outbox.append([emitted(n) for n in (1, 2, 3)])
