@@ -2,6 +2,7 @@
 """What is told of a pick window (R23-R31): see pick_events.pxd."""
 
 from libc.stdint cimport int32_t, uint64_t
+from libc.string cimport memset
 
 from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
@@ -38,9 +39,11 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
     """R20, R3: a line's window becomes a task's. What was told of it is the task's from now on; under the line's own key
     nothing is left."""
-    cdef Outcome o = Outcome(q_asked=window.q_task, t_close=window.told_t)
+    cdef Outcome o
     if window.confirmed == NULL:
         return 0
+    memset(&o, 0, sizeof(o))
+    o.q_asked, o.t_close = window.q_task, window.told_t
     write_confirmed(floor, window, &o)
     floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, window.line.order, cause, EXACT)
     floor.store.free(window.confirmed)
