@@ -31,9 +31,9 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from bench.measure import Failed, costs, in_turns, of_steps
 from bench.settings import OURS, Figures, Settings
+from engine.cancellation import raise_if_cancelled
 from engine.contracts import Delivery
 from ext.modbus_image import RegisterImage
-from protocols.cancellation import raise_if_cancelled
 from protocols.modbus.connection import Connection
 from protocols.modbus.driver import Driver
 from protocols.modbus.endpoint import Endpoint

@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Account, Lane, Outbox, OutRow, Sink
 from engine.dead_letters import SENDING, Cause, DeadLetters, Letter
@@ -130,6 +131,7 @@ class Forwarder:
             while not await self._settled():
                 await self._wait(PROBE_S)
             while True:
+                raise_if_cancelled()
                 self._news.clear()
                 await self._look_at_letters()
                 if not self._open:
@@ -450,6 +452,7 @@ class Forwarder:
             work.keys = await asyncio.to_thread(self._letters.keys, self.name, work.lane.queue)
 
     async def _wait(self, seconds: float) -> None:
+        raise_if_cancelled()
         await self._pause(None, seconds)
 
     async def _shut(self) -> None:

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
 
+from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Block, Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
-from protocols.cancellation import raise_if_cancelled
 from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences

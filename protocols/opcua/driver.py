@@ -8,11 +8,11 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
+from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
-from protocols.cancellation import raise_if_cancelled
 from protocols.linking import LinkNews
 from protocols.opcua.connection import Connection, Kept
 from protocols.opcua.entries import Entry, compile_entries

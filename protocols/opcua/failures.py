@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from asyncua import ua
 
+from engine.cancellation import raise_if_cancelled
 from engine.errors import SortlineError
-from protocols.cancellation import raise_if_cancelled
 
 _HINTS = {
     ua.StatusCodes.BadUserAccessDenied: "the user is refused: name, password or certificate",

@@ -20,11 +20,11 @@ from typing import Any, NoReturn
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from engine.cancellation import promptly, raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
 from protocols.backoff import Backoff
-from protocols.cancellation import promptly, raise_if_cancelled
 from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
 from protocols.redis_stream.connection import IDLE_MS, connect

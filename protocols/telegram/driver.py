@@ -11,10 +11,10 @@ import random
 from collections.abc import Callable
 from typing import NoReturn
 
+from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Intake
 from protocols.backoff import Backoff
-from protocols.cancellation import raise_if_cancelled
 from protocols.linking import LinkNews
 from protocols.tapping import Tap
 from protocols.telegram.decode import Decoder

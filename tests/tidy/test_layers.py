@@ -16,6 +16,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.error_classes",
         "engine.throttle",
         "engine.clock",
+        "engine.cancellation",
         "engine.model",
         "engine.secret",
         "engine.tls",
