@@ -100,12 +100,21 @@ cdef void write_digits(char* to, uint64_t value, int digits) noexcept nogil:
 
 
 cdef Digest digest_of(const char* text, Py_ssize_t length) noexcept nogil:
-    """128 bits to tell two contents under one key apart: fast, not for secrets. Two independent folds of the text."""
+    """128 bits to tell two contents under one key apart: fast, not for secrets. Four folds of the text side by side, which
+    do not wait for each other, then two of what is left, with the four in them."""
     cdef uint64_t a = 0x243F6A8885A308D3u ^ <uint64_t>length, b = 0x13198A2E03707344u + <uint64_t>length
+    cdef uint64_t c = 0xA4093822299F31D0u, d = 0x082EFA98EC4E6C89u
     cdef uint64_t w
     cdef char tail[8]
     cdef Py_ssize_t i = 0, k
     cdef Digest digest
+    while i + 32 <= length:
+        a = fold(a ^ word(text + i), 0x9E3779B97F4A7C15u)
+        b = fold(b ^ word(text + i + 8), 0xA4093822299F31D1u)
+        c = fold(c ^ word(text + i + 16), 0xBE5466CF34E90C6Du)
+        d = fold(d ^ word(text + i + 24), 0xC0AC29B7C97C50DDu)
+        i += 32
+    a, b = fold(a ^ c, 0x3F84D5B5B5470917u) + d, fold(b ^ d, 0x9216D5D98979FB1Bu) ^ c
     while i + 8 <= length:
         w = word(text + i)
         a = fold(a ^ w, 0x9E3779B97F4A7C15u) + b
