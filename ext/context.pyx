@@ -482,6 +482,6 @@ cdef bint is_of_wave(const Order* order, int32_t wave) noexcept:
 cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:
     """What a context record sets for later (a deadline, a cutoff), named by that record. Its bound counts from `t`."""
     cdef Fact* later = floor.copy_name(fact)
-    later.t = later.t_rx = t
+    later.t, later.t_rx = t, min(t, NEVER // 2)     # some say the last moment that there is: a bound counts on from it
     later.context = True
     return later

@@ -2,6 +2,7 @@
 ValueError with the path of what does not fit."""
 
 POLICIES = ("SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER")     # their numbers are state.Policy
+OVER_TOL_MAX = 1000                 # percent: times the greatest quantity it is an int64
 
 
 def check_lines(record):
@@ -9,8 +10,8 @@ def check_lines(record):
         need(row, "lines[]", line=int, sku=str, qty=int)
         if row.get("short_policy", "SHIP_PARTIAL") not in POLICIES:
             raise ValueError(f"lines[].short_policy: one of {', '.join(sorted(POLICIES))}")
-        if not isinstance(row.get("over_tol_pct", 0), int):
-            raise ValueError("lines[].over_tol_pct: integer expected")
+        if not 0 <= row.get("over_tol_pct", 0) <= OVER_TOL_MAX:
+            raise ValueError(f"lines[].over_tol_pct: an integer up to {OVER_TOL_MAX} expected")
 
 
 def check_rma(record):
@@ -43,7 +44,7 @@ def need(row, where, **types):
         raise ValueError(f"{where}: object expected")
     for name, kind in types.items():
         value = row.get(name)
-        if type(value) is not kind or (kind is int and not 0 <= value < 2**31 * (1 if name == "line" else 2**31)):
+        if type(value) is not kind or (kind is int and not 0 <= value < (2**31 if name == "line" else 2**53)):
             raise ValueError(f"{where}.{name}: {'integer' if kind is int else 'text'} expected")
 
 

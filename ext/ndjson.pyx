@@ -22,7 +22,7 @@ from ext.kinds cimport K_CLOCK_TICK, K_UNKNOWN, is_noise
 from ext.record_types cimport (
     N_ALLOC, N_CARTON, N_CODE, N_DEST, N_DEST_REQ, N_EPOCH, N_HIST, N_KIND, N_LINE, N_LOC, N_LOT, N_LU, N_ORDER,
     N_PRESS, N_QTY, N_SEQ, N_SKU, N_SRC, N_SUB, N_T, N_T_RX, N_TASK, N_TRACK, N_WEIGHT_G,
-    SRC_MAX, W_BOOL, W_FREE, W_INT, W_INT32, W_LIST, W_SRC, W_TEXT, W_TEXTS, W_TIME,
+    SRC_MAX, W_AMOUNT, W_BOOL, W_FREE, W_INT, W_INT32, W_LIST, W_SRC, W_TEXT, W_TEXTS, W_TIME,
     FIELDS_MAX, Needs, RecordTypes, find, fits, stands_at,
 )
 
@@ -31,8 +31,8 @@ from ext.kinds import NAMES as KIND_NAMES
 LINE_BYTES_MAX = LINE_MAX
 
 EXPECTED = {
-    W_TEXT: "text", W_SRC: "text", W_INT: "integer", W_INT32: "integer", W_TIME: "integer", W_BOOL: "true or false",
-    W_TEXTS: "list of texts", W_LIST: "list",
+    W_TEXT: "text", W_SRC: "text", W_INT: "integer", W_INT32: "integer", W_TIME: "integer", W_AMOUNT: "integer",
+    W_BOOL: "true or false", W_TEXTS: "list of texts", W_LIST: "list",
 }
 
 
@@ -383,7 +383,7 @@ cdef str type_reason(str name, int want, const Value* value):
         return f"{name}: {f'longer than {SRC_MAX} bytes' if value.resolved > 0 else 'empty'}"
     if value.token == T_INT and want == W_TIME:
         return f"{name}: after the year 2200"
-    if value.token in (T_INT, T_NUMBER) and want in (W_INT, W_INT32, W_TIME):
+    if value.token in (T_INT, T_NUMBER) and want in (W_INT, W_INT32, W_TIME, W_AMOUNT):
         raw = (<const char*>value.at)[:value.length]
         if not set(raw) & set(b".eE"):
             return f"{name}: out of range"

@@ -22,8 +22,10 @@ cdef enum:
 cdef extern from *:
     """
     #define SORTLINE_TIME_TOP 7258118400000000LL
+    #define SORTLINE_AMOUNT_TOP 9007199254740991LL
     """
     const int64_t TIME_TOP "SORTLINE_TIME_TOP"      # the year 2200, in microseconds
+    const int64_t AMOUNT_TOP "SORTLINE_AMOUNT_TOP"  # what every JSON reader has exactly; sums of them have room
 
 cdef enum Want:
     W_FREE          # not checked
@@ -33,6 +35,7 @@ cdef enum Want:
     W_INT
     W_INT32
     W_TIME          # an instant up to the year 2200
+    W_AMOUNT        # pieces or grams, less than 2**53
     W_BOOL
     W_TEXTS         # this and the next: each element is looked at
     W_LIST          # of what `shapes` says
@@ -116,6 +119,8 @@ cdef inline bint fits(int want, const Value* value) noexcept nogil:
         return value.token == T_TEXT and value.resolved > 0
     if want == W_INT:
         return value.token == T_INT
+    if want == W_AMOUNT:
+        return value.token == T_INT and value.number <= AMOUNT_TOP
     if want == W_TIME:
         return value.token == T_INT and value.number <= TIME_TOP
     if want == W_SRC:

@@ -14,9 +14,12 @@ NUMBERED = (
 ENVELOPE = frozenset(NUMBERED[:N_QTY])
 WANTS = {
     "any": W_ANY, "text": W_TEXT, "int": W_INT, "bool": W_BOOL, "texts": W_TEXTS, "nested": W_LIST,
-    "src": W_SRC, "int32": W_INT32, "time": W_TIME,
+    "src": W_SRC, "int32": W_INT32, "time": W_TIME, "amount": W_AMOUNT,
 }
-NARROWER = {"src": "src", "line": "int32", "sub": "int32", "t": "time", "t_rx": "time"}
+NARROWER = {
+    "src": "src", "line": "int32", "sub": "int32", "t": "time", "t_rx": "time", "qty": "amount", "weight_g": "amount",
+    "tol_g": "amount",
+}
 
 
 cdef class RecordTypes:

@@ -117,6 +117,10 @@ class Window:
     def open_at(self, t: int) -> bool:
         return self.closed_by is None and (self.t_cancel is None or self.t_cancel > t)
 
+    def closed_at(self, t: int) -> int:
+        """R27: of a cancelled window its t_close is t_c."""
+        return self.t_close if self.t_cancel is None or self.t_cancel > t else self.t_cancel
+
     def take(self, entry: Entry) -> None:
         self.physical.append(entry)
         if entry.sku != self.sku:
@@ -389,7 +393,7 @@ def _choose(
         tasks = [window.as_known(max(passed.at, fact.arrival + 1), before=t) for window in tasks]
     candidates = [window.key for window in tasks if window.open_at(t)]
     # reading: "the greatest t_close, then id" is the greatest of both
-    return min(candidates) if candidates else max(tasks, key=lambda window: (window.t_close, window.key)).key
+    return min(candidates) if candidates else max(tasks, key=lambda window: (window.closed_at(t), window.key)).key
 
 
 def _first_cancel(key: str, cancels: Iterable[Fact], knowledge: Knowledge) -> int | None:

@@ -13,6 +13,11 @@ from engine.model import ELEMENTS, ENVELOPE, FIELDS, KINDS, Group, Type, field_t
 from ext.kinds import NAMES
 
 ABSENT = -(2**63)
+TOPS = {
+    **dict.fromkeys(("line", "sub"), 2**31 - 1),
+    **dict.fromkeys(("t", "t_rx"), 7258118400000000),
+    **dict.fromkeys(("qty", "weight_g", "tol_g"), 2**53 - 1),
+}
 TEXT_COLUMNS = ["task", "order", "sku", "lu", "carton", "track", "lot", "loc", "dest", "dest_req", "code", "press"]
 
 
@@ -76,8 +81,7 @@ def _check(value: Any, wanted: Type, name: str) -> None:
     if wanted is Type.TEXT:
         good = isinstance(value, str) and 0 < len(value.encode()) <= (128 if name == "src" else 4096)
     elif wanted is Type.INT:
-        top = 2**31 - 1 if name in ("line", "sub") else 7258118400000000 if name in ("t", "t_rx") else 2**63 - 1
-        good = type(value) is int and 0 <= value <= top
+        good = type(value) is int and 0 <= value <= TOPS.get(name, 2**63 - 1)
     elif wanted is Type.BOOL:
         good = isinstance(value, bool)
     elif wanted is Type.TEXTS:

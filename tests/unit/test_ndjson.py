@@ -156,7 +156,9 @@ def test_a_full_text_table_says_so_and_keeps_the_rows_before() -> None:
         ({**PICK, "qty": True}, "qty: integer expected"),
         ({**PICK, "qty": None}, "qty: null, leave it out"),
         ({**PICK, "qty": -1}, "qty: out of range"),
+        ({**PICK, "qty": 2**53}, "qty: out of range"),
         ({**PICK, "qty": 2**63}, "qty: out of range"),
+        ({"src": "s", "kind": "weigh", "lu": "L", "t_rx": 1, "weight_g": 2**53}, "weight_g: out of range"),
         ({**PICK, "line": 2**31}, "line: out of range"),
         ({**PICK, "sub": 2**31}, "sub: out of range"),
         ({**PICK, "t": -5}, "t: out of range"),
@@ -201,7 +203,16 @@ def test_a_record_that_does_not_fit_is_refused_with_its_reason(record: Any, expe
 @pytest.mark.parametrize(
     "record",
     [
-        {**PICK, "qty": 2**63 - 1, "line": 2**31 - 1, "t": 7258118400000000, "x": None, "y": 1e240, "z": 10**50},
+        {
+            **PICK,
+            "qty": 2**53 - 1,
+            "seq": 2**63 - 1,
+            "line": 2**31 - 1,
+            "t": 7258118400000000,
+            "x": None,
+            "y": 1e240,
+            "z": 10**50,
+        },
         {
             "src": "w",
             "kind": "manifest.result",
