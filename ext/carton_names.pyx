@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 
 from ext.keys cimport KEY_CYCLE, text_key
 from ext.kinds cimport K_CARTON_PLAN, K_LU_BIND
-from ext.store cimport length
+from ext.store cimport length, nth
 
 
 # ---------------------------------------------------------------------------------------------- names
@@ -21,7 +21,7 @@ cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
     cdef int32_t carton = 0
     cdef int i
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.t > t:
             break
         if fact.carton and (not carton or fact.kind == K_LU_BIND or fact.kind == K_CARTON_PLAN):
@@ -66,7 +66,7 @@ cdef int forget_alarms(Floor floor, const Cycle* cycle) except -1:
             forget(floor, code, cycle.key)
             forget(floor, code, cycle.carton)
             for i in range(length(cycle.facts)):
-                forget(floor, code, (<Fact*>cycle.facts.items[i]).carton)
+                forget(floor, code, (<Fact*>nth(cycle.facts, i)).carton)
     return 0
 
 
@@ -84,7 +84,7 @@ cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t,
     clear(floor, code, cycle.key, kept, t, cause)
     clear(floor, code, cycle.carton, kept, t, cause)
     for i in range(length(cycle.facts)):
-        clear(floor, code, (<Fact*>cycle.facts.items[i]).carton, kept, t, cause)
+        clear(floor, code, (<Fact*>nth(cycle.facts, i)).carton, kept, t, cause)
     return 0
 
 

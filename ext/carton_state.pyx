@@ -10,7 +10,7 @@ from ext.kinds cimport (
     K_ITEM_RECIRCULATED, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_MANIFEST_RESULT, K_PACK_CONFIRM,
     K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ, K_WEIGH,
 )
-from ext.store cimport List, find, length
+from ext.store cimport List, find, length, nth
 
 
 cdef bint reopens(int kind) noexcept:
@@ -34,7 +34,7 @@ cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except
     memset(&state, 0, sizeof(state))
     state.t_close = state.t_undone = ABSENT
     for i in range(length(facts)):
-        fact = <Fact*>facts.items[i]
+        fact = <Fact*>nth(facts, i)
         if fact.t > as_of:
             break
         if not fact.context:
@@ -120,9 +120,9 @@ cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NU
             floor.state.cartons,
             cycle.carton if cycle.carton else floor.numbered(cycle.unit.lu, c"#", cycle.number))
     i = length(plan.releases) - 1 if plan != NULL else -1
-    while i >= 0 and (<Fact*>plan.releases.items[i]).t > as_of:
+    while i >= 0 and (<Fact*>nth(plan.releases, i)).t > as_of:
         i -= 1
-    return <Fact*>plan.releases.items[i] if i >= 0 else NULL
+    return <Fact*>nth(plan.releases, i) if i >= 0 else NULL
 
 
 cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept:
@@ -131,7 +131,7 @@ cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcep
     cdef Fact* fact
     cdef int i
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.kind == K_WEIGH and fact.t <= t_close + floor.rules.close_hold:
             weight = fact.weight_g
     return weight
@@ -142,7 +142,7 @@ cdef Fact* last_good_label(Floor floor, const Cycle* cycle, bint with_sscc) noex
     cdef Fact* fact
     cdef int i = length(cycle.facts) - 1
     while i >= 0:
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if (fact.kind == K_LABEL_VERIFIED and fact.code == floor.state.ok
                 and (fact.sscc if with_sscc else fact.tracking_no)):
             return fact

@@ -17,7 +17,7 @@ from ext.kinds cimport (
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
 from ext.state cimport Ledger
-from ext.store cimport find, length
+from ext.store cimport find, length, nth
 from ext.timers cimport NEVER, RANK_CARTON
 from ext.tombstones cimport is_buried
 
@@ -65,7 +65,7 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
     cdef Cycle* cycle
     cdef int i
     for i in range(length(changed)):
-        cycle = <Cycle*>changed.items[i]
+        cycle = <Cycle*>nth(changed, i)
         if cycle.merged:
             tell_merged(floor, cycle, fact)
             continue
@@ -95,9 +95,9 @@ cdef int watch_transitions(Floor floor, Cycle* cycle) except -1:
     cdef List* transitions = transitions_of(floor, cycle, &doubles)
     cdef int i
     for i in range(decided_of(cycle, transitions), length(transitions)):
-        watch_transition(floor, cycle, <Fact*>transitions.items[i])
+        watch_transition(floor, cycle, <Fact*>nth(transitions, i))
     for i in range(decided_of(cycle, doubles), length(doubles)):
-        watch_transition(floor, cycle, <Fact*>doubles.items[i])
+        watch_transition(floor, cycle, <Fact*>nth(doubles, i))
     floor.store.free(transitions)
     floor.store.free(doubles)
     return 0
@@ -122,7 +122,7 @@ cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
     cdef int i
     cycle.renamed = False
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.window != NULL and fact.window.confirmed != NULL:
             picks.decide(floor, fact.window, cause)
     return 0
@@ -147,7 +147,7 @@ cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) excep
     cdef Fact* fact
     cdef int i
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if closes(fact.kind):
             if not closed:
                 floor.store.append(&found, fact)
@@ -165,7 +165,7 @@ cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) excep
 cdef int decided_of(const Cycle* cycle, const List* transitions) noexcept:
     """How many of them are decided. One that comes late, with a decided one after it, is."""
     cdef int count = length(transitions)
-    while count > 0 and (<Fact*>transitions.items[count - 1]).t > cycle.decided.until:
+    while count > 0 and (<Fact*>nth(transitions, count - 1)).t > cycle.decided.until:
         count -= 1
     return count
 
@@ -184,7 +184,7 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
     cdef int i, decided = decided_of(cycle, transitions)
     revise(floor, cycle, transitions, decided, cause)
     for i in range(decided, length(transitions)):
-        transition = <Fact*>transitions.items[i]
+        transition = <Fact*>nth(transitions, i)
         if not is_due(floor, cycle, transition):
             break
         floor.deciding(cycle).until = transition.t
@@ -194,7 +194,7 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
         else:
             tell_reopened(floor, cycle, transition)
     for i in range(length(doubles)):
-        transition = <Fact*>doubles.items[i]
+        transition = <Fact*>nth(doubles, i)
         if is_due(floor, cycle, transition):
             floor.outlet.raise_(PKG_DOUBLE_CLOSE, subject_text(floor, cycle), transition.t, transition, "")
     floor.store.free(transitions)
@@ -230,17 +230,17 @@ cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided,
     cdef Fact* close = NULL
     cdef bint filled
     cdef int i = decided - 1
-    while i >= 0 and is_close(transitions.items[i]):
+    while i >= 0 and is_close(nth(transitions, i)):
         i -= 1
     if i > 0:
-        close = <Fact*>transitions.items[i - 1]
+        close = <Fact*>nth(transitions, i - 1)
         filled = contents_of(cycle, close.t).count > 0
         if i == decided - 1 or (filled and cycle.decided.reopened == NULL and cycle.decided.close != close):
             tell_closed(floor, cycle, close, cause if cause != NULL else close)
         if filled:
-            tell_reopened(floor, cycle, <Fact*>transitions.items[i])
+            tell_reopened(floor, cycle, <Fact*>nth(transitions, i))
     if i < decided - 1:
-        close = <Fact*>transitions.items[decided - 1]
+        close = <Fact*>nth(transitions, decided - 1)
         tell_closed(floor, cycle, close, cause if cause != NULL else close)
     if close != NULL and cause != NULL:
         watch_holds(floor, cycle, cause.t)
@@ -256,8 +256,8 @@ cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL:
         return NULL
     transitions = transitions_of(floor, cycle, NULL)
     i = decided_of(cycle, transitions) - 1
-    if i >= 0 and is_close(transitions.items[i]):
-        close = <Fact*>transitions.items[i]
+    if i >= 0 and is_close(nth(transitions, i)):
+        close = <Fact*>nth(transitions, i)
     floor.store.free(transitions)
     return close
 
@@ -272,13 +272,13 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
     cdef int i
     cdef str lu, number
     for i in range(length(plan.cycles)):
-        floor.store.append(&found, plan.cycles.items[i])
+        floor.store.append(&found, nth(plan.cycles, i))
     lu, _, number = floor.text(plan.carton).rpartition("#")
     if found == NULL and lu and number.isdigit():
         unit = <LoadUnit*>find(floor.state.units, floor.intern(lu))
         for i in range(length(unit.cycles) if unit != NULL else 0):
-            if (<Cycle*>unit.cycles.items[i]).number == int(number):
-                floor.store.append(&found, unit.cycles.items[i])
+            if (<Cycle*>nth(unit.cycles, i)).number == int(number):
+                floor.store.append(&found, nth(unit.cycles, i))
     return found
 
 
@@ -377,11 +377,11 @@ cdef int tell_voided(Floor floor, Cycle* cycle) except -1:
     """R56: once it is due; its contents left the shipment at once."""
     cdef Fact* fact
     cdef int i = length(cycle.facts) - 1
-    while i >= 0 and (<Fact*>cycle.facts.items[i]).kind != K_CARTON_VOID:
+    while i >= 0 and (<Fact*>nth(cycle.facts, i)).kind != K_CARTON_VOID:
         i -= 1
     if i < 0:
         return 0
-    fact = <Fact*>cycle.facts.items[i]
+    fact = <Fact*>nth(cycle.facts, i)
     if floor.state.watermark <= fact.t and cycle.decided.forced < fact.t:
         return 0
     if cycle.decided.voided == NULL:
@@ -408,7 +408,7 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
         cycle.key = name_at(floor, cycle, due)
         cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
     for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):     # another unit was this carton before
-        other = <Cycle*>cycle.plan.cycles.items[i]
+        other = <Cycle*>nth(cycle.plan.cycles, i)
         told = (other.decided.closed if type == CARTON_CLOSED else other.decided.reopened if type == CARTON_REOPENED else
                 other.decided.voided)
         if told != NULL and other.key == cycle.key:
@@ -429,7 +429,7 @@ cdef bint is_carried_on(const Cycle* cycle) noexcept:
     cdef const Cycle* other
     cdef int i
     for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):
-        other = <Cycle*>cycle.plan.cycles.items[i]
+        other = <Cycle*>nth(cycle.plan.cycles, i)
         if other.begin > cycle.begin and other.decided.closed != NULL and other.key == cycle.key:
             return True
     return False

@@ -6,7 +6,7 @@ from ext.batch cimport ABSENT
 from ext.exceptions cimport SRC_DOWN, TIME_SKEW
 from ext.outlet cimport named_source
 from ext.state cimport B_SOURCE, Fact
-from ext.store cimport length, remove
+from ext.store cimport length, nth, remove
 from ext.timers cimport NEVER
 
 from ext.floor import DEFAULTS
@@ -166,7 +166,7 @@ cdef class Clocks:
     cdef int leave(self, Source* source) except -1:
         if source.live:
             source.live = False
-            remove(self.state.live, source)
+            remove(&self.state.live, source)
             self.laggard = NULL
         return 0
 
@@ -175,7 +175,7 @@ cdef class Clocks:
         cdef Source* source
         cdef Source* first = NULL
         for i in range(length(self.state.live)):
-            source = <Source*>self.state.live.items[i]
+            source = <Source*>nth(self.state.live, i)
             if first == NULL or source.last_rx + source.idle < first.last_rx + first.idle:
                 first = source
         return first
@@ -222,9 +222,9 @@ cdef class Clocks:
         if length(self.state.live) == 0:
             return self.advance_watermark(self.state.wall - self.idle) if self.state.wall != ABSENT else 0
         if self.laggard == NULL:
-            self.laggard = <Source*>self.state.live.items[0]
-            for i in range(1, self.state.live.count):
-                source = <Source*>self.state.live.items[i]
+            self.laggard = <Source*>nth(self.state.live, 0)
+            for i in range(1, length(self.state.live)):
+                source = <Source*>nth(self.state.live, i)
                 if source.watermark < self.laggard.watermark:
                     self.laggard = source
         return self.advance_watermark(self.laggard.watermark)

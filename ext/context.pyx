@@ -23,7 +23,7 @@ from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Planned,
     PlannedList, ScopeLine, Shipment,
 )
-from ext.store cimport List, Table, find, index_of, length, remove
+from ext.store cimport List, Table, find, index_of, length, nth, remove
 from ext.timers cimport NEVER, RANK_PICK
 
 from ext.context_checks import CHECKS, POLICIES
@@ -186,7 +186,7 @@ cdef class Context:
                 retasks.ask(self.floor, line.own, line.qty, fact, False)
                 pick_alarms.watch(self.floor, line.own, line.own.told_t)
             for i in range(length(line.windows)):
-                picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
+                picks.decide(self.floor, <PickWindow*>nth(line.windows, i), fact)
             if line.changed.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
             touches.touch_line(self.floor, line, fact.t, fact)
@@ -204,7 +204,7 @@ cdef class Context:
             for number in numbers:
                 self.floor.line_of(fact.order, number)
         for i in range(length(order.lines)):
-            line = <Line*>order.lines.items[i]
+            line = <Line*>nth(order.lines, i)
             if numbers is None or line.number in numbers:
                 self.cancel_line(line, fact)
         return holds.watch_mismatched(self.floor, fact.t)
@@ -214,14 +214,14 @@ cdef class Context:
         cdef List* late = NULL
         cdef int i
         for i in range(length(line.windows)):
-            window = <PickWindow*>line.windows.items[i]
+            window = <PickWindow*>nth(line.windows, i)
             if self.is_too_late(window, fact):
                 self.floor.store.append(&late, window)
         if fact.t < line.changed.cancel_t and (late == NULL or length(line.scopes) > 1):
             self.floor.changing(line).cancelled_by = fact
             self.floor.changing(line).cancel_t = fact.t
         for i in range(length(line.windows)):
-            window = <PickWindow*>line.windows.items[i]
+            window = <PickWindow*>nth(line.windows, i)
             if index_of(late, window) < 0:
                 picks.cancel(self.floor, window, fact)
         self.floor.store.free(late)
@@ -268,9 +268,9 @@ cdef class Context:
         cdef int i, k
         order.cutoff = cutoff
         for i in range(length(order.lines)):
-            line = <Line*>order.lines.items[i]
+            line = <Line*>nth(order.lines, i)
             for k in range(length(line.windows)):
-                window = <PickWindow*>line.windows.items[k]
+                window = <PickWindow*>nth(line.windows, k)
                 picks.move_closing(self.floor, window, before, fact.t)
                 if cutoff != NULL:
                     picks.take_closing(self.floor, window, cutoff)
@@ -302,7 +302,7 @@ cdef class Context:
         if new:
             window = self.window_of_task(fact, line)
         elif window.line != line:
-            remove(window.line.windows, window)
+            remove(&window.line.windows, window)
             floor.store.append(&line.windows, window)
         window.line = line
         retasks.ask(floor, window, fact.qty, fact, new)
@@ -343,7 +343,7 @@ cdef class Context:
         cdef int i
         pick_units.take_over(self.floor, window, &changed)
         for i in range(length(changed)):
-            shipments.touch_cycle(self.floor, <Cycle*>changed.items[i], fact)
+            shipments.touch_cycle(self.floor, <Cycle*>nth(changed, i), fact)
         self.floor.store.free(changed)
         return 0
 
@@ -391,15 +391,15 @@ cdef class Context:
         plan.withdrawn = not rows and plan.rev > 1
         stuck.on_plan(floor, plan, fact)
         if before != NULL and before != plan.shipment:
-            remove(before.plans, plan)
+            remove(&before.plans, plan)
             touches.touch(floor, before, fact.t, fact)
         if plan.shipment != NULL:
             if before != plan.shipment:
                 floor.store.append(&plan.shipment.plans, plan)
             touches.touch(floor, plan.shipment, fact.t, fact)
         for i in range(length(plan.cycles)):
-            cartons.watch_holds(floor, <Cycle*>plan.cycles.items[i], fact.t)
-            shipments.touch_cycle(floor, <Cycle*>plan.cycles.items[i], fact)
+            cartons.watch_holds(floor, <Cycle*>nth(plan.cycles, i), fact.t)
+            shipments.touch_cycle(floor, <Cycle*>nth(plan.cycles, i), fact)
         if fact.lu:
             fact.target = floor.joined(b"carton/", fact.carton)
             shipments.take_unit_fact(floor, fact)
@@ -429,8 +429,8 @@ cdef class Context:
         self.floor.insert_sorted(&plan.releases, fact)
         cycles = cartons.cycles_named(self.floor, plan)
         for i in range(length(cycles)):
-            cartons.watch_holds(self.floor, <Cycle*>cycles.items[i], fact.t)
-            shipments.touch_cycle(self.floor, <Cycle*>cycles.items[i], fact)
+            cartons.watch_holds(self.floor, <Cycle*>nth(cycles, i), fact.t)
+            shipments.touch_cycle(self.floor, <Cycle*>nth(cycles, i), fact)
         self.floor.store.free(cycles)
         return 0
 
@@ -444,8 +444,8 @@ cdef class Context:
         cdef List* before = shipment.scope
         cdef int i
         for i in range(length(before)):
-            scope = <ScopeLine*>before.items[i]
-            remove(scope.line.scopes, scope)
+            scope = <ScopeLine*>nth(before, i)
+            remove(&scope.line.scopes, scope)
         shipment.scope = NULL
         for row in record["scope"]:
             scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))

@@ -24,7 +24,7 @@ from ext.rates cimport MINUTE, ahead_us
 from ext.seen cimport add_content
 from ext.sources cimport Source
 from ext.state cimport B_NAME, Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State, Strangers
-from ext.store cimport B_PLAIN_TABLE, Table, find, length, pair
+from ext.store cimport B_PLAIN_TABLE, Table, find, length, nth, pair
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
 
@@ -332,7 +332,7 @@ cdef class Core(Effects):
         if until_us == ABSENT:
             return
         while length(self.state.live):
-            self.leave(<Source*>self.state.live.items[0])
+            self.leave(<Source*>nth(self.state.live, 0))
         self.follow_sources()
         self.advance_wall(until_us)
         self.advance_watermark(until_us + 1)
@@ -421,7 +421,7 @@ cdef class Core(Effects):
         for i in range(start, min(stop, self.state.lines.capacity)):
             line = <Line*>self.state.lines.slots[i].value
             for k in range(length(line.windows) if line != NULL else 0):
-                found += not outcomes.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, self.state.watermark).closed
+                found += not outcomes.outcome(<PickWindow*>nth(line.windows, k), NEVER - 1, self.state.watermark).closed
         return found
 
     def open_cartons(self, uint64_t start, uint64_t stop):
@@ -431,7 +431,7 @@ cdef class Core(Effects):
         for i in range(start, min(stop, self.state.units.capacity)):
             unit = <LoadUnit*>self.state.units.slots[i].value
             for k in range(length(unit.cycles) if unit != NULL else 0):
-                found += (<Cycle*>unit.cycles.items[k]).end == NEVER
+                found += (<Cycle*>nth(unit.cycles, k)).end == NEVER
         return found
 
     def open_shipments(self, uint64_t start, uint64_t stop):

@@ -3,7 +3,7 @@
 
 from ext.kinds cimport K_PACK_CONFIRM
 from ext.state cimport CartonPlan, Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine, Shipment
-from ext.store cimport find, last, length
+from ext.store cimport find, last, length, nth
 
 
 cdef enum:
@@ -40,7 +40,7 @@ cdef int32_t of_shipment(const Shipment* shipment) noexcept:
     if shipment == NULL:
         return NONE
     for i in range(length(shipment.scope)):
-        order = both(order, (<ScopeLine*>shipment.scope.items[i]).line)
+        order = both(order, (<ScopeLine*>nth(shipment.scope, i)).line)
     return order if order > 0 else shipment.id
 
 
@@ -56,8 +56,8 @@ cdef int32_t of_carton(State* state, Texts texts, str name) except -1:
     lu, _, number = name.rpartition("#")
     unit = <LoadUnit*>find(state.units, <int32_t>texts.find(lu))
     for i in range(length(unit.cycles) if unit != NULL else 0):
-        if str((<Cycle*>unit.cycles.items[i]).number) == number:
-            return of_cycle(<Cycle*>unit.cycles.items[i])
+        if str((<Cycle*>nth(unit.cycles, i)).number) == number:
+            return of_cycle(<Cycle*>nth(unit.cycles, i))
     return NONE
 
 
@@ -69,7 +69,7 @@ cdef int32_t of_cycle(const Cycle* cycle) noexcept:
     if cycle == NULL:
         return NONE
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.window != NULL:
             order = both(order, fact.window.line)
         elif fact.kind == K_PACK_CONFIRM and not fact.move.out:
@@ -103,6 +103,6 @@ cdef const Cycle* cycle_at(const LoadUnit* unit, int64_t t) noexcept:
     cdef const Cycle* found = NULL
     cdef int i
     for i in range(length(unit.cycles) if unit != NULL else 0):
-        if (<Cycle*>unit.cycles.items[i]).begin <= t:
-            found = <Cycle*>unit.cycles.items[i]
+        if (<Cycle*>nth(unit.cycles, i)).begin <= t:
+            found = <Cycle*>nth(unit.cycles, i)
     return found

@@ -16,7 +16,7 @@ from ext.kinds cimport (
     K_PICK_CONFIRM,
 )
 from ext.state cimport B_CYCLE
-from ext.store cimport index_of, last, length, remove
+from ext.store cimport index_of, last, length, nth, remove, remove_some
 from ext.timers cimport NEVER
 
 
@@ -59,7 +59,7 @@ cdef class Walk:
         self.count = self.joined_count = 0
         self.running = NULL
         for i in range(first, n):
-            self.step(<Fact*>unit.facts.items[i])
+            self.step(<Fact*>nth(unit.facts, i))
         return 0
 
     cdef int step(self, Fact* fact) except -1:
@@ -151,7 +151,7 @@ cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) exc
     """The fact joins its unit. Appends the cycles that it changed, its own among them; none while no cycle has it."""
     cdef int at = floor.insert_sorted(&unit.facts, fact)
     cdef Cycle* cycle
-    if at == unit.facts.count - 1 and length(unit.cycles):
+    if at == length(unit.facts) - 1 and length(unit.cycles):
         cycle = <Cycle*>last(unit.cycles)
         if joins_running(cycle, fact):
             floor.insert_sorted(&cycle.facts, fact)
@@ -170,7 +170,7 @@ cdef Cycle* cycle_for(const LoadUnit* unit, const Fact* pick) noexcept:
     cdef Cycle* cycle
     cdef int i = length(unit.cycles) - 1
     while i >= 0:
-        cycle = <Cycle*>unit.cycles.items[i]
+        cycle = <Cycle*>nth(unit.cycles, i)
         if cycle.begin <= pick.t:
             return cycle if pick.t < cycle.end or pick.qty < 0 else NULL
         i -= 1
@@ -182,14 +182,14 @@ cdef int replace_fact(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List**
     if old.cycle != NULL and old.cycle.anchor == old:
         fact.cycle = old.cycle
         old.cycle.anchor = fact
-    remove(unit.facts, old)
+    remove(&unit.facts, old)
     floor.insert_sorted(&unit.facts, fact)
     return rebuild(floor, unit, old if floor.precedes(old, fact) else fact, changed)
 
 
 cdef int take_back(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
     """A fact that turned out to be none leaves its unit. Appends the cycles that changed by it."""
-    remove(unit.facts, fact)
+    remove(&unit.facts, fact)
     return rebuild(floor, unit, fact, changed)
 
 
@@ -217,13 +217,12 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
     cdef int i
     while kept > 0 and cycle == NULL:
         kept -= 1
-        if begins_before(floor, <Cycle*>unit.cycles.items[kept], since):
-            cycle = <Cycle*>unit.cycles.items[kept]
-    walk.over(unit, index_of(unit.facts, cycle.facts.items[0]) if cycle != NULL else 0)
+        if begins_before(floor, <Cycle*>nth(unit.cycles, kept), since):
+            cycle = <Cycle*>nth(unit.cycles, kept)
+    walk.over(unit, index_of(unit.facts, nth(cycle.facts, 0)) if cycle != NULL else 0)
     for i in range(kept, length(unit.cycles)):
-        floor.store.append(&before, unit.cycles.items[i])
-    if before != NULL:
-        unit.cycles.count = kept
+        floor.store.append(&before, nth(unit.cycles, i))
+    remove_some(&unit.cycles, kept, length(before))
     for i in range(walk.count):
         span = &walk.spans[i]
         cycle = known_cycle(unit, span)
@@ -236,9 +235,9 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
         if take_span(floor, cycle, span):
             floor.store.append(changed, cycle)
     for i in range(length(before)):
-        if index_of(unit.cycles, before.items[i]) < 0:
-            retire(floor, <Cycle*>before.items[i])
-            floor.store.append(changed, before.items[i])
+        if index_of(unit.cycles, nth(before, i)) < 0:
+            retire(floor, <Cycle*>nth(before, i))
+            floor.store.append(changed, nth(before, i))
     floor.store.free(before)
     return 0
 
@@ -246,9 +245,9 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
 cdef int retire(Floor floor, Cycle* cycle) except -1:
     """Its facts are an earlier cycle's: nothing finds it any more, and timers find it empty."""
     if cycle.plan != NULL:
-        remove(cycle.plan.cycles, cycle)        # it still says whom its end concerns
+        remove(&cycle.plan.cycles, cycle)        # it still says whom its end concerns
     if cycle.mismatched:
-        remove(floor.state.mismatched, cycle)
+        remove(&floor.state.mismatched, cycle)
     floor.store.free(cycle.facts)
     cycle.facts = NULL
     cycle.merged = True
@@ -259,7 +258,7 @@ cdef int retire(Floor floor, Cycle* cycle) except -1:
 
 
 cdef bint begins_before(Floor floor, const Cycle* cycle, const Fact* fact) noexcept:
-    return cycle.facts.items[0] != fact and floor.precedes(<Fact*>cycle.facts.items[0], fact)
+    return nth(cycle.facts, 0) != fact and floor.precedes(<Fact*>nth(cycle.facts, 0), fact)
 
 
 cdef Cycle* known_cycle(const LoadUnit* unit, const Span* span) noexcept:
@@ -288,7 +287,7 @@ cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
     cycle.any_close = cycle.packs = False
     for i in range(span.count):
         fact = walk.joined[span.first + i]
-        changed = changed or cycle.facts.items[i] != fact
+        changed = changed or nth(cycle.facts, i) != fact
         if fact.window != NULL and (fact.cycle != cycle or cycle.carton != span.carton):
             cycle.renamed = True
         fact.cycle = cycle
@@ -301,7 +300,7 @@ cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
     cycle.facts = facts
     if cycle.carton != span.carton:
         if cycle.plan != NULL:
-            remove(cycle.plan.cycles, cycle)
+            remove(&cycle.plan.cycles, cycle)
             cycle.plan = NULL
         if span.carton:
             cycle.plan = floor.carton_of(span.carton)

@@ -4,7 +4,7 @@
 from ext cimport picks
 from ext.kinds cimport K_CARTON_CLOSE
 from ext.state cimport Fact, PickWindow
-from ext.store cimport index_of, length
+from ext.store cimport index_of, length, nth
 
 
 cdef int ask_closes(Floor floor, LoadUnit* unit) except -1:
@@ -12,7 +12,7 @@ cdef int ask_closes(Floor floor, LoadUnit* unit) except -1:
     cdef int i
     if floor.rules.short_on_close:
         for i in range(length(unit.cycles)):
-            close_picks(floor, <Cycle*>unit.cycles.items[i])
+            close_picks(floor, <Cycle*>nth(unit.cycles, i))
     return 0
 
 
@@ -23,15 +23,15 @@ cdef int close_picks(Floor floor, Cycle* cycle) except -1:
     cdef PickWindow* window
     cdef int i, k
     for i in range(length(cycle.facts)):
-        close = <Fact*>cycle.facts.items[i]
+        close = <Fact*>nth(cycle.facts, i)
         if close.kind != K_CARTON_CLOSE:
             continue
-        for k in range(cycle.facts.count):
-            fact = <Fact*>cycle.facts.items[k]
+        for k in range(length(cycle.facts)):
+            fact = <Fact*>nth(cycle.facts, k)
             if fact.window != NULL and fact.t <= close.t and index_of(fact.window.closings, close) < 0:
                 picks.take_closing(floor, fact.window, close)
         for k in range(length(cycle.unit.destined)):
-            window = <PickWindow*>cycle.unit.destined.items[k]
+            window = <PickWindow*>nth(cycle.unit.destined, k)
             if index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
                 picks.take_closing(floor, window, close)
     return 0
@@ -41,7 +41,7 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
     """A task without picks by then goes into this cycle if the carton's plan says so, or was there before the close."""
     cdef Cycle* other
     cdef int i
-    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= close.t:
+    if length(window.facts) and (<Fact*>nth(window.facts, 0)).t <= close.t:
         return False
     if cycle.plan != NULL and cycle.plan.has_contents:
         for i in range(cycle.plan.contents.count if cycle.plan.contents != NULL else 0):
@@ -49,7 +49,7 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
                 return True
         return False
     for i in range(length(cycle.unit.cycles)):      # an earlier use that was there for it took it along
-        other = <Cycle*>cycle.unit.cycles.items[i]
+        other = <Cycle*>nth(cycle.unit.cycles, i)
         if other.begin < cycle.begin and other.end > window.planned_t:
             return False
     return window.planned_t <= close.t

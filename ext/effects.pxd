@@ -17,7 +17,7 @@ cdef class Effects(Clocks):
     cdef int apply_rare(self, Source* source, Fact* fact, Batch batch, Py_ssize_t i) except -1
     cdef bint is_closing_point(self, dict record) except -1
     cdef int take_packing(self, Fact* fact) except -1
-    cdef List* entries_of(self, Fact* fact, Batch batch, Py_ssize_t i) except NULL
+    cdef int entries_of(self, Fact* fact, Batch batch, Py_ssize_t i, List** entries) except -1
     cdef bint take_entries(self, Fact* fact, List* entries) except -1
     cdef bint is_new(self, int taken) except -1
     cdef int take_into(self, PickWindow* window, Fact* entry) except -1

@@ -24,7 +24,7 @@ from ext.kinds cimport (
 )
 from ext.sources cimport Gap, Multiread, Source
 from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, Shipment
-from ext.store cimport B_LIST, Numbers, find, head_of, length, remove
+from ext.store cimport Numbers, find, head_of, length, nth, remove
 from ext.timers cimport RANK_CONTEXT, RANK_TRACK
 from ext.tombstones cimport is_buried
 
@@ -95,7 +95,7 @@ cdef class Effects(Clocks):
         """One fact a window; a press for several tasks (R30) and a pick whose context is unknown (R11) are rare."""
         cdef PickWindow* window
         cdef Line* line
-        cdef List* entries
+        cdef List* entries = NULL
         if not batch.flags[i] & F_ALLOC:
             if fact.kind == K_PICK_REVERSE:
                 fact.qty = -fact.qty
@@ -106,7 +106,7 @@ cdef class Effects(Clocks):
                 window = line.own if line != NULL and not picks.has_tasks(line) else NULL
             if window != NULL:
                 return self.is_new(self.take_into(window, fact))
-        entries = self.entries_of(fact, batch, i)
+        self.entries_of(fact, batch, i, &entries)
         return self.take_entries(fact, entries)
 
     cdef int apply_carton(self, Fact* fact, Batch batch, Py_ssize_t i) except -1:
@@ -161,14 +161,12 @@ cdef class Effects(Clocks):
 
     # ------------------------------------------------------------------------------------------ picks
 
-    cdef List* entries_of(self, Fact* fact, Batch batch, Py_ssize_t i) except NULL:
-        """One fact a window: R30's `alloc` is one press for several tasks."""
-        cdef List* entries = NULL
+    cdef int entries_of(self, Fact* fact, Batch batch, Py_ssize_t i, List** entries) except -1:
+        """One fact a window: R30's `alloc` is one press for several tasks. An empty one says nothing."""
         cdef Fact* entry
         cdef int sign = -1 if fact.kind == K_PICK_REVERSE else 1
         if not batch.flags[i] & F_ALLOC:
-            self.floor.store.append(&entries, fact)
-            return entries
+            return self.floor.store.append(entries, fact)
         for row in batch.fields(i)["alloc"]:
             entry = self.fact_of(batch, i, fact.t)
             entry.name = fact.name
@@ -178,11 +176,8 @@ cdef class Effects(Clocks):
             entry.qty = row["qty"] * sign
             if "lu" in row:
                 entry.lu = self.floor.intern(row["lu"])
-            self.floor.store.append(&entries, entry)
-        if entries == NULL:                     # an empty press says nothing
-            entries = <List*>self.floor.store.room(B_LIST, NULL, 0)
-            entries.count = 0
-        return entries
+            self.floor.store.append(entries, entry)
+        return 0
 
     cdef bint take_entries(self, Fact* fact, List* entries) except -1:
         """R11: the whole record waits while the task or order of one of its entries is unknown."""
@@ -192,16 +187,16 @@ cdef class Effects(Clocks):
         cdef int k
         cdef bint early = fact.t >= self.state.watermark
         if early and self.state.wall < fact.t_rx + self.floor.rules.hold_wall_max:
-            for k in range(entries.count):
-                if self.waits_for_order(<Fact*>entries.items[k]):
+            for k in range(length(entries)):
+                if self.waits_for_order(<Fact*>nth(entries, k)):
                     return self.wait_in_order(fact, entries)
-        for k in range(entries.count):
-            entry = <Fact*>entries.items[k]
+        for k in range(length(entries)):
+            entry = <Fact*>nth(entries, k)
             if picks.window_for(self.floor, entry) == NULL:
                 self.wait(fact, entries, entry.task if entry.task else entry.order, entry.task != 0)
                 return True
-        for k in range(entries.count):
-            entry = <Fact*>entries.items[k]
+        for k in range(length(entries)):
+            entry = <Fact*>nth(entries, k)
             window = picks.window_for(self.floor, entry)
             if early and self.waits_for_order(entry):
                 picks.force(self.floor, window, fact.t)
@@ -267,7 +262,7 @@ cdef class Effects(Clocks):
         picks.decide(self.floor, window, fact)
         touches.touch_line(self.floor, window.line, fact.t, fact)
         for k in range(length(changed)):
-            shipments.touch_cycle(self.floor, <Cycle*>changed.items[k], fact)
+            shipments.touch_cycle(self.floor, <Cycle*>nth(changed, k), fact)
         self.floor.store.free(changed)
         pick_alarms.watch(self.floor, window, fact.t)
         return other == NULL
@@ -329,8 +324,8 @@ cdef class Effects(Clocks):
         if ready == NULL:
             return 0
         self.floor.store.drop(table, key)
-        for k in range(ready.count):
-            waiting = <Waiting*>ready.items[k]
+        for k in range(length(ready)):
+            waiting = <Waiting*>nth(ready, k)
             if waiting.fact.context:
                 continue                # a cancel, which has taken effect with its task
             waiting.over = True
@@ -362,7 +357,7 @@ cdef class Effects(Clocks):
                 Key(a=waiting.key, number=0, form=KEY_TASK if waiting.is_task else KEY_ORDER), waiting, TAG_DEAD, 0)
         waiting.over = True
         others = <List*>find(table, waiting.key)
-        remove(others, waiting)
+        remove(&others, waiting)
         if length(others) == 0:
             self.floor.store.drop(table, waiting.key)
         self.state.count_waiting -= 1
@@ -381,7 +376,7 @@ cdef class Effects(Clocks):
         self.state.deferring = False
         self.state.deferred = NULL
         for k in range(length(deferred)):
-            window = <PickWindow*>deferred.items[k]
+            window = <PickWindow*>nth(deferred, k)
             self.floor.troubled(window).deferred = False
             picks.decide(self.floor, window, window.trouble.deferred_cause)
             self.floor.troubled(window).deferred_cause = NULL
@@ -397,12 +392,12 @@ cdef class Effects(Clocks):
         self.state.held = NULL
         self.state.gap_closed = False
         for k in range(length(held)):
-            if head_of(held.items[k]).type == B_WINDOW:
-                window = <PickWindow*>held.items[k]
+            if head_of(nth(held, k)).type == B_WINDOW:
+                window = <PickWindow*>nth(held, k)
                 self.floor.troubled(window).gap_held = False
                 picks.decide_closing(self.floor, window, window.trouble.held_t)
             else:
-                shipment = <Shipment*>held.items[k]
+                shipment = <Shipment*>nth(held, k)
                 shipment.held = False
                 shipments.release_held(self.floor, shipment)
         self.floor.store.free(held)

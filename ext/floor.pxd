@@ -7,7 +7,7 @@ from ext.outlet cimport Outlet
 from ext.state cimport (
     CartonPlan, Cycle, Decided, Changed, Fact, Line, LoadUnit, Order, PickWindow, Shipment, State, Trailer, Trouble, Waiting,
 )
-from ext.store cimport List, Store, find, length, pair
+from ext.store cimport List, Store, find, length, nth, pair
 from ext.texts cimport TEXT_BYTES, Entry, Texts
 from ext.timers cimport Timers
 
@@ -85,7 +85,7 @@ cdef class Floor:
     cdef inline int32_t insert_sorted(self, List** facts, Fact* fact) except -1:
         """Insert by R3's order; returns the position: mostly the last."""
         cdef int32_t count = length(facts[0])
-        if count > 0 and fact.t <= (<Fact*>facts[0].items[count - 1]).t:
+        if count > 0 and fact.t <= (<Fact*>nth(facts[0], count - 1)).t:
             return self.insert_between(facts, fact)
         self.store.append(facts, fact)
         return count
@@ -96,7 +96,7 @@ cdef inline int32_t first_from(const List* facts, int64_t t) noexcept:
     cdef int32_t low = 0, high = length(facts), middle
     while low < high:
         middle = (low + high) >> 1
-        if (<const Fact*>facts.items[middle]).t < t:
+        if (<const Fact*>nth(facts, middle)).t < t:
             low = middle + 1
         else:
             high = middle

@@ -19,7 +19,7 @@ from ext.state cimport (
     B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Changed, Cycle, Decided, Departed, Ledger, Move, Moved,
     Pending, PickWindow, Planned, ScopeLine, Touch, Trouble, Waiting,
 )
-from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length, pair
+from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length, nth, pair
 from ext.texts cimport TEXT_BYTES
 from ext.timers cimport NEVER
 from ext.wheel cimport Timer, Wheel
@@ -270,7 +270,7 @@ cdef class Floor:
     cdef int32_t insert_between(self, List** facts, Fact* fact) except -1:
         """As `insert_sorted`, for a fact that may not be the last; it looks from the end."""
         cdef int32_t i = length(facts[0])
-        while i > 0 and self.precedes(fact, <Fact*>facts[0].items[i - 1]):
+        while i > 0 and self.precedes(fact, <Fact*>nth(facts[0], i - 1)):
             i -= 1
         self.store.insert(facts, i, fact)
         return i
@@ -278,7 +278,7 @@ cdef class Floor:
     cdef int insert_waiting(self, List** others, Waiting* waiting) except -1:
         """R3: what waits for one thing takes effect at one moment, and not its arrival says which goes first."""
         cdef int32_t i = length(others[0])
-        while i > 0 and self.precedes(waiting.fact, (<Waiting*>others[0].items[i - 1]).fact):
+        while i > 0 and self.precedes(waiting.fact, (<Waiting*>nth(others[0], i - 1)).fact):
             i -= 1
         return self.store.insert(others, i, waiting)
 

@@ -11,7 +11,7 @@ from ext.kinds cimport K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT
 from ext.outlet cimport named_source
 from ext.shipment_cartons cimport cycles_of
 from ext.state cimport B_GAP, CartonPlan, ScopeLine
-from ext.store cimport List, find, index_of, length, remove_at
+from ext.store cimport List, find, index_of, length, nth, remove_at
 from ext.timers cimport NEVER, RANK_TRACK
 
 cdef int GAPS_MAX = 256             # open ones of a source; beyond that the oldest is forgotten
@@ -26,7 +26,7 @@ cdef Gap* open_gap(
     gap.missing = high - low + 1 if low >= 0 else 0
     floor.store.append(&source.gaps, gap)
     floor.state.gaps += 1
-    if source.gaps.count > GAPS_MAX:
+    if length(source.gaps) > GAPS_MAX:
         forget_gap(floor, source, 0)
     if t_to != NEVER:
         floor.by_watermark.push(t_to, RANK_TRACK, text_key(source.src), gap, TAG_GAP_SURE, 0)
@@ -34,7 +34,7 @@ cdef Gap* open_gap(
 
 
 cdef int forget_gap(Floor floor, Source* source, int at) except -1:
-    remove_at(source.gaps, at)
+    remove_at(&source.gaps, at)
     floor.state.gaps -= 1
     return 0
 
@@ -45,7 +45,7 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq) except -1
     cdef Fact cause
     cdef int i
     for i in range(length(source.gaps)):
-        gap = <Gap*>source.gaps.items[i]
+        gap = <Gap*>nth(source.gaps, i)
         if gap.epoch == epoch and gap.low <= seq <= gap.high:
             gap.missing -= 1
             if gap.missing == 0:
@@ -89,7 +89,7 @@ cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to) noexc
     if source == NULL:
         return 0
     for i in range(length(source.gaps)):
-        gap = <const Gap*>source.gaps.items[i]
+        gap = <const Gap*>nth(source.gaps, i)
         if gap.t_from <= t_to and gap.t_to >= t_from:
             return source.gap_hold
     return 0
@@ -114,7 +114,7 @@ cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close) no
                 hold = max(hold, blind_for(source, t_open, t_close))
         return hold
     if length(window.facts):
-        t_open = min(t_open, (<Fact*>window.facts.items[0]).t)
+        t_open = min(t_open, (<Fact*>nth(window.facts, 0)).t)
     hold = hold_of_records(floor, window.facts, t_open, t_close)
     hold = max(hold, hold_of_records(floor, window.trouble.strangers, t_open, t_close))
     return max(hold, hold_of_records(floor, window.closings, t_open, t_close))
@@ -126,7 +126,7 @@ cdef int64_t hold_of_records(Floor floor, const List* facts, int64_t t_open, int
     cdef int64_t hold = 0
     cdef int i
     for i in range(length(facts)):
-        fact = <const Fact*>facts.items[i]
+        fact = <const Fact*>nth(facts, i)
         if K_PICK_CONFIRM <= fact.kind <= K_PICK_REVERSE:
             hold = max(hold, blind_for(source_of(floor, fact.src), t_open, t_close))
     return hold
@@ -135,7 +135,7 @@ cdef int64_t hold_of_records(Floor floor, const List* facts, int64_t t_open, int
 cdef bint was_shorted(const PickWindow* window) noexcept:
     cdef int i
     for i in range(length(window.closings)):
-        if (<Fact*>window.closings.items[i]).kind == K_PICK_SHORT:
+        if (<Fact*>nth(window.closings, i)).kind == K_PICK_SHORT:
             return True
     return False
 
@@ -145,7 +145,7 @@ cdef int64_t hold_of_cycle(Floor floor, const Cycle* cycle, int64_t as_of) noexc
     cdef int64_t hold = 0
     cdef int i
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if not fact.context and fact.t <= as_of:
             hold = max(hold, blind_for(source_of(floor, fact.src), cycle.begin, as_of))
     return hold
@@ -162,18 +162,18 @@ cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) ex
     if floor.state.gaps == 0:
         return 0
     for i in range(length(shipment.scope)):
-        windows = (<ScopeLine*>shipment.scope.items[i]).line.windows
+        windows = (<ScopeLine*>nth(shipment.scope, i)).line.windows
         for k in range(length(windows)):
-            window = <PickWindow*>windows.items[k]
+            window = <PickWindow*>nth(windows, k)
             hold = max(hold, hold_of_window(floor, window, as_of))
             for j in range(length(window.facts)):
-                fact = <Fact*>window.facts.items[j]
+                fact = <Fact*>nth(window.facts, j)
                 if fact.cycle != NULL:
                     hold = max(hold, hold_of_cycle(floor, fact.cycle, as_of))
     for i in range(length(shipment.plans)):
-        plan = <CartonPlan*>shipment.plans.items[i]
+        plan = <CartonPlan*>nth(shipment.plans, i)
         for k in range(length(plan.cycles)):
-            hold = max(hold, hold_of_cycle(floor, <Cycle*>plan.cycles.items[k], as_of))
+            hold = max(hold, hold_of_cycle(floor, <Cycle*>nth(plan.cycles, k), as_of))
     return max(hold, hold_of_cartons(floor, shipment, as_of))
 
 
@@ -183,6 +183,6 @@ cdef int64_t hold_of_cartons(Floor floor, Shipment* shipment, int64_t as_of) exc
     cdef int64_t hold = 0
     cdef int i
     for i in range(length(cycles)):
-        hold = max(hold, hold_of_cycle(floor, <Cycle*>cycles.items[i], as_of))
+        hold = max(hold, hold_of_cycle(floor, <Cycle*>nth(cycles, i), as_of))
     floor.store.free(cycles)
     return hold

@@ -14,7 +14,7 @@ from ext.kinds cimport K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_WEI
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.state cimport CartonPlan, Line, PickWindow, Planned, PlannedList
-from ext.store cimport find, length, remove
+from ext.store cimport find, length, nth, remove
 
 
 cdef int check(Floor floor, Cycle* cycle) except -1:
@@ -38,7 +38,7 @@ cdef int check_rebound(Floor floor, Cycle* cycle) except -1:
     cdef Cycle* after
     cdef int i
     for i in range(length(cycle.unit.cycles)):
-        after = <Cycle*>cycle.unit.cycles.items[i]
+        after = <Cycle*>nth(cycle.unit.cycles, i)
         if after.begin >= cycle.end and after != cycle:
             return show(floor, PKG_TOTE_REBOUND_OPEN, cycle, cycle.rebound, after.anchor, (
                 f"{floor.text(cycle.unit.lu)} now {floor.text(carton_names.name_of(floor, after))}"
@@ -58,7 +58,7 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
     cdef bint off, bad
     cdef int i
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.t > as_of:
             break
         if fact.kind == K_WEIGH:
@@ -98,7 +98,7 @@ cdef int check_mismatched(Floor floor) except -1:
     cdef Cycle* cycle
     cdef int i = 0
     while i < length(floor.state.mismatched):
-        cycle = <Cycle*>floor.state.mismatched.items[i]
+        cycle = <Cycle*>nth(floor.state.mismatched, i)
         check(floor, cycle)
         i += cycle.mismatched           # else it has left the list, and the next one stands there
     return 0
@@ -108,7 +108,7 @@ cdef int watch_mismatched(Floor floor, int64_t t) except -1:
     """A line was cancelled, or could not be allocated: likewise when the watermark has passed it, maybe without a window."""
     cdef int i
     for i in range(length(floor.state.mismatched)):
-        cartons.watch_holds(floor, <Cycle*>floor.state.mismatched.items[i], t)
+        cartons.watch_holds(floor, <Cycle*>nth(floor.state.mismatched, i), t)
     return 0
 
 
@@ -120,7 +120,7 @@ cdef int check_contents(Floor floor, Cycle* cycle, Fact* close, bint over) excep
     if detail and not cycle.mismatched:
         floor.store.append(&floor.state.mismatched, cycle)
     elif not detail and cycle.mismatched:
-        remove(floor.state.mismatched, cycle)
+        remove(&floor.state.mismatched, cycle)
     cycle.mismatched = detail != ""
     return 0
 
@@ -133,7 +133,7 @@ cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) excep
     cdef PlannedList* contents = cycle.plan.contents if cycle.plan != NULL else NULL
     cdef int i
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.kind == K_CARTON_VOID or fact.kind == K_MANIFEST_RESULT:
             found = earlier(found, fact, close.t)
     if cycle.plan != NULL and difference(floor, cycle, close, close.t) == "":
@@ -156,9 +156,9 @@ cdef const Fact* explained_by(
     cdef PickWindow* window
     cdef int i, k
     for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         for k in range(length(window.closings) + 1):
-            fact = <Fact*>window.closings.items[k] if k < length(window.closings) else window.trouble.cancelled_by
+            fact = <Fact*>nth(window.closings, k) if k < length(window.closings) else window.trouble.cancelled_by
             if fact != NULL and explains(floor, cycle, close, fact):
                 found = earlier(found, fact, close.t)
     if line.changed.cancelled_by != NULL and explains(floor, cycle, close, line.changed.cancelled_by):
@@ -209,7 +209,7 @@ cdef bint is_planned(Contents planned, const Piece* piece) noexcept:
     cdef int i
     for i in range(planned.count):
         if planned.pieces[i].line == line:
-            return length(line.windows) == 0 or piece.sku == (<PickWindow*>line.windows.items[0]).sku
+            return length(line.windows) == 0 or piece.sku == (<PickWindow*>nth(line.windows, 0)).sku
     return False
 
 
@@ -223,7 +223,7 @@ cdef int64_t excused(Floor floor, const Line* line, int64_t as_of) noexcept:
     if line.changed.cancel_t <= as_of:
         total += asked.qty
     for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         o = outcomes.outcome(window, as_of, max(as_of, window.trouble.forced) + 1)
         total += max(0, window.q_task - o.q) if o.cancelled else o.q_short
     return total

@@ -2,7 +2,7 @@
 """Stock (R66, R70, R71): see inventory.pxd. Hot: `take_pick`, `place_of`."""
 
 from libc.stdint cimport int32_t, uint64_t
-from libc.string cimport memmove, memset
+from libc.string cimport memset
 
 from ext cimport outcomes
 from ext.batch cimport ABSENT
@@ -12,7 +12,7 @@ from ext.kinds cimport K_PICK_SHORT
 from ext.outlet cimport EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, Subject
 from ext.premises_data cimport Expectation, ExpectationList, Shelf, Statement, UnitFinding
 from ext.state cimport B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT, B_UNIT_FINDING
-from ext.store cimport List, find, length, pair, remove
+from ext.store cimport List, find, length, nth, pair, remove, remove_some
 from ext.timers cimport NEVER, RANK_INVENTORY
 
 cdef int PICKS_KEPT = 64            # of a place, before the first look at what is old
@@ -36,7 +36,7 @@ cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
     cdef Place* place = place_of_pick(floor, window, fact)
     if place == NULL:
         return 0
-    remove(place.picks, fact)
+    remove(&place.picks, fact)
     return touch(floor, place, fact.t, fact)
 
 
@@ -112,7 +112,7 @@ cdef int take_crane(Floor floor, Fact* fact) except -1:
         shelf = shelf_of(floor, fact.loc)
         floor.insert_sorted(&shelf.empties, fact)
         for i in range(length(shelf.places)):
-            place = <Place*>shelf.places.items[i]
+            place = <Place*>nth(shelf.places, i)
             if not fact.sku or fact.sku == place.sku:
                 wait_for_watermark(floor, add_finding(floor, place, fact, BY_CRANE, 0))
     return 0
@@ -178,7 +178,7 @@ cdef Place* new_place(Floor floor, Shelf* shelf, int32_t sku, int32_t lot, int64
     floor.by_watermark.push(t + reach(floor), RANK_INVENTORY, place_key(place), place, TAG_PRUNE, 0)
     floor.store.append(&shelf.places, place)
     for i in range(length(shelf.empties)):
-        empty = <Fact*>shelf.empties.items[i]
+        empty = <Fact*>nth(shelf.empties, i)
         if not empty.sku or empty.sku == sku:
             wait_for_watermark(floor, add_finding(floor, place, empty, BY_CRANE, 0))
     return place
@@ -197,7 +197,7 @@ cdef Finding* add_finding(Floor floor, Place* place, Fact* fact, int found, int6
     cdef Finding* finding = <Finding*>floor.store.new(B_FINDING, sizeof(Finding))
     cdef int i = length(place.findings)
     finding.place, finding.fact, finding.found, finding.qty = place, fact, found, qty
-    while i > 0 and floor.precedes(fact, (<Finding*>place.findings.items[i - 1]).fact):
+    while i > 0 and floor.precedes(fact, (<Finding*>nth(place.findings, i - 1)).fact):
         i -= 1
     floor.store.insert(&place.findings, i, finding)
     return finding
@@ -215,7 +215,7 @@ cdef int touch(Floor floor, Place* place, int64_t t, Fact* cause) except -1:
     cdef Finding* finding
     cdef int i
     for i in range(length(place.findings)):
-        finding = <Finding*>place.findings.items[i]
+        finding = <Finding*>nth(place.findings, i)
         if finding.decided and finding.fact.t >= t:
             return judge_soon(floor, place, NEVER, cause)
     return 0
@@ -248,7 +248,7 @@ cdef bint figure_at(Floor floor, const Place* place, int64_t t, int64_t* figure)
     i = length(place.picks)
     while i > 0:
         i -= 1
-        pick = <Fact*>place.picks.items[i]
+        pick = <Fact*>nth(place.picks, i)
         if pick.t < best.as_of:
             break
         if pick.t <= t:
@@ -302,7 +302,7 @@ cdef int judge(Floor floor, Place* place, const Fact* cause) except -1:
     if stands:
         standing = place.before[0]
     for i in range(length(place.findings)):
-        finding = <Finding*>place.findings.items[i]
+        finding = <Finding*>nth(place.findings, i)
         if not finding.decided or not state_finding(floor, finding, &statement):
             continue
         if overrides(&statement, &standing, stands):
@@ -356,8 +356,8 @@ cdef int prune(Floor floor, Place* place) except -1:
     cdef Statement statement
     cdef int old = 0
     memset(&statement, 0, sizeof(statement))
-    while old < length(place.findings) and (<Finding*>place.findings.items[old]).fact.t < horizon:
-        finding = <Finding*>place.findings.items[old]
+    while old < length(place.findings) and (<Finding*>nth(place.findings, old)).fact.t < horizon:
+        finding = <Finding*>nth(place.findings, old)
         old += 1
         if state_finding(floor, finding, &statement) and overrides(
                 &statement, place.before, place.before != NULL):
@@ -366,25 +366,14 @@ cdef int prune(Floor floor, Place* place) except -1:
             place.before[0] = statement
         if finding.window != NULL:
             floor.troubled(finding.window).finding = NULL
-    cut_first(place.findings, old)
+    remove_some(&place.findings, 0, old)
     horizon -= floor.rules.expectation_ttl      # what the findings that are kept are held against
     old = 0
-    while old < length(place.picks) and (<Fact*>place.picks.items[old]).t < horizon:
+    while old < length(place.picks) and (<Fact*>nth(place.picks, old)).t < horizon:
         old += 1
-    cut_first(place.picks, old)
+    remove_some(&place.picks, 0, old)
     prune_expectations(place, horizon)
     place.prune_at = max(PICKS_KEPT, 2 * length(place.picks))
-    return 0
-
-
-cdef int cut_first(List* list, int count) noexcept:
-    cdef int i
-    if count == 0:
-        return 0
-    list.count -= count
-    memmove(list.items, &list.items[count], <size_t>list.count * sizeof(void*))
-    for i in range(list.count, list.count + count):
-        list.items[i] = NULL
     return 0
 
 
@@ -423,11 +412,11 @@ cdef int prune_idle(Floor floor, Place* place, int64_t due) except -1:
                                        TAG_PRUNE, 0)
     if place.ledger == NULL:
         shelf = shelf_of(floor, place.loc)
-        remove(shelf.places, place)
+        remove(&shelf.places, place)
         forget_lot(floor, place)
-        while i < length(shelf.empties) and (<Fact*>shelf.empties.items[i]).t < due - reach(floor):
+        while i < length(shelf.empties) and (<Fact*>nth(shelf.empties, i)).t < due - reach(floor):
             i += 1
-        cut_first(shelf.empties, i)
+        remove_some(&shelf.empties, 0, i)
         if length(shelf.places) == 0 and length(shelf.empties) == 0:
             floor.store.drop(floor.state.shelves, place.loc)
     return 0

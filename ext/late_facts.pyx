@@ -8,7 +8,7 @@ from ext.cycles cimport cycle_for
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
-from ext.store cimport List, find, index_of, length
+from ext.store cimport List, find, index_of, length, nth
 from ext.timers cimport NEVER
 from ext.touches cimport touch_others
 
@@ -29,16 +29,16 @@ cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
     cdef Fact* fact
     cdef int i, k
     for i in range(length(shipment.scope)):
-        take_back_line(floor, shipment, (<ScopeLine*>shipment.scope.items[i]).line)
+        take_back_line(floor, shipment, (<ScopeLine*>nth(shipment.scope, i)).line)
     for i in range(shipment.gone.count if shipment.gone != NULL else 0):
         cycle = shipment.gone.items[i].cycle
         for k in range(length(cycle.facts)):
-            fact = <Fact*>cycle.facts.items[k]
+            fact = <Fact*>nth(cycle.facts, k)
             if (fact.window != NULL and not is_planned_by(fact.window.line, shipment)
                     and index_of(others, fact.window.line) < 0):
                 floor.store.append(&others, fact.window.line)
     for i in range(length(others)):
-        take_back_line(floor, shipment, <Line*>others.items[i])
+        take_back_line(floor, shipment, <Line*>nth(others, i))
     floor.store.free(others)
     return 0
 
@@ -46,7 +46,7 @@ cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
 cdef bint is_planned_by(const Line* line, const Shipment* shipment) noexcept:
     cdef int i
     for i in range(length(line.scopes)):
-        if (<ScopeLine*>line.scopes.items[i]).shipment == shipment:
+        if (<ScopeLine*>nth(line.scopes, i)).shipment == shipment:
             return True
     return False
 
@@ -56,7 +56,7 @@ cdef int take_back_line(Floor floor, Shipment* shipment, Line* line) except -1:
     cdef int i
     take_back_cancels(floor, shipment, line)
     for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         take_back_picks(floor, shipment, window, window.facts)
         take_back_picks(floor, shipment, window, window.trouble.strangers)
     return 0
@@ -69,7 +69,7 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
     cdef Fact* late = NULL
     cdef int i
     for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         cancel = window.trouble.cancelled_by
         if not is_after(shipment, window.trouble.cancel_t) or not window_has_shipped(floor, window, cancel.t):
             continue
@@ -94,8 +94,8 @@ cdef int take_back_picks(Floor floor, Shipment* shipment, PickWindow* window, co
     """R29: they make no revision; the one that they made is followed by what holds without them."""
     cdef Fact* fact
     cdef int i = length(facts) - 1
-    while i >= 0 and (<Fact*>facts.items[i]).t > shipment.manifest_t:
-        fact = <Fact*>facts.items[i]
+    while i >= 0 and (<Fact*>nth(facts, i)).t > shipment.manifest_t:
+        fact = <Fact*>nth(facts, i)
         if shipment_of_pick(window.line, cycle_of(floor, fact)) == shipment:
             take_back(floor, shipment, window, fact)
         i -= 1
@@ -110,7 +110,7 @@ cdef Cycle* cycle_of(Floor floor, const Fact* fact) noexcept:
 
 cdef int take_back(Floor floor, const Shipment* shipment, PickWindow* window, Fact* fact) except -1:
     cdef List* changed = NULL
-    picks.take_back(window, fact)
+    picks.take_back(floor, window, fact)
     if fact.lu:
         cartons.detach(floor, floor.unit_of(fact.lu), fact, &changed)
     picks.tell(floor, window, fact, NEVER - 1)

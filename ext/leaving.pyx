@@ -7,7 +7,7 @@ from ext cimport carton_state
 from ext.batch cimport ABSENT
 from ext.shipment_cartons cimport cycles_of
 from ext.state cimport Cycle
-from ext.store cimport List, length
+from ext.store cimport List, length, nth
 from ext.timers cimport NEVER
 
 
@@ -20,7 +20,7 @@ cdef int64_t left_at(Floor floor, Shipment* shipment, int64_t t) except? -1:
     cdef int64_t left = ABSENT
     cdef int i
     for i in range(length(cycles)):
-        state = carton_state.state_of(floor, <Cycle*>cycles.items[i], t)
+        state = carton_state.state_of(floor, <Cycle*>nth(cycles, i), t)
         close = close_behind(floor, state.loading) if state.loaded else NULL
         left = max(left, close.t if close != NULL and close.t <= t else NEVER)
     floor.store.free(cycles)
@@ -38,6 +38,6 @@ cdef Fact* close_behind(Floor floor, const Fact* loading) except? NULL:
     cdef List* closes = floor.trailer_of(loading.trailer).closes
     cdef int i
     for i in range(length(closes)):
-        if floor.precedes(loading, <Fact*>closes.items[i]):
-            return <Fact*>closes.items[i]
+        if floor.precedes(loading, <Fact*>nth(closes, i)):
+            return <Fact*>nth(closes, i)
     return NULL

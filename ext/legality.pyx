@@ -5,7 +5,7 @@ from ext.keys cimport text_key
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_REOPEN, K_CARTON_VOID, K_LABEL_VERIFIED, K_LOAD_SCANNED, K_SCAN_READ,
 )
-from ext.store cimport length
+from ext.store cimport length, nth
 from ext.timers cimport RANK_TRACK
 
 
@@ -23,8 +23,8 @@ cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1:
     if fact.kind != K_CARTON_VOID:
         return ask_for(floor, fact) if is_move(fact.kind) else 0
     unit.ever_voided = True
-    while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:
-        later = <Fact*>unit.facts.items[i]
+    while i >= 0 and (<Fact*>nth(unit.facts, i)).t >= fact.t:
+        later = <Fact*>nth(unit.facts, i)
         if is_move(later.kind):
             ask_for(floor, later)
         i -= 1

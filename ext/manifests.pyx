@@ -21,7 +21,7 @@ from ext.readiness cimport READY, Verdict, correlation, planned_at, verdict_of
 from ext.shipment_cartons cimport cycles_of, is_voided, unused_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList
-from ext.store cimport B_BYTES, List, Numbers, index_of, length
+from ext.store cimport B_BYTES, List, Numbers, index_of, length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT
 from ext.tombstones cimport is_buried
 
@@ -65,7 +65,7 @@ cdef Departure departure_of(Floor floor, Shipment* shipment):
     cdef Departure departure, youngest = None
     cdef int i
     for i in range(length(shipment.trailer_closes)):
-        departure = departure_at(floor, shipment, <Fact*>shipment.trailer_closes.items[i])
+        departure = departure_at(floor, shipment, <Fact*>nth(shipment.trailer_closes, i))
         if departure.gone:
             youngest = departure if departure.took or youngest is None else youngest
             if not departure.left_behind:
@@ -86,7 +86,7 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     for i in range(unused.count if unused != NULL else 0):
         departure.left_behind.append(floor.text(unused.items[i]))
     for i in range(length(cycles)):
-        cycle = <Cycle*>cycles.items[i]
+        cycle = <Cycle*>nth(cycles, i)
         state = carton_state.state_of(floor, cycle, close.t)
         filled = contents_of(cycle, state.t_close if state.closed else close.t).count > 0
         if state.loaded and has_left(floor, state.loading, close):
@@ -200,7 +200,7 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
     cdef str name
     cdef int i
     for i in range(length(cycles)):
-        cycle = <Cycle*>cycles.items[i]
+        cycle = <Cycle*>nth(cycles, i)
         name = floor.text(carton_names.name_of(floor, cycle))
         state = carton_state.state_of(floor, cycle, t)
         if departure is not None and name in departure.left_behind:
@@ -240,7 +240,7 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
         shipment.pending = NULL
     cycles = cartons_then(floor, shipment, shipment.manifest_t)
     for i in range(length(cycles)):
-        cycle = <Cycle*>cycles.items[i]
+        cycle = <Cycle*>nth(cycles, i)
         if departure is None or floor.text(carton_names.name_of(floor, cycle)) not in departure.left_behind:
             end_cycle(floor, shipment, cycle, first)
     floor.store.free(cycles)
@@ -308,7 +308,7 @@ cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1:
     cdef Verdict verdict
     cdef int i
     for i in range(length(shipment.trailer_closes)):
-        close = <Fact*>shipment.trailer_closes.items[i]
+        close = <Fact*>nth(shipment.trailer_closes, i)
         if close.t == t:
             cause = close
     tell(floor, shipment, cause, False)

@@ -5,7 +5,7 @@ from libc.string cimport memset
 
 from ext.batch cimport ABSENT
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
-from ext.store cimport length
+from ext.store cimport length, nth
 from ext.timers cimport NEVER
 
 
@@ -19,8 +19,8 @@ cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decid
     cdef int64_t q_task = window.q_task
     cdef const Fact* note
     cdef int i = length(window.closings) - 1
-    while i >= 0 and (<Fact*>window.closings.items[i]).t > as_of:
-        note = <Fact*>window.closings.items[i]
+    while i >= 0 and (<Fact*>nth(window.closings, i)).t > as_of:
+        note = <Fact*>nth(window.closings, i)
         q_task = note.qty if is_note(note) else q_task
         i -= 1
     return walk(window, as_of, decided_before, q_task, as_of)
@@ -43,20 +43,20 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
     o.q_task, o.until, o.t_last = q_task, until, ABSENT
     asked = asked_from(&o, window, 0)
     while True:
-        t_fact = (<Fact*>window.facts.items[i]).t if i < n else NEVER
-        t_closing = (<Fact*>window.closings.items[j]).t if j < m else NEVER
+        t_fact = (<Fact*>nth(window.facts, i)).t if i < n else NEVER
+        t_closing = (<Fact*>nth(window.closings, j)).t if j < m else NEVER
         t_fact = t_fact if t_fact <= as_of else NEVER
         t_closing = t_closing if t_closing <= as_of else NEVER
         if t_cancel <= t_fact and t_cancel <= t_closing:
             if t_cancel < decided_before:
                 close_by_cancel(&o, window, i, as_of)
             break
-        if t_closing < t_fact or (t_closing == t_fact < NEVER and is_note(<Fact*>window.closings.items[j])):
-            closing = <Fact*>window.closings.items[j]
+        if t_closing < t_fact or (t_closing == t_fact < NEVER and is_note(<Fact*>nth(window.closings, j))):
+            closing = <Fact*>nth(window.closings, j)
             if is_note(closing):
                 asked = asked_from(&o, window, j + 1)
                 open_again(&o, asked)
-                fill_again(&o, asked, <Fact*>window.facts.items[i - 1] if i else NULL)
+                fill_again(&o, asked, <Fact*>nth(window.facts, i - 1) if i else NULL)
             elif (not o.closed and is_felt(&o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
                     and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
@@ -64,7 +64,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
                 close_short(&o, window, closing)
             j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
         else:
-            fact = <Fact*>window.facts.items[i]
+            fact = <Fact*>nth(window.facts, i)
             count_pick(&o, window, fact, asked)
             if fact.qty > 0:
                 picked = fact
@@ -76,9 +76,9 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
 
 cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
     """R20: a task's window is opened by its pick.task or its first pick, a line's own by its first pick."""
-    if length(window.facts) and (<Fact*>window.facts.items[0]).t <= as_of:
+    if length(window.facts) and (<Fact*>nth(window.facts, 0)).t <= as_of:
         return True
-    if length(window.trouble.strangers) and (<Fact*>window.trouble.strangers.items[0]).t <= as_of:
+    if length(window.trouble.strangers) and (<Fact*>nth(window.trouble.strangers, 0)).t <= as_of:
         return True
     return window.task != 0 and window.planned_t <= as_of
 
@@ -92,7 +92,7 @@ cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexc
     """R27a: what the window was asked for at its j-th closing."""
     cdef const Fact* note
     for j in range(j, length(window.closings)):
-        note = <Fact*>window.closings.items[j]
+        note = <Fact*>nth(window.closings, j)
         if note.t > o.until:
             break
         if is_note(note) and not note.follows:
@@ -103,7 +103,7 @@ cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexc
 cdef bint is_felt(const Outcome* o, const PickWindow* window, int j, int64_t q) noexcept:
     """R21: a b, c or d that found the window full, by what was asked for then, changes nothing."""
     cdef int64_t asked
-    if is_note(<Fact*>window.closings.items[j]):
+    if is_note(<Fact*>nth(window.closings, j)):
         return False
     asked = asked_from(o, window, j + 1)
     return asked == o.q_task or q < asked
@@ -177,7 +177,7 @@ cdef void close_by_cancel(Outcome* o, const PickWindow* window, int first, int64
     cdef Fact* fact
     o.told = o.told or o.q_now > 0 or window.confirmed != NULL or window.trouble.short_told != NULL
     for i in range(first, length(window.facts)):
-        fact = <Fact*>window.facts.items[i]
+        fact = <Fact*>nth(window.facts, i)
         if fact.t <= as_of and fact.qty < 0:
             o.q_now += fact.qty
     o.closed = o.cancelled = True

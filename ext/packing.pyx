@@ -7,7 +7,7 @@ from libc.string cimport memmove
 from ext.floor cimport find_line
 from ext.kinds cimport K_PACK_CONFIRM
 from ext.state cimport B_MOVE, B_MOVED, Move, Moved, MovedList, PickWindow
-from ext.store cimport find, index_of, length
+from ext.store cimport find, index_of, length, nth
 
 
 cdef class Contents:
@@ -121,7 +121,7 @@ cdef Contents contents_of(const Cycle* cycle, int64_t as_of):
     cdef const Fact* fact
     cdef int i
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.t <= as_of:
             contents.count_in(fact)
     if contents.owes:
@@ -154,7 +154,7 @@ cdef int settle(Floor floor, List** changed) except -1:
     """Work out again what is moved out of cycles that changed; the cycles that change by it are appended."""
     cdef int i
     for i in range(length(changed[0])):
-        if (<Cycle*>changed[0].items[i]).packs:
+        if (<Cycle*>nth(changed[0], i)).packs:
             return settle_moves(floor, changed)
     return 0
 
@@ -168,14 +168,14 @@ cdef int settle_moves(Floor floor, List** changed) except -1:
     cdef Contents there
     cdef int i
     for i in range(length(changed[0])):
-        cycle = <Cycle*>changed[0].items[i]
+        cycle = <Cycle*>nth(changed[0], i)
         if cycle.packs:
             todo.append(<size_t>cycle)
     while todo:
         cycle = <Cycle*><size_t>todo.pop(0)
         there = Contents.__new__(Contents)
         for i in range(length(cycle.facts)):
-            fact = <Fact*>cycle.facts.items[i]
+            fact = <Fact*>nth(cycle.facts, i)
             if fact.kind == K_PACK_CONFIRM and not fact.move.out and fact.move.other.cycle == NULL:
                 work_out(floor, fact.move.other, Contents.__new__(Contents))    # out of a unit that nobody knows
             elif fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(
@@ -194,7 +194,7 @@ cdef Contents contents_before(const Cycle* cycle, int n):
     cdef Contents contents = Contents.__new__(Contents)
     cdef int i
     for i in range(n):
-        contents.count_in(<Fact*>cycle.facts.items[i])
+        contents.count_in(<Fact*>nth(cycle.facts, i))
     contents.set_off()
     return contents
 

@@ -11,7 +11,7 @@ from ext.floor cimport find_line
 from ext.keys cimport KEY_LINE, Key
 from ext.outcomes cimport Outcome, is_note, outcome, outcome_then
 from ext.pick_events cimport alarm, key_of, quiet, subject_text
-from ext.store cimport List, last, length
+from ext.store cimport List, last, length, nth
 from ext.timers cimport NEVER, RANK_PICK
 
 cdef enum:
@@ -59,7 +59,7 @@ cdef bint may_be_wrong(const PickWindow* window) noexcept:
             or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_of(window, window.q_task, NEVER)):
         return True
     for i in range(length(window.closings)):
-        if is_note(<Fact*>window.closings.items[i]):
+        if is_note(<Fact*>nth(window.closings, i)):
             return True
     return False
 
@@ -68,8 +68,8 @@ cdef int expect_all(Floor floor, PickWindow* window, const List* facts) except -
     """Those that have come and that the watermark has not passed."""
     cdef int64_t t
     cdef int i = length(facts) - 1
-    while i >= 0 and (<Fact*>facts.items[i]).t >= floor.state.watermark:
-        t = (<Fact*>facts.items[i]).t
+    while i >= 0 and (<Fact*>nth(facts, i)).t >= floor.state.watermark:
+        t = (<Fact*>nth(facts, i)).t
         floor.by_watermark.push(t, RANK_PICK, key_of(window), window, TAG_ALARMS, 0)
         i -= 1
     return 0
@@ -106,8 +106,8 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     if window.trouble.buried or window.q_task < 0 or cause == NULL:
         return 0
     subject = subject_text(floor, window)
-    if length(window.trouble.strangers) and (<Fact*>window.trouble.strangers.items[0]).t <= as_of:
-        wrong = <Fact*>window.trouble.strangers.items[0]
+    if length(window.trouble.strangers) and (<Fact*>nth(window.trouble.strangers, 0)).t <= as_of:
+        wrong = <Fact*>nth(window.trouble.strangers, 0)
         floor.outlet.raise_(PCK_WRONG_SKU, subject, wrong.t, wrong,
                             f"{floor.text(wrong.sku)} instead of {floor.text(window.sku)}")
     wrong = first_after_cancel(window, as_of)
@@ -130,7 +130,7 @@ cdef Fact* first_after_cancel(const PickWindow* window, int64_t as_of) noexcept:
     cdef Fact* fact
     cdef int i
     for i in range(length(window.facts) if window.trouble.cancel_t <= as_of else 0):
-        fact = <Fact*>window.facts.items[i]
+        fact = <Fact*>nth(window.facts, i)
         if window.trouble.cancel_t <= fact.t <= as_of and fact.qty > 0:
             return fact
     return NULL
@@ -143,9 +143,9 @@ cdef int judge_cover(Floor floor, const Fact* order) except -1:
     cdef PickWindow* window
     cdef int i, count = length(line.windows) if line != NULL else 0
     for i in range(count):
-        picked += told_by_now(floor, <PickWindow*>line.windows.items[i])
+        picked += told_by_now(floor, <PickWindow*>nth(line.windows, i))
     for i in range(count):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         covered = told_by_now(floor, window) if picked <= order.qty else 0
         if covered != window.trouble.covered_q:
             floor.troubled(window).covered_q = covered
@@ -172,9 +172,9 @@ cdef const Fact* youngest(Floor floor, const PickWindow* window, int64_t as_of) 
 cdef const Fact* younger(Floor floor, const Fact* found, const List* facts, int64_t as_of) noexcept:
     cdef const Fact* fact
     cdef int i = length(facts) - 1
-    while i >= 0 and (<Fact*>facts.items[i]).t > as_of:
+    while i >= 0 and (<Fact*>nth(facts, i)).t > as_of:
         i -= 1
     if i < 0:
         return found
-    fact = <Fact*>facts.items[i]
+    fact = <Fact*>nth(facts, i)
     return fact if found == NULL or floor.precedes(found, fact) else found

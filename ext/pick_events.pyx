@@ -14,7 +14,7 @@ from ext.outlet cimport (
 )
 from ext.premises_data cimport LatePicks
 from ext.state cimport B_LATE_PICKS, Ledger
-from ext.store cimport Table, find, length
+from ext.store cimport Table, find, length, nth
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -63,7 +63,7 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
     cdef bint one_lu = True, one_carton = True, one_loc = True
     cdef int i
     for i in range(length(window.facts)):
-        fact = <Fact*>window.facts.items[i]
+        fact = <Fact*>nth(window.facts, i)
         if fact.qty <= 0 or fact.t > o.t_close or (o.cancelled and fact.t >= o.t_close):
             continue
         if youngest == NULL:
@@ -166,8 +166,8 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
 cdef Fact* first_closing(const PickWindow* window) noexcept:
     cdef int i
     for i in range(length(window.closings)):
-        if not is_note(<Fact*>window.closings.items[i]):
-            return <Fact*>window.closings.items[i]
+        if not is_note(<Fact*>nth(window.closings, i)):
+            return <Fact*>nth(window.closings, i)
     return NULL
 
 
@@ -181,7 +181,7 @@ cdef int tell_alloc(Floor floor, Line* line) except -1:
     if line.own != NULL and line.own.trouble.short_told != NULL:
         return 0
     for i in range(length(line.windows)):
-        sku = sku if sku else (<PickWindow*>line.windows.items[i]).sku
+        sku = sku if sku else (<PickWindow*>nth(line.windows, i)).sku
     if not sku:
         return 0
     if line.changed.alloc_ledger == NULL:

@@ -2,7 +2,7 @@
 """Load units of picks that name none (R43): see pick_units.pxd."""
 
 from ext cimport cartons, inventory, picks
-from ext.store cimport index_of, length
+from ext.store cimport index_of, length, nth
 
 
 cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) noexcept:
@@ -10,7 +10,7 @@ cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) no
     cdef const Fact* pick
     cdef int i
     for i in range(length(facts) - 1 if fact.qty < 0 else -1, -1, -1):
-        pick = <Fact*>facts.items[i]
+        pick = <Fact*>nth(facts, i)
         if pick.qty > 0 and pick.sku == fact.sku and floor.precedes(pick, fact):
             return pick.lu
     return window.lu
@@ -22,7 +22,7 @@ cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List*
     cdef Fact* fact
     cdef int i
     for i in range(index_of(facts, pick) + 1, length(facts)):
-        fact = <Fact*>facts.items[i]
+        fact = <Fact*>nth(facts, i)
         if fact.sku != pick.sku:
             continue
         if fact.qty > 0:
@@ -35,7 +35,7 @@ cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List*
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact, int32_t lu, List** changed) except -1:
     """R30, R3: of two that tell of one press the earlier counts, whichever came first. The other leaves its window,
     and its unit if that is another than `lu`."""
-    picks.take_back(window, fact)
+    picks.take_back(floor, window, fact)
     inventory.take_back(floor, window, fact)
     if fact.lu and fact.lu != lu:
         cartons.detach(floor, floor.unit_of(fact.lu), fact, changed)
@@ -52,7 +52,7 @@ cdef int carry(Floor floor, PickWindow* window, const List* facts, List** change
     cdef Fact* fact
     cdef int i
     for i in range(length(facts)):
-        fact = <Fact*>facts.items[i]
+        fact = <Fact*>nth(facts, i)
         if not fact.lu:
             move(floor, fact, unit_of(floor, window, fact), changed)
         if not fact.loc:

@@ -9,7 +9,7 @@ from ext.outcomes cimport BY_DEADLINE, Outcome, outcome
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
-from ext.store cimport find, length, remove
+from ext.store cimport find, length, nth, remove
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -76,7 +76,7 @@ cdef bint has_told(Floor floor, const PickWindow* window) noexcept:
     A reversal was told by itself (R28)."""
     cdef int i
     for i in range(length(window.trouble.strangers)):
-        if (<Fact*>window.trouble.strangers.items[i]).qty < 0:
+        if (<Fact*>nth(window.trouble.strangers, i)).qty < 0:
             return True
     return (window.trouble.short_told != NULL or window.reversed or
             (window.confirmed != NULL and outcome(window, floor.state.watermark - 1, floor.state.watermark).told))
@@ -105,7 +105,7 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
     cdef int64_t best_close = 0
     cdef int i
     for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         if window == line.own or (window.planned_t > t and best != NULL):
             continue                    # told later; it gets the pick only where there is no other
         o = outcome(window, t - 1, t)   # presses of one event time find the same tasks open
@@ -143,19 +143,21 @@ cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept:
     cdef Fact* fact
     cdef int i
     for i in range(length(window.facts) + length(window.trouble.strangers)):
-        fact = <Fact*>(window.facts.items[i] if i < length(window.facts) else
-                       window.trouble.strangers.items[i - length(window.facts)])
+        fact = <Fact*>(nth(window.facts, i) if i < length(window.facts) else
+                       nth(window.trouble.strangers, i - length(window.facts)))
         if fact.press == press and fact.qty > 0:
             return fact
     return NULL
 
 
-cdef void take_back(PickWindow* window, Fact* fact) noexcept:
+cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
     """A pick leaves its window: another one tells of its press."""
     if fact.sku == window.sku:
         window.q_sum -= fact.qty
-    remove(window.facts, fact)
-    remove(window.trouble.strangers, fact)
+        remove(&window.facts, fact)
+    else:
+        remove(&floor.troubled(window).strangers, fact)
+    return 0
 
 
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
@@ -172,7 +174,7 @@ cdef int move_closing(Floor floor, PickWindow* window, const Fact* closing, int6
     has closed the window (R26), unless it waits for a gap."""
     if closing == NULL or (closing.t < t and (window.trouble.decided == closing or not window.trouble.gap_held)):
         return 0
-    remove(window.closings, closing)
+    remove(&window.closings, closing)
     if window.trouble.decided == closing:
         floor.troubled(window).decided = NULL
     return 0
@@ -252,7 +254,7 @@ cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:
     cdef int i
     floor.troubled(window).decided = closing
     for i in range(length(window.facts)):
-        (<Fact*>window.facts.items[i]).late = False
+        (<Fact*>nth(window.facts, i)).late = False
     return 0
 
 

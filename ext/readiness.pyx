@@ -12,7 +12,7 @@ from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
-from ext.store cimport find, index_of, length
+from ext.store cimport find, index_of, length, nth
 from ext.timers cimport NEVER
 
 
@@ -76,7 +76,7 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
         return verdict
     needs.count = 0
     for i in range(length(shipment.scope)):
-        scope = <ScopeLine*>shipment.scope.items[i]
+        scope = <ScopeLine*>nth(shipment.scope, i)
         need = needs.add(scope.line)
         if not fill_need(floor, scope, as_of, need):
             shipment.unfilled = i
@@ -175,7 +175,7 @@ cdef bint is_unfilled(Floor floor, Shipment* shipment, int64_t as_of) except -1:
     cdef ScopeLine* scope
     cdef Need need
     while shipment.unfilled < length(shipment.scope):
-        scope = <ScopeLine*>shipment.scope.items[shipment.unfilled]
+        scope = <ScopeLine*>nth(shipment.scope, shipment.unfilled)
         need = Need(line=scope.line, planned=0, confirmed=0, short_=0, cancelled=0, packed=0)
         if not fill_need(floor, scope, as_of, &need):
             return True
@@ -198,7 +198,7 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
         need.cancelled = scope.qty
         return True
     for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         if not outcomes.has_begun(window, as_of):
             continue
         o = outcomes.outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
@@ -235,11 +235,11 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
     if length(scope.line.packed):
         return packed_for(floor, scope, as_of)
     for i in range(length(scope.line.windows)):
-        window = <PickWindow*>scope.line.windows.items[i]
+        window = <PickWindow*>nth(scope.line.windows, i)
         if window.trouble.cancel_t <= as_of:
             continue
         for k in range(length(window.facts)):
-            fact = <Fact*>window.facts.items[k]
+            fact = <Fact*>nth(window.facts, k)
             if fact.cycle == NULL:
                 continue
             if fact.cycle.packs:
@@ -258,18 +258,18 @@ cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
     cdef int64_t total = 0
     cdef int i, k
     for i in range(length(scope.line.windows)):
-        window = <PickWindow*>scope.line.windows.items[i]
+        window = <PickWindow*>nth(scope.line.windows, i)
         for k in range(length(window.facts)):
-            fact = <Fact*>window.facts.items[k]
+            fact = <Fact*>nth(window.facts, k)
             if fact.cycle != NULL and fact.t <= as_of:
                 add_fed(floor, fact.cycle, as_of, &found)
     for i in range(length(scope.line.packed)):
-        fact = <Fact*>scope.line.packed.items[i]
+        fact = <Fact*>nth(scope.line.packed, i)
         if fact.cycle != NULL and fact.t <= as_of:
             add_fed(floor, fact.cycle, as_of, &found)
     for i in range(length(found)):
-        if home_of(<Cycle*>found.items[i], as_of) == scope.shipment:
-            contents = contents_of(<Cycle*>found.items[i], as_of)
+        if home_of(<Cycle*>nth(found, i), as_of) == scope.shipment:
+            contents = contents_of(<Cycle*>nth(found, i), as_of)
             for k in range(contents.count):
                 if contents.pieces[k].line == scope.line and contents.pieces[k].sku == sku_of(scope.line):
                     total += contents.pieces[k].qty
@@ -286,7 +286,7 @@ cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_,
     if short_ == 0:
         return 0                        # before all others are asked what they lack
     for i in range(length(scopes)):
-        other = <ScopeLine*>scopes.items[i]
+        other = <ScopeLine*>nth(scopes, i)
         if other != scope and other.shipment.plan_t <= as_of and is_served_before(floor, other.shipment, scope.shipment):
             before += max(0, other.qty - picked_for(floor, other, as_of))
     lacks = max(0, scope.qty - picked_for(floor, scope, as_of))
@@ -298,7 +298,7 @@ cdef bint is_served_before(Floor floor, const Shipment* a, const Shipment* b) no
 
 
 cdef int32_t sku_of(const Line* line) noexcept:
-    return (<PickWindow*>line.windows.items[0]).sku if length(line.windows) else line.sku
+    return (<PickWindow*>nth(line.windows, 0)).sku if length(line.windows) else line.sku
 
 
 # ---------------------------------------------------------------------------------------------- cartons
@@ -314,7 +314,7 @@ cdef bint pack(Floor floor, Shipment* shipment, int64_t as_of, Numbers** names) 
         return False
     cycles = cycles_of(floor, shipment, as_of)
     for i in range(length(cycles)):
-        if not pack_carton(floor, shipment, <Cycle*>cycles.items[i], as_of, names):
+        if not pack_carton(floor, shipment, <Cycle*>nth(cycles, i), as_of, names):
             done = False
             break
     floor.store.free(cycles)
@@ -352,7 +352,7 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
 
 cdef int32_t name_then(Floor floor, const Cycle* cycle, int64_t as_of) except -1:
     """R40a: what it was called at that moment; mostly its first fact says so."""
-    if not cycle.carton or (<Fact*>cycle.facts.items[0]).carton == cycle.carton:
+    if not cycle.carton or (<Fact*>nth(cycle.facts, 0)).carton == cycle.carton:
         return carton_names.name_of(floor, cycle)
     return carton_names.name_at(floor, cycle, as_of)
 
@@ -373,13 +373,13 @@ cdef bint holds_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, Conten
     cdef int64_t left
     cdef int i, k
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         window = fact.window
         if window == NULL or fact.t > as_of or window.trouble.cancel_t > as_of:
             continue
         left = 0
-        for k in range(cycle.facts.count):
-            other = <Fact*>cycle.facts.items[k]
+        for k in range(length(cycle.facts)):
+            other = <Fact*>nth(cycle.facts, k)
             if other.window == window and other.t <= as_of:
                 left += other.qty
         if left > 0:
@@ -398,11 +398,11 @@ cdef bint holds_moved_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, 
     for i in range(contents.count):
         line = contents.pieces[i].line
         for k in range(length(line.windows)):
-            window = <PickWindow*>line.windows.items[k]
+            window = <PickWindow*>nth(line.windows, k)
             if window.trouble.cancel_t > as_of or outcomes.outcome(window, as_of, NEVER).q_now <= 0:
                 continue
             for j in range(length(window.facts)):
-                fact = <Fact*>window.facts.items[j]
+                fact = <Fact*>nth(window.facts, j)
                 if fact.cycle == NULL or found:
                     continue
                 fed = NULL
@@ -418,7 +418,7 @@ cdef int32_t correlation(const Shipment* shipment) noexcept:
     cdef ScopeLine* scope
     cdef int i
     for i in range(length(shipment.scope)):
-        scope = <ScopeLine*>shipment.scope.items[i]
+        scope = <ScopeLine*>nth(shipment.scope, i)
         if order and scope.line.order != order:
             return shipment.id
         order = scope.line.order

@@ -5,7 +5,7 @@ from ext cimport carton_names, cartons, shipments
 from ext.exceptions cimport PKG_AFTER_VOID
 from ext.kinds cimport K_CARTON_VOID, K_LOAD_SCANNED, K_SCAN_READ
 from ext.state cimport Cycle
-from ext.store cimport List, index_of, length, remove
+from ext.store cimport List, index_of, length, nth, remove
 
 from ext.kinds import NAMES
 
@@ -19,13 +19,13 @@ cdef int judge(Floor floor, Fact* fact) except -1:
         return 0
     cartons.detach(floor, cycle.unit, fact, &changed)
     for i in range(length(changed)):
-        shipments.touch_cycle(floor, <Cycle*>changed.items[i], fact)
+        shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)
     fact.cycle = NULL                   # who still waits for it finds no carton
     if fact.kind == K_SCAN_READ:
         return 0
     if fact.kind == K_LOAD_SCANNED:
-        remove(floor.trailer_of(fact.trailer).loads, fact)
+        remove(&floor.trailer_of(fact.trailer).loads, fact)
     floor.state.count_taken -= 1
     floor.state.count_rejected += 1
     return floor.outlet.raise_(PKG_AFTER_VOID, carton_names.subject_text(floor, cycle), fact.t, fact, NAMES[fact.kind])
@@ -35,7 +35,7 @@ cdef bint comes_after_void(Floor floor, const Cycle* cycle, const Fact* fact) no
     cdef Fact* other
     cdef int i
     for i in range(length(cycle.facts)):
-        other = <Fact*>cycle.facts.items[i]
+        other = <Fact*>nth(cycle.facts, i)
         if other.kind == K_CARTON_VOID and floor.precedes(other, fact):
             return True
     return False

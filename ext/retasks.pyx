@@ -4,7 +4,7 @@
 from ext cimport pick_alarms, picks
 from ext.outcomes cimport outcome
 from ext.state cimport B_WAITING, Waiting
-from ext.store cimport List, Table, find, length
+from ext.store cimport List, Table, find, length, nth
 from ext.timers cimport NEVER
 
 
@@ -43,7 +43,7 @@ cdef int take_cancels(Floor floor, PickWindow* window) except -1:
     if window.line.changed.cancel_t != NEVER:
         picks.cancel(floor, window, window.line.changed.cancelled_by)
     for i in range(length(waiting)):
-        fact = (<Waiting*>waiting.items[i]).fact
+        fact = (<Waiting*>nth(waiting, i)).fact
         if fact.context:
             picks.cancel(floor, window, fact)
     return 0

@@ -18,7 +18,9 @@ from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
     CartonPlan, Cycle, Fact, Line, LoadUnit, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting,
 )
-from ext.store cimport List, Numbers, Table, find, index_of, last, length, pair, remove, remove_at
+from ext.store cimport (
+    List, Numbers, Table, find, index_of, last, length, nth, pair, remove, remove_at, remove_some, set_nth,
+)
 from ext.timers cimport NEVER
 
 
@@ -80,10 +82,10 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
         if shipment == NULL or min(shipment.manifest_t, shipment.cancel_t) >= before:
             continue
         for k in range(length(shipment.scope)):
-            scope = <ScopeLine*>shipment.scope.items[k]
-            remove(scope.line.scopes, scope)
+            scope = <ScopeLine*>nth(shipment.scope, k)
+            remove(&scope.line.scopes, scope)
         for k in range(length(shipment.plans)):
-            (<CartonPlan*>shipment.plans.items[k]).shipment = NULL
+            (<CartonPlan*>nth(shipment.plans, k)).shipment = NULL
         if shipment.alarms:
             forget_alarms(floor, shipment.alarms, floor.joined(b"shipment/", shipment.id))
         if goes_early(floor, before):
@@ -113,7 +115,7 @@ cdef int forget_orders(Floor floor, int64_t before) except -1:
         order = <Order*>table.slots[i].value
         if order != NULL and is_over(order, before):
             for k in range(length(order.lines)):
-                forget_line(floor, <Line*>order.lines.items[k], before)
+                forget_line(floor, <Line*>nth(order.lines, k), before)
             if goes_early(floor, before):
                 tombstones.bury(floor, b"order/", order.id, before)
             keys.add(table.slots[i].key)
@@ -131,7 +133,7 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     cdef int i
     floor.store.drop(floor.state.lines, pair(line.order, line.number))
     for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         if window.trouble.alarms:
             forget_alarms(floor, window.trouble.alarms, pick_events.subject_text(floor, window))
         if window.trouble.finding != NULL:
@@ -150,7 +152,7 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
     cdef bint worked = order.cancelled_by != NULL and order.cancelled_by.t < before
     cdef int i, k
     for i in range(length(order.lines)):
-        line = <Line*>order.lines.items[i]
+        line = <Line*>nth(order.lines, i)
         if length(line.scopes):
             return False
         if line.changed.cancel_t < before:
@@ -158,8 +160,8 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
             continue
         if length(line.windows) == 0:
             return False                # planned: its picks are still to come
-        for k in range(line.windows.count):
-            o = outcomes.outcome(<PickWindow*>line.windows.items[k], NEVER - 1, before)
+        for k in range(length(line.windows)):
+            o = outcomes.outcome(<PickWindow*>nth(line.windows, k), NEVER - 1, before)
             if not o.closed or o.t_close >= before:
                 return False
             worked = True
@@ -191,7 +193,7 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
     cdef Cycle* cycle
     cdef int i = 0, count = length(unit.cycles)
     while i < length(unit.cycles):
-        cycle = <Cycle*>unit.cycles.items[i]
+        cycle = <Cycle*>nth(unit.cycles, i)
         if is_live(cycle, before):
             i += 1
             continue
@@ -199,16 +201,16 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
             tombstones.bury(floor, b"carton/", cycle.key, before)
         carton_names.forget_alarms(floor, cycle)
         if cycle.plan != NULL:
-            remove(cycle.plan.cycles, cycle)
+            remove(&cycle.plan.cycles, cycle)
         if cycle.mismatched:
-            remove(floor.state.mismatched, cycle)
-        remove_at(unit.cycles, i)
+            remove(&floor.state.mismatched, cycle)
+        remove_at(&unit.cycles, i)
     return forget_facts(unit, before) if length(unit.cycles) < count or has_strays(unit, before) else 0
 
 
 cdef bint has_strays(const LoadUnit* unit, int64_t before) noexcept:
     """A name that is seen for ever and never begins a use, such as what a scanner says when it has read nothing."""
-    cdef const Fact* oldest = <Fact*>unit.facts.items[0] if length(unit.facts) else NULL
+    cdef const Fact* oldest = <Fact*>nth(unit.facts, 0) if length(unit.facts) else NULL
     return oldest != NULL and oldest.cycle == NULL and oldest.t < before
 
 
@@ -217,13 +219,11 @@ cdef int forget_facts(LoadUnit* unit, int64_t before) noexcept:
     cdef Fact* fact
     cdef int i, kept = 0
     for i in range(length(unit.facts)):
-        fact = <Fact*>unit.facts.items[i]
-        unit.facts.items[i] = NULL
+        fact = <Fact*>nth(unit.facts, i)
         if fact.t >= before or (fact.cycle != NULL and index_of(unit.cycles, fact.cycle) >= 0):
-            unit.facts.items[kept] = fact
+            set_nth(&unit.facts, kept, fact)
             kept += 1
-    if unit.facts != NULL:
-        unit.facts.count = kept
+    remove_some(&unit.facts, kept, length(unit.facts) - kept)
     return 0
 
 
@@ -231,10 +231,10 @@ cdef int forget_destined(Floor floor, LoadUnit* unit) except -1:
     """Tasks that are gone."""
     cdef int i = 0
     while i < length(unit.destined):
-        if find(floor.state.tasks, (<PickWindow*>unit.destined.items[i]).task) != NULL:
+        if find(floor.state.tasks, (<PickWindow*>nth(unit.destined, i)).task) != NULL:
             i += 1
         else:
-            remove_at(unit.destined, i)
+            remove_at(&unit.destined, i)
     return 0
 
 
@@ -243,12 +243,12 @@ cdef int forget_riders(Floor floor, LoadUnit* unit) noexcept:
     cdef LoadUnit* rider
     cdef int i = 0
     while i < length(unit.riders):
-        rider = <LoadUnit*>unit.riders.items[i]
+        rider = <LoadUnit*>nth(unit.riders, i)
         if find(floor.state.units, rider.lu) == rider and riding.rides_after(
                 rider, unit, floor.state.watermark - floor.rules.lateness):
             i += 1
         else:
-            remove_at(unit.riders, i)
+            remove_at(&unit.riders, i)
     return 0
 
 
@@ -310,10 +310,12 @@ cdef int forget_tracks(Floor floor, int64_t before) except -1:
     return drop_all(floor, table, keys)
 
 
-cdef int cut_before(List* facts, int64_t before) noexcept:
+cdef int cut_before(List** facts, int64_t before) noexcept:
     """Take out the facts that are older."""
-    while length(facts) and (<Fact*>facts.items[0]).t < before:
-        remove_at(facts, 0)
+    cdef int count = 0
+    while count < length(facts[0]) and (<Fact*>nth(facts[0], count)).t < before:
+        count += 1
+    remove_some(facts, 0, count)
     return 0
 
 
@@ -327,8 +329,8 @@ cdef int forget_loads(Floor floor, int64_t before) except -1:
         trailer = <Trailer*>table.slots[i].value
         if trailer == NULL:
             continue
-        cut_before(trailer.loads, before)
-        cut_before(trailer.closes, before)
+        cut_before(&trailer.loads, before)
+        cut_before(&trailer.closes, before)
         if length(trailer.loads) == 0 and length(trailer.closes) == 0:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
@@ -343,10 +345,10 @@ cdef int forget_gaps(Floor floor, int64_t before) except -1:
         source = <Source*>floor.state.sources.slots[i].value
         k = 0
         while source != NULL and k < length(source.gaps):
-            if (<Gap*>source.gaps.items[k]).t_to >= before:
+            if (<Gap*>nth(source.gaps, k)).t_to >= before:
                 k += 1
             else:
-                remove_at(source.gaps, k)
+                remove_at(&source.gaps, k)
                 floor.state.gaps -= 1
     return 0
 
@@ -456,12 +458,12 @@ cdef bint rma_is_over(Floor floor, const Rma* rma, int64_t before) noexcept:
     if told != NULL and told.t >= before:
         return False
     for i in range(length(rma.returns)):
-        if (<Return*>rma.returns.items[i]).last_t >= before:
+        if (<Return*>nth(rma.returns, i)).last_t >= before:
             return False
     for i in range(rma.expected.count if rma.expected != NULL else 0):
         came = 0
         for k in range(length(rma.returns)):
-            home = <Return*>rma.returns.items[k]
+            home = <Return*>nth(rma.returns, k)
             if home.sku == rma.expected.items[i].sku:
                 came += received(home)
         if came < rma.expected.items[i].qty:
@@ -473,8 +475,8 @@ cdef int64_t received(const Return* home) noexcept:
     cdef int64_t qty = 0
     cdef int i
     for i in range(length(home.scans)):
-        if (<Scan*>home.scans.items[i]).counts:
-            qty += (<Scan*>home.scans.items[i]).fact.qty
+        if (<Scan*>nth(home.scans, i)).counts:
+            qty += (<Scan*>nth(home.scans, i)).fact.qty
     return qty
 
 

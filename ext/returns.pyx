@@ -11,7 +11,7 @@ from ext.keys cimport text_key
 from ext.outlet cimport EXACT, RETURN_DISPOSITIONED, RETURN_RECEIVED, Subject
 from ext.premises_data cimport Graded, Return, Rma, RmaLine, RmaLines, Scan
 from ext.state cimport B_GRADED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN
-from ext.store cimport List, find, length
+from ext.store cimport List, find, length, nth
 from ext.timers cimport NEVER, RANK_INVENTORY
 from ext.tombstones cimport is_buried
 
@@ -50,7 +50,7 @@ cdef int take_serial(Floor floor, Scan* scan) except -1:
     cdef uint64_t key = serial_key(fact)
     cdef List* scans = <List*>find(floor.state.serials, key)
     cdef int i = length(scans)
-    while i > 0 and floor.precedes(fact, (<Scan*>scans.items[i - 1]).fact):
+    while i > 0 and floor.precedes(fact, (<Scan*>nth(scans, i - 1)).fact):
         i -= 1
     floor.store.insert(&scans, i, scan)
     floor.store.put(floor.state.serials, key, scans)
@@ -68,7 +68,7 @@ cdef int count_serial(Floor floor, const List* scans, const Scan* scan) except -
     cdef bint counts
     cdef int i
     for i in range(length(scans)):
-        other = <Scan*>scans.items[i]
+        other = <Scan*>nth(scans, i)
         counts = first == NULL or other.fact.t - first.fact.t > floor.rules.retention
         if counts:
             first = other
@@ -113,7 +113,7 @@ cdef Graded* graded_of(Floor floor, Return* home, int32_t grade, int32_t disposi
     cdef Graded* graded
     cdef int i
     for i in range(length(home.graded)):
-        graded = <Graded*>home.graded.items[i]
+        graded = <Graded*>nth(home.graded, i)
         if graded.grade == grade and graded.disposition == disposition:
             return graded
     graded = <Graded*>floor.store.new(B_GRADED, sizeof(Graded))
@@ -142,7 +142,7 @@ cdef int authorise(Floor floor, Fact* fact, dict record) except -1:
     rma.known, fact.rma = True, rma.id
     floor.by_watermark.push(fact.t, RANK_INVENTORY, text_key(rma.id), fact, TAG_AUTHORISED, 0)
     for i in range(length(rma.returns)):
-        home = <Return*>rma.returns.items[i]
+        home = <Return*>nth(rma.returns, i)
         if length(home.scans):
             tell(floor, home, fact)
     return 0
@@ -163,7 +163,7 @@ cdef int bury(Floor floor, const Return* home, int64_t before) except -1:
     if home.ledger != NULL and home.rma != NULL:
         tombstones.bury(floor, b"return/", home.key, before)
     for i in range(length(home.graded) if home.rma != NULL else 0):
-        graded = <Graded*>home.graded.items[i]
+        graded = <Graded*>nth(home.graded, i)
         if graded.ledger != NULL:
             tombstones.bury(floor, b"graded/", key_of(floor, home, graded), before)
     return 0
@@ -215,7 +215,7 @@ cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
     cdef int32_t partition = partition_of(floor, home)
     cdef int i
     for i in range(length(home.scans)):
-        scan = <Scan*>home.scans.items[i]
+        scan = <Scan*>nth(home.scans, i)
         if scan.counts:
             qty += scan.fact.qty
             if scan.fact.serial:
@@ -281,7 +281,7 @@ cdef int judge_scan(Floor floor, const Scan* scan) except -1:
         scans = <List*>find(floor.state.serials, serial_key(fact))
         if not scan.counts:
             floor.outlet.raise_(RTN_DUP_SERIAL, subject, fact.t, fact, floor.text(scan.home.key))
-        elif length(scans) and scans.items[0] != scan:
+        elif length(scans) and nth(scans, 0) != scan:
             floor.outlet.clear(RTN_DUP_SERIAL, subject, fact.t, fact)
     return judge(floor, scan.home, fact)
 
@@ -290,7 +290,7 @@ cdef int judge_authorised(Floor floor, const Fact* fact) except -1:
     cdef const Rma* rma = <Rma*>find(floor.state.rmas, fact.rma)
     cdef int i
     for i in range(length(rma.returns) if rma != NULL else 0):
-        judge(floor, <Return*>rma.returns.items[i], fact)
+        judge(floor, <Return*>nth(rma.returns, i), fact)
     return 0
 
 
@@ -302,7 +302,7 @@ cdef int judge(Floor floor, const Return* home, const Fact* cause) except -1:
     cdef const Scan* scan
     cdef int verdict, i
     for i in range(length(home.scans)):
-        scan = <Scan*>home.scans.items[i]
+        scan = <Scan*>nth(home.scans, i)
         if scan.counts and scan.fact.t <= as_of:
             qty += scan.fact.qty
             t = max(t, scan.fact.t)

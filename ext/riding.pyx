@@ -4,7 +4,7 @@
 from ext.floor cimport first_from
 from ext.kinds cimport K_LU_BIND, K_LU_RELEASE
 from ext.state cimport Fact, Trailer
-from ext.store cimport index_of, length
+from ext.store cimport index_of, length, nth
 from ext.timers cimport NEVER
 
 cdef int DEPTH_MAX = 3              # a carton on a pallet on a cart; also ends a circle of binds
@@ -27,7 +27,7 @@ cdef List* sights_of(Floor floor, const Cycle* cycle) except? NULL:
     if not cycle.unit.rides:
         return cycle.facts
     for i in range(length(cycle.facts)):
-        floor.store.append(&found, cycle.facts.items[i])
+        floor.store.append(&found, nth(cycle.facts, i))
     add_rides(floor, cycle.unit, cycle.begin, end_of_use(cycle), &found, DEPTH_MAX)
     return found
 
@@ -36,8 +36,8 @@ cdef int64_t end_of_use(const Cycle* cycle) noexcept:
     """Up to the next cycle of its unit: a carton moves on after its manifest."""
     cdef int64_t next_begin = NEVER
     cdef int i = length(cycle.unit.cycles) - 1
-    while i >= 0 and (<Cycle*>cycle.unit.cycles.items[i]).begin > cycle.begin:
-        next_begin = (<Cycle*>cycle.unit.cycles.items[i]).begin
+    while i >= 0 and (<Cycle*>nth(cycle.unit.cycles, i)).begin > cycle.begin:
+        next_begin = (<Cycle*>nth(cycle.unit.cycles, i)).begin
         i -= 1
     return next_begin
 
@@ -55,7 +55,7 @@ cdef int add_rides(Floor floor, const LoadUnit* unit, int64_t t_from, int64_t t_
         if fact != NULL:
             floor.insert_sorted(found, fact)
         for k in range(first_from(ride.parent.facts, low), first_from(ride.parent.facts, high)):
-            fact = <Fact*>ride.parent.facts.items[k]
+            fact = <Fact*>nth(ride.parent.facts, k)
             if is_place(fact.kind):
                 floor.insert_sorted(found, fact)
         if ride.parent.rides and depth > 1:
@@ -66,7 +66,7 @@ cdef int add_rides(Floor floor, const LoadUnit* unit, int64_t t_from, int64_t t_
 cdef int ride_before(const LoadUnit* unit, int64_t t) noexcept:
     """Where among its facts to look from for the rides that go on at `t` or begin later: the last that begins before."""
     cdef int from_t = first_from(unit.facts, t), i = from_t - 1
-    while i >= 0 and not begins_ride(<Fact*>unit.facts.items[i]):
+    while i >= 0 and not begins_ride(<Fact*>nth(unit.facts, i)):
         i -= 1
     return i if i >= 0 else from_t
 
@@ -81,14 +81,14 @@ cdef bint next_ride(Floor floor, const LoadUnit* unit, int* at, Ride* ride) exce
     cdef Fact* fact
     cdef int i
     while at[0] < length(unit.facts):
-        fact = <Fact*>unit.facts.items[at[0]]
+        fact = <Fact*>nth(unit.facts, at[0])
         at[0] += 1
         if not begins_ride(fact):
             continue
         ride.parent, ride.bind, ride.t_from = floor.unit_of(fact.parent), fact, fact.t
         ride.t_to = first_release(ride.parent, fact.t)
-        for i in range(at[0], unit.facts.count):
-            fact = <Fact*>unit.facts.items[i]
+        for i in range(at[0], length(unit.facts)):
+            fact = <Fact*>nth(unit.facts, i)
             if fact.kind == K_LU_RELEASE or begins_ride(fact):
                 ride.t_to = min(ride.t_to, fact.t)
                 break
@@ -100,7 +100,7 @@ cdef int64_t first_release(const LoadUnit* unit, int64_t t) noexcept:
     cdef Fact* fact
     cdef int i
     for i in range(first_from(unit.facts, t), length(unit.facts)):
-        fact = <Fact*>unit.facts.items[i]
+        fact = <Fact*>nth(unit.facts, i)
         if fact.kind == K_LU_RELEASE:
             return fact.t
     return NEVER
@@ -117,7 +117,7 @@ cdef Fact* last_place(Floor floor, const Ride* ride, int64_t t) except? NULL:
     cdef Trailer* trailer
     cdef int i = first_from(ride.parent.facts, t) - 1
     while i >= 0 and youngest == NULL:
-        fact = <Fact*>ride.parent.facts.items[i]
+        fact = <Fact*>nth(ride.parent.facts, i)
         if fact.kind == K_LU_RELEASE:
             return NULL
         if is_place(fact.kind):
@@ -128,7 +128,7 @@ cdef Fact* last_place(Floor floor, const Ride* ride, int64_t t) except? NULL:
     if youngest.kind == K_LOAD_SCANNED or youngest.kind == K_LOAD_REMOVED:
         trailer = floor.trailer_of(youngest.trailer)
         for i in range(length(trailer.closes)):
-            fact = <Fact*>trailer.closes.items[i]
+            fact = <Fact*>nth(trailer.closes, i)
             if youngest.t <= fact.t < t:
                 return NULL
     here = floor.copy_name(ride.bind)
@@ -148,9 +148,9 @@ cdef int riders_at(Floor floor, LoadUnit* unit, int64_t t, List** found) except 
     for depth in range(DEPTH_MAX):
         riders = NULL
         for i in range(length(parents)):
-            unit = <LoadUnit*>parents.items[i]
+            unit = <LoadUnit*>nth(parents, i)
             for k in range(length(unit.riders)):
-                rider = <LoadUnit*>unit.riders.items[k]
+                rider = <LoadUnit*>nth(unit.riders, k)
                 if not rides_on(rider, unit, t):
                     continue
                 floor.store.append(&riders, rider)
@@ -165,9 +165,9 @@ cdef int riders_at(Floor floor, LoadUnit* unit, int64_t t, List** found) except 
 
 cdef Cycle* youngest_cycle(const LoadUnit* unit, int64_t t) noexcept:
     cdef int i = length(unit.cycles) - 1
-    while i >= 0 and (<Cycle*>unit.cycles.items[i]).begin > t:
+    while i >= 0 and (<Cycle*>nth(unit.cycles, i)).begin > t:
         i -= 1
-    return <Cycle*>unit.cycles.items[i] if i >= 0 else NULL
+    return <Cycle*>nth(unit.cycles, i) if i >= 0 else NULL
 
 
 cdef bint rides_on(const LoadUnit* rider, const LoadUnit* parent, int64_t t) noexcept:
@@ -175,7 +175,7 @@ cdef bint rides_on(const LoadUnit* rider, const LoadUnit* parent, int64_t t) noe
     cdef Fact* fact
     cdef int i = first_from(rider.facts, t + 1) - 1
     while i >= 0:
-        fact = <Fact*>rider.facts.items[i]
+        fact = <Fact*>nth(rider.facts, i)
         if fact.kind == K_LU_RELEASE:
             return False
         if begins_ride(fact):
@@ -189,7 +189,7 @@ cdef bint rides_after(const LoadUnit* rider, const LoadUnit* parent, int64_t t) 
     cdef Fact* fact
     cdef int i
     for i in range(first_from(rider.facts, t), length(rider.facts)):
-        fact = <Fact*>rider.facts.items[i]
+        fact = <Fact*>nth(rider.facts, i)
         if begins_ride(fact) and fact.parent == parent.lu:
             return True
     return rides_on(rider, parent, t)

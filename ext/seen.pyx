@@ -6,7 +6,7 @@ from libc.string cimport memmove
 from ext.batch cimport ABSENT
 from ext.sources cimport Interval
 from ext.state cimport B_SEEN
-from ext.store cimport B_BYTES, B_PLAIN_TABLE, Table, find, length, remove_at
+from ext.store cimport B_BYTES, B_PLAIN_TABLE, Table, find, length, nth, remove_at
 
 cdef int INTERVALS_MAX = 4096       # a source with more holes than this forgets its oldest numbers
 cdef int64_t SUBS_MAX = 65536       # numbers with a `sub`
@@ -35,20 +35,20 @@ cdef int choose_epoch(Store store, Source* source, int64_t epoch) except -1:
     cdef Seen* seen
     source.seen = NULL
     for i in range(length(source.epochs)):
-        seen = <Seen*>source.epochs.items[i]
+        seen = <Seen*>nth(source.epochs, i)
         if seen.epoch == epoch:
             source.seen = seen
             return 0
-        if seen.epoch < (<Seen*>source.epochs.items[least]).epoch:
+        if seen.epoch < (<Seen*>nth(source.epochs, least)).epoch:
             least = i
     seen = <Seen*>store.new(B_SEEN, sizeof(Seen))
     seen.epoch = epoch
     source.seen = seen
     store.append(&source.epochs, seen)
-    if source.epochs.count > EPOCHS_MAX:
-        if (<Seen*>source.epochs.items[least]).epoch > epoch:
-            least = source.epochs.count - 1
-        remove_at(source.epochs, least)
+    if length(source.epochs) > EPOCHS_MAX:
+        if (<Seen*>nth(source.epochs, least)).epoch > epoch:
+            least = length(source.epochs) - 1
+        remove_at(&source.epochs, least)
     return 0
 
 

@@ -4,7 +4,7 @@
 from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_PACK_CONFIRM
 from ext.packing cimport Contents, contents_of
 from ext.state cimport CartonPlan, Fact, Line, PickWindow, ScopeLine
-from ext.store cimport find, index_of, length
+from ext.store cimport find, index_of, length, nth
 from ext.timers cimport NEVER
 
 
@@ -21,7 +21,7 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
     cdef int i, k
     floor.state.round += 1
     for i in range(length(shipment.plans)):
-        plan = <CartonPlan*>shipment.plans.items[i]
+        plan = <CartonPlan*>nth(shipment.plans, i)
         if plan.withdrawn or plan.t > as_of:
             continue
         cycle = current_cycle(plan, as_of)
@@ -30,9 +30,9 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
             floor.store.append(&found, cycle)
     add_taken_away(floor, shipment, as_of, &found)
     for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>shipment.scope.items[i]).line
+        line = (<ScopeLine*>nth(shipment.scope, i)).line
         for k in range(length(line.windows)):
-            window = <PickWindow*>line.windows.items[k]
+            window = <PickWindow*>nth(line.windows, k)
             add_cycles_of(floor, shipment, window.facts, as_of, &found)
             add_cycles_of(floor, shipment, window.trouble.strangers, as_of, &found)     # R31: they lie in their cartons, too
         add_cycles_of(floor, shipment, line.packed, as_of, &found)
@@ -66,7 +66,7 @@ cdef int add_cycles_of(Floor floor, Shipment* shipment, const List* facts, int64
     cdef List* fed
     cdef int i, k
     for i in range(length(facts)):
-        fact = <Fact*>facts.items[i]
+        fact = <Fact*>nth(facts, i)
         if fact.cycle == NULL:
             continue
         if fact.t <= as_of:
@@ -75,7 +75,7 @@ cdef int add_cycles_of(Floor floor, Shipment* shipment, const List* facts, int64
             fed = NULL
             add_fed(floor, fact.cycle, as_of, &fed)
             for k in range(length(fed)):
-                add_unplanned(floor, shipment, <Cycle*>fed.items[k], as_of, found)
+                add_unplanned(floor, shipment, <Cycle*>nth(fed, k), as_of, found)
             floor.store.free(fed)
     return 0
 
@@ -97,11 +97,11 @@ cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except 
     if index_of(found[0], cycle) >= 0:
         return 0
     floor.store.append(found, cycle)
-    while at < found[0].count:
-        cycle = <Cycle*>found[0].items[at]
+    while at < length(found[0]):
+        cycle = <Cycle*>nth(found[0], at)
         at += 1
         for i in range(length(cycle.facts)):
-            fact = <Fact*>cycle.facts.items[i]
+            fact = <Fact*>nth(cycle.facts, i)
             if fact.kind == K_PACK_CONFIRM and fact.t <= as_of and fact.move.out:
                 fed = fact.move.other.cycle
                 if fed != NULL and index_of(found[0], fed) < 0:
@@ -115,7 +115,7 @@ cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) ex
     cdef CartonPlan* plan
     cdef int i
     for i in range(length(shipment.plans)):
-        plan = <CartonPlan*>shipment.plans.items[i]
+        plan = <CartonPlan*>nth(shipment.plans, i)
         if (not plan.withdrawn and plan.t <= as_of and current_cycle(plan, as_of) == NULL
                 and not any_voided(plan, as_of)):
             floor.store.add_number(&found, plan.carton)
@@ -128,7 +128,7 @@ cdef Cycle* current_cycle(const CartonPlan* plan, int64_t as_of) noexcept:
     cdef Cycle* youngest = NULL
     cdef int i
     for i in range(length(plan.cycles)):
-        cycle = <Cycle*>plan.cycles.items[i]
+        cycle = <Cycle*>nth(plan.cycles, i)
         if cycle.begin <= as_of and (youngest == NULL or cycle.begin > youngest.begin) and not is_voided(cycle, as_of):
             youngest = cycle
     return youngest
@@ -138,7 +138,7 @@ cdef bint any_voided(const CartonPlan* plan, int64_t as_of) noexcept:
     cdef Cycle* cycle
     cdef int i
     for i in range(length(plan.cycles)):
-        cycle = <Cycle*>plan.cycles.items[i]
+        cycle = <Cycle*>nth(plan.cycles, i)
         if cycle.begin <= as_of and is_voided(cycle, as_of):
             return True
     return False
@@ -148,7 +148,7 @@ cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept:
     cdef Fact* fact
     cdef int i = length(cycle.facts) - 1
     while i >= 0:
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.kind == K_CARTON_VOID and fact.t <= as_of:
             return True
         i -= 1
@@ -178,7 +178,7 @@ cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept:
     cdef Shipment* one
     cdef int i
     for i in range(length(line.scopes)):
-        one = (<ScopeLine*>line.scopes.items[i]).shipment
+        one = (<ScopeLine*>nth(line.scopes, i)).shipment
         if one.plan_t <= as_of:
             if only != NULL:
                 return NULL
@@ -199,7 +199,7 @@ cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NU
     """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
     cdef Shipment* shipment = home_of(cycle, NEVER - 1) if cycle != NULL else NULL
     if shipment == NULL and length(line.scopes) == 1:
-        shipment = (<ScopeLine*>line.scopes.items[0]).shipment
+        shipment = (<ScopeLine*>nth(line.scopes, 0)).shipment
     return shipment
 
 
@@ -210,7 +210,7 @@ cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) e
     cdef int64_t left = 0, q = 0
     cdef int i
     for i in range(length(window.facts)):
-        fact = <Fact*>window.facts.items[i]
+        fact = <Fact*>nth(window.facts, i)
         q += fact.qty
         shipment = shipment_of_pick(window.line, fact.cycle)
         if has_shipped(shipment, t, floor.state.watermark) and fact.t <= shipment.manifest_t:

@@ -16,7 +16,7 @@ from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, planned_at, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
-from ext.store cimport List, find, index_of, length
+from ext.store cimport List, find, index_of, length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
 from ext.touches cimport (
@@ -39,7 +39,7 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
     touch(floor, shipment, cause.t, cause)
     if is_newly_its(cycle, cause):      # its facts concern the shipment from that moment on
         for i in range(first_later(cycle, cause.t), length(cycle.facts)):
-            fact = <Fact*>cycle.facts.items[i]
+            fact = <Fact*>nth(cycle.facts, i)
             touch(floor, shipment, fact.t, fact)
     return 0
 
@@ -47,7 +47,7 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
 cdef bint is_newly_its(const Cycle* cycle, const Fact* cause) noexcept:
     """Does it say that the unit is this carton, or since when? It was bound, planned or named, or its use begins or ends
     there. What had come before that was nobody's."""
-    return cause.context or cause.carton != 0 or cause.cycle != cycle or cycle.facts.items[0] == cause
+    return cause.context or cause.carton != 0 or cause.cycle != cycle or nth(cycle.facts, 0) == cause
 
 
 cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
@@ -65,7 +65,7 @@ cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
         line = contents.pieces[i].line
         touch_line(floor, line, cause.t, cause)
         for k in range(first_later(cycle, cause.t), length(cycle.facts)):   # a late pick: what came after it counts
-            fact = <Fact*>cycle.facts.items[k]
+            fact = <Fact*>nth(cycle.facts, k)
             touch_line(floor, line, fact.t, fact)
     return 0
 
@@ -77,7 +77,7 @@ cdef bint has_scopes(const Cycle* cycle) noexcept:
     if cycle.packs:
         return True
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.window != NULL and length(fact.window.line.scopes):
             return True
     return False
@@ -85,7 +85,7 @@ cdef bint has_scopes(const Cycle* cycle) noexcept:
 
 cdef int first_later(const Cycle* cycle, int64_t t) noexcept:
     cdef int i = length(cycle.facts)
-    while i > 0 and (<Fact*>cycle.facts.items[i - 1]).t > t:
+    while i > 0 and (<Fact*>nth(cycle.facts, i - 1)).t > t:
         i -= 1
     return i
 
@@ -98,15 +98,15 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
     cdef int i, k
     touch(floor, shipment, cause.t, cause)
     for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>shipment.scope.items[i]).line
+        line = (<ScopeLine*>nth(shipment.scope, i)).line
         touch_since(floor, shipment, line.changed.cancelled_by, cause.t)
         for k in range(length(line.windows)):
-            touch_window(floor, shipment, <PickWindow*>line.windows.items[k], cause.t)
+            touch_window(floor, shipment, <PickWindow*>nth(line.windows, k), cause.t)
     for i in range(length(shipment.plans)):
-        plan = <CartonPlan*>shipment.plans.items[i]
+        plan = <CartonPlan*>nth(shipment.plans, i)
         touch_since(floor, shipment, plan.fact, cause.t)
         for k in range(length(plan.cycles)):
-            touch_facts(floor, shipment, (<Cycle*>plan.cycles.items[k]).facts, cause.t)
+            touch_facts(floor, shipment, (<Cycle*>nth(plan.cycles, k)).facts, cause.t)
     return 0
 
 
@@ -114,7 +114,7 @@ cdef int touch_sharing(Floor floor, const Shipment* shipment, const List* scope,
     """R53: it has a share of these lines, or has none any more: that concerns the others that have."""
     cdef int i
     for i in range(length(scope)):
-        touch_others(floor, shipment, (<ScopeLine*>scope.items[i]).line, cause)
+        touch_others(floor, shipment, (<ScopeLine*>nth(scope, i)).line, cause)
     return 0
 
 
@@ -125,7 +125,7 @@ cdef int touch_since(Floor floor, Shipment* shipment, Fact* fact, int64_t since)
 cdef int touch_facts(Floor floor, Shipment* shipment, const List* facts, int64_t since) except -1:
     cdef int i
     for i in range(length(facts)):
-        touch_since(floor, shipment, <Fact*>facts.items[i], since)
+        touch_since(floor, shipment, <Fact*>nth(facts, i), since)
     return 0
 
 
@@ -135,7 +135,7 @@ cdef int touch_window(Floor floor, Shipment* shipment, const PickWindow* window,
     touch_facts(floor, shipment, window.closings, since)
     touch_facts(floor, shipment, window.facts, since)
     for i in range(length(window.facts)):
-        fact = <Fact*>window.facts.items[i]
+        fact = <Fact*>nth(window.facts, i)
         if fact.cycle != NULL:
             if fact.t >= since:
                 touch_cycle(floor, fact.cycle, fact)
@@ -151,19 +151,19 @@ cdef int take_unit_fact(Floor floor, Fact* fact) except -1:
     cartons.attach(floor, unit, fact, &changed)
     legality.watch(floor, unit, fact)
     for i in range(length(changed)):
-        touch_cycle(floor, <Cycle*>changed.items[i], fact)
+        touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)
     if length(unit.riders) and riding.is_place(fact.kind):
         changed = NULL
         riding.riders_at(floor, unit, fact.t, &changed)
         for i in range(length(changed)):
-            touch_cycle(floor, <Cycle*>changed.items[i], fact)
+            touch_cycle(floor, <Cycle*>nth(changed, i), fact)
         floor.store.free(changed)
     if fact.kind == K_ITEM_LOST:
         changed = NULL
         sights.found_after(floor, fact, &changed)
         for i in range(length(changed)):
-            take_unit_fact(floor, <Fact*>changed.items[i])
+            take_unit_fact(floor, <Fact*>nth(changed, i))
         floor.store.free(changed)
     return 0
 
@@ -179,10 +179,10 @@ cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1:
         floor.store.append(&parent.riders, unit)
     while i > 0:
         i -= 1
-        cycle = <Cycle*>unit.cycles.items[i]
+        cycle = <Cycle*>nth(unit.cycles, i)
         touch_cycle(floor, cycle, bind)
         for k in range(first_from(parent.facts, bind.t), length(parent.facts)):
-            fact = <Fact*>parent.facts.items[k]
+            fact = <Fact*>nth(parent.facts, k)
             if riding.is_place(fact.kind):
                 touch_cycle(floor, cycle, fact)
         if cycle.begin <= bind.t:       # what was over before does not ride

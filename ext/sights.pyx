@@ -12,7 +12,7 @@ from ext.kinds cimport (
 )
 from ext.sources cimport Sighting
 from ext.state cimport B_SIGHTING, Cycle
-from ext.store cimport B_TABLE, Table, find, length
+from ext.store cimport B_TABLE, Table, find, length, nth
 from ext.timers cimport RANK_SIGHT, RANK_TRACK
 
 cdef enum:
@@ -214,7 +214,7 @@ cdef bint is_bound(Floor floor, int32_t lu, int64_t t) noexcept:
     cdef int i
     if unit != NULL:
         for i in range(length(unit.cycles)):
-            cycle = <Cycle*>unit.cycles.items[i]
+            cycle = <Cycle*>nth(unit.cycles, i)
             if cycle.target and cycle.begin <= t < cycle.end:
                 return True
     return False
@@ -263,8 +263,8 @@ cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
     cdef int i = length(unit.facts) - 1
     if fact.kind == K_ITEM_LOST:
         unit.ever_lost = True
-        while i >= 0 and (<Fact*>unit.facts.items[i]).t >= fact.t:      # sights that came before the loss they followed
-            later = <Fact*>unit.facts.items[i]
+        while i >= 0 and (<Fact*>nth(unit.facts, i)).t >= fact.t:      # sights that came before the loss they followed
+            later = <Fact*>nth(unit.facts, i)
             if later.kind != K_ITEM_LOST and not later.context:
                 wait_for_watermark(floor, later, TAG_LOST)
             i -= 1
@@ -288,7 +288,7 @@ cdef int judge(Floor floor, Fact* fact) except -1:
     if lost:
         floor.outlet.raise_(RTE_LOST, subject, fact.t, fact, "")
     for i in range(length(unit.facts) if unit != NULL else 0):
-        other = <Fact*>unit.facts.items[i]
+        other = <Fact*>nth(unit.facts, i)
         if other.context or not floor.precedes(fact, other) or other.t >= floor.state.watermark:
             continue
         if lost and other.kind != K_ITEM_LOST:          # this loss came late: it was found since

@@ -15,7 +15,7 @@ from ext.packing cimport Contents, contents_of
 from ext.readiness cimport planned_at
 from ext.shipment_cartons cimport add_fed, home_of
 from ext.state cimport Fact, PickWindow, ScopeLine
-from ext.store cimport find, index_of, length
+from ext.store cimport find, index_of, length, nth
 from ext.timers cimport NEVER
 
 
@@ -33,9 +33,9 @@ cdef Standing of_order(Floor floor, Order* order, int64_t as_of) except *:
     if find(floor.state.orders, order.id) != order:
         return oldest                   # it was forgotten
     for i in range(length(order.lines)):
-        one = of_line(floor, <Line*>order.lines.items[i], as_of)
+        one = of_line(floor, <Line*>nth(order.lines, i), as_of)
         if one.state != S_OVER and (oldest.state == S_OVER or one.since < oldest.since):
-            oldest, order.stands = one, <Line*>order.lines.items[i]
+            oldest, order.stands = one, <Line*>nth(order.lines, i)
         elif one.state == S_OVER and oldest.state == S_OVER:
             oldest.since = max(oldest.since, one.since)
     return oldest
@@ -81,7 +81,7 @@ cdef int64_t left_at(const Line* line, int64_t as_of) noexcept:
     cdef int64_t left, last = ABSENT
     cdef int i
     for i in range(length(line.scopes)):
-        shipment = (<ScopeLine*>line.scopes.items[i]).shipment
+        shipment = (<ScopeLine*>nth(line.scopes, i)).shipment
         left = min(shipment.manifest_t, shipment.cancel_t)
         if left > as_of:
             return NEVER
@@ -95,7 +95,7 @@ cdef Standing packed_or_ready(const Line* line, int64_t as_of, int64_t t_packed)
     cdef int64_t since = ABSENT
     cdef int i
     for i in range(length(line.scopes)):
-        shipment = (<ScopeLine*>line.scopes.items[i]).shipment
+        shipment = (<ScopeLine*>nth(line.scopes, i)).shipment
         if min(shipment.manifest_t, shipment.cancel_t) <= as_of:
             continue
         if not shipment.true_now:
@@ -111,7 +111,7 @@ cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
     cdef int64_t told = 0
     cdef int i
     for i in range(length(line.windows)):
-        told += count_window(<PickWindow*>line.windows.items[i], as_of, &n)
+        told += count_window(<PickWindow*>nth(line.windows, i), as_of, &n)
     if not line.known:
         n.asked = told
     if line.changed.alloc_t <= as_of:
@@ -127,7 +127,7 @@ cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
 cdef int64_t count_window(const PickWindow* window, int64_t as_of, LineCount* n) noexcept:
     """Put one window to the count; returns what it asks for."""
     cdef outcomes.Outcome o
-    cdef Fact* first = <Fact*>window.facts.items[0] if length(window.facts) else NULL
+    cdef Fact* first = <Fact*>nth(window.facts, 0) if length(window.facts) else NULL
     if first == NULL and window.planned_t != NEVER and window.planned_t > as_of:
         return 0
     if window.planned_t <= as_of:
@@ -151,17 +151,17 @@ cdef int64_t count_window(const PickWindow* window, int64_t as_of, LineCount* n)
 cdef int count_packed(Floor floor, const Line* line, int64_t as_of, LineCount* n) except -1:
     """R43, R47: what lies in closed cartons of what was picked."""
     cdef List* carriers = carriers_of(floor, line, as_of)
-    cdef int32_t sku = (<PickWindow*>line.windows.items[0]).sku if length(line.windows) else line.sku
+    cdef int32_t sku = (<PickWindow*>nth(line.windows, 0)).sku if length(line.windows) else line.sku
     cdef CartonState state
     cdef Contents contents
     cdef int i, k
     n.carried = length(carriers) > 0
     for i in range(length(carriers)):
-        state = carton_state.state_of(floor, <Cycle*>carriers.items[i], as_of)
+        state = carton_state.state_of(floor, <Cycle*>nth(carriers, i), as_of)
         if not state.closed or state.voided:
             n.t_unpacked = max(n.t_unpacked, state.t_undone)
             continue
-        contents = contents_of(<Cycle*>carriers.items[i], state.t_close)
+        contents = contents_of(<Cycle*>nth(carriers, i), state.t_close)
         for k in range(contents.count):
             if contents.pieces[k].line == line and contents.pieces[k].sku == sku:
                 n.packed += contents.pieces[k].qty
@@ -177,9 +177,9 @@ cdef List* carriers_of(Floor floor, const Line* line, int64_t as_of) except? NUL
     cdef Fact* fact
     cdef int i, k
     for i in range(length(line.windows)):
-        window = <PickWindow*>line.windows.items[i]
+        window = <PickWindow*>nth(line.windows, i)
         for k in range(length(window.facts)):
-            fact = <Fact*>window.facts.items[k]
+            fact = <Fact*>nth(window.facts, k)
             if fact.cycle != NULL and fact.t <= as_of and index_of(found, fact.cycle) < 0:
                 add_fed(floor, fact.cycle, as_of, &found)
     return found
@@ -196,7 +196,7 @@ cdef Standing of_plan(Floor floor, const CartonPlan* plan, int64_t as_of) except
     if plan.withdrawn or find(floor.state.cartons, plan.carton) != plan:
         return standing(S_OVER, plan.fact.t)
     for i in range(length(plan.cycles)):
-        cycle = <Cycle*>plan.cycles.items[i]
+        cycle = <Cycle*>nth(plan.cycles, i)
         if cycle.begin <= as_of:
             return standing(S_OVER, cycle.begin)
     if plan.shipment != NULL and min(plan.shipment.manifest_t, plan.shipment.cancel_t) <= as_of:
@@ -236,14 +236,14 @@ cdef bint was_emptied(const Cycle* cycle, int64_t as_of):
 
 cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of) except *:
     """Through what was told of it, its pallet's places among it (R48)."""
-    cdef bint is_bind = length(cycle.facts) > 0 and (<Fact*>cycle.facts.items[0]).context
+    cdef bint is_bind = length(cycle.facts) > 0 and (<Fact*>nth(cycle.facts, 0)).context
     cdef Standing now = standing(S_PLANNED if is_bind else S_OPEN, cycle.begin)
     cdef Standing before_loss = now
     cdef List* facts = riding.sights_of(floor, cycle)
     cdef Fact* fact
     cdef int i
     for i in range(length(facts)):
-        fact = <Fact*>facts.items[i]
+        fact = <Fact*>nth(facts, i)
         if fact.t > as_of:
             break
         if now.state == S_LOST and not fact.context and fact.kind != K_ITEM_LOST:
@@ -285,7 +285,7 @@ cdef bint holds_flip(Floor floor, const Cycle* cycle, int64_t as_of, int64_t* fl
     cdef int i
     flipped[0] = ABSENT
     for i in range(length(cycle.facts)):
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.t > as_of:
             break
         if fact.kind != K_WEIGH and fact.kind != K_LABEL_VERIFIED:
@@ -324,9 +324,9 @@ cdef int64_t first_pick(const Shipment* shipment) noexcept:
     cdef int64_t first = NEVER
     cdef int i, k
     for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>shipment.scope.items[i]).line
+        line = (<ScopeLine*>nth(shipment.scope, i)).line
         for k in range(length(line.windows)):
-            window = <PickWindow*>line.windows.items[k]
+            window = <PickWindow*>nth(line.windows, k)
             if length(window.facts):
-                first = min(first, (<Fact*>window.facts.items[0]).t)
+                first = min(first, (<Fact*>nth(window.facts, 0)).t)
     return first

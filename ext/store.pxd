@@ -5,13 +5,13 @@ is freed. Every block says what lies in it, and a `Shape` says of each type wher
 stand. So the region can be written out as it is and read back at another address (snapshot), what nothing points to any
 more can be found (`collect`), and so can the texts that nothing names, neither an element nor the key of a table.
 
-A block is one element, or behind its `count` and `capacity` an array of them. An element begins with its pointers, goes on with its
-text numbers, and ends with plain values; `describe` is told the two borders.
+A block is one element, or behind its `count` and `capacity` an array of them. An element begins with its pointers,
+goes on with its text numbers, and ends with plain values; `describe` is told the two borders. The one pointer that is
+not the address of a block is a List of a single item.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-
-from libc.string cimport memset
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memmove, memset
 
 from ext.texts cimport fold, share_of, stirred
 
@@ -53,10 +53,16 @@ cdef struct Shape:
     uint16_t texts          # text numbers, right behind the pointers
 
 
-cdef struct List:           # of pointers; NULL is the empty one
+cdef struct Array:          # how every block of elements begins
     int32_t count
     int32_t capacity
-    void* items[1]
+
+
+cdef struct List:           # of pointers, to be seen through the functions below; NULL is the empty one. Most have a single
+    # item and never get another: such a list is no block, but the item's address with its lowest bit set.
+    int32_t many
+    int32_t capacity
+    void* them[1]
 
 
 cdef struct Numbers:        # of texts; NULL is the empty one
@@ -85,8 +91,21 @@ cdef inline size_t units_of(size_t size) noexcept nogil:
     return (size + sizeof(Block) + UNIT - 1) // UNIT
 
 
+cdef inline bint is_single(const void* list) noexcept nogil:
+    return <uintptr_t>list & 1
+
+
+cdef inline List* single(const void* item) noexcept nogil:
+    return <List*>(<uintptr_t>item + 1)
+
+
 cdef inline int32_t length(const List* list) noexcept nogil:
-    return list.count if list != NULL else 0
+    return 1 if is_single(list) else list.many if list != NULL else 0
+
+
+cdef inline void* nth(const List* list, int32_t i) noexcept nogil:
+    """`i` from 0 to its length - 1."""
+    return <void*>(<uintptr_t>list - 1) if is_single(list) else list.them[i]
 
 
 cdef class Store:
@@ -123,8 +142,8 @@ cdef class Store:
         return block + 1
 
     cdef inline void free(self, void* body) noexcept:
-        """Nothing may point to it any more. NULL is nothing."""
-        if body == NULL:
+        """Nothing may point to it any more. NULL is nothing, and so is a list of a single item."""
+        if body == NULL or is_single(body):
             return
         if head_of(body).units <= SMALL_UNITS:
             self.put_free(head_of(body), <int>head_of(body).units)
@@ -174,10 +193,10 @@ cdef class Store:
 
     cdef inline int append(self, List** list, void* item) except -1:
         cdef List* here = list[0]
-        if here == NULL or here.count == here.capacity:
+        if here == NULL or is_single(here) or here.many == here.capacity:
             return self.insert(list, length(here), item)
-        here.items[here.count] = item
-        here.count += 1
+        here.them[here.many] = item
+        here.many += 1
         return 0
 
     cdef int add_number(self, Numbers** numbers, int32_t number) except -1
@@ -190,27 +209,44 @@ cdef class Store:
 
 cdef inline void* last(const List* list) noexcept nogil:
     """NULL of an empty one."""
-    return list.items[list.count - 1] if list != NULL and list.count > 0 else NULL
+    cdef int32_t count = length(list)
+    return nth(list, count - 1) if count else NULL
 
 
 cdef inline int32_t index_of(const List* list, const void* item) noexcept nogil:
     """-1: it is not there. Looked for from the end: what is asked for is mostly young."""
     cdef int32_t i = length(list) - 1
-    while i >= 0 and list.items[i] != item:
+    while i >= 0 and nth(list, i) != item:
         i -= 1
     return i
 
 
-cdef inline void remove_at(List* list, int32_t i) noexcept nogil:
-    cdef int32_t k
-    list.count -= 1
-    for k in range(i, list.count):
-        list.items[k] = list.items[k + 1]
-    list.items[list.count] = NULL
+cdef inline void set_nth(List** list, int32_t i, const void* item) noexcept nogil:
+    if is_single(list[0]):
+        list[0] = single(item)
+    else:
+        list[0].them[i] = <void*>item
 
 
-cdef inline void remove(List* list, const void* item) noexcept nogil:
-    cdef int32_t i = index_of(list, item)
+cdef inline void remove_some(List** list, int32_t i, int32_t count) noexcept nogil:
+    """So many, from `i` on."""
+    cdef List* here = list[0]
+    if count == 0:
+        return
+    if is_single(here):
+        list[0] = NULL
+        return
+    here.many -= count
+    memmove(&here.them[i], &here.them[i + count], <size_t>(here.many - i) * sizeof(void*))
+    memset(&here.them[here.many], 0, <size_t>count * sizeof(void*))
+
+
+cdef inline void remove_at(List** list, int32_t i) noexcept nogil:
+    remove_some(list, i, 1)
+
+
+cdef inline void remove(List** list, const void* item) noexcept nogil:
+    cdef int32_t i = index_of(list[0], item)
     if i >= 0:
         remove_at(list, i)
 

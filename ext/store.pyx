@@ -75,7 +75,7 @@ cdef int follow(void* body, Shape* shapes, Todo* todo, uint8_t* named, uint32_t 
     while at <= end:
         for k in range(shape.pointers):
             if (<void**>at)[k] != NULL:
-                remember(todo, (<void**>at)[k])
+                remember(todo, <void*>((<uintptr_t*>at)[k] & ~<uintptr_t>1))     # of a list, its single item
         for k in range(shape.texts):
             number = (<uint32_t*>(at + 8 * shape.pointers))[k]
             if number < texts:
@@ -322,27 +322,39 @@ cdef class Store:
     cdef void* room(self, int type, void* array, int32_t at) except NULL:
         """Make a place at `at` for one more element: the array, maybe at another address, with `count` one higher."""
         cdef size_t stride = self.shapes[type].stride
-        cdef List* here = <List*>array          # every array begins like a List
-        cdef List* bigger
+        cdef Array* here = <Array*>array
+        cdef Array* bigger
+        cdef char* place
         cdef int32_t capacity
         if here == NULL or here.count == here.capacity:
             capacity = FIRST_CAPACITY if here == NULL else 2 * here.capacity
-            bigger = <List*>self.new(type, 8 + <size_t>capacity * stride)
-            bigger.capacity = <int32_t>((<size_t>head_of(bigger).units * UNIT - sizeof(Block) - 8) // stride)
+            bigger = <Array*>self.new(type, sizeof(Array) + <size_t>capacity * stride)
+            bigger.capacity = <int32_t>(
+                (<size_t>head_of(bigger).units * UNIT - sizeof(Block) - sizeof(Array)) // stride)
             if here != NULL:
                 bigger.count = here.count
-                memcpy(bigger.items, here.items, <size_t>here.count * stride)
+                memcpy(bigger + 1, here + 1, <size_t>here.count * stride)
                 self.free(here)
             here = bigger
         if at < here.count:
-            memmove(<char*>here.items + (at + 1) * stride, <char*>here.items + at * stride,
-                    <size_t>(here.count - at) * stride)
+            place = <char*>(here + 1) + at * stride
+            memmove(place + stride, place, <size_t>(here.count - at) * stride)
         here.count += 1
         return here
 
     cdef int insert(self, List** list, int32_t at, void* item) except -1:
-        list[0] = <List*>self.room(B_LIST, list[0], at)
-        list[0].items[at] = item
+        cdef List* here = list[0]
+        if here == NULL:
+            list[0] = single(item)
+            return 0
+        if is_single(here):
+            here = <List*>self.new(B_LIST, sizeof(Array) + 2 * sizeof(void*))
+            here.capacity = 2
+            here.many = 1
+            here.them[0] = nth(list[0], 0)
+        here = <List*>self.room(B_LIST, here, at)
+        here.them[at] = item
+        list[0] = here
         return 0
 
     cdef int add_number(self, Numbers** numbers, int32_t number) except -1:

@@ -11,7 +11,7 @@ from ext.packing cimport Contents, contents_of
 from ext.shipment_cartons cimport cycles_of, home_of
 from ext.standing cimport S_OVER, Standing, of_cycle, of_line, of_order, of_plan, of_shipment
 from ext.state cimport B_CYCLE, B_ORDER, B_PLAN, Order, PickWindow, ScopeLine, Watch
-from ext.store cimport List, head_of, length
+from ext.store cimport List, head_of, length, nth
 from ext.timers cimport NEVER, RANK_CONTEXT
 
 
@@ -68,7 +68,7 @@ cdef int shipment_turned(Floor floor, Shipment* shipment, int64_t t, Fact* cause
     cdef int i
     shipment_moved(floor, shipment, t, cause)
     for i in range(length(shipment.scope)):
-        line_moved(floor, (<ScopeLine*>shipment.scope.items[i]).line, t, cause)
+        line_moved(floor, (<ScopeLine*>nth(shipment.scope, i)).line, t, cause)
     return 0
 
 
@@ -78,9 +78,9 @@ cdef int shipment_over(Floor floor, Shipment* shipment, Fact* cause) except -1:
     cdef int i
     shipment_turned(floor, shipment, cause.t, cause)
     for i in range(length(shipment.plans)):
-        plan_moved(floor, <CartonPlan*>shipment.plans.items[i], cause)
+        plan_moved(floor, <CartonPlan*>nth(shipment.plans, i), cause)
     for i in range(length(cycles)):
-        cycle_moved(floor, <Cycle*>cycles.items[i], cause)
+        cycle_moved(floor, <Cycle*>nth(cycles, i), cause)
     floor.store.free(cycles)
     return 0
 
@@ -146,7 +146,7 @@ cdef int await_plan(Floor floor, CartonPlan* plan, int64_t as_of) except -1:
     await_end(floor, plan, plan.shipment, as_of)
     await_time(floor, plan, plan.fact.t, as_of)
     for i in range(length(plan.cycles)):
-        await_time(floor, plan, (<Cycle*>plan.cycles.items[i]).begin, as_of)
+        await_time(floor, plan, (<Cycle*>nth(plan.cycles, i)).begin, as_of)
     return 0
 
 
@@ -155,13 +155,13 @@ cdef int await_order(Floor floor, Order* order, int64_t as_of) except -1:
     cdef int i, k
     await_time(floor, order, order.t, as_of)
     for i in range(length(order.lines)):
-        line = <Line*>order.lines.items[i]
+        line = <Line*>nth(order.lines, i)
         await_time(floor, order, line.changed.cancel_t, as_of)
         await_time(floor, order, line.changed.alloc_t, as_of)
         for k in range(length(line.scopes)):
-            await_end(floor, order, (<ScopeLine*>line.scopes.items[k]).shipment, as_of)
+            await_end(floor, order, (<ScopeLine*>nth(line.scopes, k)).shipment, as_of)
         for k in range(length(line.windows)):
-            await_window(floor, order, <PickWindow*>line.windows.items[k], as_of)
+            await_window(floor, order, <PickWindow*>nth(line.windows, k), as_of)
     return 0
 
 
@@ -174,7 +174,7 @@ cdef int await_window(Floor floor, Order* order, const PickWindow* window, int64
     await_facts(floor, order, window.closings, as_of)
     await_facts(floor, order, window.facts, as_of)
     for i in range(length(window.facts)):
-        fact = <Fact*>window.facts.items[i]
+        fact = <Fact*>nth(window.facts, i)
         if fact.cycle != NULL and fact.cycle != cycle:
             cycle = fact.cycle
             await_facts(floor, order, cycle.facts, as_of)
@@ -188,8 +188,8 @@ cdef int await_end(Floor floor, void* target, const Shipment* shipment, int64_t 
 cdef int await_facts(Floor floor, void* target, const List* facts, int64_t as_of) except -1:
     """Sorted by event time."""
     cdef int i = length(facts) - 1
-    while i >= 0 and (<Fact*>facts.items[i]).t > as_of:
-        await_time(floor, target, (<Fact*>facts.items[i]).t, as_of)
+    while i >= 0 and (<Fact*>nth(facts, i)).t > as_of:
+        await_time(floor, target, (<Fact*>nth(facts, i)).t, as_of)
         i -= 1
     return 0
 

@@ -16,7 +16,7 @@ from ext.standing cimport (
     S_STAGED, LineCount, Standing,
 )
 from ext.state cimport Fact, Line, ScopeLine
-from ext.store cimport List, Numbers, length
+from ext.store cimport List, Numbers, length, nth
 
 cdef int NAMED = 3                      # of lines and of cartons; the rest is counted
 
@@ -46,7 +46,7 @@ cdef str of_order(Floor floor, const Order* order, int64_t as_of):
     cdef int i
     parts = []
     for i in range(length(order.lines)):
-        line = <Line*>order.lines.items[i]
+        line = <Line*>nth(order.lines, i)
         now = standing.of_line(floor, line, as_of)
         if now.state != S_OVER and now.since + floor.rules.stuck <= as_of:
             parts.append((line.number, of_line(floor, line, now, as_of)))
@@ -79,7 +79,7 @@ cdef list open_carriers(Floor floor, const Line* line, int64_t as_of):
     cdef int i, k
     found = []
     for i in range(length(carriers)):
-        cycle = <Cycle*>carriers.items[i]
+        cycle = <Cycle*>nth(carriers, i)
         contents = contents_of(cycle, as_of)
         for k in range(contents.count):
             if contents.pieces[k].line == line and not carton_state.state_of(floor, cycle, as_of).closed:
@@ -95,7 +95,7 @@ cdef list shipments_of(Floor floor, const Line* line, int64_t as_of):
     cdef int i
     found = []
     for i in range(length(line.scopes)):
-        shipment = (<ScopeLine*>line.scopes.items[i]).shipment
+        shipment = (<ScopeLine*>nth(line.scopes, i)).shipment
         if min(shipment.manifest_t, shipment.cancel_t) > as_of:
             found.append(floor.text(shipment.id))
     return found
@@ -123,7 +123,7 @@ cdef str place_of(Floor floor, const Cycle* cycle, int state, int64_t as_of):
     if state == S_LOST or state == S_PLANNED:
         return ""
     while i >= 0:
-        fact = <Fact*>cycle.facts.items[i]
+        fact = <Fact*>nth(cycle.facts, i)
         if fact.t <= as_of and not fact.context:
             if fact.kind == K_DIVERT_CONFIRMED and fact.dest:
                 return f" at {floor.text(fact.dest)}"
@@ -188,7 +188,7 @@ cdef str of_shipment(Floor floor, Shipment* shipment, int64_t as_of):
         return f"{name}: not manifested, ready since {clock(now.since, as_of)}"
     lines = []
     for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>shipment.scope.items[i]).line
+        line = (<ScopeLine*>nth(shipment.scope, i)).line
         of = standing.of_line(floor, line, as_of)
         if of.state != S_OVER and of.state != S_PACKED:
             lines.append(((floor.text(line.order), line.number), of_scope(floor, line, of, as_of)))
@@ -220,7 +220,7 @@ cdef list not_done(Floor floor, Shipment* shipment, int64_t as_of):
     cdef int i
     found = []
     for i in range(length(cycles)):
-        cycle = <Cycle*>cycles.items[i]
+        cycle = <Cycle*>nth(cycles, i)
         now = standing.of_cycle(floor, cycle, as_of)
         if (now.state == S_PLANNED or now.state == S_OPEN or now.state == S_HELD or now.state == S_LOST
                 or (now.state == S_OVER and cycle.rebound) or (is_elsewhere(floor, shipment, cycle, as_of) and (now.state == S_CLOSED or now.state == S_STAGED))):

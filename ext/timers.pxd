@@ -55,6 +55,7 @@ cdef class Timers:
     cdef bint is_due(self, int64_t before) except -1
     cdef int64_t next_due(self) noexcept
     cdef void* pop(self) except NULL
+    cdef void sift_down(self, void** items, int32_t count, Timer* moved) noexcept
     cdef bint earlier(self, const Timer* a, const Timer* b) noexcept
     cdef int compare_keys(self, const Timer* a, const Timer* b) noexcept
     cdef Py_ssize_t compose(self, const Timer* timer, char* to) noexcept

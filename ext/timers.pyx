@@ -9,7 +9,7 @@ from ext.json_writer cimport write_digits
 from ext.keys cimport KEY_CYCLE, KEY_FACT, KEY_LINE, KEY_ORDER, KEY_PLACE, KEY_TASK
 from ext.premises_data cimport Place
 from ext.state cimport B_FACT, B_PLACE, B_TIMER, Fact
-from ext.store cimport head_of, length
+from ext.store cimport head_of, last, length, nth, remove_at
 from ext.wheel cimport LEVELS, SLOTS, TICK_BITS
 
 cdef extern from *:
@@ -121,7 +121,7 @@ cdef class Timers:
                 else:
                     self.place(timer)
                 timer = next
-        self.soonest = (<Timer*>self.wheel.heap.items[0]).due if length(self.wheel.heap) else NEVER
+        self.soonest = (<Timer*>nth(self.wheel.heap, 0)).due if length(self.wheel.heap) else NEVER
         return 0
 
     cdef bint is_due(self, int64_t before) except -1:
@@ -135,7 +135,7 @@ cdef class Timers:
         """Exactly; NEVER: there is no timer."""
         cdef int at
         if length(self.wheel.heap):
-            return (<Timer*>self.wheel.heap.items[0]).due
+            return (<Timer*>nth(self.wheel.heap, 0)).due
         at = self.first_slot()
         return self.first[at] if at >= 0 else NEVER
 
@@ -145,7 +145,9 @@ cdef class Timers:
         cdef int32_t i = length(self.wheel.heap), parent
         cdef void** items
         self.store.append(&self.wheel.heap, timer)
-        items = self.wheel.heap.items
+        if i == 0:
+            return 0
+        items = self.wheel.heap.them
         while i > 0:
             parent = (i - 1) >> 1
             if not self.earlier(timer, <Timer*>items[parent]):
@@ -157,30 +159,30 @@ cdef class Timers:
 
     cdef void* pop(self) except NULL:
         """Take the first timer: returns its target; due, rank, tag and value are left in the attributes."""
-        cdef void** items = self.wheel.heap.items
-        cdef Timer* first = <Timer*>items[0]
-        cdef Timer* moved
+        cdef Timer* first = <Timer*>nth(self.wheel.heap, 0)
+        cdef Timer* moved = <Timer*>last(self.wheel.heap)
         cdef void* target = first.target
-        cdef int32_t count = self.wheel.heap.count - 1, i = 0, child
-        self.wheel.heap.count = count
-        moved = <Timer*>items[count]
-        items[count] = NULL
-        while True:
-            child = 2 * i + 1
-            if child >= count:
-                break
+        cdef int32_t count = length(self.wheel.heap) - 1
+        remove_at(&self.wheel.heap, count)
+        if count:
+            self.sift_down(self.wheel.heap.them, count, moved)
+        self.due, self.rank, self.tag, self.value = first.due, first.rank, first.tag, first.value
+        self.store.free(first)
+        self.soonest = (<Timer*>nth(self.wheel.heap, 0)).due if count else self.due
+        return target
+
+    cdef void sift_down(self, void** items, int32_t count, Timer* moved) noexcept:
+        """The first place is free: what of the heap is earlier than `moved` goes up until that has one."""
+        cdef int32_t i = 0, child = 1
+        while child < count:
             if child + 1 < count and self.earlier(<Timer*>items[child + 1], <Timer*>items[child]):
                 child += 1
             if not self.earlier(<Timer*>items[child], moved):
                 break
             items[i] = items[child]
             i = child
-        if count:
-            items[i] = moved
-        self.due, self.rank, self.tag, self.value = first.due, first.rank, first.tag, first.value
-        self.store.free(first)
-        self.soonest = (<Timer*>items[0]).due if count else self.due
-        return target
+            child = 2 * i + 1
+        items[i] = moved
 
     cdef bint earlier(self, const Timer* a, const Timer* b) noexcept:
         if a.due != b.due:

@@ -12,7 +12,7 @@ from ext.outlet cimport EXACT, SHIPMENT_UNREADY
 from ext.readiness cimport READY, correlation, verdict_of
 from ext.shipment_names cimport subject_of
 from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
-from ext.store cimport length
+from ext.store cimport length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT
 from ext.truths cimport end_pending
 
@@ -183,7 +183,7 @@ cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
     cdef int i
     stuck.on_line(floor, line, t, cause)
     for i in range(length(line.scopes)):
-        touch(floor, (<ScopeLine*>line.scopes.items[i]).shipment, t, cause)
+        touch(floor, (<ScopeLine*>nth(line.scopes, i)).shipment, t, cause)
     return 0
 
 
@@ -192,7 +192,7 @@ cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, F
     cdef Shipment* other
     cdef int i
     for i in range(length(line.scopes)):
-        other = (<ScopeLine*>line.scopes.items[i]).shipment
+        other = (<ScopeLine*>nth(line.scopes, i)).shipment
         if other != shipment:
             touch(floor, other, fact.t, fact)
     return 0
@@ -203,7 +203,7 @@ cdef int touch_closed(Floor floor, const PickWindow* window, int64_t t) except -
     cdef Fact* closing
     cdef int i
     for i in range(length(window.closings)):
-        closing = <Fact*>window.closings.items[i]
+        closing = <Fact*>nth(window.closings, i)
         if closing.t == t:
             touch_line(floor, window.line, t, closing)
     return 0

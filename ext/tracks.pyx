@@ -12,7 +12,7 @@ from ext.kinds cimport (
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
-from ext.store cimport List, find, index_of, length, pair, remove_at
+from ext.store cimport List, find, index_of, length, nth, pair, remove_at
 from ext.timers cimport RANK_TRACK
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
@@ -103,33 +103,33 @@ cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL
     """A life runs from its induction, else its first fact, to the next induction of that number."""
     cdef TrackLife* life
     cdef int i = length(track.lives)
-    while i > 0 and (<TrackLife*>track.lives.items[i - 1]).begin > fact.t:
+    while i > 0 and (<TrackLife*>nth(track.lives, i - 1)).begin > fact.t:
         i -= 1
     if fact.kind != K_ITEM_INDUCTED:
         if i > 0:
-            return <TrackLife*>track.lives.items[i - 1]
-        life = <TrackLife*>track.lives.items[0] if length(track.lives) else NULL
+            return <TrackLife*>nth(track.lives, i - 1)
+        life = <TrackLife*>nth(track.lives, 0) if length(track.lives) else NULL
         if life != NULL and not life.inducted:
             life.begin = fact.t
             return life
     life = <TrackLife*>floor.store.new(B_LIFE, sizeof(TrackLife))
     life.track, life.begin, life.inducted = fact.track, fact.t, fact.kind == K_ITEM_INDUCTED
     if i > 0:
-        move_later(floor, <TrackLife*>track.lives.items[i - 1], life)
+        move_later(floor, <TrackLife*>nth(track.lives, i - 1), life)
     floor.store.insert(&track.lives, i, life)
-    if track.lives.count > LIVES_MAX:
+    if length(track.lives) > LIVES_MAX:
         forget_first(floor, track)
     return life
 
 
 cdef int forget_first(Floor floor, Track* track) except -1:
     """What waited in it can be identified no more."""
-    cdef TrackLife* life = <TrackLife*>track.lives.items[0]
+    cdef TrackLife* life = <TrackLife*>nth(track.lives, 0)
     cdef int i
     for i in range(length(life.waiting)):
-        unresolved(floor, <Fact*>life.waiting.items[i], floor.by_watermark.due)
+        unresolved(floor, <Fact*>nth(life.waiting, i), floor.by_watermark.due)
     life.waiting = NULL
-    remove_at(track.lives, 0)
+    remove_at(&track.lives, 0)
     return 0
 
 
@@ -140,7 +140,7 @@ cdef int move_later(Floor floor, TrackLife* before, TrackLife* made) except -1:
     cdef int i
     before.waiting = NULL
     for i in range(length(waiting)):
-        item = <Fact*>waiting.items[i]
+        item = <Fact*>nth(waiting, i)
         floor.store.append(&made.waiting if item.t >= made.begin else &before.waiting, item)
     floor.store.free(waiting)
     return 0
@@ -155,7 +155,7 @@ cdef int identify(Floor floor, TrackLife* life, const Fact* fact) except -1:
     life.lu, life.known_t = fact.lu, fact.t
     life.waiting = NULL
     for i in range(length(waiting)):
-        item = <Fact*>waiting.items[i]
+        item = <Fact*>nth(waiting, i)
         apart = fact.t - item.t
         if -floor.rules.ident_wait <= apart <= floor.rules.ident_wait:
             floor.state.open_tracks -= 1
@@ -207,7 +207,7 @@ cdef int64_t loops_before(Floor floor, Fact* fact) noexcept:
     cdef int64_t loops = 0
     cdef int i = (index_of(unit.facts, fact) if unit != NULL else 0) - 1
     while i >= 0:
-        other = <Fact*>unit.facts.items[i]
+        other = <Fact*>nth(unit.facts, i)
         if other.kind == K_DIVERT_CONFIRMED or other.kind == K_ITEM_ARRIVED or other.cycle != fact.cycle:
             break
         loops += other.kind == K_ITEM_RECIRCULATED
@@ -236,7 +236,7 @@ cdef Fact* next_divert(Floor floor, const Fact* fact) noexcept:
     cdef int i = length(unit.facts) if unit != NULL else 0
     while i > 0:
         i -= 1
-        other = <Fact*>unit.facts.items[i]
+        other = <Fact*>nth(unit.facts, i)
         if not floor.precedes(fact, other):
             break
         if other.kind == K_DIVERT_CONFIRMED and other.dest_req:
@@ -249,9 +249,9 @@ cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
     cdef int i = 0
     cdef Fact* item
     while i < length(life.waiting):
-        item = <Fact*>life.waiting.items[i]
+        item = <Fact*>nth(life.waiting, i)
         if item.t + floor.rules.ident_wait <= due:
-            remove_at(life.waiting, i)
+            remove_at(&life.waiting, i)
             unresolved(floor, item, item.t + floor.rules.ident_wait)
         else:
             i += 1

@@ -11,7 +11,7 @@ from ext.leaving cimport has_left
 from ext.shipment_cartons cimport cycles_of, home_of
 from ext.shipment_names cimport alarm
 from ext.state cimport Cycle, Shipment, Trailer
-from ext.store cimport List, index_of, length
+from ext.store cimport List, index_of, length, nth
 from ext.timers cimport RANK_SHIPMENT
 from ext.touches cimport is_ready_before
 
@@ -25,7 +25,7 @@ cdef int take_load(Floor floor, Fact* fact) except -1:
     if fact.kind == K_LOAD_SCANNED:
         floor.insert_sorted(&trailer.loads, fact)
     for i in range(length(trailer.closes)):
-        close = <Fact*>trailer.closes.items[i]
+        close = <Fact*>nth(trailer.closes, i)
         if close.t >= fact.t:
             floor.by_watermark.push(close.t, RANK_SHIPMENT, text_key(fact.trailer), close, TAG_CLOSED, close.t)
     return 0
@@ -49,18 +49,18 @@ cdef int on_closed(Floor floor, Fact* close, bint forced) except -1:
     cdef Shipment* shipment
     cdef int i, k
     for i in range(length(trailer.closes)):
-        fact = <Fact*>trailer.closes.items[i]
+        fact = <Fact*>nth(trailer.closes, i)
         if floor.precedes(fact, close):
             before = fact
     for i in range(length(trailer.loads)):
-        fact = <Fact*>trailer.loads.items[i]
+        fact = <Fact*>nth(trailer.loads, i)
         if not floor.precedes(fact, close) or (before != NULL and floor.precedes(fact, before)):
             continue
         cycles = NULL
         loaded_by(floor, fact, &cycles)
         riding.riders_at(floor, floor.unit_of(fact.lu), close.t, &cycles)       # R48: what came onto it afterwards
         for k in range(length(cycles)):
-            shipment = home_of(<Cycle*>cycles.items[k], close.t)
+            shipment = home_of(<Cycle*>nth(cycles, k), close.t)
             if shipment != NULL:
                 found[floor.text(shipment.id)] = <size_t>shipment
         floor.store.free(cycles)
@@ -87,7 +87,7 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
     cdef int i
     loaded_by(floor, fact, &cycles)
     for i in range(length(cycles)):
-        cycle = <Cycle*>cycles.items[i]
+        cycle = <Cycle*>nth(cycles, i)
         shipment = home_of(cycle, fact.t)
         if shipment == NULL:
             continue
@@ -120,7 +120,7 @@ cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const
     cdef carton_state.CartonState state
     cdef int i
     for i in range(length(cycles)):
-        other = <Cycle*>cycles.items[i]
+        other = <Cycle*>nth(cycles, i)
         state = carton_state.state_of(floor, other, fact.t)
         if (other != cycle and state.loaded and state.loading.trailer != fact.trailer
                 and not has_left(floor, state.loading, fact)):
