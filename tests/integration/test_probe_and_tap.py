@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -278,12 +279,19 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
     assert clients == "1", "we ourselves"
 
 
-def test_a_tap_that_is_told_to_end_takes_its_leave(mosquitto: Peer, tmp_path: Path) -> None:
-    """`timeout 10 sortline tap ...`: a server that is left without a word keeps the session of who has gone."""
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_tap_that_is_told_to_end_takes_its_leave(mosquitto: Peer, tmp_path: Path, in_background: bool) -> None:
+    """`timeout 10 sortline tap ...`: a server that is left without a word keeps the session of who has gone. What a
+    shell starts with & ignores SIGINT."""
     file = tmp_path / "site.toml"
     file.write_text('site = "dc1"\n' + CLOSED.format(closed=mosquitto.port))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if in_background else signal.default_int_handler)
+    try:
+        started = Running(tmp_path, "tap", str(file), "away")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
-    with Running(tmp_path, "tap", str(file), "away") as tapping:
+    with started as tapping:
         tapping.until_said("= up")
         tapping.process.terminate()
         assert tapping.process.wait(60) == 130, "as by SIGINT, not killed"
