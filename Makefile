@@ -23,6 +23,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
+ENDLESS := --timeout 0 -o faulthandler_timeout=0
 
 .PHONY: demo test check campaign exhaustive fuzz sanitize bench torture drift planted lock clean setup build
 .DELETE_ON_ERROR:
@@ -31,10 +32,10 @@ demo: SECONDS ?= 180
 demo: build
 	@$(BIN)/python -m engine.demo --seconds $(SECONDS)
 
-# Two processes, a file of tests at a time: what waits for a server or a clock waits beside what computes. PYTEST="-n 0 ..."
-# for a debugger or for -s.
+# Two processes, a file of tests at a time: what waits for a server or a clock waits beside what computes. One that died
+# is not started anew: it would begin with what it died of. PYTEST="-n 0 ..." for a debugger or for -s.
 test: build
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST)
 
 check: build
 	$(BIN)/ruff check .
@@ -45,11 +46,11 @@ check: build
 
 campaign: EXAMPLES ?= 2000
 campaign: build
-	SORTLINE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q --timeout 0 tests/property $(PYTEST)
+	SORTLINE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -q $(ENDLESS) tests/property $(PYTEST)
 
 exhaustive: SETS ?= 0
 exhaustive: build
-	SORTLINE_SETS=$(SETS) $(BIN)/python -m pytest -v --timeout 0 tests/property/test_small_worlds.py $(PYTEST)
+	SORTLINE_SETS=$(SETS) $(BIN)/python -m pytest -v $(ENDLESS) tests/property/test_small_worlds.py $(PYTEST)
 
 fuzz: SECONDS ?= 60
 fuzz: build
@@ -76,7 +77,7 @@ hot: build
 
 torture: build
 	SORTLINE_CRASH_STATES=2000000 SORTLINE_DAMAGES=2000000 SORTLINE_KILLS=10000 SORTLINE_LIVES=20000 \
-		$(BIN)/python -m pytest -s --timeout 0 tests/adversity/test_crash_states.py tests/adversity/test_disk_faults.py \
+		$(BIN)/python -m pytest -s $(ENDLESS) tests/adversity/test_crash_states.py tests/adversity/test_disk_faults.py \
 		tests/adversity/test_damaged_folders.py tests/adversity/test_killed_engine.py tests/adversity/test_killed_commands.py \
 		tests/property/test_life.py
 

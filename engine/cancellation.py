@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def raise_if_cancelled() -> None:
-    """Call it after awaiting a library that uses `asyncio.wait_for` (redis-py).
+    """Call it after awaiting a library that uses `asyncio.wait_for` (redis-py, aiomqtt).
 
     Before Python 3.12, wait_for swallows a cancellation that arrives together with its result (python/cpython#86296),
     and a driver would run on after it was told to stop. The task still knows that it was asked.

@@ -98,7 +98,7 @@ def _stoppable(command: str | None) -> Iterator[None]:
     if command in UNTIL_TOLD:
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     elif command in LOOKING:
-        before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        before = signal.signal(signal.SIGTERM, _interrupt)
     else:
         yield
         return
@@ -106,6 +106,13 @@ def _stoppable(command: str | None) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: object) -> None:
+    if callable(signal.getsignal(signal.SIGINT)):
+        signal.raise_signal(signal.SIGINT)
+    else:
+        raise KeyboardInterrupt  # what a shell starts with & ignores SIGINT
 
 
 if __name__ == "__main__":

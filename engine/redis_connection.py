@@ -1,20 +1,32 @@
 """A connection to a Redis server, plain or over TLS, for the source and the sink.
 
-Of TLS what `tls` says counts, and nothing besides. A connection that the server has reset is told as one.
+Of TLS what `tls` says counts, and nothing besides. A connection that the server has reset is told as one. Who is
+cancelled is cancelled: see `engine.cancellation`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
 from redis.asyncio import Connection
 from redis.asyncio.connection import SSLConnection
 
+from engine.cancellation import raise_if_cancelled
 from engine.tls import Tls
 
 
 class _Ours(Connection):
+    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+        await super().send_packed_command(command, check_health)
+        try:
+            raise_if_cancelled()
+        except asyncio.CancelledError:
+            # nobody reads the answer, which would be taken for that of the next command
+            await self.disconnect(nowait=True)
+            raise
+
     async def _send_packed_command(self, command: Iterable[bytes]) -> None:
         # uvloop has a RuntimeError for a write on a closed transport, asyncio a ConnectionResetError
         if self._writer is None or self._writer.is_closing():

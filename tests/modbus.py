@@ -202,7 +202,7 @@ def mbap(transaction: int, unit: int, body: bytes, protocol: int = 0, length: in
 def settings(port: int | None, units: dict[str, Any], **options: Any) -> Settings:
     """As from a site file, with short times; refuses what `check` would. `port` None: a serial line."""
     where = {"host": "127.0.0.1", "port": port} if port is not None else {}
-    short = {"timeout_ms": 200, "recovery_ms": 100, "reconnect_min_ms": 10, "reconnect_max_ms": 50}
+    short = {"timeout_ms": 2_000, "recovery_ms": 100, "reconnect_min_ms": 10, "reconnect_max_ms": 50}
     made = msgspec.convert({"units": units, **where, **short, **options}, Settings)
     assert list(made.faults()) == []
     return made

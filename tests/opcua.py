@@ -214,7 +214,7 @@ def settings(url: str, **changes: Any) -> Settings:
         "namespaces": {"pack": NAMESPACE},
         "publishing_ms": 20,
         "keep_alive_ms": 200,
-        "lifetime_ms": 1_000,
+        "lifetime_ms": 10_000,
         "reconnect_min_ms": 20,
         "reconnect_max_ms": 100,
         "retry_ms": 100,

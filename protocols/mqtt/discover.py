@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import aiomqtt
 
+from engine.cancellation import raise_if_cancelled
 from engine.errors import Refused
 from engine.model import KINDS
 from protocols.discovery import Discovery, Seen, key, sample, table, toml
@@ -104,6 +105,7 @@ async def _listen(args: argparse.Namespace, host: str, port: int, topics: Topics
             except aiomqtt.MqttError:
                 raise error from None
         await listener.subscribe(args.topics, qos=0)
+        raise_if_cancelled()  # aiomqtt waits with asyncio.wait_for until here
         with suppress(TimeoutError):
             async with asyncio.timeout(args.seconds):
                 async for message in listener.messages:

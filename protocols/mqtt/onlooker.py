@@ -10,6 +10,7 @@ from typing import Any
 import aiomqtt
 import msgspec
 
+from engine.cancellation import raise_if_cancelled
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import parse_filter
 
@@ -51,6 +52,7 @@ async def payloads(settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
     async with client:
         for topic in settings.topics:
             await client.subscribe(parse_filter(topic.filter).wire, qos=0)
+        raise_if_cancelled()  # aiomqtt waits with asyncio.wait_for until here
         async for message in client.messages:
             payload: Any = message.payload
             yield str(message.topic), payload if isinstance(payload, bytes) else str(payload or "").encode()

@@ -34,7 +34,14 @@ class Queued:
         return self._records.qsize() + (self._current is not None)
 
     async def next(self) -> Record:
-        """The record to say now; the same one until `said` is called."""
+        """The record to say now; the same one until `said` is called.
+
+        Ends who was cancelled while he said the one before: aiomqtt and redis-py wait in asyncio.wait_for, which
+        before Python 3.12 swallows a cancellation that comes together with its result.
+        """
+        speaker = asyncio.current_task()
+        if speaker is not None and speaker.cancelling():
+            raise asyncio.CancelledError
         if self._current is None:
             self._current = await self._records.get()
         return self._current

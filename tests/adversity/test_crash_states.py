@@ -14,8 +14,6 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from typing import NamedTuple
 
-import pytest
-
 from tests.adversity.crash_disk import CrashDisk
 from tests.adversity.small_world import Limits, Outside, World, live_on, without_threads
 from tests.promises import Promises
@@ -122,7 +120,6 @@ def tried(number: int, count: int) -> tuple[Counter[str], list[str]]:
     return tally.kinds, tally.breaches
 
 
-@pytest.mark.timeout(0)
 def test_no_crash_breaks_a_promise() -> None:
     share = STATES // len(WORKLOADS) + 1
     with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("fork")) as pool:

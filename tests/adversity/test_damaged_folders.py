@@ -19,8 +19,6 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 from engine.errors import Refused
 from tests.adversity.crash_disk import CrashDisk
 from tests.adversity.small_world import DATA, Limits, Outside, World, without_threads
@@ -118,7 +116,6 @@ def flips(seed: int, count: int) -> Outcome:
         return Outcome(found, Counter(flips=count))
 
 
-@pytest.mark.timeout(0)
 def test_a_flipped_bit_anywhere_costs_nothing() -> None:
     in_processes(flips, DAMAGES // 2)
 
@@ -175,7 +172,6 @@ def damages(seed: int, count: int) -> Outcome:
         return Outcome(found, ends)
 
 
-@pytest.mark.timeout(0)
 def test_damage_of_any_kind_ends_in_running_or_in_a_refusal_that_helps() -> None:
     ends = in_processes(damages, DAMAGES // 2)
     assert set(ends) == {"refused", "lost something", "lost nothing"}

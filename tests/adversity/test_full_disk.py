@@ -112,7 +112,7 @@ def killed_with_a_backlog(folder: Path) -> None:
 def leave_a_backlog(folder: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=killed_with_a_backlog, args=(folder,))
     process.start()
-    process.join(30)
+    process.join(120)
     assert process.exitcode == KILLED
 
 

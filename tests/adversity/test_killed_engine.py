@@ -11,8 +11,6 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-
 from engine import passed_over
 from engine.sinks.queue import Queue
 from tests.adversity.engine_process import Victim
@@ -60,7 +58,6 @@ def assert_kept(folder: Path, ledger: list[str], promises: Promises) -> None:
     assert [event.id for event in there if event.id in acknowledged] == ledger, "in the order of the acknowledgements"
 
 
-@pytest.mark.timeout(0)
 def test_what_was_acknowledged_arrives_once_and_in_order(tmp_path: Path) -> None:
     """Killed while it starts, while it takes records in, and while it stops."""
     chance = random.Random(5)

@@ -166,7 +166,7 @@ def test_a_driver_that_does_not_let_go_cannot_hold_up_the_stop(
 
     with contextlib.closing(asyncio.new_event_loop()) as loop:  # asyncio.run would wait for the driver for ever
         took = loop.run_until_complete(running())
-    assert took < 8
+    assert took < 60
     assert "driver one did not stop" in caplog.text
     assert len(queued(tmp_path)) == 1
 

@@ -157,7 +157,7 @@ class Concurrent:
 
 
 def connected(port: int, in_flight_max: int) -> Connection:
-    return Connection(Endpoint("tcp", (("127.0.0.1", port),)), 1.0, frozenset(), in_flight_max)
+    return Connection(Endpoint("tcp", (("127.0.0.1", port),)), 60.0, frozenset(), in_flight_max)
 
 
 def test_so_many_requests_are_on_their_way_as_the_device_takes_and_no_more() -> None:
@@ -167,7 +167,7 @@ def test_so_many_requests_are_on_their_way_as_the_device_takes_and_no_more() -> 
         server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
         connection = connected(server.sockets[0].getsockname()[1], 4)
         await connection.open()
-        asked = [connection.read(1, 1.0, "holding", start, 2) for start in range(60)]
+        asked = [connection.read(1, 60.0, "holding", start, 2) for start in range(60)]
         for start, answer in enumerate(asked):
             assert struct.unpack(">2H", await answer) == (start, start + 1)
         connection.close()
@@ -187,7 +187,7 @@ def test_a_late_answer_among_others_is_dropped_and_shifts_none() -> None:
         late = connection.read(1, 0.05, "holding", 7, 1)
         ended = asyncio.get_running_loop().time() + 0.25
         while asyncio.get_running_loop().time() < ended:
-            asked = [connection.read(1, 1.0, "holding", start, 1) for start in (1, 2, 3)]
+            asked = [connection.read(1, 60.0, "holding", start, 1) for start in (1, 2, 3)]
             assert [int.from_bytes(await answer, "big") for answer in asked] == [1, 2, 3]
             await asyncio.sleep(0.002)
         try:
@@ -299,8 +299,9 @@ def test_an_edge_that_is_seen_while_the_rest_fails_is_not_lost() -> None:
 
 def test_a_debounced_edge_on_the_wire() -> None:
     async def story() -> None:
+        loop = asyncio.get_running_loop()
         async with Plc() as plc:
-            trigger = {**LANE["groups"]["state"]["triggers"][0], "debounce_ms": 60}  # type: ignore[index]
+            trigger = {**LANE["groups"]["state"]["triggers"][0], "debounce_ms": 1_000}  # type: ignore[index]
             lane = {**LANE, "groups": {"g": {"poll_ms": 5, "triggers": [trigger]}}}
             intake = RememberingIntake()
             async with polling(intake, settings(plc.port, lanes(1, 1), profiles={"lane": lane})):
@@ -309,8 +310,8 @@ def test_a_debounced_edge_on_the_wire() -> None:
                 before = len(plc.requests)
                 await until(lambda: len(plc.requests) > before + 4)
                 plc.set(3, 0, table="discrete")
-                before = len(plc.requests)
-                await until(lambda: len(plc.requests) > before + 30)
+                before, flickered_s = len(plc.requests), loop.time()
+                await until(lambda: loop.time() > flickered_s + 1.1 and len(plc.requests) > before + 30)
                 assert intake.facts == []
                 plc.set(3, 1, table="discrete")
                 await until(lambda: intake.facts)

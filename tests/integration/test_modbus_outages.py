@@ -20,7 +20,7 @@ def test_a_dead_unit_is_asked_apart_while_the_others_are_polled() -> None:
         async with Plc() as plc:
             plc.dead = {2}
             intake = RememberingIntake()
-            made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=300, failures_max=2, recovery_ms=50)
+            made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=1_000, failures_max=2, recovery_ms=50)
             async with polling(intake, made):
                 await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
                 down_at = len(plc.requests)
@@ -28,13 +28,13 @@ def test_a_dead_unit_is_asked_apart_while_the_others_are_polled() -> None:
                 def probed() -> bool:
                     later = plc.requests[down_at:]
                     probe = next((at for at, request in enumerate(later) if request.unit == 2), None)
-                    return probe is not None and len(later) > probe + 12
+                    return probe is not None and len(later) > probe + 6
 
                 await until(probed)
                 later = plc.requests[down_at:]
                 at, probe = next((at, request) for at, request in enumerate(later) if request.unit == 2)
                 # the dead unit's next turn comes only when this probe has run out
-                meanwhile = later[at + 1 : at + 13]
+                meanwhile = later[at + 1 : at + 7]
                 assert {request.unit for request in meanwhile} == {1}
                 assert probe.connection not in {request.connection for request in meanwhile}
                 weigh(plc, "A", 10)

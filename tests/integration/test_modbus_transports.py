@@ -135,7 +135,7 @@ def test_a_dead_unit_on_a_serial_line_is_asked_rarely_and_comes_back() -> None:
         with SerialPair(device) as line:
             intake = RememberingIntake()
             made = serial_settings(
-                line.device, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=30, failures_max=2, recovery_ms=200
+                line.device, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=400, failures_max=2, recovery_ms=200
             )
             async with polling(intake, made):
                 await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)

@@ -21,6 +21,7 @@ from paho.mqtt.properties import Properties
 from engine.clock import now_us
 from ext.sparkplug import decode
 from protocols.mqtt.driver import Driver
+from protocols.mqtt.onlooker import payloads
 from protocols.mqtt.settings import Settings
 from tests import sparkplug as wire
 from tests.fault_proxy import FaultProxy
@@ -187,6 +188,32 @@ def test_a_flood_of_retained_messages_is_passed_over(mosquitto: Peer, version: s
             await asyncio.sleep(0.1)
         assert len(ledger.facts) == 1
         assert ledger.faults == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("moment", ["_on_connect", "_on_subscribe"])
+def test_who_looks_and_is_told_to_end_in_the_moment_of_an_answer_ends(
+    mosquitto: Peer, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiomqtt waits for it in asyncio.wait_for: see engine.cancellation."""
+    answered = getattr(aiomqtt.Client, moment)
+
+    async def look() -> None:
+        table = {"host": "127.0.0.1", "port": mosquitto.port, "topics": [JAMS]}
+        async for _ in payloads(msgspec.convert(table, Settings)):
+            pass
+
+    async def story() -> None:
+        looking = asyncio.create_task(look())
+
+        def told_to_end(*answer: Any, **more: Any) -> None:
+            answered(*answer, **more)
+            looking.cancel()
+
+        monkeypatch.setattr(aiomqtt.Client, moment, told_to_end)
+        await asyncio.wait({looking}, timeout=60)
+        assert looking.cancelled()
 
     asyncio.run(story())
 

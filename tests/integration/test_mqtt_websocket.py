@@ -178,8 +178,8 @@ def test_a_server_that_is_none_is_told_of(answer: Answer, told: str) -> None:
         async with server(answer, bytearray()) as port:
             driver = Driver("floor", configured(port, connect_ms=500), ledger, now_us)
             async with running(driver):
-                await ledger.until(lambda: ledger.times("down"))
-                assert told in dict(ledger.states)["down"]
+                # where the computer stands still it is late, and told of at the next attempt
+                await ledger.until(lambda: any(name == "down" and told in why for name, why in ledger.states))
 
     asyncio.run(story())
 

@@ -310,7 +310,7 @@ def test_a_server_that_falls_silent_is_left_and_found_again() -> None:
     async def story() -> None:
         async with line() as packing, FaultProxy(packing.port) as proxy:
             url = f"opc.tcp://127.0.0.1:{proxy.port}/"
-            async with running(settings(url, timeout_ms=1000, variables=cartons())) as kept:
+            async with running(settings(url, lifetime_ms=1_000, variables=cartons())) as kept:
                 await kept.up()
                 proxy.swallow_requests()
                 proxy.swallow_replies()

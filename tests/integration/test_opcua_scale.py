@@ -165,7 +165,7 @@ def test_cut_after_cut_nothing_is_lost_repeated_or_out_of_order(monkeypatch: pyt
 def test_an_event_that_could_not_be_read_before_the_cut_is_read_after_it() -> None:
     async def story() -> None:
         async with line() as packing, FaultProxy(packing.port) as proxy:
-            configured = settings(url(proxy), lifetime_ms=20_000, timeout_ms=500, variables={"cartons": CARTONS})
+            configured = settings(url(proxy), lifetime_ms=20_000, timeout_ms=1_500, variables={"cartons": CARTONS})
             async with running(configured) as kept:
                 await kept.up()
                 # once an event has come, a request for the next one lies at the server: two were sent

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import signal
 import socket
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import pytest
 from engine.clock import now_us
 from tests import sparkplug as wire
 from tests.commands import Running, sortline
+from tests.ending import ended
 from tests.modbus import Plc, until
 from tests.opcua import CARTONS, Line, line
 from tests.peers import Peer, free_port, start_mosquitto
@@ -95,25 +99,39 @@ async def floor(broker: Peer, packing: Line, **payload: Any) -> AsyncIterator[li
         yield got
         assert not any(task.done() for task in tasks), tasks
     finally:
-        while not all(task.done() for task in tasks):
-            for task in tasks:
-                task.cancel()  # aiomqtt may lose one: it waits with asyncio.wait_for
-            await asyncio.wait(tasks, timeout=0.5)
+        await ended(*tasks)
+
+
+Done = subprocess.CompletedProcess[str]
+
+
+async def looked(saw_all: Callable[[Done], bool], name: str, *arguments: str) -> Done:
+    """The command, for longer and longer until it saw what there is to see: a floor is as slow as its computer."""
+    for seconds in ("2", "6", "20"):
+        done = await asyncio.to_thread(sortline, name, *arguments, "--seconds", seconds)
+        if saw_all(done):
+            break
+    return done
+
+
+def rows_of(done: Done) -> dict[str, str]:
+    """Of a probe, by their sources."""
+    return {row.split()[0]: row for row in done.stdout.splitlines()[1:]}
 
 
 def test_a_probe_says_of_every_source_what_works_and_takes_nothing_away(mosquitto: Peer, tmp_path: Path) -> None:
     async def story() -> None:
         async with line() as packing, floor(mosquitto, packing) as got:
             file = site(tmp_path, mosquitto, packing)
-            done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "2", str(file))
-            rows = {row.split()[0]: row for row in done.stdout.splitlines()[1:]}
+            done = await looked(lambda done: done.stdout.count("works") == 2, "check", "--probe", str(file))
+            rows = rows_of(done)
             assert done.returncode == 0, done.stdout + done.stderr
             assert "works" in rows["floor"]
-            assert -10_000 < float(rows["floor"].split()[-2]) < -1_990
+            assert -20_000 < float(rows["floor"].split()[-2]) < -1_990
             assert "works" in rows["packing"], done.stdout
-            assert float(rows["packing"].split()[2].removesuffix("/s")) > 1
+            assert float(rows["packing"].split()[2].removesuffix("/s")) > 0
             assert "left alone" in rows["orders"]
-            assert len(got) > 4
+            await until(lambda: len(got) > 4)
             assert not (tmp_path / "data").exists()
             away = site(tmp_path, mosquitto, packing, CLOSED)
             done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "1", str(away))
@@ -130,10 +148,10 @@ def test_a_probe_of_a_server_that_says_nothing_tells_so_also_while_it_tries_agai
         file = tmp_path / "site.toml"
         sources = [source.format(name=name, ms=ms, closed=port) for name, ms in (("slow", 60_000), ("quick", 100))]
         file.write_text('site = "dc1"\n' + "".join(sources))
-        done = sortline("check", "--probe", "--seconds", "2", str(file))
-    rows = {row.split()[0]: row for row in done.stdout.splitlines()[1:]}
+        done = asyncio.run(looked(lambda done: "within 100 ms" in done.stdout, "check", "--probe", str(file)))
+    rows = rows_of(done)
     assert done.returncode == 1
-    assert "no answer in 2 s" in rows["slow"], done.stdout
+    assert f"no answer in {done.args[-1]} s" in rows["slow"], done.stdout
     assert "no answer within 100 ms" in rows["quick"], done.stdout
 
 
@@ -141,15 +159,21 @@ def test_a_tap_shows_what_came_beside_what_became_of_it(mosquitto: Peer, tmp_pat
     async def story() -> None:
         async with line() as packing, floor(mosquitto, packing, lu="T-7\x1b[31m") as got:
             file = site(tmp_path, mosquitto, packing)
-            for source, place in (("floor", "floor/a"), ("packing", "variables.cartons.counter")):
-                done = await asyncio.to_thread(sortline, "tap", "--seconds", "3", str(file), source)
+
+            def all_of(place: str, done: Done) -> bool:
                 lines = done.stdout.splitlines()
+                return (
+                    "= up" in lines
+                    and any(one.startswith(f"< {place} ") for one in lines)
+                    and any(one.startswith("> {") and '"seq":' in one for one in lines)
+                )
+
+            for source, place in (("floor", "floor/a"), ("packing", "variables.cartons.counter")):
+                done = await looked(partial(all_of, place), "tap", str(file), source)
                 assert done.returncode == 0, done.stderr
-                assert any(one.startswith(f"< {place} ") for one in lines), lines
-                assert any(one.startswith("> {") and '"seq":' in one for one in lines), lines
-                assert "= up" in lines
+                assert all_of(place, done), done.stdout
                 assert "\x1b" not in done.stdout
-            assert len(got) > 4
+            await until(lambda: len(got) > 4)
             unknown = await asyncio.to_thread(sortline, "tap", str(file), "nobody")
             assert (unknown.returncode, "there are floor, packing, orders" in unknown.stderr) == (1, True)
             orders = await asyncio.to_thread(sortline, "tap", str(file), "orders")
@@ -186,15 +210,18 @@ record = {{ src = {{ template = "dc1/{{node}}" }}, kind = {{ const = "telemetry"
 
 @pytest.mark.parametrize("command", ["check --probe", "tap floor", "tap nodes"])
 def test_nobody_on_the_floor_is_told_that_somebody_looks(mosquitto: Peer, tmp_path: Path, command: str) -> None:
+    def is_there(done: Done) -> bool:
+        return "= up" in done.stdout or done.stdout.count("works") == 2
+
     async def story() -> None:
         file = tmp_path / "site.toml"
         file.write_text(SPEAKS.format(port=mosquitto.port))
         name, argument = command.split()
         async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
             await client.subscribe("#")
-            done = await asyncio.to_thread(sortline, name, "--seconds", "2", str(file), argument)
+            done = await looked(is_there, name, str(file), argument)
             assert done.returncode == 0, done.stdout + done.stderr
-            assert "= up" in done.stdout or done.stdout.count("works") == 2
+            assert is_there(done)
             await client.publish("the/end", b"")
             assert str((await anext(client.messages)).topic) == "the/end"
 
@@ -221,9 +248,12 @@ record.seq = {{ path = "n", wrap = 256 }}
 def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: Path, version: str) -> None:
     file = tmp_path / "site.toml"
 
-    async def story(port: int) -> tuple[str, str]:
+    def came(done: Done) -> bool:
+        return done.stdout.count('"telemetry"') > 100
+
+    async def story(port: int) -> tuple[Done, str]:
         async with aiomqtt.Client("127.0.0.1", port) as client:
-            done = asyncio.create_task(asyncio.to_thread(sortline, "tap", "--seconds", "6", str(file), "floor"))
+            done = asyncio.create_task(looked(came, "tap", str(file), "floor"))
             number = 0
             while not done.done():
                 number += 1
@@ -237,7 +267,7 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
                         clients = str(bytes(message.payload), "ascii")
                         if clients == "1":
                             break
-            return (await done).stdout, clients
+            return await done, clients
 
     broker = start_mosquitto(tmp_path, "sys_interval 1")
     try:
@@ -245,16 +275,23 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
         shown, clients = asyncio.run(story(broker.port))
     finally:
         broker.stop()
-    assert shown.count('"telemetry"') > 100, "more than a broker sends to somebody who acknowledges nothing"
+    assert came(shown), "more than a broker sends to somebody who acknowledges nothing"
     assert clients == "1", "we ourselves"
 
 
-def test_a_tap_that_is_told_to_end_takes_its_leave(mosquitto: Peer, tmp_path: Path) -> None:
-    """`timeout 10 sortline tap ...`: a server that is left without a word keeps the session of who has gone."""
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_tap_that_is_told_to_end_takes_its_leave(mosquitto: Peer, tmp_path: Path, in_background: bool) -> None:
+    """`timeout 10 sortline tap ...`: a server that is left without a word keeps the session of who has gone. What a
+    shell starts with & ignores SIGINT."""
     file = tmp_path / "site.toml"
     file.write_text('site = "dc1"\n' + CLOSED.format(closed=mosquitto.port))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if in_background else signal.default_int_handler)
+    try:
+        started = Running(tmp_path, "tap", str(file), "away")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
-    with Running(tmp_path, "tap", str(file), "away") as tapping:
+    with started as tapping:
         tapping.until_said("= up")
         tapping.process.terminate()
         assert tapping.process.wait(60) == 130, "as by SIGINT, not killed"
@@ -299,9 +336,9 @@ def test_whoever_looks_writes_no_acknowledgement_whatever_the_machine_does(tmp_p
             plc.set(100, 7, 1007, 7)
             plc.set(200, 7)
             file = tmp_path / "site.toml"
-            file.write_text(FLEET.format(port=plc.port))
+            file.write_text(FLEET.format(port=plc.port).replace("timeout_ms = 200", "timeout_ms = 2000"))
             name, *arguments = command.format(site=file).split()
-            looking = asyncio.create_task(asyncio.to_thread(sortline, name, "--seconds", "2.5", *arguments))
+            looking = asyncio.create_task(asyncio.to_thread(sortline, name, "--seconds", "4", *arguments))
             await until(lambda: len(plc.requests) > 10)
             plc.set(200, 0)  # the machine has forgotten that it was acknowledged
             await asyncio.sleep(1.0)
@@ -321,7 +358,7 @@ def test_a_unit_that_does_not_answer_is_not_passed_over(tmp_path: Path) -> None:
             plc.dead.add(2)
             file = tmp_path / "site.toml"
             file.write_text(FLEET.format(port=plc.port) + MORE)
-            done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "6", str(file))
+            done = await looked(lambda done: "no answer from p2" in done.stdout, "check", "--probe", str(file))
             row = done.stdout.splitlines()[-1]
             assert (done.returncode, "in part" in row, "no answer from p2" in row) == (1, True, True), done.stdout
 
@@ -382,12 +419,14 @@ def test_a_probe_of_sparkplug_nodes_asks_for_their_births_and_says_who_gives_non
         file = tmp_path / "site.toml"
         file.write_text(NODES.format(port=mosquitto.port, commands=commands))
         speaking = asyncio.create_task(node("L1"))
-        done = await asyncio.to_thread(sortline, "check", "--probe", "--seconds", "2.5", str(file))
-        speaking.cancel()
-        with suppress(asyncio.CancelledError):
-            await speaking
-        row = done.stdout.splitlines()[-1]
-        assert (done.returncode, verdict in row) == (code, True), done.stdout + done.stderr
-        assert ("waits for the birth of Plant1/L1" in row) is bool(code)
+
+        def judged(done: Done) -> bool:
+            row = done.stdout.splitlines()[-1]
+            waits = "waits for the birth of Plant1/L1" in row
+            return (done.returncode, verdict in row, waits) == (code, True, bool(code))
+
+        done = await looked(judged, "check", "--probe", str(file))
+        await ended(speaking)
+        assert judged(done), done.stdout + done.stderr
 
     asyncio.run(story())

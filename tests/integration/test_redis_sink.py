@@ -17,6 +17,7 @@ from engine.contracts import Delivery, OutRow
 from engine.error_classes import Class, classify
 from engine.errors import Refused
 from engine.secret import Secret
+from engine.sinks.redis_nodes import connect, shut
 from engine.sinks.redis_stream import RedisSink, Settings
 from tests.counting_core import event, read
 from tests.fault_proxy import FaultProxy
@@ -36,7 +37,10 @@ def rows(first: int, last: int) -> list[OutRow]:
 
 
 def settings(port: int, **more: Any) -> Settings:
-    return Settings(**{"port": port, "command_ms": 500, "wait_aof_ms": 500, **more})
+    return Settings(**{"port": port, **more})
+
+
+SOON = {"command_ms": 1_500, "wait_aof_ms": 500}  # where replies do get lost
 
 
 def sink_on(port: int, **more: Any) -> RedisSink:
@@ -190,7 +194,7 @@ def test_no_memory_on_the_server_leaves_no_hole(redis_server: Peer) -> None:
 def test_a_reply_that_is_lost_after_the_server_did_it_doubles_nothing(redis_server: Peer, command: bytes) -> None:
     async def story() -> None:
         async with FaultProxy(redis_server.port) as proxy:
-            sink = sink_on(proxy.port)
+            sink = sink_on(proxy.port, **SOON)
             sink._may_script = command == b"EVAL"
             await send(sink, rows(1, 3))
             proxy.when_sent(command, proxy.swallow_replies)
@@ -222,6 +226,37 @@ def test_a_connection_that_was_reset_while_nobody_used_it_is_lost_and_nothing_wo
                 await sink.send(rows(3, 4))
             assert classify(lost.value) is Class.UNKNOWN
             await sink.close()
+
+    loop(story())
+
+
+@pytest.mark.parametrize("loop", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_a_cancellation_at_any_moment_of_a_command_is_never_lost(
+    redis_server: Peer, loop: Callable[[Coroutine[Any, Any, None]], None]
+) -> None:
+    """redis-py awaits every write in asyncio.wait_for: see engine.cancellation."""
+
+    async def story() -> None:
+        client = connect(settings(redis_server.port))
+        asked = 0
+
+        async def ask() -> None:
+            nonlocal asked
+            while True:
+                await client.ping()
+                asked += 1
+
+        for turns in range(200):
+            task, before = asyncio.create_task(ask()), asked
+            await until(lambda: asked > before)  # noqa: B023 - called in this turn
+            for _ in range(turns % 20):
+                await asyncio.sleep(0)
+            task.cancel()
+            cancelled_at = asked
+            await asyncio.wait({task}, timeout=60)
+            assert task.cancelled()
+            assert asked == cancelled_at
+        await shut(client)
 
     loop(story())
 
@@ -314,7 +349,7 @@ def test_a_server_that_is_killed_under_load_loses_and_doubles_nothing(redis_serv
             await asyncio.to_thread(redis_server.start)
         gone_twice = True
         await driver
-        await rig.pipeline.stop(15)
+        await rig.pipeline.stop(60)
         assert rig.metrics.sinks["redis"].failures > 0
 
     run(story)
@@ -331,7 +366,7 @@ def test_replies_lost_again_and_again_and_engines_killed_lose_and_double_nothing
         nonlocal last
         async with FaultProxy(redis_server.port) as proxy:
             for _ in range(4):
-                sink = RedisSink("redis", settings(proxy.port, batch_entries=7), tmp_path, lambda: 0)
+                sink = RedisSink("redis", settings(proxy.port, batch_entries=7, **SOON), tmp_path, lambda: 0)
                 rig = Rig(tmp_path / "data", {"redis": sink})
                 await rig.pipeline.start()
                 for _ in range(6):
@@ -344,7 +379,7 @@ def test_replies_lost_again_and_again_and_engines_killed_lose_and_double_nothing
                 await rig.abandon()
             rig = Rig(tmp_path / "data", {"redis": RedisSink("redis", settings(proxy.port), tmp_path, lambda: 0)})
             await rig.pipeline.start()
-            await rig.pipeline.stop(15)
+            await rig.pipeline.stop(60)
 
     run(story)
     assert ids(redis_server.port) == names(1, last)

@@ -391,9 +391,9 @@ def test_a_stop_while_the_journal_is_read_is_quick(tmp_path: Path, monkeypatch: 
         starting = asyncio.create_task(engine.pipeline.start())
         await until(lambda: engine.metrics.replayed > 0)
         starting.cancel()
-        began = time.monotonic()
+        before = engine.metrics.replayed
         await engine.pipeline.stop()
-        assert time.monotonic() - began < 3
+        assert engine.metrics.replayed < before + len(LINES) / 2
         assert not starting.done() or starting.cancelled()
 
     run(story)

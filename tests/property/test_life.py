@@ -296,7 +296,6 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.timeout(0)
 def test_any_life_keeps_the_promises() -> None:
     run_state_machine_as_test(
         Life,

@@ -26,6 +26,7 @@ from simulators.telling.mqtt import MqttVoice, message
 from simulators.telling.opcua import NAMESPACE, OpcuaLine
 from simulators.telling.wms import RedisVoice
 from simulators.truth import expected_events
+from tests.ending import ended
 from tests.peers import Peer, free_port
 
 T = 1_795_420_812_345_678
@@ -167,6 +168,28 @@ def test_a_voice_goes_on_when_its_broker_comes_late(mosquitto: Peer) -> None:
         raise AssertionError("the connection ended")
 
     assert asyncio.run(run()) == message(ORDER).payload
+
+
+def test_a_voice_that_is_told_to_end_in_the_moment_of_an_answer_ends(
+    mosquitto: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = aiomqtt.Client._on_publish
+
+    async def run() -> None:
+        voice = MqttVoice("127.0.0.1", mosquitto.port)
+        task = asyncio.create_task(voice.run())
+
+        def told_to_end(*answer: Any, **more: Any) -> None:
+            published(*answer, **more)
+            task.cancel()
+
+        monkeypatch.setattr(aiomqtt.Client, "_on_publish", told_to_end)
+        voice.say(PICK)
+        await asyncio.wait({task}, timeout=60)
+        assert task.cancelled()
+        assert voice.waiting() == 0
+
+    asyncio.run(run())
 
 
 # ---- Redis
@@ -380,8 +403,7 @@ def test_live_waits_for_a_listener_tells_and_breaks_off() -> None:
 
         listener = asyncio.create_task(listen())
         told = await tell_live(live, lines.append)
-        listener.cancel()
-        await asyncio.gather(listener, return_exceptions=True)
+        await ended(listener)
         return told, heard, lines
 
     told, heard, lines = asyncio.run(run())
