@@ -69,6 +69,7 @@ class Engine:
                 opened.callback(self._crashes.close)
                 for said in mended_databases.finish(data_dir):
                     log.warning("%s", said)
+                mended_databases.logs_in_order(data_dir)
                 outbox = mended_databases.opened_outbox(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)
                 mended_databases.letters_in_order(data_dir / LETTERS)

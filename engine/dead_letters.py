@@ -27,7 +27,7 @@ import msgspec
 from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import Full, Refused
-from engine.sqlite_file import open_file, open_to_look, transaction
+from engine.sqlite_file import empty_log, log_is_long, open_file, open_to_look, transaction
 
 VERSION = 1
 SCHEMA = (
@@ -371,6 +371,8 @@ class DeadLetters:
             except BaseException:
                 self._sizes = {}
                 raise
+            if log_is_long(self.path):
+                empty_log(self._file)
 
     def _changes(self) -> int:
         return int(self._file.execute("PRAGMA data_version").fetchone()[0])

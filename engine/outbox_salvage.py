@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from engine import start_room
-from engine.disk import DISK
 from engine.errors import Refused
 from engine.outbox import FUNCTIONS, SCHEMA, UPGRADES, VERSION, mend
 from engine.outbox_sums import LANE, TABLES, not_of_one_moment, row_sum, rows_of
-from engine.sqlite_file import BESIDE, not_whole, open_file, open_to_read, passes, transaction
-from engine.whole_file import NEW, put_aside
+from engine.salvage import remove
+from engine.sqlite_file import not_whole, open_file, open_to_read, passes, transaction
+from engine.whole_file import NEW
 
 
 class _Lost(Exception):
@@ -48,27 +48,6 @@ def salvage(path: Path) -> Path | None:
                 raise
     remove(new)
     return None
-
-
-def in_place(path: Path) -> Iterator[str]:
-    """What was salvaged, where the damaged one was put aside already: also by the next start, if a repair was cut short
-    just then. An outbox made anew in that place would know nothing of the events that wait."""
-    if path.exists():
-        return
-    for end in BESIDE[1:]:  # left by the one put aside: SQLite would read them into the new one
-        beside = path.with_name(path.name + end)
-        if beside.exists():
-            put_aside(beside)
-    new = path.with_name(path.name + NEW)
-    if new.exists():
-        DISK.rename(new, path)
-        DISK.sync_folder(path.parent)
-        yield f"{path}: made of what could be read of the damaged one"
-
-
-def remove(new: Path) -> None:
-    for end in BESIDE:
-        new.with_name(new.name + end).unlink(missing_ok=True)
 
 
 @contextmanager
