@@ -124,9 +124,11 @@ class Forwarder:
             work.dry = work.lane.until is not None and work.dry
         self._news.set()
 
-    async def run(self) -> None:
+    async def run(self, fits: asyncio.Event | None = None) -> None:
         """An error of the sink is waited out, and so is a disk without room; any other of the outbox is ours, and
-        raised."""
+        raised. fits: set once the outbox is known to be the right one: what is done by another cannot be undone."""
+        if fits is not None:
+            await fits.wait()
         try:
             while not await self._settled():
                 await self._wait(PROBE_S)
