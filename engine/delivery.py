@@ -265,10 +265,12 @@ class Forwarder:
             work.letters = letter is not None and stands
             return work.dry
         work.letter_s = now + 1 / letter.rate if letter.rate else now
-        if not await asyncio.to_thread(self._letters.is_whole, letter):
+        whole = await asyncio.to_thread(self._letters.whole, letter)
+        if whole is None:
             await asyncio.to_thread(self._letters.returned, letter, CHANGED)
             log.error("sink %s: dead letter %d is not sent: %s", self.name, letter.number, CHANGED.reason)
             return True
+        letter = whole
         if letter.state != SENDING:
             cursor = await asyncio.to_thread(self._outbox.cursor, work.lane.number)
             letter = await asyncio.to_thread(self._letters.begin, letter, cursor)

@@ -26,7 +26,7 @@ from engine.config.load import read_toml
 from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
-from engine.mended_databases import LETTERS, OUTBOX, finish, put_in_order
+from engine.mended_databases import LETTERS, OUTBOX, finish, logs_in_order, put_in_order
 from engine.outbox_salvage import pass_to
 from engine.outbox_sums import Damage, damage
 from engine.passed_over import NAME as PASSED_OVER
@@ -283,6 +283,7 @@ def _put_aside(folder: Path) -> Iterator[str]:
 def _databases_aside(folder: Path) -> Iterator[str]:
     """What was salvaged comes in its place at once; what was cut short in between does now."""
     yield from finish(folder)
+    yield from logs_in_order(folder)
     for path in map(folder.joinpath, MADE_AGAIN):
         fault = fault_of_database(path) if path.exists() else None
         if fault is not None and fault.damaged:

@@ -41,11 +41,10 @@ def finish(data_dir: Path) -> Iterator[str]:
         yield from in_place(data_dir / name)
 
 
-def logs_in_order(data_dir: Path) -> None:
-    """At a start, before any of them is opened."""
+def logs_in_order(data_dir: Path) -> Iterator[str]:
+    """Before any of them is opened; says what was done, one line each."""
     for name in SALVAGES:
-        for said in sqlite_log.put_in_order(data_dir / name):
-            log.warning("%s", said)
+        yield from sqlite_log.put_in_order(data_dir / name)
 
 
 def opened_outbox(path: Path, open_: Callable[[], SqliteOutbox]) -> SqliteOutbox:

@@ -13,6 +13,7 @@ newest entries stay when every consumer has acknowledged them, so that a repetit
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from engine import sqlite_log
 from engine.contracts import OutRow
 from engine.errors import ContentChanged, QueueFull, Refused
 from engine.outbox_sums import event_sum, one_bit_back, row_sum
@@ -58,6 +60,8 @@ UPGRADES = {
 }
 MEND = "Move it away: the engine makes a new one, for the events that are still to come"
 
+
+log = logging.getLogger("sortline.queue")
 
 UNKNOWN = -1  # where a consumer stands
 TEXTS = frozenset({0, 2, 3, 4})
@@ -116,6 +120,8 @@ class Queue:
         if only_looks:
             self._file = open_to_look(path, VERSION, MEND)
         else:
+            for said in sqlite_log.put_in_order(path):
+                log.warning("%s", said)
             self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, FUNCTIONS)
         self._file.text_factory = partial(str, encoding="utf-8", errors="replace")
         (version,) = self._file.execute("PRAGMA user_version").fetchone()
