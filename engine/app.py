@@ -67,7 +67,7 @@ class Engine:
                 opened.callback(start_room.hold, data_dir)  # a start that is refused leaves it to the next
                 self._crashes = Crashes(data_dir)
                 opened.callback(self._crashes.close)
-                for said in mended_databases.finish(data_dir):
+                for said in (*mended_databases.finish(data_dir), *mended_databases.logs_in_order(data_dir)):
                     log.warning("%s", said)
                 outbox = mended_databases.opened_outbox(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)

@@ -14,6 +14,7 @@ tried once more, so the next start forgets letters beyond the cursor.
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 import threading
 import time
@@ -24,10 +25,14 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
+from engine import sqlite_log
 from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import Full, Refused
-from engine.sqlite_file import open_file, open_to_look, transaction
+from engine.outbox_sums import one_bit_back
+from engine.sqlite_file import empty_log, log_is_long, open_file, open_to_look, transaction
+
+log = logging.getLogger("sortline.dead_letters")
 
 VERSION = 1
 SCHEMA = (
@@ -221,13 +226,18 @@ class DeadLetters:
             )
         return letter._replace(state=SENDING, position=position, again=again)
 
-    def is_whole(self, letter: Letter) -> bool:
-        """Whether the event is what was buried; of one that an earlier version buried it is not known."""
+    def whole(self, letter: Letter) -> Letter | None:
+        """The event as it was buried, a flipped bit turned back; None: it is damaged worse. Of one that an earlier
+        version buried it is not known."""
+        names = ("id", "type", "partitionkey", "raw")
+        as_bytes = ", ".join(f"CAST({name} AS BLOB)" for name in names[:-1])
+        query = f"SELECT {as_bytes}, raw, digest FROM letters WHERE number = ?"  # noqa: S608 - our own text
         with self._calls:
-            found = self._file.execute("SELECT digest FROM letters WHERE number = ?", (letter.number,)).fetchone()
-        if found is None or not isinstance(letter.raw, bytes):
-            return False
-        return found[0] in (b"", _digest_of(letter.id, letter.type, letter.partitionkey, letter.raw))
+            *row, digest = self._file.execute(query, (letter.number,)).fetchone() or (None,)
+        if digest == b"" and isinstance(letter.raw, bytes):
+            return letter
+        right = one_bit_back(row, int.from_bytes(digest or b""), _number_of, range(len(names) - 1)) if row else None
+        return letter._replace(**dict(zip(names, right, strict=True))) if right else None
 
     def delivered(self, letter: Letter) -> None:
         """It is where it belongs."""
@@ -371,6 +381,8 @@ class DeadLetters:
             except BaseException:
                 self._sizes = {}
                 raise
+            if log_is_long(self.path):
+                empty_log(self._file)
 
     def _changes(self) -> int:
         return int(self._file.execute("PRAGMA data_version").fetchone()[0])
@@ -457,11 +469,17 @@ def _digest_of(id_: str, type_: str, partitionkey: str, body: bytes) -> bytes:
     return hashlib.blake2b(names.encode() + body, digest_size=16).digest()
 
 
+def _number_of(id_: str, type_: str, partitionkey: str, body: bytes) -> int:
+    return int.from_bytes(_digest_of(id_, type_, partitionkey, body))
+
+
 def open_existing(path: Path, clock: Clock) -> DeadLetters:
     """The letters in `path`, for the command. Refused if there are none yet, or the file cannot be opened."""
     if not path.is_file():
         raise Refused(f"{path}: there are no dead letters; the engine makes the file at its first start")
     try:
+        for said in sqlite_log.put_in_order(path):
+            log.warning("%s", said)
         return DeadLetters(path, clock)
     except sqlite3.OperationalError as error:
         raise Refused(f"{path}: {error}") from error

@@ -124,9 +124,11 @@ class Forwarder:
             work.dry = work.lane.until is not None and work.dry
         self._news.set()
 
-    async def run(self) -> None:
+    async def run(self, fits: asyncio.Event | None = None) -> None:
         """An error of the sink is waited out, and so is a disk without room; any other of the outbox is ours, and
-        raised."""
+        raised. fits: set once the outbox is known to be the right one: what is done by another cannot be undone."""
+        if fits is not None:
+            await fits.wait()
         try:
             while not await self._settled():
                 await self._wait(PROBE_S)
@@ -263,10 +265,12 @@ class Forwarder:
             work.letters = letter is not None and stands
             return work.dry
         work.letter_s = now + 1 / letter.rate if letter.rate else now
-        if not await asyncio.to_thread(self._letters.is_whole, letter):
+        whole = await asyncio.to_thread(self._letters.whole, letter)
+        if whole is None:
             await asyncio.to_thread(self._letters.returned, letter, CHANGED)
             log.error("sink %s: dead letter %d is not sent: %s", self.name, letter.number, CHANGED.reason)
             return True
+        letter = whole
         if letter.state != SENDING:
             cursor = await asyncio.to_thread(self._outbox.cursor, work.lane.number)
             letter = await asyncio.to_thread(self._letters.begin, letter, cursor)

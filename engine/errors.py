@@ -17,6 +17,19 @@ class Refused(SortlineError):
     """A config or an input that cannot be worked with: says what, where, and what to do. Exit code 1."""
 
 
+class Missing(Refused):
+    """What a start needs is not there any more. `sortline fsck --repair` makes it go on without, and so does
+    `sortline run`, by itself."""
+
+    accept_loss = False
+
+
+class MissingWithLoss(Missing):
+    """It takes `--accept-loss`, too."""
+
+    accept_loss = True
+
+
 class Newer(Refused):
     """A file that a newer version of the program has written: not damaged, only not for this one."""
 

@@ -26,7 +26,7 @@ from engine.config.load import read_toml
 from engine.disk import DISK
 from engine.errors import Newer, Refused
 from engine.journal import Position
-from engine.mended_databases import LETTERS, OUTBOX, finish, put_in_order
+from engine.mended_databases import LETTERS, OUTBOX, finish, logs_in_order, put_in_order
 from engine.outbox_salvage import pass_to
 from engine.outbox_sums import Damage, damage
 from engine.passed_over import NAME as PASSED_OVER
@@ -130,11 +130,21 @@ class Check:
         """The segment from which a start reads."""
         return max((snapshot.position.segment for snapshot in self.snapshots), default=1)
 
+    def goes_on_from(self, snapshot: Snapshot) -> bool:
+        """Whether the journal has all that comes after it; of the newest one, whatever it has."""
+        first = snapshot.position.segment
+        return snapshot is self.snapshots[0] or (first in self.segments.numbers() and not self.segments.missing(first))
+
+    def missing(self) -> list[int]:
+        """Segments that a start wants to read."""
+        first = self.needed_from() if self.snapshots and self.segments.numbers() else None
+        return [number for number in self.segments.missing(first) if number >= self.needed_from()]
+
     def _segments(self) -> Iterator[Finding]:
         numbers = self.segments.numbers()
-        for missing in self.segments.missing():
-            grave = missing >= self.needed_from()
-            yield Finding(self.segments.path(missing), "is missing", grave)
+        needed = self.missing()
+        for missing in sorted({*self.segments.missing(), *needed}):
+            yield Finding(self.segments.path(missing), "is missing", missing in needed)
         if numbers and numbers[0] > 1 and not self.snapshots and not self.segments.is_loss(numbers[0]):
             yield Finding(self.segments.path(1), "is missing, and no snapshot stands for it", grave=True)
         for number in numbers:
@@ -189,7 +199,7 @@ class Check:
             yield Finding(
                 self.folder / OUTBOX,
                 f"has {told} events, and {newest.sequence} had been told when the snapshot was taken",
-                grave=True,
+                not any(each.sequence <= told and self.goes_on_from(each) for each in self.snapshots),
             )
 
     def _others(self) -> Iterator[Finding]:
@@ -273,6 +283,7 @@ def _put_aside(folder: Path) -> Iterator[str]:
 def _databases_aside(folder: Path) -> Iterator[str]:
     """What was salvaged comes in its place at once; what was cut short in between does now."""
     yield from finish(folder)
+    yield from logs_in_order(folder)
     for path in map(folder.joinpath, MADE_AGAIN):
         fault = fault_of_database(path) if path.exists() else None
         if fault is not None and fault.damaged:
@@ -286,8 +297,9 @@ def _given_up(folder: Path) -> Iterator[str]:
     deque(checked.findings(), maxlen=0)
     told = told_by_outbox(folder / OUTBOX) or 0
     if checked.snapshots and told < checked.snapshots[0].sequence and checked.segments.numbers()[:1] != [1]:
-        pass_to(folder / OUTBOX, checked.snapshots[0].sequence)
-        yield f"{folder / OUTBOX}: events {told + 1} to {checked.snapshots[0].sequence} are given up"
+        oldest = next(each for each in reversed(checked.snapshots) if checked.goes_on_from(each))
+        pass_to(folder / OUTBOX, oldest.sequence)
+        yield f"{folder / OUTBOX}: events {told + 1} to {oldest.sequence} are given up"
 
 
 def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
@@ -295,7 +307,7 @@ def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
     deque(checked.findings(), maxlen=0)
     segments = checked.segments
     numbers = segments.numbers()
-    wanted = [number for number in segments.missing() if number >= checked.needed_from()]
+    wanted = checked.missing()
     if checked.ends_early:
         number = checked.snapshots[0].position.segment
         last = max(numbers, default=number - 1)

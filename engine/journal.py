@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from engine.clock import Clock, now_us
 from engine.disk import DISK, Disk
-from engine.errors import Full, Refused
+from engine.errors import Full, Missing, Refused
 from engine.segment_folder import SegmentFolder
 from engine.segments import FRAME, HEADER_BYTES, VERSION, Header, Part, any_byte
 from ext import frames
@@ -201,7 +201,7 @@ class Journal:
             raise self._ends_before(after)
         first = self.first() if after == BEGINNING and self.first() and self.begins() else after.segment
         for number in self._segments.missing(first):
-            raise Refused(
+            raise Missing(
                 f"{self.folder}: {number:08d}.journal is missing; put it back from a copy, or move the folder "
                 f"away to begin with nothing. To give up what was in it: {self._repair()}"
             )
@@ -258,8 +258,8 @@ class Journal:
         if part.flaw and len(self.reports) < REPORTS_MAX:
             self.reports.append(f"{self._segments.path(number)}: {part.flaw}")
 
-    def _ends_before(self, after: Position) -> Refused:
-        return Refused(
+    def _ends_before(self, after: Position) -> Missing:
+        return Missing(
             f"{self.folder} ends before {after}, where a snapshot or a change of the rules stands: they do not belong "
             "together. Put the journal back from a copy, or begin with a new data_dir. To go on without what is "
             f"missing: {self._repair()}"

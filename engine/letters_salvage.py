@@ -6,14 +6,11 @@ event that the disk has changed is known by its digest (see dead_letters) when s
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 from engine.dead_letters import MEND, SCHEMA, VERSION
-from engine.outbox_salvage import remove
-from engine.sqlite_file import open_file, open_to_read, passes, transaction
+from engine.salvage import as_far_as_it_goes, copy_table, remove
+from engine.sqlite_file import open_file, open_to_read, transaction
 from engine.whole_file import NEW
 
 TABLES = {"letters": "number", "counts": "name", "audit": "number"}
@@ -26,13 +23,13 @@ def salvage(path: Path) -> Path | None:
     remove(new)
     target = open_file(new, SCHEMA, VERSION, MEND)
     try:
-        with _as_far_as_it_goes(), open_to_read(path) as file:
+        with as_far_as_it_goes(), open_to_read(path) as file:
             if file.execute("PRAGMA user_version").fetchone()[0] > VERSION:
                 remove(new)
                 return None
             with transaction(target):
                 for table, key in TABLES.items():
-                    _copy(file, target, table, key)
+                    copy_table(file, target, table, key)
         target.execute("PRAGMA journal_mode = DELETE")  # all of it in the one file
     except BaseException:
         target.close()
@@ -40,20 +37,3 @@ def salvage(path: Path) -> Path | None:
         raise
     target.close()
     return new
-
-
-@contextlib.contextmanager
-def _as_far_as_it_goes() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if passes(error):
-            raise
-
-
-def _copy(file: sqlite3.Connection, target: sqlite3.Connection, table: str, key: str) -> None:
-    for order in ("ASC", "DESC"):
-        with _as_far_as_it_goes():
-            for row in file.execute(f"SELECT * FROM {table} ORDER BY {key} {order}"):  # noqa: S608 - our own text
-                marks = ", ".join("?" * len(row))
-                target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608

@@ -12,12 +12,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from engine import letters_salvage, outbox_salvage
+from engine import letters_salvage, outbox_salvage, sqlite_log
 from engine.errors import Newer, Refused
 from engine.outbox import SqliteOutbox
-from engine.outbox_salvage import in_place
-from engine.sqlite_file import BESIDE, not_whole, open_to_read, tells_damage
-from engine.whole_file import put_aside
+from engine.salvage import in_place, put_all_aside
+from engine.sqlite_file import not_whole, open_to_read, tells_damage
 
 OUTBOX = "outbox.sqlite"
 LETTERS = "dead.sqlite"
@@ -30,9 +29,7 @@ def put_in_order(path: Path, what: str) -> Iterator[str]:
     """A damaged one; says what was done, one line each. what: is wrong with it."""
     if path.is_file():
         SALVAGES[path.name](path)
-    beside = (path.with_name(path.name + end) for end in BESIDE)
-    asides = ", ".join(put_aside(each).name for each in beside if each.exists())
-    yield f"{path}: {what}: renamed to {asides}"
+    yield f"{path}: {what}: renamed to {put_all_aside(path)}"
     yield from in_place(path)
     if not path.exists():
         yield f"{path}: nothing of it could be used: a new one is begun"
@@ -42,6 +39,12 @@ def finish(data_dir: Path) -> Iterator[str]:
     """What was cut short between putting one aside and putting the new one in its place."""
     for name in SALVAGES:
         yield from in_place(data_dir / name)
+
+
+def logs_in_order(data_dir: Path) -> Iterator[str]:
+    """Before any of them is opened; says what was done, one line each."""
+    for name in SALVAGES:
+        yield from sqlite_log.put_in_order(data_dir / name)
 
 
 def opened_outbox(path: Path, open_: Callable[[], SqliteOutbox]) -> SqliteOutbox:

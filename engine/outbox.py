@@ -31,10 +31,9 @@ from typing import Any
 
 from engine.clock import Clock, now_us
 from engine.contracts import Account, Emitted, Lane, OutRow
-from engine.disk import DISK
 from engine.errors import ContentChanged, Full, Refused
 from engine.outbox_sums import LANE, UNCOUNTED, changed, count_left, damage, event_sum, is_event, row_sum, turn_back
-from engine.sqlite_file import LOG, damage_refused, empty_log, open_file, transaction
+from engine.sqlite_file import damage_refused, empty_log, log_is_long, open_file, transaction
 from engine.told_events import ToldEvents
 
 VERSION = 3
@@ -78,7 +77,6 @@ UPGRADES = {
     2: (*SUMS, *SUM_UP),
 }
 TOLD_MAX = 1_000_000
-LOG_BYTES_MAX = 4 * 1024 * 1024
 
 log = logging.getLogger("sortline.outbox")
 
@@ -128,7 +126,6 @@ class SqliteOutbox:
         self._calls = threading.Lock()
         self._reads = threading.Lock()
         self._path = path
-        self._log = path.with_name(path.name + LOG)
         self._mend = mend(path)
         self._file = open_file(path, SCHEMA, VERSION, self._mend, UPGRADES, FUNCTIONS)
         try:
@@ -147,7 +144,6 @@ class SqliteOutbox:
         for file in (self._file, self._reader):
             file.text_factory = partial(str, encoding="utf-8", errors="replace")
         with self._intact():
-            self._file.execute("PRAGMA wal_autocheckpoint = 0")  # see _shorten_log
             found, turned = damage(self._file)
             if turned:
                 turn_back(self._file, turned)
@@ -298,9 +294,7 @@ class SqliteOutbox:
             empty_log(self._file)
 
     def _shorten_log(self) -> None:
-        """SQLite would by itself leave a log in place of which a part, or all, is in the file already: with a damaged
-        frame in it, what stands before that would be put over what is newer. So it is emptied at once, and whole."""
-        if DISK.bytes_of(self._log) > LOG_BYTES_MAX:
+        if log_is_long(self._path):
             with self._reads, self._intact():
                 empty_log(self._file)
 

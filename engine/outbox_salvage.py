@@ -5,7 +5,8 @@ notice what should never happen. The rest decides what leaves, and has sums: whe
 goes into a new file, with what can be read of `told`. So no event that waits is lost, and none is told twice.
 
 Where events are missing and the lanes are not, the new file knows where each lane stands, and goes back to the last
-event that all of them have: from there on the journal makes the events again.
+event that all of them have: from there on the journal makes the events again. Where the journal does not go back so
+far any more, every event stays that is whole, and only what cannot be read and nobody can make again is lost.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine import start_room
-from engine.disk import DISK
 from engine.errors import Refused
 from engine.outbox import FUNCTIONS, SCHEMA, UPGRADES, VERSION, mend
-from engine.outbox_sums import LANE, TABLES, not_of_one_moment, row_sum, rows_of
-from engine.sqlite_file import BESIDE, not_whole, open_file, open_to_read, passes, transaction
-from engine.whole_file import NEW, put_aside
+from engine.outbox_sums import LANE, TABLES, count_left, not_of_one_moment, row_sum, rows_of
+from engine.salvage import remove
+from engine.segment_folder import SegmentFolder
+from engine.snapshots import Snapshot, Snapshots
+from engine.sqlite_file import not_whole, open_file, open_to_read, passes, transaction
+from engine.whole_file import NEW
+
+NOTHING = 2**63 - 1
+BOTH_ENDS: tuple[Literal["ASC"], Literal["DESC"]] = ("ASC", "DESC")
 
 
 class _Lost(Exception):
@@ -34,7 +41,8 @@ def salvage(path: Path) -> Path | None:
     """A new file beside `path`, whole and on disk, to be put in its place; None: too much is damaged. Raises
     sqlite3.OperationalError where there is no room for it."""
     new = path.with_name(path.name + NEW)
-    for copy in (_copy, _copy_places):
+    behind = _made_again_behind(path.parent)
+    for copy in (_copy, partial(_copy_places, behind=behind), partial(_copy_whole, behind=behind), _copy_places):
         remove(new)
         try:
             with open_to_read(path) as file, _begun(new) as target:
@@ -48,27 +56,6 @@ def salvage(path: Path) -> Path | None:
                 raise
     remove(new)
     return None
-
-
-def in_place(path: Path) -> Iterator[str]:
-    """What was salvaged, where the damaged one was put aside already: also by the next start, if a repair was cut short
-    just then. An outbox made anew in that place would know nothing of the events that wait."""
-    if path.exists():
-        return
-    for end in BESIDE[1:]:  # left by the one put aside: SQLite would read them into the new one
-        beside = path.with_name(path.name + end)
-        if beside.exists():
-            put_aside(beside)
-    new = path.with_name(path.name + NEW)
-    if new.exists():
-        DISK.rename(new, path)
-        DISK.sync_folder(path.parent)
-        yield f"{path}: made of what could be read of the damaged one"
-
-
-def remove(new: Path) -> None:
-    for end in BESIDE:
-        new.with_name(new.name + end).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -94,18 +81,53 @@ def _copy(file: sqlite3.Connection, target: sqlite3.Connection) -> None:
         raise _Lost
 
 
-def _copy_places(file: sqlite3.Connection, target: sqlite3.Connection) -> None:
+def _made_again_behind(data_dir: Path) -> int:
+    """The journal makes all events behind this one again, from its beginning or from a snapshot."""
+    first = min(SegmentFolder(data_dir / "journal").numbers(), default=0)
+    if first <= 1:
+        return 0
+    snapshots = (each for _, each in Snapshots(data_dir / "snapshots").newest_first())
+    reached = (each for each in snapshots if isinstance(each, Snapshot) and each.position.segment >= first)
+    return min((each.sequence for each in reached), default=NOTHING)
+
+
+def _copy_whole(file: sqlite3.Connection, target: sqlite3.Connection, behind: int) -> None:
+    """The lanes, and each event that is whole, up to where the journal makes them again."""
+    if not _copy_rows(file, target, "lanes"):
+        raise _Lost
+    insert = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, 0, ?)"
+    for order in BOTH_ENDS:
+        with contextlib.suppress(sqlite3.DatabaseError):
+            for _, _, row in rows_of(file, "events", order):
+                if row is not None and row[0] <= behind:
+                    target.execute(insert, (*row, TABLES["events"].sum_of(*row)))
+    lanes = target.execute(f"SELECT {LANE} FROM lanes").fetchall()  # noqa: S608 - our own text
+    rows, newest = target.execute("SELECT count(*), coalesce(max(sequence), 0) FROM events").fetchone()
+    last = behind if behind < NOTHING else max([newest, *(lane[5] for lane in lanes)])
+    for number, *names, until, cursor, _, delivered, dead in lanes:
+        left = count_left(target, names[-1].split(), cursor, last if until is None else until)
+        _write_lane(target, (number, *names, until, cursor, delivered + dead + left, delivered, dead))
+    target.execute("UPDATE last SET sequence = ?, rows = ?, sum = ?", (last, rows, row_sum(last, rows)))
+    _copy_told(file, target, last)
+
+
+def _copy_places(file: sqlite3.Connection, target: sqlite3.Connection, behind: int = 0) -> None:
     """The lanes, and what was told up to where all of them have everything."""
     if not _copy_rows(file, target, "lanes"):
         raise _Lost
     lanes = target.execute(f"SELECT {LANE} FROM lanes").fetchall()  # noqa: S608 - our own text
     for number, *names, until, cursor, _, delivered, dead in lanes:
-        row = (number, *names, until, cursor, delivered + dead, delivered, dead)
-        target.execute("UPDATE lanes SET events = ?, sum = ? WHERE number = ?", (row[6], row_sum(*row), number))
+        _write_lane(target, (number, *names, until, cursor, delivered + dead, delivered, dead))
     waiting = [cursor for *_, until, cursor, _, _, _ in lanes if until is None or cursor < until]
     last = min(waiting, default=max(cursor for *_, cursor, _, _, _ in lanes))
+    if last < behind:
+        raise _Lost
     target.execute("UPDATE last SET sequence = ?, rows = 0, sum = ?", (last, row_sum(last, 0)))
     _copy_told(file, target, last)
+
+
+def _write_lane(target: sqlite3.Connection, row: Sequence[Any]) -> None:
+    target.execute("UPDATE lanes SET events = ?, sum = ? WHERE number = ?", (row[6], row_sum(*row), row[0]))
 
 
 def _copy_rows(file: sqlite3.Connection, target: sqlite3.Connection, name: str) -> int:
@@ -124,7 +146,7 @@ def _copy_rows(file: sqlite3.Connection, target: sqlite3.Connection, name: str) 
 
 def _copy_told(file: sqlite3.Connection, target: sqlite3.Connection, last: int) -> None:
     """Up to an event; from both ends, up to where it is damaged."""
-    for order in ("ASC", "DESC"):
+    for order in BOTH_ENDS:
         with contextlib.suppress(sqlite3.DatabaseError):
             for row in file.execute(f"SELECT sequence, id, content FROM told ORDER BY sequence {order}"):  # noqa: S608
                 if _is_told(row) and row[0] <= last:
@@ -142,5 +164,11 @@ def pass_to(path: Path, sequence: int) -> None:
         with transaction(file):
             (rows,) = file.execute("SELECT rows FROM last").fetchone()
             file.execute("UPDATE last SET sequence = ?, sum = ?", (sequence, row_sum(sequence, rows)))
+            # nothing up to there is left for these; so a dead letter from there does not stand for what comes again
+            for *lane, cursor, events, delivered, dead in file.execute(f"SELECT {LANE} FROM lanes").fetchall():  # noqa: S608
+                if cursor < sequence and events == delivered + dead and lane[-1] is None:
+                    row = (*lane, sequence, events, delivered, dead)
+                    query = "UPDATE lanes SET cursor = ?, sum = ? WHERE number = ?"
+                    file.execute(query, (sequence, row_sum(*row), lane[0]))
     finally:
         file.close()

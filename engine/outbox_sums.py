@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from engine.logs import escaped
 from engine.sqlite_file import not_whole, transaction
@@ -132,10 +132,12 @@ def changed(table: str, row: Sequence[Any]) -> str:
     return f"{named(table, row)} has other content than what was written"
 
 
-def rows_of(file: sqlite3.Connection, name: str) -> Iterator[tuple[int, Sequence[Any], Sequence[Any] | None]]:
+def rows_of(
+    file: sqlite3.Connection, name: str, order: Literal["ASC", "DESC"] = "ASC"
+) -> Iterator[tuple[int, Sequence[Any], Sequence[Any] | None]]:
     """rowid, the row as it is, and as it was written; None: that cannot be told."""
     table = TABLES[name]
-    query = f"SELECT rowid, {', '.join(table.columns)}, sum FROM {name}"  # noqa: S608 - our own text
+    query = f"SELECT rowid, {', '.join(table.columns)}, sum FROM {name} ORDER BY rowid {order}"  # noqa: S608 - our own
     for rowid, *row, sum_ in file.execute(query):
         yield rowid, row, row if _fits(table.sum_of, row, sum_) else _turned_back(file, name, rowid)
 

@@ -102,6 +102,7 @@ class Pipeline:
         self._overload = overload or Overload(Policy(), {"the journal": lambda: used_of(journal)})
         self._commit_s = commit_s
         self._synced_s = 0.0
+        self._fits = asyncio.Event()  # the outbox is the journal's
         self._closing = False
         self._halted = False
         self._ticked_us = 0
@@ -154,15 +155,16 @@ class Pipeline:
         cannot be worked with; call `stop` then too. Where the names find no room, it runs on and accepts nothing."""
         self._metrics.turn("recovering")
         for forwarder in self._forwarders:
-            self._spawn(forwarder.run(), f"sink {forwarder.name}")
+            self._spawn(forwarder.run(self._fits), f"sink {forwarder.name}")
         self._spawn(bury_what_is_left(self._outbox, self._letters), "sinks that are gone")
         self._spawn(self._measure(), "measure")
         self._spawn(self._refusals.run(), "refusals")
         self._spawn(self._refusals.take_back(), "lines that come back")
         self._spawn(collect_when_idle(lambda: self._metrics.journal.appends + self._metrics.replayed), "collector")
         try:
-            await self._recovery.run(self._publish, self._refusals.bury)
+            await self._recovery.run(self._publish, self._refusals.bury, self._fits.set)
         except NoRoom as error:
+            self._fits.set()
             self._halt(error)
             return
         self._journal_stands()

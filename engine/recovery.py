@@ -23,7 +23,7 @@ from engine.clock import Clock
 from engine.contracts import Emitted, Outbox
 from engine.crashes import DEATHS, PASSED_OVER_MAX, RESTORED, Crashes
 from engine.disk import DISK, Disk
-from engine.errors import Refused
+from engine.errors import MissingWithLoss, Refused
 from engine.journal import BEGINNING, NO_SPACE, Journal, Position
 from engine.metrics import Metrics
 from engine.passed_over import INSTEAD
@@ -99,14 +99,16 @@ class Recovery:
         self._to_pack = asyncio.Event()
         self._tidying = asyncio.Lock()
         self._bury: Bury | None = None
+        self._fits: Callable[[], None] = lambda: None
+        self._of_another = False  # there is a snapshot that another version of the program goes on from
         self._proven: bool | None = None  # whether this program can go on from its own snapshots; None: not tried yet
 
-    async def run(self, publish: Publish, bury: Bury | None = None) -> None:
+    async def run(self, publish: Publish, bury: Bury | None = None, fits: Callable[[], None] = lambda: None) -> None:
         """Bring the core to the journal's end; every event after the snapshot goes to `publish`, a record on which the
-        process has died to `bury`. Raises Refused for what does not fit together, NoRoom where the table of names is
-        too small."""
+        process has died to `bury`. `fits` is called once it is known from where on, before anything waits. Raises
+        Refused for what does not fit together, NoRoom where the table of names is too small."""
         began_s = time.monotonic()
-        self._bury = bury
+        self._bury, self._fits = bury, fits
         told = await asyncio.to_thread(self._outbox.last_sequence)
         at = await self._restore(told)
         shift = self.slicer.shift
@@ -155,7 +157,7 @@ class Recovery:
         if lost:
             log.error("journal: %d bytes of what was accepted are lost; all lines: sortline fsck", lost)
         elif told > self.slicer.sequence:
-            raise Refused(
+            raise self._lost(
                 f"{self._journal.folder} accounts for {self.slicer.sequence} business events, the outbox for {told}: "
                 "they do not belong together. Put the journal back from a copy, or begin with a new data_dir. To go on "
                 f"without what is missing: sortline fsck --repair --accept-loss {self._journal.folder.parent}"
@@ -171,6 +173,10 @@ class Recovery:
             told,
             self.slicer.sequence,
         )
+
+    def _lost(self, what: str) -> Refused:
+        """Where another version of the program may still go on, a person has to say which."""
+        return Refused(what) if self._of_another else MissingWithLoss(what)
 
     def decided(self, position: Position, size: int) -> None:
         """The core has decided on everything before `position`, `size` bytes more than before, and all that it told is
@@ -277,6 +283,7 @@ class Recovery:
             if isinstance(slicer, str):
                 log.warning("snapshot %s cannot be used: %s", path, slicer)
                 why.append(f"{path.name}: {slicer}")
+                self._of_another |= not isinstance(slicer, Ahead) and self._snapshots.holds(path)
             elif isinstance(snapshot, Snapshot):
                 self.slicer = slicer
                 self._proven = True
@@ -312,7 +319,7 @@ class Recovery:
         """A core as the snapshot says, or why it cannot be gone on from."""
         self._same_site(snapshot.rules)
         if snapshot.sequence > told:
-            return f"{snapshot.sequence} events had been told, and the outbox has {told}"
+            return Ahead(f"{snapshot.sequence} events had been told, and the outbox has {told}")
         if self._crashes and self._crashes.condemns(snapshot.position, RESTORED):
             return f"the process died on it, {DEATHS} starts in a row: {self._snapshots.put_aside(path)}"
         if self._crashes:
@@ -326,6 +333,7 @@ class Recovery:
 
     async def _begin_with(self, rules: RuleSet, at: Position) -> None:
         """These rules hold at `at`: written down, if nothing else is."""
+        self._fits()
         if self._book.report:
             log.warning("%s", self._book.report)
         self._rules = rules
@@ -346,7 +354,7 @@ class Recovery:
 
     def _begins_at_its_beginning(self, why: list[str]) -> None:
         if not self._journal.begins():
-            raise Refused(
+            raise self._lost(
                 f"{self._journal.folder}: {BEGINNING.segment:08d}.journal is missing; put it back from a copy, or move "
                 f"the folder away to begin with a new data_dir. No snapshot stands for it: "
                 f"{'; '.join(why) or f'there is none in {self._snapshots.folder}'}. To go on without what is missing: "
@@ -452,6 +460,10 @@ class Recovery:
         except SnapshotError as error:
             raise Refused(f"these rules cannot take over from those of before ({error}): put those back") from error
         self.slicer, self._rules = slicer, rules
+
+
+class Ahead(str):
+    """Why a snapshot cannot be gone on from: the outbox knows less."""
 
 
 class Piece(NamedTuple):

@@ -14,8 +14,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import uvloop
 from rich.console import Console
@@ -23,7 +24,8 @@ from rich.console import Console
 from engine.app import Engine
 from engine.config.load import load_site
 from engine.config.site import Site
-from engine.errors import Full, Refused
+from engine.errors import Full, Missing, Refused
+from engine.fsck import repair
 from engine.large_blocks import give_back_large_blocks
 from engine.live import View, show
 from engine.logs import LEVELS, log_lines
@@ -31,7 +33,10 @@ from engine.replay import account_line
 
 STOP_S_MAX = 9.8
 FULL_S = 0.5
+REPAIRS_MAX = 3  # what else is lost may only show once something is repaired
 FAULT = 3  # exit code: stopped by a fault
+
+Outcome = TypeVar("Outcome")
 
 log = logging.getLogger("sortline.run")
 
@@ -48,10 +53,28 @@ def run(args: argparse.Namespace) -> int:
     site = load_site(args.site)
     give_back_large_blocks()
     console = Console(stderr=True, force_terminal=False if args.plain else None)
-    with log_lines(args.log_level), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        account = runner.run(_run(site, args.seconds, console))
+    with log_lines(args.log_level):
+        account = without_what_is_missing(Path(site.engine.data_dir), lambda: _run(site, args.seconds, console))
     print(account_line(account), file=sys.stderr)
     return 0
+
+
+def without_what_is_missing(data_dir: Path, begin: Callable[[], Coroutine[None, None, Outcome]]) -> Outcome:
+    """A run to its end. Nobody has to be there for a box to start: where something that a start needs is lost, what an
+    operator could do about it is done, and said."""
+    for _ in range(REPAIRS_MAX):
+        try:
+            return _to_its_end(begin())
+        except Missing as error:
+            log.error("%s", error)
+            for line in repair(data_dir, accept_loss=error.accept_loss):
+                log.error("repaired: %s", line)
+    return _to_its_end(begin())
+
+
+def _to_its_end(work: Coroutine[None, None, Outcome]) -> Outcome:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
 
 
 async def _run(site: Site, seconds: float | None, console: Console) -> Mapping[str, int]:

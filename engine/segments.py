@@ -36,7 +36,7 @@ import numpy as np
 import zstandard
 
 from engine.disk import Disk
-from engine.errors import Newer, Refused
+from engine.errors import Missing, Newer
 from engine.whole_file import read_whole
 from ext import frames
 
@@ -234,7 +234,7 @@ class Content:
         if begin[: len(MAGIC)] == MAGIC and version > VERSION:
             raise Newer(self.path, f"is of version {version}, this program reads {VERSION}")
         if any_byte(self.data, HEADER_BYTES):
-            raise Refused(
+            raise Missing(
                 f"{self.path}: damaged at offset 0: its first bytes are not those of a journal. Put the file back from "
                 f"a copy. To give up what was in it: sortline fsck --repair {self.path.parent.parent}"
             )

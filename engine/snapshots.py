@@ -86,6 +86,10 @@ class Snapshots:
         """One that nobody can go on from; returns its new name."""
         return put_aside(path, self._disk)
 
+    def holds(self, path: Path) -> bool:
+        """Whether it is still there: nothing is wrong with it that this program knows."""
+        return path.name in self._disk.names(self.folder)
+
     def trust(self, position: Position) -> None:
         """The one at `position` was restored."""
         self._trusted = sorted({*self._trusted, position})[-KEPT:]

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from engine.disk import DISK
 from engine.errors import Newer, Refused
+from engine.sqlite_log import LOG
 
-LOG = "-wal"
 BESIDE = ("", LOG, "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
+LOG_BYTES_MAX = 4 * 1024 * 1024
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -77,6 +78,7 @@ def _opened(
         for name, function in functions.items():
             file.create_function(name, -1, function)
         file.execute("PRAGMA journal_mode = WAL")
+        file.execute("PRAGMA wal_autocheckpoint = 0")  # see log_is_long
         file.execute("PRAGMA synchronous = FULL")
         # some distributions have it on: then a row that goes is written once more, as noughts
         file.execute("PRAGMA secure_delete = OFF")
@@ -132,6 +134,12 @@ def empty_log(file: sqlite3.Connection) -> None:
             raise
     finally:
         file.execute(f"PRAGMA busy_timeout = {busy_ms}")
+
+
+def log_is_long(path: Path) -> bool:
+    """SQLite would by itself leave a log in place of which a part, or all, is in the file already: with a damaged
+    frame in it, what stands before that would be put over what is newer. So it is emptied at once, and whole."""
+    return DISK.bytes_of(path.with_name(path.name + LOG)) > LOG_BYTES_MAX
 
 
 @contextmanager

@@ -50,9 +50,14 @@ def read_whole(path: Path, disk: Disk = DISK) -> bytes:
 
 def put_aside(path: Path, disk: Disk = DISK) -> Path:
     """A file that cannot be used is kept as evidence, under a name that nothing reads and no other evidence has."""
-    names = (path.with_name(f"{path.name}{number}{BAD}") for number in chain([""], map(".{}".format, count(2))))
-    taken = set(disk.names(path.parent))
-    aside = next(name for name in names if name.name not in taken)
+    aside = free_aside(path, disk)
     disk.rename(path, aside)
     disk.sync_folder(path.parent)
     return aside
+
+
+def free_aside(path: Path, disk: Disk = DISK) -> Path:
+    """The name for it that is free."""
+    names = (path.with_name(f"{path.name}{number}{BAD}") for number in chain([""], map(".{}".format, count(2))))
+    taken = set(disk.names(path.parent))
+    return next(name for name in names if name.name not in taken)

@@ -13,20 +13,21 @@ newest entries stay when every consumer has acknowledged them, so that a repetit
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from engine.clock import Clock
+from engine import sqlite_log
 from engine.contracts import OutRow
 from engine.errors import ContentChanged, QueueFull, Refused
 from engine.outbox_sums import event_sum, one_bit_back, row_sum
-from engine.sqlite_file import damage_refused, open_file, open_to_look, reading, transaction
+from engine.sqlite_file import damage_refused, empty_log, log_is_long, open_file, open_to_look, reading, transaction
 
 VERSION = 3
 COLUMNS = "queue, position, id, type, partitionkey, body"
@@ -59,6 +60,8 @@ UPGRADES = {
 }
 MEND = "Move it away: the engine makes a new one, for the events that are still to come"
 
+
+log = logging.getLogger("sortline.queue")
 
 UNKNOWN = -1  # where a consumer stands
 TEXTS = frozenset({0, 2, 3, 4})
@@ -117,6 +120,8 @@ class Queue:
         if only_looks:
             self._file = open_to_look(path, VERSION, MEND)
         else:
+            for said in sqlite_log.put_in_order(path):
+                log.warning("%s", said)
             self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, FUNCTIONS)
         self._file.text_factory = partial(str, encoding="utf-8", errors="replace")
         (version,) = self._file.execute("PRAGMA user_version").fetchone()
@@ -128,7 +133,7 @@ class Queue:
         Raises, with nothing written, QueueFull where a queue has no room, ContentChanged for a known id with another
         content.
         """
-        with self._calls, transaction(self._file):
+        with self._writing():
             for queue in sorted({row.queue for row in rows}):
                 self._put(queue, [row for row in rows if row.queue == queue])
 
@@ -172,7 +177,7 @@ class Queue:
         The first call, also with 0, makes the consumer known: from then on nothing is trimmed that it does not have.
         Raises ValueError for a position that the queue has not reached, or a queue that is not there.
         """
-        with self._calls, transaction(self._file):
+        with self._writing():
             last, _ = self._stands(queue)
             if not 0 <= position <= last:
                 raise ValueError(f"queue {queue}: position {position} is not among those up to {last}")
@@ -184,6 +189,15 @@ class Queue:
     def close(self) -> None:
         with self._calls:
             self._file.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """In one commit."""
+        with self._calls:
+            with transaction(self._file):
+                yield
+            if log_is_long(self.path):
+                empty_log(self._file)
 
     def _damaged(self, queue: str, position: int) -> Refused:
         return Refused(
@@ -238,7 +252,7 @@ class Queue:
             return last, last if behind is None else behind
         query = "SELECT last, behind, sum FROM queues WHERE queue = ?"
         *row, sum_ = self._file.execute(query, (queue,)).fetchone() or (0, 0, row_sum(queue, 0, 0))
-        right = _right((queue, *row), sum_)
+        right = right_row((queue, *row), sum_)
         if right is None:
             raise Refused(f"{self.path}: up to where {queue} goes is damaged. {MEND}")
         return right[1], right[2]
@@ -250,7 +264,7 @@ class Queue:
         found = self._file.execute(query, (queue,)).fetchall()
         if not self._has_sums:
             return {name: position for name, position, _ in found}
-        rights = [(name, _right((queue, name, position), sum_)) for name, position, sum_ in found]
+        rights = [(name, right_row((queue, name, position), sum_)) for name, position, sum_ in found]
         return {name: UNKNOWN if right is None else right[2] for name, right in rights}
 
     def _entry(self, queue: str, position: int, found: Sequence[Any] | None) -> Entry | None:
@@ -262,28 +276,6 @@ class Queue:
             *as_bytes, sum_ = self._file.execute(AS_BYTES, (queue, position)).fetchone() or (None,)
             row = list(one_bit_back(as_bytes, sum_, entry_sum, TEXTS) or ())
         return Entry(*row[1:]) if row and row[:2] == [queue, position] else None
-
-
-class QueueSink:
-    """`contracts.Sink` on a `Queue`."""
-
-    def __init__(self, name: str, settings: Settings, data_dir: Path, clock: Clock) -> None:
-        self._path = data_dir / (settings.path or f"{name}.sqlite")
-        self._settings = settings
-        self._queue: Queue | None = None
-
-    async def open(self) -> None:
-        self._queue = await asyncio.to_thread(Queue, self._path, self._settings)
-
-    async def send(self, rows: Sequence[OutRow]) -> None:
-        if self._queue is None:
-            raise RuntimeError("the queue is not open")
-        await asyncio.to_thread(self._queue.put, rows)
-
-    async def close(self) -> None:
-        queue, self._queue = self._queue, None
-        if queue is not None:
-            await asyncio.to_thread(queue.close)
 
 
 def entry_sum(queue: str, position: int, id_: str, type_: str, partitionkey: str, body: bytes) -> int:
@@ -306,7 +298,7 @@ def _is_entry(row: Sequence[Any], sum_: object) -> bool:
         return False  # damage has made other types of its columns
 
 
-def _right(row: Sequence[Any], sum_: object) -> Sequence[Any] | None:
+def right_row(row: Sequence[Any], sum_: object) -> Sequence[Any] | None:
     """A row of `queues` or `consumers` as it was written; None: that cannot be told."""
     if row_sum(*row) == sum_:
         return row

@@ -7,7 +7,7 @@ from typing import Any
 
 SINKS: dict[str, tuple[str, str]] = {
     # kind in the site file -> (settings struct, sink)
-    "queue": ("engine.sinks.queue:Settings", "engine.sinks.queue:QueueSink"),
+    "queue": ("engine.sinks.queue:Settings", "engine.sinks.queue_sink:QueueSink"),
     "http": ("engine.sinks.http:Settings", "engine.sinks.http:HttpSink"),
     "redis": ("engine.sinks.redis_stream:Settings", "engine.sinks.redis_stream:RedisSink"),
 }

@@ -12,7 +12,9 @@ from engine.clock import now_us
 from engine.contracts import OutRow
 from engine.dead_letters import Cause, DeadLetters
 from engine.errors import Refused
-from tests.integration.test_app import delivered, lines_protocol, picks, queued, run, site
+from engine.run import without_what_is_missing
+from engine.snapshots import MAGIC
+from tests.integration.test_app import delivered, lines_protocol, picks, queued, run, running, site
 from tests.unit.test_outbox import emitted, opened
 
 __all__ = ["lines_protocol"]
@@ -88,6 +90,70 @@ def test_what_the_journal_has_not_any_more_is_refused(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(Refused, match=r"00000001.journal is missing.* 2 events had been told"):
             run(path, lambda engine: engine.metrics.state == "running")
+
+
+@pytest.mark.parametrize("how", ["outbox", "outbox and journal", "all but the outbox", "the last segment"])
+def test_a_start_goes_on_without_what_nobody_has_any_more(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What an operator could do about it, `sortline run` does."""
+    run(site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1", "T-2")}"'), delivered(2))
+    before = queued(tmp_path)
+    data = tmp_path / "data"
+    segments = sorted((data / "journal").glob("*.journal"))
+    if "outbox" in how.split("but")[0]:
+        spoil(data / "outbox.sqlite", "lanes")
+    if how == "outbox and journal":
+        segments[0].rename(tmp_path / "gone")
+        (data / "journal" / "00000002.journal").touch()
+    elif how == "all but the outbox":
+        shutil.rmtree(data / "journal")
+        shutil.rmtree(data / "snapshots")
+    elif how == "the last segment":
+        segments[-1].rename(tmp_path / "gone")
+    path = site(tmp_path, two=f'file = "{picks(tmp_path, "two", "T-3")}"')
+    without_what_is_missing(data, lambda: running(path, lambda _: len(queued(tmp_path)) == 3))
+    after = queued(tmp_path)
+    assert after[:2] == before
+    assert after[2]["subject"] == "task/T-3"
+    assert int(after[2]["sequence"]) > 2
+    if how != "outbox":
+        assert "repaired: " in caplog.text
+        assert list(data.glob("fsck-*.report"))
+
+
+def test_dead_letters_outlive_an_outbox_that_is_gone(tmp_path: Path) -> None:
+    """A start that finds that nothing fits must not take what no lane of a new outbox has passed for one cut short."""
+    path = site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1", "T-2")}"')
+    run(path, delivered(2))
+    data = tmp_path / "data"
+    letters = DeadLetters(data / "dead.sqlite", now_us)
+    rows = [OutRow(n, f"e{n}", "pick.confirmed", "erp.inventory", f"k{n}", b"x") for n in (1, 2)]
+    letters.bury("queue", rows, Cause("permanent", "400", "no"))
+    letters.close()
+    (data / "outbox.sqlite").unlink()
+    (data / "journal" / "00000001.journal").rename(tmp_path / "gone")
+    (data / "journal" / "00000002.journal").touch()
+    without_what_is_missing(data, lambda: running(path, lambda engine: engine.metrics.sink("queue").state == "up"))
+    letters = DeadLetters(data / "dead.sqlite", now_us)
+    assert [letter.id for letter in letters.find()] == ["e1", "e2"]
+    letters.close()
+
+
+def test_a_snapshot_of_another_version_is_not_given_up(tmp_path: Path) -> None:
+    """That one goes on from it: nothing in the folder is changed."""
+    path = site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1", "T-2")}"')
+    run(path, delivered(2))
+    data = tmp_path / "data"
+    (data / "journal" / "00000001.journal").rename(tmp_path / "gone")
+    for snapshot in (data / "snapshots").glob("*.snapshot"):
+        content = bytearray(snapshot.read_bytes())
+        content[len(MAGIC)] = 99
+        snapshot.write_bytes(content)
+    with pytest.raises(Refused, match=r"accounts for 0 business events, the outbox for 2"):
+        without_what_is_missing(data, lambda: running(path, delivered(1)))
+    assert not list(data.glob("fsck-*.report"))
+    assert len(list((data / "snapshots").glob("*.snapshot"))) > 0
 
 
 @pytest.mark.parametrize("how", ["a page", "all of it"])

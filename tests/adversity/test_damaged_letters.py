@@ -17,7 +17,7 @@ def test_a_letter_that_the_disk_has_changed_is_not_sent(tmp_path: Path, type_: s
     delivery.until_empty()
     delivery.sink.refuses = lambda rows: None
     with sqlite3.connect(delivery.letters.path) as file:
-        file.execute(f"UPDATE letters SET raw = CAST(replace(raw, 'e1', 'e9') AS {type_}) WHERE id = 'e1'")
+        file.execute(f"UPDATE letters SET raw = CAST(replace(raw, 'e1', 'e6') AS {type_}) WHERE id = 'e1'")
     file.close()
     delivery.letters.want(delivery.letters.find(), 0, "me")
     delivery.forwarder._letters_seen = -1
@@ -25,4 +25,24 @@ def test_a_letter_that_the_disk_has_changed_is_not_sent(tmp_path: Path, type_: s
     assert delivery.ids == ["e2"]
     (letter,) = delivery.letters.find()
     assert (letter.id, letter.state, letter.class_, letter.code) == ("e1", "dead", "corruption", "damaged")
+    delivery.close()
+
+
+@pytest.mark.parametrize("column", ["raw", "partitionkey"])
+def test_a_flipped_bit_of_a_letter_is_turned_back_as_it_is_sent(tmp_path: Path, column: str) -> None:
+    delivery = Delivery(tmp_path, ScriptedSink(refuses("e1")))
+    delivery.tell(1, 1)
+    delivery.until_empty()
+    delivery.sink.refuses = lambda rows: None
+    (told,) = delivery.letters.find()
+    with sqlite3.connect(delivery.letters.path) as file:
+        ((value, kind),) = file.execute(f"SELECT CAST({column} AS BLOB), typeof({column}) FROM letters").fetchall()
+        flipped = bytes([value[0] ^ 1]) + value[1:]
+        file.execute(f"UPDATE letters SET {column} = CAST(? AS {kind})", (flipped,))
+    file.close()
+    delivery.letters.want(delivery.letters.find(), 0, "me")
+    delivery.forwarder._letters_seen = -1
+    delivery.until(lambda: not delivery.letters.find())
+    (row,) = delivery.sink.rows
+    assert (row.id, row.partitionkey, row.body) == (told.id, told.partitionkey, told.raw)
     delivery.close()

@@ -15,15 +15,18 @@ from pathlib import Path
 
 import pytest
 
-import engine.outbox
+import engine.sqlite_file
 from engine.app import usable
 from engine.cli import main
 from engine.contracts import Account, Emitted, OutRow
 from engine.errors import Refused
+from engine.journal import Position
 from engine.mended_databases import opened_outbox
 from engine.outbox import SqliteOutbox
 from engine.outbox_salvage import salvage
 from engine.outbox_sums import row_sum
+from engine.rule_book import RuleSet
+from engine.snapshots import Snapshot, Snapshots
 from tests.counting_core import event
 
 ROUTES = {"pick.confirmed": {"erp": "erp.inventory"}, "carton.closed": {"erp": "erp.shipping"}}
@@ -180,8 +183,28 @@ def test_lanes_that_are_ahead_get_nothing_twice(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_what_no_journal_makes_again_stays_as_far_as_it_is_whole(tmp_path: Path) -> None:
+    """The journal was trimmed: it goes back to a snapshot before which 25 events had been told."""
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "00000007.journal").touch()
+    Snapshots(tmp_path / "snapshots").write(Snapshot(Position(7, 100), 25, RuleSet("dc1", {}, []), b""))
+    outbox = opened(tmp_path)
+    outbox.append(EVENTS)
+    for lane in outbox.lanes("erp"):
+        outbox.advance(lane.number, CURSOR, delivered=CURSOR // 2)
+    outbox.close()
+    spoilt(tmp_path / "outbox.sqlite", "UPDATE events SET body = 'other' WHERE sequence IN (20, 30)")
+    outbox = opened_outbox(tmp_path / "outbox.sqlite", lambda: opened(tmp_path))
+    assert outbox.last_sequence() == 25
+    outbox.append(EVENTS[25:])
+    found = sorted(row.position for rows in left(outbox).values() for row in rows)
+    assert found == [n for n in range(CURSOR + 1, 41) if n != 20]
+    assert outbox.depth("erp") == len(found)
+    outbox.close()
+
+
 def test_of_the_log_nothing_is_left_that_the_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.outbox, "LOG_BYTES_MAX", 20_000)
+    monkeypatch.setattr(engine.sqlite_file, "LOG_BYTES_MAX", 20_000)
     outbox = opened(tmp_path)
     sizes = []
     for event_ in EVENTS:

@@ -76,19 +76,19 @@ def queued(folder: Path) -> list[dict[str, Any]]:
 
 def run(path: Path | Site, until: Callable[[Engine], bool]) -> tuple[Engine, Mapping[str, int]]:
     """Runs the engine until the condition holds, then stops it as a signal would. Returns it, and its account."""
+    return asyncio.run(running(path, until))
 
-    async def running() -> tuple[Engine, Mapping[str, int]]:
-        engine = Engine(load_site(path) if isinstance(path, Path) else path)
-        stop = asyncio.Event()
-        task = asyncio.create_task(engine.run(stop))
-        deadline = time.monotonic() + 60
-        while not until(engine) and not task.done():
-            assert time.monotonic() < deadline, "it never came to that"
-            await asyncio.sleep(0.01)
-        stop.set()
-        return engine, await task
 
-    return asyncio.run(running())
+async def running(path: Path | Site, until: Callable[[Engine], bool]) -> tuple[Engine, Mapping[str, int]]:
+    engine = Engine(load_site(path) if isinstance(path, Path) else path)
+    stop = asyncio.Event()
+    task = asyncio.create_task(engine.run(stop))
+    deadline = time.monotonic() + 60
+    while not until(engine) and not task.done():
+        assert time.monotonic() < deadline, "it never came to that"
+        await asyncio.sleep(0.01)
+    stop.set()
+    return engine, await task
 
 
 def delivered(count: int) -> Callable[[Engine], bool]:

@@ -24,7 +24,8 @@ from engine.pipeline import Pipeline
 from engine.records import make_decoder
 from engine.recovery import Build, Keep, Recovery
 from engine.rule_book import RuleSet
-from engine.sinks.queue import Queue, QueueSink, Settings
+from engine.sinks.queue import Queue, Settings
+from engine.sinks.queue_sink import QueueSink
 from engine.slices import Slicer
 from engine.throttle import Settings as Delivering
 from ext.batch import Batch

@@ -28,6 +28,8 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.event_schema",
         "engine.logs",
         "engine.sqlite_file",
+        "engine.sqlite_log",
+        "engine.salvage",
         "engine.told_ids",
         "engine.outbox_sums",
         "engine.whole_file",

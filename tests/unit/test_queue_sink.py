@@ -13,7 +13,8 @@ import pytest
 
 from engine.contracts import OutRow
 from engine.errors import ContentChanged, Full, Refused
-from engine.sinks.queue import SCHEMA, Entry, Queue, QueueSink, QueueState, Settings, entry_sum
+from engine.sinks.queue import SCHEMA, Entry, Queue, QueueState, Settings, entry_sum
+from engine.sinks.queue_sink import QueueSink
 from tests.counting_core import event
 
 

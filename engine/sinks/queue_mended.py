@@ -1,0 +1,90 @@
+"""An embedded queue that the disk has damaged: put aside as `.bad`, a new one of what can be read in its place, before
+the first event of a start goes into it. Its readers go on where they stand; what could not be read is refused to them
+with its position, as any entry that is damaged (see queue).
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from engine import sqlite_log
+from engine.outbox_sums import row_sum
+from engine.salvage import as_far_as_it_goes, copy_table, in_place, put_all_aside, remove
+from engine.sinks.queue import FUNCTIONS, MEND, SCHEMA, VERSION, Queue, Settings, right_row
+from engine.sqlite_file import not_whole, open_file, open_to_read, tells_damage, transaction
+from engine.whole_file import NEW
+
+TABLES = {"entries": "rowid", "queues": "queue", "consumers": "queue"}
+
+log = logging.getLogger("sortline.queue")
+
+
+def opened_queue(path: Path, settings: Settings) -> Queue:
+    """The queue, put in order if it has to be. Raises as `Queue` does, and OSError where there is no room for that."""
+    for said in (*sqlite_log.put_in_order(path), *in_place(path)):
+        log.warning("%s", said)
+    what = _flaw(path) if path.is_file() else ""
+    if what and not sqlite_log.in_use(path):  # who has it open would go on with the one put aside
+        for said in (_put_aside(path, what), *in_place(path)):
+            log.error("%s", said)
+    return Queue(path, settings)
+
+
+def _flaw(path: Path) -> str:
+    """What cannot be worked with; empty: nothing, or it cannot be asked now. Of entries their readers will hear."""
+    try:
+        with open_to_read(path) as file:
+            (version,) = file.execute("PRAGMA user_version").fetchone()
+            found = not_whole(file)
+            if not found and version == VERSION:
+                rows = file.execute("SELECT queue, last, behind, sum FROM queues").fetchall()
+                found = next((f"up to where {row[0]} goes" for *row, sum_ in rows if right_row(row, sum_) is None), "")
+    except sqlite3.DatabaseError as error:
+        return f"is damaged, or no SQLite file ({error})" if tells_damage(error) else ""
+    return f"is damaged: {found}" if found else ""
+
+
+def _put_aside(path: Path, what: str) -> str:
+    _salvage(path)
+    return f"{path}: {what}: renamed to {put_all_aside(path)}"
+
+
+def _salvage(path: Path) -> None:
+    """A new file beside `path`, whole and on disk, to be put in its place."""
+    new = path.with_name(path.name + NEW)
+    remove(new)
+    target = open_file(new, SCHEMA, VERSION, MEND, functions=FUNCTIONS)
+    try:
+        with as_far_as_it_goes(), open_to_read(path) as file, transaction(target):
+            for table, key in TABLES.items():
+                copy_table(file, target, table, key)
+        with transaction(target):
+            _put_places_right(target)
+        target.execute("PRAGMA journal_mode = DELETE")  # all of it in the one file
+    except BaseException:
+        target.close()
+        remove(new)
+        raise
+    target.close()
+
+
+def _put_places_right(target: sqlite3.Connection) -> None:
+    """A position never comes again: a queue goes on behind all of which something is known."""
+    known = "SELECT queue FROM entries UNION SELECT queue FROM queues UNION SELECT queue FROM consumers"
+    ends = (
+        "SELECT coalesce(max(position), 0), coalesce(min(position), 1) - 1, "
+        "(SELECT coalesce(max(position), 0) FROM consumers WHERE consumers.queue = entries.queue) "
+        "FROM entries WHERE queue = ?"
+    )
+    for (queue,) in target.execute(known).fetchall():
+        last, behind, acknowledged = target.execute(ends, (queue,)).fetchone()
+        query = "SELECT queue, last, behind, sum FROM queues WHERE queue = ?"
+        *row, sum_ = target.execute(query, (queue,)).fetchone() or (queue, 0, 0, 0)
+        right = right_row(row, sum_)
+        if right is not None:
+            last, behind = max(last, right[1]), right[2]
+        last = max(last, acknowledged or 0)
+        place = (queue, last, min(behind, last))
+        target.execute("INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?)", (*place, row_sum(*place)))
