@@ -105,9 +105,8 @@ class Link:
             if self._debts and (owing := self._owing()) is not None:
                 await self._attempt(owing, self._pay(owing))
             elif (job := self._next(now)) is not None:
-                due = job.due
                 job.advance(now, self._chance)
-                await self._attempt(job, self._poll(job, now, due))
+                await self._attempt(job, self._poll(job, now))
             else:
                 await self._alarm.sleep(self._agenda.next_due())
 
@@ -172,12 +171,15 @@ class Link:
             job.is_running = False
             self._agenda.put(job)
 
-    async def _poll(self, job: Job, now: float, due: float) -> None:
+    async def _poll(self, job: Job, now: float) -> None:
         poll = job.poll
         outcome = await poll.poll(job.ask, now)
+        due, job.unanswered = job.unanswered, None
         timing = poll.timing
         # before the engine, which may be full, has its say
-        is_late = timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > job.deadline_s
+        is_late = (
+            due is not None and timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > job.deadline_s
+        )
         if not job.unit.is_up or job.unit.failures or self._unproved:
             await self._answered(job.unit)
         if outcome.delivery is not None:
@@ -246,7 +248,7 @@ class Link:
             return
         self._ups -= bool(unit.is_up)
         unit.is_up = False
-        unit.forget()
+        unit.forget(is_told=True)
         log.warning("%s: unit %s is down: %s", self._name, unit.name, reason)
         await self._tell_link(unit)
         self._put_back()
@@ -326,7 +328,7 @@ class Link:
 
     def _forget(self) -> None:
         for unit in self.units:
-            unit.forget()
+            unit.forget(is_told=False)
 
     def _tell(self, state: str, detail: str) -> None:
         self.state = (state, detail)

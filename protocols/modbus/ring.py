@@ -64,6 +64,7 @@ class RingReader:
         self._chunk_records_max = max(1, registers_max // settings.width)
         self._numbering = Numbering(settings.wrap, small=settings.size)
         self.started = position is not None
+        self.is_anew = False  # the machine has started again, and that was not told yet
         if position is not None:
             self._numbering.advance(position[0], position[1] + 1)
 
@@ -102,6 +103,7 @@ class RingReader:
     def take(self, chunk: Chunk, words: Sequence[int], after: Head, overwritten: bool = False) -> Haul:
         """The records of a chunk. `after`: the head of the same epoch, read after `words`; `overwritten`: its doubtful
         first record was being written."""
+        self.is_anew = chunk.epoch != self._numbering.epoch
         start = self._next(Head(chunk.epoch, chunk.first))
         oldest = chunk.first
         if self._settings.ack is None:
@@ -112,6 +114,7 @@ class RingReader:
 
     def accept(self, haul: Haul) -> None:
         """The haul was handed over."""
+        self.is_anew = False
         self._numbering.advance(haul.epoch, haul.following)
 
     def shown(self, haul: Haul) -> int:
