@@ -196,7 +196,7 @@ class RingPoll(HandshakePoll):
         points = [Point(name, ring.table, address, 1) for name, address in counters if address is not None]
         self._counters = plan_reads(points, limits, first=("epoch",))
         self._haul: Haul | None = None  # fetched, perhaps not handed over yet
-        self._doubted: tuple[tuple[Chunk, tuple[int, ...]], float] | None = None  # a first record, and since when
+        self._doubted: tuple[tuple[Head, tuple[int, ...]], float] | None = None  # a record, and since when
         self._haul_us = 0
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
@@ -240,15 +240,15 @@ class RingPoll(HandshakePoll):
         return self._reader.head(shown["head"], shown.get("epoch"))
 
     async def _fetch(self, ask: Ask, chunk: Chunk, now: float) -> Haul | None:
-        """Read the chunk and look at the head again; None if the machine restarted meanwhile, or may be writing the
-        first record of it."""
+        """Read the chunk and look at the head again; None if the machine restarted meanwhile, or may be writing over
+        one of its records."""
         words = words_of(await ask(self._ring.table, chunk.address, chunk.quantity))
         after = self._head(await self._show(ask))
         if after.epoch != chunk.epoch:
             return None
         overwritten = False
-        if self._reader.is_doubtful(chunk, after):
-            seen = (chunk, tuple(words[: self._ring.width]))
+        if doubtful := self._reader.doubtful(chunk, words, after):
+            seen = (after, tuple(doubtful))
             if self._doubted is None:
                 self._doubted = seen, now
             doubted, since = self._doubted
