@@ -50,7 +50,9 @@ class Link:
         tap: Tap,
     ) -> None:
         self.units = units
-        self._state: str | None = None  # of the connection
+        self._state: str | None = None  # of the connection: up once something has answered over it
+        self._why = ""  # the last failure
+        self._was_away = False  # there was nobody to connect to
         self._name = name
         self._endpoint = endpoint
         self._settings = settings
@@ -159,6 +161,7 @@ class Link:
         try:
             await work
         except Refusal as refusal:
+            self._proved()
             if refusal.is_unreachable:
                 await self._lost(job, NoAnswer(str(refusal)))
             else:
@@ -214,10 +217,16 @@ class Link:
         # the machine waited for it: its next record may be there
         job.set_due(asyncio.get_running_loop().time())
 
-    async def _answered(self, unit: UnitState) -> None:
+    def _proved(self) -> None:
+        """Something has answered over this connection."""
         if self._unproved:
             self._unproved = 0
             self._backoff.reset()
+        if self._state != "up":
+            self._tell("up", "")
+
+    async def _answered(self, unit: UnitState) -> None:
+        self._proved()
         unit.failures = 0
         unit.returns = False
         if unit.is_up:
@@ -231,6 +240,7 @@ class Link:
     async def _lost(self, job: Job, failure: NoAnswer) -> None:
         """No answer from the job's unit. The connection is closed unless a gateway said so itself."""
         job.poll.doubt()
+        self._why = failure.reason
         if failure.blameless:
             job.set_due(asyncio.get_running_loop().time())
             return
@@ -305,11 +315,14 @@ class Link:
             if self._unproved > 1:
                 # it took the connection, and then answered nothing
                 self._connection.give_up_address()
+                if not self._was_away:
+                    self._tell("down", self._why)
             self._unproved += 1
             try:
                 await self._connection.open()
             except NoAnswer as failure:
                 self._takes_second = self._settings.probe_apart and self._endpoint.serial is None
+                self._was_away = True
                 self._tell("down", failure.reason)
                 self._forget()
                 for unit in self.units:
@@ -323,12 +336,12 @@ class Link:
             job.poll.doubt()
         if self._connection.address != str(self._endpoint):
             log.warning("%s: connected to a backup address: %s", self._name, self._connection.address)
-        if self._state == "down":
+        if self._was_away:
+            self._was_away = False
             # it may have been the server and not the unit: each gets its chance at once
             for unit in self.units:
                 unit.returns = unit.is_up is False
                 self._due_at(unit, asyncio.get_running_loop().time())
-        self._tell("up", "")
 
     def _forget(self) -> None:
         for unit in self.units:
