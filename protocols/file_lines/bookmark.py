@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 
@@ -13,14 +14,18 @@ from engine.whole_file import put_aside, write_whole
 
 ENTRIES_MAX = 10_000
 """So many entries of a folder are looked at."""
+BEFORE_BYTES = 512
+"""By so many bytes before a place a file is known: the inode of one that was removed goes to the next."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """`device`, `inode`: the file as the system knows it, whatever its name. `offset`: bytes of it that are safe."""
+    """`device`, `inode`: the file as the system knows it, whatever its name. `offset`: bytes of it that are safe.
+    `before`: CRC-32 of the last of them; None: of an earlier version, which did not look."""
 
     device: int
     inode: int
     offset: int
+    before: int | None = None
 
 
 class Bookmark:
@@ -52,7 +57,16 @@ class Bookmark:
 def place_of(fd: int, offset: int) -> Place:
     """A place in an open file."""
     known = os.fstat(fd)
-    return Place(device=known.st_dev, inode=known.st_ino, offset=offset)
+    begin = max(0, offset - BEFORE_BYTES)
+    before = crc32(os.pread(fd, offset - begin, begin))
+    return Place(device=known.st_dev, inode=known.st_ino, offset=offset, before=before)
+
+
+def leads_to(place: Place, fd: int) -> bool:
+    """Whether this is the file of a place, and it still has what was before it."""
+    here = place_of(fd, place.offset)
+    same_file = (here.device, here.inode) == (place.device, place.inode) and place.offset <= os.fstat(fd).st_size
+    return same_file and place.before in (None, here.before)
 
 
 def renamed(path: Path, known: Place) -> Path | None:

@@ -19,7 +19,7 @@ from typing import NoReturn
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
-from protocols.file_lines.bookmark import Bookmark, Place, place_of, renamed
+from protocols.file_lines.bookmark import Bookmark, Place, leads_to, place_of, renamed
 from protocols.file_lines.decode import Cut, Cutter, Decoder
 from protocols.file_lines.rounds import round_of
 from protocols.file_lines.settings import STDIN, Settings
@@ -118,13 +118,14 @@ class Driver:
         path = renamed(Path(self._settings.path), self._safe)
         if path is None:
             return
-        log.info("%s: %s is the file of the bookmark: it is read first", self._name, path)
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return  # it was there a moment ago
         try:
-            await self._follow(fd)
+            if leads_to(self._safe, fd):
+                log.info("%s: %s is the file of the bookmark: it is read first", self._name, path)
+                await self._follow(fd)
         finally:
             os.close(fd)
 
@@ -159,12 +160,9 @@ class Driver:
     def _start(self, fd: int) -> int:
         """Where to begin with a file."""
         known = self._safe
-        here = place_of(fd, 0)
-        size = os.fstat(fd).st_size
         if known is not None:
-            is_same = (known.device, known.inode) == (here.device, here.inode) and known.offset <= size
-            return known.offset if is_same else 0
-        first = size if self._settings.begin == "end" else 0
+            return known.offset if leads_to(known, fd) else 0
+        first = os.fstat(fd).st_size if self._settings.begin == "end" else 0
         self._is_safe(place_of(fd, first))
         return first
 

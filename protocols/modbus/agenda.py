@@ -6,23 +6,35 @@ Synchronous; time is an argument (monotonic seconds).
 from __future__ import annotations
 
 import itertools
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from protocols.modbus.unit import NOT_QUEUED, Job
 
+SWEEP_MIN = 64
+
 
 class Agenda:
-    """Two heaps; an entry whose job has another ticket by now is passed over."""
+    """Two heaps; an entry whose job has another ticket by now is passed over, and swept out when most are such."""
 
     def __init__(self) -> None:
         self._later: list[tuple[float, int, Job]] = []
         self._ready: list[tuple[float, int, Job]] = []
+        self._sweep_at = SWEEP_MIN
         self._tickets = itertools.count(1)
 
     def put(self, job: Job) -> None:
         """Or put it elsewhere, when its time has changed."""
         job.ticket = next(self._tickets)
         heappush(self._later, (job.due, job.ticket, job))
+        if len(self._later) >= self._sweep_at:
+            # nobody takes from it while a server is away, and its polls are put off again and again
+            self._later = [entry for entry in self._later if entry[2].ticket == entry[1]]
+            heapify(self._later)
+            self._sweep_at = max(SWEEP_MIN, 2 * len(self._later))
+
+    def __len__(self) -> int:
+        """Entries that are held, with those that are passed over."""
+        return len(self._later) + len(self._ready)
 
     def take(self, now: float) -> Job | None:
         """The next job that is due, and out of the agenda; None: none is."""

@@ -14,12 +14,15 @@ from typing import NamedTuple
 
 from engine.errors import Refused
 from protocols.discovery import Discovery, Seen, key, table, toml
+from protocols.modbus.endpoint import PORT, parse_address
 
 FUNCTIONS = {"holding": 3, "input": 4, "coil": 1, "discrete": 2}
 WORDS_PER_READ = 64
 BITS_PER_READ = 256
 TIMEOUT_S = 1.0
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS = 1, 2
+ILLEGAL_FUNCTION = 1
+HALVED = (2, 3, 4)
+"""Exceptions by which devices say that they do not have all that was asked for, or not so much of it at once."""
 RUNS_SHOWN_MAX = 64
 
 
@@ -31,12 +34,17 @@ class Refusal(Exception):
         self.code = code
 
 
+class Silence(Exception):
+    """No answer, or the connection was closed instead of one."""
+
+
 class Run(NamedTuple):
-    """Registers that follow one another and can be read. `seen`: of each."""
+    """Registers that follow one another and can be read, `at_once` in one request. `seen`: of each."""
 
     table: str
     first: int
     seen: list[Seen]
+    at_once: int
 
 
 class Unit(NamedTuple):
@@ -52,12 +60,11 @@ class Line:
         self._port = port
         self._transaction = 0
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._was_open = False
 
     async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
-        """Raises Refusal, TimeoutError, OSError."""
-        if self._streams is None:
-            self._streams = await asyncio.wait_for(asyncio.open_connection(self._host, self._port), TIMEOUT_S)
-        reader, writer = self._streams
+        """Raises Refusal, Silence; OSError where nobody was there from the beginning."""
+        reader, writer = self._streams or await self._open()
         self._transaction = self._transaction % 0xFFFF + 1
         try:
             writer.write(struct.pack(">HHHBBHH", self._transaction, 0, 6, unit, function, address, count))
@@ -67,12 +74,23 @@ class Line:
                     body = await reader.readexactly(length - 2)
                     if transaction == self._transaction:
                         break
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, struct.error):
+        except (OSError, asyncio.IncompleteReadError, struct.error, ValueError):
             self.close()
-            raise
+            raise Silence from None
         if code & 0x80:
             raise Refusal(body[0])
         return list(_values(function, body[1:], count))
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                self._streams = await asyncio.open_connection(self._host, self._port)
+        except OSError:
+            if self._was_open:
+                raise Silence from None
+            raise
+        self._was_open = True
+        return self._streams
 
     def close(self) -> None:
         if self._streams is not None:
@@ -91,8 +109,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def discover(args: argparse.Namespace) -> Discovery:
     """Raises Refused where the server cannot be reached, or what is asked for cannot be read."""
-    host, _, port = args.host.partition(":")
-    line = Line(host, _number(port, args.host) if port else 502)
+    address = parse_address(args.host, PORT)
+    if address is None:
+        raise Refused(f"{args.host}: no address: HOST, HOST:PORT or [IPv6]:PORT")
+    line = Line(*address)
     first, last = _range(args.registers, 65_535)
     tables = [name.strip() for name in args.tables.split(",")]
     if not set(tables) <= set(FUNCTIONS):
@@ -106,12 +126,13 @@ async def discover(args: argparse.Namespace) -> Discovery:
         raise Refused(f"{args.host}: {os.strerror(error.errno) if error.errno else 'no connection'}") from None
     finally:
         line.close()
-    return Discovery(_report(args, units, rounds), draft(args.name, host, int(port or 502), units))
+    return Discovery(_report(args, units, rounds), draft(args.name, *address, units))
 
 
 async def scan(line: Line, unit: int, name: str, first: int, last: int) -> list[Run]:
     """What can be read of one table, in runs. A block that is refused is halved until the holes are found."""
     there: list[int] = []
+    at_once = 1
     step = WORDS_PER_READ if FUNCTIONS[name] in (3, 4) else BITS_PER_READ
     blocks = [(at, min(step, last - at + 1)) for at in range(first, last + 1, step)]
     while blocks:
@@ -121,15 +142,16 @@ async def scan(line: Line, unit: int, name: str, first: int, last: int) -> list[
         except Refusal as refusal:
             if refusal.code == ILLEGAL_FUNCTION:
                 return []
-            if refusal.code == ILLEGAL_ADDRESS and count > 1:
+            if refusal.code in HALVED and count > 1:
                 half = count // 2
                 blocks[:0] = [(at, half), (at + half, count - half)]
-        except (TimeoutError, asyncio.IncompleteReadError):
+        except Silence:
             if not there:
-                return []  # nobody there, or a gateway that knows no such unit
+                return []  # nobody there, a gateway that knows no such unit, or a device that knows no such function
         else:
             there += range(at, at + count)
-    return [Run(name, run[0], [Seen() for _ in run]) for run in _runs(there)]
+            at_once = max(at_once, count)
+    return [Run(name, run[0], [Seen() for _ in run], at_once) for run in _runs(there)]
 
 
 async def _watch(line: Line, units: list[Unit], seconds: float) -> int:
@@ -147,12 +169,11 @@ async def _watch(line: Line, units: list[Unit], seconds: float) -> int:
 
 
 async def _look(line: Line, unit: Unit, run: Run, before: dict[tuple[int, str, int], int]) -> None:
-    step = WORDS_PER_READ if FUNCTIONS[run.table] in (3, 4) else BITS_PER_READ
-    for at in range(0, len(run.seen), step):
-        count = min(step, len(run.seen) - at)
+    for at in range(0, len(run.seen), run.at_once):
+        count = min(run.at_once, len(run.seen) - at)
         try:
             values = await line.read(unit.number, FUNCTIONS[run.table], run.first + at, count)
-        except (Refusal, TimeoutError, asyncio.IncompleteReadError):
+        except (Refusal, Silence):
             continue
         for index, value in enumerate(values):
             place = (unit.number, run.table, run.first + at + index)

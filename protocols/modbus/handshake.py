@@ -14,7 +14,7 @@ from protocols.modbus.layouts import Mailbox, Ring
 from protocols.modbus.mailbox import Letter, Look, MailboxReader
 from protocols.modbus.plan import Limits, Point, plan_reads
 from protocols.modbus.polling import Ask, Debt, Outcome, Place, Poll, word
-from protocols.modbus.records import fact, gap_line
+from protocols.modbus.records import blind_line, fact, gap_line
 from protocols.modbus.ring import Chunk, Entry, Haul, Head, RingReader
 from protocols.modbus.timing import PollClass
 
@@ -40,8 +40,9 @@ class HandshakePoll(Poll):
         self._undurable = 0  # deliveries whose acknowledgement is not owed yet
         self._outages = 0
         self._is_backlog = True
+        self._last_us = 0  # time of the last record
 
-    def forget(self) -> None:
+    def forget(self, is_told: bool) -> None:
         self._is_backlog = True
         self.doubt()
 
@@ -63,6 +64,10 @@ class HandshakePoll(Poll):
             self._owe(shown)
         else:
             self._check_at = 0.0
+
+    def _blind(self, t_rx: int) -> bytes:
+        """The machine has started again: what it had written, and we had not read, is gone, and nobody knows what."""
+        return blind_line(self.place.src, self._last_us, t_rx)
 
     def _owe(self, shown: int) -> None:
         if self._layout.ack is not None:
@@ -90,7 +95,6 @@ class MailboxPoll(HandshakePoll):
         self._reader = MailboxReader(mailbox, intake.position(place.src))
         self._plan = compile_record(mailbox.record, constants={"src": place.src})
         self._letter: Letter | None = None  # taken, perhaps not handed over yet
-        self._last_us = 0
         self._letter_us = 0
         self._torn_from: float | None = None  # since when no reading was whole
 
@@ -116,9 +120,12 @@ class MailboxPoll(HandshakePoll):
             if self._letter is not None:
                 return Outcome(self._delivery(self._letter))
         self._is_backlog = False
+        if self._reader.is_anew:
+            return Outcome(Delivery(self.place.source, [self._blind(self._clock())]))
         return Outcome()
 
     def accepted(self) -> None:
+        self._reader.is_anew = False
         if self._letter is None:
             return
         self._reader.accept(self._letter)
@@ -151,7 +158,7 @@ class MailboxPoll(HandshakePoll):
         """The record and what is missing before it. A record that does not fit is acknowledged all the same: it would
         block the machine for ever."""
         t_rx = self._clock()
-        lines = []
+        lines = [self._blind(t_rx)] if self._reader.is_anew else []
         if letter.lost:
             first = letter.seq - letter.lost
             lines.append(gap_line(self.place.src, letter.epoch, first, letter.lost, self._last_us, t_rx))
@@ -189,8 +196,7 @@ class RingPoll(HandshakePoll):
         points = [Point(name, ring.table, address, 1) for name, address in counters if address is not None]
         self._counters = plan_reads(points, limits, first=("epoch",))
         self._haul: Haul | None = None  # fetched, perhaps not handed over yet
-        self._doubted: tuple[tuple[Chunk, tuple[int, ...]], float] | None = None  # a first record, and since when
-        self._last_us = 0
+        self._doubted: tuple[tuple[Head, tuple[int, ...]], float] | None = None  # a record, and since when
         self._haul_us = 0
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
@@ -234,15 +240,15 @@ class RingPoll(HandshakePoll):
         return self._reader.head(shown["head"], shown.get("epoch"))
 
     async def _fetch(self, ask: Ask, chunk: Chunk, now: float) -> Haul | None:
-        """Read the chunk and look at the head again; None if the machine restarted meanwhile, or may be writing the
-        first record of it."""
+        """Read the chunk and look at the head again; None if the machine restarted meanwhile, or may be writing over
+        one of its records."""
         words = words_of(await ask(self._ring.table, chunk.address, chunk.quantity))
         after = self._head(await self._show(ask))
         if after.epoch != chunk.epoch:
             return None
         overwritten = False
-        if self._reader.is_doubtful(chunk, after):
-            seen = (chunk, tuple(words[: self._ring.width]))
+        if doubtful := self._reader.doubtful(chunk, words, after):
+            seen = (after, tuple(doubtful))
             if self._doubted is None:
                 self._doubted = seen, now
             doubted, since = self._doubted
@@ -255,7 +261,7 @@ class RingPoll(HandshakePoll):
     def _delivery(self, haul: Haul) -> Delivery:
         t_rx = self._clock()
         self._haul_us = self._last_us
-        lines = []
+        lines = [self._blind(t_rx)] if self._reader.is_anew else []
         if haul.lost:
             lines.append(gap_line(self.place.src, haul.epoch, haul.lost_from, haul.lost, self._last_us, t_rx))
             self._haul_us = t_rx

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from protocols.modbus.endpoint import Endpoint
 from protocols.modbus.polling import Debt, Poll
 from protocols.modbus.records import link_line
 from protocols.modbus.settings import Settings
+from protocols.modbus.standing import Standing
 from protocols.modbus.unit import NOT_QUEUED, Job, UnitState
 from protocols.modbus.wire import NoAnswer, Refusal
 from protocols.tapping import Tap
@@ -34,7 +35,7 @@ log = logging.getLogger("sortline.modbus")
 
 
 class Link:
-    """`name`: the source's. `tell`: called when `state` or a unit's changed. `chance`: of jitter and pauses."""
+    """`name`: the source's. `standing`: of all its links. `chance`: of jitter and pauses."""
 
     def __init__(
         self,
@@ -44,18 +45,20 @@ class Link:
         settings: Settings,
         intake: Intake,
         clock: Clock,
-        tell: Callable[[], None],
+        standing: Standing,
         chance: random.Random,
         tap: Tap,
     ) -> None:
         self.units = units
-        self.state: tuple[str, str] | None = None  # of the connection, and why
+        self._state: str | None = None  # of the connection: up once something has answered over it
+        self._why = ""  # the last failure
+        self._was_away = False  # there was nobody to connect to
         self._name = name
         self._endpoint = endpoint
         self._settings = settings
         self._intake = intake
         self._clock = clock
-        self._tell_all = tell
+        self._standing = standing
         self._chance = chance
         self._recovery_s = settings.recovery_ms / 1000
         writable = frozenset[tuple[int, int]]().union(*(unit.writable for unit in units))
@@ -87,9 +90,6 @@ class Link:
         finally:
             self._connection.close()
 
-    def down_units(self) -> list[str]:
-        return [unit.name for unit in self.units if unit.is_up is False]
-
     def _jobs(self) -> list[Job]:
         return [job for unit in self.units for job in unit.jobs]
 
@@ -105,9 +105,8 @@ class Link:
             if self._debts and (owing := self._owing()) is not None:
                 await self._attempt(owing, self._pay(owing))
             elif (job := self._next(now)) is not None:
-                due = job.due
                 job.advance(now, self._chance)
-                await self._attempt(job, self._poll(job, now, due))
+                await self._attempt(job, self._poll(job, now))
             else:
                 await self._alarm.sleep(self._agenda.next_due())
 
@@ -140,7 +139,11 @@ class Link:
 
     def _put_back(self) -> None:
         """It has changed who is asked here: everything that is nowhere goes into the agenda again."""
-        for job in self._jobs():
+        for unit in self.units:
+            self._put_back_unit(unit)
+
+    def _put_back_unit(self, unit: UnitState) -> None:
+        for job in unit.jobs:
             if job.ticket == NOT_QUEUED and not job.is_running:
                 self._agenda.put(job)
         self._alarm.ring()
@@ -158,6 +161,7 @@ class Link:
         try:
             await work
         except Refusal as refusal:
+            self._proved()
             if refusal.is_unreachable:
                 await self._lost(job, NoAnswer(str(refusal)))
             else:
@@ -172,12 +176,15 @@ class Link:
             job.is_running = False
             self._agenda.put(job)
 
-    async def _poll(self, job: Job, now: float, due: float) -> None:
+    async def _poll(self, job: Job, now: float) -> None:
         poll = job.poll
         outcome = await poll.poll(job.ask, now)
+        due, job.unanswered = job.unanswered, None
         timing = poll.timing
         # before the engine, which may be full, has its say
-        is_late = timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > job.deadline_s
+        is_late = (
+            due is not None and timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > job.deadline_s
+        )
         if not job.unit.is_up or job.unit.failures or self._unproved:
             await self._answered(job.unit)
         if outcome.delivery is not None:
@@ -210,10 +217,16 @@ class Link:
         # the machine waited for it: its next record may be there
         job.set_due(asyncio.get_running_loop().time())
 
-    async def _answered(self, unit: UnitState) -> None:
+    def _proved(self) -> None:
+        """Something has answered over this connection."""
         if self._unproved:
             self._unproved = 0
             self._backoff.reset()
+        if self._state != "up":
+            self._tell("up", "")
+
+    async def _answered(self, unit: UnitState) -> None:
+        self._proved()
         unit.failures = 0
         unit.returns = False
         if unit.is_up:
@@ -222,11 +235,12 @@ class Link:
         self._ups += 1
         log.info("%s: unit %s answers", self._name, unit.name)
         await self._tell_link(unit)
-        self._put_back()
+        self._put_back_unit(unit)
 
     async def _lost(self, job: Job, failure: NoAnswer) -> None:
         """No answer from the job's unit. The connection is closed unless a gateway said so itself."""
         job.poll.doubt()
+        self._why = failure.reason
         if failure.blameless:
             job.set_due(asyncio.get_running_loop().time())
             return
@@ -244,12 +258,14 @@ class Link:
         self._due_at(unit, asyncio.get_running_loop().time() + self._recovery_s)
         if unit.is_up is False:
             return
+        was_last = bool(unit.is_up) and self._ups == 1
         self._ups -= bool(unit.is_up)
         unit.is_up = False
-        unit.forget()
+        unit.forget(is_told=True)
         log.warning("%s: unit %s is down: %s", self._name, unit.name, reason)
         await self._tell_link(unit)
-        self._put_back()
+        if was_last:
+            self._put_back()  # nobody would have to wait for those that are down
         if unit.recovery is None or unit.recovery.done():
             assert self._tasks is not None
             unit.recovery = self._tasks.create_task(self._recover(unit))
@@ -258,7 +274,7 @@ class Link:
         is_up = bool(unit.is_up)
         lines = [link_line(src, is_up, self._clock()) for src in unit.sources]
         await self._intake.put(Delivery(self._name, lines))
-        self._tell_all()
+        self._standing.unit(unit.name, is_up)
 
     async def _recover(self, unit: UnitState) -> None:
         """Until the unit is up again: ask it over a second connection, where the main one does not."""
@@ -291,7 +307,7 @@ class Link:
 
     async def _connect(self) -> None:
         """Until it stands. Each failure is one of every unit."""
-        if self.state is None:
+        if self._state is None:
             self._tell("connecting", "")
         while True:
             if self._unproved:
@@ -299,11 +315,14 @@ class Link:
             if self._unproved > 1:
                 # it took the connection, and then answered nothing
                 self._connection.give_up_address()
+                if not self._was_away:
+                    self._tell("down", self._why)
             self._unproved += 1
             try:
                 await self._connection.open()
             except NoAnswer as failure:
                 self._takes_second = self._settings.probe_apart and self._endpoint.serial is None
+                self._was_away = True
                 self._tell("down", failure.reason)
                 self._forget()
                 for unit in self.units:
@@ -317,17 +336,17 @@ class Link:
             job.poll.doubt()
         if self._connection.address != str(self._endpoint):
             log.warning("%s: connected to a backup address: %s", self._name, self._connection.address)
-        if self.state is not None and self.state[0] == "down":
+        if self._was_away:
+            self._was_away = False
             # it may have been the server and not the unit: each gets its chance at once
             for unit in self.units:
                 unit.returns = unit.is_up is False
                 self._due_at(unit, asyncio.get_running_loop().time())
-        self._tell("up", "")
 
     def _forget(self) -> None:
         for unit in self.units:
-            unit.forget()
+            unit.forget(is_told=False)
 
     def _tell(self, state: str, detail: str) -> None:
-        self.state = (state, detail)
-        self._tell_all()
+        self._state = state
+        self._standing.link(self._endpoint, state, detail)

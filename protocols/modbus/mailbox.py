@@ -51,6 +51,7 @@ class MailboxReader:
         self._known = position is not None
         self._is_ours = self._known  # the engine has the record of the last number
         self._last: Sequence[int] | None = None  # the registers of the last letter
+        self.is_anew = False  # the machine has started again, and that was not told yet
         if position is not None:
             self._numbering.advance(position[0], position[1] + 1)
 
@@ -85,6 +86,7 @@ class MailboxReader:
         shown = words[0]
         epoch, seq = self._place(shown, shown_epoch)
         is_new_start = not self._known or epoch != self._numbering.epoch
+        self.is_anew |= self._known and is_new_start
         if shown == acknowledged or (acknowledged is None and not self._known):
             # numbers that another reader acknowledged stay missing: the next letter says so
             if is_new_start:

@@ -95,8 +95,9 @@ class Poll(ABC):
         """Over a new connection: whether anything is owed, what the device shows will say. Groups owe nothing."""
 
     @abstractmethod
-    def forget(self) -> None:
-        """The device was away, or is another one: what it shows next is its state, or a backlog."""
+    def forget(self, is_told: bool) -> None:
+        """The device was away, or is another one: what it shows next is its state, or a backlog. `is_told`: a
+        `link.down` says so."""
 
     def overdue(self) -> list[bytes]:
         """The last poll had its answer after its deadline. Returns the lines that say so; mailboxes and rings have
@@ -138,10 +139,12 @@ class GroupPoll(Poll):
             for trigger in group.triggers
         ]
         self._fires_always = any(trigger.register is None for trigger in group.triggers)
+        self._watches = any(trigger.register is not None for trigger in group.triggers)
         self._is_waiting = False  # for a value to hold
         self._again_at: dict[Read, float] = {}  # requests that the device refused
         self._read_us = 0  # when everything was read the last time
         self._previous_us = 0
+        self._blind_us = 0  # since when nobody watches, if only a gap can say so
         first = plan.leading[0] if plan.leading else plan.following[0]
         self.probe = (first.table, first.start, 1)
 
@@ -154,9 +157,10 @@ class GroupPoll(Poll):
             # not before the triggers are here: a machine sets its trigger last, so what belongs to it is there by then
             has_changed |= await self._read_all(ask, plan.following, now)
         self._previous_us, self._read_us = self._read_us, self._clock()
-        if not (has_changed or self._fires_always or self._is_waiting):
-            return NOTHING
-        lines = self._records(now)
+        lines = [blind_line(self.place.src, self._blind_us, self._read_us)] if self._blind_us else []
+        self._blind_us = 0
+        if has_changed or self._fires_always or self._is_waiting:
+            lines += self._records(now)
         return Outcome(Delivery(self.place.source, lines)) if lines else NOTHING
 
     def _records(self, now: float) -> list[bytes]:
@@ -226,7 +230,11 @@ class GroupPoll(Poll):
             return []
         return [blind_line(self.place.src, self._previous_us, self._read_us)]
 
-    def forget(self) -> None:
+    def forget(self, is_told: bool) -> None:
+        if is_told:
+            self._blind_us = 0
+        elif self._watches:
+            self._blind_us = self._blind_us or self._read_us
         for watch, _ in self._triggers:
             watch.forget()
         self._plan.image.unsettle(self._row)

@@ -64,6 +64,7 @@ class RingReader:
         self._chunk_records_max = max(1, registers_max // settings.width)
         self._numbering = Numbering(settings.wrap, small=settings.size)
         self.started = position is not None
+        self.is_anew = False  # the machine has started again, and that was not told yet
         if position is not None:
             self._numbering.advance(position[0], position[1] + 1)
 
@@ -94,14 +95,18 @@ class RingReader:
         address = self._settings.records + slot * self._settings.width
         return Chunk(head.epoch, first, records, address, records * self._settings.width)
 
-    def is_doubtful(self, chunk: Chunk, after: Head) -> bool:
-        """Whether the chunk's first record lies in the slot that the machine writes next, and may be writing now: it
-        counts only if it and the head stay as they are for longer than a machine takes to write."""
-        return self._settings.ack is None and chunk.first == after.number - self._settings.size
+    def doubtful(self, chunk: Chunk, words: Sequence[int], after: Head) -> Sequence[int]:
+        """The record of the chunk that lies in the slot which the machine writes next, and may be writing now. It
+        counts only if it and the head stay as they are for longer than a machine takes to write. Empty: none does."""
+        at = after.number - self._settings.size - chunk.first
+        if self._settings.ack is not None or not 0 <= at < chunk.records:
+            return ()
+        return words[at * self._settings.width : (at + 1) * self._settings.width]
 
     def take(self, chunk: Chunk, words: Sequence[int], after: Head, overwritten: bool = False) -> Haul:
         """The records of a chunk. `after`: the head of the same epoch, read after `words`; `overwritten`: its doubtful
-        first record was being written."""
+        record was being written."""
+        self.is_anew = chunk.epoch != self._numbering.epoch
         start = self._next(Head(chunk.epoch, chunk.first))
         oldest = chunk.first
         if self._settings.ack is None:
@@ -112,6 +117,7 @@ class RingReader:
 
     def accept(self, haul: Haul) -> None:
         """The haul was handed over."""
+        self.is_anew = False
         self._numbering.advance(haul.epoch, haul.following)
 
     def shown(self, haul: Haul) -> int:

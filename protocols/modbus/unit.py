@@ -26,10 +26,21 @@ NOT_QUEUED = 0
 
 
 class Job:
-    """A poll and when it is due. `regular`: without jitter. `ticket`: its place in the agenda, 0 for none. `ask`: over
-    the main connection, set by the link."""
+    """A poll and when it is due. `regular`: without jitter. `unanswered`: when the first was due that has not been
+    answered yet. `ticket`: its place in the agenda, 0 for none. `ask`: over the main connection, set by the link."""
 
-    __slots__ = ("ask", "deadline_s", "due", "is_running", "jitter_s", "poll", "regular", "ticket", "unit")
+    __slots__ = (
+        "ask",
+        "deadline_s",
+        "due",
+        "is_running",
+        "jitter_s",
+        "poll",
+        "regular",
+        "ticket",
+        "unanswered",
+        "unit",
+    )
 
     def __init__(self, unit: UnitState, poll: Poll) -> None:
         self.unit = unit
@@ -39,6 +50,7 @@ class Job:
         self.jitter_s = poll.timing.jitter_ms / 1000
         self.regular = 0.0
         self.due = 0.0
+        self.unanswered: float | None = None
         self.ticket = NOT_QUEUED
         self.is_running = False
 
@@ -48,6 +60,8 @@ class Job:
 
     def advance(self, now: float, chance: random.Random) -> None:
         """It is polled now: the next time."""
+        if self.unanswered is None:
+            self.unanswered = self.due
         self.regular = self.due = following(self.poll.timing, self.regular, now)
         if self.jitter_s:
             self.due += chance.uniform(0, self.jitter_s)
@@ -78,10 +92,11 @@ class UnitState:
         self.returns = False
         self.recovery: asyncio.Task[None] | None = None
 
-    def forget(self) -> None:
+    def forget(self, is_told: bool) -> None:
         """See `Poll.forget`."""
         for job in self.jobs:
-            job.poll.forget()
+            job.poll.forget(is_told)
+            job.unanswered = None
 
     def ask(self, through: Requester, table: Table, start: int, quantity: int) -> Awaitable[bytes]:
         """Raises Refusal, NoAnswer."""

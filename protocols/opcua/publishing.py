@@ -105,6 +105,8 @@ class Publishing:
         while (arrival := await self._queue.get()) is not None:
             self._taken(arrival)
             if arrival.ended is not None:
+                if self._subscriptions.get(arrival.ended.number) is not arrival.ended:
+                    continue  # it was made anew already, as the server had said so too
                 yield Message(arrival.ended, None, arrival.t_rx, ended="no sign of the subscription")
             elif arrival.publish is not None:
                 subscription = self._subscriptions.get(arrival.publish.subscription_id)

@@ -77,7 +77,6 @@ async def renew(
     if now - ended.born_at < ended.silence_s:
         raise SubscriptionsGone(why)
     log.warning("%s: subscription %d: %s; made anew", source, ended.number, why)
-    subscribed.publishing.remove(ended)
     await connection.unsubscribe(ended.number)
     subscription = await _make(connection, ended.owners)
     subscribed.publishing.add(subscription)
@@ -86,6 +85,8 @@ async def renew(
         subscribed.binding.entries[owner].record.connected(t_rx)
     await subscribed.binding.bind([subscription])
     await refresh_conditions(connection, subscribed.binding, [subscription])
+    # not before: if the connection is lost meanwhile, the next one has to find that its entries have none
+    subscribed.publishing.remove(ended)
 
 
 async def refresh_conditions(connection: Connection, binding: Binding, subscriptions: Sequence[Subscription]) -> None:

@@ -99,7 +99,7 @@ class VariablesRecord:
         monitors, is_state = self.settings.collect == "monitor", self._fresh
         newest = _newest(notes) if monitors else {}
         for name, reading in self._in_order(notes):
-            if monitors and name != trigger and not is_state and self._is_too_late(reading):
+            if monitors and name != trigger and not is_state and self._is_too_late(name, reading):
                 harvest.fault(f"{name}: told after the record that it belongs to: its server samples apart", {})
             if name != trigger and reading.sound:
                 self._state[name] = reading
@@ -128,9 +128,13 @@ class VariablesRecord:
                 wanted = self.pending = reading
         return wanted
 
-    def _is_too_late(self, reading: Reading) -> bool:
-        """Whether the last record should have had this value of another node."""
-        return reading.source_us is not None and self._made_us is not None and reading.source_us <= self._made_us
+    def _is_too_late(self, name: str, reading: Reading) -> bool:
+        """Whether the last record should have had this value of another node, and did not: some servers tell once more
+        what they told before, in a session that is taken up again."""
+        if reading.source_us is None or self._made_us is None or reading.source_us > self._made_us:
+            return False
+        known = self._state.get(name)
+        return known is None or known.source_us != reading.source_us
 
     def _moved_on(self, trigger: Reading) -> bool:
         """Whether another node was written after the trigger, so that what the trigger told of is gone."""

@@ -56,7 +56,9 @@ class Driver:
         number = self._settings.number
         # not before: the engine knows what it accepted once it has read its journal
         position = self._intake.position(self._settings.src)
-        self._decoder = Decoder(self._settings, Numbers(number, position) if number else None)
+        waits, tells = self._settings.acknowledge is not None, bool(self._settings.restart)
+        numbers = Numbers(number, position, waits=waits, tells=tells) if number else None
+        self._decoder = Decoder(self._settings, numbers)
         await self._link.tell("link.down")
         turn = self._call if self._settings.role == "client" else self._listen
         while True:

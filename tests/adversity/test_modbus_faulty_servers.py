@@ -265,9 +265,11 @@ def test_a_server_that_is_none_is_down_and_is_tried_for_ever_without_haste(
             await until(lambda: accepted > before + 3)
             # a pause of at least reconnect_min_ms lies between two attempts
             assert accepted < 200
+            await until(lambda: intake.states[-1][0] == "down")
         server.close()
         assert intake.links == [("dc1/a/counter", "link.down")]
         assert intake.facts == []
+        assert "up" not in dict(intake.states), "nothing has ever answered"
 
     run(story())
 

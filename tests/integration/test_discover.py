@@ -28,7 +28,7 @@ from protocols.opcua.settings import Settings
 from protocols.registry import DISCOVERIES
 from tests import sparkplug as wire
 from tests.commands import publish, sortline
-from tests.modbus import Plc
+from tests.modbus import Plc, Request, mbap
 from tests.opcua import line
 from tests.packets import connack, suback
 from tests.peers import Peer, free_port
@@ -247,6 +247,32 @@ def test_registers_of_a_unit_with_holes_are_found_and_those_that_change_are_draf
     assert all(row[0] == "1" for row in rows)
 
 
+def test_a_unit_that_takes_few_registers_at_once_and_hangs_up_on_a_function_is_read_all_the_same(
+    tmp_path: Path,
+) -> None:
+    async def story() -> Discovery:
+        async with Plc() as plc:
+
+            def answer(request: Request, frame: bytes) -> bytes | None:
+                if request.function == 4:
+                    plc.cut()
+                    return None
+                plc.set(41, len(plc.requests))
+                return mbap(request.transaction, request.unit, b"\x83\x03") if request.quantity > 32 else frame
+
+            plc.answer = answer
+            found: Discovery = await discovering(
+                *("modbus", f"127.0.0.1:{plc.port}", "--registers", "0-99", "--seconds", "0.2"),
+                *("--tables", "input,holding"),
+            )
+            return found
+
+    found = asyncio.run(story())
+    (unit,) = site_of(found, tmp_path).settings.units.values()
+    assert set(unit.holding) == {"h41"}
+    assert [row.split()[1:3] for row in found.report if row.startswith("1 ")] == [["holding", "0-99"]]
+
+
 def test_a_scan_asks_only_to_read(tmp_path: Path) -> None:
     async def story() -> set[int]:
         async with Plc() as plc:
@@ -267,6 +293,8 @@ def test_a_scan_asks_only_to_read(tmp_path: Path) -> None:
         (("mqtt", "127.0.0.1:{port}"), "refused"),
         (("modbus", "127.0.0.1:{port}"), "refused"),
         (("modbus", "127.0.0.1:{port}", "--units", "1-999"), "not a range"),
+        (("modbus", "[::1]:{port}"), "refused"),
+        (("modbus", "127.0.0.1:port"), "no address"),
         (("opcua", "http://127.0.0.1/"), "url"),
     ],
 )

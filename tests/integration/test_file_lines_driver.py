@@ -177,6 +177,33 @@ def test_a_restart_goes_on_behind_what_was_safe_on_our_disk(tmp_path: Path) -> N
     run(story())
 
 
+def test_another_file_that_got_the_inode_while_we_were_away_is_read_from_its_beginning(tmp_path: Path) -> None:
+    """As a file system does that gives the number of a file which was removed to the next one."""
+
+    async def story() -> None:
+        path, bookmark = tmp_path / "lines", str(tmp_path / "mark")
+        append(path, "".join(map(line, range(1, 5))))
+        first = RememberingIntake()
+        async with reading(first, path, bookmark=bookmark):
+            await until(lambda: seen(first) == [1, 2, 3, 4])
+        path.write_text("".join(map(line, range(11, 18))))
+        second = RememberingIntake()
+        async with reading(second, path, bookmark=bookmark):
+            await until(lambda: seen(second)[-1:] == [17])
+        assert seen(second) == list(range(11, 18))
+        # it got another name, was removed, and a stranger in the folder has its inode
+        path.write_text("".join(map(line, range(21, 28))))
+        path.rename(tmp_path / "lines.1")
+        (tmp_path / "lines.1").write_text(line(98) * 20)
+        append(path, line(31))
+        third = RememberingIntake()
+        async with reading(third, path, bookmark=bookmark):
+            await until(lambda: bool(seen(third)))
+        assert seen(third) == [31]
+
+    run(story())
+
+
 def test_a_named_pipe_is_up_as_long_as_somebody_writes(tmp_path: Path) -> None:
     async def story() -> None:
         path, intake = tmp_path / "pipe", RememberingIntake()

@@ -229,13 +229,17 @@ def test_a_ring_is_read_in_order_and_an_overrun_is_a_gap() -> None:
     run(story())
 
 
-def test_a_ring_that_is_written_while_it_is_read_gives_no_wrong_record() -> None:
+@pytest.mark.parametrize("written_after", ["the head", "the records"])
+def test_a_ring_that_is_written_while_it_is_read_gives_no_wrong_record(written_after: str) -> None:
     async def story() -> None:
         async with crane_plc() as plc:
 
             def write_more(request: Request) -> None:
-                if request.address >= 10 and plc.get(0, unit=3) < 60:
-                    stow(plc, plc.get(0, unit=3) + 3)
+                if (request.address >= 10) == (written_after == "the records") and plc.get(0, unit=3) < 60:
+                    following = plc.get(0, unit=3) + 6
+                    stow(plc, following)
+                    if following < 60:
+                        plc.set(10 + following % 8 * 4, *text(f"L{following}", 2), unit=3)  # it has begun the next one
 
             plc.after = write_more
             intake = RememberingIntake()

@@ -235,7 +235,8 @@ def test_a_driver_with_several_requests_on_their_way_reads_and_writes_as_ever() 
                 plc.cut()
                 before = len(plc.requests)
                 await until(lambda: len(plc.requests) > before + 50)
-        assert sorted((line["src"], line["dest"], line["state"]) for line in intake.facts) == sorted(
+        full = [line for line in intake.facts if line["kind"] == "lane.full"]
+        assert sorted((line["src"], line["dest"], line["state"]) for line in full) == sorted(
             (f"dc1/lane/{unit}", str(unit), "set") for unit in range(1, 11)
         )
 
@@ -266,6 +267,32 @@ def test_an_overdue_poll_is_a_gap_where_the_site_says_so() -> None:
         assert gap["src"] == "dc1/lane/1"
         assert gap["t_from"] < gap["t_to"] == gap["t_rx"]
         assert "overdue" in intake.causes[0]
+
+    run(story())
+
+
+def test_a_poll_without_an_answer_is_overdue_however_soon_the_next_one_has_its_own() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            withheld: list[Request] = []
+            begun = False
+
+            def answer(request: Request, frame: bytes) -> bytes | None:
+                if not begun or withheld:
+                    return frame
+                withheld.append(request)
+                return None
+
+            plc.answer = answer
+            intake = RememberingIntake()
+            polls = {"state": {"poll_ms": 400, "deadline_ms": 400, "overdue": "gap"}}
+            made = settings(plc.port, lanes(1, 1), profiles={"lane": LANE}, polls=polls, timeout_ms=20)
+            async with polling(intake, made):
+                await until(lambda: len(plc.requests) > 4)
+                begun = True
+                await until(lambda: intake.facts)
+        assert withheld
+        assert {line["kind"] for line in intake.facts} == {"source.gap"}
 
     run(story())
 

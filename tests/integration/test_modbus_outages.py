@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.modbus import Plc, RememberingIntake, Request, no_tasks_left, polling, settings, until
-from tests.modbus_floor import SCALE, SORTER, post, run, weigh
+from tests.modbus_floor import CRANE, SCALE, SORTER, crane_plc, post, run, stow, weigh
 from tests.peers import free_port
 
 
@@ -117,6 +117,46 @@ def test_a_server_that_dies_and_comes_back_goes_on_and_its_state_is_no_event() -
     run(story())
 
 
+@pytest.mark.parametrize("way", ["it closes the connection", "it is away for one attempt to connect"])
+def test_what_happens_while_a_server_is_away_too_shortly_to_be_down_is_a_gap(way: str) -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            closes = False
+
+            def answer(request: Request, frame: bytes) -> bytes | None:
+                if closes:
+                    weigh(plc, "MISSED", 5)
+                    plc.cut()
+                return frame
+
+            plc.answer = answer
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"SCL": SCALE}, failures_max=1_000)):
+                await until(lambda: intake.links)
+                await until(lambda: len(plc.requests) > 4)
+                if way == "it closes the connection":
+                    closes = True
+                    await until(lambda: plc.get(10))
+                    closes = False
+                else:
+                    await plc.stop()
+                    weigh(plc, "MISSED", 5)
+                    await until(lambda: intake.states[-1][0] == "down")
+                    await plc.start()
+                await until(lambda: intake.facts)
+                plc.set(10, 0)
+                seen = len(plc.requests)
+                await until(lambda: len(plc.requests) > seen + 6)
+                weigh(plc, "SEEN", 5)
+                await until(lambda: len(intake.facts) == 2)
+        gap, seen_weigh = intake.facts
+        assert (gap["kind"], seen_weigh["lu"]) == ("source.gap", "SEEN")
+        assert 0 < gap["t_from"] < gap["t_to"] == gap["t_rx"]
+        assert [kind for _, kind in intake.links] == ["link.up"]
+
+    run(story())
+
+
 @pytest.mark.parametrize("is_durable_while_away", [True, False])
 def test_a_machine_that_started_again_gets_no_acknowledgement_of_its_life_before(is_durable_while_away: bool) -> None:
     """Beside an empty mailbox it would say that number 0 is a record that nobody has."""
@@ -146,7 +186,58 @@ def test_a_machine_that_started_again_gets_no_acknowledgement_of_its_life_before
                 intake.owed.pop()()
                 await until(lambda: plc.writes)
         assert plc.writes == [(2, 110, 1)]
-        assert [(line.get("epoch", 0), line["seq"]) for line in intake.facts] == [(0, 4), (1, 1)]
+        facts = [line for line in intake.facts if line["kind"] != "source.gap"]
+        assert [(line.get("epoch", 0), line["seq"]) for line in facts] == [(0, 4), (1, 1)]
+
+    run(story())
+
+
+@pytest.mark.parametrize("has_ack", [True, False])
+def test_what_a_mailbox_may_have_held_when_its_machine_started_again_is_a_gap(has_ack: bool) -> None:
+    sorter: dict[str, Any] = copy.deepcopy(SORTER)
+    if not has_ack:
+        del sorter["mailboxes"]["events"]["ack"]
+
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            post(plc, 8)
+            async with polling(intake, settings(plc.port, {"SRT": sorter})):
+                await until(lambda: len(plc.requests) > 4)
+                post(plc, 9)
+                await until(lambda: any(line.get("seq") == 9 for line in intake.facts))
+                plc.set(110, 0, unit=2)
+                post(plc, 0, what=0)  # empty, if it has an acknowledgement
+                await until(lambda: intake.facts[-1]["kind"] == "source.gap")
+                post(plc, 1)
+                await until(lambda: intake.facts[-1].get("seq") == 1)
+        (gap,) = [line for line in intake.facts if line["kind"] == "source.gap"]
+        assert "from_seq" not in gap
+        assert gap["t_from"] == next(line["t_rx"] for line in intake.facts if line.get("seq") == 9)
+        assert intake.facts[-1]["epoch"] == 1
+
+    run(story())
+
+
+def test_what_a_ring_may_have_held_when_its_machine_started_again_is_a_gap() -> None:
+    async def story() -> None:
+        async with crane_plc() as plc:
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"CRN": CRANE})):
+                stow(plc, 5)
+                await until(lambda: len(intake.facts) == 5)
+                plc.set(0, 0, unit=3)
+                stow(plc, 2)
+                await until(lambda: len(intake.facts) == 8)
+        gap = intake.facts[5]
+        assert gap == {
+            "kind": "source.gap",
+            "src": "dc1/asrs/CRN-01",
+            "t_from": intake.facts[4]["t_rx"],
+            "t_to": gap["t_rx"],
+            "t_rx": gap["t_rx"],
+        }
+        assert [(line["epoch"], line["seq"]) for line in intake.facts[6:]] == [(1, 0), (1, 1)]
 
     run(story())
 

@@ -15,6 +15,7 @@ from tests.fault_proxy import FaultProxy
 from tests.opcua import CARTONS, Kept, Line, line, running, settings
 
 ITEMS = 1_200
+LANES = ("dc1/pack/PK-01", "dc1/pack/PK-02")
 
 
 def url(proxy: FaultProxy) -> str:
@@ -273,6 +274,27 @@ def test_one_subscription_that_dies_is_made_anew_while_the_others_go_on() -> Non
                 await kept.until(lambda: len(kept.of("carton.close")) == 2)
                 assert second in subscriptions(packing)
                 assert [state for state, _ in kept.states] == ["connecting", "up"]
+
+    asyncio.run(story())
+
+
+def test_a_connection_that_is_lost_while_a_subscription_is_made_anew_leaves_no_entry_without_one() -> None:
+    async def story() -> None:
+        async with line() as packing, FaultProxy(packing.port) as proxy:
+            both = {**watched(), "others": CARTONS | {"collect": "monitor", "src": "dc1/pack/PK-02"}}
+            configured = settings(url(proxy), variables=both, lifetime_ms=1_000, items_per_subscription=3)
+            async with running(configured) as kept:
+                await kept.up()
+                await asyncio.sleep(1.1)  # one that dies at once is the server's will
+                await packing.write(Kind=1, Lu="T-1", Counter=1)
+                await kept.until(lambda: len(kept.of("carton.open")) == 2)
+                deletion: int = ua.ObjectIds.DeleteSubscriptionsRequest_Encoding_DefaultBinary
+                proxy.when_sent(b"\x01\x00" + deletion.to_bytes(2, "little"), proxy.cut)
+                await subscriptions(packing).pop(min(subscriptions(packing))).stop()
+                await kept.up(2)
+                await packing.write(Kind=2, Counter=2)
+                await kept.until(lambda: {record["src"] for record in kept.of("carton.close")} == set(LANES))
+                assert {gap["src"] for gap in kept.of("source.gap")} >= {LANES[0]}
 
     asyncio.run(story())
 

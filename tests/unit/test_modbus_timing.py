@@ -84,6 +84,20 @@ def test_a_job_whose_time_changed_is_taken_once_at_its_new_time() -> None:
     assert taken(agenda, 9.0) == []
 
 
+def test_polls_that_are_put_off_again_and_again_pile_up_nothing() -> None:
+    """As while a server is away, and nobody takes any."""
+    agenda = Agenda()
+    jobs = [job() for _ in range(100)]
+    for attempt in range(200):
+        for each in jobs:
+            each.set_due(100.0 + attempt)
+            agenda.put(each)
+        assert len(agenda) <= 2 * len(jobs)
+    assert agenda.next_due() == 299.0
+    assert sorted(map(id, taken(agenda, 299.0))) == sorted(map(id, jobs))
+    assert len(agenda) == 0
+
+
 def test_jitter_moves_each_poll_and_never_the_beat() -> None:
     chance = random.Random(1)
     jittery = job(100, jitter_ms=30)

@@ -286,6 +286,7 @@ def test_monitored_values_that_do_not_belong_together_are_no_record_and_one_that
     assert told(("n", at(4, 4))) == ([("carton.open", 4, "T-3")], []), "nothing tells that lu has changed"
     late = "variables.x: lu: told after the record that it belongs to: its server samples apart"
     assert told(("lu", at("T-4", 4))) == ([], [late])
+    assert told(("lu", at("T-4", 4))) == ([], []), "told once more, as after a session was taken up again"
     record.connected(T_RX)
     assert told(("n", at(5, 5)), ("lu", at("T-4", 4))) == ([("carton.open", 5, "T-4")], [])
 

@@ -7,6 +7,8 @@ import inspect
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,7 +17,7 @@ from asyncua import Client, ua
 from asyncua.client.ua_client import UaClient, UASocketProtocol
 from asyncua.client.ua_session import UaSession
 from asyncua.common.connection import SecureConnection, TransportLimits
-from asyncua.ua.ua_binary import uatcp_to_binary
+from asyncua.ua.ua_binary import struct_to_binary, uatcp_to_binary
 
 from protocols.opcua import transport
 from protocols.opcua.connection import Connection
@@ -25,6 +27,7 @@ from tests.opcua import CARTONS, line, running, settings
 from tests.peers import free_port
 
 MESSAGE_BYTES_MAX = 65_536
+SECURITY_NONE = struct.pack("<i", 47) + b"http://opcfoundation.org/UA/SecurityPolicy#None" + 2 * struct.pack("<i", -1)
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -169,12 +172,61 @@ def test_before_a_server_is_believed_its_answers_are_bounded_too() -> None:
     asyncio.run(story())
 
 
+async def asked_for(reader: asyncio.StreamReader) -> tuple[bytes, int]:
+    """Message type and request id of what the client sends next. Without security."""
+    header = await reader.readexactly(12)
+    body = await reader.readexactly(struct.unpack_from("<I", header, 4)[0] - 12)
+    at = 4 if header[:3] == b"MSG" else len(SECURITY_NONE)
+    return header[:3], int(struct.unpack_from("<I", body, at + 4)[0])
+
+
+def message(kind: bytes, security: bytes, number: int, of: int, response: Any) -> bytes:
+    encoded: bytes = struct_to_binary(response)
+    body = struct.pack("<I", 1) + security + struct.pack("<II", number, of) + encoded
+    return kind + b"F" + struct.pack("<I", len(body) + 8) + body
+
+
+def test_the_token_before_a_renewal_is_good_however_late_the_servers_clock_is() -> None:
+    """The server answers under it what was asked for before; its clock stands in another year."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in (1, 2):
+            kind, of = await asked_for(reader)
+            assert kind == b"OPN"
+            opened = ua.OpenSecureChannelResponse()
+            opened.Parameters.SecurityToken = ua.ChannelSecurityToken(
+                ChannelId=1, TokenId=number, CreatedAt=datetime(2001, 1, 1, tzinfo=UTC), RevisedLifetime=3_600_000
+            )
+            writer.write(message(b"OPN", SECURITY_NONE, number, of, opened))
+            if number == 1:
+                _, asked = await asked_for(reader)
+        _, renewed = await asked_for(reader)
+        writer.write(message(b"MSG", struct.pack("<I", 1), 3, asked, ua.GetEndpointsResponse()))
+        writer.write(message(b"MSG", struct.pack("<I", 2), 4, renewed, ua.GetEndpointsResponse()))
+        await reader.read()
+
+    async def story() -> None:
+        async with hostile(answer) as client:
+            opening = ua.OpenSecureChannelParameters(RequestType=ua.SecurityTokenRequestType.Issue)
+            await client.open_secure_channel(opening)
+            waiting = asyncio.create_task(client.get_endpoints(ua.GetEndpointsParameters()))
+            await asyncio.sleep(0)
+            await client.open_secure_channel(replace(opening, RequestType=ua.SecurityTokenRequestType.Renew))
+            await client.get_endpoints(ua.GetEndpointsParameters())
+            assert await waiting == []
+
+    asyncio.run(story())
+
+
 def test_what_is_relied_on_inside_asyncua_is_still_there() -> None:
     protocol = UASocketProtocol()
     for name in ("_callbackmap", "timeout", "transport", "_connection"):
         assert hasattr(protocol, name), name
     for owner, names in (
-        (UASocketProtocol, ("data_received", "send_hello", "_fail_all_pending", "disconnect_socket")),
+        (
+            UASocketProtocol,
+            ("data_received", "send_hello", "open_secure_channel", "_fail_all_pending", "disconnect_socket"),
+        ),
         (UaClient, ("_make_protocol", "_on_transport_lost", "_is_session_closing", "_send_request")),
         (UaSession, ("_send_request", "ensure_publish_loop", "restore_authentication_token")),
         (TransportLimits, ("update_client_limits", "is_chunk_count_within_limit", "is_msg_size_within_limit")),

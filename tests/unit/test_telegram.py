@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.errors import DecodeError
 from protocols.telegram.decode import Decoder, fill
 from protocols.telegram.framing import Framing, make_framing
-from protocols.telegram.numbers import AGAIN_MAX, Numbers
+from protocols.telegram.numbers import AGAIN_MAX, UNSEEN_MAX, Numbers
 from protocols.telegram.settings import Length, Number, Settings, StxEtx
 
 MAX = 12
@@ -185,8 +185,10 @@ def test_binary_fields_are_numbers() -> None:
     assert made.is_life(made.read(b"\x09\0\0"))
 
 
-def numbered(position: tuple[int, int] | None, *telegrams: tuple[int, bytes]) -> list[tuple[int, int] | None]:
-    numbers = Numbers(Number(field="seq", first=1, last=9999), position)
+def numbered(
+    position: tuple[int, int] | None, *telegrams: tuple[int, bytes], **device: bool
+) -> list[tuple[int, int] | None]:
+    numbers = Numbers(Number(field="seq", first=1, last=9999), position, **device)
     return [numbers.place(raw, content) for raw, content in telegrams]
 
 
@@ -207,6 +209,26 @@ def test_an_old_number_with_another_content_is_a_new_start() -> None:
 def test_after_our_own_restart_the_last_numbers_are_repetitions() -> None:
     assert numbered((3, 50), (50, b"a"), (51, b"b")) == [(3, 50), (3, 51)]
     assert numbered((3, 50), (50 - AGAIN_MAX, b"a")) == [(4, 50 - AGAIN_MAX)]
+
+
+@pytest.mark.parametrize("first", [1, 500, 9_950])
+def test_a_device_may_send_many_telegrams_before_the_first_is_acknowledged(first: int) -> None:
+    sent = [((number - 1) % 9_999 + 1, b"%d" % number) for number in range(first, first + 100)]
+    assert numbered(None, *sent, *sent) == 2 * [(0, number) for number in range(first, first + 100)]
+
+
+def test_what_a_device_that_waits_sends_again_after_our_own_restart_is_a_repetition() -> None:
+    sent = [(number, b"a") for number in range(451, 502)]
+    assert numbered((3, 500), *sent, waits=True) == [(3, number) for number in range(451, 502)]
+    assert numbered((3, 500), (500 - UNSEEN_MAX, b"a"), waits=True) == [(4, 500 - UNSEEN_MAX)]
+    assert numbered((3, 40), (1, b"a"), (2, b"b"), waits=True) == [(4, 1), (4, 2)], "it has started anew"
+    assert numbered((3, 40), (1, b"a"), (2, b"b"), tells=True) == [(3, 1), (3, 2)], "it would have said so"
+
+
+def test_a_number_that_goes_ahead_is_no_repetition_however_few_numbers_there_are() -> None:
+    numbers = Numbers(Number(field="seq", last=99), None, waits=True, tells=True)
+    for number in (*range(150), *range(163, 400, 20)):
+        assert numbers.place(number % 100, b"%d" % (number % 100)) == (0, number)
 
 
 def test_a_device_that_says_that_it_starts_anew_does() -> None:
