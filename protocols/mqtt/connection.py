@@ -20,7 +20,7 @@ from typing import NamedTuple, cast
 
 from engine.clock import Clock
 from ext.mqtt_lines import MessageLines
-from ext.mqtt_wire import TOPIC_ALIASES, Splitter, WireFault
+from ext.mqtt_wire import Splitter, WireFault
 from protocols.mqtt import codec
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.pacing import Pacing
@@ -153,7 +153,7 @@ class Connection(asyncio.BufferedProtocol):
             keepalive_s=settings.keepalive_s,
             session_expiry_s=settings.session_expiry_s,
             receive_maximum=settings.receive_maximum(),
-            topic_aliases=TOPIC_ALIASES,
+            topic_aliases=settings.topic_aliases,
             user=settings.user,
             password=self._password,
             will=will,

@@ -87,7 +87,7 @@ def test_what_we_ask_of_a_broker() -> None:
         async with raw_broker() as broker, running(made(broker, ledger, share="engines", session_expiry_s=77)):
             await ledger.until(lambda: ledger.times("up"))
             (connect,) = broker.connects
-            assert b"\x11\0\0\0\x4d\x21\x10\0\x22\x01\0" in connect, "session expiry, receive maximum, topic aliases"
+            assert b"\x11\0\0\0\x4d\x21\x10\0\x22\0\0" in connect, "session expiry, receive maximum, no topic aliases"
             assert connect[9] == 0, "the session is kept"
             assert b"\0\x18$share/engines/dc1/+/jam\x21" in broker.subscribes[0], "QoS 1, never what is retained"
 
@@ -107,7 +107,7 @@ def test_topic_aliases_and_properties_are_read() -> None:
 
     async def story() -> None:
         ledger = Ledger()
-        async with raw_broker() as broker, running(made(broker, ledger, True, JAMS, traced)):
+        async with raw_broker() as broker, running(made(broker, ledger, True, JAMS, traced, topic_aliases=9)):
             told = user_property(b"other", b"x") + user_property(b"line", b"L1") + correlation(b"TOTE-1")
             messages = [
                 jam(1, properties=topic_alias(3)),
@@ -117,6 +117,7 @@ def test_topic_aliases_and_properties_are_read() -> None:
             ]
             await broker.send(b"".join(message.wire(True) for message in messages))
             await ledger.until(lambda: len(ledger.facts) == 3)
+            assert b"\x22\0\x09" in broker.connects[0], "so many may be used"
             assert [fact["src"] for fact in ledger.facts] == ["dc1/conveyor/CV-01"] * 2 + ["dc1/L1/S"]
             assert ledger.facts[2]["lu"] == "TOTE-1"
             await ledger.until(lambda: ledger.faults)
