@@ -237,8 +237,27 @@ class Host:
             except SparkplugFault as fault:
                 found.causes.append(f"sparkplug: {fault}")
                 return
-            values = node.devices[message.device].values
-            self._add(found, self._place(name, message.device).lines(values, reports, message.t_rx))
+            if self._has_learned(found, node, node.devices[message.device]):
+                values = node.devices[message.device].values
+                self._add(found, self._place(name, message.device).lines(values, reports, message.t_rx))
+
+    def _has_learned(self, found: Lines, node: Node, device: Device) -> bool:
+        """Room for the metrics that a message has named and no birth. The node is asked once what else it left out."""
+        if len(device.types) == device.counted:
+            return True
+        if self._metrics + len(device.types) - device.counted > self._settings.metrics_max:
+            while len(device.types) > device.counted:
+                device.types.popitem()
+            found.causes.append(f"sparkplug: more than {self._settings.metrics_max} metrics")
+            return False
+        self._count(device)
+        node.rebirth_wanted |= not device.tells_more
+        device.tells_more = True
+        return True
+
+    def _count(self, device: Device) -> None:
+        self._metrics += len(device.types) - device.counted
+        device.counted = len(device.types)
 
     def _born_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         if not self._has_room(found, node, "", message):
@@ -259,7 +278,6 @@ class Host:
         if len(named) < len(message.metrics):
             found.causes.append("sparkplug: a birth with a metric without a name")
             message = message._replace(metrics=named)
-        self._metrics -= len(device.types)
         was_away = device.was_away
         try:
             before = device.born(message.metrics)
@@ -268,7 +286,7 @@ class Host:
             found.causes.append(f"sparkplug: {fault}")
             return
         finally:
-            self._metrics += len(device.types)
+            self._count(device)
         self._link(found, "link.up", name, message.device, message.t_rx)
         place = self._place(name, message.device)
         self._add(found, place.news(before, device.values, reports, message.t_rx, was_away))

@@ -33,11 +33,14 @@ class Message(NamedTuple):
 
 class Device:
     """`values`: metric -> its last value; `types`: metric -> its datatype; `aliases`: number -> metric. `alive`: since
-    its birth. `was_away`: its next birth may be that of another life, and not only told once more."""
+    its birth. `was_away`: its next birth may be that of another life, and not only told once more. `tells_more`: than
+    its births do. `counted`: so many of its metrics count in the host's."""
 
     def __init__(self) -> None:
         self.alive = False
         self.was_away = True
+        self.tells_more = False
+        self.counted = 0
         self.values: dict[str, object] = {}
         self.types: dict[str, int] = {}
         self.aliases: dict[int, str] = {}
