@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from typing import Any
 
@@ -122,6 +123,23 @@ def test_topic_aliases_and_properties_are_read() -> None:
             assert ledger.facts[2]["lu"] == "TOTE-1"
             await ledger.until(lambda: ledger.faults)
             assert [cause for cause, _ in ledger.faults] == ["dc1/+/traced: lu: missing"]
+
+    asyncio.run(story())
+
+
+@VERSIONS
+def test_what_does_not_fit_is_handed_over_whole_and_with_its_topic(newest: bool) -> None:
+    """Of a machine that is called by its topic only, the payload by itself would not even say which it was."""
+    stacked = {**JAMS, "each": "all"}
+    payload = json.dumps({"all": [{"on": "perhaps", "n": number} for number in range(2_000)]}).encode()
+
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker(newest) as broker, running(made(broker, ledger, newest, stacked)):
+            await broker.send(Publish(b"dc1/CV-07/jam", payload, 1, 5).wire(newest))
+            await ledger.until(lambda: broker.acked == [5])
+        assert set(ledger.faults) == {("dc1/+/jam: state: not in its table", payload)}
+        assert len(ledger.faults) == 2_000 and set(ledger.places) == {"dc1/CV-07/jam"}
 
     asyncio.run(story())
 
