@@ -90,6 +90,8 @@ class Driver:
         try:
             await connection.open(tls, self._will())
             raise_if_cancelled()
+            if self._host is not None and not connection.session_present:
+                self._host.session_lost(self._clock())
             await self._serve_all(connection)
         except (Lost, OSError, UnicodeError) as error:
             return str(error) or type(error).__name__

@@ -127,6 +127,38 @@ def test_topic_aliases_and_properties_are_read() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(("kept", "found"), [(True, [1, 9, 10]), (False, [1, 8, 9, 10])])
+def test_a_session_that_is_lost_puts_the_aliases_in_doubt(kept: bool, found: list[int]) -> None:
+    """A node that began anew while nobody listened gives its numbers to other metrics. Where the broker keeps our
+    session we would hear of its death, so that the aliases count till then."""
+    record = {"src": {"const": "a"}, "kind": {"const": "telemetry"}, "qty": "m"}
+    table = {"groups": ["P"], "records": [{"filter": "P/+n", "trigger": "m", "record": record}]}
+
+    def said(type_: str, seq: int, *metrics: bytes) -> bytes:
+        return Publish(f"spBv1.0/P/{type_}/N".encode(), sparkplug.payload(*metrics, seq=seq)).wire(True)
+
+    def born(count: int, alias: int) -> bytes:
+        metrics = [sparkplug.metric(name, count, sparkplug.UINT8, alias=alias ^ (name == "k")) for name in "mk"]
+        return said("NBIRTH", 0, *metrics)
+
+    def data(seq: int, value: int, alias: int) -> bytes:
+        return said("NDATA", seq, sparkplug.metric(None, value, alias=alias, kind=sparkplug.UINT8))
+
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger, sparkplug=table)):
+            await broker.send(born(0, 2) + data(1, 1, 2))
+            await ledger.until(lambda: ledger.facts)
+            broker.session_present = kept
+            broker.cut()
+            await ledger.until(lambda: ledger.times("up") >= 2)
+            await broker.send(data(7, 8, 3) + data(8, 9, 3) + born(9, 3) + data(1, 10, 3))
+            await ledger.until(lambda: ledger.facts[-1]["qty"] == 10)
+        assert [fact["qty"] for fact in ledger.facts] == found
+
+    asyncio.run(story())
+
+
 @VERSIONS
 def test_what_does_not_fit_is_handed_over_whole_and_with_its_topic(newest: bool) -> None:
     """Of a machine that is called by its topic only, the payload by itself would not even say which it was."""
