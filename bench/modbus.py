@@ -223,7 +223,7 @@ class _Nowhere:
     async def put(self, delivery: Delivery) -> None:
         return
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
         raise Failed(cause)
 
     def state(self, source: str, state: str, detail: str = "") -> None:

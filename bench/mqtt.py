@@ -202,7 +202,7 @@ class Receiver(Count):
                 connection.acknowledge(acks)
             self.came += records
 
-    def _fault(self, cause: str, sample: bytes) -> None:
+    def _fault(self, cause: str, payload: bytes, topic: str) -> None:
         self.faults.append(cause)
 
 

@@ -196,7 +196,7 @@ class _Counting:
         if delivery.ack is not None:
             delivery.ack()
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
         raise Failed(cause)
 
     def state(self, source: str, state: str, detail: str = "") -> None:

@@ -60,8 +60,10 @@ class Intake(Protocol):
     async def put(self, delivery: Delivery) -> None:
         """Hand over records. Waits while the engine is full (that is the back-pressure: stop reading meanwhile)."""
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
-        """A payload that does not fit: counted, kept as a sample, logged once per (source, cause). Never raises."""
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
+        """A payload that does not fit: counted, kept, logged once per (source, cause). Never raises. `sample`: as much
+        of it as the driver has. `place`: where in the source it came from (a topic), as the payload does not say that.
+        """
 
     def state(self, source: str, state: str, detail: str = "") -> None:
         """The connection's state for the live view and the log: `connecting`, `up`, `down`. `detail`: why."""

@@ -18,7 +18,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -82,9 +82,10 @@ class Letter(NamedTuple):
     """One dead letter.
 
     kind: `event` (a sink will not take it; `source` is the sink), `payload` (a source's bytes that did not fit its
-      mapping) or `line` (a canonical record that was refused). state: `dead`, `wanted` (it shall be sent again) or
-      `sending` (it is on its way). class_, code, reason: as `engine.error_classes` has them. attempts: how often it was
-      tried, or came. decoder, config: the program's version and the site file's digest when it was buried.
+      mapping; `queue` is the topic that they came by, if they came by one) or `line` (a canonical record that was
+      refused). state: `dead`, `wanted` (it shall be sent again) or `sending` (it is on its way). class_, code, reason:
+      as `engine.error_classes` has them. attempts: how often it was tried, or came. decoder, config: the program's
+      version and the site file's digest when it was buried.
     position, again: its place in the sink while it is on its way. rate: letters a second, as it was asked for.
     """
 
@@ -125,12 +126,13 @@ class Cause(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """What came in and cannot be used."""
+    """What came in and cannot be used. `place`: where in its source it came from, as a payload does not say that."""
 
     kind: Literal["payload", "line"]
     source: str
     cause: str
     raw: bytes
+    place: str = ""
 
 
 class DeadLetters:
@@ -256,20 +258,20 @@ class DeadLetters:
             self._file.execute(query, (*values, self._clock(), letter.number))
             self._note("engine", "returned", letter.number, letter.id)
 
-    def refuse(self, refusals: Iterable[Refusal]) -> int:
-        """Durable. The same bytes of the same source for the same cause are one letter, with a count. Returns for how
-        many there was no room: those are only counted."""
+    def refuse(self, refusals: Mapping[Refusal, int]) -> int:
+        """Durable; `refusals`: how often each came. The same bytes of the same source and place for the same cause are
+        one letter, with a count. Returns for how many there was no room: those are only counted."""
         now, left_out = self._clock(), 0
         with self._step():
             room = self._bytes_max // REFUSALS_PART - self._held()[False]
-            for refusal in refusals:
+            for refusal, times in refusals.items():
                 digest = hashlib.blake2b(refusal.cause.encode() + b"\0" + refusal.raw, digest_size=16).digest()
                 room -= len(refusal.raw) + LETTER_BYTES
                 if room < 0 and not self._holds(refusal, digest):
-                    left_out += 1
+                    left_out += times
                     continue
-                place = (refusal.kind, DEAD, refusal.source, "", 0, "", "", "")
-                self._insert(place, refusal.raw, digest, Cause("permanent", "refused", refusal.cause), now)
+                place = (refusal.kind, DEAD, refusal.source, refusal.place, 0, "", "", "")
+                self._insert(place, refusal.raw, digest, Cause("permanent", "refused", refusal.cause, times), now)
             if left_out:
                 self._count("refused/left out", left_out)
         return left_out
@@ -429,8 +431,8 @@ class DeadLetters:
             self._sizes[kind == EVENT] += size
 
     def _holds(self, refusal: Refusal, digest: bytes) -> bool:
-        query = "SELECT 1 FROM letters WHERE kind = ? AND source = ? AND queue = '' AND sequence = 0 AND digest = ?"
-        return self._file.execute(query, (refusal.kind, refusal.source, digest)).fetchone() is not None
+        query = "SELECT 1 FROM letters WHERE kind = ? AND source = ? AND queue = ? AND sequence = 0 AND digest = ?"
+        return self._file.execute(query, (refusal.kind, refusal.source, refusal.place, digest)).fetchone() is not None
 
     def _state(self, number: int) -> str:
         found = self._file.execute("SELECT state FROM letters WHERE number = ?", (number,)).fetchone()

@@ -128,7 +128,8 @@ def _ls(letters: DeadLetters, args: argparse.Namespace) -> None:
     if found:
         print(f"{'number':>7}  {'last':<20}  {'kind':<7}  {'source':<16}  {'class':<10}  {'times':>5}  what, why")
     for letter in found:
-        what = f"{letter.type} {letter.id} {letter.queue}" if letter.kind == EVENT else count(len(letter.raw), "byte")
+        what = f"{letter.type} {letter.id}" if letter.kind == EVENT else count(len(letter.raw), "byte")
+        what += f" {letter.queue}" if letter.queue else ""
         state = "" if letter.state == "dead" else f"[{letter.state}] "
         line = (
             f"{letter.number:>7}  {_instant(letter.last_us)}  {letter.kind:<7}  {letter.source:<16}  "

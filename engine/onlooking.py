@@ -19,6 +19,7 @@ from protocols import registry
 
 OFFSETS_MAX = 10_000
 CAUSES_MAX = 20
+SAMPLE_BYTES_MAX = 4_096
 
 log = logging.getLogger("sortline.onlooking")
 
@@ -73,12 +74,12 @@ class Onlooker:
             if self._heard is not None:
                 self._heard("record", delivery.source, line)
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
         faults = self._account(source).faults
         if cause in faults or len(faults) < CAUSES_MAX:
             faults[cause] += 1
         if self._heard is not None:
-            self._heard("fault", source, f"{cause}: {sample!r}".encode())
+            self._heard("fault", source, f"{cause}: {sample[:SAMPLE_BYTES_MAX]!r}".encode())
 
     def state(self, source: str, state: str, detail: str = "") -> None:
         account = self._account(source)

@@ -127,8 +127,8 @@ class Pipeline:
             return
         await self._intake.put(delivery, self._clock())
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
-        self._refusals.add(PAYLOAD, source, cause, sample)
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
+        self._refusals.add(PAYLOAD, source, cause, sample, place)
         self._count_fault(source, cause, sample)
 
     def _count_fault(self, source: str, cause: str, sample: bytes) -> None:

@@ -112,7 +112,7 @@ class Recorder:
     async def put(self, delivery: Delivery) -> None:
         await self._intake.put(delivery, self._clock())
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
         if self._metrics.source(source).fault(cause, sample, self._clock()):
             log.warning("source %s: %s (a sample is kept; the next ones are only counted)", source, cause)
 

@@ -35,7 +35,7 @@ class Refusals:
     def __init__(self, letters: DeadLetters, put: Callable[[Delivery], Awaitable[None]]) -> None:
         self._letters = letters
         self._put = put
-        self._waiting: deque[Refusal] = deque()  # what is being written stays until it is on disk
+        self._waiting: dict[Refusal, int] = {}  # how often each came; what is being written stays until it is on disk
         self._bytes = 0
         self._left_out = 0
         self._warned = False
@@ -43,12 +43,15 @@ class Refusals:
         self._on_their_way: set[int] = set()  # put, and still among the letters
         self._back: deque[Letter] = deque()  # of those: what is in the journal once more
 
-    def add(self, kind: Literal["payload", "line"], source: str, cause: str, raw: bytes) -> None:
-        if self._bytes + len(raw) > WAITING_BYTES_MAX:
+    def add(self, kind: Literal["payload", "line"], source: str, cause: str, raw: bytes, place: str = "") -> None:
+        refusal = Refusal(kind, source, cause, raw, place)
+        if refusal in self._waiting:
+            self._waiting[refusal] += 1
+        elif self._bytes + len(raw) > WAITING_BYTES_MAX:
             self._left_out += 1  # it is counted by its cause, and the source's samples have some of it
-            return
-        self._waiting.append(Refusal(kind, source, cause, raw))
-        self._bytes += len(raw)
+        else:
+            self._waiting[refusal] = 1
+            self._bytes += len(raw)
 
     async def flush(self) -> None:
         """What was added before this is in the dead letters, or counted as left out, when it returns. A caller that is
@@ -59,7 +62,7 @@ class Refusals:
     async def bury(self, line: bytes, why: str) -> None:
         """A record of the journal that is passed over, at once. Where that is not possible the journal still has it."""
         try:
-            await asyncio.to_thread(self._letters.refuse, [Refusal(LINE, source_of(line), why, line)])
+            await asyncio.to_thread(self._letters.refuse, {Refusal(LINE, source_of(line), why, line): 1})
         except sqlite3.Error as error:
             log.error("dead letters: a record that is passed over cannot be kept here: %s", error)
 
@@ -80,7 +83,7 @@ class Refusals:
 
     async def _flush(self) -> None:
         async with self._flushes:
-            refusals, left_out = list(self._waiting), self._left_out
+            refusals, left_out = dict(self._waiting), self._left_out
             if not refusals:
                 return  # the flush before this one had them
             try:
@@ -89,9 +92,11 @@ class Refusals:
                 # each is counted by its cause, and samples are kept: the floor does not stop for what cannot be used
                 self._warn(logging.ERROR, f"refused payloads cannot be kept now: {error}")
                 return
-            for refusal in refusals:
-                self._waiting.popleft()
-                self._bytes -= len(refusal.raw)
+            for refusal, times in refusals.items():
+                self._waiting[refusal] -= times
+                if not self._waiting[refusal]:  # else it came once more meanwhile
+                    del self._waiting[refusal]
+                    self._bytes -= len(refusal.raw)
             self._left_out -= left_out
             if left_out or found_no_room:
                 self._warn(logging.WARNING, "there is no room for more refused payloads, they are only counted")

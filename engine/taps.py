@@ -80,9 +80,10 @@ class Taps:
                 self._tell(delivery.source, "record", "", line)
         await self._intake.put(delivery)
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
-        self._tell(source, "fault", "", f"{cause}: {sample!r}".encode())
-        self._intake.fault(source, cause, sample)
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
+        if source in self._watchers:
+            self._tell(source, "fault", place, f"{cause}: {sample[:TEXT_BYTES_MAX]!r}".encode())
+        self._intake.fault(source, cause, sample, place)
 
     def state(self, source: str, state: str, detail: str = "") -> None:
         self._states[source] = f"{state} {detail}".strip()

@@ -47,8 +47,9 @@ class MessageLines:
         batch_bytes: int,
     ) -> None: ...
     def drain(self, t_rx: int, budget: int) -> list[tuple[int, int, bytes]]:
-        """All that has wholly arrived, until about `budget` messages (one that is spelled out counts 32): the lines go
-        into batches, control packets come back as (type, flags, body). Raises mqtt_wire.WireFault."""
+        """All that has wholly arrived, until about `budget` messages (one that is spelled out counts 32, and each KB of
+        it one more): the lines go into batches, control packets come back as (type, flags, body). Raises
+        mqtt_wire.WireFault."""
 
     def take(self) -> tuple[bytes, int, bytes] | None:
         """The oldest batch, also one that is not full: its lines, how many they are, and the PUBACK packets that are to
@@ -57,5 +58,5 @@ class MessageLines:
     def add(self, line: bytes) -> None:
         """A line of our own, in its turn."""
 
-    def take_faults(self) -> list[tuple[str, bytes]]:
-        """(cause, sample of the payload) of what did not fit since the last call."""
+    def take_faults(self) -> list[tuple[str, bytes, bytes]]:
+        """(cause, payload, topic) of what did not fit since the last call."""

@@ -18,7 +18,7 @@ from libc.string cimport memcmp, memcpy
 from ext.json_scalars cimport word_at
 from ext.line_block cimport LineBlock
 from ext.line_plan cimport CAPTURES_MAX, LinePlan, Slice
-from ext.mqtt_wire cimport PUBACK, PUBLISH, PUBREC, SAMPLE_MAX, Bytes, Control, Packet, Splitter
+from ext.mqtt_wire cimport PUBACK, PUBLISH, PUBREC, Bytes, Control, Packet, Splitter
 
 from ext.mqtt_wire import WireFault
 
@@ -26,7 +26,8 @@ cdef enum:
     TOPIC_BYTES_MAX = 1024
     TOPICS_BYTES_MAX = 33554432     # what is remembered of topics; beyond it all are looked up again
     TOPIC_COST = 512                # of one, beside four times its length
-    SLOW_COST = 32                  # a message that is spelled out, in messages that are not
+    SLOW_COST = 32                  # a message that is spelled out, in messages that are not,
+    SLOW_BYTES = 1024               # and so much of it costs as one of them
     SLOTS_FIRST = 256
 
 
@@ -148,7 +149,7 @@ cdef class MessageLines:
         if meaning is not None and packet.length == packet.payload_length:
             taken = self.take_message(meaning, packet, t_rx)
         if not taken:
-            cost = SLOW_COST
+            cost = SLOW_COST + packet.length // SLOW_BYTES
             self.spell(packet, t_rx)
         if packet.qos:
             self.owe(PUBREC if packet.qos == 2 else PUBACK, packet.number)
@@ -190,7 +191,7 @@ cdef class MessageLines:
         for line in lines:
             self.lines.line(line)
         for cause in causes:
-            self.faults.append((cause, payload[:SAMPLE_MAX]))
+            self.faults.append((cause, payload, topic or b""))
         return 0
 
     cdef int owe(self, Control type, int number) except -1:

@@ -6,7 +6,7 @@ value = typed(number, raw, datatype or the datatype of its birth)
 """
 
 Metric = tuple[str | None, int | None, int | None, int, bool, bool, int, int | float | bool | str | bytes | None]
-"""name, alias, timestamp (ms), datatype (0: not said), historical, null, number of its value's field, value"""
+"""name (not empty), alias, timestamp (ms), datatype (0: not said), historical, null, its value's field number, value"""
 
 Report = tuple[str, object, int | None, bool]
 """A value of a metric: name, value, milliseconds (None: nobody says), whether it comes out of a buffer."""
@@ -35,5 +35,5 @@ def value_of(metric: Metric, datatype: int) -> object:
 def reports_of(
     metrics: list[Metric], aliases: dict[int, str], types: dict[str, int], timestamp: int | None
 ) -> list[Report]:
-    """The values by the names (`aliases`: number to name) and datatypes of the births. `timestamp`: of a metric
-    that says none. Raises Unborn, SparkplugFault."""
+    """The values by the names (`aliases`: number to name) and datatypes of the births. A name that no birth told says
+    enough: it is put into `types`. `timestamp`: of a metric that says none. Raises Unborn, SparkplugFault."""

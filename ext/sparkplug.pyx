@@ -200,7 +200,7 @@ cdef tuple metric(Bytes at, Bytes end):
     while at < end:
         read_field(&at, end, &field)
         if field.number == 1:
-            name = text_of(&field)
+            name = text_of(&field) or None          # there are writers that fill it with nothing beside an alias
         elif 2 <= field.number <= 7:
             expect(&field, VARINT)
             if field.number == 2:
@@ -352,6 +352,7 @@ def value_of(tuple metric not None, uint32_t datatype):
 def reports_of(list metrics not None, dict aliases not None, dict types not None, timestamp):
     cdef tuple metric
     cdef list found = []
+    cdef dict learned = None
     for metric in metrics:
         name, alias, time = metric[0], metric[1], metric[2]
         if name is None:
@@ -360,8 +361,11 @@ def reports_of(list metrics not None, dict aliases not None, dict types not None
                 raise Unborn("an alias without a birth")
         datatype = types.get(name)
         if datatype is None:
-            raise Unborn("a metric without a birth")
+            learned = {} if learned is None else learned
+            datatype = learned.setdefault(name, metric[3])
         found.append((
             name, value_of(metric, datatype or metric[3]), timestamp if time is None else time, metric[4],
         ))
+    if learned is not None:
+        types.update(learned)
     return found

@@ -22,6 +22,7 @@ class Ledger:
         self.deliveries: list[Delivery] = []
         self.owed: list[Callable[[], None]] = []
         self.faults: list[tuple[str, bytes]] = []
+        self.places: list[str] = []  # of the faults
         self.states: list[tuple[str, str]] = []
         self.positions: dict[str, tuple[int, int]] = {}
         self.open = asyncio.Event()
@@ -40,8 +41,9 @@ class Ledger:
         for ack in owed:
             ack()
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
         self.faults.append((cause, sample))
+        self.places.append(place)
 
     def state(self, source: str, state: str, detail: str = "") -> None:
         self.states.append((state, detail))

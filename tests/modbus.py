@@ -46,7 +46,7 @@ class RememberingIntake:
             else:
                 self.owed.append(delivery.ack)
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
         self.faults.append((source, cause, sample))
 
     def state(self, source: str, state: str, detail: str = "") -> None:

@@ -45,7 +45,7 @@ class Kept:
         if delivery.ack is not None and self.acknowledge:
             delivery.ack()
 
-    def fault(self, source: str, cause: str, sample: bytes) -> None:
+    def fault(self, source: str, cause: str, sample: bytes, place: str = "") -> None:
         self.faults.append((cause, sample))
 
     def state(self, source: str, state: str, detail: str = "") -> None:

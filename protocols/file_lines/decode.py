@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from engine.errors import DecodeError
 from protocols.file_lines.settings import Settings
-from protocols.mapping.payload import parse_json
+from protocols.mapping.payload import PARSERS
 from protocols.mapping.plan import NO_CAPTURES, Lines, canonical_lines, compile_plan
 from protocols.mapping.sequence import Sequences
 
@@ -56,6 +56,7 @@ class Decoder:
 
     def __init__(self, settings: Settings, sequences: Sequences) -> None:
         self._bytes_max = settings.line_bytes_max
+        self._parse = PARSERS[settings.format]
         self._plan = compile_plan(settings, sequences)
 
     def decode(self, line: bytes, t_rx: int) -> Lines:
@@ -63,7 +64,7 @@ class Decoder:
         if not line.strip():
             return Lines([], [])
         try:
-            values = parse_json(line, self._bytes_max)
+            values = self._parse(line, self._bytes_max)
         except DecodeError as error:
             return Lines([], [error.cause])
         return canonical_lines(self._plan, values, NO_CAPTURES, t_rx)

@@ -252,7 +252,7 @@ class Driver:
             return []
         found = self._decoder.decode(cut.line, self._clock())
         for cause in found.causes:
-            self._intake.fault(self._name, cause, cut.sample)
+            self._intake.fault(self._name, cause, cut.line)
         return found.lines
 
     def _mark_safe(self, file: int, place: Place) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -37,6 +40,14 @@ def parse_json(payload: bytes, bytes_max: int = PAYLOAD_BYTES_MAX) -> object:
     return value
 
 
+def parse_record(payload: bytes, bytes_max: int = PAYLOAD_BYTES_MAX) -> object:
+    """`parse_json` of what is a canonical record already, where a key that comes twice in one object is refused: which
+    of the two is meant nobody can tell. (In other JSON the last one counts.) Raises DecodeError."""
+    value = parse_json(payload, bytes_max)
+    json.loads(payload.decode(), object_pairs_hook=_once, parse_int=str, parse_float=str)
+    return value
+
+
 def parse_text(payload: bytes, bytes_max: int = PAYLOAD_BYTES_MAX) -> str:
     """The payload as UTF-8 text. Raises DecodeError."""
     if len(payload) > min(bytes_max, TEXT_BYTES_MAX):
@@ -45,6 +56,19 @@ def parse_text(payload: bytes, bytes_max: int = PAYLOAD_BYTES_MAX) -> str:
         return payload.decode()
     except UnicodeDecodeError:
         raise DecodeError("payload: not UTF-8") from None
+
+
+PARSERS: Mapping[str, Callable[[bytes, int], object]] = {
+    "canonical": parse_record,
+    "json": parse_json,
+    "text": parse_text,
+}
+"""How a payload is read, by the `format` of the site file."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise DecodeError("payload: a key twice in one object")
 
 
 def _check_limits(value: object) -> None:

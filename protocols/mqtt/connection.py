@@ -20,7 +20,7 @@ from typing import NamedTuple, cast
 
 from engine.clock import Clock
 from ext.mqtt_lines import MessageLines
-from ext.mqtt_wire import TOPIC_ALIASES, Splitter, WireFault
+from ext.mqtt_wire import Splitter, WireFault
 from protocols.mqtt import codec
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.pacing import Pacing
@@ -63,7 +63,7 @@ class Batch(NamedTuple):
 class Connection(asyncio.BufferedProtocol):
     """Use once: `open`; `subscribe_all`, with `take` and `acknowledge` in turns beside it; at last `close` or `drop`.
 
-    `faults`: called with (cause, sample) for each message that does not fit.
+    `faults`: called with (cause, payload, topic) for each message that does not fit.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Connection(asyncio.BufferedProtocol):
         password: str | None,
         decoder: Decoder,
         clock: Clock,
-        faults: Callable[[str, bytes], None],
+        faults: Callable[[str, bytes, str], None],
     ) -> None:
         self._settings = settings
         self._newest = settings.version == "5"
@@ -133,7 +133,7 @@ class Connection(asyncio.BufferedProtocol):
         expiry_s = accepted.properties.get(codec.SESSION_EXPIRY)
         if isinstance(expiry_s, int) and expiry_s < settings.session_expiry_s:
             asked_s = settings.session_expiry_s
-            self._fault(f"session: the broker forgets it {expiry_s} s after we are gone, not {asked_s} s", b"")
+            self._fault(f"session: the broker forgets it {expiry_s} s after we are gone, not {asked_s} s", b"", "")
         self._watch()
 
     async def _reach(self, tls: ssl.SSLContext | None) -> None:
@@ -153,7 +153,7 @@ class Connection(asyncio.BufferedProtocol):
             keepalive_s=settings.keepalive_s,
             session_expiry_s=settings.session_expiry_s,
             receive_maximum=settings.receive_maximum(),
-            topic_aliases=TOPIC_ALIASES,
+            topic_aliases=settings.topic_aliases,
             user=settings.user,
             password=self._password,
             will=will,
@@ -178,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
             if code >= 0x80:
                 raise Lost(f"the broker refuses the subscription to {each.filter}: {codec.REASONS.get(code, code)}")
             if code < each.qos:
-                self._fault(f"{each.filter}: the broker grants QoS 0 only, and keeps nothing for us", b"")
+                self._fault(f"{each.filter}: the broker grants QoS 0 only, and keeps nothing for us", b"", "")
 
     async def _suback(self, answer: asyncio.Future[list[int]]) -> list[int]:
         """The codes. No deadline runs while messages come, or while we do not read: the answer is behind those."""
@@ -302,8 +302,8 @@ class Connection(asyncio.BufferedProtocol):
             # in a turn of our own the loop would log it, and nothing would be read ever again
             self.fail(error)
             return
-        for cause, sample in self._lines.take_faults():
-            self._fault(cause, sample)
+        for cause, payload, topic in self._lines.take_faults():
+            self._fault(cause, payload, topic.decode(errors="replace"))
         if self._lines.pending_messages:
             self._arrived.set()
         if self._lines.more:

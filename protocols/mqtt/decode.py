@@ -11,7 +11,7 @@ from engine.errors import DecodeError
 from ext.line_plan import LinePlan
 from ext.mqtt_wire import WireFault, properties_of
 from protocols.mapping.compiled import compile_canonical, compile_lines
-from protocols.mapping.payload import parse_json, parse_text
+from protocols.mapping.payload import PARSERS
 from protocols.mapping.plan import Lines, Plan, canonical_lines, compile_plan
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt import codec
@@ -184,7 +184,6 @@ def _route(topic: Topic, sequences: Sequences, bytes_max: int) -> Route:
             of_text=topic.format == "text",
             payload_bytes_max=bytes_max,
         )
-    parse = parse_text if topic.format == "text" else parse_json
     # a message whose properties are read is spelled out
     compiled = None if topic.properties else compiled
-    return Route(filter_, plan, compiled, parse, topic.retained == "accept", topic.properties)
+    return Route(filter_, plan, compiled, PARSERS[topic.format], topic.retained == "accept", topic.properties)

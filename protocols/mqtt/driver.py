@@ -90,6 +90,8 @@ class Driver:
         try:
             await connection.open(tls, self._will())
             raise_if_cancelled()
+            if self._host is not None and not connection.session_present:
+                self._host.session_lost(self._clock())
             await self._serve_all(connection)
         except (Lost, OSError, UnicodeError) as error:
             return str(error) or type(error).__name__
@@ -107,8 +109,8 @@ class Driver:
         client_id = settings.client_id or f"sortline-{self._name}"
         return Connection(settings, client_id, password, self._decoder, self._clock, self._fault)
 
-    def _fault(self, cause: str, sample: bytes) -> None:
-        self._intake.fault(self._name, cause, sample)
+    def _fault(self, cause: str, payload: bytes = b"", topic: str = "") -> None:
+        self._intake.fault(self._name, cause, payload, topic)
 
     async def _serve(self, connection: Connection) -> NoReturn:
         while True:
@@ -154,7 +156,7 @@ class Driver:
 
     def _fault_all(self, found: Lines) -> None:
         for cause in found.causes:
-            self._fault(cause, b"")
+            self._fault(cause)
 
     # What the floor is told of us.
 
@@ -191,7 +193,7 @@ class Driver:
 
     async def _tell_seeing(self, session_present: bool) -> None:
         if not session_present and self._had_session:
-            self._fault("session: the broker has lost it, and what it held for us", b"")
+            self._fault("session: the broker has lost it, and what it held for us")
         elif not session_present:
             log.info("%s: the broker keeps no session of ours yet: what came meanwhile is lost", self._name)
         self._had_session = True

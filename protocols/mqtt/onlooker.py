@@ -14,7 +14,7 @@ from engine.cancellation import raise_if_cancelled
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import parse_filter
 
-LATE = frozenset(f"sparkplug: {what} without a birth" for what in ("a node", "a device", "an alias", "a metric"))
+LATE = frozenset(f"sparkplug: {what} without a birth" for what in ("a node", "a device", "an alias"))
 """Causes that only say that somebody came after the births; a driver asks for them, and tells of whom it waits for."""
 
 

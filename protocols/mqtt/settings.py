@@ -21,6 +21,7 @@ import msgspec
 
 from engine.secret import Secret
 from engine.tls import Tls, is_loopback
+from ext.mqtt_wire import TOPIC_ALIASES
 from protocols.mapping.faults import record_faults
 from protocols.mapping.paths import PathFault, parse_template
 from protocols.mapping.sequence import BACK_SHARE
@@ -138,6 +139,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     inflight_max: messages that the broker sends before the first is acknowledged (version 5; with 3.1.1 the broker's
       own setting counts, mosquitto's is 20). At most a quarter of any `wrap` of its topics: after a lost connection the
       broker sends them again, and a counter must not have gone round meanwhile. Default: that quarter, or 4096.
+    topic_aliases: so many topics the broker may shorten to a number (version 5). Default: none. It saves bytes; but
+      there are brokers that keep the numbers in what they hold for us over an outage, where they stand for nothing.
     coalesce_ms: where messages come so fast that it gathers several, the next read waits so long, which saves most of
       the cost of reading; 0: never.
     share: the name of a group of engines that divide the messages among them (a shared subscription, `$share/NAME/`).
@@ -167,6 +170,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     keepalive_s: Seconds = 20
     connect_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 5_000
     inflight_max: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
+    topic_aliases: Annotated[int, msgspec.Meta(ge=0, le=TOPIC_ALIASES)] = 0
     coalesce_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 2.0
     share: Annotated[str, msgspec.Meta(pattern="^[^/+#]+$", max_length=128)] | None = None
     will: WillSettings | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.errors import DecodeError
-from protocols.mapping.payload import parse_json, parse_text
+from protocols.mapping.payload import PARSERS, parse_text
 from protocols.mapping.plan import NO_CAPTURES, Lines, canonical_lines, compile_plan
 from protocols.mapping.sequence import Sequences
 from protocols.redis_stream.settings import Settings
@@ -23,6 +23,7 @@ class Decoder:
         self._field = settings.field.encode()
         self._of_fields = settings.format == "fields"
         self._bytes_max = settings.payload_bytes_max
+        self._parse = parse_text if self._of_fields else PARSERS[settings.format]
         self._plan = compile_plan(settings, sequences)
 
     def decode(self, entry: Entry, t_rx: int) -> Lines:
@@ -43,8 +44,8 @@ class Decoder:
             if len(entry) > FIELDS_MAX:
                 raise DecodeError(f"entry: more than {FIELDS_MAX} fields")
             return {
-                parse_text(name, self._bytes_max): parse_text(text, self._bytes_max) for name, text in entry.items()
+                self._parse(name, self._bytes_max): self._parse(text, self._bytes_max) for name, text in entry.items()
             }
         if self._field not in entry:
             raise DecodeError("entry: has no such field as the settings name")
-        return parse_json(entry[self._field], self._bytes_max)
+        return self._parse(entry[self._field], self._bytes_max)

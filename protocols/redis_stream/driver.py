@@ -32,7 +32,6 @@ from protocols.redis_stream.decode import Decoder, Entry
 from protocols.redis_stream.settings import Settings
 from protocols.tapping import Tap
 
-SAMPLE_BYTES_MAX = 4096
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 
@@ -181,7 +180,7 @@ class Driver:
     def _decoded(self, entry: Entry) -> list[bytes]:
         found = self._decoder.decode(entry, self._clock())
         for cause in found.causes:
-            self._intake.fault(self._name, cause, self._decoder.payload(entry)[:SAMPLE_BYTES_MAX])
+            self._intake.fault(self._name, cause, self._decoder.payload(entry)[: self._settings.payload_bytes_max])
         return found.lines
 
     def _acknowledge(self, ids: Sequence[bytes]) -> None:

@@ -296,7 +296,7 @@ def mqtt(data: bytes) -> None:
         return
     newest, settings = bool(data[0] & 1), BROKER_SMALL if data[0] & 2 else BROKER
 
-    def feed(pieces: Iterable[bytes]) -> tuple[bytes, bytes, list[tuple[str, bytes]], list[object], bool]:
+    def feed(pieces: Iterable[bytes]) -> tuple[bytes, bytes, list[tuple[str, bytes, bytes]], list[object], bool]:
         decoder = _decoder(settings)
         splitter = Splitter(newest=newest, payload_bytes_max=settings.payload_bytes_max)
         lines = MessageLines(

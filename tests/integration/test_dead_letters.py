@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -116,10 +117,39 @@ def test_a_payload_is_a_dead_letter_before_it_is_acknowledged(tmp_path: Path) ->
     letters.close()
 
 
+def test_where_a_payload_came_from_is_kept_and_what_comes_often_is_held_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A list of a thousand elements none of which fits is one letter, however long the list is."""
+
+    async def nobody(delivery: Delivery) -> None:
+        raise AssertionError("nobody asked for it")
+
+    async def story() -> None:
+        letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
+        refusals = Refusals(letters, nobody)
+        for place in ("dc1/PTL-01/evt", "dc1/PTL-02/evt"):
+            for _ in range(1_000):
+                refusals.add(PAYLOAD, "floor", "qty: not a number", b"x" * 200_000, place)
+        await refusals.flush()
+        refusals.add(PAYLOAD, "floor", "qty: not a number", b"x" * 200_000, "dc1/PTL-02/evt")
+        await refusals.flush()
+        assert [(letter.queue, letter.attempts) for letter in letters.find()] == [
+            ("dc1/PTL-01/evt", 1_000),
+            ("dc1/PTL-02/evt", 1_001),
+        ]
+        assert letters.counts() == {"payloads": 2}
+        letters.close()
+
+    run(story)
+    assert main(["dlq", "ls", str(tmp_path / "dead.sqlite")]) == 0
+    assert "200000 bytes dc1/PTL-02/evt: refused: qty: not a number" in capsys.readouterr().out
+
+
 def test_a_source_that_is_called_like_a_sink_is_not_in_its_account(tmp_path: Path) -> None:
     async def story() -> None:
         rig = Rig(tmp_path, {"erp": Picky("LU-2")})
-        rig.letters.refuse([Refusal(LINE, "erp", "torn", b"{}")])
+        rig.letters.refuse(Counter([Refusal(LINE, "erp", "torn", b"{}")]))
         (letter,) = rig.letters.find()
         rig.letters.line_is_back(letter)
         await rig.pipeline.start()
@@ -148,8 +178,8 @@ def test_a_line_that_was_refused_goes_through_the_decoder_again(tmp_path: Path) 
 def test_refused_payloads_leave_room_for_events(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5, bytes_max=20_000)
     noise = [Refusal(PAYLOAD, "plc", "torn", bytes([n]) * 100) for n in range(100)]
-    assert letters.refuse(noise) == 100 - 10_000 // 612
-    assert letters.refuse(noise[:1]) == 0  # the same again needs no room
+    assert letters.refuse(Counter(noise)) == 100 - 10_000 // 612
+    assert letters.refuse(Counter(noise[:1])) == 0  # the same again needs no room
     assert letters.find(limit=1)[0].attempts == 2
     assert letters.counts() == {"payloads": 16, "refused/left out": 84}
     assert letters.size() <= 10_000
@@ -169,7 +199,9 @@ def test_what_the_letters_take_is_known_without_reading_them_each_time(tmp_path:
 
     letters._file.set_trace_callback(trace)
     for n in range(20):
-        letters.refuse([Refusal(PAYLOAD, "plc", "torn", b"x" * n), Refusal(PAYLOAD, "plc", "torn", b"x" * (n // 2))])
+        letters.refuse(
+            Counter([Refusal(PAYLOAD, "plc", "torn", b"x" * n), Refusal(PAYLOAD, "plc", "torn", b"x" * (n // 2))])
+        )
         letters.bury("erp", [OutRow(n + 1, f"e{n}", "t", "q", "k", b"body")], Cause("permanent", "422", "no"))
         letters.bury("erp", [OutRow(n + 1, f"e{n}", "t", "q", "k", b"body")], Cause("permanent", "422", "no"))
     assert counted == 1
@@ -178,7 +210,7 @@ def test_what_the_letters_take_is_known_without_reading_them_each_time(tmp_path:
         letters.bury("erp", [OutRow(99, "e99", "t", "q", "k", b"x" * 100_000)], Cause("permanent", "422", "no"))
     assert holds()
     command.discard(command.find(limit=10), "me")
-    letters.refuse([Refusal(PAYLOAD, "plc", "torn", b"new")])
+    letters.refuse(Counter([Refusal(PAYLOAD, "plc", "torn", b"new")]))
     assert holds()
     for letter in letters.find(kind="event")[:3]:
         letters.delivered(letter)
@@ -207,7 +239,7 @@ def test_what_cannot_be_done_is_refused_with_its_reason(
 ) -> None:
     path = tmp_path / "dead.sqlite"
     letters = DeadLetters(path, lambda: 5)
-    letters.refuse([Refusal(PAYLOAD, "plc", "torn", b"x")])
+    letters.refuse(Counter([Refusal(PAYLOAD, "plc", "torn", b"x")]))
     action, *rest = arguments
     assert main(["dlq", action, str(path), *rest]) == REFUSED
     assert says in capsys.readouterr().err
@@ -228,7 +260,7 @@ def test_a_letter_is_shown_without_speaking_to_the_terminal_and_exported_with_al
 ) -> None:
     raw = b"\x1b[31m" + b"x" * 5_000
     letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 1_700_000_000_000_000)
-    letters.refuse([Refusal(LINE, "plc", "torn", raw)])
+    letters.refuse(Counter([Refusal(LINE, "plc", "torn", raw)]))
     letters.close()
     assert main(["dlq", "show", str(tmp_path / "dead.sqlite"), "1"]) == DONE
     shown = capsys.readouterr().out
@@ -298,7 +330,7 @@ class Wanted:
 
     def __init__(self, folder: Path, rate: float) -> None:
         self.letters = DeadLetters(folder / "dead.sqlite", lambda: 5)
-        self.letters.refuse([Refusal(LINE, "plc", "torn", bytes([n])) for n in range(2)])
+        self.letters.refuse(Counter([Refusal(LINE, "plc", "torn", bytes([n])) for n in range(2)]))
         self.letters.want(self.letters.find(), rate, "me")
         self.letters._file.execute("PRAGMA busy_timeout = 1")
         self.came: list[bytes] = []
@@ -346,7 +378,7 @@ def test_lines_that_come_back_while_another_process_holds_the_file_come_once(tmp
 
 def test_many_letters_are_discarded_in_small_steps(tmp_path: Path) -> None:
     letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
-    letters.refuse([Refusal(PAYLOAD, "plc", "torn", n.to_bytes(2, "big")) for n in range(1_000)])
+    letters.refuse(Counter([Refusal(PAYLOAD, "plc", "torn", n.to_bytes(2, "big")) for n in range(1_000)]))
     commits = 0
 
     def count(statement: str) -> None:

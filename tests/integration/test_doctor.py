@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -214,7 +215,7 @@ def test_dead_letters_and_a_backlog_are_said(tmp_path: Path, capsys: pytest.Capt
     path = site(tmp_path, "outbox_rows_max = 1000\n[dead_letters]\nbytes_max = 1048576")
     data = tmp_path / "data"
     letters = DeadLetters(data / "dead.sqlite", lambda: 5)
-    letters.refuse([Refusal("payload", "plc", "torn", b"x")])
+    letters.refuse(Counter([Refusal("payload", "plc", "torn", b"x")]))
     outbox = SqliteOutbox(
         data / "outbox.sqlite", routes={"pick.confirmed": {"erp": "q"}}, sinks=["erp"], rows_max=1_000, clock=lambda: 1
     )
@@ -224,7 +225,7 @@ def test_dead_letters_and_a_backlog_are_said(tmp_path: Path, capsys: pytest.Capt
     assert told(findings, "warning", "dead letters", "1 refused payload")
     assert told(findings, "warning", "outbox", "10 events that some sink does not have")
     outbox.append([Emitted(*event(n, f"e{n}")) for n in range(11, 900)])
-    letters.refuse([Refusal("payload", "plc", "torn", bytes([n]) * 100_000) for n in range(5)])
+    letters.refuse(Counter([Refusal("payload", "plc", "torn", bytes([n]) * 100_000) for n in range(5)]))
     code, findings = doctor(capsys, path)
     assert code == BAD
     assert told(findings, "error", "outbox", "at 1000 sources are held back")
@@ -238,7 +239,7 @@ def test_a_look_changes_nothing_and_takes_no_lock(tmp_path: Path, capsys: pytest
     queue = Queue(data / "queue.sqlite")
     queue.put([OutRow(1, "e1", "pick.confirmed", "erp.inventory", "k", b"{}")])
     letters = DeadLetters(data / "dead.sqlite", lambda: 5)
-    letters.refuse([Refusal("payload", "plc", "torn", b"x")])
+    letters.refuse(Counter([Refusal("payload", "plc", "torn", b"x")]))
     held = [sqlite3.connect(data / name, isolation_level=None) for name in ("queue.sqlite", "dead.sqlite")]
     for file in held:
         file.execute("BEGIN IMMEDIATE")  # as an engine in the middle of a commit

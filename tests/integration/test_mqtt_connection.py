@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_what_we_ask_of_a_broker() -> None:
         async with raw_broker() as broker, running(made(broker, ledger, share="engines", session_expiry_s=77)):
             await ledger.until(lambda: ledger.times("up"))
             (connect,) = broker.connects
-            assert b"\x11\0\0\0\x4d\x21\x10\0\x22\x01\0" in connect, "session expiry, receive maximum, topic aliases"
+            assert b"\x11\0\0\0\x4d\x21\x10\0\x22\0\0" in connect, "session expiry, receive maximum, no topic aliases"
             assert connect[9] == 0, "the session is kept"
             assert b"\0\x18$share/engines/dc1/+/jam\x21" in broker.subscribes[0], "QoS 1, never what is retained"
 
@@ -107,7 +108,7 @@ def test_topic_aliases_and_properties_are_read() -> None:
 
     async def story() -> None:
         ledger = Ledger()
-        async with raw_broker() as broker, running(made(broker, ledger, True, JAMS, traced)):
+        async with raw_broker() as broker, running(made(broker, ledger, True, JAMS, traced, topic_aliases=9)):
             told = user_property(b"other", b"x") + user_property(b"line", b"L1") + correlation(b"TOTE-1")
             messages = [
                 jam(1, properties=topic_alias(3)),
@@ -117,10 +118,60 @@ def test_topic_aliases_and_properties_are_read() -> None:
             ]
             await broker.send(b"".join(message.wire(True) for message in messages))
             await ledger.until(lambda: len(ledger.facts) == 3)
+            assert b"\x22\0\x09" in broker.connects[0], "so many may be used"
             assert [fact["src"] for fact in ledger.facts] == ["dc1/conveyor/CV-01"] * 2 + ["dc1/L1/S"]
             assert ledger.facts[2]["lu"] == "TOTE-1"
             await ledger.until(lambda: ledger.faults)
             assert [cause for cause, _ in ledger.faults] == ["dc1/+/traced: lu: missing"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("kept", "found"), [(True, [1, 9, 10]), (False, [1, 8, 9, 10])])
+def test_a_session_that_is_lost_puts_the_aliases_in_doubt(kept: bool, found: list[int]) -> None:
+    """A node that began anew while nobody listened gives its numbers to other metrics. Where the broker keeps our
+    session we would hear of its death, so that the aliases count till then."""
+    record = {"src": {"const": "a"}, "kind": {"const": "telemetry"}, "qty": "m"}
+    table = {"groups": ["P"], "records": [{"filter": "P/+n", "trigger": "m", "record": record}]}
+
+    def said(type_: str, seq: int, *metrics: bytes) -> bytes:
+        return Publish(f"spBv1.0/P/{type_}/N".encode(), sparkplug.payload(*metrics, seq=seq)).wire(True)
+
+    def born(count: int, alias: int) -> bytes:
+        metrics = [sparkplug.metric(name, count, sparkplug.UINT8, alias=alias ^ (name == "k")) for name in "mk"]
+        return said("NBIRTH", 0, *metrics)
+
+    def data(seq: int, value: int, alias: int) -> bytes:
+        return said("NDATA", seq, sparkplug.metric(None, value, alias=alias, kind=sparkplug.UINT8))
+
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker() as broker, running(made(broker, ledger, sparkplug=table)):
+            await broker.send(born(0, 2) + data(1, 1, 2))
+            await ledger.until(lambda: ledger.facts)
+            broker.session_present = kept
+            broker.cut()
+            await ledger.until(lambda: ledger.times("up") >= 2)
+            await broker.send(data(7, 8, 3) + data(8, 9, 3) + born(9, 3) + data(1, 10, 3))
+            await ledger.until(lambda: ledger.facts[-1]["qty"] == 10)
+        assert [fact["qty"] for fact in ledger.facts] == found
+
+    asyncio.run(story())
+
+
+@VERSIONS
+def test_what_does_not_fit_is_handed_over_whole_and_with_its_topic(newest: bool) -> None:
+    """Of a machine that is called by its topic only, the payload by itself would not even say which it was."""
+    stacked = {**JAMS, "each": "all"}
+    payload = json.dumps({"all": [{"on": "perhaps", "n": number} for number in range(2_000)]}).encode()
+
+    async def story() -> None:
+        ledger = Ledger()
+        async with raw_broker(newest) as broker, running(made(broker, ledger, newest, stacked)):
+            await broker.send(Publish(b"dc1/CV-07/jam", payload, 1, 5).wire(newest))
+            await ledger.until(lambda: broker.acked == [5])
+        assert set(ledger.faults) == {("dc1/+/jam: state: not in its table", payload)}
+        assert len(ledger.faults) == 2_000 and set(ledger.places) == {"dc1/CV-07/jam"}
 
     asyncio.run(story())
 

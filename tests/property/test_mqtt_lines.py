@@ -55,7 +55,7 @@ class Reader:
         )
         self.budget = budget
         self.data, self.acks = b"", b""
-        self.faults: list[tuple[str, bytes]] = []
+        self.faults: list[tuple[str, bytes, bytes]] = []
         self.control: list[tuple[int, int, bytes]] = []
         self.batches: list[int] = []
 
@@ -146,7 +146,7 @@ def test_what_is_remembered_of_topics_is_bounded() -> None:
         reader.feed([Publish(topic, b'{"on":true}').wire(False)])
         most = max(most, reader.lines.topics)
     assert 5_000 < most < 8_500
-    assert [cause for cause, _ in reader.faults] == ["dc1/+/jam: src: longer than 128 bytes"] * 9_000
+    assert [cause for cause, _, _ in reader.faults] == ["dc1/+/jam: src: longer than 128 bytes"] * 9_000
 
 
 def test_lines_of_our_own_are_cut_into_batches_like_those_of_messages() -> None:

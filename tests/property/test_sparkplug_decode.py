@@ -50,7 +50,7 @@ def test_what_is_written_is_read(
     found_time, found_seq, found = decode(wire.payload(*metrics, seq=seq, timestamp=timestamp))
     assert (found_time, found_seq) == (timestamp, seq)
     for metric, ((kind, value), name, alias, time, historical) in zip(found, told, strict=True):
-        assert metric[:6] == (name, alias, time, kind, historical, False)
+        assert metric[:6] == (name or None, alias, time, kind, historical, False)
         read = typed(metric[6], metric[7], kind)
         if kind == wire.FLOAT and isinstance(read, float) and isinstance(value, float) and math.isfinite(value):
             assert struct.pack("<f", read) == struct.pack("<f", value)

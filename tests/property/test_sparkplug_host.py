@@ -107,6 +107,9 @@ def test_whatever_nodes_say_is_records_or_faults(traffic: list[tuple[str, str, b
     subject, now = host(), T0
     for type_, place, payload, patient in traffic:
         now += 100 if patient else 2_000_000
+        if (type_, place) == ("X", "{}"):
+            subject.reconnected(now)
+            subject.session_lost(now)
         for found in (subject.message(f"spBv1.0/{place.format(type_)}", payload, now), subject.tick(now)):
             for line in found.lines:
                 assert json.loads(line)["kind"] in KINDS

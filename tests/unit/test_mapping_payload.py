@@ -9,7 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import DecodeError
-from protocols.mapping.payload import DEPTH_MAX, KEYS_MAX, PAYLOAD_BYTES_MAX, TEXT_BYTES_MAX, parse_json, parse_text
+from protocols.mapping.payload import (
+    DEPTH_MAX,
+    KEYS_MAX,
+    PARSERS,
+    PAYLOAD_BYTES_MAX,
+    TEXT_BYTES_MAX,
+    parse_json,
+    parse_record,
+)
 
 
 def nested(depth: int) -> bytes:
@@ -53,6 +61,14 @@ def test_limits_count_bytes_not_letters() -> None:
         parse_json(b'{"%s":1}' % (b"k" * (TEXT_BYTES_MAX + 1)))
 
 
+@pytest.mark.parametrize("payload", [b'{"qty":1,"sku":"S","qty":2}', b'{"lines":[{"qty":1,"q\\u0074y":1}]}'])
+def test_a_record_with_a_key_twice_is_none(payload: bytes) -> None:
+    with pytest.raises(DecodeError, match="a key twice"):
+        parse_record(payload)
+    parse_json(payload)
+    assert parse_record(payload.replace(b'"q', b'"p', 1)) == parse_json(payload.replace(b'"q', b'"p', 1))
+
+
 def test_a_decimal_keeps_its_spelling() -> None:
     assert parse_json(b'{"kg":0.10}') == {"kg": Decimal("0.10")}
 
@@ -80,8 +96,8 @@ def test_what_is_no_json_is_named(payload: bytes, cause: str) -> None:
 @example(b"1e999999999999999999")
 @example(b"-" * 100)
 def test_any_bytes_are_json_or_a_decode_error(payload: bytes) -> None:
-    for parse in (parse_json, parse_text):
+    for parse in PARSERS.values():
         try:
-            parse(payload)
+            parse(payload, PAYLOAD_BYTES_MAX)
         except DecodeError as error:
             assert len(error.cause) < 100

@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 from engine.config.walk import check
 from engine.errors import Refused
 from engine.tls import Tls, is_loopback
+from protocols.file_lines.decode import Decoder as LineDecoder
+from protocols.file_lines.settings import Settings as LineSettings
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.sparkplug.host import Host
 from protocols.mqtt.sparkplug.settings import Sparkplug
 from protocols.mqtt.topics import TopicFault, overlap, parse_filter
+from protocols.redis_stream.decode import Decoder as EntryDecoder
+from protocols.redis_stream.settings import Settings as EntrySettings
 from tests import sparkplug as wire
 
 T_RX = 1_795_420_812_400_000
@@ -113,6 +117,18 @@ def test_the_same_filter_may_have_two_meanings() -> None:
 def test_a_topic_that_nothing_describes_is_named() -> None:
     assert decoder(JAMS).decode("dc1/x", b"{}", T_RX).causes == ["topic: no filter matches"]
     assert decoder(JAMS).decode("x" * 1025, b"{}", T_RX).causes == ["topic: longer than 1024 bytes"]
+
+
+def test_a_canonical_record_with_a_key_twice_is_refused_whoever_brings_it() -> None:
+    """As the core refuses such a line: a parser that keeps the last of the two would hide that there were two."""
+    twice = b'{"kind":"order.released","order":"O-1","rev":1,"src":"wms","lines":[{"line":1,"qty":1,"qty":2}]}'
+    cause = "payload: a key twice in one object"
+    of_mqtt = decoder({"filter": "wms", "format": "canonical"}).decode("wms", twice, T_RX)
+    assert (of_mqtt.lines, of_mqtt.causes) == ([], [f"wms: {cause}"])
+    of_lines = LineDecoder(LineSettings(path="-"), Sequences(lambda src: None)).decode(twice, T_RX)
+    assert (of_lines.lines, of_lines.causes) == ([], [cause])
+    of_redis = EntryDecoder(EntrySettings(stream="wms"), Sequences(lambda src: None))
+    assert of_redis.decode({b"record": twice}, T_RX) == ([], [cause])
 
 
 def test_retained_messages_are_passed_over_unless_accepted() -> None:

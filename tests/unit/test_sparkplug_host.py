@@ -183,20 +183,49 @@ def test_the_command_is_what_the_specification_says() -> None:
     assert (request.qos, request.retained) == (0, False)
 
 
-def test_an_unknown_alias_or_metric_asks_for_a_birth() -> None:
+def test_an_unknown_alias_or_device_asks_for_a_birth() -> None:
     floor = Floor()
     floor.born()
     assert floor.say("DDATA", wire.metric(None, 1, alias=77, kind=wire.UINT8), device="PTL") == []
-    assert floor.say("DDATA", wire.metric("New", 1, wire.UINT8), device="PTL") == []
     assert floor.say("DDATA", wire.metric(None, 1.0, alias=100, kind=wire.DOUBLE), device="PTL") == []
     assert floor.say("DDATA", wire.metric("X", 1, wire.UINT8), device="OTHER") == []
     assert floor.causes == [
         "sparkplug: an alias without a birth",
-        "sparkplug: a metric without a birth",
         "sparkplug: an alias without a birth",
         "sparkplug: a device without a birth",
     ]
     assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+
+
+def test_a_metric_that_is_named_needs_no_birth() -> None:
+    """Some nodes name in their data what their births leave out, or call otherwise: nothing else of the message is lost
+    for that. They are asked once what else there is, and not again after births that leave it out again."""
+    floor = Floor()
+    floor.born()
+    told = (wire.metric("Pick/Count", 251, wire.UINT8), wire.metric("Pick/Task", "T-1", wire.STRING))
+    news = wire.metric("New", -1, wire.INT8)
+    assert floor.say("DDATA", *told, news, device="PTL") == [picked(251, "T-1", 1)]
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+    floor.born()
+    floor.now_us += 3_600_000 * MS
+    floor.say("DDATA", news, device="PTL")
+    assert (floor.requests(), floor.causes) == ([], [])
+    no_name = wire.part(1, b"") + wire.metric(None, 252, alias=1, kind=wire.UINT8)
+    assert floor.say("DDATA", no_name, device="PTL") == [picked(252, "T-0", 1)], "an empty name beside an alias is none"
+
+
+def test_what_is_named_without_a_birth_is_bounded_too() -> None:
+    floor = Floor(metrics_max=20)
+    floor.born()
+    for number in range(100):
+        floor.say("DDATA", wire.metric(f"New {number}", 1, wire.UINT8), device="PTL")
+    assert "sparkplug: more than 20 metrics" in floor.causes
+    device = floor.host._nodes["Plant1", "L1"].devices["PTL"]
+    assert len(device.types) <= 20 and len(device.values) <= 20
+    floor.causes.clear()
+    floor.born()
+    floor.say("DDATA", wire.metric("New", 1, wire.UINT8), device="PTL")
+    assert floor.causes == [], "a birth forgets them"
 
 
 def test_aliases_are_those_of_the_last_birth_and_one_of_a_metric() -> None:

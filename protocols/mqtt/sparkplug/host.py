@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ext.sparkplug import SparkplugFault, Unborn, decode
+from ext.sparkplug import Report, SparkplugFault, Unborn, decode
 from protocols.mapping.lines import encode_line
 from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
@@ -67,6 +67,7 @@ class Host:
         self._contradicted = False
         self._nodes: dict[tuple[str, str], Node] = {}
         self._waiting: dict[tuple[str, str], Node] = {}  # those of which messages wait for a missing one
+        self._doubted: dict[tuple[str, str], int] = {}  # those whose aliases are in doubt, and since when
         self._places: dict[str, Place] = {}
         self._metrics = 0
 
@@ -96,11 +97,17 @@ class Host:
         for name, node in list(self._waiting.items()):
             if now_us - node.missing_since_us >= limit_us:
                 self._go_on(found, name, node, now_us)
+        for name, since_us in list(self._doubted.items()):
+            asked_us = self._nodes[name].rebirth_asked_us or 0
+            if asked_us >= since_us and now_us - asked_us >= limit_us:
+                self._believe(found, name)
         return found
 
     def owes(self) -> bool:
         """Whether a message waits that the broker wants acknowledged: its lines are still to come."""
-        return any(message.owed for node in self._waiting.values() for message in node.waiting.values())
+        held = (message for name in self._doubted for message in self._nodes[name].held)
+        waiting = (message for node in self._waiting.values() for message in node.waiting.values())
+        return any(message.owed for messages in (held, waiting) for message in messages)
 
     def requests(self, now_us: int) -> list[Request]:
         """What is to be said: our state where it is told wrongly, and to nodes that they have to introduce themselves
@@ -128,6 +135,8 @@ class Host:
         found = Lines([], [])
         for name, node in list(self._waiting.items()):
             self._wait_no_more(found, name, node, t_rx)
+        for name in list(self._doubted):
+            self._believe(found, name)
         return found
 
     def reconnected(self, t_rx: int) -> Lines:
@@ -138,6 +147,14 @@ class Host:
             for device in node.devices if not node.alive else ():
                 self._link(found, "link.down", name, device, t_rx)
         return found
+
+    def session_lost(self, now_us: int) -> None:
+        """What came meanwhile is gone, also a death: an alias may be that of another life by now. So data waits for the
+        births that are asked for; the aliases that are known are believed if they do not come."""
+        for name, node in self._nodes.items():
+            if node.alive and self._settings.commands:
+                node.doubted = True
+                self._doubted[name] = now_us
 
     # Our own state (section 5.7).
 
@@ -178,6 +195,11 @@ class Host:
             return Lines([], ["sparkplug: a node without a birth"])
         if node.is_repeated(message):
             return found
+        if node.doubted and message.type.endswith("DATA"):
+            node.held.append(message)
+            if len(node.held) > WAITING_MAX:
+                self._believe(found, name)
+            return found
         if node.in_turn(message):
             self._take(found, name, node, message)
             self._take_waiting(found, name, node)
@@ -187,6 +209,14 @@ class Host:
             if len(node.waiting) > WAITING_MAX:
                 self._go_on(found, name, node, message.t_rx)
         return found
+
+    def _believe(self, found: Lines, name: tuple[str, str]) -> None:
+        """The births that were asked for do not come, or not that of a device."""
+        node = self._nodes[name]
+        node.doubted = False
+        del self._doubted[name]
+        for message in node.release():
+            self._take(found, name, node, message)
 
     def _take_waiting(self, found: Lines, name: tuple[str, str], node: Node) -> None:
         while (message := node.next_waiting()) is not None:
@@ -237,13 +267,33 @@ class Host:
             except SparkplugFault as fault:
                 found.causes.append(f"sparkplug: {fault}")
                 return
-            values = node.devices[message.device].values
-            self._add(found, self._place(name, message.device).lines(values, reports, message.t_rx))
+            if self._has_learned(found, node, node.devices[message.device]):
+                values = node.devices[message.device].values
+                self._add(found, self._place(name, message.device).lines(values, reports, message.t_rx))
+
+    def _has_learned(self, found: Lines, node: Node, device: Device) -> bool:
+        """Room for the metrics that a message has named and no birth. The node is asked once what else it left out."""
+        if len(device.types) == device.counted:
+            return True
+        if self._metrics + len(device.types) - device.counted > self._settings.metrics_max:
+            while len(device.types) > device.counted:
+                device.types.popitem()
+            found.causes.append(f"sparkplug: more than {self._settings.metrics_max} metrics")
+            return False
+        self._count(device)
+        node.rebirth_wanted |= not device.tells_more
+        device.tells_more = True
+        return True
+
+    def _count(self, device: Device) -> None:
+        self._metrics += len(device.types) - device.counted
+        device.counted = len(device.types)
 
     def _born_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         if not self._has_room(found, node, "", message):
             return
         self._wait_no_more(found, name, node, message.t_rx)
+        node.doubted = False
         node.born(message.metrics)
         node.heard_us = message.t_rx
         node.next_seq = ((message.seq or 0) + 1) % SEQUENCE
@@ -259,7 +309,6 @@ class Host:
         if len(named) < len(message.metrics):
             found.causes.append("sparkplug: a birth with a metric without a name")
             message = message._replace(metrics=named)
-        self._metrics -= len(device.types)
         was_away = device.was_away
         try:
             before = device.born(message.metrics)
@@ -268,10 +317,24 @@ class Host:
             found.causes.append(f"sparkplug: {fault}")
             return
         finally:
-            self._metrics += len(device.types)
+            self._count(device)
         self._link(found, "link.up", name, message.device, message.t_rx)
         place = self._place(name, message.device)
-        self._add(found, place.news(before, device.values, reports, message.t_rx, was_away))
+        held = self._held(found, node, message.device)
+        self._add(found, place.news(before, device.values, reports, message.t_rx, was_away, held))
+
+    def _held(self, found: Lines, node: Node, device: str) -> list[tuple[list[Report], int]]:
+        """What waited for this birth, and when it came."""
+        told: list[tuple[list[Report], int]] = []
+        for message in node.release(device):
+            try:
+                reports = node.reports(message)
+            except (SparkplugFault, Unborn) as fault:
+                found.causes.append(f"sparkplug: {fault}")
+                continue
+            if self._has_learned(found, node, node.devices[device]):
+                told.append((reports, message.t_rx))
+        return told
 
     def _has_room(self, found: Lines, node: Node, device: str, message: Message) -> bool:
         if self._metrics + len(message.metrics) > self._settings.metrics_max + len(
@@ -291,6 +354,8 @@ class Host:
         if not node.is_of_this_life(bd_seq):
             return
         self._wait_no_more(found, name, node, message.t_rx)
+        if name in self._doubted:
+            self._believe(found, name)
         alive = [device for device, state in node.devices.items() if state.alive]
         node.died()
         for device in alive:

@@ -33,11 +33,14 @@ class Message(NamedTuple):
 
 class Device:
     """`values`: metric -> its last value; `types`: metric -> its datatype; `aliases`: number -> metric. `alive`: since
-    its birth. `was_away`: its next birth may be that of another life, and not only told once more."""
+    its birth. `was_away`: its next birth may be that of another life, and not only told once more. `tells_more`: than
+    its births do. `counted`: so many of its metrics count in the host's."""
 
     def __init__(self) -> None:
         self.alive = False
         self.was_away = True
+        self.tells_more = False
+        self.counted = 0
         self.values: dict[str, object] = {}
         self.types: dict[str, int] = {}
         self.aliases: dict[int, str] = {}
@@ -65,6 +68,8 @@ class Node:
         self.next_seq: int | None = None
         self.waiting: dict[int, Message] = {}
         self.last: Message | None = None  # that was taken
+        self.held: list[Message] = []  # data whose aliases are in doubt
+        self.doubted = False
         self.missing_since_us = 0
         self.heard_us = 0
         self.rebirth_wanted = False
@@ -142,6 +147,12 @@ class Node:
         if self.next_seq is None:
             return None
         return self.waiting.pop(self.next_seq, None)
+
+    def release(self, device: str | None = None) -> list[Message]:
+        """What is held, of one device or of all."""
+        found = [message for message in self.held if device in (None, message.device)]
+        self.held = [message for message in self.held if device not in (None, message.device)]
+        return found
 
     def give_up_missing(self) -> None:
         """Go on behind what is missing."""

@@ -177,12 +177,18 @@ class Place:
         reports: Sequence[Report],
         t_rx: int,
         was_away: bool,
+        held: Sequence[tuple[Sequence[Report], int]] = (),
     ) -> Lines:
         """After a birth: records of the triggers whose values are not those that were known before. `was_away`: it may
-        be another life, whose counters began anew; at 0 nothing has happened since."""
+        be another life, whose counters began anew; at 0 nothing has happened since. `held`: reports of this life from
+        before the birth, and when they came."""
         found = Lines([], [])
         before = {**self._counted, **before}
         anew = self._begun_anew(before, values) if was_away else ()
+        for told, at_us in held:
+            lines = self.lines(before, told, at_us)
+            found.lines.extend(lines.lines)
+            found.causes.extend(lines.causes)
         news = [report for report in reports if report[0] in before and before[report[0]] != report[1]]
         news = [report for report in news if report[0] not in anew or report[1] != 0]
         self._add_records(found, values, news, Counter(), t_rx)
