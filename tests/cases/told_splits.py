@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import leaves, load, manifested, packed_one, part
+from tests.cases.told_shipping import leaves, load, manifested, packed_one, part, two_cartons
 from tests.cases.writing import SORTER, Case
 
 
@@ -73,10 +73,32 @@ def R52_a_pick_overtakes_the_bind_of_the_next_use() -> Case:
 
 
 def R53_a_carton_changes_its_shipment_while_its_close_waits() -> Case:
-    """R53, contract 4: closed at 30, told as S-2's, which it is since 36: that is its partition, not its own key."""
+    """R53, R3, contract 4: closed at 30, due at 35: told as S-1's, whose it is until 36, wherever the watermark is."""
     case = Case().order(1).task(1).plan(contents=part(1)).pick(10, lu="L-1").close(30)
     case.plan(lu=None, t=36, rev=2, shipment="S-2", contents=part(1)).device("telemetry", 90).confirmed(1, 10)
-    return case.packed(1, shipment="S-2", partitionkey="S-2")
+    return case.packed(1, shipment="S-1", partitionkey="S-1")
+
+
+def split(plan_rx: float) -> Case:
+    """C-2 leaves S-1 at 50, S-2 is planned at 51, what S-1 has left at 52, which comes at `plan_rx`."""
+    case = two_cartons().ready(2, 22, revision=0, cartons=["C-1", "C-2"])
+    case.plan("C-2", None, t=50, rev=2, shipment="S-2", contents=part(1))
+    case.wms("shipment.plan", 51, 52.5, shipment="S-2", scope=part(1))
+    case.wms("shipment.plan", 52, plan_rx, rev=2, shipment="S-1", scope=part(1))
+    case.expect("shipment.unready", "S-1", t=50, cause="carton.plan").ready(1, 52, revision=1, plan_rev=2)
+    line = {"order": "O-1", "line": 1, "ordered": 1, "packed": 1, "short": 0, "cancelled": 0}
+    case.expect("shipment.ready", "S-2", t=51, cartons=["C-2"], lines=[line], partial=False)
+    return case.device("telemetry", 90)
+
+
+def R53_a_shipment_is_split_in_three_plans() -> Case:
+    """R51 to R53: S-1 is unready since 50, S-2 ready since 51, S-1 again since 52."""
+    return split(53)
+
+
+def R53_a_split_whose_last_plan_comes_first() -> Case:
+    """R3: each moment is judged by what was planned then, whatever is known since."""
+    return split(52)
 
 
 def R56_a_cancel_behind_what_waits_for_the_watermark() -> Case:
