@@ -52,7 +52,7 @@ cdef int touch_home(Floor floor, Shipment* shipment, Cycle* cycle, Fact* cause) 
     cdef int i
     touch(floor, shipment, cause.t, cause)
     if is_newly_its(cycle, cause):      # its facts concern the shipment from that moment on
-        for i in range(first_later(cycle, cause.t), length(cycle.facts)):
+        for i in range(first_from(cycle.facts, cause.t), length(cycle.facts)):
             fact = <Fact*>cycle.facts.items[i]
             touch(floor, shipment, fact.t, fact)
     return 0
@@ -78,7 +78,7 @@ cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
     for i in range(contents.count):
         line = contents.pieces[i].line
         touch_line(floor, line, cause.t, cause)
-        for k in range(first_later(cycle, cause.t), length(cycle.facts)):   # a late pick: what came after it counts
+        for k in range(first_from(cycle.facts, cause.t), length(cycle.facts)):      # a late pick: what came after it counts
             fact = <Fact*>cycle.facts.items[k]
             touch_line(floor, line, fact.t, fact)
     return 0
@@ -95,13 +95,6 @@ cdef bint has_scopes(const Cycle* cycle) noexcept:
         if fact.window != NULL and length(fact.window.line.scopes):
             return True
     return False
-
-
-cdef int first_later(const Cycle* cycle, int64_t t) noexcept:
-    cdef int i = length(cycle.facts)
-    while i > 0 and (<Fact*>cycle.facts.items[i - 1]).t > t:
-        i -= 1
-    return i
 
 
 cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:

@@ -153,11 +153,18 @@ cdef int tell_end(Floor floor, Shipment* shipment, Fact* cause) except -1:
 
 
 cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R52, R3: the truth ended with the first fact that ended it, also where that comes after the one that was told,
-    unless it was true again in between and that has lasted."""
-    cdef int first = first_after(shipment, t - 1), i = first
-    if verdict_of(floor, shipment, t).kind == READY or verdict_of(floor, shipment, t - 1).kind != READY:
+    """R52, R3: the truth ended with the first fact that ended it, also where one of `t`, by which that is seen, comes after
+    the one that was told; unless it was true again in between and that has lasted."""
+    cdef int first = first_after(shipment, t - 1), i
+    while first < touches_of(shipment) and shipment.touches.items[first].t < shipment.unready_at and verdict_of(
+            floor, shipment, shipment.touches.items[first].t).kind == READY:
+        first += 1
+    if first == touches_of(shipment):
         return 0
+    t = shipment.touches.items[first].t
+    if t >= shipment.unready_at or verdict_of(floor, shipment, t - 1).kind != READY:
+        return 0
+    i = first
     while i < touches_of(shipment) and shipment.touches.items[i].t + floor.rules.ready_hold < shipment.unready_at:
         if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
             return 0
