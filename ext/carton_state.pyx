@@ -10,6 +10,8 @@ from ext.kinds cimport (
     K_ITEM_RECIRCULATED, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_MANIFEST_RESULT, K_PACK_CONFIRM,
     K_PICK_CONFIRM, K_PICK_REVERSE, K_SCAN_READ, K_WEIGH,
 )
+from ext.plan_data cimport FormerHome
+from ext.plans cimport home_at
 from ext.store cimport List, find, length, nth
 
 
@@ -91,7 +93,7 @@ cdef void take_mark(Floor floor, Marks* marks, const Fact* fact) noexcept:
 
 cdef bint is_held(Floor floor, const Cycle* cycle, int64_t as_of, const Marks* marks) except -1:
     """R45: held by the last weighing or the last label, until a good one or `hold.released`."""
-    cdef bint off = is_off(cycle.plan, marks.weight)
+    cdef bint off = is_off(cycle.plan, marks.weight, as_of)
     cdef Fact* release
     cdef int64_t released = ABSENT
     if not off and not marks.label_bad:
@@ -102,13 +104,14 @@ cdef bint is_held(Floor floor, const Cycle* cycle, int64_t as_of, const Marks* m
     return (off and marks.t_weight > released) or (marks.label_bad and marks.t_label > released)
 
 
-cdef bint is_off(const CartonPlan* plan, int64_t weight) noexcept:
-    """Without both `weight_g` and `tol_g` in the plan nothing is compared."""
+cdef bint is_off(const CartonPlan* plan, int64_t weight, int64_t as_of) noexcept:
+    """By the plan of then. Without both `weight_g` and `tol_g` in it nothing is compared."""
+    cdef FormerHome planned = home_at(plan, as_of)
     cdef int64_t off
-    if plan == NULL or plan.weight_g == ABSENT or plan.tol_g == ABSENT or weight == ABSENT:
+    if planned.weight_g == ABSENT or planned.tol_g == ABSENT or weight == ABSENT:
         return False
-    off = weight - plan.weight_g
-    return off > plan.tol_g or -off > plan.tol_g
+    off = weight - planned.weight_g
+    return off > planned.tol_g or -off > planned.tol_g
 
 
 cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NULL:

@@ -16,7 +16,8 @@ from ext.kinds cimport (
 )
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
-from ext.state cimport Ledger
+from ext.plans cimport home_at
+from ext.state cimport Ledger, Shipment
 from ext.store cimport find, length, nth
 from ext.timers cimport NEVER, RANK_CARTON
 from ext.tombstones cimport is_buried
@@ -286,7 +287,7 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
 
 cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:
     cdef Contents contents = contents_of(cycle, close.t)
-    cdef int32_t shipment = shipment_key(cycle)
+    cdef int32_t shipment = shipment_of_close(floor, cycle, close, cause)
     show_empty(floor, cycle, contents.count == 0, close, cause)
     if cycle.decided.closed == NULL:
         if contents.count == 0:
@@ -304,7 +305,7 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
     write_closed(floor, cycle, close, contents, shipment)
     floor.deciding(cycle).close = close
     floor.deciding(cycle).shipment = shipment
-    floor.outlet.emit(cycle.decided.closed, subject_of(cycle), close.t, correlation(cycle, contents), cause,
+    floor.outlet.emit(cycle.decided.closed, subject_of(cycle), close.t, correlation(cycle, contents, shipment), cause,
                       INCOMPLETE if cycle.decided.forced >= close.t else INFERRED if close.kind == K_SCAN_READ else EXACT)
     return 0
 
@@ -329,9 +330,9 @@ cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
         quiet(floor, cycle, code, cause.t, cause)
     if cycle.decided.closed == NULL:
         return 0
-    write_closed(floor, cycle, cycle.decided.close, nothing, shipment_key(cycle))
-    floor.outlet.emit(cycle.decided.closed, subject_of(cycle), cycle.decided.close.t, correlation(cycle, nothing), cause,
-                      EXACT)
+    write_closed(floor, cycle, cycle.decided.close, nothing, shipment_at(cycle, NEVER - 1))
+    floor.outlet.emit(cycle.decided.closed, subject_of(cycle), cycle.decided.close.t,
+                      correlation(cycle, nothing, shipment_at(cycle, NEVER - 1)), cause, EXACT)
     return 0
 
 
@@ -395,7 +396,8 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
     floor.outlet.data.text_of(NAMES[cause.kind])
     floor.outlet.data.put(b"}")
     floor.outlet.emit(
-        ledger, subject_of(cycle), cause.t, correlation(cycle, contents_of(cycle, cause.t)), cause, evidence)
+        ledger, subject_of(cycle), cause.t,
+        correlation(cycle, contents_of(cycle, cause.t), shipment_at(cycle, cause.t)), cause, evidence)
     return 0
 
 
@@ -414,14 +416,12 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
         if told != NULL and other.key == cycle.key:
             return told
     floor.outlet.key_is(cycle.key)
-    return floor.outlet.ledger(type, cycle.plan.shipment.id if is_planned_at(cycle, due) else cycle.key)
+    return floor.outlet.ledger(type, shipment_at(cycle, due) if is_planned_at(cycle, due) else cycle.key)
 
 
 cdef bint is_planned_at(const Cycle* cycle, int64_t due) noexcept:
-    """Whether its plan had given it a shipment by then, under its name: that makes the partition, as it does the key. One
-    that has moved it to another since has followed one that had."""
-    return (cycle.key == cycle.carton and cycle.plan != NULL and cycle.plan.shipment != NULL
-            and (cycle.plan.t <= due or cycle.plan.rev > 1))
+    """Whether its plan had given it a shipment by then, under its name: that makes the partition, as it does the key."""
+    return cycle.key == cycle.carton and shipment_at(cycle, due) != 0
 
 
 cdef bint is_carried_on(const Cycle* cycle) noexcept:
@@ -437,14 +437,26 @@ cdef bint is_carried_on(const Cycle* cycle) noexcept:
 
 # ---------------------------------------------------------------------------------------------- whose it is
 
-cdef int32_t shipment_key(const Cycle* cycle) noexcept:
-    """R53: that of the highest plan known now; 0: none."""
-    if cycle.plan != NULL and cycle.plan.shipment != NULL:
-        return cycle.plan.shipment.id
-    return 0
+cdef int32_t shipment_at(const Cycle* cycle, int64_t t) noexcept:
+    """R53: that of the highest plan known by then; 0: none."""
+    cdef Shipment* shipment = home_at(cycle.plan, t).shipment
+    return shipment.id if shipment != NULL else 0
 
 
-cdef int32_t correlation(const Cycle* cycle, Contents contents) noexcept:
+cdef int32_t shipment_of_close(Floor floor, const Cycle* cycle, const Fact* close, const Fact* cause) except -1:
+    """R53, R3: by what was planned when the close was due, or when its name or label came, wherever the watermark was. What
+    another late fact revises is told by what is planned now."""
+    cdef int64_t due = close.t + floor.rules.close_hold
+    cdef int32_t now = shipment_at(cycle, NEVER - 1)
+    cdef const Fact* label
+    if shipment_at(cycle, due) == now or (cause != close and cause.t <= due) or name_at(floor, cycle, due) != name_of(
+            floor, cycle):
+        return now
+    label = last_good_label(floor, cycle, True)
+    return shipment_at(cycle, max(due, label.t) if label != NULL else due)
+
+
+cdef int32_t correlation(const Cycle* cycle, Contents contents, int32_t shipment) noexcept:
     """The order if exactly one is concerned, else the shipment, else the key."""
     cdef int i
     cdef bint one = contents.count > 0
@@ -452,4 +464,4 @@ cdef int32_t correlation(const Cycle* cycle, Contents contents) noexcept:
         one = one and contents.pieces[i].line.order == contents.pieces[0].line.order
     if one:
         return contents.pieces[0].line.order
-    return shipment_key(cycle) if shipment_key(cycle) else cycle.key
+    return shipment if shipment else cycle.key

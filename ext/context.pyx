@@ -6,7 +6,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 """
 
 from ext cimport cartons, destinations, inventory, manifests, pick_alarms, pick_events, pick_units, picks, retasks
-from ext cimport holds, returns, shipments, stuck, touches
+from ext cimport holds, plans, returns, shipments, stuck, touches
 from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
@@ -18,6 +18,8 @@ from ext.kinds cimport (
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
 from ext.order_data cimport Asked
+from ext.plan_data cimport FormerHome
+from ext.plans cimport home_at
 from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Planned,
@@ -375,27 +377,24 @@ cdef class Context:
         cdef Floor floor = self.floor
         cdef CartonPlan* plan = floor.carton_of(fact.carton)
         cdef Shipment* before = plan.shipment
+        cdef FormerHome home = home_at(NULL, fact.t)
         cdef int i
-        plan.rev, plan.fact = record["rev"], fact
-        plan.shipment = floor.shipment_of(floor.intern(record["shipment"])) if "shipment" in record else NULL
-        if before == NULL or before != plan.shipment or plan.withdrawn:
-            plan.t = fact.t
         rows = record.get("contents")
+        home.shipment = floor.shipment_of(floor.intern(record["shipment"])) if "shipment" in record else NULL
+        home.weight_g, home.tol_g = record.get("weight_g", ABSENT), record.get("tol_g", ABSENT)
+        home.withdrawn = not rows and record["rev"] > 1
+        plans.replace_home(floor, plan, &home, fact.t)
+        plan.rev, plan.fact = record["rev"], fact
         floor.store.free(plan.contents)
         plan.contents, plan.has_contents = NULL, rows is not None
         for i, row in enumerate(rows or ()):
             plan.contents = <PlannedList*>floor.store.room(B_PLANNED, plan.contents, i)
             plan.contents.items[i] = Planned(
                 line=floor.line_of(floor.intern(row["order"]), row["line"]), qty=row["qty"])
-        plan.weight_g, plan.tol_g = record.get("weight_g", ABSENT), record.get("tol_g", ABSENT)
-        plan.withdrawn = not rows and plan.rev > 1
         stuck.on_plan(floor, plan, fact)
         if before != NULL and before != plan.shipment:
-            remove(&before.plans, plan)
             touches.touch(floor, before, fact.t, fact)
         if plan.shipment != NULL:
-            if before != plan.shipment:
-                floor.store.append(&plan.shipment.plans, plan)
             touches.touch(floor, plan.shipment, fact.t, fact)
         for i in range(length(plan.cycles)):
             cartons.watch_holds(floor, <Cycle*>nth(plan.cycles, i), fact.t)
@@ -443,6 +442,7 @@ cdef class Context:
         cdef ScopeLine* scope
         cdef List* before = shipment.scope
         cdef int i
+        plans.replace_plan(floor, shipment, fact.t)
         for i in range(length(before)):
             scope = <ScopeLine*>nth(before, i)
             remove(&scope.line.scopes, scope)
@@ -454,7 +454,7 @@ cdef class Context:
             floor.store.append(&scope.line.scopes, scope)
             floor.store.append(&shipment.scope, scope)
         shipment.plan_t = min(shipment.plan_t, fact.t) if shipment.plan_rev else fact.t
-        shipment.plan_rev = record["rev"]
+        shipment.plan_rev, shipment.planned_t = record["rev"], fact.t
         shipment.stage_required = record.get("stage_required", False)
         floor.store.free(shipment.lanes)
         shipment.lanes = NULL

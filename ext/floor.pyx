@@ -6,13 +6,15 @@ import msgspec
 from ext.batch cimport ABSENT
 from ext.order_data cimport Asked
 from ext.outlet cimport Outlet
+from ext.plan_data cimport FormerHome, FormerPlan, FormerScope
 from ext.premises_data cimport (
     Expectation, Finding, Graded, LatePicks, Place, Return, Rma, RmaLine, Scan, Shelf, Signal, Statement, Subjects,
     UnitFinding,
 )
 from ext.sources cimport Gap, Multiread, Seen, Sighting, Source, Track, TrackLife
 from ext.state cimport (
-    B_ARRIVED, B_ASKED, B_CHANGED, B_CYCLE, B_DECIDED, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING, B_GAP, B_GRADED,
+    B_ARRIVED, B_ASKED, B_CHANGED, B_CYCLE, B_DECIDED, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING,
+    B_FORMER_HOME, B_FORMER_PLAN, B_FORMER_SCOPE, B_GAP, B_GRADED,
     B_LATE_PICKS, B_LEDGER, B_LIFE, B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN,
     B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL,
     B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS, B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_TROUBLE, B_UNIT,
@@ -71,6 +73,9 @@ cdef int describe_structs(Store store) except -1:
     cdef CartonPlan* plan = NULL
     cdef Planned* planned = NULL
     cdef ScopeLine* scope = NULL
+    cdef FormerPlan* before = NULL
+    cdef FormerScope* before_scope = NULL
+    cdef FormerHome* before_home = NULL
     cdef Shipment* shipment = NULL
     cdef Touch* touch = NULL
     cdef Pending* pending = NULL
@@ -116,6 +121,9 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_PLAN, sizeof(CartonPlan), <size_t>&plan.carton, <size_t>&plan.rev)
     store.describe_array(B_PLANNED, sizeof(Planned), <size_t>&planned.qty, <size_t>&planned.qty)
     store.describe(B_SCOPE_LINE, sizeof(ScopeLine), <size_t>&scope.qty, <size_t>&scope.qty)
+    store.describe(B_FORMER_PLAN, sizeof(FormerPlan), <size_t>&before.rev, <size_t>&before.rev)
+    store.describe(B_FORMER_SCOPE, sizeof(FormerScope), <size_t>&before_scope.qty, <size_t>&before_scope.qty)
+    store.describe(B_FORMER_HOME, sizeof(FormerHome), <size_t>&before_home.weight_g, <size_t>&before_home.weight_g)
     store.describe(B_SHIPMENT, sizeof(Shipment), <size_t>&shipment.id, <size_t>&shipment.plan_rev)
     store.describe_array(B_TOUCHES, sizeof(Touch), <size_t>&touch.t, <size_t>&touch.t)
     store.describe_array(B_PENDING, sizeof(Pending), <size_t>&pending.t, <size_t>&pending.t)
@@ -364,7 +372,7 @@ cdef class Floor:
             shipment = <Shipment*>self.store.new(B_SHIPMENT, sizeof(Shipment))
             shipment.id = id
             shipment.cutoff = shipment.cancel_t = shipment.manifest_t = NEVER
-            shipment.evaluated = shipment.plan_t = shipment.unready_at = shipment.held_since = ABSENT
+            shipment.evaluated = shipment.plan_t = shipment.planned_t = shipment.unready_at = shipment.held_since = ABSENT
             self.store.put(self.state.shipments, id, shipment)
         return shipment
 

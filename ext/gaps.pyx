@@ -179,7 +179,7 @@ cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) ex
 
 cdef int64_t hold_of_cartons(Floor floor, Shipment* shipment, int64_t as_of) except -1:
     """Of those, too, into which its pieces were only moved (R47)."""
-    cdef List* cycles = cycles_of(floor, shipment, as_of)
+    cdef List* cycles = cycles_of(floor, shipment, as_of, as_of)
     cdef int64_t hold = 0
     cdef int i
     for i in range(length(cycles)):

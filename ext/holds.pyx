@@ -71,7 +71,7 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
         youngest = plan.fact
     if release != NULL and release.t > youngest.t:
         youngest = release
-    off = not over and weighed != NULL and weighed.t > released and carton_state.is_off(plan, weighed.weight_g)
+    off = not over and weighed != NULL and weighed.t > released and carton_state.is_off(plan, weighed.weight_g, as_of)
     show(floor, PKG_WEIGHT_MISMATCH, cycle, off, weighed if off else youngest,
          f"{weighed.weight_g} g, planned {plan.weight_g} +- {plan.tol_g}" if off else "")
     bad = label != NULL and label.t > released and not over

@@ -14,7 +14,7 @@ from ext.timers cimport NEVER
 cdef int64_t left_at(Floor floor, Shipment* shipment, int64_t t) except? -1:
     """Since when nothing of it stood in the house, by closes up to `t` that are known, though the watermark may pass them
     yet; NEVER: something did."""
-    cdef List* cycles = cycles_of(floor, shipment, t)
+    cdef List* cycles = cycles_of(floor, shipment, t, t)
     cdef carton_state.CartonState state
     cdef Fact* close
     cdef int64_t left = ABSENT

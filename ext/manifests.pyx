@@ -17,8 +17,8 @@ from ext.kinds cimport K_MANIFEST_RESULT
 from ext.leaving cimport has_left
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
 from ext.packing cimport contents_of
-from ext.readiness cimport READY, Verdict, correlation, planned_at, verdict_of
-from ext.shipment_cartons cimport cycles_of, is_voided, unused_of
+from ext.readiness cimport READY, Verdict, correlation, verdict_of
+from ext.shipment_cartons cimport cycles_of, unused_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList
 from ext.store cimport B_BYTES, List, Numbers, index_of, length, nth
@@ -34,7 +34,8 @@ cdef object decode = msgspec.json.decode
 cdef class Departure:
     """A trailer that closed with cartons of a shipment inside."""
     cdef Fact* close
-    cdef list gone              # addresses of Cycles
+    cdef list cartons           # addresses of Cycles
+    cdef list gone              # of those that left
     cdef bint took              # some of them left with this very trailer
     cdef list left_behind       # names of cartons, sorted
 
@@ -78,15 +79,17 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     cdef Departure departure = Departure()
     cdef Cycle* cycle
     cdef carton_state.CartonState state
-    cdef Numbers* unused = unused_of(floor, shipment, close.t)
-    cdef List* cycles = cartons_then(floor, shipment, close.t)
+    cdef Numbers* unused = unused_of(floor, shipment, close.t, NEVER - 1)
+    cdef List* cycles = cycles_of(floor, shipment, close.t, NEVER - 1)
     cdef bint filled
     cdef int i
-    departure.close, departure.gone, departure.left_behind = close, [], []
+    add_gone(floor, shipment, close, &cycles)
+    departure.close, departure.cartons, departure.gone, departure.left_behind = close, [], [], []
     for i in range(unused.count if unused != NULL else 0):
         departure.left_behind.append(floor.text(unused.items[i]))
     for i in range(length(cycles)):
         cycle = <Cycle*>nth(cycles, i)
+        departure.cartons.append(<size_t>cycle)
         state = carton_state.state_of(floor, cycle, close.t)
         filled = contents_of(cycle, state.t_close if state.closed else close.t).count > 0
         if state.loaded and has_left(floor, state.loading, close):
@@ -101,28 +104,31 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     return departure
 
 
-cdef List* cartons_then(Floor floor, Shipment* shipment, int64_t t) except? NULL:
-    """R50a, R52: its cartons as of an evidence; what has left with it is its own, whatever is planned afterwards.
-
-    The list is the caller's, to be freed.
-    """
-    cdef List* found = cycles_of(floor, shipment, t)
+cdef int add_gone(Floor floor, Shipment* shipment, const Fact* close, List** found) except -1:
+    """R52: what was its own when it left stays so, whatever is planned afterwards; what stands here may be dropped."""
+    cdef List* then = cycles_of(floor, shipment, close.t, close.t)
     cdef Cycle* cycle
+    cdef carton_state.CartonState state
     cdef int i
-    for i in range(shipment.gone.count if shipment.gone != NULL else 0):
-        cycle = shipment.gone.items[i].cycle
-        if index_of(found, cycle) < 0 and is_planned_since(floor, shipment, cycle):
-            floor.store.append(&found, cycle)
+    for i in range(length(then)):
+        cycle = <Cycle*>nth(then, i)
+        state = carton_state.state_of(floor, cycle, close.t)
+        if index_of(found[0], cycle) < 0 and state.loaded and has_left(floor, state.loading, close):
+            floor.store.append(found, cycle)
+    floor.store.free(then)
+    return 0
+
+
+cdef list cartons_then(Floor floor, Shipment* shipment, Departure departure, int64_t t):
+    """R50a: addresses of its Cycles as of its first evidence."""
+    cdef List* cycles
+    cdef int i
+    if departure is not None:
+        return departure.cartons
+    cycles = cycles_of(floor, shipment, t, t)
+    found = [<size_t>nth(cycles, i) for i in range(length(cycles))]
+    floor.store.free(cycles)
     return found
-
-
-cdef bint is_planned_since(Floor floor, const Shipment* shipment, const Cycle* cycle) noexcept:
-    """That it is not the shipment's now is said by a plan from after its manifest."""
-    if cycle.merged or is_voided(cycle, shipment.manifest_t):
-        return False
-    if cycle.plan != NULL and cycle.plan.fact != NULL:
-        return cycle.plan.fact.t > shipment.manifest_t
-    return planned_at(floor, shipment) > shipment.manifest_t
 
 
 # ---------------------------------------------------------------------------------------------- telling
@@ -196,11 +202,9 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
     cdef Fact* label
     cdef carton_state.CartonState state
     cdef int64_t t = shipment.result.t if shipment.result != NULL else departure.close.t, weight, t_close
-    cdef List* cycles = cartons_then(floor, shipment, t)
     cdef str name
-    cdef int i
-    for i in range(length(cycles)):
-        cycle = <Cycle*>nth(cycles, i)
+    for address in cartons_then(floor, shipment, departure, min(t, shipment.manifest_t)):
+        cycle = <Cycle*><size_t>address
         name = floor.text(carton_names.name_of(floor, cycle))
         state = carton_state.state_of(floor, cycle, t)
         if departure is not None and name in departure.left_behind:
@@ -217,7 +221,6 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
             row["weight_g"] = weight
         if label != NULL:
             row["tracking_no"] = floor.text(label.tracking_no)
-    floor.store.free(cycles)
     return rows
 
 
@@ -225,8 +228,6 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
     """R40, R51: from its first evidence on it is manifested, and what left of it is no longer in the house."""
     cdef Fact* first = shipment.result
     cdef Cycle* cycle
-    cdef List* cycles
-    cdef int i
     if departure is not None and (first == NULL or departure.close.t < first.t):
         first = departure.close
     if shipment.manifest_t == NEVER:
@@ -238,12 +239,10 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
         shipment.stands = False
         floor.store.free(shipment.pending)
         shipment.pending = NULL
-    cycles = cartons_then(floor, shipment, shipment.manifest_t)
-    for i in range(length(cycles)):
-        cycle = <Cycle*>nth(cycles, i)
+    for address in cartons_then(floor, shipment, departure, shipment.manifest_t):
+        cycle = <Cycle*><size_t>address
         if departure is None or floor.text(carton_names.name_of(floor, cycle)) not in departure.left_behind:
             end_cycle(floor, shipment, cycle, first)
-    floor.store.free(cycles)
     if first.t == shipment.manifest_t:
         late_facts.take_back_later(floor, shipment)
     return stuck.on_end(floor, shipment, first)

@@ -21,6 +21,5 @@ cdef struct Verdict:
 
 
 cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
-cdef int64_t planned_at(Floor floor, const Shipment* shipment) noexcept
-cdef bint is_lane(const Shipment* shipment, int32_t place) noexcept
+cdef bint is_lane(const Numbers* lanes, int32_t place) noexcept
 cdef int32_t correlation(const Shipment* shipment) noexcept

@@ -6,13 +6,14 @@ from libc.stdlib cimport free, realloc
 
 from ext cimport carton_names, carton_state, outcomes
 from ext.asked cimport asked_at
-from ext.families cimport SHIPMENT, Revision
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
+from ext.plan_data cimport FormerPlan
+from ext.plans cimport plan_at, scope_at, scopes_ever
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
-from ext.store cimport find, index_of, length, nth
+from ext.store cimport index_of, length, nth
 from ext.timers cimport NEVER
 
 
@@ -68,40 +69,35 @@ cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
     cdef Need* need
     cdef Numbers* names = NULL
     cdef bint held_short = False, done
+    cdef FormerPlan plan = plan_at(shipment, as_of)
     cdef int64_t packed = 0
     cdef int i
-    if shipment.plan_rev == 0 or shipment.plan_t > as_of or shipment.cancel_t <= as_of:
+    if plan.rev == 0 or shipment.cancel_t <= as_of:
         return verdict
-    if is_unfilled(floor, shipment, as_of):
+    if is_unfilled(floor, shipment, plan.scope, as_of):
         return verdict
     needs.count = 0
-    for i in range(length(shipment.scope)):
-        scope = <ScopeLine*>nth(shipment.scope, i)
+    for i in range(length(plan.scope)):
+        scope = <ScopeLine*>nth(plan.scope, i)
         need = needs.add(scope.line)
         if not fill_need(floor, scope, as_of, need):
             shipment.unfilled = i
             return verdict
         held_short = held_short or (need.short_ > 0 and waits_for_oms(scope.line, as_of))
-    done = pack(floor, shipment, as_of, &names)
+    done = pack(floor, shipment, &plan, as_of, &names)
     for i in range(needs.count):
         done = done and needs.items[i].packed >= needs.items[i].confirmed
         packed += needs.items[i].packed
     if done:
         verdict.kind = HELD_SHORT if held_short else EMPTY if packed == 0 else READY    # held: the OMS decides
     if verdict.kind == READY:
-        write_truth(floor, shipment, names)
+        write_truth(floor, plan.rev, names)
         verdict.data = digest_of(floor.truth.at, floor.truth.length)
     floor.store.free(names)
     return verdict
 
 
-cdef int64_t planned_at(Floor floor, const Shipment* shipment) noexcept:
-    """Event time of the plan in force."""
-    cdef Revision* told = <Revision*>find(floor.state.revisions[SHIPMENT], shipment.id)
-    return told.t if told != NULL and shipment.cancelled_by == NULL else shipment.plan_t
-
-
-cdef int write_truth(Floor floor, const Shipment* shipment, Numbers* names) except -1:
+cdef int write_truth(Floor floor, int64_t plan_rev, Numbers* names) except -1:
     """The data of `shipment.ready`."""
     cdef JsonWriter data = floor.truth
     cdef const Need* need
@@ -127,7 +123,7 @@ cdef int write_truth(Floor floor, const Shipment* shipment, Numbers* names) exce
         data.integer_member(b',"short":', need.short_)
         data.put(b"}")
     data.put(b'],"partial":true,"plan_rev":' if partial else b'],"partial":false,"plan_rev":')
-    data.integer(shipment.plan_rev)
+    data.integer(plan_rev)
     return data.put(b"}")
 
 
@@ -169,13 +165,13 @@ cdef bint waits_for_oms(const Line* line, int64_t as_of) noexcept:
     return policy == HOLD or policy == CANCEL_LINE
 
 
-cdef bint is_unfilled(Floor floor, Shipment* shipment, int64_t as_of) except -1:
+cdef bint is_unfilled(Floor floor, Shipment* shipment, const List* scopes, int64_t as_of) except -1:
     """Whether a line lacks something, from the one on that lacked something when it was asked last: most facts of a large
     shipment change nothing about that one. False: maybe an earlier one does."""
     cdef ScopeLine* scope
     cdef Need need
-    while shipment.unfilled < length(shipment.scope):
-        scope = <ScopeLine*>nth(shipment.scope, shipment.unfilled)
+    while shipment.unfilled < length(scopes):
+        scope = <ScopeLine*>nth(scopes, shipment.unfilled)
         need = Need(line=scope.line, planned=0, confirmed=0, short_=0, cancelled=0, packed=0)
         if not fill_need(floor, scope, as_of, &need):
             return True
@@ -279,22 +275,22 @@ cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
 
 cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_, int64_t as_of) except -1:
     """R53: shorts fill the shipment with the latest cutoff first, then the greatest id, each up to what it lacks."""
-    cdef List* scopes = scope.line.scopes
     cdef ScopeLine* other
     cdef int64_t lacks, before = 0
     cdef int i
     if short_ == 0:
         return 0                        # before all others are asked what they lack
-    for i in range(length(scopes)):
-        other = <ScopeLine*>nth(scopes, i)
-        if other != scope and other.shipment.plan_t <= as_of and is_served_before(floor, other.shipment, scope.shipment):
+    for i in range(scopes_ever(scope.line)):
+        other = scope_at(scope.line, i, as_of)
+        if other != NULL and other != scope and is_served_before(floor, other.shipment, scope.shipment, as_of):
             before += max(0, other.qty - picked_for(floor, other, as_of))
     lacks = max(0, scope.qty - picked_for(floor, scope, as_of))
     return min(max(0, short_ - before), lacks)
 
 
-cdef bint is_served_before(Floor floor, const Shipment* a, const Shipment* b) noexcept:
-    return a.cutoff > b.cutoff if a.cutoff != b.cutoff else floor.texts.precedes(b.id, a.id)
+cdef bint is_served_before(Floor floor, const Shipment* a, const Shipment* b, int64_t as_of) noexcept:
+    cdef int64_t leaves = plan_at(a, as_of).cutoff, other = plan_at(b, as_of).cutoff
+    return leaves > other if leaves != other else floor.texts.precedes(b.id, a.id)
 
 
 cdef int32_t sku_of(const Line* line) noexcept:
@@ -303,25 +299,25 @@ cdef int32_t sku_of(const Line* line) noexcept:
 
 # ---------------------------------------------------------------------------------------------- cartons
 
-cdef bint pack(Floor floor, Shipment* shipment, int64_t as_of, Numbers** names) except -1:
+cdef bint pack(Floor floor, Shipment* shipment, const FormerPlan* plan, int64_t as_of, Numbers** names) except -1:
     """Put the closed cartons' contents to the lines, and collect their names. False: a carton is not done."""
     cdef List* cycles
-    cdef Numbers* unused = unused_of(floor, shipment, as_of)
+    cdef Numbers* unused = unused_of(floor, shipment, as_of, as_of)
     cdef bint done = unused == NULL
     cdef int i
     floor.store.free(unused)
     if not done:
         return False
-    cycles = cycles_of(floor, shipment, as_of)
+    cycles = cycles_of(floor, shipment, as_of, as_of)
     for i in range(length(cycles)):
-        if not pack_carton(floor, shipment, <Cycle*>nth(cycles, i), as_of, names):
+        if not pack_carton(floor, plan, <Cycle*>nth(cycles, i), as_of, names):
             done = False
             break
     floor.store.free(cycles)
     return done
 
 
-cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64_t as_of, Numbers** names) except -1:
+cdef bint pack_carton(Floor floor, const FormerPlan* plan, Cycle* cycle, int64_t as_of, Numbers** names) except -1:
     """One closed carton; one that was closed empty does not count (R50a)."""
     cdef carton_state.CartonState state = carton_state.state_of(floor, cycle, as_of)
     cdef Contents contents
@@ -335,7 +331,7 @@ cdef bint pack_carton(Floor floor, const Shipment* shipment, Cycle* cycle, int64
         return True
     if state.held or (state.lost and not state.shipped) or (cycle.rebound and cycle.end <= as_of):
         return False
-    if shipment.stage_required and not state.loaded and not state.shipped and not is_lane(shipment, state.place):
+    if plan.stage_required and not state.loaded and not state.shipped and not is_lane(plan.lanes, state.place):
         return False
     if holds_cancelled(floor, cycle, as_of, contents):
         return False
@@ -357,10 +353,10 @@ cdef int32_t name_then(Floor floor, const Cycle* cycle, int64_t as_of) except -1
     return carton_names.name_at(floor, cycle, as_of)
 
 
-cdef bint is_lane(const Shipment* shipment, int32_t place) noexcept:
+cdef bint is_lane(const Numbers* lanes, int32_t place) noexcept:
     cdef int i
-    for i in range(shipment.lanes.count if shipment.lanes != NULL else 0):
-        if shipment.lanes.items[i] == place:
+    for i in range(lanes.count if lanes != NULL else 0):
+        if lanes.items[i] == place:
             return True
     return False
 

@@ -10,13 +10,13 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from ext cimport carton_names, outcomes, pick_events, returns, riding, tombstones
+from ext cimport carton_names, outcomes, pick_events, plans, returns, riding, tombstones
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
 from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE, Revision
 from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport (
-    CartonPlan, Cycle, Fact, Line, LoadUnit, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting,
+    CartonPlan, Cycle, Fact, Line, LoadUnit, Order, PickWindow, Shipment, Trailer, Waiting,
 )
 from ext.store cimport (
     List, Numbers, Table, find, index_of, last, length, nth, pair, remove, remove_at, remove_some, set_nth,
@@ -74,18 +74,12 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
     cdef Table* table = floor.state.shipments
     cdef Keys keys = Keys(table.count)
     cdef Shipment* shipment
-    cdef ScopeLine* scope
     cdef uint64_t i
-    cdef int k
     for i in range(table.capacity):
         shipment = <Shipment*>table.slots[i].value
         if shipment == NULL or min(shipment.manifest_t, shipment.cancel_t) >= before:
             continue
-        for k in range(length(shipment.scope)):
-            scope = <ScopeLine*>nth(shipment.scope, k)
-            remove(&scope.line.scopes, scope)
-        for k in range(length(shipment.plans)):
-            (<CartonPlan*>nth(shipment.plans, k)).shipment = NULL
+        plans.forget_shipment(shipment)
         if shipment.alarms:
             forget_alarms(floor, shipment.alarms, floor.joined(b"shipment/", shipment.id))
         if goes_early(floor, before):

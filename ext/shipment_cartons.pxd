@@ -8,9 +8,10 @@ from ext.state cimport Cycle, Line, PickWindow, Shipment
 from ext.store cimport List, Numbers
 
 
-# Lists are the caller's, to be freed.
-cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL
-cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL
+# By what was put in and closed up to `as_of` and what was `planned` by then; NEVER - 1: by what is planned now. Lists are
+# the caller's, to be freed.
+cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of, int64_t planned) except? NULL
+cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of, int64_t planned) except? NULL
 cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept
 cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL

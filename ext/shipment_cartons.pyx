@@ -1,19 +1,22 @@
 # cython: boundscheck=False, wraparound=False
 """Which cartons are a shipment's (R50a, R53): see shipment_cartons.pxd."""
 
-from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_PACK_CONFIRM
+from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
 from ext.packing cimport Contents, contents_of
+from ext.plan_data cimport FormerHome
+from ext.plans cimport home_at, its_since, plan_at, scope_at, scopes_ever
 from ext.state cimport CartonPlan, Fact, Line, PickWindow, ScopeLine
-from ext.store cimport find, index_of, length, nth
+from ext.store cimport index_of, length, nth
 from ext.timers cimport NEVER
 
 
-cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NULL:
+cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of, int64_t planned) except? NULL:
     """R50a: the cartons planned to it, and unplanned ones whose contents lie in its scope and in no other's.
 
     The list is the caller's, to be freed.
     """
     cdef List* found = NULL
+    cdef List* scopes = plan_at(shipment, planned).scope
     cdef CartonPlan* plan
     cdef PickWindow* window
     cdef Cycle* cycle
@@ -22,45 +25,30 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of) except? NUL
     floor.state.round += 1
     for i in range(length(shipment.plans)):
         plan = <CartonPlan*>nth(shipment.plans, i)
-        if plan.withdrawn or plan.t > as_of:
+        if not is_its(shipment, plan, as_of, planned):
             continue
         cycle = current_cycle(plan, as_of)
         if cycle != NULL and cycle.round != floor.state.round:
             cycle.round = floor.state.round
             floor.store.append(&found, cycle)
-    add_taken_away(floor, shipment, as_of, &found)
-    for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>nth(shipment.scope, i)).line
+    for i in range(length(scopes)):
+        line = (<ScopeLine*>nth(scopes, i)).line
         for k in range(length(line.windows)):
             window = <PickWindow*>nth(line.windows, k)
-            add_cycles_of(floor, shipment, window.facts, as_of, &found)
-            add_cycles_of(floor, shipment, window.trouble.strangers, as_of, &found)     # R31: they lie in their cartons, too
-        add_cycles_of(floor, shipment, line.packed, as_of, &found)
+            add_cycles_of(floor, shipment, window.facts, as_of, planned, &found)
+            add_cycles_of(floor, shipment, window.trouble.strangers, as_of, planned, &found)    # R31: they lie there, too
+        add_cycles_of(floor, shipment, line.packed, as_of, planned, &found)
     return found
 
 
-cdef int add_taken_away(Floor floor, const Shipment* shipment, int64_t as_of, List** found) except -1:
-    """R51, R53: until the moment of the plan that gave it to another shipment, or withdrew it, a carton was its own."""
-    cdef const Fact* fact
-    cdef CartonPlan* plan
-    cdef Cycle* cycle
-    cdef int i = shipment.touches.count if shipment.touches != NULL else 0
-    while i > 0 and shipment.touches.items[i - 1].t > as_of:
-        i -= 1
-        fact = shipment.touches.items[i].cause
-        if fact.kind != K_CARTON_PLAN:
-            continue
-        plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
-        if plan == NULL or plan.fact != fact or (plan.shipment == shipment and (plan.t > as_of or not plan.withdrawn)):
-            continue
-        cycle = current_cycle(plan, as_of)
-        if cycle != NULL and cycle.round != floor.state.round:
-            cycle.round = floor.state.round
-            floor.store.append(found, cycle)
-    return 0
+cdef bint is_its(const Shipment* shipment, const CartonPlan* plan, int64_t as_of, int64_t planned) noexcept:
+    """R50a, R53: planned to it by then, and not withdrawn."""
+    cdef FormerHome home = home_at(plan, planned)
+    return home.shipment == shipment and not home.withdrawn and (planned == as_of or its_since(plan) <= as_of)
 
 
-cdef int add_cycles_of(Floor floor, Shipment* shipment, const List* facts, int64_t as_of, List** found) except -1:
+cdef int add_cycles_of(
+        Floor floor, Shipment* shipment, const List* facts, int64_t as_of, int64_t planned, List** found) except -1:
     """What was picked or moved into, and what that was moved to."""
     cdef Fact* fact
     cdef List* fed
@@ -70,21 +58,22 @@ cdef int add_cycles_of(Floor floor, Shipment* shipment, const List* facts, int64
         if fact.cycle == NULL:
             continue
         if fact.t <= as_of:
-            add_unplanned(floor, shipment, fact.cycle, as_of, found)
+            add_unplanned(floor, shipment, fact.cycle, as_of, planned, found)
         if fact.cycle.packs:
             fed = NULL
             add_fed(floor, fact.cycle, as_of, &fed)
             for k in range(length(fed)):
-                add_unplanned(floor, shipment, <Cycle*>nth(fed, k), as_of, found)
+                add_unplanned(floor, shipment, <Cycle*>nth(fed, k), as_of, planned, found)
             floor.store.free(fed)
     return 0
 
 
-cdef int add_unplanned(Floor floor, Shipment* shipment, Cycle* cycle, int64_t as_of, List** found) except -1:
-    if cycle.round == floor.state.round or (cycle.plan != NULL and cycle.plan.shipment != NULL):
+cdef int add_unplanned(
+        Floor floor, Shipment* shipment, Cycle* cycle, int64_t as_of, int64_t planned, List** found) except -1:
+    if cycle.round == floor.state.round or home_at(cycle.plan, planned).shipment != NULL:
         return 0
     cycle.round = floor.state.round     # judged once a round, whatever comes of it
-    if home_of(cycle, as_of) == shipment and not is_voided(cycle, as_of):
+    if home_by(cycle, as_of, planned) == shipment and not is_voided(cycle, as_of):
         floor.store.append(found, cycle)
     return 0
 
@@ -109,14 +98,14 @@ cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except 
     return 0
 
 
-cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) except? NULL:
+cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of, int64_t planned) except? NULL:
     """R50a: planned cartons without a cycle; they count as not closed. The caller's, to be freed; NULL: none."""
     cdef Numbers* found = NULL
     cdef CartonPlan* plan
     cdef int i
     for i in range(length(shipment.plans)):
         plan = <CartonPlan*>nth(shipment.plans, i)
-        if (not plan.withdrawn and plan.t <= as_of and current_cycle(plan, as_of) == NULL
+        if (is_its(shipment, plan, as_of, planned) and current_cycle(plan, as_of) == NULL
                 and not any_voided(plan, as_of)):
             floor.store.add_number(&found, plan.carton)
     return found
@@ -156,16 +145,21 @@ cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept:
 
 
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
+    return home_by(cycle, as_of, as_of)
+
+
+cdef Shipment* home_by(const Cycle* cycle, int64_t as_of, int64_t planned) except? NULL:
     """The shipment of a carton: that of its plan, else the only one whose scope has all that lies in it."""
+    cdef FormerHome told = home_at(cycle.plan, planned)
     cdef Shipment* home = NULL
     cdef Shipment* only
     cdef Contents contents
     cdef int i
-    if cycle.plan != NULL and cycle.plan.shipment != NULL:
-        return NULL if cycle.plan.withdrawn else cycle.plan.shipment
+    if told.shipment != NULL:
+        return NULL if told.withdrawn else told.shipment
     contents = contents_of(cycle, as_of)
     for i in range(contents.count):
-        only = only_planner(contents.pieces[i].line, as_of)
+        only = only_planner(contents.pieces[i].line, planned)
         if only == NULL or (home != NULL and home != only):
             return NULL
         home = only
@@ -175,14 +169,14 @@ cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
 cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept:
     """The shipment that alone has the line in its scope by then; NULL: none does, or several."""
     cdef Shipment* only = NULL
-    cdef Shipment* one
+    cdef ScopeLine* scope
     cdef int i
-    for i in range(length(line.scopes)):
-        one = (<ScopeLine*>nth(line.scopes, i)).shipment
-        if one.plan_t <= as_of:
-            if only != NULL:
+    for i in range(scopes_ever(line)):
+        scope = scope_at(line, i, as_of)
+        if scope != NULL:
+            if only != NULL and only != scope.shipment:
                 return NULL
-            only = one
+            only = scope.shipment
     return only
 
 

@@ -9,11 +9,13 @@ from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TI
 from ext.floor cimport first_from
 from ext.json_writer cimport Digest
 from ext.keys cimport text_key
-from ext.kinds cimport K_CARTON_PLAN, K_ITEM_LOST, K_PACK_CONFIRM, K_SHIPMENT_PLAN
+from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
 from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, planned_at, verdict_of
+from ext.plan_data cimport FormerHome
+from ext.plans cimport home_at
+from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length, nth
@@ -29,16 +31,28 @@ from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending,
 
 cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
     """A carton changed: the shipment that it is planned to, else those of the lines that lie in it."""
-    cdef Shipment* shipment
-    cdef Fact* fact
+    cdef FormerHome* former
     cdef int i
     stuck.on_cycle(floor, cycle, cause)
-    if cycle.plan == NULL or cycle.plan.shipment == NULL:
-        return touch_contents(floor, cycle, cause)
-    shipment = cycle.plan.shipment
+    if home_at(cycle.plan, cause.t - 1).shipment == NULL:
+        touch_contents(floor, cycle, cause)
+    if cycle.plan == NULL:
+        return 0
+    if cycle.plan.shipment != NULL:
+        touch_home(floor, cycle.plan.shipment, cycle, cause)
+    for i in range(length(cycle.plan.former)):
+        former = <FormerHome*>nth(cycle.plan.former, i)
+        if former.shipment != NULL and former.shipment != cycle.plan.shipment and cause.t <= former.until:
+            touch_home(floor, former.shipment, cycle, cause)
+    return 0
+
+
+cdef int touch_home(Floor floor, Shipment* shipment, Cycle* cycle, Fact* cause) except -1:
+    cdef Fact* fact
+    cdef int i
     touch(floor, shipment, cause.t, cause)
     if is_newly_its(cycle, cause):      # its facts concern the shipment from that moment on
-        for i in range(first_later(cycle, cause.t), length(cycle.facts)):
+        for i in range(first_from(cycle.facts, cause.t), length(cycle.facts)):
             fact = <Fact*>nth(cycle.facts, i)
             touch(floor, shipment, fact.t, fact)
     return 0
@@ -64,7 +78,7 @@ cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
     for i in range(contents.count):
         line = contents.pieces[i].line
         touch_line(floor, line, cause.t, cause)
-        for k in range(first_later(cycle, cause.t), length(cycle.facts)):   # a late pick: what came after it counts
+        for k in range(first_from(cycle.facts, cause.t), length(cycle.facts)):      # a late pick: what came after it counts
             fact = <Fact*>nth(cycle.facts, k)
             touch_line(floor, line, fact.t, fact)
     return 0
@@ -81,13 +95,6 @@ cdef bint has_scopes(const Cycle* cycle) noexcept:
         if fact.window != NULL and length(fact.window.line.scopes):
             return True
     return False
-
-
-cdef int first_later(const Cycle* cycle, int64_t t) noexcept:
-    cdef int i = length(cycle.facts)
-    while i > 0 and (<Fact*>nth(cycle.facts, i - 1)).t > t:
-        i -= 1
-    return i
 
 
 cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
@@ -214,9 +221,6 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         shipment.evaluated = as_of      # it is as ready as it was
         return 0
     verdict = verdict_of(floor, shipment, as_of)
-    if (verdict.kind == READY or not can_end(shipment, cause, floor.state.ok)) and is_planned_later(
-            floor, shipment, as_of, verdict.kind == READY):
-        return 0                        # by a plan whose own moment is to come; what was true before it is not known any more
     shipment.evaluated = as_of
     tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
     tell_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
@@ -231,7 +235,6 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         return 0
     data = kept_truth(floor)
     since = t if not late and not known else start_of_truth(floor, shipment, &verdict.data, as_of)
-    since = max(since, planned_at(floor, shipment))     # R51: `plan_rev` is part of it
     shipment.true_now = True
     shipment.true_data = verdict.data
     if as_of < shipment.unready_at <= since + floor.rules.ready_hold or since + floor.rules.ready_hold >= shipment.cancel_t:
@@ -243,30 +246,6 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
-
-
-cdef bint is_planned_later(Floor floor, const Shipment* shipment, int64_t as_of, bint ready) noexcept:
-    """Is a plan known that says something else from a later moment on? Its own, or of a carton. That a carton is planned to
-    it from then on makes nothing `ready` before."""
-    cdef const CartonPlan* plan
-    cdef const Fact* fact
-    cdef int i
-    for i in range(first_after(shipment, as_of), touches_of(shipment)):
-        fact = shipment.touches.items[i].cause
-        if fact.kind == K_SHIPMENT_PLAN and (fact.target == shipment.id or is_replan(floor, fact)):
-            return True
-        if fact.kind == K_CARTON_PLAN:
-            plan = <CartonPlan*>find(floor.state.cartons, fact.carton)
-            if plan.shipment != shipment or (
-                    plan.withdrawn or plan.weight_g != ABSENT if plan.t < fact.t else not ready):
-                return True
-    return False
-
-
-cdef bint is_replan(Floor floor, const Fact* plan) noexcept:
-    """Another shipment, that had a plan before this one."""
-    cdef const Shipment* other = <Shipment*>find(floor.state.shipments, plan.target)
-    return other != NULL and other.plan_t < plan.t
 
 
 cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:

@@ -12,7 +12,6 @@ from ext.kinds cimport (
     K_LOAD_REMOVED, K_LOAD_SCANNED, K_SCAN_READ, K_WEIGH,
 )
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport planned_at
 from ext.shipment_cartons cimport add_fed, home_of
 from ext.state cimport Fact, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length, nth
@@ -313,8 +312,8 @@ cdef Standing of_shipment(Floor floor, const Shipment* shipment, int64_t as_of) 
         return standing(S_READY, shipment.turned)
     first = first_pick(shipment)
     if first > as_of:
-        return standing(S_PLANNED, planned_at(floor, shipment))
-    return standing(S_IN_WORK, max(first, planned_at(floor, shipment), shipment.turned))
+        return standing(S_PLANNED, shipment.planned_t)
+    return standing(S_IN_WORK, max(first, shipment.planned_t, shipment.turned))
 
 
 cdef int64_t first_pick(const Shipment* shipment) noexcept:

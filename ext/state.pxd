@@ -27,6 +27,7 @@ cdef enum:
     B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
     B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
     B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE, B_TROUBLE, B_CHANGED, B_DECIDED, B_ASKED
+    B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_HOME
 
 
 cdef enum Policy:
@@ -115,8 +116,7 @@ cdef struct Moved:              # pieces of one line, SKU and lot
 
 
 cdef struct MovedList:
-    int32_t count
-    int32_t capacity
+    int32_t count, capacity
     Moved items[1]
 
 
@@ -172,6 +172,7 @@ cdef struct Changed:
     Fact* alloc_by              # R23
     Ledger* alloc_ledger        # of shorts under the line's own key: R23's, and those of its own window
     AskedList* before           # its revisions changed; NULL: what it says now it has always said
+    List* former                # FormerScope of every shipment that planned it once (see plan_data)
     int64_t cancel_t            # NEVER: not cancelled
     int64_t alloc_t             # event time of the first alloc.failed; NEVER: there is none
 
@@ -272,8 +273,7 @@ cdef struct Planned:
 
 
 cdef struct PlannedList:
-    int32_t count
-    int32_t capacity
+    int32_t count, capacity
     Planned items[1]
 
 
@@ -282,6 +282,7 @@ cdef struct CartonPlan:
     PlannedList* contents
     List* cycles                # of load units that carried this carton
     List* releases              # hold.released, sorted
+    List* former                # FormerHome, by event time
     Fact* fact
     Fact* youngest              # told of it
     int32_t carton
@@ -289,7 +290,7 @@ cdef struct CartonPlan:
     int64_t rev
     int64_t weight_g            # ABSENT
     int64_t tol_g               # ABSENT
-    int64_t t                   # event time since which it is planned to its shipment
+    int64_t t                   # event time since which it is planned so
     uint8_t has_contents        # they were given, maybe as an empty list
     uint8_t withdrawn           # planned again without contents (R50a)
     Watch watch
@@ -307,8 +308,7 @@ cdef struct Touch:
 
 
 cdef struct TouchList:
-    int32_t count
-    int32_t capacity
+    int32_t count, capacity
     Touch items[1]
 
 
@@ -325,8 +325,7 @@ cdef struct Pending:            # a truth that waits for its hold
 
 
 cdef struct PendingList:
-    int32_t count
-    int32_t capacity
+    int32_t count, capacity
     Pending items[1]
 
 
@@ -336,14 +335,14 @@ cdef struct Departed:           # a carton that left the house, and the fact tha
 
 
 cdef struct DepartedList:
-    int32_t count
-    int32_t capacity
+    int32_t count, capacity
     Departed items[1]
 
 
 cdef struct Shipment:
     List* scope                 # ScopeLine
-    List* plans                 # CartonPlan planned to it
+    List* plans                 # CartonPlan planned to it, now or once
+    List* former                # FormerPlan, by event time
     Fact* result                # manifest.result of the highest revision
     Bytes* result_record        # its line
     List* trailer_closes        # trailer.closed Facts that found a carton of it inside, sorted
@@ -361,6 +360,7 @@ cdef struct Shipment:
     int32_t carrier
     int64_t plan_rev            # 0: only named so far
     int64_t plan_t              # event time of its first plan
+    int64_t planned_t           # and of the one in force
     int64_t cutoff
     int64_t cancel_t
     int64_t manifest_t          # NEVER: not manifested
@@ -405,8 +405,7 @@ cdef struct Arrived:
 
 
 cdef struct ArrivedList:
-    int32_t count
-    int32_t capacity
+    int32_t count, capacity
     Arrived items[1]
 
 

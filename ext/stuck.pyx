@@ -74,7 +74,7 @@ cdef int shipment_turned(Floor floor, Shipment* shipment, int64_t t, Fact* cause
 
 cdef int shipment_over(Floor floor, Shipment* shipment, Fact* cause) except -1:
     """Nothing of it waits any more."""
-    cdef List* cycles = cycles_of(floor, shipment, cause.t)
+    cdef List* cycles = cycles_of(floor, shipment, cause.t, cause.t)
     cdef int i
     shipment_turned(floor, shipment, cause.t, cause)
     for i in range(length(shipment.plans)):

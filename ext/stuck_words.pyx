@@ -213,8 +213,8 @@ cdef str of_scope(Floor floor, Line* line, Standing now, int64_t as_of):
 
 cdef list not_done(Floor floor, Shipment* shipment, int64_t as_of):
     """Cartons that are open, held, lost or orphaned or stand in none of its lanes, and planned ones without a cycle."""
-    cdef List* cycles = cycles_of(floor, shipment, as_of)
-    cdef Numbers* unused = unused_of(floor, shipment, as_of)
+    cdef List* cycles = cycles_of(floor, shipment, as_of, as_of)
+    cdef Numbers* unused = unused_of(floor, shipment, as_of, as_of)
     cdef Standing now
     cdef Cycle* cycle
     cdef int i
@@ -234,4 +234,4 @@ cdef list not_done(Floor floor, Shipment* shipment, int64_t as_of):
 
 cdef bint is_elsewhere(Floor floor, const Shipment* shipment, const Cycle* cycle, int64_t as_of) except -1:
     """It must stand in one of the shipment's lanes, and does not."""
-    return shipment.stage_required and not is_lane(shipment, carton_state.state_of(floor, cycle, as_of).place)
+    return shipment.stage_required and not is_lane(shipment.lanes, carton_state.state_of(floor, cycle, as_of).place)

@@ -5,10 +5,12 @@ from ext cimport carton_names, carton_state, riding, stuck
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport (
-    K_CARTON_OPEN, K_CARTON_PLAN, K_ITEM_LOST, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_SHIPMENT_PLAN, K_WEIGH,
+    K_CARTON_OPEN, K_ITEM_LOST, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_WEIGH,
 )
 from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, SHIPMENT_UNREADY
+from ext.plan_data cimport FormerScope
+from ext.plans cimport plan_at
 from ext.readiness cimport READY, correlation, verdict_of
 from ext.shipment_names cimport subject_of
 from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
@@ -68,11 +70,11 @@ cdef bint comes_first(Floor floor, const Shipment* shipment, const Fact* fact, c
 cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexcept:
     cdef int kind = fact.kind
     if kind == K_WEIGH:
-        return fact.cycle != NULL and carton_state.is_off(fact.cycle.plan, fact.weight_g)
+        return fact.cycle != NULL and carton_state.is_off(fact.cycle.plan, fact.weight_g, fact.t)
     if kind == K_LABEL_VERIFIED:
         return fact.code != ok
     if riding.is_place(kind) and kind != K_ITEM_LOST:
-        return shipment.stage_required
+        return plan_at(shipment, fact.t).stage_required
     return not carton_state.closes(kind)
 
 
@@ -151,24 +153,23 @@ cdef int tell_end(Floor floor, Shipment* shipment, Fact* cause) except -1:
 
 
 cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R52, R3: the truth ended with the first fact that ended it, also where that comes after the one that was told,
-    unless it was true again in between and that has lasted."""
-    cdef int first = first_after(shipment, t - 1), i = first
-    if verdict_of(floor, shipment, t).kind == READY or not was_ready_before(floor, shipment, t, first):
+    """R52, R3: the truth ended with the first fact that ended it, also where one of `t`, by which that is seen, comes after
+    the one that was told; unless it was true again in between and that has lasted."""
+    cdef int first = first_after(shipment, t - 1), i
+    while first < touches_of(shipment) and shipment.touches.items[first].t < shipment.unready_at and verdict_of(
+            floor, shipment, shipment.touches.items[first].t).kind == READY:
+        first += 1
+    if first == touches_of(shipment):
         return 0
+    t = shipment.touches.items[first].t
+    if t >= shipment.unready_at or verdict_of(floor, shipment, t - 1).kind != READY:
+        return 0
+    i = first
     while i < touches_of(shipment) and shipment.touches.items[i].t + floor.rules.ready_hold < shipment.unready_at:
         if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
             return 0
         i += 1
     return tell_unready(floor, shipment, t, shipment.touches.items[first].cause)
-
-
-cdef bint was_ready_before(Floor floor, Shipment* shipment, int64_t t, int first) except -1:
-    """A plan of `t` has replaced the one by which it was ready until then: what was judged last is asked."""
-    cdef int kind = shipment.touches.items[first].cause.kind
-    if (kind == K_SHIPMENT_PLAN or kind == K_CARTON_PLAN) and shipment.evaluated < t:
-        return shipment.true_now
-    return verdict_of(floor, shipment, t - 1).kind == READY
 
 
 cdef int first_after(const Shipment* shipment, int64_t t) noexcept:
@@ -184,6 +185,9 @@ cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1:
     stuck.on_line(floor, line, t, cause)
     for i in range(length(line.scopes)):
         touch(floor, (<ScopeLine*>nth(line.scopes, i)).shipment, t, cause)
+    for i in range(length(line.changed.former)):        # who planned it then
+        if t <= (<FormerScope*>nth(line.changed.former, i)).until:
+            touch(floor, (<FormerScope*>nth(line.changed.former, i)).shipment, t, cause)
     return 0
 
 

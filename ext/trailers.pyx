@@ -114,7 +114,7 @@ cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact
 
 cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const Fact* fact) except? NULL:
     """A carton of the shipment in another trailer that has not left; NULL: there is none."""
-    cdef List* cycles = cycles_of(floor, shipment, fact.t)
+    cdef List* cycles = cycles_of(floor, shipment, fact.t, fact.t)
     cdef Cycle* other
     cdef Cycle* found = NULL
     cdef carton_state.CartonState state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import leaves, load, manifested, packed_one, part
+from tests.cases.told_shipping import leaves, load, manifested, packed_one, part, two_cartons
 from tests.cases.writing import SORTER, Case
 
 
@@ -73,10 +73,32 @@ def R52_a_pick_overtakes_the_bind_of_the_next_use() -> Case:
 
 
 def R53_a_carton_changes_its_shipment_while_its_close_waits() -> Case:
-    """R53, contract 4: closed at 30, told as S-2's, which it is since 36: that is its partition, not its own key."""
+    """R53, R3, contract 4: closed at 30, due at 35: told as S-1's, whose it is until 36, wherever the watermark is."""
     case = Case().order(1).task(1).plan(contents=part(1)).pick(10, lu="L-1").close(30)
     case.plan(lu=None, t=36, rev=2, shipment="S-2", contents=part(1)).device("telemetry", 90).confirmed(1, 10)
-    return case.packed(1, shipment="S-2", partitionkey="S-2")
+    return case.packed(1, shipment="S-1", partitionkey="S-1")
+
+
+def split(plan_rx: float) -> Case:
+    """C-2 leaves S-1 at 50, S-2 is planned at 51, what S-1 has left at 52, which comes at `plan_rx`."""
+    case = two_cartons().ready(2, 22, revision=0, cartons=["C-1", "C-2"])
+    case.plan("C-2", None, t=50, rev=2, shipment="S-2", contents=part(1))
+    case.wms("shipment.plan", 51, 52.5, shipment="S-2", scope=part(1))
+    case.wms("shipment.plan", 52, plan_rx, rev=2, shipment="S-1", scope=part(1))
+    case.expect("shipment.unready", "S-1", t=50, cause="carton.plan").ready(1, 52, revision=1, plan_rev=2)
+    line = {"order": "O-1", "line": 1, "ordered": 1, "packed": 1, "short": 0, "cancelled": 0}
+    case.expect("shipment.ready", "S-2", t=51, cartons=["C-2"], lines=[line], partial=False)
+    return case.device("telemetry", 90)
+
+
+def R53_a_shipment_is_split_in_three_plans() -> Case:
+    """R51 to R53: S-1 is unready since 50, S-2 ready since 51, S-1 again since 52."""
+    return split(53)
+
+
+def R53_a_split_whose_last_plan_comes_first() -> Case:
+    """R3: each moment is judged by what was planned then, whatever is known since."""
+    return split(52)
 
 
 def R56_a_cancel_behind_what_waits_for_the_watermark() -> Case:
@@ -94,3 +116,40 @@ def R53_a_carton_is_moved_and_its_manifest_comes_late() -> Case:
     case.wms("manifest.result", 50, 51.5, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 90)
     case.expect("shipment.unready", "S-1", t=50.7, cause="carton.plan")
     return case.raised("SHP_POST_MANIFEST_CHANGE", "shipment/S-1")
+
+
+def R52_a_share_that_is_told_late_has_ended_it_before() -> Case:
+    """R52, R53, R3: since 50 S-2 has a share, so S-1's plan of 51 leaves it with a piece too many: seen when
+    S-2's plan comes, after C-2 was taken away."""
+    case = two_cartons().ready(2, 22, revision=0, cartons=["C-1", "C-2"])
+    case.wms("shipment.plan", 51, rev=2, shipment="S-1", scope=part(1))
+    case.plan("C-2", None, t=51.5, rev=2, shipment="S-2", contents=part(1))
+    case.wms("shipment.plan", 50, 51.9, shipment="S-2", scope=part(1))
+    case.expect("shipment.unready", "S-1", t=51, cause="shipment.plan")
+    case.ready(1, 51.5, plan_rev=2).expect("shipment.ready", "S-2", t=51.5, cartons=["C-2"])
+    return case.device("telemetry", 90)
+
+
+def packed_over(bind_rx: float, pack_rx: float) -> Case:
+    """S-1's piece lies in the tote TOTE, closed at 20; at 40 it goes into L-9, which is bound at that moment."""
+    case = Case().order(1).task(1).shipment(1).pick(10, lu="TOTE").close(20, "TOTE")
+    told = [("lu.bind", bind_rx), ("pack.confirm", pack_rx)]
+    for kind, rx in sorted(told, key=lambda one: one[1]):
+        if kind == "lu.bind":
+            case.wms(kind, 40, rx, lu="L-9", carton="C-9")
+        else:
+            case.device(kind, 40, rx, from_lu="TOTE", lu="L-9")
+    case.close(45, "L-9").device("telemetry", 90).confirmed(1, 10)
+    case.expect("shipment.unready", "S-1", t=40, cause="lu.bind", carton="C-9")
+    case.packed(1, "TOTE#1").expect("carton.reopened", "TOTE#1", t=40).packed(1, "C-9")
+    return case.ready(1, 45, cartons=["C-9"])
+
+
+def R52_the_bind_before_the_pack_of_its_moment() -> Case:
+    """R52, R3: of one moment the first that can have ended it is the cause, and context is first."""
+    return packed_over(40, 41)
+
+
+def R52_the_pack_before_the_bind_of_its_moment() -> Case:
+    """R52, R3: the same, told the other way round."""
+    return packed_over(41, 40)

@@ -42,7 +42,7 @@ def differences(events: Iterable[Event], finals: Mapping[str, Final], late: bool
     """What the last revisions of `events` and `finals` do not agree on.
 
     `late`: records came long after their event time, so that a shipment may have been ready for a while on what was
-    known by then; only whether it is ready in the end, and with what, can be compared.
+    known by then, or a carton open again; only whether it is so in the end, and with what, can be compared.
     """
     lasts, finals = last_revisions(events), dict(finals)
     if late:
@@ -79,6 +79,9 @@ def _settle(lasts: dict[str, Event], finals: dict[str, Final]) -> None:
             del finals[id_]
     told = {(bare(event["type"]), event["subject"]): event for event in lasts.values()}
     for id_, event in list(lasts.items()):
+        if bare(event["type"]) == "carton.reopened" and id_ not in finals:
+            del lasts[id_]
+            continue
         other = told.get(("shipment.unready", event["subject"]))
         ready = bare(event["type"]) == "shipment.ready"
         if event is other or (ready and other and event["sequence"] < other["sequence"]):

@@ -34,6 +34,9 @@ class Final(NamedTuple):
     certain: bool = True
 
 
+READY = frozenset({"plan_rev", "cartons", "lines", "partial"})
+
+
 def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -197,6 +200,8 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
     if found.ready is not None:
         told = Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
         yield told._replace(certain=found.dated)
+    elif found.held:
+        yield Final("shipment.ready", shipment, {}, "", *rest, free=READY, certain=False)
     if found.unready_t is not None or (_shaken(shipment, world) and found.ready is not None):
         # reading: a cause is the kind of the record. That of several facts of one moment is not said.
         kinds = {fact.kind for fact in found.unready_facts}

@@ -33,6 +33,7 @@ class Readiness:
     unready_t: int | None = None
     unready_facts: tuple[Fact, ...] = ()
     dated: bool = True  # whether the rules say since when
+    held: bool = False  # R7: what a late fact made of it waits for a gap in the end
 
 
 class _Shortfall(Exception):
@@ -210,6 +211,7 @@ def _follow(
     for i, (t, data) in enumerate(truths):
         if data is not None and data != before:
             told = _told(shipment, worlds[i][1], t, knowledge)
+            result.held = told is None and _is_changed_late(worlds[i][1], t)
             breaks = [when for when, later in truths[i:] if later is None]
             # reading: a `manifest.result` ends what waits for a gap; what has lasted by then is told before it
             by_gap = told is None or (told.mark and told.at > manifested)
@@ -248,19 +250,26 @@ def _told(shipment: str, world: World, t: int, knowledge: Knowledge) -> Telling 
     arrivals = [fact.arrival for fact in world.facts if fact.t == t]
     scope = set(world.context.scope(shipment))
     windows = [window for window in world.windows.values() if window.line in scope]
-    closed = [w.closed_by for w in windows if w.closed_by is not None and w.closed_by.decided is not None]
+    closed = [window.closed_by for window in windows if window.closed_by is not None]
     decided = [close.decided for close in closed if close.decided is not None]
-    late = [close.decided for close in closed if close.decided is not None and close.t == t]
-    begun = max([*(Moment(at + 1, clock.walls[at]) for at in arrivals), *late])
+    begun = max([Moment(at + 1, clock.walls[at]) for at in arrivals], default=Moment(0, t))
     asked = clock.passed(t + rules["ready_hold_ms"] * 1000, begun.wall + rules["hold_wall_max_ms"] * 1000)
     if asked is None:
         return None
-    asked = max([asked, *decided, _known(shipment, world, t, begun)])
-    # R4: the hold counts from the moment at which it was asked, or the arrival of what made it true, if that was later
+    asked = max(asked, _known(shipment, world, t, begun))
+    # R4: the hold counts from the moment at which it was asked, or the arrival of what made it true, if that was later;
+    # a deadline's short that waits for a gap beside it does not make it wait twice
     told = knowledge.gaps.release(asked, asked.wall, _fed(shipment, windows, world, t, asked.at))
+    told = told and max([told, *decided])
     if told is None or told <= asked:
         return told and Telling(told.at, 0)
     return Telling(told.at, clock.mark_at(told.wall))
+
+
+def _is_changed_late(world: World, t: int) -> bool:
+    """Whether a fact from before `t` came when the watermark had passed it: something else was told by then, maybe."""
+    clock = world.knowledge.clock
+    return any(clock.marks[fact.arrival] > t for fact in world.facts)
 
 
 def _known(shipment: str, world: World, t: int, begun: Moment) -> Moment:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 EXT = Path(__file__).parents[2] / "ext"
 STRUCTS = (
-    *("store.pxd", "wheel.pxd", "order_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd", "families.pxd"),
-    "exceptions.pxd",
+    *("store.pxd", "wheel.pxd", "order_data.pxd", "plan_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd"),
+    *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "a715c4e015082b46"
+LAYOUT = "93ee6eda3843505f"
 
 
 def fields() -> str:

@@ -1,0 +1,36 @@
+"""What the order systems planned before. As in state.pxd."""
+
+from libc.stdint cimport int64_t, uint8_t
+
+from ext.state cimport Line, Shipment
+from ext.store cimport List, Numbers
+
+
+cdef struct FormerPlan:
+    # What a shipment's plan said from one event time on until another.
+    List* scope                 # FormerScope
+    Numbers* lanes
+    int64_t rev
+    int64_t cutoff
+    int64_t since
+    int64_t until
+    uint8_t stage_required
+
+
+cdef struct FormerScope:
+    # A ScopeLine that was; begins as one.
+    Line* line
+    Shipment* shipment
+    int64_t qty
+    int64_t since
+    int64_t until
+
+
+cdef struct FormerHome:
+    # What a carton's plan said from one event time on until another.
+    Shipment* shipment
+    int64_t weight_g
+    int64_t tol_g
+    int64_t since
+    int64_t until
+    uint8_t withdrawn
