@@ -112,10 +112,11 @@ class Window:
 
     @property
     def open(self) -> bool:
-        return self.closed_by is None and self.t_cancel is None
+        return self.closed_by is None and self.t_cancel is None and self.q_task > 0
 
     def open_at(self, t: int) -> bool:
-        return self.closed_by is None and (self.t_cancel is None or self.t_cancel > t)
+        """reading (R21 a): of what nothing is asked for nothing is missing."""
+        return self.closed_by is None and (self.t_cancel is None or self.t_cancel > t) and self.q_task > 0
 
     def closed_at(self, t: int) -> int:
         """R27: of a cancelled window its t_close is t_c."""
