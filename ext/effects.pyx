@@ -422,6 +422,8 @@ cdef class Effects(Clocks):
                 holds.check_mismatched(floor)
         elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
             pick_alarms.due(floor, target, tag)
+        elif tag == pick_events.TAG_LATE:
+            pick_events.raise_late(floor, <Fact*>target)
         elif tag == cartons.TAG_TRANSITION:
             cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_CHECK:

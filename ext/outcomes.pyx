@@ -21,7 +21,7 @@ cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decid
     cdef int i = length(window.closings) - 1
     while i >= 0 and (<Fact*>window.closings.items[i]).t > as_of:
         note = <Fact*>window.closings.items[i]
-        q_task = note.qty if is_note(note) else q_task
+        q_task = asked_by(note) if is_note(note) else q_task
         i -= 1
     return walk(window, as_of, decided_before, q_task, as_of)
 
@@ -42,7 +42,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
     memset(&o, 0, sizeof(o))
     o.q_task, o.until, o.t_last = q_task, until, ABSENT
     asked = asked_from(&o, window, 0)
-    if asked == 0 and window.task and window.planned_t <= as_of and not was_asked_before(window):
+    if asked == 0 and window.task and window.planned_t <= as_of and asked_first(window, q_task) == 0:
         close_empty(&o, window.planned_t)
     while True:
         t_fact = (<Fact*>window.facts.items[i]).t if i < n else NEVER
@@ -89,17 +89,22 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
 
 
 cdef bint is_note(const Fact* closing) noexcept:
-    """R27a: of what was asked for before; it closes nothing (see retasks). One that `follows` says nothing of closings."""
+    """R27a: of what was asked for before, one more than that; it closes nothing (see retasks). One that `follows` says
+    nothing of closings."""
     return closing.context and closing.qty > 0
 
 
-cdef bint was_asked_before(const PickWindow* window) noexcept:
-    """R27a: for another quantity than now."""
+cdef int64_t asked_by(const Fact* note) noexcept:
+    return note.qty - 1
+
+
+cdef int64_t asked_first(const PickWindow* window, int64_t q_task) noexcept:
+    """R27a: by the first revision of all."""
     cdef int j
     for j in range(length(window.closings)):
         if is_note(<Fact*>window.closings.items[j]):
-            return True
-    return False
+            return asked_by(<Fact*>window.closings.items[j])
+    return q_task
 
 
 cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexcept:
@@ -110,7 +115,7 @@ cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexc
         if note.t > o.until:
             break
         if is_note(note) and not note.follows:
-            return note.qty
+            return asked_by(note)
     return o.q_task
 
 

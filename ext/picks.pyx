@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The pick window (R20-R31): see picks.pxd. Hot: `window_for`, `take_pick`, `decide`."""
 
-from ext cimport gaps, pick_alarms
+from ext cimport asked, gaps, pick_alarms
 from ext.batch cimport ABSENT
 from ext.floor cimport find_line
 from ext.keys cimport Key
@@ -87,6 +87,7 @@ cdef int open_line_window(Floor floor, Line* line) except -1:
     cdef PickWindow* window = new_window(floor, line, 0)
     line.own = window
     window.q_task, window.sku = line.qty, line.sku
+    asked.recall(floor, window)
     if line.of.cutoff != NULL:
         take_closing(floor, window, line.of.cutoff)
     if line.changed.cancel_t != NEVER:

@@ -185,8 +185,8 @@ class Window:
     def _was_full(self, t: int, at: int) -> bool:
         """R21, R27a: by what was asked for then a close came after full, and changed nothing."""
         asked = self.asked_at(t)
-        if asked >= self.q_task:
-            return False
+        if asked >= self.q_task or asked == 0:
+            return asked < self.q_task  # reading: where nothing is asked for nothing is missing
         then = self.as_known(at, asked).closed_by
         return then is not None and then.decided_by == "FULL"
 

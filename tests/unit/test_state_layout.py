@@ -12,7 +12,7 @@ STRUCTS = (
     "exceptions.pxd",
 )
 VERSION = "11"
-LAYOUT = "a715c4e015082b46"
+LAYOUT = "03304c69b61c2ccd"
 
 
 def fields() -> str:
