@@ -37,8 +37,7 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 
 
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
-    """R20, R3: a line's window becomes a task's. What was told of it is the task's from now on; under the line's own key
-    nothing is left."""
+    """R20, R3: what was told of a line's window is a task's now; under the line's own key nothing is left."""
     cdef Outcome o
     if window.confirmed == NULL:
         return 0
@@ -46,8 +45,6 @@ cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
     o.q_asked, o.t_close = window.q_task, window.told_t
     write_confirmed(floor, window, &o)
     floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, window.line.order, cause, EXACT)
-    floor.store.free(window.confirmed)
-    window.confirmed = NULL
     window.told_q = 0
     return 0
 

@@ -64,6 +64,30 @@ def order(kind: str, rev: int, qty: int) -> Record:
     return {"kind": kind, "order": "O-1", "rev": rev, "lines": [{"line": 1, "sku": "A", "qty": qty}]}
 
 
+def first_tasks(draw: random.Random) -> Happenings:
+    """R20: presses that name only their line, about the moment of its first tasks."""
+    qty = draw.randint(1, 2)
+    told: Happenings = [
+        (0, WMS, order("order.released", 1, qty)),
+        (
+            0,
+            WMS,
+            {"kind": "shipment.plan", "shipment": "S-1", "rev": 1, "scope": [{"order": "O-1", "line": 1, "qty": qty}]},
+        ),
+    ]
+    t, presses = 10 * S, []
+    for _ in range(qty + draw.randrange(2)):
+        t += draw.choice((100 * MS, 500 * MS, 900 * MS, 4 * S))
+        presses.append(t)
+        press = {"kind": "pick.confirm", "order": "O-1", "line": 1, "sku": "A", "qty": 1, "lu": "L-1"}
+        told.append((t, f"dc1/pick/PTL-{draw.randint(1, 2)}", press))
+    for n in range(draw.randint(1, 2)):
+        task = {"kind": "pick.task", "task": f"T-{2 - n}", "rev": 1, "order": "O-1", "line": 1, "sku": "A", "qty": qty}
+        lu = {"lu": "L-9"} if draw.random() < 0.2 else {}
+        told.append((draw.choice(presses) + draw.choice((-1200, -400, -1, 0, 1, 300)) * MS, WMS, {**task, **lu}))
+    return [*told, (t + 3 * S, "dc1/pack/PK-01", {"kind": "carton.close", "lu": "L-1"})]
+
+
 def late_picks(draw: random.Random) -> Happenings:
     """R29: picks about the moment of the manifest, and after it."""
     lines = [{"line": 1, "sku": "A", "qty": 4}]
@@ -117,7 +141,7 @@ def arrivals(records: list[Record], draw: random.Random) -> Iterable[list[Record
             yield found
 
 
-@pytest.mark.parametrize("story", [returns, orders, late_picks])
+@pytest.mark.parametrize("story", [returns, orders, first_tasks, late_picks])
 def test_R3_exceptions_are_a_function_of_the_records(story: Callable[[random.Random], Happenings]) -> None:
     for seed in range(EXAMPLES):
         draw = random.Random(seed)
