@@ -3,14 +3,15 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext cimport cartons, inventory, pick_events, pick_units, picks, shipments, touches
+from ext cimport cartons, inventory, pick_alarms, pick_events, pick_units, picks, shipments, touches
+from ext.exceptions cimport PCK_STALLED
 from ext.floor cimport find_line
 from ext.keys cimport text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
 from ext.outcomes cimport outcome
 from ext.pick_events cimport key_of
 from ext.state cimport B_WAITING, Cycle, Waiting
-from ext.store cimport Numbers, find, length, remove
+from ext.store cimport Numbers, find, last, length, remove
 from ext.timers cimport NEVER, RANK_PICK, RANK_TRACK
 
 
@@ -197,7 +198,10 @@ cdef int take_over(Floor floor, PickWindow* task, PickWindow* own) except -1:
     empty(floor, own)
     if cause == NULL:
         return 0
+    pick_events.quiet(floor, own, PCK_STALLED, task.planned_t, cause)
     picks.decide(floor, task, NULL)
+    if length(task.facts):
+        pick_alarms.watch(floor, task, (<Fact*>last(task.facts)).t)
     touches.touch_line(floor, task.line, cause.t, cause)
     return touch(floor, changed, cause)
 
