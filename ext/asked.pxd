@@ -9,9 +9,10 @@ from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
 from ext.order_data cimport Asked
-from ext.state cimport Line
+from ext.state cimport Line, PickWindow
 
 
 cdef Asked asked_now(const Line* line) noexcept
 cdef Asked asked_at(const Line* line, int64_t as_of) noexcept
 cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except -1
+cdef int recall(Floor floor, PickWindow* window) except -1

@@ -1,8 +1,11 @@
 # cython: boundscheck=False, wraparound=False
 """What was asked for of a line: see asked.pxd."""
 
+from libc.stdint cimport int64_t
+
+from ext.kinds cimport K_ORDER_CHANGED
 from ext.order_data cimport AskedList
-from ext.state cimport B_ASKED
+from ext.state cimport B_ASKED, Fact
 from ext.timers cimport NEVER
 
 
@@ -35,4 +38,22 @@ cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except 
     floor.changing(line).before = <AskedList*>floor.store.room(B_ASKED, line.changed.before, count)
     line.changed.before.items[count] = said[0]
     line.changed.before.items[count].until = t
+    return 0
+
+
+cdef int recall(Floor floor, PickWindow* window) except -1:
+    """R27a, R3: a line's window opens with a pick that comes after a revision of its order: it is the window that it would
+    be if the pick had come first."""
+    cdef const AskedList* before = window.line.changed.before
+    cdef Fact* note
+    cdef int64_t then
+    cdef int i, count = before.count if before != NULL else 0
+    for i in range(count):
+        then = before.items[i + 1].qty if i + 1 < count else window.q_task
+        if before.items[i].qty == then:
+            continue
+        note = floor.new_fact()
+        note.t, note.kind, note.context = before.items[i].until, K_ORDER_CHANGED, True
+        note.qty, note.follows = before.items[i].qty + 1, then < before.items[i].qty
+        floor.insert_sorted(&window.closings, note)
     return 0

@@ -5,7 +5,7 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, destinations, inventory, manifests, pick_alarms, pick_events, pick_units, picks, retasks
+from ext cimport cartons, destinations, inventory, line_windows, manifests, pick_alarms, pick_events, picks, retasks
 from ext cimport holds, plans, returns, shipments, stuck, touches
 from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
@@ -296,7 +296,7 @@ cdef class Context:
     # ------------------------------------------------------------------------------------------ tasks
 
     cdef int pick_task(self, Fact* fact, dict record) except -1:
-        """R20: a task has one window; the first task of a line takes over a line window that has told nothing."""
+        """R20: a task has one window."""
         cdef Floor floor = self.floor
         cdef Line* line = floor.line_of(fact.order, fact.line)
         cdef PickWindow* window = <PickWindow*>find(floor.state.tasks, fact.task)
@@ -316,8 +316,8 @@ cdef class Context:
             pick_events.tell_alloc(self.floor, line)
         pick_alarms.watch(floor, window, window.told_t)
         self.set_deadline(window, fact, record)
-        if new:
-            self.take_over(window, fact)
+        if new and line.own != NULL:
+            line_windows.meet_first_task(floor, line, fact)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
             destinations.ask_closes(floor, floor.unit_of(fact.lu))
@@ -327,27 +327,11 @@ cdef class Context:
         return self.arrive(fact.order, False)
 
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL:
-        cdef PickWindow* window = line.own
-        if window != NULL and not picks.has_told(self.floor, window):
-            pick_events.withdraw(self.floor, window, fact)
-            line.own = NULL
-            window.task = fact.task
-        else:
-            window = picks.new_window(self.floor, line, fact.task)
-            if line.of.cutoff != NULL:
-                picks.take_closing(self.floor, window, line.of.cutoff)
+        cdef PickWindow* window = picks.new_window(self.floor, line, fact.task)
+        if line.of.cutoff != NULL:
+            picks.take_closing(self.floor, window, line.of.cutoff)
         self.floor.store.put(self.floor.state.tasks, fact.task, window)
         return window
-
-    cdef int take_over(self, PickWindow* window, Fact* fact) except -1:
-        """Of the line's window, if the task's was that: its picks."""
-        cdef List* changed = NULL
-        cdef int i
-        pick_units.take_over(self.floor, window, &changed)
-        for i in range(length(changed)):
-            shipments.touch_cycle(self.floor, <Cycle*>nth(changed, i), fact)
-        self.floor.store.free(changed)
-        return 0
 
     cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1:
         """R21 d; a new revision may move it."""

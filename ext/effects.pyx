@@ -9,13 +9,13 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, gaps, holds, inventory, late_facts, legality, manifests, packing, pick_alarms, pick_events, pick_units, picks,
+    cartons, gaps, holds, inventory, late_facts, legality, line_windows, manifests, packing, pick_alarms, pick_events, pick_units, picks,
     premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
 from ext.floor cimport Floor, find_line
-from ext.keys cimport KEY_ORDER, KEY_TASK, Key, text_key
+from ext.keys cimport KEY_ORDER, KEY_TASK, Key
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED,
     K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM,
@@ -25,13 +25,12 @@ from ext.kinds cimport (
 from ext.sources cimport Gap, Multiread, Source
 from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, Shipment
 from ext.store cimport Numbers, find, head_of, length, nth, remove
-from ext.timers cimport RANK_CONTEXT, RANK_TRACK
+from ext.timers cimport RANK_CONTEXT
 from ext.tombstones cimport is_buried
 
 cdef enum EffectTag:
     TAG_MISSING = 41        # R11: the context did not come
     TAG_DEAD = 42           # nor within `lateness_ms`
-    TAG_IN_ORDER = 43       # R20: everything before a pick that names only its line is known
 
 cdef enum Taken:            # what a press says: of several tasks, the most that it says of one
     KNOWN                   # nothing new (R30)
@@ -188,17 +187,18 @@ cdef class Effects(Clocks):
         cdef bint early = fact.t >= self.state.watermark
         if early and self.state.wall < fact.t_rx + self.floor.rules.hold_wall_max:
             for k in range(length(entries)):
-                if self.waits_for_order(<Fact*>nth(entries, k)):
-                    return self.wait_in_order(fact, entries)
+                if line_windows.waits_for_order(self.floor, <Fact*>nth(entries, k)):
+                    line_windows.wait_in_order(self.floor, fact, entries)
+                    return True
         for k in range(length(entries)):
             entry = <Fact*>nth(entries, k)
-            if picks.window_for(self.floor, entry) == NULL:
+            if line_windows.window_for(self.floor, entry) == NULL:
                 self.wait(fact, entries, entry.task if entry.task else entry.order, entry.task != 0)
                 return True
         for k in range(length(entries)):
             entry = <Fact*>nth(entries, k)
-            window = picks.window_for(self.floor, entry)
-            if early and self.waits_for_order(entry):
+            window = line_windows.window_for(self.floor, entry)
+            if early and line_windows.waits_for_order(self.floor, entry):
                 picks.force(self.floor, window, fact.t)
             taken = max(taken, self.take_into(window, entry))
         self.floor.store.free(entries)
@@ -221,23 +221,18 @@ cdef class Effects(Clocks):
         touches.touch_line(self.floor, window.line, entry.t, entry)
         return NEW
 
-    cdef bint waits_for_order(self, const Fact* entry) noexcept:
-        """R20, R3: which task of a line is open can be said when everything before the pick is known."""
-        cdef Line* line
-        if entry.task:
-            return False
-        line = find_line(self.state, entry.order, entry.line)
-        return line != NULL and picks.has_tasks(line)
-
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
         cdef List* changed = NULL
         cdef Fact* other = NULL
+        cdef bint inside = fact.window != NULL and fact.lu      # R20: sent back by another window
         cdef int k
         fact.follows = fact.qty < 0 and not fact.lu
         if not fact.lu:
             fact.lu = pick_units.unit_of(self.floor, window, fact)
         if late_facts.comes_after_ship(self.floor, window, fact):
+            if inside:
+                line_windows.leave_unit(self.floor, fact)
             if not pick_events.tell_late(self.floor, window, fact):
                 return False
             inventory.take_pick(self.floor, window, fact)
@@ -247,13 +242,15 @@ cdef class Effects(Clocks):
         if fact.press and pick_events.is_known_press(self.floor, window, fact):
             other = picks.counted_press(window, fact.press)
             if other == NULL or fact.t < self.state.watermark or not self.floor.precedes(fact, other):
+                if inside:
+                    line_windows.leave_unit(self.floor, fact)
                 return False
             pick_units.take_back(self.floor, window, other, fact.lu, &changed)
         picks.take_pick(self.floor, window, fact)
         inventory.take_pick(self.floor, window, fact)
         if fact.lu and other != NULL and other.lu == fact.lu:
             cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
-        elif fact.lu:
+        elif fact.lu and not inside:
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
         if fact.qty > 0 and (window.reversed or window.trouble.strangers != NULL):
             pick_units.lead_reversals(self.floor, window, fact, &changed)
@@ -273,16 +270,6 @@ cdef class Effects(Clocks):
         return DEAD
 
     # ------------------------------------------------------------------------------------------ waiting for context
-
-    cdef int wait_in_order(self, Fact* fact, List* entries) except -1:
-        """R20: until the watermark has passed it, or by the wall clock's bound. Returns 1: it counts as open."""
-        cdef Waiting* waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
-        waiting.fact, waiting.entries = fact, entries
-        self.state.count_waiting += 1
-        self.floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.src), waiting, TAG_IN_ORDER, 0)
-        self.floor.by_wall.push(fact.t_rx + self.floor.rules.hold_wall_max, RANK_TRACK, text_key(fact.src), waiting,
-                                TAG_IN_ORDER, 0)
-        return 1
 
     cdef int take_in_order(self, Waiting* waiting) except -1:
         if waiting.over:
@@ -417,6 +404,8 @@ cdef class Effects(Clocks):
                 holds.check_mismatched(floor)
         elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
             pick_alarms.due(floor, target, tag)
+        elif tag == pick_events.TAG_LATE:
+            pick_events.raise_late(floor, <Fact*>target)
         elif tag == cartons.TAG_TRANSITION:
             cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_CHECK:
@@ -435,8 +424,10 @@ cdef class Effects(Clocks):
             trailers.on_load(floor, <Fact*>target)
         elif tag == trailers.TAG_CLOSED:
             trailers.on_closed(floor, <Fact*>target, False)
-        elif tag == TAG_IN_ORDER:
+        elif tag == line_windows.TAG_IN_ORDER:
             self.take_in_order(<Waiting*>target)
+        elif tag == line_windows.TAG_FIRST_TASK:
+            line_windows.judge(floor, <Line*>target)
         elif tag == gaps.TAG_GAP_SURE:
             gaps.make_sure(floor, <Gap*>target)
         elif tag == tracks.TAG_MULTIREAD:
@@ -475,8 +466,10 @@ cdef class Effects(Clocks):
                 trailers.on_closed(floor, <Fact*>target, True)
         elif tag == touches.TAG_FORCE:
             shipments.on_bound(floor, <Shipment*>target, value)
-        elif tag == TAG_IN_ORDER:
+        elif tag == line_windows.TAG_IN_ORDER:
             self.take_in_order(<Waiting*>target)
+        elif tag == line_windows.TAG_FIRST_TASK:
+            line_windows.judge(floor, <Line*>target)
         elif tag == TAG_MISSING or tag == TAG_DEAD:
             self.missing(<Waiting*>target, tag == TAG_DEAD)
         elif tag == rates.TAG_MINUTE:

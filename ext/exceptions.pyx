@@ -14,7 +14,7 @@ TABLE = (
     ("CTX_OUTDATED", "info", "the object", "an operator"),
     ("CTX_AFTER_CANCEL", "warning", "the object", "an operator"),
     ("CTX_CANCEL_TOO_LATE", "error", "the task or line", "an operator"),
-    ("PCK_STALLED", "info", "the task or line", "its next pick (R22)"),
+    ("PCK_STALLED", "info", "the task or line", "its next pick, or its end (R22)"),
     ("PCK_OVER", "warning", "the task or line", "a quantity that covers it, or a reversal (R24)"),
     ("PCK_AFTER_CANCEL", "warning", "the task or line", "an operator"),
     ("PCK_PUTBACK_REQUIRED", "warning", "the task or line", "reversals that bring it to 0 (R27)"),

@@ -21,7 +21,7 @@ cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decid
     cdef int i = length(window.closings) - 1
     while i >= 0 and (<Fact*>nth(window.closings, i)).t > as_of:
         note = <Fact*>nth(window.closings, i)
-        q_task = note.qty if is_note(note) else q_task
+        q_task = asked_by(note) if is_note(note) else q_task
         i -= 1
     return walk(window, as_of, decided_before, q_task, as_of)
 
@@ -42,6 +42,8 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
     memset(&o, 0, sizeof(o))
     o.q_task, o.until, o.t_last = q_task, until, ABSENT
     asked = asked_from(&o, window, 0)
+    if asked == 0 and window.task and window.planned_t <= as_of and asked_first(window, q_task) == 0:
+        close_empty(&o, window.planned_t)
     while True:
         t_fact = (<Fact*>nth(window.facts, i)).t if i < n else NEVER
         t_closing = (<Fact*>nth(window.closings, j)).t if j < m else NEVER
@@ -56,7 +58,10 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             if is_note(closing):
                 asked = asked_from(&o, window, j + 1)
                 open_again(&o, asked)
-                fill_again(&o, asked, <Fact*>nth(window.facts, i - 1) if i else NULL)
+                if i:
+                    fill_again(&o, asked, <Fact*>nth(window.facts, i - 1))
+                elif asked == 0 and not o.closed:
+                    close_empty(&o, t_closing)
             elif (not o.closed and is_felt(&o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
                     and not went_elsewhere(window, picked, closing)):
                 if t_closing >= decided_before:
@@ -84,8 +89,22 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
 
 
 cdef bint is_note(const Fact* closing) noexcept:
-    """R27a: of what was asked for before; it closes nothing (see retasks). One that `follows` says nothing of closings."""
+    """R27a: of what was asked for before, one more than that; it closes nothing (see retasks). One that `follows` says
+    nothing of closings."""
     return closing.context and closing.qty > 0
+
+
+cdef int64_t asked_by(const Fact* note) noexcept:
+    return note.qty - 1
+
+
+cdef int64_t asked_first(const PickWindow* window, int64_t q_task) noexcept:
+    """R27a: by the first revision of all."""
+    cdef int j
+    for j in range(length(window.closings)):
+        if is_note(<Fact*>nth(window.closings, j)):
+            return asked_by(<Fact*>nth(window.closings, j))
+    return q_task
 
 
 cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexcept:
@@ -96,7 +115,7 @@ cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexc
         if note.t > o.until:
             break
         if is_note(note) and not note.follows:
-            return note.qty
+            return asked_by(note)
     return o.q_task
 
 
@@ -125,12 +144,17 @@ cdef void open_again(Outcome* o, int64_t asked) noexcept:
 cdef void fill_again(Outcome* o, int64_t asked, Fact* youngest) noexcept:
     """R27a: less is asked for than before; an open window that has so much is closed by a, at its last pick or
     reversal: q of a close counts what is not later."""
-    if o.closed or youngest == NULL or o.q_now - o.q_late < asked:
+    if o.closed or o.q_now - o.q_late < asked:
         return
     o.closed = o.told = True
     o.by = BY_QUANTITY
     o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, youngest.t), youngest
     o.q_short = missing(o) if o.shorted else 0
+
+
+cdef void close_empty(Outcome* o, int64_t t) noexcept:
+    """R21 a, R27a: nothing is asked for and nothing was picked. There is nothing to tell of it."""
+    o.closed, o.by, o.t_close = True, BY_QUANTITY, t
 
 
 cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked) noexcept:
@@ -141,7 +165,7 @@ cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t a
         o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t
-    if not o.closed and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked:
+    if not (o.closed and o.told) and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked:
         o.closed = o.told = True
         o.by = BY_QUANTITY
     if o.told:

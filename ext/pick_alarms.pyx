@@ -114,7 +114,7 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     if wrong != NULL:
         floor.outlet.raise_(PCK_AFTER_CANCEL, subject, wrong.t, wrong, "")
     o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
-    if window.trouble.alarms >> PCK_STALLED & 1 and cause.window == window:
+    if window.trouble.alarms >> PCK_STALLED & 1 and (cause.window == window or o.closed):
         quiet(floor, window, PCK_STALLED, cause.t, cause)
     if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task, as_of), window.trouble.covered_q):
         alarm(floor, window, PCK_OVER, max(o.t_close, cause.t), cause, f"{o.q} of {o.q_task}")

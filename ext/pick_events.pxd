@@ -11,6 +11,7 @@ from ext.state cimport Fact, Line, PickWindow
 
 cdef enum PickEventTag:
     TAG_SHORT_TOLD = 3      # what it says of the stock is judged in its turn (R70)
+    TAG_LATE = 6            # the watermark passed a pick from after the manifest (R29)
 
 
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
@@ -19,7 +20,8 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
 cdef int tell_alloc(Floor floor, Line* line) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1
-cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int raise_late(Floor floor, const Fact* fact) except -1
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1
 cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1

@@ -37,8 +37,7 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 
 
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
-    """R20, R3: a line's window becomes a task's. What was told of it is the task's from now on; under the line's own key
-    nothing is left."""
+    """R20, R3: what was told of a line's window is a task's now; under the line's own key nothing is left."""
     cdef Outcome o
     if window.confirmed == NULL:
         return 0
@@ -46,8 +45,6 @@ cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
     o.q_asked, o.t_close = window.q_task, window.told_t
     write_confirmed(floor, window, &o)
     floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, window.line.order, cause, EXACT)
-    floor.store.free(window.confirmed)
-    window.confirmed = NULL
     window.told_q = 0
     return 0
 
@@ -257,7 +254,9 @@ cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     return True
 
 
-cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """The event goes out at once, the exception when the watermark passes the pick: when, and with what, the first of
+    several raises it is then no question of their arrival (R3)."""
     cdef str place = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
     cdef int32_t key = floor.intern(f"{place}/{floor.text(window.task)}")
     cdef LatePicks* late = <LatePicks*>find(floor.state.late_picks, key)
@@ -269,7 +268,13 @@ cdef int count_late(Floor floor, PickWindow* window, const Fact* fact) except -1
     late.qty += fact.qty
     late.t = max(late.t, fact.t)
     tell_post_ship(floor, window, late, place, fact)
-    return alarm(floor, window, PCK_LATE_AFTER_SHIP, fact.t, fact, f"{fact.qty:+d}")
+    fact.window = window
+    floor.troubled(window).alarms |= <uint64_t>1 << PCK_LATE_AFTER_SHIP
+    return floor.by_watermark.push(fact.t, RANK_PICK, key_of(window), fact, TAG_LATE, 0)
+
+
+cdef int raise_late(Floor floor, const Fact* fact) except -1:
+    return alarm(floor, fact.window, PCK_LATE_AFTER_SHIP, fact.t, fact, f"{fact.qty:+d}")
 
 
 cdef int tell_post_ship(Floor floor, const PickWindow* window, LatePicks* late, str place, const Fact* cause) except -1:

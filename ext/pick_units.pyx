@@ -42,21 +42,12 @@ cdef int take_back(Floor floor, PickWindow* window, Fact* fact, int32_t lu, List
     return 0
 
 
-cdef int take_over(Floor floor, PickWindow* window, List** changed) except -1:
-    """R20: a line's window has become a task's, and its picks go where the task says."""
-    carry(floor, window, window.facts, changed)
-    return carry(floor, window, window.trouble.strangers, changed)
-
-
-cdef int carry(Floor floor, PickWindow* window, const List* facts, List** changed) except -1:
-    cdef Fact* fact
-    cdef int i
-    for i in range(length(facts)):
-        fact = <Fact*>nth(facts, i)
-        if not fact.lu:
-            move(floor, fact, unit_of(floor, window, fact), changed)
-        if not fact.loc:
-            inventory.take_pick(floor, window, fact)
+cdef int take_over(Floor floor, PickWindow* window, Fact* fact, List** changed) except -1:
+    """R20: a pick of a line is a task's now, and goes where the task says."""
+    if not fact.lu:
+        move(floor, fact, unit_of(floor, window, fact), changed)
+    if not fact.loc:
+        inventory.take_pick(floor, window, fact)
     return 0
 
 

@@ -13,9 +13,9 @@ cdef enum PickTag:
     TAG_CLOSING = 1         # a short, deadline, carton close or cancel is due
 
 
-cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL
 cdef bint has_tasks(const Line* line) noexcept
-cdef bint has_told(Floor floor, const PickWindow* window) noexcept
+cdef int open_line_window(Floor floor, Line* line) except -1
+cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
 cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL
 cdef int force(Floor floor, PickWindow* window, int64_t t) except -1
 cdef bint is_dead(Floor floor, PickWindow* window) except -1

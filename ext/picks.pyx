@@ -1,9 +1,8 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
-"""The pick window (R20-R31): see picks.pxd. Hot: `window_for`, `take_pick`, `decide`."""
+"""The pick window (R20-R31): see picks.pxd. Hot: `take_pick`, `decide`."""
 
-from ext cimport gaps, pick_alarms
+from ext cimport asked, gaps, pick_alarms
 from ext.batch cimport ABSENT
-from ext.floor cimport find_line
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome
 from ext.outlet cimport EXACT, INCOMPLETE
@@ -48,38 +47,8 @@ cdef bint is_dead(Floor floor, PickWindow* window) except -1:
     return window.trouble.buried
 
 
-cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
-    """R20: the window that a pick, short or reversal goes to; NULL while its task or order is unknown (R11)."""
-    cdef Line* line
-    cdef PickWindow* window
-    if fact.task:
-        return <PickWindow*>find(floor.state.tasks, fact.task)
-    line = find_line(floor.state, fact.order, fact.line)
-    if line == NULL:
-        return NULL
-    if has_tasks(line):
-        window = task_of_line(floor, line, fact.t)
-        return line.own if line.own != NULL and window.planned_t > fact.t else window
-    if not line.known:
-        return NULL
-    if line.own == NULL:
-        open_line_window(floor, line)
-    return line.own
-
-
 cdef bint has_tasks(const Line* line) noexcept:
     return length(line.windows) > (line.own != NULL)
-
-
-cdef bint has_told(Floor floor, const PickWindow* window) noexcept:
-    """R20: anything that the watermark has passed: what was told before that would not have been, had the task come first.
-    A reversal was told by itself (R28)."""
-    cdef int i
-    for i in range(length(window.trouble.strangers)):
-        if (<Fact*>nth(window.trouble.strangers, i)).qty < 0:
-            return True
-    return (window.trouble.short_told != NULL or window.reversed or
-            (window.confirmed != NULL and outcome(window, floor.state.watermark - 1, floor.state.watermark).told))
 
 
 cdef int open_line_window(Floor floor, Line* line) except -1:
@@ -87,6 +56,7 @@ cdef int open_line_window(Floor floor, Line* line) except -1:
     cdef PickWindow* window = new_window(floor, line, 0)
     line.own = window
     window.q_task, window.sku = line.qty, line.sku
+    asked.recall(floor, window)
     if line.of.cutoff != NULL:
         take_closing(floor, window, line.of.cutoff)
     if line.changed.cancel_t != NEVER:

@@ -6,7 +6,7 @@ from libc.string cimport memset
 from ext.batch cimport ABSENT
 from ext.plan_data cimport FormerScope
 from ext.state cimport B_FORMER_HOME, B_FORMER_PLAN, B_FORMER_SCOPE
-from ext.store cimport index_of, length, nth, remove, remove_at
+from ext.store cimport List, index_of, length, nth, remove, remove_at
 from ext.timers cimport NEVER
 
 cdef int FORMER_MAX = 16            # plans of one object that are remembered; beyond that the oldest is forgotten first
@@ -93,7 +93,7 @@ cdef int forget_plan(Shipment* shipment, int i) noexcept:
     cdef int k
     for k in range(length(former.scope)):
         kept = <FormerScope*>nth(former.scope, k)
-        remove(<List**>&kept.line.changed.former, kept)     # own: one that has something to forget is nobody else's
+        remove(<List**>&kept.line.changed.former, kept)
     remove_at(&shipment.former, i)
     return 0
 

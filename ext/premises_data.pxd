@@ -107,9 +107,11 @@ cdef struct Return:
 
 
 cdef struct RmaLine:
-    int32_t sku
+    int32_t sku                 # 0: what every revision has
     int32_t spare
     int64_t qty
+    int64_t t                   # of its revision
+    int64_t number              # of that, in the order of arrival
 
 
 cdef struct RmaLines:
@@ -119,7 +121,7 @@ cdef struct RmaLines:
 
 
 cdef struct Rma:
-    RmaLines* expected
+    RmaLines* expected          # by the revisions that count, or did at a moment that is still to be judged
     List* returns               # Return
     int32_t id
     uint8_t known               # authorised; else only named by a scan

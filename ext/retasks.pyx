@@ -14,9 +14,9 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
     cdef Fact* note
     if window.q_task == qty:
         return 0
-    if not new and window.q_task > 0:
+    if not new and window.q_task >= 0:
         note = floor.copy_name(fact)
-        note.qty = window.q_task
+        note.qty = window.q_task + 1
         note.follows = qty < window.q_task or outcome(window, NEVER - 1, floor.state.watermark).shorted
         floor.insert_sorted(&window.closings, note)
     if window.trouble.decided != NULL:

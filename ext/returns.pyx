@@ -2,6 +2,7 @@
 """Returns (R72): see returns.pxd. The fact of a return carries its `rma` and `serial`."""
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 from ext cimport tombstones
 from ext.batch cimport ABSENT
@@ -125,19 +126,15 @@ cdef Graded* graded_of(Floor floor, Return* home, int32_t grade, int32_t disposi
 cdef int authorise(Floor floor, Fact* fact, dict record) except -1:
     """`rma.authorised`: what is expected back; what is already here is judged again."""
     cdef Rma* rma = rma_of(floor, floor.intern(record["rma"]))
-    cdef RmaLine* line
+    cdef RmaLine line
     cdef Return* home
     cdef int i
-    floor.store.free(rma.expected)
-    rma.expected = NULL
+    memset(&line, 0, sizeof(line))
+    line.t, line.number = fact.t, revision_at(rma, ANY_TIME) + 1
+    add_line(floor, rma, line)
     for row in record["lines"]:
-        line = line_of(rma, floor.intern(row["sku"]))
-        if line == NULL:
-            i = rma.expected.count if rma.expected != NULL else 0
-            rma.expected = <RmaLines*>floor.store.room(B_RMA_LINES, rma.expected, i)
-            line = &rma.expected.items[i]
-            line.sku, line.qty = floor.intern(row["sku"]), 0
-        line.qty += <int64_t>row["qty"]
+        line.sku, line.qty = floor.intern(row["sku"]), row["qty"]
+        add_line(floor, rma, line)
     rma.authorised_t = min(rma.authorised_t, fact.t) if rma.known else fact.t
     rma.known, fact.rma = True, rma.id
     floor.by_watermark.push(fact.t, RANK_INVENTORY, text_key(rma.id), fact, TAG_AUTHORISED, 0)
@@ -148,12 +145,48 @@ cdef int authorise(Floor floor, Fact* fact, dict record) except -1:
     return 0
 
 
-cdef RmaLine* line_of(const Rma* rma, int32_t sku) noexcept:
+cdef int add_line(Floor floor, Rma* rma, RmaLine line) except -1:
+    cdef int count = lines_of(rma)
+    rma.expected = <RmaLines*>floor.store.room(B_RMA_LINES, rma.expected, count)
+    rma.expected.items[count] = line
+    return 0
+
+
+cdef inline int lines_of(const Rma* rma) noexcept:
+    return rma.expected.count if rma.expected != NULL else 0
+
+
+cdef int64_t revision_at(const Rma* rma, int64_t as_of) noexcept:
+    """The number of the last revision that had been told by then; 0: none had."""
+    cdef int i = lines_of(rma)
+    while i > 0:
+        i -= 1
+        if rma.expected.items[i].t <= as_of:
+            return rma.expected.items[i].number
+    return 0
+
+
+cdef int64_t expected_of(const Rma* rma, int32_t sku, int64_t as_of) noexcept:
+    """By the revision of then. A `sku` that is not on the RMA is over it."""
+    cdef int64_t number = revision_at(rma, as_of)
+    cdef int64_t qty = 0
     cdef int i
-    for i in range(rma.expected.count if rma.expected != NULL else 0):
-        if rma.expected.items[i].sku == sku:
-            return &rma.expected.items[i]
-    return NULL
+    for i in range(lines_of(rma)):
+        if rma.expected.items[i].number == number and rma.expected.items[i].sku == sku:
+            qty += rma.expected.items[i].qty
+    return qty
+
+
+cdef void forget_revisions(Rma* rma, int64_t as_of) noexcept:
+    """Those that another had replaced by then."""
+    cdef int64_t number = revision_at(rma, as_of)
+    cdef int i, kept = 0
+    for i in range(lines_of(rma)):
+        if rma.expected.items[i].number >= number:
+            rma.expected.items[kept] = rma.expected.items[i]
+            kept += 1
+    if rma.expected != NULL:
+        rma.expected.count = kept
 
 
 cdef int bury(Floor floor, const Return* home, int64_t before) except -1:
@@ -241,7 +274,7 @@ cdef int write_received(Floor floor, const Return* home, int64_t qty, list seria
     data.put(b'{"condition":')
     data.text_of(condition)
     if home.sku and home.rma != NULL and home.rma.known:
-        data.integer_member(b',"expected_qty":', expected_of(home))
+        data.integer_member(b',"expected_qty":', expected_of(home.rma, home.sku, ANY_TIME))
     data.integer_member(b',"qty":', qty)
     if serials:
         data.put(b',"serials":')
@@ -262,13 +295,7 @@ cdef int verdict_of(const Return* home, int64_t qty, int64_t as_of) noexcept:
         return UNEXPECTED
     if not home.sku:
         return EXPECTED
-    return OVER if qty > expected_of(home) else EXPECTED
-
-
-cdef int64_t expected_of(const Return* home) noexcept:
-    """A `sku` that is not on the RMA is over it."""
-    cdef const RmaLine* line = line_of(home.rma, home.sku)
-    return line.qty if line != NULL else 0
+    return OVER if qty > expected_of(home.rma, home.sku, as_of) else EXPECTED
 
 
 cdef int judge_scan(Floor floor, const Scan* scan) except -1:
@@ -287,15 +314,17 @@ cdef int judge_scan(Floor floor, const Scan* scan) except -1:
 
 
 cdef int judge_authorised(Floor floor, const Fact* fact) except -1:
-    cdef const Rma* rma = <Rma*>find(floor.state.rmas, fact.rma)
+    cdef Rma* rma = <Rma*>find(floor.state.rmas, fact.rma)
     cdef int i
+    if rma != NULL:
+        forget_revisions(rma, floor.state.watermark - 1)
     for i in range(length(rma.returns) if rma != NULL else 0):
         judge(floor, <Return*>nth(rma.returns, i), fact)
     return 0
 
 
 cdef int judge(Floor floor, const Return* home, const Fact* cause) except -1:
-    """R72: what was received by all that the watermark has passed, held against the RMA as it is known. `cause`: what it has
+    """R72: what was received by all that the watermark has passed, held against the RMA of then. `cause`: what it has
     passed just now, or what came late."""
     cdef int32_t subject = floor.joined(b"return/", home.key)
     cdef int64_t as_of = floor.state.watermark - 1, qty = 0, t = ABSENT
@@ -312,5 +341,5 @@ cdef int judge(Floor floor, const Return* home, const Fact* cause) except -1:
     else:
         floor.outlet.clear(RTN_UNEXPECTED, subject, max(t, cause.t), cause)
     if verdict == OVER:
-        return floor.outlet.raise_(RTN_OVER, subject, t, cause, f"{qty} of {expected_of(home)}")
+        return floor.outlet.raise_(RTN_OVER, subject, t, cause, f"{qty} of {expected_of(home.rma, home.sku, as_of)}")
     return floor.outlet.clear(RTN_OVER, subject, max(t, cause.t), cause)

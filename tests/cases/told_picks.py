@@ -375,6 +375,27 @@ def R20_a_task_that_comes_right_after_its_press() -> Case:
     return case.device("telemetry", 20, src=STATION).confirmed(1, 10)
 
 
+def R20_a_task_that_is_dated_after_what_was_told() -> Case:
+    """R20, R3: in event time the line was full at 10, and told; the task of 10.3 is another, though it comes first."""
+    case = Case().order(1).task(1, t=10.3).pick(10, rx=10.6, line=1, order="O-1").pick(12)
+    return case.device("telemetry", 20, src=STATION).confirmed(1, 10, "O-1/1").confirmed(1, 12)
+
+
+def R20_of_two_first_tasks_the_earlier_takes_the_lines_window() -> Case:
+    """R20, R3: one of two pieces was picked at 10, before T-2 of 10.4 and T-1 of 10.5; T-1 arrives first."""
+    case = Case().order(2).pick(10, line=1, order="O-1").task(2, t=10.5, rx=10.6).task(2, "T-2", t=10.4, rx=10.8)
+    case.pick(12, task="T-2").pick(13, 2)
+    return case.device("telemetry", 20, src=STATION).confirmed(2, 12, "T-2", t_first=at(10)).confirmed(2, 13)
+
+
+def R20_presses_that_came_before_their_task_find_the_open_one() -> Case:
+    """R20, R3: both tasks were there at 9.8, though the presses of 10 and 11, which fill the line, came first. T-1 is
+    full at 10, so T-2 has the other."""
+    case = Case().order(2).pick(10, line=1, order="O-1").pick(11, line=1, order="O-1")
+    case.task(1, "T-2", t=9.8, rx=11.2).task(1, t=9.8, rx=11.3)
+    return case.device("telemetry", 20, src=STATION).confirmed(1, 10).confirmed(1, 11, "T-2")
+
+
 def R27a_lowered_after_a_piece_was_put_back() -> Case:
     """R27a, R26: full at 10, put back at 20, less asked for at 30: closed by a at 20, for q counts what is before
     t_close, and all of 10 were three."""

@@ -112,10 +112,11 @@ class Window:
 
     @property
     def open(self) -> bool:
-        return self.closed_by is None and self.t_cancel is None
+        return self.closed_by is None and self.t_cancel is None and self.q_task > 0
 
     def open_at(self, t: int) -> bool:
-        return self.closed_by is None and (self.t_cancel is None or self.t_cancel > t)
+        """reading (R21 a): of what nothing is asked for nothing is missing."""
+        return self.closed_by is None and (self.t_cancel is None or self.t_cancel > t) and self.q_task > 0
 
     def closed_at(self, t: int) -> int:
         """R27: of a cancelled window its t_close is t_c."""
@@ -184,8 +185,8 @@ class Window:
     def _was_full(self, t: int, at: int) -> bool:
         """R21, R27a: by what was asked for then a close came after full, and changed nothing."""
         asked = self.asked_at(t)
-        if asked >= self.q_task:
-            return False
+        if asked >= self.q_task or asked == 0:
+            return asked < self.q_task  # reading: where nothing is asked for nothing is missing
         then = self.as_known(at, asked).closed_by
         return then is not None and then.decided_by == "FULL"
 
@@ -330,22 +331,53 @@ def _line_windows(
     line: Line, happenings: list[Entry | Close], context: Context, knowledge: Knowledge
 ) -> dict[str, Window]:
     found = {task: _task_window(task, context, knowledge) for task in context.tasks_of(line)}
+    line_key = f"{line[0]}/{line[1]}"
+    mine = [one for one in happenings if one.task is None and _is_before_tasks(one, line, found, context, knowledge)]
+    home = min(found, key=lambda task: (found[task].t_known, task)) if found else line_key
+    if line in context.lines and any(isinstance(one, Entry) for one in mine):
+        # reading: from its first pick on a line without tasks has a window, also for a short from before it (R23)
+        own = _own_window(line_key, line, context, knowledge)
+        _walk({line_key: own}, mine, dict.fromkeys(map(id, mine), line_key), knowledge)
+        if not found or own.ever_closed or any(entry.sign < 0 for entry in own.physical):
+            # R20: it has emitted something before the event time of its first task, and stays what it was
+            home = line_key
+            found[line_key] = _own_window(line_key, line, context, knowledge)
+    _walk(found, happenings, dict.fromkeys(map(id, mine), home), knowledge)
+    return found
+
+
+def _is_before_tasks(
+    one: Entry | Close, line: Line, found: Mapping[str, Window], context: Context, knowledge: Knowledge
+) -> bool:
+    """R20: it is the line's own. What the watermark had passed when the first task arrived is not looked at again."""
+    if not found or one.t < min(window.t_known for window in found.values()):
+        return True
+    arrival = context.first_task[line].arrival
+    return one.fact.arrival < arrival and one.t < knowledge.clock.marks[arrival]
+
+
+def _own_window(key: str, line: Line, context: Context, knowledge: Knowledge) -> Window:
+    spec = context.lines[line]
+    cancel = _first_cancel(key, context.line_cancels(line), knowledge)
+    window = Window(key, None, line, spec["sku"], spec["qty"], None, None, cancel)
+    window.arrival = context.order_arrival.get(line[0], -1)
+    window.asked = context.asked[line]
+    window.revised = len(context.asked[line]) > 1
+    return window
+
+
+def _walk(
+    found: dict[str, Window], happenings: list[Entry | Close], homes: Mapping[int, str], knowledge: Knowledge
+) -> None:
+    """All that happened to a line, by event time. `homes`: the windows of what names only the line and came before its
+    tasks, by id()."""
 
     def order(one: Entry | Close) -> tuple[Any, ...]:
         # R3: a deadline is context, even where a record of a device has the same time
         return (one.t, 0) if isinstance(one, Entry) else (one.t, 1, *one.fact[1:4])
 
-    line_key = f"{line[0]}/{line[1]}"
-    if not found and any(isinstance(one, Entry) for one in happenings):
-        # reading: from its first pick on a line without tasks has a window, also for a short from before it (R23)
-        spec = context.lines[line]
-        cancel = _first_cancel(line_key, context.line_cancels(line), knowledge)
-        found[line_key] = Window(line_key, None, line, spec["sku"], spec["qty"], None, None, cancel)
-        found[line_key].arrival = context.order_arrival.get(line[0], -1)
-        found[line_key].asked = context.asked[line]
-        found[line_key].revised = len(context.asked[line]) > 1
     for one in happenings:
-        _tells_of(found.get(one.task or line_key), one)
+        _tells_of(found.get(one.task or homes.get(id(one), "")), one)
     for t, group in itertools.groupby(sorted(happenings, key=order), key=lambda one: one.t):
         touched: dict[str, Window] = {}
         closes = []
@@ -353,9 +385,11 @@ def _line_windows(
             if isinstance(one, Close):
                 closes.append(one)
                 continue
-            key = one.task or _choose(found, t, context.first_task.get(line), one.fact, knowledge.clock) or line_key
+            key = one.task or homes.get(id(one)) or _choose(found, t, one.fact, knowledge.clock)
+            if key is None:
+                continue
             found[key].take(one)
-            if one.task is None and key != line_key:
+            if one.task is None and id(one) not in homes:
                 _tells_of(found[key], one)
             if one.sku == found[key].sku:  # reading (R31): what does not count closes nothing and moves no t_close
                 touched[key] = found[key]
@@ -363,34 +397,25 @@ def _line_windows(
             window.judge(t)
         for close in closes:
             # R23: a line without tasks or picks has no other short than alloc.failed's
-            key = close.task or _choose(found, t) or line_key
+            key = close.task or homes.get(id(close)) or _choose(found, t)
             if key in found:
                 found[key].close(close, knowledge)
-    return found
 
 
-def _choose(
-    found: Mapping[str, Window],
-    t: int,
-    first_task: Fact | None = None,
-    fact: Fact | None = None,
-    clock: Clock | None = None,
-) -> str | None:
-    """R20: where a press or short that names only the line goes; None: to the line's own window.
+def _choose(found: Mapping[str, Window], t: int, fact: Fact | None = None, clock: Clock | None = None) -> str | None:
+    """R20: which task a press or short that names only the line goes to; None: the line has none.
 
     reading: it is chosen when the watermark has passed the press, by what is known then.
     """
     tasks = [window for window in found.values() if window.task is not None]
     if not tasks:
         return None
-    if first_task and fact and fact.arrival < first_task.arrival:
-        # The line window becomes that of the first task. reading: it is taken to have emitted nothing by then.
-        return str(first_task.record["task"])
     # reading: a task is there from its event time on; before all of them, the press is the first task's
     tasks = [window for window in tasks if window.t_known <= t] or [min(tasks, key=lambda window: window.t_known)]
     passed = clock.passed(t) if clock and fact else None
     if passed is not None and fact is not None:
-        tasks = [window.as_known(max(passed.at, fact.arrival + 1), before=t) for window in tasks]
+        at = max(passed.at, fact.arrival + 1)
+        tasks = [window.as_known(at, window.asked_at(t), before=t) for window in tasks]
     candidates = [window.key for window in tasks if window.open_at(t)]
     # reading: "the greatest t_close, then id" is the greatest of both
     return min(candidates) if candidates else max(tasks, key=lambda window: (window.closed_at(t), window.key)).key

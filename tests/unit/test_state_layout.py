@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "93ee6eda3843505f"
+LAYOUT = "19ea91148cb8ebf4"
 
 
 def fields() -> str:

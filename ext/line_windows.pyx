@@ -1,0 +1,218 @@
+# cython: boundscheck=False, wraparound=False
+"""The window of a line without tasks (R20): see line_windows.pxd. Hot: `window_for`."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from ext cimport cartons, inventory, pick_alarms, pick_events, pick_units, picks, shipments, touches
+from ext.exceptions cimport PCK_STALLED
+from ext.floor cimport find_line
+from ext.keys cimport text_key
+from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
+from ext.outcomes cimport outcome
+from ext.pick_events cimport key_of
+from ext.state cimport B_WAITING, Cycle, Waiting
+from ext.store cimport Numbers, find, last, length, nth, remove
+from ext.timers cimport NEVER, RANK_PICK, RANK_TRACK
+
+
+# ---------------------------------------------------------------------------------------------- where a pick goes
+
+cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
+    """R20: the window that a pick, short or reversal goes to; NULL while its task or order is unknown (R11)."""
+    cdef Line* line
+    cdef const PickWindow* first
+    if fact.task:
+        return <PickWindow*>find(floor.state.tasks, fact.task)
+    line = find_line(floor.state, fact.order, fact.line)
+    if line == NULL:
+        return NULL
+    if picks.has_tasks(line):
+        first = first_task(floor, line)
+        if fact.t >= first.planned_t:
+            return picks.task_of_line(floor, line, fact.t)
+        if line.own == NULL and line.known:
+            picks.open_line_window(floor, line)
+            floor.by_watermark.push(max(first.planned_t, floor.state.watermark - 1), RANK_PICK, key_of(line.own), line,
+                                    TAG_FIRST_TASK, 0)
+        return line.own if line.own != NULL else picks.task_of_line(floor, line, fact.t)
+    if not line.known:
+        return NULL
+    if line.own == NULL:
+        picks.open_line_window(floor, line)
+    return line.own
+
+
+cdef PickWindow* first_task(Floor floor, const Line* line) noexcept:
+    """By event time, then id."""
+    cdef PickWindow* window
+    cdef PickWindow* first = NULL
+    cdef int i
+    for i in range(length(line.windows)):
+        window = <PickWindow*>nth(line.windows, i)
+        if window != line.own and (first == NULL or window.planned_t < first.planned_t or (
+                window.planned_t == first.planned_t and floor.texts.precedes(window.task, first.task))):
+            first = window
+    return first
+
+
+cdef bint waits_for_order(Floor floor, const Fact* fact) noexcept:
+    """R3: which task of a line is open can be said when everything before the pick is known."""
+    cdef const Line* line = find_line(floor.state, fact.order, fact.line) if not fact.task else NULL
+    return line != NULL and picks.has_tasks(line)
+
+
+cdef int wait_in_order(Floor floor, Fact* fact, List* entries) except -1:
+    """Until the watermark has passed it, or by the wall clock's bound. It counts as open."""
+    cdef Waiting* waiting = <Waiting*>floor.store.new(B_WAITING, sizeof(Waiting))
+    waiting.fact, waiting.entries = fact, entries
+    floor.state.count_waiting += 1
+    floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.src), waiting, TAG_IN_ORDER, 0)
+    return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_TRACK, text_key(fact.src), waiting,
+                              TAG_IN_ORDER, 0)
+
+
+# ---------------------------------------------------------------------------------------------- a task comes
+
+cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1:
+    """A task of the line is told. What the line's window has from its time on, it has only because that came first."""
+    cdef const PickWindow* first = first_task(floor, line)
+    cdef PickWindow* own = line.own
+    if not has_put_back(own):
+        send_back(floor, own, max(first.planned_t, floor.state.watermark))
+        if own.confirmed != NULL and not outcome(own, NEVER - 1, floor.state.watermark).told:
+            pick_events.withdraw(floor, own, fact)
+        elif own.confirmed != NULL:
+            picks.tell(floor, own, fact, NEVER - 1)
+    if first.planned_t < floor.state.watermark:
+        return judge(floor, line)
+    floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_PICK, key_of(own), line, TAG_FIRST_TASK, 0)
+    return floor.by_watermark.push(first.planned_t, RANK_PICK, key_of(own), line, TAG_FIRST_TASK, 0)
+
+
+cdef int send_back(Floor floor, PickWindow* own, int64_t since) except -1:
+    """Picks and shorts from `since` on wait in order, as if they had come after the task."""
+    cdef Fact* fact
+    cdef int i = length(own.closings) - 1
+    send_back_picks(floor, own, own.facts, since)
+    send_back_picks(floor, own, own.trouble.strangers, since)
+    while i >= 0 and (<Fact*>nth(own.closings, i)).t >= since:
+        fact = <Fact*>nth(own.closings, i)
+        i -= 1
+        if fact.kind == K_PICK_SHORT:
+            remove(&own.closings, fact)
+            wait_alone(floor, fact)
+    return 0
+
+
+cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64_t since) except -1:
+    """They stay in their load units, whosever they are."""
+    cdef Fact* fact
+    cdef int i = length(picked) - 1
+    while i >= 0 and (<Fact*>nth(picked, i)).t >= since:
+        fact = <Fact*>nth(picked, i)
+        i -= 1
+        picks.take_back(floor, own, fact)
+        forget_press(own, fact.press)
+        inventory.take_back(floor, own, fact)
+        wait_alone(floor, fact)
+    return 0
+
+
+cdef int leave_unit(Floor floor, Fact* fact) except -1:
+    """It was sent back, and does not count after all."""
+    cdef List* changed = NULL
+    cartons.detach(floor, floor.unit_of(fact.lu), fact, &changed)
+    return touch(floor, changed, fact)
+
+
+cdef int wait_alone(Floor floor, Fact* fact) except -1:
+    cdef List* entries = NULL
+    floor.store.append(&entries, fact)
+    return wait_in_order(floor, fact, entries)
+
+
+cdef void forget_press(PickWindow* window, int32_t press) noexcept:
+    """R30: it is to be taken once more."""
+    cdef Numbers* known = window.presses
+    cdef int i
+    for i in range(known.count if known != NULL and press else 0):
+        if known.items[i] == press:
+            known.count -= 1
+            known.items[i] = known.items[known.count]
+            known.items[known.count] = 0
+            return
+
+
+cdef int touch(Floor floor, List* changed, Fact* cause) except -1:
+    cdef int i
+    for i in range(length(changed)):
+        shipments.touch_cycle(floor, <Cycle*>nth(changed, i), cause)
+    floor.store.free(changed)
+    return 0
+
+
+# ---------------------------------------------------------------------------------------------- whose it is
+
+cdef int judge(Floor floor, Line* line) except -1:
+    """The watermark has passed the first task: the window of a line that has told nothing by then is that task's."""
+    cdef PickWindow* own = line.own
+    if own == NULL or not picks.has_tasks(line) or has_told(floor, own):
+        return 0
+    line.own = NULL
+    remove(&line.windows, own)
+    return take_over(floor, first_task(floor, line), own)
+
+
+cdef bint has_told(Floor floor, const PickWindow* own) noexcept:
+    """A reversal was told by itself (R28)."""
+    return (own.trouble.short_told != NULL or has_put_back(own)
+            or outcome(own, NEVER - 1, floor.state.watermark).told)
+
+
+cdef bint has_put_back(const PickWindow* own) noexcept:
+    cdef int i
+    for i in range(length(own.trouble.strangers)):
+        if (<Fact*>nth(own.trouble.strangers, i)).qty < 0:
+            return True
+    return own.reversed
+
+
+cdef int take_over(Floor floor, PickWindow* task, PickWindow* own) except -1:
+    """Its picks and shorts go where the task says."""
+    cdef List* changed = NULL
+    cdef Fact* closing
+    cdef Fact* cause = NULL
+    cdef int i
+    for i in range(length(own.facts) + length(own.trouble.strangers)):
+        cause = <Fact*>(nth(own.facts, i) if i < length(own.facts) else
+                        nth(own.trouble.strangers, i - length(own.facts)))
+        picks.take_pick(floor, task, cause)
+        if cause.press:
+            pick_events.is_known_press(floor, task, cause)
+        pick_units.take_over(floor, task, cause, &changed)
+    for i in range(length(own.closings)):
+        closing = <Fact*>nth(own.closings, i)
+        if closing.kind == K_PICK_SHORT or closing.kind == K_CARTON_CLOSE:
+            picks.take_closing(floor, task, closing)
+            cause = closing if cause == NULL else cause
+    empty(floor, own)
+    if cause == NULL:
+        return 0
+    pick_events.quiet(floor, own, PCK_STALLED, task.planned_t, cause)
+    picks.decide(floor, task, NULL)
+    if length(task.facts):
+        pick_alarms.watch(floor, task, (<Fact*>last(task.facts)).t)
+    touches.touch_line(floor, task.line, cause.t, cause)
+    return touch(floor, changed, cause)
+
+
+cdef int empty(Floor floor, PickWindow* own) except -1:
+    """Timers may still name it."""
+    floor.store.free(own.facts)
+    floor.store.free(own.closings)
+    own.facts = own.closings = NULL
+    own.q_sum = 0
+    if own.trouble.strangers != NULL:
+        floor.store.free(own.trouble.strangers)
+        floor.troubled(own).strangers = NULL
+    return 0

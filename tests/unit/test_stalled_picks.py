@@ -1,0 +1,59 @@
+"""R22, section 11: a window that nobody picks for is stalled until its next pick, or its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cases.writing import WMS, Case, at
+from tests.oracle.compare import bare
+from tests.through_core import feed
+
+
+def stalled(**task: object) -> Case:
+    """One of three is picked at 10; `pick_stall_ms` after it, at 910, that is an alarm."""
+    return Case().order(3).task(3, **task).pick(10).device("telemetry", 1000)  # type: ignore[arg-type]
+
+
+def episodes(case: Case, subject: str = "task/T-1") -> list[tuple[str, str]]:
+    """What happened to PCK_STALLED of it, and at which minute and second."""
+    found = [event for event in feed(case.records).events if event["data"].get("code") == "PCK_STALLED"]
+    return [(bare(event["type"]), event["time"][14:19]) for event in found if event["subject"] == subject]
+
+
+def minute(t: float) -> str:
+    """22:13:20 is where stories begin."""
+    return f"{(13 * 60 + 20 + round(t)) // 60 % 60:02}:{(20 + round(t)) % 60:02}"
+
+
+ENDS: dict[str, Callable[[Case], Case]] = {
+    "its next pick": lambda case: case.pick(1200),
+    "a piece that is put back": lambda case: case.put_back(1200),
+    "an operator's short": lambda case: case.short(1200),
+    "its cancel": lambda case: case.wms("pick.task_cancelled", 1200, rev=2, task="T-1"),
+    "the cancel of its order": lambda case: case.wms("order.cancelled", 1200, rev=2, order="O-1"),
+    "a revision that asks for no more": lambda case: case.task(1, t=1200, rev=2),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_R22_a_stall_ends_with(end: str) -> None:
+    case = ENDS[end](stalled()).device("telemetry", 1300)
+    begun, ended = episodes(case)
+    assert begun == ("exception.raised", minute(910))
+    assert ended == ("exception.cleared", minute(1200))
+
+
+def test_R22_a_stall_ends_with_its_deadline() -> None:
+    case = stalled(deadline=at(1200)).device("telemetry", 1300)
+    assert episodes(case) == [("exception.raised", minute(910)), ("exception.cleared", minute(1200))]
+
+
+def test_R22_R20_a_stalled_line_that_is_tasked_anew() -> None:
+    """The line's window is the task's from then on, and so is its stall."""
+    case = Case().order(3).pick(10, order="O-1", line=1).device("telemetry", 1000).task(3, t=1200)
+    case.device("telemetry", 1300).pick(1400, 2)
+    assert case.records[-3]["src"] == WMS
+    assert episodes(case, "line/O-1/1") == [("exception.raised", minute(910)), ("exception.cleared", minute(1200))]
+    assert episodes(case) == [("exception.raised", minute(910)), ("exception.cleared", minute(1400))]
