@@ -106,6 +106,33 @@ def test_the_hardened_profile_keeps_everything_for_us_over_restarts(
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("setting", "says"), [("retain_available false", "will.retained = false"), ("max_qos 0", "will.qos = 0")]
+)
+def test_a_broker_that_cannot_keep_our_will_is_told_of_with_the_setting_that_helps(
+    tmp_path: Path, setting: str, says: str
+) -> None:
+    port = free_port()
+    config = tmp_path / "less.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n{setting}\n")
+    broker = Peer([program("mosquitto"), "-c", str(config)], port, tmp_path).start()
+
+    async def story() -> None:
+        ledger = Ledger()
+        async with running(made(port, ledger, will={"topic": "dc1/engine"})):
+            await ledger.until(lambda: any(says in detail for _, detail in ledger.states))
+        assert not ledger.times("up")
+        mended = Ledger()
+        will = {"topic": "dc1/engine", "qos": 0, "retained": False}
+        async with running(made(port, mended, will=will)):
+            await mended.until(lambda: mended.times("up"))
+
+    try:
+        asyncio.run(story())
+    finally:
+        broker.stop()
+
+
 def test_what_mosquitto_holds_by_default_is_not_lost_while_the_disk_is_slow(mosquitto: Peer) -> None:
     """1 000 messages queue; the rest of a burst has to be on its way to us, which is what `inflight_max` is for."""
 

@@ -51,6 +51,21 @@ def test_a_birth_says_that_a_device_sees_again_and_a_death_that_it_does_not() ->
     assert floor.causes == ["sparkplug: a node without a birth"]
 
 
+def test_another_life_whose_beginning_is_the_first_that_is_heard_of_it_has_cut_the_devices_off() -> None:
+    """The death was lost: a device that does not come back in the new life would pass for one that is there."""
+    floor = Floor()
+    floor.born(bd_seq=7)
+    told_again = floor.say("NBIRTH", wire.metric("bdSeq", 7, wire.INT64))
+    assert told_again == [{"kind": "link.up", "src": "dc1/nodes/L1"}], "the same life"
+    floor.born(bd_seq=7)
+    anew = floor.say("NBIRTH", wire.metric("bdSeq", 8, wire.INT64))
+    assert [(record["kind"], record["src"]) for record in anew] == [
+        ("link.down", "dc1/nodes/L1"),
+        ("link.down", "dc1/L1/PTL"),
+        ("link.up", "dc1/nodes/L1"),
+    ]
+
+
 def test_messages_out_of_order_are_put_in_order_over_the_node_and_its_devices() -> None:
     floor = Floor()
     floor.born()

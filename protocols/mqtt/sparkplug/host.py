@@ -294,7 +294,8 @@ class Host:
             return
         self._wait_no_more(found, name, node, message.t_rx)
         node.doubted = False
-        node.born(message.metrics)
+        for device in node.born(message.metrics):
+            self._link(found, "link.down", name, device, message.t_rx)
         node.heard_us = message.t_rx
         node.next_seq = ((message.seq or 0) + 1) % SEQUENCE
         self._born(found, name, node, message)

@@ -75,16 +75,19 @@ class Node:
         self.rebirth_wanted = False
         self.rebirth_asked_us: int | None = None
 
-    def born(self, metrics: list[Metric]) -> None:
-        """Forget what the node's last life said."""
+    def born(self, metrics: list[Metric]) -> list[str]:
+        """Forget what the node's last life said. The devices that this life's end has cut off, if nobody told of it."""
         self.alive = True
         self.rebirth_wanted = False
         self.last = None
         bd_seq = next((metric[7] for metric in metrics if metric[0] == "bdSeq"), None)
+        is_another = bd_seq != self.bd_seq
+        cut_off = [name for name, device in self.devices.items() if device.alive and is_another]
         for device in self.devices.values():
             device.alive = False
-            device.was_away |= bd_seq is None or bd_seq != self.bd_seq
+            device.was_away |= is_another or bd_seq is None
         self.bd_seq = bd_seq
+        return cut_off
 
     def is_of_this_life(self, bd_seq: object) -> bool:
         """Whether a death is. An earlier life's may come late: the broker tells it (6.4.19)."""
