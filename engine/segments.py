@@ -18,7 +18,7 @@ never acknowledged.
 
 `00000001.journal.zst` is the same, packed: a zstd file (`zstd -dc` gives the bytes above) of frames of 64 KiB, in front
 of each a skippable frame that says what it holds, and has the head of one of our own frames over that and the packed
-piece: so a flipped bit is turned back here, too, and what is worse costs no more than a piece.
+piece, and so has what it packs: so two flipped bits are turned back, and what is worse costs no more than a piece.
 
 Version 1, which is read but no longer written: magic and version only, frames at any place, CRC-32 (zlib) in them.
 """
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -37,6 +37,7 @@ import zstandard
 
 from engine.disk import Disk
 from engine.errors import Missing, Newer
+from engine.two_flips import pairs
 from engine.whole_file import read_whole
 from ext import frames
 
@@ -201,15 +202,15 @@ class Content:
         place = bit // 8
         first = self.data[at : at + FRAME.size]
         if place < at + FRAME.size:
-            first = _turned(first, bit - 8 * at)
+            first = _turned(first, [bit - 8 * at])
         length, _ = FRAME.unpack(first)
         begin = at + FRAME.size
         payload = self.data[begin : begin + length]
         if place >= begin:
-            payload = _turned(payload, bit - 8 * begin)
+            payload = _turned(payload, [bit - 8 * begin])
         if not _are_records(payload):
             return None
-        return Part(at, self._format.end(at, length), payload, f"a flipped bit at offset {place}, turned back")
+        return Part(at, self._format.end(at, length), payload, f"{_flips([bit])}, turned back")
 
     def _header(self) -> Header:
         data = self.data
@@ -277,7 +278,7 @@ def _decoded(begin: bytes, number: int) -> Header | None:
 
 def _mended(begin: bytes, number: int) -> Header | None:
     """The header, if turning one bit over makes it one."""
-    tries = (_decoded(_turned(begin, bit), number) for bit in range(8 * len(begin)))
+    tries = (_decoded(_turned(begin, [bit]), number) for bit in range(8 * len(begin)))
     return next((header for header in tries if header is not None), None)
 
 
@@ -334,20 +335,25 @@ def _piece(packed: bytes, at: int) -> _Piece | None:
     """What stands at `at`, where a piece may begin; what is in front of its frame is always the same, and not asked."""
     begin = at + SKIPPED.size
     frame = packed[begin : begin + PIECE_FRAME_MAX]
-    flaw = ""
-    if not frames.whole(frame, 0, NO_NUMBER, begin):
-        bit = frames.flipped(frame, 0, NO_NUMBER, begin)
-        if bit < 0:
-            return None
-        frame = _turned(frame, bit)
-        flaw = f"a flipped bit at offset {begin + bit // 8} of the packed file, turned back"
+    if frames.whole(frame, 0, NO_NUMBER, begin):
+        return _unpacked_piece(frame, begin)
+    bit = frames.flipped(frame, 0, NO_NUMBER, begin)
+    tries = [(bit,)] if bit >= 0 else pairs(frame, 0, NO_NUMBER, begin)
+    found = [(bits, piece) for bits in tries if (piece := _unpacked_piece(_turned(frame, bits), begin)) is not None]
+    if len(found) != 1:
+        return None
+    bits, piece = found[0]
+    return piece._replace(flaw=f"{_flips([8 * begin + bit for bit in bits])} of the packed file, turned back")
+
+
+def _unpacked_piece(frame: bytes, begin: int) -> _Piece | None:
     length, _ = FRAME.unpack_from(frame)
     if length < PLACE.size:
         return None
     end = FRAME.size + length
     offset, size, _ = PLACE.unpack_from(frame, FRAME.size)
     data = _unpacked(frame[FRAME.size + PLACE.size : end], size)
-    return None if data is None else _Piece(offset, data, begin + end, flaw)
+    return None if data is None else _Piece(offset, data, begin + end)
 
 
 def _first_piece(packed: bytes, at: int, offset_max: int) -> _Piece | None:
@@ -383,10 +389,16 @@ def any_byte(data: bytes, start: int) -> bool:
     )
 
 
-def _turned(data: bytes, bit: int) -> bytes:
+def _turned(data: bytes, bits: Sequence[int]) -> bytes:
     turned = bytearray(data)
-    turned[bit // 8] ^= 1 << bit % 8
+    for bit in bits:
+        turned[bit // 8] ^= 1 << bit % 8
     return bytes(turned)
+
+
+def _flips(bits: Sequence[int]) -> str:
+    what = "a flipped bit at offset" if len(bits) == 1 else "flipped bits at offsets"
+    return f"{what} {' and '.join(str(bit // 8) for bit in bits)}"
 
 
 def _are_records(payload: bytes) -> bool:

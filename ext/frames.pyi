@@ -27,3 +27,7 @@ def find(data: ReadableBuffer, at: int, number: int, base: int = 0) -> int:
 def flipped(data: ReadableBuffer, at: int, number: int, base: int = 0) -> int:
     """The one bit (8 * place in `data` + number in its byte, 0 the lowest) that makes the frame at `at` whole when it
     is turned over; -1: no single bit does."""
+
+def differences(bits: int) -> bytearray:
+    """u32 each: by what each of the last so many bits of a payload, the last one first, changes the checksum when it is
+    turned over."""

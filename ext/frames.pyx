@@ -178,6 +178,17 @@ def flipped(const uint8_t[::1] data, int64_t at, uint32_t number, uint64_t base=
     return -1
 
 
+def differences(int64_t bits):
+    cdef bytearray found = bytearray(4 * bits)
+    cdef uint8_t *at = found
+    cdef uint32_t register = CASTAGNOLI
+    cdef int64_t behind
+    for behind in range(bits):
+        memcpy(at + 4 * behind, &register, 4)
+        register = (register >> 1) ^ (CASTAGNOLI & (<uint32_t>0 - (register & 1)))
+    return found
+
+
 cdef int64_t _flipped_bit(uint32_t syndrome, uint32_t length) noexcept:
     """Which bit of a frame, from its beginning, makes this difference of its checksum; -1: no single one does.
 

@@ -30,6 +30,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.sqlite_file",
         "engine.sqlite_log",
         "engine.salvage",
+        "engine.two_flips",
         "engine.told_ids",
         "engine.outbox_sums",
         "engine.whole_file",

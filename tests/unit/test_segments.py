@@ -24,7 +24,7 @@ from engine.segments import (
     read_header,
     unpack,
 )
-from ext.frames import crc32c
+from ext.frames import HEAD_BYTES, crc32c
 from tests.unit.test_journal import opened, write
 
 RECORDS = [f'{{"kind":"scan.read","n":{n}}}\n'.encode() * (1 + n % 3) for n in range(100, 112)]
@@ -157,6 +157,25 @@ def test_a_flipped_bit_of_what_is_packed_is_turned_back(tmp_path: Path) -> None:
         assert unpack(packed[:at] + bytes([packed[at] ^ 4]) + packed[at + 1 :]).data == large
 
 
+def test_two_flipped_bits_of_a_piece_are_turned_back() -> None:
+    """Bits that flip at different times meet in one piece: a packed file is kept for long."""
+    draw = random.Random(5)
+    data = b"".join(b'{"n":%d,"lu":"%x"}\n' % (n, draw.getrandbits(64)) for n in range(4_000))
+    packed = pack(data)
+    first = ABOUT.size + HEADER_BYTES + SKIPPED.size + HEAD_BYTES
+    for turn in range(6):
+        spoiled = bytearray(packed)
+        for bit in draw.sample(range(8 * first, 8 * (first + 20_000)), 2):
+            spoiled[bit // 8] ^= 1 << bit % 8
+        if turn == 0:  # the checksum's own, and one of what it covers
+            spoiled = bytearray(packed)
+            spoiled[first - 1] ^= 8
+            spoiled[first + 77] ^= 2
+        found = unpack(bytes(spoiled))
+        assert found.data == data, turn
+        assert "flipped bits at offsets" in found.flaw
+
+
 def test_damage_to_what_is_packed_costs_a_piece() -> None:
     draw = random.Random(2)
     data = draw.randbytes(3 * 1024 * 1024 + 7)
@@ -169,10 +188,10 @@ def test_damage_to_what_is_packed_costs_a_piece() -> None:
 
 
 def test_what_is_packed_is_known_without_its_first_piece(tmp_path: Path) -> None:
-    """Two bits of it, one after the other: nothing that was not hit is refused for it."""
+    """Four bits of it, one after the other: nothing that was not hit is refused for it."""
     write(tmp_path, RECORDS)
     packed = bytearray(pack((tmp_path / "00000001.journal").read_bytes()))
-    for at in (-20, -30):
+    for at in (-20, -30, -40, -50):
         packed[at] ^= 8
     path = tmp_path / "00000001.journal.zst"
     path.write_bytes(packed)
