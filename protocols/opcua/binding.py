@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from asyncua import ua
@@ -29,7 +30,7 @@ HIERARCHICAL_REFERENCES = ua.NodeId(33, 0)
 SUBTYPES_MAX = 1_000
 NOTIFIER = "notifier"
 NAMED_MAX = 8
-"""So many entries are named in one line of the log."""
+"""So many entries or nodes are named in one line."""
 
 Value = TypeVar("Value")
 
@@ -88,6 +89,14 @@ class Binding:
     def whole(self) -> bool:
         """Whether every node is there and monitored."""
         return not self._bad
+
+    @property
+    def amiss(self) -> str:
+        """Which nodes are not there, or cannot be read or monitored; empty: all can."""
+        if not self._bad:
+            return ""
+        more = f" and {len(self._bad) - NAMED_MAX} more" if len(self._bad) > NAMED_MAX else ""
+        return f"cannot be used: {', '.join(str(place) for place in islice(self._bad, NAMED_MAX))}{more}"
 
     def shares(self, items_max: int) -> list[list[int]]:
         """The entries, by number, shared out among subscriptions of so many items; an entry is never divided."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from engine.cancellation import raise_if_cancelled
@@ -90,9 +91,10 @@ class Driver:
         try:
             subscribed = await self._subscribed(connection, left, resumed)
             self._backoff.reset()
-            self._report("up")
+            tell = partial(self._report, "up")
+            tell(subscribed.binding.amiss)
             await self._link.tell("link.up")
-            flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed, self.tap)
+            flow = Flow(self._name, self._settings, self._intake, self._clock, connection, subscribed, self.tap, tell)
             await flow.run()
         except LinkLost as error:
             if subscribed is not None and _worth_keeping(error, connection, subscribed):

@@ -27,7 +27,7 @@ TURN_ENTRIES = 50
 
 
 class Flow:
-    """`run` once, on a session with subscriptions."""
+    """`run` once, on a session with subscriptions. `tell`: that it is up, and what of it is amiss."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Flow:
         connection: Connection,
         subscribed: Subscribed,
         tap: Tap,
+        tell: Callable[[str], None],
     ) -> None:
         self._source = source
         self._settings = settings
@@ -48,6 +49,7 @@ class Flow:
         self._binding = subscribed.binding
         self._publishing = subscribed.publishing
         self._tap = tap
+        self._tell = tell
         self._lost = asyncio.Event()
         self._why_lost = LinkLost("")
 
@@ -78,6 +80,7 @@ class Flow:
             await asyncio.sleep(self._settings.retry_ms / 1000)
             if not self._binding.whole:
                 await self._binding.bind(self._publishing.subscriptions)
+                self._tell(self._binding.amiss)
 
     async def _consume(self) -> None:
         if self._subscribed.taken_up:
@@ -115,6 +118,7 @@ class Flow:
         await self._deliver(self._losses(subscription, t_rx), None)
         try:
             await renew(subscription, why, self._source, self._connection, self._subscribed, t_rx)
+            self._tell(self._binding.amiss)
         except LinkLost as error:
             self._lose(error)
 

@@ -238,7 +238,11 @@ def test_a_missing_node_degrades_only_its_own_entry_and_comes_in_when_it_is_ther
             await asyncio.sleep(0.4)
             await packing.write(Late=1)
             await kept.until(lambda: "dc1/pack/PK-02" in [record["src"] for record in kept.of("carton.open")])
-            assert [state for state, _ in kept.states] == ["connecting", "up"]
+            assert kept.states == [
+                ("connecting", ""),
+                ("up", "cannot be used: variables.lame.lu, variables.late.counter"),
+                ("up", "cannot be used: variables.lame.lu"),
+            ]
 
     asyncio.run(story())
 
