@@ -124,7 +124,11 @@ def test_a_renamed_file_is_read_to_its_end_before_the_next_one_and_a_cut_one_ane
     run(story())
 
 
-def test_a_writer_that_learns_of_the_new_file_late_is_read_to_its_end(tmp_path: Path) -> None:
+def test_a_writer_that_learns_of_the_new_file_late_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("protocols.file_lines.driver.LINGER_S", 3.0)
+
     async def story() -> None:
         path, intake = tmp_path / "lines", RememberingIntake()
         append(path, line(1))
@@ -136,7 +140,7 @@ def test_a_writer_that_learns_of_the_new_file_late_is_read_to_its_end(tmp_path: 
                 path.touch()
                 for seq in (2, 3):
                     writer.write(line(seq)[:10])
-                    await asyncio.sleep(0.3)
+                    await asyncio.sleep(0.1)
                     writer.write(line(seq)[10:])
                 append(path, line(4))
                 await until(lambda: seen(intake) == [1, 2, 3, 4])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -228,13 +227,15 @@ def test_who_asks_for_nonsense_is_sent_away(tmp_path: Path, asked: bytes) -> Non
     asyncio.run(story())
 
 
-def test_a_socket_that_a_killed_engine_left_and_a_folder_with_a_long_name_are_no_hindrance(tmp_path: Path) -> None:
+def test_a_socket_that_a_killed_engine_left_and_a_folder_with_a_long_name_are_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
     left = socket.socket(socket.AF_UNIX)
-    os.chdir(folder)
+    monkeypatch.chdir(folder)
     left.bind(SOCKET)
-    os.chdir("/")
+    monkeypatch.undo()
     left.close()
 
     async def story() -> None:
