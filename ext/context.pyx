@@ -380,6 +380,9 @@ cdef class Context:
             plan.contents.items[i] = Planned(
                 line=floor.line_of(floor.intern(row["order"]), row["line"]), qty=row["qty"])
         stuck.on_plan(floor, plan, fact)
+        if fact.lu:
+            fact.target = floor.joined(b"carton/", fact.carton)
+            shipments.take_unit_fact(floor, fact)
         if before != NULL and before != plan.shipment:
             touches.touch(floor, before, fact.t, fact)
         if plan.shipment != NULL:
@@ -387,9 +390,6 @@ cdef class Context:
         for i in range(length(plan.cycles)):
             cartons.watch_holds(floor, <Cycle*>nth(plan.cycles, i), fact.t)
             shipments.touch_cycle(floor, <Cycle*>nth(plan.cycles, i), fact)
-        if fact.lu:
-            fact.target = floor.joined(b"carton/", fact.carton)
-            shipments.take_unit_fact(floor, fact)
         return 0
 
     cdef int bind(self, Fact* fact, dict record) except -1:

@@ -32,9 +32,9 @@ cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
 cdef int64_t last_pick(const PickWindow* window) noexcept:
     """When it was; a reversal is none. Mostly the last fact."""
     cdef int i = length(window.facts) - 1
-    while i > 0 and (<Fact*>window.facts.items[i]).qty <= 0:
+    while i > 0 and (<Fact*>nth(window.facts, i)).qty <= 0:
         i -= 1
-    return (<Fact*>window.facts.items[i]).t
+    return (<Fact*>nth(window.facts, i)).t
 
 
 cdef int judge_stall(Floor floor, PickWindow* window, int64_t now) except -1:

@@ -9,7 +9,7 @@ from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TI
 from ext.floor cimport first_from
 from ext.json_writer cimport Digest
 from ext.keys cimport text_key
-from ext.kinds cimport K_ITEM_LOST, K_PACK_CONFIRM
+from ext.kinds cimport K_CARTON_PLAN, K_ITEM_LOST, K_PACK_CONFIRM
 from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
@@ -52,6 +52,8 @@ cdef int touch_home(Floor floor, Shipment* shipment, Cycle* cycle, Fact* cause) 
     cdef int i
     touch(floor, shipment, cause.t, cause)
     if is_newly_its(cycle, cause):      # its facts concern the shipment from that moment on
+        if cause.kind != K_CARTON_PLAN and (cause.context or cause.carton):
+            touch_contents(floor, cycle, cause)     # R53: and no more that of its contents, whose it was without a plan
         for i in range(first_from(cycle.facts, cause.t), length(cycle.facts)):
             fact = <Fact*>nth(cycle.facts, i)
             touch(floor, shipment, fact.t, fact)
