@@ -14,6 +14,7 @@ cdef enum Verdict:
 
 cdef enum:
     UNTOLD = 2          # of `Revision.cancelled`: nothing is known of the object but that
+    PARTLY = 3          # nothing of the order but cancels of its lines
 
 
 cdef class Context:

@@ -96,26 +96,30 @@ cdef class Context:
         cdef Revision* known = <Revision*>find(self.floor.state.revisions[family], key)
         cdef Digest digest = digest_of(content, len(content))
         cdef int64_t rev = record["rev"]
-        cdef bint same, told = known != NULL
+        cdef bint same, told = known != NULL, of_lines = fact.kind == K_ORDER_CANCELLED and "lines" in record
         digest.a ^= fact.kind           # which the content does not name
         if known == NULL:
             known = <Revision*>self.floor.store.new(B_REVISION, sizeof(Revision))
             self.floor.store.put(self.floor.state.revisions[family], key, known)
         else:
             same = digest.a == known.content.a and digest.b == known.content.b
-            if known.cancelled == UNTOLD and rev < known.rev:
-                known.cancelled = True      # its cancel has overtaken it
+            if known.cancelled >= UNTOLD and rev < known.rev:       # its cancel has overtaken it
+                known.cancelled = True if known.cancelled == UNTOLD else PARTLY if of_lines else 0
                 return TAKEN
-            if known.cancelled and not (rev == known.rev and same):
+            if known.cancelled and known.cancelled != PARTLY and not (rev == known.rev and same):
                 return self.refuse(fact, CTX_AFTER_CANCEL, record, rev)
             if rev == known.rev:
                 return SAME if same else self.refuse(fact, CTX_CONFLICT, record, rev)
             if rev < known.rev:
                 return self.refuse(fact, CTX_OUTDATED, record, rev)
         known.rev, known.t, known.content = rev, fact.t, digest
-        if fact.kind == K_PICK_TASK_CANCELLED or fact.kind == K_SHIPMENT_CANCELLED or (
-                fact.kind == K_ORDER_CANCELLED and "lines" not in record):
+        told = told and known.cancelled != PARTLY
+        if of_lines:
+            known.cancelled = 0 if told else PARTLY
+        elif fact.kind == K_PICK_TASK_CANCELLED or fact.kind == K_SHIPMENT_CANCELLED or fact.kind == K_ORDER_CANCELLED:
             known.cancelled = True if told else UNTOLD
+        else:
+            known.cancelled = 0
         return TAKEN
 
     cdef int refuse(self, const Fact* fact, int code, dict record, int64_t rev) except -1:
@@ -184,7 +188,7 @@ cdef class Context:
                 pick_alarms.expect_cover(self.floor, line, fact)
             if line.own != NULL:
                 retasks.ask(self.floor, line.own, line.qty, fact, False)
-                pick_alarms.watch(self.floor, line.own, line.own.told_t)
+                pick_alarms.watch(self.floor, line.own, fact.t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>line.windows.items[i], fact)
             if line.changed.alloc_by != NULL:
@@ -312,7 +316,7 @@ cdef class Context:
             retasks.take_cancels(floor, window)
         if line.changed.alloc_by != NULL:
             pick_events.tell_alloc(self.floor, line)
-        pick_alarms.watch(floor, window, window.told_t)
+        pick_alarms.watch(floor, window, fact.t)
         self.set_deadline(window, fact, record)
         if new:
             self.take_over(window, fact)

@@ -21,11 +21,20 @@ cdef enum:
 # ---------------------------------------------------------------------------------------------- R22
 
 cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
-    """R22: from its first pick on, while it is not full. One timer a window."""
+    """R22: from its first pick on, while it is not full, and again since what has opened it at `t`. One timer a window."""
     if window.stall_watched or window.q_sum <= 0 or window.q_sum >= window.q_task >= 0:
         return 0
     window.stall_watched = True
-    return floor.by_watermark.push(t + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
+    return floor.by_watermark.push(
+        max(t, last_pick(window) + floor.rules.pick_stall), RANK_PICK, key_of(window), window, TAG_STALL, 0)
+
+
+cdef int64_t last_pick(const PickWindow* window) noexcept:
+    """When it was; a reversal is none. Mostly the last fact."""
+    cdef int i = length(window.facts) - 1
+    while i > 0 and (<Fact*>window.facts.items[i]).qty <= 0:
+        i -= 1
+    return (<Fact*>window.facts.items[i]).t
 
 
 cdef int judge_stall(Floor floor, PickWindow* window, int64_t now) except -1:

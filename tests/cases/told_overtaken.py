@@ -17,6 +17,10 @@ def post_ship(case: Case, t: float, actual: int) -> Case:
     return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1", t=t)
 
 
+def one_back(case: Case, t: float, seq: int) -> Case:
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/{seq}/0", t=t, qty=1)
+
+
 def R29_a_pick_between_a_trailers_close_and_its_decision() -> Case:
     """R29, R54, R3: the watermark has not passed the close when the pick comes; it happened after it all the same."""
     return post_ship(gone_at_40().pick(42, lu="L-1"), 42, 3).never_raised("PCK_OVER")
@@ -25,7 +29,7 @@ def R29_a_pick_between_a_trailers_close_and_its_decision() -> Case:
 def R29_a_reversal_between_a_trailers_close_and_its_decision() -> Case:
     """R29, R28: what was put back after the trailer had left is told, and changes nothing that left."""
     case = post_ship(gone_at_40().put_back(42), 42, 1)
-    return case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/3/0", t=42, qty=1)
+    return one_back(case, 42, 3)
 
 
 def R29_a_manifest_that_comes_after_a_later_pick() -> Case:
@@ -58,6 +62,34 @@ def R10_a_cancel_that_overtakes_its_order() -> Case:
     case.wms("order.released", 30, rev=3, order="O-1", lines=[]).counted(rejected=1)
     case.expect("pick.confirmed", "O-1/1", t=2, qty=1, cancelled=True)
     return case.raised("PCK_PUTBACK_REQUIRED", "line/O-1/1").raised("CTX_AFTER_CANCEL", "order/O-1")
+
+
+def R10_a_cancel_of_lines_that_overtakes_its_order() -> Case:
+    """R10, R27, R3: nothing is known of the order yet that it could replace; what it overtook says its lines."""
+    case = Case().wms("order.cancelled", 3, rx=3.1, rev=3, order="O-1", lines=[2])
+    case.wms("order.cancelled", 2, rx=3.2, rev=2, order="O-1", lines=[1]).order(1, 1, 2, t=1, rx=3.3)
+    case.pick(4, 2, lu="L-1", order="O-1", line=3).pick(5, lu="L-2", order="O-1", line=2)
+    case.close(20).packed(2, "L-1#1", line=3).expect("pick.confirmed", "O-1/3", t=4, qty=2)
+    case.wms("order.changed", 30, rev=2, order="O-1", lines=[]).counted(rejected=1, open=0)
+    return case.raised("PCK_AFTER_CANCEL", "line/O-1/2").raised("CTX_OUTDATED", "order/O-1").never_raised("CTX_MISSING")
+
+
+def R22_a_reversal_that_overtakes_its_pick() -> Case:
+    """R22, R3: the window is open since the reversal, and silent since its last pick, whichever was heard of first."""
+    case = Case().order(6).task(6).put_back(11, rx=11.1, lu="L-1").pick(10, 6, rx=11.2, lu="L-1").until(1000)
+    return one_back(case.confirmed(5, 11), 11, 1).raised("PCK_STALLED", "task/T-1", t=910)
+
+
+def R22_silent_since_the_last_pick_and_open_since_a_reversal() -> Case:
+    """R22: a reversal opens the window again; it is no pick."""
+    case = Case().order(6).task(6).pick(10, 6, lu="L-1").put_back(11, lu="L-1").until(1000)
+    return one_back(case.confirmed(5, 11), 11, 2).raised("PCK_STALLED", "task/T-1", t=910)
+
+
+def R22_open_again_long_after_its_last_pick() -> Case:
+    """R22: it was closed until the reversal, and is stalled since."""
+    case = Case().order(6).task(6).pick(10, 6, lu="L-1").put_back(2000, lu="L-1").until(2100)
+    return one_back(case.confirmed(5, 2000), 2000, 2).raised("PCK_STALLED", "task/T-1", t=2000)
 
 
 def R27_a_cancel_that_comes_after_the_picks_of_later() -> Case:

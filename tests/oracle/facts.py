@@ -168,15 +168,17 @@ class Revisions:
     def __init__(self) -> None:
         self.highest: dict[tuple[object, ...], tuple[int, str]] = {}
         self.cancelled: set[tuple[object, ...]] = set()
-        self.untold: set[tuple[object, ...]] = set()  # nothing is known of it but its cancel
+        self.untold: set[tuple[object, ...]] = set()  # nothing is known of it but its cancel, or those of its lines
 
     def judge(self, record: Record) -> str:
         subject = _object(record)
         # reading: "content" is the kind and every field that is not of the envelope
         content = json.dumps({k: v for k, v in record.items() if k not in ENVELOPE}, sort_keys=True)
         rev, first = self.highest.get(subject, (0, ""))
+        untold = subject not in self.highest or subject in self.untold
         if subject in self.untold and record["rev"] < rev:
-            self.untold.remove(subject)
+            if not line_cancel(record):
+                self.untold.remove(subject)
             return "taken"  # reading: its cancel overtook it (R3)
         if record["rev"] < rev:
             return "rejected"  # CTX_OUTDATED
@@ -184,12 +186,17 @@ class Revisions:
             return "duplicate" if content == first else "rejected"  # CTX_CONFLICT
         if subject in self.cancelled:
             return "rejected"  # CTX_AFTER_CANCEL
+        self.untold.discard(subject)
         if whole_cancel(record):
             self.cancelled.add(subject)
-            if subject not in self.highest:
-                self.untold.add(subject)
+        if untold and (whole_cancel(record) or line_cancel(record)):
+            self.untold.add(subject)
         self.highest[subject] = record["rev"], content
         return "taken"
+
+
+def line_cancel(record: Record) -> bool:
+    return record["kind"] == "order.cancelled" and record.get("lines") is not None
 
 
 def whole_cancel(record: Record) -> bool:
