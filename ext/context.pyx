@@ -394,19 +394,23 @@ cdef class Context:
         plan.weight_g, plan.tol_g = record.get("weight_g", ABSENT), record.get("tol_g", ABSENT)
         plan.withdrawn = not rows and plan.rev > 1
         stuck.on_plan(floor, plan, fact)
+        if before != plan.shipment:
+            if before != NULL:
+                remove(before.plans, plan)
+            if plan.shipment != NULL:
+                floor.store.append(&plan.shipment.plans, plan)
+        if fact.lu:
+            fact.target = floor.joined(b"carton/", fact.carton)
+            shipments.take_unit_fact(floor, fact)
         if before != NULL and before != plan.shipment:
-            remove(before.plans, plan)
             touches.touch(floor, before, fact.t, fact)
         if plan.shipment != NULL:
-            if before != plan.shipment:
-                floor.store.append(&plan.shipment.plans, plan)
             touches.touch(floor, plan.shipment, fact.t, fact)
         for i in range(length(plan.cycles)):
             cartons.watch_holds(floor, <Cycle*>plan.cycles.items[i], fact.t)
             shipments.touch_cycle(floor, <Cycle*>plan.cycles.items[i], fact)
-        if fact.lu:
-            fact.target = floor.joined(b"carton/", fact.carton)
-            shipments.take_unit_fact(floor, fact)
+            if before == NULL and plan.shipment != NULL:
+                shipments.touch_loser(floor, <Cycle*>plan.cycles.items[i], fact)
         return 0
 
     cdef int bind(self, Fact* fact, dict record) except -1:

@@ -14,6 +14,7 @@ cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of) ex
 cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept
 cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL
+cdef Shipment* home_of_contents(const Cycle* cycle, int64_t as_of) except? NULL
 cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept
 
 cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept

@@ -156,14 +156,18 @@ cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept:
 
 
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
-    """The shipment of a carton: that of its plan, else the only one whose scope has all that lies in it."""
-    cdef Shipment* home = NULL
-    cdef Shipment* only
-    cdef Contents contents
-    cdef int i
+    """The shipment of a carton: that of its plan, else of its contents."""
     if cycle.plan != NULL and cycle.plan.shipment != NULL:
         return NULL if cycle.plan.withdrawn else cycle.plan.shipment
-    contents = contents_of(cycle, as_of)
+    return home_of_contents(cycle, as_of)
+
+
+cdef Shipment* home_of_contents(const Cycle* cycle, int64_t as_of) except? NULL:
+    """The only shipment whose scope has all that lies in it."""
+    cdef Shipment* home = NULL
+    cdef Shipment* only
+    cdef Contents contents = contents_of(cycle, as_of)
+    cdef int i
     for i in range(contents.count):
         only = only_planner(contents.pieces[i].line, as_of)
         if only == NULL or (home != NULL and home != only):

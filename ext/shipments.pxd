@@ -18,6 +18,7 @@ cdef enum ShipmentTag:
 
 cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1
 cdef int take_unit_fact(Floor floor, Fact* fact) except -1
+cdef int touch_loser(Floor floor, const Cycle* cycle, Fact* cause) except -1
 cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1
 cdef int touch_sharing(Floor floor, const Shipment* shipment, const List* scope, Fact* cause) except -1
 cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1

@@ -14,6 +14,7 @@ from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, planned_at, verdict_of
+from ext.shipment_cartons cimport home_of_contents
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length
@@ -38,10 +39,18 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
     shipment = cycle.plan.shipment
     touch(floor, shipment, cause.t, cause)
     if is_newly_its(cycle, cause):      # its facts concern the shipment from that moment on
+        if cause.kind != K_CARTON_PLAN and (cause.context or cause.carton):
+            touch_loser(floor, cycle, cause)
         for i in range(first_later(cycle, cause.t), length(cycle.facts)):
             fact = <Fact*>cycle.facts.items[i]
             touch(floor, shipment, fact.t, fact)
     return 0
+
+
+cdef int touch_loser(Floor floor, const Cycle* cycle, Fact* cause) except -1:
+    """R50a, R53: it was unplanned, and belonged to the shipment of its contents, until this gave it to that of its plan."""
+    cdef Shipment* loser = home_of_contents(cycle, cause.t)
+    return touch(floor, loser, cause.t, cause) if loser != NULL and loser != cycle.plan.shipment else 0
 
 
 cdef bint is_newly_its(const Cycle* cycle, const Fact* cause) noexcept:

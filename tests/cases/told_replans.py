@@ -148,3 +148,27 @@ def R24_less_is_asked_for_before_the_presses_are_heard_of() -> Case:
     case.records[-1]["rev"] = 2
     case.pick(10, 2, rx=12).confirmed(2, 10, qty_task=1)
     return case.expect("exception.raised", "PCK_OVER/task/T-1/1", t=11, detail="2 of 1")
+
+
+def unplanned_ready() -> Case:
+    """Closed at 20 in L-1 that nobody planned: its contents are S-1's alone."""
+    case = Case().order(2).task(2).shipment(2).pick(10, 2, lu="L-1").close(20).device("telemetry", 60)
+    return case.ready(2, 20, revision=0).packed(2, "L-1#1", revision=1).confirmed(2, 10)
+
+
+def R53_a_plan_that_gives_an_unplanned_carton_to_another_shipment() -> Case:
+    """R50a, R53, R52: by its contents it was S-1's; from the plan on it is no more, and its pieces with it."""
+    return unready(unplanned_ready().plan(shipment="S-2", t=70), 70, "carton.plan")
+
+
+def R53_a_bind_that_gives_an_unplanned_carton_to_another_shipment() -> Case:
+    """R50a, R53: likewise, where the plan was known and only the bind says that the unit is its carton."""
+    case = unplanned_ready().plan(shipment="S-2", lu=None, t=30).wms("lu.bind", 70, lu="L-1", carton="C-1")
+    return unready(case, 70, "lu.bind")
+
+
+def R52_a_plan_that_names_an_unplanned_carton() -> Case:
+    """R52: it stays true, and says what the carton is called, without an unready: the unit comes with the plan."""
+    case = unplanned_ready().plan(t=70).device("telemetry", 90)
+    case.expected = [row for row in case.expected if row["type"] != "shipment.ready"]
+    return case.ready(2, 70, revision=1, cartons=["C-1"])
