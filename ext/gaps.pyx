@@ -78,19 +78,21 @@ cdef int make_sure(Floor floor, Gap* gap) except -1:
     elif gap.low >= 0:
         cause = named_source(gap.source.src)
         cause.epoch, cause.seq = gap.epoch, gap.high + 1
+        floor.state.gap_closed = True   # what has ended is not told any more: ask it
         floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.missing} missing")
     return 0
 
 
-cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to) noexcept:
-    """`gap_hold_ms` of a source with an open gap that overlaps this stretch of time; 0: there is none."""
+cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to, bint sure) noexcept:
+    """`gap_hold_ms` of a source with an open gap that overlaps this stretch of time; 0: there is none. `sure`: not counting
+    jumps that may be none yet (R6)."""
     cdef const Gap* gap
     cdef int i
     if source == NULL:
         return 0
     for i in range(length(source.gaps)):
         gap = <const Gap*>nth(source.gaps, i)
-        if gap.t_from <= t_to and gap.t_to >= t_from:
+        if gap.t_from <= t_to and gap.t_to >= t_from and (gap.sure or gap.low < 0 or not sure):
             return source.gap_hold
     return 0
 
@@ -99,7 +101,7 @@ cdef Source* source_of(Floor floor, int src) noexcept:
     return <Source*>find(floor.state.sources, src)
 
 
-cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close) noexcept:
+cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close, bint sure) noexcept:
     """R7: its sources are those of its records; a window without any is fed by every source that ever sent a pick kind."""
     cdef Source* source
     cdef int64_t t_open, hold = 0
@@ -111,16 +113,16 @@ cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close) no
         for i in range(floor.state.sources.capacity):
             source = <Source*>floor.state.sources.slots[i].value
             if source != NULL and source.picks:
-                hold = max(hold, blind_for(source, t_open, t_close))
+                hold = max(hold, blind_for(source, t_open, t_close, sure))
         return hold
     if length(window.facts):
         t_open = min(t_open, (<Fact*>nth(window.facts, 0)).t)
-    hold = hold_of_records(floor, window.facts, t_open, t_close)
-    hold = max(hold, hold_of_records(floor, window.trouble.strangers, t_open, t_close))
-    return max(hold, hold_of_records(floor, window.closings, t_open, t_close))
+    hold = hold_of_records(floor, window.facts, t_open, t_close, sure)
+    hold = max(hold, hold_of_records(floor, window.trouble.strangers, t_open, t_close, sure))
+    return max(hold, hold_of_records(floor, window.closings, t_open, t_close, sure))
 
 
-cdef int64_t hold_of_records(Floor floor, const List* facts, int64_t t_open, int64_t t_close) noexcept:
+cdef int64_t hold_of_records(Floor floor, const List* facts, int64_t t_open, int64_t t_close, bint sure) noexcept:
     """Of the devices that told of picks and shorts among these."""
     cdef const Fact* fact
     cdef int64_t hold = 0
@@ -128,7 +130,7 @@ cdef int64_t hold_of_records(Floor floor, const List* facts, int64_t t_open, int
     for i in range(length(facts)):
         fact = <const Fact*>nth(facts, i)
         if K_PICK_CONFIRM <= fact.kind <= K_PICK_REVERSE:
-            hold = max(hold, blind_for(source_of(floor, fact.src), t_open, t_close))
+            hold = max(hold, blind_for(source_of(floor, fact.src), t_open, t_close, sure))
     return hold
 
 
@@ -140,18 +142,18 @@ cdef bint was_shorted(const PickWindow* window) noexcept:
     return False
 
 
-cdef int64_t hold_of_cycle(Floor floor, const Cycle* cycle, int64_t as_of) noexcept:
+cdef int64_t hold_of_cycle(Floor floor, const Cycle* cycle, int64_t as_of, bint sure) noexcept:
     cdef Fact* fact
     cdef int64_t hold = 0
     cdef int i
     for i in range(length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
         if not fact.context and fact.t <= as_of:
-            hold = max(hold, blind_for(source_of(floor, fact.src), cycle.begin, as_of))
+            hold = max(hold, blind_for(source_of(floor, fact.src), cycle.begin, as_of, sure))
     return hold
 
 
-cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) except -1:
+cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except -1:
     """R7: cartons inherit from their picks, shipments from both."""
     cdef PickWindow* window
     cdef CartonPlan* plan
@@ -165,24 +167,24 @@ cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of) ex
         windows = (<ScopeLine*>nth(shipment.scope, i)).line.windows
         for k in range(length(windows)):
             window = <PickWindow*>nth(windows, k)
-            hold = max(hold, hold_of_window(floor, window, as_of))
+            hold = max(hold, hold_of_window(floor, window, as_of, sure))
             for j in range(length(window.facts)):
                 fact = <Fact*>nth(window.facts, j)
                 if fact.cycle != NULL:
-                    hold = max(hold, hold_of_cycle(floor, fact.cycle, as_of))
+                    hold = max(hold, hold_of_cycle(floor, fact.cycle, as_of, sure))
     for i in range(length(shipment.plans)):
         plan = <CartonPlan*>nth(shipment.plans, i)
         for k in range(length(plan.cycles)):
-            hold = max(hold, hold_of_cycle(floor, <Cycle*>nth(plan.cycles, k), as_of))
-    return max(hold, hold_of_cartons(floor, shipment, as_of))
+            hold = max(hold, hold_of_cycle(floor, <Cycle*>nth(plan.cycles, k), as_of, sure))
+    return max(hold, hold_of_cartons(floor, shipment, as_of, sure))
 
 
-cdef int64_t hold_of_cartons(Floor floor, Shipment* shipment, int64_t as_of) except -1:
+cdef int64_t hold_of_cartons(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except -1:
     """Of those, too, into which its pieces were only moved (R47)."""
     cdef List* cycles = cycles_of(floor, shipment, as_of, as_of)
     cdef int64_t hold = 0
     cdef int i
     for i in range(length(cycles)):
-        hold = max(hold, hold_of_cycle(floor, <Cycle*>nth(cycles, i), as_of))
+        hold = max(hold, hold_of_cycle(floor, <Cycle*>nth(cycles, i), as_of, sure))
     floor.store.free(cycles)
     return hold

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 
 from ext cimport carton_state
 from ext.batch cimport ABSENT
+from ext.packing cimport contents_of
 from ext.shipment_cartons cimport cycles_of
 from ext.state cimport Cycle
 from ext.store cimport List, length, nth
@@ -21,6 +22,8 @@ cdef int64_t left_at(Floor floor, Shipment* shipment, int64_t t) except? -1:
     cdef int i
     for i in range(length(cycles)):
         state = carton_state.state_of(floor, <Cycle*>nth(cycles, i), t)
+        if state.closed and contents_of(<Cycle*>nth(cycles, i), state.t_close).count == 0:
+            continue                    # R50a: an empty one does not count
         close = close_behind(floor, state.loading) if state.loaded else NULL
         left = max(left, close.t if close != NULL and close.t <= t else NEVER)
     floor.store.free(cycles)

@@ -204,7 +204,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
     if o.by == BY_DEADLINE and o.q_short > 0 and window.trouble.decided == NULL:
-        blind = gaps.hold_of_window(floor, window, o.t_close)
+        blind = gaps.hold_of_window(floor, window, o.t_close, False)
         if blind and o.t_close + blind > floor.state.wall:
             return hold(floor, window, o.t_close, blind)
         evidence = INCOMPLETE if blind else evidence

@@ -17,14 +17,14 @@ from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at
 from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
-from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine
+from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine, Touch
 from ext.store cimport List, find, index_of, length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
 from ext.touches cimport (
     can_end, doubt, first_after, tell_end, tell_unready, touch, touch_line, touch_others, touches_of, watch_bound,
 )
-from ext.truths cimport drop_between, drop_pending, end_pending, forget_pending, has_pending, kept_truth, pending_of
+from ext.truths cimport drop_between, drop_pending, end_pending, has_ended, has_pending, kept_truth, pending_of
 
 
 # ---------------------------------------------------------------------------------------------- touches
@@ -230,7 +230,7 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         stuck.on_turn(floor, shipment, as_of, cause)
     if verdict.kind != READY:
         shipment.true_now = False
-        forget_pending(floor, shipment)
+        end_pending(floor, shipment, as_of)
         return tell_unready(floor, shipment, as_of, cause) if shipment.stands else 0
     known = shipment.true_now and same(&verdict.data, &shipment.true_data)
     if known and (shipment.stands or has_pending(shipment) or as_of < shipment.unready_at):
@@ -242,8 +242,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if as_of < shipment.unready_at <= since + floor.rules.ready_hold or since + floor.rules.ready_hold >= shipment.cancel_t:
         return 0                        # it did not last: its end was told before the watermark came to its middle
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
+        end_pending(floor, shipment, since)
         shipment.held_since = ABSENT
-        forget_pending(floor, shipment)
     drop_between(shipment, since, as_of)
     pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
@@ -283,14 +283,20 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     cdef Pending pending
     cdef int64_t blind
     cdef bint incomplete = forced and floor.state.watermark <= since + floor.rules.ready_hold
+    cdef bint ended
     cdef int i = 0
     while has_pending(shipment) and i < shipment.pending.count and shipment.pending.items[i].t != since:
         i += 1
     if not has_pending(shipment) or i == shipment.pending.count or (incomplete and ends_within_hold(floor, shipment, since)):
         return 0                        # it did not last
     pending = shipment.pending.items[i]
-    blind = gaps.hold_of_shipment(floor, shipment, since)
+    ended = has_ended(shipment, since)
+    blind = gaps.hold_of_shipment(floor, shipment, since, False)
     if blind:
+        if ended and gaps.hold_of_shipment(floor, shipment, since, True):
+            return drop_pending(shipment, i)
+        if ended:                       # R6: the jump may be none yet
+            return wait_for_gap(floor, shipment)
         if is_held(floor, shipment, since, pending.cause, blind):
             return 0
         incomplete = True
@@ -310,7 +316,21 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     shipment.stands = True
     if shipment.cancelled_by != NULL:   # it came before this was due, and happened after it
         return tell_unready(floor, shipment, shipment.cancel_t, shipment.cancelled_by)
+    if ended and tell_end_of(floor, shipment, since):
+        return 0
     return doubt(floor, shipment, since + 1)
+
+
+cdef bint tell_end_of(Floor floor, Shipment* shipment, int64_t since) except -1:
+    """Of a truth that was told when the watermark had passed its end."""
+    cdef const Touch* touched
+    cdef int i
+    for i in range(first_after(shipment, since), first_after(shipment, shipment.evaluated)):
+        touched = &shipment.touches.items[i]
+        if verdict_of(floor, shipment, touched.t).kind != READY:
+            tell_unready(floor, shipment, touched.t, touched.cause)
+            return True
+    return False
 
 
 cdef bint ends_within_hold(Floor floor, Shipment* shipment, int64_t since) except -1:
@@ -329,13 +349,18 @@ cdef bint is_held(Floor floor, Shipment* shipment, int64_t since, const Fact* ca
         shipment.held_since, shipment.held_from, shipment.held_until = since, max(cause.t_rx, floor.state.wall), 0
     if shipment.held_from + blind <= floor.state.wall:
         return False
-    if not shipment.held:
-        floor.store.append(&floor.state.held, shipment)
-        shipment.held = True
+    wait_for_gap(floor, shipment)
     if shipment.held_until != shipment.held_from + blind:
         shipment.held_until = shipment.held_from + blind
         floor.by_wall.push(shipment.held_until, RANK_SHIPMENT, text_key(shipment.id), shipment, gaps.TAG_GAP_HOLD, since)
     return True
+
+
+cdef int wait_for_gap(Floor floor, Shipment* shipment) except -1:
+    if not shipment.held:
+        floor.store.append(&floor.state.held, shipment)
+        shipment.held = True
+    return 0
 
 
 cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1:

@@ -12,5 +12,5 @@ cdef int drop_between(Shipment* shipment, int64_t since, int64_t as_of) noexcept
 cdef int drop_pending(Shipment* shipment, int i) noexcept
 cdef Bytes* kept_truth(Floor floor) except NULL
 cdef bint has_pending(const Shipment* shipment) noexcept
-cdef int forget_pending(Floor floor, Shipment* shipment) except -1
-cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) noexcept
+cdef bint has_ended(const Shipment* shipment, int64_t since) noexcept
+cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1

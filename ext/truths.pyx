@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memmove
 
+from ext.gaps cimport hold_of_shipment
 from ext.state cimport B_PENDING, PendingList
 from ext.store cimport B_BYTES
 
@@ -43,23 +44,28 @@ cdef Bytes* kept_truth(Floor floor) except NULL:
     return data
 
 
+cdef bint has_ended(const Shipment* shipment, int64_t since) noexcept:
+    """Whether a truth that waits is one of before: it is not ready any more, or otherwise."""
+    cdef int i
+    for i in range(shipment.pending.count):
+        if shipment.pending.items[i].t > since:
+            return True
+    return not shipment.true_now
+
+
 cdef bint has_pending(const Shipment* shipment) noexcept:
     return shipment.pending != NULL and shipment.pending.count > 0
 
 
-cdef int forget_pending(Floor floor, Shipment* shipment) except -1:
-    floor.store.free(shipment.pending)
-    shipment.pending = NULL
-    return 0
-
-
-cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) noexcept:
-    """R51: what has not lasted its hold by its end, or still waits for a gap, is never told."""
+cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R51: what has not lasted its hold by its end, or still waits for a gap, is never told. A jump in `seq` that may be none
+    yet (R6) is no gap. What began since that end has not ended, unless the shipment was cancelled."""
     cdef int64_t since
     cdef int i = 0
     while has_pending(shipment) and i < shipment.pending.count:
         since = shipment.pending.items[i].t
-        if since + floor.rules.ready_hold < t and since != shipment.held_since:
+        if t < since < shipment.cancel_t or (since + floor.rules.ready_hold < t and (
+                since != shipment.held_since or not hold_of_shipment(floor, shipment, since, True))):
             i += 1
         else:
             drop_pending(shipment, i)

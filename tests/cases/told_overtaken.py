@@ -339,3 +339,35 @@ def R51_a_close_that_comes_before_the_open_that_names_the_carton() -> Case:
     case = Case().order(1).task(1).plan(lu=None, contents=part(1)).shipment(1).close(30)
     case.device("carton.open", 29, 30.5, lu="L-1", carton="C-1").pick(29.5, rx=30.8, lu="L-1")
     return case.confirmed(1, 29.5).packed(1).ready(1, 30).device("telemetry", 60)
+
+
+def ended_by_a_reopening(filled_rx: float | None) -> Case:
+    """S-1 is ready from 20 to 26, when C-1 is opened. The watermark passes both while number 2 of the
+    station is missing, which comes at `filled_rx`."""
+    case = packed_one().packed(1).confirmed(1, 10).device("carton.reopen", 26, lu="L-1")
+    case.expect("carton.reopened", "C-1", t=26)
+    for src, seq, t in ((STATION, 3, 27.5), (PACK, 3, 27.6), (STATION, 4, 28.2), (PACK, 4, 28.3)):
+        case.tell(src, "telemetry", t, seq=seq)
+    if filled_rx is not None:
+        case.tell(STATION, "telemetry", 26.9, filled_rx, seq=2)
+    return case.tell(PACK, "telemetry", 90, seq=5)
+
+
+def R06_a_readiness_that_ended_while_a_jump_was_open() -> Case:
+    """R6, R51, R3: number 2 comes in time, so the jump was no gap: what was ready for six seconds is told."""
+    case = ended_by_a_reopening(28.5).ready(1, 20).never_raised("SEQ_GAP")
+    return case.expect("shipment.unready", "S-1", t=26, cause="carton.reopen")
+
+
+def R07_a_readiness_that_ended_inside_a_gap() -> Case:
+    """R7, R51: number 2 never comes: a readiness that waits for a gap when it ends is never told."""
+    return ended_by_a_reopening(None).raised("SEQ_GAP", STATION)
+
+
+def R54_an_empty_carton_stays_when_its_shipment_leaves() -> Case:
+    """R50a, R51, R54: C-2 was closed empty. S-1 has left at 78, which is known when the TMS speaks at 82:
+    what was ready since its loading of 75 had not lasted."""
+    case = Case().order(1).task(1).plan(contents=part(1)).plan("C-2", "L-2", contents=part(1)).confirmed(1, 10)
+    case.shipment(1, stage_required=True, lanes=["LANE-1"]).pick(10, lu="L-1").close(20).close(22, "L-2").packed(1)
+    manifested(leaves(load(case, 75), 78), 82, "C-1", trailer="TR-1", manifest_no="M-1")
+    return case.wms("manifest.result", 82, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 110)

@@ -99,10 +99,13 @@ class Gaps:
                     source.down = Gap(source.last_t, NEVER, at, -1)
                     source.gaps.append(source.down)
 
-    def release(self, asked: Moment, base: int, fed: Iterable[tuple[str, int, int]]) -> Moment | None:
+    def release(
+        self, asked: Moment, base: int, fed: Iterable[tuple[str, int, int]], sure: bool = False
+    ) -> Moment | None:
         """R7: when a conclusion that was due at `asked` may be drawn; None: it is still held in the end.
 
         `base`: the wall clock from which on the hold counts. `fed`: sources and the stretch of time that they fed.
+        `sure`: by those alone that turned out to be gaps (R6).
         """
         fed = list(fed)
         now = asked
@@ -111,7 +114,7 @@ class Gaps:
                 (src, gap)
                 for src, t_from, t_to in fed
                 for gap in (self.sources[src].gaps if src in self.sources else ())
-                if gap.open_at(now.at) and gap.overlaps(t_from, t_to)
+                if gap.open_at(now.at) and gap.overlaps(t_from, t_to) and not (sure and self._is_none(gap))
             ]
             if not tainting:
                 return now
@@ -127,6 +130,10 @@ class Gaps:
                 return None
             # what a record fills is asked again as soon as it has taken effect
             now = Moment(again, self.clock.walls[again - 1])
+
+    def _is_none(self, gap: Gap) -> bool:
+        """R6: its numbers came before the watermark passed the record that jumped."""
+        return gap.epoch >= 0 and gap.filled < NEVER and self.clock.marks[gap.filled] <= gap.t_to
 
     def all_pickers(self, at: int) -> list[str]:
         return [src for src, first in self.pickers.items() if first < at]

@@ -259,9 +259,11 @@ def _told(shipment: str, world: World, t: int, knowledge: Knowledge) -> Telling 
     asked = max(asked, _known(shipment, world, t, begun))
     # R4: the hold counts from the moment at which it was asked, or the arrival of what made it true, if that was later;
     # a deadline's short that waits for a gap beside it does not make it wait twice
-    told = knowledge.gaps.release(asked, asked.wall, _fed(shipment, windows, world, t, asked.at))
+    fed = list(_fed(shipment, windows, world, t, asked.at))
+    told = knowledge.gaps.release(asked, asked.wall, fed)
     told = told and max([told, *decided])
-    if told is None or told <= asked:
+    # R6: a jump that turned out to be none makes nothing of what has ended since
+    if told is None or told <= asked or knowledge.gaps.release(asked, asked.wall, fed, sure=True) == asked:
         return told and Telling(told.at, 0)
     return Telling(told.at, clock.mark_at(told.wall))
 
