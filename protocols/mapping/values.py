@@ -36,8 +36,10 @@ EPOCHS: Mapping[str, Fraction] = {"epoch_us": UNITS["us"], "epoch_ms": UNITS["ms
 
 # blanks, the control characters of ASCII (PLC strings are padded with NUL, scanners end with CR LF), NBSP, BOM
 _PADDING = "".join(map(chr, range(33))) + "\x7f\u00a0\ufeff"
-_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?")
-_RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,30}))?(?:([Zz])|([+-])(\d\d):(\d\d))")
+_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,30}))?(?:([Zz])|([+-])(\d\d):(\d\d))", re.ASCII
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -67,6 +67,8 @@ def test_a_float_is_the_decimal_that_it_prints_as_or_does_not_fit(value: float) 
         "0x10",
         "1e9",
         "١٢x",
+        "١٢",
+        "７",
         math.nan,
         math.inf,
         -math.inf,
