@@ -30,7 +30,7 @@ from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import Full, Refused
 from engine.outbox_sums import one_bit_back
-from engine.sqlite_file import empty_log, log_is_long, open_file, open_to_look, transaction
+from engine.sqlite_file import ShortLog, open_file, open_to_look, transaction
 
 log = logging.getLogger("sortline.dead_letters")
 
@@ -160,6 +160,7 @@ class DeadLetters:
         self._sizes: dict[bool, int] = {}  # bytes of events, and of everything else; empty: to be counted
         self._counted_at = 0  # the file's `changes`, when they were
         self._file = open_to_look(path, VERSION, MEND) if only_looks else open_file(path, SCHEMA, VERSION, MEND)
+        self._log = ShortLog(self._file, path)
 
     def close(self) -> None:
         with self._calls:
@@ -383,8 +384,7 @@ class DeadLetters:
             except BaseException:
                 self._sizes = {}
                 raise
-            if log_is_long(self.path):
-                empty_log(self._file)
+            self._log.written()
 
     def _changes(self) -> int:
         return int(self._file.execute("PRAGMA data_version").fetchone()[0])

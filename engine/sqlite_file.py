@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +16,7 @@ from engine.sqlite_log import LOG
 BESIDE = ("", LOG, "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
 LOG_BYTES_MAX = 4 * 1024 * 1024
+LOG_S_MAX = 5.0
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -140,6 +142,23 @@ def log_is_long(path: Path) -> bool:
     """SQLite would by itself leave a log in place of which a part, or all, is in the file already: with a damaged
     frame in it, what stands before that would be put over what is newer. So it is emptied at once, and whole."""
     return DISK.bytes_of(path.with_name(path.name + LOG)) > LOG_BYTES_MAX
+
+
+class ShortLog:
+    """Of a database that nothing else can make again: its log is emptied every few seconds in which something was
+    written, so that a log whose end is lost takes no more than that with it."""
+
+    def __init__(self, file: sqlite3.Connection, path: Path) -> None:
+        self._file = file
+        self._path = path
+        self._emptied_s = time.monotonic()
+
+    def written(self) -> None:
+        """After a commit."""
+        now = time.monotonic()
+        if now - self._emptied_s >= LOG_S_MAX or log_is_long(self._path):
+            self._emptied_s = now
+            empty_log(self._file)
 
 
 @contextmanager

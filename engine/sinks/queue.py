@@ -27,7 +27,7 @@ from engine import sqlite_log
 from engine.contracts import OutRow
 from engine.errors import ContentChanged, QueueFull, Refused
 from engine.outbox_sums import event_sum, one_bit_back, row_sum
-from engine.sqlite_file import damage_refused, empty_log, log_is_long, open_file, open_to_look, reading, transaction
+from engine.sqlite_file import ShortLog, damage_refused, open_file, open_to_look, reading, transaction
 
 VERSION = 3
 COLUMNS = "queue, position, id, type, partitionkey, body"
@@ -123,6 +123,7 @@ class Queue:
             for said in sqlite_log.put_in_order(path):
                 log.warning("%s", said)
             self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, FUNCTIONS)
+        self._log = ShortLog(self._file, path)
         self._file.text_factory = partial(str, encoding="utf-8", errors="replace")
         (version,) = self._file.execute("PRAGMA user_version").fetchone()
         self._has_sums = version >= VERSION  # an earlier version that is only looked at stays one
@@ -196,8 +197,7 @@ class Queue:
         with self._calls:
             with transaction(self._file):
                 yield
-            if log_is_long(self.path):
-                empty_log(self._file)
+            self._log.written()
 
     def _damaged(self, queue: str, position: int) -> Refused:
         return Refused(

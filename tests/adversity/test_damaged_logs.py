@@ -119,6 +119,21 @@ def test_a_log_that_another_process_writes_keeps_its_sums(letters: Path) -> None
         other.communicate()
 
 
+def test_a_log_that_is_gone_takes_the_last_seconds_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("engine.sqlite_file.time.monotonic", lambda: clock[0])
+    queue = Queue(tmp_path / "queue.sqlite")
+    for number in range(1, 31):
+        clock[0] += 1.0
+        queue.put([row(number)])
+    (tmp_path / "killed").mkdir()
+    shutil.copy(queue.path, tmp_path / "killed")
+    queue.close()
+    left = Queue(tmp_path / "killed" / "queue.sqlite")
+    assert len(left.read("erp", 0, 100)) >= 25
+    left.close()
+
+
 def test_a_queue_that_sqlite_gives_up_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "queue.sqlite"
     queue = Queue(path)
