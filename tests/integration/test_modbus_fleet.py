@@ -286,7 +286,9 @@ def test_a_poll_without_an_answer_is_overdue_however_soon_the_next_one_has_its_o
             plc.answer = answer
             intake = RememberingIntake()
             polls = {"state": {"poll_ms": 400, "deadline_ms": 400, "overdue": "gap"}}
-            made = settings(plc.port, lanes(1, 1), profiles={"lane": LANE}, polls=polls, timeout_ms=20)
+            made = settings(
+                plc.port, lanes(1, 1), profiles={"lane": LANE}, polls=polls, timeout_ms=20, failures_max=1_000
+            )
             async with polling(intake, made):
                 await until(lambda: len(plc.requests) > 4)
                 begun = True
