@@ -56,7 +56,8 @@ class Line:
     async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
         """Raises Refusal, TimeoutError, OSError."""
         if self._streams is None:
-            self._streams = await asyncio.wait_for(asyncio.open_connection(self._host, self._port), TIMEOUT_S)
+            async with asyncio.timeout(TIMEOUT_S):
+                self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
         self._transaction = self._transaction % 0xFFFF + 1
         try:
