@@ -100,8 +100,10 @@ def test_a_message_is_acknowledged_only_after_the_engine_has_it(mosquitto: Peer,
             ledger.acknowledge()
             await publish(mosquitto.port, press(3))
             await ledger.until(lambda: len(ledger.facts) == 7)
+            sent_bytes = proxy.sent_bytes
             ledger.acknowledge()
-            await asyncio.sleep(0.1)
+            await ledger.until(lambda: proxy.sent_bytes > sent_bytes)
+            await asyncio.sleep(0.5)  # a reset would take from the broker what it has not read yet
             proxy.cut()
             await ledger.until(lambda: ledger.times("up") == 4)
             await publish(mosquitto.port, press(4))
@@ -169,7 +171,7 @@ def test_a_payload_that_does_not_fit_is_told_and_leaves_the_broker(mosquitto: Pe
             await ledger.until(lambda: ledger.facts)
             assert [cause for cause, _ in ledger.faults] == [f"dc1/pick/+/evt: {cause}" for cause in bad.values()]
             assert all(len(sample) <= 4096 for _, sample in ledger.faults)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
             proxy.cut()
             await ledger.until(lambda: ledger.times("up") == 2)
             await publish(mosquitto.port, press(8))
