@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import statistics
 from collections import Counter, deque
@@ -113,9 +114,9 @@ async def look(drivers: dict[str, Driver], onlooker: Onlooker, seconds: float | 
     """Runs them side by side for so long, None: until cancelled. What ends one is its state."""
     tasks = [asyncio.create_task(_run(name, driver, onlooker)) for name, driver in drivers.items()]
     try:
-        await asyncio.wait_for(asyncio.Event().wait(), seconds)
-    except TimeoutError:
-        pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.Event().wait()
     finally:
         for task in tasks:
             task.cancel()

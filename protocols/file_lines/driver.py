@@ -138,16 +138,20 @@ class Driver:
         self._intake.state(self._name, "up")
         at = await self._read_to_end(fd, cutter)
         ours = place_of(fd, 0)
-        looks = round_of(self._settings.poll_ms / 1000)
+        poll_s = self._settings.poll_ms / 1000
+        looks = round_of(poll_s)
         loop = asyncio.get_running_loop()
-        lively_s = loop.time()
+        looked_s, quiet_s = loop.time(), 0.0
         while True:
             is_left, unread = self._look(fd, ours, at)
+            # a standstill of our own says nothing of the writer
+            quiet_s += min(poll_s, loop.time() - looked_s)
+            looked_s = loop.time()
             if unread > 0:
                 at = await self._read_to_end(fd, cutter)
             if unread > 0 or not is_left:
-                lively_s = loop.time()
-            elif loop.time() - lively_s >= LINGER_S:
+                quiet_s = 0.0
+            elif quiet_s >= LINGER_S:
                 await self._hand_over(cutter.end(), fd)
                 await self._until_safe()
                 return

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -124,10 +125,8 @@ def test_a_renamed_file_is_read_to_its_end_before_the_next_one_and_a_cut_one_ane
     run(story())
 
 
-def test_a_writer_that_learns_of_the_new_file_late_is_read_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("protocols.file_lines.driver.LINGER_S", 3.0)
+def test_a_writer_that_learns_of_the_new_file_late_is_read_to_its_end(tmp_path: Path) -> None:
+    """Also where everything stands still for longer than it is waited for."""
 
     async def story() -> None:
         path, intake = tmp_path / "lines", RememberingIntake()
@@ -138,6 +137,9 @@ def test_a_writer_that_learns_of_the_new_file_late_is_read_to_its_end(
                 await until(lambda: seen(intake) == [1])
                 path.rename(tmp_path / "lines.1")
                 path.touch()
+                await asyncio.sleep(0.1)
+                time.sleep(1.5)
+                await asyncio.sleep(0.1)
                 for seq in (2, 3):
                     writer.write(line(seq)[:10])
                     await asyncio.sleep(0.1)
