@@ -1,10 +1,12 @@
 # cython: boundscheck=False, wraparound=False
 """R21 c: see destinations.pxd."""
 
+from libc.stdint cimport int64_t
+
 from ext cimport picks
 from ext.kinds cimport K_CARTON_CLOSE
 from ext.state cimport Fact, PickWindow
-from ext.store cimport index_of, length, nth
+from ext.store cimport List, index_of, length, nth
 
 
 cdef int ask_closes(Floor floor, LoadUnit* unit) except -1:
@@ -41,7 +43,7 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
     """A task without picks by then goes into this cycle if the carton's plan says so, or was there before the close."""
     cdef Cycle* other
     cdef int i
-    if length(window.facts) and (<Fact*>nth(window.facts, 0)).t <= close.t:
+    if has_pick(window.facts, close.t) or has_pick(window.trouble.strangers, close.t):
         return False
     if cycle.plan != NULL and cycle.plan.has_contents:
         for i in range(cycle.plan.contents.count if cycle.plan.contents != NULL else 0):
@@ -53,3 +55,7 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
         if other.begin < cycle.begin and other.end > window.planned_t:
             return False
     return window.planned_t <= close.t
+
+
+cdef bint has_pick(const List* facts, int64_t t) noexcept:
+    return length(facts) > 0 and (<Fact*>nth(facts, 0)).t <= t

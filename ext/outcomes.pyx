@@ -129,7 +129,14 @@ cdef bint is_felt(const Outcome* o, const PickWindow* window, int j, int64_t q) 
 
 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:
-    """R21 c: the last pick before it did not go into the carton that is closed. It may have come after the close did."""
+    """R21 c: the last pick before it, of whatever SKU, did not go into the carton that is closed. It may have come after the
+    close did."""
+    cdef const Fact* other
+    cdef int i
+    for i in range(length(window.trouble.strangers) if closing.kind == K_CARTON_CLOSE else 0):
+        other = <Fact*>nth(window.trouble.strangers, i)
+        if other.qty > 0 and other.t <= closing.t and (picked == NULL or other.t > picked.t):
+            picked = other
     return (closing.kind == K_CARTON_CLOSE and picked != NULL and picked.cycle != closing.cycle
             and window.trouble.decided != closing)
 

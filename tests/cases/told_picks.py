@@ -396,6 +396,16 @@ def R20_presses_that_came_before_their_task_find_the_open_one() -> Case:
     return case.device("telemetry", 20, src=STATION).confirmed(1, 10).confirmed(1, 11, "T-2")
 
 
+def R21c_a_wrong_piece_shows_where_the_task_goes() -> Case:
+    """R21 (c), R31: a wrong piece of T-1 went into L-1 after the right one, and another of T-2 into L-2 instead of L-1.
+    The close of L-1 is that of T-1's destination alone."""
+    case = Case().order(2, 2).task(2).task(2, "T-2", line=2, lu="L-1").pick(10, lu="L-3").pick(12, sku="B", lu="L-1")
+    case.pick(13, sku="B", task="T-2", lu="L-2").close(20).device("telemetry", 40, src=STATION)
+    case.rules["short_on_close"] = True
+    case.expect("carton.closed", "L-1#1", contents=[{"line": 1, "order": "O-1", "qty": 1, "sku": "B"}])
+    return case.confirmed(1, 20).shorted(1, 20, decided_by="CLOSE")
+
+
 def R27a_lowered_after_a_piece_was_put_back() -> Case:
     """R27a, R26: full at 10, put back at 20, less asked for at 30: closed by a at 20, for q counts what is before
     t_close, and all of 10 were three."""

@@ -98,7 +98,7 @@ def _carton_closes(
                 last = max(picked, default=None, key=lambda entry: entry.fact[:4])
                 if last is not None:
                     inside = cycle.t_open <= last.t and (cycle.t_end is None or last.t < cycle.t_end)
-                    destined = last.lu == cycle.lu and inside
+                    destined = (last.lu or window.lu) == cycle.lu and inside
                 else:
                     destined = window.lu == cycle.lu and _takes_along(cycle, cycles[cycle.lu], window, context, fact.t)
                 if destined:
