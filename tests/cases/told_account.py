@@ -3,10 +3,13 @@ of traps that no other file tells. Read off the rules' text."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.cases.told_shipping import packed_one
 from tests.cases.writing import SORTER, STATION, Case, at
 
 DAY_S = 86_400
+UNNUMBERED = "dc1/pick/PTL-09"
 
 
 def R62_the_wrong_lane_is_where_it_is() -> Case:
@@ -135,3 +138,15 @@ def R53_a_cancel_of_a_line_of_two_shipments() -> Case:
         case.wms("shipment.plan", shipment=f"S-{n}", scope=contents)
     case.wms("order.cancelled", 10, rev=2, order="O-1")
     return case.raised("SHP_EMPTY", "shipment/S-1").raised("SHP_EMPTY", "shipment/S-2")
+
+
+def R28_reversals_of_a_source_that_does_not_number() -> Case:
+    """R28, CONTRACT 1: their keys end with their names: a digest of what they say and when it was, or came; told
+    once more with the same time, it is the same."""
+    case = Case().order(3).task(3).pick(10, 3, lu="L-1")
+    back: dict[str, Any] = {"task": "T-1", "sku": "A", "qty": 1, "lu": "L-1"}
+    case.tell(UNNUMBERED, "pick.reverse", 12, **back).tell(UNNUMBERED, "pick.reverse", 12, rx=13, **back)
+    case.records.append({"src": UNNUMBERED, "kind": "pick.reverse", "t_rx": at(14), **back})
+    for t, name in ((12, "ghxsbrb5k4e7id3zkgbilpumve"), (14, "pdf5klcpuvqkdviwokumgoxbj5")):
+        case.expect("pick.reversed", f"T-1/{UNNUMBERED}/h/{name}", t=t, qty=1)
+    return case.confirmed(1, 14).counted(duplicate=1)

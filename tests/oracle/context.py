@@ -93,7 +93,7 @@ class Context:
         if record["rev"] <= self.order_revs.get(order, 0):
             return
         self.order_revs[order] = record["rev"]
-        self.lines = {line: spec for line, spec in self.lines.items() if line[0] != order}
+        # reading: lines that a new revision leaves out stay as they were
         self.lines |= {(order, spec["line"]): spec for spec in record["lines"]}
 
     def _take_cancel(self, fact: Fact) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,7 +39,11 @@ def utc(t: int) -> str:
 
 
 def dev_id(record: dict[str, Any]) -> str:
-    """CONTRACT 1: the name of a numbered record. Records without `seq` get none here: no key of ours needs it."""
-    if record.get("seq") is None:
-        return f"{record['src']}/h/?"
-    return f"{record['src']}/{record.get('epoch', 0)}/{record['seq']}/{record.get('sub', 0)}"
+    """CONTRACT 1. reading: a record with neither `seq` nor `t` is named as if it had no equal at its `t_rx`."""
+    src, zeros = record["src"], {name for name in ("epoch", "sub") if record.get(name) == 0}
+    if record.get("seq") is not None:
+        return f"{src}/{record.get('epoch', 0)}/{record['seq']}/{record.get('sub', 0)}"
+    payload = {k: v for k, v in record.items() if k not in {"src", "kind", "t", "t_rx", "hist", *zeros}}
+    when = [record["t"]] if record.get("t") is not None else [record["t_rx"], 0]
+    text = json.dumps([src, record["kind"], payload, *when], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"{src}/h/{base64.b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()[:26]}"

@@ -58,6 +58,8 @@ def cartons_of(
     }
     found, met = [], set()
     for cycle in (cycle for of_unit in world.cycles.values() for cycle in of_unit if cycle.t_open <= as_of):
+        if cycle.carton in context.cartons and cycle.carton not in planned:
+            continue  # another's: most of a large story are
         closed = cycle.closed_at(as_of)
         end = min(as_of, closed if closed is not None else max((t for t, _, _ in cycle.moves), default=0))
         lines = {what[:2] for what in cycle.contents(end)}
