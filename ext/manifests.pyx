@@ -58,6 +58,7 @@ cdef int take_trailer(Floor floor, Shipment* shipment, Fact* close, bint forced)
     if index_of(shipment.trailer_closes, close) < 0:
         floor.insert_sorted(&shipment.trailer_closes, close)
         floor.by_watermark.push(close.t, RANK_SHIPMENT, text_key(shipment.id), shipment, TAG_PASSED, close.t)
+        tell_partial(floor, shipment, departure_of(floor, shipment), close.t)
     return tell(floor, shipment, close, forced)
 
 
@@ -139,7 +140,7 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     cdef Fact* result = shipment.result
     cdef bytes data
     cdef int64_t t
-    tell_partial(floor, shipment, departure)
+    tell_partial(floor, shipment, departure, floor.state.watermark - 1)
     if departure is not None and departure.left_behind and not floor.rules.emit_partial_load:
         departure = None
     if result == NULL and departure is None:
@@ -161,16 +162,19 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     return 0
 
 
-cdef int tell_partial(Floor floor, Shipment* shipment, Departure departure) except -1:
+cdef int tell_partial(Floor floor, Shipment* shipment, Departure departure, int64_t as_of) except -1:
     """R54: raised while a carton stands there and others have left; a full load or, where it was held, the owner's word
-    ends it."""
-    cdef bint settled = shipment.result != NULL and not floor.rules.emit_partial_load
+    ends it, whichever came first: as of the trailer's close that word may be still to come."""
+    cdef Fact* result = shipment.result
+    cdef bint settled = result != NULL and result.t <= as_of and not floor.rules.emit_partial_load
     cdef str names
     if departure is None:
         return 0
     if departure.left_behind and not settled:
         names = ", ".join(departure.left_behind)
         return alarm(floor, shipment, SHP_PARTIAL_LOAD, departure.close.t, departure.close, f"left behind: {names}")
+    if departure.left_behind and result.t > departure.close.t:
+        return quiet(floor, shipment, SHP_PARTIAL_LOAD, result.t, result)
     return quiet(floor, shipment, SHP_PARTIAL_LOAD, departure.close.t, departure.close)
 
 

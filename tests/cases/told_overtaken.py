@@ -371,3 +371,20 @@ def R54_an_empty_carton_stays_when_its_shipment_leaves() -> Case:
     case.shipment(1, stage_required=True, lanes=["LANE-1"]).pick(10, lu="L-1").close(20).close(22, "L-2").packed(1)
     manifested(leaves(load(case, 75), 78), 82, "C-1", trailer="TR-1", manifest_no="M-1")
     return case.wms("manifest.result", 82, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 110)
+
+
+def partly(t_word: float, word_rx: float) -> Case:
+    """The trailer of 60 leaves C-2 behind; the TMS's word of `t_word` says what left."""
+    case = leaves(load(two_cartons().ready(2, 22), 50), 60).device("telemetry", 60.5)
+    case.wms("manifest.result", t_word, word_rx, shipment="S-1", manifest_no="M-1", tracking=[])
+    return manifested(case, t_word, "C-1", "C-2", manifest_no="M-1").device("telemetry", 90)
+
+
+def R54_the_word_of_the_tms_before_the_close_is_judged() -> Case:
+    """R54, R3: partly loaded from 60 until the word of 61, also where that comes before the watermark has passed 60."""
+    return partly(61, 61).cleared("SHP_PARTIAL_LOAD", "shipment/S-1", t=61)
+
+
+def R54_the_word_of_the_tms_from_before_the_close() -> Case:
+    """R54, R3: the owner had spoken at 59, though it came after the close: nobody waits for the rest."""
+    return partly(59, 60.9).never_raised("SHP_PARTIAL_LOAD")
