@@ -297,6 +297,7 @@ class DeadLetters:
     def changes(self) -> int:
         """A number that is another one as soon as another process has changed the file."""
         with self._calls:
+            self._log.look()
             return self._changes()
 
     def counts(self) -> dict[str, int]:

@@ -152,12 +152,18 @@ class ShortLog:
         self._file = file
         self._path = path
         self._emptied_s = time.monotonic()
+        self._has_news = False
 
     def written(self) -> None:
         """After a commit."""
+        self._has_news = True
+        self.look()
+
+    def look(self) -> None:
+        """Every now and then, outside of a transaction."""
         now = time.monotonic()
-        if now - self._emptied_s >= LOG_S_MAX or log_is_long(self._path):
-            self._emptied_s = now
+        if self._has_news and (now - self._emptied_s >= LOG_S_MAX or log_is_long(self._path)):
+            self._emptied_s, self._has_news = now, False
             empty_log(self._file)
 
 
