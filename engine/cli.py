@@ -98,7 +98,7 @@ def _stoppable(command: str | None) -> Iterator[None]:
     if command in UNTIL_TOLD:
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
     elif command in LOOKING:
-        before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        before = signal.signal(signal.SIGTERM, lambda *_: _interrupt())
     else:
         yield
         return
@@ -106,6 +106,13 @@ def _stoppable(command: str | None) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt() -> None:
+    """As SIGINT does; which is ignored in the background of a script, and must not swallow SIGTERM there."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -249,12 +250,18 @@ def test_a_tap_shows_all_that_comes_and_leaves_nothing_at_the_broker(tmp_path: P
     assert clients == "1", "we ourselves"
 
 
-def test_a_tap_that_is_told_to_end_takes_its_leave(mosquitto: Peer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("of_sigint", [signal.SIG_DFL, signal.SIG_IGN], ids=["in front", "in a script's background"])
+def test_a_tap_that_is_told_to_end_takes_its_leave(mosquitto: Peer, tmp_path: Path, of_sigint: signal.Handlers) -> None:
     """`timeout 10 sortline tap ...`: a server that is left without a word keeps the session of who has gone."""
     file = tmp_path / "site.toml"
     file.write_text('site = "dc1"\n' + CLOSED.format(closed=mosquitto.port))
+    before = signal.signal(signal.SIGINT, of_sigint)
+    try:
+        tapping = Running(tmp_path, "tap", str(file), "away")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
-    with Running(tmp_path, "tap", str(file), "away") as tapping:
+    with tapping:
         tapping.until_said("= up")
         tapping.process.terminate()
         assert tapping.process.wait(60) == 130, "as by SIGINT, not killed"
