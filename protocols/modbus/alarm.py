@@ -36,7 +36,9 @@ class Alarm:
 
 
 def _next_tick(time: float) -> float:
-    return math.ceil(time * TICKS_A_SECOND) / TICKS_A_SECOND
+    tick = math.ceil(time * TICKS_A_SECOND)
+    # a product that was rounded down leads to the tick just before
+    return (tick if tick / TICKS_A_SECOND >= time else tick + 1) / TICKS_A_SECOND
 
 
 def _rouse(sleeper: asyncio.Future[None]) -> None:

@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from protocols.modbus.agenda import Agenda
-from protocols.modbus.alarm import Alarm
+from protocols.modbus.alarm import Alarm, _next_tick
 from protocols.modbus.polling import Poll
 from protocols.modbus.timing import CATCH_UP_MAX, PollClass, following
 from protocols.modbus.unit import Job, UnitState
@@ -120,6 +120,14 @@ def test_many_jobs_with_jitter_do_not_begin_together() -> None:
         each.begin(0.0, chance)
     in_each_tenth = [sum(tenth / 10 <= each.due < (tenth + 1) / 10 for each in jobs) for tenth in range(10)]
     assert min(in_each_tenth) > 25
+
+
+def test_no_tick_is_before_the_time_that_is_slept_until() -> None:
+    """Or whoever wakes then finds nothing due, and asks again until the next tick."""
+    chance = random.Random(7)
+    times = [chance.randrange(10**9) / 1_000 + 0.005 for _ in range(20_000)]
+    assert [time for time in times if _next_tick(time) < time] == []
+    assert all(_next_tick(time) - time < 0.001_001 for time in times)
 
 
 @pytest.mark.parametrize("event_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
