@@ -96,9 +96,7 @@ def outbox_is_a_folder(data: Path) -> None:
 DATA_FOLDERS: dict[Callable[[Path], None], str] = {
     under_a_file: "data is not a folder",
     journal_is_a_file: "cannot be worked with: [Errno 17] File exists",
-    journal_is_noise: "00000001.journal: damaged at offset 0: its first bytes are not those of a journal. Put the file",
     journal_of_the_future: "00000001.journal: is of version 9, this program reads 2: start the newer one",
-    journal_lacks_its_beginning: "00000001.journal is missing; put it back from a copy, or move the folder away",
     outbox_is_a_folder: "/outbox.sqlite: unable to open database file. It has to be a folder that this user",
 }
 
@@ -124,6 +122,34 @@ def test_a_data_folder_that_cannot_be_trusted_is_refused_and_left_alone(
         assert "Traceback" not in sortline("fsck", "--repair", str(path)).stderr
 
 
+LOSSES: dict[Callable[[Path], None], tuple[str, str]] = {
+    journal_is_noise: (
+        "00000001.journal: damaged at offset 0: its first bytes are not those of a journal",
+        "00000001.journal: is no segment: renamed to 00000001.journal.bad, an empty one stands for what is lost",
+    ),
+    journal_lacks_its_beginning: (
+        "00000001.journal is missing",
+        "00000001.journal: stands for what is lost",
+    ),
+}
+
+
+@pytest.mark.parametrize("spoil", LOSSES, ids=lambda spoil: str(getattr(spoil, "__name__", spoil)))
+def test_what_nobody_has_any_more_is_said_and_the_engine_runs(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    data = tmp_path / "data"
+    path = site_in(tmp_path, data)
+    with Running(tmp_path, "run", str(path)) as engine:
+        engine.until_said("sink queue: up")
+        engine.stop()
+    spoil(data)
+    done = sortline("run", str(path), "--seconds", "1")
+    assert done.returncode == 0, done.stderr
+    for text in LOSSES[spoil]:
+        assert text in done.stderr
+    again = sortline("run", str(path), "--seconds", "1")
+    assert (again.returncode, "repaired" in again.stderr) == (0, False), again.stderr
+
+
 def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     done = sortline("run", str(site_in(tmp_path, Path("/proc/sortline"))), "--seconds", "1")
     assert done.returncode == 1
@@ -131,7 +157,7 @@ def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_damaged_queue_holds_its_sink_and_the_engine_runs(tmp_path: Path) -> None:
+def test_a_damaged_queue_is_made_anew_and_the_engine_runs(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / "queue.sqlite").write_bytes(os.urandom(20_000))
@@ -139,9 +165,12 @@ def test_a_damaged_queue_holds_its_sink_and_the_engine_runs(tmp_path: Path) -> N
     path.write_text(f'site = "dc1"\n[engine]\ndata_dir = "{data}"\n[sinks.queue]\n[sinks.other]\n')
     with Running(tmp_path, "run", str(path)) as engine:
         engine.until_said("sink other: up")
-        engine.until_said("queue.sqlite: is damaged, or no SQLite file (file is not a database). Move it away")
-        assert "sink queue: held" in engine.stop()
-    assert queued(data / "other.sqlite") == []
+        engine.until_said(
+            "queue.sqlite: is damaged, or no SQLite file (file is not a database): renamed to queue.sqlite.bad"
+        )
+        engine.until_said("sink queue: up")
+        engine.stop()
+    assert queued(data / "other.sqlite") == queued(data / "queue.sqlite") == []
 
 
 def not_parquet(path: Path) -> None:
