@@ -4,7 +4,7 @@
 from ext cimport asked, gaps, pick_alarms
 from ext.batch cimport ABSENT
 from ext.keys cimport Key
-from ext.outcomes cimport BY_DEADLINE, Outcome, outcome
+from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
@@ -78,7 +78,7 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
         window = <PickWindow*>nth(line.windows, i)
         if window == line.own or (window.planned_t > t and best != NULL):
             continue                    # told later; it gets the pick only where there is no other
-        o = outcome(window, t - 1, t)   # presses of one event time find the same tasks open
+        o = outcome_then(window, t - 1, t)      # presses of one event time find the same tasks open
         if window.trouble.cancel_t == t:
             o.closed, o.t_close = True, t
         if best == NULL or best.planned_t > t or (not o.closed and not best_open):

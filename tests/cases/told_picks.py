@@ -111,6 +111,14 @@ def R20_which_task_is_open_is_asked_in_event_time() -> Case:
     return case.confirmed(2, 11.4, over_qty=0).confirmed(1, 11.5, "T-2")
 
 
+def R20_a_task_that_is_lowered_afterwards_was_open() -> Case:
+    """R20, R3: when the nameless piece was picked T-1 asked for two and had one; it is lowered to one afterwards."""
+    case = Case().order(3).task(2).task(1, "T-2").pick(14.5, rx=15)
+    case.pick(16.6, rx=16.9, order="O-1", line=1)
+    case.wms("pick.task", 19.3, 19.4, task="T-1", order="O-1", line=1, sku="A", qty=1, rev=2)
+    return case.confirmed(2, 16.6, over_qty=1)
+
+
 def R20_presses_of_one_moment_find_the_same_tasks_open() -> Case:
     """R20, R3: the named press that fills T-1 has the same event time; T-1 is open for the nameless one, too."""
     case = Case().order(3).task(1).task(2, "T-2")
