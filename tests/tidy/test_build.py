@@ -7,9 +7,11 @@ import re
 import sys
 import sysconfig
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from engine import model
 from tests.tidy.sources import ROOT, files
@@ -70,13 +72,27 @@ def test_what_runs_is_what_development_installs() -> None:
     assert building <= set(requirements(ROOT / "requirements.in"))
 
 
-def test_everything_that_is_installed_is_pinned_with_its_hash() -> None:
+def locked() -> dict[str, str]:
+    """name -> its lines, of requirements.lock."""
     text = (ROOT / "requirements.lock").read_text()
     entries = re.split(r"\n(?=[A-Za-z0-9])", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE))
-    entries = [entry for entry in entries if entry.strip()]
-    for entry in entries:
+    return {plain(entry): entry for entry in entries if entry.strip()}
+
+
+def test_everything_that_is_installed_is_pinned_with_its_hash() -> None:
+    found = locked()
+    for entry in found.values():
         first = entry.splitlines()[0]
         assert re.match(r"^[a-z0-9.-]+==\S+ ", first), first
         assert "--hash=sha256:" in entry, f"no hash: {first}"
-    locked = {plain(entry) for entry in entries}
-    assert set(requirements(ROOT / "requirements.in")) <= locked, "run `make lock`"
+    assert set(requirements(ROOT / "requirements.in")) <= set(found), "run `make lock`"
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0"])
+def test_the_lock_is_whole_for_other_pythons_than_the_one_that_made_it(python: str) -> None:
+    found = locked()
+    world = {"python_full_version": python, "python_version": python.rpartition(".")[0], "extra": ""}
+    for name in found:
+        for each in map(Requirement, metadata.requires(name) or ()):
+            if each.marker is None or each.marker.evaluate(world):
+                assert plain(each.name) in found, f"{name} needs {each}: name it in requirements.in, `make lock`"
