@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 
 from engine.contracts import Delivery
-from engine.dead_letters import LINE, DeadLetters, Letter, Refusal
+from engine.dead_letters import LETTER_BYTES, LINE, DeadLetters, Letter, Refusal
 
 EVERY_S = 1.0
 WAITING_BYTES_MAX = 8 * 1024 * 1024
@@ -47,11 +47,11 @@ class Refusals:
         refusal = Refusal(kind, source, cause, raw, place)
         if refusal in self._waiting:
             self._waiting[refusal] += 1
-        elif self._bytes + len(raw) > WAITING_BYTES_MAX:
+        elif self._bytes + _size(refusal) > WAITING_BYTES_MAX:
             self._left_out += 1  # it is counted by its cause, and the source's samples have some of it
         else:
             self._waiting[refusal] = 1
-            self._bytes += len(raw)
+            self._bytes += _size(refusal)
 
     async def flush(self) -> None:
         """What was added before this is in the dead letters, or counted as left out, when it returns. A caller that is
@@ -96,7 +96,7 @@ class Refusals:
                 self._waiting[refusal] -= times
                 if not self._waiting[refusal]:  # else it came once more meanwhile
                     del self._waiting[refusal]
-                    self._bytes -= len(refusal.raw)
+                    self._bytes -= _size(refusal)
             self._left_out -= left_out
             if left_out or found_no_room:
                 self._warn(logging.WARNING, "there is no room for more refused payloads, they are only counted")
@@ -136,3 +136,8 @@ def source_of(line: bytes) -> str:
 
 class _Source(msgspec.Struct):
     src: str
+
+
+def _size(refusal: Refusal) -> int:
+    """Bytes, about: an empty payload takes room, too, and so does the topic of each."""
+    return len(refusal.raw) + len(refusal.place) + len(refusal.cause) + LETTER_BYTES

@@ -14,10 +14,10 @@ import pytest
 
 from engine.cli import main
 from engine.contracts import Delivery, OutRow
-from engine.dead_letters import LINE, PAYLOAD, Cause, DeadLetters, Refusal
+from engine.dead_letters import LETTER_BYTES, LINE, PAYLOAD, Cause, DeadLetters, Refusal
 from engine.delivery import account
 from engine.errors import Full, Refused, Undeliverable
-from engine.refusals import Refusals
+from engine.refusals import WAITING_BYTES_MAX, Refusals
 from tests.integration.test_pipeline import ListSink, Rig, names, until
 
 DONE, REFUSED = 0, 1
@@ -49,6 +49,10 @@ async def dlq(folder: Path, *arguments: str) -> int:
     """The command, beside the engine's event loop."""
     action, *rest = arguments
     return await asyncio.to_thread(main, ["dlq", action, str(folder / "dead.sqlite"), *rest])
+
+
+async def nobody(delivery: Delivery) -> None:
+    raise AssertionError("nobody asked for it")
 
 
 def test_a_refused_event_is_sent_again_when_somebody_says_so(
@@ -120,9 +124,6 @@ def test_where_a_payload_came_from_is_kept_and_what_comes_often_is_held_once(
 ) -> None:
     """A list of a thousand elements none of which fits is one letter, however long the list is."""
 
-    async def nobody(delivery: Delivery) -> None:
-        raise AssertionError("nobody asked for it")
-
     async def story() -> None:
         letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
         refusals = Refusals(letters, nobody)
@@ -142,6 +143,14 @@ def test_where_a_payload_came_from_is_kept_and_what_comes_often_is_held_once(
     run(story)
     assert main(["dlq", "ls", str(tmp_path / "dead.sqlite")]) == 0
     assert "200000 bytes dc1/PTL-02/evt: refused: qty: not a number" in capsys.readouterr().out
+
+
+def test_refusals_that_wait_have_a_cap_also_where_they_are_empty(tmp_path: Path) -> None:
+    refusals = Refusals(DeadLetters(tmp_path / "dead.sqlite", lambda: 5), nobody)
+    for number in range(30_000):
+        refusals.add("payload", "plc", "empty", b"", f"dc1/{number}")
+    assert len(refusals._waiting) * LETTER_BYTES <= WAITING_BYTES_MAX
+    assert len(refusals._waiting) + refusals._left_out == 30_000
 
 
 def test_a_source_that_is_called_like_a_sink_is_not_in_its_account(tmp_path: Path) -> None:
@@ -298,9 +307,6 @@ def test_refused_payloads_wait_while_another_process_holds_the_file(tmp_path: Pa
 def test_nobody_is_acknowledged_while_a_flush_that_has_his_payload_is_on_its_way(
     tmp_path: Path, cancelled: bool
 ) -> None:
-    async def nobody(delivery: Delivery) -> None:
-        raise AssertionError("nobody asked for it")
-
     async def story() -> None:
         letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 5)
         refusals = Refusals(letters, nobody)
