@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +22,7 @@ from engine import start_room
 from engine.errors import Refused
 from engine.outbox import FUNCTIONS, SCHEMA, UPGRADES, VERSION, mend
 from engine.outbox_sums import LANE, TABLES, count_left, not_of_one_moment, row_sum, rows_of
-from engine.salvage import remove
+from engine.salvage import begun, remove
 from engine.segment_folder import SegmentFolder
 from engine.snapshots import Snapshot, Snapshots
 from engine.sqlite_file import not_whole, open_file, open_to_read, passes, transaction
@@ -43,30 +42,21 @@ def salvage(path: Path) -> Path | None:
     new = path.with_name(path.name + NEW)
     behind = _made_again_behind(path.parent)
     for copy in (_copy, partial(_copy_places, behind=behind), partial(_copy_whole, behind=behind), _copy_places):
-        remove(new)
         try:
-            with open_to_read(path) as file, _begun(new) as target:
+            with open_to_read(path) as file, begun(new, _new) as target:
                 # a lane that is missing would begin anew
                 if file.execute("PRAGMA user_version").fetchone()[0] == VERSION and not not_whole(file, "lanes"):
                     copy(file, target)
                     return new
         except (sqlite3.DatabaseError, Refused, _Lost) as error:
-            remove(new)
             if isinstance(error, sqlite3.Error) and (passes(error) or start_room.is_short(path.parent)):
                 raise
     remove(new)
     return None
 
 
-@contextmanager
-def _begun(new: Path) -> Iterator[sqlite3.Connection]:
-    target = open_file(new, SCHEMA, VERSION, mend(new), functions=FUNCTIONS)
-    try:
-        with transaction(target):
-            yield target
-        target.execute("PRAGMA journal_mode = DELETE")  # all of it in the one file
-    finally:
-        target.close()
+def _new(path: Path) -> sqlite3.Connection:
+    return open_file(path, SCHEMA, VERSION, mend(path), functions=FUNCTIONS)
 
 
 def _copy(file: sqlite3.Connection, target: sqlite3.Connection) -> None:

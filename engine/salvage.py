@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from engine.disk import DISK
-from engine.sqlite_file import BESIDE, passes
+from engine.sqlite_file import BESIDE, passes, transaction
 from engine.whole_file import NEW, put_aside
 
 
@@ -35,6 +35,22 @@ def put_all_aside(path: Path) -> str:
     """The files of a database; returns their new names."""
     beside = (path.with_name(path.name + end) for end in BESIDE)
     return ", ".join(put_aside(each).name for each in beside if each.exists())
+
+
+@contextlib.contextmanager
+def begun(new: Path, open_: Callable[[Path], sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
+    """The new one, to be filled; whole and on disk at its end, gone after an error."""
+    remove(new)
+    target = open_(new)
+    try:
+        with transaction(target):
+            yield target
+        target.execute("PRAGMA journal_mode = DELETE")  # all of it in the one file
+    except BaseException:
+        target.close()
+        remove(new)
+        raise
+    target.close()
 
 
 def remove(new: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from engine import sqlite_log
 from engine.outbox_sums import row_sum
-from engine.salvage import as_far_as_it_goes, copy_table, in_place, put_all_aside, remove
+from engine.salvage import as_far_as_it_goes, begun, copy_table, in_place, put_all_aside
 from engine.sinks.queue import FUNCTIONS, MEND, SCHEMA, VERSION, Queue, Settings, right_row
-from engine.sqlite_file import not_whole, open_file, open_to_read, tells_damage, transaction
+from engine.sqlite_file import not_whole, open_file, open_to_read, tells_damage
 from engine.whole_file import NEW
 
 TABLES = {"entries": "rowid", "queues": "queue", "consumers": "queue"}
@@ -53,21 +53,15 @@ def _put_aside(path: Path, what: str) -> str:
 
 def _salvage(path: Path) -> None:
     """A new file beside `path`, whole and on disk, to be put in its place."""
-    new = path.with_name(path.name + NEW)
-    remove(new)
-    target = open_file(new, SCHEMA, VERSION, MEND, functions=FUNCTIONS)
-    try:
-        with as_far_as_it_goes(), open_to_read(path) as file, transaction(target):
+    with begun(path.with_name(path.name + NEW), _new) as target:
+        with as_far_as_it_goes(), open_to_read(path) as file:
             for table, key in TABLES.items():
                 copy_table(file, target, table, key)
-        with transaction(target):
-            _put_places_right(target)
-        target.execute("PRAGMA journal_mode = DELETE")  # all of it in the one file
-    except BaseException:
-        target.close()
-        remove(new)
-        raise
-    target.close()
+        _put_places_right(target)
+
+
+def _new(path: Path) -> sqlite3.Connection:
+    return open_file(path, SCHEMA, VERSION, MEND, functions=FUNCTIONS)
 
 
 def _put_places_right(target: sqlite3.Connection) -> None:
