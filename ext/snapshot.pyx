@@ -9,7 +9,7 @@ from posix.mman cimport MADV_HUGEPAGE, madvise
 from ext.json_writer cimport Digest, digest_of
 from ext.state cimport State
 from ext.store cimport FREE_LISTS
-from ext.texts cimport Texts, fold, word
+from ext.texts cimport Texts
 
 cdef const char* MAGIC = b"SORTLINE"
 
@@ -45,25 +45,6 @@ cdef void ask_for_huge_pages(char* data, size_t size) noexcept nogil:
         madvise(<void*>first, (<uintptr_t>data + size - first) & ~<uintptr_t>(PAGE - 1), MADV_HUGEPAGE)
 
 
-cdef Digest digest_of_much(const char* data, size_t size) noexcept nogil:
-    """`digest_of`, of many megabytes: four folds side by side, which do not wait for each other."""
-    cdef uint64_t[4] lanes
-    cdef uint64_t a = 0x243F6A8885A308D3u, b = 0x13198A2E03707344u, c = 0xA4093822299F31D0u, d = 0x082EFA98EC4E6C89u
-    cdef Digest digest, rest
-    cdef size_t at = 0
-    while at + 32 <= size:
-        a = fold(a ^ word(data + at), 0x9E3779B97F4A7C15u)
-        b = fold(b ^ word(data + at + 8), 0xBB67AE8584CAA73Bu)
-        c = fold(c ^ word(data + at + 16), 0x3C6EF372FE94F82Bu)
-        d = fold(d ^ word(data + at + 24), 0xA54FF53A5F1D36F1u)
-        at += 32
-    lanes[0], lanes[1], lanes[2], lanes[3] = a, b, c, d
-    digest, rest = digest_of(<char*>lanes, sizeof(lanes)), digest_of(data + at, <Py_ssize_t>(size - at))
-    digest.a ^= rest.a
-    digest.b ^= rest.b + size
-    return digest
-
-
 cdef bytes save(Floor floor):
     cdef Texts texts = floor.texts
     cdef size_t size = BODY + sizeof(Head), blank
@@ -93,7 +74,7 @@ cdef bytes save(Floor floor):
     memset(to + size - floor.store.top - blank, 0, blank)
     memcpy(to + size - floor.store.top, floor.store.base, floor.store.top)
     floor.store.shift(to + size - floor.store.top, floor.store.top, -<int64_t>floor.store.base)
-    digest = digest_of_much(to + BODY, size - BODY)
+    digest = digest_of(to + BODY, <Py_ssize_t>(size - BODY))
     memcpy(to + 10, &digest, 16)
     return data
 
@@ -121,7 +102,7 @@ cdef int restore(Floor floor, bytes data) except -1:
     memcpy(&version, start + 8, 2)
     if version != VERSION:
         raise SnapshotError(f"its version is {version}, this one reads {VERSION}")
-    digest = digest_of_much(start + BODY, size - BODY)
+    digest = digest_of(start + BODY, <Py_ssize_t>(size - BODY))
     if size < BODY + sizeof(Head) or memcmp(start + 10, &digest, 16) != 0:
         raise SnapshotError("it is damaged: its digest does not fit")
     memcpy(&head, start + BODY, sizeof(head))
