@@ -20,8 +20,10 @@ GONE = Cause(Class.OPERATOR.value, "gone", "the site file does not name this sin
 log = logging.getLogger("sortline.delivery")
 
 
-async def bury_what_is_left(outbox: Outbox, letters: DeadLetters) -> None:
-    """Until no sink that is gone has anything left. Where the letters have no room it stays in the outbox meanwhile."""
+async def bury_what_is_left(outbox: Outbox, letters: DeadLetters, fits: asyncio.Event) -> None:
+    """Until no sink that is gone has anything left. Where the letters have no room it stays in the outbox meanwhile.
+    fits: as of `Forwarder.run`."""
+    await fits.wait()
     for lane in outbox.gone():
         said, count = False, 0
         while rows := await asyncio.to_thread(outbox.read, lane.number, AT_ONCE):

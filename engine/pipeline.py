@@ -156,7 +156,7 @@ class Pipeline:
         self._metrics.turn("recovering")
         for forwarder in self._forwarders:
             self._spawn(forwarder.run(self._fits), f"sink {forwarder.name}")
-        self._spawn(bury_what_is_left(self._outbox, self._letters), "sinks that are gone")
+        self._spawn(bury_what_is_left(self._outbox, self._letters, self._fits), "sinks that are gone")
         self._spawn(self._measure(), "measure")
         self._spawn(self._refusals.run(), "refusals")
         self._spawn(self._refusals.take_back(), "lines that come back")
