@@ -101,16 +101,22 @@ DATA_FOLDERS: dict[Callable[[Path], None], str] = {
 }
 
 
-@pytest.mark.parametrize("spoil", DATA_FOLDERS, ids=lambda spoil: str(getattr(spoil, "__name__", spoil)))
-def test_a_data_folder_that_cannot_be_trusted_is_refused_and_left_alone(
-    tmp_path: Path, spoil: Callable[[Path], None]
-) -> None:
+def spoiled(tmp_path: Path, spoil: Callable[[Path], None]) -> tuple[Path, Path]:
+    """The site file, and its data folder, which an engine has left behind."""
     data = tmp_path / "data"
     path = site_in(tmp_path, data)
     with Running(tmp_path, "run", str(path)) as engine:
         engine.until_said("sink queue: up")
         engine.stop()
     spoil(data)
+    return path, data
+
+
+@pytest.mark.parametrize("spoil", DATA_FOLDERS, ids=lambda spoil: str(getattr(spoil, "__name__", spoil)))
+def test_a_data_folder_that_cannot_be_trusted_is_refused_and_left_alone(
+    tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    path, data = spoiled(tmp_path, spoil)
     before = sorted(data.rglob("*"))
     done = sortline("run", str(path), "--seconds", "1")
     assert done.returncode == 1, done.stderr
@@ -136,12 +142,7 @@ LOSSES: dict[Callable[[Path], None], tuple[str, str]] = {
 
 @pytest.mark.parametrize("spoil", LOSSES, ids=lambda spoil: str(getattr(spoil, "__name__", spoil)))
 def test_what_nobody_has_any_more_is_said_and_the_engine_runs(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
-    data = tmp_path / "data"
-    path = site_in(tmp_path, data)
-    with Running(tmp_path, "run", str(path)) as engine:
-        engine.until_said("sink queue: up")
-        engine.stop()
-    spoil(data)
+    path, _ = spoiled(tmp_path, spoil)
     done = sortline("run", str(path), "--seconds", "1")
     assert done.returncode == 0, done.stderr
     for text in LOSSES[spoil]:
