@@ -98,3 +98,16 @@ def test_what_is_held_in_doubt_is_bounded() -> None:
     for number in range(64):
         assert floor.pick(number, f"T-{number}", seq=number) == []
     assert len(floor.pick(64, "T-64", seq=64)) == 65
+
+
+def test_what_is_held_of_a_device_that_is_not_born_again_is_given_up_also_where_the_node_was_not_asked() -> None:
+    floor = Floor()
+    floor.born()
+    floor.host.reconnected(floor.now_us)
+    floor.host.session_lost(floor.now_us)
+    owed = wire.payload(wire.metric(None, 251, alias=1, kind=wire.UINT8), seq=9)
+    floor.read(floor.host.message("spBv1.0/Plant1/DDATA/L1/PTL", owed, floor.now_us, owed=True))
+    floor.say("NBIRTH", wire.metric("bdSeq", 7, wire.INT64))
+    assert floor.requests() == []
+    floor.read(floor.host.tick(floor.now_us + 2_000 * MS))
+    assert not floor.host.owes(), "or the broker would wait for its acknowledgement for ever"

@@ -98,8 +98,10 @@ class Host:
             if now_us - node.missing_since_us >= limit_us:
                 self._go_on(found, name, node, now_us)
         for name, since_us in list(self._doubted.items()):
-            asked_us = self._nodes[name].rebirth_asked_us or 0
-            if asked_us >= since_us and now_us - asked_us >= limit_us:
+            node, asked_us = self._nodes[name], self._nodes[name].rebirth_asked_us or 0
+            # a node that is born by itself meanwhile is not asked
+            is_to_be_asked = node.rebirth_wanted and asked_us < since_us
+            if not is_to_be_asked and now_us - max(asked_us, since_us) >= limit_us:
                 self._believe(found, name)
         return found
 
