@@ -23,7 +23,9 @@ FOLDERS = sorted((Path(__file__).parents[1] / "fixtures" / "data_folders").glob(
 
 def unpacked(path: Path, folder: Path) -> Path:
     with tarfile.open(fileobj=io.BytesIO(zstandard.decompress(path.read_bytes(), 1 << 26))) as archive:
-        archive.extractall(folder, filter="data")
+        # as `filter="data"`, which Python 3.11.3 and older do not know
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
     return folder
 
 
