@@ -6,12 +6,7 @@ A record first moves the wall clock, which decides what is due by it; then it ta
 `take_row`, `take_noise`, `take_device`, `settle`.
 """
 
-import hashlib
-
-import msgspec
-
 from libc.stdint cimport int32_t, uint64_t
-from libc.string cimport memcpy
 
 from ext cimport gaps, garbage, outcomes, retention, snapshot
 from ext.batch cimport ABSENT, F_HIST
@@ -23,19 +18,15 @@ from ext.outlet cimport named_source
 from ext.rates cimport MINUTE, ahead_us
 from ext.seen cimport add_content
 from ext.sources cimport Source
-from ext.state cimport B_NAME, Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State, Strangers
-from ext.store cimport B_PLAIN_TABLE, Table, find, length, nth, pair
+from ext.state cimport Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State, Strangers
+from ext.store cimport find, length, nth, pair
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
+from ext.unnumbered cimport Unnumbered, content_of, first_word, new_name
 
 from ext.context import Unfit
 from ext.kinds import NAMES
-from ext.outlet import base32_26
 from ext.snapshot import SnapshotError
-
-cdef object encode = msgspec.json.Encoder(order="sorted").encode
-cdef tuple PLACE = ("epoch", "sub")
-cdef tuple ENVELOPE = ("src", "kind", "seq", "t", "t_rx", "hist", *PLACE)
 
 cdef int64_t SWEEPS = 64                # in the time that finished windows are kept
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
@@ -49,6 +40,7 @@ cdef class Core(Effects):
         super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}", room), given,
                          list(source_rules))
         self.context = Context(self.floor)
+        self.unnumbered = Unnumbered(self.floor)
         self.full_at = self.floor.bytes_max // 4 * 3
         self.crowded_at = self.floor.bytes_max // 16 * 15
 
@@ -152,8 +144,7 @@ cdef class Core(Effects):
             self.state.count_duplicate += 1
             return 0
         if batch.seq[i] == ABSENT:
-            record = batch.fields(i)
-            digest = self.digest_unnumbered(batch, i, record, content_of(record))
+            digest = self.unnumbered.digest(batch, i, None)
             if batch.t[i] != ABSENT and not add_content(self.floor.store, source, first_word(digest), t_rx):
                 self.state.count_duplicate += 1
                 return 0
@@ -175,27 +166,6 @@ cdef class Core(Effects):
         self.floor.outlet.raise_(TIME_TOO_LATE, batch.src[i], batch.t_rx[i], &cause, NAMES[batch.kind[i]])
         return 0
 
-    def digest_unnumbered(self, Batch batch, Py_ssize_t i, dict record, bytes content):
-        """What the `dev_id` of a record without `seq` is made of, and what tells duplicates (R5): SHA-256 of the canonical
-        JSON of [src, kind, {payload}, t]."""
-        cdef Table* equal = self.state.equal
-        cdef uint64_t count
-        if batch.epoch[i] or batch.sub[i]:
-            content = encode({name: value for name, value in record.items() if name in PLACE and value or
-                              name not in ENVELOPE})
-        head = b"[%b,%b,%b," % (encode(record["src"]), encode(record["kind"]), content)
-        digest = hashlib.sha256(head + encode(record.get("t")) + b"]").digest()
-        if "t" in record:
-            return digest
-        if batch.t_rx[i] != self.state.equal_at:
-            self.state.equal_at = batch.t_rx[i]
-            self.floor.store.free(equal.slots)
-            self.floor.store.free(equal)
-            equal = self.state.equal = self.floor.store.table(B_PLAIN_TABLE)
-        count = <uint64_t>find(equal, first_word(digest))       # one more than the number of the last equal one
-        self.floor.store.put(equal, first_word(digest), <void*>(count + 1))
-        return hashlib.sha256(head + encode([batch.t_rx[i], count])[1:]).digest()
-
     cdef int take_context(self, Batch batch, Py_ssize_t i) except -1:
         """R10; context is never late and never waits."""
         cdef Source* source = self.source(batch.src[i])
@@ -209,7 +179,7 @@ cdef class Core(Effects):
         if t > self.state.greatest:
             self.state.greatest = t
         if fact.seq == ABSENT:
-            fact.name = new_name(self.floor, self.digest_unnumbered(batch, i, record, content))
+            fact.name = new_name(self.floor, self.unnumbered.digest(batch, i, record))
         self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
         self.state.deferring = True
         try:
@@ -238,8 +208,7 @@ cdef class Core(Effects):
                              self.time_of(source, batch.t[i], t_rx, batch.flags[i] & F_HIST), False)
         if batch.t[i] == ABSENT:
             return True
-        record = batch.fields(i)
-        digest = self.digest_unnumbered(batch, i, record, content_of(record))
+        digest = self.unnumbered.digest(batch, i, None)
         return add_content(self.floor.store, source, first_word(digest), t_rx)
 
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1:
@@ -473,24 +442,3 @@ cdef bint are_few(Strangers* strangers, int64_t t_rx) noexcept:
     strangers.count = (strangers.count >> min(minutes, 63)) + 1
     strangers.since += minutes * MINUTE
     return strangers.count <= STRANGERS_MAX
-
-
-cdef inline uint64_t first_word(bytes digest) noexcept:
-    cdef uint64_t word
-    memcpy(&word, <const char*>digest, 8)
-    return word
-
-
-cdef bytes content_of(dict record):
-    """What a record says, without who says it, when, and under which number: canonical JSON."""
-    cdef dict content = record.copy()
-    for name in ENVELOPE:
-        content.pop(name, None)
-    return encode(content)
-
-
-cdef Name* new_name(Floor floor, bytes digest) except NULL:
-    cdef Name* name = <Name*>floor.store.new(B_NAME, sizeof(Name))
-    cdef bytes text = base32_26(digest).encode()
-    memcpy(name.text, <const char*>text, 26)
-    return name

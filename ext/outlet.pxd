@@ -77,4 +77,5 @@ cdef class Outlet:
                           str detail) except -1
 
 
+cdef void write_base32_26(const unsigned char* raw, char* to) noexcept
 cdef Fact named_source(int32_t src) noexcept
