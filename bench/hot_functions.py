@@ -33,7 +33,7 @@ HOT: dict[str, tuple[str, ...]] = {
     "ext/texts.pyx": ("Texts.slot_of",),
     "ext/core.pyx": ("Core.take_row",),
     "ext/clocks.pyx": ("Clocks.arrive", "Clocks.follow_sources", "Clocks.advance_watermark"),
-    "ext/unnumbered.pyx": ("read_member", "Unnumbered.read_flat", "Unnumbered.place"),
+    "ext/payloads.pyx": ("step_over", "Payloads.read_members", "Payloads.place"),
     "ext/seen.pyx": ("add", "add_number"),
     "ext/effects.pyx": ("Effects.fact_of", "Effects.apply_pick"),
     "ext/outcomes.pyx": ("outcome", "walk", "count_pick"),

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from ext.families cimport Revision
 from ext.floor cimport Floor
+from ext.json_writer cimport Digest
 from ext.state cimport Fact, Line, Order, PickWindow, Shipment
 
 cdef enum Verdict:
@@ -20,9 +21,9 @@ cdef enum:
 cdef class Context:
     cdef Floor floor
 
-    cdef int take(self, Fact* fact, dict record, bytes content, bytes line) except -1
+    cdef int take(self, Fact* fact, dict record, Digest content, bytes line) except -1
     cdef uint64_t key_of(self, const Fact* fact, dict record, int family) except? 0
-    cdef int judge(self, const Fact* fact, dict record, bytes content) except -1
+    cdef int judge(self, const Fact* fact, dict record, Digest content) except -1
     cdef int refuse(self, const Fact* fact, int code, dict record, int64_t rev) except -1
     cdef int apply(self, Fact* fact, dict record, bytes line) except -1
     cdef int order(self, Fact* fact, dict record) except -1

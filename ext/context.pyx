@@ -10,7 +10,7 @@ from ext cimport holds, plans, returns, shipments, stuck, touches
 from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
-from ext.json_writer cimport Digest, digest_of
+from ext.json_writer cimport Digest
 from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.kinds cimport (
     K_ALLOC_FAILED, K_CARTON_PLAN, K_HOLD_RELEASED, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_ORDER_CANCELLED,
@@ -53,7 +53,7 @@ cdef class Context:
     def __init__(self, Floor floor):
         self.floor = floor
 
-    cdef int take(self, Fact* fact, dict record, bytes content, bytes line) except -1:
+    cdef int take(self, Fact* fact, dict record, Digest content, bytes line) except -1:
         """Judge the revision, then let it take effect. Raises Unfit for nested fields that are none."""
         cdef int verdict
         check = CHECKS.get(NAMES[fact.kind])
@@ -90,21 +90,20 @@ cdef class Context:
         targets = [f"{name}/{record[name]}" for name in ("carton", "order", "task") if name in record]
         return <uint64_t>fact.lu << 32 | <uint64_t>self.floor.intern("/".join(targets))
 
-    cdef int judge(self, const Fact* fact, dict record, bytes content) except -1:
+    cdef int judge(self, const Fact* fact, dict record, Digest content) except -1:
         """R10: a higher revision replaces; the same again is a duplicate; everything else is refused."""
         cdef str kind = NAMES[fact.kind]
         cdef int family = OBJECTS[kind][0]
         cdef uint64_t key = self.key_of(fact, record, family)
         cdef Revision* known = <Revision*>find(self.floor.state.revisions[family], key)
-        cdef Digest digest = digest_of(content, len(content))
         cdef int64_t rev = record["rev"]
         cdef bint same, told = known != NULL, of_lines = fact.kind == K_ORDER_CANCELLED and "lines" in record
-        digest.a ^= fact.kind           # which the content does not name
+        content.a ^= fact.kind           # which the content does not name
         if known == NULL:
             known = <Revision*>self.floor.store.new(B_REVISION, sizeof(Revision))
             self.floor.store.put(self.floor.state.revisions[family], key, known)
         else:
-            same = digest.a == known.content.a and digest.b == known.content.b
+            same = content.a == known.content.a and content.b == known.content.b
             if known.cancelled >= UNTOLD and rev < known.rev:       # its cancel has overtaken it
                 known.cancelled = True if known.cancelled == UNTOLD else PARTLY if of_lines else 0
                 return TAKEN
@@ -114,7 +113,7 @@ cdef class Context:
                 return SAME if same else self.refuse(fact, CTX_CONFLICT, record, rev)
             if rev < known.rev:
                 return self.refuse(fact, CTX_OUTDATED, record, rev)
-        known.rev, known.t, known.content = rev, fact.t, digest
+        known.rev, known.t, known.content = rev, fact.t, content
         told = told and known.cancelled != PARTLY
         if of_lines:
             known.cancelled = 0 if told else PARTLY

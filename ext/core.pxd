@@ -5,13 +5,13 @@ from libc.stdint cimport int32_t, int64_t
 from ext.batch cimport Batch
 from ext.context cimport Context
 from ext.effects cimport Effects
+from ext.payloads cimport Payloads
 from ext.sources cimport Source
-from ext.unnumbered cimport Unnumbered
 
 
 cdef class Core(Effects):
     cdef Context context
-    cdef Unnumbered unnumbered
+    cdef Payloads payloads
     cdef size_t full_at         # bytes from which on names that nobody knows are refused to those who bring many,
     cdef size_t crowded_at      # and to all
 

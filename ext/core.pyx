@@ -15,6 +15,7 @@ from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
 from ext.floor cimport Floor
 from ext.kinds cimport K_CLOCK_TICK, K_LINK_DOWN, K_SOURCE_GAP, is_context, is_device, is_noise
 from ext.outlet cimport named_source
+from ext.payloads cimport Payloads, first_word, new_name
 from ext.rates cimport MINUTE, ahead_us
 from ext.seen cimport add_content
 from ext.sources cimport Source
@@ -22,7 +23,6 @@ from ext.state cimport Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, 
 from ext.store cimport find, length, nth, pair
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
-from ext.unnumbered cimport Unnumbered, content_of, first_word, new_name
 
 from ext.context import Unfit
 from ext.kinds import NAMES
@@ -40,7 +40,7 @@ cdef class Core(Effects):
         super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}", room), given,
                          list(source_rules))
         self.context = Context(self.floor)
-        self.unnumbered = Unnumbered(self.floor)
+        self.payloads = Payloads(self.floor)
         self.full_at = self.floor.bytes_max // 4 * 3
         self.crowded_at = self.floor.bytes_max // 16 * 15
 
@@ -144,7 +144,8 @@ cdef class Core(Effects):
             self.state.count_duplicate += 1
             return 0
         if batch.seq[i] == ABSENT:
-            digest = self.unnumbered.digest(batch, i, None)
+            self.payloads.write(batch, i, None, True)
+            digest = self.payloads.digest(batch, i)
             if batch.t[i] != ABSENT and not add_content(self.floor.store, source, first_word(digest), t_rx):
                 self.state.count_duplicate += 1
                 return 0
@@ -173,17 +174,19 @@ cdef class Core(Effects):
         cdef Fact* fact = self.fact_of(batch, i, t)
         cdef int verdict
         cdef dict record = batch.fields(i)
-        cdef bytes content = content_of(record)
         source.records += 1
         fact.context = True
         if t > self.state.greatest:
             self.state.greatest = t
         if fact.seq == ABSENT:
-            fact.name = new_name(self.floor, self.unnumbered.digest(batch, i, record))
+            self.payloads.write(batch, i, record, True)
+            fact.name = new_name(self.floor, self.payloads.digest(batch, i))
+        if fact.seq != ABSENT or fact.epoch or fact.sub:
+            self.payloads.write(batch, i, record, False)
         self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
         self.state.deferring = True
         try:
-            verdict = self.context.take(fact, record, content, batch.line_of(i))
+            verdict = self.context.take(fact, record, self.payloads.content(), batch.line_of(i))
         except Unfit:
             self.state.count_rejected += 1
             return 0
@@ -208,7 +211,8 @@ cdef class Core(Effects):
                              self.time_of(source, batch.t[i], t_rx, batch.flags[i] & F_HIST), False)
         if batch.t[i] == ABSENT:
             return True
-        digest = self.unnumbered.digest(batch, i, None)
+        self.payloads.write(batch, i, None, True)
+        digest = self.payloads.digest(batch, i)
         return add_content(self.floor.store, source, first_word(digest), t_rx)
 
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1:

@@ -1,4 +1,4 @@
-"""R5: the `dev_id` of a record without a number is a function of what it says, however its line spells that."""
+"""R5, R10: a record's name and what context says are functions of its values, however its line spells them."""
 
 from __future__ import annotations
 
@@ -87,3 +87,22 @@ def test_R5_a_record_without_a_number_is_named_by_what_it_says(
     assert confirmed[0]["causationid"] == dev_id(record)
     # Without its time nobody knows that it is the same: a second press.
     assert core.account()["duplicate"] == ("t" in record)
+
+
+@given(st.data(), st.dictionaries(UNKNOWN, ODDITIES, max_size=4), st.booleans(), st.integers(0, 2), st.booleans())
+def test_R10_context_that_says_the_same_is_a_duplicate(
+    data: st.DataObject, unknown: dict[str, Any], numbered: bool, epoch: int, other: bool
+) -> None:
+    told = [ORDER | unknown | {"seq": seq, "epoch": seq * epoch, "t": T + seq} for seq in (1, 2)]
+    told[1]["x" * 20] = told[0]["x" * 20] = 1
+    if other:
+        told[1]["lines"] = [{"line": 1, "sku": "S", "qty": 1, "note": "ä"}]
+    if not numbered:
+        told = [{name: value for name, value in record.items() if name != "seq"} for record in told]
+    texts = Texts()
+    core, batch = Core("dc1", texts), Batch(texts)
+    lines = b"".join(data.draw(spellings(record)) for record in told)
+    assert make_decoder(texts).decode(lines, batch) == []
+    core.feed(batch)
+    account = core.account()
+    assert (account["used"], account["duplicate"], account["rejected"]) == ((1, 0, 1) if other else (1, 1, 0))

@@ -1,0 +1,256 @@
+# cython: boundscheck=False, wraparound=False
+"""What a record says, hashed: see payloads.pxd. Hot, of sources that do not number: `read_members`, `place`."""
+
+import hashlib
+
+import msgspec
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memchr, memcmp
+
+from ext.batch cimport ABSENT
+from ext.json_reader cimport next_member
+from ext.json_scalars cimport SOUND, T_INT, Value, is_digit, read_number, read_text, skip_space, take
+from ext.json_writer cimport digest_of
+from ext.outlet cimport write_base32_26
+from ext.state cimport B_NAME
+from ext.store cimport B_PLAIN_TABLE, Table, find
+
+cdef object sha256 = hashlib.sha256
+cdef object encode = msgspec.json.Encoder(order="sorted").encode
+cdef tuple PLACE = ("epoch", "sub")         # where a record stands among its source's
+cdef tuple ENVELOPE = ("src", "kind", "seq", "t", "t_rx", "hist", *PLACE)
+
+
+cdef inline Reader reader_of(Bytes at, Py_ssize_t length) noexcept nogil:
+    return Reader(start=at, at=at, end=at + length, fault=SOUND, depth=1, open_keys=0, keys=NULL, scratch=NULL)
+
+
+cdef inline bint is_called(const Member* member, const char* name, int32_t length) noexcept nogil:
+    return member.name_length == length and memcmp(member.name, name, length) == 0
+
+
+cdef inline bint is_place(const Member* member) noexcept nogil:
+    return is_called(member, b"epoch", 5) or is_called(member, b"sub", 3)
+
+
+cdef inline bint is_envelope(const Member* member) noexcept nogil:
+    return (is_called(member, b"src", 3) or is_called(member, b"kind", 4) or is_called(member, b"seq", 3)
+            or is_called(member, b"t", 1) or is_called(member, b"t_rx", 4) or is_called(member, b"hist", 4)
+            or is_place(member))
+
+
+cdef inline bint step_over(Reader* r) noexcept nogil:
+    """A value of a line that the decoder has found sound."""
+    cdef Bytes at
+    cdef int32_t length = 0, resolved = 0
+    cdef int depth = 0
+    while r.at < r.end:
+        if r.at[0] == c'"':
+            if not read_text(r, &at, &length, &resolved):
+                return False
+        elif depth == 0 and (r.at[0] == c"," or r.at[0] == c"}" or r.at[0] == c"]" or r.at[0] <= c" "):
+            break
+        else:
+            depth += (r.at[0] == c"{" or r.at[0] == c"[") - (r.at[0] == c"}" or r.at[0] == c"]")
+            r.at += 1
+        if depth == 0 and ((r.at - 1)[0] == c'"' or (r.at - 1)[0] == c"}" or (r.at - 1)[0] == c"]"):
+            break
+    return True
+
+
+cdef class Payloads:
+    def __init__(self, Floor floor not None):
+        self.floor = floor
+        self.text = JsonWriter(floor.texts)
+
+    # ------------------------------------------------------------------------------------------ hashed
+
+    cdef bytes digest(self, Batch batch, Py_ssize_t i):
+        """Of a record without a number: SHA-256 of `[src,kind,{payload},t]`; without `t` too, of
+        `[src,kind,{payload},t_rx,count]`. `write` has written its beginning."""
+        cdef Py_ssize_t before_t = self.text.length
+        cdef bytes digest
+        if batch.t[i] != ABSENT:
+            self.text.integer(batch.t[i])
+            self.text.put(b"]")
+            return sha256(self.text.bytes()).digest()
+        self.text.put(b"null]")
+        digest = sha256(self.text.bytes()).digest()
+        self.text.length = before_t
+        self.text.integer(batch.t_rx[i])
+        self.text.put(b",")
+        self.text.integer(self.count_equal(digest, batch.t_rx[i]))
+        self.text.put(b"]")
+        return sha256(self.text.bytes()).digest()
+
+    cdef Digest content(self) noexcept:
+        """R10: what context says, whoever says it, when, and under which number. `write` has written it."""
+        return digest_of(self.text.at + self.payload_at, self.payload_end - self.payload_at)
+
+    cdef int count_equal(self, bytes digest, int64_t t_rx) except -1:
+        """How many equal records without `t` came at that very `t_rx` before."""
+        cdef Table* equal = self.floor.state.equal
+        cdef uint64_t count
+        if t_rx != self.floor.state.equal_at:
+            self.floor.state.equal_at = t_rx
+            self.floor.store.free(equal.slots)
+            self.floor.store.free(equal)
+            equal = self.floor.state.equal = self.floor.store.table(B_PLAIN_TABLE)
+        count = <uint64_t>find(equal, first_word(digest))       # one more than the number of the last equal one
+        self.floor.store.put(equal, first_word(digest), <void*>(count + 1))
+        return <int>count
+
+    # ------------------------------------------------------------------------------------------ written
+
+    cdef int write(self, Batch batch, Py_ssize_t i, dict record, bint with_place) except -1:
+        """`[src,kind,{payload},`. `record`: the row decoded, if the caller has it. `with_place`: epoch and sub are part of
+        the payload unless they are 0."""
+        cdef Reader r = reader_of(<Bytes>batch.lines + batch.at[i], batch.size[i])
+        self.text.clear()
+        self.count = 0
+        if not self.read_members(&r) or not self.write_record(with_place):
+            self.write_decoded(batch.fields(i) if record is None else record, with_place)
+        return 0
+
+    cdef int write_decoded(self, dict record, bint with_place) except -1:
+        cdef bytes head = b"[%b,%b," % (encode(record["src"]), encode(record["kind"]))
+        cdef bytes payload = encode({
+            name: value for name, value in record.items()
+            if name not in ENVELOPE or (with_place and name in PLACE and value)})
+        self.text.clear()
+        self.text.raw(head, len(head))
+        self.payload_at = self.text.length
+        self.text.raw(payload, len(payload))
+        self.payload_end = self.text.length
+        return self.text.put(b",")
+
+    cdef bint write_record(self, bint with_place) except -1:
+        """Out of the members; False: it has to be decoded."""
+        cdef const Member* member
+        cdef int k, of_record = self.count
+        cdef bint first = True
+        self.text.put(b"[")
+        if not self.write_field(b"src", 3) or not self.write_field(b"kind", 4):
+            return False
+        self.payload_at = self.text.length
+        self.text.put(b"{")
+        for k in range(of_record):
+            member = &self.members[k]
+            if not is_envelope(member) or (with_place and is_place(member) and member.value[0] != c"0"):
+                if not self.write_member(member, first):
+                    return False
+                first = False
+        self.text.put(b"}")
+        self.payload_end = self.text.length
+        self.text.put(b",")
+        return True
+
+    cdef bint write_field(self, const char* name, int32_t length) except -1:
+        """The value of a field that every record has, and a comma."""
+        cdef int k
+        for k in range(self.count):
+            if is_called(&self.members[k], name, length):
+                return self.write_value(self.members[k].value, self.members[k].length) and self.text.put(b",") == 0
+        return False
+
+    cdef bint write_object(self, Reader* r) except -1:
+        cdef int k, first = self.count
+        if not self.read_members(r):
+            return False
+        self.text.put(b"{")
+        for k in range(first, self.count):
+            if not self.write_member(&self.members[k], k == first):
+                return False
+        self.text.put(b"}")
+        self.count = first
+        return True
+
+    cdef bint write_list(self, Reader* r) except -1:
+        cdef Bytes at
+        cdef bint more = True
+        take(r, c"[")
+        skip_space(r)
+        self.text.put(b"[")
+        if not take(r, c"]"):
+            while more:
+                skip_space(r)
+                at = r.at
+                if not step_over(r) or not self.write_value(at, <int32_t>(r.at - at)) or not next_member(r, c"]", &more):
+                    return False
+                if more:
+                    self.text.put(b",")
+        self.text.put(b"]")
+        return True
+
+    cdef bint write_member(self, const Member* member, bint first) except -1:
+        self.text.put(b'"' if first else b',"')
+        self.text.raw(<const char*>member.name, member.name_length)
+        self.text.put(b'":')
+        return self.write_value(member.value, member.length)
+
+    cdef bint write_value(self, Bytes at, int32_t length) except -1:
+        """False: it does not stand for itself."""
+        cdef Reader r = reader_of(at, length)
+        cdef Value value
+        if at[0] == c"{":
+            return self.write_object(&r)
+        if at[0] == c"[":
+            return self.write_list(&r)
+        if at[0] == c'"':
+            if memchr(at, c"\\", length) != NULL:
+                return False
+        elif at[0] == c"-" or (is_digit(at[0]) and (not read_number(&r, &value) or value.token != T_INT)):
+            return False
+        self.text.raw(<const char*>at, length)
+        return True
+
+    # ------------------------------------------------------------------------------------------ read
+
+    cdef bint read_members(self, Reader* r) noexcept:
+        """An object, its members put behind those that are there, sorted by name; False: a name with an escape."""
+        cdef Member member
+        cdef int32_t resolved = 0
+        cdef int first = self.count
+        cdef bint more = True
+        take(r, c"{")
+        skip_space(r)
+        if take(r, c"}"):
+            return True
+        while more:
+            skip_space(r)
+            if not read_text(r, &member.name, &member.name_length, &resolved) or resolved != member.name_length:
+                return False
+            skip_space(r)
+            take(r, c":")
+            skip_space(r)
+            member.value = r.at
+            if not step_over(r):
+                return False
+            member.length = <int32_t>(r.at - member.value)
+            if not self.place(&member, first) or not next_member(r, c"}", &more):
+                return False
+        return True
+
+    cdef bint place(self, const Member* member, int first) noexcept:
+        """Where canonical JSON has it: by the bytes of its name. False: there is no room."""
+        cdef int i = self.count, order
+        cdef const Member* other
+        if i == MEMBERS_MAX:
+            return False
+        while i > first:
+            other = &self.members[i - 1]
+            order = memcmp(member.name, other.name, min(member.name_length, other.name_length))
+            if order > 0 or (order == 0 and member.name_length > other.name_length):
+                break
+            self.members[i] = other[0]
+            i -= 1
+        self.members[i] = member[0]
+        self.count += 1
+        return True
+
+
+cdef Name* new_name(Floor floor, bytes digest) except NULL:
+    cdef Name* name = <Name*>floor.store.new(B_NAME, sizeof(Name))
+    write_base32_26(digest, name.text)
+    return name
