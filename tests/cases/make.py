@@ -1,4 +1,5 @@
-"""Writes the golden folders: `python -m tests.cases.make`. The folders are what is tested; review their changes."""
+"""Writes the golden folders and their index: `python -m tests.cases.make`. The folders are what is tested; review their
+changes."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from tests.cases import (
     told_splits,
     told_time,
 )
+from tests.cases.index import INDEX, index
 from tests.cases.writing import Writer, write
 
 HERE = Path(__file__).parent
@@ -42,9 +44,15 @@ def writers() -> dict[str, Writer]:
     }
 
 
+def abouts() -> dict[str, str]:
+    """Folder name -> what it shows."""
+    return {path.parent.name: path.read_text() for path in HERE.glob("*/about.txt")}
+
+
 def main() -> None:
     for name, told in writers().items():
         write(HERE / name, told.__doc__ or "", told())
+    INDEX.write_text(index(abouts()))
 
 
 if __name__ == "__main__":

@@ -1,59 +1,23 @@
-"""Every rule has a golden case, and every trap of the rules' section 13 a case or a test that is named here."""
+"""Every rule has a golden case, and every trap of the rules' section 13 a case or a test."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
+from tests.cases.index import INDEX, RULES, index, rule_of
+from tests.cases.make import abouts
+from tests.cases.traps import TRAPS
 from tests.tidy.sources import ROOT
 
 CASES = ROOT / "tests" / "cases"
 FOLDERS = sorted(path.name for path in CASES.iterdir() if (path / "input.ndjson").exists())
-RULES = (
-    *("R1", "R2", "R3", "R4", "R4a", "R5", "R6", "R7", "R10", "R11"),
-    *("R20", "R21", "R22", "R23", "R24", "R25", "R26", "R27", "R27a", "R28", "R29", "R30", "R31"),
-    *("R40", "R40a", "R41", "R42", "R43", "R44", "R45", "R46", "R47", "R48"),
-    *("R50", "R50a", "R51", "R52", "R53", "R54", "R55", "R56"),
-    *("R60", "R61", "R62", "R63", "R64", "R65", "R66", "R70", "R71", "R72", "R80", "R81", "R82"),
-)
-TRAPS = {  # a folder of tests/cases, or file:test where the trap lies before the canonical record
-    "8-bit sequence wrap taken for duplicates": "R05_numbers_beyond_eight_bits_are_not_duplicates",
-    "a birth snapshot taken for events": "tests/unit/test_mqtt_decode.py:test_retained_messages_are_passed_over_unless_"
-    "accepted",
-    "an old death after a new birth": "R02_an_old_death_after_a_new_birth",
-    "backlog closing live windows": "R02_hist_moves_no_watermark",
-    "the zero-pick short": "R23_zero_picks_and_a_short",
-    "short_on_close off": "R21c_short_on_close_is_off",
-    "a cancel that arrives after but is effective before a pick": "R27_cancel_effective_before_a_pick_that_came_first",
-    "a tote reused while a pick of its last cycle is in flight": "R40_a_tote_is_reused_while_a_pick_is_in_flight",
-    "a no-read, two loops, then a manual identification after the carton closed": "R60_a_no_read_two_loops_and_a_name_"
-    "after_the_close",
-    "lost then stray": "R64_lost_then_stray",
-    "a carton in two plans": "R53_a_carton_in_two_plans",
-    "a count between two picks that arrive later": "R71_a_count_between_two_picks_that_arrive_later",
-    "ready, reopened, ready again": "R52_ready_reopened_ready_again",
-    "a gap exactly over the closing scan": "R07_a_gap_exactly_over_the_closing_scan",
-    "a clock that jumps back": "R01_clock_that_jumps_back",
-    "the same SKU on two lines of one order": "R20_the_same_sku_on_two_lines",
-    "partial load at trailer close": "R54_partly_loaded_is_held",
-    'sequence "9" > "10" as text': "R80_nine_comes_before_ten",
-    "a torn register read": "tests/integration/test_modbus_driver.py:test_a_torn_block_is_read_again",
-    "a quiet WMS that must not hold the watermark": "R02_quiet_wms_does_not_hold_the_watermark",
-    "a short re-tasked at another place": "R50_a_short_is_picked_at_another_place",
-    "a late pick that turns a ready shipment's short into packed": "R52_a_late_pick_turns_a_short_into_packed",
-    "a piece that follows an operator's short": "R26_a_piece_that_follows_an_operators_short",
-    "a track number reused after 65 535": "R60_a_track_number_is_used_again",
-    "a planned carton that is never used": "R50_a_planned_carton_that_is_never_used",
-}
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_has_a_case(rule: str) -> None:
-    number, letter = rule[1:].rstrip("a"), rule[1:].lstrip("0123456789")
-    after = "[abcd]?_" if rule == "R21" else "_"  # its cases name the letter of what closes the window
-    assert any(re.match(rf"R{int(number):02}{letter}{after}", name) for name in FOLDERS)
+    assert any(rule_of(name) == rule for name in FOLDERS)
 
 
 @pytest.mark.parametrize("trap", TRAPS)
@@ -70,3 +34,7 @@ def test_a_case_says_what_it_shows(name: str) -> None:
     about = (CASES / name / "about.txt").read_text().strip()
     assert len(about) > 10 and about[-1] in ".:)"
     assert Path(CASES / name / "expected.ndjson").exists()
+
+
+def test_the_index_names_every_case() -> None:
+    assert INDEX.read_text() == index(abouts()), "python -m tests.cases.make"
