@@ -1,0 +1,90 @@
+"""The pages tell the truth where a test can ask: what they name is there, and rules stand in their numbers' order."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.cli import COMMANDS
+from engine.config.rules import Rules, SourceRules
+from tests.cases.index import RULES
+from tests.tidy.sources import ROOT
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "bench/README.md", ROOT / "tests/cases/README.md"])
+RULES_PAGE = (ROOT / "docs/rules.md").read_text()
+DECISIONS_PAGE = (ROOT / "docs/decisions.md").read_text()
+FUNCTIONS = sorted(set(re.findall(r"`((?:ext|engine|protocols)/[\w/]+\.pyx?):(\w+)`", RULES_PAGE)))
+DEFAULTS = msgspec.structs.asdict(Rules())
+
+
+def rows(page: str, head: str) -> list[list[str]]:
+    """The cells of the table that begins so."""
+    lines = page[page.index(head) :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link may name behind `#`: the anchors that are set, and those that GitHub makes of headings."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    made = {re.sub(r"[^\w -]", "", re.sub(r"<[^>]*>", "", line).lower()).replace(" ", "-") for line in headings}
+    return made | set(re.findall(r'<a id="([^"]+)"', text))
+
+
+def test_every_rule_has_a_heading_in_order() -> None:
+    headings = re.findall(r'^### <a id="(r\d+a?)"></a>(R\d+a?):', RULES_PAGE, re.MULTILINE)
+    assert [rule for _, rule in headings] == list(RULES)
+    assert [anchor for anchor, _ in headings] == [rule.lower() for rule in RULES]
+
+
+def test_decisions_stand_in_the_order_of_the_rules() -> None:
+    headings = re.findall(r'^## <a id="(r\d+a?)"></a>(R\d+a?):', DECISIONS_PAGE, re.MULTILINE)
+    places = [RULES.index(rule) for _, rule in headings]
+    assert places == sorted(set(places))
+    said = re.findall(r"^### .*$", DECISIONS_PAGE, re.MULTILINE)
+    assert len(said) > 100
+
+
+@pytest.mark.parametrize(("file", "name"), FUNCTIONS)
+def test_a_function_that_decides_is_there(file: str, name: str) -> None:
+    assert re.search(rf"^ *(?:async )?c?def\b.*\b{name}\(", (ROOT / file).read_text(), re.MULTILINE)
+
+
+def test_every_parameter_is_explained_with_its_default() -> None:
+    table = {re.findall(r"`(\w+)`", row[0])[0]: row for row in rows(RULES_PAGE, "| name | default |")}
+    assert set(table) == set(DEFAULTS)
+    for name, (cell, default, _) in table.items():
+        said = default.split(" (")[0].strip("`").replace(" ", "").replace('"', "")
+        value = DEFAULTS[name]
+        assert said == ("[]" if value == () else str(value).lower()), name
+        assert cell.endswith(" s") == (name in SourceRules.__struct_fields__), name
+
+
+def test_every_exception_is_explained() -> None:
+    source = (ROOT / "ext/exceptions.pyx").read_text()
+    table = re.findall(r'^    \("([A-Z_]+)", "(\w+)"', source, re.MULTILINE)
+    told = [
+        (code, row[1]) for row in rows(RULES_PAGE, "| code | severity |") for code in re.findall(r"`([A-Z_]+)`", row[0])
+    ]
+    assert told == table
+
+
+def test_every_command_is_named() -> None:
+    named = re.findall(r"^\| `sortline (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        there = (page.parent / file).resolve() if file else page
+        assert there.exists(), target
+        if anchor:
+            assert anchor in anchors(there), target
