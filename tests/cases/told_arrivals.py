@@ -7,7 +7,8 @@ from tests.cases.writing import SORTER, Case, at
 
 
 def R43_a_reversal_that_is_told_first() -> Case:
-    """R43, R3: one of two was put back at 11, into the tote that the pick of 10 came out of, and told first."""
+    """R43, R3: one piece of two is put back at 11 into the unit that the pick of 10 went into; the reversal arrives
+    first."""
     case = Case().order(2).task(2).plan().put_back(11).pick(10, 2, rx=12, lu="L-1").close(20)
     case.records[-3]["seq"], case.records[-2]["seq"] = 2, 1
     case.expect("pick.reversed", "T-1/dc1/pick/PTL-01/0/2/0", t=11, qty=1)
@@ -31,7 +32,8 @@ def R31_a_station_names_the_carton_late() -> Case:
 
 
 def R64_a_close_arrives_before_the_loss() -> Case:
-    """R64, R3: every device record of the unit is a sight; the station saw it at 20.3, lost it was at 20."""
+    """R64, R3: every device record of the unit is a sight: the station's close of 60.3 finds it, though it arrives
+    before the loss of 60."""
     case = packed_one().device("carton.close", 60.3, lu="L-1").device("item.lost", 60, 61, SORTER, lu="L-1")
     case.device("telemetry", 90).cleared("RTE_LOST", "lu/L-1", t=60.3)
     case.expect("shipment.unready", "S-1", t=60, cause="item.lost").ready(1, 60.3)
@@ -95,7 +97,8 @@ def R64_found_between_two_losses() -> Case:
 
 
 def R40_a_use_that_was_met_first_keeps_its_number() -> Case:
-    """R40: the pick after the void began the second use; that the void was of another, told now, comes third."""
+    """R40: the pick after the void began the second use. A late bind says that what was voided was C-9's use, which is
+    counted third."""
     case = Case().order(1).task(1).plan().device("carton.void", 10.3, 10.9, lu="L-1").pick(10.6, rx=10.9, lu="L-1")
     case.wms("lu.bind", 10, 10.9, lu="L-1", carton="C-9").close(10.9)
     case.expect("carton.voided", "C-9", t=10.3, cause="carton.void")
@@ -117,7 +120,7 @@ def R54_a_scan_of_the_very_moment_of_the_close() -> Case:
 
 
 def R41_the_bind_was_told_before_the_close() -> Case:
-    """R41, R3: closed at 32.5, bound anew at 33, told the other way round; the label of 30 is judged in between."""
+    """R41, R3: closed at 32.5, bound to C-2 at 33, but the bind arrives first; the label of 31 is judged in between."""
     case = packed_one().device("carton.reopen", 30, lu="L-1").device("label.verified", 31, lu="L-1", result="OK")
     case.wms("lu.bind", 33, lu="L-1", carton="C-2").device("telemetry", 33.2).device("carton.close", 32.5, 34, lu="L-1")
     case.expect("carton.reopened", "C-1", t=30).expect("shipment.unready", "S-1", t=30, cause="carton.reopen")

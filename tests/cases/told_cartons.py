@@ -374,7 +374,7 @@ def R42_the_real_close_came_before() -> Case:
 
 
 def R42_a_real_close_of_an_earlier_moment() -> Case:
-    """R42, R3: the close of 19 arrives after the read of 20: it was closed when it came by."""
+    """R42, R3: the close of 19 arrives after the read of 20: the carton was closed already when it was read."""
     case = read_at(Case().order(1).task(1).plan().pick(10, lu="L-1"), 20)
     case.device("carton.close", 19, rx=20.5, lu="L-1").never_raised("PKG_DOUBLE_CLOSE")
     return case.confirmed(1, 10).packed(1, t_close=at(19), revision=0, evidence="exact")

@@ -68,7 +68,8 @@ def R30_of_two_that_tell_of_a_press_the_earlier_counts() -> Case:
 
 
 def R30_the_earlier_counts_also_of_those_that_waited() -> Case:
-    """R30, R11, R3: likewise, and the order system tells of the task only at 60: both take effect then."""
+    """R30, R11, R3: two devices tell of a press at 10.5 and at 10, the task only comes at 60: both take effect then,
+    and the press of 10 counts."""
     case = Case().order(2).pick(10.5, 2, press="P-1", lu="L-1")
     case.pick(10, 2, rx=11, src="dc1/pick/RF-07", press="P-1", lu="L-1").close(20).task(2, t=60)
     return case.confirmed(2, 10, t_first=at(10)).packed(2, "L-1#1", t_open=at(10)).counted(used=4, duplicate=1)
@@ -129,14 +130,14 @@ def R23_a_pick_from_before_the_short_of_its_line() -> Case:
 
 
 def R20_a_short_of_the_line_before_its_first_task() -> Case:
-    """R20: nothing was told of the line yet, so what was said of it is said of its first task."""
+    """R20: nothing was told of the line yet, so a short of the line is one of its first task."""
     case = Case().order(3).device("pick.short", 10, src=STATION, order="O-1", line=1, code="EMPTY")
     case.device("telemetry", 20, src=STATION).task(3, t=9).records[-1]["t_rx"] = at(30)
     return case.device("telemetry", 40, src=STATION).shorted(3, 10, reason="EMPTY")
 
 
 def R45_a_plan_whose_moment_is_to_come() -> Case:
-    """R45, R3: the plan of 17 arrives at 14.9, and counts for the weight from 17 on. It is off all the time."""
+    """R45, R3: the plan of 17 arrives at 14.9, and counts for the weight from 17 on. The weight is off all the time."""
     case = Case().order(2).task(2).plan(weight_g=100, tol_g=5).pick(4, 2, lu="L-1")
     case.device("weigh", 5, lu="L-1", weight_g=120).close(6).device("scan.read", 14, lu="L-9")
     case.plan(lu=None, t=17, rx=14.9, rev=2, weight_g=120, tol_g=5)
@@ -155,7 +156,7 @@ def R45_an_empty_carton_that_is_named_before_it_is_filled() -> Case:
 
 
 def R45_an_empty_carton_that_is_named_and_closed_empty_again() -> Case:
-    """R45, R40a: of each close under the name that it had when that was due; only the last stands."""
+    """R45, R40a: it is closed empty twice; PKG_EMPTY goes by the name of each moment, and only the last one stands."""
     case = Case().device("carton.open", 1, lu="L-1").close(5).tick(18).wms("lu.bind", 20, lu="L-1", carton="C-1")
     case.device("carton.reopen", 25, lu="L-1").close(30).device("telemetry", 60)
     case.expect("exception.cleared", "PKG_EMPTY/carton/L-1#1/1", t=30, code="PKG_EMPTY")
@@ -191,7 +192,8 @@ def R50_ready_by_the_cutoff_of_a_wave_released_before() -> Case:
 
 
 def R50_ready_by_the_cutoff_of_a_line_without_tasks() -> Case:
-    """R21 d, R50, R51: likewise, of two pieces one is picked."""
+    """R21 d, R50, R51: one of two pieces of a line without tasks is picked; the cutoff of 30 makes the rest short, and
+    the shipment ready."""
     case = Case().order(2).shipment(2).wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30))
     case.rules = {"short_at_cutoff": True}
     case.pick(10, line=1, order="O-1", lu="L-1").close(20)
@@ -208,7 +210,8 @@ def R26_put_back_twice() -> Case:
 
 
 def R26_put_back_after_more_was_asked() -> Case:
-    """R26, R27a: three of three, then five are asked for; what is put back at 20 and picked at 25 is told at once."""
+    """R26, R27a: three of three are picked, then five are asked for; the reversal of 20 and the pick of 25 are each
+    told at once."""
     case = Case().order(5).task(3).pick(10, 3)
     case.wms("pick.task", 15, rev=2, task="T-1", order="O-1", line=1, sku="A", qty=5)
     case.put_back(20).pick(25, 2).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
@@ -232,7 +235,8 @@ def R43_put_back_out_of_the_wrong_carton() -> Case:
 
 
 def R21_full_at_the_very_moment_of_the_deadline() -> Case:
-    """R21: the pick of 20 counts for the deadline of 20 and fills the window: put back, it is open."""
+    """R21: the pick of 20 counts for the deadline of 20 and fills the window, so it closes by (a); when the piece is
+    put back, the window is open."""
     case = Case().order(1).task(1, deadline=at(20)).pick(20).put_back(30)
     return case.confirmed(0, 30).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=1)
 
@@ -258,7 +262,8 @@ def R27_the_first_pick_after_the_cancel() -> Case:
 
 
 def R25_a_late_pick_does_not_close_its_window_before_the_deadline() -> Case:
-    """R25, R51: t_close stays 45, so the window was open until then, though what was closed at 44 held all of it."""
+    """R25, R51: t_close stays 45. The window was open until then, so the shipment is ready since 45, though the carton
+    that was closed at 44 held all of it."""
     case = Case().order(1).task(1, deadline=at(45)).shipment(1).close(44)
     case.pick(21, rx=52, lu="L-1", hist=True).confirmed(1, 45).shorted(0, 45)
     return case.packed(1, "L-1#1").ready(1, 45)

@@ -45,7 +45,7 @@ def R06_numbers_that_missing_ones_follow() -> Case:
 
 
 def R06_a_jump_that_is_filled_within_the_disorder() -> Case:
-    """R6: number 2 comes before the watermark passes number 3: it was none."""
+    """R6: number 2 comes before the watermark passes number 3: there was no gap."""
     case = Case().order(3).task(3).pick(10)
     for seq, t, rx in ((3, 12, 12), (2, 11, 12.5)):
         case.tell(STATION, "pick.confirm", t, rx, task="T-1", sku="A", qty=1, seq=seq)
@@ -76,7 +76,7 @@ def R06_filled_by_noise() -> Case:
 
 
 def R06_every_number_has_to_come() -> Case:
-    """R6: two are missing, one comes."""
+    """R6: two numbers are missing and one comes: the gap stays open."""
     case = Case().order(3).task(3, deadline=at(30)).pick(10).lose().lose().device("telemetry", 20, src=STATION)
     return told_late(case).raised("SEQ_GAP", STATION)
 
@@ -117,7 +117,7 @@ def R06_a_link_that_was_down_and_its_backlog() -> Case:
 
 
 def R06_a_backlog_alone_ends_no_link_down() -> Case:
-    """R6: to its first record that is not hist."""
+    """R6: a lost link is a gap up to the source's first record that is not hist."""
     return told_late(down(), rx=39).never_raised("SEQ_GAP")
 
 
@@ -162,7 +162,7 @@ def R07_held_until_the_gap_is_filled() -> Case:
 
 
 def R07_held_no_longer_than_gap_hold_ms() -> Case:
-    """R7: then incomplete: 300 s after the deadline."""
+    """R7: 300 s after the deadline the short is told, incomplete."""
     return short(blind().until(330), 1, "incomplete").raised("SEQ_GAP", STATION)
 
 
@@ -174,7 +174,7 @@ def R07_the_hold_of_one_source() -> Case:
 
 
 def R07_one_of_two_gaps_is_filled() -> Case:
-    """R7: the other one still holds it, to its end."""
+    """R7: the other one still holds it, until its hold is over."""
     case = blind().lose().device("telemetry", 25, src=STATION)
     return short(told_late(case).until(330), 2, "incomplete")
 
@@ -205,20 +205,20 @@ def R07_a_jump_taints_from_its_first_sight() -> Case:
 
 
 def R07_a_gap_before_the_window_opened() -> Case:
-    """R7: the task came after it: they do not overlap."""
+    """R7: the task came after the gap: they do not overlap."""
     case = Case().order(3).device("telemetry", 2, src=STATION).lose().device("telemetry", 5, src=STATION)
     case.task(3, t=8, deadline=at(30)).pick(10)
     return short(case, 1, "exact").raised("SEQ_GAP", STATION)
 
 
 def R07_a_gap_after_the_deadline() -> Case:
-    """R7: the station was heard up to 31 without a hole."""
+    """R7: the station was heard up to 31 without a hole; a gap after the deadline holds nothing."""
     case = Case().order(3).task(3, deadline=at(30)).pick(10).device("telemetry", 31, src=STATION).lose()
     return short(case.device("telemetry", 33, src=STATION), 1, "exact").raised("SEQ_GAP", STATION)
 
 
 def R07_a_gap_of_a_source_that_does_not_feed_it() -> Case:
-    """R7: fed by those whose records it holds; another station's gap is nothing to it."""
+    """R7: a window is fed by the sources whose records it holds; a gap of another station holds nothing."""
     case = Case().order(3, 2).task(3, deadline=at(30)).task(2, "T-2", line=2).pick(10)
     case.pick(11, src=OTHER, task="T-2").lose(OTHER).pick(20, src=OTHER, task="T-2")
     return short(case, 1, "exact").confirmed(2, 20, "T-2").raised("SEQ_GAP", OTHER)
@@ -410,7 +410,7 @@ def R07_a_pick_that_fills_the_gap_after_the_deadline() -> Case:
 
 
 def R06_what_a_source_tells_of_its_link_counts_in_seq() -> Case:
-    """R6, R7: number 2 says that it goes, 4 that it is back; nothing was missed, so the deadline of 60 is exact."""
+    """R6, R7: number 2 is link.down, number 4 link.up; nothing was missed, so the deadline of 60 is exact."""
     case = Case().order(3).task(3, deadline=at(60)).pick(10).device("link.down", 20, src=STATION)
     case.device("telemetry", 61, src=OTHER).device("telemetry", 70, src=OTHER)
     case.pick(30, rx=80, hist=True).device("link.up", 84, src=STATION).device("telemetry", 95, src=STATION)
@@ -443,7 +443,7 @@ def R06_noise_is_a_last_record_before_link_down() -> Case:
 
 
 def R06_who_was_only_heard_of_by_noise_goes_down() -> Case:
-    """R6, R7: the packer had sent noise; until it closes the carton it was blind, and readiness waits."""
+    """R6, R7: the packer had sent nothing but noise; until it closes the carton it was blind, and readiness waits."""
     case = Case().shipped().device("telemetry", 1, src=PACK).tell("dc1/gw/G-1", "link.down", 7, scope="dc1/pack")
     case.pick(15, 2, lu="L-1").lose(PACK).close(18).until(120)
     return case.confirmed(2, 15).packed(2).cleared("SRC_DOWN", PACK, t=18)
@@ -472,7 +472,7 @@ def R07_full_at_its_deadline_is_not_held() -> Case:
 
 
 def R07_a_gap_of_the_station_that_told_a_short() -> Case:
-    """R7: its short is a record of the window, so that it feeds it like the one that picked."""
+    """R7: a short is a record of the window, too: its station feeds the window like the one that picked."""
     case = Case().shipped().pick(10, src="dc1/pick/PTL-02", lu="L-1").short(15, "DAMAGED").close(18)
     gap(case, 17, 21, 22).until(120)
     return case.confirmed(1, 15).shorted(1, 15).packed(1)

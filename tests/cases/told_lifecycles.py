@@ -97,7 +97,8 @@ def S10_a_carton_that_was_bound_and_not_used() -> Case:
 
 
 def S10_a_name_that_no_carton_has_any_more() -> Case:
-    """Section 10: a device said one before the unit was bound as another. Nobody planned it: it waits for nothing."""
+    """Section 10: a device named a carton before the unit was bound as another one. Nobody planned that name: it waits
+    for nothing."""
     case = patient().device("carton.open", 10, lu="L-1", carton="C-1").wms("lu.bind", 20, lu="L-1", carton="C-2")
     return later(case.close(30), 12, 30).raised("PKG_EMPTY", "carton/C-2").never_raised("PKG_STUCK")
 
@@ -197,7 +198,7 @@ def S10_a_voided_carton_is_labelled_and_loaded() -> Case:
 
 
 def S10_the_void_came_late() -> Case:
-    """Section 10: the close arrives first and happened after the void: the watermark decides."""
+    """Section 10: the close happened after the void, and arrived before it: the watermark decides, and refuses it."""
     case = Case().order(1).task(1).plan().pick(10, lu="L-1").close(20)
     case.device("carton.void", 19, rx=20.5, src="dc1/pack/PK-02", lu="L-1")
     case = later(case, 2)
@@ -216,7 +217,7 @@ def S10_a_unit_that_was_bound_again_after_the_void() -> Case:
 
 
 def S10_put_back_out_of_a_voided_carton() -> Case:
-    """Section 10: voided is the end of a carton; who takes its pieces out does not open it again."""
+    """Section 10: voided is the end of a carton; taking its pieces out does not open it again."""
     case = (
         Case().shipped(2).pick(10, 2, lu="L-1").close(20).device("carton.void", 40, lu="L-1").put_back(50, 2, lu="L-1")
     )
@@ -226,7 +227,8 @@ def S10_put_back_out_of_a_voided_carton() -> Case:
 
 
 def S10_packed_until_its_carton_was_voided() -> Case:
-    """Section 10: picked at 10, packed at 20, and picked again with the void: it waits for a new carton since then."""
+    """Section 10: picked at 10, packed at 20, and picked again since the carton was voided: the line waits for a new
+    carton."""
     case = patient().order(1).task(1).pick(10, lu="L-1").close(20).device("carton.void", 5 * MINUTE, lu="L-1")
     case = later(case, 6, 12, 16).confirmed(1, 10).packed(1, "L-1#1")
     return case.expect("carton.voided", "L-1#1", t=5 * MINUTE).raised("PCK_STUCK", "order/O-1", t=15 * MINUTE)

@@ -56,7 +56,8 @@ def R10_a_cancel_that_overtakes_its_task() -> Case:
 
 
 def R10_a_cancel_that_overtakes_its_order() -> Case:
-    """R10, R27, R3: likewise of a line without tasks; the same order told once more is refused."""
+    """R10, R27, R3: the cancel of 2 arrives before the order of 1, a line without tasks: the pick of 1.5 counts. The
+    same order told once more is refused."""
     case = Case().wms("order.cancelled", 2, rx=2.1, rev=2, order="O-1").order(3, t=1, rx=2.2)
     case.pick(1.5, rx=2.3, lu="L-1", order="O-1", line=1).close(20).packed(1, "L-1#1")
     case.wms("order.released", 30, rev=3, order="O-1", lines=[]).counted(rejected=1)
@@ -65,7 +66,8 @@ def R10_a_cancel_that_overtakes_its_order() -> Case:
 
 
 def R10_a_cancel_of_lines_that_overtakes_its_order() -> Case:
-    """R10, R27, R3: nothing is known of the order yet that it could replace; what it overtook says its lines."""
+    """R10, R27, R3: cancels of two lines arrive before their order: what they overtook is taken, and says what the
+    lines are."""
     case = Case().wms("order.cancelled", 3, rx=3.1, rev=3, order="O-1", lines=[2])
     case.wms("order.cancelled", 2, rx=3.2, rev=2, order="O-1", lines=[1]).order(1, 1, 2, t=1, rx=3.3)
     case.pick(4, 2, lu="L-1", order="O-1", line=3).pick(5, lu="L-2", order="O-1", line=2)
@@ -75,7 +77,8 @@ def R10_a_cancel_of_lines_that_overtakes_its_order() -> Case:
 
 
 def R22_a_reversal_that_overtakes_its_pick() -> Case:
-    """R22, R3: the window is open since the reversal, and silent since its last pick, whichever was heard of first."""
+    """R22, R3: the window is open since the reversal of 11, and silent since its last pick of 10, whichever was heard
+    of first."""
     case = Case().order(6).task(6).put_back(11, rx=11.1, lu="L-1").pick(10, 6, rx=11.2, lu="L-1").until(1000)
     return one_back(case.confirmed(5, 11), 11, 1).raised("PCK_STALLED", "task/T-1", t=910)
 
@@ -87,7 +90,7 @@ def R22_silent_since_the_last_pick_and_open_since_a_reversal() -> Case:
 
 
 def R22_open_again_long_after_its_last_pick() -> Case:
-    """R22: it was closed until the reversal, and is stalled since."""
+    """R22: the window was closed until the reversal; as soon as it is open again it is stalled."""
     case = Case().order(6).task(6).pick(10, 6, lu="L-1").put_back(2000, lu="L-1").until(2100)
     return one_back(case.confirmed(5, 2000), 2000, 2).raised("PCK_STALLED", "task/T-1", t=2000)
 
@@ -113,7 +116,8 @@ def R27a_more_is_asked_after_a_short_that_found_it_full() -> Case:
 
 
 def R27a_more_is_asked_after_a_cutoff_that_found_it_full() -> Case:
-    """R21, R27a: likewise of a line without tasks, and its wave's cutoff."""
+    """R21, R27a: the cutoff of 50 found a line without tasks full, and changes nothing when a third piece is asked for
+    at 60."""
     case = Case().order(2).wms("wave.released", 1, wave="W-1", orders=["O-1"], cutoff=at(50))
     case.rules = {"short_at_cutoff": True}
     case.pick(20, 2, lu="L-1", order="O-1", line=1)
@@ -154,7 +158,8 @@ def R40a_a_name_from_before_the_close_was_due() -> Case:
 
 
 def R40a_a_name_from_after_the_close_was_due() -> Case:
-    """R40a: likewise at 25.1, before the watermark has decided the close: its event was due without it."""
+    """R40a: the labeller calls the unit C-7 at 25.1, before the watermark has decided the close: its event was due
+    without that name."""
     return named_at(25.1).packed(1, "L-1#1", carton="C-7", sscc="00340")
 
 
@@ -179,7 +184,7 @@ def R45_a_cancel_of_a_line_that_nobody_picks() -> Case:
 
 
 def R45_what_is_missing_could_not_be_allocated() -> Case:
-    """R45, R23: likewise where the stock system had none."""
+    """R45, R23: an alloc.failed of 40 explains what is missing."""
     case = mismatched().wms("alloc.failed", 40, order="O-1", line=2, qty=1, code="NO_STOCK")
     case.expect("shipment.ready", "S-1", t=40, partial=True).expect("pick.short", "O-1/2", t=40, decided_by="ALLOC")
     return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
@@ -267,7 +272,7 @@ def R45_another_plan_fits_the_weight() -> Case:
 
 
 def R51_another_plan_does_not_keep_a_truth_alive() -> Case:
-    """R51: true from 20 to 24, less than its hold; the plan of 26 is known before the watermark has passed its end."""
+    """R51: ready from 20 to 24, less than its hold; the plan of 25.5 is known before the watermark has passed 24."""
     case = Case().shipped(2).pick(10, 2, lu="L-1").close(20)
     case.device("label.verified", 24, src="dc1/pack/LAB-01", lu="L-1", result="NOREAD")
     case.wms("shipment.plan", 25.5, rev=2, shipment="S-1", scope=ONE).device("telemetry", 60)
@@ -335,7 +340,7 @@ def R51_a_manifest_after_a_trailer_that_closed_within_the_hold() -> Case:
 
 
 def R51_a_close_that_comes_before_the_open_that_names_the_carton() -> Case:
-    """R40a, R51, R3: what was closed at 30 nobody knew; the open of 29 says C-1, and it is ready since 30."""
+    """R40a, R51, R3: nobody knew what was closed at 30, until the open of 29 arrives and says C-1: ready since 30."""
     case = Case().order(1).task(1).plan(lu=None, contents=part(1)).shipment(1).close(30)
     case.device("carton.open", 29, 30.5, lu="L-1", carton="C-1").pick(29.5, rx=30.8, lu="L-1")
     return case.confirmed(1, 29.5).packed(1).ready(1, 30).device("telemetry", 60)

@@ -84,7 +84,7 @@ def R82_a_voided_carton_cannot_be_closed() -> Case:
 
 
 def R21c_a_task_that_is_told_after_its_carton_was_closed() -> Case:
-    """R21 (c), R11: nobody picked for T-2, and its carton was closed at 30, before the order systems told of it."""
+    """R21 (c), R11: nobody picked for T-2; its carton was closed at 30, before the order systems told of it."""
     case = Case().plan(contents=[*ONE, {"order": "O-1", "line": 2, "qty": 3}])
     case.pick(10, 2, lu="L-1").close(30).device("telemetry", 60)
     lines = [{"line": 1, "sku": "A", "qty": 2}, {"line": 2, "sku": "A", "qty": 3}]

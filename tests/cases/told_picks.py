@@ -191,7 +191,8 @@ def R21c_the_last_pick_went_elsewhere() -> Case:
 
 
 def R21c_the_last_pick_went_elsewhere_at_the_very_close() -> Case:
-    """R21 (a), R40: all at 10, but the release was first: the pick is the next use's, and the close is no c of it."""
+    """R21 (a), R40: all at 10, and the release goes first: the pick belongs to the unit's next use, so the close is
+    not that of its destination."""
     case = Case().order(1).task(1).plan()
     case.rules = {"short_on_close": True}
     case.close(10).pick(10, rx=10.1, lu="L-1").wms("lu.release", 10, 10.2, lu="L-1")
@@ -359,7 +360,7 @@ def R30_one_press_for_several_tasks() -> Case:
 
 
 def R31_a_wrong_sku_leaves_the_time_of_a_close() -> Case:
-    """R31, R26: what does not count makes no revision of what was told."""
+    """R31, R26: a piece of another SKU does not count, so it makes no revision of what was told."""
     return Case().order(1).task(1).pick(10).pick(12, sku="B").confirmed(1, 10, revision=0)
 
 
@@ -423,7 +424,8 @@ def R27a_lowered_after_a_piece_was_put_back() -> Case:
 
 
 def R27a_raised_and_lowered_after_a_piece_was_put_back() -> Case:
-    """R27a, R26: likewise where nothing had been told by then."""
+    """R27a, R26: two of three are picked and one is put back at 15, before anything was told; four are asked for, then
+    one: closed by (a) at 15."""
     case = Case().order(3).task(3).pick(10, 2).put_back(15).task(4, t=20)
     case.records[-1]["rev"] = 2
     case.task(1, t=30).records[-1]["rev"] = 3

@@ -89,7 +89,7 @@ def R64_a_scan_finds_it() -> Case:
 
 
 def R64_the_scan_arrives_before_the_loss() -> Case:
-    """R64, R3: the same in another order of arrival."""
+    """R64, R3: the scan of 60.8 that finds it arrives before the loss of 60."""
     case = Case().shipped().pick(10, 2, lu="L-1").close(20)
     case.device("scan.read", 60.8, src="dc1/dock/SCN-09", lu="L-1")
     case.device("item.lost", 60, rx=61, src=SORTER, lu="L-1")
@@ -343,7 +343,8 @@ def R72_over_at_the_scan_that_was_one_too_many() -> Case:
 
 
 def R72_not_over_for_a_moment() -> Case:
-    """R72, R3: the scan of 11 is that of 10 once more, which arrives after it: nothing was ever too many."""
+    """R72, R3: the scan of 11 is that of 10 once more (one serial), which arrives after it: there was never one too
+    many."""
     case = returned(returned(rma(2), 9, serial="S-1"), 11, serial="S-2")
     case.device("return.scanned", 10, 12, "dc1/returns/RT-02", sku="A", qty=1, rma="RMA-1", serial="S-2")
     raised(case, "RTN_DUP_SERIAL", "serial/S-2", 11).never_raised("RTN_OVER")

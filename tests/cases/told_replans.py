@@ -101,7 +101,8 @@ def R24_covered_right_after_the_close() -> Case:
 
 
 def R24_covered_for_a_moment() -> Case:
-    """R24, R51: covered from 21 to 24, which is no `ready_hold_ms`: nothing is told, and it is over again."""
+    """R24, R51: an order.changed covers the over-pick from 21 to 24, which is less than `ready_hold_ms`: no readiness
+    is told, and PCK_OVER stands again."""
     case = changed(changed(over_packed(), 21, 2, 2), 24, 3, 1)
     case.device("telemetry", 40, src=STATION).times("PCK_OVER", 2).times("PCK_OVER", 1, "exception.cleared")
     for episode, t in ((1, 10), (2, 24)):
@@ -118,7 +119,8 @@ def R50_a_policy_that_is_changed_right_after_the_close() -> Case:
 
 
 def R23_more_has_failed_right_after_the_close() -> Case:
-    """R23, R51: what had failed explains what is missing since the revision of 21."""
+    """R23, R51: two pieces could not be allocated by the revision of 21; that explains what is missing, so the
+    shipment is ready since 21."""
     case = Case().order(3).task(1).shipment(3).pick(10, lu="L-1")
     case.wms("alloc.failed", 5, order="O-1", line=1, qty=1, code="EMPTY").close(20)
     case.wms("alloc.failed", 21, rev=2, order="O-1", line=1, qty=2, code="EMPTY").device("telemetry", 40, src=STATION)
@@ -162,7 +164,8 @@ def R53_a_plan_that_gives_an_unplanned_carton_to_another_shipment() -> Case:
 
 
 def R53_a_bind_that_gives_an_unplanned_carton_to_another_shipment() -> Case:
-    """R50a, R53: likewise, where the plan was known and only the bind says that the unit is its carton."""
+    """R50a, R53: S-2's plan names C-1, and only the bind of 70 says that the unit is C-1: S-1, whose pieces lie in it,
+    is unready since then."""
     case = unplanned_ready().plan(shipment="S-2", lu=None, t=30).wms("lu.bind", 70, lu="L-1", carton="C-1")
     return unready(case, 70, "lu.bind")
 

@@ -9,7 +9,7 @@ MANUAL = "dc1/sorter/MAN-1"
 
 
 def R62_diverted_anew_before_it_went_astray_was_told() -> Case:
-    """R62, R3: astray at 10, told after the divert of 11 to where it was asked."""
+    """R62, R3: it went astray at 10, which is told after the divert of 11 to where it was asked."""
     case = Case().device("divert.confirmed", 11, src=MANUAL, lu="L-1", dest="D-1", dest_req="D-1")
     case.device("divert.confirmed", 10, 11.5, SORTER, lu="L-1", dest="D-9", dest_req="D-1")
     return case.device("telemetry", 60).cleared("RTE_WRONG_DEST", "lu/L-1", t=11)
@@ -101,7 +101,7 @@ def R52_named_as_lost_long_after() -> Case:
 
 
 def R64_lost_and_read_at_one_moment() -> Case:
-    """R64, R3: lost at 10 and once more at 20, read at that moment: by its number after the loss."""
+    """R64, R3: lost at 10, and once more at 20; the read of that very moment comes after the loss by its number."""
     case = Case().device("item.lost", 10, src=SORTER, lu="L-1").device("item.lost", 20, 20.2, SORTER, lu="L-1")
     case.device("scan.read", 20, 20.1, SORTER, lu="L-1", track="7").device("telemetry", 60)
     case.records[1], case.records[2] = case.records[2], case.records[1]

@@ -43,7 +43,7 @@ def R51_planned_anew_and_ended_before_the_watermark_is_there() -> Case:
 
 
 def R51_planned_anew_and_ended_too_soon() -> Case:
-    """R51: four seconds are not long enough."""
+    """R51: ready by the plan of 60 for four seconds, which is not long enough: only its end is told."""
     case = replanned(64).ready(2, 30, revision=0, plan_rev=1)
     return case.expect("shipment.unready", "S-1", t=64, revision=0, cause="item.lost")
 
@@ -146,10 +146,12 @@ def packed_over(bind_rx: float, pack_rx: float) -> Case:
 
 
 def R52_the_bind_before_the_pack_of_its_moment() -> Case:
-    """R52, R3: of one moment the first that can have ended it is the cause, and context is first."""
+    """R52, R3: a bind and a pack.confirm of one moment end the truth; the cause is the first in R3's order: the bind,
+    for context goes first."""
     return packed_over(40, 41)
 
 
 def R52_the_pack_before_the_bind_of_its_moment() -> Case:
-    """R52, R3: the same, told the other way round."""
+    """R52, R3: a bind and a pack.confirm of one moment end the truth; the cause is the bind, though the pack.confirm
+    arrives first."""
     return packed_over(41, 40)

@@ -23,7 +23,8 @@ def with_slow_sources(**rules: int) -> Case:
 
 
 def R01_the_bound_is_still_inside() -> Case:
-    """R1: |t - t_rx| <= skew_max_ms is believed, a microsecond more is not; hist neither, where it is in the future."""
+    """R1: |t - t_rx| <= skew_max_ms is believed, a microsecond more is not; nor is a hist record that far in the
+    future."""
     case = Case().order(4).task(1).task(1, "T-2").task(1, "T-3").task(1, "T-4")
     case.pick(10, rx=15).pick(20, rx=25.000001, task="T-2").pick(35, rx=30, task="T-3")
     case.pick(50, rx=44.999999, task="T-4", hist=True)
@@ -32,7 +33,7 @@ def R01_the_bound_is_still_inside() -> Case:
 
 
 def R01_context_from_the_future_happens_when_it_is_received() -> Case:
-    """R1: context may be any time old, and like everybody no more than skew_max_ms in the future."""
+    """R1: context may be any time old, but like everybody no more than skew_max_ms in the future."""
     case = Case().order(2).task(2).pick(10).wms("order.cancelled", 3600, rx=30, rev=2, order="O-1")
     return case.confirmed(1, 30, cancelled=True).raised("TIME_SKEW", WMS)
 
@@ -82,7 +83,7 @@ def decided_at_28(case: Case, *between: Between, pick_src: str = PACK) -> Case:
 
 
 def R02_the_slowest_source_holds_the_watermark() -> Case:
-    """R2: the least over the sources that are in: the station has only come to 10."""
+    """R2: the watermark is the least over the sources that are in: the station has only come to 10."""
     return decided_at_28(with_slow_sources(), pick_src=STATION).packed(2, revision=0)
 
 
@@ -92,32 +93,33 @@ def R02_a_source_leaves_when_it_is_idle() -> Case:
 
 
 def R02_hist_holds_no_watermark() -> Case:
-    """R2: a backlog brings its source not in."""
+    """R2: a backlog does not bring its source in."""
     early = (GUN, "scan.read", 5, {"rx": 12, "lu": "L-9", "hist": True})
     return decided_at_28(with_slow_sources(), early).packed(2, revision=1)
 
 
 def R02_hist_moves_no_watermark() -> Case:
-    """R2: else the deadline of 15 would be decided by the backlog of 18, before the live pick of 14.5 comes."""
+    """R2: a backlog of 18 does not move the watermark; else it would decide the deadline of 15 before the live pick of
+    14.5 comes."""
     case = Case().order(2, 1).task(2, deadline=at(15)).task(1, "T-2", line=2).pick(14)
     case.pick(18, rx=18.5, task="T-2", hist=True).pick(14.5, rx=18.8)
     return case.confirmed(2, 14.5, revision=0).confirmed(1, 18, "T-2")
 
 
 def R02_noise_brings_nobody_in() -> Case:
-    """R2: a motor that only ever said how it turns holds nothing."""
+    """R2: a motor that has sent nothing but noise holds no watermark."""
     return decided_at_28(with_slow_sources(), (MOTOR, "telemetry", 12, {})).packed(2, revision=1)
 
 
 def R02_noise_advances_who_is_in() -> Case:
-    """R2: the station's heartbeat says that it has come to 28."""
+    """R2: noise moves the watermark of a source that is in: the station's heartbeat says that it has come to 28."""
     case = with_slow_sources().order(2).task(2).plan().pick(10, lu="L-1").close(20)
     case.device("telemetry", 28, src=STATION).device("telemetry", 28, src=PACK)
     return case.pick(15, rx=29, src=GUN, lu="L-1", hist=True).confirmed(2, 15).packed(2, revision=1)
 
 
 def R02_link_down_lets_a_source_leave() -> Case:
-    """R2: who is cut off is not waited for."""
+    """R2: a source whose link is down is not waited for."""
     return decided_at_28(with_slow_sources(), (STATION, "link.down", 12, {}), pick_src=STATION).packed(2, revision=1)
 
 
@@ -128,13 +130,13 @@ def R02_link_down_speaks_for_all_behind_it() -> Case:
 
 
 def R02_link_down_speaks_for_no_others() -> Case:
-    """R2: the scope is another's: the station is in, and holds."""
+    """R2: the scope is that of another gateway: the station is in, and holds the watermark."""
     down = ("dc1/gateway", "link.down", 12, {"scope": "dc1/sorter/"})
     return decided_at_28(with_slow_sources(), down, pick_src=STATION).packed(2, revision=0)
 
 
 def R02_back_with_its_next_record() -> Case:
-    """R2: after link.down the first device record brings the station in again, and it holds."""
+    """R2: after link.down the first device record brings the station in again, and it holds the watermark."""
     story: tuple[Between, ...] = ((STATION, "link.down", 12, {}), (STATION, "scan.read", 14, {"lu": "L-9"}))
     return decided_at_28(with_slow_sources(), *story, pick_src=STATION).packed(2, revision=0)
 
@@ -158,13 +160,15 @@ def R02_hist_after_link_down_brings_nobody_in() -> Case:
 
 
 def R02_the_watermark_is_at_the_deadline() -> Case:
-    """R2, R4: with nobody in it is the wall clock less 5 s: 15, which does not pass the deadline of 15."""
+    """R2, R4: with nobody in, the watermark is the wall clock less 5 s: it is at 15, and so does not pass the deadline
+    of 15."""
     case = Case().order(3).task(3, deadline=at(15)).pick(10).tick(20).pick(14, rx=20, src=GUN, hist=True)
     return case.confirmed(2, 15, revision=0).shorted(1, 15, revision=0)
 
 
 def R02_the_watermark_passes_the_deadline() -> Case:
-    """R2, R4: greater by a microsecond: decided, and the pick that comes now is a revision."""
+    """R2, R4: the watermark is greater than the deadline by a microsecond: decided, and the pick that comes now is a
+    revision."""
     case = Case().order(3).task(3, deadline=at(15)).pick(10).tick(20.000001).pick(14, rx=20.000001, src=GUN, hist=True)
     return case.confirmed(2, 15, revision=1).shorted(1, 15, revision=1)
 
@@ -173,7 +177,8 @@ def R02_the_watermark_passes_the_deadline() -> Case:
 
 
 def R03_context_goes_first_at_one_time() -> Case:
-    """R3: the pick and the bind of 30 are of one moment; the pick is the new carton's, though it was told before."""
+    """R3: the pick and the bind of 30 are of one moment; context goes first, so the pick is the new carton's, though
+    it was told before."""
     case = Case().order(2).task(1).task(1, "T-2").wms("lu.bind", 1, lu="L-1", carton="C-1").pick(10, lu="L-1").close(20)
     case.pick(30, rx=30.1, task="T-2", lu="L-1").wms("lu.bind", 30, rx=30.5, rev=2, lu="L-1", carton="C-2").close(50)
     case.confirmed(1, 10).confirmed(1, 30, "T-2")
@@ -189,27 +194,27 @@ def weighed_twice(last: dict[str, Any], first: dict[str, Any]) -> Case:
 
 
 def R03_then_the_name_of_the_source() -> Case:
-    """R3: the source before epoch, number and arrival."""
+    """R3: the source's name goes before epoch, number and arrival."""
     return weighed_twice({"src": "dc1/pack/SCL-02", "seq": 1}, {"epoch": 3, "seq": 5})
 
 
 def R03_then_the_epoch() -> Case:
-    """R3: the epoch before number and arrival."""
+    """R3: the epoch goes before number and arrival."""
     return weighed_twice({"epoch": 1, "seq": 1}, {"seq": 5})
 
 
 def R03_then_the_number() -> Case:
-    """R3: the number before arrival; 10 is after 9."""
+    """R3: the number goes before arrival; 10 comes after 9."""
     return weighed_twice({"seq": 10}, {"seq": 9})
 
 
 def R03_then_the_place_in_the_telegram() -> Case:
-    """R3: `sub` before arrival."""
+    """R3: `sub` goes before arrival."""
     return weighed_twice({"seq": 1, "sub": 1}, {"seq": 1})
 
 
 def R03_then_the_arrival() -> Case:
-    """R3: a scale that does not number."""
+    """R3: of two weighings of one moment, by a scale that does not number, the one that arrived last counts."""
     case = Case().order(1).task(1).plan().pick(10, lu="L-1").close(20)
     for grams, rx in ((3, 22.5), (2, 22.6)):
         case.tell(SCALE, "weigh", 22, rx, lu="L-1", weight_g=grams)
@@ -228,13 +233,14 @@ def R04_an_ordinary_close_after_a_quiet_minute() -> Case:
 
 
 def R04_a_deadline_after_a_quiet_minute() -> Case:
-    """R4: the same for a deadline, whose bound is 45."""
+    """R4: a tick of 90 ends a quiet minute: the sources leave and the watermark passes the deadline of 15 before its
+    bound of 45 comes."""
     case = Case().order(2).task(2, deadline=at(15)).pick(10).tick(90)
     return case.confirmed(1, 15, revision=0, evidence="exact").shorted(1, 15, revision=0, evidence="exact")
 
 
 def R04_a_leaving_before_the_bound() -> Case:
-    """R4: they leave at 30 and 40, the watermark passes 25 at 45: before the bound of 50."""
+    """R4: the sources leave at 30 and 40, so the watermark passes 25 at 45: before the bound of 50."""
     case = Case()
     case.rules = {"idle_source_ms": 20_000}
     case.order(1).task(1).plan().pick(10, lu="L-1").close(20).tick(90)
@@ -242,7 +248,7 @@ def R04_a_leaving_before_the_bound() -> Case:
 
 
 def R04_a_leaving_after_the_bound() -> Case:
-    """R4: the station leaves at 70 only; the bound of 50 is reached first, and forces the close."""
+    """R4: the station leaves at 70; the bound of 50 comes first, and forces the close."""
     case = Case()
     case.rules = {"idle_source_ms": 60_000}
     case.order(1).task(1).plan().pick(10, lu="L-1").close(20).tick(90)
@@ -280,7 +286,8 @@ def R04_the_bound_of_a_deadline_counts_from_the_deadline() -> Case:
 
 
 def R04_readiness_is_bounded_too() -> Case:
-    """R4: both holds: a shipment that one lagging source would keep back is told ready, `incomplete`."""
+    """R4: `hold_wall_max_ms` bounds both holds: a shipment that one lagging source would keep back is told ready,
+    `incomplete`."""
     case = with_slow_sources().shipped().pick(10, 2, lu="L-1").close(20).tick(50)
     case.confirmed(2, 10, evidence="exact").packed(2, revision=0, evidence="incomplete")
     return case.ready(2, 20, revision=0, evidence="incomplete")
@@ -295,7 +302,8 @@ def R04_the_bound_tells_no_truth_that_is_known_to_have_ended() -> Case:
 
 
 def R04_the_bound_finds_a_truth_where_it_began() -> Case:
-    """R4, R51: the weighing of 20.25 came before the close of 20, and its bound comes first: it was ready at 20."""
+    """R4, R51: the weighing of 20.25 arrived before the close of 20, so its bound comes first; the shipment was ready
+    since 20 all the same."""
     case = with_slow_sources(hold_wall_max_ms=4_000).shipped().pick(10, 2, lu="L-1")
     case.tell(SCALE, "weigh", 20.25, 20.5, lu="L-1", weight_g=500).device("carton.close", 20, 20.75, lu="L-1").tick(60)
     case.confirmed(2, 10).packed(2, revision=0, weight_g=500)
@@ -303,8 +311,8 @@ def R04_the_bound_finds_a_truth_where_it_began() -> Case:
 
 
 def R04_what_has_lasted_is_told_before_the_bound_of_its_end() -> Case:
-    """R4, R52, R60: whose track was sorted is known at 63.1, when the divert's own bound is over; it is told before the
-    bound of what ended it."""
+    """R4, R52, R60: which unit was diverted is known at 63.1, when the divert's own bound is over. The readiness is
+    told before the bound of what ended it."""
     case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(24)
     case.rules = {"idle_source_ms": 30_000, "hold_wall_max_ms": 10_000}
     case.device("scan.read", 28, src=SORTER, track="7", lu="L-1")
@@ -322,12 +330,13 @@ def R04_a_tick_lets_time_decide() -> Case:
 
 
 def R04_ctx_wait_ms_has_not_passed() -> Case:
-    """R4, R11: a microsecond less than ten minutes after its arrival."""
+    """R4, R11: a microsecond less than ten minutes after its arrival, nothing is missing yet."""
     return Case().pick(10, rx=12, task="T-9").tick(611.999999).never_raised("CTX_MISSING").counted(open=1)
 
 
 def R04_ctx_wait_ms_has_passed() -> Case:
-    """R4, R11: it is reached; the task that comes later lets the pick count at its own time, and clears it."""
+    """R4, R11: ten minutes are reached, and CTX_MISSING raised; the task that comes later lets the pick count at its
+    own time, and clears it."""
     case = Case().pick(10, rx=12, task="T-9").tick(612).order(1, t=620).task(1, "T-9", t=620).counted(open=0)
     return case.cleared("CTX_MISSING", "task/T-9").confirmed(1, 10, "T-9")
 
@@ -359,7 +368,7 @@ def R04a_due_at_the_very_end() -> Case:
 
 
 def R04a_due_after_the_end_stays_open() -> Case:
-    """R4a: a microsecond later it is not decided, and never flushed."""
+    """R4a: what is due a microsecond after T is not decided, and never flushed."""
     case = Case().order(2).task(2, deadline=at(30.000001)).plan()
     return case.pick(10, lu="L-1").close(25.000001).until(30).never_raised("PKG_EMPTY")
 
