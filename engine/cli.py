@@ -22,22 +22,22 @@ INTERRUPTED = 130  # as a shell counts a command that was ended by Ctrl-C
 
 COMMANDS: dict[str, tuple[str, str]] = {
     # name -> (module, what it does); a module is imported only when its command is called
-    "run": ("engine.run", "the engine, live"),
-    "discover": ("engine.discover", "look for what is there, and draft a source's table: mqtt, modbus, opcua"),
-    "check": ("engine.check", "every fault of a site file at once, with its path"),
-    "tap": ("engine.tap", "what comes from one source beside the records that it becomes, live"),
-    "replay": ("engine.replay", "records of a file through the same core, without any server"),
-    "record": ("engine.record", "write the canonical stream to a file as it arrives"),
-    "simulate": ("simulators.cli", "a warehouse of devices, over the wire or to a file, with its ground truth"),
-    "score": ("simulators.score", "business events against the ground truth: missing, extra, wrong"),
+    "run": ("engine.run", "the engine, live, until Ctrl-C or SIGTERM"),
+    "discover": ("engine.discover", "look for what is there (mqtt, modbus, opcua), and draft a source's table"),
+    "check": ("engine.check", "name every fault of a site file at once, with its path"),
+    "tap": ("engine.tap", "show what comes from one source beside the records that it becomes, live"),
+    "replay": ("engine.replay", "put the records of a file through the same core, without any server"),
+    "record": ("engine.record", "write the canonical records of a site to a file as they arrive"),
+    "simulate": ("simulators.cli", "be a warehouse of devices, over the wire or to a file, with its ground truth"),
+    "score": ("simulators.score", "hold business events against the ground truth: missing, extra, wrong"),
     "queue": ("engine.queues", "look at queues: list, peek, tail, acknowledge"),
     "dlq": ("engine.dlq", "dead letters: list, show, send again, discard, export"),
-    "explain": ("engine.explain", "the records behind a business event"),
-    "doctor": ("engine.doctor", "what is wrong on this box, and what to do about it"),
-    "bench": ("bench.cli", "figures of this machine, with peers in the same run"),
-    "journal": ("engine.journals", "the records that a data folder's journal holds: list, export"),
-    "fsck": ("engine.fsck", "what a data folder holds, and what in it is damaged"),
-    "schema": ("engine.schema", "JSON Schema of records, context, business events and the site file"),
+    "explain": ("engine.explain", "show the records behind a business event"),
+    "doctor": ("engine.doctor", "say what is wrong on this box, and what to do about it"),
+    "bench": ("bench.cli", "measure this machine, with peers in the same run"),
+    "journal": ("engine.journals", "look at what was accepted: list the journal's segments, export its records"),
+    "fsck": ("engine.fsck", "say what of a data folder is damaged; put it aside with --repair"),
+    "schema": ("engine.schema", "print the JSON Schema of records, context, business events and the site file"),
 }
 UNTIL_TOLD = ("run", "record")
 """Commands that work until they are told to stop: to be told so early is no fault either."""
@@ -72,7 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="sortline", description="Machine telemetry of a warehouse in, business events for the ERP out."
+        prog="sortline",
+        description="Machine telemetry of a warehouse in, business events for the ERP out.",
+        epilog="Exit codes: 0 done, 1 refused (stderr says why), 2 wrong usage, 3 stopped by a fault. "
+        "COMMAND --help says more; README.md has a tour of ten minutes.",
     )
     parser.add_argument("--version", action="version", version=f"sortline {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

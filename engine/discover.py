@@ -14,10 +14,11 @@ from protocols.registry import DISCOVERIES
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     protocols = parser.add_subparsers(dest="protocol", metavar="PROTOCOL", required=True)
-    for name, module in DISCOVERIES.items():
-        purpose = f"listen, scan or browse over {name}; only looks, writes nothing to a device"
+    for name, module_name in DISCOVERIES.items():
+        module = importlib.import_module(module_name)
+        purpose = str(module.PURPOSE)
         protocol = protocols.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
-        importlib.import_module(module).add_arguments(protocol)
+        module.add_arguments(protocol)
         protocol.add_argument("--out", type=Path, metavar="FILE", help="write the draft there instead of to stdout")
 
 

@@ -4,7 +4,7 @@
     sortline dlq show WHERE NUMBER
     sortline dlq replay WHERE SELECTION [--rate N] [--yes]
     sortline dlq discard WHERE SELECTION [--yes]
-    sortline dlq export WHERE [SELECTION] [--output FILE]
+    sortline dlq export WHERE [SELECTION] [--out FILE]
     sortline dlq audit WHERE
 
 WHERE is a site file, or the file of the dead letters. SELECTION: numbers of letters, or --source, --class, --kind, or
@@ -45,16 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     texts = {
         "ls": "the letters, one a line",
         "show": "one letter, with its bytes",
-        "replay": "send letters again, with the ids that they have",
-        "discard": "give letters up; nothing brings them back",
-        "export": "letters as JSON lines, with all their bytes",
-        "audit": "who sent again or discarded what",
+        "replay": "send letters again, under the ids that they have",
+        "discard": "give letters up for good; nothing brings them back",
+        "export": "write letters as JSON lines, with all their bytes",
+        "audit": "who sent or discarded which letters, and when",
     }
     for name, text in texts.items():
         action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument("where", metavar="WHERE", type=Path, help=f"SITE.toml, or the file {FILE}")
         if name == "show":
-            action.add_argument("numbers", metavar="NUMBER", type=int, nargs=1)
+            action.add_argument("numbers", metavar="NUMBER", type=int, nargs=1, help="as `ls` shows it")
         elif name != "audit":
             _add_selection(action)
         if name == "replay":
@@ -64,7 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name in ("replay", "discard"):
             action.add_argument("--yes", action="store_true", help="do it; without it, only say what would be done")
         if name == "export":
-            action.add_argument("--output", type=Path, metavar="FILE", help="instead of the standard output; new, 0600")
+            action.add_argument(
+                *("--out", "--output"),
+                dest="output",
+                type=Path,
+                metavar="FILE",
+                help="a new file, for its owner alone; default: stdout",
+            )
         if name in ("ls", "audit"):
             action.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (100)")
         if name in ("ls", "show"):
@@ -72,12 +78,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_selection(action: argparse.ArgumentParser) -> None:
-    action.add_argument("numbers", metavar="NUMBER", type=int, nargs="*", help="as `ls` shows them")
-    action.add_argument("--source", default="", metavar="NAME", help="of this sink, or this source")
+    action.add_argument("numbers", metavar="NUMBER", type=int, nargs="*", help="of letters, as `ls` shows them")
+    action.add_argument("--source", default="", metavar="NAME", help="those of this sink or source")
     classes = [kind.value for kind in Class] + ["held"]
-    action.add_argument("--class", dest="class_", default="", choices=classes, metavar="CLASS", help="of this class")
-    action.add_argument("--kind", default="", choices=(EVENT, PAYLOAD, LINE), help="events, refused payloads or lines")
-    action.add_argument("--all", action="store_true", help="all of them")
+    action.add_argument(
+        "--class",
+        dest="class_",
+        default="",
+        choices=classes,
+        metavar="CLASS",
+        help=f"those of this class: {', '.join(classes)}",
+    )
+    action.add_argument(
+        "--kind",
+        default="",
+        choices=(EVENT, PAYLOAD, LINE),
+        help="business events, refused payloads, or refused records",
+    )
+    action.add_argument("--all", action="store_true", help="all letters")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,8 +23,10 @@ from engine.segment_folder import SegmentFolder, journal_of
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listed = actions.add_parser("ls", help="its segments", description="Its segments.")
-    exported = actions.add_parser("export", help="its records as a recording", description="Its records.")
+    listed = actions.add_parser("ls", help="list its segments", description="List the segments of a journal.")
+    exported = actions.add_parser(
+        "export", help="write its records as a recording", description="Write the records of a journal as a recording."
+    )
     for action in (listed, exported):
         action.add_argument("where", metavar="WHERE", type=Path, help="the site file, the data folder, or a journal")
     exported.add_argument("--out", required=True, help="a new file: .ndjson, .zst, .parquet, or - for stdout")

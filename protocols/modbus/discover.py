@@ -16,6 +16,7 @@ from engine.errors import Refused
 from protocols.discovery import Discovery, Seen, key, table, toml
 from protocols.modbus.endpoint import PORT, parse_address
 
+PURPOSE = "read a server's registers, watch those that are there, draft the source's table; writes nothing"
 FUNCTIONS = {"holding": 3, "input": 4, "coil": 1, "discrete": 2}
 WORDS_PER_READ = 64
 BITS_PER_READ = 256
@@ -99,10 +100,12 @@ class Line:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("host", help="the server, HOST or HOST:PORT")
+    parser.add_argument("host", metavar="HOST", help="the server, HOST or HOST:PORT")
     parser.add_argument("--units", default="1", metavar="LIST", help="unit ids: 1, 1-8, 1,5,7 (1)")
     parser.add_argument("--registers", default="0-255", metavar="A-B", help="addresses from A to B, from 0 (0-255)")
-    parser.add_argument("--tables", default="holding,input", metavar="LIST", help="of holding,input,coil,discrete")
+    parser.add_argument(
+        "--tables", default="holding,input", metavar="LIST", help="some of holding,input,coil,discrete (holding,input)"
+    )
     parser.add_argument("--seconds", type=float, default=5.0, metavar="N", help="watch for so long (5)")
     parser.add_argument("--name", default="modbus", help="the source's name in the draft (modbus)")
 

@@ -23,6 +23,7 @@ from protocols.discovery import Discovery, Seen, key, sample, table, toml
 from protocols.mqtt.settings import usual_port
 from protocols.mqtt.sparkplug import draft as sparkplug
 
+PURPOSE = "listen to a broker, show its topics, draft the source's table; publishes nothing"
 TOPICS_MAX = 5_000
 PATHS_MAX = 24
 PAYLOAD_BYTES_MAX = 262_144
@@ -50,8 +51,8 @@ class Group(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("host", help="the broker, HOST or HOST:PORT")
-    parser.add_argument("--topics", default="#", metavar="FILTER", help="only these topics (#)")
+    parser.add_argument("host", metavar="HOST", help="the broker, HOST or HOST:PORT")
+    parser.add_argument("--topics", default="#", metavar="FILTER", help="only topics that match, MQTT wildcards (#)")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="N", help="listen for so long (10)")
     parser.add_argument("--tls", action="store_true", help="TLS, by a certificate that this computer trusts")
     parser.add_argument("--websocket", metavar="PATH", help="inside a WebSocket at this path, mostly /mqtt")

@@ -22,6 +22,7 @@ from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 
+PURPOSE = "browse a server, watch its variables, draft the source's table; writes nothing"
 DEPTH_MAX = 12
 OBJECTS = ua.NodeId(85, 0)
 SERVER = ua.NodeId(2253, 0)
@@ -44,9 +45,11 @@ class Watched(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", help="opc.tcp://host:port/path")
+    parser.add_argument("url", metavar="URL", help="of the server: opc.tcp://HOST:PORT/PATH")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="N", help="watch for so long (10)")
-    parser.add_argument("--under", default="", metavar="NAMES", help="only below this, browse names with slashes")
+    parser.add_argument(
+        "--under", default="", metavar="NAMES", help="only below this object: browse names with slashes, Line1/PK01"
+    )
     parser.add_argument("--variables", type=int, default=500, metavar="N", help="watch at most so many (500)")
     parser.add_argument("--name", default="opcua", help="the source's name in the draft (opcua)")
 
