@@ -72,13 +72,7 @@ class Engine:
                 outbox = mended_databases.opened_outbox(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)
                 mended_databases.letters_in_order(data_dir / LETTERS)
-                letters = DeadLetters(
-                    data_dir / LETTERS,
-                    clock,
-                    bytes_max=site.dead_letters.bytes_max,
-                    decoder=__version__,
-                    config=site.digest,
-                )
+                letters = self._letters(data_dir / LETTERS)
                 opened.callback(letters.close)
                 recovery = Recovery(
                     RuleSet(site.site, site.rules.given(), site.source_rules()),
@@ -102,18 +96,24 @@ class Engine:
                 Limits(settings.intake_records_max, settings.intake_bytes_max),
                 letters,
                 {table.name: table.delivery for table in site.sinks},
-                Overload(
-                    Policy(settings.overload.steps()),
-                    {
-                        "the room of the journal": lambda: used_of(journal, settings.disk_reserve_bytes),
-                        "the outbox": lambda: outbox.rows / settings.outbox_rows_max,
-                    },
-                ),
+                self._overload(journal, outbox),
                 settings.journal_commit_ms / 1000,
             )
             self._taps = Taps(self._pipeline, data_dir)
             self._drivers = Drivers(site, self._taps, clock, self._taps.attach)
             opened.pop_all()  # from here on the pipeline closes them
+
+    def _letters(self, path: Path) -> DeadLetters:
+        bytes_max = self.site.dead_letters.bytes_max
+        return DeadLetters(path, self.clock, bytes_max=bytes_max, decoder=__version__, config=self.site.digest)
+
+    def _overload(self, journal: Journal, outbox: SqliteOutbox) -> Overload:
+        settings = self.site.engine
+        fullness = {
+            "the room of the journal": lambda: used_of(journal, settings.disk_reserve_bytes),
+            "the outbox": lambda: outbox.rows / settings.outbox_rows_max,
+        }
+        return Overload(Policy(settings.overload.steps()), fullness)
 
     async def run(self, stop: asyncio.Event) -> Mapping[str, int]:
         """Until `stop` is set, or something of ours fails: then that is raised. Returns the account (R82)."""

@@ -1,4 +1,4 @@
-"""From the outbox to one sink: read, send, advance, in order in each queue, for ever.
+"""From the outbox to one sink: read, send, advance, in order in each queue (R80), for ever.
 
 One task a sink, so that a dead one stops nobody else. A sink's lanes (what goes to one of its queues) have a cursor and
 a pace of their own: one that is held does not hold the others. What an exception means is decided in one table, see

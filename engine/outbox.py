@@ -2,7 +2,7 @@
 
     events      what some sink does not have yet: sequence, id, type, partitionkey, body, since when, and a sum
     told        sequence, id and content of the last events, those that are gone included: so that the same id never
-                leaves with other content, and a replay that tells another story is noticed
+                leaves with other content (R81), and a replay that tells another story is noticed
     refused     events that contradicted an earlier one of the same id: the evidence, kept as long as `told`
     lanes       one a sink and queue: its types, its cursor, and its account
     last        the greatest sequence that was ever taken in, and how many `events` there are; with a sum, as lanes have
@@ -169,8 +169,8 @@ class SqliteOutbox:
         """All of them in one commit, in order; those at or below `last_sequence` are passed over.
 
         Raises, having written nothing, Full at the cap, and Refused if an event that was told already is another one
-        now. Raises ContentChanged *after* the commit if some contradict an earlier event of the same id: they stand in
-        `refused`, all others are in.
+        now. Raises ContentChanged *after* the commit if some contradict an earlier event of the same id (R81): they
+        stand in `refused`, all others are in.
         """
         with self._calls, self._intact():
             self._told.pass_over([event for event in events if event.sequence <= self._last], self._last)
@@ -223,7 +223,7 @@ class SqliteOutbox:
             return [each.lane for each in self._lanes.values() if each.pending and each.lane.sink not in self._sinks]
 
     def read(self, lane: int, limit: int) -> list[OutRow]:
-        """The lane's next events after its cursor, in order of sequence."""
+        """The lane's next events after its cursor, in order of sequence (R80)."""
         with self._calls:
             state = self._lanes[lane]
             cursor, last, queue = state.cursor, self._last, state.lane.queue

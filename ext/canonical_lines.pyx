@@ -8,15 +8,13 @@ whose every field fits are for this plan (see line_plan.pxd): lists, nulls, doub
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memcmp, memset
 
-from ext.json_scalars cimport T_INT, T_LIST, T_NULL, T_OBJECT, T_TEXT, Bytes, Key, Value, word_at
+from ext.json_scalars cimport T_LIST, T_NULL, T_OBJECT, T_TEXT, Bytes, Key, Value, word_at
 from ext.json_tape cimport Node
 from ext.kinds cimport K_CLOCK_TICK, K_JAM, is_noise
 from ext.line_block cimport LineBlock
 from ext.line_plan cimport LinePlan, Scope
 from ext.ndjson cimport NdjsonDecoder
-from ext.record_types cimport (
-    FIELDS_MAX, N_KIND, N_SRC, N_SUB, N_T_RX, Name, Needs, RecordTypes, find, fits,
-)
+from ext.record_types cimport FIELDS_MAX, N_KIND, N_SRC, N_SUB, N_T_RX, Needs, RecordTypes, find, fits
 
 cdef enum:
     CONSTANTS_MAX = 64

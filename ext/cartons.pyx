@@ -11,9 +11,7 @@ from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport Key, text_key
-from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_PLAN, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH,
-)
+from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
 from ext.plans cimport home_at
@@ -40,6 +38,7 @@ cdef int attach_instead(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List
 
 
 cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
+    """What a fact sets going that has just joined its unit."""
     cdef int kind = fact.kind
     packing.settle(floor, changed)
     sights.watch(floor, unit, fact)
@@ -62,7 +61,7 @@ cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except 
 
 
 cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
-    """What cycles that changed decide and tell."""
+    """What cycles decide and tell that were changed by a fact."""
     cdef Cycle* cycle
     cdef int i
     for i in range(length(changed)):
@@ -164,7 +163,7 @@ cdef List* transitions_of(Floor floor, const Cycle* cycle, List** doubles) excep
 
 
 cdef int decided_of(const Cycle* cycle, const List* transitions) noexcept:
-    """How many of them are decided. One that comes late, with a decided one after it, is."""
+    """How many of them are decided. One that arrives late is, if a later one is decided."""
     cdef int count = length(transitions)
     while count > 0 and (<Fact*>nth(transitions, count - 1)).t > cycle.decided.until:
         count -= 1
@@ -214,7 +213,7 @@ cdef int force(Floor floor, Cycle* cycle, int64_t t) except -1:
 
 
 cdef int decide_void(Floor floor, const Fact* void_) except -1:
-    """Which carton it ended, is known now; none, if it is one that was refused (section 10)."""
+    """Which carton the void ended is known now. None, if it was refused (section 10)."""
     return tell_voided(floor, void_.cycle) if void_.cycle != NULL else 0
 
 

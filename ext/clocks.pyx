@@ -12,7 +12,7 @@ from ext.timers cimport NEVER
 from ext.floor import DEFAULTS
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 cdef int64_t MS = 1000

@@ -13,9 +13,11 @@ cdef enum Verdict:
     REFUSED = 2         # R10: conflict, outdated, after a cancel, or it does not fit
 
 
-cdef enum:
-    UNTOLD = 2          # of `Revision.cancelled`: nothing is known of the object but that
-    PARTLY = 3          # nothing of the order but cancels of its lines
+cdef enum Ended:       # `Revision.cancelled`
+    STANDS = 0
+    CANCELLED = 1
+    UNTOLD = 2          # cancelled, and nothing else has been told of the object
+    PARTLY = 3          # nothing has been told of the order but cancels of lines
 
 
 cdef class Context:

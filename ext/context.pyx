@@ -22,11 +22,11 @@ from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at
 from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
-    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, LoadUnit, Planned,
-    PlannedList, ScopeLine, Shipment,
+    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, Planned, PlannedList,
+    ScopeLine, Shipment,
 )
 from ext.store cimport List, Table, find, index_of, length, nth, remove
-from ext.timers cimport NEVER, RANK_PICK
+from ext.timers cimport NEVER
 
 from ext.context_checks import CHECKS, POLICIES
 from ext.kinds import NAMES
@@ -105,9 +105,9 @@ cdef class Context:
         else:
             same = content.a == known.content.a and content.b == known.content.b
             if known.cancelled >= UNTOLD and rev < known.rev:       # its cancel has overtaken it
-                known.cancelled = True if known.cancelled == UNTOLD else PARTLY if of_lines else 0
+                known.cancelled = CANCELLED if known.cancelled == UNTOLD else PARTLY if of_lines else STANDS
                 return TAKEN
-            if known.cancelled and known.cancelled != PARTLY and not (rev == known.rev and same):
+            if (known.cancelled == CANCELLED or known.cancelled == UNTOLD) and not (rev == known.rev and same):
                 return self.refuse(fact, CTX_AFTER_CANCEL, record, rev)
             if rev == known.rev:
                 return SAME if same else self.refuse(fact, CTX_CONFLICT, record, rev)
@@ -116,11 +116,11 @@ cdef class Context:
         known.rev, known.t, known.content = rev, fact.t, content
         told = told and known.cancelled != PARTLY
         if of_lines:
-            known.cancelled = 0 if told else PARTLY
+            known.cancelled = STANDS if told else PARTLY
         elif fact.kind == K_PICK_TASK_CANCELLED or fact.kind == K_SHIPMENT_CANCELLED or fact.kind == K_ORDER_CANCELLED:
-            known.cancelled = True if told else UNTOLD
+            known.cancelled = CANCELLED if told else UNTOLD
         else:
-            known.cancelled = 0
+            known.cancelled = STANDS
         return TAKEN
 
     cdef int refuse(self, const Fact* fact, int code, dict record, int64_t rev) except -1:
@@ -249,7 +249,7 @@ cdef class Context:
         if not self.floor.rules.short_at_cutoff:
             return 0
         now = {self.floor.intern(name) for name in record["orders"]} if "cutoff" in record else ()
-        names = sorted(     # where they stand in the table is nobody's order
+        names = sorted(     # by name: their order in the table means nothing
             self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.capacity if record["rev"] > 1 else 0)
             if is_of_wave(<Order*>orders.slots[i].value, wave) and (<Order*>orders.slots[i].value).id not in now)
         for name in names:
@@ -299,7 +299,7 @@ cdef class Context:
     # ------------------------------------------------------------------------------------------ tasks
 
     cdef int pick_task(self, Fact* fact, dict record) except -1:
-        """R20: a task has one window."""
+        """R20, R27a: a task is told, or told anew; it has one window."""
         cdef Floor floor = self.floor
         cdef Line* line = floor.line_of(fact.order, fact.line)
         cdef PickWindow* window = <PickWindow*>find(floor.state.tasks, fact.task)
@@ -371,7 +371,7 @@ cdef class Context:
         home.weight_g, home.tol_g = record.get("weight_g", ABSENT), record.get("tol_g", ABSENT)
         home.withdrawn = not rows and record["rev"] > 1
         plans.replace_home(floor, plan, &home, fact.t)
-        plan.rev, plan.fact = record["rev"], fact
+        plan.fact = fact
         floor.store.free(plan.contents)
         plan.contents, plan.has_contents = NULL, rows is not None
         for i, row in enumerate(rows or ()):
@@ -440,7 +440,6 @@ cdef class Context:
             scope.shipment, scope.qty = shipment, row["qty"]
             floor.store.append(&scope.line.scopes, scope)
             floor.store.append(&shipment.scope, scope)
-        shipment.plan_t = min(shipment.plan_t, fact.t) if shipment.plan_rev else fact.t
         shipment.plan_rev, shipment.planned_t = record["rev"], fact.t
         shipment.stage_required = record.get("stage_required", False)
         floor.store.free(shipment.lanes)
@@ -469,6 +468,6 @@ cdef bint is_of_wave(const Order* order, int32_t wave) noexcept:
 cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:
     """What a context record sets for later (a deadline, a cutoff), named by that record. Its bound counts from `t`."""
     cdef Fact* later = floor.copy_name(fact)
-    later.t, later.t_rx = t, min(t, NEVER // 2)     # some say the last moment that there is: a bound counts on from it
+    later.t, later.t_rx = t, min(t, NEVER // 2)     # a bound is added to `t_rx`, and some sites say the last moment there is
     later.context = True
     return later

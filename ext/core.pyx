@@ -28,10 +28,10 @@ from ext.context import Unfit
 from ext.kinds import NAMES
 from ext.snapshot import SnapshotError
 
-cdef int64_t SWEEPS = 64                # in the time that finished windows are kept
+cdef int64_t SWEEPS = 64                # in one `retention_ms`
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
 cdef int64_t KEEP_MIN = 60_000_000      # microseconds of event time that even a full state remembers
-cdef int64_t STRANGERS_MAX = 1200       # in a full state: ten a second, for hours
+cdef int64_t STRANGERS_MAX = 1200       # of one source in a full state, half of them forgotten a minute: ten a second, for ever
 
 
 cdef class Core(Effects):
@@ -243,7 +243,7 @@ cdef class Core(Effects):
     # ------------------------------------------------------------------------------------------ memory
 
     cdef int forget(self) except -1:
-        """What is over leaves `retention_ms` after its end: looked for now and then, by event time."""
+        """What is over leaves `retention_ms` after its end; it is looked for now and then, by event time."""
         cdef int64_t keep = self.floor.rules.retention
         if self.state.next_sweep != ABSENT:
             retention.sweep(self.floor, self.state.watermark - keep)
@@ -328,7 +328,7 @@ cdef class Core(Effects):
         return snapshot.save(self.floor)
 
     def restore(self, bytes data not None):
-        """Of a core that was just made, with texts that gave out no number yet. Parameters are this core's own."""
+        """Into a core that was just made, whose texts have given out no number yet. Its parameters stay its own."""
         cdef uint64_t i
         snapshot.restore(self.floor, data)
         if self.floor.text(self.floor.state.site) != self.floor.outlet.site:
@@ -344,7 +344,7 @@ cdef class Core(Effects):
                 self.configure(<Source*>self.state.sources.slots[i].value)
 
     def go_on_from(self, dict revisions not None):
-        """Another program told of what was fed: by id without `:rN`, the greatest revision that it told of each key."""
+        """Another program has told of these records before. `revisions`: id without `:rN` -> the greatest revision it told."""
         self.floor.outlet.go_on_from(revisions)
 
     # ------------------------------------------------------------------------------------------ out
@@ -367,18 +367,18 @@ cdef class Core(Effects):
         return self.floor.store.used() + self.floor.texts.bytes_held()
 
     def steps(self):
-        """Of searches for lines, beyond the first slot of each: what numbers that collide would cost."""
+        """Slots that searches for lines looked at, beyond the first of each: what colliding numbers would cost."""
         return self.floor.store.steps(self.state.lines)
 
     def names_bytes(self):
         return self.floor.texts.bytes_held()
 
     def slots(self):
-        """Of the largest table of windows: what `windows` walks."""
+        """How many the largest table of windows has: `windows` walks them."""
         return max(self.state.lines.capacity, self.state.units.capacity, self.state.shipments.capacity)
 
     def windows(self, uint64_t start=0, int64_t stop=-1):
-        """How many windows are known and open, by name; of the slots in between, what has none counts at the first."""
+        """How many windows are open, by name, in these slots; what is in no table of windows is counted with slot 0."""
         cdef State* state = self.state
         cdef uint64_t end = <uint64_t>stop if stop >= 0 else <uint64_t>self.slots()
         return {
@@ -441,7 +441,7 @@ cdef class Core(Effects):
 
 
 cdef bint are_few(Strangers* strangers, int64_t t_rx) noexcept:
-    """One more: are they still few?"""
+    """Count one more; are they still few?"""
     cdef int64_t minutes = max(0, t_rx - strangers.since) // MINUTE
     strangers.count = (strangers.count >> min(minutes, 63)) + 1
     strangers.since += minutes * MINUTE

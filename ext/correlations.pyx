@@ -35,6 +35,7 @@ cdef int32_t of_task(const PickWindow* window) noexcept:
 
 
 cdef int32_t of_shipment(const Shipment* shipment) noexcept:
+    """The order if exactly one is in its scope, else itself."""
     cdef int32_t order = NONE
     cdef int i
     if shipment == NULL:

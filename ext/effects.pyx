@@ -9,18 +9,17 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, gaps, holds, inventory, late_facts, legality, line_windows, manifests, packing, pick_alarms, pick_events, pick_units, picks,
-    premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
+    cartons, gaps, holds, inventory, late_facts, legality, line_windows, manifests, packing, pick_alarms, pick_events,
+    pick_units, picks, premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
 from ext.floor cimport Floor, find_line
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key
 from ext.kinds cimport (
-    K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED,
-    K_ITEM_LOST, K_ITEM_RECIRCULATED, K_ITEM_STRAY, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM,
-    K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT, K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED,
-    K_WEIGH,
+    K_CARTON_OPEN, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED,
+    K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT,
+    K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED, K_WEIGH,
 )
 from ext.sources cimport Gap, Multiread, Source
 from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, Shipment
@@ -32,7 +31,7 @@ cdef enum EffectTag:
     TAG_MISSING = 41        # R11: the context did not come
     TAG_DEAD = 42           # nor within `lateness_ms`
 
-cdef enum Taken:            # what a press says: of several tasks, the most that it says of one
+cdef enum Taken:            # what became of a press; of one for several tasks, the most that became of any of them
     KNOWN                   # nothing new (R30)
     DEAD                    # nothing that counts any more (R46)
     NEW
@@ -91,7 +90,8 @@ cdef class Effects(Clocks):
         return True
 
     cdef bint apply_pick(self, Fact* fact, Batch batch, Py_ssize_t i) except -1:
-        """One fact a window; a press for several tasks (R30) and a pick whose context is unknown (R11) are rare."""
+        """The usual pick names one window that is known. A press for several tasks (R30), a pick whose context is unknown (R11)
+        and one that names only a line with tasks (R20) go the longer way."""
         cdef PickWindow* window
         cdef Line* line
         cdef List* entries = NULL
@@ -161,7 +161,8 @@ cdef class Effects(Clocks):
     # ------------------------------------------------------------------------------------------ picks
 
     cdef int entries_of(self, Fact* fact, Batch batch, Py_ssize_t i, List** entries) except -1:
-        """One fact a window: R30's `alloc` is one press for several tasks. An empty one says nothing."""
+        """One fact for each window that the record concerns. R30: `alloc` is one press for several tasks; an empty one says
+        nothing."""
         cdef Fact* entry
         cdef int sign = -1 if fact.kind == K_PICK_REVERSE else 1
         if not batch.flags[i] & F_ALLOC:
@@ -205,14 +206,15 @@ cdef class Effects(Clocks):
         return self.is_new(taken)
 
     cdef bint is_new(self, int taken) except -1:
-        """False: the record says nothing new. R46: one of which nothing counts any more was to be counted as taken."""
+        """False: the record says nothing new. R46: one of which nothing counts any more is late; its caller counts it as
+        taken, which is put right here."""
         if taken == DEAD:
             self.state.count_taken -= 1
             self.state.count_late += 1
         return taken != KNOWN
 
     cdef int take_into(self, PickWindow* window, Fact* entry) except -1:
-        """Which of Taken it was."""
+        """A pick, a reversal or a short, into its window. Returns what became of it (Taken)."""
         if picks.is_dead(self.floor, window):
             return self.refuse_buried(entry)
         if entry.kind != K_PICK_SHORT:
@@ -225,7 +227,7 @@ cdef class Effects(Clocks):
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
         cdef List* changed = NULL
         cdef Fact* other = NULL
-        cdef bint inside = fact.window != NULL and fact.lu      # R20: sent back by another window
+        cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
         cdef int k
         fact.follows = fact.qty < 0 and not fact.lu
         if not fact.lu:
@@ -272,6 +274,7 @@ cdef class Effects(Clocks):
     # ------------------------------------------------------------------------------------------ waiting for context
 
     cdef int take_in_order(self, Waiting* waiting) except -1:
+        """R20: the watermark, or the bound, has passed a pick that names only its line."""
         if waiting.over:
             return 0
         waiting.over = True
@@ -323,7 +326,7 @@ cdef class Effects(Clocks):
         return 0
 
     cdef int take_waiting(self, Waiting* waiting) except -1:
-        """Its context is known, or the watermark has passed a pick that names only its line."""
+        """A record that waited takes effect."""
         self.state.count_waiting -= 1
         if waiting.fact.kind == K_PACK_CONFIRM:
             return self.take_packing(waiting.fact)

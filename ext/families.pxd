@@ -23,4 +23,4 @@ cdef struct Revision:
     Digest content
     int64_t rev
     int64_t t                   # event time
-    uint8_t cancelled
+    uint8_t cancelled           # context.Ended

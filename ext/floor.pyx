@@ -59,6 +59,15 @@ cdef Rules rules_of(dict values):
 
 cdef int describe_structs(Store store) except -1:
     """Where pointers end and texts begin, where texts end and plain values begin: by the first field of each part."""
+    describe_orders(store)
+    describe_cartons(store)
+    describe_sources(store)
+    describe_premises(store)
+    return 0
+
+
+cdef int describe_orders(Store store) except -1:
+    """Orders, their windows, and what is told of them."""
     cdef State* state = NULL
     cdef Fact* fact = NULL
     cdef Move* move = NULL
@@ -67,41 +76,10 @@ cdef int describe_structs(Store store) except -1:
     cdef Order* order = NULL
     cdef Line* line = NULL
     cdef PickWindow* window = NULL
-    cdef LatePicks* late = NULL
-    cdef LoadUnit* unit = NULL
-    cdef Cycle* cycle = NULL
-    cdef CartonPlan* plan = NULL
-    cdef Planned* planned = NULL
-    cdef ScopeLine* scope = NULL
-    cdef FormerPlan* before = NULL
-    cdef FormerScope* before_scope = NULL
-    cdef FormerHome* before_home = NULL
-    cdef Shipment* shipment = NULL
-    cdef Touch* touch = NULL
-    cdef Pending* pending = NULL
-    cdef Trailer* trailer = NULL
-    cdef Gap* gap = NULL
-    cdef Track* track = NULL
-    cdef TrackLife* life = NULL
-    cdef Multiread* multiread = NULL
-    cdef Sighting* sighting = NULL
-    cdef Waiting* waiting = NULL
-    cdef Arrived* arrived = NULL
-    cdef Source* source = NULL
-    cdef Seen* seen = NULL
-    cdef Place* place = NULL
-    cdef Finding* finding = NULL
-    cdef Statement* statement = NULL
-    cdef Shelf* shelf = NULL
-    cdef Scan* scan = NULL
-    cdef Graded* graded = NULL
-    cdef Return* home = NULL
-    cdef RmaLine* rma_line = NULL
-    cdef Rma* rma = NULL
-    cdef Signal* signal = NULL
     cdef Trouble* trouble = NULL
     cdef Changed* changed = NULL
-    cdef Decided* decided = NULL
+    cdef Waiting* waiting = NULL
+    cdef Arrived* arrived = NULL
     cdef Wheel* wheel = NULL
     cdef Timer* timer = NULL
     store.describe(B_STATE, sizeof(State), <size_t>&state.site, <size_t>&state.watermark)
@@ -114,11 +92,33 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_WINDOW, sizeof(PickWindow), <size_t>&window.task, <size_t>&window.q_task)
     store.describe(B_TROUBLE, sizeof(Trouble), <size_t>&trouble.cancel_t, <size_t>&trouble.cancel_t)
     store.describe(B_CHANGED, sizeof(Changed), <size_t>&changed.cancel_t, <size_t>&changed.cancel_t)
+    store.describe_array(B_ASKED, sizeof(Asked), 0, 0)
+    store.describe(B_WAITING, sizeof(Waiting), <size_t>&waiting.key, <size_t>&waiting.is_task)
+    store.describe_array(B_ARRIVED, sizeof(Arrived), 0, <size_t>&arrived.is_task)
+    store.describe(B_WHEEL, sizeof(Wheel), <size_t>&wheel.taken, <size_t>&wheel.taken)
+    store.describe(B_TIMER, sizeof(Timer), <size_t>&timer.a, <size_t>&timer.due)
+    return 0
+
+
+cdef int describe_cartons(Store store) except -1:
+    """Load units, cartons, shipments."""
+    cdef Decided* decided = NULL
+    cdef LoadUnit* unit = NULL
+    cdef Cycle* cycle = NULL
+    cdef CartonPlan* plan = NULL
+    cdef Planned* planned = NULL
+    cdef ScopeLine* scope = NULL
+    cdef FormerPlan* before = NULL
+    cdef FormerScope* before_scope = NULL
+    cdef FormerHome* before_home = NULL
+    cdef Shipment* shipment = NULL
+    cdef Touch* touch = NULL
+    cdef Pending* pending = NULL
+    cdef Trailer* trailer = NULL
     store.describe(B_DECIDED, sizeof(Decided), <size_t>&decided.shipment, <size_t>&decided.spare)
-    store.describe(B_LATE_PICKS, sizeof(LatePicks), <size_t>&late.qty, <size_t>&late.qty)
     store.describe(B_UNIT, sizeof(LoadUnit), <size_t>&unit.lu, <size_t>&unit.met)
     store.describe(B_CYCLE, sizeof(Cycle), <size_t>&cycle.target, <size_t>&cycle.number)
-    store.describe(B_PLAN, sizeof(CartonPlan), <size_t>&plan.carton, <size_t>&plan.rev)
+    store.describe(B_PLAN, sizeof(CartonPlan), <size_t>&plan.carton, <size_t>&plan.weight_g)
     store.describe_array(B_PLANNED, sizeof(Planned), <size_t>&planned.qty, <size_t>&planned.qty)
     store.describe(B_SCOPE_LINE, sizeof(ScopeLine), <size_t>&scope.qty, <size_t>&scope.qty)
     store.describe(B_FORMER_PLAN, sizeof(FormerPlan), <size_t>&before.rev, <size_t>&before.rev)
@@ -129,18 +129,44 @@ cdef int describe_structs(Store store) except -1:
     store.describe_array(B_PENDING, sizeof(Pending), <size_t>&pending.t, <size_t>&pending.t)
     store.describe_array(B_DEPARTED, sizeof(Departed), sizeof(Departed), sizeof(Departed))
     store.describe(B_TRAILER, sizeof(Trailer), <size_t>&trailer.id, sizeof(Trailer))
+    return 0
+
+
+cdef int describe_sources(Store store) except -1:
+    """Sources and the items on their machines."""
+    cdef Gap* gap = NULL
+    cdef Track* track = NULL
+    cdef TrackLife* life = NULL
+    cdef Multiread* multiread = NULL
+    cdef Sighting* sighting = NULL
+    cdef Source* source = NULL
+    cdef Seen* seen = NULL
     store.describe(B_GAP, sizeof(Gap), <size_t>&gap.t_from, <size_t>&gap.t_from)
     store.describe(B_TRACK, sizeof(Track), <size_t>&track.epoch, <size_t>&track.epoch)
     store.describe(B_LIFE, sizeof(TrackLife), <size_t>&life.lu, <size_t>&life.begin)
     store.describe(B_MULTIREAD, sizeof(Multiread), <size_t>&multiread.closes, <size_t>&multiread.closes)
     store.describe(B_SIGHTING, sizeof(Sighting), <size_t>&sighting.area, <size_t>&sighting.first)
-    store.describe(B_WAITING, sizeof(Waiting), <size_t>&waiting.key, <size_t>&waiting.is_task)
-    store.describe_array(B_ARRIVED, sizeof(Arrived), 0, <size_t>&arrived.is_task)
     store.describe(B_SOURCE, sizeof(Source), <size_t>&source.src, <size_t>&source.skew_max)
     store.describe(B_SEEN, sizeof(Seen), <size_t>&seen.epoch, <size_t>&seen.epoch)
+    return 0
+
+
+cdef int describe_premises(Store store) except -1:
+    """Stock, returns, equipment."""
+    cdef LatePicks* late = NULL
+    cdef Place* place = NULL
+    cdef Finding* finding = NULL
+    cdef Statement* statement = NULL
+    cdef Shelf* shelf = NULL
+    cdef Scan* scan = NULL
+    cdef Graded* graded = NULL
+    cdef Return* home = NULL
+    cdef RmaLine* rma_line = NULL
+    cdef Rma* rma = NULL
+    cdef Signal* signal = NULL
+    store.describe(B_LATE_PICKS, sizeof(LatePicks), <size_t>&late.qty, <size_t>&late.qty)
     store.describe(B_PLACE, sizeof(Place), <size_t>&place.loc, <size_t>&place.prune_at)
     store.describe_array(B_EXPECTATIONS, sizeof(Expectation), 0, 0)
-    store.describe_array(B_ASKED, sizeof(Asked), 0, 0)
     store.describe(B_FINDING, sizeof(Finding), <size_t>&finding.order, <size_t>&finding.qty)
     store.describe(B_STATEMENT, sizeof(Statement), <size_t>&statement.expected, <size_t>&statement.expected)
     store.describe(B_SHELF, sizeof(Shelf), <size_t>&shelf.loc, sizeof(Shelf))
@@ -152,8 +178,6 @@ cdef int describe_structs(Store store) except -1:
     store.describe(B_RMA, sizeof(Rma), <size_t>&rma.id, sizeof(Rma))
     store.describe(B_SIGNAL, sizeof(Signal), <size_t>&signal.subject, <size_t>&signal.code)
     store.describe(B_SUBJECTS, sizeof(Subjects), sizeof(Subjects), sizeof(Subjects))
-    store.describe(B_WHEEL, sizeof(Wheel), <size_t>&wheel.taken, <size_t>&wheel.taken)
-    store.describe(B_TIMER, sizeof(Timer), <size_t>&timer.a, <size_t>&timer.due)
     return 0
 
 
@@ -252,7 +276,7 @@ cdef class Floor:
         return <Decided*>cycle.decided
 
     cdef Fact* copy_name(self, const Fact* fact) except NULL:
-        """A part or consequence of a record stands under that record's name, at its time."""
+        """A new fact under the name and time of another: of a part of its record, or of what follows from it."""
         cdef Fact* made = self.new_fact()
         made.t, made.t_rx, made.arrival, made.kind = fact.t, fact.t_rx, fact.arrival, fact.kind
         made.src, made.epoch, made.seq, made.sub = fact.src, fact.epoch, fact.seq, fact.sub
@@ -284,7 +308,7 @@ cdef class Floor:
         return i
 
     cdef int insert_waiting(self, List** others, Waiting* waiting) except -1:
-        """R3: what waits for one thing takes effect at one moment, and not its arrival says which goes first."""
+        """R3: all that waits for one thing takes effect at one moment, in the order of event time and not of arrival."""
         cdef int32_t i = length(others[0])
         while i > 0 and self.precedes(waiting.fact, (<Waiting*>nth(others[0], i - 1)).fact):
             i -= 1
@@ -372,7 +396,7 @@ cdef class Floor:
             shipment = <Shipment*>self.store.new(B_SHIPMENT, sizeof(Shipment))
             shipment.id = id
             shipment.cutoff = shipment.cancel_t = shipment.manifest_t = NEVER
-            shipment.evaluated = shipment.plan_t = shipment.planned_t = shipment.unready_at = shipment.held_since = ABSENT
+            shipment.evaluated = shipment.planned_t = shipment.unready_at = shipment.held_since = ABSENT
             self.store.put(self.state.shipments, id, shipment)
         return shipment
 

@@ -16,7 +16,7 @@ cdef Gap* open_gap(
 cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq) except -1
 cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1
 cdef int make_sure(Floor floor, Gap* gap) except -1
-# How long a conclusion that rests on the silence of its sources has to wait; 0: they are not blind. `sure`: not counting
-# jumps in `seq` that may be none yet (R6).
+# How long a conclusion that rests on the silence of its sources has to wait; 0: they are not blind. `sure`: without jumps
+# in `seq` that may still turn out to be no gap (R6).
 cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close, bint sure) noexcept
 cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except -1

@@ -64,7 +64,7 @@ cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
         forget_gap(floor, gap.source, at)
     floor.state.gap_closed = True
     floor.outlet.clear(SEQ_GAP, gap.source.src, gap.t_to, cause)
-    if gap.sure:                        # else its timer comes up yet
+    if gap.sure:                        # else its timer is still to come, and frees it
         floor.store.free(gap)
     return 0
 
@@ -78,14 +78,14 @@ cdef int make_sure(Floor floor, Gap* gap) except -1:
     elif gap.low >= 0:
         cause = named_source(gap.source.src)
         cause.epoch, cause.seq = gap.epoch, gap.high + 1
-        floor.state.gap_closed = True   # what has ended is not told any more: ask it
+        floor.state.gap_closed = True   # held readinesses that have ended since must not be told: they are asked again
         floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.missing} missing")
     return 0
 
 
 cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to, bint sure) noexcept:
-    """`gap_hold_ms` of a source with an open gap that overlaps this stretch of time; 0: there is none. `sure`: not counting
-    jumps that may be none yet (R6)."""
+    """`gap_hold_ms` of a source with an open gap that overlaps this stretch of time; 0: there is none. `sure`: without jumps
+    in `seq` that may still turn out to be no gap (R6)."""
     cdef const Gap* gap
     cdef int i
     if source == NULL:
@@ -123,7 +123,7 @@ cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close, bi
 
 
 cdef int64_t hold_of_records(Floor floor, const List* facts, int64_t t_open, int64_t t_close, bint sure) noexcept:
-    """Of the devices that told of picks and shorts among these."""
+    """The longest hold of the devices that told of the picks and shorts among these facts."""
     cdef const Fact* fact
     cdef int64_t hold = 0
     cdef int i
@@ -180,7 +180,7 @@ cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of, bi
 
 
 cdef int64_t hold_of_cartons(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except -1:
-    """Of those, too, into which its pieces were only moved (R47)."""
+    """The same for all its cartons, those among them into which pieces were only moved (R47)."""
     cdef List* cycles = cycles_of(floor, shipment, as_of, as_of)
     cdef int64_t hold = 0
     cdef int i

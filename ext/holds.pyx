@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """What is wrong with a carton (R45, R46): see holds.pxd."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 
 from ext cimport carton_names, carton_state, cartons, outcomes
 from ext.asked cimport asked_at
@@ -27,7 +27,7 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
     if close == NULL:                   # it is open: its next close will tell
         return 0
     if cycle.plan != NULL and cycle.plan.fact != NULL and cycle.plan.fact.t > as_of:
-        return cartons.watch_holds(floor, cycle, cycle.plan.fact.t)     # held against a plan once that has come
+        return cartons.watch_holds(floor, cycle, cycle.plan.fact.t)     # R45: a plan that is dated ahead
     state = carton_state.state_of(floor, cycle, as_of)
     check_weight_and_label(floor, cycle, as_of, close, state.voided)
     return check_contents(floor, cycle, close, state.voided or state.shipped)
@@ -55,7 +55,7 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
     cdef Fact* release = carton_state.release_of(floor, cycle, as_of)
     cdef int64_t released = release.t if release != NULL else ABSENT
     cdef CartonPlan* plan = cycle.plan
-    cdef bint off, bad
+    cdef bint off, bad, wrong
     cdef int i
     for i in range(length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
@@ -75,10 +75,10 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
     show(floor, PKG_WEIGHT_MISMATCH, cycle, off, weighed if off else youngest,
          f"{weighed.weight_g} g, planned {plan.weight_g} +- {plan.tol_g}" if off else "")
     bad = label != NULL and label.t > released and not over
-    off = bad and label.code == floor.state.noread
-    show(floor, PKG_LABEL_NOREAD, cycle, off, label if off else youngest, "")
-    off = bad and label.code == floor.state.mismatch
-    return show(floor, PKG_LABEL_MISMATCH, cycle, off, label if off else youngest, "")
+    wrong = bad and label.code == floor.state.noread
+    show(floor, PKG_LABEL_NOREAD, cycle, wrong, label if wrong else youngest, "")
+    wrong = bad and label.code == floor.state.mismatch
+    return show(floor, PKG_LABEL_MISMATCH, cycle, wrong, label if wrong else youngest, "")
 
 
 cdef int show(Floor floor, int code, Cycle* cycle, bint wrong, const Fact* cause, str detail) except -1:
@@ -126,8 +126,8 @@ cdef int check_contents(Floor floor, Cycle* cycle, Fact* close, bint over) excep
 
 
 cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) except NULL:
-    """Since when its contents are what they should be, or nobody asks any more: by a short, a cancel, another plan or the
-    end of the carton. By its close, if that was told otherwise, or anew."""
+    """The fact that ended a mismatch: a short, a cancel or another plan that explains the contents, or the end of the carton;
+    else its close, which was told otherwise or anew."""
     cdef const Fact* found = NULL
     cdef const Fact* fact
     cdef PlannedList* contents = cycle.plan.contents if cycle.plan != NULL else NULL

@@ -4,7 +4,7 @@ Exact as the Python side: a number is a mantissa and a power of ten, rounded hal
 What is rare there (signs, exponents, more than 18 digits, escapes) is for the Python side: DOUBTFUL.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t
 
 from ext.json_scalars cimport T_FALSE, T_INT, T_NUMBER, T_TEXT, T_TRUE, Bytes, Value, is_digit
 

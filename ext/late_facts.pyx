@@ -23,7 +23,8 @@ cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fa
 
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
-    """Of the lines that it plans, and of those whose pieces lay in its cartons."""
+    """R27, R29: take back picks and cancels from after its manifest: of the lines that it plans, and of those whose pieces lay
+    in its cartons."""
     cdef List* others = NULL
     cdef Cycle* cycle
     cdef Fact* fact

@@ -1,6 +1,6 @@
 """Canonical lines in one piece, as they are made: what a driver hands over without an object a line."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 

@@ -105,7 +105,7 @@ cdef int send_back(Floor floor, PickWindow* own, int64_t since) except -1:
 
 
 cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64_t since) except -1:
-    """They stay in their load units, whosever they are."""
+    """The pieces stay in their load units, whichever window they will belong to."""
     cdef Fact* fact
     cdef int i = length(picked) - 1
     while i >= 0 and (<Fact*>nth(picked, i)).t >= since:
@@ -119,7 +119,7 @@ cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64
 
 
 cdef int leave_unit(Floor floor, Fact* fact) except -1:
-    """It was sent back, and does not count after all."""
+    """A pick that was sent back does not count after all: it leaves its load unit, too."""
     cdef List* changed = NULL
     cartons.detach(floor, floor.unit_of(fact.lu), fact, &changed)
     return touch(floor, changed, fact)
@@ -132,7 +132,7 @@ cdef int wait_alone(Floor floor, Fact* fact) except -1:
 
 
 cdef void forget_press(PickWindow* window, int32_t press) noexcept:
-    """R30: it is to be taken once more."""
+    """R30: the press will be taken once more."""
     cdef Numbers* known = window.presses
     cdef int i
     for i in range(known.count if known != NULL and press else 0):
@@ -207,7 +207,7 @@ cdef int take_over(Floor floor, PickWindow* task, PickWindow* own) except -1:
 
 
 cdef int empty(Floor floor, PickWindow* own) except -1:
-    """Timers may still name it."""
+    """Emptied and not freed: timers may still name it."""
     floor.store.free(own.facts)
     floor.store.free(own.closings)
     own.facts = own.closings = NULL

@@ -2,22 +2,20 @@
 """What makes a shipment manifested, and what is said of it from then on (R52, R54): see manifests.pxd."""
 
 from libc.string cimport memcpy
-from libc.stdint cimport uint64_t
 
 import msgspec
 
-from ext cimport carton_names, carton_state, cartons, late_facts, stuck
+from ext cimport carton_names, carton_state, cartons, correlations, late_facts, stuck
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
     TIME_TOO_LATE,
 )
-from ext.json_writer cimport digest_of
 from ext.keys cimport text_key
 from ext.kinds cimport K_MANIFEST_RESULT
 from ext.leaving cimport has_left
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
 from ext.packing cimport contents_of
-from ext.readiness cimport READY, Verdict, correlation, verdict_of
+from ext.readiness cimport READY, Verdict, verdict_of
 from ext.shipment_cartons cimport cycles_of, unused_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList
@@ -35,7 +33,7 @@ cdef class Departure:
     """A trailer that closed with cartons of a shipment inside."""
     cdef Fact* close
     cdef list cartons           # addresses of Cycles
-    cdef list gone              # of those that left
+    cdef list gone              # of the Cycles that left
     cdef bint took              # some of them left with this very trailer
     cdef list left_behind       # names of cartons, sorted
 
@@ -106,7 +104,8 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
 
 
 cdef int add_gone(Floor floor, Shipment* shipment, const Fact* close, List** found) except -1:
-    """R52: what was its own when it left stays so, whatever is planned afterwards; what stands here may be dropped."""
+    """R54: a carton that was its own when it left stays so, whatever is planned afterwards; one that stands here still may
+    be dropped."""
     cdef List* then = cycles_of(floor, shipment, close.t, close.t)
     cdef Cycle* cycle
     cdef carton_state.CartonState state
@@ -121,7 +120,7 @@ cdef int add_gone(Floor floor, Shipment* shipment, const Fact* close, List** fou
 
 
 cdef list cartons_then(Floor floor, Shipment* shipment, Departure departure, int64_t t):
-    """R50a: addresses of its Cycles as of its first evidence."""
+    """Addresses of its Cycles (R50a) as of its first evidence."""
     cdef List* cycles
     cdef int i
     if departure is not None:
@@ -155,7 +154,7 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     t = result.t if departure is None else departure.close.t if result == NULL else max(result.t, departure.close.t)
     floor.outlet.data.clear()
     floor.outlet.data.raw(data, len(data))
-    floor.outlet.emit(shipment.manifested, subject_of(shipment), t, correlation(shipment), cause,
+    floor.outlet.emit(shipment.manifested, subject_of(shipment), t, correlations.of_shipment(shipment), cause,
                       INCOMPLETE if forced else EXACT)
     if shipment.cancelled_by != NULL and left_before(floor, shipment, shipment.cancelled_by):
         tell_voided(floor, shipment)
@@ -298,7 +297,7 @@ cdef int tell_voided(Floor floor, Shipment* shipment) except -1:
     floor.outlet.data.put(b'{"cause":')
     floor.outlet.data.text_of(NAMES[fact.kind])
     floor.outlet.data.put(b"}")
-    floor.outlet.emit(shipment.voided, subject_of(shipment), fact.t, correlation(shipment), fact, EXACT)
+    floor.outlet.emit(shipment.voided, subject_of(shipment), fact.t, correlations.of_shipment(shipment), fact, EXACT)
     return 0
 
 
@@ -326,8 +325,8 @@ cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 
 cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1:
-    """A fact about a shipment with evidence. R45: a late weight or number revises the manifest; R52: any other change of
-    what had been ready is an exception, and nothing else."""
+    """A fact about a shipment that has evidence of leaving. R54: a late weight or number revises the manifest. R52: any other
+    change of what had been ready is an exception, and nothing else."""
     cdef Verdict verdict
     if not cause.context or shipment.manifest_t == NEVER:
         tell(floor, shipment, cause, False)

@@ -11,7 +11,7 @@ from collections import deque
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
@@ -20,7 +20,6 @@ from ext.line_block cimport LineBlock
 from ext.line_plan cimport CAPTURES_MAX, LinePlan, Slice
 from ext.mqtt_wire cimport PUBACK, PUBLISH, PUBREC, Bytes, Control, Packet, Splitter
 
-from ext.mqtt_wire import WireFault
 
 cdef enum:
     TOPIC_BYTES_MAX = 1024

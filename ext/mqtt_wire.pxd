@@ -8,7 +8,7 @@ properties) HEAD_MAX. A PUBLISH with a longer payload than the limit keeps its h
 rest is dropped while it arrives.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t
 
 ctypedef const unsigned char* Bytes
 

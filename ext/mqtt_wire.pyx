@@ -6,8 +6,8 @@ that there is no state between two calls but where things lie.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
-from libc.string cimport memchr, memcpy, memmove
+from libc.stdint cimport int64_t, uint16_t
+from libc.string cimport memcpy, memmove
 
 from ext.mqtt_wire cimport (
     ALIAS_TOPIC_MAX, ALIASES_MAX, CONTROL_MAX, HEAD_MAX, PUBLISH, ROOM_MAX, ROOM_MIN, SAMPLE_MAX, Bytes, Packet,

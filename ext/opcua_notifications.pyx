@@ -8,10 +8,10 @@ from libc.stdlib cimport free, realloc
 
 from ext.json_scalars cimport Bytes
 from ext.opcua_reader cimport (
-    CUT, NO_SUCH_TYPE, SOUND, TOO_MANY, Reader, failed, skip, skip_diagnostic_info, skip_extension_object, skip_node_id,
-    skip_text, take_count, take_i32, take_i64, take_text, take_u8, take_u16, take_u32,
+    CUT, NO_SUCH_TYPE, SOUND, TOO_MANY, Reader, failed, skip, skip_diagnostic_info, skip_extension_object,
+    skip_node_id, skip_text, take_count, take_i64, take_text, take_u8, take_u16, take_u32,
 )
-from ext.opcua_values cimport NO_TIME, Reading, Row, make_reading, take_data_value, take_plain
+from ext.opcua_values cimport Reading, Row, make_reading, take_data_value, take_plain
 from ext.opcua_values import Unfit
 
 NOTIFICATIONS_MAX = 100_000

@@ -10,11 +10,10 @@ from libc.stdint cimport INT64_MIN, int8_t, int16_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from ext.opcua_reader cimport (
-    ARRAY_BIT, BOOLEAN, BYTE, BYTE_STRING, DATE_TIME, DIMENSIONS_BIT, DOUBLE, EXPANDED_NODE_ID, FLOAT, GUID, INT16,
-    INT32, INT64, LOCALIZED_TEXT, NODE_ID, NO_SUCH_TYPE, NULL_TYPE, QUALIFIED_NAME, SBYTE, SERVER_PICOSECONDS_BIT,
-    SERVER_TIME_BIT, SOUND, SOURCE_PICOSECONDS_BIT, SOURCE_TIME_BIT, STATUS_BIT, STATUS_CODE, STRING, TYPES, TYPE_BITS,
-    UINT16, UINT32, UINT64, VALUE_BIT, failed, skip, skip_node_id, skip_value, skip_values, skip_variant, take_count,
-    take_i32, take_i64, take_text, take_u8, take_u16, take_u32, width,
+    ARRAY_BIT, BOOLEAN, BYTE_STRING, DATE_TIME, DIMENSIONS_BIT, DOUBLE, FLOAT, GUID, INT16, INT32, LOCALIZED_TEXT,
+    NODE_ID, NO_SUCH_TYPE, NULL_TYPE, QUALIFIED_NAME, SBYTE, SERVER_PICOSECONDS_BIT, SERVER_TIME_BIT, SOUND,
+    SOURCE_PICOSECONDS_BIT, SOURCE_TIME_BIT, STATUS_BIT, STRING, TYPES, TYPE_BITS, UINT64, VALUE_BIT, failed, skip,
+    skip_node_id, skip_value, skip_values, take_count, take_i64, take_text, take_u8, take_u16, take_u32, width,
 )
 
 DEPTH_MAX = 32

@@ -21,12 +21,12 @@ cdef struct Outcome:
     bint shorted            # a close by b, c or d stands: the window has a short, of `q_short`
     int by
     int64_t q               # what the last close or revision tells
-    int64_t q_asked         # of how many; of an open window, what was asked for when that was told
+    int64_t q_asked         # out of how many; of an open window, what was asked for when that was told
     int64_t q_now           # all that counts so far
     int64_t q_late          # of that, what came too late to close it by quantity (R25)
     int64_t q_short
     int64_t q_task          # what is asked for
-    int64_t until           # a note of later does not count (R27a)
+    int64_t until           # notes of a later time do not count (R27a)
     int64_t t_close
     int64_t t_last          # greatest event time of a pick that counts
     Fact* cause             # what decided

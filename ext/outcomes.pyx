@@ -27,8 +27,9 @@ cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decid
 
 
 cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_before, int64_t q_task, int64_t until) noexcept:
-    """R21: walk facts and closings by event time; stop at a closing that the watermark has not decided. What was asked for
-    stands in the notes up to `until`, and is `q_task` since.
+    """R21: walk picks and closings in the order of their event times, up to a closing that the watermark has not decided.
+    What was asked for on the way is said by the notes among the closings (see `is_note`), those up to `until`; after the
+    last of them it is `q_task`.
 
     At one event time a cancel comes first (a pick at t_c does not count), then picks, then b to d (q counts t <= t_close).
     """
@@ -56,18 +57,12 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
         if t_closing < t_fact or (t_closing == t_fact < NEVER and is_note(<Fact*>nth(window.closings, j))):
             closing = <Fact*>nth(window.closings, j)
             if is_note(closing):
-                asked = asked_from(&o, window, j + 1)
-                open_again(&o, asked)
-                if i:
-                    fill_again(&o, asked, <Fact*>nth(window.facts, i - 1))
-                elif asked == 0 and not o.closed:
-                    close_empty(&o, t_closing)
-            elif (not o.closed and is_felt(&o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
-                    and not went_elsewhere(window, picked, closing)):
+                asked = ask_otherwise(&o, window, i, j)
+            elif can_close(&o, window, j, picked, as_of):
                 if t_closing >= decided_before:
                     break
                 close_short(&o, window, closing)
-            j += 1      # closed already: a later b, c or d changes nothing; R23: a line without tasks or picks has no short
+            j += 1
         else:
             fact = <Fact*>nth(window.facts, i)
             count_pick(&o, window, fact, asked)
@@ -77,6 +72,25 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
     if o.closed or not o.told:
         o.q_asked = q_task
     return o
+
+
+cdef int64_t ask_otherwise(Outcome* o, const PickWindow* window, int i, int j) noexcept:
+    """R27a: the walk has come to a note, after `i` picks: what is asked for from there on. A full window may be open by it,
+    an open one full."""
+    cdef int64_t asked = asked_from(o, window, j + 1)
+    open_again(o, asked)
+    if i:
+        fill_again(o, asked, <Fact*>nth(window.facts, i - 1))
+    elif asked == 0 and not o.closed:
+        close_empty(o, (<Fact*>nth(window.closings, j)).t)
+    return asked
+
+
+cdef bint can_close(const Outcome* o, const PickWindow* window, int j, const Fact* picked, int64_t as_of) noexcept:
+    """R21: whether closing number `j` finds the window open, and is one of its own. R23: a line without tasks or picks has
+    no short. `picked`: the last pick before it."""
+    return (not o.closed and is_felt(o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
+            and not went_elsewhere(window, picked, <Fact*>nth(window.closings, j)))
 
 
 cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
@@ -89,8 +103,9 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
 
 
 cdef bint is_note(const Fact* closing) noexcept:
-    """R27a: of what was asked for before, one more than that; it closes nothing (see retasks). One that `follows` says
-    nothing of closings."""
+    """R27a: a note is no closing, though it stands among them: up to its time `qty` - 1 was asked for, and something else
+    since (see retasks). One that `follows` says nothing of what closings found: they are judged by what is asked for since.
+    """
     return closing.context and closing.qty > 0
 
 
@@ -99,7 +114,7 @@ cdef int64_t asked_by(const Fact* note) noexcept:
 
 
 cdef int64_t asked_first(const PickWindow* window, int64_t q_task) noexcept:
-    """R27a: by the first revision of all."""
+    """R27a: what the first revision of all asked for."""
     cdef int j
     for j in range(length(window.closings)):
         if is_note(<Fact*>nth(window.closings, j)):
@@ -108,7 +123,7 @@ cdef int64_t asked_first(const PickWindow* window, int64_t q_task) noexcept:
 
 
 cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexcept:
-    """R27a: what the window was asked for at its j-th closing."""
+    """R27a: what was asked for when closing number `j` came."""
     cdef const Fact* note
     for j in range(j, length(window.closings)):
         note = <Fact*>nth(window.closings, j)
@@ -121,16 +136,13 @@ cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexc
 
 cdef bint is_felt(const Outcome* o, const PickWindow* window, int j, int64_t q) noexcept:
     """R21: a b, c or d that found the window full, by what was asked for then, changes nothing."""
-    cdef int64_t asked
-    if is_note(<Fact*>nth(window.closings, j)):
-        return False
-    asked = asked_from(o, window, j + 1)
+    cdef int64_t asked = asked_from(o, window, j + 1)
     return asked == o.q_task or q < asked
 
 
 cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fact* closing) noexcept:
-    """R21 c: the last pick before it, of whatever SKU, did not go into the carton that is closed. It may have come after the
-    close did."""
+    """R21 c: the last pick before the close, of whatever SKU, did not go into the carton that is closed. (It may have arrived
+    after the close.)"""
     cdef const Fact* other
     cdef int i
     for i in range(length(window.trouble.strangers) if closing.kind == K_CARTON_CLOSE else 0):
@@ -142,15 +154,15 @@ cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fac
 
 
 cdef void open_again(Outcome* o, int64_t asked) noexcept:
-    """R26, R27a: a reversal, or more that is asked for; R21 applies anew."""
+    """R26, R27a: after a reversal, or when more is asked for, a window that was full is open, and R21 applies anew."""
     if o.by == BY_QUANTITY and o.q_now - o.q_late < asked:
         o.closed = False
         o.by = OPEN
 
 
 cdef void fill_again(Outcome* o, int64_t asked, Fact* youngest) noexcept:
-    """R27a: less is asked for than before; an open window that has so much is closed by a, at its last pick or
-    reversal: q of a close counts what is not later."""
+    """R27a: less is asked for than before. An open window that has so much is closed by a, at its last pick or reversal:
+    q of a close counts what is not later."""
     if o.closed or o.q_now - o.q_late < asked:
         return
     o.closed = o.told = True
@@ -198,7 +210,7 @@ cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexc
 
 
 cdef int64_t missing(const Outcome* o) noexcept:
-    """No more than it asked for, also where more was put back than is known to be picked."""
+    """What it is short of: no more than was asked for, even if more was put back than is known to be picked."""
     return max(0, o.q_task - max(0, o.q))
 
 

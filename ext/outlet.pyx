@@ -7,7 +7,7 @@ An id is a function of the business key alone: no clock, no counter, no content.
 
 import hashlib
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from ext.batch cimport ABSENT
 from ext.correlations cimport concerned
@@ -133,7 +133,7 @@ cdef class Outlet:
 
     cdef bint emit(self, Ledger* ledger, Subject subject, int64_t time, int32_t correlation, const Fact* cause,
                    int evidence) except -1:
-        """The next revision, unless it would say what the last one said. Returns whether one left."""
+        """The next revision, unless it would say what the last one said (R81). Returns whether one left."""
         cdef Digest said = self.saying(time)
         if ledger.revision >= 0 and said.a == ledger.said.a and said.b == ledger.said.b:
             return False

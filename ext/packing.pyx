@@ -4,7 +4,6 @@
 from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 
-from ext.floor cimport find_line
 from ext.kinds cimport K_PACK_CONFIRM
 from ext.state cimport B_MOVE, B_MOVED, Move, Moved, MovedList, PickWindow
 from ext.store cimport find, index_of, length, nth
@@ -73,7 +72,7 @@ cdef class Contents:
         return 0
 
     cdef int sort(self, Floor floor) noexcept:
-        """As `contents` shows them: by (order, line, sku, lot). Mostly in order: by insertion, halving where they are not."""
+        """By (order, line, sku, lot), as `contents` shows them. They mostly come in order; a place is looked for by halving."""
         cdef int i, low, high, middle
         cdef Piece piece
         for i in range(1, self.count):
@@ -92,7 +91,7 @@ cdef class Contents:
         return 0
 
     cdef bint equals(self, const Fact* end) noexcept:
-        """Whether this is what is known to be moved."""
+        """Whether it is just this that is known to be moved at that end."""
         cdef int i
         cdef const Moved* moved
         if end.move.moved == NULL or end.move.moved.count != self.count:
@@ -190,7 +189,7 @@ cdef int settle_moves(Floor floor, List** changed) except -1:
 
 
 cdef Contents contents_before(const Cycle* cycle, int n):
-    """What its first n facts have left there, and what they owe set off."""
+    """What its first n facts have left there, with what is owed set off."""
     cdef Contents contents = Contents.__new__(Contents)
     cdef int i
     for i in range(n):

@@ -21,7 +21,8 @@ cdef enum:
 # ---------------------------------------------------------------------------------------------- R22
 
 cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
-    """R22: from its first pick on, while it is not full, and again since what has opened it at `t`. One timer a window."""
+    """R22: watch a window from its first pick on while it is not full, and again when a fact of `t` has opened it. One timer
+    a window."""
     if window.stall_watched or window.q_sum <= 0 or window.q_sum >= window.q_task >= 0:
         return 0
     window.stall_watched = True
@@ -52,7 +53,8 @@ cdef int judge_stall(Floor floor, PickWindow* window, int64_t now) except -1:
 # ---------------------------------------------------------------------------------------------- what is to be judged
 
 cdef int expect(Floor floor, PickWindow* window, int64_t t) except -1:
-    """A fact of `t` has come: it is judged what is wrong then, if anything may be. From the first time on at every fact."""
+    """A fact of `t` has come: have the window judged when the watermark passes it, if anything may be wrong with it. Once that
+    was so, it is judged at every fact."""
     if not window.trouble.alarms >> WATCHED & 1:
         if not may_be_wrong(window):
             return 0
@@ -62,7 +64,8 @@ cdef int expect(Floor floor, PickWindow* window, int64_t t) except -1:
 
 
 cdef bint may_be_wrong(const PickWindow* window) noexcept:
-    """At any moment, by what is known so far. Without a reversal it has never more than it has in the end."""
+    """Whether anything may be wrong with it at any moment, by what is known so far. (Without a reversal a window never held
+    more than it does now.)"""
     cdef int i
     if (window.trouble.alarms or window.reversed or length(window.trouble.strangers) or window.trouble.cancel_t != NEVER
             or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_of(window, window.q_task, NEVER)):
@@ -74,7 +77,7 @@ cdef bint may_be_wrong(const PickWindow* window) noexcept:
 
 
 cdef int expect_all(Floor floor, PickWindow* window, const List* facts) except -1:
-    """Those that have come and that the watermark has not passed."""
+    """Have it judged at the facts, too, that came before and that the watermark has not passed."""
     cdef int64_t t
     cdef int i = length(facts) - 1
     while i >= 0 and (<Fact*>nth(facts, i)).t >= floor.state.watermark:
@@ -85,7 +88,7 @@ cdef int expect_all(Floor floor, PickWindow* window, const List* facts) except -
 
 
 cdef int expect_cover(Floor floor, Line* line, const Fact* order) except -1:
-    """R24: from then on so much is asked for."""
+    """R24: a revision of the order asks for another quantity from its time on; what it covers is judged then."""
     cdef Fact* cover = floor.copy_name(order)
     cover.order, cover.line, cover.qty = line.order, line.number, line.qty
     return floor.by_watermark.push(
@@ -107,7 +110,7 @@ cdef int64_t tolerance_of(const PickWindow* window, int64_t q_task, int64_t as_o
 
 
 cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
-    """By all that the watermark has passed. `cause`: the last of it."""
+    """Raise and clear what is wrong by all that the watermark has passed. `cause`: the last fact of it."""
     cdef int64_t as_of = floor.state.watermark - 1
     cdef int32_t subject
     cdef const Fact* wrong

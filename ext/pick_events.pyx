@@ -15,7 +15,7 @@ from ext.outlet cimport (
 from ext.premises_data cimport LatePicks
 from ext.state cimport B_LATE_PICKS, Ledger
 from ext.store cimport Table, find, length, nth
-from ext.timers cimport NEVER, RANK_PICK
+from ext.timers cimport RANK_PICK
 from ext.tombstones cimport is_buried
 
 from ext.context_checks import POLICIES

@@ -6,6 +6,7 @@ from ext.store cimport index_of, length, nth
 
 
 cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) noexcept:
+    """R43: of a reversal that of the last pick of its SKU before it; of a pick, or before any pick, the task's."""
     cdef const List* facts = window.facts if fact.sku == window.sku else window.trouble.strangers
     cdef const Fact* pick
     cdef int i
@@ -52,6 +53,7 @@ cdef int take_over(Floor floor, PickWindow* window, Fact* fact, List** changed) 
 
 
 cdef int move(Floor floor, Fact* fact, int32_t lu, List** changed) except -1:
+    """Into another load unit. Appends the cycles that changed."""
     if fact.lu == lu:
         return 0
     if fact.lu:

@@ -2,13 +2,12 @@
 """The pick window (R20-R31): see picks.pxd. Hot: `take_pick`, `decide`."""
 
 from ext cimport asked, gaps, pick_alarms
-from ext.batch cimport ABSENT
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
-from ext.store cimport find, length, nth, remove
+from ext.store cimport length, nth, remove
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -29,7 +28,7 @@ cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL:
 
 
 cdef int force(Floor floor, PickWindow* window, int64_t t) except -1:
-    """The wall clock's bound decides what may close it up to `t`."""
+    """R4: the wall clock's bound, not the watermark, decides the closings up to `t`."""
     floor.troubled(window).forced = max(window.trouble.forced, t)
     return 0
 
@@ -41,7 +40,8 @@ cdef bint has_grave(Floor floor, const PickWindow* window) except -1:
 
 
 cdef bint is_dead(Floor floor, PickWindow* window) except -1:
-    """R46: it went before its time, and was told once more since: nothing for it counts, and nothing is told of it."""
+    """R46: it was forgotten before its time, and the order systems have told of it once more: nothing counts for it, and
+    nothing is told of it."""
     if window.trouble.buried:
         floor.troubled(window).buried = has_grave(floor, window)
     return window.trouble.buried
@@ -121,7 +121,7 @@ cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept:
 
 
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """A pick leaves its window: another one tells of its press."""
+    """A pick leaves its window: another record tells of its press, or it belongs elsewhere."""
     if fact.sku == window.sku:
         window.q_sum -= fact.qty
         remove(&window.facts, fact)
@@ -140,8 +140,8 @@ cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
 
 
 cdef int move_closing(Floor floor, PickWindow* window, const Fact* closing, int64_t t) except -1:
-    """A revision of `t` says another time than the one that set it, or none; NULL: there was none. What had come by then
-    has closed the window (R26), unless it waits for a gap."""
+    """R21 d: a revision of event time `t` moves a deadline or cutoff, or takes it away. `closing`: the old one; NULL: there
+    was none. One whose time had come by `t` has closed the window and stays (R26), unless it waits for a gap."""
     if closing == NULL or (closing.t < t and (window.trouble.decided == closing or not window.trouble.gap_held)):
         return 0
     remove(&window.closings, closing)
@@ -165,7 +165,8 @@ cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
 # ---------------------------------------------------------------------------------------------- deciding
 
 cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1:
-    """A closing is due: what it decides counts the picks up to it; later ones waited for it and follow R26."""
+    """A closing of `t` is due. First tell what it decides, by the picks up to it; then what later ones, which waited for it,
+    make of that (R26)."""
     if window.confirmed == NULL or window.told_t <= t:
         tell(floor, window, NULL, t)
     return tell(floor, window, NULL, ANY_TIME)
@@ -220,7 +221,8 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
 
 
 cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:
-    """What is known now was in time for this decision (R25)."""
+    """A b, c or d closes the window. The picks that are known now were in time for it; those that arrive later are `late`
+    (R25)."""
     cdef int i
     floor.troubled(window).decided = closing
     for i in range(length(window.facts)):

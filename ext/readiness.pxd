@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Floor
 from ext.json_writer cimport Digest
-from ext.state cimport CartonPlan, Cycle, Fact, Line, Shipment
+from ext.state cimport Cycle, Fact, Line, Shipment
 from ext.store cimport List, Numbers
 
 
@@ -22,4 +22,3 @@ cdef struct Verdict:
 
 cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
 cdef bint is_lane(const Numbers* lanes, int32_t place) noexcept
-cdef int32_t correlation(const Shipment* shipment) noexcept

@@ -166,8 +166,8 @@ cdef bint waits_for_oms(const Line* line, int64_t as_of) noexcept:
 
 
 cdef bint is_unfilled(Floor floor, Shipment* shipment, const List* scopes, int64_t as_of) except -1:
-    """Whether a line lacks something, from the one on that lacked something when it was asked last: most facts of a large
-    shipment change nothing about that one. False: maybe an earlier one does."""
+    """Whether a line lacks something: asked first of the one that lacked something the last time, for most facts of a large
+    shipment change nothing about that one. False: none from there on does, but maybe an earlier one."""
     cdef ScopeLine* scope
     cdef Need need
     while shipment.unfilled < length(scopes):
@@ -300,7 +300,7 @@ cdef int32_t sku_of(const Line* line) noexcept:
 # ---------------------------------------------------------------------------------------------- cartons
 
 cdef bint pack(Floor floor, Shipment* shipment, const FormerPlan* plan, int64_t as_of, Numbers** names) except -1:
-    """Put the closed cartons' contents to the lines, and collect their names. False: a carton is not done."""
+    """Add what lies in the closed cartons to its lines (`Need.packed`), and collect their names. False: a carton is not done."""
     cdef List* cycles
     cdef Numbers* unused = unused_of(floor, shipment, as_of, as_of)
     cdef bint done = unused == NULL
@@ -333,7 +333,7 @@ cdef bint pack_carton(Floor floor, const FormerPlan* plan, Cycle* cycle, int64_t
         return False
     if plan.stage_required and not state.loaded and not state.shipped and not is_lane(plan.lanes, state.place):
         return False
-    if holds_cancelled(floor, cycle, as_of, contents):
+    if holds_cancelled(floor, cycle, as_of):
         return False
     for i in range(contents.count):
         piece = &contents.pieces[i]
@@ -361,7 +361,7 @@ cdef bint is_lane(const Numbers* lanes, int32_t place) noexcept:
     return False
 
 
-cdef bint holds_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, Contents contents) except -1:
+cdef bint holds_cancelled(Floor floor, const Cycle* cycle, int64_t as_of) except -1:
     """R27, R50: pieces of a cancelled task still lie in it."""
     cdef Fact* fact
     cdef Fact* other
@@ -406,16 +406,3 @@ cdef bint holds_moved_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, 
                 found = index_of(fed, cycle) >= 0
                 floor.store.free(fed)
     return found
-
-
-cdef int32_t correlation(const Shipment* shipment) noexcept:
-    """`correlationid`: the order if exactly one is concerned, else the shipment."""
-    cdef int32_t order = 0
-    cdef ScopeLine* scope
-    cdef int i
-    for i in range(length(shipment.scope)):
-        scope = <ScopeLine*>nth(shipment.scope, i)
-        if order and scope.line.order != order:
-            return shipment.id
-        order = scope.line.order
-    return order if order else shipment.id

@@ -9,8 +9,8 @@ from ext.timers cimport NEVER
 
 
 cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bint new) except -1:
-    """R27a: another quantity is judged anew. A note among the window's closings says what was asked for up to then (R50).
-    What found it full before has changed nothing, and does not when more is asked for."""
+    """R27a: another quantity is asked for, and the window judged anew. A note among its closings (see outcomes.is_note) keeps
+    what was asked for up to then: a deadline or short that found the window full has changed nothing, and does not now."""
     cdef Fact* note
     if window.q_task == qty:
         return 0

@@ -56,7 +56,7 @@ cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t la
     cdef int i = seen.count - 1
     cdef Interval* here
     cdef Interval* after
-    if i >= 0 and seq == seen.intervals[i].high + 1:            # as it mostly is
+    if i >= 0 and seq == seen.intervals[i].high + 1:            # the usual case
         seen.intervals[i].high = seq
         if t > seen.intervals[i].t:
             seen.intervals[i].t = t
@@ -70,7 +70,7 @@ cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t la
         if seq <= here.high:
             if t - here.t <= lateness:
                 return False
-            seen.count = i                                      # the counter runs anew without a new epoch
+            seen.count = i                                      # the counter has begun anew without a new epoch
             i -= 1
             after = NULL
         elif seq == here.high + 1:

@@ -6,7 +6,7 @@ good, whatever the order of arrival. A truth is told once it has lasted `ready_h
 fact arrives.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment

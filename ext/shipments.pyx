@@ -1,9 +1,9 @@
 # cython: boundscheck=False, wraparound=False
 """Shipments (R50-R56): see shipments.pxd; what "ready" means stands in readiness.pyx. Hot: `touch_cycle`."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 
-from ext cimport cartons, gaps, legality, manifests, riding, sights, stuck
+from ext cimport cartons, correlations, gaps, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.floor cimport first_from
@@ -15,10 +15,10 @@ from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
 from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at
-from ext.readiness cimport EMPTY, HELD_SHORT, NOT_READY, READY, Verdict, correlation, verdict_of
+from ext.readiness cimport EMPTY, HELD_SHORT, READY, Verdict, verdict_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine, Touch
-from ext.store cimport List, find, index_of, length, nth
+from ext.store cimport List, index_of, length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
 from ext.touches cimport (
@@ -30,7 +30,7 @@ from ext.truths cimport drop_between, drop_pending, end_pending, has_ended, has_
 # ---------------------------------------------------------------------------------------------- touches
 
 cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
-    """A carton changed: the shipment that it is planned to, else those of the lines that lie in it."""
+    """A carton changed, which concerns the shipment that it is planned to, else those of the lines that lie in it."""
     cdef FormerHome* former
     cdef int i
     stuck.on_cycle(floor, cycle, cause)
@@ -61,8 +61,8 @@ cdef int touch_home(Floor floor, Shipment* shipment, Cycle* cycle, Fact* cause) 
 
 
 cdef bint is_newly_its(const Cycle* cycle, const Fact* cause) noexcept:
-    """Does it say that the unit is this carton, or since when? It was bound, planned or named, or its use begins or ends
-    there. What had come before that was nobody's."""
+    """Does `cause` say that the unit is this carton, or since when it is: a bind, a plan, a name, or what begins or ends its
+    use? Facts that came before it were nobody's so far."""
     return cause.context or cause.carton != 0 or cause.cycle != cycle or nth(cycle.facts, 0) == cause
 
 
@@ -100,8 +100,8 @@ cdef bint has_scopes(const Cycle* cycle) noexcept:
 
 
 cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
-    """A plan came, maybe after the work: what is known of its lines and cartons from its moment on touches it. What was
-    before was judged without it, or by the plan that it replaces (R51)."""
+    """A plan came, maybe after the work: all that is known of its lines and cartons from its moment on touches it. What was
+    before that is judged without it, or by the plan that it replaces (R51)."""
     cdef Line* line
     cdef CartonPlan* plan
     cdef int i, k
@@ -120,7 +120,7 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
 
 
 cdef int touch_sharing(Floor floor, const Shipment* shipment, const List* scope, Fact* cause) except -1:
-    """R53: it has a share of these lines, or has none any more: that concerns the others that have."""
+    """R53: it has a share of these lines now, or none any more; that concerns the others that share them."""
     cdef int i
     for i in range(length(scope)):
         touch_others(floor, shipment, (<ScopeLine*>nth(scope, i)).line, cause)
@@ -308,7 +308,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
         shipment.ready = floor.outlet.ledger(SHIPMENT_READY, shipment.id)
     floor.outlet.data.clear()
     floor.outlet.data.raw(pending.data.text, pending.data.length)
-    floor.outlet.emit(shipment.ready, subject_of(shipment), since, correlation(shipment), pending.cause,
+    floor.outlet.emit(shipment.ready, subject_of(shipment), since, correlations.of_shipment(shipment), pending.cause,
                       INCOMPLETE if incomplete else EXACT)
     quiet(floor, shipment, SHP_LOAD_BEFORE_READY, since, pending.cause)
     if not shipment.stands and shipment.unready != NULL:

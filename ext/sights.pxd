@@ -25,4 +25,5 @@ cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1
 cdef int judge(Floor floor, Fact* fact) except -1
 cdef int expect_read(Source* source, int64_t t) noexcept
 cdef int on_read(Floor floor, Fact* fact) except -1
+cdef int32_t subject_of(Floor floor, const Fact* fact) except -1
 cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) except -1

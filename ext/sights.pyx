@@ -16,7 +16,7 @@ from ext.store cimport B_TABLE, Table, find, length, nth
 from ext.timers cimport RANK_SIGHT, RANK_TRACK
 
 cdef enum:
-    SIGHTS_MAX = 60_000         # of what counts them in a fact: below what that holds, for the few that are not timers
+    SIGHTS_MAX = 60_000         # below what `Fact.sights` can count: some places that keep a fact are not asked before
 
 
 # ---------------------------------------------------------------------------------------------- where it was seen
@@ -69,7 +69,7 @@ cdef Sighting* sighting_in(Sighting* sighting, int32_t area) noexcept:
 
 
 cdef Sighting* made_young(Floor floor, int32_t area, const Fact* fact) except NULL:
-    """Of the younger half, where all sightings of the unit stand from now on."""
+    """Its sighting in this area, made if it is new; all of the unit's go into the younger half of the table."""
     cdef Sighting* first = any_of(floor, fact.lu)
     cdef Sighting* sighting = sighting_in(first, area)
     if sighting == NULL:
@@ -84,14 +84,14 @@ cdef Sighting* made_young(Floor floor, int32_t area, const Fact* fact) except NU
 
 
 cdef int joins_nothing(Floor floor, Fact* fact) noexcept:
-    """Only sights keep it. To be told when all else has looked at it: such reads are many, and their room is used again."""
+    """No window has the fact, so only sights keep it, and its room is used again: such reads are many. To be called last."""
     fact.only_seen = True
     fact.sights += 1
     return let_go(floor, fact)
 
 
 cdef int let_go(Floor floor, Fact* fact) noexcept:
-    """A place of sights keeps another from now on, or none; NULL: it kept none."""
+    """One place fewer keeps the fact as a sight; with the last, its room is free. NULL: none was kept."""
     if fact != NULL:
         fact.sights -= 1
         if fact.only_seen and fact.sights == 0:
@@ -184,7 +184,7 @@ cdef int expect_read(Source* source, int64_t t) noexcept:
 
 
 cdef int await_read(Floor floor, Fact* fact) except -1:
-    """Until the watermark passes it, which is in order."""
+    """Have a read judged when the watermark passes it: then they come in order."""
     if fact.sights >= SIGHTS_MAX:       # so many wait for it already
         return 0
     fact.sights += 1
@@ -201,7 +201,7 @@ cdef int on_read(Floor floor, Fact* fact) except -1:
 
 
 cdef int32_t subject_of(Floor floor, const Fact* fact) except -1:
-    """The track, else the scanner."""
+    """What an exception of a scan or track is about: the track, else the scanner."""
     if not fact.track:
         return fact.src
     return floor.intern(f"track/{floor.text(fact.src)}/{floor.text(fact.track)}")

@@ -215,9 +215,7 @@ cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:
     if shipment != NULL and shipment.cancel_t <= as_of:
         return standing(S_OVER, shipment.cancel_t)
     now = walk(floor, cycle, as_of)
-    if now.state == S_LOST:
-        return now
-    if now.state == S_PLANNED:
+    if now.state == S_LOST or now.state == S_PLANNED:
         return now
     if now.state == S_OPEN:
         return standing(S_OVER, now.since) if was_emptied(cycle, as_of) else now
@@ -234,7 +232,7 @@ cdef bint was_emptied(const Cycle* cycle, int64_t as_of):
 
 
 cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of) except *:
-    """Through what was told of it, its pallet's places among it (R48)."""
+    """Walk through what was told of it, the places of its pallet among that (R48)."""
     cdef bint is_bind = length(cycle.facts) > 0 and (<Fact*>nth(cycle.facts, 0)).context
     cdef Standing now = standing(S_PLANNED if is_bind else S_OPEN, cycle.begin)
     cdef Standing before_loss = now

@@ -13,7 +13,7 @@ the last revision independent of the order of arrival. Times are microseconds; t
 All of it lies in the region of `Store`: pointers first, then text numbers, then plain values. `State` is its root.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 
 from ext.json_writer cimport Digest
 from ext.order_data cimport AskedList
@@ -143,7 +143,6 @@ cdef struct Order:
     int32_t id
     int32_t spare
     int64_t t                   # event time of what was last told of it
-    uint8_t known               # told by an order or a task: else only a scope names it
     Watch watch
 
 
@@ -154,7 +153,7 @@ cdef struct Line:
     List* scopes                # ScopeLine of every shipment that plans it
     List* packed                # ends of moves that brought pieces of it out of a unit that had none (R47)
     PickWindow* own             # the window of a line without tasks (R20)
-    const Changed* changed        # to be written by `Floor.changing` alone
+    const Changed* changed      # to be written by `Floor.changing` alone
     int32_t order
     int32_t sku
     int32_t number
@@ -180,7 +179,7 @@ cdef struct Changed:
 cdef struct PickWindow "sortline_PickWindow":
     Line* line
     List* facts                 # picks and reversals that count, sorted
-    List* closings              # what may close it but its quantity: shorts, deadline, carton closes, sorted (R21 b c d)
+    List* closings              # shorts, deadlines, carton closes, sorted (R21 b, c, d); and notes (R27a, see outcomes)
     Fact* deadline
     Ledger* confirmed
     Numbers* presses            # R30
@@ -208,9 +207,9 @@ cdef struct Trouble "sortline_Trouble":
     void* finding               # R70: the Finding (see premises_data) of what its short says of the stock
     int64_t cancel_t            # NEVER: not cancelled (R21 e)
     int64_t covered_q           # R24: so much of it was covered by a change of the order
-    int64_t forced              # closings up to here are decided by a bound of the wall clock, not by the watermark
-    int64_t held_t              # which closing waits
-    int64_t gap_over_t          # until then by the wall clock, if no gap closes before
+    int64_t forced              # closings up to here are decided by the wall clock's bound, not by the watermark (R4)
+    int64_t held_t              # R7: which closing waits for a gap,
+    int64_t gap_over_t          # and until when by the wall clock, if no gap closes before
     uint64_t alarms             # bit a Code
     uint8_t gap_held            # R7: its deadline's short waits for a gap
     uint8_t deferred
@@ -249,7 +248,7 @@ cdef struct Cycle "sortline_Cycle":
     uint8_t any_close
     uint8_t packs               # R47: goods were moved into it or out of it
     uint8_t mismatched          # R45: it stands in `State.mismatched`
-    uint8_t merged              # it turned out to be of an earlier one, which has its facts now
+    uint8_t merged              # it turned out to be a part of an earlier cycle, which has its facts now
     uint8_t renamed             # picks in it may have been told with another carton, or none (R31)
     Watch watch
 
@@ -287,9 +286,8 @@ cdef struct CartonPlan:
     Fact* youngest              # told of it
     int32_t carton
     int32_t spare
-    int64_t rev
-    int64_t weight_g            # ABSENT
-    int64_t tol_g               # ABSENT
+    int64_t weight_g            # ABSENT: not planned
+    int64_t tol_g               # likewise
     int64_t t                   # event time since which it is planned so
     uint8_t has_contents        # they were given, maybe as an empty list
     uint8_t withdrawn           # planned again without contents (R50a)
@@ -359,8 +357,7 @@ cdef struct Shipment:
     int32_t id
     int32_t carrier
     int64_t plan_rev            # 0: only named so far
-    int64_t plan_t              # event time of its first plan
-    int64_t planned_t           # and of the one in force
+    int64_t planned_t           # event time of the plan in force
     int64_t cutoff
     int64_t cancel_t
     int64_t manifest_t          # NEVER: not manifested
@@ -370,8 +367,8 @@ cdef struct Shipment:
     int64_t unready_at          # event time of the last shipment.unready
     int64_t turned              # when `true_now` changed last
     int64_t held_since          # R7: which truth waits for a gap
-    int64_t held_from           # and since when, by the wall clock
-    int64_t held_until          # until then, if no gap closes before
+    int64_t held_from           # since when, by the wall clock,
+    int64_t held_until          # and until when, if no gap closes before
     uint64_t alarms
     uint8_t stage_required
     uint8_t true_now

@@ -3,8 +3,6 @@
 
 import datetime
 
-from libc.stdint cimport int32_t
-
 from ext cimport carton_names, carton_state, standing
 from ext.carton_state cimport CartonState
 from ext.kinds cimport K_DIVERT_CONFIRMED, K_ITEM_ARRIVED
@@ -21,7 +19,8 @@ from ext.store cimport List, Numbers, length, nth
 cdef int NAMED = 3                      # of lines and of cartons; the rest is counted
 
 WORDS = {
-    S_PLANNED: "planned", S_OPEN: "open", S_CLOSED: "closed", S_HELD: "held", S_LOST: "lost", S_STAGED: "staged", S_LOADED: "loaded",
+    S_PLANNED: "planned", S_OPEN: "open", S_CLOSED: "closed", S_HELD: "held", S_LOST: "lost", S_STAGED: "staged",
+    S_LOADED: "loaded",
 }
 
 
@@ -223,7 +222,8 @@ cdef list not_done(Floor floor, Shipment* shipment, int64_t as_of):
         cycle = <Cycle*>nth(cycles, i)
         now = standing.of_cycle(floor, cycle, as_of)
         if (now.state == S_PLANNED or now.state == S_OPEN or now.state == S_HELD or now.state == S_LOST
-                or (now.state == S_OVER and cycle.rebound) or (is_elsewhere(floor, shipment, cycle, as_of) and (now.state == S_CLOSED or now.state == S_STAGED))):
+                or (now.state == S_OVER and cycle.rebound)
+                or ((now.state == S_CLOSED or now.state == S_STAGED) and is_elsewhere(floor, shipment, cycle, as_of))):
             found.append(carton(floor, cycle, as_of))
     floor.store.free(cycles)
     for i in range(unused.count if unused != NULL else 0):

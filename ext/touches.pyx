@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """What concerns a shipment, and its end as a ready one: see touches.pxd. Hot: `touch`, `touch_line`."""
 
-from ext cimport carton_names, carton_state, riding, stuck
+from ext cimport carton_names, carton_state, correlations, riding, stuck
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport (
@@ -11,7 +11,7 @@ from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, SHIPMENT_UNREADY
 from ext.plan_data cimport FormerScope
 from ext.plans cimport plan_at
-from ext.readiness cimport READY, correlation, verdict_of
+from ext.readiness cimport READY, verdict_of
 from ext.shipment_names cimport subject_of
 from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
 from ext.store cimport length, nth
@@ -93,7 +93,7 @@ cdef int watch(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 
 cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R52: what was told ready and is not any more, or was not when it left, by a fact that is known, is unready at once."""
+    """R52: it was told ready. If it is so no longer, or was not when it left, by a fact that is known, it is unready at once."""
     cdef int i, ended
     cdef Touch* touched
     for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
@@ -111,8 +111,8 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 
 cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except? -2:
-    """By which touch since `t` it is not ready at touch number `i`; -1: it is, or none can have ended it. A late fact ended it
-    when it happened, and not with what was judged last since."""
+    """The touch since `t` by which it is not ready at touch number `i`; -1: it is ready, or none of them can have ended it. A
+    late fact ended it when it happened, not with what was judged last since."""
     cdef int ended = -1
     if t >= shipment.evaluated and not can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
         return -1
@@ -126,8 +126,8 @@ cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except?
 
 
 cdef bint may_be_of_next_use(const Fact* fact) noexcept:
-    """R40: it came out of a unit whose use had ended, or is what a use begins with: that may be a next one, of which nobody
-    has told yet."""
+    """R40: it falls after the end of its unit's use, or is what a use begins with: it may be of a next use, of which nobody has
+    told yet."""
     cdef int kind = fact.kind
     return fact.cycle != NULL and (fact.cycle.end < fact.t or kind == K_PICK_CONFIRM or kind == K_PACK_CONFIRM
                                    or kind == K_CARTON_OPEN)
@@ -153,8 +153,8 @@ cdef int tell_end(Floor floor, Shipment* shipment, Fact* cause) except -1:
 
 
 cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R52, R3: the truth ended with the first fact that ended it, also where one of `t`, by which that is seen, comes after
-    the one that was told; unless it was true again in between and that has lasted."""
+    """R52, R3: a fact of `t` shows that a truth ended before the moment that was told as its end: tell it anew, with the first
+    fact that ended it, unless it was true again in between and that has lasted."""
     cdef int first = first_after(shipment, t - 1), i
     while first < touches_of(shipment) and shipment.touches.items[first].t < shipment.unready_at and verdict_of(
             floor, shipment, shipment.touches.items[first].t).kind == READY:
@@ -241,5 +241,5 @@ cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* ca
         data.integer_member(b',"line":', cause.window.line.number)
         data.text_member(b',"order":', cause.window.line.order)
     data.put(b"}")
-    floor.outlet.emit(shipment.unready, subject_of(shipment), t, correlation(shipment), cause, EXACT)
+    floor.outlet.emit(shipment.unready, subject_of(shipment), t, correlations.of_shipment(shipment), cause, EXACT)
     return 0

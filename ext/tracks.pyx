@@ -86,7 +86,7 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
         if fact.lu:
             identify(floor, life, fact)
             if floor.state.open_episodes[ID_MULTI]:
-                floor.outlet.clear(ID_MULTI, subject_of(floor, fact), fact.t, fact)
+                floor.outlet.clear(ID_MULTI, sights.subject_of(floor, fact), fact.t, fact)
         if fact.kind != K_SCAN_READ:        # which may stand for a close (R42)
             sights.joins_nothing(floor, fact)
     elif life.lu and fact.t - life.known_t <= floor.rules.ident_wait:
@@ -178,8 +178,8 @@ cdef int give_to_unit(Floor floor, TrackLife* life, Fact* fact) except -1:
 
 
 cdef int watch_item(Floor floor, Fact* fact) except -1:
-    """R61, R62: what its unit went through is told in order of event time. A divert to where it was asked matters only
-    while something is open, or after a wrong one, which looks for it."""
+    """R61, R62: loops and diverts of a unit are judged in the order of event time. A divert to where it was asked matters only
+    while an exception is open; one that comes after a wrong divert is found by that (see check_dest)."""
     cdef bint matters = fact.kind == K_ITEM_RECIRCULATED and not fact.track
     if fact.kind == K_DIVERT_CONFIRMED and fact.dest_req:
         matters = fact.dest != fact.dest_req or floor.state.open_episodes[RTE_WRONG_DEST] != 0
@@ -260,8 +260,4 @@ cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
 
 cdef int unresolved(Floor floor, const Fact* fact, int64_t t) except -1:
     floor.state.open_tracks -= 1
-    return floor.outlet.raise_(ID_UNRESOLVED, subject_of(floor, fact), t, fact, "")
-
-
-cdef int32_t subject_of(Floor floor, const Fact* fact) except -1:
-    return floor.intern(f"track/{floor.text(fact.src)}/{floor.text(fact.track)}")
+    return floor.outlet.raise_(ID_UNRESOLVED, sights.subject_of(floor, fact), t, fact, "")

@@ -1,8 +1,6 @@
 # cython: boundscheck=False, wraparound=False
 """Trailers: what is scanned into them, and that they close (R54, R55): see trailers.pxd."""
 
-from libc.stdint cimport int64_t
-
 from ext cimport carton_names, carton_state, manifests, riding
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
@@ -106,9 +104,9 @@ cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact
     cdef carton_state.CartonState state
     if other != NULL:
         state = carton_state.state_of(floor, other, fact.t)
-        return carton_names.alarm(
-            floor, cycle, SHP_WRONG_TRAILER, fact.t, fact,
-            f"in {floor.text(fact.trailer)}; {floor.text(carton_names.name_of(floor, other))} is in {floor.text(state.loading.trailer)}")
+        name = floor.text(carton_names.name_of(floor, other))
+        return carton_names.alarm(floor, cycle, SHP_WRONG_TRAILER, fact.t, fact,
+                                  f"in {floor.text(fact.trailer)}; {name} is in {floor.text(state.loading.trailer)}")
     return carton_names.quiet(floor, cycle, SHP_WRONG_TRAILER, fact.t, fact)
 
 

@@ -10,7 +10,7 @@ from ext.store cimport B_BYTES
 
 
 cdef Pending* pending_of(Floor floor, Shipment* shipment, int64_t since) except NULL:
-    """The place of a truth that began then: the one of what a late fact has changed, else a new one."""
+    """The place of the truth that began at `since`: that of the one which a late fact has changed, else a new one."""
     cdef int i, count = shipment.pending.count if shipment.pending != NULL else 0
     for i in range(count):
         if shipment.pending.items[i].t == since:
@@ -45,7 +45,7 @@ cdef Bytes* kept_truth(Floor floor) except NULL:
 
 
 cdef bint has_ended(const Shipment* shipment, int64_t since) noexcept:
-    """Whether a truth that waits is one of before: it is not ready any more, or otherwise."""
+    """Whether a truth that waits is over: the shipment is not ready any more, or is so with other data."""
     cdef int i
     for i in range(shipment.pending.count):
         if shipment.pending.items[i].t > since:
@@ -58,8 +58,8 @@ cdef bint has_pending(const Shipment* shipment) noexcept:
 
 
 cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R51: what has not lasted its hold by its end, or still waits for a gap, is never told. A jump in `seq` that may be none
-    yet (R6) is no gap. What began since that end has not ended, unless the shipment was cancelled."""
+    """R51: a truth that ends at `t` is never told if it has not lasted its hold by then, or still waits for a gap (a jump in
+    `seq` that may turn out to be none is no gap, R6). One that began after `t` goes on, unless the shipment was cancelled."""
     cdef int64_t since
     cdef int i = 0
     while has_pending(shipment) and i < shipment.pending.count:

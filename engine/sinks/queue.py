@@ -129,7 +129,7 @@ class Queue:
         self._has_sums = version >= VERSION  # an earlier version that is only looked at stays one
 
     def put(self, rows: Sequence[OutRow]) -> None:
-        """All of them, durable, in one commit; those that are here already are passed over.
+        """All of them, durable, in one commit; those that are here already are passed over (R81).
 
         Raises, with nothing written, QueueFull where a queue has no room, ContentChanged for a known id with another
         content.

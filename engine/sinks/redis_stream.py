@@ -1,4 +1,4 @@
-"""Redis Streams: one stream a queue, one entry an event, each once, whatever happens to the connection.
+"""Redis Streams: one stream a queue, one entry an event, each once (R81), whatever happens to the connection.
 
 An entry's id is `<sequence>-0` of the event's place in the outbox, so ids grow strictly and the server itself refuses
 an entry that it has. (A dead letter that is sent again comes behind what went before it: `<sequence>-1`, `-2`, ...) Its

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "19ea91148cb8ebf4"
+LAYOUT = "dd5d7f9c79f4c0be"
 
 
 def fields() -> str:
