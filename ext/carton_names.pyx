@@ -58,7 +58,7 @@ cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause
 
 
 cdef int forget_alarms(Floor floor, const Cycle* cycle) except -1:
-    """It goes, and nothing will clear what was raised of it, under whatever name."""
+    """The carton is forgotten: so are the exceptions that were raised of it, under whatever name."""
     cdef int code, i
     for code in range(64):
         if cycle.decided.alarms >> code & 1:

@@ -63,7 +63,8 @@ cdef int take_crane(Floor floor, Fact* fact) except -1:
 
 
 cdef int take_crane_done(Floor floor, Fact* fact) except -1:
-    """The opposite fact: the crane has stored or retrieved there, that unit, or at all."""
+    """The opposite fact: the crane has stored or retrieved, which clears its exceptions at that place, of that unit, and its
+    own."""
     return wait_for_watermark(floor, new_signal(floor, fact))
 
 
@@ -94,7 +95,7 @@ cdef int apply(Floor floor, Signal* signal) except -1:
 
 
 cdef int apply_to_all(Floor floor, Signal* signal) except -1:
-    """A clear that names neither `code` nor `dest`: of everything that the device ever set."""
+    """A clear that names neither `code` nor `dest` clears everything that the device ever set."""
     cdef uint64_t key = <uint64_t>signal.code << 32 | <uint64_t>signal.fact.src
     cdef Subjects* known = <Subjects*>find(floor.state.signalled, key)
     cdef set subjects = {floor.text(signal.device)}

@@ -62,7 +62,7 @@ cdef int take_count(Floor floor, Fact* fact) except -1:
 
 
 cdef int take_short(Floor floor, PickWindow* window) except -1:
-    """R70: a `pick.short` was told, or revised. What it says of the stock now, maybe of another place."""
+    """R70: a `pick.short` was told, or revised: what it says of the stock now, maybe at another place."""
     cdef outcomes.Outcome o = outcomes.outcome(window, NEVER - 1, max(floor.state.watermark, window.trouble.forced + 1))
     cdef Fact* short_ = o.closing if o.shorted else NULL
     cdef Finding* finding = <Finding*>window.trouble.finding
@@ -403,7 +403,7 @@ cdef int forget_lot(Floor floor, Place* place) except -1:
 
 
 cdef int prune_idle(Floor floor, Place* place, int64_t due) except -1:
-    """A place without anything new leaves, unless something was told of it: its revisions must count on."""
+    """A place of which nothing new has come is forgotten, unless something was told of it: its revisions must count on."""
     cdef Shelf* shelf
     cdef int i = 0
     prune(floor, place)

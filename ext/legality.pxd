@@ -1,9 +1,9 @@
 """RULES section 10: moves that no state allows are refused (nothing changes), kept (the record stays in the journal and
 counts as `rejected`) and raised.
 
-There is one that no other rule covers: a VOIDED carton is closed, opened again, labelled, loaded or
-voided once more. What a record means is
-known when the watermark has passed it: only then a bind that gave the load unit another life cannot come any more.
+There is only one that no other rule covers: a VOIDED carton is closed, opened again, labelled, loaded or voided once more. It
+is judged when the watermark has passed it: until then a bind may still come that gave the load unit another life. This module
+says what has to be judged, refused_moves judges it.
 """
 
 from ext.floor cimport Floor

@@ -10,14 +10,15 @@ from ext.timers cimport RANK_TRACK
 
 
 cdef bint is_move(int kind) noexcept:
-    """What a voided carton cannot do. Where it is seen, weighed or taken out of a trailer is no move of its life; a read
-    point that stands for a close (R42) is a sight, and closes nothing any more."""
+    """What a voided carton cannot do any more. To be seen, weighed or taken out of a trailer is no move of its life. (A read at
+    a closing point, R42, is a sight then and closes nothing.)"""
     return (kind == K_CARTON_CLOSE or kind == K_CARTON_REOPEN or kind == K_CARTON_VOID or kind == K_LABEL_VERIFIED
             or kind == K_LOAD_SCANNED or kind == K_SCAN_READ)
 
 
 cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1:
-    """The fact, or all that followed a void that came late; which carton it is of, later facts may still change."""
+    """Have the fact judged; of a void that came late, all facts that followed it. Which carton they are of, later facts may
+    still change."""
     cdef Fact* later
     cdef int i = length(unit.facts) - 1
     if fact.kind != K_CARTON_VOID:

@@ -73,7 +73,7 @@ cdef int replace_plan(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 
 cdef int cut_plans(Shipment* shipment, int64_t t) noexcept:
-    """What was planned before says nothing of the time since `t`, though its own event time is later."""
+    """Plans that were replaced say nothing of the time since `t`, even if their own event times are later."""
     cdef FormerPlan* former
     cdef int i = length(shipment.former) - 1, k
     while i >= 0 and (<FormerPlan*>nth(shipment.former, i)).until > t:
@@ -158,7 +158,7 @@ cdef int64_t its_since(const CartonPlan* plan) noexcept:
 
 
 cdef int replace_home(Floor floor, CartonPlan* plan, const FormerHome* home, int64_t t) except -1:
-    """By `home`, of which `since` does not count."""
+    """What the carton's plan says from `t` on is `home` (its `since` and `until` do not count)."""
     cdef FormerHome* former
     cdef FormerHome now = home_now(plan)
     cdef int i = length(plan.former) - 1

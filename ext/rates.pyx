@@ -17,7 +17,7 @@ cdef enum:
 
 
 cdef int begin_minute(Floor floor, Source* source, int64_t t_rx) except -1:
-    """The first record of a minute. Minutes of watched sources are ended by the clock instead, all at once."""
+    """The first record of a minute. A source that is to be watched is so from here on: the clock ends its minutes."""
     cdef int64_t minute = t_rx - t_rx % MINUTE
     source.ahead_before = source.ahead if minute == source.minute + MINUTE else ABSENT
     source.ahead = ABSENT

@@ -11,7 +11,7 @@ from ext.kinds import NAMES
 
 
 cdef int judge(Floor floor, Fact* fact) except -1:
-    """The watermark has passed it: nothing can come any more that makes it one of another carton."""
+    """The watermark has passed the move: nothing can come any more that makes it one of another carton."""
     cdef Cycle* cycle = fact.cycle
     cdef List* changed = NULL
     cdef int i
@@ -21,7 +21,7 @@ cdef int judge(Floor floor, Fact* fact) except -1:
     for i in range(length(changed)):
         shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)
-    fact.cycle = NULL                   # who still waits for it finds no carton
+    fact.cycle = NULL                   # timers that still name the fact find no carton
     if fact.kind == K_SCAN_READ:
         return 0
     if fact.kind == K_LOAD_SCANNED:

@@ -203,7 +203,8 @@ cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
 
 
 cdef bint has_strays(const LoadUnit* unit, int64_t before) noexcept:
-    """A name that is seen for ever and never begins a use, such as what a scanner says when it has read nothing."""
+    """Old facts that are of no use of the unit: of a name that is seen for ever, such as what a scanner says when it has read
+    nothing."""
     cdef const Fact* oldest = <Fact*>nth(unit.facts, 0) if length(unit.facts) else NULL
     return oldest != NULL and oldest.cycle == NULL and oldest.t < before
 
@@ -233,7 +234,7 @@ cdef int forget_destined(Floor floor, LoadUnit* unit) except -1:
 
 
 cdef int forget_riders(Floor floor, LoadUnit* unit) noexcept:
-    """Units that are gone, and those that left it so long ago that nothing is told of it any more from then (R29)."""
+    """Units that are gone, and those that rode on it so long ago that no fact from then can come any more (R29)."""
     cdef LoadUnit* rider
     cdef int i = 0
     while i < length(unit.riders):
@@ -275,7 +276,7 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
 # ---------------------------------------------------------------------------------------------- the rest
 
 cdef int forget_cancels(Floor floor, int64_t before) except -1:
-    """Of tasks that nobody told of. What else waits goes by the wall clock (R11)."""
+    """Cancels of tasks that nobody has told of. What else waits is given up by the wall clock (R11)."""
     cdef Table* table = floor.state.waiting_tasks
     cdef Keys keys = Keys(table.count)
     cdef List* waiting
@@ -348,8 +349,8 @@ cdef int forget_gaps(Floor floor, int64_t before) except -1:
 
 
 cdef int forget_told(Floor floor, int64_t before) except -1:
-    """Keys that no record can name again: late picks are dead by then, and so is what came back without an RMA; a serial
-    or an SSCC that was used so long ago may be used again."""
+    """What was told under keys that no record can name again: late picks, and returns without an RMA, are dead by then. A
+    serial or an SSCC that was used so long ago may be used again."""
     drop_older(floor, floor.state.late_picks, before, t_of_late_picks)
     drop_older(floor, floor.state.serials, before, t_of_serial)
     drop_older(floor, floor.state.ssccs, before, t_of_fact)
@@ -475,7 +476,8 @@ cdef int64_t received(const Return* home) noexcept:
 
 
 cdef int forget_episodes(Floor floor, int64_t before) except -1:
-    """Of subjects that come once. Those of the others have to be numbered on, and so has what a late fact can raise."""
+    """Episodes of subjects that come once. Those of the others have to be numbered on, and so have those that a late fact can
+    still raise."""
     cdef int64_t late = floor.state.watermark - floor.rules.lateness
     cdef Table* table = floor.state.episodes
     cdef Keys keys = Keys(table.count)

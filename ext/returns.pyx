@@ -190,7 +190,8 @@ cdef void forget_revisions(Rma* rma, int64_t as_of) noexcept:
 
 
 cdef int bury(Floor floor, const Return* home, int64_t before) except -1:
-    """R46: it goes before its time. What was told of it is never told anew; without an RMA no record can name it again."""
+    """R46: it goes before its time, so what was told of it must never be told anew. (Without an RMA no record can name it
+    again.)"""
     cdef Graded* graded
     cdef int i
     if home.ledger != NULL and home.rma != NULL:
@@ -299,7 +300,7 @@ cdef int verdict_of(const Return* home, int64_t qty, int64_t as_of) noexcept:
 
 
 cdef int judge_scan(Floor floor, const Scan* scan) except -1:
-    """The watermark has passed it: no scan of before it can come any more, but late."""
+    """The watermark has passed the scan: scans from before it can only come late now."""
     cdef Fact* fact = scan.fact
     cdef const List* scans
     cdef int32_t subject

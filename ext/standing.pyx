@@ -124,7 +124,7 @@ cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
 
 
 cdef int64_t count_window(const PickWindow* window, int64_t as_of, LineCount* n) noexcept:
-    """Put one window to the count; returns what it asks for."""
+    """Add one window to the count; returns what it asks for."""
     cdef outcomes.Outcome o
     cdef Fact* first = <Fact*>nth(window.facts, 0) if length(window.facts) else NULL
     if first == NULL and window.planned_t != NEVER and window.planned_t > as_of:

@@ -18,7 +18,7 @@ from ext.timers cimport NEVER, RANK_CONTEXT
 # ---------------------------------------------------------------------------------------------- what moved
 
 cdef int moved(Floor floor, void* target, Watch* watch, Fact** youngest, int64_t t, Fact* cause) except -1:
-    """A fact about the thing. What is told for a later time (a deadline) is looked at then."""
+    """A fact about the thing has come. One that is dated ahead (a deadline) is looked at when its time comes."""
     cdef int64_t now = floor.state.greatest
     if youngest[0] == NULL or (cause.t <= now and (youngest[0].t <= cause.t or youngest[0].t > now)):
         youngest[0] = cause
@@ -120,7 +120,7 @@ cdef int report(Floor floor, void* target, Watch* watch, int64_t t, int64_t as_o
 
 
 cdef int await_known(Floor floor, void* target, int64_t as_of) except -1:
-    """What came already and the watermark has not passed: facts, deadlines and cutoffs that may move it on."""
+    """Look again at what has come already and the watermark has not passed: facts, deadlines, cutoffs that may move it on."""
     cdef int type = head_of(target).type
     if type == B_ORDER:
         return await_order(floor, <Order*>target, as_of)
@@ -236,7 +236,7 @@ cdef Standing standing_of(Floor floor, void* target, int64_t as_of) except *:
 
 
 cdef Standing still_or_anew(Floor floor, Order* order, int64_t as_of) except *:
-    """While its line stands, a stuck order of thousands need not be looked through at every pick."""
+    """While the line that stands longest still stands, a stuck order of thousands is not looked through at every pick."""
     cdef Standing now
     if order.watch.stuck_at and order.stands != NULL:
         now = of_line(floor, order.stands, as_of)
