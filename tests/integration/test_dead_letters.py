@@ -274,7 +274,7 @@ def test_a_letter_is_shown_without_speaking_to_the_terminal_and_exported_with_al
     assert "\x1b" not in shown
     assert "2023-11-14T22:13:20Z" in shown
     output = tmp_path / "letters.ndjson"
-    assert main(["dlq", "export", str(tmp_path / "dead.sqlite"), "--output", str(output)]) == DONE
+    assert main(["dlq", "export", str(tmp_path / "dead.sqlite"), "--out", str(output)]) == DONE
     assert output.stat().st_mode & 0o777 == 0o600
     assert base64.b64decode(json.loads(output.read_text())["raw_base64"]) == raw
     assert main(["dlq", "export", str(tmp_path / "dead.sqlite"), "--output", str(output)]) == REFUSED
