@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import __version__, mended_databases, start_room
+from engine import __version__, gone_files, mended_databases, start_room
 from engine.clock import Clock, now_us
 from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
@@ -30,7 +30,7 @@ from engine.pipeline import Pipeline
 from engine.records import make_decoder
 from engine.recovery import Keep, Recovery
 from engine.rule_book import RuleSet
-from engine.sinks import registry as sinks
+from engine.sinks import registry
 from engine.slices import Slicer
 from engine.sqlite_file import passes
 from engine.taps import Taps
@@ -71,6 +71,8 @@ class Engine:
                     log.warning("%s", said)
                 outbox = mended_databases.opened_outbox(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)
+                sinks = self._sinks(data_dir)
+                gone_files.say_what_went(data_dir / LETTERS, journal, outbox, sinks)
                 mended_databases.letters_in_order(data_dir / LETTERS)
                 letters = self._letters(data_dir / LETTERS)
                 opened.callback(letters.close)
@@ -90,7 +92,7 @@ class Engine:
                 recovery,
                 journal,
                 outbox,
-                self._sinks(data_dir),
+                sinks,
                 self.metrics,
                 clock,
                 Limits(settings.intake_records_max, settings.intake_bytes_max),
@@ -153,7 +155,7 @@ class Engine:
 
     def _sinks(self, data_dir: Path) -> dict[str, Sink]:
         return {
-            table.name: sinks.sink_of(table.kind)(table.name, table.settings, data_dir, self.clock)
+            table.name: registry.sink_of(table.kind)(table.name, table.settings, data_dir, self.clock)
             for table in self.site.sinks
         }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, overload
+from typing import NamedTuple, Protocol, overload, runtime_checkable
 
 from engine.clock import Clock
 
@@ -194,6 +194,13 @@ class Sink(Protocol):
         """All rows durable at the sink, in order, or an exception; partly sent rows are sent again by the next call."""
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class FileSink(Sink, Protocol):
+    """One that keeps what it gets in a file of the box itself."""
+
+    path: Path
 
 
 class SinkFactory(Protocol):

@@ -13,15 +13,15 @@ from engine.sinks.queue_mended import opened_queue
 
 
 class QueueSink:
-    """`contracts.Sink` on a `Queue`."""
+    """`contracts.FileSink` on a `Queue`."""
 
     def __init__(self, name: str, settings: Settings, data_dir: Path, clock: Clock) -> None:
-        self._path = data_dir / (settings.path or f"{name}.sqlite")
+        self.path = data_dir / (settings.path or f"{name}.sqlite")
         self._settings = settings
         self._queue: Queue | None = None
 
     async def open(self) -> None:
-        self._queue = await asyncio.to_thread(opened_queue, self._path, self._settings)
+        self._queue = await asyncio.to_thread(opened_queue, self.path, self._settings)
 
     async def send(self, rows: Sequence[OutRow]) -> None:
         if self._queue is None:

@@ -62,6 +62,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.intake",
         "engine.outbox_salvage",
         "engine.letters_salvage",
+        "engine.gone_files",
         "engine.mended_databases",
         "engine.slices",
         "engine.recovery",

@@ -1,0 +1,41 @@
+"""A start on a data folder of which a database was deleted: it goes on, and says what went with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_app import delivered, lines_protocol, picks, queued, run, site
+
+__all__ = ["lines_protocol"]
+
+
+def lost_and_run(folder: Path, *names: str) -> None:
+    """A life of two events, without these files afterwards, and another of one event."""
+    run(site(folder, one=f'file = "{picks(folder, "one", "T-1", "T-2")}"'), delivered(2))
+    for name in names:
+        (folder / "data" / name).unlink()
+    run(site(folder, two=f'file = "{picks(folder, "two", "T-3")}"'), delivered(1))
+
+
+def test_a_queue_that_is_gone_is_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lost_and_run(tmp_path, "queue.sqlite")
+    assert [event["subject"] for event in queued(tmp_path)] == ["task/T-3"]
+    (said,) = [record for record in caplog.records if "is not there" in record.getMessage()]
+    assert said.levelname == "ERROR"
+    assert f"{tmp_path / 'data' / 'queue.sqlite'}: is not there: with it went what sink queue had of 2" in caplog.text
+    assert f"The journal still makes them: sortline replay {tmp_path / 'data'} " in caplog.text
+
+
+def test_dead_letters_that_are_gone_are_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lost_and_run(tmp_path, "dead.sqlite")
+    assert len(queued(tmp_path)) == 3
+    (said,) = [record for record in caplog.records if "is not there" in record.getMessage()]
+    assert said.levelname == "WARNING", "none was of an event"
+    assert f"{tmp_path / 'data' / 'dead.sqlite'}: is not there: the dead letters that it had are gone" in caplog.text
+
+
+def test_a_folder_that_is_new_or_whole_misses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lost_and_run(tmp_path)
+    assert "is not there" not in caplog.text
