@@ -10,15 +10,14 @@ same places.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from engine.errors import Refused
 from engine.fsck import data_folder
-from engine.recordings import Writer, new_file
-from engine.segment_folder import SegmentFolder, journal_of
+from engine.recordings import Writer, new_file, say
+from engine.segment_folder import SegmentFolder, journal_of, readable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,13 +45,10 @@ def run(args: argparse.Namespace) -> int:
             print(line)
         return 0
     with new_file(args.out) as place, Writer(place) as out:
-        for number in segments.numbers():
-            if args.first <= number and (args.last is None or number <= args.last):
-                for part in segments.parts(number):
-                    if part.flaw:
-                        print(f"sortline: {segments.path(number)}: {part.flaw}", file=sys.stderr)
-                    if part.payload is not None:
-                        out.write(part.payload)
+        last = args.last if args.last is not None else max(segments.numbers(), default=0)
+        numbers = [number for number in segments.numbers() if args.first <= number <= last]
+        for _, _, payload in readable(segments, numbers, say):
+            out.write(payload)
     return 0
 
 

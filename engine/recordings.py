@@ -60,7 +60,7 @@ def read(name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     Raises Refused where the file is missing, unreadable or not what its name says.
     """
     try:
-        journal = payloads_in(Path(name))
+        journal = payloads_in(Path(name), say)
         if journal is not None:
             yield from cut((payload, -1.0) for payload in joined(journal, chunk_bytes))
         elif name.endswith(".parquet"):
@@ -73,6 +73,11 @@ def read(name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
         raise Refused(f"{name}: cannot be read: {error.strerror or error}") from None
     except zstandard.ZstdError as error:
         raise Refused(f"{name}: not a whole zstd file: {error}") from None
+
+
+def say(what: str) -> None:
+    """To whoever reads a journal: what cannot be read is passed over, and must not be missed."""
+    print(f"sortline: {what}", file=sys.stderr)
 
 
 def joined(payloads: Iterator[bytes], size: int) -> Iterator[bytes]:

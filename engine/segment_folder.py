@@ -6,7 +6,7 @@ before the old one goes. What was packed while somebody reads is looked for once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -210,9 +210,24 @@ def journal_of(where: Path) -> Path | None:
     return None
 
 
-def payloads_in(where: Path) -> Iterator[bytes] | None:
+def readable(
+    segments: SegmentFolder, numbers: Sequence[int], say: Callable[[str], None]
+) -> Iterator[tuple[int, int, bytes]]:
+    """(segment, offset, payload) of all that can be read of these segments. What cannot, and what is missing between
+    them, is said, one line each."""
+    for before, number in zip([*numbers[:1], *numbers], numbers, strict=False):
+        for missing in range(before + 1, number):
+            say(f"{segments.path(missing)}: is missing")
+        for part in segments.parts(number):
+            if part.flaw:
+                say(f"{segments.path(number)}: {part.flaw}")
+            if part.payload is not None:
+                yield number, part.start, part.payload
+
+
+def payloads_in(where: Path, say: Callable[[str], None]) -> Iterator[bytes] | None:
     """All that can be read of a journal's folder, a data folder, or one segment, as a start decides on it; None: it is
-    none of them."""
+    none of them. say: as above."""
     if where.name.endswith((SUFFIX, PACKED)) and where.name.partition(".")[0].isdecimal():
         segments, numbers = SegmentFolder(where.parent), [int(where.name.partition(".")[0])]
     elif where.is_dir() and (folder := journal_of(where)) is not None:
@@ -222,8 +237,5 @@ def payloads_in(where: Path) -> Iterator[bytes] | None:
         return None
     passed_over = PassedOver(segments.folder.parent / NAME, put_damaged_aside=False)
     return (
-        passed_over.without((number, part.start), part.payload)
-        for number in numbers
-        for part in segments.parts(number)
-        if part.payload is not None
+        passed_over.without((number, offset), payload) for number, offset, payload in readable(segments, numbers, say)
     )

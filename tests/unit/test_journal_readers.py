@@ -34,7 +34,7 @@ def packed(journal: Journal) -> None:
 
 
 def test_what_is_packed_while_it_is_read_is_read_on(journal: Journal, tmp_path: Path) -> None:
-    reading = payloads_in(tmp_path)
+    reading = payloads_in(tmp_path, print)
     assert reading is not None
     read = [next(reading)]
     packed(journal)
@@ -42,7 +42,7 @@ def test_what_is_packed_while_it_is_read_is_read_on(journal: Journal, tmp_path: 
 
 
 def test_what_comes_while_it_is_read_is_a_whole_frame_or_nothing(journal: Journal, tmp_path: Path) -> None:
-    reading = payloads_in(tmp_path)
+    reading = payloads_in(tmp_path, print)
     assert reading is not None
     read = [next(reading)]
     more = [payload.replace(b"n", b"m") for payload in PAYLOADS]
@@ -56,7 +56,7 @@ def test_what_comes_while_it_is_read_is_a_whole_frame_or_nothing(journal: Journa
 def test_what_goes_while_it_is_read_is_said(
     journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reading = payloads_in(tmp_path)
+    reading = payloads_in(tmp_path, print)
     folder = SegmentFolder(tmp_path / "journal")
     assert reading is not None
     next(reading)
@@ -66,3 +66,19 @@ def test_what_goes_while_it_is_read_is_said(
     assert len(list(listing(folder))) == 1
     assert main(["fsck", str(tmp_path)]) == 1, "there is no snapshot"
     assert "let it go" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["journal export", "replay"])
+def test_what_is_lost_of_a_journal_is_said_to_its_reader(
+    journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """A replay with a hole in it must not pass for the whole story."""
+    folder = tmp_path / "journal"
+    (folder / "00000003.journal").unlink()
+    spoiled = bytearray((folder / "00000005.journal").read_bytes())
+    spoiled[60:90] = bytes(30)
+    (folder / "00000005.journal").write_bytes(spoiled)
+    assert main([*command.split(), str(tmp_path), "--out", str(tmp_path / "out.ndjson")]) == 0
+    said = capsys.readouterr().err
+    assert f"{folder}/00000003.journal: is missing\n" in said
+    assert f"{folder}/00000005.journal: damaged from offset" in said
