@@ -6,6 +6,7 @@ drivers ──► pipeline (journal, decoder, core, outbox) ──► sinks
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -19,7 +20,8 @@ from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
 from engine.crashes import Crashes
 from engine.dead_letters import DeadLetters
-from engine.errors import Full, Refused
+from engine.disk import DISK
+from engine.errors import Full, ReadOnly, Refused
 from engine.intake import Limits
 from engine.journal import NO_SPACE, Journal
 from engine.mended_databases import LETTERS, OUTBOX
@@ -50,7 +52,8 @@ class Engine:
     """One site, from its config to its sinks. Build it inside a running event loop; `run` once.
 
     Raises Refused where the data folder cannot be used (held by another engine, of a newer version, damaged), or a
-    driver refuses its settings; Full where there is no room for what a start has to write: the same may succeed later.
+    driver refuses its settings; Full where there is no room for what a start has to write, or nothing can be written
+    there now: the same may succeed later.
     """
 
     def __init__(self, site: Site, clock: Clock = now_us) -> None:
@@ -69,12 +72,12 @@ class Engine:
                 opened.callback(self._crashes.close)
                 for said in (*mended_databases.finish(data_dir), *mended_databases.logs_in_order(data_dir)):
                     log.warning("%s", said)
-                outbox = mended_databases.opened_outbox(data_dir / OUTBOX, self._outbox)
+                outbox = mended_databases.opened(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)
                 sinks = self._sinks(data_dir)
                 gone_files.say_what_went(data_dir / LETTERS, journal, outbox, sinks)
                 mended_databases.letters_in_order(data_dir / LETTERS)
-                letters = self._letters(data_dir / LETTERS)
+                letters = mended_databases.opened(data_dir / LETTERS, self._letters)
                 opened.callback(letters.close)
                 recovery = Recovery(
                     RuleSet(site.site, site.rules.given(), site.source_rules()),
@@ -146,6 +149,16 @@ class Engine:
             rows_max=site.engine.outbox_rows_max,
         )
 
+    def _letters(self) -> DeadLetters:
+        site = self.site
+        return DeadLetters(
+            Path(site.engine.data_dir) / LETTERS,
+            self.clock,
+            bytes_max=site.dead_letters.bytes_max,
+            decoder=__version__,
+            config=site.digest,
+        )
+
     def _slicer(self, rules: RuleSet) -> Slicer:
         """A new core by these rules, and what feeds it. There is as much room as the site file says now, whatever
         these rules say: else a journal that filled up a smaller one could never be read to its end."""
@@ -210,12 +223,14 @@ class Drivers:
 @contextmanager
 def usable(data_dir: Path) -> Iterator[None]:
     """What the operating system refuses there is the operator's to put right: raised as Refused. Where it is only that
-    there is no room now, as Full."""
+    there is no room now, or that nothing can be written now, as Full."""
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
         if passes(error) if isinstance(error, sqlite3.Error) else error.errno in NO_SPACE:
             raise Full(f"engine.data_dir {data_dir}: {error}") from error
+        if getattr(error, "errno", 0) == errno.EROFS or (data_dir.is_dir() and DISK.only_read(data_dir)):
+            raise ReadOnly(f"engine.data_dir {data_dir}: {error}") from error
         if data_dir.is_dir() and start_room.is_short(data_dir):
             raise Full(f"engine.data_dir {data_dir}: its device has no room ({error})") from error
         raise Refused(

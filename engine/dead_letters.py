@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_type_hints
 
 import msgspec
 
@@ -114,6 +114,14 @@ class Letter(NamedTuple):
     def row(self) -> OutRow:
         """As the sink gets it."""
         return OutRow(self.position, self.id, self.type, self.queue, self.partitionkey, self.raw, self.again)
+
+
+KINDS = tuple(get_type_hints(Letter).values())
+
+
+def _letter(row: Sequence[object]) -> Letter:
+    """What the disk has made something else of is empty; `whole` knows which of it can be told again."""
+    return Letter(*(value if isinstance(value, kind) else kind() for value, kind in zip(row, KINDS, strict=True)))
 
 
 class Cause(NamedTuple):
@@ -212,7 +220,7 @@ class DeadLetters:
         with self._calls:
             query = f"SELECT {COLUMNS} FROM letters WHERE {which} ORDER BY state = ? DESC, sequence LIMIT 1"  # noqa: S608
             found = self._file.execute(query, (EVENT, sink, queue, WANTED, SENDING, SENDING)).fetchone()
-        return Letter(*found) if found else None
+        return _letter(found) if found else None
 
     def begin(self, letter: Letter, position: int) -> Letter:
         """The letter is about to be sent behind `position`: its place is written down before."""
@@ -281,7 +289,7 @@ class DeadLetters:
         """Refused lines that shall go through the decoder once more."""
         query = f"SELECT {COLUMNS} FROM letters WHERE kind = ? AND state = ? ORDER BY number LIMIT ?"  # noqa: S608
         with self._calls:
-            return [Letter(*found) for found in self._file.execute(query, (LINE, WANTED, limit))]
+            return [_letter(found) for found in self._file.execute(query, (LINE, WANTED, limit))]
 
     def line_is_back(self, letter: Letter) -> None:
         """It is in the journal once more. It is gone here, unless the decoder has refused it again meanwhile."""
@@ -333,7 +341,7 @@ class DeadLetters:
                 values.append(value)
         query = f"SELECT {COLUMNS} FROM letters WHERE {' AND '.join(which)} ORDER BY number LIMIT ?"  # noqa: S608
         with self._calls:
-            return [Letter(*found) for found in self._file.execute(query, (*values, limit))]
+            return [_letter(found) for found in self._file.execute(query, (*values, limit))]
 
     def want(self, letters: Sequence[Letter], rate: float, who: str) -> int:
         """They shall be sent again, so many a second. Returns how many; those that are on their way are not asked."""

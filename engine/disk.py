@@ -112,6 +112,10 @@ class Disk:
             return -1
         return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
+    def only_read(self, path: Path) -> bool:
+        """Whether the file system of `path` takes nothing from anybody."""
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
     def rename(self, path: Path, to: Path) -> None:
         """In place of what `to` was, if there was one."""
         os.replace(path, to)  # noqa: PTH105 - one call, one operation

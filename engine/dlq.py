@@ -34,6 +34,7 @@ from engine.error_classes import Class
 from engine.errors import Refused
 from engine.logs import escaped
 from engine.recordings import new_file
+from engine.sqlite_file import damage_refused
 
 FILE = "dead.sqlite"
 RATE_PER_S = 10.0
@@ -102,14 +103,15 @@ def run(args: argparse.Namespace) -> int:
     """0. A place without dead letters, and a selection of none, are raised as Refused."""
     letters = open_existing(_place(args.where), now_us)
     try:
-        {
-            "ls": _ls,
-            "show": _show,
-            "replay": _replay,
-            "discard": _discard,
-            "export": _export,
-            "audit": _audit,
-        }[args.action](letters, args)
+        with damage_refused(letters.path, "The engine's next start puts it in order, with what of it can be read"):
+            {
+                "ls": _ls,
+                "show": _show,
+                "replay": _replay,
+                "discard": _discard,
+                "export": _export,
+                "audit": _audit,
+            }[args.action](letters, args)
     finally:
         letters.close()
     return 0
@@ -255,7 +257,10 @@ def _json(letter: Letter, *, raw: bool) -> bytes:
 
 
 def _instant(us: int) -> str:
-    return datetime.fromtimestamp(us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError):  # the disk has changed it
+        return str(us)
 
 
 def _rate(text: str) -> float:

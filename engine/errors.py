@@ -56,6 +56,10 @@ class Full(SortlineError):
     """No room for this now, and nothing of it was written. The same call may succeed later: wait, never drop."""
 
 
+class ReadOnly(Full):
+    """What is there can only be read now: as a disk that has gone wrong, or is being looked after."""
+
+
 class QueueFull(Full):
     """One queue of a sink has no room, until somebody reads it. Its other queues have nothing to do with that."""
 

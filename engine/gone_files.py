@@ -1,5 +1,5 @@
-"""Databases of the data folder that are not there any more. A start makes new ones, as it does where somebody has moved
-them away on purpose; but what only they had is gone, and nothing else would tell of it.
+"""Databases of the data folder that are not there any more, or empty. A start makes new ones, as it does where somebody
+has moved them away on purpose; but what only they had is gone, and nothing else would tell of it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.contracts import FileSink, Outbox, Sink
+from engine.disk import DISK
 from engine.journal import Journal
 from engine.whole_file import NEW
 
@@ -25,20 +26,21 @@ def say_what_went(letters: Path, journal: Journal, outbox: Outbox, sinks: Mappin
     if journal.first() and _is_gone(letters):
         log.log(
             logging.ERROR if dead else logging.WARNING,
-            "%s: is not there: the dead letters that it had are gone, and a new one is begun. So far %d events had "
-            "become dead letters. %s",
+            "%s: is not there, or empty: the dead letters that it had are gone, and a new one is begun. So far %d "
+            "events had become dead letters. %s",
             *(letters, dead, again),
         )
     for name, sink in sinks.items():
         delivered = sum(account.delivered for account in accounts[name])
         if isinstance(sink, FileSink) and delivered and _is_gone(sink.path):
             log.error(
-                "%s: is not there: with it went what sink %s had of %d events, and a new one is begun for those that "
-                "are still to come. %s",
+                "%s: is not there, or empty: with it went what sink %s had of %d events, and a new one is begun for "
+                "those that are still to come. %s",
                 *(sink.path, name, delivered, again),
             )
 
 
 def _is_gone(path: Path) -> bool:
-    """And not only on its way back, when what can be read of a damaged one takes its place."""
-    return not path.exists() and not path.with_name(path.name + NEW).exists()
+    """And not only on its way back, when what can be read of a damaged one takes its place. An empty file is a new
+    database to SQLite."""
+    return DISK.bytes_of(path) <= 0 and not path.with_name(path.name + NEW).exists()

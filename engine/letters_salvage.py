@@ -1,6 +1,7 @@
 """What of damaged dead letters can be read still goes into a new file: for `sortline fsck --repair`, and for a start.
 
-Nobody else has them, so whatever can be read is worth having: each table from both ends, up to where it is damaged. An
+Nobody else has them, so whatever can be read is worth having: each table from both ends, up to where it is damaged, and
+what stands in the pages behind that. An
 event that the disk has changed is known by its digest (see dead_letters) when somebody wants it to be sent again.
 """
 
@@ -9,11 +10,14 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from engine.dead_letters import MEND, SCHEMA, VERSION
-from engine.salvage import as_far_as_it_goes, begun, copy_table, remove
-from engine.sqlite_file import open_file, open_to_read
+from engine.dead_letters import EVENT, LINE, MEND, PAYLOAD, SCHEMA, VERSION
+from engine.salvage import as_far_as_it_goes, begun, copy_rows, copy_table, remove
+from engine.sqlite_file import VERSIONS_MAX, open_damaged, open_file
+from engine.sqlite_pages import Row
 from engine.whole_file import NEW
 
+KINDS_OF_LETTERS = (EVENT, PAYLOAD, LINE)
+LETTER_COLUMNS = 23
 TABLES = {"letters": "number", "counts": "name", "audit": "number"}
 
 
@@ -22,10 +26,13 @@ def salvage(path: Path) -> Path | None:
     sqlite3.OperationalError where there is no room for it."""
     new = path.with_name(path.name + NEW)
     is_newer = False
-    with begun(new, _new) as target, as_far_as_it_goes(), open_to_read(path) as file:
-        is_newer = file.execute("PRAGMA user_version").fetchone()[0] > VERSION
-        for table, key in TABLES.items() if not is_newer else ():
-            copy_table(file, target, table, key)
+    with begun(new, _new) as target:
+        with as_far_as_it_goes(), open_damaged(path) as file:
+            is_newer = VERSION < file.execute("PRAGMA user_version").fetchone()[0] <= VERSIONS_MAX
+            for table, key in TABLES.items() if not is_newer else ():
+                copy_table(file, target, table, key)
+        if not is_newer:
+            copy_rows(path, target, _table_of)
     if is_newer:
         remove(new)
         return None
@@ -34,3 +41,13 @@ def salvage(path: Path) -> Path | None:
 
 def _new(path: Path) -> sqlite3.Connection:
     return open_file(path, SCHEMA, VERSION, MEND)
+
+
+def _table_of(number: int, row: Row) -> tuple[str, Row] | None:
+    """Where a row belongs. A letter that is damaged is worth having: what of it is right is asked later."""
+    kinds = [type(value) for value in row]
+    if len(row) == LETTER_COLUMNS and row[0] is None and row[1] in KINDS_OF_LETTERS:
+        return "letters", (number, *row[1:])
+    if kinds == [type(None), int, str, str, int, str]:
+        return "audit", (number, *row[1:])
+    return ("counts", row) if kinds == [str, int] and not number else None  # has no numbers

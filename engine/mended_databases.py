@@ -11,16 +11,18 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from engine import letters_salvage, outbox_salvage, sqlite_log
 from engine.errors import Newer, Refused
-from engine.outbox import SqliteOutbox
 from engine.salvage import in_place, put_all_aside
-from engine.sqlite_file import not_whole, open_to_read, tells_damage
+from engine.sqlite_file import not_whole, open_to_read, tells_damage, version_of
 
 OUTBOX = "outbox.sqlite"
 LETTERS = "dead.sqlite"
 SALVAGES = {OUTBOX: outbox_salvage.salvage, LETTERS: letters_salvage.salvage}
+
+Opened = TypeVar("Opened")
 
 log = logging.getLogger("sortline.recovery")
 
@@ -47,8 +49,8 @@ def logs_in_order(data_dir: Path) -> Iterator[str]:
         yield from sqlite_log.put_in_order(data_dir / name)
 
 
-def opened_outbox(path: Path, open_: Callable[[], SqliteOutbox]) -> SqliteOutbox:
-    """At a start."""
+def opened(path: Path, open_: Callable[[], Opened]) -> Opened:
+    """At a start, what is refused put in order first."""
     try:
         return open_()
     except Newer:
@@ -73,6 +75,7 @@ def flaw(path: Path) -> str:
     """What is wrong with how a database hangs together; empty: nothing, or it cannot be asked now."""
     try:
         with open_to_read(path) as file:
+            version_of(file, path)
             found = not_whole(file)
     except sqlite3.DatabaseError as error:
         return f"is damaged, or no SQLite file ({error})" if tells_damage(error) else ""

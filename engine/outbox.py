@@ -25,7 +25,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +140,6 @@ class SqliteOutbox:
             raise
 
     def _begin(self) -> None:
-        for file in (self._file, self._reader):
-            file.text_factory = partial(str, encoding="utf-8", errors="replace")
         with self._intact():
             found, turned = damage(self._file)
             if turned:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.disk import DISK
 from engine.sqlite_file import BESIDE, passes, transaction
+from engine.sqlite_pages import Row, rows_in
 from engine.whole_file import NEW, put_aside
 
 
@@ -75,3 +76,15 @@ def copy_table(file: sqlite3.Connection, target: sqlite3.Connection, table: str,
             for row in file.execute(f"SELECT * FROM {table} ORDER BY {key} {order}"):  # noqa: S608 - our own text
                 marks = ", ".join("?" * len(row))
                 target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608
+
+
+def copy_rows(path: Path, target: sqlite3.Connection, table_of: Callable[[int, Row], tuple[str, Row] | None]) -> None:
+    """What stands in the pages of the file, wherever SQLite cannot find its way to them. table_of: a row's number and
+    its columns -> its table, and all that it has there; None: it is of none, or not to be trusted."""
+    with contextlib.suppress(OSError):
+        for number, columns in rows_in(path):
+            found = table_of(number, columns)
+            if found is not None:
+                table, row = found
+                marks = ", ".join("?" * len(row))
+                target.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)  # noqa: S608 - our own text

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from engine.disk import DISK
 from engine.errors import Newer, Refused
@@ -18,7 +19,29 @@ BUSY_S_MAX = 10.0
 LOG_BYTES_MAX = 4 * 1024 * 1024
 LOG_S_MAX = 5.0
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
+VERSIONS_MAX = 99  # what says more is a flipped bit, and no newer program
+FORMAT_AT, FORMATS = 18, b"\x02"
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+class _File(sqlite3.Connection):
+    """What SQLite says of a damaged file may have bytes of it that are no text: then Python has none of its errors."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(*arguments)
+        except UnicodeDecodeError as error:
+            raise _damage(error) from error
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        try:
+            return super().executemany(*arguments)
+        except UnicodeDecodeError as error:
+            raise _damage(error) from error
+
+
+def _damage(error: UnicodeDecodeError) -> sqlite3.DatabaseError:
+    return sqlite3.DatabaseError(bytes(error.object).decode("utf-8", "replace"))
 
 
 def open_file(
@@ -52,7 +75,7 @@ def open_to_look(path: Path, version: int, mend: str) -> sqlite3.Connection:
     with damage_refused(path, mend):
         file = _read_only(path)
         try:
-            (found,) = file.execute("PRAGMA user_version").fetchone()
+            found = version_of(file, path)
             if found > version:
                 raise Newer(path, f"is of version {found}, this program reads {version}")
         except BaseException:
@@ -62,8 +85,13 @@ def open_to_look(path: Path, version: int, mend: str) -> sqlite3.Connection:
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
-    place = f"{path.absolute().as_uri()}?mode=ro"
-    file = sqlite3.connect(place, uri=True, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
+    return _connected(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _connected(place: str | Path, *, uri: bool = False) -> sqlite3.Connection:
+    file = sqlite3.connect(
+        place, uri=uri, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False, factory=_File
+    )
     file.text_factory = partial(str, encoding="utf-8", errors="replace")  # what is damaged can be looked at, too
     return file
 
@@ -75,7 +103,7 @@ def _opened(
     upgrades: Mapping[int, Sequence[str]],
     functions: Mapping[str, Callable[..., int]],
 ) -> sqlite3.Connection:
-    file = sqlite3.connect(path, timeout=BUSY_S_MAX, isolation_level=None, check_same_thread=False)
+    file = _connected(path)
     try:
         for name, function in functions.items():
             file.create_function(name, -1, function)
@@ -85,7 +113,7 @@ def _opened(
         # some distributions have it on: then a row that goes is written once more, as noughts
         file.execute("PRAGMA secure_delete = OFF")
         with transaction(file):
-            (found,) = file.execute("PRAGMA user_version").fetchone()
+            found = version_of(file, path)
             if found > version:
                 raise Newer(path, f"is of version {found}, this program reads {version}")
             if found == 0:
@@ -116,6 +144,18 @@ def damage_refused(path: Path, mend: str) -> Iterator[None]:
 def tells_damage(error: sqlite3.Error) -> bool:
     """A text that is no UTF-8 has no code: Python finds it, not SQLite."""
     return isinstance(error, sqlite3.DatabaseError) and _code_of(error) in DAMAGED
+
+
+def version_of(file: sqlite3.Connection, path: Path) -> int:
+    """0: it is new. Raises sqlite3.DatabaseError for what no program has written."""
+    found = int(file.execute("PRAGMA user_version").fetchone()[0])
+    if not 0 <= found <= VERSIONS_MAX:
+        raise sqlite3.DatabaseError(f"its version is {found}")
+    with path.open("rb") as header:
+        who_writes = header.read(FORMAT_AT + 1)[FORMAT_AT:]
+    if who_writes > FORMATS:  # SQLite would only read it, as if the disk were to blame
+        raise sqlite3.DatabaseError(f"its format is {who_writes[0]}")
+    return found
 
 
 def not_whole(file: sqlite3.Connection, what: str = "1") -> str:
@@ -177,6 +217,14 @@ def open_to_read(path: Path) -> Iterator[sqlite3.Connection]:
         yield file
     finally:
         file.close()
+
+
+@contextmanager
+def open_damaged(path: Path) -> Iterator[sqlite3.Connection]:
+    """The same, for what can still be read: of a file whose end is missing SQLite would else give nothing at all."""
+    with open_to_read(path) as file:
+        file.execute("PRAGMA writable_schema = ON")
+        yield file
 
 
 @contextmanager

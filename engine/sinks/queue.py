@@ -17,7 +17,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -124,7 +123,6 @@ class Queue:
                 log.warning("%s", said)
             self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, FUNCTIONS)
         self._log = ShortLog(self._file, path)
-        self._file.text_factory = partial(str, encoding="utf-8", errors="replace")
         (version,) = self._file.execute("PRAGMA user_version").fetchone()
         self._has_sums = version >= VERSION  # an earlier version that is only looked at stays one
 

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine import sqlite_log
+from engine.errors import Newer, Refused
 from engine.outbox_sums import row_sum
-from engine.salvage import as_far_as_it_goes, begun, copy_table, in_place, put_all_aside
-from engine.sinks.queue import FUNCTIONS, MEND, SCHEMA, VERSION, Queue, Settings, right_row
-from engine.sqlite_file import not_whole, open_file, open_to_read, tells_damage
+from engine.salvage import as_far_as_it_goes, begun, copy_rows, copy_table, in_place, put_all_aside
+from engine.sinks.queue import FUNCTIONS, MEND, SCHEMA, VERSION, Queue, Settings, entry_sum, right_row
+from engine.sqlite_file import not_whole, open_damaged, open_file, open_to_read, tells_damage, version_of
+from engine.sqlite_pages import Row
 from engine.whole_file import NEW
 
 TABLES = {"entries": "rowid", "queues": "queue", "consumers": "queue"}
+
+ROWS: dict[tuple[type, ...], tuple[str, Callable[..., int]]] = {
+    (str, int, str, str, str, bytes, int): ("entries", entry_sum),
+    (str, int, int, int): ("queues", row_sum),
+    (str, str, int, int): ("consumers", row_sum),
+}
 
 log = logging.getLogger("sortline.queue")
 
@@ -29,6 +38,16 @@ def opened_queue(path: Path, settings: Settings) -> Queue:
     if what and not sqlite_log.in_use(path):  # who has it open would go on with the one put aside
         for said in (_put_aside(path, what), *in_place(path)):
             log.error("%s", said)
+    try:
+        return Queue(path, settings)
+    except Newer:
+        raise
+    except Refused as error:
+        if sqlite_log.in_use(path):
+            raise
+        what = str(error).removeprefix(f"{path}: ").partition(". ")[0]
+    for said in (_put_aside(path, what), *in_place(path)):
+        log.error("%s", said)
     return Queue(path, settings)
 
 
@@ -36,7 +55,7 @@ def _flaw(path: Path) -> str:
     """What cannot be worked with; empty: nothing, or it cannot be asked now. Of entries their readers will hear."""
     try:
         with open_to_read(path) as file:
-            (version,) = file.execute("PRAGMA user_version").fetchone()
+            version = version_of(file, path)
             found = not_whole(file)
             if not found and version == VERSION:
                 rows = file.execute("SELECT queue, last, behind, sum FROM queues").fetchall()
@@ -54,23 +73,37 @@ def _put_aside(path: Path, what: str) -> str:
 def _salvage(path: Path) -> None:
     """A new file beside `path`, whole and on disk, to be put in its place."""
     with begun(path.with_name(path.name + NEW), _new) as target:
-        with as_far_as_it_goes(), open_to_read(path) as file:
+        copy_rows(path, target, _table_of)  # those that are right; what is damaged only has the places that are left
+        sure = dict(target.execute("SELECT queue, max(position) FROM entries GROUP BY queue").fetchall())
+        with as_far_as_it_goes(), open_damaged(path) as file:
             for table, key in TABLES.items():
                 copy_table(file, target, table, key)
-        _put_places_right(target)
+        for table in ("entries", "consumers"):
+            no_place = "typeof(queue) != 'text' OR typeof(position) != 'integer'"
+            target.execute(f"DELETE FROM {table} WHERE {no_place}")  # noqa: S608 - our own text
+        _put_places_right(target, sure)
+
+
+def _table_of(_: int, row: Row) -> tuple[str, Row] | None:
+    """Where a row belongs that is as it was written."""
+    *columns, sum_ = row or (None,)
+    kinds = tuple(type(value) for value in row)
+    table, sum_of = ROWS.get(kinds, ("", row_sum))
+    return (table, row) if table and sum_of(*columns) == sum_ else None
 
 
 def _new(path: Path) -> sqlite3.Connection:
     return open_file(path, SCHEMA, VERSION, MEND, functions=FUNCTIONS)
 
 
-def _put_places_right(target: sqlite3.Connection) -> None:
-    """A position never comes again: a queue goes on behind all of which something is known."""
+def _put_places_right(target: sqlite3.Connection, sure: Mapping[str, int]) -> None:
+    """A position never comes again: a queue goes on behind all of which something is known. sure: where the last entry
+    stands that is right; a damaged one may say anything."""
     known = "SELECT queue FROM entries UNION SELECT queue FROM queues UNION SELECT queue FROM consumers"
     ends = (
         "SELECT coalesce(max(position), 0), coalesce(min(position), 1) - 1, "
-        "(SELECT coalesce(max(position), 0) FROM consumers WHERE consumers.queue = entries.queue) "
-        "FROM entries WHERE queue = ?"
+        "(SELECT coalesce(max(position), 0) FROM consumers WHERE consumers.queue = entries.queue "
+        "AND sum = row_sum(queue, name, position)) FROM entries WHERE queue = ?"
     )
     for (queue,) in target.execute(known).fetchall():
         last, behind, acknowledged = target.execute(ends, (queue,)).fetchone()
@@ -78,7 +111,12 @@ def _put_places_right(target: sqlite3.Connection) -> None:
         *row, sum_ = target.execute(query, (queue,)).fetchone() or (queue, 0, 0, 0)
         right = right_row(row, sum_)
         if right is not None:
-            last, behind = max(last, right[1]), right[2]
+            last, behind = right[1], right[2]
+        if right is not None or queue in sure:
+            last = max(last if right is not None else 0, sure.get(queue, 0))
         last = max(last, acknowledged or 0)
-        place = (queue, last, min(behind, last))
+        place = (queue, last, max(0, min(behind, last)))
+        target.execute(
+            "DELETE FROM entries WHERE queue = ? AND NOT position BETWEEN ? AND ?", (queue, place[2] + 1, last)
+        )
         target.execute("INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?)", (*place, row_sum(*place)))

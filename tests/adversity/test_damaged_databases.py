@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_a_snapshot_of_another_version_is_not_given_up(tmp_path: Path) -> None:
     assert len(list((data / "snapshots").glob("*.snapshot"))) > 0
 
 
-@pytest.mark.parametrize("how", ["a page", "all of it"])
+@pytest.mark.parametrize("how", ["a page", "its end", "all of it"])
 def test_dead_letters_are_kept_as_far_as_they_can_be_read(
     tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -168,13 +169,44 @@ def test_dead_letters_are_kept_as_far_as_they_can_be_read(
     letters.close()
     if how == "a page":
         spoil(path, "letters", 10)
+    elif how == "its end":
+        os.truncate(path, int(path.stat().st_size * 0.9))
     else:
         path.write_bytes(b"\xff" * path.stat().st_size)
     run(site(tmp_path, two=f'file = "{picks(tmp_path, "two", "T-3")}"'), delivered(1))
     letters = DeadLetters(path, now_us)
     found = len(letters.find())
-    assert LETTERS * 0.8 < found < LETTERS if how == "a page" else found == 0
+    assert LETTERS * 0.8 < found < LETTERS if how != "all of it" else found == 0
     letters.close()
     assert path.with_name("dead.sqlite.bad").exists()
     assert f"{path}: is damaged" in caplog.text
     assert len(queued(tmp_path)) == 3
+
+
+FLIPS = {
+    "how it is written": (18, 0x40),
+    "its version": (60, 0x80),
+    "its version, new": (63, 0x01),
+    "its schema": (0, 0x80),
+}
+
+
+@pytest.mark.parametrize("flip", FLIPS)
+@pytest.mark.parametrize("name", ["outbox.sqlite", "dead.sqlite", "queue.sqlite"])
+def test_a_flipped_bit_of_what_a_file_says_of_itself_stops_no_start(tmp_path: Path, name: str, flip: str) -> None:
+    """SQLite, or Python for what SQLite says then, took it for a disk that cannot be written to, a newer program's, a
+    new file, or had no words for it at all: each start ended there."""
+    run(site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1", "T-2")}"'), delivered(2))
+    path = tmp_path / "data" / name
+    content = bytearray(path.read_bytes())
+    at, bit = FLIPS[flip]
+    if flip == "its schema":
+        at = content.index(b"CREATE TABLE ") + len(b"CREATE TABL")
+    elif flip == "its version, new" and content[at] != 1:
+        bit = content[at]
+    content[at] ^= bit
+    path.write_bytes(content)
+    run(site(tmp_path, two=f'file = "{picks(tmp_path, "two", "T-3")}"'), delivered(1))
+    assert path.with_name(f"{name}.bad").exists()
+    if name != "queue.sqlite" or flip != "its schema":
+        assert [event["subject"] for event in queued(tmp_path)] == ["task/T-1", "task/T-2", "task/T-3"]

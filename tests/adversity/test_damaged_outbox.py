@@ -21,7 +21,7 @@ from engine.cli import main
 from engine.contracts import Account, Emitted, OutRow
 from engine.errors import Refused
 from engine.journal import Position
-from engine.mended_databases import opened_outbox
+from engine.mended_databases import opened as opened_in_order
 from engine.outbox import SqliteOutbox
 from engine.outbox_salvage import salvage
 from engine.outbox_sums import row_sum
@@ -172,7 +172,7 @@ def test_lanes_that_are_ahead_get_nothing_twice(tmp_path: Path) -> None:
     outbox.advance(outbox.lanes("erp")[0].number, 30, delivered=30)
     outbox.close()
     spoilt(tmp_path / "outbox.sqlite", "DELETE FROM events WHERE sequence = 20")
-    outbox = opened_outbox(tmp_path / "outbox.sqlite", both)
+    outbox = opened_in_order(tmp_path / "outbox.sqlite", both)
     assert outbox.last_sequence() == 0
     erp, lake = outbox.lanes("erp")[0].number, outbox.lanes("lake")[0].number
     for first in range(0, 40, 10):
@@ -194,7 +194,7 @@ def test_what_no_journal_makes_again_stays_as_far_as_it_is_whole(tmp_path: Path)
         outbox.advance(lane.number, CURSOR, delivered=CURSOR // 2)
     outbox.close()
     spoilt(tmp_path / "outbox.sqlite", "UPDATE events SET body = 'other' WHERE sequence IN (20, 30)")
-    outbox = opened_outbox(tmp_path / "outbox.sqlite", lambda: opened(tmp_path))
+    outbox = opened_in_order(tmp_path / "outbox.sqlite", lambda: opened(tmp_path))
     assert outbox.last_sequence() == 25
     outbox.append(EVENTS[25:])
     found = sorted(row.position for rows in left(outbox).values() for row in rows)

@@ -11,29 +11,35 @@ from tests.integration.test_app import delivered, lines_protocol, picks, queued,
 __all__ = ["lines_protocol"]
 
 
-def lost_and_run(folder: Path, *names: str) -> None:
-    """A life of two events, without these files afterwards, and another of one event."""
+def lost_and_run(folder: Path, *names: str, empty: bool = False) -> None:
+    """A life of two events, without these files afterwards, or their content, and another of one event."""
     run(site(folder, one=f'file = "{picks(folder, "one", "T-1", "T-2")}"'), delivered(2))
     for name in names:
         (folder / "data" / name).unlink()
+        if empty:
+            (folder / "data" / name).touch()
     run(site(folder, two=f'file = "{picks(folder, "two", "T-3")}"'), delivered(1))
 
 
-def test_a_queue_that_is_gone_is_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lost_and_run(tmp_path, "queue.sqlite")
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_queue_that_is_gone_is_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture, empty: bool) -> None:
+    lost_and_run(tmp_path, "queue.sqlite", empty=empty)
     assert [event["subject"] for event in queued(tmp_path)] == ["task/T-3"]
     (said,) = [record for record in caplog.records if "is not there" in record.getMessage()]
     assert said.levelname == "ERROR"
-    assert f"{tmp_path / 'data' / 'queue.sqlite'}: is not there: with it went what sink queue had of 2" in caplog.text
+    path = tmp_path / "data" / "queue.sqlite"
+    assert f"{path}: is not there, or empty: with it went what sink queue had of 2" in caplog.text
     assert f"The journal still makes them: sortline replay {tmp_path / 'data'} " in caplog.text
 
 
-def test_dead_letters_that_are_gone_are_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    lost_and_run(tmp_path, "dead.sqlite")
+@pytest.mark.parametrize("empty", [False, True])
+def test_dead_letters_that_are_gone_are_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture, empty: bool) -> None:
+    lost_and_run(tmp_path, "dead.sqlite", empty=empty)
     assert len(queued(tmp_path)) == 3
     (said,) = [record for record in caplog.records if "is not there" in record.getMessage()]
     assert said.levelname == "WARNING", "none was of an event"
-    assert f"{tmp_path / 'data' / 'dead.sqlite'}: is not there: the dead letters that it had are gone" in caplog.text
+    path = tmp_path / "data" / "dead.sqlite"
+    assert f"{path}: is not there, or empty: the dead letters that it had are gone" in caplog.text
 
 
 def test_a_folder_that_is_new_or_whole_misses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,6 +29,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.logs",
         "engine.sqlite_file",
         "engine.sqlite_log",
+        "engine.sqlite_pages",
         "engine.salvage",
         "engine.two_flips",
         "engine.told_ids",

@@ -1,0 +1,142 @@
+"""What SQLite gives up has its rows still: a page that leads to others, or the beginning of the file, is not them."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine import letters_salvage
+from engine.clock import now_us
+from engine.contracts import OutRow
+from engine.dead_letters import Cause, DeadLetters
+from engine.mended_databases import opened
+from engine.sinks.queue import Queue, Settings
+from engine.sinks.queue_mended import opened_queue
+from engine.sqlite_pages import rows_in
+from tests.adversity.test_damaged_databases import spoil
+
+COUNT = 900
+
+
+def row(number: int) -> OutRow:
+    """Some are longer than a page."""
+    body = b"%d" % number * (4_000 if number % 50 == 0 else 150)
+    return OutRow(number, f"e{number}", "pick.confirmed", "erp", f"k{number}", body)
+
+
+def a_queue(path: Path) -> None:
+    queue = Queue(path, Settings())
+    for first in range(1, COUNT, 100):
+        queue.put([row(number) for number in range(first, first + 100)])
+    queue.ack("erp", "reader", 7)
+    queue.close()
+
+
+def its_root(path: Path) -> None:
+    spoil(path, "entries")
+
+
+def its_beginning(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(bytes(4096))
+
+
+@pytest.mark.parametrize("damage", [its_root, its_beginning])
+def test_a_queue_that_only_leads_nowhere_has_all_its_entries(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = tmp_path / "queue.sqlite"
+    a_queue(path)
+    damage(path)
+    queue = opened_queue(path, Settings())
+    entries = queue.read("erp", 0, COUNT + 1)
+    assert [entry.position for entry in entries] == list(range(1, COUNT + 1))
+    assert [entry.body for entry in entries] == [row(number).body for number in range(1, COUNT + 1)]
+    (state,) = queue.states()
+    assert state.consumers == {"reader": 7}
+    queue.close()
+
+
+@pytest.mark.parametrize("position", ["'x'", "1 << 60", "0"])
+def test_a_damaged_entry_does_not_say_where_a_queue_stands(tmp_path: Path, position: str) -> None:
+    path = tmp_path / "queue.sqlite"
+    a_queue(path)
+    with sqlite3.connect(path) as file:
+        file.execute(f"UPDATE entries SET position = {position} WHERE position = 30")
+        file.execute("UPDATE queues SET last = 12")
+        file.execute("INSERT INTO consumers SELECT queue, 'other', 1 << 61, 0 FROM consumers")
+    file.close()
+    queue = opened_queue(path, Settings())
+    (state,) = queue.states()
+    assert state.last == COUNT
+    assert len(queue.read("erp", 30, COUNT)) == COUNT - 30
+    queue.close()
+
+
+def test_a_queue_whose_end_is_missing_has_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite"
+    a_queue(path)
+    os.truncate(path, int(path.stat().st_size * 0.8))
+    queue = opened_queue(path, Settings())
+    assert len(queue.read("erp", 0, COUNT // 2)) == COUNT // 2
+    queue.close()
+
+
+@pytest.mark.parametrize("damage", [lambda path: spoil(path, "letters"), its_beginning])
+def test_letters_that_nothing_leads_to_are_kept(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = tmp_path / "dead.sqlite"
+    letters = DeadLetters(path, now_us)
+    letters.bury("erp", [row(number) for number in range(1, COUNT + 1)], Cause("permanent", "400", "no"))
+    letters.discard(letters.find([5, 6]), "me")
+    letters.forget("erp", "erp", COUNT, None)
+    before = letters.find(), letters.audit(10), letters.counts()
+    letters.close()
+    damage(path)
+    assert letters_salvage.salvage(path)
+    path.unlink()
+    path.with_name("dead.sqlite.new").rename(path)
+    letters = opened(path, lambda: DeadLetters(path, now_us))
+    assert (letters.find(), letters.audit(10), letters.counts()) == before, "and what was discarded stays away"
+    letters.close()
+
+
+def test_rows_are_those_that_sqlite_reads(tmp_path: Path) -> None:
+    """Of the file and of its log; and no noise makes more of it than rows that are none."""
+    path = tmp_path / "some.sqlite"
+    chance = random.Random(3)
+    values = (
+        None,
+        0,
+        1,
+        -1,
+        127,
+        -(2**15),
+        2**23,
+        -(2**31),
+        2**47,
+        2**63 - 1,
+        1.5,
+        "",
+        "\u00e4\u20ac" * 700,
+        b"x" * 20_000,
+    )
+    rows = [(number, *chance.choices(values, k=4)) for number in range(1, 500)]
+    file = sqlite3.connect(path, isolation_level=None)
+    file.execute("PRAGMA journal_mode = WAL")
+    file.execute("CREATE TABLE some (number INTEGER PRIMARY KEY, a, b, c, d)")
+    file.executemany("INSERT INTO some VALUES (?, ?, ?, ?, ?)", rows[:250])
+    file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.executemany("INSERT INTO some VALUES (?, ?, ?, ?, ?)", rows[250:])
+    file.execute("DELETE FROM some WHERE number <= 100")
+    found = {(number, *columns[1:]) for number, columns in rows_in(path) if len(columns) == 5 and columns[0] is None}
+    assert found == set(rows[100:])
+    file.close()
+    content = bytearray(path.read_bytes())
+    for _ in range(200):
+        for _ in range(50):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        path.write_bytes(content)
+        list(rows_in(path))
