@@ -24,7 +24,7 @@ from rich.console import Console
 from engine.app import Engine
 from engine.config.load import load_site
 from engine.config.site import Site
-from engine.errors import Full, Missing, Refused
+from engine.errors import Full, Missing, ReadOnly, Refused
 from engine.fsck import repair
 from engine.large_blocks import give_back_large_blocks
 from engine.live import View, show
@@ -96,7 +96,7 @@ async def _run(site: Site, seconds: float | None, console: Console) -> Mapping[s
 
 
 async def begun(site: Site, stop: asyncio.Event) -> Engine:
-    """Once there is room for it. Refused if it is told to stop before."""
+    """Once there is room for it, and it can be written. Refused if it is told to stop before."""
     said = ""
     while True:
         try:
@@ -106,7 +106,8 @@ async def begun(site: Site, stop: asyncio.Event) -> Engine:
                 raise Refused(str(error)) from error
             if str(error) != said:
                 said = str(error)
-                log.warning("the start waits for room: %s", said)
+                what = "for a disk that can be written to" if isinstance(error, ReadOnly) else "for room"
+                log.warning("the start waits %s: %s", what, said)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FULL_S):
                 await stop.wait()

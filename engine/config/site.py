@@ -26,6 +26,7 @@ import msgspec
 from engine.config.faults import suggest
 from engine.config.rules import Rules, SourceRules
 from engine.dead_letters import Settings as DeadLetters
+from engine.disk import DISK
 from engine.model import BUSINESS
 from engine.throttle import Settings as Delivery
 
@@ -103,7 +104,7 @@ class EngineSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
         present = next((parent for parent in (folder, *folder.absolute().parents) if parent.exists()), folder)
         if not present.is_dir():
             yield "data_dir", f"{present} is not a folder"
-        elif not os.access(present, os.W_OK | os.X_OK):
+        elif not os.access(present, os.W_OK | os.X_OK) and not DISK.only_read(present):
             yield "data_dir", f"{present} cannot be written to by this user"
 
 

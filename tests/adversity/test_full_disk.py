@@ -206,6 +206,33 @@ def test_a_damaged_outbox_on_a_full_disk_waits_for_room(small_disk: Path, caplog
     assert (small_disk / "data" / "outbox.sqlite.bad").exists()
 
 
+def test_a_start_on_a_disk_that_can_only_be_read_waits_for_it(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended with exit code 1, after which nothing starts it again: a person had to, once the disk was mended."""
+    path = stopped_cleanly(small_disk)
+
+    def mounted(how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", str(small_disk)], check=True)
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        starting = asyncio.create_task(begun(load_site(path), stop))
+        await until(lambda: "the start waits for a disk that can be written to: " in caplog.text)
+        assert not starting.done()
+        mounted("rw")
+        engine = await starting
+        stop.set()
+        await engine.run(stop)
+
+    mounted("ro")
+    try:
+        run(story)
+    finally:
+        mounted("rw")
+    assert len(app.queued(small_disk)) == 2
+
+
 def test_a_repair_on_a_full_disk_puts_nothing_aside_that_is_whole(
     small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
