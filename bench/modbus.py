@@ -232,6 +232,9 @@ class _Nowhere:
     def position(self, src: str) -> tuple[int, int] | None:
         return None
 
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return ()
+
 
 def _floor(ports: list[int]) -> SourceSettings:
     names = {f"r{address}": address for address in range(REGISTERS)}

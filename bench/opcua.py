@@ -32,10 +32,10 @@ from engine.clock import now_us
 from engine.contracts import Delivery
 from ext.opcua_notifications import Items, read_publish
 from protocols.opcua.connection import Connection
-from protocols.opcua.decode import library_value
 from protocols.opcua.driver import Driver
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings as SourceSettings
+from protocols.opcua.structures import library_value
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 
@@ -205,6 +205,9 @@ class _Counting:
 
     def position(self, src: str) -> tuple[int, int] | None:
         return None
+
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return ()
 
 
 async def _into_records(url: str, server: _Server, rounds: int) -> float:

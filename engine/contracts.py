@@ -71,6 +71,9 @@ class Intake(Protocol):
     def position(self, src: str) -> tuple[int, int] | None:
         """The last (epoch, seq) that was accepted from `src`, also before a restart; None if it never numbered."""
 
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        """The last lines that were accepted from `src` before this start, as far as they are still there."""
+
 
 class Driver(Protocol):
     """Owns one connection: connect, reconnect for ever, subscribe or poll, hand over, acknowledge. Knows no rule.

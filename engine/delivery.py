@@ -469,17 +469,6 @@ class Forwarder:
             log.debug("sink %s: while closing: %s: %s", self.name, type(error).__name__, error)
 
 
-def account(outbox: Outbox, letters: DeadLetters, sink: str) -> Account:
-    """Where all events of a sink are; a dead letter that was delivered in the end counts as delivered."""
-    lanes = outbox.lanes(sink)
-    counts = letters.counts()
-    # by whole names: a source may be called like the sink, and its lines come back, too
-    again = sum(counts.get(f"replayed/{sink}/{queue}", 0) for queue in {lane.queue for lane in lanes})
-    parts = [outbox.account(lane.number) for lane in lanes]
-    events, delivered, pending, dead = (sum(numbers) for numbers in zip(*parts, strict=True)) if parts else (0,) * 4
-    return Account(events, delivered + again, pending, dead - again)
-
-
 def _priority(lane: Lane) -> int:
     return min((QUEUE_PRIORITY.get(BUSINESS[type_].queue, PRIORITY_LAST) for type_ in lane.types), default=0)
 

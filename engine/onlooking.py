@@ -7,7 +7,7 @@ import contextlib
 import logging
 import statistics
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -93,6 +93,9 @@ class Onlooker:
 
     def position(self, src: str) -> tuple[int, int] | None:
         return None
+
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return ()
 
     def _account(self, source: str) -> Account:
         fresh = Account(("", ""), Counter(), 0, Counter(), deque(maxlen=OFFSETS_MAX))

@@ -20,10 +20,11 @@ from typing import Any
 
 import msgspec
 
+from engine.accounts import tell_accounts
 from engine.clock import Clock
 from engine.contracts import Delivery, Emitted, Outbox, Sink
 from engine.dead_letters import LINE, PAYLOAD, DeadLetters
-from engine.delivery import Forwarder, account
+from engine.delivery import Forwarder
 from engine.errors import ContentChanged, Full
 from engine.gone_sinks import bury_what_is_left
 from engine.intake import Group, IntakeQueue, Limits, Step, source_of_line
@@ -31,6 +32,7 @@ from engine.journal import Journal
 from engine.metrics import CoreMetrics, Metrics, Recent
 from engine.overload import SAID, Overload, Policy, used_of
 from engine.pauses import collect_when_idle, watch_loop
+from engine.recent_lines import recent_lines
 from engine.recovery import Recovery
 from engine.refusals import Refusals
 from engine.slices import Core, NoRoom
@@ -148,6 +150,9 @@ class Pipeline:
         except MemoryError:
             return None  # a name for which there is no room was never seen
 
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return await asyncio.to_thread(recent_lines, self._journal.folder, src, most)
+
     # the run
 
     async def start(self) -> None:
@@ -205,21 +210,12 @@ class Pipeline:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._refusals.flush()
         if self._failure is None:
-            await self._tell_accounts()
+            await tell_accounts(self._outbox, self._letters, [forwarder.name for forwarder in self._forwarders])
         await asyncio.to_thread(self._letters.close)
         await asyncio.to_thread(self._outbox.close)
         await asyncio.to_thread(self._journal.close)
         self._metrics.turn("stopped", str(self._failure or ""))
         self._ended.set()
-
-    async def _tell_accounts(self) -> None:
-        for forwarder in self._forwarders:
-            try:
-                total = await asyncio.to_thread(account, self._outbox, self._letters, forwarder.name)
-            except sqlite3.Error as error:
-                log.error("sink %s: its account cannot be read: %s", forwarder.name, error)
-                continue
-            log.info("sink %s: events %d = delivered %d + pending %d + dead %d", forwarder.name, *total)
 
     async def _keep_last(self) -> None:
         """A snapshot for the next start, if the core is what journal and outbox say, and it does not take too long."""

@@ -13,6 +13,7 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -121,6 +122,9 @@ class Recorder:
 
     def position(self, src: str) -> tuple[int, int] | None:
         return self.core.position(src)
+
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return ()
 
     # The file.
 

@@ -18,7 +18,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,9 @@ class Taps:
 
     def position(self, src: str) -> tuple[int, int] | None:
         return self._intake.position(src)
+
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return await self._intake.recent(src, most)
 
     def attach(self, source: str, driver: Driver) -> None:
         """The source's driver; a new one takes the place of the one before."""

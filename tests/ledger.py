@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from engine.contracts import Delivery, Driver
@@ -50,6 +50,9 @@ class Ledger:
 
     def position(self, src: str) -> tuple[int, int] | None:
         return self.positions.get(src)
+
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return ()
 
     @property
     def records(self) -> list[dict[str, Any]]:

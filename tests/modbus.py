@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import ssl
 import struct
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
@@ -33,6 +33,7 @@ class RememberingIntake:
         self.lines: list[dict[str, Any]] = []
         self.faults: list[tuple[str, str, bytes]] = []
         self.states: list[tuple[str, str]] = []
+        self.before: list[bytes] = []
 
     async def put(self, delivery: Delivery) -> None:
         for line in delivery.lines:
@@ -54,6 +55,9 @@ class RememberingIntake:
 
     def position(self, src: str) -> tuple[int, int] | None:
         return self.positions.get(src)
+
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return [line for line in self.before if msgspec.json.decode(line)["src"] == src][-most:]
 
     @property
     def facts(self) -> list[dict[str, Any]]:

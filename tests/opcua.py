@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,9 @@ class Kept:
 
     def position(self, src: str) -> tuple[int, int] | None:
         return self.positions.get(src)
+
+    async def recent(self, src: str, most: int) -> Sequence[bytes]:
+        return ()
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["kind"] == kind]

@@ -62,21 +62,25 @@ class Decoder:
 
     def line(self, reading: Reading, t_rx: int) -> bytes | None:
         """The record; None: it means nothing to us. Raises DecodeError; its number is used up all the same."""
-        number = self._number(reading)
-        values, plan = self._described(reading)
-        if plan is None:
+        try:
+            values, plan = self._described(reading)
+            record = plan.build(values, {}, t_rx) if plan is not None else None
+        except DecodeError:
+            self._number(reading, None)
+            raise
+        number = self._number(reading, encode_line(record) if record is not None else None)
+        if record is None:
             return None
-        record = plan.build(values, {}, t_rx)
         if number is not None:
             record["epoch"], record["seq"] = number
         return encode_line(record)
 
-    def _number(self, reading: Reading) -> tuple[int, int] | None:
+    def _number(self, reading: Reading, line: bytes | None) -> tuple[int, int] | None:
         settings = self._settings.number
         if settings is None or self._numbers is None:
             return None
         raw = reading.values.get(settings.field)
-        number = self._numbers.place(raw, reading.content) if isinstance(raw, int) else None
+        number = self._numbers.place(raw, reading.content, line) if isinstance(raw, int) else None
         if number is None:
             raise DecodeError(f"{settings.field}: no number between number.first and number.last")
         return number

@@ -18,7 +18,7 @@ from protocols.backoff import Backoff
 from protocols.linking import LinkNews
 from protocols.tapping import Tap
 from protocols.telegram.decode import Decoder
-from protocols.telegram.numbers import Numbers
+from protocols.telegram.numbers import REMEMBERED_MAX, Numbers
 from protocols.telegram.session import Ended, Session
 from protocols.telegram.settings import Settings
 
@@ -57,7 +57,8 @@ class Driver:
         # not before: the engine knows what it accepted once it has read its journal
         position = self._intake.position(self._settings.src)
         waits, tells = self._settings.acknowledge is not None, bool(self._settings.restart)
-        numbers = Numbers(number, position, waits=waits, tells=tells) if number else None
+        before = await self._intake.recent(self._settings.src, REMEMBERED_MAX) if number and waits else ()
+        numbers = Numbers(number, position, waits=waits, tells=tells, before=before) if number else None
         self._decoder = Decoder(self._settings, numbers)
         await self._link.tell("link.down")
         turn = self._call if self._settings.role == "client" else self._listen

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.accounts import account
 from engine.cli import main
 from engine.contracts import Delivery, OutRow
 from engine.dead_letters import LETTER_BYTES, LINE, PAYLOAD, Cause, DeadLetters, Refusal
-from engine.delivery import account
 from engine.errors import Full, Refused, Undeliverable
 from engine.refusals import WAITING_BYTES_MAX, Refusals
 from tests.integration.test_pipeline import ListSink, Rig, names, until

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine import dead_letters, gone_sinks
+from engine.accounts import account
 from engine.dead_letters import DeadLetters
-from engine.delivery import account
 from tests.integration.test_dead_letters import DONE, dlq
 from tests.integration.test_pipeline import ListSink, Rig, names, run, until
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from engine.accounts import account
 from engine.contracts import OutRow
-from engine.delivery import account
 from engine.error_classes import Class, classify
 from engine.errors import Refused, SinkFailed, Throttled, Undeliverable
 from engine.secret import Secret

@@ -347,3 +347,31 @@ def test_a_wrong_length_opens_the_connection_anew() -> None:
         assert "no length of a telegram" in intake.causes[0]
 
     run(story())
+
+
+@pytest.mark.parametrize("is_another", [False, True])
+def test_many_telegrams_from_the_first_number_on_that_are_sent_again_after_our_own_restart(is_another: bool) -> None:
+    """The engine was killed before it acknowledged any of them. What it has of them tells whether they are the same, or
+    those of a device that has started again, too, and says nothing of it."""
+    count = 60
+
+    def telegrams(first: int) -> list[bytes]:
+        return [b"ST%04d%-6dA-1" % (number, first + number) for number in range(1, count + 1)]
+
+    async def story() -> None:
+        crane, intake = Crane(), RememberingIntake(acks=False)
+        await crane.listen()
+        async with conversing(intake, port=crane.port, restart={}):
+            await until(lambda: crane.connections == 1)
+            crane.send(*telegrams(0))
+            await until(lambda: len(intake.facts) == count)
+        again = RememberingIntake(positions=intake.positions)
+        again.before = [msgspec.json.encode(line) for line in intake.lines]
+        async with conversing(again, port=crane.port, restart={}):
+            await until(lambda: crane.connections == 2)
+            crane.send(*telegrams(1_000 if is_another else 0), b"ST%04dNEXT  A-1" % (count + 1))
+            await until(lambda: len(crane.heard) == count + 1)
+        crane.stop()
+        assert seqs(again) == [(int(is_another), number) for number in range(1, count + 2)]
+
+    run(story())

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from engine.accounts import account
 from engine.contracts import Emitted, OutRow
 from engine.dead_letters import DEAD, DeadLetters
-from engine.delivery import Forwarder, account
+from engine.delivery import Forwarder
 from engine.errors import Full, Undeliverable
 from engine.metrics import SinkMetrics
 from engine.outbox import SqliteOutbox

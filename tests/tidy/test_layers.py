@@ -57,6 +57,8 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("engine.rule_book", "engine.snapshots"),
     (
+        "engine.accounts",
+        "engine.recent_lines",
         "engine.delivery",
         "engine.gone_sinks",
         "engine.refusals",

@@ -12,9 +12,10 @@ import msgspec
 import pytest
 import redis
 
+from engine.accounts import account
 from engine.contracts import Account, Emitted, OutRow
 from engine.dead_letters import Cause, DeadLetters
-from engine.delivery import PROBE_S, Forwarder, account
+from engine.delivery import PROBE_S, Forwarder
 from engine.errors import Full, Refused, SinkFailed, Throttled, Undeliverable
 from engine.metrics import SinkMetrics
 from engine.outbox import SqliteOutbox

@@ -186,7 +186,7 @@ def test_binary_fields_are_numbers() -> None:
 
 
 def numbered(
-    position: tuple[int, int] | None, *telegrams: tuple[int, bytes], **device: bool
+    position: tuple[int, int] | None, *telegrams: tuple[int, bytes], **device: Any
 ) -> list[tuple[int, int] | None]:
     numbers = Numbers(Number(field="seq", first=1, last=9999), position, **device)
     return [numbers.place(raw, content) for raw, content in telegrams]

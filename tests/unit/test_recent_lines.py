@@ -1,0 +1,45 @@
+"""What the journal's end holds of a source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.journal import Journal
+from engine.recent_lines import SEGMENTS_MAX, recent_lines
+
+
+def line(src: str, number: int) -> bytes:
+    return b'{"kind":"telemetry","src":"%s","seq":%d,"t_rx":1}' % (src.encode(), number)
+
+
+def group(*numbers: int) -> bytes:
+    return b"".join(line(src, number) + b"\n" for number in numbers for src in ("a", "a/b"))
+
+
+def test_the_last_lines_of_a_source_in_their_order_while_it_is_written(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, bytes_max=1 << 24)
+    list(journal.recover())
+    assert recent_lines(tmp_path, "a", 10) == []
+    journal.append(group(1, 2, 3))
+    journal.append(group(4))
+    assert recent_lines(tmp_path, "a", 10) == [line("a", n) for n in (1, 2, 3, 4)]
+    assert recent_lines(tmp_path, "a", 3) == [line("a", n) for n in (2, 3, 4)]
+    assert recent_lines(tmp_path, "a/b", 1) == [line("a/b", 4)]
+    assert recent_lines(tmp_path, "b", 10) == []
+    journal.close()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_they_go_back_over_the_segments_and_no_further(tmp_path: Path, packed: bool) -> None:
+    journal = Journal(tmp_path, bytes_max=1 << 24, segment_bytes=1)
+    list(journal.recover())
+    for number in range(1, 6):
+        journal.append(group(number))
+    if packed:
+        while journal.pack_before(journal.position):
+            pass
+    found = recent_lines(tmp_path, "a", 10)
+    journal.close()
+    assert found == [line("a", n) for n in range(6 - SEGMENTS_MAX, 6)]
