@@ -164,6 +164,8 @@ class Link:
             self._proved()
             if refusal.is_unreachable:
                 await self._lost(job, NoAnswer(str(refusal)))
+            elif refusal.is_busy:
+                await self._busy(job, refusal)
             else:
                 job.poll.fault(str(refusal))
                 await self._answered(job.unit)
@@ -179,6 +181,7 @@ class Link:
     async def _poll(self, job: Job, now: float) -> None:
         poll = job.poll
         outcome = await poll.poll(job.ask, now)
+        job.served()
         due, job.unanswered = job.unanswered, None
         timing = poll.timing
         # before the engine, which may be full, has its say
@@ -208,7 +211,7 @@ class Link:
         try:
             await self._connection.write(unit.unit_id, debt.address, debt.value, debt.function, unit.timeout_s)
         except Refusal as refusal:
-            if job.poll.owed == debt and not refusal.is_unreachable:
+            if job.poll.owed == debt and not (refusal.is_unreachable or refusal.is_busy):
                 job.poll.paid()
             raise
         if job.poll.owed == debt:
@@ -249,6 +252,17 @@ class Link:
         if failure.by_peer:
             self._forget()
         await self._failed(job.unit, failure.reason)
+
+    async def _busy(self, job: Job, refusal: Refusal) -> None:
+        """It has no time, and says nothing of what its registers show: for as long as an answer may take it is asked
+        again after pauses, and then that is as no answer. The line is free for others meanwhile."""
+        now = asyncio.get_running_loop().time()
+        job.poll.doubt()
+        job.put_off(now, self._chance)
+        if job.busy_since is not None and now - job.busy_since >= job.unit.timeout_s:
+            job.busy_since = now
+            job.poll.fault(str(refusal))
+            await self._failed(job.unit, str(refusal))
 
     async def _failed(self, unit: UnitState, reason: str) -> None:
         unit.failures += 1
@@ -294,7 +308,7 @@ class Link:
         try:
             await connection.open()
             witness = next((other for other in self.units if other.is_up), None)
-            if witness is not None and not await witness.probe(connection):
+            if witness is not None and not await witness.probe(connection, counts_busy=True):
                 raise NoAnswer("a second connection is not served")
             return await unit.probe(connection)
         except NoAnswer:

@@ -205,8 +205,8 @@ class GroupPoll(Poll):
         return has_changed
 
     async def _refused(self, ask: Ask, read: Read, now: float, refusal: Refusal) -> bool:
-        """Asks again in parts, where there are any. Raises `refusal` where it says that the unit is not there."""
-        if refusal.is_unreachable:
+        """Asks again in parts, where there are any. Raises `refusal` where the unit is not there, or has no time."""
+        if refusal.is_unreachable or refusal.is_busy:
             raise refusal
         parts = self._plan.part(read) if refusal.is_missing else []
         if parts:

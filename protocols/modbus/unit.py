@@ -23,14 +23,21 @@ from protocols.modbus.timing import following
 from protocols.modbus.wire import NoAnswer, Refusal
 
 NOT_QUEUED = 0
+BUSY_S = 0.05
+BUSY_S_MAX = 2.0
+"""Pauses before a device that was busy is asked again."""
 
 
 class Job:
     """A poll and when it is due. `regular`: without jitter. `unanswered`: when the first was due that has not been
-    answered yet. `ticket`: its place in the agenda, 0 for none. `ask`: over the main connection, set by the link."""
+    answered yet. `ticket`: its place in the agenda, 0 for none. `ask`: over the main connection, set by the link.
+    `busy_since`: when the device first said, in a row, that it has no time."""
 
     __slots__ = (
         "ask",
+        "beat",
+        "busy_since",
+        "busy_times",
         "deadline_s",
         "due",
         "is_running",
@@ -48,8 +55,11 @@ class Job:
         self.ask: Ask = _unconnected
         self.deadline_s = poll.timing.deadline_s
         self.jitter_s = poll.timing.jitter_ms / 1000
+        self.beat = 0.0  # what `regular` was for the poll that is made now
         self.regular = 0.0
         self.due = 0.0
+        self.busy_since: float | None = None
+        self.busy_times = 0
         self.unanswered: float | None = None
         self.ticket = NOT_QUEUED
         self.is_running = False
@@ -62,12 +72,25 @@ class Job:
         """It is polled now: the next time."""
         if self.unanswered is None:
             self.unanswered = self.due
+        self.beat = self.regular
         self.regular = self.due = following(self.poll.timing, self.regular, now)
         if self.jitter_s:
             self.due += chance.uniform(0, self.jitter_s)
 
     def set_due(self, due: float) -> None:
         self.regular = self.due = due
+
+    def put_off(self, now: float, chance: random.Random) -> None:
+        """The device has no time for it now: again soon, each time later."""
+        self.busy_since = now if self.busy_since is None else self.busy_since
+        pause = min(BUSY_S_MAX, BUSY_S * 2 ** min(self.busy_times, 16)) * chance.uniform(0.5, 1.0)
+        self.busy_times += 1
+        self.regular = self.beat
+        self.due = now + pause
+
+    def served(self) -> None:
+        self.busy_since = None
+        self.busy_times = 0
 
 
 def _unconnected(table: Table, start: int, quantity: int) -> Awaitable[bytes]:
@@ -102,12 +125,13 @@ class UnitState:
         """Raises Refusal, NoAnswer."""
         return through.read(self.unit_id, self.timeout_s, table, start, quantity)
 
-    async def probe(self, through: Requester) -> bool:
-        """Whether it answers, with yes or no; a gateway that cannot reach it says so with a refusal of its own."""
+    async def probe(self, through: Requester, *, counts_busy: bool = False) -> bool:
+        """Whether it answers, with yes or no; a gateway that cannot reach it says so with a refusal of its own.
+        `counts_busy`: that it has no time is an answer, too."""
         try:
             await self.ask(through, *self.jobs[0].poll.probe)
         except Refusal as refusal:
-            return not refusal.is_unreachable
+            return counts_busy if refusal.is_busy else not refusal.is_unreachable
         except NoAnswer:
             return False
         return True

@@ -50,6 +50,11 @@ class Refusal(SortlineError):
         """A gateway speaks for a unit that does not answer."""
         return self.code in (10, 11)
 
+    @property
+    def is_busy(self) -> bool:
+        """The device does something else, and says nothing of what was asked for: it may be asked again later."""
+        return self.code in (5, 6)
+
 
 class NoAnswer(SortlineError):
     """No answer, or none that can be trusted.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.modbus import Plc, RememberingIntake, Request, no_tasks_left, polling, settings, until
-from tests.modbus_floor import CRANE, SCALE, SORTER, crane_plc, post, run, stow, weigh
+from tests.modbus import Plc, RememberingIntake, Request, mbap, no_tasks_left, polling, settings, until
+from tests.modbus_floor import CRANE, SCALE, SORTER, crane_plc, post, run, stow, text, weigh
 from tests.peers import free_port
 
 
@@ -331,5 +331,120 @@ def test_stopping_at_any_moment_of_connecting_and_reading_stops() -> None:
                         for _ in range(turns):
                             await asyncio.sleep(0)
                     await until(lambda: not plc.connections)
+
+    run(story())
+
+
+BUSY = {"timeout_ms": 400, "failures_max": 2, "recovery_ms": 50}
+
+
+def busy(request: Request, code: int = 6) -> bytes:
+    return mbap(request.transaction, request.unit, bytes([request.function | 0x80, code]))
+
+
+@pytest.mark.parametrize("code", [5, 6])
+def test_a_poll_that_a_device_has_no_time_for_is_made_soon_again_and_loses_nothing(code: int) -> None:
+    scale: dict[str, Any] = copy.deepcopy(SCALE)
+    scale["groups"]["weighing"]["poll_ms"] = 600_000
+
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            refused = 0
+
+            def answer(request: Request, frame: bytes) -> bytes:
+                nonlocal refused
+                if refused < 3:
+                    refused += 1
+                    return busy(request, code)
+                return frame
+
+            plc.answer = answer
+            async with polling(intake, settings(plc.port, {"SCL": scale}, timeout_ms=60_000)):
+                await until(lambda: intake.links, "ten minutes before the next regular poll")
+        assert intake.links == [("dc1/pack/SCL-01", "link.up")]
+        assert intake.causes == []
+        assert len({request.connection for request in plc.requests}) == 1
+
+    run(story())
+
+
+def test_what_follows_a_trigger_is_asked_again_where_the_device_is_busy() -> None:
+    scale: dict[str, Any] = copy.deepcopy(SCALE)
+    scale["holding"]["lu"]["address"] = 60  # a request of its own
+    scale["gap_registers_max"] = 0
+
+    async def story() -> None:
+        async with Plc() as plc:
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"SCL": scale})):
+                await until(lambda: intake.links)
+                await until(lambda: len(plc.requests) > 4)
+                left = 4
+
+                def answer(request: Request, frame: bytes) -> bytes:
+                    nonlocal left
+                    if request.address == 60 and plc.get(10) and left:
+                        left -= 1
+                        return busy(request)
+                    return frame
+
+                plc.answer = answer
+                plc.set(60, *text("CTN-1", 4))
+                plc.set(11, 0, 5_000)
+                plc.set(10, 1)
+                await until(lambda: intake.facts)
+        assert [(line["kind"], line["lu"]) for line in intake.facts] == [("weigh", "CTN-1")]
+        assert intake.causes == []
+
+    run(story())
+
+
+def test_a_unit_that_is_busy_for_long_is_down_and_keeps_nobody_waiting() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            is_busy = False
+            plc.answer = lambda request, frame: busy(request) if is_busy and request.unit == 2 else frame
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, **BUSY)):
+                await until(lambda: len(intake.links) == 2)
+                is_busy = True
+                began = len(plc.requests)
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                to_others = [request for request in plc.requests[began:] if request.unit == 1]
+                to_it = [request for request in plc.requests[began:] if request.unit == 2]
+                assert len(to_others) > len(to_it)
+                assert len(to_it) < 60  # pauses of 50 ms and more, and not the 5 ms of its polls
+                assert any("exception 6 (server device busy)" in cause for cause in intake.causes)
+                post(plc, 1)
+                is_busy = False
+                await until(lambda: plc.writes)
+        assert intake.links.count(("dc1/sorter/SRT-01", "link.up")) == 2
+        assert ("dc1/pack/SCL-01", "link.down") not in intake.links
+        assert [line["seq"] for line in intake.facts] == [1]
+
+    run(story())
+
+
+def test_an_acknowledgement_that_a_busy_machine_does_not_take_is_written_again() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            left = 2
+
+            def answer(request: Request, frame: bytes) -> bytes:
+                nonlocal left
+                if request.function == 6 and left:
+                    left -= 1
+                    plc.set(110, 0, unit=2)
+                    return busy(request)
+                return frame
+
+            plc.answer = answer
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"SRT": SORTER}, recovery_ms=600_000)):
+                post(plc, 1)
+                await until(lambda: plc.get(110, unit=2) == 1, "ten minutes before it is looked at by itself")
+        assert [line["seq"] for line in intake.facts] == [1]
+        assert intake.causes == []
 
     run(story())
