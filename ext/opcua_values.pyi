@@ -59,5 +59,11 @@ class Cursor:
     def take(self, type: int) -> object:
         """The plain form of a value of this built-in type (OPC 10000-6 table 1), 1 to 25. Raises Unfit."""
 
+    def variant(self) -> object:
+        """The plain form of the Variant that comes next. Raises Unfit."""
+
+    def skip(self, type: int) -> None:
+        """Passes a value over. Raises Unfit."""
+
     def count(self) -> int:
         """The length of an array, -1 for none. Raises Unfit."""

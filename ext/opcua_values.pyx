@@ -379,6 +379,16 @@ cdef class Cursor:
                 return value
         return by_library_bytes(bytes([type]) + PyBytes_FromStringAndSize(<const char*>first, end - first), self.library)
 
+    def variant(self):
+        try:
+            return take_plain(&self.r, self.library)
+        except ValueError:
+            raise Unfit("value: a structure that ends before its members do") from None
+
+    def skip(self, int type):
+        if not BOOLEAN <= type < TYPES or not skip_value(&self.r, type, 1):
+            raise Unfit("value: a structure that ends before its members do")
+
     def count(self):
         cdef int32_t count
         if not take_count(&self.r, &count):

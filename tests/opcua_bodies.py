@@ -13,7 +13,7 @@ from asyncua.ua.ua_binary import struct_to_binary
 
 from ext.opcua_notifications import Publish, read_publish, read_values
 from ext.opcua_values import Reading
-from protocols.opcua.decode import library_value
+from protocols.opcua.structures import library_value
 
 
 def data_value(

@@ -26,7 +26,6 @@ from cryptography import x509
 from engine.errors import Refused
 from ext.opcua_notifications import Malformed, Publish, read_publish, read_values
 from ext.opcua_values import Reading
-from protocols.opcua.decode import Library, library_value
 from protocols.opcua.failures import LinkLost, SubscriptionsGone, Throttled, Unreadable, describe, from_library
 from protocols.opcua.security import (
     MODES,
@@ -41,6 +40,7 @@ from protocols.opcua.security import (
     warn_of_policy,
 )
 from protocols.opcua.settings import Settings
+from protocols.opcua.structures import Library, Structures
 from protocols.opcua.transport import ANSWER_BYTES_MAX, BoundedClient, Session
 from protocols.opcua.type_definitions import load_structures
 
@@ -55,6 +55,8 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _TYPE_BYTES = 4  # of a type id in namespace 0 (OPC 10000-6 section 5.2.2.9)
 NODES_PER_CALL = 500
 NODES_PER_BROWSE = 100
+REFERENCES_PER_BROWSE = 1_000
+REFERENCES_MAX = 100_000  # below one node
 OPERATION_LIMITS = [
     # MaxNodesPerRead, MaxNodesPerTranslateBrowsePathsToNodeIds, MaxMonitoredItemsPerCall, MaxNodesPerBrowse
     *(ua.NodeId(number, 0) for number in (11705, 11712, 11714, 11710)),
@@ -96,7 +98,7 @@ class Connection:
         self._heard_at = 0.0
         self.stood = False  # whether the server has opened a channel
         self.resumed = False  # whether it is the session that was kept
-        self._library: Library = library_value
+        self._library: Library = Structures().library
         self.namespaces: Sequence[str] = ()
         self.limits = CallLimits()
 
@@ -203,20 +205,31 @@ class Connection:
 
     async def browse_subtypes(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
         """The direct subtypes of a type."""
-        with from_library():
-            references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
-                ua.ObjectIds.HasSubtype, ua.BrowseDirection.Forward, ua.NodeClass.Unspecified, True
-            )
-        return references
+        return await self._browse(ua.NodeId(ua.ObjectIds.HasSubtype), node, ua.NodeClass.Unspecified)
 
     async def browse(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
         """Variables and objects that stand below a node."""
         classes = ua.NodeClass.Object | ua.NodeClass.Variable
+        return await self._browse(ua.NodeId(ua.ObjectIds.HierarchicalReferences), node, classes)
+
+    async def _browse(self, kind: ua.NodeId, node: ua.NodeId, classes: int) -> list[ua.ReferenceDescription]:
+        """Some at a time, as what asyncua makes of them keeps everybody waiting; and not for ever."""
+        wanted = ua.BrowseDescription(node, ua.BrowseDirection.Forward, kind, True, classes, ua.BrowseResultMask.All)
+        first = ua.BrowseParameters(NodesToBrowse=[wanted], RequestedMaxReferencesPerNode=REFERENCES_PER_BROWSE)
+        found: list[ua.ReferenceDescription] = []
+        rounds = 1
         with from_library():
-            references: list[ua.ReferenceDescription] = await self._client.get_node(node).get_references(
-                ua.ObjectIds.HierarchicalReferences, ua.BrowseDirection.Forward, classes, True
-            )
-        return references
+            (result,) = await self._session.browse(first)
+            while result.ContinuationPoint:
+                found += result.References
+                rounds += 1
+                if max(rounds, len(found)) > REFERENCES_MAX:
+                    raise LinkLost(f"the server tells of more than {REFERENCES_MAX} nodes below one, and does not end")
+                following = ua.BrowseNextParameters(
+                    ReleaseContinuationPoints=False, ContinuationPoints=[result.ContinuationPoint]
+                )
+                (result,) = await self._session.browse_next(following)
+        return [*found, *result.References]
 
     async def browse_all(
         self, nodes: Sequence[ua.NodeId], reference: ua.NodeId, forward: bool

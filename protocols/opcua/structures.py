@@ -1,89 +1,148 @@
-"""A server's own structures: their definitions, and values of them as dicts of their members.
+"""Values that are neither scalars nor texts nor arrays of them: structures as dicts of their members, matrices as lists
+of lists, values inside values as what they are.
 
-Definitions are StructureDefinitions (OPC 10000-3 section 8.48), values as OPC 10000-6 section 5.2.6 to 5.2.8 says.
-They belong to one connection: two servers may give one type id to different structures.
+Structures are read by definitions: a server's own by those that it tells, OPC UA's own by `standard`; values as
+OPC 10000-6 section 5.2.2 and 5.2.6 to 5.2.8 say. Definitions belong to one connection: two servers may give one type id
+to different structures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import nodeid_from_binary
 
 from ext.opcua_values import Cursor, Unfit
-from protocols.opcua.decode import library_value
+from protocols.opcua.definitions import (
+    EXTENSION_OBJECT,
+    OPTIONAL,
+    PLAIN,
+    SUBTYPED,
+    SUBTYPED_UNION,
+    UNION,
+    Definition,
+    Field,
+)
+from protocols.opcua.standard import standard_definition, standard_encodings
 
 TYPES_MAX = 5_000
 FIELDS_MAX = 1_000
+PIECES_MAX = 65_536
+"""Values inside one value: what takes a few hundredths of a second."""
 
-UINT32, EXTENSION_OBJECT, VARIANT = 7, 22, 24
+BYTE, UINT16, INT32, UINT32, STRING, DATE_TIME, STATUS = 3, 5, 6, 7, 12, 13, 19
+XML_ELEMENT, NODE_ID, EXPANDED_NODE_ID, DATA_VALUE, VARIANT, DIAGNOSTIC_INFO = 16, 17, 18, 23, 24, 25
+TYPE_BITS, DIMENSIONS_BIT, ARRAY_BIT = 0x3F, 0x40, 0x80
 DEPTH_MAX = 32
+DIMENSIONS_MAX = 8
 
-PLAIN, OPTIONAL, UNION, SUBTYPED, SUBTYPED_UNION = range(5)
-"""StructureType."""
+MARKED = {
+    DATA_VALUE: (
+        (0x01, "Value", VARIANT),
+        (0x02, "StatusCode", STATUS),
+        (0x04, "SourceTimestamp", DATE_TIME),
+        (0x10, "SourcePicoseconds", UINT16),
+        (0x08, "ServerTimestamp", DATE_TIME),
+        (0x20, "ServerPicoseconds", UINT16),
+    ),
+    DIAGNOSTIC_INFO: (
+        (0x01, "SymbolicId", INT32),
+        (0x02, "NamespaceURI", INT32),
+        (0x08, "Locale", INT32),
+        (0x04, "LocalizedText", INT32),
+        (0x10, "AdditionalInfo", STRING),
+        (0x20, "InnerStatusCode", STATUS),
+        (0x40, "InnerDiagnosticInfo", DIAGNOSTIC_INFO),
+    ),
+}
+"""Built-in types of members that a byte says are there, in the order of their encoding."""
 
 
-class Field(NamedTuple):
-    """`type`: the built-in type of its encoding; `structure`: the data type of one whose type stands fast. `array`: a
-    list of them."""
-
-    name: str
-    type: int
-    structure: str | None = None
-    array: bool = False
-    optional: bool = False
-
-
-class Definition(NamedTuple):
-    """`kind`: a StructureType."""
-
-    kind: int
-    fields: Sequence[Field]
+Library = Callable[[bytes], tuple[object, str | None]]
+"""Makes plain what is neither scalar nor text nor an array of them, out of the bytes of its Variant: (value, None), or
+(None, why it has no plain form). Never raises."""
 
 
 class Structures:
-    """`by_encoding`: the data type of each binary encoding; `by_type`: what each data type consists of. Ids as text."""
+    """`by_encoding`: the data type of each binary encoding; `by_type`: what each data type consists of. Ids as text.
+    Without them: those of OPC UA itself."""
 
-    def __init__(self, by_encoding: Mapping[str, str], by_type: Mapping[str, Definition]) -> None:
-        self._by_encoding = by_encoding
-        self._by_type = by_type
+    def __init__(
+        self, by_encoding: Mapping[str, str] | None = None, by_type: Mapping[str, Definition] | None = None
+    ) -> None:
+        self._by_encoding = by_encoding or {}
+        self._by_type = by_type or {}
         self._depth = 0
+        self._pieces = 0
 
     def library(self, encoded: bytes) -> tuple[object, str | None]:
-        """A Variant of neither scalars nor texts in plain form: see `decode.Library`."""
+        """A Variant of neither scalars nor texts in plain form: see `Library`."""
         if self._depth >= DEPTH_MAX:
             return None, "value: nested too deep"
+        if self._depth == 0:
+            self._pieces = 0
         self._depth += 1
         try:
-            return self._variant(encoded), None
+            return self._variant(encoded[0], encoded[1:]), None
         except Unfit as unfit:
             return None, str(unfit)
         finally:
             self._depth -= 1
 
-    def _variant(self, encoded: bytes) -> object:
-        kind = encoded[0]
-        if kind & 0x3F != EXTENSION_OBJECT or kind & 0x40:
-            return self._asyncua(encoded)
-        if not kind & 0x80:
-            return self._object(encoded[1:])
-        cursor = _Objects(encoded[1:])
-        return [self._object(one) for one in cursor.all()]
+    def _variant(self, kind: int, data: bytes) -> object:
+        of = kind & TYPE_BITS
+        if not kind & ARRAY_BIT:
+            return self._scalar(of, data)
+        cursor = Cursor(data, self.library)
+        count = cursor.count()
+        elements = [self._element(of, cursor) for _ in range(count)]
+        if kind & DIMENSIONS_BIT:
+            return _matrix(elements, [self._element(INT32, cursor) for _ in range(cursor.count())])
+        return None if count < 0 else elements
+
+    def _element(self, of: int, cursor: Cursor) -> object:
+        self._count()
+        return cursor.variant() if of == VARIANT else cursor.take(of)
+
+    def _count(self) -> None:
+        self._pieces += 1
+        if self._pieces > PIECES_MAX:
+            raise Unfit(f"value: more than {PIECES_MAX} values inside it")
+
+    def _scalar(self, of: int, data: bytes) -> object:
+        if of == EXTENSION_OBJECT:
+            return self._object(data)
+        cursor = Cursor(data, self.library)
+        if of == VARIANT:
+            return cursor.variant()
+        if of == XML_ELEMENT:
+            return {"Value": cursor.take(STRING)}
+        if of in (NODE_ID, EXPANDED_NODE_ID):
+            return str(nodeid_from_binary(Buffer(data)).to_string())  # its bytes have been looked through
+        marks = cursor.take(BYTE)
+        assert isinstance(marks, int)
+        return {name: self._element(member, cursor) if marks & mark else None for mark, name, member in MARKED[of]}
 
     def _object(self, data: bytes) -> object:
         """An ExtensionObject."""
         cursor = Cursor(data, self.library)
-        of_type = self._by_encoding.get(str(cursor.take(17)))
+        encoding = str(cursor.take(NODE_ID))
+        of_type = self._by_encoding.get(encoding) or standard_encodings().get(encoding)
         if of_type is None:
-            return self._asyncua(bytes([EXTENSION_OBJECT]) + data)
-        if cursor.take(3) != 1:
+            raise Unfit("value: a structure whose type is not known; set structures = true")
+        if cursor.take(BYTE) != 1:
             return None
         body = Cursor(data[len(data) - cursor.left + 4 :], self.library)
-        return self._structure(of_type, body, 0)
+        return self._structure(of_type, body, self._depth)
 
     def _structure(self, of_type: str, cursor: Cursor, depth: int) -> object:
         if depth >= DEPTH_MAX:
             raise Unfit("value: nested too deep")
-        definition = self._by_type[of_type]
+        definition = self._by_type.get(of_type) or standard_definition(of_type)
+        if definition is None:
+            raise Unfit("value: a structure whose type is not known; set structures = true")
         if definition.kind in (UNION, SUBTYPED_UNION):
             return self._union(definition, cursor, depth)
         present = cursor.take(UINT32) if definition.kind == OPTIONAL else 0
@@ -115,32 +174,27 @@ class Structures:
 
     def _value(self, field: Field, cursor: Cursor, depth: int) -> object:
         if field.structure is not None:
+            self._count()
             return self._structure(field.structure, cursor, depth + 1)
-        return cursor.take(field.type)
-
-    def _asyncua(self, encoded: bytes) -> object:
-        value, fault = library_value(encoded)
-        if fault is not None:
-            raise Unfit(fault)
-        return value
+        return self._element(field.type, cursor)
 
 
-class _Objects:
-    """The ExtensionObjects of an array, one by one."""
+def _matrix(flat: Sequence[object], sizes: Sequence[object]) -> list[object]:
+    """The elements of a matrix as lists of lists, the last dimension innermost."""
+    shape = [size if isinstance(size, int) else 0 for size in sizes]
+    if not 0 < len(shape) <= DIMENSIONS_MAX or min(shape) < 0 or math.prod(shape) != len(flat):
+        raise Unfit("value: a matrix of other dimensions than it has elements")
+    if not flat:
+        return []
+    rows: list[object] = list(flat)
+    for size in reversed(shape[1:]):
+        rows = [rows[at : at + size] for at in range(0, len(rows), size)]
+    return rows
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._found: list[bytes] = []
 
-    def all(self) -> list[bytes]:
-        cursor = Cursor(self._data, self._keep)
-        for _ in range(max(0, cursor.count())):
-            cursor.take(EXTENSION_OBJECT)
-        return self._found
-
-    def _keep(self, encoded: bytes) -> tuple[object, str | None]:
-        self._found.append(encoded[1:])
-        return None, None
+def library_value(encoded: bytes) -> tuple[object, str | None]:
+    """See `Library`: without a server's own structures."""
+    return Structures().library(encoded)
 
 
 def definition_of(told: object, builtin: Mapping[str, int], structures: Mapping[str, bool]) -> Definition | None:

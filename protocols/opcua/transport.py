@@ -18,11 +18,13 @@ from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer, wait_for
 from asyncua.ua.ua_binary import uatcp_to_binary
 
+from protocols.opcua.answers import FAULT_BYTES, OURS, fault_of, rewritten
+
 CHUNK_BYTES_MAX = 262_144  # offered in our Hello; most servers use 65 536
 CHUNK_BYTES_MIN = 8_192  # OPC 10000-6 section 7.1.2.3: each side takes at least so much
 CHUNKS_MAX = 4_096
 ANSWER_BYTES_MAX = 1 << 20
-"""Of an answer that asyncua decodes: every byte of it can become hundreds of bytes of objects."""
+"""Of an answer that asyncua decodes: every byte of it can become hundreds of bytes of objects. See also `answers`."""
 
 _SIZE_AT, _HEADER_BYTES = 4, 8  # of a message header (OPC 10000-6 section 7.1.2.2)
 
@@ -61,6 +63,22 @@ class Protocol(UASocketProtocol):  # type: ignore[misc]
             super().data_received(bytes(self._begun[at : at + size]))
             at += size
         del self._begun[:at]
+
+    def _process_received_message(self, msg: Any) -> None:
+        """asyncua decodes the answer to OpenSecureChannel at once, after this."""
+        if isinstance(msg, ua.Message) and msg._chunks[0].MessageHeader.MessageType == ua.MessageType.SecureOpen:
+            body = msg.body()
+            self.check_answer(body, "")
+            msg._chunks[0].Body = rewritten("OpenSecureChannelRequest", _rest(body))
+            del msg._chunks[1:]
+        super()._process_received_message(msg)
+
+    def check_answer(self, data: Buffer, context: str) -> bool:
+        """Raises what a ServiceFault says. asyncua would decode what else it holds, and log it."""
+        status = fault_of(data.copy().read(min(len(data), FAULT_BYTES)))
+        if status is not None:
+            ua.StatusCode(ua.UInt32(status)).check()
+        return status is None
 
     def _refused(self) -> bool:
         return self.transport is None or self.transport.is_closing()
@@ -101,6 +119,16 @@ class BoundedClient(UaClient):  # type: ignore[misc]
         self.protocol.is_session_closing = self._is_session_closing
         return self.protocol
 
+    async def _send_request(self, request: Any, *args: Any, **options: Any) -> Buffer:
+        """Of the session's requests, too."""
+        answer = await super()._send_request(request, *args, **options)
+        name = type(request).__name__
+        if name in OURS:
+            return answer
+        if len(answer) > ANSWER_BYTES_MAX:
+            raise TooLarge(f"the server answered {name} with {len(answer)} bytes")
+        return Buffer(rewritten(name, _rest(answer)))
+
 
 class Session(UaSession):  # type: ignore[misc]
     """Leaves publishing to us, so that acknowledgements can wait until records are durable."""
@@ -112,26 +140,20 @@ class Session(UaSession):  # type: ignore[misc]
         """The body of the next Publish response, from its type id on. Waits for as long as it takes."""
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements = acknowledgements
-        return _rest(await super()._send_request(request, timeout=0))
+        return _rest(await self._send_request(request, timeout=0))
 
     async def republish_body(self, subscription_id: int, number: int) -> bytes:
         """The body of a Republish response."""
         request = ua.RepublishRequest()
         request.Parameters.SubscriptionId = ua.UInt32(subscription_id)
         request.Parameters.RetransmitSequenceNumber = ua.UInt32(number)
-        return _rest(await super()._send_request(request))
+        return _rest(await self._send_request(request))
 
     async def read_body(self, parameters: ua.ReadParameters) -> bytes:
         """The body of a Read response."""
         request = ua.ReadRequest()
         request.Parameters = parameters
-        return _rest(await super()._send_request(request))
-
-    async def _send_request(self, request: Any, *args: Any, **options: Any) -> Buffer:
-        answer = await super()._send_request(request, *args, **options)
-        if len(answer) > ANSWER_BYTES_MAX:
-            raise TooLarge(f"the server answered {type(request).__name__} with {len(answer)} bytes")
-        return answer
+        return _rest(await self._send_request(request))
 
 
 def _rest(answer: Buffer) -> bytes:

@@ -9,7 +9,9 @@ from typing import Protocol
 from asyncua import ua
 
 from ext.opcua_values import Reading
-from protocols.opcua.structures import TYPES_MAX, Definition, Structures, definition_of
+from protocols.opcua.definitions import Definition
+from protocols.opcua.standard import standard_definition
+from protocols.opcua.structures import TYPES_MAX, Structures, definition_of
 
 log = logging.getLogger("sortline.opcua")
 
@@ -48,7 +50,7 @@ async def load_structures(connection: Asking, source: str) -> Structures:
             log.warning("%s: the structure %s is not used: its definition cannot be read", source, name)
     whole = _whole(by_type)
     own = {name: definitions[name] for name in whole if _own(name)}
-    by_encoding = await _encodings(connection, own)  # asyncua knows those of OPC UA itself
+    by_encoding = await _encodings(connection, own)  # those of OPC UA itself are known
     log.info("%s: %d structures of its own", source, len(own))
     return Structures(by_encoding, whole)
 
@@ -114,11 +116,16 @@ def _whole(by_type: dict[str, Definition]) -> dict[str, Definition]:
         broken = {
             name
             for name, definition in by_type.items()
-            if any(field.structure is not None and field.structure not in by_type for field in definition.fields)
+            if any(not _is_known(field.structure, by_type) for field in definition.fields if field.structure)
         }
         if not broken:
             return by_type
         by_type = {name: definition for name, definition in by_type.items() if name not in broken}
+
+
+def _is_known(structure: str, by_type: Mapping[str, Definition]) -> bool:
+    """Servers need not tell what OPC UA's own consist of."""
+    return structure in by_type or standard_definition(structure) is not None
 
 
 def _types_of_fields(definitions: Iterable[object]) -> set[str]:

@@ -25,7 +25,7 @@ from protocols.mqtt import codec
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.sparkplug.host import Host
-from protocols.opcua.decode import library_value
+from protocols.opcua.structures import library_value
 from protocols.telegram import decode as telegrams
 from protocols.telegram.framing import make_framing
 from protocols.telegram.numbers import Numbers

@@ -27,7 +27,7 @@ from ext.opcua_notifications import (
     read_values,
 )
 from ext.opcua_values import ELEMENTS_MAX, STRUCTURE_BYTES_MAX, TEXT_BYTES_MAX, Reading
-from protocols.opcua.decode import library_value, microseconds, plain
+from protocols.opcua.structures import library_value
 from tests.opcua_bodies import (
     Guarded,
     changes,
@@ -37,6 +37,7 @@ from tests.opcua_bodies import (
     read_one,
     republish_body,
 )
+from tests.opcua_plain import microseconds, plain
 from tests.vectors import vectors
 
 NOW = datetime(2026, 11, 27, 8, tzinfo=UTC)
@@ -65,6 +66,7 @@ NODE_IDS = st.one_of(
     st.builds(ua.NodeId, st.uuids(), st.integers(0, 9)),
     st.builds(ua.NodeId, st.binary(min_size=1, max_size=8), st.integers(0, 9)),
 )
+
 SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     V.Boolean: st.booleans(),
     V.Float: st.floats(width=32),
@@ -400,7 +402,12 @@ def test_answers_of_a_real_server_are_read_as_asyncua_reads_them() -> None:
             (theirs,) = struct_from_binary(ua.ReadResponse, Buffer(body)).Results
         except ValueError:
             # one inside another's additional information: asyncua loses its place, and the whole answer with it
-            assert got.fault == "value: a structure that cannot be read (ValueError)"
-        else:
-            assert same(got.value, expected_value(theirs)), (got, theirs)
+            assert isinstance(got.value, dict | list)
+            continue
+        if got.fault is not None:
+            assert got.fault == "value: a matrix of other dimensions than it has elements"  # asyncua fills it up
+            continue
+        if "SourcePicoseconds" in str(got.value):
+            continue  # asyncua has the times inside in another order than they are sent
+        assert same(got.value, expected_value(theirs)), (got, theirs)
     assert compared == 86

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from engine.errors import DecodeError
 from ext.opcua_values import DEPTH_MAX, ELEMENTS_MAX, Reading
 from protocols.mapping.plan import compile_record
-from protocols.opcua.decode import microseconds, plain
 from protocols.opcua.events import EventsRecord, event_filter
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.settings import Events, Variables
 from protocols.opcua.variables import Counter, VariablesRecord
+from tests.opcua_plain import microseconds, plain
 
 BAD = 0x80000000
 OVERFLOW = 0x0480

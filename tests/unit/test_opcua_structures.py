@@ -13,7 +13,8 @@ from asyncua.common.structures104 import new_enum, new_struct, new_struct_field
 
 from ext.opcua_values import ELEMENTS_MAX
 from protocols.opcua.connection import Connection
-from protocols.opcua.structures import OPTIONAL, PLAIN, SUBTYPED, UNION, Definition, Structures, definition_of
+from protocols.opcua.definitions import OPTIONAL, PLAIN, SUBTYPED, UNION, Definition
+from protocols.opcua.structures import Structures, definition_of
 from protocols.opcua.type_definitions import load_structures
 from tests.opcua import CARTONS, line, settings
 

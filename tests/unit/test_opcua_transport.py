@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 from asyncua import Client, ua
+from asyncua.client import ua_client
 from asyncua.client.ua_client import UaClient, UASocketProtocol
 from asyncua.client.ua_session import UaSession
 from asyncua.common.connection import SecureConnection, TransportLimits
-from asyncua.ua.ua_binary import struct_to_binary, uatcp_to_binary
+from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary, uatcp_to_binary
 
 from protocols.opcua import transport
 from protocols.opcua.connection import Connection
@@ -227,6 +228,8 @@ def test_what_is_relied_on_inside_asyncua_is_still_there() -> None:
             UASocketProtocol,
             ("data_received", "send_hello", "open_secure_channel", "_fail_all_pending", "disconnect_socket"),
         ),
+        (UASocketProtocol, ("_process_received_message", "check_answer")),
+        (ua.Message, ("body",)),
         (UaClient, ("_make_protocol", "_on_transport_lost", "_is_session_closing", "_send_request")),
         (UaSession, ("_send_request", "ensure_publish_loop", "restore_authentication_token")),
         (TransportLimits, ("update_client_limits", "is_chunk_count_within_limit", "is_msg_size_within_limit")),
@@ -238,3 +241,37 @@ def test_what_is_relied_on_inside_asyncua_is_still_there() -> None:
     client = Client("opc.tcp://127.0.0.1:1")
     assert client._server_nonce is None
     assert client._policy_ids == []
+
+
+def test_a_channel_is_opened_with_what_was_asked_for_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a hostile server puts beside it would keep asyncua for seconds."""
+    decoded: list[int] = []
+
+    def decoding(of: Any, data: Any) -> Any:
+        decoded.append(len(data))
+        return struct_from_binary(of, data)
+
+    monkeypatch.setattr(ua_client, "struct_from_binary", decoding)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number in (1, 2):
+            _, of = await asked_for(reader)
+            opened = ua.OpenSecureChannelResponse()
+            opened.ResponseHeader.AdditionalHeader = ua.LiteralOperand(ua.Variant([None] * 9_000, ua.VariantType.Null))
+            if number == 2:
+                opened.ResponseHeader.ServiceResult = ua.StatusCode(ua.UInt32(ua.StatusCodes.BadTooManySessions))
+                opened.TypeId = ua.FourByteNodeId(ua.ObjectIds.ServiceFault_Encoding_DefaultBinary)
+            opened.Parameters.SecurityToken = ua.ChannelSecurityToken(1, 1, datetime.now(UTC), 3_600_000)
+            writer.write(message(b"OPN", SECURITY_NONE, number, of, opened))
+        await reader.read()
+
+    async def story() -> None:
+        async with hostile(answer) as client:
+            opening = ua.OpenSecureChannelParameters(RequestType=ua.SecurityTokenRequestType.Issue)
+            await client.open_secure_channel(opening)
+            with pytest.raises(ua.uaerrors.BadTooManySessions):
+                await client.open_secure_channel(opening)
+
+    asyncio.run(story())
+    assert len(decoded) == 1
+    assert decoded[0] < 100
