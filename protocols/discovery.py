@@ -50,6 +50,11 @@ def sample(value: object) -> str:
     return text if len(text) <= SAMPLE_CHARACTERS else text[: SAMPLE_CHARACTERS - 3] + "..."
 
 
+def in_quotes(text: str) -> str:
+    """As it may stand between the quotes of a TOML text, on one line."""
+    return _quoted(text)[1:-1]
+
+
 def toml(value: object) -> str:
     """A value as TOML has it: texts, numbers, booleans, lists and inline tables of them."""
     if isinstance(value, bool):

@@ -129,6 +129,9 @@ def _check_compiles(settings: dict[str, FieldSettings], each: str | None, of_tex
 
 
 def _path(path: Path) -> JsonPath:
+    for name in (path.whole, *path.steps):
+        if isinstance(name, str):
+            _plain(name)  # it is looked for as it stands
     return JsonPath(path.from_root, path.whole, path.steps)
 
 

@@ -9,6 +9,9 @@ from typing import NamedTuple
 STEPS_MAX = 32
 
 _STEP = re.compile(r"([^.\[\]{}$]+)((?:\[\d{1,6}\])*)(?:\.|$)")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)+)"((?:\[\d{1,6}\])*)(?:\.|$)', re.DOTALL)
+_PLAIN = re.compile(r'[^.\[\]{}$"]+')
+_SPECIAL, _ESCAPED = re.compile(r'["\\]'), r"\\\g<0>"
 _INDEX = re.compile(r"\[(\d+)\]")
 _PART = re.compile(r"([^{}]+)|\{([^{}]*)\}")
 
@@ -56,7 +59,7 @@ def _step(value: object, step: str | int) -> object | None:
 
 
 def parse_path(text: str) -> Path:
-    """`a.b[0].c`, `$.a`, `[0].a`, `.` for the element itself, `$` for the whole payload. Raises PathFault."""
+    """`a.b[0].c`, `$.a`, `[0].a`, `a."b.c"`, `.`: the element itself, `$`: the whole payload. Raises PathFault."""
     if text in (".", "$"):
         return Path(text == "$", "", ())
     rest = text.removeprefix("$.").removeprefix("." if text[:1] == "." else "")
@@ -72,14 +75,20 @@ def _steps(text: str) -> Iterator[str | int]:
         yield from (int(index) for index in _INDEX.findall(head.group(1)))
         at = head.end()
     while at < len(text):
-        match = _STEP.match(text, at)
+        quoted = _QUOTED.match(text, at)
+        match = quoted or _STEP.match(text, at)
         if match is None:
             raise PathFault("not a path: write name.name[0].name, or $.name for the whole payload inside each")
-        yield match.group(1)
+        yield match.group(1) if quoted is None else re.sub(r"\\(.)", r"\1", match.group(1), flags=re.DOTALL)
         yield from (int(index) for index in _INDEX.findall(match.group(2)))
         at = match.end()
     if not text or text.endswith("."):
         raise PathFault("not a path: it ends without a name")
+
+
+def path_of(names: Sequence[str]) -> str:
+    """The path that leads along these names."""
+    return ".".join(name if _PLAIN.fullmatch(name) else f'"{_SPECIAL.sub(_ESCAPED, name)}"' for name in names)
 
 
 class Capture(NamedTuple):

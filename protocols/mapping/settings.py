@@ -9,8 +9,9 @@
     weight_g = { path = "scale.kg", unit = "kg" }
 
 The left side is a field of the canonical record, the right side says where its value is. A path leads into the payload:
-`a.b[0].c`; for registers and nodes it is the name that the site gave them. Inside `each`, a path begins at the element
-and `$.a.b` at the whole payload. `.` is the whole element (or a payload that is one bare value).
+`a.b[0].c`; for registers and nodes it is the name that the site gave them. A name with dots or brackets in it stands in
+quotes: `'a."b.c"'`. Inside `each`, a path begins at the element and `$.a.b` at the whole payload. `.` is the whole
+element (or a payload that is one bare value).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, NamedTuple
 
@@ -19,13 +19,15 @@ import aiomqtt
 from engine.cancellation import raise_if_cancelled
 from engine.errors import Refused
 from engine.model import KINDS
-from protocols.discovery import Discovery, Seen, key, sample, table, toml
+from protocols.discovery import Discovery, Seen, in_quotes, key, sample, table, toml
+from protocols.mapping.paths import PathFault, Scope, parse_path, path_of
 from protocols.mqtt.settings import usual_port
 from protocols.mqtt.sparkplug import draft as sparkplug
 
 PURPOSE = "listen to a broker, show its topics, draft the source's table; publishes nothing"
 TOPICS_MAX = 5_000
 PATHS_MAX = 24
+PATH_CHARACTERS_MAX = 200
 PAYLOAD_BYTES_MAX = 262_144
 ROWS_MAX = 200
 
@@ -204,18 +206,35 @@ def _meaning(payloads: tuple[object, ...], captures: list[str]) -> list[str]:
         shown = [each[0] for each in payloads if isinstance(each, list) and each]
     lines.append("# there is:" if len(shown) == 1 else f"# there is, in payloads of {len(shown)} forms:")
     values = {path: value for each in reversed(shown) for path, value in paths(each)}
-    return lines + [f"#   {_shown(path)} = {sample(value)}" for path, value in list(values.items())[:PATHS_MAX]]
+    return lines + [f"#   {in_quotes(path)} = {sample(value)}" for path, value in list(values.items())[:PATHS_MAX]]
 
 
-def paths(payload: object, above: str = "") -> list[tuple[str, object]]:
-    """(path, value) of everything in a payload that is no object."""
-    if isinstance(payload, dict):
-        return [
-            found
-            for name, value in payload.items()
-            for found in paths(value, f"{above}.{name}" if above else str(name))
-        ]
-    return [(above or ".", payload)]
+def paths(payload: object) -> list[tuple[str, object]]:
+    """(path, value) of everything in a payload that is no object, each as the mapping language has it."""
+    found = []
+    for names, value in _leaves(payload, ()):
+        flat = ".".join(names)
+        # the shortest that leads there
+        for path in (flat, path_of(names)) if names else (".",):
+            if len(path) <= PATH_CHARACTERS_MAX and _leads_to(path, payload, value):
+                found.append((path, value))
+                break
+    return found
+
+
+def _leaves(payload: object, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    if not isinstance(payload, dict):
+        yield above, payload
+        return
+    for name, value in payload.items():
+        yield from _leaves(value, (*above, name))
+
+
+def _leads_to(path: str, payload: object, value: object) -> bool:
+    try:
+        return parse_path(path).follow(Scope(payload, payload, {})) is value
+    except PathFault:
+        return False
 
 
 def _hear(topics: Topics, topic: str, message: aiomqtt.Message) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -175,6 +175,7 @@ def draft(name: str, url: str, connection: Connection, watched: Sequence[Watched
             groups.setdefault(one.variable.place[:-1], []).append(one)
     spaces = sorted({one.variable.node.NamespaceIndex for one in watched} - {0})
     aliases = {f"ns{index}": connection.namespaces[index] for index in spaces if index < len(connection.namespaces)}
+    aliases = {alias: uri for alias, uri in aliases.items() if uri}
     lines = [f"[sources.{key(name)}]", 'protocol = "opcua"', f"url = {toml(url)}"]
     lines += ['security = { policy = "None" } # for a first look: choose a policy before it is used']
     lines += [f"namespaces = {toml(aliases)}"] if aliases else []
@@ -182,19 +183,21 @@ def draft(name: str, url: str, connection: Connection, watched: Sequence[Watched
     for place, group in groups.items():
         if any(one.seen.count for one in group) or len(groups) == 1:
             taken.append(plain_name("_".join(place) or "objects", taken))
-            lines += ["", *_entry(name, taken[-1], place, group)]
+            lines += ["", *_entry(name, taken[-1], place, group, aliases)]
     if not taken:
         lines += ["", "# nothing changed while it was watched: watch longer, or name the nodes from the list"]
     return "\n".join(lines) + "\n"
 
 
-def _entry(source: str, name: str, place: tuple[str, ...], group: Sequence[Watched]) -> list[str]:
+def _entry(
+    source: str, name: str, place: tuple[str, ...], group: Sequence[Watched], aliases: Mapping[str, str]
+) -> list[str]:
     nodes: dict[str, str] = {}
     trigger, best = "", (-1, -1)
     for one in group[:64]:
         named = plain_name(one.variable.place[-1], ["status", "time", "epoch", *nodes])
-        nodes[named] = _node_text(one.variable.node)
-        counting = isinstance(one.reading.value, int) and one.seen.rising
+        nodes[named] = _node_text(one.variable.node, aliases)
+        counting = type(one.reading.value) is int and one.seen.count > 0 and one.seen.rising
         if (counting, one.seen.count) > best:
             trigger, best = named, (counting, one.seen.count)
     lines = [
@@ -207,8 +210,8 @@ def _entry(source: str, name: str, place: tuple[str, ...], group: Sequence[Watch
     return lines + [f"{named} = {toml(node)}" for named, node in nodes.items()]
 
 
-def _node_text(node: ua.NodeId) -> str:
-    """A node id with an alias for its namespace: a server may number them anew."""
+def _node_text(node: ua.NodeId, aliases: Mapping[str, str]) -> str:
+    """A node id with an alias for its namespace, if the server names it: it may number them anew."""
     text: str = node.to_string()
     space = node.NamespaceIndex
-    return text.replace(f"ns={space};", f"ns=ns{space};", 1) if space else text
+    return text.replace(f"ns={space};", f"ns=ns{space};", 1) if f"ns{space}" in aliases else text

@@ -48,7 +48,7 @@ def spelled_out(plan: Plan, payload: bytes, captures: list[bytes], of_text: bool
     return canonical_lines(plan, values, named, T_RX)
 
 
-KEYS = st.sampled_from(["a", "b", "c", "a.b", "at", "list"])
+KEYS = st.sampled_from(["a", "b", "c", "a.b", "at", "list", 'say "b"', "é"])
 TEXTS = st.one_of(
     st.sampled_from(
         ["C", "S", "X", "1", "17.50", "0.0", "true", "", " T 1\r\n", "\u00a0z\ufeff", "007", "é\u2028", 'q"q', "a\\b"]
@@ -83,7 +83,12 @@ PAYLOADS = st.one_of(
     st.fixed_dictionaries({"a": ORDINARY, "at": ORDINARY, "list": st.lists(ELEMENTS, max_size=3)}),
     st.dictionaries(KEYS, VALUES, max_size=6) | VALUES,
 )
-PATHS = st.sampled_from(["a", "b", "c", "a.b", "$.a", "$.at", ".", "list[0]", "list[1].a", "b.a.c"])
+PATHS = st.sampled_from(
+    [
+        *("a", "b", "c", "a.b", "$.a", "$.at", ".", "list[0]", "list[1].a", "b.a.c"),
+        *('"a".b', 'b."a.b"', 'a."say \\"b\\"".c', '"é"'),
+    ]
+)
 CAPTURES = st.lists(
     st.sampled_from(["PTL-01", "é", " x "])
     | st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\\x7f'), max_size=6),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ext.sparkplug import SparkplugFault, decode, value_of
-from protocols.discovery import key, sample, toml
+from protocols.discovery import in_quotes, key, sample, toml
+from protocols.mapping.paths import PathFault, parse_path, path_of
 
 NAMESPACE = "spBv1.0/"
 METRICS_MAX = 24
@@ -60,8 +61,20 @@ def draft(name: str, found: Mapping[str, Metrics]) -> list[str]:
         lines.append(f"record.src = {{ template = {toml('/'.join(['site', *(f'{{{each}}}' for each in names)]))} }}")
         lines.append('record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md')
         lines.append("# there is:")
-        lines += [f"#   {sample(each)[1:-1]} = {sample(value)}" for each, value in list(metrics.items())[:METRICS_MAX]]
+        named = [(path, value) for name, value in metrics.items() if (path := _path(name)) is not None]
+        lines += [f"#   {in_quotes(path)} = {sample(value)}" for path, value in named[:METRICS_MAX]]
     return lines
+
+
+def _path(metric: str) -> str | None:
+    """A path that leads to it; a metric's name stands as it is where it can."""
+    for path in (metric, path_of([metric])):
+        try:
+            parse_path(path)
+        except PathFault:
+            continue
+        return path
+    return None
 
 
 def trigger_of(metrics: Metrics) -> str | None:
