@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests import sparkplug as wire
-from tests.sparkplug_floor import MS, Floor, picked
+from tests.sparkplug_floor import MS, PICKS, Floor, picked
 
 
 @pytest.mark.parametrize("away", ["NDEATH", "DDEATH", "another bdSeq", "the broker"])
@@ -111,3 +113,75 @@ def test_what_is_held_of_a_device_that_is_not_born_again_is_given_up_also_where_
     assert floor.requests() == []
     floor.read(floor.host.tick(floor.now_us + 2_000 * MS))
     assert not floor.host.owes(), "or the broker would wait for its acknowledgement for ever"
+
+
+def test_a_node_that_does_not_listen_is_taken_at_its_word_when_it_was_asked_in_vain() -> None:
+    """mqtt-spb-wrapper knows no rebirth: after a restart of ours it would stay unread until it starts again itself."""
+    floor = Floor()
+    named = [wire.metric("Pick/Count", 7, wire.UINT8), wire.metric("Pick/Task", "T-7", wire.STRING)]
+    named += [wire.metric("Pick/SKU", "S", wire.STRING), wire.metric("Pick/Qty", 1, wire.INT32)]
+    assert floor.say("DDATA", *named, device="PTL") == []
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+    floor.now_us += 5_000_000
+    assert floor.say("DDATA", *named, device="PTL") == [], "it may still answer"
+    floor.now_us += 10_000_000
+    assert floor.pick(8, "T-8") == [], "aliases say nothing"
+    up, *told = floor.say("DDATA", *named, device="PTL")
+    assert (up["kind"], up["src"]) == ("link.up", "dc1/L1/PTL")
+    assert [(record["seq"], record["task"]) for record in told] == [(7, "T-7")]
+    assert floor.causes[-1] == "sparkplug: a node that tells no birth when it is asked: its named metrics are taken"
+    assert floor.causes[:-1] == ["sparkplug: a node without a birth"] * 3
+    (again,) = floor.say("DDATA", wire.metric("Pick/Count", 8, wire.UINT8), device="PTL")
+    assert (again["seq"], again["task"]) == (8, "T-7")
+    assert floor.requests(), "it is asked now and then all the same"
+    assert [record["kind"] for record in floor.born(8)] == ["link.up"], "a birth that comes in the end is one"
+    assert [record["seq"] for record in floor.pick(9, "T-9")] == [9]
+
+
+def test_its_device_is_taken_by_its_own_birth() -> None:
+    floor = Floor()
+    birth = [
+        wire.metric("Pick/Count", 1, wire.UINT8, alias=1),
+        wire.metric("Pick/Task", "T-1", wire.STRING, alias=2),
+        wire.metric("Pick/SKU", "S", wire.STRING, alias=3),
+        wire.metric("Pick/Qty", 1, wire.INT32, alias=4),
+    ]
+    assert floor.say("DBIRTH", *birth, device="PTL") == []
+    floor.requests()
+    floor.now_us += 10_000_000
+    assert [record["kind"] for record in floor.say("DBIRTH", *birth, device="PTL")] == ["link.up"]
+    assert [record["seq"] for record in floor.pick(2, "T-2")] == [2]
+    assert [record["kind"] for record in floor.say("DDEATH", device="PTL")] == ["link.down"]
+    assert [record["kind"] for record in floor.say("NDEATH")] == []
+    assert floor.pick(3, "T-3") == [], "dead, and to be asked again"
+
+
+@pytest.mark.parametrize("prefix", ["", "DATA/"])
+def test_the_names_of_a_birth_under_data_and_those_of_its_data_are_the_same_metrics(prefix: str) -> None:
+    """mqtt-spb-wrapper; the site file may say either."""
+    picks: dict[str, Any] = {
+        **PICKS,
+        "trigger": f"{prefix}count",
+        "record": {
+            "src": {"template": "dc1/{line}/{device}"},
+            "kind": {"const": "pick.confirm"},
+            "seq": f"{prefix}count",
+            "task": f"{prefix}task",
+            "sku": {"const": "S"},
+            "qty": {"const": 1},
+        },
+    }
+    floor = Floor(picks)
+    floor.say("NBIRTH", wire.metric("bdSeq", 1, wire.INT64))
+    birth = [wire.metric("ATTR/model", "x", wire.STRING), wire.metric("CMD/go", False, wire.BOOLEAN)]
+    told = [wire.metric("DATA/count", 5, wire.INT64), wire.metric("DATA/task", "T-5", wire.STRING)]
+    assert [record["kind"] for record in floor.say("DBIRTH", *birth, *told, device="PTL")] == ["link.up"]
+    (six,) = floor.say("DDATA", wire.metric("count", 6, wire.INT64), device="PTL")
+    assert (six["seq"], six["task"]) == (6, "T-5"), "what its birth said holds"
+    seven = [wire.metric("task", "T-7", wire.STRING), wire.metric("count", 7, wire.INT64)]
+    assert [(r["seq"], r["task"]) for r in floor.say("DDATA", *seven, device="PTL")] == [(7, "T-7")]
+    told = [wire.metric("DATA/count", 8, wire.INT64), wire.metric("DATA/task", "T-8", wire.STRING)]
+    _, news = floor.say("DBIRTH", *told, device="PTL")
+    assert (news["seq"], news["task"]) == (8, "T-8"), "it changed while nobody listened"
+    assert floor.causes == []
+    assert floor.requests() == []

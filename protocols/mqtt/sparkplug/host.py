@@ -125,6 +125,7 @@ class Host:
             waits = asked_us is not None and now_us - asked_us < self._settings.rebirth_ms * MILLISECOND
             if node.rebirth_wanted and not waits and len(found) < REQUESTS_A_TICK:
                 node.rebirth_asked_us = now_us
+                node.asked_since_us = now_us if node.asked_since_us is None else node.asked_since_us
                 found.append(Request(f"{NAMESPACE}/{group}/NCMD/{name}", rebirth_command(now_us // MILLISECOND)))
         return found
 
@@ -194,7 +195,10 @@ class Host:
             return found
         if not node.alive:
             node.rebirth_wanted = True
-            return Lines([], ["sparkplug: a node without a birth"])
+            if not node.is_deaf(message, self._settings.rebirth_ms * MILLISECOND):
+                return Lines([], ["sparkplug: a node without a birth"])
+            node.meet()
+            found.causes.append("sparkplug: a node that tells no birth when it is asked: its named metrics are taken")
         if node.is_repeated(message):
             return found
         if node.doubted and message.type.endswith("DATA"):
@@ -260,6 +264,7 @@ class Host:
                 device.alive, device.was_away = False, True
                 self._link(found, "link.down", name, message.device, message.t_rx)
         else:
+            self._meet_device(found, name, node, message)
             try:
                 reports = node.reports(message)
             except Unborn as fault:
@@ -272,6 +277,13 @@ class Host:
             if self._has_learned(found, node, node.devices[message.device]):
                 values = node.devices[message.device].values
                 self._add(found, self._place(name, message.device).lines(values, reports, message.t_rx))
+
+    def _meet_device(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
+        """One of a node that tells no births."""
+        device = node.devices.get(message.device)
+        if node.met and (device is None or not device.alive) and self._has_room(found, node, message.device, message):
+            node.devices[message.device].alive = True
+            self._link(found, "link.up", name, message.device, message.t_rx)
 
     def _has_learned(self, found: Lines, node: Node, device: Device) -> bool:
         """Room for the metrics that a message has named and no birth. The node is asked once what else it left out."""

@@ -14,6 +14,9 @@ LATE_SHARE = 128
 """A number so far ahead lies rather behind, a message that was waited for in vain; unless its time says that so many
 are missing."""
 
+BIRTH_PREFIX = "DATA/"
+"""mqtt-spb-wrapper: a birth calls DATA/x what is x in data."""
+
 WAITING_MAX = 64
 """Messages that wait for a missing one; with more, it is not waited for any longer."""
 
@@ -34,7 +37,7 @@ class Message(NamedTuple):
 class Device:
     """`values`: metric -> its last value; `types`: metric -> its datatype; `aliases`: number -> metric. `alive`: since
     its birth. `was_away`: its next birth may be that of another life, and not only told once more. `tells_more`: than
-    its births do. `counted`: so many of its metrics count in the host's."""
+    its births do. `counted`: so many of its metrics count in the host's. `twins`: the other name of a metric."""
 
     def __init__(self) -> None:
         self.alive = False
@@ -44,6 +47,7 @@ class Device:
         self.values: dict[str, object] = {}
         self.types: dict[str, int] = {}
         self.aliases: dict[int, str] = {}
+        self.twins: dict[str, str] = {}
 
     def born(self, metrics: list[Metric]) -> dict[str, object]:
         """Take a birth; the values that were known before."""
@@ -55,14 +59,26 @@ class Device:
         # one of a metric: they are counted by their names
         last = {name: alias for name, alias, *_ in metrics if name is not None and alias is not None}
         self.aliases = {alias: name for name, alias in last.items()}
+        self._find_twins()
         return before
+
+    def _find_twins(self) -> None:
+        """Both names are good, and mean the same value."""
+        long = [name for name in self.types if name.startswith(BIRTH_PREFIX)]
+        self.twins = {}
+        for name in long:
+            short = name.removeprefix(BIRTH_PREFIX)
+            if short and short not in self.types:
+                self.types[short], self.values[short] = self.types[name], self.values[name]
+                self.twins |= {short: name, name: short}
 
 
 class Node:
-    """One edge node. The device with the empty name is the node itself."""
+    """One edge node. The device with the empty name is the node itself. `met`: alive without a birth."""
 
     def __init__(self) -> None:
         self.alive = False
+        self.met = False
         self.bd_seq: object = None
         self.devices: dict[str, Device] = {"": Device()}
         self.next_seq: int | None = None
@@ -74,11 +90,14 @@ class Node:
         self.heard_us = 0
         self.rebirth_wanted = False
         self.rebirth_asked_us: int | None = None
+        self.asked_since_us: int | None = None  # in vain
 
     def born(self, metrics: list[Metric]) -> list[str]:
         """Forget what the node's last life said. The devices that this life's end has cut off, if nobody told of it."""
         self.alive = True
+        self.met = False
         self.rebirth_wanted = False
+        self.asked_since_us = None
         self.last = None
         bd_seq = next((metric[7] for metric in metrics if metric[0] == "bdSeq"), None)
         is_another = bd_seq != self.bd_seq
@@ -94,8 +113,9 @@ class Node:
         return not self.alive or self.bd_seq is None or bd_seq is None or bd_seq == self.bd_seq
 
     def died(self) -> None:
-        self.alive = False
+        self.alive = self.met = False
         self.rebirth_wanted = False
+        self.asked_since_us = None
         self.next_seq = None
         for device in self.devices.values():
             device.alive = False
@@ -113,7 +133,25 @@ class Node:
         device = self.devices.get(message.device)
         if device is None or not device.alive:
             raise Unborn("a device without a birth" if message.device else "a node without a birth")
-        return reports_of(message.metrics, device.aliases, device.types, message.timestamp)
+        reports = reports_of(message.metrics, device.aliases, device.types, message.timestamp)
+        if not device.twins:
+            return reports
+        both = [(report, device.twins.get(report[0])) for report in reports]
+        return [each for report, twin in both for each in (report, *([(twin, *report[1:])] if twin else ()))]
+
+    def is_deaf(self, message: Message, within_us: int) -> bool:
+        """Whether it does not introduce itself, however long ago it was asked to, and says in this message itself what
+        it is: as it does not listen to commands, that is all that it will ever say."""
+        since = self.asked_since_us
+        is_plain = message.type.endswith("BIRTH") or all(metric[0] is not None for metric in message.metrics)
+        return since is not None and message.t_rx - since >= within_us and is_plain
+
+    def meet(self) -> None:
+        """It is there, without a birth."""
+        self.alive = self.met = True
+        self.next_seq = None
+        self.last = None
+        self.bd_seq = None
 
     def is_repeated(self, message: Message) -> bool:
         """Whether it is the last one once more, as a broker may send under QoS 1."""

@@ -86,7 +86,8 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     host_id: tells the nodes that we are their primary host: `spBv1.0/STATE/HOST_ID` says `online` while we are there.
       Nodes that wait for it keep what they have to say while we are away. Without it, nobody is told.
     reorder_ms: so long a message that seems to be missing is waited for, then it is a gap.
-    rebirth_ms: a node is asked to introduce itself again at most so often.
+    rebirth_ms: a node is asked to introduce itself again at most so often; one that has not done so by then is taken at
+      its word.
     commands: whether nodes may be asked at all. Without it, one that was not heard from its birth on stays unread.
     nodes_max, metrics_max: so many nodes, and metrics of all of them together, are remembered.
     """
