@@ -23,37 +23,6 @@ cdef enum Flag:
     F_ALLOC = 2         # one press for several tasks: the line carries `alloc`
 
 
-cdef struct Row:
-    # what every record has
-    int64_t t_rx
-    int64_t t           # ABSENT: the source does not say
-    int64_t epoch
-    int64_t seq         # ABSENT: the source does not number
-    int64_t qty
-    int64_t weight_g
-    int32_t src
-    int32_t sub
-    uint8_t kind
-    uint8_t flags
-    # references
-    int32_t task
-    int32_t order
-    int32_t line        # -1: absent
-    int32_t sku
-    int32_t lu
-    int32_t carton
-    int32_t track
-    int32_t lot
-    int32_t loc
-    int32_t dest
-    int32_t dest_req
-    int32_t code
-    int32_t press
-    # where its line stands in the batch's data
-    int64_t at
-    int32_t size
-
-
 cdef class Batch:
     cdef readonly Texts texts
     cdef readonly Py_ssize_t count
@@ -63,17 +32,17 @@ cdef class Batch:
     cdef Py_ssize_t lines_cap
     # columns, `capacity` long
     cdef int64_t* t_rx
-    cdef int64_t* t
+    cdef int64_t* t                 # ABSENT: the source does not say
     cdef int64_t* epoch
-    cdef int64_t* seq
+    cdef int64_t* seq               # ABSENT: the source does not number
     cdef int64_t* qty
     cdef int64_t* weight_g
-    cdef int64_t* at
+    cdef int64_t* at                # where the line stands in `lines`
     cdef int32_t* src
     cdef int32_t* sub
     cdef int32_t* task
     cdef int32_t* order
-    cdef int32_t* line
+    cdef int32_t* line              # -1: absent
     cdef int32_t* sku
     cdef int32_t* lu
     cdef int32_t* carton
@@ -84,13 +53,13 @@ cdef class Batch:
     cdef int32_t* dest_req
     cdef int32_t* code
     cdef int32_t* press
-    cdef int32_t* size
+    cdef int32_t* size              # bytes of the line
     cdef uint8_t* kind
     cdef uint8_t* flags
 
     cdef int reserve(self, Py_ssize_t rows) except -1
     cdef int reserve_lines(self, Py_ssize_t length) except -1
-    cdef int push(self, const Row* row, const char* text, Py_ssize_t length) except -1
-    cdef Row row(self, Py_ssize_t i) noexcept
+    cdef Py_ssize_t begin_row(self, Py_ssize_t length) except -1
+    cdef void end_row(self, const char* line, Py_ssize_t length) noexcept
     cdef dict fields(self, Py_ssize_t i)
     cdef bytes line_of(self, Py_ssize_t i)

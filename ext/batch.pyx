@@ -96,74 +96,24 @@ cdef class Batch:
             self.lines = <char*>resized(self.lines, self.lines_cap)
         return 0
 
-    cdef int push(self, const Row* row, const char* text, Py_ssize_t length) except -1:
-        """Append one row and its line; `row.at` and `row.size` are set here."""
-        cdef Py_ssize_t i = self.count
-        if i == self.capacity:
+    cdef Py_ssize_t begin_row(self, Py_ssize_t length) except -1:
+        """A row with a line of so many bytes: its number. All its columns have to be set before `end_row`."""
+        if self.count == self.capacity:
             self.reserve(1)
         if self.lines_len + length >= self.lines_cap:
             self.reserve_lines(length + 1)
-        memcpy(self.lines + self.lines_len, text, length)
-        self.lines[self.lines_len + length] = c"\n"
+        return self.count
+
+    cdef void end_row(self, const char* line, Py_ssize_t length) noexcept:
+        cdef Py_ssize_t i = self.count
         self.at[i] = self.lines_len
-        self.lines_len += length + 1
         self.size[i] = <int32_t>length
-        self.t_rx[i] = row.t_rx
-        self.t[i] = row.t
-        self.epoch[i] = row.epoch
-        self.seq[i] = row.seq
-        self.qty[i] = row.qty
-        self.weight_g[i] = row.weight_g
-        self.src[i] = row.src
-        self.sub[i] = row.sub
-        self.task[i] = row.task
-        self.order[i] = row.order
-        self.line[i] = row.line
-        self.sku[i] = row.sku
-        self.lu[i] = row.lu
-        self.carton[i] = row.carton
-        self.track[i] = row.track
-        self.lot[i] = row.lot
-        self.loc[i] = row.loc
-        self.dest[i] = row.dest
-        self.dest_req[i] = row.dest_req
-        self.code[i] = row.code
-        self.press[i] = row.press
-        self.kind[i] = row.kind
-        self.flags[i] = row.flags
+        memcpy(self.lines + self.lines_len, line, length)
+        self.lines[self.lines_len + length] = c"\n"
+        self.lines_len += length + 1
         self.count = i + 1
         if i == 0:
             self.texts.holders += 1
-        return 0
-
-    cdef Row row(self, Py_ssize_t i) noexcept:
-        cdef Row row
-        row.t_rx = self.t_rx[i]
-        row.t = self.t[i]
-        row.epoch = self.epoch[i]
-        row.seq = self.seq[i]
-        row.qty = self.qty[i]
-        row.weight_g = self.weight_g[i]
-        row.at = self.at[i]
-        row.src = self.src[i]
-        row.sub = self.sub[i]
-        row.task = self.task[i]
-        row.order = self.order[i]
-        row.line = self.line[i]
-        row.sku = self.sku[i]
-        row.lu = self.lu[i]
-        row.carton = self.carton[i]
-        row.track = self.track[i]
-        row.lot = self.lot[i]
-        row.loc = self.loc[i]
-        row.dest = self.dest[i]
-        row.dest_req = self.dest_req[i]
-        row.code = self.code[i]
-        row.press = self.press[i]
-        row.size = self.size[i]
-        row.kind = self.kind[i]
-        row.flags = self.flags[i]
-        return row
 
     cdef dict fields(self, Py_ssize_t i):
         """The whole record as a dict: for rare decisions and nested context only."""

@@ -6,19 +6,18 @@ whose every field fits are for this plan (see line_plan.pxd): lists, nulls, doub
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memchr, memcmp, memset
 
-from ext.json_scalars cimport T_LIST, T_NULL, T_OBJECT, T_TEXT, Bytes, Key, Value, word_at
-from ext.json_tape cimport Node
-from ext.kinds cimport K_CLOCK_TICK, K_JAM, is_noise
+from ext.json_bytes cimport Bytes
+from ext.json_types cimport SOUND, T_NULL, T_OBJECT, T_TEXT, Reader, Value, is_space, skip_space, stands
+from ext.kinds cimport K_CLOCK_TICK, K_COUNT, K_JAM, K_UNKNOWN, is_noise
 from ext.line_block cimport LineBlock
-from ext.line_plan cimport LinePlan, Scope
+from ext.line_plan cimport LinePlan, Scope, Slice
 from ext.ndjson cimport NdjsonDecoder
-from ext.record_types cimport FIELDS_MAX, N_KIND, N_SRC, N_SUB, N_T_RX, Needs, RecordTypes, find, fits
+from ext.record_fields cimport Fields, add, has_needs, is_there, read_object
+from ext.record_types cimport N_KIND, N_SRC, N_SUB, N_T_RX, W_FREE, RecordTypes, Wants, fits
 
 cdef enum:
-    CONSTANTS_MAX = 64
-    UNKNOWN_MAX = 32        # fields that the model does not know
+    CONSTANTS_MAX = 64      # one bit each
     LINE_BYTES_MAX = 262144 # what the decoder behind the journal takes
 
 
@@ -30,187 +29,137 @@ cdef struct Constant:
 
 
 cdef class CanonicalLines(LinePlan):
+    cdef NdjsonDecoder decoder
     cdef RecordTypes types
+    cdef Wants wants[K_COUNT]   # as the decoder's, but all that noise has is looked at, and `t_rx` is not
+    cdef Fields fields          # of the record at hand
+    cdef bint whole             # the payload is the one record
     cdef Constant constants[CONSTANTS_MAX]
     cdef int constants_count
+    cdef int kind               # that the constants say
     cdef list alive
     cdef Py_ssize_t constants_length
-    # of the record at hand
-    cdef uint8_t there[FIELDS_MAX]
-    cdef int32_t unknown[UNKNOWN_MAX]
-    cdef int unknown_count
-    cdef const Value* kind_value
-    cdef const Value* t_rx_value
 
     def __init__(self, NdjsonDecoder decoder not None, constants, **named):
         cdef bytes raw
         cdef int i, quote
+        cdef int32_t length
+        cdef Reader r
         super().__init__(**named)
         if len(constants) > CONSTANTS_MAX:
             raise ValueError("too many constants")
+        self.decoder = decoder
         self.types = decoder.types
+        for i in range(<int>K_COUNT):
+            self.wants[i] = self.types.wants[<int>K_JAM if is_noise(i) else i]
+            self.wants[i].of[<int>N_T_RX] = W_FREE
+        self.whole = self.each is None and not self.when
         self.alive = []
         self.constants_count = len(constants)
         self.constants_length = 0
+        self.kind = K_UNKNOWN
         for i, (name, key, value, token, number) in enumerate(constants):
             raw = key + value + b","
             quote = token == T_TEXT
+            length = <int32_t>len(value) - 2 * quote
             self.alive.append(raw)
             self.constants[i].number = self.types.numbers[name]
             self.constants[i].text = raw
             self.constants[i].length = <int32_t>len(raw)
             self.constants[i].value = Value(
-                stamp=0, at=self.constants[i].text + <int>len(key) + quote, number=number,
-                length=<int32_t>len(value) - 2 * quote, resolved=<int32_t>len(value) - 2 * quote, token=token,
+                at=self.constants[i].text + <int>len(key) + quote, number=length if quote else number,
+                length=length, resolved=length, token=token,
             )
             self.constants_length += len(raw)
+            if name == "kind":
+                r = decoder.reader(self.constants[i].text, self.constants[i].text + len(raw))
+                self.kind = self.types.kind_of(&r, &self.constants[i].value)
+
+    cdef int write(
+        self, Bytes payload, Py_ssize_t length, const Slice* captures, int64_t t_rx, LineBlock out
+    ) except -1:
+        cdef Scope scope
+        if not self.whole:
+            return LinePlan.write(self, payload, length, captures, t_rx, out)
+        scope = Scope(item=0, sub=0, t_rx=t_rx, captures=captures)
+        return length <= self.payload_max and self.pass_on(payload, payload + length, &scope, out)
 
     cdef int record(self, const Scope* scope, LineBlock out) except -1:
-        cdef const Node* top = &self.tape.nodes[scope.item]
-        cdef int kind
-        if top.value.token != T_OBJECT or top.after == scope.item + 1 or not self.survey(scope.item):
+        cdef const Value* top = &self.tape.nodes[scope.item].value
+        return top.token == T_OBJECT and self.pass_on(top.at, top.at + top.length, scope, out)
+
+    cdef int pass_on(self, Bytes at, Bytes end, const Scope* scope, LineBlock out) except -1:
+        """The record there as a line: 1; 0: it is not for this plan."""
+        cdef Fields* f = &self.fields
+        cdef uint64_t added
+        cdef Reader r
+        while at < end and is_space(at[0]):
+            at += 1
+        while at < end and is_space((end - 1)[0]):
+            end -= 1
+        if end - at + self.constants_length + 64 > LINE_BYTES_MAX or not stands(at, end, c"{"):
             return 0
-        kind = self.kind()
-        if kind < 0 or not self.check(scope.item, kind):
+        r = self.decoder.reader(at, end)
+        if read_object(&r, at, f, self.types, self.wants) != end or r.odd or r.split:
             return 0
-        # the only place where a line feed may stand in a JSON text is between its tokens
-        if memchr(top.value.at, c"\n", top.value.length) or memchr(top.value.at, c"\r", top.value.length):
+        # constants are for records that have something of their own
+        if stands(skip_space(&r, at + 1), end, c"}"):
             return 0
-        if top.value.length + self.constants_length + 64 > LINE_BYTES_MAX:
+        added = self.add_constants()
+        if not self.is_sound():
             return 0
-        self.write_line(scope, &top.value, out)
+        self.write_line(at, end, added, scope, out)
         return 1
 
-    cdef bint survey(self, int32_t item) noexcept:
-        """Which fields are there; False: something is not for this plan."""
-        cdef Node* nodes = self.tape.nodes
-        cdef int32_t i = item + 1
-        cdef Key key
-        cdef int number
-        memset(self.there, 0, sizeof(self.there))
-        self.unknown_count = 0
-        self.kind_value = NULL
-        self.t_rx_value = NULL
-        while i < nodes[item].after:
-            if nodes[i].value.token in (T_NULL, T_LIST, T_OBJECT):
-                return False
-            key.at = key.plain = nodes[i].key
-            key.length = key.resolved = nodes[i].key_length
-            key.head = nodes[i].key_head
-            key.tail = word_at(key.at + key.length - 8) if key.length > 8 else 0
-            number = find(self.types.fields, &key)
-            nodes[i].value.stamp = <uint64_t><int64_t>number
-            if number < 0:
-                if not self.add_unknown(i):
-                    return False
-            elif self.there[number]:
-                return False
-            else:
-                self.there[number] = 1
-                if number == N_KIND:
-                    self.kind_value = &nodes[i].value
-                elif number == N_T_RX:
-                    self.t_rx_value = &nodes[i].value
-            i = nodes[i].after
-        return True
-
-    cdef bint add_unknown(self, int32_t node) noexcept:
-        """Remember a field that the model does not know; False: it comes twice, or there are too many."""
-        cdef const Node* nodes = self.tape.nodes
-        cdef const Node* new = &nodes[node]
-        cdef const Node* old
-        cdef int k
-        for k in range(self.unknown_count):
-            old = &nodes[self.unknown[k]]
-            if old.key_length == new.key_length and memcmp(old.key, new.key, new.key_length) == 0:
-                return False
-        if self.unknown_count == UNKNOWN_MAX:
-            return False
-        self.unknown[self.unknown_count] = node
-        self.unknown_count += 1
-        return True
-
-    cdef int kind(self) noexcept:
-        """The number of the record's kind; -1: not for this plan."""
-        cdef const Value* value = self.kind_value
-        cdef Key key
-        cdef int k
-        cdef int number
-        if value == NULL:
-            for k in range(self.constants_count):
-                if self.constants[k].number == N_KIND:
-                    value = &self.constants[k].value
-        if value == NULL or value.token != T_TEXT or value.length != value.resolved or value.length == 0:
-            return -1
-        key.at = key.plain = value.at
-        key.length = key.resolved = value.length
-        # a text of the payload has a quote behind it and more before it: eight bytes may be short of its end
-        key.head = first_word(value.at, value.length)
-        key.tail = word_at(key.at + key.length - 8) if key.length > 8 else 0
-        number = find(self.types.kinds, &key)
-        return -1 if number == K_CLOCK_TICK else number
-
-    cdef bint check(self, int32_t item, int kind) noexcept:
-        """Types of all fields, then presence of what the kind needs."""
-        cdef const Node* nodes = self.tape.nodes
-        cdef const uint8_t* wants = self.types.wants[K_JAM if is_noise(kind) else kind]
-        cdef int32_t i = item + 1
-        cdef int64_t number
-        cdef int k
-        while i < nodes[item].after:
-            number = <int64_t>nodes[i].value.stamp
-            if number >= 0 and number != N_T_RX and not fits(wants[number], &nodes[i].value):
-                return False
-            i = nodes[i].after
+    cdef uint64_t add_constants(self) noexcept:
+        """To the fields that are there; a bit for each that is not there without."""
+        cdef uint64_t added = 0
+        cdef int number, k
         for k in range(self.constants_count):
             number = self.constants[k].number
-            if not self.there[number]:
-                if not fits(wants[number], &self.constants[k].value):
+            if not is_there(&self.fields, number):
+                add(&self.fields, number)
+                self.fields.doubtful = True
+                self.fields.values[number] = self.constants[k].value
+                added |= <uint64_t>1 << k
+                if number == N_KIND:
+                    self.fields.kind = self.kind
+        return added
+
+    cdef bint is_sound(self) noexcept:
+        """Types of all fields, then presence of what the kind needs."""
+        cdef const Fields* f = &self.fields
+        cdef const uint8_t* wanted = &self.wants[f.kind].of[0]
+        cdef int i, number
+        if f.kind == K_UNKNOWN or f.kind == K_CLOCK_TICK:
+            return False
+        if f.doubtful:
+            for i in range(f.count):
+                number = f.seen[i]
+                if f.values[number].token >= T_NULL or not fits(wanted[number], &f.values[number]):
                     return False
-                self.there[number] = 2
-        return self.there[N_SRC] and self.has_needs(&self.types.needs[kind])
+        return is_there(f, N_SRC) and has_needs(f, &self.types.needs[f.kind])
 
-    cdef bint has_needs(self, const Needs* needs) noexcept:
-        cdef int i, k
-        for i in range(needs.choices):
-            for k in range(needs.counts[i]):
-                if not self.there[needs.fields[i][k]]:
-                    break
-            else:
-                return True
-        return False
-
-    cdef int write_line(self, const Scope* scope, const Value* top, LineBlock out) except -1:
-        cdef const Value* old = self.t_rx_value
-        cdef int k
-        out.reserve(top.length + self.constants_length + 64)
+    cdef int write_line(self, Bytes at, Bytes end, uint64_t added, const Scope* scope, LineBlock out) except -1:
+        cdef const Value* old = &self.fields.values[N_T_RX]
+        cdef int k, quote
+        out.reserve(end - at + self.constants_length + 64)
         out.put(b"{", 1)
         for k in range(self.constants_count):
-            if self.there[self.constants[k].number] == 2:
+            if added >> k & 1:
                 out.put(self.constants[k].text, self.constants[k].length)
-        if old != NULL:
-            out.put(top.at + 1, old.at - top.at - 1 - (old.token == T_TEXT))
-            out.put_number(scope.t_rx)
-            out.put(old.at + old.length + (old.token == T_TEXT), top.at + top.length - 1 - old.at - old.length
-                    - (old.token == T_TEXT))
+        if is_there(&self.fields, N_T_RX):
+            quote = old.token == T_TEXT
+            out.put(at + 1, old.at - quote - at - 1)
+            out.put_time(scope.t_rx)
+            out.put(old.at + old.length + quote, end - 1 - old.at - old.length - quote)
         else:
-            out.put(top.at + 1, top.length - 2)
+            out.put(at + 1, end - at - 2)
             out.put(b',"t_rx":', 8)
-            out.put_number(scope.t_rx)
-        if scope.sub and not self.there[N_SUB]:
+            out.put_time(scope.t_rx)
+        if scope.sub and not is_there(&self.fields, N_SUB):
             out.put(b',"sub":', 7)
             out.put_number(scope.sub)
         out.put(b"}\n", 2)
         out.count += 1
         return 0
-
-
-cdef inline uint64_t first_word(Bytes at, int32_t length) noexcept nogil:
-    """See json_reader.head_word, for a text about whose end nothing is known."""
-    cdef uint64_t word = 0
-    cdef int i
-    if length >= 8:
-        return word_at(at)
-    for i in range(length):
-        word |= <uint64_t>at[i] << 8 * i
-    return word

@@ -6,7 +6,8 @@ What is rare there (signs, exponents, more than 18 digits, escapes) is for the P
 
 from libc.stdint cimport int64_t
 
-from ext.json_scalars cimport T_FALSE, T_INT, T_NUMBER, T_TEXT, T_TRUE, Bytes, Value, is_digit
+from ext.json_bytes cimport Bytes, is_digit
+from ext.json_types cimport T_FALSE, T_INT, T_NUMBER, T_TEXT, T_TRUE, Value
 
 cdef extern from *:
     """

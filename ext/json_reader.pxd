@@ -1,8 +1,9 @@
 """JSON text read in place (RFC 8259): a pointer, an end, and functions that check every read against it.
 
 Strict: UTF-8 without surrogates, no duplicate key in an object, no number that a double cannot hold, and the limits of
-json_scalars.pxd, each looked at before anything is stored. A function that returns False has left the reason in
-`Reader.fault` and the place in `Reader.at`. Nothing here allocates, raises or needs the GIL.
+json_types.pxd, each looked at before anything is stored. A function that reads gives back the place behind what it
+has read; NULL, if it leaves a fault in `Reader.fault` and `Reader.place`. Nothing here allocates, raises or needs the
+GIL.
 
 The functions are inline in these headers, so that the record decoder is compiled as one piece.
 """
@@ -10,10 +11,11 @@ The functions are inline in these headers, so that the record decoder is compile
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcmp
 
-from ext.json_scalars cimport (
-    BROKEN, DEPTH_MAX, DUPLICATE_KEY, KEYS_MAX, T_LIST, T_OBJECT, T_TEXT, TEXT_MAX, TOO_DEEP, TOO_MANY_KEYS,
-    Bytes, Key, Reader, Value,
-    failed, is_digit, read_literal, read_number, read_text, resolve, skip_space, take, word_at,
+from ext.json_bytes cimport Bytes, is_digit, word_at
+from ext.json_scalars cimport read_number, read_text
+from ext.json_special cimport read_rare_value, resolve
+from ext.json_types cimport (
+    BROKEN, DUPLICATE_KEY, KEYS_MAX, T_TEXT, TEXT_MAX, TOO_MANY_KEYS, Key, Reader, Value, failed, skip_space, stands,
 )
 
 
@@ -52,27 +54,29 @@ cdef inline bint equal_keys(Reader* r, const Key* a, const Key* b) noexcept nogi
     return memcmp(r.scratch, r.scratch + TEXT_MAX, a.resolved) == 0
 
 
-cdef inline bint read_key(Reader* r, Key* key) noexcept nogil:
-    """A key and its colon; leaves the reader at the value."""
-    skip_space(r)
-    if r.at == r.end or r.at[0] != c'"':
-        return failed(r, BROKEN, r.at)
-    if not read_text(r, &key.at, &key.length, &key.resolved):
-        return False
+cdef inline Bytes read_key(Reader* r, Bytes at, Key* key) noexcept nogil:
+    """A key and its colon."""
+    at = skip_space(r, at)
+    if not stands(at, r.end, c'"'):
+        return failed(r, BROKEN, at)
+    at = read_text(r, at, &key.at, &key.length, &key.resolved)
+    if at == NULL:
+        return NULL
     name_words(r, key)
-    skip_space(r)
-    if not take(r, c":"):
-        return failed(r, BROKEN, r.at)
-    skip_space(r)
-    return True
+    at = skip_space(r, at)
+    return at + 1 if stands(at, r.end, c":") else failed(r, BROKEN, at)
 
 
 cdef inline bint push_key(Reader* r, const Key* key, int first) noexcept nogil:
-    """Remember a key of the object whose keys begin at `first` on the stack; refuse a second one like it."""
+    """Remember a key of the object whose keys begin at `first` on the stack; False: there is one like it."""
     cdef int i
+    if r.open_keys - first == KEYS_MAX:
+        failed(r, TOO_MANY_KEYS, key.at)
+        return False
     for i in range(first, r.open_keys):
         if equal_keys(r, &r.keys[i], key):
-            return failed(r, DUPLICATE_KEY, key.at)
+            failed(r, DUPLICATE_KEY, key.at)
+            return False
     r.keys[r.open_keys] = key[0]
     r.open_keys += 1
     return True
@@ -80,78 +84,33 @@ cdef inline bint push_key(Reader* r, const Key* key, int first) noexcept nogil:
 
 # Objects and lists.
 
-cdef inline bint next_member(Reader* r, unsigned char closing, bint* more) noexcept nogil:
-    """After a member: a comma and `more`, or the closing bracket."""
-    skip_space(r)
-    more[0] = take(r, c",")
-    if more[0] or take(r, closing):
-        return True
-    return failed(r, BROKEN, r.at)
+cdef inline Bytes first_member(Reader* r, Bytes at, unsigned char closing, bint* more) noexcept nogil:
+    """Over the opening bracket, and the closing one if that comes next; `more`: it does not."""
+    at = skip_space(r, at + 1)
+    more[0] = not stands(at, r.end, closing)
+    return at if more[0] else at + 1
 
 
-cdef inline bint skip_object(Reader* r) noexcept nogil:
-    """Read an object, from its bracket on, for its syntax alone."""
-    cdef int first = r.open_keys
-    cdef bint more = True
-    cdef Key key
-    cdef Value value
-    r.at += 1
-    skip_space(r)
-    if take(r, c"}"):
-        return True
-    while more:
-        if not read_key(r, &key):
-            return False
-        if r.open_keys - first == KEYS_MAX:
-            return failed(r, TOO_MANY_KEYS, key.at)
-        if not push_key(r, &key, first) or not read_value(r, &value) or not next_member(r, c"}", &more):
-            return False
-    r.open_keys = first
-    return True
+cdef inline Bytes next_member(Reader* r, Bytes at, unsigned char closing, bint* more) noexcept nogil:
+    """After a member: over a comma and `more`, or over the closing bracket."""
+    if not stands(at, r.end, c","):
+        at = skip_space(r, at)
+    more[0] = stands(at, r.end, c",")
+    return at + 1 if more[0] or stands(at, r.end, closing) else failed(r, BROKEN, at)
 
 
-cdef inline bint skip_list(Reader* r) noexcept nogil:
-    cdef bint more = True
-    cdef Value value
-    r.at += 1
-    skip_space(r)
-    if take(r, c"]"):
-        return True
-    while more:
-        skip_space(r)
-        if not read_value(r, &value) or not next_member(r, c"]", &more):
-            return False
-    return True
-
-
-cdef inline bint skip_nested(Reader* r) noexcept nogil:
-    cdef bint sound
-    if r.depth == DEPTH_MAX:
-        return failed(r, TOO_DEEP, r.at)
-    r.depth += 1
-    sound = skip_object(r) if r.at[0] == c"{" else skip_list(r)
-    r.depth -= 1
-    return sound
-
-
-cdef inline bint read_value(Reader* r, Value* value) noexcept nogil:
-    """Any value, the reader standing on it. Objects and lists are only looked through."""
-    cdef unsigned char c
-    if r.at == r.end:
-        return failed(r, BROKEN, r.at)
-    c = r.at[0]
-    if c == c'"':
+cdef inline Bytes read_value(Reader* r, Bytes at, Value* value) noexcept nogil:
+    """Any value, perhaps after white space. Objects and lists are only looked through."""
+    if at < r.end and at[0] <= c" ":
+        at = skip_space(r, at)
+    if at == r.end:
+        return failed(r, BROKEN, at)
+    if at[0] == c'"':
         value.token = T_TEXT
-        return read_text(r, &value.at, &value.length, &value.resolved)
-    value.at = r.at
-    if is_digit(c) or c == c"-":
-        if not read_number(r, value):
-            return False
-    elif c == c"{" or c == c"[":
-        value.token = T_OBJECT if c == c"{" else T_LIST
-        if not skip_nested(r):
-            return False
-    elif not read_literal(r, value):
-        return False
-    value.length = <int32_t>(r.at - value.at)
-    return True
+        at = read_text(r, at, &value.at, &value.length, &value.resolved)
+        value.number = value.resolved
+        return at
+    value.at = at
+    at = read_number(r, at, value) if is_digit(at[0]) else read_rare_value(r, at, value)
+    value.length = <int32_t>(at - value.at)
+    return at

@@ -2,7 +2,7 @@
 
     {"a":[1,2],"b":"x"}   ->   0 object after=5 | 1 a: list after=4 | 2 1 | 3 2 | 4 b: "x"
 
-What is read here is read strictly (json_scalars.pxd) and within limits. What is not: a key with an escape, more than
+What is read here is read strictly (json_reader.pxd) and within limits. What is not: a key with an escape, more than
 NODES_MAX values, more than KEYS_MAX members of an object; then there is no tape, and whoever asked goes the slow way.
 A key that comes twice stays twice: the last one counts, as everywhere in Python.
 """
@@ -10,11 +10,13 @@ A key that comes twice stays twice: the last one counts, as everywhere in Python
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcmp
 
-from ext.json_reader cimport head_word, next_member
-from ext.json_scalars cimport (
-    BROKEN, DEPTH_MAX, KEYS_MAX, T_LIST, T_OBJECT, T_TEXT, TOO_DEEP, TOO_MANY_KEYS,
-    Bytes, Reader, Value,
-    failed, is_digit, read_literal, read_number, read_text, skip_space, take, word_at,
+from ext.json_bytes cimport Bytes, is_digit, word_at
+from ext.json_reader cimport first_member, head_word, next_member
+from ext.json_scalars cimport read_number, read_text
+from ext.json_special cimport read_literal
+from ext.json_types cimport (
+    BROKEN, DEPTH_MAX, KEYS_MAX, T_LIST, T_OBJECT, T_TEXT, TOO_DEEP, TOO_MANY_KEYS, Reader, Value, failed, skip_space,
+    stands,
 )
 
 cdef enum:
@@ -32,98 +34,89 @@ cdef struct Tape:
     int32_t count
 
 
-cdef inline bint stands_there(const Reader* r, const Node* node) noexcept nogil:
+cdef inline bint stands_there(const Reader* r, Bytes at, const Node* node) noexcept nogil:
     """Whether the key comes next that this node had in the text before: messages of one kind are alike."""
     cdef int32_t length = node.key_length
-    return 0 < length <= 8 and r.end - r.at >= 11 and r.at[0] == c'"' and (
-        word_at(r.at + 1) & (<uint64_t>0 - 1 >> (64 - 8 * length))) == node.key_head and (
-        r.at[length + 1] == c'"' and r.at[length + 2] == c":")
+    return 0 < length <= 8 and r.end - at >= 11 and at[0] == c'"' and (
+        word_at(at + 1) & (<uint64_t>0 - 1 >> (64 - 8 * length))) == node.key_head and (
+        at[length + 1] == c'"' and at[length + 2] == c":")
 
 
-cdef inline bint read_member_key(Reader* r, Node* node) noexcept nogil:
-    """A key and its colon; leaves the reader at the value."""
+cdef inline Bytes read_member_key(Reader* r, Bytes at, Node* node) noexcept nogil:
+    """A key and its colon."""
     cdef int32_t resolved = 0
-    if stands_there(r, node):
-        node.key = r.at + 1
-        r.at += node.key_length + 3
-        skip_space(r)
-        return True
-    skip_space(r)
-    if r.at == r.end or r.at[0] != c'"':
-        return failed(r, BROKEN, r.at)
-    if not read_text(r, &node.key, &node.key_length, &resolved):
-        return False
-    if resolved != node.key_length:
+    at = skip_space(r, at)
+    if stands_there(r, at, node):
+        node.key = at + 1
+        return at + node.key_length + 3
+    if not stands(at, r.end, c'"'):
+        return failed(r, BROKEN, at)
+    at = read_text(r, at, &node.key, &node.key_length, &resolved)
+    if at == NULL or resolved != node.key_length:
         node.key_length = 0
         return failed(r, BROKEN, node.key)
     node.key_head = head_word(node.key, node.key_length, r.end)
-    skip_space(r)
-    if not take(r, c":"):
-        return failed(r, BROKEN, r.at)
-    skip_space(r)
-    return True
+    at = skip_space(r, at)
+    return at + 1 if stands(at, r.end, c":") else failed(r, BROKEN, at)
 
 
-cdef inline bint read_members(Reader* r, Tape* tape, bint named) noexcept nogil:
+cdef inline Bytes read_members(Reader* r, Bytes at, Tape* tape, bint named) noexcept nogil:
     """What stands in an object or a list, from its bracket on."""
     cdef unsigned char closing = c"}" if named else c"]"
-    cdef bint more = True
+    cdef bint more
     cdef int members = 0
     if r.depth == DEPTH_MAX:
-        return failed(r, TOO_DEEP, r.at)
+        return failed(r, TOO_DEEP, at)
     r.depth += 1
-    r.at += 1
-    skip_space(r)
-    if take(r, closing):
-        more = False
+    at = first_member(r, at, closing, &more)
     while more:
         if tape.count == NODES_MAX or (named and members == KEYS_MAX):
-            return failed(r, TOO_MANY_KEYS, r.at)
+            return failed(r, TOO_MANY_KEYS, at)
         members += 1
-        skip_space(r)
-        if named and not read_member_key(r, &tape.nodes[tape.count]):
-            return False
-        if not read_node(r, tape) or not next_member(r, closing, &more):
-            return False
+        if named:
+            at = read_member_key(r, at, &tape.nodes[tape.count])
+        if at != NULL:
+            at = read_node(r, at, tape)
+        if at != NULL:
+            at = next_member(r, at, closing, &more)
+        if at == NULL:
+            return NULL
     r.depth -= 1
-    return True
+    return at
 
 
-cdef inline bint read_node(Reader* r, Tape* tape) noexcept nogil:
-    """Any value into the next node, the reader standing on it; its key has been set."""
+cdef inline Bytes read_node(Reader* r, Bytes at, Tape* tape) noexcept nogil:
+    """Any value into the next node, perhaps after white space; its key has been set."""
     cdef Node* node = &tape.nodes[tape.count]
     cdef unsigned char c
     tape.count += 1
     node.after = tape.count
-    if r.at == r.end:
-        return failed(r, BROKEN, r.at)
-    c = r.at[0]
+    at = skip_space(r, at)
+    if at == r.end:
+        return failed(r, BROKEN, at)
+    c = at[0]
     if c == c'"':
         node.value.token = T_TEXT
-        return read_text(r, &node.value.at, &node.value.length, &node.value.resolved)
-    node.value.at = r.at
+        return read_text(r, at, &node.value.at, &node.value.length, &node.value.resolved)
+    node.value.at = at
     if is_digit(c) or c == c"-":
-        if not read_number(r, &node.value):
-            return False
+        at = read_number(r, at, &node.value)
     elif c == c"{" or c == c"[":
         node.value.token = T_OBJECT if c == c"{" else T_LIST
-        if not read_members(r, tape, c == c"{"):
-            return False
+        at = read_members(r, at, tape, c == c"{")
         node.after = tape.count
-    elif not read_literal(r, &node.value):
-        return False
-    node.value.length = <int32_t>(r.at - node.value.at)
-    return True
+    else:
+        at = read_literal(r, at, &node.value)
+    node.value.length = <int32_t>(at - node.value.at)
+    return at
 
 
 cdef inline bint read_tape(Reader* r, Tape* tape) noexcept nogil:
     """The one value of a text, and nothing behind it. `depth` of the reader begins at 0."""
+    cdef Bytes at
     tape.count = 0
-    skip_space(r)
-    if not read_node(r, tape):
-        return False
-    skip_space(r)
-    return r.at == r.end or failed(r, BROKEN, r.at)
+    at = read_node(r, r.start, tape)
+    return at != NULL and skip_space(r, at) == r.end
 
 
 cdef inline int32_t member(const Tape* tape, int32_t of, uint64_t head, Bytes key, int32_t length) noexcept nogil:

@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, strlen
 
-from ext.json_scalars cimport Bytes, plain_end
+from ext.json_bytes cimport Bytes, plain_end
 from ext.texts cimport Texts
 
 

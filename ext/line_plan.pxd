@@ -7,7 +7,7 @@ So the two may never disagree on what this one takes.
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from ext.json_scalars cimport Bytes
+from ext.json_bytes cimport Bytes
 from ext.json_tape cimport Tape
 from ext.line_block cimport LineBlock
 from ext.text_map cimport TextMap

@@ -5,9 +5,9 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from ext.json_reader cimport head_word
-from ext.json_scalars cimport (
-    SOUND, T_FALSE, T_INT, T_LIST, T_NULL, T_NUMBER, T_TEXT, T_TRUE, TEXT_MAX, Reader, plain_end, utf8_length,
-)
+from ext.json_bytes cimport plain_end
+from ext.json_special cimport utf8_length
+from ext.json_types cimport SOUND, T_FALSE, T_INT, T_LIST, T_NULL, T_NUMBER, T_TEXT, T_TRUE, TEXT_MAX, Reader
 from ext.json_tape cimport NODES_MAX, Node, element, member, read_tape
 
 
@@ -117,7 +117,7 @@ cdef class LinePlan:
         cdef Bytes at
         cdef int size
         if not self.of_text:
-            r.start = r.at = payload
+            r.start = payload
             r.end = end
             r.fault = SOUND
             r.depth = 0

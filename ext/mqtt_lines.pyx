@@ -15,7 +15,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy
 
-from ext.json_scalars cimport word_at
+from ext.json_bytes cimport word_at
 from ext.line_block cimport LineBlock
 from ext.line_plan cimport CAPTURES_MAX, LinePlan, Slice
 from ext.mqtt_wire cimport PUBACK, PUBLISH, PUBREC, Bytes, Control, Packet, Splitter

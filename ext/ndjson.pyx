@@ -1,8 +1,8 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
 """Canonical NDJSON to rows: see ndjson.pxd for the way of a record, ndjson.pyi for what is refused.
 
-Hot: `line`, `read`, `check`, `read_object`, `find`. The loops over fixed tables run over numbers that the tables'
-constructors have bounded (`FIELDS_MAX`, `K_COUNT`), so they need no index checks.
+Hot: `line`, `check`, `add_row` and what record_fields.pxd has. The loops over fixed tables run over numbers that the
+tables' constructors have bounded (`FIELDS_MAX`, `K_COUNT`), so they need no index checks.
 """
 
 import json
@@ -12,18 +12,20 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr
 
 from ext.batch cimport ABSENT, F_ALLOC, F_HIST
-from ext.json_reader cimport name_words, next_member, push_key, read_key, read_value
-from ext.json_scalars cimport (
-    BROKEN, DEPTH_MAX, DUPLICATE_KEY, KEYS_MAX, NOT_UTF8, SOUND, T_INT, T_NULL, T_NUMBER, T_TEXT, T_TRUE,
-    TEXT_MAX, TEXT_TOO_LONG, TOO_DEEP, TOO_MANY_KEYS,
-    failed, is_space, read_text, resolve, skip_space, take,
+from ext.json_reader cimport first_member, next_member, read_value
+from ext.json_scalars cimport read_text
+from ext.json_special cimport resolve
+from ext.json_types cimport (
+    BROKEN, DEPTH_MAX, DUPLICATE_KEY, KEYS_MAX, NOT_UTF8, SOUND, T_INT, T_NULL, T_NUMBER, T_TEXT, T_TRUE, TEXT_MAX,
+    TEXT_TOO_LONG, TOO_DEEP, TOO_MANY_KEYS, failed, is_space,
 )
 from ext.kinds cimport K_CLOCK_TICK, K_UNKNOWN, is_noise
+from ext.record_fields cimport has_needs, integer, is_there, read_object
 from ext.record_types cimport (
     N_ALLOC, N_CARTON, N_CODE, N_DEST, N_DEST_REQ, N_EPOCH, N_HIST, N_KIND, N_LINE, N_LOC, N_LOT, N_LU, N_ORDER,
     N_PRESS, N_QTY, N_SEQ, N_SKU, N_SRC, N_SUB, N_T, N_T_RX, N_TASK, N_TRACK, N_WEIGHT_G,
     SRC_MAX, W_AMOUNT, W_BOOL, W_FREE, W_INT, W_INT32, W_LIST, W_SRC, W_TEXT, W_TEXTS, W_TIME,
-    FIELDS_MAX, Needs, RecordTypes, find, fits, stands_at,
+    Needs, RecordTypes, fits,
 )
 
 from ext.kinds import NAMES as KIND_NAMES
@@ -34,73 +36,6 @@ EXPECTED = {
     W_TEXT: "text", W_SRC: "text", W_INT: "integer", W_INT32: "integer", W_TIME: "integer", W_AMOUNT: "integer",
     W_BOOL: "true or false", W_TEXTS: "list of texts", W_LIST: "list",
 }
-
-
-cdef bint read_object(Reader* r, Fields* fields, RecordTypes types) noexcept nogil:
-    """An object, from its bracket on: where the values of the known fields lie. Unknown ones are looked through."""
-    cdef int first = r.open_keys
-    cdef int members = 0
-    cdef int number, last = FIELDS_MAX
-    cdef bint more = True
-    cdef Key key
-    cdef Value unknown
-    cdef Value* value
-    fields.stamp += 1
-    fields.count = 0
-    r.at += 1
-    skip_space(r)
-    if take(r, c"}"):
-        return True
-    while more:
-        key.at = r.at + 1
-        number = fields.next[last]
-        if r.end - r.at >= 16 and stands_at(&types.quoted[number], r.at):   # as in the record before, mostly
-            r.at += types.quoted[number].length
-            skip_space(r)
-        elif read_key(r, &key):
-            number = find(types.fields, &key)
-        else:
-            return False
-        if members == KEYS_MAX:
-            return failed(r, TOO_MANY_KEYS, key.at)
-        members += 1
-        if number < 0:
-            if not push_key(r, &key, first):
-                return False
-            value = &unknown
-        else:
-            value = &fields.values[number]
-            if value.stamp == fields.stamp:
-                return failed(r, DUPLICATE_KEY, key.at)
-            value.stamp = fields.stamp
-            fields.seen[fields.count] = number
-            fields.count += 1
-            fields.next[last] = number
-            last = number
-        if not read_value(r, value) or not next_member(r, c"}", &more):
-            return False
-    r.open_keys = first
-    return True
-
-
-cdef inline bint is_there(const Fields* fields, int number) noexcept nogil:
-    return fields.values[number].stamp == fields.stamp
-
-
-cdef inline int64_t integer(const Fields* fields, int number, int64_t absent) noexcept nogil:
-    return fields.values[number].number if is_there(fields, number) else absent
-
-
-cdef bint has_needs(const Fields* fields, const Needs* needs) noexcept nogil:
-    """Whether all fields of one of the alternatives are there."""
-    cdef int i, k
-    for i in range(needs.choices):
-        for k in range(needs.counts[i]):
-            if not is_there(fields, needs.fields[i][k]):
-                break
-        else:
-            return True
-    return False
 
 
 cdef class NdjsonDecoder:
@@ -121,15 +56,16 @@ cdef class NdjsonDecoder:
     # One record.
 
     cdef Reader reader(self, Bytes at, Bytes end) noexcept:
-        return Reader(start=at, at=at, end=end, fault=SOUND, depth=1, open_keys=0, keys=self.keys, scratch=self.scratch)
+        return Reader(
+            start=at, end=end, fault=SOUND, place=at, depth=1, odd=False, split=False, open_keys=0, keys=self.keys,
+            scratch=self.scratch)
 
     cdef bint line(self, Bytes at, Bytes end, Batch batch) except -1:
-        """Read one line and push its row; False if it is refused, with `reason`. Blank lines are passed over."""
-        cdef Row row
+        """Read one line and add its row; False if it is refused, with `reason`. Blank lines are passed over."""
         if end - at > 0 and (end - 1)[0] == c"\r":
             end -= 1
         if end - at > LINE_MAX:
-            self.reason = f"longer than {LINE_MAX} bytes"
+            self.reason = f"longer than {LINE_MAX} bytes"   # cold
             return False
         if end - at >= 3 and at[0] == 0xEF and at[1] == 0xBB and at[2] == 0xBF:
             at += 3
@@ -139,114 +75,96 @@ cdef class NdjsonDecoder:
             end -= 1
         if at == end:
             return True
-        if not self.read(at, end, &row):
+        if not self.read(at, end):
             return False
-        batch.push(&row, <const char*>at, end - at)
+        self.add_row(at, end, batch)
         return True
 
-    cdef bint read(self, Bytes at, Bytes end, Row* row) except -1:
-        """One record into a row; False if it is refused, with `reason`."""
+    cdef bint read(self, Bytes at, Bytes end) except -1:
+        """The fields of one record; False if it is refused, with `reason`."""
         cdef Reader r = self.reader(at, end)
-        cdef Fields* f = &self.record
-        cdef int kind
+        cdef Bytes behind
         if at[0] != c"{":
-            self.reason = "a JSON object expected"
+            self.reason = "a JSON object expected"  # cold
             return False
-        if not read_object(&r, f, self.types) or (r.at != r.end and not failed(&r, BROKEN, r.at)):
-            self.reason = fault_reason(&r)
+        behind = read_object(&r, at, &self.record, self.types, self.types.wants)
+        if behind != end:
+            if behind != NULL:
+                failed(&r, BROKEN, behind)
+            self.reason = fault_reason(&r)  # cold
             return False
-        kind = self.kind(&r)
-        if kind == K_UNKNOWN or not self.check(kind):
+        if self.record.kind == K_UNKNOWN:
+            self.reason = kind_reason(&self.record, end)     # cold
             return False
-        row.kind = kind
-        row.flags = F_HIST if is_there(f, N_HIST) and f.values[N_HIST].token == T_TRUE else 0
-        row.t_rx = f.values[N_T_RX].number
-        row.t = integer(f, N_T, ABSENT)
-        row.epoch = integer(f, N_EPOCH, 0)
-        row.seq = integer(f, N_SEQ, ABSENT)
-        row.sub = <int32_t>integer(f, N_SUB, 0)
-        row.src = self.text(N_SRC)
-        if is_noise(kind):
-            self.leave_payload(row)
-        else:
-            self.fill_payload(row)
-        return True
+        return (not self.record.doubtful or self.check_types()) and self.check_presence()
 
-    cdef int kind(self, Reader* r) except -1:
-        """The number of the record's kind; K_UNKNOWN if it is refused for it."""
-        cdef const Value* value = &self.record.values[N_KIND]
-        cdef Key key
-        cdef int number = -1
-        if not is_there(&self.record, N_KIND):
-            self.reason = "kind: missing"
-            return K_UNKNOWN
-        if value.token != T_TEXT:
-            self.reason = type_reason("kind", W_TEXT, value)
-            return K_UNKNOWN
-        key.at = value.at
-        key.length = value.length
-        key.resolved = value.resolved
-        name_words(r, &key)
-        number = find(self.types.kinds, &key)
-        if number < 0:
-            self.reason = f"unknown kind {quoted(value.at, r.end)}"
-            return K_UNKNOWN
-        return number
-
-    cdef bint check(self, int kind) except -1:
-        """Hold the fields that are there against the kind: types, then presence."""
+    cdef bint check_types(self) except -1:
+        """All fields that are there: slow, and mostly known already."""
         cdef Fields* f = &self.record
         cdef int i, number, want
         for i in range(f.count):
             number = f.seen[i]
-            want = self.types.wants[kind][number]
+            want = self.types.wants[f.kind].of[number]
             if not fits(want, &f.values[number]):
                 self.reason = type_reason(self.types.names[number], want, &f.values[number])
                 return False
-            if want >= W_TEXTS and not self.check_list(kind, number):
+            if want >= W_TEXTS and not self.check_list(f.kind, number):
                 return False
+        return True
+
+    cdef bint check_presence(self) except -1:
+        cdef const Fields* f = &self.record
+        cdef int kind = f.kind
         if not is_there(f, N_T_RX):
-            self.reason = "t_rx: missing"
+            self.reason = "t_rx: missing"   # cold
             return False
         if not is_there(f, N_SRC) and kind != K_CLOCK_TICK:
-            self.reason = "src: missing"
+            self.reason = "src: missing"    # cold
             return False
         if not has_needs(f, &self.types.needs[kind]):
-            self.reason = f"{KIND_NAMES[kind]} needs {self.types.needs_text(&self.types.needs[kind])}"
+            self.reason = f"{KIND_NAMES[kind]} needs {self.types.needs_text(&self.types.needs[kind])}"  # cold
             return False
         return True
 
-    cdef void leave_payload(self, Row* row) noexcept:
-        row.qty = row.weight_g = ABSENT
-        row.line = -1
-        row.task = row.order = row.sku = row.lu = row.carton = row.track = row.lot = row.loc = 0
-        row.dest = row.dest_req = row.code = row.press = 0
-
-    cdef int fill_payload(self, Row* row) except -1:
-        cdef const Fields* f = &self.record
-        row.flags |= F_ALLOC if is_there(f, N_ALLOC) else 0
-        row.qty = integer(f, N_QTY, ABSENT)
-        row.weight_g = integer(f, N_WEIGHT_G, ABSENT)
-        row.line = <int32_t>integer(f, N_LINE, -1)
-        row.task = self.text(N_TASK)
-        row.order = self.text(N_ORDER)
-        row.sku = self.text(N_SKU)
-        row.lu = self.text(N_LU)
-        row.carton = self.text(N_CARTON)
-        row.track = self.text(N_TRACK)
-        row.lot = self.text(N_LOT)
-        row.loc = self.text(N_LOC)
-        row.dest = self.text(N_DEST)
-        row.dest_req = self.text(N_DEST_REQ)
-        row.code = self.text(N_CODE)
-        row.press = self.text(N_PRESS)
+    cdef int add_row(self, Bytes at, Bytes end, Batch batch) except -1:
+        """The record that was read and checked, into the columns."""
+        cdef Fields* f = &self.record
+        cdef Py_ssize_t i = batch.begin_row(end - at)
+        batch.kind[i] = f.kind
+        batch.flags[i] = F_HIST if is_there(f, N_HIST) and f.values[N_HIST].token == T_TRUE else 0
+        batch.t_rx[i] = f.values[N_T_RX].number
+        batch.t[i] = integer(f, N_T, ABSENT)
+        batch.epoch[i] = integer(f, N_EPOCH, 0)
+        batch.seq[i] = integer(f, N_SEQ, ABSENT)
+        batch.sub[i] = <int32_t>integer(f, N_SUB, 0)
+        batch.src[i] = self.text(N_SRC)
+        if is_noise(f.kind):
+            f.stamp += 1    # the payload of noise means nothing: there is none
+        batch.qty[i] = integer(f, N_QTY, ABSENT)
+        batch.weight_g[i] = integer(f, N_WEIGHT_G, ABSENT)
+        batch.line[i] = <int32_t>integer(f, N_LINE, -1)
+        batch.task[i] = self.text(N_TASK)
+        batch.order[i] = self.text(N_ORDER)
+        batch.sku[i] = self.text(N_SKU)
+        batch.lu[i] = self.text(N_LU)
+        batch.carton[i] = self.text(N_CARTON)
+        batch.track[i] = self.text(N_TRACK)
+        batch.lot[i] = self.text(N_LOT)
+        batch.loc[i] = self.text(N_LOC)
+        batch.dest[i] = self.text(N_DEST)
+        batch.dest_req[i] = self.text(N_DEST_REQ)
+        batch.code[i] = self.text(N_CODE)
+        batch.press[i] = self.text(N_PRESS)
+        if is_there(f, N_ALLOC):
+            batch.flags[i] |= F_ALLOC
+        batch.end_row(<const char*>at, end - at)
         return 0
 
-    cdef int32_t text(self, int number) except -1:
+    cdef inline int32_t text(self, int number) except -1:
         """Intern a text field of the record; 0 if it is absent."""
-        cdef const Value* value = &self.record.values[number]
-        if value.stamp != self.record.stamp:
-            return 0
+        return self.interned(&self.record.values[number]) if is_there(&self.record, number) else 0
+
+    cdef int32_t interned(self, const Value* value) except -1:
         if value.length == value.resolved:
             return self.texts.intern(<const char*>value.at, value.length)
         resolve(value.at, value.length, self.scratch)
@@ -257,51 +175,51 @@ cdef class NdjsonDecoder:
     cdef bint check_list(self, int kind, int number) except -1:
         cdef const Value* value = &self.record.values[number]
         cdef Reader r = self.reader(value.at, value.at + value.length)
+        cdef Bytes at = value.at
         cdef int shape = self.types.shape_of[kind][number]
-        cdef int want = W_TEXT if self.types.wants[kind][number] == W_TEXTS else W_FREE
+        cdef int want = W_TEXT if self.types.wants[kind].of[number] == W_TEXTS else W_FREE
         cdef bint of_objects = shape > 0 and self.types.shapes[shape].choices > 0
-        cdef bint more = True
+        cdef bint more
         cdef int i = 0
         if shape > 0 and not of_objects:
             want = W_INT32
-        r.at += 1
-        skip_space(&r)
-        if take(&r, c"]"):
-            return True
+        at = first_member(&r, at, c"]", &more)
         while more:
-            skip_space(&r)
-            if not (self.check_object(&r, &self.types.shapes[shape]) if of_objects else self.check_scalar(&r, want)):
+            at = self.check_object(&r, at, &self.types.shapes[shape]) if of_objects else self.check_scalar(&r, at, want)
+            if at == NULL:
                 self.reason = f"{self.types.names[number]}[{i}]{self.reason}"
                 return False
-            next_member(&r, c"]", &more)
+            at = next_member(&r, at, c"]", &more)
             i += 1
         return True
 
-    cdef bint check_scalar(self, Reader* r, int want) except -1:
+    cdef Bytes check_scalar(self, Reader* r, Bytes at, int want) except? NULL:
+        """The place behind it; NULL if it is refused."""
         cdef Value value
-        read_value(r, &value)
+        at = read_value(r, at, &value)
         if fits(want, &value):
-            return True
+            return at
         self.reason = type_reason("", want, &value)
-        return False
+        return NULL
 
-    cdef bint check_object(self, Reader* r, const Needs* needs) except -1:
+    cdef Bytes check_object(self, Reader* r, Bytes at, const Needs* needs) except? NULL:
+        """Likewise."""
         cdef Fields* f = &self.element
         cdef int i, number, want
-        if r.at[0] != c"{":
+        if at[0] != c"{":
             self.reason = ": object expected"
-            return False
-        read_object(r, f, self.types)
+            return NULL
+        at = read_object(r, at, f, self.types, self.types.wants)
         for i in range(f.count):
             number = f.seen[i]
             want = self.types.element_wants[number]
             if not fits(want, &f.values[number]):
                 self.reason = "." + type_reason(self.types.names[number], want, &f.values[number])
-                return False
+                return NULL
         if not has_needs(f, needs):
             self.reason = f" needs {self.types.needs_text(needs)}"
-            return False
-        return True
+            return NULL
+        return at
 
     # Many.
 
@@ -346,18 +264,24 @@ cdef class NdjsonDecoder:
 
 # Reasons: only for records that are refused.
 
+cdef str kind_reason(const Fields* fields, Bytes end):
+    cdef const Value* value = &fields.values[N_KIND]
+    if not is_there(fields, N_KIND):
+        return "kind: missing"
+    return f"unknown kind {quoted(value.at, end)}" if value.token == T_TEXT else type_reason("kind", W_TEXT, value)
+
+
 cdef str quoted(Bytes at, Bytes end):
     """The text at `at` (behind its quote) as JSON, cut to 40 characters: safe to print."""
     cdef Reader r
     cdef int32_t length = 0, resolved = 0
-    r.at = at - 1
     r.end = end
-    read_text(&r, &at, &length, &resolved)
+    read_text(&r, at - 1, &at, &length, &resolved)
     return json.dumps(json.loads(b'"' + (<const char*>at)[:length] + b'"')[:40])
 
 
 cdef str fault_reason(const Reader* r):
-    cdef Py_ssize_t place = r.at - r.start
+    cdef Py_ssize_t place = r.place - r.start
     if r.fault == NOT_UTF8:
         return f"not UTF-8 at byte {place}"
     if r.fault == TOO_DEEP:
@@ -367,7 +291,7 @@ cdef str fault_reason(const Reader* r):
     if r.fault == TEXT_TOO_LONG:
         return f"a text longer than {TEXT_MAX} bytes at byte {place}"
     if r.fault == DUPLICATE_KEY:
-        return f"duplicate key {quoted(r.at, r.end)}"
+        return f"duplicate key {quoted(r.place, r.end)}"
     if r.fault == BROKEN:
         return f"broken JSON at byte {place}"
     return f"number too large at byte {place}"

@@ -6,7 +6,7 @@ import numpy as np
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, realloc
 
-from ext.json_scalars cimport Bytes
+from ext.json_bytes cimport Bytes
 from ext.opcua_reader cimport (
     CUT, NO_SUCH_TYPE, SOUND, TOO_MANY, Reader, failed, skip, skip_diagnostic_info, skip_extension_object,
     skip_node_id, skip_text, take_count, take_i64, take_text, take_u8, take_u16, take_u32,

@@ -1,6 +1,6 @@
 """OPC UA's binary encoding read in place (OPC 10000-6 section 5.2): a pointer, an end, and every read checked against it.
 
-Little-endian throughout, as the machine (checked in json_scalars.pxd). A function that returns False has left the reason
+Little-endian throughout, as the machine (checked in json_bytes.pxd). A function that returns False has left the reason
 in `Reader.fault`. Nothing here allocates, raises or needs the GIL. `skip_*` looks through a value for its extent alone;
 nested ones are followed DEPTH_MAX deep.
 """
@@ -8,7 +8,7 @@ nested ones are followed DEPTH_MAX deep.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
-from ext.json_scalars cimport Bytes
+from ext.json_bytes cimport Bytes
 
 cdef enum Limit:
     DEPTH_MAX = 32          # values inside values

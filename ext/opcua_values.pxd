@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
-from ext.json_scalars cimport Bytes
+from ext.json_bytes cimport Bytes
 from ext.opcua_reader cimport Reader
 
 cdef enum Form:

@@ -9,7 +9,8 @@ from libc.string cimport memcpy
 
 from ext.batch cimport Batch
 from ext.floor cimport Floor
-from ext.json_scalars cimport Bytes, Reader
+from ext.json_bytes cimport Bytes
+from ext.json_types cimport Reader
 from ext.json_writer cimport Digest, JsonWriter
 from ext.state cimport Name
 
@@ -42,7 +43,7 @@ cdef class Payloads:
     cdef bint write_list(self, Reader* r) except -1
     cdef bint write_member(self, const Member* member, bint first) except -1
     cdef bint write_value(self, Bytes at, int32_t length) except -1
-    cdef bint read_members(self, Reader* r) noexcept
+    cdef bint read_members(self, Reader* r, Bytes at) noexcept
     cdef bint place(self, const Member* member, int first) noexcept
     cdef int count_equal(self, bytes digest, int64_t t_rx) except -1
 

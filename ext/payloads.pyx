@@ -9,8 +9,9 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from ext.batch cimport ABSENT
-from ext.json_reader cimport next_member
-from ext.json_scalars cimport SOUND, T_INT, Value, is_digit, read_number, read_text, skip_space, take
+from ext.json_bytes cimport is_digit
+from ext.json_scalars cimport read_number, read_text
+from ext.json_types cimport SOUND, T_INT, Value, skip_space
 from ext.json_writer cimport digest_of
 from ext.outlet cimport write_base32_26
 from ext.state cimport B_NAME
@@ -23,7 +24,8 @@ cdef tuple ENVELOPE = ("src", "kind", "seq", "t", "t_rx", "hist", *PLACE)
 
 
 cdef inline Reader reader_of(Bytes at, Py_ssize_t length) noexcept nogil:
-    return Reader(start=at, at=at, end=at + length, fault=SOUND, depth=1, open_keys=0, keys=NULL, scratch=NULL)
+    return Reader(start=at, end=at + length, fault=SOUND, place=NULL, depth=1, odd=False, split=False, open_keys=0,
+                  keys=NULL, scratch=NULL)
 
 
 cdef inline bint is_called(const Member* member, const char* name, int32_t length) noexcept nogil:
@@ -40,23 +42,29 @@ cdef inline bint is_envelope(const Member* member) noexcept nogil:
             or is_place(member))
 
 
-cdef inline bint step_over(Reader* r) noexcept nogil:
-    """A value of a line that the decoder has found sound."""
-    cdef Bytes at
+cdef inline Bytes step_over(Reader* r, Bytes at) noexcept nogil:
+    """Behind a value of a line that the decoder has found sound."""
+    cdef Bytes text
     cdef int32_t length = 0, resolved = 0
     cdef int depth = 0
-    while r.at < r.end:
-        if r.at[0] == c'"':
-            if not read_text(r, &at, &length, &resolved):
-                return False
-        elif depth == 0 and (r.at[0] == c"," or r.at[0] == c"}" or r.at[0] == c"]" or r.at[0] <= c" "):
-            break
+    while at != NULL and at < r.end:
+        if at[0] == c'"':
+            at = read_text(r, at, &text, &length, &resolved)
+        elif at[0] == c"{" or at[0] == c"[":
+            depth += 1
+            at += 1
+        elif depth and (at[0] == c"}" or at[0] == c"]"):
+            depth -= 1
+            at += 1
+        elif depth:
+            at += 1
+            continue
         else:
-            depth += (r.at[0] == c"{" or r.at[0] == c"[") - (r.at[0] == c"}" or r.at[0] == c"]")
-            r.at += 1
-        if depth == 0 and ((r.at - 1)[0] == c'"' or (r.at - 1)[0] == c"}" or (r.at - 1)[0] == c"]"):
+            while at < r.end and at[0] != c"," and at[0] != c"}" and at[0] != c"]" and at[0] > c" ":
+                at += 1
+        if depth == 0:
             break
-    return True
+    return at
 
 
 cdef class Payloads:
@@ -109,7 +117,7 @@ cdef class Payloads:
         cdef Reader r = reader_of(<Bytes>batch.lines + batch.at[i], batch.size[i])
         self.text.clear()
         self.count = 0
-        if not self.read_members(&r) or not self.write_record(with_place):
+        if not self.read_members(&r, r.start) or not self.write_record(with_place):
             self.write_decoded(batch.fields(i) if record is None else record, with_place)
         return 0
 
@@ -156,7 +164,7 @@ cdef class Payloads:
 
     cdef bint write_object(self, Reader* r) except -1:
         cdef int k, first = self.count
-        if not self.read_members(r):
+        if not self.read_members(r, r.start):
             return False
         self.text.put(b"{")
         for k in range(first, self.count):
@@ -167,19 +175,17 @@ cdef class Payloads:
         return True
 
     cdef bint write_list(self, Reader* r) except -1:
-        cdef Bytes at
-        cdef bint more = True
-        take(r, c"[")
-        skip_space(r)
+        cdef Bytes at = skip_space(r, r.start + 1)
+        cdef Bytes end
         self.text.put(b"[")
-        if not take(r, c"]"):
-            while more:
-                skip_space(r)
-                at = r.at
-                if not step_over(r) or not self.write_value(at, <int32_t>(r.at - at)) or not next_member(r, c"]", &more):
-                    return False
-                if more:
-                    self.text.put(b",")
+        while at[0] != c"]":
+            end = step_over(r, at)
+            if end == NULL or not self.write_value(at, <int32_t>(end - at)):
+                return False
+            at = skip_space(r, end)
+            if at[0] == c",":
+                self.text.put(b",")
+                at = skip_space(r, at + 1)
         self.text.put(b"]")
         return True
 
@@ -200,36 +206,33 @@ cdef class Payloads:
         if at[0] == c'"':
             if memchr(at, c"\\", length) != NULL:
                 return False
-        elif at[0] == c"-" or (is_digit(at[0]) and (not read_number(&r, &value) or value.token != T_INT)):
+        elif at[0] == c"-" or (is_digit(at[0]) and (read_number(&r, at, &value) == NULL or value.token != T_INT)):
             return False
         self.text.raw(<const char*>at, length)
         return True
 
     # ------------------------------------------------------------------------------------------ read
 
-    cdef bint read_members(self, Reader* r) noexcept:
+    cdef bint read_members(self, Reader* r, Bytes at) noexcept:
         """An object, its members put behind those that are there, sorted by name; False: a name with an escape."""
         cdef Member member
         cdef int32_t resolved = 0
         cdef int first = self.count
-        cdef bint more = True
-        take(r, c"{")
-        skip_space(r)
-        if take(r, c"}"):
-            return True
-        while more:
-            skip_space(r)
-            if not read_text(r, &member.name, &member.name_length, &resolved) or resolved != member.name_length:
+        at = skip_space(r, at + 1)
+        while at[0] != c"}":
+            at = read_text(r, at, &member.name, &member.name_length, &resolved)
+            if at == NULL or resolved != member.name_length:
                 return False
-            skip_space(r)
-            take(r, c":")
-            skip_space(r)
-            member.value = r.at
-            if not step_over(r):
+            member.value = skip_space(r, skip_space(r, at) + 1)     # behind the colon
+            at = step_over(r, member.value)
+            if at == NULL:
                 return False
-            member.length = <int32_t>(r.at - member.value)
-            if not self.place(&member, first) or not next_member(r, c"}", &more):
+            member.length = <int32_t>(at - member.value)
+            if not self.place(&member, first):
                 return False
+            at = skip_space(r, at)
+            if at[0] == c",":
+                at = skip_space(r, at + 1)
         return True
 
     cdef bint place(self, const Member* member, int first) noexcept:

@@ -16,7 +16,8 @@ from ext.json_found cimport (
     DECIMAL, DOUBTFUL, NO, NOTHING, TEXT, WHOLE, YES,
     Found, found_in, make_time, make_whole, trim,
 )
-from ext.json_scalars cimport TEXT_MAX, Bytes
+from ext.json_bytes cimport Bytes
+from ext.json_types cimport TEXT_MAX
 from ext.line_block cimport LineBlock
 from ext.line_plan cimport JsonPath, LinePlan, Scope
 from ext.text_map cimport TextMap
@@ -224,7 +225,7 @@ cdef class RecordLines(LinePlan):
                 out.put(b",", 1)
             if i == self.before_t_rx:
                 out.put(b'"t_rx":', 7)
-                out.put_number(scope.t_rx)
+                out.put_time(scope.t_rx)
                 out.put(b",", 1)
             if i < self.count and self.found[i].what != NOTHING:
                 out.put(self.fields[i].name, self.fields[i].name_length)

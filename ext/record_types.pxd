@@ -4,28 +4,20 @@ Names are found by their first and last eight bytes and their length, in a table
 in all that follows. `wants[kind][field]` is what a value must be, `needs[kind]` which fields must be there.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 
-from ext.json_scalars cimport T_FALSE, T_INT, T_LIST, T_NULL, T_TEXT, T_TRUE, Bytes, Key, Value, word_at
+from ext.json_bytes cimport Bytes, word_at
+from ext.json_types cimport T_FALSE, T_INT, T_LIST, T_NULL, T_TEXT, T_TRUE, Key, Reader, Value
 from ext.kinds cimport K_COUNT
 
 cdef enum:
     SRC_MAX = 128           # bytes of `src`
-    INT32_TOP = 0x7FFFFFFF
     NAME_SLOTS = 256        # of a name table: a power of two, at least twice its names
     FIELDS_MAX = 96         # known fields
     CHOICES_MAX = 4         # alternatives of required fields
     NEEDS_MAX = 8           # fields of one alternative
     SHAPES_MAX = 32         # kinds of nested list
-
-cdef extern from *:
-    """
-    #define SORTLINE_TIME_TOP 7258118400000000LL
-    #define SORTLINE_AMOUNT_TOP 9007199254740991LL
-    """
-    const int64_t TIME_TOP "SORTLINE_TIME_TOP"      # the year 2200, in microseconds
-    const int64_t AMOUNT_TOP "SORTLINE_AMOUNT_TOP"  # what every JSON reader has exactly; sums of them have room
 
 cdef enum Want:
     W_FREE          # not checked
@@ -37,8 +29,35 @@ cdef enum Want:
     W_TIME          # an instant up to the year 2200
     W_AMOUNT        # pieces or grams, less than 2**53
     W_BOOL
+    W_LATER         # what it is depends on a kind that is not known yet
     W_TEXTS         # this and the next: each element is looked at
     W_LIST          # of what `shapes` says
+
+cdef extern from *:
+    """
+    typedef struct { uint64_t least, span; } sortline_bounds_t;
+    #define SORTLINE_NONE {1ULL << 63, 0}
+    #define SORTLINE_ALL {0, UINT64_MAX}
+    /* by Want, of texts and of integers */
+    static const sortline_bounds_t sortline_bounds[][2] = {
+        {SORTLINE_ALL, SORTLINE_ALL},           /* W_FREE */
+        {SORTLINE_ALL, SORTLINE_ALL},           /* W_ANY */
+        {{1, UINT64_MAX - 1}, SORTLINE_NONE},   /* W_TEXT: not an empty one */
+        {{1, 128 - 1}, SORTLINE_NONE},          /* W_SRC: SRC_MAX */
+        {SORTLINE_NONE, SORTLINE_ALL},          /* W_INT */
+        {SORTLINE_NONE, {0, INT32_MAX}},        /* W_INT32 */
+        {SORTLINE_NONE, {0, 7258118400000000}}, /* W_TIME: the year 2200, in microseconds */
+        {SORTLINE_NONE, {0, 9007199254740991}}, /* W_AMOUNT: what every JSON reader has exactly; sums have room */
+        {SORTLINE_NONE, SORTLINE_NONE},         /* W_BOOL, and all behind it */
+        {SORTLINE_NONE, SORTLINE_NONE},
+        {SORTLINE_NONE, SORTLINE_NONE},
+        {SORTLINE_NONE, SORTLINE_NONE}
+    };
+    """
+    ctypedef struct Bounds "sortline_bounds_t":     # of a text's bytes, or of an integer
+        uint64_t least
+        uint64_t span       # from there on
+    const Bounds[2]* BOUNDS "sortline_bounds"
 
 cdef enum:
     # The fields that a column or a check is about; the other known fields are numbered after them.
@@ -81,6 +100,9 @@ cdef struct Quoted:         # a name as it mostly stands in a record: "name":
     uint64_t tail_mask
     int32_t length          # 0: longer than both together
 
+cdef struct Wants:
+    uint8_t of[FIELDS_MAX]
+
 cdef struct Needs:
     uint8_t choices
     uint8_t counts[CHOICES_MAX]
@@ -111,34 +133,30 @@ cdef inline bint stands_at(const Quoted* name, Bytes at) noexcept nogil:
                                 (word_at(at + 8) ^ name.tail) & name.tail_mask)
 
 
+cdef inline bint fits_at_once(int want, const Value* value) noexcept nogil:
+    """Whether it is a text or an integer that the kind wants; False also where another look is needed."""
+    return value.token <= T_INT and (
+        <uint64_t>value.number - BOUNDS[want][value.token].least <= BOUNDS[want][value.token].span)
+
+
 cdef inline bint fits(int want, const Value* value) noexcept nogil:
     """Whether a value is what the kind wants; of lists only that it is one."""
+    if value.token <= T_INT:
+        return fits_at_once(want, value)
     if want == W_FREE:
         return True
-    if want == W_TEXT:
-        return value.token == T_TEXT and value.resolved > 0
-    if want == W_INT:
-        return value.token == T_INT
-    if want == W_AMOUNT:
-        return value.token == T_INT and value.number <= AMOUNT_TOP
-    if want == W_TIME:
-        return value.token == T_INT and value.number <= TIME_TOP
-    if want == W_SRC:
-        return value.token == T_TEXT and 0 < value.resolved <= SRC_MAX
-    if want == W_INT32:
-        return value.token == T_INT and value.number <= INT32_TOP
-    if want == W_BOOL:
-        return value.token == T_TRUE or value.token == T_FALSE
     if want == W_ANY:
         return value.token != T_NULL
-    return value.token == T_LIST
+    if want == W_BOOL:
+        return value.token == T_TRUE or value.token == T_FALSE
+    return want >= W_TEXTS and value.token == T_LIST
 
 
 cdef class RecordTypes:
     cdef Name fields[NAME_SLOTS]
     cdef Quoted quoted[FIELDS_MAX]
     cdef Name kinds[NAME_SLOTS]
-    cdef uint8_t wants[K_COUNT][FIELDS_MAX]
+    cdef Wants wants[K_COUNT]                   # of K_UNKNOWN: what every kind wants
     cdef Needs needs[K_COUNT]
     cdef uint8_t shape_of[K_COUNT][FIELDS_MAX]  # which of `shapes` a nested list has
     cdef Needs shapes[SHAPES_MAX]               # what its objects need; 0: any list; no choices: line numbers
@@ -147,6 +165,8 @@ cdef class RecordTypes:
     cdef dict numbers
     cdef list alive                             # the bytes that the name tables point into
 
+    cdef int kind_of(self, Reader* r, const Value* value) noexcept nogil
+    cdef Bytes read_name(self, Reader* r, Bytes at, int first, int* number) noexcept nogil
     cdef void add_quoted(self, bytes name, int number) noexcept
     cdef int add_name(self, Name* slots, str text, int number) except -1
     cdef int add_kind(self, int kind, str name, bint noise, dict fields, dict exceptions) except -1

@@ -2,8 +2,10 @@
 
 from libc.string cimport memcpy, memset
 
-from ext.json_reader cimport name_words
-from ext.json_scalars cimport Reader
+from ext.json_bytes cimport Bytes
+from ext.json_reader cimport name_words, push_key, read_key, read_value
+from ext.json_types cimport T_NULL, T_TEXT, Key, Reader, Value
+from ext.kinds cimport K_UNKNOWN
 
 from ext.kinds import NAMES as KIND_NAMES
 
@@ -32,10 +34,45 @@ cdef class RecordTypes:
         for name, number in self.numbers.items():
             self.add_name(self.fields, name, number)
             self.add_quoted(name.encode(), number)
+        for name in fields:
+            wanted = WANTS[NARROWER.get(name, fields[name])] if name in ENVELOPE else W_LATER
+            self.wants[<int>K_UNKNOWN].of[<int>self.numbers[name]] = wanted
         for kind, (noise, required) in kinds.items():
             self.add_kind(KIND_NAMES.index(kind), kind, noise, fields, exceptions)
             self.set_needs(&self.needs[<int>KIND_NAMES.index(kind)], required)
         self.add_elements(fields, elements)
+
+    cdef int kind_of(self, Reader* r, const Value* value) noexcept nogil:
+        """Its number; K_UNKNOWN if it is none."""
+        cdef Key key
+        cdef int number
+        if value.token != T_TEXT:
+            return K_UNKNOWN
+        key.at = value.at
+        key.length = value.length
+        key.resolved = value.resolved
+        name_words(r, &key)
+        number = find(self.kinds, &key)
+        return number if number >= 0 else K_UNKNOWN
+
+    cdef Bytes read_name(self, Reader* r, Bytes at, int first, int* number) noexcept nogil:
+        """Any key of a record, and its colon: the field's number. Of an unknown field -1, and over its value, too."""
+        cdef Key key
+        cdef Value value
+        at = read_key(r, at, &key)
+        if at == NULL:
+            return NULL
+        number[0] = find(self.fields, &key)
+        if key.length != key.resolved:
+            r.odd = True
+        if number[0] >= 0:
+            return at
+        if not push_key(r, &key, first):
+            return NULL
+        at = read_value(r, at, &value)
+        if at != NULL and value.token >= T_NULL:
+            r.odd = True
+        return at
 
     cdef int add_name(self, Name* slots, str text, int number) except -1:
         cdef bytes raw = text.encode()
@@ -72,7 +109,7 @@ cdef class RecordTypes:
         for field, type_name in fields.items():
             narrower = NARROWER.get(field, exceptions.get((name, field), type_name))
             free = noise and field not in ENVELOPE
-            self.wants[kind][<int>self.numbers[field]] = W_FREE if free else WANTS[narrower]
+            self.wants[kind].of[<int>self.numbers[field]] = W_FREE if free else WANTS[narrower]
         return 0
 
     cdef int set_needs(self, Needs* needs, alternatives) except -1:

@@ -40,6 +40,42 @@ cdef inline uint64_t word(const char* text) noexcept nogil:
     return w
 
 
+cdef inline uint64_t short_word(const char* text, Py_ssize_t length) noexcept nogil:
+    """Of one to seven bytes, some of them twice: texts of one length have the same only if they are equal."""
+    cdef uint32_t first = 0
+    cdef uint32_t last = 0
+    if length >= 4:
+        memcpy(&first, text, 4)
+        memcpy(&last, text + length - 4, 4)
+    elif length:
+        first = <unsigned char>text[0] | <uint32_t><unsigned char>text[length >> 1] << 8
+        last = <unsigned char>text[length - 1]
+    return first | <uint64_t>last << 32
+
+
+cdef inline uint32_t mix(const char* text, Py_ssize_t length, uint64_t key) noexcept nogil:
+    """Eight bytes at a time; the last ones overlap those before. Both factors of every product depend on the key."""
+    cdef uint64_t secret = key ^ 0x9E3779B97F4A7C15u
+    cdef uint64_t h = key ^ <uint64_t>length
+    cdef Py_ssize_t i
+    if length < 8:
+        return <uint32_t>stirred(fold(h ^ short_word(text, length), secret))
+    for i in range(0, length - 8, 8):
+        h = fold(h ^ word(text + i), secret)
+    return <uint32_t>stirred(fold(h ^ word(text + length - 8), secret))
+
+
+cdef inline bint same(const char* a, const char* b, Py_ssize_t length) noexcept nogil:
+    """Whether two texts of one length are equal. As `mix`: most are too short for a call to pay."""
+    cdef Py_ssize_t i
+    if length < 8:
+        return short_word(a, length) == short_word(b, length)
+    for i in range(0, length - 8, 8):
+        if word(a + i) != word(b + i):
+            return False
+    return word(a + length - 8) == word(b + length - 8)
+
+
 cdef struct Slot:
     uint32_t hash
     int32_t number      # 0: free
@@ -75,8 +111,26 @@ cdef class Texts:
     cdef Py_ssize_t keep_at         # bytes of texts at which it is worth looking for forgotten ones,
     cdef Py_ssize_t keep_early_at   # and where room is scarce
 
-    cdef uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept
-    cdef int32_t intern(self, const char* text, Py_ssize_t length) except -1
+    cdef inline uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept:
+        """The slot of the text, or the free one where it belongs."""
+        cdef uint32_t i = hash & self.mask
+        cdef int32_t number = self.slots[i].number
+        while number != 0:
+            if (self.slots[i].hash == hash and self.entries[number].length == length
+                    and same(self.arena + self.entries[number].at, text, length)):
+                return i
+            i = (i + 1) & self.mask
+            number = self.slots[i].number
+        return i
+
+    cdef inline int32_t intern(self, const char* text, Py_ssize_t length) except -1:
+        """Its number, given out now if it is new."""
+        if length == 0:
+            return 0
+        cdef uint32_t hash = mix(text, length, self.key)
+        cdef uint32_t i = self.slot_of(text, length, hash)
+        return self.slots[i].number or self.add(text, length, hash, i)
+
     cdef int32_t add(self, const char* text, Py_ssize_t length, uint32_t hash, uint32_t slot) except -1
     cdef int32_t find_bytes(self, const char* text, Py_ssize_t length) noexcept
     cdef str get(self, int32_t number)

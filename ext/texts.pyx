@@ -4,27 +4,12 @@
 import os
 
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcmp, memset
+from libc.string cimport memcmp, memcpy, memset
 
 cdef uint32_t FIRST_SLOTS = 1 << 12
 cdef Py_ssize_t KEEP_MIN = 16 << 20     # bytes
 cdef Py_ssize_t KEEP_EARLY_MIN = 1 << 17
 cdef int STRINGS = 1 << 12              # a power of two
-
-
-cdef inline uint32_t mix(const char* text, Py_ssize_t length, uint64_t key) noexcept nogil:
-    """Eight bytes at a time; the last ones overlap those before. Both factors of every product depend on the key."""
-    cdef uint64_t secret = key ^ 0x9E3779B97F4A7C15u
-    cdef uint64_t h = key ^ <uint64_t>length
-    cdef uint64_t short_text = 0
-    cdef Py_ssize_t i
-    if length < 8:
-        for i in range(length):
-            short_text |= <uint64_t><unsigned char>text[i] << 8 * i
-        return <uint32_t>stirred(fold(h ^ short_text, secret))
-    for i in range(0, length - 8, 8):
-        h = fold(h ^ word(text + i), secret)
-    return <uint32_t>stirred(fold(h ^ word(text + length - 8), secret))
 
 
 cdef class Texts:
@@ -50,27 +35,6 @@ cdef class Texts:
         free(self.arena)
         free(self.entries)
         free(self.strings_of)
-
-    cdef uint32_t slot_of(self, const char* text, Py_ssize_t length, uint32_t hash) noexcept:
-        """The slot of the text, or the free one where it belongs."""
-        cdef uint32_t i = hash & self.mask
-        cdef int32_t number = self.slots[i].number
-        while number != 0:
-            if (self.slots[i].hash == hash and self.entries[number].length == length
-                    and memcmp(self.arena + self.entries[number].at, text, length) == 0):
-                return i
-            i = (i + 1) & self.mask
-            number = self.slots[i].number
-        return i
-
-    cdef int32_t intern(self, const char* text, Py_ssize_t length) except -1:
-        if length == 0:
-            return 0
-        cdef uint32_t hash = mix(text, length, self.key)
-        cdef uint32_t i = self.slot_of(text, length, hash)
-        if self.slots[i].number != 0:
-            return self.slots[i].number
-        return self.add(text, length, hash, i)
 
     cdef int32_t add(self, const char* text, Py_ssize_t length, uint32_t hash, uint32_t slot) except -1:
         """A new text. Raises MemoryError where `bytes_max` is reached."""

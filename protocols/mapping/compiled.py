@@ -43,7 +43,7 @@ TWO_MEANINGS = frozenset(
 )  # fmt: skip
 SPOKEN = {Type.TEXT: "text", Type.INT: "int", Type.BOOL: "bool"}
 TOKENS: dict[type, int] = {str: 0, int: 1}
-"""The tokens of `ext.json_scalars.Token`; true is 3 and false is 4."""
+"""The tokens of `ext.json_types.Token`; true is 3 and false is 4."""
 
 
 class NotCompiled(Exception):

@@ -255,3 +255,66 @@ def test_each_limit_holds_at_n_and_not_beyond(make: Any, limit: int, expected: s
     assert reason(make(limit - 1)) is None
     assert reason(make(limit)) is None
     assert reason(make(limit + 1)) == expected
+
+
+SCAN = '{"src":"s","kind":"scan.read","t_rx":1,"lu":"%s"}'
+
+
+@pytest.mark.parametrize("special", ['\\"', "\\\\", "\\n", "\\u00e9", "é", "\x7f", "€", "😀"])
+def test_texts_are_read_alike_wherever_what_is_special_in_them_stands(special: str) -> None:
+    # sixteen bytes at a time, then eight, then one: every place in each, and before the end of the line
+    lines = [SCAN % ("a" * before + special + "b" * behind) for before in range(35) for behind in (0, 1, 9, 20)]
+    batch, refused = decode("\n".join(lines).encode())
+    assert not refused
+    assert [batch.texts.text(number) for number in batch.column("lu")] == [json.loads(line)["lu"] for line in lines]
+
+
+@pytest.mark.parametrize("special", [b'"x', b"\\x", b"\t", b"\0", b"\x80", b"\xff", b"\xc3"])
+def test_a_text_that_is_none_is_seen_wherever_that_stands(special: bytes) -> None:
+    for before in range(35):
+        for behind in (b"", b"b", b"b" * 20):
+            place = SCAN.index("%") + before + (special == b'"x')
+            fault = reason(SCAN.encode() % (b"a" * before + special + behind))
+            assert fault in (f"broken JSON at byte {place}", f"not UTF-8 at byte {place}")
+
+
+def test_numbers_of_every_length_are_exact() -> None:
+    numbers = [int("1234567890123456789"[:length]) for length in range(1, 20)] + [0, 10**18 - 1, 10**18, 2**63 - 1]
+    lines = [json.dumps({"t_rx": 1, "src": "s", "kind": "jam", "state": "x", "seq": number}) for number in numbers]
+    batch, refused = decode("\n".join(lines).encode())
+    assert not refused
+    assert batch.column("seq").tolist() == numbers
+    for wrong in (b"01", b"00", b"12345678e1", b"1.5", b"1234567890123456.5", b"12345678E0", b"-1", b"1a", b"9" * 20):
+        assert reason(b'{"t_rx":1,"src":"s","kind":"jam","state":"x","seq":%b}' % wrong) is not None, wrong
+
+
+def test_each_kind_has_an_order_of_its_own_to_be_guessed() -> None:
+    told = [
+        b'{"src":"a","kind":"scan.read","seq":%d,"t":7,"lu":"L%d","t_rx":9}',
+        b'{"src":"a","kind":"telemetry","t":7,"seq":%d,"lu":"M%d","t_rx":9}',
+        b'{"lu":"N%d","seq":%d,"t":7,"kind":"scan.read","src":"b","t_rx":9}',
+        b'{"seq":%d,"lu":"%d","t_rx":9,"src":"c","kind":"weigh","weight_g":5}',
+    ]
+    lines = [told[i % 4] % (i, i) for i in range(40)]
+    batch, refused = decode(b"\n".join(lines))
+    assert not refused
+    assert batch.column("seq").tolist() == list(range(40))
+    assert [batch.record(i) for i in range(40)] == [json.loads(line) for line in lines]
+    noise = [i for i in range(40) if i % 4 == 1]
+    assert all((batch.column("lu")[i] == 0) == (i in noise) for i in range(40))
+
+
+def test_fields_before_the_kind_are_held_against_it_too() -> None:
+    rest = b'"src":"s","t_rx":1,"task":"T","sku":"S",'
+    assert reason(b'{"qty":2,%b"kind":"pick.confirm"}' % rest) is None
+    assert reason(b'{"qty":-2,%b"kind":"pick.confirm"}' % rest) == "qty: out of range"
+    assert reason(b'{"qty":%d,%b"kind":"pick.confirm"}' % (2**53, rest)) == "qty: out of range"
+    assert reason(b'{"lu":"",%b"qty":2,"kind":"pick.confirm"}' % rest) == "lu: empty, leave it out"
+    assert reason(b'{"line":%d,%b"qty":2,"kind":"pick.confirm"}' % (2**31, rest)) == "line: out of range"
+    assert reason(b'{"lu":7,%b"qty":null,"kind":"telemetry"}' % rest) is None
+
+
+def test_known_and_unknown_keys_count_together() -> None:
+    unknown = {f"k{i}": i for i in range(250)}
+    assert reason({**unknown, **PICK}) is None
+    assert reason({**unknown, **PICK, "lu": "L"}) == "more than 256 keys in an object"
