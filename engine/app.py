@@ -108,10 +108,6 @@ class Engine:
             self._drivers = Drivers(site, self._taps, clock, self._taps.attach)
             opened.pop_all()  # from here on the pipeline closes them
 
-    def _letters(self, path: Path) -> DeadLetters:
-        bytes_max = self.site.dead_letters.bytes_max
-        return DeadLetters(path, self.clock, bytes_max=bytes_max, decoder=__version__, config=self.site.digest)
-
     def _overload(self, journal: Journal, outbox: SqliteOutbox) -> Overload:
         settings = self.site.engine
         fullness = {

@@ -8,7 +8,7 @@ whose every field fits are for this plan (see line_plan.pxd): lists, nulls, doub
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from ext.json_bytes cimport Bytes
-from ext.json_types cimport SOUND, T_NULL, T_OBJECT, T_TEXT, Reader, Value, is_space, skip_space, stands
+from ext.json_types cimport T_NULL, T_OBJECT, T_TEXT, Reader, Value, is_space, skip_space, stands
 from ext.kinds cimport K_CLOCK_TICK, K_COUNT, K_JAM, K_UNKNOWN, is_noise
 from ext.line_block cimport LineBlock
 from ext.line_plan cimport LinePlan, Scope, Slice

@@ -7,7 +7,7 @@ tables' constructors have bounded (`FIELDS_MAX`, `K_COUNT`), so they need no ind
 
 import json
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memchr
 
