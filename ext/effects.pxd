@@ -15,7 +15,8 @@ cdef class Effects(Clocks):
     cdef bint apply_pick(self, Fact* fact, Batch batch, Py_ssize_t i) except -1
     cdef int apply_carton(self, Fact* fact, Batch batch, Py_ssize_t i) except -1
     cdef int apply_rare(self, Source* source, Fact* fact, Batch batch, Py_ssize_t i) except -1
-    cdef bint is_closing_point(self, dict record) except -1
+    cdef int32_t number_in(self, Batch batch, Py_ssize_t i, const char* name, int32_t length) except -1
+    cdef bint is_closing_point(self, str point) except -1
     cdef int take_packing(self, Fact* fact) except -1
     cdef int entries_of(self, Fact* fact, Batch batch, Py_ssize_t i, List** entries) except -1
     cdef bint take_entries(self, Fact* fact, List* entries) except -1

@@ -21,6 +21,7 @@ from ext.kinds cimport (
     K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT,
     K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED, K_WEIGH,
 )
+from ext.payloads cimport text_in
 from ext.sources cimport Gap, Multiread, Source
 from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, Shipment
 from ext.store cimport Numbers, find, head_of, length, nth, remove
@@ -71,7 +72,7 @@ cdef class Effects(Clocks):
         if kind == K_SCAN_READ:
             if fact.track:
                 tracks.take(self.floor, fact)
-            if self.floor.closing_points and self.is_closing_point(batch.fields(i)):
+            if self.floor.closing_points and self.is_closing_point(text_in(batch, i, b"point", 5)):
                 shipments.take_unit_fact(self.floor, fact)
             elif not fact.track:
                 sights.joins_nothing(self.floor, fact)
@@ -110,14 +111,12 @@ cdef class Effects(Clocks):
 
     cdef int apply_carton(self, Fact* fact, Batch batch, Py_ssize_t i) except -1:
         """Opened, closed, voided, labelled, loaded: a fact about a load unit."""
-        cdef dict record
         if fact.kind == K_LABEL_VERIFIED:
-            record = batch.fields(i)
-            fact.code = self.floor.intern(record["result"])
-            fact.sscc = self.floor.intern(record["sscc"]) if "sscc" in record else 0
-            fact.tracking_no = self.floor.intern(record["tracking_no"]) if "tracking_no" in record else 0
+            fact.code = self.number_in(batch, i, b"result", 6)
+            fact.sscc = self.number_in(batch, i, b"sscc", 4)
+            fact.tracking_no = self.number_in(batch, i, b"tracking_no", 11)
         elif fact.kind == K_LOAD_SCANNED or fact.kind == K_LOAD_REMOVED:
-            fact.trailer = self.floor.intern(batch.fields(i)["trailer"])
+            fact.trailer = self.number_in(batch, i, b"trailer", 7)
         shipments.take_unit_fact(self.floor, fact)
         if fact.kind == K_LOAD_SCANNED or fact.kind == K_LOAD_REMOVED:
             trailers.take_load(self.floor, fact)
@@ -127,25 +126,29 @@ cdef class Effects(Clocks):
         cdef Numbers* codes = NULL
         cdef dict record
         if fact.kind == K_PACK_CONFIRM:
-            fact.parent = self.floor.intern(batch.fields(i)["from_lu"])
+            fact.parent = self.number_in(batch, i, b"from_lu", 7)
             return self.take_packing(fact)
         if fact.kind == K_TRAILER_CLOSED:
-            record = batch.fields(i)
-            fact.trailer = self.floor.intern(record["trailer"])
-            fact.seal = self.floor.intern(record["seal"]) if "seal" in record else 0
+            fact.trailer = self.number_in(batch, i, b"trailer", 7)
+            fact.seal = self.number_in(batch, i, b"seal", 4)
             return trailers.take_close(self.floor, fact)
         if fact.kind == K_SCAN_MULTIREAD:
             record = batch.fields(i)
             for code in record["codes"]:
                 self.floor.store.add_number(&codes, self.floor.intern(code))
-            return tracks.take_multiread(self.floor, source, fact, codes, self.is_closing_point(record))
+            return tracks.take_multiread(self.floor, source, fact, codes, self.is_closing_point(record.get("point")))
         if premises.concerns(fact.kind):
             return premises.take(self.floor, fact, batch.fields(i))
         return sights.joins_nothing(self.floor, fact)
 
-    cdef bint is_closing_point(self, dict record) except -1:
+    cdef int32_t number_in(self, Batch batch, Py_ssize_t i, const char* name, int32_t length) except -1:
+        """The number of a text that has no column; 0: the record has none of that name."""
+        cdef str text = text_in(batch, i, name, length)
+        return self.floor.intern(text) if text is not None else 0
+
+    cdef bint is_closing_point(self, str point) except -1:
         """R42: a read point that stands for a close."""
-        return record.get("point") in self.floor.closing_points
+        return point in self.floor.closing_points
 
     cdef int take_packing(self, Fact* fact) except -1:
         """R47; R11: it waits while its task or order is unknown. Its `parent` is the unit that goods leave."""

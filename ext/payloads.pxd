@@ -2,6 +2,7 @@
 
 The payload is every field but the envelope. It is put together out of the spans of the record's line, members sorted by
 name; a line with escapes, or with numbers that are no plain integers, is decoded and encoded anew, to the same bytes.
+`text_in` reads a text that has no column likewise.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
@@ -54,4 +55,5 @@ cdef inline uint64_t first_word(bytes digest) noexcept:
     return word
 
 
+cdef str text_in(Batch batch, Py_ssize_t i, const char* name, int32_t length)
 cdef Name* new_name(Floor floor, bytes digest) except NULL

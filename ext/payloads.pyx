@@ -253,6 +253,36 @@ cdef class Payloads:
         return True
 
 
+cdef str text_in(Batch batch, Py_ssize_t i, const char* name, int32_t length):
+    """A text that has no column, out of the row's line; None: the record has none of that name."""
+    cdef Reader r = reader_of(<Bytes>batch.lines + batch.at[i], batch.size[i])
+    cdef Bytes at = skip_space(&r, r.start + 1)
+    cdef Member member
+    cdef int32_t resolved = 0
+    while at[0] != c"}":
+        at = read_text(&r, at, &member.name, &member.name_length, &resolved)
+        if at == NULL or resolved != member.name_length:
+            break
+        at = skip_space(&r, skip_space(&r, at) + 1)     # behind the colon
+        if is_called(&member, name, length):
+            if at[0] == c'"':
+                at = read_text(&r, at, &member.value, &member.length, &resolved)
+            else:
+                at = NULL
+            if at == NULL or resolved != member.length:
+                break
+            return (<const char*>member.value)[:member.length].decode("utf-8")
+        at = step_over(&r, at)
+        if at == NULL:
+            break
+        at = skip_space(&r, at)
+        if at[0] == c",":
+            at = skip_space(&r, at + 1)
+    else:
+        return None
+    return batch.fields(i).get(name[:length].decode("ascii"))
+
+
 cdef Name* new_name(Floor floor, bytes digest) except NULL:
     cdef Name* name = <Name*>floor.store.new(B_NAME, sizeof(Name))
     write_base32_26(digest, name.text)

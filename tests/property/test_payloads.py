@@ -106,3 +106,34 @@ def test_R10_context_that_says_the_same_is_a_duplicate(
     core.feed(batch)
     account = core.account()
     assert (account["used"], account["duplicate"], account["rejected"]) == ((1, 0, 1) if other else (1, 1, 0))
+
+
+SHIPPED: list[dict[str, Any]] = [
+    ORDER,
+    PICK | {"seq": 1, "lu": "C", "t": T + 1, "t_rx": T + 1},
+    {"kind": "scan.read", "src": "dc1/conveyor/S", "seq": 1, "lu": "C", "point": "Énd", "t": T + 2, "t_rx": T + 2},
+    {"kind": "label.verified", "src": "dc1/pack/L", "seq": 1, "lu": "C", "t": T + 3, "t_rx": T + 3,
+     "result": "ok", "sscc": 'S"1', "tracking_no": "1Zé"},
+    {"kind": "load.scanned", "src": "dc1/dock/D", "seq": 1, "lu": "C", "trailer": "TR\\1", "t": T + 4, "t_rx": T + 4},
+    {"kind": "trailer.closed", "src": "dc1/dock/D", "seq": 2, "trailer": "TR\\1", "seal": "é", "t": T + 5,
+     "t_rx": T + 5},
+]  # fmt: skip
+
+
+def told_of(lines: bytes) -> list[Any]:
+    texts = Texts()
+    core, batch = Core("dc1", texts, {"closing_points": ["Énd"]}), Batch(texts)
+    assert make_decoder(texts).decode(lines, batch) == []
+    core.feed(batch)
+    core.finish(T + 3_600_000_000)
+    return core.take()
+
+
+@given(st.data(), st.dictionaries(UNKNOWN, ODDITIES, max_size=3))
+def test_R42_texts_without_a_column_are_read_however_they_are_spelt(
+    data: st.DataObject, unknown: dict[str, Any]
+) -> None:
+    plain = b"".join(json.dumps(record, ensure_ascii=False).encode() + b"\n" for record in SHIPPED)
+    told = told_of(plain)
+    assert {event[2] for event in told} >= {"pick.confirmed", "carton.closed"}
+    assert told_of(b"".join(data.draw(spellings(record | unknown)) for record in SHIPPED)) == told
