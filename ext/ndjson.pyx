@@ -17,7 +17,7 @@ from ext.json_scalars cimport read_text
 from ext.json_special cimport resolve
 from ext.json_types cimport (
     BROKEN, DEPTH_MAX, DUPLICATE_KEY, KEYS_MAX, NOT_UTF8, SOUND, T_INT, T_NULL, T_NUMBER, T_TEXT, T_TRUE, TEXT_MAX,
-    TEXT_TOO_LONG, TOO_DEEP, TOO_MANY_KEYS, failed, is_space,
+    TEXT_TOO_LONG, TOO_DEEP, TOO_MANY_KEYS, failed, is_space, skip_space,
 )
 from ext.kinds cimport K_CLOCK_TICK, K_UNKNOWN, is_noise
 from ext.record_fields cimport has_needs, integer, is_there, read_object
@@ -206,6 +206,7 @@ cdef class NdjsonDecoder:
         """Likewise."""
         cdef Fields* f = &self.element
         cdef int i, number, want
+        at = skip_space(r, at)
         if at[0] != c"{":
             self.reason = ": object expected"
             return NULL

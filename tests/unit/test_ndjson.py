@@ -318,3 +318,30 @@ def test_known_and_unknown_keys_count_together() -> None:
     unknown = {f"k{i}": i for i in range(250)}
     assert reason({**unknown, **PICK}) is None
     assert reason({**unknown, **PICK, "lu": "L"}) == "more than 256 keys in an object"
+
+
+@pytest.mark.parametrize("space", ["", " ", "  ", "\t"])
+def test_white_space_may_stand_between_any_two_tokens(space: str) -> None:
+    order = ["{", '"src"', ":", '"w"', ",", '"kind"', ":", '"order.released"', ",", '"t_rx"', ":", "1", ",", '"order"']
+    order += [":", '"O"', ",", '"rev"', ":", "1", ",", '"lines"', ":", "["]
+    order += ["{", '"line"', ":", "1", ",", '"sku"', ":", '"S"', ",", '"qty"', ":", "2", "}", ","]
+    order += ["{", '"line"', ":", "2", ",", '"sku"', ":", '"S"', ",", '"qty"', ":", "3", "}", "]", "}"]
+    assert reason(space.join(order).encode()) is None
+    cancel = [
+        "{",
+        '"src"',
+        ":",
+        '"w"',
+        ",",
+        '"kind"',
+        ":",
+        '"order.cancelled"',
+        ",",
+        '"t_rx"',
+        ":",
+        "1",
+        ",",
+        '"order"',
+    ]
+    cancel += [":", '"O"', ",", '"rev"', ":", "1", ",", '"lines"', ":", "[", "1", ",", "2", "]", "}"]
+    assert reason(space.join(cancel).encode()) is None
