@@ -14,6 +14,7 @@ newest entries stay when every consumer has acknowledged them, so that a repetit
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -116,6 +117,8 @@ class Queue:
         self.path = path
         self._settings = settings or Settings()
         self._calls = threading.Lock()
+        self._may_write = not only_looks
+        self._led_anew = False
         if only_looks:
             self._file = open_to_look(path, VERSION, MEND)
         else:
@@ -145,6 +148,14 @@ class Queue:
     def read(self, queue: str, after: int, limit: int) -> list[Entry]:
         """The next entries behind position `after`, oldest first. Raises Refused for one that is damaged, or not where
         it should be, if it is the first; else those before it come."""
+        try:
+            return self._read(queue, after, limit)
+        except Refused:
+            if not self._lead_anew():
+                raise
+        return self._read(queue, after, limit)
+
+    def _read(self, queue: str, after: int, limit: int) -> list[Entry]:
         entries: list[Entry] = []
         with self._calls, damage_refused(self.path, MEND), reading(self._file):
             last, behind = self._stands(queue)
@@ -196,6 +207,19 @@ class Queue:
             with transaction(self._file):
                 yield
             self._log.written()
+
+    def _lead_anew(self) -> bool:
+        """An entry may be whole, and only what leads to it damaged: whether that could be made anew. Tried once."""
+        if self._led_anew or not self._may_write:
+            return False
+        self._led_anew = True
+        try:
+            with self._writing():
+                self._file.execute("REINDEX entries")
+        except sqlite3.Error:
+            return False  # two entries of one place, no room, ...
+        log.warning("%s: an entry cannot be found: what leads to the entries was made anew", self.path)
+        return True
 
     def _damaged(self, queue: str, position: int) -> Refused:
         return Refused(

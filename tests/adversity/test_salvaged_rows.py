@@ -60,6 +60,27 @@ def test_a_queue_that_only_leads_nowhere_has_all_its_entries(tmp_path: Path, dam
     queue.close()
 
 
+def test_a_flipped_bit_of_what_leads_to_an_entry_keeps_nobody_from_it(tmp_path: Path) -> None:
+    """The entry is whole; its reader was refused it for ever, or a person had to give it up."""
+    path = tmp_path / "queue.sqlite"
+    a_queue(path)
+    sound, chance = path.read_bytes(), random.Random(4)
+    with sqlite3.connect(path) as file:
+        query = "SELECT pageno FROM dbstat WHERE name = 'entries_by_position' AND pagetype = 'leaf'"
+        pages = [page for (page,) in file.execute(query)]
+    file.close()
+    for page in pages:
+        content = bytearray(sound)
+        content[page * 4096 - chance.randrange(1, 2000)] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+        queue = opened_queue(path, Settings())
+        entries = queue.read("erp", 0, COUNT + 1)
+        while entries and (more := queue.read("erp", entries[-1].position, COUNT)):
+            entries += more
+        assert [entry.body for entry in entries] == [row(number).body for number in range(1, COUNT + 1)]
+        queue.close()
+
+
 @pytest.mark.parametrize("position", ["'x'", "1 << 60", "0"])
 def test_a_damaged_entry_does_not_say_where_a_queue_stands(tmp_path: Path, position: str) -> None:
     path = tmp_path / "queue.sqlite"
