@@ -16,7 +16,7 @@ from typing import TypeVar
 from engine import letters_salvage, outbox_salvage, sqlite_log
 from engine.errors import Newer, Refused
 from engine.salvage import in_place, put_all_aside
-from engine.sqlite_file import not_whole, open_to_read, tells_damage, version_of
+from engine.sqlite_file import not_whole, only_to_read, open_to_read, tells_damage, version_of
 
 OUTBOX = "outbox.sqlite"
 LETTERS = "dead.sqlite"
@@ -52,6 +52,8 @@ def logs_in_order(data_dir: Path) -> Iterator[str]:
 def opened(path: Path, open_: Callable[[], Opened]) -> Opened:
     """At a start, what is refused put in order first."""
     try:
+        if path.is_file() and (what := only_to_read(path)):
+            raise Refused(what)
         return open_()
     except Newer:
         raise
@@ -75,7 +77,7 @@ def flaw(path: Path) -> str:
     """What is wrong with how a database hangs together; empty: nothing, or it cannot be asked now."""
     try:
         with open_to_read(path) as file:
-            version_of(file, path)
+            version_of(file)
             found = not_whole(file)
     except sqlite3.DatabaseError as error:
         return f"is damaged, or no SQLite file ({error})" if tells_damage(error) else ""

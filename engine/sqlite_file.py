@@ -75,7 +75,7 @@ def open_to_look(path: Path, version: int, mend: str) -> sqlite3.Connection:
     with damage_refused(path, mend):
         file = _read_only(path)
         try:
-            found = version_of(file, path)
+            found = version_of(file)
             if found > version:
                 raise Newer(path, f"is of version {found}, this program reads {version}")
         except BaseException:
@@ -113,7 +113,7 @@ def _opened(
         # some distributions have it on: then a row that goes is written once more, as noughts
         file.execute("PRAGMA secure_delete = OFF")
         with transaction(file):
-            found = version_of(file, path)
+            found = version_of(file)
             if found > version:
                 raise Newer(path, f"is of version {found}, this program reads {version}")
             if found == 0:
@@ -146,16 +146,20 @@ def tells_damage(error: sqlite3.Error) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and _code_of(error) in DAMAGED
 
 
-def version_of(file: sqlite3.Connection, path: Path) -> int:
+def version_of(file: sqlite3.Connection) -> int:
     """0: it is new. Raises sqlite3.DatabaseError for what no program has written."""
     found = int(file.execute("PRAGMA user_version").fetchone()[0])
     if not 0 <= found <= VERSIONS_MAX:
         raise sqlite3.DatabaseError(f"its version is {found}")
+    return found
+
+
+def only_to_read(path: Path) -> str:
+    """Why SQLite would only read a file, as if the disk were to blame; empty: it would not. Not while this process has
+    a connection to it: to close any file of it takes the locks of all away."""
     with path.open("rb") as header:
         who_writes = header.read(FORMAT_AT + 1)[FORMAT_AT:]
-    if who_writes > FORMATS:  # SQLite would only read it, as if the disk were to blame
-        raise sqlite3.DatabaseError(f"its format is {who_writes[0]}")
-    return found
+    return f"is damaged: its format is {who_writes[0]}" if who_writes > FORMATS else ""
 
 
 def not_whole(file: sqlite3.Connection, what: str = "1") -> str:

@@ -15,7 +15,7 @@ from engine.errors import Newer, Refused
 from engine.outbox_sums import row_sum
 from engine.salvage import as_far_as_it_goes, begun, copy_rows, copy_table, in_place, put_all_aside
 from engine.sinks.queue import FUNCTIONS, MEND, SCHEMA, VERSION, Queue, Settings, entry_sum, right_row
-from engine.sqlite_file import not_whole, open_damaged, open_file, open_to_read, tells_damage, version_of
+from engine.sqlite_file import not_whole, only_to_read, open_damaged, open_file, open_to_read, tells_damage, version_of
 from engine.sqlite_pages import Row
 from engine.whole_file import NEW
 
@@ -34,7 +34,7 @@ def opened_queue(path: Path, settings: Settings) -> Queue:
     """The queue, put in order if it has to be. Raises as `Queue` does, and OSError where there is no room for that."""
     for said in (*sqlite_log.put_in_order(path), *in_place(path)):
         log.warning("%s", said)
-    what = _flaw(path) if path.is_file() else ""
+    what = (only_to_read(path) or _flaw(path)) if path.is_file() else ""
     if what and not sqlite_log.in_use(path):  # who has it open would go on with the one put aside
         for said in (_put_aside(path, what), *in_place(path)):
             log.error("%s", said)
@@ -55,7 +55,7 @@ def _flaw(path: Path) -> str:
     """What cannot be worked with; empty: nothing, or it cannot be asked now. Of entries their readers will hear."""
     try:
         with open_to_read(path) as file:
-            version = version_of(file, path)
+            version = version_of(file)
             found = not_whole(file)
             if not found and version == VERSION:
                 rows = file.execute("SELECT queue, last, behind, sum FROM queues").fetchall()
