@@ -24,6 +24,9 @@ TIMEOUT_S = 1.0
 ILLEGAL_FUNCTION = 1
 HALVED = (2, 3, 4)
 """Exceptions by which devices say that they do not have all that was asked for, or not so much of it at once."""
+BUSY = (5, 6)
+BUSY_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Before a device that says that it has no time is asked again."""
 RUNS_SHOWN_MAX = 64
 
 
@@ -65,6 +68,16 @@ class Line:
 
     async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
         """Raises Refusal, Silence; OSError where nobody was there from the beginning."""
+        for pause_s in BUSY_PAUSES_S:
+            try:
+                return await self._ask(unit, function, address, count)
+            except Refusal as refusal:
+                if refusal.code not in BUSY:
+                    raise
+            await asyncio.sleep(pause_s)
+        return await self._ask(unit, function, address, count)
+
+    async def _ask(self, unit: int, function: int, address: int, count: int) -> list[int]:
         reader, writer = self._streams or await self._open()
         self._transaction = self._transaction % 0xFFFF + 1
         try:

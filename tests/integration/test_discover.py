@@ -286,6 +286,25 @@ def test_a_scan_asks_only_to_read(tmp_path: Path) -> None:
     assert asyncio.run(story()) <= {1, 2, 3, 4}
 
 
+def test_registers_of_a_device_that_is_busy_now_and_then_are_found() -> None:
+    async def story() -> Any:
+        async with Plc() as plc:
+            asked = itertools.count()
+
+            def answer(request: Request, frame: bytes) -> bytes:
+                if next(asked) % 3:
+                    return mbap(request.transaction, request.unit, bytes([request.function | 0x80, 6]))
+                return frame
+
+            plc.answer = answer
+            line = Line("127.0.0.1", plc.port)
+            runs = await scan(line, 1, "holding", 0, 199)
+            line.close()
+            return [(run.first, len(run.seen)) for run in runs]
+
+    assert asyncio.run(story()) == [(0, 200)]
+
+
 @pytest.mark.parametrize(
     ("argv", "why"),
     [
