@@ -40,7 +40,7 @@ from protocols.opcua.security import (
     warn_of_policy,
 )
 from protocols.opcua.settings import Settings
-from protocols.opcua.structures import Library, Structures
+from protocols.opcua.structures import Structures
 from protocols.opcua.transport import ANSWER_BYTES_MAX, BoundedClient, Session
 from protocols.opcua.type_definitions import load_structures
 
@@ -98,7 +98,7 @@ class Connection:
         self._heard_at = 0.0
         self.stood = False  # whether the server has opened a channel
         self.resumed = False  # whether it is the session that was kept
-        self._library: Library = Structures().library
+        self._structures = Structures()
         self.namespaces: Sequence[str] = ()
         self.limits = CallLimits()
 
@@ -114,7 +114,7 @@ class Connection:
                 self.namespaces = await self._read_namespaces()
                 self.limits = await self._read_limits()
                 if self._settings.structures:
-                    self._library = (await load_structures(self, self._source)).library
+                    self._structures = await load_structures(self, self._source)
         except (LinkLost, Refused):
             if kept is None:
                 await self.close()
@@ -178,7 +178,7 @@ class Connection:
     async def _read(self, nodes: Sequence[ua.NodeId], attribute: int) -> list[Reading]:
         with from_library():
             body = await self._session.read_body(_reading_of(nodes, attribute))
-            status, readings = read_values(body, self._library)
+            status, readings = read_values(body, self._structures.of_answer())
             ua.StatusCode(ua.UInt32(status)).check()
         if len(readings) != len(nodes):
             raise LinkLost(f"the server answered a Read of {len(nodes)} nodes with {len(readings)} values")
@@ -342,7 +342,7 @@ class Connection:
         with from_library():
             try:
                 body = await self._session.publish_body(acknowledgements)
-                publish = read_publish(body, self._library)
+                publish = read_publish(body, self._structures.of_answer())
                 ua.StatusCode(ua.UInt32(publish.result)).check()
             except (ua.uaerrors.BadTooManyPublishRequests, ua.uaerrors.BadTimeout) as error:
                 raise Throttled(describe(error)) from error
@@ -358,7 +358,7 @@ class Connection:
         with from_library():
             try:
                 body = await self._session.republish_body(subscription_id, number)
-                publish = read_publish(body, self._library, again=True)
+                publish = read_publish(body, self._structures.of_answer(), again=True)
                 ua.StatusCode(ua.UInt32(publish.result)).check()
             except (ua.uaerrors.BadMessageNotAvailable, ua.uaerrors.BadSubscriptionIdInvalid, Malformed):
                 return None

@@ -32,6 +32,9 @@ FIELDS_MAX = 1_000
 PIECES_MAX = 65_536
 """Values inside one value: what takes a few hundredths of a second."""
 
+ANSWER_PIECES_MAX = 500_000
+"""And inside all values of one answer: what takes a second."""
+
 BYTE, UINT16, INT32, UINT32, STRING, DATE_TIME, STATUS = 3, 5, 6, 7, 12, 13, 19
 XML_ELEMENT, NODE_ID, EXPANDED_NODE_ID, DATA_VALUE, VARIANT, DIAGNOSTIC_INFO = 16, 17, 18, 23, 24, 25
 TYPE_BITS, DIMENSIONS_BIT, ARRAY_BIT = 0x3F, 0x40, 0x80
@@ -90,6 +93,20 @@ class Structures:
             return None, str(unfit)
         finally:
             self._depth -= 1
+
+    def of_answer(self) -> Library:
+        """`library` for the values of one answer."""
+        left = ANSWER_PIECES_MAX
+
+        def library(encoded: bytes) -> tuple[object, str | None]:
+            nonlocal left
+            if left <= 0:
+                return None, f"value: more than {ANSWER_PIECES_MAX} values inside those of one answer"
+            found = self.library(encoded)
+            left -= self._pieces
+            return found
+
+        return library
 
     def _variant(self, kind: int, data: bytes) -> object:
         of = kind & TYPE_BITS

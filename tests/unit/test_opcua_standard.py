@@ -18,7 +18,7 @@ from asyncua.ua.uatypes import type_allow_subclass, type_from_list, type_is_list
 
 from ext.opcua_values import ELEMENTS_MAX
 from protocols.opcua.standard import standard_definition, standard_encodings
-from protocols.opcua.structures import DIMENSIONS_MAX, PIECES_MAX, library_value
+from protocols.opcua.structures import ANSWER_PIECES_MAX, DIMENSIONS_MAX, PIECES_MAX, Structures, library_value
 from tests.opcua_plain import plain
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -154,6 +154,16 @@ def test_the_pieces_of_a_value_are_counted_over_all_its_depths() -> None:
     assert library_value(b"\x98" + struct.pack("<i", few) + few * of_4096)[1] is None
     value, fault = library_value(b"\x98" + struct.pack("<i", few + 1) + (few + 1) * of_4096)
     assert (value, fault) == (None, f"value: more than {PIECES_MAX} values inside it")
+
+
+def test_the_pieces_of_an_answer_are_counted_over_all_its_values() -> None:
+    whole = b"\x99" + struct.pack("<i", ELEMENTS_MAX) + bytes(ELEMENTS_MAX)
+    structures = Structures()
+    for _ in range(2):
+        library = structures.of_answer()
+        faults = [library(whole)[1] for _ in range(ANSWER_PIECES_MAX // ELEMENTS_MAX + 2)]
+        assert faults[:-2] == [None] * (len(faults) - 2)
+        assert faults[-1] == f"value: more than {ANSWER_PIECES_MAX} values inside those of one answer"
 
 
 def test_damage_is_a_fault_and_nothing_else() -> None:
