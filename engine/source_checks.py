@@ -117,6 +117,13 @@ def _opcua(where: str, source: Source) -> Iterator[Finding]:
             "OPC UA without security: whoever is on the network can read and forge",
             "use a policy and certificates",
         )
+    for name, entry in (getattr(source.settings, "variables", None) or {}).items():
+        if entry.collect == "read" and entry.check is None and len(entry.nodes) > 1:
+            yield warning(
+                f"{where}.variables.{name}",
+                "without a check only the server's times tell values of this event from those of the next",
+                "name a node that the machine counts up before it writes the values",
+            )
 
 
 def _redis_stream(where: str, source: Source) -> Iterator[Finding]:

@@ -69,6 +69,7 @@ class VariablesRecord:
         self._event_us: int | None = None  # the source time of the last event, whether its record could be made
         self._skipped = False  # numbers right before the one that was notified last
         self._samples = False  # the server is known not to tell of every write
+        self._own: set[str] = set()  # nodes that are written whatever the trigger does
 
     @property
     def counts(self) -> bool:
@@ -165,15 +166,44 @@ class VariablesRecord:
         # Begun and finished are counted apart: while they differ, the values are neither the old nor the new ones.
         return before != after or (self._counter is not None and after != trigger.value)
 
+    def later(self, trigger: Reading, readings: Sequence[Reading]) -> set[str]:
+        """Nodes that were written after the trigger, by the server's own times: these may be values of the next event.
+        Nothing where its times are none of writes, as the trigger's own shows, or a `check` tells events apart."""
+        by_name = dict(zip(self.read, readings, strict=True))
+        now, at_us = by_name[self.settings.trigger], trigger.source_us
+        told = self.settings.check is not None or isinstance(trigger.value, bool)
+        if told or at_us is None or now.source_us != at_us:
+            return set()
+        return {
+            name
+            for name, reading in by_name.items()
+            if reading.source_us is not None and reading.source_us > at_us and name not in self._own
+        }
+
+    def moved_on(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
+        """Whether a Read of `self.read` shows that the trigger has told of another event since."""
+        return self._mark(dict(zip(self.read, readings, strict=True))[self.settings.trigger]) != self._mark(trigger)
+
+    def mixed(self, trigger: Reading, names: set[str], t_rx: int, harvest: Harvest) -> None:
+        """These nodes had been written anew for the next event when they were read."""
+        self.pending = None
+        harvest.fault(f"{', '.join(sorted(names))}: read when the next event had begun", {})
+        self._missing(trigger, t_rx, harvest)
+
+    def are_own(self, names: set[str], harvest: Harvest) -> None:
+        """The trigger does not follow these nodes."""
+        self._own |= names
+        told = f"{', '.join(sorted(names))}: written without the trigger: taken for values of their own"
+        harvest.fault(f"{told}; if they belong to its events, name a check", {})
+
     def collected(self, trigger: Reading, readings: Sequence[Reading], t_rx: int, harvest: Harvest) -> None:
         """Takes the answer of the Read of `self.read` that `notified` asked for."""
         self.pending = None
         by_name = dict(zip(self.read, readings, strict=True))
-        now = by_name[self.settings.trigger]
         if self.torn(trigger, readings):
             harvest.fault("torn read: the device was writing", {})
             self._missing(trigger, t_rx, harvest)
-        elif not isinstance(trigger.value, bool) and self._mark(now) != self._mark(trigger):
+        elif not isinstance(trigger.value, bool) and self.moved_on(trigger, readings):
             # A boolean is a pulse and may be over by now; everything else moves on only with new values.
             self._missing(trigger, t_rx, harvest)
         else:

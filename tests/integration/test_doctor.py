@@ -118,6 +118,9 @@ def test_what_cannot_be_held_back_is_said(tmp_path: Path, capsys: pytest.Capture
         "[sources.plc.units.A.groups.all]\npoll_ms = 100\n[[sources.plc.units.A.groups.all.triggers]]\n"
         'on = "change"\nregister = "weight"\nrecord.kind = { const = "weigh" }\nrecord.weight_g = { path = "weight" }\n'
         'record.lu = { const = "x" }',
+        f'[sources.packing]\nprotocol = "opcua"\nurl = "opc.tcp://127.0.0.1:{port}"\nsecurity = {{ policy = "None" }}\n'
+        '[sources.packing.variables.cartons]\nsrc = "dc1/pack/1"\ntrigger = "n"\n'
+        'nodes = { n = "ns=2;i=1", lu = "ns=2;i=2" }\nrecord = { kind = { const = "carton.open" }, lu = "lu" }',
     )
     code, findings = doctor(capsys, path)
     assert code == GOOD
@@ -125,6 +128,7 @@ def test_what_cannot_be_held_back_is_said(tmp_path: Path, capsys: pytest.Capture
     assert told(findings, "warning", "sources.lights", "forgets our session after 60 s")
     assert told(findings, "warning", "sources.lights", f"nobody answers at 127.0.0.1:{port}")
     assert told(findings, "warning", "sources.plc.units.A.groups", "plain polling")
+    assert told(findings, "warning", "sources.packing.variables.cartons", "without a check")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from asyncua import ua
 from asyncua.common.structures104 import new_struct, new_struct_field
 
+from protocols.opcua.binding import Binding
 from tests.fault_proxy import FaultProxy
 from tests.opcua import CARTONS, LABELS, NAMESPACE, Kept, Line, line, running, settings
 
@@ -311,6 +312,56 @@ def test_a_record_that_the_device_is_writing_is_read_again_and_then_named() -> N
             await kept.until(lambda: len(kept.of("carton.open")) == 2)
             assert [(record["lu"], record["seq"]) for record in kept.of("carton.open")] == [("T-1", 1), ("T-3", 3)]
             assert [cause for cause, _ in kept.faults] == ["variables.cartons: torn read: the device was writing"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_values_that_are_written_before_they_were_read_are_those_of_another_event_if_the_trigger_follows(
+    monkeypatch: pytest.MonkeyPatch, follows: bool
+) -> None:
+    """Without a `check` the server's own times tell: before, the record of one event had the load unit of the next."""
+
+    async def story() -> None:
+        async with line() as packing, running(settings(packing.url, variables={"cartons": CARTONS})) as kept:
+            original = Binding.read
+            meanwhile: list[str] = []
+            following: list[asyncio.Task[None]] = []
+
+            async def later(number: int) -> None:
+                await asyncio.sleep(0.05)
+                await packing.write(Counter=number)
+
+            async def reading(self: Any, owner: int, entry: Any) -> Any:
+                if meanwhile:
+                    await packing.write(Lu=meanwhile.pop())
+                    if follows:
+                        following.append(asyncio.create_task(later(2)))
+                return await original(self, owner, entry)
+
+            monkeypatch.setattr(Binding, "read", reading)
+            await kept.up()
+            meanwhile.append("T-2")
+            await packing.write(Kind=1, Lu="T-1", Counter=1)
+            await kept.until(lambda: len(kept.of("carton.open")) == 1)
+            (told,) = kept.of("carton.open")
+            if follows:
+                assert (told["lu"], told["seq"]) == ("T-2", 2)
+                (gap,) = kept.of("source.gap")
+                assert gap["count"] == 1
+                assert [cause for cause, _ in kept.faults] == [
+                    "variables.cartons: lu: read when the next event had begun"
+                ]
+                return
+            assert (told["lu"], told["seq"]) == ("T-2", 1), "a value of its own, as far as anybody can tell"
+            meanwhile.append("T-4")
+            await packing.write(Lu="T-3", Counter=2)
+            await kept.until(lambda: len(kept.of("carton.open")) == 2)
+            assert kept.of("source.gap") == []
+            assert [cause for cause, _ in kept.faults] == [
+                "variables.cartons: lu: written without the trigger: taken for values of their own; if they belong to "
+                "its events, name a check"
+            ]
 
     asyncio.run(story())
 
