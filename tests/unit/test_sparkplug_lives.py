@@ -126,11 +126,13 @@ def test_a_node_that_does_not_listen_is_taken_at_its_word_when_it_was_asked_in_v
     assert floor.say("DDATA", *named, device="PTL") == [], "it may still answer"
     floor.now_us += 10_000_000
     assert floor.pick(8, "T-8") == [], "aliases say nothing"
+    untyped = wire.metric("Pick/Count", 250, kind=wire.UINT8)
+    assert floor.say("DDATA", untyped, device="PTL") == [], "it might be -6"
     up, *told = floor.say("DDATA", *named, device="PTL")
     assert (up["kind"], up["src"]) == ("link.up", "dc1/L1/PTL")
     assert [(record["seq"], record["task"]) for record in told] == [(7, "T-7")]
     assert floor.causes[-1] == "sparkplug: a node that tells no birth when it is asked: its named metrics are taken"
-    assert floor.causes[:-1] == ["sparkplug: a node without a birth"] * 3
+    assert floor.causes[:-1] == ["sparkplug: a node without a birth"] * 4
     (again,) = floor.say("DDATA", wire.metric("Pick/Count", 8, wire.UINT8), device="PTL")
     assert (again["seq"], again["task"]) == (8, "T-7")
     assert floor.requests(), "it is asked now and then all the same"

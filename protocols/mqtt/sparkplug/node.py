@@ -14,6 +14,9 @@ LATE_SHARE = 128
 """A number so far ahead lies rather behind, a message that was waited for in vain; unless its time says that so many
 are missing."""
 
+INTEGER_FIELDS = (10, 11)
+"""int_value and long_value of a metric."""
+
 BIRTH_PREFIX = "DATA/"
 """mqtt-spb-wrapper: a birth calls DATA/x what is x in data."""
 
@@ -143,7 +146,7 @@ class Node:
         """Whether it does not introduce itself, however long ago it was asked to, and says in this message itself what
         it is: as it does not listen to commands, that is all that it will ever say."""
         since = self.asked_since_us
-        is_plain = message.type.endswith("BIRTH") or all(metric[0] is not None for metric in message.metrics)
+        is_plain = message.type.endswith("BIRTH") or all(map(is_named_and_typed, message.metrics))
         return since is not None and message.t_rx - since >= within_us and is_plain
 
     def meet(self) -> None:
@@ -200,6 +203,12 @@ class Node:
         assert self.next_seq is not None
         here = self.next_seq
         self.next_seq = (here + min((seq - here) % SEQUENCE for seq in self.waiting)) % SEQUENCE
+
+
+def is_named_and_typed(metric: Metric) -> bool:
+    """Whether it says by itself what it is: a whole number may be one of any width, and negative."""
+    name, _, _, datatype, _, _, number, _ = metric
+    return name is not None and (datatype != 0 or number not in INTEGER_FIELDS)
 
 
 def decoded(
