@@ -206,7 +206,7 @@ class Flow:
             readings = await self._binding.read(owner, entry)
             if not record.torn(wanted, readings):
                 break
-        if later := record.later(wanted, readings):
+        if later := record.later(wanted, readings, harvest):
             if await self._follows(owner, entry, wanted):
                 record.mixed(wanted, later, t_rx, harvest)
                 return

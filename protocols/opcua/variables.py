@@ -19,6 +19,7 @@ from protocols.opcua.settings import Variables
 Note = tuple[str, Reading]
 """A notification: the name of the node and its value."""
 
+LATER_MAX = 8
 _UNSEEN = object()
 
 
@@ -70,6 +71,7 @@ class VariablesRecord:
         self._skipped = False  # numbers right before the one that was notified last
         self._samples = False  # the server is known not to tell of every write
         self._own: set[str] = set()  # nodes that are written whatever the trigger does
+        self._later: dict[str, int] = {}  # nodes that were written after the trigger, and in how many events in a row
 
     @property
     def counts(self) -> bool:
@@ -166,19 +168,24 @@ class VariablesRecord:
         # Begun and finished are counted apart: while they differ, the values are neither the old nor the new ones.
         return before != after or (self._counter is not None and after != trigger.value)
 
-    def later(self, trigger: Reading, readings: Sequence[Reading]) -> set[str]:
+    def later(self, trigger: Reading, readings: Sequence[Reading], harvest: Harvest) -> set[str]:
         """Nodes that were written after the trigger, by the server's own times: these may be values of the next event.
-        Nothing where its times are none of writes, as the trigger's own shows, or a `check` tells events apart."""
+        Nothing where its times are none of writes, as the trigger's own shows, or a `check` tells events apart. One
+        that is so time after time was not caught by chance: the machine writes it after its trigger."""
         by_name = dict(zip(self.read, readings, strict=True))
         now, at_us = by_name[self.settings.trigger], trigger.source_us
         told = self.settings.check is not None or isinstance(trigger.value, bool)
         if told or at_us is None or now.source_us != at_us:
             return set()
-        return {
+        found = {
             name
             for name, reading in by_name.items()
             if reading.source_us is not None and reading.source_us > at_us and name not in self._own
         }
+        self._later = {name: self._later.get(name, 0) + 1 for name in found}
+        if always := {name for name, times in self._later.items() if times > LATER_MAX}:
+            self.are_own(always, harvest)
+        return found - always
 
     def moved_on(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
         """Whether a Read of `self.read` shows that the trigger has told of another event since."""
@@ -193,7 +200,7 @@ class VariablesRecord:
     def are_own(self, names: set[str], harvest: Harvest) -> None:
         """The trigger does not follow these nodes."""
         self._own |= names
-        told = f"{', '.join(sorted(names))}: written without the trigger: taken for values of their own"
+        told = f"{', '.join(sorted(names))}: written after or without the trigger: taken for values of their own"
         harvest.fault(f"{told}; if they belong to its events, name a check", {})
 
     def collected(self, trigger: Reading, readings: Sequence[Reading], t_rx: int, harvest: Harvest) -> None:

@@ -359,8 +359,8 @@ def test_values_that_are_written_before_they_were_read_are_those_of_another_even
             await kept.until(lambda: len(kept.of("carton.open")) == 2)
             assert kept.of("source.gap") == []
             assert [cause for cause, _ in kept.faults] == [
-                "variables.cartons: lu: written without the trigger: taken for values of their own; if they belong to "
-                "its events, name a check"
+                "variables.cartons: lu: written after or without the trigger: taken for values of their own; if they "
+                "belong to its events, name a check"
             ]
 
     asyncio.run(story())

@@ -20,7 +20,7 @@ from protocols.mapping.plan import compile_record
 from protocols.opcua.events import EventsRecord, event_filter
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.settings import Events, Variables
-from protocols.opcua.variables import Counter, VariablesRecord
+from protocols.opcua.variables import LATER_MAX, Counter, VariablesRecord
 from tests.opcua_plain import microseconds, plain
 
 BAD = 0x80000000
@@ -358,3 +358,37 @@ def test_the_filter_names_every_subtype_with_operands_behind_their_operator() ->
     for index, element in enumerate(made.WhereClause.Elements):
         if element.FilterOperator == either:
             assert [operand.Index for operand in element.FilterOperands] == [index + 1, index + 2]
+
+
+def test_a_node_that_a_machine_always_writes_after_its_trigger_is_learned_and_one_that_it_does_so_once_is_not() -> None:
+    record = variables()
+    for event in range(1, LATER_MAX + 2):
+        harvest = Harvest("variables.x")
+        is_first = event <= LATER_MAX
+        assert record.later(at(event), [at(event), at("T", 1)], harvest) == ({"lu"} if is_first else set())
+        assert len(harvest.faults) == (not is_first)
+    again = variables()
+    for event in range(5 * LATER_MAX):
+        late = event % LATER_MAX != 0
+        assert again.later(at(event), [at(event), at("T", int(late))], Harvest("x")) == ({"lu"} if late else set())
+
+
+CHECKED = {"nodes": {"n": "i=1", "lu": "i=2", "c": "i=3"}, "check": "c"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "trigger", "readings"),
+    [
+        ({}, at(1), [at(1, 2), at("T", 3)]),  # the server's times are those of its looks
+        ({}, Reading(1), [Reading(1), at("T", 3)]),
+        ({}, at(True), [at(True), at("T", 1)]),  # a pulse may be over by then
+        (
+            {"nodes": {"n": "i=1", "lu": "i=2", "c": "i=3"}, "check": "c"},
+            at(1),
+            [at(1), at(1), at("T", 1), at(1), at(1)],
+        ),
+        ({}, at(1), [at(1), at("T", 0)]),
+    ],
+)
+def test_what_times_do_not_tell(changes: dict[str, Any], trigger: Reading, readings: list[Reading]) -> None:
+    assert variables(**changes).later(trigger, readings, Harvest("x")) == set()
