@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from pathlib import Path
 
 import msgspec
 
+from engine.errors import Refused
 from engine.segment_folder import SegmentFolder
+
+log = logging.getLogger("sortline.journal")
 
 SEGMENTS_MAX = 2
 """A device waits for its acknowledgements: what it has not got yet it sent not long before."""
@@ -18,8 +22,11 @@ def recent_lines(folder: Path, src: str, most: int) -> list[bytes]:
     segments = SegmentFolder(folder)
     named = b'"src":' + msgspec.json.encode(src)
     found: deque[bytes] = deque(maxlen=most)
-    for number in sorted(segments.numbers())[-SEGMENTS_MAX:]:
-        for part in segments.parts(number, 0):
-            if part.payload is not None and named in part.payload:
-                found += [line for line in part.payload.split(b"\n") if named in line]
+    try:
+        for number in sorted(segments.numbers())[-SEGMENTS_MAX:]:
+            for part in segments.parts(number, 0):
+                if part.payload is not None and named in part.payload:
+                    found += [line for line in part.payload.split(b"\n") if named in line]
+    except (OSError, Refused) as error:  # a driver can do without
+        log.warning("the journal's end cannot be read for %s: %s", src, error)
     return list(found)

@@ -43,3 +43,18 @@ def test_they_go_back_over_the_segments_and_no_further(tmp_path: Path, packed: b
     found = recent_lines(tmp_path, "a", 10)
     journal.close()
     assert found == [line("a", n) for n in range(6 - SEGMENTS_MAX, 6)]
+
+
+def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, bytes_max=1 << 24, segment_bytes=1)
+    list(journal.recover())
+    journal.append(group(1))
+    journal.append(group(2))
+    journal.close()
+    last = max(tmp_path.glob("*.journal"))
+    for damage in (b"", b"no segment at all", bytes(64)):
+        last.write_bytes(damage)
+        assert recent_lines(tmp_path, "a", 10) == [line("a", 1)]
+    last.unlink()
+    last.mkdir()
+    assert recent_lines(tmp_path, "a", 10) == [line("a", 1)]
