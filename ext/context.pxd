@@ -33,7 +33,7 @@ cdef class Context:
     cdef int cancel_line(self, Line* line, Fact* fact) except -1
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1
     cdef int wave(self, Fact* fact, dict record) except -1
-    cdef int set_cutoff(self, Order* order, Fact* cutoff, Fact* fact) except -1
+    cdef int set_cutoff(self, Order* order, Fact* before, Fact* cutoff, Fact* fact) except -1
     cdef int alloc_failed(self, Fact* fact, dict record) except -1
     cdef int pick_task(self, Fact* fact, dict record) except -1
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL

@@ -241,9 +241,10 @@ cdef class Context:
 
     cdef int wave(self, Fact* fact, dict record) except -1:
         """R21 d: with `short_at_cutoff` the wave's cutoff closes what its orders have not picked. A new revision may move
-        it, or leave an order out."""
+        it, or leave an order out. An order in several waves has the cutoff of each."""
         cdef Table* orders = self.floor.state.orders
         cdef Order* order
+        cdef Fact* before
         cdef Fact* cutoff
         cdef int32_t wave = self.floor.intern(record["wave"])
         if not self.floor.rules.short_at_cutoff:
@@ -251,27 +252,31 @@ cdef class Context:
         now = {self.floor.intern(name) for name in record["orders"]} if "cutoff" in record else ()
         names = sorted(     # by name: their order in the table means nothing
             self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.capacity if record["rev"] > 1 else 0)
-            if is_of_wave(<Order*>orders.slots[i].value, wave) and (<Order*>orders.slots[i].value).id not in now)
+            if cutoff_of(<Order*>orders.slots[i].value, wave) != NULL and (<Order*>orders.slots[i].value).id not in now)
         for name in names:
-            self.set_cutoff(self.floor.order_of(self.floor.intern(name)), NULL, fact)
+            order = self.floor.order_of(self.floor.intern(name))
+            self.set_cutoff(order, cutoff_of(order, wave), NULL, fact)
         if "cutoff" not in record:
             return 0
         cutoff = at_time(self.floor, fact, record["cutoff"])
         cutoff.target = wave
         for name in record["orders"]:
             order = self.floor.order_of(self.floor.intern(name))
-            if not is_of_wave(order, wave) or order.cutoff.t != cutoff.t:
-                self.set_cutoff(order, cutoff, fact)
+            before = cutoff_of(order, wave)
+            if before == NULL or before.t != cutoff.t:
+                self.set_cutoff(order, before, cutoff, fact)
         return 0
 
-    cdef int set_cutoff(self, Order* order, Fact* cutoff, Fact* fact) except -1:
-        """`cutoff` NULL: the order's wave has none any more."""
-        cdef Fact* before = order.cutoff
+    cdef int set_cutoff(self, Order* order, Fact* before, Fact* cutoff, Fact* fact) except -1:
+        """`before`: what the wave said of it, if it did. `cutoff` NULL: the wave has none any more, or not the order."""
         cdef Fact* due = cutoff if cutoff != NULL else fact
         cdef Line* line
         cdef PickWindow* window
         cdef int i, k
-        order.cutoff = cutoff
+        if before != NULL:
+            remove(&order.cutoffs, before)
+        if cutoff != NULL:
+            self.floor.store.append(&order.cutoffs, cutoff)
         for i in range(length(order.lines)):
             line = <Line*>nth(order.lines, i)
             for k in range(length(line.windows)):
@@ -331,8 +336,7 @@ cdef class Context:
 
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL:
         cdef PickWindow* window = picks.new_window(self.floor, line, fact.task)
-        if line.of.cutoff != NULL:
-            picks.take_closing(self.floor, window, line.of.cutoff)
+        picks.take_cutoffs(self.floor, window)
         self.floor.store.put(self.floor.state.tasks, fact.task, window)
         return window
 
@@ -460,9 +464,15 @@ cdef class Context:
         return manifests.take_result(self.floor, shipment, fact, line)
 
 
-cdef bint is_of_wave(const Order* order, int32_t wave) noexcept:
-    """Its cutoff is that of this wave. NULL is no order."""
-    return order != NULL and order.cutoff != NULL and order.cutoff.target == wave
+cdef Fact* cutoff_of(const Order* order, int32_t wave) noexcept:
+    """That of this wave; NULL: it has none. NULL is no order."""
+    cdef Fact* cutoff
+    cdef int i
+    for i in range(length(order.cutoffs) if order != NULL else 0):
+        cutoff = <Fact*>nth(order.cutoffs, i)
+        if cutoff.target == wave:
+            return cutoff
+    return NULL
 
 
 cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:

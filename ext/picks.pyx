@@ -7,7 +7,7 @@ from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
-from ext.store cimport length, nth, remove
+from ext.store cimport List, length, nth, remove
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -57,8 +57,7 @@ cdef int open_line_window(Floor floor, Line* line) except -1:
     line.own = window
     window.q_task, window.sku = line.qty, line.sku
     asked.recall(floor, window)
-    if line.of.cutoff != NULL:
-        take_closing(floor, window, line.of.cutoff)
+    take_cutoffs(floor, window)
     if line.changed.cancel_t != NEVER:
         floor.troubled(window).cancelled_by = line.changed.cancelled_by
         floor.troubled(window).cancel_t = line.changed.cancel_t
@@ -136,6 +135,15 @@ cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
     floor.insert_sorted(&window.closings, closing)
     floor.by_watermark.push(closing.t, RANK_PICK, key, window, TAG_CLOSING, closing.t)
     floor.by_wall.push(closing.t_rx + floor.rules.hold_wall_max, RANK_PICK, key, window, TAG_CLOSING, closing.t)
+    return 0
+
+
+cdef int take_cutoffs(Floor floor, PickWindow* window) except -1:
+    """Those of its order's waves: the first that comes closes it."""
+    cdef List* cutoffs = window.line.of.cutoffs
+    cdef int i
+    for i in range(length(cutoffs)):
+        take_closing(floor, window, <Fact*>nth(cutoffs, i))
     return 0
 
 

@@ -136,7 +136,7 @@ cdef struct Watch:
 
 cdef struct Order:
     List* lines                 # Line
-    Fact* cutoff                # of its wave
+    List* cutoffs               # Fact, of each wave that it is in
     Fact* cancelled_by          # R27: the whole of it, with the lines that are not known yet
     Fact* youngest              # told of it
     Line* stands                # the line that had stood longest when it was looked at last

@@ -44,6 +44,32 @@ def R10_a_wave_leaves_an_order_out() -> Case:
     return case.confirmed(3, 120, revision=0)
 
 
+def in_two_waves() -> Case:
+    """O-1 is in W-1 until 30, and in W-2, which is told last, until 60."""
+    case = Case().order(3).task(3).wms("wave.released", 1, wave="W-1", orders=["O-1"], cutoff=at(30))
+    case.wms("wave.released", 2, wave="W-2", orders=["O-1"], cutoff=at(60)).pick(10)
+    case.rules["short_at_cutoff"] = True
+    return case
+
+
+def R21d_an_order_in_two_waves() -> Case:
+    """R21 (d), R3: it has the cutoff of both, whichever was told last, and the first that comes closes."""
+    return in_two_waves().device("telemetry", 70, src=STATION).confirmed(1, 30).shorted(2, 30, decided_by="DEADLINE")
+
+
+def R10_one_of_two_waves_leaves_an_order_out() -> Case:
+    """R10, R21 (d): from 20 on it is in W-2 alone."""
+    case = in_two_waves().wms("wave.released", 20, rev=2, wave="W-1", orders=["O-2"], cutoff=at(30))
+    case.device("telemetry", 40, src=STATION).pick(50).device("telemetry", 70, src=STATION)
+    return case.confirmed(2, 60, revision=0).shorted(1, 60, revision=0)
+
+
+def R10_a_wave_takes_over_what_is_left_of_another() -> Case:
+    """R10, R21 (d): W-2, told anew, leaves O-1 to W-1, whose cutoff was told before and still counts."""
+    case = in_two_waves().wms("wave.released", 20, rev=2, wave="W-2", orders=["O-2"], cutoff=at(25))
+    return case.device("telemetry", 70, src=STATION).confirmed(1, 30).shorted(2, 30, decided_by="DEADLINE")
+
+
 def R43_a_reversal_goes_with_the_pick_before_it() -> Case:
     """R43, R3: put back at 11.5 out of L-1, although the press into L-2 of 12 arrives first."""
     case = Case().order(5).task(5).pick(10, 2, lu="L-1").pick(12, lu="L-2")
