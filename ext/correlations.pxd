@@ -9,5 +9,5 @@ from ext.state cimport Shipment, State
 from ext.texts cimport Texts
 
 
-cdef int32_t of_shipment(const Shipment* shipment) noexcept
+cdef int32_t of_shipment(const Shipment* shipment, int64_t as_of) noexcept
 cdef int32_t concerned(State* state, Texts texts, int32_t subject, int64_t t) except -1

@@ -2,8 +2,10 @@
 """Whom an exception concerns: see correlations.pxd."""
 
 from ext.kinds cimport K_PACK_CONFIRM
+from ext.plans cimport plan_at
 from ext.state cimport CartonPlan, Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine, Shipment
-from ext.store cimport find, last, length, nth
+from ext.store cimport List, find, last, length, nth
+from ext.timers cimport NEVER
 
 
 cdef enum:
@@ -22,7 +24,7 @@ cdef int32_t concerned(State* state, Texts texts, int32_t subject, int64_t t) ex
     elif head == "task":
         found = of_task(<PickWindow*>find(state.tasks, <int32_t>texts.find(name)))
     elif head == "shipment" or head == "manifest":
-        found = of_shipment(<Shipment*>find(state.shipments, <int32_t>texts.find(name)))
+        found = of_shipment(<Shipment*>find(state.shipments, <int32_t>texts.find(name)), NEVER - 1)
     elif head == "lu":
         found = of_cycle(cycle_at(<LoadUnit*>find(state.units, <int32_t>texts.find(name)), t))
     elif head == "carton" or head == "hold":
@@ -34,14 +36,16 @@ cdef int32_t of_task(const PickWindow* window) noexcept:
     return window.line.order if window != NULL else NONE
 
 
-cdef int32_t of_shipment(const Shipment* shipment) noexcept:
-    """The order if exactly one is in its scope, else itself."""
+cdef int32_t of_shipment(const Shipment* shipment, int64_t as_of) noexcept:
+    """The order if exactly one was in its scope by the plan of that moment, else itself."""
+    cdef const List* scope
     cdef int32_t order = NONE
     cdef int i
     if shipment == NULL:
         return NONE
-    for i in range(length(shipment.scope)):
-        order = both(order, (<ScopeLine*>nth(shipment.scope, i)).line)
+    scope = plan_at(shipment, as_of).scope
+    for i in range(length(scope)):
+        order = both(order, (<ScopeLine*>nth(scope, i)).line)
     return order if order > 0 else shipment.id
 
 

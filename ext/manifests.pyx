@@ -154,7 +154,7 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     t = result.t if departure is None else departure.close.t if result == NULL else max(result.t, departure.close.t)
     floor.outlet.data.clear()
     floor.outlet.data.raw(data, len(data))
-    floor.outlet.emit(shipment.manifested, subject_of(shipment), t, correlations.of_shipment(shipment), cause,
+    floor.outlet.emit(shipment.manifested, subject_of(shipment), t, correlations.of_shipment(shipment, t), cause,
                       INCOMPLETE if forced else EXACT)
     if shipment.cancelled_by != NULL and left_before(floor, shipment, shipment.cancelled_by):
         tell_voided(floor, shipment)
@@ -297,7 +297,7 @@ cdef int tell_voided(Floor floor, Shipment* shipment) except -1:
     floor.outlet.data.put(b'{"cause":')
     floor.outlet.data.text_of(NAMES[fact.kind])
     floor.outlet.data.put(b"}")
-    floor.outlet.emit(shipment.voided, subject_of(shipment), fact.t, correlations.of_shipment(shipment), fact, EXACT)
+    floor.outlet.emit(shipment.voided, subject_of(shipment), fact.t, correlations.of_shipment(shipment, fact.t), fact, EXACT)
     return 0
 
 

@@ -14,7 +14,6 @@ from ext.plans cimport plan_at, scope_at, scopes_ever
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.store cimport index_of, length, nth
-from ext.timers cimport NEVER
 
 
 cdef struct Need:
@@ -387,22 +386,46 @@ cdef bint holds_moved_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, 
     """The same for pieces that came by a move (R47): it names the line, so one of its cancelled tasks is enough."""
     cdef Line* line
     cdef PickWindow* window
-    cdef Fact* fact
-    cdef List* fed
     cdef bint found = False
-    cdef int i, k, j
+    cdef int i, k
     for i in range(contents.count):
         line = contents.pieces[i].line
         for k in range(length(line.windows)):
             window = <PickWindow*>nth(line.windows, k)
-            if window.trouble.cancel_t > as_of or outcomes.outcome(window, as_of, NEVER).q_now <= 0:
+            if window.trouble.cancel_t > as_of or in_hand(window, as_of) <= 0:
                 continue
-            for j in range(length(window.facts)):
-                fact = <Fact*>nth(window.facts, j)
-                if fact.cycle == NULL or found:
-                    continue
-                fed = NULL
-                add_fed(floor, fact.cycle, as_of, &fed)
-                found = index_of(fed, cycle) >= 0
-                floor.store.free(fed)
+            found = found or came_to(floor, cycle, window.facts, as_of)
+            found = found or came_to(floor, cycle, window.trouble.strangers, as_of)
     return found
+
+
+cdef bint came_to(Floor floor, const Cycle* cycle, const List* facts, int64_t as_of) except -1:
+    """Whether goods were moved to it from where some of these picks went, by however many moves."""
+    cdef Fact* fact
+    cdef List* fed
+    cdef bint found = False
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        if fact.cycle == NULL or found:
+            continue
+        fed = NULL
+        add_fed(floor, fact.cycle, as_of, &fed)
+        found = index_of(fed, cycle) >= 0
+        floor.store.free(fed)
+    return found
+
+
+cdef int64_t in_hand(const PickWindow* window, int64_t as_of) noexcept:
+    """What was picked and not put back, after its cancel and of another SKU, too: it lies somewhere."""
+    return signed(window.facts, as_of) + signed(window.trouble.strangers, as_of)
+
+
+cdef int64_t signed(const List* facts, int64_t as_of) noexcept:
+    cdef Fact* fact
+    cdef int64_t total = 0
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        total += fact.qty if fact.t <= as_of else 0
+    return total

@@ -308,7 +308,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
         shipment.ready = floor.outlet.ledger(SHIPMENT_READY, shipment.id)
     floor.outlet.data.clear()
     floor.outlet.data.raw(pending.data.text, pending.data.length)
-    floor.outlet.emit(shipment.ready, subject_of(shipment), since, correlations.of_shipment(shipment), pending.cause,
+    floor.outlet.emit(shipment.ready, subject_of(shipment), since, correlations.of_shipment(shipment, since), pending.cause,
                       INCOMPLETE if incomplete else EXACT)
     quiet(floor, shipment, SHP_LOAD_BEFORE_READY, since, pending.cause)
     if not shipment.stands and shipment.unready != NULL:

@@ -241,5 +241,5 @@ cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* ca
         data.integer_member(b',"line":', cause.window.line.number)
         data.text_member(b',"order":', cause.window.line.order)
     data.put(b"}")
-    floor.outlet.emit(shipment.unready, subject_of(shipment), t, correlations.of_shipment(shipment), cause, EXACT)
+    floor.outlet.emit(shipment.unready, subject_of(shipment), t, correlations.of_shipment(shipment, t), cause, EXACT)
     return 0

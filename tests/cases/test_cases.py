@@ -93,10 +93,8 @@ def test_case(folder: Path) -> None:
             assert event["time"] == utc(row["time"]), about
         if "revision" in row:
             assert event["id"].endswith(f":r{row['revision']}"), f"{about}\n{event['id']}"
-        if "evidence" in row:
-            assert event["evidence"] == row["evidence"], f"{about}\n{row['type']} {row['key']}"
-        if "partitionkey" in row:
-            assert event["partitionkey"] == row["partitionkey"], f"{about}\n{row['type']} {row['key']}"
+        for name in {"evidence", "partitionkey", "correlationid"} & row.keys():
+            assert event[name] == row[name], f"{about}\n{row['type']} {row['key']}: {name}"
     rest = [event for event in lasts.values() if not means_nothing(bare(event["type"]), event["data"])]
     assert rest == [], about
 

@@ -175,3 +175,18 @@ def R52_a_plan_that_names_an_unplanned_carton() -> Case:
     case = unplanned_ready().plan(t=70).device("telemetry", 90)
     case.expected = [row for row in case.expected if row["type"] != "shipment.ready"]
     return case.ready(2, 70, revision=1, cartons=["C-1"])
+
+
+def R50_concerned_is_what_was_planned_then() -> Case:
+    """R51, R3: told ready by the plan of two orders, of which the next one, known by then, leaves out one."""
+    case = Case().order(2).task(2).plan().pick(10, 2, lu="L-1").close(30).confirmed(2, 10).packed(2)
+    case.wms("shipment.plan", 1, shipment="S-1", scope=[*part(2), {"order": "O-2", "line": 1, "qty": 0}])
+    unready(case.wms("shipment.plan", 39, rev=2, shipment="S-1", scope=part(3)), 39, "shipment.plan")
+    return case.expect("shipment.ready", "S-1", t=30, plan_rev=1, correlationid="S-1")
+
+
+def R50a_planned_without_contents_from_the_first() -> Case:
+    """R50a: nothing was planned *again*, so the carton is its shipment's, whatever is picked into it."""
+    case = Case().order(2).task(2).shipment(2).wms("carton.plan", carton="C-1", shipment="S-1", lu="L-1")
+    case.pick(10, 2, lu="L-1").close(20).confirmed(2, 10).packed(2, shipment="S-1")
+    return case.ready(2, 20, cartons=["C-1"]).never_raised("PKG_CONTENT_MISMATCH")

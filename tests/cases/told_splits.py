@@ -155,3 +155,11 @@ def R52_the_pack_before_the_bind_of_its_moment() -> Case:
     """R52, R3: a bind and a pack.confirm of one moment end the truth; the cause is the bind, though the pack.confirm
     arrives first."""
     return packed_over(41, 40)
+
+
+def R50_a_piece_that_was_picked_after_its_cancel_is_packed() -> Case:
+    """R27, R47, R50: what was picked of T-1 after its cancel counts nowhere, and lies in the carton all the same."""
+    case = Case().order(3).task(1).task(2, "T-2").plan(contents=part(3)).shipment(2)
+    case.wms("pick.task_cancelled", 5, rev=2, task="T-1").pick(10, lu="TOTE").pick(11, 2, lu="TOTE", task="T-2")
+    case.device("pack.confirm", 15, from_lu="TOTE", lu="L-1").close(20)
+    return case.confirmed(2, 11, "T-2").packed(3).raised("PCK_AFTER_CANCEL", "task/T-1")

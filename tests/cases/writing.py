@@ -111,6 +111,7 @@ class Case:
         revision: int | None = None,
         evidence: str | None = None,
         partitionkey: str | None = None,
+        correlationid: str | None = None,
         **data: Any,
     ) -> Case:
         """`t`: the envelope's `time`, in seconds. Fields of `data` that are None must be absent."""
@@ -123,6 +124,8 @@ class Case:
             expected["evidence"] = evidence
         if partitionkey is not None:
             expected["partitionkey"] = partitionkey
+        if correlationid is not None:
+            expected["correlationid"] = correlationid
         self.expected.append(expected)
         return self
 
