@@ -16,12 +16,13 @@ from collections.abc import Iterable, Mapping
 
 from tests.oracle import after_ship, events, inventory, shipments
 from tests.oracle.clock import Clock
+from tests.oracle.context import Context
 from tests.oracle.events import Final
 from tests.oracle.facts import Fact, Record, Rules, Sorted, parameters, take
 from tests.oracle.gaps import Gaps
 from tests.oracle.ids import base_id
 from tests.oracle.parts import cut
-from tests.oracle.picks import Knowledge
+from tests.oracle.picks import Knowledge, is_known
 from tests.oracle.world import World
 
 NAMES_SHIPMENTS = ("shipment.plan", "carton.plan", "manifest.result")
@@ -57,9 +58,11 @@ def expected(
 
 
 def _of_shipments(part: list[Fact], world: World, knowledge: Knowledge, t_end: int) -> Iterable[Final]:
-    for shipment in sorted({fact.record["shipment"] for fact in part if fact.kind in NAMES_SHIPMENTS}):
-        readiness = shipments.follow(shipment, part, knowledge, t_end, world.units)
-        yield from events.of_shipment(shipment, readiness, world, knowledge.rules)
+    named = (fact.record.get("shipment") for fact in part if fact.kind in NAMES_SHIPMENTS)
+    names = sorted({name for name in named if name})
+    past = shipments.pasts(part, knowledge, t_end, world.units) if names else []
+    for shipment in names:
+        yield from events.of_shipment(shipment, shipments.follow(shipment, past), world, knowledge.rules)
 
 
 def _whole(records: list[Record], taken: Sorted, settings: Rules, sources: Mapping[str, Rules], t_end: int) -> World:
@@ -73,8 +76,11 @@ def account(records: Iterable[Record], rules: Rules | None = None) -> dict[str, 
     settings = parameters(rules)
     records = list(records)
     taken = take(records, settings)
-    if not any(fact.kind == "carton.void" for fact in taken.facts):
-        return taken.account
-    refused = _whole(records, taken, settings, {}, taken.t_max + 60_000_000).refused
-    counted = taken.account
-    return counted | {"rejected": counted["rejected"] + refused, "taken": counted["taken"] - refused}
+    context = Context(fact for fact in taken.facts if not fact.device)
+    # reading (R11, R30): what waits for its context is no duplicate yet
+    waiting = sum(fact.arrival in taken.twins and not is_known(fact, context) for fact in taken.facts)
+    refused = 0
+    if any(fact.kind == "carton.void" for fact in taken.facts):
+        refused = _whole(records, taken, settings, {}, taken.t_max + 60_000_000).refused
+    moved = {"duplicate": -waiting, "rejected": refused, "taken": waiting - refused}
+    return {name: count + moved.get(name, 0) for name, count in taken.account.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.oracle.context import Context
 from tests.oracle.facts import Fact, Record, Rules, target
@@ -160,7 +160,8 @@ class Units:
         moves = one.moves
         if one.role in ("out", "in"):
             sign = 1 if one.role == "in" else -1
-            moves = tuple((what, sign * quantity) for what, quantity in self.moved[fact.arrival])
+            # of a walk over one unit alone (`_number`) nobody asks what came from another
+            moves = tuple((what, sign * quantity) for what, quantity in self.moved.get(fact.arrival, ()))
         cycle.moves += [(fact.t, what, quantity) for what, quantity in moves]
         if one.role == "bind" and cycle.target is None:
             cycle.target, cycle.named = target(fact.record), (fact.t, cycle.named[1])
@@ -242,7 +243,7 @@ def _number(cycles: Iterable[Cycle], happenings: Sequence[Happening], units: Cal
     number; of two that it makes one, the earlier does."""
     numbers: dict[int, int] = {}  # by arrival of each fact
     used = 0
-    for arrival in sorted({one.fact.arrival for one in happenings}):
+    for arrival in _out_of_order(happenings):
         floor = units()
         floor.walk(one for one in happenings if one.fact.arrival <= arrival)
         taken: set[int] = set()
@@ -256,6 +257,22 @@ def _number(cycles: Iterable[Cycle], happenings: Sequence[Happening], units: Cal
         numbers = now
     for cycle in cycles:
         cycle.number = numbers[cycle.facts[0].arrival]
+
+
+def _further(one: tuple[int, Any], other: tuple[int, Any]) -> tuple[int, Any]:
+    """The arrival of `other`, and the later name of both."""
+    return other[0], max(one[1], other[1])
+
+
+def _out_of_order(happenings: Iterable[Happening]) -> list[int]:
+    """The arrivals at which it has to be asked anew: of what comes out of order, of what came just before, and of the
+    last. What comes in order only goes on with the cycles that there are, or begins the next."""
+    names = sorted({one.fact.arrival: one.fact[:4] for one in happenings}.items())
+    found = {arrival for arrival, _ in names[-1:]}
+    for (before, last), (arrival, name) in itertools.pairwise(itertools.accumulate(names, _further)):
+        if name == last:
+            found |= {before, arrival}
+    return sorted(found)
 
 
 def _happenings(

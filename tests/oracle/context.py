@@ -73,7 +73,7 @@ class Context:
             case "carton.plan":
                 before = self.cartons.get(record["carton"])
                 _keep(self.cartons, record["carton"], fact)
-                same = before and before.record.get("contents") and before.record["shipment"] == record["shipment"]
+                same = before and not is_withdrawn(before) and before.record.get("shipment") == record.get("shipment")
                 if not same:
                     self.planned_since[record["carton"]] = fact.t
             case "shipment.plan":
@@ -115,6 +115,11 @@ class Context:
     def tasks_of(self, line: Line) -> list[str]:
         return sorted(t for t, fact in self.tasks.items() if (fact.record["order"], fact.record["line"]) == line)
 
+    def sku_of(self, line: Line) -> str | None:
+        """As its order says, else its tasks; None: nobody said it yet."""
+        tasks: list[str | None] = [self.tasks[task].record["sku"] for task in self.tasks_of(line)]
+        return self.lines.get(line, {}).get("sku") or next(iter(tasks), None)
+
     def deadlines(self, task: str) -> list[tuple[Fact, Fact | None]]:
         """R21 (d): the revisions that set one, each with the first that says otherwise."""
         return _set_times(self.told[task], lambda record: record.get("deadline"))
@@ -135,6 +140,11 @@ class Context:
     def shipment_of(self, carton: str) -> str | None:
         plan = self.cartons.get(carton)
         return plan.record.get("shipment") if plan else None
+
+
+def is_withdrawn(plan: Fact) -> bool:
+    """R50a: a carton that is planned *again* without contents. One that is planned so from the first is planned."""
+    return plan.record["rev"] > 1 and not plan.record.get("contents")
 
 
 def _keep(table: dict[Any, Fact], key: Hashable, fact: Fact) -> None:

@@ -57,7 +57,9 @@ def of_picks(world: World) -> Iterable[Final]:
         yield from _of_window(window, world)
     for line, fact in world.context.allocs.items():
         key, qty = f"{line[0]}/{line[1]}", fact.record["qty"]
-        sku = world.context.lines.get(line, {}).get("sku")
+        sku = world.context.sku_of(line)
+        if sku is None:
+            continue  # reading: what it is of is said by its order, or by a task
         data = _given(order=line[0], line=line[1], sku=sku, qty_task=qty, qty_picked=0, qty_short=qty, t_close=fact.t)
         data |= {"decided_by": "ALLOC", "reason": fact.record["code"]}
         free = frozenset({"policy"})  # reading: the line's short_policy, given or not
@@ -194,14 +196,20 @@ def _closed(cycle: Cycle, key: str, due: int, t_close: int, last: bool, world: W
 def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> Iterable[Final]:
     """R50 to R52, R54, R56's cancel."""
     context = world.context
-    rest = f"shipment/{shipment}", shipment, _only(order for order, _ in context.scope(shipment)) or shipment
+    subject = f"shipment/{shipment}"
+
+    def named(t: int) -> tuple[str, str, str]:
+        """reading: concerned is what was planned at that moment."""
+        orders = (order for order, _ in world.context_at(t).scope(shipment))
+        return subject, shipment, _only(orders) or shipment
+
     cancel, departure = context.cancelled_shipments.get(shipment), world.departures.get(shipment)
     voided = cancel is not None and departure is not None and cancel[:4] > departure.first[:4]
     if found.ready is not None:
-        told = Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *rest)
+        told = Final("shipment.ready", shipment, found.ready, utc(found.ready_t), *named(found.ready_t))
         yield told._replace(certain=found.dated)
     elif found.held:
-        yield Final("shipment.ready", shipment, {}, "", *rest, free=READY, certain=False)
+        yield Final("shipment.ready", shipment, {}, "", subject, shipment, None, free=READY, certain=False)
     if found.unready_t is not None or (_shaken(shipment, world) and found.ready is not None):
         # reading: a cause is the kind of the record. That of several facts of one moment is not said.
         kinds = {fact.kind for fact in found.unready_facts}
@@ -209,11 +217,12 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
         free = frozenset({"carton", "order", "line"} | (set() if cause else {"cause"}))
         certain = found.unready_t is not None and not _comes_late(found.unready_facts, departure)
         data, time = _given(cause=cause), utc(found.unready_t or 0)
-        yield Final("shipment.unready", shipment, data, time, rest[0], shipment, None, free, certain)
+        yield Final("shipment.unready", shipment, data, time, subject, shipment, None, free, certain)
     if departure is not None:
-        yield _manifested(shipment, departure, world, rules)._replace(subject=rest[0], correlationid=rest[2])
+        about = named(departure.t)
+        yield _manifested(shipment, departure, world, rules)._replace(subject=subject, correlationid=about[2])
         if cancel is not None and voided:
-            yield Final("shipment.voided", shipment, {"cause": cancel.kind}, utc(cancel.t), *rest)
+            yield Final("shipment.voided", shipment, {"cause": cancel.kind}, utc(cancel.t), *named(cancel.t))
 
 
 def _shaken(shipment: str, world: World) -> bool:

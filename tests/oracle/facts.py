@@ -61,6 +61,7 @@ class Sorted(NamedTuple):
     account: dict[str, int]  # in noise duplicate late rejected taken; taken = used + open
     times: list[int]  # event time of every record, in order of arrival
     repeated: set[int]  # records that say again what was heard (R5)
+    twins: set[int]  # presses that another device told of before (R30)
 
     @property
     def t_max(self) -> int:
@@ -90,13 +91,14 @@ def take(records: Iterable[Record], rules: Rules, sources: Mapping[str, Rules] |
     facts = []
     times: list[int] = []
     repeated: set[int] = set()
+    twins: set[int] = set()
     for arrival, record in enumerate(records):
         own = next((t for name, t in (sources or {}).items() if record["src"].startswith(name)), {})
         t = event_time(record, {**rules, **own}["skew_max_ms"])
         where = _where(record, t, seen, revisions, rules)
         times.append(t)
-        if where == "duplicate" and seen.repeats:
-            repeated.add(arrival)
+        if where == "duplicate" and record["kind"] not in CONTEXT:
+            (repeated if seen.repeats else twins).add(arrival)
         account["in"] += 1
         account[where] += 1
         # R30: of several that tell of one press, R3's order says which counts
@@ -104,7 +106,7 @@ def take(records: Iterable[Record], rules: Rules, sources: Mapping[str, Rules] |
             seq = record.get("seq")
             name = (record["src"], record.get("epoch", 0), -1 if seq is None else seq, record.get("sub", 0))
             facts.append(Fact(t, int(record["kind"] not in CONTEXT), name, arrival, record["kind"], record))
-    return Sorted(sorted(facts, key=lambda fact: fact[:4]), account, times, repeated)
+    return Sorted(sorted(facts, key=lambda fact: fact[:4]), account, times, repeated, twins)
 
 
 def _where(record: Record, t: int, seen: Seen, revisions: Revisions, rules: Rules) -> str:

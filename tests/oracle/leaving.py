@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.oracle.cartons import Cycle
-from tests.oracle.context import Context
+from tests.oracle.context import Context, is_withdrawn
 from tests.oracle.facts import Fact
 from tests.oracle.gaps import NEVER
 
@@ -45,9 +45,7 @@ def cartons_of(
     planned = {
         carton
         for carton, plan in context.cartons.items()
-        if plan.record.get("shipment") == shipment
-        and plan.record.get("contents")
-        and context.planned_since[carton] <= as_of
+        if plan.record.get("shipment") == shipment and not is_withdrawn(plan) and context.planned_since[carton] <= as_of
     }
     scope = set(context.scope(shipment))
     of_others = {
@@ -85,7 +83,7 @@ def _is_carried_on(cycle: Cycle, planned: set[str], world: World, as_of: int) ->
 def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Departure]:
     """R54, by shipment."""
     found = {}
-    planned = {plan.record["shipment"] for plan in world.context.cartons.values()}
+    planned = {plan.record["shipment"] for plan in world.context.cartons.values() if "shipment" in plan.record}
     for shipment in sorted(world.context.shipments.keys() | world.context.manifests.keys() | planned):
         result = world.context.manifests.get(shipment)
         close, left, behind = _by_trailers(shipment, world, t_end)

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 
 from tests.oracle.facts import Fact, Record
 
-NAMES = ("order", "task", "lu", "carton", "shipment", "trailer")
+NAMES = ("order", "task", "lu", "carton", "shipment", "trailer", "wave")
 
 
 def names(record: Record) -> set[Hashable]:

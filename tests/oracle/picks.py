@@ -238,10 +238,7 @@ def entries(
     for fact in facts:
         if fact.kind not in PICKS:
             continue
-        parts = [_entry(fact, part, context) for part in fact.record.get("alloc") or [fact.record]]
-        for entry in parts if None not in parts else ():  # reading: a press for several waits as a whole
-            if entry is None:
-                continue
+        for entry in _parts(fact, context):
             if press := fact.record.get("press"):
                 # reading: confirms and reversals number their presses separately
                 other = pressed.setdefault((entry.task or entry.line, fact.kind + press), entry)
@@ -253,6 +250,17 @@ def entries(
                     found.remove(other)
             found.append(entry)
     return [entry for entry in found if entry.press not in too_late]
+
+
+def is_known(press: Fact, context: Context) -> bool:
+    """R11: else it waits."""
+    return bool(_parts(press, context))
+
+
+def _parts(fact: Fact, context: Context) -> list[Entry]:
+    """reading (R11): a press for several waits as a whole."""
+    parts = [_entry(fact, part, context) for part in fact.record.get("alloc") or [fact.record]]
+    return [entry for entry in parts if entry is not None] if None not in parts else []
 
 
 def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
@@ -288,7 +296,7 @@ def windows(
     for entry in presses:
         by_line.setdefault(entry.line, []).append(entry)
     for line, close in _closes(facts, context, knowledge.rules, carton_closes):
-        if close.t <= t_end:
+        if close.t <= t_end and _was_there(line, close, by_line.get(line, ()), context):
             by_line.setdefault(line, []).append(close)
     for fact in context.tasks.values():
         by_line.setdefault((fact.record["order"], fact.record["line"]), [])
@@ -317,6 +325,13 @@ def _closes(
         for wave, moved in context.cutoffs(line[0]) if not context.tasks_of(line) else ():
             yield line, Close(wave.record["cutoff"], "DEADLINE", "DEADLINE", None, wave, moved=moved)
     yield from carton_closes
+
+
+def _was_there(line: Line, close: Close, happenings: Iterable[Entry | Close], context: Context) -> bool:
+    """reading (R20, R21 d): a cutoff that was moved before there was a window has closed none."""
+    picks = (one.t for one in happenings if isinstance(one, Entry))
+    since = context.task_known[close.task] if close.task else min(picks, default=close.t)
+    return close.moved is None or since < close.moved.t
 
 
 def _tells_of(window: Window | None, one: Entry | Close) -> None:

@@ -13,7 +13,7 @@ from tests.oracle.context import Line
 from tests.oracle.facts import Fact
 from tests.oracle.gaps import NEVER
 from tests.oracle.leaving import cartons_of, planned_cycles
-from tests.oracle.picks import Knowledge, Window
+from tests.oracle.picks import Entry, Knowledge, Window
 from tests.oracle.world import World
 
 
@@ -82,15 +82,19 @@ def _must(holds: bool, otherwise: str) -> None:
 
 
 def _put_in(line: Line, shipment: str, world: World) -> int:
-    """R53: what of a line lies in the shipment's cartons, open or closed."""
+    """R53, R50: what of a line lies in the shipment's cartons, open or closed, without that of cancelled tasks. reading
+    (R47): what was moved is not known by its task, and counts."""
     sku = world.context.lines.get(line, {}).get("sku")
     cycles, _ = cartons_of(shipment, world)
-    return sum(
+    there = sum(
         quantity
         for cycle in cycles
         for what, quantity in cycle.contents(NEVER).items()
         if what[:2] == line and sku in (None, what[2])
     )
+    whole = [cycle for cycle in cycles if not _is_packed(cycle)]
+    cancelled = [window for window in world.windows.values() if window.line == line and window.t_cancel is not None]
+    return there - sum(_count(_put(window, cycle), sku) for window in cancelled for cycle in whole)
 
 
 def _share(shorts: int, line: Line, shipment: str, wanting: list[str], world: World) -> int:
@@ -158,10 +162,22 @@ def _holds_cancelled(line: Line, world: World, found: list[Cycle]) -> bool:
 def _lies_in(window: Window, cycle: Cycle) -> bool:
     """reading (R47): what was moved is not known by its task; into a carton that was packed, any of its pieces may have
     come."""
+    return _count(window.physical if _is_packed(cycle) else _put(window, cycle)) > 0
+
+
+def _is_packed(cycle: Cycle) -> bool:
+    return any(fact.kind == "pack.confirm" for fact in cycle.facts)
+
+
+def _put(window: Window, cycle: Cycle) -> list[Entry]:
+    """Its pieces into and out of the cycle."""
     here = {fact.arrival for fact in cycle.facts}
-    packed = any(fact.kind == "pack.confirm" for fact in cycle.facts)
-    mine = [e for e in window.physical if packed or (e.fact.arrival in here and (e.lu or cycle.lu) == cycle.lu)]
-    return sum(entry.sign * entry.qty for entry in mine) > 0
+    return [e for e in window.physical if e.fact.arrival in here and (e.lu or cycle.lu) == cycle.lu]
+
+
+def _count(entries: Iterable[Entry], sku: str | None = None) -> int:
+    """`sku`: of that alone."""
+    return sum(entry.sign * entry.qty for entry in entries if sku in (None, entry.sku))
 
 
 def _staged(cycle: Cycle, world: World, lanes: list[str]) -> bool:
@@ -182,7 +198,26 @@ def _staged(cycle: Cycle, world: World, lanes: list[str]) -> bool:
     return loaded or place in lanes
 
 
-def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str]) -> Readiness:
+class Past:
+    """The floor after every moment of a part, deadlines included, up to `t_end`: once for all shipments in it.
+
+    `units`: R60's load unit of a fact, by arrival, whenever that was said; None: by what had been said at each moment.
+    """
+
+    def __init__(self, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str] | None) -> None:
+        self.facts, self.knowledge, self.t_end = facts, knowledge, t_end
+        self.worlds = [
+            (t, World([fact for fact in facts if fact.t <= t], knowledge, t, units)) for t in _moments(facts, t_end)
+        ]
+
+
+def pasts(facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str]) -> list[Past]:
+    """By all that was said of tracks, and where something was, once more by what had been said by then."""
+    mine = {fact.arrival: units[fact.arrival] for fact in facts if fact.arrival in units}
+    return [Past(facts, knowledge, t_end, one) for one in ([mine, None] if mine else [mine])]
+
+
+def follow(shipment: str, found: list[Past]) -> Readiness:
     """R51, R52: judge after every event time up to `t_end`, deadlines included, and keep what lasts `ready_hold_ms`.
 
     reading: a truth (or a change of its data) at t is emitted if nothing untrue happens in (t, t + ready_hold_ms].
@@ -190,20 +225,17 @@ def follow(shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int, u
     reading (R60): a fact about a track belongs to its unit at its own event time, whenever that was said. Where a truth
     would begin at another time without that, `time` is not said.
     """
-    result = _follow(shipment, facts, knowledge, t_end, units)
-    if units:
-        result.dated = result.ready_t == _follow(shipment, facts, knowledge, t_end, None).ready_t
+    result, *others = [_follow(shipment, past) for past in found]
+    result.dated = all(result.ready_t == other.ready_t for other in others)
     return result
 
 
-def _follow(
-    shipment: str, facts: list[Fact], knowledge: Knowledge, t_end: int, units: Mapping[int, str] | None
-) -> Readiness:
+def _follow(shipment: str, past: Past) -> Readiness:
+    facts, knowledge, worlds, t_end = past.facts, past.knowledge, past.worlds, past.t_end
     hold = knowledge.rules["ready_hold_ms"] * 1000
     manifested = min(
         (f.arrival for f in facts if f.kind == "manifest.result" and f.record["shipment"] == shipment), default=2**62
     )
-    worlds = [(t, World([fact for fact in facts if fact.t <= t], knowledge, t, units)) for t in _moments(facts, t_end)]
     truths = [(t, judge(shipment, world).data) for t, world in worlds]
     over = [t for t, world in worlds if shipment in world.departures]
     result = Readiness()

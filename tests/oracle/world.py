@@ -30,16 +30,15 @@ class World:
         self.windows: dict[str, Window] = {}
         self.cycles: dict[str, list[Cycle]] = {}
         self.departures: dict[str, leaving.Departure] = {}
-        self._walk(self.context.manifests)
         if any(fact.kind == "scan.multiread" for fact in facts):
-            self._walk(self.context.manifests)  # R63 asks who was bound
+            self._walk(self.context.first_manifests)  # R63 asks who was bound
         closes: list[tuple[Line, Close]] = []
         if rules["short_on_close"]:
             self.windows = picks.windows(facts, self.context, self.entries, knowledge, (), t_end)
-            self._walk(self.context.manifests)
+            self._walk(self.context.first_manifests)
             closes = list(_carton_closes(self.cycles, self.windows.values(), self.context))
         self.windows = picks.windows(facts, self.context, self.entries, knowledge, closes, t_end)
-        self._walk(self.context.manifests)
+        self._walk(self.context.first_manifests)
         self.departures = leaving.departures(self, rules["partial_load"] == "emit", t_end)
         if any(departure.close for departure in self.departures.values()):
             self._walk({name: departure.first for name, departure in self.departures.items()})

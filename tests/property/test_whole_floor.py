@@ -6,7 +6,7 @@ import random
 
 from hypothesis import given
 
-from tests import stories, whole_floor
+from tests import second_thoughts, stories, whole_floor
 from tests.property.agreement import agree, example_count, seeds
 from tests.stories import Story
 
@@ -48,3 +48,16 @@ def test_R43_R47_goods_that_move(story: Story, seed: int) -> None:
 @given(whole_floor.whole_stories(pallet=80, trailer=90, lost=40, labels=80, weights=60))
 def test_R45_R48_R54_R64_goods_that_are_held_or_lost_and_leave(story: Story) -> None:
     agree(story.records, story.rules)
+
+
+@example_count(1.5)
+@given(second_thoughts.thoughtful_stories(), seeds)
+def test_R10_R53_order_systems_that_change_their_minds(story: Story, seed: int) -> None:
+    agree(stories.rearrive(story.records, random.Random(seed)), story.rules)
+
+
+@example_count(1)
+@given(second_thoughts.thoughtful_stories(), seeds)
+def test_R5_R11_some_of_it_is_never_told(story: Story, seed: int) -> None:
+    kept = second_thoughts.forget(story.records, random.Random(seed))
+    agree(stories.repeat(kept, random.Random(seed)), story.rules)
