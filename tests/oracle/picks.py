@@ -279,7 +279,9 @@ def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
         line = part["order"], part["line"]
         if line not in context.lines and not context.tasks_of(line):
             return None  # reading: a line is known by its tasks too
-        known = max(known, context.order_arrival.get(line[0], known))
+        told = [context.task_arrival[name] for name in context.tasks_of(line)]
+        told += [context.order_arrival[line[0]]] if line in context.lines else []
+        known = max(known, min(told))
     return Entry(fact, task, line, 1 if fact.kind == "pick.confirm" else -1, part["qty"], lu, known)
 
 

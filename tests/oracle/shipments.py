@@ -156,13 +156,28 @@ def _holds_cancelled(line: Line, world: World, found: list[Cycle]) -> bool:
     if world.context.line_cancel(line) is not None:
         return any(what[:2] == line for cycle in found for what in cycle.contents(cycle.closes[-1]))
     cancelled = [window for window in world.windows.values() if window.line == line and window.t_cancel is not None]
-    return any(_lies_in(window, cycle) for window in cancelled for cycle in found)
+    return any(_lies_in(window, cycle, world) for window in cancelled for cycle in found)
 
 
-def _lies_in(window: Window, cycle: Cycle) -> bool:
-    """reading (R47): what was moved is not known by its task; into a carton that was packed, any of its pieces may have
-    come."""
-    return _count(window.physical if _is_packed(cycle) else _put(window, cycle)) > 0
+def _lies_in(window: Window, cycle: Cycle, world: World) -> bool:
+    """reading (R47): what was moved is not known by its task. What lies in the carton of its line, and came from where
+    pieces of it went, may be one of those that are in hand."""
+    if _count(_put(window, cycle)) > 0 or not _is_packed(cycle):
+        return _count(_put(window, cycle)) > 0
+    there = any(what[:2] == window.line for what in cycle.contents(NEVER))
+    return there and _count(window.physical) > 0 and any(_put(window, one) for one in _feeding(cycle, world))
+
+
+def _feeding(cycle: Cycle, world: World) -> list[Cycle]:
+    """The uses of units out of which goods came into this one, by however many moves."""
+    found = [cycle]
+    for one in found:
+        moves = [fact for fact in one.facts if fact.kind == "pack.confirm" and fact.record["lu"] == one.lu]
+        before = (
+            other for fact in moves for other in world.cycles.get(fact.record["from_lu"], ()) if fact in other.facts
+        )
+        found += [other for other in before if other not in found]
+    return found
 
 
 def _is_packed(cycle: Cycle) -> bool:
