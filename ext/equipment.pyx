@@ -37,13 +37,11 @@ cdef int take(Floor floor, Fact* fact, str state) except -1:
     signal = new_signal(floor, fact)
     signal.on = state == "set"
     subject = floor.text(signal.device)
-    if fact.kind == K_LANE_FULL and fact.dest:
-        subject = f"lane/{floor.text(fact.dest)}"
-    elif fact.dest:
-        subject = f"{subject}/{floor.text(fact.dest)}"
-    if fact.code:
-        subject = f"{subject}/{floor.text(fact.code)}"
-    signal.whole = not signal.on and not fact.dest and not fact.code
+    if fact.kind == K_LANE_FULL:        # it is the lane that is full, by whatever code
+        subject = f"lane/{floor.text(fact.dest)}" if fact.dest else subject
+    else:
+        subject = "/".join([subject, *(floor.text(name) for name in (fact.dest, fact.code) if name)])
+    signal.whole = not signal.on and not fact.dest and (not fact.code or fact.kind == K_LANE_FULL)
     signal.code, signal.subject = CODES[fact.kind], floor.intern(subject)
     return wait_for_watermark(floor, signal)
 
@@ -81,8 +79,8 @@ cdef int apply(Floor floor, Signal* signal) except -1:
     if signal.done:
         return 0
     signal.done = True
-    if signal.whole:
-        return apply_to_all(floor, signal)
+    if signal.subject and not signal.on:
+        return end_all(floor, signal)
     if signal.subject:
         return apply_to(floor, signal, signal.code, signal.subject)
     if floor.state.signals.count == 0:
@@ -94,17 +92,30 @@ cdef int apply(Floor floor, Signal* signal) except -1:
     return 0
 
 
-cdef int apply_to_all(Floor floor, Signal* signal) except -1:
-    """A clear that names neither `code` nor `dest` clears everything that the device ever set."""
+cdef int end_all(Floor floor, Signal* signal) except -1:
+    """A clear ends what it names, and of what the device ever set all that agrees with it: without a `code` all of that
+    `dest`, and the other way round; with neither everything."""
     cdef uint64_t key = <uint64_t>signal.code << 32 | <uint64_t>signal.fact.src
     cdef Subjects* known = <Subjects*>find(floor.state.signalled, key)
-    cdef set subjects = {floor.text(signal.device)}
+    cdef set subjects = {floor.text(signal.subject)}
     cdef int i
     for i in range(known.subjects.count if known != NULL else 0):
-        subjects.add(floor.text(known.subjects.items[i]))
+        if agrees(floor, signal, floor.text(known.subjects.items[i])):
+            subjects.add(floor.text(known.subjects.items[i]))
     for subject in sorted(subjects):
         apply_to(floor, signal, signal.code, floor.intern(subject))
     return 0
+
+
+cdef bint agrees(Floor floor, const Signal* signal, str subject) except -1:
+    cdef const Fact* fact = signal.fact
+    if signal.whole:
+        return True
+    if fact.kind == K_LANE_FULL or (fact.dest and fact.code):
+        return False
+    if fact.dest:
+        return subject.startswith(f"{floor.text(signal.device)}/{floor.text(fact.dest)}/")
+    return subject.endswith(f"/{floor.text(fact.code)}")
 
 
 cdef int apply_to(Floor floor, Signal* signal, int code, int32_t subject) except -1:

@@ -106,3 +106,22 @@ def R64_lost_and_read_at_one_moment() -> Case:
     case.device("scan.read", 20, 20.1, SORTER, lu="L-1", track="7").device("telemetry", 60)
     case.records[1], case.records[2] = case.records[2], case.records[1]
     return case.cleared("RTE_LOST", "lu/L-1", t=20).times("RTE_LOST", 1)
+
+
+def R65_a_clear_of_one_dest_ends_every_code_of_it() -> Case:
+    """R65: two jams of D-1, by their codes, and one of D-2; the clear names only D-1."""
+    case = Case()
+    for t, dest, code in ((10, "D-1", "E1"), (11, "D-1", "E2"), (12, "D-2", "E1")):
+        case.device("jam", t, src=SORTER, state="set", dest=dest, code=code)
+    case.device("jam", 30, src=SORTER, state="clear", dest="D-1").device("telemetry", 60, src=SORTER)
+    for code in ("E1", "E2"):
+        case.cleared("DEV_JAM", f"device/{SORTER}/D-1/{code}", t=30)
+    return case.times("DEV_JAM", 2, "exception.cleared")
+
+
+def R65_a_full_lane_by_another_code() -> Case:
+    """R65: the lane is full, by whichever of its photo eyes says so; it is one episode."""
+    case = Case().device("lane.full", 10, src=SORTER, state="set", dest="D-1", code="PE-1")
+    case.device("lane.full", 11, src=SORTER, state="set", dest="D-1", code="PE-2")
+    case.device("lane.full", 30, src=SORTER, state="clear", dest="D-1").device("telemetry", 60, src=SORTER)
+    return case.times("RTE_LANE_FULL", 1).cleared("RTE_LANE_FULL", "lane/D-1", t=30)
