@@ -10,9 +10,10 @@ from ext.state cimport Cycle, Fact
 
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
 cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1
+cdef int64_t named_since(const Cycle* cycle) noexcept
 cdef Key sort_key(const Cycle* cycle) noexcept
 cdef Subject subject_of(const Cycle* cycle) noexcept
-cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1
+cdef int32_t subject_text(Floor floor, const Cycle* cycle, int64_t t) except -1
 cdef int alarm(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1
 cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1

@@ -4,7 +4,7 @@
 from libc.stdint cimport uint64_t
 
 from ext.keys cimport KEY_CYCLE, text_key
-from ext.kinds cimport K_CARTON_PLAN, K_LU_BIND
+from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_LU_BIND
 from ext.store cimport length, nth
 
 
@@ -26,7 +26,20 @@ cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
             break
         if fact.carton and (not carton or fact.kind == K_LU_BIND or fact.kind == K_CARTON_PLAN):
             carton = fact.carton
+        if fact.kind == K_CARTON_VOID:
+            break
     return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+
+
+cdef int64_t named_since(const Cycle* cycle) noexcept:
+    """Since when it has the carton id that it goes by."""
+    cdef const Fact* fact
+    cdef int i
+    for i in range(length(cycle.facts) if cycle.carton else 0):
+        fact = <Fact*>nth(cycle.facts, i)
+        if fact.carton == cycle.carton:
+            return max(fact.t, cycle.begin)
+    return cycle.begin
 
 
 cdef Key sort_key(const Cycle* cycle) noexcept:
@@ -39,9 +52,9 @@ cdef Subject subject_of(const Cycle* cycle) noexcept:
     return Subject(head=b"carton/", key=sort_key(cycle))
 
 
-cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1:
-    """The subject as a text, for exceptions."""
-    return floor.joined(b"carton/", cycle.key if cycle.key else name_of(floor, cycle))
+cdef int32_t subject_text(Floor floor, const Cycle* cycle, int64_t t) except -1:
+    """The subject as a text, for exceptions: what it was called by then, whatever is known already (R3)."""
+    return floor.joined(b"carton/", cycle.key if cycle.key else name_at(floor, cycle, t))
 
 
 # ---------------------------------------------------------------------------------------------- exceptions
@@ -49,7 +62,7 @@ cdef int32_t subject_text(Floor floor, const Cycle* cycle) except -1:
 cdef int alarm(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause, str detail) except -1:
     """Raise an exception that this carton can clear."""
     floor.deciding(cycle).alarms |= <uint64_t>1 << code
-    return floor.outlet.raise_(code, subject_text(floor, cycle), t, cause, detail)
+    return floor.outlet.raise_(code, subject_text(floor, cycle, t), t, cause, detail)
 
 
 cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1:

@@ -45,11 +45,11 @@ cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) 
     follow(floor, changed[0], fact)
     if kind == K_CARTON_VOID:
         watch_void(floor, fact)
+    if kind == K_LABEL_VERIFIED:        # the bind that its use begins with may still be on its way
+        floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_LABEL, fact.t)
     if fact.cycle != NULL and (kind == K_WEIGH or kind == K_LABEL_VERIFIED or kind == K_CARTON_VOID
                                or kind == K_MANIFEST_RESULT):
         watch_holds(floor, fact.cycle, fact.t)
-        if kind == K_LABEL_VERIFIED:
-            floor.by_watermark.push(fact.t, RANK_CARTON, sort_key(fact.cycle), fact, TAG_LABEL, fact.t)
     return 0
 
 
@@ -79,6 +79,8 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
             tell_voided(floor, cycle)
         if cycle.decided.until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
             decide(floor, cycle, fact)
+        if fact.carton and cycle.decided.until != ABSENT:
+            watch_holds(floor, cycle, fact.t)       # it may be planned under that name
         if cycle.renamed:
             retell_picks(floor, cycle, fact)
     return 0
@@ -196,7 +198,7 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
     for i in range(length(doubles)):
         transition = <Fact*>nth(doubles, i)
         if is_due(floor, cycle, transition):
-            floor.outlet.raise_(PKG_DOUBLE_CLOSE, subject_text(floor, cycle), transition.t, transition, "")
+            floor.outlet.raise_(PKG_DOUBLE_CLOSE, subject_text(floor, cycle, transition.t), transition.t, transition, "")
     floor.store.free(transitions)
     floor.store.free(doubles)
     return 0
@@ -242,7 +244,7 @@ cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided,
     if i < decided - 1:
         close = <Fact*>nth(transitions, decided - 1)
         tell_closed(floor, cycle, close, cause if cause != NULL else close)
-    if close != NULL and cause != NULL:
+    if close != NULL and cause != NULL and cause.t <= close.t:      # what opens it again says nothing of that close
         watch_holds(floor, cycle, cause.t)
     return 0
 

@@ -14,7 +14,7 @@ cdef enum:
 
 
 cdef int32_t concerned(State* state, Texts texts, int32_t subject, int64_t t) except -1:
-    """`t`: of the fact, which may be of an earlier use of a load unit."""
+    """`t`: of the fact. Later ones may be known, or not yet (R3), and it may be of an earlier use of a load unit."""
     cdef int32_t found = NONE
     head, _, name = texts.get(subject).partition("/")
     if head == "order":
@@ -26,9 +26,9 @@ cdef int32_t concerned(State* state, Texts texts, int32_t subject, int64_t t) ex
     elif head == "shipment" or head == "manifest":
         found = of_shipment(<Shipment*>find(state.shipments, <int32_t>texts.find(name)), NEVER - 1)
     elif head == "lu":
-        found = of_cycle(cycle_at(<LoadUnit*>find(state.units, <int32_t>texts.find(name)), t))
+        found = of_cycle(cycle_at(<LoadUnit*>find(state.units, <int32_t>texts.find(name)), t), t)
     elif head == "carton" or head == "hold":
-        found = of_carton(state, texts, name)
+        found = of_carton(state, texts, name, t)
     return found if found > 0 else subject
 
 
@@ -49,38 +49,43 @@ cdef int32_t of_shipment(const Shipment* shipment, int64_t as_of) noexcept:
     return order if order > 0 else shipment.id
 
 
-cdef int32_t of_carton(State* state, Texts texts, str name) except -1:
+cdef int32_t of_carton(State* state, Texts texts, str name, int64_t t) except -1:
     """By its id, else by unit and number."""
     cdef CartonPlan* plan = <CartonPlan*>find(state.cartons, <int32_t>texts.find(name))
     cdef LoadUnit* unit
+    cdef int32_t found = NONE
     cdef int i
     if plan != NULL and length(plan.cycles):
-        return of_cycle(<Cycle*>last(plan.cycles))
+        found = of_cycle(<Cycle*>last(plan.cycles), t)
     if plan != NULL:
-        return of_plan(plan, NONE)
+        return of_plan(plan, NONE) if found == NONE else found
     lu, _, number = name.rpartition("#")
     unit = <LoadUnit*>find(state.units, <int32_t>texts.find(lu))
     for i in range(length(unit.cycles) if unit != NULL else 0):
         if str((<Cycle*>nth(unit.cycles, i)).number) == number:
-            return of_cycle(<Cycle*>nth(unit.cycles, i))
+            return of_cycle(<Cycle*>nth(unit.cycles, i), t)
     return NONE
 
 
-cdef int32_t of_cycle(const Cycle* cycle) noexcept:
-    """The orders whose pieces came into it."""
+cdef int32_t of_cycle(const Cycle* cycle, int64_t t) noexcept:
+    """The orders whose pieces had come into it by then; else those of its plan, if it was called so by then (R40a)."""
     cdef const Fact* fact
     cdef int32_t order = NONE
+    cdef bint named = False
     cdef int i, k
     if cycle == NULL:
         return NONE
     for i in range(length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
+        if fact.t > t:
+            break
+        named = named or fact.carton == cycle.carton
         if fact.window != NULL:
             order = both(order, fact.window.line)
         elif fact.kind == K_PACK_CONFIRM and not fact.move.out:
             for k in range(fact.move.moved.count if fact.move.moved != NULL else 0):
                 order = both(order, fact.move.moved.items[k].line)
-    return of_plan(cycle.plan, order) if order <= 0 else order
+    return of_plan(cycle.plan if named else NULL, order) if order <= 0 else order
 
 
 cdef int32_t of_plan(const CartonPlan* plan, int32_t order) noexcept:

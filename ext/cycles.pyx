@@ -30,6 +30,7 @@ cdef struct Span:
     int32_t carton
     int64_t t_close         # ABSENT: open
     bint rebound
+    bint voided
 
 
 cdef class Walk:
@@ -77,6 +78,8 @@ cdef class Walk:
             self.join(fact)
         else:
             self.join(fact)
+            if kind == K_CARTON_VOID and self.count:
+                self.spans[self.count - 1].voided = True
             if kind == K_CARTON_VOID or kind == K_MANIFEST_RESULT:
                 self.finish(fact.t)
         return 0
@@ -106,7 +109,7 @@ cdef class Walk:
         self.count += 1
         self.running[0] = Span(
             first=self.joined_count, count=0, begin=fact.t, end=NEVER, target=0, carton=0,
-            t_close=ABSENT, rebound=False)
+            t_close=ABSENT, rebound=False, voided=False)
         return 0
 
     cdef int finish(self, int64_t t) except -1:
@@ -129,8 +132,8 @@ cdef class Walk:
             return 0
         span = &self.spans[self.count - 1]
         self.add(fact)
-        if fact.carton and not span.carton:
-            span.carton = fact.carton           # R40a: the carton that a device record names
+        if fact.carton and not span.carton and not span.voided:
+            span.carton = fact.carton           # R40a: the carton that a device record names; none after its void
         if closes(fact.kind):
             if span.t_close == ABSENT:
                 span.t_close = fact.t
@@ -243,7 +246,10 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
 
 
 cdef int retire(Floor floor, Cycle* cycle) except -1:
-    """Its facts are an earlier cycle's: nothing finds it any more, and timers find it empty."""
+    """Its facts are an earlier cycle's, or none any more: nothing finds it, and timers find it empty. A number that nobody
+    has heard of is given to the next (R3: without what was taken back it would have had that)."""
+    if cycle.number == cycle.unit.met and not cycle.key and not cycle.decided.alarms:
+        cycle.unit.met -= 1
     if cycle.plan != NULL:
         remove(&cycle.plan.cycles, cycle)        # it still says whom its end concerns
     if cycle.mismatched:

@@ -21,15 +21,20 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
     """Raise and clear what stands, by everything that the watermark has passed."""
     cdef Fact* close = cartons.last_close(floor, cycle)
     cdef carton_state.CartonState state
-    cdef int64_t as_of = floor.state.watermark - 1
+    cdef int64_t as_of = floor.state.watermark - 1, named = carton_names.named_since(cycle)
+    cdef int64_t planned = named
     if (cycle.rebound and cycle.end <= as_of) or cycle.decided.alarms >> PKG_TOTE_REBOUND_OPEN & 1:
         check_rebound(floor, cycle)
     if close == NULL:                   # it is open: its next close will tell
         return 0
-    if cycle.plan != NULL and cycle.plan.fact != NULL and cycle.plan.fact.t > as_of:
-        return cartons.watch_holds(floor, cycle, cycle.plan.fact.t)     # R45: a plan that is dated ahead
+    if cycle.plan != NULL and cycle.plan.fact != NULL:
+        planned = max(cycle.plan.fact.t, named)
     state = carton_state.state_of(floor, cycle, as_of)
-    check_weight_and_label(floor, cycle, as_of, close, state.voided)
+    if named > as_of:
+        check_weight_and_label(floor, cycle, NULL, as_of, close, state.voided)
+    if planned > as_of:
+        return cartons.watch_holds(floor, cycle, planned)       # held against a plan once that has come, and its name
+    check_weight_and_label(floor, cycle, cycle.plan, as_of, close, state.voided)
     return check_contents(floor, cycle, close, state.voided or state.shipped)
 
 
@@ -46,7 +51,8 @@ cdef int check_rebound(Floor floor, Cycle* cycle) except -1:
     return 0
 
 
-cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* close, bint over) except -1:
+cdef int check_weight_and_label(
+        Floor floor, Cycle* cycle, const CartonPlan* plan, int64_t as_of, Fact* close, bint over) except -1:
     """The last weighing and the last label, until a good one, `hold.released`, or the end of the carton."""
     cdef Fact* fact
     cdef Fact* weighed = NULL
@@ -54,7 +60,6 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
     cdef Fact* youngest = close
     cdef Fact* release = carton_state.release_of(floor, cycle, as_of)
     cdef int64_t released = release.t if release != NULL else ABSENT
-    cdef CartonPlan* plan = cycle.plan
     cdef bint off, bad, wrong
     cdef int i
     for i in range(length(cycle.facts)):
@@ -67,7 +72,7 @@ cdef int check_weight_and_label(Floor floor, Cycle* cycle, int64_t as_of, Fact* 
             label = youngest = fact
         elif fact.kind == K_MANIFEST_RESULT:
             over, youngest = True, fact
-    if plan != NULL and plan.fact != NULL and plan.fact.t > youngest.t:
+    if plan != NULL and plan.fact != NULL and youngest.t < plan.fact.t <= as_of:
         youngest = plan.fact
     if release != NULL and release.t > youngest.t:
         youngest = release
@@ -126,8 +131,8 @@ cdef int check_contents(Floor floor, Cycle* cycle, Fact* close, bint over) excep
 
 
 cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) except NULL:
-    """The fact that ended a mismatch: a short, a cancel or another plan that explains the contents, or the end of the carton;
-    else its close, which was told otherwise or anew."""
+    """Since when its contents are what they should be, or nobody asks any more: by a short, a cancel, another plan or the
+    end of the carton, of those that the watermark has passed. By its close, if that was told otherwise, or anew."""
     cdef const Fact* found = NULL
     cdef const Fact* fact
     cdef PlannedList* contents = cycle.plan.contents if cycle.plan != NULL else NULL
@@ -135,16 +140,16 @@ cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) excep
     for i in range(length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
         if fact.kind == K_CARTON_VOID or fact.kind == K_MANIFEST_RESULT:
-            found = earlier(found, fact, close.t)
+            found = earlier(floor, found, fact, close.t)
     if cycle.plan != NULL and difference(floor, cycle, close, close.t) == "":
-        found = earlier(found, cycle.plan.fact, close.t)
+        found = earlier(floor, found, cycle.plan.fact, close.t)
     for i in range(contents.count if contents != NULL else 0):
         found = explained_by(floor, cycle, close, contents.items[i].line, found)
     return found if found != NULL else close
 
 
-cdef const Fact* earlier(const Fact* found, const Fact* fact, int64_t after) noexcept:
-    if fact == NULL or fact.t <= after or (found != NULL and found.t <= fact.t):
+cdef const Fact* earlier(Floor floor, const Fact* found, const Fact* fact, int64_t after) noexcept:
+    if fact == NULL or not after < fact.t < floor.state.watermark or (found != NULL and found.t <= fact.t):
         return found
     return fact
 
@@ -160,11 +165,11 @@ cdef const Fact* explained_by(
         for k in range(length(window.closings) + 1):
             fact = <Fact*>nth(window.closings, k) if k < length(window.closings) else window.trouble.cancelled_by
             if fact != NULL and explains(floor, cycle, close, fact):
-                found = earlier(found, fact, close.t)
+                found = earlier(floor, found, fact, close.t)
     if line.changed.cancelled_by != NULL and explains(floor, cycle, close, line.changed.cancelled_by):
-        found = earlier(found, line.changed.cancelled_by, close.t)
+        found = earlier(floor, found, line.changed.cancelled_by, close.t)
     if line.changed.alloc_by != NULL and explains(floor, cycle, close, line.changed.alloc_by):
-        found = earlier(found, line.changed.alloc_by, close.t)
+        found = earlier(floor, found, line.changed.alloc_by, close.t)
     return found
 
 
@@ -238,15 +243,10 @@ cdef int check_sscc(Floor floor, Fact* label) except -1:
         return 0
     known = <Fact*>find(floor.state.ssccs, label.sscc)
     floor.store.put(floor.state.ssccs, label.sscc, label)
-    if known == NULL or not is_other(known.cycle, label.cycle) or label.t - known.t > floor.rules.retention:
+    if known == NULL or known.cycle == NULL or label.t - known.t > floor.rules.retention:
         return 0
-    return floor.outlet.raise_(
-        ID_SSCC_REUSE, floor.joined(b"sscc/", label.sscc), label.t, label,
-        f"{floor.text(carton_names.name_of(floor, label.cycle))}, "
-        f"before on {floor.text(carton_names.name_of(floor, known.cycle))}")
-
-
-cdef bint is_other(const Cycle* before, const Cycle* now) noexcept:
-    if before == NULL or before == now:
-        return False
-    return before.carton == 0 or before.carton != now.carton
+    now = floor.text(carton_names.name_at(floor, label.cycle, label.t))
+    before = floor.text(carton_names.name_at(floor, known.cycle, label.t))
+    if now == before:
+        return 0                        # the same carton, in whatever unit
+    return floor.outlet.raise_(ID_SSCC_REUSE, floor.joined(b"sscc/", label.sscc), label.t, label, f"{now}, before on {before}")

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from ext cimport cartons, pick_events, picks
+from ext cimport cartons, pick_alarms, pick_events, picks
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
@@ -115,6 +115,8 @@ cdef int take_back(Floor floor, const Shipment* shipment, PickWindow* window, Fa
     if fact.lu:
         cartons.detach(floor, floor.unit_of(fact.lu), fact, &changed)
     picks.tell(floor, window, fact, NEVER - 1)
+    if length(window.facts):
+        pick_alarms.watch(floor, window, fact.t)
     floor.store.free(changed)
     touch_others(floor, shipment, window.line, fact)
     return pick_events.count_late(floor, window, fact)

@@ -25,29 +25,37 @@ cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
     a window."""
     if window.stall_watched or window.q_sum <= 0 or window.q_sum >= window.q_task >= 0:
         return 0
-    window.stall_watched = True
-    return floor.by_watermark.push(
-        max(t, last_pick(window) + floor.rules.pick_stall), RANK_PICK, key_of(window), window, TAG_STALL, 0)
+    return watch_until(floor, window, max(t, last_pick(window, t) + floor.rules.pick_stall))
 
 
-cdef int64_t last_pick(const PickWindow* window) noexcept:
-    """When it was; a reversal is none. Mostly the last fact."""
+cdef int64_t last_pick(const PickWindow* window, int64_t as_of) noexcept:
+    """When it was, or the first of all; a reversal is none. Mostly the last fact."""
     cdef int i = length(window.facts) - 1
-    while i > 0 and (<Fact*>nth(window.facts, i)).qty <= 0:
+    while i > 0 and ((<Fact*>nth(window.facts, i)).qty <= 0 or (<Fact*>nth(window.facts, i)).t > as_of):
         i -= 1
     return (<Fact*>nth(window.facts, i)).t
 
 
 cdef int judge_stall(Floor floor, PickWindow* window, int64_t now) except -1:
-    """R22: an alarm after `pick_stall_ms` without a pick in an open window, and nothing more."""
-    cdef Outcome o = outcome(window, NEVER - 1, floor.state.watermark)
+    """R22: an alarm after `pick_stall_ms` without a pick in an open window, and nothing more. By all that the watermark has
+    passed: the pick that ends it may have come already (R3)."""
+    cdef int64_t as_of = floor.state.watermark - 1
+    cdef Outcome o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+    cdef const Fact* newest = <Fact*>last(window.facts) if length(window.facts) else NULL
     window.stall_watched = False
-    if o.closed or o.q_now <= 0:
-        return 0
-    if o.t_last + floor.rules.pick_stall <= now:
-        return alarm(floor, window, PCK_STALLED, now, <Fact*>last(window.facts), f"{o.q_now} of {window.q_task}")
+    if not o.closed and o.q_now > 0 and o.t_last + floor.rules.pick_stall <= now:
+        alarm(floor, window, PCK_STALLED, now, younger(floor, NULL, window.facts, as_of), f"{o.q_now} of {o.q_task}")
+        expect_all(floor, window, window.facts)
+    elif not o.closed and o.q_now > 0:
+        return watch_until(floor, window, o.t_last + floor.rules.pick_stall)
+    if newest != NULL and newest.t > as_of:
+        return watch_until(floor, window, max(newest.t, last_pick(window, newest.t) + floor.rules.pick_stall))
+    return 0
+
+
+cdef int watch_until(Floor floor, PickWindow* window, int64_t due) except -1:
     window.stall_watched = True
-    return floor.by_watermark.push(o.t_last + floor.rules.pick_stall, RANK_PICK, key_of(window), window, TAG_STALL, 0)
+    return floor.by_watermark.push(due, RANK_PICK, key_of(window), window, TAG_STALL, 0)
 
 
 # ---------------------------------------------------------------------------------------------- what is to be judged
@@ -126,7 +134,8 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     if wrong != NULL:
         floor.outlet.raise_(PCK_AFTER_CANCEL, subject, wrong.t, wrong, "")
     o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
-    if window.trouble.alarms >> PCK_STALLED & 1 and (cause.window == window or o.closed):
+    if (window.trouble.alarms >> PCK_STALLED & 1 and (cause.window == window or o.closed)
+            and not stalled_since(floor, &o, cause.t, as_of)):
         quiet(floor, window, PCK_STALLED, cause.t, cause)
     if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task, as_of), window.trouble.covered_q):
         alarm(floor, window, PCK_OVER, max(o.t_close, cause.t), cause, f"{o.q} of {o.q_task}")
@@ -135,6 +144,12 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     if o.cancelled and o.q > 0:
         return alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
     return quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
+
+
+cdef bint stalled_since(Floor floor, const Outcome* o, int64_t t, int64_t as_of) noexcept:
+    """R22: what happened at `t` was before it stalled."""
+    cdef int64_t stalled = o.t_last + floor.rules.pick_stall
+    return not o.closed and o.q_now > 0 and t <= stalled <= as_of
 
 
 cdef Fact* first_after_cancel(const PickWindow* window, int64_t as_of) noexcept:

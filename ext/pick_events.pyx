@@ -37,7 +37,7 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 
 
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
-    """R20, R3: what was told of a line's window is a task's now; under the line's own key nothing is left."""
+    """R20, R21, R3: nothing of what was told holds; a revision of quantity 0 means the same as no event."""
     cdef Outcome o
     if window.confirmed == NULL:
         return 0

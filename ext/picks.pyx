@@ -1,7 +1,8 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The pick window (R20-R31): see picks.pxd. Hot: `take_pick`, `decide`."""
 
-from ext cimport asked, gaps, pick_alarms
+from ext cimport asked, gaps, pick_alarms, pick_events
+from ext.batch cimport ABSENT
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then
 from ext.outlet cimport EXACT, INCOMPLETE
@@ -208,8 +209,11 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         return 0
     o = outcome(window, as_of, max(floor.state.watermark, window.trouble.forced + 1))
     if not o.told:
-        if window.confirmed == NULL or cause == NULL or cause.window != window or o.q_now == window.told_q:
+        if (window.confirmed == NULL or cause == NULL or cause.window != window or o.q_now == window.told_q
+                or window.told_t == ABSENT):
             return 0
+        if window.told_t >= floor.state.watermark:
+            return never_full(floor, window, cause)
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
     if o.by == BY_DEADLINE and o.q_short > 0 and window.trouble.decided == NULL:
@@ -219,13 +223,22 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         evidence = INCOMPLETE if blind else evidence
     if o.closing != NULL and window.trouble.decided == NULL:
         decided_by(floor, window, o.closing)
-    if cause == NULL:
-        cause = o.cause
+    if cause == NULL or (o.told and not cause.context and cause.t >= floor.state.watermark):
+        cause = o.cause                     # R3: the one that decided, whichever came last
     if o.q > 0 or window.confirmed != NULL:
         tell_confirmed(floor, window, &o, cause, evidence)
     if window.trouble.short_told != NULL or (o.shorted and o.q_short > 0):
         tell_short(floor, window, &o, cause, evidence)
     return pick_alarms.expect(floor, window, max(o.t_close, cause.t))
+
+
+cdef int never_full(Floor floor, PickWindow* window, const Fact* cause) except -1:
+    """R3, R21: told full on arrival, and a record within the disorder says that it never was. Nothing is told of it until
+    it closes, as if that record had come first."""
+    pick_events.withdraw(floor, window, cause)
+    pick_alarms.expect(floor, window, max(window.told_t, cause.t))
+    window.told_t = ABSENT
+    return 0
 
 
 cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:

@@ -28,7 +28,7 @@ cdef int judge(Floor floor, Fact* fact) except -1:
         remove(&floor.trailer_of(fact.trailer).loads, fact)
     floor.state.count_taken -= 1
     floor.state.count_rejected += 1
-    return floor.outlet.raise_(PKG_AFTER_VOID, carton_names.subject_text(floor, cycle), fact.t, fact, NAMES[fact.kind])
+    return floor.outlet.raise_(PKG_AFTER_VOID, carton_names.subject_text(floor, cycle, fact.t), fact.t, fact, NAMES[fact.kind])
 
 
 cdef bint comes_after_void(Floor floor, const Cycle* cycle, const Fact* fact) noexcept:

@@ -342,5 +342,5 @@ cdef int judge(Floor floor, const Return* home, const Fact* cause) except -1:
     else:
         floor.outlet.clear(RTN_UNEXPECTED, subject, max(t, cause.t), cause)
     if verdict == OVER:
-        return floor.outlet.raise_(RTN_OVER, subject, t, cause, f"{qty} of {expected_of(home.rma, home.sku, as_of)}")
+        return floor.outlet.raise_(RTN_OVER, subject, max(t, cause.t), cause, f"{qty} of {expected_of(home.rma, home.sku, as_of)}")
     return floor.outlet.clear(RTN_OVER, subject, max(t, cause.t), cause)

@@ -4,6 +4,7 @@ whether the shipment of a pick has left (R27, R29)."""
 from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
+from ext.plan_data cimport FormerHome
 from ext.state cimport Cycle, Line, PickWindow, Shipment
 from ext.store cimport List, Numbers
 
@@ -15,6 +16,7 @@ cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of, in
 cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept
 cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL
+cdef FormerHome planned_home(const Cycle* cycle, int64_t planned) noexcept
 cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept
 
 cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept

@@ -1,6 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Which cartons are a shipment's (R50a, R53): see shipment_cartons.pxd."""
 
+from ext cimport carton_names
 from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
 from ext.packing cimport Contents, contents_of
 from ext.plan_data cimport FormerHome
@@ -70,7 +71,7 @@ cdef int add_cycles_of(
 
 cdef int add_unplanned(
         Floor floor, Shipment* shipment, Cycle* cycle, int64_t as_of, int64_t planned, List** found) except -1:
-    if cycle.round == floor.state.round or home_at(cycle.plan, planned).shipment != NULL:
+    if cycle.round == floor.state.round or planned_home(cycle, planned).shipment != NULL:
         return 0
     cycle.round = floor.state.round     # judged once a round, whatever comes of it
     if home_by(cycle, as_of, planned) == shipment and not is_voided(cycle, as_of):
@@ -112,13 +113,13 @@ cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of, in
 
 
 cdef Cycle* current_cycle(const CartonPlan* plan, int64_t as_of) noexcept:
-    """The last use of a unit as this carton that was not voided."""
+    """The last use of a unit as this carton that was not voided, by what it was called then (R40a)."""
     cdef Cycle* cycle
     cdef Cycle* youngest = NULL
     cdef int i
     for i in range(length(plan.cycles)):
         cycle = <Cycle*>nth(plan.cycles, i)
-        if cycle.begin <= as_of and (youngest == NULL or cycle.begin > youngest.begin) and not is_voided(cycle, as_of):
+        if carton_names.named_since(cycle) <= as_of and (youngest == NULL or cycle.begin > youngest.begin) and not is_voided(cycle, as_of):
             youngest = cycle
     return youngest
 
@@ -128,7 +129,7 @@ cdef bint any_voided(const CartonPlan* plan, int64_t as_of) noexcept:
     cdef int i
     for i in range(length(plan.cycles)):
         cycle = <Cycle*>nth(plan.cycles, i)
-        if cycle.begin <= as_of and is_voided(cycle, as_of):
+        if carton_names.named_since(cycle) <= as_of and is_voided(cycle, as_of):
             return True
     return False
 
@@ -150,7 +151,7 @@ cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
 
 cdef Shipment* home_by(const Cycle* cycle, int64_t as_of, int64_t planned) except? NULL:
     """The shipment of a carton: that of its plan, else the only one whose scope has all that lies in it."""
-    cdef FormerHome told = home_at(cycle.plan, planned)
+    cdef FormerHome told = planned_home(cycle, planned)
     cdef Shipment* home = NULL
     cdef Shipment* only
     cdef Contents contents
@@ -164,6 +165,11 @@ cdef Shipment* home_by(const Cycle* cycle, int64_t as_of, int64_t planned) excep
             return NULL
         home = only
     return home
+
+
+cdef FormerHome planned_home(const Cycle* cycle, int64_t planned) noexcept:
+    """By the plan of the carton that it was called by then (R40a)."""
+    return home_at(cycle.plan if carton_names.named_since(cycle) <= planned else NULL, planned)
 
 
 cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept:
@@ -192,6 +198,8 @@ cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) no
 cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL:
     """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
     cdef Shipment* shipment = home_of(cycle, NEVER - 1) if cycle != NULL else NULL
+    if shipment != NULL and planned_home(cycle, NEVER - 1).shipment == NULL and shipment != only_planner(line, NEVER - 1):
+        shipment = NULL     # with the pick in it the carton is nobody's: it may not be counted there yet
     if shipment == NULL and length(line.scopes) == 1:
         shipment = (<ScopeLine*>nth(line.scopes, 0)).shipment
     return shipment

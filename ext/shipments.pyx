@@ -14,8 +14,8 @@ from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
 from ext.plan_data cimport FormerHome
-from ext.plans cimport home_at
 from ext.readiness cimport EMPTY, HELD_SHORT, READY, Verdict, verdict_of
+from ext.shipment_cartons cimport planned_home
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine, Touch
 from ext.store cimport List, index_of, length, nth
@@ -34,7 +34,7 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
     cdef FormerHome* former
     cdef int i
     stuck.on_cycle(floor, cycle, cause)
-    if home_at(cycle.plan, cause.t - 1).shipment == NULL:
+    if planned_home(cycle, cause.t - 1).shipment == NULL:
         touch_contents(floor, cycle, cause)
     if cycle.plan == NULL:
         return 0

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t
 
-from ext cimport carton_state, outcomes, riding
+from ext cimport carton_names, carton_state, outcomes, riding
 from ext.asked cimport asked_at
 from ext.batch cimport ABSENT
 from ext.carton_state cimport CartonState
@@ -12,6 +12,8 @@ from ext.kinds cimport (
     K_LOAD_REMOVED, K_LOAD_SCANNED, K_SCAN_READ, K_WEIGH,
 )
 from ext.packing cimport Contents, contents_of
+from ext.plan_data cimport FormerPlan
+from ext.plans cimport plan_at
 from ext.shipment_cartons cimport add_fed, home_of
 from ext.state cimport Fact, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length, nth
@@ -196,8 +198,8 @@ cdef Standing of_plan(Floor floor, const CartonPlan* plan, int64_t as_of) except
         return standing(S_OVER, plan.fact.t)
     for i in range(length(plan.cycles)):
         cycle = <Cycle*>nth(plan.cycles, i)
-        if cycle.begin <= as_of:
-            return standing(S_OVER, cycle.begin)
+        if carton_names.named_since(cycle) <= as_of:
+            return standing(S_OVER, carton_names.named_since(cycle))
     if plan.shipment != NULL and min(plan.shipment.manifest_t, plan.shipment.cancel_t) <= as_of:
         return standing(S_OVER, min(plan.shipment.manifest_t, plan.shipment.cancel_t))
     return standing(S_PLANNED, plan.fact.t)
@@ -302,7 +304,8 @@ cdef bint holds_flip(Floor floor, const Cycle* cycle, int64_t as_of, int64_t* fl
 cdef Standing of_shipment(Floor floor, const Shipment* shipment, int64_t as_of) except *:
     """Planned, in work, ready; over once it is manifested or cancelled."""
     cdef int64_t end = min(shipment.manifest_t, shipment.cancel_t), first
-    if shipment.plan_rev == 0 or find(floor.state.shipments, shipment.id) != shipment:
+    cdef FormerPlan plan = plan_at(shipment, as_of)
+    if plan.rev == 0 or find(floor.state.shipments, shipment.id) != shipment:
         return standing(S_OVER, ABSENT)
     if end <= as_of:
         return standing(S_OVER, end)
@@ -310,8 +313,8 @@ cdef Standing of_shipment(Floor floor, const Shipment* shipment, int64_t as_of) 
         return standing(S_READY, shipment.turned)
     first = first_pick(shipment)
     if first > as_of:
-        return standing(S_PLANNED, shipment.planned_t)
-    return standing(S_IN_WORK, max(first, shipment.planned_t, shipment.turned))
+        return standing(S_PLANNED, plan.since)
+    return standing(S_IN_WORK, max(first, plan.since, shipment.turned))
 
 
 cdef int64_t first_pick(const Shipment* shipment) noexcept:

@@ -102,7 +102,7 @@ cdef int look(Floor floor, void* target) except -1:
     if due <= as_of:
         return 0 if watch.stuck_at else report(floor, target, watch, due, as_of)
     if watch.stuck_at:
-        floor.outlet.clear(code_of(target), subject_of(floor, target), max(watch.stuck_at, now.since), youngest_of(target))
+        quiet(floor, target, max(watch.stuck_at, now.since))
         watch.stuck_at = 0
     if due == NEVER and youngest_of(target).t > as_of:
         due = youngest_of(target).t     # it came already, and may begin something new
@@ -115,8 +115,18 @@ cdef int look(Floor floor, void* target) except -1:
 cdef int report(Floor floor, void* target, Watch* watch, int64_t t, int64_t as_of) except -1:
     cdef Fact* cause = youngest_of(target)
     watch.stuck_at = as_of
-    floor.outlet.raise_(code_of(target), subject_of(floor, target), t, cause, words_of(floor, target, as_of))
+    if head_of(target).type == B_CYCLE:
+        carton_names.alarm(floor, <Cycle*>target, PKG_STUCK, t, cause, words_of(floor, target, as_of))
+    else:
+        floor.outlet.raise_(code_of(target), subject_of(floor, target), t, cause, words_of(floor, target, as_of))
     return await_known(floor, target, as_of)
+
+
+cdef int quiet(Floor floor, void* target, int64_t t) except -1:
+    """A carton's under whatever name it was raised (R40a)."""
+    if head_of(target).type == B_CYCLE:
+        return carton_names.quiet(floor, <Cycle*>target, PKG_STUCK, t, youngest_of(target))
+    return floor.outlet.clear(code_of(target), subject_of(floor, target), t, youngest_of(target))
 
 
 cdef int await_known(Floor floor, void* target, int64_t as_of) except -1:
@@ -136,6 +146,7 @@ cdef int await_known(Floor floor, void* target, int64_t as_of) except -1:
 cdef int await_shipment(Floor floor, Shipment* shipment, int64_t as_of) except -1:
     cdef int i
     await_end(floor, shipment, shipment, as_of)
+    await_time(floor, shipment, shipment.planned_t, as_of)
     for i in range(shipment.touches.count if shipment.touches != NULL else 0):
         await_time(floor, shipment, shipment.touches.items[i].t, as_of)
     return 0
@@ -146,7 +157,7 @@ cdef int await_plan(Floor floor, CartonPlan* plan, int64_t as_of) except -1:
     await_end(floor, plan, plan.shipment, as_of)
     await_time(floor, plan, plan.fact.t, as_of)
     for i in range(length(plan.cycles)):
-        await_time(floor, plan, (<Cycle*>nth(plan.cycles, i)).begin, as_of)
+        await_time(floor, plan, carton_names.named_since(<Cycle*>nth(plan.cycles, i)), as_of)
     return 0
 
 
@@ -274,11 +285,10 @@ cdef int code_of(void* target) noexcept:
 
 
 cdef int32_t subject_of(Floor floor, void* target) except -1:
+    """Of all but a unit's use."""
     cdef int type = head_of(target).type
     if type == B_ORDER:
         return floor.joined(b"order/", (<Order*>target).id)
-    if type == B_CYCLE:
-        return carton_names.subject_text(floor, <Cycle*>target)
     if type == B_PLAN:
         return floor.joined(b"carton/", (<CartonPlan*>target).carton)
     return floor.joined(b"shipment/", (<Shipment*>target).id)

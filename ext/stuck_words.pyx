@@ -105,7 +105,7 @@ cdef list shipments_of(Floor floor, const Line* line, int64_t as_of):
 cdef str carton(Floor floor, Cycle* cycle, int64_t as_of):
     """carton C-9 open at PACK-3 since 08:14"""
     cdef Standing now = standing.of_cycle(floor, cycle, as_of)
-    name = f"carton {floor.text(carton_names.name_of(floor, cycle))}"
+    name = f"carton {floor.text(carton_names.name_at(floor, cycle, as_of))}"
     if now.state == S_OVER:
         return f"{name} orphaned since {clock(cycle.end, as_of)}" if cycle.rebound else name
     place = place_of(floor, cycle, now.state, as_of)

@@ -92,7 +92,7 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
         judge_trailer(floor, shipment, cycle, fact)
         if (fact.kind == K_LOAD_SCANNED and shipment.plan_rev and shipment.manifest_t >= fact.t
                 and not is_ready_before(floor, shipment, fact.t)):
-            alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, floor.text(carton_names.name_of(floor, cycle)))
+            alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, name_then(floor, cycle, fact))
     floor.store.free(cycles)
     return 0
 
@@ -104,10 +104,14 @@ cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact
     cdef carton_state.CartonState state
     if other != NULL:
         state = carton_state.state_of(floor, other, fact.t)
-        name = floor.text(carton_names.name_of(floor, other))
-        return carton_names.alarm(floor, cycle, SHP_WRONG_TRAILER, fact.t, fact,
-                                  f"in {floor.text(fact.trailer)}; {name} is in {floor.text(state.loading.trailer)}")
+        return carton_names.alarm(
+            floor, cycle, SHP_WRONG_TRAILER, fact.t, fact,
+            f"in {floor.text(fact.trailer)}; {name_then(floor, other, fact)} is in {floor.text(state.loading.trailer)}")
     return carton_names.quiet(floor, cycle, SHP_WRONG_TRAILER, fact.t, fact)
+
+
+cdef str name_then(Floor floor, const Cycle* cycle, const Fact* fact):
+    return floor.text(carton_names.name_at(floor, cycle, fact.t))
 
 
 cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const Fact* fact) except? NULL:

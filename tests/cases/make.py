@@ -8,6 +8,7 @@ from pathlib import Path
 from tests.cases import (
     told_account,
     told_arrivals,
+    told_by_then,
     told_cartons,
     told_corrected,
     told_gaps,
@@ -34,7 +35,7 @@ def writers() -> dict[str, Writer]:
     modules = (
         *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
-        *(told_pending, told_sorter, told_splits),
+        *(told_pending, told_sorter, told_splits, told_by_then),
     )
     return {
         name: told

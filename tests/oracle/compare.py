@@ -22,10 +22,11 @@ def last_revisions(events: Iterable[Event]) -> dict[str, Event]:
 
 
 def means_nothing(type_: str, data: Mapping[str, Any]) -> bool:
-    """R27: a cancelled revision of qty 0 means the same as no event; so does a short that was revised to 0 (R25), and
-    what was told of a line that turned out to be its task's (R20)."""
+    """R27: a cancelled revision of qty 0 means the same as no event; so does a short that was revised to 0 (R25), what
+    was told of a line that turned out to be its task's (R20), and of a window that turned out never to have been full
+    (R21)."""
     if type_ == "pick.confirmed":
-        return ("cancelled" in data or "task" not in data) and data.get("qty", 1) <= 0
+        return bool(data.get("qty", 1) <= 0)
     if type_ == "inventory.discrepancy":  # R71: cleared
         return "actual" in data and data["actual"] == data.get("expected")
     if type_ == "return.received":  # every scan of it turned out to be another return's (R72)

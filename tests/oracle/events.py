@@ -102,7 +102,7 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
         yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=window.q != 0)
     elif not window.ever_closed and (window.reversed or window.revised):
         # reading: likewise one that was full by a revision that came first
-        free |= set(data) - ({"qty"} if window.reversed else set())
+        free |= set(data)
         yield Final("pick.confirmed", window.key, data, *rest, frozenset(free), certain=False)
     if window.short is not None:
         yield Final("pick.short", window.key, _short(window, window.short, common, world), *rest, frozenset({"policy"}))

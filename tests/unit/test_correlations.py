@@ -77,3 +77,10 @@ def test_of_what_concerns_no_order_it_is_the_partition_key() -> None:
         "DEV_JAM": {f"device/{SORTER}"},
         "CTX_MISSING": {"task/T-9"},
     }
+
+
+def test_of_a_carton_it_is_the_order_of_the_pieces_that_it_had_by_then() -> None:
+    """R3: the press of 22 is known before the watermark passes the divert of 20."""
+    case = Case().order(1).task(1).device("carton.open", 10, lu="L-1")
+    case.device("divert.confirmed", 20, src=SORTER, lu="L-1", dest="X", dest_req="Y").pick(21.5, lu="L-1")
+    assert correlations(case) == {"RTE_WRONG_DEST": {"lu/L-1"}}

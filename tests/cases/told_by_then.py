@@ -1,0 +1,137 @@
+"""Golden cases of R3: what is said of a moment is said by what had happened by then, whatever is known already."""
+
+from __future__ import annotations
+
+from tests.cases.told_lifecycles import MINUTE, later, patient
+from tests.cases.writing import SORTER, STATION, Case
+
+OTHER = "dc1/pick/PTL-02"
+DOCK = "dc1/dock/GUN-01"
+
+
+def R21_full_on_arrival_until_the_manifest_is_heard_of() -> Case:
+    """R21, R29, R3: the press of 31 fills it when it comes; then the manifest of 30 comes, and it was one too late.
+    Nothing was told if that had come first: a revision of quantity 0 says so."""
+    case = Case().shipped(3).pick(10, lu="L-1").device("telemetry", 30, src=STATION).pick(31, 2, lu="L-1")
+    case.wms("manifest.result", 30, rx=31.5, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.confirmed(0, 31, revision=1).expect("shipment.manifested", "S-1", t=30, cartons=[])
+    return case.expect("inventory.discrepancy", "/A//T-1", kind="POST_SHIP", expected=0, actual=2)
+
+
+def R21_full_on_arrival_until_a_reversal_of_before() -> Case:
+    """R21, R3: full by the press of 12 until one is told that was put back at 11: it never was, and is open."""
+    case = Case().order(2).task(2).pick(10).pick(12).put_back(11, rx=12.5, src=OTHER)
+    return case.confirmed(0, 12, revision=1).expect("pick.reversed", f"T-1/{OTHER}/0/1/0", qty=1)
+
+
+def R21_full_on_arrival_and_once_more() -> Case:
+    """R21, R3: as above, and the piece is picked again: confirmed as if it had come in order."""
+    case = Case().order(2).task(2).pick(10).pick(12).put_back(11, rx=12.5, src=OTHER).pick(40)
+    return case.confirmed(2, 40, revision=2).expect("pick.reversed", f"T-1/{OTHER}/0/1/0", qty=1)
+
+
+def R22_the_pick_that_ends_it_comes_before_it_is_told() -> Case:
+    """R22, R3: silent for `pick_stall_ms` at 910; the press of 911 fills it before the watermark is there."""
+    case = Case().order(2).task(2).pick(10).device("scan.read", 909, lu="L-9").pick(911)
+    return case.confirmed(2, 911).cleared("PCK_STALLED", "task/T-1", t=911)
+
+
+def R29_a_late_pick_into_a_carton_of_another_shipment() -> Case:
+    """R29, R50a: with O-1's piece in it L-9 is no more S-2's carton than S-1's: the line's only shipment has left."""
+    case = Case().order(2).task(2).plan().shipment(2).pick(10, 2, lu="L-1")
+    case.wms("order.released", order="O-2", lines=[{"line": 1, "sku": "A", "qty": 5}])
+    case.wms("shipment.plan", shipment="S-2", scope=[{"order": "O-2", "line": 1, "qty": 5}])
+    case.wms("pick.task", task="T-2", order="O-2", line=1, sku="A", qty=5).pick(12, task="T-2", lu="L-9")
+    case.wms("manifest.result", 30, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 40, src=STATION)
+    case.pick(50, lu="L-9").confirmed(2, 10, revision=0).expect("shipment.manifested", "S-1", t=30)
+    return case.expect("inventory.discrepancy", "/A//T-1", kind="POST_SHIP", expected=2, actual=3)
+
+
+def R40_a_number_that_nobody_heard_of() -> Case:
+    """R40, R3: the press of 31 into L-2 comes before the manifest of 30, and is taken back: no use was met."""
+    case = Case().shipped(3).pick(10, 2, lu="L-1").device("telemetry", 30, src=STATION).pick(31, lu="L-2")
+    case.wms("manifest.result", 30, rx=31.5, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.device("carton.open", 50, lu="L-2").close(60, lu="L-2")
+    case.confirmed(0, 31, revision=1).expect("shipment.manifested", "S-1", t=30)
+    case.expect("inventory.discrepancy", "/A//T-1", kind="POST_SHIP", expected=0, actual=1)
+    return case.raised("PKG_EMPTY", "carton/L-2#1")
+
+
+def R45_its_contents_were_right_before_it_was_voided() -> Case:
+    """R45: closed with one of two at 20, with both at 40; the void of 46 comes before that close is decided."""
+    case = Case().shipped(2).pick(10, lu="L-1").close(20).pick(22, lu="L-1").close(40)
+    case.device("carton.void", 46, lu="L-1").device("telemetry", 60)
+    case.confirmed(2, 22).packed(2, t=40).ready(2, 40).expect("carton.reopened", "C-1", t=22)
+    case.expect("shipment.unready", "S-1", t=46, cause="carton.void", carton="C-1").expect("carton.voided", "C-1", t=46)
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R45_a_carton_that_is_named_after_its_close() -> Case:
+    """R45, R40a, R3: L-1 is the planned C-1 since a second close of 26 says so; by then the short of 25.5 had explained
+    what is missing in it, though both come before the first close is decided."""
+    case = Case().order(2).task(2).plan(lu=None).shipment(2).pick(10, lu="L-1").close(20)
+    case.device("scan.read", 24.5, src=SORTER, lu="L-9").short(25.5).close(26, carton="C-1").device("telemetry", 60)
+    case.confirmed(1, 25.5).shorted(1, 25.5).packed(1, "L-1#1", carton="C-1").ready(1, 26, short=1, cartons=["C-1"])
+    return case.never_raised("PKG_CONTENT_MISMATCH")
+
+
+def R46_a_label_before_the_bind_of_its_use() -> Case:
+    """R46, R3: the label of 10 is read before the plan of 9 is heard of that makes L-1 the carton C-1."""
+    case = Case().order(2).task(2).device("label.verified", 10, lu="L-1", result="OK", sscc="SS-1")
+    case.wms("carton.plan", 9, rx=11, carton="C-1", lu="L-1", shipment="S-1", contents=[]).pick(30, 2, lu="L-2")
+    case.device("label.verified", 40, lu="L-2", result="OK", sscc="SS-1")
+    return case.confirmed(2, 30).raised("ID_SSCC_REUSE", "sscc/SS-1", detail="L-2#1, before on C-1")
+
+
+def R51_a_carton_that_is_named_by_its_label() -> Case:
+    """R51, R40a, R50a: closed at 20, called C-1 by the label of 21: until then the planned C-1 had still to come."""
+    case = Case().order(2).task(2).plan(lu=None).shipment(2).pick(10, 2, lu="L-1").close(20)
+    case.device("label.verified", 21, lu="L-1", carton="C-1", result="OK").device("telemetry", 60)
+    return case.confirmed(2, 10).packed(2).ready(2, 21, cartons=["C-1"])
+
+
+def R55_what_the_carton_was_called_by_then() -> Case:
+    """R55, R40a, R3: scanned into another trailer at 30; what it is called since 31 is known before that is told."""
+    case = Case().order(1, 1).task(1).task(1, "T-2", line=2)
+    case.wms("shipment.plan", shipment="S-1", scope=[{"order": "O-1", "line": n, "qty": 1} for n in (1, 2)])
+    case.pick(10, lu="L-1").pick(11, lu="L-2", task="T-2")
+    case.device("load.scanned", 20, src=DOCK, lu="L-2", trailer="TR-1")
+    case.device("load.scanned", 30, src=DOCK, lu="L-1", trailer="TR-2").close(31, carton="C-1")
+    case.confirmed(1, 10).confirmed(1, 11, "T-2").packed(1)
+    return case.raised("SHP_WRONG_TRAILER", "carton/L-1#1", detail="in TR-2; L-2#1 is in TR-1")
+
+
+def R72_over_since_the_rma_says_so() -> Case:
+    """R72: two came back at 10, one too many by what is authorised at 40: unexpected until then, over from then on."""
+    case = Case().device("return.scanned", 10, src="dc1/returns/RT-1", rma="R-1", sku="A", qty=2)
+    case.wms("rma.authorised", 40, rma="R-1", lines=[{"sku": "A", "qty": 1}])
+    case.expect("return.received", "R-1/A", t=10, qty=2, expected_qty=1, condition="OVER")
+    case.cleared("RTN_UNEXPECTED", "return/R-1/A", t=40)
+    return case.expect("exception.raised", "RTN_OVER/return/R-1/A/1", t=40, detail="2 of 1")
+
+
+def S10_stuck_under_the_name_of_then() -> Case:
+    """Section 10, R40a: it is called C-1 since its close, which clears what was raised of L-1#1."""
+    case = later(patient().order(2).task(2).pick(10, lu="L-1"), 11)
+    case.close(12 * MINUTE, carton="C-1")
+    return case.packed(1).cleared("PKG_STUCK", "carton/L-1#1", t=12 * MINUTE)
+
+
+def S10_planned_anew_before_it_was_found_stuck() -> Case:
+    """Section 10, R3: it stands for ten minutes at 600; the plan of 601 comes before the watermark is there."""
+    case = patient().order(2).shipment(2).device("scan.read", 599, lu="L-9")
+    case.shipment(2, t=601, rev=2).device("telemetry", 610)
+    return case.cleared("SHP_STUCK", "shipment/S-1", t=601)
+
+
+def S10_a_refused_move_names_nothing() -> Case:
+    """Section 10, R54: L-2 was voided before its close calls it C-2: C-2 has still to come, and is left behind."""
+    case = Case().order(2).task(2).plan().shipment(2)
+    case.plan("C-2", lu=None, contents=[{"order": "O-1", "line": 1, "qty": 1}]).pick(10, 2, lu="L-1").close(20)
+    case.device("load.scanned", 30, src=DOCK, lu="L-1", trailer="TR-1")
+    case.device("carton.open", 35, lu="L-2").device("trailer.closed", 40, src=DOCK, trailer="TR-1")
+    case.device("carton.void", 50, lu="L-2").close(80, lu="L-2", carton="C-2")
+    case.device("load.removed", 79, rx=80.5, src=DOCK, lu="L-1", trailer="TR-9").device("telemetry", 100)
+    case.confirmed(2, 10).packed(2).expect("carton.voided", "L-2#1", t=50)
+    case.raised("PKG_AFTER_VOID", "carton/L-2#1", detail="carton.close")
+    return case.raised("SHP_PARTIAL_LOAD", "shipment/S-1", detail="left behind: C-2")
