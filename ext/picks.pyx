@@ -178,6 +178,8 @@ cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1:
     make of that (R26)."""
     if window.confirmed == NULL or window.told_t <= t:
         tell(floor, window, NULL, t)
+    elif window.trouble.alarms:
+        pick_alarms.expect(floor, window, t)        # R22: it ends a stall, also where a later pick was told already
     return tell(floor, window, NULL, ANY_TIME)
 
 

@@ -57,3 +57,12 @@ def test_R22_R20_a_stalled_line_that_is_tasked_anew() -> None:
     assert case.records[-3]["src"] == WMS
     assert episodes(case, "line/O-1/1") == [("exception.raised", minute(910)), ("exception.cleared", minute(1200))]
     assert episodes(case) == [("exception.raised", minute(910)), ("exception.cleared", minute(1400))]
+
+
+def test_R22_R3_a_close_ends_it_that_comes_after_the_pick_that_followed_it() -> None:
+    """The carton was closed at 1200, short by that, and picked into at 1200.2; the press is heard of first."""
+    case = Case().order(3).task(3).pick(10, lu="L-1").device("telemetry", 1000).pick(1200.2, 2, rx=1201, lu="L-1")
+    case.device("carton.close", 1200, 1201.5, lu="L-1").device("telemetry", 1300)
+    told = [event for event in feed(case.records, rules={"short_on_close": True}).events if "code" in event["data"]]
+    ends = [event["time"][14:23] for event in told if bare(event["type"]) == "exception.cleared"]
+    assert ends == [minute(1200) + ".000"]
