@@ -9,7 +9,7 @@ from ext.exceptions cimport (
 )
 from ext.floor cimport find_line
 from ext.keys cimport KEY_LINE, Key
-from ext.outcomes cimport Outcome, is_note, outcome, outcome_then
+from ext.outcomes cimport Outcome, is_note, outcome_then
 from ext.pick_events cimport alarm, key_of, quiet, subject_text
 from ext.store cimport List, last, length, nth
 from ext.timers cimport NEVER, RANK_PICK

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "dd5d7f9c79f4c0be"
+LAYOUT = "3f4a3964ec240292"
 
 
 def fields() -> str:
