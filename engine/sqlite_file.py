@@ -20,6 +20,7 @@ LOG_BYTES_MAX = 4 * 1024 * 1024
 LOG_S_MAX = 5.0
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 VERSIONS_MAX = 99  # what says more is a flipped bit, and no newer program
+MAGIC = b"SQLite format 3\0"
 FORMAT_AT, FORMATS = 18, b"\x02"
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -158,7 +159,8 @@ def only_to_read(path: Path) -> str:
     """Why SQLite would only read a file, as if the disk were to blame; empty: it would not. Not while this process has
     a connection to it: to close any file of it takes the locks of all away."""
     with path.open("rb") as header:
-        who_writes = header.read(FORMAT_AT + 1)[FORMAT_AT:]
+        head = header.read(FORMAT_AT + 1)
+    who_writes = head[FORMAT_AT:] if head.startswith(MAGIC) else b""  # what is no database at all SQLite says itself
     return f"is damaged: its format is {who_writes[0]}" if who_writes > FORMATS else ""
 
 
