@@ -105,6 +105,7 @@ class Pipeline:
         self._commit_s = commit_s
         self._synced_s = 0.0
         self._fits = asyncio.Event()  # the outbox is the journal's
+        self._looking_back = asyncio.Lock()  # each look has a segment in memory
         self._closing = False
         self._halted = False
         self._ticked_us = 0
@@ -151,7 +152,8 @@ class Pipeline:
             return None  # a name for which there is no room was never seen
 
     async def recent(self, src: str, most: int) -> Sequence[bytes]:
-        return await asyncio.to_thread(recent_lines, self._journal.folder, src, most)
+        async with self._looking_back:
+            return await asyncio.to_thread(recent_lines, self._journal.folder, src, most)
 
     # the run
 

@@ -18,15 +18,18 @@ SEGMENTS_MAX = 2
 
 
 def recent_lines(folder: Path, src: str, most: int) -> list[bytes]:
-    """The last lines of a source, in the order of their acceptance. Reads the files of a journal, whoever appends."""
+    """The last lines of a source, in the order of their acceptance. Reads the files of a journal, whoever appends:
+    up to SEGMENTS_MAX segments, one of them in memory."""
     segments = SegmentFolder(folder)
     named = b'"src":' + msgspec.json.encode(src)
-    found: deque[bytes] = deque(maxlen=most)
+    found: list[bytes] = []
     try:
-        for number in sorted(segments.numbers())[-SEGMENTS_MAX:]:
-            for part in segments.parts(number, 0):
-                if part.payload is not None and named in part.payload:
-                    found += [line for line in part.payload.split(b"\n") if named in line]
+        for number in sorted(segments.numbers(), reverse=True)[:SEGMENTS_MAX]:
+            payloads = (part.payload for part in segments.parts(number, 0))
+            last = deque((payload for payload in payloads if payload is not None and named in payload), maxlen=most)
+            found = [line for payload in last for line in payload.split(b"\n") if named in line] + found
+            if len(found) >= most:
+                break
     except (OSError, Refused) as error:  # a driver can do without
         log.warning("the journal's end cannot be read for %s: %s", src, error)
-    return list(found)
+    return found[-most:]
