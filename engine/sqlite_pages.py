@@ -19,7 +19,6 @@ TABLE, INDEX = 13, 10  # leaves
 HEAD, LEAF_HEAD = 100, 8  # bytes at the beginning of the file, and of a leaf
 FREE_AT = 32
 PAGE_BYTES = 4096  # where the file does not say it any more
-ROW_BYTES_MAX = 1 << 28
 INTEGERS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # kind in a record -> its bytes
 REAL = 7
 
@@ -95,7 +94,7 @@ class _Pages:
     def _row(self, page: bytes, at: int, kind: int) -> tuple[int, Row]:
         size, at = _varint(page, at)
         number, at = _varint(page, at) if kind == TABLE else (0, at)
-        if not 0 < size <= ROW_BYTES_MAX:
+        if not 0 < size <= (self._last + len(self._logged)) * self._size:
             raise ValueError(size)
         most = self._size - 35 if kind == TABLE else (self._size - 12) * 64 // 255 - 23
         least = (self._size - 12) * 32 // 255 - 23
