@@ -15,6 +15,7 @@ from typing import NamedTuple
 from engine.errors import Refused
 from protocols.discovery import Discovery, Seen, key, table, toml
 from protocols.modbus.endpoint import PORT, parse_address
+from protocols.modbus.wire import BUSY
 
 PURPOSE = "read a server's registers, watch those that are there, draft the source's table; writes nothing"
 FUNCTIONS = {"holding": 3, "input": 4, "coil": 1, "discrete": 2}
@@ -24,7 +25,6 @@ TIMEOUT_S = 1.0
 ILLEGAL_FUNCTION = 1
 HALVED = (2, 3, 4)
 """Exceptions by which devices say that they do not have all that was asked for, or not so much of it at once."""
-BUSY = (5, 6)
 BUSY_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Before a device that says that it has no time is asked again."""
 RUNS_SHOWN_MAX = 64

@@ -20,6 +20,7 @@ SAMPLE_BYTES_MAX = 4_096
 ABANDONED_MAX = 16
 QUICK_ACK: int = getattr(socket, "TCP_QUICKACK", 0)  # of Linux; elsewhere it stays as it is
 
+BUSY = (5, 6)  # of EXCEPTIONS: still at it, and has no time
 EXCEPTIONS = {
     1: "illegal function",
     2: "illegal data address",
@@ -53,7 +54,7 @@ class Refusal(SortlineError):
     @property
     def is_busy(self) -> bool:
         """The device does something else, and says nothing of what was asked for: it may be asked again later."""
-        return self.code in (5, 6)
+        return self.code in BUSY
 
 
 class NoAnswer(SortlineError):
