@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.minimise import renumber, sound
 from tests.stories import MS, T0, WMS, Record, Story, Task
-from tests.whole_floor import WholeFloor
+from tests.whole_floor import WholeFloor, story_of
 
 
 class SecondThoughts(WholeFloor):
@@ -192,13 +192,7 @@ def thoughtful_story(draw: random.Random, shipments: int = 2, noise_percent: int
     """One story of everything that is said twice."""
     teller = SecondThoughts(draw, lively=True, **shares)
     teller.shipments = shipments
-    t, ends = 0, []
-    for n in range(1, shipments + 1):
-        ends.append(teller.shipment(n, t))
-        t += teller.step(6_000)
-    teller.beside(max(ends))
-    teller.noise(noise_percent)
-    return Story(teller.arrive(), teller.rules)
+    return story_of(teller, shipments, noise_percent)
 
 
 def thoughtful_stories(shipments_max: int = 2, noise_percent: int = 10, **shares: int) -> st.SearchStrategy[Story]:

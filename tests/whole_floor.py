@@ -258,7 +258,11 @@ def blind(records: list[Record], draw: random.Random, percent: int = 30) -> list
 
 def whole_story(draw: random.Random, shipments: int = 1, noise_percent: int = 10, **shares: int) -> Story:
     """One story of everything. Any random.Random will do, hypothesis' own too."""
-    teller = WholeFloor(draw, lively=True, **shares)
+    return story_of(WholeFloor(draw, lively=True, **shares), shipments, noise_percent)
+
+
+def story_of(teller: WholeFloor, shipments: int, noise_percent: int) -> Story:
+    """What it tells of so many shipments, one beginning after the other."""
     t, ends = 0, []
     for n in range(1, shipments + 1):
         ends.append(teller.shipment(n, t))
