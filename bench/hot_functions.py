@@ -49,7 +49,7 @@ HOT: dict[str, tuple[str, ...]] = {
     "ext/batch.pyx": ("Batch.begin_row", "Batch.end_row"),
     "ext/core.pyx": ("Core.take_row",),
     "ext/clocks.pyx": ("Clocks.arrive", "Clocks.follow_sources", "Clocks.advance_watermark"),
-    "ext/payloads.pyx": ("step_over", "Payloads.read_members", "Payloads.place"),
+    "ext/payloads.pyx": ("step_over", "read_member", "Payloads.read_members", "Payloads.place"),
     "ext/seen.pyx": ("add", "add_number"),
     "ext/effects.pyx": ("Effects.fact_of", "Effects.apply_pick"),
     "ext/outcomes.pyx": ("outcome", "walk", "count_pick"),

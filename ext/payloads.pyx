@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""What a record says, hashed: see payloads.pxd. Hot, of sources that do not number: `read_members`, `place`."""
+"""What a record says, hashed: see payloads.pxd. Hot, of sources that do not number: `read_member`, `read_members`, `place`."""
 
 import hashlib
 
@@ -65,6 +65,21 @@ cdef inline Bytes step_over(Reader* r, Bytes at) noexcept nogil:
         if depth == 0:
             break
     return at
+
+
+cdef inline Bytes read_member(Reader* r, Bytes at, Member* member) noexcept nogil:
+    """Behind a member and its comma, on the next one or the bracket; NULL: its name has an escape."""
+    cdef int32_t resolved = 0
+    at = read_text(r, at, &member.name, &member.name_length, &resolved)
+    if at == NULL or resolved != member.name_length:
+        return NULL
+    member.value = skip_space(r, skip_space(r, at) + 1)     # behind the colon
+    at = step_over(r, member.value)
+    if at == NULL:
+        return NULL
+    member.length = <int32_t>(at - member.value)
+    at = skip_space(r, at)
+    return skip_space(r, at + 1) if at[0] == c"," else at
 
 
 cdef class Payloads:
@@ -216,23 +231,12 @@ cdef class Payloads:
     cdef bint read_members(self, Reader* r, Bytes at) noexcept:
         """An object, its members put behind those that are there, sorted by name; False: a name with an escape."""
         cdef Member member
-        cdef int32_t resolved = 0
         cdef int first = self.count
         at = skip_space(r, at + 1)
         while at[0] != c"}":
-            at = read_text(r, at, &member.name, &member.name_length, &resolved)
-            if at == NULL or resolved != member.name_length:
+            at = read_member(r, at, &member)
+            if at == NULL or not self.place(&member, first):
                 return False
-            member.value = skip_space(r, skip_space(r, at) + 1)     # behind the colon
-            at = step_over(r, member.value)
-            if at == NULL:
-                return False
-            member.length = <int32_t>(at - member.value)
-            if not self.place(&member, first):
-                return False
-            at = skip_space(r, at)
-            if at[0] == c",":
-                at = skip_space(r, at + 1)
         return True
 
     cdef bint place(self, const Member* member, int first) noexcept:
@@ -258,26 +262,14 @@ cdef str text_in(Batch batch, Py_ssize_t i, const char* name, int32_t length):
     cdef Reader r = reader_of(<Bytes>batch.lines + batch.at[i], batch.size[i])
     cdef Bytes at = skip_space(&r, r.start + 1)
     cdef Member member
-    cdef int32_t resolved = 0
     while at[0] != c"}":
-        at = read_text(&r, at, &member.name, &member.name_length, &resolved)
-        if at == NULL or resolved != member.name_length:
-            break
-        at = skip_space(&r, skip_space(&r, at) + 1)     # behind the colon
-        if is_called(&member, name, length):
-            if at[0] == c'"':
-                at = read_text(&r, at, &member.value, &member.length, &resolved)
-            else:
-                at = NULL
-            if at == NULL or resolved != member.length:
-                break
-            return (<const char*>member.value)[:member.length].decode("utf-8")
-        at = step_over(&r, at)
+        at = read_member(&r, at, &member)
         if at == NULL:
             break
-        at = skip_space(&r, at)
-        if at[0] == c",":
-            at = skip_space(&r, at + 1)
+        if is_called(&member, name, length):
+            if member.value[0] != c'"' or memchr(member.value, c"\\", member.length) != NULL:
+                break
+            return (<const char*>member.value)[1:member.length - 1].decode("utf-8")
     else:
         return None
     return batch.fields(i).get(name[:length].decode("ascii"))
