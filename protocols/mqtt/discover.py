@@ -21,6 +21,7 @@ from engine.errors import Refused
 from engine.model import KINDS
 from protocols.discovery import Discovery, Seen, in_quotes, key, sample, table, toml
 from protocols.mapping.paths import PathFault, Scope, parse_path, path_of
+from protocols.mqtt.listening import connected
 from protocols.mqtt.settings import usual_port
 from protocols.mqtt.sparkplug import draft as sparkplug
 
@@ -100,11 +101,11 @@ async def _listen(args: argparse.Namespace, host: str, port: int, topics: Topics
     version = "5"
     async with AsyncExitStack() as stack:
         try:
-            listener = await stack.enter_async_context(client(aiomqtt.ProtocolVersion.V5))
+            listener = await stack.enter_async_context(connected(client(aiomqtt.ProtocolVersion.V5)))
         except aiomqtt.MqttError as error:
             version = "3.1.1"
             try:
-                listener = await stack.enter_async_context(client(aiomqtt.ProtocolVersion.V311))
+                listener = await stack.enter_async_context(connected(client(aiomqtt.ProtocolVersion.V311)))
             except aiomqtt.MqttError:
                 raise error from None
         await listener.subscribe(args.topics, qos=0)

@@ -11,6 +11,7 @@ import aiomqtt
 import msgspec
 
 from engine.cancellation import raise_if_cancelled
+from protocols.mqtt.listening import connected
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.topics import parse_filter
 
@@ -49,7 +50,7 @@ async def payloads(settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
         tls_context=tls,
         timeout=settings.connect_ms / 1000,
     )
-    async with client:
+    async with connected(client):
         for topic in settings.topics:
             await client.subscribe(parse_filter(topic.filter).wire, qos=0)
         raise_if_cancelled()  # aiomqtt waits with asyncio.wait_for until here
