@@ -184,9 +184,10 @@ class Link:
         job.served()
         due, job.unanswered = job.unanswered, None
         timing = poll.timing
-        # before the engine, which may be full, has its say
+        # Before the engine has its say, which may be full. At the deadline it is too late: the next poll is due then by
+        # default, and its answer within the same millisecond of the loop's clock must not hide this one.
         is_late = (
-            due is not None and timing.overdue != "ignore" and asyncio.get_running_loop().time() - due > job.deadline_s
+            due is not None and timing.overdue != "ignore" and asyncio.get_running_loop().time() >= due + job.deadline_s
         )
         if not job.unit.is_up or job.unit.failures or self._unproved:
             await self._answered(job.unit)
