@@ -163,8 +163,8 @@ class Outbox(Protocol):
     def gone(self) -> list[Lane]:
         """Lanes of sinks that the site does not have any more, with something in them that those never got."""
 
-    def read(self, lane: int, limit: int) -> list[OutRow]:
-        """The lane's next events after its cursor, in order of sequence."""
+    def read(self, lane: int, limit: int, after: int = 0) -> list[OutRow]:
+        """The lane's next events after its cursor, or behind `after` if that is greater, in order of sequence."""
 
     def cursor(self, lane: int) -> int:
         """The lane's events up to here are delivered, or dead letters."""
@@ -179,8 +179,8 @@ class Outbox(Protocol):
     def depth(self, sink: str) -> int:
         """How many events the sink does not have yet, dead letters not counted."""
 
-    def oldest_us(self, lane: int) -> int:
-        """Since when (wall clock) the lane's next event waits; 0: none does."""
+    def oldest_us(self, lane: int, after: int = 0) -> int:
+        """Since when (wall clock) the first of those waits; 0: none does."""
 
     def settle(self) -> None:
         """What is in it now stays even if the last that was written is damaged later: a snapshot shall stand for it."""
@@ -204,6 +204,10 @@ class FileSink(Sink, Protocol):
     """One that keeps what it gets in a file of the box itself."""
 
     path: Path
+
+    def settle(self) -> bool:
+        """All that was sent stays even if what was written last is damaged later; False: not now, somebody reads. Off
+        the event loop. Raises RuntimeError if it is not open, Refused or sqlite3.Error if it cannot be worked with."""
 
 
 class SinkFactory(Protocol):

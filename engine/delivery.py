@@ -19,6 +19,7 @@ from typing import NamedTuple
 from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Account, Lane, Outbox, OutRow, Sink
+from engine.cursors import Cursors
 from engine.dead_letters import SENDING, Cause, DeadLetters, Letter
 from engine.error_classes import Class, classify, code_of
 from engine.errors import Full, QueueFull
@@ -32,7 +33,7 @@ FULL_S = 1.0  # how often a queue that nobody reads is tried; the sink's others 
 CLOSE_S_MAX = 2.0
 PASSED_OVER_S_MAX = 5.0
 POISON_ATTEMPTS = 3
-LETTERS_S = 1.0  # how often the dead letters are asked whether a person wants one to be sent again
+LOOK_S = 1.0
 CHANGED = Cause(Class.CORRUPTION.value, "damaged", "the disk has changed it since it was buried", 0)
 BEHIND = Cause("held", "behind", "an earlier event of its partition key is a dead letter")
 
@@ -95,7 +96,7 @@ class Forwarder:
     ) -> None:
         self.name = name
         self._sink = sink
-        self._outbox = outbox
+        self._outbox = Cursors(outbox, sink, timer)
         self._letters = letters
         self._metrics = metrics
         self._clock = clock
@@ -115,7 +116,7 @@ class Forwarder:
         self._open = False
         self._news = asyncio.Event()
         self._wakes = 0
-        self._letters_s = timer()
+        self._look_s = timer()
         self._letters_seen = -1
 
     def wake(self) -> None:
@@ -135,7 +136,7 @@ class Forwarder:
             while True:
                 raise_if_cancelled()
                 self._news.clear()
-                await self._look_at_letters()
+                await self._look_around()
                 if not self._open:
                     await self._connect()
                 elif (work := self._choose()) is not None:
@@ -195,7 +196,7 @@ class Forwarder:
     def _idle_s(self) -> float:
         now = self._timer()
         waits = [self._wait_s(work, now) for work in self._in_turn() if self._has_work(work)]
-        return max(0.001, min([*waits, LETTERS_S]))
+        return max(0.001, min([*waits, LOOK_S]))
 
     # one step
 
@@ -208,6 +209,9 @@ class Forwarder:
             await self._wait(PROBE_S if kind.holds or kind.is_the_events else self._breaker.failed())
             return
         self._open = True
+        if self._outbox.is_ahead:  # its file may be a new one
+            await asyncio.to_thread(self._outbox.go_back)
+            self.wake()
 
     async def _serve(self, work: Work) -> None:
         """The lane's next dead letter that is wanted again, or else its next events."""
@@ -275,6 +279,7 @@ class Forwarder:
             cursor = await asyncio.to_thread(self._outbox.cursor, work.lane.number)
             letter = await asyncio.to_thread(self._letters.begin, letter, cursor)
         if await self._send(work, [letter.row()], letter):
+            await asyncio.to_thread(self._outbox.settle)
             await asyncio.to_thread(self._letters.delivered, letter)
             log.info("sink %s: dead letter %d was delivered: %s", self.name, letter.number, letter.id)
             await self._know_keys(work)
@@ -438,12 +443,14 @@ class Forwarder:
             work.buried.clear()
             work.keys = self._letters.keys(self.name, lane.queue) if self._holds_keys else set()
 
-    async def _look_at_letters(self) -> None:
-        """Another process may have asked for a letter, or discarded one."""
+    async def _look_around(self) -> None:
+        """Every second: what the sink took may be sure by now, and another process may have asked for a letter, or
+        discarded one."""
         now = self._timer()
-        if now < self._letters_s:
+        if now < self._look_s:
             return
-        self._letters_s = now + LETTERS_S
+        self._look_s = now + LOOK_S
+        await asyncio.to_thread(self._outbox.look)
         seen = await asyncio.to_thread(self._letters.changes)
         if seen != self._letters_seen:
             self._letters_seen = seen
@@ -464,6 +471,8 @@ class Forwarder:
         self._open = False
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
+                if self._outbox.is_ahead:
+                    await asyncio.to_thread(self._outbox.settle)
                 await self._sink.close()
         except Exception as error:
             log.debug("sink %s: while closing: %s: %s", self.name, type(error).__name__, error)

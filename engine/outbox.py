@@ -219,20 +219,21 @@ class SqliteOutbox:
         with self._calls:
             return [each.lane for each in self._lanes.values() if each.pending and each.lane.sink not in self._sinks]
 
-    def read(self, lane: int, limit: int) -> list[OutRow]:
-        """The lane's next events after its cursor, in order of sequence (R80)."""
+    def read(self, lane: int, limit: int, after: int = 0) -> list[OutRow]:
+        """The lane's next events after its cursor, or behind `after`, in order of sequence (R80)."""
         with self._calls:
             state = self._lanes[lane]
-            cursor, last, queue = state.cursor, self._last, state.lane.queue
+            last, queue = self._last, state.lane.queue
+            begin = max(state.cursor, after)
             if not state.pending:
                 state.cursor = self._end(state)  # what is left goes to other lanes; written down with the next commit
                 return []
         with self._reads, self._intact():
-            found = self._next(state.lane, cursor, last, "sequence, id, type, partitionkey, body, sum", limit)
+            found = self._next(state.lane, begin, last, "sequence, id, type, partitionkey, body, sum", limit)
         for *event, sum_ in found:
             if not is_event(event, sum_):
                 raise self._damaged(changed("events", event))
-        if found:
+        if found and begin > after:
             # between the cursor and the first of them stands nothing of this lane: not to be searched again
             with self._calls:
                 state.cursor = max(state.cursor, found[0][0] - 1)
@@ -275,13 +276,13 @@ class SqliteOutbox:
         with self._calls:
             return sum(state.pending for state in self._lanes.values() if state.lane.sink == sink)
 
-    def oldest_us(self, lane: int) -> int:
-        """Since when the lane's next event waits; 0: none does."""
+    def oldest_us(self, lane: int, after: int = 0) -> int:
+        """Since when the first of those waits; 0: none does."""
         with self._calls:
             state = self._lanes[lane]
-            cursor, last, pending = state.cursor, self._last, state.pending
+            begin, last, pending = max(state.cursor, after), self._last, state.pending
         with self._reads, self._intact():
-            found = self._next(state.lane, cursor, last, "since_us", 1) if pending else []
+            found = self._next(state.lane, begin, last, "since_us", 1) if pending else []
         return int(found[0][0]) if found else 0
 
     def settle(self) -> None:

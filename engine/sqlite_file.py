@@ -17,7 +17,6 @@ from engine.sqlite_log import LOG
 BESIDE = ("", LOG, "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
 LOG_BYTES_MAX = 4 * 1024 * 1024
-LOG_S_MAX = 5.0
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 VERSIONS_MAX = 99  # what says more is a flipped bit, and no newer program
 MAGIC = b"SQLite format 3\0"
@@ -170,16 +169,18 @@ def not_whole(file: sqlite3.Connection, what: str = "1") -> str:
     return "" if found == "ok" else found.removeprefix("*** in database main ***").strip()
 
 
-def empty_log(file: sqlite3.Connection) -> None:
+def empty_log(file: sqlite3.Connection) -> bool:
     """All commits are in the file itself, and its write-ahead log is empty; where somebody else reads, or there is no
-    room, as much of that as can be without waiting."""
+    room, as much of that as can be without waiting, and False."""
     (busy_ms,) = file.execute("PRAGMA busy_timeout").fetchone()
     file.execute("PRAGMA busy_timeout = 0")
     try:
-        file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        (busy, *_) = file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
     except sqlite3.OperationalError as error:
         if not passes(error):
             raise
+        return False
     finally:
         file.execute(f"PRAGMA busy_timeout = {busy_ms}")
 
@@ -191,12 +192,13 @@ def log_is_long(path: Path) -> bool:
 
 
 class ShortLog:
-    """Of a database that nothing else can make again: its log is emptied every few seconds in which something was
-    written, so that a log whose end is lost takes no more than that with it."""
+    """Of a database that nothing else can make again: its log is emptied when something stands in it for `stays_s`, so
+    that a log whose end is lost takes no more than that with it."""
 
-    def __init__(self, file: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, file: sqlite3.Connection, path: Path, stays_s: float) -> None:
         self._file = file
         self._path = path
+        self._stays_s = stays_s
         self._emptied_s = time.monotonic()
         self._has_news = False
 
@@ -207,10 +209,15 @@ class ShortLog:
 
     def look(self) -> None:
         """Every now and then, outside of a transaction."""
-        now = time.monotonic()
-        if self._has_news and (now - self._emptied_s >= LOG_S_MAX or log_is_long(self._path)):
-            self._emptied_s, self._has_news = now, False
-            empty_log(self._file)
+        stood_s = time.monotonic() - self._emptied_s
+        if self._has_news and (stood_s >= self._stays_s or log_is_long(self._path)):
+            self.empty()
+
+    def empty(self) -> bool:
+        """False: not now, somebody else reads, or there is no room."""
+        self._emptied_s = time.monotonic()
+        self._has_news = not empty_log(self._file)
+        return not self._has_news
 
 
 @contextmanager

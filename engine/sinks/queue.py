@@ -63,6 +63,7 @@ MEND = "Move it away: the engine makes a new one, for the events that are still 
 
 log = logging.getLogger("sortline.queue")
 
+LOG_S_MAX = 5.0
 UNKNOWN = -1  # where a consumer stands
 TEXTS = frozenset({0, 2, 3, 4})
 ENTRIES = f"SELECT {COLUMNS}, sum FROM entries WHERE queue = ? AND position > ? ORDER BY position LIMIT ?"  # noqa: S608
@@ -125,7 +126,7 @@ class Queue:
             for said in sqlite_log.put_in_order(path):
                 log.warning("%s", said)
             self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, FUNCTIONS)
-        self._log = ShortLog(self._file, path)
+        self._log = ShortLog(self._file, path, LOG_S_MAX)
         (version,) = self._file.execute("PRAGMA user_version").fetchone()
         self._has_sums = version >= VERSION  # an earlier version that is only looked at stays one
 
@@ -195,6 +196,11 @@ class Queue:
             row = (queue, consumer, stands)
             self._file.execute("INSERT OR REPLACE INTO consumers VALUES (?, ?, ?, ?)", (*row, row_sum(*row)))
             return stands
+
+    def settle(self) -> bool:
+        """Nothing stands in the write-ahead log alone any more; False: somebody reads just now."""
+        with self._calls, damage_refused(self.path, MEND):
+            return self._log.empty()
 
     def close(self) -> None:
         with self._calls:

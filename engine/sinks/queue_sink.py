@@ -28,6 +28,11 @@ class QueueSink:
             raise RuntimeError("the queue is not open")
         await asyncio.to_thread(self._queue.put, rows)
 
+    def settle(self) -> bool:
+        if self._queue is None:
+            raise RuntimeError("the queue is not open")
+        return self._queue.settle()
+
     async def close(self) -> None:
         queue, self._queue = self._queue, None
         if queue is not None:

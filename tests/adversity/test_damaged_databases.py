@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.app import Engine
 from engine.clock import now_us
 from engine.contracts import OutRow
 from engine.dead_letters import Cause, DeadLetters
@@ -80,6 +81,26 @@ def test_what_cannot_be_read_the_journal_makes_again(
     assert [int(event["sequence"]) for event in queued(tmp_path)] == [1, 2, 3]
     assert outbox.with_name("outbox.sqlite.bad").exists()
     assert (f"{outbox}: nothing of it could be used: a new one is begun" in caplog.text) == (table == "lanes")
+
+
+def test_a_queue_without_its_log_is_sent_what_that_had(tmp_path: Path) -> None:
+    """SQLite takes it for a queue that has had nothing yet."""
+    path = site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1", "T-2")}"')
+    killed = tmp_path / "killed"
+
+    def as_a_kill_leaves_it(engine: Engine) -> bool:
+        if engine.metrics.sink("queue").delivered < 2:
+            return False
+        shutil.copytree(tmp_path / "data", killed, ignore=shutil.ignore_patterns("*.sock"))
+        return True
+
+    run(path, as_a_kill_leaves_it)
+    before = queued(tmp_path)
+    shutil.rmtree(tmp_path / "data")
+    killed.rename(tmp_path / "data")
+    (tmp_path / "data" / "queue.sqlite-wal").unlink()
+    run(site(tmp_path), lambda _: len(queued(tmp_path)) == 2)
+    assert queued(tmp_path) == before
 
 
 def test_what_the_journal_has_not_any_more_is_refused(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from engine.contracts import OutRow
-from engine.dead_letters import Cause, DeadLetters, Letter
+from engine.dead_letters import Cause, DeadLetters, Letter, Refusal
 from engine.sinks.queue import Queue, Settings
 from engine.sinks.queue_mended import opened_queue
+from engine.sqlite_file import open_to_read, reading
 from engine.sqlite_log import FRAME_BYTES, HEADER_BYTES, put_in_order
 
 PAGE = 4096
@@ -35,13 +36,15 @@ def row(number: int) -> OutRow:
 
 
 @pytest.fixture
-def letters(tmp_path: Path) -> Path:
-    """Fifty dead letters, all of them in the log, as a kill leaves them."""
+def letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Fifty dead letters, all of them in the log, as a kill leaves them beside somebody who reads."""
     work = tmp_path / "work"
     work.mkdir()
     opened = DeadLetters(work / "dead.sqlite", lambda: 7)
-    for number in range(1, 51):
-        opened.bury("web", [row(number)], NO)
+    with monkeypatch.context() as patched:
+        patched.setattr("engine.sqlite_file.empty_log", lambda _: False)
+        for number in range(1, 51):
+            opened.bury("web", [row(number)], NO)
     shutil.copytree(work, tmp_path / "killed")
     opened.close()
     return tmp_path / "killed" / "dead.sqlite"
@@ -117,6 +120,25 @@ def test_a_log_that_another_process_writes_keeps_its_sums(letters: Path) -> None
         assert log_of(letters).read_bytes() == log
     finally:
         other.communicate()
+
+
+def test_a_dead_letter_is_not_in_the_log_alone(tmp_path: Path) -> None:
+    """Nothing makes it again; and as soon as whoever read meanwhile has ended."""
+    letters = DeadLetters(tmp_path / "dead.sqlite", lambda: 7)
+    letters.bury("web", [row(1)], NO)
+    letters.refuse({Refusal("payload", "floor", "no number", b"{}"): 1})
+    with open_to_read(letters.path) as file, reading(file):
+        file.execute("SELECT count(*) FROM letters").fetchone()
+        letters.bury("web", [row(2)], NO)
+    letters.changes()
+    (tmp_path / "killed").mkdir()
+    shutil.copy(letters.path, tmp_path / "killed")
+    letters.close()
+    assert [(each.kind, each.id) for each in found_in(tmp_path / "killed" / "dead.sqlite")] == [
+        ("event", "e1"),
+        ("payload", ""),
+        ("event", "e2"),
+    ]
 
 
 def test_a_log_that_is_gone_takes_the_last_seconds_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ LAYERS: list[tuple[str, ...]] = [
     (
         "engine.accounts",
         "engine.recent_lines",
+        "engine.cursors",
         "engine.delivery",
         "engine.gone_sinks",
         "engine.refusals",
