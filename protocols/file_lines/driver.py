@@ -10,8 +10,8 @@ import asyncio
 import logging
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -67,6 +67,7 @@ class Driver:
         finally:
             if bookmarking is not None:
                 bookmarking.cancel()
+                await asyncio.wait({bookmarking})
             self._write_bookmark()
 
     async def _read_whatever_it_is(self) -> None:
@@ -282,7 +283,7 @@ class Driver:
             self._moved.clear()
             if self._bookmark is not None and self._safe is not None:
                 try:
-                    await asyncio.to_thread(self._bookmark.write, self._safe)
+                    await _to_its_end(asyncio.to_thread(self._bookmark.write, self._safe))
                 except OSError as error:
                     log.error("%s: the bookmark cannot be written: %s", self._name, error)
                     self._moved.set()
@@ -294,6 +295,17 @@ class Driver:
                 self._bookmark.write(self._safe)
             except OSError as error:
                 log.error("%s: the bookmark cannot be written: %s", self._name, error)
+
+
+async def _to_its_end(write: Coroutine[None, None, None]) -> None:
+    """Also when cancelled: a disk that takes its time must not put an earlier place over the last one."""
+    writing = asyncio.ensure_future(write)
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        with suppress(OSError):
+            await writing
+        raise
 
 
 @contextmanager

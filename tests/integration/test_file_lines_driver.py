@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -20,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import Refused
+from engine.whole_file import write_whole
 from protocols.file_lines.decode import Cutter
 from protocols.file_lines.driver import Driver
 from protocols.file_lines.settings import Settings
@@ -180,6 +182,39 @@ def test_a_restart_goes_on_behind_what_was_safe_on_our_disk(tmp_path: Path) -> N
             await until(lambda: seen(fifth) == [7, 8])
         assert (tmp_path / "mark.bad").exists()
 
+    run(story())
+
+
+def test_a_slow_write_of_the_bookmark_does_not_come_after_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow_at_first(path: Path, content: bytes) -> None:
+        is_first = not begun.is_set()
+        begun.set()
+        if is_first:
+            may_end.wait(60)
+        write_whole(path, content)
+        if is_first:
+            ended.set()
+
+    async def story() -> None:
+        path, bookmark = tmp_path / "lines", str(tmp_path / "mark")
+        append(path, line(1))
+        first = RememberingIntake(acks=False)
+        async with reading(first, path, bookmark=bookmark):
+            await until(lambda: seen(first) == [1] and begun.is_set())
+            first.owed.pop()()
+            asyncio.get_running_loop().call_later(0.1, may_end.set)  # after we were told to stop
+        await until(ended.is_set)
+        append(path, line(2))
+        second = RememberingIntake()
+        async with reading(second, path, bookmark=bookmark):
+            await until(lambda: seen(second)[-1:] == [2])
+        assert seen(second) == [2]
+
+    monkeypatch.setattr("protocols.file_lines.bookmark.write_whole", slow_at_first)
     run(story())
 
 
