@@ -147,6 +147,10 @@ class Outbox(Protocol):
         """All of them in one commit, in order. Events at or below `last_sequence` are already here and are passed over
         (a restart replays the journal); the same id with other content raises ContentChanged."""
 
+    @property
+    def rows_max(self) -> int:
+        """So many events that some sink does not have yet, and it is full."""
+
     def last_sequence(self) -> int: ...
 
     def retell(self) -> None:

@@ -19,9 +19,12 @@ from engine.sqlite_file import passes
 
 SETTLE_S = 1.0
 SETTLE_EVENTS = 4_096
-# a reader may keep the log from going into the file; what is sent again must be among the entries that a queue keeps
+SETTLE_SHARE = 10
+"""An outbox that is small keeps no more than one in so many of its rows for it: what the sink has must not fill it."""
 UNSETTLED_S_MAX = 5.0
-UNSETTLED_EVENTS_MAX = 8_192
+UNSETTLED_TIMES_MAX = 2
+"""A reader may keep the log from going into the file: then until so many times the events. What is sent again must be
+among the entries that a queue keeps."""
 
 
 class Ahead(NamedTuple):
@@ -42,6 +45,7 @@ class Cursors:
         self._outbox = outbox
         self._file = sink if isinstance(sink, FileSink) else None
         self._timer = timer
+        self._events_max = min(SETTLE_EVENTS, outbox.rows_max // SETTLE_SHARE)
         self._calls = threading.Lock()
         self._ahead: dict[int, Ahead] = {}
         self._since_s = 0.0
@@ -89,10 +93,13 @@ class Cursors:
         with self._calls:
             return self._outbox.oldest_us(lane, self._sent(lane).position)
 
-    def look(self) -> None:
-        """Every now and then."""
+    def look(self) -> bool:
+        """Every now and then. Whether a cursor has moved."""
         with self._calls, _if_there_is_room():
+            was_ahead = self.is_ahead
             self._settle_if_due()
+            return was_ahead and not self.is_ahead
+        return False
 
     def settle(self) -> None:
         """All that was sent is in the sink's file itself and the cursors are behind it, as far as that can be now."""
@@ -112,8 +119,8 @@ class Cursors:
             return
         count = sum(ahead.delivered + ahead.dead for ahead in self._ahead.values())
         waited_s = self._timer() - self._since_s
-        if self._file is None or waited_s >= SETTLE_S or count >= SETTLE_EVENTS:
-            self._settle(give_up=waited_s >= UNSETTLED_S_MAX or count >= UNSETTLED_EVENTS_MAX)
+        if self._file is None or waited_s >= SETTLE_S or count >= self._events_max:
+            self._settle(give_up=waited_s >= UNSETTLED_S_MAX or count >= UNSETTLED_TIMES_MAX * self._events_max)
 
     def _settle(self, *, give_up: bool) -> None:
         """give_up: also where a reader keeps the log from going into the file."""

@@ -450,7 +450,8 @@ class Forwarder:
         if now < self._look_s:
             return
         self._look_s = now + LOOK_S
-        await asyncio.to_thread(self._outbox.look)
+        if await asyncio.to_thread(self._outbox.look):
+            self._advanced()
         seen = await asyncio.to_thread(self._letters.changes)
         if seen != self._letters_seen:
             self._letters_seen = seen

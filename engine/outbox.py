@@ -119,7 +119,7 @@ class SqliteOutbox:
     ) -> None:
         self._routes = routes
         self._sinks = sinks
-        self._rows_max = rows_max
+        self.rows_max = rows_max
         self._told_max = told_max
         self._clock = clock
         self._calls = threading.Lock()
@@ -174,7 +174,7 @@ class SqliteOutbox:
             new = [event for event in events if event.sequence > self._last]
             if not new:
                 return
-            if self._rows >= self._rows_max:
+            if self._rows >= self.rows_max:
                 behind = max(self._lanes.values(), key=lambda state: state.pending)
                 raise Full(
                     f"the outbox {self._path} holds {self._rows} events that a sink does not have yet; most wait for "

@@ -18,8 +18,8 @@ class PollClass(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     poll_ms: how often.
     jitter_ms: each poll is put off by up to so much, at random, so that many units are not asked in the same instant;
       the first of each is spread over the whole of `poll_ms` then. 0 (default): none.
-    deadline_ms: sooner than so long after it was due a poll has its answer, or is overdue. Where more is due than the
-      line can carry, the poll with the earliest deadline goes first. Default: `poll_ms`.
+    deadline_ms: a poll that has no answer yet so long after it was due is overdue. Where more is due than the line can
+      carry, the poll with the earliest deadline goes first. Default: `poll_ms`.
     catch_up: after polls were missed (a slow line, an engine that was full): `"once"` (default): one at once for all of
       them; `"skip"`: none, the next at its usual time; `"all"`: each is made up for, up to 100.
     overdue: `"count"` (default): an overdue poll is counted and named. `"gap"`: it is a `source.gap` from the poll

@@ -20,8 +20,7 @@ def test_a_letter_that_the_disk_has_changed_is_not_sent(tmp_path: Path, type_: s
     with sqlite3.connect(delivery.letters.path) as file:
         file.execute(f"UPDATE letters SET raw = CAST(replace(raw, 'e1', 'e6') AS {type_}) WHERE id = 'e1'")
     file.close()
-    delivery.letters.want(delivery.letters.find(), 0, "me")
-    delivery.forwarder._letters_seen = -1
+    delivery.wanted_again(delivery.letters.find())
     delivery.until(lambda: len(delivery.letters.find()) == 1)
     assert delivery.ids == ["e2"]
     (letter,) = delivery.letters.find()
@@ -41,8 +40,7 @@ def test_a_flipped_bit_of_a_letter_is_turned_back_as_it_is_sent(tmp_path: Path, 
         flipped = bytes([value[0] ^ 1]) + value[1:]
         file.execute(f"UPDATE letters SET {column} = CAST(? AS {kind})", (flipped,))
     file.close()
-    delivery.letters.want(delivery.letters.find(), 0, "me")
-    delivery.forwarder._letters_seen = -1
+    delivery.wanted_again(delivery.letters.find())
     delivery.until(lambda: not delivery.letters.find())
     (row,) = delivery.sink.rows
     assert (row.id, row.partitionkey, row.body) == (told.id, told.partitionkey, told.raw)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.contracts import Account, OutRow
-from engine.cursors import SETTLE_EVENTS, SETTLE_S, UNSETTLED_EVENTS_MAX, UNSETTLED_S_MAX, Cursors
+from engine.cursors import SETTLE_EVENTS, SETTLE_S, SETTLE_SHARE, UNSETTLED_S_MAX, UNSETTLED_TIMES_MAX, Cursors
 from engine.errors import Refused
 from engine.outbox import SqliteOutbox
 from engine.sinks.queue import Queue, Settings
@@ -20,6 +20,7 @@ from tests.unit.test_delivery import INVENTORY, ONE_QUEUE, Delivery, ScriptedSin
 from tests.unit.test_outbox import emitted
 
 LANE = 1
+UNSETTLED_EVENTS_MAX = UNSETTLED_TIMES_MAX * SETTLE_EVENTS
 
 
 class FileOfTheBox:
@@ -43,10 +44,12 @@ class FileOfTheBox:
 
 
 class Story:
-    def __init__(self, folder: Path, sink: FileOfTheBox | QueueSink | None = None, count: int = 20) -> None:
+    def __init__(
+        self, folder: Path, sink: FileOfTheBox | QueueSink | None = None, count: int = 20, rows_max: int = 100_000
+    ) -> None:
         self.now_s = 100.0
         self.sink = sink or FileOfTheBox()
-        self.outbox = SqliteOutbox(folder / "outbox.sqlite", routes=ONE_QUEUE, sinks=["erp"], rows_max=100_000)
+        self.outbox = SqliteOutbox(folder / "outbox.sqlite", routes=ONE_QUEUE, sinks=["erp"], rows_max=rows_max)
         if not self.outbox.last_sequence():
             self.outbox.append([emitted(n, type_=INVENTORY) for n in range(1, count + 1)])
         self.cursors = Cursors(self.outbox, self.sink, lambda: self.now_s)
@@ -114,6 +117,33 @@ def test_many_events_are_settled_at_once(tmp_path: Path) -> None:
     story.take(1)
     assert story.settled == SETTLE_EVENTS
     story.outbox.close()
+
+
+def test_a_small_outbox_is_not_filled_with_what_the_sink_has(tmp_path: Path) -> None:
+    """Else sources would be shed, and wait, while every sink keeps up."""
+    story = Story(tmp_path, count=1_000, rows_max=1_000)
+    share = 1_000 // SETTLE_SHARE
+    story.take(share - 1)
+    assert story.outbox.rows == 1_000
+    story.take(1)
+    assert story.outbox.rows == 1_000 - share
+    story.outbox.close()
+
+
+def test_whoever_waits_for_room_is_told_that_there_is_some(tmp_path: Path) -> None:
+    class Settling(ScriptedSink):
+        path = tmp_path / "erp.sqlite"
+
+        def settle(self) -> bool:
+            return True
+
+    rows: list[int] = []
+    delivery = Delivery(tmp_path, Settling())
+    delivery.forwarder._advanced = lambda: rows.append(delivery.outbox.rows)
+    delivery.tell(1, 3)
+    delivery.until(lambda: rows[-1:] == [0])
+    assert 3 in rows
+    delivery.close()
 
 
 @pytest.mark.parametrize("how", ["long", "many"])
@@ -185,8 +215,7 @@ def test_a_letter_that_was_sent_again_is_in_the_file_before_it_is_let_go(tmp_pat
     delivery.tell(1, 1)
     delivery.until_empty()
     delivery.sink.refuses = lambda rows: None
-    delivery.letters.want(delivery.letters.find(), 0, "me")
-    delivery.forwarder._letters_seen = -1
+    delivery.wanted_again(delivery.letters.find())
     delivery.until(lambda: not delivery.letters.find())
     assert (["e1"], ["e1"]) in settled
     delivery.close()

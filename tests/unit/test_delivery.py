@@ -14,7 +14,7 @@ import redis
 
 from engine.accounts import account
 from engine.contracts import Account, Emitted, OutRow
-from engine.dead_letters import Cause, DeadLetters
+from engine.dead_letters import Cause, DeadLetters, Letter
 from engine.delivery import PROBE_S, Forwarder
 from engine.errors import Full, Refused, SinkFailed, Throttled, Undeliverable
 from engine.metrics import SinkMetrics
@@ -101,6 +101,11 @@ class Delivery:
         events = [Emitted(*event(n, f"e{n}", type_)) for n in range(first, last + 1)]
         self.outbox.append([each._replace(partitionkey=key or each.partitionkey) for each in events])
         self.forwarder.wake()
+
+    def wanted_again(self, letters: Sequence[Letter], rate: float = 0) -> None:
+        """As by another process that changes the file; `rate` as `DeadLetters.want` has it."""
+        self.letters.want(letters, rate, "me")
+        self.forwarder._letters_seen = -1
 
     def until(self, done: Callable[[], bool], steps_max: int = 2_000) -> None:
         """Run the forwarder until something is so."""
@@ -357,8 +362,7 @@ def test_a_held_key_goes_on_in_order_once_its_letters_are_sent_again(tmp_path: P
     delivery.until(lambda: delivery.now_s > 3)
     assert delivery.ids == []  # not before the first of the key
     delivery.letters.want(letters[:1], 100, "me")
-    delivery.letters.want([letter for letter in delivery.letters.find() if letter.id == "e5"], 100, "me")
-    delivery.forwarder._letters_seen = -1  # as another process would have changed the file
+    delivery.wanted_again([letter for letter in delivery.letters.find() if letter.id == "e5"], 100)
     delivery.until(lambda: len(delivery.ids) == 4)
     assert delivery.ids == ["e2", "e3", "e4", "e5"]
     delivery.tell(6, 6, key="O-1")
@@ -373,8 +377,7 @@ def test_a_letter_is_sent_again_with_its_id_behind_what_went_before(tmp_path: Pa
     delivery.tell(1, 5)
     delivery.until_empty()
     delivery.sink.refuses = lambda rows: None
-    delivery.letters.want(delivery.letters.find(), 2.0, "me")
-    delivery.forwarder._letters_seen = -1
+    delivery.wanted_again(delivery.letters.find(), 2.0)
     delivery.until(lambda: not delivery.letters.find())
     delivery.tell(6, 6)
     delivery.until_empty()
@@ -390,9 +393,8 @@ def test_a_letter_whose_answer_is_lost_keeps_its_place_over_a_restart(tmp_path: 
     delivery = Delivery(tmp_path, ScriptedSink(refuses("e1")))
     delivery.tell(1, 2)
     delivery.until_empty()
-    delivery.letters.want(delivery.letters.find(), 0, "me")
     delivery.sink.refuses = lambda rows: TimeoutError()
-    delivery.forwarder._letters_seen = -1
+    delivery.wanted_again(delivery.letters.find())
     delivery.until(lambda: delivery.metrics.failures >= 3)
     delivery.close()
     delivery = Delivery(tmp_path, ScriptedSink())
@@ -406,8 +408,7 @@ def test_a_letter_that_is_refused_again_stays_dead(tmp_path: Path) -> None:
     delivery = Delivery(tmp_path, ScriptedSink(refuses("e1")))
     delivery.tell(1, 1)
     delivery.until_empty()
-    delivery.letters.want(delivery.letters.find(), 0, "me")
-    delivery.forwarder._letters_seen = -1
+    delivery.wanted_again(delivery.letters.find())
     delivery.until(lambda: delivery.letters.find()[0].attempts == 2)
     assert delivery.letters.find()[0].state == "dead"
     assert delivery.account == Account(1, 0, 0, 1)
