@@ -1,24 +1,26 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
 """Payloads that are canonical records already: checked against the model where they lie, and copied as they stand.
 
-`t_rx` is written behind the last field, or over the one that is there; constants go before the first. Only flat records
-whose every field fits are for this plan (see line_plan.pxd): lists, nulls, double keys and misfits are not.
+`t_rx` is written behind the last field, or over the one that is there; constants go before the first. Only records whose
+every field fits are for this plan (see line_plan.pxd): nulls, double keys and misfits are not, nor is a list in which
+something is not what the decoder behind the journal wants, or a number that is no plain count.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
-from ext.json_bytes cimport Bytes
-from ext.json_types cimport T_NULL, T_OBJECT, T_TEXT, Reader, Value, is_space, skip_space, stands
+from ext.json_bytes cimport Bytes, is_digit
+from ext.json_types cimport T_LIST, T_NULL, T_OBJECT, T_TEXT, Reader, Value, is_space, skip_space, stands
 from ext.kinds cimport K_CLOCK_TICK, K_COUNT, K_JAM, K_UNKNOWN, is_noise
 from ext.line_block cimport LineBlock
 from ext.line_plan cimport LinePlan, Scope, Slice
 from ext.ndjson cimport NdjsonDecoder
 from ext.record_fields cimport Fields, add, has_needs, is_there, read_object
-from ext.record_types cimport N_KIND, N_SRC, N_SUB, N_T_RX, W_FREE, RecordTypes, Wants, fits
+from ext.record_types cimport N_KIND, N_SRC, N_SUB, N_T_RX, W_FREE, W_TEXTS, RecordTypes, Wants, fits
 
 cdef enum:
     CONSTANTS_MAX = 64      # one bit each
     LINE_BYTES_MAX = 262144 # what the decoder behind the journal takes
+    DIGITS_MAX = 18         # of a number that every reader of JSON takes for the same integer
 
 
 cdef struct Constant:
@@ -126,7 +128,7 @@ cdef class CanonicalLines(LinePlan):
                     self.fields.kind = self.kind
         return added
 
-    cdef bint is_sound(self) noexcept:
+    cdef bint is_sound(self) except -1:
         """Types of all fields, then presence of what the kind needs."""
         cdef const Fields* f = &self.fields
         cdef const uint8_t* wanted = &self.wants[f.kind].of[0]
@@ -136,9 +138,18 @@ cdef class CanonicalLines(LinePlan):
         if f.doubtful:
             for i in range(f.count):
                 number = f.seen[i]
-                if f.values[number].token >= T_NULL or not fits(wanted[number], &f.values[number]):
+                if not fits(wanted[number], &f.values[number]):
+                    return False
+                if f.values[number].token >= T_NULL and not self.is_sound_list(number):
                     return False
         return is_there(f, N_SRC) and has_needs(f, &self.types.needs[f.kind])
+
+    cdef bint is_sound_list(self, int number) except -1:
+        """Whether it is a list that the kind wants, with plain counts for numbers (quantities are integers)."""
+        cdef int kind = self.fields.kind
+        cdef const Value* value = &self.fields.values[number]
+        return (value.token == T_LIST and self.types.wants[kind].of[number] >= W_TEXTS
+                and counts_plainly(value.at, value.at + value.length) and self.decoder.check_list(kind, number, value))
 
     cdef int write_line(self, Bytes at, Bytes end, uint64_t added, const Scope* scope, LineBlock out) except -1:
         cdef const Value* old = &self.fields.values[N_T_RX]
@@ -163,3 +174,23 @@ cdef class CanonicalLines(LinePlan):
         out.put(b"}\n", 2)
         out.count += 1
         return 0
+
+
+cdef bint counts_plainly(Bytes at, Bytes end) noexcept nogil:
+    """Whether every number in a piece of sound JSON is written in no more than DIGITS_MAX digits, and nothing else."""
+    cdef int digits = 0
+    while at < end:
+        if is_digit(at[0]):
+            digits += 1
+            if digits > DIGITS_MAX:
+                return False
+        elif at[0] == c"-" or at[0] == c"." or (digits and (at[0] | 0x20) == c"e"):
+            return False
+        else:
+            digits = 0
+            if at[0] == c'"':
+                at += 1
+                while at[0] != c'"':
+                    at += 2 if at[0] == c"\\" else 1
+        at += 1
+    return True

@@ -38,7 +38,7 @@ cdef class NdjsonDecoder:
     cdef int32_t text(self, int number) except -1
     cdef int32_t interned(self, const Value* value) except -1
     # its lists
-    cdef bint check_list(self, int kind, int number) except -1
+    cdef bint check_list(self, int kind, int number, const Value* value) except -1
     cdef Bytes check_scalar(self, Reader* r, Bytes at, int want) except? NULL
     cdef Bytes check_object(self, Reader* r, Bytes at, const Needs* needs) except? NULL
     # many

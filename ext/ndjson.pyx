@@ -108,7 +108,7 @@ cdef class NdjsonDecoder:
             if not fits(want, &f.values[number]):
                 self.reason = type_reason(self.types.names[number], want, &f.values[number])
                 return False
-            if want >= W_TEXTS and not self.check_list(f.kind, number):
+            if want >= W_TEXTS and not self.check_list(f.kind, number, &f.values[number]):
                 return False
         return True
 
@@ -172,8 +172,7 @@ cdef class NdjsonDecoder:
 
     # Lists: the slow path, rare kinds only. Their syntax has been read already.
 
-    cdef bint check_list(self, int kind, int number) except -1:
-        cdef const Value* value = &self.record.values[number]
+    cdef bint check_list(self, int kind, int number, const Value* value) except -1:
         cdef Reader r = self.reader(value.at, value.at + value.length)
         cdef Bytes at = value.at
         cdef int shape = self.types.shape_of[kind][number]

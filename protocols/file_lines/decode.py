@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.errors import DecodeError
 from protocols.file_lines.settings import Settings
-from protocols.mapping.payload import PARSERS
-from protocols.mapping.plan import NO_CAPTURES, Lines, canonical_lines, compile_plan
+from protocols.mapping.meaning import Meaning
+from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
 
 SAMPLE_BYTES_MAX = 4_096
@@ -55,16 +54,8 @@ class Decoder:
     """What the lines of one source mean. `sequences`: the devices' counters, which a line moves."""
 
     def __init__(self, settings: Settings, sequences: Sequences) -> None:
-        self._bytes_max = settings.line_bytes_max
-        self._parse = PARSERS[settings.format]
-        self._plan = compile_plan(settings, sequences)
+        self._meaning = Meaning(settings, sequences, settings.line_bytes_max)
 
     def decode(self, line: bytes, t_rx: int) -> Lines:
         """The canonical lines of a line, and the cause of each thing in it that does not fit. Blank: nothing."""
-        if not line.strip():
-            return Lines([], [])
-        try:
-            values = self._parse(line, self._bytes_max)
-        except DecodeError as error:
-            return Lines([], [error.cause])
-        return canonical_lines(self._plan, values, NO_CAPTURES, t_rx)
+        return self._meaning.lines(line, t_rx) if line.strip() else Lines([], [])

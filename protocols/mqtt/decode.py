@@ -10,7 +10,7 @@ import msgspec
 from engine.errors import DecodeError
 from ext.line_plan import LinePlan
 from ext.mqtt_wire import WireFault, properties_of
-from protocols.mapping.compiled import compile_canonical, compile_lines
+from protocols.mapping.meaning import compile_described
 from protocols.mapping.payload import PARSERS
 from protocols.mapping.plan import Lines, Plan, canonical_lines, compile_plan
 from protocols.mapping.sequence import Sequences
@@ -171,19 +171,7 @@ def _decoded(route: Route, captures: Mapping[str, str], payload: bytes, bytes_ma
 def _route(topic: Topic, sequences: Sequences, bytes_max: int) -> Route:
     filter_ = parse_filter(topic.filter)
     plan = compile_plan(topic, sequences)
-    if topic.format == "canonical":
-        compiled = compile_canonical(topic.constants, topic.when, topic.each, bytes_max)
-    else:
-        compiled = compile_lines(
-            topic.record,
-            constants=topic.constants,
-            when=topic.when,
-            each=topic.each,
-            captures=[name for name in filter_.names if name],
-            sequences=sequences,
-            of_text=topic.format == "text",
-            payload_bytes_max=bytes_max,
-        )
+    captures = [name for name in filter_.names if name]
     # a message whose properties are read is spelled out
-    compiled = None if topic.properties else compiled
+    compiled = None if topic.properties else compile_described(topic, sequences, bytes_max, captures)
     return Route(filter_, plan, compiled, PARSERS[topic.format], topic.retained == "accept", topic.properties)

@@ -17,10 +17,12 @@ from ext.line_block import LineBlock
 from ext.line_plan import LinePlan
 from ext.texts import Texts
 from protocols.mapping.compiled import compile_canonical, compile_lines
+from protocols.mapping.meaning import Meaning
 from protocols.mapping.payload import parse_json, parse_text
 from protocols.mapping.plan import CanonicalPlan, Lines, Plan, Selection, canonical_lines, compile_record
 from protocols.mapping.sequence import Sequences
 from protocols.mapping.settings import FieldSettings, RecordSettings
+from protocols.mqtt.settings import Topic
 
 T_RX = 1_795_420_812_400_000
 NAMES = ["x", "y"]
@@ -252,6 +254,85 @@ def test_a_canonical_payload_passes_as_the_record_that_it_is(
     assert [json.loads(line) for line in lines] == [json.loads(line) for line in expected.lines]
     texts = Texts()
     assert make_decoder(texts).decode(b"".join(line + b"\n" for line in lines), Batch(texts)) == []
+
+
+NUMBERS = st.sampled_from([0, 1, 7, 999_999_999_999_999_999, 2**60, 2**64, -1, 0.5, 1e3])
+LINES = st.fixed_dictionaries(
+    {"line": st.integers(0, 9), "sku": st.sampled_from(["A", "1e5", "-1.5", 'q"\\', "é"]), "qty": st.integers(0, 99)},
+    optional={"lot": st.just("L"), "note": NUMBERS | st.lists(NUMBERS | st.none(), max_size=2), "rate": SCALARS},
+)
+CONTEXT: dict[str, dict[str, Any]] = {
+    "order.released": {"order": st.just("O-1"), "lines": st.lists(LINES, max_size=4)},
+    "order.cancelled": {"order": st.just("O-1"), "lines": st.lists(st.integers(0, 9) | NUMBERS, max_size=3)},
+    "wave.released": {"wave": st.just("W"), "orders": st.lists(st.sampled_from(["O-1", ""]) | SCALARS, max_size=3)},
+    "manifest.result": {
+        "shipment": st.just("S"),
+        "manifest_no": st.just("M"),
+        "tracking": st.lists(st.fixed_dictionaries({"carton": TEXTS, "tracking_no": TEXTS}), max_size=2),
+        "freight": VALUES,
+    },
+}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(sorted(CONTEXT)).flatmap(
+        lambda kind: st.fixed_dictionaries({"kind": st.just(kind), "rev": st.integers(1, 3), **CONTEXT[kind]})
+    ),
+    st.sampled_from([None, 1]),
+)
+def test_a_record_with_lists_passes_as_the_record_that_it_is(record: dict[str, Any], indent: int | None) -> None:
+    fast = compile_canonical({"src": "dc1/wms/main"})
+    assert fast is not None
+    raw = json.dumps(record, indent=indent, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    lines = block_of(fast, raw, [])
+    if lines is None:
+        return
+    expected = spelled_out(CanonicalPlan({"src": "dc1/wms/main"}, Selection(None, None)), raw, [b"", b""])
+    assert expected.causes == []
+    assert [json.loads(line) for line in lines] == [json.loads(line) for line in expected.lines]
+    texts = Texts()
+    assert make_decoder(texts).decode(b"".join(line + b"\n" for line in lines), Batch(texts)) == []
+
+
+@given(st.lists(LINES.map(lambda line: {name: line[name] for name in ("line", "sku", "qty")}), max_size=9))
+def test_an_ordinary_order_is_for_the_compiled_plan(lines: list[dict[str, Any]]) -> None:
+    fast = compile_canonical({"src": "dc1/wms/main"})
+    assert fast is not None
+    record = {"kind": "order.released", "order": "O-1", "rev": 1, "lines": lines}
+    assert block_of(fast, msgspec.json.encode(record), []) is not None
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '[{"line":1,"sku":"A","qty":1.0}]',
+        '[{"line":1,"sku":"A","qty":1,"note":[1e3]}]',
+        '[{"line":1,"sku":"A","qty":-1}]',
+        '[{"line":1,"sku":"A"}]',
+        '[{"line":1,"line":2,"sku":"A","qty":1}]',
+        '[{"line":1,"sku":"A","qty":9999999999999999999}]',
+        "[1]",
+        "{}",
+        '[{"line":1,"sku":"","qty":1}]',
+    ],
+)
+def test_a_list_that_is_not_as_the_kind_wants_it_is_not_for_the_compiled_plan(lines: str) -> None:
+    fast = compile_canonical({"src": "dc1/wms/main"})
+    assert fast is not None
+    payload = '{"kind":"order.released","order":"O-1","rev":1,"lines":' + lines + "}"
+    assert block_of(fast, payload.encode(), []) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(CANONICAL | st.builds(lambda lines: {"kind": "order.released", "order": "O", "rev": 1, "lines": lines}, VALUES))
+def test_a_meaning_is_what_the_plan_in_python_says(payload: dict[str, Any]) -> None:
+    topic = Topic(filter="dc1/#rest", format="canonical", constants={"src": "dc1/wms/main"})
+    raw = json.dumps(payload).encode()
+    found = Meaning(topic, Sequences(lambda src: None), len(raw)).lines(raw, T_RX)
+    expected = spelled_out(CanonicalPlan({"src": "dc1/wms/main"}, Selection(None, None)), raw, [b"", b""])
+    assert [json.loads(line) for line in found.lines] == [json.loads(line) for line in expected.lines]
+    assert found.causes == expected.causes
 
 
 @given(st.binary(max_size=40) | VALUES.map(lambda value: msgspec.json.encode(value)), st.data())
