@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.dead_letters import EVENT, LINE, MEND, PAYLOAD, SCHEMA, VERSION
 from engine.salvage import as_far_as_it_goes, begun, copy_rows, copy_table, remove
-from engine.sqlite_file import VERSIONS_MAX, open_damaged, open_file
+from engine.sqlite_file import is_newer, open_damaged, open_file
 from engine.sqlite_pages import Row
 from engine.whole_file import NEW
 
@@ -25,15 +25,15 @@ def salvage(path: Path) -> Path | None:
     """A new file beside `path`, whole and on disk, to be put in its place; None: another version has written it. Raises
     sqlite3.OperationalError where there is no room for it."""
     new = path.with_name(path.name + NEW)
-    is_newer = False
+    of_another = False
     with begun(new, _new) as target:
         with as_far_as_it_goes(), open_damaged(path) as file:
-            is_newer = VERSION < file.execute("PRAGMA user_version").fetchone()[0] <= VERSIONS_MAX
-            for table, key in TABLES.items() if not is_newer else ():
+            of_another = is_newer(file, VERSION)
+            for table, key in TABLES.items() if not of_another else ():
                 copy_table(file, target, table, key)
-        if not is_newer:
+        if not of_another:
             copy_rows(path, target, _table_of)
-    if is_newer:
+    if of_another:
         remove(new)
         return None
     return new

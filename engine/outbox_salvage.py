@@ -25,7 +25,7 @@ from engine.outbox_sums import LANE, TABLES, count_left, not_of_one_moment, row_
 from engine.salvage import begun, remove
 from engine.segment_folder import SegmentFolder
 from engine.snapshots import Snapshot, Snapshots
-from engine.sqlite_file import VERSIONS_MAX, not_whole, open_damaged, open_file, passes, transaction
+from engine.sqlite_file import is_newer, not_whole, open_damaged, open_file, passes, transaction
 from engine.whole_file import NEW
 
 NOTHING = 2**63 - 1
@@ -45,8 +45,7 @@ def salvage(path: Path) -> Path | None:
         try:
             with open_damaged(path) as file, begun(new, _new) as target:
                 # a lane that is missing would begin anew; an earlier version has none, or none with a sum
-                newer = VERSION < file.execute("PRAGMA user_version").fetchone()[0] <= VERSIONS_MAX
-                if not newer and not not_whole(file, "lanes"):
+                if not is_newer(file, VERSION) and not not_whole(file, "lanes"):
                     copy(file, target)
                     return new
         except (sqlite3.DatabaseError, Refused, _Lost) as error:

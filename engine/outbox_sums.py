@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 from engine.logs import escaped
-from engine.sqlite_file import not_whole, transaction
+from engine.sqlite_file import not_whole, transaction, version_of
 from ext import frames
 
 FIRST_VERSION = 3  # that has sums
@@ -78,7 +78,7 @@ def damage(file: sqlite3.Connection) -> Damage:
     """What is damaged in an outbox. Raises what SQLite does."""
     found = not_whole(file)
     file.execute("SELECT sequence FROM last")  # another program's file has none
-    if found or file.execute("PRAGMA user_version").fetchone()[0] < FIRST_VERSION:
+    if found or version_of(file) < FIRST_VERSION:
         return Damage(found)
     turned: list[Turned] = []
     counts: dict[str, int] = {}

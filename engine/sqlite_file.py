@@ -1,7 +1,13 @@
-"""SQLite files that must survive a power cut: WAL, every commit synced, and a version that a newer program raises."""
+"""SQLite files that must survive a power cut: WAL, every commit synced, and a version that a newer program raises.
+
+The version stands twice in a file, as `user_version` and in `application_id`: one flipped bit of it, which would make a
+newer program's file of it, is known by the other.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +24,13 @@ BESIDE = ("", LOG, "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
 LOG_BYTES_MAX = 4 * 1024 * 1024
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
-VERSIONS_MAX = 99  # what says more is a flipped bit, and no newer program
+VERSIONS_MAX = 99  # what says more is damage, and no newer program
+WITNESS = 0x534C0000  # the upper half of application_id; the lower one is the version, twice
 MAGIC = b"SQLite format 3\0"
 FORMAT_AT, FORMATS = 18, b"\x02"
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+log = logging.getLogger("sortline.recovery")
 
 
 class _File(sqlite3.Connection):
@@ -123,7 +132,9 @@ def _opened(
                 for statement in upgrades[number]:
                     file.execute(statement)
             if found != version:
-                file.execute(f"PRAGMA user_version = {version}")
+                _write_version(file, version)
+        if _pragma(file, "user_version") != version or _pragma(file, "application_id") != _witness(version):
+            _put_version_right(file, path, version)
     except BaseException:
         file.close()
         raise
@@ -148,10 +159,43 @@ def tells_damage(error: sqlite3.Error) -> bool:
 
 def version_of(file: sqlite3.Connection) -> int:
     """0: it is new. Raises sqlite3.DatabaseError for what no program has written."""
-    found = int(file.execute("PRAGMA user_version").fetchone()[0])
+    found = _version_said(file)
     if not 0 <= found <= VERSIONS_MAX:
         raise sqlite3.DatabaseError(f"its version is {found}")
     return found
+
+
+def is_newer(file: sqlite3.Connection, version: int) -> bool:
+    """Whether a file, damaged or not, is of a later version than this one."""
+    return version < _version_said(file) <= VERSIONS_MAX
+
+
+def _version_said(file: sqlite3.Connection) -> int:
+    """A flipped bit of the one is known by the other; files of earlier programs have only one."""
+    said, witness = _pragma(file, "user_version"), _pragma(file, "application_id")
+    other = witness & 0xFF
+    return other if witness == _witness(other) and (said ^ other).bit_count() == 1 else said
+
+
+def _pragma(file: sqlite3.Connection, name: str) -> int:
+    return int(file.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def _witness(version: int) -> int:
+    return WITNESS | version << 8 | version
+
+
+def _write_version(file: sqlite3.Connection, version: int) -> None:
+    file.execute(f"PRAGMA user_version = {version}")
+    file.execute(f"PRAGMA application_id = {_witness(version)}")
+
+
+def _put_version_right(file: sqlite3.Connection, path: Path, version: int) -> None:
+    """Where a bit of it has flipped, or an earlier program wrote it once. A full disk does not matter for that."""
+    if _pragma(file, "application_id"):
+        log.warning("%s: a flipped bit of its version, turned back", path)
+    with contextlib.suppress(sqlite3.OperationalError), transaction(file):
+        _write_version(file, version)
 
 
 def only_to_read(path: Path) -> str:

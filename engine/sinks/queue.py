@@ -27,7 +27,7 @@ from engine import sqlite_log
 from engine.contracts import OutRow
 from engine.errors import ContentChanged, QueueFull, Refused
 from engine.outbox_sums import event_sum, one_bit_back, row_sum
-from engine.sqlite_file import ShortLog, damage_refused, open_file, open_to_look, reading, transaction
+from engine.sqlite_file import ShortLog, damage_refused, open_file, open_to_look, reading, transaction, version_of
 
 VERSION = 3
 COLUMNS = "queue, position, id, type, partitionkey, body"
@@ -127,8 +127,7 @@ class Queue:
                 log.warning("%s", said)
             self._file = open_file(path, SCHEMA, VERSION, MEND, UPGRADES, FUNCTIONS)
         self._log = ShortLog(self._file, path, LOG_S_MAX)
-        (version,) = self._file.execute("PRAGMA user_version").fetchone()
-        self._has_sums = version >= VERSION  # an earlier version that is only looked at stays one
+        self._has_sums = version_of(self._file) >= VERSION  # an earlier version that is only looked at stays one
 
     def put(self, rows: Sequence[OutRow]) -> None:
         """All of them, durable, in one commit; those that are here already are passed over (R81).

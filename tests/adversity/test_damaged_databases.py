@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,12 @@ from engine.clock import now_us
 from engine.contracts import OutRow
 from engine.dead_letters import Cause, DeadLetters
 from engine.errors import Refused
+from engine.mended_databases import letters_in_order
+from engine.mended_databases import opened as opened_in_order
+from engine.outbox import SqliteOutbox
 from engine.run import without_what_is_missing
+from engine.sinks.queue import Queue, Settings
+from engine.sinks.queue_mended import opened_queue
 from engine.snapshots import MAGIC
 from tests.integration.test_app import delivered, lines_protocol, picks, queued, run, running, site
 from tests.unit.test_outbox import emitted, opened
@@ -206,10 +212,75 @@ def test_dead_letters_are_kept_as_far_as_they_can_be_read(
 
 FLIPS = {
     "how it is written": (18, 0x40),
-    "its version": (60, 0x80),
-    "its version, new": (63, 0x01),
     "its schema": (0, 0x80),
 }
+
+
+def outbox_in(folder: Path) -> SqliteOutbox:
+    return opened_in_order(folder / "outbox.sqlite", lambda: opened(folder))
+
+
+def letters_in(folder: Path) -> DeadLetters:
+    path = folder / "dead.sqlite"
+    letters_in_order(path)
+    return opened_in_order(path, lambda: DeadLetters(path, now_us))
+
+
+def queue_in(folder: Path) -> Queue:
+    return opened_queue(folder / "queue.sqlite", Settings())
+
+
+OPENED: dict[str, Callable[[Path], SqliteOutbox | DeadLetters | Queue]] = {
+    "outbox.sqlite": outbox_in,
+    "dead.sqlite": letters_in,
+    "queue.sqlite": queue_in,
+}
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_i8_no_bit_of_its_version_makes_a_file_a_newer_programs(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file of version 3 is one bit from one of version 7: that was refused, at each start."""
+    path = tmp_path / name
+    OPENED[name](tmp_path).close()
+    sound = path.read_bytes()
+    for bit in (*range(8 * 60, 8 * 64), *range(8 * 68, 8 * 72)):
+        content = bytearray(sound)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        OPENED[name](tmp_path).close()
+        assert path.read_bytes()[60:72] == sound[60:72], bit
+    assert "a flipped bit of its version, turned back" in caplog.text
+    assert not list(tmp_path.glob("*.bad"))
+
+
+@pytest.mark.parametrize("name", OPENED)
+def test_a_file_of_a_newer_program_is_refused(tmp_path: Path, name: str) -> None:
+    """As that program will have written it, and where somebody says so in one place."""
+    path = tmp_path / name
+    for statement in ("PRAGMA user_version = 20", "PRAGMA application_id = 0x534C1414"):
+        OPENED[name](tmp_path).close()
+        with sqlite3.connect(path) as file:
+            file.execute(statement)
+            file.execute("PRAGMA user_version = 20")
+        file.close()
+        for _ in range(2):
+            with pytest.raises(Refused, match=r"of version 20, .*: start the newer one"):
+                OPENED[name](tmp_path)
+        assert [each.name for each in tmp_path.glob("*.*")] == [name]
+        path.unlink()
+
+
+def test_an_earlier_programs_file_gets_the_second_version(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
+        file.execute("PRAGMA application_id = 0")
+    file.close()
+    opened(tmp_path).close()
+    with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
+        assert file.execute("PRAGMA application_id").fetchone() == (0x534C0303,)
+    file.close()
 
 
 @pytest.mark.parametrize("flip", FLIPS)
@@ -223,8 +294,6 @@ def test_a_flipped_bit_of_what_a_file_says_of_itself_stops_no_start(tmp_path: Pa
     at, bit = FLIPS[flip]
     if flip == "its schema":
         at = content.index(b"CREATE TABLE ") + len(b"CREATE TABL")
-    elif flip == "its version, new" and content[at] != 1:
-        bit = content[at]
     content[at] ^= bit
     path.write_bytes(content)
     run(site(tmp_path, two=f'file = "{picks(tmp_path, "two", "T-3")}"'), delivered(1))
