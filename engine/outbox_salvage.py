@@ -2,7 +2,8 @@
 
 SQLite gives a file up for one bit in what holds its pages together, and most pages hold `told`, which is there to
 notice what should never happen. The rest decides what leaves, and has sums: where all of it can be read and fits, it
-goes into a new file, with what can be read of `told`. So no event that waits is lost, and none is told twice.
+goes into a new file, with what can be read of `told`. So no event that waits is lost, and none is told twice. What
+SQLite does not find any more is looked for in the pages of the file (see outbox_pages).
 
 Where events are missing and the lanes are not, the new file knows where each lane stands, and goes back to the last
 event that all of them have: from there on the journal makes the events again. Where the journal does not go back so
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from typing import Any, Literal
 from engine import start_room
 from engine.errors import Refused
 from engine.outbox import FUNCTIONS, SCHEMA, UPGRADES, VERSION, mend
+from engine.outbox_pages import found_rows
 from engine.outbox_sums import LANE, TABLES, count_left, not_of_one_moment, row_sum, rows_of
 from engine.salvage import begun, remove
 from engine.segment_folder import SegmentFolder
@@ -41,18 +43,32 @@ def salvage(path: Path) -> Path | None:
     sqlite3.OperationalError where there is no room for it."""
     new = path.with_name(path.name + NEW)
     behind = _made_again_behind(path.parent)
-    for copy in (_copy, partial(_copy_places, behind=behind), partial(_copy_whole, behind=behind), _copy_places):
-        try:
-            with open_damaged(path) as file, begun(new, _new) as target:
-                # a lane that is missing would begin anew; an earlier version has none, or none with a sum
-                if not is_newer(file, VERSION) and not not_whole(file, "lanes"):
+    made_again, whole = partial(_copy_places, behind=behind), partial(_copy_whole, behind=behind)
+    for opened, copies in (
+        (open_damaged, (_copy, made_again)),
+        (found_rows, (_copy, made_again, whole)),
+        (open_damaged, (whole, _copy_places)),
+    ):
+        with _unless_lost(path), opened(path) as file:
+            # a lane that is missing would begin anew; an earlier version has none, or none with a sum
+            if is_newer(file, VERSION) or not_whole(file, "lanes"):
+                continue
+            for copy in copies:
+                with _unless_lost(path), begun(new, _new) as target:
                     copy(file, target)
                     return new
-        except (sqlite3.DatabaseError, Refused, _Lost) as error:
-            if isinstance(error, sqlite3.Error) and (passes(error) or start_room.is_short(path.parent)):
-                raise
     remove(new)
     return None
+
+
+@contextlib.contextmanager
+def _unless_lost(path: Path) -> Iterator[None]:
+    """What cannot be made of a damaged file ends it; a disk without room does not count as that."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, Refused, _Lost) as error:
+        if isinstance(error, sqlite3.Error) and (passes(error) or start_room.is_short(path.parent)):
+            raise
 
 
 def _new(path: Path) -> sqlite3.Connection:

@@ -9,14 +9,16 @@ may have rows that are gone: those are not looked at, as far as the list of them
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.disk import DISK
 from engine.sqlite_log import FRAME_BYTES, HEADER, HEADER_BYTES, LOG, PAGE_SIZES, SALT
 
 TABLE, INDEX = 13, 10  # leaves
 HEAD, LEAF_HEAD = 100, 8  # bytes at the beginning of the file, and of a leaf
+CELL_MIN = 4  # bytes that a row takes at least
 FREE_AT = 32
 PAGE_BYTES = 4096  # where the file does not say it any more
 INTEGERS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}  # kind in a record -> its bytes
@@ -29,12 +31,23 @@ Row = tuple[Value, ...]
 def rows_in(path: Path) -> Iterator[tuple[int, Row]]:
     """(number, columns) of each row that can be read, the log's first; of a table without numbers, 0. A row may come
     more than once. Raises OSError where the file cannot be read."""
+    for leaf in leaves_in(path):
+        yield from leaf.rows
+
+
+class Leaf(NamedTuple):
+    """whole: it holds nothing but these rows, so none of it is missing."""
+
+    rows: Sequence[tuple[int, Row]]
+    whole: bool
+
+
+def leaves_in(path: Path, *, free: bool = False) -> Iterator[Leaf]:
+    """The same, leaf by leaf. free: also those that the list of free pages names, which may be damaged, too."""
     pages = _Pages(path)
     try:
-        free = set(pages.free())
-        for number in pages.numbers():
-            if number not in free:
-                yield from pages.rows(number)
+        passed_over = set() if free else set(pages.free())
+        yield from (pages.leaf(number) for number in pages.numbers() if number not in passed_over)
     finally:
         pages.close()
 
@@ -77,21 +90,27 @@ class _Pages:
             yield from struct.unpack_from(f">{min(count, self._size // 4 - 2)}I", page, 8)
             trunk = next_
 
-    def rows(self, number: int) -> Iterator[tuple[int, Row]]:
+    def leaf(self, number: int) -> Leaf:
         page = self._page(number)
         head = HEAD if number == 1 else 0
         kind = page[head] if len(page) == self._size else 0
         if kind not in (TABLE, INDEX):
-            return
-        (count,) = struct.unpack_from(">H", page, head + 3)
+            return Leaf((), whole=False)
+        count, begin = struct.unpack_from(">HH", page, head + 3)
+        rows: list[tuple[int, Row]] = []
+        taken = _free_in(page, head)
         for cell in range(min(count, (self._size - head - LEAF_HEAD) // 2)):
             (at,) = struct.unpack_from(">H", page, head + LEAF_HEAD + 2 * cell)
             try:
-                yield self._row(page, at, kind)
+                row, end = self._row(page, at, kind)
             except (IndexError, ValueError, struct.error):
                 continue  # nothing of it makes sense
+            rows.append(row)
+            taken += max(end - at, CELL_MIN)
+        return Leaf(rows, whole=begin + taken == self._size)
 
-    def _row(self, page: bytes, at: int, kind: int) -> tuple[int, Row]:
+    def _row(self, page: bytes, at: int, kind: int) -> tuple[tuple[int, Row], int]:
+        """And where it ends in its leaf."""
         size, at = _varint(page, at)
         number, at = _varint(page, at) if kind == TABLE else (0, at)
         if not 0 < size <= (self._last + len(self._logged)) * self._size:
@@ -103,6 +122,7 @@ class _Pages:
             here = least + (size - least) % (self._size - 4)
             here = here if here <= most else least
         payload = bytearray(page[at : at + here])
+        end = at + here + (4 if size > here else 0)
         next_ = int.from_bytes(page[at + here : at + here + 4]) if size > here else 0
         while len(payload) < size:
             further = self._page(next_)
@@ -110,7 +130,7 @@ class _Pages:
                 raise ValueError(next_)
             payload += further[4 : 4 + size - len(payload)]
             next_ = int.from_bytes(further[:4])
-        return number, tuple(_record(bytes(payload)))
+        return (number, tuple(_record(bytes(payload)))), end
 
     def _page(self, number: int) -> bytes:
         if number in self._logged:
@@ -137,6 +157,15 @@ class _Pages:
 def _page_bytes(stored: bytes) -> int:
     size = int.from_bytes(stored)
     return size if size in PAGE_SIZES else PAGE_BYTES
+
+
+def _free_in(page: bytes, head: int) -> int:
+    """How many bytes behind the first cell of a leaf hold none: free blocks, and what is too small for one."""
+    count, at, before = page[head + 7], int.from_bytes(page[head + 1 : head + 3]), 0
+    while before < at <= len(page) - 4:
+        before, (at, size) = at, struct.unpack_from(">HH", page, at)
+        count += size
+    return count
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -12,15 +12,23 @@ import pytest
 
 from engine import letters_salvage
 from engine.clock import now_us
-from engine.contracts import OutRow
+from engine.contracts import Emitted, OutRow
 from engine.dead_letters import Cause, DeadLetters
+from engine.errors import ContentChanged
+from engine.journal import Position
 from engine.mended_databases import opened
+from engine.outbox import SqliteOutbox
+from engine.outbox_pages import found_rows
+from engine.rule_book import RuleSet
 from engine.sinks.queue import Queue, Settings
 from engine.sinks.queue_mended import opened_queue
+from engine.snapshots import Snapshot, Snapshots
 from engine.sqlite_pages import rows_in
 from tests.adversity.test_damaged_databases import spoil
+from tests.counting_core import event
 
 COUNT = 900
+ROUTES = {"pick.confirmed": {"erp": "erp.inventory", "lake": "lake.all"}}
 
 
 def row(number: int) -> OutRow:
@@ -122,6 +130,73 @@ def test_letters_that_nothing_leads_to_are_kept(tmp_path: Path, damage: Callable
     letters = opened(path, lambda: DeadLetters(path, now_us))
     assert (letters.find(), letters.audit(10), letters.counts()) == before, "and what was discarded stays away"
     letters.close()
+
+
+def an_outbox(folder: Path) -> SqliteOutbox:
+    return SqliteOutbox(folder / "outbox.sqlite", routes=ROUTES, sinks=["erp", "lake"], rows_max=10 * COUNT)
+
+
+def an_outbox_of_a_trimmed_journal(folder: Path) -> dict[str, list[OutRow]]:
+    """Of 900 events the one sink has 300 and the other one 600; the journal makes none of them again. Returns what
+    each has not."""
+    outbox = an_outbox(folder)
+    for first in range(1, COUNT, 100):
+        outbox.append(
+            [Emitted(*event(n, f"e{n}", "pick.confirmed", note="x" * 200)) for n in range(first, first + 100)]
+        )
+    for sink, has in (("erp", 300), ("lake", 600)):
+        (lane,) = outbox.lanes(sink)
+        outbox.advance(lane.number, has, delivered=has)
+    rows = waiting(outbox)
+    outbox.close()
+    (folder / "journal").mkdir()
+    (folder / "journal" / "00000007.journal").touch()
+    Snapshots(folder / "snapshots").write(Snapshot(Position(7, 100), COUNT, RuleSet("dc1", {}, []), b""))
+    return rows
+
+
+def waiting(outbox: SqliteOutbox) -> dict[str, list[OutRow]]:
+    return {sink: outbox.read(outbox.lanes(sink)[0].number, COUNT) for sink in ("erp", "lake")}
+
+
+@pytest.mark.parametrize("damage", [lambda path: spoil(path, "events"), its_beginning])
+def test_i1_an_outbox_that_leads_nowhere_has_all_that_waits(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    rows = an_outbox_of_a_trimmed_journal(tmp_path)
+    damage(tmp_path / "outbox.sqlite")
+    outbox = opened(tmp_path / "outbox.sqlite", lambda: an_outbox(tmp_path))
+    assert waiting(outbox) == rows
+    assert [outbox.account(outbox.lanes(sink)[0].number).delivered for sink in ("erp", "lake")] == [300, 600]
+    assert outbox.last_sequence() == COUNT
+    with pytest.raises(ContentChanged):
+        outbox.append([Emitted(*event(COUNT + 1, "e7", "pick.confirmed", note="y"))])
+    outbox.close()
+
+
+def test_i1_an_outbox_whose_end_is_missing_has_the_rest(tmp_path: Path) -> None:
+    rows = an_outbox_of_a_trimmed_journal(tmp_path)
+    path = tmp_path / "outbox.sqlite"
+    os.truncate(path, int(path.stat().st_size * 0.8))
+    outbox = opened(path, lambda: an_outbox(tmp_path))
+    found = waiting(outbox)
+    assert len(found["erp"]) > 0.6 * len(rows["erp"])
+    assert all(set(found[sink]) <= set(rows[sink]) for sink in rows)
+    outbox.close()
+
+
+def test_lanes_that_cannot_all_be_told_are_none(tmp_path: Path) -> None:
+    """One that is missing would begin anew, behind all that it has not got."""
+    an_outbox_of_a_trimmed_journal(tmp_path)
+    path = tmp_path / "outbox.sqlite"
+    content = bytearray(path.read_bytes())
+    with found_rows(path) as file:
+        assert file.execute("SELECT count(*) FROM lanes").fetchone() == (2,)
+    content[:4096] = bytes(4096)
+    for leaf in range(4096, len(content), 4096):
+        if content[leaf] == 13 and b"erp.inventory" in content[leaf : leaf + 4096] and content[leaf + 4] == 2:
+            content[leaf + 4] = 1  # rows of the page, of two
+    path.write_bytes(content)
+    with pytest.raises(sqlite3.DatabaseError, match="which lanes it has cannot be told"), found_rows(path):
+        pass
 
 
 def test_rows_are_those_that_sqlite_reads(tmp_path: Path) -> None:

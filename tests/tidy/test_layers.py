@@ -64,6 +64,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.gone_sinks",
         "engine.refusals",
         "engine.intake",
+        "engine.outbox_pages",
         "engine.outbox_salvage",
         "engine.letters_salvage",
         "engine.gone_files",
