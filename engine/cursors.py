@@ -51,6 +51,11 @@ class Cursors:
         self._since_s = 0.0
 
     @property
+    def of_a_file(self) -> bool:
+        """Whether the sink keeps one, which may be another one the next time."""
+        return self._file is not None
+
+    @property
     def is_ahead(self) -> bool:
         """Whether something was sent that the sink may lose yet."""
         return bool(self._ahead)
@@ -106,10 +111,12 @@ class Cursors:
         with self._calls, _if_there_is_room():
             self._settle(give_up=True)
 
-    def go_back(self) -> None:
-        """The sink may have lost it: that is sent again."""
+    def go_back(self) -> dict[int, int]:
+        """The sink may have lost it: that is sent again. Returns how many events of each lane are."""
         with self._calls:
+            again = {lane: ahead.delivered for lane, ahead in self._ahead.items()}
             self._ahead.clear()
+        return again
 
     def _sent(self, lane: int) -> Ahead:
         return self._ahead.get(lane, NOTHING)

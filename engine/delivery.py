@@ -66,6 +66,7 @@ class Work:
         self.tries = 0  # of the first event, when it seems to be poison
         self.dead_in_a_row = 0
         self.done: Done | None = None  # the cursor has to be moved over it before anything else
+        self.recounted = 0  # so many of the next events were counted as delivered, and are sent again
         self.buried: set[int] = set()  # positions behind the cursor that are dead letters already
         self.keys: set[str] = set()  # partition keys that have a dead letter
         self.letters = True  # whether a letter may be wanted
@@ -201,6 +202,12 @@ class Forwarder:
     # one step
 
     async def _connect(self) -> None:
+        if self._outbox.of_a_file:  # it may be a new one
+            again = await asyncio.to_thread(self._outbox.go_back)
+            for work in self._works:
+                work.done = None  # it follows what is sent again
+                work.recounted += again.get(work.lane.number, 0)
+            self.wake()
         try:
             await self._sink.open()
         except Exception as error:
@@ -209,9 +216,6 @@ class Forwarder:
             await self._wait(PROBE_S if kind.holds or kind.is_the_events else self._breaker.failed())
             return
         self._open = True
-        if self._outbox.is_ahead:  # its file may be a new one
-            await asyncio.to_thread(self._outbox.go_back)
-            self.wake()
 
     async def _serve(self, work: Work) -> None:
         """The lane's next dead letter that is wanted again, or else its next events."""
@@ -413,9 +417,11 @@ class Forwarder:
     def _delivered(self, work: Work, count: int, dead: int) -> None:
         now = self._clock()
         self._goes_on(work)
-        self._metrics.delivered += count
+        again = min(count, work.recounted)
+        work.recounted -= again
+        self._metrics.delivered += count - again
         self._metrics.dead += dead
-        work.metrics.delivered += count
+        work.metrics.delivered += count - again
         self._metrics.rate.add(count, now)
         self._advanced()
 

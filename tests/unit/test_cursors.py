@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from engine.errors import Refused
 from engine.outbox import SqliteOutbox
 from engine.sinks.queue import Queue, Settings
 from engine.sinks.queue_sink import QueueSink
-from tests.unit.test_delivery import INVENTORY, ONE_QUEUE, Delivery, ScriptedSink, refuses
+from tests.unit.test_delivery import INVENTORY, ONE_QUEUE, QUEUES, SHIPPING, Delivery, ScriptedSink, names, refuses
 from tests.unit.test_outbox import emitted
 
 LANE = 1
@@ -227,3 +227,67 @@ def test_a_dead_letter_is_behind_the_cursor_at_once(tmp_path: Path) -> None:
     story.cursors.advance(LANE, 3, delivered=2, dead=1)
     assert story.outbox.account(LANE) == Account(20, 2, 17, 1)
     story.outbox.close()
+
+
+class LostFileSink(ScriptedSink):
+    """A queue whose file is a new one, with nothing in it, each time that it is opened; `settles` as above."""
+
+    path = Path("somewhere.sqlite")
+
+    def __init__(self, fails_on: str, lost: Callable[[], None] = lambda: None) -> None:
+        super().__init__(self._refusal)
+        self.settles: bool | Exception = RuntimeError("not open")
+        self._fails_on = fails_on
+        self._lost = lost
+
+    async def open(self) -> None:
+        await super().open()
+        self.rows.clear()
+
+    def settle(self) -> bool:
+        if isinstance(self.settles, Exception):
+            raise self.settles
+        return self.settles
+
+    def _refusal(self, rows: Sequence[OutRow]) -> Exception | None:
+        """Once, at that event."""
+        if rows[0].id != self._fails_on or self.opened > 1:
+            return None
+        self.settles = RuntimeError("not open")
+        self._lost()
+        return ConnectionResetError()
+
+
+def test_what_is_sent_again_to_a_new_file_counts_once(tmp_path: Path) -> None:
+    delivery = Delivery(tmp_path, LostFileSink("e17"))
+    delivery.tell(1, 22)
+    delivery.until(lambda: delivery.metrics.delivered >= 22)
+    assert (delivery.sink.opened, delivery.ids) == (2, names(1, 22))
+    assert delivery.metrics.delivered == sum(lane.delivered for lane in delivery.metrics.lanes.values()) == 22
+    delivery.close()
+
+
+def test_i1_a_cursor_that_waits_for_room_passes_over_nothing_that_a_new_file_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events were taken and could not be noted; by then the file that had them, and those before, was another one."""
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    asked: list[int] = []
+
+    def no_room(_: int, position: int, **__: int) -> None:
+        asked.append(position)
+        raise full
+
+    sink = LostFileSink("e23", monkeypatch.undo)
+    delivery = Delivery(tmp_path, sink, QUEUES)
+    delivery.tell(1, 22, SHIPPING)
+    delivery.tell(23, 23, INVENTORY)
+    monkeypatch.setattr(delivery.outbox, "advance", no_room)
+    monkeypatch.setattr("engine.cursors.SETTLE_S", 0)
+    monkeypatch.setattr(sink, "settles", True)
+    delivery.until(lambda: delivery.metrics.delivered >= 23)
+    assert asked
+    assert (sink.opened, sorted(delivery.ids)) == (2, sorted(names(1, 23)))
+    assert delivery.metrics.delivered == 23
+    delivery.close()
