@@ -116,6 +116,10 @@ class Journal:
     def recover(self, after: Position = BEGINNING) -> Iterator[bytes]:
         """Every payload after a position, in the order of the appends; what lies before it is not looked at. Nothing
         can be appended before this has come to its end."""
+        for number in self._segments.missing():
+            if number < after.segment and len(self.reports) < REPORTS_MAX:
+                path = self._segments.path(number)
+                self.reports.append(f"{path}: is missing; snapshots stand for it, a replay misses it")
         for number in self._following(after):
             yield from self._payloads(number, after, None)
         self._begin_anew()

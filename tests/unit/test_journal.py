@@ -408,6 +408,9 @@ def test_a_hole_among_segments_that_were_to_go_is_no_matter(tmp_path: Path) -> N
     (tmp_path / "00000002.journal").unlink()
     journal = opened(tmp_path)
     assert list(journal.recover(place)) == LINES[15:]
+    missing = tmp_path / "00000002.journal"
+    assert journal.reports == [f"{missing}: is missing; snapshots stand for it, a replay misses it"]
+    assert journal.lost_bytes == 0
     journal.drop_before(place, 0)
     assert journal.first() == place.segment
     journal.close()
