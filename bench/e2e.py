@@ -3,7 +3,8 @@
 `e2e.mqtt_redis`  as fast as it goes: records a second until the last result stands in Redis
 `e2e.latency`     at fixed rates: from the write of the record that decided to the moment a consumer has the event
 
-Both with a healthy sink alone, and with a dead one beside it (a frozen Redis: connections stay, nobody answers).
+Both with a healthy sink alone, and with a dead one beside it (a frozen Redis: connections stay, nobody answers). When
+all is over the dead one comes back: how fast it gets its backlog, in the terms of how fast the events came.
 Every run ends with a count of what is missing, doubled or wrong among the results; anything but 0 fails the case.
 """
 
@@ -86,7 +87,9 @@ class Seen(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """latency_ms: of the events that are decided on arrival; rate: records a second until the last of them was seen."""
+    """latency_ms: of the events that are decided on arrival; rate: records a second until the last of them was seen.
+    told_per_s: events a second of that time, also those that have to wait for it to pass; drained_per_s: of the backlog
+    of a sink that was dead; 0: none was."""
 
     rate: float
     broker_rate: float
@@ -95,6 +98,8 @@ class Ran(NamedTuple):
     rss_mb: float
     results: int
     account: str
+    told_per_s: float
+    drained_per_s: float
 
 
 def mqtt_redis(settings: Settings) -> Figures:
@@ -124,6 +129,10 @@ def mqtt_redis(settings: Settings) -> Figures:
             "events_per_s": round(rates[DEAD]),
             **_percentiles(turns[DEAD]),
             "ratio": round(rates[OURS] / rates[DEAD], 2),
+        },
+        "drain": {
+            "events_per_s": round(statistics.median(each.drained_per_s for each in turns[DEAD])),
+            "ratio": round(statistics.median(each.drained_per_s / each.told_per_s for each in turns[DEAD]), 2),
         },
         "spread": {name: spread([each.rate for each in runs]) for name, runs in turns.items()},
         "peers": {PEER: round(rates[PEER])} if has_peer else {},
@@ -206,9 +215,10 @@ def run(told: Traffic, per_second: float, *, dead: bool = False, peer: bool = Fa
         running.enter_context(servers.mosquitto(folder, mqtt))
         running.enter_context(servers.redis(folder, erp, "erp"))
         site = SITE.format(folder=folder, mqtt=mqtt, erp=erp)
+        port = servers.free_port()
         if dead:
-            port = servers.free_port()
-            running.enter_context(servers.redis(folder, port, "dead")).freeze()
+            frozen = running.enter_context(servers.redis(folder, port, "dead"))
+            frozen.freeze()
             site += DEAD_SINK.format(dead=port)
         module = ["bench.peers.aiomqtt_loop", str(mqtt), str(erp)] if peer else _engine(folder, site)
         engine = running.enter_context(_started(folder, module))
@@ -218,10 +228,21 @@ def run(told: Traffic, per_second: float, *, dead: bool = False, peer: bool = Fa
         sent = publisher.submit(publish, mqtt, told.packets, per_second).result()
         consumer.wait(len(told.lines), len(told.contents), engine)
         cpu_s, rss_mb = engine.cpu_s() - begun, engine.peak_mb()
+        drained_per_s = _drained(told, frozen, port, engine) if dead else 0.0
         account = _account(engine, len(told.packets))
         if faults := list(wrong(told, consumer.seen)):
             raise Failed(f"{len(faults)} results missing, doubled or wrong: {'; '.join(faults[:3])}; {account}")
-        return _ran(told, sent, consumer.seen, cpu_s, rss_mb, account)
+        return _ran(told, sent, consumer.seen, cpu_s, rss_mb, account)._replace(drained_per_s=drained_per_s)
+
+
+def _drained(told: Traffic, frozen: servers.Server, port: int, engine: servers.Server) -> float:
+    """Events a second, from the first one that it has: when the engine tries it again is no matter of its speed."""
+    frozen.thaw()
+    with Consumer(port) as consumer:
+        consumer.wait(len(told.lines), len(told.contents), engine)
+    if faults := list(wrong(told, consumer.seen)):
+        raise Failed(f"{len(faults)} results of a backlog missing, doubled or wrong: {'; '.join(faults[:3])}")
+    return len(consumer.seen) / max(1e-9, (consumer.seen[-1].at_ns - consumer.seen[0].at_ns) / 1e9)
 
 
 def _engine(folder: Path, site: str) -> list[str]:
@@ -256,6 +277,8 @@ def _ran(told: Traffic, sent: Published, seen: Sequence[Seen], cpu_s: float, rss
         rss_mb=rss_mb,
         results=len(seen),
         account=account,
+        told_per_s=len(seen) / ((last_ns - sent.sent_ns[0]) / 1e9),
+        drained_per_s=0.0,
     )
 
 

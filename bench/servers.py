@@ -69,10 +69,13 @@ class Server:
         """Connections stay, nobody answers: the nastiest way to be dead."""
         self.process.send_signal(signal.SIGSTOP)
 
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """Its exit code."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
+            self.thaw()
             self.process.terminate()
             try:
                 self.process.wait(STOP_S_MAX)

@@ -334,6 +334,7 @@ def test_from_end_to_end_nothing_is_lost_beside_a_dead_sink() -> None:
     ran = e2e.run(e2e.traffic(2_000), 0, dead=True)
     assert ran.results > 50
     assert min(ran.latency_ms) > 0
+    assert ran.drained_per_s > 0, "and what the dead one lacks it gets, once it is not"
 
 
 def test_the_way_from_end_to_end_is_gone_as_often_as_asked_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +342,7 @@ def test_the_way_from_end_to_end_is_gone_as_often_as_asked_in_turns(monkeypatch:
 
     def ran(told: e2e.Traffic, per_second: float, *, dead: bool = False, peer: bool = False) -> e2e.Ran:
         asked.append("dead" if dead else "peer" if peer else "alone")
-        return e2e.Ran(10.0 * len(asked), 1.0, [1.0, 2.0], 1.0, 50.0, 3, "in 0")
+        return e2e.Ran(10.0 * len(asked), 1.0, [1.0, 2.0], 1.0, 50.0, 3, "in 0", 2.0, 5.0)
 
     monkeypatch.setattr(e2e, "run", ran)
     figures = case_of("e2e.mqtt_redis")(Settings(scale=SMALL, runs=3))
@@ -352,6 +353,7 @@ def test_the_way_from_end_to_end_is_gone_as_often_as_asked_in_turns(monkeypatch:
         {"aiomqtt.loop": 60},
     )
     assert figures["spread"]["sortline"] == 7.0
+    assert figures["drain"] == {"events_per_s": 5, "ratio": 2.5}
 
 
 @pytest.mark.peer("mosquitto")
