@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import __version__, gone_files, mended_databases, start_room
-from engine.clock import Clock, now_us
+from engine.clock import Clock, SteadyClock, now_us
 from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
 from engine.crashes import Crashes
@@ -60,7 +60,8 @@ class Engine:
         settings = site.engine
         self.site = site
         self.metrics = Metrics(samples_max=settings.samples_max, sample_bytes_max=settings.sample_bytes_max)
-        self.clock = clock
+        self.clock = SteadyClock(clock)
+        self._wall = clock
         data_dir = Path(settings.data_dir)
         with ExitStack() as opened:
             with usable(data_dir):
@@ -79,14 +80,14 @@ class Engine:
                 mended_databases.letters_in_order(data_dir / LETTERS)
                 letters = mended_databases.opened(data_dir / LETTERS, self._letters)
                 opened.callback(letters.close)
-                recovery = Recovery(
+                self._recovery = recovery = Recovery(
                     RuleSet(site.site, site.rules.given(), site.source_rules()),
                     self._slicer,
                     journal,
                     outbox,
                     data_dir,
                     self.metrics,
-                    clock,
+                    self.clock,
                     Keep(settings.snapshot_every_bytes, settings.journal_keep_bytes, settings.journal_keep_us),
                     crashes=self._crashes,
                 )
@@ -97,7 +98,7 @@ class Engine:
                 outbox,
                 sinks,
                 self.metrics,
-                clock,
+                self.clock,
                 Limits(settings.intake_records_max, settings.intake_bytes_max),
                 letters,
                 {table.name: table.delivery for table in site.sinks},
@@ -105,7 +106,7 @@ class Engine:
                 settings.journal_commit_ms / 1000,
             )
             self._taps = Taps(self._pipeline, data_dir)
-            self._drivers = Drivers(site, self._taps, clock, self._taps.attach)
+            self._drivers = Drivers(site, self._taps, self.clock, self._taps.attach)
             opened.pop_all()  # from here on the pipeline closes them
 
     def _overload(self, journal: Journal, outbox: SqliteOutbox) -> Overload:
@@ -122,6 +123,7 @@ class Engine:
         taps = asyncio.create_task(self._taps.serve())
         try:
             await until(stopped, self._pipeline.start())
+            self.clock.pass_to(self._recovery.slicer.core.wall_us())
             if not stop.is_set():
                 self._drivers.start()
             try:
@@ -164,7 +166,7 @@ class Engine:
 
     def _sinks(self, data_dir: Path) -> dict[str, Sink]:
         return {
-            table.name: registry.sink_of(table.kind)(table.name, table.settings, data_dir, self.clock)
+            table.name: registry.sink_of(table.kind)(table.name, table.settings, data_dir, self._wall)
             for table in self.site.sinks
         }
 

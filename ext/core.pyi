@@ -40,6 +40,8 @@ class Core:
     def go_on_from(self, revisions: Mapping[str, int]) -> None:
         """Another program told of what was fed: of each key (an id without its `:rN`) the greatest revision that it
         told. The next one comes after that."""
+    def wall_us(self) -> int:
+        """The wall clock, the greatest `t_rx` so far; 0: there was none."""
     def due_us(self) -> int:
         """Wall time (microseconds) at which time alone decides something next; -1: nothing waits for time."""
     def account(self) -> dict[str, int]:

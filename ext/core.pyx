@@ -311,6 +311,10 @@ cdef class Core(Effects):
         self.advance_watermark(until_us + 1)
         self.advance_wall(until_us)
 
+    def wall_us(self):
+        """The wall clock, the greatest `t_rx` so far; 0: there was none."""
+        return self.state.wall if self.state.wall != ABSENT else 0
+
     def due_us(self):
         """The wall time at which time alone decides something next; -1: nothing waits for time."""
         cdef int64_t due = self.floor.by_wall.next_due(), mark = self.floor.by_watermark.next_due()

@@ -24,7 +24,7 @@ class CountingCore:
         self.sequence = 0
         self.records = 0
         self.rejected = 0
-        self.wall_us = 0
+        self._wall_us = 0
         self._told: set[str] = set()
         self._due: dict[str, int] = {}
         self._last: dict[str, tuple[int, int]] = {}
@@ -36,16 +36,16 @@ class CountingCore:
 
     def _apply(self, record: dict[str, object]) -> None:
         self.records += 1
-        self.wall_us = max(self.wall_us, int(str(record["t_rx"])))
+        self._wall_us = max(self._wall_us, int(str(record["t_rx"])))
         for name, due in sorted(self._due.items()):
-            if due <= self.wall_us:
+            if due <= self._wall_us:
                 del self._due[name]
                 self._emit(name, "exception.raised")
         if "seq" in record:
             self._last[str(record["src"])] = (0, int(str(record["seq"])))
         name = str(record.get("lu"))
         if record["kind"] == "weigh":
-            self._due.setdefault(f"weight-{name}", self.wall_us + HOLD_US)
+            self._due.setdefault(f"weight-{name}", self._wall_us + HOLD_US)
         elif record["kind"] == "scan.read":
             self._emit(name, TYPES[len(self._told) % 2])
 
@@ -62,6 +62,9 @@ class CountingCore:
 
     def reject(self, count: int) -> None:
         self.rejected += count
+
+    def wall_us(self) -> int:
+        return self._wall_us
 
     def due_us(self) -> int:
         return min(self._due.values(), default=-1)
@@ -86,11 +89,11 @@ class CountingCore:
             raise ValueError("take the events first")
         told, due = sorted(self._told), sorted(self._due.items())
         return msgspec.json.encode(
-            [self.sequence, self.records, self.rejected, self.wall_us, told, due, sorted(self._last.items())]
+            [self.sequence, self.records, self.rejected, self._wall_us, told, due, sorted(self._last.items())]
         )
 
     def restore(self, data: bytes) -> None:
-        self.sequence, self.records, self.rejected, self.wall_us, told, due, last = msgspec.json.decode(data)
+        self.sequence, self.records, self.rejected, self._wall_us, told, due, last = msgspec.json.decode(data)
         self._told, self._due = set(told), dict(due)
         self._last = {src: (epoch, seq) for src, (epoch, seq) in last}
 

@@ -15,6 +15,7 @@ import pytest
 
 from engine import app
 from engine.app import Engine
+from engine.clock import now_us
 from engine.config.load import load_site
 from engine.config.site import Site
 from engine.errors import Refused
@@ -127,6 +128,25 @@ def test_a_start_goes_on_with_the_outbox_that_a_repair_has_salvaged(tmp_path: Pa
     run(site(tmp_path, two=f'file = "{picks(tmp_path, "two", "T-3")}"'), delivered(1))
     assert not outbox.with_name("outbox.sqlite.new").exists()
     assert [int(event["sequence"]) for event in queued(tmp_path)] == [1, 2, 3]
+
+
+def test_i6_time_goes_on_in_a_folder_of_a_box_whose_clock_was_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Time decided nothing until the right clock had caught up: for ten years."""
+    years = 10 * 365 * 24 * 3_600 * 1_000_000
+    with monkeypatch.context() as ahead:
+        ahead.setattr("tests.integration.test_app.NOW", now_us() + years)
+        path = site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1")}"')
+    run(path, delivered(1))
+    seen: list[int] = []
+
+    def goes_on(engine: Engine) -> bool:
+        seen.append(engine.clock())
+        return delivered(1)(engine) and seen[-1] > now_us() + years // 2
+
+    run(site(tmp_path, two=f'file = "{picks(tmp_path, "two", "T-2")}"'), goes_on)
+    assert seen == sorted(seen)
 
 
 @pytest.mark.parametrize("breaks", ["bug", "refused", "returns"])
