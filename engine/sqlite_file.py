@@ -133,6 +133,8 @@ def _opened(
                     file.execute(statement)
             if found != version:
                 _write_version(file, version)
+        if lacking := _lacking(file, schema):
+            raise sqlite3.DatabaseError(f"it has no {lacking}")
         if _pragma(file, "user_version") != version or _pragma(file, "application_id") != _witness(version):
             _put_version_right(file, path, version)
     except BaseException:
@@ -188,6 +190,28 @@ def _witness(version: int) -> int:
 def _write_version(file: sqlite3.Connection, version: int) -> None:
     file.execute(f"PRAGMA user_version = {version}")
     file.execute(f"PRAGMA application_id = {_witness(version)}")
+
+
+def _lacking(file: sqlite3.Connection, schema: Sequence[str]) -> str:
+    """The first column of the schema that the file does not have: SQLite takes a flipped bit in a name for another
+    name, and no statement that asks for it would work any more. Empty: it has all."""
+    new = sqlite3.connect(":memory:")
+    try:
+        for statement in schema:
+            new.execute(statement)
+        for (table,) in new.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            has = _columns(file, table)
+            for column in _columns(new, table):
+                if column not in has:
+                    return f"{table}.{column}"
+    finally:
+        new.close()
+    return ""
+
+
+def _columns(file: sqlite3.Connection, table: str) -> list[str]:
+    """In small letters: to SQLite they are the same."""
+    return [name.lower() for (name,) in file.execute("SELECT name FROM pragma_table_info(?)", (table,))]
 
 
 def _put_version_right(file: sqlite3.Connection, path: Path, version: int) -> None:

@@ -272,6 +272,31 @@ def test_a_file_of_a_newer_program_is_refused(tmp_path: Path, name: str) -> None
         path.unlink()
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        *[("outbox.sqlite", column) for column in ("since_us", "content", "delivered")],
+        *[("dead.sqlite", column) for column in ("last_us", "action", "value")],
+        *[("queue.sqlite", column) for column in ("partitionkey", "last", "position")],
+    ],
+)
+def test_i8_a_flipped_bit_in_the_name_of_a_column_stops_no_start(tmp_path: Path, name: str, column: str) -> None:
+    """To SQLite it was another name: some statement failed, after each start, and the process ended."""
+    path = tmp_path / name
+    (tmp_path / "journal").mkdir()
+    OPENED[name](tmp_path).close()
+    content = path.read_bytes()
+    at = content.index(f"{column} ".encode())
+    path.write_bytes(content[:at] + bytes([content[at] ^ 2]) + content[at + 1 :])
+    OPENED[name](tmp_path).close()
+    assert path.with_name(f"{name}.bad").exists()
+    with sqlite3.connect(path) as file:
+        tables = [table for (table,) in file.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {row[1] for table in tables for row in file.execute(f"PRAGMA table_info({table})")}
+    file.close()
+    assert column in found
+
+
 def test_an_earlier_programs_file_gets_the_second_version(tmp_path: Path) -> None:
     opened(tmp_path).close()
     with sqlite3.connect(tmp_path / "outbox.sqlite") as file:
