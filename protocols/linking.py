@@ -36,3 +36,14 @@ class LinkNews:
 def speaking_for(scopes: Iterable[str]) -> list[dict[str, str]]:
     """Sources that speak for all whose name begins with a scope."""
     return [{"src": scope.rstrip("/") or scope, "scope": scope} for scope in scopes]
+
+
+def unreached(error: OSError | UnicodeError | TimeoutError, within_ms: float) -> str:
+    """Why a connection could not be made: what the system says, or that nobody answered `within_ms`."""
+    if isinstance(error, OSError) and error.strerror:
+        why = error.strerror
+    elif isinstance(error, TimeoutError):
+        why = f"no answer within {within_ms:.0f} ms"
+    else:
+        why = str(error)
+    return f"cannot connect: {why}"

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Protocol
 
 from engine.errors import Refused
+from protocols.linking import unreached
 from protocols.modbus.endpoint import Endpoint, Serial
 from protocols.modbus.registers import Table
 from protocols.modbus.serial_line import SerialLine
-from protocols.modbus.wire import NoAnswer, Wire
+from protocols.modbus.wire import NoAnswer, Wire, tls_refusal
 from protocols.tapping import Tap
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
@@ -132,11 +133,11 @@ class Connection:
         except ssl.SSLCertVerificationError as error:
             raise NoAnswer(f"the server's certificate is refused: {error.verify_message}") from None
         except ssl.SSLError as error:
-            raise NoAnswer(f"no TLS there ({error.reason})") from None
+            raise NoAnswer(tls_refusal(error) or f"no TLS there ({error.reason})") from None
         except Refused as error:
             raise NoAnswer(str(error)) from None
-        except (OSError, UnicodeError, TimeoutError):
-            raise NoAnswer("cannot connect") from None
+        except (OSError, UnicodeError, TimeoutError) as error:
+            raise NoAnswer(unreached(error, 1000 * self._timeout_s)) from None
 
     def _opened_line(self, serial: Serial) -> Wire:
         wire = Wire(True, 1, self._fell, serial.silence_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import asyncio.trsock
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -128,8 +129,9 @@ class Wire(asyncio.Protocol):
         if self._in_flight_max > 1 and QUICK_ACK:
             self._socket = transport.get_extra_info("socket")
 
-    def connection_lost(self, _: Exception | None) -> None:
-        self._break(NoAnswer("closed by the server", by_peer=True))
+    def connection_lost(self, error: Exception | None) -> None:
+        # of TLS 1.3 a server looks at our certificate when the connection stands for us already
+        self._break(NoAnswer(tls_refusal(error) or "closed by the server", by_peer=True))
 
     def data_received(self, data: bytes) -> None:
         for answer, content in self._frames.feed(data):
@@ -224,6 +226,14 @@ class Wire(asyncio.Protocol):
         self._waiting.clear()
         for answer in left:
             _fail(answer, why)
+
+
+def tls_refusal(error: BaseException | None) -> str:
+    """What the server says is wrong with us, in one of TLS's alerts; empty if it said nothing."""
+    alert = error.reason or "" if isinstance(error, ssl.SSLError) else ""
+    if "ALERT" not in alert:
+        return ""
+    return f"the server refuses us ({alert}): does it want another certificate? (tls.certificate, tls.private_key)"
 
 
 def _fail(answer: asyncio.Future[bytes], why: SortlineError) -> None:

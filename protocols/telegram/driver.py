@@ -15,7 +15,7 @@ from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Intake
 from protocols.backoff import Backoff
-from protocols.linking import LinkNews
+from protocols.linking import LinkNews, unreached
 from protocols.tapping import Tap
 from protocols.telegram.decode import Decoder
 from protocols.telegram.numbers import REMEMBERED_MAX, Numbers
@@ -77,7 +77,7 @@ class Driver:
             async with asyncio.timeout(settings.connect_ms / 1000):
                 streams = await asyncio.open_connection(settings.host, settings.port)
         except (OSError, UnicodeError, TimeoutError) as error:
-            return f"cannot connect: {error or type(error).__name__}"
+            return unreached(error, settings.connect_ms)
         return await self._converse(streams)
 
     async def _converse(self, streams: Streams) -> str:

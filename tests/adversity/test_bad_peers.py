@@ -137,7 +137,7 @@ SAID = {
     "mqtt_closed": "source mqtt_closed: down ([Errno 111] Connection refused)",
     "mqtt_no_name": "source mqtt_no_name: down ([Errno -",
     "redis_closed": "source redis_closed: down (Error 111 connecting to 127.0.0.1:",
-    "modbus_closed": "source modbus_closed: down (cannot connect)",
+    "modbus_closed": "source modbus_closed: down (cannot connect: Connection refused)",
     "modbus_missing": (
         "source modbus_missing: a payload was refused: "
         "units.U.groups.g: absent (holding 500): exception 2 (illegal data address)"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import socket
 import ssl
+import threading
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,6 +70,47 @@ def test_over_tls_a_server_that_proves_nothing_is_never_asked(tmp_path: Path, ho
         assert intake.links == [("dc1/sorter/SRT-01", "link.down")]
         (_, detail) = next(state for state in intake.states if state[0] == "down")
         assert "certificate is refused" in detail
+
+    run(story())
+
+
+@contextlib.contextmanager
+def demanding(authority: Authority, version: ssl.TLSVersion) -> Iterator[int]:
+    """A server's port that lets nobody in who does not show a certificate, and says why: sockets of OpenSSL's own, for
+    asyncio's hang up without the alert."""
+    context = secured(authority, "127.0.0.1")
+    context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.ca)
+
+    def serve() -> None:
+        while True:
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            with peer, contextlib.suppress(OSError):
+                context.wrap_socket(peer, server_side=True).close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve)
+        server.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        server.join()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_over_tls_a_server_that_wants_a_certificate_of_ours_is_told_of(tmp_path: Path, version: ssl.TLSVersion) -> None:
+    """Of TLS 1.3 it says so when the connection stands for us already."""
+
+    async def story() -> None:
+        authority = Authority(tmp_path)
+        with demanding(authority, version) as port:
+            intake = RememberingIntake()
+            async with polling(intake, settings(port, {"SRT": SORTER}, tls={"ca": str(authority.ca)})):
+                await until(lambda: any("tls.certificate" in detail for _, detail in intake.states))
+        assert not [state for state, _ in intake.states if state == "up"]
 
     run(story())
 
