@@ -69,7 +69,9 @@ class Intake(Protocol):
         """The connection's state for the live view and the log: `connecting`, `up`, `down`. `detail`: why."""
 
     def position(self, src: str) -> tuple[int, int] | None:
-        """The last (epoch, seq) that was accepted from `src`, also before a restart; None if it never numbered."""
+        """The last (epoch, seq) that was accepted from `src`, also before a restart; None if it never numbered.
+
+        To be asked from `Driver.run` on: drivers are built before the engine has read its journal."""
 
     async def recent(self, src: str, most: int) -> Sequence[bytes]:
         """The last lines that were accepted from `src` before this start, as far as they are still there."""

@@ -20,7 +20,7 @@ from protocols.opcua.entries import Entry, compile_entries
 from protocols.opcua.failures import LinkLost, SubscriptionsGone
 from protocols.opcua.flow import Flow
 from protocols.opcua.publishing import Publishing
-from protocols.opcua.settings import Settings
+from protocols.opcua.settings import Events, Settings, Variables
 from protocols.opcua.subscribing import Subscribed, subscribe, take_up
 from protocols.tapping import Tap
 
@@ -53,12 +53,14 @@ class Driver:
         self._intake = intake
         self._clock = clock
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, jitter)
-        self._entries: list[Entry] = compile_entries(settings, intake)
-        # Where records name their own source, ours is the beginning of its name, and the link speaks for all of them.
-        sources = {entry.record.src: {"src": entry.record.src} for entry in self._entries}
-        for entry in self._entries:
-            if "src" in entry.record.settings.record:
-                sources[entry.record.src]["scope"] = entry.record.src
+        self._entries: list[Entry] = []
+        sources: dict[str, dict[str, str]] = {}
+        tables: list[Variables | Events] = [*settings.variables.values(), *settings.events.values()]
+        for table in tables:
+            source = sources.setdefault(table.src, {"src": table.src})
+            if "src" in table.record:
+                # ours is the beginning of the names that the records give, and the link speaks for all of them
+                source["scope"] = table.src
         self._link = LinkNews(name, list(sources.values()), intake, clock)
         self._state: tuple[str, str] | None = None
         self._left: Left | None = None  # what a lost connection left at the server
@@ -68,6 +70,8 @@ class Driver:
 
     async def run(self) -> None:
         """Runs until cancelled."""
+        # only now the engine knows how far the counters had come
+        self._entries = self._entries or compile_entries(self._settings, self._intake)
         while True:
             self._report("connecting")
             try:
