@@ -18,7 +18,8 @@ from engine.contracts import Delivery, Driver
 from engine.errors import Refused
 from protocols import registry
 
-OFFSETS_MAX = 10_000
+SOURCES_MAX = 10_000
+OFFSETS_MAX = 200
 CAUSES_MAX = 20
 SAMPLE_BYTES_MAX = 4_096
 
@@ -31,6 +32,7 @@ Heard = Callable[[str, str, bytes], None]
 class _Times(msgspec.Struct):
     kind: str
     t_rx: int
+    src: str = ""
     t: int | None = None
     hist: bool = False
 
@@ -39,18 +41,24 @@ _times = msgspec.json.Decoder(_Times)
 
 
 class Account(NamedTuple):
-    """What one source did. `state`: its last, with why. `late_us`: t_rx less t of live records, a sample."""
+    """What came over one connection. `state`: its last, with why. `late_us`: t_rx less t of live records, a sample of
+    each `src`: every device has a clock of its own."""
 
     state: tuple[str, str]
     states: Counter[str]
     records: int
     faults: Counter[str]
-    late_us: deque[int]
+    late_us: dict[str, deque[int]]
 
-    @property
-    def offset_us(self) -> int | None:
-        """About how far the source's clock is ahead of ours, the way to us counted as if it took no time."""
-        return -round(statistics.median(self.late_us)) if self.late_us else None
+    def offsets_us(self) -> list[tuple[str, int]]:
+        """About how far the clock of each `src` is ahead of ours, the way to us counted as if it took no time; the one
+        that is farthest off comes first."""
+        found = [(src, -round(statistics.median(late))) for src, late in self.late_us.items()]
+        return sorted(found, key=lambda each: (-abs(each[1]), each[0]))
+
+    def late(self, src: str, by_us: int) -> None:
+        if src in self.late_us or len(self.late_us) < SOURCES_MAX:
+            self.late_us.setdefault(src, deque(maxlen=OFFSETS_MAX)).append(by_us)
 
 
 class Onlooker:
@@ -71,7 +79,7 @@ class Onlooker:
                 account = self._account(delivery.source)
                 self.accounts[delivery.source] = account._replace(records=account.records + 1)
                 if times.t is not None and not times.hist:
-                    account.late_us.append(times.t_rx - times.t)
+                    account.late(times.src, times.t_rx - times.t)
             if self._heard is not None:
                 self._heard("record", delivery.source, line)
 
@@ -98,7 +106,7 @@ class Onlooker:
         return ()
 
     def _account(self, source: str) -> Account:
-        fresh = Account(("", ""), Counter(), 0, Counter(), deque(maxlen=OFFSETS_MAX))
+        fresh = Account(("", ""), Counter(), 0, Counter(), {})
         return self.accounts.setdefault(source, fresh)
 
 

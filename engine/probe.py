@@ -18,6 +18,8 @@ from protocols.registry import onlooking_of
 
 GOOD, FAILED = 0, 1
 CAUSES_SHOWN = 3
+CLOCKS_SHOWN = 3
+CLOCK_OFF_US = 1_000_000
 
 
 def probe(site: Site, seconds: float) -> int:
@@ -35,7 +37,7 @@ def probe(site: Site, seconds: float) -> int:
     rows: list[tuple[str, ...]] = [("source", "", "records", "clock", "")]
     for source in connected:
         if source.name in drivers:
-            rows.append(_row(source.name, source.protocol or "", onlooker.accounts.get(source.name), seconds))
+            rows.append(row(source.name, source.protocol or "", onlooker.accounts.get(source.name), seconds))
         else:
             rows.append((source.name, "left alone", "-", "-", f"{source.protocol}: would take entries from the engine"))
     print("\n".join(table(rows)))
@@ -52,7 +54,7 @@ def verdict(account: Account, late: frozenset[str] = frozenset()) -> str:
     return "in part" if detail else "works"
 
 
-def _row(name: str, protocol: str, account: Account | None, seconds: float) -> tuple[str, ...]:
+def row(name: str, protocol: str, account: Account | None, seconds: float) -> tuple[str, ...]:
     if account is None:
         return (name, "silent", "-", "-", "its driver said nothing")
     onlooking = onlooking_of(protocol)
@@ -60,7 +62,19 @@ def _row(name: str, protocol: str, account: Account | None, seconds: float) -> t
     state, detail = account.state
     if state == "connecting" and not detail:
         detail = f"no answer in {seconds:g} s"
-    offset = "-" if account.offset_us is None else f"{account.offset_us / 1000:+.1f} ms"
-    causes = [f"{count} x {cause}" for cause, count in account.faults.most_common(CAUSES_SHOWN)]
-    why = "; ".join([detail, *causes] if detail else causes)
-    return (name, verdict(account, late), f"{account.records / seconds:.3g}/s", offset, why)
+    clock, said = _clocks(account.offsets_us())
+    said += [f"{count} x {cause}" for cause, count in account.faults.most_common(CAUSES_SHOWN)]
+    why = "; ".join([detail, *said] if detail else said)
+    return (name, verdict(account, late), f"{account.records / seconds:.3g}/s", clock, why)
+
+
+def _clocks(offsets_us: list[tuple[str, int]]) -> tuple[str, list[str]]:
+    """The clock that is farthest off; of several devices also which of them are off."""
+    if not offsets_us:
+        return "-", []
+    shown = [f"{offset_us / 1000:+.1f} ms" for _, offset_us in offsets_us]
+    off = sum(abs(offset_us) > CLOCK_OFF_US for _, offset_us in offsets_us) if len(offsets_us) > 1 else 0
+    said = [f"clock of {offsets_us[place][0]}: {shown[place]}" for place in range(min(off, CLOCKS_SHOWN))]
+    if off > CLOCKS_SHOWN:
+        said.append(f"{off - CLOCKS_SHOWN} more clocks are off")
+    return shown[0], said

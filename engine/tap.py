@@ -53,15 +53,41 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def show(what: str, content: bytes, place: str = "") -> None:
-    """One line on stdout, control characters escaped."""
-    text = content.decode("utf-8", "backslashreplace")
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:CHARACTERS_MAX])
-    print(f"{MARKS[what]} {place + ' ' if place else ''}{text}")
-    sys.stdout.flush()
+class _Screen:
+    """Stdout, as the running task writes it. When whoever reads there has gone (`| head`), the task is told to end, as
+    Ctrl-C does: a driver would take the error for one of its own connection."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self.is_gone = False
+
+    def show(self, what: str, content: bytes, place: str = "") -> None:
+        """One line, control characters escaped."""
+        text = content.decode("utf-8", "backslashreplace")
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:CHARACTERS_MAX])
+        try:
+            print(f"{MARKS[what]} {place + ' ' if place else ''}{text}")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            if self._task is not None and not self.is_gone:
+                self.is_gone = True
+                self._task.cancel()
+
+    def payload(self, place: str, content: bytes) -> None:
+        self.show("payload", content, ascii(place)[1:-1])
 
 
 async def _tap(source: Source, data_dir: Path, seconds: float | None) -> None:
+    screen = _Screen()
+    try:
+        await _show(source, data_dir, seconds, screen)
+    except asyncio.CancelledError:
+        if screen.is_gone:
+            raise BrokenPipeError from None
+        raise
+
+
+async def _show(source: Source, data_dir: Path, seconds: float | None, screen: _Screen) -> None:
     assert source.protocol is not None
     onlooking = onlooking_of(source.protocol)
     if onlooking is None or onlooking.payloads is None:
@@ -69,33 +95,35 @@ async def _tap(source: Source, data_dir: Path, seconds: float | None) -> None:
         if inside is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await _through_engine(source.name, *inside)
+                    await _through_engine(source.name, *inside, screen)
             return
-    onlooker = Onlooker(lambda what, _, content: show(what, content))
+    onlooker = Onlooker(lambda what, _, content: screen.show(what, content))
     driver = onlooking_driver(source, onlooker)
     if driver is None:
         raise Refused(
             f"{source.name}: {source.protocol} cannot be looked at without taking something from the engine, and none "
             f"runs on {data_dir}: start it, and what it gets is shown"
         )
-    await _beside(source, driver, onlooker, seconds)
+    await _beside(source, driver, onlooker, seconds, screen)
 
 
-async def _through_engine(source: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _through_engine(
+    source: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, screen: _Screen
+) -> None:
     """What the running engine gets, until it stops; where it does not show this source, that it says."""
     writer.write(source.encode() + b"\n")
     try:
         with contextlib.suppress(ConnectionError):
             while line := await reader.readline():
                 what, place, text = _told.decode(line)
-                show(what, text.encode(), ascii(place)[1:-1])
-        show("state", b"the engine shows no more")
+                screen.show(what, text.encode(), ascii(place)[1:-1])
+        screen.show("state", b"the engine shows no more")
     finally:
         writer.close()
 
 
-async def _beside(source: Source, driver: Driver, onlooker: Onlooker, seconds: float | None) -> None:
-    watching = asyncio.create_task(_payloads(source, driver))
+async def _beside(source: Source, driver: Driver, onlooker: Onlooker, seconds: float | None, screen: _Screen) -> None:
+    watching = asyncio.create_task(_payloads(source, driver, screen))
     try:
         await look({source.name: driver}, onlooker, seconds)
     finally:
@@ -104,16 +132,16 @@ async def _beside(source: Source, driver: Driver, onlooker: Onlooker, seconds: f
             await watching
 
 
-async def _payloads(source: Source, driver: Any) -> None:
+async def _payloads(source: Source, driver: Any, screen: _Screen) -> None:
     """Payloads from the driver itself where it tells them, else over a connection of their own."""
     if hasattr(driver, "tap"):
-        driver.tap.tell = lambda place, content: show("payload", content, ascii(place)[1:-1])
+        driver.tap.tell = screen.payload
         return
     onlooking = onlooking_of(source.protocol or "")
     if onlooking is None or onlooking.payloads is None:
         return
     try:
         async for place, content in onlooking.payloads(onlooking.settings(source.settings)):
-            show("payload", content, ascii(place)[1:-1])
+            screen.payload(place, content)
     except Exception as error:  # of whatever library: the records go on
-        show("state", f"payloads are no longer shown: {error}".encode())
+        screen.show("state", f"payloads are no longer shown: {error}".encode())

@@ -19,7 +19,7 @@ import pytest
 
 from engine.clock import now_us
 from tests import sparkplug as wire
-from tests.commands import Running, sortline
+from tests.commands import SORTLINE, Running, sortline
 from tests.ending import ended
 from tests.modbus import Plc, until
 from tests.opcua import CARTONS, Line, line
@@ -296,6 +296,22 @@ def test_a_tap_that_is_told_to_end_takes_its_leave(mosquitto: Peer, tmp_path: Pa
         tapping.process.terminate()
         assert tapping.process.wait(60) == 130, "as by SIGINT, not killed"
         assert "Traceback" not in tapping.said()
+
+
+def test_a_tap_whose_reader_has_gone_ends_as_if_it_were_told_to(tmp_path: Path) -> None:
+    """`sortline tap SITE.toml SOURCE | head`: what cannot be written is no trouble of the source's."""
+    file = tmp_path / "site.toml"
+    file.write_text('site = "dc1"\n' + CLOSED.format(closed=free_port()))
+    with subprocess.Popen([SORTLINE, "tap", str(file), "away"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as tap:
+        assert tap.stdout is not None
+        assert tap.stderr is not None
+        assert tap.stdout.readline().startswith(b">")
+        tap.stdout.close()
+        try:
+            assert tap.wait(60) == 3
+        finally:
+            tap.kill()
+        assert tap.stderr.read() == b""
 
 
 FLEET = """

@@ -9,7 +9,7 @@ import pytest
 from engine.contracts import Delivery
 from engine.errors import Refused
 from engine.onlooking import Onlooker, look
-from engine.probe import verdict
+from engine.probe import row, verdict
 
 
 class Ending:
@@ -70,3 +70,16 @@ def test_what_is_said_of_a_source_that_is_up(detail: str, cause: str | None, exp
     if cause is not None:
         onlooker.fault("floor", cause, b"")
     assert verdict(onlooker.accounts["floor"], frozenset({"came late"})) == expected
+
+
+def test_each_device_behind_a_connection_has_a_clock_of_its_own() -> None:
+    onlooker = Onlooker()
+    onlooker.state("floor", "up")
+    for number, ahead_s in enumerate((0, 0, 0, 90, -5)):
+        t_rx = 1_800_000_000_000_000
+        line = b'{"kind":"scan.read","src":"dc1/SCN-%d","t_rx":%d,"t":%d}' % (number, t_rx, t_rx + ahead_s * 1_000_000)
+        asyncio.run(onlooker.put(Delivery("floor", [line] * (1 if ahead_s else 9))))
+    account = onlooker.accounts["floor"]
+    assert account.offsets_us()[:3] == [("dc1/SCN-3", 90_000_000), ("dc1/SCN-4", -5_000_000), ("dc1/SCN-0", 0)]
+    said = "clock of dc1/SCN-3: +90000.0 ms; clock of dc1/SCN-4: -5000.0 ms"
+    assert row("floor", "mqtt", account, 1.0) == ("floor", "works", "29/s", "+90000.0 ms", said)
