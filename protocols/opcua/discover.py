@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +25,8 @@ from protocols.opcua.together import together
 
 PURPOSE = "browse a server, watch its variables, draft the source's table; writes nothing"
 DEPTH_MAX = 12
+NODES_MAX = 64
+VALUES_MAX = 64
 OBJECTS = ua.NodeId(85, 0)
 SERVER = ua.NodeId(2253, 0)
 ROWS_MAX = 200
@@ -36,12 +39,26 @@ class Variable(NamedTuple):
     place: tuple[str, ...]
 
 
-class Watched(NamedTuple):
-    """What was seen of a variable. `reading`: at the beginning."""
+@dataclass(slots=True)
+class Watched:
+    """What was seen of a variable. `reading`: at the beginning. `written_us`: its last values, and when the server had
+    them."""
 
     variable: Variable
     reading: Reading
     seen: Seen
+    written_us: dict[object, int] = field(default_factory=dict)
+
+    def add(self, reading: Reading) -> None:
+        self.seen.add(reading.value)
+        if type(reading.value) is int and reading.source_us is not None:
+            self.written_us[reading.value] = reading.source_us
+            if len(self.written_us) > VALUES_MAX:
+                del self.written_us[next(iter(self.written_us))]
+
+    @property
+    def counts(self) -> bool:
+        return type(self.reading.value) is int and self.seen.count > 0 and self.seen.rising
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +141,7 @@ async def _subscribe(connection: Connection, watched: Sequence[Watched], seconds
             if message.publish is not None:
                 for handle, reading in message.publish.readings():
                     if 0 < handle <= len(watched):
-                        watched[handle - 1].seen.add(reading.value)
+                        watched[handle - 1].add(reading)
                 message.subscription.done([message.publish.number])
 
     try:
@@ -193,21 +210,41 @@ def _entry(
     source: str, name: str, place: tuple[str, ...], group: Sequence[Watched], aliases: Mapping[str, str]
 ) -> list[str]:
     nodes: dict[str, str] = {}
-    trigger, best = "", (-1, -1)
-    for one in group[:64]:
-        named = plain_name(one.variable.place[-1], ["status", "time", "epoch", *nodes])
+    names: dict[int, str] = {}
+    for one in group[:NODES_MAX]:
+        names[id(one)] = named = plain_name(one.variable.place[-1], ["status", "time", "epoch", *nodes])
         nodes[named] = _node_text(one.variable.node, aliases)
-        counting = type(one.reading.value) is int and one.seen.count > 0 and one.seen.rising
-        if (counting, one.seen.count) > best:
-            trigger, best = named, (counting, one.seen.count)
+    trigger, check = _trigger(group[:NODES_MAX])
     lines = [
         f"[sources.{key(source)}.variables.{name}] # {ascii('/'.join(place))[1:-1]}",
         f"src = {toml(f'site/area/{name}')} # its name in every record",
-        f"trigger = {toml(trigger)} # the variable that says that something happened",
+        f"trigger = {toml(names[id(trigger)])} # the variable that says that something happened",
+    ]
+    if check is not None:
+        lines.append(f"check = {toml(names[id(check)])} # counts the same, and is written before the others")
+    lines += [
         'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
         f"[sources.{key(source)}.variables.{name}.nodes]",
     ]
     return lines + [f"{named} = {toml(node)}" for named, node in nodes.items()]
+
+
+def _trigger(group: Sequence[Watched]) -> tuple[Watched, Watched | None]:
+    """The fastest counter, and of several the one that is written last: what belongs to an event is there by then. With
+    it one that counts the same and is written before it, if there is one: it shows a torn read."""
+    counters = [one for one in group if one.counts]
+    if not counters:
+        return max(group, key=lambda one: one.seen.count), None
+    fastest = max(counters, key=lambda one: one.seen.count)
+    # who stops watching may do so in the middle of an event
+    equals = [one for one in counters if one.seen.count >= fastest.seen.count - 1]
+    alike = [one for one in equals if one.written_us.keys() & fastest.written_us.keys()]
+    shared = set(fastest.written_us).intersection(*(one.written_us for one in alike))
+    if not shared:
+        return fastest, None
+    newest = max(shared, key=fastest.written_us.__getitem__)
+    first, *_, last = sorted([fastest, *alike], key=lambda one: one.written_us[newest])
+    return last, first if first.written_us[newest] < last.written_us[newest] else None
 
 
 def _node_text(node: ua.NodeId, aliases: Mapping[str, str]) -> str:

@@ -54,7 +54,8 @@ def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(
 
             async def work() -> None:
                 for number in itertools.count(1):
-                    await packing.write(Lu=f"T-{number}", Weight=2.5 if number % 2 else 1.5, Counter=number)
+                    await packing.write(Begun=number, Lu=f"T-{number}", Weight=2.5 if number % 2 else 1.5)
+                    await packing.write(Counter=number)
                     await asyncio.sleep(0.05)
 
             working = asyncio.create_task(work())
@@ -65,7 +66,9 @@ def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(
     found = asyncio.run(story())
     source = site_of(found, tmp_path)
     (entry,) = source.settings.variables.values()
-    assert (source.name, source.protocol, entry.trigger) == ("packing", "opcua", "counter")
+    assert (source.name, source.protocol) == ("packing", "opcua")
+    # both count: one is written before the others, one after them
+    assert (entry.trigger, entry.check) == ("counter", "begun")
     assert entry.nodes["lu"] == "ns=ns2;s=PK01.Lu"
     (counter,) = [row for row in found.report if "PK01/Counter" in row]
     assert 0 < float(counter.partition("/s")[0]) < 25
