@@ -206,7 +206,10 @@ class Host:
             if len(node.held) > WAITING_MAX:
                 self._believe(found, name)
             return found
-        if node.in_turn(message):
+        expected = node.number(message)
+        if node.counts_apart:
+            self._take_apart(found, name, node, message, expected)
+        elif node.in_turn(message):
             self._take(found, name, node, message)
             self._take_waiting(found, name, node)
         else:
@@ -215,6 +218,21 @@ class Host:
             if len(node.waiting) > WAITING_MAX:
                 self._go_on(found, name, node, message.t_rx)
         return found
+
+    def _take_apart(
+        self, found: Lines, name: tuple[str, str], node: Node, message: Message, expected: int | None
+    ) -> None:
+        """A message of a device that counts for itself: its connection keeps the order, so what is missing is lost."""
+        if self._waiting.pop(name, None) is not None:
+            found.causes.append("sparkplug: the devices of a node count their messages each for itself")
+            for waiting in node.release_waiting():
+                self._take(found, name, node, waiting)
+        device = node.devices.get(message.device)
+        if device is not None and message.type.endswith("DATA") and expected not in (None, message.seq):
+            found.causes.append("sparkplug: messages are missing")
+            node.rebirth_wanted = True
+            self._gap(found, name, message.device, device.heard_us, message.t_rx)
+        self._take(found, name, node, message)
 
     def _believe(self, found: Lines, name: tuple[str, str]) -> None:
         """The births that were asked for do not come, or not that of a device."""
@@ -244,18 +262,15 @@ class Host:
         found.causes.append("sparkplug: messages are missing")
         node.rebirth_wanted = True
         for device in node.devices:
-            for src in self._place(name, device).srcs:
-                found.lines.append(
-                    encode_line(
-                        {"kind": "source.gap", "src": src, "t_from": node.heard_us, "t_to": now_us, "t_rx": now_us}
-                    )
-                )
+            self._gap(found, name, device, node.heard_us, now_us)
         self._take_waiting(found, name, node)
 
     def _take(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         """A message in its turn."""
         node.last = message
         node.heard_us = message.t_rx
+        if message.device in node.devices:
+            node.devices[message.device].heard_us = message.t_rx
         if message.type == "DBIRTH":
             self._born_device(found, name, node, message)
         elif message.type == "DDEATH":
@@ -381,6 +396,11 @@ class Host:
     def _link(self, found: Lines, kind: str, name: tuple[str, str], device: str, t_rx: int) -> None:
         for src in self._place(name, device).srcs:
             found.lines.append(encode_line({"kind": kind, "src": src, "t_rx": t_rx}))
+
+    def _gap(self, found: Lines, name: tuple[str, str], device: str, since_us: int, now_us: int) -> None:
+        for src in self._place(name, device).srcs:
+            gap = {"kind": "source.gap", "src": src, "t_from": since_us, "t_to": now_us, "t_rx": now_us}
+            found.lines.append(encode_line(gap))
 
     @staticmethod
     def _add(found: Lines, more: Lines) -> None:

@@ -14,6 +14,9 @@ LATE_SHARE = 128
 """A number so far ahead lies rather behind, a message that was waited for in vain; unless its time says that so many
 are missing."""
 
+APART_MIN = 3
+"""So often a number has to follow the last one of its device, though others were heard in between."""
+
 INTEGER_FIELDS = (10, 11)
 """int_value and long_value of a metric."""
 
@@ -40,7 +43,8 @@ class Message(NamedTuple):
 class Device:
     """`values`: metric -> its last value; `types`: metric -> its datatype; `aliases`: number -> metric. `alive`: since
     its birth. `was_away`: its next birth may be that of another life, and not only told once more. `tells_more`: than
-    its births do. `counted`: so many of its metrics count in the host's. `twins`: the other name of a metric."""
+    its births do. `counted`: so many of its metrics count in the host's. `twins`: the other name of a metric.
+    `next_seq`: if it counts its messages for itself. `heard_us`: its last one."""
 
     def __init__(self) -> None:
         self.alive = False
@@ -51,6 +55,8 @@ class Device:
         self.types: dict[str, int] = {}
         self.aliases: dict[int, str] = {}
         self.twins: dict[str, str] = {}
+        self.next_seq: int | None = None
+        self.heard_us = 0
 
     def born(self, metrics: list[Metric]) -> dict[str, object]:
         """Take a birth; the values that were known before."""
@@ -87,6 +93,8 @@ class Node:
         self.next_seq: int | None = None
         self.waiting: dict[int, Message] = {}
         self.last: Message | None = None  # that was taken
+        self.heard: Message | None = None  # whether taken or not
+        self.apart = 0  # signs that each device counts for itself
         self.held: list[Message] = []  # data whose aliases are in doubt
         self.doubted = False
         self.missing_since_us = 0
@@ -107,6 +115,7 @@ class Node:
         cut_off = [name for name, device in self.devices.items() if device.alive and is_another]
         for device in self.devices.values():
             device.alive = False
+            device.next_seq = None
             device.was_away |= is_another or bd_seq is None
         self.bd_seq = bd_seq
         return cut_off
@@ -127,6 +136,7 @@ class Node:
     def unheard(self) -> None:
         """The broker was gone: whatever happened meanwhile, it was not told."""
         self.next_seq = None
+        self.heard = None
         self.rebirth_wanted = self.alive
         for device in self.devices.values():
             device.was_away = True
@@ -161,6 +171,28 @@ class Node:
         last = self.last
         return last is not None and message.seq is not None and last[:5] == message[:5]
 
+    @property
+    def counts_apart(self) -> bool:
+        """Whether its devices count their messages each for itself, as they do where they are processes of their own
+        (mqtt-spb-wrapper), and not together, as the specification has it."""
+        return self.apart >= APART_MIN
+
+    def number(self, message: Message) -> int | None:
+        """The number that the device would have had to use now, if it counts for itself; None: nobody knows."""
+        device, before = self.devices.get(message.device), self.heard
+        if device is None or message.seq is None:
+            return None
+        expected, device.next_seq = device.next_seq, (message.seq + 1) % SEQUENCE
+        self.heard = message
+        if before is None or before.device == message.device or before.timestamp is None or message.timestamp is None:
+            return expected
+        # what comes late has such a number, too, but an earlier time
+        self.apart += expected == message.seq and message.timestamp > before.timestamp
+        waits = self.waiting.get(message.seq)
+        if waits is not None and waits.device != message.device:
+            self.apart = APART_MIN
+        return expected
+
     def in_turn(self, message: Message) -> bool:
         """Whether this is the next message; it is counted then. One without a number always is."""
         if message.seq is None or self.next_seq is None:
@@ -185,6 +217,12 @@ class Node:
         if not self.waiting:
             self.missing_since_us = message.t_rx
         self.waiting[message.seq] = message
+
+    def release_waiting(self) -> list[Message]:
+        """As they came: nothing is missing before them."""
+        found = list(self.waiting.values())
+        self.waiting = {}
+        return found
 
     def next_waiting(self) -> Message | None:
         """The message that has become the next one."""
