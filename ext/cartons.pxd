@@ -24,6 +24,7 @@ cdef int attach_instead(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List
 cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
 cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
+cdef bint is_carried(Floor floor, CartonPlan* plan) except -1
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL
 cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1
 cdef int force(Floor floor, Cycle* cycle, int64_t t) except -1

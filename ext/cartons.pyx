@@ -284,6 +284,18 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
     return found
 
 
+cdef bint is_carried(Floor floor, CartonPlan* plan) except -1:
+    """By a cycle that goes by its id, or whose key was released (R45)."""
+    cdef List* cycles
+    cdef bint found
+    if length(plan.cycles) or not length(plan.releases):
+        return length(plan.cycles) > 0
+    cycles = cycles_named(floor, plan)
+    found = length(cycles) > 0
+    floor.store.free(cycles)
+    return found
+
+
 # ---------------------------------------------------------------------------------------------- telling
 
 cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:

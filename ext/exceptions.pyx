@@ -37,7 +37,7 @@ TABLE = (
     ("RTE_MAX_RECIRC", "warning", "the load unit", "an operator"),
     ("RTE_WRONG_DEST", "warning", "the load unit", "a divert to where it was asked (R62)"),
     ("RTE_LOST", "error", "the load unit", "any later sight of it (R64)"),
-    ("ID_UNRESOLVED", "warning", "the track", "an operator"),
+    ("ID_UNRESOLVED", "warning", "the track", "its identification, told late with a backlog"),
     ("ID_MULTI", "warning", "the track or scanner", "its identification, else the scanner's next read (R63)"),
     ("RTE_LANE_FULL", "warning", "the lane", "its clear (R65)"),
     ("DEV_JAM", "warning", "the device", "its clear (R65)"),

@@ -10,7 +10,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from ext cimport carton_names, outcomes, pick_events, plans, returns, riding, tombstones
+from ext cimport carton_names, cartons, outcomes, pick_events, plans, returns, riding, tombstones
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
 from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE, Revision
 from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
@@ -267,7 +267,7 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
     cdef uint64_t i
     for i in range(table.capacity):
         plan = <CartonPlan*>table.slots[i].value
-        if plan != NULL and plan.shipment == NULL and length(plan.cycles) == 0 and t_of_plan(plan) < before:
+        if plan != NULL and plan.shipment == NULL and t_of_plan(plan) < before and not cartons.is_carried(floor, plan):
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[CARTON], plan.carton)
     return drop_all(floor, table, keys)
@@ -371,7 +371,8 @@ cdef int drop_older(Floor floor, Table* table, int64_t before, int64_t (*t_of)(c
 
 
 cdef int64_t t_of_plan(const CartonPlan* plan) noexcept:
-    return plan.fact.t if plan.fact != NULL else plan.t
+    cdef int64_t t = plan.fact.t if plan.fact != NULL else plan.t
+    return max(t, (<Fact*>last(plan.releases)).t) if length(plan.releases) else t
 
 
 cdef int64_t t_of_late_picks(const void* value) noexcept:

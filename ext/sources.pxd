@@ -81,6 +81,7 @@ cdef struct Source:
 cdef struct TrackLife:
     # One item's time on a machine (R60).
     List* waiting               # facts that wait for the lu
+    List* given_up              # those that waited in vain: a backlog may still tell whose they are
     int32_t lu                  # 0: not identified
     int32_t track
     int64_t begin

@@ -105,18 +105,16 @@ cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL
     cdef int i = length(track.lives)
     while i > 0 and (<TrackLife*>nth(track.lives, i - 1)).begin > fact.t:
         i -= 1
-    if fact.kind != K_ITEM_INDUCTED:
-        if i > 0:
-            return <TrackLife*>nth(track.lives, i - 1)
-        life = <TrackLife*>nth(track.lives, 0) if length(track.lives) else NULL
-        if life != NULL and not life.inducted:
-            life.begin = fact.t
-            return life
-    life = <TrackLife*>floor.store.new(B_LIFE, sizeof(TrackLife))
-    life.track, life.begin, life.inducted = fact.track, fact.t, fact.kind == K_ITEM_INDUCTED
+    if fact.kind != K_ITEM_INDUCTED and i > 0:
+        return <TrackLife*>nth(track.lives, i - 1)
+    life = <TrackLife*>nth(track.lives, i) if i < length(track.lives) else NULL
+    if life == NULL or life.inducted:           # else what was thought to be its first fact was not
+        life = <TrackLife*>floor.store.new(B_LIFE, sizeof(TrackLife))
+        life.track = fact.track
+        floor.store.insert(&track.lives, i, life)
+    life.begin, life.inducted = fact.t, fact.kind == K_ITEM_INDUCTED
     if i > 0:
         move_later(floor, <TrackLife*>nth(track.lives, i - 1), life)
-    floor.store.insert(&track.lives, i, life)
     if length(track.lives) > LIVES_MAX:
         forget_first(floor, track)
     return life
@@ -127,22 +125,27 @@ cdef int forget_first(Floor floor, Track* track) except -1:
     cdef TrackLife* life = <TrackLife*>nth(track.lives, 0)
     cdef int i
     for i in range(length(life.waiting)):
-        unresolved(floor, <Fact*>nth(life.waiting, i), floor.by_watermark.due)
+        unresolved(floor, life, <Fact*>nth(life.waiting, i), floor.by_watermark.due)
     life.waiting = NULL
     remove_at(&track.lives, 0)
     return 0
 
 
 cdef int move_later(Floor floor, TrackLife* before, TrackLife* made) except -1:
-    """What waits in the life before and happened later belongs to the new one."""
-    cdef List* waiting = before.waiting
+    """What waits in the life before and happened later belongs to the new one; so does what waited in vain."""
+    sort_out(floor, &before.waiting, &made.waiting, made.begin)
+    return sort_out(floor, &before.given_up, &made.given_up, made.begin)
+
+
+cdef int sort_out(Floor floor, List** kept, List** moved, int64_t begin) except -1:
+    cdef List* facts = kept[0]
     cdef Fact* item
     cdef int i
-    before.waiting = NULL
-    for i in range(length(waiting)):
-        item = <Fact*>nth(waiting, i)
-        floor.store.append(&made.waiting if item.t >= made.begin else &before.waiting, item)
-    floor.store.free(waiting)
+    kept[0] = NULL
+    for i in range(length(facts)):
+        item = <Fact*>nth(facts, i)
+        floor.store.append(moved if item.t >= begin else kept, item)
+    floor.store.free(facts)
     return 0
 
 
@@ -150,20 +153,40 @@ cdef int identify(Floor floor, TrackLife* life, const Fact* fact) except -1:
     """R60: facts about it belong to its `lu` once known, with their own event times, also backwards."""
     cdef List* waiting = life.waiting
     cdef Fact* item
-    cdef int64_t apart
     cdef int i
     life.lu, life.known_t = fact.lu, fact.t
     life.waiting = NULL
+    if length(life.given_up):
+        identify_late(floor, life, fact)
     for i in range(length(waiting)):
         item = <Fact*>nth(waiting, i)
-        apart = fact.t - item.t
-        if -floor.rules.ident_wait <= apart <= floor.rules.ident_wait:
+        if is_near(floor, fact, item):
             floor.state.open_tracks -= 1
             give_to_unit(floor, life, item)
         else:
-            unresolved(floor, item, fact.t)
+            unresolved(floor, life, item, fact.t)
     floor.store.free(waiting)
     return 0
+
+
+cdef int identify_late(Floor floor, TrackLife* life, const Fact* fact) except -1:
+    """The same of what waited in vain: the identification comes late, with a backlog."""
+    cdef List* given_up = life.given_up
+    cdef Fact* item
+    cdef int i
+    life.given_up = NULL
+    for i in range(length(given_up)):
+        item = <Fact*>nth(given_up, i)
+        if is_near(floor, fact, item):
+            give_to_unit(floor, life, item)
+        else:
+            floor.store.append(&life.given_up, item)
+    floor.store.free(given_up)
+    return floor.outlet.clear(ID_UNRESOLVED, sights.subject_of(floor, fact), fact.t, fact) if not life.given_up else 0
+
+
+cdef bint is_near(Floor floor, const Fact* known, const Fact* item) noexcept:
+    return -floor.rules.ident_wait <= known.t - item.t <= floor.rules.ident_wait
 
 
 cdef int give_to_unit(Floor floor, TrackLife* life, Fact* fact) except -1:
@@ -252,12 +275,13 @@ cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
         item = <Fact*>nth(life.waiting, i)
         if item.t + floor.rules.ident_wait <= due:
             remove_at(&life.waiting, i)
-            unresolved(floor, item, item.t + floor.rules.ident_wait)
+            unresolved(floor, life, item, item.t + floor.rules.ident_wait)
         else:
             i += 1
     return 0
 
 
-cdef int unresolved(Floor floor, const Fact* fact, int64_t t) except -1:
+cdef int unresolved(Floor floor, TrackLife* life, Fact* fact, int64_t t) except -1:
     floor.state.open_tracks -= 1
+    floor.store.append(&life.given_up, fact)
     return floor.outlet.raise_(ID_UNRESOLVED, sights.subject_of(floor, fact), t, fact, "")

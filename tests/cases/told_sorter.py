@@ -125,3 +125,38 @@ def R65_a_full_lane_by_another_code() -> Case:
     case.device("lane.full", 11, src=SORTER, state="set", dest="D-1", code="PE-2")
     case.device("lane.full", 30, src=SORTER, state="clear", dest="D-1").device("telemetry", 60, src=SORTER)
     return case.times("RTE_LANE_FULL", 1).cleared("RTE_LANE_FULL", "lane/D-1", t=30)
+
+
+def of_backlog(*order: int) -> Case:
+    """Track 7 is inducted at 30, not read, diverted at 40, identified at 70: told as backlog, in that order."""
+    case = Case().shipment(stage_required=True, lanes=["D-1"]).order(2).task(2).plan().pick(10, 2, lu="L-1").close(20)
+    case.device("link.down", 25, src=SORTER)
+    facts: list[tuple[str, float, dict[str, str]]] = [
+        ("item.inducted", 30, {}),
+        ("scan.noread", 33, {}),
+        ("divert.confirmed", 40, {"dest": "D-1"}),
+        ("ident.assigned", 70, {"lu": "L-1"}),
+    ]
+    for at, number in enumerate(order):
+        kind, t, fields = facts[number]
+        case.device(kind, t, 5000 + at / 10, SORTER, track="7", hist=True, **fields)
+    return case.confirmed(2, 10).packed(2).ready(2, 40).counted(open=0)
+
+
+def R60_a_backlog_says_whose_the_facts_before_it_were() -> Case:
+    """R60: the backlog comes an hour late, so nobody identified its facts in time, until its last one does."""
+    return of_backlog(0, 1, 2, 3).cleared("ID_UNRESOLVED", f"track/{SORTER}/7", t=70)
+
+
+def R60_a_backlog_that_tells_the_induction_last() -> Case:
+    """R60: a life begins with its induction, also if that is told after the identification."""
+    return of_backlog(3, 1, 2, 0).never_raised("ID_UNRESOLVED")
+
+
+def R45_released_under_its_key_for_days() -> Case:
+    """R45, R40a: a carton without an id was let go under its key; it goes to its lane the day after."""
+    case = Case().shipment(stage_required=True, lanes=["D-1"]).order(2).task(2).pick(10, 2, lu="L-1").close(20)
+    case.device("label.verified", 25, lu="L-1", result="NOREAD").wms("hold.released", 60, carton="L-1#1")
+    case.device("divert.confirmed", 86_500, src=SORTER, lu="L-1", dest="D-1")
+    case.confirmed(2, 10).packed(2, "L-1#1")
+    return case.ready(2, 86_500, cartons=["L-1#1"]).cleared("PKG_LABEL_NOREAD", "carton/L-1#1", t=60)

@@ -17,6 +17,8 @@ def names(record: Record) -> set[Hashable]:
         for part in record[nested] if isinstance(record.get(nested), list) else ():
             found |= {(name, part[name]) for name in ("task", "order", "lu") if part.get(name)}
     found |= {("order", order) for order in record.get("orders", ())}
+    if "#" in record.get("carton", ""):  # a carton without an id goes by its key
+        found.add(("lu", record["carton"].rpartition("#")[0]))
     if record.get("track"):
         found.add((record["src"], record.get("epoch", 0), record["track"]))
     return found

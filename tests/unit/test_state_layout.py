@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "3f4a3964ec240292"
+LAYOUT = "8417e656bb57316b"
 
 
 def fields() -> str:
