@@ -7,6 +7,7 @@ from ext.context cimport Context
 from ext.effects cimport Effects
 from ext.payloads cimport Payloads
 from ext.sources cimport Source
+from ext.store cimport Table
 
 
 cdef class Core(Effects):
@@ -29,4 +30,5 @@ cdef class Core(Effects):
     cdef int forget(self) except -1
     cdef int relieve(self) except -1
     cdef bint may_bring(self, int32_t src, int64_t t_rx) noexcept
-    cdef bint is_known(self, Batch batch, Py_ssize_t i) noexcept
+    cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1
+    cdef bint names_known(self, Batch batch, Py_ssize_t i, str field, Table* table) except -1

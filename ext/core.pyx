@@ -8,12 +8,15 @@ A record first moves the wall clock, which decides what is due by it; then it ta
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext cimport gaps, garbage, outcomes, retention, snapshot
+from ext cimport gaps, garbage, outcomes, retention, snapshot, tombstones
 from ext.batch cimport ABSENT, F_HIST
 from ext.context cimport SAME, TAKEN
 from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
 from ext.floor cimport Floor
-from ext.kinds cimport K_CLOCK_TICK, K_LINK_DOWN, K_SOURCE_GAP, is_context, is_device, is_noise
+from ext.kinds cimport (
+    K_CLOCK_TICK, K_COUNT_REPORTED, K_LINK_DOWN, K_RETURN_GRADED, K_RETURN_SCANNED, K_SOURCE_GAP, K_TRAILER_CLOSED,
+    is_context, is_device, is_noise,
+)
 from ext.outlet cimport named_source
 from ext.payloads cimport Payloads, first_word, new_name
 from ext.rates cimport MINUTE, ahead_us
@@ -268,7 +271,7 @@ cdef class Core(Effects):
             retention.sweep(self.floor, state.watermark - keep)
             garbage.collect(self.floor)
         self.index_sources()
-        state.full = self.held() > self.full_at
+        state.full = self.held() > self.full_at or tombstones.are_many(self.floor)
         state.relieve_at = max(self.full_at, self.held() + self.floor.bytes_max // 64)
         if state.full:
             return self.floor.outlet.raise_(CFG_STATE_FULL, state.site, state.wall, &cause,
@@ -282,8 +285,9 @@ cdef class Core(Effects):
         cdef bint few = are_few(&source.strangers if source != NULL else &self.state.strangers, t_rx)
         return few and self.held() <= self.crowded_at
 
-    cdef bint is_known(self, Batch batch, Py_ssize_t i) noexcept:
-        """`state_bytes_max`: does the record name a task, an order, a load unit or a track that is known?"""
+    cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1:
+        """`state_bytes_max`: does the record name a task, an order, a load unit or a track that is known? Where it names none of
+        these, a place, an RMA or a trailer; of a fault, its code or lane is taken for a new one."""
         if find(self.state.sources, batch.src[i]) == NULL:
             return False
         if batch.task[i]:
@@ -294,7 +298,18 @@ cdef class Core(Effects):
             return find(self.state.units, batch.lu[i]) != NULL
         if batch.track[i]:
             return find(self.state.tracks, pair(batch.src[i], batch.track[i])) != NULL
-        return True
+        if batch.kind[i] == K_COUNT_REPORTED:
+            return find(self.state.places, pair(batch.loc[i], batch.sku[i])) != NULL
+        if batch.kind[i] == K_RETURN_SCANNED or batch.kind[i] == K_RETURN_GRADED:
+            return self.names_known(batch, i, "rma", self.state.rmas)
+        if batch.kind[i] == K_TRAILER_CLOSED:
+            return self.names_known(batch, i, "trailer", self.state.trailers)
+        return not batch.loc[i] and not batch.dest[i] and not batch.code[i]
+
+    cdef bint names_known(self, Batch batch, Py_ssize_t i, str field, Table* table) except -1:
+        """The same of a name that only the line holds."""
+        cdef object name = batch.fields(i).get(field)
+        return name is not None and find(table, self.floor.intern(name)) != NULL
 
     # ------------------------------------------------------------------------------------------ time
 

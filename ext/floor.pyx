@@ -188,8 +188,8 @@ cdef class Floor:
         self.rules = rules_of(values)
         self.closing_points = set(values.get("closing_points", ()))
         self.bytes_max = values["state_bytes_max"]
-        # address space: a table that grows stands there twice for a moment
-        self.store = Store(max(self.bytes_max, room) // 2 * 3)
+        # address space: a table that grows stands there twice for a moment, and where small blocks lie nothing large does
+        self.store = Store(2 * max(self.bytes_max, room))
         describe_structs(self.store)
         self.outlet = Outlet(site, source, self.store, texts)
         self.by_watermark, self.by_wall = Timers(self.store, texts), Timers(self.store, texts)

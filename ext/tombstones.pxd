@@ -12,3 +12,4 @@ from ext.floor cimport Floor
 cdef int bury(Floor floor, const char* head, int32_t text, int64_t t) except -1
 cdef bint is_buried(Floor floor, const char* head, int32_t text) except -1
 cdef int forget(Floor floor, int64_t before) except -1
+cdef bint are_many(Floor floor) noexcept

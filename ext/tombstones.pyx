@@ -2,7 +2,7 @@
 """What is left of windows that went before their time (R46): see tombstones.pxd."""
 
 from ext.json_writer cimport digest_of
-from ext.store cimport B_PLAIN_TABLE, Table, find
+from ext.store cimport B_PLAIN_TABLE, Slot, Table, find
 
 
 cdef uint64_t grave_of(Floor floor, const char* head, int32_t text) except? 0:
@@ -41,3 +41,8 @@ cdef int forget(Floor floor, int64_t before) except -1:
     floor.store.free(old.slots)
     floor.store.free(old)
     return 0
+
+
+cdef bint are_many(Floor floor) noexcept:
+    """Their table is so large a part of what may be held that there is no room for it twice: it could not double."""
+    return floor.state.tombstones.capacity * sizeof(Slot) >= floor.bytes_max // 8
