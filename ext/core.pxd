@@ -29,6 +29,7 @@ cdef class Core(Effects):
     cdef int settle(self) except -1
     cdef int forget(self) except -1
     cdef int relieve(self) except -1
+    cdef list spoken_for(self, int32_t src, str scope)
     cdef bint may_bring(self, int32_t src, int64_t t_rx) noexcept
     cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1
     cdef bint names_known(self, Batch batch, Py_ssize_t i, str field, Table* table) except -1

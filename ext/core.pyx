@@ -221,8 +221,7 @@ cdef class Core(Effects):
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1:
         """R2: `link.down` makes its sources leave; R6: a gap is counted."""
         cdef Source* source
-        cdef uint64_t k
-        cdef str name
+        cdef int32_t number
         if not batch.src[i]:
             return 0
         record = batch.fields(i)
@@ -231,17 +230,25 @@ cdef class Core(Effects):
             source.gap_count += 1
             gaps.open_gap(self.floor, source, record["t_from"], record["t_to"], 0, -1, -1)
         elif batch.kind[i] == K_LINK_DOWN:
-            scope = record.get("scope")
-            names = sorted(
-                (self.floor.text(<int32_t>self.state.sources.slots[k].key), <int32_t>self.state.sources.slots[k].key)
-                for k in range(self.state.sources.capacity) if self.state.sources.slots[k].value != NULL)
-            for name, number in names:
+            for number in self.spoken_for(batch.src[i], record.get("scope")):
                 source = self.source(number)
-                if number == batch.src[i] and record.get("epoch", source.epoch) < source.epoch:
-                    continue            # the death of an earlier life
-                if number == batch.src[i] or (scope is not None and name.startswith(scope)):
+                if number != batch.src[i] or record.get("epoch", source.epoch) >= source.epoch:     # else of an earlier life
                     self.link_down(source)
         return 0
+
+    cdef list spoken_for(self, int32_t src, str scope):
+        """R2: the source itself and, by name, all within its scope, as numbers. Thousands that go down at once have none."""
+        cdef Table* sources = self.state.sources
+        cdef list names = []
+        cdef uint64_t k
+        cdef int32_t number
+        if scope is None:
+            return [src] if find(sources, src) != NULL else []
+        for k in range(sources.capacity):
+            number = <int32_t>sources.slots[k].key
+            if sources.slots[k].value != NULL and (number == src or self.floor.text(number).startswith(scope)):
+                names.append((self.floor.text(number), number))
+        return [number for _, number in sorted(names)]
 
     # ------------------------------------------------------------------------------------------ memory
 
