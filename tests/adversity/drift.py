@@ -52,7 +52,7 @@ snapshot_every_bytes = 2097152
 
 [rules]
 lateness_ms = 60000
-retention_ms = 60000
+retention_ms = 65000
 ctx_wait_ms = 30000
 expectation_ttl_ms = 60000
 pick_stall_ms = 60000

@@ -1,0 +1,59 @@
+"""What parameters of the rules ask of each other: values that are right alone and together break a rule in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from engine.config.faults import Fault, key_path
+from engine.config.rules import SOURCE_NAMES, Rules, SourceRules
+
+
+class Relation(NamedTuple):
+    """`name` has to be as long as `parts` together, or else there is what `otherwise` says."""
+
+    name: str
+    parts: tuple[str, ...]
+    otherwise: str
+
+
+RELATIONS = (
+    # the watermark may be ahead of the wall clock by what a clock may be ahead of ours (R1, R29)
+    Relation("retention_ms", ("lateness_ms", "skew_max_ms"), "a late fact could name what is forgotten (R46)"),
+    Relation("retention_ms", ("gap_hold_ms",), "a gap would be forgotten while it holds something back (R7)"),
+    Relation("retention_ms", ("stuck_ms",), "what stands still would be forgotten before it is reported"),
+    Relation("lateness_ms", ("disorder_ms",), "what is only out of order would be dead (R29)"),
+    Relation("lateness_ms", ("skew_max_ms",), "records of a clock that is believed would be dead (R29)"),
+    Relation("lateness_ms", ("ctx_wait_ms",), "a record would be given up before it is missed (R11)"),
+    Relation("hold_wall_max_ms", ("close_hold_ms", "disorder_ms"), "every close would be `incomplete` (R4)"),
+    Relation("hold_wall_max_ms", ("ready_hold_ms", "disorder_ms"), "every readiness would be `incomplete` (R4)"),
+)
+
+
+def faults_of(rules: Rules, sources: Iterable[tuple[str, SourceRules]]) -> list[Fault]:
+    """`sources`: their own parameters, by the path of their table."""
+    site = msgspec.structs.asdict(rules)
+    faults = [fault for relation in RELATIONS for fault in _of_site(relation, site)]
+    for path, source in sources:
+        for relation in RELATIONS:
+            faults += _of_source(relation, site, source.given(), path)
+    return faults
+
+
+def _of_site(relation: Relation, site: dict[str, int]) -> Iterable[Fault]:
+    least = sum(site[part] for part in relation.parts)
+    if site[relation.name] < least:
+        needed = f"{' + '.join(relation.parts)} ({least})"
+        message = f"must be at least {needed}, is {site[relation.name]}: {relation.otherwise}"
+        yield Fault(key_path("rules", relation.name), message)
+
+
+def _of_source(relation: Relation, site: dict[str, int], own: dict[str, int], path: str) -> Iterable[Fault]:
+    """A source's value that asks for more than the site's own; named there, for there it may be mended, too."""
+    least, given = sum(own.get(part, site[part]) for part in relation.parts), site[relation.name]
+    for part in SOURCE_NAMES.intersection(relation.parts, own):
+        if own[part] > site[part] and given < least:
+            message = f"needs a rules.{relation.name} of at least {least}, is {given}: {relation.otherwise}"
+            yield Fault(key_path(path, part), message)
