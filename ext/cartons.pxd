@@ -23,6 +23,7 @@ cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except 
 cdef int attach_instead(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1
 cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
 cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
+cdef int watch_end(Floor floor, Cycle* cycle) except -1
 cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
 cdef bint is_carried(Floor floor, CartonPlan* plan) except -1
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL

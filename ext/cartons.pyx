@@ -8,7 +8,9 @@ from ext.batch cimport ABSENT
 from ext.carton_names cimport name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text
 from ext.carton_state cimport closes, last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, replace_fact, take_back
-from ext.exceptions cimport PKG_DOUBLE_CLOSE, PKG_EMPTY, TIME_TOO_LATE
+from ext.exceptions cimport (
+    PKG_DOUBLE_CLOSE, PKG_EMPTY, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_WEIGHT_MISMATCH, TIME_TOO_LATE,
+)
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport Key, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH
@@ -21,6 +23,9 @@ from ext.timers cimport NEVER, RANK_CARTON
 from ext.tombstones cimport is_buried
 
 from ext.kinds import NAMES
+
+cdef uint64_t OF_THE_BOX = (<uint64_t>1 << PKG_WEIGHT_MISMATCH | <uint64_t>1 << PKG_LABEL_NOREAD
+                            | <uint64_t>1 << PKG_LABEL_MISMATCH)
 
 
 # ---------------------------------------------------------------------------------------------- collecting facts
@@ -71,6 +76,7 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
             continue
         if cycle.rebound:
             watch_holds(floor, cycle, cycle.end)
+        watch_end(floor, cycle)
         if cycle.any_close and (fact.context or fact.cycle != cycle or moves_close(fact.kind)):
             watch_transitions(floor, cycle)
         if floor.rules.short_on_close:
@@ -89,6 +95,13 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
 cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1:
     """R45: look at weight, label and contents when the watermark has passed `t`."""
     return floor.by_watermark.push(t, RANK_CARTON, sort_key(cycle), cycle, TAG_CHECK, t)
+
+
+cdef int watch_end(Floor floor, Cycle* cycle) except -1:
+    """R45: what is wrong with the weight or label of an empty carton ends with the use of its unit."""
+    if cycle.end != NEVER and cycle.decided.alarms & OF_THE_BOX:
+        return watch_holds(floor, cycle, cycle.end)
+    return 0
 
 
 cdef int watch_transitions(Floor floor, Cycle* cycle) except -1:

@@ -14,17 +14,21 @@ from ext.kinds cimport K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_WEI
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.state cimport CartonPlan, Line, PickWindow, Planned, PlannedList
-from ext.store cimport find, length, nth, remove
+from ext.store cimport List, find, length, nth, remove
 
 
 cdef int check(Floor floor, Cycle* cycle) except -1:
     """Raise and clear what stands, by everything that the watermark has passed."""
     cdef Fact* close = cartons.last_close(floor, cycle)
+    cdef const Fact* ended
     cdef carton_state.CartonState state
     cdef int64_t as_of = floor.state.watermark - 1, named = carton_names.named_since(cycle)
     cdef int64_t planned = named
     if (cycle.rebound and cycle.end <= as_of) or cycle.decided.alarms >> PKG_TOTE_REBOUND_OPEN & 1:
         check_rebound(floor, cycle)
+    ended = ended_by(cycle, as_of)
+    if ended != NULL:
+        return quiet_ended(floor, cycle, ended)
     if close == NULL:                   # it is open: its next close will tell
         return 0
     if cycle.plan != NULL and cycle.plan.fact != NULL:
@@ -35,6 +39,8 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
     if planned > as_of:
         return cartons.watch_holds(floor, cycle, planned)       # held against a plan once that has come, and its name
     check_weight_and_label(floor, cycle, cycle.plan, as_of, close, state.voided)
+    if cycle.end > as_of:
+        cartons.watch_end(floor, cycle)
     return check_contents(floor, cycle, close, state.voided or state.shipped)
 
 
@@ -48,6 +54,23 @@ cdef int check_rebound(Floor floor, Cycle* cycle) except -1:
             return show(floor, PKG_TOTE_REBOUND_OPEN, cycle, cycle.rebound, after.anchor, (
                 f"{floor.text(cycle.unit.lu)} now {floor.text(carton_names.name_of(floor, after))}"
                 if cycle.rebound else ""))
+    return 0
+
+
+cdef const Fact* ended_by(const Cycle* cycle, int64_t as_of) except? NULL:
+    """What ended the use of a unit in which nothing lay by then: nobody will weigh or label it any more. NULL: none has."""
+    cdef const List* facts = cycle.unit.facts
+    cdef int i = length(facts) - 1
+    if cycle.end > as_of or contents_of(cycle, cycle.end).count:
+        return NULL
+    while i > 0 and (<Fact*>nth(facts, i)).t > cycle.end:
+        i -= 1
+    return <Fact*>nth(facts, i)
+
+
+cdef int quiet_ended(Floor floor, Cycle* cycle, const Fact* ended) except -1:
+    for code in (PKG_WEIGHT_MISMATCH, PKG_LABEL_NOREAD, PKG_LABEL_MISMATCH):
+        carton_names.quiet(floor, cycle, code, ended.t, ended)
     return 0
 
 
@@ -70,7 +93,7 @@ cdef int check_weight_and_label(
             weighed = youngest = fact
         elif fact.kind == K_LABEL_VERIFIED:
             label = youngest = fact
-        elif fact.kind == K_MANIFEST_RESULT:
+        elif fact.kind == K_MANIFEST_RESULT or fact.kind == K_CARTON_VOID:
             over, youngest = True, fact
     if plan != NULL and plan.fact != NULL and youngest.t < plan.fact.t <= as_of:
         youngest = plan.fact

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.cases.writing import STATION, Case, at
+from tests.cases.told_shipping import CARTON, label, packed_one
+from tests.cases.writing import SCALE, STATION, Case, at
 
 
 def R27_a_cancel_from_before_a_short_without_picks() -> Case:
@@ -188,6 +189,19 @@ def R45_an_empty_carton_that_is_named_and_closed_empty_again() -> Case:
     case.expect("exception.cleared", "PKG_EMPTY/carton/L-1#1/1", t=30, code="PKG_EMPTY")
     case.expect("exception.raised", "PKG_EMPTY/carton/L-1#1/1", code="PKG_EMPTY")
     return case.expect("exception.raised", "PKG_EMPTY/carton/C-1/1", t=30, code="PKG_EMPTY")
+
+
+def R45_the_label_of_an_empty_carton() -> Case:
+    """R45: nothing was ever in it and its label could not be read; when the tote is let go, nobody has to label it."""
+    case = label(Case().device("carton.open", 5, lu="L-1").close(20), 22, "NOREAD").wms("lu.release", 60, lu="L-1")
+    case.device("telemetry", 40, src=SCALE).device("telemetry", 70, src=SCALE)
+    return case.cleared("PKG_LABEL_NOREAD", "carton/L-1#1", t=60).times("PKG_LABEL_NOREAD", 1)
+
+
+def R45_a_wrong_label_ends_with_the_void() -> Case:
+    """R45: cleared by the void, and at its time."""
+    case = label(packed_one(), 22, "MISMATCH").device("carton.void", 40, lu="L-1").confirmed(1, 10).packed(1)
+    return case.cleared("PKG_LABEL_MISMATCH", CARTON, t=40).expect("carton.voided", "C-1", t=40)
 
 
 def R26_a_deadline_that_had_passed_when_it_was_moved() -> Case:
