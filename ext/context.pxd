@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from ext.families cimport Revision
 from ext.floor cimport Floor
 from ext.json_writer cimport Digest
-from ext.state cimport Fact, Line, Order, PickWindow, Shipment
+from ext.state cimport Fact, Line, PickWindow, Shipment
 
 cdef enum Verdict:
     TAKEN = 0
@@ -32,8 +32,6 @@ cdef class Context:
     cdef int order_cancelled(self, Fact* fact, dict record) except -1
     cdef int cancel_line(self, Line* line, Fact* fact) except -1
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1
-    cdef int wave(self, Fact* fact, dict record) except -1
-    cdef int set_cutoff(self, Order* order, Fact* before, Fact* cutoff, Fact* fact) except -1
     cdef int alloc_failed(self, Fact* fact, dict record) except -1
     cdef int pick_task(self, Fact* fact, dict record) except -1
     cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL

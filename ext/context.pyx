@@ -6,7 +6,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 """
 
 from ext cimport cartons, destinations, inventory, line_windows, manifests, pick_alarms, pick_events, picks, retasks
-from ext cimport holds, plans, returns, shipments, stuck, touches
+from ext cimport holds, plans, returns, shipments, stuck, touches, waves
 from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
@@ -22,10 +22,10 @@ from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at
 from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
-    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, Planned, PlannedList,
+    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, Order, Planned, PlannedList,
     ScopeLine, Shipment,
 )
-from ext.store cimport List, Table, find, index_of, length, nth, remove
+from ext.store cimport List, find, index_of, length, nth, remove
 from ext.timers cimport NEVER
 
 from ext.context_checks import CHECKS, POLICIES
@@ -148,7 +148,7 @@ cdef class Context:
         if kind == K_ALLOC_FAILED:
             return self.alloc_failed(fact, record)
         if kind == K_WAVE_RELEASED:
-            return self.wave(fact, record)
+            return waves.take(self.floor, fact, record)
         if kind == K_SHIPMENT_CANCELLED:
             return shipments.cancel(self.floor, self.floor.shipment_of(self.floor.intern(record["shipment"])), fact)
         if kind == K_HOLD_RELEASED:
@@ -239,55 +239,6 @@ cdef class Context:
         self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(self.floor, window), fact.t, fact, "")
         return True
 
-    cdef int wave(self, Fact* fact, dict record) except -1:
-        """R21 d: with `short_at_cutoff` the wave's cutoff closes what its orders have not picked. A new revision may move
-        it, or leave an order out. An order in several waves has the cutoff of each."""
-        cdef Table* orders = self.floor.state.orders
-        cdef Order* order
-        cdef Fact* before
-        cdef Fact* cutoff
-        cdef int32_t wave = self.floor.intern(record["wave"])
-        if not self.floor.rules.short_at_cutoff:
-            return 0
-        now = {self.floor.intern(name) for name in record["orders"]} if "cutoff" in record else ()
-        names = sorted(     # by name: their order in the table means nothing
-            self.floor.text((<Order*>orders.slots[i].value).id) for i in range(orders.capacity if record["rev"] > 1 else 0)
-            if cutoff_of(<Order*>orders.slots[i].value, wave) != NULL and (<Order*>orders.slots[i].value).id not in now)
-        for name in names:
-            order = self.floor.order_of(self.floor.intern(name))
-            self.set_cutoff(order, cutoff_of(order, wave), NULL, fact)
-        if "cutoff" not in record:
-            return 0
-        cutoff = at_time(self.floor, fact, record["cutoff"])
-        cutoff.target = wave
-        for name in record["orders"]:
-            order = self.floor.order_of(self.floor.intern(name))
-            before = cutoff_of(order, wave)
-            if before == NULL or before.t != cutoff.t:
-                self.set_cutoff(order, before, cutoff, fact)
-        return 0
-
-    cdef int set_cutoff(self, Order* order, Fact* before, Fact* cutoff, Fact* fact) except -1:
-        """`before`: what the wave said of it, if it did. `cutoff` NULL: the wave has none any more, or not the order."""
-        cdef Fact* due = cutoff if cutoff != NULL else fact
-        cdef Line* line
-        cdef PickWindow* window
-        cdef int i, k
-        if before != NULL:
-            remove(&order.cutoffs, before)
-        if cutoff != NULL:
-            self.floor.store.append(&order.cutoffs, cutoff)
-        for i in range(length(order.lines)):
-            line = <Line*>nth(order.lines, i)
-            for k in range(length(line.windows)):
-                window = <PickWindow*>nth(line.windows, k)
-                picks.move_closing(self.floor, window, before, fact.t)
-                if cutoff != NULL:
-                    picks.take_closing(self.floor, window, cutoff)
-                picks.decide(self.floor, window, fact)
-            touches.touch_line(self.floor, line, due.t, due)
-        return 0
-
     cdef int alloc_failed(self, Fact* fact, dict record) except -1:
         """R23: at once a short of the line itself; it closes no window; a higher rev revises it."""
         cdef Line* line = self.floor.line_of(fact.order, fact.line)
@@ -342,15 +293,15 @@ cdef class Context:
 
     cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1:
         """R21 d; a new revision may move it."""
+        cdef Fact* before
         if window.deadline != NULL and record.get("deadline") == window.deadline.t:
             return 0
-        picks.move_closing(self.floor, window, window.deadline, fact.t)
-        window.deadline = NULL
+        before, window.deadline = window.deadline, NULL
         if "deadline" in record:
-            window.deadline = at_time(self.floor, fact, record["deadline"])
+            window.deadline = waves.at_time(self.floor, fact, record["deadline"])
             picks.take_closing(self.floor, window, window.deadline)
             touches.touch_line(self.floor, window.line, window.deadline.t, window.deadline)
-        return 0
+        return picks.move_closing(self.floor, window, before, fact)
 
     cdef int pick_task_cancelled(self, Fact* fact) except -1:
         cdef PickWindow* window = <PickWindow*>find(self.floor.state.tasks, fact.task)
@@ -462,22 +413,3 @@ cdef class Context:
         """R54: it counts from its arrival on, and ends what waits to be told."""
         shipments.tell_lasted(self.floor, shipment, fact.t)
         return manifests.take_result(self.floor, shipment, fact, line)
-
-
-cdef Fact* cutoff_of(const Order* order, int32_t wave) noexcept:
-    """That of this wave; NULL: it has none. NULL is no order."""
-    cdef Fact* cutoff
-    cdef int i
-    for i in range(length(order.cutoffs) if order != NULL else 0):
-        cutoff = <Fact*>nth(order.cutoffs, i)
-        if cutoff.target == wave:
-            return cutoff
-    return NULL
-
-
-cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:
-    """What a context record sets for later (a deadline, a cutoff), named by that record. Its bound counts from `t`."""
-    cdef Fact* later = floor.copy_name(fact)
-    later.t, later.t_rx = t, min(t, NEVER // 2)     # a bound is added to `t_rx`, and some sites say the last moment there is
-    later.context = True
-    return later

@@ -36,4 +36,6 @@ cdef struct Outcome:
 cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept
 cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept
 cdef bint is_note(const Fact* closing) noexcept
+cdef int64_t moved_at(const Fact* closing) noexcept
+cdef bint was_there(const PickWindow* window, const Fact* closing) noexcept
 cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept

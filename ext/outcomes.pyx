@@ -89,8 +89,9 @@ cdef int64_t ask_otherwise(Outcome* o, const PickWindow* window, int i, int j) n
 cdef bint can_close(const Outcome* o, const PickWindow* window, int j, const Fact* picked, int64_t as_of) noexcept:
     """R21: whether closing number `j` finds the window open, and is one of its own. R23: a line without tasks or picks has
     no short. `picked`: the last pick before it."""
+    cdef const Fact* closing = <Fact*>nth(window.closings, j)
     return (not o.closed and is_felt(o, window, j, o.q_now - o.q_late) and (window.task or has_begun(window, as_of))
-            and not went_elsewhere(window, picked, <Fact*>nth(window.closings, j)))
+            and was_there(window, closing) and not went_elsewhere(window, picked, closing))
 
 
 cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
@@ -100,6 +101,17 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
     if length(window.trouble.strangers) and (<Fact*>nth(window.trouble.strangers, 0)).t <= as_of:
         return True
     return window.task != 0 and window.planned_t <= as_of
+
+
+cdef bint was_there(const PickWindow* window, const Fact* closing) noexcept:
+    """R20, R21 d: the window had begun before the cutoff was moved. One that was moved before has closed none."""
+    cdef int64_t moved = moved_at(closing)
+    return moved == NEVER or (window.planned_t < moved if window.task else has_begun(window, moved - 1))
+
+
+cdef int64_t moved_at(const Fact* closing) noexcept:
+    """Since when a cutoff that had come by then is another's; NEVER: it stands (see waves)."""
+    return -closing.qty if closing.context and closing.qty < 0 else NEVER
 
 
 cdef bint is_note(const Fact* closing) noexcept:

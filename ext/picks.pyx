@@ -1,10 +1,10 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The pick window (R20-R31): see picks.pxd. Hot: `take_pick`, `decide`."""
 
-from ext cimport asked, gaps, pick_alarms, pick_events
+from ext cimport asked, gaps, pick_alarms, pick_events, touches
 from ext.batch cimport ABSENT
 from ext.keys cimport Key
-from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then
+from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then, was_there
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
@@ -148,15 +148,33 @@ cdef int take_cutoffs(Floor floor, PickWindow* window) except -1:
     return 0
 
 
-cdef int move_closing(Floor floor, PickWindow* window, const Fact* closing, int64_t t) except -1:
-    """R21 d: a revision of event time `t` moves a deadline or cutoff, or takes it away. `closing`: the old one; NULL: there
-    was none. One whose time had come by `t` has closed the window and stays (R26), unless it waits for a gap."""
-    if closing == NULL or (closing.t < t and (window.trouble.decided == closing or not window.trouble.gap_held)):
+cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact) except -1:
+    """R21 d: a revision moves a deadline or cutoff, or takes it away. `closing`: the old one; NULL: there was none. One whose
+    time had come by then has closed the window, if that was there, and stays (R26), unless it waits for a gap."""
+    cdef bint closed
+    if closing == NULL:
         return 0
-    remove(&window.closings, closing)
-    if window.trouble.decided == closing:
+    closed = window.trouble.decided == closing
+    if closing.t >= fact.t or (window.trouble.gap_held and not closed):
+        remove(&window.closings, closing)
+    elif was_there(window, closing):
+        return 0
+    if closed:
         floor.troubled(window).decided = NULL
+        undo(floor, window, closing, fact)
     return 0
+
+
+cdef int undo(Floor floor, PickWindow* window, const Fact* closing, Fact* fact) except -1:
+    """R10, R3: the close that was told is none, and no other has taken its place: as if the word of `fact` had come first."""
+    cdef Outcome o = outcome(window, ANY_TIME, max(floor.state.watermark, window.trouble.forced + 1))
+    if o.told:
+        return 0
+    o.t_close, o.closing = closing.t, closing
+    if window.trouble.short_told != NULL:
+        tell_short(floor, window, &o, fact, EXACT)
+    never_full(floor, window, fact)
+    return touches.touch_line(floor, window.line, fact.t, fact)
 
 
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_lifecycles import MINUTE, later, patient
-from tests.cases.writing import SORTER, STATION, Case
+from tests.cases.writing import SORTER, STATION, Case, at
 
 OTHER = "dc1/pick/PTL-02"
 DOCK = "dc1/dock/GUN-01"
@@ -135,3 +135,63 @@ def S10_a_refused_move_names_nothing() -> Case:
     case.confirmed(2, 10).packed(2).expect("carton.voided", "L-2#1", t=50)
     case.raised("PKG_AFTER_VOID", "carton/L-2#1", detail="carton.close")
     return case.raised("SHP_PARTIAL_LOAD", "shipment/S-1", detail="left behind: C-2")
+
+
+def in_a_wave_that_is_moved(to: int, t: float = 30, rx: float | None = None) -> Case:
+    """Cutoff 20, and from `t` on `to`."""
+    case = Case().order(2).wms("wave.released", 5, wave="W-1", orders=["O-1"], cutoff=at(20))
+    case.rules = {"short_at_cutoff": True}
+    return case.wms("wave.released", t, rx, rev=2, wave="W-1", orders=["O-1"], cutoff=at(to))
+
+
+def R21d_a_task_from_before_its_cutoff_was_moved() -> Case:
+    """R21 (d), R26, R3: the cutoff of 20 has closed it, though the task of 10 arrives after the word of 30."""
+    case = in_a_wave_that_is_moved(60).task(2, t=10, rx=31).device("telemetry", 70, src=STATION)
+    return case.shorted(2, 20, revision=0, qty_picked=0)
+
+
+def R21d_a_pick_from_after_a_cutoff_was_moved() -> Case:
+    """R20, R21 (d), R3: the line has a window since 31. The word of 30 comes after that pick, and what the cutoff of 20
+    had told is taken back: when it moved on there was nothing to close."""
+    case = in_a_wave_that_is_moved(60, rx=32).device("telemetry", 29, src=STATION).pick(31, line=1, order="O-1")
+    case.records.sort(key=lambda record: record["t_rx"])
+    case.device("telemetry", 50, src=STATION)
+    case.expect("pick.confirmed", "O-1/1", t=31, revision=1, qty=0).until(55)
+    return case.expect("pick.short", "O-1/1", revision=1, qty_short=0)
+
+
+def R21d_a_deadline_that_was_moved_long_before() -> Case:
+    """R10, R21 (d): short by the deadline of 20; at 40 it is heard that it had been moved at 15. The window is open."""
+    case = Case().order(2).task(2, deadline=at(20)).pick(10).device("telemetry", 30, src=STATION)
+    case.task(2, t=15, rx=40, rev=2, deadline=at(90)).until(60)
+    return case.confirmed(0, 20, revision=1).shorted(0, 20, revision=1)
+
+
+def R54_the_carrier_of_the_time_of_its_manifest() -> Case:
+    """R54, R3: the plan of 40.5 comes before the watermark has passed the manifest of 40, and says nothing of it."""
+    case = Case().shipped(carrier="UPS").pick(10, 2, lu="L-1").close(20).confirmed(2, 10).packed(2)
+    case.wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[])
+    scope = [{"order": "O-1", "line": 1, "qty": 2}]
+    case.wms("shipment.plan", 40.5, rev=2, shipment="S-1", scope=scope, carrier="DHL").device("telemetry", 60)
+    return case.ready(2, 20).expect("shipment.manifested", "S-1", t=40, revision=0, carrier="UPS")
+
+
+def R29_a_late_pick_of_a_line_that_is_shorted_afterwards() -> Case:
+    """R29: as of a task: the short of 30 tells of one piece of the line, and a second was picked too late."""
+    case = Case().order(3).shipment(3).pick(8, lu="L-1", loc="A-1", line=1, order="O-1")
+    case.wms("manifest.result", 10.5, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.pick(14, lu="L-1", loc="A-1", line=1, order="O-1")
+    case.device("pick.short", 30, src=STATION, order="O-1", line=1, code="EMPTY").device("telemetry", 90)
+    case.expect("pick.confirmed", "O-1/1", t=30, qty=1).expect("pick.short", "O-1/1", t=30, qty_short=2)
+    case.expect("shipment.manifested", "S-1", t=10.5)
+    return case.expect(
+        "inventory.discrepancy", "A-1/A//", t=14, revision=1, kind="POST_SHIP", expected=1, actual=2, as_of=at(14)
+    )
+
+
+def R50_held_short_just_before_its_manifest() -> Case:
+    """R50, R3: only the policy keeps it back from 39 on; the manifest of 40 comes before the watermark is there."""
+    case = Case().order(2, short_policy="HOLD").task(2).plan().shipment().pick(10, lu="L-1").close(20).short(39)
+    case.wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
+    case.confirmed(1, 39).shorted(1, 39).packed(1).expect("shipment.manifested", "S-1", t=40)
+    return case.cleared("SHP_HELD_SHORT", "shipment/S-1", t=40)
