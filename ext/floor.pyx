@@ -121,7 +121,7 @@ cdef int describe_cartons(Store store) except -1:
     store.describe(B_PLAN, sizeof(CartonPlan), <size_t>&plan.carton, <size_t>&plan.weight_g)
     store.describe_array(B_PLANNED, sizeof(Planned), <size_t>&planned.qty, <size_t>&planned.qty)
     store.describe(B_SCOPE_LINE, sizeof(ScopeLine), <size_t>&scope.qty, <size_t>&scope.qty)
-    store.describe(B_FORMER_PLAN, sizeof(FormerPlan), <size_t>&before.rev, <size_t>&before.rev)
+    store.describe(B_FORMER_PLAN, sizeof(FormerPlan), <size_t>&before.carrier, <size_t>&before.rev)
     store.describe(B_FORMER_SCOPE, sizeof(FormerScope), <size_t>&before_scope.qty, <size_t>&before_scope.qty)
     store.describe(B_FORMER_HOME, sizeof(FormerHome), <size_t>&before_home.weight_g, <size_t>&before_home.weight_g)
     store.describe(B_SHIPMENT, sizeof(Shipment), <size_t>&shipment.id, <size_t>&shipment.plan_rev)

@@ -1,6 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """What makes a shipment manifested, and what is said of it from then on (R52, R54): see manifests.pxd."""
 
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 
 import msgspec
@@ -15,6 +16,7 @@ from ext.kinds cimport K_MANIFEST_RESULT
 from ext.leaving cimport has_left
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_MANIFESTED, SHIPMENT_VOIDED
 from ext.packing cimport contents_of
+from ext.plans cimport plan_at
 from ext.readiness cimport READY, Verdict, verdict_of
 from ext.shipment_cartons cimport cycles_of, unused_of
 from ext.shipment_names cimport alarm, quiet, subject_of
@@ -137,8 +139,8 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     """R54: what the evidence says now. A shipment that is partly loaded waits, unless the site's policy lets it go."""
     cdef Departure departure = departure_of(floor, shipment)
     cdef Fact* result = shipment.result
+    cdef Fact* evidence = result
     cdef bytes data
-    cdef int64_t t
     tell_partial(floor, shipment, departure, floor.state.watermark - 1)
     if departure is not None and departure.left_behind and not floor.rules.emit_partial_load:
         departure = None
@@ -146,16 +148,17 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
         return 0
     if shipment.manifested == NULL and is_buried(floor, b"shipment/", shipment.id):
         return floor.outlet.raise_(TIME_TOO_LATE, cause.src, floor.state.wall, cause, "shipment.manifested")
-    data = encode(manifest_data(floor, shipment, departure))
+    if departure is not None and (result == NULL or departure.close.t > result.t):
+        evidence = departure.close
+    data = encode(manifest_data(floor, shipment, departure, plan_at(shipment, evidence.t).carrier))
     leave(floor, shipment, departure)
     if shipment.manifested == NULL:
         floor.outlet.key_is(shipment.id)
         shipment.manifested = floor.outlet.ledger(SHIPMENT_MANIFESTED, shipment.id)
-    t = result.t if departure is None else departure.close.t if result == NULL else max(result.t, departure.close.t)
     floor.outlet.data.clear()
     floor.outlet.data.raw(data, len(data))
-    floor.outlet.emit(shipment.manifested, subject_of(shipment), t, correlations.of_shipment(shipment, t), cause,
-                      INCOMPLETE if forced else EXACT)
+    floor.outlet.emit(shipment.manifested, subject_of(shipment), evidence.t,
+                      correlations.of_shipment(shipment, evidence.t), evidence, INCOMPLETE if forced else EXACT)
     if shipment.cancelled_by != NULL and left_before(floor, shipment, shipment.cancelled_by):
         tell_voided(floor, shipment)
     return 0
@@ -177,8 +180,8 @@ cdef int tell_partial(Floor floor, Shipment* shipment, Departure departure, int6
     return quiet(floor, shipment, SHP_PARTIAL_LOAD, departure.close.t, departure.close)
 
 
-cdef dict manifest_data(Floor floor, Shipment* shipment, Departure departure):
-    """Numbers are the TMS's, trailer and seal the dock's; no number is ever invented."""
+cdef dict manifest_data(Floor floor, Shipment* shipment, Departure departure, int32_t carrier):
+    """Numbers are the TMS's, trailer and seal the dock's; no number is ever invented. `carrier`: as planned; 0: nobody said."""
     cdef dict result = {}, rows = rows_of(floor, shipment, departure)
     cdef dict data = {"left_behind": departure.left_behind if departure is not None else []}
     if shipment.result != NULL:
@@ -189,8 +192,8 @@ cdef dict manifest_data(Floor floor, Shipment* shipment, Departure departure):
     for name in ("manifest_no", "freight"):
         if name in result:
             data[name] = result[name]
-    if "carrier" in result or shipment.carrier:
-        data["carrier"] = result["carrier"] if "carrier" in result else floor.text(shipment.carrier)
+    if "carrier" in result or carrier:
+        data["carrier"] = result["carrier"] if "carrier" in result else floor.text(carrier)
     if departure is not None:
         data["trailer"] = floor.text(departure.close.trailer)
         if departure.close.seal:
@@ -235,8 +238,6 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
         first = departure.close
     if shipment.manifest_t == NEVER:
         shipment.stood = shipment.stands
-        quiet(floor, shipment, SHP_EMPTY, first.t, first)
-        quiet(floor, shipment, SHP_HELD_SHORT, first.t, first)
     if first.t < shipment.manifest_t:
         shipment.manifest_t = first.t
         shipment.stands = False
@@ -316,6 +317,8 @@ cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1:
     tell(floor, shipment, cause, False)
     if t != shipment.manifest_t:
         return 0
+    quiet(floor, shipment, SHP_EMPTY, t, cause)
+    quiet(floor, shipment, SHP_HELD_SHORT, t, cause)
     verdict = verdict_of(floor, shipment, t - 1)
     shipment.shipped_true = verdict.kind == READY
     shipment.shipped_data = verdict.data
@@ -328,7 +331,7 @@ cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) 
     """A fact about a shipment that has evidence of leaving. R54: a late weight or number revises the manifest. R52: any other
     change of what had been ready is an exception, and nothing else."""
     cdef Verdict verdict
-    if not cause.context or shipment.manifest_t == NEVER:
+    if not cause.context or shipment.manifest_t == NEVER or cause.t <= shipment.manifest_t:
         tell(floor, shipment, cause, False)
     if not shipment.shipped_true or shipment.cancelled_by != NULL:
         return 0

@@ -31,9 +31,7 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
     write_confirmed(floor, window, o)
     floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, order, cause, evidence)
     window.told_q, window.told_t = max(0, o.q), o.t_close
-    if window.task and window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1:
-        retell_late(floor, window, cause)
-    return 0
+    return retell_late(floor, window) if window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1 else 0
 
 
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
@@ -266,9 +264,10 @@ cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1:
         late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key)
         floor.store.put(floor.state.late_picks, key, late)
     late.qty += fact.qty
-    late.t = max(late.t, fact.t)
-    tell_post_ship(floor, window, late, place, fact)
     fact.window = window
+    if late.youngest == NULL or floor.precedes(late.youngest, fact):
+        late.youngest = fact
+    tell_post_ship(floor, late, place)
     floor.troubled(window).alarms |= <uint64_t>1 << PCK_LATE_AFTER_SHIP
     return floor.by_watermark.push(fact.t, RANK_PICK, key_of(window), fact, TAG_LATE, 0)
 
@@ -277,28 +276,28 @@ cdef int raise_late(Floor floor, const Fact* fact) except -1:
     return alarm(floor, fact.window, PCK_LATE_AFTER_SHIP, fact.t, fact, f"{fact.qty:+d}")
 
 
-cdef int tell_post_ship(Floor floor, const PickWindow* window, LatePicks* late, str place, const Fact* cause) except -1:
-    """`expected` is what the last `pick.confirmed` said of the task, `actual` what was picked of it in truth."""
+cdef int tell_post_ship(Floor floor, const LatePicks* late, str place) except -1:
+    """`expected` is what the last `pick.confirmed` said of the task of the youngest pick, `actual` what was picked in truth."""
     cdef JsonWriter data = floor.outlet.data
+    cdef const Fact* fact = late.youngest
     data.clear()
-    data.integer_member(b'{"actual":', window.told_q + late.qty)
-    data.integer_member(b',"as_of":', late.t)
-    data.integer_member(b',"expected":', window.told_q)
+    data.integer_member(b'{"actual":', fact.window.told_q + late.qty)
+    data.integer_member(b',"as_of":', fact.t)
+    data.integer_member(b',"expected":', fact.window.told_q)
     data.put(b',"kind":"POST_SHIP"}')
-    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(place))), late.t,
-                      window.line.order, cause, EXACT)
+    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(place))), fact.t,
+                      fact.window.line.order, fact, EXACT)
     return 0
 
 
-cdef int retell_late(Floor floor, const PickWindow* window, const Fact* cause) except -1:
-    """R29: something else was told of the task than when a pick came late. Rare: its places are looked for by their names."""
+cdef int retell_late(Floor floor, const PickWindow* window) except -1:
+    """R29: something else was told of the task than when a pick came late. Rare: its places are looked for."""
     cdef Table* known = floor.state.late_picks
-    cdef str end = f"/{floor.text(window.task)}"
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, end = len(floor.text(window.task)) + 1
     names = [floor.text(<int32_t>known.slots[i].key) for i in range(<Py_ssize_t>known.capacity)
-             if known.slots[i].value != NULL]
-    for name in sorted(name for name in names if name.endswith(end)):
-        tell_post_ship(floor, window, <LatePicks*>find(known, floor.intern(name)), name[:-len(end)], cause)
+             if known.slots[i].value != NULL and (<LatePicks*>known.slots[i].value).youngest.window == window]
+    for name in sorted(names):
+        tell_post_ship(floor, <LatePicks*>find(known, floor.intern(name)), name[:-end])
     return 0
 
 

@@ -1,6 +1,6 @@
 """What the order systems planned before. As in state.pxd."""
 
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from ext.state cimport Line, Shipment
 from ext.store cimport List, Numbers
@@ -10,6 +10,7 @@ cdef struct FormerPlan:
     # What a shipment's plan said from one event time on until another.
     List* scope                 # FormerScope
     Numbers* lanes
+    int32_t carrier
     int64_t rev
     int64_t cutoff
     int64_t since

@@ -24,6 +24,7 @@ cdef FormerPlan plan_at(const Shipment* shipment, int64_t as_of) noexcept:
     if shipment.planned_t <= as_of:
         found.scope, found.lanes, found.rev, found.cutoff = shipment.scope, shipment.lanes, shipment.plan_rev, shipment.cutoff
         found.since, found.until, found.stage_required = shipment.planned_t, NEVER, shipment.stage_required
+        found.carrier = shipment.carrier
         return found
     while i >= 0:
         former = <const FormerPlan*>nth(shipment.former, i)
@@ -57,7 +58,7 @@ cdef int replace_plan(Floor floor, Shipment* shipment, int64_t t) except -1:
         return 0
     former = <FormerPlan*>floor.store.new(B_FORMER_PLAN, sizeof(FormerPlan))
     former.rev, former.cutoff, former.stage_required = shipment.plan_rev, shipment.cutoff, shipment.stage_required
-    former.since, former.until = shipment.planned_t, t
+    former.since, former.until, former.carrier = shipment.planned_t, t, shipment.carrier
     former.lanes, shipment.lanes = shipment.lanes, NULL
     for i in range(length(shipment.scope)):
         scope = <ScopeLine*>nth(shipment.scope, i)

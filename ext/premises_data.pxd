@@ -12,8 +12,8 @@ from ext.store cimport List, Numbers
 cdef struct LatePicks:
     # What was picked of a task at a place after its shipment had left (R29).
     Ledger* ledger
+    Fact* youngest              # of these picks
     int64_t qty
-    int64_t t
 
 
 cdef struct Expectation:
@@ -89,10 +89,10 @@ cdef struct Scan:
 cdef struct Graded:
     # The total of one grade and disposition.
     Ledger* ledger
+    Fact* youngest
     int32_t grade
     int32_t disposition
     int64_t qty
-    int64_t last_t
 
 
 cdef struct Return:

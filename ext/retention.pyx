@@ -376,7 +376,7 @@ cdef int64_t t_of_plan(const CartonPlan* plan) noexcept:
 
 
 cdef int64_t t_of_late_picks(const void* value) noexcept:
-    return (<const LatePicks*>value).t
+    return (<const LatePicks*>value).youngest.t
 
 
 cdef int64_t t_of_serial(const void* value) noexcept:

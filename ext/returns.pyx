@@ -93,7 +93,8 @@ cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except
         floor.outlet.key_is(key)
         graded.ledger = floor.outlet.ledger(RETURN_DISPOSITIONED, partition)
     graded.qty += fact.qty
-    graded.last_t = max(graded.last_t, fact.t)
+    if graded.youngest == NULL or floor.precedes(graded.youngest, fact):
+        graded.youngest = fact
     home.last_t = max(home.last_t, fact.t)
     data.clear()
     data.text_member(b'{"disposition":', graded.disposition)
@@ -102,7 +103,8 @@ cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except
     if home.sku:
         data.text_member(b',"sku":', home.sku)
     data.put(b"}")
-    floor.outlet.emit(graded.ledger, Subject(head=b"return/", key=text_key(key)), graded.last_t, partition, fact, EXACT)
+    floor.outlet.emit(graded.ledger, Subject(head=b"return/", key=text_key(key)), graded.youngest.t, partition,
+                      graded.youngest, EXACT)
     return 0
 
 
@@ -118,7 +120,7 @@ cdef Graded* graded_of(Floor floor, Return* home, int32_t grade, int32_t disposi
         if graded.grade == grade and graded.disposition == disposition:
             return graded
     graded = <Graded*>floor.store.new(B_GRADED, sizeof(Graded))
-    graded.grade, graded.disposition, graded.last_t = grade, disposition, ABSENT
+    graded.grade, graded.disposition = grade, disposition
     floor.store.append(&home.graded, graded)
     return graded
 
@@ -244,7 +246,8 @@ cdef int32_t partition_of(Floor floor, const Return* home) except -1:
 cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
     """The whole new state; nothing while no scan of it has ever counted."""
     cdef Scan* scan
-    cdef int64_t qty = 0, t = ABSENT
+    cdef Fact* youngest = NULL
+    cdef int64_t qty = 0
     cdef list serials = []
     cdef int32_t partition = partition_of(floor, home)
     cdef int i
@@ -254,10 +257,11 @@ cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
             qty += scan.fact.qty
             if scan.fact.serial:
                 serials.append(floor.text(scan.fact.serial))
-            t = max(t, scan.fact.t)
-    if t == ABSENT:                     # every scan of it was one of another return
-        t = cause.t
-    home.last_t = max(home.last_t, t)
+            if youngest == NULL or floor.precedes(youngest, scan.fact):
+                youngest = scan.fact
+    if youngest == NULL:                # every scan of it was one of another return
+        youngest = cause
+    home.last_t = max(home.last_t, youngest.t)
     if home.ledger == NULL:
         if not qty:
             return 0
@@ -265,7 +269,7 @@ cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
         home.ledger = floor.outlet.ledger(RETURN_RECEIVED, partition)
     serials.sort()
     write_received(floor, home, qty, serials, CONDITIONS[verdict_of(home, qty, ANY_TIME)])
-    floor.outlet.emit(home.ledger, Subject(head=b"return/", key=text_key(home.key)), t, partition, cause, EXACT)
+    floor.outlet.emit(home.ledger, Subject(head=b"return/", key=text_key(home.key)), youngest.t, partition, youngest, EXACT)
     return 0
 
 

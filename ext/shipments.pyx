@@ -215,7 +215,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.manifest_t != NEVER or shipment.trailer_closes != NULL:
         manifests.on_later_fact(floor, shipment, t, cause)
     if shipment.manifest_t != NEVER:
-        return 0
+        return tell_blockers(floor, shipment, verdict_of(floor, shipment, as_of), as_of, cause) if (
+            as_of < shipment.manifest_t) else 0
     if shipment.cancel_t <= as_of:
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
@@ -223,9 +224,7 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         shipment.evaluated = as_of      # it is as ready as it was
         return 0
     verdict = verdict_of(floor, shipment, as_of)
-    shipment.evaluated = as_of
-    tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
-    tell_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
+    tell_blockers(floor, shipment, verdict, as_of, cause)
     if (verdict.kind == READY) != shipment.true_now:
         stuck.on_turn(floor, shipment, as_of, cause)
     if verdict.kind != READY:
@@ -248,6 +247,13 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
+
+
+cdef int tell_blockers(Floor floor, Shipment* shipment, Verdict verdict, int64_t as_of, const Fact* cause) except -1:
+    """R50: as of a moment that the watermark has passed, also of one before a manifest that came first (R3)."""
+    shipment.evaluated = as_of
+    tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
+    return tell_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
 
 
 cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:

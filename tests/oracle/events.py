@@ -249,14 +249,15 @@ def _comes_late(facts: Iterable[Fact], departure: Departure | None) -> bool:
 
 
 def _manifested(shipment: str, departure: Departure, world: World, rules: Rules) -> Final:
-    """R54. reading: `cartons` are the closed ones of R50a; the carrier is the result's, else the plan's."""
+    """R54. reading: `cartons` are the closed ones of R50a; the carrier is the result's, else that of the plan
+    of the event's time."""
     result: Mapping[str, Any] = departure.result.record if departure.result else {}
     numbers = {part["carton"]: part.get("tracking_no") for part in result.get("tracking", ())}
     # reading: without a trailer that counts the TMS's result alone says what left
     partly = departure.close is not None and departure.behind
     shipped, _ = (departure.left, []) if partly else _together(shipment, departure, world)
     close: Mapping[str, Any] = departure.close.record if departure.close else {}
-    plan = world.context.shipments.get(shipment)
+    plan = world.context_at(departure.t).shipments.get(shipment)
     data = _given(
         manifest_no=result.get("manifest_no"),
         carrier=result.get("carrier") or (plan.record.get("carrier") if plan else None),
@@ -272,7 +273,7 @@ def _manifested(shipment: str, departure: Departure, world: World, rules: Rules)
     clear = closed and numbers.keys() <= {cycle.key for cycle in shipped}
     unclear = not clear or (not partly and missing)
     free = {"cartons", "left_behind"} if unclear else set()
-    certain = departure.result is not None or plan is not None
+    certain = departure.result is not None or shipment in world.context.shipments
     free |= set() if certain else {"trailer", "seal", "cartons", "left_behind"}
     rest = shipment, data, utc(departure.t), "", shipment, None
     return Final("shipment.manifested", *rest, frozenset(free), certain)

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "8417e656bb57316b"
+LAYOUT = "f601315136683065"
 
 
 def fields() -> str:
