@@ -230,7 +230,7 @@ cdef class Effects(Clocks):
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
         cdef List* changed = NULL
         cdef Fact* other = NULL
-        cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
+        cdef bint known, inside = fact.window != NULL and fact.lu       # R20: the line's window sent it back
         cdef int k
         fact.follows = fact.qty < 0 and not fact.lu
         if not fact.lu:
@@ -238,18 +238,16 @@ cdef class Effects(Clocks):
         if late_facts.comes_after_ship(self.floor, window, fact):
             if inside:
                 line_windows.leave_unit(self.floor, fact)
-            if not pick_events.tell_late(self.floor, window, fact):
-                return False
-            inventory.take_pick(self.floor, window, fact)
-            if fact.qty < 0:
-                pick_events.tell_reversal(self.floor, window, fact)
-            return True
-        if fact.press and pick_events.is_known_press(self.floor, window, fact):
+            return late_facts.take_late(self.floor, window, fact)
+        known = fact.press != 0 and pick_events.is_known_press(self.floor, window, fact)
+        if known:
             other = picks.counted_press(window, fact.press)
-            if other == NULL or fact.t < self.state.watermark or not self.floor.precedes(fact, other):
+            if (not late_facts.replaces_late(self.floor, window, fact) if other == NULL else
+                    fact.t < self.state.watermark or not self.floor.precedes(fact, other)):
                 if inside:
                     line_windows.leave_unit(self.floor, fact)
                 return False
+        if other != NULL:
             pick_units.take_back(self.floor, window, other, fact.lu, &changed)
         picks.take_pick(self.floor, window, fact)
         inventory.take_pick(self.floor, window, fact)
@@ -267,7 +265,7 @@ cdef class Effects(Clocks):
             shipments.touch_cycle(self.floor, <Cycle*>nth(changed, k), fact)
         self.floor.store.free(changed)
         pick_alarms.watch(self.floor, window, fact.t)
-        return other == NULL
+        return not known
 
     cdef int refuse_buried(self, const Fact* fact) except -1:
         """R46: its window has gone."""

@@ -153,7 +153,6 @@ cdef int describe_sources(Store store) except -1:
 
 cdef int describe_premises(Store store) except -1:
     """Stock, returns, equipment."""
-    cdef LatePicks* late = NULL
     cdef Place* place = NULL
     cdef Finding* finding = NULL
     cdef Statement* statement = NULL
@@ -164,7 +163,7 @@ cdef int describe_premises(Store store) except -1:
     cdef RmaLine* rma_line = NULL
     cdef Rma* rma = NULL
     cdef Signal* signal = NULL
-    store.describe(B_LATE_PICKS, sizeof(LatePicks), <size_t>&late.qty, <size_t>&late.qty)
+    store.describe(B_LATE_PICKS, sizeof(LatePicks), sizeof(LatePicks), sizeof(LatePicks))
     store.describe(B_PLACE, sizeof(Place), <size_t>&place.loc, <size_t>&place.prune_at)
     store.describe_array(B_EXPECTATIONS, sizeof(Expectation), 0, 0)
     store.describe(B_FINDING, sizeof(Finding), <size_t>&finding.order, <size_t>&finding.qty)

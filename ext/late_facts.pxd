@@ -5,4 +5,6 @@ from ext.state cimport Fact, PickWindow, Shipment
 
 
 cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fact) except -1
+cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef bint replaces_late(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from ext cimport cartons, pick_alarms, pick_events, picks
+from ext cimport cartons, inventory, pick_alarms, pick_events, picks
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
@@ -20,6 +20,29 @@ cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fa
     if length(window.line.scopes) == 0 and (cycle == NULL or cycle.plan == NULL):
         return False                        # no shipment is known of
     return has_shipped(shipment_of_pick(window.line, cycle), fact.t, floor.state.watermark)
+
+
+cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """R29: a pick or reversal of what has left. False: it, or the one whose place it takes, is a duplicate (R30)."""
+    cdef bint known = fact.press != 0 and pick_events.is_known_press(floor, window, fact)
+    if known and not replaces_late(floor, window, fact):
+        return False
+    pick_events.count_late(floor, window, fact)
+    inventory.take_pick(floor, window, fact)
+    if fact.qty < 0:
+        pick_events.tell_reversal(floor, window, fact)
+    return not known
+
+
+cdef bint replaces_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """R30, R3: a later record told of this press, as of one from after the manifest. The earlier counts, unless the watermark
+    had passed it; the other is taken back."""
+    cdef Fact* other = pick_events.late_press(floor, window, fact.press)
+    if other == NULL or fact.t < floor.state.watermark or not floor.precedes(fact, other):
+        return False
+    pick_events.uncount_late(floor, window, other)
+    inventory.take_back(floor, window, other)
+    return True
 
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:

@@ -14,7 +14,7 @@ from ext.outlet cimport (
 )
 from ext.premises_data cimport LatePicks
 from ext.state cimport B_LATE_PICKS, Ledger
-from ext.store cimport Table, find, length, nth
+from ext.store cimport Table, find, index_of, last, length, nth, remove
 from ext.timers cimport RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -244,44 +244,75 @@ cdef int put_plain_dev_id(Floor floor, const Fact* fact) except -1:
     return floor.outlet.key.raw(dev_id, len(dev_id))
 
 
-cdef bint tell_late(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """R29: its shipment has left: no revision, but the stock of that place is not what was told. False: a duplicate (R30)."""
-    if fact.press and is_known_press(floor, window, fact):
-        return False
-    count_late(floor, window, fact)
-    return True
-
-
 cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """The event goes out at once, the exception when the watermark passes the pick: when, and with what, the first of
-    several raises it is then no question of their arrival (R3)."""
-    cdef str place = "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
-    cdef int32_t key = floor.intern(f"{place}/{floor.text(window.task)}")
+    """R29: its shipment has left: no revision, but the stock of that place is not what was told. The event goes out at once,
+    the exception when the watermark passes the pick: when, and with what, the first of several raises it is then no question
+    of their arrival (R3)."""
+    cdef LatePicks* late = late_picks_of(floor, window, fact)
+    floor.insert_sorted(&late.picks, fact)
+    fact.window = window
+    tell_post_ship(floor, late, place_text(floor, window, fact))
+    floor.troubled(window).alarms |= <uint64_t>1 << PCK_LATE_AFTER_SHIP
+    return floor.by_watermark.push(fact.t, RANK_PICK, key_of(window), fact, TAG_LATE, 0)
+
+
+cdef int uncount_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """R30: another record tells of its press."""
+    cdef LatePicks* late = late_picks_of(floor, window, fact)
+    remove(&late.picks, fact)
+    return tell_post_ship(floor, late, place_text(floor, window, fact))
+
+
+cdef Fact* late_press(Floor floor, const PickWindow* window, int32_t press) noexcept:
+    """The late pick that tells of this press; NULL: none does."""
+    cdef const LatePicks* late
+    cdef Fact* fact
+    cdef uint64_t i
+    cdef int k
+    for i in range(floor.state.late_picks.capacity):
+        late = <const LatePicks*>floor.state.late_picks.slots[i].value
+        for k in range(length(late.picks) if late != NULL else 0):
+            fact = <Fact*>nth(late.picks, k)
+            if fact.window == window and fact.press == press and fact.qty > 0:
+                return fact
+    return NULL
+
+
+cdef LatePicks* late_picks_of(Floor floor, const PickWindow* window, const Fact* fact) except NULL:
+    cdef int32_t key = floor.intern(f"{place_text(floor, window, fact)}/{floor.text(window.task)}")
     cdef LatePicks* late = <LatePicks*>find(floor.state.late_picks, key)
     if late == NULL:
         late = <LatePicks*>floor.store.new(B_LATE_PICKS, sizeof(LatePicks))
         floor.outlet.key_is(key)
         late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key)
         floor.store.put(floor.state.late_picks, key, late)
-    late.qty += fact.qty
-    fact.window = window
-    if late.youngest == NULL or floor.precedes(late.youngest, fact):
-        late.youngest = fact
-    tell_post_ship(floor, late, place)
-    floor.troubled(window).alarms |= <uint64_t>1 << PCK_LATE_AFTER_SHIP
-    return floor.by_watermark.push(fact.t, RANK_PICK, key_of(window), fact, TAG_LATE, 0)
+    return late
+
+
+cdef str place_text(Floor floor, const PickWindow* window, const Fact* fact):
+    return "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
 
 
 cdef int raise_late(Floor floor, const Fact* fact) except -1:
+    """Unless another has told of its press since."""
+    if index_of(late_picks_of(floor, fact.window, fact).picks, fact) < 0:
+        return 0
     return alarm(floor, fact.window, PCK_LATE_AFTER_SHIP, fact.t, fact, f"{fact.qty:+d}")
 
 
-cdef int tell_post_ship(Floor floor, const LatePicks* late, str place) except -1:
+cdef int tell_post_ship(Floor floor, LatePicks* late, str place) except -1:
     """`expected` is what the last `pick.confirmed` said of the task of the youngest pick, `actual` what was picked in truth."""
     cdef JsonWriter data = floor.outlet.data
-    cdef const Fact* fact = late.youngest
+    cdef const Fact* fact
+    cdef int64_t qty = 0
+    cdef int i
+    for i in range(length(late.picks)):
+        qty += (<Fact*>nth(late.picks, i)).qty
+    if length(late.picks):
+        late.youngest = <Fact*>last(late.picks)
+    fact = late.youngest
     data.clear()
-    data.integer_member(b'{"actual":', fact.window.told_q + late.qty)
+    data.integer_member(b'{"actual":', fact.window.told_q + qty)
     data.integer_member(b',"as_of":', fact.t)
     data.integer_member(b',"expected":', fact.window.told_q)
     data.put(b',"kind":"POST_SHIP"}')

@@ -12,8 +12,8 @@ from ext.store cimport List, Numbers
 cdef struct LatePicks:
     # What was picked of a task at a place after its shipment had left (R29).
     Ledger* ledger
-    Fact* youngest              # of these picks
-    int64_t qty
+    List* picks                 # Fact, sorted
+    Fact* youngest              # the last of them, or the last that was one (R30)
 
 
 cdef struct Expectation:

@@ -195,3 +195,15 @@ def R50_held_short_just_before_its_manifest() -> Case:
     case.wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
     case.confirmed(1, 39).shorted(1, 39).packed(1).expect("shipment.manifested", "S-1", t=40)
     return case.cleared("SHP_HELD_SHORT", "shipment/S-1", t=40)
+
+
+def R30_the_earlier_twin_of_a_late_pick() -> Case:
+    """R30, R29, R3: the twin of 40.6 comes first and is too late for the manifest of 40; that of 39.9 is the press, and
+    in time. POST_SHIP says nothing any more."""
+    case = Case().shipped(3).pick(10, 2, lu="L-1").close(20)
+    case.wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.tell(OTHER, "pick.confirm", 40.6, 40.7, seq=1, task="T-1", sku="A", qty=1, lu="L-9", press="7")
+    case.pick(39.9, rx=41, lu="L-8", press="7").device("telemetry", 60)
+    case.expect("shipment.manifested", "S-1", t=40).packed(2).confirmed(3, 39.9).counted(duplicate=1)
+    case.expect("inventory.discrepancy", "/A//T-1", expected=3, actual=3)
+    return case.never_raised("PCK_LATE_AFTER_SHIP")

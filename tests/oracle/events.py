@@ -156,7 +156,8 @@ def _shipment(cycle: Cycle, key: str, due: int, world: World) -> tuple[str | Non
         return planned, None, True  # that of the plan known by then (R53): it depends on arrival
     if planned is not None:
         by_then = key == cycle.key and world.context.planned_since[key] <= due
-        return planned, planned if by_then else key, False
+        # reading: planned after that, a plan alone makes no revision (R53), and what another late fact revises names it
+        return planned, planned if by_then else key, not by_then
     scopes = [plan.record["scope"] for plan in world.context.shipments.values()]
     lines = {(part["order"], part["line"]) for scope in scopes for part in scope}
     free = any((order, line) in lines for _, (order, line, *_), _ in cycle.moves)

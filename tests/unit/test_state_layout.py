@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "f601315136683065"
+LAYOUT = "3ada15426a27378d"
 
 
 def fields() -> str:
