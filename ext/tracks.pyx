@@ -17,6 +17,7 @@ from ext.timers cimport RANK_TRACK
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
+cdef int WAITING_MAX = 1_024        # of one life, and as many that were given up: of what more is said is no item
 
 
 cdef int take(Floor floor, Fact* fact) except -1:
@@ -93,10 +94,30 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
         floor.state.open_tracks -= 1
         give_to_unit(floor, life, fact)
     else:
-        floor.store.append(&life.waiting, fact)
-        floor.by_watermark.push(fact.t + floor.rules.ident_wait, RANK_TRACK, text_key(fact.track), life,
-                                TAG_UNRESOLVED, 0)
+        await_name(floor, life, fact)
     return 0
+
+
+cdef int await_name(Floor floor, TrackLife* life, Fact* fact) except -1:
+    """R60: until somebody identifies the item. Of too many facts the oldest is given up."""
+    cdef Fact* oldest
+    if floor.insert_sorted(&life.waiting, fact) == 0:
+        watch(floor, life)
+    if length(life.waiting) <= WAITING_MAX:
+        return 0
+    oldest = <Fact*>nth(life.waiting, 0)
+    remove_at(&life.waiting, 0)
+    return unresolved(floor, life, oldest, fact.t)
+
+
+cdef int watch(Floor floor, TrackLife* life) except -1:
+    """Its oldest fact waits no longer than `ident_wait_ms`."""
+    cdef Fact* oldest
+    if length(life.waiting) == 0:
+        return 0
+    oldest = <Fact*>nth(life.waiting, 0)
+    return floor.by_watermark.push(oldest.t + floor.rules.ident_wait, RANK_TRACK, text_key(life.track), life,
+                                   TAG_UNRESOLVED, 0)
 
 
 cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL:
@@ -134,7 +155,8 @@ cdef int forget_first(Floor floor, Track* track) except -1:
 cdef int move_later(Floor floor, TrackLife* before, TrackLife* made) except -1:
     """What waits in the life before and happened later belongs to the new one; so does what waited in vain."""
     sort_out(floor, &before.waiting, &made.waiting, made.begin)
-    return sort_out(floor, &before.given_up, &made.given_up, made.begin)
+    sort_out(floor, &before.given_up, &made.given_up, made.begin)
+    return watch(floor, made)
 
 
 cdef int sort_out(Floor floor, List** kept, List** moved, int64_t begin) except -1:
@@ -144,7 +166,7 @@ cdef int sort_out(Floor floor, List** kept, List** moved, int64_t begin) except 
     kept[0] = NULL
     for i in range(length(facts)):
         item = <Fact*>nth(facts, i)
-        floor.store.append(moved if item.t >= begin else kept, item)
+        floor.insert_sorted(moved if item.t >= begin else kept, item)
     floor.store.free(facts)
     return 0
 
@@ -269,19 +291,20 @@ cdef Fact* next_divert(Floor floor, const Fact* fact) noexcept:
 
 cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
     """R60: nobody identified it within `ident_wait_ms`."""
-    cdef int i = 0
-    cdef Fact* item
-    while i < length(life.waiting):
-        item = <Fact*>nth(life.waiting, i)
-        if item.t + floor.rules.ident_wait <= due:
-            remove_at(&life.waiting, i)
-            unresolved(floor, life, item, item.t + floor.rules.ident_wait)
-        else:
-            i += 1
+    cdef Fact* oldest
+    while length(life.waiting):
+        oldest = <Fact*>nth(life.waiting, 0)
+        if oldest.t + floor.rules.ident_wait > due:
+            return watch(floor, life)
+        remove_at(&life.waiting, 0)
+        unresolved(floor, life, oldest, oldest.t + floor.rules.ident_wait)
     return 0
 
 
 cdef int unresolved(Floor floor, TrackLife* life, Fact* fact, int64_t t) except -1:
+    """It is kept for a backlog that identifies it yet. Of too many the first is forgotten."""
     floor.state.open_tracks -= 1
     floor.store.append(&life.given_up, fact)
+    if length(life.given_up) > WAITING_MAX:
+        remove_at(&life.given_up, 0)
     return floor.outlet.raise_(ID_UNRESOLVED, sights.subject_of(floor, fact), t, fact, "")

@@ -370,3 +370,13 @@ def test_exceptions_of_a_carton_leave_under_every_name_that_it_had() -> None:
         return int(core.state_bytes()) - int(core.names_bytes())
 
     assert held(6_000) < 1.5 * held(1_500)
+
+
+def test_R60_a_track_number_that_never_changes_fills_no_state() -> None:
+    """A sorter that says track 0 of everything, and nobody identifies it. `fed` holds it against the cap."""
+    told = {"src": "dc1/sorter/1", "kind": "item.recirculated", "track": "0"}
+    times = [T0 + n * 2_000 for n in range(100_000)]
+    records = [told | {"seq": n, "t": t, "t_rx": t} for n, t in enumerate(times)]
+    events, core = fed(records, {"state_bytes_max": 2 * CAP})
+    assert [event["data"]["code"] for event in events] == ["ID_UNRESOLVED"]
+    assert core.account()["open"] <= 1_024
