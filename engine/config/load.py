@@ -13,7 +13,6 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from engine.config import relations
 from engine.config.faults import Fault, SiteRefused, item_path, key_path, suggest
 from engine.config.rules import SITE_NAMES, SOURCE_NAMES, Rules, SourceRules
 from engine.config.site import EngineSettings, Name, Route, SinkTable, Site, Source, SourceName, Src, routing
@@ -123,7 +122,6 @@ def check_site(table: Table) -> list[Fault]:
     for name, sink in _tables(table, "sinks"):
         faults += _sink_faults(sink, key_path("sinks", name))
     faults += _covered_twice(table)
-    faults += _relation_faults(table)
     faults += _route_faults(table)
     faults += _pace_faults(table)
     return list(dict.fromkeys(faults))
@@ -224,16 +222,6 @@ def _covered_twice(table: Table) -> list[Fault]:
                 faults.append(Fault(at, f"{src} is already covered by {first[src]}"))
             first.setdefault(src, path)
     return faults
-
-
-def _relation_faults(table: Table) -> list[Fault]:
-    """Of parameters of the rules that are sound by themselves. A replay takes them as they stand (`load_rules`)."""
-    rules = table.get("rules", {})
-    if check(rules, Rules):
-        return []
-    own = [(key_path("sources", name), _only(source, SOURCE_NAMES)) for name, source in _tables(table, "sources")]
-    sound = [(path, msgspec.convert(given, SourceRules)) for path, given in own if not check(given, SourceRules)]
-    return relations.faults_of(msgspec.convert(rules, Rules), sound)
 
 
 def _sink_tables(table: Table) -> Table:

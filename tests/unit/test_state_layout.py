@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "3ada15426a27378d"
+LAYOUT = "b3041307c2bb314b"
 
 
 def fields() -> str:
