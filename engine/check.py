@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.config.faults import count
 from engine.config.load import load_site
+from engine.config.relations import doubts
 from engine.probe import probe
 
 
@@ -20,10 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 with a line that says what is in it; faults are raised as `SiteRefused`. With --probe: 1 if a source fails."""
+    """0 with a line that says what is in it, and what to look at again; faults are raised as `SiteRefused`. With
+    --probe: 1 if a source fails."""
     site = load_site(args.site)
     connected = [source for source in site.sources if source.protocol is not None]
     counts = {"source": len(connected), "sink": len(site.sinks), "route": len(site.routes)}
     parts = ", ".join(count(number, noun) for noun, number in counts.items())
     print(f"{args.site}: good: site {site.site}, {parts}")
+    for doubt in doubts(site):
+        print(f"  warning: {doubt}")
     return probe(site, args.seconds) if args.probe else 0

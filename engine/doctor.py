@@ -20,6 +20,7 @@ from engine.box_checks import box_findings
 from engine.clock import now_us
 from engine.config.faults import count
 from engine.config.load import load_site
+from engine.config.relations import doubts
 from engine.config.site import SinkTable, Site
 from engine.crashes import LAST
 from engine.dead_letters import DeadLetters
@@ -74,6 +75,7 @@ async def _findings(site: Site) -> list[Finding]:
     settings, data_dir = site.engine, Path(site.engine.data_dir)
     needs = settings.journal_bytes_max + settings.outbox_rows_max * EVENT_BYTES + site.dead_letters.bytes_max
     found = list(box_findings(data_dir, needs))
+    found += [warning(path, what, "make it longer, or the other one shorter") for path, what in doubts(site)]
     found += source_findings(site)
     found += secret_findings(site)
     found += await reach_findings(site)

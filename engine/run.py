@@ -23,6 +23,7 @@ from rich.console import Console
 
 from engine.app import Engine
 from engine.config.load import load_site
+from engine.config.relations import doubts
 from engine.config.site import Site
 from engine.errors import Full, Missing, ReadOnly, Refused
 from engine.fsck import repair
@@ -54,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     give_back_large_blocks()
     console = Console(stderr=True, force_terminal=False if args.plain else None)
     with log_lines(args.log_level):
+        for doubt in doubts(site):
+            log.warning("%s: %s", args.site, doubt)
         account = without_what_is_missing(Path(site.engine.data_dir), lambda: _run(site, args.seconds, console))
     print(account_line(account), file=sys.stderr)
     return 0

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 from engine.config.faults import Fault, key_path
-from engine.config.rules import SOURCE_NAMES, Rules, SourceRules
+from engine.config.rules import SOURCE_NAMES
+from engine.config.site import Site
 
 
 class Relation(NamedTuple):
@@ -32,21 +33,21 @@ RELATIONS = (
 )
 
 
-def faults_of(rules: Rules, sources: Iterable[tuple[str, SourceRules]]) -> list[Fault]:
-    """`sources`: their own parameters, by the path of their table."""
-    site = msgspec.structs.asdict(rules)
-    faults = [fault for relation in RELATIONS for fault in _of_site(relation, site)]
-    for path, source in sources:
+def doubts(site: Site) -> list[Fault]:
+    """What to look at again. Nothing is refused: whoever tries a rule out in an hour may want just that."""
+    given = msgspec.structs.asdict(site.rules)
+    found = [fault for relation in RELATIONS for fault in _of_site(relation, given)]
+    for source in site.sources:
         for relation in RELATIONS:
-            faults += _of_source(relation, site, source.given(), path)
-    return faults
+            found += _of_source(relation, given, source.rules.given(), key_path("sources", source.name))
+    return found
 
 
 def _of_site(relation: Relation, site: dict[str, int]) -> Iterable[Fault]:
     least = sum(site[part] for part in relation.parts)
     if site[relation.name] < least:
         needed = f"{' + '.join(relation.parts)} ({least})"
-        message = f"must be at least {needed}, is {site[relation.name]}: {relation.otherwise}"
+        message = f"should be at least {needed}, is {site[relation.name]}: {relation.otherwise}"
         yield Fault(key_path("rules", relation.name), message)
 
 
@@ -55,5 +56,5 @@ def _of_source(relation: Relation, site: dict[str, int], own: dict[str, int], pa
     least, given = sum(own.get(part, site[part]) for part in relation.parts), site[relation.name]
     for part in SOURCE_NAMES.intersection(relation.parts, own):
         if own[part] > site[part] and given < least:
-            message = f"needs a rules.{relation.name} of at least {least}, is {given}: {relation.otherwise}"
+            message = f"wants a rules.{relation.name} of at least {least}, is {given}: {relation.otherwise}"
             yield Fault(key_path(path, part), message)

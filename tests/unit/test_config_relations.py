@@ -1,16 +1,16 @@
-"""Parameters that break a rule together: a fault of the site file, and what the core would make of them."""
+"""Parameters that break a rule together: what is said of them, and what the core would make of them."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.config.load import check_site, load_rules
-from engine.config.relations import RELATIONS
+from engine.cli import main
+from engine.config.load import load_site
+from engine.config.relations import RELATIONS, doubts
 from engine.config.rules import Rules
 from tests.cases.writing import PACK, Case, at
 from tests.through_core import feed
@@ -20,7 +20,7 @@ TOGETHER = {
     "forgotten before it is late": (
         "[rules]\nlateness_ms = 60_000\nctx_wait_ms = 0\nretention_ms = 64_999\ngap_hold_ms = 0",
         "rules.retention_ms",
-        "must be at least lateness_ms + skew_max_ms (65000), is 64999: a late fact could name what is forgotten (R46)",
+        "should be at least lateness_ms + skew_max_ms (65000), is 64999: a late fact could name what is forgotten",
     ),
     "against a default": ("[rules]\nlateness_ms = 604_800_000", "rules.retention_ms", "lateness_ms + skew_max_ms"),
     "a gap that is forgotten": ("[rules]\ngap_hold_ms = 604_800_001", "rules.retention_ms", "gap_hold_ms"),
@@ -28,12 +28,12 @@ TOGETHER = {
     "out of order is late": (
         "[rules]\nlateness_ms = 1_000\nctx_wait_ms = 0\nskew_max_ms = 0",
         "rules.lateness_ms",
-        "must be at least disorder_ms (2000), is 1000",
+        "should be at least disorder_ms (2000), is 1000",
     ),
     "believed is late": (
         "[rules]\nlateness_ms = 4_000\nctx_wait_ms = 0",
         "rules.lateness_ms",
-        "must be at least skew_max_ms (5000), is 4000",
+        "should be at least skew_max_ms (5000), is 4000",
     ),
     "given up before it is missed": ("[rules]\nlateness_ms = 60_000", "rules.lateness_ms", "ctx_wait_ms (600000)"),
     "every close is forced": ("[rules]\nclose_hold_ms = 29_000", "rules.hold_wall_max_ms", "close_hold_ms + "),
@@ -45,48 +45,47 @@ TOGETHER = {
     "by a source alone": (
         '[sources."dc1/slow"]\ndisorder_ms = 25_001',
         'sources."dc1/slow".disorder_ms',
-        "needs a rules.hold_wall_max_ms of at least 30001, is 30000: every readiness",
+        "wants a rules.hold_wall_max_ms of at least 30001, is 30000: every readiness",
     ),
     "by a source's clock": (
         '[rules]\nretention_ms = 86_405_000\n[sources."dc1/slow"]\nskew_max_ms = 6_000',
         'sources."dc1/slow".skew_max_ms',
-        "needs a rules.retention_ms of at least 86406000",
+        "wants a rules.retention_ms of at least 86406000",
     ),
 }
 
 
-def faults_of(text: str) -> dict[str, str]:
-    return dict(check_site(tomllib.loads(f'site = "dc1"\n{text}')))
+def said_of(tmp_path: Path, text: str) -> dict[str, str]:
+    file = tmp_path / "site.toml"
+    file.write_text(f'site = "dc1"\n{text}')
+    return dict(doubts(load_site(file)))
 
 
 @pytest.mark.parametrize("case", TOGETHER)
-def test_what_breaks_a_rule_together_is_a_fault(case: str) -> None:
+def test_what_breaks_a_rule_together_is_said(case: str, tmp_path: Path) -> None:
     text, path, message = TOGETHER[case]
-    faults = faults_of(text)
-    assert list(faults) == [path]
-    assert message in faults[path]
+    said = said_of(tmp_path, text)
+    assert list(said) == [path]
+    assert message in said[path]
 
 
-def test_the_defaults_get_on_with_each_other() -> None:
-    assert faults_of("") == {}
+def test_the_defaults_get_on_with_each_other(tmp_path: Path) -> None:
+    assert said_of(tmp_path, "") == {}
     assert {relation.name for relation in RELATIONS} <= set(Rules.__struct_fields__)
 
 
-def test_the_bounds_are_inside() -> None:
+def test_the_bounds_are_inside(tmp_path: Path) -> None:
     text = "[rules]\nlateness_ms = 5_000\nctx_wait_ms = 5_000\nretention_ms = 10_000\ngap_hold_ms = 10_000"
-    assert faults_of(text) == {}
+    assert said_of(tmp_path, text) == {}
 
 
-def test_a_fault_of_type_is_told_first() -> None:
-    assert list(faults_of('[rules]\nlateness_ms = "long"')) == ["rules.lateness_ms"]
-    assert list(faults_of('[sources."dc1/slow"]\ndisorder_ms = -1')) == ['sources."dc1/slow".disorder_ms']
-
-
-def test_a_replay_takes_them_as_they_stand(tmp_path: Path) -> None:
-    """What a recording would have come to by other rules is what it is asked for."""
+def test_check_says_it_and_finds_the_file_good(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "site.toml"
-    file.write_text('site = "dc1"\n[rules]\nretention_ms = 1_000\n')
-    assert load_rules(file).rules.retention_ms == 1_000
+    file.write_text('site = "dc1"\n[rules]\nlateness_ms = 60_000\n')
+    assert main(["check", str(file)]) == 0
+    good, warning = capsys.readouterr().out.splitlines()
+    assert ": good: " in good
+    assert warning.startswith("  warning: rules.lateness_ms: should be at least ctx_wait_ms (600000), is 60000: ")
 
 
 # ---------------------------------------------------------------------------------------------- what they would break
