@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
+from simulators import floor as f
 from simulators.canonical import Said, Telling, tell
 from simulators.floor import SECOND, STORY_EPOCH, Story
 from simulators.servers import Servers
@@ -62,9 +63,14 @@ def live_story(live: Live, restarts: int) -> tuple[Story, Telling]:
 
 
 def as_far_as(until: int, story: Story, telling: Telling) -> Story:
-    """The story as far as anybody was told of it before `until`: what comes later was never said."""
+    """The story as far as anybody was told of it before `until`: what comes later was never said. Where an item went of
+    which nobody had said yet what it is, nobody was told either."""
     known = {id(one.about) for one in telling.said if one.t_rx < until}
-    return replace(story, happenings=[happening for happening in story.happenings if id(happening) in known])
+    told = [happening for happening in story.happenings if id(happening) in known]
+    named = {id(each.ride) for each in told if isinstance(each, f.Read | f.ReadSeveral | f.Identified)}
+    named |= {id(each.ride) for each in told if isinstance(each, f.Inducted) and each.says_lu}
+    of_nobody = {id(each) for each in told if isinstance(each, f.Looped | f.Diverted) and id(each.ride) not in named}
+    return replace(story, happenings=[each for each in told if id(each) not in of_nobody])
 
 
 def _as_told(said: Iterable[Said]) -> list[Said]:

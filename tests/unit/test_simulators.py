@@ -258,6 +258,20 @@ def test_a_story_broken_off_expects_only_what_had_happened() -> None:
     )
 
 
+def test_where_an_item_went_is_not_told_before_somebody_says_what_it_is() -> None:
+    story = tell_story(200, seed=1)
+    telling = tell(story, 1, Troubles())
+    told = {id(one.about): one.t_rx for one in telling.said}
+    went = {each.ride: each for each in story.happenings if isinstance(each, f.Diverted)}
+    names = [each for each in story.happenings if isinstance(each, f.Identified)]
+    late = [name for name in names if told[id(went[name.ride])] < told[id(name)]]
+    assert late
+    for name in late:
+        cut = told[id(name)]
+        assert went[name.ride] not in as_far_as(cut, story, telling).happenings
+        assert went[name.ride] in as_far_as(cut + 1, story, telling).happenings
+
+
 @pytest.mark.parametrize("serial", [0, 1, 123_456_789])
 def test_an_sscc_has_eighteen_digits_and_a_right_check_digit(serial: int) -> None:
     code = sscc18(serial)
