@@ -82,3 +82,29 @@ def test_messages_of_a_node_that_counts_them_together_are_put_in_order_as_ever()
         assert floor.lamp(next(numbers)) == []
         assert floor.pick(1, "T", seq=between, timestamp=late) != []
     assert floor.causes == []
+
+
+def test_a_device_that_is_heard_once_in_256_messages_does_not_count_for_itself() -> None:
+    """Its number follows its last one by chance: those of the others in between say that they count together."""
+    floor = Apart()
+    seq = 3
+    for count in range(251, 256):
+        assert floor.told(count, seq=seq % 256) == [count]
+        for between in range(1, 257):
+            assert floor.lamp((seq + between) % 256) == []
+        seq += 257
+    assert floor.causes == []
+
+
+def test_a_node_that_was_thought_to_count_apart_is_believed_again() -> None:
+    floor = Apart()
+    assert floor.told(251, seq=5) + floor.lamp(5) + floor.told(252, seq=6) == [251, 252]
+    seq = 6
+    for count in (253, 254, 255, 256, 257):
+        floor.lamp(seq + 1)
+        seq += 2
+        floor.told(count % 256, seq=seq)
+    said = len(floor.causes)
+    floor.requests()
+    assert floor.lamp(seq + 1) + floor.told(2, seq=seq + 2) == [258]
+    assert len(floor.causes) == said

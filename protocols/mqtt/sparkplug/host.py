@@ -206,7 +206,7 @@ class Host:
             if len(node.held) > WAITING_MAX:
                 self._believe(found, name)
             return found
-        expected = node.number(message)
+        expected = node.count_alone(message)
         if node.counts_apart:
             self._take_apart(found, name, node, message, expected)
         elif node.in_turn(message):
@@ -232,6 +232,7 @@ class Host:
             found.causes.append("sparkplug: messages are missing")
             node.rebirth_wanted = True
             self._gap(found, name, message.device, device.heard_us, message.t_rx)
+        node.next_seq = None  # should they turn out to count together
         self._take(found, name, node, message)
 
     def _believe(self, found: Lines, name: tuple[str, str]) -> None:

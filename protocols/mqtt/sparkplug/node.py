@@ -15,7 +15,10 @@ LATE_SHARE = 128
 are missing."""
 
 APART_MIN = 3
-"""So often a number has to follow the last one of its device, though others were heard in between."""
+"""So often more has a number to follow the last one of its device, though others were heard in between, than that of
+its node."""
+APART_MAX = 6
+"""Of these signs as many are remembered."""
 
 INTEGER_FIELDS = (10, 11)
 """int_value and long_value of a metric."""
@@ -38,6 +41,11 @@ class Message(NamedTuple):
     metrics: list[Metric]
     t_rx: int
     owed: bool = False
+
+
+def is_later(message: Message, other: Message) -> bool:
+    """What overtakes another has a later number and an earlier time. False: one of them does not say when."""
+    return message.timestamp is not None and other.timestamp is not None and message.timestamp > other.timestamp
 
 
 class Device:
@@ -177,20 +185,26 @@ class Node:
         (mqtt-spb-wrapper), and not together, as the specification has it."""
         return self.apart >= APART_MIN
 
-    def number(self, message: Message) -> int | None:
-        """The number that the device would have had to use now, if it counts for itself; None: nobody knows."""
+    def count_alone(self, message: Message) -> int | None:
+        """Count a message as one of its device alone. The number that it would have to have then; None: nobody knows.
+
+        Where another device was heard in between, its number shows which of both it follows: the device's own last one,
+        or the node's. By chance it may follow its own (after 256 messages), and the next ones say so."""
         device, before = self.devices.get(message.device), self.heard
         if device is None or message.seq is None:
             return None
         expected, device.next_seq = device.next_seq, (message.seq + 1) % SEQUENCE
         self.heard = message
-        if before is None or before.device == message.device or before.timestamp is None or message.timestamp is None:
+        if before is None or before.seq is None or before.device == message.device:
             return expected
-        # what comes late has such a number, too, but an earlier time
-        self.apart += expected == message.seq and message.timestamp > before.timestamp
+        alone, together = message.seq == expected, message.seq == (before.seq + 1) % SEQUENCE
+        if together and not alone:
+            self.apart = max(self.apart - 1, 0)
+        elif alone and not together and is_later(message, before):
+            self.apart = min(self.apart + 1, APART_MAX)
         waits = self.waiting.get(message.seq)
         if waits is not None and waits.device != message.device:
-            self.apart = APART_MIN
+            self.apart = max(self.apart, APART_MIN)
         return expected
 
     def in_turn(self, message: Message) -> bool:
@@ -207,10 +221,7 @@ class Node:
 
     def _is_newer(self, message: Message) -> bool:
         """Whether the node made it after the last one that was taken, as far as both say when."""
-        last = self.last
-        if last is None or last.timestamp is None or message.timestamp is None:
-            return False
-        return message.timestamp > last.timestamp
+        return self.last is not None and is_later(message, self.last)
 
     def wait_for_earlier(self, message: Message) -> None:
         assert message.seq is not None
