@@ -10,20 +10,22 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-import hiredis
 from redis.asyncio import Connection
 from redis.asyncio.connection import SSLConnection
+from redis.connection import HiredisRespSerializer
 
 from engine.cancellation import raise_if_cancelled
 from engine.tls import Tls
 
+PACKER: Any = HiredisRespSerializer()
+
 
 class _Ours(Connection):
     def pack_command(self, *args: Any) -> list[bytes]:
-        """As redis-py does, which spells each argument out in Python: a batch of 500 events has 2 500 of them."""
-        name, *rest = args
-        words = name.encode().split() if isinstance(name, str) else name.split()
-        return [hiredis.pack_command((*words, *rest))]
+        """As redis-py's other connection does. This one spells each argument out in Python: a batch of 500 events has
+        2 500 of them."""
+        packed: list[bytes] = PACKER.pack(*args)
+        return packed
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         await super().send_packed_command(command, check_health)
