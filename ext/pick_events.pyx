@@ -264,11 +264,13 @@ cdef int uncount_late(Floor floor, PickWindow* window, const Fact* fact) except 
 
 
 cdef Fact* late_press(Floor floor, const PickWindow* window, int32_t press) noexcept:
-    """The late pick that tells of this press; NULL: none does."""
+    """The late pick that tells of this press; NULL: none does. Its twin may have named another place: all are looked at."""
     cdef const LatePicks* late
     cdef Fact* fact
     cdef uint64_t i
     cdef int k
+    if not window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1:
+        return NULL
     for i in range(floor.state.late_picks.capacity):
         late = <const LatePicks*>floor.state.late_picks.slots[i].value
         for k in range(length(late.picks) if late != NULL else 0):

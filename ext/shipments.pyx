@@ -214,9 +214,10 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     cdef Fact* cause = cause_at(shipment, t)
     if shipment.manifest_t != NEVER or shipment.trailer_closes != NULL:
         manifests.on_later_fact(floor, shipment, t, cause)
+    if as_of < shipment.manifest_t != NEVER:
+        return tell_blockers(floor, shipment, verdict_of(floor, shipment, as_of), as_of, cause)
     if shipment.manifest_t != NEVER:
-        return tell_blockers(floor, shipment, verdict_of(floor, shipment, as_of), as_of, cause) if (
-            as_of < shipment.manifest_t) else 0
+        return 0
     if shipment.cancel_t <= as_of:
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
