@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, uint64_t
 
 from ext cimport destinations, packing, picks, riding, sights
 from ext.batch cimport ABSENT
-from ext.carton_names cimport name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text
+from ext.carton_names cimport name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text, told_by
 from ext.carton_state cimport closes, last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport (
@@ -289,10 +289,10 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
     for i in range(length(plan.cycles)):
         floor.store.append(&found, nth(plan.cycles, i))
     lu, _, number = floor.text(plan.carton).rpartition("#")
-    if found == NULL and lu and number.isdigit():
+    if found == NULL and lu:
         unit = <LoadUnit*>find(floor.state.units, floor.intern(lu))
         for i in range(length(unit.cycles) if unit != NULL else 0):
-            if (<Cycle*>nth(unit.cycles, i)).number == int(number):
+            if str((<Cycle*>nth(unit.cycles, i)).number) == number:
                 floor.store.append(&found, nth(unit.cycles, i))
     return found
 
@@ -429,18 +429,15 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
 
 cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NULL:
     """R40a: the key is fixed by the first event of the cycle, by the names that it had when that was due."""
-    cdef const Cycle* other
     cdef Ledger* told
-    cdef int i
     if not cycle.key:
         cycle.key = name_at(floor, cycle, due)
         cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
-    for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):     # another unit was this carton before
-        other = <Cycle*>nth(cycle.plan.cycles, i)
-        told = (other.decided.closed if type == CARTON_CLOSED else other.decided.reopened if type == CARTON_REOPENED else
-                other.decided.voided)
-        if told != NULL and other.key == cycle.key:
-            return told
+    told = told_by(cycle.plan.cycles if cycle.plan != NULL else NULL, cycle.key, type)     # another unit was this carton
+    if told == NULL:
+        told = told_by(cycle.unit.cycles, cycle.key, type)      # this use was taken for a part of an earlier one
+    if told != NULL:
+        return told
     floor.outlet.key_is(cycle.key)
     return floor.outlet.ledger(type, shipment_at(cycle, due) if is_planned_at(cycle, due) else cycle.key)
 
