@@ -129,8 +129,8 @@ cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NU
 
 
 cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept:
-    """R45: the last weighing from the opening to the close and its hold; 0: none."""
-    cdef int64_t weight = 0
+    """R45: the last weighing from the opening to the close and its hold; ABSENT: none."""
+    cdef int64_t weight = ABSENT
     cdef Fact* fact
     cdef int i
     for i in range(length(cycle.facts)):

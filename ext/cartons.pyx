@@ -387,7 +387,7 @@ cdef int write_closed(Floor floor, const Cycle* cycle, const Fact* close, Conten
         data.text_member(b',"sscc":', label.sscc)
     data.integer_member(b',"t_close":', close.t)
     data.integer_member(b',"t_open":', cycle.begin)
-    if weight:
+    if weight != ABSENT:
         data.integer_member(b',"weight_g":', weight)
     return data.put(b"}")
 

@@ -262,12 +262,14 @@ cdef class Context:
         cdef bint new = window == NULL
         if new:
             window = self.window_of_task(fact, line)
+            window.loc = fact.loc
         elif window.line != line:
             remove(&window.line.windows, window)
             floor.store.append(&line.windows, window)
         window.line = line
         retasks.ask(floor, window, fact.qty, fact, new)
-        window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
+        retasks.lay_elsewhere(floor, window, fact)
+        window.sku, window.lu = fact.sku, fact.lu
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)

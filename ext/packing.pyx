@@ -63,7 +63,8 @@ cdef class Contents:
         cdef int i, sign
         cdef const Moved* moved
         if fact.window != NULL:
-            self.add(fact.window.line, fact.sku, fact.lot, fact.qty)
+            if fact.qty:
+                self.add(fact.window.line, fact.sku, fact.lot, fact.qty)
         elif fact.kind == K_PACK_CONFIRM and fact.move.moved != NULL:
             sign = -1 if fact.move.out else 1
             for i in range(fact.move.moved.count):

@@ -7,5 +7,6 @@ from ext.state cimport Fact, PickWindow
 
 
 cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bint new) except -1
+cdef int lay_elsewhere(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int keep_cancel(Floor floor, Fact* fact) except -1
 cdef int take_cancels(Floor floor, PickWindow* window) except -1

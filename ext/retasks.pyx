@@ -1,7 +1,8 @@
 # cython: boundscheck=False, wraparound=False
 """What a task was asked for before, and cancels that overtook their task: see retasks.pxd."""
 
-from ext cimport pick_alarms, picks
+from ext cimport inventory, pick_alarms, picks
+from ext.asked cimport remember_place
 from ext.outcomes cimport outcome
 from ext.state cimport B_WAITING, Waiting
 from ext.store cimport List, Table, find, length, nth
@@ -23,6 +24,36 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
         floor.troubled(window).decided = NULL
     window.q_task = qty
     return 0 if new else pick_alarms.expect(floor, window, fact.t)
+
+
+cdef int lay_elsewhere(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """R31, R70: a revision names another place. What was picked or not found before its event time was so at the place that
+    the task named then; picks of later event times that came first are taken from the new one."""
+    cdef List* moved = NULL
+    cdef int i
+    if window.loc == fact.loc:
+        return 0
+    picked_since(floor, window.facts, fact.t, &moved)
+    picked_since(floor, window.trouble.strangers, fact.t, &moved)
+    for i in range(length(moved)):
+        inventory.take_back(floor, window, <Fact*>nth(moved, i))
+    remember_place(floor, window, fact.t)
+    window.loc = fact.loc
+    for i in range(length(moved)):
+        inventory.take_pick(floor, window, <Fact*>nth(moved, i))
+    floor.store.free(moved)
+    return 0
+
+
+cdef int picked_since(Floor floor, const List* facts, int64_t t, List** found) except -1:
+    """Appends what does not say itself where it was."""
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        if fact.t >= t and not fact.loc:
+            floor.store.append(found, fact)
+    return 0
 
 
 cdef int keep_cancel(Floor floor, Fact* fact) except -1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.writing import PACK, SORTER, Case, at
+from tests.cases.writing import PACK, SORTER, STATION, Case, at
 
 DAY = 24 * 3600
 
@@ -43,3 +43,24 @@ def R81_a_close_of_what_was_another_carton_first() -> Case:
     case.close(14).device("telemetry", 24)
     case.wms("carton.plan", 0, rx=24.2, carton="C-1", shipment="S-1", lu="L-1", contents=[]).device("telemetry", 60)
     return case.confirmed(2, 11).packed(1, "C-3", t_open=at(9))
+
+
+def R43_a_press_of_no_pieces() -> Case:
+    """R43, R45: it puts nothing into the carton, which closes empty."""
+    case = Case().order(2).task(2).pick(10, 0, lu="L-1").close(20).device("telemetry", 60)
+    return case.raised("PKG_EMPTY", "carton/L-1#1")
+
+
+def R45_the_last_weighing_says_nothing_is_there() -> Case:
+    """R45: the last weighing is one of 0 g: told as it is, and off."""
+    case = Case().order(2).task(2).plan(weight_g=500, tol_g=10).shipment(2).pick(10, 2, lu="L-1")
+    case.device("weigh", 20, lu="L-1", weight_g=500).close(21).device("weigh", 23, lu="L-1", weight_g=0)
+    case.device("telemetry", 60).confirmed(2, 10).packed(2, weight_g=0)
+    return case.raised("PKG_WEIGHT_MISMATCH", "carton/C-1")
+
+
+def R81_a_reversal_that_names_one_task_twice() -> Case:
+    """R28, R81: one record is one `pick.reversed` a task: 1 piece, and then 3 as its revision."""
+    case = Case().order(5).task(5).pick(10, 5, lu="L-1")
+    case.device("pick.reverse", 20, src=STATION, sku="A", alloc=[{"task": "T-1", "qty": 1}, {"task": "T-1", "qty": 2}])
+    return case.confirmed(2, 20).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=3, revision=1)

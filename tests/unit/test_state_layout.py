@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "b3041307c2bb314b"
+LAYOUT = "b16a0a3b46412cc7"
 
 
 def fields() -> str:
