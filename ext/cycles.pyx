@@ -65,10 +65,12 @@ cdef class Walk:
 
     cdef int step(self, Fact* fact) except -1:
         cdef int kind = fact.kind
-        if (kind == K_LU_BIND and fact.target) or kind == K_CARTON_PLAN:
+        if kind == K_LU_BIND and fact.follows:
+            self.skip(fact)
+        elif (kind == K_LU_BIND and fact.target) or kind == K_CARTON_PLAN:
             self.bind(fact)
         elif kind == K_LU_RELEASE:
-            if self.running != NULL and (fact.target == 0 or fact.target == self.running.target):
+            if self.running != NULL and (fact.target == self.running.target if fact.target else not fact.parent):
                 self.finish(fact.t)
         elif kind == K_PICK_CONFIRM or kind == K_CARTON_OPEN or (kind == K_PACK_CONFIRM and not fact.move.out):
             if kind == K_CARTON_OPEN and self.running != NULL and is_next_carton(self.running, fact):
