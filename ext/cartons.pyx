@@ -11,6 +11,7 @@ from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport (
     PKG_DOUBLE_CLOSE, PKG_EMPTY, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_WEIGHT_MISMATCH, TIME_TOO_LATE,
 )
+from ext.floor cimport find_line
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport Key, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH
@@ -132,13 +133,15 @@ cdef int watch_void(Floor floor, Fact* fact) except -1:
 
 
 cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
-    """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31)."""
+    """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31). Not of a line that is
+    forgotten, whose pieces lie in a unit that goes on."""
     cdef Fact* fact
     cdef int i
     cycle.renamed = False
     for i in range(length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
-        if fact.window != NULL and fact.window.confirmed != NULL:
+        if (fact.window != NULL and fact.window.confirmed != NULL
+                and find_line(floor.state, fact.window.line.order, fact.window.line.number) == fact.window.line):
             picks.decide(floor, fact.window, cause)
     return 0
 
