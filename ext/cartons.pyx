@@ -244,9 +244,13 @@ cdef int force_void(Floor floor, const Fact* void_) except -1:
 
 cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided, Fact* cause) except -1:
     """What a late fact changed in the last reopening that was decided, then in the last close. A close that it has filled
-    is told before its reopening (R44: no reopening swallows a close)."""
+    is told before its reopening (R44: no reopening swallows a close).
+
+    R3: what is only out of order, such as a label of just after the hold, might as well have come before: then the close
+    decides.
+    """
     cdef Fact* close = NULL
-    cdef bint filled
+    cdef bint filled, late = cause != NULL and (cause.context or cause.t < floor.state.watermark)
     cdef int i = decided - 1
     while i >= 0 and is_close(nth(transitions, i)):
         i -= 1
@@ -254,12 +258,12 @@ cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided,
         close = <Fact*>nth(transitions, i - 1)
         filled = contents_of(cycle, close.t).count > 0
         if i == decided - 1 or (filled and cycle.decided.reopened == NULL and cycle.decided.close != close):
-            tell_closed(floor, cycle, close, cause if cause != NULL else close)
+            tell_closed(floor, cycle, close, cause if late else close)
         if filled:
             tell_reopened(floor, cycle, <Fact*>nth(transitions, i))
     if i < decided - 1:
         close = <Fact*>nth(transitions, decided - 1)
-        tell_closed(floor, cycle, close, cause if cause != NULL else close)
+        tell_closed(floor, cycle, close, cause if late else close)
     if close != NULL and cause != NULL and cause.t <= close.t:      # what opens it again says nothing of that close
         watch_holds(floor, cycle, cause.t)
     return 0
