@@ -54,8 +54,11 @@ cdef Subject subject_of(const Cycle* cycle) noexcept:
 
 
 cdef int32_t subject_text(Floor floor, const Cycle* cycle, int64_t t) except -1:
-    """The subject as a text, for exceptions: what it was called by then, whatever is known already (R3)."""
-    return floor.joined(b"carton/", cycle.key if cycle.key else name_at(floor, cycle, t))
+    """The subject as a text, for exceptions: what it was called by then, whatever is known already (R3). A number that was
+    told in one is never given out again."""
+    cdef int32_t name = cycle.key if cycle.key else name_at(floor, cycle, t)
+    cycle.unit.numbered = cycle.unit.numbered or name == floor.numbered(cycle.unit.lu, c"#", cycle.number)
+    return floor.joined(b"carton/", name)
 
 
 cdef Ledger* told_by(const List* cycles, int32_t key, int type) noexcept:

@@ -11,6 +11,7 @@ from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport (
     PKG_DOUBLE_CLOSE, PKG_EMPTY, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_WEIGHT_MISMATCH, TIME_TOO_LATE,
 )
+from ext.floor cimport find_line
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport Key, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH
@@ -132,13 +133,15 @@ cdef int watch_void(Floor floor, Fact* fact) except -1:
 
 
 cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
-    """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31)."""
+    """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31). Not of a line that is
+    forgotten, whose pieces lie in a unit that goes on."""
     cdef Fact* fact
     cdef int i
     cycle.renamed = False
     for i in range(length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
-        if fact.window != NULL and fact.window.confirmed != NULL:
+        if (fact.window != NULL and fact.window.confirmed != NULL
+                and find_line(floor.state, fact.window.line.order, fact.window.line.number) == fact.window.line):
             picks.decide(floor, fact.window, cause)
     return 0
 
@@ -241,9 +244,13 @@ cdef int force_void(Floor floor, const Fact* void_) except -1:
 
 cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided, Fact* cause) except -1:
     """What a late fact changed in the last reopening that was decided, then in the last close. A close that it has filled
-    is told before its reopening (R44: no reopening swallows a close)."""
+    is told before its reopening (R44: no reopening swallows a close).
+
+    R3: what is only out of order, such as a label of just after the hold, might as well have come before: then the close
+    decides.
+    """
     cdef Fact* close = NULL
-    cdef bint filled
+    cdef bint filled, late = cause != NULL and (cause.context or cause.t < floor.state.watermark)
     cdef int i = decided - 1
     while i >= 0 and is_close(nth(transitions, i)):
         i -= 1
@@ -251,12 +258,12 @@ cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided,
         close = <Fact*>nth(transitions, i - 1)
         filled = contents_of(cycle, close.t).count > 0
         if i == decided - 1 or (filled and cycle.decided.reopened == NULL and cycle.decided.close != close):
-            tell_closed(floor, cycle, close, cause if cause != NULL else close)
+            tell_closed(floor, cycle, close, cause if late else close)
         if filled:
             tell_reopened(floor, cycle, <Fact*>nth(transitions, i))
     if i < decided - 1:
         close = <Fact*>nth(transitions, decided - 1)
-        tell_closed(floor, cycle, close, cause if cause != NULL else close)
+        tell_closed(floor, cycle, close, cause if late else close)
     if close != NULL and cause != NULL and cause.t <= close.t:      # what opens it again says nothing of that close
         watch_holds(floor, cycle, cause.t)
     return 0

@@ -40,8 +40,8 @@ OBJECTS = {
     "manifest.result": (MANIFEST, "manifest", "shipment"), "carton.plan": (CARTON, "carton", "carton"),
     "wave.released": (WAVE, "wave", "wave"), "rma.authorised": (RMA, "rma", "rma"),
     "alloc.failed": (ALLOC, "alloc", "order", "line"), "stock.expectation": (STOCK, "stock", "loc", "sku", "lot"),
-    "lu.bind": (BIND, "bind", "lu", "carton", "order", "task"),
-    "lu.release": (BIND, "bind", "lu", "carton", "order", "task"), "hold.released": (HOLDS, "hold", "carton"),
+    "lu.bind": (BIND, "bind", "lu", "carton", "order", "task", "parent"),
+    "lu.release": (BIND, "bind", "lu", "carton", "order", "task", "parent"), "hold.released": (HOLDS, "hold", "carton"),
 }
 
 
@@ -88,6 +88,8 @@ cdef class Context:
         if family == STOCK:
             return self.floor.intern(f"{record['loc']}/{record['sku']}/{record.get('lot', '')}")
         targets = [f"{name}/{record[name]}" for name in ("carton", "order", "task") if name in record]
+        if not targets and "parent" in record:
+            targets = [f"parent/{record['parent']}"]
         return <uint64_t>fact.lu << 32 | <uint64_t>self.floor.intern("/".join(targets))
 
     cdef int judge(self, const Fact* fact, dict record, Digest content) except -1:
@@ -349,7 +351,8 @@ cdef class Context:
         return 0
 
     cdef int bind(self, Fact* fact, dict record) except -1:
-        """R40: a bind may begin a cycle, a release ends it; both at their event time."""
+        """R40: a bind may begin a cycle, a release ends it; both at their event time. R48: what names only a parent does
+        neither."""
         cdef Floor floor = self.floor
         fact.target = 0
         if fact.carton:

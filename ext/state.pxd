@@ -124,6 +124,8 @@ cdef struct Move "sortline_Move":
     # One end of a `pack.confirm` (R47): what left a unit, or what came into another.
     Fact* other                 # the other end
     MovedList* moved
+    PickWindow* window          # of the task that it names, else
+    Line* line                  # the line; kept, for they may be forgotten before the unit is
     uint8_t out                 # it left here
     uint8_t all_of_it           # without `sku`: everything in `from_lu`
 
@@ -378,6 +380,7 @@ cdef struct Shipment:
     uint8_t stood               # it did when the manifest came
     uint8_t bound_watched       # a timer of the wall clock's bound is running
     uint8_t held                # it stands in `State.held`
+    uint8_t stays               # the sweep: it is not over, or shares a line with one that is not
     int32_t unfilled            # of the scope: which line to ask first whether it lacks something
     Watch watch
 

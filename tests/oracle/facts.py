@@ -210,7 +210,8 @@ def whole_cancel(record: Record) -> bool:
 def _object(record: Record) -> tuple[object, ...]:
     kind: str = record["kind"]
     if kind in ("lu.bind", "lu.release"):
-        return "bind", record["lu"], target(record)
+        # reading: where only a parent is named, that is the target
+        return "bind", record["lu"], target(record) or record.get("parent")
     if kind == "alloc.failed":
         return "alloc", record["order"], record["line"]
     if kind == "stock.expectation":

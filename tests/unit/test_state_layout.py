@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "b16a0a3b46412cc7"
+LAYOUT = "64be69c0188a4a6d"
 
 
 def fields() -> str:
