@@ -17,6 +17,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.throttle",
         "engine.clock",
         "engine.cancellation",
+        "engine.told_to_stop",
         "engine.model",
         "engine.secret",
         "engine.tls",
