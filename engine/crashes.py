@@ -62,6 +62,8 @@ class Crashes:
 
     def __init__(self, data_dir: Path) -> None:
         self.passed_over = PassedOver(data_dir / NAME)
+        if self.passed_over.report:
+            log.warning("%s", self.passed_over.report)
         self._file = -1
         self._had_handler = faulthandler.is_enabled()
         died = NOWHERE

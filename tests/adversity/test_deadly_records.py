@@ -173,7 +173,25 @@ def test_places_that_the_disk_has_changed_are_put_aside(tmp_path: Path) -> None:
     assert PassedOver(path).lines == {(1, 12): {3}}
     content = bytearray(path.read_bytes())
     content[-4] ^= 1
+    content[20] ^= 1
     path.write_bytes(content)
     found = PassedOver(path)
     assert (len(found), found.report != "", path.exists()) == (0, True, False)
     assert path.with_name(f"{NAME}.bad").exists()
+
+
+def test_a_flipped_bit_of_these_places_is_turned_back_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / NAME
+    PassedOver(path).add((1, 12), 3)
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        assert PassedOver(path).lines == {(1, 12): {3}}
+        assert path.read_bytes() == content
+    path.write_bytes(flipped)
+    Crashes(tmp_path).close()
+    assert f"{path}: a flipped bit, turned back" in caplog.text
