@@ -160,6 +160,16 @@ def test_a_note_that_the_disk_has_changed_is_none(tmp_path: Path) -> None:
         assert not crashes.condemns((1, 12), 0)
         crashes.close()
         assert not (tmp_path / LAST).exists()
+    for what, suspected in ((b"Segmentation fault", True), (b"Bus error", False)):
+        crashes = Crashes(tmp_path)
+        crashes.reading((1, 12), through=(1, 99))
+        crashes.close()
+        with (tmp_path / NOTE).open("r+b") as note:
+            note.seek(512)
+            note.write(FATAL + what)
+        crashes = Crashes(tmp_path)
+        assert crashes.suspects((1, 12)) == suspected, "a page that the disk does not give is no record's doing"
+        crashes.close()
     (tmp_path / NOTE).write_bytes(b"?".ljust(512) + FATAL + b"Segmentation fault")
     crashes = Crashes(tmp_path)
     assert not crashes.condemns((1, 12), 0)
