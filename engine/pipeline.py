@@ -45,6 +45,7 @@ TICK_US_MIN = 50_000
 FULL_S = 0.5
 LOOK_S = 0.2
 COMMIT_S = 0.002
+GROUPS = 16  # of the largest ones in a journal: what snapshots do not stand for yet, and one more, always fit
 MEASURE_S = 1.0
 STOP_SNAPSHOT_US_MAX = 2_000_000
 STOP_S_MAX = 8.0
@@ -84,7 +85,7 @@ class Pipeline:
         self._outbox = outbox
         self._metrics = metrics
         self._clock = clock
-        self._intake = IntakeQueue(limits, metrics.intake)
+        self._intake = IntakeQueue(limits, metrics.intake, journal.bytes_max // GROUPS)
         self._room = asyncio.Event()  # a sink has taken something out of the outbox
         self._letters = letters
         self._refusals = Refusals(letters, self.put)
