@@ -11,6 +11,7 @@ loop in slices of a few milliseconds. A start first brings the core to the journ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -196,6 +197,8 @@ class Pipeline:
         self._closing = True
         self._metrics.turn("stopping")
         self._intake.interrupt()
+        for forwarder in self._forwarders:
+            forwarder.ends_soon()
         try:
             async with asyncio.timeout(within_s):
                 if self._work:
@@ -382,11 +385,9 @@ class Pipeline:
 
     async def _wait_for_room(self) -> None:
         """Until a sink has taken something out of the outbox; or a while, for a disk says nothing when it has room."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FULL_S):
                 await self._room.wait()
-        except TimeoutError:
-            return
 
     def _told(self, events: list[Emitted]) -> None:
         now = self._clock()

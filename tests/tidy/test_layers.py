@@ -61,6 +61,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.accounts",
         "engine.recent_lines",
         "engine.cursors",
+        "engine.lane_work",
         "engine.delivery",
         "engine.gone_sinks",
         "engine.refusals",
