@@ -67,3 +67,37 @@ def R06_a_telegram_fills_its_place_once() -> Case:
         case.tell(STATION, "pick.confirm", 15 + sub, 40 + sub, seq=2, hist=True, **fields)
     case.until(330).confirmed(3, 30, evidence="incomplete").shorted(1, 30, evidence="incomplete")
     return case.raised("SEQ_GAP", STATION)
+
+
+# ------------------------------------------------------------------------------------------------ links
+
+
+def one_picked(t: float = 10) -> Case:
+    return press(Case().order(3).task(3, deadline=at(30)), t, 1)
+
+
+def R29_a_link_down_of_days_ago() -> Case:
+    """R29, R6: a backlog tells that the link was down two days ago: dead like any record. Its number counts."""
+    case = one_picked().tell(STATION, "link.down", -48 * HOUR, 12, seq=2, hist=True)
+    press(case, 20, 3)
+    case.counted(late=1).never_raised("SRC_DOWN").never_raised("SEQ_GAP").raised("TIME_TOO_LATE", STATION)
+    return short(case, 2, "exact")
+
+
+def R29_a_source_gap_of_days_ago() -> Case:
+    """R29, R7: likewise what a source did not tell: it holds nothing."""
+    case = one_picked().tell(STATION, "source.gap", -48 * HOUR, 12, hist=True, t_from=at(-48 * HOUR), t_to=at(25))
+    return short(case.counted(late=1).raised("TIME_TOO_LATE", STATION), 1, "exact")
+
+
+def R02_a_link_down_of_a_backlog() -> Case:
+    """R2, R6: that the link was down at 5 is told with a backlog, and the station has spoken since: it is not down."""
+    case = one_picked().tell(STATION, "link.down", 5, 12, hist=True)
+    return short(case.never_raised("SRC_DOWN").counted(late=0), 1, "exact")
+
+
+def R06_a_repeat_without_a_number_ends_no_link_down() -> Case:
+    """R5, R6: the broker repeats the pick of 10, which has no number: only what is new ends the link.down."""
+    case = Case().order(3).task(3, deadline=at(30)).tell(STATION, "pick.confirm", 10, task="T-1", sku="A", qty=1)
+    case.tell(STATION, "link.down", 12).records.append(case.records[-2] | {"t_rx": at(14)})
+    return case.never_raised("SEQ_GAP").raised("SRC_DOWN", STATION).counted(duplicate=1)
