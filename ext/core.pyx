@@ -27,7 +27,6 @@ from ext.store cimport find, length, nth, pair
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
 
-from ext.context import Unfit
 from ext.kinds import NAMES
 from ext.snapshot import SnapshotError
 
@@ -187,11 +186,7 @@ cdef class Core(Effects):
             self.payloads.write(batch, i, record, False)
         self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
         self.state.deferring = True
-        try:
-            verdict = self.context.take(fact, record, self.payloads.content(), batch.line_of(i))
-        except Unfit:
-            self.state.count_rejected += 1
-            return 0
+        verdict = self.context.take(fact, record, self.payloads.content(), batch.line_of(i))
         if verdict == TAKEN:
             self.state.count_taken += 1
         elif verdict == SAME:
