@@ -140,9 +140,9 @@ class Seen:
 
     def _pressed(self, record: Record) -> bool:
         """R30. reading: a record whose every press was told before by another device counts as a duplicate."""
-        if not record.get("press"):
+        if not record.get("press") or record.get("alloc") == []:
             return False
-        parts = record.get("alloc") or [record]
+        parts = record.get("alloc", [record])
         told = {(record["kind"], record["press"], p.get("task"), p.get("order"), p.get("line")) for p in parts}
         known = told <= self.presses
         self.presses |= told
