@@ -75,7 +75,8 @@ cdef class Context:
         if family == RMA:
             return self.floor.intern(record["rma"])
         if family == STOCK:
-            return self.floor.intern(f"{record['loc']}/{record['sku']}/{record.get('lot', '')}")
+            loc, sku = record["loc"], record["sku"]     # whose lengths keep A/B, C from A, B/C
+            return self.floor.intern(f"{len(loc)}/{len(sku)}/{loc}/{sku}/{record.get('lot', '')}")
         targets = [f"{name}/{record[name]}" for name in ("carton", "order", "task") if name in record]
         return <uint64_t>fact.lu << 32 | <uint64_t>self.floor.intern("/".join(targets))
 
