@@ -180,3 +180,15 @@ def R60_named_a_moment_too_late() -> Case:
     for track, lu in (("9", "L-1"), ("z9", "L-2")):
         case.device("ident.assigned", 610.000001, src=SORTER, track=track, lu=lu)
     return case.times("ID_UNRESOLVED", 2)
+
+
+def R65_a_jam_that_is_told_three_times() -> Case:
+    """R65: raised once, counted, cleared once: the clear says how often it was told, and when last."""
+    case = Case()
+    for t in (10, 12, 15):
+        case.device("jam", t, src=SORTER, state="set")
+    case.device("jam", 30, src=SORTER, state="clear")
+    subject = f"device/{SORTER}"
+    case.times("DEV_JAM", 1).cleared("DEV_JAM", subject, t=30)
+    case.expected[-1]["data"]["detail"] = "3 times, the last at 2023-11-14T22:13:35Z"
+    return case

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "f327228e3525938e"
+LAYOUT = "f347327f3240da80"
 
 
 def fields() -> str:
