@@ -28,8 +28,8 @@ from ext.state cimport (
 from ext.store cimport List, find, index_of, length, nth, remove
 from ext.timers cimport NEVER
 
-from ext.context_checks import CHECKS, POLICIES
 from ext.kinds import NAMES
+from ext.pick_events import POLICIES
 
 # kind -> the family of objects whose revisions it counts in, its name, and the fields that name the object
 OBJECTS = {
@@ -45,24 +45,13 @@ OBJECTS = {
 }
 
 
-class Unfit(Exception):
-    """A nested field is not what its kind says."""
-
-
 cdef class Context:
     def __init__(self, Floor floor):
         self.floor = floor
 
     cdef int take(self, Fact* fact, dict record, Digest content, bytes line) except -1:
-        """Judge the revision, then let it take effect. Raises Unfit for nested fields that are none."""
-        cdef int verdict
-        check = CHECKS.get(NAMES[fact.kind])
-        if check is not None:
-            try:
-                check(record)
-            except (KeyError, TypeError, ValueError) as error:
-                raise Unfit(str(error)) from None
-        verdict = self.judge(fact, record, content)
+        """Judge the revision, then let it take effect."""
+        cdef int verdict = self.judge(fact, record, content)
         if verdict == TAKEN:
             self.apply(fact, record, line)
         return verdict
@@ -86,7 +75,8 @@ cdef class Context:
         if family == RMA:
             return self.floor.intern(record["rma"])
         if family == STOCK:
-            return self.floor.intern(f"{record['loc']}/{record['sku']}/{record.get('lot', '')}")
+            loc, sku = record["loc"], record["sku"]     # whose lengths keep A/B, C from A, B/C
+            return self.floor.intern(f"{len(loc)}/{len(sku)}/{loc}/{sku}/{record.get('lot', '')}")
         targets = [f"{name}/{record[name]}" for name in ("carton", "order", "task") if name in record]
         if not targets and "parent" in record:
             targets = [f"parent/{record['parent']}"]

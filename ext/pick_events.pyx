@@ -19,8 +19,8 @@ from ext.store cimport List, Table, find, index_of, last, length, nth, remove
 from ext.timers cimport RANK_PICK
 from ext.tombstones cimport is_buried
 
-from ext.context_checks import POLICIES
 
+POLICIES = ("SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER")     # their numbers are state.Policy
 cdef list POLICY_JSON = [f'"{name}"'.encode() for name in POLICIES]
 
 

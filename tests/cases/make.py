@@ -13,6 +13,7 @@ from tests.cases import (
     told_corrected,
     told_gaps,
     told_lifecycles,
+    told_numbers,
     told_odd,
     told_overtaken,
     told_pending,
@@ -36,7 +37,7 @@ def writers() -> dict[str, Writer]:
     modules = (
         *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
-        *(told_pending, told_sorter, told_splits, told_by_then, told_odd),
+        *(told_pending, told_sorter, told_splits, told_by_then, told_numbers, told_odd),
     )
     return {
         name: told

@@ -258,7 +258,7 @@ def is_known(press: Fact, context: Context) -> bool:
 
 def _parts(fact: Fact, context: Context) -> list[Entry]:
     """reading (R11): a press for several waits as a whole."""
-    parts = [_entry(fact, part, context) for part in fact.record.get("alloc") or [fact.record]]
+    parts = [_entry(fact, part, context) for part in fact.record.get("alloc", [fact.record])]
     return [entry for entry in parts if entry is not None] if None not in parts else []
 
 

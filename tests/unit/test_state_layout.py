@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "64be69c0188a4a6d"
+LAYOUT = "f808c41db907024e"
 
 
 def fields() -> str:
