@@ -6,7 +6,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 """
 
 from ext cimport cartons, destinations, inventory, line_windows, manifests, pick_alarms, pick_events, picks, retasks
-from ext cimport holds, plans, returns, shipments, stuck, touches, waves
+from ext cimport hindsight, holds, plans, returns, shipments, stuck, touches, waves
 from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
@@ -194,7 +194,7 @@ cdef class Context:
                 picks.decide(self.floor, <PickWindow*>nth(line.windows, i), fact)
             if line.changed.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
-            touches.touch_line(self.floor, line, fact.t, fact)
+            hindsight.take_word(self.floor, line, fact)
         return self.arrive(fact.order, False)
 
     cdef int order_cancelled(self, Fact* fact, dict record) except -1:
@@ -230,7 +230,7 @@ cdef class Context:
             if index_of(late, window) < 0:
                 picks.cancel(self.floor, window, fact)
         self.floor.store.free(late)
-        return touches.touch_line(self.floor, line, fact.t, fact)
+        return hindsight.take_word(self.floor, line, fact)
 
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
@@ -250,7 +250,7 @@ cdef class Context:
             remember(self.floor, line, &said, fact.t)
         pick_events.tell_alloc(self.floor, line)
         holds.watch_mismatched(self.floor, fact.t)
-        return touches.touch_line(self.floor, line, fact.t, fact)
+        return hindsight.take_word(self.floor, line, fact)
 
     # ------------------------------------------------------------------------------------------ tasks
 
@@ -281,7 +281,7 @@ cdef class Context:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
             destinations.ask_closes(floor, floor.unit_of(fact.lu))
         picks.decide(floor, window, fact)
-        touches.touch_line(floor, line, fact.t, fact)
+        hindsight.take_word(floor, line, fact)
         self.arrive(fact.task, True)
         return self.arrive(fact.order, False)
 
@@ -310,7 +310,7 @@ cdef class Context:
         if self.is_too_late(window, fact):
             return 0
         picks.cancel(self.floor, window, fact)
-        return touches.touch_line(self.floor, window.line, fact.t, fact)
+        return hindsight.take_word(self.floor, window.line, fact)
 
     # ------------------------------------------------------------------------------------------ cartons and units
 
@@ -407,7 +407,7 @@ cdef class Context:
         shipments.touch_sharing(floor, shipment, before, fact)
         shipments.touch_sharing(floor, shipment, shipment.scope, fact)
         floor.store.free(before)
-        return shipments.touch_all(floor, shipment, fact)
+        return hindsight.touch_all(floor, shipment, fact)
 
     cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1:
         """R54: it counts from its arrival on, and ends what waits to be told."""

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "b3041307c2bb314b"
+LAYOUT = "5553485d362bd2bb"
 
 
 def fields() -> str:
