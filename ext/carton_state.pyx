@@ -64,10 +64,10 @@ cdef bint take_place(CartonState* state, const Fact* fact) noexcept:
         state.place = fact.dest
     elif kind == K_ITEM_ARRIVED:
         state.place = fact.loc
-    elif kind == K_ITEM_RECIRCULATED or kind == K_LOAD_REMOVED:
-        state.place, state.loaded = 0, False
-    elif kind == K_ITEM_LOST:
+    elif kind == K_ITEM_RECIRCULATED or kind == K_ITEM_LOST:
         state.place = 0
+    elif kind == K_LOAD_REMOVED:
+        state.place, state.loaded = 0, False
     elif kind == K_LOAD_SCANNED:
         state.loaded, state.loading = True, fact
     elif kind == K_MANIFEST_RESULT:
