@@ -263,9 +263,7 @@ cdef class Context:
         if new:
             window = self.window_of_task(fact, line)
         elif window.line != line:
-            remove(&window.line.windows, window)
-            floor.store.append(&line.windows, window)
-        window.line = line
+            retasks.move(floor, window, line, fact)
         retasks.ask(floor, window, fact.qty, fact, new)
         window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on

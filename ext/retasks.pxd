@@ -3,9 +3,10 @@
 from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
-from ext.state cimport Fact, PickWindow
+from ext.state cimport Fact, Line, PickWindow
 
 
 cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bint new) except -1
+cdef int move(Floor floor, PickWindow* window, Line* line, Fact* fact) except -1
 cdef int keep_cancel(Floor floor, Fact* fact) except -1
 cdef int take_cancels(Floor floor, PickWindow* window) except -1

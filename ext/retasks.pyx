@@ -1,10 +1,10 @@
 # cython: boundscheck=False, wraparound=False
 """What a task was asked for before, and cancels that overtook their task: see retasks.pxd."""
 
-from ext cimport pick_alarms, picks
+from ext cimport cartons, hindsight, packing, pick_alarms, picks, shipments
 from ext.outcomes cimport outcome
-from ext.state cimport B_WAITING, Waiting
-from ext.store cimport List, Table, find, length, nth
+from ext.state cimport B_WAITING, Cycle, Waiting
+from ext.store cimport List, Table, find, index_of, length, nth, remove
 from ext.timers cimport NEVER
 
 
@@ -23,6 +23,36 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
         floor.troubled(window).decided = NULL
     window.q_task = qty
     return 0 if new else pick_alarms.expect(floor, window, fact.t)
+
+
+cdef int move(Floor floor, PickWindow* window, Line* line, Fact* fact) except -1:
+    """R10: the task is another line's from now on. So are its pieces, in the cartons where they lie, and whoever plans either
+    line is concerned."""
+    cdef Line* before = window.line
+    cdef List* changed = NULL
+    cdef int i
+    remove(&before.windows, window)
+    floor.store.append(&line.windows, window)
+    window.line = line
+    add_cycles(floor, window.facts, &changed)
+    add_cycles(floor, window.trouble.strangers, &changed)
+    packing.settle(floor, &changed)
+    cartons.follow(floor, changed, fact)
+    for i in range(length(changed)):
+        cartons.watch_holds(floor, <Cycle*>nth(changed, i), fact.t)
+        shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
+    floor.store.free(changed)
+    return hindsight.take_word(floor, before, fact)
+
+
+cdef int add_cycles(Floor floor, const List* facts, List** found) except -1:
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        if fact.cycle != NULL and index_of(found[0], fact.cycle) < 0:
+            floor.store.append(found, fact.cycle)
+    return 0
 
 
 cdef int keep_cancel(Floor floor, Fact* fact) except -1:

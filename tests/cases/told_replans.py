@@ -190,3 +190,17 @@ def R50a_planned_without_contents_from_the_first() -> Case:
     case = Case().order(2).task(2).shipment(2).wms("carton.plan", carton="C-1", shipment="S-1", lu="L-1")
     case.pick(10, 2, lu="L-1").close(20).confirmed(2, 10).packed(2, shipment="S-1")
     return case.ready(2, 20, cartons=["C-1"]).never_raised("PKG_CONTENT_MISMATCH")
+
+
+def moved_to_line_2() -> Case:
+    """T-1 of line 1 is picked into C-1 and told; at 60 it is line 2's."""
+    case = Case().order(1, 1).task(1).plan(contents=part(1)).shipment(1).pick(10, lu="L-1").close(20)
+    case.device("telemetry", 40, src=STATION).task(1, line=2, t=60)
+    case.records[-1]["rev"] = 2
+    return case.confirmed(1, 10, line=2)
+
+
+def R52_a_task_that_moves_to_another_line() -> Case:
+    """R10, R52: line 1 lacks its piece from then on, and the carton holds one of line 2."""
+    case = unready(moved_to_line_2().ready(1, 20), 60, "pick.task").packed(1, line=2, revision=1)
+    return case.raised("PKG_CONTENT_MISMATCH", "carton/C-1")
