@@ -204,3 +204,17 @@ def R52_a_task_that_moves_to_another_line() -> Case:
     """R10, R52: line 1 lacks its piece from then on, and the carton holds one of line 2."""
     case = unready(moved_to_line_2().ready(1, 20), 60, "pick.task").packed(1, line=2, revision=1)
     return case.raised("PKG_CONTENT_MISMATCH", "carton/C-1")
+
+
+def R21_full_on_arrival_until_more_is_asked_for() -> Case:
+    """R21, R27a, R3: full by the press of 9 until the task's revision of 8.5 is heard of: it never was, and is open."""
+    case = Case().order(3).task(1).pick(9).task(3, t=8.5, rx=9.5)
+    case.records[-1]["rev"] = 2
+    return case.device("telemetry", 40, src=STATION).confirmed(0, 9, revision=1)
+
+
+def R21_full_on_arrival_until_more_is_asked_for_and_picked() -> Case:
+    """R21, R27a, R3: likewise, and the rest is picked: confirmed as if it had come in order."""
+    case = Case().order(3).task(1).pick(9).task(3, t=8.5, rx=9.5)
+    case.records[-1]["rev"] = 2
+    return case.pick(30, 2).confirmed(3, 30, revision=2, qty_task=3)
