@@ -218,3 +218,21 @@ def R21_full_on_arrival_until_more_is_asked_for_and_picked() -> Case:
     case = Case().order(3).task(1).pick(9).task(3, t=8.5, rx=9.5)
     case.records[-1]["rev"] = 2
     return case.pick(30, 2).confirmed(3, 30, revision=2, qty_task=3)
+
+
+def over_and_short() -> Case:
+    """Of two tasks of ten pieces each one is five short, the other five over: twenty of the line's twenty, in C-1."""
+    case = Case().order(20).task(10).task(10, "T-2").plan(contents=part(20)).shipment(20)
+    case.pick(10, 5, lu="L-1").short(11).pick(12, 15, task="T-2", lu="L-1").close(20)
+    return case.confirmed(5, 11).shorted(5, 11).confirmed(15, 12, "T-2", over_qty=5).packed(20)
+
+
+def R24_over_on_one_task_and_short_on_the_other() -> Case:
+    """R24, R50: the line has what was ordered; not ready all the same while PCK_OVER stands."""
+    return over_and_short().device("telemetry", 60).raised("PCK_OVER", "task/T-2", t=12)
+
+
+def R24_over_on_one_task_and_covered() -> Case:
+    """R24, R50: the order says at 30 that it knows: ready since then."""
+    case = changed(over_and_short(), 30, 2, 20).cleared("PCK_OVER", "task/T-2", t=30)
+    return case.ready(20, 30).device("telemetry", 60)

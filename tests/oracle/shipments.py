@@ -127,10 +127,8 @@ def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycl
         live = [window for window in windows if window.t_cancel is None]
         wanting = [name for name in world.context.shipments if line in world.context.scope(name)]
         p = sum(window.q for window in live) if len(wanting) == 1 else _put_in(line, shipment, world)
-        # R24. reading: an over-pick is covered whenever the line's qty is, with or without an order.changed
-        covered = sum(window.q for window in windows) <= spec.get("qty", 0)
-        within = all(window.q - window.q_task <= window.q_task * percent // 100 for window in live)
-        _must(covered or within, f"{line}: over-picked")
+        over = [window for window in live if window.q - window.q_task > window.q_task * percent // 100]
+        _must(not over or _is_covered(line, over, world), f"{line}: over-picked")
         shorts = sum(max(0, window.q_task - window.q) for window in live if window.short)
         alloc = world.context.allocs.get(line)
         shorts += alloc.record["qty"] if alloc else 0
@@ -147,6 +145,26 @@ def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycl
             for what, quantity in cycle.contents(cycle.closes[-1]).items()
             if what[:3] == (*line, spec.get("sku", what[2]))
         )
+def _is_covered(line: Line, over: list[Window], world: World) -> bool:
+    """R24. reading: the last order.changed asked for all that was picked by then, and of these no more was since."""
+    changes = [
+        fact
+        for fact in world.facts
+        if fact.kind == "order.changed"
+        and fact.record["order"] == line[0]
+        and any(spec["line"] == line[1] for spec in fact.record["lines"])
+    ]
+    if not changes:
+        return False
+    t = changes[-1].t
+    then = World([fact for fact in world.facts if fact.t <= t], world.knowledge, t, world.units)
+    picked = {
+        window.key: window.q for window in then.windows.values() if window.line == line and window.t_cancel is None
+    }
+    asked = then.context.lines[line]["qty"]
+    return sum(picked.values()) <= asked and all(window.q <= picked.get(window.key, 0) for window in over)
+
+
         _must(packed >= p, f"{line}: {packed} of {p} packed")
     return {"order": line[0], "line": line[1], "ordered": planned, "packed": p, "short": s, "cancelled": c}
 
