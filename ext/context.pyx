@@ -25,7 +25,7 @@ from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, Order, Planned, PlannedList,
     ScopeLine, Shipment,
 )
-from ext.store cimport List, find, index_of, length, nth, remove
+from ext.store cimport List, find, index_of, last, length, nth, remove
 from ext.timers cimport NEVER
 
 from ext.context_checks import CHECKS, POLICIES
@@ -380,6 +380,7 @@ cdef class Context:
         cdef Floor floor = self.floor
         cdef Shipment* shipment = floor.shipment_of(floor.intern(record["shipment"]))
         cdef ScopeLine* scope
+        cdef Line* line
         cdef List* before = shipment.scope
         cdef int i
         plans.replace_plan(floor, shipment, fact.t)
@@ -388,10 +389,14 @@ cdef class Context:
             remove(&scope.line.scopes, scope)
         shipment.scope = NULL
         for row in record["scope"]:
+            line = floor.line_of(floor.intern(row["order"]), row["line"])
+            scope = <ScopeLine*>last(line.scopes) if length(line.scopes) else NULL
+            if scope != NULL and scope.shipment == shipment:    # named once more
+                scope.qty += row["qty"]
+                continue
             scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))
-            scope.line = floor.line_of(floor.intern(row["order"]), row["line"])
-            scope.shipment, scope.qty = shipment, row["qty"]
-            floor.store.append(&scope.line.scopes, scope)
+            scope.line, scope.shipment, scope.qty = line, shipment, row["qty"]
+            floor.store.append(&line.scopes, scope)
             floor.store.append(&shipment.scope, scope)
         shipment.plan_rev, shipment.planned_t = record["rev"], fact.t
         shipment.stage_required = record.get("stage_required", False)

@@ -236,3 +236,17 @@ def R24_over_on_one_task_and_covered() -> Case:
     """R24, R50: the order says at 30 that it knows: ready since then."""
     case = changed(over_and_short(), 30, 2, 20).cleared("PCK_OVER", "task/T-2", t=30)
     return case.ready(20, 30).device("telemetry", 60)
+
+
+def R50_a_scope_that_names_a_line_twice() -> Case:
+    """R50, R50a: one and one of it are two, as in a carton's plan; ready when both are packed."""
+    case = Case().order(2).task(2).plan(contents=[*part(1), *part(1)]).pick(10, 2, lu="L-1").close(20)
+    case.wms("shipment.plan", shipment="S-1", scope=[*part(1), *part(1)]).confirmed(2, 10).packed(2)
+    return case.ready(2, 20).never_raised("PKG_CONTENT_MISMATCH").device("telemetry", 60)
+
+
+def R50_a_scope_that_names_a_line_twice_and_lacks_one() -> Case:
+    """R50: one of two is not enough."""
+    case = Case().order(2).task(1).shipment(1).pick(10, lu="L-1").close(20).confirmed(1, 10).packed(1, "L-1#1")
+    case.wms("shipment.plan", 30, rev=2, shipment="S-1", scope=[*part(1), *part(1)]).device("telemetry", 60)
+    return unready(case.ready(1, 20), 30, "shipment.plan")
