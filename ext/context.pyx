@@ -188,6 +188,7 @@ cdef class Context:
                 remember(self.floor, line, &said, fact.t)
                 pick_alarms.expect_cover(self.floor, line, fact)
             if line.own != NULL:
+                retasks.ask_for(self.floor, line.own, line.sku)
                 retasks.ask(self.floor, line.own, line.qty, fact, False)
                 pick_alarms.watch(self.floor, line.own, fact.t)
             for i in range(length(line.windows)):
@@ -265,7 +266,11 @@ cdef class Context:
         elif window.line != line:
             retasks.move(floor, window, line, fact)
         retasks.ask(floor, window, fact.qty, fact, new)
-        window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
+        if new:
+            window.sku, window.lu = fact.sku, fact.lu
+        retasks.ask_for(floor, window, fact.sku)
+        retasks.send_to(floor, window, fact.lu, fact)
+        window.loc = fact.loc
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)

@@ -232,7 +232,7 @@ cdef class Effects(Clocks):
         cdef Fact* other = NULL
         cdef bint known, inside = fact.window != NULL and fact.lu       # R20: the line's window sent it back
         cdef int k
-        fact.follows = fact.qty < 0 and not fact.lu
+        fact.follows = not fact.lu or (inside and fact.follows)
         if not fact.lu:
             fact.lu = pick_units.unit_of(self.floor, window, fact)
         if late_facts.comes_after_ship(self.floor, window, fact):

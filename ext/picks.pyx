@@ -231,12 +231,10 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     if not o.told:
         if window.confirmed == NULL or cause == NULL or window.told_t == ABSENT:
             return 0
-        if cause.window == window and o.q_now == window.told_q:
+        if o.q_now == window.told_q and (cause.window == window or window.told_t < floor.state.watermark):
             return 0
         if window.told_t >= floor.state.watermark:
             return never_full(floor, window, cause)
-        if cause.window != window:
-            return 0
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
     if o.by == BY_DEADLINE and o.q_short > 0 and window.trouble.decided == NULL:

@@ -19,6 +19,7 @@ from tests.cases import (
     told_picks,
     told_premises,
     told_replans,
+    told_retold,
     told_shared,
     told_shipping,
     told_sorter,
@@ -36,7 +37,7 @@ def writers() -> dict[str, Writer]:
     modules = (
         *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
-        *(told_pending, told_sorter, told_splits, told_by_then, told_late_plans),
+        *(told_pending, told_sorter, told_splits, told_by_then, told_late_plans, told_retold),
     )
     return {
         name: told
