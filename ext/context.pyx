@@ -5,7 +5,7 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, destinations, inventory, line_windows, manifests, pick_alarms, pick_events, picks, retasks
+from ext cimport cartons, destinations, inventory, late_facts, line_windows, manifests, pick_alarms, pick_events, picks, retasks
 from ext cimport hindsight, holds, plans, returns, shipments, stuck, touches, waves
 from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
@@ -344,6 +344,7 @@ cdef class Context:
             touches.touch(floor, before, fact.t, fact)
         if plan.shipment != NULL:
             touches.touch(floor, plan.shipment, fact.t, fact)
+        late_facts.judge_again(floor, plan.cycles)
         for i in range(length(plan.cycles)):
             cartons.watch_holds(floor, <Cycle*>nth(plan.cycles, i), fact.t)
             shipments.touch_cycle(floor, <Cycle*>nth(plan.cycles, i), fact)

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from ext cimport cartons, correlations, gaps, legality, manifests, riding, sights, stuck
+from ext cimport cartons, correlations, gaps, late_facts, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.floor cimport first_from
@@ -114,6 +114,8 @@ cdef int take_unit_fact(Floor floor, Fact* fact) except -1:
     cdef int i
     cartons.attach(floor, unit, fact, &changed)
     legality.watch(floor, unit, fact)
+    if fact.context:
+        late_facts.judge_again(floor, changed)
     for i in range(length(changed)):
         touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)

@@ -4,7 +4,7 @@ another unit's, a task's, a next use's."""
 from __future__ import annotations
 
 from tests.cases.told_shipping import part
-from tests.cases.writing import Case
+from tests.cases.writing import STATION, Case
 
 
 def told_again(case: Case, t: float, rx: float | None = None, **fields: object) -> Case:
@@ -58,3 +58,33 @@ def R31_the_order_asks_for_another_sku() -> Case:
         .never_raised("PCK_WRONG_SKU")
         .device("telemetry", 60)
     )
+
+
+def R28_a_reversal_that_overtakes_the_task_of_its_line() -> Case:
+    """R28, R20, R3: told as the line's at first, and taken back: the task of 10 is there when it is put back at 11."""
+    case = Case().order(2).device("pick.reverse", 11, src=STATION, order="O-1", line=1, sku="A", qty=1)
+    case.task(2, t=10, rx=11.5).pick(13, 3)
+    case.expect("pick.reversed", f"O-1/1/{STATION}/0/1/0", revision=1, qty=0)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/1/0", t=11, qty=1).confirmed(2, 13).device("telemetry", 60)
+
+
+def gone_at_30() -> Case:
+    """S-1, which plans line 2, has left without a piece of it; C-1 is planned to S-2. At 45 one is picked into L-1."""
+    case = Case().order(1, 1).task(1, "T-2", 2).wms("shipment.plan", shipment="S-1", scope=part(1, 2))
+    case.wms("manifest.result", 30, shipment="S-1", manifest_no="M-1", tracking=[])
+    return case.expect("shipment.manifested", "S-1", t=30)
+
+
+def R29_a_pick_that_overtakes_the_release_of_its_unit() -> Case:
+    """R29, R40, R3: told as S-2's until the release of 44 is heard of: it is line 2's, which has left."""
+    case = gone_at_30().plan(shipment="S-2").pick(45, task="T-2", lu="L-1").wms("lu.release", 44, 45.5, lu="L-1")
+    case.confirmed(0, 45, "T-2").raised("PCK_LATE_AFTER_SHIP", "task/T-2").device("telemetry", 90)
+    return case.expect("inventory.discrepancy", "/A//T-2", t=45, kind="POST_SHIP", expected=0, actual=1)
+
+
+def R29_a_pick_that_overtakes_the_bind_of_its_unit() -> Case:
+    """R29, R40, R3: told as late until the bind of 44 to C-1 is heard of: it is S-2's, and in time."""
+    case = gone_at_30().plan(shipment="S-2", lu=None).pick(45, task="T-2", lu="L-1")
+    case.wms("lu.bind", 44, 45.5, lu="L-1", carton="C-1").confirmed(1, 45, "T-2", carton="C-1")
+    case.expect("inventory.discrepancy", "/A//T-2", kind="POST_SHIP", expected=1, actual=1)
+    return case.never_raised("PCK_LATE_AFTER_SHIP").device("telemetry", 90)
