@@ -42,7 +42,7 @@ from ext.texts import Texts
 from protocols import registry as protocols
 
 DRIVERS_STOP_S = 1.5
-PIPELINE_STOP_S = 6.0
+PIPELINE_STOP_S = 5.0
 DRIVER_AGAIN_S = 10.0
 
 log = logging.getLogger("sortline.app")

@@ -91,24 +91,33 @@ def _dispatch(arguments: list[str]) -> int:
         args = parser.parse_args(arguments)
         if module is None:  # parse_args has left for every other reason
             parser.error("give a command")
+        if asked in UNTIL_TOLD and signal.sigtimedwait([signal.SIGTERM], 0):
+            return DONE
         code: int = module.run(args)
         return code
 
 
 @contextmanager
 def _stoppable(command: str | None) -> Iterator[None]:
-    """SIGTERM is an end like any other also before the command listens to it itself: loading takes half a second."""
+    """SIGTERM is an end like any other also before the command listens to it itself: loading takes half a second.
+
+    Of a command that would go on for ever it waits until then (see told_to_stop): an error that a signal's handler
+    raises is lost in many a place where modules load, such as the callback of a weak reference.
+    """
     if command in UNTIL_TOLD:
-        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(DONE))
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     elif command in LOOKING:
         before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
     else:
         yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupt(*_: object) -> None:

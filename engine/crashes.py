@@ -8,7 +8,7 @@ reads it, and dies as well. `crash.note` in the data folder tells the start afte
                faulthandler; noughts while all is well
 
 Neither is synced: a process that dies takes nothing along that it has written. kill -9, a power cut and the kernel when
-it wants memory leave no trace, so that none of them is ever taken for the fault of a record.
+it wants memory leave no trace, so that none of them is ever taken for the fault of a record; nor is SIGBUS.
 
 A start that died on a piece of the journal is followed by one that reads the piece a record at a time; a record on
 which DEATHS of those died is put aside, and so is a snapshot. No more than PASSED_OVER_MAX records are: then it is no
@@ -32,6 +32,7 @@ from engine.passed_over import NAME, PassedOver, Place
 NOTE = "crash.note"
 LAST = "crash.last"  # the trace of the last one, to look at
 FATAL = b"Fatal Python error: "  # how faulthandler begins; anything else there is the disk's doing
+BUS_ERROR = FATAL + b"Bus error"  # a mapped page could not be had of the disk: no record's doing
 WHERE_BYTES = 512
 NOTE_BYTES = 16 * 1024
 WHOLE = -1  # the line of a piece that is read as one
@@ -62,6 +63,8 @@ class Crashes:
 
     def __init__(self, data_dir: Path) -> None:
         self.passed_over = PassedOver(data_dir / NAME)
+        if self.passed_over.report:
+            log.warning("%s", self.passed_over.report)
         self._file = -1
         self._had_handler = faulthandler.is_enabled()
         died = NOWHERE
@@ -87,6 +90,8 @@ class Crashes:
         with contextlib.suppress(OSError):
             (data_dir / LAST).write_bytes(trace)
         log.error("the process has died (%s): %s", trace.split(b"\n")[0].decode(errors="replace"), data_dir / LAST)
+        if trace.startswith(BUS_ERROR):
+            return NOWHERE
         try:
             return msgspec.json.decode(where, type=Where)
         except msgspec.MsgspecError:

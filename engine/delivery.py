@@ -13,8 +13,8 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
@@ -23,8 +23,8 @@ from engine.cursors import Cursors
 from engine.dead_letters import SENDING, Cause, DeadLetters, Letter
 from engine.error_classes import Class, classify, code_of
 from engine.errors import Full, QueueFull
-from engine.metrics import LaneMetrics, SinkMetrics
-from engine.model import BUSINESS, PRIORITY_LAST, QUEUE_PRIORITY
+from engine.lane_work import Done, Work
+from engine.metrics import SinkMetrics
 from engine.sqlite_file import passes
 from engine.throttle import Breaker, Pace, Settings
 
@@ -34,6 +34,10 @@ CLOSE_S_MAX = 2.0
 PASSED_OVER_S_MAX = 5.0
 POISON_ATTEMPTS = 3
 LOOK_S = 1.0
+LAST_EVENTS = 32
+LAST_S = 1.0
+"""Once there is not much time left a call has no more events than that, and is given so long to come to its end: what a
+sink took in a call that was cut short is sent again by the next start."""
 CHANGED = Cause(Class.CORRUPTION.value, "damaged", "the disk has changed it since it was buried", 0)
 BEHIND = Cause("held", "behind", "an earlier event of its partition key is a dead letter")
 
@@ -41,36 +45,6 @@ log = logging.getLogger("sortline.delivery")
 
 Pause = Callable[[asyncio.Event | None, float | None], Awaitable[None]]
 """Waits until the event is set, or so many seconds are over; None: not for that."""
-
-
-class Done(NamedTuple):
-    """So many events up to `position` are where they belong."""
-
-    position: int
-    delivered: int
-    dead: int
-
-
-class Work:
-    """One lane, as its forwarder sees it. ready_s: not before. waits_s: since when it could go, and others went."""
-
-    def __init__(self, lane: Lane, pace: Pace, metrics: LaneMetrics, now_s: float) -> None:
-        self.lane = lane
-        self.metrics = metrics
-        self.bucket = pace.bucket(now_s)
-        self.priority = pace.priority if pace.priority is not None else _priority(lane)
-        self.dry = False
-        self.ready_s = now_s
-        self.waits_s: float | None = None
-        self.alone = 0  # so many of the next events are sent one by one, to find the one at fault
-        self.tries = 0  # of the first event, when it seems to be poison
-        self.dead_in_a_row = 0
-        self.done: Done | None = None  # the cursor has to be moved over it before anything else
-        self.recounted = 0  # so many of the next events were counted as delivered, and are sent again
-        self.buried: set[int] = set()  # positions behind the cursor that are dead letters already
-        self.keys: set[str] = set()  # partition keys that have a dead letter
-        self.letters = True  # whether a letter may be wanted
-        self.letter_s = now_s  # the next one not before
 
 
 class Forwarder:
@@ -106,6 +80,7 @@ class Forwarder:
         self._pause = pause or _pause
         self._timer = timer
         self._batch = settings.batch_events
+        self._events_max = settings.batch_events
         self._bucket = settings.bucket(timer())
         self._breaker = Breaker(jitter)
         self._works = [self._work(lane) for lane in outbox.lanes(name)]
@@ -141,12 +116,16 @@ class Forwarder:
                 if not self._open:
                     await self._connect()
                 elif (work := self._choose()) is not None:
-                    await self._serve(work)
+                    await _to_its_end(self._serve(work))
                 else:
                     self._tell()
                     await self._pause(self._news, self._idle_s())
         finally:
             await self._shut()
+
+    def ends_soon(self) -> None:
+        """`run` will be cancelled."""
+        self._events_max = LAST_EVENTS
 
     async def undelivered(self) -> bool:
         """Whether something is left that the sink may still take now."""
@@ -315,7 +294,7 @@ class Forwarder:
             return 1
         now = self._timer()
         allowed = [bucket.allows(now) for bucket in filter(None, (work.bucket, self._bucket))]
-        return max(1, min([self._batch, *allowed]))
+        return max(1, min([self._batch, self._events_max, *allowed]))
 
     # what went wrong
 
@@ -485,8 +464,16 @@ class Forwarder:
             log.debug("sink %s: while closing: %s: %s", self.name, type(error).__name__, error)
 
 
-def _priority(lane: Lane) -> int:
-    return min((QUEUE_PRIORITY.get(BUSINESS[type_].queue, PRIORITY_LAST) for type_ in lane.types), default=0)
+async def _to_its_end(step: Coroutine[Any, Any, None]) -> None:
+    """Also where whoever waits for it is cancelled, for a while."""
+    task = asyncio.ensure_future(step)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=LAST_S)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 async def _pause(event: asyncio.Event | None, seconds: float | None) -> None:

@@ -40,6 +40,7 @@ from engine.whole_file import BAD, put_aside, read_whole, write_whole
 DATA_DIR = "data"
 MADE_AGAIN = (OUTBOX, LETTERS)  # the next start makes what is missing; a queue is the ERP's, and stays
 FLAWS_SHOWN = 20
+FLIPPED = "a flipped bit, which the next start turns back"
 READ_BYTES = 1024 * 1024
 
 
@@ -143,7 +144,7 @@ class Check:
     def _segments(self) -> Iterator[Finding]:
         numbers = self.segments.numbers()
         needed = self.missing()
-        for missing in sorted({*self.segments.missing(), *needed}):
+        for missing in sorted({*self.segments.lost_in_front(), *self.segments.missing(), *needed}):
             yield Finding(self.segments.path(missing), "is missing", missing in needed)
         if numbers and numbers[0] > 1 and not self.snapshots and not self.segments.is_loss(numbers[0]):
             yield Finding(self.segments.path(1), "is missing, and no snapshot stands for it", grave=True)
@@ -208,11 +209,13 @@ class Check:
             if fault:
                 yield Finding(path, fault.what, grave=path.name in MADE_AGAIN and not fault.mended)
         book = self.folder / "rules.json"
-        if book.exists() and not rules_can_be_read(book):
-            yield Finding(book, "is damaged; the snapshots know the rules, too")
+        if fault := fault_of_rules(book):
+            yield Finding(book, fault.what)
         passed_over = PassedOver(self.folder / PASSED_OVER, put_damaged_aside=False)
-        if passed_over.report:
+        if passed_over.damaged:
             yield Finding(passed_over.path, "is damaged; what it names is found again")
+        elif passed_over.report:
+            yield Finding(passed_over.path, FLIPPED)
         if passed_over.lines:
             yield Finding(passed_over.path, f"{len(passed_over)} records on which the process died are passed over")
         for path in sorted(self.folder.rglob(f"*{BAD}")):
@@ -264,7 +267,7 @@ def _put_aside(folder: Path) -> Iterator[str]:
             if error.damaged:
                 yield f"{path}: {error}: renamed to {put_aside(path).name}"
     book = folder / "rules.json"
-    if book.exists() and not rules_can_be_read(book):
+    if (fault := fault_of_rules(book)) and fault.damaged:
         yield f"{book}: is damaged: renamed to {put_aside(book).name}"
     segments = SegmentFolder(folder / "journal")
     for number in segments.numbers():
@@ -320,13 +323,6 @@ def _stand_ins(folder: Path, *, accept_loss: bool) -> Iterator[str]:
         yield f"{segments.stand_in(number, now_us())}: stands for what is lost"
 
 
-def rules_can_be_read(path: Path) -> bool:
-    try:
-        return RuleBook(path, put_damaged_aside=False).report == ""
-    except Newer:
-        return True
-
-
 def told_by_outbox(path: Path) -> int | None:
     """The last sequence that the outbox has had; None: it cannot say."""
     if not path.exists():
@@ -347,6 +343,16 @@ class Fault(NamedTuple):
     mended: bool = False
 
 
+def fault_of_rules(path: Path) -> Fault | None:
+    try:
+        book = RuleBook(path, put_damaged_aside=False)
+    except Newer:
+        return None
+    if book.damaged:
+        return Fault("is damaged; the snapshots know the rules, too", damaged=True)
+    return Fault(FLIPPED, mended=True) if book.report else None
+
+
 def fault_of_database(path: Path) -> Fault | None:
     """What SQLite finds wrong with a file; None: nothing."""
     try:
@@ -355,7 +361,7 @@ def fault_of_database(path: Path) -> Fault | None:
             if found:
                 return Fault(f"is damaged: {found}", damaged=True)
             what = ", ".join(each.what for each in turned)
-            return Fault(f"a flipped bit, which the next start turns back: {what}", mended=True) if turned else None
+            return Fault(f"{FLIPPED}: {what}", mended=True) if turned else None
     except sqlite3.DatabaseError as error:
         if tells_damage(error):
             return Fault(f"is damaged, or no SQLite file ({error})", damaged=True)

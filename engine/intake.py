@@ -48,9 +48,10 @@ class Step(NamedTuple):
 class IntakeQueue:
     """Deliveries between the drivers and the journal. Their room comes back when a group is `released`, decided."""
 
-    def __init__(self, limits: Limits, metrics: IntakeMetrics) -> None:
+    def __init__(self, limits: Limits, metrics: IntakeMetrics, group_bytes_max: int = GROUP_BYTES_MAX) -> None:
         self._limits = limits
         self._metrics = metrics
+        self._group_bytes_max = min(group_bytes_max, GROUP_BYTES_MAX)
         self._queue: deque[Waiting] = deque()
         self._news = asyncio.Event()
         self._full = asyncio.Event()  # more waits than one append takes
@@ -100,7 +101,7 @@ class IntakeQueue:
             return
 
     def _makes_a_group(self) -> bool:
-        return self._queued_records >= GROUP_RECORDS_MAX or self._queued_bytes >= GROUP_BYTES_MAX
+        return self._queued_records >= GROUP_RECORDS_MAX or self._queued_bytes >= self._group_bytes_max
 
     def interrupt(self) -> None:
         self._news.set()
@@ -109,7 +110,7 @@ class IntakeQueue:
         """What waits, as much as goes into one append; None: nothing."""
         waiting: list[Waiting] = []
         records = size = 0
-        while self._queue and (not waiting or (records < GROUP_RECORDS_MAX and size < GROUP_BYTES_MAX)):
+        while self._queue and (not waiting or (records < GROUP_RECORDS_MAX and size < self._group_bytes_max)):
             waiting.append(self._queue.popleft())
             records += len(waiting[-1].delivery.lines)
             size += waiting[-1].size

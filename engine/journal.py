@@ -116,7 +116,7 @@ class Journal:
     def recover(self, after: Position = BEGINNING) -> Iterator[bytes]:
         """Every payload after a position, in the order of the appends; what lies before it is not looked at. Nothing
         can be appended before this has come to its end."""
-        for number in self._segments.missing():
+        for number in (*self._segments.lost_in_front(), *self._segments.missing()):
             if number < after.segment and len(self.reports) < REPORTS_MAX:
                 path = self._segments.path(number)
                 self.reports.append(f"{path}: is missing; snapshots stand for it, a replay misses it")
@@ -154,19 +154,23 @@ class Journal:
         `bytes_kept`, or all in them is older than `begun_before_us`. Returns how many bytes went. Something durable has
         to stand for them."""
         with self._calls:
-            dropped = 0
+            left, going = self.bytes, []
             for number in self._segments.numbers():
-                if number >= min(position.segment, self._number):
+                held = self._segments.held(number)
+                if held is None or number >= min(position.segment, self._number):
                     break
                 following = self._segments.header(number + 1)
                 over = following is not None and 0 < following.begun_us < begun_before_us
-                if self.bytes <= bytes_kept and not over:
+                if left <= bytes_kept and not over:
                     break
-                size = self._segments.drop(number)
-                self.bytes -= size
-                dropped += size
-            if dropped:
-                self._disk.sync_folder(self.folder)
+                left -= held.bytes
+                going.append(number)
+            if not going:
+                return 0
+            self._segments.begin_with(going[-1] + 1)
+            dropped = sum(map(self._segments.drop, going))
+            self._disk.sync_folder(self.folder)
+            self.bytes -= dropped
             return dropped
 
     def pack_before(self, position: Position) -> int:
@@ -310,6 +314,7 @@ class Journal:
         one, the next append tries again: a full disk must not keep the engine from delivering what it has."""
         self.bytes = self._segments.bytes()
         self._waiting_for_room = True
+        self._segments.begin_with_oldest()
         try:
             if self._empty:
                 self._begin(self._number, self._end_before)

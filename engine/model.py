@@ -170,6 +170,17 @@ ELEMENTS: dict[tuple[str, str], tuple[frozenset[str], ...]] = {
 }
 """What each object of a nested list has: alternatives, as in `Kind.required`; none: a list of line numbers."""
 
+VALUES: dict[tuple[str, str], tuple[str, ...]] = {
+    **{(kind, "state"): ("set", "clear") for kind in ("lane.full", "jam", "fault", "estop")},
+    ("pick.short", "code"): ("EMPTY", "INSUFFICIENT", "DAMAGED", "NOT_FOUND", "OPERATOR"),
+    ("label.verified", "result"): ("OK", "NOREAD", "MISMATCH"),
+    ("return.graded", "disposition"): ("RESTOCK", "QUARANTINE", "SCRAP", "VENDOR"),
+}
+"""All that some texts of a kind may be. A crane's `code` is not among them: one that nobody knows is a fault, too."""
+
+ELEMENT_VALUES: dict[str, tuple[str, ...]] = {"short_policy": ("SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER")}
+"""The same of an object in a nested list."""
+
 SRC_BYTES_MAX = 128
 TEXT_BYTES_MAX = 4096
 

@@ -11,13 +11,14 @@ decoder refuses it and the account counts it as rejected. So both come to the sa
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
 import msgspec
 
 from engine.disk import DISK, Disk
-from engine.whole_file import put_aside, read_whole, write_whole
+from engine.whole_file import put_aside, read_whole, turned_back, write_whole
 
 NAME = "passed_over.json"
 VERSION = b"sortline-passed-over-1"
@@ -27,12 +28,13 @@ Place = tuple[int, int]
 
 
 class PassedOver:
-    """`lines`: by frame, the numbers of its lines. A file that cannot be read is put aside as `.bad` and counts as
-    none: what it named is found again. `report` says so then."""
+    """`lines`: by frame, the numbers of its lines. A flipped bit is turned back; any other file that cannot be read is
+    put aside as `.bad` and counts as none: what it named is found again. `report` says so then."""
 
     def __init__(self, path: Path, disk: Disk = DISK, *, put_damaged_aside: bool = True) -> None:
         self.path = path
         self.report = ""
+        self.damaged = False
         self.lines: dict[Place, set[int]] = {}
         self._disk = disk
         if path.name in disk.names(path.parent):
@@ -56,16 +58,27 @@ class PassedOver:
         return b"\n".join(INSTEAD if at in numbers else line for at, line in enumerate(payload.split(b"\n")))
 
     def _read(self, put_damaged_aside: bool) -> None:
-        content = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
-        first, _, body = content.partition(b"\n")
-        body = body.removesuffix(b"\n")
-        if first == b"%b %b" % (VERSION, _digest(body)):
-            for segment, offset, line in msgspec.json.decode(body, type=list[tuple[int, int, int]]):
-                self.lines.setdefault((segment, offset), set()).add(line)
-        else:
+        found = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
+        content = found if _is_whole(found) else turned_back(found, _is_whole)
+        if content is None:
+            self.damaged = True
             self.report = f"{self.path} is damaged"
             if put_damaged_aside:
                 self.report += f": put aside as {put_aside(self.path, self._disk).name}"
+            return
+        if content != found:
+            self.report = f"{self.path}: a flipped bit, turned back"
+            if put_damaged_aside:
+                with contextlib.suppress(OSError):  # a disk without room: the next one does it
+                    write_whole(self.path, content, self._disk)
+        body = content.partition(b"\n")[2]
+        for segment, offset, line in msgspec.json.decode(body, type=list[tuple[int, int, int]]):
+            self.lines.setdefault((segment, offset), set()).add(line)
+
+
+def _is_whole(content: bytes) -> bool:
+    first, _, body = content.partition(b"\n")
+    return first == b"%b %b" % (VERSION, _digest(body.removesuffix(b"\n")))
 
 
 def _digest(body: bytes) -> bytes:

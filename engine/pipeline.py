@@ -11,6 +11,7 @@ loop in slices of a few milliseconds. A start first brings the core to the journ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -45,6 +46,7 @@ TICK_US_MIN = 50_000
 FULL_S = 0.5
 LOOK_S = 0.2
 COMMIT_S = 0.002
+GROUPS = 16  # of the largest ones in a journal: what snapshots do not stand for yet, and one more, always fit
 MEASURE_S = 1.0
 STOP_SNAPSHOT_US_MAX = 2_000_000
 STOP_S_MAX = 8.0
@@ -84,7 +86,7 @@ class Pipeline:
         self._outbox = outbox
         self._metrics = metrics
         self._clock = clock
-        self._intake = IntakeQueue(limits, metrics.intake)
+        self._intake = IntakeQueue(limits, metrics.intake, journal.bytes_max // GROUPS)
         self._room = asyncio.Event()  # a sink has taken something out of the outbox
         self._letters = letters
         self._refusals = Refusals(letters, self.put)
@@ -195,6 +197,8 @@ class Pipeline:
         self._closing = True
         self._metrics.turn("stopping")
         self._intake.interrupt()
+        for forwarder in self._forwarders:
+            forwarder.ends_soon()
         try:
             async with asyncio.timeout(within_s):
                 if self._work:
@@ -381,11 +385,9 @@ class Pipeline:
 
     async def _wait_for_room(self) -> None:
         """Until a sink has taken something out of the outbox; or a while, for a disk says nothing when it has room."""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FULL_S):
                 await self._room.wait()
-        except TimeoutError:
-            return
 
     def _told(self, events: list[Emitted]) -> None:
         now = self._clock()

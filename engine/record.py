@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from engine.recordings import Output, Writer
 from engine.records import make_decoder
 from engine.replay import Progress, account_line
 from engine.slices import Slicer
+from engine.told_to_stop import listen
 from ext.batch import Batch
 from ext.core import Core
 from ext.texts import Texts
@@ -69,11 +69,9 @@ def run(args: argparse.Namespace) -> int:
 async def record(site: Site, out: Output, seconds: float | None, clock: Clock) -> dict[str, int]:
     """Until SIGTERM, SIGINT, or so many seconds; everything that was acknowledged is in `out` then."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    listen(lambda name: stop.set())
     if seconds is not None:
-        loop.call_later(seconds, stop.set)
+        asyncio.get_running_loop().call_later(seconds, stop.set)
     recorder = Recorder(site, out, clock)
     drivers = Drivers(site, recorder, clock)
     writing = asyncio.create_task(recorder.run(), name="recorder")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from engine.model import ELEMENTS, ENVELOPE, FIELDS, KINDS, Group, field_type
+from engine.model import ELEMENT_VALUES, ELEMENTS, ENVELOPE, FIELDS, KINDS, VALUES, Group, field_type
 from ext.ndjson import NdjsonDecoder
 from ext.texts import Texts
 
@@ -29,6 +29,8 @@ def _tables() -> tuple[Any, ...]:
         types,
         exceptions,
         {place: _in_order(alternatives) for place, alternatives in ELEMENTS.items()},
+        VALUES,
+        ELEMENT_VALUES,
     )
 
 

@@ -181,11 +181,10 @@ class Recovery:
     def decided(self, position: Position, size: int) -> None:
         """The core has decided on everything before `position`, `size` bytes more than before, and all that it told is
         in the outbox."""
-        self._at = position
-        self._done += size
+        self._at, self._done = position, self._done + size
 
     def is_due(self, idle: bool) -> bool:
-        """Whether the journal has grown enough for another snapshot. idle: nothing else waits to be done."""
+        """Whether the journal has grown enough for another snapshot. idle: nothing waits."""
         return self._grown() >= self._every_bytes * (1 if idle else FORCED)
 
     async def keep(self) -> None:
@@ -196,8 +195,7 @@ class Recovery:
         self._kept_at = self._done
         self._unwritten = False
         began_s = time.perf_counter()
-        # whatever goes wrong here, the journal still has everything: only the next start takes longer
-        try:
+        try:  # whatever goes wrong here, the journal still has everything: only the next start takes longer
             state = await asyncio.to_thread(self.slicer.snapshot)
             took_us = int((time.perf_counter() - began_s) * 1e6)
             snapshot = Snapshot(self._at, self.slicer.sequence, self._rules, state, self.slicer.shift)
@@ -338,6 +336,10 @@ class Recovery:
             log.warning("%s", self._book.report)
         self._rules = rules
         if self._book.held_at(at) is None:
+            if self._journal.first() and not self._book.report:
+                log.warning(
+                    "%s: is not there: a new one is begun; which rules held before is not known", self._book.path
+                )
             await self._write_down(at, rules)
 
     async def _write_down(self, at: Position, rules: RuleSet, needed_from: Position = BEGINNING) -> None:
@@ -467,8 +469,7 @@ class Ahead(str):
 
 
 class Piece(NamedTuple):
-    """Payloads joined; begin: where the first one stood. lost_before: something that was accepted before them is
-    lost, since the piece before."""
+    """Payloads joined; begin: where the first one stood. lost_before: something accepted is lost in front of them."""
 
     payload: bytes
     lost_before: bool

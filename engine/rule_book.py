@@ -9,6 +9,7 @@ in order, one entry a change. A replay turns to the next rules where the engine 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ import msgspec
 from engine.disk import DISK, Disk
 from engine.errors import Newer
 from engine.journal import BEGINNING, Position
-from engine.whole_file import put_aside, read_whole, write_whole
+from engine.whole_file import put_aside, read_whole, turned_back, write_whole
 
 VERSION = b"sortline-rules-1"
 NEWER = re.compile(rb"sortline-rules-[0-9]+ [0-9a-f]+")
@@ -64,11 +65,13 @@ class Change(NamedTuple):
 
 
 class RuleBook:
-    """The changes, in order. A file that cannot be read is put aside as `.bad`; `report` says so then."""
+    """The changes, in order. A flipped bit is turned back; any other file that cannot be read is `damaged`, and put
+    aside as `.bad`. `report` says so then."""
 
     def __init__(self, path: Path, disk: Disk = DISK, *, put_damaged_aside: bool = True) -> None:
         self.path = path
         self.report = ""
+        self.damaged = False
         self._disk = disk
         self._changes: list[Change] = []
         if path.name in disk.names(path.parent):
@@ -93,23 +96,31 @@ class RuleBook:
         self._changes = changes
 
     def _read(self, put_damaged_aside: bool) -> None:
-        content = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
-        first, _, body = content.partition(b"\n")
-        version, _, digest = first.partition(b" ")
-        body = body.removesuffix(b"\n")
+        found = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
+        first = found.partition(b"\n")[0]
         # the digest of a later version covers more than the body, so a version that only a flipped bit names is none
-        if digest != _digest(body) and NEWER.fullmatch(first) and version != VERSION:
+        if not _is_whole(found) and NEWER.fullmatch(first) and first.partition(b" ")[0] != VERSION:
             raise Newer(self.path)
-        if digest != _digest(body):
-            if not put_damaged_aside:
-                self.report = f"{self.path} is damaged"
-                return
-            aside = put_aside(self.path, self._disk)
-            self.report = f"{self.path} is damaged: put aside as {aside.name}; the last snapshot knows its rules, too"
+        content = found if _is_whole(found) else turned_back(found, _is_whole)
+        if content is None:
+            self.damaged = True
+            self.report = f"{self.path} is damaged"
+            if put_damaged_aside:
+                aside = put_aside(self.path, self._disk)
+                self.report += f": put aside as {aside.name}; the last snapshot knows its rules, too"
             return
-        self._changes = [
-            Change(Position(*entry["from"]), rule_set(entry["rules"])) for entry in msgspec.json.decode(body)
-        ]
+        if content != found:
+            self.report = f"{self.path}: a flipped bit, turned back"
+            if put_damaged_aside:
+                with contextlib.suppress(OSError):  # a disk without room: the next one does it
+                    write_whole(self.path, content, self._disk)
+        entries = msgspec.json.decode(content.partition(b"\n")[2])
+        self._changes = [Change(Position(*entry["from"]), rule_set(entry["rules"])) for entry in entries]
+
+
+def _is_whole(content: bytes) -> bool:
+    first, _, body = content.partition(b"\n")
+    return first.partition(b" ")[2] == _digest(body.removesuffix(b"\n"))
 
 
 def _digest(body: bytes) -> bytes:

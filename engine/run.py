@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +31,7 @@ from engine.large_blocks import give_back_large_blocks
 from engine.live import View, show
 from engine.logs import LEVELS, log_lines
 from engine.replay import account_line
+from engine.told_to_stop import listen
 
 STOP_S_MAX = 9.8
 FULL_S = 0.5
@@ -82,11 +83,9 @@ def _to_its_end(work: Coroutine[None, None, Outcome]) -> Outcome:
 
 async def _run(site: Site, seconds: float | None, console: Console) -> Mapping[str, int]:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _told_to_stop, stop, number.name)
+    listen(partial(_told_to_stop, stop))
     if seconds is not None:
-        loop.call_later(seconds, _told_to_stop, stop, f"{seconds:g} s are over")
+        asyncio.get_running_loop().call_later(seconds, _told_to_stop, stop, f"{seconds:g} s are over")
     engine = await begun(site, stop)
     covers = {source.name: source.covers for source in site.sources}
     view = asyncio.create_task(show(View(site.site, engine.metrics, covers, engine.clock), console))

@@ -16,7 +16,19 @@ import msgspec
 from engine.config.load import Coverage, Document, Served
 from engine.config.rules import SourceRules
 from engine.event_schema import event_schema
-from engine.model import ELEMENTS, ENVELOPE, FIELDS, KINDS, SRC_BYTES_MAX, TEXT_BYTES_MAX, Group, Type, field_type
+from engine.model import (
+    ELEMENT_VALUES,
+    ELEMENTS,
+    ENVELOPE,
+    FIELDS,
+    KINDS,
+    SRC_BYTES_MAX,
+    TEXT_BYTES_MAX,
+    VALUES,
+    Group,
+    Type,
+    field_type,
+)
 from engine.sinks import registry as sinks
 from protocols import registry as protocols
 
@@ -66,14 +78,17 @@ def _records(*groups: Group) -> Schema:
             {"if": {"properties": {"kind": {"const": name}}}, "then": {"$ref": f"#/$defs/{name}"}} for name in kinds
         ],
         "$defs": {
-            "fields": {"properties": {name: _type(type_) for name, type_ in FIELDS.items() if name not in VARYING}},
+            "fields": {"properties": {name: _usual(name) for name in FIELDS if name not in VARYING}},
             **{name: _kind(name) for name in kinds},
         },
     }
 
 
 VARYING = frozenset(
-    name for name, usual in FIELDS.items() for kind in KINDS if field_type(kind, name) != usual or usual is Type.NESTED
+    name
+    for name, usual in FIELDS.items()
+    for kind in KINDS
+    if field_type(kind, name) != usual or usual is Type.NESTED or (kind, name) in VALUES
 )
 """Fields that do not look the same in every kind."""
 
@@ -86,8 +101,16 @@ def _kind(name: str) -> Schema:
     return {"allOf": [{"$ref": "#/$defs/fields"}], "properties": properties, **_alternatives(kind.required)}
 
 
+def _usual(field: str) -> Schema:
+    if field in ELEMENT_VALUES:
+        return {"enum": list(ELEMENT_VALUES[field])}
+    return {**_type(FIELDS[field]), **({"minimum": 1} if field == "rev" else {})}
+
+
 def _field(kind: str, field: str) -> Schema:
     type_ = field_type(kind, field) or Type.TEXT
+    if (kind, field) in VALUES:
+        return {"enum": list(VALUES[kind, field])}
     alternatives = ELEMENTS.get((kind, field))
     if type_ is not Type.NESTED or alternatives is None:
         return _type(type_)

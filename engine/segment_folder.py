@@ -2,6 +2,9 @@
 
 Reading needs no lock: a segment is never changed once the next one is there, and packing puts the new file in place
 before the old one goes. What was packed while somebody reads is looked for once more.
+
+Older segments are let go, and nothing else would tell those that are lost from them: so the name of an empty file,
+`00000003.first`, says with which segment the journal begins.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from engine.segments import (
     unpack,
 )
 from engine.whole_file import BAD, NEW, read_whole, write_whole
+
+FIRST = ".first"
 
 Read = TypeVar("Read")
 
@@ -56,6 +61,7 @@ class SegmentFolder:
         self._held: dict[int, Held] = {}
         self._headers: dict[int, Header] = {}
         self._aside: set[int] = set()
+        self._first: int | None = None  # as the name says
         self.look()
 
     def look(self) -> None:
@@ -70,8 +76,12 @@ class SegmentFolder:
                     found[int(stem)] = Held(int(stem), path, size)
         self._held = dict(sorted(found.items()))
         self._headers = {}
-        aside = (name.partition(".")[0] for name in self.disk.names(self.folder) if name.endswith(BAD))
-        self._aside = {int(stem) for stem in aside if stem.isdecimal()}
+        self._aside = self._named(BAD)
+        self._first = max(self._named(FIRST), default=None)
+
+    def _named(self, end: str) -> set[int]:
+        stems = (name.partition(".")[0] for name in self.disk.names(self.folder) if name.endswith(end))
+        return {int(stem) for stem in stems if stem.isdecimal()}
 
     def clear_leftovers(self) -> None:
         """What a crash left of packing, or of another file that was never whole."""
@@ -91,6 +101,11 @@ class SegmentFolder:
             for number in range(first, max([*self._held, *self._aside], default=0) + 1)
             if number not in self._held
         ]
+
+    def lost_in_front(self) -> list[int]:
+        """Those in front of the oldest one that nobody has let go, and whose loss nobody has accepted."""
+        oldest = min(self._held, default=0)
+        return [] if self._first is None or self.is_loss(oldest) else list(range(self._first, oldest))
 
     def held(self, number: int) -> Held | None:
         return self._held.get(number)
@@ -158,6 +173,28 @@ class SegmentFolder:
 
     # what changes the folder
 
+    def begin_with(self, number: int) -> None:
+        """Those in front of it are let go: durable when it returns, and before any of them goes."""
+        if self._first == number:
+            return
+        path = self.folder / f"{number:08d}{FIRST}"
+        before, self._first = self._first, number
+        try:
+            if before is None:
+                self.disk.close(self.disk.open(path, create=True))
+            else:
+                self.disk.rename(self.folder / f"{before:08d}{FIRST}", path)
+        except OSError:
+            self._first = None
+            if before is not None:
+                self.disk.unlink(self.folder / f"{before:08d}{FIRST}")  # to say nothing is better than what is wrong
+        self.disk.sync_folder(self.folder)
+
+    def begin_with_oldest(self) -> None:
+        """Where nothing says with which: a new folder, or one of an earlier version."""
+        if self._first is None:
+            self.begin_with(min(self._held, default=1))
+
     def note(self, number: int, size: int) -> None:
         """The segment, not packed, is there now, and has this size."""
         self._held[number] = Held(number, self.path(number), size)
@@ -215,9 +252,14 @@ def readable(
 ) -> Iterator[tuple[int, int, bytes]]:
     """(segment, offset, payload) of all that can be read of these segments. What cannot, and what is missing between
     them, is said, one line each."""
+    if list(numbers[:1]) == segments.numbers()[:1]:
+        for missing in segments.lost_in_front():
+            say(f"{segments.path(missing)}: is missing")
     for before, number in zip([*numbers[:1], *numbers], numbers, strict=False):
         for missing in range(before + 1, number):
             say(f"{segments.path(missing)}: is missing")
+        if segments.is_loss(number):
+            say(f"{segments.path(number)}: what stood before it is lost; that was accepted")
         for part in segments.parts(number):
             if part.flaw:
                 say(f"{segments.path(number)}: {part.flaw}")
@@ -233,6 +275,9 @@ def payloads_in(where: Path, say: Callable[[str], None]) -> Iterator[bytes] | No
     elif where.is_dir() and (folder := journal_of(where)) is not None:
         segments = SegmentFolder(folder)
         numbers = segments.numbers()
+        if numbers[0] > 1 and not segments.is_loss(numbers[0]):
+            first = segments.path(numbers[0]).name
+            say(f"{folder}: begins with {first}: what came of the records before it is not known")
     else:
         return None
     passed_over = PassedOver(segments.folder.parent / NAME, put_damaged_aside=False)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import mmap
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +25,8 @@ from engine.sqlite_log import LOG
 BESIDE = ("", LOG, "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
 LOG_BYTES_MAX = 4 * 1024 * 1024
+MAP_BYTES = 32 * 1024  # of a `-shm`, as long as the log is no longer than that by far
+MAP_ROOM_BYTES = MAP_BYTES + 8 * 1024  # and what the file system writes down about it
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH})
 VERSIONS_MAX = 99  # what says more is damage, and no newer program
 WITNESS = 0x534C0000  # the upper half of application_id; the lower one is the version, twice
@@ -112,11 +116,13 @@ def _opened(
     upgrades: Mapping[int, Sequence[str]],
     functions: Mapping[str, Callable[..., int]],
 ) -> sqlite3.Connection:
+    _look_for_room(path)
     file = _connected(path)
     try:
         for name, function in functions.items():
             file.create_function(name, -1, function)
         file.execute("PRAGMA journal_mode = WAL")
+        _reserve_map(path)
         file.execute("PRAGMA wal_autocheckpoint = 0")  # see log_is_long
         file.execute("PRAGMA synchronous = FULL")
         # some distributions have it on: then a row that goes is written once more, as noughts
@@ -141,6 +147,34 @@ def _opened(
         file.close()
         raise
     return file
+
+
+def _look_for_room(path: Path) -> None:
+    """SQLite begins `-shm` anew, and maps it after it has written one byte to each page of it. Where a block is smaller
+    than a page the others are holes, and on a full disk the first touch of one ends the process by SIGBUS."""
+    device = os.statvfs(path.parent)
+    if device.f_bsize < mmap.PAGESIZE and device.f_bavail * device.f_frsize < MAP_ROOM_BYTES:
+        raise _full()
+
+
+def _reserve_map(path: Path) -> None:
+    """No holes in `-shm` from here on. By SQLite's own descriptor: to close any other takes its locks away."""
+    if os.statvfs(path.parent).f_bsize >= mmap.PAGESIZE:
+        return
+    name = f"{path.resolve()}-shm"
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # of the listing itself
+            if str(entry.readlink()) == name:
+                try:
+                    DISK.reserve(int(entry.name), MAP_BYTES)
+                except OSError as error:
+                    raise _full() from error
+
+
+def _full() -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
 
 
 @contextmanager

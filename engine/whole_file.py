@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from itertools import chain, count
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from engine.disk import DISK, Disk
 
 NEW = ".new"
 BAD = ".bad"
+MENDED_BYTES_MAX = 4096  # each bit of it is tried, which takes a third of a second then
 
 
 def write_whole(path: Path, content: bytes, disk: Disk = DISK) -> None:
@@ -61,3 +63,14 @@ def free_aside(path: Path, disk: Disk = DISK) -> Path:
     names = (path.with_name(f"{path.name}{number}{BAD}") for number in chain([""], map(".{}".format, count(2))))
     taken = set(disk.names(path.parent))
     return next(name for name in names if name.name not in taken)
+
+
+def turned_back(content: bytes, fits: Callable[[bytes], bool]) -> bytes | None:
+    """The content that it was before one bit flipped; None: that is not all that happened to it."""
+    turned = bytearray(content)
+    for bit in range(8 * len(content) if len(content) <= MENDED_BYTES_MAX else 0):
+        turned[bit // 8] ^= 1 << bit % 8
+        if fits(bytes(turned)):
+            return bytes(turned)
+        turned[bit // 8] ^= 1 << bit % 8
+    return None

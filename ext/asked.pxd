@@ -1,18 +1,25 @@
 """What the order systems asked for of a line at a moment (R24, R50): its order's quantity, tolerance and policy, and what had
-failed of it.
+failed of it; and where they said that a task's pieces lie (R31, R70).
 
 The highest revision counts (R10), but what is true by it is true since its own event time (R51): whether a shipment was
 ready before that is judged by the revision before.
 """
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Floor
 from ext.order_data cimport Asked
-from ext.state cimport Line, PickWindow
+from ext.state cimport Fact, Line, PickWindow
 
 
 cdef Asked asked_now(const Line* line) noexcept
 cdef Asked asked_at(const Line* line, int64_t as_of) noexcept
 cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except -1
 cdef int recall(Floor floor, PickWindow* window) except -1
+cdef int remember_place(Floor floor, PickWindow* window, int64_t t) except -1
+cdef int32_t place_at(const PickWindow* window, int64_t t) noexcept
+
+
+cdef inline int32_t place_of(const PickWindow* window, const Fact* fact) noexcept:
+    """Where a pick or short was, 0: nobody says. Without a `loc` it is where the task said at its event time."""
+    return fact.loc if fact.loc else place_at(window, fact.t)

@@ -4,8 +4,8 @@
 from libc.stdint cimport int64_t
 
 from ext.kinds cimport K_ORDER_CHANGED
-from ext.order_data cimport AskedList
-from ext.state cimport B_ASKED, Fact
+from ext.order_data cimport AskedList, FormerPlaceList
+from ext.state cimport B_ASKED, B_FORMER_PLACE
 from ext.timers cimport NEVER
 
 
@@ -57,3 +57,25 @@ cdef int recall(Floor floor, PickWindow* window) except -1:
         note.qty, note.follows = before.items[i].qty + 1, then < before.items[i].qty
         floor.insert_sorted(&window.closings, note)
     return 0
+
+
+cdef int remember_place(Floor floor, PickWindow* window, int64_t t) except -1:
+    """Until a revision of `t`, which says otherwise, the pieces of the task lay where it says now."""
+    cdef const FormerPlaceList* before = window.trouble.places
+    cdef int count = before.count if before != NULL else 0
+    floor.troubled(window).places = <FormerPlaceList*>floor.store.room(B_FORMER_PLACE, window.trouble.places, count)
+    window.trouble.places.items[count].loc = window.loc
+    window.trouble.places.items[count].until = t
+    return 0
+
+
+cdef int32_t place_at(const PickWindow* window, int64_t t) noexcept:
+    """By the revision that was the last one then; before all of them by the first."""
+    cdef const FormerPlaceList* before = window.trouble.places
+    cdef int64_t until = NEVER
+    cdef int32_t found = window.loc
+    cdef int i
+    for i in range(before.count if before != NULL else 0):
+        if t < before.items[i].until < until:
+            found, until = before.items[i].loc, before.items[i].until
+    return found

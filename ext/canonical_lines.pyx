@@ -142,7 +142,9 @@ cdef class CanonicalLines(LinePlan):
                     return False
                 if f.values[number].token >= T_NULL and not self.is_sound_list(number):
                     return False
-        return is_there(f, N_SRC) and has_needs(f, &self.types.needs[f.kind])
+        if not is_there(f, N_SRC) or not has_needs(f, &self.types.needs[f.kind]):
+            return False
+        return not self.types.is_closed[f.kind] or self.decoder.check_values(f)
 
     cdef bint is_sound_list(self, int number) except -1:
         """Whether it is a list that the kind wants, with plain counts for numbers (quantities are integers)."""

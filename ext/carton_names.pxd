@@ -5,7 +5,8 @@ from libc.stdint cimport int32_t, int64_t
 from ext.floor cimport Floor
 from ext.keys cimport Key
 from ext.outlet cimport Subject
-from ext.state cimport Cycle, Fact
+from ext.state cimport Cycle, Fact, Ledger
+from ext.store cimport List
 
 
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
@@ -14,6 +15,7 @@ cdef int64_t named_since(const Cycle* cycle) noexcept
 cdef Key sort_key(const Cycle* cycle) noexcept
 cdef Subject subject_of(const Cycle* cycle) noexcept
 cdef int32_t subject_text(Floor floor, const Cycle* cycle, int64_t t) except -1
+cdef Ledger* told_by(const List* cycles, int32_t key, int type) noexcept
 cdef int alarm(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, Cycle* cycle, int code, int64_t t, const Fact* cause) except -1
 cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t, const Fact* cause) except -1

@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 
 from ext.keys cimport KEY_CYCLE, text_key
 from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_LU_BIND
+from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED
 from ext.store cimport length, nth
 
 
@@ -53,8 +54,25 @@ cdef Subject subject_of(const Cycle* cycle) noexcept:
 
 
 cdef int32_t subject_text(Floor floor, const Cycle* cycle, int64_t t) except -1:
-    """The subject as a text, for exceptions: what it was called by then, whatever is known already (R3)."""
-    return floor.joined(b"carton/", cycle.key if cycle.key else name_at(floor, cycle, t))
+    """The subject as a text, for exceptions: what it was called by then, whatever is known already (R3). A number that was
+    told in one is never given out again."""
+    cdef int32_t name = cycle.key if cycle.key else name_at(floor, cycle, t)
+    cycle.unit.numbered = cycle.unit.numbered or name == floor.numbered(cycle.unit.lu, c"#", cycle.number)
+    return floor.joined(b"carton/", name)
+
+
+cdef Ledger* told_by(const List* cycles, int32_t key, int type) noexcept:
+    """R81: one key has one ledger, whichever cycle told of it first; NULL: none has."""
+    cdef const Cycle* cycle
+    cdef Ledger* told
+    cdef int i
+    for i in range(length(cycles)):
+        cycle = <const Cycle*>nth(cycles, i)
+        told = (cycle.decided.closed if type == CARTON_CLOSED else cycle.decided.reopened if type == CARTON_REOPENED else
+                cycle.decided.voided)
+        if told != NULL and cycle.key == key:
+            return told
+    return NULL
 
 
 # ---------------------------------------------------------------------------------------------- exceptions

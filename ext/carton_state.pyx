@@ -134,8 +134,8 @@ cdef const List* releases_of(Floor floor, const Cycle* cycle) except? NULL:
 
 
 cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept:
-    """R45: the last weighing from the opening to the close and its hold; 0: none."""
-    cdef int64_t weight = 0
+    """R45: the last weighing from the opening to the close and its hold; ABSENT: none."""
+    cdef int64_t weight = ABSENT
     cdef Fact* fact
     cdef int i
     for i in range(length(cycle.facts)):

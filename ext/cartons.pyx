@@ -5,12 +5,13 @@ from libc.stdint cimport int32_t, uint64_t
 
 from ext cimport destinations, packing, picks, riding, sights
 from ext.batch cimport ABSENT
-from ext.carton_names cimport name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text
+from ext.carton_names cimport name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text, told_by
 from ext.carton_state cimport closes, last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport (
     PKG_DOUBLE_CLOSE, PKG_EMPTY, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_WEIGHT_MISMATCH, TIME_TOO_LATE,
 )
+from ext.floor cimport find_line
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport Key, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_SCAN_READ, K_WEIGH
@@ -132,13 +133,15 @@ cdef int watch_void(Floor floor, Fact* fact) except -1:
 
 
 cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
-    """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31)."""
+    """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31). Not of a line that is
+    forgotten, whose pieces lie in a unit that goes on."""
     cdef Fact* fact
     cdef int i
     cycle.renamed = False
     for i in range(length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
-        if fact.window != NULL and fact.window.confirmed != NULL:
+        if (fact.window != NULL and fact.window.confirmed != NULL
+                and find_line(floor.state, fact.window.line.order, fact.window.line.number) == fact.window.line):
             picks.decide(floor, fact.window, cause)
     return 0
 
@@ -241,9 +244,13 @@ cdef int force_void(Floor floor, const Fact* void_) except -1:
 
 cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided, Fact* cause) except -1:
     """What a late fact changed in the last reopening that was decided, then in the last close. A close that it has filled
-    is told before its reopening (R44: no reopening swallows a close)."""
+    is told before its reopening (R44: no reopening swallows a close).
+
+    R3: what is only out of order, such as a label of just after the hold, might as well have come before: then the close
+    decides.
+    """
     cdef Fact* close = NULL
-    cdef bint filled
+    cdef bint filled, late = cause != NULL and (cause.context or cause.t < floor.state.watermark)
     cdef int i = decided - 1
     while i >= 0 and is_close(nth(transitions, i)):
         i -= 1
@@ -251,12 +258,12 @@ cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided,
         close = <Fact*>nth(transitions, i - 1)
         filled = contents_of(cycle, close.t).count > 0
         if i == decided - 1 or (filled and cycle.decided.reopened == NULL and cycle.decided.close != close):
-            tell_closed(floor, cycle, close, cause if cause != NULL else close)
+            tell_closed(floor, cycle, close, cause if late else close)
         if filled:
             tell_reopened(floor, cycle, <Fact*>nth(transitions, i))
     if i < decided - 1:
         close = <Fact*>nth(transitions, decided - 1)
-        tell_closed(floor, cycle, close, cause if cause != NULL else close)
+        tell_closed(floor, cycle, close, cause if late else close)
     if close != NULL and cause != NULL and cause.t <= close.t:      # what opens it again says nothing of that close
         watch_holds(floor, cycle, cause.t)
     return 0
@@ -289,10 +296,10 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
     for i in range(length(plan.cycles)):
         floor.store.append(&found, nth(plan.cycles, i))
     lu, _, number = floor.text(plan.carton).rpartition("#")
-    if found == NULL and lu and number.isdigit():
+    if found == NULL and lu:
         unit = <LoadUnit*>find(floor.state.units, floor.intern(lu))
         for i in range(length(unit.cycles) if unit != NULL else 0):
-            if (<Cycle*>nth(unit.cycles, i)).number == int(number):
+            if str((<Cycle*>nth(unit.cycles, i)).number) == number:
                 floor.store.append(&found, nth(unit.cycles, i))
     return found
 
@@ -387,7 +394,7 @@ cdef int write_closed(Floor floor, const Cycle* cycle, const Fact* close, Conten
         data.text_member(b',"sscc":', label.sscc)
     data.integer_member(b',"t_close":', close.t)
     data.integer_member(b',"t_open":', cycle.begin)
-    if weight:
+    if weight != ABSENT:
         data.integer_member(b',"weight_g":', weight)
     return data.put(b"}")
 
@@ -429,18 +436,15 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
 
 cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NULL:
     """R40a: the key is fixed by the first event of the cycle, by the names that it had when that was due."""
-    cdef const Cycle* other
     cdef Ledger* told
-    cdef int i
     if not cycle.key:
         cycle.key = name_at(floor, cycle, due)
         cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
-    for i in range(length(cycle.plan.cycles) if cycle.plan != NULL else 0):     # another unit was this carton before
-        other = <Cycle*>nth(cycle.plan.cycles, i)
-        told = (other.decided.closed if type == CARTON_CLOSED else other.decided.reopened if type == CARTON_REOPENED else
-                other.decided.voided)
-        if told != NULL and other.key == cycle.key:
-            return told
+    told = told_by(cycle.plan.cycles if cycle.plan != NULL else NULL, cycle.key, type)     # another unit was this carton
+    if told == NULL:
+        told = told_by(cycle.unit.cycles, cycle.key, type)      # this use was taken for a part of an earlier one
+    if told != NULL:
+        return told
     floor.outlet.key_is(cycle.key)
     return floor.outlet.ledger(type, shipment_at(cycle, due) if is_planned_at(cycle, due) else cycle.key)
 

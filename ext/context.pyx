@@ -28,8 +28,8 @@ from ext.state cimport (
 from ext.store cimport List, find, index_of, last, length, nth, remove
 from ext.timers cimport NEVER
 
-from ext.context_checks import CHECKS, POLICIES
 from ext.kinds import NAMES
+from ext.pick_events import POLICIES
 
 # kind -> the family of objects whose revisions it counts in, its name, and the fields that name the object
 OBJECTS = {
@@ -40,13 +40,9 @@ OBJECTS = {
     "manifest.result": (MANIFEST, "manifest", "shipment"), "carton.plan": (CARTON, "carton", "carton"),
     "wave.released": (WAVE, "wave", "wave"), "rma.authorised": (RMA, "rma", "rma"),
     "alloc.failed": (ALLOC, "alloc", "order", "line"), "stock.expectation": (STOCK, "stock", "loc", "sku", "lot"),
-    "lu.bind": (BIND, "bind", "lu", "carton", "order", "task"),
-    "lu.release": (BIND, "bind", "lu", "carton", "order", "task"), "hold.released": (HOLDS, "hold", "carton"),
+    "lu.bind": (BIND, "bind", "lu", "carton", "order", "task", "parent"),
+    "lu.release": (BIND, "bind", "lu", "carton", "order", "task", "parent"), "hold.released": (HOLDS, "hold", "carton"),
 }
-
-
-class Unfit(Exception):
-    """A nested field is not what its kind says."""
 
 
 cdef class Context:
@@ -54,15 +50,8 @@ cdef class Context:
         self.floor = floor
 
     cdef int take(self, Fact* fact, dict record, Digest content, bytes line) except -1:
-        """Judge the revision, then let it take effect. Raises Unfit for nested fields that are none."""
-        cdef int verdict
-        check = CHECKS.get(NAMES[fact.kind])
-        if check is not None:
-            try:
-                check(record)
-            except (KeyError, TypeError, ValueError) as error:
-                raise Unfit(str(error)) from None
-        verdict = self.judge(fact, record, content)
+        """Judge the revision, then let it take effect."""
+        cdef int verdict = self.judge(fact, record, content)
         if verdict == TAKEN:
             self.apply(fact, record, line)
         return verdict
@@ -86,8 +75,11 @@ cdef class Context:
         if family == RMA:
             return self.floor.intern(record["rma"])
         if family == STOCK:
-            return self.floor.intern(f"{record['loc']}/{record['sku']}/{record.get('lot', '')}")
+            loc, sku = record["loc"], record["sku"]     # whose lengths keep A/B, C from A, B/C
+            return self.floor.intern(f"{len(loc)}/{len(sku)}/{loc}/{sku}/{record.get('lot', '')}")
         targets = [f"{name}/{record[name]}" for name in ("carton", "order", "task") if name in record]
+        if not targets and "parent" in record:
+            targets = [f"parent/{record['parent']}"]
         return <uint64_t>fact.lu << 32 | <uint64_t>self.floor.intern("/".join(targets))
 
     cdef int judge(self, const Fact* fact, dict record, Digest content) except -1:
@@ -263,14 +255,13 @@ cdef class Context:
         cdef bint new = window == NULL
         if new:
             window = self.window_of_task(fact, line)
+            window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         elif window.line != line:
             retasks.move(floor, window, line, fact)
         retasks.ask(floor, window, fact.qty, fact, new)
-        if new:
-            window.sku, window.lu = fact.sku, fact.lu
+        retasks.lay_elsewhere(floor, window, fact)
         retasks.ask_for(floor, window, fact.sku)
         retasks.send_to(floor, window, fact.lu, fact)
-        window.loc = fact.loc
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)
@@ -351,7 +342,8 @@ cdef class Context:
         return 0
 
     cdef int bind(self, Fact* fact, dict record) except -1:
-        """R40: a bind may begin a cycle, a release ends it; both at their event time."""
+        """R40: a bind may begin a cycle, a release ends it; both at their event time. R48: what names only a parent does
+        neither."""
         cdef Floor floor = self.floor
         fact.target = 0
         if fact.carton:

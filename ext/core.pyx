@@ -27,7 +27,6 @@ from ext.store cimport find, length, nth, pair
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
 
-from ext.context import Unfit
 from ext.kinds import NAMES
 from ext.snapshot import SnapshotError
 
@@ -88,11 +87,8 @@ cdef class Core(Effects):
             self.take_context(batch, i)
         elif kind == K_CLOCK_TICK:
             self.state.count_taken += 1
-        elif self.is_new_about_source(batch, i):
-            self.state.count_taken += 1
-            self.take_about_source(batch, i)
         else:
-            self.state.count_duplicate += 1
+            self.take_about_source(batch, i)
         return self.settle()
 
     cdef int settle(self) except -1:
@@ -143,9 +139,6 @@ cdef class Core(Effects):
         if not hist:
             self.arrive(source, t, t_rx)
             self.hear(source, batch.t[i], t_rx)
-        if not self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
-            self.state.count_duplicate += 1
-            return 0
         if batch.seq[i] == ABSENT:
             self.payloads.write(batch, i, None, True)
             digest = self.payloads.digest(batch, i)
@@ -153,6 +146,11 @@ cdef class Core(Effects):
                 self.state.count_duplicate += 1
                 return 0
             name = new_name(self.floor, digest)
+            if source.down != NULL and not hist:
+                self.link_up(source, False, t)
+        elif not self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
+            self.state.count_duplicate += 1
+            return 0
         if t_rx - t > self.floor.rules.lateness:
             return self.refuse_late(batch, i)
         fact = self.fact_of(batch, i, t)
@@ -188,11 +186,7 @@ cdef class Core(Effects):
             self.payloads.write(batch, i, record, False)
         self.note(source, fact.epoch, fact.seq, fact.sub, t, False)     # R10 alone decides what is a duplicate
         self.state.deferring = True
-        try:
-            verdict = self.context.take(fact, record, self.payloads.content(), batch.line_of(i))
-        except Unfit:
-            self.state.count_rejected += 1
-            return 0
+        verdict = self.context.take(fact, record, self.payloads.content(), batch.line_of(i))
         if verdict == TAKEN:
             self.state.count_taken += 1
         elif verdict == SAME:
@@ -201,39 +195,57 @@ cdef class Core(Effects):
             self.state.count_rejected += 1
         return 0
 
-    cdef bint is_new_about_source(self, Batch batch, Py_ssize_t i) except -1:
-        """R5, R6: what a source tells of its link stands among its numbers like everything that it tells."""
-        cdef int64_t t_rx = batch.t_rx[i]
-        cdef Source* source
+    cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1:
+        """R5, R6, R29: what a source tells of its link stands among its numbers, can come again and too late like everything
+        that it tells."""
+        cdef Source* source = NULL
+        cdef int64_t t = batch.t_rx[i]
+        if batch.src[i] and not (self.state.full and find(self.state.sources, batch.src[i]) == NULL):
+            source = self.source(batch.src[i])
+            t = self.time_of_link(source, batch, i)
+            if not self.is_new_about_link(source, batch, i, t):
+                self.state.count_duplicate += 1
+                return 0
+            if batch.t_rx[i] - t > self.floor.rules.lateness:
+                return self.refuse_late(batch, i)
+        self.state.count_taken += 1
+        if batch.kind[i] == K_LINK_DOWN and batch.src[i]:
+            self.take_link_down(batch, i, t)
+        elif batch.kind[i] == K_SOURCE_GAP and source != NULL:
+            record = batch.fields(i)
+            source.gap_count += 1
+            gaps.open_gap(self.floor, source, record["t_from"], record["t_to"], 0, -1, -1)
+        return 0
+
+    cdef int64_t time_of_link(self, Source* source, Batch batch, Py_ssize_t i) except? -1:
+        """R1. Without a number it is mostly a broker's word, a will from when the source connected: such a time is nobody's
+        wrong clock."""
+        cdef bint hist = batch.flags[i] & F_HIST
+        if not hist and batch.seq[i] == ABSENT:
+            return batch.t_rx[i]
+        return self.time_of(source, batch.t[i], batch.t_rx[i], hist)
+
+    cdef bint is_new_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1:
         cdef bytes digest
-        if not batch.src[i] or (self.state.full and find(self.state.sources, batch.src[i]) == NULL):
-            return True
-        source = self.source(batch.src[i])
         if batch.seq[i] != ABSENT:
-            return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i],
-                             self.time_of(source, batch.t[i], t_rx, batch.flags[i] & F_HIST), False)
+            return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, False)
         if batch.t[i] == ABSENT:
             return True
         self.payloads.write(batch, i, None, True)
         digest = self.payloads.digest(batch, i)
-        return add_content(self.floor.store, source, first_word(digest), t_rx)
+        return add_content(self.floor.store, source, first_word(digest), batch.t_rx[i])
 
-    cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1:
-        """R2: `link.down` makes its sources leave; R6: a gap is counted."""
+    cdef int take_link_down(self, Batch batch, Py_ssize_t i, int64_t t) except -1:
+        """R2: its sources leave, unless it is an old death: of an earlier life, or of a backlog and they have spoken since."""
         cdef Source* source
         cdef int32_t number
-        if not batch.src[i]:
-            return 0
-        record = batch.fields(i)
-        if batch.kind[i] == K_SOURCE_GAP:
-            source = self.source(batch.src[i])
-            source.gap_count += 1
-            gaps.open_gap(self.floor, source, record["t_from"], record["t_to"], 0, -1, -1)
-        elif batch.kind[i] == K_LINK_DOWN:
-            for number in self.spoken_for(batch.src[i], record.get("scope")):
-                source = self.source(number)
-                if number != batch.src[i] or record.get("epoch", source.epoch) >= source.epoch:     # else of an earlier life
-                    self.link_down(source)
+        cdef dict record = batch.fields(i)
+        for number in self.spoken_for(batch.src[i], record.get("scope")):
+            source = self.source(number)
+            if number == batch.src[i] and record.get("epoch", source.epoch) < source.epoch:
+                continue
+            if not batch.flags[i] & F_HIST or t >= source.greatest:
+                self.link_down(source)
         return 0
 
     cdef list spoken_for(self, int32_t src, str scope):

@@ -11,3 +11,4 @@ from ext.texts cimport Texts
 
 cdef int32_t of_shipment(const Shipment* shipment, int64_t as_of) noexcept
 cdef int32_t concerned(State* state, Texts texts, int32_t subject, int64_t t) except -1
+cdef bint is_remembered(State* state, Texts texts, int32_t subject) except -1

@@ -4,7 +4,7 @@
 from ext.kinds cimport K_PACK_CONFIRM
 from ext.plans cimport plan_at
 from ext.state cimport CartonPlan, Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine, Shipment
-from ext.store cimport List, find, last, length, nth
+from ext.store cimport List, find, last, length, nth, pair
 from ext.timers cimport NEVER
 
 
@@ -32,6 +32,27 @@ cdef int32_t concerned(State* state, Texts texts, int32_t subject, int64_t t) ex
     return found if found > 0 else subject
 
 
+cdef bint is_remembered(State* state, Texts texts, int32_t subject) except -1:
+    """Whether what comes once is still there, so that what was raised of it could be raised again."""
+    cdef CartonPlan* plan
+    cdef int32_t id
+    head, _, name = texts.get(subject).partition("/")
+    if head == "line":
+        order, _, number = name.rpartition("/")
+        return find(state.lines, pair(<int32_t>texts.find(order), int(number))) != NULL
+    id = texts.find(name)
+    if head == "task":
+        return find(state.tasks, id) != NULL
+    if head == "order":
+        return find(state.orders, id) != NULL
+    if head == "shipment":
+        return find(state.shipments, id) != NULL
+    if head == "carton":
+        plan = <CartonPlan*>find(state.cartons, id)
+        return plan != NULL and (length(plan.cycles) or plan.shipment != NULL) or cycle_of(state, texts, name) != NULL
+    return False
+
+
 cdef int32_t of_task(const PickWindow* window) noexcept:
     return window.line.order if window != NULL else NONE
 
@@ -52,19 +73,24 @@ cdef int32_t of_shipment(const Shipment* shipment, int64_t as_of) noexcept:
 cdef int32_t of_carton(State* state, Texts texts, str name, int64_t t) except -1:
     """By its id, else by unit and number."""
     cdef CartonPlan* plan = <CartonPlan*>find(state.cartons, <int32_t>texts.find(name))
-    cdef LoadUnit* unit
     cdef int32_t found = NONE
-    cdef int i
     if plan != NULL and length(plan.cycles):
         found = of_cycle(<Cycle*>last(plan.cycles), t)
     if plan != NULL:
         return of_plan(plan, NONE) if found == NONE else found
+    return of_cycle(cycle_of(state, texts, name), t)
+
+
+cdef Cycle* cycle_of(State* state, Texts texts, str name) except? NULL:
+    """That which goes by unit and number; NULL: none does."""
+    cdef LoadUnit* unit
+    cdef int i
     lu, _, number = name.rpartition("#")
     unit = <LoadUnit*>find(state.units, <int32_t>texts.find(lu))
     for i in range(length(unit.cycles) if unit != NULL else 0):
         if str((<Cycle*>nth(unit.cycles, i)).number) == number:
-            return of_cycle(<Cycle*>nth(unit.cycles, i), t)
-    return NONE
+            return <Cycle*>nth(unit.cycles, i)
+    return NULL
 
 
 cdef int32_t of_cycle(const Cycle* cycle, int64_t t) noexcept:

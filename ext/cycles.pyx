@@ -42,6 +42,7 @@ cdef class Walk:
     cdef int joined_count
     cdef int joined_capacity
     cdef Span* running
+    cdef bint gone          # what was last begun is forgotten
 
     def __dealloc__(self):
         free(self.spans)
@@ -58,17 +59,19 @@ cdef class Walk:
             self.joined = <Fact**>bigger
             self.joined_capacity = 2 * n
         self.count = self.joined_count = 0
-        self.running = NULL
+        self.running, self.gone = NULL, False
         for i in range(first, n):
             self.step(<Fact*>nth(unit.facts, i))
         return 0
 
     cdef int step(self, Fact* fact) except -1:
         cdef int kind = fact.kind
-        if (kind == K_LU_BIND and fact.target) or kind == K_CARTON_PLAN:
+        if kind == K_LU_BIND and fact.follows:
+            self.skip(fact)
+        elif (kind == K_LU_BIND and fact.target) or kind == K_CARTON_PLAN:
             self.bind(fact)
         elif kind == K_LU_RELEASE:
-            if self.running != NULL and (fact.target == 0 or fact.target == self.running.target):
+            if self.running != NULL and (fact.target == self.running.target if fact.target else not fact.parent):
                 self.finish(fact.t)
         elif kind == K_PICK_CONFIRM or kind == K_CARTON_OPEN or (kind == K_PACK_CONFIRM and not fact.move.out):
             if kind == K_CARTON_OPEN and self.running != NULL and is_next_carton(self.running, fact):
@@ -97,8 +100,17 @@ cdef class Walk:
         self.add(fact)
         return 0
 
+    cdef int skip(self, const Fact* fact) except -1:
+        """A use that is forgotten began here (see forgotten_units): it has ended what ran before, and nothing joins that."""
+        if self.running != NULL:
+            self.running.rebound = fact.target and self.running.t_close == ABSENT
+            self.finish(fact.t)
+        self.gone = True
+        return 0
+
     cdef int start(self, const Fact* fact) except -1:
         cdef void* bigger
+        self.gone = False
         if self.count == self.capacity:
             bigger = realloc(self.spans, 2 * (self.capacity + 4) * sizeof(Span))
             if bigger == NULL:
@@ -127,7 +139,7 @@ cdef class Walk:
     cdef int join(self, Fact* fact) except -1:
         """What falls between two cycles joins the earlier; what falls before the first joins none yet."""
         cdef Span* span
-        if self.count == 0:
+        if self.count == 0 or self.gone:
             fact.cycle = NULL
             return 0
         span = &self.spans[self.count - 1]

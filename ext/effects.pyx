@@ -183,10 +183,11 @@ cdef class Effects(Clocks):
         return 0
 
     cdef bint take_entries(self, Fact* fact, List* entries) except -1:
-        """R11: the whole record waits while the task or order of one of its entries is unknown."""
+        """R11: the whole record waits while the task or order of one of its entries is unknown. One without any says nothing,
+        and nothing that was said before (R82)."""
         cdef PickWindow* window
         cdef Fact* entry
-        cdef int taken = KNOWN
+        cdef int taken = KNOWN if length(entries) else NEW
         cdef int k
         cdef bint early = fact.t >= self.state.watermark
         if early and self.state.wall < fact.t_rx + self.floor.rules.hold_wall_max:

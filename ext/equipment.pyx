@@ -29,14 +29,10 @@ cdef Signal* new_signal(Floor floor, Fact* fact) except NULL:
 
 
 cdef int take(Floor floor, Fact* fact, str state) except -1:
-    """R65: `jam`, `fault`, `estop`, `lane.full`. A state that is neither `set` nor `clear` says nothing."""
-    cdef Signal* signal
-    cdef str subject
-    if state != "set" and state != "clear":
-        return 0
-    signal = new_signal(floor, fact)
+    """R65: `jam`, `fault`, `estop`, `lane.full`; `state` is `set` or `clear`."""
+    cdef Signal* signal = new_signal(floor, fact)
+    cdef str subject = floor.text(signal.device)
     signal.on = state == "set"
-    subject = floor.text(signal.device)
     if fact.kind == K_LANE_FULL:        # it is the lane that is full, by whatever code
         subject = f"lane/{floor.text(fact.dest)}" if fact.dest else subject
     else:

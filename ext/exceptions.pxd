@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t, uint8_t
 cdef struct Episode:
     int64_t number              # episodes so far, this one included
     int64_t t                   # of its last sight, or of its end
+    int64_t count               # of its sights
     uint8_t open
 
 

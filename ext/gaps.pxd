@@ -19,4 +19,4 @@ cdef int make_sure(Floor floor, Gap* gap) except -1
 # How long a conclusion that rests on the silence of its sources has to wait; 0: they are not blind. `sure`: without jumps
 # in `seq` that may still turn out to be no gap (R6).
 cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close, bint sure) noexcept
-cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except -1
+cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except? -1

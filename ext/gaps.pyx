@@ -153,7 +153,7 @@ cdef int64_t hold_of_cycle(Floor floor, const Cycle* cycle, int64_t as_of, bint 
     return hold
 
 
-cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except -1:
+cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except? -1:
     """R7: cartons inherit from their picks, shipments from both."""
     cdef PickWindow* window
     cdef CartonPlan* plan
@@ -179,7 +179,7 @@ cdef int64_t hold_of_shipment(Floor floor, Shipment* shipment, int64_t as_of, bi
     return max(hold, hold_of_cartons(floor, shipment, as_of, sure))
 
 
-cdef int64_t hold_of_cartons(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except -1:
+cdef int64_t hold_of_cartons(Floor floor, Shipment* shipment, int64_t as_of, bint sure) except? -1:
     """The same for all its cartons, those among them into which pieces were only moved (R47)."""
     cdef List* cycles = cycles_of(floor, shipment, as_of, as_of)
     cdef int64_t hold = 0

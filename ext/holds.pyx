@@ -61,8 +61,8 @@ cdef const Fact* ended_by(const Cycle* cycle, int64_t as_of) except? NULL:
     """What ended the use of a unit in which nothing lay by then: nobody will weigh or label it any more. NULL: none has."""
     cdef const List* facts = cycle.unit.facts
     cdef int i = length(facts) - 1
-    if cycle.end > as_of or contents_of(cycle, cycle.end).count:
-        return NULL
+    if i < 0 or cycle.end > as_of or contents_of(cycle, cycle.end).count:
+        return NULL                     # without facts they have been forgotten, and what stood with them
     while i > 0 and (<Fact*>nth(facts, i)).t > cycle.end:
         i -= 1
     return <Fact*>nth(facts, i)

@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memset
 
 from ext cimport outcomes
+from ext.asked cimport place_of as place_of_fact
 from ext.batch cimport ABSENT
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_PLACE, Key, text_key
@@ -42,7 +43,7 @@ cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
 
 cdef Place* place_of_pick(Floor floor, const PickWindow* window, const Fact* fact) except? NULL:
     """NULL: neither the pick nor its task names a place."""
-    cdef int32_t loc = fact.loc if fact.loc else window.loc
+    cdef int32_t loc = place_of_fact(window, fact)
     return place_of(floor, loc, fact.sku, fact.lot, fact.t) if loc else NULL
 
 
@@ -69,7 +70,7 @@ cdef int take_short(Floor floor, PickWindow* window) except -1:
     cdef Place* place = NULL
     cdef int32_t loc
     if short_ != NULL and short_.kind == K_PICK_SHORT and is_short_of_stock(floor, short_):
-        loc = short_.loc if short_.loc else window.loc
+        loc = place_of_fact(window, short_)
         if loc:
             place = place_of(floor, loc, window.sku, short_.lot, short_.t)
     if finding != NULL and (finding.fact != short_ or finding.place != place):
@@ -83,9 +84,21 @@ cdef int take_short(Floor floor, PickWindow* window) except -1:
         finding = add_finding(floor, place, short_, BY_SHORT, o.q_short)
         floor.troubled(window).finding = finding
         finding.window, finding.order = window, window.line.order
-    finding.qty, finding.decided = o.q_short, True
+    finding.qty, finding.decided = o.q_short + picked_elsewhere(window, short_, loc), True
     finding.forced = finding.forced or floor.state.watermark <= short_.t
     return judge_soon(floor, place, short_.t, short_)
+
+
+cdef int64_t picked_elsewhere(const PickWindow* window, const Fact* short_, int32_t loc) noexcept:
+    """R70: of what followed the short, what came from another place: here it was missing all the same."""
+    cdef const Fact* fact
+    cdef int64_t total = 0
+    cdef int i
+    for i in range(length(window.facts)):
+        fact = <const Fact*>nth(window.facts, i)
+        if fact.t > short_.t and place_of_fact(window, fact) != loc:
+            total += fact.qty
+    return total
 
 
 cdef bint is_short_of_stock(Floor floor, const Fact* short_) noexcept:

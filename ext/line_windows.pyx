@@ -20,6 +20,7 @@ from ext.timers cimport NEVER, RANK_PICK, RANK_TRACK
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
     """R20: the window that a pick, short or reversal goes to; NULL while its task or order is unknown (R11)."""
     cdef Line* line
+    cdef PickWindow* pressed
     cdef const PickWindow* first
     if fact.task:
         return <PickWindow*>find(floor.state.tasks, fact.task)
@@ -27,6 +28,9 @@ cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
     if line == NULL:
         return NULL
     if picks.has_tasks(line):
+        pressed = window_of_press(floor, line, fact)
+        if pressed != NULL:
+            return pressed
         first = first_task(floor, line)
         if fact.t >= first.planned_t:
             return picks.task_of_line(floor, line, fact.t)
@@ -40,6 +44,21 @@ cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
     if line.own == NULL:
         picks.open_line_window(floor, line)
     return line.own
+
+
+cdef PickWindow* window_of_press(Floor floor, const Line* line, const Fact* fact) except? NULL:
+    """R30: the window that has this press already, of a record that named only the line, too; NULL: none has."""
+    cdef PickWindow* window
+    cdef const Fact* other
+    cdef int i
+    for i in range(length(line.windows) if fact.press and fact.qty > 0 else 0):
+        window = <PickWindow*>nth(line.windows, i)
+        other = picks.counted_press(window, fact.press)
+        if other == NULL:
+            other = pick_events.late_press(floor, window, fact.press)
+        if other != NULL and not other.task:
+            return window
+    return NULL
 
 
 cdef PickWindow* first_task(Floor floor, const Line* line) noexcept:

@@ -7,6 +7,7 @@ from libc.string cimport memcpy
 import msgspec
 
 from ext cimport carton_names, carton_state, cartons, correlations, late_facts, stuck
+from ext.batch cimport ABSENT
 from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
     TIME_TOO_LATE,
@@ -223,7 +224,7 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
         rows[name] = row = {"carton": name}
         weight = carton_state.weight_of(floor, cycle, t_close)
         label = carton_state.last_good_label(floor, cycle, False)
-        if weight:
+        if weight != ABSENT:
             row["weight_g"] = weight
         if label != NULL:
             row["tracking_no"] = floor.text(label.tracking_no)

@@ -34,6 +34,8 @@ cdef class NdjsonDecoder:
     cdef bint read(self, Bytes at, Bytes end) except -1
     cdef bint check_types(self) except -1
     cdef bint check_presence(self) except -1
+    cdef bint check_values(self, const Fields* f) except -1
+    cdef bint check_value(self, int kind, int number, const Value* value) except -1
     cdef int add_row(self, Bytes at, Bytes end, Batch batch) except -1
     cdef int32_t text(self, int number) except -1
     cdef int32_t interned(self, const Value* value) except -1

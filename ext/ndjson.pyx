@@ -24,7 +24,7 @@ from ext.record_fields cimport has_needs, integer, is_there, read_object
 from ext.record_types cimport (
     N_ALLOC, N_CARTON, N_CODE, N_DEST, N_DEST_REQ, N_EPOCH, N_HIST, N_KIND, N_LINE, N_LOC, N_LOT, N_LU, N_ORDER,
     N_PRESS, N_QTY, N_SEQ, N_SKU, N_SRC, N_SUB, N_T, N_T_RX, N_TASK, N_TRACK, N_WEIGHT_G,
-    SRC_MAX, W_AMOUNT, W_BOOL, W_FREE, W_INT, W_INT32, W_LIST, W_SRC, W_TEXT, W_TEXTS, W_TIME,
+    SRC_MAX, W_AMOUNT, W_BOOL, W_FREE, W_INT, W_INT32, W_LIST, W_PERCENT, W_REV, W_SRC, W_TEXT, W_TEXTS, W_TIME,
     Needs, RecordTypes, fits,
 )
 
@@ -34,6 +34,7 @@ LINE_BYTES_MAX = LINE_MAX
 
 EXPECTED = {
     W_TEXT: "text", W_SRC: "text", W_INT: "integer", W_INT32: "integer", W_TIME: "integer", W_AMOUNT: "integer",
+    W_REV: "integer", W_PERCENT: "integer",
     W_BOOL: "true or false", W_TEXTS: "list of texts", W_LIST: "list",
 }
 
@@ -45,9 +46,9 @@ cdef class NdjsonDecoder:
         if self.keys == NULL or self.scratch == NULL:
             raise MemoryError
 
-    def __init__(self, Texts texts not None, kinds, fields, exceptions, elements):
+    def __init__(self, Texts texts not None, kinds, fields, exceptions, elements, values, element_values):
         self.texts = texts
-        self.types = RecordTypes(kinds, fields, exceptions, elements)
+        self.types = RecordTypes(kinds, fields, exceptions, elements, values, element_values)
 
     def __dealloc__(self):
         free(self.keys)
@@ -96,7 +97,9 @@ cdef class NdjsonDecoder:
         if self.record.kind == K_UNKNOWN:
             self.reason = kind_reason(&self.record, end)     # cold
             return False
-        return (not self.record.doubtful or self.check_types()) and self.check_presence()
+        if (self.record.doubtful and not self.check_types()) or not self.check_presence():
+            return False
+        return not self.types.is_closed[self.record.kind] or self.check_values(&self.record)
 
     cdef bint check_types(self) except -1:
         """All fields that are there: slow, and mostly known already."""
@@ -125,6 +128,28 @@ cdef class NdjsonDecoder:
             self.reason = f"{KIND_NAMES[kind]} needs {self.types.needs_text(&self.types.needs[kind])}"  # cold
             return False
         return True
+
+    cdef bint check_values(self, const Fields* f) except -1:
+        """Of a kind with fields that take some texts only."""
+        cdef int i
+        for i in range(f.count):
+            if not self.check_value(f.kind, f.seen[i], &f.values[f.seen[i]]):
+                return False
+        return True
+
+    cdef bint check_value(self, int kind, int number, const Value* value) except -1:
+        """`kind` -1: of a nested object."""
+        cdef tuple allowed = self.types.values.get((kind, number))
+        cdef Bytes at = value.at
+        if allowed is None:
+            return True
+        if value.length != value.resolved:
+            resolve(at, value.length, self.scratch)
+            at = self.scratch
+        if (<const char*>at)[:value.resolved].decode("utf-8", "surrogatepass") in allowed:
+            return True
+        self.reason = f"{self.types.names[number]}: one of {', '.join(allowed)} expected"
+        return False
 
     cdef int add_row(self, Bytes at, Bytes end, Batch batch) except -1:
         """The record that was read and checked, into the columns."""
@@ -215,6 +240,9 @@ cdef class NdjsonDecoder:
             want = self.types.element_wants[number]
             if not fits(want, &f.values[number]):
                 self.reason = "." + type_reason(self.types.names[number], want, &f.values[number])
+                return NULL
+            if self.types.is_element_closed[number] and not self.check_value(-1, number, &f.values[number]):
+                self.reason = "." + self.reason
                 return NULL
         if not has_needs(f, needs):
             self.reason = f" needs {self.types.needs_text(needs)}"
@@ -307,7 +335,7 @@ cdef str type_reason(str name, int want, const Value* value):
         return f"{name}: {f'longer than {SRC_MAX} bytes' if value.resolved > 0 else 'empty'}"
     if value.token == T_INT and want == W_TIME:
         return f"{name}: after the year 2200"
-    if value.token in (T_INT, T_NUMBER) and want in (W_INT, W_INT32, W_TIME, W_AMOUNT):
+    if value.token in (T_INT, T_NUMBER) and want in (W_INT, W_INT32, W_TIME, W_AMOUNT, W_REV, W_PERCENT):
         raw = (<const char*>value.at)[:value.length]
         if not set(raw) & set(b".eE"):
             return f"{name}: out of range"

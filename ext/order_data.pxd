@@ -1,4 +1,4 @@
-"""What the order systems said of a line before. As in state.pxd."""
+"""What the order systems said of a line or a task before. As in state.pxd."""
 
 from libc.stdint cimport int32_t, int64_t
 
@@ -10,6 +10,19 @@ cdef struct Asked:
     int64_t over_tol_pct
     int64_t policy
     int64_t alloc_short
+
+
+cdef struct FormerPlace:
+    # Where the pieces of a task lay until one of its revisions said otherwise.
+    int32_t loc                 # 0: it did not say
+    int32_t spare
+    int64_t until               # event time of that revision
+
+
+cdef struct FormerPlaceList:
+    int32_t count
+    int32_t capacity
+    FormerPlace items[1]
 
 
 cdef struct AskedList:

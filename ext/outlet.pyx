@@ -6,12 +6,13 @@ An id is a function of the business key alone: no clock, no counter, no content.
 """
 
 import hashlib
+from datetime import datetime, timedelta, timezone
 
 from libc.string cimport memset
 
 from ext.batch cimport ABSENT
 from ext.correlations cimport concerned
-from ext.exceptions cimport SEVERITIES, Episode, NAMES as CODE_NAMES
+from ext.exceptions cimport ASR_OTHER, RTE_LANE_FULL, SEVERITIES, Episode, NAMES as CODE_NAMES
 from ext.json_writer cimport digest_of, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
 from ext.state cimport B_EPISODE, B_LEDGER
@@ -37,6 +38,7 @@ cdef list TAILS = [f'","type":"io.sortline.{name}.v{MAJOR}"}}'.encode() for name
 cdef list EVIDENCES = [b"exact", b"inferred", b"incomplete"]
 
 cdef object sha256 = hashlib.sha256
+cdef object EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 cdef bytes NO_SEQUENCE = b"0" * 20
 cdef const char* BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 cdef int64_t SECOND = 1_000_000
@@ -249,23 +251,27 @@ cdef class Outlet:
             self.store.put(self.state.episodes, key, episode)
         episode.t = max(episode.t, time)
         if episode.open:
+            episode.count += 1
             return 0
-        episode.open = True
+        episode.open, episode.count = True, 1
         episode.number += 1
         self.state.open_episodes[code] += 1
         return self.tell_episode(EXCEPTION_RAISED, code, subject, episode.number, time, cause, detail)
 
     cdef int clear(self, int code, int32_t subject, int64_t time, const Fact* cause) except -1:
         cdef Episode* episode
+        cdef str counted = ""
         if self.state.open_episodes[code] == 0:
             return 0
         episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)
         if episode == NULL or not episode.open:
             return 0
+        if RTE_LANE_FULL <= code <= ASR_OTHER and episode.count > 1:    # R65: counted
+            counted = f"{episode.count} times, the last at {EPOCH + timedelta(microseconds=episode.t):%FT%TZ}"
         episode.open = False
         episode.t = max(episode.t, time)
         self.state.open_episodes[code] -= 1
-        return self.tell_episode(EXCEPTION_CLEARED, code, subject, episode.number, time, cause, "")
+        return self.tell_episode(EXCEPTION_CLEARED, code, subject, episode.number, time, cause, counted)
 
     cdef int forget(self, int code, int32_t subject) noexcept:
         """Its subject has gone: nothing will clear it, and nothing is told. Should it come again, it is numbered on."""

@@ -63,7 +63,8 @@ cdef class Contents:
         cdef int i, sign
         cdef const Moved* moved
         if fact.window != NULL:
-            self.add(fact.window.line, fact.sku, fact.lot, fact.qty)
+            if fact.qty:
+                self.add(fact.window.line, fact.sku, fact.lot, fact.qty)
         elif fact.kind == K_PACK_CONFIRM and fact.move.moved != NULL:
             sign = -1 if fact.move.out else 1
             for i in range(fact.move.moved.count):
@@ -135,6 +136,10 @@ cdef Fact* ends_of(Floor floor, Fact* fact, int32_t from_lu) except NULL:
     cdef Fact* out = end_of(floor, fact, from_lu)
     cdef Fact* into = end_of(floor, fact, fact.lu)
     out.move.out = True
+    if fact.task:
+        out.move.window = <PickWindow*>find(floor.state.tasks, fact.task)
+    elif fact.order and fact.line >= 0:
+        out.move.line = floor.line_of(fact.order, fact.line)
     out.move.other, into.move.other = into, out
     return out
 
@@ -205,7 +210,7 @@ cdef bint work_out(Floor floor, Fact* out, Contents there) except -1:
     there come into the other unit all the same: somebody held them in his hand.
     """
     cdef Contents leaves = Contents.__new__(Contents), comes = Contents.__new__(Contents)
-    cdef Line* line = line_of(floor, out)
+    cdef Line* line = out.move.window.line if out.move.window != NULL else out.move.line
     cdef Piece* piece
     cdef int64_t left = out.qty, part
     cdef int i
@@ -244,12 +249,3 @@ cdef int remember(Floor floor, Fact* end, Contents pieces) except -1:
             line=pieces.pieces[i].line, sku=pieces.pieces[i].sku, lot=pieces.pieces[i].lot, qty=pieces.pieces[i].qty)
     return 0
 
-
-cdef Line* line_of(Floor floor, const Fact* out) except? NULL:
-    cdef PickWindow* window
-    if out.task:
-        window = <PickWindow*>find(floor.state.tasks, out.task)
-        return window.line if window != NULL else NULL
-    if out.order and out.line >= 0:
-        return floor.line_of(out.order, out.line)
-    return NULL

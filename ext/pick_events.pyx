@@ -1,9 +1,10 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """What is told of a pick window (R23-R31): see pick_events.pxd."""
 
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
+from ext.asked cimport place_at, place_of
 from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
@@ -14,12 +15,12 @@ from ext.outlet cimport (
 )
 from ext.premises_data cimport LatePicks
 from ext.state cimport B_LATE_PICKS, Ledger
-from ext.store cimport Table, find, index_of, last, length, nth, remove
+from ext.store cimport List, Table, find, index_of, last, length, nth, remove
 from ext.timers cimport RANK_PICK
 from ext.tombstones cimport is_buried
 
-from ext.context_checks import POLICIES
 
+POLICIES = ("SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER")     # their numbers are state.Policy
 cdef list POLICY_JSON = [f'"{name}"'.encode() for name in POLICIES]
 
 
@@ -54,7 +55,7 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
     cdef const Fact* fact
     cdef const Fact* youngest = NULL
     cdef int64_t t_first = o.t_close
-    cdef int32_t loc = window.loc, carton = 0
+    cdef int32_t loc = place_at(window, o.t_close), carton = 0
     cdef bint one_lu = True, one_carton = True, one_loc = True
     cdef int i
     for i in range(length(window.facts)):
@@ -92,10 +93,6 @@ cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o
     return data.put(b"}")
 
 
-cdef int32_t place_of(const PickWindow* window, const Fact* fact) noexcept:
-    return fact.loc if fact.loc else window.loc
-
-
 cdef int32_t carton_number(const Fact* fact) noexcept:
     return fact.cycle.carton if fact.cycle != NULL else 0
 
@@ -129,9 +126,10 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     cdef JsonWriter data = floor.outlet.data
     cdef const Fact* closing = o.closing
     cdef bint by_operator, by_carton
-    cdef int32_t loc = window.loc
+    cdef int32_t loc
     if closing == NULL:
         closing = first_closing(window)
+    loc = place_at(window, closing.t if closing != NULL else o.t_close)
     by_operator = closing != NULL and closing.kind == K_PICK_SHORT
     by_carton = closing != NULL and closing.kind == K_CARTON_CLOSE
     if by_operator and closing.loc:
@@ -217,34 +215,51 @@ cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact*
 
 
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1:
-    """R28: a reversal is told by itself, besides the revisions that it causes."""
-    return write_reversal(floor, window, fact, 0)
+    """R28: a reversal is told by itself, besides the revisions that it causes. Where one record names the task several times
+    (`alloc`) each entry revises what was told of those before it."""
+    return write_reversal(floor, window, fact, False)
 
 
 cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1:
     """R20, R3: it was told as this window's, and is another's; a revision of quantity 0 means the same as no event."""
-    return write_reversal(floor, window, fact, 1)
+    return write_reversal(floor, window, fact, True)
 
 
-cdef int write_reversal(Floor floor, PickWindow* window, const Fact* fact, int revision) except -1:
+cdef int write_reversal(Floor floor, PickWindow* window, const Fact* fact, bint withdrawn) except -1:
     cdef JsonWriter data = floor.outlet.data
     cdef Ledger* ledger
     cdef int32_t order = window.line.order
+    cdef int64_t qty = -fact.qty
     put_key(floor, window)
     floor.outlet.key.put(b"/")
     put_plain_dev_id(floor, fact)
     ledger = floor.outlet.ledger(PICK_REVERSED, order)
-    ledger.revision = revision - 1
+    add_entries_before(window.facts, fact, ledger, &qty)
+    add_entries_before(window.trouble.strangers, fact, ledger, &qty)
+    ledger.revision += withdrawn
     data.clear()
     data.integer_member(b'{"line":', window.line.number)
     data.text_member(b',"order":', order)
-    data.integer_member(b',"qty":', 0 if revision else -fact.qty)
+    data.integer_member(b',"qty":', 0 if withdrawn else qty)
     data.text_member(b',"sku":', fact.sku)
     if window.task:
         data.text_member(b',"task":', window.task)
     data.put(b"}")
     floor.outlet.emit(ledger, subject_of(window), fact.t, order, fact, EXACT)
     floor.store.free(ledger)            # nothing more comes of it
+    return 0
+
+
+cdef int add_entries_before(const List* facts, const Fact* fact, Ledger* ledger, int64_t* qty) noexcept:
+    """Those of the same record that its window has."""
+    cdef const Fact* other
+    cdef int i
+    for i in range(length(facts)):
+        other = <const Fact*>nth(facts, i)
+        if (other != fact and other.qty < 0 and other.src == fact.src and other.epoch == fact.epoch
+                and other.seq == fact.seq and other.sub == fact.sub and other.name == fact.name):
+            qty[0] -= other.qty
+            ledger.revision += 1
     return 0
 
 
@@ -302,7 +317,7 @@ cdef LatePicks* late_picks_of(Floor floor, const PickWindow* window, const Fact*
 
 
 cdef str place_text(Floor floor, const PickWindow* window, const Fact* fact):
-    return "/".join((floor.text(fact.loc or window.loc), floor.text(fact.sku), floor.text(fact.lot)))
+    return "/".join((floor.text(place_of(window, fact)), floor.text(fact.sku), floor.text(fact.lot)))
 
 
 cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1:

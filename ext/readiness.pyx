@@ -246,7 +246,7 @@ cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:
             and not (line.known and asked.qty >= need.confirmed and only_planner(line, as_of) != NULL))
 
 
-cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
+cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except? -1:
     """R53: of a line in several scopes, a pick counts for the shipment of its carton."""
     cdef PickWindow* window
     cdef Fact* fact
@@ -269,7 +269,7 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
     return total
 
 
-cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) except -1:
+cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) except? -1:
     """R47, R53: what was moved counts for the shipment of the carton that it lies in now."""
     cdef List* found = NULL
     cdef PickWindow* window
@@ -297,7 +297,7 @@ cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
     return total
 
 
-cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_, int64_t as_of) except -1:
+cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_, int64_t as_of) except? -1:
     """R53: shorts fill the shipment with the latest cutoff first, then the greatest id, each up to what it lacks."""
     cdef ScopeLine* other
     cdef int64_t lacks, before = 0

@@ -28,6 +28,8 @@ cdef enum Want:
     W_INT32
     W_TIME          # an instant up to the year 2200
     W_AMOUNT        # pieces or grams, less than 2**53
+    W_REV           # from 1
+    W_PERCENT       # up to 1000: times the greatest quantity it is an int64
     W_BOOL
     W_LATER         # what it is depends on a kind that is not known yet
     W_TEXTS         # this and the next: each element is looked at
@@ -48,6 +50,8 @@ cdef extern from *:
         {SORTLINE_NONE, {0, INT32_MAX}},        /* W_INT32 */
         {SORTLINE_NONE, {0, 7258118400000000}}, /* W_TIME: the year 2200, in microseconds */
         {SORTLINE_NONE, {0, 9007199254740991}}, /* W_AMOUNT: what every JSON reader has exactly; sums have room */
+        {SORTLINE_NONE, {1, INT64_MAX - 1}},    /* W_REV */
+        {SORTLINE_NONE, {0, 1000}},             /* W_PERCENT */
         {SORTLINE_NONE, SORTLINE_NONE},         /* W_BOOL, and all behind it */
         {SORTLINE_NONE, SORTLINE_NONE},
         {SORTLINE_NONE, SORTLINE_NONE},
@@ -161,6 +165,9 @@ cdef class RecordTypes:
     cdef uint8_t shape_of[K_COUNT][FIELDS_MAX]  # which of `shapes` a nested list has
     cdef Needs shapes[SHAPES_MAX]               # what its objects need; 0: any list; no choices: line numbers
     cdef uint8_t element_wants[FIELDS_MAX]
+    cdef uint8_t is_closed[K_COUNT]             # a field of the kind takes some values only: those in `values`
+    cdef uint8_t is_element_closed[FIELDS_MAX]  # likewise by field of a nested object
+    cdef dict values                            # (kind, field), kind -1 in nested objects -> the values, in order
     cdef list names                             # of the fields, by number
     cdef dict numbers
     cdef list alive                             # the bytes that the name tables point into
@@ -171,5 +178,6 @@ cdef class RecordTypes:
     cdef int add_name(self, Name* slots, str text, int number) except -1
     cdef int add_kind(self, int kind, str name, bint noise, dict fields, dict exceptions) except -1
     cdef int add_elements(self, dict fields, dict elements) except -1
+    cdef int add_values(self, dict values, dict element_values) except -1
     cdef int set_needs(self, Needs* needs, alternatives) except -1
     cdef str needs_text(self, const Needs* needs)

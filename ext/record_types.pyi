@@ -7,4 +7,6 @@ class RecordTypes:
         fields: dict[str, str],
         exceptions: dict[tuple[str, str], str],
         elements: dict[tuple[str, str], list[list[str]]],
+        values: dict[tuple[str, str], tuple[str, ...]],
+        element_values: dict[str, tuple[str, ...]],
     ) -> None: ...

@@ -17,15 +17,17 @@ ENVELOPE = frozenset(NUMBERED[:N_QTY])
 WANTS = {
     "any": W_ANY, "text": W_TEXT, "int": W_INT, "bool": W_BOOL, "texts": W_TEXTS, "nested": W_LIST,
     "src": W_SRC, "int32": W_INT32, "time": W_TIME, "amount": W_AMOUNT,
+    "rev": W_REV, "percent": W_PERCENT,
 }
 NARROWER = {
     "src": "src", "line": "int32", "sub": "int32", "t": "time", "t_rx": "time", "qty": "amount", "weight_g": "amount",
-    "tol_g": "amount",
+    "tol_g": "amount", "rev": "rev", "over_tol_pct": "percent",
 }
 
 
 cdef class RecordTypes:
-    def __init__(self, dict kinds not None, dict fields not None, dict exceptions not None, dict elements not None):
+    def __init__(self, dict kinds not None, dict fields not None, dict exceptions not None, dict elements not None,
+                 dict values not None, dict element_values not None):
         self.alive = []
         self.names = [*NUMBERED, *(name for name in fields if name not in NUMBERED)]
         self.numbers = {name: number for number, name in enumerate(self.names)}
@@ -41,6 +43,7 @@ cdef class RecordTypes:
             self.add_kind(KIND_NAMES.index(kind), kind, noise, fields, exceptions)
             self.set_needs(&self.needs[<int>KIND_NAMES.index(kind)], required)
         self.add_elements(fields, elements)
+        self.add_values(values, element_values)
 
     cdef int kind_of(self, Reader* r, const Value* value) noexcept nogil:
         """Its number; K_UNKNOWN if it is none."""
@@ -133,6 +136,16 @@ cdef class RecordTypes:
         for shape, ((kind, field), alternatives) in enumerate(elements.items(), 1):
             self.shape_of[<int>KIND_NAMES.index(kind)][<int>self.numbers[field]] = shape
             self.set_needs(&self.shapes[shape], alternatives)
+        return 0
+
+    cdef int add_values(self, dict values, dict element_values) except -1:
+        self.values = {}
+        for (kind, field), allowed in values.items():
+            self.is_closed[<int>KIND_NAMES.index(kind)] = True
+            self.values[KIND_NAMES.index(kind), self.numbers[field]] = tuple(allowed)
+        for field, allowed in element_values.items():
+            self.is_element_closed[<int>self.numbers[field]] = True
+            self.values[-1, self.numbers[field]] = tuple(allowed)
         return 0
 
     cdef str needs_text(self, const Needs* needs):

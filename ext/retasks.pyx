@@ -3,7 +3,8 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext cimport cartons, hindsight, packing, pick_alarms, pick_units, picks, shipments
+from ext cimport cartons, hindsight, inventory, packing, pick_alarms, pick_units, picks, shipments
+from ext.asked cimport remember_place
 from ext.outcomes cimport outcome
 from ext.state cimport B_WAITING, Cycle, Waiting
 from ext.store cimport List, Table, find, index_of, length, nth, remove
@@ -101,6 +102,36 @@ cdef int move_since(Floor floor, const List* facts, int32_t lu, int64_t t, List*
         fact = <Fact*>nth(facts, i)
         if fact.t >= t and fact.follows:
             pick_units.move(floor, fact, lu, changed)
+    return 0
+
+
+cdef int lay_elsewhere(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """R31, R70: a revision names another place. What was picked or not found before its event time was so at the place that
+    the task named then; picks of later event times that came first are taken from the new one."""
+    cdef List* moved = NULL
+    cdef int i
+    if window.loc == fact.loc:
+        return 0
+    picked_since(floor, window.facts, fact.t, &moved)
+    picked_since(floor, window.trouble.strangers, fact.t, &moved)
+    for i in range(length(moved)):
+        inventory.take_back(floor, window, <Fact*>nth(moved, i))
+    remember_place(floor, window, fact.t)
+    window.loc = fact.loc
+    for i in range(length(moved)):
+        inventory.take_pick(floor, window, <Fact*>nth(moved, i))
+    floor.store.free(moved)
+    return 0
+
+
+cdef int picked_since(Floor floor, const List* facts, int64_t t, List** found) except -1:
+    """Appends what does not say itself where it was."""
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        if fact.t >= t and not fact.loc:
+            floor.store.append(found, fact)
     return 0
 
 

@@ -8,19 +8,16 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 """
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc
 
-from ext cimport carton_names, cartons, outcomes, pick_events, plans, returns, riding, tombstones
+from ext cimport cartons, outcomes, pick_events, plans, returns, tombstones
+from ext.correlations cimport is_remembered
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
 from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE, Revision
+from ext.forgotten_units cimport Keys, drop_all, forget_units, goes_early
 from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
-from ext.state cimport (
-    CartonPlan, Cycle, Fact, Line, LoadUnit, Order, PickWindow, Shipment, Trailer, Waiting,
-)
-from ext.store cimport (
-    List, Numbers, Table, find, index_of, last, length, nth, pair, remove, remove_at, remove_some, set_nth,
-)
+from ext.state cimport CartonPlan, Fact, Line, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting
+from ext.store cimport List, Numbers, Table, find, last, length, nth, pair, remove_at, remove_some
 from ext.timers cimport NEVER
 
 
@@ -42,42 +39,18 @@ cdef int sweep(Floor floor, int64_t before) except -1:
     return 0
 
 
-cdef class Keys:
-    """The keys of a table that are to go: a table cannot lose one while it is walked."""
-    cdef uint64_t* items
-    cdef int64_t count
-
-    def __cinit__(self, int64_t most):
-        self.items = <uint64_t*>malloc((most + 1) * sizeof(uint64_t))
-        if self.items == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        free(self.items)
-
-    cdef void add(self, uint64_t key) noexcept:
-        self.items[self.count] = key
-        self.count += 1
-
-
-cdef int drop_all(Floor floor, Table* table, Keys keys) except -1:
-    cdef int64_t i
-    for i in range(keys.count):
-        floor.store.drop(table, keys.items[i])
-    return 0
-
-
 # ---------------------------------------------------------------------------------------------- windows
 
 cdef int forget_shipments(Floor floor, int64_t before) except -1:
-    """Manifested or cancelled long ago."""
+    """Manifested or cancelled long ago, like all that share a line with it: what it had of that counts for none of them (R53)."""
     cdef Table* table = floor.state.shipments
     cdef Keys keys = Keys(table.count)
     cdef Shipment* shipment
     cdef uint64_t i
+    tell_who_stays(floor, before)
     for i in range(table.capacity):
         shipment = <Shipment*>table.slots[i].value
-        if shipment == NULL or min(shipment.manifest_t, shipment.cancel_t) >= before:
+        if shipment == NULL or shipment.stays:
             continue
         plans.forget_shipment(shipment)
         if shipment.alarms:
@@ -87,6 +60,36 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
         keys.add(table.slots[i].key)
         floor.store.drop(floor.state.revisions[SHIPMENT], shipment.id)
     return drop_all(floor, table, keys)
+
+
+cdef int tell_who_stays(Floor floor, int64_t before) except -1:
+    """Those that are not over, and by their lines from one to the next."""
+    cdef Table* table = floor.state.shipments
+    cdef List* stay = NULL
+    cdef Shipment* shipment
+    cdef Shipment* other
+    cdef Line* line
+    cdef uint64_t i
+    cdef int n = 0, k, m
+    for i in range(table.capacity):
+        shipment = <Shipment*>table.slots[i].value
+        if shipment == NULL:
+            continue
+        shipment.stays = min(shipment.manifest_t, shipment.cancel_t) >= before
+        if shipment.stays:
+            floor.store.append(&stay, shipment)
+    while n < length(stay):
+        shipment = <Shipment*>nth(stay, n)
+        n += 1
+        for k in range(length(shipment.scope)):
+            line = (<ScopeLine*>nth(shipment.scope, k)).line
+            for m in range(length(line.scopes) if length(line.scopes) > 1 else 0):
+                other = (<ScopeLine*>nth(line.scopes, m)).shipment
+                if not other.stays:
+                    other.stays = True
+                    floor.store.append(&stay, other)
+    floor.store.free(stay)
+    return 0
 
 
 cdef int forget_alarms(Floor floor, uint64_t alarms, int32_t subject) except -1:
@@ -115,11 +118,6 @@ cdef int forget_orders(Floor floor, int64_t before) except -1:
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[ORDER], order.id)
     return drop_all(floor, table, keys)
-
-
-cdef bint goes_early(Floor floor, int64_t before) noexcept:
-    """A late fact may still come for what leaves now."""
-    return before > floor.state.watermark - floor.rules.lateness
 
 
 cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
@@ -160,104 +158,6 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
                 return False
             worked = True
     return worked
-
-
-cdef int forget_units(Floor floor, int64_t before) except -1:
-    """Cycles that ended long ago, or that were closed and then left alone; a unit without cycles goes, too."""
-    cdef Table* table = floor.state.units
-    cdef Keys keys = Keys(table.count)
-    cdef LoadUnit* unit
-    cdef Fact* youngest
-    cdef uint64_t i
-    for i in range(table.capacity):
-        unit = <LoadUnit*>table.slots[i].value
-        if unit == NULL:
-            continue
-        forget_cycles(floor, unit, before)
-        forget_destined(floor, unit)
-        forget_riders(floor, unit)
-        youngest = <Fact*>last(unit.facts)
-        if (length(unit.cycles) == 0 and length(unit.destined) == 0 and (youngest == NULL or youngest.t < before)
-                and not unit.numbered):
-            keys.add(table.slots[i].key)
-    return drop_all(floor, table, keys)
-
-
-cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
-    cdef Cycle* cycle
-    cdef int i = 0, count = length(unit.cycles)
-    while i < length(unit.cycles):
-        cycle = <Cycle*>nth(unit.cycles, i)
-        if is_live(cycle, before):
-            i += 1
-            continue
-        if cycle.decided.closed != NULL and goes_early(floor, before):
-            tombstones.bury(floor, b"carton/", cycle.key, before)
-        carton_names.forget_alarms(floor, cycle)
-        if cycle.plan != NULL:
-            remove(&cycle.plan.cycles, cycle)
-        if cycle.mismatched:
-            remove(&floor.state.mismatched, cycle)
-        remove_at(&unit.cycles, i)
-    return forget_facts(unit, before) if length(unit.cycles) < count or has_strays(unit, before) else 0
-
-
-cdef bint has_strays(const LoadUnit* unit, int64_t before) noexcept:
-    """Old facts that are of no use of the unit: of a name that is seen for ever, such as what a scanner says when it has read
-    nothing."""
-    cdef const Fact* oldest = <Fact*>nth(unit.facts, 0) if length(unit.facts) else NULL
-    return oldest != NULL and oldest.cycle == NULL and oldest.t < before
-
-
-cdef int forget_facts(LoadUnit* unit, int64_t before) noexcept:
-    """What is of no use of the unit that is remembered."""
-    cdef Fact* fact
-    cdef int i, kept = 0
-    for i in range(length(unit.facts)):
-        fact = <Fact*>nth(unit.facts, i)
-        if fact.t >= before or (fact.cycle != NULL and index_of(unit.cycles, fact.cycle) >= 0):
-            set_nth(&unit.facts, kept, fact)
-            kept += 1
-    remove_some(&unit.facts, kept, length(unit.facts) - kept)
-    return 0
-
-
-cdef int forget_destined(Floor floor, LoadUnit* unit) except -1:
-    """Tasks that are gone."""
-    cdef int i = 0
-    while i < length(unit.destined):
-        if find(floor.state.tasks, (<PickWindow*>nth(unit.destined, i)).task) != NULL:
-            i += 1
-        else:
-            remove_at(&unit.destined, i)
-    return 0
-
-
-cdef int forget_riders(Floor floor, LoadUnit* unit) noexcept:
-    """Units that are gone, and those that rode on it so long ago that no fact from then can come any more (R29)."""
-    cdef LoadUnit* rider
-    cdef int i = 0
-    while i < length(unit.riders):
-        rider = <LoadUnit*>nth(unit.riders, i)
-        if find(floor.state.units, rider.lu) == rider and riding.rides_after(
-                rider, unit, floor.state.watermark - floor.rules.lateness):
-            i += 1
-        else:
-            remove_at(&unit.riders, i)
-    return 0
-
-
-cdef bint is_live(const Cycle* cycle, int64_t before) noexcept:
-    """A running cycle lives on while it is open, or anything was said of it."""
-    cdef const Fact* youngest
-    if cycle.plan != NULL and cycle.plan.shipment != NULL:
-        return True
-    if cycle.end != NEVER:
-        return cycle.end >= before
-    youngest = <Fact*>last(cycle.facts)
-    if youngest == NULL:
-        youngest = cycle.anchor
-    return youngest.t >= before or not cycle.any_close
 
 
 cdef int forget_cartons(Floor floor, int64_t before) except -1:
@@ -477,8 +377,8 @@ cdef int64_t received(const Return* home) noexcept:
 
 
 cdef int forget_episodes(Floor floor, int64_t before) except -1:
-    """Episodes of subjects that come once. Those of the others have to be numbered on, and so have those that a late fact can
-    still raise."""
+    """Episodes of subjects that come once and are forgotten themselves. Those of the others have to be numbered on, and so have
+    those that a late fact can still raise."""
     cdef int64_t late = floor.state.watermark - floor.rules.lateness
     cdef Table* table = floor.state.episodes
     cdef Keys keys = Keys(table.count)
@@ -486,7 +386,9 @@ cdef int forget_episodes(Floor floor, int64_t before) except -1:
     cdef uint64_t i
     for i in range(table.capacity):
         episode = <Episode*>table.slots[i].value
-        if episode != NULL and episode.t < min(before, late) and is_over_episode(<int>(table.slots[i].key >> 32), episode.open):
+        if (episode != NULL and episode.t < min(before, late)
+                and is_over_episode(<int>(table.slots[i].key >> 32), episode.open)
+                and not is_remembered(floor.state, floor.texts, <int32_t>table.slots[i].key)):
             floor.state.open_episodes[table.slots[i].key >> 32] -= episode.open
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)

@@ -89,11 +89,21 @@ cdef bint next_ride(Floor floor, const LoadUnit* unit, int* at, Ride* ride) exce
         ride.t_to = first_release(ride.parent, fact.t)
         for i in range(at[0], length(unit.facts)):
             fact = <Fact*>nth(unit.facts, i)
-            if fact.kind == K_LU_RELEASE or begins_ride(fact):
+            if begins_ride(fact) or ends_ride(fact, ride.parent):
                 ride.t_to = min(ride.t_to, fact.t)
                 break
         return True
     return False
+
+
+cdef bint ends_ride(const Fact* fact, const LoadUnit* parent) noexcept:
+    """A release of the unit that rides, unless it names another parent."""
+    return fact.kind == K_LU_RELEASE and (not fact.parent or fact.parent == parent.lu)
+
+
+cdef bint is_emptied(const Fact* fact) noexcept:
+    """A release of the unit that others ride on. One that names only a parent takes it off that, with all on it."""
+    return fact.kind == K_LU_RELEASE and (fact.target or not fact.parent)
 
 
 cdef int64_t first_release(const LoadUnit* unit, int64_t t) noexcept:
@@ -101,7 +111,7 @@ cdef int64_t first_release(const LoadUnit* unit, int64_t t) noexcept:
     cdef int i
     for i in range(first_from(unit.facts, t), length(unit.facts)):
         fact = <Fact*>nth(unit.facts, i)
-        if fact.kind == K_LU_RELEASE:
+        if is_emptied(fact):
             return fact.t
     return NEVER
 
@@ -118,7 +128,7 @@ cdef Fact* last_place(Floor floor, const Ride* ride, int64_t t) except? NULL:
     cdef int i = first_from(ride.parent.facts, t) - 1
     while i >= 0 and youngest == NULL:
         fact = <Fact*>nth(ride.parent.facts, i)
-        if fact.kind == K_LU_RELEASE:
+        if is_emptied(fact):
             return NULL
         if is_place(fact.kind):
             youngest = fact
@@ -176,7 +186,7 @@ cdef bint rides_on(const LoadUnit* rider, const LoadUnit* parent, int64_t t) noe
     cdef int i = first_from(rider.facts, t + 1) - 1
     while i >= 0:
         fact = <Fact*>nth(rider.facts, i)
-        if fact.kind == K_LU_RELEASE:
+        if ends_ride(fact, parent):
             return False
         if begins_ride(fact):
             return fact.parent == parent.lu and first_release(parent, fact.t) > t

@@ -22,7 +22,7 @@ cdef inline bint follows_on(Source* source, int64_t epoch, int64_t seq, int64_t 
     if seen == NULL or seen.epoch != epoch or sub != 0 or epoch != source.epoch or seen.count == 0:
         return False
     youngest = &seen.intervals[seen.count - 1]
-    if seq != youngest.high + 1:
+    if seq != youngest.high + 1 or t > youngest.until:
         return False
     youngest.high = source.seq = seq
     if t > youngest.t:

@@ -18,7 +18,7 @@ from ext.readiness cimport EMPTY, HELD_SHORT, READY, Verdict, verdict_of
 from ext.shipment_cartons cimport planned_home
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, Line, Pending, ScopeLine, Touch
-from ext.store cimport List, index_of, length, nth
+from ext.store cimport List, first, index_of, length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
 from ext.touches cimport (
@@ -63,7 +63,7 @@ cdef int touch_home(Floor floor, Shipment* shipment, Cycle* cycle, Fact* cause) 
 cdef bint is_newly_its(const Cycle* cycle, const Fact* cause) noexcept:
     """Does `cause` say that the unit is this carton, or since when it is: a bind, a plan, a name, or what begins or ends its
     use? Facts that came before it were nobody's so far."""
-    return cause.context or cause.carton != 0 or cause.cycle != cycle or nth(cycle.facts, 0) == cause
+    return cause.context or cause.carton != 0 or cause.cycle != cycle or first(cycle.facts) == cause
 
 
 cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
@@ -228,7 +228,7 @@ cdef Fact* cause_at(const Shipment* shipment, int64_t t) noexcept:
     return shipment.touches.items[first_after(shipment, t - 1)].cause
 
 
-cdef int64_t start_of_truth(Floor floor, Shipment* shipment, const Digest* truth, int64_t as_of) except -1:
+cdef int64_t start_of_truth(Floor floor, Shipment* shipment, const Digest* truth, int64_t as_of) except? -1:
     """R51 for a truth that a late fact brought about: the first touch since when it has held."""
     cdef int64_t since = as_of
     cdef Verdict verdict

@@ -156,10 +156,12 @@ cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) e
     cdef int32_t lu, known = 0
     cdef int i
     cdef bint several = False
+    cdef set names = set()
     if not source.area:
         source.area = area_of(floor, source.src)
     for i in range(codes.count if codes != NULL else 0):
         lu = codes.items[i]
+        names.add(floor.text(lu))
         if is_bound(floor, lu, fact.t) or was_seen(floor, source.area, lu, fact.t):
             several = several or (known != 0 and known != lu)
             known = lu
@@ -167,8 +169,7 @@ cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) e
         fact.kind, fact.lu = K_SCAN_READ, known
         return note(floor, source, fact)
     fact.kind = K_SCAN_NOREAD
-    floor.outlet.raise_(ID_MULTI, subject_of(floor, fact), fact.t, fact,
-                        ", ".join(sorted({floor.text(codes.items[i]) for i in range(codes.count)})))
+    floor.outlet.raise_(ID_MULTI, subject_of(floor, fact), fact.t, fact, ", ".join(sorted(names)))
     if fact.track:
         return 0
     if source.read != NULL and floor.precedes(fact, source.read):

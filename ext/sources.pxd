@@ -26,6 +26,7 @@ cdef struct Interval:
     int64_t low
     int64_t high
     int64_t t                   # greatest event time of a number in it
+    int64_t until               # event time after which it takes in no more
 
 
 cdef struct Seen:

@@ -16,7 +16,7 @@ All of it lies in the region of `Store`: pointers first, then text numbers, then
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 
 from ext.json_writer cimport Digest
-from ext.order_data cimport AskedList
+from ext.order_data cimport AskedList, FormerPlaceList
 from ext.store cimport List, Numbers, Table
 from ext.wheel cimport Wheel
 
@@ -27,7 +27,7 @@ cdef enum:
     B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
     B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
     B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE, B_TROUBLE, B_CHANGED, B_DECIDED, B_ASKED
-    B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_HOME
+    B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_HOME, B_FORMER_PLACE
 
 
 cdef enum Policy:
@@ -124,6 +124,8 @@ cdef struct Move "sortline_Move":
     # One end of a `pack.confirm` (R47): what left a unit, or what came into another.
     Fact* other                 # the other end
     MovedList* moved
+    PickWindow* window          # of the task that it names, else
+    Line* line                  # the line; kept, for they may be forgotten before the unit is
     uint8_t out                 # it left here
     uint8_t all_of_it           # without `sku`: everything in `from_lu`
 
@@ -205,6 +207,7 @@ cdef struct Trouble "sortline_Trouble":
     Fact* decided               # the b, c or d that was told: what comes late leaves its t_close (R25)
     Fact* deferred_cause        # R11: it is told when all that came with its context is in
     Ledger* short_told
+    FormerPlaceList* places     # R70: its revisions named others; NULL: where it says now it has always said
     void* finding               # R70: the Finding (see premises_data) of what its short says of the stock
     int64_t cancel_t            # NEVER: not cancelled (R21 e)
     int64_t covered_q           # R24: so much of it was covered by a change of the order
@@ -378,6 +381,7 @@ cdef struct Shipment:
     uint8_t stood               # it did when the manifest came
     uint8_t bound_watched       # a timer of the wall clock's bound is running
     uint8_t held                # it stands in `State.held`
+    uint8_t stays               # the sweep: it is not over, or shares a line with one that is not
     int32_t unfilled            # of the scope: which line to ask first whether it lacks something
     Watch watch
 

@@ -207,6 +207,11 @@ cdef class Store:
     cdef int64_t steps(self, const Table* table) noexcept
 
 
+cdef inline void* first(const List* list) noexcept nogil:
+    """NULL of an empty one."""
+    return nth(list, 0) if list != NULL else NULL
+
+
 cdef inline void* last(const List* list) noexcept nogil:
     """NULL of an empty one."""
     cdef int32_t count = length(list)

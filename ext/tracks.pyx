@@ -111,12 +111,12 @@ cdef int await_name(Floor floor, TrackLife* life, Fact* fact) except -1:
 
 
 cdef int watch(Floor floor, TrackLife* life) except -1:
-    """Its oldest fact waits no longer than `ident_wait_ms`."""
+    """Its oldest fact waits no longer than `ident_wait_ms`: an identification of that very moment is in time."""
     cdef Fact* oldest
     if length(life.waiting) == 0:
         return 0
     oldest = <Fact*>nth(life.waiting, 0)
-    return floor.by_watermark.push(oldest.t + floor.rules.ident_wait, RANK_TRACK, text_key(life.track), life,
+    return floor.by_watermark.push(oldest.t + floor.rules.ident_wait + 1, RANK_TRACK, text_key(life.track), life,
                                    TAG_UNRESOLVED, 0)
 
 
@@ -294,7 +294,7 @@ cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:
     cdef Fact* oldest
     while length(life.waiting):
         oldest = <Fact*>nth(life.waiting, 0)
-        if oldest.t + floor.rules.ident_wait > due:
+        if oldest.t + floor.rules.ident_wait >= due:
             return watch(floor, life)
         remove_at(&life.waiting, 0)
         unresolved(floor, life, oldest, oldest.t + floor.rules.ident_wait)

@@ -9,7 +9,7 @@ from ext.leaving cimport has_left
 from ext.shipment_cartons cimport cycles_of, home_of
 from ext.shipment_names cimport alarm
 from ext.state cimport Cycle, Shipment, Trailer
-from ext.store cimport List, index_of, length, nth
+from ext.store cimport List, index_of, length, nth, set_nth
 from ext.timers cimport RANK_SHIPMENT
 from ext.touches cimport is_ready_before
 
@@ -85,7 +85,7 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
     cdef int i
     loaded_by(floor, fact, &cycles)
     for i in range(length(cycles)):
-        cycle = <Cycle*>nth(cycles, i)
+        cycle = take_first(floor, cycles, i)
         shipment = home_of(cycle, fact.t)
         if shipment == NULL:
             continue
@@ -95,6 +95,20 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
             alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, name_then(floor, cycle, fact))
     floor.store.free(cycles)
     return 0
+
+
+cdef Cycle* take_first(Floor floor, List* cycles, int done) noexcept:
+    """Of those that are not done, the one whose unit has the least name: binds to a pallet come in any order (R3)."""
+    cdef Cycle* first = <Cycle*>nth(cycles, done)
+    cdef Cycle* other
+    cdef int i, at = done
+    for i in range(done + 1, length(cycles)):
+        other = <Cycle*>nth(cycles, i)
+        if floor.texts.precedes(other.unit.lu, first.unit.lu):
+            first, at = other, i
+    set_nth(&cycles, at, nth(cycles, done))
+    set_nth(&cycles, done, first)
+    return first
 
 
 cdef int judge_trailer(Floor floor, Shipment* shipment, Cycle* cycle, Fact* fact) except -1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
 from engine.clock import Clock
@@ -18,19 +18,23 @@ class LinkNews:
         self._sources = sources
         self._intake = intake
         self._clock = clock
-        self._told: str | None = None  # the last that surely arrived
+        self._told: tuple[str, Collection[str]] | None = None  # the last that surely arrived
 
-    async def tell(self, kind: Literal["link.up", "link.down"]) -> None:
-        """Once until it is the other."""
-        if self._told == kind:
+    async def tell(self, kind: Literal["link.up", "link.down"], but_for: Collection[str] = ()) -> None:
+        """Once until it is the other. `but_for`: scopes of which it is not so."""
+        if self._told == (kind, but_for):
             return
         # of what is given up on its way nobody knows whether it arrived: rather twice than never
         self._told = None
         t_rx = self._clock()
-        lines = [encode_line({**source, "kind": kind, "t_rx": t_rx}) for source in self._sources]
+        lines = [
+            encode_line({**source, "kind": kind, "t_rx": t_rx})
+            for source in self._sources
+            if source.get("scope") not in but_for
+        ]
         if lines:
             await self._intake.put(Delivery(self._name, lines))
-        self._told = kind
+        self._told = kind, but_for
 
 
 def speaking_for(scopes: Iterable[str]) -> list[dict[str, str]]:

@@ -12,8 +12,8 @@ from tests.packets import connack, suback
 class RawBroker:
     """`connects`, `subscribes`: such packets. `acked`: numbers of PUBACKs. `heard`: the types of all others.
 
-    `backlog`: sent to whoever is let in, before anything else. `grants`: the answer to a subscription; None: there is
-    none."""
+    `backlog`: sent to whoever is let in, before anything else. `grants`: the answer to a subscription, for
+    each filter or for all; None: there is none."""
 
     def __init__(self, newest: bool = True, properties: bytes = b"") -> None:
         self.port = 0
@@ -24,7 +24,7 @@ class RawBroker:
         self.heard: list[int] = []
         self.session_present = False
         self.backlog = b""
-        self.grants: int | None = 1
+        self.grants: int | list[int] | None = 1
         self.reading = asyncio.Event()
         self.reading.set()
         self._newest = newest
@@ -68,7 +68,8 @@ class RawBroker:
             if self.grants is not None:
                 body = packet[2:] if packet[1] < 128 else packet[3:]
                 filters = _filters(body[3 if self._newest else 2 :])
-                writer.write(suback(self._newest, body[:2], [self.grants] * filters))
+                codes = self.grants if isinstance(self.grants, list) else [self.grants] * filters
+                writer.write(suback(self._newest, body[:2], codes))
             self._writer = writer
             self._ready.set()
         elif type_ == 4:

@@ -25,7 +25,8 @@ RELATIONS = (
     Relation("retention_ms", ("lateness_ms", "skew_max_ms"), "a late fact could name what is forgotten (R46)"),
     Relation("retention_ms", ("gap_hold_ms",), "a gap would be forgotten while it holds something back (R7)"),
     Relation("retention_ms", ("stuck_ms",), "what stands still would be forgotten before it is reported"),
-    Relation("lateness_ms", ("disorder_ms",), "what is only out of order would be dead (R29)"),
+    Relation("skew_max_ms", ("disorder_ms",), "a time that is only out of order would not be believed (R1)"),
+    Relation("idle_source_ms", ("disorder_ms",), "a source would leave before all that it has sent is here (R2)"),
     Relation("lateness_ms", ("skew_max_ms",), "records of a clock that is believed would be dead (R29)"),
     Relation("lateness_ms", ("ctx_wait_ms",), "a record would be given up before it is missed (R11)"),
     Relation("hold_wall_max_ms", ("close_hold_ms", "disorder_ms"), "every close would be `incomplete` (R4)"),
@@ -52,8 +53,13 @@ def _of_site(relation: Relation, site: dict[str, int]) -> Iterable[Fault]:
 
 
 def _of_source(relation: Relation, site: dict[str, int], own: dict[str, int], path: str) -> Iterable[Fault]:
-    """A source's value that asks for more than the site's own; named there, for there it may be mended, too."""
-    least, given = sum(own.get(part, site[part]) for part in relation.parts), site[relation.name]
+    """A source's value that asks for more than the site's own, or gives less: named there, where it may be mended."""
+    least = sum(own.get(part, site[part]) for part in relation.parts)
+    given = own.get(relation.name, site[relation.name])
+    if given < min(least, site[relation.name]):
+        message = f"should be at least {' + '.join(relation.parts)} ({least}), is {given}: {relation.otherwise}"
+        yield Fault(key_path(path, relation.name), message)
+        return
     for part in SOURCE_NAMES.intersection(relation.parts, own):
         if own[part] > site[part] and given < least:
             message = f"wants a rules.{relation.name} of at least {least}, is {given}: {relation.otherwise}"

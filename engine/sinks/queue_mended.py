@@ -59,10 +59,18 @@ def _flaw(path: Path) -> str:
             found = not_whole(file)
             if not found and version == VERSION:
                 rows = file.execute("SELECT queue, last, behind, sum FROM queues").fetchall()
-                found = next((f"up to where {row[0]} goes" for *row, sum_ in rows if right_row(row, sum_) is None), "")
+                found = next(
+                    (f"up to where {row[0]} goes" for *row, sum_ in rows if not _names_its_queue(row, sum_)), ""
+                )
     except sqlite3.DatabaseError as error:
         return f"is damaged, or no SQLite file ({error})" if tells_damage(error) else ""
     return f"is damaged: {found}" if found else ""
+
+
+def _names_its_queue(row: Row, sum_: int) -> bool:
+    """A flipped bit of a number is turned back where it is read; of the name, nobody would find the row."""
+    right = right_row(row, sum_)
+    return right is not None and right[0] == row[0]
 
 
 def _put_aside(path: Path, what: str) -> str:
@@ -110,6 +118,10 @@ def _put_places_right(target: sqlite3.Connection, sure: Mapping[str, int]) -> No
         query = "SELECT queue, last, behind, sum FROM queues WHERE queue = ?"
         *row, sum_ = target.execute(query, (queue,)).fetchone() or (queue, 0, 0, 0)
         right = right_row(row, sum_)
+        if right is not None and right[0] != queue:
+            target.execute("DELETE FROM queues WHERE queue = ?", (queue,))
+            target.execute("INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?)", (*right, row_sum(*right)))
+            continue
         if right is not None:
             last, behind = right[1], right[2]
         if right is not None or queue in sure:

@@ -66,6 +66,7 @@ class Link:
         self._agenda = Agenda()
         self._alarm = Alarm()
         self._debts: deque[Job] = deque()
+        self._hushed: dict[int, float] = {}  # units on a serial line from which an answer may still come, until when
         self._ups = 0  # units that are up
         self._unproved = 0  # attempts to connect since the last good answer
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, chance.random)
@@ -102,7 +103,7 @@ class Link:
                     if not self._connection.is_open:
                         await self._connect()
             now = loop.time()
-            if self._debts and (owing := self._owing()) is not None:
+            if self._debts and (owing := self._owing(now)) is not None:
                 await self._attempt(owing, self._pay(owing))
             elif (job := self._next(now)) is not None:
                 job.advance(now, self._chance)
@@ -113,7 +114,11 @@ class Link:
     def _next(self, now: float) -> Job | None:
         """The next poll; those of units that are not asked here fall out of the agenda until that changes."""
         while (job := self._agenda.take(now)) is not None:
-            if self._is_asked_here(job.unit):
+            hushed_until = self._hushed.get(job.unit.unit_id, now)
+            if hushed_until > now:
+                job.set_due(hushed_until)
+                self._agenda.put(job)
+            elif self._is_asked_here(job.unit):
                 return job
         return None
 
@@ -121,12 +126,12 @@ class Link:
         self._debts.append(job)
         self._alarm.ring()
 
-    def _owing(self) -> Job | None:
+    def _owing(self, now: float) -> Job | None:
         for _ in range(len(self._debts)):
             job = self._debts.popleft()
             if job.poll.owed is None or not job.unit.is_up:
                 continue
-            if not job.is_running:
+            if not job.is_running and self._hushed.get(job.unit.unit_id, now) <= now:
                 # nobody polls it meanwhile: one thing at a time is done with a job
                 self._agenda.leave(job)
                 return job
@@ -173,6 +178,9 @@ class Link:
             job.poll.fault(error.cause)
             await self._answered(job.unit)
         except NoAnswer as failure:
+            if self._endpoint.is_rtu and not failure.blameless:
+                # serial frames carry no number: an answer that came now would be taken for that to the next request
+                self._hushed[job.unit.unit_id] = asyncio.get_running_loop().time() + job.unit.timeout_s
             await self._lost(job, failure)
         finally:
             job.is_running = False

@@ -25,7 +25,6 @@ from protocols.mqtt import codec
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.pacing import Pacing
 from protocols.mqtt.settings import Settings, Topic
-from protocols.mqtt.topics import parse_filter
 from protocols.mqtt.websocket import WebSocket
 
 RECEIVE_BUFFER_BYTES = 262_144
@@ -159,8 +158,9 @@ class Connection(asyncio.BufferedProtocol):
             will=will,
         )
 
-    async def subscribe_all(self) -> None:
-        """Subscribe to every topic of the settings, once a filter. Raises Lost if the broker refuses one.
+    async def subscribe_all(self) -> dict[str, str]:
+        """Subscribe to every topic of the settings, once a filter. The filters that the broker refuses, and why; raises
+        Lost if it refuses all.
 
         Somebody has to `take` meanwhile: before its answer the broker may send all that a kept session holds for us.
         """
@@ -174,11 +174,16 @@ class Connection(asyncio.BufferedProtocol):
             del self._subacks[number]
         if len(codes) != len(wanted):
             raise Lost("the broker answers the subscription with too few codes")
+        refused: dict[str, str] = {}
         for each, code in zip(wanted, codes, strict=True):
             if code >= 0x80:
-                raise Lost(f"the broker refuses the subscription to {each.filter}: {codec.REASONS.get(code, code)}")
-            if code < each.qos:
+                refused[each.filter] = codec.REASONS.get(code, str(code))
+            elif code < each.qos:
                 self._fault(f"{each.filter}: the broker grants QoS 0 only, and keeps nothing for us", b"", "")
+        if len(refused) == len(wanted):
+            filter_, why = next(iter(refused.items()))
+            raise Lost(f"the broker refuses the subscription to {filter_}: {why}")
+        return refused
 
     async def _suback(self, answer: asyncio.Future[list[int]]) -> list[int]:
         """The codes. No deadline runs while messages come, or while we do not read: the answer is behind those."""
@@ -421,14 +426,13 @@ def subscriptions(settings: Settings) -> Sequence[codec.Subscription]:
     qos_max = 1 if settings.session_expiry_s else 0
     wanted: dict[str, Topic] = {}
     for topic in settings.topics:
-        wire = parse_filter(topic.filter).wire
+        wire = settings.asked_for(topic)
         if wire not in wanted or wanted[wire].qos < topic.qos:
             wanted[wire] = topic
-    accepting = {parse_filter(topic.filter).wire for topic in settings.topics if topic.retained == "accept"}
-    shared = f"$share/{settings.share}/" if settings.share is not None else ""
+    accepting = {settings.asked_for(topic) for topic in settings.topics if topic.retained == "accept"}
     found = [
         codec.Subscription(
-            shared + wire, min(topic.qos, qos_max), codec.RETAINED_IF_NEW if wire in accepting else codec.RETAINED_NEVER
+            wire, min(topic.qos, qos_max), codec.RETAINED_IF_NEW if wire in accepting else codec.RETAINED_NEVER
         )
         for wire, topic in wanted.items()
     ]

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from typing import NoReturn
 
 from engine.cancellation import raise_if_cancelled
@@ -29,8 +30,11 @@ from protocols.mqtt.decode import Decoder
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.sparkplug.host import Host
 
-SPARKPLUG_TICK_S = 0.1
-NODES_SHOWN = 4
+TICK_S = 0.1
+NODES_SHOWN = FILTERS_SHOWN = 4
+SUBSCRIBE_AGAIN_S = 60.0
+"""What the broker refused."""
+
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
 
@@ -128,27 +132,39 @@ class Driver:
             keeping.cancel()
 
     async def _keep(self, connection: Connection) -> None:
-        """What is ours to say, while it is served: a broker sends what a kept session holds for us right after it let
-        us in, and its answer to the subscription stands behind that."""
-        await connection.subscribe_all()
+        """What is ours to ask and to say, while it is served: what a kept session holds for us comes right after we are
+        let in, before the answer to the subscription."""
+        loop = asyncio.get_running_loop()
+        refused, asked_at = await self._subscribe(connection), loop.time()
         self._tell_online(connection)
-        await self._tell_seeing(connection.session_present)
-        if self._host is not None:
-            await self._keep_sparkplug(self._host, connection)
-
-    async def _keep_sparkplug(self, host: Host, connection: Connection) -> NoReturn:
-        """What a host does by the clock."""
-        told = ""
+        self._tell_session(connection.session_present)
+        told: str | None = None
         while True:
-            now_us = self._clock()
-            self._hand_over(connection, host.tick(now_us))
-            for request in host.requests(now_us):
-                connection.publish(*request)
-            detail = waiting_for(host.unborn())
+            unborn = self._tick(self._host, connection) if self._host is not None else []
+            detail = "; ".join(filter(None, (refusing(refused), waiting_for(unborn))))
             if detail != told:
                 told = detail
                 self._intake.state(self._name, "up", detail)
-            await asyncio.sleep(SPARKPLUG_TICK_S)
+                await self._link.tell("link.up", self._settings.blind_without(refused))
+            if self._host is None and not refused:
+                return
+            await asyncio.sleep(TICK_S)
+            if refused and loop.time() - asked_at >= SUBSCRIBE_AGAIN_S:
+                refused, asked_at = await self._subscribe(connection), loop.time()
+
+    async def _subscribe(self, connection: Connection) -> dict[str, str]:
+        refused = await connection.subscribe_all()
+        for filter_, why in refused.items():
+            self._fault(f"{filter_}: the broker refuses the subscription: {why}")
+        return refused
+
+    def _tick(self, host: Host, connection: Connection) -> list[str]:
+        """What a Sparkplug host does by the clock. The nodes that it waits for."""
+        now_us = self._clock()
+        self._hand_over(connection, host.tick(now_us))
+        for request in host.requests(now_us):
+            connection.publish(*request)
+        return host.unborn()
 
     def _hand_over(self, connection: Connection, found: Lines) -> None:
         connection.add(found.lines)
@@ -191,14 +207,19 @@ class Driver:
         if found.lines:
             await self._intake.put(Delivery(self._name, found.lines))
 
-    async def _tell_seeing(self, session_present: bool) -> None:
+    def _tell_session(self, session_present: bool) -> None:
         if not session_present and self._had_session:
             self._fault("session: the broker has lost it, and what it held for us")
         elif not session_present:
             log.info("%s: the broker keeps no session of ours yet: what came meanwhile is lost", self._name)
         self._had_session = True
-        self._intake.state(self._name, "up")
-        await self._link.tell("link.up")
+
+
+def refusing(refused: Mapping[str, str]) -> str:
+    """For the live view and a probe."""
+    more = f" and {len(refused) - FILTERS_SHOWN} more" if len(refused) > FILTERS_SHOWN else ""
+    named = ", ".join(f"{filter_} ({why})" for filter_, why in islice(refused.items(), FILTERS_SHOWN))
+    return f"the broker refuses {named}{more}" if refused else ""
 
 
 def waiting_for(nodes: list[str]) -> str:

@@ -13,7 +13,7 @@ record.kind = { path = "ty", table = { C = "pick.confirm", S = "pick.short" } }
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import combinations
 from typing import Annotated, Literal
 
@@ -245,9 +245,23 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         wraps = [wrap for topic in self.topics if topic.qos == 1 and (wrap := wrap_of(topic)) is not None]
         return min([INFLIGHT_MAX, *(wrap // BACK_SHARE for wrap in wraps)])
 
+    def asked_for(self, topic: Topic) -> str:
+        """The filter as the broker is asked for it."""
+        shared = f"$share/{self.share}/" if self.share is not None else ""
+        return shared + parse_filter(topic.filter).wire
+
     def scopes(self) -> list[str]:
         """The prefixes of `src` that are blind without this connection."""
         return self.scope or list(dict.fromkeys(scopes_of(self)))
+
+    def blind_without(self, refused: Container[str]) -> set[str]:
+        """Those of them of which nothing is heard without these filters, as far as that is known."""
+        if self.scope or not self.topics:
+            return set()
+        is_refused = [self.asked_for(topic) in refused for topic in self.topics]
+        of_topics = scopes_of(self)[: len(self.topics)]
+        blind = {scope for scope, is_blind in zip(of_topics, is_refused, strict=True) if is_blind}
+        return blind - {scope for scope, is_blind in zip(of_topics, is_refused, strict=True) if not is_blind}
 
 
 def usual_port(tls: bool, websocket: bool) -> int:

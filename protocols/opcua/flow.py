@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,8 +26,20 @@ from protocols.tapping import Tap
 TURN_ENTRIES = 50
 """After the values of so many entries, or so many events, the event loop gets a turn."""
 
+READS_MAX = 8
+"""So many records are read at a time."""
+
 FOLLOWS_S = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Pauses in which a trigger is looked at that should follow what was written before it."""
+
+
+class Wanted(NamedTuple):
+    """An event of which the values are to be read, and where its record goes."""
+
+    owner: int
+    entry: VariablesEntry
+    event: Reading
+    harvest: Harvest
 
 
 class Flow:
@@ -103,17 +116,13 @@ class Flow:
 
     async def _catch_up(self) -> None:
         """Reads the values of events that were told, but could not be read before the connection was lost."""
-        pending = [
-            (owner, entry, entry.record.pending)
+        wanted = [
+            Wanted(owner, entry, entry.record.pending, Harvest(entry.name))
             for owner, entry in enumerate(self._binding.entries)
-            if isinstance(entry, VariablesEntry)
+            if isinstance(entry, VariablesEntry) and entry.record.pending is not None
         ]
-        t_rx = self._clock()
-        harvests = [Harvest(entry.name) for _, entry, _ in pending]
-        for (owner, entry, wanted), harvest in zip(pending, harvests, strict=True):
-            if wanted is not None:
-                await self._try_to_collect(owner, entry, wanted, t_rx, harvest)
-        await self._deliver(harvests, None)
+        await self._collect_all(wanted, self._clock())
+        await self._deliver([each.harvest for each in wanted], None)
 
     async def _renew(self, subscription: Subscription, why: str) -> None:
         """The server has dropped one subscription: it is made anew, and what its entries missed is a gap."""
@@ -146,7 +155,7 @@ class Flow:
         t_rx = cycle[-1].t_rx
         if any(message.lost for message in cycle):
             harvests += self._losses(cycle[0].subscription, t_rx)
-        wanted: list[tuple[int, VariablesEntry, Reading, Harvest]] = []
+        wanted: list[Wanted] = []
         for turn, (owner, notes) in enumerate(self._binding.items.sort(_publishes(cycle))):
             await _turn(turn)
             entry = self._binding.entries[owner]
@@ -157,11 +166,10 @@ class Flow:
                 harvests.append(Harvest(entry.name))
                 event = entry.record.notified(notes, t_rx, harvests[-1])
                 if event is not None:
-                    wanted.append((owner, entry, event, harvests[-1]))
+                    wanted.append(Wanted(owner, entry, event, harvests[-1]))
         for message in cycle:
             await self._events(message, harvests)
-        for owner, entry, event, harvest in wanted:
-            await self._try_to_collect(owner, entry, event, t_rx, harvest)
+        await self._collect_all(wanted, t_rx)
         return harvests
 
     def _losses(self, subscription: Subscription, t_rx: int) -> list[Harvest]:
@@ -190,8 +198,22 @@ class Flow:
                 harvests.append(Harvest(entry.name))
                 entry.record.notified(values, fault, message.t_rx, harvests[-1])
 
+    async def _collect_all(self, wanted: Sequence[Wanted], t_rx: int) -> None:
+        """Several at a time: while the first are read one after the other, the values of the last would be written
+        over; and no device that is caught writing keeps the others waiting."""
+        left = iter(wanted)
+
+        async def collect_next() -> None:
+            for each in left:
+                await self._try_to_collect(*each, t_rx)
+
+        if len(wanted) == 1:
+            await collect_next()
+        elif wanted:
+            await together(*(collect_next() for _ in wanted[:READS_MAX]))
+
     async def _try_to_collect(
-        self, owner: int, entry: VariablesEntry, wanted: Reading, t_rx: int, harvest: Harvest
+        self, owner: int, entry: VariablesEntry, wanted: Reading, harvest: Harvest, t_rx: int
     ) -> None:
         try:
             await self._collect(owner, entry, wanted, t_rx, harvest)

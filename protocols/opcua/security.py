@@ -40,6 +40,7 @@ MODES = {"Sign": ua.MessageSecurityMode.Sign, "SignAndEncrypt": ua.MessageSecuri
 SUFFIXES = (".der", ".pem", ".crt", ".cer")
 REJECTED_MAX = 16
 VALID_DAYS = 5 * 365
+ENDS_SOON = datetime.timedelta(days=60)
 KEY_BITS = 2048
 FILE_BYTES_MAX = 65_536
 
@@ -70,6 +71,9 @@ def load_identity(security: Security, uri: str, host: str) -> Identity | None:
         write_self_signed(certificate_file, key_file, uri, host)
         log.warning("made the application certificate %s: the OPC UA server has to trust it", certificate_file)
     certificate, key = _load_pair(certificate_file, key_file, security.private_key_password)
+    if certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC) < ENDS_SOON:
+        until = certificate.not_valid_after_utc.date()
+        log.warning("%s is valid until %s: a server may refuse us after that", certificate_file, until)
     return Identity(certificate, key, application_uri(certificate) or uri)
 
 

@@ -9,10 +9,8 @@ to different structures.
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-
-from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import nodeid_from_binary
 
 from ext.opcua_values import Cursor, Unfit
 from protocols.opcua.definitions import (
@@ -35,8 +33,10 @@ PIECES_MAX = 65_536
 ANSWER_PIECES_MAX = 500_000
 """And inside all values of one answer: what takes a second."""
 
-BYTE, UINT16, INT32, UINT32, STRING, DATE_TIME, STATUS = 3, 5, 6, 7, 12, 13, 19
+BYTE, UINT16, INT32, UINT32, STRING, DATE_TIME, GUID, BYTE_STRING, STATUS = 3, 5, 6, 7, 12, 13, 14, 15, 19
 XML_ELEMENT, NODE_ID, EXPANDED_NODE_ID, DATA_VALUE, VARIANT, DIAGNOSTIC_INFO = 16, 17, 18, 23, 24, 25
+NODE_ID_KIND, OF_SERVER, NAMED_SPACE = 0x3F, 0x40, 0x80
+NODE_ID_KINDS = (("i", BYTE), ("i", UINT16), ("i", UINT32), ("s", STRING), ("g", GUID), ("b", BYTE_STRING))
 TYPE_BITS, DIMENSIONS_BIT, ARRAY_BIT = 0x3F, 0x40, 0x80
 DEPTH_MAX = 32
 DIMENSIONS_MAX = 8
@@ -137,7 +137,7 @@ class Structures:
         if of == XML_ELEMENT:
             return {"Value": cursor.take(STRING)}
         if of in (NODE_ID, EXPANDED_NODE_ID):
-            return str(nodeid_from_binary(Buffer(data)).to_string())  # its bytes have been looked through
+            return node_id(cursor)
         marks = cursor.take(BYTE)
         assert isinstance(marks, int)
         return {name: self._element(member, cursor) if marks & mark else None for mark, name, member in MARKED[of]}
@@ -207,6 +207,27 @@ def _matrix(flat: Sequence[object], sizes: Sequence[object]) -> list[object]:
     for size in reversed(shape[1:]):
         rows = [rows[at : at + size] for at in range(0, len(rows), size)]
     return rows
+
+
+def node_id(cursor: Cursor) -> str:
+    """The text of a node id of any kind, also one that names its namespace or its server."""
+
+    def number(of: int) -> int:
+        taken = cursor.take(of)
+        assert isinstance(taken, int)
+        return taken
+
+    marks = number(BYTE)
+    kind = marks & NODE_ID_KIND
+    space = 0 if kind == 0 else number(BYTE if kind == 1 else UINT16)
+    letter, of = NODE_ID_KINDS[kind]
+    identifier = cursor.take(of)
+    if of == BYTE_STRING:
+        identifier = b64encode(bytes.fromhex(str(identifier or ""))).decode()
+    uri = cursor.take(STRING) if marks & NAMED_SPACE else None
+    server = number(UINT32) if marks & OF_SERVER else 0
+    parts = [f"ns={space}" if space else "", f"{letter}={identifier}"]
+    return ";".join(filter(None, (*parts, f"srv={server}" if server else "", f"nsu={uri}" if uri else "")))
 
 
 def library_value(encoded: bytes) -> tuple[object, str | None]:

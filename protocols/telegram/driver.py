@@ -18,9 +18,9 @@ from protocols.backoff import Backoff
 from protocols.linking import LinkNews, unreached
 from protocols.tapping import Tap
 from protocols.telegram.decode import Decoder
-from protocols.telegram.numbers import REMEMBERED_MAX, Numbers
+from protocols.telegram.numbers import Numbers
 from protocols.telegram.session import Ended, Session
-from protocols.telegram.settings import Settings
+from protocols.telegram.settings import REMEMBERED_MAX, Settings
 
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""

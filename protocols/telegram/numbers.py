@@ -17,12 +17,10 @@ from typing import TypeGuard
 import msgspec
 
 from protocols.numbering import Numbering
-from protocols.telegram.settings import Number
+from protocols.telegram.settings import REMEMBERED_MAX, Number
 
 AGAIN_MAX = 8
 UNSEEN_MAX = 64
-REMEMBERED_MAX = 256
-"""So many telegrams are remembered, for devices that send many before the first is acknowledged."""
 
 
 class Numbers:
@@ -42,6 +40,7 @@ class Numbers:
         self._modulus = settings.modulus
         self._waits, self._tells = waits, tells
         self._first, self._last = settings.first, settings.last
+        self._back_max = min(settings.ahead_max, max(AGAIN_MAX, settings.modulus // 4))
         self._numbering = Numbering(settings.modulus, small=settings.first + 1)
         self._is_known = position is not None
         self._contents: OrderedDict[int, bytes] = OrderedDict()
@@ -89,7 +88,7 @@ class Numbers:
         """The number, if it is a telegram that was here before."""
         back = (self._numbering.next - 1 - raw) % self._modulus
         number = self._numbering.next - 1 - back
-        if number < 0 or back >= max(AGAIN_MAX, self._modulus // 4):
+        if number < 0 or back >= self._back_max:
             return None
         known = self._contents.get(number)
         if known is None and line is not None and (said := self._before.get(number)) is not None:

@@ -41,6 +41,9 @@ Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Template = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
 
 BINARY_BYTES_MAX = 8
+REMEMBERED_MAX = 256
+"""So many telegrams are remembered, for devices that send many before the first is acknowledged."""
+
 PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 Fault = tuple[str, str]
@@ -105,12 +108,16 @@ class Number(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
 
     field: the field of the header that holds it, a `decimal` or `binary`.
     first, last: the number after a wrap, and the last before one.
+    ahead_max: so many telegrams the device sends before the first of them is acknowledged: 1 if it waits for each. What
+      is older cannot come again, so that a device which starts again with the same telegrams under the same numbers is
+      one that started again, and not one that repeats itself.
     A device that starts again at a small number begins a new epoch; so does a telegram that `restart` describes.
     """
 
     field: Name
     last: Annotated[int, msgspec.Meta(ge=15, le=1 << 32)]
     first: Annotated[int, msgspec.Meta(ge=0, le=1)] = 0
+    ahead_max: Annotated[int, msgspec.Meta(ge=1, le=REMEMBERED_MAX)] = REMEMBERED_MAX
 
     @property
     def modulus(self) -> int:

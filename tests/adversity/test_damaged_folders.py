@@ -124,7 +124,7 @@ def spoiled(disk: CrashDisk, draw: random.Random) -> tuple[str, CrashDisk]:
     twin = disk.copy()
     path = draw.choice(files(disk))
     content = bytearray(disk.content(path))
-    at, size = draw.randrange(len(content)), draw.choice((2, 8, 64, 512, 4_096))
+    at, size = draw.randrange(len(content) or 1), draw.choice((2, 8, 64, 512, 4_096))
     kind = draw.choice(("noughts", "noise", "swapped", "cut out", "cut off", "longer", "gone", "exchanged", "future"))
     match kind:
         case "noughts":
@@ -132,7 +132,7 @@ def spoiled(disk: CrashDisk, draw: random.Random) -> tuple[str, CrashDisk]:
         case "noise":
             content[at : at + size] = draw.randbytes(len(content[at : at + size]))
         case "swapped":
-            other = draw.randrange(len(content))
+            other = draw.randrange(len(content) or 1)
             size = min(size, len(content) - max(at, other), abs(at - other))
             one, two = bytes(content[at : at + size]), bytes(content[other : other + size])
             content[at : at + size], content[other : other + size] = two, one

@@ -160,6 +160,16 @@ def test_a_note_that_the_disk_has_changed_is_none(tmp_path: Path) -> None:
         assert not crashes.condemns((1, 12), 0)
         crashes.close()
         assert not (tmp_path / LAST).exists()
+    for what, suspected in ((b"Segmentation fault", True), (b"Bus error", False)):
+        crashes = Crashes(tmp_path)
+        crashes.reading((1, 12), through=(1, 99))
+        crashes.close()
+        with (tmp_path / NOTE).open("r+b") as note:
+            note.seek(512)
+            note.write(FATAL + what)
+        crashes = Crashes(tmp_path)
+        assert crashes.suspects((1, 12)) == suspected, "a page that the disk does not give is no record's doing"
+        crashes.close()
     (tmp_path / NOTE).write_bytes(b"?".ljust(512) + FATAL + b"Segmentation fault")
     crashes = Crashes(tmp_path)
     assert not crashes.condemns((1, 12), 0)
@@ -173,7 +183,25 @@ def test_places_that_the_disk_has_changed_are_put_aside(tmp_path: Path) -> None:
     assert PassedOver(path).lines == {(1, 12): {3}}
     content = bytearray(path.read_bytes())
     content[-4] ^= 1
+    content[20] ^= 1
     path.write_bytes(content)
     found = PassedOver(path)
     assert (len(found), found.report != "", path.exists()) == (0, True, False)
     assert path.with_name(f"{NAME}.bad").exists()
+
+
+def test_a_flipped_bit_of_these_places_is_turned_back_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / NAME
+    PassedOver(path).add((1, 12), 3)
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        assert PassedOver(path).lines == {(1, 12): {3}}
+        assert path.read_bytes() == content
+    path.write_bytes(flipped)
+    Crashes(tmp_path).close()
+    assert f"{path}: a flipped bit, turned back" in caplog.text

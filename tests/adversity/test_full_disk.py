@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from engine.contracts import OutRow
 from engine.journal import Position
 from engine.rule_book import RuleBook
 from engine.run import begun
+from engine.sqlite_file import MAP_BYTES, open_file
 from tests.integration import test_app as app
 from tests.integration.test_app import lines_protocol, picks, site  # noqa: F401 - a fixture for all tests
 from tests.integration.test_pipeline import RULES, ListSink, Rig, names, run, until
@@ -67,6 +69,61 @@ def fill(disk: Path) -> Callable[[], None]:
             except OSError:
                 continue
     return filler.unlink
+
+
+OPEN_AND_WRITE = """
+import os, sys
+from pathlib import Path
+from engine.sqlite_file import open_file, passes
+import sqlite3
+path = Path(sys.argv[1])
+try:
+    file = open_file(path, ["CREATE TABLE t (a)"], 1, "")
+    for _ in range(200):
+        file.execute("INSERT INTO t VALUES (?)", (os.urandom(500),))
+except sqlite3.OperationalError as error:
+    assert passes(error), error
+    print("full")
+os._exit(0)  # as a kill leaves it
+"""
+
+
+@pytest.fixture
+def small_blocks(tmp_path: Path) -> Iterator[Path]:
+    """A file system whose blocks are smaller than a page of memory, as mkfs makes it on a small device."""
+    device, disk = tmp_path / "device", tmp_path / "disk"
+    disk.mkdir()
+    device.touch()
+    os.truncate(device, 8 * KIB * KIB)
+    for command in (
+        ["mkfs.ext4", "-q", "-F", "-b", "1024", str(device)],
+        ["mount", "-o", "loop", str(device), str(disk)],
+    ):
+        try:
+            made = subprocess.run(command, capture_output=True, text=True)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+        if made.returncode:
+            pytest.skip(f"a small disk cannot be mounted by this user: {made.stderr.strip()}")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_no_hole_in_a_map_ends_the_process(small_blocks: Path) -> None:
+    """SQLite maps a file with holes where blocks are small: the first touch of one on a full disk is a SIGBUS."""
+    command = [sys.executable, "-c", OPEN_AND_WRITE, str(small_blocks / "x.sqlite")]
+    killed = subprocess.run(command, capture_output=True, text=True)
+    assert (killed.returncode, killed.stdout) == (0, ""), killed.stderr
+    give_back = fill(small_blocks)
+    full = subprocess.run(command, capture_output=True, text=True)
+    assert (full.returncode, full.stdout) == (0, "full\n"), full.stderr
+    give_back()
+    for _ in range(2):  # the second time with an empty log: nothing is touched until something is written
+        file = open_file(small_blocks / "x.sqlite", ["CREATE TABLE t (a)"], 1, "")
+        assert 512 * (small_blocks / "x.sqlite-shm").stat().st_blocks >= MAP_BYTES
+        file.close()
 
 
 def test_a_delivery_that_cannot_be_written_down_is_written_down_later(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -65,6 +66,18 @@ def test_a_queue_that_only_leads_nowhere_has_all_its_entries(tmp_path: Path, dam
     assert [entry.body for entry in entries] == [row(number).body for number in range(1, COUNT + 1)]
     (state,) = queue.states()
     assert state.consumers == {"reader": 7}
+    queue.close()
+
+
+def test_a_flipped_bit_in_the_name_of_a_queue_hides_none_of_its_entries(tmp_path: Path) -> None:
+    """Its readers were told that there is nothing."""
+    path = tmp_path / "queue.sqlite"
+    a_queue(path)
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE queues SET queue = 'erq'")
+    queue = opened_queue(path, Settings())
+    assert len(queue.read("erp", 0, COUNT + 1)) == COUNT
+    assert [(state.queue, state.last) for state in queue.states()] == [("erp", COUNT)]
     queue.close()
 
 

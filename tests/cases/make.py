@@ -14,6 +14,8 @@ from tests.cases import (
     told_gaps,
     told_late_plans,
     told_lifecycles,
+    told_numbers,
+    told_odd,
     told_overtaken,
     told_pending,
     told_picks,
@@ -38,6 +40,7 @@ def writers() -> dict[str, Writer]:
         *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
         *(told_pending, told_sorter, told_splits, told_by_then, told_late_plans, told_retold),
+        *(told_numbers, told_odd),
     )
     return {
         name: told

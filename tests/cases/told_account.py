@@ -150,3 +150,11 @@ def R28_reversals_of_a_source_that_does_not_number() -> Case:
     for t, name in ((12, "ghxsbrb5k4e7id3zkgbilpumve"), (14, "pdf5klcpuvqkdviwokumgoxbj5")):
         case.expect("pick.reversed", f"T-1/{UNNUMBERED}/h/{name}", t=t, qty=1)
     return case.confirmed(1, 14).counted(duplicate=1)
+
+
+def R82_a_press_that_is_given_to_nobody() -> Case:
+    """R82, R30: an empty `alloc` is no pick at all, but nobody has said it before: used, however often it comes."""
+    case = Case().order(2).task(2)
+    for t in (10, 11):
+        case.pick(t, alloc=[], press="7")
+    return case.pick(12, 2).confirmed(2, 12).counted(used=5, duplicate=0)

@@ -315,3 +315,11 @@ def R50a_a_carton_with_nothing_but_another_sku() -> Case:
     contents = [{"line": 1, "order": "O-1", "qty": 1, "sku": "Z"}]
     case.confirmed(1, 10).packed(1, "L-1#1").expect("carton.closed", "L-2#1", contents=contents)
     return case.raised("PCK_WRONG_SKU", "task/T-1").ready(1, 22, cartons=["L-1#1", "L-2#1"])
+
+
+def R10_places_whose_names_run_together() -> Case:
+    """R10: A/B of C and A of B/C are two places: each has its own first revision."""
+    case = Case()
+    for rev, loc, sku in ((1, "A/B", "C"), (1, "A", "B/C")):
+        case.wms("stock.expectation", 1, rev=rev, loc=loc, sku=sku, qty=5, as_of=at(0))
+    return case.never_raised("CTX_CONFLICT").counted(used=2, rejected=0)

@@ -352,6 +352,13 @@ def R30_one_press_told_by_two_devices() -> Case:
     return case.confirmed(2, 12)
 
 
+def R30_a_press_that_names_only_its_line() -> Case:
+    """R30, R20: both devices name the line. The first telling fills T-1, which has the second as well, not T-2."""
+    case = Case().order(3).task(2).task(1, "T-2").pick(10, 2, order="O-1", line=1, press="p1")
+    case.pick(10.5, 2, src="dc1/pick/GUN-01", order="O-1", line=1, press="p1").pick(12, order="O-1", line=1, press="p2")
+    return case.confirmed(2, 10).confirmed(1, 12, "T-2").counted(duplicate=1)
+
+
 def R30_one_press_for_several_tasks() -> Case:
     """R30: a pick with alloc is one pick for each entry."""
     case = Case().order(3).task(2).task(1, "T-2")

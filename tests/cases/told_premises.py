@@ -194,6 +194,27 @@ def R70_the_operator_names_the_place() -> Case:
     return differs(case, 10, key="B-2/A/", kind="SHORT_AT_LOC", expected=10, actual=0)
 
 
+def R70_a_short_whose_task_goes_on_at_another_place() -> Case:
+    """R70, R31: one of five picked at B-1, then nothing is there; the task is told anew with B-2, and four come from
+    there. They were missing at B-1 all the same, and `pick.confirmed` has no one place."""
+    case = on_shelf(9).pick(5).short(6).task(5, t=20, rev=2, loc="B-2").pick(25, 2).pick(26, 2)
+    case.confirmed(5, 26, loc=None).shorted(0, 26, loc="B-1")
+    return differs(case, 6, kind="SHORT_AT_LOC", expected=8, actual=0)
+
+
+def R70_what_was_missing_is_found_at_its_place() -> Case:
+    """R70, R25: likewise, but the four lay at B-1 after all: nothing was missing."""
+    case = on_shelf(9).pick(5).short(6).pick(15, 4).confirmed(5, 15, loc="B-1").shorted(0, 15, loc="B-1")
+    return differs(case, 6, kind="SHORT_AT_LOC", expected=8, actual=8)
+
+
+def R70_a_pick_that_is_heard_before_its_task_goes_elsewhere() -> Case:
+    """R70, R3: the press of 25 comes before the revision of 20 that says B-2: it was there, and at B-1 the books
+    say 8."""
+    case = on_shelf(9).pick(5).pick(25).task(5, t=20, rx=26, rev=2, loc="B-2")
+    return differs(counted(case, 40, 7).device("telemetry", 60), 40, kind="COUNT_DIFF", expected=8, actual=7)
+
+
 def R70_a_short_that_the_books_explain() -> Case:
     """R70: 3 expected, 2 picked, 3 short: the books say 1; no discrepancy."""
     return on_shelf(3).pick(5, 2).short(10).confirmed(2, 10).shorted(3, 10)

@@ -162,6 +162,38 @@ def R45_released_under_its_key_for_days() -> Case:
     return case.ready(2, 86_500, cartons=["L-1#1"]).cleared("PKG_LABEL_NOREAD", "carton/L-1#1", t=60)
 
 
+def R60_named_at_the_last_moment() -> Case:
+    """R60: the identification comes after exactly ident_wait_ms: in time, whatever the track is called."""
+    case = Case()
+    for track in ("9", "z9"):
+        case.device("divert.confirmed", 10, src=SORTER, track=track, dest="LANE-1")
+    for track, lu in (("9", "L-1"), ("z9", "L-2")):
+        case.device("ident.assigned", 610, src=SORTER, track=track, lu=lu)
+    return case.never_raised("ID_UNRESOLVED")
+
+
+def R60_named_a_moment_too_late() -> Case:
+    """R60: a microsecond more is not."""
+    case = Case()
+    for track in ("9", "z9"):
+        case.device("divert.confirmed", 10, src=SORTER, track=track, dest="LANE-1")
+    for track, lu in (("9", "L-1"), ("z9", "L-2")):
+        case.device("ident.assigned", 610.000001, src=SORTER, track=track, lu=lu)
+    return case.times("ID_UNRESOLVED", 2)
+
+
+def R65_a_jam_that_is_told_three_times() -> Case:
+    """R65: raised once, counted, cleared once: the clear says how often it was told, and when last."""
+    case = Case()
+    for t in (10, 12, 15):
+        case.device("jam", t, src=SORTER, state="set")
+    case.device("jam", 30, src=SORTER, state="clear")
+    subject = f"device/{SORTER}"
+    case.times("DEV_JAM", 1).cleared("DEV_JAM", subject, t=30)
+    case.expected[-1]["data"]["detail"] = "3 times, the last at 2023-11-14T22:13:35Z"
+    return case
+
+
 def loaded_at_30() -> Case:
     """Both cartons of S-1 are in the trailer, and the sorter says afterwards that C-1 went round."""
     case = load(load(two_cartons(stage_required=True, lanes=["LANE-1"]), 30), 31, "L-2")

@@ -163,3 +163,24 @@ def R50_a_piece_that_was_picked_after_its_cancel_is_packed() -> Case:
     case.wms("pick.task_cancelled", 5, rev=2, task="T-1").pick(10, lu="TOTE").pick(11, 2, lu="TOTE", task="T-2")
     case.device("pack.confirm", 15, from_lu="TOTE", lu="L-1").close(20)
     return case.confirmed(2, 11, "T-2").packed(3).raised("PCK_AFTER_CANCEL", "task/T-1")
+
+
+def on_two_pallets(*, off: float | None = None) -> Case:
+    """Packed, and bound to PAL-1 at 30, to PAL-2 at 40. Both are first revisions. `off`: when it comes off."""
+    case = Case().order(2).task(2).plan().shipment(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    case.wms("lu.bind", 30, lu="L-1", parent="PAL-1").wms("lu.bind", 40, lu="L-1", parent="PAL-2")
+    if off is not None:
+        case.wms("lu.release", off, rev=2, lu="L-1", parent="PAL-2")
+    case.device("item.arrived", 50, src=SORTER, lu="PAL-2", loc="D-1").device("telemetry", 90)
+    return case.confirmed(2, 10).packed(2)
+
+
+def R48_from_one_pallet_to_the_next() -> Case:
+    """R48, R10: where only a parent is named that is the target, and each has revisions of its own."""
+    return on_two_pallets().ready(2, 50)
+
+
+def R48_off_the_pallet_and_still_the_same_carton() -> Case:
+    """R48, R40: a release that names only the pallet ends the ride, not the use of the unit: C-1 is opened again."""
+    case = on_two_pallets(off=45).device("carton.open", 55, lu="L-1").close(60).device("telemetry", 100)
+    return case.expect("carton.reopened", "C-1", t=55, cause="carton.open")

@@ -173,6 +173,38 @@ def test_a_serial_line_is_read_acknowledged_and_survives_noise_and_wrong_checksu
     run(story())
 
 
+@pytest.mark.parametrize("fault", ["late", "noise"])
+def test_a_unit_of_which_an_answer_may_still_come_is_not_asked_on_a_serial_line(fault: str) -> None:
+    """The next answer would be taken for it: serial frames carry no number."""
+    timeout_s = 0.6
+
+    async def story() -> None:
+        asked: list[tuple[int, float]] = []
+        device = RtuPlc()
+        spoilt_at: list[float] = []
+
+        def spoil(frame: bytes) -> bytes:
+            now = asyncio.get_running_loop().time()
+            asked.append((frame[0], now))
+            if spoilt_at or frame[0] != 1 or len(asked) < 10:
+                return frame
+            spoilt_at.append(now)
+            return b"" if fault == "late" else b"\xff"
+
+        device.spoil = spoil
+        with SerialPair(device) as line:
+            made = serial_settings(line.device, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=int(1_000 * timeout_s))
+            async with polling(RememberingIntake(), made):
+                await until(lambda: spoilt_at and asked[-1][0] == 1 and asked[-1][1] > spoilt_at[0])
+        later = [(unit, at) for unit, at in asked if at > spoilt_at[0]]
+        again_at = next(at for unit, at in later if unit == 1)
+        # from when it was missed on, or from the noise on; a loaded machine may be late with what it saw
+        assert again_at - spoilt_at[0] > (1.5 if fault == "late" else 0.5) * timeout_s
+        assert [unit for unit, at in later if at < again_at].count(2) > 3, "the others are asked meanwhile"
+
+    run(story())
+
+
 def test_a_dead_unit_on_a_serial_line_is_asked_rarely_and_comes_back() -> None:
     async def story() -> None:
         device = RtuPlc()

@@ -322,29 +322,6 @@ def test_what_a_kept_session_holds_comes_before_the_answer_to_the_subscription(l
     loop(story())
 
 
-def test_a_subscription_with_less_than_was_asked_for_is_told() -> None:
-    async def story() -> None:
-        ledger = Ledger()
-        async with raw_broker() as broker:
-            broker.grants = 0
-            async with running(made(broker, ledger)):
-                await ledger.until(lambda: ledger.times("up"))
-            assert ledger.faults == [("dc1/+/jam: the broker grants QoS 0 only, and keeps nothing for us", b"")]
-            broker.grants = 0x87
-            refused = Ledger()
-            async with running(made(broker, refused)):
-                await refused.until(lambda: refused.times("down"))
-            assert dict(refused.states)["down"] == "the broker refuses the subscription to dc1/+/jam: not authorized"
-            assert [record["kind"] for record in refused.records] == ["link.down"]
-            broker.grants = None
-            ignored = Ledger()
-            async with running(made(broker, ignored, connect_ms=1_000)):
-                await ignored.until(lambda: ignored.times("down"))
-            assert dict(ignored.states)["down"] == "no answer to the subscription within 1000 ms"
-
-    asyncio.run(story())
-
-
 @pytest.mark.parametrize(("expiry_s", "is_told"), [(59, True), (60, False)])
 def test_a_session_that_the_broker_keeps_for_less_than_was_asked_for_is_told(expiry_s: int, is_told: bool) -> None:
     async def story() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -98,9 +97,10 @@ def test_the_hardened_profile_keeps_everything_for_us_over_restarts(
         hardened.start()
         second = Ledger()
         async with running(made(hardened.port, second, **login)):
-            await second.until(lambda: len(second.facts) >= 3_000)
-            # mosquitto sends what it had restored once more; to the rules these are duplicates by their number
-            assert {fact["seq"] for fact in second.facts} == set(range(100, 3_100))
+            await second.until(lambda: {fact["seq"] for fact in second.facts} >= set(range(100, 3_100)))
+            # What it had restored mosquitto sends once more, and that of which our acknowledgement had not arrived when
+            # we went; to the rules these are duplicates by their number.
+            assert {fact["seq"] for fact in second.facts} <= set(range(3_100))
             assert second.faults == []
 
     asyncio.run(story())
@@ -264,6 +264,44 @@ async def listening(port: int, topic: str) -> AsyncIterator[list[tuple[str, byte
 
 
 @VERSIONS
+def test_a_topic_that_an_access_list_refuses_keeps_the_others_from_nothing(tmp_path: Path, version: str) -> None:
+    plugin = next(Path("/usr/lib").glob("**/mosquitto_dynamic_security.so"), None)
+    if plugin is None:
+        pytest.skip("mosquitto's dynamic security plugin is not installed")
+    anybody = dict.fromkeys(("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe"), True)
+    secret = {"acltype": "subscribePattern", "topic": "dc1/+/secret", "priority": 1, "allow": False}
+    access = {
+        "defaultACLAccess": anybody,
+        "anonymousGroup": "all",
+        "groups": [{"groupname": "all", "roles": [{"rolename": "all"}]}],
+        "roles": [{"rolename": "all", "acls": [secret]}],
+        "clients": [],
+    }
+    (tmp_path / "access.json").write_text(json.dumps(access))
+    port = free_port()
+    config = f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+    (tmp_path / "m.conf").write_text(f"{config}plugin {plugin}\nplugin_opt_config_file {tmp_path}/access.json\n")
+    peer = Peer([program("mosquitto"), "-c", str(tmp_path / "m.conf")], port, tmp_path).start()
+
+    async def story() -> None:
+        ledger = Ledger()
+        async with running(
+            made(port, ledger, version=version, topics=[JAMS, {**JAMS, "filter": "dc1/+device/secret"}])
+        ):
+            await ledger.until(lambda: ledger.times("up"))
+            await publish(port, 10)
+            await ledger.until(lambda: len(ledger.facts) == 10)
+        told = "not authorized" if version == "5" else "unspecified error"
+        assert ledger.states[-1][1] == f"the broker refuses dc1/+/secret ({told})"
+        assert [cause for cause, _ in ledger.faults] == [f"dc1/+/secret: the broker refuses the subscription: {told}"]
+
+    try:
+        asyncio.run(story())
+    finally:
+        peer.stop()
+
+
+@VERSIONS
 def test_the_floor_is_told_whether_we_are_there(mosquitto: Peer, version: str) -> None:
     will = {"topic": "dc1/engine/state"}
 
@@ -284,7 +322,6 @@ def test_the_floor_is_told_whether_we_are_there(mosquitto: Peer, version: str) -
 SPARKPLUG: dict[str, Any] = {
     "groups": ["Plant1"],
     "host_id": "sortline",
-    "rebirth_ms": 200,
     "records": [
         {
             "filter": "Plant1/+line/+device",
@@ -309,16 +346,17 @@ def test_a_sparkplug_node_is_asked_for_its_birth_and_then_read(mosquitto: Peer, 
         (
             "DBIRTH/L1/PTL",
             wire.payload(
-                wire.metric("Pick/Count", 7, wire.UINT32, alias=1),
-                wire.metric("Pick/Task", "T-0", wire.STRING, alias=2),
+                wire.metric("Pick/Count", 8, wire.UINT32, alias=1),
+                wire.metric("Pick/Task", "T-8", wire.STRING, alias=2),
                 wire.metric("Pick/Qty", 2, wire.INT32, alias=3),
                 seq=1,
             ),
         ),
     ]
-    pick = wire.payload(
-        wire.metric(None, 8, alias=1, kind=wire.UINT32), wire.metric(None, "T-8", alias=2, kind=wire.STRING), seq=2
-    )
+
+    def pick(count: int, seq: int) -> bytes:
+        task = wire.metric(None, f"T-{count}", alias=2, kind=wire.STRING)
+        return wire.payload(wire.metric(None, count, alias=1, kind=wire.UINT32), task, seq=seq)
 
     async def story() -> None:
         ledger = Ledger()
@@ -330,16 +368,20 @@ def test_a_sparkplug_node_is_asked_for_its_birth_and_then_read(mosquitto: Peer, 
 
             async with running(made(proxy.port, ledger, **more)), aiomqtt.Client("127.0.0.1", mosquitto.port) as node:
                 await ledger.until(lambda: ledger.times("up"))
-                await node.publish("spBv1.0/Plant1/DDATA/L1/PTL", pick, qos=0)
+                await node.publish("spBv1.0/Plant1/DDATA/L1/PTL", pick(8, seq=40), qos=0)
                 await ledger.until(lambda: [each for each in heard if each[0] == "spBv1.0/Plant1/NCMD/L1"])
                 (command,) = [payload for topic, payload, _ in heard if topic.endswith("NCMD/L1")][:1]
                 assert decode(command)[2][0][0] == "Node Control/Rebirth"
                 for topic, payload in births:
                     await node.publish(f"spBv1.0/Plant1/{topic}", payload, qos=0)
-                await node.publish("spBv1.0/Plant1/DDATA/L1/PTL", pick, qos=0)
-                await ledger.until(lambda: [fact for fact in ledger.facts if fact["kind"] == "pick.confirm"])
-                fact = ledger.facts[-1]
-                assert (fact["src"], fact["seq"], fact["task"], fact["qty"]) == ("dc1/L1/PTL", 8, "T-8", 2)
+                await node.publish("spBv1.0/Plant1/DDATA/L1/PTL", pick(9, seq=2), qos=0)
+
+                def picks() -> list[tuple[Any, ...]]:
+                    facts = [fact for fact in ledger.facts if fact["kind"] == "pick.confirm"]
+                    return [(fact["src"], fact["seq"], fact["task"], fact["qty"]) for fact in facts]
+
+                await ledger.until(lambda: len(picks()) >= 2)
+                assert picks() == [("dc1/L1/PTL", 8, "T-8", 2), ("dc1/L1/PTL", 9, "T-9", 2)]
                 assert [state["online"] for state in states()] == [True]
                 ups = ledger.times("up")
                 proxy.cut()
@@ -353,6 +395,6 @@ def test_a_sparkplug_node_is_asked_for_its_birth_and_then_read(mosquitto: Peer, 
             birth, will, *later = states()
             again = next(state for state in later if state["online"])
             assert will["timestamp"] == birth["timestamp"] < again["timestamp"]
-        assert re.search("without a birth", str(ledger.faults))
+        assert ledger.faults == []
 
     asyncio.run(story())

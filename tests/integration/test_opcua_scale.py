@@ -11,6 +11,9 @@ import pytest
 from asyncua import ua
 from asyncua.server.internal_subscription import InternalSubscription
 
+from ext.opcua_values import Reading
+from protocols.opcua.binding import Binding
+from protocols.opcua.entries import VariablesEntry
 from tests.fault_proxy import FaultProxy
 from tests.opcua import CARTONS, Kept, Line, line, running, settings
 
@@ -180,6 +183,36 @@ def test_an_event_that_could_not_be_read_before_the_cut_is_read_after_it() -> No
                 await kept.until(lambda: len(kept.of("carton.open")) == 2)
                 assert [record["lu"] for record in kept.of("carton.open")] == ["T-1", "T-2"]
                 assert kept.of("source.gap") == []
+
+    asyncio.run(story())
+
+
+def test_the_values_of_events_that_come_at_once_are_read_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that is looked at for long keeps no other waiting, whose values the next event would write over."""
+
+    async def story() -> None:
+        async with line() as packing:
+            both = {src[-5:].lower().replace("-", "_"): CARTONS | {"src": src} for src in LANES}
+            async with running(settings(packing.url, variables=both)) as kept:
+                await kept.up()
+                await packing.write(Kind=1, Lu="T-1", Counter=1)
+                await kept.until(lambda: len(kept.of("carton.open")) == 2)
+                reading: list[int] = []
+                met = asyncio.Event()
+                read = Binding.read
+
+                async def together(binding: Binding, owner: int, entry: VariablesEntry) -> list[Reading]:
+                    reading.append(owner)
+                    if len(reading) == 2:
+                        met.set()
+                    await met.wait()
+                    return await read(binding, owner, entry)
+
+                monkeypatch.setattr(Binding, "read", together)
+                await packing.write(Kind=1, Lu="T-2", Counter=2)
+                await kept.until(lambda: len(kept.of("carton.open")) == 4)
+                assert [record["lu"] for record in kept.of("carton.open")] == ["T-1", "T-1", "T-2", "T-2"]
+                assert kept.faults == []
 
     asyncio.run(story())
 

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from asyncua import ua
 
 from engine.errors import Refused
-from protocols.opcua.security import load_user, write_self_signed
+from protocols.opcua.security import load_identity, load_user, write_self_signed
+from protocols.opcua.settings import Security
 from tests.fault_proxy import FaultProxy
 from tests.opcua import CARTONS, SERVER_URI, Line, running, settings
 
@@ -115,6 +117,16 @@ def test_a_key_that_is_not_the_certificates_own_is_refused_by_name(tmp_path: Pat
     configured = settings("opc.tcp://h:4840", security=security(tmp_path), **known | {"user_certificate": shown})
     with pytest.raises(Refused, match="do not belong together"):
         load_user(configured)
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(-1, True), (59, True), (61, False)])
+def test_a_certificate_of_ours_that_ends_soon_is_warned_of(
+    tmp_path: Path, days: int, is_told: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("protocols.opcua.security.VALID_DAYS", days)
+    ours = msgspec.convert(security(tmp_path, self_signed=True), Security)
+    load_identity(ours, "urn:test:client", "localhost")
+    assert ("is valid until" in caplog.text) == is_told
 
 
 def test_a_wrong_password_a_missing_policy_and_an_unknown_server_are_refused_with_what_to_do(

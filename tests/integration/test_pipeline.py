@@ -173,6 +173,19 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
+def test_a_burst_fits_into_a_journal_that_is_as_small_as_can_be(tmp_path: Path) -> None:
+    """One group of it would be larger than the whole journal, and wait for room for ever."""
+
+    async def story() -> None:
+        rig = Rig(tmp_path, bytes_max=16 * MIB, journal_bytes_max=MIB, segment_bytes=MIB // 16, every_bytes=MIB // 16)
+        await rig.pipeline.start()
+        async with asyncio.timeout(100):
+            await asyncio.gather(*(rig.put(*(f"{n}-{m}-{'X' * 100}" for m in range(20))) for n in range(400)))
+        await rig.pipeline.stop()
+
+    run(story)
+
+
 def test_records_become_events_in_the_queue(tmp_path: Path) -> None:
     async def story() -> None:
         rig = Rig(tmp_path)

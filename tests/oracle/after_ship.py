@@ -88,8 +88,7 @@ def of_late(world: World) -> Iterable[Final]:
     for entry in entries(world.facts, world.context):
         if entry.press not in world.knowledge.too_late or _evidence(entry.line, entry, world) is None:
             continue
-        task = world.context.tasks.get(entry.task or "")
-        loc = entry.fact.record.get("loc") or (task.record.get("loc") if task else None) or ""
+        loc = world.context.place_of(entry.task, entry.fact) or ""
         late.setdefault((loc, entry.sku, entry.lot or "", entry.task or ""), []).append(entry)
         if entry.sign < 0:
             yield _reversed(entry)

@@ -144,7 +144,8 @@ class Units:
 
     def _ends(self, one: Happening, running: Cycle) -> bool:
         if one.role == "lu.release":
-            return target(one.fact.record) in (None, running.target)
+            named = target(one.fact.record)
+            return named == running.target if named else not one.fact.record.get("parent")
         if one.role == "manifest":
             shipment = self.context.shipment_of(running.carton or "")
             return self.departures.get(shipment or "") is one.fact

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tests.oracle.facts import CONTEXT, NOISE, Record, Rules
+from tests.oracle.facts import CONTEXT, NOISE, Record, Rules, is_dead
 
 ABOUT_SOURCES = frozenset({"link.up", "link.down", "source.gap", "clock.tick"})
 
@@ -54,6 +54,7 @@ class Clock:
         self.mark = self.wall = -(2**62)
         self.inside: dict[str, int] = {}  # source -> the t_rx of its last record
         self.furthest: dict[str, int] = {}  # source -> its watermark
+        self.greatest: dict[str, int] = {}  # source -> greatest event time of what was heard of it, `hist` or not
         for record, t in zip(records, times, strict=True):
             self._move_wall(record["t_rx"])
             self.marks.append(self.mark)
@@ -122,12 +123,22 @@ class Clock:
         src, kind = record["src"], record["kind"]
         if kind == "link.down":
             for name in [one for one in self.inside if speaks_for(record, one)]:
-                del self.inside[name]
-        elif kind in CONTEXT or kind in ABOUT_SOURCES or record.get("hist"):
+                if not is_old_death(record, t, self.greatest.get(name), self.rules):
+                    del self.inside[name]
             return
-        elif kind not in NOISE or src in self.inside:
+        if kind in CONTEXT or kind in ABOUT_SOURCES:
+            return
+        self.greatest[src] = max(t, self.greatest.get(src, t))
+        if record.get("hist"):
+            return
+        if kind not in NOISE or src in self.inside:
             self.inside[src] = record["t_rx"]
             self.furthest[src] = max(self.furthest.get(src, -(2**62)), t - self.rule(src, "disorder_ms"))
+
+
+def is_old_death(record: Record, t: int, greatest: int | None, rules: Rules) -> bool:
+    """R29; reading of the trap: also one of a backlog whose source was heard of since. `greatest`: see Clock."""
+    return is_dead(record, t, rules) or (bool(record.get("hist")) and greatest is not None and t < greatest)
 
 
 def speaks_for(record: Record, src: str) -> bool:

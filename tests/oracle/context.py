@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
@@ -119,6 +120,21 @@ class Context:
         """As its order says, else its tasks; None: nobody said it yet."""
         tasks: list[str | None] = [self.tasks[task].record["sku"] for task in self.tasks_of(line)]
         return self.lines.get(line, {}).get("sku") or next(iter(tasks), None)
+
+    def place_of(self, task: str | None, fact: Fact) -> str | None:
+        """R31, R70: of a pick or a short: as it says itself, else as its task did by then."""
+        return fact.record.get("loc") or self.place_at(task, fact.t)
+
+    def place_at(self, task: str | None, t: int) -> str | None:
+        """reading: a revision that names another place says nothing of what happened before it."""
+        by_rev = {fact.record["rev"]: fact for fact in self.told.get(task or "", ())}
+        told = [by_rev[rev] for rev in sorted(by_rev)]
+        if not told:
+            return None
+        before = [(after.t, fact) for fact, after in itertools.pairwise(told) if t < after.t]
+        then = min(before, key=lambda found: found[0])[1] if before else told[-1]
+        loc: str | None = then.record.get("loc")
+        return loc
 
     def deadlines(self, task: str) -> list[tuple[Fact, Fact | None]]:
         """R21 (d): the revisions that set one, each with the first that says otherwise."""

@@ -10,7 +10,7 @@ from tests.oracle.context import Line
 from tests.oracle.facts import Fact, Rules
 from tests.oracle.ids import utc
 from tests.oracle.leaving import Departure, cartons_of
-from tests.oracle.picks import Close, Window
+from tests.oracle.picks import Close, Entry, Window
 from tests.oracle.shipments import Readiness
 from tests.oracle.world import World
 
@@ -65,12 +65,15 @@ def of_picks(world: World) -> Iterable[Final]:
         free = frozenset({"policy"})  # reading: the line's short_policy, given or not
         yield Final("pick.short", key, data, utc(fact.t), _subject(None, line), line[0], line[0], free)
     for window in world.windows.values():
+        put_back: dict[str, list[Entry]] = {}
         for entry in window.physical:
-            if entry.sign < 0:  # R28
-                line, task = window.line, window.task
-                data = _given(task=task, order=line[0], line=line[1], sku=entry.sku, qty=entry.qty)
-                key = f"{window.key}/{entry.fact.dev_id}"
-                yield Final("pick.reversed", key, data, utc(entry.t), _subject(task, line), line[0], line[0])
+            if entry.sign < 0:
+                put_back.setdefault(entry.fact.dev_id, []).append(entry)
+        for dev_id, found in put_back.items():  # R28
+            line, task, first = window.line, window.task, found[0]
+            data = _given(task=task, order=line[0], line=line[1], sku=first.sku, qty=sum(entry.qty for entry in found))
+            key = f"{window.key}/{dev_id}"
+            yield Final("pick.reversed", key, data, utc(first.t), _subject(task, line), line[0], line[0])
 
 
 def _of_window(window: Window, world: World) -> Iterable[Final]:
@@ -84,7 +87,7 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
         qty_task=window.asked_when_told,
         over_qty=max(0, window.q - window.asked_when_told),
         lu=_only(lus),
-        loc=_only(entry.fact.record.get("loc") or window.loc for entry in window.counted),
+        loc=_only(world.context.place_of(window.task, entry.fact) for entry in window.counted),
         cancelled=True if window.t_cancel is not None else None,
         t_first=min((entry.t for entry in window.counted), default=None),
         t_close=t_close,
@@ -110,13 +113,14 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
 
 def _short(window: Window, close: Close, common: dict[str, Any], world: World) -> dict[str, Any]:
     loc = close.fact.record.get("loc") if close.decided_by == "OPERATOR" else None
+    loc = loc or world.context.place_at(window.task, close.t)
     return common | _given(
         qty_task=window.q_task,
         qty_picked=max(0, window.q),
         qty_short=max(0, window.q_task - max(0, window.q)),
         reason=close.reason,
         decided_by=close.decided_by,
-        loc=loc or window.loc,
+        loc=loc,
         t_close=window.t_close,
     )
 

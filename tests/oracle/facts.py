@@ -83,6 +83,11 @@ def event_time(record: Record, skew_max_ms: int) -> int:
     return t if backlog or t_rx - t <= skew_max_ms * 1000 else t_rx
 
 
+def is_dead(record: Record, t: int, rules: Rules) -> bool:
+    """R29, of a record that happened at `t`."""
+    return bool(record["t_rx"] - t > rules["lateness_ms"] * 1000)
+
+
 def take(records: Iterable[Record], rules: Rules, sources: Mapping[str, Rules] | None = None) -> Sorted:
     """All records in order of arrival -> the facts among them in R3's order, and where the others went (R82)."""
     account = dict.fromkeys(("in", "noise", "duplicate", "late", "rejected", "taken"), 0)
@@ -114,7 +119,7 @@ def _where(record: Record, t: int, seen: Seen, revisions: Revisions, rules: Rule
         return "noise"  # R5: noise is never deduplicated
     if record["kind"] in CONTEXT:
         return revisions.judge(record)
-    if record["t_rx"] - t > rules["lateness_ms"] * 1000:
+    if is_dead(record, t, rules):
         return "late"  # R29. reading: a dead record is dead before it is a duplicate
     return "duplicate" if seen.before(record) else "taken"
 
@@ -135,9 +140,9 @@ class Seen:
 
     def _pressed(self, record: Record) -> bool:
         """R30. reading: a record whose every press was told before by another device counts as a duplicate."""
-        if not record.get("press"):
+        if not record.get("press") or record.get("alloc") == []:
             return False
-        parts = record.get("alloc") or [record]
+        parts = record.get("alloc", [record])
         told = {(record["kind"], record["press"], p.get("task"), p.get("order"), p.get("line")) for p in parts}
         known = told <= self.presses
         self.presses |= told
@@ -210,7 +215,8 @@ def whole_cancel(record: Record) -> bool:
 def _object(record: Record) -> tuple[object, ...]:
     kind: str = record["kind"]
     if kind in ("lu.bind", "lu.release"):
-        return "bind", record["lu"], target(record)
+        # reading: where only a parent is named, that is the target
+        return "bind", record["lu"], target(record) or record.get("parent")
     if kind == "alloc.failed":
         return "alloc", record["order"], record["line"]
     if kind == "stock.expectation":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from tests.oracle.clock import ABOUT_SOURCES, Clock, Moment, speaks_for
-from tests.oracle.facts import CONTEXT, Record
+from tests.oracle.clock import ABOUT_SOURCES, Clock, Moment, is_old_death, speaks_for
+from tests.oracle.facts import CONTEXT, Record, is_dead
 
 NEVER = 2**62
 PICK_KINDS = frozenset({"pick.confirm", "pick.short", "pick.reverse"})
@@ -90,12 +90,13 @@ class Gaps:
             self.sources.setdefault(record["src"], _Source()).hear(at, record, t)
 
     def _about(self, at: int, record: Record, t: int) -> None:
-        if record["kind"] == "source.gap":
+        if record["kind"] == "source.gap" and not is_dead(record, t, self.clock.rules):
             source = self.sources.setdefault(record["src"], _Source())
             source.gaps.append(Gap(record["t_from"], record["t_to"], at, -1))
         elif record["kind"] == "link.down":
             for name, source in self.sources.items():
-                if speaks_for(record, name) and source.down is None and source.last_t is not None:
+                old = is_old_death(record, t, source.last_t, self.clock.rules)
+                if speaks_for(record, name) and source.down is None and source.last_t is not None and not old:
                     source.down = Gap(source.last_t, NEVER, at, -1)
                     source.gaps.append(source.down)
 

@@ -53,7 +53,11 @@ def _shorts(world: World) -> Iterable[tuple[Place, Finding]]:
             or window.t_cancel is not None
         ):
             continue
-        loc, q_short = close.fact.record.get("loc") or window.loc, window.q_task - window.q
+        loc, q_short = world.context.place_of(window.task, close.fact), window.q_task - window.q
+        # reading: what followed from another place was missing here all the same
+        after = [entry for entry in window.counted if entry.t > close.t]
+        elsewhere = [entry for entry in after if world.context.place_of(window.task, entry.fact) != loc]
+        q_short += sum(entry.sign * entry.qty for entry in elsewhere)
         if loc and q_short > 0:
             place = loc, window.sku, close.fact.record.get("lot", "")
             actual = EMPTY_HANDED[close.reason]
@@ -80,8 +84,7 @@ def _figure(place: Place, t: int, expectations: list[Fact], world: World, rules:
         return None
     picked = 0
     for entry in world.entries:
-        task = world.context.tasks.get(entry.task or "")
-        loc = entry.fact.record.get("loc") or (task.record.get("loc") if task else None)
+        loc = world.context.place_of(entry.task, entry.fact)
         if (loc, entry.sku, entry.lot or "") == place and best["as_of"] <= entry.t <= t:
             picked += entry.sign * entry.qty  # reading: what is put back lies there again
     return int(best["qty"]) - picked

@@ -86,7 +86,6 @@ class Window:
     sku: str
     q_task: int
     lu: str | None
-    loc: str | None
     t_cancel: int | None
     t_known: int = 0
     arrival: int = -1  # R11: of the context that made it known; what waited for that takes effect with it
@@ -226,7 +225,7 @@ class Window:
         self.confirmed = self.confirmed or self.q > 0
 
 
-PLAN = ("key", "task", "line", "sku", "q_task", "lu", "loc", "t_cancel", "t_known", "arrival")
+PLAN = ("key", "task", "line", "sku", "q_task", "lu", "t_cancel", "t_known", "arrival")
 
 
 def entries(
@@ -259,7 +258,7 @@ def is_known(press: Fact, context: Context) -> bool:
 
 def _parts(fact: Fact, context: Context) -> list[Entry]:
     """reading (R11): a press for several waits as a whole."""
-    parts = [_entry(fact, part, context) for part in fact.record.get("alloc") or [fact.record]]
+    parts = [_entry(fact, part, context) for part in fact.record.get("alloc", [fact.record])]
     return [entry for entry in parts if entry is not None] if None not in parts else []
 
 
@@ -376,7 +375,7 @@ def _is_before_tasks(
 def _own_window(key: str, line: Line, context: Context, knowledge: Knowledge) -> Window:
     spec = context.lines[line]
     cancel = _first_cancel(key, context.line_cancels(line), knowledge)
-    window = Window(key, None, line, spec["sku"], spec["qty"], None, None, cancel)
+    window = Window(key, None, line, spec["sku"], spec["qty"], None, cancel)
     window.arrival = context.order_arrival.get(line[0], -1)
     window.asked = context.asked[line]
     window.revised = len(context.asked[line]) > 1
@@ -449,7 +448,7 @@ def _task_window(task: str, context: Context, knowledge: Knowledge) -> Window:
     own = context.cancelled_tasks.get(task)
     cancel = _first_cancel(task, [*context.line_cancels(line), *([own] if own else [])], knowledge)
     times = context.task_known[task], context.task_arrival[task]
-    window = Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), plan.get("loc"), cancel, *times)
+    window = Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), cancel, *times)
     window.revised = plan["rev"] > 1
     window.asked = context.asked[task]
     return window

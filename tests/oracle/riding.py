@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tests.oracle.cartons import Cycle
-from tests.oracle.facts import Fact
+from tests.oracle.facts import Fact, target
 
 PLACES = frozenset(
     {"divert.confirmed", "item.arrived", "item.recirculated", "load.scanned", "load.removed", "item.lost"}
@@ -36,7 +36,8 @@ class Riding:
                 self.closes.setdefault(fact.record["trailer"], []).append(fact.t)
 
     def rides(self, lu: str) -> list[Ride]:
-        """From a bind to the next with a parent, or a release of the unit or its parent."""
+        """From a bind to the next with a parent, or a release of the unit or its parent. reading: a release that names
+        a parent is about that ride."""
         changes = [
             fact
             for fact in self.of_unit.get(lu, ())
@@ -46,8 +47,12 @@ class Riding:
         for number, bind in enumerate(changes):
             if bind.kind == "lu.bind":
                 parent = bind.record["parent"]
-                ends = [fact.t for fact in changes[number + 1 : number + 2]]
-                ends += [f.t for f in self.of_unit.get(parent, ()) if f.kind == "lu.release" and f.t >= bind.t]
+                ends = [
+                    f.t
+                    for f in changes[number + 1 :]
+                    if f.kind == "lu.bind" or f.record.get("parent", parent) == parent
+                ]
+                ends += [f.t for f in self.of_unit.get(parent, ()) if _empties(f) and f.t >= bind.t]
                 found.append(Ride(parent, bind, min(ends, default=None)))
         return found
 
@@ -74,8 +79,13 @@ class Riding:
         return [fact for fact in self.of_unit.get(lu, ()) if fact.kind in PLACES]
 
     def _emptied(self, lu: str, t: int) -> int:
-        return max((f.t for f in self.of_unit.get(lu, ()) if f.kind == "lu.release" and f.t < t), default=0)
+        return max((f.t for f in self.of_unit.get(lu, ()) if _empties(f) and f.t < t), default=0)
 
     def _has_left(self, fact: Fact, t: int) -> bool:
         """A loading whose trailer has closed since belongs to an earlier trip."""
         return any(fact.t <= close < t for close in self.closes.get(fact.record.get("trailer", ""), ()))
+
+
+def _empties(fact: Fact) -> bool:
+    """A release of a parent. reading: one that names only a parent of its own takes it off that, with all on it."""
+    return fact.kind == "lu.release" and (target(fact.record) is not None or not fact.record.get("parent"))

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from engine.model import ELEMENTS, ENVELOPE, FIELDS, KINDS, Group, Type, field_type
+from engine.model import ELEMENT_VALUES, ELEMENTS, ENVELOPE, FIELDS, KINDS, VALUES, Group, Type, field_type
 from ext.kinds import NAMES
 
 ABSENT = -(2**63)
@@ -17,6 +17,7 @@ TOPS = {
     **dict.fromkeys(("line", "sub"), 2**31 - 1),
     **dict.fromkeys(("t", "t_rx"), 7258118400000000),
     **dict.fromkeys(("qty", "weight_g", "tol_g"), 2**53 - 1),
+    "over_tol_pct": 1000,
 }
 TEXT_COLUMNS = ["task", "order", "sku", "lu", "carton", "track", "lot", "loc", "dest", "dest_req", "code", "press"]
 
@@ -81,7 +82,7 @@ def _check(value: Any, wanted: Type, name: str) -> None:
     if wanted is Type.TEXT:
         good = isinstance(value, str) and 0 < len(value.encode()) <= (128 if name == "src" else 4096)
     elif wanted is Type.INT:
-        good = type(value) is int and 0 <= value <= TOPS.get(name, 2**63 - 1)
+        good = type(value) is int and int(name == "rev") <= value <= TOPS.get(name, 2**63 - 1)
     elif wanted is Type.BOOL:
         good = isinstance(value, bool)
     elif wanted is Type.TEXTS:
@@ -105,6 +106,8 @@ def _check_elements(kind: str, name: str, elements: list[Any]) -> None:
         for key, value in element.items():
             if FIELDS.get(key) in (Type.TEXT, Type.INT, Type.BOOL):
                 _check(value, FIELDS[key], key)
+            if value not in ELEMENT_VALUES.get(key, (value,)):
+                raise ValueError(key)
 
 
 def _columns(record: dict[str, Any]) -> dict[str, Any]:
@@ -116,6 +119,8 @@ def _columns(record: dict[str, Any]) -> dict[str, Any]:
         wanted = ENVELOPE.get(name) or (None if noise else field_type(kind, name))
         if wanted is not None:
             _check(value, wanted, name)
+            if value not in VALUES.get((kind, name), (value,)):
+                raise ValueError(name)
             if (kind, name) in ELEMENTS and not noise:
                 _check_elements(kind, name, value)
     if "t_rx" not in record or ("src" not in record and kind != "clock.tick"):

@@ -125,7 +125,7 @@ def test_a_flood_of_sources_is_refused_when_the_state_is_full() -> None:
 
 def flood_of_names(turns: int) -> list[bytes]:
     """Batches of 2 000 records each, every one with a name of its own that nothing remembers."""
-    line = b'{"src":"dc1/scan/S-1","kind":"lane.full","state":"unknown","dest":"NAME-OF-OWN-%08d","seq":%d,"t_rx":%d}'
+    line = b'{"src":"dc1/scan/S-1","kind":"route.assigned","lu":"L-1","dest":"NAME-OF-OWN-%08d","seq":%d,"t_rx":%d}'
     start = 1_795_420_800_000_000
     numbers = [range(turn * 2_000, (turn + 1) * 2_000) for turn in range(turns)]
     return [b"\n".join(line % (n, n, start + n * 1_000) for n in batch) for batch in numbers]

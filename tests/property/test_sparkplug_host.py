@@ -22,7 +22,7 @@ RECORD = {
     "src": {"template": "dc1/{node}/{device}"},
     "kind": {"const": "telemetry"},
     "seq": {"path": "n", "wrap": 256},
-    "qty": "m",
+    "qty": {"path": "m", "required": True},
 }
 TABLE: dict[str, Any] = {
     "groups": ["G"],
@@ -78,6 +78,32 @@ def test_disorder_that_is_waited_for_changes_nothing(count: int, distance: int, 
     assert causes == []
     assert len([record for record in in_order if record["kind"] == "telemetry"]) == count
     assert heard(disordered) == (in_order, [])
+
+
+@given(st.integers(1, 80), st.integers(0, 80), st.integers(1, 40), st.integers())
+def test_a_host_that_came_too_late_for_the_births_says_what_one_says_that_was_there(
+    count: int, missed: int, distance: int, seed: int
+) -> None:
+    """Or, where a value was told before it came and again after, that it does not know: never another record."""
+    told = messages(count)
+    births = [("NBIRTH/N", wire.payload(wire.metric("bdSeq", 1, wire.UINT64), seq=0))]
+    for number, device in enumerate("AB", 1):
+        of_device = range(number - 1, count, 2)
+        n = len(of_device) % 256
+        m = max((each for each in of_device if each % 5 == 0), default=0)
+        metrics = (
+            wire.metric("n", n, wire.UINT8, alias=10 * number),
+            wire.metric("m", m, wire.INT32, alias=10 * number + 1),
+        )
+        births.append((f"DBIRTH/N/{device}", wire.payload(*metrics, seq=number)))
+    shuffle = random.Random(seed)
+    later = [(at + shuffle.uniform(0, distance), each) for at, each in enumerate(told[3 + missed :])]
+    heard_late, causes = heard([each for _, each in sorted(later, key=lambda pair: pair[0])] + births)
+    records = [record for record in heard_late if record["kind"] == "telemetry"]
+    there = [record for record in heard(told)[0] if record["kind"] == "telemetry"][missed:]
+    assert all(record in there for record in records)
+    assert set(causes) <= {"sparkplug: qty: missing"}
+    assert len(records) + len(causes) == len(there)
 
 
 TYPES = st.sampled_from(["NBIRTH", "NDEATH", "DBIRTH", "DDEATH", "NDATA", "DDATA", "NCMD", "X"])

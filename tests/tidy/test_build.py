@@ -96,3 +96,9 @@ def test_the_lock_is_whole_for_other_pythons_than_the_one_that_made_it(python: s
         for each in map(Requirement, metadata.requires(name) or ()):
             if each.marker is None or each.marker.evaluate(world):
                 assert plain(each.name) in found, f"{name} needs {each}: name it in requirements.in, `make lock`"
+
+
+def test_a_figure_that_may_be_minus_one_is_no_exception() -> None:
+    """`except -1` takes a figure of -1 for an exception that nobody raised, and gives back what is not there."""
+    wrong = re.compile(r"int64_t \w+\([^()]*\) except -1")
+    assert [path.name for path in files(".pyx", ".pxd") if wrong.search(path.read_text())] == []

@@ -25,9 +25,19 @@ TOGETHER = {
     "against a default": ("[rules]\nlateness_ms = 604_800_000", "rules.retention_ms", "lateness_ms + skew_max_ms"),
     "a gap that is forgotten": ("[rules]\ngap_hold_ms = 604_800_001", "rules.retention_ms", "gap_hold_ms"),
     "stuck for longer than anything": ("[rules]\nstuck_ms = 700_000_000", "rules.retention_ms", "stuck_ms"),
-    "out of order is late": (
-        "[rules]\nlateness_ms = 1_000\nctx_wait_ms = 0\nskew_max_ms = 0",
-        "rules.lateness_ms",
+    "out of order is not believed": (
+        "[rules]\ndisorder_ms = 5_001\nidle_source_ms = 6_000",
+        "rules.skew_max_ms",
+        "should be at least disorder_ms (5001), is 5000",
+    ),
+    "gone before all is here": (
+        "[rules]\nidle_source_ms = 1_999",
+        "rules.idle_source_ms",
+        "disorder_ms (2000), is 1999",
+    ),
+    "a source that is gone too soon": (
+        '[sources."dc1/slow"]\nidle_source_ms = 1_000',
+        'sources."dc1/slow".idle_source_ms',
         "should be at least disorder_ms (2000), is 1000",
     ),
     "believed is late": (
@@ -43,7 +53,7 @@ TOGETHER = {
         "ready_hold_ms + disorder_ms (7000), is 6999",
     ),
     "by a source alone": (
-        '[sources."dc1/slow"]\ndisorder_ms = 25_001',
+        '[sources."dc1/slow"]\ndisorder_ms = 25_001\nidle_source_ms = 30_000\nskew_max_ms = 30_000',
         'sources."dc1/slow".disorder_ms',
         "wants a rules.hold_wall_max_ms of at least 30001, is 30000: every readiness",
     ),
@@ -75,7 +85,8 @@ def test_the_defaults_get_on_with_each_other(tmp_path: Path) -> None:
 
 
 def test_the_bounds_are_inside(tmp_path: Path) -> None:
-    text = "[rules]\nlateness_ms = 5_000\nctx_wait_ms = 5_000\nretention_ms = 10_000\ngap_hold_ms = 10_000"
+    text = "[rules]\nlateness_ms = 5_000\nctx_wait_ms = 5_000\nretention_ms = 10_000\ngap_hold_ms = 10_000\n"
+    text += "disorder_ms = 5_000\n"
     assert said_of(tmp_path, text) == {}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.cli import main
 from engine.errors import Refused
-from engine.journal import Journal
+from engine.journal import Journal, Position
 from engine.journals import listing
 from engine.segment_folder import SegmentFolder, payloads_in
 from tests.unit.test_journal import opened
@@ -74,11 +74,26 @@ def test_what_is_lost_of_a_journal_is_said_to_its_reader(
 ) -> None:
     """A replay with a hole in it must not pass for the whole story."""
     folder = tmp_path / "journal"
+    (folder / "00000001.journal").unlink()
     (folder / "00000003.journal").unlink()
     spoiled = bytearray((folder / "00000005.journal").read_bytes())
     spoiled[60:90] = bytes(30)
     (folder / "00000005.journal").write_bytes(spoiled)
     assert main([*command.split(), str(tmp_path), "--out", str(tmp_path / "out.ndjson")]) == 0
     said = capsys.readouterr().err
+    assert f"{folder}/00000001.journal: is missing\n" in said
     assert f"{folder}/00000003.journal: is missing\n" in said
     assert f"{folder}/00000005.journal: damaged from offset" in said
+
+
+def test_a_loss_that_was_accepted_and_a_beginning_that_was_let_go_are_said_to_a_replay(
+    journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "journal"
+    journal.drop_before(Position(3, 0), 0)
+    SegmentFolder(folder).stand_in(max(SegmentFolder(folder).numbers()) + 1, 1)
+    assert main(["replay", str(tmp_path), "--out", str(tmp_path / "out.ndjson")]) == 0
+    said = capsys.readouterr().err
+    assert f"{folder}: begins with 00000003.journal: " in said
+    assert "what stood before it is lost; that was accepted" in said
+    assert "is missing" not in said

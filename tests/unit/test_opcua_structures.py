@@ -6,15 +6,17 @@ import asyncio
 import random
 import struct
 from typing import Any
+from uuid import UUID
 
 import pytest
 from asyncua import ua
 from asyncua.common.structures104 import new_enum, new_struct, new_struct_field
+from asyncua.ua.ua_binary import variant_to_binary
 
 from ext.opcua_values import ELEMENTS_MAX
 from protocols.opcua.connection import Connection
 from protocols.opcua.definitions import OPTIONAL, PLAIN, SUBTYPED, UNION, Definition
-from protocols.opcua.structures import Structures, definition_of
+from protocols.opcua.structures import Structures, definition_of, library_value
 from protocols.opcua.type_definitions import load_structures
 from tests.opcua import CARTONS, line, settings
 
@@ -200,3 +202,14 @@ def test_definitions_of_a_real_server_with_an_enumeration_and_a_structure_of_opc
     value: Any = asyncio.run(story())
     assert (value["Lu"], value["Mode"], value["In"]) == ("T-1", 1, [{"Grams": 2.5}])
     assert (value["Unit"]["NamespaceUri"], value["Unit"]["UnitId"]) == ("urn:x", 4)
+
+
+def test_node_ids_of_all_kinds_have_their_text_and_damaged_ones_are_a_fault() -> None:
+    far = ua.ExpandedNodeId("x", 2, NamespaceUri="urn:a", ServerIndex=7)
+    for node, of in ((ua.NodeId(b"abc", 3), "NodeId"), (ua.NodeId(UUID(int=5), 0), "NodeId"), (far, "ExpandedNodeId")):
+        encoded = variant_to_binary(ua.Variant(node, ua.VariantType[of]))
+        assert library_value(encoded) == (node.to_string(), None)
+        for end in range(1, len(encoded)):
+            assert library_value(encoded[:end])[1] is not None
+    assert library_value(b"\x11\x05\0\0\xff\xff\xff\xff") == ("b=", None), "no bytes at all"
+    assert library_value(b"\x11\x85\0\0\xfe\xff\xff\xff\xfe\xff\xff\xff") == ("b=", None), "nor a namespace"

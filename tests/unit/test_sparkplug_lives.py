@@ -94,7 +94,7 @@ def test_aliases_are_believed_where_the_births_do_not_come(commands: bool) -> No
 
 
 def test_what_is_held_in_doubt_is_bounded() -> None:
-    floor = Floor()
+    floor = Floor(held_max=64)
     floor.born()
     floor.host.session_lost(floor.now_us)
     for number in range(64):
@@ -120,19 +120,25 @@ def test_a_node_that_does_not_listen_is_taken_at_its_word_when_it_was_asked_in_v
     floor = Floor()
     named = [wire.metric("Pick/Count", 7, wire.UINT8), wire.metric("Pick/Task", "T-7", wire.STRING)]
     named += [wire.metric("Pick/SKU", "S", wire.STRING), wire.metric("Pick/Qty", 1, wire.INT32)]
-    assert floor.say("DDATA", *named, device="PTL") == []
+    untyped = wire.metric("Pick/Count", 250, kind=wire.UINT8)
+    assert floor.say("DDATA", untyped, device="PTL") == []
+    asked_us = floor.now_us
     assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
     floor.now_us += 5_000_000
     assert floor.say("DDATA", *named, device="PTL") == [], "it may still answer"
-    floor.now_us += 10_000_000
-    assert floor.pick(8, "T-8") == [], "aliases say nothing"
-    untyped = wire.metric("Pick/Count", 250, kind=wire.UINT8)
-    assert floor.say("DDATA", untyped, device="PTL") == [], "it might be -6"
-    up, *told = floor.say("DDATA", *named, device="PTL")
+    assert floor.pick(8, "T-8") == []
+    assert floor.causes == []
+    assert floor.read(floor.host.tick(asked_us + 9_999 * MS)) == []
+    up, picked, gap = floor.read(floor.host.tick(asked_us + 10_000 * MS))
     assert (up["kind"], up["src"]) == ("link.up", "dc1/L1/PTL")
-    assert [(record["seq"], record["task"]) for record in told] == [(7, "T-7")]
-    assert floor.causes[-1] == "sparkplug: a node that tells no birth when it is asked: its named metrics are taken"
-    assert floor.causes[:-1] == ["sparkplug: a node without a birth"] * 4
+    assert (picked["seq"], picked["task"]) == (7, "T-7"), "what was held is taken, too"
+    assert (gap["kind"], gap["t_from"], gap["t_to"]) == ("source.gap", asked_us, asked_us + 10_000 * MS)
+    assert floor.causes == [
+        "sparkplug: a node without a birth",
+        "sparkplug: a node that tells no birth when it is asked: its named metrics are taken",
+        "sparkplug: an alias without a birth",
+    ], "250 might be -6, and an alias says nothing"
+    floor.now_us = asked_us + 10_000 * MS
     (again,) = floor.say("DDATA", wire.metric("Pick/Count", 8, wire.UINT8), device="PTL")
     assert (again["seq"], again["task"]) == (8, "T-7")
     assert floor.requests(), "it is asked now and then all the same"

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "5553485d362bd2bb"
+LAYOUT = "99996c040915bab9"
 
 
 def fields() -> str:

@@ -206,6 +206,16 @@ def test_an_old_number_with_another_content_is_a_new_start() -> None:
     assert numbered(None, (1, b"a"), (2, b"b"), (1, b"c"), (2, b"d")) == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
 
+def test_a_device_that_starts_again_with_the_same_telegrams_has_started_again_if_it_waits_for_each() -> None:
+    day = [(number, b"%d" % number) for number in range(1, 21)]
+    twice = [*day, (20, b"20"), *day, *day[:3]]
+    numbers = Numbers(Number(field="seq", first=1, last=9999, ahead_max=1), None, waits=True)
+    told = [numbers.place(*each) for each in twice]
+    assert told == [(0, n) for n, _ in day] + [(0, 20)] + [(1, n) for n, _ in day] + [(2, n) for n in (1, 2, 3)]
+    after_ours = Numbers(Number(field="seq", first=1, last=9999, ahead_max=1), (0, 20), waits=True)
+    assert [after_ours.place(*each) for each in ((20, b"20"), (1, b"1"))] == [(0, 20), (1, 1)]
+
+
 def test_after_our_own_restart_the_last_numbers_are_repetitions() -> None:
     assert numbered((3, 50), (50, b"a"), (51, b"b")) == [(3, 50), (3, 51)]
     assert numbered((3, 50), (50 - AGAIN_MAX, b"a")) == [(4, 50 - AGAIN_MAX)]

@@ -9,20 +9,15 @@ second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
-import msgspec
-
-from ext.sparkplug import Report, SparkplugFault, Unborn, decode
+from ext.sparkplug import SparkplugFault, Unborn, decode
 from protocols.mapping.lines import encode_line
 from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.sparkplug.node import SEQUENCE, WAITING_MAX, Device, Message, Node, decoded
-from protocols.mqtt.sparkplug.records import Entry, Place
+from protocols.mqtt.sparkplug.records import Entry, Held, Place
+from protocols.mqtt.sparkplug.saying import NAMESPACE, Request, contradicts, rebirth_command
 from protocols.mqtt.sparkplug.settings import Sparkplug
 
-NAMESPACE = "spBv1.0"
 TYPES = frozenset({"NBIRTH", "NDEATH", "DBIRTH", "DDEATH", "NDATA", "DDATA"})
 OURS = frozenset({"NCMD", "DCMD", "STATE"})
 """What hosts say, we or others."""
@@ -36,22 +31,8 @@ DEVICES_MAX = 10_000
 """Devices of one node."""
 
 PAYLOAD_BYTES_MAX = 262_144
-
-
-class Request(NamedTuple):
-    """What is to be published."""
-
-    topic: str
-    payload: bytes
-    qos: int = 0
-    retained: bool = False
-
-
-class State(msgspec.Struct):
-    """What STATE says of a host. `timestamp`: when it came online, in milliseconds."""
-
-    online: bool
-    timestamp: int
+HELD_BYTES_MAX = 32 << 20
+"""Payloads of all nodes together that wait for births."""
 
 
 class Host:
@@ -67,7 +48,8 @@ class Host:
         self._contradicted = False
         self._nodes: dict[tuple[str, str], Node] = {}
         self._waiting: dict[tuple[str, str], Node] = {}  # those of which messages wait for a missing one
-        self._doubted: dict[tuple[str, str], int] = {}  # those whose aliases are in doubt, and since when
+        self._holding: dict[tuple[str, str], int] = {}  # those of which data waits for births, and since when
+        self._held_bytes = 0
         self._places: dict[str, Place] = {}
         self._metrics = 0
 
@@ -85,7 +67,7 @@ class Host:
             return Lines([], [f"sparkplug: more than {self._settings.nodes_max} nodes"])
         try:
             content = decode(payload, self._payload_bytes_max)
-            message = decoded(parts[2], parts[4] if len(parts) == 5 else "", content, t_rx, owed)
+            message = decoded(parts[2], parts[4] if len(parts) == 5 else "", content, t_rx, len(payload), owed)
             return self._ordered((parts[1], parts[3]), node, message)
         except SparkplugFault as fault:
             return Lines([], [f"sparkplug: {fault}"])
@@ -97,17 +79,23 @@ class Host:
         for name, node in list(self._waiting.items()):
             if now_us - node.missing_since_us >= limit_us:
                 self._go_on(found, name, node, now_us)
-        for name, since_us in list(self._doubted.items()):
-            node, asked_us = self._nodes[name], self._nodes[name].rebirth_asked_us or 0
+        for name, since_us in list(self._holding.items()):
+            node = self._nodes[name]
+            asked_us = node.rebirth_asked_us or 0
             # a node that is born by itself meanwhile is not asked
             is_to_be_asked = node.rebirth_wanted and asked_us < since_us
-            if not is_to_be_asked and now_us - max(asked_us, since_us) >= limit_us:
-                self._believe(found, name)
+            if not is_to_be_asked and now_us - max(asked_us, since_us) >= self._patience_us(node):
+                self._hold_no_more(found, name, now_us)
         return found
+
+    def _patience_us(self, node: Node) -> int:
+        """How long births are waited for. What the broker wants acknowledged holds up others."""
+        is_short = node.doubted or any(message.owed for message in node.held)
+        return (self._settings.reorder_ms if is_short else self._settings.rebirth_ms) * MILLISECOND
 
     def owes(self) -> bool:
         """Whether a message waits that the broker wants acknowledged: its lines are still to come."""
-        held = (message for name in self._doubted for message in self._nodes[name].held)
+        held = (message for name in self._holding for message in self._nodes[name].held)
         waiting = (message for node in self._waiting.values() for message in node.waiting.values())
         return any(message.owed for messages in (held, waiting) for message in messages)
 
@@ -138,8 +126,8 @@ class Host:
         found = Lines([], [])
         for name, node in list(self._waiting.items()):
             self._wait_no_more(found, name, node, t_rx)
-        for name in list(self._doubted):
-            self._believe(found, name)
+        for name in list(self._holding):
+            self._hold_no_more(found, name, t_rx)
         return found
 
     def reconnected(self, t_rx: int) -> Lines:
@@ -157,7 +145,7 @@ class Host:
         for name, node in self._nodes.items():
             if node.alive and self._settings.commands:
                 node.doubted = True
-                self._doubted[name] = now_us
+                self._holding[name] = now_us
 
     # Our own state (section 5.7).
 
@@ -195,16 +183,8 @@ class Host:
             return found
         if not node.alive:
             node.rebirth_wanted = True
-            if not node.is_deaf(message, self._settings.rebirth_ms * MILLISECOND):
-                return Lines([], ["sparkplug: a node without a birth"])
-            node.meet()
-            found.causes.append("sparkplug: a node that tells no birth when it is asked: its named metrics are taken")
+            self._meet(found, name, node, message, message.t_rx)
         if node.is_repeated(message):
-            return found
-        if node.doubted and message.type.endswith("DATA"):
-            node.held.append(message)
-            if len(node.held) > WAITING_MAX:
-                self._believe(found, name)
             return found
         expected = node.count_alone(message)
         if node.counts_apart:
@@ -235,14 +215,6 @@ class Host:
         node.next_seq = None  # should they turn out to count together
         self._take(found, name, node, message)
 
-    def _believe(self, found: Lines, name: tuple[str, str]) -> None:
-        """The births that were asked for do not come, or not that of a device."""
-        node = self._nodes[name]
-        node.doubted = False
-        del self._doubted[name]
-        for message in node.release():
-            self._take(found, name, node, message)
-
     def _take_waiting(self, found: Lines, name: tuple[str, str], node: Node) -> None:
         while (message := node.next_waiting()) is not None:
             node.in_turn(message)
@@ -260,39 +232,46 @@ class Host:
     def _go_on(self, found: Lines, name: tuple[str, str], node: Node, now_us: int) -> None:
         """What is missing does not come any more: a gap for every device, and the node has to introduce itself."""
         node.give_up_missing()
+        node.held = [message._replace(before_gap=True) for message in node.held]
         found.causes.append("sparkplug: messages are missing")
         node.rebirth_wanted = True
         for device in node.devices:
             self._gap(found, name, device, node.heard_us, now_us)
         self._take_waiting(found, name, node)
 
-    def _take(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
-        """A message in its turn."""
+    def _take(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> bool:
+        """A message in its turn. Whether it could be read, or waits for a birth."""
         node.last = message
         node.heard_us = message.t_rx
         if message.device in node.devices:
             node.devices[message.device].heard_us = message.t_rx
-        if message.type == "DBIRTH":
-            self._born_device(found, name, node, message)
-        elif message.type == "DDEATH":
-            device = node.devices.get(message.device)
-            if device is not None and device.alive:
-                device.alive, device.was_away = False, True
-                self._link(found, "link.down", name, message.device, message.t_rx)
-        else:
+        if message.type.endswith("DATA"):
+            if self._is_to_wait(node, message) and self._hold(found, name, node, message):
+                return True
             self._meet_device(found, name, node, message)
-            try:
-                reports = node.reports(message)
-            except Unborn as fault:
-                node.rebirth_wanted = True
-                found.causes.append(f"sparkplug: {fault}")
-                return
-            except SparkplugFault as fault:
-                found.causes.append(f"sparkplug: {fault}")
-                return
-            if self._has_learned(found, node, node.devices[message.device]):
-                values = node.devices[message.device].values
-                self._add(found, self._place(name, message.device).lines(values, reports, message.t_rx))
+            return self._read(found, name, node, message)
+        if not node.alive:
+            found.causes.append("sparkplug: a node without a birth")
+        elif message.type == "DBIRTH":
+            self._born_device(found, name, node, message)
+        if message.type == "DDEATH":
+            self._died_device(found, name, node, message)
+        return True
+
+    def _read(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> bool:
+        try:
+            reports = node.reports(message)
+        except Unborn as fault:
+            node.rebirth_wanted = True
+            found.causes.append(f"sparkplug: {fault}")
+            return False
+        except SparkplugFault as fault:
+            found.causes.append(f"sparkplug: {fault}")
+            return False
+        if self._has_learned(found, node, node.devices[message.device]):
+            values = node.devices[message.device].values
+            self._add(found, self._place(name, message.device).lines(values, reports, message.t_rx))
+        return True
 
     def _meet_device(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         """One of a node that tells no births."""
@@ -351,20 +330,25 @@ class Host:
             self._count(device)
         self._link(found, "link.up", name, message.device, message.t_rx)
         place = self._place(name, message.device)
-        held = self._held(found, node, message.device)
+        held = self._held(found, name, message.device, message.t_rx)
         self._add(found, place.news(before, device.values, reports, message.t_rx, was_away, held))
 
-    def _held(self, found: Lines, node: Node, device: str) -> list[tuple[list[Report], int]]:
-        """What waited for this birth, and when it came."""
-        told: list[tuple[list[Report], int]] = []
-        for message in node.release(device):
+    def _held(self, found: Lines, name: tuple[str, str], device: str, now_us: int) -> list[Held]:
+        """What waited for this birth."""
+        node = self._nodes[name]
+        told: list[Held] = []
+        unread: list[Message] = []
+        for message in self._release(name, device):
             try:
                 reports = node.reports(message)
             except (SparkplugFault, Unborn) as fault:
                 found.causes.append(f"sparkplug: {fault}")
+                unread.append(message)
                 continue
             if self._has_learned(found, node, node.devices[device]):
-                told.append((reports, message.t_rx))
+                told.append(Held(reports, message.t_rx, message.before_gap))
+        if unread:
+            self._gap(found, name, device, unread[0].t_rx, now_us)
         return told
 
     def _has_room(self, found: Lines, node: Node, device: str, message: Message) -> bool:
@@ -385,12 +369,74 @@ class Host:
         if not node.is_of_this_life(bd_seq):
             return
         self._wait_no_more(found, name, node, message.t_rx)
-        if name in self._doubted:
-            self._believe(found, name)
+        if name in self._holding:
+            self._hold_no_more(found, name, message.t_rx)
         alive = [device for device, state in node.devices.items() if state.alive]
         node.died()
         for device in alive:
             self._link(found, "link.down", name, device, message.t_rx)
+
+    def _died_device(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
+        self._hold_no_more(found, name, message.t_rx, message.device)
+        device = node.devices.get(message.device)
+        if device is None:
+            return
+        if device.alive:
+            self._link(found, "link.down", name, message.device, message.t_rx)
+        device.died()
+
+    # Data that waits for births.
+
+    def _is_to_wait(self, node: Node, message: Message) -> bool:
+        return node.doubted or (self._settings.commands and node.waits_for_birth(message))
+
+    def _hold(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> bool:
+        """False: there is no room for its device."""
+        if not self._has_room(found, node, message.device, message):
+            return False
+        node.hold(message)
+        node.rebirth_wanted |= not node.doubted
+        self._held_bytes += message.size
+        self._holding.setdefault(name, message.t_rx)
+        if len(node.held) > self._settings.held_max or self._held_bytes > HELD_BYTES_MAX:
+            self._hold_no_more(found, name, message.t_rx)
+        return True
+
+    def _release(self, name: tuple[str, str], device: str | None = None) -> list[Message]:
+        """What is held, of one device or of all."""
+        node = self._nodes[name]
+        released = node.release(device)
+        self._held_bytes -= sum(message.size for message in released)
+        if not node.held and not node.doubted:
+            self._holding.pop(name, None)
+        return released
+
+    def _hold_no_more(self, found: Lines, name: tuple[str, str], now_us: int, device: str | None = None) -> None:
+        """The births that were asked for do not come, or not that of a device: what can be read without them is taken.
+        A device of which something cannot be read has a gap, and is not seen till it is born."""
+        node = self._nodes[name]
+        node.doubted &= device is not None
+        unread: dict[str, int] = {}
+        for message in self._release(name, device):
+            if not node.alive:
+                self._meet(found, name, node, message, now_us)
+            node.devices[message.device].in_vain = True
+            if not self._take(found, name, node, message):
+                unread.setdefault(message.device, message.t_rx)
+        for each, since_us in unread.items():
+            self._gap(found, name, each, since_us, now_us)
+            if not (node.alive and node.devices[each].alive):
+                self._link(found, "link.down", name, each, now_us)
+
+    def _meet(self, found: Lines, name: tuple[str, str], node: Node, message: Message, now_us: int) -> None:
+        """Take a node at its word that was asked for its birth in vain."""
+        if not node.is_deaf(message, now_us, self._settings.rebirth_ms * MILLISECOND):
+            return
+        if name in self._holding:
+            self._hold_no_more(found, name, now_us)
+        if not node.alive:
+            node.meet()
+            found.causes.append("sparkplug: a node that tells no birth when it is asked: its named metrics are taken")
 
     # What is told.
 
@@ -416,32 +462,3 @@ class Host:
                 self._places.clear()
             place = self._places[path] = Place(self._entries, path, self._position)
         return place
-
-
-def contradicts(payload: bytes, online_ms: int) -> bool:
-    """Whether a STATE says that we are not there. The will of an earlier connection of ours, which has an earlier time,
-    may come late and says nothing."""
-    try:
-        told = msgspec.json.decode(payload, type=State)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return True
-    return not told.online and told.timestamp >= online_ms
-
-
-def rebirth_command(timestamp_ms: int) -> bytes:
-    """The payload of the NCMD that asks a node for its births (section 5.9): one metric, `Node Control/Rebirth`."""
-    name = b"Node Control/Rebirth"
-    time = _varint(timestamp_ms)
-    metric = b"\x0a" + bytes([len(name)]) + name + b"\x18" + time + b"\x20\x0b\x70\x01"
-    return b"\x08" + time + b"\x12" + bytes([len(metric)]) + metric
-
-
-def _varint(number: int) -> bytes:
-    return bytes(_septets(number))
-
-
-def _septets(number: int) -> Iterator[int]:
-    while number > 127:
-        yield number & 0x7F | 0x80
-        number >>= 7
-    yield number

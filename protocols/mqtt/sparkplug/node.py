@@ -31,8 +31,8 @@ WAITING_MAX = 64
 
 
 class Message(NamedTuple):
-    """A message of a node in its turn. `device`: empty for the node itself. `owed`: the broker waits for our
-    acknowledgement."""
+    """A message of a node in its turn. `device`: empty for the node itself. `size`: of its payload. `owed`: the broker
+    waits for our acknowledgement. `before_gap`: some are missing between it and the birth that it waits for."""
 
     type: str
     device: str
@@ -40,7 +40,15 @@ class Message(NamedTuple):
     timestamp: int | None
     metrics: list[Metric]
     t_rx: int
+    size: int = 0
     owed: bool = False
+    before_gap: bool = False
+
+    def is_before(self, other: Message) -> bool:
+        """By number, unless the times say otherwise."""
+        if self.seq is None or other.seq is None:
+            return False
+        return (self.seq - other.seq) % SEQUENCE >= LATE_SHARE and not is_later(self, other)
 
 
 def is_later(message: Message, other: Message) -> bool:
@@ -52,12 +60,14 @@ class Device:
     """`values`: metric -> its last value; `types`: metric -> its datatype; `aliases`: number -> metric. `alive`: since
     its birth. `was_away`: its next birth may be that of another life, and not only told once more. `tells_more`: than
     its births do. `counted`: so many of its metrics count in the host's. `twins`: the other name of a metric.
-    `next_seq`: if it counts its messages for itself. `heard_us`: its last one."""
+    `next_seq`: if it counts its messages for itself. `heard_us`: its last one. `in_vain`: its birth was waited for, and
+    is no more."""
 
     def __init__(self) -> None:
         self.alive = False
         self.was_away = True
         self.tells_more = False
+        self.in_vain = False
         self.counted = 0
         self.values: dict[str, object] = {}
         self.types: dict[str, int] = {}
@@ -71,13 +81,17 @@ class Device:
         values = {metric[0]: value_of(metric, metric[3]) for metric in metrics if metric[0] is not None}
         before, self.values = self.values, values
         self.alive = True
-        self.was_away = False
+        self.was_away = self.in_vain = False
         self.types = {name: datatype for name, _, _, datatype, *_ in metrics if name is not None}
         # one of a metric: they are counted by their names
         last = {name: alias for name, alias, *_ in metrics if name is not None and alias is not None}
         self.aliases = {alias: name for name, alias in last.items()}
         self._find_twins()
         return before
+
+    def died(self) -> None:
+        self.alive = self.in_vain = False
+        self.was_away = True
 
     def _find_twins(self) -> None:
         """Both names are good, and mean the same value."""
@@ -103,7 +117,7 @@ class Node:
         self.last: Message | None = None  # that was taken
         self.heard: Message | None = None  # whether taken or not
         self.apart = 0  # signs that each device counts for itself
-        self.held: list[Message] = []  # data whose aliases are in doubt
+        self.held: list[Message] = []  # data that waits for births
         self.doubted = False
         self.missing_since_us = 0
         self.heard_us = 0
@@ -138,34 +152,41 @@ class Node:
         self.asked_since_us = None
         self.next_seq = None
         for device in self.devices.values():
-            device.alive = False
-            device.was_away = True
+            device.died()
 
     def unheard(self) -> None:
         """The broker was gone: whatever happened meanwhile, it was not told."""
         self.next_seq = None
         self.heard = None
         self.rebirth_wanted = self.alive
+        self.asked_since_us = None
         for device in self.devices.values():
+            device.in_vain = False
             device.was_away = True
 
     def reports(self, message: Message) -> list[Report]:
         """The values of a message by the names and datatypes of its births. Raises Unborn, SparkplugFault."""
         device = self.devices.get(message.device)
-        if device is None or not device.alive:
-            raise Unborn("a device without a birth" if message.device else "a node without a birth")
+        if not self.alive or device is None or not device.alive:
+            raise Unborn("a device without a birth" if self.alive else "a node without a birth")
         reports = reports_of(message.metrics, device.aliases, device.types, message.timestamp)
         if not device.twins:
             return reports
         both = [(report, device.twins.get(report[0])) for report in reports]
         return [each for report, twin in both for each in (report, *([(twin, *report[1:])] if twin else ()))]
 
-    def is_deaf(self, message: Message, within_us: int) -> bool:
+    def is_deaf(self, message: Message, now_us: int, within_us: int) -> bool:
         """Whether it does not introduce itself, however long ago it was asked to, and says in this message itself what
         it is: as it does not listen to commands, that is all that it will ever say."""
         since = self.asked_since_us
         is_plain = message.type.endswith("BIRTH") or all(map(is_named_and_typed, message.metrics))
-        return since is not None and message.t_rx - since >= within_us and is_plain
+        return since is not None and now_us - since >= within_us and is_plain
+
+    def waits_for_birth(self, message: Message) -> bool:
+        """Whether it is data of what has no birth yet."""
+        device = self.devices.get(message.device)
+        is_born = self.alive and device is not None and device.alive
+        return not is_born and message.type.endswith("DATA") and not (device is not None and device.in_vain)
 
     def meet(self) -> None:
         """It is there, without a birth."""
@@ -217,11 +238,7 @@ class Node:
         if ahead == 0:
             self.next_seq = (message.seq + 1) % SEQUENCE
             return True
-        return ahead >= LATE_SHARE and not self._is_newer(message)
-
-    def _is_newer(self, message: Message) -> bool:
-        """Whether the node made it after the last one that was taken, as far as both say when."""
-        return self.last is not None and is_later(message, self.last)
+        return ahead >= LATE_SHARE and not (self.last is not None and is_later(message, self.last))
 
     def wait_for_earlier(self, message: Message) -> None:
         assert message.seq is not None
@@ -240,6 +257,13 @@ class Node:
         if self.next_seq is None:
             return None
         return self.waiting.pop(self.next_seq, None)
+
+    def hold(self, message: Message) -> None:
+        """Behind those of earlier numbers: of the first ones that are heard nobody knows whether they are in order."""
+        at = len(self.held)
+        while at and message.is_before(self.held[at - 1]):
+            at -= 1
+        self.held.insert(at, message)
 
     def release(self, device: str | None = None) -> list[Message]:
         """What is held, of one device or of all."""
@@ -261,10 +285,10 @@ def is_named_and_typed(metric: Metric) -> bool:
 
 
 def decoded(
-    type_: str, device: str, payload: tuple[int | None, int | None, list[Metric]], t_rx: int, owed: bool
+    type_: str, device: str, payload: tuple[int | None, int | None, list[Metric]], t_rx: int, size: int, owed: bool
 ) -> Message:
     """A message out of a decoded payload. Raises SparkplugFault: a number that is none."""
     timestamp, seq, metrics = payload
     if seq is not None and seq >= SEQUENCE:
         raise SparkplugFault("a sequence number above 255")
-    return Message(type_, device, seq, timestamp, metrics, t_rx, owed)
+    return Message(type_, device, seq, timestamp, metrics, t_rx, size, owed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
+from typing import NamedTuple
 
 import msgspec
 
@@ -135,6 +136,18 @@ def metrics_of(settings: RecordOf) -> list[str] | None:
     return sorted(name for name in names if isinstance(name, str)) if "" not in names else None
 
 
+class Held(NamedTuple):
+    """What a message said that waited for a birth. `before_gap`: see `Message`."""
+
+    reports: Sequence[Report]
+    t_rx: int
+    before_gap: bool = False
+
+    def names(self) -> Iterator[str]:
+        """The metrics of which it says how they stand."""
+        return (name for name, _, _, historical in self.reports if not historical)
+
+
 class Place:
     """The entries of one device. `position`: src -> the last (epoch, seq) that the engine knows of it."""
 
@@ -177,22 +190,36 @@ class Place:
         reports: Sequence[Report],
         t_rx: int,
         was_away: bool,
-        held: Sequence[tuple[Sequence[Report], int]] = (),
+        held: Sequence[Held] = (),
     ) -> Lines:
         """After a birth: records of the triggers whose values are not those that were known before. `was_away`: it may
-        be another life, whose counters began anew; at 0 nothing has happened since. `held`: reports of this life from
-        before the birth, and when they came."""
+        be another life, whose counters began anew; at 0 nothing has happened since. `held`: what this life
+        said before the birth."""
         found = Lines([], [])
         before = {**self._counted, **before}
         anew = self._begun_anew(before, values) if was_away else ()
-        for told, at_us in held:
-            lines = self.lines(before, told, at_us)
-            found.lines.extend(lines.lines)
-            found.causes.extend(lines.causes)
+        if held:
+            before |= self._add_held(found, values, held)
         news = [report for report in reports if report[0] in before and before[report[0]] != report[1]]
         news = [report for report in news if report[0] not in anew or report[1] != 0]
         self._add_records(found, values, news, Counter(), t_rx)
         return found
+
+    def _add_held(self, found: Lines, values: Mapping[str, object], held: Sequence[Held]) -> dict[str, object]:
+        """What they said in the end. What none of them tells stood as it does in the birth: it would have been told. Of
+        what only a later one tells nobody knows how it stood before, and of what was before a gap neither."""
+        told = {name for each in held for name in each.names()}
+        later = {name for each in held if not each.before_gap for name in each.names()}
+        base = {name: value for name, value in values.items() if name not in later}
+        then: dict[str, object] = {}
+        was_before = True
+        for each in held:
+            if was_before and not each.before_gap:
+                then, was_before = base, False
+            lines = self.lines(then, each.reports, each.t_rx)
+            found.lines.extend(lines.lines)
+            found.causes.extend(lines.causes)
+        return {name: then[name] for name in told if name in then}
 
     def _begun_anew(self, before: Mapping[str, object], values: Mapping[str, object]) -> set[str]:
         """The triggers that count, and fell: their numbers come again in another epoch, where they pass for no

@@ -89,6 +89,7 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     rebirth_ms: a node is asked to introduce itself again at most so often; one that has not done so by then is taken at
       its word.
     commands: whether nodes may be asked at all. Without it, one that was not heard from its birth on stays unread.
+    held_max: so many messages of a node wait for births that were asked for; with one more none is waited for.
     nodes_max, metrics_max: so many nodes, and metrics of all of them together, are remembered.
     """
 
@@ -98,6 +99,7 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     reorder_ms: Milliseconds = 2_000
     rebirth_ms: Milliseconds = 10_000
     commands: bool = True
+    held_max: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 256
     nodes_max: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     metrics_max: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 500_000
 

@@ -1,0 +1,171 @@
+# cython: boundscheck=False, wraparound=False
+"""Uses of load units that are over: see forgotten_units.pxd."""
+
+from libc.stdint cimport uint64_t
+from libc.stdlib cimport free, malloc
+
+from ext cimport carton_names, riding, tombstones
+from ext.floor cimport first_from
+from ext.kinds cimport K_CARTON_PLAN, K_LU_BIND, K_LU_RELEASE
+from ext.state cimport Cycle, Fact, LoadUnit, PickWindow
+from ext.store cimport Table, find, index_of, last, length, nth, remove, remove_at, remove_some, set_nth
+from ext.timers cimport NEVER
+
+
+cdef class Keys:
+    def __cinit__(self, int64_t most):
+        self.items = <uint64_t*>malloc((most + 1) * sizeof(uint64_t))
+        if self.items == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.items)
+
+    cdef void add(self, uint64_t key) noexcept:
+        self.items[self.count] = key
+        self.count += 1
+
+
+cdef int drop_all(Floor floor, Table* table, Keys keys) except -1:
+    cdef int64_t i
+    for i in range(keys.count):
+        floor.store.drop(table, keys.items[i])
+    return 0
+
+
+cdef bint goes_early(Floor floor, int64_t before) noexcept:
+    """A late fact may still come for what leaves now."""
+    return before > floor.state.watermark - floor.rules.lateness
+
+
+cdef int forget_units(Floor floor, int64_t before) except -1:
+    """Cycles that ended long ago, or that were closed and then left alone; a unit without cycles goes, too."""
+    cdef Table* table = floor.state.units
+    cdef Keys keys = Keys(table.count)
+    cdef LoadUnit* unit
+    cdef Fact* youngest
+    cdef uint64_t i
+    for i in range(table.capacity):
+        unit = <LoadUnit*>table.slots[i].value
+        if unit == NULL:
+            continue
+        forget_cycles(floor, unit, before)
+        forget_destined(floor, unit)
+        forget_riders(floor, unit)
+        youngest = <Fact*>last(unit.facts)
+        if (length(unit.cycles) == 0 and length(unit.destined) == 0 and (youngest == NULL or youngest.t < before)
+                and not unit.numbered):
+            keys.add(table.slots[i].key)
+    return drop_all(floor, table, keys)
+
+
+cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
+    cdef Cycle* cycle
+    cdef int i = 0, count = length(unit.cycles)
+    while i < length(unit.cycles):
+        cycle = <Cycle*>nth(unit.cycles, i)
+        if is_live(cycle, before):
+            i += 1
+            continue
+        if cycle.decided.closed != NULL and goes_early(floor, before):
+            tombstones.bury(floor, b"carton/", cycle.key, before)
+        carton_names.forget_alarms(floor, cycle)
+        if cycle.plan != NULL:
+            remove(&cycle.plan.cycles, cycle)
+        if cycle.mismatched:
+            remove(&floor.state.mismatched, cycle)
+        remove_at(&unit.cycles, i)
+        if i > 0:
+            mark_gone(floor, unit, <Cycle*>nth(unit.cycles, i - 1), cycle.anchor)
+    return forget_facts(unit, before) if length(unit.cycles) < count or has_strays(unit, before) else 0
+
+
+cdef int mark_gone(Floor floor, LoadUnit* unit, const Cycle* kept, const Fact* anchor) except -1:
+    """A use before it is still remembered. So that this ends where it did, a mark stays of the fact that began the next."""
+    cdef Fact* mark
+    cdef int i
+    for i in range(first_from(unit.facts, kept.end), length(unit.facts)):
+        if is_mark(<Fact*>nth(unit.facts, i)):
+            return 0
+    mark = floor.copy_name(anchor)
+    mark.kind, mark.context, mark.follows, mark.lu = K_LU_BIND, anchor.context, True, unit.lu
+    mark.target = anchor.target if anchor.kind == K_LU_BIND or anchor.kind == K_CARTON_PLAN else 0
+    floor.insert_sorted(&unit.facts, mark)
+    return 0
+
+
+cdef inline bint is_mark(const Fact* fact) noexcept:
+    return fact.kind == K_LU_BIND and fact.follows
+
+
+cdef bint ends_use(const LoadUnit* unit, const Fact* fact) noexcept:
+    """Whether it ends a use that is remembered, or marks the end."""
+    cdef const Cycle* cycle
+    cdef int i = length(unit.cycles) - 1
+    if is_mark(fact):
+        return i >= 0 and (<const Cycle*>nth(unit.cycles, 0)).begin <= fact.t
+    while i >= 0 and fact.kind == K_LU_RELEASE:
+        cycle = <const Cycle*>nth(unit.cycles, i)
+        if cycle.end == fact.t:
+            return True
+        i -= 1
+    return False
+
+
+cdef bint has_strays(const LoadUnit* unit, int64_t before) noexcept:
+    """Old facts that are of no use of the unit: of a name that is seen for ever, such as what a scanner says when it has read
+    nothing."""
+    cdef const Fact* oldest = <Fact*>nth(unit.facts, 0) if length(unit.facts) else NULL
+    return oldest != NULL and oldest.cycle == NULL and oldest.t < before
+
+
+cdef int forget_facts(LoadUnit* unit, int64_t before) noexcept:
+    """What is of no use of the unit that is remembered."""
+    cdef Fact* fact
+    cdef int i, kept = 0
+    for i in range(length(unit.facts)):
+        fact = <Fact*>nth(unit.facts, i)
+        if (fact.t >= before or (fact.cycle != NULL and index_of(unit.cycles, fact.cycle) >= 0)
+                or ends_use(unit, fact)):
+            set_nth(&unit.facts, kept, fact)
+            kept += 1
+    remove_some(&unit.facts, kept, length(unit.facts) - kept)
+    return 0
+
+
+cdef int forget_destined(Floor floor, LoadUnit* unit) except -1:
+    """Tasks that are gone."""
+    cdef int i = 0
+    while i < length(unit.destined):
+        if find(floor.state.tasks, (<PickWindow*>nth(unit.destined, i)).task) != NULL:
+            i += 1
+        else:
+            remove_at(&unit.destined, i)
+    return 0
+
+
+cdef int forget_riders(Floor floor, LoadUnit* unit) noexcept:
+    """Units that are gone, and those that rode on it so long ago that no fact from then can come any more (R29)."""
+    cdef LoadUnit* rider
+    cdef int i = 0
+    while i < length(unit.riders):
+        rider = <LoadUnit*>nth(unit.riders, i)
+        if find(floor.state.units, rider.lu) == rider and riding.rides_after(
+                rider, unit, floor.state.watermark - floor.rules.lateness):
+            i += 1
+        else:
+            remove_at(&unit.riders, i)
+    return 0
+
+
+cdef bint is_live(const Cycle* cycle, int64_t before) noexcept:
+    """A running cycle lives on while it is open, or anything was said of it."""
+    cdef const Fact* youngest
+    if cycle.plan != NULL and cycle.plan.shipment != NULL:
+        return True
+    if cycle.end != NEVER:
+        return cycle.end >= before
+    youngest = <Fact*>last(cycle.facts)
+    if youngest == NULL:
+        youngest = cycle.anchor
+    return youngest.t >= before or not cycle.any_close

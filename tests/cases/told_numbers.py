@@ -1,0 +1,103 @@
+"""Golden cases of numbers that begin anew, and of telegrams with several facts (R5, R6). Read off the rules' text."""
+
+from __future__ import annotations
+
+from tests.cases.told_gaps import short
+from tests.cases.writing import STATION, Case, at
+
+HOUR = 3600.0
+
+
+def press(case: Case, t: float, seq: int, **fields: int) -> Case:
+    return case.tell(STATION, "pick.confirm", t, task="T-1", sku="A", qty=1, seq=seq, **fields)
+
+
+# ------------------------------------------------------------------------------------------------ R5
+
+
+def R05_a_counter_that_begins_anew_after_days() -> Case:
+    """R5: 0 to 6 in three days, then from 0 on again: 0 to 4 were here more than lateness_ms ago. 5 was not, and is a
+    duplicate."""
+    case = Case().order(12).task(12)
+    for seq in range(7):
+        press(case, 10 + seq * 12 * HOUR, seq)
+    for seq in range(6):
+        press(case, 10 + (73 + seq) * HOUR, seq)
+    return case.confirmed(12, 10 + 77 * HOUR).counted(duplicate=1).never_raised("SEQ_GAP")
+
+
+def R05_a_counter_that_begins_anew_in_a_telegram() -> Case:
+    """R5: a number with a `sub` that comes again after lateness_ms counts, and from then on it was here."""
+    case = Case().order(2).task(2)
+    case.rules = {"lateness_ms": 10_000, "retention_ms": 20_000}
+    for t in (0, 20, 21, 22):
+        press(case, t, 1, sub=1)
+    return case.confirmed(2, 20).counted(duplicate=2)
+
+
+def R05_the_facts_of_a_long_telegram() -> Case:
+    """R5: `sub` is a number like another: 1 and 65 537 are two facts."""
+    case = Case().order(2).task(2)
+    return press(press(case, 10, 1, sub=1), 11, 1, sub=65_537).confirmed(2, 11).counted(duplicate=0)
+
+
+def R05_the_first_fact_of_a_telegram_comes_last() -> Case:
+    """R5: that its number was heard with `sub` 1 makes no duplicate of `sub` 0; that it was heard itself does."""
+    case = Case().order(2).task(2)
+    press(press(press(case, 10, 1, sub=1), 11, 1), 11, 1)
+    return case.confirmed(2, 11).counted(duplicate=1)
+
+
+# ------------------------------------------------------------------------------------------------ R6
+
+
+def R06_a_telegram_whose_first_fact_is_not_meant() -> Case:
+    """R6: of number 2 only the fact with `sub` 1 is passed on: the number is there, and nothing is missing."""
+    case = Case().order(3).task(3, deadline=at(30))
+    press(press(case, 10, 1), 20, 2, sub=1).tell(STATION, "telemetry", 21, seq=3)
+    return short(case, 2, "exact").never_raised("SEQ_GAP")
+
+
+def R06_a_telegram_fills_its_place_once() -> Case:
+    """R6: of 2 and 3, which are missing, 2 comes late with two facts: 3 is still missing."""
+    case = Case().order(4).task(4, deadline=at(30))
+    press(case, 10, 1).tell(STATION, "telemetry", 20, seq=4).tell(STATION, "telemetry", 33, seq=5)
+    for sub in (0, 1):
+        fields = {"task": "T-1", "sku": "A", "qty": 1, "sub": sub}
+        case.tell(STATION, "pick.confirm", 15 + sub, 40 + sub, seq=2, hist=True, **fields)
+    case.until(330).confirmed(3, 30, evidence="incomplete").shorted(1, 30, evidence="incomplete")
+    return case.raised("SEQ_GAP", STATION)
+
+
+# ------------------------------------------------------------------------------------------------ links
+
+
+def one_picked(t: float = 10) -> Case:
+    return press(Case().order(3).task(3, deadline=at(30)), t, 1)
+
+
+def R29_a_link_down_of_days_ago() -> Case:
+    """R29, R6: a backlog tells that the link was down two days ago: dead like any record. Its number counts."""
+    case = one_picked().tell(STATION, "link.down", -48 * HOUR, 12, seq=2, hist=True)
+    press(case, 20, 3)
+    case.counted(late=1).never_raised("SRC_DOWN").never_raised("SEQ_GAP").raised("TIME_TOO_LATE", STATION)
+    return short(case, 2, "exact")
+
+
+def R29_a_source_gap_of_days_ago() -> Case:
+    """R29, R7: likewise what a source did not tell: it holds nothing."""
+    case = one_picked().tell(STATION, "source.gap", -48 * HOUR, 12, hist=True, t_from=at(-48 * HOUR), t_to=at(25))
+    return short(case.counted(late=1).raised("TIME_TOO_LATE", STATION), 1, "exact")
+
+
+def R02_a_link_down_of_a_backlog() -> Case:
+    """R2, R6: that the link was down at 5 is told with a backlog, and the station has spoken since: it is not down."""
+    case = one_picked().tell(STATION, "link.down", 5, 12, hist=True)
+    return short(case.never_raised("SRC_DOWN").counted(late=0), 1, "exact")
+
+
+def R06_a_repeat_without_a_number_ends_no_link_down() -> Case:
+    """R5, R6: the broker repeats the pick of 10, which has no number: only what is new ends the link.down."""
+    case = Case().order(3).task(3, deadline=at(30)).tell(STATION, "pick.confirm", 10, task="T-1", sku="A", qty=1)
+    case.tell(STATION, "link.down", 12).records.append(case.records[-2] | {"t_rx": at(14)})
+    return case.never_raised("SEQ_GAP").raised("SRC_DOWN", STATION).counted(duplicate=1)
