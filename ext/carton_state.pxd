@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Floor
 from ext.state cimport CartonPlan, Cycle, Fact
+from ext.store cimport List
 
 
 cdef struct CartonState:
@@ -20,6 +21,7 @@ cdef struct CartonState:
 
 
 cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *
+cdef const List* releases_of(Floor floor, const Cycle* cycle) except? NULL
 cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NULL
 cdef bint is_off(const CartonPlan* plan, int64_t weight, int64_t as_of) noexcept
 cdef Fact* last_good_label(Floor floor, const Cycle* cycle, bint with_sscc) noexcept

@@ -64,10 +64,10 @@ cdef bint take_place(CartonState* state, const Fact* fact) noexcept:
         state.place = fact.dest
     elif kind == K_ITEM_ARRIVED:
         state.place = fact.loc
-    elif kind == K_ITEM_RECIRCULATED or kind == K_LOAD_REMOVED:
-        state.place, state.loaded = 0, False
-    elif kind == K_ITEM_LOST:
+    elif kind == K_ITEM_RECIRCULATED or kind == K_ITEM_LOST:
         state.place = 0
+    elif kind == K_LOAD_REMOVED:
+        state.place, state.loaded = 0, False
     elif kind == K_LOAD_SCANNED:
         state.loaded, state.loading = True, fact
     elif kind == K_MANIFEST_RESULT:
@@ -115,17 +115,22 @@ cdef bint is_off(const CartonPlan* plan, int64_t weight, int64_t as_of) noexcept
 
 
 cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NULL:
-    """The last `hold.released` by then; a carton without an id is named by its key."""
+    """The last `hold.released` by then; NULL: none."""
+    cdef const List* releases = releases_of(floor, cycle)
+    cdef int i = length(releases) - 1
+    while i >= 0 and (<Fact*>nth(releases, i)).t > as_of:
+        i -= 1
+    return <Fact*>nth(releases, i) if i >= 0 else NULL
+
+
+cdef const List* releases_of(Floor floor, const Cycle* cycle) except? NULL:
+    """Every `hold.released` of it, sorted; a carton without an id is named by its key."""
     cdef CartonPlan* plan = cycle.plan
-    cdef int i
     if plan == NULL:
         plan = <CartonPlan*>find(
             floor.state.cartons,
             cycle.carton if cycle.carton else floor.numbered(cycle.unit.lu, c"#", cycle.number))
-    i = length(plan.releases) - 1 if plan != NULL else -1
-    while i >= 0 and (<Fact*>nth(plan.releases, i)).t > as_of:
-        i -= 1
-    return <Fact*>nth(plan.releases, i) if i >= 0 else NULL
+    return plan.releases if plan != NULL else NULL
 
 
 cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept:

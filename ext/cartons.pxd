@@ -22,6 +22,7 @@ cdef enum CartonTag:
 cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
 cdef int attach_instead(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1
 cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
+cdef int follow(Floor floor, const List* changed, Fact* fact) except -1
 cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef int watch_end(Floor floor, Cycle* cycle) except -1
 cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL

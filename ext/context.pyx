@@ -5,8 +5,8 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, destinations, inventory, line_windows, manifests, pick_alarms, pick_events, picks, retasks
-from ext cimport holds, plans, returns, shipments, stuck, touches, waves
+from ext cimport cartons, destinations, inventory, late_facts, line_windows, manifests, pick_alarms, pick_events, picks, retasks
+from ext cimport hindsight, holds, plans, returns, shipments, stuck, touches, waves
 from ext.asked cimport asked_now, remember
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
@@ -25,7 +25,7 @@ from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, Order, Planned, PlannedList,
     ScopeLine, Shipment,
 )
-from ext.store cimport List, find, index_of, length, nth, remove
+from ext.store cimport List, find, index_of, last, length, nth, remove
 from ext.timers cimport NEVER
 
 from ext.kinds import NAMES
@@ -180,13 +180,14 @@ cdef class Context:
                 remember(self.floor, line, &said, fact.t)
                 pick_alarms.expect_cover(self.floor, line, fact)
             if line.own != NULL:
+                retasks.ask_for(self.floor, line.own, line.sku)
                 retasks.ask(self.floor, line.own, line.qty, fact, False)
                 pick_alarms.watch(self.floor, line.own, fact.t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>nth(line.windows, i), fact)
             if line.changed.alloc_by != NULL:
                 pick_events.tell_alloc(self.floor, line)
-            touches.touch_line(self.floor, line, fact.t, fact)
+            hindsight.take_word(self.floor, line, fact)
         return self.arrive(fact.order, False)
 
     cdef int order_cancelled(self, Fact* fact, dict record) except -1:
@@ -222,7 +223,7 @@ cdef class Context:
             if index_of(late, window) < 0:
                 picks.cancel(self.floor, window, fact)
         self.floor.store.free(late)
-        return touches.touch_line(self.floor, line, fact.t, fact)
+        return hindsight.take_word(self.floor, line, fact)
 
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
@@ -242,7 +243,7 @@ cdef class Context:
             remember(self.floor, line, &said, fact.t)
         pick_events.tell_alloc(self.floor, line)
         holds.watch_mismatched(self.floor, fact.t)
-        return touches.touch_line(self.floor, line, fact.t, fact)
+        return hindsight.take_word(self.floor, line, fact)
 
     # ------------------------------------------------------------------------------------------ tasks
 
@@ -254,14 +255,13 @@ cdef class Context:
         cdef bint new = window == NULL
         if new:
             window = self.window_of_task(fact, line)
-            window.loc = fact.loc
+            window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         elif window.line != line:
-            remove(&window.line.windows, window)
-            floor.store.append(&line.windows, window)
-        window.line = line
+            retasks.move(floor, window, line, fact)
         retasks.ask(floor, window, fact.qty, fact, new)
         retasks.lay_elsewhere(floor, window, fact)
-        window.sku, window.lu = fact.sku, fact.lu
+        retasks.ask_for(floor, window, fact.sku)
+        retasks.send_to(floor, window, fact.lu, fact)
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)
@@ -275,7 +275,7 @@ cdef class Context:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
             destinations.ask_closes(floor, floor.unit_of(fact.lu))
         picks.decide(floor, window, fact)
-        touches.touch_line(floor, line, fact.t, fact)
+        hindsight.take_word(floor, line, fact)
         self.arrive(fact.task, True)
         return self.arrive(fact.order, False)
 
@@ -304,7 +304,7 @@ cdef class Context:
         if self.is_too_late(window, fact):
             return 0
         picks.cancel(self.floor, window, fact)
-        return touches.touch_line(self.floor, window.line, fact.t, fact)
+        return hindsight.take_word(self.floor, window.line, fact)
 
     # ------------------------------------------------------------------------------------------ cartons and units
 
@@ -335,6 +335,7 @@ cdef class Context:
             touches.touch(floor, before, fact.t, fact)
         if plan.shipment != NULL:
             touches.touch(floor, plan.shipment, fact.t, fact)
+        late_facts.judge_again(floor, plan.cycles)
         for i in range(length(plan.cycles)):
             cartons.watch_holds(floor, <Cycle*>nth(plan.cycles, i), fact.t)
             shipments.touch_cycle(floor, <Cycle*>nth(plan.cycles, i), fact)
@@ -377,6 +378,7 @@ cdef class Context:
         cdef Floor floor = self.floor
         cdef Shipment* shipment = floor.shipment_of(floor.intern(record["shipment"]))
         cdef ScopeLine* scope
+        cdef Line* line
         cdef List* before = shipment.scope
         cdef int i
         plans.replace_plan(floor, shipment, fact.t)
@@ -385,10 +387,14 @@ cdef class Context:
             remove(&scope.line.scopes, scope)
         shipment.scope = NULL
         for row in record["scope"]:
+            line = floor.line_of(floor.intern(row["order"]), row["line"])
+            scope = <ScopeLine*>last(line.scopes) if length(line.scopes) else NULL
+            if scope != NULL and scope.shipment == shipment:    # named once more
+                scope.qty += row["qty"]
+                continue
             scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))
-            scope.line = floor.line_of(floor.intern(row["order"]), row["line"])
-            scope.shipment, scope.qty = shipment, row["qty"]
-            floor.store.append(&scope.line.scopes, scope)
+            scope.line, scope.shipment, scope.qty = line, shipment, row["qty"]
+            floor.store.append(&line.scopes, scope)
             floor.store.append(&shipment.scope, scope)
         shipment.plan_rev, shipment.planned_t = record["rev"], fact.t
         shipment.stage_required = record.get("stage_required", False)
@@ -402,7 +408,7 @@ cdef class Context:
         shipments.touch_sharing(floor, shipment, before, fact)
         shipments.touch_sharing(floor, shipment, shipment.scope, fact)
         floor.store.free(before)
-        return shipments.touch_all(floor, shipment, fact)
+        return hindsight.touch_all(floor, shipment, fact)
 
     cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1:
         """R54: it counts from its arrival on, and ends what waits to be told."""

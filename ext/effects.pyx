@@ -231,9 +231,10 @@ cdef class Effects(Clocks):
         """A pick or a reversal: into its window, into its carton, and out if it decides something."""
         cdef List* changed = NULL
         cdef Fact* other = NULL
-        cdef bint known, inside = fact.window != NULL and fact.lu       # R20: the line's window sent it back
+        cdef bint known, told = fact.late and fact.window == NULL       # as one from after the manifest
+        cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
         cdef int k
-        fact.follows = fact.qty < 0 and not fact.lu
+        fact.follows = not fact.lu or (inside and fact.follows)
         if not fact.lu:
             fact.lu = pick_units.unit_of(self.floor, window, fact)
         if late_facts.comes_after_ship(self.floor, window, fact):
@@ -258,7 +259,7 @@ cdef class Effects(Clocks):
             cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
         if fact.qty > 0 and (window.reversed or window.trouble.strangers != NULL):
             pick_units.lead_reversals(self.floor, window, fact, &changed)
-        if fact.qty < 0:
+        if fact.qty < 0 and not told:
             pick_events.tell_reversal(self.floor, window, fact)
         picks.decide(self.floor, window, fact)
         touches.touch_line(self.floor, window.line, fact.t, fact)
@@ -267,6 +268,16 @@ cdef class Effects(Clocks):
         self.floor.store.free(changed)
         pick_alarms.watch(self.floor, window, fact.t)
         return not known
+
+    cdef int judge_late(self, Fact* fact) except -1:
+        """The watermark has passed a pick from after the manifest. R3: by what has come since it may be of the unit's next use,
+        and in time."""
+        cdef PickWindow* window = fact.window
+        if not late_facts.is_in_time(self.floor, window, fact):
+            return pick_events.raise_late(self.floor, fact)
+        late_facts.give_back(self.floor, window, fact)
+        self.take_entry(window, fact)
+        return 0
 
     cdef int refuse_buried(self, const Fact* fact) except -1:
         """R46: its window has gone."""
@@ -410,7 +421,7 @@ cdef class Effects(Clocks):
         elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
             pick_alarms.due(floor, target, tag)
         elif tag == pick_events.TAG_LATE:
-            pick_events.raise_late(floor, <Fact*>target)
+            self.judge_late(<Fact*>target)
         elif tag == cartons.TAG_TRANSITION:
             cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_CHECK:

@@ -3,9 +3,10 @@
 
 from libc.stdint cimport int64_t
 
-from ext cimport cartons, inventory, pick_alarms, pick_events, picks
+from ext cimport cartons, inventory, line_windows, pick_alarms, pick_events, picks
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
+from ext.floor cimport first_from
 from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length, nth
@@ -43,6 +44,43 @@ cdef bint replaces_late(Floor floor, PickWindow* window, const Fact* fact) excep
     pick_events.uncount_late(floor, window, other)
     inventory.take_back(floor, window, other)
     return True
+
+
+cdef int judge_again(Floor floor, const List* cycles) except -1:
+    """R29, R3: the order systems have said whose these cartons are, or how long. Picks that the watermark has not passed and
+    that were taken may be late by it; those that were late are judged when it passes them."""
+    cdef List* late = NULL
+    cdef Cycle* cycle
+    cdef Fact* fact
+    cdef int i, k
+    for i in range(length(cycles)):
+        cycle = <Cycle*>nth(cycles, i)
+        for k in range(first_from(cycle.facts, floor.state.watermark), length(cycle.facts)):
+            fact = <Fact*>nth(cycle.facts, k)
+            if fact.window != NULL and comes_after_ship(floor, fact.window, fact) and index_of(late, fact) < 0:
+                floor.store.append(&late, fact)
+    for i in range(length(late)):
+        fact = <Fact*>nth(late, i)
+        take_back(floor, shipment_of_pick(fact.window.line, cycle_of(floor, fact)), fact.window, fact)
+    floor.store.free(late)
+    return 0
+
+
+cdef bint is_in_time(Floor floor, const PickWindow* window, const Fact* fact) except -1:
+    """A late pick that turns out to be none."""
+    return pick_events.is_late(floor, window, fact) and not comes_after_ship(floor, window, fact)
+
+
+cdef int give_back(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """It is to be taken anew."""
+    pick_events.uncount_late(floor, window, fact)
+    inventory.take_back(floor, window, fact)
+    if fact.qty > 0:
+        line_windows.forget_press(window, fact.press)
+    fact.window, fact.late = NULL, True
+    if fact.follows:
+        fact.lu = 0
+    return 0
 
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:

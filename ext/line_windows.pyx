@@ -96,8 +96,9 @@ cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1:
     """A task of the line is told. What the line's window has from its time on, it has only because that came first."""
     cdef const PickWindow* first = first_task(floor, line)
     cdef PickWindow* own = line.own
-    if not has_put_back(own):
-        send_back(floor, own, max(first.planned_t, floor.state.watermark))
+    cdef int64_t since = max(first.planned_t, floor.state.watermark)
+    if not has_put_back(own, since):
+        send_back(floor, own, since)
         if own.confirmed != NULL and not outcome(own, NEVER - 1, floor.state.watermark).told:
             pick_events.withdraw(floor, own, fact)
         elif own.confirmed != NULL:
@@ -131,7 +132,10 @@ cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64
         fact = <Fact*>nth(picked, i)
         i -= 1
         picks.take_back(floor, own, fact)
-        forget_press(own, fact.press)
+        if fact.qty < 0:
+            pick_events.withdraw_reversal(floor, own, fact)
+        else:
+            forget_press(own, fact.press)
         inventory.take_back(floor, own, fact)
         wait_alone(floor, fact)
     return 0
@@ -184,16 +188,24 @@ cdef int judge(Floor floor, Line* line) except -1:
 
 cdef bint has_told(Floor floor, const PickWindow* own) noexcept:
     """A reversal was told by itself (R28)."""
-    return (own.trouble.short_told != NULL or has_put_back(own)
+    return (own.trouble.short_told != NULL or has_put_back(own, NEVER)
             or outcome(own, NEVER - 1, floor.state.watermark).told)
 
 
-cdef bint has_put_back(const PickWindow* own) noexcept:
+cdef bint has_put_back(const PickWindow* own, int64_t before) noexcept:
+    return has_reversal(own.facts, before) or has_reversal(own.trouble.strangers, before)
+
+
+cdef bint has_reversal(const List* facts, int64_t before) noexcept:
+    cdef Fact* fact
     cdef int i
-    for i in range(length(own.trouble.strangers)):
-        if (<Fact*>nth(own.trouble.strangers, i)).qty < 0:
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        if fact.t >= before:
+            break
+        if fact.qty < 0:
             return True
-    return own.reversed
+    return False
 
 
 cdef int take_over(Floor floor, PickWindow* task, PickWindow* own) except -1:

@@ -18,10 +18,12 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 cdef int put_policy(JsonWriter data, const Line* line) except -1
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
 cdef int tell_alloc(Floor floor, Line* line) except -1
+cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int uncount_late(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef Fact* late_press(Floor floor, const PickWindow* window, int32_t press) noexcept
+cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1
 cdef int raise_late(Floor floor, const Fact* fact) except -1
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1
 cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1

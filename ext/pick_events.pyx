@@ -217,6 +217,15 @@ cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact*
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1:
     """R28: a reversal is told by itself, besides the revisions that it causes. Where one record names the task several times
     (`alloc`) each entry revises what was told of those before it."""
+    return write_reversal(floor, window, fact, False)
+
+
+cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """R20, R3: it was told as this window's, and is another's; a revision of quantity 0 means the same as no event."""
+    return write_reversal(floor, window, fact, True)
+
+
+cdef int write_reversal(Floor floor, PickWindow* window, const Fact* fact, bint withdrawn) except -1:
     cdef JsonWriter data = floor.outlet.data
     cdef Ledger* ledger
     cdef int32_t order = window.line.order
@@ -227,16 +236,17 @@ cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except
     ledger = floor.outlet.ledger(PICK_REVERSED, order)
     add_entries_before(window.facts, fact, ledger, &qty)
     add_entries_before(window.trouble.strangers, fact, ledger, &qty)
+    ledger.revision += withdrawn
     data.clear()
     data.integer_member(b'{"line":', window.line.number)
     data.text_member(b',"order":', order)
-    data.integer_member(b',"qty":', qty)
+    data.integer_member(b',"qty":', 0 if withdrawn else qty)
     data.text_member(b',"sku":', fact.sku)
     if window.task:
         data.text_member(b',"task":', window.task)
     data.put(b"}")
     floor.outlet.emit(ledger, subject_of(window), fact.t, order, fact, EXACT)
-    floor.store.free(ledger)            # a reversal is told once
+    floor.store.free(ledger)            # nothing more comes of it
     return 0
 
 
@@ -310,9 +320,13 @@ cdef str place_text(Floor floor, const PickWindow* window, const Fact* fact):
     return "/".join((floor.text(place_of(window, fact)), floor.text(fact.sku), floor.text(fact.lot)))
 
 
+cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1:
+    """Whether it still is told as one from after the manifest: another may have told of its press since."""
+    return index_of(late_picks_of(floor, window, fact).picks, fact) >= 0
+
+
 cdef int raise_late(Floor floor, const Fact* fact) except -1:
-    """Unless another has told of its press since."""
-    if index_of(late_picks_of(floor, fact.window, fact).picks, fact) < 0:
+    if not is_late(floor, fact.window, fact):
         return 0
     return alarm(floor, fact.window, PCK_LATE_AFTER_SHIP, fact.t, fact, f"{fact.qty:+d}")
 

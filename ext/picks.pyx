@@ -229,8 +229,9 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         return 0
     o = outcome(window, as_of, max(floor.state.watermark, window.trouble.forced + 1))
     if not o.told:
-        if (window.confirmed == NULL or cause == NULL or cause.window != window or o.q_now == window.told_q
-                or window.told_t == ABSENT):
+        if window.confirmed == NULL or cause == NULL or window.told_t == ABSENT:
+            return 0
+        if o.q_now == window.told_q and (cause.window == window or window.told_t < floor.state.watermark):
             return 0
         if window.told_t >= floor.state.watermark:
             return never_full(floor, window, cause)

@@ -7,6 +7,7 @@ from libc.stdlib cimport free, realloc
 from ext cimport carton_names, carton_state, outcomes
 from ext.asked cimport asked_at
 from ext.json_writer cimport JsonWriter, digest_of
+from ext.kinds cimport K_ORDER_CHANGED
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.plan_data cimport FormerPlan
@@ -202,15 +203,39 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
         if not o.cancelled:
             confirmed += o.q
             short_ += o.q_short
-            over = over or o.q > o.q_task + o.q_task * asked.over_tol_pct // 100
-    if over and not (line.known and asked.qty >= confirmed):
-        return False                    # R24: above tolerance, and no order.changed covers it
+            over = over or (o.q > o.q_task + o.q_task * asked.over_tol_pct // 100 and not is_covered(window, o.q, as_of))
+    if over:
+        return False
     need.confirmed = confirmed
     if only_planner(line, as_of) == NULL:
         need.confirmed = picked_for(floor, scope, as_of)
         short_ = share_of_short(floor, scope, short_, as_of)
     need.short_ = max(0, min(short_, need.planned - need.confirmed))
     return need.confirmed + need.short_ >= need.planned and not exceeds(need, &asked, as_of)
+
+
+cdef bint is_covered(const PickWindow* window, int64_t q, int64_t as_of) noexcept:
+    """R24: the last `order.changed` by then asked for all that had been picked of the line, and of this no more was since."""
+    cdef const Line* line = window.line
+    cdef const Fact* change = NULL
+    cdef const Fact* word
+    cdef int64_t picked = 0
+    cdef int i
+    for i in range(length(line.changed.words)):
+        word = <Fact*>nth(line.changed.words, i)
+        if word.kind == K_ORDER_CHANGED and word.t <= as_of and (change == NULL or word.t >= change.t):
+            change = word
+    if change == NULL:
+        return False
+    for i in range(length(line.windows)):
+        picked += picked_by(<PickWindow*>nth(line.windows, i), change.t)
+    return picked <= asked_at(line, change.t).qty and q <= picked_by(window, change.t)
+
+
+cdef int64_t picked_by(const PickWindow* window, int64_t t) noexcept:
+    """What its confirmation said by then; nothing if it was cancelled."""
+    cdef outcomes.Outcome o = outcomes.outcome_then(window, t, max(t, window.trouble.forced) + 1)
+    return o.q if o.told and not o.cancelled else 0
 
 
 cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:

@@ -1,11 +1,13 @@
 # cython: boundscheck=False, wraparound=False
 """What a task was asked for before, and cancels that overtook their task: see retasks.pxd."""
 
-from ext cimport inventory, pick_alarms, picks
+from libc.stdint cimport int32_t, int64_t
+
+from ext cimport cartons, hindsight, inventory, packing, pick_alarms, pick_units, picks, shipments
 from ext.asked cimport remember_place
 from ext.outcomes cimport outcome
-from ext.state cimport B_WAITING, Waiting
-from ext.store cimport List, Table, find, length, nth
+from ext.state cimport B_WAITING, Cycle, Waiting
+from ext.store cimport List, Table, find, index_of, length, nth, remove
 from ext.timers cimport NEVER
 
 
@@ -24,6 +26,83 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
         floor.troubled(window).decided = NULL
     window.q_task = qty
     return 0 if new else pick_alarms.expect(floor, window, fact.t)
+
+
+cdef int move(Floor floor, PickWindow* window, Line* line, Fact* fact) except -1:
+    """R10: the task is another line's from now on. So are its pieces, in the cartons where they lie, and whoever plans either
+    line is concerned."""
+    cdef Line* before = window.line
+    cdef List* changed = NULL
+    cdef int i
+    remove(&before.windows, window)
+    floor.store.append(&line.windows, window)
+    window.line = line
+    add_cycles(floor, window.facts, &changed)
+    add_cycles(floor, window.trouble.strangers, &changed)
+    packing.settle(floor, &changed)
+    cartons.follow(floor, changed, fact)
+    for i in range(length(changed)):
+        cartons.watch_holds(floor, <Cycle*>nth(changed, i), fact.t)
+        shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
+    floor.store.free(changed)
+    return hindsight.take_word(floor, before, fact)
+
+
+cdef int add_cycles(Floor floor, const List* facts, List** found) except -1:
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        if fact.cycle != NULL and index_of(found[0], fact.cycle) < 0:
+            floor.store.append(found, fact.cycle)
+    return 0
+
+
+cdef int ask_for(Floor floor, PickWindow* window, int32_t sku) except -1:
+    """R31: another SKU is asked for. What was picked of that one counts, and what was picked of the other does not."""
+    cdef List* picked = NULL
+    cdef Fact* fact
+    cdef int i
+    if window.sku == sku:
+        return 0
+    for i in range(length(window.facts)):
+        floor.store.append(&picked, nth(window.facts, i))
+    for i in range(length(window.trouble.strangers)):
+        floor.store.append(&picked, nth(window.trouble.strangers, i))
+    for i in range(length(picked)):
+        picks.take_back(floor, window, <Fact*>nth(picked, i))
+    window.sku = sku
+    for i in range(length(picked)):
+        fact = <Fact*>nth(picked, i)
+        picks.take_pick(floor, window, fact)
+    floor.store.free(picked)
+    return 0
+
+
+cdef int send_to(Floor floor, PickWindow* window, int32_t lu, Fact* fact) except -1:
+    """R43: the task goes into another load unit, and so do the pieces from after that that name none. `fact` remembers which
+    it was before."""
+    cdef List* changed = NULL
+    cdef int i
+    if window.lu == lu:
+        return 0
+    fact.target, fact.follows, window.lu = window.lu, True, lu
+    move_since(floor, window.facts, lu, fact.t, &changed)
+    move_since(floor, window.trouble.strangers, lu, fact.t, &changed)
+    for i in range(length(changed)):
+        shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
+    floor.store.free(changed)
+    return 0
+
+
+cdef int move_since(Floor floor, const List* facts, int32_t lu, int64_t t, List** changed) except -1:
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        if fact.t >= t and fact.follows:
+            pick_units.move(floor, fact, lu, changed)
+    return 0
 
 
 cdef int lay_elsewhere(Floor floor, PickWindow* window, const Fact* fact) except -1:

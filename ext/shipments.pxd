@@ -9,7 +9,7 @@ fact arrives.
 from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
-from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment
+from ext.state cimport Cycle, Fact, LoadUnit, Shipment
 from ext.store cimport List
 
 cdef enum ShipmentTag:
@@ -20,7 +20,6 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1
 cdef int take_unit_fact(Floor floor, Fact* fact) except -1
 cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1
 cdef int touch_sharing(Floor floor, const Shipment* shipment, const List* scope, Fact* cause) except -1
-cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1
 cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1
 cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced) except -1
 cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from ext cimport cartons, correlations, gaps, legality, manifests, riding, sights, stuck
+from ext cimport cartons, correlations, gaps, late_facts, legality, manifests, riding, sights, stuck
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.floor cimport first_from
@@ -17,7 +17,7 @@ from ext.plan_data cimport FormerHome
 from ext.readiness cimport EMPTY, HELD_SHORT, READY, Verdict, verdict_of
 from ext.shipment_cartons cimport planned_home
 from ext.shipment_names cimport alarm, quiet, subject_of
-from ext.state cimport Bytes, CartonPlan, Pending, PickWindow, ScopeLine, Touch
+from ext.state cimport Bytes, Line, Pending, ScopeLine, Touch
 from ext.store cimport List, first, index_of, length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
@@ -99,56 +99,11 @@ cdef bint has_scopes(const Cycle* cycle) noexcept:
     return False
 
 
-cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
-    """A plan came, maybe after the work: all that is known of its lines and cartons from its moment on touches it. What was
-    before that is judged without it, or by the plan that it replaces (R51)."""
-    cdef Line* line
-    cdef CartonPlan* plan
-    cdef int i, k
-    touch(floor, shipment, cause.t, cause)
-    for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>nth(shipment.scope, i)).line
-        touch_since(floor, shipment, line.changed.cancelled_by, cause.t)
-        for k in range(length(line.windows)):
-            touch_window(floor, shipment, <PickWindow*>nth(line.windows, k), cause.t)
-    for i in range(length(shipment.plans)):
-        plan = <CartonPlan*>nth(shipment.plans, i)
-        touch_since(floor, shipment, plan.fact, cause.t)
-        for k in range(length(plan.cycles)):
-            touch_facts(floor, shipment, (<Cycle*>nth(plan.cycles, k)).facts, cause.t)
-    return 0
-
-
 cdef int touch_sharing(Floor floor, const Shipment* shipment, const List* scope, Fact* cause) except -1:
     """R53: it has a share of these lines now, or none any more; that concerns the others that share them."""
     cdef int i
     for i in range(length(scope)):
         touch_others(floor, shipment, (<ScopeLine*>nth(scope, i)).line, cause)
-    return 0
-
-
-cdef int touch_since(Floor floor, Shipment* shipment, Fact* fact, int64_t since) except -1:
-    return touch(floor, shipment, fact.t, fact) if fact != NULL and fact.t >= since else 0
-
-
-cdef int touch_facts(Floor floor, Shipment* shipment, const List* facts, int64_t since) except -1:
-    cdef int i
-    for i in range(length(facts)):
-        touch_since(floor, shipment, <Fact*>nth(facts, i), since)
-    return 0
-
-
-cdef int touch_window(Floor floor, Shipment* shipment, const PickWindow* window, int64_t since) except -1:
-    cdef Fact* fact
-    cdef int i
-    touch_facts(floor, shipment, window.closings, since)
-    touch_facts(floor, shipment, window.facts, since)
-    for i in range(length(window.facts)):
-        fact = <Fact*>nth(window.facts, i)
-        if fact.cycle != NULL:
-            if fact.t >= since:
-                touch_cycle(floor, fact.cycle, fact)
-            touch_facts(floor, shipment, fact.cycle.facts, since)
     return 0
 
 
@@ -159,6 +114,8 @@ cdef int take_unit_fact(Floor floor, Fact* fact) except -1:
     cdef int i
     cartons.attach(floor, unit, fact, &changed)
     legality.watch(floor, unit, fact)
+    if fact.context:
+        late_facts.judge_again(floor, changed)
     for i in range(length(changed)):
         touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)

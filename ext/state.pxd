@@ -174,6 +174,7 @@ cdef struct Changed:
     Ledger* alloc_ledger        # of shorts under the line's own key: R23's, and those of its own window
     AskedList* before           # its revisions changed; NULL: what it says now it has always said
     List* former                # FormerScope of every shipment that planned it once (see plan_data)
+    List* words                 # context Facts that changed what is asked for of it, as they came (see hindsight)
     int64_t cancel_t            # NEVER: not cancelled
     int64_t alloc_t             # event time of the first alloc.failed; NEVER: there is none
 

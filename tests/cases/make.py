@@ -12,6 +12,7 @@ from tests.cases import (
     told_cartons,
     told_corrected,
     told_gaps,
+    told_late_plans,
     told_lifecycles,
     told_numbers,
     told_odd,
@@ -20,6 +21,7 @@ from tests.cases import (
     told_picks,
     told_premises,
     told_replans,
+    told_retold,
     told_shared,
     told_shipping,
     told_sorter,
@@ -37,7 +39,8 @@ def writers() -> dict[str, Writer]:
     modules = (
         *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
-        *(told_pending, told_sorter, told_splits, told_by_then, told_numbers, told_odd),
+        *(told_pending, told_sorter, told_splits, told_by_then, told_late_plans, told_retold),
+        *(told_numbers, told_odd),
     )
     return {
         name: told

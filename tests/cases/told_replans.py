@@ -190,3 +190,63 @@ def R50a_planned_without_contents_from_the_first() -> Case:
     case = Case().order(2).task(2).shipment(2).wms("carton.plan", carton="C-1", shipment="S-1", lu="L-1")
     case.pick(10, 2, lu="L-1").close(20).confirmed(2, 10).packed(2, shipment="S-1")
     return case.ready(2, 20, cartons=["C-1"]).never_raised("PKG_CONTENT_MISMATCH")
+
+
+def moved_to_line_2() -> Case:
+    """T-1 of line 1 is picked into C-1 and told; at 60 it is line 2's."""
+    case = Case().order(1, 1).task(1).plan(contents=part(1)).shipment(1).pick(10, lu="L-1").close(20)
+    case.device("telemetry", 40, src=STATION).task(1, line=2, t=60)
+    case.records[-1]["rev"] = 2
+    return case.confirmed(1, 10, line=2)
+
+
+def R52_a_task_that_moves_to_another_line() -> Case:
+    """R10, R52: line 1 lacks its piece from then on, and the carton holds one of line 2."""
+    case = unready(moved_to_line_2().ready(1, 20), 60, "pick.task").packed(1, line=2, revision=1)
+    return case.raised("PKG_CONTENT_MISMATCH", "carton/C-1")
+
+
+def R21_full_on_arrival_until_more_is_asked_for() -> Case:
+    """R21, R27a, R3: full by the press of 9 until the task's revision of 8.5 is heard of: it never was, and is open."""
+    case = Case().order(3).task(1).pick(9).task(3, t=8.5, rx=9.5)
+    case.records[-1]["rev"] = 2
+    return case.device("telemetry", 40, src=STATION).confirmed(0, 9, revision=1)
+
+
+def R21_full_on_arrival_until_more_is_asked_for_and_picked() -> Case:
+    """R21, R27a, R3: likewise, and the rest is picked: confirmed as if it had come in order."""
+    case = Case().order(3).task(1).pick(9).task(3, t=8.5, rx=9.5)
+    case.records[-1]["rev"] = 2
+    return case.pick(30, 2).confirmed(3, 30, revision=2, qty_task=3)
+
+
+def over_and_short() -> Case:
+    """Of two tasks of ten pieces each one is five short, the other five over: twenty of the line's twenty, in C-1."""
+    case = Case().order(20).task(10).task(10, "T-2").plan(contents=part(20)).shipment(20)
+    case.pick(10, 5, lu="L-1").short(11).pick(12, 15, task="T-2", lu="L-1").close(20)
+    return case.confirmed(5, 11).shorted(5, 11).confirmed(15, 12, "T-2", over_qty=5).packed(20)
+
+
+def R24_over_on_one_task_and_short_on_the_other() -> Case:
+    """R24, R50: the line has what was ordered; not ready all the same while PCK_OVER stands."""
+    return over_and_short().device("telemetry", 60).raised("PCK_OVER", "task/T-2", t=12)
+
+
+def R24_over_on_one_task_and_covered() -> Case:
+    """R24, R50: the order says at 30 that it knows: ready since then."""
+    case = changed(over_and_short(), 30, 2, 20).cleared("PCK_OVER", "task/T-2", t=30)
+    return case.ready(20, 30).device("telemetry", 60)
+
+
+def R50_a_scope_that_names_a_line_twice() -> Case:
+    """R50, R50a: one and one of it are two, as in a carton's plan; ready when both are packed."""
+    case = Case().order(2).task(2).plan(contents=[*part(1), *part(1)]).pick(10, 2, lu="L-1").close(20)
+    case.wms("shipment.plan", shipment="S-1", scope=[*part(1), *part(1)]).confirmed(2, 10).packed(2)
+    return case.ready(2, 20).never_raised("PKG_CONTENT_MISMATCH").device("telemetry", 60)
+
+
+def R50_a_scope_that_names_a_line_twice_and_lacks_one() -> Case:
+    """R50: one of two is not enough."""
+    case = Case().order(2).task(1).shipment(1).pick(10, lu="L-1").close(20).confirmed(1, 10).packed(1, "L-1#1")
+    case.wms("shipment.plan", 30, rev=2, shipment="S-1", scope=[*part(1), *part(1)]).device("telemetry", 60)
+    return unready(case.ready(1, 20), 30, "shipment.plan")

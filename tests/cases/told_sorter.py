@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import two_cartons
+from tests.cases.told_shipping import leaves, load, manifested, two_cartons
 from tests.cases.writing import SORTER, Case
 
 MANUAL = "dc1/sorter/MAN-1"
@@ -192,3 +192,16 @@ def R65_a_jam_that_is_told_three_times() -> Case:
     case.times("DEV_JAM", 1).cleared("DEV_JAM", subject, t=30)
     case.expected[-1]["data"]["detail"] = "3 times, the last at 2023-11-14T22:13:35Z"
     return case
+
+
+def loaded_at_30() -> Case:
+    """Both cartons of S-1 are in the trailer, and the sorter says afterwards that C-1 went round."""
+    case = load(load(two_cartons(stage_required=True, lanes=["LANE-1"]), 30), 31, "L-2")
+    return case.device("item.recirculated", 36, src=SORTER, lu="L-1").ready(2, 31)
+
+
+def R54_gone_round_after_it_was_loaded() -> Case:
+    """R54, R61, R50: a loop takes the place and nothing else: loaded it stays, and ready, and it leaves."""
+    case = manifested(leaves(loaded_at_30(), 60), 60, "C-1", "C-2", trailer="TR-1")
+    case.cleared("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+    return case.never_raised("SHP_PARTIAL_LOAD").device("telemetry", 90)

@@ -62,7 +62,9 @@ def _evidence(line: Line, entry: Entry | None, world: World) -> Fact | None:
     shipment = None
     if entry is not None and (lu := _unit(entry, world)):
         before = [cycle for cycle in world.cycles.get(lu, ()) if cycle.t_open <= entry.t]
-        shipment = world.context.shipment_of(before[-1].carton or "") if before else None
+        # R40: what falls between two uses joins the earlier, except a pick
+        inside = bool(before) and (entry.sign < 0 or before[-1].t_end is None or entry.t < before[-1].t_end)
+        shipment = world.context.shipment_of(before[-1].carton or "") if inside else None
     plans = world.context.shipments.items()
     wanting = [s for s, p in plans if any((r["order"], r["line"]) == line for r in p.record["scope"])]
     shipment = shipment or (wanting[0] if len(wanting) == 1 else None)

@@ -31,6 +31,8 @@ def means_nothing(type_: str, data: Mapping[str, Any]) -> bool:
         return "actual" in data and data["actual"] == data.get("expected")
     if type_ == "return.received":  # every scan of it turned out to be another return's (R72)
         return data.get("qty") == 0
+    if type_ == "pick.reversed":  # told as the line's, and its task's in the end (R20)
+        return data.get("qty") == 0
     return type_ == "pick.short" and data.get("qty_short") == 0
 
 

@@ -153,6 +153,19 @@ class Context:
         plan = self.shipments.get(shipment)
         return [(part["order"], part["line"]) for part in plan.record["scope"]] if plan else []
 
+    def planned(self, shipment: str) -> dict[Line, int]:
+        """By line. reading: a line that is named twice is planned as the sum."""
+        found: dict[Line, int] = {}
+        for part in self.shipments[shipment].record["scope"]:
+            line = part["order"], part["line"]
+            found[line] = found.get(line, 0) + part["qty"]
+        return found
+
+    def task_at(self, task: str, t: int) -> Record:
+        """By the revision in force then; before all of them by the first."""
+        told = sorted(self.told[task], key=lambda fact: int(fact.record["rev"]))
+        return next((fact.record for fact in reversed(told) if fact.t <= t), told[0].record)
+
     def shipment_of(self, carton: str) -> str | None:
         plan = self.cartons.get(carton)
         return plan.record.get("shipment") if plan else None

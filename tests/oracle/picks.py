@@ -272,7 +272,7 @@ def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
         plan = context.tasks[task].record
         line = plan["order"], plan["line"]
         if fact.kind == "pick.confirm":  # R43: a reversal goes with the pick before it
-            lu = lu or plan.get("lu")
+            lu = lu or context.task_at(task, fact.t).get("lu")
         known = max(known, context.task_arrival[task])
     else:
         line = part["order"], part["line"]

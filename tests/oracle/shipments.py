@@ -63,7 +63,7 @@ def _ready(shipment: str, world: World) -> dict[str, Any]:
     inside = {what[:2] for cycle in found for what in cycle.contents(cycle.closes[-1])}
     for line in inside | set(context.scope(shipment)):
         _must(not _holds_cancelled(line, world, found), f"{line}: a carton holds cancelled pieces")
-    lines = [_line(part, shipment, world, found) for part in plan.record["scope"]]
+    lines = [_line(line, qty, shipment, world, found) for line, qty in context.planned(shipment).items()]
     _must(any(line["packed"] for line in lines), "SHP_EMPTY")
     if plan.record.get("stage_required"):
         lanes = plan.record.get("lanes", [])
@@ -104,18 +104,14 @@ def _share(shorts: int, line: Line, shipment: str, wanting: list[str], world: Wo
         return int(world.context.shipments[name].record.get("cutoff", NEVER)), name
 
     for name in sorted(wanting, key=leaves, reverse=True):
-        scope = world.context.shipments[name].record["scope"]
-        planned = sum(part["qty"] for part in scope if (part["order"], part["line"]) == line)
-        share: int = max(0, min(shorts, planned - _put_in(line, name, world)))
+        share = max(0, min(shorts, world.context.planned(name)[line] - _put_in(line, name, world)))
         if name == shipment:
             return share
         shorts -= share
     return 0
 
 
-def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycle]) -> dict[str, Any]:
-    line: Line = part["order"], part["line"]
-    planned = part["qty"]
+def _line(line: Line, planned: int, shipment: str, world: World, found: list[Cycle]) -> dict[str, Any]:
     windows = [window for window in world.windows.values() if window.line == line]
     _must(not any(world.is_open(window) for window in windows), f"{line}: a window is open")
     spec = world.context.lines.get(line, {})
@@ -127,10 +123,8 @@ def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycl
         live = [window for window in windows if window.t_cancel is None]
         wanting = [name for name in world.context.shipments if line in world.context.scope(name)]
         p = sum(window.q for window in live) if len(wanting) == 1 else _put_in(line, shipment, world)
-        # R24. reading: an over-pick is covered whenever the line's qty is, with or without an order.changed
-        covered = sum(window.q for window in windows) <= spec.get("qty", 0)
-        within = all(window.q - window.q_task <= window.q_task * percent // 100 for window in live)
-        _must(covered or within, f"{line}: over-picked")
+        over = [window for window in live if window.q - window.q_task > window.q_task * percent // 100]
+        _must(not over or _is_covered(line, over, world), f"{line}: over-picked")
         shorts = sum(max(0, window.q_task - window.q) for window in live if window.short)
         alloc = world.context.allocs.get(line)
         shorts += alloc.record["qty"] if alloc else 0
@@ -149,6 +143,26 @@ def _line(part: Mapping[str, Any], shipment: str, world: World, found: list[Cycl
         )
         _must(packed >= p, f"{line}: {packed} of {p} packed")
     return {"order": line[0], "line": line[1], "ordered": planned, "packed": p, "short": s, "cancelled": c}
+
+
+def _is_covered(line: Line, over: list[Window], world: World) -> bool:
+    """R24. reading: the last order.changed asked for all that was picked by then, and of these no more was since."""
+    changes = [
+        fact
+        for fact in world.facts
+        if fact.kind == "order.changed"
+        and fact.record["order"] == line[0]
+        and any(spec["line"] == line[1] for spec in fact.record["lines"])
+    ]
+    if not changes:
+        return False
+    t = changes[-1].t
+    then = World([fact for fact in world.facts if fact.t <= t], world.knowledge, t, world.units)
+    picked = {
+        window.key: window.q for window in then.windows.values() if window.line == line and window.t_cancel is None
+    }
+    asked = then.context.lines[line]["qty"]
+    return sum(picked.values()) <= asked and all(window.q <= picked.get(window.key, 0) for window in over)
 
 
 def _holds_cancelled(line: Line, world: World, found: list[Cycle]) -> bool:

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "f808c41db907024e"
+LAYOUT = "99996c040915bab9"
 
 
 def fields() -> str:
