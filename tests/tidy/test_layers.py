@@ -13,6 +13,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine",
         "engine.errors",
         "engine.findings",
+        "engine.places",
         "engine.error_classes",
         "engine.throttle",
         "engine.clock",
