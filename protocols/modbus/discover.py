@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from engine.arguments import number_of_seconds
 from engine.errors import Refused
 from protocols.discovery import Discovery, Seen, key, table, toml
 from protocols.modbus.endpoint import PORT, parse_address
@@ -119,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tables", default="holding,input", metavar="LIST", help="some of holding,input,coil,discrete (holding,input)"
     )
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="N", help="watch for so long (5)")
+    parser.add_argument("--seconds", type=number_of_seconds, default=5.0, metavar="N", help="watch for so long (5)")
     parser.add_argument("--name", default="modbus", help="the source's name in the draft (modbus)")
 
 

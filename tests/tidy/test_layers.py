@@ -14,6 +14,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.errors",
         "engine.findings",
         "engine.places",
+        "engine.arguments",
         "engine.error_classes",
         "engine.throttle",
         "engine.clock",
