@@ -17,10 +17,11 @@ SHOWN_MAX = 200
 
 
 class Place(NamedTuple):
-    """mode: of what stands there, 0: nothing does. why: it cannot be told; empty: it can."""
+    """mode: of what stands there, 0: nothing does. why: it cannot be told; empty: it can. bytes: of a file."""
 
     mode: int
     why: str = ""
+    bytes: int = 0
 
     @property
     def is_file(self) -> bool:
@@ -33,7 +34,8 @@ class Place(NamedTuple):
 
 def place(path: str | Path) -> Place:
     try:
-        return Place(Path(path).stat().st_mode)
+        found = Path(path).stat()
+        return Place(found.st_mode, bytes=found.st_size)
     except (FileNotFoundError, NotADirectoryError):
         return Place(0)
     except (OSError, ValueError) as error:

@@ -125,12 +125,12 @@ def test_a_probe_says_of_every_source_what_works_and_takes_nothing_away(mosquitt
             file = site(tmp_path, mosquitto, packing)
             done = await looked(lambda done: done.stdout.count("works") == 2, "check", "--probe", str(file))
             rows = rows_of(done)
-            assert done.returncode == 0, done.stdout + done.stderr
+            assert done.returncode == 1, done.stdout + done.stderr
             assert "works" in rows["floor"]
             assert -20_000 < float(rows["floor"].split()[-2]) < -1_990
             assert "works" in rows["packing"], done.stdout
             assert float(rows["packing"].split()[2].removesuffix("/s")) > 0
-            assert "left alone" in rows["orders"]
+            assert "down" in rows["orders"]
             await until(lambda: len(got) > 4)
             assert not (tmp_path / "data").exists()
             away = site(tmp_path, mosquitto, packing, CLOSED)
