@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from engine.arguments import number_of_seconds
 from engine.config.faults import count
 from engine.config.load import load_site
 from engine.config.relations import doubts
@@ -17,7 +18,9 @@ from engine.probe import probe
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE.toml", type=Path, help="the site file")
     parser.add_argument("--probe", action="store_true", help="connect to every source and say what works")
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="N", help="with --probe: listen for so long (5)")
+    parser.add_argument(
+        "--seconds", type=number_of_seconds, default=5.0, metavar="N", help="with --probe: listen for so long (5)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 from engine import __version__
 from engine.errors import Refused, SortlineError
+from engine.places import for_the_operator
 
 DONE, REFUSED, USAGE, FAULT = 0, 1, 2, 3
 INTERRUPTED = 130  # as a shell counts a command that was ended by Ctrl-C
@@ -65,6 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # whoever read our output has gone; Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAULT
+    except OSError as error:
+        said = for_the_operator(error)
+        if not said:
+            traceback.print_exc()
+            return FAULT
+        print(f"sortline: {said}", file=sys.stderr)
+        return REFUSED
     except Exception:  # the last resort: keep the evidence, give the code that says whose fault it is
         traceback.print_exc()
         return FAULT

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.arguments import number_of_seconds
 from engine.config.load import load_site
 from engine.sinks.queue import Queue
 
@@ -41,7 +42,7 @@ SHOWN = 5
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m engine.demo", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--seconds", type=float, default=180.0, metavar="N", help="how long it takes (180, at least 30)"
+        "--seconds", type=number_of_seconds, default=180.0, metavar="N", help="how long it takes (180, at least 30)"
     )
     parser.add_argument("--folder", type=Path, default=ROOT / "demo-data", help="where its data goes (demo-data)")
     args = parser.parse_args()

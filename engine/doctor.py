@@ -1,7 +1,7 @@
 """`sortline doctor SITE.toml`: what is wrong on this box, and what to do about it; exit code 1 if anything is an error.
 
 It looks at the data folder and its disk, the clock, limits and rights, at what each source can lose, and asks the
-sinks. It changes nothing, and may run beside the engine.
+sinks. It changes nothing, and may run beside the engine: what has room for one connection is not dialled then.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from engine.passed_over import NAME as PASSED_OVER
 from engine.passed_over import PassedOver
 from engine.source_checks import reach, reach_findings, secret_findings, source_findings
 from engine.sqlite_file import open_to_read
+from engine.taps import engine_runs_on
 
 REFUSED = 1
 EVENT_BYTES = 1_024  # a business event in the outbox, about
@@ -78,7 +79,7 @@ async def _findings(site: Site) -> list[Finding]:
     found += [warning(path, what, "make it longer, or the other one shorter") for path, what in doubts(site)]
     found += source_findings(site)
     found += secret_findings(site)
-    found += await reach_findings(site)
+    found += await reach_findings(site, engine_runs=await engine_runs_on(data_dir))
     for sink in site.sinks:
         found += await _sink(site, sink)
     found += _outbox(data_dir / "outbox.sqlite", settings.outbox_rows_max)

@@ -178,7 +178,8 @@ class Check:
 
     def _snapshots(self) -> Iterator[Finding]:
         folder = self.folder / "snapshots"
-        for path in sorted(folder.glob(f"*{SUFFIX}"), reverse=True):
+        # not glob: to that a folder that may not be read is an empty one
+        for path in [folder / name for name in reversed(DISK.names(folder)) if name.endswith(SUFFIX)]:
             try:
                 self.snapshots.append(decode(read_whole(path)))
             except (Unusable, OSError) as error:

@@ -7,7 +7,9 @@ can be read; nothing waits for them.
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,6 +54,9 @@ def logs_in_order(data_dir: Path) -> Iterator[str]:
 def opened(path: Path, open_: Callable[[], Opened]) -> Opened:
     """At a start, what is refused put in order first."""
     try:
+        if path.is_file() and not os.access(path, os.W_OK):
+            # SQLite would open it, and refuse the first commit
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         if path.is_file() and (what := only_to_read(path)):
             raise Refused(what)
         return open_()

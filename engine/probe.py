@@ -1,7 +1,8 @@
 """`sortline check --probe`: connects to every source beside a running engine and says what works.
 
 Each source's own driver listens for a while; what it makes is counted and thrown away, nothing is acknowledged. Sources
-that cannot be listened to without taking something away from the engine are named and left alone.
+that cannot be listened to without taking something away from the engine are only tried (`protocols.trial`), and what
+cannot be tried either is said to be so.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import asyncio
 
 import uvloop
 
-from engine.config.site import Site
+from engine.config.faults import count
+from engine.config.site import Site, Source
 from engine.logs import log_lines
 from engine.onlooking import Account, Onlooker, look, onlooking_driver
 from protocols.discovery import table
-from protocols.registry import onlooking_of
+from protocols.registry import onlooking_of, trial_of
+from protocols.trial import DOWN, NOT_TRIED, REACHED, Trial
 
 GOOD, FAILED = 0, 1
 CAUSES_SHOWN = 3
@@ -32,6 +35,7 @@ def probe(site: Site, seconds: float) -> int:
             driver = onlooking_driver(source, onlooker)
             if driver is not None:
                 drivers[source.name] = driver
+        trials = runner.run(_tried([source for source in connected if source.name not in drivers], seconds))
         if drivers:
             runner.run(look(drivers, onlooker, seconds))
     rows: list[tuple[str, ...]] = [("source", "", "records", "clock", "")]
@@ -39,9 +43,30 @@ def probe(site: Site, seconds: float) -> int:
         if source.name in drivers:
             rows.append(row(source.name, source.protocol or "", onlooker.accounts.get(source.name), seconds))
         else:
-            rows.append((source.name, "left alone", "-", "-", f"{source.protocol}: would take entries from the engine"))
+            found = trials[source.name]
+            rows.append((source.name, found.verdict, "-", "-", found.why))
     print("\n".join(table(rows)))
-    return GOOD if all(row[1] in ("works", "left alone") for row in rows[1:]) else FAILED
+    if untried := sum(row[1] == NOT_TRIED for row in rows):
+        print(f"{count(untried, 'source')} not tried: nothing is known of whether they work")
+    return GOOD if all(row[1] in ("works", REACHED, NOT_TRIED) for row in rows[1:]) else FAILED
+
+
+async def _tried(sources: list[Source], seconds: float) -> dict[str, Trial]:
+    """Those that no driver may listen to, side by side."""
+    found = await asyncio.gather(*(_trial(source, seconds) for source in sources))
+    return {source.name: trial for source, trial in zip(sources, found, strict=True)}
+
+
+async def _trial(source: Source, seconds: float) -> Trial:
+    trial = trial_of(source.protocol or "")
+    if trial is None:
+        return Trial(NOT_TRIED, f"{source.protocol}: would take something from the engine")
+    try:
+        async with asyncio.timeout(seconds):
+            found: Trial = await trial(source.settings)
+            return found
+    except TimeoutError:
+        return Trial(DOWN, f"no answer in {seconds:g} s")
 
 
 def verdict(account: Account, late: frozenset[str] = frozenset()) -> str:

@@ -19,6 +19,7 @@ import msgspec
 import uvloop
 
 from engine.app import Drivers
+from engine.arguments import number_of_seconds
 from engine.clock import Clock, now_us
 from engine.config.load import load_site
 from engine.config.site import Site
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="F", help="a new file: .ndjson, .zst, .parquet, or - for stdout"
     )
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself after so long")
+    parser.add_argument("--seconds", type=number_of_seconds, metavar="N", help="stop by itself after so long")
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="which log lines are written (info)")
 
 

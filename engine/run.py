@@ -22,6 +22,7 @@ import uvloop
 from rich.console import Console
 
 from engine.app import Engine
+from engine.arguments import number_of_seconds
 from engine.config.load import load_site
 from engine.config.relations import doubts
 from engine.config.site import Site
@@ -45,7 +46,7 @@ log = logging.getLogger("sortline.run")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE.toml", type=Path, help="the site file")
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself after so long")
+    parser.add_argument("--seconds", type=number_of_seconds, metavar="N", help="stop by itself after so long")
     parser.add_argument("--plain", action="store_true", help="log lines, also in a terminal")
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="which log lines are written (info)")
 

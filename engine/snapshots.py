@@ -69,7 +69,8 @@ class Snapshots:
                 disk.unlink(folder / name)  # its writing was cut short
 
     def newest_first(self) -> Iterator[tuple[Path, Snapshot | str]]:
-        """Every file with its content, or why it cannot be used; damaged ones are put aside."""
+        """Every file with its content, or why it cannot be used; damaged ones are put aside. Raises PermissionError
+        where one is only forbidden: what it stands for must not be given up for that."""
         for path in self._paths():
             try:
                 yield path, decode(read_whole(path, self._disk))
@@ -77,6 +78,8 @@ class Snapshots:
                 if error.damaged:
                     put_aside(path, self._disk)
                 yield path, str(error)
+            except PermissionError:
+                raise
             except OSError as error:
                 if isinstance(error, IsADirectoryError):
                     put_aside(path, self._disk)

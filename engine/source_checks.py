@@ -186,10 +186,29 @@ def _file_findings(where: str, file: Path | str) -> Iterator[Finding]:
         yield good(where, f"{file} ({stat.filemode(mode)})")
 
 
-async def reach_findings(site: Site) -> list[Finding]:
-    """Whether something listens where the sources are said to be."""
-    places = [(f"sources.{source.name}", _address(source)) for source in site.sources if source.protocol]
-    return list(await asyncio.gather(*(reach(where, address) for where, address in places if address is not None)))
+async def reach_findings(site: Site, *, engine_runs: bool) -> list[Finding]:
+    """Whether something listens where the sources are said to be, as far as that takes no connection away."""
+    found: list[Finding] = []
+    to_reach = []
+    for source in (source for source in site.sources if source.protocol):
+        where, address = f"sources.{source.name}", _address(source)
+        kept = why_not_dialled(source, engine_runs=engine_runs)
+        if kept:
+            found.append(note(where, f"was not dialled: {kept}", "sortline tap shows what comes of it"))
+        elif address is not None:
+            to_reach.append(reach(where, address))
+    return [*found, *await asyncio.gather(*to_reach)]
+
+
+def why_not_dialled(source: Source, *, engine_runs: bool) -> str:
+    """Devices that have room for one connection end the one before for a second; empty: nobody is thrown out."""
+    if source.protocol == "telegram":
+        if source.settings.role == "server":
+            return "its device comes to the engine, which takes a second connection for the device's new one"
+        return "its device has one connection, and takes a second one for the engine's new one"
+    if source.protocol == "modbus" and engine_runs:
+        return "the running engine holds its connection, and many devices have room for one"
+    return ""
 
 
 def _address(source: Source) -> tuple[str, int] | None:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import msgspec
 import uvloop
 
+from engine.arguments import number_of_seconds
 from engine.config.load import load_site
 from engine.config.site import Source
 from engine.contracts import Driver
@@ -38,7 +39,7 @@ MARKS = {"record": ">", "fault": "!", "state": "=", "payload": "<"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("site", metavar="SITE.toml", type=Path, help="the site file")
     parser.add_argument("source", metavar="SOURCE", help="the source's name in it")
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself after so long")
+    parser.add_argument("--seconds", type=number_of_seconds, metavar="N", help="stop by itself after so long")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ from engine.contracts import Delivery, Driver, Intake
 from protocols.tapping import Tap
 
 SOCKET = "tap.sock"
+LOCKS = Path("/proc/locks")
 UNREAD_BYTES_MAX = 1 << 20
 """What a watcher may leave unread; what comes then is not shown to it."""
 
@@ -185,6 +186,27 @@ async def look_in(folder: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWri
             return await asyncio.open_unix_connection(str(name), limit=1 << 20)
     except OSError:
         return None
+
+
+async def engine_runs_on(folder: Path) -> bool:
+    """Whether its lock is held; where that does not show, as on a file system in layers, whether the engine answers."""
+    if _is_locked(folder / "journal"):
+        return True
+    inside = await look_in(folder)
+    if inside is not None:
+        inside[1].close()
+    return inside is not None
+
+
+def _is_locked(folder: Path) -> bool:
+    """Told without taking the lock, which would refuse a start in this moment."""
+    try:
+        inode = folder.stat().st_ino
+        held = [line.split() for line in LOCKS.read_text().splitlines()]
+    except OSError:
+        return False
+    # proc_locks(5): number, kind, mode, access, process, device:device:inode, from, to
+    return any(lock[1] == "FLOCK" and lock[5].endswith(f":{inode}") for lock in held)
 
 
 @contextlib.contextmanager

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from engine.errors import Refused
+from engine.places import no_file
 from engine.secret import Secret
 
 File = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
@@ -55,8 +55,8 @@ class Tls(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True)
             return
         for name in ("ca", "certificate", "private_key"):
             path = getattr(self, name)
-            if path is not None and not Path(path).is_file():
-                yield name, f"there is no file {path}"
+            if path is not None and (why := no_file(path)):
+                yield name, why
                 return
         try:
             self.context()

@@ -44,6 +44,13 @@ ONLOOKERS: dict[str, tuple[str, str | None, str | None]] = {
     "opcua": ("protocols.onlooking:as_it_is", None, None),
 }
 
+TRIALS: dict[str, str] = {
+    # the others -> how to find out whether a source is there (`protocols.trial`)
+    "file_lines": "protocols.file_lines.trial:trial",
+    "redis_stream": "protocols.redis_stream.trial:trial",
+    "telegram": "protocols.telegram.trial:trial",
+}
+
 
 def settings_of(protocol: str) -> Any:
     """The struct that holds the protocol's part of a source's table."""
@@ -65,3 +72,9 @@ def onlooking_of(protocol: str) -> Onlooking | None:
         resolve_name(payloads) if payloads is not None else None,
         resolve_name(late) if late is not None else frozenset(),
     )
+
+
+def trial_of(protocol: str) -> Any:
+    """How to find out whether a source is there, settings -> awaitable `protocols.trial.Trial`; None: nobody knows how,
+    without harm."""
+    return resolve_name(TRIALS[protocol]) if protocol in TRIALS else None

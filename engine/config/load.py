@@ -225,8 +225,8 @@ def _covered_twice(table: Table) -> list[Fault]:
 
 
 def _sink_tables(table: Table) -> Table:
-    given: Table = table.get("sinks") or {DEFAULT_SINK: {}}
-    return given
+    given = table.get("sinks")
+    return given if isinstance(given, dict) and given else {DEFAULT_SINK: {}}
 
 
 def _route_faults(table: Table) -> list[Fault]:

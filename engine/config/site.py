@@ -28,6 +28,7 @@ from engine.config.rules import Rules, SourceRules
 from engine.dead_letters import Settings as DeadLetters
 from engine.disk import DISK
 from engine.model import BUSINESS
+from engine.places import place
 from engine.throttle import Settings as Delivery
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
@@ -101,8 +102,10 @@ class EngineSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
 
     def faults(self) -> Iterator[tuple[str, str]]:
         folder = Path(self.data_dir)
-        present = next((parent for parent in (folder, *folder.absolute().parents) if parent.exists()), folder)
-        if not present.is_dir():
+        present = next(at for at in (folder, *folder.absolute().parents) if place(at).mode or place(at).why)
+        if place(present).why:
+            yield "data_dir", place(present).why
+        elif not place(present).is_folder:
             yield "data_dir", f"{present} is not a folder"
         elif not os.access(present, os.W_OK | os.X_OK) and not DISK.only_read(present):
             yield "data_dir", f"{present} cannot be written to by this user"

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from engine.places import place
 from protocols.mapping.faults import record_faults
 from protocols.mapping.settings import Constants, RecordSettings, When
 
@@ -62,10 +63,14 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         """Yields (path inside the source's table, what is wrong and what to do) for what the types cannot say."""
         if self.path == STDIN and self.bookmark is not None:
             yield "bookmark", "standard input cannot be read again: leave it out"
-        if Path(self.path).is_dir():
-            yield "path", f"{self.path} is a folder"
-        if self.bookmark is not None and not Path(self.bookmark).absolute().parent.is_dir():
-            yield "bookmark", f"there is no folder {Path(self.bookmark).absolute().parent}"
+        found = place(self.path)
+        if found.why or found.is_folder:
+            yield "path", found.why or f"{self.path} is a folder"
+        if self.bookmark is not None:
+            folder = Path(self.bookmark).absolute().parent
+            why = place(self.bookmark).why or place(folder).why
+            if why or not place(folder).is_folder:
+                yield "bookmark", why or f"there is no folder {folder}"
         if self.format == "canonical" and self.record:
             yield "record", 'has no meaning with format = "canonical": the line says it all'
         for where, fault in record_faults(self.record, constants=self.constants, when=self.when, each=self.each):

@@ -9,10 +9,13 @@ import argparse
 import asyncio
 import os
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from engine.arguments import number_of_seconds
 from engine.errors import Refused
+from ext.modbus_frames import Frames
 from protocols.discovery import Discovery, Seen, key, table, toml
 from protocols.modbus.endpoint import PORT, parse_address
 from protocols.modbus.wire import BUSY
@@ -22,6 +25,7 @@ FUNCTIONS = {"holding": 3, "input": 4, "coil": 1, "discrete": 2}
 WORDS_PER_READ = 64
 BITS_PER_READ = 256
 TIMEOUT_S = 1.0
+ANSWER_BYTES_MAX = 260
 ILLEGAL_FUNCTION = 1
 HALVED = (2, 3, 4)
 """Exceptions by which devices say that they do not have all that was asked for, or not so much of it at once."""
@@ -57,12 +61,15 @@ class Unit(NamedTuple):
 
 
 class Line:
-    """One connection; each `read` is one request and its answer. Opens anew after a silence."""
+    """One connection; each `read` is one request and its answer. Opens anew after a silence.
+
+    not_believed: why answers were none to what was asked, and how often; each ends the connection, as the driver's."""
 
     def __init__(self, host: str, port: int) -> None:
+        self.not_believed: Counter[str] = Counter()
         self._host = host
         self._port = port
-        self._transaction = 0
+        self._frames = Frames()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._was_open = False
 
@@ -79,26 +86,32 @@ class Line:
 
     async def _ask(self, unit: int, function: int, address: int, count: int) -> list[int]:
         reader, writer = self._streams or await self._open()
-        self._transaction = self._transaction % 0xFFFF + 1
         try:
-            writer.write(struct.pack(">HHHBBHH", self._transaction, 0, 6, unit, function, address, count))
+            writer.write(self._frames.read(None, unit, function, address, count))
             async with asyncio.timeout(TIMEOUT_S):
-                while True:
-                    transaction, _, length, _, code = struct.unpack(">HHHBB", await reader.readexactly(8))
-                    body = await reader.readexactly(length - 2)
-                    if transaction == self._transaction:
-                        break
-        except (OSError, asyncio.IncompleteReadError, struct.error, ValueError):
+                answer = await self._answer(reader)
+        except OSError:
             self.close()
             raise Silence from None
-        if code & 0x80:
-            raise Refusal(body[0])
-        return list(_values(function, body[1:], count))
+        if isinstance(answer, int):
+            raise Refusal(answer)
+        return list(_values(function, answer, count))
+
+    async def _answer(self, reader: asyncio.StreamReader) -> bytes | int:
+        """The payload, or the number of an exception. Raises OSError where no answer to what was asked came."""
+        while data := await reader.read(ANSWER_BYTES_MAX):
+            for _, answer in self._frames.feed(data):
+                return answer
+            if self._frames.fault is not None:
+                self.not_believed[self._frames.fault] += 1
+                break
+        raise ConnectionResetError
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 self._streams = await asyncio.open_connection(self._host, self._port)
+                self._frames = Frames()
         except OSError:
             if self._was_open:
                 raise Silence from None
@@ -119,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tables", default="holding,input", metavar="LIST", help="some of holding,input,coil,discrete (holding,input)"
     )
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="N", help="watch for so long (5)")
+    parser.add_argument("--seconds", type=number_of_seconds, default=5.0, metavar="N", help="watch for so long (5)")
     parser.add_argument("--name", default="modbus", help="the source's name in the draft (modbus)")
 
 
@@ -142,7 +155,7 @@ async def discover(args: argparse.Namespace) -> Discovery:
         raise Refused(f"{args.host}: {os.strerror(error.errno) if error.errno else 'no connection'}") from None
     finally:
         line.close()
-    return Discovery(_report(args, units, rounds), draft(args.name, *address, units))
+    return Discovery(_report(args, units, rounds, line.not_believed), draft(args.name, *address, units))
 
 
 async def scan(line: Line, unit: int, name: str, first: int, last: int) -> list[Run]:
@@ -234,8 +247,9 @@ def _chosen(unit: Unit) -> list[tuple[str, int, Seen]]:
     return (changed or every[:8])[:64]
 
 
-def _report(args: argparse.Namespace, units: list[Unit], rounds: int) -> list[str]:
+def _report(args: argparse.Namespace, units: list[Unit], rounds: int, not_believed: Counter[str]) -> list[str]:
     lines = [f"{args.host}: {sum(bool(unit.runs) for unit in units)} of {len(units)} units answer, {rounds} rounds"]
+    lines += [f"{number} x not believed: {why}" for why, number in not_believed.most_common()]
     rows = [("unit", "table", "registers", "that changed", "values")]
     for unit in units:
         for run in unit.runs[:RUNS_SHOWN_MAX]:
@@ -249,12 +263,8 @@ def _report(args: argparse.Namespace, units: list[Unit], rounds: int) -> list[st
 
 def _values(function: int, body: bytes, count: int) -> Iterator[int]:
     if function in (3, 4):
-        if len(body) != 2 * count:
-            raise Refusal(0)
         yield from struct.unpack(f">{count}H", body)
         return
-    if len(body) != (count + 7) // 8:
-        raise Refusal(0)
     for bit in range(count):
         yield body[bit // 8] >> bit % 8 & 1
 

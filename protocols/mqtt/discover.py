@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import aiomqtt
 
+from engine.arguments import number_of_seconds
 from engine.cancellation import raise_if_cancelled
 from engine.errors import Refused
 from engine.model import KINDS
@@ -56,7 +57,7 @@ class Group(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("host", metavar="HOST", help="the broker, HOST or HOST:PORT")
     parser.add_argument("--topics", default="#", metavar="FILTER", help="only topics that match, MQTT wildcards (#)")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="N", help="listen for so long (10)")
+    parser.add_argument("--seconds", type=number_of_seconds, default=10.0, metavar="N", help="listen for so long (10)")
     parser.add_argument("--tls", action="store_true", help="TLS, by a certificate that this computer trusts")
     parser.add_argument("--websocket", metavar="PATH", help="inside a WebSocket at this path, mostly /mqtt")
     parser.add_argument("--user", help="user name; the password is taken from the environment, SORTLINE_PASSWORD")

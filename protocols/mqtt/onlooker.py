@@ -11,9 +11,11 @@ import aiomqtt
 import msgspec
 
 from engine.cancellation import raise_if_cancelled
+from ext.sparkplug import SparkplugFault, decode, value_of
+from protocols.mqtt.connection import subscriptions
 from protocols.mqtt.listening import connected
 from protocols.mqtt.settings import Settings
-from protocols.mqtt.topics import parse_filter
+from protocols.mqtt.sparkplug.draft import NAMESPACE
 
 LATE = frozenset(f"sparkplug: {what} without a birth" for what in ("a node", "a device", "an alias"))
 """Causes that only say that somebody came after the births; a driver asks for them, and tells of whom it waits for."""
@@ -38,7 +40,8 @@ def onlooker(settings: Settings) -> Settings:
 
 
 async def payloads(settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
-    """(topic, payload) of everything that comes under the source's topics, by QoS 0. Raises MqttError, OSError."""
+    """(topic, payload) of everything that comes under the source's topics and from its Sparkplug groups, by QoS 0.
+    Raises MqttError, OSError."""
     tls = settings.tls.context() if settings.tls is not None else None
     client = aiomqtt.Client(
         *settings.address(),
@@ -51,9 +54,23 @@ async def payloads(settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
         timeout=settings.connect_ms / 1000,
     )
     async with connected(client):
-        for topic in settings.topics:
-            await client.subscribe(parse_filter(topic.filter).wire, qos=0)
+        for wanted in subscriptions(settings):
+            await client.subscribe(wanted.filter, qos=0)
         raise_if_cancelled()  # aiomqtt waits with asyncio.wait_for until here
         async for message in client.messages:
             payload: Any = message.payload
-            yield str(message.topic), payload if isinstance(payload, bytes) else str(payload or "").encode()
+            content = payload if isinstance(payload, bytes) else str(payload or "").encode()
+            is_node_s = settings.sparkplug is not None and str(message.topic).startswith(NAMESPACE)
+            yield str(message.topic), readable(content) if is_node_s else content
+
+
+def readable(payload: bytes) -> bytes:
+    """A Sparkplug payload as JSON, each metric as it stands there: a later one may have an alias for its name, which
+    only the birth tells. Hexadecimal where it is none."""
+    try:
+        timestamp, seq, metrics = decode(payload)
+        values = [{"name": each[0], "alias": each[1], "value": value_of(each, each[3])} for each in metrics]
+    except SparkplugFault:
+        return payload.hex().encode()
+    told = [{key: value for key, value in each.items() if key == "value" or value is not None} for each in values]
+    return msgspec.json.encode({"timestamp": timestamp, "seq": seq, "metrics": told})

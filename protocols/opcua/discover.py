@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 from asyncua import ua
 
+from engine.arguments import number_of_seconds
 from engine.clock import now_us
 from engine.errors import Refused
 from ext.opcua_values import Reading
@@ -63,7 +64,7 @@ class Watched:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="of the server: opc.tcp://HOST:PORT/PATH")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="N", help="watch for so long (10)")
+    parser.add_argument("--seconds", type=number_of_seconds, default=10.0, metavar="N", help="watch for so long (10)")
     parser.add_argument(
         "--under", default="", metavar="NAMES", help="only below this object: browse names with slashes, Line1/PK01"
     )

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
+from engine.places import no_file
 from engine.secret import Secret
 from protocols.mapping.faults import field_faults, record_faults
 from protocols.mapping.settings import FieldSettings, RecordSettings, When, field_settings
@@ -98,8 +98,8 @@ class UserCertificate(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
 
     def faults(self) -> Iterator[tuple[str, str]]:
         for name in ("certificate", "private_key"):
-            if not Path(getattr(self, name)).is_file():
-                yield name, f"there is no file {getattr(self, name)}"
+            if why := no_file(getattr(self, name)):
+                yield name, why
 
 
 class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -276,6 +276,31 @@ def test_a_unit_that_takes_few_registers_at_once_and_hangs_up_on_a_function_is_r
     assert [row.split()[1:3] for row in found.report if row.startswith("1 ")] == [["holding", "0-99"]]
 
 
+@pytest.mark.parametrize(
+    ("why", "answer"),
+    [
+        ("wrong length", lambda asked: mbap(asked.transaction, asked.unit, bytes([asked.function | 0x80]))),
+        ("wrong unit", lambda asked: mbap(asked.transaction, 99, b"\x03\x02\x00\x07")),
+        ("wrong function", lambda asked: mbap(asked.transaction, asked.unit, b"\x04\x02\x00\x07")),
+        ("wrong protocol id", lambda asked: mbap(asked.transaction, asked.unit, b"\x03\x02\x00\x07", protocol=7)),
+        ("wrong byte count", lambda asked: mbap(asked.transaction, asked.unit, b"\x03\x04\x00\x07")),
+        ("foreign answer", lambda asked: mbap(asked.transaction ^ 1, asked.unit, b"\x03\x02\x00\x07")),
+    ],
+)
+def test_an_answer_to_something_else_is_not_believed(why: str, answer: Callable[[Request], bytes]) -> None:
+    async def story() -> Discovery:
+        async with Plc() as plc:
+            plc.answer = lambda request, frame: answer(request)
+            return await discovering(
+                *("modbus", f"127.0.0.1:{plc.port}", "--registers", "0-0", "--seconds", "0.1", "--tables", "holding")
+            )
+
+    found = asyncio.run(story())
+    assert found.report[0].split(": ")[1].startswith("0 of 1 units answer")
+    assert "1 x not believed: " in found.report[1]
+    assert why in found.report[1]
+
+
 def test_a_scan_asks_only_to_read(tmp_path: Path) -> None:
     async def story() -> set[int]:
         async with Plc() as plc:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,12 @@ from engine.box_checks import FORGETFUL, file_system
 from engine.cli import main
 from engine.contracts import Emitted, OutRow
 from engine.dead_letters import DeadLetters, Refusal
+from engine.journal import Journal
 from engine.outbox import SqliteOutbox
 from engine.sinks.queue import Queue
 from engine.source_checks import mosquitto_findings
 from tests.counting_core import event
+from tests.integration.test_probe_trials import TELEGRAMS
 from tests.integration.test_redis_sink import rows, send, sink_on
 from tests.peers import Peer, free_port, start_redis
 
@@ -264,3 +268,67 @@ def test_a_web_service_is_asked_whether_it_listens(tmp_path: Path, capsys: pytes
     _, findings = doctor(capsys, path)
     assert told(findings, "warning", "sinks.erp", f"nobody answers at 127.0.0.1:{port}")
     assert told(findings, "note", "sinks.erp", "Idempotency-Key")
+
+
+MODBUS = """
+[sources.p]
+protocol = "modbus"
+host = "127.0.0.1"
+port = {port}
+[sources.p.units.U]
+unit = 1
+src = "dc1/u"
+holding = {{ a = 1 }}
+[sources.p.units.U.groups.g]
+poll_ms = 100
+[[sources.p.units.U.groups.g.triggers]]
+on = "change"
+register = "a"
+record.kind = {{ const = "telemetry" }}
+record.qty = "a"
+"""
+
+
+@contextmanager
+def device() -> Iterator[socket.socket]:
+    """It takes connections, and a test asks it whether there was one."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
+
+
+def was_dialled(server: socket.socket) -> bool:
+    try:
+        server.accept()[0].close()
+    except BlockingIOError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("role", ["client", "server"])
+def test_a_device_of_telegrams_is_never_dialled(tmp_path: Path, capsys: pytest.CaptureFixture[str], role: str) -> None:
+    with device() as crane:
+        code, findings = doctor(capsys, site(tmp_path, TELEGRAMS.format(role=role, port=crane.getsockname()[1])))
+        assert not was_dialled(crane)
+    assert code == GOOD
+    assert levels(findings, "sources.crane") == {"note"}
+    assert told(findings, "note", "sources.crane", "was not dialled")
+
+
+def test_a_modbus_device_is_dialled_only_while_no_engine_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with device() as plc:
+        path = site(tmp_path, MODBUS.format(port=plc.getsockname()[1]))
+        _, findings = doctor(capsys, path, "--all")
+        assert was_dialled(plc)
+        assert not told(findings, "note", "sources.p", "was not dialled")
+        engine = Journal(tmp_path / "data" / "journal", bytes_max=1 << 20)
+        try:
+            _, findings = doctor(capsys, path)
+        finally:
+            engine.close()
+        assert not was_dialled(plc)
+        assert told(findings, "note", "sources.p", "the running engine holds its connection")
+        doctor(capsys, path)
+        assert was_dialled(plc)

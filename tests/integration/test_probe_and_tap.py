@@ -125,12 +125,12 @@ def test_a_probe_says_of_every_source_what_works_and_takes_nothing_away(mosquitt
             file = site(tmp_path, mosquitto, packing)
             done = await looked(lambda done: done.stdout.count("works") == 2, "check", "--probe", str(file))
             rows = rows_of(done)
-            assert done.returncode == 0, done.stdout + done.stderr
+            assert done.returncode == 1, done.stdout + done.stderr
             assert "works" in rows["floor"]
             assert -20_000 < float(rows["floor"].split()[-2]) < -1_990
             assert "works" in rows["packing"], done.stdout
             assert float(rows["packing"].split()[2].removesuffix("/s")) > 0
-            assert "left alone" in rows["orders"]
+            assert "down" in rows["orders"]
             await until(lambda: len(got) > 4)
             assert not (tmp_path / "data").exists()
             away = site(tmp_path, mosquitto, packing, CLOSED)
@@ -224,6 +224,37 @@ def test_nobody_on_the_floor_is_told_that_somebody_looks(mosquitto: Peer, tmp_pa
             assert is_there(done)
             await client.publish("the/end", b"")
             assert str((await anext(client.messages)).topic) == "the/end"
+
+    asyncio.run(story())
+
+
+def test_a_tap_shows_what_sparkplug_nodes_say_beside_its_records(mosquitto: Peer, tmp_path: Path) -> None:
+    shown = (
+        '< spBv1.0/G/NBIRTH/L1 {"timestamp":1750000000000,"seq":0,"metrics":[{"name":"bdSeq","value":1},'
+        '{"name":"n","alias":1,"value":7}]}',
+        '"metrics":[{"alias":1,"value":8}]}',
+        "< spBv1.0/G/NDATA/L2 ffff",
+        '> {"kind":"telemetry","src":"dc1/L1"',
+    )
+
+    async def node() -> None:
+        birth = wire.metric("bdSeq", 1, wire.UINT64), wire.metric("n", 7, wire.UINT32, alias=1)
+        async with aiomqtt.Client("127.0.0.1", mosquitto.port) as client:
+            while True:
+                await client.publish("spBv1.0/G/NBIRTH/L1", wire.payload(*birth, seq=0))
+                report = wire.metric(None, 8, alias=1, kind=wire.UINT32)
+                await client.publish("spBv1.0/G/NDATA/L1", wire.payload(report, seq=1))
+                await client.publish("spBv1.0/G/NDATA/L2", b"\xff\xff")
+                await asyncio.sleep(0.1)
+
+    async def story() -> None:
+        file = tmp_path / "site.toml"
+        file.write_text(SPEAKS.format(port=mosquitto.port))
+        speaking = asyncio.create_task(node())
+        done = await looked(lambda done: all(each in done.stdout for each in shown), "tap", str(file), "nodes")
+        await ended(speaking)
+        for each in shown:
+            assert each in done.stdout, done.stdout[-4_000:] + done.stderr
 
     asyncio.run(story())
 

@@ -13,6 +13,8 @@ LAYERS: list[tuple[str, ...]] = [
         "engine",
         "engine.errors",
         "engine.findings",
+        "engine.places",
+        "engine.arguments",
         "engine.error_classes",
         "engine.throttle",
         "engine.clock",

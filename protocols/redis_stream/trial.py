@@ -1,0 +1,36 @@
+"""Whether the stream is there: connects as the source's user, reads nothing, joins no group."""
+
+from __future__ import annotations
+
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
+
+from engine.errors import Refused
+from protocols.redis_stream.connection import connect
+from protocols.redis_stream.settings import Settings
+from protocols.trial import DOWN, REACHED, Trial
+
+NO_STREAM = "no such key"
+
+
+async def trial(settings: Settings) -> Trial:
+    try:
+        client = connect(settings)
+    except Refused as error:
+        return Trial(DOWN, str(error))
+    try:
+        groups = await client.xinfo_groups(settings.stream)
+    except NoPermissionError:
+        # as the shipped user: whose password is right, and who may only read
+        return Trial(REACHED, f"whether there is a stream {settings.stream} this user may not ask")
+    except ResponseError as error:
+        if str(error) == NO_STREAM:
+            return Trial(REACHED, f"there is no stream {settings.stream} yet: the engine makes it")
+        return Trial(DOWN, str(error))
+    except (RedisError, OSError, UnicodeError) as error:
+        return Trial(DOWN, str(error) or type(error).__name__)
+    finally:
+        await client.aclose()
+    waits = next((group for group in groups if group["name"] == settings.group.encode()), None)
+    if waits is None:
+        return Trial(REACHED, f"there is no group {settings.group} yet: the engine makes it")
+    return Trial(REACHED, f"{waits['pending']} entries read and not acknowledged; the others are left to the engine")
