@@ -164,7 +164,7 @@ class Outbox(Protocol):
         id without its `:rN`) the greatest revision. None: nothing differed."""
 
     def lanes(self, sink: str) -> list[Lane]:
-        """The sink's lanes; those of earlier routes, which have to be empty before the others go on, first."""
+        """The sink's lanes; first those of earlier routes, which are emptied before others of their queue go on."""
 
     def gone(self) -> list[Lane]:
         """Lanes of sinks that the site does not have any more, with something in them that those never got."""
@@ -214,6 +214,20 @@ class FileSink(Sink, Protocol):
     def settle(self) -> bool:
         """All that was sent stays even if what was written last is damaged later; False: not now, somebody reads. Off
         the event loop. Raises RuntimeError if it is not open, Refused or sqlite3.Error if it cannot be worked with."""
+
+
+@runtime_checkable
+class PostingSink(Sink, Protocol):
+    """One that sends each event in a request of its own, so that many of them may take long.
+
+    requests: how many it has sent so far, taken or not; a rate counts them.
+    """
+
+    requests: int
+
+    async def send_some(self, rows: Sequence[OutRow], seconds: float) -> int:
+        """As `send`, but after so many seconds it begins no other request. How many of the first rows the sink has now:
+        at least one. What it has of those behind them is not sent again."""
 
 
 class SinkFactory(Protocol):

@@ -1,8 +1,9 @@
 """From the outbox to one sink: read, send, advance, in order in each queue (R80), for ever.
 
-One task a sink, so that a dead one stops nobody else. A sink's lanes (what goes to one of its queues) have a cursor and
-a pace of their own: one that is held does not hold the others. What an exception means is decided in one table, see
-`engine.error_classes`; where the event itself is the cause, it becomes a dead letter and the next one goes on.
+One task a sink, so that a dead one stops nobody else. A sink's lanes (what goes to one of its queues) have a cursor, a
+pace and waits of their own: one that is held or fails does not hold the others, see `engine.lanes`. What an exception
+means is decided in one table, see `engine.error_classes`; where the event itself is the cause, it becomes a dead letter
+and the next one goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import sqlite3
 import time
@@ -18,20 +20,21 @@ from typing import Any
 
 from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
-from engine.contracts import Account, Lane, Outbox, OutRow, Sink
+from engine.contracts import Account, Outbox, OutRow, PostingSink, Sink
 from engine.cursors import Cursors
 from engine.dead_letters import SENDING, Cause, DeadLetters, Letter
 from engine.error_classes import Class, classify, code_of
 from engine.errors import Full, QueueFull
 from engine.lane_work import Done, Work
+from engine.lanes import Lanes
 from engine.metrics import SinkMetrics
 from engine.sqlite_file import passes
-from engine.throttle import Breaker, Pace, Settings
+from engine.throttle import Settings
 
 PROBE_S = 15.0  # see BACKOFF_S_MAX
 FULL_S = 1.0  # how often a queue that nobody reads is tried; the sink's others do not wait for it
 CLOSE_S_MAX = 2.0
-PASSED_OVER_S_MAX = 5.0
+TURN_S = 1.0  # a lane that sends one by one gives way to the others after that
 POISON_ATTEMPTS = 3
 LOOK_S = 1.0
 LAST_EVENTS = 32
@@ -71,6 +74,7 @@ class Forwarder:
     ) -> None:
         self.name = name
         self._sink = sink
+        self._posting = sink if isinstance(sink, PostingSink) else None
         self._outbox = Cursors(outbox, sink, timer)
         self._letters = letters
         self._metrics = metrics
@@ -79,17 +83,13 @@ class Forwarder:
         self._advanced = advanced
         self._pause = pause or _pause
         self._timer = timer
-        self._batch = settings.batch_events
+        works = [Work(lane, metrics.lane(lane.number, lane.queue), settings, timer()) for lane in outbox.lanes(name)]
+        self._lanes = Lanes(works, settings, jitter, timer)
         self._events_max = settings.batch_events
-        self._bucket = settings.bucket(timer())
-        self._breaker = Breaker(jitter)
-        self._works = [self._work(lane) for lane in outbox.lanes(name)]
-        # a lane of earlier routes ends; the last one of each queue goes on, if only for its dead letters
-        last = {work.lane.queue: work for work in sorted(self._works, key=lambda work: work.lane.number)}
-        self._standing = list(last.values())
         self._holds_keys = settings.on_dead_letter == "hold_key"
         self._said = ""
         self._open = False
+        self._is_held = False  # the sink itself: somebody has to act before it can be opened
         self._news = asyncio.Event()
         self._wakes = 0
         self._look_s = timer()
@@ -97,8 +97,7 @@ class Forwarder:
 
     def wake(self) -> None:
         self._wakes += 1
-        for work in self._works:
-            work.dry = work.lane.until is not None and work.dry
+        self._lanes.wake()
         self._news.set()
 
     async def run(self, fits: asyncio.Event | None = None) -> None:
@@ -113,13 +112,11 @@ class Forwarder:
                 raise_if_cancelled()
                 self._news.clear()
                 await self._look_around()
-                if not self._open:
-                    await self._connect()
-                elif (work := self._choose()) is not None:
-                    await _to_its_end(self._serve(work))
-                else:
+                if (work := self._lanes.choose()) is None:
                     self._tell()
-                    await self._pause(self._news, self._idle_s())
+                    await self._pause(self._news, self._lanes.idle_s(LOOK_S))
+                elif self._open or await self._connect():
+                    await _to_its_end(self._serve(work))
         finally:
             await self._shut()
 
@@ -129,14 +126,14 @@ class Forwarder:
 
     async def undelivered(self) -> bool:
         """Whether something is left that the sink may still take now."""
-        if self._metrics.state == "held" and not self._open:
+        if self._is_held:
             return False
-        numbers = [work.lane.number for work in self._works if work.metrics.state != "held"]
+        numbers = [work.lane.number for work in self._lanes if work.metrics.state != "held"]
         return any([(await asyncio.to_thread(self._outbox.account, number)).pending for number in numbers])
 
     async def measure(self) -> None:
         """Brings the figures of backlog and dead letters up to date."""
-        works = list(self._works)
+        works = list(self._lanes)
         found = await asyncio.to_thread(self._backlogs, [work.lane.number for work in works])
         for work, (account, oldest_us) in zip(works, found, strict=True):
             told = work.metrics
@@ -146,44 +143,13 @@ class Forwarder:
     def _backlogs(self, numbers: Sequence[int]) -> list[tuple[Account, int]]:
         return [(self._outbox.account(number), self._outbox.oldest_us(number)) for number in numbers]
 
-    # which lane
-
-    def _choose(self) -> Work | None:
-        """The lane to serve now: the first by priority, or one that had to wait too long; None: none has anything."""
-        now = self._timer()
-        ready = [work for work in self._in_turn() if self._has_work(work) and self._wait_s(work, now) <= 0]
-        if not ready:
-            return None
-        late = [work for work in ready if work.waits_s is not None and now - work.waits_s >= PASSED_OVER_S_MAX]
-        chosen = min(late or ready, key=lambda work: (work.priority, work.lane.number))
-        for work in ready:
-            work.waits_s = None if work is chosen else now if work.waits_s is None else work.waits_s
-        return chosen
-
-    def _in_turn(self) -> list[Work]:
-        """Lanes of earlier routes come first, and alone: their events are older."""
-        return [work for work in self._works if work.lane.until is not None and not work.dry] or self._standing
-
-    def _has_work(self, work: Work) -> bool:
-        return not work.dry or work.letters
-
-    def _wait_s(self, work: Work, now: float) -> float:
-        """Until the lane may go: it is held, or its pace or the sink's says so."""
-        buckets = filter(None, (work.bucket, self._bucket))
-        ready_s = max(work.ready_s, work.letter_s) if work.dry else work.ready_s
-        return max([ready_s - now, *(bucket.wait_s(now) for bucket in buckets)])
-
-    def _idle_s(self) -> float:
-        now = self._timer()
-        waits = [self._wait_s(work, now) for work in self._in_turn() if self._has_work(work)]
-        return max(0.001, min([*waits, LOOK_S]))
-
     # one step
 
-    async def _connect(self) -> None:
+    async def _connect(self) -> bool:
+        """Whether it is open now; if not, that has been waited for: without the sink no lane can go."""
         if self._outbox.of_a_file:  # it may be a new one
             again = await asyncio.to_thread(self._outbox.go_back)
-            for work in self._works:
+            for work in self._lanes:
                 work.done = None  # it follows what is sent again
                 work.recounted += again.get(work.lane.number, 0)
             self.wake()
@@ -191,10 +157,12 @@ class Forwarder:
             await self._sink.open()
         except Exception as error:
             kind = self._failed(error, None)
+            self._is_held = kind.holds or kind.is_the_events
             await self._shut()
-            await self._wait(PROBE_S if kind.holds or kind.is_the_events else self._breaker.failed())
-            return
-        self._open = True
+            await self._wait(PROBE_S if self._is_held else self._lanes.unreachable())
+            return False
+        self._open, self._is_held = True, False
+        return True
 
     async def _serve(self, work: Work) -> None:
         """The lane's next dead letter that is wanted again, or else its next events."""
@@ -213,7 +181,8 @@ class Forwarder:
     async def _serve_events(self, work: Work) -> Done | None:
         """What of the lane's next events is at the sink now, or dead; None: nothing."""
         wakes = self._wakes
-        rows = await asyncio.to_thread(self._outbox.read, work.lane.number, self._limit(work))
+        limit = min(self._lanes.limit(work), self._events_max)
+        rows = await asyncio.to_thread(self._outbox.read, work.lane.number, limit)
         if not rows:
             work.dry = wakes == self._wakes
             return None
@@ -221,9 +190,12 @@ class Forwarder:
         if behind and not await self._bury(work, behind, BEHIND):
             return None
         left = [row for row in rows if row.position not in work.buried]
-        if left and not await self._send(work, left):
+        taken = await self._send(work, left) if left else 0
+        if left and not taken:
             return None
-        return Done(rows[-1].position, len(left), len(rows) - len(left))
+        if taken < len(left):
+            rows = [row for row in rows if row.position < left[taken].position]
+        return Done(rows[-1].position, taken, len(rows) - taken)
 
     async def _advance(self, work: Work, done: Done) -> bool:
         """Whether the cursor could be moved; if not, that is tried again, and nothing is sent twice for it."""
@@ -247,7 +219,7 @@ class Forwarder:
             self._letters.next_wanted, self.name, work.lane.queue, in_order=self._holds_keys
         )
         now = self._timer()
-        stands = work in self._standing
+        stands = self._lanes.is_standing(work)
         if letter is None or (letter.state != SENDING and (now < work.letter_s or not stands)):
             work.letters = letter is not None and stands
             return work.dry
@@ -269,32 +241,34 @@ class Forwarder:
             self._delivered(work, 1, 0)
         return True
 
-    async def _send(self, work: Work, rows: Sequence[OutRow], letter: Letter | None = None) -> bool:
-        """Whether the sink has them now; if not, what it means has been done."""
+    async def _send(self, work: Work, rows: Sequence[OutRow], letter: Letter | None = None) -> int:
+        """How many of the first rows the sink has now; if it has failed, none, and what it means has been done."""
         self._metrics.sends += 1
+        work.tried_s = self._timer()
         try:
-            await self._sink.send(rows)
+            taken = await self._sent(work, rows)
         except Exception as error:
             kind = self._failed(error, work)
             await self._shut()
             await self._after(kind, error, work, rows, letter)
-            return False
-        now = self._timer()
-        for bucket in filter(None, (work.bucket, self._bucket)):
-            bucket.take(len(rows), now)
-        self._breaker.passed()
-        self._batch = min(2 * self._batch, self._settings.batch_events)
+            return 0
+        self._lanes.passed(work, len(rows), taken, math.inf if self._posting is None else TURN_S)
         work.tries = work.dead_in_a_row = 0
         self._goes_on(work)
-        return True
+        return taken
 
-    def _limit(self, work: Work) -> int:
-        """How many events to read: after a series of failures, and while one at fault is searched, a single one."""
-        if self._breaker.is_open or work.alone:
-            return 1
-        now = self._timer()
-        allowed = [bucket.allows(now) for bucket in filter(None, (work.bucket, self._bucket))]
-        return max(1, min([self._batch, self._events_max, *allowed]))
+    async def _sent(self, work: Work, rows: Sequence[OutRow]) -> int:
+        if self._posting is None:
+            try:
+                await self._sink.send(rows)
+            finally:
+                self._lanes.sent(work, len(rows))
+            return len(rows)
+        before = self._posting.requests
+        try:
+            return await self._posting.send_some(rows, TURN_S)
+        finally:
+            self._lanes.sent(work, self._posting.requests - before)
 
     # what went wrong
 
@@ -309,8 +283,8 @@ class Forwarder:
             work.ready_s = self._timer() + FULL_S
         else:
             if kind is Class.OVERLOAD:
-                self._batch = max(1, self._batch // 2)
-            await self._wait(self._breaker.failed(getattr(error, "retry_after_s", 0.0)))
+                work.batch = max(1, work.batch // 2)
+            self._lanes.failed(work, getattr(error, "retry_after_s", 0.0))
 
     async def _events_fault(
         self, kind: Class, error: Exception, work: Work, rows: Sequence[OutRow], letter: Letter | None
@@ -323,7 +297,7 @@ class Forwarder:
             return
         work.tries += 1
         if kind is Class.POISON and work.tries < POISON_ATTEMPTS:
-            await self._wait(self._breaker.failed())
+            self._lanes.failed(work)
             return
         cause = Cause(kind.value, code_of(error), str(error), work.tries)
         work.tries = 0
@@ -376,7 +350,7 @@ class Forwarder:
     def _tell(self) -> None:
         """The sink's state out of its lanes'."""
         for state in ("held", "retrying"):
-            for work in self._works:
+            for work in self._lanes:
                 if work.metrics.state == state:
                     self._turn(state, f"{work.lane.queue}: {work.metrics.detail}")
                     return
@@ -406,23 +380,20 @@ class Forwarder:
 
     # lanes and letters
 
-    def _work(self, lane: Lane) -> Work:
-        pace = self._settings.queues.get(lane.queue, Pace())
-        return Work(lane, pace, self._metrics.lane(lane.number, lane.queue), self._timer())
-
     async def _settled(self) -> bool:
         try:
             await asyncio.to_thread(self._settle)
         except sqlite3.OperationalError as error:
             if not passes(error):
                 raise
+            self._is_held = True
             self._turn("held", f"dead letters: {error}")
             return False
         return True
 
     def _settle(self) -> None:
         """Letters that stand for events which will be tried again are forgotten: the engine was stopped in between."""
-        for work in self._works:
+        for work in self._lanes:
             lane = work.lane
             self._letters.forget(self.name, lane.queue, self._outbox.cursor(lane.number), lane.until)
             work.buried.clear()
@@ -440,7 +411,7 @@ class Forwarder:
         seen = await asyncio.to_thread(self._letters.changes)
         if seen != self._letters_seen:
             self._letters_seen = seen
-            for work in self._works:
+            for work in self._lanes:
                 work.letters = True
                 await self._know_keys(work)
 

@@ -1,4 +1,4 @@
-"""A lane, as its forwarder sees it (see delivery)."""
+"""A lane, as its forwarder sees it (see delivery and lanes)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 from engine.contracts import Lane
 from engine.metrics import LaneMetrics
 from engine.model import BUSINESS, PRIORITY_LAST, QUEUE_PRIORITY
-from engine.throttle import Pace
+from engine.throttle import Breaker, Pace, Settings
 
 
 class Done(NamedTuple):
@@ -21,14 +21,18 @@ class Done(NamedTuple):
 class Work:
     """One lane, as its forwarder sees it. ready_s: not before. waits_s: since when it could go, and others went."""
 
-    def __init__(self, lane: Lane, pace: Pace, metrics: LaneMetrics, now_s: float) -> None:
+    def __init__(self, lane: Lane, metrics: LaneMetrics, settings: Settings, now_s: float) -> None:
+        pace = settings.queues.get(lane.queue, Pace())
         self.lane = lane
         self.metrics = metrics
         self.bucket = pace.bucket(now_s)
         self.priority = pace.priority if pace.priority is not None else _priority(lane)
+        self.breaker = Breaker()
+        self.batch = settings.batch_events  # at most so many events in one call
         self.dry = False
         self.ready_s = now_s
         self.waits_s: float | None = None
+        self.tried_s = now_s  # when its last call began
         self.alone = 0  # so many of the next events are sent one by one, to find the one at fault
         self.tries = 0  # of the first event, when it seems to be poison
         self.dead_in_a_row = 0
@@ -38,6 +42,14 @@ class Work:
         self.keys: set[str] = set()  # partition keys that have a dead letter
         self.letters = True  # whether a letter may be wanted
         self.letter_s = now_s  # the next one not before
+
+    @property
+    def has_work(self) -> bool:
+        return not self.dry or self.letters
+
+    @property
+    def is_failing(self) -> bool:
+        return self.breaker.failures > 0
 
 
 def _priority(lane: Lane) -> int:

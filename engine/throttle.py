@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
@@ -95,25 +94,21 @@ class Bucket:
 
 
 class Breaker:
-    """What to do after failures in a row: how long to wait, and whether to try with a single event first.
+    """What to do after failures in a row: how long to wait, and whether to try with a single event first."""
 
-    jitter: a random number from 0 to 1.
-    """
-
-    def __init__(self, jitter: Callable[[], float] = random.random) -> None:
-        self._jitter = jitter
+    def __init__(self) -> None:
         self.failures = 0
 
     @property
     def is_open(self) -> bool:
         return self.failures >= BREAKER_FAILURES
 
-    def failed(self, retry_after_s: float = 0.0) -> float:
-        """Seconds to wait: full jitter under a bound that doubles, so that many sinks of a server that comes back do
-        not come all at once; at least what the sink asked for."""
+    def failed(self, luck: float, retry_after_s: float = 0.0) -> float:
+        """Seconds to wait: full jitter (luck: from 0 to 1) under a bound that doubles, so that many sinks of a server
+        that comes back do not come all at once; at least what the sink asked for."""
         self.failures += 1
         bound_s = min(BACKOFF_S_MAX, BACKOFF_S_MIN * 2.0 ** min(self.failures - 1, 16))
-        return max(0.01, self._jitter() * bound_s, min(retry_after_s, RETRY_AFTER_S_MAX))
+        return max(0.01, luck * bound_s, min(retry_after_s, RETRY_AFTER_S_MAX))
 
     def passed(self) -> None:
         self.failures = 0

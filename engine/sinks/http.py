@@ -16,6 +16,8 @@ import asyncio
 import contextlib
 import http.client
 import io
+import itertools
+import math
 import socket
 import ssl
 import threading
@@ -118,7 +120,9 @@ class HttpSink:
         self._lines: list[Line] = []
         # its own: a server that does not answer must not hold up what else works in threads, the journal's syncs first
         self._name = name
-        self._done: dict[str, set[tuple[int, int]]] = {}  # by queue: what had arrived of calls that failed
+        self._done: dict[str, set[tuple[int, int]]] = {}  # by queue: what had arrived of calls that did not end
+        self.requests = 0
+        self._counting = threading.Lock()
 
     async def open(self) -> None:
         """Reads token and certificates. Raises Refused where it cannot; the server is asked with the first event."""
@@ -132,17 +136,20 @@ class HttpSink:
 
     async def send(self, rows: Sequence[OutRow]) -> None:
         """In order in each partition key, several keys at a time. Raises the error of the first event that failed."""
+        await self.send_some(rows, math.inf)
+
+    async def send_some(self, rows: Sequence[OutRow], seconds: float) -> int:
         if not self._lines:
             raise RuntimeError("the sink is not open")
         by_key: dict[str, list[OutRow]] = {}
         for row in rows:
-            if (row.position, row.again) not in self._done.setdefault(row.queue, set()):
+            if not self._has(row):
                 by_key.setdefault(row.partitionkey, []).append(row)
         keys = deque(by_key.values())
         failed: list[tuple[OutRow, Exception]] = []
-        lines = self._lines
+        lines, until_s = self._lines, time.monotonic() + seconds
         try:
-            await asyncio.gather(*(self._in_thread(self._work, line, keys, failed) for line in lines))
+            await asyncio.gather(*(self._in_thread(self._work, line, keys, failed, until_s) for line in lines))
         except asyncio.CancelledError:
             # what a thread is at would only be sent again by the next start
             keys.clear()
@@ -151,9 +158,11 @@ class HttpSink:
             raise
         if failed:
             raise min(failed, key=lambda each: (each[0].position, each[0].again))[1]
-        for row in rows:
+        taken = list(itertools.takewhile(self._has, rows))
+        for row in taken:
             # the next call begins behind this one, so that never more than a call's worth is remembered
             self._done[row.queue].discard((row.position, row.again))
+        return len(taken)
 
     async def close(self) -> None:
         lines, self._lines = self._lines, []
@@ -181,9 +190,11 @@ class HttpSink:
         threading.Thread(target=live, name=f"sink {self._name}", daemon=True).start()
         return done
 
-    def _work(self, line: Line, keys: deque[list[OutRow]], failed: list[tuple[OutRow, Exception]]) -> None:
-        """In a thread: one key after the other, until none is left, or this connection's server failed."""
-        while keys:
+    def _work(
+        self, line: Line, keys: deque[list[OutRow]], failed: list[tuple[OutRow, Exception]], until_s: float
+    ) -> None:
+        """In a thread: one key after the other, until none is left, an event failed, or the time is over."""
+        while keys and not failed:
             try:
                 rows = keys.popleft()
             except IndexError:
@@ -193,14 +204,19 @@ class HttpSink:
                     self._post(line, row)
                 except Exception as error:
                     failed.append((row, error))
-                    break
+                    return
                 self._done[row.queue].add((row.position, row.again))
-            if failed and not isinstance(failed[-1][1], Undeliverable):
-                return
+                if failed or time.monotonic() >= until_s:
+                    return
+
+    def _has(self, row: OutRow) -> bool:
+        return (row.position, row.again) in self._done.setdefault(row.queue, set())
 
     def _post(self, line: Line, row: OutRow) -> None:
         path = self._parts.path.replace("{queue}", quote(row.queue)).replace("{type}", quote(row.type)) or "/"
         target = f"{path}?{self._parts.query}" if self._parts.query else path
+        with self._counting:
+            self.requests += 1
         status, headers, answer = line.post(target, row.body, {**self._headers, "Idempotency-Key": row.id})
         if 200 <= status < 300 or status in self._settings.duplicate:
             return

@@ -14,17 +14,15 @@ from typing import Any
 
 import pytest
 
-from engine.accounts import account
 from engine.contracts import OutRow
 from engine.error_classes import Class, classify
 from engine.errors import Refused, SinkFailed, Throttled, Undeliverable
 from engine.secret import Secret
 from engine.sinks.http import HttpSink, Settings, retry_after_s
-from engine.throttle import Settings as Delivering
 from engine.tls import Tls
 from tests.certificates import Authority
 from tests.counting_core import event
-from tests.integration.test_pipeline import Rig, names, until
+from tests.integration.test_pipeline import until
 from tests.web_service import Request, WebService
 
 
@@ -187,6 +185,49 @@ def test_what_has_arrived_is_remembered_when_less_is_sent_at_once() -> None:
     assert sorted(service.taken) == [f"e{n}" for n in range(1, 9)]
 
 
+def test_a_call_gives_way_when_its_time_is_over_and_the_next_goes_on() -> None:
+    """Each connection ends what it is at. Whatever has arrived is not sent again, and each key is in order."""
+
+    async def story() -> list[int]:
+        await sink.open()
+        counts, left = [], rows
+        while left:
+            counts.append(await sink.send_some(left, 0.0))
+            left = left[counts[-1] :]
+        await sink.close()
+        return counts
+
+    rows = [row(1, "slow"), row(2, "slow"), row(3, "other"), row(4, "other"), row(5, "third")]
+    with WebService() as service:
+        sink = sink_on(service, connections=2)
+        counts = asyncio.run(story())
+    assert sum(counts) == 5
+    assert 3 <= len(counts) <= 5
+    assert not any(sink._done.values())
+    assert sink.requests == len(service.requests) == 5
+    for key in (("e1", "e2"), ("e3", "e4")):
+        assert [id_ for id_ in service.taken if id_ in key] == list(key)
+
+
+def test_events_that_are_refused_are_not_all_asked_for_again_with_each_of_them() -> None:
+    async def story() -> None:
+        left = [row(n) for n in range(1, 65)]
+        while left:
+            await sink.open()
+            try:
+                left = left[await sink.send_some(left, math.inf) :]
+            except Undeliverable as error:
+                left = [each for each in left if each.position != error.position]
+            await sink.close()
+
+    with WebService() as service:
+        service.answers = lambda request: (422, {}, b"") if int(request.id[1:]) % 2 else (200, {}, b"")
+        sink = sink_on(service, connections=2)
+        asyncio.run(story())
+    assert sorted(service.taken) == sorted(f"e{n}" for n in range(2, 65, 2))
+    assert len(service.requests) <= 32 + 2 * 32
+
+
 def test_a_lost_answer_is_an_unknown_outcome_and_the_key_is_the_same() -> None:
     with WebService() as service:
         service.answers = lambda request: None
@@ -327,38 +368,3 @@ def test_over_tls_the_name_is_verified(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_is_said(more: dict[str, Any], path: str) -> None:
     assert [at for at, _ in Settings(**more).faults()] == [path]
-
-
-def test_an_erp_that_throttles_gets_everything_at_the_pace_it_asks_for(tmp_path: Path) -> None:
-    """The real way: pipeline, outbox, forwarder, HTTP. The ERP allows 40 a second, refuses one event for ever."""
-    with WebService() as service:
-        window: list[float] = []
-
-        def erp(request: Request) -> tuple[int, dict[str, str], bytes]:
-            if request.id == "LU-7":
-                return 422, {}, b"no such order"
-            now = time.monotonic()
-            if sum(now - at < 1 for at in window) >= 40:
-                return 429, {"Retry-After": "1"}, b""
-            window.append(now)
-            return 200, {}, b""
-
-        service.answers = erp
-
-        class ThrottledRig(Rig):
-            deliveries = {"erp": Delivering(batch_events=16)}  # noqa: RUF012
-
-        async def story() -> None:
-            rig = ThrottledRig(tmp_path, {"erp": sink_on(service, connections=2)})
-            await rig.pipeline.start()
-            await rig.put(*names(1, 100))
-            await until(lambda: rig.metrics.sinks["erp"].delivered == 99)
-            assert account(rig.pipeline._outbox, rig.letters, "erp") == (100, 99, 0, 1)
-            (letter,) = rig.letters.find()
-            assert (letter.id, letter.code) == ("LU-7", "Undeliverable 422")
-            await rig.pipeline.stop()
-
-        run(story)
-    assert sorted(service.taken) == sorted(set(names(1, 100)) - {"LU-7"})
-    refused = len(service.requests) - len(service.taken)
-    assert refused <= 30, f"{refused} requests were refused: Retry-After was not waited for"

@@ -64,6 +64,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.recent_lines",
         "engine.cursors",
         "engine.lane_work",
+        "engine.lanes",
         "engine.delivery",
         "engine.gone_sinks",
         "engine.refusals",

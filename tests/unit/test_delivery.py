@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -28,13 +29,14 @@ QUEUES = {INVENTORY: {"erp": "erp.inventory"}, SHIPPING: {"erp": "erp.shipping"}
 
 
 class ScriptedSink:
-    """Raises what `refuses` makes of a call; takes everything else, and notes when."""
+    """Raises what `refuses` makes of a call; takes everything else, and notes when. asked: each event of any call."""
 
     def __init__(self, refuses: Callable[[Sequence[OutRow]], Exception | None] = lambda rows: None) -> None:
         self.refuses = refuses
         self.sizes: list[int] = []
         self.rows: list[OutRow] = []
         self.at_s: list[float] = []
+        self.asked: list[tuple[float, OutRow]] = []
         self.opened = self.closed = 0
         self.timer: Callable[[], float] = lambda: 0.0
 
@@ -43,6 +45,7 @@ class ScriptedSink:
 
     async def send(self, rows: Sequence[OutRow]) -> None:
         self.sizes.append(len(rows))
+        self.asked += [(self.timer(), row) for row in rows]
         error = self.refuses(rows)
         if error is not None:
             raise error
@@ -66,7 +69,6 @@ class Delivery:
         self, folder: Path, sink: ScriptedSink, routes: dict[str, dict[str, str]] = ONE_QUEUE, **settings: object
     ) -> None:
         self.sink = sink
-        self.waits: list[float] = []
         self.rests = False  # nothing is left, and the forwarder knows it
         self.now_s = 0.0
         sink.timer = lambda: self.now_s
@@ -89,9 +91,7 @@ class Delivery:
         )
 
     async def _pause(self, event: asyncio.Event | None, seconds: float | None) -> None:
-        if event is None:
-            self.waits.append(seconds or 0)
-        else:
+        if event is not None:
             self.rests = not self.outbox.depth("erp")
         self._steps += 1
         self.now_s += seconds or 0
@@ -132,6 +132,12 @@ class Delivery:
     def close(self) -> None:
         self.outbox.close()
         self.letters.close()
+
+    @property
+    def waits(self) -> list[float]:
+        """Seconds between calls that did not follow at once."""
+        at_s = [at_s for at_s, _ in self.sink.asked]
+        return [round(later - earlier, 2) for earlier, later in pairwise(at_s) if later - earlier > 0.01]
 
     @property
     def ids(self) -> list[str]:
@@ -236,52 +242,15 @@ def test_each_queue_may_have_its_own_rate(tmp_path: Path) -> None:
     delivery.close()
 
 
-def test_shipping_goes_before_inventory_before_the_rest(tmp_path: Path) -> None:
-    delivery = Delivery(tmp_path, ScriptedSink(), QUEUES)
-    delivery.tell(1, 40, OPS)
-    delivery.tell(41, 80, INVENTORY)
-    delivery.tell(81, 120, SHIPPING)
+def test_a_rate_counts_what_is_refused(tmp_path: Path) -> None:
+    every_second = [f"e{n}" for n in range(2, 101, 2)]
+    delivery = Delivery(tmp_path, ScriptedSink(refuses(*every_second)), rate=5, burst=5)
+    delivery.tell(1, 100)
     delivery.until_empty()
-    assert delivery.ids == [*names(81, 120), *names(41, 80), *names(1, 40)]
-    delivery.close()
-
-
-def test_a_site_may_set_other_priorities(tmp_path: Path) -> None:
-    delivery = Delivery(
-        tmp_path, ScriptedSink(), QUEUES, queues={"ops": {"priority": 0}, "erp.shipping": {"priority": 5}}
-    )
-    delivery.tell(1, 20, SHIPPING)
-    delivery.tell(21, 40, OPS)
-    delivery.until_empty()
-    assert delivery.ids == [*names(21, 40), *names(1, 20)]
-    delivery.close()
-
-
-def test_the_last_in_turn_is_not_passed_over_for_ever(tmp_path: Path) -> None:
-    delivery = Delivery(tmp_path, ScriptedSink(), QUEUES, rate=10, burst=1)
-    delivery.tell(1, 1, OPS)
-    delivery.tell(2, 200, SHIPPING)
-    delivery.until_empty()
-    at_s = dict(zip(delivery.ids, delivery.sink.at_s, strict=True))
-    assert 5 <= at_s["e1"] <= 6
-    assert [name for name in delivery.ids if name != "e1"] == names(2, 200)
-    delivery.close()
-
-
-def test_a_queue_that_is_held_does_not_hold_the_others(tmp_path: Path) -> None:
-    def no_shipping(rows: Sequence[OutRow]) -> Exception | None:
-        return redis.exceptions.ResponseError("WRONGTYPE") if rows[0].queue == "erp.shipping" else None
-
-    delivery = Delivery(tmp_path, ScriptedSink(no_shipping), QUEUES)
-    delivery.tell(1, 20, SHIPPING)
-    delivery.tell(21, 60)
-    delivery.until(lambda: delivery.metrics.delivered == 40)
-    assert delivery.now_s < PROBE_S
-    assert delivery.metrics.state == "held"
-    assert delivery.account == Account(60, 40, 20, 0)
-    delivery.sink.refuses = lambda rows: None
-    delivery.until_empty()
-    assert delivery.ids[40:] == names(1, 20)
+    assert delivery.account == Account(events=100, delivered=50, pending=0, dead=50)
+    at_s = [at_s for at_s, _ in delivery.sink.asked]
+    for first in at_s:
+        assert sum(first <= other < first + 1 for other in at_s) <= 5 + 5
     delivery.close()
 
 
@@ -471,28 +440,4 @@ def test_dead_letters_that_another_process_holds_only_hold_the_queue(tmp_path: P
     delivery.until_empty()
     assert sorted(delivery.ids) == ["e1", "e3", "e4", "e5", "e6"]
     assert delivery.account == Account(6, 5, 0, 1)
-    delivery.close()
-
-
-def test_an_erp_that_is_away_for_hours_is_asked_seldom_and_then_gets_everything(tmp_path: Path) -> None:
-    """Three hours in which nobody answers, half a one in which it throttles; the time is the test's own."""
-    away_s, slow_s = 3 * 3_600.0, 3.5 * 3_600.0
-
-    def erp(rows: Sequence[OutRow]) -> Exception | None:
-        if delivery.now_s < away_s:
-            return ConnectionRefusedError()
-        return Throttled("429", 60.0) if delivery.now_s < slow_s else None
-
-    delivery = Delivery(tmp_path, ScriptedSink(erp), QUEUES)
-    delivery.tell(1, 500)
-    delivery.tell(501, 700, SHIPPING)
-    delivery.until_empty()
-    attempts = len(delivery.waits)
-    assert attempts <= away_s / BACKOFF_S_MAX + 10 + (slow_s - away_s) / 60 + 10
-    assert slow_s <= delivery.now_s < slow_s + 120
-    of_queue = {
-        row.queue: [each.id for each in delivery.sink.rows if each.queue == row.queue] for row in delivery.sink.rows
-    }
-    assert of_queue == {"erp.shipping": names(501, 700), "erp.inventory": names(1, 500)}
-    assert delivery.account == Account(700, 700, 0, 0)
     delivery.close()

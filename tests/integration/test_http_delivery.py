@@ -1,0 +1,149 @@
+"""From the outbox to an ERP's web service, over real HTTP: its queues do not wait for each other, the rate is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from engine.accounts import account
+from engine.contracts import Emitted
+from engine.dead_letters import DeadLetters
+from engine.delivery import Forwarder
+from engine.metrics import SinkMetrics
+from engine.outbox import SqliteOutbox
+from engine.throttle import Settings as Delivering
+from tests.counting_core import event
+from tests.integration.test_http_sink import run, sink_on
+from tests.integration.test_pipeline import Rig, names, until
+from tests.web_service import Request, WebService
+
+
+def test_an_erp_that_throttles_gets_everything_at_the_pace_it_asks_for(tmp_path: Path) -> None:
+    """The real way: pipeline, outbox, forwarder, HTTP. The ERP allows 40 a second, refuses one event for ever."""
+    with WebService() as service:
+        window: list[float] = []
+
+        def erp(request: Request) -> tuple[int, dict[str, str], bytes]:
+            if request.id == "LU-7":
+                return 422, {}, b"no such order"
+            now = time.monotonic()
+            if sum(now - at < 1 for at in window) >= 40:
+                return 429, {"Retry-After": "1"}, b""
+            window.append(now)
+            return 200, {}, b""
+
+        service.answers = erp
+
+        class ThrottledRig(Rig):
+            deliveries = {"erp": Delivering(batch_events=16)}  # noqa: RUF012
+
+        async def story() -> None:
+            rig = ThrottledRig(tmp_path, {"erp": sink_on(service, connections=2)})
+            await rig.pipeline.start()
+            await rig.put(*names(1, 100))
+            await until(lambda: rig.metrics.sinks["erp"].delivered == 99)
+            assert account(rig.pipeline._outbox, rig.letters, "erp") == (100, 99, 0, 1)
+            (letter,) = rig.letters.find()
+            assert (letter.id, letter.code) == ("LU-7", "Undeliverable 422")
+            await rig.pipeline.stop()
+
+        run(story)
+    assert sorted(service.taken) == sorted(set(names(1, 100)) - {"LU-7"})
+    refused = len(service.requests) - len(service.taken)
+    assert refused <= 30, f"{refused} requests were refused: Retry-After was not waited for"
+
+
+class Erp:
+    """A forwarder before a web service: three queues, one sink."""
+
+    ROUTES: ClassVar = {
+        "carton.closed": {"erp": "erp.shipping"},
+        "pick.confirmed": {"erp": "erp.inventory"},
+        "exception.raised": {"erp": "ops"},
+    }
+
+    def __init__(self, folder: Path, service: WebService, connections: int = 2, **settings: Any) -> None:
+        self.outbox = SqliteOutbox(folder / "outbox.sqlite", routes=self.ROUTES, sinks=["erp"], rows_max=10_000)
+        self.letters = DeadLetters(folder / "dead.sqlite", lambda: 0)
+        self.metrics = SinkMetrics("erp")
+        sink = sink_on(service, connections=connections)
+        self.forwarder = Forwarder(
+            *("erp", sink, self.outbox, self.letters, self.metrics, lambda: 0, Delivering(**settings)),
+            advanced=lambda: None,
+        )
+
+    def tell(self, first: int, last: int, type_: str) -> list[str]:
+        ids = [f"e{n}" for n in range(first, last + 1)]
+        self.outbox.append([Emitted(*event(n, f"e{n}", type_)) for n in range(first, last + 1)])
+        self.forwarder.wake()
+        return ids
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        running = asyncio.create_task(self.forwarder.run())
+        await until(lambda: done() or running.done())
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        self.outbox.close()
+        self.letters.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "requests_max"), [((500, {}, b""), 40), ((429, {"Retry-After": "3600"}, b""), 1)], ids=["500", "429"]
+)
+def test_a_route_that_fails_or_throttles_does_not_hold_the_others(
+    tmp_path: Path, answer: tuple[int, dict[str, str], bytes], requests_max: int
+) -> None:
+    with WebService() as service:
+        service.answers = lambda request: answer if request.path == "/in/erp.shipping" else (200, {}, b"")
+        erp = Erp(tmp_path, service, connections=1)
+        erp.tell(1, 20, "carton.closed")
+        others = erp.tell(21, 320, "pick.confirmed") + erp.tell(321, 340, "exception.raised")
+        run(lambda: erp.until(lambda: erp.metrics.delivered == len(others)))
+    assert sorted(service.taken) == sorted(others)
+    of_shipping = [request for request in service.requests if request.path == "/in/erp.shipping"]
+    assert 1 <= len(of_shipping) <= requests_max
+
+
+def test_shipping_does_not_wait_for_a_slow_batch_of_inventory(tmp_path: Path) -> None:
+    began = threading.Event()
+
+    def slow(request: Request) -> tuple[int, dict[str, str], bytes]:
+        if request.path == "/in/erp.inventory":
+            began.set()
+            time.sleep(0.3)
+        return 200, {}, b""
+
+    with WebService() as service:
+        service.answers = slow
+        erp = Erp(tmp_path, service, connections=1)
+        erp.tell(1, 60, "pick.confirmed")
+
+        async def story() -> None:
+            delivering = asyncio.create_task(erp.until(lambda: "e61" in service.taken))
+            await until(began.is_set)
+            erp.tell(61, 61, "carton.closed")
+            await delivering
+
+        run(story)
+        assert len(service.taken) < 60
+
+
+def test_a_rate_counts_requests_that_are_refused(tmp_path: Path) -> None:
+    rate, burst = 10, 2
+    with WebService() as service:
+        service.answers = lambda request: (422, {}, b"") if int(request.id[1:]) % 2 else (200, {}, b"")
+        erp = Erp(tmp_path, service, rate=rate, burst=burst)
+        erp.tell(1, 24, "pick.confirmed")
+        began_s = time.monotonic()
+        run(lambda: erp.until(lambda: erp.metrics.delivered + erp.metrics.dead == 24))
+        took_s = time.monotonic() - began_s
+    assert len(service.requests) >= 24
+    assert took_s >= (len(service.requests) - burst) / rate
