@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from ext cimport cartons, inventory, line_windows, pick_alarms, pick_events, picks
+from ext cimport cartons, inventory, pick_alarms, pick_events, picks
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.floor cimport first_from
@@ -76,7 +76,7 @@ cdef int give_back(Floor floor, PickWindow* window, Fact* fact) except -1:
     pick_events.uncount_late(floor, window, fact)
     inventory.take_back(floor, window, fact)
     if fact.qty > 0:
-        line_windows.forget_press(window, fact.press)
+        pick_events.forget_press(window, fact.press)
     fact.window, fact.late = NULL, True
     if fact.follows:
         fact.lu = 0

@@ -5,8 +5,6 @@ from then on. What is the line's can be said when the watermark has passed that 
 window that has told nothing by then becomes the first task's.
 """
 
-from libc.stdint cimport int32_t
-
 from ext.floor cimport Floor
 from ext.state cimport Fact, Line, PickWindow
 from ext.store cimport List
@@ -21,5 +19,4 @@ cdef bint waits_for_order(Floor floor, const Fact* fact) noexcept
 cdef int wait_in_order(Floor floor, Fact* fact, List* entries) except -1
 cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1
 cdef int leave_unit(Floor floor, Fact* fact) except -1
-cdef void forget_press(PickWindow* window, int32_t press) noexcept
 cdef int judge(Floor floor, Line* line) except -1

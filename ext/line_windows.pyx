@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """The window of a line without tasks (R20): see line_windows.pxd. Hot: `window_for`."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int64_t
 
 from ext cimport cartons, inventory, pick_alarms, pick_events, pick_units, picks, shipments, touches
 from ext.exceptions cimport PCK_STALLED
@@ -11,7 +11,7 @@ from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
 from ext.outcomes cimport outcome
 from ext.pick_events cimport key_of
 from ext.state cimport B_WAITING, Cycle, Waiting
-from ext.store cimport Numbers, find, last, length, nth, remove
+from ext.store cimport find, last, length, nth, remove
 from ext.timers cimport NEVER, RANK_PICK, RANK_TRACK
 
 
@@ -135,7 +135,7 @@ cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64
         if fact.qty < 0:
             pick_events.withdraw_reversal(floor, own, fact)
         else:
-            forget_press(own, fact.press)
+            pick_events.forget_press(own, fact.press)
         inventory.take_back(floor, own, fact)
         wait_alone(floor, fact)
     return 0
@@ -152,18 +152,6 @@ cdef int wait_alone(Floor floor, Fact* fact) except -1:
     cdef List* entries = NULL
     floor.store.append(&entries, fact)
     return wait_in_order(floor, fact, entries)
-
-
-cdef void forget_press(PickWindow* window, int32_t press) noexcept:
-    """R30: the press will be taken once more."""
-    cdef Numbers* known = window.presses
-    cdef int i
-    for i in range(known.count if known != NULL and press else 0):
-        if known.items[i] == press:
-            known.count -= 1
-            known.items[i] = known.items[known.count]
-            known.items[known.count] = 0
-            return
 
 
 cdef int touch(Floor floor, List* changed, Fact* cause) except -1:

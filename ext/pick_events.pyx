@@ -15,7 +15,7 @@ from ext.outlet cimport (
 )
 from ext.premises_data cimport LatePicks
 from ext.state cimport B_LATE_PICKS, Ledger
-from ext.store cimport List, Table, find, index_of, last, length, nth, remove
+from ext.store cimport List, Numbers, Table, find, index_of, last, length, nth, remove
 from ext.timers cimport RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -374,6 +374,18 @@ cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) exce
                 return True
     floor.store.add_number(&window.presses, fact.press)
     return False
+
+
+cdef void forget_press(PickWindow* window, int32_t press) noexcept:
+    """R30: the press will be taken once more."""
+    cdef Numbers* known = window.presses
+    cdef int i
+    for i in range(known.count if known != NULL and press else 0):
+        if known.items[i] == press:
+            known.count -= 1
+            known.items[i] = known.items[known.count]
+            known.items[known.count] = 0
+            return
 
 
 # ---------------------------------------------------------------------------------------------- names

@@ -291,9 +291,10 @@ def test_an_answer_to_something_else_is_not_believed(why: str, answer: Callable[
     async def story() -> Discovery:
         async with Plc() as plc:
             plc.answer = lambda request, frame: answer(request)
-            return await discovering(
+            found: Discovery = await discovering(
                 *("modbus", f"127.0.0.1:{plc.port}", "--registers", "0-0", "--seconds", "0.1", "--tables", "holding")
             )
+            return found
 
     found = asyncio.run(story())
     assert found.report[0].split(": ")[1].startswith("0 of 1 units answer")

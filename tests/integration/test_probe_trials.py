@@ -70,7 +70,15 @@ def test_a_stream_is_asked_for_and_nothing_of_it_is_taken(
     code, said = probed(tmp_path, capsys, table)
     assert (code, "orders down - - WRONGTYPE" in said) == (1, True), said
     # as the shipped user of the source: it may read the stream, and ask for nothing
-    client.execute_command("ACL", "SETUSER", "default", "resetkeys", "~wms.context", "-@all", "+xreadgroup", "+auth")
+    client.acl_setuser(
+        "default",
+        enabled=True,
+        nopass=True,
+        categories=["-@all"],
+        commands=["+xreadgroup", "+auth"],
+        keys=["wms.context"],
+        reset_keys=True,
+    )
     code, said = probed(tmp_path, capsys, table)
     assert (code, "this user may not ask" in said) == (0, True), said
 

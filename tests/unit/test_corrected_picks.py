@@ -18,8 +18,8 @@ def last(case: Case, type_: str, subject: str) -> dict[str, Any]:
 
 
 def test_R25_the_same_deadline_in_a_new_revision_leaves_t_close() -> None:
-    """Full by a press that came after the deadline had decided; then its task is told again, to be picked elsewhere: what
-    was picked by then lay at A-1 (R70)."""
+    """Full by a press that came after the deadline had decided; then its task is told again, to be picked elsewhere:
+    what was picked by then lay at A-1 (R70)."""
     case = Case().order(3).task(3, deadline=at(60), loc="A-1").pick(10).device("telemetry", 70, src=STATION)
     case.tell(GUN, "pick.confirm", 50, 100, seq=1, hist=True, task="T-1", sku="A", qty=2)
     case.task(3, t=110, rev=2, deadline=at(60), loc="A-2")
