@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from protocols.telegram.settings import Length, StxEtx
 
-SAMPLE_BYTES_MAX = 256
+SAMPLE_BYTES_MAX = 4_096
 BETWEEN = b"\r\n\0 \t"
 """Bytes that may stand between two telegrams without meaning anything."""
 
