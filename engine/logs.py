@@ -32,18 +32,19 @@ def log_lines(level: str = "info") -> Iterator[None]:
     A thread writes them: a terminal that stands still must not hold up whoever has something to say. What it cannot
     keep up with beyond LINES_MAX is left out and counted. All that was said is written before this ends.
     """
-    root = logging.getLogger()
-    before = root.handlers, root.level
+    root, ours = logging.getLogger(), logging.getLogger("sortline")
+    before = root.handlers, root.level, ours.level
     lines: queue.Queue[logging.LogRecord | None] = queue.Queue(LINES_MAX)
     writer = threading.Thread(target=_write, args=(lines,), name="log lines", daemon=True)
     writer.start()
     root.handlers = [_Enqueue(lines)]
     root.setLevel(logging.WARNING)
-    logging.getLogger("sortline").setLevel(level.upper())
+    ours.setLevel(level.upper())
     try:
         yield
     finally:
-        root.handlers, root.level = before
+        root.handlers, root.level, level_before = before
+        ours.setLevel(level_before)  # which also forgets what loggers below it remember
         lines.put(None)
         writer.join()
 
