@@ -89,6 +89,7 @@ class Forwarder:
         self._holds_keys = settings.on_dead_letter == "hold_key"
         self._said = ""
         self._open = False
+        self._is_untried = True  # that it cannot be reached is known before there is something to deliver
         self._is_held = False  # the sink itself: somebody has to act before it can be opened
         self._news = asyncio.Event()
         self._wakes = 0
@@ -112,10 +113,13 @@ class Forwarder:
                 raise_if_cancelled()
                 self._news.clear()
                 await self._look_around()
-                if (work := self._lanes.choose()) is None:
+                work = self._lanes.choose()
+                if not self._open and (work is not None or self._is_untried):
+                    await self._connect()
+                elif work is None:
                     self._tell()
                     await self._pause(self._news, self._lanes.idle_s(LOOK_S))
-                elif self._open or await self._connect():
+                else:
                     await _to_its_end(self._serve(work))
         finally:
             await self._shut()
@@ -145,8 +149,8 @@ class Forwarder:
 
     # one step
 
-    async def _connect(self) -> bool:
-        """Whether it is open now; if not, that has been waited for: without the sink no lane can go."""
+    async def _connect(self) -> None:
+        """Opens the sink; if that fails, it has been waited for: without the sink no lane can go."""
         if self._outbox.of_a_file:  # it may be a new one
             again = await asyncio.to_thread(self._outbox.go_back)
             for work in self._lanes:
@@ -160,9 +164,8 @@ class Forwarder:
             self._is_held = kind.holds or kind.is_the_events
             await self._shut()
             await self._wait(PROBE_S if self._is_held else self._lanes.unreachable())
-            return False
-        self._open, self._is_held = True, False
-        return True
+            return
+        self._open, self._is_held, self._is_untried = True, False, False
 
     async def _serve(self, work: Work) -> None:
         """The lane's next dead letter that is wanted again, or else its next events."""

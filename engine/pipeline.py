@@ -16,7 +16,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -61,8 +61,8 @@ class Pipeline:
     site: the name that clock ticks carry. recovery: has the core, on the same journal and outbox. sinks: by name; every
     one has lanes in `outbox`. clock: microseconds since 1970 UTC. deliveries: how the sinks are served, by name; one
     that is not in there is served as fast as it goes. overload: what happens while the disk fills up. commit_s: between
-    two syncs of the journal it waits so long for more, unless a full group is there. The pipeline closes journal,
-    outbox, letters and sinks.
+    two syncs of the journal it waits so long for more, unless a full group is there. timer: seconds that only grow, for
+    the waits of the sinks. The pipeline closes journal, outbox, letters and sinks.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Pipeline:
         deliveries: Mapping[str, Settings] | None = None,
         overload: Overload | None = None,
         commit_s: float = COMMIT_S,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._site = site
         self._recovery = recovery
@@ -92,14 +93,9 @@ class Pipeline:
         self._refusals = Refusals(letters, self.put)
         self._forwarders = [
             Forwarder(
-                name,
-                sink,
-                outbox,
-                letters,
-                metrics.sink(name),
-                clock,
-                (deliveries or {}).get(name, Settings()),
+                *(name, sink, outbox, letters, metrics.sink(name), clock, (deliveries or {}).get(name, Settings())),
                 advanced=self._room.set,
+                timer=timer,
             )
             for name, sink in sinks.items()
         ]

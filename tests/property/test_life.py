@@ -161,6 +161,7 @@ class Life(RuleBasedStateMachine):
             Limits(RECORDS_MAX, 1 << 20),
             self.letters,
             overload=overload,
+            timer=self.loop.time,
         )
         self.run(self.pipeline.start())
         self.alive = True
