@@ -113,7 +113,7 @@ SHIPPED: list[dict[str, Any]] = [
     PICK | {"seq": 1, "lu": "C", "t": T + 1, "t_rx": T + 1},
     {"kind": "scan.read", "src": "dc1/conveyor/S", "seq": 1, "lu": "C", "point": "Énd", "t": T + 2, "t_rx": T + 2},
     {"kind": "label.verified", "src": "dc1/pack/L", "seq": 1, "lu": "C", "t": T + 3, "t_rx": T + 3,
-     "result": "ok", "sscc": 'S"1', "tracking_no": "1Zé"},
+     "result": "OK", "sscc": 'S"1', "tracking_no": "1Zé"},
     {"kind": "load.scanned", "src": "dc1/dock/D", "seq": 1, "lu": "C", "trailer": "TR\\1", "t": T + 4, "t_rx": T + 4},
     {"kind": "trailer.closed", "src": "dc1/dock/D", "seq": 2, "trailer": "TR\\1", "seal": "é", "t": T + 5,
      "t_rx": T + 5},
