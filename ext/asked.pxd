@@ -1,5 +1,5 @@
 """What the order systems asked for of a line at a moment (R24, R50): its order's quantity, tolerance and policy, and what had
-failed of it; and where they said that a task's pieces lie (R31, R70).
+failed of it; and from where to where they said that a task's pieces go (R31, R43, R70).
 
 The highest revision counts (R10), but what is true by it is true since its own event time (R51): whether a shipment was
 ready before that is judged by the revision before.
@@ -16,7 +16,8 @@ cdef Asked asked_now(const Line* line) noexcept
 cdef Asked asked_at(const Line* line, int64_t as_of) noexcept
 cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except -1
 cdef int recall(Floor floor, PickWindow* window) except -1
-cdef int remember_place(Floor floor, PickWindow* window, int64_t t) except -1
+cdef int remember_task(Floor floor, PickWindow* window, int64_t t) except -1
+cdef int32_t unit_at(const PickWindow* window, int64_t t) noexcept
 cdef int32_t place_at(const PickWindow* window, int64_t t) noexcept
 
 

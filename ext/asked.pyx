@@ -2,11 +2,14 @@
 """What was asked for of a line: see asked.pxd."""
 
 from libc.stdint cimport int64_t
+from libc.string cimport memmove
 
 from ext.kinds cimport K_ORDER_CHANGED
-from ext.order_data cimport AskedList, FormerPlaceList
-from ext.state cimport B_ASKED, B_FORMER_PLACE
+from ext.order_data cimport AskedList, FormerTask, FormerTaskList
+from ext.state cimport B_ASKED, B_FORMER_TASK
 from ext.timers cimport NEVER
+
+cdef int FORMER_MAX = 16            # revisions of a task that are remembered; the oldest is forgotten first
 
 
 cdef Asked asked_now(const Line* line) noexcept:
@@ -59,23 +62,34 @@ cdef int recall(Floor floor, PickWindow* window) except -1:
     return 0
 
 
-cdef int remember_place(Floor floor, PickWindow* window, int64_t t) except -1:
-    """Until a revision of `t`, which says otherwise, the pieces of the task lay where it says now."""
-    cdef const FormerPlaceList* before = window.trouble.places
-    cdef int count = before.count if before != NULL else 0
-    floor.troubled(window).places = <FormerPlaceList*>floor.store.room(B_FORMER_PLACE, window.trouble.places, count)
-    window.trouble.places.items[count].loc = window.loc
-    window.trouble.places.items[count].until = t
+cdef int remember_task(Floor floor, PickWindow* window, int64_t t) except -1:
+    """Until a revision of `t`, which says otherwise, the pieces of the task went from where to where it says now."""
+    cdef FormerTaskList* former = window.trouble.former
+    if former != NULL and former.count == FORMER_MAX:
+        former.count -= 1
+        memmove(&former.items[0], &former.items[1], former.count * sizeof(FormerTask))
+    former = <FormerTaskList*>floor.store.room(B_FORMER_TASK, former, former.count if former != NULL else 0)
+    floor.troubled(window).former = former
+    former.items[former.count - 1] = FormerTask(loc=window.loc, lu=window.lu, until=t)
     return 0
 
 
-cdef int32_t place_at(const PickWindow* window, int64_t t) noexcept:
-    """By the revision that was the last one then; before all of them by the first."""
-    cdef const FormerPlaceList* before = window.trouble.places
-    cdef int64_t until = NEVER
-    cdef int32_t found = window.loc
+cdef const FormerTask* former_at(const PickWindow* window, int64_t t) noexcept:
+    """The revision that was the last one then, before all of them the first; NULL: it is what the task says now."""
+    cdef const FormerTaskList* former = window.trouble.former
+    cdef const FormerTask* found = NULL
     cdef int i
-    for i in range(before.count if before != NULL else 0):
-        if t < before.items[i].until < until:
-            found, until = before.items[i].loc, before.items[i].until
+    for i in range(former.count if former != NULL else 0):
+        if t < former.items[i].until and (found == NULL or former.items[i].until < found.until):
+            found = &former.items[i]
     return found
+
+
+cdef int32_t unit_at(const PickWindow* window, int64_t t) noexcept:
+    cdef const FormerTask* former = former_at(window, t)
+    return former.lu if former != NULL else window.lu
+
+
+cdef int32_t place_at(const PickWindow* window, int64_t t) noexcept:
+    cdef const FormerTask* former = former_at(window, t)
+    return former.loc if former != NULL else window.loc

@@ -57,7 +57,7 @@ cdef int32_t subject_text(Floor floor, const Cycle* cycle, int64_t t) except -1:
     """The subject as a text, for exceptions: what it was called by then, whatever is known already (R3). A number that was
     told in one is never given out again."""
     cdef int32_t name = cycle.key if cycle.key else name_at(floor, cycle, t)
-    cycle.unit.numbered = cycle.unit.numbered or name == floor.numbered(cycle.unit.lu, c"#", cycle.number)
+    cycle.unit.numbered = cycle.unit.numbered or name != cycle.carton
     return floor.joined(b"carton/", name)
 
 

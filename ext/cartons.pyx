@@ -441,8 +441,8 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
         cycle.key = name_at(floor, cycle, due)
         cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
     told = told_by(cycle.plan.cycles if cycle.plan != NULL else NULL, cycle.key, type)     # another unit was this carton
-    if told == NULL:
-        told = told_by(cycle.unit.cycles, cycle.key, type)      # this use was taken for a part of an earlier one
+    if told == NULL and cycle.unit.misnamed:                    # this use was taken for a part of an earlier one
+        told = told_by(cycle.unit.cycles, cycle.key, type)
     if told != NULL:
         return told
     floor.outlet.key_is(cycle.key)

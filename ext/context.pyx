@@ -7,7 +7,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 
 from ext cimport cartons, destinations, inventory, late_facts, line_windows, manifests, pick_alarms, pick_events, picks, retasks
 from ext cimport hindsight, holds, plans, returns, shipments, stuck, touches, waves
-from ext.asked cimport asked_now, remember
+from ext.asked cimport asked_now, remember, remember_task
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
 from ext.json_writer cimport Digest
@@ -259,6 +259,8 @@ cdef class Context:
         elif window.line != line:
             retasks.move(floor, window, line, fact)
         retasks.ask(floor, window, fact.qty, fact, new)
+        if window.loc != fact.loc or window.lu != fact.lu:
+            remember_task(floor, window, fact.t)
         retasks.lay_elsewhere(floor, window, fact)
         retasks.ask_for(floor, window, fact.sku)
         retasks.send_to(floor, window, fact.lu, fact)

@@ -317,6 +317,7 @@ cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
     floor.store.free(cycle.facts)
     cycle.facts = facts
     if cycle.carton != span.carton:
+        cycle.unit.misnamed = cycle.unit.misnamed or cycle.key != 0
         if cycle.plan != NULL:
             remove(&cycle.plan.cycles, cycle)
             cycle.plan = NULL

@@ -4,7 +4,7 @@
 import msgspec
 
 from ext.batch cimport ABSENT
-from ext.order_data cimport Asked, FormerPlace
+from ext.order_data cimport Asked, FormerTask
 from ext.outlet cimport Outlet
 from ext.plan_data cimport FormerHome, FormerPlan, FormerScope
 from ext.premises_data cimport (
@@ -14,7 +14,7 @@ from ext.premises_data cimport (
 from ext.sources cimport Gap, Multiread, Seen, Sighting, Source, Track, TrackLife
 from ext.state cimport (
     B_ARRIVED, B_ASKED, B_CHANGED, B_CYCLE, B_DECIDED, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING,
-    B_FORMER_HOME, B_FORMER_PLACE, B_FORMER_PLAN, B_FORMER_SCOPE, B_GAP, B_GRADED,
+    B_FORMER_HOME, B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_TASK, B_GAP, B_GRADED,
     B_LATE_PICKS, B_LEDGER, B_LIFE, B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN,
     B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL,
     B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS, B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_TROUBLE, B_UNIT,
@@ -93,7 +93,7 @@ cdef int describe_orders(Store store) except -1:
     store.describe(B_TROUBLE, sizeof(Trouble), <size_t>&trouble.cancel_t, <size_t>&trouble.cancel_t)
     store.describe(B_CHANGED, sizeof(Changed), <size_t>&changed.cancel_t, <size_t>&changed.cancel_t)
     store.describe_array(B_ASKED, sizeof(Asked), 0, 0)
-    store.describe_array(B_FORMER_PLACE, sizeof(FormerPlace), 0, 8)
+    store.describe_array(B_FORMER_TASK, sizeof(FormerTask), 0, 8)
     store.describe(B_WAITING, sizeof(Waiting), <size_t>&waiting.key, <size_t>&waiting.is_task)
     store.describe_array(B_ARRIVED, sizeof(Arrived), 0, <size_t>&arrived.is_task)
     store.describe(B_WHEEL, sizeof(Wheel), <size_t>&wheel.taken, <size_t>&wheel.taken)

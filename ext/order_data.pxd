@@ -12,17 +12,17 @@ cdef struct Asked:
     int64_t alloc_short
 
 
-cdef struct FormerPlace:
-    # Where the pieces of a task lay until one of its revisions said otherwise.
-    int32_t loc                 # 0: it did not say
-    int32_t spare
+cdef struct FormerTask:
+    # From where to where the pieces of a task went until one of its revisions said otherwise.
+    int32_t loc                 # 0: it did not say; likewise
+    int32_t lu
     int64_t until               # event time of that revision
 
 
-cdef struct FormerPlaceList:
+cdef struct FormerTaskList:
     int32_t count
     int32_t capacity
-    FormerPlace items[1]
+    FormerTask items[1]
 
 
 cdef struct AskedList:

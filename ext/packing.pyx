@@ -248,4 +248,3 @@ cdef int remember(Floor floor, Fact* end, Contents pieces) except -1:
         end.move.moved.items[i] = Moved(
             line=pieces.pieces[i].line, sku=pieces.pieces[i].sku, lot=pieces.pieces[i].lot, qty=pieces.pieces[i].qty)
     return 0
-

@@ -1,10 +1,8 @@
 # cython: boundscheck=False, wraparound=False
 """Load units of picks that name none (R43): see pick_units.pxd."""
 
-from libc.stdint cimport int64_t
-
 from ext cimport cartons, inventory, picks
-from ext.kinds cimport K_PICK_TASK
+from ext.asked cimport unit_at
 from ext.store cimport index_of, length, nth
 
 
@@ -17,20 +15,7 @@ cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) no
         pick = <Fact*>nth(facts, i)
         if pick.qty > 0 and pick.sku == fact.sku and floor.precedes(pick, fact):
             return pick.lu
-    return unit_then(window, fact.t)
-
-
-cdef int32_t unit_then(const PickWindow* window, int64_t t) noexcept:
-    """The task's, by the revision in force at that moment (see retasks.send_to)."""
-    cdef const Fact* word
-    cdef const Fact* next_word = NULL
-    cdef int i
-    for i in range(length(window.line.changed.words)):
-        word = <Fact*>nth(window.line.changed.words, i)
-        if (word.kind == K_PICK_TASK and word.task == window.task and word.follows and word.t > t
-                and (next_word == NULL or word.t < next_word.t)):
-            next_word = word
-    return window.lu if next_word == NULL else next_word.target
+    return unit_at(window, fact.t)
 
 
 cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List** changed) except -1:

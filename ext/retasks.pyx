@@ -4,7 +4,6 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ext cimport cartons, hindsight, inventory, packing, pick_alarms, pick_units, picks, shipments
-from ext.asked cimport remember_place
 from ext.outcomes cimport outcome
 from ext.state cimport B_WAITING, Cycle, Waiting
 from ext.store cimport List, Table, find, index_of, length, nth, remove
@@ -80,13 +79,12 @@ cdef int ask_for(Floor floor, PickWindow* window, int32_t sku) except -1:
 
 
 cdef int send_to(Floor floor, PickWindow* window, int32_t lu, Fact* fact) except -1:
-    """R43: the task goes into another load unit, and so do the pieces from after that that name none. `fact` remembers which
-    it was before."""
+    """R43: the task goes into another load unit, and so do the pieces from after that that name none."""
     cdef List* changed = NULL
     cdef int i
     if window.lu == lu:
         return 0
-    fact.target, fact.follows, window.lu = window.lu, True, lu
+    window.lu = lu
     move_since(floor, window.facts, lu, fact.t, &changed)
     move_since(floor, window.trouble.strangers, lu, fact.t, &changed)
     for i in range(length(changed)):
@@ -116,7 +114,6 @@ cdef int lay_elsewhere(Floor floor, PickWindow* window, const Fact* fact) except
     picked_since(floor, window.trouble.strangers, fact.t, &moved)
     for i in range(length(moved)):
         inventory.take_back(floor, window, <Fact*>nth(moved, i))
-    remember_place(floor, window, fact.t)
     window.loc = fact.loc
     for i in range(length(moved)):
         inventory.take_pick(floor, window, <Fact*>nth(moved, i))

@@ -16,7 +16,7 @@ All of it lies in the region of `Store`: pointers first, then text numbers, then
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 
 from ext.json_writer cimport Digest
-from ext.order_data cimport AskedList, FormerPlaceList
+from ext.order_data cimport AskedList, FormerTaskList
 from ext.store cimport List, Numbers, Table
 from ext.wheel cimport Wheel
 
@@ -27,7 +27,7 @@ cdef enum:
     B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
     B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
     B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE, B_TROUBLE, B_CHANGED, B_DECIDED, B_ASKED
-    B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_HOME, B_FORMER_PLACE
+    B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_HOME, B_FORMER_TASK
 
 
 cdef enum Policy:
@@ -207,7 +207,7 @@ cdef struct Trouble "sortline_Trouble":
     Fact* decided               # the b, c or d that was told: what comes late leaves its t_close (R25)
     Fact* deferred_cause        # R11: it is told when all that came with its context is in
     Ledger* short_told
-    FormerPlaceList* places     # R70: its revisions named others; NULL: where it says now it has always said
+    FormerTaskList* former      # R43, R70: its revisions named others; NULL: what it says now it has always said
     void* finding               # R70: the Finding (see premises_data) of what its short says of the stock
     int64_t cancel_t            # NEVER: not cancelled (R21 e)
     int64_t covered_q           # R24: so much of it was covered by a change of the order
@@ -231,6 +231,7 @@ cdef struct LoadUnit:
     uint8_t ever_lost           # R64: whether its sights matter
     uint8_t ever_voided         # section 10: whether its moves have to be judged
     uint8_t numbered            # a carton was told as lu#cycle: its numbers are never given out again
+    uint8_t misnamed            # a use was told under a name that is not its own any more
 
 
 cdef struct Cycle "sortline_Cycle":

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "99996c040915bab9"
+LAYOUT = "64512b402abcef54"
 
 
 def fields() -> str:
