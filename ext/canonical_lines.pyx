@@ -144,7 +144,7 @@ cdef class CanonicalLines(LinePlan):
                     return False
         if not is_there(f, N_SRC) or not has_needs(f, &self.types.needs[f.kind]):
             return False
-        return not self.types.is_closed[f.kind] or self.decoder.check_values(f)
+        return self.decoder.check_closed(f, &self.types.closed[f.kind])
 
     cdef bint is_sound_list(self, int number) except -1:
         """Whether it is a list that the kind wants, with plain counts for numbers (quantities are integers)."""

@@ -13,7 +13,7 @@ from ext.batch cimport Batch
 from ext.json_bytes cimport Bytes
 from ext.json_types cimport Key, Reader, Value
 from ext.record_fields cimport Fields
-from ext.record_types cimport Needs, RecordTypes
+from ext.record_types cimport ClosedList, Needs, RecordTypes
 from ext.texts cimport Texts
 
 cdef enum:
@@ -34,8 +34,7 @@ cdef class NdjsonDecoder:
     cdef bint read(self, Bytes at, Bytes end) except -1
     cdef bint check_types(self) except -1
     cdef bint check_presence(self) except -1
-    cdef bint check_values(self, const Fields* f) except -1
-    cdef bint check_value(self, int kind, int number, const Value* value) except -1
+    cdef bint check_closed(self, const Fields* f, const ClosedList* closed) except -1
     cdef int add_row(self, Bytes at, Bytes end, Batch batch) except -1
     cdef int32_t text(self, int number) except -1
     cdef int32_t interned(self, const Value* value) except -1

@@ -25,7 +25,7 @@ from ext.record_types cimport (
     N_ALLOC, N_CARTON, N_CODE, N_DEST, N_DEST_REQ, N_EPOCH, N_HIST, N_KIND, N_LINE, N_LOC, N_LOT, N_LU, N_ORDER,
     N_PRESS, N_QTY, N_SEQ, N_SKU, N_SRC, N_SUB, N_T, N_T_RX, N_TASK, N_TRACK, N_WEIGHT_G,
     SRC_MAX, W_AMOUNT, W_BOOL, W_FREE, W_INT, W_INT32, W_LIST, W_PERCENT, W_REV, W_SRC, W_TEXT, W_TEXTS, W_TIME,
-    Needs, RecordTypes, fits,
+    ClosedList, Needs, RecordTypes, fits, is_one_of,
 )
 
 from ext.kinds import NAMES as KIND_NAMES
@@ -99,7 +99,7 @@ cdef class NdjsonDecoder:
             return False
         if (self.record.doubtful and not self.check_types()) or not self.check_presence():
             return False
-        return not self.types.is_closed[self.record.kind] or self.check_values(&self.record)
+        return self.check_closed(&self.record, &self.types.closed[self.record.kind])
 
     cdef bint check_types(self) except -1:
         """All fields that are there: slow, and mostly known already."""
@@ -129,26 +129,19 @@ cdef class NdjsonDecoder:
             return False
         return True
 
-    cdef bint check_values(self, const Fields* f) except -1:
-        """Of a kind with fields that take some texts only."""
-        cdef int i
-        for i in range(f.count):
-            if not self.check_value(f.kind, f.seen[i], &f.values[f.seen[i]]):
-                return False
-        return True
-
-    cdef bint check_value(self, int kind, int number, const Value* value) except -1:
-        """`kind` -1: of a nested object."""
-        cdef tuple allowed = self.types.values.get((kind, number))
+    cdef bint check_closed(self, const Fields* f, const ClosedList* closed) except -1:
+        """Whether the field that takes some texts only has one of them, or is not there."""
+        cdef const Value* value = &f.values[closed.number]
         cdef Bytes at = value.at
-        if allowed is None:
+        if closed.count == 0 or not is_there(f, closed.number):
             return True
         if value.length != value.resolved:
             resolve(at, value.length, self.scratch)
             at = self.scratch
-        if (<const char*>at)[:value.resolved].decode("utf-8", "surrogatepass") in allowed:
+        if is_one_of(closed, at, value.resolved):
             return True
-        self.reason = f"{self.types.names[number]}: one of {', '.join(allowed)} expected"
+        allowed = ", ".join([closed.texts[i].decode() for i in range(closed.count)])
+        self.reason = f"{self.types.names[closed.number]}: one of {allowed} expected"
         return False
 
     cdef int add_row(self, Bytes at, Bytes end, Batch batch) except -1:
@@ -241,7 +234,7 @@ cdef class NdjsonDecoder:
             if not fits(want, &f.values[number]):
                 self.reason = "." + type_reason(self.types.names[number], want, &f.values[number])
                 return NULL
-            if self.types.is_element_closed[number] and not self.check_value(-1, number, &f.values[number]):
+            if not self.check_closed(f, &self.types.element_closed[number]):
                 self.reason = "." + self.reason
                 return NULL
         if not has_needs(f, needs):

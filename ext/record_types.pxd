@@ -18,6 +18,7 @@ cdef enum:
     CHOICES_MAX = 4         # alternatives of required fields
     NEEDS_MAX = 8           # fields of one alternative
     SHAPES_MAX = 32         # kinds of nested list
+    CLOSED_MAX = 8          # texts of a closed list
 
 cdef enum Want:
     W_FREE          # not checked
@@ -156,6 +157,21 @@ cdef inline bint fits(int want, const Value* value) noexcept nogil:
     return want >= W_TEXTS and value.token == T_LIST
 
 
+cdef struct ClosedList:     # all that a text may be
+    int number              # of its field
+    int count               # 0: whatever it likes
+    int32_t lengths[CLOSED_MAX]
+    const char* texts[CLOSED_MAX]
+
+
+cdef inline bint is_one_of(const ClosedList* closed, const void* text, int32_t length) noexcept nogil:
+    cdef int i
+    for i in range(closed.count):
+        if closed.lengths[i] == length and memcmp(closed.texts[i], text, length) == 0:
+            return True
+    return False
+
+
 cdef class RecordTypes:
     cdef Name fields[NAME_SLOTS]
     cdef Quoted quoted[FIELDS_MAX]
@@ -165,9 +181,8 @@ cdef class RecordTypes:
     cdef uint8_t shape_of[K_COUNT][FIELDS_MAX]  # which of `shapes` a nested list has
     cdef Needs shapes[SHAPES_MAX]               # what its objects need; 0: any list; no choices: line numbers
     cdef uint8_t element_wants[FIELDS_MAX]
-    cdef uint8_t is_closed[K_COUNT]             # a field of the kind takes some values only: those in `values`
-    cdef uint8_t is_element_closed[FIELDS_MAX]  # likewise by field of a nested object
-    cdef dict values                            # (kind, field), kind -1 in nested objects -> the values, in order
+    cdef ClosedList closed[K_COUNT]             # of the one field of the kind that takes some texts only
+    cdef ClosedList element_closed[FIELDS_MAX]  # likewise by field of a nested object
     cdef list names                             # of the fields, by number
     cdef dict numbers
     cdef list alive                             # the bytes that the name tables point into
@@ -178,6 +193,6 @@ cdef class RecordTypes:
     cdef int add_name(self, Name* slots, str text, int number) except -1
     cdef int add_kind(self, int kind, str name, bint noise, dict fields, dict exceptions) except -1
     cdef int add_elements(self, dict fields, dict elements) except -1
-    cdef int add_values(self, dict values, dict element_values) except -1
+    cdef int add_closed(self, ClosedList* closed, str field, allowed) except -1
     cdef int set_needs(self, Needs* needs, alternatives) except -1
     cdef str needs_text(self, const Needs* needs)

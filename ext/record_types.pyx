@@ -43,7 +43,10 @@ cdef class RecordTypes:
             self.add_kind(KIND_NAMES.index(kind), kind, noise, fields, exceptions)
             self.set_needs(&self.needs[<int>KIND_NAMES.index(kind)], required)
         self.add_elements(fields, elements)
-        self.add_values(values, element_values)
+        for (kind, field), allowed in values.items():
+            self.add_closed(&self.closed[<int>KIND_NAMES.index(kind)], field, allowed)
+        for field, allowed in element_values.items():
+            self.add_closed(&self.element_closed[<int>self.numbers[field]], field, allowed)
 
     cdef int kind_of(self, Reader* r, const Value* value) noexcept nogil:
         """Its number; K_UNKNOWN if it is none."""
@@ -138,14 +141,16 @@ cdef class RecordTypes:
             self.set_needs(&self.shapes[shape], alternatives)
         return 0
 
-    cdef int add_values(self, dict values, dict element_values) except -1:
-        self.values = {}
-        for (kind, field), allowed in values.items():
-            self.is_closed[<int>KIND_NAMES.index(kind)] = True
-            self.values[KIND_NAMES.index(kind), self.numbers[field]] = tuple(allowed)
-        for field, allowed in element_values.items():
-            self.is_element_closed[<int>self.numbers[field]] = True
-            self.values[-1, self.numbers[field]] = tuple(allowed)
+    cdef int add_closed(self, ClosedList* closed, str field, allowed) except -1:
+        """ValueError: there are too many, or two such fields of one kind."""
+        if closed.count or len(allowed) > CLOSED_MAX:
+            raise ValueError(f"{field}: one closed field a kind, and at most {CLOSED_MAX} values")
+        closed.number = self.numbers[field]
+        for text in allowed:
+            raw = text.encode()
+            self.alive.append(raw)
+            closed.texts[closed.count], closed.lengths[closed.count] = raw, len(raw)
+            closed.count += 1
         return 0
 
     cdef str needs_text(self, const Needs* needs):
