@@ -11,14 +11,13 @@ decoder refuses it and the account counts it as rejected. So both come to the sa
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from pathlib import Path
 
 import msgspec
 
 from engine.disk import DISK, Disk
-from engine.whole_file import put_aside, read_whole, turned_back, write_whole
+from engine.whole_file import mended, read_whole, write_whole
 
 NAME = "passed_over.json"
 VERSION = b"sortline-passed-over-1"
@@ -59,18 +58,10 @@ class PassedOver:
 
     def _read(self, put_damaged_aside: bool) -> None:
         found = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
-        content = found if _is_whole(found) else turned_back(found, _is_whole)
+        content, self.report = mended(self.path, found, _is_whole, self._disk, mend=put_damaged_aside)
+        self.damaged = content is None
         if content is None:
-            self.damaged = True
-            self.report = f"{self.path} is damaged"
-            if put_damaged_aside:
-                self.report += f": put aside as {put_aside(self.path, self._disk).name}"
             return
-        if content != found:
-            self.report = f"{self.path}: a flipped bit, turned back"
-            if put_damaged_aside:
-                with contextlib.suppress(OSError):  # a disk without room: the next one does it
-                    write_whole(self.path, content, self._disk)
         body = content.partition(b"\n")[2]
         for segment, offset, line in msgspec.json.decode(body, type=list[tuple[int, int, int]]):
             self.lines.setdefault((segment, offset), set()).add(line)

@@ -9,7 +9,6 @@ in order, one entry a change. A replay turns to the next rules where the engine 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +21,7 @@ import msgspec
 from engine.disk import DISK, Disk
 from engine.errors import Newer
 from engine.journal import BEGINNING, Position
-from engine.whole_file import put_aside, read_whole, turned_back, write_whole
+from engine.whole_file import mended, read_whole, write_whole
 
 VERSION = b"sortline-rules-1"
 NEWER = re.compile(rb"sortline-rules-[0-9]+ [0-9a-f]+")
@@ -101,19 +100,11 @@ class RuleBook:
         # the digest of a later version covers more than the body, so a version that only a flipped bit names is none
         if not _is_whole(found) and NEWER.fullmatch(first) and first.partition(b" ")[0] != VERSION:
             raise Newer(self.path)
-        content = found if _is_whole(found) else turned_back(found, _is_whole)
+        content, self.report = mended(self.path, found, _is_whole, self._disk, mend=put_damaged_aside)
+        self.damaged = content is None
         if content is None:
-            self.damaged = True
-            self.report = f"{self.path} is damaged"
-            if put_damaged_aside:
-                aside = put_aside(self.path, self._disk)
-                self.report += f": put aside as {aside.name}; the last snapshot knows its rules, too"
+            self.report += "; the last snapshot knows its rules, too" if put_damaged_aside else ""
             return
-        if content != found:
-            self.report = f"{self.path}: a flipped bit, turned back"
-            if put_damaged_aside:
-                with contextlib.suppress(OSError):  # a disk without room: the next one does it
-                    write_whole(self.path, content, self._disk)
         entries = msgspec.json.decode(content.partition(b"\n")[2])
         self._changes = [Change(Position(*entry["from"]), rule_set(entry["rules"])) for entry in entries]
 

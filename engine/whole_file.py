@@ -74,3 +74,19 @@ def turned_back(content: bytes, fits: Callable[[bytes], bool]) -> bytes | None:
             return bytes(turned)
         turned[bit // 8] ^= 1 << bit % 8
     return None
+
+
+def mended(
+    path: Path, found: bytes, fits: Callable[[bytes], bool], disk: Disk = DISK, *, mend: bool
+) -> tuple[bytes | None, str]:
+    """What was found in a small file with a flipped bit turned back, and what is to be said of that; None: it is
+    damaged. mend: it is written down as it was, and one that is damaged put aside."""
+    if fits(found):
+        return found, ""
+    content = turned_back(found, fits)
+    if content is None:
+        return None, f"{path} is damaged" + (f": put aside as {put_aside(path, disk).name}" if mend else "")
+    if mend:
+        with contextlib.suppress(OSError):  # a disk without room: the next one does it
+            write_whole(path, content, disk)
+    return content, f"{path}: a flipped bit, turned back"

@@ -63,6 +63,10 @@ def plain(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", match.group(1)).lower()
 
 
+def test_the_policies_of_the_core_are_those_of_the_model() -> None:
+    assert model.ELEMENT_VALUES["short_policy"] == importlib.import_module("ext.pick_events").POLICIES
+
+
 def test_what_runs_is_what_development_installs() -> None:
     wanted = set(requirements(ROOT / "requirements.in").values())
     project = PROJECT["project"]
