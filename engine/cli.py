@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 
 from engine import __version__
 from engine.errors import Refused, SortlineError
@@ -119,20 +120,33 @@ def _stoppable(command: str | None) -> Iterator[None]:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     elif command in LOOKING:
-        before = signal.signal(signal.SIGTERM, _interrupt)
-        try:
+        with _as_by_ctrl_c():
             yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
     else:
         yield
 
 
-def _interrupt(*_: object) -> None:
-    if callable(signal.getsignal(signal.SIGINT)):
-        signal.raise_signal(signal.SIGINT)
-    else:
-        raise KeyboardInterrupt  # what a shell starts with & ignores SIGINT
+@contextmanager
+def _as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends what SIGINT would: whoever runs an event loop has the one task cancelled that leads, and can take
+    leave. What a shell starts with & ignores SIGINT, and goes on doing so: it is blocked, and never comes."""
+    before = signal.getsignal(signal.SIGINT), signal.signal(signal.SIGTERM, _interrupt)
+    if before[0] is signal.SIG_IGN:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before[1])
+        if before[0] is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+
+
+def _interrupt(_: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)
 
 
 if __name__ == "__main__":
