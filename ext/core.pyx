@@ -6,7 +6,7 @@ A record first moves the wall clock, which decides what is due by it; then it ta
 `take_row`, `take_noise`, `take_device`, `settle`.
 """
 
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 from ext cimport gaps, garbage, outcomes, retention, snapshot, tombstones
 from ext.batch cimport ABSENT, F_HIST
@@ -129,7 +129,7 @@ cdef class Core(Effects):
         cdef bint hist = batch.flags[i] & F_HIST
         cdef Source* source
         cdef Fact* fact
-        cdef bytes digest
+        cdef const uint8_t* digest
         cdef Name* name = NULL
         if self.state.full and not self.is_known(batch, i) and not self.may_bring(batch.src[i], t_rx):
             self.state.count_rejected += 1
@@ -226,7 +226,7 @@ cdef class Core(Effects):
         return self.time_of(source, batch.t[i], batch.t_rx[i], hist)
 
     cdef bint is_new_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1:
-        cdef bytes digest
+        cdef const uint8_t* digest
         if batch.seq[i] != ABSENT:
             return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, False)
         if batch.t[i] == ABSENT:

@@ -52,8 +52,9 @@ cdef class Outlet:
     cdef JsonWriter data        # of the event that is being told
     cdef JsonWriter body
     cdef JsonWriter key         # of a business key
+    cdef JsonWriter named       # the key with what stands before it: what an id is a hash of
     cdef bytes source_json
-    cdef list key_heads         # by type: what a business key's id is a hash of, up to the key
+    cdef list key_heads         # by type: what stands before a business key
     cdef list waiting           # emitted, not yet taken
     cdef int64_t known_minute   # whose text is kept: events come in order of time
     cdef char minute_text[17]

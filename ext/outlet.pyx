@@ -5,8 +5,7 @@ An id is a function of the business key alone: no clock, no counter, no content.
 (sorted keys, no white space), so equal events are equal bytes. A revision leaves only if it says something new.
 """
 
-import hashlib
-
+from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
 from ext.batch cimport ABSENT
@@ -14,6 +13,7 @@ from ext.correlations cimport concerned
 from ext.exceptions cimport ASR_OTHER, RTE_LANE_FULL, SEVERITIES, Episode, NAMES as CODE_NAMES
 from ext.json_writer cimport digest_of, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
+from ext.sha256 cimport DIGEST_BYTES, sha256
 from ext.state cimport B_EPISODE, B_LEDGER
 from ext.store cimport UNIT, Block, find
 
@@ -36,7 +36,6 @@ cdef list SCHEMAS = [
 cdef list TAILS = [f'","type":"io.sortline.{name}.v{MAJOR}"}}'.encode() for name, _ in TYPES]
 cdef list EVIDENCES = [b"exact", b"inferred", b"incomplete"]
 
-cdef object sha256 = hashlib.sha256
 cdef bytes NO_SEQUENCE = b"0" * 20
 cdef const char* BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 cdef int64_t SECOND = 1_000_000
@@ -99,7 +98,8 @@ cdef class Outlet:
         self.site = site
         self.source = source
         self.store, self.texts = store, texts
-        self.data, self.body, self.key = JsonWriter(texts), JsonWriter(texts), JsonWriter(texts)
+        self.data, self.body = JsonWriter(texts), JsonWriter(texts)
+        self.key, self.named = JsonWriter(texts), JsonWriter(texts)
         self.key.text_of(source)
         self.source_json = self.key.bytes()
         self.key_heads = [f"{site}|{name}|".encode() for name in NAMES]
@@ -114,8 +114,12 @@ cdef class Outlet:
     cdef Ledger* ledger(self, int type, int32_t partitionkey) except NULL:
         """Of the business key that stands in `key`."""
         cdef Ledger* ledger = <Ledger*>self.store.new(B_LEDGER, sizeof(Ledger))
-        cdef bytes head = self.key_heads[type]
-        write_base32_26(<bytes>sha256(head + self.key.bytes()).digest(), ledger.id)
+        cdef uint8_t digest[DIGEST_BYTES]
+        self.named.clear()
+        put_bytes(self.named, self.key_heads[type])
+        self.named.raw(self.key.at, self.key.length)
+        sha256(self.named.at, self.named.length, digest)
+        write_base32_26(digest, ledger.id)
         ledger.type = <uint8_t>type
         ledger.partitionkey = partitionkey
         ledger.revision = -1

@@ -5,7 +5,7 @@ name; a line with escapes, or with numbers that are no plain integers, is decode
 `text_in` reads a text that has no column likewise.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from ext.batch cimport Batch
@@ -13,6 +13,7 @@ from ext.floor cimport Floor
 from ext.json_bytes cimport Bytes
 from ext.json_types cimport Reader
 from ext.json_writer cimport Digest, JsonWriter
+from ext.sha256 cimport DIGEST_BYTES
 from ext.state cimport Name
 
 cdef enum:
@@ -33,9 +34,10 @@ cdef class Payloads:
     cdef int count
     cdef Py_ssize_t payload_at          # of what was written last
     cdef Py_ssize_t payload_end
+    cdef uint8_t hash[DIGEST_BYTES]     # of what `digest` was asked for last
 
     cdef int write(self, Batch batch, Py_ssize_t i, dict record, bint with_place) except -1
-    cdef bytes digest(self, Batch batch, Py_ssize_t i)
+    cdef const uint8_t* digest(self, Batch batch, Py_ssize_t i) except NULL
     cdef Digest content(self) noexcept
     cdef int write_decoded(self, dict record, bint with_place) except -1
     cdef bint write_record(self, bint with_place) except -1
@@ -46,14 +48,14 @@ cdef class Payloads:
     cdef bint write_value(self, Bytes at, int32_t length) except -1
     cdef bint read_members(self, Reader* r, Bytes at) noexcept
     cdef bint place(self, const Member* member, int first) noexcept
-    cdef int count_equal(self, bytes digest, int64_t t_rx) except -1
+    cdef int count_equal(self, const uint8_t* digest, int64_t t_rx) except -1
 
 
-cdef inline uint64_t first_word(bytes digest) noexcept:
+cdef inline uint64_t first_word(const uint8_t* digest) noexcept:
     cdef uint64_t word
-    memcpy(&word, <const char*>digest, 8)
+    memcpy(&word, digest, sizeof(word))
     return word
 
 
 cdef str text_in(Batch batch, Py_ssize_t i, const char* name, int32_t length)
-cdef Name* new_name(Floor floor, bytes digest) except NULL
+cdef Name* new_name(Floor floor, const uint8_t* digest) except NULL

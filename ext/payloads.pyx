@@ -1,11 +1,9 @@
 # cython: boundscheck=False, wraparound=False
 """What a record says, hashed: see payloads.pxd. Hot, of sources that do not number: `read_member`, `read_members`, `place`."""
 
-import hashlib
-
 import msgspec
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memcmp
 
 from ext.batch cimport ABSENT
@@ -14,10 +12,10 @@ from ext.json_scalars cimport read_number, read_text
 from ext.json_types cimport SOUND, T_INT, Value, skip_space
 from ext.json_writer cimport digest_of
 from ext.outlet cimport write_base32_26
+from ext.sha256 cimport sha256
 from ext.state cimport B_NAME
 from ext.store cimport B_PLAIN_TABLE, Table, find
 
-cdef object sha256 = hashlib.sha256
 cdef object encode = msgspec.json.Encoder(order="sorted").encode
 cdef tuple PLACE = ("epoch", "sub")         # where a record stands among its source's
 cdef tuple ENVELOPE = ("src", "kind", "seq", "t", "t_rx", "hist", *PLACE)
@@ -89,29 +87,29 @@ cdef class Payloads:
 
     # ------------------------------------------------------------------------------------------ hashed
 
-    cdef bytes digest(self, Batch batch, Py_ssize_t i):
+    cdef const uint8_t* digest(self, Batch batch, Py_ssize_t i) except NULL:
         """Of a record without a number: SHA-256 of `[src,kind,{payload},t]`; without `t` too, of
-        `[src,kind,{payload},t_rx,count]`. `write` has written its beginning."""
+        `[src,kind,{payload},t_rx,count]`. `write` has written its beginning. Valid until the next one."""
         cdef Py_ssize_t before_t = self.text.length
-        cdef bytes digest
         if batch.t[i] != ABSENT:
             self.text.integer(batch.t[i])
             self.text.put(b"]")
-            return sha256(self.text.bytes()).digest()
-        self.text.put(b"null]")
-        digest = sha256(self.text.bytes()).digest()
-        self.text.length = before_t
-        self.text.integer(batch.t_rx[i])
-        self.text.put(b",")
-        self.text.integer(self.count_equal(digest, batch.t_rx[i]))
-        self.text.put(b"]")
-        return sha256(self.text.bytes()).digest()
+        else:
+            self.text.put(b"null]")
+            sha256(self.text.at, self.text.length, self.hash)
+            self.text.length = before_t
+            self.text.integer(batch.t_rx[i])
+            self.text.put(b",")
+            self.text.integer(self.count_equal(self.hash, batch.t_rx[i]))
+            self.text.put(b"]")
+        sha256(self.text.at, self.text.length, self.hash)
+        return self.hash
 
     cdef Digest content(self) noexcept:
         """R10: what context says, whoever says it, when, and under which number. `write` has written it."""
         return digest_of(self.text.at + self.payload_at, self.payload_end - self.payload_at)
 
-    cdef int count_equal(self, bytes digest, int64_t t_rx) except -1:
+    cdef int count_equal(self, const uint8_t* digest, int64_t t_rx) except -1:
         """How many equal records without `t` came at that very `t_rx` before."""
         cdef Table* equal = self.floor.state.equal
         cdef uint64_t count
@@ -275,7 +273,7 @@ cdef str text_in(Batch batch, Py_ssize_t i, const char* name, int32_t length):
     return batch.fields(i).get(name[:length].decode("ascii"))
 
 
-cdef Name* new_name(Floor floor, bytes digest) except NULL:
+cdef Name* new_name(Floor floor, const uint8_t* digest) except NULL:
     cdef Name* name = <Name*>floor.store.new(B_NAME, sizeof(Name))
     write_base32_26(digest, name.text)
     return name
