@@ -1,8 +1,9 @@
 """`journal.append`: what the journal costs, CPU of a record from the drivers' hands to the disk.
 
 CPU time of the whole process counts, the kernel's share of it included: putting a group together, its checksum, the
-write, the sync. The peers do the same for the same groups: one line a write, and rows in an SQLite table. Percentiles
-are of one group, and say more about the disk: TMPDIR chooses which.
+write, the sync. `sortline` is handed what MQTT's driver makes of a read, `sortline.lines` single lines, as from the
+other drivers. The peers do the same for the same groups: one line a write, and rows in an SQLite table. Percentiles are
+of one group, and say more about the disk: TMPDIR chooses which.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing import Any
 
 from bench.measure import Contestant, Entry, Steps, Turn, costs, of_steps, race
 from bench.settings import OURS, Figures, Settings
-from engine.contracts import Delivery
+from engine.contracts import Block, Delivery
 from engine.intake import IntakeQueue, Limits
 from engine.journal import Journal
+from engine.malloc_borders import set_malloc_borders
 from engine.metrics import IntakeMetrics
 from ext.frames import crc32c
 
@@ -33,6 +35,7 @@ LINE = (
     b'{"kind":"scan.read","lu":"TOTE-%08d","seq":%d,"src":"dc1/sorter/SRT-03","t":1795420800%06d,"t_rx":1795420800%06d}'
 )
 ROOM_BYTES = 1 << 34
+LINES = "sortline.lines"
 
 Append = Callable[[Sequence[Delivery]], object]
 """What takes a group, and has it on the disk when it returns."""
@@ -59,13 +62,21 @@ def append(settings: Settings) -> Figures:
 
 
 def deliveries() -> list[Delivery]:
-    """Those of one group, as drivers hand them over; the same every time."""
+    """Those of one group, line by line as most drivers hand them over; the same every time."""
     lines = [LINE % (n, n, n % 10**6, n % 10**6) for n in range(RECORDS_A_GROUP)]
     return [Delivery("scanner", lines[at : at + RECORDS_A_DELIVERY]) for at in range(0, len(lines), RECORDS_A_DELIVERY)]
 
 
-def _appending(opened: Callable[[Path], Any], groups: int) -> Turn:
-    group = deliveries()
+def _in_blocks() -> list[Delivery]:
+    """The same lines as MQTT's driver hands them over, each delivery in one piece."""
+    return [
+        Delivery(each.source, Block(b"".join(line + b"\n" for line in each.lines), len(each.lines)))
+        for each in deliveries()
+    ]
+
+
+def _appending(opened: Callable[[Path], Any], told: Callable[[], list[Delivery]], groups: int) -> Turn:
+    group = told()
 
     def turn(number: int) -> Steps:
         with tempfile.TemporaryDirectory(prefix="sortline-journal-") as folder, opened(Path(folder)) as put:
@@ -79,6 +90,7 @@ def _appending(opened: Callable[[Path], Any], groups: int) -> Turn:
 @contextmanager
 def through_the_journal(folder: Path) -> Iterator[Append]:
     """As the pipeline does it: intake, one group, one append."""
+    set_malloc_borders()
     journal = Journal(folder / "journal", bytes_max=ROOM_BYTES)
     list(journal.recover())
     intake = IntakeQueue(Limits(1 << 20, 1 << 30), IntakeMetrics())
@@ -130,9 +142,10 @@ def into_sqlite(folder: Path) -> Iterator[Append]:
 
 
 CONTESTANTS: dict[str, Contestant] = {
-    OURS: partial(_appending, through_the_journal),
-    "file.lines": partial(_appending, line_by_line),
-    "sqlite.wal": partial(_appending, into_sqlite),
+    OURS: partial(_appending, through_the_journal, _in_blocks),
+    LINES: partial(_appending, through_the_journal, deliveries),
+    "file.lines": partial(_appending, line_by_line, deliveries),
+    "sqlite.wal": partial(_appending, into_sqlite, deliveries),
 }
 
 

@@ -28,9 +28,9 @@ from engine.config.relations import doubts
 from engine.config.site import Site
 from engine.errors import Full, Missing, ReadOnly, Refused
 from engine.fsck import repair
-from engine.large_blocks import give_back_large_blocks
 from engine.live import View, show
 from engine.logs import LEVELS, log_lines
+from engine.malloc_borders import set_malloc_borders
 from engine.replay import account_line
 from engine.told_to_stop import listen
 
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0: stopped when it was told to. A config or data folder that cannot be used is raised as Refused."""
     site = load_site(args.site)
-    give_back_large_blocks()
+    set_malloc_borders()
     console = Console(stderr=True, force_terminal=False if args.plain else None)
     with log_lines(args.log_level):
         for doubt in doubts(site):

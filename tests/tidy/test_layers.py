@@ -43,7 +43,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.crashes",
         "engine.start_room",
         "engine.pauses",
-        "engine.large_blocks",
+        "engine.malloc_borders",
     ),
     ("engine.contracts",),
     (

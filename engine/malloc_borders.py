@@ -1,0 +1,27 @@
+"""What glibc's malloc gives back to the system, and what it keeps.
+
+A block larger than a border comes from the system and goes back when it is freed; the border grows with what is freed,
+up to 32 MiB. Below it a block comes from the heap of its thread, which keeps what it had. So what a snapshot or the
+packing of a segment needs for a moment stays, in the heap of each thread that ever did it: in half an hour an engine
+grew by 40 MB that nothing used. Hence that border stays where it is.
+
+With that the end of a heap goes back to the system as soon as 128 KiB of it are free, and a group of records on its way
+to the journal is more: its pages were brought anew each time, which cost as much as its checksum and its write. Hence a
+heap keeps as much as the largest groups need.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+LARGE_BYTES = 1 << 20  # blocks from here on go back
+KEPT_BYTES = 4 << 20  # free, at the end of each heap
+M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1  # malloc.h of glibc
+
+
+def set_malloc_borders() -> None:
+    """For the rest of this process. Does nothing where the C library knows no such borders."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
