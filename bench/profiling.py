@@ -1,8 +1,8 @@
-"""`python -m bench.profiling CASE [--scale F] [--story S] [--lines N]`: where our contestant of a case spends its time.
+"""`python -m bench.profiling CASE [--scale F] [--story S] [--lines N] [--modules]`: where ours spends its time.
 
 Linux `perf` samples one timed turn, without getting ready, and the functions are listed, the dearest first: C functions
 of `ext/` by their Cython names (`take_row`, `push`), the interpreter's by theirs. What it prints can go into a commit
-message. `--annotate NAME` shows the machine code of one function with its share.
+message. `--modules` sums them up by compiled module; `--annotate NAME` shows the machine code of one function.
 
 Needs perf (Debian: linux-perf) and /proc/sys/kernel/perf_event_paranoid at 2 or less, or root.
 """
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--scale", type=float, default=0.25)
     parser.add_argument("--story", choices=STORIES, default="floor")
     parser.add_argument("--lines", type=int, default=25, help="how many functions (25)")
+    parser.add_argument("--modules", action="store_true", help="sums of compiled modules instead of functions")
     parser.add_argument("--annotate", metavar="NAME", help="the machine code of a function whose name contains this")
     parser.add_argument("--turn", type=Path, help=argparse.SUPPRESS)  # the sampled process's own: folder of the pipes
     args = parser.parse_args(arguments)
@@ -87,6 +89,10 @@ def _sampled(folder: Path, arguments: list[str], args: argparse.Namespace) -> in
             _output("perf", "annotate", "--stdio", "--quiet", "-i", data, symbols[0]) if symbols else "no such function"
         )
         return 0
+    if args.modules:
+        for place, share in _by_module(rows)[: args.lines]:
+            print(f"{share:6.2f}%  {place}")
+        return 0
     for row in rows[: args.lines]:
         print(f"{row.share:>7}  {row.name:<44} {row.place}")
     return 0
@@ -109,6 +115,13 @@ def _rows(table: str) -> list[Row]:
             symbol = columns[1].removeprefix("[.]").removeprefix("[k]").strip()
             found.append(Row(columns[0], symbol, readable(symbol), columns[2].partition(".")[0]))
     return found
+
+
+def _by_module(rows: list[Row]) -> list[tuple[str, float]]:
+    shares: defaultdict[str, float] = defaultdict(float)
+    for row in rows:
+        shares[row.place] += float(row.share.rstrip("%"))
+    return sorted(shares.items(), key=lambda each: -each[1])
 
 
 def readable(symbol: str) -> str:
