@@ -79,7 +79,7 @@ def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pyte
     assert collided["ratio_to_random"] > 0
     assert growth["growth"] == max(growth["growth_of"].values()) > 0
     assert growth["uses"] == 100
-    assert journal["us"].keys() == {"sortline", "file.lines", "sqlite.wal"}
+    assert journal["us"].keys() == {"sortline", "sortline.lines", "file.lines", "sqlite.wal"}
     assert journal["records"] == 2 * 4_096
     assert [point["records"] > 400 for point in recovery["points"]] == [True, True]
     assert all(0 < point["reading_s"] < point["start_s"] for point in recovery["points"])
