@@ -11,6 +11,8 @@ from ext.store cimport List
 
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
 cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1
+cdef int32_t key_at(Floor floor, Cycle* cycle, int64_t t) except -1
+cdef int keep_told(Floor floor, Cycle* cycle) except -1
 cdef int64_t named_since(const Cycle* cycle) noexcept
 cdef Key sort_key(const Cycle* cycle) noexcept
 cdef Subject subject_of(const Cycle* cycle) noexcept

@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 from ext.keys cimport KEY_CYCLE, text_key
 from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_LU_BIND
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED
-from ext.store cimport length, nth
+from ext.store cimport find, index_of, length, nth
 
 
 # ---------------------------------------------------------------------------------------------- names
@@ -17,7 +17,25 @@ cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1:
 
 
 cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
-    """What it was called by then: as it was bound, else as a device said first."""
+    """What it was called by then."""
+    cdef int32_t carton = carton_at(cycle, t)
+    return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+
+
+cdef int32_t key_at(Floor floor, Cycle* cycle, int64_t t) except -1:
+    """R40a: its key, which its first event fixes, by the names that it had when that was due."""
+    cdef int32_t carton
+    if not cycle.key:
+        carton = carton_at(cycle, t)
+        cycle.key = carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+        cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
+        if carton and carton != cycle.carton:
+            keep_told(floor, cycle)
+    return cycle.key
+
+
+cdef int32_t carton_at(const Cycle* cycle, int64_t t) noexcept:
+    """As it was bound by then, else as a device said first; 0: it had no id."""
     cdef const Fact* fact
     cdef int32_t carton = 0
     cdef int i
@@ -29,7 +47,7 @@ cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
             carton = fact.carton
         if fact.kind == K_CARTON_VOID:
             break
-    return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+    return carton
 
 
 cdef int64_t named_since(const Cycle* cycle) noexcept:
@@ -73,6 +91,15 @@ cdef Ledger* told_by(const List* cycles, int32_t key, int type) noexcept:
         if told != NULL and cycle.key == key:
             return told
     return NULL
+
+
+cdef int keep_told(Floor floor, Cycle* cycle) except -1:
+    """R81: it is no longer the carton that it was told as, or no longer at all: what it told stays that key's."""
+    cdef List* told = <List*>find(floor.state.told_before, cycle.key)
+    if index_of(told, cycle) < 0:
+        floor.store.append(&told, cycle)
+        floor.store.put(floor.state.told_before, cycle.key, told)
+    return 0
 
 
 # ---------------------------------------------------------------------------------------------- exceptions

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, uint64_t
 
 from ext cimport destinations, packing, picks, riding, sights
 from ext.batch cimport ABSENT
-from ext.carton_names cimport name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text, told_by
+from ext.carton_names cimport key_at, name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text, told_by
 from ext.carton_state cimport closes, last_good_label, reopens, weight_of
 from ext.cycles cimport place_fact, replace_fact, take_back
 from ext.exceptions cimport (
@@ -435,17 +435,14 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
 
 
 cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NULL:
-    """R40a: the key is fixed by the first event of the cycle, by the names that it had when that was due."""
-    cdef Ledger* told
-    if not cycle.key:
-        cycle.key = name_at(floor, cycle, due)
-        cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
-    told = told_by(cycle.plan.cycles if cycle.plan != NULL else NULL, cycle.key, type)     # another unit was this carton
-    if told == NULL and cycle.unit.misnamed:                    # this use was taken for a part of an earlier one
-        told = told_by(cycle.unit.cycles, cycle.key, type)
+    """R81: one row of revisions a key, whichever cycles were that carton."""
+    cdef int32_t key = key_at(floor, cycle, due)
+    cdef Ledger* told = told_by(cycle.plan.cycles if cycle.plan != NULL else NULL, key, type)
+    if told == NULL:                    # no other unit was this carton, but a use may have been taken for it
+        told = told_by(<List*>find(floor.state.told_before, key), key, type)
     if told != NULL:
         return told
-    floor.outlet.key_is(cycle.key)
+    floor.outlet.key_is(key)
     return floor.outlet.ledger(type, shipment_at(cycle, due) if is_planned_at(cycle, due) else cycle.key)
 
 

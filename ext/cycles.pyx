@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
 from ext.batch cimport ABSENT
+from ext.carton_names cimport keep_told
 from ext.carton_state cimport closes, reopens
 from ext.kinds cimport (
     K_CARTON_OPEN, K_CARTON_PLAN, K_CARTON_VOID, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_PACK_CONFIRM,
@@ -262,6 +263,8 @@ cdef int retire(Floor floor, Cycle* cycle) except -1:
     has heard of is given to the next (R3: without what was taken back it would have had that)."""
     if cycle.number == cycle.unit.met and not cycle.key and not cycle.decided.alarms:
         cycle.unit.met -= 1
+    if cycle.key and cycle.key == cycle.carton:
+        keep_told(floor, cycle)
     if cycle.plan != NULL:
         remove(&cycle.plan.cycles, cycle)        # it still says whom its end concerns
     if cycle.mismatched:
@@ -317,7 +320,8 @@ cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
     floor.store.free(cycle.facts)
     cycle.facts = facts
     if cycle.carton != span.carton:
-        cycle.unit.misnamed = cycle.unit.misnamed or cycle.key != 0
+        if cycle.key and cycle.key == cycle.carton:
+            keep_told(floor, cycle)
         if cycle.plan != NULL:
             remove(&cycle.plan.cycles, cycle)
             cycle.plan = NULL

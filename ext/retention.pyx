@@ -10,13 +10,14 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from ext cimport cartons, outcomes, pick_events, plans, returns, tombstones
+from ext.batch cimport ABSENT
 from ext.correlations cimport is_remembered
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
 from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE, Revision
 from ext.forgotten_units cimport Keys, drop_all, forget_units, goes_early
 from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
-from ext.state cimport CartonPlan, Fact, Line, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting
+from ext.state cimport CartonPlan, Cycle, Fact, Line, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting
 from ext.store cimport List, Numbers, Table, find, last, length, nth, pair, remove_at, remove_some
 from ext.timers cimport NEVER
 
@@ -251,6 +252,7 @@ cdef int forget_gaps(Floor floor, int64_t before) except -1:
 cdef int forget_told(Floor floor, int64_t before) except -1:
     """What was told under keys that no record can name again: late picks, and returns without an RMA, are dead by then. A
     serial or an SSCC that was used so long ago may be used again."""
+    drop_older(floor, floor.state.told_before, before, t_of_cycles)
     drop_older(floor, floor.state.late_picks, before, t_of_late_picks)
     drop_older(floor, floor.state.serials, before, t_of_serial)
     drop_older(floor, floor.state.ssccs, before, t_of_fact)
@@ -273,6 +275,17 @@ cdef int drop_older(Floor floor, Table* table, int64_t before, int64_t (*t_of)(c
 cdef int64_t t_of_plan(const CartonPlan* plan) noexcept:
     cdef int64_t t = plan.fact.t if plan.fact != NULL else plan.t
     return max(t, (<Fact*>last(plan.releases)).t) if length(plan.releases) else t
+
+
+cdef int64_t t_of_cycles(const void* value) noexcept:
+    """When the last of them was closed, if it was."""
+    cdef const Cycle* cycle
+    cdef int64_t t = ABSENT
+    cdef int i
+    for i in range(length(<const List*>value)):
+        cycle = <const Cycle*>nth(<const List*>value, i)
+        t = max(t, cycle.decided.close.t if cycle.decided.close != NULL else cycle.begin)
+    return t
 
 
 cdef int64_t t_of_late_picks(const void* value) noexcept:

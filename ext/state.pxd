@@ -231,7 +231,6 @@ cdef struct LoadUnit:
     uint8_t ever_lost           # R64: whether its sights matter
     uint8_t ever_voided         # section 10: whether its moves have to be judged
     uint8_t numbered            # a carton was told as lu#cycle: its numbers are never given out again
-    uint8_t misnamed            # a use was told under a name that is not its own any more
 
 
 cdef struct Cycle "sortline_Cycle":
@@ -430,6 +429,7 @@ cdef struct State:
     Table* shelves              # loc -> Shelf
     Table* places               # loc << 32 | sku -> the Place of the lot that came last; those of the others behind it
     Table* unit_findings        # loc << 32 | lu -> UnitFinding
+    Table* told_before          # a carton's key -> List of Cycles that told under it and are that carton no more (R81)
     Table* late_picks           # the key of a POST_SHIP discrepancy -> LatePicks (R29)
     Table* ssccs                # sscc -> the label.verified of its last use (R46)
     Table* returns              # key -> Return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.writing import PACK, SORTER, STATION, Case, at
+from tests.cases.writing import ONE, PACK, SORTER, STATION, Case, at
 
 DAY = 24 * 3600
 
@@ -64,3 +64,33 @@ def R81_a_reversal_that_names_one_task_twice() -> Case:
     case = Case().order(5).task(5).pick(10, 5, lu="L-1")
     case.device("pick.reverse", 20, src=STATION, sku="A", alloc=[{"task": "T-1", "qty": 1}, {"task": "T-1", "qty": 2}])
     return case.confirmed(2, 20).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=3, revision=1)
+
+
+def R81_a_carton_that_its_first_pick_leaves() -> Case:
+    """R29, R81: C-1 was told as begun by the pick of 2. Then it is heard that the pick came after the manifest: it
+    leaves the carton, which the bind of 11 begins now, and what is told of it stays one row of revisions."""
+    case = Case().order(1, 1).task(1).task(1, "T-2", 2).pick(2, lu="L-1").wms("lu.bind", 11, lu="L-1", carton="C-1")
+    case.pick(14, lu="L-1", task="T-2").close(15).device("telemetry", 24)
+    case.wms("manifest.result", 1, rx=30, shipment="S-1", manifest_no="M-1").shipment(1, rx=31)
+    case.device("telemetry", 60).packed(1, "C-1", line=2, t_open=at(11), revision=2).confirmed(1, 14, "T-2")
+    return _left_behind(case, 1)
+
+
+def R81_a_void_of_what_its_first_pick_leaves() -> Case:
+    """R29, R56, R81: likewise a void, of the plan's carton: told once."""
+    case = (
+        Case()
+        .shipment(1)
+        .pick(7, lu="L-1")
+        .task(1, rx=25)
+        .wms("carton.plan", 0, rx=26, carton="C-1", shipment="S-1", lu="L-1", contents=ONE)
+    )
+    case.device("carton.void", 27, lu="L-1").device("telemetry", 50)
+    case.wms("manifest.result", 6, rx=60, shipment="S-1", manifest_no="M-1").device("telemetry", 80)
+    return _left_behind(case.expect("carton.voided", "C-1", t=27, revision=0), 6)
+
+
+def _left_behind(case: Case, manifest_t: float) -> Case:
+    """R29: the pick counts no more, and the place is said to hold a piece less."""
+    case.expect("shipment.manifested", "S-1", t=manifest_t)
+    return case.expect("inventory.discrepancy", "/A//T-1", kind="POST_SHIP", actual=1)

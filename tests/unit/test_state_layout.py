@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "64512b402abcef54"
+LAYOUT = "6ac325a61f6a3fd0"
 
 
 def fields() -> str:
