@@ -46,7 +46,8 @@ class Delivery(NamedTuple):
     them, or a `Block`. May be empty (everything in the message was refused): the ack is still owed, so that a poison
     message leaves the broker.
     `ack`: called once, on the event loop, after the records are durable; must not block; may start a task. None: the
-    protocol has nothing to acknowledge (QoS 0, plain polling).
+    protocol has nothing to acknowledge, and cannot hold anything back (QoS 0, plain polling). On a disk
+    that fills up it is shed.
     """
 
     source: str

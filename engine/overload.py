@@ -1,7 +1,8 @@
 """What happens while the disk fills up, as the site file declares it; nothing that was acknowledged is ever dropped.
 
     trim    the journal keeps no more than what a start needs
-    shed    what nobody acknowledges (QoS 0, plain polling) is not taken any more: counted, and told as a gap afterwards
+    shed    what has no acknowledgement to wait for (QoS 0, plain polling) is not taken any more: counted, and told as a
+            gap afterwards
     wait    nobody is acknowledged any more: brokers, machines and queues keep what they have
 
 Each holds what stands before it, too. The level falls by itself, some per cent below where it rose.

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import stat
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -244,11 +244,11 @@ class Driver:
                 for cut in batch:
                     self.tap.tell("", cut.sample if cut.line is None else cut.line)
             lines = [line for cut in batch for line in self._decoded(cut)]
-            ack = None
+            ack: Callable[[], None] = _can_wait
             if fd is not None and self._bookmark is not None:
                 self._done += sum(cut.size for cut in batch)
                 ack = partial(self._mark_safe, self._files, place_of(fd, self._done))
-            if lines or ack is not None:
+            if lines or ack is not _can_wait:
                 await self._intake.put(Delivery(self._name, lines, ack))
 
     def _decoded(self, cut: Cut) -> list[bytes]:
@@ -295,6 +295,10 @@ class Driver:
                 self._bookmark.write(self._safe)
             except OSError as error:
                 log.error("%s: the bookmark cannot be written: %s", self._name, error)
+
+
+def _can_wait() -> None:
+    """Nobody is told. But what is not read yet stays in file or pipe: on a disk that fills up it is held, not shed."""
 
 
 async def _to_its_end(write: Coroutine[None, None, None]) -> None:

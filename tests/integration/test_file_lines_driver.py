@@ -21,11 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import Refused
+from engine.overload import Overload, Policy
 from engine.whole_file import write_whole
+from protocols.file_lines import driver as file_lines
 from protocols.file_lines.decode import Cutter
 from protocols.file_lines.driver import Driver
 from protocols.file_lines.settings import Settings
-from tests.ledger import running
+from tests.ledger import Ledger, running
 from tests.modbus import RememberingIntake, until
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,31 @@ def test_a_file_that_is_not_there_yet_is_waited_for_and_its_end_may_be_the_begin
             await until(lambda: ("up", "") in from_the_end.states)
             append(path, line(2))
             await until(lambda: seen(from_the_end) == [2])
+
+    run(story())
+
+
+@pytest.mark.parametrize("where", ["a file", "a pipe", "stdin"])
+def test_what_can_stay_where_it_is_is_not_shed_on_a_disk_that_fills_up(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overload = Overload(Policy(), {"the disk": lambda: 0.95})
+    overload.look()
+
+    async def story() -> None:
+        path, ledger = tmp_path / "lines", Ledger()
+        if where == "a file":
+            append(path, line(1))
+        else:
+            os.mkfifo(path)
+            reader, writer = os.open(path, os.O_RDONLY | os.O_NONBLOCK), os.open(path, os.O_WRONLY)
+            os.write(writer, line(1).encode())
+            monkeypatch.setattr(file_lines, "STDIN_FD", reader)
+        settings = msgspec.convert({"path": "-" if where == "stdin" else str(path), "scope": ["dc1/a"]}, Settings)
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts)
+        (facts,) = [delivery for delivery in ledger.deliveries if b"telemetry" in delivery.lines[0]]
+        assert not overload.sheds(facts)
 
     run(story())
 
