@@ -88,7 +88,7 @@ class Crashes:
         if not trace.startswith(FATAL):
             return NOWHERE
         with contextlib.suppress(OSError):
-            (data_dir / LAST).write_bytes(trace)
+            DISK.note(data_dir / LAST, trace)
         log.error("the process has died (%s): %s", trace.split(b"\n")[0].decode(errors="replace"), data_dir / LAST)
         if trace.startswith(BUS_ERROR):
             return NOWHERE

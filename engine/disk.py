@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MODE = 0o640
+"""What a warehouse does, and what it sells, is nobody else's business on the box."""
+FOLDER_MODE = 0o750
 
 
 class Disk:
@@ -42,8 +44,17 @@ class Disk:
             os.close(folder)
             raise BlockingIOError(errno.EWOULDBLOCK, _owner(path)) from None
         with contextlib.suppress(OSError):
-            path.write_text(f"{os.getpid()}\n")
+            self.note(path, f"{os.getpid()}\n".encode())
         return folder
+
+    def note(self, path: Path, content: bytes) -> None:
+        """The file has this content; not durable, for people only."""
+        file = self.open(path, create=True)
+        try:
+            self.truncate(file, 0)
+            self.write(file, 0, [content])
+        finally:
+            self.close(file)
 
     def close(self, file: int) -> None:
         os.close(file)
@@ -93,8 +104,8 @@ class Disk:
     def make_folder(self, folder: Path) -> None:
         """It and those above it, if they are not there; the names of all that were made, and its own, are on disk."""
         missing = [each for each in folder.parents if not each.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
         for each in (*reversed(missing), folder):
+            each.mkdir(FOLDER_MODE, exist_ok=True)
             self.sync_folder(each.parent)
 
     def names(self, folder: Path) -> list[str]:

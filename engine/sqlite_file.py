@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.disk import DISK
+from engine.disk import DISK, MODE
 from engine.errors import Newer, Refused
 from engine.sqlite_log import LOG
 
@@ -117,6 +117,7 @@ def _opened(
     functions: Mapping[str, Callable[..., int]],
 ) -> sqlite3.Connection:
     _look_for_room(path)
+    _create(path)
     file = _connected(path)
     try:
         for name, function in functions.items():
@@ -147,6 +148,13 @@ def _opened(
         file.close()
         raise
     return file
+
+
+def _create(path: Path) -> None:
+    """With the rights of our other files: SQLite would open it to everybody. What it puts beside it gets the same. One
+    that is there is not touched: to close it would take the locks away that another connection of ours has."""
+    with contextlib.suppress(OSError):  # SQLite will say it
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
 
 
 def _look_for_room(path: Path) -> None:

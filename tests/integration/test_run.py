@@ -51,6 +51,30 @@ def test_a_signal_drains_and_stops_within_10_s(tmp_path: Path, number: signal.Si
     assert ACCOUNT.search(rest)
 
 
+def test_nobody_else_on_the_box_reads_the_data_folder(tmp_path: Path) -> None:
+    """Also where the process may make files for everybody, while it runs and after it was killed."""
+    data = tmp_path / "above" / "data"
+    path = tmp_path / "site.toml"
+    path.write_text(f'site = "dc1"\n[engine]\ndata_dir = "{data}"\n')
+    before = os.umask(0o022)
+    try:
+        process = started(path)
+        assert process.stderr is not None
+        while "sink queue: up" not in (line := process.stderr.readline()):
+            assert line
+        open_to_others = [each for each in (data, *data.rglob("*")) if each.stat().st_mode & 0o027]
+        process.kill()
+        process.communicate()
+        process = started(path, "--seconds", "0.1")
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    finally:
+        os.umask(before)
+    open_to_others += [each for each in (data, *data.rglob("*")) if each.stat().st_mode & 0o027]
+    assert open_to_others == []
+    assert len(list(data.rglob("*"))) > 8
+
+
 EARLY = """
 import importlib, os, signal, sys
 import engine.cli
