@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple, Protocol, cast
@@ -19,7 +20,9 @@ import zstandard
 
 from engine.disk import DISK
 from engine.errors import Refused
-from engine.segment_folder import payloads_in
+from engine.held_rules import held_in
+from engine.rule_book import RuleSet
+from engine.segment_folder import Kept, kept_in
 from ext.ndjson import LINE_BYTES_MAX
 
 CHUNK_BYTES = 1 << 20
@@ -28,11 +31,13 @@ ZSTD_PIECE_BYTES = 4096
 
 class Chunk(NamedTuple):
     """Whole lines. `first_line`: the number of the first one, from 1; `done`: how much of the recording is read, 0..1,
-    negative where that is not known."""
+    negative where that is not known; `rules`: by which an engine decided on them, where the recording is its journal.
+    """
 
     first_line: int
     data: bytes
     done: float = -1.0
+    rules: RuleSet | None = None
 
 
 class Output(Protocol):
@@ -60,9 +65,9 @@ def read(name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
     Raises Refused where the file is missing, unreadable or not what its name says.
     """
     try:
-        journal = payloads_in(Path(name), say)
+        journal = kept_in(Path(name), say)
         if journal is not None:
-            yield from cut((payload, -1.0) for payload in joined(journal, chunk_bytes))
+            yield from _journal(journal, chunk_bytes)
         elif name.endswith(".parquet"):
             from engine import parquet
 
@@ -78,6 +83,16 @@ def read(name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
 def say(what: str) -> None:
     """To whoever reads a journal: what cannot be read is passed over, and must not be missed."""
     print(f"sortline: {what}", file=sys.stderr)
+
+
+def _journal(journal: Kept, chunk_bytes: int) -> Iterator[Chunk]:
+    """No chunk has records of two rule sets."""
+    held = held_in(journal.folder, say)
+    line = 1
+    for rules, group in groupby(journal.payloads, lambda at: held(at[0])):
+        for chunk in cut((payload, -1.0) for payload in joined((payload for _, payload in group), chunk_bytes)):
+            yield chunk._replace(first_line=line, rules=rules)
+            line += chunk.data.count(b"\n")
 
 
 def joined(payloads: Iterator[bytes], size: int) -> Iterator[bytes]:

@@ -2,7 +2,8 @@
 
     recordings.read ──lines──► decoder ──batch──► core ──events──► out
 
-With `--speed max` nothing but the input decides: the same file gives the same bytes.
+With `--speed max` nothing but the input decides: the same file gives the same bytes. An engine's journal is decided
+on by the rules by which the engine did, so that it gives the events that the engine told.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from typing import Any, TextIO
 import numpy as np
 
 from engine.config.load import load_rules
+from engine.config.rules import Rules
 from engine.errors import Refused
 from engine.pauses import short_pauses
-from engine.recordings import Chunk, Output, Writer, read
+from engine.recordings import Chunk, Output, Writer, read, say
 from engine.records import make_decoder
+from engine.rule_book import RuleSet
 from ext.batch import Batch
 from ext.core import Core
 from ext.texts import Texts
 
 FAULTS_SHOWN = 20
 PACE_S = 0.005  # a paced run wakes up no oftener
+DEFAULTS = Rules().given()
 SPEEDS = {"max": 0.0, "1x": 1.0, "10x": 10.0}
 
 
@@ -36,7 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input", metavar="IN", help="the recording: .ndjson, .zst, .parquet, a data folder, or - for stdin"
     )
     parser.add_argument("--out", required=True, help="where the business events go: .ndjson, .zst, or - for stdout")
-    parser.add_argument("--config", type=Path, metavar="SITE.toml", help="site name and rules; the rest is not used")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="SITE.toml",
+        help="site name and rules, instead of those that a data folder holds",
+    )
     parser.add_argument(
         "--until", type=instant_us, default=-1, metavar="T", help="microseconds or RFC 3339; default: last event + 60 s"
     )
@@ -80,12 +89,11 @@ class Replay:
 
     def __init__(self, name: str, config: Path | None, *, strict: bool) -> None:
         self.name = "stdin" if name == "-" else name
-        self.rules = load_rules(config) if config is not None else None
+        self.config = config
+        self.rules = _of_site(config) if config is not None else None
         self.strict = strict
-        self.texts = Texts()
-        self.decoder = make_decoder(self.texts)
-        self.batch = Batch(self.texts)
         self.core: Core | None = None  # there as soon as the site's name is known
+        self._begin_texts()
         self.refused = 0
         self.records = 0
         self.events = 0
@@ -93,6 +101,12 @@ class Replay:
 
     def take(self, chunk: Chunk, out: Output, pace: Pace | None) -> None:
         """Records in, events out. Raises Refused at a bad line if the run is strict."""
+        if chunk.rules is not None and self.config is None:
+            self._go_by(chunk.rules, chunk.first_line)
+        elif chunk.rules is not None and self.rules is not None and self.core is None:
+            changed = ", ".join(_whole(chunk.rules).changed(self.rules))
+            if changed:
+                say(f"{self.name}: by the rules of {self.config}; the engine began with others: {changed}")
         try:
             refused = self.decoder.decode(chunk.data, self.batch)
         except MemoryError as error:
@@ -137,9 +151,28 @@ class Replay:
         return self._make(self.texts.text(int(named[0])).partition("/")[0]) if len(named) else None
 
     def _make(self, site: str) -> Core:
-        if self.rules is None:
-            return Core(site, self.texts)
-        return Core(self.rules.site, self.texts, self.rules.rules.given(), self.rules.source_rules)
+        rules = self.rules or RuleSet(site, {})
+        return Core(rules.site, self.texts, rules.rules, rules.sources)
+
+    def _begin_texts(self) -> None:
+        self.texts = Texts()
+        self.decoder = make_decoder(self.texts)
+        self.batch = Batch(self.texts)
+
+    def _go_by(self, rules: RuleSet, line: int) -> None:
+        """These decided from here on: others take over with the windows as they stand, as in the engine."""
+        before, self.rules = self.rules, rules
+        if before is None:
+            own = _whole(rules).changed(RuleSet("", DEFAULTS, rules.sources))
+            told = ", ".join([*(f"{name} = {rules.rules[name]}" for name in own), *(src for src, _ in rules.sources)])
+            say(f'{self.name}: by the rules of the engine, site "{rules.site}": {told or "the defaults"}')
+        elif not before.same(rules):
+            say(f"{self.name}: from record {line} on {', '.join(before.changed(rules))} changed")
+            if self.core is not None:
+                state = self.core.snapshot()
+                self._begin_texts()
+                self.core = self._make(rules.site)
+                self.core.restore(state)
 
     def _name_fault(self, line: int, reason: str) -> None:
         fault = f"{self.name}:{line}: {reason}"
@@ -154,6 +187,16 @@ class Replay:
         events = core.take()
         self.events += len(events)
         out.write(b"".join(body + b"\n" for _, _, _, _, body, _ in events))
+
+
+def _whole(rules: RuleSet) -> RuleSet:
+    """With what it does not name."""
+    return rules._replace(rules={**DEFAULTS, **rules.rules})
+
+
+def _of_site(config: Path) -> RuleSet:
+    site = load_rules(config)
+    return RuleSet(site.site, site.rules.given(), site.source_rules)
 
 
 def account_line(account: Mapping[str, int]) -> str:

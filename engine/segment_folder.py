@@ -267,9 +267,16 @@ def readable(
                 yield number, part.start, part.payload
 
 
-def payloads_in(where: Path, say: Callable[[str], None]) -> Iterator[bytes] | None:
-    """All that can be read of a journal's folder, a data folder, or one segment, as a start decides on it; None: it is
-    none of them. say: as above."""
+class Kept(NamedTuple):
+    """The journal of a data folder, or one segment of it. folder: the data folder. payloads: all that can be read, as a
+    start decides on it, each with its place: (segment, offset)."""
+
+    folder: Path
+    payloads: Iterator[tuple[tuple[int, int], bytes]]
+
+
+def kept_in(where: Path, say: Callable[[str], None]) -> Kept | None:
+    """What a journal's folder, a data folder, or one segment holds; None: it is none of them. say: as above."""
     if where.name.endswith((SUFFIX, PACKED)) and where.name.partition(".")[0].isdecimal():
         segments, numbers = SegmentFolder(where.parent), [int(where.name.partition(".")[0])]
     elif where.is_dir() and (folder := journal_of(where)) is not None:
@@ -280,7 +287,12 @@ def payloads_in(where: Path, say: Callable[[str], None]) -> Iterator[bytes] | No
             say(f"{folder}: begins with {first}: what came of the records before it is not known")
     else:
         return None
-    passed_over = PassedOver(segments.folder.parent / NAME, put_damaged_aside=False)
-    return (
-        passed_over.without((number, offset), payload) for number, offset, payload in readable(segments, numbers, say)
+    data = segments.folder.parent
+    passed_over = PassedOver(data / NAME, put_damaged_aside=False)
+    return Kept(
+        data,
+        (
+            ((number, offset), passed_over.without((number, offset), payload))
+            for number, offset, payload in readable(segments, numbers, say)
+        ),
     )

@@ -55,10 +55,8 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.dead_letters",
         "engine.segments",
         "engine.segment_folder",
-        "engine.recordings",
-        "engine.parquet",
     ),
-    ("engine.rule_book", "engine.snapshots"),
+    ("engine.rule_book", "engine.snapshots", "engine.held_rules", "engine.recordings", "engine.parquet"),
     (
         "engine.accounts",
         "engine.recent_lines",

@@ -11,7 +11,7 @@ from engine.cli import main
 from engine.errors import Refused
 from engine.journal import Journal, Position
 from engine.journals import listing
-from engine.segment_folder import SegmentFolder, payloads_in
+from engine.segment_folder import SegmentFolder, kept_in
 from tests.unit.test_journal import opened
 
 PAYLOADS = [b'{"n":%d,"kind":"scan.read"}\n' % n * 3 for n in range(60)]
@@ -28,22 +28,26 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     journal.close()
 
 
+def payloads_in(data: Path) -> Iterator[bytes]:
+    kept = kept_in(data, print)
+    assert kept is not None
+    return (payload for _, payload in kept.payloads)
+
+
 def packed(journal: Journal) -> None:
     while journal.pack_before(journal.position):
         pass
 
 
 def test_what_is_packed_while_it_is_read_is_read_on(journal: Journal, tmp_path: Path) -> None:
-    reading = payloads_in(tmp_path, print)
-    assert reading is not None
+    reading = payloads_in(tmp_path)
     read = [next(reading)]
     packed(journal)
     assert [*read, *reading] == PAYLOADS
 
 
 def test_what_comes_while_it_is_read_is_a_whole_frame_or_nothing(journal: Journal, tmp_path: Path) -> None:
-    reading = payloads_in(tmp_path, print)
-    assert reading is not None
+    reading = payloads_in(tmp_path)
     read = [next(reading)]
     more = [payload.replace(b"n", b"m") for payload in PAYLOADS]
     for payload in more:
@@ -56,9 +60,8 @@ def test_what_comes_while_it_is_read_is_a_whole_frame_or_nothing(journal: Journa
 def test_what_goes_while_it_is_read_is_said(
     journal: Journal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reading = payloads_in(tmp_path, print)
+    reading = payloads_in(tmp_path)
     folder = SegmentFolder(tmp_path / "journal")
-    assert reading is not None
     next(reading)
     journal.drop_before(journal.position, 0)
     with pytest.raises(Refused, match=r"00000002.journal: the engine let it go while it was read: begin again"):
