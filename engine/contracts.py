@@ -6,6 +6,7 @@ driver --Delivery--> intake --(journal, fsync)--> core --Emitted--> outbox --Out
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, overload, runtime_checkable
@@ -219,12 +220,13 @@ class FileSink(Sink, Protocol):
 
 @runtime_checkable
 class PostingSink(Sink, Protocol):
-    """One that sends each event in a request of its own, so that many of them may take long.
+    """One that sends each event in a request of its own, so that many of them may take long. Calls for different queues
+    may run at a time, and `close` leaves those to themselves that are under way.
 
-    requests: how many it has sent so far, taken or not; a rate counts them.
+    requests: by queue, how many it has sent so far, taken or not; a rate counts them.
     """
 
-    requests: int
+    requests: Counter[str]
 
     async def send_some(self, rows: Sequence[OutRow], seconds: float) -> int:
         """As `send`, but after so many seconds it begins no other request. How many of the first rows the sink has now:

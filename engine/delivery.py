@@ -15,8 +15,7 @@ import math
 import random
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
@@ -35,6 +34,8 @@ PROBE_S = 15.0  # see BACKOFF_S_MAX
 FULL_S = 1.0  # how often a queue that nobody reads is tried; the sink's others do not wait for it
 CLOSE_S_MAX = 2.0
 TURN_S = 1.0  # a lane that sends one by one gives way to the others after that
+HANGS_S = 1.5
+"""A call that takes longer than a turn, and a little."""
 POISON_ATTEMPTS = 3
 LOOK_S = 1.0
 LAST_EVENTS = 32
@@ -112,6 +113,7 @@ class Forwarder:
             while True:
                 raise_if_cancelled()
                 self._news.clear()
+                self._lanes.raise_errors()
                 await self._look_around()
                 work = self._lanes.choose()
                 if not self._open and (work is not None or self._is_untried):
@@ -120,8 +122,9 @@ class Forwarder:
                     self._tell()
                     await self._pause(self._news, self._lanes.idle_s(LOOK_S))
                 else:
-                    await _to_its_end(self._serve(work))
+                    await self._begin(work)
         finally:
+            await self._to_their_end()
             await self._shut()
 
     def ends_soon(self) -> None:
@@ -166,6 +169,21 @@ class Forwarder:
             await self._wait(PROBE_S if self._is_held else self._lanes.unreachable())
             return
         self._open, self._is_held, self._is_untried = True, False, False
+
+    async def _begin(self, work: Work) -> None:
+        """Serves the lane. A request that hangs is left to itself, and the sink's other lanes go on."""
+        work.under_way = asyncio.ensure_future(self._serve(work))
+        work.under_way.add_done_callback(lambda _: self._news.set())
+        await asyncio.wait({work.under_way}, timeout=HANGS_S if self._posting is not None else None)
+
+    async def _to_their_end(self) -> None:
+        """All that is under way, for a while."""
+        calls = self._lanes.under_way()
+        if calls:
+            await asyncio.wait(calls, timeout=LAST_S)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
     async def _serve(self, work: Work) -> None:
         """The lane's next dead letter that is wanted again, or else its next events."""
@@ -267,11 +285,13 @@ class Forwarder:
             finally:
                 self._lanes.sent(work, len(rows))
             return len(rows)
-        before = self._posting.requests
+        queue = work.lane.queue
+        before = self._posting.requests[queue]
+        self._lanes.sent(work, len(rows))  # others may go meanwhile
         try:
             return await self._posting.send_some(rows, TURN_S)
         finally:
-            self._lanes.sent(work, self._posting.requests - before)
+            self._lanes.sent(work, self._posting.requests[queue] - before - len(rows))
 
     # what went wrong
 
@@ -436,18 +456,6 @@ class Forwarder:
                 await self._sink.close()
         except Exception as error:
             log.debug("sink %s: while closing: %s: %s", self.name, type(error).__name__, error)
-
-
-async def _to_its_end(step: Coroutine[Any, Any, None]) -> None:
-    """Also where whoever waits for it is cancelled, for a while."""
-    task = asyncio.ensure_future(step)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=LAST_S)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise
 
 
 async def _pause(event: asyncio.Event | None, seconds: float | None) -> None:

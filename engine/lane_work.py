@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 from engine.contracts import Lane
@@ -29,6 +30,7 @@ class Work:
         self.priority = pace.priority if pace.priority is not None else _priority(lane)
         self.breaker = Breaker()
         self.batch = settings.batch_events  # at most so many events in one call
+        self.under_way: asyncio.Future[None] | None = None  # a call that has not come to its end
         self.dry = False
         self.ready_s = now_s
         self.waits_s: float | None = None
@@ -45,7 +47,7 @@ class Work:
 
     @property
     def has_work(self) -> bool:
-        return not self.dry or self.letters
+        return self.under_way is None and (not self.dry or self.letters)
 
     @property
     def is_failing(self) -> bool:

@@ -7,6 +7,7 @@ that a server that is down is asked once in a while, and not once for each queue
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
 from engine.lane_work import Work
@@ -41,6 +42,17 @@ class Lanes:
     def is_standing(self, work: Work) -> bool:
         """Whether it is the last of its queue."""
         return work in self._standing
+
+    def under_way(self) -> list[asyncio.Future[None]]:
+        """Calls that are not over, or that nobody has looked at since."""
+        return [work.under_way for work in self._works if work.under_way is not None]
+
+    def raise_errors(self) -> None:
+        """Of calls that are over; their lanes may go again."""
+        for work in self._works:
+            if work.under_way is not None and work.under_way.done():
+                call, work.under_way = work.under_way, None
+                call.result()
 
     def wake(self) -> None:
         """There are new events."""

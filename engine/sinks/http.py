@@ -22,8 +22,8 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -70,7 +70,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     headers: more of them, none secret.
     tls: for https; absent: certificates that this computer trusts. See `engine.tls`.
     plaintext: allow http to another computer. Whoever is on the network can read and forge.
-    connections: at most so many requests at a time; events of one partition key never overtake each other.
+    connections: at most so many requests of a queue at a time; events of one partition key never overtake each other.
     duplicate: statuses that say that the ERP has the event already, and count as delivered.
     timeout_ms: a connection, or an answer as a whole, takes no longer.
     """
@@ -117,11 +117,12 @@ class HttpSink:
         self._parts = urlsplit(settings.url)
         self._context: ssl.SSLContext | None = None
         self._headers: dict[str, str] = {}
-        self._lines: list[Line] = []
+        self._idle: dict[str, list[Line]] = {}  # by queue: one that hangs keeps no other's from its own
+        self._opened: object | None = None  # another one each time
         # its own: a server that does not answer must not hold up what else works in threads, the journal's syncs first
         self._name = name
         self._done: dict[str, set[tuple[int, int]]] = {}  # by queue: what had arrived of calls that did not end
-        self.requests = 0
+        self.requests: Counter[str] = Counter()
         self._counting = threading.Lock()
 
     async def open(self) -> None:
@@ -132,14 +133,14 @@ class HttpSink:
         self._headers = {"Content-Type": "application/cloudevents+json", **settings.headers}
         if settings.token is not None:
             self._headers["Authorization"] = f"Bearer {settings.token.reveal()}"
-        self._lines = [Line(self._connection) for _ in range(settings.connections)]
+        self._opened = object()
 
     async def send(self, rows: Sequence[OutRow]) -> None:
         """In order in each partition key, several keys at a time. Raises the error of the first event that failed."""
         await self.send_some(rows, math.inf)
 
     async def send_some(self, rows: Sequence[OutRow], seconds: float) -> int:
-        if not self._lines:
+        if self._opened is None:
             raise RuntimeError("the sink is not open")
         by_key: dict[str, list[OutRow]] = {}
         for row in rows:
@@ -147,7 +148,10 @@ class HttpSink:
                 by_key.setdefault(row.partitionkey, []).append(row)
         keys = deque(by_key.values())
         failed: list[tuple[OutRow, Exception]] = []
-        lines, until_s = self._lines, time.monotonic() + seconds
+        opened, until_s = self._opened, time.monotonic() + seconds
+        lines = self._idle.pop(rows[0].queue, None) or [
+            Line(self._connection) for _ in range(self._settings.connections)
+        ]
         try:
             await asyncio.gather(*(self._in_thread(self._work, line, keys, failed, until_s) for line in lines))
         except asyncio.CancelledError:
@@ -156,6 +160,10 @@ class HttpSink:
             for line in lines:
                 line.cut()
             raise
+        if opened is self._opened:
+            self._idle[rows[0].queue] = lines
+        else:  # another queue has failed meanwhile
+            await self._close(lines)
         if failed:
             raise min(failed, key=lambda each: (each[0].position, each[0].again))[1]
         taken = list(itertools.takewhile(self._has, rows))
@@ -165,7 +173,10 @@ class HttpSink:
         return len(taken)
 
     async def close(self) -> None:
-        lines, self._lines = self._lines, []
+        idle, self._idle, self._opened = self._idle, {}, None
+        await self._close(itertools.chain(*idle.values()))
+
+    async def _close(self, lines: Iterable[Line]) -> None:
         for line in lines:
             await self._in_thread(line.close)
 
@@ -216,7 +227,7 @@ class HttpSink:
         path = self._parts.path.replace("{queue}", quote(row.queue)).replace("{type}", quote(row.type)) or "/"
         target = f"{path}?{self._parts.query}" if self._parts.query else path
         with self._counting:
-            self.requests += 1
+            self.requests[row.queue] += 1
         status, headers, answer = line.post(target, row.body, {**self._headers, "Idempotency-Key": row.id})
         if 200 <= status < 300 or status in self._settings.duplicate:
             return

@@ -69,11 +69,13 @@ class Erp:
         "exception.raised": {"erp": "ops"},
     }
 
-    def __init__(self, folder: Path, service: WebService, connections: int = 2, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, service: WebService, connections: int = 2, timeout_ms: int = 10_000, **settings: Any
+    ) -> None:
         self.outbox = SqliteOutbox(folder / "outbox.sqlite", routes=self.ROUTES, sinks=["erp"], rows_max=10_000)
         self.letters = DeadLetters(folder / "dead.sqlite", lambda: 0)
         self.metrics = SinkMetrics("erp")
-        sink = sink_on(service, connections=connections)
+        sink = sink_on(service, connections=connections, timeout_ms=timeout_ms)
         self.forwarder = Forwarder(
             *("erp", sink, self.outbox, self.letters, self.metrics, lambda: 0, Delivering(**settings)),
             advanced=lambda: None,
@@ -110,6 +112,55 @@ def test_a_route_that_fails_or_throttles_does_not_hold_the_others(
     assert sorted(service.taken) == sorted(others)
     of_shipping = [request for request in service.requests if request.path == "/in/erp.shipping"]
     assert 1 <= len(of_shipping) <= requests_max
+
+
+def test_a_route_that_hangs_holds_no_other_and_loses_nothing(tmp_path: Path) -> None:
+    """Also where one of the others fails meanwhile, so that the sink is opened anew."""
+    answered = threading.Event()
+    failed: list[str] = []
+
+    def hangs(request: Request) -> tuple[int, dict[str, str], bytes]:
+        if request.path == "/in/erp.shipping":
+            answered.wait(60)
+        elif request.path == "/in/ops" and not failed:
+            failed.append(request.id)
+            return 500, {}, b""
+        return 200, {}, b""
+
+    with WebService() as service:
+        service.answers = hangs
+        erp = Erp(tmp_path, service, connections=1, timeout_ms=100_000)
+        shipping = erp.tell(1, 3, "carton.closed")
+        others = erp.tell(4, 120, "pick.confirmed") + erp.tell(121, 140, "exception.raised")
+
+        def done() -> bool:
+            if not answered.is_set() and erp.metrics.delivered == len(others):
+                assert sorted(service.taken) == sorted(others)
+                answered.set()
+            return erp.metrics.delivered == len(others) + len(shipping)
+
+        run(lambda: erp.until(done))
+    assert sorted(service.taken) == sorted(shipping + others)
+    assert [id_ for id_ in service.taken if id_ in shipping] == shipping
+    assert failed == others[-20:-19]
+
+
+def test_a_stop_gives_up_a_route_that_hangs(tmp_path: Path) -> None:
+    answered = threading.Event()
+
+    def hangs(request: Request) -> tuple[int, dict[str, str], bytes]:
+        if request.path == "/in/erp.shipping":
+            answered.wait(60)
+        return 200, {}, b""
+
+    with WebService() as service:
+        service.answers = hangs
+        erp = Erp(tmp_path, service, timeout_ms=100_000)
+        erp.tell(1, 3, "carton.closed")
+        erp.tell(4, 20, "pick.confirmed")
+        run(lambda: erp.until(lambda: erp.metrics.delivered == 17))
+        assert not answered.is_set()
+        answered.set()
 
 
 def test_shipping_does_not_wait_for_a_slow_batch_of_inventory(tmp_path: Path) -> None:

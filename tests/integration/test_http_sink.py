@@ -204,7 +204,7 @@ def test_a_call_gives_way_when_its_time_is_over_and_the_next_goes_on() -> None:
     assert sum(counts) == 5
     assert 3 <= len(counts) <= 5
     assert not any(sink._done.values())
-    assert sink.requests == len(service.requests) == 5
+    assert (sink.requests, len(service.requests)) == ({"erp": 5}, 5)
     for key in (("e1", "e2"), ("e3", "e4")):
         assert [id_ for id_ in service.taken if id_ in key] == list(key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -167,7 +168,7 @@ def test_an_erp_that_is_away_for_hours_is_asked_seldom_and_then_gets_everything(
 class SlowPosts(ScriptedSink):
     """Half a second an event, one after the other."""
 
-    requests = 0
+    requests: Counter[str]
     pass_s: Callable[[float], None]
 
     async def send_some(self, rows: Sequence[OutRow], seconds: float) -> int:
@@ -175,7 +176,7 @@ class SlowPosts(ScriptedSink):
         while taken < len(rows) and (not taken or self.timer() < ends_s):
             self.pass_s(0.5)
             taken += 1
-        self.requests += taken
+        self.requests[rows[0].queue] += taken
         self.sizes.append(len(rows))
         self.rows.extend(rows[:taken])
         return taken
@@ -183,6 +184,7 @@ class SlowPosts(ScriptedSink):
 
 def test_a_call_to_a_slow_web_service_is_as_large_as_fits_its_turn(tmp_path: Path) -> None:
     sink = SlowPosts()
+    sink.requests = Counter()
     delivery = Delivery(tmp_path, sink, QUEUES)
     sink.pass_s = lambda seconds: setattr(delivery, "now_s", delivery.now_s + seconds)
     delivery.tell(1, 20, INVENTORY)
