@@ -264,6 +264,8 @@ class Forwarder:
 
     async def _send(self, work: Work, rows: Sequence[OutRow], letter: Letter | None = None) -> int:
         """How many of the first rows the sink has now; if it has failed, none, and what it means has been done."""
+        if not self._open:
+            return 0  # another lane's call has failed since this one began
         self._metrics.sends += 1
         work.tried_s = self._timer()
         try:
@@ -451,7 +453,7 @@ class Forwarder:
         self._open = False
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
-                if self._outbox.is_ahead:
+                if self._outbox.of_a_file and self._outbox.is_ahead:
                     await asyncio.to_thread(self._outbox.settle)
                 await self._sink.close()
         except Exception as error:

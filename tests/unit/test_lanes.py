@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
 import redis
 
+from engine import delivery as delivery_module
 from engine.contracts import Account, OutRow
 from engine.delivery import PROBE_S
 from engine.errors import Full, SinkFailed, Throttled
@@ -193,4 +197,59 @@ def test_a_call_to_a_slow_web_service_is_as_large_as_fits_its_turn(tmp_path: Pat
     assert sink.sizes[0] == 16
     assert max(sink.sizes[1:]) <= 3
     assert delivery.account == Account(20, 20, 0, 0)
+    delivery.close()
+
+
+class HangingPosts(ScriptedSink):
+    """Shipping hangs until it is told to fail; open or not, as a web service's connections are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: Counter[str] = Counter()
+        self.is_open = False
+        self.fails = asyncio.Event()
+        self.loop = asyncio.new_event_loop()
+
+    async def open(self) -> None:
+        await super().open()
+        self.loop = asyncio.get_running_loop()
+        self.is_open = True
+
+    async def close(self) -> None:
+        await super().close()
+        self.is_open = False
+
+    async def send_some(self, rows: Sequence[OutRow], seconds: float) -> int:
+        assert self.is_open
+        if rows[0].queue == "erp.shipping" and not self.fails.is_set():
+            await self.fails.wait()
+            raise SinkFailed("it hung")
+        self.rows.extend(rows)
+        return len(rows)
+
+
+def test_a_call_that_fails_while_another_lane_begins_costs_that_one_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery_module, "HANGS_S", 0.01)
+    sink = HangingPosts()
+    delivery = Delivery(tmp_path, sink, QUEUES)
+    cursors = delivery.forwarder._outbox
+    read = cursors.read
+
+    def read_while_shipping_fails(lane: int, limit: int) -> list[OutRow]:
+        rows = read(lane, limit)
+        ends_s = time.monotonic() + 60
+        if rows and rows[0].queue == "erp.inventory" and not sink.fails.is_set():
+            sink.loop.call_soon_threadsafe(sink.fails.set)
+            while delivery.forwarder._open and time.monotonic() < ends_s:
+                time.sleep(0.001)
+        return rows
+
+    cursors.read = read_while_shipping_fails  # type: ignore[method-assign]
+    delivery.tell(1, 3, SHIPPING)
+    delivery.tell(4, 9, INVENTORY)
+    delivery.until_empty()
+    assert sorted(delivery.ids) == names(1, 9)
+    assert delivery.metrics.failures == 1
     delivery.close()
