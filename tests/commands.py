@@ -107,11 +107,16 @@ def publish(port: int, topic: str, payload: bytes) -> None:
 
 def queued(path: Path, queue: str = "erp.inventory") -> list[dict[str, Any]]:
     """The business events in an embedded queue; none while its file is not there."""
+    return [json.loads(body) for body in bodies(path, queue)]
+
+
+def bodies(path: Path, queue: str = "erp.inventory") -> list[bytes]:
+    """The same, as they stand there."""
     if not path.exists():
         return []
     opened = Queue(path)
     try:
-        return [json.loads(entry.body) for entry in opened.read(queue, 0, 1_000_000)]
+        return [bytes(entry.body) for entry in opened.read(queue, 0, 1_000_000)]
     finally:
         opened.close()
 

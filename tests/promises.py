@@ -13,7 +13,9 @@
     I8  no hand work   a start runs, or refuses with the file and the command that helps; it never falls over
     I9  bounded        what may grow stays below its cap
 
-An evidence says only what its test can see; what it leaves out is not checked. The others have tests of their own: I7
+An evidence says only what its test can see; what it leaves out is not checked. Tests of a driver alone, behind a proxy
+that breaks its connection, see records and no events: they hold what came against `tests.ledger`. Of commands that are
+killed more is asked: the very bytes that one gives that nobody killed. The others have tests of their own: I7
 is measured (bench, `outbox.dead_sink` and `e2e.latency`), I10 is `the_same_again` in tests/adversity/small_world.py and
 tests/integration/test_restarts.py, I11 tests/adversity/test_bad_input.py.
 """
@@ -41,6 +43,12 @@ class Told(NamedTuple):
     id: str
     partitionkey: str
     body: bytes
+
+
+def told(body: bytes) -> Told:
+    """What an event's bytes say of it, wherever they lie."""
+    event = json.loads(body)
+    return Told(int(event["sequence"]), event["id"], event["partitionkey"], body)
 
 
 class Breach(NamedTuple):

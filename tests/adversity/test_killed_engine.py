@@ -14,7 +14,7 @@ from pathlib import Path
 from engine import passed_over
 from engine.sinks.queue import Queue
 from tests.adversity.engine_process import Victim
-from tests.promises import Evidence, Promises, Told
+from tests.promises import Evidence, Promises, Told, told
 
 KILLS = int(os.environ.get("SORTLINE_KILLS", "100"))
 CHECKED_EVERY = 25
@@ -28,12 +28,7 @@ def arrived(folder: Path) -> list[Told]:
     entries = queue.read("erp", 0, 1_000_000)
     queue.close()
     assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
-    return [Told(_sequence(entry.body), entry.id, entry.partitionkey, entry.body) for entry in entries]
-
-
-def _sequence(body: bytes) -> int:
-    at = body.index(b'"sequence":"') + 12
-    return int(body[at : at + 20])
+    return [told(entry.body) for entry in entries]
 
 
 def last_life(folder: Path, name: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tests.counting_core import event, read
 from tests.fault_proxy import FaultProxy
 from tests.integration.test_pipeline import START_US, Rig, until
 from tests.peers import Peer, start_redis
+from tests.promises import Evidence, Promises, told
 
 pytestmark = pytest.mark.peer("redis-server")
 
@@ -65,6 +66,19 @@ def entries(port: int, stream: str = "erp") -> list[tuple[str, str]]:
 
 def ids(port: int, stream: str = "erp") -> list[str]:
     return [id_ for _, id_ in entries(port, stream)]
+
+
+def keeps_the_promises(port: int, acknowledged: Sequence[str]) -> None:
+    """The stream has an event of each acknowledged record, in the order of the acknowledgements, and no other."""
+    with redis.Redis(port=port) as client:
+        found: Any = client.xrange("erp")
+    arrived = [told(fields[b"event"]) for _, fields in found]
+    promises = Promises()
+    promises.check(
+        Evidence(acknowledged=acknowledged, arrived={"redis": arrived}, told=len(acknowledged), starts=[None])
+    )
+    promises.kept()
+    assert [event.id for event in arrived] == list(acknowledged)
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:
@@ -323,6 +337,7 @@ def test_an_acl_user_with_the_stream_commands_alone_is_enough(tmp_path: Path) ->
 def test_a_server_that_is_killed_under_load_loses_and_doubles_nothing(redis_server: Peer, tmp_path: Path) -> None:
     """Ingest goes on all the time; the server goes twice, once without a word."""
     last = 0
+    acknowledged: list[str] = []
 
     async def story() -> None:
         gone_twice = False
@@ -337,7 +352,8 @@ def test_a_server_that_is_killed_under_load_loses_and_doubles_nothing(redis_serv
             nonlocal last
             while last < 1_000 or not gone_twice:
                 last += 1
-                await rig.pipeline.put(Delivery("scanner", [read(f"e{last}", START_US)]))
+                ack = partial(acknowledged.append, f"e{last}")
+                await rig.pipeline.put(Delivery("scanner", [read(f"e{last}", START_US)], ack))
                 await asyncio.sleep(0.002)
 
         driver = asyncio.create_task(drive())
@@ -353,7 +369,8 @@ def test_a_server_that_is_killed_under_load_loses_and_doubles_nothing(redis_serv
         assert rig.metrics.sinks["redis"].failures > 0
 
     run(story)
-    assert ids(redis_server.port) == names(1, last)
+    assert acknowledged == names(1, last)
+    keeps_the_promises(redis_server.port, acknowledged)
 
 
 def test_replies_lost_again_and_again_and_engines_killed_lose_and_double_nothing(
@@ -382,4 +399,4 @@ def test_replies_lost_again_and_again_and_engines_killed_lose_and_double_nothing
             await rig.pipeline.stop(60)
 
     run(story)
-    assert ids(redis_server.port) == names(1, last)
+    keeps_the_promises(redis_server.port, names(1, last))

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ import pytest
 import redis
 
 from engine.journal import Journal
-from tests.commands import WAIT_S, Publisher, Running, account, queued, sortline
+from tests.commands import WAIT_S, Publisher, Running, account, bodies, queued, sortline
 from tests.integration.test_system_foreign import PICKS, now_us, written
+from tests.oracle.ids import base_id
 from tests.peers import Peer
+from tests.promises import Evidence, Promises, told
 
 pytestmark = pytest.mark.peer("mosquitto")
 
@@ -106,10 +108,25 @@ def at_least(queue: Path, count: int) -> Callable[[], bool]:
     return lambda: len(queued(queue)) >= count
 
 
-def check_once_and_in_order(floor: Floor, events: Sequence[dict[str, Any]]) -> None:
-    """Every pick that was told is one event; sequences grow; of each partition key the order is that of the floor."""
-    numbers = [int(event["sequence"]) for event in events]
-    assert numbers == sorted(set(numbers))
+def check_promises(floor: Floor, counted: Mapping[str, int], **arrived: Sequence[bytes]) -> None:
+    """At each sink every pick that the broker took is one event, and of each partition key the order is the floor's."""
+    acknowledged = [f"{base_id('dc1', 'pick.confirmed', task)}:r0" for tasks in floor.told.values() for task in tasks]
+    promises = Promises()
+    promises.check(
+        Evidence(
+            acknowledged=acknowledged,
+            arrived={sink: list(map(told, events)) for sink, events in arrived.items()},
+            account=counted,
+            told=len(acknowledged),
+            starts=[None],
+        )
+    )
+    promises.kept()
+    for events in arrived.values():
+        _as_picked(floor, list(map(json.loads, events)))
+
+
+def _as_picked(floor: Floor, events: Sequence[dict[str, Any]]) -> None:
     picked = defaultdict(list)
     for event in events:
         assert event["type"] == "io.sortline.pick.confirmed.v1", event
@@ -145,10 +162,9 @@ def test_redis_killed_under_load_loses_nothing_doubles_nothing_and_delays_nobody
         counted = account(engine.stop())
     assert floor.count == ORDERS * TASKS
     assert (counted["late"], counted["rejected"]) == (0, 0)
-    check_once_and_in_order(floor, queued(queue))
     found = stream(redis_server.port)
-    assert [number for number, _ in found] == [int(json.loads(event)["sequence"]) for _, event in found]
-    check_once_and_in_order(floor, [json.loads(event) for _, event in found])
+    assert [number for number, _ in found] == [told(event).sequence for _, event in found]
+    check_promises(floor, counted, queue=bodies(queue), redis=[event for _, event in found])
     # what the outbox brought out is what the journal says, byte for byte
     assert [event for _, event in found] == replayed(tmp_path, site)
 
@@ -178,9 +194,9 @@ def test_an_engine_killed_again_and_again_brings_out_once_what_the_broker_had_fo
         counted = account(engine.stop())
     assert floor.count == ORDERS * TASKS
     assert counted["rejected"] == 0
-    check_once_and_in_order(floor, queued(queue))
-    told = [json.loads(event) for event in replayed(tmp_path, site)]
-    assert queued(queue) == [event for event in told if event["type"].startswith("io.sortline.pick.")]
+    check_promises(floor, counted, queue=bodies(queue))
+    again = [json.loads(event) for event in replayed(tmp_path, site)]
+    assert queued(queue) == [event for event in again if event["type"].startswith("io.sortline.pick.")]
 
 
 def test_sigterm_under_load_ends_in_time_and_the_next_run_goes_on(tmp_path: Path, mosquitto: Peer) -> None:
@@ -205,4 +221,4 @@ def test_sigterm_under_load_ends_in_time_and_the_next_run_goes_on(tmp_path: Path
         counted = account(second.stop())
     assert queued(queue)[: len(between)] == between
     assert counted["rejected"] == 0
-    check_once_and_in_order(floor, queued(queue))
+    check_promises(floor, counted, queue=bodies(queue))
