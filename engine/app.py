@@ -49,7 +49,7 @@ log = logging.getLogger("sortline.app")
 
 
 class Engine:
-    """One site, from its config to its sinks. Build it inside a running event loop; `run` once.
+    """One site, from its config to its sinks. Built in any thread; `run` once, in an event loop.
 
     Raises Refused where the data folder cannot be used (held by another engine, of a newer version, damaged), or a
     driver refuses its settings; Full where there is no room for what a start has to write, or nothing can be written

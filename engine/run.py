@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import uvloop
 from rich.console import Console
@@ -35,6 +35,7 @@ from engine.replay import account_line
 from engine.told_to_stop import listen
 
 STOP_S_MAX = 9.8
+BUILT_S_MAX = 5.0  # after it was told to stop
 FULL_S = 0.5
 REPAIRS_MAX = 3  # what else is lost may only show once something is repaired
 FAULT = 3  # exit code: stopped by a fault
@@ -42,6 +43,10 @@ FAULT = 3  # exit code: stopped by a fault
 Outcome = TypeVar("Outcome")
 
 log = logging.getLogger("sortline.run")
+
+
+class StoppedEarly(Exception):
+    """Told to stop while the data folder was still being looked through."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,10 +61,13 @@ def run(args: argparse.Namespace) -> int:
     site = load_site(args.site)
     set_malloc_borders()
     console = Console(stderr=True, force_terminal=False if args.plain else None)
-    with log_lines(args.log_level):
-        for doubt in doubts(site):
-            log.warning("%s: %s", args.site, doubt)
-        account = without_what_is_missing(Path(site.engine.data_dir), lambda: _run(site, args.seconds, console))
+    try:
+        with log_lines(args.log_level):
+            for doubt in doubts(site):
+                log.warning("%s: %s", args.site, doubt)
+            account = without_what_is_missing(Path(site.engine.data_dir), lambda: _run(site, args.seconds, console))
+    except StoppedEarly:
+        os._exit(0)  # not through the interpreter's end: a thread is at work in a database, which a kill does not harm
     print(account_line(account), file=sys.stderr)
     return 0
 
@@ -99,11 +107,11 @@ async def _run(site: Site, seconds: float | None, console: Console) -> Mapping[s
 
 
 async def begun(site: Site, stop: asyncio.Event) -> Engine:
-    """Once there is room for it, and it can be written. Refused if it is told to stop before."""
+    """Once there is room for it, and it can be written. Refused if it is told to stop before. Raises StoppedEarly."""
     said = ""
     while True:
         try:
-            return Engine(site)
+            return await _built(site, stop)
         except Full as error:
             if stop.is_set():
                 raise Refused(str(error)) from error
@@ -114,6 +122,32 @@ async def begun(site: Site, stop: asyncio.Event) -> Engine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FULL_S):
                 await stop.wait()
+
+
+async def _built(site: Site, stop: asyncio.Event) -> Engine:
+    """In a thread: a large outbox is looked through for many seconds, and meanwhile a signal has to be heard."""
+    loop = asyncio.get_running_loop()
+    building: asyncio.Future[Engine] = loop.create_future()
+
+    def build() -> None:
+        try:
+            tell = partial(building.set_result, Engine(site))
+        except BaseException as error:
+            tell = partial(building.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop is over
+            loop.call_soon_threadsafe(tell)
+
+    threading.Thread(target=build, name="start", daemon=True).start()
+    stopped = asyncio.ensure_future(stop.wait())
+    either: list[asyncio.Future[Any]] = [building, stopped]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if not building.done():
+        await asyncio.wait({building}, timeout=BUILT_S_MAX)
+    stopped.cancel()
+    if not building.done():
+        log.info("stopped while the data folder was looked through: nothing is lost, the next start does it again")
+        raise StoppedEarly
+    return building.result()
 
 
 def _told_to_stop(stop: asyncio.Event, why: str) -> None:

@@ -75,6 +75,35 @@ def test_nobody_else_on_the_box_reads_the_data_folder(tmp_path: Path) -> None:
     assert len(list(data.rglob("*"))) > 8
 
 
+SLOW = """
+import sys, time
+import engine.cli, engine.run
+
+class Slow(engine.run.Engine):
+    def __init__(self, site):
+        print("looking through it", file=sys.stderr, flush=True)
+        time.sleep(3600)
+
+engine.run.Engine = Slow
+sys.exit(engine.cli.main(["run", sys.argv[1]]))
+"""
+
+
+def test_a_start_that_looks_through_a_large_outbox_hears_that_it_shall_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOW, str(site(tmp_path))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    while "looking through it" not in (line := process.stderr.readline()):
+        assert line
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert process.returncode == 0, said
+    assert "SIGTERM: stopping" in said
+    assert "nothing is lost, the next start does it again" in said
+
+
 EARLY = """
 import importlib, os, signal, sys
 import engine.cli
