@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import __version__, gone_files, mended_databases, start_room
+from engine import __version__, gone_files, mended_databases, shed_gaps, start_room
 from engine.clock import Clock, SteadyClock, now_us
 from engine.config.site import Site, Source
 from engine.contracts import Driver, DriverFactory, Intake, Sink
@@ -32,6 +32,7 @@ from engine.pipeline import Pipeline
 from engine.records import make_decoder
 from engine.recovery import Keep, Recovery
 from engine.rule_book import RuleSet
+from engine.shed_gaps import ShedGaps
 from engine.sinks import registry
 from engine.slices import Slicer
 from engine.sqlite_file import passes
@@ -115,7 +116,8 @@ class Engine:
             "the room of the journal": lambda: used_of(journal, settings.disk_reserve_bytes),
             "the outbox": lambda: outbox.rows / settings.outbox_rows_max,
         }
-        return Overload(Policy(settings.overload.steps()), fullness)
+        missing = ShedGaps(Path(settings.data_dir) / shed_gaps.NAME)
+        return Overload(Policy(settings.overload.steps()), fullness, missing)
 
     async def run(self, stop: asyncio.Event) -> Mapping[str, int]:
         """Until `stop` is set, or something of ours fails: then that is raised. Returns the account (R82)."""

@@ -17,10 +17,10 @@ import msgspec
 
 from engine.contracts import Delivery
 from engine.journal import Journal
+from engine.shed_gaps import ShedGaps
 
 LEVELS = ("run", "trim", "shed", "wait")
 BACK_PCT = 5  # so far below a threshold its level ends
-GAPS_MAX = 65_536
 RESERVE_BYTES = 64 * 1024 * 1024
 SAID = {
     "run": "everything is taken again",
@@ -40,15 +40,18 @@ class Policy(NamedTuple):
 class Overload:
     """`look` every now and then; then `level`, and what is to be `shed`.
 
-    shares: name of a budget -> how much of it is used, 1.0 being all. The fullest one counts.
+    shares: name of a budget -> how much of it is used, 1.0 being all. The fullest one counts. missing: whose records
+    were not taken; `told` once the journal has what `gaps` gave.
     """
 
-    def __init__(self, policy: Policy, shares: Mapping[str, Callable[[], float]]) -> None:
+    def __init__(
+        self, policy: Policy, shares: Mapping[str, Callable[[], float]], missing: ShedGaps | None = None
+    ) -> None:
         self.level = "run"
         self.why = ""
         self._policy = policy
         self._shares = shares
-        self._gaps: dict[str, _Gap] = {}
+        self.missing = ShedGaps() if missing is None else missing
 
     def look(self) -> bool:
         """Whether the level is another one now."""
@@ -75,18 +78,16 @@ class Overload:
                 record = msgspec.json.decode(line, type=_Shed)
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 continue
-            if record.seq < 0 and record.src and (record.src in self._gaps or len(self._gaps) < GAPS_MAX):
-                at = record.t if record.t >= 0 else now_us
-                self._gaps[record.src] = self._gaps.get(record.src, _Gap(at, at, 0)).with_one_at(at)
+            if record.seq < 0 and record.src:
+                self.missing.add(record.src, record.t if record.t >= 0 else now_us)
 
     def gaps(self, now_us: int, *, ends: bool = False) -> list[dict[str, Any]]:
-        """A `source.gap` for each source whose records were not taken, once that is over; then they are forgotten.
+        """A `source.gap` for each source whose records were not taken, once that is over.
 
         ends: it is over, for the engine stops.
         """
-        if (self.at_least("shed") and not ends) or not self._gaps:
+        if (self.at_least("shed") and not ends) or not self.missing:
             return []
-        gaps, self._gaps = self._gaps, {}
         return [
             {
                 "kind": "source.gap",
@@ -96,7 +97,7 @@ class Overload:
                 "count": gap.records,
                 "t_rx": now_us,
             }
-            for src, gap in gaps.items()
+            for src, gap in self.missing.take().items()
         ]
 
     def _reached(self, pct: float) -> int:
@@ -107,15 +108,6 @@ class _Shed(msgspec.Struct):
     src: str = ""
     seq: int = -1
     t: int = -1
-
-
-class _Gap(NamedTuple):
-    t_from: int
-    t_to: int
-    records: int
-
-    def with_one_at(self, at: int) -> _Gap:
-        return _Gap(min(self.t_from, at), max(self.t_to, at), self.records + 1)
 
 
 def used_of(journal: Journal, reserve_bytes: int = RESERVE_BYTES) -> float:

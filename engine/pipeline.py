@@ -246,7 +246,8 @@ class Pipeline:
         group = self._intake.take()
         if group is None:
             if gaps := self._overload.gaps(self._clock(), ends=self._closing):
-                await self._say(gaps)
+                if await self._say(gaps):
+                    await self._overload.missing.told()
             elif self._closing:
                 return False
             elif not await self._tick():
@@ -404,11 +405,12 @@ class Pipeline:
         await self._say([{"kind": "clock.tick", "src": f"{self._site}/engine/clock", "t_rx": now}])
         return True
 
-    async def _say(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Records of our own, through the journal like any other."""
+    async def _say(self, records: Sequence[Mapping[str, Any]]) -> bool:
+        """Records of our own, through the journal like any other. False: stopped before there was room."""
         payload = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
-        if await self._append(payload):
+        if said := await self._append(payload):
             self._to_decide(Group([], payload))
+        return said
 
     def _wait_s(self) -> float:
         """Until the next decision is due; never long, for the wall clock may be set meanwhile."""
@@ -452,6 +454,7 @@ class Pipeline:
                 await self._make_room()
             elif self._overload.at_least("trim"):
                 await self._recovery.trim(0)
+            await self._overload.missing.keep()
             await asyncio.sleep(LOOK_S)
 
     async def _undelivered(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ import pytest
 from engine.contracts import Delivery, Emitted
 from engine.overload import Overload, Policy
 from engine.segment_folder import SegmentFolder
+from engine.shed_gaps import NAME, ShedGaps
 from tests.counting_core import read
 from tests.integration.test_pipeline import RULES, START_US, Rig, names, queued, run, until
 
@@ -32,7 +34,7 @@ class Share:
 
 def rig_with(folder: Path, share: Share, **settings: int) -> Rig:
     rig = Rig(folder, None, RULES, None, **settings)
-    rig.pipeline._overload = Overload(Policy(), {"the disk": share})
+    rig.pipeline._overload = Overload(Policy(), {"the disk": share}, ShedGaps(folder / NAME))
     return rig
 
 
@@ -103,6 +105,42 @@ def test_a_stop_while_polls_are_shed_tells_of_the_gap(tmp_path: Path) -> None:
     (gap,) = recorded(tmp_path).splitlines()
     assert b'"source.gap"' in gap
     assert b'"count":1' in gap
+
+
+@pytest.mark.parametrize("damage", ["none", "a flipped bit", "cut"])
+def test_what_was_shed_before_a_kill_is_told_by_the_next_start_once(tmp_path: Path, damage: str) -> None:
+    share = Share()
+    kept = tmp_path / NAME
+
+    async def killed() -> None:
+        rig = rig_with(tmp_path, share)
+        await rig.pipeline.start()
+        share.used = 0.95
+        await until(lambda: rig.metrics.overload == "shed")
+        for n in range(3):
+            await rig.pipeline.put(Delivery("plc", [read(f"P-{n}", START_US, src="dc1/plc/A", t=START_US + n)]))
+        await until(lambda: kept.exists() and b",3]" in kept.read_bytes())
+        await rig.abandon()
+
+    async def again() -> None:
+        share.used = 0.1
+        rig = rig_with(tmp_path, share)
+        await rig.pipeline.start()
+        await rig.put("LU-1")
+        await until(lambda: not kept.exists())
+        await rig.pipeline.stop()
+
+    run(killed)
+    content = bytearray(kept.read_bytes())
+    if damage == "a flipped bit":
+        content[60] ^= 1
+    kept.write_bytes(content[:-9] if damage == "cut" else content)
+    run(again)
+    run(again)
+    gaps = [json.loads(line) for line in recorded(tmp_path).splitlines() if b'"source.gap"' in line]
+    told = [(gap["src"], gap["t_from"] - START_US, gap["t_to"] - START_US, gap["count"]) for gap in gaps]
+    assert told == ([] if damage == "cut" else [("dc1/plc/A", 0, 2, 3)])
+    assert (tmp_path / f"{NAME}.bad").exists() == (damage == "cut")
 
 
 def test_what_snapshots_stand_for_goes_before_anybody_has_to_wait(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.whole_file",
         "engine.disk",
         "engine.passed_over",
+        "engine.shed_gaps",
         "engine.crashes",
         "engine.start_room",
         "engine.pauses",

@@ -1,0 +1,117 @@
+"""Whose records were not taken while the disk filled up, and when: for a `source.gap` in the journal once it is over.
+
+`shed.json` in the data folder keeps it over a kill, as far as there is room for it: a line with version and digest,
+then `{src: [t_from, t_to, records]}`. It goes when the journal has the gaps. What came in the last second before a kill
+may not be in it, and a kill at the wrong moment tells a gap twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from engine.disk import DISK
+from engine.whole_file import mended, read_whole, write_whole
+
+NAME = "shed.json"
+VERSION = b"sortline-shed-1"
+GAPS_MAX = 65_536
+EVERY_S = 1.0
+EVERY_TIMES = 20  # it is not written more than a part of the time, however much there is
+
+log = logging.getLogger("sortline.overload")
+
+
+class Gap(NamedTuple):
+    """Of one source. Microseconds."""
+
+    t_from: int
+    t_to: int
+    records: int
+
+    def with_one_at(self, at: int) -> Gap:
+        return Gap(min(self.t_from, at), max(self.t_to, at), self.records + 1)
+
+
+class ShedGaps:
+    """`add`, and `keep` every now and then; once it is over `take`, tell the journal, and say so (`told`).
+
+    path: of the file; None: only in memory.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._gaps = _read(path) if path is not None else {}
+        self._telling: dict[str, Gap] = {}
+        self._changed = False
+        self._writing = asyncio.Lock()
+        self._next_s = 0.0
+
+    def add(self, src: str, at: int) -> None:
+        if src in self._gaps or len(self._gaps) < GAPS_MAX:
+            self._gaps[src] = self._gaps.get(src, Gap(at, at, 0)).with_one_at(at)
+            self._changed = True
+
+    def __len__(self) -> int:
+        return len(self._gaps)
+
+    def take(self) -> dict[str, Gap]:
+        self._telling, self._gaps = self._gaps, {}
+        return self._telling
+
+    async def told(self) -> None:
+        """What was taken is in the journal."""
+        self._telling, self._changed = {}, True
+        await self._keep()
+
+    async def keep(self) -> None:
+        if self._changed and time.monotonic() >= self._next_s:
+            await self._keep()
+
+    async def _keep(self) -> None:
+        async with self._writing:
+            self._changed, began_s = False, time.monotonic()
+            try:
+                await asyncio.to_thread(_write, self._path, {**self._telling, **self._gaps})
+            except OSError:
+                self._changed = True  # there is no room: later
+            now_s = time.monotonic()
+            self._next_s = now_s + max(EVERY_S, EVERY_TIMES * (now_s - began_s))
+
+
+def _write(path: Path | None, gaps: dict[str, Gap]) -> None:
+    if path is None:
+        return
+    if gaps:
+        body = msgspec.json.encode(gaps)
+        write_whole(path, b"%b %b\n%b\n" % (VERSION, _digest(body), body))
+        return
+    with contextlib.suppress(FileNotFoundError):
+        DISK.unlink(path)
+        DISK.sync_folder(path.parent)
+
+
+def _read(path: Path) -> dict[str, Gap]:
+    """A flipped bit is turned back; any other file that cannot be read is put aside."""
+    if path.name not in DISK.names(path.parent):
+        return {}
+    content, said = mended(path, read_whole(path), _is_whole, mend=True)
+    if said:
+        log.warning("%s", said)
+    return {} if content is None else msgspec.json.decode(content.partition(b"\n")[2], type=dict[str, Gap])
+
+
+def _is_whole(content: bytes) -> bool:
+    first, _, body = content.partition(b"\n")
+    return first == b"%b %b" % (VERSION, _digest(body.removesuffix(b"\n")))
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).hexdigest().encode()
