@@ -14,9 +14,11 @@ reading goes on at the next whole frame. A segment that is missing, or no segmen
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,6 +95,7 @@ class Journal:
         self._failed = False
         self._waiting_for_room = False  # for the segment with which a start begins
         self._calls = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "journal")
         disk.make_folder(folder)
         self._lock = _locked(disk, folder / "lock")
         try:
@@ -149,6 +152,11 @@ class Journal:
                 self._roll(self._number + 1)
             self._write(payload)
 
+    async def append_aside(self, payload: bytes) -> None:
+        """`append`, off the event loop. In a thread of its own: those that all share may all be waiting, for a database
+        that another process holds, and no acknowledgement waits for that."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.append, payload)
+
     def drop_before(self, position: Position, bytes_kept: int, begun_before_us: int = 0) -> int:
         """Segments that lie wholly before `position` go, the oldest first, while all together have more than
         `bytes_kept`, or all in them is older than `begun_before_us`. Returns how many bytes went. Something durable has
@@ -191,6 +199,7 @@ class Journal:
         return free + max(0, self._reserved - self._offset), total
 
     def close(self) -> None:
+        self._thread.shutdown()
         with self._calls:
             if self._file >= 0:
                 if not self._failed:

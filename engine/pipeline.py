@@ -323,7 +323,7 @@ class Pipeline:
         began_s = time.perf_counter()
         while True:
             try:
-                await asyncio.to_thread(self._journal.append, payload)
+                await self._journal.append_aside(payload)
             except Full as error:
                 if self._closing:
                     return False

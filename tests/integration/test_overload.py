@@ -7,6 +7,7 @@ import errno
 import itertools
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -251,6 +252,31 @@ def test_a_stop_under_load_is_quick_and_loses_nothing(tmp_path: Path) -> None:
     found = queued(tmp_path)
     assert len(set(found)) == len(found)
     assert set(acknowledged) <= set(found)
+
+
+def test_acknowledgements_wait_for_no_thread_that_waits_for_something_else(tmp_path: Path) -> None:
+    """Databases that another process holds for seconds may have all of those that are shared."""
+    released = threading.Event()
+    acknowledged: list[str] = []
+
+    async def story() -> None:
+        rig = Rig(tmp_path)
+        await rig.pipeline.start()
+        await rig.put("LU-1")
+        loop = asyncio.get_running_loop()
+        waiting = [loop.run_in_executor(None, released.wait, 60) for _ in range(100)]
+        try:
+            for name in ("LU-2", "LU-3"):
+                await rig.pipeline.put(Delivery("scanner", [read(name, START_US)], partial(acknowledged.append, name)))
+                await until(lambda: acknowledged[-1:] == [name])  # noqa: B023 - called before the next turn
+            assert not any(work.done() for work in waiting)
+        finally:
+            released.set()
+        await asyncio.gather(*waiting)
+        await rig.pipeline.stop()
+
+    run(story)
+    assert queued(tmp_path) == ["LU-1", "LU-2", "LU-3"]
 
 
 def test_no_space_for_the_outbox_is_waited_out(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import random
 
 import pytest
+
 from ext.sha256 import digest_both
 
 
