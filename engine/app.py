@@ -74,6 +74,7 @@ class Engine:
                 opened.callback(self._crashes.close)
                 for said in (*mended_databases.finish(data_dir), *mended_databases.logs_in_order(data_dir)):
                     log.warning("%s", said)
+                missing = ShedGaps(data_dir / shed_gaps.NAME)
                 outbox = mended_databases.opened(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)
                 sinks = self._sinks(data_dir)
@@ -103,20 +104,19 @@ class Engine:
                 Limits(settings.intake_records_max, settings.intake_bytes_max),
                 letters,
                 {table.name: table.delivery for table in site.sinks},
-                self._overload(journal, outbox),
+                self._overload(journal, outbox, missing),
                 settings.journal_commit_ms / 1000,
             )
             self._taps = Taps(self._pipeline, data_dir)
             self._drivers = Drivers(site, self._taps, self.clock, self._taps.attach)
             opened.pop_all()  # from here on the pipeline closes them
 
-    def _overload(self, journal: Journal, outbox: SqliteOutbox) -> Overload:
+    def _overload(self, journal: Journal, outbox: SqliteOutbox, missing: ShedGaps) -> Overload:
         settings = self.site.engine
         fullness = {
             "the room of the journal": lambda: used_of(journal, settings.disk_reserve_bytes),
             "the outbox": lambda: outbox.rows / settings.outbox_rows_max,
         }
-        missing = ShedGaps(Path(settings.data_dir) / shed_gaps.NAME)
         return Overload(Policy(settings.overload.steps()), fullness, missing)
 
     async def run(self, stop: asyncio.Event) -> Mapping[str, int]:

@@ -99,10 +99,10 @@ def _write(path: Path | None, gaps: dict[str, Gap]) -> None:
 
 
 def _read(path: Path) -> dict[str, Gap]:
-    """A flipped bit is turned back; any other file that cannot be read is put aside."""
+    """A flipped bit is turned back; any other file that cannot be read, or a folder in its place, is put aside."""
     if path.name not in DISK.names(path.parent):
         return {}
-    content, said = mended(path, read_whole(path), _is_whole, mend=True)
+    content, said = mended(path, read_whole(path) if DISK.bytes_of(path) >= 0 else b"", _is_whole, mend=True)
     if said:
         log.warning("%s", said)
     return {} if content is None else msgspec.json.decode(content.partition(b"\n")[2], type=dict[str, Gap])

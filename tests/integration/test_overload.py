@@ -108,7 +108,7 @@ def test_a_stop_while_polls_are_shed_tells_of_the_gap(tmp_path: Path) -> None:
     assert b'"count":1' in gap
 
 
-@pytest.mark.parametrize("damage", ["none", "a flipped bit", "cut"])
+@pytest.mark.parametrize("damage", ["none", "a flipped bit", "cut", "a folder"])
 def test_what_was_shed_before_a_kill_is_told_by_the_next_start_once(tmp_path: Path, damage: str) -> None:
     share = Share()
     kept = tmp_path / NAME
@@ -136,12 +136,16 @@ def test_what_was_shed_before_a_kill_is_told_by_the_next_start_once(tmp_path: Pa
     if damage == "a flipped bit":
         content[60] ^= 1
     kept.write_bytes(content[:-9] if damage == "cut" else content)
+    if damage == "a folder":
+        kept.unlink()
+        kept.mkdir()
     run(again)
     run(again)
     gaps = [json.loads(line) for line in recorded(tmp_path).splitlines() if b'"source.gap"' in line]
     told = [(gap["src"], gap["t_from"] - START_US, gap["t_to"] - START_US, gap["count"]) for gap in gaps]
-    assert told == ([] if damage == "cut" else [("dc1/plc/A", 0, 2, 3)])
-    assert (tmp_path / f"{NAME}.bad").exists() == (damage == "cut")
+    lost = damage in ("cut", "a folder")
+    assert told == ([] if lost else [("dc1/plc/A", 0, 2, 3)])
+    assert (tmp_path / f"{NAME}.bad").exists() == lost
 
 
 def test_what_snapshots_stand_for_goes_before_anybody_has_to_wait(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         engine.until_said("sink queue: up")
         engine.until(lambda: RECORDS[:20].encode() in first.read_bytes(), "records in its journal")
         engine.stop()
-    (folder / "data" / "passed_over.json").write_bytes(b"")
+    for name in ("passed_over.json", "shed.json"):
+        (folder / "data" / name).write_bytes(b"")
     site.write_text(text.replace("DATA", "data.now"))
     return folder / "data"
 
@@ -87,6 +88,7 @@ def test_a_start_that_cannot_work_with_a_file_is_refused_and_names_it(data: Path
         ("dead.sqlite", "444"),
         ("rules.json", "000"),
         ("passed_over.json", "000"),
+        ("shed.json", "000"),
         (snapshot_of(data), "000"),
     ]
     arguments = ("run", "--plain", "--seconds", "60", site_of(data))
