@@ -11,7 +11,7 @@ from ext.floor cimport Floor
 from ext.rates cimport MINUTE, begin_minute
 from ext.seen cimport follows_on
 from ext.sources cimport Source
-from ext.state cimport State
+from ext.state cimport Fact, State
 
 
 cdef class Clocks:
@@ -73,7 +73,8 @@ cdef class Clocks:
                 and self.floor.by_watermark.soonest >= self.state.watermark)
 
     cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1
-    cdef int link_down(self, Source* source) except -1
+    cdef Fact this_record(self) except *
+    cdef int link_down(self, Source* source, int64_t t) except -1
     cdef int link_up(self, Source* source, bint follows_on, int64_t t) except -1
     cdef int64_t event_time(self, Source* source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1
     cdef int64_t doubted_time(self, Source* source, int64_t t, int64_t t_rx, bint counts, bint believed) except? -1

@@ -4,7 +4,6 @@
 from ext cimport gaps, seen
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SRC_DOWN, TIME_SKEW
-from ext.outlet cimport named_source
 from ext.state cimport B_SOURCE, Fact
 from ext.store cimport length, nth, remove
 from ext.timers cimport NEVER
@@ -91,32 +90,36 @@ cdef class Clocks:
         cdef seen.Hole hole
         if seq != ABSENT:
             new = seen.add(self.floor.store, source, epoch, seq, sub, t, self.floor.rules.lateness, &hole)
-            if hole.jumped:
-                gaps.open_gap(self.floor, source, hole.t, t, epoch, hole.low, hole.high)
+            # A source's first number is no gap; but which was its first is known only when the watermark has passed it (R3).
+            if hole.jumped and (not hole.early or (live and hole.t_to >= self.state.watermark)):
+                gaps.open_gap(self.floor, source, hole.t_from, hole.t_to, epoch, hole.low, hole.high)
                 source.gap_count += 1
             elif hole.filled and new and source.gaps != NULL:
-                gaps.fill(self.floor, source, epoch, seq)
+                gaps.fill(self.floor, source, epoch, seq, t)
         if live and new and source.down != NULL:            # what a broker sends again says nothing of the time between
             self.link_up(source, seq != ABSENT and epoch == last_epoch and seq == last_seq + 1, t)
         return new
 
-    cdef int link_down(self, Source* source) except -1:
+    cdef Fact this_record(self) except *:
+        """The record that is being taken, by its name alone: for what is told of its source."""
+        raise NotImplementedError
+
+    cdef int link_down(self, Source* source, int64_t t) except -1:
         """R2: it leaves. R6: from its last record on it is a gap."""
-        cdef Fact cause = named_source(source.src)
+        cdef Fact cause
         self.leave(source)
         if source.down == NULL and source.greatest != ABSENT:
+            cause = self.this_record()
             source.down = gaps.open_gap(self.floor, source, source.greatest, NEVER, 0, -1, -1)
-            self.floor.outlet.raise_(SRC_DOWN, source.src, self.state.wall, &cause, "")
+            self.floor.outlet.raise_(SRC_DOWN, source.src, t, &cause, "")
         return 0
 
     cdef int link_up(self, Source* source, bint follows_on, int64_t t) except -1:
         """R6: its first live record ends the gap; if its number follows on, there was none."""
-        cdef Fact cause = named_source(source.src)
+        cdef Fact cause = self.this_record()
         source.down.t_to = t
         if follows_on:
-            cause.epoch, cause.seq = source.epoch, source.seq
             gaps.close_gap(self.floor, source.down, &cause)
-            cause.seq = ABSENT
         else:
             source.gap_count += 1
         source.down = NULL
@@ -134,17 +137,19 @@ cdef class Clocks:
 
     cdef int64_t doubted_time(self, Source* source, int64_t t, int64_t t_rx, bint counts, bint believed) except? -1:
         """R1: an episode begins with one record outside the bound, and ends with a hundred in a row inside it."""
-        cdef Fact cause = named_source(source.src)
+        cdef Fact cause
         if believed:
             if counts:
                 source.good_run += 1
                 if source.good_run >= GOOD_RUN:
                     source.skewed = False
+                    cause = self.this_record()
                     self.floor.outlet.clear(TIME_SKEW, source.src, t, &cause)
             return t
         source.good_run = 0
         if not source.skewed:
             source.skewed = True
+            cause = self.this_record()
             ms = (t - t_rx) // MS - ((t - t_rx) % MS < 0)
             self.floor.outlet.raise_(TIME_SKEW, source.src, t_rx, &cause, f"{ms} ms")
         return t_rx

@@ -7,6 +7,7 @@ from ext.context cimport Context
 from ext.effects cimport Effects
 from ext.payloads cimport Payloads
 from ext.sources cimport Source
+from ext.state cimport Name
 from ext.store cimport Table
 
 
@@ -15,6 +16,10 @@ cdef class Core(Effects):
     cdef Payloads payloads
     cdef size_t full_at         # bytes from which on names that nobody knows are refused to those who bring many,
     cdef size_t crowded_at      # and to all
+    cdef Batch batch            # the record that is being taken: None between two feeds,
+    cdef Py_ssize_t row
+    cdef int64_t t              # its event time if it is context, else when it came
+    cdef Name* name             # by which it goes if it has no number, once it is asked for
 
     cdef inline size_t held(self) noexcept:
         """Bytes of windows and of the names in them: what `state_bytes_max` caps."""
@@ -23,6 +28,7 @@ cdef class Core(Effects):
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_device(self, Batch batch, Py_ssize_t i) except -1
+    cdef bint is_new_content(self, Source* source, Batch batch, Py_ssize_t i) except -1
     cdef int take_context(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1
     cdef int64_t time_of_link(self, Source* source, Batch batch, Py_ssize_t i) except? -1

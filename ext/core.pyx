@@ -22,7 +22,7 @@ from ext.payloads cimport Payloads, first_word, new_name
 from ext.rates cimport MINUTE, ahead_us
 from ext.seen cimport add_content
 from ext.sources cimport Source
-from ext.state cimport Cycle, Fact, Line, LoadUnit, Name, PickWindow, Shipment, State, Strangers
+from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment, State, Strangers
 from ext.store cimport find, length, nth, pair
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
@@ -53,8 +53,10 @@ cdef class Core(Effects):
         cdef Texts texts = self.floor.texts
         if stop < 0 or stop > batch.count:
             stop = batch.count
+        self.batch = batch
         for i in range(start, stop):
             self.take_row(batch, i)
+        self.batch = None
         if (texts.arena_len > (texts.keep_early_at if self.state.full else texts.keep_at)
                 and texts.holders == 1 and texts.cores == 1 and stop == batch.count):
             texts.holders = 0           # all that the batch names has been taken in
@@ -71,6 +73,7 @@ cdef class Core(Effects):
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1:
         cdef int64_t t_rx = batch.t_rx[i]
         cdef int kind = batch.kind[i]
+        self.row, self.t, self.name = i, t_rx, NULL
         self.state.count_in += 1
         if self.held() > self.state.relieve_at:
             self.relieve()
@@ -129,8 +132,6 @@ cdef class Core(Effects):
         cdef bint hist = batch.flags[i] & F_HIST
         cdef Source* source
         cdef Fact* fact
-        cdef const uint8_t* digest
-        cdef Name* name = NULL
         if self.state.full and not self.is_known(batch, i) and not self.may_bring(batch.src[i], t_rx):
             self.state.count_rejected += 1
             return 0
@@ -140,12 +141,9 @@ cdef class Core(Effects):
             self.arrive(source, t, t_rx)
             self.hear(source, batch.t[i], t_rx)
         if batch.seq[i] == ABSENT:
-            self.payloads.write(batch, i, None, True)
-            digest = self.payloads.digest(batch, i)
-            if batch.t[i] != ABSENT and not add_content(self.floor.store, source, first_word(digest), t_rx):
+            if not self.is_new_content(source, batch, i):
                 self.state.count_duplicate += 1
                 return 0
-            name = new_name(self.floor, digest)
             if source.down != NULL and not hist:
                 self.link_up(source, False, t)
         elif not self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
@@ -154,16 +152,35 @@ cdef class Core(Effects):
         if t_rx - t > self.floor.rules.lateness:
             return self.refuse_late(batch, i)
         fact = self.fact_of(batch, i, t)
-        fact.name = name
+        fact.name = self.name
         if self.apply(source, fact, batch, i):
             self.state.count_taken += 1
         else:
             self.state.count_duplicate += 1
         return 0
 
+    cdef bint is_new_content(self, Source* source, Batch batch, Py_ssize_t i) except -1:
+        """R5, without a number: by content, which is its name too."""
+        cdef const uint8_t* digest
+        self.payloads.write(batch, i, None, True)
+        digest = self.payloads.digest(batch, i)
+        if batch.t[i] != ABSENT and not add_content(self.floor.store, source, first_word(digest), batch.t_rx[i]):
+            return False
+        self.name = new_name(self.floor, digest)
+        return True
+
+    cdef Fact this_record(self) except *:
+        cdef Fact fact = named_source(self.batch.src[self.row])
+        fact.epoch, fact.seq, fact.sub = self.batch.epoch[self.row], self.batch.seq[self.row], self.batch.sub[self.row]
+        if fact.seq == ABSENT and self.name == NULL:
+            self.payloads.write(self.batch, self.row, None, True)
+            self.name = new_name(self.floor, self.payloads.digest(self.batch, self.row))
+        fact.name, fact.t = self.name, self.t
+        return fact
+
     def refuse_late(self, Batch batch, Py_ssize_t i):
         """R29: dead."""
-        cdef Fact cause = named_source(batch.src[i])
+        cdef Fact cause = self.this_record()
         self.state.count_late += 1
         self.floor.outlet.raise_(TIME_TOO_LATE, batch.src[i], batch.t_rx[i], &cause, NAMES[batch.kind[i]])
         return 0
@@ -175,6 +192,7 @@ cdef class Core(Effects):
         cdef Fact* fact = self.fact_of(batch, i, t)
         cdef int verdict
         cdef dict record = batch.fields(i)
+        self.t = t
         source.records += 1
         fact.context = True
         if t > self.state.greatest:
@@ -219,21 +237,17 @@ cdef class Core(Effects):
 
     cdef int64_t time_of_link(self, Source* source, Batch batch, Py_ssize_t i) except? -1:
         """R1. Without a number it is mostly a broker's word, a will from when the source connected: such a time is nobody's
-        wrong clock."""
+        wrong clock, however old."""
         cdef bint hist = batch.flags[i] & F_HIST
+        cdef int64_t t = batch.t[i], t_rx = batch.t_rx[i]
         if not hist and batch.seq[i] == ABSENT:
-            return batch.t_rx[i]
+            return t if t != ABSENT and -source.skew_max <= t - t_rx <= source.skew_max else t_rx
         return self.time_of(source, batch.t[i], batch.t_rx[i], hist)
 
     cdef bint is_new_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1:
-        cdef const uint8_t* digest
         if batch.seq[i] != ABSENT:
             return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, False)
-        if batch.t[i] == ABSENT:
-            return True
-        self.payloads.write(batch, i, None, True)
-        digest = self.payloads.digest(batch, i)
-        return add_content(self.floor.store, source, first_word(digest), batch.t_rx[i])
+        return self.is_new_content(source, batch, i)
 
     cdef int take_link_down(self, Batch batch, Py_ssize_t i, int64_t t) except -1:
         """R2: its sources leave, unless it is an old death: of an earlier life, or of a backlog and they have spoken since."""
@@ -245,7 +259,7 @@ cdef class Core(Effects):
             if number == batch.src[i] and record.get("epoch", source.epoch) < source.epoch:
                 continue
             if not batch.flags[i] & F_HIST or t >= source.greatest:
-                self.link_down(source)
+                self.link_down(source, t)
         return 0
 
     cdef list spoken_for(self, int32_t src, str scope):

@@ -323,6 +323,7 @@ cdef class Effects(Clocks):
     cdef int release(self, Table* table, int32_t key) except -1:
         cdef List* ready = <List*>find(table, key)
         cdef Waiting* waiting
+        cdef Fact cause
         cdef int k
         if ready == NULL:
             return 0
@@ -333,7 +334,8 @@ cdef class Effects(Clocks):
                 continue                # a cancel, which has taken effect with its task
             waiting.over = True
             if self.state.open_episodes[CTX_MISSING]:
-                self.floor.outlet.clear(CTX_MISSING, self.subject_of(waiting), waiting.fact.t, waiting.fact)
+                cause = self.this_record()
+                self.floor.outlet.clear(CTX_MISSING, self.subject_of(waiting), cause.t, &cause)
             self.take_waiting(waiting)
         self.floor.store.free(ready)
         return 0

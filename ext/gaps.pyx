@@ -20,16 +20,21 @@ cdef int GAPS_MAX = 256             # open ones of a source; beyond that the old
 cdef Gap* open_gap(
         Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL:
     """`low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended."""
+    cdef Gap* gap = new_gap(floor, source, t_from, t_to, epoch, low, high)
+    if t_to != NEVER:
+        floor.by_watermark.push(t_to, RANK_TRACK, text_key(source.src), gap, TAG_GAP_SURE, 0)
+    return gap
+
+
+cdef Gap* new_gap(
+        Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL:
     cdef Gap* gap = <Gap*>floor.store.new(B_GAP, sizeof(Gap))
     gap.source, gap.t_from, gap.t_to = source, t_from, t_to
     gap.epoch, gap.low, gap.high = epoch, low, high
-    gap.missing = high - low + 1 if low >= 0 else 0
     floor.store.append(&source.gaps, gap)
     floor.state.gaps += 1
     if length(source.gaps) > GAPS_MAX:
         forget_gap(floor, source, 0)
-    if t_to != NEVER:
-        floor.by_watermark.push(t_to, RANK_TRACK, text_key(source.src), gap, TAG_GAP_SURE, 0)
     return gap
 
 
@@ -39,34 +44,57 @@ cdef int forget_gap(Floor floor, Source* source, int at) except -1:
     return 0
 
 
-cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq) except -1:
-    """R6: a number that comes after all fills its place."""
+cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t) except -1:
+    """R6: a number that comes after all fills its place. What is missing before it and what is missing after it are two
+    gaps from then on, as if it had come in order (R3)."""
     cdef Gap* gap
+    cdef Gap* before
     cdef Fact cause
     cdef int i
     for i in range(length(source.gaps)):
         gap = <Gap*>nth(source.gaps, i)
         if gap.epoch == epoch and gap.low <= seq <= gap.high:
-            gap.missing -= 1
-            if gap.missing == 0:
-                cause = named_source(source.src)
-                cause.epoch, cause.seq = epoch, seq
-                close_gap(floor, gap, &cause)
-            return 0
-    return 0
+            break
+    else:
+        return 0
+    if seq > gap.low and gap.sure:
+        before = new_gap(floor, source, gap.t_from, t, epoch, gap.low, seq - 1)
+        before.sure = True
+    elif seq > gap.low:
+        open_gap(floor, source, gap.t_from, t, epoch, gap.low, seq - 1)
+    gap.low, gap.t_from = seq + 1, t
+    if gap.low <= gap.high:
+        return 0
+    cause = named_source(source.src)
+    cause.epoch, cause.seq = epoch, seq
+    return close_gap(floor, gap, &cause)
 
 
 cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
     """`cause`: the record that filled it."""
-    cdef int at = index_of(gap.source.gaps, gap)
+    cdef Source* source = gap.source
+    cdef int at = index_of(source.gaps, gap)
     gap.closed = True
     if at >= 0:                         # else it was forgotten as the oldest of too many
-        forget_gap(floor, gap.source, at)
+        forget_gap(floor, source, at)
     floor.state.gap_closed = True
-    floor.outlet.clear(SEQ_GAP, gap.source.src, gap.t_to, cause)
-    if gap.sure:                        # else its timer is still to come, and frees it
-        floor.store.free(gap)
+    if not gap.sure:                    # its timer is still to come, and frees it
+        return 0
+    if gap.low >= 0 and not lacks_numbers(source):
+        floor.outlet.clear(SEQ_GAP, source.src, gap.t_to, cause)
+    floor.store.free(gap)
     return 0
+
+
+cdef bint lacks_numbers(const Source* source) noexcept:
+    """An episode of `SEQ_GAP` lasts until all is here that was missing for sure."""
+    cdef const Gap* gap
+    cdef int i
+    for i in range(length(source.gaps)):
+        gap = <const Gap*>nth(source.gaps, i)
+        if gap.sure and gap.low >= 0:
+            return True
+    return False
 
 
 cdef int make_sure(Floor floor, Gap* gap) except -1:
@@ -79,7 +107,7 @@ cdef int make_sure(Floor floor, Gap* gap) except -1:
         cause = named_source(gap.source.src)
         cause.epoch, cause.seq = gap.epoch, gap.high + 1
         floor.state.gap_closed = True   # held readinesses that have ended since must not be told: they are asked again
-        floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.missing} missing")
+        floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.high - gap.low + 1} missing")
     return 0
 
 
@@ -92,7 +120,7 @@ cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to, bint 
         return 0
     for i in range(length(source.gaps)):
         gap = <const Gap*>nth(source.gaps, i)
-        if gap.t_from <= t_to and gap.t_to >= t_from and (gap.sure or gap.low < 0 or not sure):
+        if min(gap.t_from, gap.t_to) <= t_to and max(gap.t_from, gap.t_to) >= t_from and (gap.sure or gap.low < 0 or not sure):
             return source.gap_hold
     return 0
 

@@ -238,9 +238,9 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
     if o.by == BY_DEADLINE and o.q_short > 0 and window.trouble.decided == NULL:
-        blind = gaps.hold_of_window(floor, window, o.t_close, False)
-        if blind and o.t_close + blind > floor.state.wall:
-            return hold(floor, window, o.t_close, blind)
+        blind = gaps.hold_of_window(floor, window, o.closing.t, False)      # pieces that followed it were no silence
+        if blind and o.closing.t + blind > floor.state.wall:
+            return hold(floor, window, o.closing.t, blind)
         evidence = INCOMPLETE if blind else evidence
     if o.closing != NULL and window.trouble.decided == NULL:
         decided_by(floor, window, o.closing)

@@ -8,11 +8,13 @@ from ext.store cimport Store
 
 cdef struct Hole:
     # What a number says of its neighbours (R6).
-    bint jumped             # it left a hole before it: low..high, after event time t
+    bint jumped             # there is a hole beside it: low..high, between the event times of its neighbours
+    bint early              # after it, for it came before the lowest so far
     bint filled             # it came after a greater one
     int64_t low
     int64_t high
-    int64_t t
+    int64_t t_from
+    int64_t t_to
 
 
 cdef inline bint follows_on(Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t) noexcept:
@@ -25,6 +27,7 @@ cdef inline bint follows_on(Source* source, int64_t epoch, int64_t seq, int64_t 
     if seq != youngest.high + 1 or t > youngest.until:
         return False
     youngest.high = source.seq = seq
+    youngest.last = t
     if t > youngest.t:
         youngest.t = t
     return True

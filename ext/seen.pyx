@@ -19,7 +19,7 @@ cdef int64_t CONTENTS_MAX = 1 << 18
 cdef bint add(Store store, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, int64_t lateness,
               Hole* hole) except -1:
     """Note a number. False: the same `dev_id` was here before, inside `lateness`."""
-    hole.jumped = hole.filled = False
+    hole.jumped = hole.early = hole.filled = False
     if source.seen == NULL or source.seen.epoch != epoch:
         choose_epoch(store, source, epoch)
     if epoch > source.epoch or source.seq == ABSENT:
@@ -71,18 +71,25 @@ cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t la
     hole.filled = seen.count > 0 and seq < seen.intervals[seen.count - 1].high
     if i >= 0 and seq == seen.intervals[i].high + 1 and t <= seen.intervals[i].until:
         seen.intervals[i].high = seq
+        seen.intervals[i].last = t
         seen.intervals[i].t = max(seen.intervals[i].t, t)
         if i + 1 < seen.count and llabs(seen.intervals[i + 1].t - seen.intervals[i].t) <= grain:
             join_next(seen, i)
         return True
     if i + 1 < seen.count and seen.intervals[i + 1].low == seq + 1 and t <= seen.intervals[i + 1].until:
         seen.intervals[i + 1].low = seq
+        seen.intervals[i + 1].first = t
         seen.intervals[i + 1].t = max(seen.intervals[i + 1].t, t)
         return True
     if i >= 0 and i == seen.count - 1 and seq > seen.intervals[i].high + 1:
         hole.jumped = True
-        hole.low, hole.high, hole.t = seen.intervals[i].high + 1, seq - 1, seen.intervals[i].t
-    return insert(store, seen, Interval(low=seq, high=seq, t=t, until=t + grain), t - lateness)
+        hole.low, hole.high = seen.intervals[i].high + 1, seq - 1
+        hole.t_from, hole.t_to = seen.intervals[i].last, t
+    elif i < 0 and seen.count and seq + 1 < seen.intervals[0].low and t < seen.intervals[0].first:
+        hole.jumped = hole.early = True
+        hole.low, hole.high = seq + 1, seen.intervals[0].low - 1
+        hole.t_from, hole.t_to = t, seen.intervals[0].first
+    return insert(store, seen, Interval(low=seq, high=seq, first=t, last=t, t=t, until=t + grain), t - lateness)
 
 
 cdef inline int place_of(const Seen* seen, int64_t seq) noexcept:
@@ -109,7 +116,7 @@ cdef bint join_next(Seen* seen, int i) except -1:
     cdef Interval* after = here + 1
     if here.high + 1 != after.low:
         return False
-    here.high, here.t = after.high, max(here.t, after.t)
+    here.high, here.last, here.t = after.high, after.last, max(here.t, after.t)
     cut(seen, i + 1)
     return True
 

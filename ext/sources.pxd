@@ -14,9 +14,8 @@ cdef struct Gap:
     Source* source
     int64_t t_from
     int64_t t_to                # NEVER: the link is still down
-    int64_t low                 # missing numbers, -1: none known
+    int64_t low                 # none of low..high has come; -1: it is a stretch of time only
     int64_t high
-    int64_t missing
     int64_t epoch               # of its numbers
     uint8_t closed
     uint8_t sure                # its timer has come up
@@ -25,7 +24,9 @@ cdef struct Gap:
 cdef struct Interval:
     int64_t low
     int64_t high
-    int64_t t                   # greatest event time of a number in it
+    int64_t first               # event time of `low`
+    int64_t last                # and of `high`
+    int64_t t                   # the greatest of a number in it
     int64_t until               # event time after which it takes in no more
 
 

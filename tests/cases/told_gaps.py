@@ -191,6 +191,14 @@ def R07_the_deadline_is_moved_while_it_is_held() -> Case:
     return case.raised("SEQ_GAP", STATION)
 
 
+def R07_filled_while_what_followed_the_deadline_is_blind() -> Case:
+    """R7: a piece of 50 follows the deadline of 30, and so does a gap of 46: once number 2 is here, nothing is blind
+    that the deadline rests on."""
+    case = blind().device("telemetry", 45, src=STATION).lose().pick(50)
+    case = told_late(case, "telemetry").times("SEQ_GAP", 1)
+    return case.confirmed(2, 50, evidence="exact").shorted(1, 50, evidence="exact")
+
+
 def R07_filled_after_the_hold() -> Case:
     """R7, R25: what was told incomplete is revised by the pick that was missing."""
     case = told_late(blind().tick(340), rx=350).cleared("SEQ_GAP", STATION)

@@ -6,6 +6,7 @@ from tests.cases.told_gaps import short
 from tests.cases.writing import STATION, Case, at
 
 HOUR = 3600.0
+SCANNER = "dc1/gate/SCN-01"
 
 
 def press(case: Case, t: float, seq: int, **fields: int) -> Case:
@@ -101,3 +102,48 @@ def R06_a_repeat_without_a_number_ends_no_link_down() -> Case:
     case = Case().order(3).task(3, deadline=at(30)).tell(STATION, "pick.confirm", 10, task="T-1", sku="A", qty=1)
     case.tell(STATION, "link.down", 12).records.append(case.records[-2] | {"t_rx": at(14)})
     return case.never_raised("SEQ_GAP").raised("SRC_DOWN", STATION).counted(duplicate=1)
+
+
+def heard_out_of_order(*numbers: int) -> Case:
+    """A scanner's records of 1, 2, 3 ..., each under the number of its second, in this order between 10 and 11."""
+    case = Case()
+    case.rules = {"disorder_ms": 12_000, "skew_max_ms": 30_000}
+    for place, seq in enumerate(numbers):
+        case.tell(SCANNER, "scan.read", seq, 10 + place / 10, lu="L-1", seq=seq)
+    return case.tell(SCANNER, "scan.read", 20, lu="L-1", seq=max(numbers) + 1)
+
+
+def R06_a_number_in_the_middle_of_a_hole() -> Case:
+    """R3, R6: 3 comes after 5, and 2 and 4 never: the first gap is the one before 3, as if it had come in order."""
+    case = heard_out_of_order(1, 5, 3)
+    return case.expect("exception.raised", f"SEQ_GAP/{SCANNER}/1", t=3, detail="1 missing").times("SEQ_GAP", 1)
+
+
+def R06_the_first_number_comes_late() -> Case:
+    """R3, R6: 5 is heard before 3, which was the first: 4 is missing all the same."""
+    case = heard_out_of_order(5, 3)
+    return case.expect("exception.raised", f"SEQ_GAP/{SCANNER}/1", t=5, detail="1 missing").times("SEQ_GAP", 1)
+
+
+def R06_numbers_from_before_the_first() -> Case:
+    """R6: a source's first number is no gap: what its backlog tells of before, and not of all, is none either."""
+    case = Case().tell(SCANNER, "scan.read", 10, lu="L-1", seq=9)
+    case.tell(SCANNER, "scan.read", 2, 11, lu="L-1", seq=5, hist=True)
+    return case.tell(SCANNER, "scan.read", 20, lu="L-1", seq=10).never_raised("SEQ_GAP")
+
+
+def R06_one_gap_is_filled_and_another_is_open() -> Case:
+    """R6, section 11: 2 comes as backlog, 5 does not: what was missing is not all here, and the episode goes on."""
+    case = Case()
+    for seq in (1, 3, 4, 6, 7):
+        case.tell(SCANNER, "scan.read", seq * 5, lu="L-1", seq=seq)
+    case.tell(SCANNER, "scan.read", 10, 40, lu="L-1", seq=2, hist=True)
+    return case.raised("SEQ_GAP", SCANNER).times("SEQ_GAP", 1)
+
+
+def R06_all_gaps_are_filled() -> Case:
+    """R6, section 11: with 5 as well it ends once, not before it began."""
+    case = R06_one_gap_is_filled_and_another_is_open()
+    case.expected.clear()
+    case.tell(SCANNER, "scan.read", 25, 50, lu="L-1", seq=5, hist=True)
+    return case.cleared("SEQ_GAP", SCANNER, t=30).times("SEQ_GAP", 1)

@@ -338,7 +338,7 @@ def R04_ctx_wait_ms_has_passed() -> Case:
     """R4, R11: ten minutes are reached, and CTX_MISSING raised; the task that comes later lets the pick count at its
     own time, and clears it."""
     case = Case().pick(10, rx=12, task="T-9").tick(612).order(1, t=620).task(1, "T-9", t=620).counted(open=0)
-    return case.cleared("CTX_MISSING", "task/T-9").confirmed(1, 10, "T-9")
+    return case.cleared("CTX_MISSING", "task/T-9", t=620).confirmed(1, 10, "T-9")
 
 
 def R04_what_is_due_goes_by_time_then_kind_then_key() -> Case:

@@ -14,33 +14,44 @@ PICK_KINDS = frozenset({"pick.confirm", "pick.short", "pick.reverse"})
 
 @dataclass
 class Gap:
-    """`seen`, `filled`: arrivals of the records that showed and filled it. `missing`: empty for a stretch of time."""
+    """`seen`, `filled`: arrivals of the records that showed and filled it. `missing`: empty for a stretch of time.
+
+    `parts`: what was still missing around a number that came, and is two gaps from then on.
+    """
 
     t_from: int
     t_to: int
     seen: int
     epoch: int = 0
-    missing: set[int] = field(default_factory=set)
+    missing: range = range(0)
     filled: int = NEVER
+    parts: list[Gap] = field(default_factory=list)
 
     def overlaps(self, t_from: int, t_to: int) -> bool:
-        return self.t_from <= t_to and self.t_to >= t_from
+        return min(self.t_from, self.t_to) <= t_to and max(self.t_from, self.t_to) >= t_from
 
     def open_at(self, at: int) -> bool:
         """Before record `at` takes effect."""
         return self.seen < at <= self.filled
+
+    def fill(self, at: int, number: int, t: int) -> None:
+        self.filled = at
+        if before := range(self.missing.start, number):
+            self.parts.append(Gap(self.t_from, t, at, self.epoch, before))
+        if after := range(number + 1, self.missing.stop):
+            self.parts.append(Gap(t, self.t_to, at, self.epoch, after))
 
 
 class _Source:
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self.down: Gap | None = None
-        self.highest: dict[int, tuple[int, int]] = {}  # by epoch: number, its event time
-        self.epoch = -1
+        self.first: dict[int, tuple[int, int]] = {}  # by epoch: the least number and its event time
+        self.last: dict[int, tuple[int, int]] = {}  # and the greatest
         self.last_t: int | None = None  # event time of the last record that was heard
 
-    def hear(self, at: int, record: Record, t: int) -> None:
-        follows = "seq" in record and self.number(at, record, t)
+    def hear(self, at: int, record: Record, t: int, mark: int) -> None:
+        follows = "seq" in record and self.number(at, record, t, mark)
         if not record.get("hist") and self.down is not None:
             # R6: a time of link.down is filled at the first live record if its number follows on
             self.down.t_to = t
@@ -49,25 +60,25 @@ class _Source:
             self.down = None
         self.last_t = max(t, self.last_t or t)
 
-    def number(self, at: int, record: Record, t: int) -> bool:
-        """Whether nothing is missing before it."""
+    def number(self, at: int, record: Record, t: int, mark: int) -> bool:
+        """Whether it follows on the greatest number so far. `mark`: the watermark."""
         epoch: int = record.get("epoch", 0)
         seq: int = record["seq"]
-        before = self.highest.get(epoch)
-        if before is None:
-            self.highest[epoch] = seq, t
+        if epoch not in self.last:
+            self.first[epoch] = self.last[epoch] = seq, t
             return False
-        number, t_before = before
-        for gap in self.gaps:
-            if gap.epoch == epoch and seq in gap.missing:
-                gap.missing.remove(seq)
-                if not gap.missing:
-                    gap.filled = at
-        if seq > number + 1:
-            self.gaps.append(Gap(t_before, t, at, epoch, set(range(number + 1, seq))))
-        if seq > number:
-            self.highest[epoch] = seq, t
-        return seq == number + 1
+        (first, t_first), (last, t_last) = self.first[epoch], self.last[epoch]
+        for gap in [gap for gap in self.gaps if gap.filled == NEVER and gap.epoch == epoch and seq in gap.missing]:
+            gap.fill(at, seq, t)
+            self.gaps += gap.parts
+        if seq > last + 1:
+            self.gaps.append(Gap(t_last, t, at, epoch, range(last + 1, seq)))
+        elif seq + 1 < first and t < t_first and mark <= t_first and not record.get("hist"):
+            # R3: what was heard first was not the first number, only out of order
+            self.gaps.append(Gap(t, t_first, at, epoch, range(seq + 1, first)))
+        self.first[epoch] = min(self.first[epoch], (seq, t))
+        self.last[epoch] = max(self.last[epoch], (seq, t))
+        return seq == last + 1
 
 
 class Gaps:
@@ -82,12 +93,12 @@ class Gaps:
                 continue
             if record["kind"] in ABOUT_SOURCES:
                 if "seq" in record:
-                    self.sources.setdefault(record["src"], _Source()).number(at, record, t)
+                    self.sources.setdefault(record["src"], _Source()).number(at, record | {"hist": True}, t, NEVER)
                 self._about(at, record, t)
                 continue
             if record["kind"] in PICK_KINDS:
                 self.pickers.setdefault(record["src"], at)
-            self.sources.setdefault(record["src"], _Source()).hear(at, record, t)
+            self.sources.setdefault(record["src"], _Source()).hear(at, record, t, clock.marks[at])
 
     def _about(self, at: int, record: Record, t: int) -> None:
         if record["kind"] == "source.gap" and not is_dead(record, t, self.clock.rules):
@@ -122,7 +133,7 @@ class Gaps:
             over = self.clock.reached(base + max(self.clock.rule(src, "gap_hold_ms") for src, _ in tainting))
             if over is not None and over.at <= now.at and over.wall <= now.wall:
                 return now
-            fills = [gap.filled + 1 for source in self.sources.values() for gap in source.gaps]
+            fills = [gap.filled + 1 for source in self.sources.values() for gap in source.gaps if not gap.parts]
             again = min((at for at in fills if now.at < at < NEVER), default=NEVER)
             if over is not None and over.at < again:
                 now = max(over, now)  # asked again: of a gap that was seen meanwhile, too
@@ -134,6 +145,8 @@ class Gaps:
 
     def _is_none(self, gap: Gap) -> bool:
         """R6: its numbers came before the watermark passed the record that jumped."""
+        if gap.parts:
+            return all(map(self._is_none, gap.parts))
         return gap.epoch >= 0 and gap.filled < NEVER and self.clock.marks[gap.filled] <= gap.t_to
 
     def all_pickers(self, at: int) -> list[str]:

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "6ac325a61f6a3fd0"
+LAYOUT = "2ac0cf2487b7c65c"
 
 
 def fields() -> str:
