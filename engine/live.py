@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.columns import Columns
@@ -105,11 +106,17 @@ class View:
         rate, clock, gaps = f"{source.rate.per_second(now):.1f}", self._clock_of(source.name), self._gaps(source.name)
         figures = [rate, str(source.records), lag, clock, str(gaps)]
         faulty = Text(str(source.faulty), style="red" if source.faulty else "")
-        detail = source.detail or max(source.faults, key=lambda cause: source.faults[cause].last_us, default="")
+        worst = max(source.faults, key=lambda cause: source.faults[cause].last_us, default="")
+        detail = source.detail or worst or self._not_live(source.name)
         return [_name(source.name), _state(source.state or "starting"), *map(Text, figures), faulty, _detail(detail)]
 
     def _gaps(self, source: str) -> int:
         return sum(int(str(one.get("gaps", 0))) for one in self._devices(source))
+
+    def _not_live(self, source: str) -> str:
+        """How many of its devices are in another state than that."""
+        states = Counter(str(one.get("state", "LIVE")) for one in self._devices(source))
+        return ", ".join(f"{count} {state}" for state, count in sorted(states.items()) if state != "LIVE")
 
     def _clock_of(self, source: str) -> str:
         """How far the worst of its devices' clocks is ahead of ours, or behind."""

@@ -52,6 +52,7 @@ cdef class Clocks:
         """Count a device's record, noise or not, and say when it happened."""
         t = self.time_of(source, t, t_rx, hist)
         source.records += 1
+        source.syncing = hist
         if t > source.greatest:
             source.greatest = t
             if t > self.state.greatest:

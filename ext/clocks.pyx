@@ -4,6 +4,7 @@
 from ext cimport gaps, seen
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SRC_DOWN, TIME_SKEW
+from ext.rates cimport ahead_us
 from ext.state cimport B_SOURCE, Fact
 from ext.store cimport length, nth, remove
 from ext.timers cimport NEVER
@@ -16,6 +17,15 @@ from libc.string cimport memset
 
 cdef int64_t MS = 1000
 cdef int64_t GOOD_RUN = 100             # R1: records in a row inside the bound that end a skew
+
+
+cdef str state_of(const Source* source):
+    """Section 10. DOWN ends with a backlog, SYNCING with the first record that is none; who is silent is STALE."""
+    if source.syncing:
+        return "SYNCING"
+    if source.down != NULL:
+        return "DOWN"
+    return "LIVE" if source.live else "STALE"
 
 
 cdef class Clocks:
@@ -81,6 +91,22 @@ cdef class Clocks:
         source.rate_band = values["rate_band"]
         return 0
 
+    def sources(self):
+        """What is known of every source, in the order of their names: for the live view."""
+        cdef Source* source
+        cdef uint64_t i
+        found = []
+        for i in range(self.state.sources.capacity):
+            source = <Source*>self.state.sources.slots[i].value
+            if source != NULL:
+                found.append({
+                    "src": self.floor.text(source.src), "live": bool(source.live), "watermark_us": source.watermark,
+                    "last_rx_us": source.last_rx, "records": source.records, "gaps": source.gap_count,
+                    "ahead_us": None if ahead_us(source) == ABSENT else ahead_us(source),
+                    "state": state_of(source),
+                })
+        return sorted(found, key=lambda row: row["src"])
+
     # ------------------------------------------------------------------------------------------ numbers and links
 
     cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
@@ -108,6 +134,7 @@ cdef class Clocks:
         """R2: it leaves. R6: from its last record on it is a gap."""
         cdef Fact cause
         self.leave(source)
+        source.syncing = False
         if source.down == NULL and source.greatest != ABSENT:
             cause = self.this_record()
             source.down = gaps.open_gap(self.floor, source, source.greatest, NEVER, 0, -1, -1)

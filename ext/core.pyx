@@ -19,7 +19,7 @@ from ext.kinds cimport (
 )
 from ext.outlet cimport named_source
 from ext.payloads cimport Payloads, first_word, new_name
-from ext.rates cimport MINUTE, ahead_us
+from ext.rates cimport MINUTE
 from ext.seen cimport add_content
 from ext.sources cimport Source
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment, State, Strangers
@@ -468,22 +468,6 @@ cdef class Core(Effects):
             found += (shipment != NULL and shipment.plan_rev > 0 and shipment.manifest_t == NEVER
                       and shipment.cancel_t == NEVER)
         return found
-
-    def sources(self):
-        """What is known of every source, in the order of their names: for the live view."""
-        cdef Source* source
-        cdef uint64_t i
-        found = []
-        for i in range(self.state.sources.capacity):
-            source = <Source*>self.state.sources.slots[i].value
-            if source != NULL:
-                found.append({
-                    "src": self.floor.text(source.src), "live": bool(source.live), "watermark_us": source.watermark,
-                    "last_rx_us": source.last_rx, "records": source.records, "gaps": source.gap_count,
-                    "ahead_us": None if ahead_us(source) == ABSENT else ahead_us(source),
-                    "state": "live" if source.live else "idle",
-                })
-        return sorted(found, key=lambda row: row["src"])
 
     def position(self, str src):
         """The last (epoch, seq) of a source; None if it never numbered."""

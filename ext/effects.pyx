@@ -46,7 +46,7 @@ cdef class Effects(Clocks):
         fact.window, fact.cycle, fact.move, fact.name = NULL, NULL, NULL, NULL
         fact.t, fact.t_rx, fact.arrival, fact.kind = t, batch.t_rx[i], self.state.arrivals, <uint8_t>kind
         fact.src, fact.epoch, fact.seq, fact.sub = batch.src[i], batch.epoch[i], batch.seq[i], batch.sub[i]
-        fact.context = fact.late = fact.follows = fact.only_seen = fact.sights = 0
+        fact.context = fact.late = fact.follows = fact.only_seen = fact.judged = fact.sights = 0
         fact.task, fact.order, fact.line, fact.sku = batch.task[i], batch.order[i], batch.line[i], batch.sku[i]
         fact.lu, fact.carton, fact.track, fact.lot = batch.lu[i], batch.carton[i], batch.track[i], batch.lot[i]
         fact.loc, fact.code = batch.loc[i], batch.code[i]
@@ -71,19 +71,19 @@ cdef class Effects(Clocks):
             return self.apply_pick(fact, batch, i)
         if kind == K_SCAN_READ:
             if fact.track:
-                tracks.take(self.floor, fact)
+                tracks.take(self.floor, source, fact)
             if self.floor.closing_points and self.is_closing_point(text_in(batch, i, b"point", 5)):
                 shipments.take_unit_fact(self.floor, fact)
             elif not fact.track:
                 sights.joins_nothing(self.floor, fact)
         elif kind == K_ITEM_INDUCTED or kind == K_IDENT_ASSIGNED or kind == K_SCAN_NOREAD:
-            tracks.take(self.floor, fact)
+            tracks.take(self.floor, source, fact)
         elif kind == K_WEIGH or kind == K_DIVERT_CONFIRMED or K_ITEM_RECIRCULATED <= kind <= K_ITEM_ARRIVED:
             if fact.lu:
                 tracks.watch_item(self.floor, fact)
                 shipments.take_unit_fact(self.floor, fact)
             else:
-                tracks.take(self.floor, fact)
+                tracks.take(self.floor, source, fact)
         elif K_CARTON_OPEN <= kind <= K_LOAD_REMOVED:
             self.apply_carton(fact, batch, i)
         else:
@@ -449,7 +449,7 @@ cdef class Effects(Clocks):
         elif tag == gaps.TAG_GAP_SURE:
             gaps.make_sure(floor, <Gap*>target)
         elif tag == tracks.TAG_MULTIREAD:
-            tracks.resolve_multiread(floor, self.source((<Multiread*>target).fact.src), <Multiread*>target)
+            tracks.on_multiread_passed(floor, <Multiread*>target)
         elif tag == stuck.TAG_STUCK or tag == stuck.TAG_MOVED:
             stuck.look(floor, target)
         elif tag == legality.TAG_LEGAL:

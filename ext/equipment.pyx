@@ -11,7 +11,7 @@ from ext.keys cimport Key, fact_key
 from ext.kinds cimport K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL
 from ext.premises_data cimport Subjects
 from ext.state cimport B_SIGNAL, B_SUBJECTS
-from ext.store cimport find
+from ext.store cimport Numbers, find
 from ext.timers cimport RANK_TRACK
 
 cdef dict CODES = {K_JAM: DEV_JAM, K_FAULT: DEV_FAULT, K_ESTOP: DEV_ESTOP, K_LANE_FULL: RTE_LANE_FULL}
@@ -89,17 +89,37 @@ cdef int apply(Floor floor, Signal* signal) except -1:
 
 
 cdef int end_all(Floor floor, Signal* signal) except -1:
-    """A clear ends what it names, and of what the device ever set all that agrees with it: without a `code` all of that
+    """A clear ends what it names, and of what the device has set all that agrees with it: without a `code` all of that
     `dest`, and the other way round; with neither everything."""
     cdef uint64_t key = <uint64_t>signal.code << 32 | <uint64_t>signal.fact.src
     cdef Subjects* known = <Subjects*>find(floor.state.signalled, key)
+    cdef Numbers* may_agree = NULL
     cdef set subjects = {floor.text(signal.subject)}
     cdef int i
-    for i in range(known.subjects.count if known != NULL else 0):
-        if agrees(floor, signal, floor.text(known.subjects.items[i])):
-            subjects.add(floor.text(known.subjects.items[i]))
+    if known != NULL:
+        may_agree = known.subjects if signal.whole else known.deep
+    for i in range(may_agree.count if may_agree != NULL else 0):
+        if agrees(floor, signal, floor.text(may_agree.items[i])):
+            subjects.add(floor.text(may_agree.items[i]))
     for subject in sorted(subjects):
         apply_to(floor, signal, signal.code, floor.intern(subject))
+    if signal.whole and known != NULL and signal.fact.kind != K_LANE_FULL:      # which others may have set since
+        keep_set(floor, signal.code, known.subjects)
+        keep_set(floor, signal.code, known.deep)
+    return 0
+
+
+cdef int keep_set(Floor floor, int code, Numbers* subjects) noexcept:
+    """The rest is cleared, and needs no other clear."""
+    cdef Signal* signal
+    cdef int i, kept = 0
+    for i in range(subjects.count if subjects != NULL else 0):
+        signal = <Signal*>find(floor.state.signals, <uint64_t>code << 32 | <uint64_t>subjects.items[i])
+        if signal != NULL and signal.on:
+            subjects.items[kept] = subjects.items[i]
+            kept += 1
+    if subjects != NULL:
+        subjects.count = kept
     return 0
 
 
@@ -120,8 +140,8 @@ cdef int apply_to(Floor floor, Signal* signal, int code, int32_t subject) except
     if is_outdated(floor, signal, code, subject):
         return 0
     if signal.on:
+        remember(floor, signal, code, subject, find(floor.state.signals, key) == NULL)
         floor.store.put(floor.state.signals, key, signal)
-        remember(floor, code, fact.src, subject)
         return floor.outlet.raise_(code, subject, fact.t, fact, floor.text(fact.code))
     if signal.whole or find(floor.state.signals, key) != NULL:
         floor.store.put(floor.state.signals, key, signal)
@@ -129,18 +149,27 @@ cdef int apply_to(Floor floor, Signal* signal, int code, int32_t subject) except
     return 0
 
 
-cdef int remember(Floor floor, int code, int32_t src, int32_t subject) except -1:
-    """What the device has set."""
-    cdef uint64_t key = <uint64_t>code << 32 | <uint64_t>src
+cdef int remember(Floor floor, const Signal* signal, int code, int32_t subject, bint is_new) except -1:
+    """What the device has set. `is_new`: for the first time."""
+    cdef const Fact* fact = signal.fact
+    cdef uint64_t key = <uint64_t>code << 32 | <uint64_t>fact.src
     cdef Subjects* known = <Subjects*>find(floor.state.signalled, key)
-    cdef int i
     if known == NULL:
         known = <Subjects*>floor.store.new(B_SUBJECTS, sizeof(Subjects))
         floor.store.put(floor.state.signalled, key, known)
-    for i in range(known.subjects.count if known.subjects != NULL else 0):
-        if known.subjects.items[i] == subject:
-            return 0
-    return floor.store.add_number(&known.subjects, subject)
+    if is_new or not holds(known.subjects, subject):
+        floor.store.add_number(&known.subjects, subject)
+        if fact.dest and fact.code and fact.kind != K_LANE_FULL:
+            floor.store.add_number(&known.deep, subject)
+    return 0
+
+
+cdef bint holds(const Numbers* numbers, int32_t number) noexcept:
+    cdef int i
+    for i in range(numbers.count if numbers != NULL else 0):
+        if numbers.items[i] == number:
+            return True
+    return False
 
 
 cdef bint is_outdated(Floor floor, const Signal* signal, int code, int32_t subject) noexcept:

@@ -277,6 +277,10 @@ cdef class Outlet:
         self.state.open_episodes[code] -= 1
         return self.tell_episode(EXCEPTION_CLEARED, code, subject, episode.number, time, cause, counted)
 
+    cdef bint stands(self, int code, int32_t subject) noexcept:
+        cdef Episode* episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)
+        return episode != NULL and episode.open
+
     cdef int forget(self, int code, int32_t subject) noexcept:
         """Its subject has gone: nothing will clear it, and nothing is told. Should it come again, it is numbered on."""
         cdef Episode* episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)

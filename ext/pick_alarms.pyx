@@ -135,7 +135,7 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
         floor.outlet.raise_(PCK_AFTER_CANCEL, subject, wrong.t, wrong, "")
     o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
     if (window.trouble.alarms >> PCK_STALLED & 1 and (cause.window == window or o.closed)
-            and not stalled_since(floor, &o, cause.t, as_of)):
+            and not is_stalled(floor, &o, as_of)):
         quiet(floor, window, PCK_STALLED, cause.t, cause)
     if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task, as_of), window.trouble.covered_q):
         alarm(floor, window, PCK_OVER, max(o.t_close, cause.t), cause, f"{o.q} of {o.q_task}")
@@ -146,10 +146,9 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     return quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
 
 
-cdef bint stalled_since(Floor floor, const Outcome* o, int64_t t, int64_t as_of) noexcept:
-    """R22: what happened at `t` was before it stalled."""
-    cdef int64_t stalled = o.t_last + floor.rules.pick_stall
-    return not o.closed and o.q_now > 0 and t <= stalled <= as_of
+cdef bint is_stalled(Floor floor, const Outcome* o, int64_t as_of) noexcept:
+    """R22: its last pick is long ago; a reversal is none."""
+    return not o.closed and o.q_now > 0 and o.t_last + floor.rules.pick_stall <= as_of
 
 
 cdef Fact* first_after_cancel(const PickWindow* window, int64_t as_of) noexcept:

@@ -6,7 +6,7 @@ from ext.kinds cimport (
     K_RETURN_SCANNED, K_STORE_CONFIRMED,
 )
 from ext.premises_data cimport Finding, Place, Scan, Signal
-from ext.sources cimport TrackLife
+from ext.sources cimport Source, TrackLife
 from ext.state cimport PickWindow
 
 
@@ -51,7 +51,9 @@ cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1:
     elif tag == sights.TAG_READ:
         sights.on_read(floor, <Fact*>target)
     elif tag == tracks.TAG_RESOLVE:
-        tracks.resolve(floor, <Fact*>target)
+        tracks.on_passed(floor, <Fact*>target)
+    elif tag == tracks.TAG_BOUND:
+        tracks.on_bound(floor, <Source*>target)
     elif tag == tracks.TAG_UNRESOLVED:
         tracks.give_up(floor, <TrackLife*>target, floor.by_watermark.due)
     elif tag == tracks.TAG_ITEM:

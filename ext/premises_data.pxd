@@ -140,5 +140,6 @@ cdef struct Signal:
 
 
 cdef struct Subjects:
-    # What a device ever set, by code.
-    Numbers* subjects
+    # What a device has set, by code.
+    Numbers* subjects           # since all of it was cleared
+    Numbers* deep               # that have a `dest` and a `code`: what a clear that names one of them may mean

@@ -314,22 +314,29 @@ cdef int forget_signalled(Floor floor) except -1:
     """What a device set long ago, and is cleared since."""
     cdef Table* table = floor.state.signalled
     cdef Keys keys = Keys(table.count)
-    cdef Numbers* subjects
+    cdef Subjects* known
     cdef uint64_t i
-    cdef int k, kept
     for i in range(table.capacity):
-        if table.slots[i].value == NULL:
+        known = <Subjects*>table.slots[i].value
+        if known == NULL:
             continue
-        subjects = (<Subjects*>table.slots[i].value).subjects
-        kept = 0
-        for k in range(subjects.count):
-            if find(floor.state.signals, (table.slots[i].key >> 32 << 32) | <uint32_t>subjects.items[k]) != NULL:
-                subjects.items[kept] = subjects.items[k]
-                kept += 1
-        subjects.count = kept
-        if kept == 0:
+        keep_signalled(floor, known.deep, table.slots[i].key)
+        if keep_signalled(floor, known.subjects, table.slots[i].key) == 0:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
+
+
+cdef int keep_signalled(Floor floor, Numbers* subjects, uint64_t key) noexcept:
+    """How many are left."""
+    cdef int k, kept = 0
+    if subjects == NULL:
+        return 0
+    for k in range(subjects.count):
+        if find(floor.state.signals, (key >> 32 << 32) | <uint32_t>subjects.items[k]) != NULL:
+            subjects.items[kept] = subjects.items[k]
+            kept += 1
+    subjects.count = kept
+    return kept
 
 
 cdef int forget_rmas(Floor floor, int64_t before) except -1:

@@ -18,6 +18,7 @@ cdef enum SightTag:
 
 cdef int note(Floor floor, Source* source, Fact* fact) except -1
 cdef int joins_nothing(Floor floor, Fact* fact) noexcept
+cdef int let_go(Floor floor, Fact* fact) noexcept
 cdef Fact* found(Floor floor, const Fact* fact) except? NULL
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1
 cdef int wait_for_watermark(Floor floor, Fact* fact, int tag) except -1

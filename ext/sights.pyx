@@ -3,6 +3,7 @@
 
 from libc.stdint cimport uint64_t
 
+from ext cimport unit_episodes
 from ext.batch cimport ABSENT
 from ext.exceptions cimport ID_MULTI, RTE_LOST
 from ext.keys cimport fact_key
@@ -266,7 +267,7 @@ cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
         unit.ever_lost = True
         while i >= 0 and (<Fact*>nth(unit.facts, i)).t >= fact.t:      # sights that came before the loss they followed
             later = <Fact*>nth(unit.facts, i)
-            if later.kind != K_ITEM_LOST and not later.context:
+            if later.kind != K_ITEM_LOST and not later.context and not unit_episodes.is_judged(later, RTE_LOST):
                 wait_for_watermark(floor, later, TAG_LOST)
             i -= 1
     if unit.ever_lost and not fact.context:
@@ -280,22 +281,6 @@ cdef int wait_for_watermark(Floor floor, Fact* fact, int tag) except -1:
 
 
 cdef int judge(Floor floor, Fact* fact) except -1:
-    """The watermark has passed a loss or a sight: `RTE_LOST` stands from the loss to the first sight after it."""
-    cdef int32_t subject = floor.joined(b"lu/", fact.lu)
-    cdef bint lost = fact.kind == K_ITEM_LOST
-    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
-    cdef Fact* other
-    cdef int i
-    if lost:
-        floor.outlet.raise_(RTE_LOST, subject, fact.t, fact, "")
-    for i in range(length(unit.facts) if unit != NULL else 0):
-        other = <Fact*>nth(unit.facts, i)
-        if other.context or not floor.precedes(fact, other) or other.t >= floor.state.watermark:
-            continue
-        if lost and other.kind != K_ITEM_LOST:          # this loss came late: it was found since
-            return floor.outlet.clear(RTE_LOST, subject, other.t, other)
-        if not lost and other.kind == K_ITEM_LOST:      # this sight came late: it was lost again since
-            return 0
-    if not lost:
-        floor.outlet.clear(RTE_LOST, subject, fact.t, fact)
+    """The watermark has passed a loss or a sight: `RTE_LOST` stands from a loss to the first sight after it."""
+    unit_episodes.judge(floor, fact, RTE_LOST)
     return 0

@@ -46,6 +46,7 @@ cdef struct Source:
     Table* contents             # younger and older half: digest of an unnumbered record -> its t_rx
     Table* older_contents
     List* gaps                  # open ones
+    List* tracked               # R60, R63: Fact and Multiread that the watermark has not passed, as they came
     Gap* down                   # R6: the link is down; NULL: it is not
     Fact* read                  # its last scan.read (R63)
     int32_t src
@@ -74,10 +75,12 @@ cdef struct Source:
     int64_t ahead               # greatest t - t_rx in the minute of the last record, ABSENT: no record had a t
     int64_t ahead_before        # in the minute before
     uint8_t live                # it is in: it holds the partition's watermark
+    uint8_t syncing             # section 10: its last record was `hist`
     uint8_t skewed
     uint8_t watched             # the clock ends its minutes: how often it speaks is learned
     uint8_t picks               # it ever sent a pick kind
     uint8_t unread              # no read after that has been passed yet
+    uint8_t bounded             # a timer bounds how long `tracked` waits
 
 
 cdef struct TrackLife:
@@ -104,6 +107,7 @@ cdef struct Multiread:
     Fact* fact
     Numbers* codes
     uint8_t closes              # R42: its read point stands for a close
+    uint8_t forced              # it did not wait for the watermark to pass it
 
 
 cdef struct Sighting:

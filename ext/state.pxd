@@ -9,7 +9,6 @@ Who points at whom:
 A Fact is one record that took effect (or one entry of a press for several tasks). Windows hold their facts sorted by
 event time (R3) and are functions of them: every decision can be made again "as of" any event time, which is what makes
 the last revision independent of the order of arrival. Times are microseconds; texts are numbers of the `Texts` table.
-
 All of it lies in the region of `Store`: pointers first, then text numbers, then plain values. `State` is its root.
 """
 
@@ -51,7 +50,7 @@ cdef extern from *:
         int64_t t, t_rx, epoch, seq, arrival;
         union { int64_t qty, weight_g; };
         int32_t sub, line;
-        uint8_t kind, context, late, follows, only_seen;
+        uint8_t kind, context, late, follows, only_seen, judged;
         uint16_t sights;
     };
     #endif
@@ -96,6 +95,7 @@ cdef extern from *:
         uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before
         uint8_t follows         # R43: of a reversal that names no load unit: it has that of the pick before it
         uint8_t only_seen       # nothing but sights keeps it
+        uint8_t judged          # R60 to R64: what for, see unit_episodes.pxd
         uint16_t sights         # places that keep it as a sight (R63, R64): of a Sighting, of its Source, timers of a read
 
 

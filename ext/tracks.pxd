@@ -16,12 +16,14 @@ cdef enum TrackTag:
     TAG_UNRESOLVED = 32
     TAG_MULTIREAD = 33
     TAG_ITEM = 34           # a loop or a divert of a unit
+    TAG_BOUND = 35          # `hold_wall_max_ms` after the oldest that a source's tracks wait with
 
 
-cdef int take(Floor floor, Fact* fact) except -1
+cdef int take(Floor floor, Source* source, Fact* fact) except -1
 cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes, bint closes) except -1
-cdef int resolve_multiread(Floor floor, Source* source, Multiread* multiread) except -1
-cdef int resolve(Floor floor, Fact* fact) except -1
+cdef int on_passed(Floor floor, Fact* fact) except -1
+cdef int on_multiread_passed(Floor floor, Multiread* multiread) except -1
+cdef int on_bound(Floor floor, Source* source) except -1
 cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1
 cdef int watch_item(Floor floor, Fact* fact) except -1
 cdef int judge_item(Floor floor, Fact* fact) except -1

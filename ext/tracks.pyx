@@ -1,9 +1,9 @@
 # cython: boundscheck=False, wraparound=False
-"""Tracks (R60-R63): see tracks.pxd."""
+"""Tracks (R60-R63): see tracks.pxd. Hot: `wait`, `on_passed`, `no_longer`."""
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from ext cimport sights
+from ext cimport sights, unit_episodes
 from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED, RTE_MAX_RECIRC, RTE_WRONG_DEST
 from ext.keys cimport fact_key, text_key
 from ext.kinds cimport (
@@ -12,29 +12,116 @@ from ext.kinds cimport (
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
-from ext.store cimport List, find, index_of, length, nth, pair, remove_at
-from ext.timers cimport RANK_TRACK
+from ext.store cimport List, find, head_of, index_of, length, nth, pair, remove_at
+from ext.timers cimport NEVER, RANK_TRACK
+from ext.unit_episodes cimport FORCED
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
 cdef int WAITING_MAX = 1_024        # of one life, and as many that were given up: of what more is said is no item
 
 
-cdef int take(Floor floor, Fact* fact) except -1:
-    """It waits for the watermark to pass it; R3's order among equal times."""
-    floor.state.open_tracks += 1
-    return floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), fact, TAG_RESOLVE, 0)
+cdef int take(Floor floor, Source* source, Fact* fact) except -1:
+    return wait(floor, source, fact, fact, TAG_RESOLVE)
 
 
 cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes, bint closes) except -1:
     """R63: it waits for the watermark too, so that every sight before it is known."""
     cdef Multiread* multiread = <Multiread*>floor.store.new(B_MULTIREAD, sizeof(Multiread))
     multiread.fact, multiread.codes, multiread.closes = fact, codes, closes
-    floor.state.open_tracks += 1
     if not fact.track:
         sights.expect_read(source, fact.t)
-    return floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), multiread,
-                                   TAG_MULTIREAD, 0)
+    return wait(floor, source, multiread, fact, TAG_MULTIREAD)
+
+
+# ---------------------------------------------------------------------------------------------- waiting for the watermark
+
+cdef int wait(Floor floor, Source* source, void* item, const Fact* fact, int tag) except -1:
+    """For the watermark to pass it, R3's order among equal times; for one that lags no longer than `hold_wall_max_ms`. One
+    timer a source sees to that, for nearly nothing waits so long."""
+    floor.state.open_tracks += 1
+    floor.store.append(&source.tracked, item)
+    if not source.bounded:
+        bound(floor, source, fact.t_rx + floor.rules.hold_wall_max)
+    return floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), item, tag, 0)
+
+
+cdef int bound(Floor floor, Source* source, int64_t due) except -1:
+    source.bounded = True
+    return floor.by_wall.push(due, RANK_TRACK, text_key(source.src), source, TAG_BOUND, 0)
+
+
+cdef inline Fact* fact_in(void* item) noexcept:
+    return (<Multiread*>item).fact if head_of(item).type == B_MULTIREAD else <Fact*>item
+
+
+cdef int no_longer(Floor floor, int32_t src, const void* item) noexcept:
+    """It has waited; mostly the oldest does first."""
+    cdef Source* source = <Source*>find(floor.state.sources, src)
+    cdef int i
+    for i in range(length(source.tracked) if source != NULL else 0):
+        if nth(source.tracked, i) == item:
+            remove_at(&source.tracked, i)
+            break
+    return 0
+
+
+cdef int on_passed(Floor floor, Fact* fact) except -1:
+    if fact.judged & FORCED:
+        return sights.let_go(floor, fact)
+    no_longer(floor, fact.src, fact)
+    return resolve(floor, fact)
+
+
+cdef int on_multiread_passed(Floor floor, Multiread* multiread) except -1:
+    if multiread.forced:
+        return 0
+    no_longer(floor, multiread.fact.src, multiread)
+    return resolve_multiread(floor, <Source*>find(floor.state.sources, multiread.fact.src), multiread)
+
+
+cdef int on_bound(Floor floor, Source* source) except -1:
+    """R4: what waited for so long takes effect without the watermark, in R3's order."""
+    cdef void* item
+    cdef int64_t soonest = NEVER
+    cdef int i
+    if <Source*>find(floor.state.sources, source.src) != source:
+        return 0                        # it was forgotten
+    item = first_over(floor, source)
+    while item != NULL:
+        no_longer(floor, source.src, item)
+        force(floor, source, item)
+        item = first_over(floor, source)
+    source.bounded = False
+    for i in range(length(source.tracked)):
+        soonest = min(soonest, fact_in(nth(source.tracked, i)).t_rx)
+    return bound(floor, source, soonest + floor.rules.hold_wall_max) if soonest != NEVER else 0
+
+
+cdef void* first_over(Floor floor, const Source* source) noexcept:
+    """NULL: nothing has waited so long."""
+    cdef void* found = NULL
+    cdef void* item
+    cdef int i
+    for i in range(length(source.tracked)):
+        item = nth(source.tracked, i)
+        if (fact_in(item).t_rx + floor.rules.hold_wall_max <= floor.state.wall
+                and (found == NULL or floor.precedes(fact_in(item), fact_in(found)))):
+            found = item
+    return found
+
+
+cdef int force(Floor floor, Source* source, void* item) except -1:
+    cdef Fact* fact = fact_in(item)
+    if head_of(item).type == B_MULTIREAD:
+        (<Multiread*>item).forced = True
+        return resolve_multiread(floor, source, <Multiread*>item)
+    fact.judged |= FORCED
+    fact.sights += 1                    # its timer is still to come
+    return resolve(floor, fact)
+
+
+# ---------------------------------------------------------------------------------------------- several codes
 
 
 cdef int resolve_multiread(Floor floor, Source* source, Multiread* multiread) except -1:
@@ -260,33 +347,10 @@ cdef int64_t loops_before(Floor floor, Fact* fact) noexcept:
     return loops
 
 
-cdef int check_dest(Floor floor, const Fact* fact) except -1:
+cdef int check_dest(Floor floor, Fact* fact) except -1:
     """R62: the place is where it really went; elsewhere than asked is an exception, until it is diverted as asked."""
-    cdef int32_t subject = floor.joined(b"lu/", fact.lu)
-    cdef Fact* later = next_divert(floor, fact)
-    if fact.dest != fact.dest_req:
-        floor.outlet.raise_(RTE_WRONG_DEST, subject, fact.t, fact,
-                            f"{floor.text(fact.dest)} instead of {floor.text(fact.dest_req)}")
-        return sights.wait_for_watermark(floor, later, TAG_ITEM) if later != NULL and later.dest == later.dest_req else 0
-    if later != NULL and fact.t < later.t < floor.state.watermark:
-        return 0                        # this one came late: where it went since has been judged
-    return floor.outlet.clear(RTE_WRONG_DEST, subject, fact.t, fact)
-
-
-cdef Fact* next_divert(Floor floor, const Fact* fact) noexcept:
-    """Of its unit, with a destination that was asked for; NULL: none came yet."""
-    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
-    cdef Fact* other
-    cdef Fact* later = NULL
-    cdef int i = length(unit.facts) if unit != NULL else 0
-    while i > 0:
-        i -= 1
-        other = <Fact*>nth(unit.facts, i)
-        if not floor.precedes(fact, other):
-            break
-        if other.kind == K_DIVERT_CONFIRMED and other.dest_req:
-            later = other
-    return later
+    cdef Fact* later = unit_episodes.judge(floor, fact, RTE_WRONG_DEST)
+    return sights.wait_for_watermark(floor, later, TAG_ITEM) if later != NULL else 0
 
 
 cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:

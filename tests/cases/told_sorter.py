@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.cases.told_shipping import leaves, load, manifested, two_cartons
+from tests.cases.told_time import with_slow_sources
 from tests.cases.writing import SORTER, Case
 
 MANUAL = "dc1/sorter/MAN-1"
@@ -205,3 +208,23 @@ def R54_gone_round_after_it_was_loaded() -> Case:
     case = manifested(leaves(loaded_at_30(), 60), 60, "C-1", "C-2", trailer="TR-1")
     case.cleared("SHP_LOAD_BEFORE_READY", "shipment/S-1")
     return case.never_raised("SHP_PARTIAL_LOAD").device("telemetry", 90)
+
+
+def in_its_lane(kind: str, **scan: Any) -> Case:
+    """Nothing comes from the pick station after 10. The sorter names track 7 at 24, and diverts it at 25."""
+    case = with_slow_sources().order(2).task(2).plan().shipment(2, stage_required=True, lanes=["D-1"])
+    case.pick(10, 2, lu="L-1").close(20).device(kind, 24, src=SORTER, track="7", **scan)
+    case.device("divert.confirmed", 25, src=SORTER, track="7", dest="D-1")
+    return case.confirmed(2, 10, evidence="exact").packed(2, revision=0, evidence="incomplete")
+
+
+def R04_a_track_waits_no_longer_than_the_bound() -> Case:
+    """R4, R60: 30 s after it came, the divert takes effect without the watermark, and no record is open any more."""
+    case = in_its_lane("scan.read", lu="L-1").tick(55)
+    return case.ready(2, 25, revision=0, evidence="incomplete").counted(open=0)
+
+
+def R04_several_codes_wait_no_longer_than_the_bound() -> Case:
+    """R4, R63: of its two codes only that of the unit is bound."""
+    case = in_its_lane("scan.multiread", codes=["L-1", "OLD"]).tick(55)
+    return case.ready(2, 25, revision=0, evidence="incomplete").counted(open=0)

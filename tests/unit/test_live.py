@@ -67,6 +67,20 @@ def test_the_screen_shows_sources_windows_events_and_sinks() -> None:
     assert "max 2.5 ms" in text
 
 
+def test_S10_how_many_devices_of_a_source_are_not_live_is_seen() -> None:
+    metrics = filled()
+    metrics.source("floor").faults.clear()
+    states = {
+        "dc1/pick/PTL-01": "STALE",
+        "dc1/pick/PTL-02": "STALE",
+        "dc1/pick/PTL-03": "SYNCING",
+        "dc1/pick/PTL-04": "LIVE",
+    }
+    sources = [{"src": src, "state": state} for src, state in states.items()]
+    metrics.core = CoreMetrics(NOW, {}, {}, sources)
+    assert "2 STALE, 1 SYNCING" in next(line for line in screen(metrics).splitlines() if line.startswith("floor"))
+
+
 def test_an_engine_that_has_just_started_can_be_shown() -> None:
     assert "starting" in screen(Metrics())
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
 
-from tests.cases.writing import WMS, Case, at
+from tests.cases.writing import STATION, WMS, Case, at
 from tests.oracle.compare import bare
 from tests.through_core import feed
 
@@ -29,7 +30,7 @@ def minute(t: float) -> str:
 
 ENDS: dict[str, Callable[[Case], Case]] = {
     "its next pick": lambda case: case.pick(1200),
-    "a piece that is put back": lambda case: case.put_back(1200),
+    "the last piece that is put back": lambda case: case.put_back(1200),
     "an operator's short": lambda case: case.short(1200),
     "its cancel": lambda case: case.wms("pick.task_cancelled", 1200, rev=2, task="T-1"),
     "the cancel of its order": lambda case: case.wms("order.cancelled", 1200, rev=2, order="O-1"),
@@ -66,3 +67,40 @@ def test_R22_R3_a_close_ends_it_that_comes_after_the_pick_that_followed_it() -> 
     told = [event for event in feed(case.records, rules={"short_on_close": True}).events if "code" in event["data"]]
     ends = [event["time"][14:23] for event in told if bare(event["type"]) == "exception.cleared"]
     assert ends == [minute(1200) + ".000"]
+
+
+def test_R22_a_piece_that_is_put_back_is_no_pick() -> None:
+    """Two were picked; when one is put back, its last pick is as long ago as before."""
+    case = Case().order(3).task(3).pick(10).pick(20).device("telemetry", 1000).put_back(1200).device("telemetry", 1300)
+    assert episodes(case.pick(1400).pick(1401)) == [
+        ("exception.raised", minute(920)),
+        ("exception.cleared", minute(1400)),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_R22_R3_a_stall_is_a_function_of_the_picks(seed: int) -> None:
+    """Two stations pick for one task, and put back, whichever is heard first; each speaks every second."""
+    draw = random.Random(seed)
+    case, t, picked = Case().order(6).task(6), 10.0, 0
+    for _ in range(draw.randint(2, 9)):
+        t += draw.choice((0.2, 0.9, 2, 9, 9.9, 10, 10.1, 11, 25))
+        station = draw.choice((STATION, "dc1/pick/PTL-02"))
+        back = picked > 0 and draw.random() < 0.3
+        picked += -1 if back else 1
+        (case.put_back if back else case.pick)(t, src=station)
+    for station in (STATION, "dc1/pick/PTL-02"):
+        case.device("scan.read", 1, src=station, lu="L-9")
+        for second in range(2, round(t) + 30):
+            case.tell(station, "telemetry", second)
+    case.records.sort(key=lambda record: record["t_rx"])
+    told = []
+    for delay in (0, 1_500_000, 1_500_000):
+        records = [
+            record | {"t_rx": record["t"] + (draw.randrange(delay) if delay and "seq" in record else 0)}
+            for record in case.records
+        ]
+        events = feed(sorted(records, key=lambda record: record["t_rx"]), rules={"pick_stall_ms": 10_000}).events
+        found = [event for event in events if event["data"].get("code") == "PCK_STALLED"]
+        told.append([(bare(event["type"]), event["time"], event["data"]["detail"]) for event in found])
+    assert told[0] == told[1] == told[2]

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "2ac0cf2487b7c65c"
+LAYOUT = "de8a61e6cc4cd686"
 
 
 def fields() -> str:
