@@ -243,16 +243,21 @@ cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1:
     """Appends the sights that came before the loss they followed."""
     cdef Sighting* sighting = any_of(floor, lost.lu)
     while sighting != NULL:
-        if sighting.earlier != NULL and floor.precedes(lost, sighting.earlier):
+        if follows_unseen(floor, lost, sighting.earlier):
             floor.store.append(strays, as_stray(floor, sighting.earlier))
-        if sighting.latest != NULL and floor.precedes(lost, sighting.latest):
+        if follows_unseen(floor, lost, sighting.latest):
             floor.store.append(strays, as_stray(floor, sighting.latest))
         sighting = sighting.elsewhere
     return 0
 
 
+cdef bint follows_unseen(Floor floor, const Fact* lost, const Fact* sight) noexcept:
+    return sight != NULL and not sight.judged & unit_episodes.SEEN and floor.precedes(lost, sight)
+
+
 cdef Fact* as_stray(Floor floor, const Fact* fact) except NULL:
     cdef Fact* stray = floor.copy_name(fact)
+    (<Fact*>fact).judged |= unit_episodes.SEEN
     stray.kind = K_ITEM_STRAY
     stray.context = False
     stray.lu = fact.lu

@@ -14,7 +14,7 @@ from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
 from ext.store cimport List, find, head_of, index_of, length, nth, pair, remove_at
 from ext.timers cimport NEVER, RANK_TRACK
-from ext.unit_episodes cimport FORCED
+from ext.unit_episodes cimport FORCED, SEEN
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
@@ -173,6 +173,8 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
         floor.state.open_tracks -= 1
         if fact.lu:
             identify(floor, life, fact)
+            if not fact.judged & SEEN:      # the loss before it was not known to be this unit's when it came
+                see(floor, fact)
             if floor.state.open_episodes[ID_MULTI]:
                 floor.outlet.clear(ID_MULTI, sights.subject_of(floor, fact), fact.t, fact)
         if fact.kind != K_SCAN_READ:        # which may stand for a close (R42)

@@ -86,6 +86,14 @@ def R64_the_first_of_two_sights_comes_last() -> Case:
     return case.device("telemetry", 60).cleared("RTE_LOST", "lu/L-1", t=21)
 
 
+def R64_the_first_of_three_reads_of_its_track() -> Case:
+    """R64, R60, R3: the read of 21 says whose track 7 was; all three came before the watermark passed the loss."""
+    case = Case().device("item.inducted", 20, src=SORTER, track="7").device("item.lost", 20.5, src=SORTER, track="7")
+    for t, rx in ((21.0, 21.2), (22.0, 22.1), (21.5, 22.2)):
+        case.device("scan.read", t, rx, SORTER, track="7", lu="L-1")
+    return case.device("telemetry", 60).cleared("RTE_LOST", "lu/L-1", t=21)
+
+
 def R63_the_next_read_and_not_the_last() -> Case:
     """R63: it reads two totes before the watermark has passed the codes that tell nothing: the first ends it."""
     case = Case().device("scan.multiread", 10, src=SORTER, codes=["L-8", "L-9"])
