@@ -115,7 +115,13 @@ class Connection(asyncio.BufferedProtocol):
         settings = self._settings
         try:
             async with asyncio.timeout(settings.connect_ms / 1000):
-                await self._reach(tls)
+                try:
+                    await self._reach(tls)
+                except asyncio.CancelledError:
+                    # uvloop has closed the transport by then, and does not say so
+                    self.drop()
+                    self._transport = None
+                    raise
                 self._send(self._connect_packet(will))
                 accepted = await self._answer(self._accepted)
         except TimeoutError:

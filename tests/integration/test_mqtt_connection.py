@@ -458,3 +458,18 @@ def test_a_fault_of_ours_by_the_clock_is_no_outage_either(monkeypatch: pytest.Mo
                 await asyncio.wait_for(driver.run(), 60)
 
     asyncio.run(story())
+
+
+@LOOPS
+def test_who_is_told_to_stop_while_it_connects_stops_without_a_complaint(loop: Any) -> None:
+    async def story() -> None:
+        async with raw_broker() as broker:
+            for turns in range(40):
+                task = asyncio.ensure_future(made(broker, Ledger()).run())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+
+    loop(story())
