@@ -461,6 +461,7 @@ def test_a_production_trace_loses_nothing_but_what_is_missing() -> None:
         ({"records": [{**PICKS, "filter": "Plant2/+line/+device"}]}, "records[0].filter", "groups"),
         ({"records": [{**PICKS, "filter": "Plant1/+x/+device"}]}, "records[0].record.src.template", "line"),
         ({"groups": ["a/b"]}, "groups[0]", ""),
+        ({"nodes": ["Plant2/L1"]}, "nodes[0]", "groups"),
     ],
 )
 def test_faults_of_a_section(table: dict[str, Any], where: str, says: str) -> None:

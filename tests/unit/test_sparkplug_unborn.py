@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from protocols.mqtt.sparkplug import host
 from tests import sparkplug as wire
-from tests.sparkplug_floor import MS, Floor, picked
+from tests.sparkplug_floor import MS, PICKS, Floor, picked
 
 UP = {"kind": "link.up", "src": "dc1/L1/PTL"}
 DOWN = {"kind": "link.down", "src": "dc1/L1/PTL"}
@@ -134,9 +133,8 @@ def test_so_many_wait_as_the_site_file_says() -> None:
     assert floor.causes == [UNBORN] * 4
 
 
-def test_what_waits_of_all_nodes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "HELD_BYTES_MAX", 10_000)
-    floor = Floor()
+def test_what_waits_of_all_nodes_is_bounded() -> None:
+    floor = Floor(held_bytes_max=10_000)
     for turn in range(3):
         for number in range(4):
             raw = wire.payload(wire.metric("Long", "x" * 2_000, wire.STRING), seq=turn)
@@ -169,3 +167,30 @@ def test_after_our_own_restart_nothing_is_lost_and_nothing_told_twice() -> None:
     floor.pick(248, "T-248", seq=7)
     floor.pick(249, "T-249", seq=8)
     assert floor.born(250) == [UP, *(picked(n, t, epoch=2) for n, t in ((248, "T-248"), (249, "T-249"), (250, "T-0")))]
+
+
+def test_a_silent_node_that_the_site_file_names_is_asked_once_whenever_we_connect() -> None:
+    one_line = {"filter": "Plant1/L2/+device", "record": PICKS["record"] | {"src": {"template": "dc1/L2/{device}"}}}
+    floor = Floor(PICKS | one_line, PICKS, nodes=["Plant1/L1"])
+    asked = ["spBv1.0/Plant1/NCMD/L1", "spBv1.0/Plant1/NCMD/L2"]
+    floor.read(floor.host.reconnected(floor.now_us))
+    assert floor.requests() == asked
+    floor.now_us += 60_000_000
+    assert floor.requests() == [], "perhaps it is not there"
+    assert floor.host.unborn() == []
+    floor.read(floor.host.reconnected(floor.now_us))
+    assert floor.requests() == asked
+    assert floor.born(250) == [UP]
+    floor.now_us += 60_000_000
+    floor.read(floor.host.reconnected(floor.now_us))
+    assert floor.requests() == asked
+
+
+def test_a_named_node_that_speaks_without_a_birth_is_asked_until_it_is_born() -> None:
+    floor = Floor(nodes=["Plant1/L1"])
+    floor.read(floor.host.reconnected(floor.now_us))
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
+    floor.now_us += 60_000_000
+    assert floor.pick(250, "T", seq=9) == []
+    assert floor.host.unborn() == ["Plant1/L1"]
+    assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]

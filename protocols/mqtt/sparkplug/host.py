@@ -31,8 +31,6 @@ DEVICES_MAX = 10_000
 """Devices of one node."""
 
 PAYLOAD_BYTES_MAX = 262_144
-HELD_BYTES_MAX = 32 << 20
-"""Payloads of all nodes together that wait for births."""
 
 
 class Host:
@@ -65,6 +63,7 @@ class Host:
         node = self._node(parts[1], parts[3])
         if node is None:
             return Lines([], [f"sparkplug: more than {self._settings.nodes_max} nodes"])
+        node.is_silent = False
         try:
             content = decode(payload, self._payload_bytes_max)
             message = decoded(parts[2], parts[4] if len(parts) == 5 else "", content, t_rx, len(payload), owed)
@@ -114,12 +113,14 @@ class Host:
             if node.rebirth_wanted and not waits and len(found) < REQUESTS_A_TICK:
                 node.rebirth_asked_us = now_us
                 node.asked_since_us = now_us if node.asked_since_us is None else node.asked_since_us
+                # nobody may be there: once is enough
+                node.rebirth_wanted = not node.is_silent
                 found.append(Request(f"{NAMESPACE}/{group}/NCMD/{name}", rebirth_command(now_us // MILLISECOND)))
         return found
 
     def unborn(self) -> list[str]:
         """Nodes that were heard, and of which a birth is waited for: what they say is not understood till then."""
-        return ["/".join(name) for name, node in self._nodes.items() if node.rebirth_wanted]
+        return ["/".join(name) for name, node in self._nodes.items() if node.rebirth_wanted and not node.is_silent]
 
     def cut_off(self, t_rx: int) -> Lines:
         """The broker is gone, and with it what was waited for."""
@@ -131,12 +132,17 @@ class Host:
         return found
 
     def reconnected(self, t_rx: int) -> Lines:
-        """The broker is there again: every node is asked what it is like now, and those that were dead still are."""
+        """The broker is there, or there again: every node that lived, or that the site file names, is asked what it is
+        like now, and those that were dead still are."""
         found = Lines([], [])
         for name, node in self._nodes.items():
             node.unheard()
             for device in node.devices if not node.alive else ():
                 self._link(found, "link.down", name, device, t_rx)
+        for name in self._settings.named_nodes():
+            named = self._node(*name)
+            if named is not None and not named.alive:
+                named.rebirth_wanted = named.is_silent = True
         return found
 
     def session_lost(self, now_us: int) -> None:
@@ -398,7 +404,7 @@ class Host:
         node.rebirth_wanted |= not node.doubted
         self._held_bytes += message.size
         self._holding.setdefault(name, message.t_rx)
-        if len(node.held) > self._settings.held_max or self._held_bytes > HELD_BYTES_MAX:
+        if len(node.held) > self._settings.held_max or self._held_bytes > self._settings.held_bytes_max:
             self._hold_no_more(found, name, message.t_rx)
         return True
 

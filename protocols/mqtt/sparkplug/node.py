@@ -105,7 +105,8 @@ class Device:
 
 
 class Node:
-    """One edge node. The device with the empty name is the node itself. `met`: alive without a birth."""
+    """One edge node. The device with the empty name is the node itself. `met`: alive without a birth. `is_silent`: the
+    site file names it, and nothing was heard of it over this connection."""
 
     def __init__(self) -> None:
         self.alive = False
@@ -121,6 +122,7 @@ class Node:
         self.doubted = False
         self.missing_since_us = 0
         self.heard_us = 0
+        self.is_silent = False
         self.rebirth_wanted = False
         self.rebirth_asked_us: int | None = None
         self.asked_since_us: int | None = None  # in vain

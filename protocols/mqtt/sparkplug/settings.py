@@ -24,6 +24,7 @@ from protocols.mapping.settings import Constants, FieldSettings, RecordSettings,
 from protocols.mqtt.topics import TopicFault, parse_filter
 
 Part = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\0]+$", max_length=128)]
+NodeName = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\0]+/[^/+#\0]+$", max_length=257)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 
@@ -83,6 +84,9 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
 
     groups: the groups whose nodes are listened to.
     records: what their metrics mean, `[[sources.NAME.sparkplug.records]]`: see `RecordOf`.
+    nodes: `GROUP/NODE`, nodes that are asked for their births whenever we connect. The others are known by what they
+      say, so one that is silent when we start stays unknown till then. Nodes that a `filter` names without a wildcard
+      are asked as well, and a node that waits for its primary host (`host_id`) tells its births by itself.
     host_id: tells the nodes that we are their primary host: `spBv1.0/STATE/HOST_ID` says `online` while we are there.
       Nodes that wait for it keep what they have to say while we are away. Without it, nobody is told.
     reorder_ms: so long a message that seems to be missing is waited for, then it is a gap.
@@ -90,16 +94,19 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
       its word.
     commands: whether nodes may be asked at all. Without it, one that was not heard from its birth on stays unread.
     held_max: so many messages of a node wait for births that were asked for; with one more none is waited for.
+    held_bytes_max: so many bytes of payload wait so, of all nodes together.
     nodes_max, metrics_max: so many nodes, and metrics of all of them together, are remembered.
     """
 
     groups: Annotated[list[Part], msgspec.Meta(min_length=1, max_length=100)]
     records: Annotated[list[RecordOf], msgspec.Meta(min_length=1, max_length=1_000)]
+    nodes: Annotated[list[NodeName], msgspec.Meta(max_length=100_000)] = []
     host_id: Part | None = None
     reorder_ms: Milliseconds = 2_000
     rebirth_ms: Milliseconds = 10_000
     commands: bool = True
     held_max: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 256
+    held_bytes_max: Annotated[int, msgspec.Meta(ge=1_024, le=1 << 30)] = 32 << 20
     nodes_max: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     metrics_max: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 500_000
 
@@ -108,3 +115,12 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
             group = each.filter.split("/")[0]
             if not group.startswith("+") and group not in self.groups:
                 yield f"records[{index}].filter", f"{group!r} is not in groups"
+        for index, name in enumerate(self.nodes):
+            if name.split("/")[0] not in self.groups:
+                yield f"nodes[{index}]", f"{name.split('/')[0]!r} is not in groups"
+
+    def named_nodes(self) -> list[tuple[str, str]]:
+        """(group, node) of those that the site file names."""
+        literal = [parse_filter(each.filter).levels[:2] for each in self.records]
+        found = [tuple(name.split("/")) for name in self.nodes] + [levels for levels in literal if None not in levels]
+        return list(dict.fromkeys(found))  # type: ignore[arg-type]  # two of a name, and none is None
