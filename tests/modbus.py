@@ -69,6 +69,13 @@ class RememberingIntake:
         return [(line["src"], line["kind"]) for line in self.lines if line["kind"].startswith("link.")]
 
     @property
+    def later_links(self) -> list[tuple[str, str]]:
+        """Behind the `link.down` with which every source of a machine that is polled begins."""
+        first = {src: at for at, (src, _) in reversed(list(enumerate(self.links)))}
+        assert all(self.links[at][1] == "link.down" for at in first.values()), "nobody looked before us"
+        return [link for at, link in enumerate(self.links) if at not in first.values()]
+
+    @property
     def causes(self) -> list[str]:
         return [cause for _, cause, _ in self.faults]
 

@@ -10,8 +10,9 @@ import random
 from functools import partial
 
 from engine.clock import Clock
-from engine.contracts import Intake
+from engine.contracts import Delivery, Intake
 from protocols.modbus.link import Link
+from protocols.modbus.records import link_line
 from protocols.modbus.settings import Settings
 from protocols.modbus.standing import Standing
 from protocols.modbus.unit import Units
@@ -36,6 +37,9 @@ class Driver:
         settings, intake, clock = self._settings, self._intake, self._clock
         behind = Units(self._name, settings, intake, clock).by_endpoint()
         standing = Standing(partial(intake.state, self._name))
+        # whatever happened before we were there, nobody looked
+        sources = dict.fromkeys(src for units in behind.values() for unit in units for src in unit.sources)
+        await intake.put(Delivery(self._name, [link_line(src, False, clock()) for src in sources]))
         async with asyncio.TaskGroup() as tasks:
             for endpoint, units in behind.items():
                 link = Link(self._name, endpoint, units, settings, intake, clock, standing, self._chance, self.tap)

@@ -72,6 +72,8 @@ class Driver:
         """Runs until cancelled."""
         # only now the engine knows how far the counters had come
         self._entries = self._entries or compile_entries(self._settings, self._intake)
+        # whatever happened before we were there, nobody listened
+        await self._link.tell("link.down")
         while True:
             self._report("connecting")
             try:

@@ -149,7 +149,7 @@ def test_a_wrong_answer_makes_no_record_and_reading_goes_on_after_it(
             options = {"timeout_ms": 60, "reconnect_min_ms": 1, "reconnect_max_ms": 2, "failures_max": 1_000}
             made = settings(plc.port, units, in_flight_max=in_flight_max, **options)
             async with polling(intake, made):
-                await until(lambda: len(intake.links) >= 1 + (in_flight_max > 1))
+                await until(lambda: len(intake.later_links) >= 1 + (in_flight_max > 1))
                 for n in range(1, 5):
                     plc.set(0, 0, n, 0, n)
                     await until(told(intake, n))
@@ -187,7 +187,7 @@ def test_an_answer_that_comes_too_late_is_never_taken_for_the_next() -> None:
                 plc.port, {"C": COUNTER, "O": OTHER}, timeout_ms=30, failures_max=1_000, reconnect_max_ms=10
             )
             async with polling(intake, made):
-                await until(lambda: len(intake.links) == 2)
+                await until(lambda: len(intake.later_links) == 2)
                 for n in range(1, 6):
                     plc.set(0, 0, n, 0, n)
                     await until(told(intake, n))
@@ -260,14 +260,14 @@ def test_a_server_that_is_none_is_down_and_is_tried_for_ever_without_haste(
         intake = RememberingIntake()
         made = settings(server.sockets[0].getsockname()[1], {"C": COUNTER}, timeout_ms=30, recovery_ms=30)
         async with polling(intake, made):
-            await until(lambda: intake.links)
+            await until(lambda: intake.later_links)
             before = accepted
             await until(lambda: accepted > before + 3)
             # a pause of at least reconnect_min_ms lies between two attempts
             assert accepted < 200
             await until(lambda: intake.states[-1][0] == "down")
         server.close()
-        assert intake.links == [("dc1/a/counter", "link.down")]
+        assert intake.later_links == [("dc1/a/counter", "link.down")]
         assert intake.facts == []
         assert "up" not in dict(intake.states), "nothing has ever answered"
 
@@ -285,7 +285,7 @@ def test_a_device_that_refuses_everything_is_up_and_named_once_a_cause() -> None
             "units.C.groups.g: n, same (holding 0): exception 4 (server device failure)",
             "units.O.groups.g: x (input 100): exception 4 (server device failure)",
         }
-        assert {kind for _, kind in intake.links} == {"link.up"}
+        assert {kind for _, kind in intake.later_links} == {"link.up"}
 
     run(story())
 

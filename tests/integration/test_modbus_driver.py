@@ -109,7 +109,7 @@ def test_a_torn_block_is_read_again() -> None:
             plc.set(110, 4, unit=2)
             intake = RememberingIntake()
             async with polling(intake, settings(plc.port, {"SRT": SORTER})):
-                await until(lambda: intake.links)
+                await until(lambda: intake.later_links)
                 plc.set(100, 5, 1, 8, unit=2)
                 await until(lambda: intake.facts)
         assert [(line["seq"], line["track"]) for line in intake.facts] == [(5, "9")]
@@ -127,7 +127,7 @@ def test_a_machine_that_writes_its_block_slowly_is_waited_for_and_one_that_never
         async with Plc() as plc:
             intake = RememberingIntake()
             async with polling(intake, settings(plc.port, {"SRT": SORTER})):
-                await until(lambda: intake.links)
+                await until(lambda: intake.later_links)
                 for number in range(1, 6):
                     plc.set(100, number, 1, 8, unit=2)
                     await asyncio.sleep(0.05)  # ten polls of four readings each
@@ -370,7 +370,7 @@ def test_a_register_that_does_not_exist_is_named_and_the_rest_goes_on() -> None:
             "units.U.groups.g: run (coil 40): exception 2 (illegal data address)",
         ]
         assert sorted(line["code"] for line in intake.facts) == ["5", "6"]
-        assert intake.links == [("dc1/a/b", "link.up")]
+        assert intake.later_links == [("dc1/a/b", "link.up")]
 
     run(story())
 
@@ -420,7 +420,7 @@ def test_against_pymodbus_own_server() -> None:
         intake = RememberingIntake()
         try:
             async with polling(intake, settings(port, {"SCL": SCALE, "SRT": SORTER})):
-                await until(lambda: len(intake.links) == 2)
+                await until(lambda: len(intake.later_links) == 2)
                 await server.context.async_setValues(1, 16, 11, [0, 250, *text("T-1", 4)])
                 await server.context.async_setValues(1, 16, 10, [1])
                 await server.context.async_setValues(2, 16, 100, [1, 2, 70, 9, 1])

@@ -60,7 +60,7 @@ def test_500_units_behind_many_connections_are_polled_on_one_loop() -> None:
         intake = RememberingIntake()
         made = fleet(1, units, poll_ms=500, timeout_ms=5_000)
         async with polling(intake, made):
-            await until(lambda: len(intake.links) == 500)
+            await until(lambda: len(intake.later_links) == 500)
             for number in (0, 77, 499):
                 gateways[number // 25].set(3, 1, unit=number % 25 + 1, table="discrete")
             await until(lambda: len(intake.facts) == 3)
@@ -69,7 +69,7 @@ def test_500_units_behind_many_connections_are_polled_on_one_loop() -> None:
         assert {(line["src"], line["dest"]) for line in intake.facts} == {
             (f"dc1/lane/{number}", str(number)) for number in (0, 77, 499)
         }
-        assert {kind for _, kind in intake.links} == {"link.up"}
+        assert {kind for _, kind in intake.later_links} == {"link.up"}
         assert sum(len({request.connection for request in gateway.requests}) for gateway in gateways) == 20
 
     run(story())
@@ -84,7 +84,7 @@ def test_a_hole_that_one_unit_does_not_have_is_read_along_by_none_of_its_profile
             intake = RememberingIntake()
             made = settings(plc.port, lanes(0, 12), profiles={"lane": lane})
             async with polling(intake, made):
-                await until(lambda: len(intake.links) == 12)
+                await until(lambda: len(intake.later_links) == 12)
                 await until(lambda: len(plc.requests) > 200)
                 before = len(plc.requests)
                 # not even after the link was lost: the device is the same
@@ -110,8 +110,8 @@ def test_a_dead_unit_behind_a_gateway_costs_the_others_nothing_once_it_is_known(
             intake = RememberingIntake()
             made = fleet(plc.port, lanes(1, 20), poll_ms=20, timeout_ms=1_000, failures_max=1, recovery_ms=100)
             async with polling(intake, made):
-                await until(lambda: ("dc1/lane/7", "link.down") in intake.links)
-                await until(lambda: len(intake.links) >= 20)
+                await until(lambda: ("dc1/lane/7", "link.down") in intake.later_links)
+                await until(lambda: len(intake.later_links) >= 20)
                 before = len(plc.requests)
                 await until(lambda: any(request.unit == 7 for request in plc.requests[before:]))
                 probed, began_s = len(plc.requests), asyncio.get_running_loop().time()
@@ -119,7 +119,7 @@ def test_a_dead_unit_behind_a_gateway_costs_the_others_nothing_once_it_is_known(
                 # on the main connection nobody would be asked before the second of the probe is over
                 assert asyncio.get_running_loop().time() - began_s < 0.9
                 assert all(request.connection != 1 for request in plc.requests[before:] if request.unit == 7)
-        assert [link for link in intake.links if link[1] == "link.down"] == [("dc1/lane/7", "link.down")]
+        assert [link for link in intake.later_links if link[1] == "link.down"] == [("dc1/lane/7", "link.down")]
 
     run(story())
 
@@ -228,7 +228,7 @@ def test_a_driver_with_several_requests_on_their_way_reads_and_writes_as_ever() 
             intake = RememberingIntake()
             made = fleet(plc.port, lanes(1, 10), poll_ms=10, in_flight_max=8)
             async with polling(intake, made):
-                await until(lambda: len(intake.links) == 10)
+                await until(lambda: len(intake.later_links) == 10)
                 for unit in range(1, 11):
                     plc.set(3, 1, unit=unit, table="discrete")
                 await until(lambda: len(intake.facts) == 10)
@@ -313,7 +313,7 @@ def test_an_edge_that_is_seen_while_the_rest_fails_is_not_lost() -> None:
             plc.set(5, 9, unit=1)
             intake = RememberingIntake()
             async with polling(intake, fleet(plc.port, lanes(1, 1), poll_ms=5, timeout_ms=40, failures_max=1_000)):
-                await until(lambda: intake.links)
+                await until(lambda: intake.later_links)
                 fails = True
                 plc.set(3, 1, unit=1, table="discrete")
                 before = len(plc.requests)

@@ -113,7 +113,7 @@ def test_registers_and_a_mailbox_of_libmodbus(plc_program: Path) -> None:
     async def story(plc: LibmodbusPlc) -> None:
         intake = RememberingIntake(acks=False)
         async with polling(intake, settings(plc.port, {"U": UNIT})):
-            await until(lambda: intake.links)
+            await until(lambda: intake.later_links)
             await plc.set(1, 1_250, 0, 0x542D, 0x3737, 0)
             await plc.set(0, 1)
             await until(lambda: intake.facts)
@@ -137,13 +137,13 @@ def test_libmodbus_killed_and_started_again(plc_program: Path) -> None:
     async def story(plc: LibmodbusPlc) -> None:
         intake = RememberingIntake()
         async with polling(intake, settings(plc.port, {"U": UNIT})):
-            await until(lambda: intake.links)
+            await until(lambda: intake.later_links)
             await plc.set(100, 1, 42, 1)
             await acknowledged(plc, 1)
             await plc.kill()
-            await until(lambda: len(intake.links) == 4)
+            await until(lambda: len(intake.later_links) == 4)
             await plc.start()
-            await until(lambda: len(intake.links) == 6)
+            await until(lambda: len(intake.later_links) == 6)
             await plc.set(100, 1, 44, 1)
             await acknowledged(plc, 1)
         # registers of a PLC without memory: numbers start again, in a new epoch, and what was in them is gone
@@ -152,6 +152,10 @@ def test_libmodbus_killed_and_started_again(plc_program: Path) -> None:
             ("source.gap", None, None, None),
             ("item.inducted", 1, 1, "44"),
         ]
-        assert [kind for src, kind in intake.links if src == "dc1/sorter/SRT-01"] == ["link.up", "link.down", "link.up"]
+        assert [kind for src, kind in intake.later_links if src == "dc1/sorter/SRT-01"] == [
+            "link.up",
+            "link.down",
+            "link.up",
+        ]
 
     tell(story, plc_program)

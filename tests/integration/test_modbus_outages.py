@@ -22,7 +22,7 @@ def test_a_dead_unit_is_asked_apart_while_the_others_are_polled() -> None:
             intake = RememberingIntake()
             made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=1_000, failures_max=2, recovery_ms=50)
             async with polling(intake, made):
-                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.later_links)
                 down_at = len(plc.requests)
 
                 def probed() -> bool:
@@ -40,11 +40,11 @@ def test_a_dead_unit_is_asked_apart_while_the_others_are_polled() -> None:
                 weigh(plc, "A", 10)
                 await until(lambda: intake.facts)
                 plc.dead = set()
-                await until(lambda: intake.links.count(("dc1/sorter/SRT-01", "link.up")) == 1)
+                await until(lambda: intake.later_links.count(("dc1/sorter/SRT-01", "link.up")) == 1)
                 post(plc, 1)
                 await until(lambda: plc.writes)
-        assert intake.links[-1] == ("dc1/sorter/SRT-01", "link.up")
-        assert ("dc1/pack/SCL-01", "link.down") not in intake.links
+        assert intake.later_links[-1] == ("dc1/sorter/SRT-01", "link.up")
+        assert ("dc1/pack/SCL-01", "link.down") not in intake.later_links
         assert ("up", "no answer from SRT") in intake.states
 
     run(story())
@@ -58,9 +58,9 @@ def test_a_server_that_serves_one_connection_only_is_asked_over_it() -> None:
             intake = RememberingIntake()
             made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=50, failures_max=1, recovery_ms=50)
             async with polling(intake, made):
-                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.later_links)
                 plc.dead = set()
-                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.links)
+                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.later_links)
 
     run(story())
 
@@ -77,7 +77,7 @@ def test_a_gateway_that_cannot_reach_a_unit_takes_it_down_and_keeps_the_connecti
             plc.answer = unreachable
             intake = RememberingIntake()
             async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
-                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.later_links)
                 seen = len(plc.requests)
                 await until(lambda: len(plc.requests) > seen + 5)
         assert {request.connection for request in plc.requests if request.unit == 1} == {1}
@@ -93,12 +93,12 @@ def test_a_server_that_dies_and_comes_back_goes_on_and_its_state_is_no_event() -
                 post(plc, 1)
                 await until(lambda: plc.writes)
                 await plc.stop()
-                await until(lambda: len(intake.links) == 4)
+                await until(lambda: len(intake.later_links) == 4)
                 weigh(plc, "MISSED", 5)
                 post(plc, 2)
                 await plc.start()
                 await until(lambda: plc.get(110, unit=2) == 2)
-                await until(lambda: len(intake.links) == 6)
+                await until(lambda: len(intake.later_links) == 6)
                 plc.set(10, 0)
                 seen = len(plc.requests)
                 await until(lambda: len(plc.requests) > seen + 6)
@@ -112,7 +112,7 @@ def test_a_server_that_dies_and_comes_back_goes_on_and_its_state_is_no_event() -
             "up",
         ]
         for src in ("dc1/pack/SCL-01", "dc1/sorter/SRT-01"):
-            assert [kind for of, kind in intake.links if of == src] == ["link.up", "link.down", "link.up"]
+            assert [kind for of, kind in intake.later_links if of == src] == ["link.up", "link.down", "link.up"]
 
     run(story())
 
@@ -132,7 +132,7 @@ def test_what_happens_while_a_server_is_away_too_shortly_to_be_down_is_a_gap(way
             plc.answer = answer
             intake = RememberingIntake()
             async with polling(intake, settings(plc.port, {"SCL": SCALE}, failures_max=1_000)):
-                await until(lambda: intake.links)
+                await until(lambda: intake.later_links)
                 await until(lambda: len(plc.requests) > 4)
                 if way == "it closes the connection":
                     closes = True
@@ -152,7 +152,7 @@ def test_what_happens_while_a_server_is_away_too_shortly_to_be_down_is_a_gap(way
         gap, seen_weigh = intake.facts
         assert (gap["kind"], seen_weigh["lu"]) == ("source.gap", "SEEN")
         assert 0 < gap["t_from"] < gap["t_to"] == gap["t_rx"]
-        assert [kind for _, kind in intake.links] == ["link.up"]
+        assert [kind for _, kind in intake.later_links] == ["link.up"]
 
     run(story())
 
@@ -272,11 +272,11 @@ def test_a_server_that_is_not_there_at_the_start_is_waited_for() -> None:
         plc.port = free_port()
         intake = RememberingIntake()
         async with polling(intake, settings(plc.port, {"SCL": SCALE})):
-            await until(lambda: ("dc1/pack/SCL-01", "link.down") in intake.links)
+            await until(lambda: ("dc1/pack/SCL-01", "link.down") in intake.later_links)
             await plc.start()
-            await until(lambda: ("dc1/pack/SCL-01", "link.up") in intake.links)
+            await until(lambda: ("dc1/pack/SCL-01", "link.up") in intake.later_links)
         await plc.stop()
-        assert intake.links == [("dc1/pack/SCL-01", "link.down"), ("dc1/pack/SCL-01", "link.up")]
+        assert intake.later_links == [("dc1/pack/SCL-01", "link.down"), ("dc1/pack/SCL-01", "link.up")]
 
     run(story())
 
@@ -296,7 +296,7 @@ def test_while_the_engine_is_full_nothing_is_read() -> None:
         async with Plc() as plc:
             intake = FullIntake()
             async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER})):
-                await until(lambda: intake.links)
+                await until(lambda: intake.later_links)
                 post(plc, 1)
                 await until(lambda: intake.waiting)
                 seen = len(plc.requests)
@@ -316,7 +316,7 @@ def test_stopping_leaves_no_task_and_no_connection_behind() -> None:
             intake = RememberingIntake()
             with no_tasks_left():
                 async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, failures_max=1)):
-                    await until(lambda: len(intake.links) == 2)
+                    await until(lambda: len(intake.later_links) == 2)
                 await until(lambda: not plc.connections)
 
     run(story())
@@ -361,8 +361,8 @@ def test_a_poll_that_a_device_has_no_time_for_is_made_soon_again_and_loses_nothi
 
             plc.answer = answer
             async with polling(intake, settings(plc.port, {"SCL": scale}, timeout_ms=60_000)):
-                await until(lambda: intake.links, "ten minutes before the next regular poll")
-        assert intake.links == [("dc1/pack/SCL-01", "link.up")]
+                await until(lambda: intake.later_links, "ten minutes before the next regular poll")
+        assert intake.later_links == [("dc1/pack/SCL-01", "link.up")]
         assert intake.causes == []
         assert len({request.connection for request in plc.requests}) == 1
 
@@ -378,7 +378,7 @@ def test_what_follows_a_trigger_is_asked_again_where_the_device_is_busy() -> Non
         async with Plc() as plc:
             intake = RememberingIntake()
             async with polling(intake, settings(plc.port, {"SCL": scale})):
-                await until(lambda: intake.links)
+                await until(lambda: intake.later_links)
                 await until(lambda: len(plc.requests) > 4)
                 left = 4
 
@@ -407,10 +407,10 @@ def test_a_unit_that_is_busy_for_long_is_down_and_keeps_nobody_waiting() -> None
             plc.answer = lambda request, frame: busy(request) if is_busy and request.unit == 2 else frame
             intake = RememberingIntake()
             async with polling(intake, settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, **BUSY)):
-                await until(lambda: len(intake.links) == 2)
+                await until(lambda: len(intake.later_links) == 2)
                 is_busy = True
                 began = len(plc.requests)
-                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.later_links)
                 to_others = [request for request in plc.requests[began:] if request.unit == 1]
                 to_it = [request for request in plc.requests[began:] if request.unit == 2]
                 assert len(to_others) > len(to_it)
@@ -419,8 +419,8 @@ def test_a_unit_that_is_busy_for_long_is_down_and_keeps_nobody_waiting() -> None
                 post(plc, 1)
                 is_busy = False
                 await until(lambda: plc.writes)
-        assert intake.links.count(("dc1/sorter/SRT-01", "link.up")) == 2
-        assert ("dc1/pack/SCL-01", "link.down") not in intake.links
+        assert intake.later_links.count(("dc1/sorter/SRT-01", "link.up")) == 2
+        assert ("dc1/pack/SCL-01", "link.down") not in intake.later_links
         assert [line["seq"] for line in intake.facts] == [1]
 
     run(story())
@@ -446,5 +446,20 @@ def test_an_acknowledgement_that_a_busy_machine_does_not_take_is_written_again()
                 await until(lambda: plc.get(110, unit=2) == 1, "ten minutes before it is looked at by itself")
         assert [line["seq"] for line in intake.facts] == [1]
         assert intake.causes == []
+
+    run(story())
+
+
+def test_while_we_were_away_nobody_looked() -> None:
+    """What happened then may be nothing that is numbered: the core has to know of the time (R6)."""
+
+    async def story() -> None:
+        intake = RememberingIntake()
+        async with Plc() as plc:
+            async with polling(intake, settings(plc.port, {"SCL": SCALE})):
+                await until(lambda: len(intake.links) == 2)
+            async with polling(intake, settings(plc.port, {"SCL": SCALE})):
+                await until(lambda: len(intake.links) == 4)
+        assert intake.links == [("dc1/pack/SCL-01", "link.down"), ("dc1/pack/SCL-01", "link.up")] * 2
 
     run(story())

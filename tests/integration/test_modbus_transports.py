@@ -65,9 +65,9 @@ def test_over_tls_a_server_that_proves_nothing_is_never_asked(tmp_path: Path, ho
             intake = RememberingIntake()
             made = settings(plc.port, {"SRT": SORTER}, tls={"ca": str(ours.ca)}, timeout_ms=2_000)
             async with polling(intake, made):
-                await until(lambda: intake.links)
+                await until(lambda: intake.later_links)
             assert plc.requests == []
-        assert intake.links == [("dc1/sorter/SRT-01", "link.down")]
+        assert intake.later_links == [("dc1/sorter/SRT-01", "link.down")]
         (_, detail) = next(state for state in intake.states if state[0] == "down")
         assert "certificate is refused" in detail
 
@@ -121,7 +121,7 @@ def test_over_tls_a_server_without_it_is_never_asked(tmp_path: Path) -> None:
             intake = RememberingIntake()
             made = settings(plc.port, {"SRT": SORTER}, tls={"ca": str(Authority(tmp_path).ca)})
             async with polling(intake, made):
-                await until(lambda: intake.links)
+                await until(lambda: intake.later_links)
             assert plc.requests == []
         assert intake.facts == []
 
@@ -135,7 +135,7 @@ def test_serial_frames_through_a_converter() -> None:
         intake = RememberingIntake()
         made = settings(server.sockets[0].getsockname()[1], {"SCL": SCALE, "SRT": SORTER}, transport="rtu_over_tcp")
         async with polling(intake, made):
-            await until(lambda: len(intake.links) == 2)
+            await until(lambda: len(intake.later_links) == 2)
             post(device.plc, 1)
             await until(lambda: device.plc.writes == [(2, 110, 1)])
             weigh(device.plc, "T-1", 250)
@@ -159,7 +159,7 @@ def test_a_serial_line_is_read_acknowledged_and_survives_noise_and_wrong_checksu
             intake = RememberingIntake()
             made = serial_settings(line.device, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=60, failures_max=1_000)
             async with polling(intake, made):
-                await until(lambda: len(intake.links) == 2)
+                await until(lambda: len(intake.later_links) == 2)
                 for seq in range(1, 6):
                     post(device.plc, seq)
                     if seq == 2:
@@ -215,15 +215,15 @@ def test_a_dead_unit_on_a_serial_line_is_asked_rarely_and_comes_back() -> None:
                 line.device, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=400, failures_max=2, recovery_ms=200
             )
             async with polling(intake, made):
-                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.links)
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.later_links)
                 before, began_s = len(device.plc.requests), asyncio.get_running_loop().time()
                 await until(lambda: len(device.plc.requests) > before + 40)
                 took_s = asyncio.get_running_loop().time() - began_s
                 later = [request.unit for request in device.plc.requests[before:]]
                 assert later.count(2) <= 1 + took_s / 0.2
                 device.plc.dead = set()
-                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.links)
-        assert ("dc1/pack/SCL-01", "link.down") not in intake.links
+                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.later_links)
+        assert ("dc1/pack/SCL-01", "link.down") not in intake.later_links
 
     run(story())
 
@@ -234,12 +234,12 @@ def test_a_serial_line_that_is_unplugged_is_down_and_no_such_line_too() -> None:
         with SerialPair(device) as line:
             intake = RememberingIntake()
             async with polling(intake, serial_settings(line.device, {"SCL": SCALE})):
-                await until(lambda: intake.links == [("dc1/pack/SCL-01", "link.up")])
+                await until(lambda: intake.later_links == [("dc1/pack/SCL-01", "link.up")])
                 line.unplug()
-                await until(lambda: intake.links[-1] == ("dc1/pack/SCL-01", "link.down"))
+                await until(lambda: intake.later_links[-1] == ("dc1/pack/SCL-01", "link.down"))
         absent = RememberingIntake()
         async with polling(absent, serial_settings("/dev/null", {"SCL": SCALE})):
-            await until(lambda: absent.links == [("dc1/pack/SCL-01", "link.down")])
+            await until(lambda: absent.later_links == [("dc1/pack/SCL-01", "link.down")])
 
     run(story())
 
@@ -300,7 +300,7 @@ def test_an_address_that_accepts_and_never_answers_is_left_for_the_next() -> Non
                 mute.port, {"SRT": SORTER}, backups=[f"127.0.0.1:{second.port}"], timeout_ms=30, recovery_ms=20
             )
             async with polling(intake, made):
-                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.links)
+                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.later_links)
                 post(second, 1)
                 await until(lambda: second.writes)
 
@@ -313,6 +313,6 @@ def test_the_first_address_may_be_missing_from_the_start() -> None:
             second.set(11, 0, 250, *text("T-9", 4))
             intake = RememberingIntake()
             async with polling(intake, settings(free_port(), {"SCL": SCALE}, backups=[f"127.0.0.1:{second.port}"])):
-                await until(lambda: intake.links == [("dc1/pack/SCL-01", "link.up")])
+                await until(lambda: intake.later_links == [("dc1/pack/SCL-01", "link.up")])
 
     run(story())

@@ -57,7 +57,7 @@ def test_variables_and_events_of_a_foreign_server_become_records_again_after_its
             assert (label["lu"], label["result"]) == ("T-1", "OK")
             assert abs(label["t"] - label["t_rx"]) < 5_000_000
             await server.kill()
-            await kept.until(lambda: len(kept.of("link.down")) == 2)
+            await kept.until(lambda: len(kept.of("link.down")) == 4)
             async with node_server(tmp_path, port) as again:
                 await kept.up(2)
                 await again.tell(write={"Kind": 2, "Lu": "T-1", "Counter": 2})
