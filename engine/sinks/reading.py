@@ -77,7 +77,7 @@ def open_file(path: Path, settings: QueueSettings | None = None) -> Reader:
 
 def open_redis(settings: Any) -> Reader:
     """The streams that a redis sink with these settings writes."""
-    from engine.sinks.redis_nodes import Nodes  # only who asks for Redis needs its library
+    from engine.redis_nodes import Nodes  # only who asks for Redis needs its library
 
     return RedisReader(Nodes(settings), settings.prefix)
 

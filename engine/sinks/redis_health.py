@@ -8,7 +8,7 @@ from typing import Any
 from redis.exceptions import RedisError, ResponseError
 
 from engine.findings import Finding, error, good, note, warning
-from engine.sinks.redis_nodes import Nodes
+from engine.redis_nodes import Nodes
 from engine.sinks.redis_stream import Settings
 
 WAITAOF_FROM = (7, 2)

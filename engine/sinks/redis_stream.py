@@ -27,7 +27,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import Refused
-from engine.sinks.redis_nodes import Nodes, Servers
+from engine.redis_nodes import Nodes, Servers
 from engine.sinks.redis_recent import Recent, id_of
 from engine.sinks.redis_room import EntryId, Room, entry_id
 

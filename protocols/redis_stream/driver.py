@@ -23,17 +23,20 @@ from redis.exceptions import RedisError, ResponseError
 from engine.cancellation import promptly, raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
-from engine.errors import Refused
+from engine.errors import Refused, SinkFailed
+from engine.redis_nodes import Nodes
 from protocols.backoff import Backoff
 from protocols.linking import LinkNews, speaking_for
 from protocols.mapping.sequence import Sequences
-from protocols.redis_stream.connection import IDLE_MS, connect
 from protocols.redis_stream.decode import Decoder, Entry
 from protocols.redis_stream.settings import Settings
 from protocols.tapping import Tap
 
 STABLE_S = 10.0
 """A connection that lasted so long was a good one: the next pause is short again."""
+
+IDLE_MS = 5_000
+"""A read waits so long while nothing of ours has to be acknowledged."""
 
 log = logging.getLogger("sortline.redis_stream")
 
@@ -64,6 +67,7 @@ class Driver:
         self._owed: set[bytes] = set()
         self._durable: list[bytes] = []
         self._freed = asyncio.Event()
+        self._had_group = False
         self.tap = Tap()
 
     async def run(self) -> NoReturn:
@@ -81,32 +85,37 @@ class Driver:
         self._intake.state(self._name, "connecting")
         loop = asyncio.get_running_loop()
         since = loop.time()
+        # an answer to a blocking read is late by as long as it may block
+        nodes = Nodes(self._settings, wait_s=max(self._settings.block_ms, IDLE_MS) / 1000)
         try:
-            client = connect(self._settings)
-        except Refused as error:
-            return str(error)
-        try:
+            await nodes.find()
+            client = nodes.of(self._settings.stream)
             await self._join(client)
             self._intake.state(self._name, "up")
             await self._link.tell("link.up")
             await self._again(client)
             await self._serve(client)
-        except (RedisError, OSError, UnicodeError) as error:
+        except (Refused, SinkFailed, RedisError, OSError, UnicodeError) as error:
             return str(error) or type(error).__name__
         finally:
             if loop.time() - since > STABLE_S:
                 self._backoff.reset()
-            await client.aclose()
+            await nodes.close()
 
     async def _join(self, client: Redis) -> None:
+        """A group that is lost while we run begins with the oldest entry, whatever `begin` says: what is read twice is
+        known (R5), and what is passed over nobody would ever hear of."""
         settings = self._settings
-        begin = "0" if settings.begin == "oldest" else "$"
+        begin = "0" if settings.begin == "oldest" or self._had_group else "$"
         try:
             await client.xgroup_create(settings.stream, settings.group, begin, mkstream=True)
+            if self._had_group:
+                self._intake.fault(self._name, "the group is lost: the stream is read from its beginning", b"")
         except ResponseError as error:
             # the error's code: the group is there already
             if not str(error).startswith("BUSYGROUP "):
                 raise
+        self._had_group = True
 
     async def _again(self, client: Redis) -> None:
         """What the group holds for us from before, except what the engine has in its hands right now."""

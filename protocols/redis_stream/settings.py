@@ -14,27 +14,30 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from engine.secret import Secret
-from engine.tls import Tls, is_loopback
+from engine.redis_nodes import Servers, Text
 from protocols.mapping.faults import record_faults
 from protocols.mapping.settings import Constants, RecordSettings, When
 
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 
 
-class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class Settings(Servers, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One Redis Stream (Redis >= 6.2).
 
     stream: the stream's key.
     host, port, db: the server.
-    user, password: of an ACL user; it needs XGROUP, XREADGROUP, XACK and XAUTOCLAIM on the stream.
-    tls: `tls = {}` for a certificate that this computer trusts; see `engine.tls`.
+    cluster: nodes of a Redis Cluster, as `"10.0.0.1:6379"`, instead of host and port; one that answers is enough.
+    sentinels, master: addresses of sentinels, likewise, and the name by which they know the server.
+    sentinel_user, sentinel_password: of the sentinels, where they ask for one.
+    user, password: of an ACL user; it needs XGROUP, XREADGROUP, XACK and XAUTOCLAIM on the stream; in a
+      cluster also CLUSTER SLOTS, behind sentinels ROLE.
+    tls: `tls = {}` for a certificate that this computer trusts; see `engine.tls`. It counts for every server.
     plaintext: allow a connection without TLS to another computer. Whoever is on the network can read and forge.
     group: the consumer group; made, with the stream, if it does not exist.
     consumer: our name in the group, under which the server remembers what we have and did not acknowledge: it must stay
       the same. Default: `sortline-` and the source's name.
-    begin: where a new group begins: with the `"oldest"` entry of the stream (default) or with the `"newest"`.
+    begin: where a new group begins: with the `"oldest"` entry of the stream (default) or with the `"newest"`. One
+      that is lost while we run begins with the oldest: what is written meanwhile is not passed over.
     field: the field of an entry that holds the payload.
     format: `"canonical"` (default): the payload is a canonical record, as JSON, or with `each` a list of them.
       `"json"`: `record` says what the payload means. `"fields"`: `record` reads the entry's own fields, all texts.
@@ -49,46 +52,33 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     unacknowledged_max: at most so many are with the engine and not yet on disk; beyond it, we stop reading.
     block_ms: the longest that an acknowledgement waits to be sent while nothing comes.
     claim_idle_ms: what another consumer of the group has had for so long without acknowledging is ours.
-    command_ms: an answer takes no longer.
+    connect_ms, command_ms: a connection or an answer takes no longer.
     reconnect_min_ms, reconnect_max_ms: bounds of the pause between two attempts to connect, doubled each time, full
       jitter.
     """
 
     stream: Text
-    host: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_:]([A-Za-z0-9_:.-]*[A-Za-z0-9_])?$", max_length=253)] = (
-        "127.0.0.1"
-    )
-    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 6379
-    db: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 0
-    user: Text | None = None
-    password: Secret | None = None
-    tls: Tls | None = None
-    plaintext: bool = False
     group: Text = "sortline"
     consumer: Text | None = None
     begin: Literal["oldest", "newest"] = "oldest"
     field: Text = "record"
     format: Literal["canonical", "json", "fields"] = "canonical"
-    record: RecordSettings = {}
-    constants: Constants = {}
-    when: When = {}
+    record: RecordSettings = msgspec.field(default_factory=dict)
+    constants: Constants = msgspec.field(default_factory=dict)
+    when: When = msgspec.field(default_factory=dict)
     each: Text | None = None
-    scope: list[Annotated[str, msgspec.Meta(min_length=1, max_length=128)]] = []
+    scope: list[Annotated[str, msgspec.Meta(min_length=1, max_length=128)]] = msgspec.field(default_factory=list)
     payload_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=16 << 20)] = 262_144
     batch_entries: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 100
     unacknowledged_max: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1_000
     block_ms: Annotated[int, msgspec.Meta(ge=1, le=60_000)] = 200
     claim_idle_ms: Annotated[int, msgspec.Meta(ge=100, le=86_400_000)] = 60_000
-    command_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 5_000
     reconnect_min_ms: Milliseconds = 100
     reconnect_max_ms: Milliseconds = 15_000
 
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yields (path inside the source's table, what is wrong and what to do) for what the types cannot say."""
-        if self.tls is None and not self.plaintext and not is_loopback(self.host):
-            yield "tls", f"{self.host} is another computer: add tls = {{}}, or plaintext = true in a closed network"
-        if self.user is not None and self.password is None:
-            yield "password", "a user without a password"
+        yield from Servers.faults(self)
         if self.reconnect_max_ms < self.reconnect_min_ms:
             yield "reconnect_max_ms", f"at least reconnect_min_ms: {self.reconnect_min_ms}"
         if self.format == "canonical" and self.record:

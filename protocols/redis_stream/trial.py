@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from engine.errors import Refused
-from protocols.redis_stream.connection import connect
+from engine.errors import Refused, SinkFailed
+from engine.redis_nodes import Nodes
 from protocols.redis_stream.settings import Settings
 from protocols.trial import DOWN, REACHED, Trial
 
@@ -13,12 +13,10 @@ NO_STREAM = "no such key"
 
 
 async def trial(settings: Settings) -> Trial:
+    nodes = Nodes(settings)
     try:
-        client = connect(settings)
-    except Refused as error:
-        return Trial(DOWN, str(error))
-    try:
-        groups = await client.xinfo_groups(settings.stream)
+        await nodes.find()
+        groups = await nodes.of(settings.stream).xinfo_groups(settings.stream)
     except NoPermissionError:
         # as the shipped user: whose password is right, and who may only read
         return Trial(REACHED, f"whether there is a stream {settings.stream} this user may not ask")
@@ -26,10 +24,10 @@ async def trial(settings: Settings) -> Trial:
         if str(error) == NO_STREAM:
             return Trial(REACHED, f"there is no stream {settings.stream} yet: the engine makes it")
         return Trial(DOWN, str(error))
-    except (RedisError, OSError, UnicodeError) as error:
+    except (Refused, SinkFailed, RedisError, OSError, UnicodeError) as error:
         return Trial(DOWN, str(error) or type(error).__name__)
     finally:
-        await client.aclose()
+        await nodes.close()
     waits = next((group for group in groups if group["name"] == settings.group.encode()), None)
     if waits is None:
         return Trial(REACHED, f"there is no group {settings.group} yet: the engine makes it")

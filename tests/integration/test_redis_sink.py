@@ -16,8 +16,8 @@ import uvloop
 from engine.contracts import Delivery, OutRow
 from engine.error_classes import Class, classify
 from engine.errors import Refused
+from engine.redis_nodes import connect, shut
 from engine.secret import Secret
-from engine.sinks.redis_nodes import connect, shut
 from engine.sinks.redis_stream import RedisSink, Settings
 from tests.counting_core import event, read
 from tests.fault_proxy import FaultProxy

@@ -13,9 +13,9 @@ import redis
 from engine.contracts import OutRow
 from engine.error_classes import Class, classify
 from engine.errors import Full, Refused
+from engine.redis_nodes import Nodes
 from engine.secret import Secret
 from engine.sinks.reading import open_redis
-from engine.sinks.redis_nodes import Nodes
 from engine.sinks.redis_room import Room
 from engine.sinks.redis_stream import RedisSink, Settings
 from engine.tls import Tls
