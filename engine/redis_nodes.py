@@ -1,7 +1,7 @@
 """Which Redis server has a stream: the one that is named, a sentinel's master, or a cluster's node of its slot.
 
 Each server gets one connection of ours that does what it is told, once. Where the servers change their places (a
-failover, slots that move), commands fail; the sink then gives everything up, and asks again when it opens.
+failover, slots that move), commands fail; sink or source then gives everything up, and asks again when it opens.
 
 Wire formats: https://redis.io/docs/latest/commands/cluster-slots/,
 https://redis.io/docs/latest/operate/oss_and_stack/reference/sentinel-clients/.
@@ -99,7 +99,7 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Nodes:
-    """The connections of one sink. `open`, ask `of` for a stream's, `close`; after an error only `close`."""
+    """The connections of one sink or source. `open`, ask `of` for a stream's, `close`; after an error only `close`."""
 
     def __init__(self, settings: Servers, wait_s: float = 0.0) -> None:
         self._settings = settings
@@ -109,14 +109,18 @@ class Nodes:
 
     async def open(self) -> None:
         """Finds out who has what, and says hello. Raises what redis raises, SinkFailed while there is no master."""
+        await self.find()
+        for place in sorted({place for _, _, place in self._slots}):
+            await self._client(place).ping()
+
+    async def find(self) -> None:
+        """Who has what. One server that is named is not asked: it may not even let us say hello."""
         if self._settings.kind == "cluster":
             self._slots = await self._first(self._ask_for_slots)
         else:
             sentinels = self._settings.kind == "sentinels"
             place = await self._first(self._ask_for_master) if sentinels else self._settings.places()[0]
             self._slots = [(0, 16_383, place)]
-        for place in sorted({place for _, _, place in self._slots}):
-            await self._client(place).ping()
 
     def of(self, stream: str) -> Redis:
         """The connection to the server that has the stream."""

@@ -52,6 +52,17 @@ TRIALS: dict[str, str] = {
 }
 
 
+CHECKS: dict[str, str] = {
+    # what doctor asks of a source (`protocols.checking`)
+    "file_lines": "protocols.file_lines.checks",
+    "modbus": "protocols.modbus.checks",
+    "mqtt": "protocols.mqtt.checks",
+    "opcua": "protocols.opcua.checks",
+    "redis_stream": "protocols.redis_stream.checks",
+    "telegram": "protocols.telegram.checks",
+}
+
+
 def settings_of(protocol: str) -> Any:
     """The struct that holds the protocol's part of a source's table."""
     return resolve_name(PROTOCOLS[protocol][0])
@@ -78,3 +89,8 @@ def trial_of(protocol: str) -> Any:
     """How to find out whether a source is there, settings -> awaitable `protocols.trial.Trial`; None: nobody knows how,
     without harm."""
     return resolve_name(TRIALS[protocol]) if protocol in TRIALS else None
+
+
+def checks_of(protocol: str) -> Any:
+    """The module that knows what its sources can lose, and where they are."""
+    return resolve_name(CHECKS[protocol])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import redis
 
@@ -21,7 +22,8 @@ from engine.dead_letters import DeadLetters, Refusal
 from engine.journal import Journal
 from engine.outbox import SqliteOutbox
 from engine.sinks.queue import Queue
-from engine.source_checks import mosquitto_findings
+from protocols.mqtt.checks import mosquitto_findings
+from protocols.registry import checks_of, settings_of
 from tests.counting_core import event
 from tests.integration.test_probe_trials import TELEGRAMS
 from tests.integration.test_redis_sink import rows, send, sink_on
@@ -303,6 +305,68 @@ def was_dialled(server: socket.socket) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def test_what_each_protocol_cannot_hold_back_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = '[sources.{name}]\nprotocol = "file_lines"\npath = "{path}"\nconstants = {{ src = "dc1/{name}" }}\n{more}'
+    profile = (
+        MODBUS.format(port=free_port()).replace("units.U", "profiles.scale").replace('unit = 1\nsrc = "dc1/u"\n', "")
+    )
+    path = site(
+        tmp_path,
+        TELEGRAMS.format(role="client", port=free_port()).replace('acknowledge = "AK{seq}"', ""),
+        profile + '[sources.p.units.A]\nunit = 1\nsrc = "dc1/a"\nprofile = "scale"\n',
+        lines.format(name="anew", path=tmp_path / "a", more=""),
+        lines.format(name="late", path=tmp_path / "b", more='begin = "end"'),
+        lines.format(name="kept", path=tmp_path / "c", more=f'bookmark = "{tmp_path / "c.bookmark"}"'),
+        lines.format(name="pipe", path="-", more=""),
+        '[sources.nodes]\nprotocol = "mqtt"\nhost = "127.0.0.1"\n[sources.nodes.sparkplug]\ngroups = ["P"]\n'
+        '[[sources.nodes.sparkplug.records]]\nfilter = "P/+node"\ntrigger = "m"\n'
+        'record = { src = { const = "dc1/n" }, kind = { const = "telemetry" } }',
+    )
+    _, findings = doctor(capsys, path)
+    assert told(findings, "warning", "sources.crane", "no acknowledgement")
+    assert told(findings, "warning", "sources.p.profiles.scale.groups", "plain polling")
+    assert told(findings, "warning", "sources.anew", "reads the file from its beginning")
+    assert told(findings, "warning", "sources.late", "passed over")
+    assert told(findings, "note", "sources.kept", "renamed twice")
+    assert told(findings, "warning", "sources.pipe", "cannot be read again")
+    assert told(findings, "warning", "sources.nodes.sparkplug", "QoS 0")
+
+
+def test_every_address_of_a_modbus_device_is_dialled_and_a_serial_line_is_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = free_port()
+    table = MODBUS.format(port=dead)
+    with device() as backup:
+        place = f"127.0.0.1:{backup.getsockname()[1]}"
+        _, findings = doctor(
+            capsys,
+            site(tmp_path, table.replace("[sources.p.units", f'backups = ["{place}"]\n[sources.p.units', 1)),
+            "--all",
+        )
+        assert was_dialled(backup)
+    assert told(findings, "warning", "sources.p", f"nobody answers at 127.0.0.1:{dead}")
+    assert f"{place} answers" in [each["what"] for each in findings]
+    for line, level, what in (
+        (tmp_path / "ttyUSB0", "warning", "No such file"),
+        (tmp_path, "error", "no serial line"),
+        (Path("/dev/tty"), "good", "is there"),
+    ):
+        serial = table.replace(
+            f'host = "127.0.0.1"\nport = {dead}', f'transport = "rtu"\nserial = {{ device = "{line}" }}'
+        )
+        _, findings = doctor(capsys, site(tmp_path, serial), "--all")
+        assert [each["level"] for each in findings if str(line) in each["what"] and what in each["what"]] == [level]
+
+
+def test_the_usual_port_of_modbus_inside_tls() -> None:
+    table = {"host": "plc", "tls": {}, "backups": ["other"], "units": {"A": {"unit": 1, "src": "dc1/a"}}}
+    assert checks_of("modbus").reach(msgspec.convert(table, settings_of("modbus"))).addresses == [
+        ("plc", 802),
+        ("other", 802),
+    ]
 
 
 @pytest.mark.parametrize("role", ["client", "server"])

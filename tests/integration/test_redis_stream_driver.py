@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import uvloop
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 
 from engine.clock import now_us
 from protocols.redis_stream.driver import Driver
@@ -15,6 +19,7 @@ from protocols.redis_stream.settings import Settings
 from tests.fault_proxy import FaultProxy
 from tests.ledger import Ledger, running
 from tests.peers import Peer
+from tests.redis_servers import cluster, sentinel
 
 STREAM, GROUP = "wms.context", "sortline"
 
@@ -138,6 +143,28 @@ def test_a_server_that_restarts_is_an_outage_and_nothing_more(redis_server: Peer
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("lost", ["the stream", "the group"])
+def test_what_is_written_after_a_loss_is_read_also_by_who_began_with_the_newest(redis_server: Peer, lost: str) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        async with (
+            Redis(port=redis_server.port) as server,
+            running(made(redis_server.port, ledger, begin="newest", reconnect_min_ms=200)),
+        ):
+            await ledger.until(lambda: ledger.times("up") == 1)
+            if lost == "the stream":
+                await server.delete(STREAM)
+            else:
+                await server.xgroup_destroy(STREAM, GROUP)
+            # before the driver has noticed, or at least before it is back
+            await add(server, 1)
+            await ledger.until(lambda: len(ledger.facts) == 1)
+            await nothing_pending(server)
+        assert [cause for cause, _ in ledger.faults] == ["the group is lost: the stream is read from its beginning"]
+
+    asyncio.run(story())
+
+
 def test_what_a_dead_consumer_left_is_taken_over(redis_server: Peer) -> None:
     async def story() -> None:
         ledger = Ledger()
@@ -242,3 +269,47 @@ def test_a_stop_is_never_lost(redis_server: Peer) -> None:
             assert done
 
     asyncio.run(story())
+
+
+def test_in_a_cluster_the_stream_is_read_on_the_node_that_has_it(tmp_path: Path) -> None:
+    async def story(addresses: list[str]) -> None:
+        ledger = Ledger()
+
+        def taken(number: int) -> bool:
+            return revs(ledger) == list(range(1, number + 1))
+
+        async with RedisCluster.from_url(f"redis://{addresses[0]}") as server:
+            for number, address in enumerate(addresses, 1):
+                await server.xadd(STREAM, {"record": cancel(number)})
+                async with running(made(6379, ledger, cluster=[address])):
+                    await ledger.until(partial(taken, number))
+
+    with cluster(tmp_path) as peers:
+        asyncio.run(story([f"127.0.0.1:{peer.port}" for peer in peers]))
+
+
+def test_behind_a_sentinel_the_new_master_is_read_after_a_failover(tmp_path: Path) -> None:
+    async def story(watcher: Peer, master: Peer, replica: Peer) -> None:
+        ledger = Ledger()
+        where = {"sentinels": [f"127.0.0.1:{watcher.port}"], "master": "erp"}
+        async with running(made(6379, ledger, **where)):
+            async with Redis(port=master.port) as server:
+                await add(server, 1)
+                await ledger.until(lambda: len(ledger.facts) == 1)
+                await nothing_pending(server)
+                await server.wait(1, 10_000)
+            master.kill()
+            async with Redis(port=replica.port) as server:
+                await ledger.until(lambda: ledger.times("up") == 2)
+                await add(server, 2)
+                await ledger.until(lambda: 2 in revs(ledger))
+                await nothing_pending(server)
+
+    with sentinel(tmp_path) as (watcher, (master, replica)):
+        asyncio.run(story(watcher, master, replica))
+
+
+def test_where_the_server_is_is_said_in_one_way() -> None:
+    table = {"stream": STREAM, "cluster": ["127.0.0.1:7000"], "sentinels": ["127.0.0.1:7001"], "master": "m"}
+    settings = msgspec.convert(table | {"constants": {"src": "dc1/wms/main"}}, Settings)
+    assert [where for where, _ in settings.faults()] == ["sentinels"]

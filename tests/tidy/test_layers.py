@@ -24,6 +24,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.secret",
         "engine.tls",
         "engine.redis_connection",
+        "engine.redis_nodes",
     ),
     (
         "engine.metrics",
