@@ -1,16 +1,21 @@
 """What every `discover` is made of: an account of what was seen, and the draft of a source's table.
 
 A protocol's part is a module `protocols/PROTOCOL/discover.py` with `add_arguments(parser)` and
-`async def discover(args) -> Discovery`, named in `protocols.registry`. It only looks: nothing is written to a device,
+`async def discover(args) -> Discovery`, named in `protocols.registry`; where it looks is said in one way (`add_place`,
+`how_to_connect`). It only looks: nothing is written to a device,
 nothing is acknowledged, and no name is used that the engine uses.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.errors import Refused
 
 SAMPLE_CHARACTERS = 60
 
@@ -21,6 +26,42 @@ class Discovery(NamedTuple):
 
     report: list[str]
     draft: str
+
+
+def add_place(parser: argparse.ArgumentParser, metavar: str, help_: str) -> None:
+    """Where to look: said here, or connected to as a source of a site file is."""
+    parser.add_argument("where", nargs="?", metavar=metavar, help=help_)
+    parser.add_argument(
+        "--from",
+        dest="site_file",
+        type=Path,
+        metavar="SITE.toml",
+        help="instead: connect as a source of this file does, with its user, certificates, TLS, serial line; only what "
+        "says how to connect has to stand in it",
+    )
+    parser.add_argument("--source", metavar="NAME", help="with --from: which source, if it has several of the protocol")
+    parser.set_defaults(table=None)
+
+
+def how_to_connect(
+    args: argparse.Namespace, keys: Collection[str], of_place: Callable[[str], dict[str, Any]]
+) -> dict[str, Any]:
+    """What a source's table says of how to connect: `keys` of that of the site file (`args.table`), or what is made of
+    the place that was said."""
+    if args.table is not None:
+        return {name: value for name, value in args.table.items() if name in keys}
+    if args.where is None:
+        raise Refused("where is it? Say the place, or --from and a site file")
+    return of_place(args.where)
+
+
+def head(name: str, protocol: str, table: Mapping[str, Any]) -> list[str]:
+    """The beginning of a source's table: how to connect."""
+    return [
+        f"[sources.{key(name)}]",
+        f"protocol = {toml(protocol)}",
+        *(f"{key(each)} = {toml(value)}" for each, value in table.items()),
+    ]
 
 
 class Seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -45,7 +46,8 @@ def speaking_for(scopes: Iterable[str]) -> list[dict[str, str]]:
 def unreached(error: OSError | UnicodeError | TimeoutError, within_ms: float) -> str:
     """Why a connection could not be made: what the system says, or that nobody answered `within_ms`."""
     if isinstance(error, OSError) and error.strerror:
-        why = error.strerror
+        # asyncio puts the address there, uvloop the reason
+        why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
     elif isinstance(error, TimeoutError):
         why = f"no answer within {within_ms:.0f} ms"
     else:

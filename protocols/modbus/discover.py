@@ -1,45 +1,40 @@
 """`sortline discover modbus HOST`: asks units for registers, watches those that are there, drafts a source's table.
 
-Read function codes only (1 to 4), one request at a time. Frames as in Modbus Messaging on TCP/IP 1.0b, section 3.
+Read function codes only (1 to 4), one request at a time, over a connection as the driver has it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import struct
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
 
 from engine.arguments import number_of_seconds
 from engine.errors import Refused
-from ext.modbus_frames import Frames
-from protocols.discovery import Discovery, Seen, key, table, toml
-from protocols.modbus.endpoint import PORT, parse_address
-from protocols.modbus.wire import BUSY
+from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, table, toml
+from protocols.modbus.connection import FUNCTIONS, Connection
+from protocols.modbus.endpoint import PORT, Endpoint, parse_address
+from protocols.modbus.registers import Table
+from protocols.modbus.settings import Settings
+from protocols.modbus.wire import NoAnswer, Refusal
 
 PURPOSE = "read a server's registers, watch those that are there, draft the source's table; writes nothing"
-FUNCTIONS = {"holding": 3, "input": 4, "coil": 1, "discrete": 2}
+CONNECTION = ("host", "port", "backups", "transport", "serial", "tls", "timeout_ms")
+REGISTERS = ("holding", "input")
 WORDS_PER_READ = 64
 BITS_PER_READ = 256
 TIMEOUT_S = 1.0
-ANSWER_BYTES_MAX = 260
 ILLEGAL_FUNCTION = 1
 HALVED = (2, 3, 4)
 """Exceptions by which devices say that they do not have all that was asked for, or not so much of it at once."""
 BUSY_PAUSES_S = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Before a device that says that it has no time is asked again."""
 RUNS_SHOWN_MAX = 64
-
-
-class Refusal(Exception):
-    """The unit answered with an exception."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"exception {code}")
-        self.code = code
 
 
 class Silence(Exception):
@@ -49,7 +44,7 @@ class Silence(Exception):
 class Run(NamedTuple):
     """Registers that follow one another and can be read, `at_once` in one request. `seen`: of each."""
 
-    table: str
+    table: Table
     first: int
     seen: list[Seen]
     at_once: int
@@ -61,72 +56,60 @@ class Unit(NamedTuple):
 
 
 class Line:
-    """One connection; each `read` is one request and its answer. Opens anew after a silence.
+    """The driver's own connection; each `read` is one request and its answer. Opens anew after a silence.
 
-    not_believed: why answers were none to what was asked, and how often; each ends the connection, as the driver's."""
+    not_believed: why answers were none to what was asked, and how often; each ends the connection."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> None:
         self.not_believed: Counter[str] = Counter()
-        self._host = host
-        self._port = port
-        self._frames = Frames()
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._timeout_s = timeout_s
+        self._connection = Connection(endpoint, timeout_s, frozenset())
         self._was_open = False
 
-    async def read(self, unit: int, function: int, address: int, count: int) -> list[int]:
-        """Raises Refusal, Silence; OSError where nobody was there from the beginning."""
+    @property
+    def place(self) -> str:
+        return str(self._connection.endpoint)
+
+    async def read(self, unit: int, table: Table, address: int, count: int) -> list[int]:
+        """Raises Refusal, Silence; Refused where nobody was there from the beginning."""
         for pause_s in BUSY_PAUSES_S:
             try:
-                return await self._ask(unit, function, address, count)
+                return await self._ask(unit, table, address, count)
             except Refusal as refusal:
-                if refusal.code not in BUSY:
+                if not refusal.is_busy:
                     raise
             await asyncio.sleep(pause_s)
-        return await self._ask(unit, function, address, count)
+        return await self._ask(unit, table, address, count)
 
-    async def _ask(self, unit: int, function: int, address: int, count: int) -> list[int]:
-        reader, writer = self._streams or await self._open()
+    async def _ask(self, unit: int, table: Table, address: int, count: int) -> list[int]:
+        if not self._connection.is_open:
+            await self._open()
         try:
-            writer.write(self._frames.read(None, unit, function, address, count))
-            async with asyncio.timeout(TIMEOUT_S):
-                answer = await self._answer(reader)
-        except OSError:
-            self.close()
+            answer = await self._connection.read(unit, self._timeout_s, table, address, count)
+        except NoAnswer as failure:
+            if failure.wrong:
+                self.not_believed[failure.reason] += 1
+            if self._connection.endpoint.is_rtu:
+                # what still came would be taken for the answer to the next request
+                await asyncio.sleep(self._timeout_s)
             raise Silence from None
-        if isinstance(answer, int):
-            raise Refusal(answer)
-        return list(_values(function, answer, count))
+        return list(_values(table, answer, count))
 
-    async def _answer(self, reader: asyncio.StreamReader) -> bytes | int:
-        """The payload, or the number of an exception. Raises OSError where no answer to what was asked came."""
-        while data := await reader.read(ANSWER_BYTES_MAX):
-            for _, answer in self._frames.feed(data):
-                return answer
-            if self._frames.fault is not None:
-                self.not_believed[self._frames.fault] += 1
-                break
-        raise ConnectionResetError
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self) -> None:
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                self._streams = await asyncio.open_connection(self._host, self._port)
-                self._frames = Frames()
-        except OSError:
+            await self._connection.open()
+        except NoAnswer as failure:
             if self._was_open:
                 raise Silence from None
-            raise
+            raise Refused(f"{self._connection.endpoint}: {failure.reason}") from None
         self._was_open = True
-        return self._streams
 
     def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        self._connection.close()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("host", metavar="HOST", help="the server, HOST or HOST:PORT")
+    add_place(parser, "HOST", "the server, HOST or HOST:PORT")
     parser.add_argument("--units", default="1", metavar="LIST", help="unit ids: 1, 1-8, 1,5,7 (1)")
     parser.add_argument("--registers", default="0-255", metavar="A-B", help="addresses from A to B, from 0 (0-255)")
     parser.add_argument(
@@ -138,36 +121,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def discover(args: argparse.Namespace) -> Discovery:
     """Raises Refused where the server cannot be reached, or what is asked for cannot be read."""
-    address = parse_address(args.host, PORT)
-    if address is None:
-        raise Refused(f"{args.host}: no address: HOST, HOST:PORT or [IPv6]:PORT")
-    line = Line(*address)
+    connect = how_to_connect(args, CONNECTION, _connect)
+    line = _line(connect)
     first, last = _range(args.registers, 65_535)
-    tables = [name.strip() for name in args.tables.split(",")]
-    if not set(tables) <= set(FUNCTIONS):
+    tables: list[Table] = [name for name in FUNCTIONS if name in map(str.strip, args.tables.split(","))]
+    if len(tables) != len(args.tables.split(",")):
         raise Refused(f"--tables {args.tables}: of {', '.join(FUNCTIONS)}")
     units = []
     try:
         for number in _listed(args.units):
             units.append(Unit(number, [run for name in tables for run in await scan(line, number, name, first, last)]))
         rounds = await _watch(line, units, args.seconds)
-    except OSError as error:
-        raise Refused(f"{args.host}: {os.strerror(error.errno) if error.errno else 'no connection'}") from None
     finally:
         line.close()
-    return Discovery(_report(args, units, rounds, line.not_believed), draft(args.name, *address, units))
+    return Discovery(_report(line, units, rounds), draft(args.name, connect, units))
 
 
-async def scan(line: Line, unit: int, name: str, first: int, last: int) -> list[Run]:
+def _connect(where: str) -> dict[str, Any]:
+    address = parse_address(where, PORT)
+    if address is None:
+        raise Refused(f"{where}: no address: HOST, HOST:PORT or [IPv6]:PORT")
+    return {"host": address[0], "port": address[1]}
+
+
+def _line(connect: Mapping[str, Any]) -> Line:
+    try:
+        # which registers there are is what we are about to find out
+        settings = msgspec.convert({**connect, "units": {"any": {"unit": 1, "src": "any"}}}, Settings)
+    except msgspec.ValidationError as error:
+        raise Refused(str(error)) from None
+    for path, fault in settings.connection_faults():
+        raise Refused(f"{path}: {fault}")
+    if settings.transport != "rtu" and settings.host is None:
+        raise Refused("host: where is it? The source has none of its own: say the unit's instead of --from")
+    return Line(settings.endpoint_of(settings.units["any"]), settings.timeout_ms / 1000)
+
+
+async def scan(line: Line, unit: int, name: Table, first: int, last: int) -> list[Run]:
     """What can be read of one table, in runs. A block that is refused is halved until the holes are found."""
     there: list[int] = []
     at_once = 1
-    step = WORDS_PER_READ if FUNCTIONS[name] in (3, 4) else BITS_PER_READ
+    step = WORDS_PER_READ if name in REGISTERS else BITS_PER_READ
     blocks = [(at, min(step, last - at + 1)) for at in range(first, last + 1, step)]
     while blocks:
         at, count = blocks.pop(0)
         try:
-            await line.read(unit, FUNCTIONS[name], at, count)
+            await line.read(unit, name, at, count)
         except Refusal as refusal:
             if refusal.code == ILLEGAL_FUNCTION:
                 return []
@@ -201,7 +200,7 @@ async def _look(line: Line, unit: Unit, run: Run, before: dict[tuple[int, str, i
     for at in range(0, len(run.seen), run.at_once):
         count = min(run.at_once, len(run.seen) - at)
         try:
-            values = await line.read(unit.number, FUNCTIONS[run.table], run.first + at, count)
+            values = await line.read(unit.number, run.table, run.first + at, count)
         except (Refusal, Silence):
             continue
         for index, value in enumerate(values):
@@ -214,9 +213,9 @@ async def _look(line: Line, unit: Unit, run: Run, before: dict[tuple[int, str, i
             before[place] = value
 
 
-def draft(name: str, host: str, port: int, units: list[Unit]) -> str:
+def draft(name: str, connect: Mapping[str, Any], units: list[Unit]) -> str:
     """A source's table with a group for each unit; its registers that changed, or else the first ones."""
-    lines = [f"[sources.{key(name)}]", 'protocol = "modbus"', f"host = {toml(host)}", f"port = {port}"]
+    lines = head(name, "modbus", connect)
     for unit in units:
         chosen = _chosen(unit)
         if not chosen:
@@ -227,13 +226,13 @@ def draft(name: str, host: str, port: int, units: list[Unit]) -> str:
         for kind in FUNCTIONS:
             registers = {_named(kind, at): at for of, at, _ in chosen if of == kind}
             lines += [f"{kind} = {toml(registers)}"] if registers else []
-        kind, at, _ = max(chosen, key=lambda one: (one[2].rising, one[2].count))
+        trigger, at, _ = max(chosen, key=lambda one: (one[2].rising, one[2].count))
         lines += [
             f"[{table_name}.groups.all]",
             "poll_ms = 100",
             f"[[{table_name}.groups.all.triggers]]",
             'on = "change"',
-            f"register = {toml(_named(kind, at))} # the one that says that something happened",
+            f"register = {toml(_named(trigger, at))} # the one that says that something happened",
             'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
         ]
     if not any(unit.runs for unit in units):
@@ -241,15 +240,15 @@ def draft(name: str, host: str, port: int, units: list[Unit]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _chosen(unit: Unit) -> list[tuple[str, int, Seen]]:
+def _chosen(unit: Unit) -> list[tuple[Table, int, Seen]]:
     every = [(run.table, run.first + index, seen) for run in unit.runs for index, seen in enumerate(run.seen)]
     changed = [one for one in every if one[2].count]
     return (changed or every[:8])[:64]
 
 
-def _report(args: argparse.Namespace, units: list[Unit], rounds: int, not_believed: Counter[str]) -> list[str]:
-    lines = [f"{args.host}: {sum(bool(unit.runs) for unit in units)} of {len(units)} units answer, {rounds} rounds"]
-    lines += [f"{number} x not believed: {why}" for why, number in not_believed.most_common()]
+def _report(line: Line, units: list[Unit], rounds: int) -> list[str]:
+    lines = [f"{line.place}: {sum(bool(unit.runs) for unit in units)} of {len(units)} units answer, {rounds} rounds"]
+    lines += [f"{number} x not believed: {why}" for why, number in line.not_believed.most_common()]
     rows = [("unit", "table", "registers", "that changed", "values")]
     for unit in units:
         for run in unit.runs[:RUNS_SHOWN_MAX]:
@@ -261,8 +260,8 @@ def _report(args: argparse.Namespace, units: list[Unit], rounds: int, not_believ
     return [*lines, *table(rows)]
 
 
-def _values(function: int, body: bytes, count: int) -> Iterator[int]:
-    if function in (3, 4):
+def _values(table: Table, body: bytes, count: int) -> Iterator[int]:
+    if table in REGISTERS:
         yield from struct.unpack(f">{count}H", body)
         return
     for bit in range(count):

@@ -215,7 +215,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         """Yields (path inside the source's table, what is wrong and what to do) for what the types cannot say."""
         if self.reconnect_max_ms < self.reconnect_min_ms:
             yield "reconnect_max_ms", f"at least reconnect_min_ms: {self.reconnect_min_ms}"
-        yield from self._transport_faults()
+        yield from self.connection_faults()
         for name, profile in self.profiles.items():
             for path, fault in profile.misfits(self.polls):
                 yield f"profiles.{name}.{path}".rstrip("."), fault
@@ -231,7 +231,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
                     )
                 numbered[src] = place
 
-    def _transport_faults(self) -> Iterator[Fault]:
+    def connection_faults(self) -> Iterator[Fault]:
         yield from backup_faults(self.backups)
         if (self.transport == "rtu") != (self.serial is not None):
             yield "serial", 'transport = "rtu" needs it, no other transport has it'

@@ -9,24 +9,38 @@ import argparse
 import asyncio
 import json
 import os
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, NamedTuple
 
 import aiomqtt
+import msgspec
 
 from engine.arguments import number_of_seconds
 from engine.cancellation import raise_if_cancelled
 from engine.errors import Refused
 from engine.model import KINDS
-from protocols.discovery import Discovery, Seen, in_quotes, key, sample, table, toml
+from protocols.discovery import (
+    Discovery,
+    Seen,
+    add_place,
+    head,
+    how_to_connect,
+    in_quotes,
+    key,
+    sample,
+    table,
+    toml,
+)
 from protocols.mapping.paths import PathFault, Scope, parse_path, path_of
-from protocols.mqtt.listening import connected
-from protocols.mqtt.settings import usual_port
+from protocols.mqtt.listening import client, connected
+from protocols.mqtt.settings import Settings, usual_port
 from protocols.mqtt.sparkplug import draft as sparkplug
 
 PURPOSE = "listen to a broker, show its topics, draft the source's table; publishes nothing"
+CONNECTION = ("host", "port", "websocket", "version", "user", "password", "tls", "plaintext", "connect_ms")
+SECRET = "SORTLINE_PASSWORD"  # noqa: S105  # where it is
+PLAINTEXT = " # only in a closed network; better: tls = {}"
 TOPICS_MAX = 5_000
 PATHS_MAX = 24
 PATH_CHARACTERS_MAX = 200
@@ -55,7 +69,7 @@ class Group(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("host", metavar="HOST", help="the broker, HOST or HOST:PORT")
+    add_place(parser, "HOST", "the broker, HOST or HOST:PORT")
     parser.add_argument("--topics", default="#", metavar="FILTER", help="only topics that match, MQTT wildcards (#)")
     parser.add_argument("--seconds", type=number_of_seconds, default=10.0, metavar="N", help="listen for so long (10)")
     parser.add_argument("--tls", action="store_true", help="TLS, by a certificate that this computer trusts")
@@ -66,47 +80,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def discover(args: argparse.Namespace) -> Discovery:
     """Raises Refused where the broker cannot be listened to."""
-    host, port = _address(args.host, usual_port(args.tls, args.websocket is not None))
+    connect = how_to_connect(args, CONNECTION, lambda where: _connect(args, where))
+    try:
+        settings = msgspec.convert(connect, Settings)
+    except msgspec.ValidationError as error:
+        raise Refused(f"{connect.get('host', 'mqtt')}: {error}") from None
+    host, port = settings.address()
     topics: Topics = {}
     try:
-        version = await _listen(args, host, port, topics)
+        version = await _listen(args, settings, topics)
     except (aiomqtt.MqttError, OSError) as error:
-        raise Refused(f"{args.host}: {error}") from None
+        raise Refused(f"{host}:{port}: {error}") from None
     nodes = {topic: heard.last for topic, heard in topics.items() if topic.startswith(sparkplug.NAMESPACE)}
     # what begins with $ is the broker's own: shown, but no source
     others = {topic: heard for topic, heard in topics.items() if topic not in nodes and not topic.startswith("$")}
-    lines = head(args.name, host, port, args.tls, args.websocket, version)
-    text = draft(args.name, lines, groups(others, bool(nodes)), bool(nodes))
+    above = begin(args.name, connect, version)
+    text = draft(args.name, above, groups(others, bool(nodes)), bool(nodes))
     if nodes:
         text += "\n".join([*sparkplug.draft(args.name, sparkplug.devices(nodes)), ""])
-    return Discovery(_report(args, topics), text)
+    return Discovery(_report(f"{host}:{port}", args.seconds, topics), text)
 
 
-async def _listen(args: argparse.Namespace, host: str, port: int, topics: Topics) -> str:
+def _connect(args: argparse.Namespace, where: str) -> dict[str, Any]:
+    """As the options say."""
+    host, port = _address(where, usual_port(args.tls, args.websocket is not None))
+    connect: dict[str, Any] = {"host": host, "port": port}
+    if args.user is not None:
+        connect["user"] = args.user
+        if SECRET in os.environ:
+            connect["password"] = {"env": SECRET}
+    if args.websocket is not None:
+        connect["websocket"] = {"path": args.websocket}
+    connect["tls" if args.tls else "plaintext"] = {} if args.tls else True
+    return connect
+
+
+async def _listen(args: argparse.Namespace, settings: Settings, topics: Topics) -> str:
     """Until its time is over. Returns the newest version of MQTT that the broker speaks."""
-
-    def client(version: aiomqtt.ProtocolVersion) -> aiomqtt.Client:
-        return aiomqtt.Client(
-            host,
-            port,
-            identifier=f"sortline-discover-{os.getpid()}",
-            username=args.user,
-            password=os.environ.get("SORTLINE_PASSWORD"),
-            tls_context=ssl.create_default_context() if args.tls else None,
-            transport="tcp" if args.websocket is None else "websockets",
-            websocket_path=args.websocket,
-            timeout=5,
-            protocol=version,
-        )
-
+    name = f"sortline-discover-{os.getpid()}"
     version = "5"
     async with AsyncExitStack() as stack:
         try:
-            listener = await stack.enter_async_context(connected(client(aiomqtt.ProtocolVersion.V5)))
+            listener = await stack.enter_async_context(connected(client(settings, name, aiomqtt.ProtocolVersion.V5)))
         except aiomqtt.MqttError as error:
             version = "3.1.1"
             try:
-                listener = await stack.enter_async_context(connected(client(aiomqtt.ProtocolVersion.V311)))
+                old = client(settings, name, aiomqtt.ProtocolVersion.V311)
+                listener = await stack.enter_async_context(connected(old))
             except aiomqtt.MqttError:
                 raise error from None
         await listener.subscribe(args.topics, qos=0)
@@ -156,14 +176,13 @@ def _one_of_each(names: list[str], payloads: Mapping[str, object]) -> tuple[obje
     return tuple({_form(payloads[name]): payloads[name] for name in reversed(names)}.values())[::-1]
 
 
-def head(name: str, host: str, port: int, tls: bool, websocket: str | None, version: str) -> list[str]:
+def begin(name: str, connect: Mapping[str, Any], version: str) -> list[str]:
     """The beginning of a source's table: how to connect."""
-    lines = [f"[sources.{key(name)}]", 'protocol = "mqtt"', f"host = {toml(host)}", f"port = {port}"]
+    lines = head(name, "mqtt", {each: value for each, value in connect.items() if each != "version"})
+    if connect.get("plaintext"):
+        lines = [line + PLAINTEXT if line.startswith("plaintext") else line for line in lines]
     if version != "5":
         lines.append(f"version = {toml(version)} # this broker does not speak 5")
-    lines.append("tls = {}" if tls else "plaintext = true # only in a closed network; better: tls = {}")
-    if websocket is not None:
-        lines.append(f"websocket = {{ path = {toml(websocket)} }}")
     return lines
 
 
@@ -283,9 +302,9 @@ def _filter(levels: Levels) -> tuple[str, list[str]]:
     return "/".join(f"+{next(left)}" if level is None else level for level in levels), names
 
 
-def _report(args: argparse.Namespace, topics: Topics) -> list[str]:
+def _report(where: str, seconds: float, topics: Topics) -> list[str]:
     total = sum(heard.seen.count for heard in topics.values())
-    lines = [f"{args.host}: {len(topics)} topics, {total / args.seconds:.3g} messages/s"]
+    lines = [f"{where}: {len(topics)} topics, {total / seconds:.3g} messages/s"]
     if len(topics) >= TOPICS_MAX:
         lines.append(f"  only the first {TOPICS_MAX} topics: narrow --topics")
     rows = [("rate", "retained", "topic", "payload")]
@@ -294,7 +313,7 @@ def _report(args: argparse.Namespace, topics: Topics) -> list[str]:
         if topic.startswith(sparkplug.NAMESPACE) and payload is None:
             payload = sparkplug.metrics_of(heard.last)
         shown = sample(payload) if heard.last else "(empty)"
-        rows.append((heard.seen.rate(args.seconds), str(heard.retained), _shown(topic), shown))
+        rows.append((heard.seen.rate(seconds), str(heard.retained), _shown(topic), shown))
     return [*lines, *table(rows)]
 
 

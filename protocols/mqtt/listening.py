@@ -1,4 +1,4 @@
-"""aiomqtt's connection for whoever only looks (`tap`, `discover`), left as it should be."""
+"""aiomqtt's connection for whoever only looks (`tap`, `discover`): made as the settings say, left as it should be."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from contextlib import asynccontextmanager, suppress
 import aiomqtt
 
 from engine.cancellation import raise_if_cancelled
+from protocols.mqtt.settings import Settings
+
+
+def client(settings: Settings, identifier: str, version: aiomqtt.ProtocolVersion | None = None) -> aiomqtt.Client:
+    """Under a name of its own. Raises Refused: a secret or a certificate cannot be read."""
+    return aiomqtt.Client(
+        *settings.address(),
+        transport="tcp" if settings.websocket is None else "websockets",
+        websocket_path=settings.websocket.path if settings.websocket is not None else None,
+        identifier=identifier,
+        username=settings.user,
+        password=settings.password.reveal() if settings.password is not None else None,
+        tls_context=settings.tls.context() if settings.tls is not None else None,
+        timeout=settings.connect_ms / 1000,
+        protocol=version,
+    )
 
 
 @asynccontextmanager

@@ -7,13 +7,12 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiomqtt
 import msgspec
 
 from engine.cancellation import raise_if_cancelled
 from ext.sparkplug import SparkplugFault, decode, value_of
 from protocols.mqtt.connection import subscriptions
-from protocols.mqtt.listening import connected
+from protocols.mqtt.listening import client, connected
 from protocols.mqtt.settings import Settings
 from protocols.mqtt.sparkplug.draft import NAMESPACE
 
@@ -42,22 +41,12 @@ def onlooker(settings: Settings) -> Settings:
 async def payloads(settings: Settings) -> AsyncIterator[tuple[str, bytes]]:
     """(topic, payload) of everything that comes under the source's topics and from its Sparkplug groups, by QoS 0.
     Raises MqttError, OSError."""
-    tls = settings.tls.context() if settings.tls is not None else None
-    client = aiomqtt.Client(
-        *settings.address(),
-        transport="tcp" if settings.websocket is None else "websockets",
-        websocket_path=settings.websocket.path if settings.websocket is not None else None,
-        identifier=f"sortline-tap-{os.getpid()}",
-        username=settings.user,
-        password=settings.password.reveal() if settings.password is not None else None,
-        tls_context=tls,
-        timeout=settings.connect_ms / 1000,
-    )
-    async with connected(client):
+    listener = client(settings, f"sortline-tap-{os.getpid()}")
+    async with connected(listener):
         for wanted in subscriptions(settings):
-            await client.subscribe(wanted.filter, qos=0)
+            await listener.subscribe(wanted.filter, qos=0)
         raise_if_cancelled()  # aiomqtt waits with asyncio.wait_for until here
-        async for message in client.messages:
+        async for message in listener.messages:
             payload: Any = message.payload
             content = payload if isinstance(payload, bytes) else str(payload or "").encode()
             is_node_s = settings.sparkplug is not None and str(message.topic).startswith(NAMESPACE)

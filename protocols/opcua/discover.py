@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from asyncua import ua
@@ -16,7 +16,7 @@ from engine.arguments import number_of_seconds
 from engine.clock import now_us
 from engine.errors import Refused
 from ext.opcua_values import Reading
-from protocols.discovery import Discovery, Seen, key, plain_name, sample, table, toml
+from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, plain_name, sample, table, toml
 from protocols.opcua.connection import Connection
 from protocols.opcua.failures import LinkLost
 from protocols.opcua.publishing import Publishing
@@ -25,6 +25,9 @@ from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 
 PURPOSE = "browse a server, watch its variables, draft the source's table; writes nothing"
+CONNECTION = (
+    *("url", "user", "password", "user_certificate", "application_uri", "timeout_ms", "message_bytes_max", "security"),
+)
 DEPTH_MAX = 12
 NODES_MAX = 64
 VALUES_MAX = 64
@@ -63,7 +66,7 @@ class Watched:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("url", metavar="URL", help="of the server: opc.tcp://HOST:PORT/PATH")
+    add_place(parser, "URL", "of the server: opc.tcp://HOST:PORT/PATH; without security, anonymously")
     parser.add_argument("--seconds", type=number_of_seconds, default=10.0, metavar="N", help="watch for so long (10)")
     parser.add_argument(
         "--under", default="", metavar="NAMES", help="only below this object: browse names with slashes, Line1/PK01"
@@ -73,26 +76,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def discover(args: argparse.Namespace) -> Discovery:
-    """Without security, anonymously: it only looks. Raises Refused where the server cannot be reached so."""
+    """Without security and anonymously, unless a site file says how. Raises Refused where the server cannot be reached
+    so."""
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+    connect = how_to_connect(args, CONNECTION, lambda url: {"url": url, "security": {"policy": "None"}})
     try:
-        settings = msgspec.convert({"url": args.url, "security": {"policy": "None"}}, Settings)
+        settings = msgspec.convert(connect, Settings)
     except msgspec.ValidationError as error:
-        raise Refused(f"{args.url}: {error}") from None
-    connection = Connection(settings, args.name)
+        raise Refused(f"{connect.get('url', 'opcua')}: {error}") from None
+    for path, fault in settings.security.faults():
+        raise Refused(f"security.{path}: {fault}")
+    session = Connection(settings, args.name)
     try:
-        await connection.open()
+        await session.open()
         try:
             wanted = tuple(step for step in args.under.split("/") if step)
-            variables = await browse(connection, wanted, args.variables)
-            watched = await _watch(connection, variables, args.seconds)
-            offset_us = await _clock_offset_us(connection)
+            variables = await browse(session, wanted, args.variables)
+            watched = await _watch(session, variables, args.seconds)
+            offset_us = await _clock_offset_us(session)
         finally:
-            await connection.close()
+            await session.close()
     except LinkLost as error:
-        raise Refused(f"{args.url}: {error}") from None
+        raise Refused(f"{settings.url}: {error}") from None
     return Discovery(
-        _report(args, connection.namespaces, watched, offset_us), draft(args.name, args.url, connection, watched)
+        _report(settings.url, args.seconds, session.namespaces, watched, offset_us),
+        draft(args.name, connect, session.namespaces, watched),
     )
 
 
@@ -171,31 +179,32 @@ async def _clock_offset_us(connection: Connection) -> int | None:
 
 
 def _report(
-    args: argparse.Namespace, namespaces: Sequence[str], watched: Sequence[Watched], offset_us: int | None
+    url: str, seconds: float, namespaces: Sequence[str], watched: Sequence[Watched], offset_us: int | None
 ) -> list[str]:
     clock = "unknown" if offset_us is None else f"{offset_us / 1000:+.1f} ms against ours"
-    lines = [f"{args.url}: {len(watched)} variables, the server's clock {clock}"]
+    lines = [f"{url}: {len(watched)} variables, the server's clock {clock}"]
     lines += [f"  namespace {index}: {ascii(uri)[1:-1]}" for index, uri in enumerate(namespaces) if index]
     busiest = sorted(watched, key=lambda one: -one.seen.count)[:ROWS_MAX]
     rows = [("rate", "variable", "node", "value")]
     for one in busiest:
         value = sample(one.reading.value) if not one.reading.bad else f"bad ({one.reading.status:#010x})"
         place = ascii("/".join(one.variable.place))[1:-1]
-        rows.append((one.seen.rate(args.seconds), place, one.variable.node.to_string(), value))
+        rows.append((one.seen.rate(seconds), place, one.variable.node.to_string(), value))
     return [*lines, *table(rows)]
 
 
-def draft(name: str, url: str, connection: Connection, watched: Sequence[Watched]) -> str:
+def draft(name: str, connect: Mapping[str, Any], namespaces: Sequence[str], watched: Sequence[Watched]) -> str:
     """A source's table: one entry for each object whose variables changed, its fastest counter the trigger."""
     groups: dict[tuple[str, ...], list[Watched]] = {}
     for one in watched:
         if not one.reading.bad:
             groups.setdefault(one.variable.place[:-1], []).append(one)
     spaces = sorted({one.variable.node.NamespaceIndex for one in watched} - {0})
-    aliases = {f"ns{index}": connection.namespaces[index] for index in spaces if index < len(connection.namespaces)}
+    aliases = {f"ns{index}": namespaces[index] for index in spaces if index < len(namespaces)}
     aliases = {alias: uri for alias, uri in aliases.items() if uri}
-    lines = [f"[sources.{key(name)}]", 'protocol = "opcua"', f"url = {toml(url)}"]
-    lines += ['security = { policy = "None" } # for a first look: choose a policy before it is used']
+    lines = head(name, "opcua", connect)
+    if list(connect.items())[-1] == ("security", {"policy": "None"}):
+        lines[-1] += " # for a first look: choose a policy before it is used"
     lines += [f"namespaces = {toml(aliases)}"] if aliases else []
     taken: list[str] = []
     for place, group in groups.items():

@@ -9,6 +9,8 @@ import importlib
 import itertools
 import json
 import re
+import ssl
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,22 +18,28 @@ from typing import Any
 import pytest
 from msgspec import convert
 
+from engine.cli import main
 from engine.clock import now_us
 from engine.config.load import load_site
 from engine.errors import Refused
 from protocols.discovery import Discovery, Seen
+from protocols.discovery import head as drafted_head
 from protocols.modbus.discover import Line, scan
-from protocols.mqtt.discover import Heard, draft, groups, head
+from protocols.modbus.endpoint import Endpoint
+from protocols.mqtt.discover import Heard, begin, draft, groups
 from protocols.mqtt.sparkplug import draft as sparkplug
 from protocols.opcua.connection import Connection
 from protocols.opcua.settings import Settings
 from protocols.registry import DISCOVERIES
 from tests import sparkplug as wire
+from tests.certificates import Authority
 from tests.commands import publish, sortline
 from tests.modbus import Plc, Request, mbap
+from tests.modbus_rtu import RtuPlc, SerialPair
+from tests.opcua import Line as Packing
 from tests.opcua import line
 from tests.packets import connack, suback
-from tests.peers import Peer, free_port
+from tests.peers import Peer, free_port, program, start_mosquitto
 
 
 def discovering(protocol: str, *argv: str) -> Any:
@@ -154,7 +162,7 @@ def test_what_is_drafted_of_topics_is_a_good_source_whatever_they_carry(
     payloads: dict[str, object], filters: set[str], has_nodes: bool, tmp_path: Path
 ) -> None:
     topics = {topic: Heard(Seen(), json.dumps(payload).encode(), 0) for topic, payload in payloads.items()}
-    above = head("floor", "127.0.0.1", 1883, False, None, "5")
+    above = begin("floor", {"host": "127.0.0.1", "plaintext": True}, "5")
     text = draft("floor", above, groups(topics, has_nodes), has_nodes)
     if has_nodes:
         births = {"spBv1.0/G/NBIRTH/L1": wire.payload(wire.metric("Count", 1, wire.UINT8), seq=0)}
@@ -306,7 +314,7 @@ def test_a_scan_asks_only_to_read(tmp_path: Path) -> None:
     async def story() -> set[int]:
         async with Plc() as plc:
             plc.set(0, 1, 2, 3)
-            opened = Line("127.0.0.1", plc.port)
+            opened = Line(Endpoint("tcp", (("127.0.0.1", plc.port),)))
             for name in ("holding", "input", "coil", "discrete"):
                 await scan(opened, 1, name, 0, 40)
             opened.close()
@@ -326,7 +334,7 @@ def test_registers_of_a_device_that_is_busy_now_and_then_are_found() -> None:
                 return frame
 
             plc.answer = answer
-            line = Line("127.0.0.1", plc.port)
+            line = Line(Endpoint("tcp", (("127.0.0.1", plc.port),)))
             runs = await scan(line, 1, "holding", 0, 199)
             line.close()
             return [(run.first, len(run.seen)) for run in runs]
@@ -350,6 +358,126 @@ def test_what_cannot_be_reached_is_refused_with_the_reason(argv: tuple[str, ...]
     port = free_port()
     with pytest.raises(Refused, match=why):
         asyncio.run(discovering(*(part.format(port=port) for part in argv)))
+
+
+def discovered(folder: Path, protocol: str, table: dict[str, Any], *more: str) -> tuple[Any, str]:
+    """What the command drafts that connects as the only source of a site file does, as a source; and what it said."""
+    (folder / "connect.toml").write_text("\n".join(drafted_head("there", protocol, table)))
+    done = sortline("discover", protocol, "--from", str(folder / "connect.toml"), "--seconds", "0.5", *more)
+    assert done.returncode == 0, done.stderr
+    return site_of(Discovery([], done.stdout), folder), done.stderr
+
+
+def test_a_broker_with_users_and_certificates_is_listened_to_as_a_site_file_says(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("broker", "127.0.0.1")
+    mine, my_key = authority.issue("sortline")
+    secret = tmp_path / "secret"
+    secret.write_text("right")
+    secret.chmod(0o600)
+    passwords = tmp_path / "passwords"
+    subprocess.run([program("mosquitto_passwd"), "-b", "-c", str(passwords), "floor", "right"], check=True)
+    hardened = (
+        f"cafile {authority.ca}\ncertfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"
+        f"password_file {passwords}\nallow_anonymous false"
+    )
+    peer = start_mosquitto(tmp_path, hardened)
+    table = {
+        "host": "127.0.0.1",
+        "port": peer.port,
+        "user": "floor",
+        "password": {"file": str(secret)},
+        "tls": {"ca": str(authority.ca), "certificate": str(mine), "private_key": str(my_key)},
+        "topics": [],
+    }
+    try:
+        source, said = discovered(tmp_path, "mqtt", table, "--topics", "none")
+    finally:
+        peer.stop()
+    assert f"127.0.0.1:{peer.port}: 0 topics" in said
+    assert (source.settings.user, source.settings.tls.private_key) == ("floor", str(my_key))
+
+
+def test_an_opcua_server_with_certificates_is_browsed_as_a_site_file_says(tmp_path: Path) -> None:
+    secure = {
+        "policy": "Basic256Sha256",
+        "certificate": str(tmp_path / "client.der"),
+        "private_key": str(tmp_path / "client.pem"),
+        "self_signed": True,
+        "server_certificate": str(tmp_path / "server.der"),
+    }
+    secret = tmp_path / "secret"
+    secret.write_text("right")
+    secret.chmod(0o600)
+
+    async def story() -> tuple[Any, str]:
+        packing = Packing()
+        await packing.prepare()
+        await packing.secure(tmp_path)
+        await packing.build()
+        async with packing.server:
+            user = {"user": "reader", "password": {"file": str(secret)}}
+            table = {"url": packing.url, "security": secure, **user}
+            return await asyncio.to_thread(discovered, tmp_path, "opcua", table, "--under", "Line1/PK01")
+
+    source, said = asyncio.run(story())
+    assert "variables, the server's clock" in said
+    assert source.settings.security.policy == "Basic256Sha256"
+
+
+def test_modbus_inside_tls_is_scanned_as_a_site_file_says(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*authority.issue("plc", "127.0.0.1"))
+
+    async def story() -> tuple[Any, str]:
+        async with Plc(context) as plc:
+            plc.set(3, 7)
+            table = {"host": "127.0.0.1", "port": plc.port, "tls": {"ca": str(authority.ca)}}
+            return await asyncio.to_thread(discovered, tmp_path, "modbus", table, "--registers", "0-9")
+
+    source, said = asyncio.run(story())
+    assert "1 of 1 units answer" in said
+    assert source.settings.tls.ca == str(authority.ca)
+
+
+def test_a_serial_line_is_scanned_as_a_site_file_says(tmp_path: Path) -> None:
+    async def story() -> tuple[Any, str]:
+        with SerialPair(RtuPlc()) as pair:
+            table = {"transport": "rtu", "serial": {"device": pair.device}}
+            more = ("--registers", "0-9", "--tables", "holding")
+            return await asyncio.to_thread(discovered, tmp_path, "modbus", table, *more)
+
+    source, said = asyncio.run(story())
+    assert "1 of 1 units answer" in said
+    assert source.settings.serial.device.startswith("/dev/pts/")
+
+
+@pytest.mark.parametrize(
+    ("file", "more", "why"),
+    [
+        ("", (), "no source of protocol modbus"),
+        ('[sources.a]\nprotocol = "mqtt"', (), "no source of protocol modbus"),
+        ('[sources.a]\nprotocol = "modbus"', (), "host: where is it?"),
+        ('[sources.a]\nprotocol = "modbus"\nhost = 3', (), "host"),
+        ('[sources.a]\nprotocol = "modbus"\n[sources.b]\nprotocol = "modbus"', (), "--source, one of a, b"),
+        ('[sources.a]\nprotocol = "modbus"', ("--source", "b"), "no source b"),
+        ('[sources.a]\nprotocol = "modbus"\ntransport = "rtu"', (), "serial"),
+        ("sources = 3", (), "no source"),
+        ("", ("127.0.0.1",), "either 127.0.0.1 or --from"),
+    ],
+)
+def test_a_site_file_that_does_not_say_where_is_refused(
+    file: str, more: tuple[str, ...], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site.toml").write_text(file)
+    assert main(["discover", "modbus", "--from", str(tmp_path / "site.toml"), *more]) == 1
+    assert why in capsys.readouterr().err
+
+
+def test_without_a_place_nothing_is_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["discover", "opcua"]) == 1
+    assert "where is it?" in capsys.readouterr().err
 
 
 def test_the_draft_goes_to_a_new_file_and_never_over_an_old_one(mosquitto: Peer, tmp_path: Path) -> None:

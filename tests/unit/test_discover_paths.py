@@ -61,7 +61,9 @@ NESTED: dict[str, Any] = {
 
 
 def test_a_draft_of_nested_names_does_what_it_shows() -> None:
-    text = draft("floor", discover.head("floor", "h", 1883, False, None, "5"), [Group(("a",), ("a",), (NESTED,))])
+    text = draft(
+        "floor", discover.begin("floor", {"host": "h", "plaintext": True}, "5"), [Group(("a",), ("a",), (NESTED,))]
+    )
     found = shown(text)
     assert len(found) == 13
     for path, sample in found:
