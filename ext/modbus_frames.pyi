@@ -10,6 +10,7 @@ connection: on a line of which the position is in doubt, each later answer would
 
     read 1 to 4  ->  function, bytes 1, payload
     write 6, 16  ->  function, address 2, value or quantity 2
+    echo 8       ->  function, 0 2, number 2
     refusal      ->  function | 0x80, exception 1
           MODBUS Application Protocol 1.1b3, sections 6 and 7
 """
@@ -45,6 +46,10 @@ class Frames:
 
     def write(self, token: object, unit: int, function: int, address: int, value: int, deadline: float = ...) -> bytes:
         """The frame that writes one holding register, by function 6 or 16."""
+
+    def echo(self, token: object, unit: int, number: int, deadline: float = ...) -> bytes:
+        """The frame that asks for its own number again (function 8, sub-function 0) and for nothing else. The answer to
+        it is b"", or an exception."""
 
     def expect(self, token: object, transaction: int, unit: int, function: int, address: int, last: int) -> None:
         """A request that somebody else has put on the wire. `last`: its quantity, or the value of function 6."""

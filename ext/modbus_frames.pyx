@@ -9,6 +9,7 @@ from libc.stdint cimport uint8_t, uint16_t
 cdef enum:
     MBAP_BYTES = 6  # up to and with the length
     REFUSAL = 0x80  # this bit of the function code
+    DIAGNOSTICS = 8  # of its sub-functions 0, which returns what was asked
 
 
 cdef enum:
@@ -32,7 +33,7 @@ FAULTS = {
     UNIT: "wrong unit",
     FUNCTION: "wrong function",
     BYTE_COUNT: "wrong byte count",
-    ECHO: "another write confirmed",
+    ECHO: "another request confirmed",
     CRC: "wrong checksum",
 }
 
@@ -95,6 +96,11 @@ cdef class Frames:
         if not 0 <= value <= 0xFFFF:
             raise ValueError(f"{value} is no register's value")
         return self.ask(token, unit, function, address, value, deadline)
+
+    def echo(self, token, int unit, int number, double deadline=INFINITY):
+        if not 0 <= number <= 0xFFFF:
+            raise ValueError(f"{number} is no number of two bytes")
+        return self.ask(token, unit, DIAGNOSTICS, 0, number, deadline)
 
     def expect(self, token, int transaction, int unit, int function, int address, int last):
         self.put(token, transaction, unit, function, address, last, INFINITY)

@@ -187,6 +187,8 @@ class Plc:
 
     def body(self, request: Request, frame: bytes) -> bytes:
         function = request.function
+        if function == 8:
+            return frame[7:12]
         if function in (6, 16):
             value = int.from_bytes(frame[10:12] if function == 6 else frame[13:15], "big")
             self.writes.append((request.unit, request.address, value))

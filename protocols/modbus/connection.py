@@ -13,7 +13,7 @@ from protocols.linking import unreached
 from protocols.modbus.endpoint import Endpoint, Serial
 from protocols.modbus.registers import Table
 from protocols.modbus.serial_line import SerialLine
-from protocols.modbus.wire import NoAnswer, Wire, tls_refusal
+from protocols.modbus.wire import ECHO, NoAnswer, Wire, tls_refusal
 from protocols.tapping import Tap
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
@@ -93,10 +93,7 @@ class Connection:
 
     def read(self, unit: int, timeout_s: float, table: Table, start: int, quantity: int) -> asyncio.Future[bytes]:
         """`quantity` registers or bits from address `start`, as they stand in the answer. Raises Refusal, NoAnswer."""
-        wire = self._wire
-        if wire is None or not wire.is_open:
-            raise NoAnswer(self._why.reason, by_peer=self._why.by_peer)
-        answer = wire.request(unit, FUNCTIONS[table], start, quantity, timeout_s)
+        answer = self._opened_wire().request(unit, FUNCTIONS[table], start, quantity, timeout_s)
         if self._tap.tell is not None:
             answer.add_done_callback(partial(self._show, f"unit {unit} {table} {start}+{quantity}"))
         return answer
@@ -107,11 +104,19 @@ class Connection:
             raise ValueError(f"unit {unit}: register {address} is no acknowledgement register")
         if function not in (6, 16):
             raise ValueError(f"function {function} writes no register")
-        if self._wire is None or not self._wire.is_open:
-            raise NoAnswer(self._why.reason, by_peer=self._why.by_peer)
+        wire = self._opened_wire()
         if self._tap.tell is not None:
             self._tap.tell(f"unit {unit} holding {address} written", f"{value:04x}".encode())
-        return self._wire.request(unit, function, address, value, timeout_s)
+        return wire.request(unit, function, address, value, timeout_s)
+
+    def echo(self, unit: int, number: int, timeout_s: float) -> asyncio.Future[bytes]:
+        """Ask the unit to say `number` again. Raises Refusal, NoAnswer."""
+        return self._opened_wire().request(unit, ECHO, 0, number, timeout_s)
+
+    def _opened_wire(self) -> Wire:
+        if self._wire is None or not self._wire.is_open:
+            raise NoAnswer(self._why.reason, by_peer=self._why.by_peer)
+        return self._wire
 
     def _show(self, place: str, answer: asyncio.Future[bytes]) -> None:
         if not answer.cancelled() and answer.exception() is None:

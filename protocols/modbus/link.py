@@ -67,6 +67,8 @@ class Link:
         self._alarm = Alarm()
         self._debts: deque[Job] = deque()
         self._hushed: dict[int, float] = {}  # units on a serial line from which an answer may still come, until when
+        self._in_doubt: set[int] = set()  # those of them that have to echo a number first
+        self._number = chance.randrange(65_536)
         self._ups = 0  # units that are up
         self._unproved = 0  # attempts to connect since the last good answer
         self._backoff = Backoff(settings.reconnect_min_ms, settings.reconnect_max_ms, chance.random)
@@ -181,12 +183,15 @@ class Link:
             if self._endpoint.is_rtu and not failure.blameless:
                 # serial frames carry no number: an answer that came now would be taken for that to the next request
                 self._hushed[job.unit.unit_id] = asyncio.get_running_loop().time() + job.unit.timeout_s
+                if self._settings.echo:
+                    self._in_doubt.add(job.unit.unit_id)
             await self._lost(job, failure)
         finally:
             job.is_running = False
             self._agenda.put(job)
 
     async def _poll(self, job: Job, now: float) -> None:
+        await self._in_step(job.unit)
         poll = job.poll
         outcome = await poll.poll(job.ask, now)
         job.served()
@@ -207,6 +212,20 @@ class Link:
         if is_late:
             await self._overdue(poll)
 
+    async def _in_step(self, unit: UnitState) -> None:
+        """A unit answers in order: what is late comes before the number that it is asked to echo, and is seen to be
+        something else. Raises Refusal, NoAnswer."""
+        if unit.unit_id not in self._in_doubt:
+            return
+        self._number = (self._number + 1) % 65_536
+        try:
+            await self._connection.echo(unit.unit_id, self._number, unit.timeout_s)
+        except Refusal as refusal:
+            # one that does not know the function has answered, too
+            if refusal.is_unreachable or refusal.is_busy:
+                raise
+        self._in_doubt.discard(unit.unit_id)
+
     async def _overdue(self, poll: Poll) -> None:
         if lines := poll.overdue():
             await self._intake.put(Delivery(self._name, lines))
@@ -217,6 +236,7 @@ class Link:
         if debt is None:
             return
         unit = job.unit
+        await self._in_step(unit)
         try:
             await self._connection.write(unit.unit_id, debt.address, debt.value, debt.function, unit.timeout_s)
         except Refusal as refusal:

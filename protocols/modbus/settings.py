@@ -150,6 +150,9 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
       not answer. The one that answered last is kept until it fails, so that two of them are never read in alternation.
     transport: `"tcp"` (default), `"rtu_over_tcp"` (a converter that passes serial frames on), `"rtu"` (a serial line).
     serial: with `transport = "rtu"`: `serial = { device = "/dev/ttyUSB0" }`; see `endpoint.Serial`.
+    echo: after a missing or wrong answer over a serial transport the unit has to echo a number (function 8) before it
+      is read again, so that however late an answer comes it is not taken for another one. For devices that know the
+      function, or refuse it with an exception; a libmodbus slave does neither.
     tls: with `transport = "tcp"`: `tls = { ca = "plant.pem" }`; the server's name is verified. See `engine.tls`.
     in_flight_max: requests on their way at once, for devices that are known to take several. 1 (default): one.
     units: name -> `Unit`.
@@ -178,6 +181,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     backups: Backups = []
     transport: Transport = "tcp"
     serial: Serial | None = None
+    echo: bool = False
     tls: Tls | None = None
     in_flight_max: Annotated[int, msgspec.Meta(ge=1, le=IN_FLIGHT_MAX)] = 1
     profiles: dict[Name, Profile] = {}
@@ -237,6 +241,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             yield "serial", 'transport = "rtu" needs it, no other transport has it'
         if self.transport == "rtu" and self.host is not None:
             yield "host", "a serial line has none"
+        if self.transport == "tcp" and self.echo:
+            yield "echo", "the frames of Modbus TCP carry a number anyway"
         if self.transport != "tcp":
             if self.tls is not None:
                 yield "tls", 'only with transport = "tcp"'

@@ -21,6 +21,7 @@ SAMPLE_BYTES_MAX = 4_096
 ABANDONED_MAX = 16
 QUICK_ACK: int = getattr(socket, "TCP_QUICKACK", 0)  # of Linux; elsewhere it stays as it is
 
+ECHO = 8  # diagnostics, of which we ask for nothing else
 BUSY = (5, 6)  # of EXCEPTIONS: still at it, and has no time
 EXCEPTIONS = {
     1: "illegal function",
@@ -78,7 +79,7 @@ class _Request(NamedTuple):
     unit: int
     function: int
     address: int
-    last: int  # a quantity for functions 1 to 4, a value for 6 and 16
+    last: int  # a quantity for functions 1 to 4, a value for 6 and 16, a number for 8
     timeout_s: float
 
 
@@ -168,9 +169,11 @@ class Wire(asyncio.Protocol):
         self, answer: asyncio.Future[bytes], unit: int, function: int, address: int, last: int, timeout_s: float
     ) -> None:
         deadline = self._loop.time() + timeout_s
-        frame = (self._frames.read if function <= 4 else self._frames.write)(
-            answer, unit, function, address, last, deadline
-        )
+        if function == ECHO:
+            frame = self._frames.echo(answer, unit, last, deadline)
+        else:
+            ask = self._frames.read if function <= 4 else self._frames.write
+            frame = ask(answer, unit, function, address, last, deadline)
         if self._in_flight_max == 1:
             self._transport.write(frame)  # type: ignore[union-attr]  # who asks has looked
         else:

@@ -19,7 +19,7 @@ from tests.certificates import Authority
 from tests.libmodbus import RTU_SERVER_C, compiled
 from tests.modbus import Plc, RememberingIntake, polling, settings, until
 from tests.modbus_floor import SCALE, SORTER, post, run, text, weigh
-from tests.modbus_rtu import RtuPlc, SerialPair
+from tests.modbus_rtu import RtuPlc, SerialPair, checksum
 from tests.peers import free_port
 
 SERIAL = {"transport": "rtu", "probe_apart": False}
@@ -201,6 +201,66 @@ def test_a_unit_of_which_an_answer_may_still_come_is_not_asked_on_a_serial_line(
         # from when it was missed on, or from the noise on; a loaded machine may be late with what it saw
         assert again_at - spoilt_at[0] > (1.5 if fault == "late" else 0.5) * timeout_s
         assert [unit for unit, at in later if at < again_at].count(2) > 3, "the others are asked meanwhile"
+
+    run(story())
+
+
+TWO_REGISTERS = {
+    "unit": 1,
+    "src": "dc1/u/1",
+    "holding": {"a": 0, "b": 100},
+    "groups": {
+        name: {
+            "registers": [name],
+            "poll_ms": 20,
+            "triggers": [
+                {"on": "change", "register": name, "record": {"kind": {"const": "telemetry"}, "code": {"const": name}}}
+            ],
+        }
+        for name in ("a", "b")
+    },
+}
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_an_answer_however_late_is_not_taken_for_another_by_who_echoes(knows: bool) -> None:
+    async def story() -> None:
+        device = RtuPlc()
+        device.plc.set(0, 1)
+        device.plc.set(100, 2)
+        late: list[bytes] = []
+        answered = 0
+
+        def spoil(frame: bytes) -> bytes:
+            nonlocal answered
+            answered += 1
+            if frame[1] == 8 and not knows:
+                frame = frame[:1] + b"\x88\x01"
+                frame += checksum(frame)
+            if answered < 10 or late[1:]:
+                return frame
+            is_of_a = frame[1] == 3 and frame[4] == 1
+            if is_of_a:
+                late[:] = [frame]
+                return b""
+            if not late:
+                return frame
+            # behind it: the answer to what was asked next, of other registers
+            late.append(frame)
+            return late[0] + frame
+
+        device.spoil = spoil
+        with SerialPair(device) as line:
+            intake = RememberingIntake()
+            made = serial_settings(line.device, {"U": TWO_REGISTERS}, timeout_ms=100, failures_max=100, echo=True)
+            async with polling(intake, made):
+                await until(lambda: len(late) == 2)
+                before = answered
+                await until(lambda: answered > before + 20)
+        assert late[1][1] in (0x08, 0x88)
+        assert any("wrong function" in cause for cause in intake.causes)
+        assert intake.facts == []
+        assert {request.function for request in device.plc.requests} == {3, 8}
 
     run(story())
 

@@ -15,6 +15,7 @@ READ = (3, 3, 100, 2)  # unit, function, address, quantity or value
 BITS = (3, 1, 0, 9)
 WRITE = (3, 6, 120, 5)
 WRITE_MANY = (3, 16, 120, 1)
+ECHO = (3, 8, 0, 0xA537)
 
 Asked = tuple[int, int, int, int]
 Answers = list[tuple[object, bytes | int]]
@@ -54,6 +55,8 @@ ANSWERS: list[tuple[Asked, bytes, bytes | int]] = [
     (WRITE, b"\x06\0\x78\0\x05", b""),
     (WRITE, b"\x86\x0b", 11),
     (WRITE_MANY, b"\x10\0\x78\0\x01", b""),
+    (ECHO, b"\x08\0\0\xa5\x37", b""),
+    (ECHO, b"\x88\x01", 1),
 ]
 
 
@@ -82,9 +85,9 @@ WRONG_TCP = [
     (READ, tcp(b"\x83\x02\x02"), "wrong length"),
     (READ, b"HTTP/1.1 400 Bad Request", "wrong transaction"),
     (BITS, tcp(b"\x01\x01\xff"), "wrong length"),
-    (WRITE, tcp(b"\x06\0\x78\0\x06"), "another write"),
-    (WRITE, tcp(b"\x06\0\x79\0\x05"), "another write"),
-    (WRITE_MANY, tcp(b"\x10\0\x78\0\x02"), "another write"),
+    (WRITE, tcp(b"\x06\0\x78\0\x06"), "another request"),
+    (WRITE, tcp(b"\x06\0\x79\0\x05"), "another request"),
+    (WRITE_MANY, tcp(b"\x10\0\x78\0\x02"), "another request"),
 ]
 WRONG_RTU = [
     (READ, rtu(GOOD, unit=4), "wrong unit"),
@@ -92,7 +95,9 @@ WRONG_RTU = [
     (READ, rtu(b"\x03\x02\0\x01"), "wrong byte count"),
     (READ, rtu(GOOD)[:-1] + b"\0", "wrong checksum"),
     (READ, bytes([3]) + GOOD[:2] + b"\0\x09\0\x02" + rtu(GOOD)[-2:], "wrong checksum"),
-    (WRITE, rtu(b"\x06\0\x78\0\x06"), "another write"),
+    (WRITE, rtu(b"\x06\0\x78\0\x06"), "another request"),
+    (ECHO, rtu(b"\x08\0\0\xa5\x36"), "another request"),
+    (ECHO, rtu(GOOD), "wrong function"),
 ]
 
 
@@ -128,7 +133,8 @@ def test_a_request_is_a_frame_of_its_own_number() -> None:
     assert frames.read("a", 3, 3, 100, 2) == bytes.fromhex("0001 0000 0006 03 03 0064 0002")
     assert frames.write("b", 3, 6, 120, 5) == bytes.fromhex("0002 0000 0006 03 06 0078 0005")
     assert frames.write("c", 3, 16, 120, 5) == bytes.fromhex("0003 0000 0009 03 10 0078 0001 02 0005")
-    assert len(frames) == 3
+    assert frames.echo("d", 3, 0xA537) == bytes.fromhex("0004 0000 0006 03 08 0000 A537")
+    assert len(frames) == 4
     assert Frames(True).write("c", 3, 6, 120, 5)[:-2] == bytes.fromhex("03 06 0078 0005")
 
 

@@ -146,6 +146,7 @@ def source_faults(**table: Any) -> dict[str, str]:
         ({"host": "plc", "transport": "rtu", "serial": {"device": "/dev/ttyS0"}}, "host", "serial line has none"),
         ({"host": "plc", "transport": "rtu_over_tcp", "in_flight_max": 2}, "in_flight_max", "no number"),
         ({"host": "plc", "transport": "rtu_over_tcp", "tls": {}}, "tls", "only with"),
+        ({"host": "plc", "echo": True}, "echo", "carry a number"),
         ({"host": "plc", "profiles": {"P": {}}}, "profiles.P", "nothing to read"),
         (
             {"host": "plc", "units": {"U": {"unit": 1, "src": "s", "profile": "Q"}}, "profiles": {"P": ring()}},
