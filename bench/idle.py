@@ -54,7 +54,7 @@ poll_ms = 1000
 [[sources.modbus-{number}.units.U.groups.all.triggers]]
 on = "change"
 register = "count"
-record = {{ kind = {{ const = "weigh" }}, weight_g = "weight" }}
+record = {{ kind = {{ const = "weigh" }}, lu = {{ const = "T-1" }}, weight_g = "weight" }}
 """
 OPCUA = """
 [sources.opcua-{number}]

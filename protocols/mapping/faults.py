@@ -38,6 +38,7 @@ def record_faults(
     for name in ("kind", "src"):
         if name not in record and name not in constants:
             yield table, f'{name} is missing: {name} = "path", or {name} = {{ const = "..." }}'
+    yield from ((table, fault) for fault in _lacking(record, constants))
     for name, value in constants.items():
         for where, fault in field_faults(name, FieldSettings(const=value), captures, names):
             yield _join(f"constants.{name}", where), fault
@@ -52,6 +53,17 @@ def record_faults(
         yield from _path_faults(f"when.{path}", path, names)
     if each is not None:
         yield from _path_faults("each", each, names)
+
+
+def _lacking(record: RecordSettings, constants: Constants) -> Iterator[str]:
+    """Kinds of which every record would be refused, whatever comes."""
+    field = field_settings(record["kind"]) if "kind" in record else FieldSettings(const=constants.get("kind", ""))
+    given = {*record, *constants}
+    for kind in field.table.values() if field.table is not None else [field.const]:
+        if isinstance(kind, str) and kind in KINDS:
+            lacking = min((needs - given for needs in KINDS[kind].required), key=len)
+            if lacking:
+                yield f"{kind} without {', '.join(sorted(lacking))}: every record of it would be refused"
 
 
 def field_faults(

@@ -12,7 +12,7 @@ from protocols.mapping.faults import record_faults
 from protocols.mapping.plan import compile_record
 from protocols.mapping.settings import RecordSettings
 
-GOOD = 'kind = { const = "weigh" }\nsrc = { const = "dc1/pack/1" }\n'
+GOOD = 'kind = { const = "telemetry" }\nsrc = { const = "dc1/pack/1" }\n'
 
 
 def faults(text: str, **more: Any) -> dict[str, str]:
@@ -47,7 +47,7 @@ def faults(text: str, **more: Any) -> dict[str, str]:
         ('kind = "scan.read"', "record.kind", '{ const = "scan.read" }'),
         ('kind = { const = "scan.raed" }', "record.kind.const", "did you mean 'scan.read'"),
         ('kind = { path = "k", table = { C = "pick.confirmed" } }', "record.kind.table.C", "'pick.confirm'"),
-        ('kind = { path = "k", table = { C = "weigh" }, other = "?" }', "record.kind.other", "no kind"),
+        ('kind = { path = "k", table = { C = "telemetry" }, other = "?" }', "record.kind.other", "no kind"),
     ],
 )
 def test_each_fault_is_named_where_it_is(text: str, where: str, says: str) -> None:
@@ -55,6 +55,27 @@ def test_each_fault_is_named_where_it_is(text: str, where: str, says: str) -> No
     found = faults(good + text, captures=["device"])
     assert list(found) == [where]
     assert says in found[where]
+
+
+@pytest.mark.parametrize(
+    ("record", "constants", "lacking"),
+    [
+        ({"kind": {"const": "weigh"}}, {}, "weigh without track, weight_g"),
+        ({"kind": {"const": "pick.confirm"}, "task": "t", "qty": "q"}, {}, "pick.confirm without sku"),
+        ({"kind": {"path": "k", "table": {"C": "carton.close", "J": "jam"}}, "lu": "l"}, {}, "jam without state"),
+        ({"task": "t"}, {"kind": "pick.short"}, "pick.short without code"),
+        ({"kind": {"const": "pick.confirm"}, "order": "o", "line": "l", "sku": "s"}, {"qty": 1}, ""),
+        ({"kind": {"const": "weigh"}, "weight_g": "w"}, {"lu": "T-1"}, ""),
+        ({"kind": "k"}, {}, ""),
+        ({"kind": {"const": "motor.state"}}, {}, ""),
+    ],
+)
+def test_a_kind_of_which_every_record_would_be_refused_is_a_fault(
+    record: RecordSettings, constants: dict[str, Any], lacking: str
+) -> None:
+    settings = msgspec.convert(record, RecordSettings)
+    found = list(record_faults(settings, constants={"src": "dc1/x", **constants}))
+    assert [fault for _, fault in found] == ([f"{lacking}: every record of it would be refused"] if lacking else [])
 
 
 def test_all_faults_come_at_once() -> None:
