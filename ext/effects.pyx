@@ -269,11 +269,11 @@ cdef class Effects(Clocks):
         pick_alarms.watch(self.floor, window, fact.t)
         return not known
 
-    cdef int judge_late(self, Fact* fact) except -1:
+    cdef int judge_late(self, Fact* fact, bint known) except -1:
         """The watermark has passed a pick from after the manifest. R3: by what has come since it may be of the unit's next use,
-        and in time."""
+        and in time. `known`: it was taken out of its carton, where it was late; without it there may be no such carton."""
         cdef PickWindow* window = fact.window
-        if not late_facts.is_in_time(self.floor, window, fact):
+        if known or not late_facts.is_in_time(self.floor, window, fact):
             return pick_events.raise_late(self.floor, fact)
         late_facts.give_back(self.floor, window, fact)
         self.take_entry(window, fact)
@@ -423,7 +423,7 @@ cdef class Effects(Clocks):
         elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
             pick_alarms.due(floor, target, tag)
         elif tag == pick_events.TAG_LATE:
-            self.judge_late(<Fact*>target)
+            self.judge_late(<Fact*>target, value)
         elif tag == cartons.TAG_TRANSITION:
             cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_CHECK:

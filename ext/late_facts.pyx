@@ -28,7 +28,7 @@ cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     cdef bint known = fact.press != 0 and pick_events.is_known_press(floor, window, fact)
     if known and not replaces_late(floor, window, fact):
         return False
-    pick_events.count_late(floor, window, fact)
+    pick_events.count_late(floor, window, fact, False)
     inventory.take_pick(floor, window, fact)
     if fact.qty < 0:
         pick_events.tell_reversal(floor, window, fact)
@@ -180,4 +180,4 @@ cdef int take_back(Floor floor, const Shipment* shipment, PickWindow* window, Fa
         pick_alarms.watch(floor, window, fact.t)
     floor.store.free(changed)
     touch_others(floor, shipment, window.line, fact)
-    return pick_events.count_late(floor, window, fact)
+    return pick_events.count_late(floor, window, fact, fact.t < floor.state.watermark)

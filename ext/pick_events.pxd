@@ -8,6 +8,7 @@ from ext.keys cimport Key
 from ext.outcomes cimport Outcome
 from ext.outlet cimport Subject
 from ext.state cimport Fact, Line, PickWindow
+from ext.store cimport List
 
 cdef enum PickEventTag:
     TAG_SHORT_TOLD = 3      # what it says of the stock is judged in its turn (R70)
@@ -20,7 +21,9 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
 cdef int tell_alloc(Floor floor, Line* line) except -1
 cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
-cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int count_late(Floor floor, PickWindow* window, Fact* fact, bint known) except -1
+cdef int count_late_here(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int add_late_since(Floor floor, const PickWindow* window, int64_t t, List** found) except -1
 cdef int uncount_late(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef Fact* late_press(Floor floor, const PickWindow* window, int32_t press) noexcept
 cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1

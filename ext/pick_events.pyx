@@ -269,20 +269,25 @@ cdef int put_plain_dev_id(Floor floor, const Fact* fact) except -1:
     return floor.outlet.key.raw(dev_id, len(dev_id))
 
 
-cdef int count_late(Floor floor, PickWindow* window, Fact* fact) except -1:
+cdef int count_late(Floor floor, PickWindow* window, Fact* fact, bint known) except -1:
     """R29: its shipment has left: no revision, but the stock of that place is not what was told. The event goes out at once,
     the exception when the watermark passes the pick: when, and with what, the first of several raises it is then no question
-    of their arrival (R3)."""
+    of their arrival (R3). `known`: all is known of where it lay, and it is not asked again whether it is late."""
+    fact.window = window
+    count_late_here(floor, window, fact)
+    floor.troubled(window).alarms |= <uint64_t>1 << PCK_LATE_AFTER_SHIP
+    return floor.by_watermark.push(fact.t, RANK_PICK, key_of(window), fact, TAG_LATE, known)
+
+
+cdef int count_late_here(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """Where it was, as far as is known now."""
     cdef LatePicks* late = late_picks_of(floor, window, fact)
     floor.insert_sorted(&late.picks, fact)
-    fact.window = window
-    tell_post_ship(floor, late, place_text(floor, window, fact))
-    floor.troubled(window).alarms |= <uint64_t>1 << PCK_LATE_AFTER_SHIP
-    return floor.by_watermark.push(fact.t, RANK_PICK, key_of(window), fact, TAG_LATE, 0)
+    return tell_post_ship(floor, late, place_text(floor, window, fact))
 
 
 cdef int uncount_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
-    """R30: another record tells of its press."""
+    """R30: another record tells of its press. R70: or its task names another place."""
     cdef LatePicks* late = late_picks_of(floor, window, fact)
     remove(&late.picks, fact)
     return tell_post_ship(floor, late, place_text(floor, window, fact))
@@ -305,8 +310,29 @@ cdef Fact* late_press(Floor floor, const PickWindow* window, int32_t press) noex
     return NULL
 
 
+cdef int add_late_since(Floor floor, const PickWindow* window, int64_t t, List** found) except -1:
+    """Appends its late picks of that moment on that do not say themselves where they were."""
+    cdef const LatePicks* late
+    cdef Fact* fact
+    cdef uint64_t i
+    cdef int k
+    if not window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1:
+        return 0
+    for i in range(floor.state.late_picks.capacity):
+        late = <const LatePicks*>floor.state.late_picks.slots[i].value
+        for k in range(length(late.picks) if late != NULL else 0):
+            fact = <Fact*>nth(late.picks, k)
+            if fact.window == window and fact.t >= t and not fact.loc:
+                floor.insert_sorted(found, fact)
+    return 0
+
+
+cdef int32_t late_key(Floor floor, const PickWindow* window, const Fact* fact) except -1:
+    return floor.intern(f"{place_text(floor, window, fact)}/{floor.text(window.task)}")
+
+
 cdef LatePicks* late_picks_of(Floor floor, const PickWindow* window, const Fact* fact) except NULL:
-    cdef int32_t key = floor.intern(f"{place_text(floor, window, fact)}/{floor.text(window.task)}")
+    cdef int32_t key = late_key(floor, window, fact)
     cdef LatePicks* late = <LatePicks*>find(floor.state.late_picks, key)
     if late == NULL:
         late = <LatePicks*>floor.store.new(B_LATE_PICKS, sizeof(LatePicks))
@@ -322,7 +348,8 @@ cdef str place_text(Floor floor, const PickWindow* window, const Fact* fact):
 
 cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1:
     """Whether it still is told as one from after the manifest: another may have told of its press since."""
-    return index_of(late_picks_of(floor, window, fact).picks, fact) >= 0
+    cdef const LatePicks* late = <const LatePicks*>find(floor.state.late_picks, late_key(floor, window, fact))
+    return late != NULL and index_of(late.picks, fact) >= 0
 
 
 cdef int raise_late(Floor floor, const Fact* fact) except -1:

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext cimport cartons, hindsight, inventory, packing, pick_alarms, pick_units, picks, shipments
+from ext cimport cartons, hindsight, inventory, packing, pick_alarms, pick_events, pick_units, picks, shipments
 from ext.outcomes cimport outcome
 from ext.state cimport B_WAITING, Cycle, Waiting
 from ext.store cimport List, Table, find, index_of, length, nth, remove
@@ -104,20 +104,28 @@ cdef int move_since(Floor floor, const List* facts, int32_t lu, int64_t t, List*
 
 
 cdef int lay_elsewhere(Floor floor, PickWindow* window, const Fact* fact) except -1:
-    """R31, R70: a revision names another place. What was picked or not found before its event time was so at the place that
-    the task named then; picks of later event times that came first are taken from the new one."""
+    """R29, R31, R70: a revision names another place. What was picked or not found before its event time was so at the place
+    that the task named then; picks of later event times that came first are taken from the new one."""
     cdef List* moved = NULL
+    cdef List* late = NULL
     cdef int i
     if window.loc == fact.loc:
         return 0
     picked_since(floor, window.facts, fact.t, &moved)
     picked_since(floor, window.trouble.strangers, fact.t, &moved)
+    pick_events.add_late_since(floor, window, fact.t, &late)
+    for i in range(length(late)):
+        pick_events.uncount_late(floor, window, <Fact*>nth(late, i))
+        floor.store.append(&moved, nth(late, i))
     for i in range(length(moved)):
         inventory.take_back(floor, window, <Fact*>nth(moved, i))
     window.loc = fact.loc
     for i in range(length(moved)):
         inventory.take_pick(floor, window, <Fact*>nth(moved, i))
+    for i in range(length(late)):
+        pick_events.count_late_here(floor, window, <Fact*>nth(late, i))
     floor.store.free(moved)
+    floor.store.free(late)
     return 0
 
 

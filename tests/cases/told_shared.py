@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import part
-from tests.cases.writing import Case, at
+from tests.cases.writing import STATION, Case, at
 
 
 def shared(qty: int = 2) -> Case:
@@ -113,3 +113,26 @@ def R29_a_late_pick_of_a_task_that_is_shorted_afterwards() -> Case:
         "inventory.discrepancy", "A-1/A//T-1", t=14, revision=1, kind="POST_SHIP", expected=1, actual=2, as_of=at(14)
     )
     return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
+def R29_a_late_pick_of_a_task_that_goes_to_another_place() -> Case:
+    """R29, R70, R3: told as one from A-1, until the revision of 19 comes after it: it was picked at B-1."""
+    case = Case().order(1).task(1, loc="A-1").shipment(1).pick(8, lu="L-1").close(9)
+    case.wms("manifest.result", 10.5, shipment="S-1", manifest_no="M-1", tracking=[]).pick(20, lu="L-2")
+    case.task(2, t=19, rx=20.5, rev=2, loc="B-1").device("telemetry", 90).expect("shipment.manifested", "S-1", t=10.5)
+    case.expect("inventory.discrepancy", "A-1/A//T-1", t=20, kind="POST_SHIP", expected=1, actual=1, as_of=at(20))
+    case.expect("inventory.discrepancy", "B-1/A//T-1", t=20, kind="POST_SHIP", expected=1, actual=2, as_of=at(20))
+    case.confirmed(1, 8, qty_task=1).packed(1, "L-1#1").expect("pick.confirmed", "T-1", loc="A-1")
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1")
+
+
+def R29_a_bind_to_a_carton_that_left_long_ago() -> Case:
+    """R29, R40, R53: the use that the pick of 20 begins is C-1, as the bind of 60 says, and S-1's. Without the pick
+    it would begin with the bind, and the piece be nobody's."""
+    case = Case().order(4).plan(lu=None, contents=part(1)).shipment(3)
+    case.wms("shipment.plan", shipment="S-2", scope=part(1))
+    case.wms("manifest.result", 10, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.device("pick.confirm", 20, src=STATION, order="O-1", line=1, sku="A", qty=1, lu="L-1").tick(40)
+    case.wms("lu.bind", 60, lu="L-1", carton="C-1").device("telemetry", 90).expect("shipment.manifested", "S-1", t=10)
+    case.expect("inventory.discrepancy", "/A//", t=20, kind="POST_SHIP", expected=0, actual=1, as_of=at(20))
+    return case.raised("PCK_LATE_AFTER_SHIP", "line/O-1/1").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")

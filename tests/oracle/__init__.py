@@ -45,13 +45,14 @@ def expected(
     taken = take(records, settings, sources)
     t_end = taken.t_max + 60_000_000 if until is None else until
     world = _whole(records, taken, settings, sources or {}, t_end)
-    if late := after_ship.too_late(world):
+    before = world
+    if late := after_ship.too_late(before):
         world = World(taken.facts, world.knowledge._replace(too_late=late), t_end)
     decided = {window.key: window.short.t for window in world.windows.values() if window.late and window.short}
     knowledge = world.knowledge._replace(decided=decided)
     found = [*events.of_picks(world), *events.of_cartons(world, settings, t_end)]
     found += [*inventory.of_stock(world, settings, t_end), *inventory.of_returns(world, settings)]
-    found += after_ship.of_late(world)
+    found += after_ship.of_late(world, before)
     for part in cut(taken.facts):
         found += _of_shipments(part, world, knowledge, t_end)
     return {base_id(site, final.type, final.key): final for final in found}

@@ -82,11 +82,12 @@ def _unit(entry: Entry, world: World) -> str | None:
     return last.lu or window.lu if last is not None else window.lu
 
 
-def of_late(world: World) -> Iterable[Final]:
-    """R29: POST_SHIP, one for each place, lot and task; and the reversals among them (R28)."""
+def of_late(world: World, before: World) -> Iterable[Final]:
+    """R29: POST_SHIP, one for each place, lot and task; and the reversals among them (R28). `before`: the world in
+    which they still lie where they were put, so that it is seen whose they are."""
     late: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries(world.facts, world.context):
-        if entry.press not in world.knowledge.too_late or _evidence(entry.line, entry, world) is None:
+        if entry.press not in world.knowledge.too_late or _evidence(entry.line, entry, before) is None:
             continue
         loc = world.context.place_of(entry.task, entry.fact) or ""
         late.setdefault((loc, entry.sku, entry.lot or "", entry.task or ""), []).append(entry)
