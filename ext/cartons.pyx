@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext cimport destinations, packing, picks, riding, sights
+from ext cimport destinations, legality, packing, picks, riding, sights
 from ext.batch cimport ABSENT
 from ext.carton_names cimport key_at, name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text, told_by
 from ext.carton_state cimport closes, last_good_label, reopens, weight_of
@@ -49,6 +49,7 @@ cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) 
     packing.settle(floor, changed)
     sights.watch(floor, unit, fact)
     follow(floor, changed[0], fact)
+    legality.watch_uses(floor, unit, fact)
     if kind == K_CARTON_VOID:
         watch_void(floor, fact)
     if kind == K_LABEL_VERIFIED:        # the bind that its use begins with may still be on its way

@@ -454,6 +454,8 @@ cdef class Effects(Clocks):
             stuck.look(floor, target)
         elif tag == legality.TAG_LEGAL:
             refused_moves.judge(floor, <Fact*>target)
+        elif tag == legality.TAG_USE:
+            refused_moves.take_up(floor, <Fact*>target)
         else:
             premises.due(floor, target, tag, False)
         return 0

@@ -57,7 +57,7 @@ TABLE = (
     ("PCK_STUCK", "warning", "the order", "its lines moving on (section 10)"),
     ("PKG_STUCK", "warning", "the carton", "its moving on, or its end (section 10)"),
     ("SHP_STUCK", "warning", "the shipment", "its readiness, its manifest or its cancel (section 10)"),
-    ("PKG_AFTER_VOID", "warning", "the carton", "an operator"),
+    ("PKG_AFTER_VOID", "warning", "the carton", "its moves turning out to be the next use's (section 10)"),
     ("SRC_RATE", "warning", "the source", "a minute as it usually is (`rate_band`)"),
 )
 
@@ -70,7 +70,8 @@ cdef tuple PASSING = (                  # subjects that come once: places, devic
 )
 for code, (_, _, subject, cleared_by) in enumerate(TABLE):
     IS_PASSING[code] = subject in PASSING
-    IS_FORGETTABLE[code] = IS_PASSING[code] and (cleared_by == "an operator" or code == CTX_MISSING)
+    IS_FORGETTABLE[code] = IS_PASSING[code] and (
+        cleared_by == "an operator" or code == CTX_MISSING or code == PKG_AFTER_VOID)
 
 
 cdef bint is_over(int code, bint open) noexcept:

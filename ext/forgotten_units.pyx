@@ -52,9 +52,10 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
         forget_cycles(floor, unit, before)
         forget_destined(floor, unit)
         forget_riders(floor, unit)
+        remove_some(&unit.refused, 0, first_from(unit.refused, before))
         youngest = <Fact*>last(unit.facts)
         if (length(unit.cycles) == 0 and length(unit.destined) == 0 and (youngest == NULL or youngest.t < before)
-                and not unit.numbered):
+                and not unit.numbered and length(unit.refused) == 0):
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
 

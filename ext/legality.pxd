@@ -9,14 +9,24 @@ says what has to be judged, refused_moves judges it.
 from ext.floor cimport Floor
 from ext.kinds cimport K_CARTON_VOID
 from ext.state cimport Fact, LoadUnit
+from ext.store cimport last, length
 
 cdef enum LegalityTag:
     TAG_LEGAL = 95          # the watermark passed a fact about a carton that was voided
+    TAG_USE = 96            # a use of the unit may have begun before moves that were refused
 
 
 cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1
+cdef int ask_again(Floor floor, Fact* fact) except -1
 
 
 cdef inline int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
     """A fact has joined its unit."""
     return watch_voided(floor, unit, fact) if unit.ever_voided or fact.kind == K_CARTON_VOID else 0
+
+
+cdef inline int watch_uses(Floor floor, LoadUnit* unit, Fact* fact) except -1:
+    """A fact has joined its unit. One that comes later than moves that were refused may say of which use they are."""
+    if length(unit.refused) and floor.precedes(fact, <Fact*>last(unit.refused)):
+        return ask_again(floor, fact)
+    return 0

@@ -35,3 +35,7 @@ cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1:
 cdef int ask_for(Floor floor, Fact* fact) except -1:
     """Before any window decides what it means."""
     return floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.lu), fact, TAG_LEGAL, fact.t)
+
+
+cdef int ask_again(Floor floor, Fact* fact) except -1:
+    return floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.lu), fact, TAG_USE, fact.t)

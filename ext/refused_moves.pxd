@@ -5,3 +5,4 @@ from ext.state cimport Fact
 
 
 cdef int judge(Floor floor, Fact* fact) except -1
+cdef int take_up(Floor floor, const Fact* fact) except -1

@@ -1,11 +1,12 @@
 # cython: boundscheck=False, wraparound=False
 """Illegal moves take no effect: see refused_moves.pxd."""
 
-from ext cimport carton_names, cartons, shipments
+from ext cimport carton_names, cartons, shipments, trailers
+from ext.cycles cimport cycle_for
 from ext.exceptions cimport PKG_AFTER_VOID
 from ext.kinds cimport K_CARTON_VOID, K_LOAD_SCANNED, K_SCAN_READ
-from ext.state cimport Cycle
-from ext.store cimport List, index_of, length, nth, remove
+from ext.state cimport Cycle, LoadUnit
+from ext.store cimport List, find, index_of, length, nth, remove, remove_at
 
 from ext.kinds import NAMES
 
@@ -22,6 +23,7 @@ cdef int judge(Floor floor, Fact* fact) except -1:
         shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)
     fact.cycle = NULL                   # timers that still name the fact find no carton
+    floor.insert_sorted(&cycle.unit.refused, fact)
     if fact.kind == K_SCAN_READ:
         return 0
     if fact.kind == K_LOAD_SCANNED:
@@ -29,6 +31,45 @@ cdef int judge(Floor floor, Fact* fact) except -1:
     floor.state.count_taken -= 1
     floor.state.count_rejected += 1
     return floor.outlet.raise_(PKG_AFTER_VOID, carton_names.subject_text(floor, cycle, fact.t), fact.t, fact, NAMES[fact.kind])
+
+
+cdef int take_up(Floor floor, const Fact* fact) except -1:
+    """A backlog tells of what a use of the unit may have begun with. R40: the moves that fall into that use are its own, and
+    were never illegal."""
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    cdef Fact* move
+    cdef int i = 0
+    while unit != NULL and i < length(unit.refused):
+        move = <Fact*>nth(unit.refused, i)
+        if not floor.precedes(fact, move) or cycle_for(unit, move) == NULL:
+            i += 1
+            continue
+        remove_at(&unit.refused, i)
+        take_back_refusal(floor, unit, move, fact)
+        shipments.take_unit_fact(floor, move)
+        if move.kind == K_LOAD_SCANNED:
+            trailers.take_load(floor, move)
+        i = 0                           # it may have changed the uses of the unit
+    return 0
+
+
+cdef int take_back_refusal(Floor floor, const LoadUnit* unit, const Fact* move, const Fact* cause) except -1:
+    """R82: it counts after all. The exception stands as long as any move of that carton is refused."""
+    cdef Cycle* cycle
+    cdef int i = length(unit.cycles) - 1
+    if move.kind == K_SCAN_READ:
+        return 0
+    floor.state.count_taken += 1
+    floor.state.count_rejected -= 1
+    while i >= 0 and not comes_after_void(floor, <Cycle*>nth(unit.cycles, i), move):
+        i -= 1
+    if i < 0:
+        return 0
+    cycle = <Cycle*>nth(unit.cycles, i)
+    for i in range(length(unit.refused)):
+        if comes_after_void(floor, cycle, <Fact*>nth(unit.refused, i)) and (<Fact*>nth(unit.refused, i)).kind != K_SCAN_READ:
+            return 0
+    return floor.outlet.clear(PKG_AFTER_VOID, carton_names.subject_text(floor, cycle, move.t), move.t, cause)
 
 
 cdef bint comes_after_void(Floor floor, const Cycle* cycle, const Fact* fact) noexcept:

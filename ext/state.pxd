@@ -6,9 +6,8 @@ Who points at whom:
                                                 ^                       ^
                                              CartonPlan (by carton) ----+
 
-A Fact is one record that took effect (or one entry of a press for several tasks). Windows hold their facts sorted by
-event time (R3) and are functions of them: every decision can be made again "as of" any event time, which is what makes
-the last revision independent of the order of arrival. Times are microseconds; texts are numbers of the `Texts` table.
+A Fact is one record that took effect (or one entry of a press for several). Windows are functions of their facts, sorted
+by event time (R3): all can be decided again "as of" any. Times are microseconds; texts are numbers of the `Texts` table.
 All of it lies in the region of `Store`: pointers first, then text numbers, then plain values. `State` is its root.
 """
 
@@ -225,6 +224,7 @@ cdef struct LoadUnit:
     List* cycles                # sorted by begin
     List* destined              # PickWindow of the tasks that go into this unit
     List* riders                # R48: LoadUnits that were ever bound to this one
+    List* refused               # section 10: moves of a voided carton, sorted; they are none of `facts`
     int32_t lu
     int32_t met                 # cycles met so far: numbers never change (R40)
     uint8_t rides               # R48: it was bound to a parent

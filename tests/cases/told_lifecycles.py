@@ -216,6 +216,32 @@ def S10_a_unit_that_was_bound_again_after_the_void() -> Case:
     return case.packed(1, "C-2", t_close=at(30)).never_raised("PKG_AFTER_VOID").counted(rejected=0)
 
 
+def S10_a_use_that_is_told_after_its_close_was_refused() -> Case:
+    """Section 10, R40: the backlog of 66 tells that the unit had been picked into since 25: the close of 30, its label
+    and its loading are of that use."""
+    case = Case().order(1, 1).task(1).task(1, "T-2", line=2).pick(10, lu="L-1").device("carton.void", 20, lu="L-1")
+    case.close(30).device("label.verified", 31, lu="L-1", result="OK", sscc="SSCC-1")
+    case.wms("shipment.plan", shipment="S-2", scope=[{"order": "O-1", "line": 2, "qty": 1}])
+    case.device("load.scanned", 40, src="dc1/dock/GATE-1", lu="L-1", trailer="TR-1").tick(60)
+    case.pick(25, rx=66, src="dc1/pick/PTL-02", task="T-2", lu="L-1", hist=True)
+    case.device("trailer.closed", 80, src="dc1/dock/GATE-1", trailer="TR-1").device("telemetry", 120)
+    case.confirmed(1, 10).confirmed(1, 25, "T-2").expect("carton.voided", "L-1#1", t=20)
+    case.packed(1, "L-1#2", line=2, t_close=at(30), sscc="SSCC-1").expect("shipment.ready", "S-2", t=30)
+    case.expect("shipment.manifested", "S-2", t=80, cartons=[{"carton": "L-1#2"}], left_behind=[])
+    return case.cleared("PKG_AFTER_VOID", "carton/L-1#1").counted(rejected=0)
+
+
+def S10_one_of_two_refused_moves_was_of_the_next_use() -> Case:
+    """Section 10: the close of 22 was of the carton that had been voided, and stays refused; so its exception
+    stands."""
+    case = Case().order(1).task(1).pick(10, lu="L-1", task="T-1").device("carton.void", 20, lu="L-1")
+    case.close(22).close(30).tick(60)
+    case.device("carton.open", 25, rx=66, src="dc1/pack/PK-02", lu="L-1", hist=True).device("telemetry", 120)
+    case.confirmed(1, 10).expect("carton.voided", "L-1#1", t=20).counted(rejected=1)
+    case.raised("PKG_AFTER_VOID", "carton/L-1#1")
+    return case.expect("exception.raised", "PKG_EMPTY/carton/L-1#2/1")
+
+
 def S10_put_back_out_of_a_voided_carton() -> Case:
     """Section 10: voided is the end of a carton; taking its pieces out does not open it again."""
     case = (

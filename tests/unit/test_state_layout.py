@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "de8a61e6cc4cd686"
+LAYOUT = "82ca9a9ba38b2b20"
 
 
 def fields() -> str:
