@@ -243,7 +243,7 @@ cdef class Effects(Clocks):
             return late_facts.take_late(self.floor, window, fact)
         known = fact.press != 0 and pick_events.is_known_press(self.floor, window, fact)
         if known:
-            other = picks.counted_press(window, fact.press)
+            other = pick_events.counted_press(window, fact, False)
             if (not late_facts.replaces_late(self.floor, window, fact) if other == NULL else
                     fact.t < self.state.watermark or not self.floor.precedes(fact, other)):
                 if inside:

@@ -38,7 +38,7 @@ cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
 cdef bint replaces_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
     """R30, R3: a later record told of this press, as of one from after the manifest. The earlier counts, unless the watermark
     had passed it; the other is taken back."""
-    cdef Fact* other = pick_events.late_press(floor, window, fact.press)
+    cdef Fact* other = pick_events.late_press(floor, window, fact, False)
     if other == NULL or fact.t < floor.state.watermark or not floor.precedes(fact, other):
         return False
     pick_events.uncount_late(floor, window, other)

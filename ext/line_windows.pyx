@@ -53,9 +53,9 @@ cdef PickWindow* window_of_press(Floor floor, const Line* line, const Fact* fact
     cdef int i
     for i in range(length(line.windows) if fact.press and fact.qty > 0 else 0):
         window = <PickWindow*>nth(line.windows, i)
-        other = picks.counted_press(window, fact.press)
+        other = pick_events.counted_press(window, fact, False)
         if other == NULL:
-            other = pick_events.late_press(floor, window, fact.press)
+            other = pick_events.late_press(floor, window, fact, False)
         if other != NULL and not other.task:
             return window
     return NULL

@@ -25,7 +25,8 @@ cdef int count_late(Floor floor, PickWindow* window, Fact* fact, bint known) exc
 cdef int count_late_here(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int add_late_since(Floor floor, const PickWindow* window, int64_t t, List** found) except -1
 cdef int uncount_late(Floor floor, PickWindow* window, const Fact* fact) except -1
-cdef Fact* late_press(Floor floor, const PickWindow* window, int32_t press) noexcept
+cdef Fact* counted_press(const PickWindow* window, const Fact* fact, bint beside) noexcept
+cdef Fact* late_press(Floor floor, const PickWindow* window, const Fact* fact, bint beside) noexcept
 cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1
 cdef int raise_late(Floor floor, const Fact* fact) except -1
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1

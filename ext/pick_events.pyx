@@ -9,14 +9,14 @@ from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
-from ext.outcomes cimport is_note
+from ext.outcomes cimport is_note, outcome_then
 from ext.outlet cimport (
     EXACT, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject,
 )
 from ext.premises_data cimport LatePicks
 from ext.state cimport B_LATE_PICKS, Ledger
 from ext.store cimport List, Numbers, Table, find, index_of, last, length, nth, remove
-from ext.timers cimport RANK_PICK
+from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
 
@@ -128,7 +128,7 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     cdef bint by_operator, by_carton
     cdef int32_t loc
     if closing == NULL:
-        closing = first_closing(window)
+        closing = closing_of_short(window)
     loc = place_at(window, closing.t if closing != NULL else o.t_close)
     by_operator = closing != NULL and closing.kind == K_PICK_SHORT
     by_carton = closing != NULL and closing.kind == K_CARTON_CLOSE
@@ -156,12 +156,20 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     return data.put(b"}")
 
 
-cdef Fact* first_closing(const PickWindow* window) noexcept:
+cdef Fact* closing_of_short(const PickWindow* window) noexcept:
+    """What a short was told by that does not stand any more: the first b, c or d that closed the window, by what was asked for
+    then. One that found it full told none."""
+    cdef Fact* closing
+    cdef Fact* first = NULL
     cdef int i
     for i in range(length(window.closings)):
-        if not is_note(<Fact*>nth(window.closings, i)):
-            return <Fact*>nth(window.closings, i)
-    return NULL
+        closing = <Fact*>nth(window.closings, i)
+        if is_note(closing):
+            continue
+        if outcome_then(window, closing.t, NEVER).closing == closing:
+            return closing
+        first = closing if first == NULL else first
+    return first
 
 
 cdef int tell_alloc(Floor floor, Line* line) except -1:
@@ -256,11 +264,16 @@ cdef int add_entries_before(const List* facts, const Fact* fact, Ledger* ledger,
     cdef int i
     for i in range(length(facts)):
         other = <const Fact*>nth(facts, i)
-        if (other != fact and other.qty < 0 and other.src == fact.src and other.epoch == fact.epoch
-                and other.seq == fact.seq and other.sub == fact.sub and other.name == fact.name):
+        if other != fact and other.qty < 0 and is_beside(other, fact):
             qty[0] -= other.qty
             ledger.revision += 1
     return 0
+
+
+cdef bint is_beside(const Fact* other, const Fact* fact) noexcept:
+    """Both are entries of one record (`alloc`)."""
+    return (other.src == fact.src and other.epoch == fact.epoch and other.seq == fact.seq and other.sub == fact.sub
+            and other.name == fact.name)
 
 
 cdef int put_plain_dev_id(Floor floor, const Fact* fact) except -1:
@@ -293,20 +306,33 @@ cdef int uncount_late(Floor floor, PickWindow* window, const Fact* fact) except 
     return tell_post_ship(floor, late, place_text(floor, window, fact))
 
 
-cdef Fact* late_press(Floor floor, const PickWindow* window, int32_t press) noexcept:
-    """The late pick that tells of this press; NULL: none does. Its twin may have named another place: all are looked at."""
+cdef Fact* counted_press(const PickWindow* window, const Fact* fact, bint beside) noexcept:
+    """R30: the pick that counts of those that tell of its press; NULL: none does. `beside`: an entry of the same record, which
+    names the task twice; else one of another."""
+    cdef Fact* other = press_among(window.facts, window, fact, beside)
+    return other if other != NULL else press_among(window.trouble.strangers, window, fact, beside)
+
+
+cdef Fact* late_press(Floor floor, const PickWindow* window, const Fact* fact, bint beside) noexcept:
+    """The same of late picks. Its twin may have named another place: all are looked at."""
     cdef const LatePicks* late
-    cdef Fact* fact
+    cdef Fact* other = NULL
     cdef uint64_t i
-    cdef int k
-    if not window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1:
-        return NULL
-    for i in range(floor.state.late_picks.capacity):
+    for i in range(floor.state.late_picks.capacity if window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1 else 0):
         late = <const LatePicks*>floor.state.late_picks.slots[i].value
-        for k in range(length(late.picks) if late != NULL else 0):
-            fact = <Fact*>nth(late.picks, k)
-            if fact.window == window and fact.press == press and fact.qty > 0:
-                return fact
+        other = press_among(late.picks, window, fact, beside) if late != NULL else NULL
+        if other != NULL:
+            break
+    return other
+
+
+cdef Fact* press_among(const List* facts, const PickWindow* window, const Fact* fact, bint beside) noexcept:
+    cdef Fact* other
+    cdef int i
+    for i in range(length(facts)):
+        other = <Fact*>nth(facts, i)
+        if other.window == window and other.press == fact.press and other.qty > 0 and is_beside(other, fact) == beside:
+            return other
     return NULL
 
 
@@ -391,16 +417,24 @@ cdef int retell_late(Floor floor, const PickWindow* window) except -1:
 
 
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:
-    """R30: the same press on one task is one pick; from now on it is known."""
+    """R30: the same press on one task is one pick; from now on it is known. So is what is known by the record itself alone:
+    each entry of it is a pick."""
     cdef int i
     if fact.qty < 0:
         return False
     if window.presses != NULL:
         for i in range(window.presses.count):
             if window.presses.items[i] == fact.press:
-                return True
+                return not is_told_beside(floor, window, fact)
     floor.store.add_number(&window.presses, fact.press)
     return False
+
+
+cdef bint is_told_beside(Floor floor, const PickWindow* window, const Fact* fact) noexcept:
+    """Whether other entries of its record tell of its press, and no other record does."""
+    if counted_press(window, fact, True) == NULL and late_press(floor, window, fact, True) == NULL:
+        return False
+    return counted_press(window, fact, False) == NULL and late_press(floor, window, fact, False) == NULL
 
 
 cdef void forget_press(PickWindow* window, int32_t press) noexcept:

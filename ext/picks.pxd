@@ -20,7 +20,6 @@ cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL
 cdef int force(Floor floor, PickWindow* window, int64_t t) except -1
 cdef bint is_dead(Floor floor, PickWindow* window) except -1
 cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
-cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1
 cdef int take_cutoffs(Floor floor, PickWindow* window) except -1

@@ -108,18 +108,6 @@ cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
     return pick_alarms.expect(floor, window, fact.t)
 
 
-cdef Fact* counted_press(const PickWindow* window, int32_t press) noexcept:
-    """R30: the pick that counts of those that tell of one press."""
-    cdef Fact* fact
-    cdef int i
-    for i in range(length(window.facts) + length(window.trouble.strangers)):
-        fact = <Fact*>(nth(window.facts, i) if i < length(window.facts) else
-                       nth(window.trouble.strangers, i - length(window.facts)))
-        if fact.press == press and fact.qty > 0:
-            return fact
-    return NULL
-
-
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
     """A pick leaves its window: another record tells of its press, or it belongs elsewhere."""
     if fact.sku == window.sku:

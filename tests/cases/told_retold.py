@@ -4,7 +4,7 @@ another unit's, a task's, a next use's."""
 from __future__ import annotations
 
 from tests.cases.told_shipping import part
-from tests.cases.writing import STATION, Case
+from tests.cases.writing import STATION, Case, at
 
 
 def told_again(case: Case, t: float, rx: float | None = None, **fields: object) -> Case:
@@ -88,3 +88,30 @@ def R29_a_pick_that_overtakes_the_bind_of_its_unit() -> Case:
     case.wms("lu.bind", 44, 45.5, lu="L-1", carton="C-1").confirmed(1, 45, "T-2", carton="C-1")
     case.expect("inventory.discrepancy", "/A//T-2", kind="POST_SHIP", expected=1, actual=1)
     return case.never_raised("PCK_LATE_AFTER_SHIP").device("telemetry", 90)
+
+
+def R30_one_press_into_two_units_that_two_devices_tell_of() -> Case:
+    """R30: each entry of the press is a pick, also of one task; the other device's telling of 10.2 is a duplicate."""
+    parts = [{"task": "T-1", "qty": 1, "lu": lu} for lu in ("L-1", "L-2")]
+    case = Case().order(2).task(2).pick(10.2, rx=10.5, src="dc1/pick/PTL-02", alloc=parts, press="7")
+    case.pick(10, rx=10.9, alloc=parts, press="7").close(20).close(21, "L-2").device("telemetry", 60)
+    return case.confirmed(2, 10, over_qty=0).packed(1, "L-1#1").packed(1, "L-2#1").counted(duplicate=1)
+
+
+def R30_one_press_into_two_units_after_the_manifest() -> Case:
+    """R30, R29: likewise of late picks."""
+    parts = [{"task": "T-1", "qty": 1, "lu": lu} for lu in ("L-1", "L-2")]
+    case = Case().order(2).task(2).shipment(2)
+    case.wms("manifest.result", 5, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.pick(10.2, rx=10.5, src="dc1/pick/PTL-02", alloc=parts, press="7").pick(10, rx=10.9, alloc=parts, press="7")
+    case.expect("inventory.discrepancy", "/A//T-1", t=10, kind="POST_SHIP", expected=0, actual=2, as_of=at(10))
+    case.expect("shipment.manifested", "S-1", t=5).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1").device("telemetry", 60).counted(duplicate=1)
+
+
+def R23_a_deadline_that_found_the_window_full_does_not_name_a_short() -> Case:
+    """R23, R27a, R31: the deadline of 8 changed nothing. The operator's short of 12 keeps its name when no more is
+    asked for."""
+    case = Case().order(2).task(1, deadline=at(8)).pick(5, lu="L-1").task(2, t=10, rev=2, deadline=at(8)).short(12)
+    case.task(1, t=30, rev=3, deadline=at(8)).device("telemetry", 60).confirmed(1, 5, qty_task=1)
+    return case.shorted(0, 5, decided_by="OPERATOR", reason="EMPTY", qty_task=1)

@@ -232,7 +232,7 @@ def entries(
     facts: Iterable[Fact], context: Context, too_late: frozenset[tuple[int, str | Line]] = frozenset()
 ) -> list[Entry]:
     """R11: presses whose task or order is known. R30: the same `press` on a task is one; `alloc` is one an entry."""
-    pressed: dict[tuple[str | Line, str], Entry] = {}
+    pressed: dict[tuple[str | Line, str], Fact] = {}
     found: list[Entry] = []
     for fact in facts:
         if fact.kind not in PICKS:
@@ -240,13 +240,14 @@ def entries(
         for entry in _parts(fact, context):
             if press := fact.record.get("press"):
                 # reading: confirms and reversals number their presses separately
-                other = pressed.setdefault((entry.task or entry.line, fact.kind + press), entry)
+                name = entry.task or entry.line, fact.kind + press
+                other = pressed.setdefault(name, fact)
                 # reading: the earlier one by R3's order counts, unless it came with a backlog
-                if other is not entry and not (other.fact.record.get("hist") and fact.arrival < other.fact.arrival):
+                if other is not fact and not (other.record.get("hist") and fact.arrival < other.arrival):
                     continue
-                if other is not entry:
-                    pressed[(entry.task or entry.line, fact.kind + press)] = entry
-                    found.remove(other)
+                if other is not fact:
+                    pressed[name] = fact
+                    found = [one for one in found if not (one.fact is other and (one.task or one.line) == name[0])]
             found.append(entry)
     return [entry for entry in found if entry.press not in too_late]
 
