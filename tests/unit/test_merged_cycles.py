@@ -39,3 +39,17 @@ def test_R45_nothing_is_wrong_with_a_carton_that_never_was() -> None:
     events = feed(merged(case).records).events
     told = [one["type"].split(".")[3] for one in events if one["data"].get("code") == "PKG_EMPTY"]
     assert told == ["raised", "cleared"]
+
+
+def test_R81_a_unit_that_turns_out_late_not_to_be_the_carton() -> None:
+    """L-1 was told as C-1. By the void of 22 it was not, and the bind of 24 began another use. So L-2, which was opened
+    as C-1, goes on with C-1's revisions."""
+    case = Case().order(1, 1).task(1).task(1, "T-2", line=2)
+    case.device("carton.open", 5, lu="L-2", carton="C-1").pick(10, lu="L-1").pick(11, task="T-2", lu="L-2").close(20)
+    case.wms("lu.bind", 24, lu="L-1", carton="C-1").tick(40)
+    case.device("carton.void", 22, rx=45, src="dc1/pack/PK-02", lu="L-1", hist=True).tick(60)
+    case.device("carton.close", 62, src="dc1/pack/PK-03", lu="L-2").device("telemetry", 120)
+    told = [one for one in feed(case.records).events if one["type"].endswith("carton.closed.v1")]
+    assert [one["id"].rpartition(":")[2] for one in told] == ["r0", "r1", "r2"]
+    assert len({one["id"].rpartition(":")[0] for one in told}) == 1
+    assert (told[-1]["data"]["lu"], told[-1]["data"]["contents"][0]["line"]) == ("L-2", 2)
