@@ -56,14 +56,19 @@ def record_faults(
 
 
 def _lacking(record: RecordSettings, constants: Constants) -> Iterator[str]:
-    """Kinds of which every record would be refused, whatever comes."""
+    """What its kinds need and it does not give, where every record would be refused, whatever comes. If one of several
+    kinds has what it needs, the others are refused when they come."""
     field = field_settings(record["kind"]) if "kind" in record else FieldSettings(const=constants.get("kind", ""))
     given = {*record, *constants}
-    for kind in field.table.values() if field.table is not None else [field.const]:
-        if isinstance(kind, str) and kind in KINDS:
-            lacking = min((needs - given for needs in KINDS[kind].required), key=len)
-            if lacking:
-                yield f"{kind} without {', '.join(sorted(lacking))}: every record of it would be refused"
+    kinds = {field.const} if field.table is None else {*field.table.values(), field.other or field.default} - {None}
+    lacking = {
+        kind: min((needs - given for needs in KINDS[kind].required), key=len)
+        for kind in kinds
+        if isinstance(kind, str) and kind in KINDS
+    }
+    if len(lacking) == len(kinds) and all(lacking.values()):
+        for kind, names in sorted(lacking.items()):
+            yield f"{kind} without {', '.join(sorted(names))}: every record of it would be refused"
 
 
 def field_faults(

@@ -62,7 +62,8 @@ def test_each_fault_is_named_where_it_is(text: str, where: str, says: str) -> No
     [
         ({"kind": {"const": "weigh"}}, {}, "weigh without track, weight_g"),
         ({"kind": {"const": "pick.confirm"}, "task": "t", "qty": "q"}, {}, "pick.confirm without sku"),
-        ({"kind": {"path": "k", "table": {"C": "carton.close", "J": "jam"}}, "lu": "l"}, {}, "jam without state"),
+        ({"kind": {"path": "k", "table": {"C": "carton.close", "J": "jam"}}, "lu": "l"}, {}, ""),
+        ({"kind": {"path": "k", "table": {"J": "jam"}}, "lu": "l"}, {}, "jam without state"),
         ({"task": "t"}, {"kind": "pick.short"}, "pick.short without code"),
         ({"kind": {"const": "pick.confirm"}, "order": "o", "line": "l", "sku": "s"}, {"qty": 1}, ""),
         ({"kind": {"const": "weigh"}, "weight_g": "w"}, {"lu": "T-1"}, ""),
