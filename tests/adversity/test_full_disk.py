@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import sqlite3
@@ -62,12 +63,15 @@ def fill(disk: Path) -> Callable[[], None]:
     """To the last byte; what is returned gives it back."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
-        for size in (64 * KIB, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                continue
+        full = -1
+        while full != file.tell():  # a file system that puts its blocks off finds some more once it has written them
+            full = file.tell()
+            for size in (64 * KIB, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+            with contextlib.suppress(OSError):
+                os.fsync(file.fileno())
     return filler.unlink
 
 
