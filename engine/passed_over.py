@@ -11,13 +11,13 @@ decoder refuses it and the account counts it as rejected. So both come to the sa
 
 from __future__ import annotations
 
-import hashlib
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from engine.disk import DISK, Disk
-from engine.whole_file import mended, read_whole, write_whole
+from engine.whole_file import body_of, is_sealed, mended, read_whole, sealed, write_whole
 
 NAME = "passed_over.json"
 VERSION = b"sortline-passed-over-1"
@@ -46,7 +46,7 @@ class PassedOver:
         """Durable when it returns."""
         lines = {**self.lines, place: {*self.lines.get(place, ()), line}}
         body = msgspec.json.encode(sorted((*at, each) for at, held in lines.items() for each in held))
-        write_whole(self.path, b"%b %b\n%b\n" % (VERSION, _digest(body), body), self._disk)
+        write_whole(self.path, sealed(VERSION, body), self._disk)
         self.lines = lines
 
     def without(self, place: Place, payload: bytes) -> bytes:
@@ -58,19 +58,12 @@ class PassedOver:
 
     def _read(self, put_damaged_aside: bool) -> None:
         found = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
-        content, self.report = mended(self.path, found, _is_whole, self._disk, mend=put_damaged_aside)
+        content, self.report = mended(
+            self.path, found, partial(is_sealed, version=VERSION), self._disk, mend=put_damaged_aside
+        )
         self.damaged = content is None
         if content is None:
             return
-        body = content.partition(b"\n")[2]
+        body = body_of(content)
         for segment, offset, line in msgspec.json.decode(body, type=list[tuple[int, int, int]]):
             self.lines.setdefault((segment, offset), set()).add(line)
-
-
-def _is_whole(content: bytes) -> bool:
-    first, _, body = content.partition(b"\n")
-    return first == b"%b %b" % (VERSION, _digest(body.removesuffix(b"\n")))
-
-
-def _digest(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=16).hexdigest().encode()

@@ -9,7 +9,6 @@ in order, one entry a change. A replay turns to the next rules where the engine 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -21,7 +20,7 @@ import msgspec
 from engine.disk import DISK, Disk
 from engine.errors import Newer
 from engine.journal import BEGINNING, Position
-from engine.whole_file import mended, read_whole, write_whole
+from engine.whole_file import body_of, is_sealed, mended, read_whole, sealed, write_whole
 
 VERSION = b"sortline-rules-1"
 NEWER = re.compile(rb"sortline-rules-[0-9]+ [0-9a-f]+")
@@ -91,28 +90,19 @@ class RuleBook:
         all_ = [*(change for change in self._changes if change.position < position), last]
         changes = [*(change for change, next_ in pairwise(all_) if next_.position > needed_from), last]
         body = encode([{"from": list(change.position), "rules": change.rules.document()} for change in changes])
-        write_whole(self.path, b"%b %b\n%b\n" % (VERSION, _digest(body), body), self._disk)
+        write_whole(self.path, sealed(VERSION, body), self._disk)
         self._changes = changes
 
     def _read(self, put_damaged_aside: bool) -> None:
         found = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
         first = found.partition(b"\n")[0]
         # the digest of a later version covers more than the body, so a version that only a flipped bit names is none
-        if not _is_whole(found) and NEWER.fullmatch(first) and first.partition(b" ")[0] != VERSION:
+        if not is_sealed(found) and NEWER.fullmatch(first) and first.partition(b" ")[0] != VERSION:
             raise Newer(self.path)
-        content, self.report = mended(self.path, found, _is_whole, self._disk, mend=put_damaged_aside)
+        content, self.report = mended(self.path, found, is_sealed, self._disk, mend=put_damaged_aside)
         self.damaged = content is None
         if content is None:
             self.report += "; the last snapshot knows its rules, too" if put_damaged_aside else ""
             return
-        entries = msgspec.json.decode(content.partition(b"\n")[2])
+        entries = msgspec.json.decode(body_of(content))
         self._changes = [Change(Position(*entry["from"]), rule_set(entry["rules"])) for entry in entries]
-
-
-def _is_whole(content: bytes) -> bool:
-    first, _, body = content.partition(b"\n")
-    return first.partition(b" ")[2] == _digest(body.removesuffix(b"\n"))
-
-
-def _digest(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=16).hexdigest().encode()

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from engine.disk import DISK
-from engine.whole_file import mended, read_whole, write_whole
+from engine.whole_file import body_of, is_sealed, mended, read_whole, sealed, write_whole
 
 NAME = "shed.json"
 VERSION = b"sortline-shed-1"
@@ -91,7 +91,7 @@ def _write(path: Path | None, gaps: dict[str, Gap]) -> None:
         return
     if gaps:
         body = msgspec.json.encode(gaps)
-        write_whole(path, b"%b %b\n%b\n" % (VERSION, _digest(body), body))
+        write_whole(path, sealed(VERSION, body))
         return
     with contextlib.suppress(FileNotFoundError):
         DISK.unlink(path)
@@ -102,16 +102,9 @@ def _read(path: Path) -> dict[str, Gap]:
     """A flipped bit is turned back; any other file that cannot be read, or a folder in its place, is put aside."""
     if path.name not in DISK.names(path.parent):
         return {}
-    content, said = mended(path, read_whole(path) if DISK.bytes_of(path) >= 0 else b"", _is_whole, mend=True)
+    content, said = mended(
+        path, read_whole(path) if DISK.bytes_of(path) >= 0 else b"", partial(is_sealed, version=VERSION), mend=True
+    )
     if said:
         log.warning("%s", said)
-    return {} if content is None else msgspec.json.decode(content.partition(b"\n")[2], type=dict[str, Gap])
-
-
-def _is_whole(content: bytes) -> bool:
-    first, _, body = content.partition(b"\n")
-    return first == b"%b %b" % (VERSION, _digest(body.removesuffix(b"\n")))
-
-
-def _digest(body: bytes) -> bytes:
-    return hashlib.blake2b(body, digest_size=16).hexdigest().encode()
+    return {} if content is None else msgspec.json.decode(body_of(content), type=dict[str, Gap])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable
 from itertools import chain, count
 from pathlib import Path
@@ -90,3 +91,24 @@ def mended(
         with contextlib.suppress(OSError):  # a disk without room: the next one does it
             write_whole(path, content, disk)
     return content, f"{path}: a flipped bit, turned back"
+
+
+def sealed(version: bytes, body: bytes) -> bytes:
+    """The content of a small file: a line with its version and the digest of the rest, then `body`."""
+    return b"%b %b\n%b\n" % (version, _digest(body), body)
+
+
+def is_sealed(content: bytes, version: bytes | None = None) -> bool:
+    """Whether the digest is that of the rest; and whether it is of this version, if that is asked for."""
+    first, _, body = content.partition(b"\n")
+    said, _, digest = first.partition(b" ")
+    return digest == _digest(body.removesuffix(b"\n")) and version in (None, said)
+
+
+def body_of(content: bytes) -> bytes:
+    """Of one that is sealed."""
+    return content.partition(b"\n")[2].removesuffix(b"\n")
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).hexdigest().encode()
