@@ -11,15 +11,18 @@ from ext.store cimport find, index_of, length, nth
 
 # ---------------------------------------------------------------------------------------------- names
 
+cdef int32_t named(Floor floor, const Cycle* cycle, int32_t carton) except -1:
+    return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+
+
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1:
     """R40a: the carton's id, else unit and number of the cycle."""
-    return cycle.carton if cycle.carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+    return named(floor, cycle, cycle.carton)
 
 
 cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
     """What it was called by then."""
-    cdef int32_t carton = carton_at(cycle, t)
-    return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+    return named(floor, cycle, carton_at(cycle, t))
 
 
 cdef int32_t key_at(Floor floor, Cycle* cycle, int64_t t) except -1:
@@ -27,7 +30,7 @@ cdef int32_t key_at(Floor floor, Cycle* cycle, int64_t t) except -1:
     cdef int32_t carton
     if not cycle.key:
         carton = carton_at(cycle, t)
-        cycle.key = carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+        cycle.key = named(floor, cycle, carton)
         cycle.unit.numbered = cycle.unit.numbered or cycle.key != cycle.carton
         if carton and carton != cycle.carton:
             keep_told(floor, cycle)

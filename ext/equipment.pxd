@@ -7,6 +7,7 @@ episode; a lagging watermark holds it no longer than `hold_wall_max_ms`.
 from ext.floor cimport Floor
 from ext.premises_data cimport Signal
 from ext.state cimport Fact
+from ext.store cimport Numbers
 
 cdef enum EquipmentTag:
     TAG_SIGNAL = 71
@@ -16,3 +17,4 @@ cdef int take(Floor floor, Fact* fact, str state) except -1
 cdef int take_crane(Floor floor, Fact* fact) except -1
 cdef int take_crane_done(Floor floor, Fact* fact) except -1
 cdef int apply(Floor floor, Signal* signal) except -1
+cdef int keep_signalled(Floor floor, int code, Numbers* subjects, bint set_only) noexcept

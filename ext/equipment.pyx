@@ -11,7 +11,7 @@ from ext.keys cimport Key, fact_key
 from ext.kinds cimport K_ESTOP, K_FAULT, K_JAM, K_LANE_FULL
 from ext.premises_data cimport Subjects
 from ext.state cimport B_SIGNAL, B_SUBJECTS
-from ext.store cimport Numbers, find
+from ext.store cimport find, has_number
 from ext.timers cimport RANK_TRACK
 
 cdef dict CODES = {K_JAM: DEV_JAM, K_FAULT: DEV_FAULT, K_ESTOP: DEV_ESTOP, K_LANE_FULL: RTE_LANE_FULL}
@@ -104,23 +104,24 @@ cdef int end_all(Floor floor, Signal* signal) except -1:
     for subject in sorted(subjects):
         apply_to(floor, signal, signal.code, floor.intern(subject))
     if signal.whole and known != NULL and signal.fact.kind != K_LANE_FULL:      # which others may have set since
-        keep_set(floor, signal.code, known.subjects)
-        keep_set(floor, signal.code, known.deep)
+        keep_signalled(floor, signal.code, known.subjects, True)
+        keep_signalled(floor, signal.code, known.deep, True)
     return 0
 
 
-cdef int keep_set(Floor floor, int code, Numbers* subjects) noexcept:
-    """The rest is cleared, and needs no other clear."""
-    cdef Signal* signal
+cdef int keep_signalled(Floor floor, int code, Numbers* subjects, bint set_only) noexcept:
+    """Those that a signal is remembered of, or only those that are set; the others need no clear. How many are left."""
+    cdef const Signal* signal
     cdef int i, kept = 0
-    for i in range(subjects.count if subjects != NULL else 0):
+    if subjects == NULL:
+        return 0
+    for i in range(subjects.count):
         signal = <Signal*>find(floor.state.signals, <uint64_t>code << 32 | <uint64_t>subjects.items[i])
-        if signal != NULL and signal.on:
+        if signal != NULL and (signal.on or not set_only):
             subjects.items[kept] = subjects.items[i]
             kept += 1
-    if subjects != NULL:
-        subjects.count = kept
-    return 0
+    subjects.count = kept
+    return kept
 
 
 cdef bint agrees(Floor floor, const Signal* signal, str subject) except -1:
@@ -157,19 +158,11 @@ cdef int remember(Floor floor, const Signal* signal, int code, int32_t subject, 
     if known == NULL:
         known = <Subjects*>floor.store.new(B_SUBJECTS, sizeof(Subjects))
         floor.store.put(floor.state.signalled, key, known)
-    if is_new or not holds(known.subjects, subject):
+    if is_new or not has_number(known.subjects, subject):
         floor.store.add_number(&known.subjects, subject)
         if fact.dest and fact.code and fact.kind != K_LANE_FULL:
             floor.store.add_number(&known.deep, subject)
     return 0
-
-
-cdef bint holds(const Numbers* numbers, int32_t number) noexcept:
-    cdef int i
-    for i in range(numbers.count if numbers != NULL else 0):
-        if numbers.items[i] == number:
-            return True
-    return False
 
 
 cdef bint is_outdated(Floor floor, const Signal* signal, int code, int32_t subject) noexcept:

@@ -22,8 +22,12 @@ cdef Gap* open_gap(
     """`low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended."""
     cdef Gap* gap = new_gap(floor, source, t_from, t_to, epoch, low, high)
     if t_to != NEVER:
-        floor.by_watermark.push(t_to, RANK_TRACK, text_key(source.src), gap, TAG_GAP_SURE, 0)
+        watch(floor, gap)
     return gap
+
+
+cdef int watch(Floor floor, Gap* gap) except -1:
+    return floor.by_watermark.push(gap.t_to, RANK_TRACK, text_key(gap.source.src), gap, TAG_GAP_SURE, 0)
 
 
 cdef Gap* new_gap(
@@ -57,11 +61,11 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t
             break
     else:
         return 0
-    if seq > gap.low and gap.sure:
+    if seq > gap.low:
         before = new_gap(floor, source, gap.t_from, t, epoch, gap.low, seq - 1)
-        before.sure = True
-    elif seq > gap.low:
-        open_gap(floor, source, gap.t_from, t, epoch, gap.low, seq - 1)
+        before.sure = gap.sure
+        if not gap.sure:
+            watch(floor, before)
     gap.low, gap.t_from = seq + 1, t
     if gap.low <= gap.high:
         return 0
@@ -120,7 +124,8 @@ cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to, bint 
         return 0
     for i in range(length(source.gaps)):
         gap = <const Gap*>nth(source.gaps, i)
-        if min(gap.t_from, gap.t_to) <= t_to and max(gap.t_from, gap.t_to) >= t_from and (gap.sure or gap.low < 0 or not sure):
+        if (min(gap.t_from, gap.t_to) <= t_to and max(gap.t_from, gap.t_to) >= t_from
+                and (gap.sure or gap.low < 0 or not sure)):
             return source.gap_hold
     return 0
 

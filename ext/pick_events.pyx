@@ -15,7 +15,7 @@ from ext.outlet cimport (
 )
 from ext.premises_data cimport LatePicks
 from ext.state cimport B_LATE_PICKS, Ledger
-from ext.store cimport List, Numbers, Table, find, index_of, last, length, nth, remove
+from ext.store cimport List, Numbers, Table, find, has_number, index_of, last, length, nth, remove
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -419,13 +419,10 @@ cdef int retell_late(Floor floor, const PickWindow* window) except -1:
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:
     """R30: the same press on one task is one pick; from now on it is known. So is what is known by the record itself alone:
     each entry of it is a pick."""
-    cdef int i
     if fact.qty < 0:
         return False
-    if window.presses != NULL:
-        for i in range(window.presses.count):
-            if window.presses.items[i] == fact.press:
-                return not is_told_beside(floor, window, fact)
+    if has_number(window.presses, fact.press):
+        return not is_told_beside(floor, window, fact)
     floor.store.add_number(&window.presses, fact.press)
     return False
 

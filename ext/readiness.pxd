@@ -21,4 +21,3 @@ cdef struct Verdict:
 
 
 cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *
-cdef bint is_lane(const Numbers* lanes, int32_t place) noexcept

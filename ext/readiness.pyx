@@ -14,7 +14,7 @@ from ext.plan_data cimport FormerPlan
 from ext.plans cimport plan_at, scope_at, scopes_ever
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
-from ext.store cimport index_of, length, nth
+from ext.store cimport has_number, index_of, length, nth
 
 
 cdef struct Need:
@@ -355,7 +355,7 @@ cdef bint pack_carton(Floor floor, const FormerPlan* plan, Cycle* cycle, int64_t
         return True
     if state.held or (state.lost and not state.shipped) or (cycle.rebound and cycle.end <= as_of):
         return False
-    if plan.stage_required and not state.loaded and not state.shipped and not is_lane(plan.lanes, state.place):
+    if plan.stage_required and not state.loaded and not state.shipped and not has_number(plan.lanes, state.place):
         return False
     if holds_cancelled(floor, cycle, as_of):
         return False
@@ -375,14 +375,6 @@ cdef int32_t name_then(Floor floor, const Cycle* cycle, int64_t as_of) except -1
     if not cycle.carton or (<Fact*>nth(cycle.facts, 0)).carton == cycle.carton:
         return carton_names.name_of(floor, cycle)
     return carton_names.name_at(floor, cycle, as_of)
-
-
-cdef bint is_lane(const Numbers* lanes, int32_t place) noexcept:
-    cdef int i
-    for i in range(lanes.count if lanes != NULL else 0):
-        if lanes.items[i] == place:
-            return True
-    return False
 
 
 cdef bint holds_cancelled(Floor floor, const Cycle* cycle, int64_t as_of) except -1:

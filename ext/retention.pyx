@@ -7,9 +7,9 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 `garbage.collect` then frees what nothing points to.
 """
 
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 
-from ext cimport cartons, outcomes, pick_events, plans, returns, tombstones
+from ext cimport cartons, equipment, outcomes, pick_events, plans, returns, tombstones
 from ext.batch cimport ABSENT
 from ext.correlations cimport is_remembered
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
@@ -18,7 +18,7 @@ from ext.forgotten_units cimport Keys, drop_all, forget_units, goes_early
 from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Subjects
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport CartonPlan, Cycle, Fact, Line, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting
-from ext.store cimport List, Numbers, Table, find, last, length, nth, pair, remove_at, remove_some
+from ext.store cimport List, Table, find, last, length, nth, pair, remove_at, remove_some
 from ext.timers cimport NEVER
 
 
@@ -320,23 +320,10 @@ cdef int forget_signalled(Floor floor) except -1:
         known = <Subjects*>table.slots[i].value
         if known == NULL:
             continue
-        keep_signalled(floor, known.deep, table.slots[i].key)
-        if keep_signalled(floor, known.subjects, table.slots[i].key) == 0:
+        equipment.keep_signalled(floor, table.slots[i].key >> 32, known.deep, False)
+        if equipment.keep_signalled(floor, table.slots[i].key >> 32, known.subjects, False) == 0:
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
-
-
-cdef int keep_signalled(Floor floor, Numbers* subjects, uint64_t key) noexcept:
-    """How many are left."""
-    cdef int k, kept = 0
-    if subjects == NULL:
-        return 0
-    for k in range(subjects.count):
-        if find(floor.state.signals, (key >> 32 << 32) | <uint32_t>subjects.items[k]) != NULL:
-            subjects.items[kept] = subjects.items[k]
-            kept += 1
-    subjects.count = kept
-    return kept
 
 
 cdef int forget_rmas(Floor floor, int64_t before) except -1:

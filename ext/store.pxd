@@ -218,6 +218,14 @@ cdef inline void* last(const List* list) noexcept nogil:
     return nth(list, count - 1) if count else NULL
 
 
+cdef inline bint has_number(const Numbers* numbers, int32_t number) noexcept nogil:
+    cdef int32_t i
+    for i in range(numbers.count if numbers != NULL else 0):
+        if numbers.items[i] == number:
+            return True
+    return False
+
+
 cdef inline int32_t index_of(const List* list, const void* item) noexcept nogil:
     """-1: it is not there. Looked for from the end: what is asked for is mostly young."""
     cdef int32_t i = length(list) - 1

@@ -7,14 +7,14 @@ from ext cimport carton_names, carton_state, standing
 from ext.carton_state cimport CartonState
 from ext.kinds cimport K_DIVERT_CONFIRMED, K_ITEM_ARRIVED
 from ext.packing cimport Contents, contents_of
-from ext.readiness cimport HELD_SHORT, is_lane, verdict_of
+from ext.readiness cimport HELD_SHORT, verdict_of
 from ext.shipment_cartons cimport cycles_of, home_of, unused_of
 from ext.standing cimport (
     S_CLOSED, S_HELD, S_IN_PICK, S_LOADED, S_LOST, S_OPEN, S_OVER, S_PACKED, S_PICKED, S_PLANNED, S_READY, S_RELEASED,
     S_STAGED, LineCount, Standing,
 )
 from ext.state cimport Fact, Line, ScopeLine
-from ext.store cimport List, Numbers, length, nth
+from ext.store cimport List, Numbers, has_number, length, nth
 
 cdef int NAMED = 3                      # of lines and of cartons; the rest is counted
 
@@ -234,4 +234,4 @@ cdef list not_done(Floor floor, Shipment* shipment, int64_t as_of):
 
 cdef bint is_elsewhere(Floor floor, const Shipment* shipment, const Cycle* cycle, int64_t as_of) except -1:
     """It must stand in one of the shipment's lanes, and does not."""
-    return shipment.stage_required and not is_lane(shipment.lanes, carton_state.state_of(floor, cycle, as_of).place)
+    return shipment.stage_required and not has_number(shipment.lanes, carton_state.state_of(floor, cycle, as_of).place)
