@@ -29,8 +29,9 @@ DIALS_MAX = 64
 def source_findings(site: Site) -> Iterator[Finding]:
     """What each source can lose by its nature, or by its settings: its protocol says it."""
     for source in site.sources:
-        if source.protocol is not None:
-            yield from registry.checks_of(source.protocol).findings(f"sources.{source.name}", source.settings)
+        checks = registry.checks_of(source.protocol) if source.protocol is not None else None
+        if checks is not None:
+            yield from checks.findings(f"sources.{source.name}", source.settings)
 
 
 def secret_findings(site: Site) -> Iterator[Finding]:
@@ -86,9 +87,10 @@ async def reach_findings(site: Site, *, engine_runs: bool) -> list[Finding]:
     found: list[Finding] = []
     to_reach = []
     for source in site.sources:
-        if source.protocol is None:
+        checks = registry.checks_of(source.protocol) if source.protocol is not None else None
+        if checks is None:
             continue
-        where, there = f"sources.{source.name}", registry.checks_of(source.protocol).reach(source.settings)
+        where, there = f"sources.{source.name}", checks.reach(source.settings)
         found += [line_finding(where, Path(device)) for device in there.lines]
         kept = there.never or (there.beside_engine if engine_runs and there.addresses else "")
         if kept:

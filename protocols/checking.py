@@ -1,4 +1,4 @@
-"""What `sortline doctor` asks of each protocol: `protocols/PROTOCOL/checks.py`, named in `protocols.registry`.
+"""What `sortline doctor` asks of each protocol: `protocols/PROTOCOL/checks.py`, where a protocol has one.
 
     findings(where, settings)   what a source can lose by its nature, or by its settings
     reach(settings)             where its other end is, and whether somebody may dial there

@@ -6,6 +6,8 @@ Nothing is imported before a site file names it: a site without OPC UA never loa
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
@@ -52,17 +54,6 @@ TRIALS: dict[str, str] = {
 }
 
 
-CHECKS: dict[str, str] = {
-    # what doctor asks of a source (`protocols.checking`)
-    "file_lines": "protocols.file_lines.checks",
-    "modbus": "protocols.modbus.checks",
-    "mqtt": "protocols.mqtt.checks",
-    "opcua": "protocols.opcua.checks",
-    "redis_stream": "protocols.redis_stream.checks",
-    "telegram": "protocols.telegram.checks",
-}
-
-
 def settings_of(protocol: str) -> Any:
     """The struct that holds the protocol's part of a source's table."""
     return resolve_name(PROTOCOLS[protocol][0])
@@ -92,5 +83,6 @@ def trial_of(protocol: str) -> Any:
 
 
 def checks_of(protocol: str) -> Any:
-    """The module that knows what its sources can lose, and where they are."""
-    return resolve_name(CHECKS[protocol])
+    """What doctor asks of its sources: the module `checks` of its folder (`protocols.checking`); None: it has none."""
+    name = PROTOCOLS[protocol][0].partition(":")[0].rpartition(".")[0] + ".checks"
+    return import_module(name) if find_spec(name) is not None else None

@@ -6,10 +6,12 @@ import asyncio
 import json
 import socket
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -23,7 +25,7 @@ from engine.journal import Journal
 from engine.outbox import SqliteOutbox
 from engine.sinks.queue import Queue
 from protocols.mqtt.checks import mosquitto_findings
-from protocols.registry import checks_of, settings_of
+from protocols.registry import PROTOCOLS, checks_of, settings_of
 from tests.counting_core import event
 from tests.integration.test_probe_trials import TELEGRAMS
 from tests.integration.test_redis_sink import rows, send, sink_on
@@ -367,6 +369,20 @@ def test_the_usual_port_of_modbus_inside_tls() -> None:
         ("plc", 802),
         ("other", 802),
     ]
+
+
+def test_a_protocol_of_one_folder_and_one_line_has_nothing_to_say_to_doctor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `checks.py`: a struct of settings and a driver are a protocol."""
+    bare = ModuleType("bare")
+    bare.Settings = msgspec.defstruct("Settings", [("port", int)], kw_only=True, forbid_unknown_fields=True)  # type: ignore[attr-defined]
+    bare.Driver = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "protocols.bare", bare)
+    monkeypatch.setitem(PROTOCOLS, "bare", ("protocols.bare:Settings", "protocols.bare:Driver"))
+    code, findings = doctor(capsys, site(tmp_path, '[sources.crane]\nprotocol = "bare"\nport = 1\n'), "--all")
+    assert code == GOOD
+    assert levels(findings, "sources.crane") == set()
 
 
 @pytest.mark.parametrize("role", ["client", "server"])
