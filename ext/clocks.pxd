@@ -12,6 +12,10 @@ from ext.rates cimport MINUTE, begin_minute
 from ext.seen cimport follows_on
 from ext.sources cimport Source
 from ext.state cimport Fact, State
+from ext.store cimport length
+
+cdef enum:
+    MET = 4096
 
 
 cdef class Clocks:
@@ -22,18 +26,16 @@ cdef class Clocks:
     cdef int64_t next_leave     # lower bound of the next leave
     cdef list settings          # (src or prefix, parameters)
     cdef dict defaults
-    cdef Source** by_number     # by number of the src; NULL where a number is no source
-    cdef int32_t numbers
+    cdef Source* met[MET]       # by number of the src, modulo MET: the one of these that spoke last; NULL: none
 
     cdef inline Source* source(self, int32_t number) except NULL:
         """The source of a src; made with its parameters when it is first met."""
-        if number < self.numbers and self.by_number[number] != NULL:
-            return self.by_number[number]
-        return self.new_source(number)
+        cdef Source* known = self.met[number % MET]
+        return known if known != NULL and known.src == number else self.meet(number)
 
-    cdef Source* new_source(self, int32_t number) except NULL
+    cdef Source* meet(self, int32_t number) except NULL
+    cdef void forget_met(self) noexcept
     cdef int configure(self, Source* source) except -1
-    cdef int index_sources(self) except -1
     cdef inline bint note_next(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1:
         """`note`, with what is mostly the case told without a call."""
         if source.down == NULL and (seq == ABSENT or follows_on(source, epoch, seq, sub, t)):
@@ -68,6 +70,9 @@ cdef class Clocks:
             source.ahead = t - t_rx
         return 0
 
+    cdef inline bint is_anyone_in(self) noexcept:
+        return length(self.state.live[0]) > 0
+
     cdef inline bint is_behind(self) noexcept:
         """Nothing has moved that could decide anything."""
         return (self.laggard != NULL and self.laggard.watermark <= self.state.watermark
@@ -81,7 +86,6 @@ cdef class Clocks:
     cdef int64_t doubted_time(self, Source* source, int64_t t, int64_t t_rx, bint counts, bint believed) except? -1
     cdef int arrive(self, Source* source, int64_t t, int64_t t_rx) except -1
     cdef int leave(self, Source* source) except -1
-    cdef Source* first_to_leave(self) noexcept
     cdef int advance_wall(self, int64_t wall) except -1
     cdef int advance_watermark(self, int64_t mark) except -1
     cdef int follow_sources(self) except -1

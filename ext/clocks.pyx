@@ -1,18 +1,17 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
-"""Time and sources (R1-R6): see clocks.pxd. Hot: `source`, `note`, `event_time`, `arrive`, `follow_sources`."""
+"""Time and sources (R1-R6): see clocks.pxd. Hot: `meet`, `note`, `event_time`, `arrive`, `follow_sources`."""
 
-from ext cimport gaps, seen
+from ext cimport gaps, presence, seen
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SRC_DOWN, TIME_SKEW
 from ext.rates cimport ahead_us
 from ext.state cimport B_SOURCE, Fact
-from ext.store cimport length, nth, remove
+from ext.store cimport find
 from ext.timers cimport NEVER
 
 from ext.floor import DEFAULTS
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, realloc
 from libc.string cimport memset
 
 cdef int64_t MS = 1000
@@ -38,42 +37,24 @@ cdef class Clocks:
         self.next_leave = NEVER
         self.state.greatest = ABSENT
 
-    def __dealloc__(self):
-        free(self.by_number)
-
     # ------------------------------------------------------------------------------------------ sources
 
-    cdef Source* new_source(self, int32_t number) except NULL:
-        cdef Source* source = <Source*>self.floor.store.new(B_SOURCE, sizeof(Source))
-        source.src = number
-        source.greatest = source.watermark = source.last_rx = source.ahead = source.ahead_before = ABSENT
-        source.seq = ABSENT
-        self.configure(source)
-        self.floor.store.put(self.state.sources, <uint64_t>number, source)
-        self.index_sources()
+    cdef Source* meet(self, int32_t number) except NULL:
+        """`source`, of one that was not met lately."""
+        cdef Source* source = <Source*>find(self.state.sources, <uint64_t>number)
+        if source == NULL:
+            source = <Source*>self.floor.store.new(B_SOURCE, sizeof(Source))
+            source.src = number
+            source.greatest = source.watermark = source.last_rx = source.ahead = source.ahead_before = ABSENT
+            source.seq = ABSENT
+            self.configure(source)
+            self.floor.store.put(self.state.sources, <uint64_t>number, source)
+        self.met[number % MET] = source
         return source
 
-    cdef int index_sources(self) except -1:
-        """`by_number` anew: also after a restore, and when sources were forgotten."""
-        cdef uint64_t i
-        cdef void* source
-        cdef void* bigger
-        cdef int32_t top = 0
-        for i in range(self.state.sources.capacity):
-            if self.state.sources.slots[i].value != NULL:
-                top = max(top, <int32_t>self.state.sources.slots[i].key)
-        if top >= self.numbers:
-            bigger = realloc(self.by_number, 2 * <size_t>(top + 1) * sizeof(void*))
-            if bigger == NULL:
-                raise MemoryError
-            self.by_number = <Source**>bigger
-            self.numbers = 2 * (top + 1)
-        memset(self.by_number, 0, <size_t>self.numbers * sizeof(void*))
-        for i in range(self.state.sources.capacity):
-            source = self.state.sources.slots[i].value
-            if source != NULL:
-                self.by_number[self.state.sources.slots[i].key] = <Source*>source
-        return 0
+    cdef void forget_met(self) noexcept:
+        """After a restore, and when sources were forgotten."""
+        memset(self.met, 0, sizeof(self.met))
 
     cdef int configure(self, Source* source) except -1:
         """Its parameters: the site's, and what its own table repeats."""
@@ -183,14 +164,17 @@ cdef class Clocks:
 
     cdef int arrive(self, Source* source, int64_t t, int64_t t_rx) except -1:
         """R2: a record that is not `hist` moves its source's watermark; the source is in from now on."""
+        cdef bint back = t_rx < source.last_rx
         source.last_rx = t_rx
+        if back:
+            presence.restore_order(self.state, source)
         if t - source.disorder > source.watermark:
             source.watermark = t - source.disorder
             if source == self.laggard:
                 self.laggard = NULL
         if not source.live:
             source.live = True
-            self.floor.store.append(&self.state.live, source)
+            presence.join(self.floor.store, self.state, source)     # cold
             self.laggard = NULL
             self.next_leave = min(self.next_leave, t_rx + source.idle)
         return 0
@@ -198,19 +182,9 @@ cdef class Clocks:
     cdef int leave(self, Source* source) except -1:
         if source.live:
             source.live = False
-            remove(&self.state.live, source)
+            presence.leave(self.state, source)
             self.laggard = NULL
         return 0
-
-    cdef Source* first_to_leave(self) noexcept:
-        cdef int32_t i
-        cdef Source* source
-        cdef Source* first = NULL
-        for i in range(length(self.state.live)):
-            source = <Source*>nth(self.state.live, i)
-            if first == NULL or source.last_rx + source.idle < first.last_rx + first.idle:
-                first = source
-        return first
 
     # ------------------------------------------------------------------------------------------ the two clocks
 
@@ -223,12 +197,12 @@ cdef class Clocks:
             return 0
         while True:
             if wall >= self.next_leave:
-                leaver = self.first_to_leave()
+                leaver = presence.first_to_leave(self.state)
                 self.next_leave = leaver.last_rx + leaver.idle if leaver != NULL else NEVER
             bound = due = NEVER
             if self.floor.by_wall.is_due(wall + 1):
                 bound = self.floor.by_wall.next_due()
-            if length(self.state.live) == 0 and self.floor.by_watermark.is_due(wall - self.idle):
+            if not self.is_anyone_in() and self.floor.by_watermark.is_due(wall - self.idle):
                 due = self.floor.by_watermark.next_due()
             mark = due + self.idle + 1 if due != NEVER else NEVER
             if min(self.next_leave, bound, mark) > wall:
@@ -242,23 +216,17 @@ cdef class Clocks:
             else:
                 self.due_by_wall()
         self.state.wall = max(self.state.wall, wall)
-        if length(self.state.live) == 0:
+        if not self.is_anyone_in():
             self.advance_watermark(self.state.wall - self.idle)
         return 0
 
     cdef int follow_sources(self) except -1:
         """R2: the partition's watermark is the least over the sources that are in; with none in, the wall clock less
         `idle_source_ms`."""
-        cdef int32_t i
-        cdef Source* source
-        if length(self.state.live) == 0:
+        if not self.is_anyone_in():
             return self.advance_watermark(self.state.wall - self.idle) if self.state.wall != ABSENT else 0
         if self.laggard == NULL:
-            self.laggard = <Source*>nth(self.state.live, 0)
-            for i in range(1, length(self.state.live)):
-                source = <Source*>nth(self.state.live, i)
-                if source.watermark < self.laggard.watermark:
-                    self.laggard = source
+            self.laggard = presence.laggard(self.state)
         return self.advance_watermark(self.laggard.watermark)
 
     cdef int advance_watermark(self, int64_t mark) except -1:

@@ -8,7 +8,7 @@ A record first moves the wall clock, which decides what is due by it; then it ta
 
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
-from ext cimport gaps, garbage, outcomes, retention, snapshot, tombstones
+from ext cimport gaps, garbage, outcomes, presence, retention, snapshot, tombstones
 from ext.batch cimport ABSENT, F_HIST
 from ext.context cimport SAME, TAKEN
 from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
@@ -78,7 +78,7 @@ cdef class Core(Effects):
         if self.held() > self.state.relieve_at:
             self.relieve()
         if t_rx > self.state.wall:
-            if t_rx >= self.next_leave or t_rx >= self.floor.by_wall.soonest or length(self.state.live) == 0:
+            if t_rx >= self.next_leave or t_rx >= self.floor.by_wall.soonest or not self.is_anyone_in():
                 self.advance_wall(t_rx)
             else:
                 self.state.wall = t_rx
@@ -284,7 +284,7 @@ cdef class Core(Effects):
         if self.state.next_sweep != ABSENT:
             retention.sweep(self.floor, self.state.watermark - keep)
             garbage.collect(self.floor)
-            self.index_sources()
+            self.forget_met()
         else:
             self.state.remembers = max(self.state.remembers, self.state.watermark)
         if self.state.full:             # maybe there is room again
@@ -303,7 +303,7 @@ cdef class Core(Effects):
             keep = max(keep // 2, KEEP_MIN)
             retention.sweep(self.floor, state.watermark - keep)
             garbage.collect(self.floor)
-        self.index_sources()
+        self.forget_met()
         state.full = self.held() > self.full_at or tombstones.are_many(self.floor)
         state.relieve_at = max(self.full_at, self.held() + self.floor.bytes_max // 64)
         if state.full:
@@ -352,8 +352,8 @@ cdef class Core(Effects):
             until_us = self.state.greatest + 60_000_000 if self.state.greatest != ABSENT else self.state.wall
         if until_us == ABSENT:
             return
-        while length(self.state.live):
-            self.leave(<Source*>nth(self.state.live, 0))
+        while self.is_anyone_in():
+            self.leave(presence.first_to_leave(self.state))
         self.follow_sources()
         self.advance_wall(until_us)
         self.advance_watermark(until_us + 1)
@@ -366,7 +366,7 @@ cdef class Core(Effects):
     def due_us(self):
         """The wall time at which time alone decides something next; -1: nothing waits for time."""
         cdef int64_t due = self.floor.by_wall.next_due(), mark = self.floor.by_watermark.next_due()
-        cdef Source* source = self.first_to_leave()
+        cdef Source* source = presence.first_to_leave(self.state)
         if mark != NEVER:
             due = min(due, source.last_rx + source.idle if source != NULL else mark + self.idle + 1)
         return due if due != NEVER else -1
@@ -381,6 +381,7 @@ cdef class Core(Effects):
 
     def restore(self, bytes data not None):
         """Into a core that was just made, whose texts have given out no number yet. Its parameters stay its own."""
+        cdef Source* source
         cdef uint64_t i
         snapshot.restore(self.floor, data)
         if self.floor.text(self.floor.state.site) != self.floor.outlet.site:
@@ -390,10 +391,12 @@ cdef class Core(Effects):
         self.next_leave = ABSENT        # to be looked for
         if not self.state.full and not 0 <= <int64_t>(self.state.relieve_at - self.full_at) <= self.floor.bytes_max // 64:
             self.state.relieve_at = self.full_at    # the cap is another one than when it was written
-        self.index_sources()
+        self.forget_met()
         for i in range(self.state.sources.capacity):
-            if self.state.sources.slots[i].value != NULL:
-                self.configure(<Source*>self.state.sources.slots[i].value)
+            source = <Source*>self.state.sources.slots[i].value
+            if source != NULL:
+                self.configure(source)
+                presence.restore_order(self.state, source)
 
     def go_on_from(self, dict revisions not None):
         """Another program has told of these records before. `revisions`: id without `:rN` -> the greatest revision it told."""

@@ -51,6 +51,7 @@ cdef struct Source:
     Fact* read                  # its last scan.read (R63)
     int32_t src
     int32_t area                # the text site/area; 0: not asked for yet
+    int32_t at[2]               # where it stands among the sources that are in, see presence.pxd
     int64_t skew_max
     int64_t disorder
     int64_t idle
@@ -58,6 +59,7 @@ cdef struct Source:
     int64_t gap_hold
     int64_t greatest            # event time
     int64_t watermark
+    int64_t placed[2]           # and by what
     int64_t last_rx
     int64_t records
     int64_t gap_count

@@ -443,7 +443,7 @@ cdef struct State:
     Table* equal                # digest of an unnumbered, untimed record -> how many came at `equal_at`
     Table* tombstones           # hash of the key of a window that went early -> its t_close (R46)
     Table* revisions[12]        # by family of objects (R10): key -> Revision
-    List* live                  # Source
+    List* live[2]               # Source, in two orders (see presence)
     List* held                  # PickWindow and Shipment that wait for a gap to close (R7)
     List* mismatched            # Cycles whose contents are not what was planned (R45), in order of their finding
     List* deferred              # PickWindow that are told when all that waited for their context is in (R11)

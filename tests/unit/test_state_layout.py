@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "82ca9a9ba38b2b20"
+LAYOUT = "d439df00cbed336d"
 
 
 def fields() -> str:
