@@ -243,13 +243,49 @@ cdef int judge_soon(Floor floor, Place* place, int64_t t, Fact* cause) except -1
 
 # ---------------------------------------------------------------------------------------------- judging
 
-cdef bint figure_at(Floor floor, const Place* place, int64_t t, int64_t* figure) noexcept:
+cdef struct Mark:
+    # A moment among the picks of a place, and what was picked before it, counted from where the marks began. It is moved:
+    # what is asked one after the other lies side by side.
+    int32_t at              # picks before it
+    int64_t qty
+
+
+cdef struct Marks:
+    const Place* place
+    Mark begin              # the expectation's
+    Mark end                # the finding's
+
+
+cdef Marks marks_of(const Place* place) noexcept:
+    """At the place's last pick."""
+    cdef Mark last = Mark(at=length(place.picks), qty=0)
+    return Marks(place=place, begin=last, end=last)
+
+
+cdef int64_t picked_before(const Place* place, Mark* mark, int64_t t) noexcept:
+    cdef const Fact* pick
+    while mark.at > 0:
+        pick = <Fact*>nth(place.picks, mark.at - 1)
+        if pick.t < t:
+            break
+        mark.at -= 1
+        mark.qty -= pick.qty
+    while mark.at < length(place.picks):
+        pick = <Fact*>nth(place.picks, mark.at)
+        if pick.t >= t:
+            break
+        mark.at += 1
+        mark.qty += pick.qty
+    return mark.qty
+
+
+cdef bint figure_at(Floor floor, Marks* marks, int64_t t, int64_t* figure) noexcept:
     """R70, R71: the expectation as of `t`, less the picks from its `as_of` to `t`, both included. False: none.
 
     The highest revision (R10) among those whose `as_of` has come by then; at equal times context goes first (R3).
     """
+    cdef const Place* place = marks.place
     cdef const Expectation* best = NULL
-    cdef const Fact* pick
     cdef int i = expectations_of(place)
     while i > 0 and best == NULL:
         i -= 1
@@ -257,25 +293,17 @@ cdef bint figure_at(Floor floor, const Place* place, int64_t t, int64_t* figure)
             best = &place.expectations.items[i]
     if best == NULL or t - best.as_of > floor.rules.expectation_ttl:
         return False
-    figure[0] = best.qty
-    i = length(place.picks)
-    while i > 0:
-        i -= 1
-        pick = <Fact*>nth(place.picks, i)
-        if pick.t < best.as_of:
-            break
-        if pick.t <= t:
-            figure[0] -= pick.qty
+    figure[0] = best.qty + picked_before(place, &marks.begin, best.as_of) - picked_before(place, &marks.end, t + 1)
     return True
 
 
-cdef bint state_finding(Floor floor, Finding* finding, Statement* statement) noexcept:
+cdef bint state_finding(Floor floor, Finding* finding, Marks* marks, Statement* statement) noexcept:
     """What a finding says; False where no expectation can be held against it.
 
     A short that the figure does not reach, or that was taken back, leaves nothing wrong: `actual` = `expected`.
     """
     cdef int64_t figure = 0
-    if not figure_at(floor, finding.place, finding.fact.t, &figure):
+    if not figure_at(floor, marks, finding.fact.t, &figure):
         return False
     statement.finding = finding
     statement.expected = statement.actual = figure
@@ -308,6 +336,7 @@ cdef int judge(Floor floor, Place* place, const Fact* cause) except -1:
     """R71: one discrepancy a place; its revisions say what stands last."""
     cdef Finding* finding
     cdef Statement statement, standing, nothing_wrong
+    cdef Marks marks = marks_of(place)
     cdef bint stands = place.before != NULL, fits = False
     cdef int i
     memset(&statement, 0, sizeof(statement))
@@ -316,7 +345,7 @@ cdef int judge(Floor floor, Place* place, const Fact* cause) except -1:
         standing = place.before[0]
     for i in range(length(place.findings)):
         finding = <Finding*>nth(place.findings, i)
-        if not finding.decided or not state_finding(floor, finding, &statement):
+        if not finding.decided or not state_finding(floor, finding, &marks, &statement):
             continue
         if overrides(&statement, &standing, stands):
             standing, stands = statement, True
@@ -367,12 +396,13 @@ cdef int prune(Floor floor, Place* place) except -1:
     cdef int64_t horizon = floor.state.watermark - reach(floor)
     cdef Finding* finding
     cdef Statement statement
+    cdef Marks marks = marks_of(place)
     cdef int old = 0
     memset(&statement, 0, sizeof(statement))
     while old < length(place.findings) and (<Finding*>nth(place.findings, old)).fact.t < horizon:
         finding = <Finding*>nth(place.findings, old)
         old += 1
-        if state_finding(floor, finding, &statement) and overrides(
+        if state_finding(floor, finding, &marks, &statement) and overrides(
                 &statement, place.before, place.before != NULL):
             if place.before == NULL:
                 place.before = <Statement*>floor.store.new(B_STATEMENT, sizeof(Statement))

@@ -128,16 +128,26 @@ cdef int write_truth(Floor floor, int64_t plan_rev, Numbers* names) except -1:
 
 
 cdef int sort_names(Floor floor, Numbers* names) noexcept:
-    """By insertion: they come mostly in order."""
-    cdef int i, k
+    """By insertion over ever smaller distances: they come in order, or each of several kinds of names does."""
+    cdef int i, k, gap = 1 if are_sorted(floor, names) else names.count
     cdef int32_t name
-    for i in range(1, names.count):
-        name, k = names.items[i], i
-        while k > 0 and floor.texts.precedes(name, names.items[k - 1]):
-            names.items[k] = names.items[k - 1]
-            k -= 1
-        names.items[k] = name
+    while gap > 1:
+        gap = max(1, 4 * gap // 9)
+        for i in range(gap, names.count):
+            name, k = names.items[i], i
+            while k >= gap and floor.texts.precedes(name, names.items[k - gap]):
+                names.items[k] = names.items[k - gap]
+                k -= gap
+            names.items[k] = name
     return 0
+
+
+cdef bint are_sorted(Floor floor, const Numbers* names) noexcept:
+    cdef int i
+    for i in range(1, names.count):
+        if floor.texts.precedes(names.items[i], names.items[i - 1]):
+            return False
+    return True
 
 
 cdef int sort_needs(Floor floor) noexcept:

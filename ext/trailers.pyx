@@ -4,11 +4,12 @@
 from ext cimport carton_names, carton_state, manifests, riding
 from ext.exceptions cimport SHP_LOAD_BEFORE_READY, SHP_WRONG_TRAILER
 from ext.keys cimport text_key
-from ext.kinds cimport K_LOAD_SCANNED
+from ext.kinds cimport K_LOAD_REMOVED, K_LOAD_SCANNED
 from ext.leaving cimport has_left
+from ext.plans cimport plan_at
 from ext.shipment_cartons cimport cycles_of, home_of
 from ext.shipment_names cimport alarm
-from ext.state cimport Cycle, Shipment, Trailer
+from ext.state cimport CartonPlan, Cycle, Line, PickWindow, ScopeLine, Shipment, Trailer
 from ext.store cimport List, index_of, length, nth, set_nth
 from ext.timers cimport RANK_SHIPMENT
 from ext.touches cimport is_ready_before
@@ -130,11 +131,14 @@ cdef str name_then(Floor floor, const Cycle* cycle, const Fact* fact):
 
 cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const Fact* fact) except? NULL:
     """A carton of the shipment in another trailer that has not left; NULL: there is none."""
-    cdef List* cycles = cycles_of(floor, shipment, fact.t, fact.t)
+    cdef List* cycles
     cdef Cycle* other
     cdef Cycle* found = NULL
     cdef carton_state.CartonState state
     cdef int i
+    if not is_divided(shipment, fact):
+        return NULL
+    cycles = cycles_of(floor, shipment, fact.t, fact.t)
     for i in range(length(cycles)):
         other = <Cycle*>nth(cycles, i)
         state = carton_state.state_of(floor, other, fact.t)
@@ -144,3 +148,52 @@ cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const
             break
     floor.store.free(cycles)
     return found
+
+
+cdef bint is_divided(const Shipment* shipment, const Fact* load) noexcept:
+    """Whether anything that may be its was scanned into another trailer, by what is quickly seen: of a truck full of its
+    cartons each asks this of all the others."""
+    cdef List* scopes = plan_at(shipment, load.t).scope
+    cdef List* cycles
+    cdef Line* line
+    cdef PickWindow* window
+    cdef int i, k
+    for i in range(length(shipment.plans)):
+        cycles = (<CartonPlan*>nth(shipment.plans, i)).cycles
+        for k in range(length(cycles)):
+            if may_be_elsewhere(<Cycle*>nth(cycles, k), load):
+                return True
+    for i in range(length(scopes)):
+        line = (<ScopeLine*>nth(scopes, i)).line
+        if any_elsewhere(line.packed, load):
+            return True
+        for k in range(length(line.windows)):
+            window = <PickWindow*>nth(line.windows, k)
+            if any_elsewhere(window.facts, load) or any_elsewhere(window.trouble.strangers, load):
+                return True
+    return False
+
+
+cdef bint any_elsewhere(const List* facts, const Fact* load) noexcept:
+    """Anything that these facts put goods into."""
+    cdef const Cycle* cycle
+    cdef int i
+    for i in range(length(facts)):
+        cycle = (<Fact*>nth(facts, i)).cycle
+        if cycle != NULL and may_be_elsewhere(cycle, load):
+            return True
+    return False
+
+
+cdef bint may_be_elsewhere(const Cycle* cycle, const Fact* load) noexcept:
+    """By its last scan at a dock; what rides on something, or was packed out of, is not quickly seen."""
+    cdef const Fact* fact
+    cdef int i = length(cycle.facts)
+    if cycle.unit.rides or cycle.packs:
+        return True
+    while i > 0:
+        i -= 1
+        fact = <Fact*>nth(cycle.facts, i)
+        if fact.t <= load.t and (fact.kind == K_LOAD_SCANNED or fact.kind == K_LOAD_REMOVED):
+            return fact.kind == K_LOAD_SCANNED and fact.trailer != load.trailer
+    return False
