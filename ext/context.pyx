@@ -208,6 +208,7 @@ cdef class Context:
         return holds.watch_mismatched(self.floor, fact.t)
 
     cdef int cancel_line(self, Line* line, Fact* fact) except -1:
+        """R27: of all its windows but those that have left, and of the line itself unless its only shipment has."""
         cdef PickWindow* window
         cdef List* late = NULL
         cdef int i
@@ -379,25 +380,9 @@ cdef class Context:
         """R50: its scope, where it must stand, and everything that is known of it already."""
         cdef Floor floor = self.floor
         cdef Shipment* shipment = floor.shipment_of(floor.intern(record["shipment"]))
-        cdef ScopeLine* scope
-        cdef Line* line
         cdef List* before = shipment.scope
-        cdef int i
         plans.replace_plan(floor, shipment, fact.t)
-        for i in range(length(before)):
-            scope = <ScopeLine*>nth(before, i)
-            remove(&scope.line.scopes, scope)
-        shipment.scope = NULL
-        for row in record["scope"]:
-            line = floor.line_of(floor.intern(row["order"]), row["line"])
-            scope = <ScopeLine*>last(line.scopes) if length(line.scopes) else NULL
-            if scope != NULL and scope.shipment == shipment:    # named once more
-                scope.qty += row["qty"]
-                continue
-            scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))
-            scope.line, scope.shipment, scope.qty = line, shipment, row["qty"]
-            floor.store.append(&line.scopes, scope)
-            floor.store.append(&shipment.scope, scope)
+        replace_scope(floor, shipment, record["scope"])
         shipment.plan_rev, shipment.planned_t = record["rev"], fact.t
         shipment.stage_required = record.get("stage_required", False)
         floor.store.free(shipment.lanes)
@@ -416,3 +401,26 @@ cdef class Context:
         """R54: it counts from its arrival on, and ends what waits to be told."""
         shipments.tell_lasted(self.floor, shipment, fact.t)
         return manifests.take_result(self.floor, shipment, fact, line)
+
+
+cdef int replace_scope(Floor floor, Shipment* shipment, list rows) except -1:
+    """R50: the lines that the shipment plans from now on; one that is named twice is planned as the sum. The list of before
+    is the caller's, to be freed."""
+    cdef ScopeLine* scope
+    cdef Line* line
+    cdef int i
+    for i in range(length(shipment.scope)):
+        scope = <ScopeLine*>nth(shipment.scope, i)
+        remove(&scope.line.scopes, scope)
+    shipment.scope = NULL
+    for row in rows:
+        line = floor.line_of(floor.intern(row["order"]), row["line"])
+        scope = <ScopeLine*>last(line.scopes) if length(line.scopes) else NULL
+        if scope != NULL and scope.shipment == shipment:
+            scope.qty += row["qty"]
+            continue
+        scope = <ScopeLine*>floor.store.new(B_SCOPE_LINE, sizeof(ScopeLine))
+        scope.line, scope.shipment, scope.qty = line, shipment, row["qty"]
+        floor.store.append(&line.scopes, scope)
+        floor.store.append(&shipment.scope, scope)
+    return 0

@@ -18,7 +18,7 @@ from ext.store cimport List, find, length, nth, remove
 
 
 cdef int check(Floor floor, Cycle* cycle) except -1:
-    """Raise and clear what stands, by everything that the watermark has passed."""
+    """R41, R45: raise and clear what stands, by everything that the watermark has passed."""
     cdef Fact* close = cartons.last_close(floor, cycle)
     cdef const Fact* ended
     cdef carton_state.CartonState state
@@ -76,37 +76,49 @@ cdef int quiet_ended(Floor floor, Cycle* cycle, const Fact* ended) except -1:
 
 cdef int check_weight_and_label(
         Floor floor, Cycle* cycle, const CartonPlan* plan, int64_t as_of, Fact* close, bint over) except -1:
-    """The last weighing and the last label, until a good one, `hold.released`, or the end of the carton."""
-    cdef Fact* fact
-    cdef Fact* weighed = NULL
-    cdef Fact* label = NULL
-    cdef Fact* youngest = close
+    """R45: the last weighing and the last label, until a good one, `hold.released`, or the end of the carton."""
+    cdef Checked last = checked_by(cycle, close, as_of)
     cdef Fact* release = carton_state.release_of(floor, cycle, as_of)
     cdef int64_t released = release.t if release != NULL else ABSENT
     cdef bint off, bad, wrong
+    over = over or last.over
+    if plan != NULL and plan.fact != NULL and last.ender.t < plan.fact.t <= as_of:
+        last.ender = plan.fact
+    if release != NULL and release.t > last.ender.t:
+        last.ender = release
+    off = (not over and last.weighing != NULL and last.weighing.t > released
+           and carton_state.is_off(plan, last.weighing.weight_g, as_of))
+    show(floor, PKG_WEIGHT_MISMATCH, cycle, off, last.weighing if off else last.ender,
+         f"{last.weighing.weight_g} g, planned {plan.weight_g} +- {plan.tol_g}" if off else "")
+    bad = last.label != NULL and last.label.t > released and not over
+    wrong = bad and last.label.code == floor.state.noread
+    show(floor, PKG_LABEL_NOREAD, cycle, wrong, last.label if wrong else last.ender, "")
+    wrong = bad and last.label.code == floor.state.mismatch
+    return show(floor, PKG_LABEL_MISMATCH, cycle, wrong, last.label if wrong else last.ender, "")
+
+
+cdef struct Checked:            # a carton's last checks by a moment
+    Fact* weighing              # NULL: none
+    Fact* label
+    Fact* ender                 # the last fact that may have ended what was wrong
+    bint over                   # it was manifested or voided
+
+
+cdef Checked checked_by(const Cycle* cycle, Fact* close, int64_t as_of) noexcept:
+    cdef Checked last = Checked(weighing=NULL, label=NULL, ender=close, over=False)
+    cdef Fact* fact
     cdef int i
     for i in range(length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
         if fact.t > as_of:
             break
         if fact.kind == K_WEIGH:
-            weighed = youngest = fact
+            last.weighing = last.ender = fact
         elif fact.kind == K_LABEL_VERIFIED:
-            label = youngest = fact
+            last.label = last.ender = fact
         elif fact.kind == K_MANIFEST_RESULT or fact.kind == K_CARTON_VOID:
-            over, youngest = True, fact
-    if plan != NULL and plan.fact != NULL and youngest.t < plan.fact.t <= as_of:
-        youngest = plan.fact
-    if release != NULL and release.t > youngest.t:
-        youngest = release
-    off = not over and weighed != NULL and weighed.t > released and carton_state.is_off(plan, weighed.weight_g, as_of)
-    show(floor, PKG_WEIGHT_MISMATCH, cycle, off, weighed if off else youngest,
-         f"{weighed.weight_g} g, planned {plan.weight_g} +- {plan.tol_g}" if off else "")
-    bad = label != NULL and label.t > released and not over
-    wrong = bad and label.code == floor.state.noread
-    show(floor, PKG_LABEL_NOREAD, cycle, wrong, label if wrong else youngest, "")
-    wrong = bad and label.code == floor.state.mismatch
-    return show(floor, PKG_LABEL_MISMATCH, cycle, wrong, label if wrong else youngest, "")
+            last.over, last.ender = True, fact
+    return last
 
 
 cdef int show(Floor floor, int code, Cycle* cycle, bint wrong, const Fact* cause, str detail) except -1:
@@ -154,7 +166,7 @@ cdef int check_contents(Floor floor, Cycle* cycle, Fact* close, bint over) excep
 
 
 cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) except NULL:
-    """Since when its contents are what they should be, or nobody asks any more: by a short, a cancel, another plan or the
+    """R45: since when its contents are what they should be, or nobody asks any more: by a short, a cancel, another plan or the
     end of the carton, of those that the watermark has passed. By its close, if that was told otherwise, or anew."""
     cdef const Fact* found = NULL
     cdef const Fact* fact
@@ -201,7 +213,7 @@ cdef bint explains(Floor floor, const Cycle* cycle, const Fact* close, const Fac
 
 
 cdef str difference(Floor floor, const Cycle* cycle, const Fact* close, int64_t as_of):
-    """What first differs, by order and line; "": nothing. An empty carton is another exception."""
+    """R45: what differs from the plan first, by order and line; "": nothing. An empty carton is another exception."""
     cdef CartonPlan* plan = cycle.plan
     cdef Contents contents, missing = Contents.__new__(Contents)
     cdef Piece* piece

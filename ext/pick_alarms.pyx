@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """What is wrong with a pick window: see pick_alarms.pxd. Hot: `expect`."""
 
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport uint64_t
 
 from ext.asked cimport asked_at
 from ext.exceptions cimport (
@@ -120,35 +120,57 @@ cdef int64_t tolerance_of(const PickWindow* window, int64_t q_task, int64_t as_o
 cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     """Raise and clear what is wrong by all that the watermark has passed. `cause`: the last fact of it."""
     cdef int64_t as_of = floor.state.watermark - 1
-    cdef int32_t subject
-    cdef const Fact* wrong
     cdef Outcome o
     if window.trouble.buried or window.q_task < 0 or cause == NULL:
         return 0
-    subject = subject_text(floor, window)
-    if length(window.trouble.strangers) and (<Fact*>nth(window.trouble.strangers, 0)).t <= as_of:
-        wrong = <Fact*>nth(window.trouble.strangers, 0)
-        floor.outlet.raise_(PCK_WRONG_SKU, subject, wrong.t, wrong,
-                            f"{floor.text(wrong.sku)} instead of {floor.text(window.sku)}")
-    wrong = first_after_cancel(window, as_of)
-    if wrong != NULL:
-        floor.outlet.raise_(PCK_AFTER_CANCEL, subject, wrong.t, wrong, "")
     o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
-    if (window.trouble.alarms >> PCK_STALLED & 1 and (cause.window == window or o.closed)
-            and not is_stalled(floor, &o, as_of)):
-        quiet(floor, window, PCK_STALLED, cause.t, cause)
-    if not o.cancelled and o.told and o.q > max(o.q_task + tolerance_of(window, o.q_task, as_of), window.trouble.covered_q):
-        alarm(floor, window, PCK_OVER, max(o.t_close, cause.t), cause, f"{o.q} of {o.q_task}")
-    else:
-        quiet(floor, window, PCK_OVER, max(o.t_close, cause.t), cause)
+    judge_sku(floor, window, as_of)
+    judge_after_cancel(floor, window, as_of)
+    if window.trouble.alarms >> PCK_STALLED & 1:
+        end_stall(floor, window, &o, cause, as_of)
+    judge_over(floor, window, &o, cause, as_of)
+    return judge_putback(floor, window, &o, cause)
+
+
+cdef int judge_sku(Floor floor, PickWindow* window, int64_t as_of) except -1:
+    """R31: a pick of another SKU."""
+    cdef const Fact* wrong = <Fact*>nth(window.trouble.strangers, 0) if length(window.trouble.strangers) else NULL
+    if wrong == NULL or wrong.t > as_of:
+        return 0
+    return floor.outlet.raise_(PCK_WRONG_SKU, subject_text(floor, window), wrong.t, wrong,
+                               f"{floor.text(wrong.sku)} instead of {floor.text(window.sku)}")
+
+
+cdef int judge_after_cancel(Floor floor, PickWindow* window, int64_t as_of) except -1:
+    """R27: a pick at or after the cancel."""
+    cdef const Fact* wrong = first_after_cancel(window, as_of)
+    if wrong == NULL:
+        return 0
+    return floor.outlet.raise_(PCK_AFTER_CANCEL, subject_text(floor, window), wrong.t, wrong, "")
+
+
+cdef int end_stall(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int64_t as_of) except -1:
+    """R22: the next pick ends it, or the close; a reversal does not, unless nothing is left."""
+    cdef bint stalled = not o.closed and o.q_now > 0 and o.t_last + floor.rules.pick_stall <= as_of
+    if stalled or not (cause.window == window or o.closed):
+        return 0
+    return quiet(floor, window, PCK_STALLED, cause.t, cause)
+
+
+cdef int judge_over(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int64_t as_of) except -1:
+    """R24: more than the tolerance allows, and than a change of the order covers."""
+    cdef int64_t allowed = max(o.q_task + tolerance_of(window, o.q_task, as_of), window.trouble.covered_q)
+    cdef int64_t t = max(o.t_close, cause.t)
+    if o.told and not o.cancelled and o.q > allowed:
+        return alarm(floor, window, PCK_OVER, t, cause, f"{o.q} of {o.q_task}")
+    return quiet(floor, window, PCK_OVER, t, cause)
+
+
+cdef int judge_putback(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause) except -1:
+    """R27: what was picked before the cancel, until reversals have brought it to 0."""
     if o.cancelled and o.q > 0:
         return alarm(floor, window, PCK_PUTBACK_REQUIRED, o.t_close, cause, f"{o.q} to put back")
     return quiet(floor, window, PCK_PUTBACK_REQUIRED, max(o.t_close, cause.t), cause)
-
-
-cdef bint is_stalled(Floor floor, const Outcome* o, int64_t as_of) noexcept:
-    """R22: its last pick is long ago; a reversal is none."""
-    return not o.closed and o.q_now > 0 and o.t_last + floor.rules.pick_stall <= as_of
 
 
 cdef Fact* first_after_cancel(const PickWindow* window, int64_t as_of) noexcept:

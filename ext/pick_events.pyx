@@ -49,48 +49,60 @@ cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
 
 
 cdef int write_confirmed(Floor floor, const PickWindow* window, const Outcome* o) except -1:
-    """R31: `lu` and `carton` are those of the last pick, left out if picks went into several; likewise `loc`, if they came
-    from several."""
+    """R23."""
     cdef JsonWriter data = floor.outlet.data
-    cdef const Fact* fact
-    cdef const Fact* youngest = NULL
-    cdef int64_t t_first = o.t_close
-    cdef int32_t loc = place_at(window, o.t_close), carton = 0
-    cdef bint one_lu = True, one_carton = True, one_loc = True
-    cdef int i
-    for i in range(length(window.facts)):
-        fact = <Fact*>nth(window.facts, i)
-        if fact.qty <= 0 or fact.t > o.t_close or (o.cancelled and fact.t >= o.t_close):
-            continue
-        if youngest == NULL:
-            t_first = fact.t
-        else:
-            one_lu = one_lu and fact.lu == youngest.lu
-            one_carton = one_carton and carton_number(fact) == carton
-            one_loc = one_loc and place_of(window, fact) == loc
-        youngest = fact
-        loc = place_of(window, fact)
-        carton = carton_number(fact)
+    cdef Picked picked = picked_by(window, o)
     data.clear()
     data.put(b'{"cancelled":true,' if o.cancelled else b"{")
-    if carton and one_carton:
-        data.text_member(b'"carton":', carton)
+    if picked.carton:
+        data.text_member(b'"carton":', picked.carton)
         data.put(b",")
     data.integer_member(b'"line":', window.line.number)
-    if loc and one_loc:
-        data.text_member(b',"loc":', loc)
-    if youngest != NULL and youngest.lu and one_lu:
-        data.text_member(b',"lu":', youngest.lu)
+    if picked.loc:
+        data.text_member(b',"loc":', picked.loc)
+    if picked.lu:
+        data.text_member(b',"lu":', picked.lu)
     data.text_member(b',"order":', window.line.order)
     data.integer_member(b',"over_qty":', max(0, o.q - o.q_asked))
     data.integer_member(b',"qty":', max(0, o.q))
     data.integer_member(b',"qty_task":', o.q_asked)
     data.text_member(b',"sku":', window.sku)
     data.integer_member(b',"t_close":', o.t_close)
-    data.integer_member(b',"t_first":', t_first)
+    data.integer_member(b',"t_first":', picked.t_first)
     if window.task:
         data.text_member(b',"task":', window.task)
     return data.put(b"}")
+
+
+cdef struct Picked:             # when, from where and into what the pieces of a confirmation were picked
+    int64_t t_first
+    int32_t loc                 # 0: nobody said, or several places; likewise
+    int32_t lu
+    int32_t carton
+
+
+cdef Picked picked_by(const PickWindow* window, const Outcome* o) noexcept:
+    """R31: `lu` and `carton` are those of the last pick, left out if picks went into several; likewise `loc`, if they came
+    from several."""
+    cdef Picked found = Picked(t_first=o.t_close, loc=place_at(window, o.t_close), lu=0, carton=0)
+    cdef const Fact* fact
+    cdef bint first = True, one_loc = True, one_lu = True, one_carton = True
+    cdef int i
+    for i in range(length(window.facts)):
+        fact = <Fact*>nth(window.facts, i)
+        if fact.qty <= 0 or fact.t > o.t_close or (o.cancelled and fact.t >= o.t_close):
+            continue
+        if first:
+            found.t_first, first = fact.t, False
+        else:
+            one_loc = one_loc and place_of(window, fact) == found.loc
+            one_lu = one_lu and fact.lu == found.lu
+            one_carton = one_carton and carton_number(fact) == found.carton
+        found.loc, found.lu, found.carton = place_of(window, fact), fact.lu, carton_number(fact)
+    found.loc = found.loc if one_loc else 0
+    found.lu = found.lu if one_lu else 0
+    found.carton = found.carton if one_carton else 0
+    return found
 
 
 cdef int32_t carton_number(const Fact* fact) noexcept:
@@ -122,7 +134,7 @@ cdef int put_policy(JsonWriter data, const Line* line) except -1:
 
 
 cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) except -1:
-    """R23; a short that no longer stands (R25, R27, R27a) says so with `qty_short` 0 and keeps its reason."""
+    """R23, R31; a short that no longer stands (R25, R27, R27a) says so with `qty_short` 0 and keeps its reason."""
     cdef JsonWriter data = floor.outlet.data
     cdef const Fact* closing = o.closing
     cdef bint by_operator, by_carton
@@ -428,7 +440,7 @@ cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) exce
 
 
 cdef bint is_told_beside(Floor floor, const PickWindow* window, const Fact* fact) noexcept:
-    """Whether other entries of its record tell of its press, and no other record does."""
+    """R30: whether other entries of its record tell of its press, and no other record does."""
     if counted_press(window, fact, True) == NULL and late_press(floor, window, fact, True) == NULL:
         return False
     return counted_press(window, fact, False) == NULL and late_press(floor, window, fact, False) == NULL

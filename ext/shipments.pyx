@@ -164,17 +164,15 @@ cdef inline bint same(const Digest* a, const Digest* b) noexcept:
 
 cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R51, R52: the watermark has passed a fact. What is true as of then waits for its hold; what is not ends."""
-    cdef int64_t as_of = max(t, shipment.evaluated), since
+    cdef int64_t as_of = max(t, shipment.evaluated)
     cdef Verdict verdict
-    cdef Bytes* data
-    cdef bint known, late = t <= shipment.evaluated
+    cdef bint late = t <= shipment.evaluated
     cdef Fact* cause = cause_at(shipment, t)
     if shipment.manifest_t != NEVER or shipment.trailer_closes != NULL:
         manifests.on_later_fact(floor, shipment, t, cause)
-    if as_of < shipment.manifest_t != NEVER:
-        return tell_blockers(floor, shipment, verdict_of(floor, shipment, as_of), as_of, cause)
     if shipment.manifest_t != NEVER:
-        return 0
+        return 0 if shipment.manifest_t <= as_of else tell_blockers(
+            floor, shipment, verdict_of(floor, shipment, as_of), as_of, cause)
     if shipment.cancel_t <= as_of:
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
@@ -189,13 +187,22 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         shipment.true_now = False
         end_pending(floor, shipment, as_of)
         return tell_unready(floor, shipment, as_of, cause) if shipment.stands else 0
-    known = shipment.true_now and same(&verdict.data, &shipment.true_data)
+    return take_truth(floor, shipment, &verdict.data, as_of, late)
+
+
+cdef int take_truth(Floor floor, Shipment* shipment, const Digest* truth, int64_t as_of, bint late) except -1:
+    """R51: it is ready as of a moment. Unless that is told, or waits already, it waits for its hold, from the fact on since
+    when it is so. `late`: by a fact from before that moment."""
+    cdef int64_t since = as_of
+    cdef bint known = shipment.true_now and same(truth, &shipment.true_data)
+    cdef Bytes* data
     if known and (shipment.stands or has_pending(shipment) or as_of < shipment.unready_at):
         return 0
     data = kept_truth(floor)
-    since = t if not late and not known else start_of_truth(floor, shipment, &verdict.data, as_of)
+    if late or known:
+        since = start_of_truth(floor, shipment, truth, as_of)
     shipment.true_now = True
-    shipment.true_data = verdict.data
+    shipment.true_data = truth[0]
     if as_of < shipment.unready_at <= since + floor.rules.ready_hold or since + floor.rules.ready_hold >= shipment.cancel_t:
         return 0                        # it did not last: its end was told before the watermark came to its middle
     if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
@@ -243,15 +250,13 @@ cdef int64_t start_of_truth(Floor floor, Shipment* shipment, const Digest* truth
 
 
 cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced) except -1:
-    """A truth has lasted `ready_hold_ms`: tell it. `forced`: by the wall clock's bound."""
+    """R51: a truth has lasted `ready_hold_ms`: tell it. `forced`: by the wall clock's bound."""
     cdef Pending pending
     cdef int64_t blind
     cdef bint incomplete = forced and floor.state.watermark <= since + floor.rules.ready_hold
     cdef bint ended
-    cdef int i = 0
-    while has_pending(shipment) and i < shipment.pending.count and shipment.pending.items[i].t != since:
-        i += 1
-    if not has_pending(shipment) or i == shipment.pending.count or (incomplete and ends_within_hold(floor, shipment, since)):
+    cdef int i = number_of_pending(shipment, since)
+    if i < 0 or (incomplete and ends_within_hold(floor, shipment, since)):
         return 0                        # it did not last
     pending = shipment.pending.items[i]
     ended = has_ended(shipment, since)
@@ -265,24 +270,30 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
             return 0
         incomplete = True
     drop_pending(shipment, i)
-    if shipment.ready == NULL:
-        if is_buried(floor, b"shipment/", shipment.id):
-            return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
-        floor.outlet.key_is(shipment.id)
-        shipment.ready = floor.outlet.ledger(SHIPMENT_READY, shipment.id)
-    floor.outlet.data.clear()
-    floor.outlet.data.raw(pending.data.text, pending.data.length)
-    floor.outlet.emit(shipment.ready, subject_of(shipment), since, correlations.of_shipment(shipment, since), pending.cause,
-                      INCOMPLETE if incomplete else EXACT)
-    quiet(floor, shipment, SHP_LOAD_BEFORE_READY, since, pending.cause)
-    if not shipment.stands and shipment.unready != NULL:
-        shipment.unready.said = Digest(a=0, b=0)
-    shipment.stands = True
+    if shipment.ready == NULL and is_buried(floor, b"shipment/", shipment.id):
+        return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
+    tell_ready(floor, shipment, &pending, INCOMPLETE if incomplete else EXACT)
     if shipment.cancelled_by != NULL:   # it came before this was due, and happened after it
         return tell_unready(floor, shipment, shipment.cancel_t, shipment.cancelled_by)
     if ended and tell_end_of(floor, shipment, since):
         return 0
     return doubt(floor, shipment, since + 1)
+
+
+cdef int tell_ready(Floor floor, Shipment* shipment, const Pending* truth, int evidence) except -1:
+    """R51, R52: `shipment.ready`, at the time of the fact that made it true. R55: it was loaded too early no longer."""
+    if shipment.ready == NULL:
+        floor.outlet.key_is(shipment.id)
+        shipment.ready = floor.outlet.ledger(SHIPMENT_READY, shipment.id)
+    floor.outlet.data.clear()
+    floor.outlet.data.raw(truth.data.text, truth.data.length)
+    floor.outlet.emit(shipment.ready, subject_of(shipment), truth.t, correlations.of_shipment(shipment, truth.t), truth.cause,
+                      evidence)
+    quiet(floor, shipment, SHP_LOAD_BEFORE_READY, truth.t, truth.cause)
+    if not shipment.stands and shipment.unready != NULL:
+        shipment.unready.said = Digest(a=0, b=0)    # the same unready once more is news from now on
+    shipment.stands = True
+    return 0
 
 
 cdef bint tell_end_of(Floor floor, Shipment* shipment, int64_t since) except -1:
@@ -330,6 +341,15 @@ cdef int wait_for_gap(Floor floor, Shipment* shipment) except -1:
 cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1:
     """It has waited long enough for a gap, if that is what still waits."""
     return on_hold_over(floor, shipment, since, False) if shipment.held_since == since else 0
+
+
+cdef int number_of_pending(const Shipment* shipment, int64_t since) noexcept:
+    """Which of its waiting truths began then; -1: none."""
+    cdef int i
+    for i in range(shipment.pending.count if shipment.pending != NULL else 0):
+        if shipment.pending.items[i].t == since:
+            return i
+    return -1
 
 
 cdef int ask_pending(Floor floor, Shipment* shipment, int64_t up_to, bint forced) except -1:
