@@ -103,8 +103,9 @@ class Forwarder:
         self._news.set()
 
     async def run(self, fits: asyncio.Event | None = None) -> None:
-        """An error of the sink is waited out, and so is a disk without room; any other of the outbox is ours, and
-        raised. fits: set once the outbox is known to be the right one: what is done by another cannot be undone."""
+        """R80: read, send, advance, in order. An error of the sink is waited out, and so is a disk without room; any
+        other of the outbox is ours, and raised. fits: set once the outbox is known to be the right one: what is done by
+        another cannot be undone."""
         if fits is not None:
             await fits.wait()
         try:

@@ -21,7 +21,7 @@ cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1:
 
 
 cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1:
-    """What it was called by then."""
+    """R40a: what it was called by then."""
     return named(floor, cycle, carton_at(cycle, t))
 
 

@@ -27,7 +27,7 @@ cdef bint closes(int kind) noexcept:
 
 
 cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except *:
-    """Closed, held, lost, and where it is, by the facts up to `as_of`."""
+    """Closed (R42, R44), held (R45), lost (R64), and where it is (R50, R62), by the facts up to `as_of`."""
     cdef CartonState state
     cdef Marks marks = Marks(weight=ABSENT, t_weight=ABSENT, t_label=ABSENT, label_bad=False)
     cdef List* facts = riding.sights_of(floor, cycle)
@@ -105,7 +105,7 @@ cdef bint is_held(Floor floor, const Cycle* cycle, int64_t as_of, const Marks* m
 
 
 cdef bint is_off(const CartonPlan* plan, int64_t weight, int64_t as_of) noexcept:
-    """By the plan of then. Without both `weight_g` and `tol_g` in it nothing is compared."""
+    """R45: by the plan of then. Without both `weight_g` and `tol_g` in it nothing is compared."""
     cdef FormerHome planned = home_at(plan, as_of)
     cdef int64_t off
     if planned.weight_g == ABSENT or planned.tol_g == ABSENT or weight == ABSENT:

@@ -320,6 +320,7 @@ cdef bint is_carried(Floor floor, CartonPlan* plan) except -1:
 # ---------------------------------------------------------------------------------------------- telling
 
 cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:
+    """R43, R45: the close, with what lay in it then, and weight and label as they are known."""
     cdef Contents contents = contents_of(cycle, close.t)
     cdef int32_t shipment = shipment_of_close(floor, cycle, close, cause)
     show_empty(floor, cycle, contents.count == 0, close, cause)
@@ -345,7 +346,7 @@ cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) 
 
 
 cdef int show_empty(Floor floor, Cycle* cycle, bint empty, const Fact* close, const Fact* cause) except -1:
-    """R45: nothing lies in it. What was told before gets a revision that says so; else there is no event, and it goes by
+    """R44, R45: nothing lies in it. What was told before gets a revision that says so; else there is no event, and it goes by
     the name that an event of this close would have had (R40a)."""
     cdef int32_t name
     if not empty:
@@ -436,7 +437,7 @@ cdef int tell_cause(Floor floor, const Cycle* cycle, Ledger* ledger, const Fact*
 
 
 cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NULL:
-    """R81: one row of revisions a key, whichever cycles were that carton."""
+    """R40a, R81: one row of revisions a key, whichever cycles were that carton."""
     cdef int32_t key = key_at(floor, cycle, due)
     cdef Ledger* told = told_by(cycle.plan.cycles if cycle.plan != NULL else NULL, key, type)
     if told == NULL:                    # no other unit was this carton, but a use may have been taken for it

@@ -180,6 +180,7 @@ cdef class Clocks:
         return 0
 
     cdef int leave(self, Source* source) except -1:
+        """R2: its link is down, or it has been silent for `idle_source_ms`: it holds the watermark back no longer."""
         if source.live:
             source.live = False
             presence.leave(self.state, source)
@@ -230,7 +231,7 @@ cdef class Clocks:
         return self.advance_watermark(self.laggard.watermark)
 
     cdef int advance_watermark(self, int64_t mark) except -1:
-        """Everything that the watermark passes on its way is decided in order of due time; it never goes back."""
+        """R2, R4: everything that the watermark passes on its way is decided in order of due time; it never goes back."""
         mark = max(mark, self.state.watermark)
         while self.floor.by_watermark.is_due(mark):
             self.state.watermark = max(self.state.watermark, self.floor.by_watermark.soonest + 1)

@@ -71,6 +71,7 @@ cdef class Core(Effects):
         self.state.count_rejected += count
 
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1:
+        """R4: the wall clock moves and decides, the record takes effect, the watermark moves and decides (`settle`)."""
         cdef int64_t t_rx = batch.t_rx[i]
         cdef int kind = batch.kind[i]
         self.row, self.t, self.name = i, t_rx, NULL
@@ -245,6 +246,7 @@ cdef class Core(Effects):
         return self.time_of(source, batch.t[i], batch.t_rx[i], hist)
 
     cdef bint is_new_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1:
+        """R5: what a source tells of its link comes again like everything that it tells."""
         if batch.seq[i] != ABSENT:
             return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, False)
         return self.is_new_content(source, batch, i)

@@ -18,7 +18,7 @@ cdef class Unwrapper:
         self.last = -1 if last is None else last
 
     cdef int64_t number(self, int64_t raw) except -2:
-        """The number counted on; -1: it has none."""
+        """R6: a wrap is no gap, for the number is counted on. -1: it has none."""
         cdef int64_t ahead, found
         if not 0 <= raw < self.modulus:
             raise ValueError("not below wrap")

@@ -66,6 +66,7 @@ cdef class Walk:
         return 0
 
     cdef int step(self, Fact* fact) except -1:
+        """R40, R44: what the next fact begins, ends or joins."""
         cdef int kind = fact.kind
         if kind == K_LU_BIND and fact.follows:
             self.skip(fact)
@@ -89,7 +90,8 @@ cdef class Walk:
         return 0
 
     cdef int bind(self, Fact* fact) except -1:
-        """R40: a bind to another target begins a cycle; one to the same target, or of a cycle without any, joins."""
+        """R40: a bind to another target begins a cycle; one to the same target, or of a cycle without any, joins. R40a: its
+        carton names the cycle. R41: it leaves what was still open behind."""
         if self.running != NULL and self.running.target and self.running.target != fact.target:
             self.running.rebound = self.running.t_close == ABSENT
             self.finish(fact.t)
@@ -138,7 +140,7 @@ cdef class Walk:
         return 0
 
     cdef int join(self, Fact* fact) except -1:
-        """What falls between two cycles joins the earlier; what falls before the first joins none yet."""
+        """R40: what falls between two cycles joins the earlier; what falls before the first joins none yet."""
         cdef Span* span
         if self.count == 0 or self.gone:
             fact.cycle = NULL
@@ -164,7 +166,7 @@ cdef Walk walk = Walk()                 # used again: a walk ends before the nex
 
 
 cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
-    """The fact joins its unit. Appends the cycles that it changed, its own among them; none while no cycle has it."""
+    """R40: the fact joins its unit. Appends the cycles that it changed, its own among them; none while no cycle has it."""
     cdef int at = floor.insert_sorted(&unit.facts, fact)
     cdef Cycle* cycle
     if at == length(unit.facts) - 1 and length(unit.cycles):
@@ -221,7 +223,7 @@ cdef bint joins_running(const Cycle* cycle, const Fact* fact) noexcept:
 
 
 cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed) except -1:
-    """Walk the facts again and match what is found with the cycles known, by their anchors.
+    """R40: walk the facts again and match what is found with the cycles known, by their anchors.
 
     What lies before `since` is as it was: a cycle begins with nothing behind it but ended ones, so it is enough to walk
     from the last beginning before `since`. A tote that is used again all day costs no more at night than in the morning.

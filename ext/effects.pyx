@@ -228,7 +228,7 @@ cdef class Effects(Clocks):
         return NEW
 
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
-        """A pick or a reversal: into its window, into its carton, and out if it decides something."""
+        """A pick or a reversal: into its window and its carton, unless it is late (R29) or its press is known (R30)."""
         cdef List* changed = NULL
         cdef Fact* other = NULL
         cdef bint known, told = fact.late and fact.window == NULL       # as one from after the manifest
@@ -310,7 +310,7 @@ cdef class Effects(Clocks):
                                        TAG_MISSING, 0)
 
     cdef int release_waiting(self) except -1:
-        """What waited for what has become known."""
+        """R11: what has become known lets take effect what waited for it."""
         cdef ArrivedList* arrived = self.state.arrived
         cdef int k
         self.state.arrived = NULL
@@ -355,7 +355,7 @@ cdef class Effects(Clocks):
         cdef List* others
         if waiting.over:
             return 0
-        if not dead:
+        if not dead:                    # R11: after `ctx_wait_ms`; then dead after `lateness_ms`
             self.floor.outlet.raise_(CTX_MISSING, self.subject_of(waiting), self.state.wall, waiting.fact, "")
             return self.floor.by_wall.push(
                 waiting.fact.t_rx + self.floor.rules.lateness, RANK_CONTEXT,

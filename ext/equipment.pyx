@@ -57,7 +57,7 @@ cdef int take_crane(Floor floor, Fact* fact) except -1:
 
 
 cdef int take_crane_done(Floor floor, Fact* fact) except -1:
-    """The opposite fact: the crane has stored or retrieved, which clears its exceptions at that place, of that unit, and its
+    """R66, the opposite fact: the crane has stored or retrieved, which clears its exceptions at that place, of that unit, and its
     own."""
     return wait_for_watermark(floor, new_signal(floor, fact))
 
@@ -69,7 +69,7 @@ cdef int wait_for_watermark(Floor floor, Signal* signal) except -1:
 
 
 cdef int apply(Floor floor, Signal* signal) except -1:
-    """An episode begins with the first set and ends with the first clear after it; a late one changes nothing."""
+    """R65: an episode begins with the first set and ends with the first clear after it; a late one changes nothing."""
     cdef Fact* fact = signal.fact
     cdef int code
     if signal.done:

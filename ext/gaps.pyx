@@ -19,7 +19,7 @@ cdef int GAPS_MAX = 256             # open ones of a source; beyond that the old
 
 cdef Gap* open_gap(
         Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL:
-    """`low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended."""
+    """R6: `low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended."""
     cdef Gap* gap = new_gap(floor, source, t_from, t_to, epoch, low, high)
     if t_to != NEVER:
         watch(floor, gap)
@@ -116,8 +116,8 @@ cdef int make_sure(Floor floor, Gap* gap) except -1:
 
 
 cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to, bint sure) noexcept:
-    """`gap_hold_ms` of a source with an open gap that overlaps this stretch of time; 0: there is none. `sure`: without jumps
-    in `seq` that may still turn out to be no gap (R6)."""
+    """R7: `gap_hold_ms` of a source with an open gap that overlaps this stretch of time; 0: there is none. `sure`: without
+    jumps in `seq` that may still turn out to be no gap (R6)."""
     cdef const Gap* gap
     cdef int i
     if source == NULL:

@@ -93,7 +93,7 @@ cdef int wait_in_order(Floor floor, Fact* fact, List* entries) except -1:
 # ---------------------------------------------------------------------------------------------- a task comes
 
 cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1:
-    """A task of the line is told. What the line's window has from its time on, it has only because that came first."""
+    """R20: a task of the line is told. What the line's window has from its time on, it has only because that came first."""
     cdef const PickWindow* first = first_task(floor, line)
     cdef PickWindow* own = line.own
     cdef int64_t since = max(first.planned_t, floor.state.watermark)
@@ -165,7 +165,7 @@ cdef int touch(Floor floor, List* changed, Fact* cause) except -1:
 # ---------------------------------------------------------------------------------------------- whose it is
 
 cdef int judge(Floor floor, Line* line) except -1:
-    """The watermark has passed the first task: the window of a line that has told nothing by then is that task's."""
+    """R20: the watermark has passed the first task: the window of a line that has told nothing by then is that task's."""
     cdef PickWindow* own = line.own
     if own == NULL or not picks.has_tasks(line) or has_told(floor, own):
         return 0

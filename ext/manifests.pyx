@@ -44,7 +44,7 @@ cdef class Departure:
 # ---------------------------------------------------------------------------------------------- evidence
 
 cdef int take_result(Floor floor, Shipment* shipment, Fact* fact, bytes record) except -1:
-    """The owner's word counts from its arrival on; a higher revision revises."""
+    """R54: the owner's word counts from its arrival on; a higher revision revises."""
     cdef Bytes* kept = <Bytes*>floor.store.new(B_BYTES, sizeof(Bytes) + len(record))
     kept.length = <int32_t>len(record)
     memcpy(kept.text, <char*>record, len(record))
@@ -55,7 +55,7 @@ cdef int take_result(Floor floor, Shipment* shipment, Fact* fact, bytes record) 
 
 
 cdef int take_trailer(Floor floor, Shipment* shipment, Fact* close, bint forced) except -1:
-    """The watermark passed a `trailer.closed` (or the bound forces it) that found a carton of this shipment inside."""
+    """R54: the watermark passed a `trailer.closed` (or the bound forces it) that found a carton of this shipment inside."""
     if index_of(shipment.trailer_closes, close) < 0:
         floor.insert_sorted(&shipment.trailer_closes, close)
         floor.by_watermark.push(close.t, RANK_SHIPMENT, text_key(shipment.id), shipment, TAG_PASSED, close.t)
@@ -64,7 +64,7 @@ cdef int take_trailer(Floor floor, Shipment* shipment, Fact* close, bint forced)
 
 
 cdef Departure departure_of(Floor floor, Shipment* shipment):
-    """The first close that left none of its cartons behind, else the last that took any; None: none left the house."""
+    """R54: the first close that left none of its cartons behind, else the last that took any; None: none left the house."""
     cdef Departure departure, youngest = None
     cdef int i
     for i in range(length(shipment.trailer_closes)):
@@ -182,7 +182,7 @@ cdef int tell_partial(Floor floor, Shipment* shipment, Departure departure, int6
 
 
 cdef dict manifest_data(Floor floor, Shipment* shipment, Departure departure, int32_t carrier):
-    """Numbers are the TMS's, trailer and seal the dock's; no number is ever invented. `carrier`: as planned; 0: nobody said."""
+    """R54: numbers are the TMS's, trailer and seal the dock's; none is ever invented. `carrier`: as planned; 0: nobody said."""
     cdef dict result = {}, rows = rows_of(floor, shipment, departure)
     cdef dict data = {"left_behind": departure.left_behind if departure is not None else []}
     if shipment.result != NULL:

@@ -10,12 +10,12 @@ from ext.timers cimport NEVER
 
 
 cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept:
-    """By what is asked for now (R27a)."""
+    """R21, by what is asked for now (R27a)."""
     return walk(window, as_of, decided_before, window.q_task, NEVER)
 
 
 cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept:
-    """By what was asked for at that moment."""
+    """R21, by what was asked for at that moment (R27a)."""
     cdef int64_t q_task = window.q_task
     cdef const Fact* note
     cdef int i = length(window.closings) - 1
@@ -147,7 +147,7 @@ cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexc
 
 
 cdef bint is_felt(const Outcome* o, const PickWindow* window, int j, int64_t q) noexcept:
-    """R21: a b, c or d that found the window full, by what was asked for then, changes nothing."""
+    """R21, R27a: a b, c or d that found the window full, by what was asked for then, changes nothing."""
     cdef int64_t asked = asked_from(o, window, j + 1)
     return asked == o.q_task or q < asked
 

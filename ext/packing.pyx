@@ -132,7 +132,7 @@ cdef Contents contents_of(const Cycle* cycle, int64_t as_of):
 # ---------------------------------------------------------------------------------------------- moves
 
 cdef Fact* ends_of(Floor floor, Fact* fact, int32_t from_lu) except NULL:
-    """The end that goods leave; its `other` is the end that they come to."""
+    """R47: the end that goods leave; its `other` is the end that they come to."""
     cdef Fact* out = end_of(floor, fact, from_lu)
     cdef Fact* into = end_of(floor, fact, fact.lu)
     out.move.out = True
@@ -155,7 +155,7 @@ cdef Fact* end_of(Floor floor, const Fact* fact, int32_t lu) except NULL:
 
 
 cdef int settle(Floor floor, List** changed) except -1:
-    """Work out again what is moved out of cycles that changed; the cycles that change by it are appended."""
+    """R47: work out again what is moved out of cycles that changed; the cycles that change by it are appended."""
     cdef int i
     for i in range(length(changed[0])):
         if (<Cycle*>nth(changed[0], i)).packs:
@@ -204,7 +204,7 @@ cdef Contents contents_before(const Cycle* cycle, int n):
 
 
 cdef bint work_out(Floor floor, Fact* out, Contents there) except -1:
-    """What leaves, out of what was `there`; whether it is something else than was known.
+    """R47: what leaves, out of what was `there`. Returns whether it is something else than was known.
 
     Without `task` or line the pieces are taken by order, line and lot. Pieces of a named line that were not told to lie
     there come into the other unit all the same: somebody held them in his hand.

@@ -88,7 +88,7 @@ cdef class Payloads:
     # ------------------------------------------------------------------------------------------ hashed
 
     cdef const uint8_t* digest(self, Batch batch, Py_ssize_t i) except NULL:
-        """Of a record without a number: SHA-256 of `[src,kind,{payload},t]`; without `t` too, of
+        """R5, of a record without a number: SHA-256 of `[src,kind,{payload},t]`; without `t` too, of
         `[src,kind,{payload},t_rx,count]`. `write` has written its beginning. Valid until the next one."""
         cdef Py_ssize_t before_t = self.text.length
         if batch.t[i] != ABSENT:

@@ -45,7 +45,7 @@ cdef int take_back(Floor floor, PickWindow* window, Fact* fact, int32_t lu, List
 
 
 cdef int take_over(Floor floor, PickWindow* window, Fact* fact, List** changed) except -1:
-    """R20: a pick of a line is a task's now, and goes where the task says."""
+    """R20, R43: a pick of a line is a task's now, and goes where the task says."""
     if not fact.lu:
         move(floor, fact, unit_of(floor, window, fact), changed)
     if not fact.loc:

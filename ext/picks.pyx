@@ -180,7 +180,7 @@ cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
 # ---------------------------------------------------------------------------------------------- deciding
 
 cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1:
-    """A closing of `t` is due. First tell what it decides, by the picks up to it; then what later ones, which waited for it,
+    """R21: a closing of `t` is due. First tell what it decides, by the picks up to it; then what later ones, which waited for it,
     make of that (R26)."""
     if window.confirmed == NULL or window.told_t <= t:
         tell(floor, window, NULL, t)

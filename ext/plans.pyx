@@ -127,6 +127,7 @@ cdef FormerHome home_now(const CartonPlan* plan) noexcept:
 
 
 cdef FormerHome home_at(const CartonPlan* plan, int64_t as_of) noexcept:
+    """R53: which shipment a carton is planned to as of a moment, and with which weight."""
     cdef FormerHome nobody = FormerHome(
         shipment=NULL, weight_g=ABSENT, tol_g=ABSENT, since=ABSENT, until=ABSENT, withdrawn=False)
     cdef const FormerHome* former

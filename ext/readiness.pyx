@@ -63,7 +63,7 @@ cdef Needs needs = Needs()
 
 
 cdef Verdict verdict_of(Floor floor, Shipment* shipment, int64_t as_of) except *:
-    """Whether it is ready as of that moment, and what alone keeps it from being so."""
+    """R50: whether it is ready as of that moment, and what alone keeps it from being so."""
     cdef Verdict verdict = Verdict(kind=NOT_READY, data=Digest(a=0, b=0))
     cdef ScopeLine* scope
     cdef Need* need
@@ -191,7 +191,8 @@ cdef bint is_unfilled(Floor floor, Shipment* shipment, const List* scopes, int64
 
 
 cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* need) except -1:
-    """p, s and c of one line; False while a window is open or something is missing."""
+    """R50: p, s and c of one line. False while a window is open, something is missing, or more was picked than is covered (R24).
+    """
     cdef Line* line = scope.line
     cdef PickWindow* window
     cdef outcomes.Outcome o
@@ -334,7 +335,7 @@ cdef int32_t sku_of(const Line* line) noexcept:
 # ---------------------------------------------------------------------------------------------- cartons
 
 cdef bint pack(Floor floor, Shipment* shipment, const FormerPlan* plan, int64_t as_of, Numbers** names) except -1:
-    """Add what lies in the closed cartons to its lines (`Need.packed`), and collect their names. False: a carton is not done."""
+    """R50: add what lies in its closed cartons to its lines (`Need.packed`), and collect their names. False: one is not done."""
     cdef List* cycles
     cdef Numbers* unused = unused_of(floor, shipment, as_of, as_of)
     cdef bint done = unused == NULL
@@ -352,7 +353,8 @@ cdef bint pack(Floor floor, Shipment* shipment, const FormerPlan* plan, int64_t 
 
 
 cdef bint pack_carton(Floor floor, const FormerPlan* plan, Cycle* cycle, int64_t as_of, Numbers** names) except -1:
-    """One closed carton; one that was closed empty does not count (R50a)."""
+    """R50: it is closed, not held (R45), lost (R64) or orphaned (R41), staged where it must be, and holds nothing that was
+    cancelled. One that was closed empty does not count (R50a)."""
     cdef carton_state.CartonState state = carton_state.state_of(floor, cycle, as_of)
     cdef Contents contents
     cdef Piece* piece

@@ -141,7 +141,7 @@ cdef int picked_since(Floor floor, const List* facts, int64_t t, List** found) e
 
 
 cdef int keep_cancel(Floor floor, Fact* fact) except -1:
-    """R3: `pick.task_cancelled` of a task that nobody has told of yet, to be found when somebody does."""
+    """R10, R3: `pick.task_cancelled` of a task that nobody has told of yet, to be found when somebody does."""
     cdef Table* table = floor.state.waiting_tasks
     cdef List* others = <List*>find(table, fact.task)
     cdef Waiting* waiting = <Waiting*>floor.store.new(B_WAITING, sizeof(Waiting))
@@ -151,7 +151,7 @@ cdef int keep_cancel(Floor floor, Fact* fact) except -1:
 
 
 cdef int take_cancels(Floor floor, PickWindow* window) except -1:
-    """Those that came before the task: of its line, and its own."""
+    """R10, R27: cancels that came before the task: of its line, and its own."""
     cdef List* waiting = <List*>find(floor.state.waiting_tasks, window.task)
     cdef Fact* fact
     cdef int i

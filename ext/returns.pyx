@@ -26,7 +26,7 @@ cdef int64_t ANY_TIME = NEVER - 1
 # ---------------------------------------------------------------------------------------------- collecting facts
 
 cdef int take_scan(Floor floor, Fact* fact) except -1:
-    """`return.scanned`: each scan a revision, told at once."""
+    """R72: `return.scanned`, each scan a revision, told at once."""
     cdef Return* home = return_of(floor, fact)
     cdef Scan* scan
     if home.ledger == NULL and is_buried(floor, b"return/", home.key):
@@ -46,7 +46,7 @@ cdef int watch(Floor floor, Scan* scan) except -1:
 
 
 cdef int take_serial(Floor floor, Scan* scan) except -1:
-    """The same serial twice within `retention_ms` counts once, with the first by event time."""
+    """R72: the same serial twice within `retention_ms` counts once, with the first by event time."""
     cdef Fact* fact = scan.fact
     cdef uint64_t key = serial_key(fact)
     cdef List* scans = <List*>find(floor.state.serials, key)
@@ -82,7 +82,7 @@ cdef int count_serial(Floor floor, const List* scans, const Scan* scan) except -
 
 
 cdef int take_graded(Floor floor, Fact* fact, str grade, str disposition) except -1:
-    """`return.graded`: the total of that grade and disposition."""
+    """R72: `return.graded`, the total of that grade and disposition."""
     cdef Return* home = return_of(floor, fact)
     cdef Graded* graded = graded_of(floor, home, floor.intern(grade), floor.intern(disposition))
     cdef int32_t key = key_of(floor, home, graded), partition = partition_of(floor, home)
@@ -244,7 +244,7 @@ cdef int32_t partition_of(Floor floor, const Return* home) except -1:
 
 
 cdef int tell(Floor floor, Return* home, Fact* cause) except -1:
-    """The whole new state; nothing while no scan of it has ever counted."""
+    """R72: the whole new state; nothing while no scan of it has ever counted."""
     cdef Scan* scan
     cdef Fact* youngest = NULL
     cdef int64_t qty = 0

@@ -18,7 +18,7 @@ cdef struct Ride:
 
 
 cdef List* sights_of(Floor floor, const Cycle* cycle) except? NULL:
-    """The facts of a cycle, and where its parents went while it rode on them, sorted.
+    """R48: the facts of a cycle, and where its parents went while it rode on them, sorted.
 
     Where it rides on nothing this is the cycle's own list; any other is the caller's, to be freed.
     """
@@ -76,7 +76,7 @@ cdef bint begins_ride(const Fact* fact) noexcept:
 
 
 cdef bint next_ride(Floor floor, const LoadUnit* unit, int* at, Ride* ride) except -1:
-    """The next ride of a unit, looked for among its facts from `at` on: from a bind to the next one with a parent, or to
+    """R48: the next ride of a unit, looked for among its facts from `at` on: from a bind to the next one with a parent, or to
     a release of the unit or of its parent. False: there is none."""
     cdef Fact* fact
     cdef int i
@@ -148,7 +148,7 @@ cdef Fact* last_place(Floor floor, const Ride* ride, int64_t t) except? NULL:
 
 
 cdef int riders_at(Floor floor, LoadUnit* unit, int64_t t, List** found) except -1:
-    """Appends the cycles of the units that ride on this one at `t`, and of those on them."""
+    """R48: appends the cycles of the units that ride on this one at `t`, and of those on them."""
     cdef List* parents = NULL
     cdef List* riders
     cdef LoadUnit* rider

@@ -59,8 +59,8 @@ cdef int choose_epoch(Store store, Source* source, int64_t epoch) except -1:
 
 
 cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t lateness, Hole* hole) except -1:
-    """False: it was here before, inside `lateness`. An interval holds what came within a GRAIN, so that its `t` says of all its
-    numbers when they were here; there may be no hole between it and the next."""
+    """R5: False, if it was here before, inside `lateness`. An interval holds what came within a GRAIN, so that its `t` says of
+    all its numbers when they were here; there may be no hole between it and the next."""
     cdef int64_t grain = lateness // GRAINS
     cdef int i = place_of(seen, seq)
     if i >= 0 and seq <= seen.intervals[i].high:

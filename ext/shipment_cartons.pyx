@@ -71,6 +71,7 @@ cdef int add_cycles_of(
 
 cdef int add_unplanned(
         Floor floor, Shipment* shipment, Cycle* cycle, int64_t as_of, int64_t planned, List** found) except -1:
+    """R50a: a carton without a plan, if its contents lie in the scope of this shipment alone."""
     if cycle.round == floor.state.round or planned_home(cycle, planned).shipment != NULL:
         return 0
     cycle.round = floor.state.round     # judged once a round, whatever comes of it
@@ -146,6 +147,7 @@ cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept:
 
 
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL:
+    """R53: the shipment of a carton as of a moment; NULL: none."""
     return home_by(cycle, as_of, as_of)
 
 

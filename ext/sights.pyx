@@ -240,7 +240,7 @@ cdef Fact* found(Floor floor, const Fact* fact) except? NULL:
 
 
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1:
-    """Appends the sights that came before the loss they followed."""
+    """R64: appends the sights that arrived before the loss that they followed."""
     cdef Sighting* sighting = any_of(floor, lost.lu)
     while sighting != NULL:
         if follows_unseen(floor, lost, sighting.earlier):

@@ -47,6 +47,7 @@ cdef class Timers:
         return self.wheel.in_wheel + length(self.wheel.heap)
 
     cdef int push(self, int64_t due, int rank, Key key, void* target, int tag, int64_t value) except -1:
+        """R4: have `target` called with `tag` at `due`; of equal due times `rank` and `key` say which goes first."""
         cdef Timer* timer = <Timer*>self.store.new(B_TIMER, sizeof(Timer))
         timer.target, timer.due, timer.value = target, due, value
         timer.a, timer.number, timer.form = key.a, key.number, key.form
@@ -185,6 +186,7 @@ cdef class Timers:
         items[i] = moved
 
     cdef bint earlier(self, const Timer* a, const Timer* b) noexcept:
+        """R4: by due time, then pick, carton, shipment, inventory (`Rank`), then key."""
         if a.due != b.due:
             return a.due < b.due
         if a.rank != b.rank:

@@ -18,6 +18,7 @@ cdef int bury(Floor floor, const char* head, int32_t text, int64_t t) except -1:
 
 
 cdef bint is_buried(Floor floor, const char* head, int32_t text) except -1:
+    """R46: whether a window of that name went before its time."""
     if floor.state.tombstones.count == 0:
         return False
     return find(floor.state.tombstones, grave_of(floor, head, text)) != NULL

@@ -26,7 +26,8 @@ cdef int touches_of(const Shipment* shipment) noexcept:
 
 
 cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1:
-    """A fact of event time `t` concerns this shipment: judge it when the watermark has passed `t`."""
+    """R51: a fact of event time `t` concerns this shipment: judge it when the watermark has passed `t`. R52: its end as a ready
+    one is told at once."""
     cdef int i
     cdef bint first = True
     if shipment.plan_rev == 0:

@@ -37,8 +37,8 @@ cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes,
 # ---------------------------------------------------------------------------------------------- waiting for the watermark
 
 cdef int wait(Floor floor, Source* source, void* item, const Fact* fact, int tag) except -1:
-    """For the watermark to pass it, R3's order among equal times; for one that lags no longer than `hold_wall_max_ms`. One
-    timer a source sees to that, for nearly nothing waits so long."""
+    """R60: a fact that names a track waits for the watermark to pass it, in R3's order among equal times; for one that lags no
+    longer than `hold_wall_max_ms` (R4). One timer a source sees to that, for nearly nothing waits so long."""
     floor.state.open_tracks += 1
     floor.store.append(&source.tracked, item)
     if not source.bounded:
@@ -210,7 +210,7 @@ cdef int watch(Floor floor, TrackLife* life) except -1:
 
 
 cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL:
-    """A life runs from its induction, else its first fact, to the next induction of that number."""
+    """R60: a life runs from its induction, else its first fact, to the next induction of that number."""
     cdef TrackLife* life
     cdef int i = length(track.lives)
     while i > 0 and (<TrackLife*>nth(track.lives, i - 1)).begin > fact.t:

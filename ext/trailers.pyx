@@ -79,7 +79,7 @@ cdef int loaded_by(Floor floor, Fact* fact, List** found) except -1:
 # ---------------------------------------------------------------------------------------------- R55
 
 cdef int on_load(Floor floor, Fact* fact) except -1:
-    """Everything before the load is known: was its shipment ready, and is the rest of it in the same trailer?"""
+    """R55: everything before the load is known: was its shipment ready, and is the rest of it in the same trailer?"""
     cdef List* cycles = NULL
     cdef Cycle* cycle
     cdef Shipment* shipment

@@ -43,6 +43,7 @@ cdef Fact* beside(Floor floor, const Fact* fact, int code, int step) noexcept:
 
 
 cdef Fact* judge(Floor floor, Fact* fact, int code) except? NULL:
+    """R62, R64: the watermark has passed a fact, or it was learned late: does it begin an episode, or end one?"""
     cdef int32_t subject = floor.joined(b"lu/", fact.lu)
     cdef Fact* after
     if is_judged(fact, code):

@@ -42,7 +42,8 @@ cdef int take(Floor floor, Fact* fact, dict record) except -1:
 
 
 cdef int set_cutoff(Floor floor, Order* order, Fact* before, Fact* cutoff, Fact* fact) except -1:
-    """`before`: what the wave said of it, if it did. `cutoff` NULL: the wave has none any more, or not the order."""
+    """R21 d: `before` is what the wave said of the order, NULL: nothing. `cutoff` NULL: the wave has none any more, or not
+    the order."""
     cdef Fact* due = cutoff if cutoff != NULL else fact
     cdef Line* line
     cdef PickWindow* window

@@ -44,6 +44,9 @@ for at = 2, #ARGV, 5 do
 end
 return #ARGV
 """
+PREFIX = msgspec.Meta(
+    pattern=r"^[A-Za-z0-9._:{}-]*$", max_length=128, description="letters, digits and . _ : { } - alone"
+)
 CAUSED = "of pipeline caused error: "  # redis-py puts the command, with our data in it, before this
 
 log = logging.getLogger("sortline.redis")
@@ -76,7 +79,7 @@ class Settings(Servers, forbid_unknown_fields=True, frozen=True, kw_only=True):
     connect_ms, command_ms: a connection or an answer takes no longer.
     """
 
-    prefix: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:{}-]*$", max_length=128)] = ""
+    prefix: Annotated[str, PREFIX] = ""
     keep: Annotated[int, msgspec.Meta(ge=0, le=10**9)] = 10_000
     entries_max: Annotated[int, msgspec.Meta(ge=10_000, le=10**9)] | None = None
     when_full: Literal["wait", "drop_oldest"] = "wait"
@@ -115,7 +118,10 @@ class RedisSink:
         await self._nodes.open()
 
     async def send(self, rows: Sequence[OutRow]) -> None:
-        """In the order of `rows` in each stream. After any error this connection must be closed: see the module."""
+        """R80: in the order of `rows` in each stream. R81: what a lost reply left there already is not sent again.
+
+        After any error this connection must be closed: see the module.
+        """
         if self._nodes is None:
             raise RuntimeError("the sink is not open")
         try:

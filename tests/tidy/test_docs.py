@@ -8,15 +8,27 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.hot_functions import HOT
 from engine.cli import COMMANDS
 from engine.config.rules import Rules, SourceRules
 from tests.cases.index import RULES
 from tests.tidy.sources import ROOT
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "bench/README.md", ROOT / "tests/cases/README.md"])
+FOLDERS_PAGES = [ROOT / folder / "README.md" for folder in ("bench", "ext", "tests/cases")]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *FOLDERS_PAGES])
 RULES_PAGE = (ROOT / "docs/rules.md").read_text()
 DECISIONS_PAGE = (ROOT / "docs/decisions.md").read_text()
-FUNCTIONS = sorted(set(re.findall(r"`((?:ext|engine|protocols)/[\w/]+\.pyx?):(\w+)`", RULES_PAGE)))
+CORE_PAGE = (ROOT / "ext/README.md").read_text()
+FUNCTION = re.compile(r"`((?:ext|engine|protocols)/[\w/]+\.pyx?):(\w+)`")
+DECIDING = sorted(
+    {
+        (rule, file, name)
+        for rule, told in re.findall(
+            r'^### <a id="\w+"></a>(R\d+a?):(.*?)(?=^##)', RULES_PAGE, re.MULTILINE | re.DOTALL
+        )
+        for file, name in FUNCTION.findall(told)
+    }
+)
 DEFAULTS = msgspec.structs.asdict(Rules())
 
 
@@ -48,9 +60,32 @@ def test_decisions_stand_in_the_order_of_the_rules() -> None:
     assert len(said) > 100
 
 
-@pytest.mark.parametrize(("file", "name"), FUNCTIONS)
+def definitions(file: str, name: str) -> list[str]:
+    """The text of each function of that name: all that stands deeper than its first line."""
+    head = rf"^(?P<margin> *)(?:async )?c?def\b[^=\n]*\b{name}\("
+    body = r"(?:.*\n)(?:(?:(?P=margin) +.*)?\n)*"
+    return [found.group() for found in re.finditer(head + body, (ROOT / file).read_text(), re.MULTILINE)]
+
+
+@pytest.mark.parametrize(("file", "name"), sorted(set(FUNCTION.findall(RULES_PAGE))))
 def test_a_function_that_decides_is_there(file: str, name: str) -> None:
-    assert re.search(rf"^ *(?:async )?c?def\b.*\b{name}\(", (ROOT / file).read_text(), re.MULTILINE)
+    assert definitions(file, name)
+
+
+@pytest.mark.parametrize(("rule", "file", "name"), DECIDING)
+def test_a_function_that_decides_carries_the_rule(rule: str, file: str, name: str) -> None:
+    assert any(re.search(rf"\b{rule}\b", text) for text in definitions(file, name)), f"{rule} does not stand in it"
+
+
+def test_every_module_of_the_core_has_its_row() -> None:
+    rows = re.findall(r"^\| ((?:\**`\w+`\**(?:, )?)+) \|", CORE_PAGE, re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted({path.stem for path in [*ROOT.glob("ext/*.pyx"), *ROOT.glob("ext/*.pxd")]})
+
+
+def test_modules_with_hot_functions_are_told_apart() -> None:
+    say_so = {path.stem for path in ROOT.glob("ext/*.pyx") if re.search(r"\bHot[:,] ", path.read_text())}
+    assert set(re.findall(r"\*\*`(\w+)`\*\*", CORE_PAGE)) == say_so | {Path(file).stem for file in HOT}
 
 
 def test_every_parameter_is_explained_with_its_default() -> None:
