@@ -27,8 +27,11 @@ from engine.tls import Tls, is_loopback
 
 HOST = r"[A-Za-z0-9_:]([A-Za-z0-9_:.-]*[A-Za-z0-9_])?"
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
-Host = Annotated[str, msgspec.Meta(pattern=f"^{HOST}$", max_length=253)]
-Address = Annotated[str, msgspec.Meta(pattern=rf"^{HOST}:[0-9]{{1,5}}$", max_length=260)]
+Host = Annotated[str, msgspec.Meta(pattern=f"^{HOST}$", max_length=253, description="a host's name or IP address")]
+Address = Annotated[
+    str,
+    msgspec.Meta(pattern=rf"^{HOST}:[0-9]{{1,5}}$", max_length=260, description="HOST:PORT, such as 10.0.0.1:6379"),
+]
 
 
 class Place(NamedTuple):

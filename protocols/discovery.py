@@ -51,7 +51,7 @@ def how_to_connect(
     if args.table is not None:
         return {name: value for name, value in args.table.items() if name in keys}
     if args.where is None:
-        raise Refused("where is it? Say the place, or --from and a site file")
+        raise Refused("where is it? Say HOST or HOST:PORT, or --from and a site file")
     return of_place(args.where)
 
 

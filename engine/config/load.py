@@ -24,6 +24,11 @@ from protocols import registry as protocols
 
 FILE_BYTES_MAX = 8 * 1024 * 1024
 DEFAULT_SINK = "queue"
+PLACES = dict.fromkeys(EngineSettings.__struct_fields__, "[engine]") | dict.fromkeys(SITE_NAMES, "[rules]")
+PLAINLY = {  # what tomllib says -> what it means
+    "Cannot overwrite a value": "a key stands there a second time",
+    "Illegal character '\\n'": "a text has no closing quote",
+}
 
 Table = dict[str, Any]
 
@@ -104,19 +109,22 @@ def read_toml(path: Path) -> Table:
     if len(raw) > FILE_BYTES_MAX:
         raise SiteRefused(str(path), [Fault("", f"is longer than {FILE_BYTES_MAX} bytes")])
     try:
-        return tomllib.loads(raw.decode("utf-8"))
+        return tomllib.loads(raw.decode("utf-8-sig"))  # editors of Windows begin a file with a mark
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SiteRefused(str(path), [Fault("", f"is not UTF-8 text (line {line})")]) from None
     except tomllib.TOMLDecodeError as error:
-        raise SiteRefused(str(path), [Fault("", f"is not TOML: {error}")]) from None
+        said = str(error)
+        for dark, plain in PLAINLY.items():
+            said = said.replace(dark, plain)
+        raise SiteRefused(str(path), [Fault("", f"is not TOML: {said}")]) from None
     except RecursionError:
         raise SiteRefused(str(path), [Fault("", "is nested too deeply")]) from None
 
 
 def check_site(table: Table) -> list[Fault]:
     """Every fault of a decoded site file, ordered as found: by table, then between tables."""
-    faults = check(_without_settings(table), Document)
+    faults = check(_without_settings(table), Document, elsewhere=PLACES)
     for name, source in _tables(table, "sources"):
         faults += _source_faults(source, key_path("sources", name))
     for name, sink in _tables(table, "sinks"):
@@ -162,8 +170,8 @@ def _source_faults(source: Table, path: str) -> list[Fault]:
         faults += _named(protocol, protocols.PROTOCOLS, protocols.settings_of, settings, path, "protocol")
     elif protocol is None:
         known = _COMMON | SOURCE_NAMES
-        for name in settings:
-            faults.append(Fault(key_path(path, name), f"unknown key without a protocol: {suggest(name, known)}"))
+        which = f"unknown key without a protocol ({', '.join(protocols.PROTOCOLS)})"
+        faults += [Fault(key_path(path, name), f"{which}: {suggest(name, known)}") for name in settings]
         if not settings and not SITE_NAMES & source.keys():
             faults.append(Fault(path, "does nothing: give it a protocol, or parameters of the rules"))
     return faults

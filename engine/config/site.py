@@ -31,8 +31,18 @@ from engine.model import BUSINESS
 from engine.places import place
 from engine.throttle import Settings as Delivery
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
-SourceName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=128)]
+
+def _name(marks: str, length: int) -> msgspec.Meta:
+    """A name that begins with a letter or digit, and may have these marks after it."""
+    return msgspec.Meta(
+        pattern=rf"^[A-Za-z0-9][A-Za-z0-9{marks}]*$",
+        max_length=length,
+        description=f"a name of letters, digits and {' '.join(marks)} that begins with a letter or digit",
+    )
+
+
+Name = Annotated[str, _name("._-", 64)]
+SourceName = Annotated[str, _name("._/-", 128)]
 Src = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 MIB = 1024 * 1024
 DAY_US = 86_400 * 1_000_000
@@ -123,7 +133,7 @@ class Route(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """
 
     types: Annotated[list[str], msgspec.Meta(min_length=1)]
-    queue: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", max_length=128)] | None = None
+    queue: Annotated[str, _name("._:-", 128)] | None = None
     sinks: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
 
     def matches(self, type_: str) -> bool:

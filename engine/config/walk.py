@@ -17,23 +17,27 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from inspect import signature
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 from msgspec import NODEFAULT, inspect
 
 from engine.config.faults import Fault, below, count, item_path, key_path, nearest, suggest
-from engine.config.words import LISTS, choices_of, is_a, meant, must_be, values_of
+from engine.config.words import LISTS, choices_of, described, is_a, meant, must_be, values_of
 
 BROKEN: Final = object()
 
 
-def check(value: object, kind: Any, path: str = "", also: Iterable[str] = ()) -> list[Fault]:
+def check(
+    value: object, kind: Any, path: str = "", also: Iterable[str] = (), elsewhere: Mapping[str, str] | None = None
+) -> list[Fault]:
     """All faults of `value` (what tomllib made) as a `kind` (a struct class or any type msgspec knows), by path.
 
-    `also`: names that the table may have as well and that the caller took out of it, for suggestions only.
+    `also`: names that the table may have as well and that the caller took out of it, for suggestions only. `elsewhere`:
+    names that belong in another table, and in which.
     """
-    walk = _Walk(path, tuple(also))
+    walk = _Walk(path, tuple(also), elsewhere or {})
     walk.value(value, inspect.type_info(kind), path)
     return list(dict.fromkeys(walk.typed + walk.meant))
 
@@ -44,9 +48,12 @@ class _Walk:
     Each method gives back what may stand for the value when a struct is built: the value, mended, or BROKEN.
     """
 
-    def __init__(self, root: str = "", also: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, root: str = "", also: tuple[str, ...] = (), elsewhere: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.root = root
         self.also = also
+        self.elsewhere = elsewhere
         self.typed: list[Fault] = []
         self.meant: list[Fault] = []
         self.spoilt: list[str] = []  # names of keys that are not in the structs as they stand in the file
@@ -57,6 +64,8 @@ class _Walk:
 
     def value(self, value: object, kind: inspect.Type, path: str) -> object:
         if isinstance(kind, inspect.Metadata):
+            if described(kind) and isinstance(value, str) and not _matches(value, kind.type):
+                return self.wrong(path, must_be(kind))
             return self.value(value, kind.type, path)
         if isinstance(kind, inspect.UnionType):
             return self.union(value, kind, path)
@@ -131,7 +140,8 @@ class _Walk:
         for key in table:
             if key not in known:
                 near = [*known, *(self.also if path == self.root else ())]
-                self.wrong(key_path(path, key), f"unknown key: {suggest(key, near)}")
+                place = self.elsewhere.get(key)
+                self.wrong(key_path(path, key), f"stands in {place}" if place else f"unknown key: {suggest(key, near)}")
                 self.spoilt += {key, nearest(key, near) or key}
 
     def built(self, table: Mapping[str, object], cls: type, path: str, spoilt: list[str], *, whole: bool) -> object:
@@ -197,7 +207,7 @@ class _Walk:
         elif isinstance(kind, inspect.StrType):
             if not self.length(len(value), "character", kind, path):
                 return BROKEN
-            if kind.pattern is not None and not re.search(kind.pattern, value):
+            if not _matches(value, kind):
                 return self.wrong(path, f"must match {kind.pattern}")
         return value
 
@@ -207,6 +217,10 @@ def _answers_alone(cls: type) -> bool:
     """Whether it has a `faults()` to ask; the struct that holds it asks one with parameters, and can fill them."""
     faults = getattr(cls, "faults", None)
     return faults is not None and len(signature(faults).parameters) == 1
+
+
+def _matches(value: str, kind: inspect.Type) -> bool:
+    return not isinstance(kind, inspect.StrType) or kind.pattern is None or re.search(kind.pattern, value) is not None
 
 
 def _table(value: object) -> Mapping[str, object]:

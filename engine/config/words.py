@@ -27,7 +27,7 @@ def must_be(kind: inspect.Type) -> str:
 def _allowed(kind: inspect.Type) -> str:
     """What a type lets in, in words."""
     if isinstance(kind, inspect.Metadata):
-        return _allowed(kind.type)
+        return described(kind) or _allowed(kind.type)
     if isinstance(kind, inspect.UnionType):
         words = [_allowed(member) for member in kind.types if not isinstance(member, _ABSENT)]
         return " or ".join(dict.fromkeys(words))
@@ -40,12 +40,21 @@ def _allowed(kind: inspect.Type) -> str:
     if isinstance(kind, LISTS):
         return f"a list, each element {_allowed(kind.item_type)}"
     if isinstance(kind, inspect.DictType):
-        return f"a table, each value {_allowed(kind.value_type)}"
+        return "a table" + ("" if _is_anything(kind.value_type) else f", each value {_allowed(kind.value_type)}")
     if isinstance(kind, inspect.StrType):
         return "a string" + (f" that matches {kind.pattern}" if kind.pattern else "")
     if isinstance(kind, inspect.IntType | inspect.FloatType):
         return ("a whole number" if isinstance(kind, inspect.IntType) else "a number") + _bounds(kind)
     return _WORDS.get(type(kind).__name__, type(kind).__name__.removesuffix("Type").lower())
+
+
+def described(kind: inspect.Metadata) -> str:
+    """What a pattern means, as `description` of the type says it; "": it has none."""
+    return str((kind.extra_json_schema or {}).get("description", ""))
+
+
+def _is_anything(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.AnyType)
 
 
 _ABSENT = (inspect.NoneType,)

@@ -10,7 +10,14 @@ import msgspec
 REGISTERS_MAX = 125  # one read of registers, MODBUS Application Protocol 1.1b3, sections 6.3 and 6.4
 BITS_MAX = 2_000  # one read of coils or discrete inputs, sections 6.1 and 6.2
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$", max_length=64)]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$",
+        max_length=64,
+        description="a name of letters, digits, _ and - that begins with a letter or _",
+    ),
+]
 Src = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Address = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
@@ -29,7 +36,7 @@ WIDTHS: dict[str, int] = {
 """Type -> how many registers it takes; a string takes as many as its `length_bytes` needs."""
 
 
-BitRange = Annotated[str, msgspec.Meta(pattern=r"^\d{1,2}\.\.\d{1,2}$")]
+BitRange = Annotated[str, msgspec.Meta(pattern=r"^\d{1,2}\.\.\d{1,2}$", description="a range of bits, such as 4..7")]
 
 
 class Register(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

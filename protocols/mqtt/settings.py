@@ -32,11 +32,35 @@ from protocols.mqtt.topics import TopicFault, TopicFilter, overlap, parse_filter
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
-Property = Annotated[
-    str, msgspec.Meta(pattern="^(content_type|response_topic|correlation_data|user:.+)$", max_length=256)
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=64,
+        description="a name of letters, digits and _ that does not begin with a digit",
+    ),
 ]
-TopicName = Annotated[str, msgspec.Meta(pattern=r"^[^$+#\0][^+#\0]*$", max_length=1024)]
+Property = Annotated[
+    str,
+    msgspec.Meta(
+        pattern="^(content_type|response_topic|correlation_data|user:.+)$",
+        max_length=256,
+        description="content_type, response_topic, correlation_data or user:NAME",
+    ),
+]
+TopicName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[^$+#\0][^+#\0]*$", max_length=1024, description="a topic without + and # that does not begin with $"
+    ),
+]
+HOST = msgspec.Meta(
+    pattern=r"^[A-Za-z0-9_:]([A-Za-z0-9_:.-]*[A-Za-z0-9_])?$",
+    max_length=253,
+    description="a host's name or IP address",
+)
+PATH = msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024, description="a path that begins with /")
+SHARE = msgspec.Meta(pattern="^[^/+#]+$", max_length=128, description="a name without / + #")
 
 SPARKPLUG = parse_filter("spBv1.0/#rest")
 INFLIGHT_MAX = 4_096
@@ -62,7 +86,7 @@ class WebSocketSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True,
     path: what the broker, or the web server before it, listens at.
     """
 
-    path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024)] = "/mqtt"
+    path: Annotated[str, PATH] = "/mqtt"
 
 
 class Topic(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -154,7 +178,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
       jitter.
     """
 
-    host: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_:]([A-Za-z0-9_:.-]*[A-Za-z0-9_])?$", max_length=253)]
+    host: Annotated[str, HOST]
     topics: Annotated[list[Topic], msgspec.Meta(max_length=1_000)] = []
     sparkplug: Sparkplug | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
@@ -172,7 +196,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     inflight_max: Annotated[int, msgspec.Meta(ge=1, le=65_535)] | None = None
     topic_aliases: Annotated[int, msgspec.Meta(ge=0, le=TOPIC_ALIASES)] = 0
     coalesce_ms: Annotated[float, msgspec.Meta(ge=0, le=100)] = 2.0
-    share: Annotated[str, msgspec.Meta(pattern="^[^/+#]+$", max_length=128)] | None = None
+    share: Annotated[str, SHARE] | None = None
     will: WillSettings | None = None
     payload_bytes_max: Annotated[int, msgspec.Meta(ge=1, le=16 << 20)] = 262_144
     batch_messages: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1_000

@@ -33,7 +33,14 @@ from protocols.mapping.faults import field_faults, record_faults
 from protocols.mapping.settings import FieldSettings, RecordSettings, When, field_settings
 from protocols.opcua.names import NameFault, Namespaces, parse_event_type, parse_field, parse_node
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=64)]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=64,
+        description="a name of letters, digits and _ that does not begin with a digit",
+    ),
+]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Src = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
@@ -249,7 +256,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
       jitter.
     """
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^opc\.tcp://", max_length=1024)]
+    url: Annotated[
+        str,
+        msgspec.Meta(pattern=r"^opc\.tcp://", max_length=1024, description="an address such as opc.tcp://HOST:4840"),
+    ]
     security: Security
     user: Text | None = None
     password: Secret | None = None

@@ -17,6 +17,7 @@ from engine.config.load import check_site, load_rules, load_site
 from engine.config.rules import SITE_NAMES, SOURCE_NAMES, Rules
 from engine.config.walk import check
 from engine.model import BUSINESS
+from engine.schema import part
 from engine.sinks.registry import SINKS
 from protocols.registry import PROTOCOLS, settings_of
 
@@ -100,7 +101,19 @@ BAD = {
     # name: (what to change in GOOD, by what), (path, part of the message)
     "unknown key at the top": ("[engine]", "[engin]\n[engine]", "engin", 'did you mean "engine"'),
     "missing site": ('site = "dc1"', "", "site", "missing"),
-    "site that cannot stand in an id": ('"dc1"', '"dc|1"', "site", "must match"),
+    "site that cannot stand in an id": ('"dc1"', '"dc|1"', "site", "a name of letters, digits and . _ -"),
+    "rule in the table of the engine": (
+        "[engine]",
+        "[engine]\nstate_bytes_max = 1",
+        "engine.state_bytes_max",
+        "[rules]",
+    ),
+    "limit in the table of the rules": (
+        "[rules]",
+        "[rules]\nintake_bytes_max = 1",
+        "rules.intake_bytes_max",
+        "[engine]",
+    ),
     "unknown rule": ("short_on_close", "short_on_clos", "rules.short_on_clos", 'did you mean "short_on_close"'),
     "dash for underscore": (
         "short_on_close",
@@ -223,6 +236,39 @@ def test_a_fault_of_type_does_not_hide_what_cannot_be_meant_in_the_same_table() 
     text = GOOD.replace("poll_ms = 20", "poll_ms = 5").replace("unit = 2,", "unit = 1, pol = 1,")
     units = "sources.sorter.units"
     assert set(faults_of(text)) == {f"{units}[0].poll_ms", f"{units}[1].pol", f"{units}[1].unit"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('site = "dc1"\nsite = "dc2"\n', "a key stands there a second time (at line 2, column 13)"),
+        ('site = "dc1\n', "a text has no closing quote (at line 1, column 12)"),
+        ("sources = [1]\n", "sources: must be a table, each value a table, is a list"),
+    ],
+)
+def test_what_is_no_toml_or_no_table_is_said_plainly(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SiteRefused) as refused:
+        load_site(write(tmp_path, text))
+    assert said in str(refused.value)
+
+
+def test_a_mark_of_a_windows_editor_is_no_fault(tmp_path: Path) -> None:
+    assert load_site(write(tmp_path, "\ufeff" + GOOD)).site == "dc1"
+
+
+def test_every_pattern_is_said_in_words() -> None:
+    """A regular expression tells an integrator nothing."""
+    schema = msgspec.json.encode(part("site"))
+    patterns = [each for each in _objects(msgspec.json.decode(schema)) if isinstance(each.get("pattern"), str)]
+    assert len(patterns) > 10
+    assert [each["pattern"] for each in patterns if "description" not in each] == []
+
+
+def _objects(value: object) -> Iterator[dict[str, object]]:
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _objects(inner)
 
 
 def test_what_is_meant_is_not_judged_by_a_default_that_stands_in() -> None:

@@ -23,8 +23,10 @@ from protocols.mapping.faults import record_faults
 from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When, field_settings
 from protocols.mqtt.topics import TopicFault, parse_filter
 
-Part = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\0]+$", max_length=128)]
-NodeName = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\0]+/[^/+#\0]+$", max_length=257)]
+Part = Annotated[str, msgspec.Meta(pattern=r"^[^/+#\0]+$", max_length=128, description="a name without / + #")]
+NodeName = Annotated[
+    str, msgspec.Meta(pattern=r"^[^/+#\0]+/[^/+#\0]+$", max_length=257, description="GROUP/NODE, without + #")
+]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 
