@@ -8,14 +8,17 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from engine import __version__
+from engine.config.faults import nearest
 from engine.errors import Refused, SortlineError
 from engine.places import for_the_operator
 
@@ -79,8 +82,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAULT
 
 
+class _Parser(argparse.ArgumentParser):
+    """Also says what was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        choice = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)$", message)
+        super().error(message + (_meant(choice[1], re.findall(r"[\w.-]+", choice[2])) if choice else ""))
+
+    def options(self) -> Iterator[str]:
+        """Of the command, and of its actions."""
+        for action in self._actions:
+            yield from action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    yield from parser.options()
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    near = nearest(word, known)
+    return f"; did you mean {near}?" if near else ""
+
+
 def _dispatch(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sortline",
         description="Machine telemetry of a warehouse in, business events for the ERP out.",
         epilog="Exit codes: 0 done, 1 refused (stderr says why), 2 wrong usage, 3 stopped by a fault. "
@@ -90,15 +114,18 @@ def _dispatch(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     # Only the command that was asked for is imported: one that cannot be loaded does not break the others.
     asked = next((word for word in arguments if not word.startswith("-")), None)
-    module = None
+    module, chosen = None, parser
     with _stoppable(asked):
         for name, (module_name, purpose) in COMMANDS.items():
             command = commands.add_parser(name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".")
             if name == asked:
                 module = importlib.import_module(module_name)
                 module.add_arguments(command)
-        args = parser.parse_args(arguments)
-        if module is None:  # parse_args has left for every other reason
+                chosen = command
+        args, rest = parser.parse_known_args(arguments)
+        if rest:
+            chosen.error(f"unrecognized arguments: {' '.join(rest)}{_meant(rest[0], chosen.options())}")
+        if module is None:  # parse_known_args has left for every other reason
             parser.error("give a command")
         if asked in UNTIL_TOLD and signal.sigtimedwait([signal.SIGTERM], 0):
             return DONE

@@ -1,6 +1,6 @@
 """`sortline dlq`: look at dead letters, send them again, or give them up.
 
-    sortline dlq ls WHERE [SELECTION]
+    sortline dlq list WHERE [SELECTION]
     sortline dlq show WHERE NUMBER
     sortline dlq replay WHERE SELECTION [--rate N] [--yes]
     sortline dlq discard WHERE SELECTION [--yes]
@@ -44,7 +44,7 @@ RAW_CHARS_SHOWN = 2_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     texts = {
-        "ls": "the letters, one a line",
+        "list": "the letters, one a line",
         "show": "one letter, with its bytes",
         "replay": "send letters again, under the ids that they have",
         "discard": "give letters up for good; nothing brings them back",
@@ -52,10 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "audit": "who sent or discarded which letters, and when",
     }
     for name, text in texts.items():
-        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        aliases = ["ls"] if name == "list" else []
+        action = actions.add_parser(name, aliases=aliases, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument("where", metavar="WHERE", type=Path, help=f"SITE.toml, or the file {FILE}")
         if name == "show":
-            action.add_argument("numbers", metavar="NUMBER", type=int, nargs=1, help="as `ls` shows it")
+            action.add_argument("numbers", metavar="NUMBER", type=int, nargs=1, help="as `list` shows it")
         elif name != "audit":
             _add_selection(action)
         if name == "replay":
@@ -72,14 +73,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="FILE",
                 help="a new file, for its owner alone; default: stdout",
             )
-        if name in ("ls", "audit"):
+        if name in ("list", "audit"):
             action.add_argument("--limit", type=int, default=100, metavar="N", help="at most so many (100)")
-        if name in ("ls", "show"):
+        if name in ("list", "show"):
             action.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def _add_selection(action: argparse.ArgumentParser) -> None:
-    action.add_argument("numbers", metavar="NUMBER", type=int, nargs="*", help="of letters, as `ls` shows them")
+    action.add_argument("numbers", metavar="NUMBER", type=int, nargs="*", help="of letters, as `list` shows them")
     action.add_argument("--source", default="", metavar="NAME", help="those of this sink or source")
     classes = [kind.value for kind in Class] + ["held"]
     action.add_argument(
@@ -105,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         with damage_refused(letters.path, "The engine's next start puts it in order, with what of it can be read"):
             {
-                "ls": _ls,
+                "list": _list,
+                "ls": _list,
                 "show": _show,
                 "replay": _replay,
                 "discard": _discard,
@@ -139,7 +141,7 @@ def _chosen(letters: DeadLetters, args: argparse.Namespace) -> list[Letter]:
     return found
 
 
-def _ls(letters: DeadLetters, args: argparse.Namespace) -> None:
+def _list(letters: DeadLetters, args: argparse.Namespace) -> None:
     found = _selected(letters, args, args.limit)
     if args.json:
         for letter in found:

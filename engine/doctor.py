@@ -196,9 +196,9 @@ def _letters(path: Path, bytes_max: int) -> Iterator[Finding]:
     events = sum(number for name, number in counts.items() if name.startswith("dead/"))
     text = f"{count(events, 'event')} and {count(counts.get('payloads', 0), 'refused payload')}, {size} bytes"
     if size >= bytes_max * NEAR_FULL:
-        yield error("dead letters", f"{text} of {bytes_max}: soon a sink is held for each more", "sortline dlq ls")
+        yield error("dead letters", f"{text} of {bytes_max}: soon a sink is held for each more", "sortline dlq list")
     elif events or counts.get("payloads"):
-        yield warning("dead letters", text, "sortline dlq ls, then replay or discard")
+        yield warning("dead letters", text, "sortline dlq list, then replay or discard")
     else:
         yield good("dead letters", "none")
 
@@ -210,5 +210,5 @@ def _passed_over(data_dir: Path) -> Iterator[Finding]:
             "journal",
             f"{count(number, 'record')} passed over: the process died each time that the rules read them; where is "
             f"said in {data_dir / LAST}",
-            "sortline dlq ls --kind line; report it, and send them again (dlq replay) with a program that is mended",
+            "sortline dlq list --kind line; report it, and send them again (dlq replay) with a program that is mended",
         )

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.clock import now_us
+from engine.config.faults import count
 from engine.config.load import read_toml
 from engine.disk import DISK
 from engine.errors import Newer, Refused
@@ -122,9 +123,9 @@ class Check:
         numbers = self.segments.numbers()
         packed = sum(held.packed for number in numbers if (held := self.segments.held(number)) is not None)
         return (
-            f"{self.folder}: {len(numbers)} segments ({packed} packed), {self.segments.bytes()} bytes, "
-            f"{self.frames} frames, {self.records} records, {self.lost_bytes} bytes lost, "
-            f"{len(self.snapshots)} snapshots that can be used"
+            f"{self.folder}: {count(len(numbers), 'segment')} ({packed} packed), {self.segments.bytes()} bytes, "
+            f"{count(self.frames, 'frame')}, {count(self.records, 'record')}, {self.lost_bytes} bytes lost, "
+            f"{count(len(self.snapshots), 'snapshot')} that can be used"
         )
 
     def needed_from(self) -> int:

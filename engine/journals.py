@@ -1,6 +1,6 @@
 """`sortline journal`: the records that a data folder's journal holds.
 
-    sortline journal ls WHERE                      its segments
+    sortline journal list WHERE                    its segments
     sortline journal export WHERE --out F          all its records as a recording: .ndjson, .zst, .parquet, - for stdout
 
 WHERE is a site file, a data folder, or a journal's folder; the engine may run meanwhile. `sortline replay` reads the
@@ -22,7 +22,9 @@ from engine.segment_folder import SegmentFolder, journal_of, readable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listed = actions.add_parser("ls", help="list its segments", description="List the segments of a journal.")
+    listed = actions.add_parser(
+        "list", aliases=["ls"], help="list its segments", description="List the segments of a journal."
+    )
     exported = actions.add_parser(
         "export", help="write its records as a recording", description="Write the records of a journal as a recording."
     )
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if folder is None:
         raise Refused(f"{where}: there is no journal in it")
     segments = SegmentFolder(folder)
-    if args.action == "ls":
+    if args.action in ("list", "ls"):
         for line in listing(segments):
             print(line)
         return 0

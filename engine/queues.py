@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.config.faults import suggest
 from engine.config.load import load_site
 from engine.error_classes import Class, classify
 from engine.errors import Refused
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ack": "say that a consumer has everything up to a position",
     }
     for name, text in texts.items():
-        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        aliases = ["ls"] if name == "list" else []
+        action = actions.add_parser(name, aliases=aliases, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument(
             "where", metavar="WHERE", help="SITE.toml, an embedded queue's file, or redis://host:port/db"
         )
@@ -67,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace) -> None:
     reader = _reader(args.where, args.sink)
     try:
-        await {"list": _list, "peek": _peek, "tail": _tail, "ack": _ack}[args.action](reader, args)
+        await {"list": _list, "ls": _list, "peek": _peek, "tail": _tail, "ack": _ack}[args.action](reader, args)
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -116,8 +118,12 @@ def _consumers(view: QueueView) -> str:
 
 async def _peek(reader: Reader, args: argparse.Namespace) -> None:
     after = args.after or (await reader.position(args.queue, args.consumer) if args.consumer else "")
-    for entry in await reader.read(args.queue, after, args.limit):
+    entries = await reader.read(args.queue, after, args.limit)
+    for entry in entries:
         _show(args, entry)
+    known = [] if entries else [view.queue for view in await reader.views()]
+    if not entries and args.queue not in known:
+        raise Refused(f"{args.where}: there is no queue {args.queue} yet: {suggest(args.queue, known)}")
 
 
 async def _tail(reader: Reader, args: argparse.Namespace) -> None:

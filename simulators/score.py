@@ -38,6 +38,10 @@ _JUDGED = {("shipment.manifested", "cartons"): ("carton", "tracking_no")}
 """Lists of which the floor determines only some fields of an item."""
 
 
+class Unreadable(ValueError):
+    """A file that is not what it should be: which, and where."""
+
+
 class Event(NamedTuple):
     """The last revision of a business event."""
 
@@ -75,15 +79,18 @@ def event_id(site: str, type_: str, key: str) -> str:
 
 
 def score(out_path: str | Path, truth_path: str | Path) -> Score:
-    """Compare the last revision of every judged event in `out_path` with `truth_path`, both NDJSON."""
-    events, broken = _last_revisions(_lines(out_path))
+    """Compare the last revision of every judged event in `out_path` with `truth_path`, both NDJSON.
+
+    Raises Unreadable, or OSError.
+    """
+    events, broken = _last_revisions(_lines(out_path, "business event", ("id", "type", "sequence")))
     unready = {event.subject: event.sequence for event in events.values() if event.type == "shipment.unready"}
     missing: list[str] = []
     extra: list[str] = []
     wrong = list(broken)
     right = 0
     known: set[str] = set()
-    for expected in _lines(truth_path):
+    for expected in _lines(truth_path, "row of a ground truth", ("site", "type", "key", "data")):
         name = f"{expected['type']} {expected['key']}"
         base = event_id(expected["site"], expected["type"], expected["key"])
         known.add(base)
@@ -118,11 +125,19 @@ def _says_nothing(event: Event) -> bool:
     return event.type == "pick.short" and event.data.get("qty_short") == 0
 
 
-def _lines(path: str | Path) -> Iterator[dict[str, Any]]:
+def _lines(path: str | Path, what: str, fields: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The objects of a file, each with these fields at least."""
     with sys.stdin.buffer if str(path) == "-" else Path(path).open("rb") as file:
-        for line in file:
-            if line.strip():
-                yield json.loads(line)
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError:
+                raise Unreadable(f"{path}:{number}: not JSON; is it a file of {what}s?") from None
+            if not isinstance(row, dict) or not row.keys() >= set(fields):
+                raise Unreadable(f"{path}:{number}: no {what}")
+            yield row
 
 
 def _last_revisions(lines: Iterable[dict[str, Any]]) -> tuple[dict[str, Event], list[Wrong]]:
@@ -185,8 +200,11 @@ def run(args: argparse.Namespace) -> int:
     """`sortline score OUT TRUTH`: prints the report; 0 if everything is right, else 1."""
     try:
         found = score(args.out, args.truth)
-    except (OSError, ValueError, KeyError) as error:
-        print(f"score: cannot read {args.out} or {args.truth}: {error!r}", file=sys.stderr)
+    except OSError as error:
+        print(f"score: {error.filename}: cannot be read: {error.strerror}", file=sys.stderr)
+        return 1
+    except Unreadable as error:
+        print(f"score: {error}", file=sys.stderr)
         return 1
     print(report(found))
     return 0 if found.perfect else 1

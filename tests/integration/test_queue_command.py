@@ -110,6 +110,7 @@ def test_a_site_with_several_sinks_asks_which(tmp_path: Path, capsys: pytest.Cap
     ("arguments", "reason"),
     [
         (["list", "{folder}/nowhere.sqlite"], "there is no queue"),
+        (["peek", "{folder}/queue.sqlite", "epr"], 'there is no queue epr yet: did you mean "erp"?'),
         (["ack", "{folder}/queue.sqlite", "erp", "--consumer", "sap", "--upto", "9"], "position 9"),
         (["ack", "{folder}/queue.sqlite", "erp", "--consumer", "sap", "--upto", "x"], "x: a position"),
         (["list", "redis://127.0.0.1:1/0"], "127.0.0.1:1"),

@@ -94,6 +94,15 @@ def test_an_unknown_case_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> N
     assert "there is no case warp" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["--scale", "x"], ["--scale", "0"], ["--runs", "many"]])
+def test_a_number_that_is_none_is_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(arguments)
+    assert f"{arguments[1]} is not a positive" in capsys.readouterr().err
+
+
 def test_a_case_that_cannot_run_here_says_why_and_one_that_breaks_ends_the_command_with_3(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,24 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert "usage: sortline" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["rnu", "site.toml"], "did you mean run?"),
+        (["run", "--plian", "site.toml"], "unrecognized arguments: --plian; did you mean --plain?"),
+        (["queue", "lits", "queue.sqlite"], "did you mean list?"),
+        (["dlq", "list", "dead.sqlite", "--limt", "3"], "did you mean --limit?"),
+    ],
+)
+def test_wrong_usage_says_what_was_probably_meant(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert meant in capsys.readouterr().err
+
+
 def test_a_refused_config_is_exit_code_1_with_every_fault_on_stderr(tmp_path: Path) -> None:
     site = tmp_path / "site.toml"
     site.write_text('site = "dc1"\n[rules]\nloops_maxx = 1\nshort_on_close = 1\n')

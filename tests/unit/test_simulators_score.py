@@ -131,7 +131,28 @@ def test_the_command_says_what_is_wrong_and_exits_1(tmp_path: Path, capsys: pyte
     assert scoring.run(parser.parse_args([str(out), str(truth)])) == 1
     assert "pick.confirmed T-1: qty is 3, not 4" in capsys.readouterr().out
     assert scoring.run(parser.parse_args([str(tmp_path / "none"), str(truth)])) == 1
-    assert "cannot read" in capsys.readouterr().err
+    assert "none: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("out", "truth", "said"),
+    [
+        ("gone", "", "gone: cannot be read: No such file or directory"),
+        ("not json", "", "out:1: not JSON; is it a file of business events?"),
+        ('\n{"id": "x:r0"}', "", "out:2: no business event"),
+        ("", "[1]", "truth:1: no row of a ground truth"),
+    ],
+)
+def test_a_file_that_cannot_be_judged_is_named_with_the_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, truth: str, said: str
+) -> None:
+    (tmp_path / "out").write_text(out)
+    (tmp_path / "truth").write_text(truth)
+    name = tmp_path / ("gone" if out == "gone" else "out")
+    parser = argparse.ArgumentParser()
+    scoring.add_arguments(parser)
+    assert scoring.run(parser.parse_args([str(name), str(tmp_path / "truth")])) == 1
+    assert f"score: {tmp_path}/{said}\n" == capsys.readouterr().err
 
 
 def test_a_long_list_of_differences_is_cut(judged: Any) -> None:
