@@ -36,7 +36,8 @@ def page(figures: Iterable[Figures]) -> str:
     sections = [section for draw in SECTIONS for section in draw(ran)]
     sections += [_unknown(case) for name, case in ran.items() if name not in PICTURED]
     body = "".join(
-        f"<section><h2>{escape(section.title)}</h2><p>{escape(section.text)}</p>{''.join(section.pictures)}</section>"
+        f"<section><h2>{escape(section.title)}</h2>"
+        f"{f'<p>{escape(section.text)}</p>' if section.text else ''}{''.join(section.pictures)}</section>"
         for section in sections
     )
     return (
@@ -113,6 +114,9 @@ def _tiles(ran: dict[str, Figures]) -> str:
 # Cases that have no pictures of their own
 
 
+WORDS = {"us": "Microseconds", "seconds": "Seconds"}
+
+
 def _unknown(case: Figures) -> Section:
     shown = {
         name: value for name, value in case.items() if name not in RUN_FIELDS and isinstance(value, int | float | str)
@@ -124,7 +128,7 @@ def _unknown(case: Figures) -> Section:
         ratio = case.get("ratio", {})
         notes = {peer: f"· {short(ratio[peer])}× ours" for peer in ratio}
         drawn = [Bar(who, value, notes.get(who, ""), mine=who.startswith(OURS)) for who, value in case[name].items()]
-        pictures.append(f"<h3>{escape(name)}</h3>{bars(case['case'], drawn)}")
+        pictures.append(f"<h3>{escape(WORDS.get(name, name))}</h3>{bars(case['case'], drawn)}")
     if points := [_first_two(each) for each in case.get("points", ())]:
         (x, y), places = points[0][0], [point for _, point in points]
         log = min(at for at, _ in places) > 0 and max(at for at, _ in places) > 20 * min(at for at, _ in places)

@@ -116,12 +116,12 @@ def _event(ran: dict[str, Figures]) -> list[Section]:
         Bar(
             name if len(name) < 18 else "confirmed + short",
             each["p50_us"],
-            f"µs, p99 {short(each['p99_us'])}",
+            f"µs, p99 {short(each['p99_us'])} µs",
             mine=True,
         )
         for name, each in case["types"].items()
     ]
-    rows += [Bar(name, each["p50_us"], f"µs, p99 {short(each['p99_us'])}") for name, each in case["peers"].items()]
+    rows += [Bar(name, each["p50_us"], f"µs, p99 {short(each['p99_us'])} µs") for name, each in case["peers"].items()]
     text = (
         "A thousand things that one record decides at once, by a thousand: timer, decision, id, canonical JSON. "
         "The plain loop's figure is of carton.closed."
