@@ -28,9 +28,9 @@ def run(args: argparse.Namespace) -> int:
     --probe: 1 if a source fails."""
     site = load_site(args.site)
     connected = [source for source in site.sources if source.protocol is not None]
-    counts = {"source": len(connected), "sink": len(site.sinks), "route": len(site.routes)}
-    parts = ", ".join(count(number, noun) for noun, number in counts.items())
-    print(f"{args.site}: good: site {site.site}, {parts}")
+    parts = [count(len(connected), "source"), count(len(site.sinks), "sink")]
+    routes = count(len(site.routes), "route") if site.routes else "the default routes"
+    print(f"{args.site}: good: site {site.site}, {', '.join([*parts, routes])}")
     for doubt in doubts(site):
         print(f"  warning: {doubt}")
     return probe(site, args.seconds) if args.probe else 0

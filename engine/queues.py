@@ -123,7 +123,7 @@ async def _peek(reader: Reader, args: argparse.Namespace) -> None:
         _show(args, entry)
     known = [] if entries else [view.queue for view in await reader.views()]
     if not entries and args.queue not in known:
-        raise Refused(f"{args.where}: there is no queue {args.queue} yet: {suggest(args.queue, known)}")
+        raise Refused(f"there is no queue {args.queue} yet: {suggest(args.queue, known)}")
 
 
 async def _tail(reader: Reader, args: argparse.Namespace) -> None:

@@ -64,6 +64,8 @@ class _Walk:
 
     def value(self, value: object, kind: inspect.Type, path: str) -> object:
         if isinstance(kind, inspect.Metadata):
+            if described(kind) and not _fits(value, kind.type):
+                return self.wrong(path, f"{must_be(kind)}, is {is_a(value)}")
             if described(kind) and isinstance(value, str) and not _matches(value, kind.type):
                 return self.wrong(path, must_be(kind))
             return self.value(value, kind.type, path)

@@ -244,6 +244,7 @@ def test_a_fault_of_type_does_not_hide_what_cannot_be_meant_in_the_same_table() 
         ('site = "dc1"\nsite = "dc2"\n', "a key stands there a second time (at line 2, column 13)"),
         ('site = "dc1\n', "a text has no closing quote (at line 1, column 12)"),
         ("sources = [1]\n", "sources: must be a table, each value a table, is a list"),
+        ("site = 1\n", "that begins with a letter or digit, is a whole number"),
     ],
 )
 def test_what_is_no_toml_or_no_table_is_said_plainly(tmp_path: Path, text: str, said: str) -> None:
