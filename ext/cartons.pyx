@@ -134,8 +134,8 @@ cdef int watch_void(Floor floor, Fact* fact) except -1:
 
 
 cdef int retell_picks(Floor floor, Cycle* cycle, Fact* cause) except -1:
-    """A carton learned after its picks were told: `pick.confirmed` names it in a revision (R31). Not of a line that is
-    forgotten, whose pieces lie in a unit that goes on."""
+    """R31: a carton that is learned after its picks were told: `pick.confirmed` names it in a revision. A line may be forgotten
+    while its pieces still lie in the unit: of that nothing is told."""
     cdef Fact* fact
     cdef int i
     cycle.renamed = False

@@ -261,8 +261,8 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
 
 
 cdef int retire(Floor floor, Cycle* cycle) except -1:
-    """Its facts are an earlier cycle's, or none any more: nothing finds it, and timers find it empty. A number that nobody
-    has heard of is given to the next (R3: without what was taken back it would have had that)."""
+    """R40: it turned out to be no cycle of its own. Its facts have gone to an earlier one or to none; timers that still name it
+    find it empty. A number that was never told goes to the next cycle (R3: as if this one had never been met)."""
     if cycle.number == cycle.unit.met and not cycle.key and not cycle.decided.alarms:
         cycle.unit.met -= 1
     if cycle.key and cycle.key == cycle.carton:

@@ -270,8 +270,8 @@ cdef class Effects(Clocks):
         return not known
 
     cdef int judge_late(self, Fact* fact, bint known) except -1:
-        """The watermark has passed a pick from after the manifest. R3: by what has come since it may be of the unit's next use,
-        and in time. `known`: it was taken out of its carton, where it was late; without it there may be no such carton."""
+        """R29: the watermark has passed a pick that came late. R3: what has arrived since may have made it one of the unit's next
+        use, which is in time. `known`: it lay in its carton when that left, so there is nothing to ask."""
         cdef PickWindow* window = fact.window
         if known or not late_facts.is_in_time(self.floor, window, fact):
             return pick_events.raise_late(self.floor, fact)

@@ -110,7 +110,7 @@ cdef int end_all(Floor floor, Signal* signal) except -1:
 
 
 cdef int keep_signalled(Floor floor, int code, Numbers* subjects, bint set_only) noexcept:
-    """Those that a signal is remembered of, or only those that are set; the others need no clear. How many are left."""
+    """Drop the subjects of which no signal is remembered, with `set_only` also those that are cleared. Returns how many are left."""
     cdef const Signal* signal
     cdef int i, kept = 0
     if subjects == NULL:

@@ -13,8 +13,8 @@ from ext.timers cimport NEVER
 
 
 cdef int64_t left_at(Floor floor, Shipment* shipment, int64_t t) except? -1:
-    """Since when nothing of it stood in the house, by closes up to `t` that are known, though the watermark may pass them
-    yet; NEVER: something did."""
+    """R54: when the last carton of the shipment left the house, by the trailers known to have closed up to `t` (the watermark
+    may not have passed them yet); NEVER: one still stands here."""
     cdef List* cycles = cycles_of(floor, shipment, t, t)
     cdef carton_state.CartonState state
     cdef Fact* close

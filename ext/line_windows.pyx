@@ -93,7 +93,8 @@ cdef int wait_in_order(Floor floor, Fact* fact, List* entries) except -1:
 # ---------------------------------------------------------------------------------------------- a task comes
 
 cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1:
-    """R20: a task of the line is told. What the line's window has from its time on, it has only because that came first."""
+    """R20: a task of the line is told. What happened from the task's time on is in the line's window only because it arrived
+    before the task."""
     cdef const PickWindow* first = first_task(floor, line)
     cdef PickWindow* own = line.own
     cdef int64_t since = max(first.planned_t, floor.state.watermark)

@@ -104,13 +104,13 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
 
 
 cdef bint was_there(const PickWindow* window, const Fact* closing) noexcept:
-    """R20, R21 d: the window had begun before the cutoff was moved. One that was moved before has closed none."""
+    """R20, R21 d: a cutoff that had come when it was moved has closed the windows that had begun by then, and no others."""
     cdef int64_t moved = moved_at(closing)
     return moved == NEVER or (window.planned_t < moved if window.task else has_begun(window, moved - 1))
 
 
 cdef int64_t moved_at(const Fact* closing) noexcept:
-    """Since when a cutoff that had come by then is another's; NEVER: it stands (see waves)."""
+    """When a cutoff was moved whose time had come, or was taken from the order; NEVER: it stands (see waves)."""
     return -closing.qty if closing.context and closing.qty < 0 else NEVER
 
 

@@ -169,8 +169,8 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
 
 
 cdef Fact* closing_of_short(const PickWindow* window) noexcept:
-    """What a short was told by that does not stand any more: the first b, c or d that closed the window, by what was asked for
-    then. One that found it full told none."""
+    """The closing that a short was told by which no longer stands: the first b, c or d that closed the window, by what was asked
+    for then. One that found it full told none."""
     cdef Fact* closing
     cdef Fact* first = NULL
     cdef int i
@@ -296,8 +296,8 @@ cdef int put_plain_dev_id(Floor floor, const Fact* fact) except -1:
 
 cdef int count_late(Floor floor, PickWindow* window, Fact* fact, bint known) except -1:
     """R29: its shipment has left: no revision, but the stock of that place is not what was told. The event goes out at once,
-    the exception when the watermark passes the pick: when, and with what, the first of several raises it is then no question
-    of their arrival (R3). `known`: all is known of where it lay, and it is not asked again whether it is late."""
+    the exception when the watermark passes the pick, so that of several the first by event time raises it (R3). `known`:
+    where it lay is known for good, and it is not asked again whether it is late."""
     fact.window = window
     count_late_here(floor, window, fact)
     floor.troubled(window).alarms |= <uint64_t>1 << PCK_LATE_AFTER_SHIP
@@ -429,8 +429,8 @@ cdef int retell_late(Floor floor, const PickWindow* window) except -1:
 
 
 cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:
-    """R30: the same press on one task is one pick; from now on it is known. So is what is known by the record itself alone:
-    each entry of it is a pick."""
+    """R30: was this press told of before? From now on it was. Entries of one record (`alloc`) that name the task and the
+    press more than once are a pick each."""
     if fact.qty < 0:
         return False
     if has_number(window.presses, fact.press):

@@ -154,7 +154,7 @@ cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact
 
 
 cdef int undo(Floor floor, PickWindow* window, const Fact* closing, Fact* fact) except -1:
-    """R10, R3: the close that was told is none, and no other has taken its place: as if the word of `fact` had come first."""
+    """R10, R3: `fact` says that the close that was told never was, and nothing else closes the window: take it back."""
     cdef Outcome o = outcome(window, ANY_TIME, max(floor.state.watermark, window.trouble.forced + 1))
     if o.told:
         return 0

@@ -204,7 +204,7 @@ cdef bint add_sub(Store store, Seen* seen, uint64_t key, int64_t t, int64_t late
 
 
 cdef bint take_owed(Store store, Seen* seen, int64_t seq, int64_t t, int64_t lateness) except -1:
-    """The first fact of a telegram whose number came with a later one stands among the subs as a 0 that is still to come."""
+    """R5: a number came with a later fact of its telegram. Its first fact (`sub` 0) is still owed, and taken once."""
     cdef Table* table = seen.subs
     cdef void* owed = NULL
     cdef Interval* here

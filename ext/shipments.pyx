@@ -61,8 +61,8 @@ cdef int touch_home(Floor floor, Shipment* shipment, Cycle* cycle, Fact* cause) 
 
 
 cdef bint is_newly_its(const Cycle* cycle, const Fact* cause) noexcept:
-    """Does `cause` say that the unit is this carton, or since when it is: a bind, a plan, a name, or what begins or ends its
-    use? Facts that came before it were nobody's so far."""
+    """Whether `cause` says that the unit is this carton, or since when: a bind, a plan, a name, or what begins or ends its use.
+    Then facts that arrived before `cause` concern the shipment only now."""
     return cause.context or cause.carton != 0 or cause.cycle != cycle or first(cycle.facts) == cause
 
 

@@ -17,7 +17,7 @@ from ext.store cimport B_TABLE, Table, find, length, nth
 from ext.timers cimport RANK_SIGHT, RANK_TRACK
 
 cdef enum:
-    SIGHTS_MAX = 60_000         # below what `Fact.sights` can count: some places that keep a fact are not asked before
+    SIGHTS_MAX = 60_000         # timers of one read; `Fact.sights` counts to 65 535, and other places keep the fact, too
 
 
 # ---------------------------------------------------------------------------------------------- where it was seen

@@ -154,8 +154,8 @@ cdef int tell_end(Floor floor, Shipment* shipment, Fact* cause) except -1:
 
 
 cdef int predate(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R52, R3: a fact of `t` shows that a truth ended before the moment that was told as its end: tell it anew, with the first
-    fact that ended it, unless it was true again in between and that has lasted."""
+    """R52, R3: a fact of `t` shows that a readiness ended earlier than was told: tell its end anew, with the first fact that ended
+    it, unless the shipment was ready again in between for as long as its hold."""
     cdef int first = first_after(shipment, t - 1), i
     while first < touches_of(shipment) and shipment.touches.items[first].t < shipment.unready_at and verdict_of(
             floor, shipment, shipment.touches.items[first].t).kind == READY:

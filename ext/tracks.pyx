@@ -18,7 +18,7 @@ from ext.unit_episodes cimport FORCED, SEEN
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
-cdef int WAITING_MAX = 1_024        # of one life, and as many that were given up: of what more is said is no item
+cdef int WAITING_MAX = 1_024        # facts of one life, and as many that were given up: no item has more
 
 
 cdef int take(Floor floor, Source* source, Fact* fact) except -1:

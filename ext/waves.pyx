@@ -65,8 +65,8 @@ cdef int set_cutoff(Floor floor, Order* order, Fact* before, Fact* cutoff, Fact*
 
 
 cdef void leave_cutoff(Order* order, Fact* cutoff, int64_t t) noexcept:
-    """The order has it no more, since `t`. One that had come by then stays: it closed what there was to be closed (R26), also
-    what is told of only later (R3). The oldest of many leaves."""
+    """The cutoff was moved, or taken from the order, at `t`. If its time had come by then it stays, for it has closed what was
+    open (R26), also what arrives only later (R3). Of too many such the oldest goes."""
     cdef Fact* oldest = NULL
     cdef int i = length(order.cutoffs), former = 0
     if cutoff.t >= t:
