@@ -43,7 +43,7 @@ cdef void restore_order(State* state, Source* source) noexcept:
 
 
 cdef Source* laggard(State* state) noexcept:
-    """The one with the least watermark; NULL: none is in."""
+    """R2: the one with the least watermark; NULL: none is in."""
     return first_by(&state.live[<int>BY_WATERMARK], BY_WATERMARK)
 
 
