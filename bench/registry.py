@@ -16,6 +16,7 @@ CASES: dict[str, str] = {
     "core.flood": "bench.state:flood",
     "core.collisions": "bench.collisions:collisions",
     "core.growth": "bench.growth:growth",
+    "core.sources": "bench.sources:sources",
     "snapshot": "bench.state:snapshot",
     "sources.idle": "bench.idle:idle",
     "journal.append": "bench.journal:append",

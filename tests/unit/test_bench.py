@@ -57,7 +57,7 @@ def test_every_case_stands_in_the_page_that_tells_of_them() -> None:
 
 def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["core.ndjson", "core.event", "core.open_windows", "core.flood", "snapshot", "core.collisions"]
-    asked += ["core.growth", "journal.append", "recovery.tail"]
+    asked += ["core.growth", "core.sources", "journal.append", "recovery.tail"]
     assert bench(*asked, "--json", "--scale", str(SMALL), "--runs", "1") == 0
     lines = printed(capsys)
     assert [line["case"] for line in lines] == asked
@@ -66,7 +66,7 @@ def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pyte
         assert line["rss_mb"] >= 0
         assert line["scale"] == SMALL
         assert {"sortline", "python", "polars", "bytewax"} <= line["versions"].keys()
-    speed, event, windows, flood, snapshot, collided, growth, journal, recovery = lines
+    speed, event, windows, flood, snapshot, collided, growth, crowd, journal, recovery = lines
     assert speed["events_per_s"] > 0
     assert speed["ratio"].keys() == speed["peers"].keys() >= {"msgspec.loop", "polars"}
     assert set(speed["absent"]) | set(speed["peers"]) == {"msgspec.loop", "polars", "bytewax"}
@@ -79,6 +79,8 @@ def test_cases_give_one_line_of_json_each_and_the_report_shows_them(capsys: pyte
     assert collided["ratio_to_random"] > 0
     assert growth["growth"] == max(growth["growth_of"].values()) > 0
     assert growth["uses"] == 100
+    assert [point["sources"] for point in crowd["points"]] == [2, 10]
+    assert all(point["ns_a_record"] > 0 for point in crowd["points"])
     assert journal["us"].keys() == {"sortline", "sortline.lines", "file.lines", "sqlite.wal"}
     assert journal["records"] == 2 * 4_096
     assert [point["records"] > 400 for point in recovery["points"]] == [True, True]
