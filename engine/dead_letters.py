@@ -14,40 +14,24 @@ tried once more, so the next start forgets letters beyond the cursor.
 from __future__ import annotations
 
 import hashlib
-import logging
-import sqlite3
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, get_type_hints
 
 import msgspec
 
-from engine import sqlite_log
 from engine.clock import Clock
 from engine.contracts import OutRow
-from engine.errors import Full, Refused
+from engine.errors import Full
+from engine.letters_schema import MEND, SCHEMA, VERSION
 from engine.outbox_sums import one_bit_back
 from engine.sqlite_file import ShortLog, open_file, open_to_look, transaction
 
-log = logging.getLogger("sortline.dead_letters")
-
-VERSION = 1
-SCHEMA = (
-    "CREATE TABLE letters (number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, state TEXT NOT NULL, "
-    "source TEXT NOT NULL, queue TEXT NOT NULL, sequence INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, "
-    "partitionkey TEXT NOT NULL, raw BLOB NOT NULL, digest BLOB NOT NULL, class TEXT NOT NULL, code TEXT NOT NULL, "
-    "reason TEXT NOT NULL, attempts INTEGER NOT NULL, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, "
-    "decoder TEXT NOT NULL, config TEXT NOT NULL, position INTEGER NOT NULL, again INTEGER NOT NULL, "
-    "rate REAL NOT NULL, size INTEGER NOT NULL)",
-    "CREATE UNIQUE INDEX letters_once ON letters (kind, source, queue, sequence, digest)",
-    "CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE audit (number INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, "
-    "letter INTEGER NOT NULL, id TEXT NOT NULL)",
-)
-MEND = "Move it away: the engine makes a new one; what was in it stays in the file that you moved"
 REFUSALS_PART = 2  # refused payloads take at most half of the room: a noisy machine leaves some for events
 LETTER_BYTES = 512  # a letter without its raw bytes, about
 AUDIT_MAX = 100_000
@@ -206,6 +190,13 @@ class DeadLetters:
         with self._calls:
             return {key for (key,) in self._file.execute(query, (EVENT, sink, queue, DISCARDED))}
 
+    def has_key(self, sink: str, queue: str, partitionkey: str) -> bool:
+        """Whether it has a letter."""
+        which = "kind = ? AND source = ? AND queue = ? AND partitionkey = ? AND state != ?"
+        query = f"SELECT 1 FROM letters WHERE {which} LIMIT 1"  # noqa: S608
+        with self._calls:
+            return bool(self._file.execute(query, (EVENT, sink, queue, partitionkey, DISCARDED)).fetchone())
+
     def next_wanted(self, sink: str, queue: str, *, in_order: bool) -> Letter | None:
         """The letter that the lane has to send before anything else: one that is on its way, or the first wanted one.
 
@@ -216,11 +207,14 @@ class DeadLetters:
             "letters.source AND older.queue = letters.queue AND older.partitionkey = letters.partitionkey AND "
             "older.sequence < letters.sequence AND older.state != 'discarded')"
         )
-        which = f"kind = ? AND source = ? AND queue = ? AND state IN (?, ?){f' AND {older}' if in_order else ''}"
+        which = f"kind = ? AND source = ? AND queue = ? AND state = ?{f' AND {older}' if in_order else ''}"
+        query = f"SELECT {COLUMNS} FROM letters WHERE {which} ORDER BY sequence LIMIT 1"  # noqa: S608
         with self._calls:
-            query = f"SELECT {COLUMNS} FROM letters WHERE {which} ORDER BY state = ? DESC, sequence LIMIT 1"  # noqa: S608
-            found = self._file.execute(query, (EVENT, sink, queue, WANTED, SENDING, SENDING)).fetchone()
-        return _letter(found) if found else None
+            for state in (SENDING, WANTED):
+                found = self._file.execute(query, (EVENT, sink, queue, state)).fetchone()
+                if found:
+                    return _letter(found)
+        return None
 
     def begin(self, letter: Letter, position: int) -> Letter:
         """The letter is about to be sent behind `position`: its place is written down before."""
@@ -331,46 +325,56 @@ class DeadLetters:
         self, numbers: Sequence[int] = (), *, source: str = "", class_: str = "", kind: str = "", limit: int = -1
     ) -> list[Letter]:
         """Those that fit all that is given, oldest first."""
-        which, values = ["state != ?"], list[object]([DISCARDED])
+        all_ = self.each(numbers, source=source, class_=class_, kind=kind)
+        return list(all_ if limit < 0 else islice(all_, limit))
+
+    def each(
+        self, numbers: Sequence[int] = (), *, source: str = "", class_: str = "", kind: str = ""
+    ) -> Iterator[Letter]:
+        """The same, one by one: only a few are in memory at a time, however many there are."""
+        which, values = ["state != ?", "number > ?"], list[object]([DISCARDED])
         if numbers:
-            which.append(f"number IN ({', '.join('?' * len(numbers))})")
-            values += numbers
+            which.append("number IN (SELECT value FROM json_each(?))")
         for column, value in (("source", source), ("class", class_), ("kind", kind)):
             if value:
                 which.append(f"{column} = ?")
-                values.append(value)
         query = f"SELECT {COLUMNS} FROM letters WHERE {' AND '.join(which)} ORDER BY number LIMIT ?"  # noqa: S608
-        with self._calls:
-            return [_letter(found) for found in self._file.execute(query, (*values, limit))]
+        more = [json.dumps(sorted(numbers))] if numbers else []
+        more += [value for value in (source, class_, kind) if value]
+        last = -1
+        while True:
+            with self._calls:
+                found = self._file.execute(query, (*values, last, *more, AT_ONCE)).fetchall()
+            if not found:
+                return
+            last = found[-1][0]
+            yield from map(_letter, found)
 
-    def want(self, letters: Sequence[Letter], rate: float, who: str) -> int:
+    def want(self, numbers: Sequence[int], rate: float, who: str) -> int:
         """They shall be sent again, so many a second. Returns how many; those that are on their way are not asked."""
-        query = "UPDATE letters SET state = ?, rate = ? WHERE number = ? AND state = ?"
 
-        def want(letter: Letter) -> bool:
-            return self._file.execute(query, (WANTED, rate, letter.number, DEAD)).rowcount > 0
+        def want(letter: Letter) -> None:
+            query = "UPDATE letters SET state = ?, rate = ? WHERE number = ?"
+            self._file.execute(query, (WANTED, rate, letter.number))
 
-        return self._each(letters, want, who, "replay")
+        return self._step_by_step(numbers, (DEAD,), want, who, "replay")
 
-    def discard(self, letters: Sequence[Letter], who: str) -> int:
+    def discard(self, numbers: Sequence[int], who: str) -> int:
         """They are gone for good. Returns how many; those that are on their way stay."""
+        return self._step_by_step(numbers, (DEAD, WANTED), self._discard, who, "discard")
 
-        def discard(letter: Letter) -> bool:
-            may_go = self._state(letter.number) in (DEAD, WANTED)
-            if may_go:
-                self._discard(letter)
-            return may_go
-
-        return self._each(letters, discard, who, "discard")
-
-    def _each(self, letters: Sequence[Letter], step: Callable[[Letter], bool], who: str, action: str) -> int:
+    def _step_by_step(
+        self, numbers: Sequence[int], states: Sequence[str], do: Callable[[Letter], None], who: str, action: str
+    ) -> int:
         """A few in each commit, so that an engine that has something to bury never waits for long."""
-        done = 0
-        for first in range(0, len(letters), AT_ONCE):
+        query, done = f"SELECT {COLUMNS} FROM letters WHERE number = ?", 0  # noqa: S608
+        for first in range(0, len(numbers), AT_ONCE):
             with self._step():
-                for letter in letters[first : first + AT_ONCE]:
-                    if step(letter):
-                        self._note(who, action, letter.number, letter.id)
+                for number in numbers[first : first + AT_ONCE]:
+                    found = self._file.execute(query, (number,)).fetchone()
+                    if found is not None and (letter := _letter(found)).state in states:
+                        do(letter)
+                        self._note(who, action, number, letter.id)
                         done += 1
             time.sleep(BETWEEN_S)
         return done
@@ -443,10 +447,6 @@ class DeadLetters:
         query = "SELECT 1 FROM letters WHERE kind = ? AND source = ? AND queue = ? AND sequence = 0 AND digest = ?"
         return self._file.execute(query, (refusal.kind, refusal.source, refusal.place, digest)).fetchone() is not None
 
-    def _state(self, number: int) -> str:
-        found = self._file.execute("SELECT state FROM letters WHERE number = ?", (number,)).fetchone()
-        return str(found[0]) if found else ""
-
     def _take_out(self, number: int, count: str) -> None:
         found = self._file.execute("SELECT kind, size FROM letters WHERE number = ?", (number,)).fetchone()
         if found is not None:
@@ -482,15 +482,3 @@ def _digest_of(id_: str, type_: str, partitionkey: str, body: bytes) -> bytes:
 
 def _number_of(id_: str, type_: str, partitionkey: str, body: bytes) -> int:
     return int.from_bytes(_digest_of(id_, type_, partitionkey, body))
-
-
-def open_existing(path: Path, clock: Clock) -> DeadLetters:
-    """The letters in `path`, for the command. Refused if there are none yet, or the file cannot be opened."""
-    if not path.is_file():
-        raise Refused(f"{path}: there are no dead letters; the engine makes the file at its first start")
-    try:
-        for said in sqlite_log.put_in_order(path):
-            log.warning("%s", said)
-        return DeadLetters(path, clock)
-    except sqlite3.OperationalError as error:
-        raise Refused(f"{path}: {error}") from error

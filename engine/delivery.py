@@ -259,7 +259,10 @@ class Forwarder:
             await asyncio.to_thread(self._outbox.settle)
             await asyncio.to_thread(self._letters.delivered, letter)
             log.info("sink %s: dead letter %d was delivered: %s", self.name, letter.number, letter.id)
-            await self._know_keys(work)
+            if self._holds_keys and not await asyncio.to_thread(
+                self._letters.has_key, self.name, work.lane.queue, letter.partitionkey
+            ):
+                work.keys.discard(letter.partitionkey)
             self._delivered(work, 1, 0)
         return True
 

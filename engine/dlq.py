@@ -16,20 +16,24 @@ from __future__ import annotations
 
 import argparse
 import base64
+import logging
 import os
 import pwd
+import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from engine import sqlite_log
 from engine.clock import now_us
 from engine.config.faults import count
 from engine.config.load import load_site
-from engine.dead_letters import EVENT, LINE, PAYLOAD, DeadLetters, Letter, open_existing
+from engine.dead_letters import EVENT, LINE, PAYLOAD, DeadLetters, Letter
 from engine.error_classes import Class
 from engine.errors import Refused
 from engine.logs import escaped
@@ -39,6 +43,8 @@ from engine.sqlite_file import damage_refused
 FILE = "dead.sqlite"
 RATE_PER_S = 10.0
 RAW_CHARS_SHOWN = 2_000
+
+log = logging.getLogger("sortline.dead_letters")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +108,7 @@ def _add_selection(action: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0. A place without dead letters, and a selection of none, are raised as Refused."""
-    letters = open_existing(_place(args.where), now_us)
+    letters = _open(_place(args.where))
     try:
         with damage_refused(letters.path, "The engine's next start puts it in order, with what of it can be read"):
             {
@@ -123,33 +129,56 @@ def _place(where: Path) -> Path:
     return Path(load_site(where).engine.data_dir) / FILE if where.suffix == ".toml" else where
 
 
-def _selected(letters: DeadLetters, args: argparse.Namespace, limit: int = -1) -> list[Letter]:
-    found = letters.find(args.numbers, source=args.source, class_=args.class_, kind=args.kind, limit=limit)
-    missing = sorted(set(args.numbers) - {letter.number for letter in found}) if limit < 0 else []
+def _open(path: Path) -> DeadLetters:
+    """Refused if there are none yet, or the file cannot be opened."""
+    if not path.is_file():
+        raise Refused(f"{path}: there are no dead letters; the engine makes the file at its first start")
+    try:
+        for said in sqlite_log.put_in_order(path):
+            log.warning("%s", said)
+        return DeadLetters(path, now_us)
+    except sqlite3.OperationalError as error:
+        raise Refused(f"{path}: {error}") from error
+
+
+def _selected(letters: DeadLetters, args: argparse.Namespace) -> Iterator[Letter]:
+    """However many there are, only a few are in memory at a time."""
+    missing = set(args.numbers)
+    for letter in letters.each(args.numbers, source=args.source, class_=args.class_, kind=args.kind):
+        missing.discard(letter.number)
+        yield letter
     if missing:
-        raise Refused(f"{letters.path}: there is no such letter: {', '.join(map(str, missing))}")
-    return found
+        raise Refused(f"{letters.path}: there is no such letter: {', '.join(map(str, sorted(missing)))}")
 
 
-def _chosen(letters: DeadLetters, args: argparse.Namespace) -> list[Letter]:
-    """For what changes something: the selection has to be said, and must not be empty."""
+def _chosen(letters: DeadLetters, args: argparse.Namespace) -> dict[int, str]:
+    """For what changes something, by number what is said of each: the selection has to be given, and not be empty."""
     if not (args.numbers or args.source or args.class_ or args.kind or args.all):
         raise Refused("which letters? Give their numbers, or --source, --class, --kind, or --all")
-    found = _selected(letters, args)
-    if not found:
+    chosen, payloads = {}, []
+    for letter in _selected(letters, args):
+        text = f"{letter.number:>7}  {letter.kind:<7}  {letter.source:<16}  {letter.id or letter.reason}"
+        chosen[letter.number] = escaped(text)
+        if letter.kind == PAYLOAD:
+            payloads.append(letter.number)
+    if not chosen:
         raise Refused(f"{letters.path}: no letter fits that")
-    return found
+    if payloads and args.action == "replay":
+        raise Refused(
+            f"{count(len(payloads), 'letter')} of kind payload, first {payloads[0]}: only its source can send it once "
+            "more, by the protocol that it came in. `sortline dlq export` has the bytes; choose others with --kind"
+        )
+    return chosen
 
 
 def _list(letters: DeadLetters, args: argparse.Namespace) -> None:
-    found = _selected(letters, args, args.limit)
-    if args.json:
-        for letter in found:
+    found = _selected(letters, args)
+    for index, letter in enumerate(found if args.limit < 0 else islice(found, args.limit)):
+        if args.json:
             print(_json(letter, raw=False).decode())
-        return
-    if found:
-        print(f"{'number':>7}  {'last':<20}  {'kind':<7}  {'source':<16}  {'class':<10}  {'times':>5}  what, why")
-    for letter in found:
+            continue
+        if not index:
+            print(f"{'number':>7}  {'last':<20}  {'kind':<7}  {'source':<16}  {'class':<10}  {'times':>5}  what, why")
         what = f"{letter.type} {letter.id}" if letter.kind == EVENT else count(len(letter.raw), "byte")
         what += f" {letter.queue}" if letter.queue else ""
         state = "" if letter.state == "dead" else f"[{letter.state}] "
@@ -178,15 +207,9 @@ def _show(letters: DeadLetters, args: argparse.Namespace) -> None:
 
 def _replay(letters: DeadLetters, args: argparse.Namespace) -> None:
     chosen = _chosen(letters, args)
-    payloads = [letter.number for letter in chosen if letter.kind == PAYLOAD]
-    if payloads:
-        raise Refused(
-            f"{count(len(payloads), 'letter')} of kind payload, first {payloads[0]}: only its source can send it once "
-            "more, by the protocol that it came in. `sortline dlq export` has the bytes; choose others with --kind"
-        )
-    _say(chosen, "would be sent again" if not args.yes else "to be sent again")
+    _say(chosen.values(), "would be sent again" if not args.yes else "to be sent again")
     if args.yes:
-        done = letters.want(chosen, args.rate, _who())
+        done = letters.want(list(chosen), args.rate, _who())
         print(
             f"audit: {_who()} asked for {count(done, 'letter')} to be sent again, {args.rate:g} a second",
             file=sys.stderr,
@@ -195,17 +218,17 @@ def _replay(letters: DeadLetters, args: argparse.Namespace) -> None:
 
 def _discard(letters: DeadLetters, args: argparse.Namespace) -> None:
     chosen = _chosen(letters, args)
-    _say(chosen, "would be discarded" if not args.yes else "to be discarded")
+    _say(chosen.values(), "would be discarded" if not args.yes else "to be discarded")
     if args.yes:
-        done = letters.discard(chosen, _who())
+        done = letters.discard(list(chosen), _who())
         print(f"audit: {_who()} discarded {count(done, 'letter')}", file=sys.stderr)
         if done < len(chosen):
             print(f"{count(len(chosen) - done, 'letter')} on the way to the sink: not discarded", file=sys.stderr)
 
 
-def _say(chosen: list[Letter], what: str) -> None:
-    for letter in chosen:
-        print(escaped(f"{letter.number:>7}  {letter.kind:<7}  {letter.source:<16}  {letter.id or letter.reason}"))
+def _say(chosen: Collection[str], what: str) -> None:
+    for text in chosen:
+        print(text)
     print(f"{count(len(chosen), 'letter')} {what}" + ("; do it with --yes" if what.startswith("would") else ""))
 
 

@@ -132,7 +132,7 @@ def test_letters_that_nothing_leads_to_are_kept(tmp_path: Path, damage: Callable
     path = tmp_path / "dead.sqlite"
     letters = DeadLetters(path, now_us)
     letters.bury("erp", [row(number) for number in range(1, COUNT + 1)], Cause("permanent", "400", "no"))
-    letters.discard(letters.find([5, 6]), "me")
+    letters.discard([5, 6], "me")
     letters.forget("erp", "erp", COUNT, None)
     before = letters.find(), letters.audit(10), letters.counts()
     letters.close()

@@ -182,13 +182,13 @@ class Story:
     def ask_again(self, everything: bool = False) -> None:
         letters = self.life.letters.find()
         chosen = letters if everything else [letter for letter in letters if self.chance.random() < 0.5]
-        self.life.letters.want(chosen, 0, "somebody")
+        self.life.letters.want([letter.number for letter in chosen], 0, "somebody")
 
     def discard(self) -> None:
         letters = [letter for letter in self.life.letters.find() if letter.state == DEAD]
         if letters and self.mode == "skip":
             letter = self.chance.choice(letters)
-            self.life.letters.discard([letter], "somebody")
+            self.life.letters.discard([letter.number], "somebody")
             self.discarded.add(letter.id)
 
     def end_well(self) -> None:

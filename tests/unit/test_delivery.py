@@ -104,7 +104,7 @@ class Delivery:
 
     def wanted_again(self, letters: Sequence[Letter], rate: float = 0) -> None:
         """As by another process that changes the file; `rate` as `DeadLetters.want` has it."""
-        self.letters.want(letters, rate, "me")
+        self.letters.want([letter.number for letter in letters], rate, "me")
         self.forwarder._letters_seen = -1
 
     def until(self, done: Callable[[], bool], steps_max: int = 2_000) -> None:
@@ -325,12 +325,12 @@ def test_a_held_key_goes_on_in_order_once_its_letters_are_sent_again(tmp_path: P
     delivery.close()
     delivery = Delivery(tmp_path, ScriptedSink(), on_dead_letter="hold_key")
     letters = delivery.letters.find()
-    assert delivery.letters.want(letters[1:], 100, "me") == 2
+    assert delivery.letters.want([letter.number for letter in letters[1:]], 100, "me") == 2
     delivery.tell(5, 5, key="O-1")
     delivery.until_empty()
     delivery.until(lambda: delivery.now_s > 3)
     assert delivery.ids == []  # not before the first of the key
-    delivery.letters.want(letters[:1], 100, "me")
+    delivery.letters.want([letters[0].number], 100, "me")
     delivery.wanted_again([letter for letter in delivery.letters.find() if letter.id == "e5"], 100)
     delivery.until(lambda: len(delivery.ids) == 4)
     assert delivery.ids == ["e2", "e3", "e4", "e5"]
