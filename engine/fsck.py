@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +34,8 @@ from engine.passed_over import NAME as PASSED_OVER
 from engine.passed_over import PassedOver
 from engine.rule_book import RuleBook
 from engine.segment_folder import Gone, SegmentFolder
+from engine.shed_gaps import NAME as SHED
+from engine.shed_gaps import read as read_shed
 from engine.snapshots import SUFFIX, Snapshot, Unusable, decode
 from engine.sqlite_file import not_whole, open_to_read, tells_damage
 from engine.whole_file import BAD, put_aside, read_whole, write_whole
@@ -210,16 +212,17 @@ class Check:
             fault = fault_of_database(path)
             if fault:
                 yield Finding(path, fault.what, grave=path.name in MADE_AGAIN and not fault.mended)
-        book = self.folder / "rules.json"
-        if fault := fault_of_rules(book):
-            yield Finding(book, fault.what)
+        for name, fault_of in SMALL_FILES.items():
+            if fault := fault_of(self.folder / name):
+                yield Finding(self.folder / name, fault.what)
         passed_over = PassedOver(self.folder / PASSED_OVER, put_damaged_aside=False)
-        if passed_over.damaged:
-            yield Finding(passed_over.path, "is damaged; what it names is found again")
-        elif passed_over.report:
-            yield Finding(passed_over.path, FLIPPED)
         if passed_over.lines:
             yield Finding(passed_over.path, f"{len(passed_over)} records on which the process died are passed over")
+        missing, _ = read_shed(self.folder / SHED, mend=False)
+        if missing:
+            count = sum(gap.records for gap in missing.values())
+            what = f"{count} records were not taken while the disk filled up: the next start tells of the gap"
+            yield Finding(self.folder / SHED, what)
         for path in sorted(self.folder.rglob(f"*{BAD}")):
             yield Finding(path, "was put aside earlier, to look at")
 
@@ -268,9 +271,9 @@ def _put_aside(folder: Path) -> Iterator[str]:
         except Unusable as error:
             if error.damaged:
                 yield f"{path}: {error}: renamed to {put_aside(path).name}"
-    book = folder / "rules.json"
-    if (fault := fault_of_rules(book)) and fault.damaged:
-        yield f"{book}: is damaged: renamed to {put_aside(book).name}"
+    for path, fault_of in ((folder / name, fault_of) for name, fault_of in SMALL_FILES.items()):
+        if (fault := fault_of(path)) and fault.damaged:
+            yield f"{path}: is damaged: renamed to {put_aside(path).name}"
     segments = SegmentFolder(folder / "journal")
     for number in segments.numbers():
         held = segments.held(number)
@@ -355,6 +358,20 @@ def fault_of_rules(path: Path) -> Fault | None:
     return Fault(FLIPPED, mended=True) if book.report else None
 
 
+def fault_of_passed_over(path: Path) -> Fault | None:
+    passed_over = PassedOver(path, put_damaged_aside=False)
+    if passed_over.damaged:
+        return Fault("is damaged; what it names is found again", damaged=True)
+    return Fault(FLIPPED, mended=True) if passed_over.report else None
+
+
+def fault_of_shed(path: Path) -> Fault | None:
+    gaps, said = read_shed(path, mend=False)
+    if gaps is None:
+        return Fault("is damaged; whose records were not taken while the disk filled up is not known", damaged=True)
+    return Fault(FLIPPED, mended=True) if said else None
+
+
 def fault_of_database(path: Path) -> Fault | None:
     """What SQLite finds wrong with a file; None: nothing."""
     try:
@@ -382,3 +399,10 @@ def unreadable(path: Path) -> str:
     except OSError as error:
         return str(error)
     return ""
+
+
+SMALL_FILES: dict[str, Callable[[Path], Fault | None]] = {
+    "rules.json": fault_of_rules,
+    PASSED_OVER: fault_of_passed_over,
+    SHED: fault_of_shed,
+}

@@ -48,7 +48,7 @@ class ShedGaps:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._gaps = _read(path) if path is not None else {}
+        self._gaps = _begun(path) if path is not None else {}
         self._telling: dict[str, Gap] = {}
         self._changed = False
         self._writing = asyncio.Lock()
@@ -98,13 +98,18 @@ def _write(path: Path | None, gaps: dict[str, Gap]) -> None:
         DISK.sync_folder(path.parent)
 
 
-def _read(path: Path) -> dict[str, Gap]:
-    """A flipped bit is turned back; any other file that cannot be read, or a folder in its place, is put aside."""
+def read(path: Path, *, mend: bool) -> tuple[dict[str, Gap] | None, str]:
+    """What stands in it, None: it is damaged; and what is to be said of that. A flipped bit is turned back. mend: in
+    the file, too, and any other that cannot be read, or a folder in its place, is put aside."""
     if path.name not in DISK.names(path.parent):
-        return {}
-    content, said = mended(
-        path, read_whole(path) if DISK.bytes_of(path) >= 0 else b"", partial(is_sealed, version=VERSION), mend=True
-    )
+        return {}, ""
+    found = read_whole(path) if DISK.bytes_of(path) >= 0 else b""
+    content, said = mended(path, found, partial(is_sealed, version=VERSION), mend=mend)
+    return None if content is None else msgspec.json.decode(body_of(content), type=dict[str, Gap]), said
+
+
+def _begun(path: Path) -> dict[str, Gap]:
+    gaps, said = read(path, mend=True)
     if said:
         log.warning("%s", said)
-    return {} if content is None else msgspec.json.decode(body_of(content), type=dict[str, Gap])
+    return gaps or {}

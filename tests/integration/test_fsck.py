@@ -14,7 +14,10 @@ import pytest
 from engine.app import usable
 from engine.cli import main
 from engine.errors import Refused
+from engine.passed_over import PassedOver
 from engine.segments import HEADER_BYTES
+from engine.shed_gaps import VERSION as SHED
+from engine.whole_file import sealed, write_whole
 from tests.integration.test_pipeline import RULES, run, until
 from tests.integration.test_restarts import LINES, accept, bodies, rig, told
 
@@ -212,6 +215,40 @@ def test_damaged_snapshots_are_put_aside(data: Path, which: int, capsys: pytest.
     assert main(["fsck", "--repair", str(data)]) == 0
     assert path.with_name(f"{path.name}.bad").exists()
     assert not path.exists()
+
+
+SMALL_FILES: dict[str, Callable[[Path], None]] = {
+    "rules.json": lambda data: None,  # it is there
+    "passed_over.json": lambda data: PassedOver(data / "passed_over.json").add((1, 64), 0),
+    "shed.json": lambda data: write_whole(data / "shed.json", sealed(SHED, b'{"dc1/a":[1,2,3]}')),
+}
+
+
+@pytest.mark.parametrize("name", SMALL_FILES)
+def test_a_small_file_is_known_and_put_aside_where_it_is_damaged(
+    name: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = data / name
+    SMALL_FILES[name](data)
+    content = path.read_bytes()
+    path.write_bytes(content[:-3] + bytes([content[-3] ^ 1]) + content[-2:])
+    assert main(["fsck", str(data)]) == 0
+    assert f"{path}: a flipped bit, which the next start turns back" in capsys.readouterr().out
+    assert main(["fsck", "--repair", str(data)]) == 0
+    assert not list(data.glob("*.bad")), "the start does it"
+    path.write_bytes(content[:-10])
+    assert main(["fsck", str(data)]) == 0
+    assert f"{path}: is damaged" in capsys.readouterr().out
+    assert main(["fsck", "--repair", str(data)]) == 0
+    assert path.with_name(f"{name}.bad").read_bytes() == content[:-10]
+
+
+def test_what_was_shed_and_the_journal_does_not_tell_of_yet_is_said(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    SMALL_FILES["shed.json"](data)
+    assert main(["fsck", str(data)]) == 0
+    assert "shed.json: 3 records were not taken while the disk filled up" in capsys.readouterr().out
 
 
 def test_a_folder_in_use_is_not_repaired(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
