@@ -40,7 +40,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("engine.explain", "show the records behind a business event"),
     "doctor": ("engine.doctor", "say what is wrong on this box, and what to do about it"),
     "bench": ("bench.cli", "measure this machine, with peers in the same run"),
-    "journal": ("engine.journals", "look at what was accepted: list the journal's segments, export its records"),
+    "journal": (
+        "engine.journals",
+        "look at what was accepted: its segments, its records as a recording, a sink filled again",
+    ),
     "fsck": ("engine.fsck", "say what of a data folder is damaged; put it aside with --repair"),
     "schema": ("engine.schema", "print the JSON Schema of records, context, business events and the site file"),
 }

@@ -197,6 +197,12 @@ class DeadLetters:
         with self._calls:
             return bool(self._file.execute(query, (EVENT, sink, queue, partitionkey, DISCARDED)).fetchone())
 
+    def places(self, sink: str) -> set[tuple[str, int]]:
+        """(queue, sequence) of every event that is one, or was discarded."""
+        query = "SELECT queue, sequence FROM letters WHERE kind = ? AND source = ?"
+        with self._calls:
+            return set(self._file.execute(query, (EVENT, sink)).fetchall())
+
     def next_wanted(self, sink: str, queue: str, *, in_order: bool) -> Letter | None:
         """The letter that the lane has to send before anything else: one that is on its way, or the first wanted one.
 

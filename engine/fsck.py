@@ -229,7 +229,7 @@ class Check:
 
 def repair(folder: Path, *, accept_loss: bool) -> list[str]:
     """What can be done without deleting anything. Returns what was done, one line each; also written to a report."""
-    lock = _locked(folder)
+    lock = locked(folder)
     done: list[str] = []
     try:
         done += _put_aside(folder)
@@ -250,7 +250,7 @@ def _report(folder: Path, done: list[str]) -> None:
         write_whole(folder / name, "".join(f"{line}\n" for line in done).encode())
 
 
-def _locked(folder: Path) -> int:
+def locked(folder: Path) -> int:
     try:
         return DISK.lock(folder / "journal" / "lock")
     except BlockingIOError as error:

@@ -19,16 +19,19 @@ log = logging.getLogger("sortline.recovery")
 def say_what_went(letters: Path, journal: Journal, outbox: Outbox, sinks: Mapping[str, Sink]) -> None:
     """At a start, before any of them is made anew. A data folder in which nothing was done yet has none of them."""
     accounts = {name: [outbox.account(lane.number) for lane in outbox.lanes(name)] for name in sinks}
-    again = f"The journal still makes them: sortline replay {letters.parent} --config SITE.toml --out events.ndjson"
-    if not journal.begins():
-        again = "The journal has its beginning no more: what sortline replay makes of it is not all of them"
+
+    def again(command: str) -> str:
+        if journal.begins():
+            return f"The journal still makes them: sortline {command}"
+        return "The journal has its beginning no more: what sortline replay makes of it is not all of them"
+
     dead = sum(account.dead for each in accounts.values() for account in each)
     if journal.first() and _is_gone(letters):
         log.log(
             logging.ERROR if dead else logging.WARNING,
             "%s: is not there, or empty: the dead letters that it had are gone, and a new one is begun. So far %d "
             "events had become dead letters. %s",
-            *(letters, dead, again),
+            *(letters, dead, again(f"replay {letters.parent} --config SITE.toml --out events.ndjson")),
         )
     for name, sink in sinks.items():
         delivered = sum(account.delivered for account in accounts[name])
@@ -36,7 +39,7 @@ def say_what_went(letters: Path, journal: Journal, outbox: Outbox, sinks: Mappin
             log.error(
                 "%s: is not there, or empty: with it went what sink %s had of %d events, and a new one is begun for "
                 "those that are still to come. %s",
-                *(sink.path, name, delivered, again),
+                *(sink.path, name, delivered, again(f"journal refill SITE.toml --sink {name}")),
             )
 
 

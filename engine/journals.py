@@ -2,9 +2,10 @@
 
     sortline journal list WHERE                    its segments
     sortline journal export WHERE --out F          all its records as a recording: .ndjson, .zst, .parquet, - for stdout
+    sortline journal refill SITE.toml --sink NAME  what a sink has lost, once more: see refill
 
-WHERE is a site file, a data folder, or a journal's folder; the engine may run meanwhile. `sortline replay` reads the
-same places.
+WHERE is a site file, a data folder, or a journal's folder; the engine may run meanwhile, but for a refill. `sortline
+replay` reads the same places.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engine import refill
 from engine.errors import Refused
 from engine.fsck import data_folder
 from engine.recordings import Writer, new_file, say
@@ -33,10 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exported.add_argument("--out", required=True, help="a new file: .ndjson, .zst, .parquet, or - for stdout")
     exported.add_argument("--first", type=int, default=1, metavar="N", help="begin with this segment")
     exported.add_argument("--last", type=int, metavar="N", help="end with this segment")
+    text = "send a sink what it has lost once more"
+    refill.add_arguments(actions.add_parser("refill", help=text, description=text[0].upper() + text[1:] + "."))
 
 
 def run(args: argparse.Namespace) -> int:
     """0. A place without a journal is raised as Refused."""
+    if args.action == "refill":
+        return refill.run(args)
     where = args.where if args.where.is_dir() else data_folder(args.where)
     folder = journal_of(where)
     if folder is None:

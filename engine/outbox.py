@@ -207,6 +207,12 @@ class SqliteOutbox:
         with self._calls:
             return self._last
 
+    def told(self, first: int, last: int) -> dict[int, str]:
+        """sequence -> id of what was told from `first` to `last`, as far as it is kept."""
+        query = "SELECT sequence, id FROM told WHERE sequence BETWEEN ? AND ?"
+        with self._calls, self._intact():
+            return dict(self._file.execute(query, (first, last)).fetchall())
+
     def lanes(self, sink: str) -> list[Lane]:
         """The sink's lanes; those of earlier routes, which have to be empty before the others go on, first."""
         with self._calls:

@@ -201,7 +201,7 @@ class RedisSink:
         """What the server had said to have, and has not any more: it comes once more, in its place."""
         rows, more = self._recent.lost(stream, last)
         if rows:
-            what = "older ones are gone: the journal still makes them" if more else "no other is missing"
+            what = "older ones are gone: see sortline journal refill" if more else "no other is missing"
             log.error(
                 "sink %s: stream %s ends with %s, and had %s: the server has lost entries. %d are sent again, %s",
                 *(self._name, stream, _text(last), _text(id_of(rows[-1])), len(rows), what),

@@ -103,6 +103,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.doctor",
         "engine.explain",
         "engine.fsck",
+        "engine.refill",
         "engine.journals",
         "engine.demo",
     ),
