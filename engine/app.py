@@ -44,6 +44,7 @@ from protocols import registry as protocols
 
 DRIVERS_STOP_S = 1.5
 PIPELINE_STOP_S = 5.0
+EARLY_STOP_S = 1.0
 DRIVER_AGAIN_S = 10.0
 
 log = logging.getLogger("sortline.app")
@@ -123,6 +124,8 @@ class Engine:
         """Until `stop` is set, or something of ours fails: then that is raised. Returns the account (R82)."""
         stopped = asyncio.create_task(stop.wait())
         taps = asyncio.create_task(self._taps.serve())
+        # told so while it was built: half of its time is over then, and nothing new was taken that a sink could get
+        stop_s = EARLY_STOP_S if stop.is_set() else PIPELINE_STOP_S
         try:
             await until(stopped, self._pipeline.start())
             self.clock.pass_to(self._recovery.slicer.core.wall_us())
@@ -135,7 +138,7 @@ class Engine:
         finally:
             stopped.cancel()
             await _cancel([taps])
-            await self._pipeline.stop(PIPELINE_STOP_S)
+            await self._pipeline.stop(stop_s)
             self._crashes.close()
             start_room.hold(Path(self.site.engine.data_dir))
         return self._pipeline.account()

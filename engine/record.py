@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def record(site: Site, out: Output, seconds: float | None, clock: Clock) -> dict[str, int]:
-    """Until SIGTERM, SIGINT, or so many seconds; everything that was acknowledged is in `out` then."""
+    """Until SIGTERM, SIGINT, SIGHUP, or so many seconds; everything that was acknowledged is in `out` then."""
     stop = asyncio.Event()
     listen(lambda name: stop.set())
     if seconds is not None:

@@ -1,6 +1,7 @@
 """`sortline run`: the engine, live, until it is told to stop.
 
-SIGTERM or SIGINT drains and stops within 10 s; the next start goes on where this one stopped.
+SIGTERM, SIGINT or SIGHUP (a terminal that is closed) drains and stops within 10 s; the next start goes on where this
+one stopped.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from engine.config.site import Site
 from engine.errors import Refused
 from engine.sinks.queue import Queue
 from protocols.registry import PROTOCOLS
+from tests.peers import free_port
 
 NOW = int(time.time() * 1_000_000)
 
@@ -211,6 +212,23 @@ def test_a_stop_while_it_starts_is_a_stop(tmp_path: Path) -> None:
 
 
 ORDERS = 100
+
+
+def test_told_to_stop_while_it_was_built_it_waits_for_no_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 5 s are over by then: with 5 more for what a sink did not have yet it was ended by force, with code 3."""
+    path = site(tmp_path, one=f'file = "{picks(tmp_path, "one", "T-1")}"')
+    path.write_text(f'{path.read_text()}\n[sinks.erp]\nkind = "redis"\nport = {free_port()}\n')
+    monkeypatch.setattr(app, "PIPELINE_STOP_S", 0.1)
+    run(path, lambda engine: engine.metrics.emitted > 0)
+    monkeypatch.setattr(app, "PIPELINE_STOP_S", 1e6)
+
+    async def story() -> None:
+        engine, stop = Engine(load_site(path)), asyncio.Event()
+        stop.set()
+        async with asyncio.timeout(60):
+            await engine.run(stop)
+
+    asyncio.run(story())
 
 
 def planned(folder: Path) -> Path:

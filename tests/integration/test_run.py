@@ -33,7 +33,7 @@ def started(path: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_drains_and_stops_within_10_s(tmp_path: Path, number: signal.Signals) -> None:
     process = started(site(tmp_path))
     assert process.stderr is not None
@@ -49,6 +49,22 @@ def test_a_signal_drains_and_stops_within_10_s(tmp_path: Path, number: signal.Si
     assert process.returncode == 0
     assert f"{number.name}: stopping" in rest
     assert ACCOUNT.search(rest)
+
+
+def test_under_nohup_it_outlives_its_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it starts ignores it, too
+    try:
+        process = started(site(tmp_path))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert process.stderr is not None
+    while "sink queue: up" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGHUP)
+    process.terminate()
+    _, rest = process.communicate(timeout=60)
+    assert "SIGTERM: stopping" in rest
+    assert "SIGHUP" not in rest
 
 
 def test_nobody_else_on_the_box_reads_the_data_folder(tmp_path: Path) -> None:
