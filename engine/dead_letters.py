@@ -21,14 +21,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, get_type_hints
+from typing import Annotated
 
 import msgspec
 
 from engine.clock import Clock
 from engine.contracts import OutRow
 from engine.errors import Full
-from engine.letters_schema import MEND, SCHEMA, VERSION
+from engine.letter import (
+    COLUMNS,
+    DEAD,
+    DISCARDED,
+    EVENT,
+    LINE,
+    MEND,
+    SCHEMA,
+    SENDING,
+    VERSION,
+    WANTED,
+    Cause,
+    Letter,
+    Refusal,
+    letter_of,
+)
 from engine.outbox_sums import one_bit_back
 from engine.sqlite_file import ShortLog, open_file, open_to_look, transaction
 
@@ -39,17 +54,8 @@ AT_ONCE = 100  # letters that a person's command changes in one commit
 BETWEEN_S = 0.002  # and what it leaves to the engine between two
 REASON_CHARS_MAX = 500
 LAST_SEQUENCE = 2**63 - 1
+BEHIND = Cause("held", "behind", "an earlier event of its partition key is a dead letter")
 MIB = 1024 * 1024
-
-EVENT = "event"
-PAYLOAD: Literal["payload"] = "payload"
-LINE: Literal["line"] = "line"
-DEAD, WANTED, SENDING = "dead", "wanted", "sending"
-DISCARDED = "discarded"  # nothing but its place is left, until the lane's cursor is known to be past it
-COLUMNS = (
-    "number, kind, state, source, queue, sequence, id, type, partitionkey, raw, class, code, reason, attempts, "
-    "first_us, last_us, decoder, config, position, again, rate"
-)
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -60,71 +66,6 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     """
 
     bytes_max: Annotated[int, msgspec.Meta(ge=MIB, le=2**40)] = 256 * MIB
-
-
-class Letter(NamedTuple):
-    """One dead letter.
-
-    kind: `event` (a sink will not take it; `source` is the sink), `payload` (a source's bytes that did not fit its
-      mapping; `queue` is the topic that they came by, if they came by one) or `line` (a canonical record that was
-      refused). state: `dead`, `wanted` (it shall be sent again) or `sending` (it is on its way). class_, code, reason:
-      as `engine.error_classes` has them. attempts: how often it was tried, or came. decoder, config: the program's
-      version and the site file's digest when it was buried.
-    position, again: its place in the sink while it is on its way. rate: letters a second, as it was asked for.
-    """
-
-    number: int
-    kind: str
-    state: str
-    source: str
-    queue: str
-    sequence: int
-    id: str
-    type: str
-    partitionkey: str
-    raw: bytes
-    class_: str
-    code: str
-    reason: str
-    attempts: int
-    first_us: int
-    last_us: int
-    decoder: str
-    config: str
-    position: int
-    again: int
-    rate: float
-
-    def row(self) -> OutRow:
-        """As the sink gets it."""
-        return OutRow(self.position, self.id, self.type, self.queue, self.partitionkey, self.raw, self.again)
-
-
-KINDS = tuple(get_type_hints(Letter).values())
-
-
-def _letter(row: Sequence[object]) -> Letter:
-    """What the disk has made something else of is empty; `whole` knows which of it can be told again."""
-    return Letter(*(value if isinstance(value, kind) else kind() for value, kind in zip(row, KINDS, strict=True)))
-
-
-class Cause(NamedTuple):
-    """Why: the error's class, its code, its text, and how often it was tried."""
-
-    class_: str
-    code: str
-    reason: str
-    attempts: int = 1
-
-
-class Refusal(NamedTuple):
-    """What came in and cannot be used. `place`: where in its source it came from, as a payload does not say that."""
-
-    kind: Literal["payload", "line"]
-    source: str
-    cause: str
-    raw: bytes
-    place: str = ""
 
 
 class DeadLetters:
@@ -168,6 +109,24 @@ class DeadLetters:
             for row in rows:
                 place = (EVENT, DEAD, sink, row.queue, row.position, row.id, row.type, row.partitionkey)
                 self._insert(place, row.body, _digest_of(row.id, row.type, row.partitionkey, row.body), cause, now)
+
+    def bury_behind(self, sink: str, rows: Sequence[OutRow]) -> list[OutRow]:
+        """Those of `rows` whose partition key has a letter, as `bury`; the others' keys are free by now. Each follows
+        the last one of its key: where that shall be sent again, it shall, too, or a key that goes on would never be
+        free. Raises Full: there is no room."""
+        now = self._clock()
+        with self._step():
+            ahead = {place: self._last_of(sink, *place) for place in {(row.queue, row.partitionkey) for row in rows}}
+            behind = [(row, last) for row in rows if (last := ahead[row.queue, row.partitionkey])]
+            self._require_room(sum(len(row.body) + LETTER_BYTES for row, _ in behind))
+            for row, (state, rate) in behind:
+                follows = DEAD if state == DEAD else WANTED
+                place = (EVENT, follows, sink, row.queue, row.position, row.id, row.type, row.partitionkey)
+                digest = _digest_of(row.id, row.type, row.partitionkey, row.body)
+                number = self._insert(place, row.body, digest, BEHIND, now, rate)
+                if number and follows == WANTED:
+                    self._note("engine", "replay", number, row.id)
+        return [row for row, _ in behind]
 
     def forget(self, sink: str, queue: str, after: int, until: int | None) -> int:
         """At a start: letters of events that a lane has not passed are tried again, discarded ones too. Returns how
@@ -219,7 +178,7 @@ class DeadLetters:
             for state in (SENDING, WANTED):
                 found = self._file.execute(query, (EVENT, sink, queue, state)).fetchone()
                 if found:
-                    return _letter(found)
+                    return letter_of(found)
         return None
 
     def begin(self, letter: Letter, position: int) -> Letter:
@@ -289,7 +248,7 @@ class DeadLetters:
         """Refused lines that shall go through the decoder once more."""
         query = f"SELECT {COLUMNS} FROM letters WHERE kind = ? AND state = ? ORDER BY number LIMIT ?"  # noqa: S608
         with self._calls:
-            return [_letter(found) for found in self._file.execute(query, (LINE, WANTED, limit))]
+            return [letter_of(found) for found in self._file.execute(query, (LINE, WANTED, limit))]
 
     def line_is_back(self, letter: Letter) -> None:
         """It is in the journal once more. It is gone here, unless the decoder has refused it again meanwhile."""
@@ -354,7 +313,7 @@ class DeadLetters:
             if not found:
                 return
             last = found[-1][0]
-            yield from map(_letter, found)
+            yield from map(letter_of, found)
 
     def want(self, numbers: Sequence[int], rate: float, who: str) -> int:
         """They shall be sent again, so many a second. Returns how many; those that are on their way are not asked."""
@@ -378,7 +337,7 @@ class DeadLetters:
             with self._step():
                 for number in numbers[first : first + AT_ONCE]:
                     found = self._file.execute(query, (number,)).fetchone()
-                    if found is not None and (letter := _letter(found)).state in states:
+                    if found is not None and (letter := letter_of(found)).state in states:
                         do(letter)
                         self._note(who, action, number, letter.id)
                         done += 1
@@ -408,24 +367,37 @@ class DeadLetters:
     def _changes(self) -> int:
         return int(self._file.execute("PRAGMA data_version").fetchone()[0])
 
-    def _insert(self, place: tuple[object, ...], raw: bytes, digest: bytes, cause: Cause, now: int) -> None:
+    def _last_of(self, sink: str, queue: str, partitionkey: str) -> tuple[str, float] | None:
+        """State and rate of the key's last letter."""
+        which = "kind = ? AND source = ? AND queue = ? AND partitionkey = ? AND state != ?"
+        query = f"SELECT state, rate FROM letters WHERE {which} ORDER BY sequence DESC LIMIT 1"  # noqa: S608
+        found: tuple[str, float] | None = self._file.execute(
+            query, (EVENT, sink, queue, partitionkey, DISCARDED)
+        ).fetchone()
+        return found
+
+    def _insert(
+        self, place: tuple[object, ...], raw: bytes, digest: bytes, cause: Cause, now: int, rate: float = 0
+    ) -> int:
+        """The letter's number; 0: it was here already, and counts once more."""
         values = (cause.class_, cause.code, cause.reason[:REASON_CHARS_MAX], cause.attempts, now, now, *self._made_by)
         size = len(raw) + LETTER_BYTES
         new = self._file.execute(
             "INSERT INTO letters (kind, state, source, queue, sequence, id, type, partitionkey, raw, digest, class, "
             "code, reason, attempts, first_us, last_us, decoder, config, position, again, rate, size) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?) ON CONFLICT DO NOTHING",
-            (*place, raw, digest, *values, size),
-        ).rowcount
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?) ON CONFLICT DO NOTHING",
+            (*place, raw, digest, *values, rate, size),
+        )
         kind, _, source, queue, sequence, *_ = place
-        if new:
+        if new.rowcount:
             self._grow(kind, size)
-            return
+            return int(new.lastrowid or 0)
         self._file.execute(
             "UPDATE letters SET attempts = attempts + ?, last_us = ? "
             "WHERE kind = ? AND source = ? AND queue = ? AND sequence = ? AND digest = ?",
             (cause.attempts, now, kind, source, queue, sequence, digest),
         )
+        return 0
 
     def _require_room(self, size: int) -> None:
         held = sum(self._held().values())

@@ -21,11 +21,12 @@ from engine.cancellation import raise_if_cancelled
 from engine.clock import Clock
 from engine.contracts import Account, Outbox, OutRow, PostingSink, Sink
 from engine.cursors import Cursors
-from engine.dead_letters import SENDING, Cause, DeadLetters, Letter
+from engine.dead_letters import DeadLetters
 from engine.error_classes import Class, classify, code_of
 from engine.errors import Full, QueueFull
 from engine.lane_work import Done, Work
 from engine.lanes import Lanes
+from engine.letter import SENDING, Cause, Letter
 from engine.metrics import SinkMetrics
 from engine.sqlite_file import passes
 from engine.throttle import Settings
@@ -43,7 +44,6 @@ LAST_S = 1.0
 """Once there is not much time left a call has no more events than that, and is given so long to come to its end: what a
 sink took in a call that was cut short is sent again by the next start."""
 CHANGED = Cause(Class.CORRUPTION.value, "damaged", "the disk has changed it since it was buried", 0)
-BEHIND = Cause("held", "behind", "an earlier event of its partition key is a dead letter")
 
 log = logging.getLogger("sortline.delivery")
 
@@ -189,12 +189,13 @@ class Forwarder:
     async def _serve(self, work: Work) -> None:
         """The lane's next dead letter that is wanted again, or else its next events."""
         try:
-            if work.done is None and work.letters and await self._serve_letter(work):
+            if work.may_send_letter and await self._serve_letter(work):
                 return
         except sqlite3.OperationalError as error:
             # no room on the disk, or another process holds the file: what was begun is gone on with later
             self._hold(work, f"dead letters: {error}")
             return
+        work.after_letter = False
         if work.done is None:
             work.done = await self._serve_events(work)
         if work.done is not None and await self._advance(work, work.done):
@@ -209,7 +210,7 @@ class Forwarder:
             work.dry = wakes == self._wakes
             return None
         behind = [row for row in rows if row.partitionkey in work.keys and row.position not in work.buried]
-        if behind and not await self._bury(work, behind, BEHIND):
+        if behind and not await self._bury(work, behind, None):
             return None
         left = [row for row in rows if row.position not in work.buried]
         taken = await self._send(work, left) if left else 0
@@ -258,6 +259,7 @@ class Forwarder:
         if await self._send(work, [letter.row()], letter):
             await asyncio.to_thread(self._outbox.settle)
             await asyncio.to_thread(self._letters.delivered, letter)
+            work.after_letter = True
             log.info("sink %s: dead letter %d was delivered: %s", self.name, letter.number, letter.id)
             if self._holds_keys and not await asyncio.to_thread(
                 self._letters.has_key, self.name, work.lane.queue, letter.partitionkey
@@ -338,16 +340,22 @@ class Forwarder:
             work.dead_in_a_row += 1
             log.warning("sink %s: event %s is a dead letter: %s, %s", self.name, named[0].id, *cause[:2])
 
-    async def _bury(self, work: Work, rows: Sequence[OutRow], cause: Cause) -> bool:
-        """Whether they are dead letters now; if not, there is no room, and the lane is held."""
+    async def _bury(self, work: Work, rows: Sequence[OutRow], cause: Cause | None) -> bool:
+        """Whether they are dead letters now; if not, there is no room, and the lane is held. No cause: those are whose
+        keys have one."""
+        buried = rows
         try:
-            await asyncio.to_thread(self._letters.bury, self.name, rows, cause)
+            if cause is None:
+                buried = await asyncio.to_thread(self._letters.bury_behind, self.name, rows)
+                work.letters = True  # they may be wanted at once
+            else:
+                await asyncio.to_thread(self._letters.bury, self.name, rows, cause)
         except (Full, sqlite3.OperationalError) as error:
             self._hold(work, f"dead letters: {error}")
             return False
-        work.buried |= {row.position for row in rows}
+        work.buried |= {row.position for row in buried}
         if self._holds_keys:
-            work.keys |= {row.partitionkey for row in rows}
+            work.keys = (work.keys - {row.partitionkey for row in rows}) | {row.partitionkey for row in buried}
         return True
 
     def _hold(self, work: Work, why: str) -> None:

@@ -33,9 +33,10 @@ from engine import sqlite_log
 from engine.clock import now_us
 from engine.config.faults import count
 from engine.config.load import load_site
-from engine.dead_letters import EVENT, LINE, PAYLOAD, DeadLetters, Letter
+from engine.dead_letters import DeadLetters
 from engine.error_classes import Class
 from engine.errors import Refused
+from engine.letter import EVENT, LINE, PAYLOAD, Letter
 from engine.logs import escaped
 from engine.recordings import new_file
 from engine.sqlite_file import damage_refused

@@ -9,9 +9,10 @@ import logging
 import sqlite3
 
 from engine.contracts import Lane, Outbox
-from engine.dead_letters import Cause, DeadLetters
+from engine.dead_letters import DeadLetters
 from engine.error_classes import Class
 from engine.errors import Full
+from engine.letter import Cause
 
 AT_ONCE = 512
 AGAIN_S = 15.0

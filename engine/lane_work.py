@@ -44,10 +44,17 @@ class Work:
         self.keys: set[str] = set()  # partition keys that have a dead letter
         self.letters = True  # whether a letter may be wanted
         self.letter_s = now_s  # the next one not before
+        self.after_letter = False  # one was sent: now it is the events' turn, however many letters are due
 
     @property
     def has_work(self) -> bool:
         return self.under_way is None and (not self.dry or self.letters)
+
+    @property
+    def may_send_letter(self) -> bool:
+        """Not before the cursor has passed what was buried: a start forgets a letter beyond it, and would send the
+        event in its own place as well."""
+        return self.letters and self.done is None and not self.buried and not self.after_letter
 
     @property
     def is_failing(self) -> bool:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from engine.dead_letters import EVENT, LINE, PAYLOAD
-from engine.letters_schema import MEND, SCHEMA, VERSION
+from engine.letter import EVENT, LINE, MEND, PAYLOAD, SCHEMA, VERSION
 from engine.salvage import as_far_as_it_goes, begun, copy_rows, copy_table, remove
 from engine.sqlite_file import is_newer, open_damaged, open_file
 from engine.sqlite_pages import Row

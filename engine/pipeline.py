@@ -24,12 +24,13 @@ import msgspec
 from engine.accounts import tell_accounts
 from engine.clock import Clock
 from engine.contracts import Delivery, Emitted, Outbox, Sink
-from engine.dead_letters import LINE, PAYLOAD, DeadLetters
+from engine.dead_letters import DeadLetters
 from engine.delivery import Forwarder
 from engine.errors import ContentChanged, Full
 from engine.gone_sinks import bury_what_is_left
 from engine.intake import Group, IntakeQueue, Limits, Step, source_of_line
 from engine.journal import Journal
+from engine.letter import LINE, PAYLOAD
 from engine.metrics import CoreMetrics, Metrics, Recent
 from engine.overload import SAID, Overload, Policy, used_of
 from engine.pauses import collect_when_idle, watch_loop

@@ -17,7 +17,8 @@ from typing import Literal
 import msgspec
 
 from engine.contracts import Delivery
-from engine.dead_letters import LETTER_BYTES, LINE, DeadLetters, Letter, Refusal
+from engine.dead_letters import LETTER_BYTES, DeadLetters
+from engine.letter import LINE, Letter, Refusal
 
 EVERY_S = 1.0
 WAITING_BYTES_MAX = 8 * 1024 * 1024

@@ -13,8 +13,9 @@ import pytest
 from engine.app import Engine
 from engine.clock import now_us
 from engine.contracts import OutRow
-from engine.dead_letters import Cause, DeadLetters
+from engine.dead_letters import DeadLetters
 from engine.errors import Refused
+from engine.letter import Cause
 from engine.mended_databases import letters_in_order
 from engine.mended_databases import opened as opened_in_order
 from engine.outbox import SqliteOutbox

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from engine.contracts import OutRow
-from engine.dead_letters import Cause, DeadLetters, Letter, Refusal
+from engine.dead_letters import DeadLetters
+from engine.letter import Cause, Letter, Refusal
 from engine.sinks.queue import Queue, Settings
 from engine.sinks.queue_mended import opened_queue
 from engine.sqlite_file import open_to_read, reading

@@ -20,8 +20,9 @@ import pytest
 from engine import dead_letters
 from engine.cli import main
 from engine.contracts import OutRow
-from engine.dead_letters import Cause, DeadLetters
+from engine.dead_letters import DeadLetters
 from engine.errors import Refused
+from engine.letter import Cause
 from engine.recordings import read
 from engine.segment_folder import SegmentFolder
 from tests.adversity.engine_process import die_at

@@ -14,9 +14,10 @@ import pytest
 from engine import letters_salvage
 from engine.clock import now_us
 from engine.contracts import Emitted, OutRow
-from engine.dead_letters import Cause, DeadLetters
+from engine.dead_letters import DeadLetters
 from engine.errors import ContentChanged
 from engine.journal import Position
+from engine.letter import Cause
 from engine.mended_databases import opened
 from engine.outbox import SqliteOutbox
 from engine.outbox_pages import found_rows

@@ -16,8 +16,9 @@ import pytest
 from engine.accounts import account
 from engine.cli import main
 from engine.contracts import Delivery, OutRow
-from engine.dead_letters import LETTER_BYTES, LINE, PAYLOAD, Cause, DeadLetters, Refusal
+from engine.dead_letters import LETTER_BYTES, DeadLetters
 from engine.errors import Full, Refused, Undeliverable
+from engine.letter import LINE, PAYLOAD, Cause, Refusal
 from engine.refusals import WAITING_BYTES_MAX, Refusals
 from tests.integration.test_pipeline import ListSink, Rig, names, until
 

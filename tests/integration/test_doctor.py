@@ -20,8 +20,9 @@ import redis
 from engine.box_checks import FORGETFUL, file_system
 from engine.cli import main
 from engine.contracts import Emitted, OutRow
-from engine.dead_letters import DeadLetters, Refusal
+from engine.dead_letters import DeadLetters
 from engine.journal import Journal
+from engine.letter import Refusal
 from engine.outbox import SqliteOutbox
 from engine.sinks.queue import Queue
 from protocols.mqtt.checks import mosquitto_findings

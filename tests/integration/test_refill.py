@@ -12,7 +12,8 @@ import redis
 
 from engine.cli import main
 from engine.contracts import OutRow
-from engine.dead_letters import Cause, DeadLetters
+from engine.dead_letters import DeadLetters
+from engine.letter import Cause
 from tests.integration.test_pipeline import RULES, ListSink, Rig, run
 from tests.integration.test_restarts import CHANGED, LINES, accept, bodies, compiled, told
 from tests.peers import Peer

@@ -14,9 +14,10 @@ import pytest
 
 from engine.accounts import account
 from engine.contracts import Emitted, OutRow
-from engine.dead_letters import DEAD, DeadLetters
+from engine.dead_letters import DeadLetters
 from engine.delivery import Forwarder
 from engine.errors import Full, Undeliverable
+from engine.letter import DEAD
 from engine.metrics import SinkMetrics
 from engine.outbox import SqliteOutbox
 from engine.sinks.queue import Queue

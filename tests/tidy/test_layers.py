@@ -55,7 +55,7 @@ LAYERS: list[tuple[str, ...]] = [
         "engine.outbox",
         "engine.told_events",
         "engine.dead_letters",
-        "engine.letters_schema",
+        "engine.letter",
         "engine.segments",
         "engine.segment_folder",
     ),

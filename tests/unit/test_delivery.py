@@ -15,9 +15,10 @@ import redis
 
 from engine.accounts import account
 from engine.contracts import Account, Emitted, OutRow
-from engine.dead_letters import Cause, DeadLetters, Letter
+from engine.dead_letters import DeadLetters
 from engine.delivery import PROBE_S, Forwarder
 from engine.errors import Full, Refused, SinkFailed, Throttled, Undeliverable
+from engine.letter import Cause, Letter
 from engine.metrics import SinkMetrics
 from engine.outbox import SqliteOutbox
 from engine.throttle import BACKOFF_S_MAX, BACKOFF_S_MIN, Settings
@@ -338,6 +339,52 @@ def test_a_held_key_goes_on_in_order_once_its_letters_are_sent_again(tmp_path: P
     delivery.until_empty()
     assert delivery.ids[-1] == "e6"
     assert delivery.account == Account(6, 6, 0, 0)
+    delivery.close()
+
+
+def test_a_key_that_goes_on_while_its_letters_are_sent_again_is_free_in_the_end(tmp_path: Path) -> None:
+    """Each event that came meanwhile was one more letter that nobody had asked for, so the key was never free."""
+    delivery = Delivery(tmp_path, ScriptedSink(refuses("e2")), on_dead_letter="hold_key")
+    delivery.tell(1, 4, key="O-1")
+    delivery.until_empty()
+    delivery.sink.refuses = lambda rows: None
+    delivery.wanted_again(delivery.letters.find(), 1.0)
+    delivery.until(lambda: "e2" in delivery.ids)
+    delivery.tell(5, 6, key="O-1")
+    delivery.until(lambda: not delivery.letters.find())
+    delivery.tell(7, 7, key="O-1")
+    delivery.until_empty()
+    assert delivery.ids == names(1, 7)
+    assert delivery.account == Account(7, 7, 0, 0)
+    assert ("engine", "replay") in [step[1:3] for step in delivery.letters.audit(20)]
+    delivery.close()
+
+
+def test_a_key_whose_letters_were_just_discarded_gets_no_new_one(tmp_path: Path) -> None:
+    delivery = Delivery(tmp_path, ScriptedSink(refuses("e2")), on_dead_letter="hold_key")
+    delivery.tell(1, 3, key="O-1")
+    delivery.until_empty()
+    command = DeadLetters(delivery.letters.path, lambda: 8)
+    command.discard([letter.number for letter in command.find()], "me")
+    command.close()
+    delivery.forwarder._look_s = 1e9  # nobody has looked since
+    delivery.tell(4, 4, key="O-1")
+    delivery.until_empty()
+    assert delivery.ids == ["e1", "e4"]
+    assert delivery.letters.find() == []
+    delivery.close()
+
+
+def test_events_have_their_turn_between_letters(tmp_path: Path) -> None:
+    """However many letters are due: those that came faster than the sink took them kept all that was new away."""
+    delivery = Delivery(tmp_path, ScriptedSink(refuses(*names(1, 9))), batch_events=2)
+    delivery.tell(1, 9)
+    delivery.until_empty()
+    delivery.sink.refuses = lambda rows: None
+    delivery.wanted_again(delivery.letters.find())
+    delivery.tell(10, 19)
+    delivery.until(lambda: len(delivery.ids) == 19)
+    assert delivery.ids.index("e19") < delivery.ids.index("e8")
     delivery.close()
 
 
