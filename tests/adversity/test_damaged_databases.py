@@ -326,3 +326,54 @@ def test_a_flipped_bit_of_what_a_file_says_of_itself_stops_no_start(tmp_path: Pa
     assert path.with_name(f"{name}.bad").exists()
     if name != "queue.sqlite" or flip != "its schema":
         assert [event["subject"] for event in queued(tmp_path)] == ["task/T-1", "task/T-2", "task/T-3"]
+
+
+def spoil_index(path: Path, index: str) -> None:
+    """One bit, so that what leads to a row no longer does, and nothing else is wrong with the file."""
+    with sqlite3.connect(path) as file:
+        file.execute("PRAGMA journal_mode = DELETE")
+        ((page, size),) = file.execute(
+            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = ?", (index,)
+        )
+    file.close()
+    sound = path.read_bytes()
+    for bit in range(8 * page * size - 1, 8 * (page - 1) * size, -1):
+        content = bytearray(sound)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        with sqlite3.connect(path) as file:
+            found = [
+                str(file.execute(f"PRAGMA {check}(1)").fetchone()[0]) for check in ("quick_check", "integrity_check")
+            ]
+        file.close()
+        if found[0] == "ok" != found[1] and "missing from index" in found[1]:
+            return
+    raise AssertionError(f"no bit of {index} does that")
+
+
+@pytest.mark.parametrize("index", ["letters_once", "letters_by_state", "letters_by_key", "letters_by_size"])
+def test_i8_a_flipped_bit_in_an_index_of_the_letters_ends_no_engine(tmp_path: Path, index: str) -> None:
+    """The first letter that was sent again or discarded ended the process, and each start found the file sound."""
+    letters = letters_in(tmp_path)
+    rows = [OutRow(n, f"e{n}", "t", "q", f"k{n}", b"x") for n in range(1, 11)]
+    letters.bury("erp", rows, Cause("permanent", "422", "no"))
+    letters.close()
+    spoil_index(tmp_path / "dead.sqlite", index)
+    letters = letters_in(tmp_path)
+    assert [letter.number for letter in letters.find()] == list(range(1, 11))
+    assert letters.want(range(1, 11), 0, "me") == 10
+    while letter := letters.next_wanted("erp", "q", in_order=True):
+        letters.delivered(letters.begin(letter, 10))
+    assert letters.find() == []
+    letters.close()
+
+
+def test_i8_a_flipped_bit_in_an_index_of_a_queue_ends_no_engine(tmp_path: Path) -> None:
+    queue = queue_in(tmp_path)
+    queue.put([OutRow(n, f"e{n}", "t", "q", "k", b"{}") for n in range(1, 11)])
+    queue.close()
+    spoil_index(tmp_path / "queue.sqlite", "entries_by_id")
+    queue = queue_in(tmp_path)
+    queue.put([OutRow(n, f"e{n}", "t", "q", "k", b"{}") for n in range(1, 12)])
+    assert [entry.id for entry in queue.read("q", 0, 20)] == [f"e{n}" for n in range(1, 12)]
+    queue.close()
