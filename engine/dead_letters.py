@@ -37,6 +37,7 @@ from engine.letter import (
     MEND,
     SCHEMA,
     SENDING,
+    UPGRADES,
     VERSION,
     WANTED,
     Cause,
@@ -92,7 +93,9 @@ class DeadLetters:
         self._calls = threading.Lock()
         self._sizes: dict[bool, int] = {}  # bytes of events, and of everything else; empty: to be counted
         self._counted_at = 0  # the file's `changes`, when they were
-        self._file = open_to_look(path, VERSION, MEND) if only_looks else open_file(path, SCHEMA, VERSION, MEND)
+        self._file = (
+            open_to_look(path, VERSION, MEND) if only_looks else open_file(path, SCHEMA, VERSION, MEND, UPGRADES)
+        )
         self._log = ShortLog(self._file, path, 0)  # what is buried is nowhere else
 
     def close(self) -> None:

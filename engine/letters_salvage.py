@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from engine.letter import EVENT, LINE, MEND, PAYLOAD, SCHEMA, VERSION
+from engine.letter import EVENT, LINE, MEND, PAYLOAD, SCHEMA, UPGRADES, VERSION
 from engine.salvage import as_far_as_it_goes, begun, copy_rows, copy_table, remove
 from engine.sqlite_file import is_newer, open_damaged, open_file
 from engine.sqlite_pages import Row
@@ -40,7 +40,7 @@ def salvage(path: Path) -> Path | None:
 
 
 def _new(path: Path) -> sqlite3.Connection:
-    return open_file(path, SCHEMA, VERSION, MEND)
+    return open_file(path, SCHEMA, VERSION, MEND, UPGRADES)
 
 
 def _table_of(number: int, row: Row) -> tuple[str, Row] | None:

@@ -20,6 +20,7 @@ from engine.dead_letters import LETTER_BYTES, DeadLetters
 from engine.errors import Full, Refused, Undeliverable
 from engine.letter import LINE, PAYLOAD, Cause, Refusal
 from engine.refusals import WAITING_BYTES_MAX, Refusals
+from engine.sqlite_file import _witness
 from tests.integration.test_pipeline import ListSink, Rig, names, until
 
 DONE, REFUSED = 0, 1
@@ -434,3 +435,26 @@ def test_letters_are_exported_without_all_of_them_in_memory(tmp_path: Path) -> N
     tracemalloc.stop()
     assert len((tmp_path / "letters.ndjson").read_bytes().splitlines()) == 400
     assert most < 30_000_000
+
+
+def test_letters_of_an_earlier_version_are_kept_and_found_as_fast(tmp_path: Path) -> None:
+    path = tmp_path / "dead.sqlite"
+    letters = DeadLetters(path, lambda: 1)
+    letters.bury(
+        "erp", [OutRow(7, "id-7", "carton.closed", "q", "C-1", b"{}", 0)], Cause("data", "422", "no such order")
+    )
+    letters.close()
+    with sqlite3.connect(path) as file:  # version 1 was the same without these
+        indexes = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE INDEX%'")}
+        for name in indexes:
+            file.execute(f"DROP INDEX {name}")
+        file.execute("PRAGMA user_version = 1")
+        file.execute(f"PRAGMA application_id = {_witness(1)}")
+    file.close()
+    letters = DeadLetters(path, lambda: 2)
+    assert [letter.id for letter in letters.find()] == ["id-7"]
+    letters.close()
+    with sqlite3.connect(path) as file:
+        found = {name for (name,) in file.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE INDEX%'")}
+    file.close()
+    assert found == indexes != set()
