@@ -80,8 +80,9 @@ cdef class Clocks:
 
     cdef bint note(self, Source* source, int64_t epoch, int64_t seq, int64_t sub, int64_t t, bint live) except -1
     cdef Fact this_record(self) except *
-    cdef int link_down(self, Source* source, int64_t t) except -1
-    cdef int link_up(self, Source* source, bint follows_on, int64_t t) except -1
+    cdef int link_down(self, Source* source, int32_t speaker, int64_t t) except -1
+    cdef int link_up(self, Source* source, int32_t speaker, int64_t t) except -1
+    cdef int speaks_again(self, Source* source, bint follows_on, int64_t t) except -1
     cdef int64_t event_time(self, Source* source, int64_t t, int64_t t_rx, bint hist, bint context) except? -1
     cdef int64_t doubted_time(self, Source* source, int64_t t, int64_t t_rx, bint counts, bint believed) except? -1
     cdef int arrive(self, Source* source, int64_t t, int64_t t_rx) except -1

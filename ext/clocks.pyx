@@ -19,7 +19,8 @@ cdef int64_t GOOD_RUN = 100             # R1: records in a row inside the bound 
 
 
 cdef str state_of(const Source* source):
-    """Section 10. DOWN ends with a backlog, SYNCING with the first record that is none; who is silent is STALE."""
+    """Section 10. DOWN ends with `link.up` or a backlog, SYNCING with the first record that is none; who is silent is
+    STALE."""
     if source.syncing:
         return "SYNCING"
     if source.down != NULL:
@@ -104,25 +105,39 @@ cdef class Clocks:
             elif hole.filled and new and source.gaps != NULL:
                 gaps.fill(self.floor, source, epoch, seq, t)
         if live and new and source.down != NULL:            # what a broker sends again says nothing of the time between
-            self.link_up(source, seq != ABSENT and epoch == last_epoch and seq == last_seq + 1, t)
+            self.speaks_again(source, seq != ABSENT and epoch == last_epoch and seq == last_seq + 1, t)
         return new
 
     cdef Fact this_record(self) except *:
         """The record that is being taken, by its name alone: for what is told of its source."""
         raise NotImplementedError
 
-    cdef int link_down(self, Source* source, int64_t t) except -1:
-        """R2: it leaves. R6: from its last record on it is a gap."""
+    cdef int link_down(self, Source* source, int32_t speaker, int64_t t) except -1:
+        """R2: it leaves. R6: from its last record on it is a gap. `speaker`: who says so."""
         cdef Fact cause
         self.leave(source)
         source.syncing = False
-        if source.down == NULL and source.greatest != ABSENT:
-            cause = self.this_record()
+        if source.greatest == ABSENT:
+            return 0
+        cause = self.this_record()
+        if source.down == NULL:
             source.down = gaps.open_gap(self.floor, source, source.greatest, NEVER, 0, -1, -1)
+        if not self.floor.outlet.stands(SRC_DOWN, source.src):
+            source.down_by = speaker
             self.floor.outlet.raise_(SRC_DOWN, source.src, t, &cause, "")
         return 0
 
-    cdef int link_up(self, Source* source, bint follows_on, int64_t t) except -1:
+    cdef int link_up(self, Source* source, int32_t speaker, int64_t t) except -1:
+        """Section 10: it can be heard again, if that comes from who said that it could not: of two links only one is up. What
+        it told meanwhile is missing all the same, until it speaks (R6)."""
+        cdef Fact cause
+        if source.down != NULL and source.down_by == speaker:
+            cause = self.this_record()
+            source.syncing = True
+            self.floor.outlet.clear(SRC_DOWN, source.src, t, &cause)
+        return 0
+
+    cdef int speaks_again(self, Source* source, bint follows_on, int64_t t) except -1:
         """R6: its first live record ends the gap; if its number follows on, there was none."""
         cdef Fact cause = self.this_record()
         source.down.t_to = t

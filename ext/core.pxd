@@ -33,7 +33,7 @@ cdef class Core(Effects):
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1
     cdef int64_t time_of_link(self, Source* source, Batch batch, Py_ssize_t i) except? -1
     cdef bint is_new_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1
-    cdef int take_link_down(self, Batch batch, Py_ssize_t i, int64_t t) except -1
+    cdef int take_link(self, Batch batch, Py_ssize_t i, int64_t t) except -1
     cdef int settle(self) except -1
     cdef int forget(self) except -1
     cdef int relieve(self) except -1

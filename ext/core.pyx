@@ -14,7 +14,7 @@ from ext.context cimport SAME, TAKEN
 from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
 from ext.floor cimport Floor
 from ext.kinds cimport (
-    K_CLOCK_TICK, K_COUNT_REPORTED, K_LINK_DOWN, K_RETURN_GRADED, K_RETURN_SCANNED, K_SOURCE_GAP, K_TRAILER_CLOSED,
+    K_CLOCK_TICK, K_COUNT_REPORTED, K_LINK_DOWN, K_LINK_UP, K_RETURN_GRADED, K_RETURN_SCANNED, K_SOURCE_GAP, K_TRAILER_CLOSED,
     is_context, is_device, is_noise,
 )
 from ext.outlet cimport named_source
@@ -146,7 +146,7 @@ cdef class Core(Effects):
                 self.state.count_duplicate += 1
                 return 0
             if source.down != NULL and not hist:
-                self.link_up(source, False, t)
+                self.speaks_again(source, False, t)
         elif not self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist):
             self.state.count_duplicate += 1
             return 0
@@ -228,8 +228,8 @@ cdef class Core(Effects):
             if batch.t_rx[i] - t > self.floor.rules.lateness:
                 return self.refuse_late(batch, i)
         self.state.count_taken += 1
-        if batch.kind[i] == K_LINK_DOWN and batch.src[i]:
-            self.take_link_down(batch, i, t)
+        if batch.kind[i] in (K_LINK_DOWN, K_LINK_UP) and batch.src[i]:
+            self.take_link(batch, i, t)
         elif batch.kind[i] == K_SOURCE_GAP and source != NULL:
             record = batch.fields(i)
             source.gap_count += 1
@@ -251,17 +251,22 @@ cdef class Core(Effects):
             return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, False)
         return self.is_new_content(source, batch, i)
 
-    cdef int take_link_down(self, Batch batch, Py_ssize_t i, int64_t t) except -1:
-        """R2: its sources leave, unless it is an old death: of an earlier life, or of a backlog and they have spoken since."""
+    cdef int take_link(self, Batch batch, Py_ssize_t i, int64_t t) except -1:
+        """R2: on `link.down` its sources leave, on `link.up` they can be heard again; unless it is an old word: of an earlier
+        life, or of a backlog and they have spoken since."""
         cdef Source* source
-        cdef int32_t number
+        cdef int32_t number, speaker = batch.src[i]
         cdef dict record = batch.fields(i)
-        for number in self.spoken_for(batch.src[i], record.get("scope")):
+        for number in self.spoken_for(speaker, record.get("scope")):
             source = self.source(number)
-            if number == batch.src[i] and record.get("epoch", source.epoch) < source.epoch:
+            if number == speaker and record.get("epoch", source.epoch) < source.epoch:
                 continue
-            if not batch.flags[i] & F_HIST or t >= source.greatest:
-                self.link_down(source, t)
+            if batch.flags[i] & F_HIST and t < source.greatest:
+                continue
+            if batch.kind[i] == K_LINK_DOWN:
+                self.link_down(source, speaker, t)
+            else:
+                self.link_up(source, speaker, t)
         return 0
 
     cdef list spoken_for(self, int32_t src, str scope):

@@ -5,7 +5,7 @@ Episodes are numbered per (code, subject) from 1, raised once and cleared once. 
 
 TABLE = (
     # code, severity, subject, cleared by
-    ("SRC_DOWN", "error", "the source", "its first live record"),
+    ("SRC_DOWN", "error", "the source", "link.up, or its first live record"),
     ("SEQ_GAP", "warning", "the source", "the last of the missing numbers"),
     ("TIME_SKEW", "warning", "the source", "a hundred records in a row inside the bound (R1)"),
     ("TIME_TOO_LATE", "warning", "the source", "an operator"),

@@ -51,6 +51,7 @@ cdef struct Source:
     Fact* read                  # its last scan.read (R63)
     int32_t src
     int32_t area                # the text site/area; 0: not asked for yet
+    int32_t down_by             # R2: who told that its link is down: the source itself, or a gateway for its scope
     int32_t at[2]               # where it stands among the sources that are in, see presence.pxd
     int64_t skew_max
     int64_t disorder
@@ -77,7 +78,7 @@ cdef struct Source:
     int64_t ahead               # greatest t - t_rx in the minute of the last record, ABSENT: no record had a t
     int64_t ahead_before        # in the minute before
     uint8_t live                # it is in: it holds the partition's watermark
-    uint8_t syncing             # section 10: its last record was `hist`
+    uint8_t syncing             # section 10: its last record was `hist`, or its link is up again and it has told nothing
     uint8_t skewed
     uint8_t watched             # the clock ends its minutes: how often it speaks is learned
     uint8_t picks               # it ever sent a pick kind

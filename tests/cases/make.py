@@ -14,6 +14,7 @@ from tests.cases import (
     told_gaps,
     told_late_plans,
     told_lifecycles,
+    told_links,
     told_numbers,
     told_odd,
     told_overtaken,
@@ -37,7 +38,7 @@ HERE = Path(__file__).parent
 def writers() -> dict[str, Writer]:
     """Folder name -> what writes it."""
     modules = (
-        *(told_time, told_gaps, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
+        *(told_time, told_gaps, told_links, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
         *(told_pending, told_sorter, told_splits, told_by_then, told_late_plans, told_retold),
         *(told_numbers, told_odd),

@@ -52,3 +52,14 @@ def test_S10_a_backlog_that_breaks_off() -> None:
     source.after(2, "link.down")
     assert source.after(3, "scan.read", 10, lu="L-1", seq=2, hist=True) == "SYNCING"
     assert source.after(11, "link.down") == "DOWN"
+
+
+def test_S10_a_source_that_can_be_heard_again_is_not_down() -> None:
+    source = Watched()
+    source.after(1, "scan.read", lu="L-1", seq=1)
+    assert source.after(2, "link.down") == "DOWN"
+    assert source.after(3, "link.up") == "SYNCING"
+    assert source.after(4, "link.down") == "DOWN"
+    assert source.after(5, "link.up", src="dc1/gate/gateway", scope="dc1/gate") == "DOWN", "that is another link"
+    assert source.after(6, "link.up") == "SYNCING"
+    assert source.after(7, "scan.read", lu="L-1", seq=2) == "LIVE"

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "d439df00cbed336d"
+LAYOUT = "226ea18550cb00fa"
 
 
 def fields() -> str:
