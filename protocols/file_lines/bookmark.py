@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
+from collections.abc import Container
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from zlib import crc32
@@ -16,6 +20,9 @@ ENTRIES_MAX = 10_000
 """So many entries of a folder are looked at."""
 BEFORE_BYTES = 512
 """By so many bytes before a place a file is known: the inode of one that was removed goes to the next."""
+
+Identity = tuple[int, int]
+"""Device and inode: the file as the system knows it, whatever its name."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,12 +78,38 @@ def leads_to(place: Place, fd: int) -> bool:
 
 def renamed(path: Path, known: Place) -> Path | None:
     """The file of a bookmark, if `path` is not its name any more and it is still in its folder."""
-    try:
-        with os.scandir(path.parent) as entries:
-            for entry in islice(entries, ENTRIES_MAX):
-                if entry.inode() == known.inode and entry.is_file():
-                    is_it = entry.stat().st_dev == known.device and entry.name != path.name
-                    return Path(entry.path) if is_it else None
-    except OSError:
-        return None
+    for entry in _files_beside(path):
+        if identity(entry.stat()) == (known.device, known.inode):
+            return Path(entry.path)
     return None
+
+
+def renamed_after(path: Path, fd: int, read: Container[Identity]) -> Path | None:
+    """Of the files that had this name after `fd` had it, and have lost it, too, the one that was written first: for one
+    who was away, or full, over several rotations. They are called like `fd` now, but for numbers (`lines.2`,
+    `lines.1`). `read`: those that were read."""
+    then, beside = os.fstat(fd), _files_beside(path)
+    name = next((entry.name for entry in beside if identity(entry.stat()) == identity(then)), "")
+    same = len(os.path.commonprefix([name, path.name]))  # noqa: RUF071 - of characters, as it is meant
+    is_called_so = re.compile(re.escape(name[:same]) + re.sub(r"\d+", r"\\d+", re.escape(name[same:]))).fullmatch
+    found = []
+    for entry in beside:
+        known = entry.stat()
+        if is_called_so(entry.name) and known.st_mtime_ns >= then.st_mtime_ns and identity(known) not in read:
+            found.append((known.st_mtime_ns, entry.path))
+    return Path(min(found)[1]) if found else None
+
+
+def identity(known: os.stat_result) -> Identity:
+    return known.st_dev, known.st_ino
+
+
+def _files_beside(path: Path) -> list[os.DirEntry[str]]:
+    """The others in its folder, as far as they may be seen. What they are was asked: they may go meanwhile."""
+    found = []
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in islice(entries, ENTRIES_MAX):
+            with suppress(OSError):
+                if entry.name != path.name and stat.S_ISREG(entry.stat().st_mode):
+                    found.append(entry)
+    return found

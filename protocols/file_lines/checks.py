@@ -33,8 +33,8 @@ def findings(where: str, settings: Settings) -> Iterator[Finding]:
     else:
         yield note(
             where,
-            "a file that is renamed twice while the engine is away leaves one that nobody reads",
-            "rename more rarely than the longest repair takes",
+            "what is moved to another folder, packed or deleted before the engine has read it is lost",
+            "leave what is renamed in its folder, unpacked, for longer than the longest repair takes",
         )
 
 

@@ -10,6 +10,8 @@ from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
 
 SAMPLE_BYTES_MAX = 4_096
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""With which programs on Windows begin a file."""
 
 
 class Cut(NamedTuple):
@@ -58,4 +60,5 @@ class Decoder:
 
     def decode(self, line: bytes, t_rx: int) -> Lines:
         """The canonical lines of a line, and the cause of each thing in it that does not fit. Blank: nothing."""
+        line = line.removeprefix(BYTE_ORDER_MARK)
         return self._meaning.lines(line, t_rx) if line.strip() else Lines([], [])

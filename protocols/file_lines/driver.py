@@ -19,7 +19,7 @@ from typing import NoReturn
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
-from protocols.file_lines.bookmark import Bookmark, Place, leads_to, place_of, renamed
+from protocols.file_lines.bookmark import Bookmark, Place, identity, leads_to, place_of, renamed, renamed_after
 from protocols.file_lines.decode import Cut, Cutter, Decoder
 from protocols.file_lines.rounds import round_of
 from protocols.file_lines.settings import STDIN, Settings
@@ -77,7 +77,7 @@ class Driver:
         fd = await self._opened()
         try:
             if stat.S_ISREG(os.fstat(fd).st_mode):
-                await self._follow(fd)
+                await self._follow_with_later(fd)
             else:
                 await self._stream(fd, has_more_writers=True)
         finally:
@@ -117,21 +117,30 @@ class Driver:
         if self._safe is None:
             return
         path = renamed(Path(self._settings.path), self._safe)
-        if path is None:
-            return
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return  # it was there a moment ago
-        try:
-            if leads_to(self._safe, fd):
-                log.info("%s: %s is the file of the bookmark: it is read first", self._name, path)
-                await self._follow(fd)
-        finally:
-            os.close(fd)
+        if path is not None and (fd := _opened_if_there(path)) is not None:
+            try:
+                if leads_to(self._safe, fd):
+                    log.info("%s: %s is the file of the bookmark: it is read first", self._name, path)
+                    await self._follow_with_later(fd)
+            finally:
+                os.close(fd)
 
-    async def _follow(self, fd: int) -> None:
-        """Until another file has its name, or it was cut."""
+    async def _follow_with_later(self, fd: int) -> None:
+        """A file, and then those that had its name after it, and have lost it, too, before they were read."""
+        read = {identity(os.fstat(fd))}
+        if not await self._follow(fd):
+            return
+        while (path := renamed_after(Path(self._settings.path), fd, read)) is not None:
+            if (later := _opened_if_there(path)) is not None:
+                try:
+                    log.info("%s: %s had the name meanwhile: it is read next", self._name, path)
+                    read.add(identity(os.fstat(later)))
+                    await self._follow(later)
+                finally:
+                    os.close(later)
+
+    async def _follow(self, fd: int) -> bool:
+        """Until another file has its name; or, False, it was cut."""
         self._files += 1
         self._done = self._start(fd)
         os.lseek(fd, self._done, os.SEEK_SET)
@@ -155,11 +164,11 @@ class Driver:
             elif quiet_s >= LINGER_S:
                 await self._hand_over(cutter.end(), fd)
                 await self._until_safe()
-                return
+                return True
             if unread < 0:
                 log.info("%s: the file was cut: it is read from its beginning", self._name)
                 self._is_safe(place_of(fd, 0))
-                return
+                return False
             await looks.until(partial(self._has_news, fd, ours, at))
 
     def _start(self, fd: int) -> int:
@@ -181,7 +190,7 @@ class Driver:
             named = os.stat(self._settings.path)  # noqa: PTH116 - five times a second, for each of many files
         except OSError:
             return False, os.fstat(fd).st_size - at  # renamed, and the next one is not there yet
-        if (named.st_dev, named.st_ino) == (ours.device, ours.inode):
+        if identity(named) == (ours.device, ours.inode):
             return False, named.st_size - at
         return True, os.fstat(fd).st_size - at
 
@@ -194,8 +203,8 @@ class Driver:
     # a pipe
 
     async def _stream(self, fd: int, *, has_more_writers: bool) -> None:
-        """Until its writer has gone; or for ever, where another one may come. It stays open in between: what the next
-        one writes before we look is kept in it."""
+        """Until its writer has gone; or, where another one may come, until another pipe has its name. It stays open in
+        between: what the next one writes before we look is kept in it."""
         os.set_blocking(fd, False)
         cutter = Cutter(self._settings.line_bytes_max)
         is_up = False
@@ -218,6 +227,15 @@ class Driver:
                 return
             # until somebody comes it is always at its end
             await asyncio.sleep(self._settings.poll_ms / 1000)
+            if self._is_another(fd):
+                return
+
+    def _is_another(self, fd: int) -> bool:
+        """Whether its name is that of another pipe, or of a file, meanwhile."""
+        try:
+            return identity(Path(self._settings.path).stat()) != identity(os.fstat(fd))
+        except OSError:
+            return False
 
     async def _read_when_ready(self, fd: int) -> bytes | None:
         """None: nothing yet. Empty: nobody has it open for writing."""
@@ -318,7 +336,15 @@ def readable(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refused(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise Refused(f"{error.filename or path}: cannot be read: {error.strerror or error}") from None
+
+
+def _opened_if_there(path: Path) -> int | None:
+    """None: it has gone meanwhile."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
 
 
 def _mark(ready: asyncio.Future[None]) -> None:

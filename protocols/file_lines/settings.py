@@ -71,6 +71,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             why = place(self.bookmark).why or place(folder).why
             if why or not place(folder).is_folder:
                 yield "bookmark", why or f"there is no folder {folder}"
+            elif Path(self.bookmark).resolve() == Path(self.path).resolve():
+                yield "bookmark", "is the file that is read: it would be written over"
         if self.format == "canonical" and self.record:
             yield "record", 'has no meaning with format = "canonical": the line says it all'
         for where, fault in record_faults(self.record, constants=self.constants, when=self.when, each=self.each):

@@ -332,7 +332,7 @@ def test_what_each_protocol_cannot_hold_back_is_said(tmp_path: Path, capsys: pyt
     assert told(findings, "warning", "sources.p.profiles.scale.groups", "plain polling")
     assert told(findings, "warning", "sources.anew", "reads the file from its beginning")
     assert told(findings, "warning", "sources.late", "passed over")
-    assert told(findings, "note", "sources.kept", "renamed twice")
+    assert told(findings, "note", "sources.kept", "before the engine has read it")
     assert told(findings, "warning", "sources.pipe", "cannot be read again")
     assert told(findings, "warning", "sources.nodes.sparkplug", "QoS 0")
 

@@ -1,0 +1,129 @@
+"""Files and pipes that others take the place of, more than once, while nobody reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Refused
+from protocols.file_lines.driver import Driver, readable
+from protocols.file_lines.settings import Settings
+from tests.integration.test_file_lines_driver import append, gone, line, reading, run, seen
+from tests.ledger import Ledger, running
+from tests.modbus import RememberingIntake, until
+
+
+@pytest.fixture(autouse=True)
+def _short_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("protocols.file_lines.driver.LINGER_S", 0.1)
+
+
+def rotate(path: Path, *names: str) -> None:
+    """As logrotate does: each of these names is given to the file that had the name before it."""
+    for older, newer in zip(names[::-1], [*names[-2::-1], path.name], strict=True):
+        if (path.parent / newer).exists():
+            (path.parent / newer).rename(path.parent / older)
+
+
+@pytest.mark.parametrize(
+    ("name", "names"),
+    [
+        ("lines", ("lines.1", "lines.2", "lines.3")),
+        ("l2.ndjson", ("l2-20261129.ndjson", "l2-20261128.ndjson", "l2-20261127.ndjson")),
+    ],
+)
+def test_all_files_of_several_rotations_while_we_were_away_are_read_in_their_order(
+    tmp_path: Path, name: str, names: tuple[str, ...]
+) -> None:
+    async def story() -> None:
+        path, bookmark = tmp_path / name, str(tmp_path / "mark")
+        append(path, line(1))
+        rotate(path, *names)
+        append(path, line(2))
+        first = RememberingIntake()
+        async with reading(first, path, bookmark=bookmark):
+            await until(lambda: seen(first) == [2])
+        for seq in (3, 5, 7):
+            append(path, line(seq))
+            rotate(path, *names)
+            await asyncio.sleep(0.02)  # a file system counts time in steps
+            append(path, line(seq + 1))
+        for stranger in ("l1-20261129.ndjson", "l3.ndjson", f"{names[0]}.gz", "other.9"):
+            append(tmp_path / stranger, line(99))
+        second = RememberingIntake()
+        async with reading(second, path, bookmark=bookmark):
+            await until(lambda: seen(second)[-1:] == [8])
+            append(path, line(9))
+            await until(lambda: seen(second)[-1:] == [9])
+        # the first of them has lost its name for good, as the oldest of three
+        assert seen(second) == [3, 4, 5, 6, 7, 8, 9]
+
+    run(story())
+
+
+def test_all_files_of_several_rotations_while_the_engine_is_full_are_read(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, ledger = tmp_path / "lines", Ledger()
+        append(path, line(1))
+        settings = Settings(path=str(path), poll_ms=5)
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts)
+            ledger.open.clear()
+            for seq in (2, 3, 4):
+                append(path, line(seq))
+                rotate(path, "lines.1", "lines.2", "lines.3")
+                await asyncio.sleep(0.02)
+            append(path, line(5))
+            ledger.open.set()
+            await ledger.until(lambda: ledger.facts[-1]["seq"] == 5)
+        assert [record["seq"] for record in ledger.facts] == [1, 2, 3, 4, 5]
+
+    run(story())
+
+
+def test_a_pipe_that_is_made_anew_is_opened_anew(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "pipe", RememberingIntake()
+        os.mkfifo(path)
+        async with reading(intake, path, scope=["dc1/a/"]):
+            for seq in (1, 2, 3):
+                writer = await asyncio.to_thread(os.open, path, os.O_WRONLY)
+                os.write(writer, line(seq).encode())
+                os.close(writer)
+                await until(partial(gone, intake, seq))
+                path.unlink()
+                await asyncio.sleep(0.03)
+                os.mkfifo(path)
+        assert seen(intake) == [1, 2, 3]
+
+    run(story())
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        path.write_text(line(1) + line(2), encoding="utf-8-sig")
+        async with reading(intake, path):
+            await until(lambda: seen(intake)[-1:] == [2])
+        assert seen(intake) == [1, 2]
+
+    run(story())
+
+
+@pytest.mark.parametrize("same", ["lines", "../{}/lines", "link"])
+def test_the_file_that_is_read_is_not_written_over_by_its_bookmark(tmp_path: Path, same: str) -> None:
+    path = tmp_path / "lines"
+    append(path, line(1))
+    (tmp_path / "link").symlink_to(path)
+    settings = Settings(path=str(path), bookmark=str(tmp_path / same.format(tmp_path.name)))
+    assert list(settings.faults()) == [("bookmark", "is the file that is read: it would be written over")]
+
+
+def test_what_cannot_be_read_is_named_itself(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"lines\.1: cannot be read: Not a directory"), readable(str(tmp_path / "lines")):
+        append(tmp_path / "file", "")
+        os.open(tmp_path / "file" / "lines.1", os.O_RDONLY)
