@@ -33,6 +33,28 @@ for _ in range(100):
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
+THREADS = """
+import sys, threading
+from engine.malloc_borders import set_malloc_borders
+from tests.heap import heap
+
+if sys.argv[1] == "set":
+    set_malloc_borders()
+all_at_once = threading.Barrier(8)
+
+def work():
+    all_at_once.wait()  # so that each is in a heap of its own, where there are such
+    [bytearray(500_000) for _ in range(7)]
+    all_at_once.wait()
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(heap().fordblks >> 20)
+"""
+
 
 def said(story: str, how: str) -> int:
     return int(subprocess.run([sys.executable, "-c", story, how], capture_output=True, text=True, check=True).stdout)
@@ -46,3 +68,7 @@ def test_a_block_of_some_mib_is_no_part_of_a_heap(how: str, by_itself: bool) -> 
 @pytest.mark.parametrize("how, kept", [("set", True), ("as glibc does", False)])
 def test_the_pages_of_a_group_are_brought_once(how: str, kept: bool) -> None:
     assert (said(GROUPS, how) < 100) == kept
+
+
+def test_what_threads_keep_does_not_grow_with_their_number() -> None:
+    assert said(THREADS, "set") <= 10
