@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -45,6 +46,8 @@ def speaking_for(scopes: Iterable[str]) -> list[dict[str, str]]:
 
 def unreached(error: OSError | UnicodeError | TimeoutError, within_ms: float) -> str:
     """Why a connection could not be made: what the system says, or that nobody answered `within_ms`."""
+    if isinstance(error, ssl.SSLError):
+        return without_tls(error)
     if isinstance(error, OSError) and error.strerror:
         # asyncio puts the address there, uvloop the reason
         why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
@@ -53,3 +56,18 @@ def unreached(error: OSError | UnicodeError | TimeoutError, within_ms: float) ->
     else:
         why = str(error)
     return f"cannot connect: {why}"
+
+
+def without_tls(error: ssl.SSLError) -> str:
+    """Why TLS came to nothing."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is refused: {error.verify_message} (tls.ca: who may have signed it)"
+    return tls_refusal(error) or f"no TLS there ({error.reason})"
+
+
+def tls_refusal(error: BaseException | None) -> str:
+    """What the server says is wrong with us, in one of TLS's alerts; empty if it said nothing."""
+    alert = error.reason or "" if isinstance(error, ssl.SSLError) else ""
+    if "ALERT" not in alert:
+        return ""
+    return f"the server refuses us ({alert}): does it want another certificate? (tls.certificate, tls.private_key)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Awaitable
 from functools import partial
 from typing import Protocol
@@ -13,7 +12,7 @@ from protocols.linking import unreached
 from protocols.modbus.endpoint import Endpoint, Serial
 from protocols.modbus.registers import Table
 from protocols.modbus.serial_line import SerialLine
-from protocols.modbus.wire import ECHO, NoAnswer, Wire, tls_refusal
+from protocols.modbus.wire import ECHO, NoAnswer, Wire
 from protocols.tapping import Tap
 
 FUNCTIONS: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
@@ -135,10 +134,6 @@ class Connection:
                     lambda: Wire(endpoint.is_rtu, self._in_flight_max, self._fell), host, port, ssl=tls
                 )
             return wire
-        except ssl.SSLCertVerificationError as error:
-            raise NoAnswer(f"the server's certificate is refused: {error.verify_message}") from None
-        except ssl.SSLError as error:
-            raise NoAnswer(tls_refusal(error) or f"no TLS there ({error.reason})") from None
         except Refused as error:
             raise NoAnswer(str(error)) from None
         except (OSError, UnicodeError, TimeoutError) as error:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import asyncio.trsock
 import socket
-import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
 from engine.errors import SortlineError
 from ext.modbus_frames import Frames
+from protocols.linking import tls_refusal
 
 SAMPLE_BYTES_MAX = 4_096
 ABANDONED_MAX = 16
@@ -229,14 +229,6 @@ class Wire(asyncio.Protocol):
         self._waiting.clear()
         for answer in left:
             _fail(answer, why)
-
-
-def tls_refusal(error: BaseException | None) -> str:
-    """What the server says is wrong with us, in one of TLS's alerts; empty if it said nothing."""
-    alert = error.reason or "" if isinstance(error, ssl.SSLError) else ""
-    if "ALERT" not in alert:
-        return ""
-    return f"the server refuses us ({alert}): does it want another certificate? (tls.certificate, tls.private_key)"
 
 
 def _fail(answer: asyncio.Future[bytes], why: SortlineError) -> None:

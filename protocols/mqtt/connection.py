@@ -25,6 +25,7 @@ from protocols.mqtt import codec
 from protocols.mqtt.decode import Decoder
 from protocols.mqtt.pacing import Pacing
 from protocols.mqtt.settings import Settings, Topic
+from protocols.mqtt.unreached import before_an_answer
 from protocols.mqtt.websocket import WebSocket
 
 RECEIVE_BUFFER_BYTES = 262_144
@@ -111,7 +112,7 @@ class Connection(asyncio.BufferedProtocol):
     # What the driver calls.
 
     async def open(self, tls: ssl.SSLContext | None, will: codec.Will | None = None) -> None:
-        """Connect, and be let in. Raises Lost, OSError (ssl.SSLError among them) or UnicodeError (a host's name)."""
+        """Connect, and be let in. Raises Lost."""
         settings = self._settings
         try:
             async with asyncio.timeout(settings.connect_ms / 1000):
@@ -129,6 +130,8 @@ class Connection(asyncio.BufferedProtocol):
             # there are brokers that do not even refuse a version that they do not know
             is_asked = self._newest and self._transport is not None
             raise Lost(f'{why}; if the broker does not speak MQTT 5: version = "3.1.1"' if is_asked else why) from None
+        except (Lost, OSError, UnicodeError) as error:
+            raise Lost(before_an_answer(error, settings)) from None
         if accepted.code:
             raise Lost(codec.refusal(accepted.code, accepted.properties, newest=self._newest))
         self.session_present = accepted.session_present
@@ -296,7 +299,8 @@ class Connection(asyncio.BufferedProtocol):
         # asyncio ends a connection whose protocol has raised: that is no outage, but a fault of ours
         if error is not None and not isinstance(error, OSError):
             self.fail(error)
-        self._end(str(error) if error is not None else "the broker closed the connection")
+        why = getattr(error, "strerror", None) or str(error)
+        self._end(why if error is not None else "the broker closed the connection")
 
     # Reading.
 

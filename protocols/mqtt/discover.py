@@ -33,9 +33,10 @@ from protocols.discovery import (
     toml,
 )
 from protocols.mapping.paths import PathFault, Scope, parse_path, path_of
-from protocols.mqtt.listening import client, connected
+from protocols.mqtt.listening import client, connected, why_not
 from protocols.mqtt.settings import Settings, usual_port
 from protocols.mqtt.sparkplug import draft as sparkplug
+from protocols.mqtt.topics import TopicFault, parse_filter
 
 PURPOSE = "listen to a broker, show its topics, draft the source's table; publishes nothing"
 CONNECTION = ("host", "port", "websocket", "version", "user", "password", "tls", "plaintext", "connect_ms")
@@ -70,12 +71,22 @@ class Group(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_place(parser, "HOST", "the broker, HOST or HOST:PORT")
-    parser.add_argument("--topics", default="#", metavar="FILTER", help="only topics that match, MQTT wildcards (#)")
+    parser.add_argument(
+        "--topics", type=_wanted, default="#", metavar="FILTER", help="only topics that match, MQTT wildcards (#)"
+    )
     parser.add_argument("--seconds", type=number_of_seconds, default=10.0, metavar="N", help="listen for so long (10)")
     parser.add_argument("--tls", action="store_true", help="TLS, by a certificate that this computer trusts")
     parser.add_argument("--websocket", metavar="PATH", help="inside a WebSocket at this path, mostly /mqtt")
     parser.add_argument("--user", help="user name; the password is taken from the environment, SORTLINE_PASSWORD")
     parser.add_argument("--name", default="mqtt", help="the source's name in the draft (mqtt)")
+
+
+def _wanted(text: str) -> str:
+    own = "$" if text.startswith("$") else ""  # the broker's own topics: a source has none, but they may be looked at
+    try:
+        return own + parse_filter(text.removeprefix("$")).wire
+    except TopicFault as fault:
+        raise argparse.ArgumentTypeError(f"{text}: {fault}") from None
 
 
 async def discover(args: argparse.Namespace) -> Discovery:
@@ -85,12 +96,11 @@ async def discover(args: argparse.Namespace) -> Discovery:
         settings = msgspec.convert(connect, Settings)
     except msgspec.ValidationError as error:
         raise Refused(f"{connect.get('host', 'mqtt')}: {error}") from None
-    host, port = settings.address()
     topics: Topics = {}
     try:
         version = await _listen(args, settings, topics)
     except (aiomqtt.MqttError, OSError) as error:
-        raise Refused(f"{host}:{port}: {error}") from None
+        raise Refused(f"{_where(settings)}: {why_not(error, settings)}") from None
     nodes = {topic: heard.last for topic, heard in topics.items() if topic.startswith(sparkplug.NAMESPACE)}
     # what begins with $ is the broker's own: shown, but no source
     others = {topic: heard for topic, heard in topics.items() if topic not in nodes and not topic.startswith("$")}
@@ -98,7 +108,12 @@ async def discover(args: argparse.Namespace) -> Discovery:
     text = draft(args.name, above, groups(others, bool(nodes)), bool(nodes))
     if nodes:
         text += "\n".join([*sparkplug.draft(args.name, sparkplug.devices(nodes)), ""])
-    return Discovery(_report(f"{host}:{port}", args.seconds, topics), text)
+    return Discovery(_report(_where(settings), args.seconds, topics), text)
+
+
+def _where(settings: Settings) -> str:
+    host, port = settings.address()
+    return f"{host}:{port}"
 
 
 def _connect(args: argparse.Namespace, where: str) -> dict[str, Any]:
@@ -123,12 +138,12 @@ async def _listen(args: argparse.Namespace, settings: Settings, topics: Topics) 
         try:
             listener = await stack.enter_async_context(connected(client(settings, name, aiomqtt.ProtocolVersion.V5)))
         except aiomqtt.MqttError as error:
-            version = "3.1.1"
+            version, why = "3.1.1", why_not(error, settings)
             try:
                 old = client(settings, name, aiomqtt.ProtocolVersion.V311)
                 listener = await stack.enter_async_context(connected(old))
             except aiomqtt.MqttError:
-                raise error from None
+                raise Refused(f"{_where(settings)}: {why}") from None
         await listener.subscribe(args.topics, qos=0)
         raise_if_cancelled()  # aiomqtt waits with asyncio.wait_for until here
         with suppress(TimeoutError):
@@ -314,7 +329,8 @@ def _report(where: str, seconds: float, topics: Topics) -> list[str]:
             payload = sparkplug.metrics_of(heard.last)
         shown = sample(payload) if heard.last else "(empty)"
         rows.append((heard.seen.rate(seconds), str(heard.retained), _shown(topic), shown))
-    return [*lines, *table(rows)]
+    more = [f"... and {len(topics) - ROWS_MAX} more topics"] if len(topics) > ROWS_MAX else []
+    return [*lines, *table(rows), *more]
 
 
 def _shown(text: object) -> str:

@@ -97,8 +97,8 @@ class Driver:
             if self._host is not None and not connection.session_present:
                 self._host.session_lost(self._clock())
             await self._serve_all(connection)
-        except (Lost, OSError, UnicodeError) as error:
-            return str(error) or type(error).__name__
+        except Lost as error:
+            return str(error)
         except asyncio.CancelledError:
             self._say_goodbye(connection)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -10,6 +11,11 @@ import aiomqtt
 
 from engine.cancellation import raise_if_cancelled
 from protocols.mqtt.settings import Settings
+from protocols.mqtt.unreached import before_an_answer
+
+REFUSED = (4, 5, 134, 135)
+"""Codes of CONNACK: the user is not let in, in MQTT 3.1.1 and 5."""
+WORDLESS = logging.Logger("of what ends in an error all the same", logging.CRITICAL + 1)
 
 
 def client(settings: Settings, identifier: str, version: aiomqtt.ProtocolVersion | None = None) -> aiomqtt.Client:
@@ -24,7 +30,20 @@ def client(settings: Settings, identifier: str, version: aiomqtt.ProtocolVersion
         tls_context=settings.tls.context() if settings.tls is not None else None,
         timeout=settings.connect_ms / 1000,
         protocol=version,
+        logger=WORDLESS,
     )
+
+
+def why_not(error: Exception, settings: Settings) -> str:
+    """What went wrong with a client's connection, and what to look at."""
+    code = getattr(error, "rc", None)
+    if code is not None:
+        name = str(code) if not isinstance(code, int) else str(error)
+        is_user = getattr(code, "value", code) in REFUSED
+        return f"{name}: the user is refused, or there is none: user and password" if is_user else name
+    # aiomqtt keeps what it was no other way
+    cause = error.__context__ if isinstance(error.__context__, OSError) else error
+    return before_an_answer(cause, settings)
 
 
 @asynccontextmanager

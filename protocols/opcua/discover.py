@@ -34,6 +34,7 @@ VALUES_MAX = 64
 OBJECTS = ua.NodeId(85, 0)
 SERVER = ua.NodeId(2253, 0)
 ROWS_MAX = 200
+SCHEME = "opc.tcp://"
 
 
 class Variable(NamedTuple):
@@ -79,7 +80,7 @@ async def discover(args: argparse.Namespace) -> Discovery:
     """Without security and anonymously, unless a site file says how. Raises Refused where the server cannot be reached
     so."""
     logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
-    connect = how_to_connect(args, CONNECTION, lambda url: {"url": url, "security": {"policy": "None"}})
+    connect = how_to_connect(args, CONNECTION, _connect)
     try:
         settings = msgspec.convert(connect, Settings)
     except msgspec.ValidationError as error:
@@ -99,9 +100,16 @@ async def discover(args: argparse.Namespace) -> Discovery:
     except LinkLost as error:
         raise Refused(f"{settings.url}: {error}") from None
     return Discovery(
-        _report(settings.url, args.seconds, session.namespaces, watched, offset_us),
+        _report(settings.url, args, session.namespaces, watched, offset_us),
         draft(args.name, connect, session.namespaces, watched),
     )
+
+
+def _connect(where: str) -> dict[str, Any]:
+    url = where if "://" in where else f"{SCHEME}{where}"
+    if not url.startswith(SCHEME):
+        raise Refused(f"{where}: an address begins with {SCHEME}")
+    return {"url": url, "security": {"policy": "None"}}
 
 
 async def browse(connection: Connection, under: tuple[str, ...], variables_max: int) -> list[Variable]:
@@ -179,18 +187,21 @@ async def _clock_offset_us(connection: Connection) -> int | None:
 
 
 def _report(
-    url: str, seconds: float, namespaces: Sequence[str], watched: Sequence[Watched], offset_us: int | None
+    url: str, args: argparse.Namespace, namespaces: Sequence[str], watched: Sequence[Watched], offset_us: int | None
 ) -> list[str]:
     clock = "unknown" if offset_us is None else f"{offset_us / 1000:+.1f} ms against ours"
     lines = [f"{url}: {len(watched)} variables, the server's clock {clock}"]
+    if len(watched) >= args.variables:
+        lines.append(f"  only the first {args.variables} variables: narrow --under, or raise --variables")
     lines += [f"  namespace {index}: {ascii(uri)[1:-1]}" for index, uri in enumerate(namespaces) if index]
     busiest = sorted(watched, key=lambda one: -one.seen.count)[:ROWS_MAX]
     rows = [("rate", "variable", "node", "value")]
     for one in busiest:
         value = sample(one.reading.value) if not one.reading.bad else f"bad ({one.reading.status:#010x})"
         place = ascii("/".join(one.variable.place))[1:-1]
-        rows.append((one.seen.rate(seconds), place, one.variable.node.to_string(), value))
-    return [*lines, *table(rows)]
+        rows.append((one.seen.rate(args.seconds), place, one.variable.node.to_string(), value))
+    more = [f"... and {len(watched) - ROWS_MAX} more variables"] if len(watched) > ROWS_MAX else []
+    return [*lines, *table(rows), *more]
 
 
 def draft(name: str, connect: Mapping[str, Any], namespaces: Sequence[str], watched: Sequence[Watched]) -> str:

@@ -351,7 +351,7 @@ def test_registers_of_a_device_that_is_busy_now_and_then_are_found() -> None:
         (("modbus", "127.0.0.1:{port}", "--units", "1-999"), "not a range"),
         (("modbus", "[::1]:{port}"), "refused"),
         (("modbus", "127.0.0.1:port"), "no address"),
-        (("opcua", "http://127.0.0.1/"), "url"),
+        (("opcua", "http://127.0.0.1/"), "begins with opc.tcp"),
     ],
 )
 def test_what_cannot_be_reached_is_refused_with_the_reason(argv: tuple[str, ...], why: str) -> None:
