@@ -125,11 +125,15 @@ def read_toml(path: Path) -> Table:
 def check_site(table: Table) -> list[Fault]:
     """Every fault of a decoded site file, ordered as found: by table, then between tables."""
     faults = check(_without_settings(table), Document, elsewhere=PLACES)
+    good: list[Source] = []
     for name, source in _tables(table, "sources"):
-        faults += _source_faults(source, key_path("sources", name))
+        found = _source_faults(source, key_path("sources", name))
+        faults += found
+        good += [] if found else [_source(name, source)]
     for name, sink in _tables(table, "sinks"):
         faults += _sink_faults(sink, key_path("sinks", name))
     faults += _covered_twice(table)
+    faults += _held_twice(good)
     faults += _route_faults(table)
     faults += _pace_faults(table)
     return list(dict.fromkeys(faults))
@@ -229,6 +233,19 @@ def _covered_twice(table: Table) -> list[Fault]:
             if src in first:
                 faults.append(Fault(at, f"{src} is already covered by {first[src]}"))
             first.setdefault(src, path)
+    return faults
+
+
+def _held_twice(sources: Iterable[Source]) -> list[Fault]:
+    """What only one of them may have (a name at a broker, a port to listen at), as `alone()` of its settings says."""
+    faults = []
+    first: dict[str, str] = {}
+    for source in sources:
+        for key, what in source.settings.alone() if hasattr(source.settings, "alone") else ():
+            path = key_path(key_path("sources", source.name), key)
+            if what in first:
+                faults.append(Fault(path, f"{what} is already that of {first[what]}"))
+            first.setdefault(what, path)
     return faults
 
 

@@ -79,3 +79,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             # a canonical line brings its own kind and src
             if self.format != "canonical" or where != "record":
                 yield where, fault
+
+    def alone(self) -> Iterator[tuple[str, str]]:
+        """Yields (key, what no other source may have)."""
+        if self.bookmark is not None:
+            yield "bookmark", f"the file {Path(self.bookmark).absolute()}"

@@ -227,6 +227,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
         if not self.scope and not all(scopes_of(self)):
             yield "scope", 'which src prefixes does this broker speak for? scope = ["dc1/pick/"]'
 
+    def alone(self) -> Iterator[tuple[str, str]]:
+        """Yields (key, what no other source may have): the broker would end the connection of one for the other's."""
+        if self.client_id is not None:
+            host, port = self.address()
+            yield "client_id", f"the name {self.client_id} at {host}:{port}"
+
     def _topic_faults(self) -> Iterator[tuple[str, str]]:
         filters = dict(self._filters())
         for index, filter_ in filters.items():

@@ -23,3 +23,9 @@ def findings(where: str, settings: Settings) -> Iterator[Finding]:
             f"no acknowledgement: what the device sends while the engine is away or full is lost{unseen}",
             "let the device wait for one, and say with `acknowledge` what it looks like",
         )
+    if settings.silence_ms is None:
+        yield warning(
+            where,
+            "nothing tells that the line is dead: a device that loses its power says no good-bye",
+            "say with `silence_ms` how long it may be silent; life telegrams keep a quiet line up",
+        )

@@ -86,7 +86,7 @@ class Driver:
         since = loop.time()
         session = Session(self._name, self._settings, self._decoder, self._intake, self._clock, streams, self.tap)
         try:
-            self._intake.state(self._name, "up")
+            self._intake.state(self._name, "up", self._caller(streams[1]))
             await self._link.tell("link.up")
             await session.run()
         except Ended as ended:
@@ -96,6 +96,11 @@ class Driver:
             if loop.time() - since > STABLE_S:
                 self._backoff.reset()
         return ""
+
+    def _caller(self, writer: asyncio.StreamWriter) -> str:
+        """As a server: who it is, so that two who take each other's place are seen."""
+        name = writer.get_extra_info("peername")
+        return f"called by {name[0]}" if self._settings.role == "server" and name else ""
 
     async def _listen(self) -> str:
         """Until it cannot listen any more; why."""

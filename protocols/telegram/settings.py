@@ -22,6 +22,7 @@ Places are counted from 0, the first byte behind STX or behind the length.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -102,6 +103,11 @@ class Field(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     def is_binary(self) -> bool:
         return self.type in ("binary", "binary_little")
 
+    @property
+    def values(self) -> int | None:
+        """How many numbers there is room for; None: any number."""
+        return (256 if self.is_binary else 10) ** self.length if self.length is not None else None
+
     def faults(self) -> Iterator[Fault]:
         if self.is_binary and (self.length is None or self.length > BINARY_BYTES_MAX):
             yield "length", f"a binary number needs one, of at most {BINARY_BYTES_MAX} bytes"
@@ -166,7 +172,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
     role: `"client"` (default): we connect to it. `"server"`: it connects to us; a new connection takes the place of the
       one before, which a device that lost its power never closed.
     host, port: where the device is, or where we listen (`127.0.0.1`, or the address of the machines' network).
-    peers: as a server: the addresses that may connect. Needed where we listen for other computers.
+    peers: as a server: the IP addresses that may connect. Needed where we listen for other computers.
     src: the source that records and link states are reported for.
     framing: `StxEtx` or `Length`.
     header: the fields that every telegram has.
@@ -211,10 +217,13 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             yield "peers", "we listen for other computers: which of them may connect?"
         if self.role == "client" and self.peers:
             yield "peers", 'only with role = "server"'
+        yield from ((f"peers[{index}]", fault) for index, peer in enumerate(self.peers) if (fault := _no_address(peer)))
         if self.number is not None:
             field = self.header.get(self.number.field)
             if field is None or field.type == "text":
                 yield "number.field", f"{self.number.field} is no number of the header"
+            elif field.values is not None and self.number.last >= field.values:
+                yield "number.last", f"{self.number.field} shows {field.values - 1} at most: it would wrap before"
         yield from self._template_faults()
         yield from self._when_faults("restart", self.restart)
         for index, telegram in enumerate(self.telegrams):
@@ -223,6 +232,11 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
             yield from self._when_faults(f"{place}.when", telegram.when, telegram.fields)
             yield from ((f"{place}.{path}", fault) for path, fault in self._record_faults(telegram))
         yield from self._field_faults("header", self.header)
+
+    def alone(self) -> Iterator[tuple[str, str]]:
+        """Yields (key, what no other source may have)."""
+        if self.role == "server":
+            yield "port", f"port {self.port} of {self.host}"
 
     def _template_faults(self) -> Iterator[Fault]:
         life = self.life or Life()
@@ -272,3 +286,12 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
                 yield f"record.{name}", "comes from the connection: leave it out"
         names = [*self.header, *telegram.fields]
         yield from record_faults(telegram.record, constants={"src": self.src}, names=names)
+
+
+def _no_address(text: str) -> str:
+    """Why nobody who calls can be known by it; empty: it is an address as the system writes it."""
+    try:
+        written = str(ipaddress.ip_address(text))
+    except ValueError:
+        return f"{text} is no IP address, and a caller is known by nothing else"
+    return "" if written == text else f"the system writes it as {written}"

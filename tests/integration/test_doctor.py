@@ -317,7 +317,9 @@ def test_what_each_protocol_cannot_hold_back_is_said(tmp_path: Path, capsys: pyt
     )
     path = site(
         tmp_path,
-        TELEGRAMS.format(role="client", port=free_port()).replace('acknowledge = "AK{seq}"', ""),
+        TELEGRAMS.format(role="client", port=free_port())
+        .replace('acknowledge = "AK{seq}"', "")
+        .replace("silence_ms = 30000", ""),
         profile + '[sources.p.units.A]\nunit = 1\nsrc = "dc1/a"\nprofile = "scale"\n',
         lines.format(name="anew", path=tmp_path / "a", more=""),
         lines.format(name="late", path=tmp_path / "b", more='begin = "end"'),
@@ -329,6 +331,7 @@ def test_what_each_protocol_cannot_hold_back_is_said(tmp_path: Path, capsys: pyt
     )
     _, findings = doctor(capsys, path)
     assert told(findings, "warning", "sources.crane", "no acknowledgement")
+    assert told(findings, "warning", "sources.crane", "nothing tells that the line is dead")
     assert told(findings, "warning", "sources.p.profiles.scale.groups", "plain polling")
     assert told(findings, "warning", "sources.anew", "reads the file from its beginning")
     assert told(findings, "warning", "sources.late", "passed over")

@@ -24,6 +24,7 @@ framing = {{ kind = "stx_etx" }}
 header = {{ type = {{ at = 0, length = 2 }}, seq = {{ at = 2, length = 4, type = "decimal" }} }}
 number = {{ field = "seq", first = 1, last = 9999 }}
 acknowledge = "AK{{seq}}"
+silence_ms = 30000
 [[sources.crane.telegrams]]
 when = {{ type = "ST" }}
 fields = {{ lu = {{ at = 6, length = 4 }}, loc = {{ at = 10, length = 4 }} }}

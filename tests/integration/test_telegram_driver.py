@@ -233,6 +233,7 @@ def test_as_a_server_it_is_called_and_the_last_caller_counts() -> None:
                 await until(lambda: first.writer)
                 first.send(b"ST0001T-1   L")
                 await until(lambda: first.heard == [b"AK0001"])
+                assert ("up", "called by 127.0.0.1") in intake.states
                 # it lost its power, and never said good-bye
                 await second.call(port)
                 await until(lambda: first.writer is not None and first.writer.is_closing())

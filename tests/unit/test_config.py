@@ -411,3 +411,28 @@ def test_nearest_and_paths() -> None:
     assert below("a", "[0].b") == "a[0].b"
     assert below("", "b") == "b"
     assert str(Fault("", "whole file")) == "whole file"
+
+
+TWO = {
+    "mqtt": (
+        'host = "127.0.0.1"\nclient_id = "us"\nscope = ["dc1/"]\ntopics = [{ filter = "a/#", format = "canonical" }]',
+        "client_id",
+        "the name us at 127.0.0.1:1883",
+    ),
+    "telegram": (
+        'host = "127.0.0.1"\nport = 2000\nrole = "server"\nsrc = "dc1/a"\nframing = { kind = "stx_etx" }\n'
+        "header = {}\ntelegrams = [{}]",
+        "port",
+        "port 2000 of 127.0.0.1",
+    ),
+    "file_lines": ('path = "/tmp/{name}"\nbookmark = "/tmp/mark"', "bookmark", "the file /tmp/mark"),
+}
+
+
+@pytest.mark.parametrize("protocol", TWO)
+def test_what_only_one_source_may_have_is_named_where_a_second_has_it(protocol: str) -> None:
+    table, key, what = TWO[protocol]
+    text = 'site = "dc1"\n' + "".join(
+        f'[sources.{name}]\nprotocol = "{protocol}"\n{table.replace("{name}", name)}\n' for name in ("a", "b")
+    )
+    assert faults_of(text) == {f"sources.b.{key}": f"{what} is already that of sources.a.{key}"}

@@ -270,7 +270,10 @@ def test_numbers_outside_of_their_range_are_none() -> None:
     [
         ({"role": "server", "host": "0.0.0.0"}, "peers", "which of them"),
         ({"peers": ["10.0.0.1"]}, "peers", "only with"),
+        ({"role": "server", "peers": ["crane.plant"]}, "peers[0]", "no IP address"),
+        ({"role": "server", "peers": ["::1", "0:0::1"]}, "peers[1]", "writes it as ::1"),
         ({"number": {"field": "type", "last": 99}}, "number.field", "no number"),
+        ({"number": {"field": "seq", "last": 10_000}}, "number.last", "shows 9999 at most"),
         ({"acknowledge": "AK{nr}"}, "acknowledge", "no field of the header"),
         ({"acknowledge": "\u0002AK{seq}\u0003"}, "acknowledge", "added by the framing"),
         ({"acknowledge": "AK€"}, "acknowledge", "one byte"),
