@@ -34,7 +34,7 @@ from engine.letter import LINE, PAYLOAD
 from engine.metrics import CoreMetrics, Metrics, Recent
 from engine.overload import SAID, Overload, Policy, used_of
 from engine.pauses import collect_when_idle, watch_loop
-from engine.recent_lines import recent_lines
+from engine.recent_lines import RecentLines
 from engine.recovery import Recovery
 from engine.refusals import Refusals
 from engine.slices import Core, NoRoom
@@ -104,7 +104,7 @@ class Pipeline:
         self._commit_s = commit_s
         self._synced_s = 0.0
         self._fits = asyncio.Event()  # the outbox is the journal's
-        self._looking_back = asyncio.Lock()  # each look has a segment in memory
+        self._recent = RecentLines(journal.folder)
         self._closing = False
         self._halted = False
         self._ticked_us = 0
@@ -151,8 +151,7 @@ class Pipeline:
             return None  # a name for which there is no room was never seen
 
     async def recent(self, src: str, most: int) -> Sequence[bytes]:
-        async with self._looking_back:
-            return await asyncio.to_thread(recent_lines, self._journal.folder, src, most)
+        return await self._recent.of(src, most)
 
     # the run
 
