@@ -76,7 +76,10 @@ class Driver:
             return
         fd = await self._opened()
         try:
-            if stat.S_ISREG(os.fstat(fd).st_mode):
+            mode = os.fstat(fd).st_mode
+            if stat.S_ISDIR(mode):
+                raise Refused(f"{self._settings.path}: is a folder")
+            if stat.S_ISREG(mode):
                 await self._follow_with_later(fd)
             else:
                 await self._stream(fd, has_more_writers=True)

@@ -127,3 +127,16 @@ def test_what_cannot_be_read_is_named_itself(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"lines\.1: cannot be read: Not a directory"), readable(str(tmp_path / "lines")):
         append(tmp_path / "file", "")
         os.open(tmp_path / "file" / "lines.1", os.O_RDONLY)
+
+
+def test_a_folder_in_its_place_is_called_one(tmp_path: Path) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        settings = Settings(path=str(tmp_path / "lines"), poll_ms=5)
+        reads = asyncio.create_task(Driver("lines", settings, ledger, lambda: 1).run())
+        await ledger.until(lambda: ledger.states)
+        (tmp_path / "lines").mkdir()
+        with pytest.raises(Refused, match=r"lines: is a folder$"):
+            await asyncio.wait_for(reads, 60)
+
+    run(story())
