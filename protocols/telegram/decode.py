@@ -61,13 +61,16 @@ class Decoder:
         return encode_line({**record, "t_rx": t_rx})
 
     def line(self, reading: Reading, t_rx: int) -> bytes | None:
-        """The record; None: it means nothing to us. Raises DecodeError; its number is used up all the same."""
+        """The record; None: it means nothing to us, and has no number, which would be missing among the others (R6).
+        Raises DecodeError; its number is used up all the same."""
         try:
             values, plan = self._described(reading)
             record = plan.build(values, {}, t_rx) if plan is not None else None
         except DecodeError:
             self._number(reading, None)
             raise
+        if record is None and self._numbers is not None:
+            record = {"src": self._settings.src, "kind": "telemetry", "t_rx": t_rx}
         number = self._number(reading, encode_line(record) if record is not None else None)
         if record is None:
             return None

@@ -144,7 +144,8 @@ class Telegram(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
       description that fits counts.
     fields: its own fields, beside those of the header.
     record: canonical field -> where it comes from (the mapping language). The paths are the names of fields; `src`,
-      `epoch` and `seq` come from the connection. Empty: it is acknowledged, and otherwise means nothing to us.
+      `epoch` and `seq` come from the connection. Empty: it is acknowledged, and otherwise means nothing to us; with
+      `number` it is noise (`telemetry`), so that its number is not missing among the others.
     """
 
     when: When = {}

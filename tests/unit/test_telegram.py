@@ -14,6 +14,7 @@ from protocols.telegram.decode import Decoder, fill
 from protocols.telegram.framing import Framing, make_framing
 from protocols.telegram.numbers import AGAIN_MAX, UNSEEN_MAX, Numbers
 from protocols.telegram.settings import Length, Number, Settings, StxEtx
+from tests.through_core import feed
 
 MAX = 12
 FRAMINGS: dict[str, StxEtx | Length] = {
@@ -136,12 +137,21 @@ def test_fields_at_their_places_become_a_record() -> None:
     }  # fmt: skip
 
 
-def test_a_telegram_without_a_record_means_nothing_and_has_its_number() -> None:
+def test_R6_a_telegram_without_a_record_is_noise_under_its_number() -> None:
+    """Else its number would be missing among the others, for ever."""
     made = decoder()
+    lines = [made.line(made.read(telegram), 5) for telegram in (b"ST0001T-1   L", b"XX0002", b"ST0003T-1   L")]
+    records = [msgspec.json.decode(line) for line in lines if line is not None]
+    assert [(record["seq"], record["kind"]) for record in records] == [
+        (1, "store.confirmed"), (2, "telemetry"), (3, "store.confirmed"),
+    ]  # fmt: skip
+    codes = [event["data"].get("code") for event in feed([*records, {**records[1], "seq": 4, "t_rx": 10**9}]).events]
+    assert "SEQ_GAP" not in codes
+
+
+def test_without_numbers_a_telegram_without_a_record_means_nothing() -> None:
+    made = decoder(number=None)
     assert made.line(made.read(b"XX0001"), 5) is None
-    line = made.line(made.read(b"ST0002T-1   L"), 5)
-    assert line is not None
-    assert msgspec.json.decode(line)["seq"] == 2
 
 
 @pytest.mark.parametrize(
