@@ -250,12 +250,24 @@ def sqlite_in_memory(image: bytes, module: ModuleType = outbox_module) -> Iterat
 
 @contextmanager
 def without_threads() -> Iterator[None]:
-    """What would be done in a thread is done at once."""
+    """What would be done in a thread is done at once: a loop whose time is made up does not wait for one, it is an hour
+    later."""
 
     async def at_once(call: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return call(*arguments, **named)
 
-    with patch.object(asyncio, "to_thread", at_once):
+    def in_no_executor(
+        loop: asyncio.AbstractEventLoop, executor: object, call: Callable[..., Any], *arguments: Any
+    ) -> asyncio.Future[Any]:
+        done = loop.create_future()
+        try:
+            done.set_result(call(*arguments))
+        except BaseException as error:
+            done.set_exception(error)
+        return done
+
+    executors = patch.object(asyncio.BaseEventLoop, "run_in_executor", in_no_executor)
+    with patch.object(asyncio, "to_thread", at_once), executors:
         yield
 
 
