@@ -134,8 +134,8 @@ record.kind = {{ const = "telemetry" }}
 """
 
 SAID = {
-    "mqtt_closed": "source mqtt_closed: down ([Errno 111] Connection refused)",
-    "mqtt_no_name": "source mqtt_no_name: down ([Errno -",
+    "mqtt_closed": "source mqtt_closed: down (cannot connect: Connection refused)",
+    "mqtt_no_name": "source mqtt_no_name: down (cannot connect: ",
     "redis_closed": "source redis_closed: down (Error 111 connecting to 127.0.0.1:",
     "modbus_closed": "source modbus_closed: down (cannot connect: Connection refused)",
     "modbus_missing": (
