@@ -52,7 +52,7 @@ cdef struct Source:
     int32_t src
     int32_t area                # the text site/area; 0: not asked for yet
     int32_t down_by             # R2: who told that its link is down: the source itself, or a gateway for its scope
-    int32_t at[2]               # where it stands among the sources that are in, see presence.pxd
+    int32_t spare
     int64_t skew_max
     int64_t disorder
     int64_t idle
@@ -60,7 +60,7 @@ cdef struct Source:
     int64_t gap_hold
     int64_t greatest            # event time
     int64_t watermark
-    int64_t placed[2]           # and by what
+    int64_t placed[2]           # among the sources that are in: by what it stands where it stands, see presence.pxd
     int64_t last_rx
     int64_t records
     int64_t gap_count
@@ -77,6 +77,7 @@ cdef struct Source:
     int64_t multi_t             # event time of its last scan of several codes without a track (R63)
     int64_t ahead               # greatest t - t_rx in the minute of the last record, ABSENT: no record had a t
     int64_t ahead_before        # in the minute before
+    int32_t at[2]               # and where
     uint8_t live                # it is in: it holds the partition's watermark
     uint8_t syncing             # section 10: its last record was `hist`, or its link is up again and it has told nothing
     uint8_t skewed

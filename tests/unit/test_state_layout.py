@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "226ea18550cb00fa"
+LAYOUT = "74d39b87d5c481c7"
 
 
 def fields() -> str:
