@@ -7,7 +7,8 @@ from ext cimport sights, unit_episodes
 from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED, RTE_MAX_RECIRC, RTE_WRONG_DEST
 from ext.keys cimport fact_key, text_key
 from ext.kinds cimport (
-    K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ,
+    K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_SCAN_NOREAD,
+    K_SCAN_READ,
 )
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
@@ -181,7 +182,8 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
             sights.joins_nothing(floor, fact)
     elif life.lu and fact.t - life.known_t <= floor.rules.ident_wait:
         floor.state.open_tracks -= 1
-        give_to_unit(floor, life, fact)
+        name_it(floor, life, fact)
+        give_to_unit(floor, fact)
     else:
         await_name(floor, life, fact)
     return 0
@@ -273,9 +275,10 @@ cdef int identify(Floor floor, TrackLife* life, const Fact* fact) except -1:
         item = <Fact*>nth(waiting, i)
         if is_near(floor, fact, item):
             floor.state.open_tracks -= 1
-            give_to_unit(floor, life, item)
+            name_it(floor, life, item)
         else:
             unresolved(floor, life, item, fact.t)
+    give_named(floor, waiting)
     floor.store.free(waiting)
     return 0
 
@@ -289,9 +292,10 @@ cdef int identify_late(Floor floor, TrackLife* life, const Fact* fact) except -1
     for i in range(length(given_up)):
         item = <Fact*>nth(given_up, i)
         if is_near(floor, fact, item):
-            give_to_unit(floor, life, item)
+            name_it(floor, life, item)
         else:
             floor.store.append(&life.given_up, item)
+    give_named(floor, given_up)
     floor.store.free(given_up)
     return floor.outlet.clear(ID_UNRESOLVED, sights.subject_of(floor, fact), fact.t, fact) if not life.given_up else 0
 
@@ -300,12 +304,31 @@ cdef bint is_near(Floor floor, const Fact* known, const Fact* item) noexcept:
     return -floor.rules.ident_wait <= known.t - item.t <= floor.rules.ident_wait
 
 
-cdef int give_to_unit(Floor floor, TrackLife* life, Fact* fact) except -1:
+cdef int name_it(Floor floor, TrackLife* life, Fact* fact) except -1:
     fact.lu = life.lu
     if fact.kind == K_ITEM_RECIRCULATED:
         life.loops += 1
         check_loops(floor, fact, life.loops)
-    elif fact.kind == K_SCAN_NOREAD:
+    return 0
+
+
+cdef int give_named(Floor floor, const List* facts) except -1:
+    """R52: the last first. A loss that is known together with the sight after it makes no shipment unready."""
+    cdef Fact* item
+    cdef int i
+    for i in range(length(facts)):
+        item = <Fact*>nth(facts, i)
+        if item.lu and item.kind == K_ITEM_LOST:    # no-reads after it are sights (R64)
+            floor.unit_of(item.lu).ever_lost = True
+    for i in range(length(facts) - 1, -1, -1):
+        item = <Fact*>nth(facts, i)
+        if item.lu:
+            give_to_unit(floor, item)
+    return 0
+
+
+cdef int give_to_unit(Floor floor, Fact* fact) except -1:
+    if fact.kind == K_SCAN_NOREAD:
         return see(floor, fact)
     watch_item(floor, fact)
     return take_unit_fact(floor, fact)

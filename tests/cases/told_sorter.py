@@ -111,6 +111,16 @@ def R52_named_as_lost_long_after() -> Case:
     return case.confirmed(2, 11).packed(1, "C-1").packed(1, "C-2").ready(2, 90)
 
 
+def R52_named_as_lost_and_found_before_it_was_ready() -> Case:
+    """R52, R60: that it was C-1 which was lost at 30 and came back at 40 is said at 90, by one word. It is ready since
+    its good label of 50, and never known to be anything else: no unready is told."""
+    case = Case().shipped().pick(10, 2, lu="L-1").close(20).device("label.verified", 21, lu="L-1", result="NOREAD")
+    case.device("item.inducted", 25, src=SORTER, track="7").device("item.lost", 30, src=SORTER, track="7")
+    case.device("item.stray", 40, src=SORTER, track="7").device("label.verified", 50, lu="L-1", result="OK")
+    case.device("ident.assigned", 90, src=SORTER, track="7", lu="L-1").cleared("RTE_LOST", "lu/L-1", t=40)
+    return case.confirmed(2, 10).packed(2).ready(2, 50, revision=0)
+
+
 def R64_lost_and_read_at_one_moment() -> Case:
     """R64, R3: lost at 10, and once more at 20; the read of that very moment comes after the loss by its number."""
     case = Case().device("item.lost", 10, src=SORTER, lu="L-1").device("item.lost", 20, 20.2, SORTER, lu="L-1")
