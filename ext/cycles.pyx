@@ -318,7 +318,7 @@ cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
         if closes(fact.kind):
             cycle.any_close = True
         elif fact.kind == K_PACK_CONFIRM:
-            cycle.packs = True
+            cycle.packs, fact.move.emptied = True, False
     floor.store.free(cycle.facts)
     cycle.facts = facts
     if cycle.carton != span.carton:

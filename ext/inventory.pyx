@@ -333,24 +333,32 @@ cdef int decide(Floor floor, Finding* finding, bint by_wall) except -1:
 
 
 cdef int judge(Floor floor, Place* place, const Fact* cause) except -1:
-    """R71: one discrepancy a place; its revisions say what stands last."""
+    """R71: one discrepancy a place; its revisions say what stands last: the last that was wrong, or the first count after it that
+    agreed. What was found before that is not asked."""
     cdef Finding* finding
-    cdef Statement statement, standing, nothing_wrong
+    cdef Statement statement, standing, agreed, nothing_wrong
     cdef Marks marks = marks_of(place)
-    cdef bint stands = place.before != NULL, fits = False
-    cdef int i
+    cdef bint stands = place.before != NULL, fits = False, wrong = False, agrees = False
+    cdef int i = length(place.findings)
     memset(&statement, 0, sizeof(statement))
-    standing = nothing_wrong = statement
-    if stands:
-        standing = place.before[0]
-    for i in range(length(place.findings)):
+    standing = agreed = nothing_wrong = statement
+    while i > 0 and not wrong:
+        i -= 1
         finding = <Finding*>nth(place.findings, i)
         if not finding.decided or not state_finding(floor, finding, &marks, &statement):
             continue
-        if overrides(&statement, &standing, stands):
+        wrong = statement.wrong
+        if wrong:
             standing, stands = statement, True
-        if not statement.wrong:
-            nothing_wrong, fits = statement, True
+        else:
+            if not fits:
+                nothing_wrong, fits = statement, True
+            if statement.is_count:
+                agreed, agrees = statement, True
+    if stands and not wrong:
+        standing = place.before[0]
+    if stands and standing.wrong and agrees:
+        standing = agreed
     if not stands and fits and place.ledger != NULL:
         standing, stands = nothing_wrong, True  # what was told has been taken back by late facts
     return tell(floor, place, &standing, cause) if stands else 0

@@ -35,3 +35,4 @@ cdef class Contents:
 cdef Contents contents_of(const Cycle* cycle, int64_t as_of)
 cdef Fact* ends_of(Floor floor, Fact* fact, int32_t from_lu) except NULL
 cdef int settle(Floor floor, List** changed) except -1
+cdef int unsettle(const Cycle* cycle, const Fact* since) noexcept

@@ -7,6 +7,7 @@ from libc.string cimport memmove
 from ext.kinds cimport K_PACK_CONFIRM
 from ext.state cimport B_MOVE, B_MOVED, Move, Moved, MovedList, PickWindow
 from ext.store cimport find, index_of, length, nth
+from ext.timers cimport NEVER
 
 
 cdef class Contents:
@@ -120,13 +121,40 @@ cdef Contents contents_of(const Cycle* cycle, int64_t as_of):
     cdef Contents contents = Contents.__new__(Contents)
     cdef const Fact* fact
     cdef int i
-    for i in range(length(cycle.facts)):
+    for i in range(emptied_by(cycle, as_of), length(cycle.facts)):
         fact = <Fact*>nth(cycle.facts, i)
         if fact.t <= as_of:
             contents.count_in(fact)
     if contents.owes:
         contents.set_off()
     return contents
+
+
+cdef int emptied_by(const Cycle* cycle, int64_t as_of) noexcept:
+    """How many of its first facts, none later than `as_of`, are known to have left nothing there. A slot of a put wall is filled
+    and emptied all its life, and nobody says that a new use begins."""
+    cdef const Fact* fact
+    cdef int i = length(cycle.facts) if cycle.packs else 0
+    while i > 0:
+        fact = <const Fact*>nth(cycle.facts, i - 1)
+        if fact.kind == K_PACK_CONFIRM and fact.move.emptied and fact.t <= as_of:
+            break
+        i -= 1
+    return i
+
+
+cdef int unsettle(const Cycle* cycle, const Fact* since) noexcept:
+    """What is known to have been emptied is to be looked at anew from there on; NULL: from the beginning."""
+    cdef const Fact* fact
+    cdef int i = length(cycle.facts)
+    while i > 0:
+        i -= 1
+        fact = <const Fact*>nth(cycle.facts, i)
+        if fact.kind == K_PACK_CONFIRM:
+            fact.move.emptied = False
+        if fact == since:
+            break
+    return 0
 
 
 # ---------------------------------------------------------------------------------------------- moves
@@ -178,18 +206,22 @@ cdef int settle_moves(Floor floor, List** changed) except -1:
     while todo:
         cycle = <Cycle*><size_t>todo.pop(0)
         there = Contents.__new__(Contents)
-        for i in range(length(cycle.facts)):
+        for i in range(emptied_by(cycle, NEVER), length(cycle.facts)):
             fact = <Fact*>nth(cycle.facts, i)
             if fact.kind == K_PACK_CONFIRM and not fact.move.out and fact.move.other.cycle == NULL:
                 work_out(floor, fact.move.other, Contents.__new__(Contents))    # out of a unit that nobody knows
             elif fact.kind == K_PACK_CONFIRM and fact.move.out and work_out(
                     floor, fact, contents_before(cycle, i) if there.owes else there):
                 fed = fact.move.other.cycle
+                if fed != NULL:
+                    unsettle(fed, fact.move.other)
                 if fed != NULL and <size_t>fed not in todo:
                     todo.append(<size_t>fed)
                 if fed != NULL and index_of(changed[0], fed) < 0:
                     floor.store.append(changed, fed)
             there.count_in(fact)
+            if fact.kind == K_PACK_CONFIRM:
+                fact.move.emptied = fact.move.out and there.count == 0
     return 0
 
 

@@ -38,6 +38,8 @@ cdef int move(Floor floor, PickWindow* window, Line* line, Fact* fact) except -1
     window.line = line
     add_cycles(floor, window.facts, &changed)
     add_cycles(floor, window.trouble.strangers, &changed)
+    for i in range(length(changed)):
+        packing.unsettle(<Cycle*>nth(changed, i), NULL)
     packing.settle(floor, &changed)
     cartons.follow(floor, changed, fact)
     for i in range(length(changed)):

@@ -109,8 +109,7 @@ cdef struct Name "sortline_Name":
 
 cdef struct Moved:              # pieces of one line, SKU and lot
     Line* line
-    int32_t sku
-    int32_t lot
+    int32_t sku, lot
     int64_t qty
 
 
@@ -127,6 +126,7 @@ cdef struct Move "sortline_Move":
     Line* line                  # the line; kept, for they may be forgotten before the unit is
     uint8_t out                 # it left here
     uint8_t all_of_it           # without `sku`: everything in `from_lu`
+    uint8_t emptied             # nothing is left there, and what was moved up to here is worked out
 
 
 cdef struct Watch:

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "74d39b87d5c481c7"
+LAYOUT = "9f3437a0ac667043"
 
 
 def fields() -> str:
