@@ -231,6 +231,17 @@ def R23_zero_picks_and_a_short() -> Case:
     return Case().order(2).task(2).short(20, "NOT_FOUND").shorted(2, 20, qty_picked=0, reason="NOT_FOUND")
 
 
+def R23_allocation_failed_after_the_lines_own_short() -> Case:
+    """R23: the line has no task; of 5 pieces one is picked and the rest found missing at 15. What is told at 30 of 2 of
+    them takes nothing away from that."""
+    case = Case().order(5).pick(10, line=1, order="O-1").short(15, task=None, order="O-1", line=1)
+    case.wms("alloc.failed", 30, order="O-1", line=1, qty=2, code="NO_STOCK").device("telemetry", 60)
+    for record in case.records:
+        record.pop("task", None)
+    case.confirmed(1, 15, "O-1/1")
+    return case.shorted(4, 15, "O-1/1", revision=0, decided_by="OPERATOR", qty_task=5)
+
+
 def R23_allocation_failed() -> Case:
     """R23: alloc.failed is a short of the line at once, and closes no window; a higher rev revises it."""
     case = Case().order(5).task(3).wms("alloc.failed", 5, order="O-1", line=1, qty=1, code="NO_STOCK")
