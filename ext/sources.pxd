@@ -46,7 +46,7 @@ cdef struct Source:
     Table* contents             # younger and older half: digest of an unnumbered record -> its t_rx
     Table* older_contents
     List* gaps                  # open ones
-    List* tracked               # R60, R63: Fact and Multiread that the watermark has not passed, as they came
+    List* tracked               # R60, R63: Fact and Multiread that the watermark has not passed, by t_rx
     Gap* down                   # R6: the link is down; NULL: it is not
     Fact* read                  # its last scan.read (R63)
     int32_t src

@@ -13,8 +13,8 @@ from ext.kinds cimport (
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
-from ext.store cimport List, find, head_of, index_of, length, nth, pair, remove_at
-from ext.timers cimport NEVER, RANK_TRACK
+from ext.store cimport List, find, head_of, index_of, length, nth, pair, remove_at, remove_some
+from ext.timers cimport RANK_TRACK
 from ext.unit_episodes cimport FORCED, SEEN
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
@@ -40,10 +40,13 @@ cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes,
 cdef int wait(Floor floor, Source* source, void* item, const Fact* fact, int tag) except -1:
     """R60: a fact that names a track waits for the watermark to pass it, in R3's order among equal times; for one that lags no
     longer than `hold_wall_max_ms` (R4). One timer a source sees to that, for nearly nothing waits so long."""
+    cdef int at = length(source.tracked)
+    while at > 0 and fact_in(nth(source.tracked, at - 1)).t_rx > fact.t_rx:
+        at -= 1
+    floor.store.insert(&source.tracked, at, item)
     floor.state.open_tracks += 1
-    floor.store.append(&source.tracked, item)
     if not source.bounded:
-        bound(floor, source, fact.t_rx + floor.rules.hold_wall_max)
+        bound(floor, source, due_of(floor, item))
     return floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), item, tag, 0)
 
 
@@ -83,33 +86,36 @@ cdef int on_multiread_passed(Floor floor, Multiread* multiread) except -1:
 
 cdef int on_bound(Floor floor, Source* source) except -1:
     """R4: what waited for so long takes effect without the watermark, in R3's order."""
-    cdef void* item
-    cdef int64_t soonest = NEVER
+    cdef List* over
     cdef int i
     if <Source*>find(floor.state.sources, source.src) != source:
         return 0                        # it was forgotten
-    item = first_over(floor, source)
-    while item != NULL:
-        no_longer(floor, source.src, item)
-        force(floor, source, item)
-        item = first_over(floor, source)
+    over = take_over(floor, source)
+    for i in range(length(over)):
+        force(floor, source, nth(over, i))
+    floor.store.free(over)
     source.bounded = False
-    for i in range(length(source.tracked)):
-        soonest = min(soonest, fact_in(nth(source.tracked, i)).t_rx)
-    return bound(floor, source, soonest + floor.rules.hold_wall_max) if soonest != NEVER else 0
+    return bound(floor, source, due_of(floor, nth(source.tracked, 0))) if length(source.tracked) else 0
 
 
-cdef void* first_over(Floor floor, const Source* source) noexcept:
-    """NULL: nothing has waited so long."""
-    cdef void* found = NULL
+cdef inline int64_t due_of(Floor floor, void* item) noexcept:
+    return fact_in(item).t_rx + floor.rules.hold_wall_max
+
+
+cdef List* take_over(Floor floor, Source* source) except? NULL:
+    """What has waited for so long waits no longer; sorted. It mostly came in order."""
+    cdef List* over = NULL
     cdef void* item
-    cdef int i
-    for i in range(length(source.tracked)):
-        item = nth(source.tracked, i)
-        if (fact_in(item).t_rx + floor.rules.hold_wall_max <= floor.state.wall
-                and (found == NULL or floor.precedes(fact_in(item), fact_in(found)))):
-            found = item
-    return found
+    cdef int n = 0, at
+    while n < length(source.tracked) and due_of(floor, nth(source.tracked, n)) <= floor.state.wall:
+        item = nth(source.tracked, n)
+        at = length(over)
+        while at > 0 and floor.precedes(fact_in(item), fact_in(nth(over, at - 1))):
+            at -= 1
+        floor.store.insert(&over, at, item)
+        n += 1
+    remove_some(&source.tracked, 0, n)
+    return over
 
 
 cdef int force(Floor floor, Source* source, void* item) except -1:
