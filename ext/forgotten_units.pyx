@@ -5,9 +5,12 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
 from ext cimport carton_names, riding, tombstones
-from ext.floor cimport first_from
-from ext.kinds cimport K_CARTON_PLAN, K_LU_BIND, K_LU_RELEASE
-from ext.state cimport Cycle, Fact, LoadUnit, PickWindow
+from ext.floor cimport find_line, first_from
+from ext.kinds cimport (
+    K_CARTON_OPEN, K_CARTON_PLAN, K_LABEL_VERIFIED, K_LU_BIND, K_LU_RELEASE, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE,
+    K_WEIGH,
+)
+from ext.state cimport Cycle, Fact, Line, LoadUnit, Move, PickWindow
 from ext.store cimport Table, find, index_of, last, length, nth, remove, remove_at, remove_some, set_nth
 from ext.timers cimport NEVER
 
@@ -50,6 +53,7 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
         if unit == NULL:
             continue
         forget_cycles(floor, unit, before)
+        forget_emptied(floor, unit, before)
         forget_destined(floor, unit)
         forget_riders(floor, unit)
         remove_some(&unit.refused, 0, first_from(unit.refused, before))
@@ -132,6 +136,96 @@ cdef int forget_facts(LoadUnit* unit, int64_t before) noexcept:
             kept += 1
     remove_some(&unit.facts, kept, length(unit.facts) - kept)
     return 0
+
+
+cdef int forget_emptied(Floor floor, LoadUnit* unit, int64_t before) except -1:
+    """R43: a use that nobody ends, as of a slot of a put wall, keeps what lies there and not what went through it. Of all up to
+    a moment long ago when it was moved out to the last piece, the last weight and label stay, and that the use had begun, as if
+    by a `carton.open`."""
+    cdef Cycle* cycle = <Cycle*>last(unit.cycles)
+    cdef Fact* mark
+    cdef int gone = went_through(floor, cycle, before) if cycle != NULL and not goes_early(floor, before) else 0
+    if gone < 2:
+        return 0
+    mark = <Fact*>nth(cycle.facts, 0)
+    if mark.kind != K_CARTON_OPEN:
+        mark = floor.copy_name(mark)
+        mark.kind, mark.lu, mark.cycle = K_CARTON_OPEN, unit.lu, cycle
+        set_nth(&unit.facts, index_of(unit.facts, nth(cycle.facts, 0)), mark)
+        set_nth(&cycle.facts, 0, mark)
+        cycle.anchor = mark
+    drop_facts(unit, cycle, gone)
+    return 0
+
+
+cdef int went_through(Floor floor, const Cycle* cycle, int64_t before) noexcept:
+    """How many of its first facts are older, are of no line that is remembered, and left nothing there. Nothing was told of such
+    a use so far, and if it is, nothing of what has gone is in it."""
+    cdef const Fact* fact
+    cdef int i, gone = 0
+    if not cycle.packs or cycle.end != NEVER or cycle.any_close or cycle.target or cycle.carton or cycle.key:
+        return 0
+    for i in range(length(cycle.facts)):
+        fact = <const Fact*>nth(cycle.facts, i)
+        if fact.t >= before or not may_go(fact.kind) or is_of_known_line(floor, fact):
+            break
+        if fact.kind == K_PACK_CONFIRM and fact.move.emptied:
+            gone = i + 1
+    return gone
+
+
+cdef bint may_go(int kind) noexcept:
+    """What puts goods in or takes them out, and what the last one of its kind says alone."""
+    return (kind == K_PICK_CONFIRM or kind == K_PICK_REVERSE or kind == K_PACK_CONFIRM or kind == K_CARTON_OPEN
+            or kind == K_WEIGH or kind == K_LABEL_VERIFIED)
+
+
+cdef int drop_facts(LoadUnit* unit, Cycle* cycle, int gone) noexcept:
+    """All but the first of so many of the cycle's facts, the last weight and the last label. Both lists are in one order."""
+    cdef Fact* fact
+    cdef Fact* weight = NULL
+    cdef Fact* label = NULL
+    cdef int i, k = 1, kept = 0
+    for i in range(1, gone):
+        fact = <Fact*>nth(cycle.facts, i)
+        weight, label = fact if fact.kind == K_WEIGH else weight, fact if fact.kind == K_LABEL_VERIFIED else label
+    for i in range(length(unit.facts)):
+        fact = <Fact*>nth(unit.facts, i)
+        if k < gone and fact == nth(cycle.facts, k):
+            k += 1
+            if fact != weight and fact != label:
+                continue
+        set_nth(&unit.facts, kept, fact)
+        kept += 1
+    remove_some(&unit.facts, kept, length(unit.facts) - kept)
+    kept = 1
+    for i in range(1, gone):
+        fact = <Fact*>nth(cycle.facts, i)
+        if fact == weight or fact == label:
+            set_nth(&cycle.facts, kept, fact)
+            kept += 1
+    remove_some(&cycle.facts, kept, gone - kept)
+    return 0
+
+
+cdef bint is_of_known_line(Floor floor, const Fact* fact) noexcept:
+    """A pick, or an end of a move, of a line that is remembered: its shipment may still ask where it went."""
+    cdef const Move* move = fact.move if fact.kind == K_PACK_CONFIRM else NULL
+    cdef int i
+    if fact.window != NULL and is_known(floor, fact.window.line):
+        return True
+    if move == NULL:
+        return False
+    if (move.window != NULL and is_known(floor, move.window.line)) or (move.line != NULL and is_known(floor, move.line)):
+        return True
+    for i in range(move.moved.count if move.moved != NULL else 0):
+        if is_known(floor, move.moved.items[i].line):
+            return True
+    return False
+
+
+cdef inline bint is_known(Floor floor, const Line* line) noexcept:
+    return line != NULL and find_line(floor.state, line.order, line.number) == line
 
 
 cdef int forget_destined(Floor floor, LoadUnit* unit) except -1:

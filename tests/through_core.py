@@ -20,6 +20,7 @@ class Outcome(NamedTuple):
     emitted: list[Emitted]
     account: dict[str, int]
     refused: list[tuple[int, str]]  # (record's number, reason)
+    state_bytes: int  # in use at the end, without names
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -55,4 +56,4 @@ def feed(
         emitted += [Emitted(*one) for one in core.take()]
     core.finish(until_us)
     emitted += [Emitted(*one) for one in core.take()]
-    return Outcome(emitted, core.account(), refused)
+    return Outcome(emitted, core.account(), refused, core.state_bytes() - core.names_bytes())
