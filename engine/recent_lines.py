@@ -30,6 +30,7 @@ class RecentLines:
 
     async def of(self, src: str, most: int) -> list[bytes]:
         """The last lines of a source, in the order of their acceptance."""
+        self._found.pop(src, None)  # of one who asked, and was told to stop before he had them
         self._asked[src] = most
         await asyncio.sleep(0)  # who begins in the same turn has asked then, too
         async with self._looking:

@@ -90,3 +90,23 @@ def test_one_look_does_for_all_who_ask_at_a_time(tmp_path: Path, monkeypatch: py
 
     asyncio.run(story())
     journal.close()
+
+
+def test_who_was_told_to_stop_while_he_waited_looks_anew(tmp_path: Path) -> None:
+    """A driver that is started again must not take for the journal's end what another one had looked up for it."""
+    journal = Journal(tmp_path, bytes_max=1 << 24)
+    list(journal.recover())
+    journal.append(group(1))
+
+    async def story() -> list[bytes]:
+        lines = RecentLines(tmp_path)
+        first, stopped = asyncio.create_task(lines.of("a", 5)), asyncio.create_task(lines.of("a/b", 5))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        stopped.cancel()
+        assert await first == [line("a", 1)]
+        journal.append(group(2))
+        return await lines.of("a/b", 5)
+
+    assert asyncio.run(story()) == [line("a/b", 1), line("a/b", 2)]
+    journal.close()
