@@ -15,7 +15,7 @@ from ext.state cimport Fact, State
 from ext.store cimport length
 
 cdef enum:
-    MET = 4096
+    MET = 4096              # sources that are found without a table
 
 
 cdef class Clocks:

@@ -11,7 +11,7 @@ from ext.kinds cimport (
     K_WEIGH,
 )
 from ext.state cimport Cycle, Fact, Line, LoadUnit, Move, PickWindow
-from ext.store cimport Table, find, index_of, last, length, nth, remove, remove_at, remove_some, set_nth
+from ext.store cimport List, Table, find, index_of, last, length, nth, remove, remove_at, remove_some, set_nth
 from ext.timers cimport NEVER
 
 
@@ -154,8 +154,7 @@ cdef int forget_emptied(Floor floor, LoadUnit* unit, int64_t before) except -1:
         set_nth(&unit.facts, index_of(unit.facts, nth(cycle.facts, 0)), mark)
         set_nth(&cycle.facts, 0, mark)
         cycle.anchor = mark
-    drop_facts(unit, cycle, gone)
-    return 0
+    return drop_facts(floor, unit, cycle, gone)
 
 
 cdef int went_through(Floor floor, const Cycle* cycle, int64_t before) noexcept:
@@ -180,32 +179,38 @@ cdef bint may_go(int kind) noexcept:
             or kind == K_WEIGH or kind == K_LABEL_VERIFIED)
 
 
-cdef int drop_facts(LoadUnit* unit, Cycle* cycle, int gone) noexcept:
-    """All but the first of so many of the cycle's facts, the last weight and the last label. Both lists are in one order."""
+cdef int drop_facts(Floor floor, LoadUnit* unit, Cycle* cycle, int count) except -1:
+    """All but the first of so many of the cycle's facts, the last weight and the last label."""
+    cdef List* gone = NULL
+    cdef const Fact* weight = NULL
+    cdef const Fact* label = NULL
     cdef Fact* fact
-    cdef Fact* weight = NULL
-    cdef Fact* label = NULL
-    cdef int i, k = 1, kept = 0
-    for i in range(1, gone):
+    cdef int i = count
+    while i > 1:
+        i -= 1
         fact = <Fact*>nth(cycle.facts, i)
-        weight, label = fact if fact.kind == K_WEIGH else weight, fact if fact.kind == K_LABEL_VERIFIED else label
-    for i in range(length(unit.facts)):
-        fact = <Fact*>nth(unit.facts, i)
-        if k < gone and fact == nth(cycle.facts, k):
-            k += 1
-            if fact != weight and fact != label:
-                continue
-        set_nth(&unit.facts, kept, fact)
-        kept += 1
-    remove_some(&unit.facts, kept, length(unit.facts) - kept)
-    kept = 1
-    for i in range(1, gone):
-        fact = <Fact*>nth(cycle.facts, i)
-        if fact == weight or fact == label:
-            set_nth(&cycle.facts, kept, fact)
-            kept += 1
-    remove_some(&cycle.facts, kept, gone - kept)
+        if fact.kind == K_WEIGH and weight == NULL:
+            weight = fact
+        elif fact.kind == K_LABEL_VERIFIED and label == NULL:
+            label = fact
+        else:
+            floor.store.append(&gone, fact)
+    remove_all(&unit.facts, gone)
+    remove_all(&cycle.facts, gone)
+    floor.store.free(gone)
     return 0
+
+
+cdef void remove_all(List** facts, const List* gone) noexcept:
+    """`gone`: some of them, in the opposite order."""
+    cdef int i, kept = 0, left = length(gone)
+    for i in range(length(facts[0])):
+        if left and nth(facts[0], i) == nth(gone, left - 1):
+            left -= 1
+        else:
+            set_nth(facts, kept, nth(facts[0], i))
+            kept += 1
+    remove_some(facts, kept, length(facts[0]) - kept)
 
 
 cdef bint is_of_known_line(Floor floor, const Fact* fact) noexcept:

@@ -13,7 +13,7 @@ import random
 import pytest
 
 from tests.stories import MS, T0, WMS, Record, S
-from tests.through_core import feed
+from tests.through_core import Outcome, feed
 
 SOON = {"lateness_ms": 30 * 60_000, "ctx_wait_ms": 60_000, "gap_hold_ms": 60_000, "retention_ms": 60 * 60_000}
 NEVER = {**SOON, "retention_ms": 10**9}
@@ -83,11 +83,17 @@ class Wall:
         return sorted(self.records, key=lambda record: record["t_rx"])
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_R43_what_went_through_a_slot_long_ago_is_forgotten_without_a_trace(seed: int) -> None:
-    told = Wall(seed).story(waits=False)
+def told_alike(seed: int, *, waits: bool) -> tuple[Outcome, Outcome]:
+    """What the core keeps and tells, forgetting soon and never: the same bytes."""
+    told = Wall(seed).story(waits=waits)
     soon, never = feed(told, rules=SOON), feed(told, rules=NEVER)
     assert soon.lines == never.lines
+    return soon, never
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_R43_what_went_through_a_slot_long_ago_is_forgotten_without_a_trace(seed: int) -> None:
+    soon, never = told_alike(seed, waits=False)
     closed = [event for event in soon.events if event["type"] == "io.sortline.carton.closed.v1"]
     assert {event["data"]["lu"] for event in closed} >= set(SLOTS)
     assert soon.state_bytes * 4 < never.state_bytes
@@ -95,8 +101,6 @@ def test_R43_what_went_through_a_slot_long_ago_is_forgotten_without_a_trace(seed
 
 @pytest.mark.parametrize("seed", range(3))
 def test_R50a_a_shipment_that_waits_still_knows_where_its_pieces_went(seed: int) -> None:
-    told = Wall(seed).story(waits=True)
-    soon, never = feed(told, rules=SOON), feed(told, rules=NEVER)
-    assert soon.lines == never.lines
+    soon, _ = told_alike(seed, waits=True)
     ready = [event for event in soon.events if event["type"] == "io.sortline.shipment.ready.v1"]
     assert "S-W" in {event["partitionkey"] for event in ready}
