@@ -24,6 +24,7 @@ import msgspec
 
 from engine.arguments import number_of_seconds
 from engine.config.load import load_site
+from engine.model import bare_type
 from engine.sinks.queue import Queue
 
 ROOT = Path(__file__).parents[1]
@@ -111,7 +112,7 @@ class Demo:
         bodies = self._queued()
         self.events.write_bytes(b"".join(body + b"\n" for body in bodies))
         events = [msgspec.json.decode(body) for body in bodies]
-        kinds = Counter(event["type"].removeprefix("io.sortline.").removesuffix(".v1") for event in events)
+        kinds = Counter(bare_type(event["type"]) for event in events)
         print(f"\n{len(events)} business events in the queues, an ERP could read them now:")
         for type_, number in sorted(kinds.items()):
             print(f"  {number:6}  {type_}")

@@ -215,14 +215,13 @@ class Check:
         for name, fault_of in SMALL_FILES.items():
             if fault := fault_of(self.folder / name):
                 yield Finding(self.folder / name, fault.what)
-        passed_over = PassedOver(self.folder / PASSED_OVER, put_damaged_aside=False)
-        if passed_over.lines:
-            yield Finding(passed_over.path, f"{len(passed_over)} records on which the process died are passed over")
-        missing, _ = read_shed(self.folder / SHED, mend=False)
-        if missing:
-            count = sum(gap.records for gap in missing.values())
-            what = f"{count} records were not taken while the disk filled up: the next start tells of the gap"
-            yield Finding(self.folder / SHED, what)
+        if deadly := len(PassedOver(self.folder / PASSED_OVER, put_damaged_aside=False)):
+            what = f"{count(deadly, 'record')} on which the process died: passed over"
+            yield Finding(self.folder / PASSED_OVER, what)
+        shed, _ = read_shed(self.folder / SHED, mend=False)
+        if shed:
+            what = f"{count(sum(gap.records for gap in shed.values()), 'record')} not taken while the disk filled up"
+            yield Finding(self.folder / SHED, f"{what}: the next start tells of the gap")
         for path in sorted(self.folder.rglob(f"*{BAD}")):
             yield Finding(path, "was put aside earlier, to look at")
 
@@ -271,9 +270,9 @@ def _put_aside(folder: Path) -> Iterator[str]:
         except Unusable as error:
             if error.damaged:
                 yield f"{path}: {error}: renamed to {put_aside(path).name}"
-    for path, fault_of in ((folder / name, fault_of) for name, fault_of in SMALL_FILES.items()):
-        if (fault := fault_of(path)) and fault.damaged:
-            yield f"{path}: is damaged: renamed to {put_aside(path).name}"
+    for name, fault_of in SMALL_FILES.items():
+        if (fault := fault_of(folder / name)) and fault.damaged:
+            yield f"{folder / name}: is damaged: renamed to {put_aside(folder / name).name}"
     segments = SegmentFolder(folder / "journal")
     for number in segments.numbers():
         held = segments.held(number)

@@ -222,3 +222,8 @@ PRIORITY_LAST = 2
 
 MAJOR = 1
 TYPE_PREFIX = "io.sortline."
+
+
+def bare_type(type_: str) -> str:
+    """Of an event, without prefix and version."""
+    return type_.removeprefix(TYPE_PREFIX).removesuffix(f".v{MAJOR}")

@@ -29,6 +29,7 @@ from engine.error_classes import Class, classify, code_of
 from engine.errors import Refused
 from engine.fsck import locked
 from engine.mended_databases import LETTERS, OUTBOX
+from engine.model import bare_type
 from engine.outbox import SqliteOutbox
 from engine.recordings import read
 from engine.replay import Replay
@@ -36,7 +37,6 @@ from engine.segment_folder import SegmentFolder
 from engine.sinks import registry
 
 KINDS = ("redis", "queue")
-PREFIX, SUFFIX = "io.sortline.", ".v1"
 AT_ONCE = 512
 
 
@@ -95,6 +95,7 @@ async def _refill(site: Site, table: SinkTable, data_dir: Path, first: int, *, s
             f"sink {table.name}: {code_of(error)}: {error}. It has what was sent before: do it again"
         ) from error
     finally:
+        replay.progress.clear()
         await sink.close()
         outbox.close()
     return sent
@@ -130,7 +131,7 @@ class Had:
     def write(self, lines: bytes) -> None:
         for body in lines.splitlines():
             event = msgspec.json.decode(body, type=_Event)
-            position, type_ = int(event.sequence), event.type.removeprefix(PREFIX).removesuffix(SUFFIX)
+            position, type_ = int(event.sequence), bare_type(event.type)
             queue = self._queue_of(type_, position)
             if position >= self._first and queue is not None and (queue, position) not in self._buried:
                 self._rows.append(OutRow(position, event.id, type_, queue, event.partitionkey, body))

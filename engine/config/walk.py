@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from inspect import signature
-from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -48,9 +47,7 @@ class _Walk:
     Each method gives back what may stand for the value when a struct is built: the value, mended, or BROKEN.
     """
 
-    def __init__(
-        self, root: str = "", also: tuple[str, ...] = (), elsewhere: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, root: str, also: tuple[str, ...], elsewhere: Mapping[str, str]) -> None:
         self.root = root
         self.also = also
         self.elsewhere = elsewhere
@@ -97,7 +94,7 @@ class _Walk:
     def any_of(self, value: object, fitting: list[inspect.Type], kind: inspect.UnionType, path: str) -> object:
         """Several plain types of one shape (an int that may be a float, a text that may be a choice)."""
         for member in fitting:
-            attempt = _Walk()
+            attempt = _Walk("", (), {})
             mended = attempt.value(value, member, path)
             if not attempt.typed:
                 self.meant += attempt.meant

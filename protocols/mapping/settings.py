@@ -22,6 +22,14 @@ import msgspec
 
 Scalar = str | int | bool
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        max_length=64,
+        description="a name of letters, digits and _ that does not begin with a digit",
+    ),
+]
 Unit = Literal["g", "kg", "lb", "oz", "mm", "cm", "m", "in", "us", "ms", "s"]
 TimeFormat = Literal["epoch_s", "epoch_ms", "epoch_us", "rfc3339"]
 

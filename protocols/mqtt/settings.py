@@ -25,21 +25,13 @@ from ext.mqtt_wire import TOPIC_ALIASES
 from protocols.mapping.faults import record_faults
 from protocols.mapping.paths import PathFault, parse_template
 from protocols.mapping.sequence import BACK_SHARE
-from protocols.mapping.settings import Constants, FieldSettings, RecordSettings, When, field_settings
+from protocols.mapping.settings import Constants, FieldSettings, Name, RecordSettings, When, field_settings
 from protocols.mqtt.sparkplug.settings import Sparkplug
 from protocols.mqtt.topics import TopicFault, TopicFilter, overlap, parse_filter
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
-Name = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        max_length=64,
-        description="a name of letters, digits and _ that does not begin with a digit",
-    ),
-]
 Property = Annotated[
     str,
     msgspec.Meta(

@@ -30,17 +30,9 @@ import msgspec
 from engine.places import no_file
 from engine.secret import Secret
 from protocols.mapping.faults import field_faults, record_faults
-from protocols.mapping.settings import FieldSettings, RecordSettings, When, field_settings
+from protocols.mapping.settings import FieldSettings, Name, RecordSettings, When, field_settings
 from protocols.opcua.names import NameFault, Namespaces, parse_event_type, parse_field, parse_node
 
-Name = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        max_length=64,
-        description="a name of letters, digits and _ that does not begin with a digit",
-    ),
-]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Src = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]

@@ -31,16 +31,8 @@ import msgspec
 
 from engine.tls import is_loopback
 from protocols.mapping.faults import record_faults
-from protocols.mapping.settings import RecordSettings, When
+from protocols.mapping.settings import Name, RecordSettings, When
 
-Name = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        max_length=64,
-        description="a name of letters, digits and _ that does not begin with a digit",
-    ),
-]
 Src = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Host = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]

@@ -248,7 +248,7 @@ def test_what_was_shed_and_the_journal_does_not_tell_of_yet_is_said(
 ) -> None:
     SMALL_FILES["shed.json"](data)
     assert main(["fsck", str(data)]) == 0
-    assert "shed.json: 3 records were not taken while the disk filled up" in capsys.readouterr().out
+    assert "shed.json: 3 records not taken while the disk filled up" in capsys.readouterr().out
 
 
 def test_a_folder_in_use_is_not_repaired(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
