@@ -10,6 +10,7 @@
 # make torture              the crash, damage and kill campaigns, for hours
 # make drift [MINUTES=30]   whether memory stays where it is on a fast floor on which nothing goes well
 # make planted              plants known bugs, one at a time, and shows which test finds each
+# make mutants FILES="ext/picks.pyx ..." [COUNT=40] [SEED=1]     changes lines and shows which changes no test finds
 # make lock                 requirements.lock anew, out of requirements.in
 # make bench-report         the benchmarks as a page, build/bench/report.html: half an hour [BENCH="--scale .1"]
 # make bench-micro          micro figures of timers, texts, decoder, encoder
@@ -25,7 +26,7 @@ INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 ENDLESS := --timeout 0 -o faulthandler_timeout=0
 
-.PHONY: demo test check campaign exhaustive fuzz sanitize bench torture drift planted lock clean setup build
+.PHONY: demo test check campaign exhaustive fuzz sanitize bench torture drift planted mutants lock clean setup build
 .DELETE_ON_ERROR:
 
 demo: SECONDS ?= 180
@@ -87,6 +88,11 @@ drift: build
 
 planted: build
 	$(BIN)/python -m tests.adversity.planted
+
+mutants: COUNT ?= 40
+mutants: SEED ?= 1
+mutants: build
+	$(BIN)/python -m tests.mutants $(FILES) --count $(COUNT) --seed $(SEED) $(if $(TESTS),--tests $(TESTS))
 
 lock: setup
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --no-emit-find-links --no-emit-index-url \
