@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import zstandard
 
 from engine.disk import DISK
 from engine.errors import Refused
+from engine.segment_folder import SegmentFolder
 from engine.segments import (
     ABOUT,
     ABOUT_MAGIC,
@@ -25,7 +27,7 @@ from engine.segments import (
     unpack,
 )
 from ext.frames import HEAD_BYTES, crc32c
-from tests.unit.test_journal import opened, write
+from tests.unit.test_journal import Unsynced, opened, write
 
 RECORDS = [f'{{"kind":"scan.read","n":{n}}}\n'.encode() * (1 + n % 3) for n in range(100, 112)]
 
@@ -219,3 +221,31 @@ def test_what_was_packed_by_an_earlier_version_is_read() -> None:
         spoiled = bytearray(packed)
         spoiled[bit // 8] ^= 1 << bit % 8
         assert sum(pieces_of(unpack(bytes(spoiled)).data[: len(data)], data, 1024 * 1024)) >= 3
+
+
+class Forgetful(Unsynced):
+    """What it is given for a packed file is not what it keeps."""
+
+    forgets = True
+
+    def write(self, file: int, offset: int, parts: Sequence[bytes]) -> None:
+        whole = b"".join(parts)
+        kept = (
+            whole.replace(whole[40:80], bytes(40))
+            if self.forgets and whole.startswith(ABOUT.pack(ABOUT_MAGIC, HEADER_BYTES))
+            else whole
+        )
+        super().write(file, offset, [kept])
+
+
+def test_what_does_not_come_back_from_a_packed_file_stays_as_it_was(tmp_path: Path) -> None:
+    """The file was read before the segment that it packs goes: that one stays, the other does not stand beside it."""
+    write(tmp_path, RECORDS, segment_bytes=200)
+    disk = Forgetful()
+    folder = SegmentFolder(tmp_path, disk)
+    with pytest.raises(OSError, match="has not come back as it was written"):
+        folder.pack(1)
+    assert [path.name for path in tmp_path.glob("00000001.journal*")] == ["00000001.journal"]
+    disk.forgets = False
+    assert folder.pack(1) > 0
+    assert [path.name for path in tmp_path.glob("00000001.journal*")] == ["00000001.journal.zst"]
