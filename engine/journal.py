@@ -173,13 +173,19 @@ class Journal:
                     break
                 left -= held.bytes
                 going.append(number)
-            if not going:
-                return 0
-            self._segments.begin_with(going[-1] + 1)
-            dropped = sum(map(self._segments.drop, going))
+            if going:
+                self._segments.begin_with(going[-1] + 1)
+        return sum(map(self._drop, going))
+
+    def _drop(self, number: int) -> int:
+        """One at a time: a crash leaves no hole between those that went, and who appends waits for no more than one."""
+        with self._calls:
+            if self._lock < 0:
+                return 0  # closed meanwhile: the folder may be another process's
+            given = self._segments.drop(number)
             self._disk.sync_folder(self.folder)
-            self.bytes -= dropped
-            return dropped
+            self.bytes -= given
+            return given
 
     def pack_before(self, position: Position) -> int:
         """The oldest segment that lies wholly before `position` and is not packed yet, is packed. Returns its number;

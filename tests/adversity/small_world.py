@@ -314,6 +314,9 @@ def no_damage(world: World, limits: Limits) -> Iterator[Breach]:
         yield Breach("I10", f"the journal begins with {world.journal.first()}: there was room for all of it")
     if world.journal.lost_bytes:
         yield Breach("I1", f"a crash has cost {world.journal.lost_bytes} bytes: {world.journal.reports}")
+    for report in world.journal.reports:
+        if "is missing" in report:
+            yield Breach("I8", f"a crash takes no segment away: {report}")
 
 
 def the_same_again(world: World) -> Iterator[Breach]:
