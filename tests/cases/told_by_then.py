@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.cases.told_lifecycles import MINUTE, later, patient
-from tests.cases.writing import SORTER, STATION, Case, at
+from tests.cases.told_lifecycles import MINUTE, SINGLE, later, patient
+from tests.cases.writing import SCALE, SORTER, STATION, Case, at
 
 OTHER = "dc1/pick/PTL-02"
 DOCK = "dc1/dock/GUN-01"
@@ -207,3 +207,37 @@ def R30_the_earlier_twin_of_a_late_pick() -> Case:
     case.expect("shipment.manifested", "S-1", t=40).packed(2).confirmed(3, 39.9).counted(duplicate=1)
     case.expect("inventory.discrepancy", "/A//T-1", expected=3, actual=3)
     return case.never_raised("PCK_LATE_AFTER_SHIP")
+
+
+def R45_too_heavy_when_its_close_is_told() -> Case:
+    """R45, R3: the weighing of 24 is what the watermark has passed when the close is told; that of 26 is here by then
+    and clears what the other one raised."""
+    case = (
+        Case().order(1).task(1).plan(contents=SINGLE, weight_g=500, tol_g=10).shipment(1).pick(10, lu="L-1").close(20)
+    )
+    for t, weight_g in ((24, 700), (26, 505), (27.5, 505)):
+        case.device("weigh", t, src=SCALE, lu="L-1", weight_g=weight_g)
+    case.device("telemetry", 60).confirmed(1, 10).packed(1, weight_g=700).ready(1, 26)
+    return case.cleared("PKG_WEIGHT_MISMATCH", "carton/C-1", t=26)
+
+
+def lagging(case: Case) -> Case:
+    """One of two pieces is packed. PTL-01 lags: its last word before the manifest of 36 leaves the watermark at 29."""
+    case.pick(10, lu="L-1").close(15).device("scan.read", 29, src=STATION, lu="L-9")
+    case.device("telemetry", 30, 33, src=STATION).device("telemetry", 31, 35.9, src=STATION)
+    case.wms("manifest.result", 36, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
+    case.confirmed(1, 30).shorted(1, 30).packed(1).ready(1, 30, short=1).never_raised("SHP_LOAD_BEFORE_READY")
+    return case.expect("shipment.manifested", "S-1", t=36)
+
+
+def R51_ready_by_a_deadline_that_the_watermark_has_not_passed() -> Case:
+    """R51, R54: the deadline of 30 made it ready, which had lasted by the manifest of 36: told before it."""
+    return lagging(Case().order(2).plan().shipment().task(2, deadline=at(30)))
+
+
+def R51_ready_by_a_cutoff_that_the_watermark_has_not_passed() -> Case:
+    """R51, R54: likewise by the cutoff of its wave."""
+    case = Case().order(2).plan().shipment().task(2)
+    case.wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30))
+    case.rules["short_at_cutoff"] = True
+    return lagging(case)
