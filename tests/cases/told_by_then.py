@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.cases.told_gaps import blind, told_late
 from tests.cases.told_lifecycles import MINUTE, SINGLE, later, patient
 from tests.cases.writing import SCALE, SORTER, STATION, Case, at
 
@@ -193,7 +194,7 @@ def R50_held_short_just_before_its_manifest() -> Case:
     """R50, R3: only the policy keeps it back from 39 on; the manifest of 40 comes before the watermark is there."""
     case = Case().order(2, short_policy="HOLD").task(2).plan().shipment().pick(10, lu="L-1").close(20).short(39)
     case.wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
-    case.confirmed(1, 39).shorted(1, 39).packed(1).expect("shipment.manifested", "S-1", t=40)
+    case.confirmed(1, 39).shorted(1, 39, policy="HOLD").packed(1).expect("shipment.manifested", "S-1", t=40)
     return case.cleared("SHP_HELD_SHORT", "shipment/S-1", t=40)
 
 
@@ -241,3 +242,32 @@ def R51_ready_by_a_cutoff_that_the_watermark_has_not_passed() -> Case:
     case.wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30))
     case.rules["short_at_cutoff"] = True
     return lagging(case)
+
+
+def R51_ready_by_a_cutoff_that_was_told_before_its_order() -> Case:
+    """R51, R54: likewise, and the wave was told first."""
+    case = Case().wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30)).order(2).plan().shipment().task(2)
+    case.rules["short_at_cutoff"] = True
+    return lagging(case)
+
+
+def R45_seen_between_its_close_and_the_short_that_explains_it() -> Case:
+    """R45: where it arrives at 30 says nothing of its contents; the short of 40 does."""
+    case = Case().order(2).task(2).plan().shipment().pick(10, lu="L-1").close(20)
+    case.device("item.arrived", 30, src=SORTER, lu="L-1", loc="D-1").short(40).device("telemetry", 60)
+    case.confirmed(1, 40).shorted(1, 40).packed(1).ready(1, 40, short=1)
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R07_a_piece_that_follows_a_deadline_that_is_held() -> Case:
+    """R7, R26: when the gap is filled, what the deadline of 30 decided is told first, and then what the piece of 35
+    made of it."""
+    case = told_late(blind().pick(35), "telemetry").cleared("SEQ_GAP", STATION)
+    return case.confirmed(2, 35, revision=1, evidence="exact").shorted(1, 35, revision=1, evidence="exact")
+
+
+def R45_incomplete_until_its_void() -> Case:
+    """R45, R56: nobody asks any more what was missing in a carton since it was voided at 40."""
+    case = Case().order(2).task(2).plan().pick(10, lu="L-1").close(20).device("carton.void", 40, lu="L-1")
+    case.device("telemetry", 60).packed(1).expect("carton.voided", "C-1", t=40)
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
