@@ -45,6 +45,12 @@ def S10_an_order_in_pick() -> Case:
     return case.confirmed(1, 121, "T-2").raised("PCK_STUCK", "order/O-1", detail=detail)
 
 
+def S10_an_order_that_only_its_task_tells_of() -> Case:
+    """Section 10: what its tasks ask for is what is waited for."""
+    case = later(patient().task(2).pick(60), 12)
+    return case.raised("PCK_STUCK", "order/O-1", detail="O-1 line 1: 1 of 2 not picked, in pick since 22:14")
+
+
 def S10_picked_and_not_packed() -> Case:
     """Section 10: the carton that a line waits for is named, with its place and since when."""
     case = patient().order(1, 4).task(1).task(4, "T-2", line=2)
