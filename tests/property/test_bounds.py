@@ -119,6 +119,8 @@ def test_a_flood_of_sources_is_refused_when_the_state_is_full() -> None:
     for n, record in enumerate(records):
         if record["src"] == "dc1/ghost/G-1":
             record["src"] = f"dc1/ghost/G-{n}"
+            if n % 100 == 0:
+                record |= {"kind": "source.gap", "t_from": record["t_rx"] - SECOND, "t_to": record["t_rx"]}
     _, core = fed(records, {"state_bytes_max": CAP})
     assert core.account()["rejected"] > 10_000
 
