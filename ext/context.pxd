@@ -34,7 +34,6 @@ cdef class Context:
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1
     cdef int alloc_failed(self, Fact* fact, dict record) except -1
     cdef int pick_task(self, Fact* fact, dict record) except -1
-    cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL
     cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1
     cdef int pick_task_cancelled(self, Fact* fact) except -1
     cdef int carton_plan(self, Fact* fact, dict record) except -1

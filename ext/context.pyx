@@ -255,7 +255,8 @@ cdef class Context:
         cdef PickWindow* window = <PickWindow*>find(floor.state.tasks, fact.task)
         cdef bint new = window == NULL
         if new:
-            window = self.window_of_task(fact, line)
+            window = picks.new_window(floor, line, fact.task)
+            floor.store.put(floor.state.tasks, fact.task, window)
             window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         elif window.line != line:
             retasks.move(floor, window, line, fact)
@@ -268,6 +269,7 @@ cdef class Context:
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)
+            picks.take_cutoffs(floor, window)
         if line.changed.alloc_by != NULL:
             pick_events.tell_alloc(self.floor, line)
         pick_alarms.watch(floor, window, fact.t)
@@ -282,12 +284,6 @@ cdef class Context:
         self.arrive(fact.task, True)
         return self.arrive(fact.order, False)
 
-    cdef PickWindow* window_of_task(self, const Fact* fact, Line* line) except NULL:
-        cdef PickWindow* window = picks.new_window(self.floor, line, fact.task)
-        picks.take_cutoffs(self.floor, window)
-        self.floor.store.put(self.floor.state.tasks, fact.task, window)
-        return window
-
     cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1:
         """R21 d; a new revision may move it."""
         cdef Fact* before
@@ -297,7 +293,6 @@ cdef class Context:
         if "deadline" in record:
             window.deadline = waves.at_time(self.floor, fact, record["deadline"])
             picks.take_closing(self.floor, window, window.deadline)
-            touches.touch_line(self.floor, window.line, window.deadline.t, window.deadline)
         return picks.move_closing(self.floor, window, before, fact)
 
     cdef int pick_task_cancelled(self, Fact* fact) except -1:

@@ -224,7 +224,6 @@ cdef class Effects(Clocks):
         if entry.kind != K_PICK_SHORT:
             return NEW if self.take_entry(window, entry) else KNOWN
         picks.take_closing(self.floor, window, entry)
-        touches.touch_line(self.floor, window.line, entry.t, entry)
         return NEW
 
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
@@ -417,7 +416,6 @@ cdef class Effects(Clocks):
         cdef int64_t value = floor.by_watermark.value
         if tag == picks.TAG_CLOSING:
             picks.decide_closing(floor, <PickWindow*>target, value)
-            touches.touch_closed(floor, <PickWindow*>target, value)
             if length(self.state.mismatched):
                 holds.check_mismatched(floor)
         elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
@@ -469,7 +467,6 @@ cdef class Effects(Clocks):
             if self.state.watermark <= value:
                 picks.force(self.floor, <PickWindow*>target, value)
                 picks.decide_closing(floor, <PickWindow*>target, value)
-                touches.touch_closed(floor, <PickWindow*>target, value)
         elif tag == cartons.TAG_TRANSITION:
             if self.state.watermark <= value + floor.rules.close_hold:
                 cartons.force(floor, <Cycle*>target, value)

@@ -119,12 +119,13 @@ cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
 
 
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1:
-    """R21 b, c, d: it is decided when the watermark passes it, or by the wall clock's bound."""
+    """R21 b, c, d: it is decided when the watermark passes it, or by the wall clock's bound. Whoever plans the line may have to
+    be judged as of it before that (see shipments.tell_lasted)."""
     cdef Key key = key_of(window)
     floor.insert_sorted(&window.closings, closing)
     floor.by_watermark.push(closing.t, RANK_PICK, key, window, TAG_CLOSING, closing.t)
     floor.by_wall.push(closing.t_rx + floor.rules.hold_wall_max, RANK_PICK, key, window, TAG_CLOSING, closing.t)
-    return 0
+    return touches.touch_line(floor, window.line, closing.t, closing)
 
 
 cdef int take_cutoffs(Floor floor, PickWindow* window) except -1:

@@ -163,4 +163,5 @@ cdef int take_cancels(Floor floor, PickWindow* window) except -1:
         fact = (<Waiting*>nth(waiting, i)).fact
         if fact.context:
             picks.cancel(floor, window, fact)
+            hindsight.take_word(floor, window.line, fact)
     return 0

@@ -203,17 +203,6 @@ cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, F
     return 0
 
 
-cdef int touch_closed(Floor floor, const PickWindow* window, int64_t t) except -1:
-    """A closing of that time was decided (R21 b, c, d). It may have been there before its window or its line's plan was."""
-    cdef Fact* closing
-    cdef int i
-    for i in range(length(window.closings)):
-        closing = <Fact*>nth(window.closings, i)
-        if closing.t == t:
-            touch_line(floor, window.line, t, closing)
-    return 0
-
-
 cdef int watch_bound(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
     """`hold_wall_max_ms` after a fact's arrival nothing waits for it any more. One timer a shipment."""
     shipment.bound_watched = True

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t
 
-from ext cimport picks, touches
+from ext cimport picks
 from ext.outcomes cimport moved_at
 from ext.state cimport Line, Order, PickWindow
 from ext.store cimport Table, length, nth, remove
@@ -44,7 +44,6 @@ cdef int take(Floor floor, Fact* fact, dict record) except -1:
 cdef int set_cutoff(Floor floor, Order* order, Fact* before, Fact* cutoff, Fact* fact) except -1:
     """R21 d: `before` is what the wave said of the order, NULL: nothing. `cutoff` NULL: the wave has none any more, or not
     the order."""
-    cdef Fact* due = cutoff if cutoff != NULL else fact
     cdef Line* line
     cdef PickWindow* window
     cdef int i, k
@@ -60,7 +59,6 @@ cdef int set_cutoff(Floor floor, Order* order, Fact* before, Fact* cutoff, Fact*
                 picks.take_closing(floor, window, cutoff)
             picks.move_closing(floor, window, before, fact)
             picks.decide(floor, window, fact)
-        touches.touch_line(floor, line, due.t, due)
     return 0
 
 

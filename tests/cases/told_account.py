@@ -97,16 +97,24 @@ def R82_each_record_stands_in_one_term() -> Case:
     return case.counted(**{"in": 8}, used=3, duplicate=1, late=1, rejected=1, noise=1, open=1)
 
 
+def R11_a_record_whose_task_never_comes() -> Case:
+    """R11, R82: after `lateness_ms` it is given up, and counted late."""
+    case = Case().order(1).pick(10).device("telemetry", 70, src=STATION)
+    case.rules |= {"ctx_wait_ms": 20_000, "lateness_ms": 60_000}
+    return case.raised("CTX_MISSING", "task/T-1", t=30).counted(used=1, late=1, open=0, noise=1)
+
+
 def split(short: int, *picked: int, cutoffs: tuple[int, ...] = (0, 0)) -> Case:
-    """One line of four pieces, two for S-1 in C-1, two for S-2 in C-2; `picked` of them, and the rest is short."""
-    case = Case().order(4).task(4)
+    """One line of four pieces, two for S-1 in C-1, two for S-2 in C-2; `picked` of them, `short` more are short, and no
+    task has asked for the rest yet."""
+    case = Case().order(4).task(short + sum(picked))
     for n, (qty, cutoff) in enumerate(zip(picked, cutoffs, strict=True), start=1):
         contents = [{"order": "O-1", "line": 1, "qty": 2}]
         case.plan(f"C-{n}", f"L-{n}", shipment=f"S-{n}", contents=contents)
         case.wms("shipment.plan", shipment=f"S-{n}", scope=contents, **({"cutoff": at(cutoff)} if cutoff else {}))
         case.pick(10 + n, qty, lu=f"L-{n}")
     case.short(15).close(20, "L-1").close(22, "L-2")
-    return case.confirmed(4 - short, 15).shorted(short, 15).packed(picked[0]).packed(picked[1], "C-2")
+    return case.confirmed(sum(picked), 15).shorted(short, 15).packed(picked[0]).packed(picked[1], "C-2")
 
 
 def shipped_short(case: Case, shipment: str, t: float, packed: int, short: int) -> Case:
@@ -128,6 +136,21 @@ def R53_the_latest_cutoff_is_short_first() -> Case:
     """R53: S-1 leaves later, so what is short is short there, up to what it lacks."""
     case = split(1, 1, 2, cutoffs=(900, 600))
     return shipped_short(shipped_short(case, "S-1", 20, 1, 1), "S-2", 22, 2, 0)
+
+
+def R53_both_wait_for_the_short_and_the_later_one_has_it() -> Case:
+    """R53: each lacks a piece, and one is short so far: S-1 leaves later, so the short is its, and S-2 waits on."""
+    return shipped_short(split(1, 1, 1, cutoffs=(900, 600)), "S-1", 20, 1, 1)
+
+
+def R53_both_wait_for_the_short_and_leave_together() -> Case:
+    """R53: of two with one cutoff the greatest id first: the short is S-2's, and S-1 waits on."""
+    return shipped_short(split(1, 1, 1, cutoffs=(600, 600)), "S-2", 22, 1, 1)
+
+
+def R53_both_wait_for_the_short_and_one_has_no_cutoff() -> Case:
+    """R53: it counts as the one that leaves last, so the short is S-1's, and S-2 waits on."""
+    return shipped_short(split(1, 1, 1, cutoffs=(0, 600)), "S-1", 20, 1, 1)
 
 
 def R53_a_cancel_of_a_line_of_two_shipments() -> Case:

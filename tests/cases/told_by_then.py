@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tests.cases.told_lifecycles import MINUTE, later, patient
-from tests.cases.writing import SORTER, STATION, Case, at
+from tests.cases.told_gaps import blind, told_late
+from tests.cases.told_lifecycles import MINUTE, SINGLE, later, patient
+from tests.cases.writing import SCALE, SORTER, STATION, Case, at
 
 OTHER = "dc1/pick/PTL-02"
 DOCK = "dc1/dock/GUN-01"
@@ -193,7 +194,7 @@ def R50_held_short_just_before_its_manifest() -> Case:
     """R50, R3: only the policy keeps it back from 39 on; the manifest of 40 comes before the watermark is there."""
     case = Case().order(2, short_policy="HOLD").task(2).plan().shipment().pick(10, lu="L-1").close(20).short(39)
     case.wms("manifest.result", 40, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
-    case.confirmed(1, 39).shorted(1, 39).packed(1).expect("shipment.manifested", "S-1", t=40)
+    case.confirmed(1, 39).shorted(1, 39, policy="HOLD").packed(1).expect("shipment.manifested", "S-1", t=40)
     return case.cleared("SHP_HELD_SHORT", "shipment/S-1", t=40)
 
 
@@ -207,3 +208,66 @@ def R30_the_earlier_twin_of_a_late_pick() -> Case:
     case.expect("shipment.manifested", "S-1", t=40).packed(2).confirmed(3, 39.9).counted(duplicate=1)
     case.expect("inventory.discrepancy", "/A//T-1", expected=3, actual=3)
     return case.never_raised("PCK_LATE_AFTER_SHIP")
+
+
+def R45_too_heavy_when_its_close_is_told() -> Case:
+    """R45, R3: the weighing of 24 is what the watermark has passed when the close is told; that of 26 is here by then
+    and clears what the other one raised."""
+    case = (
+        Case().order(1).task(1).plan(contents=SINGLE, weight_g=500, tol_g=10).shipment(1).pick(10, lu="L-1").close(20)
+    )
+    for t, weight_g in ((24, 700), (26, 505), (27.5, 505)):
+        case.device("weigh", t, src=SCALE, lu="L-1", weight_g=weight_g)
+    case.device("telemetry", 60).confirmed(1, 10).packed(1, weight_g=700).ready(1, 26)
+    return case.cleared("PKG_WEIGHT_MISMATCH", "carton/C-1", t=26)
+
+
+def lagging(case: Case) -> Case:
+    """One of two pieces is packed. PTL-01 lags: its last word before the manifest of 36 leaves the watermark at 29."""
+    case.pick(10, lu="L-1").close(15).device("scan.read", 29, src=STATION, lu="L-9")
+    case.device("telemetry", 30, 33, src=STATION).device("telemetry", 31, 35.9, src=STATION)
+    case.wms("manifest.result", 36, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
+    case.confirmed(1, 30).shorted(1, 30).packed(1).ready(1, 30, short=1).never_raised("SHP_LOAD_BEFORE_READY")
+    return case.expect("shipment.manifested", "S-1", t=36)
+
+
+def R51_ready_by_a_deadline_that_the_watermark_has_not_passed() -> Case:
+    """R51, R54: the deadline of 30 made it ready, which had lasted by the manifest of 36: told before it."""
+    return lagging(Case().order(2).plan().shipment().task(2, deadline=at(30)))
+
+
+def R51_ready_by_a_cutoff_that_the_watermark_has_not_passed() -> Case:
+    """R51, R54: likewise by the cutoff of its wave."""
+    case = Case().order(2).plan().shipment().task(2)
+    case.wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30))
+    case.rules["short_at_cutoff"] = True
+    return lagging(case)
+
+
+def R51_ready_by_a_cutoff_that_was_told_before_its_order() -> Case:
+    """R51, R54: likewise, and the wave was told first."""
+    case = Case().wms("wave.released", wave="W-1", orders=["O-1"], cutoff=at(30)).order(2).plan().shipment().task(2)
+    case.rules["short_at_cutoff"] = True
+    return lagging(case)
+
+
+def R45_seen_between_its_close_and_the_short_that_explains_it() -> Case:
+    """R45: where it arrives at 30 says nothing of its contents; the short of 40 does."""
+    case = Case().order(2).task(2).plan().shipment().pick(10, lu="L-1").close(20)
+    case.device("item.arrived", 30, src=SORTER, lu="L-1", loc="D-1").short(40).device("telemetry", 60)
+    case.confirmed(1, 40).shorted(1, 40).packed(1).ready(1, 40, short=1)
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R07_a_piece_that_follows_a_deadline_that_is_held() -> Case:
+    """R7, R26: when the gap is filled, what the deadline of 30 decided is told first, and then what the piece of 35
+    made of it."""
+    case = told_late(blind().pick(35), "telemetry").cleared("SEQ_GAP", STATION)
+    return case.confirmed(2, 35, revision=1, evidence="exact").shorted(1, 35, revision=1, evidence="exact")
+
+
+def R45_incomplete_until_its_void() -> Case:
+    """R45, R56: nobody asks any more what was missing in a carton since it was voided at 40."""
+    case = Case().order(2).task(2).plan().pick(10, lu="L-1").close(20).device("carton.void", 40, lu="L-1")
+    case.device("telemetry", 60).packed(1).expect("carton.voided", "C-1", t=40)
+    return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)

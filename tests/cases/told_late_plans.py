@@ -63,3 +63,13 @@ def R52_a_plan_that_comes_after_a_second_task() -> Case:
     case.wms("shipment.plan", 20, rx=40, shipment="S-1", scope=part(1))
     case.expect("shipment.unready", "S-1", t=30, cause="pick.task").expect("shipment.ready", "S-1", t=33, revision=1)
     return case.device("telemetry", 90)
+
+
+def R51_ready_in_the_lanes_that_were_planned_then() -> Case:
+    """R51, R52, R3: at 33 it stands in the lane of the first plan, that of 38.5 names another; both are known before
+    the watermark is at 33."""
+    case = Case().shipped(1, stage_required=True, lanes=["D-1"]).pick(10, lu="L-1").close(20)
+    case.device("divert.confirmed", 33, src=SORTER, lu="L-1", dest="D-1")
+    case.wms("shipment.plan", 38.5, 34, 2, shipment="S-1", scope=part(1), stage_required=True, lanes=["D-2"])
+    case.confirmed(1, 10).packed(1).ready(1, 33, revision=0, plan_rev=1).device("telemetry", 90)
+    return case.expect("shipment.unready", "S-1", t=38.5, cause="shipment.plan")

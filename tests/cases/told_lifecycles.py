@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.writing import SCALE, Case, at
+from tests.cases.writing import SCALE, SORTER, Case, at
 
 MINUTE = 60
 SINGLE = [{"order": "O-1", "line": 1, "qty": 1}]
@@ -43,6 +43,12 @@ def S10_an_order_in_pick() -> Case:
     case = later(case, 12)
     detail = "O-1 line 1: 1 of 4 not picked, in pick since 22:14"
     return case.confirmed(1, 121, "T-2").raised("PCK_STUCK", "order/O-1", detail=detail)
+
+
+def S10_an_order_that_only_its_task_tells_of() -> Case:
+    """Section 10: what its tasks ask for is what is waited for."""
+    case = later(patient().task(2).pick(60), 12)
+    return case.raised("PCK_STUCK", "order/O-1", detail="O-1 line 1: 1 of 2 not picked, in pick since 22:14")
 
 
 def S10_picked_and_not_packed() -> Case:
@@ -273,3 +279,24 @@ def S10_a_wave_before_its_orders() -> Case:
     case = patient(1).plan(lu=None).wms("wave.released", 1, wave="W-1", orders=["O-1"], cutoff=at(90))
     case.rules["short_at_cutoff"] = True
     return later(case, 5).never_raised("PCK_STUCK")
+
+
+def S10_taken_out_of_its_trailer() -> Case:
+    """Section 10: loaded at 8, closed again since it was taken out at 12, and stuck in that ten minutes later."""
+    case = patient().shipped(1).pick(10, lu="L-1").close(20)
+    for minute, kind in ((8, "load.scanned"), (12, "load.removed")):
+        case.device(kind, minute * MINUTE, src="dc1/dock/GATE-1", lu="L-1", trailer="TR-1")
+    case = later(case, 19, 23).confirmed(1, 10).packed(1).ready(1, 20)
+    case.raised("SHP_STUCK", "shipment/S-1").raised("PCK_STUCK", "order/O-1")
+    return case.raised("PKG_STUCK", "carton/C-1", t=22 * MINUTE)
+
+
+def S10_round_once_more() -> Case:
+    """Section 10: staged at 8, closed again since it was sent round at 12, and staged anew at 20."""
+    case = patient().shipped(1, stage_required=True, lanes=["LANE-1"]).pick(10, lu="L-1").close(20)
+    case.device("divert.confirmed", 8 * MINUTE, src=SORTER, lu="L-1", dest="LANE-1")
+    case.device("item.recirculated", 12 * MINUTE, src=SORTER, lu="L-1")
+    case.device("divert.confirmed", 20 * MINUTE, src=SORTER, lu="L-1", dest="LANE-1")
+    case = later(case, 29, 31).confirmed(1, 10).packed(1).ready(1, 20 * MINUTE, revision=1)
+    case.expect("shipment.unready", "S-1", t=12 * MINUTE, cause="item.recirculated")
+    return case.raised("PKG_STUCK", "carton/C-1", t=30 * MINUTE)

@@ -55,6 +55,13 @@ def R10_a_cancel_that_overtakes_its_task() -> Case:
     return case.raised("PCK_AFTER_CANCEL", "task/T-1", t=3).counted(rejected=0, open=0)
 
 
+def R10_a_cancel_that_overtakes_the_second_task_of_a_line() -> Case:
+    """R10, R27, R51: T-2 of 30 makes the shipment unready, its cancel of 30.5, which comes first, ready again."""
+    case = packed_one().ready(1, 30.5, revision=1).wms("pick.task_cancelled", 30.5, 30.6, rev=2, task="T-2")
+    case.task(1, "T-2", t=30, rx=31).device("telemetry", 90).confirmed(1, 10).packed(1)
+    return case.expect("shipment.unready", "S-1", t=30, cause="pick.task")
+
+
 def R10_a_cancel_that_overtakes_its_order() -> Case:
     """R10, R27, R3: the cancel of 2 arrives before the order of 1, a line without tasks: the pick of 1.5 counts. The
     same order told once more is refused."""

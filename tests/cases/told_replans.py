@@ -5,7 +5,9 @@ What is asked for anew counts from its arrival on. What was true before its own 
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import part
+from typing import Any
+
+from tests.cases.told_shipping import packed_one, part
 from tests.cases.writing import SORTER, STATION, Case, at
 
 
@@ -250,3 +252,23 @@ def R50_a_scope_that_names_a_line_twice_and_lacks_one() -> Case:
     case = Case().order(2).task(1).shipment(1).pick(10, lu="L-1").close(20).confirmed(1, 10).packed(1, "L-1#1")
     case.wms("shipment.plan", 30, rev=2, shipment="S-1", scope=[*part(1), *part(1)]).device("telemetry", 60)
     return unready(case.ready(1, 20), 30, "shipment.plan")
+
+
+def sixteen_plans_later(kind: str, *plans: dict[str, Any]) -> Case:
+    """Ready at 20. Before the watermark is there, it is planned anew for each tenth of a second from 22 on."""
+    case = packed_one().confirmed(1, 10).packed(1).ready(1, 20, revision=0, plan_rev=1)
+    case.rules["ready_hold_ms"] = 1_000
+    for n, plan in enumerate(plans):
+        case.wms(kind, 22 + n / 10, 20.5 + n / 100, rev=n + 2, **plan)
+    return case.expect("shipment.unready", "S-1", t=22, cause=kind).device("telemetry", 90)
+
+
+def R51_the_first_of_seventeen_plans_of_a_shipment() -> Case:
+    """R51: sixteen that were replaced are remembered, so it is known that it was ready by the first."""
+    return sixteen_plans_later("shipment.plan", *16 * [{"shipment": "S-1", "scope": part(2)}])
+
+
+def R51_the_first_of_seventeen_plans_of_a_carton() -> Case:
+    """R51, R53: likewise of its carton, which goes to S-2, then to S-3 and so on."""
+    plans = [{"carton": "C-1", "shipment": f"S-{n}", "contents": part(1)} for n in range(2, 18)]
+    return sixteen_plans_later("carton.plan", *plans)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from tests.cases.told_shipping import part
 from tests.cases.writing import STATION, Case, at
 
+OTHER = "dc1/pick/PTL-02"
+
 
 def told_again(case: Case, t: float, rx: float | None = None, **fields: object) -> Case:
     """T-1's second revision, of one piece."""
@@ -93,7 +95,7 @@ def R29_a_pick_that_overtakes_the_bind_of_its_unit() -> Case:
 def R30_one_press_into_two_units_that_two_devices_tell_of() -> Case:
     """R30: each entry of the press is a pick, also of one task; the other device's telling of 10.2 is a duplicate."""
     parts = [{"task": "T-1", "qty": 1, "lu": lu} for lu in ("L-1", "L-2")]
-    case = Case().order(2).task(2).pick(10.2, rx=10.5, src="dc1/pick/PTL-02", alloc=parts, press="7")
+    case = Case().order(2).task(2).pick(10.2, rx=10.5, src=OTHER, alloc=parts, press="7")
     case.pick(10, rx=10.9, alloc=parts, press="7").close(20).close(21, "L-2").device("telemetry", 60)
     return case.confirmed(2, 10, over_qty=0).packed(1, "L-1#1").packed(1, "L-2#1").counted(duplicate=1)
 
@@ -103,7 +105,7 @@ def R30_one_press_into_two_units_after_the_manifest() -> Case:
     parts = [{"task": "T-1", "qty": 1, "lu": lu} for lu in ("L-1", "L-2")]
     case = Case().order(2).task(2).shipment(2)
     case.wms("manifest.result", 5, shipment="S-1", manifest_no="M-1", tracking=[])
-    case.pick(10.2, rx=10.5, src="dc1/pick/PTL-02", alloc=parts, press="7").pick(10, rx=10.9, alloc=parts, press="7")
+    case.pick(10.2, rx=10.5, src=OTHER, alloc=parts, press="7").pick(10, rx=10.9, alloc=parts, press="7")
     case.expect("inventory.discrepancy", "/A//T-1", t=10, kind="POST_SHIP", expected=0, actual=2, as_of=at(10))
     case.expect("shipment.manifested", "S-1", t=5).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
     return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1").device("telemetry", 60).counted(duplicate=1)
@@ -115,3 +117,27 @@ def R23_a_deadline_that_found_the_window_full_does_not_name_a_short() -> Case:
     case = Case().order(2).task(1, deadline=at(8)).pick(5, lu="L-1").task(2, t=10, rev=2, deadline=at(8)).short(12)
     case.task(1, t=30, rev=3, deadline=at(8)).device("telemetry", 60).confirmed(1, 5, qty_task=1)
     return case.shorted(0, 5, decided_by="OPERATOR", reason="EMPTY", qty_task=1)
+
+
+def R43_a_task_goes_into_another_unit_after_its_late_pick_was_none() -> Case:
+    """R29, R43: the pick of 45 names no unit. It was late until the bind of 44 came: L-1 is C-1, and S-2's. By the
+    revision of 44.5, told at 61, it went into L-2, which is S-2's too."""
+    case = Case().order(1, 1).task(1, "T-2", 2, lu="L-1").wms("shipment.plan", shipment="S-1", scope=part(1, 2))
+    case.wms("manifest.result", 30, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.plan(shipment="S-2", lu=None, contents=part(1, 2)).plan("C-2", "L-2", shipment="S-2", contents=part(1, 2))
+    case.pick(45, task="T-2").wms("lu.bind", 44, 45.5, lu="L-1", carton="C-1").device("telemetry", 60)
+    case.task(1, "T-2", 2, t=44.5, rx=61, rev=2, lu="L-2").device("telemetry", 90).never_raised("PCK_LATE_AFTER_SHIP")
+    case.expect("inventory.discrepancy", "/A//T-2", kind="POST_SHIP", expected=1, actual=1)
+    case.expect("shipment.manifested", "S-1", t=30).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+    return case.confirmed(1, 45, "T-2", lu="L-2", carton="C-2")
+
+
+def R43_a_wrong_piece_is_put_back_before_it_is_told_of() -> Case:
+    """R43, R31, R3: what is put back of Y at 12 comes out of L-1, where the Y of 10.5 went, whatever the Z of 11 went
+    into. Both are heard of after it."""
+    case = Case().order(1).task(1).put_back(12, sku="Y")
+    case.pick(11, rx=12.3, src=OTHER, sku="Z", lu="L-2").pick(10.5, 2, rx=12.4, src=OTHER, sku="Y", lu="L-1")
+    case.close(20).close(21, "L-2").device("telemetry", 60).raised("PCK_WRONG_SKU", "task/T-1")
+    for key, sku in (("L-1#1", "Y"), ("L-2#1", "Z")):
+        case.expect("carton.closed", key, contents=[{"order": "O-1", "line": 1, "sku": sku, "qty": 1}])
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/1/0", sku="Y", qty=1)

@@ -136,3 +136,15 @@ def R29_a_bind_to_a_carton_that_left_long_ago() -> Case:
     case.wms("lu.bind", 60, lu="L-1", carton="C-1").device("telemetry", 90).expect("shipment.manifested", "S-1", t=10)
     case.expect("inventory.discrepancy", "/A//", t=20, kind="POST_SHIP", expected=0, actual=1, as_of=at(20))
     return case.raised("PCK_LATE_AFTER_SHIP", "line/O-1/1").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
+def R29_a_pick_overtakes_the_bind_to_a_carton_that_has_left() -> Case:
+    """R29, R3: nobody plans the line, so the pick of 20 was nobody's. The bind of 19.5 comes after it: L-1 is C-1,
+    which left with S-1 at 10, and the confirmation is taken back."""
+    case = Case().order(1, 1).task(1).plan(lu=None, contents=part(1, 2))
+    case.wms("shipment.plan", shipment="S-1", scope=part(1, 2))
+    case.wms("manifest.result", 10, shipment="S-1", manifest_no="M-1", tracking=[]).pick(20, lu="L-1")
+    case.wms("lu.bind", 19.5, 20.5, lu="L-1", carton="C-1").device("telemetry", 90).confirmed(0, 20)
+    case.expect("shipment.manifested", "S-1", t=10).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+    case.expect("inventory.discrepancy", "/A//T-1", t=20, kind="POST_SHIP", expected=0, actual=1, as_of=at(20))
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1")

@@ -102,7 +102,7 @@ def R45_a_weighing_while_it_is_filled_is_none() -> Case:
 def R45_a_label_that_was_not_read() -> Case:
     """R45: NOREAD holds the carton; the good label clears it, and its sscc revises the event."""
     case = label(label(packed_one(), 21, "NOREAD"), 60, sscc="00340")
-    case.confirmed(1, 10).packed(1, revision=1, sscc="00340").ready(1, 60)
+    case.confirmed(1, 10).packed(1, revision=1, evidence="exact", sscc="00340").ready(1, 60)
     return case.cleared("PKG_LABEL_NOREAD", CARTON, t=60)
 
 

@@ -285,6 +285,12 @@ def R04_the_bound_of_a_deadline_counts_from_the_deadline() -> Case:
     return case.shorted(1, 40, revision=0, evidence="incomplete", decided_by="DEADLINE")
 
 
+def R04_the_bound_of_a_deadline_is_reached() -> Case:
+    """R4: a record of 70 first moves the wall clock, which decides the deadline of 40; then its pick is a revision."""
+    case = with_slow_sources().order(3).task(3, deadline=at(40)).pick(10).pick(15, rx=70, src=GUN, hist=True)
+    return case.confirmed(2, 40, revision=1).shorted(1, 40, revision=1)
+
+
 def R04_readiness_is_bounded_too() -> Case:
     """R4: `hold_wall_max_ms` bounds both holds: a shipment that one lagging source would keep back is told ready,
     `incomplete`."""

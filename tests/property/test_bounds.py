@@ -119,6 +119,8 @@ def test_a_flood_of_sources_is_refused_when_the_state_is_full() -> None:
     for n, record in enumerate(records):
         if record["src"] == "dc1/ghost/G-1":
             record["src"] = f"dc1/ghost/G-{n}"
+            if n % 100 == 0:
+                record |= {"kind": "source.gap", "t_from": record["t_rx"] - SECOND, "t_to": record["t_rx"]}
     _, core = fed(records, {"state_bytes_max": CAP})
     assert core.account()["rejected"] > 10_000
 
@@ -237,6 +239,25 @@ def test_R46_what_was_forgotten_early_and_is_told_once_more_says_nothing() -> No
     assert len(first_revisions(events, "pick.confirmed")) == 10_000
     assert len(first_revisions(events, "shipment.manifested")) == 1
     assert core.account()["late"] == 2
+
+
+def test_R46_a_carton_that_was_forgotten_early_is_never_told_anew() -> None:
+    """Its unit is bound to it once more, hours later, and it is filled and closed again."""
+    records = worked(10_000)
+    bind = {"src": "dc1/wms/main", "kind": "lu.bind", "lu": "TOTE-1", "carton": "C-1"}
+    records.insert(0, bind | {"rev": 1, "t": T0, "t_rx": T0})
+    end = records[-1]["t_rx"]
+    records.append(bind | {"rev": 2, "t": end, "t_rx": end})
+    records.append({"src": "dc1/wms/main", "kind": "pick.task", "rev": 1, "t": end, "t_rx": end, **task(10_001)})
+    pick = {"src": "dc1/pick/P-2", "kind": "pick.confirm", "seq": 1, "task": "T-10001", "sku": "S", "qty": 1}
+    records.append(pick | {"lu": "TOTE-1", "t": end + SECOND, "t_rx": end + SECOND})
+    close = {"src": "dc1/pack/K-2", "kind": "carton.close", "seq": 1, "lu": "TOTE-1"}
+    records.append(close | {"t": end + 2 * SECOND, "t_rx": end + 2 * SECOND})
+    events, _ = fed(records, {"state_bytes_max": CAP})
+    told = [event["id"] for event in events if event["subject"] == "carton/C-1" and event["id"].startswith("cc1.")]
+    assert [id_.rpartition(":")[2] for id_ in told] == ["r0"]
+    late = [event["data"]["detail"] for event in events if event["data"].get("code") == "TIME_TOO_LATE"]
+    assert late == ["carton.closed"]
 
 
 def hours_of_trouble(hours: range) -> list[Record]:

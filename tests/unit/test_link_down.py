@@ -55,3 +55,10 @@ def test_R2_the_time_of_a_will_is_when_it_came() -> None:
     """It was written when its source connected; nobody's clock is wrong."""
     will = {"src": "dc1/a", "kind": "link.down", "t": T0 - 3_600_000_000, "t_rx": T0 + 4_000_000}
     assert [(code, time) for code, time, _ in source_events([*heard("dc1/a"), will])] == [("SRC_DOWN", "24.000000")]
+
+
+def test_R2_R6_a_word_of_context_brings_nobody_back() -> None:
+    src, second = "dc1/a", 1_000_000
+    word = {"src": src, "kind": "lu.release", "lu": "L-1", "rev": 1, "seq": 2, "t": T0 + 2 * second}
+    events = source_events([*heard(src), down(src, T0 + second), word | {"t_rx": T0 + 2 * second}])
+    assert [(code, time) for code, time, _ in events] == [("SRC_DOWN", "21.000000")]
