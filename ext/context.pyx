@@ -228,7 +228,7 @@ cdef class Context:
 
     cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
-        if not window_has_shipped(self.floor, window, fact.t):
+        if not window_has_shipped(window, fact.t, self.floor.state.watermark):
             return False
         self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(self.floor, window), fact.t, fact, "")
         return True

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 
 from ext cimport cartons, inventory, pick_alarms, pick_events, picks
 from ext.cycles cimport cycle_for
+from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.floor cimport first_from
 from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
@@ -133,8 +134,8 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
     for i in range(length(line.windows)):
         window = <PickWindow*>nth(line.windows, i)
         cancel = window.trouble.cancelled_by
-        if not is_after(shipment, window.trouble.cancel_t) or not window_has_shipped(floor, window, cancel.t):
-            continue
+        if not is_after(shipment, window.trouble.cancel_t) or not window_has_shipped(window, cancel.t, ABSENT):
+            continue                    # what the watermark had passed when the cancel came was asked then
         late = cancel
         floor.troubled(window).cancelled_by = NULL
         floor.troubled(window).cancel_t = NEVER

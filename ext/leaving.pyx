@@ -13,21 +13,22 @@ from ext.timers cimport NEVER
 
 
 cdef int64_t left_at(Floor floor, Shipment* shipment, int64_t t) except? -1:
-    """R54: when the last carton of the shipment left the house, by the trailers known to have closed up to `t` (the watermark
-    may not have passed them yet); NEVER: one still stands here."""
+    """R54: when the last carton of the shipment left the house, or the first where a part may, by the trailers known to have
+    closed up to `t` (the watermark may not have passed them yet); NEVER: it still stands here."""
     cdef List* cycles = cycles_of(floor, shipment, t, t)
     cdef carton_state.CartonState state
     cdef Fact* close
-    cdef int64_t left = ABSENT
+    cdef int64_t left = ABSENT, began = NEVER, this
     cdef int i
     for i in range(length(cycles)):
         state = carton_state.state_of(floor, <Cycle*>nth(cycles, i), t)
         if state.closed and contents_of(<Cycle*>nth(cycles, i), state.t_close).count == 0:
             continue                    # R50a: an empty one does not count
         close = close_behind(floor, state.loading) if state.loaded else NULL
-        left = max(left, close.t if close != NULL and close.t <= t else NEVER)
+        this = close.t if close != NULL and close.t <= t else NEVER
+        left, began = max(left, this), min(began, this)
     floor.store.free(cycles)
-    return left if left != ABSENT else NEVER
+    return began if floor.rules.emit_partial_load or left == ABSENT else left
 
 
 cdef bint has_left(Floor floor, const Fact* loading, const Fact* until) except -1:

@@ -12,7 +12,7 @@ from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.plan_data cimport FormerPlan
 from ext.plans cimport plan_at, scope_at, scopes_ever
-from ext.shipment_cartons cimport add_fed, cycles_of, home_of, only_planner, unused_of
+from ext.shipment_cartons cimport add_fed, cycles_of, home_of, is_voided, only_planner, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.store cimport has_number, index_of, length, nth
 
@@ -258,7 +258,7 @@ cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except? -1:
-    """R53: of a line in several scopes, a pick counts for the shipment of its carton."""
+    """R53: of a line in several scopes, a pick counts for the shipment of its carton; R56: none any more when that was voided."""
     cdef PickWindow* window
     cdef Fact* fact
     cdef int64_t total = 0
@@ -275,7 +275,7 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
                 continue
             if fact.cycle.packs:
                 return packed_for(floor, scope, as_of)
-            if fact.t <= as_of and home_of(fact.cycle, as_of) == scope.shipment:
+            if fact.t <= as_of and home_of(fact.cycle, as_of) == scope.shipment and not is_voided(fact.cycle, as_of):
                 total += fact.qty
     return total
 

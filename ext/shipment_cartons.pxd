@@ -21,4 +21,4 @@ cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept
 
 cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept
 cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL
-cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1
+cdef bint window_has_shipped(const PickWindow* window, int64_t t, int64_t watermark) except -1

@@ -207,8 +207,9 @@ cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NU
     return shipment
 
 
-cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) except -1:
-    """R27: pieces of it have left; with none picked, or all put back, the only shipment of its line."""
+cdef bint window_has_shipped(const PickWindow* window, int64_t t, int64_t watermark) except -1:
+    """R27: pieces of it had left before `t`, or the watermark has passed that; with none picked, or all put back, the only
+    shipment of its line."""
     cdef Shipment* shipment
     cdef Fact* fact
     cdef int64_t left = 0, q = 0
@@ -217,6 +218,6 @@ cdef bint window_has_shipped(Floor floor, const PickWindow* window, int64_t t) e
         fact = <Fact*>nth(window.facts, i)
         q += fact.qty
         shipment = shipment_of_pick(window.line, fact.cycle)
-        if has_shipped(shipment, t, floor.state.watermark) and fact.t <= shipment.manifest_t:
+        if has_shipped(shipment, t, watermark) and fact.t <= shipment.manifest_t:
             left += fact.qty
-    return left > 0 or (q <= 0 and has_shipped(shipment_of_pick(window.line, NULL), t, floor.state.watermark))
+    return left > 0 or (q <= 0 and has_shipped(shipment_of_pick(window.line, NULL), t, watermark))

@@ -9,7 +9,7 @@ from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TI
 from ext.floor cimport first_from
 from ext.json_writer cimport Digest
 from ext.keys cimport text_key
-from ext.kinds cimport K_CARTON_PLAN, K_ITEM_LOST, K_PACK_CONFIRM
+from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_ITEM_LOST, K_PACK_CONFIRM
 from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, INCOMPLETE, SHIPMENT_READY
 from ext.packing cimport Contents, contents_of
@@ -34,8 +34,8 @@ cdef int touch_cycle(Floor floor, Cycle* cycle, Fact* cause) except -1:
     cdef FormerHome* former
     cdef int i
     stuck.on_cycle(floor, cycle, cause)
-    if planned_home(cycle, cause.t - 1).shipment == NULL:
-        touch_contents(floor, cycle, cause)
+    if planned_home(cycle, cause.t - 1).shipment == NULL or cause.kind == K_CARTON_VOID:
+        touch_contents(floor, cycle, cause)     # R53, R56: what was voided is no share of its lines any more
     if cycle.plan == NULL:
         return 0
     if cycle.plan.shipment != NULL:
@@ -174,6 +174,8 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
         return 0 if shipment.manifest_t <= as_of else tell_blockers(
             floor, shipment, verdict_of(floor, shipment, as_of), as_of, cause)
     if shipment.cancel_t <= as_of:
+        if shipment.stands:             # it seemed to have left before
+            tell_end(floor, shipment, shipment.cancelled_by)
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
     if shipment.true_now and (shipment.stands or has_pending(shipment)) and not can_end(shipment, cause, floor.state.ok):
@@ -273,8 +275,6 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     if shipment.ready == NULL and is_buried(floor, b"shipment/", shipment.id):
         return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
     tell_ready(floor, shipment, &pending, INCOMPLETE if incomplete else EXACT)
-    if shipment.cancelled_by != NULL:   # it came before this was due, and happened after it
-        return tell_unready(floor, shipment, shipment.cancel_t, shipment.cancelled_by)
     if ended and tell_end_of(floor, shipment, since):
         return 0
     return doubt(floor, shipment, since + 1)
@@ -394,9 +394,9 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
 cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R51, R54: the TMS's word of `t` has come. What was ready and had lasted by then is told before it: the watermark
     need not have come there, and afterwards nothing is told of it any more."""
-    if shipment.manifest_t != NEVER or shipment.cancel_t <= t:
+    if shipment.manifest_t != NEVER:
         return 0
-    t = min(t, left_at(floor, shipment, t))
+    t = min(t, shipment.cancel_t, left_at(floor, shipment, t))
     judge_up_to(floor, shipment, t - 1, False)
     return ask_pending(floor, shipment, t - floor.rules.ready_hold - 1, False)
 
@@ -411,6 +411,6 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
     if manifests.left_before(floor, shipment, fact):
         return manifests.tell_voided(floor, shipment)
     end_pending(floor, shipment, fact.t)
-    if shipment.stands or shipment.stood:
-        tell_end(floor, shipment, fact)
+    if (shipment.stands or shipment.stood) and left_at(floor, shipment, fact.t - 1) == NEVER:
+        tell_end(floor, shipment, fact)     # else the trailers that took it are judged when the watermark passes them
     return touch(floor, shipment, fact.t, fact)     # what alone kept it back ends with it
