@@ -41,16 +41,17 @@ cdef CartonState state_of(Floor floor, const Cycle* cycle, int64_t as_of) except
             break
         if not fact.context:
             state.lost = fact.kind == K_ITEM_LOST       # R64: any later sight brings it back
-        if not take_place(&state, fact) and not state.shipped:
-            take_mark(floor, &marks, fact)              # shipped, the unit is on its way to its next use
+        take_place(&state, fact)
+        if not state.shipped:                           # else the unit is on its way to its next use
+            take_mark(floor, &marks, fact)
     if facts != cycle.facts:
         floor.store.free(facts)
     state.held = is_held(floor, cycle, as_of, &marks)
     return state
 
 
-cdef bint take_place(CartonState* state, const Fact* fact) noexcept:
-    """What a fact says of a carton's being closed, and of its place. False: it says nothing of these."""
+cdef void take_place(CartonState* state, const Fact* fact) noexcept:
+    """What a fact says of a carton's being closed, and of its place."""
     cdef int kind = fact.kind
     if closes(kind):
         if not state.closed:
@@ -72,9 +73,6 @@ cdef bint take_place(CartonState* state, const Fact* fact) noexcept:
         state.loaded, state.loading = True, fact
     elif kind == K_MANIFEST_RESULT:
         state.shipped = True
-    else:
-        return False
-    return True
 
 
 cdef struct Marks:              # the last weighing and the last label

@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t
 
 from ext cimport picks
 from ext.kinds cimport K_CARTON_CLOSE
-from ext.state cimport Fact, PickWindow
-from ext.store cimport List, index_of, length, nth
+from ext.state cimport PickWindow
+from ext.store cimport List, index_of, length, nth, remove
 
 
 cdef int ask_closes(Floor floor, LoadUnit* unit) except -1:
@@ -36,6 +36,21 @@ cdef int close_picks(Floor floor, Cycle* cycle) except -1:
             window = <PickWindow*>nth(cycle.unit.destined, k)
             if index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
                 picks.take_closing(floor, window, close)
+    return 0
+
+
+cdef int forget_close(Cycle* cycle, const Fact* close) noexcept:
+    """It was refused (section 10): what waited for it to be decided does so no more."""
+    cdef PickWindow* window
+    cdef int i
+    for i in range(length(cycle.facts)):
+        window = (<Fact*>nth(cycle.facts, i)).window
+        if window != NULL and window.trouble.decided != close:
+            remove(&window.closings, close)
+    for i in range(length(cycle.unit.destined)):
+        window = <PickWindow*>nth(cycle.unit.destined, i)
+        if window.trouble.decided != close:
+            remove(&window.closings, close)
     return 0
 
 

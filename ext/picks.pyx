@@ -163,6 +163,7 @@ cdef int undo(Floor floor, PickWindow* window, const Fact* closing, Fact* fact) 
     if window.trouble.short_told != NULL:
         tell_short(floor, window, &o, fact, EXACT)
     never_full(floor, window, fact)
+    pick_alarms.watch(floor, window, fact.t)        # R22: it is open, and may have been silent for long
     return touches.touch_line(floor, window.line, fact.t, fact)
 
 
@@ -246,7 +247,6 @@ cdef int never_full(Floor floor, PickWindow* window, const Fact* cause) except -
     """R3, R21: told full on arrival, and a record within the disorder says that it never was. Nothing is told of it until
     it closes, as if that record had come first."""
     pick_events.withdraw(floor, window, cause)
-    pick_alarms.expect(floor, window, max(window.told_t, cause.t))
     window.told_t = ABSENT
     return 0
 

@@ -309,18 +309,17 @@ cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
 
 
 cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_, int64_t as_of) except? -1:
-    """R53: shorts fill the shipment with the latest cutoff first, then the greatest id, each up to what it lacks."""
+    """R53: shorts fill the shipment with the latest cutoff first, then the greatest id, each up to what it lacks. This is what the
+    others leave to it, maybe more than that, or less than nothing."""
     cdef ScopeLine* other
-    cdef int64_t lacks, before = 0
     cdef int i
     if short_ == 0:
         return 0                        # before all others are asked what they lack
     for i in range(scopes_ever(scope.line)):
         other = scope_at(scope.line, i, as_of)
         if other != NULL and other != scope and is_served_before(floor, other.shipment, scope.shipment, as_of):
-            before += max(0, other.qty - picked_for(floor, other, as_of))
-    lacks = max(0, scope.qty - picked_for(floor, scope, as_of))
-    return min(max(0, short_ - before), lacks)
+            short_ -= max(0, other.qty - picked_for(floor, other, as_of))
+    return short_
 
 
 cdef bint is_served_before(Floor floor, const Shipment* a, const Shipment* b, int64_t as_of) noexcept:

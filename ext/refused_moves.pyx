@@ -1,10 +1,10 @@
 # cython: boundscheck=False, wraparound=False
 """Illegal moves take no effect: see refused_moves.pxd."""
 
-from ext cimport carton_names, cartons, shipments, trailers
+from ext cimport carton_names, cartons, destinations, shipments, trailers
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport PKG_AFTER_VOID
-from ext.kinds cimport K_CARTON_VOID, K_LOAD_SCANNED, K_SCAN_READ
+from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LOAD_SCANNED, K_SCAN_READ
 from ext.state cimport Cycle, LoadUnit
 from ext.store cimport List, find, index_of, length, nth, remove, remove_at
 
@@ -26,6 +26,8 @@ cdef int judge(Floor floor, Fact* fact) except -1:
     floor.insert_sorted(&cycle.unit.refused, fact)
     if fact.kind == K_SCAN_READ:
         return 0
+    if fact.kind == K_CARTON_CLOSE:
+        destinations.forget_close(cycle, fact)
     if fact.kind == K_LOAD_SCANNED:
         remove(&floor.trailer_of(fact.trailer).loads, fact)
     floor.state.count_taken -= 1

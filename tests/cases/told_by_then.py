@@ -161,6 +161,17 @@ def R21d_a_pick_from_after_a_cutoff_was_moved() -> Case:
     return case.expect("pick.short", "O-1/1", revision=1, qty_short=0)
 
 
+def R22_silent_since_long_when_its_cutoff_turns_out_to_be_none() -> Case:
+    """R21 (d), R22, R10: short by the cutoff of 20; at 1000 it is heard that it had been moved at 15. The window is
+    open, and nobody has picked for `pick_stall_ms` since 910."""
+    case = in_a_wave_that_is_moved(5_000, t=15, rx=1_000).task(2).pick(10)
+    for t in (30, 950, 1_100):
+        case.device("telemetry", t, src=STATION)
+    case.records.sort(key=lambda record: record["t_rx"])
+    case.until(1_200).confirmed(0, 20, revision=1).shorted(0, 20, revision=1)
+    return case.raised("PCK_STALLED", "task/T-1", t=910)
+
+
 def R21d_a_deadline_that_was_moved_long_before() -> Case:
     """R10, R21 (d): short by the deadline of 20; at 40 it is heard that it had been moved at 15. The window is open."""
     case = Case().order(2).task(2, deadline=at(20)).pick(10).device("telemetry", 30, src=STATION)

@@ -248,6 +248,17 @@ def S10_one_of_two_refused_moves_was_of_the_next_use() -> Case:
     return case.expect("exception.raised", "PKG_EMPTY/carton/L-1#2/1")
 
 
+def S10_a_close_that_is_refused_ends_no_picking() -> Case:
+    """Section 10, R21 (c): T-1 goes into L-1, and T-2 would. Its carton was voided at 20, so the close of 30 is none,
+    and it is the deadline that finds them open."""
+    case = Case().order(2, 1).task(2, lu="L-1", deadline=at(60)).task(1, "T-2", line=2, lu="L-1", deadline=at(60))
+    case.rules["short_on_close"] = True
+    case = later(case.pick(10, lu="L-1").device("carton.void", 20, lu="L-1").close(30), 2)
+    case.expect("carton.voided", "L-1#1", t=20).raised("PKG_AFTER_VOID", "carton/L-1#1")
+    case.confirmed(1, 60).shorted(1, 60, decided_by="DEADLINE").counted(rejected=1)
+    return case.shorted(1, 60, "T-2", decided_by="DEADLINE")
+
+
 def S10_put_back_out_of_a_voided_carton() -> Case:
     """Section 10: voided is the end of a carton; taking its pieces out does not open it again."""
     case = (

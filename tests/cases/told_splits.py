@@ -130,6 +130,16 @@ def R52_a_share_that_is_told_late_has_ended_it_before() -> Case:
     return case.device("telemetry", 90)
 
 
+def R52_a_share_that_is_told_late_has_ended_it_before_its_loss() -> Case:
+    """R52, R53, R3: unready by the loss of 60. Then S-2's plan of 50 comes: it had ended at 57, when S-1 was planned
+    anew with a piece too many."""
+    case = two_cartons().ready(2, 22, plan_rev=1, revision=0)
+    case.wms("shipment.plan", 57, rev=2, shipment="S-1", scope=part(1))
+    case.device("item.lost", 60, src=SORTER, lu="L-1").wms("shipment.plan", 50, 62, shipment="S-2", scope=part(1))
+    case.expect("shipment.unready", "S-1", t=57, cause="shipment.plan").raised("RTE_LOST", "lu/L-1")
+    return case.device("telemetry", 90)
+
+
 def packed_over(bind_rx: float, pack_rx: float) -> Case:
     """S-1's piece lies in the tote TOTE, closed at 20; at 40 it goes into L-9, which is bound at that moment."""
     case = Case().order(1).task(1).shipment(1).pick(10, lu="TOTE").close(20, "TOTE")

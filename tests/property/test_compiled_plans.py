@@ -397,6 +397,18 @@ def test_what_is_ordinary_is_taken(record: RecordSettings, named: dict[str, Any]
         assert lines == spelled_out(compile_record(record, **named), payload, [b"PTL-01", b""]).lines
 
 
+@pytest.mark.parametrize("payload", [b"RUN", b" RUN\r\n", b"17", "Spur 3, gr\u00fcn".encode()])
+def test_ordinary_bare_texts_are_taken(payload: bytes) -> None:
+    state = FieldSettings(path=".", table={"RUN": "set", "17": "clear", "Spur 3, gr\u00fcn": "clear"})
+    lights, jam = FieldSettings(const="dc1/lights/1"), FieldSettings(const="jam")
+    record: RecordSettings = {"src": lights, "kind": jam, "state": state}
+    fast = compile_lines(record, captures=NAMES, of_text=True)
+    assert fast is not None
+    expected = spelled_out(compile_record(record), payload, [b"", b""], of_text=True).lines
+    assert len(expected) == 1
+    assert block_of(fast, payload, [b"", b""]) == expected
+
+
 def test_ordinary_canonical_records_are_taken() -> None:
     plan = compile_canonical({"src": "dc1/wms/main"})
     assert plan is not None

@@ -107,6 +107,37 @@ def late_picks(draw: random.Random) -> Happenings:
     return told
 
 
+def shares(draw: random.Random) -> Happenings:
+    """R53, R27: a line of several shipments, not all of it given to tasks; one is short, one may be cancelled as soon
+    as it is told."""
+    parts = [draw.randint(1, 2) for _ in range(draw.randint(2, 3))]
+    told: Happenings = [(0, WMS, order("order.released", 1, sum(parts)))]
+    for n, qty in enumerate(parts, start=1):
+        part = [{"order": "O-1", "line": 1, "qty": qty}]
+        cutoff = draw.choice(({}, {"cutoff": T0 + 300 * S}, {"cutoff": T0 + 600 * S}))
+        told.append((0, WMS, {"kind": "shipment.plan", "shipment": f"S-{n}", "rev": 1, "scope": part, **cutoff}))
+        plan = {"kind": "carton.plan", "carton": f"C-{n}", "rev": 1, "shipment": f"S-{n}", "contents": part}
+        told.append((0, WMS, {**plan, "lu": f"L-{n}"}))
+    task = {"kind": "pick.task", "rev": 1, "order": "O-1", "line": 1, "sku": "A"}
+    told.append((0, WMS, {**task, "task": "T-1", "qty": draw.randint(2, sum(parts))}))
+    t = 10 * S
+    for n, qty in enumerate(parts, start=1):
+        picked = draw.randint(0, qty)
+        t += draw.choice(STEPS[1:])
+        if picked:
+            pick = {"kind": "pick.confirm", "task": "T-1", "sku": "A", "qty": picked, "lu": f"L-{n}"}
+            told.append((t, f"dc1/pick/PTL-{draw.randint(1, 2)}", pick))
+    told.append((t + draw.choice(STEPS[1:]), "dc1/pick/PTL-1", {"kind": "pick.short", "task": "T-1", "code": "EMPTY"}))
+    for n in range(1, len(parts) + 1):
+        t += draw.choice(STEPS[1:])
+        told.append((t + 3 * S, "dc1/pack/PK-01", {"kind": "carton.close", "lu": f"L-{n}"}))
+    if draw.random() < 0.5:
+        t += 20 * S
+        told.append((t, WMS, {**task, "task": "T-2", "qty": 1}))
+        told.append((t + draw.choice(STEPS[1:]), WMS, {"kind": "pick.task_cancelled", "task": "T-2", "rev": 2}))
+    return told
+
+
 def records_of(told: Happenings) -> list[Record]:
     """In the order of event time, with numbers; every device speaks first before anything happens, and each second."""
     devices = sorted({src for _, src, _ in told if src != WMS})
@@ -141,7 +172,7 @@ def arrivals(records: list[Record], draw: random.Random) -> Iterable[list[Record
             yield found
 
 
-@pytest.mark.parametrize("story", [returns, orders, first_tasks, late_picks])
+@pytest.mark.parametrize("story", [returns, orders, first_tasks, late_picks, shares])
 def test_R3_exceptions_are_a_function_of_the_records(story: Callable[[random.Random], Happenings]) -> None:
     for seed in range(EXAMPLES):
         draw = random.Random(seed)
