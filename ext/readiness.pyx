@@ -299,7 +299,7 @@ cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
         if fact.cycle != NULL and fact.t <= as_of:
             add_fed(floor, fact.cycle, as_of, &found)
     for i in range(length(found)):
-        if home_of(<Cycle*>nth(found, i), as_of) == scope.shipment:
+        if home_of(<Cycle*>nth(found, i), as_of) == scope.shipment and not is_voided(<Cycle*>nth(found, i), as_of):
             contents = contents_of(<Cycle*>nth(found, i), as_of)
             for k in range(contents.count):
                 if contents.pieces[k].line == scope.line and contents.pieces[k].sku == sku_of(scope.line):

@@ -149,6 +149,8 @@ class Units:
         if one.role == "manifest":
             shipment = self.context.shipment_of(running.carton or "")
             return self.departures.get(shipment or "") is one.fact
+        if one.role == "left":
+            return running.carton not in self.context.cartons
         return one.role == "carton.void"
 
     def _apply(self, one: Happening, cycle: Cycle) -> None:
@@ -215,11 +217,13 @@ def cycles(
     units: Mapping[int, str],
     departures: Mapping[str, Fact],
     rules: Rules,
+    unplanned: Iterable[tuple[str, Fact]] = (),
 ) -> dict[str, list[Cycle]]:
     """Every load unit's cycles in order of event time. `units`: R60's load unit of a fact, by arrival.
 
     `found`: windows, for the load unit of reversals that name none (R43); may be empty when only closes are asked for.
-    `departures`: the evidence by which each shipment that has left did so (R54).
+    `departures`: the evidence by which each shipment that has left did so (R54); `unplanned`: units that nobody planned
+    and that left with one.
     """
     happenings = list(_happenings(facts, context, presses, found, units))
     carton_unit: dict[str, str] = {}
@@ -230,6 +234,7 @@ def cycles(
         departure = departures.get(context.shipment_of(carton) or "")
         if departure is not None:
             happenings.append(Happening(departure, lu, "manifest"))
+    happenings += [Happening(departure, lu, "left") for lu, departure in unplanned]
     floor = Units(context, departures, rules)
     floor.walk(happenings)
     for lu, of_unit in floor.cycles.items():

@@ -95,6 +95,17 @@ def departures(world: World, emit_partial: bool, t_end: int) -> dict[str, Depart
     return found
 
 
+def unplanned(world: World) -> list[tuple[str, Fact]]:
+    """R40, R50a: units that nobody planned, and what ended their use: the first evidence of the shipment whose pieces
+    alone lay in them."""
+    return [
+        (cycle.lu, departure.first)
+        for shipment, departure in world.departures.items()
+        for cycle in cartons_of(shipment, world, departure.first.t)[0]
+        if cycle.carton not in world.context.cartons and cycle.key not in departure.behind
+    ]
+
+
 def _by_trailers(shipment: str, world: World, t_end: int) -> tuple[Fact | None, list[Cycle], list[str]]:
     """The first close that left none of its cartons behind, else the last that took one; what left, what did not."""
     last: tuple[Fact | None, list[Cycle], list[str]] = None, [], []

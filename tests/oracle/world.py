@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tests.oracle import cartons, leaving, picks, tracks
 from tests.oracle.cartons import Cycle
@@ -40,16 +40,17 @@ class World:
         self.windows = picks.windows(facts, self.context, self.entries, knowledge, closes, t_end)
         self._walk(self.context.first_manifests)
         self.departures = leaving.departures(self, rules["partial_load"] == "emit", t_end)
-        if any(departure.close for departure in self.departures.values()):
-            self._walk({name: departure.first for name, departure in self.departures.items()})
+        unplanned = leaving.unplanned(self)
+        if unplanned or any(departure.close for departure in self.departures.values()):
+            self._walk({name: departure.first for name, departure in self.departures.items()}, unplanned)
             self.departures = leaving.departures(self, rules["partial_load"] == "emit", t_end)
 
-    def _walk(self, ends: Mapping[str, Fact]) -> None:
-        """The cycles anew. `ends`: by what each shipment left (R40)."""
+    def _walk(self, ends: Mapping[str, Fact], unplanned: Sequence[tuple[str, Fact]] = ()) -> None:
+        """The cycles anew. `ends`: by what each shipment left (R40); `unplanned`: and units without a plan."""
         if not self._units_are_known:
             self.units = tracks.units(self.facts, self.rules, self.is_bound)
         facts = self.facts, self.context, self.entries
-        self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules)
+        self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules, unplanned)
         self.riding = Riding(self.facts, self.units)
 
     def is_open(self, window: Window) -> bool:
