@@ -148,3 +148,24 @@ def R29_a_pick_overtakes_the_bind_to_a_carton_that_has_left() -> Case:
     case.expect("shipment.manifested", "S-1", t=10).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
     case.expect("inventory.discrepancy", "/A//T-1", t=20, kind="POST_SHIP", expected=0, actual=1, as_of=at(20))
     return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1")
+
+
+def stranger() -> Case:
+    """C-1 is S-1's, and holds a piece of line 2, which nobody plans. Ready at 20."""
+    case = Case().order(1, 1).task(1).task(1, "T-2", line=2).plan(contents=[*part(1), *part(1, 2)]).shipment(1)
+    case.pick(10, lu="L-1").pick(11, task="T-2", lu="L-1").close(20).confirmed(1, 10).ready(1, 20, revision=0)
+    contents = [{"line": line, "order": "O-1", "qty": 1, "sku": "A"} for line in (1, 2)]
+    case.expect("carton.closed", "C-1", contents=contents).raised("PCK_PUTBACK_REQUIRED", "task/T-2")
+    return case.confirmed(1, 60, "T-2", cancelled=True)
+
+
+def R50_a_cancel_of_a_task_whose_piece_lies_in_a_carton_of_another_line() -> Case:
+    """R50, R52: the carton holds a piece of a cancelled task since 60, though S-1 does not plan its line."""
+    case = stranger().wms("pick.task_cancelled", 60, rev=2, task="T-2").device("telemetry", 90)
+    return case.expect("shipment.unready", "S-1", t=60, cause="pick.task_cancelled")
+
+
+def R50_a_cancel_of_a_line_whose_piece_lies_in_a_carton_of_another_line() -> Case:
+    """R50, R52: likewise where the line is cancelled."""
+    case = stranger().wms("order.cancelled", 60, rev=2, order="O-1", lines=[2]).device("telemetry", 90)
+    return case.expect("shipment.unready", "S-1", t=60, cause="order.cancelled")

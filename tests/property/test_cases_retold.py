@@ -33,6 +33,8 @@ ARRIVAL_DECIDES = {
     "R28_reversals_of_a_source_that_does_not_number": "R1: one without `t` happened when it was received",
     "R29_a_manifest_that_comes_after_a_later_pick": "R52: a manifest that comes first leaves no unready to be told",
     "R40_a_use_that_was_met_first_keeps_its_number": "R40: as they are first met",
+    "R51_the_first_of_seventeen_plans_of_a_carton": "R10: a revision that a higher one has overtaken is outdated",
+    "R51_the_first_of_seventeen_plans_of_a_shipment": "R10: likewise",
     "R53_a_carton_is_moved_and_its_manifest_comes_late": "R52: a manifest that comes first, no unready",
     "R56_a_cancel_right_behind_a_manifest_of_that_moment": "R56: likewise; a cancel that comes first leaves an unready",
     "R56_a_manifest_that_comes_after_its_cancel": "R56: a manifest that comes first leaves no unready to be told",
