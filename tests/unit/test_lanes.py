@@ -206,7 +206,7 @@ class HangingPosts(ScriptedSink):
     def __init__(self) -> None:
         super().__init__()
         self.requests: Counter[str] = Counter()
-        self.is_open = False
+        self.is_open = self.hangs = False
         self.fails = asyncio.Event()
         self.loop = asyncio.new_event_loop()
 
@@ -222,6 +222,7 @@ class HangingPosts(ScriptedSink):
     async def send_some(self, rows: Sequence[OutRow], seconds: float) -> int:
         assert self.is_open
         if rows[0].queue == "erp.shipping" and not self.fails.is_set():
+            self.hangs = True
             await self.fails.wait()
             raise SinkFailed("it hung")
         self.rows.extend(rows)
@@ -241,8 +242,10 @@ def test_a_call_that_fails_while_another_lane_begins_costs_that_one_nothing(
         rows = read(lane, limit)
         ends_s = time.monotonic() + 60
         if rows and rows[0].queue == "erp.inventory" and not sink.fails.is_set():
+            while not sink.hangs and time.monotonic() < ends_s:
+                time.sleep(0.001)
             sink.loop.call_soon_threadsafe(sink.fails.set)
-            while delivery.forwarder._open and time.monotonic() < ends_s:
+            while not sink.closed and time.monotonic() < ends_s:
                 time.sleep(0.001)
         return rows
 
