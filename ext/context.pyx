@@ -20,7 +20,7 @@ from ext.kinds cimport (
 from ext.order_data cimport Asked
 from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at
-from ext.shipment_cartons cimport add_fed, home_of, window_has_shipped
+from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
     B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, Order, Planned, PlannedList,
     ScopeLine, Shipment,
@@ -223,7 +223,6 @@ cdef class Context:
             window = <PickWindow*>nth(line.windows, i)
             if index_of(late, window) < 0:
                 picks.cancel(self.floor, window, fact)
-                touch_holders(self.floor, window, fact)
         self.floor.store.free(late)
         return hindsight.take_word(self.floor, line, fact)
 
@@ -303,7 +302,6 @@ cdef class Context:
         if self.is_too_late(window, fact):
             return 0
         picks.cancel(self.floor, window, fact)
-        touch_holders(self.floor, window, fact)
         return hindsight.take_word(self.floor, window.line, fact)
 
     # ------------------------------------------------------------------------------------------ cartons and units
@@ -420,22 +418,4 @@ cdef int replace_scope(Floor floor, Shipment* shipment, list rows) except -1:
         scope.line, scope.shipment, scope.qty = line, shipment, row["qty"]
         floor.store.append(&line.scopes, scope)
         floor.store.append(&shipment.scope, scope)
-    return 0
-
-
-cdef int touch_holders(Floor floor, const PickWindow* window, Fact* cancel) except -1:
-    """R50: a carton with pieces of what is cancelled may be of a shipment that does not plan the line."""
-    cdef List* found = NULL
-    cdef Shipment* shipment
-    cdef Fact* fact
-    cdef int i
-    for i in range(length(window.facts)):
-        fact = <Fact*>nth(window.facts, i)
-        if fact.cycle != NULL and fact.t <= cancel.t and index_of(found, fact.cycle) < 0:
-            add_fed(floor, fact.cycle, cancel.t, &found)
-    for i in range(length(found)):
-        shipment = home_of(<Cycle*>nth(found, i), cancel.t)
-        if shipment != NULL:
-            touches.touch(floor, shipment, cancel.t, cancel)
-    floor.store.free(found)
     return 0

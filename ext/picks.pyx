@@ -176,6 +176,7 @@ cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
     floor.troubled(window).cancelled_by = fact
     floor.by_watermark.push(fact.t, RANK_PICK, key, window, TAG_CLOSING, fact.t)
     floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_PICK, key, window, TAG_CLOSING, fact.t)
+    touches.touch_holders(floor, window, fact)
     return pick_alarms.expect(floor, window, fact.t)
 
 

@@ -7,7 +7,7 @@ was told is told here, as soon as the fact arrives.
 from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Floor
-from ext.state cimport Fact, Line, Shipment
+from ext.state cimport Fact, Line, PickWindow, Shipment
 
 cdef enum TouchTag:
     TAG_TOUCH = 21          # the watermark passed a fact
@@ -17,6 +17,7 @@ cdef enum TouchTag:
 cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -1
 cdef int touch_line(Floor floor, Line* line, int64_t t, Fact* cause) except -1
 cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, Fact* fact) except -1
+cdef int touch_holders(Floor floor, const PickWindow* window, Fact* cancel) except -1
 cdef int touches_of(const Shipment* shipment) noexcept
 cdef int first_after(const Shipment* shipment, int64_t t) noexcept
 cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexcept

@@ -12,9 +12,10 @@ from ext.outlet cimport EXACT, SHIPMENT_UNREADY
 from ext.plan_data cimport FormerScope
 from ext.plans cimport plan_at
 from ext.readiness cimport READY, verdict_of
+from ext.shipment_cartons cimport add_fed, home_of
 from ext.shipment_names cimport subject_of
-from ext.state cimport B_TOUCHES, ScopeLine, Touch, TouchList
-from ext.store cimport length, nth
+from ext.state cimport B_TOUCHES, Cycle, ScopeLine, Touch, TouchList
+from ext.store cimport List, index_of, length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT
 from ext.truths cimport end_pending
 
@@ -200,6 +201,24 @@ cdef int touch_others(Floor floor, const Shipment* shipment, const Line* line, F
         other = (<ScopeLine*>nth(line.scopes, i)).shipment
         if other != shipment:
             touch(floor, other, fact.t, fact)
+    return 0
+
+
+cdef int touch_holders(Floor floor, const PickWindow* window, Fact* cancel) except -1:
+    """R50: a carton with pieces of what is cancelled may be of a shipment that does not plan the line."""
+    cdef List* found = NULL
+    cdef Shipment* shipment
+    cdef Fact* fact
+    cdef int i
+    for i in range(length(window.facts)):
+        fact = <Fact*>nth(window.facts, i)
+        if fact.cycle != NULL and fact.t <= cancel.t and index_of(found, fact.cycle) < 0:
+            add_fed(floor, fact.cycle, cancel.t, &found)
+    for i in range(length(found)):
+        shipment = home_of(<Cycle*>nth(found, i), cancel.t)
+        if shipment != NULL:
+            touch(floor, shipment, cancel.t, cancel)
+    floor.store.free(found)
     return 0
 
 

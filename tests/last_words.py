@@ -76,6 +76,7 @@ class LastWords:
                     self.picking(line, f"T-{line}{number}", part)
         for lu in sorted(self.used):
             self.carton(lu)
+        self.last_words_of_all()
         for shipment, scope in self.scopes.items():
             self.last_words(shipment, scope)
         return self.in_order()
@@ -135,11 +136,14 @@ class LastWords:
             loading: Record = {"src": DOCK, "lu": lu, "trailer": self.draw.choice(TRAILERS)}
             self.at(t + 0.5, t + 3 * self.span, partial(self.case.device, "load.scanned", **loading))
 
+    def last_words_of_all(self) -> None:
+        for trailer in TRAILERS:
+            if self.chance(40) and not self.voids:
+                self.behind(4, partial(self.case.device, "trailer.closed", src=DOCK, trailer=trailer))
+        if self.chance(10):
+            self.behind(3, partial(self.case.wms, "order.cancelled", rev=5, order="O-1", lines=[1]))
+
     def last_words(self, shipment: str, scope: list[Record]) -> None:
-        if shipment == min(self.scopes) and not self.voids:
-            for trailer in TRAILERS:
-                if self.chance(40):
-                    self.behind(4, partial(self.case.device, "trailer.closed", src=DOCK, trailer=trailer))
         if self.chance(35):
             number: Record = {"shipment": shipment, "manifest_no": f"M-{shipment}"}
             self.behind(4, partial(self.case.wms, "manifest.result", **number))
@@ -148,8 +152,6 @@ class LastWords:
         if self.chance(15):
             less = [{**row, "qty": max(1, row["qty"] - self.draw.randint(0, 1))} for row in scope]
             self.behind(4, partial(self.case.wms, "shipment.plan", rev=2, shipment=shipment, scope=less))
-        if shipment == min(self.scopes) and self.chance(10):
-            self.behind(3, partial(self.case.wms, "order.cancelled", rev=5, order="O-1", lines=[1]))
 
     def in_order(self) -> list[Record]:
         """By arrival. Each device's own word stays in its order: what a jump in its numbers keeps back while a manifest

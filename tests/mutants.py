@@ -37,8 +37,8 @@ RULES = (
     *("tests/property/test_gaps_in_any_order.py", "tests/property/test_put_wall.py"),
     *("tests/property/test_named_late.py", "tests/property/test_snapshot.py", "tests/property/test_stuck.py"),
     *("tests/property/test_exceptions_in_any_order.py", "tests/property/test_bounds.py"),
-    *("tests/property/test_metamorphic.py", "tests/property/test_core_against_oracle.py"),
-    "tests/property/test_whole_floor.py",
+    *("tests/property/test_last_words.py", "tests/property/test_metamorphic.py"),
+    *("tests/property/test_core_against_oracle.py", "tests/property/test_whole_floor.py"),
 )
 QUICKLY = {
     "SORTLINE_EXAMPLES": "60",

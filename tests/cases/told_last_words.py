@@ -8,7 +8,7 @@ from tests.cases.writing import Case
 
 
 def ready_since_20() -> Case:
-    """S-1, and nobody's silence holds the watermark up for the rest."""
+    """S-1 with its only carton, closed at 20."""
     return packed_one().confirmed(1, 10).packed(1).ready(1, 20)
 
 
@@ -60,9 +60,8 @@ def R27_a_cancel_between_the_manifests_of_two() -> Case:
     """R27, R53: the piece lies in a carton that is planned to S-1 and leaves after the cancel. That S-2, which plans
     the line, had left before is no matter, also when S-1's leaving has the line judged again."""
     case = Case().order(2).task(2).plan(contents=part(1)).pick(10, lu="L-1").close(20)
-    case.wms("shipment.plan", 0, shipment="S-2", scope=part(1)).wms(
-        "manifest.result", 5, shipment="S-2", manifest_no="M-2"
-    )
+    case.wms("shipment.plan", 0, shipment="S-2", scope=part(1))
+    case.wms("manifest.result", 5, shipment="S-2", manifest_no="M-2")
     case.wms("order.cancelled", 60, rev=2, order="O-1", lines=[1])
     case.wms("manifest.result", 80, shipment="S-1", manifest_no="M-1").device("telemetry", 120)
     case.confirmed(1, 60, cancelled=True).packed(1).raised("PCK_PUTBACK_REQUIRED", "task/T-1")
