@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t
 from ext.floor cimport Floor
 from ext.keys cimport Key
 from ext.outlet cimport Subject
-from ext.state cimport Cycle, Fact, Ledger
+from ext.state cimport CartonPlan, Cycle, Fact, Ledger
 from ext.store cimport List
 
 
@@ -13,6 +13,8 @@ cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
 cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1
 cdef int32_t key_at(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef int keep_told(Floor floor, Cycle* cycle) except -1
+cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
+cdef bint is_carried(Floor floor, CartonPlan* plan) except -1
 cdef int64_t named_since(const Cycle* cycle) noexcept
 cdef Key sort_key(const Cycle* cycle) noexcept
 cdef Subject subject_of(const Cycle* cycle) noexcept

@@ -6,6 +6,7 @@ from libc.stdint cimport uint64_t
 from ext.keys cimport KEY_CYCLE, text_key
 from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_LU_BIND
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED
+from ext.state cimport LoadUnit
 from ext.store cimport find, index_of, length, nth
 
 
@@ -103,6 +104,38 @@ cdef int keep_told(Floor floor, Cycle* cycle) except -1:
         floor.store.append(&told, cycle)
         floor.store.put(floor.state.told_before, cycle.key, told)
     return 0
+
+
+cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
+    """R40a: the cycles that go by this carton's id; without an id, a carton is named by its key `lu#cycle`.
+
+    The list is the caller's, to be freed.
+    """
+    cdef LoadUnit* unit
+    cdef List* found = NULL
+    cdef int i
+    cdef str lu, number
+    for i in range(length(plan.cycles)):
+        floor.store.append(&found, nth(plan.cycles, i))
+    lu, _, number = floor.text(plan.carton).rpartition("#")
+    if found == NULL and lu:
+        unit = <LoadUnit*>find(floor.state.units, floor.intern(lu))
+        for i in range(length(unit.cycles) if unit != NULL else 0):
+            if str((<Cycle*>nth(unit.cycles, i)).number) == number:
+                floor.store.append(&found, nth(unit.cycles, i))
+    return found
+
+
+cdef bint is_carried(Floor floor, CartonPlan* plan) except -1:
+    """By a cycle that goes by its id, or whose key was released (R45)."""
+    cdef List* cycles
+    cdef bint found
+    if length(plan.cycles) or not length(plan.releases):
+        return length(plan.cycles) > 0
+    cycles = cycles_named(floor, plan)
+    found = length(cycles) > 0
+    floor.store.free(cycles)
+    return found
 
 
 # ---------------------------------------------------------------------------------------------- exceptions

@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
 from ext.packing cimport Contents
-from ext.state cimport CartonPlan, Cycle, Fact, LoadUnit
+from ext.state cimport Cycle, Fact, LoadUnit
 from ext.store cimport List
 
 cdef enum CartonTag:
@@ -25,8 +25,6 @@ cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except 
 cdef int follow(Floor floor, const List* changed, Fact* fact) except -1
 cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef int watch_end(Floor floor, Cycle* cycle) except -1
-cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL
-cdef bint is_carried(Floor floor, CartonPlan* plan) except -1
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL
 cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1
 cdef int force(Floor floor, Cycle* cycle, int64_t t) except -1

@@ -84,7 +84,7 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
         if floor.rules.short_on_close:
             destinations.close_picks(floor, cycle)
         if cycle.unit.ever_voided:
-            tell_voided(floor, cycle)
+            follow_void(floor, cycle)
         if cycle.decided.until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
             decide(floor, cycle, fact)
         if fact.carton and cycle.decided.until != ABSENT:
@@ -285,38 +285,6 @@ cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL:
     return close
 
 
-cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
-    """R40a: the cycles that go by this carton's id; without an id, a carton is named by its key `lu#cycle`.
-
-    The list is the caller's, to be freed.
-    """
-    cdef LoadUnit* unit
-    cdef List* found = NULL
-    cdef int i
-    cdef str lu, number
-    for i in range(length(plan.cycles)):
-        floor.store.append(&found, nth(plan.cycles, i))
-    lu, _, number = floor.text(plan.carton).rpartition("#")
-    if found == NULL and lu:
-        unit = <LoadUnit*>find(floor.state.units, floor.intern(lu))
-        for i in range(length(unit.cycles) if unit != NULL else 0):
-            if str((<Cycle*>nth(unit.cycles, i)).number) == number:
-                floor.store.append(&found, nth(unit.cycles, i))
-    return found
-
-
-cdef bint is_carried(Floor floor, CartonPlan* plan) except -1:
-    """By a cycle that goes by its id, or whose key was released (R45)."""
-    cdef List* cycles
-    cdef bint found
-    if length(plan.cycles) or not length(plan.releases):
-        return length(plan.cycles) > 0
-    cycles = cycles_named(floor, plan)
-    found = length(cycles) > 0
-    floor.store.free(cycles)
-    return found
-
-
 # ---------------------------------------------------------------------------------------------- telling
 
 cdef int tell_closed(Floor floor, Cycle* cycle, Fact* close, const Fact* cause) except -1:
@@ -409,15 +377,27 @@ cdef int tell_reopened(Floor floor, Cycle* cycle, const Fact* cause) except -1:
     return tell_cause(floor, cycle, cycle.decided.reopened, cause, INCOMPLETE if cycle.decided.forced >= cause.t else EXACT)
 
 
-cdef int tell_voided(Floor floor, Cycle* cycle) except -1:
-    """R56: once it is due; its contents left the shipment at once."""
-    cdef Fact* fact
+cdef Fact* void_of(const Cycle* cycle) noexcept:
     cdef int i = length(cycle.facts) - 1
     while i >= 0 and (<Fact*>nth(cycle.facts, i)).kind != K_CARTON_VOID:
         i -= 1
-    if i < 0:
+    return <Fact*>nth(cycle.facts, i) if i >= 0 else NULL
+
+
+cdef int follow_void(Floor floor, Cycle* cycle) except -1:
+    """R56: a use that has come by a void tells it when the record that brought it is taken to its end: a late manifest ends a
+    use, and then takes back what seemed to begin the next."""
+    cdef Fact* fact = void_of(cycle)
+    if fact == NULL or cycle.decided.voided != NULL or floor.state.watermark <= fact.t:
+        return tell_voided(floor, cycle)
+    return floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_VOID, fact.t)
+
+
+cdef int tell_voided(Floor floor, Cycle* cycle) except -1:
+    """R56: once it is due; its contents left the shipment at once."""
+    cdef Fact* fact = void_of(cycle)
+    if fact == NULL:
         return 0
-    fact = <Fact*>nth(cycle.facts, i)
     if floor.state.watermark <= fact.t and cycle.decided.forced < fact.t:
         return 0
     if cycle.decided.voided == NULL:

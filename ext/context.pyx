@@ -5,8 +5,8 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport cartons, destinations, inventory, late_facts, line_windows, manifests, pick_alarms, pick_events, picks, retasks
-from ext cimport hindsight, holds, plans, returns, shipments, stuck, touches, waves
+from ext cimport carton_names, cartons, destinations, inventory, late_facts, line_windows, manifests, pick_alarms, pick_events
+from ext cimport hindsight, holds, picks, plans, retasks, returns, shipments, stuck, touches, waves
 from ext.asked cimport asked_now, remember, remember_task
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
@@ -362,7 +362,7 @@ cdef class Context:
         cdef List* cycles
         cdef int i
         self.floor.insert_sorted(&plan.releases, fact)
-        cycles = cartons.cycles_named(self.floor, plan)
+        cycles = carton_names.cycles_named(self.floor, plan)
         for i in range(length(cycles)):
             cartons.watch_holds(self.floor, <Cycle*>nth(cycles, i), fact.t)
             shipments.touch_cycle(self.floor, <Cycle*>nth(cycles, i), fact)

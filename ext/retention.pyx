@@ -9,7 +9,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext cimport cartons, equipment, outcomes, pick_events, plans, returns, tombstones
+from ext cimport carton_names, equipment, outcomes, pick_events, plans, returns, tombstones
 from ext.batch cimport ABSENT
 from ext.correlations cimport is_remembered
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
@@ -168,7 +168,7 @@ cdef int forget_cartons(Floor floor, int64_t before) except -1:
     cdef uint64_t i
     for i in range(table.capacity):
         plan = <CartonPlan*>table.slots[i].value
-        if plan != NULL and plan.shipment == NULL and t_of_plan(plan) < before and not cartons.is_carried(floor, plan):
+        if plan != NULL and plan.shipment == NULL and t_of_plan(plan) < before and not carton_names.is_carried(floor, plan):
             keys.add(table.slots[i].key)
             floor.store.drop(floor.state.revisions[CARTON], plan.carton)
     return drop_all(floor, table, keys)

@@ -90,6 +90,16 @@ def R81_a_void_of_what_its_first_pick_leaves() -> Case:
     return _left_behind(case.expect("carton.voided", "C-1", t=27, revision=0), 6)
 
 
+def R81_a_void_of_a_planned_unit_that_its_first_pick_leaves() -> Case:
+    """R29, R40, R56, R81: likewise where the plan began the use and the pick joined it later. The late manifest ends
+    the use; the pick, which then seems to begin another, is none: no other carton is there to be voided."""
+    case = Case().shipment(1).pick(7, lu="L-1")
+    case.wms("carton.plan", 0, rx=25, carton="C-1", shipment="S-1", lu="L-1", contents=ONE).task(1, rx=26)
+    case.device("carton.void", 27, lu="L-1").device("telemetry", 50)
+    case.wms("manifest.result", 6, rx=60, shipment="S-1", manifest_no="M-1").device("telemetry", 80)
+    return _left_behind(case.expect("carton.voided", "C-1", t=27, revision=0), 6)
+
+
 def _left_behind(case: Case, manifest_t: float) -> Case:
     """R29: the pick counts no more, and the place is said to hold a piece less."""
     case.expect("shipment.manifested", "S-1", t=manifest_t)
