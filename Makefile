@@ -1,6 +1,6 @@
 # make demo [SECONDS=180]   a simulated warehouse, the engine on it, a summary; ends by itself
 # make test                 all tests
-# make check                formatting, types, and the rules that the repository keeps for itself
+# make check                formatting, types, and the rules that the repository keeps for itself; `make lint`: the first two
 # make build                nothing but what the others need: for an edge box
 # make campaign             the properties with many more examples, others each time [EXAMPLES=2000]
 # make exhaustive           small worlds: every set of four records, in every order [SETS=0: all], an hour
@@ -26,7 +26,7 @@ INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
 ENDLESS := --timeout 0 -o faulthandler_timeout=0
 
-.PHONY: demo test check campaign exhaustive fuzz sanitize bench torture drift planted mutants lock clean setup build
+.PHONY: demo test lint check campaign exhaustive fuzz sanitize bench torture drift planted mutants lock clean setup build
 .DELETE_ON_ERROR:
 
 demo: SECONDS ?= 180
@@ -38,11 +38,13 @@ demo: build
 test: build
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST)
 
-check: build
+lint: build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy -p tests
+
+check: lint
 	$(BIN)/python -m pytest -q tests/tidy
 
 campaign: EXAMPLES ?= 2000

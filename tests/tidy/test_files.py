@@ -18,17 +18,16 @@ FORBIDDEN_TEXT = re.compile(
     "|".join(("/" + "work/", "/" + "scratch/", r"\b(?:TO" + r"DO|FIX" + r"ME|HA" + r"CK)\b", r"\b[Ii]ssue" + r" #?\d"))
 )
 LIBRARY_TRACKERS = re.compile(r"https?://\S+")  # an issue of somebody else's, by its address
-PYTHON = files(".py")
 
 
 def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", files(".py", ".pyx", ".pxd", ".pyi"), ids=named)
-def test_a_file_is_not_too_long(path: Path) -> None:
-    lines = path.read_text().count("\n")
-    assert lines <= LINES_MAX, f"{lines} lines: what are its two subjects?"
+def test_no_file_is_too_long() -> None:
+    """One that is: what are its two subjects?"""
+    lines = {named(path): path.read_text().count("\n") for path in files(".py", ".pyx", ".pxd", ".pyi")}
+    assert not {name: count for name, count in lines.items() if count > LINES_MAX}
 
 
 def test_no_module_is_a_drawer() -> None:
@@ -36,10 +35,13 @@ def test_no_module_is_a_drawer() -> None:
     assert not drawers
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=named)
-def test_a_module_says_what_it_is(path: Path) -> None:
-    empty = path.name == "__init__.py" and not tree(path).body
-    assert ast.get_docstring(tree(path)) or (empty and path.is_relative_to(ROOT / "tests")), "no docstring"
+def test_every_module_says_what_it_is() -> None:
+    silent = [path for path in files(".py") if not ast.get_docstring(tree(path))]
+    assert not [named(path) for path in silent if not (_is_empty_package(path) and path.is_relative_to(ROOT / "tests"))]
+
+
+def _is_empty_package(path: Path) -> bool:
+    return path.name == "__init__.py" and not tree(path).body
 
 
 @pytest.mark.parametrize("path", files(".py", folders=PACKAGES), ids=named)
@@ -61,16 +63,20 @@ def _kept(handler: ast.ExceptHandler) -> bool:
     return raised or used or logged
 
 
-@pytest.mark.parametrize("path", tracked(), ids=named)
-def test_a_file_stands_alone(path: Path) -> None:
+def test_every_file_stands_alone() -> None:
+    found = {named(path): said for path in tracked() if (said := _says_where_it_was_written(path))}
+    assert not found
+
+
+def _says_where_it_was_written(path: Path) -> str | None:
     if path.name in ("requirements.lock", "LICENSE", "package-lock.json"):
-        return
+        return None
     try:
         text = path.read_text()
     except UnicodeDecodeError:
-        return
+        return None
     found = FORBIDDEN_TEXT.search(LIBRARY_TRACKERS.sub("", text))
-    assert found is None, f"{found.group()!r} in line {text.count(chr(10), 0, found.start()) + 1}"
+    return f"{found.group()!r} in line {text.count(chr(10), 0, found.start()) + 1}" if found else None
 
 
 def test_a_python_test_is_found_by_its_name() -> None:
