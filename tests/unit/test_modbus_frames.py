@@ -148,6 +148,44 @@ def test_a_request_that_no_device_could_answer_is_refused(arguments: tuple[int, 
     assert len(frames) == 0
 
 
+@pytest.mark.parametrize(
+    "arguments", [(3, 1, 0, 2_000), (3, 2, 63_536, 2_000), (0, 3, 65_411, 125), (255, 4, 65_535, 1)]
+)
+def test_as_much_as_a_device_may_be_asked_for_is_asked(arguments: tuple[int, int, int, int]) -> None:
+    frames = Frames()
+    assert frames.read("t", *arguments)[6:] == struct.pack(">BBHH", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "reason"),
+    [(5, 1, "function 5"), (15, 1, "function 15"), (6, -1, "-1"), (6, 65_536, "65536"), (16, 65_536, "65536")],
+)
+def test_what_no_register_takes_is_not_written(function: int, value: int, reason: str) -> None:
+    frames = Frames()
+    with pytest.raises(ValueError, match=f"^{reason} (writes no register|is no register's value)$"):
+        frames.write("t", 3, function, 120, value)
+    assert len(frames) == 0
+    assert frames.write("t", 3, 6, 120, 65_535)[-2:] == b"\xff\xff"
+    assert frames.write("u", 3, 6, 120, 0)[-2:] == b"\0\0"
+
+
+def test_who_is_waited_for_and_until_when() -> None:
+    frames = Frames()
+    first = frames.read("first", 1, 3, 0, 1, 10.0)
+    frames.read("second", 1, 3, 9, 1, 12.0)
+    assert (frames.waiting, frames.earliest(), frames.tokens_waiting()) == (2, 10.0, ["first", "second"])
+    assert (frames.overdue(9.9), frames.overdue(10.0), frames.overdue(12.0)) == ([], ["first"], ["first", "second"])
+    assert not frames.is_alive("second")
+    assert not frames.is_alive("nobody")
+    frames.feed(first[:4] + b"\0\x05\x01\x03\x02\0\x09")
+    assert frames.is_alive("second")  # the device is there, and slow
+    assert not frames.is_alive("nobody")
+    assert (frames.waiting, frames.earliest(), frames.tokens_waiting()) == (1, 12.0, ["second"])
+    assert frames.abandon("second")
+    assert frames.abandon("second")  # once is enough
+    assert (frames.waiting, len(frames), frames.earliest(), frames.overdue(99.0)) == (0, 1, float("inf"), [])
+
+
 def test_answers_in_any_order_find_their_requests() -> None:
     frames = Frames()
     asked = [frames.read(number, 1, 3, number, 1) for number in range(IN_FLIGHT_MAX)]
