@@ -170,8 +170,8 @@ cdef class Context:
         self.floor.order_of(fact.order).t = fact.t
         for row in record["lines"]:
             line = self.floor.line_of(fact.order, row["line"])
-            said, told = asked_now(line), line.known
-            line.known = True
+            said, told = asked_now(line), line.known_t != NEVER
+            line.known_t = min(line.known_t, fact.t)
             line.sku = self.floor.intern(row["sku"])
             line.qty = row["qty"]
             line.over_tol_pct = row.get("over_tol_pct", 0)

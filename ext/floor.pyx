@@ -363,7 +363,7 @@ cdef class Floor:
         cdef Line* line = find_line(self.state, order, number)
         if line == NULL:
             line = <Line*>self.store.new(B_LINE, sizeof(Line))
-            line.order, line.number = order, number
+            line.order, line.number, line.known_t = order, number, NEVER
             line.changed = self.state.nothing_changed
             line.of = self.order_of(order)
             if line.of.cancelled_by != NULL:        # R27

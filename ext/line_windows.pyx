@@ -34,12 +34,12 @@ cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
         first = first_task(floor, line)
         if fact.t >= first.planned_t:
             return picks.task_of_line(floor, line, fact.t)
-        if line.own == NULL and line.known:
+        if line.own == NULL and line.known_t != NEVER:
             picks.open_line_window(floor, line)
             floor.by_watermark.push(max(first.planned_t, floor.state.watermark - 1), RANK_PICK, key_of(line.own), line,
                                     TAG_FIRST_TASK, 0)
         return line.own if line.own != NULL else picks.task_of_line(floor, line, fact.t)
-    if not line.known:
+    if line.known_t == NEVER:
         return NULL
     if line.own == NULL:
         picks.open_line_window(floor, line)

@@ -127,7 +127,7 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
 
 cdef int put_policy(JsonWriter data, const Line* line) except -1:
     """That of the order, once it is known."""
-    if line.known:
+    if line.known_t != NEVER:
         data.put(b',"policy":')
         data.put(<bytes>POLICY_JSON[line.policy])
     return 0

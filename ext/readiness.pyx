@@ -208,6 +208,8 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
         window = <PickWindow*>nth(line.windows, i)
         if not outcomes.has_begun(window, as_of):
             continue
+        if as_of < (window.planned_t if window.task else line.known_t):
+            return False                # R51: context counts with its event time, and nobody had asked for it yet
         o = outcomes.outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
         if not o.closed:
             return False
@@ -254,7 +256,7 @@ cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:
     scopes it is another shipment's."""
     cdef Line* line = need.line
     return (need.confirmed > need.planned + need.planned * asked.over_tol_pct // 100
-            and not (line.known and asked.qty >= need.confirmed and only_planner(line, as_of) != NULL))
+            and not (line.known_t <= as_of and asked.qty >= need.confirmed and only_planner(line, as_of) != NULL))
 
 
 cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) except? -1:

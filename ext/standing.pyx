@@ -51,7 +51,7 @@ cdef Standing of_line(Floor floor, Line* line, int64_t as_of) except *:
     left = left_at(line, as_of)
     if left != NEVER:
         return standing(S_OVER, left)
-    if not line.known and length(line.windows) == 0:
+    if line.known_t == NEVER and length(line.windows) == 0:
         return standing(S_OVER, ABSENT)     # only a plan names it so far
     n = count_of(floor, line, as_of)
     if n.open:
@@ -107,13 +107,13 @@ cdef Standing packed_or_ready(const Line* line, int64_t as_of, int64_t t_packed)
 
 cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
     cdef LineCount n = LineCount(
-        asked=line.qty if line.known else 0, picked=0, confirmed=0, short_=0, packed=0, t_first=NEVER, t_done=ABSENT,
+        asked=line.qty if line.known_t != NEVER else 0, picked=0, confirmed=0, short_=0, packed=0, t_first=NEVER, t_done=ABSENT,
         t_packed=ABSENT, t_unpacked=ABSENT, t_told=line.of.t, open=False, carried=False)
     cdef int64_t told = 0
     cdef int i
     for i in range(length(line.windows)):
         told += count_window(<PickWindow*>nth(line.windows, i), as_of, &n)
-    if not line.known:
+    if line.known_t == NEVER:
         n.asked = told
     if line.changed.alloc_t <= as_of:
         n.short_ += asked_at(line, as_of).alloc_short

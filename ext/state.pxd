@@ -92,7 +92,7 @@ cdef extern from *:
         uint8_t kind
         uint8_t context
         uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before
-        uint8_t follows         # R43: of a reversal that names no load unit: it has that of the pick before it
+        uint8_t follows         # R43: a reversal's unit is that of the pick before it; R21: a record set this for later
         uint8_t only_seen       # nothing but sights keeps it
         uint8_t judged          # R60 to R64: what for, see unit_episodes.pxd
         uint16_t sights         # places that keep it as a sight (R63, R64): of a Sighting, of its Source, timers of a read
@@ -159,10 +159,10 @@ cdef struct Line:
     int32_t sku
     int32_t number
     int32_t need                # where it stands among the needs of the shipment that is being judged
-    uint8_t known               # its order told it
     uint8_t policy
     int64_t qty
     int64_t over_tol_pct
+    int64_t known_t             # event time of the first word of its order on it; NEVER: there was none
 
 
 cdef struct Changed:

@@ -95,5 +95,5 @@ cdef Fact* at_time(Floor floor, const Fact* fact, int64_t t) except NULL:
     """What a context record sets for later (a deadline, a cutoff), named by that record. Its bound counts from `t`."""
     cdef Fact* later = floor.copy_name(fact)
     later.t, later.t_rx = t, min(t, NEVER // 2)     # a bound is added to `t_rx`, and some sites say the last moment there is
-    later.context = True
+    later.context = later.follows = True
     return later

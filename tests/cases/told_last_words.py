@@ -4,7 +4,7 @@ order they arrive (R27, R51 to R56)."""
 from __future__ import annotations
 
 from tests.cases.told_shipping import leaves, load, manifested, packed_one, part
-from tests.cases.writing import Case
+from tests.cases.writing import Case, at
 
 
 def ready_since_20() -> Case:
@@ -67,3 +67,21 @@ def R27_a_cancel_between_the_manifests_of_two() -> Case:
     case.confirmed(1, 60, cancelled=True).packed(1).raised("PCK_PUTBACK_REQUIRED", "task/T-1")
     case.never_raised("CTX_CANCEL_TOO_LATE").expect("shipment.manifested", "S-2", t=5)
     return manifested(case, 80, "C-1", manifest_no="M-1")
+
+
+def R54_the_last_box_to_leave_is_an_empty_one() -> Case:
+    """R54: the goods leave with TR-1 at 40. C-2, planned and never filled, stays, and leaves with TR-2 at 45."""
+    case = Case().order(2).task(2).plan("C-2", "L-2", contents=part(2)).shipment(2).pick(10, 2, lu="L-1").close(20)
+    case = leaves(load(load(case, 30), 32, lu="L-2", trailer="TR-2"), 40)
+    case = leaves(case, 45, trailer="TR-2").device("telemetry", 90)
+    case.confirmed(2, 10).packed(2, "L-1#1").cleared("SHP_PARTIAL_LOAD", "shipment/S-1", t=45)
+    return manifested(case, 45, "L-1#1", trailer="TR-2").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
+def R52_a_deadline_passes_with_the_reopening() -> Case:
+    """R21, R52: the deadline of a task that is done comes at the very moment of the reopening. It opens no window: what
+    ends the readiness is the reopening."""
+    case = Case().order(1).task(1, deadline=at(40)).plan(contents=part(1)).shipment(1).pick(10, lu="L-1").close(20)
+    case.device("carton.reopen", 40, lu="L-1").device("telemetry", 90).confirmed(1, 10).packed(1).ready(1, 20)
+    case.expect("shipment.unready", "S-1", t=40, cause="carton.reopen")
+    return case.expect("carton.reopened", "C-1", t=40)

@@ -73,3 +73,27 @@ def R51_ready_in_the_lanes_that_were_planned_then() -> Case:
     case.wms("shipment.plan", 38.5, 34, 2, shipment="S-1", scope=part(1), stage_required=True, lanes=["D-2"])
     case.confirmed(1, 10).packed(1).ready(1, 33, revision=0, plan_rev=1).device("telemetry", 90)
     return case.expect("shipment.unready", "S-1", t=38.5, cause="shipment.plan")
+
+
+def unasked() -> Case:
+    """Two pieces of which nobody knows who wanted them, packed and closed."""
+    return Case().plan().shipment(2).pick(10, 2, lu="L-1").close(20)
+
+
+def R51_a_task_of_after_its_picks() -> Case:
+    """R51: context counts with its event time: ready when somebody asked for the pieces, at 30."""
+    case = unasked().task(2, t=30, rx=30).device("telemetry", 60)
+    return case.confirmed(2, 10).packed(2).ready(2, 30)
+
+
+def R51_a_task_of_after_the_void_of_its_carton() -> Case:
+    """R51: likewise, and nothing is ready where the carton is voided by then."""
+    case = unasked().device("carton.void", 28, lu="L-1").task(2, t=30, rx=30).device("telemetry", 60)
+    return case.confirmed(2, 10).packed(2).expect("carton.voided", "C-1", t=28)
+
+
+def R51_an_order_of_after_its_picks() -> Case:
+    """R51: likewise a line's own window, where its order's first word got lost."""
+    case = Case().plan().shipment(2).pick(10, 2, lu="L-1", order="O-1", line=1).close(20)
+    case.wms("order.changed", 30, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 2}])
+    return case.device("telemetry", 60).confirmed(2, 10, "O-1/1").packed(2).ready(2, 30)

@@ -119,10 +119,11 @@ def _by_trailers(shipment: str, world: World, t_end: int) -> tuple[Fact | None, 
         takers = {cycle.key: _left_with(cycle, world, fact.t) for cycle in cycles}
         # reading: an empty box on the road is no evidence of goods
         cycles = [cycle for cycle in cycles if takers[cycle.key] is None or cycle.contents(fact.t)]
-        if not any(takers[cycle.key] is fact for cycle in cycles):
-            continue
         left = [cycle for cycle in cycles if takers[cycle.key] is not None]
         behind = sorted([*missing, *(key for key, taker in takers.items() if taker is None)])
+        # reading: nor does it stand here any more: with the last one, though empty, none is left behind
+        if not left or (behind and all(takers[cycle.key] is not fact for cycle in left)):
+            continue
         last = fact, left, behind
         if not behind:
             break

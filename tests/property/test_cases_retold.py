@@ -26,6 +26,7 @@ ARRIVAL_DECIDES = {
     "R01_time_in_the_future": "R1",
     "R02_an_old_death_after_a_new_birth": "R2: a death that comes before the new life is one",
     "R03_then_the_arrival": "R3: nothing else is left to order them by",
+    "R05_a_counter_that_begins_anew_in_a_telegram": "R5: of several with one number the first that comes counts",
     "R06_a_number_fills_a_place_of_its_own_epoch": "R7: the deadline may be decided before the jump is seen",
     "R07_a_readiness_that_ended_inside_a_gap": "R7: it may be told before the jump is seen",
     "R07_all_since_its_last_record_is_blind": "R7: the deadline may be decided before the link is found down",

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "11"
-LAYOUT = "9f3437a0ac667043"
+LAYOUT = "f2fe6bede82c45b8"
 
 
 def fields() -> str:
