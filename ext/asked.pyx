@@ -57,7 +57,7 @@ cdef int recall(Floor floor, PickWindow* window) except -1:
             continue
         note = floor.new_fact()
         note.t, note.kind, note.context = before.items[i].until, K_ORDER_CHANGED, True
-        note.qty, note.follows = before.items[i].qty + 1, then < before.items[i].qty
+        note.qty = before.items[i].qty + 1
         floor.insert_sorted(&window.closings, note)
     return 0
 

@@ -13,6 +13,8 @@ from ext.exceptions cimport (
 from ext.kinds cimport K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFEST_RESULT, K_WEIGH
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
+from ext.plan_data cimport FormerHome
+from ext.plans cimport home_at
 from ext.state cimport CartonPlan, Line, PickWindow, Planned, PlannedList
 from ext.store cimport List, find, length, nth, remove
 
@@ -34,11 +36,9 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
     if cycle.plan != NULL and cycle.plan.fact != NULL:
         planned = max(cycle.plan.fact.t, named)
     state = carton_state.state_of(floor, cycle, as_of)
-    if named > as_of:
-        check_weight_and_label(floor, cycle, NULL, as_of, close, state.voided)
+    check_weight_and_label(floor, cycle, cycle.plan if named <= as_of else NULL, as_of, close, state.voided)
     if planned > as_of:
         return cartons.watch_holds(floor, cycle, planned)       # held against a plan once that has come, and its name
-    check_weight_and_label(floor, cycle, cycle.plan, as_of, close, state.voided)
     if cycle.end > as_of:
         cartons.watch_end(floor, cycle)
     return check_contents(floor, cycle, close, state.voided or state.shipped)
@@ -80,6 +80,7 @@ cdef int check_weight_and_label(
     cdef Checked last = checked_by(cycle, close, as_of)
     cdef Fact* release = carton_state.release_of(floor, cycle, as_of)
     cdef int64_t released = release.t if release != NULL else ABSENT
+    cdef FormerHome planned = home_at(plan, as_of)
     cdef bint off, bad, wrong
     over = over or last.over
     if plan != NULL and plan.fact != NULL and last.ender.t < plan.fact.t <= as_of:
@@ -88,13 +89,20 @@ cdef int check_weight_and_label(
         last.ender = release
     off = (not over and last.weighing != NULL and last.weighing.t > released
            and carton_state.is_off(plan, last.weighing.weight_g, as_of))
-    show(floor, PKG_WEIGHT_MISMATCH, cycle, off, last.weighing if off else last.ender,
-         f"{last.weighing.weight_g} g, planned {plan.weight_g} +- {plan.tol_g}" if off else "")
+    show(floor, PKG_WEIGHT_MISMATCH, cycle, off, off_since(plan, last.weighing, as_of) if off else last.ender,
+         f"{last.weighing.weight_g} g, planned {planned.weight_g} +- {planned.tol_g}" if off else "")
     bad = last.label != NULL and last.label.t > released and not over
     wrong = bad and last.label.code == floor.state.noread
     show(floor, PKG_LABEL_NOREAD, cycle, wrong, last.label if wrong else last.ender, "")
     wrong = bad and last.label.code == floor.state.mismatch
     return show(floor, PKG_LABEL_MISMATCH, cycle, wrong, last.label if wrong else last.ender, "")
+
+
+cdef const Fact* off_since(const CartonPlan* plan, const Fact* weighing, int64_t as_of) noexcept:
+    """What has made a weight wrong: a plan from after it, if it was right by the one of then."""
+    if weighing.t < plan.fact.t <= as_of and not carton_state.is_off(plan, weighing.weight_g, weighing.t):
+        return plan.fact
+    return weighing
 
 
 cdef struct Checked:            # a carton's last checks by a moment

@@ -25,6 +25,7 @@ from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList
 from ext.store cimport B_BYTES, List, Numbers, index_of, length, nth
 from ext.timers cimport NEVER, RANK_SHIPMENT
 from ext.tombstones cimport is_buried
+from ext.truths cimport leave_pending
 
 from ext.kinds import NAMES
 
@@ -242,8 +243,7 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
     if first.t < shipment.manifest_t:
         shipment.manifest_t = first.t
         shipment.stands = False
-        floor.store.free(shipment.pending)
-        shipment.pending = NULL
+        leave_pending(floor, shipment, first.t)
     for address in cartons_then(floor, shipment, departure, shipment.manifest_t):
         cycle = <Cycle*><size_t>address
         if departure is None or floor.text(carton_names.name_of(floor, cycle)) not in departure.left_behind:

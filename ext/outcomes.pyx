@@ -80,6 +80,7 @@ cdef int64_t ask_otherwise(Outcome* o, const PickWindow* window, int i, int j) n
     cdef int64_t asked = asked_from(o, window, j + 1)
     open_again(o, asked)
     if i:
+        cover_short(o, asked, <Fact*>nth(window.facts, i - 1))
         fill_again(o, asked, <Fact*>nth(window.facts, i - 1))
     elif asked == 0 and not o.closed:
         close_empty(o, (<Fact*>nth(window.closings, j)).t)
@@ -116,8 +117,7 @@ cdef int64_t moved_at(const Fact* closing) noexcept:
 
 cdef bint is_note(const Fact* closing) noexcept:
     """R27a: a note is no closing, though it stands among them: up to its time `qty` - 1 was asked for, and something else
-    since (see retasks). One that `follows` says nothing of what closings found: they are judged by what is asked for since.
-    """
+    since (see retasks)."""
     return closing.context and closing.qty > 0
 
 
@@ -141,7 +141,7 @@ cdef int64_t asked_from(const Outcome* o, const PickWindow* window, int j) noexc
         note = <Fact*>nth(window.closings, j)
         if note.t > o.until:
             break
-        if is_note(note) and not note.follows:
+        if is_note(note):
             return asked_by(note)
     return o.q_task
 
@@ -181,6 +181,14 @@ cdef void fill_again(Outcome* o, int64_t asked, Fact* youngest) noexcept:
     o.by = BY_QUANTITY
     o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, youngest.t), youngest
     o.q_short = missing(o) if o.shorted else 0
+
+
+cdef void cover_short(Outcome* o, int64_t asked, Fact* youngest) noexcept:
+    """R27a: no more is asked for than there is. A window that a b, c or d had closed is now closed by a, at its last pick or
+    reversal, and short of nothing: a reversal or a greater quantity opens it again."""
+    if o.closed and o.shorted and o.q_now >= asked:
+        o.by, o.shorted, o.q_short = BY_QUANTITY, False, 0
+        o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, youngest.t, youngest
 
 
 cdef void close_empty(Outcome* o, int64_t t) noexcept:

@@ -4,7 +4,6 @@
 from libc.stdint cimport int32_t, int64_t
 
 from ext cimport cartons, hindsight, inventory, packing, pick_alarms, pick_events, pick_units, picks, shipments
-from ext.outcomes cimport outcome
 from ext.state cimport B_WAITING, Cycle, Waiting
 from ext.store cimport List, Table, find, index_of, length, nth, remove
 from ext.timers cimport NEVER
@@ -19,7 +18,6 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
     if not new and window.q_task >= 0:
         note = floor.copy_name(fact)
         note.qty = window.q_task + 1
-        note.follows = qty < window.q_task or outcome(window, NEVER - 1, floor.state.watermark).shorted
         floor.insert_sorted(&window.closings, note)
     if window.trouble.decided != NULL:
         floor.troubled(window).decided = NULL

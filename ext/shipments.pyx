@@ -261,7 +261,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     if i < 0 or (incomplete and ends_within_hold(floor, shipment, since)):
         return 0                        # it did not last
     pending = shipment.pending.items[i]
-    ended = has_ended(shipment, since)
+    ended = has_ended(shipment, since) or shipment.manifest_t != NEVER
     blind = gaps.hold_of_shipment(floor, shipment, since, False)
     if blind:
         if ended and gaps.hold_of_shipment(floor, shipment, since, True):
@@ -275,6 +275,9 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
     if shipment.ready == NULL and is_buried(floor, b"shipment/", shipment.id):
         return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
     tell_ready(floor, shipment, &pending, INCOMPLETE if incomplete else EXACT)
+    if shipment.manifest_t != NEVER:    # R6: a jump was none, and it has left meanwhile
+        shipment.stands, shipment.stood = False, True
+        return 0
     if ended and tell_end_of(floor, shipment, since):
         return 0
     return doubt(floor, shipment, since + 1)

@@ -14,3 +14,4 @@ cdef Bytes* kept_truth(Floor floor) except NULL
 cdef bint has_pending(const Shipment* shipment) noexcept
 cdef bint has_ended(const Shipment* shipment, int64_t since) noexcept
 cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1
+cdef int leave_pending(Floor floor, Shipment* shipment, int64_t t) except -1

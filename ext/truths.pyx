@@ -70,3 +70,18 @@ cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
         else:
             drop_pending(shipment, i)
     return 0
+
+
+cdef int leave_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R6, R51: it leaves at `t`. What had lasted by then and waits for nothing but a jump in `seq`, which may turn out to be
+    none, is still to be told; nothing else is."""
+    cdef int64_t since
+    cdef int i = 0
+    while has_pending(shipment) and i < shipment.pending.count:
+        since = shipment.pending.items[i].t
+        if (since + floor.rules.ready_hold < t and since == shipment.held_since
+                and not hold_of_shipment(floor, shipment, since, True)):
+            i += 1
+        else:
+            drop_pending(shipment, i)
+    return 0

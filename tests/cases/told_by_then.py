@@ -282,3 +282,22 @@ def R45_incomplete_until_its_void() -> Case:
     case = Case().order(2).task(2).plan().pick(10, lu="L-1").close(20).device("carton.void", 40, lu="L-1")
     case.device("telemetry", 60).packed(1).expect("carton.voided", "C-1", t=40)
     return case.cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=40)
+
+
+def R45_a_hold_is_told_by_the_plan_of_then() -> Case:
+    """R45, R3: the label of 30 was wrong until the release of 31, though a plan of 31.8 was heard of before the
+    watermark came to 30."""
+    case = Case().shipped(1).pick(10, lu="L-1").close(20).device("label.verified", 30, lu="L-1", result="NOREAD")
+    case.wms("hold.released", 31, carton="C-1", rev=1).plan(t=31.8, rev=2, contents=SINGLE)
+    case.device("telemetry", 32.5).device("telemetry", 60).confirmed(1, 10).packed(1)
+    case.ready(1, 31).expect("shipment.unready", "S-1", t=30, cause="label.verified").times("PKG_LABEL_NOREAD", 1)
+    return case.cleared("PKG_LABEL_NOREAD", "carton/C-1", t=31)
+
+
+def R06_a_jump_that_is_none_when_the_shipment_has_left() -> Case:
+    """R6, R51, R3: the number of 26 is missing when the manifest of 27 comes, and is there before it would be a gap:
+    the shipment had been ready since 20."""
+    case = Case().shipped(1).pick(10, lu="L-1").close(20).device("telemetry", 26, rx=27.9).device("telemetry", 26.5)
+    case.wms("manifest.result", 27, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
+    case.records.sort(key=lambda record: record["t_rx"])
+    return case.confirmed(1, 10).packed(1).ready(1, 20).expect("shipment.manifested", "S-1", t=27)

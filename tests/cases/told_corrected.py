@@ -164,14 +164,16 @@ def R20_a_short_of_the_line_before_its_first_task() -> Case:
 
 
 def R45_a_plan_whose_moment_is_to_come() -> Case:
-    """R45, R3: the plan of 17 arrives at 14.9, and counts for the weight from 17 on. The weight is off all the time."""
+    """R45, R3: the plan of 17 arrives at 14.9, and counts for the weight from 17 on. So that of 14.9 is good until
+    then, as it would be if the plan had come when it was made."""
     case = Case().order(2).task(2).plan(weight_g=100, tol_g=5).pick(4, 2, lu="L-1")
     case.device("weigh", 5, lu="L-1", weight_g=120).close(6).device("scan.read", 14, lu="L-9")
     case.plan(lu=None, t=17, rx=14.9, rev=2, weight_g=120, tol_g=5)
     case.device("label.verified", 14.5, rx=15, lu="L-1", result="OK").device("scan.read", 16.7, lu="L-9")
     case.device("weigh", 14.9, rx=16.8, lu="L-1", weight_g=100).device("scan.read", 30, lu="L-9")
-    case.confirmed(2, 4).packed(2, weight_g=120)
-    return case.raised("PKG_WEIGHT_MISMATCH", "carton/C-1").times("PKG_WEIGHT_MISMATCH", 1)
+    case.confirmed(2, 4).packed(2, weight_g=120).cleared("PKG_WEIGHT_MISMATCH", "carton/C-1", t=14.9)
+    case.expect("exception.raised", "PKG_WEIGHT_MISMATCH/carton/C-1/2", t=17, code="PKG_WEIGHT_MISMATCH")
+    return case.times("PKG_WEIGHT_MISMATCH", 2).times("PKG_WEIGHT_MISMATCH", 1, "exception.cleared")
 
 
 def R45_an_empty_carton_that_is_named_before_it_is_filled() -> Case:

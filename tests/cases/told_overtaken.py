@@ -122,6 +122,34 @@ def R27a_more_is_asked_after_a_short_that_found_it_full() -> Case:
     return case.confirmed(2, 70, qty_task=3).shorted(1, 70, reason="EMPTY", revision=0)
 
 
+def R27a_a_short_that_is_covered_and_a_piece_put_back() -> Case:
+    """R27a, R26: two pieces have followed the short of 10, and two are asked for at 30: closed by a, at its last pick.
+    So the reversal of 40 opens it again, and nothing is short."""
+    case = Case().order(3).task(3).short(10).pick(20, 2, lu="L-1").task(2, t=30, rev=2).put_back(40)
+    case.expect("pick.reversed", f"T-1/{STATION}/0/3/0", qty=1).device("telemetry", 60)
+    return case.confirmed(1, 40, qty_task=2).shorted(0, 40, qty_task=2)
+
+
+def R27a_a_short_that_is_covered_and_more_is_asked_for() -> Case:
+    """R27a: it had closed by a, at 30 at the latest, so that the third piece that is asked for at 40 opens it again."""
+    case = Case().order(3).task(3).short(10).pick(20, 2, lu="L-1").task(2, t=30, rev=2).task(3, t=40, rev=3)
+    return case.device("telemetry", 60).confirmed(2, 20, qty_task=2).shorted(0, 20)
+
+
+def R27a_less_is_asked_for_than_had_been_there_at_the_short() -> Case:
+    """R27a, R26: three of four at the short of 20, and two put back at 30. Of the three that are asked for at 40 two
+    are short: that there were three once closed nothing by a, for four were asked for then."""
+    case = Case().order(4).task(4).pick(10, 3, lu="L-1").short(20).put_back(30, 2).task(3, t=40, rev=2)
+    case.expect("pick.reversed", f"T-1/{STATION}/0/3/0", qty=2).device("telemetry", 60)
+    return case.confirmed(1, 30, qty_task=3).shorted(2, 30, qty_task=3, qty_picked=1)
+
+
+def R27a_less_is_asked_for_than_had_been_there_once() -> Case:
+    """R21 (a), R27a: three of five at 10, one from 20 on, of three since 30: never full, so open; nothing is told."""
+    case = Case().order(5).task(5).pick(10, 3, lu="L-1").put_back(20, 2).task(3, t=30, rev=2)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=2).device("telemetry", 60)
+
+
 def R27a_more_is_asked_after_a_cutoff_that_found_it_full() -> Case:
     """R21, R27a: the cutoff of 50 found a line without tasks full, and changes nothing when a third piece is asked for
     at 60."""

@@ -103,6 +103,7 @@ class Window:
     late: bool = False  # a pick came after the decision that closed it
     asked: dict[int, tuple[int, int]] = field(default_factory=dict)  # by rev: event time, quantity
     revised: bool = False  # its task has another revision: the window may have been full by that
+    t_asked: int = 0  # R27a: the revisions up to here have been taken
 
     @property
     def t_open(self) -> int:
@@ -132,6 +133,28 @@ class Window:
             self.q += entry.qty
             self.counted.append(entry)
 
+    def begin(self, asked: dict[int, tuple[int, int]]) -> None:
+        """R27a: with what the first revision asks for."""
+        self.asked = asked
+        self.q_task = asked[min(asked)][1] if asked else self.q_task
+
+    def ask_until(self, t: int) -> None:
+        """R27a: the revisions up to `t`, each judged at its own event time."""
+        for rev, (told, qty) in sorted(self.asked.items()):
+            overtaken = any(other > rev and then <= told for other, (then, _) in self.asked.items())  # R10
+            if overtaken or not self.t_asked < told <= t:
+                continue
+            self.q_task = qty
+            counted = [entry for entry in self.physical if entry.sku == self.sku]
+            if self.t_cancel is not None and told >= self.t_cancel:
+                continue
+            if self.q < qty:
+                self.closed_by = None if self.closed_by and self.closed_by.decided_by == "FULL" else self.closed_by
+            elif counted and (self.closed_by is None or self.closed_by.decided_by != "FULL"):
+                self._close(Close(counted[-1].t, "FULL", "", self.task, counted[-1].fact))
+                self.short = None
+        self.t_asked = max(self.t_asked, t)
+
     def judge(self, t: int) -> None:
         """After all presses of event time `t`: R21 (a), R26."""
         if self.t_cancel is not None and t >= self.t_cancel:
@@ -158,7 +181,7 @@ class Window:
             self.waits = close.decided_by == "DEADLINE" and not close.moved and self.closed_by is None
             return
         timely = self.as_known(moment.at)
-        if timely.closed_by is None and not self._was_full(close.t, moment.at):
+        if timely.closed_by is None and self.q_task > 0:  # reading: where nothing is asked for nothing is missing
             self._close(close._replace(decided=moment))
             self.short = close
             self.late = self.late or timely.q != self.q
@@ -181,25 +204,18 @@ class Window:
             asked = qty if told > self.t_close else asked
         return asked
 
-    def _was_full(self, t: int, at: int) -> bool:
-        """R21, R27a: by what was asked for then a close came after full, and changed nothing."""
-        asked = self.asked_at(t)
-        if asked >= self.q_task or asked == 0:
-            return asked < self.q_task  # reading: where nothing is asked for nothing is missing
-        then = self.as_known(at, asked).closed_by
-        return then is not None and then.decided_by == "FULL"
-
-    def as_known(self, at: int, q_task: int | None = None, before: int = 2**62) -> Window:
-        """The window by what was known of it when record `at` came; as if it had been asked for `q_task`, and by
-        presses from `before` some moment."""
+    def as_known(self, at: int, before: int = 2**62) -> Window:
+        """The window by the presses that were known when record `at` came, and from `before` some moment."""
         plain = Window(*(getattr(self, name) for name in PLAN))
-        plain.q_task = self.q_task if q_task is None else q_task
+        plain.begin(self.asked)
         for t, group in itertools.groupby(self.physical, key=lambda entry: entry.t):
             known = [entry for entry in group if entry.known < at and t < before]
+            plain.ask_until(min(t, self.t_asked))
             for entry in known:
                 plain.take(entry)
             if any(entry.sku == self.sku for entry in known):
                 plain.judge(t)
+        plain.ask_until(self.t_asked)
         if self.closed_by is not None and self.closed_by.decided_by != "FULL":
             plain.closed_by, plain.t_close = self.closed_by, self.t_close
         return plain
@@ -378,7 +394,7 @@ def _own_window(key: str, line: Line, context: Context, knowledge: Knowledge) ->
     cancel = _first_cancel(key, context.line_cancels(line), knowledge)
     window = Window(key, None, line, spec["sku"], spec["qty"], None, cancel)
     window.arrival = context.order_arrival.get(line[0], -1)
-    window.asked = context.asked[line]
+    window.begin(context.asked[line])
     window.revised = len(context.asked[line]) > 1
     return window
 
@@ -398,6 +414,8 @@ def _walk(
     for t, group in itertools.groupby(sorted(happenings, key=order), key=lambda one: one.t):
         touched: dict[str, Window] = {}
         closes = []
+        for window in found.values():
+            window.ask_until(t)
         for one in group:
             if isinstance(one, Close):
                 closes.append(one)
@@ -417,6 +435,8 @@ def _walk(
             key = close.task or homes.get(id(close)) or _choose(found, t)
             if key in found:
                 found[key].close(close, knowledge)
+    for window in found.values():
+        window.ask_until(2**62)
 
 
 def _choose(found: Mapping[str, Window], t: int, fact: Fact | None = None, clock: Clock | None = None) -> str | None:
@@ -432,7 +452,7 @@ def _choose(found: Mapping[str, Window], t: int, fact: Fact | None = None, clock
     passed = clock.passed(t) if clock and fact else None
     if passed is not None and fact is not None:
         at = max(passed.at, fact.arrival + 1)
-        tasks = [window.as_known(at, window.asked_at(t), before=t) for window in tasks]
+        tasks = [window.as_known(at, before=t) for window in tasks]
     candidates = [window.key for window in tasks if window.open_at(t)]
     # reading: "the greatest t_close, then id" is the greatest of both
     return min(candidates) if candidates else max(tasks, key=lambda window: (window.closed_at(t), window.key)).key
@@ -451,5 +471,5 @@ def _task_window(task: str, context: Context, knowledge: Knowledge) -> Window:
     times = context.task_known[task], context.task_arrival[task]
     window = Window(task, task, line, plan["sku"], plan["qty"], plan.get("lu"), cancel, *times)
     window.revised = plan["rev"] > 1
-    window.asked = context.asked[task]
+    window.begin(context.asked[task])
     return window
