@@ -116,8 +116,7 @@ cdef struct Multiread:
 
 cdef struct Sighting:
     # What was seen of a load unit in one area.
-    Fact* latest                # of the mere sights: what a loss that comes late was followed by
-    Fact* earlier
+    List* mere                  # its last mere sights, sorted: what a loss that comes late was followed by
     Sighting* elsewhere         # in another area
     int32_t area                # the text site/area
     int32_t spare

@@ -94,6 +94,16 @@ def R64_the_first_of_three_reads_of_its_track() -> Case:
     return case.device("telemetry", 60).cleared("RTE_LOST", "lu/L-1", t=21)
 
 
+def R64_the_first_of_three_sights_of_a_tote() -> Case:
+    """R64, R60, R3: track 7 was lost at 20.5, and a scanner reads the tote at 21, 22 and 23, before the watermark has
+    passed the loss: the first of these found it."""
+    case = Case().device("scan.read", 19, src=SORTER, track="7", lu="L-1")
+    case.device("item.lost", 20.5, src=SORTER, track="7")
+    for t in (21, 22, 23):
+        case.device("scan.read", t, src="dc1/sorter/SCN-1", lu="L-1")
+    return case.device("telemetry", 60).cleared("RTE_LOST", "lu/L-1", t=21)
+
+
 def R63_the_next_read_and_not_the_last() -> Case:
     """R63: it reads two totes before the watermark has passed the codes that tell nothing: the first ends it."""
     case = Case().device("scan.multiread", 10, src=SORTER, codes=["L-8", "L-9"])

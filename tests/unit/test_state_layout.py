@@ -11,8 +11,8 @@ STRUCTS = (
     *("store.pxd", "wheel.pxd", "order_data.pxd", "plan_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd"),
     *("families.pxd", "exceptions.pxd"),
 )
-VERSION = "11"
-LAYOUT = "9f3437a0ac667043"
+VERSION = "12"
+LAYOUT = "04deaa3748fd5f1f"
 
 
 def fields() -> str:
