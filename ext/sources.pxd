@@ -96,6 +96,8 @@ cdef struct TrackLife:
     int64_t begin
     int64_t known_t             # event time of its last identification
     int64_t loops
+    int64_t begin_seq           # of its induction
+    int32_t begin_sub
     uint8_t inducted
 
 

@@ -104,6 +104,22 @@ def R64_the_first_of_three_sights_of_a_tote() -> Case:
     return case.device("telemetry", 60).cleared("RTE_LOST", "lu/L-1", t=21)
 
 
+def R60_told_at_the_moment_of_the_next_induction() -> Case:
+    """R60, R3: the number is given out again in the millisecond of the divert; that was told before, so it is not L-2
+    that went astray."""
+    case = Case().device("item.inducted", 20, src=SORTER, track="7")
+    case.device("divert.confirmed", 30, src=SORTER, track="7", dest="D-9", dest_req="D-1")
+    case.device("item.inducted", 30, src=SORTER, track="7", lu="L-2").until(700)
+    return case.never_raised("RTE_WRONG_DEST").raised("ID_UNRESOLVED", f"track/{SORTER}/7", t=630).counted(open=0)
+
+
+def R60_the_next_induction_of_that_moment_is_told_first() -> Case:
+    """The same, the induction first: its number says that it came after the divert."""
+    case = R60_told_at_the_moment_of_the_next_induction()
+    case.records[1], case.records[2] = case.records[2], case.records[1]
+    return case
+
+
 def R63_the_next_read_and_not_the_last() -> Case:
     """R63: it reads two totes before the watermark has passed the codes that tell nothing: the first ends it."""
     case = Case().device("scan.multiread", 10, src=SORTER, codes=["L-8", "L-9"])

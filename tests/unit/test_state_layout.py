@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "12"
-LAYOUT = "04deaa3748fd5f1f"
+LAYOUT = "a7f8661eb88ab444"
 
 
 def fields() -> str:
