@@ -120,6 +120,19 @@ def R60_the_next_induction_of_that_moment_is_told_first() -> Case:
     return case
 
 
+def R52_a_sight_ends_nothing() -> Case:
+    """R52: of one moment a read, which would have found the carton had it still been lost, and a bad weight, which is
+    the cause: there was no `item.stray` at all."""
+    case = Case().order(2).task(2).plan(weight_g=1000, tol_g=50).shipment(stage_required=True, lanes=["D-1"])
+    case.pick(10, 2, lu="L-1").close(20).device("item.lost", 25, src=MANUAL, lu="L-1")
+    case.device("item.arrived", 26, src=MANUAL, lu="L-1", loc="D-1").rules["ready_hold_ms"] = 500
+    case.device("scan.multiread", 28, src=SORTER, track="8", codes=["L-1", "L-9"])
+    case.device("weigh", 28, src=SORTER, track="8", weight_g=1400).device("telemetry", 60)
+    case.expect("shipment.unready", "S-1", t=28, cause="weigh", carton="C-1").cleared("RTE_LOST", "lu/L-1", t=26)
+    case.raised("PKG_WEIGHT_MISMATCH", "carton/C-1")
+    return case.confirmed(2, 10).packed(2).ready(2, 26)
+
+
 def R63_the_next_read_and_not_the_last() -> Case:
     """R63: it reads two totes before the watermark has passed the codes that tell nothing: the first ends it."""
     case = Case().device("scan.multiread", 10, src=SORTER, codes=["L-8", "L-9"])
