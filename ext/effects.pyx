@@ -433,7 +433,7 @@ cdef class Effects(Clocks):
         elif tag == touches.TAG_TOUCH:
             shipments.on_touch(floor, <Shipment*>target, value)
         elif tag == shipments.TAG_READY:
-            shipments.on_hold_over(floor, <Shipment*>target, value, False)
+            shipments.on_hold_over(floor, <Shipment*>target, value, False, False)
         elif tag == manifests.TAG_PASSED:
             manifests.on_passed(floor, <Shipment*>target, value)
         elif tag == trailers.TAG_LOAD:

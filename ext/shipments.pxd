@@ -21,7 +21,7 @@ cdef int take_unit_fact(Floor floor, Fact* fact) except -1
 cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1
 cdef int touch_sharing(Floor floor, const Shipment* shipment, const List* scope, Fact* cause) except -1
 cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1
-cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced) except -1
+cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced, bint sure) except -1
 cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1
 cdef int release_held(Floor floor, Shipment* shipment) except -1
 cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1

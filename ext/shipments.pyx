@@ -251,8 +251,9 @@ cdef int64_t start_of_truth(Floor floor, Shipment* shipment, const Digest* truth
     return since
 
 
-cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced) except -1:
-    """R51: a truth has lasted `ready_hold_ms`: tell it. `forced`: by the wall clock's bound."""
+cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint forced, bint sure) except -1:
+    """R51: a truth has lasted `ready_hold_ms`: tell it. `forced`: by the wall clock's bound. `sure`: no jump in `seq` that may
+    still be none (R6) is waited for."""
     cdef Pending pending
     cdef int64_t blind
     cdef bint incomplete = forced and floor.state.watermark <= since + floor.rules.ready_hold
@@ -262,7 +263,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
         return 0                        # it did not last
     pending = shipment.pending.items[i]
     ended = has_ended(shipment, since)
-    blind = gaps.hold_of_shipment(floor, shipment, since, False)
+    blind = gaps.hold_of_shipment(floor, shipment, since, sure)
     if blind:
         if ended and gaps.hold_of_shipment(floor, shipment, since, True):
             return drop_pending(shipment, i)
@@ -340,7 +341,7 @@ cdef int wait_for_gap(Floor floor, Shipment* shipment) except -1:
 
 cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1:
     """It has waited long enough for a gap, if that is what still waits."""
-    return on_hold_over(floor, shipment, since, False) if shipment.held_since == since else 0
+    return on_hold_over(floor, shipment, since, False, False) if shipment.held_since == since else 0
 
 
 cdef int number_of_pending(const Shipment* shipment, int64_t since) noexcept:
@@ -352,13 +353,13 @@ cdef int number_of_pending(const Shipment* shipment, int64_t since) noexcept:
     return -1
 
 
-cdef int ask_pending(Floor floor, Shipment* shipment, int64_t up_to, bint forced) except -1:
+cdef int ask_pending(Floor floor, Shipment* shipment, int64_t up_to, bint forced, bint sure) except -1:
     """Ask every truth that began at or before `up_to` whether it has had its hold."""
     cdef int i = 0, before
     while has_pending(shipment) and i < shipment.pending.count:
         before = shipment.pending.count
         if shipment.pending.items[i].t <= up_to:
-            on_hold_over(floor, shipment, shipment.pending.items[i].t, forced)
+            on_hold_over(floor, shipment, shipment.pending.items[i].t, forced, sure)
         if shipment.pending == NULL or shipment.pending.count == before:
             i += 1                      # else it was told, and the next one stands in its place
     return 0
@@ -366,14 +367,14 @@ cdef int ask_pending(Floor floor, Shipment* shipment, int64_t up_to, bint forced
 
 cdef int release_held(Floor floor, Shipment* shipment) except -1:
     """A gap has closed: what has had its hold is asked again."""
-    return ask_pending(floor, shipment, floor.state.watermark - floor.rules.ready_hold - 1, False)
+    return ask_pending(floor, shipment, floor.state.watermark - floor.rules.ready_hold - 1, False, False)
 
 
-cdef int judge_up_to(Floor floor, Shipment* shipment, int64_t t, bint forced) except -1:
+cdef int judge_up_to(Floor floor, Shipment* shipment, int64_t t, bint forced, bint sure) except -1:
     """Every touch that the watermark has not come to, in its order: what has lasted when it ends is told before."""
     cdef int i = first_after(shipment, shipment.evaluated)
     while i < touches_of(shipment) and shipment.touches.items[i].t <= t:
-        ask_pending(floor, shipment, shipment.touches.items[i].t - floor.rules.ready_hold - 1, forced)
+        ask_pending(floor, shipment, shipment.touches.items[i].t - floor.rules.ready_hold - 1, forced, sure)
         on_touch(floor, shipment, shipment.touches.items[i].t)
         i += 1
     return 0
@@ -383,8 +384,8 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
     """The wall clock's bound: neither a watermark that lags nor a hold is waited for any longer."""
     cdef int i
     shipment.bound_watched = False
-    judge_up_to(floor, shipment, t, True)
-    ask_pending(floor, shipment, t, True)
+    judge_up_to(floor, shipment, t, True, False)
+    ask_pending(floor, shipment, t, True, False)
     i = first_after(shipment, max(t, shipment.evaluated))
     if i < touches_of(shipment):
         watch_bound(floor, shipment, shipment.touches.items[i].t, shipment.touches.items[i].cause)
@@ -393,12 +394,13 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R51, R54: the TMS's word of `t` has come. What was ready and had lasted by then is told before it: the watermark
-    need not have come there, and afterwards nothing is told of it any more."""
+    need not have come there, and afterwards nothing is told of it any more. So a number that is still on its way, as one
+    nearly always is, must not hold it (R6)."""
     if shipment.manifest_t != NEVER:
         return 0
     t = min(t, shipment.cancel_t, left_at(floor, shipment, t))
-    judge_up_to(floor, shipment, t - 1, False)
-    return ask_pending(floor, shipment, t - floor.rules.ready_hold - 1, False)
+    judge_up_to(floor, shipment, t - 1, False, True)
+    return ask_pending(floor, shipment, t - floor.rules.ready_hold - 1, False, True)
 
 
 # ---------------------------------------------------------------------------------------------- ends

@@ -67,3 +67,14 @@ def R27_a_cancel_between_the_manifests_of_two() -> Case:
     case.confirmed(1, 60, cancelled=True).packed(1).raised("PCK_PUTBACK_REQUIRED", "task/T-1")
     case.never_raised("CTX_CANCEL_TOO_LATE").expect("shipment.manifested", "S-2", t=5)
     return manifested(case, 80, "C-1", manifest_no="M-1")
+
+
+def R54_a_manifest_while_a_number_is_on_its_way() -> Case:
+    """R54, R6, R3: ready since 20 for as long as it must be; the manifest of 21 comes while one number of the packer's
+    is still on its way, as it may be within the disorder. That is no gap, and the shipment was ready."""
+    case = Case().shipped().device("carton.open", 8, lu="L-1").pick(10, 2, lu="L-1").device("telemetry", 19.9, 21.8)
+    late = case.records.pop()
+    case.close(20).wms("manifest.result", 21, shipment="S-1", manifest_no="M-1", tracking=[]).records.append(late)
+    case.rules["ready_hold_ms"] = 500
+    case.confirmed(2, 10).packed(2).ready(2, 20).expect("shipment.manifested", "S-1", t=21, manifest_no="M-1")
+    return case.never_raised("SHP_LOAD_BEFORE_READY").never_raised("SEQ_GAP")
