@@ -290,6 +290,8 @@ cdef int tell_ready(Floor floor, Shipment* shipment, const Pending* truth, int e
     floor.outlet.data.raw(truth.data.text, truth.data.length)
     floor.outlet.emit(shipment.ready, subject_of(shipment), truth.t, correlations.of_shipment(shipment, truth.t), truth.cause,
                       evidence)
+    shipment.ready_at, shipment.readied = truth.t, truth.cause
+    shipment.forgiven = shipment.alarms >> SHP_LOAD_BEFORE_READY & 1
     quiet(floor, shipment, SHP_LOAD_BEFORE_READY, truth.t, truth.cause)
     if not shipment.stands and shipment.unready != NULL:
         shipment.unready.said = Digest(a=0, b=0)    # the same unready once more is news from now on

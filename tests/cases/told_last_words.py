@@ -78,3 +78,13 @@ def R54_a_manifest_while_a_number_is_on_its_way() -> Case:
     case.rules["ready_hold_ms"] = 500
     case.confirmed(2, 10).packed(2).ready(2, 20).expect("shipment.manifested", "S-1", t=21, manifest_no="M-1")
     return case.never_raised("SHP_LOAD_BEFORE_READY").never_raised("SEQ_GAP")
+
+
+def R55_loaded_and_manifested_before_the_watermark() -> Case:
+    """R55, R54, R3: the load of 30 makes it ready, and was too early by a moment. The manifest of 31 has the readiness
+    told before the watermark comes to the load; that ended it all the same."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    case.device("load.scanned", 30, src="dc1/dock/GATE-1", lu="L-1", trailer="TR-1").rules["ready_hold_ms"] = 500
+    case.wms("manifest.result", 31, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
+    case.confirmed(2, 10).packed(2).ready(2, 30).expect("shipment.manifested", "S-1", t=31, manifest_no="M-1")
+    return case.cleared("SHP_LOAD_BEFORE_READY", "shipment/S-1", t=30).times("SHP_LOAD_BEFORE_READY", 1)

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "12"
-LAYOUT = "a7f8661eb88ab444"
+LAYOUT = "5b66ea9ff7b481bc"
 
 
 def fields() -> str:
