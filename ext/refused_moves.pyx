@@ -39,11 +39,13 @@ cdef int take_up(Floor floor, const Fact* fact) except -1:
     """A backlog tells of what a use of the unit may have begun with. R40: the moves that fall into that use are its own, and
     were never illegal."""
     cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    cdef Cycle* use
     cdef Fact* move
     cdef int i = 0
     while unit != NULL and i < length(unit.refused):
         move = <Fact*>nth(unit.refused, i)
-        if not floor.precedes(fact, move) or cycle_for(unit, move) == NULL:
+        use = cycle_for(unit, move) if floor.precedes(fact, move) else NULL
+        if use == NULL or comes_after_void(floor, use, move):
             i += 1
             continue
         remove_at(&unit.refused, i)

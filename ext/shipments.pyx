@@ -292,6 +292,8 @@ cdef int tell_ready(Floor floor, Shipment* shipment, const Pending* truth, int e
     floor.outlet.data.raw(truth.data.text, truth.data.length)
     floor.outlet.emit(shipment.ready, subject_of(shipment), truth.t, correlations.of_shipment(shipment, truth.t), truth.cause,
                       evidence)
+    shipment.ready_at, shipment.readied = truth.t, truth.cause
+    shipment.forgiven = shipment.alarms >> SHP_LOAD_BEFORE_READY & 1
     quiet(floor, shipment, SHP_LOAD_BEFORE_READY, truth.t, truth.cause)
     if not shipment.stands and shipment.unready != NULL:
         shipment.unready.said = Digest(a=0, b=0)    # the same unready once more is news from now on
@@ -396,7 +398,7 @@ cdef int on_bound(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 cdef int tell_lasted(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R51, R54: the TMS's word of `t` has come. What was ready and had lasted by then is told before it: the watermark
-    need not have come there, and afterwards nothing is told of it any more."""
+    need not have come there, and afterwards nothing is told of it any more, but for what waits for a jump (R6)."""
     if shipment.manifest_t != NEVER:
         return 0
     t = min(t, shipment.cancel_t, left_at(floor, shipment, t))

@@ -13,10 +13,12 @@ from ext.kinds cimport (
 )
 from ext.sources cimport Sighting
 from ext.state cimport B_SIGHTING, Cycle
-from ext.store cimport B_TABLE, Table, find, length, nth
+from ext.store cimport B_TABLE, Table, find, length, nth, remove_at
 from ext.timers cimport RANK_SIGHT, RANK_TRACK
 
 cdef enum:
+    KEPT_MIN = 2                # mere sights of a unit in an area
+    KEPT_MAX = 64
     SIGHTS_MAX = 60_000         # timers of one read; `Fact.sights` counts to 65 535, and other places keep the fact, too
 
 
@@ -34,7 +36,7 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1:
         sighting = made_young(floor, source.area, fact)
     extend(sighting, fact.t, floor.rules.ident_wait)
     if is_mere_sight(fact.kind):
-        keep_latest(floor, sighting, fact)
+        keep_mere(floor, sighting, fact)
     if fact.kind != K_SCAN_READ:
         return 0
     if source.read == NULL or floor.precedes(source.read, fact):
@@ -44,17 +46,14 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1:
     return await_read(floor, fact) if source.unread else 0
 
 
-cdef int keep_latest(Floor floor, Sighting* sighting, Fact* fact) noexcept:
-    """The last two by event time."""
-    if sighting.latest == NULL or floor.precedes(sighting.latest, fact):
-        let_go(floor, sighting.earlier)
-        sighting.earlier, sighting.latest = sighting.latest, fact
-    elif sighting.earlier == NULL or floor.precedes(sighting.earlier, fact):
-        let_go(floor, sighting.earlier)
-        sighting.earlier = fact
-    else:
-        return 0
+cdef int keep_mere(Floor floor, Sighting* sighting, Fact* fact) except -1:
+    """Those that a loss may still precede which waits for the watermark, and in any case the last two by event time."""
+    floor.insert_sorted(&sighting.mere, fact)
     fact.sights += 1
+    while length(sighting.mere) > KEPT_MIN and (
+            (<Fact*>nth(sighting.mere, 0)).t < floor.state.watermark or length(sighting.mere) > KEPT_MAX):
+        let_go(floor, <Fact*>nth(sighting.mere, 0))
+        remove_at(&sighting.mere, 0)
     return 0
 
 
@@ -116,9 +115,11 @@ cdef int turn_over(Floor floor) except -1:
 
 cdef int forget(Floor floor, Sighting* sighting) noexcept:
     cdef Sighting* elsewhere
+    cdef int i
     while sighting != NULL:
-        let_go(floor, sighting.latest)
-        let_go(floor, sighting.earlier)
+        for i in range(length(sighting.mere)):
+            let_go(floor, <Fact*>nth(sighting.mere, i))
+        floor.store.free(sighting.mere)
         elsewhere = sighting.elsewhere
         floor.store.free(sighting)
         sighting = elsewhere
@@ -242,17 +243,15 @@ cdef Fact* found(Floor floor, const Fact* fact) except? NULL:
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1:
     """R64: appends the sights that arrived before the loss that they followed."""
     cdef Sighting* sighting = any_of(floor, lost.lu)
+    cdef Fact* sight
+    cdef int i
     while sighting != NULL:
-        if follows_unseen(floor, lost, sighting.earlier):
-            floor.store.append(strays, as_stray(floor, sighting.earlier))
-        if follows_unseen(floor, lost, sighting.latest):
-            floor.store.append(strays, as_stray(floor, sighting.latest))
+        for i in range(length(sighting.mere)):
+            sight = <Fact*>nth(sighting.mere, i)
+            if not sight.judged & unit_episodes.SEEN and floor.precedes(lost, sight):
+                floor.store.append(strays, as_stray(floor, sight))
         sighting = sighting.elsewhere
     return 0
-
-
-cdef bint follows_unseen(Floor floor, const Fact* lost, const Fact* sight) noexcept:
-    return sight != NULL and not sight.judged & unit_episodes.SEEN and floor.precedes(lost, sight)
 
 
 cdef Fact* as_stray(Floor floor, const Fact* fact) except NULL:

@@ -96,6 +96,8 @@ cdef struct TrackLife:
     int64_t begin
     int64_t known_t             # event time of its last identification
     int64_t loops
+    int64_t begin_seq           # of its induction
+    int32_t begin_sub
     uint8_t inducted
 
 
@@ -116,8 +118,7 @@ cdef struct Multiread:
 
 cdef struct Sighting:
     # What was seen of a load unit in one area.
-    Fact* latest                # of the mere sights: what a loss that comes late was followed by
-    Fact* earlier
+    List* mere                  # its last mere sights, sorted: what a loss that comes late was followed by
     Sighting* elsewhere         # in another area
     int32_t area                # the text site/area
     int32_t spare

@@ -271,7 +271,7 @@ cdef Standing moved_by(Standing now, const Fact* fact) noexcept:
         to = S_LOADED
     elif kind == K_DIVERT_CONFIRMED or kind == K_ITEM_ARRIVED:
         to = S_LOADED if now.state == S_LOADED else S_STAGED
-    elif kind == K_ITEM_RECIRCULATED or kind == K_LOAD_REMOVED:
+    elif kind == K_LOAD_REMOVED or (kind == K_ITEM_RECIRCULATED and now.state != S_LOADED):     # R54: a loop unloads nothing
         to = S_CLOSED
     return now if to == now.state else standing(to, fact.t)
 

@@ -1,6 +1,4 @@
-"""What the engine knows of the floor: the data of every window, and nothing else.
-
-Who points at whom:
+"""What the engine knows of the floor: the data of every window, and nothing else. Who points at whom:
 
     Order -> Line -> PickWindow -> Fact <- Cycle <- LoadUnit         Shipment -> ScopeLine -> Line
                                                 ^                       ^
@@ -353,6 +351,7 @@ cdef struct Shipment:
     PendingList* pending
     Fact* cancelled_by          # shipment.cancelled
     Fact* youngest              # told of it
+    Fact* readied               # what made it ready when that was told last
     Ledger* ready
     Ledger* unready
     Ledger* manifested
@@ -368,7 +367,8 @@ cdef struct Shipment:
     Digest true_data            # what was true at the last evaluation
     Digest shipped_data         # what was true just before the manifest
     int64_t evaluated           # as of when it was last evaluated
-    int64_t unready_at          # event time of the last shipment.unready
+    int64_t ready_at            # event time of the last shipment.ready
+    int64_t unready_at          # and shipment.unready
     int64_t turned              # when `true_now` changed last
     int64_t held_since          # R7: which truth waits for a gap
     int64_t held_from           # since when, by the wall clock,
@@ -381,6 +381,7 @@ cdef struct Shipment:
     uint8_t stood               # it did when the manifest came
     uint8_t bound_watched       # a timer of the wall clock's bound is running
     uint8_t held                # it stands in `State.held`
+    uint8_t forgiven            # a load before its last shipment.ready was raised, and that has cleared it (R55)
     uint8_t stays               # the sweep: it is not over, or shares a line with one that is not
     int32_t unfilled            # of the scope: which line to ask first whether it lacks something
     Watch watch
@@ -470,8 +471,7 @@ cdef struct State:
     int64_t gaps                # open ones, of all sources
     int64_t round               # counts collections of cycles (see shipment_cartons)
     int64_t sequence            # of the last event
-    # of the account (R82)
-    int64_t count_in
+    int64_t count_in            # of the account (R82)
     int64_t count_taken         # used or open
     int64_t count_duplicate
     int64_t count_late

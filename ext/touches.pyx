@@ -5,7 +5,7 @@ from ext cimport carton_names, carton_state, correlations, riding, stuck
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport (
-    K_CARTON_OPEN, K_ITEM_LOST, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_WEIGH,
+    K_CARTON_OPEN, K_ITEM_LOST, K_ITEM_STRAY, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_WEIGH,
 )
 from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, SHIPMENT_UNREADY
@@ -77,6 +77,8 @@ cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexce
         return fact.cycle != NULL and carton_state.is_off(fact.cycle.plan, fact.weight_g, fact.t)
     if kind == K_LABEL_VERIFIED:
         return fact.code != ok
+    if kind == K_ITEM_STRAY:            # or any sight, which is taken for one: it was found (R64)
+        return False
     if riding.is_place(kind) and kind != K_ITEM_LOST:
         return plan_at(shipment, fact.t).stage_required
     return not carton_state.closes(kind)

@@ -221,7 +221,7 @@ cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL
     """R60: a life runs from its induction, else its first fact, to the next induction of that number."""
     cdef TrackLife* life
     cdef int i = length(track.lives)
-    while i > 0 and (<TrackLife*>nth(track.lives, i - 1)).begin > fact.t:
+    while i > 0 and begins_after(<TrackLife*>nth(track.lives, i - 1), fact):
         i -= 1
     if fact.kind != K_ITEM_INDUCTED and i > 0:
         return <TrackLife*>nth(track.lives, i - 1)
@@ -231,11 +231,19 @@ cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL
         life.track = fact.track
         floor.store.insert(&track.lives, i, life)
     life.begin, life.inducted = fact.t, fact.kind == K_ITEM_INDUCTED
+    life.begin_seq, life.begin_sub = fact.seq, fact.sub
     if i > 0:
-        move_later(floor, <TrackLife*>nth(track.lives, i - 1), life)
+        move_later(floor, <TrackLife*>nth(track.lives, i - 1), life, fact)
     if length(track.lives) > LIVES_MAX:
         forget_first(floor, track)
     return life
+
+
+cdef bint begins_after(const TrackLife* life, const Fact* fact) noexcept:
+    """R3: of one moment an induction goes by its number among what its machine tells."""
+    if life.begin != fact.t or not life.inducted:
+        return life.begin > fact.t
+    return life.begin_seq > fact.seq or (life.begin_seq == fact.seq and life.begin_sub > fact.sub)
 
 
 cdef int forget_first(Floor floor, Track* track) except -1:
@@ -249,21 +257,21 @@ cdef int forget_first(Floor floor, Track* track) except -1:
     return 0
 
 
-cdef int move_later(Floor floor, TrackLife* before, TrackLife* made) except -1:
+cdef int move_later(Floor floor, TrackLife* before, TrackLife* made, const Fact* induction) except -1:
     """What waits in the life before and happened later belongs to the new one; so does what waited in vain."""
-    sort_out(floor, &before.waiting, &made.waiting, made.begin)
-    sort_out(floor, &before.given_up, &made.given_up, made.begin)
+    sort_out(floor, &before.waiting, &made.waiting, induction)
+    sort_out(floor, &before.given_up, &made.given_up, induction)
     return watch(floor, made)
 
 
-cdef int sort_out(Floor floor, List** kept, List** moved, int64_t begin) except -1:
+cdef int sort_out(Floor floor, List** kept, List** moved, const Fact* induction) except -1:
     cdef List* facts = kept[0]
     cdef Fact* item
     cdef int i
     kept[0] = NULL
     for i in range(length(facts)):
         item = <Fact*>nth(facts, i)
-        floor.insert_sorted(moved if item.t >= begin else kept, item)
+        floor.insert_sorted(moved if floor.precedes(induction, item) else kept, item)
     floor.store.free(facts)
     return 0
 

@@ -8,7 +8,7 @@ from ext.kinds cimport K_LOAD_REMOVED, K_LOAD_SCANNED
 from ext.leaving cimport has_left
 from ext.plans cimport plan_at
 from ext.shipment_cartons cimport cycles_of, home_of
-from ext.shipment_names cimport alarm
+from ext.shipment_names cimport alarm, quiet
 from ext.state cimport CartonPlan, Cycle, Line, PickWindow, ScopeLine, Shipment, Trailer
 from ext.store cimport List, index_of, length, nth, set_nth
 from ext.timers cimport RANK_SHIPMENT
@@ -93,9 +93,20 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
         judge_trailer(floor, shipment, cycle, fact)
         if (fact.kind == K_LOAD_SCANNED and shipment.plan_rev and shipment.manifest_t >= fact.t
                 and not is_ready_before(floor, shipment, fact.t)):
-            alarm(floor, shipment, SHP_LOAD_BEFORE_READY, fact.t, fact, name_then(floor, cycle, fact))
+            tell_too_early(floor, shipment, fact, name_then(floor, cycle, fact))
     floor.store.free(cycles)
     return 0
+
+
+cdef int tell_too_early(Floor floor, Shipment* shipment, const Fact* load, str carton) except -1:
+    """R55: until it is ready. R51, R3: that may have been told before the watermark came to the load."""
+    if load.t > shipment.ready_at:
+        return alarm(floor, shipment, SHP_LOAD_BEFORE_READY, load.t, load, carton)
+    if shipment.forgiven or shipment.alarms >> SHP_LOAD_BEFORE_READY & 1:
+        return 0
+    shipment.forgiven = True
+    alarm(floor, shipment, SHP_LOAD_BEFORE_READY, load.t, load, carton)
+    return quiet(floor, shipment, SHP_LOAD_BEFORE_READY, shipment.ready_at, shipment.readied)
 
 
 cdef Cycle* take_first(Floor floor, List* cycles, int done) noexcept:

@@ -85,3 +85,24 @@ def R52_a_deadline_passes_with_the_reopening() -> Case:
     case.device("carton.reopen", 40, lu="L-1").device("telemetry", 90).confirmed(1, 10).packed(1).ready(1, 20)
     case.expect("shipment.unready", "S-1", t=40, cause="carton.reopen")
     return case.expect("carton.reopened", "C-1", t=40)
+
+
+def R54_a_manifest_while_a_number_is_on_its_way() -> Case:
+    """R54, R6, R3: ready since 20 for as long as it must be; the manifest of 21 comes while one number of the packer's
+    is still on its way, as it may be within the disorder. That is no gap, and the shipment was ready."""
+    case = Case().shipped().device("carton.open", 8, lu="L-1").pick(10, 2, lu="L-1").device("telemetry", 19.9, 21.8)
+    late = case.records.pop()
+    case.close(20).wms("manifest.result", 21, shipment="S-1", manifest_no="M-1", tracking=[]).records.append(late)
+    case.rules["ready_hold_ms"] = 500
+    case.confirmed(2, 10).packed(2).ready(2, 20).expect("shipment.manifested", "S-1", t=21, manifest_no="M-1")
+    return case.never_raised("SHP_LOAD_BEFORE_READY").never_raised("SEQ_GAP")
+
+
+def R55_loaded_and_manifested_before_the_watermark() -> Case:
+    """R55, R54, R3: the load of 30 makes it ready, and was too early by a moment. The manifest of 31 has the readiness
+    told before the watermark comes to the load; that ended it all the same."""
+    case = Case().shipped(stage_required=True, lanes=["D-1"]).pick(10, 2, lu="L-1").close(20)
+    case.device("load.scanned", 30, src="dc1/dock/GATE-1", lu="L-1", trailer="TR-1").rules["ready_hold_ms"] = 500
+    case.wms("manifest.result", 31, shipment="S-1", manifest_no="M-1", tracking=[]).device("telemetry", 60)
+    case.confirmed(2, 10).packed(2).ready(2, 30).expect("shipment.manifested", "S-1", t=31, manifest_no="M-1")
+    return case.cleared("SHP_LOAD_BEFORE_READY", "shipment/S-1", t=30).times("SHP_LOAD_BEFORE_READY", 1)

@@ -311,3 +311,25 @@ def S10_round_once_more() -> Case:
     case = later(case, 29, 31).confirmed(1, 10).packed(1).ready(1, 20 * MINUTE, revision=1)
     case.expect("shipment.unready", "S-1", t=12 * MINUTE, cause="item.recirculated")
     return case.raised("PKG_STUCK", "carton/C-1", t=30 * MINUTE)
+
+
+def S10_named_after_its_move_was_refused() -> Case:
+    """Section 10, R60: that track 7 was diverted before the void is said when a load after it was refused: it begins no
+    use, and the load stays refused."""
+    case = Case().shipped(1).pick(10, lu="L-1").close(20)
+    case.device("divert.confirmed", 25, src=SORTER, track="7", dest="LANE-1").device("carton.void", 30, lu="L-1")
+    case.device("load.scanned", 40, src="dc1/dock/GATE-1", lu="L-1", trailer="TR-1")
+    case.device("ident.assigned", 60, src=SORTER, track="7", lu="L-1").device("telemetry", 90)
+    case.expect("carton.voided", "C-1", t=30).expect("shipment.unready", "S-1", t=30, cause="carton.void")
+    case.confirmed(1, 10).packed(1).ready(1, 20).counted(rejected=1, open=0)
+    return case.times("PKG_AFTER_VOID", 1).raised("PKG_AFTER_VOID", "carton/C-1", t=40)
+
+
+def S10_round_after_it_was_loaded() -> Case:
+    """Section 10, R54: loaded at 8, and told to go round at 12: it is still loaded, and stuck in that at 18."""
+    case = patient().shipped(1).pick(10, lu="L-1").close(20)
+    case.device("load.scanned", 8 * MINUTE, src="dc1/dock/GATE-1", lu="L-1", trailer="TR-1")
+    case.device("item.recirculated", 12 * MINUTE, src=SORTER, lu="L-1")
+    case = later(case, 17, 19).confirmed(1, 10).packed(1).ready(1, 20)
+    case.raised("SHP_STUCK", "shipment/S-1").raised("PCK_STUCK", "order/O-1")
+    return case.raised("PKG_STUCK", "carton/C-1", t=18 * MINUTE)

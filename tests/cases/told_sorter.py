@@ -94,6 +94,45 @@ def R64_the_first_of_three_reads_of_its_track() -> Case:
     return case.device("telemetry", 60).cleared("RTE_LOST", "lu/L-1", t=21)
 
 
+def R64_the_first_of_three_sights_of_a_tote() -> Case:
+    """R64, R60, R3: track 7 was lost at 20.5, and a scanner reads the tote at 21, 22 and 23, before the watermark has
+    passed the loss: the first of these found it."""
+    case = Case().device("scan.read", 19, src=SORTER, track="7", lu="L-1")
+    case.device("item.lost", 20.5, src=SORTER, track="7")
+    for t in (21, 22, 23):
+        case.device("scan.read", t, src="dc1/sorter/SCN-1", lu="L-1")
+    return case.device("telemetry", 60).cleared("RTE_LOST", "lu/L-1", t=21)
+
+
+def R60_told_at_the_moment_of_the_next_induction() -> Case:
+    """R60, R3: the number is given out again in the millisecond of the divert; that was told before, so it is not L-2
+    that went astray."""
+    case = Case().device("item.inducted", 20, src=SORTER, track="7")
+    case.device("divert.confirmed", 30, src=SORTER, track="7", dest="D-9", dest_req="D-1")
+    case.device("item.inducted", 30, src=SORTER, track="7", lu="L-2").until(700)
+    return case.never_raised("RTE_WRONG_DEST").raised("ID_UNRESOLVED", f"track/{SORTER}/7", t=630).counted(open=0)
+
+
+def R60_the_next_induction_of_that_moment_is_told_first() -> Case:
+    """The same, the induction first: its number says that it came after the divert."""
+    case = R60_told_at_the_moment_of_the_next_induction()
+    case.records[1], case.records[2] = case.records[2], case.records[1]
+    return case
+
+
+def R52_a_sight_ends_nothing() -> Case:
+    """R52: of one moment a read, which would have found the carton had it still been lost, and a bad weight, which is
+    the cause: there was no `item.stray` at all."""
+    case = Case().order(2).task(2).plan(weight_g=1000, tol_g=50).shipment(stage_required=True, lanes=["D-1"])
+    case.pick(10, 2, lu="L-1").close(20).device("item.lost", 25, src=MANUAL, lu="L-1")
+    case.device("item.arrived", 26, src=MANUAL, lu="L-1", loc="D-1").rules["ready_hold_ms"] = 500
+    case.device("scan.multiread", 28, src=SORTER, track="8", codes=["L-1", "L-9"])
+    case.device("weigh", 28, src=SORTER, track="8", weight_g=1400).device("telemetry", 60)
+    case.expect("shipment.unready", "S-1", t=28, cause="weigh", carton="C-1").cleared("RTE_LOST", "lu/L-1", t=26)
+    case.raised("PKG_WEIGHT_MISMATCH", "carton/C-1")
+    return case.confirmed(2, 10).packed(2).ready(2, 26)
+
+
 def R63_the_next_read_and_not_the_last() -> Case:
     """R63: it reads two totes before the watermark has passed the codes that tell nothing: the first ends it."""
     case = Case().device("scan.multiread", 10, src=SORTER, codes=["L-8", "L-9"])

@@ -11,8 +11,8 @@ STRUCTS = (
     *("store.pxd", "wheel.pxd", "order_data.pxd", "plan_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd"),
     *("families.pxd", "exceptions.pxd"),
 )
-VERSION = "11"
-LAYOUT = "f2fe6bede82c45b8"
+VERSION = "12"
+LAYOUT = "63dcdb19647efaa1"
 
 
 def fields() -> str:
