@@ -33,10 +33,10 @@ demo: SECONDS ?= 180
 demo: build
 	@$(BIN)/python -m engine.demo --seconds $(SECONDS)
 
-# Two processes, a file of tests at a time: what waits for a server or a clock waits beside what computes. One that died
-# is not started anew: it would begin with what it died of. PYTEST="-n 0 ..." for a debugger or for -s.
+# Three processes for two cores, a file of tests at a time: half of all they do is to wait for a server or a clock. One that
+# died is not started anew: it would begin with what it died of. PYTEST="-n 0 ..." for a debugger or for -s.
 test: build
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(PYTEST)
 
 lint: build
 	$(BIN)/ruff check .
