@@ -24,7 +24,7 @@ cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1
 cdef int wait_for_watermark(Floor floor, Fact* fact, int tag) except -1
 cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1
 cdef int judge(Floor floor, Fact* fact) except -1
-cdef int expect_read(Source* source, int64_t t) noexcept
+cdef int expect_read(Floor floor, Source* source, const Fact* multiread) except -1
 cdef int on_read(Floor floor, Fact* fact) except -1
 cdef int32_t subject_of(Floor floor, const Fact* fact) except -1
 cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) except -1

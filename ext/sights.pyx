@@ -179,10 +179,12 @@ cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) e
     return 0
 
 
-cdef int expect_read(Source* source, int64_t t) noexcept:
-    """R63: a scan of several codes may tell nothing, until the next read of its scanner."""
-    source.multi_t = max(source.multi_t, t) if source.unread else t
+cdef int expect_read(Floor floor, Source* source, const Fact* multiread) except -1:
+    """R63: a scan of several codes may tell nothing, until the next read of its scanner, which may have come first."""
+    source.multi_t = max(source.multi_t, multiread.t) if source.unread else multiread.t
     source.unread = True
+    if source.read != NULL and floor.precedes(multiread, source.read):
+        return await_read(floor, source.read)
     return 0
 
 

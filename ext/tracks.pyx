@@ -31,7 +31,7 @@ cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes,
     cdef Multiread* multiread = <Multiread*>floor.store.new(B_MULTIREAD, sizeof(Multiread))
     multiread.fact, multiread.codes, multiread.closes = fact, codes, closes
     if not fact.track:
-        sights.expect_read(source, fact.t)
+        sights.expect_read(floor, source, fact)
     return wait(floor, source, multiread, fact, TAG_MULTIREAD)
 
 

@@ -140,6 +140,15 @@ def R63_the_next_read_and_not_the_last() -> Case:
     return case.device("telemetry", 30).cleared("ID_MULTI", SORTER, t=10.5)
 
 
+def R63_a_read_that_was_heard_of_before_the_codes() -> Case:
+    """R63, R3: the codes of 10 are heard of after the read of 10.5; it reads again before the watermark is there."""
+    case = Case().device("scan.multiread", 10, 11.9, src=SORTER, codes=["L-8", "L-9"])
+    late = case.records.pop()
+    case.device("scan.read", 10.5, src=SORTER, lu="L-1").records.append(late)
+    case.device("scan.read", 12, src=SORTER, lu="L-2")
+    return case.device("telemetry", 30).cleared("ID_MULTI", SORTER, t=10.5)
+
+
 def R52_named_as_lost_long_after() -> Case:
     """R52, R60: that it was C-1 which was lost at 40 is said at 90, when the divert of C-2 has long been judged: not
     ready since the loss, and not by that divert, which ended nothing. The word itself finds it."""
