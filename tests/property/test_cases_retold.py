@@ -37,6 +37,8 @@ ARRIVAL_DECIDES = {
     "R51_the_first_of_seventeen_plans_of_a_carton": "R10: a revision that a higher one has overtaken is outdated",
     "R51_the_first_of_seventeen_plans_of_a_shipment": "R10: likewise",
     "R53_a_carton_is_moved_and_its_manifest_comes_late": "R52: a manifest that comes first, no unready",
+    "R54_a_manifest_while_a_number_is_on_its_way": "R52: one that comes before the close, no readiness",
+    "R55_loaded_and_manifested_before_the_watermark": "R52: likewise one that comes before the load",
     "R56_a_cancel_right_behind_a_manifest_of_that_moment": "R56: likewise; a cancel that comes first leaves an unready",
     "R56_a_manifest_that_comes_after_its_cancel": "R56: a manifest that comes first leaves no unready to be told",
 }
