@@ -39,6 +39,7 @@ ARRIVAL_DECIDES = {
     "R53_a_carton_is_moved_and_its_manifest_comes_late": "R52: a manifest that comes first, no unready",
     "R54_a_manifest_while_a_number_is_on_its_way": "R52: one that comes before the close, no readiness",
     "R55_loaded_and_manifested_before_the_watermark": "R52: likewise one that comes before the load",
+    "R56_a_cancel_behind_the_trailer": "R56: a cancel that comes first leaves an unready",
     "R56_a_cancel_right_behind_a_manifest_of_that_moment": "R56: likewise; a cancel that comes first leaves an unready",
     "R56_a_manifest_that_comes_after_its_cancel": "R56: a manifest that comes first leaves no unready to be told",
 }
