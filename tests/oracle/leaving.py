@@ -116,7 +116,7 @@ def _by_trailers(shipment: str, world: World, t_end: int) -> tuple[Fact | None, 
         then, _ = cartons_of(shipment, world, fact.t, world.context_at(fact.t))
         # reading: what is planned afterwards takes nothing back from the road; what stands here may be dropped
         cycles += [cycle for cycle in then if cycle not in cycles and _left_with(cycle, world, fact.t)]
-        takers = {cycle.key: _left_with(cycle, world, fact.t) for cycle in cycles}
+        takers = {cycle.key: _left_by(fact, cycle, world) for cycle in cycles}
         # reading: an empty box on the road is no evidence of goods
         cycles = [cycle for cycle in cycles if takers[cycle.key] is None or cycle.contents(fact.t)]
         left = [cycle for cycle in cycles if takers[cycle.key] is not None]
@@ -134,6 +134,12 @@ def planned_cycles(shipment: str, world: World) -> list[Cycle]:
     """Every use of a unit as a carton that was planned to the shipment, those that do not count (R50a) too."""
     cycles = (cycle for of_unit in world.cycles.values() for cycle in of_unit)
     return [cycle for cycle in cycles if cycle.carton and world.context.shipment_of(cycle.carton) == shipment]
+
+
+def _left_by(close: Fact, cycle: Cycle, world: World) -> Fact | None:
+    """R3: of closes of one moment those that come after this one have taken nothing yet."""
+    taker = _left_with(cycle, world, close.t)
+    return taker if taker is not None and taker[:4] <= close[:4] else None
 
 
 def _left_with(cycle: Cycle, world: World, t_end: int) -> Fact | None:
