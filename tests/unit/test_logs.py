@@ -80,10 +80,11 @@ def test_all_that_was_said_is_written_before_it_ends(capsys: pytest.CaptureFixtu
 def test_a_terminal_that_stands_still_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     class Frozen:
         def __init__(self) -> None:
-            self.thaw = threading.Event()
+            self.reached, self.thaw = threading.Event(), threading.Event()
             self.text = ""
 
         def write(self, text: str) -> None:
+            self.reached.set()
             self.thaw.wait()
             self.text += text
 
@@ -96,7 +97,9 @@ def test_a_terminal_that_stands_still_holds_nobody_up(monkeypatch: pytest.Monkey
     monkeypatch.setattr(logs, "ALIKE_MAX", 1_000)
     with logs.log_lines():
         log = logging.getLogger("sortline.test")
-        for number in range(100):
+        log.info("line 0")
+        assert terminal.reached.wait(60)  # from here on nothing is taken away
+        for number in range(1, 100):
             log.info("line %d", number)  # would wait here for ever
         terminal.thaw.set()
         while "line 9" not in terminal.text:
