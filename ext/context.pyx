@@ -17,12 +17,12 @@ from ext.kinds cimport (
     K_ORDER_CHANGED, K_ORDER_RELEASED, K_PICK_TASK, K_PICK_TASK_CANCELLED, K_SHIPMENT_CANCELLED,
     K_SHIPMENT_PLAN, K_STOCK_EXPECTATION, K_WAVE_RELEASED,
 )
-from ext.order_data cimport Asked
+from ext.order_data cimport Arrived, ArrivedList, Asked
 from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at
 from ext.shipment_cartons cimport window_has_shipped
 from ext.state cimport (
-    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, Arrived, ArrivedList, CartonPlan, Cycle, Order, Planned, PlannedList,
+    B_ARRIVED, B_PLANNED, B_REVISION, B_SCOPE_LINE, CartonPlan, Cycle, Order, Planned, PlannedList,
     ScopeLine, Shipment,
 )
 from ext.store cimport List, find, index_of, last, length, nth, remove

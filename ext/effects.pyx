@@ -21,9 +21,10 @@ from ext.kinds cimport (
     K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT,
     K_SCAN_MULTIREAD, K_SCAN_NOREAD, K_SCAN_READ, K_TRAILER_CLOSED, K_WEIGH,
 )
+from ext.order_data cimport ArrivedList
 from ext.payloads cimport text_in
 from ext.sources cimport Gap, Multiread, Source
-from ext.state cimport B_FACT, B_WAITING, B_WINDOW, ArrivedList, Cycle, Line, Shipment
+from ext.state cimport B_FACT, B_WAITING, B_WINDOW, Cycle, Line, Shipment
 from ext.store cimport Numbers, find, head_of, length, nth, remove
 from ext.timers cimport RANK_CONTEXT
 from ext.tombstones cimport is_buried

@@ -4,7 +4,7 @@
 import msgspec
 
 from ext.batch cimport ABSENT
-from ext.order_data cimport Asked, FormerTask
+from ext.order_data cimport Arrived, Asked, FormerTask
 from ext.outlet cimport Outlet
 from ext.plan_data cimport FormerHome, FormerPlan, FormerScope
 from ext.premises_data cimport (
@@ -18,7 +18,7 @@ from ext.state cimport (
     B_LATE_PICKS, B_LEDGER, B_LIFE, B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN,
     B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL,
     B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS, B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_TROUBLE, B_UNIT,
-    B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Arrived, Changed, Cycle, Decided, Departed, Ledger, Move, Moved,
+    B_UNIT_FINDING, B_WAITING, B_WHEEL, B_WINDOW, Changed, Cycle, Decided, Departed, Ledger, Move, Moved,
     Pending, PickWindow, Planned, ScopeLine, Touch, Trouble, Waiting,
 )
 from ext.store cimport B_PLAIN_TABLE, B_TABLE, Table, length, nth, pair

@@ -1,4 +1,4 @@
-"""What the order systems said of a line or a task before. As in state.pxd."""
+"""What the order systems said of a line or a task before, and what they have just made known. As in state.pxd."""
 
 from libc.stdint cimport int32_t, int64_t
 
@@ -29,3 +29,13 @@ cdef struct AskedList:
     int32_t count
     int32_t capacity
     Asked items[1]
+
+
+cdef struct Arrived:
+    int32_t key                 # a task or order that became known: what waits for it takes effect (R11)
+    int32_t is_task
+
+
+cdef struct ArrivedList:
+    int32_t count, capacity
+    Arrived items[1]

@@ -171,12 +171,7 @@ cdef int choose(Floor floor, Source* source, Fact* fact, const Numbers* codes) e
         fact.kind, fact.lu = K_SCAN_READ, known
         return note(floor, source, fact)
     fact.kind = K_SCAN_NOREAD
-    floor.outlet.raise_(ID_MULTI, subject_of(floor, fact), fact.t, fact, ", ".join(sorted(names)))
-    if fact.track:
-        return 0
-    if source.read != NULL and floor.precedes(fact, source.read):
-        await_read(floor, source.read)      # it came first
-    return 0
+    return floor.outlet.raise_(ID_MULTI, subject_of(floor, fact), fact.t, fact, ", ".join(sorted(names)))
 
 
 cdef int expect_read(Floor floor, Source* source, const Fact* multiread) except -1:

@@ -1,4 +1,6 @@
-"""What the engine knows of the floor: the data of every window, and nothing else. Who points at whom:
+"""What the engine knows of the floor: the data of every window, and nothing else.
+
+Who points at whom:
 
     Order -> Line -> PickWindow -> Fact <- Cycle <- LoadUnit         Shipment -> ScopeLine -> Line
                                                 ^                       ^
@@ -12,7 +14,7 @@ All of it lies in the region of `Store`: pointers first, then text numbers, then
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 
 from ext.json_writer cimport Digest
-from ext.order_data cimport AskedList, FormerTaskList
+from ext.order_data cimport ArrivedList, AskedList, FormerTaskList
 from ext.store cimport List, Numbers, Table
 from ext.wheel cimport Wheel
 
@@ -402,16 +404,6 @@ cdef struct Waiting:
     uint8_t over                # took effect, or is dead
 
 
-cdef struct Arrived:
-    int32_t key                 # a task or order that became known: what waits for it takes effect (R11)
-    int32_t is_task
-
-
-cdef struct ArrivedList:
-    int32_t count, capacity
-    Arrived items[1]
-
-
 cdef struct State:
     # The root of all that is kept.
     Wheel* by_watermark
@@ -471,7 +463,8 @@ cdef struct State:
     int64_t gaps                # open ones, of all sources
     int64_t round               # counts collections of cycles (see shipment_cartons)
     int64_t sequence            # of the last event
-    int64_t count_in            # of the account (R82)
+    # of the account (R82)
+    int64_t count_in
     int64_t count_taken         # used or open
     int64_t count_duplicate
     int64_t count_late

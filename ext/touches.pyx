@@ -71,7 +71,7 @@ cdef bint comes_first(Floor floor, const Shipment* shipment, const Fact* fact, c
 
 cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexcept:
     cdef int kind = fact.kind
-    if fact.context and fact.follows and fact.qty == 0:     # a deadline or cutoff closes windows, and opens none (R21)
+    if fact.context and fact.follows and fact.qty == 0:     # a deadline or cutoff opens no window (R21)
         return False
     if kind == K_WEIGH:
         return fact.cycle != NULL and carton_state.is_off(fact.cycle.plan, fact.weight_g, fact.t)

@@ -154,16 +154,17 @@ class LastWords:
             self.behind(4, partial(self.case.wms, "shipment.plan", rev=2, shipment=shipment, scope=less))
 
     def in_order(self) -> list[Record]:
-        """By arrival. Each device's own word stays in its order: what a jump in its numbers keeps back while a manifest
-        comes is told no more."""
+        """By arrival. Numbers of one device are late, too: a jump that is none (R6) may be open when a manifest comes.
+        But no cancel of before a manifest comes after it, which counts from its arrival on."""
         for t, happens in sorted(self.happens, key=lambda one: one[0]):
             happens(t)
-        slow, latest = self.draw.choice(TRANSITS_US), dict[str, int]()
+        slow, cancels = self.draw.choice(TRANSITS_US), dict[str, int]()
         for record in self.case.records:
-            arrival = record["t"] + self.draw.randint(0, slow)
-            if "seq" in record:
-                arrival = latest[record["src"]] = max(arrival, latest.get(record["src"], 0))
-            record["t_rx"] = arrival
+            record["t_rx"] = record["t"] + self.draw.randint(0, slow)
+            if record["kind"] == "shipment.cancelled":
+                cancels[record["shipment"]] = record["t_rx"]
+            elif record["kind"] == "manifest.result":
+                record["t_rx"] = max(record["t_rx"], cancels.get(record["shipment"], 0))
         return by_arrival(self.case.records)
 
 

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "12"
-LAYOUT = "63dcdb19647efaa1"
+LAYOUT = "93d4b023f1c595e6"
 
 
 def fields() -> str:
