@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from engine import sqlite_file
 from engine.contracts import Account, Emitted, OutRow
 from engine.errors import ContentChanged, Full, Refused
 from engine.outbox import SqliteOutbox
 from engine.outbox_sums import event_sum, row_sum
+from engine.sqlite_log import LOG
 from tests.counting_core import event
 
 ROUTES = {
@@ -365,4 +367,19 @@ def test_a_type_without_a_route_is_a_fault_of_ours(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         outbox.append([emitted(1, type_="pick.invented")])
     assert outbox.last_sequence() == 0
+    outbox.close()
+
+
+def test_the_log_beside_the_file_stays_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether events come or go: nothing else shortens it."""
+    monkeypatch.setattr(sqlite_file, "LOG_BYTES_MAX", 100_000)
+    log = tmp_path / f"outbox.sqlite{LOG}"
+    longest = 200_000  # what one commit adds, and some room
+    outbox = opened(tmp_path)
+    for n in range(1, 101):
+        outbox.append([emitted(n)])
+        assert log.stat().st_size < longest
+    for n in range(1, 101):
+        advance(outbox, "erp", "erp.inventory", n)
+        assert log.stat().st_size < longest
     outbox.close()
