@@ -7,13 +7,14 @@ import math
 import random
 import struct
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from asyncua import ua
 from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.ua_binary import struct_from_binary, struct_to_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,6 +163,26 @@ def test_a_message_says_what_else_it_is() -> None:
     assert (keep_alive.numbered, keep_alive.number, keep_alive.ended) == (False, 5, None)
     again = read_publish(republish_body(changes(data_value(ua.Variant(1, V.Byte))), number=3), library_value, True)
     assert (again.number, again.count) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "type_id",
+    [
+        lambda body: ua.NodeId(811, 5),
+        lambda body: ua.NodeId(811, 300),
+        lambda body: ua.NodeId(811 + 65_536, 0),
+        lambda body: ua.NodeId((b"\1" + struct.pack("<i", len(body)) + body).ljust(811, b"\0"), 0),
+    ],
+    ids=["namespace", "large namespace", "large number", "bytes of such a length that read like one"],
+)
+def test_what_only_looks_like_a_known_notification_is_refused(type_id: Callable[[bytes], ua.NodeId]) -> None:
+    """811 of namespace 0 is the number of a DataChangeNotification."""
+    known = changes(data_value(ua.Variant(1, V.Byte)))
+    body = bytes(struct_to_binary(known))
+    assert read_publish(publish_body(known), library_value).count == 1
+    strange = ua.ExtensionObject(TypeId=type_id(body), Body=body)
+    with pytest.raises(Malformed, match="a type or encoding that there is not"):
+        read_publish(publish_body(strange), library_value)
 
 
 def test_a_service_that_failed_says_so_and_nothing_else_is_read() -> None:
