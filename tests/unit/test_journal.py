@@ -76,6 +76,20 @@ def test_its_size_is_the_size_of_its_files(tmp_path: Path) -> None:
     again.close()
 
 
+def test_what_was_only_reserved_counts_no_longer_once_it_is_given_back(tmp_path: Path) -> None:
+    """As a crash leaves it: the last segment is as long as it was reserved."""
+    write(tmp_path, LINES)
+    (path,) = tmp_path.glob("*.journal")
+    used = path.stat().st_size
+    with path.open("r+b") as file:
+        file.truncate(MIB)
+    again = opened(tmp_path)
+    assert list(again.recover()) == LINES
+    assert path.stat().st_size == used
+    assert again.bytes == used + HEADER_BYTES, "the new segment's"
+    again.close()
+
+
 @pytest.mark.parametrize("segment_bytes", [30, MIB])
 def test_every_torn_end_gives_what_was_whole_and_stays_where_it_is(tmp_path: Path, segment_bytes: int) -> None:
     write(tmp_path, LINES[:3], segment_bytes=segment_bytes)

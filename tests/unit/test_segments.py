@@ -16,6 +16,7 @@ from engine.segments import (
     ABOUT,
     ABOUT_MAGIC,
     FIRST_PIECE,
+    FORMATS,
     HEADER_BYTES,
     PACKED_BYTES,
     PIECE_MAGIC,
@@ -221,6 +222,12 @@ def test_what_was_packed_by_an_earlier_version_is_read() -> None:
         spoiled = bytearray(packed)
         spoiled[bit // 8] ^= 1 << bit % 8
         assert sum(pieces_of(unpack(bytes(spoiled)).data[: len(data)], data, 1024 * 1024)) >= 3
+
+
+@pytest.mark.parametrize("version", FORMATS)
+def test_what_is_shorter_than_a_head_is_no_frame(version: int) -> None:
+    for length in range(HEAD_BYTES):
+        assert FORMATS[version].whole(b"\1" * length, 0, 1) == 0
 
 
 class Forgetful(Unsynced):

@@ -15,6 +15,7 @@ from engine.config.walk import check
 from ext.sparkplug import SparkplugFault, decode
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.settings import Settings
+from protocols.mqtt.sparkplug import host
 from protocols.mqtt.sparkplug.host import Host
 from protocols.mqtt.sparkplug.settings import Sparkplug
 from tests import sparkplug as wire
@@ -241,6 +242,17 @@ def test_what_is_named_without_a_birth_is_bounded_too() -> None:
     floor.born()
     floor.say("DDATA", wire.metric("New", 1, wire.UINT8), device="PTL")
     assert floor.causes == [], "a birth forgets them"
+
+
+def test_devices_of_a_node_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "DEVICES_MAX", 3)
+    floor = Floor()
+    floor.born()
+    for number in range(5):
+        floor.say("DBIRTH", wire.metric("m", 1, wire.UINT8), device=f"D-{number}")
+    assert floor.causes, "it is said"
+    assert set(floor.causes) == {"sparkplug: more than 3 devices of one node"}
+    assert len(floor.host._nodes["Plant1", "L1"].devices) == 3
 
 
 def test_aliases_are_those_of_the_last_birth_and_one_of_a_metric() -> None:
