@@ -284,11 +284,23 @@ def test_monitored_values_that_do_not_belong_together_are_no_record_and_one_that
     assert told(("n", at(2, 2)), ("lu", at("T-3", 3))) == ([("source.gap", None, None)], [])
     assert told(("n", at(3, 3))) == ([("carton.open", 3, "T-3")], [])
     assert told(("n", at(4, 4))) == ([("carton.open", 4, "T-3")], []), "nothing tells that lu has changed"
-    late = "variables.x: lu: told after the record that it belongs to: its server samples apart"
+    late = "variables.x: lu: told after the record that it belongs to: from now on the values are read"
     assert told(("lu", at("T-4", 4))) == ([], [late])
-    assert told(("lu", at("T-4", 4))) == ([], []), "told once more, as after a session was taken up again"
     record.connected(T_RX)
-    assert told(("n", at(5, 5)), ("lu", at("T-4", 4))) == ([("carton.open", 5, "T-4")], [])
+    harvest = Harvest("variables.x")
+    read_for = record.notified([("n", at(5, 5)), ("lu", at("T-4", 4))], T_RX, harvest)
+    assert read_for is not None, "also over the next connection"
+    assert read_for.value == 5
+    assert harvest.lines == []
+
+
+def test_a_value_that_is_told_once_more_is_not_told_too_late() -> None:
+    """As after a session was taken up again."""
+    record, harvest = variables(Counter(), collect="monitor"), Harvest("variables.x")
+    record.notified([("n", at(0)), ("lu", at("T-0"))], T_RX, harvest)
+    record.notified([("n", at(1, 1)), ("lu", at("T-1", 1))], T_RX, harvest)
+    record.notified([("lu", at("T-1", 1))], T_RX, harvest)
+    assert harvest.faults == []
 
 
 def test_each_element_of_an_array_is_a_record_and_when_says_which_are_meant() -> None:
