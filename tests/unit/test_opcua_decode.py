@@ -131,6 +131,18 @@ def collect(record: VariablesRecord, wanted: Reading, n: object, lu: Reading | N
     return [json.loads(line) for line in harvest.lines]
 
 
+def test_a_trigger_alone_is_not_read_and_each_of_its_values_is_a_record() -> None:
+    """A code reader with one variable: of two codes between two publishings the first is not gone because the second is
+    there by the time of a Read."""
+    record = variables(
+        nodes={"n": "i=1"}, record={"kind": {"const": "carton.open"}, "lu": {"path": "n", "required": True}}
+    )
+    assert notify(record, at("T-0")) == (None, [])
+    wanted, lines = notify(record, at("T-1", 1), at("T-2", 2))
+    assert wanted is None
+    assert [(line["lu"], line["t"]) for line in lines] == [("T-1", T_RX + 1_000_000), ("T-2", T_RX + 2_000_000)]
+
+
 def test_the_first_value_is_the_state_and_a_repeated_one_no_event() -> None:
     record = variables()
     assert notify(record, at(5)) == (None, [])
