@@ -27,6 +27,7 @@ from protocols.opcua.together import together
 PURPOSE = "browse a server, watch its variables, draft the source's table; writes nothing"
 CONNECTION = (
     *("url", "user", "password", "user_certificate", "application_uri", "timeout_ms", "message_bytes_max", "security"),
+    "structures",
 )
 DEPTH_MAX = 12
 NODES_MAX = 64
@@ -197,11 +198,16 @@ def _report(
     busiest = sorted(watched, key=lambda one: -one.seen.count)[:ROWS_MAX]
     rows = [("rate", "variable", "node", "value")]
     for one in busiest:
-        value = sample(one.reading.value) if not one.reading.bad else f"bad ({one.reading.status:#010x})"
+        value = sample(one.reading.value) if not one.reading.bad else _why_not(one.reading)
         place = ascii("/".join(one.variable.place))[1:-1]
         rows.append((one.seen.rate(args.seconds), place, one.variable.node.to_string(), value))
     more = [f"... and {len(watched) - ROWS_MAX} more variables"] if len(watched) > ROWS_MAX else []
     return [*lines, *table(rows), *more]
+
+
+def _why_not(reading: Reading) -> str:
+    """Why a value cannot be shown: it is bad, or good and nothing that can be read as it is asked for."""
+    return f"bad ({reading.status:#010x})" if reading.fault is None else f"cannot be read: {reading.fault}"
 
 
 def draft(name: str, connect: Mapping[str, Any], namespaces: Sequence[str], watched: Sequence[Watched]) -> str:

@@ -166,8 +166,9 @@ def _check_trust_list(
     if certificate in trusted:
         _warn_of_dates(certificate, now)
         return
-    for authority in trusted:
-        if _issued(authority, certificate, now):
+    issuers = [authority for authority in trusted if _issued(authority, certificate)]
+    for authority in issuers:
+        if _valid(authority, now) and _valid(certificate, now):
             # Whoever has any certificate of this authority must not pass for our server.
             if server_uri is None and host not in _hosts(certificate):
                 names = ", ".join(_hosts(certificate)) or "none"
@@ -177,6 +178,14 @@ def _check_trust_list(
                 )
             return
     kept = _keep_rejected(certificate, folder / "rejected")
+    if issuers:
+        late = certificate if not _valid(certificate, now) else issuers[0]
+        since, until = late.not_valid_before_utc.date(), late.not_valid_after_utc.date()
+        raise Refused(
+            f"server certificate {_subject(certificate)} is issued by {_subject(issuers[0])}, which is trusted, but "
+            f"that of {_subject(late)} is valid from {since} to {until}: it has to be made anew; or, to believe this "
+            f"server by name, move {kept} to {folder}"
+        )
     raise Refused(
         f"server certificate {_subject(certificate)} is not trusted (sha256 {fingerprint(certificate)}): compare the "
         f"fingerprint at the server; if it is the same, move {kept} to {folder}"
@@ -195,13 +204,13 @@ def _trusted(folder: Path) -> Iterator[x509.Certificate]:
             log.warning("trust list: %s", error)
 
 
-def _issued(authority: x509.Certificate, certificate: x509.Certificate, now: datetime.datetime) -> bool:
+def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
         certificate.verify_directly_issued_by(authority)
     except (x509.ExtensionNotFound, ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
-    return constraints.ca and _valid(authority, now) and _valid(certificate, now)
+    return constraints.ca
 
 
 def _valid(certificate: x509.Certificate, now: datetime.datetime) -> bool:

@@ -118,7 +118,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     collect: how the other nodes are got.
       `"read"` (default): all nodes in one Read call after the trigger's notification. If the trigger has moved on by
       then, the values of the notification are gone, and it becomes a `source.gap`. For devices that keep the values
-      until the next event, and events further apart than `publishing_ms` and a round trip.
+      until the next event, and events further apart than `publishing_ms` and a round trip. A trigger alone is not read:
+      its notification says all that there is.
       `"monitor"`: all nodes are monitored, and a record takes what each had at the trigger's source timestamp (the last
       value not younger than it). For bursts, and for servers that report every write with a true source timestamp.
     check: with `"read"`: the name of a node that is read before and after the others in the one call; its two values

@@ -38,6 +38,7 @@ XML_ELEMENT, NODE_ID, EXPANDED_NODE_ID, DATA_VALUE, VARIANT, DIAGNOSTIC_INFO = 1
 NODE_ID_KIND, OF_SERVER, NAMED_SPACE = 0x3F, 0x40, 0x80
 NODE_ID_KINDS = (("i", BYTE), ("i", UINT16), ("i", UINT32), ("s", STRING), ("g", GUID), ("b", BYTE_STRING))
 TYPE_BITS, DIMENSIONS_BIT, ARRAY_BIT = 0x3F, 0x40, 0x80
+NULL_ID = "i=0"
 DEPTH_MAX = 32
 DIMENSIONS_MAX = 8
 
@@ -147,6 +148,8 @@ class Structures:
         cursor = Cursor(data, self.library)
         encoding = str(cursor.take(NODE_ID))
         of_type = self._by_encoding.get(encoding) or standard_encodings().get(encoding)
+        if encoding == NULL_ID and cursor.take(BYTE) == 0:
+            return None  # no structure is there (OPC 10000-6 section 5.2.2.15)
         if of_type is None:
             raise Unfit("value: a structure whose type is not known; set structures = true")
         if cursor.take(BYTE) != 1:

@@ -52,6 +52,8 @@ class VariablesRecord:
         self.src = settings.src
         self.settings = settings
         self.monitored = tuple(settings.nodes) if settings.collect == "monitor" else (settings.trigger,)
+        # A trigger alone says all that there is: what it says by the time of a Read is another event.
+        self._monitors = len(settings.nodes) == 1 or settings.collect == "monitor"
         self.read = tuple(settings.nodes)
         if settings.check is not None:
             self.read = (settings.check, *self.read, settings.check)
@@ -70,6 +72,7 @@ class VariablesRecord:
         self._event_us: int | None = None  # the source time of the last event, whether its record could be made
         self._skipped = False  # numbers right before the one that was notified last
         self._samples = False  # the server is known not to tell of every write
+        self._apart = False  # ... and has looked at another node before the trigger, and told of an older value
         self._own: set[str] = set()  # nodes that are written whatever the trigger does
         self._later: dict[str, int] = {}  # nodes that were written after the trigger, and in how many events in a row
 
@@ -95,15 +98,18 @@ class VariablesRecord:
     def notified(self, notes: list[Note], t_rx: int, harvest: Harvest) -> Reading | None:
         """Takes the notifications of one publish response. Returns the trigger's value to read the other nodes for.
 
-        With `collect = "monitor"` records are made here and None is returned.
+        With `collect = "monitor"`, and of a trigger alone, records are made here and None is returned; unless the
+        server has told a value after the record that it belongs to: it looks at one node after the other, and what is
+        known at a trigger may be of the event before. From then on the values are read, as with `collect = "read"`.
         """
         wanted: Reading | None = None
         trigger = self.settings.trigger
-        monitors, is_state = self.settings.collect == "monitor", self._fresh
+        monitors, is_state = self._monitors and not self._apart, self._fresh
         newest = _newest(notes) if monitors else {}
         for name, reading in self._in_order(notes):
             if monitors and name != trigger and not is_state and self._is_too_late(name, reading):
-                harvest.fault(f"{name}: told after the record that it belongs to: its server samples apart", {})
+                monitors, self._apart = False, True
+                harvest.fault(f"{name}: told after the record that it belongs to: from now on the values are read", {})
             if name != trigger and reading.sound:
                 self._state[name] = reading
                 continue

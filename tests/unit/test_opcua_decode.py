@@ -131,6 +131,18 @@ def collect(record: VariablesRecord, wanted: Reading, n: object, lu: Reading | N
     return [json.loads(line) for line in harvest.lines]
 
 
+def test_a_trigger_alone_is_not_read_and_each_of_its_values_is_a_record() -> None:
+    """A code reader with one variable: of two codes between two publishings the first is not gone because the second is
+    there by the time of a Read."""
+    record = variables(
+        nodes={"n": "i=1"}, record={"kind": {"const": "carton.open"}, "lu": {"path": "n", "required": True}}
+    )
+    assert notify(record, at("T-0")) == (None, [])
+    wanted, lines = notify(record, at("T-1", 1), at("T-2", 2))
+    assert wanted is None
+    assert [(line["lu"], line["t"]) for line in lines] == [("T-1", T_RX + 1_000_000), ("T-2", T_RX + 2_000_000)]
+
+
 def test_the_first_value_is_the_state_and_a_repeated_one_no_event() -> None:
     record = variables()
     assert notify(record, at(5)) == (None, [])
@@ -284,11 +296,23 @@ def test_monitored_values_that_do_not_belong_together_are_no_record_and_one_that
     assert told(("n", at(2, 2)), ("lu", at("T-3", 3))) == ([("source.gap", None, None)], [])
     assert told(("n", at(3, 3))) == ([("carton.open", 3, "T-3")], [])
     assert told(("n", at(4, 4))) == ([("carton.open", 4, "T-3")], []), "nothing tells that lu has changed"
-    late = "variables.x: lu: told after the record that it belongs to: its server samples apart"
+    late = "variables.x: lu: told after the record that it belongs to: from now on the values are read"
     assert told(("lu", at("T-4", 4))) == ([], [late])
-    assert told(("lu", at("T-4", 4))) == ([], []), "told once more, as after a session was taken up again"
     record.connected(T_RX)
-    assert told(("n", at(5, 5)), ("lu", at("T-4", 4))) == ([("carton.open", 5, "T-4")], [])
+    harvest = Harvest("variables.x")
+    read_for = record.notified([("n", at(5, 5)), ("lu", at("T-4", 4))], T_RX, harvest)
+    assert read_for is not None, "also over the next connection"
+    assert read_for.value == 5
+    assert harvest.lines == []
+
+
+def test_a_value_that_is_told_once_more_is_not_told_too_late() -> None:
+    """As after a session was taken up again."""
+    record, harvest = variables(Counter(), collect="monitor"), Harvest("variables.x")
+    record.notified([("n", at(0)), ("lu", at("T-0"))], T_RX, harvest)
+    record.notified([("n", at(1, 1)), ("lu", at("T-1", 1))], T_RX, harvest)
+    record.notified([("lu", at("T-1", 1))], T_RX, harvest)
+    assert harvest.faults == []
 
 
 def test_each_element_of_an_array_is_a_record_and_when_says_which_are_meant() -> None:

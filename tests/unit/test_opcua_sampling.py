@@ -94,3 +94,43 @@ def test_no_record_has_values_of_another(seed: int, pause_ms: int) -> None:
     assert len(records) > (150 if pause_ms == 60 else 0)
     assert all("before the server sampled it" in cause for cause, _ in found.faults)
     assert found.faults
+
+
+def collect(under: VariablesRecord, machine: Machine, event: Reading, now: int, found: Harvest) -> None:
+    """What the driver does of an event whose values are to be read: see `Flow._collect`."""
+
+    def readings(at: int) -> list[Reading]:
+        return [Reading(value, 0, us, us) for us, value in (machine.at(name, at) for name in under.read)]
+
+    if later := under.later(event, readings(now), found):
+        if under.moved_on(event, readings(now + 380 * MS)):
+            under.mixed(event, later, T0, found)
+            return
+        under.are_own(later, found)
+    under.collected(event, readings(now), T0, found)
+
+
+@pytest.mark.parametrize("pause_ms", [40, 60, 300])
+@pytest.mark.parametrize("seed", range(8))
+def test_where_the_trigger_is_looked_at_last_values_are_read_once_that_has_shown(seed: int, pause_ms: int) -> None:
+    """node-opcua: a value is told that was written before the look at its node, and the trigger of after it."""
+    machine = Machine(random.Random(seed), 300, pause_ms)
+    under, found = record(), Harvest("variables.cartons")
+    known_from = None
+    for notes in sampled(machine, {"lu": 0, "qty": 2 * MS, "n": 9 * MS}, 50 * MS, 100 * MS):
+        notes.sort(key=lambda note: note[0])
+        cycle_end = T0 + (max(note[1].source_us or 0 for note in notes) - T0) // (100 * MS) * 100 * MS + 100 * MS
+        event = under.notified(notes, T0, found)
+        if event is not None:
+            known_from = known_from or event.value
+            collect(under, machine, event, cycle_end + 2 * MS, found)
+    told = [json.loads(line) for line in found.lines]
+    records = [one for one in told if one["kind"] == "carton.open"]
+    wrong = [one for one in records if (one["lu"], one["qty"]) != (f"T-{one['seq']}", quantity(one["seq"]))]
+    assert known_from is not None
+    assert [one for one in wrong if one["seq"] >= known_from] == []
+    numbers = [one["seq"] for one in records]
+    assert numbers == sorted(set(numbers))
+    assert len(records) > (200 if pause_ms == 300 else 0)
+    assert [one for one in wrong if one["seq"] > BURST], "what shows it is one of them"
+    assert sum("told after the record" in cause for cause, _ in found.faults) == 1

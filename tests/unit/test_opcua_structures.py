@@ -115,6 +115,14 @@ def test_an_array_of_structures_and_one_that_is_not_known() -> None:
     assert both.library(b"\x16" + b"\x01\x02" + struct.pack("<H", 101) + b"\x00") == (None, None)
 
 
+def test_no_structure_at_all_is_null_and_no_unknown_one() -> None:
+    """A variable that has never been written (node-opcua: the EURange of a speed): no type, and no body."""
+    under = structures(defined(PLAIN, ("Lu", "i=12", -1, False)))
+    assert under.library(b"\x16\x00\x00\x00") == (None, None)
+    one_of_two = b"\x96" + struct.pack("<i", 2) + extension(text("T-1")) + b"\x00\x00\x00"
+    assert under.library(one_of_two) == ([{"Lu": "T-1"}, None], None)
+
+
 def test_two_servers_may_give_one_id_to_different_structures() -> None:
     body = b"\x16" + extension(struct.pack("<hh", 1, 2))
     one = structures(defined(PLAIN, ("A", "i=4", -1, False), ("B", "i=4", -1, False)))

@@ -372,13 +372,16 @@ class Host:
 
     def _died_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         bd_seq = next((metric[7] for metric in message.metrics if metric[0] == "bdSeq"), None)
-        if not node.is_of_this_life(bd_seq):
+        is_certain = node.is_of_this_life(bd_seq)
+        if not is_certain and (node.is_of_an_earlier_life(bd_seq) or not self._settings.commands):
             return
         self._wait_no_more(found, name, node, message.t_rx)
         if name in self._holding:
             self._hold_no_more(found, name, message.t_rx)
         alive = [device for device, state in node.devices.items() if state.alive]
         node.died()
+        # one that lives all the same tells its births then; nobody may be there: once is enough
+        node.rebirth_wanted = node.is_silent = not is_certain
         for device in alive:
             self._link(found, "link.down", name, device, message.t_rx)
 

@@ -1,0 +1,29 @@
+"""What `sortline discover opcua` says of a server."""
+
+from __future__ import annotations
+
+import argparse
+
+from asyncua import ua
+
+from ext.opcua_values import Reading
+from protocols.discovery import Seen, how_to_connect
+from protocols.opcua.discover import CONNECTION, Variable, Watched, _report
+
+
+def test_a_good_value_that_cannot_be_read_is_not_called_bad() -> None:
+    """A structure of which no definition is loaded: its status is good, and `bad (0x00000000)` helps nobody."""
+    node = ua.NodeId(1, 2)
+    fault = "value: a structure whose type is not known; set structures = true"
+    watched = [
+        Watched(Variable(node, ("Scan",)), Reading(None, fault=fault), Seen()),
+        Watched(Variable(node, ("Broken",)), Reading(None, 0x80340000), Seen()),
+    ]
+    lines = _report("opc.tcp://h:1", argparse.Namespace(variables=10, seconds=1.0), [], watched, None)
+    assert [line.split("i=1")[1].strip() for line in lines[2:]] == [f"cannot be read: {fault}", "bad (0x80340000)"]
+
+
+def test_structures_are_loaded_where_the_site_file_asks_for_them() -> None:
+    asked = {"url": "opc.tcp://h:1", "structures": True}
+    found = how_to_connect(argparse.Namespace(table=asked | {"variables": {}}), CONNECTION, lambda where: {})
+    assert found == asked
