@@ -32,21 +32,20 @@ def test_a_counter_that_began_anew_in_another_life_numbers_another_epoch(away: s
     assert floor.born(253)[1:] == [picked(253, "T-0", epoch=1)]
 
 
-def test_a_death_of_no_life_that_is_known_is_believed_and_the_node_asked_whether_it_lives() -> None:
+def test_a_death_of_the_next_life_is_believed_and_the_node_asked_whether_it_lives() -> None:
     """pysparkplug says goodbye with the number of its next life: passed over, its silence would say something."""
     floor = Floor()
-    floor.born(bd_seq=2)
-    floor.born(bd_seq=9)
-    for earlier in (8, 2):
-        assert floor.say("NDEATH", wire.metric("bdSeq", earlier, wire.INT64)) == []
+    floor.born(bd_seq=255)
+    for other in (254, 2, 100):
+        assert floor.say("NDEATH", wire.metric("bdSeq", other, wire.INT64)) == []
     down = [{"kind": "link.down", "src": src} for src in ("dc1/nodes/L1", "dc1/L1/PTL")]
-    assert floor.say("NDEATH", wire.metric("bdSeq", 10, wire.INT64)) == down
+    assert floor.say("NDEATH", wire.metric("bdSeq", 0, wire.INT64)) == down
     assert floor.requests() == ["spBv1.0/Plant1/NCMD/L1"]
     assert floor.host.unborn() == [], "nobody waits for one that is probably gone"
     floor.now_us += 60_000_000
     assert floor.requests() == [], "and nobody asks it twice"
     # it lived: it tells its births, and goes on where it was
-    assert floor.born(250, bd_seq=9) == [{"kind": "link.up", "src": "dc1/L1/PTL"}]
+    assert floor.born(250, bd_seq=255) == [{"kind": "link.up", "src": "dc1/L1/PTL"}]
     assert floor.pick(251, "T-1") == [picked(251, "T-1")]
     assert floor.causes == []
 

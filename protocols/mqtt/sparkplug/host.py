@@ -373,7 +373,7 @@ class Host:
     def _died_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         bd_seq = next((metric[7] for metric in message.metrics if metric[0] == "bdSeq"), None)
         is_certain = node.is_of_this_life(bd_seq)
-        if not is_certain and (node.is_of_an_earlier_life(bd_seq) or not self._settings.commands):
+        if not is_certain and not (node.is_of_the_next_life(bd_seq) and self._settings.commands):
             return
         self._wait_no_more(found, name, node, message.t_rx)
         if name in self._holding:

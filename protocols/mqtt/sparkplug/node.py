@@ -5,7 +5,6 @@ Pure: time is an argument, in microseconds.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import NamedTuple
 
 from ext.sparkplug import Metric, Report, SparkplugFault, Unborn, reports_of, value_of
@@ -23,9 +22,6 @@ APART_MAX = 6
 
 INTEGER_FIELDS = (10, 11)
 """int_value and long_value of a metric."""
-
-LIVES_MAX = 8
-"""So many earlier lives of a node are known by their `bdSeq`."""
 
 BIRTH_PREFIX = "DATA/"
 """mqtt-spb-wrapper: a birth calls DATA/x what is x in data."""
@@ -116,7 +112,6 @@ class Node:
         self.alive = False
         self.met = False
         self.bd_seq: object = None
-        self.earlier: deque[object] = deque(maxlen=LIVES_MAX)  # the `bdSeq` of lives before
         self.devices: dict[str, Device] = {"": Device()}
         self.next_seq: int | None = None
         self.waiting: dict[int, Message] = {}
@@ -146,8 +141,6 @@ class Node:
             device.alive = False
             device.next_seq = None
             device.was_away |= is_another or bd_seq is None
-        if is_another and self.bd_seq is not None:
-            self.earlier.append(self.bd_seq)
         self.bd_seq = bd_seq
         return cut_off
 
@@ -155,12 +148,10 @@ class Node:
         """Whether a death is. An earlier life's may come late: the broker tells it (6.4.19)."""
         return not self.alive or self.bd_seq is None or bd_seq is None or bd_seq == self.bd_seq
 
-    def is_of_an_earlier_life(self, bd_seq: object) -> bool:
-        """Whether a death that is not of this life is of one that we have seen, or of the one before. Of another one
-        nobody knows: it may be of this one (pysparkplug says goodbye with the `bdSeq` of its next life)."""
+    def is_of_the_next_life(self, bd_seq: object) -> bool:
+        """Whether a death is, of which no birth came yet: pysparkplug says goodbye with that number."""
         now = self.bd_seq
-        is_one_before = isinstance(bd_seq, int) and isinstance(now, int) and (bd_seq + 1 - now) % SEQUENCE == 0
-        return is_one_before or bd_seq in self.earlier
+        return isinstance(bd_seq, int) and isinstance(now, int) and (bd_seq - now) % SEQUENCE == 1
 
     def died(self) -> None:
         self.alive = self.met = False
