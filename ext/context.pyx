@@ -178,6 +178,7 @@ cdef class Context:
             line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
             if told:
                 remember(self.floor, line, &said, fact.t)
+            if told or fact.kind == K_ORDER_CHANGED:    # R10: it may be the first that is heard of the order
                 pick_alarms.expect_cover(self.floor, line, fact)
             if line.own != NULL:
                 retasks.ask_for(self.floor, line.own, line.sku)

@@ -428,3 +428,11 @@ def R54_the_word_of_the_tms_before_the_close_is_judged() -> Case:
 def R54_the_word_of_the_tms_from_before_the_close() -> Case:
     """R54, R3: the owner had spoken at 59, though it came after the close: nobody waits for the rest."""
     return partly(59, 60.9).never_raised("SHP_PARTIAL_LOAD")
+
+
+def R24_the_release_is_overtaken_by_what_covers_it() -> Case:
+    """R24, R10: the change of 30 is the first that is heard of the order, and covers what was picked all the same."""
+    case = Case().task(2).pick(10, 2).pick(20)
+    case.wms("order.changed", 30, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 3}]).order(2, rx=50)
+    case.device("telemetry", 90, src=STATION).confirmed(3, 20, over_qty=1)
+    return case.cleared("PCK_OVER", "task/T-1", t=30).raised("CTX_OUTDATED", "order/O-1").counted(rejected=1)
