@@ -456,3 +456,19 @@ def R55_of_several_in_the_other_trailer_the_least_is_named() -> Case:
     case.packed(1, "C-3").packed(1, "C-2").packed(1).ready(3, 22)
     load(load(load(case, 40, "L-3"), 41, "L-2"), 42, "L-1", "TR-2").device("telemetry", 90, src=DOCK)
     return case.raised("SHP_WRONG_TRAILER", "carton/C-1", t=42, detail="in TR-2; C-2 is in TR-1")
+
+
+def R24_a_backlogs_press_from_before_the_change_that_covers_it() -> Case:
+    """R24, R3: the third of two was pressed at 20, the change of 30 asks for three; the press is heard of at 80."""
+    case = Case().order(2).task(2).pick(10, 2)
+    case.wms("order.changed", 30, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 3}])
+    case.device("telemetry", 70, src=STATION).pick(20, rx=80, src="dc1/pick/PTL-02", hist=True)
+    return case.device("telemetry", 90, src=STATION).confirmed(3, 20, over_qty=1).never_raised("PCK_OVER")
+
+
+def R24_nothing_was_heard_of_the_line_before_what_covers_it() -> Case:
+    """R24, R10, R11: the change of 30 is the first that is heard of the line; the task of 0, told at 50, wants two."""
+    case = Case().pick(10, 2, lu="L-1").pick(20, lu="L-1").close(25).shipment(3)
+    case.wms("order.changed", 30, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 3}]).task(2, rx=50)
+    case.device("telemetry", 90).confirmed(3, 20, over_qty=1).packed(3, "L-1#1").never_raised("PCK_OVER")
+    return case.ready(3, 30)
