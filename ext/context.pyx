@@ -6,7 +6,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 """
 
 from ext cimport carton_names, cartons, destinations, inventory, late_facts, line_windows, manifests, pick_alarms, pick_events
-from ext cimport hindsight, holds, picks, plans, retasks, returns, shipments, stuck, touches, waves
+from ext cimport hindsight, holds, picks, plans, retasks, returns, shipments, stuck, touches, tracks, waves
 from ext.asked cimport asked_now, remember, remember_task
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
@@ -178,6 +178,7 @@ cdef class Context:
             line.policy = POLICIES.index(row.get("short_policy", "SHIP_PARTIAL"))
             if told:
                 remember(self.floor, line, &said, fact.t)
+            if told or fact.kind == K_ORDER_CHANGED:    # R10: it may be the first that is heard of the order
                 pick_alarms.expect_cover(self.floor, line, fact)
             if line.own != NULL:
                 retasks.ask_for(self.floor, line.own, line.sku)
@@ -394,6 +395,8 @@ cdef class Context:
 
     cdef int manifest_result(self, Shipment* shipment, Fact* fact, bytes line) except -1:
         """R54: it counts from its arrival on, and ends what waits to be told."""
+        if shipment.manifest_t == NEVER:
+            tracks.resolve_settled(self.floor)
         shipments.tell_lasted(self.floor, shipment, fact.t)
         return manifests.take_result(self.floor, shipment, fact, line)
 

@@ -42,7 +42,8 @@ cdef bint goes_early(Floor floor, int64_t before) noexcept:
 
 
 cdef int forget_units(Floor floor, int64_t before) except -1:
-    """Cycles that ended long ago, or that were closed and then left alone; a unit without cycles goes, too."""
+    """Cycles that ended long ago, or that were closed and then left alone; a unit without cycles goes, too, unless something
+    rides on it: a pallet is bound to before it is seen."""
     cdef Table* table = floor.state.units
     cdef Keys keys = Keys(table.count)
     cdef LoadUnit* unit
@@ -59,7 +60,7 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
         remove_some(&unit.refused, 0, first_from(unit.refused, before))
         youngest = <Fact*>last(unit.facts)
         if (length(unit.cycles) == 0 and length(unit.destined) == 0 and (youngest == NULL or youngest.t < before)
-                and not unit.numbered and length(unit.refused) == 0):
+                and not unit.numbered and length(unit.riders) == 0 and length(unit.refused) == 0):
             keys.add(table.slots[i].key)
     return drop_all(floor, table, keys)
 

@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t
 
 from ext cimport carton_state, riding
-from ext.kinds cimport K_PICK_TASK, K_SHIPMENT_PLAN
+from ext.kinds cimport K_ORDER_CHANGED, K_PICK_TASK, K_SHIPMENT_PLAN
 from ext.shipment_cartons cimport add_fed
 from ext.shipments cimport touch_cycle
 from ext.state cimport CartonPlan, Cycle, PickWindow, ScopeLine
@@ -25,9 +25,10 @@ cdef int take_word(Floor floor, Line* line, Fact* fact) except -1:
 
 
 cdef bint is_first_word(Floor floor, const Line* line, const Fact* fact) noexcept:
-    """The first is what a line begins with, and changes nothing: it is not kept, for most lines hear no other."""
+    """The first is what a line begins with, and changes nothing: it is not kept, for most lines hear no other. An
+    `order.changed` is never that, whatever else is late (R24)."""
     cdef int tasks = length(line.windows)
-    if line.changed != floor.state.nothing_changed or tasks > 1:
+    if line.changed != floor.state.nothing_changed or tasks > 1 or fact.kind == K_ORDER_CHANGED:
         return False
     return tasks == 0 or (fact.kind == K_PICK_TASK and (<PickWindow*>nth(line.windows, 0)).planned_t == fact.t)
 

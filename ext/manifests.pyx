@@ -334,7 +334,7 @@ cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) 
     cdef Verdict verdict
     if not cause.context or shipment.manifest_t == NEVER or cause.t <= shipment.manifest_t:
         tell(floor, shipment, cause, False)
-    if not shipment.shipped_true or shipment.cancelled_by != NULL:
+    if not shipment.shipped_true or shipment.cancel_t <= t:     # R3: its cancel may have come before it happened
         return 0
     verdict = verdict_of(floor, shipment, max(t, floor.state.watermark - 1))
     if verdict.kind == READY and verdict.data.a == shipment.shipped_data.a and verdict.data.b == shipment.shipped_data.b:

@@ -16,3 +16,4 @@ cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1
 cdef int expect(Floor floor, PickWindow* window, int64_t t) except -1
 cdef int expect_cover(Floor floor, Line* line, const Fact* order) except -1
 cdef int due(Floor floor, void* target, int tag) except -1
+cdef bint is_covered(const PickWindow* window, int64_t q, int64_t as_of) noexcept

@@ -9,6 +9,7 @@ from ext.exceptions cimport (
 )
 from ext.floor cimport find_line
 from ext.keys cimport KEY_LINE, Key
+from ext.kinds cimport K_ORDER_CHANGED
 from ext.outcomes cimport Outcome, is_note, outcome_then
 from ext.pick_events cimport alarm, key_of, quiet, subject_text
 from ext.store cimport List, last, length, nth
@@ -98,7 +99,7 @@ cdef int expect_all(Floor floor, PickWindow* window, const List* facts) except -
 cdef int expect_cover(Floor floor, Line* line, const Fact* order) except -1:
     """R24: a revision of the order asks for another quantity from its time on; what it covers is judged then."""
     cdef Fact* cover = floor.copy_name(order)
-    cover.order, cover.line, cover.qty = line.order, line.number, line.qty
+    cover.order, cover.line = line.order, line.number
     return floor.by_watermark.push(
         cover.t, RANK_PICK, Key(a=line.order, number=line.number, form=KEY_LINE), cover, TAG_COVER, 0)
 
@@ -159,9 +160,9 @@ cdef int end_stall(Floor floor, PickWindow* window, const Outcome* o, const Fact
 
 cdef int judge_over(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int64_t as_of) except -1:
     """R24: more than the tolerance allows, and than a change of the order covers."""
-    cdef int64_t allowed = max(o.q_task + tolerance_of(window, o.q_task, as_of), window.trouble.covered_q)
+    cdef int64_t allowed = o.q_task + tolerance_of(window, o.q_task, as_of)
     cdef int64_t t = max(o.t_close, cause.t)
-    if o.told and not o.cancelled and o.q > allowed:
+    if o.told and not o.cancelled and o.q > allowed and not is_covered(window, o.q, as_of):
         return alarm(floor, window, PCK_OVER, t, cause, f"{o.q} of {o.q_task}")
     return quiet(floor, window, PCK_OVER, t, cause)
 
@@ -185,27 +186,38 @@ cdef Fact* first_after_cancel(const PickWindow* window, int64_t as_of) noexcept:
 
 
 cdef int judge_cover(Floor floor, const Fact* order) except -1:
-    """R24: a revision of the order covers what was picked of a line if its quantity is no less; or covers it no more."""
+    """R24: a revision of the order may cover what was picked of a line; or cover it no more."""
     cdef Line* line = find_line(floor.state, order.order, order.line)
-    cdef int64_t picked = 0, covered
     cdef PickWindow* window
-    cdef int i, count = length(line.windows) if line != NULL else 0
-    for i in range(count):
-        picked += told_by_now(floor, <PickWindow*>nth(line.windows, i))
-    for i in range(count):
+    cdef int i
+    for i in range(length(line.windows) if line != NULL else 0):
         window = <PickWindow*>nth(line.windows, i)
-        covered = told_by_now(floor, window) if picked <= order.qty else 0
-        if covered != window.trouble.covered_q:
-            floor.troubled(window).covered_q = covered
         if window.trouble.alarms:
             judge(floor, window, order)
     return 0
 
 
-cdef int64_t told_by_now(Floor floor, const PickWindow* window) noexcept:
-    """Pieces that count by all that the watermark has passed."""
-    cdef int64_t as_of = floor.state.watermark - 1
-    cdef Outcome o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+cdef bint is_covered(const PickWindow* window, int64_t q, int64_t as_of) noexcept:
+    """R24: the last `order.changed` by then asked for all that had been picked of the line, and of this no more was since."""
+    cdef const Line* line = window.line
+    cdef const Fact* change = NULL
+    cdef const Fact* word
+    cdef int64_t picked = 0
+    cdef int i
+    for i in range(length(line.changed.words)):
+        word = <Fact*>nth(line.changed.words, i)
+        if word.kind == K_ORDER_CHANGED and word.t <= as_of and (change == NULL or word.t >= change.t):
+            change = word
+    if change == NULL:
+        return False
+    for i in range(length(line.windows)):
+        picked += told_by(<PickWindow*>nth(line.windows, i), change.t)
+    return picked <= asked_at(line, change.t).qty and q <= told_by(window, change.t)
+
+
+cdef int64_t told_by(const PickWindow* window, int64_t t) noexcept:
+    """What its confirmation said by then; nothing if it was cancelled."""
+    cdef Outcome o = outcome_then(window, t, max(t, window.trouble.forced) + 1)
     return o.q if o.told and not o.cancelled else 0
 
 

@@ -7,9 +7,9 @@ from libc.stdlib cimport free, realloc
 from ext cimport carton_names, carton_state, outcomes
 from ext.asked cimport asked_at
 from ext.json_writer cimport JsonWriter, digest_of
-from ext.kinds cimport K_ORDER_CHANGED
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
+from ext.pick_alarms cimport is_covered
 from ext.plan_data cimport FormerPlan
 from ext.plans cimport plan_at, scope_at, scopes_ever
 from ext.shipment_cartons cimport add_fed, cycles_of, home_of, is_voided, only_planner, unused_of
@@ -225,30 +225,6 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
         short_ = share_of_short(floor, scope, short_, as_of)
     need.short_ = max(0, min(short_, need.planned - need.confirmed))
     return need.confirmed + need.short_ >= need.planned and not exceeds(need, &asked, as_of)
-
-
-cdef bint is_covered(const PickWindow* window, int64_t q, int64_t as_of) noexcept:
-    """R24: the last `order.changed` by then asked for all that had been picked of the line, and of this no more was since."""
-    cdef const Line* line = window.line
-    cdef const Fact* change = NULL
-    cdef const Fact* word
-    cdef int64_t picked = 0
-    cdef int i
-    for i in range(length(line.changed.words)):
-        word = <Fact*>nth(line.changed.words, i)
-        if word.kind == K_ORDER_CHANGED and word.t <= as_of and (change == NULL or word.t >= change.t):
-            change = word
-    if change == NULL:
-        return False
-    for i in range(length(line.windows)):
-        picked += picked_by(<PickWindow*>nth(line.windows, i), change.t)
-    return picked <= asked_at(line, change.t).qty and q <= picked_by(window, change.t)
-
-
-cdef int64_t picked_by(const PickWindow* window, int64_t t) noexcept:
-    """What its confirmation said by then; nothing if it was cancelled."""
-    cdef outcomes.Outcome o = outcomes.outcome_then(window, t, max(t, window.trouble.forced) + 1)
-    return o.q if o.told and not o.cancelled else 0
 
 
 cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:

@@ -14,7 +14,7 @@ from ext.texts cimport Texts
 cdef const char* MAGIC = b"SORTLINE"
 
 cdef enum:
-    VERSION = 12
+    VERSION = 13
     BODY = 8 + 2 + 16
     PAGE = 1 << 21          # a huge one
     ALIGNED = 16            # where bytes of Python begin, and where the region does in them

@@ -209,7 +209,6 @@ cdef struct Trouble "sortline_Trouble":
     FormerTaskList* former      # R43, R70: its revisions named others; NULL: what it says now it has always said
     void* finding               # R70: the Finding (see premises_data) of what its short says of the stock
     int64_t cancel_t            # NEVER: not cancelled (R21 e)
-    int64_t covered_q           # R24: so much of it was covered by a change of the order
     int64_t forced              # closings up to here are decided by the wall clock's bound, not by the watermark (R4)
     int64_t held_t              # R7: which closing waits for a gap,
     int64_t gap_over_t          # and until when by the wall clock, if no gap closes before

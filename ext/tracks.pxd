@@ -24,6 +24,7 @@ cdef int take_multiread(Floor floor, Source* source, Fact* fact, Numbers* codes,
 cdef int on_passed(Floor floor, Fact* fact) except -1
 cdef int on_multiread_passed(Floor floor, Multiread* multiread) except -1
 cdef int on_bound(Floor floor, Source* source) except -1
+cdef int resolve_settled(Floor floor) except -1
 cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1
 cdef int watch_item(Floor floor, Fact* fact) except -1
 cdef int judge_item(Floor floor, Fact* fact) except -1

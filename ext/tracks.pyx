@@ -86,14 +86,9 @@ cdef int on_multiread_passed(Floor floor, Multiread* multiread) except -1:
 
 cdef int on_bound(Floor floor, Source* source) except -1:
     """R4: what waited for so long takes effect without the watermark, in R3's order."""
-    cdef List* over
-    cdef int i
     if <Source*>find(floor.state.sources, source.src) != source:
         return 0                        # it was forgotten
-    over = take_over(floor, source)
-    for i in range(length(over)):
-        force(floor, source, nth(over, i))
-    floor.store.free(over)
+    force_all(floor, source, take_over(floor, source))
     source.bounded = False
     return bound(floor, source, due_of(floor, nth(source.tracked, 0))) if length(source.tracked) else 0
 
@@ -105,14 +100,9 @@ cdef inline int64_t due_of(Floor floor, void* item) noexcept:
 cdef List* take_over(Floor floor, Source* source) except? NULL:
     """What has waited for so long waits no longer; sorted. It mostly came in order."""
     cdef List* over = NULL
-    cdef void* item
-    cdef int n = 0, at
+    cdef int n = 0
     while n < length(source.tracked) and due_of(floor, nth(source.tracked, n)) <= floor.state.wall:
-        item = nth(source.tracked, n)
-        at = length(over)
-        while at > 0 and floor.precedes(fact_in(item), fact_in(nth(over, at - 1))):
-            at -= 1
-        floor.store.insert(&over, at, item)
+        insert_by_time(floor, &over, nth(source.tracked, n))
         n += 1
     remove_some(&source.tracked, 0, n)
     return over
@@ -126,6 +116,52 @@ cdef int force(Floor floor, Source* source, void* item) except -1:
     fact.judged |= FORCED
     fact.sights += 1                    # its timer is still to come
     return resolve(floor, fact)
+
+
+cdef int resolve_settled(Floor floor) except -1:
+    """R54, R60: the TMS's word of a shipment has come, and nothing can be told of it afterwards. What no record of its own
+    machine can come before any more (R2) belongs to a unit by now, whatever source the watermark waits for."""
+    cdef Source* source
+    cdef uint64_t i
+    if floor.state.open_tracks == 0:
+        return 0
+    for i in range(floor.state.sources.capacity):
+        source = <Source*>floor.state.sources.slots[i].value
+        if source != NULL and length(source.tracked):
+            force_all(floor, source, take_settled(floor, source))
+    return 0
+
+
+cdef List* take_settled(Floor floor, Source* source) except? NULL:
+    """What the source's own watermark has passed waits no longer; sorted. One that has left is as late as a partition without
+    sources (R2). Codes wait for what other machines saw (R63)."""
+    cdef List* settled = NULL
+    cdef void* item
+    cdef int64_t passed = source.watermark if source.live else max(source.watermark, floor.state.wall - source.idle)
+    cdef int i = 0
+    while i < length(source.tracked):
+        item = nth(source.tracked, i)
+        if head_of(item).type == B_MULTIREAD or fact_in(item).t >= passed:
+            i += 1
+            continue
+        insert_by_time(floor, &settled, item)
+        remove_at(&source.tracked, i)
+    return settled
+
+
+cdef int insert_by_time(Floor floor, List** items, void* item) except -1:
+    cdef int at = length(items[0])
+    while at > 0 and floor.precedes(fact_in(item), fact_in(nth(items[0], at - 1))):
+        at -= 1
+    return floor.store.insert(items, at, item)
+
+
+cdef int force_all(Floor floor, Source* source, List* items) except -1:
+    cdef int i
+    for i in range(length(items)):
+        force(floor, source, nth(items, i))
+    floor.store.free(items)
+    return 0
 
 
 # ---------------------------------------------------------------------------------------------- several codes

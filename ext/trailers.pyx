@@ -141,7 +141,8 @@ cdef str name_then(Floor floor, const Cycle* cycle, const Fact* fact):
 
 
 cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const Fact* fact) except? NULL:
-    """A carton of the shipment in another trailer that has not left; NULL: there is none."""
+    """A carton of the shipment in another trailer that has not left, of several that of the least unit (R3); NULL: there is
+    none."""
     cdef List* cycles
     cdef Cycle* other
     cdef Cycle* found = NULL
@@ -152,11 +153,12 @@ cdef Cycle* elsewhere(Floor floor, Shipment* shipment, const Cycle* cycle, const
     cycles = cycles_of(floor, shipment, fact.t, fact.t)
     for i in range(length(cycles)):
         other = <Cycle*>nth(cycles, i)
+        if found != NULL and not floor.texts.precedes(other.unit.lu, found.unit.lu):
+            continue
         state = carton_state.state_of(floor, other, fact.t)
         if (other != cycle and state.loaded and state.loading.trailer != fact.trailer
                 and not has_left(floor, state.loading, fact)):
             found = other
-            break
     floor.store.free(cycles)
     return found
 

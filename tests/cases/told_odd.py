@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.cases.told_shipping import part
 from tests.cases.writing import ONE, PACK, SORTER, STATION, Case, at
 
 DAY = 24 * 3600
@@ -104,3 +105,14 @@ def _left_behind(case: Case, manifest_t: float) -> Case:
     """R29: the pick counts no more, and the place is said to hold a piece less."""
     case.expect("shipment.manifested", "S-1", t=manifest_t)
     return case.expect("inventory.discrepancy", "/A//T-1", kind="POST_SHIP", actual=1)
+
+
+def R48_a_pallet_that_is_first_seen_after_what_is_over_was_looked_for() -> Case:
+    """R48, R50: L-1 rides on P-1 since 30; what is over is looked for every two minutes; P-1 comes at 310."""
+    case = Case().order(1).task(1).plan(contents=part(1)).shipment(1, stage_required=True, lanes=["LANE-1"])
+    case.pick(10, lu="L-1").close(20).wms("lu.bind", 30, lu="L-1", parent="P-1")
+    for t in range(31, 310, 9):
+        case.device("telemetry", t, src=STATION)
+    case.device("item.arrived", 310, src=SORTER, lu="P-1", loc="LANE-1").device("telemetry", 330, src=STATION)
+    case.rules |= {"retention_ms": 7_200_000, "lateness_ms": 3_600_000}
+    return case.confirmed(1, 10).packed(1).ready(1, 310)

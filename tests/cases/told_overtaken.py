@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import gone, leaves, load, manifested, packed_one, part, two_cartons
+from tests.cases.told_shipping import DOCK, gone, leaves, load, manifested, packed_one, part, two_cartons
 from tests.cases.writing import ONE, PACK, SORTER, STATION, Case, at
 
 
@@ -428,3 +428,47 @@ def R54_the_word_of_the_tms_before_the_close_is_judged() -> Case:
 def R54_the_word_of_the_tms_from_before_the_close() -> Case:
     """R54, R3: the owner had spoken at 59, though it came after the close: nobody waits for the rest."""
     return partly(59, 60.9).never_raised("SHP_PARTIAL_LOAD")
+
+
+def R24_the_release_is_overtaken_by_what_covers_it() -> Case:
+    """R24, R10: the change of 30 is the first that is heard of the order, and covers what was picked all the same."""
+    case = Case().task(2).pick(10, 2).pick(20)
+    case.wms("order.changed", 30, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 3}]).order(2, rx=50)
+    case.device("telemetry", 90, src=STATION).confirmed(3, 20, over_qty=1)
+    return case.cleared("PCK_OVER", "task/T-1", t=30).raised("CTX_OUTDATED", "order/O-1").counted(rejected=1)
+
+
+def R52_a_cancel_that_comes_before_the_watermark_has_passed_a_change() -> Case:
+    """R52, R56, R3: the void of 60 follows the manifest of 40; the cancel of 61 is known before it is judged."""
+    case = gone_at_40().device("carton.void", 60, lu="L-1").wms("shipment.cancelled", 61, rev=2, shipment="S-1")
+    case.device("telemetry", 90).expect("carton.voided", "C-1", cause="carton.void")
+    case.expect("shipment.voided", "S-1", t=61, cause="shipment.cancelled")
+    return case.raised("SHP_POST_MANIFEST_CHANGE", "shipment/S-1", t=60)
+
+
+def R55_of_several_in_the_other_trailer_the_least_is_named() -> Case:
+    """R55, R3: C-2 and C-3 stand in TR-1 when C-1 is scanned into TR-2; C-3 was planned, packed and loaded first."""
+    case = Case().order(3).task(3)
+    for lu in ("L-3", "L-2", "L-1"):
+        case.plan(f"C-{lu[2:]}", lu, contents=part(1))
+    case.shipment(3).pick(10, lu="L-3").pick(11, lu="L-2").pick(12, lu="L-1").confirmed(3, 12)
+    case.close(20, "L-3").close(21, "L-2").close(22, "L-1")
+    case.packed(1, "C-3").packed(1, "C-2").packed(1).ready(3, 22)
+    load(load(load(case, 40, "L-3"), 41, "L-2"), 42, "L-1", "TR-2").device("telemetry", 90, src=DOCK)
+    return case.raised("SHP_WRONG_TRAILER", "carton/C-1", t=42, detail="in TR-2; C-2 is in TR-1")
+
+
+def R24_a_backlogs_press_from_before_the_change_that_covers_it() -> Case:
+    """R24, R3: the third of two was pressed at 20, the change of 30 asks for three; the press is heard of at 80."""
+    case = Case().order(2).task(2).pick(10, 2)
+    case.wms("order.changed", 30, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 3}])
+    case.device("telemetry", 70, src=STATION).pick(20, rx=80, src="dc1/pick/PTL-02", hist=True)
+    return case.device("telemetry", 90, src=STATION).confirmed(3, 20, over_qty=1).never_raised("PCK_OVER")
+
+
+def R24_nothing_was_heard_of_the_line_before_what_covers_it() -> Case:
+    """R24, R10, R11: the change of 30 is the first that is heard of the line; the task of 0, told at 50, wants two."""
+    case = Case().pick(10, 2, lu="L-1").pick(20, lu="L-1").close(25).shipment(3)
+    case.wms("order.changed", 30, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 3}]).task(2, rx=50)
+    case.device("telemetry", 90).confirmed(3, 20, over_qty=1).packed(3, "L-1#1").never_raised("PCK_OVER")
+    return case.ready(3, 30)

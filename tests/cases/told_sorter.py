@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cases.told_shipping import leaves, load, manifested, two_cartons
+from tests.cases.told_shipping import leaves, load, manifested, part, two_cartons
 from tests.cases.told_time import with_slow_sources
 from tests.cases.writing import SORTER, Case
 
@@ -294,3 +294,31 @@ def R04_several_codes_wait_no_longer_than_the_bound() -> Case:
     """R4, R63: of its two codes only that of the unit is bound."""
     case = in_its_lane("scan.multiread", codes=["L-1", "OLD"]).tick(55)
     return case.ready(2, 25, revision=0, evidence="incomplete").counted(open=0)
+
+
+def diverted_and_manifested_while_another_lags() -> Case:
+    """C-1 was diverted by its track at 30, ready since then; the manifest of 49 comes while another sorter, heard of
+    last at 31, holds the watermark back."""
+    case = Case().order(1).task(1)
+    case.plan(contents=part(1)).shipment(1, stage_required=True, lanes=["LANE-1"]).pick(10, lu="L-1").close(20)
+    case.confirmed(1, 10).packed(1).ready(1, 30)
+    case.device("scan.read", 25, src=SORTER, track="7", lu="L-1")
+    case.device("divert.confirmed", 30, src=SORTER, track="7", dest="LANE-1")
+    case.device("lane.full", 31, src="dc1/sorter/SRT-02", dest="LANE-9", state="clear")
+    case.rules["idle_source_ms"] = 20_000
+    return case
+
+
+def R54_the_word_comes_before_the_watermark_has_passed_a_divert_by_track() -> Case:
+    """R54, R60, R51: the sorter has gone on, so nothing can come before its divert any more: ready before it left."""
+    case = diverted_and_manifested_while_another_lags().device("telemetry", 48, src=SORTER)
+    case.wms("manifest.result", 49, shipment="S-1", manifest_no="M-1", tracking=[])
+    return manifested(case.device("telemetry", 90), 49, "C-1", manifest_no="M-1")
+
+
+def R54_the_word_comes_when_the_sorter_of_a_divert_by_track_is_silent() -> Case:
+    """R54, R60, R2: the sorter has left when the word comes; that the watermark waits for another changes nothing."""
+    case = diverted_and_manifested_while_another_lags()
+    case.sources[SORTER] = {"idle_source_ms": 5_000}
+    case.wms("manifest.result", 49, shipment="S-1", manifest_no="M-1", tracking=[])
+    return manifested(case.device("telemetry", 90), 49, "C-1", manifest_no="M-1")

@@ -11,8 +11,8 @@ STRUCTS = (
     *("store.pxd", "wheel.pxd", "order_data.pxd", "plan_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd"),
     *("families.pxd", "exceptions.pxd"),
 )
-VERSION = "12"
-LAYOUT = "93d4b023f1c595e6"
+VERSION = "13"
+LAYOUT = "35877489a4e55b02"
 
 
 def fields() -> str:
