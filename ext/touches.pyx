@@ -140,8 +140,11 @@ cdef bint may_be_of_next_use(const Fact* fact) noexcept:
 
 
 cdef int first_waiting(Floor floor, Shipment* shipment, int64_t t) except? -2:
-    """The first touch before `t` that waits for the watermark and by which it is not ready any more; -1: none."""
+    """The first touch before `t` that waits for the watermark and by which it is not ready any more; -1: none. A word of the
+    TMS has those judged that it had not come to yet (R54), but not what comes afterwards."""
     cdef int i = first_after(shipment, shipment.evaluated)
+    while i > 0 and shipment.touches.items[i - 1].t >= floor.state.watermark:
+        i -= 1
     while i < touches_of(shipment) and shipment.touches.items[i].t < t:
         if (may_be_of_next_use(shipment.touches.items[i].cause)
                 and verdict_of(floor, shipment, shipment.touches.items[i].t).kind != READY):
