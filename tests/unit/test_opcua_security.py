@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from protocols.opcua.security import check_server, load_certificate
 from protocols.opcua.settings import Security
 from tests.certificates import Authority
 
-NOW = datetime.datetime.now(datetime.UTC)
+HOUR = datetime.timedelta(hours=1)
 
 
 def test_a_certificate_of_a_trusted_authority_that_has_ended_is_refused_for_its_date(tmp_path: Path) -> None:
@@ -23,9 +24,10 @@ def test_a_certificate_of_a_trusted_authority_that_has_ended_is_refused_for_its_
     certificate = load_certificate(authority.issue("pk01", "127.0.0.1")[0])
     authority.ca.rename(trusted / authority.ca.name)
     security = Security(policy="Basic256Sha256", trust_dir=str(trusted))
-    check_server(certificate, security, "127.0.0.1", NOW)
-    with pytest.raises(Refused, match=f"issued by .*authority.* is valid from .* to {NOW.year}-") as refused:
-        check_server(certificate, security, "127.0.0.1", NOW + datetime.timedelta(days=2))
+    end = certificate.not_valid_after_utc
+    check_server(certificate, security, "127.0.0.1", end - HOUR)
+    with pytest.raises(Refused, match=f"issued by .*authority.* is valid from .* to {end.date()}") as refused:
+        check_server(certificate, security, "127.0.0.1", end + HOUR)
     assert "is not trusted" not in str(refused.value)
 
 
@@ -38,5 +40,6 @@ def test_a_certificate_that_is_trusted_by_name_is_used_beyond_its_dates_with_a_w
     file.rename(trusted / file.name)
     certificate = load_certificate(trusted / file.name)
     security = Security(policy="Basic256Sha256", trust_dir=str(trusted))
-    check_server(certificate, security, "127.0.0.1", NOW + datetime.timedelta(days=2))
+    with caplog.at_level(logging.WARNING, "sortline.opcua"):
+        check_server(certificate, security, "127.0.0.1", certificate.not_valid_after_utc + HOUR)
     assert "out of its dates" in caplog.text
