@@ -311,7 +311,7 @@ def diverted_and_manifested_while_another_lags() -> Case:
 
 def R54_the_word_comes_before_the_watermark_has_passed_a_divert_by_track() -> Case:
     """R54, R60, R51: the sorter has gone on, so nothing can come before its divert any more: ready before it left."""
-    case = diverted_and_manifested_while_another_lags().device("telemetry", 48, src=SORTER)
+    case = diverted_and_manifested_while_another_lags().device("telemetry", 45, src=SORTER)
     case.wms("manifest.result", 49, shipment="S-1", manifest_no="M-1", tracking=[])
     return manifested(case.device("telemetry", 90), 49, "C-1", manifest_no="M-1")
 
