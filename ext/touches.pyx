@@ -2,6 +2,7 @@
 """What concerns a shipment, and its end as a ready one: see touches.pxd. Hot: `touch`, `touch_line`."""
 
 from ext cimport carton_names, carton_state, correlations, riding, stuck
+from ext.batch cimport ABSENT
 from ext.json_writer cimport Digest, JsonWriter
 from ext.keys cimport text_key
 from ext.kinds cimport (
@@ -102,7 +103,7 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R52: it was told ready. If it is so no longer, or was not when it left, by a fact that is known, it is unready at once."""
     cdef int i, ended
     cdef Touch* touched
-    for i in range(first_after(shipment, max(t, shipment.evaluated) - 1), touches_of(shipment)):
+    for i in range(first_after(shipment, max(t, passed(floor, shipment)) - 1), touches_of(shipment)):
         touched = &shipment.touches.items[i]
         if touched.t >= shipment.manifest_t:
             break
@@ -116,11 +117,19 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
     return 0
 
 
+cdef int64_t passed(Floor floor, const Shipment* shipment) noexcept:
+    """Up to where it was judged because the watermark came there. A word of the TMS has what lies beyond judged, too (R54): that
+    makes nothing late that comes afterwards."""
+    if floor.state.watermark == ABSENT:
+        return ABSENT
+    return min(shipment.evaluated, floor.state.watermark - 1)
+
+
 cdef int first_of_end(Floor floor, Shipment* shipment, int64_t t, int i) except? -2:
     """The touch since `t` by which it is not ready at touch number `i`; -1: it is ready, or none of them can have ended it. A
     late fact ended it when it happened, not with what was judged last since."""
     cdef int ended = -1
-    if t >= shipment.evaluated and not can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
+    if t >= passed(floor, shipment) and not can_end(shipment, shipment.touches.items[i].cause, floor.state.ok):
         return -1
     while i >= 0 and shipment.touches.items[i].t >= t:
         if verdict_of(floor, shipment, shipment.touches.items[i].t).kind == READY:
@@ -140,11 +149,8 @@ cdef bint may_be_of_next_use(const Fact* fact) noexcept:
 
 
 cdef int first_waiting(Floor floor, Shipment* shipment, int64_t t) except? -2:
-    """The first touch before `t` that waits for the watermark and by which it is not ready any more; -1: none. A word of the
-    TMS has those judged that it had not come to yet (R54), but not what comes afterwards."""
-    cdef int i = first_after(shipment, shipment.evaluated)
-    while i > 0 and shipment.touches.items[i - 1].t >= floor.state.watermark:
-        i -= 1
+    """The first touch before `t` that waits for the watermark and by which it is not ready any more; -1: none."""
+    cdef int i = first_after(shipment, passed(floor, shipment))
     while i < touches_of(shipment) and shipment.touches.items[i].t < t:
         if (may_be_of_next_use(shipment.touches.items[i].cause)
                 and verdict_of(floor, shipment, shipment.touches.items[i].t).kind != READY):

@@ -138,14 +138,17 @@ cdef List* take_settled(Floor floor, Source* source) except? NULL:
     cdef List* settled = NULL
     cdef void* item
     cdef int64_t passed = source.watermark if source.live else max(source.watermark, floor.state.wall - source.idle)
-    cdef int i = 0
+    cdef int i = 0, n
     while i < length(source.tracked):
-        item = nth(source.tracked, i)
-        if head_of(item).type == B_MULTIREAD or fact_in(item).t >= passed:
-            i += 1
-            continue
-        insert_by_time(floor, &settled, item)
-        remove_at(&source.tracked, i)
+        n = 0
+        while i + n < length(source.tracked):
+            item = nth(source.tracked, i + n)
+            if head_of(item).type == B_MULTIREAD or fact_in(item).t >= passed:
+                break
+            insert_by_time(floor, &settled, item)
+            n += 1
+        remove_some(&source.tracked, i, n)      # mostly once: they came in order
+        i += 1
     return settled
 
 

@@ -54,13 +54,18 @@ def test_R55_which_carton_of_a_pallet_is_named() -> None:
         assert details["SHP_LOAD_BEFORE_READY"] == "C-1"
 
 
-def reopened_and_bound(word_rx: float) -> Case:
-    """S-1 is ready. A pick of 50 opens C-1 again, C-2 is put onto a pallet at 50.6, the TMS's word is of 50.9. A load
-    of 50.3 came before all of them."""
+def ready_with_two() -> Case:
+    """S-1 of C-1 (L-1) and C-2 (L-2), closed at 20 and 21."""
     case = Case().order(1, 1).task(1).task(1, "T-2", line=2).plan(contents=[{"order": "O-1", "line": 1, "qty": 1}])
     case.plan("C-2", "L-2", contents=[{"order": "O-1", "line": 2, "qty": 1}])
     case.wms("shipment.plan", shipment="S-1", scope=[{"order": "O-1", "line": line, "qty": 1} for line in (1, 2)])
-    case.pick(10, lu="L-1").pick(11, task="T-2", lu="L-2").close(20).close(21, "L-2")
+    return case.pick(10, lu="L-1").pick(11, task="T-2", lu="L-2").close(20).close(21, "L-2")
+
+
+def reopened_and_bound(word_rx: float) -> Case:
+    """S-1 is ready. A pick of 50 opens C-1 again, C-2 is put onto a pallet at 50.6, the TMS's word is of 50.9. A load
+    of 50.3 came before all of them."""
+    case = ready_with_two()
     case.device("load.scanned", 50.3, 50.8, DOCK, lu="L-1", trailer="TR-1")
     case.wms("manifest.result", 50.9, word_rx, shipment="S-1", manifest_no="M-1", tracking=[])
     return case.pick(50, rx=51, lu="L-1").wms("lu.bind", 50.6, 51.1, lu="L-2", parent="PAL").device("telemetry", 90)
@@ -71,3 +76,13 @@ def test_R52_what_comes_after_the_word_of_the_tms_is_no_cause_before_what_preced
     assert told(reopened_and_bound(word_rx=50.9), "shipment.unready") == []
     (unready,) = told(reopened_and_bound(word_rx=51.2), "shipment.unready")
     assert unready["data"]["cause"] == "pick.confirm"
+
+
+def test_R52_what_the_word_of_the_tms_has_overtaken_ends_a_readiness_all_the_same() -> None:
+    """Opened at 50, closed at 50.3, which came first; the other carton is voided at 50.6. The word is of 50.9."""
+    case = ready_with_two()
+    case.device("carton.reopen", 50, 51, lu="L-1").device("carton.close", 50.3, 50.8, lu="L-1")
+    case.device("carton.void", 50.6, 51.1, lu="L-2").device("telemetry", 90)
+    case.wms("manifest.result", 50.9, shipment="S-1", manifest_no="M-1", tracking=[])
+    (unready,) = told(case, "shipment.unready")
+    assert unready["data"]["cause"] == "carton.reopen"
