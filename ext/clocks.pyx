@@ -48,6 +48,7 @@ cdef class Clocks:
             source.src = number
             source.greatest = source.watermark = source.last_rx = source.ahead = source.ahead_before = ABSENT
             source.seq = ABSENT
+            source.gaps_due = NEVER
             self.configure(source)
             self.floor.store.put(self.state.sources, <uint64_t>number, source)
         self.met[number % MET] = source

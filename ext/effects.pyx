@@ -445,7 +445,9 @@ cdef class Effects(Clocks):
             self.take_in_order(<Waiting*>target)
         elif tag == line_windows.TAG_FIRST_TASK:
             line_windows.judge(floor, <Line*>target)
-        elif tag == gaps.TAG_GAP_SURE:
+        elif tag == gaps.TAG_GAPS_SURE:
+            gaps.look_at_jumps(floor, <Source*>target, value)
+        elif tag == gaps.TAG_GAP_FORGOTTEN:
             gaps.make_sure(floor, <Gap*>target)
         elif tag == tracks.TAG_MULTIREAD:
             tracks.on_multiread_passed(floor, <Multiread*>target)

@@ -7,14 +7,16 @@ from ext.sources cimport Gap, Source
 from ext.state cimport Cycle, Fact, PickWindow, Shipment
 
 cdef enum GapTag:
-    TAG_GAP_SURE = 51       # the watermark passed the record that jumped, and the numbers have not come
+    TAG_GAPS_SURE = 51      # the watermark has passed a record of this source that jumped
     TAG_GAP_HOLD = 52       # a conclusion was held for `gap_hold_ms`
+    TAG_GAP_FORGOTTEN = 53  # like the first, of one that was forgotten before
 
 
 cdef Gap* open_gap(
     Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL
 cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t) except -1
 cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1
+cdef int look_at_jumps(Floor floor, Source* source, int64_t due) except -1
 cdef int make_sure(Floor floor, Gap* gap) except -1
 # How long a conclusion that rests on the silence of its sources has to wait; 0: they are not blind. `sure`: without jumps
 # in `seq` that may still turn out to be no gap (R6).

@@ -20,26 +20,33 @@ cdef int GAPS_MAX = 256             # open ones of a source; beyond that the old
 cdef Gap* open_gap(
         Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL:
     """R6: `low`..`high` are missing (-1: it is a stretch of time only); `t_to` NEVER: it has not ended."""
-    cdef Gap* gap = new_gap(floor, source, t_from, t_to, epoch, low, high)
-    if t_to != NEVER:
-        watch(floor, gap)
-    return gap
-
-
-cdef int watch(Floor floor, Gap* gap) except -1:
-    return floor.by_watermark.push(gap.t_to, RANK_TRACK, text_key(gap.source.src), gap, TAG_GAP_SURE, 0)
-
-
-cdef Gap* new_gap(
-        Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL:
     cdef Gap* gap = <Gap*>floor.store.new(B_GAP, sizeof(Gap))
     gap.source, gap.t_from, gap.t_to = source, t_from, t_to
     gap.epoch, gap.low, gap.high = epoch, low, high
+    if low >= 0:
+        watch(floor, source, t_to)
     floor.store.append(&source.gaps, gap)
     floor.state.gaps += 1
     if length(source.gaps) > GAPS_MAX:
-        forget_gap(floor, source, 0)
+        forget_oldest(floor, source)
     return gap
+
+
+cdef int watch(Floor floor, Source* source, int64_t t_to) except -1:
+    """Have `make_sure` look at its jumps when the watermark passes this one. Nearly all are filled by then, so there is one
+    timer for all of a source's, at the soonest."""
+    if t_to >= source.gaps_due:
+        return 0
+    source.gaps_due = t_to
+    return floor.by_watermark.push(t_to, RANK_TRACK, text_key(source.src), source, TAG_GAPS_SURE, t_to)
+
+
+cdef int forget_oldest(Floor floor, Source* source) except -1:
+    """It holds nothing any more. A jump that may still be none is told if it is one."""
+    cdef Gap* oldest = <Gap*>nth(source.gaps, 0)
+    if oldest.low >= 0 and not oldest.sure:
+        floor.by_watermark.push(oldest.t_to, RANK_TRACK, text_key(source.src), oldest, TAG_GAP_FORGOTTEN, 0)
+    return forget_gap(floor, source, 0)
 
 
 cdef int forget_gap(Floor floor, Source* source, int at) except -1:
@@ -54,6 +61,7 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t
     cdef Gap* gap
     cdef Gap* before
     cdef Fact cause
+    cdef int64_t t_from, low
     cdef int i
     for i in range(length(source.gaps)):
         gap = <Gap*>nth(source.gaps, i)
@@ -61,30 +69,30 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t
             break
     else:
         return 0
-    if seq > gap.low:
-        before = new_gap(floor, source, gap.t_from, t, epoch, gap.low, seq - 1)
-        before.sure = gap.sure
-        if not gap.sure:
-            watch(floor, before)
+    if gap.low == gap.high:
+        cause = named_source(source.src)
+        cause.epoch, cause.seq = epoch, seq
+        return close_gap(floor, gap, &cause)
+    if seq == gap.high:
+        gap.high, gap.t_to = seq - 1, t
+        floor.state.gap_closed = True   # it is shorter
+        return 0 if gap.sure else watch(floor, source, t)
+    t_from, low = gap.t_from, gap.low
     gap.low, gap.t_from = seq + 1, t
-    if gap.low <= gap.high:
-        return 0
-    cause = named_source(source.src)
-    cause.epoch, cause.seq = epoch, seq
-    return close_gap(floor, gap, &cause)
+    if seq > low:
+        before = open_gap(floor, source, t_from, t, epoch, low, seq - 1)
+        before.sure = gap.sure
+    return 0
 
 
 cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
     """`cause`: the record that filled it."""
     cdef Source* source = gap.source
     cdef int at = index_of(source.gaps, gap)
-    gap.closed = True
     if at >= 0:                         # else it was forgotten as the oldest of too many
         forget_gap(floor, source, at)
     floor.state.gap_closed = True
-    if not gap.sure:                    # its timer is still to come, and frees it
-        return 0
-    if gap.low >= 0 and not lacks_numbers(source):
+    if gap.sure and gap.low >= 0 and not lacks_numbers(source):
         floor.outlet.clear(SEQ_GAP, source.src, gap.t_to, cause)
     floor.store.free(gap)
     return 0
@@ -101,18 +109,31 @@ cdef bint lacks_numbers(const Source* source) noexcept:
     return False
 
 
+cdef int look_at_jumps(Floor floor, Source* source, int64_t due) except -1:
+    """R6: the watermark has passed records of a source that jumped; what has not come by now is missing."""
+    cdef Gap* gap
+    cdef int64_t next_due = NEVER
+    cdef int i
+    if due != source.gaps_due:          # a sooner one took its place
+        return 0
+    for i in range(length(source.gaps)):
+        gap = <Gap*>nth(source.gaps, i)
+        if gap.low >= 0 and not gap.sure:
+            if gap.t_to <= due:
+                make_sure(floor, gap)
+            else:
+                next_due = min(next_due, gap.t_to)
+    source.gaps_due = NEVER
+    return watch(floor, source, next_due)
+
+
 cdef int make_sure(Floor floor, Gap* gap) except -1:
     """R6: the watermark has passed the record that jumped: now it is a gap."""
-    cdef Fact cause
+    cdef Fact cause = named_source(gap.source.src)
+    cause.epoch, cause.seq = gap.epoch, gap.high + 1
     gap.sure = True
-    if gap.closed:                      # filled in time, as nearly all are
-        floor.store.free(gap)
-    elif gap.low >= 0:
-        cause = named_source(gap.source.src)
-        cause.epoch, cause.seq = gap.epoch, gap.high + 1
-        floor.state.gap_closed = True   # held readinesses that have ended since must not be told: they are asked again
-        floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.high - gap.low + 1} missing")
-    return 0
+    floor.state.gap_closed = True       # held readinesses that have ended since must not be told: they are asked again
+    return floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.high - gap.low + 1} missing")
 
 
 cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to, bint sure) noexcept:

@@ -17,8 +17,7 @@ cdef struct Gap:
     int64_t low                 # none of low..high has come; -1: it is a stretch of time only
     int64_t high
     int64_t epoch               # of its numbers
-    uint8_t closed
-    uint8_t sure                # its timer has come up
+    uint8_t sure                # R6: the watermark has passed the record that jumped
 
 
 cdef struct Interval:
@@ -58,6 +57,7 @@ cdef struct Source:
     int64_t idle
     int64_t dedupe_noseq
     int64_t gap_hold
+    int64_t gaps_due            # the next jump that may be one for sure; NEVER: none
     int64_t greatest            # event time
     int64_t watermark
     int64_t placed[2]           # among the sources that are in: by what it stands where it stands, see presence.pxd

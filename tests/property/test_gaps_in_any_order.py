@@ -94,3 +94,13 @@ def test_R3_R6_the_same_numbers_are_missing_in_any_order(seed: int) -> None:
         ]
     for _ in range(3):
         assert episodes(arrivals(live, late, draw)) == wanted(live, late)
+
+
+def test_R6_of_more_jumps_at_once_than_are_kept_the_oldest_is_told_all_the_same() -> None:
+    numbers = [*range(1, 600, 2), *range(4, 600, 2)]  # 299 jumps, all filled in time but the first
+    records = [
+        {"src": SRC, "epoch": 0, "seq": seq, "t": T0 + seq * MS, "t_rx": T0 + 599 * MS + n, "kind": "telemetry"}
+        for n, seq in enumerate(numbers)
+    ]
+    scan = {"src": SRC, "epoch": 0, "seq": 600, "t": T0 + 600 * MS, "t_rx": T0 + S, "kind": "scan.read", "lu": "L-1"}
+    assert episodes([*records, scan]) == [(1, T0 + 3 * MS, 0, 1)]

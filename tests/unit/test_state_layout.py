@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "13"
-LAYOUT = "35877489a4e55b02"
+LAYOUT = "611db75c4e971dbe"
 
 
 def fields() -> str:
