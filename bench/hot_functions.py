@@ -54,7 +54,7 @@ HOT: dict[str, tuple[str, ...]] = {
     "ext/effects.pyx": ("Effects.fact_of", "Effects.apply_pick"),
     "ext/outcomes.pyx": ("outcome", "walk", "count_pick"),
     "ext/cycles.pyx": ("place_fact", "joins_running", "cycle_for"),
-    "ext/sights.pyx": ("note", "keep_mere", "joins_nothing", "let_go"),
+    "ext/sights.pyx": ("note", "keep_glimpse", "joins_nothing", "let_go"),
     "ext/shipments.pyx": ("touch_cycle",),
     "ext/touches.pyx": ("touch", "touch_line"),
     "ext/store.pyx": ("Store.new", "Store.new_raw", "Store.take_free", "Store.room", "Store.insert", "Store.put"),

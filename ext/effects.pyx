@@ -65,8 +65,8 @@ cdef class Effects(Clocks):
         """Hand the fact to the window that it concerns. False: it says nothing new (R30)."""
         cdef int kind = fact.kind
         if fact.lu:
-            sights.note(self.floor, source, fact)
-            tracks.see(self.floor, fact)
+            if sights.note(self.floor, source, fact):
+                tracks.see(self.floor, fact)
         if K_PICK_CONFIRM <= kind <= K_PICK_REVERSE:
             source.picks = True
             return self.apply_pick(fact, batch, i)

@@ -11,10 +11,10 @@ from ext.premises_data cimport (
     Expectation, Finding, Graded, LatePicks, Place, Return, Rma, RmaLine, Scan, Shelf, Signal, Statement, Subjects,
     UnitFinding,
 )
-from ext.sources cimport Gap, Multiread, Seen, Sighting, Source, Track, TrackLife
+from ext.sources cimport Gap, Glimpse, Multiread, Seen, Sighting, Source, Track, TrackLife
 from ext.state cimport (
     B_ARRIVED, B_ASKED, B_CHANGED, B_CYCLE, B_DECIDED, B_DEPARTED, B_EXPECTATIONS, B_FACT, B_FINDING,
-    B_FORMER_HOME, B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_TASK, B_GAP, B_GRADED,
+    B_FORMER_HOME, B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_TASK, B_GAP, B_GLIMPSES, B_GRADED,
     B_LATE_PICKS, B_LEDGER, B_LIFE, B_LINE, B_MOVE, B_MOVED, B_MULTIREAD, B_ORDER, B_PENDING, B_PLACE, B_PLAN,
     B_PLANNED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN, B_SCOPE_LINE, B_SEEN, B_SHELF, B_SHIPMENT, B_SIGHTING, B_SIGNAL,
     B_SOURCE, B_STATE, B_STATEMENT, B_SUBJECTS, B_TIMER, B_TOUCHES, B_TRACK, B_TRAILER, B_TROUBLE, B_UNIT,
@@ -139,6 +139,7 @@ cdef int describe_sources(Store store) except -1:
     cdef Track* track = NULL
     cdef TrackLife* life = NULL
     cdef Multiread* multiread = NULL
+    cdef Glimpse* glimpse = NULL
     cdef Sighting* sighting = NULL
     cdef Source* source = NULL
     cdef Seen* seen = NULL
@@ -146,7 +147,8 @@ cdef int describe_sources(Store store) except -1:
     store.describe(B_TRACK, sizeof(Track), <size_t>&track.epoch, <size_t>&track.epoch)
     store.describe(B_LIFE, sizeof(TrackLife), <size_t>&life.lu, <size_t>&life.begin)
     store.describe(B_MULTIREAD, sizeof(Multiread), <size_t>&multiread.closes, <size_t>&multiread.closes)
-    store.describe(B_SIGHTING, sizeof(Sighting), <size_t>&sighting.area, <size_t>&sighting.first)
+    store.describe_array(B_GLIMPSES, sizeof(Glimpse), <size_t>&glimpse.src, <size_t>&glimpse.sub)
+    store.describe(B_SIGHTING, sizeof(Sighting), <size_t>&sighting.area, <size_t>&sighting.ever_lost)
     store.describe(B_SOURCE, sizeof(Source), <size_t>&source.src, <size_t>&source.skew_max)
     store.describe(B_SEEN, sizeof(Seen), <size_t>&seen.epoch, <size_t>&seen.epoch)
     return 0

@@ -16,10 +16,11 @@ cdef enum SightTag:
     TAG_READ = 83           # a read after a scan of several codes
 
 
-cdef int note(Floor floor, Source* source, Fact* fact) except -1
+cdef bint note(Floor floor, Source* source, Fact* fact) except -1
 cdef int joins_nothing(Floor floor, Fact* fact) noexcept
 cdef int let_go(Floor floor, Fact* fact) noexcept
 cdef Fact* found(Floor floor, const Fact* fact) except? NULL
+cdef int were_lost(Floor floor, LoadUnit* unit) noexcept
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1
 cdef int wait_for_watermark(Floor floor, Fact* fact, int tag) except -1
 cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1

@@ -2,6 +2,7 @@
 """Sights of load units (R63, R64): see sights.pxd. Hot: `note`."""
 
 from libc.stdint cimport uint64_t
+from libc.string cimport memmove, memset
 
 from ext cimport unit_episodes
 from ext.batch cimport ABSENT
@@ -11,21 +12,21 @@ from ext.kinds cimport (
     K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD,
     K_SCAN_READ, K_STORE_CONFIRMED,
 )
-from ext.sources cimport Sighting
-from ext.state cimport B_SIGHTING, Cycle
-from ext.store cimport B_TABLE, Table, find, length, nth, remove_at
+from ext.sources cimport Glimpse, GlimpseList, Sighting
+from ext.state cimport B_GLIMPSES, B_SIGHTING, Cycle
+from ext.store cimport B_TABLE, Table, find, length, nth
 from ext.timers cimport RANK_SIGHT, RANK_TRACK
 
 cdef enum:
-    KEPT_MIN = 2                # mere sights of a unit in an area
+    KEPT_MIN = 2                # glimpses of a unit in an area
     KEPT_MAX = 64
-    SIGHTS_MAX = 60_000         # timers of one read; `Fact.sights` counts to 65 535, and other places keep the fact, too
+    SIGHTS_MAX = 60_000         # timers of one read; `Fact.sights` counts to 65 535, and its source keeps the fact, too
 
 
 # ---------------------------------------------------------------------------------------------- where it was seen
 
-cdef int note(Floor floor, Source* source, Fact* fact) except -1:
-    """A device has named a load unit."""
+cdef bint note(Floor floor, Source* source, Fact* fact) except -1:
+    """A device has named a load unit. True: it is a mere sight of one that was lost once."""
     cdef Sighting* sighting
     if floor.state.watermark >= floor.state.sightings_until:
         turn_over(floor)
@@ -36,9 +37,14 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1:
         sighting = made_young(floor, source.area, fact)
     extend(sighting, fact.t, floor.rules.ident_wait)
     if is_mere_sight(fact.kind):
-        keep_mere(floor, sighting, fact)
-    if fact.kind != K_SCAN_READ:
-        return 0
+        keep_glimpse(floor, sighting, fact)
+    if fact.kind == K_SCAN_READ:
+        keep_read(floor, source, fact)
+    return sighting.ever_lost and is_mere_sight(fact.kind)
+
+
+cdef int keep_read(Floor floor, Source* source, Fact* fact) except -1:
+    """R63: the last one ends the time without a read that a scan of several codes begins."""
     if source.read == NULL or floor.precedes(source.read, fact):
         let_go(floor, source.read)
         source.read = fact
@@ -46,15 +52,39 @@ cdef int note(Floor floor, Source* source, Fact* fact) except -1:
     return await_read(floor, fact) if source.unread else 0
 
 
-cdef int keep_mere(Floor floor, Sighting* sighting, Fact* fact) except -1:
+cdef int keep_glimpse(Floor floor, Sighting* sighting, const Fact* fact) except -1:
     """Those that a loss may still precede which waits for the watermark, and in any case the last two by event time."""
-    floor.insert_sorted(&sighting.mere, fact)
-    fact.sights += 1
-    while length(sighting.mere) > KEPT_MIN and (
-            (<Fact*>nth(sighting.mere, 0)).t < floor.state.watermark or length(sighting.mere) > KEPT_MAX):
-        let_go(floor, <Fact*>nth(sighting.mere, 0))
-        remove_at(&sighting.mere, 0)
+    cdef GlimpseList* kept = sighting.glimpses
+    cdef int32_t i = kept.count if kept != NULL else 0, over = 0
+    while i > 0 and not is_before(floor, &kept.items[i - 1], fact):
+        i -= 1
+    kept = sighting.glimpses = <GlimpseList*>floor.store.room(B_GLIMPSES, kept, i)
+    kept.items[i] = Glimpse(name=fact.name, src=fact.src, sub=fact.sub, t=fact.t, t_rx=fact.t_rx, epoch=fact.epoch,
+                            seq=fact.seq, arrival=fact.arrival)
+    while kept.count - over > KEPT_MIN and (
+            kept.items[over].t < floor.state.watermark or kept.count - over > KEPT_MAX):
+        over += 1
+    if over:
+        kept.count -= over
+        memmove(&kept.items[0], &kept.items[over], kept.count * sizeof(Glimpse))
     return 0
+
+
+cdef bint is_before(Floor floor, const Glimpse* glimpse, const Fact* fact) noexcept:
+    cdef Fact seen
+    if glimpse.t != fact.t:
+        return glimpse.t < fact.t
+    seen = fact_of(glimpse)
+    return floor.precedes(&seen, fact)
+
+
+cdef Fact fact_of(const Glimpse* glimpse) noexcept:
+    """What is left of the record."""
+    cdef Fact fact
+    memset(&fact, 0, sizeof(fact))
+    fact.name, fact.src, fact.sub, fact.t, fact.t_rx = glimpse.name, glimpse.src, glimpse.sub, glimpse.t, glimpse.t_rx
+    fact.epoch, fact.seq, fact.arrival = glimpse.epoch, glimpse.seq, glimpse.arrival
+    return fact
 
 
 cdef Sighting* any_of(Floor floor, int32_t lu) noexcept:
@@ -77,6 +107,7 @@ cdef Sighting* made_young(Floor floor, int32_t area, const Fact* fact) except NU
         sighting.area, sighting.elsewhere = area, first
         sighting.first = sighting.last = fact.t
         sighting.before = ABSENT
+        sighting.ever_lost = was_lost(floor, fact.lu)
         first = sighting
     floor.store.drop(floor.state.older_sightings, fact.lu)
     floor.store.put(floor.state.sightings, fact.lu, first)
@@ -115,11 +146,8 @@ cdef int turn_over(Floor floor) except -1:
 
 cdef int forget(Floor floor, Sighting* sighting) noexcept:
     cdef Sighting* elsewhere
-    cdef int i
     while sighting != NULL:
-        for i in range(length(sighting.mere)):
-            let_go(floor, <Fact*>nth(sighting.mere, i))
-        floor.store.free(sighting.mere)
+        floor.store.free(sighting.glimpses)
         elsewhere = sighting.elsewhere
         floor.store.free(sighting)
         sighting = elsewhere
@@ -228,35 +256,60 @@ cdef bint is_mere_sight(int kind) noexcept:
             or kind == K_DIVERT_FAILED or kind == K_STORE_CONFIRMED or kind == K_RETRIEVE_CONFIRMED)
 
 
+cdef bint was_lost(Floor floor, int32_t lu) noexcept:
+    """Once: its sights matter."""
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, lu)
+    return unit != NULL and unit.ever_lost
+
+
+cdef int were_lost(Floor floor, LoadUnit* unit) noexcept:
+    """From its first loss on the sights of a unit matter; `note` asks its sightings alone."""
+    cdef Sighting* sighting = any_of(floor, unit.lu)
+    unit.ever_lost = True
+    while sighting != NULL:
+        sighting.ever_lost = True
+        sighting = sighting.elsewhere
+    return 0
+
+
 cdef Fact* found(Floor floor, const Fact* fact) except? NULL:
-    """R64: a sight of a unit that was lost once is as good as an `item.stray`; NULL: it was never lost."""
-    cdef LoadUnit* unit
-    if not is_mere_sight(fact.kind):
+    """R64: a sight of a unit that was lost once is as good as an `item.stray`; NULL: it was never lost, or it stands among
+    its facts already."""
+    if not is_mere_sight(fact.kind) or not was_lost(floor, fact.lu):
         return NULL
-    unit = <LoadUnit*>find(floor.state.units, fact.lu)
-    return as_stray(floor, fact) if unit != NULL and unit.ever_lost else NULL
+    return as_stray(floor, fact, fact.lu)
 
 
 cdef int found_after(Floor floor, const Fact* lost, List** strays) except -1:
     """R64: appends the sights that arrived before the loss that they followed."""
     cdef Sighting* sighting = any_of(floor, lost.lu)
-    cdef Fact* sight
+    cdef Fact sight
+    cdef Fact* stray
     cdef int i
     while sighting != NULL:
-        for i in range(length(sighting.mere)):
-            sight = <Fact*>nth(sighting.mere, i)
-            if not sight.judged & unit_episodes.SEEN and floor.precedes(lost, sight):
-                floor.store.append(strays, as_stray(floor, sight))
+        for i in range(sighting.glimpses.count if sighting.glimpses != NULL else 0):
+            sight = fact_of(&sighting.glimpses.items[i])
+            stray = as_stray(floor, &sight, lost.lu) if floor.precedes(lost, &sight) else NULL
+            if stray != NULL:
+                floor.store.append(strays, stray)
         sighting = sighting.elsewhere
     return 0
 
 
-cdef Fact* as_stray(Floor floor, const Fact* fact) except NULL:
-    cdef Fact* stray = floor.copy_name(fact)
-    (<Fact*>fact).judged |= unit_episodes.SEEN
+cdef Fact* as_stray(Floor floor, const Fact* fact, int32_t lu) except? NULL:
+    """NULL: it is one already."""
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, lu)
+    cdef Fact* stray
+    cdef int i = length(unit.facts) - 1 if unit != NULL else -1
+    while i >= 0 and (<Fact*>nth(unit.facts, i)).t >= fact.t:
+        stray = <Fact*>nth(unit.facts, i)
+        if stray.kind == K_ITEM_STRAY and stray.arrival == fact.arrival:
+            return NULL
+        i -= 1
+    stray = floor.copy_name(fact)
     stray.kind = K_ITEM_STRAY
     stray.context = False
-    stray.lu = fact.lu
+    stray.lu = lu
     return stray
 
 
@@ -265,7 +318,7 @@ cdef int watch(Floor floor, LoadUnit* unit, Fact* fact) except -1:
     cdef Fact* later
     cdef int i = length(unit.facts) - 1
     if fact.kind == K_ITEM_LOST:
-        unit.ever_lost = True
+        were_lost(floor, unit)
         while i >= 0 and (<Fact*>nth(unit.facts, i)).t >= fact.t:      # sights that came before the loss they followed
             later = <Fact*>nth(unit.facts, i)
             if later.kind != K_ITEM_LOST and not later.context and not unit_episodes.is_judged(later, RTE_LOST):

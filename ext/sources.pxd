@@ -5,7 +5,7 @@ As in state.pxd: pointers first, then text numbers, then plain values.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from ext.state cimport Fact, Strangers
+from ext.state cimport Fact, Name, Strangers
 from ext.store cimport List, Numbers, Table
 
 
@@ -116,12 +116,29 @@ cdef struct Multiread:
     uint8_t forced              # it did not wait for the watermark to pass it
 
 
+cdef struct Glimpse:
+    # A mere sight: what names a load unit and does not join its facts. A copy, for the record itself is forgotten.
+    Name* name
+    int32_t src
+    int32_t sub
+    int64_t t
+    int64_t t_rx
+    int64_t epoch
+    int64_t seq
+    int64_t arrival
+
+
+cdef struct GlimpseList:
+    int32_t count, capacity
+    Glimpse items[1]
+
+
 cdef struct Sighting:
     # What was seen of a load unit in one area.
-    List* mere                  # its last mere sights, sorted: what a loss that comes late was followed by
+    GlimpseList* glimpses       # its last ones, sorted: what a loss that comes late was followed by
     Sighting* elsewhere         # in another area
     int32_t area                # the text site/area
-    int32_t spare
+    int32_t ever_lost           # R64: the unit was; then its sights matter
     int64_t first               # of the run of sights
     int64_t last
     int64_t before              # the last one before the run, ABSENT: none

@@ -22,7 +22,7 @@ cdef enum:
     B_STATE = 10
     B_FACT, B_NAME, B_MOVE, B_MOVED, B_LEDGER, B_REVISION, B_TIMER, B_WHEEL
     B_ORDER, B_LINE, B_WINDOW, B_LATE_PICKS, B_UNIT, B_CYCLE, B_PLAN, B_PLANNED, B_SCOPE_LINE, B_SHIPMENT, B_TOUCHES
-    B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
+    B_PENDING, B_DEPARTED, B_TRAILER, B_GAP, B_TRACK, B_LIFE, B_MULTIREAD, B_GLIMPSES, B_SIGHTING, B_WAITING, B_ARRIVED, B_SOURCE
     B_SEEN, B_PLACE, B_EXPECTATIONS, B_FINDING, B_STATEMENT, B_SHELF, B_UNIT_FINDING, B_SCAN, B_GRADED, B_RETURN
     B_RMA, B_RMA_LINES, B_SIGNAL, B_SUBJECTS, B_EPISODE, B_TROUBLE, B_CHANGED, B_DECIDED, B_ASKED
     B_FORMER_PLAN, B_FORMER_SCOPE, B_FORMER_HOME, B_FORMER_TASK
@@ -95,7 +95,7 @@ cdef extern from *:
         uint8_t follows         # R43: a reversal's unit is that of the pick before it; R21: a record set this for later
         uint8_t only_seen       # nothing but sights keeps it
         uint8_t judged          # R60 to R64: what for, see unit_episodes.pxd
-        uint16_t sights         # places that keep it as a sight (R63, R64): of a Sighting, of its Source, timers of a read
+        uint16_t sights         # places that keep it as a sight (R63): of its Source, timers of a read
 
 
 cdef struct Strangers:          # names that nobody knew when the state was full

@@ -15,7 +15,7 @@ from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
 from ext.store cimport List, find, head_of, index_of, length, nth, pair, remove_at, remove_some
 from ext.timers cimport RANK_TRACK
-from ext.unit_episodes cimport FORCED, SEEN
+from ext.unit_episodes cimport FORCED
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
@@ -219,8 +219,7 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
         floor.state.open_tracks -= 1
         if fact.lu:
             identify(floor, life, fact)
-            if not fact.judged & SEEN:      # the loss before it was not known to be this unit's when it came
-                see(floor, fact)
+            see(floor, fact)                # the loss before it may not have been known to be this unit's when it came
             if floor.state.open_episodes[ID_MULTI]:
                 floor.outlet.clear(ID_MULTI, sights.subject_of(floor, fact), fact.t, fact)
         if fact.kind != K_SCAN_READ:        # which may stand for a close (R42)
@@ -372,7 +371,7 @@ cdef int give_named(Floor floor, const List* facts) except -1:
     for i in range(length(facts)):
         item = <Fact*>nth(facts, i)
         if item.lu and item.kind == K_ITEM_LOST:    # no-reads after it are sights (R64)
-            floor.unit_of(item.lu).ever_lost = True
+            sights.were_lost(floor, floor.unit_of(item.lu))
     for i in range(length(facts) - 1, -1, -1):
         item = <Fact*>nth(facts, i)
         if item.lu:

@@ -16,7 +16,6 @@ cdef enum Judged:           # bits of `Fact.judged`
     LOSS_OPEN = 16          # and lasts
     DEST_OPEN = 32
     FORCED = 64             # R4: its track did not wait for the watermark
-    SEEN = 128              # R64: it stands among the unit's facts, as a sight
 
 
 cdef bint is_judged(const Fact* fact, int code) noexcept

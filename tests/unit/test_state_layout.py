@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "13"
-LAYOUT = "611db75c4e971dbe"
+LAYOUT = "50e5dc0da7f0b2c5"
 
 
 def fields() -> str:
