@@ -6,7 +6,7 @@ import os
 from libc.stdlib cimport free as release, realloc
 from libc.string cimport memcpy, memmove, memset
 from posix.mman cimport (
-    MADV_DONTNEED, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
+    MADV_DONTNEED, MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
 )
 
 cdef extern from *:
@@ -93,6 +93,7 @@ cdef class Store:
         if base == MAP_FAILED:
             raise MemoryError(f"no {limit} bytes of address space for the state: lower rules.state_bytes_max")
         self.base = <char*>base
+        madvise(self.base, limit, MADV_HUGEPAGE)    # what waits lies all over it: of small pages the processor knows too few
         self.secret = int.from_bytes(os.urandom(8), "little")
         self.limit = limit
         self.top = UNIT                     # offset 0 is no block
