@@ -167,12 +167,12 @@ cdef Walk walk = Walk()                 # used again: a walk ends before the nex
 
 cdef int place_fact(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1:
     """R40: the fact joins its unit. Appends the cycles that it changed, its own among them; none while no cycle has it."""
-    cdef int at = floor.insert_sorted(&unit.facts, fact)
+    cdef int at = floor.insert_young(&unit.facts, &unit.youngest_t, fact)
     cdef Cycle* cycle
     if at == length(unit.facts) - 1 and length(unit.cycles):
         cycle = <Cycle*>last(unit.cycles)
         if joins_running(cycle, fact):
-            floor.insert_sorted(&cycle.facts, fact)
+            floor.store.append(&cycle.facts, fact)      # it is the last there, too
             fact.cycle = cycle
             if closes(fact.kind):
                 cycle.any_close = True
@@ -201,7 +201,7 @@ cdef int replace_fact(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List**
         fact.cycle = old.cycle
         old.cycle.anchor = fact
     remove(&unit.facts, old)
-    floor.insert_sorted(&unit.facts, fact)
+    floor.insert_young(&unit.facts, &unit.youngest_t, fact)
     return rebuild(floor, unit, old if floor.precedes(old, fact) else fact, changed)
 
 

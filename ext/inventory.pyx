@@ -28,7 +28,7 @@ cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
         return 0
     if length(place.picks) >= place.prune_at:
         prune(floor, place)
-    floor.insert_sorted(&place.picks, fact)
+    floor.insert_young(&place.picks, &place.picked_t, fact)
     return touch(floor, place, fact.t, fact)
 
 

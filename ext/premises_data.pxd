@@ -65,6 +65,7 @@ cdef struct Place:
     int32_t lot
     int32_t prune_at            # picks
     int64_t last_t              # the greatest event time of anything here
+    int64_t picked_t            # and of a pick
 
 
 cdef struct Shelf:

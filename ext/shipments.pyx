@@ -74,7 +74,7 @@ cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
     if cause.kind == K_PACK_CONFIRM and cause.move.moved != NULL:   # what left it is no longer in its contents
         for i in range(cause.move.moved.count):
             touch_line(floor, cause.move.moved.items[i].line, cause.t, cause)
-    if not has_scopes(cycle):
+    if floor.state.shipments.count == 0 or not has_scopes(cycle):
         return 0
     contents = contents_of(cycle, NEVER - 1)
     for i in range(contents.count):

@@ -226,6 +226,7 @@ cdef struct LoadUnit:
     List* refused               # section 10: moves of a voided carton, sorted; they are none of `facts`
     int32_t lu
     int32_t met                 # cycles met so far: numbers never change (R40)
+    int64_t youngest_t          # none of `facts` has a greater event time
     uint8_t rides               # R48: it was bound to a parent
     uint8_t ever_lost           # R64: whether its sights matter
     uint8_t ever_voided         # section 10: whether its moves have to be judged

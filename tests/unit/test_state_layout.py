@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "13"
-LAYOUT = "50e5dc0da7f0b2c5"
+LAYOUT = "77f1c8c2396bdeb0"
 
 
 def fields() -> str:
