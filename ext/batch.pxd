@@ -30,7 +30,8 @@ cdef class Batch:
     cdef char* lines                # the rows' lines, each ended by \n
     cdef Py_ssize_t lines_len
     cdef Py_ssize_t lines_cap
-    # columns, `capacity` long
+    # columns, `capacity` long, side by side in one block
+    cdef char* columns
     cdef int64_t* t_rx
     cdef int64_t* t                 # ABSENT: the source does not say
     cdef int64_t* epoch
@@ -53,6 +54,7 @@ cdef class Batch:
     cdef int32_t* dest_req
     cdef int32_t* code
     cdef int32_t* press
+    cdef int32_t* names             # bytes of the texts that a fact of this row keeps
     cdef int32_t* size              # bytes of the line
     cdef uint8_t* kind
     cdef uint8_t* flags
@@ -61,5 +63,6 @@ cdef class Batch:
     cdef int reserve_lines(self, Py_ssize_t length) except -1
     cdef Py_ssize_t begin_row(self, Py_ssize_t length) except -1
     cdef void end_row(self, const char* line, Py_ssize_t length) noexcept
+    cdef int32_t names_of(self, Py_ssize_t i) noexcept
     cdef dict fields(self, Py_ssize_t i)
     cdef bytes line_of(self, Py_ssize_t i)

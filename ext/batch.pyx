@@ -8,14 +8,43 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
+from ext.texts cimport TEXT_BYTES, Entry
+
 cdef object decode_json = msgspec.json.Decoder(dict).decode
 
 
-cdef void* resized(void* column, size_t length) except NULL:
-    cdef void* bigger = realloc(column, length)
+cdef enum:
+    LINE = 64                   # bytes of memory that the processor fetches at once
+    COLUMNS_64 = 7
+    COLUMNS_32 = 17
+    COLUMNS_8 = 2
+
+
+cdef void* resized(void* block, size_t length) except NULL:
+    cdef void* bigger = realloc(block, length)
     if bigger == NULL:
         raise MemoryError
     return bigger
+
+
+cdef size_t place_of(Py_ssize_t rows, size_t size) noexcept:
+    """Bytes that a column takes: whole lines, and two more. Columns of 2**n bytes in a row would have row i at one place of
+    the processor's cache each, which holds eight of them."""
+    return (<size_t>rows * size + LINE - 1) // LINE * LINE + 2 * LINE
+
+
+cdef size_t size_of_columns(Py_ssize_t rows) noexcept:
+    return (COLUMNS_64 * place_of(rows, sizeof(int64_t)) + COLUMNS_32 * place_of(rows, sizeof(int32_t))
+            + COLUMNS_8 * place_of(rows, sizeof(uint8_t)))
+
+
+cdef void* moved(const void* column, Py_ssize_t count, Py_ssize_t rows, size_t size, char** free_at) noexcept:
+    """A column of so many rows at `free_at`, which moves on behind it, with the first `count` of the one before."""
+    cdef char* to = free_at[0]
+    if count:
+        memcpy(to, column, count * size)
+    free_at[0] += place_of(rows, size)
+    return to
 
 
 cdef class Batch:
@@ -26,31 +55,7 @@ cdef class Batch:
         if self.count and self.texts is not None:
             self.texts.holders -= 1
         free(self.lines)
-        free(self.t_rx)
-        free(self.t)
-        free(self.epoch)
-        free(self.seq)
-        free(self.qty)
-        free(self.weight_g)
-        free(self.at)
-        free(self.src)
-        free(self.sub)
-        free(self.task)
-        free(self.order)
-        free(self.line)
-        free(self.sku)
-        free(self.lu)
-        free(self.carton)
-        free(self.track)
-        free(self.lot)
-        free(self.loc)
-        free(self.dest)
-        free(self.dest_req)
-        free(self.code)
-        free(self.press)
-        free(self.size)
-        free(self.kind)
-        free(self.flags)
+        free(self.columns)
 
     def __len__(self):
         return self.count
@@ -58,35 +63,40 @@ cdef class Batch:
     cdef int reserve(self, Py_ssize_t rows) except -1:
         """Make room for `rows` more; doubles, so that a push costs O(1) amortised."""
         cdef Py_ssize_t n = self.capacity
+        cdef char* old = self.columns
+        cdef char* free_at
         if self.count + rows <= n:
             return 0
         n = max(2 * n, self.count + rows, 64)
-        self.t_rx = <int64_t*>resized(self.t_rx, n * sizeof(int64_t))
-        self.t = <int64_t*>resized(self.t, n * sizeof(int64_t))
-        self.epoch = <int64_t*>resized(self.epoch, n * sizeof(int64_t))
-        self.seq = <int64_t*>resized(self.seq, n * sizeof(int64_t))
-        self.qty = <int64_t*>resized(self.qty, n * sizeof(int64_t))
-        self.weight_g = <int64_t*>resized(self.weight_g, n * sizeof(int64_t))
-        self.at = <int64_t*>resized(self.at, n * sizeof(int64_t))
-        self.src = <int32_t*>resized(self.src, n * sizeof(int32_t))
-        self.sub = <int32_t*>resized(self.sub, n * sizeof(int32_t))
-        self.task = <int32_t*>resized(self.task, n * sizeof(int32_t))
-        self.order = <int32_t*>resized(self.order, n * sizeof(int32_t))
-        self.line = <int32_t*>resized(self.line, n * sizeof(int32_t))
-        self.sku = <int32_t*>resized(self.sku, n * sizeof(int32_t))
-        self.lu = <int32_t*>resized(self.lu, n * sizeof(int32_t))
-        self.carton = <int32_t*>resized(self.carton, n * sizeof(int32_t))
-        self.track = <int32_t*>resized(self.track, n * sizeof(int32_t))
-        self.lot = <int32_t*>resized(self.lot, n * sizeof(int32_t))
-        self.loc = <int32_t*>resized(self.loc, n * sizeof(int32_t))
-        self.dest = <int32_t*>resized(self.dest, n * sizeof(int32_t))
-        self.dest_req = <int32_t*>resized(self.dest_req, n * sizeof(int32_t))
-        self.code = <int32_t*>resized(self.code, n * sizeof(int32_t))
-        self.press = <int32_t*>resized(self.press, n * sizeof(int32_t))
-        self.size = <int32_t*>resized(self.size, n * sizeof(int32_t))
-        self.kind = <uint8_t*>resized(self.kind, n * sizeof(uint8_t))
-        self.flags = <uint8_t*>resized(self.flags, n * sizeof(uint8_t))
+        free_at = self.columns = <char*>resized(NULL, size_of_columns(n))
+        self.t_rx = <int64_t*>moved(self.t_rx, self.count, n, sizeof(int64_t), &free_at)
+        self.t = <int64_t*>moved(self.t, self.count, n, sizeof(int64_t), &free_at)
+        self.epoch = <int64_t*>moved(self.epoch, self.count, n, sizeof(int64_t), &free_at)
+        self.seq = <int64_t*>moved(self.seq, self.count, n, sizeof(int64_t), &free_at)
+        self.qty = <int64_t*>moved(self.qty, self.count, n, sizeof(int64_t), &free_at)
+        self.weight_g = <int64_t*>moved(self.weight_g, self.count, n, sizeof(int64_t), &free_at)
+        self.at = <int64_t*>moved(self.at, self.count, n, sizeof(int64_t), &free_at)
+        self.src = <int32_t*>moved(self.src, self.count, n, sizeof(int32_t), &free_at)
+        self.sub = <int32_t*>moved(self.sub, self.count, n, sizeof(int32_t), &free_at)
+        self.task = <int32_t*>moved(self.task, self.count, n, sizeof(int32_t), &free_at)
+        self.order = <int32_t*>moved(self.order, self.count, n, sizeof(int32_t), &free_at)
+        self.line = <int32_t*>moved(self.line, self.count, n, sizeof(int32_t), &free_at)
+        self.sku = <int32_t*>moved(self.sku, self.count, n, sizeof(int32_t), &free_at)
+        self.lu = <int32_t*>moved(self.lu, self.count, n, sizeof(int32_t), &free_at)
+        self.carton = <int32_t*>moved(self.carton, self.count, n, sizeof(int32_t), &free_at)
+        self.track = <int32_t*>moved(self.track, self.count, n, sizeof(int32_t), &free_at)
+        self.lot = <int32_t*>moved(self.lot, self.count, n, sizeof(int32_t), &free_at)
+        self.loc = <int32_t*>moved(self.loc, self.count, n, sizeof(int32_t), &free_at)
+        self.dest = <int32_t*>moved(self.dest, self.count, n, sizeof(int32_t), &free_at)
+        self.dest_req = <int32_t*>moved(self.dest_req, self.count, n, sizeof(int32_t), &free_at)
+        self.code = <int32_t*>moved(self.code, self.count, n, sizeof(int32_t), &free_at)
+        self.press = <int32_t*>moved(self.press, self.count, n, sizeof(int32_t), &free_at)
+        self.names = <int32_t*>moved(self.names, self.count, n, sizeof(int32_t), &free_at)
+        self.size = <int32_t*>moved(self.size, self.count, n, sizeof(int32_t), &free_at)
+        self.kind = <uint8_t*>moved(self.kind, self.count, n, sizeof(uint8_t), &free_at)
+        self.flags = <uint8_t*>moved(self.flags, self.count, n, sizeof(uint8_t), &free_at)
         self.capacity = n
+        free(old)
         return 0
 
     cdef int reserve_lines(self, Py_ssize_t length) except -1:
@@ -106,6 +116,7 @@ cdef class Batch:
 
     cdef void end_row(self, const char* line, Py_ssize_t length) noexcept:
         cdef Py_ssize_t i = self.count
+        self.names[i] = self.names_of(i)
         self.at[i] = self.lines_len
         self.size[i] = <int32_t>length
         memcpy(self.lines + self.lines_len, line, length)
@@ -114,6 +125,14 @@ cdef class Batch:
         self.count = i + 1
         if i == 0:
             self.texts.holders += 1
+
+    cdef int32_t names_of(self, Py_ssize_t i) noexcept:
+        """Bytes of the texts that a fact of this row would keep, as if one of them was new. Asked while they are warm: the core
+        comes later."""
+        cdef const Entry* of = self.texts.entries
+        return (TEXT_BYTES + of[self.task[i]].length + of[self.order[i]].length + of[self.sku[i]].length
+                + of[self.lu[i]].length + of[self.carton[i]].length + of[self.lot[i]].length + of[self.loc[i]].length
+                + of[self.code[i]].length + of[self.track[i]].length + of[self.dest[i]].length)
 
     cdef dict fields(self, Py_ssize_t i):
         """The whole record as a dict: for rare decisions and nested context only."""
@@ -185,6 +204,8 @@ cdef class Batch:
             return np.array(<int32_t[:n]>self.code) if n else np.empty(0, np.int32)
         if name == "press":
             return np.array(<int32_t[:n]>self.press) if n else np.empty(0, np.int32)
+        if name == "names":
+            return np.array(<int32_t[:n]>self.names) if n else np.empty(0, np.int32)
         if name == "size":
             return np.array(<int32_t[:n]>self.size) if n else np.empty(0, np.int32)
         if name == "kind":

@@ -56,7 +56,7 @@ cdef class Effects(Clocks):
             fact.press, fact.dest_req = batch.press[i], 0
         else:
             fact.dest, fact.dest_req = batch.dest[i], batch.dest_req[i]
-        self.state.names_bytes += self.floor.names_of(fact)
+        self.state.names_bytes += <size_t>batch.names[i]
         return fact
 
     # ------------------------------------------------------------------------------------------ taking effect

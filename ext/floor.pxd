@@ -8,7 +8,7 @@ from ext.state cimport (
     CartonPlan, Cycle, Decided, Changed, Fact, Line, LoadUnit, Order, PickWindow, Shipment, State, Trailer, Trouble, Waiting,
 )
 from ext.store cimport List, Store, find, length, nth, pair
-from ext.texts cimport TEXT_BYTES, Entry, Texts
+from ext.texts cimport Texts
 from ext.timers cimport Timers
 
 
@@ -70,13 +70,6 @@ cdef class Floor:
     cdef CartonPlan* carton_of(self, int32_t carton) except NULL
     cdef Shipment* shipment_of(self, int32_t shipment) except NULL
     cdef Trailer* trailer_of(self, int32_t trailer) except NULL
-
-    cdef inline size_t names_of(self, const Fact* fact) noexcept:
-        """Bytes of the texts of a fact, as if one of them was new."""
-        cdef const Entry* of = self.texts.entries
-        return (<size_t>TEXT_BYTES + of[fact.task].length + of[fact.order].length + of[fact.sku].length
-                + of[fact.lu].length + of[fact.carton].length + of[fact.lot].length + of[fact.loc].length
-                + of[fact.code].length + of[fact.track].length + of[fact.dest].length)
 
     cdef bint precedes(self, const Fact* a, const Fact* b) noexcept
     cdef int32_t insert_between(self, List** facts, Fact* fact) except -1
