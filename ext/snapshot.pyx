@@ -2,10 +2,10 @@
 """The whole core in bytes, and back: see snapshot.pxd for the layout."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
-from posix.mman cimport MADV_HUGEPAGE, madvise
 
+from ext.huge_pages cimport ask_for_huge_pages
 from ext.json_writer cimport Digest, digest_of
 from ext.state cimport State
 from ext.store cimport FREE_LISTS
@@ -16,7 +16,6 @@ cdef const char* MAGIC = b"SORTLINE"
 cdef enum:
     VERSION = 13
     BODY = 8 + 2 + 16
-    PAGE = 1 << 21          # a huge one
     ALIGNED = 16            # where bytes of Python begin, and where the region does in them
 
 
@@ -36,13 +35,6 @@ class SnapshotError(ValueError):
 cdef Digest layout_of(Floor floor) noexcept:
     """Changes when a struct gets, loses or moves a field: its size, its pointers, its texts."""
     return digest_of(<const char*>floor.store.shapes, sizeof(floor.store.shapes))
-
-
-cdef void ask_for_huge_pages(char* data, size_t size) noexcept nogil:
-    """Where the system has them: of many megabytes that are written once, half of the time goes to page faults."""
-    cdef uintptr_t first = (<uintptr_t>data + PAGE - 1) & ~<uintptr_t>(PAGE - 1)
-    if size > 2 * PAGE:
-        madvise(<void*>first, (<uintptr_t>data + size - first) & ~<uintptr_t>(PAGE - 1), MADV_HUGEPAGE)
 
 
 cdef bytes save(Floor floor):

@@ -6,8 +6,10 @@ import os
 from libc.stdlib cimport free as release, realloc
 from libc.string cimport memcpy, memmove, memset
 from posix.mman cimport (
-    MADV_DONTNEED, MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
+    MADV_DONTNEED, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
 )
+
+from ext.huge_pages cimport ask_for_huge_pages
 
 cdef extern from *:
     void ask_for "__builtin_prefetch"(const void* at) noexcept nogil
@@ -93,7 +95,7 @@ cdef class Store:
         if base == MAP_FAILED:
             raise MemoryError(f"no {limit} bytes of address space for the state: lower rules.state_bytes_max")
         self.base = <char*>base
-        madvise(self.base, limit, MADV_HUGEPAGE)    # what waits lies all over it: of small pages the processor knows too few
+        ask_for_huge_pages(base, limit)
         self.secret = int.from_bytes(os.urandom(8), "little")
         self.limit = limit
         self.top = UNIT                     # offset 0 is no block

@@ -6,6 +6,8 @@ import os
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset
 
+from ext.huge_pages cimport ask_for_huge_pages
+
 cdef uint32_t FIRST_SLOTS = 1 << 12
 cdef Py_ssize_t KEEP_MIN = 16 << 20     # bytes
 cdef Py_ssize_t KEEP_EARLY_MIN = 1 << 17
@@ -68,6 +70,7 @@ cdef class Texts:
                 raise MemoryError
             self.arena = <char*>bigger
             self.arena_cap = capacity
+            ask_for_huge_pages(bigger, capacity)
         if self.count == self.entries_cap:
             capacity = self.entries_cap + self.entries_cap // 4
             bigger = realloc(self.entries, capacity * sizeof(Entry))
@@ -75,6 +78,7 @@ cdef class Texts:
                 raise MemoryError
             self.entries = <Entry*>bigger
             self.entries_cap = capacity
+            ask_for_huge_pages(bigger, capacity * sizeof(Entry))
         return 0
 
     cdef int rehash(self, uint32_t mask) except -1:
@@ -84,6 +88,7 @@ cdef class Texts:
         cdef int32_t number
         if slots == NULL:
             raise MemoryError
+        ask_for_huge_pages(slots, (<size_t>mask + 1) * sizeof(Slot))
         for number in range(1, self.count):
             if self.entries[number].length < 0:
                 continue
