@@ -20,7 +20,7 @@ cdef class JsonWriter:
 
     cdef int reserve(self, Py_ssize_t more) except -1
     cdef int escape(self, const char* text, Py_ssize_t length) except -1
-    cdef int integer(self, int64_t value) except -1
+    cdef int longer_integer(self, int64_t value) except -1
     cdef int padded(self, int64_t value, int digits) except -1
 
     cdef inline void clear(self) noexcept:
@@ -54,6 +54,10 @@ cdef class JsonWriter:
         self.raw(b'"', 1)
         self.escaped(raw, len(raw))
         return self.raw(b'"', 1)
+
+    cdef inline int integer(self, int64_t value) except -1:
+        cdef char digit = <char>(c"0" + value)
+        return self.raw(&digit, 1) if 0 <= value < 10 else self.longer_integer(value)
 
     # Members of an object: the name with its punctuation (`{"qty":` or `,"qty":`), then the value.
 

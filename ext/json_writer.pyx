@@ -64,7 +64,7 @@ cdef class JsonWriter:
         self.length = to - self.at
         return 0
 
-    cdef int integer(self, int64_t value) except -1:
+    cdef int longer_integer(self, int64_t value) except -1:
         cdef char digits[20]
         cdef int i = 20
         cdef uint64_t left = <uint64_t>value

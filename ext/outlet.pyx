@@ -44,10 +44,17 @@ cdef int64_t MINUTE = 60 * SECOND
 
 cdef void write_base32_26(const unsigned char* raw, char* to) noexcept:
     """The first 26 characters of RFC 4648 base32, lower case: the first 130 bits."""
-    cdef int i, bit
-    for i in range(26):
-        bit = 5 * i
-        to[i] = BASE32[((raw[bit >> 3] << 8 | raw[(bit >> 3) + 1]) >> (11 - (bit & 7))) & 31]
+    cdef int i, k
+    cdef uint64_t bits
+    for i in range(3):                  # five bytes are eight characters
+        bits = (<uint64_t>raw[0] << 32 | <uint64_t>raw[1] << 24 | <uint64_t>raw[2] << 16 | <uint64_t>raw[3] << 8
+                | <uint64_t>raw[4])
+        for k in range(8):
+            to[k] = BASE32[bits >> (35 - 5 * k) & 31]
+        raw += 5
+        to += 8
+    to[0] = BASE32[raw[0] >> 3]
+    to[1] = BASE32[(raw[0] << 2 | raw[1] >> 6) & 31]
 
 
 def base32_26(bytes digest not None):
