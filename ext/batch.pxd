@@ -8,6 +8,7 @@ Every row has a line: lines[at[i] : at[i] + size[i]], one canonical JSON object 
 the journal writes and what `explain` shows, so a batch never has to be encoded again.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from ext.texts cimport Texts
@@ -23,6 +24,7 @@ cdef enum Flag:
     F_ALLOC = 2         # one press for several tasks: the line carries `alloc`
 
 
+@cython.final
 cdef class Batch:
     cdef readonly Texts texts
     cdef readonly Py_ssize_t count

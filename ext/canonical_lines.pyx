@@ -6,6 +6,7 @@ every field fits are for this plan (see line_plan.pxd): nulls, double keys and m
 something is not what the decoder behind the journal wants, or a number that is no plain count.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from ext.json_bytes cimport Bytes, is_digit
@@ -30,6 +31,7 @@ cdef struct Constant:
     Value value
 
 
+@cython.final
 cdef class CanonicalLines(LinePlan):
     cdef NdjsonDecoder decoder
     cdef RecordTypes types

@@ -1,5 +1,6 @@
 """What the order systems tell (R10, R11, R27, R53): orders, tasks, plans, binds, manifests, and their revisions."""
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from ext.families cimport Revision
@@ -20,6 +21,7 @@ cdef enum Ended:       # `Revision.cancelled`
     PARTLY = 3          # nothing has been told of the order but cancels of lines
 
 
+@cython.final
 cdef class Context:
     cdef Floor floor
 

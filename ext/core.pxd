@@ -1,5 +1,6 @@
 """The core: records in, business events out. Synchronous, single-threaded, takes time from the records."""
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t
 
 from ext.batch cimport Batch
@@ -11,6 +12,7 @@ from ext.state cimport Name
 from ext.store cimport Table
 
 
+@cython.final
 cdef class Core(Effects):
     cdef Context context
     cdef Payloads payloads

@@ -1,8 +1,10 @@
 """Counters of a few bits, counted on: see counters.pyi."""
 
+cimport cython
 from libc.stdint cimport int64_t
 
 
+@cython.final
 cdef class Unwrapper:
     cdef int64_t modulus
     cdef int64_t last       # the greatest number so far; -1: none is known
@@ -10,6 +12,7 @@ cdef class Unwrapper:
     cdef int64_t number(self, int64_t raw) except -2
 
 
+@cython.final
 cdef class Sequences:
     cdef readonly object position
     cdef object counters    # (src, epoch) as bytes -> Unwrapper, the one used longest ago first

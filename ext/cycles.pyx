@@ -6,6 +6,7 @@ the walk by one step; a fact that comes out of order repeats it. A cycle keeps i
 anchor, the fact that began it. Hot: `place_fact`, `joins_running`.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
@@ -34,6 +35,7 @@ cdef struct Span:
     bint voided
 
 
+@cython.final
 cdef class Walk:
     """One pass over a unit's facts in order of event time."""
     cdef Span* spans

@@ -1,5 +1,6 @@
 """The floor: the state (see state.pxd) and what works on it."""
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t
 
 from ext.json_writer cimport JsonWriter
@@ -34,6 +35,7 @@ cdef struct Rules:
     bint emit_partial_load      # R54: `partial_load = "emit"`
 
 
+@cython.final
 cdef class Floor:
     cdef Store store
     cdef State* state

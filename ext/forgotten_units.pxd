@@ -4,12 +4,14 @@ A use stays while its shipment is remembered, and may outlive the one that follo
 the other.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from ext.floor cimport Floor
 from ext.store cimport Table
 
 
+@cython.final
 cdef class Keys:
     # The keys of a table that are to go: a table cannot lose one while it is walked.
     cdef uint64_t* items

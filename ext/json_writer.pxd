@@ -4,6 +4,7 @@ Canonical means: keys in sorted order (who writes them keeps it), no white space
 escapes that RFC 8259 has, so that equal values are equal bytes.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, strlen
@@ -12,6 +13,7 @@ from ext.json_bytes cimport Bytes, plain_end
 from ext.texts cimport Texts
 
 
+@cython.final
 cdef class JsonWriter:
     cdef char* at               # the buffer
     cdef Py_ssize_t length

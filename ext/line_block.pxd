@@ -1,5 +1,6 @@
 """Canonical lines in one piece, as they are made: what a driver hands over without an object a line."""
 
+cimport cython
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
@@ -8,6 +9,7 @@ cdef enum:
     TIME_BYTES = 24     # of a number in decimal, and a little more
 
 
+@cython.final
 cdef class LineBlock:
     cdef char* data
     cdef readonly Py_ssize_t size       # bytes

@@ -5,6 +5,7 @@ and its owner then asks `protocols.mapping.plan`, which spells out what is meant
 So the two may never disagree on what this one takes.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from ext.json_bytes cimport Bytes
@@ -33,6 +34,7 @@ cdef struct Step:
     int32_t index
 
 
+@cython.final
 cdef class JsonPath:
     """A `protocols.mapping.paths.Path`."""
     cdef bint from_root

@@ -1,6 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """What makes a shipment manifested, and what is said of it from then on (R52, R54): see manifests.pxd."""
 
+cimport cython
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy
 
@@ -33,6 +34,7 @@ cdef object encode = msgspec.json.Encoder(order="sorted").encode
 cdef object decode = msgspec.json.decode
 
 
+@cython.final
 cdef class Departure:
     """A trailer that closed with cartons of a shipment inside."""
     cdef Fact* close

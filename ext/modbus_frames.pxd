@@ -1,5 +1,6 @@
 """The requests of one Modbus connection that wait for their answers: see modbus_frames.pyi."""
 
+cimport cython
 from libc.stdint cimport uint8_t, uint16_t
 
 
@@ -20,6 +21,7 @@ cdef struct Asked:
     unsigned long answers  # how many had come when it was sent
 
 
+@cython.final
 cdef class Frames:
     cdef Asked asked[SLOTS]  # the first `count`, in no order
     cdef list tokens                 # beside them

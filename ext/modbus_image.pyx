@@ -1,12 +1,14 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False
 """See modbus_image.pyi. `store` and `store_bits` check their bounds once, before the loop."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t
 
 import numpy as np
 
 
+@cython.final
 cdef class RegisterImage:
     cdef readonly object now
     cdef object dirty

@@ -7,6 +7,7 @@
 Hot: `drain`, `message`, `meaning`, `topic_hash`. No Python object a message that a compiled plan takes.
 """
 
+cimport cython
 from collections import deque
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -30,6 +31,7 @@ cdef enum:
     SLOTS_FIRST = 256
 
 
+@cython.final
 cdef class Meaning:
     """What one topic means: for each filter that matches, a plan and the captures."""
     cdef bytes topic
@@ -77,6 +79,7 @@ cdef inline uint64_t topic_hash(Bytes at, Py_ssize_t length) noexcept nogil:
     return h
 
 
+@cython.final
 cdef class MessageLines:
     cdef Splitter splitter
     cdef object resolve

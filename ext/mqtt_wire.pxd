@@ -8,6 +8,7 @@ properties) HEAD_MAX. A PUBLISH with a longer payload than the limit keeps its h
 rest is dropped while it arrives.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t
 
 ctypedef const unsigned char* Bytes
@@ -45,6 +46,7 @@ cdef struct Packet:
     bint duplicate
 
 
+@cython.final
 cdef class Splitter:
     cdef bytearray buffer
     cdef unsigned char* base

@@ -7,6 +7,7 @@ record that passes is interned and becomes a row. So fields may come in any orde
     line ──read_object──► Fields (where each value lies) ──check──► add_row ──► columns of the Batch
 """
 
+cimport cython
 from libc.stdint cimport int32_t
 
 from ext.batch cimport Batch
@@ -20,6 +21,7 @@ cdef enum:
     LINE_MAX = 262144           # bytes of a record's line
 
 
+@cython.final
 cdef class NdjsonDecoder:
     cdef readonly Texts texts
     cdef RecordTypes types

@@ -1,6 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Publish, Republish and Read responses of OPC UA, from the bytes of the message body to columns and plain values."""
 
+cimport cython
 import numpy as np
 
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t, uint16_t, uint32_t
@@ -81,6 +82,7 @@ cdef bint take_header(Reader* r, uint32_t wanted, uint32_t* result) noexcept nog
     return skip_extension_object(r)
 
 
+@cython.final
 cdef class Publish:
     """See opcua_notifications.pyi."""
 
@@ -288,6 +290,7 @@ def read_values(const unsigned char[::1] body, object library):
     return result, readings
 
 
+@cython.final
 cdef class Items:
     """See opcua_notifications.pyi."""
 

@@ -1,5 +1,6 @@
 """A data value of OPC UA as columns hold it, and as one Python object: see opcua_values.pyi."""
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from ext.json_bytes cimport Bytes
@@ -27,6 +28,7 @@ cdef int64_t NO_TIME
 
 cdef bint take_data_value(Reader* r, Bytes start, Row* row) noexcept nogil
 
+@cython.final
 cdef class Reading:
     cdef readonly object value
     cdef readonly object fault

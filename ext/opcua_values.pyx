@@ -348,6 +348,7 @@ cdef object take_plain(Reader* r, object library):
     return plain_of(&row, start, library)
 
 
+@cython.final
 cdef class Cursor:
     """See opcua_values.pyi."""
 

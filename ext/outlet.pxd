@@ -4,6 +4,7 @@ Who tells an event writes its `data` into `Outlet.data` (keys sorted), then call
 key stands in a Ledger.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from ext.json_writer cimport Digest, JsonWriter
@@ -43,6 +44,7 @@ cdef struct Subject:
     Key key
 
 
+@cython.final
 cdef class Outlet:
     cdef readonly str site
     cdef readonly str source

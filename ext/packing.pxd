@@ -4,6 +4,7 @@ A move has two ends, one in each unit, at one event time. What it moves is a fun
 left, just before; when a fact comes late there, the move is worked out again, and what it feeds after it.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t
 
 from ext.floor cimport Floor
@@ -18,6 +19,7 @@ cdef struct Piece:
     int64_t qty
 
 
+@cython.final
 cdef class Contents:
     """Pieces by (line, SKU, lot), none of them 0, in no order until they are sorted."""
     cdef Piece* pieces

@@ -5,6 +5,7 @@ name; a line with escapes, or with numbers that are no plain integers, is decode
 `text_in` reads a text that has no column likewise.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
@@ -27,6 +28,7 @@ cdef struct Member:             # where it lies in the line
     int32_t length
 
 
+@cython.final
 cdef class Payloads:
     cdef Floor floor
     cdef JsonWriter text

@@ -2,6 +2,7 @@
 """R50, R50a, R53: see readiness.pxd. Nothing here changes anything that is told: the answer is a function of the facts
 up to `as_of`."""
 
+cimport cython
 from libc.stdlib cimport free, realloc
 
 from ext cimport carton_names, carton_state, outcomes
@@ -27,6 +28,7 @@ cdef struct Need:
     int64_t packed          # of p, in closed cartons of the shipment
 
 
+@cython.final
 cdef class Needs:
     """Those of the shipment that is being judged; the memory is used again."""
     cdef Need* items

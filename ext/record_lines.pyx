@@ -7,6 +7,7 @@
 Hot: `record`, `value`, `origin`, `typed`, `write_line`. Indexes run over the plan's own fields and parts.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -58,6 +59,7 @@ cdef struct Field:
     Found* table            # by number in its keys
 
 
+@cython.final
 cdef class FieldText:
     """What of a field is Python: paths, maps, and the texts that its struct points into."""
     cdef JsonPath path
@@ -67,6 +69,7 @@ cdef class FieldText:
     cdef list alive
 
 
+@cython.final
 cdef class RecordLines(LinePlan):
     cdef Field* fields
     cdef Found* found

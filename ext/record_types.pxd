@@ -4,6 +4,7 @@ Names are found by their first and last eight bytes and their length, in a table
 in all that follows. `wants[kind][field]` is what a value must be, `needs[kind]` which fields must be there.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 
@@ -172,6 +173,7 @@ cdef inline bint is_one_of(const ClosedList* closed, const void* text, int32_t l
     return False
 
 
+@cython.final
 cdef class RecordTypes:
     cdef Name fields[NAME_SLOTS]
     cdef Quoted quoted[FIELDS_MAX]

@@ -10,6 +10,7 @@ goes on with its text numbers, and ends with plain values; `describe` is told th
 not the address of a block is a List of a single item.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memmove, memset
 
@@ -108,6 +109,7 @@ cdef inline void* nth(const List* list, int32_t i) noexcept nogil:
     return <void*>(<uintptr_t>list - 1) if is_single(list) else list.them[i]
 
 
+@cython.final
 cdef class Store:
     cdef char* base
     cdef uint64_t secret        # that its tables get: drawn anew, or that of a snapshot

@@ -1,5 +1,6 @@
 """Texts to small numbers, built once: the keys of value tables, kinds, values that mean absent."""
 
+cimport cython
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcmp
 
@@ -20,6 +21,7 @@ cdef inline uint64_t text_hash(Bytes at, Py_ssize_t length) noexcept nogil:
     return h ^ h >> 29
 
 
+@cython.final
 cdef class TextMap:
     cdef TextSlot* slots
     cdef uint64_t mask

@@ -8,6 +8,7 @@ The table is bounded: `keep` forgets the texts that nothing names any more, and 
 with rows holds what it names (`holders`), so nothing is forgotten while one waits.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -91,6 +92,7 @@ cdef struct Entry:
     uint32_t hash
 
 
+@cython.final
 cdef class Texts:
     cdef Slot* slots
     cdef uint32_t mask

@@ -8,6 +8,7 @@ time, then pick, carton, shipment, inventory, then key"). A timer may be stale w
 own state.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t
 
 from ext.keys cimport Key
@@ -33,6 +34,7 @@ cdef enum Rank:
     RANK_CONTEXT = 7
 
 
+@cython.final
 cdef class Timers:
     cdef Store store
     cdef Texts texts

@@ -1,6 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """See websocket_frames.pyi. A head is read byte by byte: so a fault is the same however the bytes are cut."""
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memmove
@@ -24,6 +25,7 @@ class FrameFault(ValueError):
     pass
 
 
+@cython.final
 cdef class Unframer:
     cdef uint8_t head[10]
     cdef int begun              # so many bytes of a head are there
