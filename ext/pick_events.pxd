@@ -18,6 +18,7 @@ cdef enum PickEventTag:
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
 cdef int put_policy(JsonWriter data, const Line* line) except -1
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
+cdef int ask_stock(Floor floor, PickWindow* window, int64_t t_close) except -1
 cdef int tell_alloc(Floor floor, Line* line) except -1
 cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1

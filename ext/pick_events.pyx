@@ -120,9 +120,15 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
             floor.changing(window.line).alloc_ledger = window.trouble.short_told
     write_short(floor, window, o)
     if floor.outlet.emit(window.trouble.short_told, subject_of(window), o.t_close, order, cause, evidence):
-        floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window,
-                                TAG_SHORT_TOLD, 0)
+        ask_stock(floor, window, o.t_close)
     return 0
+
+
+cdef int ask_stock(Floor floor, PickWindow* window, int64_t t_close) except -1:
+    """R70: what its short says of the stock, as soon as all else of the moment is done. R3: also where nothing was told of a
+    short, for the pieces that followed it were heard of first."""
+    return floor.by_watermark.push(
+        min(t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window, TAG_SHORT_TOLD, 0)
 
 
 cdef int put_policy(JsonWriter data, const Line* line) except -1:

@@ -6,7 +6,7 @@ from ext.batch cimport ABSENT
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then, was_there
 from ext.outlet cimport EXACT, INCOMPLETE
-from ext.pick_events cimport key_of, tell_confirmed, tell_short
+from ext.pick_events cimport ask_stock, key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
 from ext.store cimport List, length, nth, remove
 from ext.timers cimport NEVER, RANK_PICK
@@ -241,6 +241,8 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         tell_confirmed(floor, window, &o, cause, evidence)
     if window.trouble.short_told != NULL or (o.shorted and o.q_short > 0):
         tell_short(floor, window, &o, cause, evidence)
+    elif o.shorted:
+        ask_stock(floor, window, o.t_close)
     return pick_alarms.expect(floor, window, max(o.t_close, cause.t))
 
 

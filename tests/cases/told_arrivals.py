@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from tests.cases.told_premises import differs, on_shelf
 from tests.cases.told_shipping import leaves, load, manifested, packed_one
-from tests.cases.writing import SORTER, Case, at
+from tests.cases.writing import SORTER, STATION, Case, at
+
+OTHER = "dc1/pick/PTL-02"
 
 
 def R43_a_reversal_that_is_told_first() -> Case:
@@ -126,3 +129,11 @@ def R41_the_bind_was_told_before_the_close() -> Case:
     case.expect("carton.reopened", "C-1", t=30).expect("shipment.unready", "S-1", t=30, cause="carton.reopen")
     case.never_raised("PKG_TOTE_REBOUND_OPEN").device("telemetry", 60)
     return case.confirmed(1, 10).packed(1, t_close=at(32.5)).ready(1, 32.5)
+
+
+def R70_the_pieces_that_followed_a_short_are_heard_of_first() -> Case:
+    """R70, R3: nothing is there at 20, and the five come from B-2 at 21; they arrive first, so nothing is told of a
+    short. They were missing at B-1 all the same."""
+    case = on_shelf(9).pick(21, 5, rx=21.1, loc="B-2", src=OTHER)
+    case.tell(STATION, "pick.short", 20, 21.3, seq=1, task="T-1", code="EMPTY").device("telemetry", 60)
+    return differs(case.confirmed(5, 21, loc="B-2"), 20, kind="SHORT_AT_LOC", expected=9, actual=0)
