@@ -137,3 +137,12 @@ def R70_the_pieces_that_followed_a_short_are_heard_of_first() -> Case:
     case = on_shelf(9).pick(21, 5, rx=21.1, loc="B-2", src=OTHER)
     case.tell(STATION, "pick.short", 20, 21.3, seq=1, task="T-1", code="EMPTY").device("telemetry", 60)
     return differs(case.confirmed(5, 21, loc="B-2"), 20, kind="SHORT_AT_LOC", expected=9, actual=0)
+
+
+def R46_closed_twice_before_it_got_its_name() -> Case:
+    """R46, R40a: closed empty at 20 and again at 22, as C-0; from 55 on it is C-1. It was closed twice once, under
+    the name of then."""
+    case = Case().order(1).task(1).device("carton.open", 10, lu="L-1", carton="C-0").close(20).close(22)
+    case.device("telemetry", 40).wms("lu.bind", 55, lu="L-1", carton="C-1").pick(60, lu="L-1").close(70)
+    case.device("telemetry", 90).confirmed(1, 60).packed(1, t_close=at(70))
+    return case.raised("PKG_DOUBLE_CLOSE", "carton/C-0", t=22).times("PKG_DOUBLE_CLOSE", 1)
