@@ -139,6 +139,12 @@ def R70_the_pieces_that_followed_a_short_are_heard_of_first() -> Case:
     return differs(case.confirmed(5, 21, loc="B-2"), 20, kind="SHORT_AT_LOC", expected=9, actual=0)
 
 
+def R22_of_two_that_tell_of_a_press_the_earlier_is_the_last() -> Case:
+    """R22, R30, R3: the light told of the press of 10 at 10.5, and arrives first; it has been silent since 10."""
+    case = Case().order(2).task(2).pick(10.5, press="P-1").pick(10, rx=11, src=OTHER, press="P-1")
+    return case.until(1000).raised("PCK_STALLED", "task/T-1", t=910).times("PCK_STALLED", 1)
+
+
 def R46_closed_twice_before_it_got_its_name() -> Case:
     """R46, R40a: closed empty at 20 and again at 22, as C-0; from 55 on it is C-1. It was closed twice once, under
     the name of then."""
