@@ -152,3 +152,13 @@ def R46_closed_twice_before_it_got_its_name() -> Case:
     case.device("telemetry", 40).wms("lu.bind", 55, lu="L-1", carton="C-1").pick(60, lu="L-1").close(70)
     case.device("telemetry", 90).confirmed(1, 60).packed(1, t_close=at(70))
     return case.raised("PKG_DOUBLE_CLOSE", "carton/C-0", t=22).times("PKG_DOUBLE_CLOSE", 1)
+
+
+def R41_an_open_arrives_before_the_bind() -> Case:
+    """R41, R3: open since the piece of 30 and bound to C-2 at 31: since then it is an orphan, though the open of 31.5
+    came first."""
+    case = Case().order(3).task(3).wms("lu.bind", 5, lu="L-1", order="O-1").pick(10, lu="L-1").close(20)
+    case.device("carton.open", 31.5, rx=31.6, lu="L-1").wms("lu.bind", 31, rx=31.7, lu="L-1", carton="C-2")
+    case.pick(30, rx=31.8, lu="L-1").device("telemetry", 60).packed(1, "L-1#1", t_close=at(20))
+    case.expect("carton.reopened", "L-1#1", t=30)
+    return case.raised("PKG_TOTE_REBOUND_OPEN", "carton/L-1#1", t=31)
