@@ -162,3 +162,13 @@ def R41_an_open_arrives_before_the_bind() -> Case:
     case.pick(30, rx=31.8, lu="L-1").device("telemetry", 60).packed(1, "L-1#1", t_close=at(20))
     case.expect("carton.reopened", "L-1#1", t=30)
     return case.raised("PKG_TOTE_REBOUND_OPEN", "carton/L-1#1", t=31)
+
+
+def S10_of_two_moves_of_one_moment_the_first_is_named() -> Case:
+    """Section 10, R3: labelled and closed at 30, after the void; the close arrives first, though the
+    label goes before it by its source."""
+    case = Case().order(1).task(1).plan().pick(10, lu="L-1").device("carton.void", 20, lu="L-1")
+    case.device("carton.close", 30, rx=30.1, lu="L-1")
+    case.device("label.verified", 30, rx=30.2, src="dc1/pack/LBL-01", lu="L-1", result="OK").device("telemetry", 60)
+    case.confirmed(1, 10).expect("carton.voided", "C-1", t=20).counted(rejected=2)
+    return case.raised("PKG_AFTER_VOID", "carton/C-1", detail="label.verified", t=30)
