@@ -105,6 +105,9 @@ cdef class Clocks:
             elif hole.filled and new and source.gaps != NULL:
                 gaps.fill(self.floor, source, epoch, seq, t)
         if live and new and source.down != NULL:            # what a broker sends again says nothing of the time between
+            if seq != ABSENT and hole.jumped and not hole.early:
+                source.down.t_to = t
+                gaps.await_numbers(self.floor, source.down, epoch, hole.low, hole.high)
             self.speaks_again(source, seq != ABSENT and epoch == last_epoch and seq == last_seq + 1, t)
         return new
 
@@ -142,6 +145,7 @@ cdef class Clocks:
         cdef Fact cause = self.this_record()
         source.down.t_to = t
         if follows_on:
+            source.down.sure = True     # no timer is to come that frees it
             gaps.close_gap(self.floor, source.down, &cause)
         else:
             source.gap_count += 1

@@ -15,6 +15,7 @@ from ext.store cimport List, find, index_of, length, nth, remove_at
 from ext.timers cimport NEVER, RANK_TRACK
 
 cdef int GAPS_MAX = 256             # open ones of a source; beyond that the oldest is forgotten
+cdef int AWAITS = -2                # less a number: what a time of `link.down` waits for; -1: a stretch of time waits for none
 
 
 cdef Gap* open_gap(
@@ -71,7 +72,39 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t
         return 0
     cause = named_source(source.src)
     cause.epoch, cause.seq = epoch, seq
-    return close_gap(floor, gap, &cause)
+    close_gap(floor, gap, &cause)
+    return fill_downs(floor, source, epoch, &cause)
+
+
+cdef int await_numbers(Floor floor, Gap* down, int64_t epoch, int64_t low, int64_t high) except -1:
+    """R6, R3: the first live record after `link.down` has jumped. If `low`..`high` come before the watermark passes it, nothing
+    was missed, as if they had come in order."""
+    down.epoch, down.low, down.high = AWAITS - epoch, AWAITS - low, high
+    return watch(floor, down)
+
+
+cdef int fill_downs(Floor floor, Source* source, int64_t epoch, const Fact* cause) except -1:
+    """A hole has been filled: so are the times of `link.down` that waited for nothing else."""
+    cdef Gap* down
+    cdef int i = 0
+    while i < length(source.gaps):
+        down = <Gap*>nth(source.gaps, i)
+        if down.epoch != AWAITS - epoch or down.sure or lacks_any(source, epoch, AWAITS - down.low, down.high):
+            i += 1
+            continue
+        source.gap_count -= 1
+        close_gap(floor, down, cause)
+    return 0
+
+
+cdef bint lacks_any(const Source* source, int64_t epoch, int64_t low, int64_t high) noexcept:
+    cdef const Gap* gap
+    cdef int i
+    for i in range(length(source.gaps)):
+        gap = <const Gap*>nth(source.gaps, i)
+        if gap.epoch == epoch and gap.low <= high and gap.high >= low:
+            return True
+    return False
 
 
 cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
@@ -107,11 +140,12 @@ cdef int make_sure(Floor floor, Gap* gap) except -1:
     gap.sure = True
     if gap.closed:                      # filled in time, as nearly all are
         floor.store.free(gap)
-    elif gap.low >= 0:
-        cause = named_source(gap.source.src)
-        cause.epoch, cause.seq = gap.epoch, gap.high + 1
+    elif gap.low != -1:
         floor.state.gap_closed = True   # held readinesses that have ended since must not be told: they are asked again
-        floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.high - gap.low + 1} missing")
+        if gap.low >= 0:
+            cause = named_source(gap.source.src)
+            cause.epoch, cause.seq = gap.epoch, gap.high + 1
+            floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.high - gap.low + 1} missing")
     return 0
 
 
@@ -125,7 +159,7 @@ cdef int64_t blind_for(const Source* source, int64_t t_from, int64_t t_to, bint 
     for i in range(length(source.gaps)):
         gap = <const Gap*>nth(source.gaps, i)
         if (min(gap.t_from, gap.t_to) <= t_to and max(gap.t_from, gap.t_to) >= t_from
-                and (gap.sure or gap.low < 0 or not sure)):
+                and (gap.sure or gap.low == -1 or not sure)):
             return source.gap_hold
     return 0
 
