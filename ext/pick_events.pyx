@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 from ext.asked cimport place_at, place_of
+from ext.batch cimport ABSENT
 from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
@@ -44,7 +45,7 @@ cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
     o.q_asked, o.t_close = window.q_task, window.told_t
     write_confirmed(floor, window, &o)
     floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, window.line.order, cause, EXACT)
-    window.told_q = 0
+    window.told_q, window.told_t = 0, ABSENT
     return 0
 
 

@@ -249,9 +249,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
 cdef int never_full(Floor floor, PickWindow* window, const Fact* cause) except -1:
     """R3, R21: told full on arrival, and a record within the disorder says that it never was. Nothing is told of it until
     it closes, as if that record had come first."""
-    pick_events.withdraw(floor, window, cause)
-    window.told_t = ABSENT
-    return 0
+    return pick_events.withdraw(floor, window, cause)
 
 
 cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:

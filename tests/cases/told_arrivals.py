@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.cases.told_premises import differs, on_shelf
 from tests.cases.told_shipping import leaves, load, manifested, packed_one
 from tests.cases.writing import SORTER, STATION, Case, at
@@ -172,3 +174,61 @@ def S10_of_two_moves_of_one_moment_the_first_is_named() -> Case:
     case.device("label.verified", 30, rx=30.2, src="dc1/pack/LBL-01", lu="L-1", result="OK").device("telemetry", 60)
     case.confirmed(1, 10).expect("carton.voided", "C-1", t=20).counted(rejected=2)
     return case.raised("PKG_AFTER_VOID", "carton/C-1", detail="label.verified", t=30)
+
+
+LINE: dict[str, Any] = {"order": "O-1", "line": 1}
+
+
+def back_of_line(case: Case, t: float, qty: int = 1, rx: float | None = None, **fields: Any) -> Case:
+    """A reversal that names only its line."""
+    return case.device("pick.reverse", t, rx, STATION, sku="A", qty=qty, **LINE, **fields)
+
+
+def R20_a_press_of_after_the_task_where_the_line_has_put_back() -> Case:
+    """R20, R3: the line's window stays the line's, for it has told a reversal; the press of 22 is the task's all the
+    same, though it arrives before the task of 21."""
+    case = back_of_line(Case().order(4).pick(10, 2, lu="L-1", **LINE), 12, lu="L-1")
+    case.pick(22, 3, lu="L-1", **LINE).task(3, t=21, rx=22.5).device("telemetry", 60)
+    case.expect("pick.reversed", f"O-1/1/{STATION}/0/2/0", t=12, qty=1).expect("pick.confirmed", "O-1/1", qty=0)
+    return case.confirmed(3, 22)
+
+
+def R20_what_a_line_had_told_before_its_cancel_was_heard_of() -> Case:
+    """R20, R27, R3: the press of 11 is told as the line's and taken back, for the line was cancelled at 10: it has told
+    nothing, and is the task's of 40."""
+    case = Case().order(1).pick(11, rx=11.1, lu="L-1", **LINE)
+    case.wms("order.cancelled", 10, rx=11.5, rev=2, order="O-1", lines=[1]).task(1, t=40).device("telemetry", 60)
+    return case.expect("pick.confirmed", "O-1/1", qty=0).raised("PCK_AFTER_CANCEL", "task/T-1", t=11)
+
+
+def R43_a_reversal_that_was_the_lines_until_its_task_was_told() -> Case:
+    """R43, R20, R3: the line is full at 10; what is put back at 20.5 is the task's of 20, into which nothing was picked
+    yet: nothing leaves L-1, though the reversal arrives before the task."""
+    case = back_of_line(Case().order(1).pick(10, lu="L-1", **LINE), 20.5, rx=20.6).task(1, t=20, rx=21.5)
+    case.close(30).device("telemetry", 60).expect("pick.confirmed", "O-1/1", t=10, qty=1)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", t=20.5, qty=1).packed(1, "L-1#1")
+
+
+def R20_a_short_of_a_line_whose_press_was_its_tasks() -> Case:
+    """R20, R23, R3: short at 5, and picked at 20.5: told as the line's until the task of 20 is heard of. Without a pick
+    the line has no short; it is the task's, and so is the piece that followed."""
+    case = Case().order(2).tell(STATION, "pick.short", 5, seq=1, code="EMPTY", **LINE)
+    case.tell(STATION, "pick.confirm", 20.5, 20.6, seq=2, sku="A", qty=1, **LINE).task(2, t=20, rx=21.5)
+    case.device("telemetry", 60).expect("pick.confirmed", "O-1/1", qty=0).expect("pick.short", "O-1/1", qty_short=0)
+    return case.confirmed(1, 20.5).shorted(1, 20.5)
+
+
+def R20_full_before_its_first_task() -> Case:
+    """R20, R3: the line is full at 19.5, before the task of 20; what was put back at 20.5 is the task's, though it is
+    heard of before both."""
+    case = back_of_line(Case().order(2), 20.5, 2, rx=20.6, lu="L-1")
+    case.pick(19.5, 2, rx=20.8, src=OTHER, lu="L-1", **LINE).task(2, t=20, rx=21.5).device("telemetry", 60)
+    case.expect("pick.confirmed", "O-1/1", t=19.5, qty=2)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/1/0", t=20.5, qty=2)
+
+
+def R43_put_back_before_the_task_has_its_lines_pieces() -> Case:
+    """R43, R20, R3: one of two is put back at 21, before the watermark has passed the task of 20: out of L-1, where the
+    line had them."""
+    case = Case().order(3).pick(10, 2, lu="L-1", **LINE).task(3, t=20).put_back(21).close(30).device("telemetry", 60)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", t=21, qty=1).packed(1, "L-1#1")
