@@ -215,10 +215,17 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
     for i in range(length(doubles)):
         transition = <Fact*>nth(doubles, i)
         if is_due(floor, cycle, transition):
-            floor.outlet.raise_(PKG_DOUBLE_CLOSE, subject_text(floor, cycle, transition.t), transition.t, transition, "")
+            raise_double(floor, cycle, transition)
     floor.store.free(transitions)
     floor.store.free(doubles)
     return 0
+
+
+cdef int raise_double(Floor floor, Cycle* cycle, const Fact* close) except -1:
+    """R46, once: the key that a later close has fixed is no reason to raise it again."""
+    if floor.outlet.stands(PKG_DOUBLE_CLOSE, floor.joined(b"carton/", name_at(floor, cycle, close.t))):
+        return 0
+    return floor.outlet.raise_(PKG_DOUBLE_CLOSE, subject_text(floor, cycle, close.t), close.t, close, "")
 
 
 cdef bint is_due(Floor floor, const Cycle* cycle, const Fact* transition) noexcept:

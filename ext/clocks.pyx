@@ -106,6 +106,9 @@ cdef class Clocks:
             elif hole.filled and new and source.gaps != NULL:
                 gaps.fill(self.floor, source, epoch, seq, t)
         if live and new and source.down != NULL:            # what a broker sends again says nothing of the time between
+            if seq != ABSENT and hole.jumped and not hole.early:
+                source.down.t_to = t
+                gaps.await_numbers(self.floor, source.down, epoch, hole.low, hole.high)
             self.speaks_again(source, seq != ABSENT and epoch == last_epoch and seq == last_seq + 1, t)
         return new
 

@@ -251,6 +251,7 @@ cdef class Effects(Clocks):
                 return False
         if other != NULL:
             pick_units.take_back(self.floor, window, other, fact.lu, &changed)
+            window.stall_watched = False            # R22: it is silent since the earlier of the two
         picks.take_pick(self.floor, window, fact)
         inventory.take_pick(self.floor, window, fact)
         if fact.lu and other != NULL and other.lu == fact.lu:

@@ -15,6 +15,7 @@ cdef enum GapTag:
 cdef Gap* open_gap(
     Floor floor, Source* source, int64_t t_from, int64_t t_to, int64_t epoch, int64_t low, int64_t high) except NULL
 cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t) except -1
+cdef int await_numbers(Floor floor, Gap* down, int64_t epoch, int64_t low, int64_t high) except -1
 cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1
 cdef int look_at_jumps(Floor floor, Source* source, int64_t due) except -1
 cdef int make_sure(Floor floor, Gap* gap) except -1

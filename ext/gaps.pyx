@@ -65,14 +65,15 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t
     cdef int i
     for i in range(length(source.gaps)):
         gap = <Gap*>nth(source.gaps, i)
-        if gap.epoch == epoch and gap.low <= seq <= gap.high:
+        if gap.epoch == epoch and gap.low <= seq <= gap.high and not gap.awaits:
             break
     else:
         return 0
     if gap.low == gap.high:
         cause = named_source(source.src)
         cause.epoch, cause.seq = epoch, seq
-        return close_gap(floor, gap, &cause)
+        close_gap(floor, gap, &cause)
+        return fill_downs(floor, source, epoch, &cause)
     if seq == gap.high:
         gap.high, gap.t_to = seq - 1, t
         floor.state.gap_closed = True   # it is shorter
@@ -85,6 +86,37 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t
     return 0
 
 
+cdef int await_numbers(Floor floor, Gap* down, int64_t epoch, int64_t low, int64_t high) except -1:
+    """R6, R3: the first live record after `link.down` has jumped. If `low`..`high` come before the watermark passes it, nothing
+    was missed, as if they had come in order."""
+    down.epoch, down.low, down.high, down.awaits = epoch, low, high, True
+    return watch(floor, down.source, down.t_to)
+
+
+cdef int fill_downs(Floor floor, Source* source, int64_t epoch, const Fact* cause) except -1:
+    """A hole has been filled: so are the times of `link.down` that waited for nothing else."""
+    cdef Gap* down
+    cdef int i = 0
+    while i < length(source.gaps):
+        down = <Gap*>nth(source.gaps, i)
+        if not down.awaits or down.epoch != epoch or down.sure or lacks_any(source, epoch, down.low, down.high):
+            i += 1
+            continue
+        source.gap_count -= 1
+        close_gap(floor, down, cause)
+    return 0
+
+
+cdef bint lacks_any(const Source* source, int64_t epoch, int64_t low, int64_t high) noexcept:
+    cdef const Gap* gap
+    cdef int i
+    for i in range(length(source.gaps)):
+        gap = <const Gap*>nth(source.gaps, i)
+        if gap.epoch == epoch and gap.low <= high and gap.high >= low and not gap.awaits:
+            return True
+    return False
+
+
 cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
     """`cause`: the record that filled it."""
     cdef Source* source = gap.source
@@ -92,10 +124,14 @@ cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
     if at >= 0:                         # else it was forgotten as the oldest of too many
         forget_gap(floor, source, at)
     floor.state.gap_closed = True
-    if gap.sure and gap.low >= 0 and not lacks_numbers(source):
+    if gap.sure and is_of_numbers(gap) and not lacks_numbers(source):
         floor.outlet.clear(SEQ_GAP, source.src, gap.t_to, cause)
     floor.store.free(gap)
     return 0
+
+
+cdef inline bint is_of_numbers(const Gap* gap) noexcept:
+    return gap.low >= 0 and not gap.awaits
 
 
 cdef bint lacks_numbers(const Source* source) noexcept:
@@ -104,7 +140,7 @@ cdef bint lacks_numbers(const Source* source) noexcept:
     cdef int i
     for i in range(length(source.gaps)):
         gap = <const Gap*>nth(source.gaps, i)
-        if gap.sure and gap.low >= 0:
+        if gap.sure and is_of_numbers(gap):
             return True
     return False
 
@@ -129,10 +165,13 @@ cdef int look_at_jumps(Floor floor, Source* source, int64_t due) except -1:
 
 cdef int make_sure(Floor floor, Gap* gap) except -1:
     """R6: the watermark has passed the record that jumped: now it is a gap."""
-    cdef Fact cause = named_source(gap.source.src)
-    cause.epoch, cause.seq = gap.epoch, gap.high + 1
+    cdef Fact cause
     gap.sure = True
     floor.state.gap_closed = True       # held readinesses that have ended since must not be told: they are asked again
+    if gap.awaits:
+        return 0
+    cause = named_source(gap.source.src)
+    cause.epoch, cause.seq = gap.epoch, gap.high + 1
     return floor.outlet.raise_(SEQ_GAP, gap.source.src, gap.t_to, &cause, f"{gap.high - gap.low + 1} missing")
 
 

@@ -51,10 +51,15 @@ cdef int check_rebound(Floor floor, Cycle* cycle) except -1:
     for i in range(length(cycle.unit.cycles)):
         after = <Cycle*>nth(cycle.unit.cycles, i)
         if after.begin >= cycle.end and after != cycle:
-            return show(floor, PKG_TOTE_REBOUND_OPEN, cycle, cycle.rebound, after.anchor, (
+            return show(floor, PKG_TOTE_REBOUND_OPEN, cycle, cycle.rebound, first_of(after), (
                 f"{floor.text(cycle.unit.lu)} now {floor.text(carton_names.name_of(floor, after))}"
                 if cycle.rebound else ""))
     return 0
+
+
+cdef const Fact* first_of(const Cycle* cycle) noexcept:
+    """R3: what began it, whichever of its facts it was met by."""
+    return <Fact*>nth(cycle.facts, 0) if length(cycle.facts) else cycle.anchor
 
 
 cdef const Fact* ended_by(const Cycle* cycle, int64_t as_of) except? NULL:

@@ -16,6 +16,7 @@ cdef enum LegalityTag:
     TAG_USE = 96            # a use of the unit may have begun before moves that were refused
 
 
+cdef bint is_move(int kind) noexcept
 cdef int watch_voided(Floor floor, LoadUnit* unit, Fact* fact) except -1
 cdef int ask_again(Floor floor, Fact* fact) except -1
 

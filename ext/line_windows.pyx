@@ -2,13 +2,15 @@
 """The window of a line without tasks (R20): see line_windows.pxd. Hot: `window_for`."""
 
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 from ext cimport cartons, inventory, pick_alarms, pick_events, pick_units, picks, shipments, touches
 from ext.exceptions cimport PCK_STALLED
 from ext.floor cimport find_line
 from ext.keys cimport text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
-from ext.outcomes cimport outcome
+from ext.outcomes cimport Outcome, outcome
+from ext.outlet cimport EXACT
 from ext.pick_events cimport key_of
 from ext.state cimport B_WAITING, Cycle, Waiting
 from ext.store cimport find, last, length, nth, remove
@@ -98,16 +100,29 @@ cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1:
     cdef const PickWindow* first = first_task(floor, line)
     cdef PickWindow* own = line.own
     cdef int64_t since = max(first.planned_t, floor.state.watermark)
-    if not has_put_back(own, since):
-        send_back(floor, own, since)
-        if own.confirmed != NULL and not outcome(own, NEVER - 1, floor.state.watermark).told:
-            pick_events.withdraw(floor, own, fact)
-        elif own.confirmed != NULL:
-            picks.tell(floor, own, fact, NEVER - 1)
+    send_back(floor, own, since)
+    if not is_picked(own):
+        withdraw_all(floor, own, fact)
+    elif own.confirmed != NULL and not outcome(own, NEVER - 1, floor.state.watermark).told:
+        pick_events.withdraw(floor, own, fact)
+    else:
+        picks.tell(floor, own, fact, NEVER - 1)
     if first.planned_t < floor.state.watermark:
         return judge(floor, line)
     floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_PICK, key_of(own), line, TAG_FIRST_TASK, 0)
     return floor.by_watermark.push(first.planned_t, RANK_PICK, key_of(own), line, TAG_FIRST_TASK, 0)
+
+
+cdef int withdraw_all(Floor floor, PickWindow* window, const Fact* cause) except -1:
+    """R20: its short, too: what was picked of the line after a short of it was its task's."""
+    cdef Outcome o
+    pick_events.withdraw(floor, window, cause)
+    if window.trouble.short_told == NULL or pick_events.closing_of_short(window) == NULL:
+        return 0
+    memset(&o, 0, sizeof(o))
+    o.closing = pick_events.closing_of_short(window)
+    o.q_asked, o.t_close = window.q_task, o.closing.t
+    return pick_events.tell_short(floor, window, &o, cause, EXACT)
 
 
 cdef int send_back(Floor floor, PickWindow* own, int64_t since) except -1:
@@ -126,7 +141,7 @@ cdef int send_back(Floor floor, PickWindow* own, int64_t since) except -1:
 
 
 cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64_t since) except -1:
-    """The pieces stay in their load units, whichever window they will belong to."""
+    """The pieces stay in the load units that they name, whichever window they will belong to."""
     cdef Fact* fact
     cdef int i = length(picked) - 1
     while i >= 0 and (<Fact*>nth(picked, i)).t >= since:
@@ -138,6 +153,9 @@ cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64
         else:
             pick_events.forget_press(own, fact.press)
         inventory.take_back(floor, own, fact)
+        if fact.follows and fact.lu:    # R43: of a reversal, that of the line's last pick: the task may have another, or none
+            leave_unit(floor, fact)
+            fact.lu = 0
         wait_alone(floor, fact)
     return 0
 
@@ -176,9 +194,16 @@ cdef int judge(Floor floor, Line* line) except -1:
 
 
 cdef bint has_told(Floor floor, const PickWindow* own) noexcept:
-    """A reversal was told by itself (R28)."""
-    return (own.trouble.short_told != NULL or has_put_back(own, NEVER)
-            or outcome(own, NEVER - 1, floor.state.watermark).told)
+    """A reversal was told by itself (R28). R3: what was told before its cancel was heard of, and holds no longer, is nothing."""
+    cdef Outcome o = outcome(own, NEVER - 1, floor.state.watermark)
+    if not is_picked(own):
+        return False
+    return own.trouble.short_told != NULL or has_put_back(own, NEVER) or (o.told and not (o.cancelled and o.q == 0))
+
+
+cdef bint is_picked(const PickWindow* own) noexcept:
+    """R20, R23: without a pick a line has no window, and no short."""
+    return length(own.facts) > 0 or length(own.trouble.strangers) > 0
 
 
 cdef bint has_put_back(const PickWindow* own, int64_t before) noexcept:
@@ -210,6 +235,8 @@ cdef int take_over(Floor floor, PickWindow* task, PickWindow* own) except -1:
         if cause.press:
             pick_events.is_known_press(floor, task, cause)
         pick_units.take_over(floor, task, cause, &changed)
+        if cause.qty > 0 and (task.reversed or task.trouble.strangers != NULL):
+            pick_units.lead_reversals(floor, task, cause, &changed)
     for i in range(length(own.closings)):
         closing = <Fact*>nth(own.closings, i)
         if closing.kind == K_PICK_SHORT or closing.kind == K_CARTON_CLOSE:

@@ -18,6 +18,7 @@ cdef enum PickEventTag:
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
 cdef int put_policy(JsonWriter data, const Line* line) except -1
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
+cdef int ask_stock(Floor floor, PickWindow* window, int64_t t_close) except -1
 cdef int tell_alloc(Floor floor, Line* line) except -1
 cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
@@ -30,6 +31,7 @@ cdef Fact* late_press(Floor floor, const PickWindow* window, const Fact* fact, b
 cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1
 cdef int raise_late(Floor floor, const Fact* fact) except -1
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1
+cdef Fact* closing_of_short(const PickWindow* window) noexcept
 cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1
 cdef void forget_press(PickWindow* window, int32_t press) noexcept

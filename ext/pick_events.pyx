@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 from ext.asked cimport place_at, place_of
+from ext.batch cimport ABSENT
 from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_LINE, text_key
@@ -44,7 +45,7 @@ cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
     o.q_asked, o.t_close = window.q_task, window.told_t
     write_confirmed(floor, window, &o)
     floor.outlet.emit(window.confirmed, subject_of(window), o.t_close, window.line.order, cause, EXACT)
-    window.told_q = 0
+    window.told_q, window.told_t = 0, ABSENT
     return 0
 
 
@@ -120,9 +121,15 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
             floor.changing(window.line).alloc_ledger = window.trouble.short_told
     write_short(floor, window, o)
     if floor.outlet.emit(window.trouble.short_told, subject_of(window), o.t_close, order, cause, evidence):
-        floor.by_watermark.push(min(o.t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window,
-                                TAG_SHORT_TOLD, 0)
+        ask_stock(floor, window, o.t_close)
     return 0
+
+
+cdef int ask_stock(Floor floor, PickWindow* window, int64_t t_close) except -1:
+    """R70: what its short says of the stock, as soon as all else of the moment is done. R3: also where nothing was told of a
+    short, for the pieces that followed it were heard of first."""
+    return floor.by_watermark.push(
+        min(t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window, TAG_SHORT_TOLD, 0)
 
 
 cdef int put_policy(JsonWriter data, const Line* line) except -1:

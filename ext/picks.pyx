@@ -6,7 +6,7 @@ from ext.batch cimport ABSENT
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then, was_there
 from ext.outlet cimport EXACT, INCOMPLETE
-from ext.pick_events cimport key_of, tell_confirmed, tell_short
+from ext.pick_events cimport ask_stock, key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
 from ext.store cimport List, length, nth, remove
 from ext.timers cimport NEVER, RANK_PICK
@@ -241,15 +241,15 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         tell_confirmed(floor, window, &o, cause, evidence)
     if window.trouble.short_told != NULL or (o.shorted and o.q_short > 0):
         tell_short(floor, window, &o, cause, evidence)
+    elif o.shorted:
+        ask_stock(floor, window, o.t_close)
     return pick_alarms.expect(floor, window, max(o.t_close, cause.t))
 
 
 cdef int never_full(Floor floor, PickWindow* window, const Fact* cause) except -1:
     """R3, R21: told full on arrival, and a record within the disorder says that it never was. Nothing is told of it until
     it closes, as if that record had come first."""
-    pick_events.withdraw(floor, window, cause)
-    window.told_t = ABSENT
-    return 0
+    return pick_events.withdraw(floor, window, cause)
 
 
 cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:

@@ -5,6 +5,7 @@ from ext cimport carton_names, cartons, destinations, shipments, trailers
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport PKG_AFTER_VOID
 from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LOAD_SCANNED, K_SCAN_READ
+from ext.legality cimport is_move
 from ext.state cimport Cycle, LoadUnit
 from ext.store cimport List, find, index_of, length, nth, remove, remove_at
 
@@ -15,9 +16,14 @@ cdef int judge(Floor floor, Fact* fact) except -1:
     """The watermark has passed the move: nothing can come any more that makes it one of another carton."""
     cdef Cycle* cycle = fact.cycle
     cdef List* changed = NULL
+    cdef Fact* first
     cdef int i
     if cycle == NULL or index_of(cycle.facts, fact) < 0 or not comes_after_void(floor, cycle, fact):
         return 0
+    first = refused_first(floor, cycle, fact)
+    if first != NULL:
+        judge(floor, first)
+        return judge(floor, fact)
     cartons.detach(floor, cycle.unit, fact, &changed)
     for i in range(length(changed)):
         shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
@@ -33,6 +39,18 @@ cdef int judge(Floor floor, Fact* fact) except -1:
     floor.state.count_taken -= 1
     floor.state.count_rejected += 1
     return floor.outlet.raise_(PKG_AFTER_VOID, carton_names.subject_text(floor, cycle, fact.t), fact.t, fact, NAMES[fact.kind])
+
+
+cdef Fact* refused_first(Floor floor, const Cycle* cycle, const Fact* fact) noexcept:
+    """R3: of several of one moment the first is the one that the exception tells of, whichever came first."""
+    cdef Fact* other
+    cdef int i
+    for i in range(length(cycle.facts)):
+        other = <Fact*>nth(cycle.facts, i)
+        if (other.t == fact.t and is_move(other.kind) and floor.precedes(other, fact)
+                and comes_after_void(floor, cycle, other)):
+            return other
+    return NULL
 
 
 cdef int take_up(Floor floor, const Fact* fact) except -1:

@@ -18,6 +18,7 @@ cdef struct Gap:
     int64_t high
     int64_t epoch               # of its numbers
     uint8_t sure                # R6: the watermark has passed the record that jumped
+    uint8_t awaits              # a time of `link.down`, which is none if low..high come before it is sure
 
 
 cdef struct Interval:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from tests.cases.told_premises import differs, on_shelf
 from tests.cases.told_shipping import leaves, load, manifested, packed_one
-from tests.cases.writing import SORTER, Case, at
+from tests.cases.writing import SORTER, STATION, Case, at
+
+OTHER = "dc1/pick/PTL-02"
 
 
 def R43_a_reversal_that_is_told_first() -> Case:
@@ -126,3 +131,104 @@ def R41_the_bind_was_told_before_the_close() -> Case:
     case.expect("carton.reopened", "C-1", t=30).expect("shipment.unready", "S-1", t=30, cause="carton.reopen")
     case.never_raised("PKG_TOTE_REBOUND_OPEN").device("telemetry", 60)
     return case.confirmed(1, 10).packed(1, t_close=at(32.5)).ready(1, 32.5)
+
+
+def R70_the_pieces_that_followed_a_short_are_heard_of_first() -> Case:
+    """R70, R3: nothing is there at 20, and the five come from B-2 at 21; they arrive first, so nothing is told of a
+    short. They were missing at B-1 all the same."""
+    case = on_shelf(9).pick(21, 5, rx=21.1, loc="B-2", src=OTHER)
+    case.tell(STATION, "pick.short", 20, 21.3, seq=1, task="T-1", code="EMPTY").device("telemetry", 60)
+    return differs(case.confirmed(5, 21, loc="B-2"), 20, kind="SHORT_AT_LOC", expected=9, actual=0)
+
+
+def R22_of_two_that_tell_of_a_press_the_earlier_is_the_last() -> Case:
+    """R22, R30, R3: the light told of the press of 10 at 10.5, and arrives first; it has been silent since 10."""
+    case = Case().order(2).task(2).pick(10.5, press="P-1").pick(10, rx=11, src=OTHER, press="P-1")
+    return case.until(1000).raised("PCK_STALLED", "task/T-1", t=910).times("PCK_STALLED", 1)
+
+
+def R46_closed_twice_before_it_got_its_name() -> Case:
+    """R46, R40a: closed empty at 20 and again at 22, as C-0; from 55 on it is C-1. It was closed twice once, under
+    the name of then."""
+    case = Case().order(1).task(1).device("carton.open", 10, lu="L-1", carton="C-0").close(20).close(22)
+    case.device("telemetry", 40).wms("lu.bind", 55, lu="L-1", carton="C-1").pick(60, lu="L-1").close(70)
+    case.device("telemetry", 90).confirmed(1, 60).packed(1, t_close=at(70))
+    return case.raised("PKG_DOUBLE_CLOSE", "carton/C-0", t=22).times("PKG_DOUBLE_CLOSE", 1)
+
+
+def R41_an_open_arrives_before_the_bind() -> Case:
+    """R41, R3: open since the piece of 30 and bound to C-2 at 31: since then it is an orphan, though the open of 31.5
+    came first."""
+    case = Case().order(3).task(3).wms("lu.bind", 5, lu="L-1", order="O-1").pick(10, lu="L-1").close(20)
+    case.device("carton.open", 31.5, rx=31.6, lu="L-1").wms("lu.bind", 31, rx=31.7, lu="L-1", carton="C-2")
+    case.pick(30, rx=31.8, lu="L-1").device("telemetry", 60).packed(1, "L-1#1", t_close=at(20))
+    case.expect("carton.reopened", "L-1#1", t=30)
+    return case.raised("PKG_TOTE_REBOUND_OPEN", "carton/L-1#1", t=31)
+
+
+def S10_of_two_moves_of_one_moment_the_first_is_named() -> Case:
+    """Section 10, R3: labelled and closed at 30, after the void; the close arrives first, though the
+    label goes before it by its source."""
+    case = Case().order(1).task(1).plan().pick(10, lu="L-1").device("carton.void", 20, lu="L-1")
+    case.device("carton.close", 30, rx=30.1, lu="L-1")
+    case.device("label.verified", 30, rx=30.2, src="dc1/pack/LBL-01", lu="L-1", result="OK").device("telemetry", 60)
+    case.confirmed(1, 10).expect("carton.voided", "C-1", t=20).counted(rejected=2)
+    return case.raised("PKG_AFTER_VOID", "carton/C-1", detail="label.verified", t=30)
+
+
+LINE: dict[str, Any] = {"order": "O-1", "line": 1}
+
+
+def back_of_line(case: Case, t: float, qty: int = 1, rx: float | None = None, **fields: Any) -> Case:
+    """A reversal that names only its line."""
+    return case.device("pick.reverse", t, rx, STATION, sku="A", qty=qty, **LINE, **fields)
+
+
+def R20_a_press_of_after_the_task_where_the_line_has_put_back() -> Case:
+    """R20, R3: the line's window stays the line's, for it has told a reversal; the press of 22 is the task's all the
+    same, though it arrives before the task of 21."""
+    case = back_of_line(Case().order(4).pick(10, 2, lu="L-1", **LINE), 12, lu="L-1")
+    case.pick(22, 3, lu="L-1", **LINE).task(3, t=21, rx=22.5).device("telemetry", 60)
+    case.expect("pick.reversed", f"O-1/1/{STATION}/0/2/0", t=12, qty=1).expect("pick.confirmed", "O-1/1", qty=0)
+    return case.confirmed(3, 22)
+
+
+def R20_what_a_line_had_told_before_its_cancel_was_heard_of() -> Case:
+    """R20, R27, R3: the press of 11 is told as the line's and taken back, for the line was cancelled at 10: it has told
+    nothing, and is the task's of 40."""
+    case = Case().order(1).pick(11, rx=11.1, lu="L-1", **LINE)
+    case.wms("order.cancelled", 10, rx=11.5, rev=2, order="O-1", lines=[1]).task(1, t=40).device("telemetry", 60)
+    return case.expect("pick.confirmed", "O-1/1", qty=0).raised("PCK_AFTER_CANCEL", "task/T-1", t=11)
+
+
+def R43_a_reversal_that_was_the_lines_until_its_task_was_told() -> Case:
+    """R43, R20, R3: the line is full at 10; what is put back at 20.5 is the task's of 20, into which nothing was picked
+    yet: nothing leaves L-1, though the reversal arrives before the task."""
+    case = back_of_line(Case().order(1).pick(10, lu="L-1", **LINE), 20.5, rx=20.6).task(1, t=20, rx=21.5)
+    case.close(30).device("telemetry", 60).expect("pick.confirmed", "O-1/1", t=10, qty=1)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", t=20.5, qty=1).packed(1, "L-1#1")
+
+
+def R20_a_short_of_a_line_whose_press_was_its_tasks() -> Case:
+    """R20, R23, R3: short at 5, and picked at 20.5: told as the line's until the task of 20 is heard of. Without a pick
+    the line has no short; it is the task's, and so is the piece that followed."""
+    case = Case().order(2).tell(STATION, "pick.short", 5, seq=1, code="EMPTY", **LINE)
+    case.tell(STATION, "pick.confirm", 20.5, 20.6, seq=2, sku="A", qty=1, **LINE).task(2, t=20, rx=21.5)
+    case.device("telemetry", 60).expect("pick.confirmed", "O-1/1", qty=0).expect("pick.short", "O-1/1", qty_short=0)
+    return case.confirmed(1, 20.5).shorted(1, 20.5)
+
+
+def R20_full_before_its_first_task() -> Case:
+    """R20, R3: the line is full at 19.5, before the task of 20; what was put back at 20.5 is the task's, though it is
+    heard of before both."""
+    case = back_of_line(Case().order(2), 20.5, 2, rx=20.6, lu="L-1")
+    case.pick(19.5, 2, rx=20.8, src=OTHER, lu="L-1", **LINE).task(2, t=20, rx=21.5).device("telemetry", 60)
+    case.expect("pick.confirmed", "O-1/1", t=19.5, qty=2)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/1/0", t=20.5, qty=2)
+
+
+def R43_put_back_before_the_task_has_its_lines_pieces() -> Case:
+    """R43, R20, R3: one of two is put back at 21, before the watermark has passed the task of 20: out of L-1, where the
+    line had them."""
+    case = Case().order(3).pick(10, 2, lu="L-1", **LINE).task(3, t=20).put_back(21).close(30).device("telemetry", 60)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", t=21, qty=1).packed(1, "L-1#1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_gaps import OTHER, down
+from tests.cases.told_gaps import OTHER, down, short
 from tests.cases.writing import STATION, Case
 
 GATEWAY = "dc1/gateway/GW-01"
@@ -36,3 +36,19 @@ def R02_an_old_link_up() -> Case:
     """R2: a backlog tells that the station was back at 20; since then it has told something, and gone."""
     case = Case().order(3).task(3).pick(10).tell(STATION, "link.down", 12).pick(25).tell(STATION, "link.down", 30)
     return case.tell(STATION, "link.up", 20, 40, hist=True).times("SRC_DOWN", 1, "exception.cleared")
+
+
+def R06_a_link_is_back_with_its_second_record() -> Case:
+    """R6, R3: numbers 2 and 3 are the first after the link was lost, and 3 arrives first, within the disorder: nothing
+    was missed."""
+    case = down().tell(STATION, "telemetry", 40.5, seq=3).tell(STATION, "telemetry", 40, 41, seq=2)
+    case.tell(STATION, "telemetry", 60, seq=4)
+    return short(case, 1, "exact").never_raised("SEQ_GAP").cleared("SRC_DOWN", STATION, t=40.5)
+
+
+def R06_a_link_is_back_and_a_number_comes_too_late() -> Case:
+    """R6: as above, and 2 comes when the watermark has passed 3: it fills its place, and says nothing of the time
+    without a link."""
+    case = down().tell(STATION, "telemetry", 40.5, seq=3).tell(STATION, "telemetry", 50, seq=4)
+    case.tell(STATION, "telemetry", 40, 51, seq=2, hist=True).until(400)
+    return short(case, 1, "incomplete").cleared("SEQ_GAP", STATION)

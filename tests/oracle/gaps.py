@@ -46,17 +46,25 @@ class _Source:
     def __init__(self) -> None:
         self.gaps: list[Gap] = []
         self.down: Gap | None = None
+        self.awaiting: list[tuple[Gap, range]] = []  # what a time of link.down waits for after its end
         self.first: dict[int, tuple[int, int]] = {}  # by epoch: the least number and its event time
         self.last: dict[int, tuple[int, int]] = {}  # and the greatest
         self.last_t: int | None = None  # event time of the last record that was heard
 
     def hear(self, at: int, record: Record, t: int, mark: int) -> None:
+        epoch = record.get("epoch", 0)
+        last = self.last[epoch][0] if "seq" in record and epoch in self.last else None
         follows = "seq" in record and self.number(at, record, t, mark)
         if not record.get("hist") and self.down is not None:
             # R6: a time of link.down is filled at the first live record if its number follows on
             self.down.t_to = t
             if follows:
                 self.down.filled = at
+            elif last is not None and record["seq"] > last:
+                # R3: or if what it has jumped over comes before the watermark passes it
+                self.down.filled = at
+                self.awaiting.append((Gap(self.down.t_from, t, at, epoch), range(last + 1, record["seq"])))
+                self.gaps.append(self.awaiting[-1][0])
             self.down = None
         self.last_t = max(t, self.last_t or t)
 
@@ -71,6 +79,9 @@ class _Source:
         for gap in [gap for gap in self.gaps if gap.filled == NEVER and gap.epoch == epoch and seq in gap.missing]:
             gap.fill(at, seq, t)
             self.gaps += gap.parts
+        for down, missing in self.awaiting:
+            if down.epoch == epoch and seq in missing and down.filled == NEVER and mark <= down.t_to:
+                down.filled = NEVER if self.lacks(epoch, missing) else at
         if seq > last + 1:
             self.gaps.append(Gap(t_last, t, at, epoch, range(last + 1, seq)))
         elif seq + 1 < first and t < t_first and mark <= t_first and not record.get("hist"):
@@ -79,6 +90,12 @@ class _Source:
         self.first[epoch] = min(self.first[epoch], (seq, t))
         self.last[epoch] = max(self.last[epoch], (seq, t))
         return seq == last + 1
+
+    def lacks(self, epoch: int, numbers: range) -> bool:
+        return any(
+            gap.epoch == epoch and gap.filled == NEVER and any(number in gap.missing for number in numbers)
+            for gap in self.gaps
+        )
 
 
 class Gaps:
@@ -93,7 +110,8 @@ class Gaps:
                 continue
             if record["kind"] in ABOUT_SOURCES:
                 if "seq" in record:
-                    self.sources.setdefault(record["src"], _Source()).number(at, record | {"hist": True}, t, NEVER)
+                    source = self.sources.setdefault(record["src"], _Source())
+                    source.number(at, record | {"hist": True}, t, clock.marks[at])
                 self._about(at, record, t)
                 continue
             if record["kind"] in PICK_KINDS:

@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "13"
-LAYOUT = "77f1c8c2396bdeb0"
+LAYOUT = "137e64f23ade1a2b"
 
 
 def fields() -> str:
