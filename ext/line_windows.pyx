@@ -7,7 +7,7 @@ from libc.string cimport memset
 from ext cimport cartons, inventory, pick_alarms, pick_events, pick_units, picks, shipments, touches
 from ext.exceptions cimport PCK_STALLED
 from ext.floor cimport find_line
-from ext.keys cimport text_key
+from ext.keys cimport fact_key, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
 from ext.outcomes cimport Outcome, outcome
 from ext.outlet cimport EXACT
@@ -87,7 +87,7 @@ cdef int wait_in_order(Floor floor, Fact* fact, List* entries) except -1:
     cdef Waiting* waiting = <Waiting*>floor.store.new(B_WAITING, sizeof(Waiting))
     waiting.fact, waiting.entries = fact, entries
     floor.state.count_waiting += 1
-    floor.by_watermark.push(fact.t, RANK_TRACK, text_key(fact.src), waiting, TAG_IN_ORDER, 0)
+    floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), waiting, TAG_IN_ORDER, 0)
     return floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_TRACK, text_key(fact.src), waiting,
                               TAG_IN_ORDER, 0)
 
