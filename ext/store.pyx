@@ -23,6 +23,7 @@ cdef extern from "<sys/mman.h>" nogil:
 cdef int32_t FIRST_CAPACITY = 1
 cdef size_t GIVE_BACK_MIN = 1 << 20
 cdef size_t PAGE = 4096
+cdef size_t SMALL = 4 << 20     # a state up to here takes no more memory than it needs
 cdef size_t FETCHED = 1 << 18   # bytes that the system is asked for at once: a page at a time costs it far more
 
 
@@ -95,7 +96,8 @@ cdef class Store:
         if base == MAP_FAILED:
             raise MemoryError(f"no {limit} bytes of address space for the state: lower rules.state_bytes_max")
         self.base = <char*>base
-        ask_for_huge_pages(base, limit)
+        if limit > SMALL:
+            ask_for_huge_pages(self.base + SMALL, limit - SMALL)
         self.secret = int.from_bytes(os.urandom(8), "little")
         self.limit = limit
         self.top = UNIT                     # offset 0 is no block
