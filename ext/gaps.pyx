@@ -74,9 +74,9 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t
         cause.epoch, cause.seq = epoch, seq
         close_gap(floor, gap, &cause)
         return fill_downs(floor, source, epoch, &cause)
+    floor.state.gap_closed = True       # what is missing still may be of another time than what is held
     if seq == gap.high:
         gap.high, gap.t_to = seq - 1, t
-        floor.state.gap_closed = True   # it is shorter
         return 0 if gap.sure else watch(floor, source, t)
     t_from, low = gap.t_from, gap.low
     gap.low, gap.t_from = seq + 1, t

@@ -219,6 +219,14 @@ def R07_a_gap_before_the_window_opened() -> Case:
     return short(case, 1, "exact").raised("SEQ_GAP", STATION)
 
 
+def R07_a_number_that_shortens_a_gap() -> Case:
+    """R6, R7: numbers 2 and 3 are missing between 10 and 20; 3 comes as backlog, of 16. T-2 was asked for at 16.5
+    and due at 17.5, where nothing is missing any more: its short is told then, and is exact, though 2 never comes."""
+    case = Case().order(1, 1).task(1).pick(10).lose().lose().task(1, "T-2", line=2, t=16.5, deadline=at(17.5))
+    told_late(case.device("telemetry", 20, src=STATION).tick(40), "telemetry", t=16, seq=3).confirmed(1, 10)
+    return case.shorted(1, 17.5, "T-2", revision=0, evidence="exact", qty_picked=0).raised("SEQ_GAP", STATION)
+
+
 def R07_a_gap_after_the_deadline() -> Case:
     """R7: the station was heard up to 31 without a hole; a gap after the deadline holds nothing."""
     case = Case().order(3).task(3, deadline=at(30)).pick(10).device("telemetry", 31, src=STATION).lose()

@@ -151,7 +151,7 @@ class Gaps:
             over = self.clock.reached(base + max(self.clock.rule(src, "gap_hold_ms") for src, _ in tainting))
             if over is not None and over.at <= now.at and over.wall <= now.wall:
                 return now
-            fills = [gap.filled + 1 for source in self.sources.values() for gap in source.gaps if not gap.parts]
+            fills = [gap.filled + 1 for source in self.sources.values() for gap in source.gaps]
             again = min((at for at in fills if now.at < at < NEVER), default=NEVER)
             if over is not None and over.at < again:
                 now = max(over, now)  # asked again: of a gap that was seen meanwhile, too
