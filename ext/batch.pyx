@@ -95,6 +95,7 @@ cdef class Batch:
         self.size = <int32_t*>moved(self.size, self.count, n, sizeof(int32_t), &free_at)
         self.kind = <uint8_t*>moved(self.kind, self.count, n, sizeof(uint8_t), &free_at)
         self.flags = <uint8_t*>moved(self.flags, self.count, n, sizeof(uint8_t), &free_at)
+        assert <size_t>(free_at - self.columns) == size_of_columns(n)
         self.capacity = n
         free(old)
         return 0

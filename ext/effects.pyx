@@ -64,9 +64,8 @@ cdef class Effects(Clocks):
     cdef bint apply(self, Source* source, Fact* fact, Batch batch, Py_ssize_t i) except -1:
         """Hand the fact to the window that it concerns. False: it says nothing new (R30)."""
         cdef int kind = fact.kind
-        if fact.lu:
-            if sights.note(self.floor, source, fact):
-                tracks.see(self.floor, fact)
+        if fact.lu and sights.note(self.floor, source, fact):
+            tracks.see(self.floor, fact)
         if K_PICK_CONFIRM <= kind <= K_PICK_REVERSE:
             source.picks = True
             return self.apply_pick(fact, batch, i)

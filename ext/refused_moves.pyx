@@ -14,16 +14,20 @@ from ext.kinds import NAMES
 
 cdef int judge(Floor floor, Fact* fact) except -1:
     """The watermark has passed the move: nothing can come any more that makes it one of another carton."""
+    cdef Fact* first
+    while fact.cycle != NULL and index_of(fact.cycle.facts, fact) >= 0 and comes_after_void(floor, fact.cycle, fact):
+        first = refused_first(floor, fact.cycle, fact)
+        if first == NULL:
+            return refuse(floor, fact)
+        refuse(floor, first)
+    return 0
+
+
+cdef int refuse(Floor floor, Fact* fact) except -1:
+    """It leaves its unit, and is raised once."""
     cdef Cycle* cycle = fact.cycle
     cdef List* changed = NULL
-    cdef Fact* first
     cdef int i
-    if cycle == NULL or index_of(cycle.facts, fact) < 0 or not comes_after_void(floor, cycle, fact):
-        return 0
-    first = refused_first(floor, cycle, fact)
-    if first != NULL:
-        judge(floor, first)
-        return judge(floor, fact)
     cartons.detach(floor, cycle.unit, fact, &changed)
     for i in range(length(changed)):
         shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
