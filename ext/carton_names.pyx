@@ -12,8 +12,35 @@ from ext.store cimport find, index_of, length, nth
 
 # ---------------------------------------------------------------------------------------------- names
 
+cdef int meet(LoadUnit* unit, int first, int64_t t) noexcept:
+    """R40: the cycles from `first` on that begin before `t` have been met: those without a number get the next ones."""
+    cdef Cycle* cycle
+    cdef int i
+    for i in range(first, length(unit.cycles)):
+        cycle = <Cycle*>nth(unit.cycles, i)
+        if not cycle.number and cycle.begin < t:
+            unit.met += 1
+            cycle.number = unit.met
+    return 0
+
+
+cdef int first_unmet(const LoadUnit* unit) noexcept:
+    """Of the cycles at the end that have no number."""
+    cdef int i = length(unit.cycles)
+    while i > 0 and not (<Cycle*>nth(unit.cycles, i - 1)).number:
+        i -= 1
+    return i
+
+
+cdef int32_t numbered(Floor floor, const Cycle* cycle) except -1:
+    """R40a: by unit and number."""
+    if not cycle.number:
+        meet(cycle.unit, first_unmet(cycle.unit), cycle.begin + 1)
+    return floor.numbered(cycle.unit.lu, c"#", cycle.number)
+
+
 cdef int32_t named(Floor floor, const Cycle* cycle, int32_t carton) except -1:
-    return carton if carton else floor.numbered(cycle.unit.lu, c"#", cycle.number)
+    return carton if carton else numbered(floor, cycle)
 
 
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1:
@@ -156,7 +183,7 @@ cdef int forget_alarms(Floor floor, const Cycle* cycle) except -1:
     cdef int code, i
     for code in range(64):
         if cycle.decided.alarms >> code & 1:
-            forget(floor, code, floor.numbered(cycle.unit.lu, c"#", cycle.number))
+            forget(floor, code, numbered(floor, cycle))
             forget(floor, code, cycle.key)
             forget(floor, code, cycle.carton)
             for i in range(length(cycle.facts)):
@@ -174,7 +201,7 @@ cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t,
     if not cycle.decided.alarms >> code & 1:
         return 0
     floor.deciding(cycle).alarms &= ~(<uint64_t>1 << code)
-    clear(floor, code, floor.numbered(cycle.unit.lu, c"#", cycle.number), kept, t, cause)
+    clear(floor, code, numbered(floor, cycle), kept, t, cause)
     clear(floor, code, cycle.key, kept, t, cause)
     clear(floor, code, cycle.carton, kept, t, cause)
     for i in range(length(cycle.facts)):

@@ -5,6 +5,7 @@ from libc.string cimport memset
 
 from ext cimport riding
 from ext.batch cimport ABSENT
+from ext.carton_names cimport name_of
 from ext.kinds cimport (
     K_CARTON_CLOSE, K_CARTON_OPEN, K_CARTON_REOPEN, K_CARTON_VOID, K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_LOST,
     K_ITEM_RECIRCULATED, K_LABEL_VERIFIED, K_LOAD_REMOVED, K_LOAD_SCANNED, K_MANIFEST_RESULT, K_PACK_CONFIRM,
@@ -125,9 +126,7 @@ cdef const List* releases_of(Floor floor, const Cycle* cycle) except? NULL:
     """Every `hold.released` of it, sorted; a carton without an id is named by its key."""
     cdef CartonPlan* plan = cycle.plan
     if plan == NULL:
-        plan = <CartonPlan*>find(
-            floor.state.cartons,
-            cycle.carton if cycle.carton else floor.numbered(cycle.unit.lu, c"#", cycle.number))
+        plan = <CartonPlan*>find(floor.state.cartons, name_of(floor, cycle))
     return plan.releases if plan != NULL else NULL
 
 

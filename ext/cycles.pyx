@@ -3,7 +3,7 @@
 
 A unit's facts are kept sorted; its cycles are what a walk over them finds. A fact that comes last in event time extends
 the walk by one step; a fact that comes out of order repeats it. A cycle keeps its number and its identity through its
-anchor, the fact that began it. Hot: `place_fact`, `joins_running`.
+anchor, the fact that began it; it gets its number when the watermark has passed that. Hot: `place_fact`, `joins_running`.
 """
 
 cimport cython
@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
 from ext.batch cimport ABSENT
-from ext.carton_names cimport keep_told
+from ext.carton_names cimport first_unmet, keep_told, meet
 from ext.carton_state cimport closes, reopens
 from ext.kinds cimport (
     K_CARTON_OPEN, K_CARTON_PLAN, K_CARTON_VOID, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_PACK_CONFIRM,
@@ -235,6 +235,7 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
     cdef Cycle* cycle = NULL
     cdef Span* span
     cdef int i
+    meet(unit, first_unmet(unit), floor.state.watermark)
     while kept > 0 and cycle == NULL:
         kept -= 1
         if begins_before(floor, <Cycle*>nth(unit.cycles, kept), since):
@@ -248,8 +249,7 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
         cycle = known_cycle(unit, span)
         if cycle == NULL:
             cycle = <Cycle*>floor.store.new(B_CYCLE, sizeof(Cycle))
-            unit.met += 1
-            cycle.number, cycle.unit, cycle.anchor = unit.met, unit, walk.joined[span.first]
+            cycle.unit, cycle.anchor = unit, walk.joined[span.first]
             cycle.end, cycle.decided = NEVER, floor.state.nothing_decided
         floor.store.append(&unit.cycles, cycle)
         if take_span(floor, cycle, span):
@@ -259,14 +259,13 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
             retire(floor, <Cycle*>nth(before, i))
             floor.store.append(changed, nth(before, i))
     floor.store.free(before)
+    meet(unit, kept, floor.state.watermark)
     return 0
 
 
 cdef int retire(Floor floor, Cycle* cycle) except -1:
     """R40: it turned out to be no cycle of its own. Its facts have gone to an earlier one or to none; timers that still name it
-    find it empty. A number that was never told goes to the next cycle (R3: as if this one had never been met)."""
-    if cycle.number == cycle.unit.met and not cycle.key and not cycle.decided.alarms:
-        cycle.unit.met -= 1
+    find it empty."""
     if cycle.key and cycle.key == cycle.carton:
         keep_told(floor, cycle)
     if cycle.plan != NULL:
@@ -287,7 +286,8 @@ cdef bint begins_before(Floor floor, const Cycle* cycle, const Fact* fact) noexc
 
 
 cdef Cycle* known_cycle(const LoadUnit* unit, const Span* span) noexcept:
-    """The cycle whose anchor stands in this span; of several the one that was met first. NULL: it is a new one."""
+    """The cycle whose anchor stands in this span; of several the one that was met first, else the earliest. NULL: it is a new
+    one."""
     cdef Cycle* cycle
     cdef Cycle* found = NULL
     cdef int i
@@ -295,7 +295,7 @@ cdef Cycle* known_cycle(const LoadUnit* unit, const Span* span) noexcept:
         cycle = walk.joined[i].cycle
         if cycle == NULL or cycle.anchor != walk.joined[i] or cycle.unit != unit or cycle.merged:
             continue
-        if found == NULL or cycle.number < found.number:
+        if found == NULL or (cycle.number and (not found.number or cycle.number < found.number)):
             found = cycle
     return found
 

@@ -101,13 +101,22 @@ def R64_found_between_two_losses() -> Case:
     return case.expect("exception.raised", "RTE_LOST/lu/L-1/2", t=25, code="RTE_LOST").device("telemetry", 60)
 
 
-def R40_a_use_that_was_met_first_keeps_its_number() -> Case:
-    """R40: the pick after the void began the second use. A late bind says that what was voided was C-9's use, which is
-    counted third."""
+def R40_uses_that_are_told_in_time_are_counted_in_order() -> Case:
+    """R40, R3: the pick after the void comes before the bind of 10 does, which says that what was voided was the second
+    use, C-9's."""
     case = Case().order(1).task(1).plan().device("carton.void", 10.3, 10.9, lu="L-1").pick(10.6, rx=10.9, lu="L-1")
     case.wms("lu.bind", 10, 10.9, lu="L-1", carton="C-9").close(10.9)
     case.expect("carton.voided", "C-9", t=10.3, cause="carton.void")
-    return case.confirmed(1, 10.6).packed(1, "L-1#2", t_open=at(10.6), t_close=at(10.9))
+    return case.confirmed(1, 10.6).packed(1, "L-1#3", t_open=at(10.6), t_close=at(10.9))
+
+
+def R40_a_use_that_is_told_late_gets_the_next_number() -> Case:
+    """R40: emptied at 25, used from 30 to 32, opened anew at 40; the middle one is told when the third has a number."""
+    case = Case().order(2).task(2).pick(10, lu="L-1").close(20)
+    case.device("carton.open", 40, lu="L-1").pick(41, lu="L-1").close(50).device("telemetry", 90)
+    case.wms("lu.release", 25, 91, lu="L-1").device("carton.open", 30, 92, lu="L-1").close(32, rx=93)
+    case.confirmed(2, 41).packed(1, "L-1#1", t=20).packed(1, "L-1#2", t_open=at(40), t_close=at(50))
+    return case.raised("PKG_EMPTY", "carton/L-1#3")
 
 
 def R60_the_place_was_told_before_the_identification() -> Case:

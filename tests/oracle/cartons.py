@@ -217,13 +217,14 @@ def cycles(
     units: Mapping[int, str],
     departures: Mapping[str, Fact],
     rules: Rules,
+    marks: Sequence[int],
     unplanned: Iterable[tuple[str, Fact]] = (),
 ) -> dict[str, list[Cycle]]:
     """Every load unit's cycles in order of event time. `units`: R60's load unit of a fact, by arrival.
 
     `found`: windows, for the load unit of reversals that name none (R43); may be empty when only closes are asked for.
     `departures`: the evidence by which each shipment that has left did so (R54); `unplanned`: units that nobody planned
-    and that left with one.
+    and that left with one. `marks`: the watermark at every arrival.
     """
     happenings = list(_happenings(facts, context, presses, found, units))
     carton_unit: dict[str, str] = {}
@@ -238,28 +239,31 @@ def cycles(
     floor = Units(context, departures, rules)
     floor.walk(happenings)
     for lu, of_unit in floor.cycles.items():
-        if len(of_unit) > 2:  # the first is met first
+        if len(of_unit) > 1:
             mine = [one for one in happenings if one.lu == lu]
-            _number(of_unit, mine, lambda: Units(context, departures, rules))
+            _number(of_unit, mine, lambda: Units(context, departures, rules), marks)
     return floor.cycles
 
 
-def _number(cycles: Iterable[Cycle], happenings: Sequence[Happening], units: Callable[[], Units]) -> None:
-    """R40: "as they are first met". reading: of a cycle that a late fact splits, the part with its first fact keeps the
-    number; of two that it makes one, the earlier does."""
+def _number(
+    cycles: Iterable[Cycle], happenings: Sequence[Happening], units: Callable[[], Units], marks: Sequence[int]
+) -> None:
+    """R40: "as they are first met". reading: when the watermark has passed where one begins, or as it comes if that is
+    later. Of a cycle that a late fact splits, the part with its first fact keeps the number; of two that it makes one,
+    the one that was met first does."""
     numbers: dict[int, int] = {}  # by arrival of each fact
     used = 0
-    for arrival in _out_of_order(happenings):
+    for arrival in [*_out_of_order(happenings), NEVER]:
+        mark = marks[arrival] if arrival < NEVER else NEVER
         floor = units()
-        floor.walk(one for one in happenings if one.fact.arrival <= arrival)
-        taken: set[int] = set()
+        floor.walk(one for one in happenings if one.fact.arrival < arrival)
         now: dict[int, int] = {}
         for cycle in itertools.chain(*floor.cycles.values()):
-            known = [numbers[fact.arrival] for fact in cycle.facts if fact.arrival in numbers]
-            number = next((one for one in known if one not in taken), used + 1)
-            used = max(used, number)
-            taken.add(number)
-            now |= {fact.arrival: number for fact in cycle.facts}
+            known = {numbers[fact.arrival] for fact in cycle.facts if fact.arrival in numbers} - set(now.values())
+            if known or cycle.t_open < mark:
+                number = min(known, default=used + 1)
+                used = max(used, number)
+                now |= {fact.arrival: number for fact in cycle.facts}
         numbers = now
     for cycle in cycles:
         cycle.number = numbers[cycle.facts[0].arrival]
@@ -271,14 +275,13 @@ def _further(one: tuple[int, Any], other: tuple[int, Any]) -> tuple[int, Any]:
 
 
 def _out_of_order(happenings: Iterable[Happening]) -> list[int]:
-    """The arrivals at which it has to be asked anew: of what comes out of order, of what came just before, and of the
-    last. What comes in order only goes on with the cycles that there are, or begins the next."""
+    """The arrivals that change more than the last cycle, or begin another than the next."""
     names = sorted({one.fact.arrival: one.fact[:4] for one in happenings}.items())
-    found = {arrival for arrival, _ in names[-1:]}
-    for (before, last), (arrival, name) in itertools.pairwise(itertools.accumulate(names, _further)):
-        if name == last:
-            found |= {before, arrival}
-    return sorted(found)
+    return [
+        arrival
+        for (_, last), (arrival, name) in itertools.pairwise(itertools.accumulate(names, _further))
+        if name == last
+    ]
 
 
 def _happenings(

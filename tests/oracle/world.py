@@ -50,7 +50,9 @@ class World:
         if not self._units_are_known:
             self.units = tracks.units(self.facts, self.rules, self.is_bound)
         facts = self.facts, self.context, self.entries
-        self.cycles = cartons.cycles(*facts, self.windows, self.units, ends, self.rules, unplanned)
+        self.cycles = cartons.cycles(
+            *facts, self.windows, self.units, ends, self.rules, self.knowledge.clock.marks, unplanned
+        )
         self.riding = Riding(self.facts, self.units)
 
     def is_open(self, window: Window) -> bool:
