@@ -377,6 +377,15 @@ def R30_one_press_for_several_tasks() -> Case:
     return case.confirmed(2, 10, lu="L-1").confirmed(1, 10, "T-2", lu="L-2")
 
 
+def R30_a_press_for_several_waits_as_a_whole() -> Case:
+    """R30, R11, R25: one of its tasks is told at 50; the other's window was decided at the deadline of 20 meanwhile."""
+    case = Case().order(2).task(1, deadline=at(20))
+    case.pick(10, alloc=[{"task": "T-1", "qty": 1}, {"task": "T-2", "qty": 1}]).device("telemetry", 40)
+    case.task(1, "T-2", t=50).device("telemetry", 60)
+    case.confirmed(1, 20, t_first=at(10), revision=0).expect("pick.short", "T-1", t=20, qty_short=0, revision=1)
+    return case.confirmed(1, 10, "T-2")
+
+
 def R31_a_wrong_sku_leaves_the_time_of_a_close() -> Case:
     """R31, R26: a piece of another SKU does not count, so it makes no revision of what was told."""
     return Case().order(1).task(1).pick(10).pick(12, sku="B").confirmed(1, 10, revision=0)

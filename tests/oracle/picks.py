@@ -275,8 +275,14 @@ def is_known(press: Fact, context: Context) -> bool:
 
 def _parts(fact: Fact, context: Context) -> list[Entry]:
     """reading (R11): a press for several waits as a whole."""
-    parts = [_entry(fact, part, context) for part in fact.record.get("alloc", [fact.record])]
-    return [entry for entry in parts if entry is not None] if None not in parts else []
+    parts: list[Entry] = []
+    for part in fact.record.get("alloc", [fact.record]):
+        entry = _entry(fact, part, context)
+        if entry is None:
+            return []
+        parts.append(entry)
+    known = max((entry.known for entry in parts), default=0)
+    return [entry._replace(known=known) for entry in parts]
 
 
 def _entry(fact: Fact, part: Record, context: Context) -> Entry | None:
