@@ -71,11 +71,14 @@ cdef int32_t of_shipment(const Shipment* shipment, int64_t as_of) noexcept:
 
 
 cdef int32_t of_carton(State* state, Texts texts, str name, int64_t t) except -1:
-    """By its id, else by unit and number."""
-    cdef CartonPlan* plan = <CartonPlan*>find(state.cartons, <int32_t>texts.find(name))
-    cdef int32_t found = NONE
-    if plan != NULL and length(plan.cycles):
-        found = of_cycle(<Cycle*>last(plan.cycles), t)
+    """By its id, also if what told under it is called otherwise now; else by unit and number."""
+    cdef int32_t id = texts.find(name), found = NONE
+    cdef CartonPlan* plan = <CartonPlan*>find(state.cartons, id)
+    cdef const List* cycles = plan.cycles if plan != NULL else NULL
+    if length(cycles) == 0:
+        cycles = <const List*>find(state.told_before, id)
+    if length(cycles):
+        found = of_cycle(<Cycle*>last(cycles), t)
     if plan != NULL:
         return of_plan(plan, NONE) if found == NONE else found
     return of_cycle(cycle_of(state, texts, name), t)

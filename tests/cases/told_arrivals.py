@@ -241,3 +241,13 @@ def R43_put_back_before_the_task_has_its_lines_pieces() -> Case:
     line had them."""
     case = Case().order(3).pick(10, 2, lu="L-1", **LINE).task(3, t=20).put_back(21).close(30).device("telemetry", 60)
     return case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", t=21, qty=1).packed(1, "L-1#1")
+
+
+def R46_a_second_close_of_what_is_called_otherwise_by_then() -> Case:
+    """R46, R40a, R3: told as C-1 and bound as C-2 since 28, which is known before the close of 22 is found too many."""
+    case = (
+        Case().order(1).task(1).device("carton.open", 5, lu="L-1", carton="C-1").pick(10, lu="L-1").close(20).close(22)
+    )
+    case.device("telemetry", 27.5).wms("lu.bind", 28, 28.5, lu="L-1", carton="C-2").device("telemetry", 60)
+    case.confirmed(1, 10).packed(1, t=20)
+    return case.raised("PKG_DOUBLE_CLOSE", "carton/C-1", t=22, correlationid="O-1")
