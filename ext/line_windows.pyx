@@ -194,11 +194,13 @@ cdef int judge(Floor floor, Line* line) except -1:
 
 
 cdef bint has_told(Floor floor, const PickWindow* own) noexcept:
-    """A reversal was told by itself (R28). R3: what was told before its cancel was heard of, and holds no longer, is nothing."""
+    """A reversal was told by itself (R28). R3: a confirmation from before its cancel was heard of, which holds no longer, is
+    nothing; a short from before the cancel was told, or would have been, had its first pick come earlier."""
     cdef Outcome o = outcome(own, NEVER - 1, floor.state.watermark)
     if not is_picked(own):
         return False
-    return own.trouble.short_told != NULL or has_put_back(own, NEVER) or (o.told and not (o.cancelled and o.q == 0))
+    return (own.trouble.short_told != NULL or o.closing != NULL or has_put_back(own, NEVER)
+            or (o.told and not (o.cancelled and o.q == 0)))
 
 
 cdef bint is_picked(const PickWindow* own) noexcept:

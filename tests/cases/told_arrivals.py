@@ -251,3 +251,11 @@ def R46_a_second_close_of_what_is_called_otherwise_by_then() -> Case:
     case.device("telemetry", 27.5).wms("lu.bind", 28, 28.5, lu="L-1", carton="C-2").device("telemetry", 60)
     case.confirmed(1, 10).packed(1, t=20)
     return case.raised("PKG_DOUBLE_CLOSE", "carton/C-1", t=22, correlationid="O-1")
+
+
+def R20_a_short_that_its_cancel_overtook() -> Case:
+    """R20, R23, R27, R3: the line's short of 20 is told only where the pick of 25, the line's first, comes before the
+    watermark has passed the cancel; the line stays what it was in any case."""
+    case = Case().order(3).device("pick.short", 20, src=STATION, code="OPERATOR", **LINE)
+    case.wms("order.cancelled", 20.2, 22.2, rev=2, order="O-1").pick(25, rx=27, src=OTHER, **LINE).task(1, t=34)
+    return case.device("telemetry", 60).raised("PCK_AFTER_CANCEL", "line/O-1/1").times("PCK_AFTER_CANCEL", 1)
