@@ -34,8 +34,11 @@ cdef int close_picks(Floor floor, Cycle* cycle) except -1:
                 picks.take_closing(floor, fact.window, close)
         for k in range(length(cycle.unit.destined)):
             window = <PickWindow*>nth(cycle.unit.destined, k)
-            if index_of(window.closings, close) < 0 and is_destined(cycle, window, close):
-                picks.take_closing(floor, window, close)
+            if is_destined(cycle, window, close):
+                if index_of(window.closings, close) < 0:
+                    picks.take_closing(floor, window, close)
+            elif not is_begun(window, close.t) and window.trouble.decided != close:
+                remove(&window.closings, close)     # R3: of an earlier use as long as what began this one was not heard of
     return 0
 
 
@@ -58,7 +61,7 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
     """A task without picks by then goes into this cycle if the carton's plan says so, or was there before the close."""
     cdef Cycle* other
     cdef int i
-    if has_pick(window.facts, close.t) or has_pick(window.trouble.strangers, close.t):
+    if is_begun(window, close.t):
         return False
     if cycle.plan != NULL and cycle.plan.has_contents:
         for i in range(cycle.plan.contents.count if cycle.plan.contents != NULL else 0):
@@ -70,6 +73,10 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
         if other.begin < cycle.begin and other.end > window.planned_t:
             return False
     return window.planned_t <= close.t
+
+
+cdef bint is_begun(const PickWindow* window, int64_t t) noexcept:
+    return has_pick(window.facts, t) or has_pick(window.trouble.strangers, t)
 
 
 cdef bint has_pick(const List* facts, int64_t t) noexcept:

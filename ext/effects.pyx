@@ -255,8 +255,8 @@ cdef class Effects(Clocks):
         inventory.take_pick(self.floor, window, fact)
         if fact.lu and other != NULL and other.lu == fact.lu:
             cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
-        elif fact.lu and not inside:
-            cartons.attach(self.floor, self.floor.unit_of(fact.lu), fact, &changed)
+        elif fact.lu:
+            pick_units.join(self.floor, fact, inside, &changed)
         if fact.qty > 0 and (window.reversed or window.trouble.strangers != NULL):
             pick_units.lead_reversals(self.floor, window, fact, &changed)
         if fact.qty < 0 and not told:

@@ -12,6 +12,7 @@ from ext.store cimport List
 
 
 cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) noexcept
+cdef int join(Floor floor, Fact* fact, bint inside, List** changed) except -1
 cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List** changed) except -1
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact, int32_t lu, List** changed) except -1
 cdef int take_over(Floor floor, PickWindow* window, Fact* fact, List** changed) except -1

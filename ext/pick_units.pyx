@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Load units of picks that name none (R43): see pick_units.pxd."""
 
-from ext cimport cartons, inventory, picks
+from ext cimport cartons, destinations, inventory, picks
 from ext.asked cimport unit_at
 from ext.store cimport index_of, length, nth
 
@@ -16,6 +16,14 @@ cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) no
         if pick.qty > 0 and pick.sku == fact.sku and floor.precedes(pick, fact):
             return pick.lu
     return unit_at(window, fact.t)
+
+
+cdef int join(Floor floor, Fact* fact, bint inside, List** changed) except -1:
+    """The pick joins the unit that it names. `inside`: it lies there already, only its window is another one (R20), which the
+    unit's closes may end (R21 c)."""
+    if inside:
+        return destinations.ask_closes(floor, floor.unit_of(fact.lu))
+    return cartons.attach(floor, floor.unit_of(fact.lu), fact, changed)
 
 
 cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List** changed) except -1:

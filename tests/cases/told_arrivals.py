@@ -259,3 +259,21 @@ def R20_a_short_that_its_cancel_overtook() -> Case:
     case = Case().order(3).device("pick.short", 20, src=STATION, code="OPERATOR", **LINE)
     case.wms("order.cancelled", 20.2, 22.2, rev=2, order="O-1").pick(25, rx=27, src=OTHER, **LINE).task(1, t=34)
     return case.device("telemetry", 60).raised("PCK_AFTER_CANCEL", "line/O-1/1").times("PCK_AFTER_CANCEL", 1)
+
+
+def R21_a_close_of_what_the_line_has_sent_back() -> Case:
+    """R21 c, R20, R3: the pick of 22 comes before the task of 21 and waits in L-1; a close of 23 ends its task."""
+    case = Case().order(3).pick(10, lu="L-1", **LINE).device("pick.short", 20, src=STATION, code="EMPTY", **LINE)
+    case.pick(22, lu="L-1", **LINE).task(2, t=21, rx=22.5).close(23).device("telemetry", 60)
+    case.rules["short_on_close"] = True
+    case.expect("pick.confirmed", "O-1/1", t=20, qty=1).confirmed(1, 23, qty_task=2).packed(2, "L-1#1", t=23)
+    return case.shorted(1, 23).expect("pick.short", "O-1/1", t=20, qty_short=2)
+
+
+def R21_a_close_that_comes_before_what_began_its_use() -> Case:
+    """R21 c, R40, R3: T-1's use of L-1 was released; the close of the next one comes before its first pick does."""
+    case = Case().order(1, 1).pick(10, lu="L-1", **LINE).task(1, t=12, lu="L-1").wms("lu.release", 15, lu="L-1")
+    case.close(30).pick(28, rx=31, src=OTHER, order="O-1", line=2, lu="L-1").device("telemetry", 60)
+    case.rules["short_on_close"] = True
+    case.expect("pick.confirmed", "O-1/1", t=10, qty=1).expect("pick.confirmed", "O-1/2", t=28, qty=1)
+    return case.packed(1, "L-1#2", line=2, t=30).expect("never", "T-1", type="pick.short")
