@@ -121,6 +121,11 @@ class Binding:
             if place.owner in owners:
                 place.monitored = False
 
+    def monitored_events(self, owners: Sequence[int]) -> list[EventsEntry]:
+        """Of these entries those of events that are monitored."""
+        there = [(owner, entry) for owner in owners if isinstance(entry := self.entries[owner], EventsEntry)]
+        return [entry for owner, entry in there if self._by_name[owner, NOTIFIER].monitored]
+
     async def bind(self, subscriptions: Sequence[Subscription]) -> None:
         """Resolves and monitors what is not yet. Raises LinkLost only."""
         async with self._one_at_a_time:  # or an item would be monitored twice
