@@ -240,7 +240,10 @@ class Flow:
             readings = await self._binding.read(owner, entry)
             if not record.torn(wanted, readings):
                 break
-        if later := record.later(wanted, readings, harvest):
+        later = record.later(wanted, readings, harvest)
+        if later:
+            later -= record.timed_by_looks(readings, await self._binding.read(owner, entry))
+        if later:
             if await self._follows(owner, entry, wanted):
                 record.mixed(wanted, later, t_rx, harvest)
                 return
