@@ -51,6 +51,10 @@ class EventsRecord:
         """The server is asked for the state of all conditions."""
         self.unsure, self._refreshing = False, self.settings.conditions
 
+    def unrefreshed(self) -> None:
+        """Whether it was, nobody knows: the connection was lost."""
+        self.unsure, self._refreshing = self.settings.conditions, False
+
     def notified(self, values: Sequence[object], fault: str | None, t_rx: int, harvest: Harvest) -> None:
         """Takes one event: the plain values of `selected`, in order. `fault`: why one of them has no plain form."""
         if fault is None and len(values) != len(self.selected):

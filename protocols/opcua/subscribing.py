@@ -11,7 +11,7 @@ from engine.clock import Clock
 from protocols.opcua.binding import Binding
 from protocols.opcua.connection import Connection
 from protocols.opcua.entries import Entry
-from protocols.opcua.failures import SubscriptionsGone
+from protocols.opcua.failures import LinkLost, SubscriptionsGone
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
@@ -96,7 +96,12 @@ async def refresh_conditions(connection: Connection, binding: Binding, subscript
         if any(record.unsure for record in records):
             for record in records:
                 record.refreshed()
-            await connection.refresh_conditions(subscription.number)
+            try:
+                await connection.refresh_conditions(subscription.number)
+            except LinkLost:
+                for record in records:
+                    record.unrefreshed()
+                raise
 
 
 async def _make(connection: Connection, owners: Sequence[int]) -> Subscription:
