@@ -54,7 +54,8 @@ def unreached(error: OSError | UnicodeError | TimeoutError, within_ms: float) ->
     elif isinstance(error, TimeoutError):
         why = f"no answer within {within_ms:.0f} ms"
     else:
-        why = str(error)
+        # the event loop says nothing of an end in the middle of a handshake
+        why = str(error) or "the server closed the connection"
     return f"cannot connect: {why}"
 
 

@@ -14,10 +14,12 @@ from protocols.modbus.layouts import Mailbox, Ring
 from protocols.modbus.mailbox import Letter, Look, MailboxReader
 from protocols.modbus.plan import Limits, Point, plan_reads
 from protocols.modbus.polling import Ask, Debt, Outcome, Place, Poll, word
-from protocols.modbus.records import blind_line, fact, gap_line
+from protocols.modbus.records import blind_line, contradicts, fact, gap_line
 from protocols.modbus.ring import Chunk, Entry, Haul, Head, RingReader
 from protocols.modbus.timing import PollClass
 
+RECENT_MAX = 64
+"""A mailbox's last record stands among so many lines of its source: starts without one have told of its link."""
 TORN_S = 1.0
 """No machine takes so long to write a block."""
 
@@ -108,6 +110,8 @@ class MailboxPoll(HandshakePoll):
         self._torn_from = None
         look = self._reader.look(words, shown_epoch)
         if look is Look.SAME and await self._lacks_ack(ask, words[0], now):
+            if self._reader.is_from_before and mailbox.epoch is None:
+                self._reader.recognise(words if await self._is_ours(words) else ())
             if self._reader.is_another(words):
                 look = Look.NEW
             else:
@@ -132,6 +136,17 @@ class MailboxPoll(HandshakePoll):
         self._last_us = self._letter_us
         self._letter = None
         self._is_backlog = False
+
+    async def _is_ours(self, words: Sequence[int]) -> bool:
+        """Whether this is the record of its number that the engine had before our start, as far as its journal still
+        knows: the machine may have started again, too, and have come as far as it was."""
+        letter = self._reader.last(words)
+        before = await self._intake.recent(self.place.src, RECENT_MAX)
+        try:
+            line = fact(self._plan, letter.values, self._clock(), (letter.epoch, letter.seq)).line
+        except DecodeError:
+            return True
+        return not any(contradicts(line, known) for known in before)
 
     async def _epoch(self, ask: Ask) -> int | None:
         if self._mailbox.epoch is None:

@@ -77,6 +77,20 @@ class MailboxReader:
             return True
         return self._settings.epoch is None and self._last is not None and list(words) != list(self._last)
 
+    @property
+    def is_from_before(self) -> bool:
+        """Whether the engine had the last record before our start, so that its registers are not known here."""
+        return self._is_ours and self._last is None
+
+    def last(self, words: Sequence[int]) -> Letter:
+        """A reading that is SAME, as the record of the last number."""
+        values, faults = decode_registers(self._registers, words, self._settings.seq)
+        return Letter(self._numbering.epoch, self._numbering.next - 1, words[0], 0, values, faults, words)
+
+    def recognise(self, words: Sequence[int]) -> None:
+        """These are the registers of the last record; empty: whatever they are, they are not."""
+        self._last = words
+
     def take(self, words: Sequence[int], acknowledged: int | None, shown_epoch: int | None = None) -> Letter | None:
         """The record of a reading that is NEW; None if the machine has its acknowledgement already, from whomever.
 

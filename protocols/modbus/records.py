@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from protocols.mapping.lines import encode_line
 from protocols.mapping.plan import RecordPlan
 from protocols.modbus.decode import Values
@@ -30,6 +32,15 @@ def fact(
     if backlog and t is not None:
         record["hist"] = True
     return Fact(encode_line(record), min(t, t_rx) if isinstance(t, int) else t_rx)
+
+
+def contradicts(line: bytes, known: bytes) -> bool:
+    """Whether two lines have one number, but do not say the same in a field that both have: one that only one of them
+    has may be new in the site file."""
+    one, other = msgspec.json.decode(line), msgspec.json.decode(known)
+    if (one["epoch"], one["seq"]) != (other.get("epoch", 0), other.get("seq")):
+        return False
+    return any(one[name] != other[name] for name in one.keys() & other.keys() - {"epoch", "t_rx", "hist"})
 
 
 def gap_line(src: str, epoch: int, first: int, count: int, t_from: int, t_rx: int) -> bytes:

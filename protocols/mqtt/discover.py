@@ -18,6 +18,7 @@ import msgspec
 
 from engine.arguments import number_of_seconds
 from engine.cancellation import raise_if_cancelled
+from engine.clock import now_us
 from engine.errors import Refused
 from engine.model import KINDS
 from protocols.discovery import (
@@ -33,7 +34,10 @@ from protocols.discovery import (
     toml,
 )
 from protocols.mapping.paths import PathFault, Scope, parse_path, path_of
-from protocols.mqtt.listening import client, connected, why_not
+from protocols.mapping.sequence import Sequences
+from protocols.mqtt.connection import Connection, Lost
+from protocols.mqtt.decode import Decoder
+from protocols.mqtt.listening import client, connected, has_answered, why_not
 from protocols.mqtt.settings import Settings, usual_port
 from protocols.mqtt.sparkplug import draft as sparkplug
 from protocols.mqtt.topics import TopicFault, parse_filter
@@ -138,12 +142,13 @@ async def _listen(args: argparse.Namespace, settings: Settings, topics: Topics) 
         try:
             listener = await stack.enter_async_context(connected(client(settings, name, aiomqtt.ProtocolVersion.V5)))
         except aiomqtt.MqttError as error:
-            version, why = "3.1.1", why_not(error, settings)
+            version = "3.1.1"
             try:
                 old = client(settings, name, aiomqtt.ProtocolVersion.V311)
                 listener = await stack.enter_async_context(connected(old))
             except aiomqtt.MqttError:
-                raise Refused(f"{_where(settings)}: {why}") from None
+                why = "" if has_answered(error) else await _why_ours(settings, name)
+                raise Refused(f"{_where(settings)}: {why or why_not(error, settings)}") from None
         await listener.subscribe(args.topics, qos=0)
         raise_if_cancelled()  # aiomqtt waits with asyncio.wait_for until here
         with suppress(TimeoutError):
@@ -151,6 +156,22 @@ async def _listen(args: argparse.Namespace, settings: Settings, topics: Topics) 
                 async for message in listener.messages:
                     _hear(topics, str(message.topic), message)
     return version
+
+
+async def _why_ours(settings: Settings, name: str) -> str:
+    """Why a source's own connection comes to nothing; empty if it does not. aiomqtt waits till its time is over,
+    whatever the other side says."""
+    password = settings.password.reveal() if settings.password is not None else None
+    forgotten = msgspec.structs.replace(settings, session_expiry_s=0)
+    decoder = Decoder(forgotten, Sequences(lambda src: None))
+    connection = Connection(forgotten, name, password, decoder, now_us, lambda cause, payload, topic: None)
+    try:
+        await connection.open(settings.tls.context() if settings.tls is not None else None)
+    except Lost as error:
+        return str(error)
+    finally:
+        connection.drop()
+    return ""
 
 
 def groups(topics: Mapping[str, Heard], has_nodes: bool = False) -> list[Group]:

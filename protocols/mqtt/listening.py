@@ -34,6 +34,11 @@ def client(settings: Settings, identifier: str, version: aiomqtt.ProtocolVersion
     )
 
 
+def has_answered(error: Exception) -> bool:
+    """Whether the broker itself has said no."""
+    return getattr(error, "rc", None) is not None
+
+
 def why_not(error: Exception, settings: Settings) -> str:
     """What went wrong with a client's connection, and what to look at."""
     code = getattr(error, "rc", None)

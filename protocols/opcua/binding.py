@@ -121,6 +121,11 @@ class Binding:
             if place.owner in owners:
                 place.monitored = False
 
+    def monitored_events(self, owners: Sequence[int]) -> list[EventsEntry]:
+        """Of these entries those of events that are monitored."""
+        there = [(owner, entry) for owner in owners if isinstance(entry := self.entries[owner], EventsEntry)]
+        return [entry for owner, entry in there if self._by_name[owner, NOTIFIER].monitored]
+
     async def bind(self, subscriptions: Sequence[Subscription]) -> None:
         """Resolves and monitors what is not yet. Raises LinkLost only."""
         async with self._one_at_a_time:  # or an item would be monitored twice
@@ -175,18 +180,18 @@ class Binding:
                 except NameFault as fault:
                     self._name(place, str(fault))
         revised: Counter[str] = Counter()
-        blind: dict[float, list[str]] = {}
+        blind: dict[str, list[str]] = {}
         for some in _slices(items, self._connection.limits.monitor):
             await self._monitor(subscription, some, revised, blind)
         for change, count in revised.items():
             log.info("%s: the server %s, for %d items", self._source, change, count)
-        for sampling_ms, names in blind.items():
+        for habit, names in blind.items():
             more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
             log.warning(
-                "%s: the server says that it looks every %g ms, and nothing numbers the events of %s%s: one that comes "
-                "sooner after another may be lost, and nobody can see it",
+                "%s: the server says that it %s, and nothing numbers the events of %s%s: one that comes sooner after "
+                "another may be lost, and nobody can see it",
                 self._source,
-                sampling_ms,
+                habit,
                 ", ".join(names[:NAMED_MAX]),
                 more,
             )
@@ -215,7 +220,7 @@ class Binding:
         subscription: Subscription,
         items: Sequence[tuple[Place, ua.MonitoredItemCreateRequest]],
         revised: Counter[str],
-        blind: dict[float, list[str]],
+        blind: dict[str, list[str]],
     ) -> None:
         results = await self._connection.monitor(subscription.number, [item for _, item in items])
         for (place, item), result in zip(items, results, strict=True):
@@ -228,7 +233,10 @@ class Binding:
             asked = item.RequestedParameters
             got = (float(result.RevisedSamplingInterval), int(result.RevisedQueueSize))
             if got[0] > 0 and place.is_only_sign:
-                blind.setdefault(got[0], []).append(place.entry.name)
+                blind.setdefault(f"looks every {got[0]:g} ms", []).append(place.entry.name)
+            if got[1] == 1 and place.is_only_sign:
+                # a queue of one has no overflow bit (OPC 10000-4 section 7.11.1)
+                blind.setdefault("keeps one value between two publishings", []).append(place.entry.name)
             if got != (asked.SamplingInterval, asked.QueueSize):
                 wanted = (asked.SamplingInterval, asked.QueueSize)
                 revised["samples every {:g} ms and queues {} (asked: {:g} ms, {})".format(*got, *wanted)] += 1

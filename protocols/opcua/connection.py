@@ -290,6 +290,8 @@ class Connection:
             except ua.UaStatusCodeError as error:
                 log.info("%s: subscriptions are not transferred: %s", self._source, describe(error))
                 return set()
+        if refused := {got.StatusCode.name for got in results if not got.StatusCode.is_good()}:
+            log.info("%s: subscriptions are not transferred: %s", self._source, ", ".join(sorted(refused)))
         return {number for number, got in zip(subscription_ids, results, strict=False) if got.StatusCode.is_good()}
 
     async def living(self, subscription_ids: Sequence[int]) -> set[int]:

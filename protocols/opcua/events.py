@@ -13,13 +13,16 @@ from protocols.opcua.settings import Events
 
 BASE_EVENT_TYPE = ua.NodeId(2041, 0)
 OVERFLOW_EVENT_TYPE = "i=3035"  # EventQueueOverflowEventType, OPC 10000-5 section 6.4.29
-REFRESH_EVENT_TYPES = ("i=2787", "i=2788", "i=2789")  # begin, end, please do (OPC 10000-9 section 5.11)
+REFRESH_BEGINS, REFRESH_ENDS, REFRESH_REQUIRED = "i=2787", "i=2788", "i=2789"  # OPC 10000-9 section 5.11
 
 _OWN: tuple[Path, ...] = tuple((Step(0, name),) for name in ("EventType", "Time", "ReceiveTime"))
 
 
 class EventsRecord:
-    """`fields`: name -> path inside the event type, in the order in which they are asked for."""
+    """`fields`: name -> path inside the event type, in the order in which they are asked for.
+
+    `unsure`: of conditions a state may not have been told, so the server is to tell all of them once more.
+    """
 
     def __init__(self, settings: Events, plan: RecordPlan, fields: Mapping[str, Path]) -> None:
         self.src = settings.src
@@ -28,15 +31,29 @@ class EventsRecord:
         self._names = tuple(fields)
         self._plan = plan
         self._good_us: int | None = None
+        self._discarded = False
+        self._refreshing = False
+        self.unsure = settings.conditions
 
     def connected(self, t_rx: int) -> None:
         """A new subscription; events before it are not told again."""
+        self._discarded = self._refreshing = False
+        self.unsure = self.settings.conditions
         if self._good_us is None:
             self._good_us = t_rx
 
     def lost(self, t_rx: int, harvest: Harvest) -> None:
         """Notifications of the whole subscription are missing."""
         self._gap(t_rx, t_rx, harvest)
+        self.unsure = self.settings.conditions
+
+    def refreshed(self) -> None:
+        """The server is asked for the state of all conditions."""
+        self.unsure, self._refreshing = False, self.settings.conditions
+
+    def unrefreshed(self) -> None:
+        """Whether it was, nobody knows: the connection was lost."""
+        self.unsure, self._refreshing = self.settings.conditions, False
 
     def notified(self, values: Sequence[object], fault: str | None, t_rx: int, harvest: Harvest) -> None:
         """Takes one event: the plain values of `selected`, in order. `fault`: why one of them has no plain form."""
@@ -47,12 +64,22 @@ class EventsRecord:
             self._gap(t_rx, t_rx, harvest)
             return
         event_type, source_us, server_us, *rest = values
-        if event_type in REFRESH_EVENT_TYPES:
+        if event_type in (REFRESH_BEGINS, REFRESH_ENDS, REFRESH_REQUIRED):
+            self._refreshing &= event_type != REFRESH_ENDS
+            self.unsure |= event_type == REFRESH_REQUIRED and self.settings.conditions
             return
         chosen = {"source": source_us, "server": server_us, "none": None}[self.settings.time]
         t = chosen if isinstance(chosen, int) and chosen > 0 else None
-        if event_type == OVERFLOW_EVENT_TYPE:
+        # an overflow has the time of the first event that was discarded: the last one came just before the next in the
+        # queue (OPC 10000-4 section 5.13.1.5)
+        overflow = event_type == OVERFLOW_EVENT_TYPE
+        if overflow or self._discarded:
             self._gap(t or t_rx, t_rx, harvest)
+        self._discarded = overflow
+        if overflow and self._refreshing:
+            harvest.fault("more conditions than the server queues for us: a larger queue_size", {})
+        elif overflow:
+            self.unsure = self.settings.conditions
         else:
             named = {name: value for name, value in zip(self._names, rest, strict=True) if value is not None}
             if harvest.records(self._plan, named, t, t_rx):

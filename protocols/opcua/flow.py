@@ -18,13 +18,16 @@ from protocols.opcua.failures import LinkLost
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.publishing import Message
 from protocols.opcua.settings import Settings
-from protocols.opcua.subscribing import Subscribed, renew
+from protocols.opcua.subscribing import Subscribed, refresh_conditions, renew
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 from protocols.tapping import Tap
 
 TURN_ENTRIES = 50
 """After the values of so many entries, or so many events, the event loop gets a turn."""
+
+REFRESH_S = 1.0
+"""Pause between two looks whether the state of conditions may be unknown."""
 
 READS_MAX = 8
 """So many records are read at a time."""
@@ -73,7 +76,9 @@ class Flow:
         """Until cancelled, or LinkLost; then everything that came before the loss is with the engine."""
         consuming = asyncio.create_task(self._consume())
         try:
-            await together(self._connection.keep(), self._publishing.pump(), self._mend(), self._watch(consuming))
+            await together(
+                self._connection.keep(), self._publishing.pump(), self._mend(), self._refresh(), self._watch(consuming)
+            )
         except LinkLost:
             await consuming
             raise
@@ -97,6 +102,13 @@ class Flow:
             if not self._binding.whole:
                 await self._binding.bind(self._publishing.subscriptions)
                 self._tell(self._binding.amiss)
+
+    async def _refresh(self) -> None:
+        """Not more often than that: what is told once more fills the server's queue, too."""
+        events = [entry for entry in self._binding.entries if isinstance(entry, EventsEntry)]
+        while any(entry.record.settings.conditions for entry in events):
+            await refresh_conditions(self._connection, self._binding, self._publishing.subscriptions)
+            await asyncio.sleep(REFRESH_S)
 
     async def _consume(self) -> None:
         if self._subscribed.taken_up:
@@ -228,7 +240,10 @@ class Flow:
             readings = await self._binding.read(owner, entry)
             if not record.torn(wanted, readings):
                 break
-        if later := record.later(wanted, readings, harvest):
+        later = record.later(wanted, readings, harvest)
+        if later:
+            later -= record.timed_by_looks(readings, await self._binding.read(owner, entry))
+        if later:
             if await self._follows(owner, entry, wanted):
                 record.mixed(wanted, later, t_rx, harvest)
                 return

@@ -138,7 +138,8 @@ class Variables(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
       means missed events: a `source.gap`, and if the trigger is a counter, the record that can still be read.
     sampling_ms: asked of the server per monitored node: 0 (default) as fast as it can, ideally on every write.
     queue_size: notifications that the server keeps per node between two publishings, oldest discarded. More changes
-      than that lose values; the server then sets the overflow bit, and it becomes a `source.gap`.
+      than that lose values; the server then sets the overflow bit, and it becomes a `source.gap`. A queue of one has no
+      such bit: only for a trigger that numbers the records, or of which the last value is all that matters.
     """
 
     src: Src

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from engine.clock import Clock
 from protocols.opcua.binding import Binding
 from protocols.opcua.connection import Connection
-from protocols.opcua.entries import Entry, EventsEntry
-from protocols.opcua.failures import SubscriptionsGone
+from protocols.opcua.entries import Entry
+from protocols.opcua.failures import LinkLost, SubscriptionsGone
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
@@ -90,13 +90,18 @@ async def renew(
 
 
 async def refresh_conditions(connection: Connection, binding: Binding, subscriptions: Sequence[Subscription]) -> None:
-    """Has the state of conditions told once more where an entry asks for it."""
+    """Has the state of conditions told once more where an entry asks for it and may not know it. Raises LinkLost."""
     for subscription in subscriptions:
-        for owner in subscription.owners:
-            entry = binding.entries[owner]
-            if isinstance(entry, EventsEntry) and entry.record.settings.conditions:
+        records = [entry.record for entry in binding.monitored_events(subscription.owners)]
+        if any(record.unsure for record in records):
+            for record in records:
+                record.refreshed()
+            try:
                 await connection.refresh_conditions(subscription.number)
-                break
+            except LinkLost:
+                for record in records:
+                    record.unrefreshed()
+                raise
 
 
 async def _make(connection: Connection, owners: Sequence[int]) -> Subscription:

@@ -193,6 +193,17 @@ class VariablesRecord:
             self.are_own(always, harvest)
         return found - always
 
+    def timed_by_looks(self, readings: Sequence[Reading], again: Sequence[Reading]) -> set[str]:
+        """Nodes whose time has moved between two Reads of `self.read`, and whose value has not: it is that of the look
+        (open62541 has none of its own for what is written without one), and tells nothing of when they were written."""
+        found = {
+            name
+            for name, one, other in zip(self.read, readings, again, strict=True)
+            if one.source_us != other.source_us and one.value == other.value
+        }
+        self._later = {name: times for name, times in self._later.items() if name not in found}
+        return found
+
     def moved_on(self, trigger: Reading, readings: Sequence[Reading]) -> bool:
         """Whether a Read of `self.read` shows that the trigger has told of another event since."""
         return self._mark(dict(zip(self.read, readings, strict=True))[self.settings.trigger]) != self._mark(trigger)

@@ -6,6 +6,7 @@ import asyncio
 import copy
 from functools import partial
 
+import msgspec
 import pytest
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -154,6 +155,35 @@ def test_a_record_accepted_before_a_restart_is_only_acknowledged() -> None:
                 await until(lambda: intake.facts)
         assert plc.writes[0] == (2, 110, 3)
         assert [line["seq"] for line in intake.facts] == [65_536 + 4]
+
+    run(story())
+
+
+@pytest.mark.parametrize(("track", "is_same"), [(7, True), (8, False)])
+def test_a_record_with_the_number_of_one_that_was_accepted_before_a_restart_is_held_against_the_journal(
+    track: int, is_same: bool
+) -> None:
+    """The power went for both: the machine has written its first record again, and this is another one."""
+
+    async def story() -> None:
+        async with Plc() as plc:
+            post(plc, 1, track=track)
+            intake = RememberingIntake(positions={"dc1/sorter/SRT-01": (0, 1)})
+            known = {
+                "src": "dc1/sorter/SRT-01",
+                "kind": "item.inducted",
+                "seq": 1,
+                "track": "7",
+                "dest": "3",
+                "t_rx": 1,
+            }
+            intake.before = [msgspec.json.encode(known), b'{"src":"dc1/sorter/SRT-01","kind":"link.down","t_rx":2}']
+            async with polling(intake, settings(plc.port, {"SRT": SORTER})):
+                await until(lambda: plc.writes)
+        records = [(line["epoch"], line["seq"], line["track"]) for line in intake.facts if "seq" in line]
+        assert records == ([] if is_same else [(1, 1, "8")])
+        assert [line["kind"] for line in intake.facts if "seq" not in line] == ["source.gap"] * (not is_same)
+        assert plc.writes[0] == (2, 110, 1)
 
     run(story())
 

@@ -477,3 +477,21 @@ def test_a_server_that_samples_a_trigger_without_numbers_is_warned_of(
     said = [each.message for each in caplog.records if "says that it looks every" in each.message]
     assert len(said) == (0 if is_numbered else 1)
     assert all("numbers the events of variables.cartons:" in each for each in said)
+
+
+@pytest.mark.parametrize(("queue_size", "is_numbered"), [(1, False), (1, True), (2, False)])
+def test_a_queue_of_one_for_a_trigger_without_numbers_is_warned_of(
+    caplog: pytest.LogCaptureFixture, queue_size: int, is_numbered: bool
+) -> None:
+    """It has no overflow bit: what is written over in it nobody hears of."""
+    record = {name: field for name, field in CARTONS["record"].items() if is_numbered or name != "seq"}
+    entry = CARTONS | {"record": record, "queue_size": queue_size}
+
+    async def story() -> None:
+        async with line() as packing, running(settings(packing.url, variables={"cartons": entry})) as kept:
+            await kept.up()
+
+    caplog.set_level("WARNING", "sortline.opcua")
+    asyncio.run(story())
+    said = [each.message for each in caplog.records if "keeps one value between two publishings" in each.message]
+    assert len(said) == (queue_size == 1 and not is_numbered)

@@ -120,3 +120,24 @@ def test_alarms_that_stand_are_told_after_connecting_and_those_that_come_are_tol
                 assert kept.faults == []
 
     asyncio.run(story())
+
+
+def test_alarms_are_told_once_more_when_the_server_says_that_they_may_not_be_known() -> None:
+    async def story() -> None:
+        async with line() as packing:
+            required = await packing.server.get_event_generator(ua.ObjectIds.RefreshRequiredEventType)
+            # of all types, for asyncua lets nothing else through the filter, as it should
+            alarms = ALARMS | {"event_type": "i=2041", "when": {"name": "JAM-7"}}
+            async with running(settings(packing.url, events={"alarms": alarms})) as kept:
+                await kept.up()
+                alarm = await packing.server.get_event_generator(ua.ObjectIds.AlarmConditionType)
+                alarm.event.ConditionName = "JAM-7"
+                alarm.event.Retain = True
+                alarm.event.NodeId = ua.NodeId("JAM-7", packing.index)
+                setattr(alarm.event, "ActiveState/Id", True)
+                await alarm.trigger()
+                await kept.until(lambda: len(kept.of("jam")) == 1)
+                await required.trigger()
+                await kept.until(lambda: len(kept.of("jam")) == 2)
+
+    asyncio.run(story())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -363,6 +363,54 @@ def test_an_overflow_of_the_event_queue_is_a_gap() -> None:
     (gap,), faults = tell(record, ua.NodeId(3035, 0), RECEIVED, RECEIVED, None)
     assert (gap["kind"], gap["t_from"], gap["t_to"]) == ("source.gap", microseconds(TIME), microseconds(RECEIVED))
     assert faults == []
+
+
+def test_events_that_were_discarded_after_an_overflow_lie_before_the_next_one() -> None:
+    """open62541 puts one overflow before all that is left of the queue, with the time at which the first was lost."""
+    record = events()
+    tell(record, TYPE, TIME, RECEIVED, "T-1")
+    first, later = TIME + timedelta(seconds=1), TIME + timedelta(seconds=9)
+    tell(record, ua.NodeId(3035, 0), first, first, None)
+    lines, faults = tell(record, TYPE, later, later, "T-9")
+    assert [(line["kind"], line.get("t_from"), line.get("t_to")) for line in lines] == [
+        ("source.gap", microseconds(first), microseconds(later)),
+        ("carton.open", None, None),
+    ]
+    lines, more = tell(record, TYPE, RECEIVED, RECEIVED, "T-10")
+    assert [line["kind"] for line in lines] == ["carton.open"]
+    assert faults + more == []
+
+
+REFRESH_ENDS, REFRESH_REQUIRED, OVERFLOWN = (ua.NodeId(number, 0) for number in (2788, 2789, 3035))
+
+
+def test_what_may_have_hidden_the_state_of_a_condition_has_it_told_once_more() -> None:
+    record = events(conditions=True)
+    assert record.unsure, "what stood before"
+    record.refreshed()
+    tell(record, REFRESH_ENDS, TIME, TIME, None)
+    for harm in (
+        lambda: tell(record, OVERFLOWN, TIME, TIME, None),
+        lambda: tell(record, REFRESH_REQUIRED, TIME, TIME, None),
+        lambda: record.lost(T_RX, Harvest("x")),
+        lambda: record.connected(T_RX),
+    ):
+        assert not record.unsure
+        harm()
+        assert record.unsure
+        record.refreshed()
+        tell(record, REFRESH_ENDS, TIME, TIME, None)
+    others = events()
+    tell(others, OVERFLOWN, TIME, TIME, None)
+    assert not others.unsure
+
+
+def test_conditions_that_overflow_the_queue_when_they_are_told_once_more_are_not_asked_for_again() -> None:
+    record = events(conditions=True)
+    record.refreshed()
+    _, faults = tell(record, OVERFLOWN, TIME, TIME, None)
+    assert faults == ["events.x: more conditions than the server queues for us: a larger queue_size"]
+    assert not record.unsure
 
 
 def test_an_event_that_does_not_fit_is_a_fault_and_a_gap() -> None:

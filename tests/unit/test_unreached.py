@@ -35,3 +35,7 @@ def test_why_is_never_empty(new_loop: Callable[[], asyncio.AbstractEventLoop], h
 
 def test_who_does_not_answer_is_said_not_to() -> None:
     assert unreached(TimeoutError(), 1500.0) == "cannot connect: no answer within 1500 ms"
+
+
+def test_who_ends_the_connection_without_a_word_is_said_to() -> None:
+    assert unreached(ConnectionResetError(), 1500.0) == "cannot connect: the server closed the connection"
