@@ -30,7 +30,7 @@ cdef int close_picks(Floor floor, Cycle* cycle) except -1:
             continue
         for k in range(length(cycle.facts)):
             fact = <Fact*>nth(cycle.facts, k)
-            if fact.window != NULL and fact.t <= close.t and index_of(fact.window.closings, close) < 0:
+            if fact.window != NULL and fact.qty > 0 and fact.t <= close.t and index_of(fact.window.closings, close) < 0:
                 picks.take_closing(floor, fact.window, close)
         for k in range(length(cycle.unit.destined)):
             window = <PickWindow*>nth(cycle.unit.destined, k)
@@ -80,4 +80,13 @@ cdef bint is_begun(const PickWindow* window, int64_t t) noexcept:
 
 
 cdef bint has_pick(const List* facts, int64_t t) noexcept:
-    return length(facts) > 0 and (<Fact*>nth(facts, 0)).t <= t
+    """What was put back says nothing of where the next piece goes."""
+    cdef const Fact* fact
+    cdef int i
+    for i in range(length(facts)):
+        fact = <Fact*>nth(facts, i)
+        if fact.t > t:
+            break
+        if fact.qty > 0:
+            return True
+    return False

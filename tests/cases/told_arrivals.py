@@ -277,3 +277,14 @@ def R21_a_close_that_comes_before_what_began_its_use() -> Case:
     case.rules["short_on_close"] = True
     case.expect("pick.confirmed", "O-1/1", t=10, qty=1).expect("pick.confirmed", "O-1/2", t=28, qty=1)
     return case.packed(1, "L-1#2", line=2, t=30).expect("never", "T-1", type="pick.short")
+
+
+def R21_a_close_of_the_use_after_that_of_a_reversal() -> Case:
+    """R21 c, R40, R3: of T-1 there is but a reversal in L-1; the next use is closed before its first pick is heard."""
+    case = Case().order(1, 1).pick(10, lu="L-1", **LINE).task(1, t=12).put_back(13, lu="L-1", task="T-1")
+    case.wms("lu.release", 15, lu="L-1").close(30)
+    case.pick(28, rx=31, src=OTHER, order="O-1", line=2, lu="L-1").device("telemetry", 60)
+    case.rules["short_on_close"] = True
+    case.expect("pick.confirmed", "O-1/1", t=10, qty=1).expect("pick.confirmed", "O-1/2", t=28, qty=1)
+    case.packed(1, "L-1#2", line=2, t=30).expect("pick.reversed", f"T-1/{STATION}/0/2/0", t=13, qty=1)
+    return case.expect("never", "T-1", type="pick.short")
