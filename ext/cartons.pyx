@@ -18,7 +18,7 @@ from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFE
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
 from ext.plans cimport home_at
-from ext.state cimport Ledger, Shipment
+from ext.state cimport CartonPlan, Ledger, Shipment
 from ext.store cimport find, length, nth
 from ext.timers cimport NEVER, RANK_CARTON
 from ext.tombstones cimport is_buried
@@ -427,6 +427,10 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
     """R40a, R81: one row of revisions a key, whichever cycles were that carton."""
     cdef int32_t key = key_at(floor, cycle, due)
     cdef Ledger* told = told_by(cycle.plan.cycles if cycle.plan != NULL else NULL, key, type)
+    cdef const CartonPlan* meant
+    if told == NULL and cycle.carton and cycle.carton != key:   # another unit told as the carton that it was by then
+        meant = <const CartonPlan*>find(floor.state.cartons, key)
+        told = told_by(meant.cycles if meant != NULL else NULL, key, type)
     if told == NULL:                    # no other unit was this carton, but a use may have been taken for it
         told = told_by(<List*>find(floor.state.told_before, key), key, type)
     if told != NULL:
