@@ -255,11 +255,13 @@ cdef class Context:
         cdef Line* line = floor.line_of(fact.order, fact.line)
         cdef PickWindow* window = <PickWindow*>find(floor.state.tasks, fact.task)
         cdef bint new = window == NULL
+        cdef bint moved = False
         if new:
             window = picks.new_window(floor, line, fact.task)
             floor.store.put(floor.state.tasks, fact.task, window)
             window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         elif window.line != line:
+            moved = True
             retasks.move(floor, window, line, fact)
         retasks.ask(floor, window, fact.qty, fact, new)
         if window.loc != fact.loc or window.lu != fact.lu:
@@ -275,7 +277,7 @@ cdef class Context:
             pick_events.tell_alloc(self.floor, line)
         pick_alarms.watch(floor, window, fact.t)
         self.set_deadline(window, fact, record)
-        if new and line.own != NULL:
+        if (new or moved) and line.own != NULL:
             line_windows.meet_first_task(floor, line, fact)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)

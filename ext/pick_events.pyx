@@ -39,7 +39,7 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
     """R20, R21, R3: nothing of what was told holds; a revision of quantity 0 means the same as no event."""
     cdef Outcome o
-    if window.confirmed == NULL:
+    if window.confirmed == NULL or window.told_t == ABSENT:
         return 0
     memset(&o, 0, sizeof(o))
     o.q_asked, o.t_close = window.q_task, window.told_t

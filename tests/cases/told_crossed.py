@@ -1,0 +1,76 @@
+"""Golden cases in which two things cross: a task and the line it moves to, two units that are called one carton."""
+
+from __future__ import annotations
+
+from tests.cases.told_shipping import load, manifested, two_cartons
+from tests.cases.writing import PACK, SORTER, STATION, Case, at
+
+OTHER = "dc1/pick/PTL-02"
+
+
+def R63_a_bind_that_is_heard_of_before_the_scan_is_judged() -> Case:
+    """R63, R3: L-1 was used, and bound to nothing, when it was read together with U-9; the bind of 20.5 came later."""
+    case = Case().device("carton.open", 1, lu="L-1").device("scan.multiread", 20, src=SORTER, codes=["L-1", "U-9"])
+    case.wms("lu.bind", 20.5, rx=20.6, lu="L-1", carton="C-1").device("telemetry", 60)
+    return case.raised("ID_MULTI", SORTER, t=20)
+
+
+def R30_a_press_of_a_line_that_waits_for_its_order() -> Case:
+    """R30, R20, R3: the second telling of a press, of 10, comes in time, after the line's first task, of 10.4, and
+    waits for the watermark: of the two it is the earlier, and counts."""
+    case = Case().order(1).pick(10.2, order="O-1", line=1, press="7").task(1, t=10.4, rx=10.5)
+    case.pick(10, rx=11, src=OTHER, order="O-1", line=1, press="7").device("telemetry", 60, src=STATION)
+    return case.confirmed(1, 10, "O-1/1").counted(duplicate=1, open=0)
+
+
+def R20_two_first_tasks_of_a_line() -> Case:
+    """R20, R81: what was told of the line is taken back for T-1, and not once more for T-2, which comes after it."""
+    case = Case().order(2).pick(10, 2, order="O-1", line=1).task(2, t=9, rx=10.5).task(1, "T-2", t=8, rx=10.6)
+    case.device("telemetry", 60, src=STATION).confirmed(2, 10)
+    return case.expect("pick.confirmed", "O-1/1", t=10, qty=0, t_close=at(10), revision=1)
+
+
+def R45_an_empty_unit_that_was_called_as_another() -> Case:
+    """R45, R81: L-1 is closed empty, and called C-2 by its close; C-2 is L-2, which is closed empty, too, and stays
+    so when a piece comes into L-1."""
+    case = Case().order(1).task(1).wms("lu.bind", 1, lu="L-1", carton="C-1").wms("lu.bind", 1, lu="L-2", carton="C-2")
+    case.device("carton.close", 10, lu="L-1", carton="C-2").close(20, "L-2").pick(40, lu="L-1").close(50)
+    case.device("telemetry", 90).confirmed(1, 40).packed(1, t_close=at(50)).cleared("PKG_EMPTY", "carton/C-1", t=50)
+    case.expect("exception.raised", "PKG_EMPTY/carton/C-2/1", t=20)
+    return case.times("PKG_EMPTY", 1, "exception.cleared")
+
+
+def R55_a_manifest_before_the_last_scan_is_judged() -> Case:
+    """R55, R3: L-2 stands in another trailer since 31, and is scanned there again at 45, which is judged when the
+    manifest of 46 is known: that ends the exception of 31, and no other begins."""
+    case = load(load(two_cartons(), 30), 31, "L-2", "TR-2")
+    load(case, 45, "L-2", "TR-2").wms("manifest.result", 46, rx=46.1, shipment="S-1", manifest_no="M-1")
+    case.device("telemetry", 90).times("SHP_WRONG_TRAILER", 1).cleared("SHP_WRONG_TRAILER", "carton/C-2", t=46)
+    return manifested(case.ready(2, 22), 46, "C-1", "C-2", manifest_no="M-1")
+
+
+def R27_a_task_that_moves_to_a_cancelled_line() -> Case:
+    """R27, R10, R3: line 2 was cancelled at 20; T-1, with a piece of 10, is of that line by a revision of 21."""
+    case = Case().order(2, 2).task(2).pick(10).wms("order.cancelled", 20, rev=2, order="O-1", lines=[2])
+    case.task(2, line=2, t=21, rev=2).device("telemetry", 60, src=STATION)
+    return case.confirmed(1, 20, cancelled=True, line=2).raised("PCK_PUTBACK_REQUIRED", "task/T-1", t=20)
+
+
+def R20_a_short_of_a_line_that_gets_its_task_by_a_move() -> Case:
+    """R20, R3: the station says at 10 that line 2 is short; its first task is T-1, which moved there at 9, as is heard
+    afterwards."""
+    case = Case().order(2, 3).task(2).short(10, task=None, order="O-1", line=2)
+    del case.records[-1]["task"]
+    case.task(3, line=2, t=9, rx=10.5, rev=2).device("telemetry", 60, src=STATION)
+    return case.shorted(3, 10, line=2)
+
+
+def R21_a_task_that_moves_to_an_order_with_a_cutoff() -> Case:
+    """R21 d: of a task of O-2 the cutoffs of O-1 close nothing any more, and those of O-2 from then on do."""
+    case = Case().order(2).task(2)
+    case.wms("order.released", 0, order="O-2", lines=[{"line": 1, "sku": "A", "qty": 2}])
+    case.wms("wave.released", 1, wave="W-1", orders=["O-1"], cutoff=at(40))
+    case.wms("wave.released", 1, wave="W-2", orders=["O-2"], cutoff=at(50)).pick(10)
+    case.wms("pick.task", 20, rev=2, task="T-1", order="O-2", line=1, sku="A", qty=2).device("telemetry", 90, src=PACK)
+    case.rules = {"short_at_cutoff": True}
+    return case.confirmed(1, 50, order="O-2").shorted(1, 50, order="O-2")
