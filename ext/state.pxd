@@ -131,7 +131,7 @@ cdef struct Move "sortline_Move":
 
 cdef struct Watch:
     # Section 10: how long a thing has stood in one state (see stuck).
-    int64_t stuck_at            # event time of the report; 0: it is not stuck
+    int64_t stuck_at            # event time of the report; <= 0: it is not stuck, and less that of its next look, if any
     uint8_t running             # its timer is
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.cases.told_lifecycles import MINUTE, later, patient
 from tests.cases.told_shipping import load, manifested, two_cartons
 from tests.cases.writing import PACK, SORTER, STATION, Case, at
 
@@ -74,3 +75,34 @@ def R21_a_task_that_moves_to_an_order_with_a_cutoff() -> Case:
     case.wms("pick.task", 20, rev=2, task="T-1", order="O-2", line=1, sku="A", qty=2).device("telemetry", 90, src=PACK)
     case.rules = {"short_at_cutoff": True}
     return case.confirmed(1, 50, order="O-2").shorted(1, 50, order="O-2")
+
+
+def S10_a_tote_that_was_stuck_until_it_was_emptied() -> Case:
+    """Section 10, R47: full since 10 s, stuck ten minutes later, packed out at 15 minutes, which ends it then."""
+    case = later(patient().order(1).task(1).pick(10, lu="L-1"), 12)
+    case.device("pack.confirm", 15 * MINUTE, from_lu="L-1", lu="L-2").close(15 * MINUTE + 5, "L-2")
+    case = later(case, 16).confirmed(1, 10).packed(1, "L-2#1").cleared("PKG_STUCK", "carton/L-1#1", t=15 * MINUTE)
+    return case.cleared("PCK_STUCK", "order/O-1", t=15 * MINUTE + 5)
+
+
+def S10_a_plan_that_is_withdrawn_when_it_was_stuck() -> Case:
+    """Section 10, R3: planned at 0 and never used, which is stuck at ten minutes; that it was withdrawn at 601 s is
+    heard before the watermark has come there."""
+    case = later(patient().plan(lu=None), 10).wms("carton.plan", 601, rx=601.2, rev=2, carton="C-1", shipment="S-1")
+    return later(case, 12).cleared("PKG_STUCK", "carton/C-1", t=601)
+
+
+def S10_the_first_task_of_an_order_is_heard_of_second() -> Case:
+    """Section 10, R3: T-1 stands since 0, its first pick comes after ten minutes; T-2 of 1 s was heard of first."""
+    case = patient().task(1, "T-2", line=2, t=1).task(1, t=0, rx=1.5).pick(600.5).pick(600.7, task="T-2")
+    return later(case, 12).confirmed(1, 600.5).confirmed(1, 600.7, "T-2").cleared("PCK_STUCK", "order/O-1", t=600.5)
+
+
+def S10_a_shipment_that_is_planned_anew_when_it_was_stuck() -> Case:
+    """Section 10, R3: in work since a pick of 10 s, which it plans no more by a revision of 600.2 s. That is heard
+    before the watermark comes to where it had been planned for ten minutes."""
+    case = patient().order(2, 2).task(2).shipment(2).pick(10)
+    case.device("telemetry", 599)
+    case.wms("shipment.plan", 600.2, rx=600.3, rev=2, shipment="S-1", scope=[{"order": "O-1", "line": 2, "qty": 2}])
+    case = later(case, 11).never_raised("SHP_STUCK").raised("PCK_STUCK", "order/O-1", t=600)
+    return case
