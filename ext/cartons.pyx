@@ -52,7 +52,8 @@ cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) 
     legality.watch_uses(floor, unit, fact)
     if kind == K_CARTON_VOID:
         watch_void(floor, fact)
-    if kind == K_LABEL_VERIFIED:        # the bind that its use begins with may still be on its way
+    if kind == K_LABEL_VERIFIED or (kind == K_WEIGH and fact.cycle == NULL):   # what its use begins with may be on its way
+        fact.late = fact.cycle == NULL
         floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_LABEL, fact.t)
     if fact.cycle != NULL and (kind == K_WEIGH or kind == K_LABEL_VERIFIED or kind == K_CARTON_VOID
                                or kind == K_MANIFEST_RESULT):

@@ -431,7 +431,7 @@ cdef class Effects(Clocks):
         elif tag == cartons.TAG_VOID:
             cartons.decide_void(floor, <Fact*>target)
         elif tag == cartons.TAG_LABEL:
-            holds.check_sscc(floor, <Fact*>target)
+            holds.check_label(floor, <Fact*>target)
         elif tag == touches.TAG_TOUCH:
             shipments.on_touch(floor, <Shipment*>target, value)
         elif tag == shipments.TAG_READY:

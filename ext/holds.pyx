@@ -284,6 +284,13 @@ cdef int64_t excused(Floor floor, const Line* line, int64_t as_of) noexcept:
 
 # ---------------------------------------------------------------------------------------------- SSCC
 
+cdef int check_label(Floor floor, Fact* fact) except -1:
+    """R45, R46: the watermark has passed a label, or a weighing that came before what its use began with took effect."""
+    if fact.cycle != NULL and fact.late:
+        check(floor, fact.cycle)
+    return check_sscc(floor, fact) if fact.kind == K_LABEL_VERIFIED else 0
+
+
 cdef int check_sscc(Floor floor, Fact* label) except -1:
     """R46: the same SSCC on another carton within `retention_ms`. Nothing clears it but an operator."""
     cdef Fact* known

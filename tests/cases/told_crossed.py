@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_lifecycles import MINUTE, later, patient
-from tests.cases.told_shipping import load, manifested, two_cartons
+from tests.cases.told_shipping import load, manifested, part, two_cartons
 from tests.cases.writing import PACK, SORTER, STATION, Case, at
 
 OTHER = "dc1/pick/PTL-02"
@@ -106,3 +106,26 @@ def S10_a_shipment_that_is_planned_anew_when_it_was_stuck() -> Case:
     case.wms("shipment.plan", 600.2, rx=600.3, rev=2, shipment="S-1", scope=[{"order": "O-1", "line": 2, "qty": 2}])
     case = later(case, 11).never_raised("SHP_STUCK").raised("PCK_STUCK", "order/O-1", t=600)
     return case
+
+
+def R45_a_label_and_a_scale_before_the_pick_that_waits() -> Case:
+    """R45, R20, R3: the piece of 10 names only its line, and waits for a sorter that lags. Scale and label (12, 13),
+    which found a carton that nothing had begun yet, are held against it all the same."""
+    case = Case().order(1).task(1).plan(lu=None, weight_g=500, tol_g=10, contents=part(1), shipment=None)
+    del case.records[-1]["shipment"]
+    case.device("telemetry", 9, rx=9.9, src=SORTER).pick(10, order="O-1", line=1, lu="L-1").close(11, carton="C-1")
+    case.device("weigh", 12, src="dc1/pack/SCL-01", lu="L-1", weight_g=900)
+    case.device("label.verified", 13, lu="L-1", result="NOREAD").device("telemetry", 60, src=STATION)
+    case.rules = {"close_hold_ms": 0}
+    case.expect("exception.raised", "PKG_WEIGHT_MISMATCH/carton/C-1/1", t=12)
+    return case.confirmed(1, 10).packed(1).raised("PKG_LABEL_NOREAD", "carton/C-1", t=13)
+
+
+def R27_a_cancel_that_the_manifest_takes_back() -> Case:
+    """R27, section 11: too late by the manifest that comes after it; what it raised ends no earlier than it began."""
+    case = Case().order(2).task(2).shipment(2).pick(10, 2).wms("order.cancelled", 31, rx=31.1, rev=2, order="O-1")
+    case.device("telemetry", 36, src=STATION).wms("manifest.result", 30, rx=36.2, shipment="S-1", manifest_no="M-1")
+    case.device("telemetry", 60, src=STATION).confirmed(2, 10, cancelled=None)
+    case.expect("exception.raised", "CTX_CANCEL_TOO_LATE/task/T-1/1", t=31)
+    case.cleared("PCK_PUTBACK_REQUIRED", "task/T-1", t=31)
+    return manifested(case, 30, manifest_no="M-1")
