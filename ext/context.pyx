@@ -320,14 +320,13 @@ cdef class Context:
         home.shipment = floor.shipment_of(floor.intern(record["shipment"])) if "shipment" in record else NULL
         home.weight_g, home.tol_g = record.get("weight_g", ABSENT), record.get("tol_g", ABSENT)
         home.withdrawn = not rows and record["rev"] > 1
+        home.has_contents = rows is not None
+        for i, row in enumerate(rows or ()):
+            home.contents = <PlannedList*>floor.store.room(B_PLANNED, home.contents, i)
+            home.contents.items[i] = Planned(
+                line=floor.line_of(floor.intern(row["order"]), row["line"]), qty=row["qty"])
         plans.replace_home(floor, plan, &home, fact.t)
         plan.fact = fact
-        floor.store.free(plan.contents)
-        plan.contents, plan.has_contents = NULL, rows is not None
-        for i, row in enumerate(rows or ()):
-            plan.contents = <PlannedList*>floor.store.room(B_PLANNED, plan.contents, i)
-            plan.contents.items[i] = Planned(
-                line=floor.line_of(floor.intern(row["order"]), row["line"]), qty=row["qty"])
         stuck.on_plan(floor, plan, fact)
         if fact.lu:
             fact.target = floor.joined(b"carton/", fact.carton)

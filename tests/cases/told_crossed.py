@@ -129,3 +129,19 @@ def R27_a_cancel_that_the_manifest_takes_back() -> Case:
     case.expect("exception.raised", "CTX_CANCEL_TOO_LATE/task/T-1/1", t=31)
     case.cleared("PCK_PUTBACK_REQUIRED", "task/T-1", t=31)
     return manifested(case, 30, manifest_no="M-1")
+
+
+def R45_contents_are_held_against_the_plan_of_then() -> Case:
+    """R45, R3: the close of 20 was due at 25; that one piece is enough is said at 26, and heard before the watermark is
+    at 25."""
+    case = Case().order(1).task(1).plan().pick(10, lu="L-1").close(20)
+    again = {"carton": "C-1", "shipment": "S-1", "lu": "L-1", "contents": part(1)}
+    case.wms("carton.plan", 26, rx=26.1, rev=2, **again).device("telemetry", 60)
+    return case.confirmed(1, 10).packed(1).cleared("PKG_CONTENT_MISMATCH", "carton/C-1", t=26)
+
+
+def R45_a_plan_that_asks_for_more_after_the_close() -> Case:
+    """R45: what lies in C-1 was planned until 60, and is too little since then."""
+    case = Case().order(2).task(2).plan().pick(10, 2, lu="L-1").close(20).device("telemetry", 40)
+    case.plan(t=60, rev=2, contents=part(3)).device("telemetry", 90)
+    return case.confirmed(2, 10).packed(2).raised("PKG_CONTENT_MISMATCH", "carton/C-1", t=60)

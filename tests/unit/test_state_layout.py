@@ -11,8 +11,8 @@ STRUCTS = (
     *("store.pxd", "wheel.pxd", "order_data.pxd", "plan_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd"),
     *("families.pxd", "exceptions.pxd"),
 )
-VERSION = "13"
-LAYOUT = "137e64f23ade1a2b"
+VERSION = "14"
+LAYOUT = "aa9ca55661210784"
 
 
 def fields() -> str:
