@@ -145,3 +145,15 @@ def R45_a_plan_that_asks_for_more_after_the_close() -> Case:
     case = Case().order(2).task(2).plan().pick(10, 2, lu="L-1").close(20).device("telemetry", 40)
     case.plan(t=60, rev=2, contents=part(3)).device("telemetry", 90)
     return case.confirmed(2, 10).packed(2).raised("PKG_CONTENT_MISMATCH", "carton/C-1", t=60)
+
+
+def R51_a_plan_that_is_heard_between_a_task_and_its_short() -> Case:
+    """R51, R3: line 2 is asked for at 30.9, by a clock that is ahead, and told short at 30.2. The plan of 30.1 comes
+    between the two: the shipment is ready since 30.9, as if it had come first."""
+    case = Case().order(1, 2).task(1).pick(3, lu="L-1").close(5).device("telemetry", 20)
+    case.task(2, "T-2", 2, t=30.9, rx=30.3)
+    scope = [{"order": "O-1", "line": 1, "qty": 1}, {"order": "O-1", "line": 2, "qty": 2}]
+    case.wms("shipment.plan", 30.1, rx=30.35, shipment="S-1", scope=scope)
+    case.device("pick.short", 30.2, 30.5, STATION, task="T-2", code="EMPTY").device("telemetry", 60)
+    case.confirmed(1, 3).packed(1, "L-1#1").shorted(2, 30.2, "T-2")
+    return case.expect("shipment.ready", "S-1", t=30.9, cartons=["L-1#1"], partial=True)
