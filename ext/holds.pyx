@@ -17,7 +17,6 @@ from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at
 from ext.state cimport CartonPlan, Line, PickWindow, Planned, PlannedList
 from ext.store cimport List, find, length, nth, remove
-from ext.timers cimport NEVER
 
 
 cdef int check(Floor floor, Cycle* cycle) except -1:
@@ -185,8 +184,8 @@ cdef int check_contents(Floor floor, Cycle* cycle, Fact* close, bint over) excep
 
 cdef const Fact* differs_since(Floor floor, const Cycle* cycle, const Fact* close, int64_t as_of) except NULL:
     """Its close, or a plan that came after it and by which it is not what it should be, as it was before."""
-    cdef const Fact* told = cycle.plan.fact
-    if close.t < told.t <= as_of and difference(floor, cycle, close, told.t - 1, told.t - 1) == "":
+    cdef const Fact* told = home_at(cycle.plan, as_of).fact
+    if told != NULL and close.t < told.t <= as_of and difference(floor, cycle, close, told.t - 1, told.t - 1) == "":
         return told
     return close
 
@@ -202,8 +201,8 @@ cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) excep
         fact = <Fact*>nth(cycle.facts, i)
         if fact.kind == K_CARTON_VOID or fact.kind == K_MANIFEST_RESULT:
             found = earlier(floor, found, fact, close.t)
-    if cycle.plan != NULL and difference(floor, cycle, close, close.t, NEVER - 1) == "":
-        found = earlier(floor, found, cycle.plan.fact, close.t)
+    if cycle.plan != NULL and difference(floor, cycle, close, close.t, floor.state.watermark - 1) == "":
+        found = earlier(floor, found, home_at(cycle.plan, floor.state.watermark - 1).fact, close.t)
     for i in range(contents.count if contents != NULL else 0):
         found = explained_by(floor, cycle, close, contents.items[i].line, found)
     return found if found != NULL else close

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from ext.state cimport Line, PlannedList, Shipment
+from ext.state cimport Fact, Line, PlannedList, Shipment
 from ext.store cimport List, Numbers
 
 
@@ -31,6 +31,7 @@ cdef struct FormerHome:
     # What a carton's plan said from one event time on until another.
     Shipment* shipment
     PlannedList* contents
+    Fact* fact                  # that said so
     int64_t weight_g
     int64_t tol_g
     int64_t since

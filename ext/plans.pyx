@@ -123,14 +123,14 @@ cdef int forget_shipment(Shipment* shipment) noexcept:
 
 cdef FormerHome home_now(const CartonPlan* plan) noexcept:
     return FormerHome(
-        shipment=plan.shipment, contents=plan.contents, weight_g=plan.weight_g, tol_g=plan.tol_g, since=plan.t, until=NEVER,
-        withdrawn=plan.withdrawn, has_contents=plan.has_contents)
+        shipment=plan.shipment, contents=plan.contents, fact=plan.fact, weight_g=plan.weight_g, tol_g=plan.tol_g,
+        since=plan.t, until=NEVER, withdrawn=plan.withdrawn, has_contents=plan.has_contents)
 
 
 cdef FormerHome home_at(const CartonPlan* plan, int64_t as_of) noexcept:
     """R53: which shipment a carton is planned to as of a moment, and with which weight and contents."""
     cdef FormerHome nobody = FormerHome(
-        shipment=NULL, contents=NULL, weight_g=ABSENT, tol_g=ABSENT, since=ABSENT, until=ABSENT, withdrawn=False,
+        shipment=NULL, contents=NULL, fact=NULL, weight_g=ABSENT, tol_g=ABSENT, since=ABSENT, until=ABSENT, withdrawn=False,
         has_contents=False)
     cdef const FormerHome* former
     cdef int i

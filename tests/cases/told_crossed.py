@@ -157,3 +157,14 @@ def R51_a_plan_that_is_heard_between_a_task_and_its_short() -> Case:
     case.device("pick.short", 30.2, 30.5, STATION, task="T-2", code="EMPTY").device("telemetry", 60)
     case.confirmed(1, 3).packed(1, "L-1#1").shorted(2, 30.2, "T-2")
     return case.expect("shipment.ready", "S-1", t=30.9, cartons=["L-1#1"], partial=True)
+
+
+def R45_a_plan_that_was_wrong_until_the_next() -> Case:
+    """R45, R3: no plan until 26; the next, of 30.9, is heard before the watermark is at 26, and dates nothing."""
+    case = Case().order(2).task(2).pick(10, 2, lu="L-1").close(20)
+    plan = {"carton": "C-1", "shipment": "S-1", "lu": "L-1"}
+    case.wms("carton.plan", 26, rx=26.1, rev=1, contents=part(3), **plan)
+    case.wms("carton.plan", 30.9, rx=30.95, rev=2, contents=part(2), **plan).device("telemetry", 60)
+    case.confirmed(2, 10).packed(2, "L-1#1", carton="C-1")
+    case.expect("exception.raised", "PKG_CONTENT_MISMATCH/carton/L-1#1/1", t=26)
+    return case.expect("exception.cleared", "PKG_CONTENT_MISMATCH/carton/L-1#1/1", t=30.9)

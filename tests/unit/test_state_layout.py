@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "14"
-LAYOUT = "aa9ca55661210784"
+LAYOUT = "04fc7cf593188104"
 
 
 def fields() -> str:
