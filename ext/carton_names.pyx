@@ -202,11 +202,28 @@ cdef int quiet_but(Floor floor, Cycle* cycle, int code, int32_t kept, int64_t t,
         return 0
     floor.deciding(cycle).alarms &= ~(<uint64_t>1 << code)
     clear(floor, code, numbered(floor, cycle), kept, t, cause)
-    clear(floor, code, cycle.key, kept, t, cause)
-    clear(floor, code, cycle.carton, kept, t, cause)
+    clear_own(floor, cycle, code, cycle.key, kept, t, cause)
+    clear_own(floor, cycle, code, cycle.carton, kept, t, cause)
     for i in range(length(cycle.facts)):
-        clear(floor, code, (<Fact*>nth(cycle.facts, i)).carton, kept, t, cause)
+        clear_own(floor, cycle, code, (<Fact*>nth(cycle.facts, i)).carton, kept, t, cause)
     return 0
+
+
+cdef int clear_own(
+        Floor floor, const Cycle* cycle, int code, int32_t carton, int32_t kept, int64_t t, const Fact* cause) except -1:
+    """Not what was raised of another unit that is the carton by the id of which this one was called, too."""
+    return 0 if is_raised_by_another(floor, cycle, code, carton) else clear(floor, code, carton, kept, t, cause)
+
+
+cdef bint is_raised_by_another(Floor floor, const Cycle* cycle, int code, int32_t carton) noexcept:
+    cdef const CartonPlan* plan = <const CartonPlan*>find(floor.state.cartons, carton)
+    cdef const Cycle* other
+    cdef int i
+    for i in range(length(plan.cycles) if plan != NULL else 0):
+        other = <const Cycle*>nth(plan.cycles, i)
+        if other != cycle and other.decided.alarms >> code & 1:
+            return True
+    return False
 
 
 cdef int clear(Floor floor, int code, int32_t name, int32_t kept, int64_t t, const Fact* cause) except -1:

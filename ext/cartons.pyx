@@ -18,7 +18,7 @@ from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LABEL_VERIFIED, K_MANIFE
 from ext.outlet cimport CARTON_CLOSED, CARTON_REOPENED, CARTON_VOIDED, EXACT, INCOMPLETE, INFERRED
 from ext.packing cimport Piece, contents_of
 from ext.plans cimport home_at
-from ext.state cimport Ledger, Shipment
+from ext.state cimport CartonPlan, Ledger, Shipment
 from ext.store cimport find, length, nth
 from ext.timers cimport NEVER, RANK_CARTON
 from ext.tombstones cimport is_buried
@@ -52,7 +52,8 @@ cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) 
     legality.watch_uses(floor, unit, fact)
     if kind == K_CARTON_VOID:
         watch_void(floor, fact)
-    if kind == K_LABEL_VERIFIED:        # the bind that its use begins with may still be on its way
+    if kind == K_LABEL_VERIFIED or (kind == K_WEIGH and fact.cycle == NULL):   # what its use begins with may be on its way
+        fact.late = fact.cycle == NULL
         floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_LABEL, fact.t)
     if fact.cycle != NULL and (kind == K_WEIGH or kind == K_LABEL_VERIFIED or kind == K_CARTON_VOID
                                or kind == K_MANIFEST_RESULT):
@@ -427,6 +428,10 @@ cdef Ledger* ledger(Floor floor, Cycle* cycle, int type, int64_t due) except NUL
     """R40a, R81: one row of revisions a key, whichever cycles were that carton."""
     cdef int32_t key = key_at(floor, cycle, due)
     cdef Ledger* told = told_by(cycle.plan.cycles if cycle.plan != NULL else NULL, key, type)
+    cdef const CartonPlan* meant
+    if told == NULL and cycle.carton and cycle.carton != key:   # another unit told as the carton that it was by then
+        meant = <const CartonPlan*>find(floor.state.cartons, key)
+        told = told_by(meant.cycles if meant != NULL else NULL, key, type)
     if told == NULL:                    # no other unit was this carton, but a use may have been taken for it
         told = told_by(<List*>find(floor.state.told_before, key), key, type)
     if told != NULL:

@@ -255,11 +255,13 @@ cdef class Context:
         cdef Line* line = floor.line_of(fact.order, fact.line)
         cdef PickWindow* window = <PickWindow*>find(floor.state.tasks, fact.task)
         cdef bint new = window == NULL
+        cdef bint moved = False
         if new:
             window = picks.new_window(floor, line, fact.task)
             floor.store.put(floor.state.tasks, fact.task, window)
             window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         elif window.line != line:
+            moved = True
             retasks.move(floor, window, line, fact)
         retasks.ask(floor, window, fact.qty, fact, new)
         if window.loc != fact.loc or window.lu != fact.lu:
@@ -275,7 +277,7 @@ cdef class Context:
             pick_events.tell_alloc(self.floor, line)
         pick_alarms.watch(floor, window, fact.t)
         self.set_deadline(window, fact, record)
-        if new and line.own != NULL:
+        if (new or moved) and line.own != NULL:
             line_windows.meet_first_task(floor, line, fact)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
@@ -318,14 +320,13 @@ cdef class Context:
         home.shipment = floor.shipment_of(floor.intern(record["shipment"])) if "shipment" in record else NULL
         home.weight_g, home.tol_g = record.get("weight_g", ABSENT), record.get("tol_g", ABSENT)
         home.withdrawn = not rows and record["rev"] > 1
+        home.has_contents = rows is not None
+        for i, row in enumerate(rows or ()):
+            home.contents = <PlannedList*>floor.store.room(B_PLANNED, home.contents, i)
+            home.contents.items[i] = Planned(
+                line=floor.line_of(floor.intern(row["order"]), row["line"]), qty=row["qty"])
         plans.replace_home(floor, plan, &home, fact.t)
         plan.fact = fact
-        floor.store.free(plan.contents)
-        plan.contents, plan.has_contents = NULL, rows is not None
-        for i, row in enumerate(rows or ()):
-            plan.contents = <PlannedList*>floor.store.room(B_PLANNED, plan.contents, i)
-            plan.contents.items[i] = Planned(
-                line=floor.line_of(floor.intern(row["order"]), row["line"]), qty=row["qty"])
         stuck.on_plan(floor, plan, fact)
         if fact.lu:
             fact.target = floor.joined(b"carton/", fact.carton)

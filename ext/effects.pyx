@@ -244,7 +244,7 @@ cdef class Effects(Clocks):
         if known:
             other = pick_events.counted_press(window, fact, False)
             if (not late_facts.replaces_late(self.floor, window, fact) if other == NULL else
-                    fact.t < self.state.watermark or not self.floor.precedes(fact, other)):
+                    (fact.t < self.state.watermark and not self.in_order) or not self.floor.precedes(fact, other)):
                 if inside:
                     line_windows.leave_unit(self.floor, fact)
                 return False
@@ -288,10 +288,11 @@ cdef class Effects(Clocks):
 
     cdef int take_in_order(self, Waiting* waiting) except -1:
         """R20: the watermark, or the bound, has passed a pick that names only its line."""
-        if waiting.over:
-            return 0
-        waiting.over = True
-        return self.take_waiting(waiting)
+        if not waiting.over:
+            waiting.over = self.in_order = True
+            self.take_waiting(waiting)
+            self.in_order = False
+        return 0
 
     cdef int wait(self, Fact* fact, List* entries, int32_t key, bint is_task) except -1:
         """R11: kept until its context arrives; `CTX_MISSING` after `ctx_wait_ms`, dead after `lateness_ms`."""
@@ -430,7 +431,7 @@ cdef class Effects(Clocks):
         elif tag == cartons.TAG_VOID:
             cartons.decide_void(floor, <Fact*>target)
         elif tag == cartons.TAG_LABEL:
-            holds.check_sscc(floor, <Fact*>target)
+            holds.check_label(floor, <Fact*>target)
         elif tag == touches.TAG_TOUCH:
             shipments.on_touch(floor, <Shipment*>target, value)
         elif tag == shipments.TAG_READY:

@@ -41,7 +41,7 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
     cdef int i, k
     touch(floor, shipment, cause.t, cause)
     for i in range(length(shipment.scope)):
-        touch_scope(floor, shipment, (<ScopeLine*>nth(shipment.scope, i)).line, cause.t, &cycles)
+        touch_scope(floor, shipment, (<ScopeLine*>nth(shipment.scope, i)).line, cause, &cycles)
     for i in range(length(shipment.plans)):
         plan = <CartonPlan*>nth(shipment.plans, i)
         touch_since(floor, shipment, plan.fact, cause.t)
@@ -53,19 +53,28 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
     return 0
 
 
-cdef int touch_scope(Floor floor, Shipment* shipment, Line* line, int64_t since, List** cycles) except -1:
+cdef int touch_scope(Floor floor, Shipment* shipment, Line* line, Fact* plan, List** cycles) except -1:
     """What was said and done of a line. Appends the cartons that its pieces went through."""
     cdef PickWindow* window
+    cdef int64_t since = plan.t
     cdef int i
+    touch_beginning(floor, shipment, line.known_t, plan)
     touch_facts(floor, shipment, line.changed.words, since)
     touch_sharers(floor, shipment, line, since)
     for i in range(length(line.windows)):
         window = <PickWindow*>nth(line.windows, i)
+        touch_beginning(floor, shipment, window.planned_t, plan)
         touch_facts(floor, shipment, window.closings, since)
         touch_since(floor, shipment, window.trouble.cancelled_by, since)
         touch_pieces(floor, shipment, window.facts, since, cycles)
         touch_pieces(floor, shipment, window.trouble.strangers, since, cycles)
     return touch_pieces(floor, shipment, line.packed, since, cycles)
+
+
+cdef int touch_beginning(Floor floor, Shipment* shipment, int64_t t, Fact* plan) except -1:
+    """R51: what was picked, or told short, before the line or task was asked for counts since then. That word is not kept, so the
+    plan stands for it."""
+    return touch(floor, shipment, t, plan) if plan.t < t < NEVER else 0
 
 
 cdef int touch_sharers(Floor floor, Shipment* shipment, const Line* line, int64_t since) except -1:

@@ -13,4 +13,4 @@ from ext.state cimport Cycle, Fact
 cdef int check(Floor floor, Cycle* cycle) except -1
 cdef int check_mismatched(Floor floor) except -1
 cdef int watch_mismatched(Floor floor, int64_t t) except -1
-cdef int check_sscc(Floor floor, Fact* label) except -1
+cdef int check_label(Floor floor, Fact* label) except -1

@@ -35,10 +35,12 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
         return 0
     if cycle.plan != NULL and cycle.plan.fact != NULL:
         planned = max(cycle.plan.fact.t, named)
+    if planned > as_of:
+        cartons.watch_holds(floor, cycle, planned)      # held against a plan once that has come, and its name
     state = carton_state.state_of(floor, cycle, as_of)
     check_weight_and_label(floor, cycle, cycle.plan if named <= as_of else NULL, as_of, close, state.voided)
-    if planned > as_of:
-        return cartons.watch_holds(floor, cycle, planned)       # held against a plan once that has come, and its name
+    if named > as_of:
+        return 0
     if cycle.end > as_of:
         cartons.watch_end(floor, cycle)
     return check_contents(floor, cycle, close, state.voided or state.shipped)
@@ -167,15 +169,25 @@ cdef int watch_mismatched(Floor floor, int64_t t) except -1:
 
 cdef int check_contents(Floor floor, Cycle* cycle, Fact* close, bint over) except -1:
     """R45: other than the plan less shorts and cancels already decided; the carton is told all the same."""
-    cdef str detail = "" if over else difference(floor, cycle, close, floor.state.watermark - 1)
+    cdef int64_t as_of = floor.state.watermark - 1
+    cdef str detail = "" if over else difference(floor, cycle, close, as_of, as_of)
     show(floor, PKG_CONTENT_MISMATCH, cycle, detail != "",
-         ender(floor, cycle, close) if cycle.mismatched and not detail else close, detail)
+         differs_since(floor, cycle, close, as_of) if detail else ender(floor, cycle, close) if cycle.mismatched else close,
+         detail)
     if detail and not cycle.mismatched:
         floor.store.append(&floor.state.mismatched, cycle)
     elif not detail and cycle.mismatched:
         remove(&floor.state.mismatched, cycle)
     cycle.mismatched = detail != ""
     return 0
+
+
+cdef const Fact* differs_since(Floor floor, const Cycle* cycle, const Fact* close, int64_t as_of) except NULL:
+    """Its close, or a plan that came after it and by which it is not what it should be, as it was before."""
+    cdef const Fact* told = home_at(cycle.plan, as_of).fact
+    if told != NULL and close.t < told.t <= as_of and difference(floor, cycle, close, told.t - 1, told.t - 1) == "":
+        return told
+    return close
 
 
 cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) except NULL:
@@ -189,8 +201,8 @@ cdef const Fact* ender(Floor floor, const Cycle* cycle, const Fact* close) excep
         fact = <Fact*>nth(cycle.facts, i)
         if fact.kind == K_CARTON_VOID or fact.kind == K_MANIFEST_RESULT:
             found = earlier(floor, found, fact, close.t)
-    if cycle.plan != NULL and difference(floor, cycle, close, close.t) == "":
-        found = earlier(floor, found, cycle.plan.fact, close.t)
+    if cycle.plan != NULL and difference(floor, cycle, close, close.t, floor.state.watermark - 1) == "":
+        found = earlier(floor, found, home_at(cycle.plan, floor.state.watermark - 1).fact, close.t)
     for i in range(contents.count if contents != NULL else 0):
         found = explained_by(floor, cycle, close, contents.items[i].line, found)
     return found if found != NULL else close
@@ -222,18 +234,19 @@ cdef const Fact* explained_by(
 
 
 cdef bint explains(Floor floor, const Cycle* cycle, const Fact* close, const Fact* fact) except -1:
-    return fact.t > close.t and difference(floor, cycle, close, fact.t) == ""
+    return fact.t > close.t and difference(floor, cycle, close, fact.t, fact.t) == ""
 
 
-cdef str difference(Floor floor, const Cycle* cycle, const Fact* close, int64_t as_of):
-    """R45: what differs from the plan first, by order and line; "": nothing. An empty carton is another exception."""
-    cdef CartonPlan* plan = cycle.plan
+cdef str difference(Floor floor, const Cycle* cycle, const Fact* close, int64_t as_of, int64_t planned_by):
+    """R45: what differs from the plan of then first, by order and line, less what was decided by `as_of`; "": nothing. An empty
+    carton is another exception."""
+    cdef FormerHome plan = home_at(cycle.plan, planned_by)
     cdef Contents contents, missing = Contents.__new__(Contents)
     cdef Piece* piece
     cdef const Planned* planned
     cdef list found
     cdef int i
-    if plan == NULL or not plan.has_contents or plan.withdrawn:
+    if not plan.has_contents or plan.withdrawn:
         return ""
     contents = contents_of(cycle, close.t)
     if contents.count == 0:
@@ -283,6 +296,13 @@ cdef int64_t excused(Floor floor, const Line* line, int64_t as_of) noexcept:
 
 
 # ---------------------------------------------------------------------------------------------- SSCC
+
+cdef int check_label(Floor floor, Fact* fact) except -1:
+    """R45, R46: the watermark has passed a label, or a weighing that came before what its use began with took effect."""
+    if fact.cycle != NULL and fact.late:
+        check(floor, fact.cycle)
+    return check_sscc(floor, fact) if fact.kind == K_LABEL_VERIFIED else 0
+
 
 cdef int check_sscc(Floor floor, Fact* label) except -1:
     """R46: the same SSCC on another carton within `retention_ms`. Nothing clears it but an operator."""

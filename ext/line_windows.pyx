@@ -143,13 +143,16 @@ cdef int send_back(Floor floor, PickWindow* own, int64_t since) except -1:
 cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64_t since) except -1:
     """The pieces stay in the load units that they name, whichever window they will belong to."""
     cdef Fact* fact
+    cdef Fact* withdrawn = NULL         # R81: of one record, however many of its entries go
     cdef int i = length(picked) - 1
     while i >= 0 and (<Fact*>nth(picked, i)).t >= since:
         fact = <Fact*>nth(picked, i)
         i -= 1
         picks.take_back(floor, own, fact)
         if fact.qty < 0:
-            pick_events.withdraw_reversal(floor, own, fact)
+            if withdrawn == NULL or not pick_events.is_beside(withdrawn, fact):
+                pick_events.withdraw_reversal(floor, own, fact)
+            withdrawn = fact
         else:
             pick_events.forget_press(own, fact.press)
         inventory.take_back(floor, own, fact)

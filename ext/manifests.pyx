@@ -262,7 +262,6 @@ cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* ev
     cdef List* changed = NULL
     if before != NULL and before.t <= evidence.t:
         return 0
-    carton_names.quiet(floor, cycle, SHP_WRONG_TRAILER, evidence.t, evidence)
     departed.by = floor.copy_name(evidence)
     departed.by.kind, departed.by.context = K_MANIFEST_RESULT, True
     if before != NULL:
@@ -318,6 +317,9 @@ cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1:
         if close.t == t:
             cause = close
     tell(floor, shipment, cause, False)
+    for i in range(shipment.gone.count if shipment.gone != NULL else 0):
+        if shipment.gone.items[i].by.t == t:
+            carton_names.quiet(floor, shipment.gone.items[i].cycle, SHP_WRONG_TRAILER, t, cause)
     if t != shipment.manifest_t:
         return 0
     quiet(floor, shipment, SHP_EMPTY, t, cause)

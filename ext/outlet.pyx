@@ -10,7 +10,9 @@ from libc.string cimport memset
 
 from ext.batch cimport ABSENT
 from ext.correlations cimport concerned
-from ext.exceptions cimport ASR_OTHER, CTX_MISSING, RTE_LANE_FULL, SEQ_GAP, SEVERITIES, Episode, NAMES as CODE_NAMES
+from ext.exceptions cimport (
+    ASR_OTHER, CTX_MISSING, PKG_LABEL_MISMATCH, RTE_LANE_FULL, SEQ_GAP, SEVERITIES, Episode, NAMES as CODE_NAMES,
+)
 from ext.json_writer cimport digest_of, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
 from ext.sha256 cimport DIGEST_BYTES, sha256
@@ -277,7 +279,7 @@ cdef class Outlet:
             return 0
         if RTE_LANE_FULL <= code <= ASR_OTHER and episode.count > 1:    # R65: counted
             counted = f"told {episode.count} times"
-        if code == SEQ_GAP or code == CTX_MISSING:              # what was missing comes late, and is from before
+        if code == SEQ_GAP or CTX_MISSING <= code <= PKG_LABEL_MISMATCH:    # what ends it comes late, and is from before
             time = max(time, episode.t)
         episode.open = False
         episode.t = max(episode.t, time)

@@ -21,6 +21,7 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
 cdef int ask_stock(Floor floor, PickWindow* window, int64_t t_close) except -1
 cdef int tell_alloc(Floor floor, Line* line) except -1
 cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef bint is_beside(const Fact* other, const Fact* fact) noexcept
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int count_late(Floor floor, PickWindow* window, Fact* fact, bint known) except -1
 cdef int count_late_here(Floor floor, PickWindow* window, Fact* fact) except -1

@@ -39,7 +39,7 @@ cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1:
     """R20, R21, R3: nothing of what was told holds; a revision of quantity 0 means the same as no event."""
     cdef Outcome o
-    if window.confirmed == NULL:
+    if window.confirmed == NULL or window.told_t == ABSENT:
         return 0
     memset(&o, 0, sizeof(o))
     o.q_asked, o.t_close = window.q_task, window.told_t
@@ -255,14 +255,18 @@ cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) ex
 cdef int write_reversal(Floor floor, PickWindow* window, const Fact* fact, bint withdrawn) except -1:
     cdef JsonWriter data = floor.outlet.data
     cdef Ledger* ledger
+    cdef const LatePicks* late
     cdef int32_t order = window.line.order
     cdef int64_t qty = -fact.qty
     put_key(floor, window)
     floor.outlet.key.put(b"/")
     put_plain_dev_id(floor, fact)
     ledger = floor.outlet.ledger(PICK_REVERSED, order)
-    add_entries_before(window.facts, fact, ledger, &qty)
-    add_entries_before(window.trouble.strangers, fact, ledger, &qty)
+    add_entries_before(window, window.facts, fact, ledger, &qty)
+    add_entries_before(window, window.trouble.strangers, fact, ledger, &qty)
+    if window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1:
+        late = <const LatePicks*>find(floor.state.late_picks, late_key(floor, window, fact))
+        add_entries_before(window, late.picks if late != NULL else NULL, fact, ledger, &qty)
     ledger.revision += withdrawn
     data.clear()
     data.integer_member(b'{"line":', window.line.number)
@@ -277,13 +281,14 @@ cdef int write_reversal(Floor floor, PickWindow* window, const Fact* fact, bint 
     return 0
 
 
-cdef int add_entries_before(const List* facts, const Fact* fact, Ledger* ledger, int64_t* qty) noexcept:
+cdef int add_entries_before(
+        const PickWindow* window, const List* facts, const Fact* fact, Ledger* ledger, int64_t* qty) noexcept:
     """Those of the same record that its window has."""
     cdef const Fact* other
     cdef int i
     for i in range(length(facts)):
         other = <const Fact*>nth(facts, i)
-        if other != fact and other.qty < 0 and is_beside(other, fact):
+        if other != fact and other.window == window and other.qty < 0 and is_beside(other, fact):
             qty[0] -= other.qty
             ledger.revision += 1
     return 0

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from ext.state cimport Line, Shipment
+from ext.state cimport Fact, Line, PlannedList, Shipment
 from ext.store cimport List, Numbers
 
 
@@ -30,8 +30,11 @@ cdef struct FormerScope:
 cdef struct FormerHome:
     # What a carton's plan said from one event time on until another.
     Shipment* shipment
+    PlannedList* contents
+    Fact* fact                  # that said so
     int64_t weight_g
     int64_t tol_g
     int64_t since
     int64_t until
     uint8_t withdrawn
+    uint8_t has_contents

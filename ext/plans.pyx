@@ -122,14 +122,16 @@ cdef int forget_shipment(Shipment* shipment) noexcept:
 # ---------------------------------------------------------------------------------------------- cartons
 
 cdef FormerHome home_now(const CartonPlan* plan) noexcept:
-    return FormerHome(shipment=plan.shipment, weight_g=plan.weight_g, tol_g=plan.tol_g, since=plan.t, until=NEVER,
-                      withdrawn=plan.withdrawn)
+    return FormerHome(
+        shipment=plan.shipment, contents=plan.contents, fact=plan.fact, weight_g=plan.weight_g, tol_g=plan.tol_g,
+        since=plan.t, until=NEVER, withdrawn=plan.withdrawn, has_contents=plan.has_contents)
 
 
 cdef FormerHome home_at(const CartonPlan* plan, int64_t as_of) noexcept:
-    """R53: which shipment a carton is planned to as of a moment, and with which weight."""
+    """R53: which shipment a carton is planned to as of a moment, and with which weight and contents."""
     cdef FormerHome nobody = FormerHome(
-        shipment=NULL, weight_g=ABSENT, tol_g=ABSENT, since=ABSENT, until=ABSENT, withdrawn=False)
+        shipment=NULL, contents=NULL, fact=NULL, weight_g=ABSENT, tol_g=ABSENT, since=ABSENT, until=ABSENT, withdrawn=False,
+        has_contents=False)
     cdef const FormerHome* former
     cdef int i
     if plan == NULL or plan.fact == NULL:
@@ -165,7 +167,8 @@ cdef int replace_home(Floor floor, CartonPlan* plan, const FormerHome* home, int
     cdef FormerHome now = home_now(plan)
     cdef int i = length(plan.former) - 1
     if plan.fact != NULL and (now.shipment == home.shipment and now.withdrawn == home.withdrawn
-                              and now.weight_g == home.weight_g and now.tol_g == home.tol_g):
+                              and now.weight_g == home.weight_g and now.tol_g == home.tol_g and has_same(&now, home)):
+        floor.store.free(home.contents)
         return 0
     while i >= 0 and (<FormerHome*>nth(plan.former, i)).until > t:
         former = <FormerHome*>nth(plan.former, i)
@@ -179,7 +182,7 @@ cdef int replace_home(Floor floor, CartonPlan* plan, const FormerHome* home, int
         former.until = t
         floor.store.append(&plan.former, former)
     plan.shipment, plan.weight_g, plan.tol_g, plan.withdrawn = home.shipment, home.weight_g, home.tol_g, home.withdrawn
-    plan.t = t
+    plan.contents, plan.has_contents, plan.t = home.contents, home.has_contents, t
     if length(plan.former) > FORMER_MAX:
         leave_home(plan, 0)
     if now.shipment != NULL and now.shipment != plan.shipment and not was_home(plan, now.shipment):
@@ -187,6 +190,17 @@ cdef int replace_home(Floor floor, CartonPlan* plan, const FormerHome* home, int
     if plan.shipment != NULL and index_of(plan.shipment.plans, plan) < 0:
         floor.store.append(&plan.shipment.plans, plan)
     return 0
+
+
+cdef bint has_same(const FormerHome* a, const FormerHome* b) noexcept:
+    """The contents that they list."""
+    cdef int i, count = a.contents.count if a.contents != NULL else 0
+    if a.has_contents != b.has_contents or count != (b.contents.count if b.contents != NULL else 0):
+        return False
+    for i in range(count):
+        if a.contents.items[i].line != b.contents.items[i].line or a.contents.items[i].qty != b.contents.items[i].qty:
+            return False
+    return True
 
 
 cdef int leave_home(CartonPlan* plan, int i) noexcept:

@@ -44,7 +44,24 @@ cdef int move(Floor floor, PickWindow* window, Line* line, Fact* fact) except -1
         cartons.watch_holds(floor, <Cycle*>nth(changed, i), fact.t)
         shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)
+    follow_line(floor, window, before, fact)
     return hindsight.take_word(floor, before, fact)
+
+
+cdef int follow_line(Floor floor, PickWindow* window, const Line* before, Fact* fact) except -1:
+    """R21 d, R27: the cancel of the line that it is of now holds for it, and the cutoffs from then on are those of the order."""
+    cdef List* cutoffs = window.line.of.cutoffs
+    cdef int i
+    if window.line.changed.cancel_t != NEVER:
+        picks.cancel(floor, window, window.line.changed.cancelled_by)
+    if window.line.of == before.of:
+        return 0
+    for i in range(length(before.of.cutoffs)):
+        picks.move_closing(floor, window, <Fact*>nth(before.of.cutoffs, i), fact)
+    for i in range(length(cutoffs)):
+        if (<Fact*>nth(cutoffs, i)).t >= fact.t:
+            picks.take_closing(floor, window, <Fact*>nth(cutoffs, i))
+    return 0
 
 
 cdef int add_cycles(Floor floor, const List* facts, List** found) except -1:

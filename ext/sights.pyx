@@ -9,8 +9,8 @@ from ext.batch cimport ABSENT
 from ext.exceptions cimport ID_MULTI, RTE_LOST
 from ext.keys cimport fact_key
 from ext.kinds cimport (
-    K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD,
-    K_SCAN_READ, K_STORE_CONFIRMED,
+    K_CARTON_PLAN, K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_LU_BIND,
+    K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD, K_SCAN_READ, K_STORE_CONFIRMED,
 )
 from ext.sources cimport Glimpse, GlimpseList, Sighting
 from ext.state cimport B_GLIMPSES, B_SIGHTING, Cycle
@@ -243,8 +243,21 @@ cdef bint is_bound(Floor floor, int32_t lu, int64_t t) noexcept:
     if unit != NULL:
         for i in range(length(unit.cycles)):
             cycle = <Cycle*>nth(unit.cycles, i)
-            if cycle.target and cycle.begin <= t < cycle.end:
+            if cycle.target and cycle.begin <= t < cycle.end and was_bound(cycle, t):
                 return True
+    return False
+
+
+cdef bint was_bound(const Cycle* cycle, int64_t t) noexcept:
+    """A use that runs without a target may be bound later on (R40), and that be heard of before the watermark has come there."""
+    cdef const Fact* fact
+    cdef int i
+    for i in range(length(cycle.facts)):
+        fact = <Fact*>nth(cycle.facts, i)
+        if fact.t > t:
+            break
+        if fact.target and (fact.kind == K_LU_BIND or fact.kind == K_CARTON_PLAN):
+            return True
     return False
 
 

@@ -14,7 +14,7 @@ from ext.texts cimport Texts
 cdef const char* MAGIC = b"SORTLINE"
 
 cdef enum:
-    VERSION = 13
+    VERSION = 14
     BODY = 8 + 2 + 16
     ALIGNED = 16            # where bytes of Python begin, and where the region does in them
 

@@ -12,8 +12,8 @@ from ext.kinds cimport (
     K_LOAD_REMOVED, K_LOAD_SCANNED, K_SCAN_READ, K_WEIGH,
 )
 from ext.packing cimport Contents, contents_of
-from ext.plan_data cimport FormerPlan
-from ext.plans cimport plan_at
+from ext.plan_data cimport FormerHome, FormerPlan
+from ext.plans cimport home_at, plan_at
 from ext.shipment_cartons cimport add_fed, home_of
 from ext.state cimport Fact, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length, nth
@@ -190,19 +190,20 @@ cdef List* carriers_of(Floor floor, const Line* line, int64_t as_of) except? NUL
 
 cdef Standing of_plan(Floor floor, const CartonPlan* plan, int64_t as_of) except *:
     """R50a: planned, until a load unit carries it; from then on the use of that unit speaks for it."""
+    cdef FormerHome home = home_at(plan, as_of)
     cdef Cycle* cycle
     cdef int i
     if plan.fact == NULL:               # a name that a bind or a device said, and took back
         return standing(S_OVER, plan.t)
-    if plan.withdrawn or find(floor.state.cartons, plan.carton) != plan:
-        return standing(S_OVER, plan.fact.t)
+    if home.withdrawn or find(floor.state.cartons, plan.carton) != plan:
+        return standing(S_OVER, home.since if home.withdrawn else plan.fact.t)
     for i in range(length(plan.cycles)):
         cycle = <Cycle*>nth(plan.cycles, i)
         if carton_names.named_since(cycle) <= as_of:
             return standing(S_OVER, carton_names.named_since(cycle))
-    if plan.shipment != NULL and min(plan.shipment.manifest_t, plan.shipment.cancel_t) <= as_of:
-        return standing(S_OVER, min(plan.shipment.manifest_t, plan.shipment.cancel_t))
-    return standing(S_PLANNED, plan.fact.t)
+    if home.shipment != NULL and min(home.shipment.manifest_t, home.shipment.cancel_t) <= as_of:
+        return standing(S_OVER, min(home.shipment.manifest_t, home.shipment.cancel_t))
+    return standing(S_PLANNED, plan.fact.t if plan.fact.t <= as_of or home.since == ABSENT else home.since)
 
 
 cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:
@@ -311,20 +312,20 @@ cdef Standing of_shipment(Floor floor, const Shipment* shipment, int64_t as_of) 
         return standing(S_OVER, end)
     if shipment.true_now:
         return standing(S_READY, shipment.turned)
-    first = first_pick(shipment)
+    first = first_pick(plan.scope)
     if first > as_of:
         return standing(S_PLANNED, plan.since)
     return standing(S_IN_WORK, max(first, plan.since, shipment.turned))
 
 
-cdef int64_t first_pick(const Shipment* shipment) noexcept:
-    """NEVER: nothing of it was picked."""
+cdef int64_t first_pick(const List* scope) noexcept:
+    """NEVER: nothing of what is planned was picked."""
     cdef Line* line
     cdef PickWindow* window
     cdef int64_t first = NEVER
     cdef int i, k
-    for i in range(length(shipment.scope)):
-        line = (<ScopeLine*>nth(shipment.scope, i)).line
+    for i in range(length(scope)):
+        line = (<ScopeLine*>nth(scope, i)).line
         for k in range(length(line.windows)):
             window = <PickWindow*>nth(line.windows, k)
             if length(window.facts):

@@ -91,7 +91,8 @@ cdef extern from *:
         int32_t line
         uint8_t kind
         uint8_t context
-        uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before
+        uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before; R45: of a
+                                # label or weighing that was there before the use that it is of
         uint8_t follows         # R43: a reversal's unit is that of the pick before it; R21: a record set this for later
         uint8_t only_seen       # nothing but sights keeps it
         uint8_t judged          # R60 to R64: what for, see unit_episodes.pxd
@@ -131,7 +132,7 @@ cdef struct Move "sortline_Move":
 
 cdef struct Watch:
     # Section 10: how long a thing has stood in one state (see stuck).
-    int64_t stuck_at            # event time of the report; 0: it is not stuck
+    int64_t stuck_at            # event time of the report; <= 0: it is not stuck, and less that of its next look, if any
     uint8_t running             # its timer is
 
 

@@ -22,12 +22,17 @@ cdef int moved(Floor floor, void* target, Watch* watch, Fact** youngest, int64_t
     cdef int64_t now = floor.state.greatest
     if youngest[0] == NULL or (cause.t <= now and (youngest[0].t <= cause.t or youngest[0].t > now)):
         youngest[0] = cause
-    if watch.stuck_at:
+    if watch.stuck_at > 0:
         return floor.by_watermark.push(t, RANK_CONTEXT, key_of(target), target, TAG_MOVED, t)
-    if watch.running:
-        return 0
-    watch.running = True
     t = min(t, floor.state.greatest) + floor.rules.stuck
+    if watch.running and -watch.stuck_at <= t:      # R3: else it stands for longer than was known
+        return 0
+    return look_at(floor, target, watch, t)
+
+
+cdef int look_at(Floor floor, void* target, Watch* watch, int64_t t) except -1:
+    """It has one timer that counts, the last one that was set."""
+    watch.running, watch.stuck_at = True, -t
     return floor.by_watermark.push(t, RANK_CONTEXT, key_of(target), target, TAG_STUCK, t)
 
 
@@ -93,23 +98,22 @@ cdef int look(Floor floor, void* target) except -1:
     cdef bint is_timer = floor.by_watermark.tag == TAG_STUCK
     cdef int64_t as_of = max(floor.by_watermark.due, floor.state.watermark - 1), due
     cdef Standing now
-    if is_timer:
-        watch.running = False
-    if not floor.rules.stuck or is_timer == (watch.stuck_at != 0):
+    if is_timer and watch.stuck_at <= 0:
+        if watch.stuck_at and watch.stuck_at != -floor.by_watermark.value:
+            return 0                    # another one counts
+        watch.running, watch.stuck_at = False, 0
+    if not floor.rules.stuck or is_timer == (watch.stuck_at > 0):
         return 0                        # the rules have changed; or it moved on, or was found stuck, before
     now = standing_of(floor, target, as_of)
     due = now.since + floor.rules.stuck if now.state != S_OVER else NEVER
     if due <= as_of:
-        return 0 if watch.stuck_at else report(floor, target, watch, due, as_of)
-    if watch.stuck_at:
-        quiet(floor, target, max(watch.stuck_at, now.since))
+        return 0 if watch.stuck_at > 0 else report(floor, target, watch, due, as_of)
+    if watch.stuck_at > 0:
+        quiet(floor, target, now.since if now.since > watch.stuck_at else max(watch.stuck_at, floor.by_watermark.value))
         watch.stuck_at = 0
     if due == NEVER and youngest_of(target).t > as_of:
         due = youngest_of(target).t     # it came already, and may begin something new
-    if due != NEVER and not watch.running:
-        watch.running = True
-        floor.by_watermark.push(due, RANK_CONTEXT, key_of(target), target, TAG_STUCK, due)
-    return 0
+    return 0 if due == NEVER or watch.running else look_at(floor, target, watch, due)
 
 
 cdef int report(Floor floor, void* target, Watch* watch, int64_t t, int64_t as_of) except -1:
@@ -249,7 +253,7 @@ cdef Standing standing_of(Floor floor, void* target, int64_t as_of) except *:
 cdef Standing still_or_anew(Floor floor, Order* order, int64_t as_of) except *:
     """While the line that stands longest still stands, a stuck order of thousands is not looked through at every pick."""
     cdef Standing now
-    if order.watch.stuck_at and order.stands != NULL:
+    if order.watch.stuck_at > 0 and order.stands != NULL:
         now = of_line(floor, order.stands, as_of)
         if now.state != S_OVER and now.since + floor.rules.stuck <= as_of:
             return now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import part
+from tests.cases.told_shipping import manifested, part
 from tests.cases.writing import ONE, PACK, SORTER, STATION, Case, at
 
 DAY = 24 * 3600
@@ -46,6 +46,14 @@ def R81_a_close_of_what_was_another_carton_first() -> Case:
     return case.confirmed(2, 11).packed(1, "C-3", t_open=at(9))
 
 
+def R81_a_carton_that_was_called_as_another_when_it_closed() -> Case:
+    """R40a, R81: L-2 is called C-1 by its close of 40, and bound as C-2 since 46: told as C-1, as L-1 was."""
+    case = Case().order(3).task(3).wms("lu.bind", 1, lu="L-1", carton="C-1").pick(10, lu="L-1").close(20)
+    case.pick(30, 2, lu="L-2").device("carton.close", 40, lu="L-2", carton="C-1")
+    case.wms("lu.bind", 46, lu="L-2", carton="C-2").device("telemetry", 90).confirmed(3, 30)
+    return case.packed(2, "C-1", lu="L-2", carton="C-2", t_open=at(30), t_close=at(40), revision=1)
+
+
 def R43_a_press_of_no_pieces() -> Case:
     """R43, R45: it puts nothing into the carton, which closes empty."""
     case = Case().order(2).task(2).pick(10, 0, lu="L-1").close(20).device("telemetry", 60)
@@ -65,6 +73,23 @@ def R81_a_reversal_that_names_one_task_twice() -> Case:
     case = Case().order(5).task(5).pick(10, 5, lu="L-1")
     case.device("pick.reverse", 20, src=STATION, sku="A", alloc=[{"task": "T-1", "qty": 1}, {"task": "T-1", "qty": 2}])
     return case.confirmed(2, 20).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=3, revision=1)
+
+
+def R81_a_reversal_of_what_has_left_that_names_one_task_twice() -> Case:
+    """R28, R29, R81: likewise where its shipment has left: one row of revisions, of all that it puts back."""
+    case = Case().order(5).task(5).shipment(5).pick(10, 5).wms("manifest.result", 20, shipment="S-1", manifest_no="M-1")
+    case.device("pick.reverse", 40, src=STATION, sku="A", alloc=[{"task": "T-1", "qty": 1}, {"task": "T-1", "qty": 2}])
+    case.device("telemetry", 60).expect("pick.reversed", f"T-1/{STATION}/0/2/0", qty=3, revision=1).confirmed(5, 10)
+    manifested(case, 20, manifest_no="M-1")
+    return case.expect("inventory.discrepancy", "/A//T-1", kind="POST_SHIP", expected=5, actual=2, revision=1)
+
+
+def R81_a_reversal_that_names_a_line_twice_before_its_first_task() -> Case:
+    """R20, R28, R81: told as the line's until the task of 9 comes; then taken back once, and told as the task's."""
+    twice = [{"order": "O-1", "line": 1, "qty": 1}, {"order": "O-1", "line": 1, "qty": 2}]
+    case = Case().order(5).device("pick.reverse", 10, src=STATION, sku="A", alloc=twice).task(5, t=9, rx=10.5)
+    case.device("telemetry", 60).expect("pick.reversed", f"O-1/1/{STATION}/0/1/0", qty=0, revision=2)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/1/0", qty=3, revision=1)
 
 
 def R81_a_carton_that_its_first_pick_leaves() -> Case:

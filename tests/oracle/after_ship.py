@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from tests.oracle.context import Line
@@ -91,8 +92,12 @@ def of_late(world: World, before: World) -> Iterable[Final]:
             continue
         loc = world.context.place_of(entry.task, entry.fact) or ""
         late.setdefault((loc, entry.sku, entry.lot or "", entry.task or ""), []).append(entry)
+    put_back: dict[str, list[Entry]] = {}
+    for entry in itertools.chain.from_iterable(late.values()):
         if entry.sign < 0:
-            yield _reversed(entry)
+            put_back.setdefault(_key_of_reversal(entry), []).append(entry)
+    for key, same in put_back.items():
+        yield _reversed(key, same)
     for place, found in late.items():
         window = world.windows.get(found[0].task or f"{found[0].line[0]}/{found[0].line[1]}")
         last = max(found, key=lambda entry: entry.fact.arrival)
@@ -114,9 +119,15 @@ def _post_ship(key: str, found: list[Entry], last: Entry, window: Window | None)
     )
 
 
-def _reversed(entry: Entry) -> Final:
-    line, key = entry.line, f"{entry.task or f'{entry.line[0]}/{entry.line[1]}'}/{entry.fact.dev_id}"
-    data = {"task": entry.task, "order": line[0], "line": line[1], "sku": entry.sku, "qty": entry.qty}
+def _key_of_reversal(entry: Entry) -> str:
+    return f"{entry.task or f'{entry.line[0]}/{entry.line[1]}'}/{entry.fact.dev_id}"
+
+
+def _reversed(key: str, same: list[Entry]) -> Final:
+    """One for each record and task, however often that names it."""
+    entry, qty = same[0], sum(one.qty for one in same)
+    line = entry.line
+    data = {"task": entry.task, "order": line[0], "line": line[1], "sku": entry.sku, "qty": qty}
     subject = f"task/{entry.task}" if entry.task else f"line/{line[0]}/{line[1]}"
     data = {name: value for name, value in data.items() if value is not None}
     return Final("pick.reversed", key, data, utc(entry.t), subject, line[0], line[0])

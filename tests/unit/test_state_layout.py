@@ -11,8 +11,8 @@ STRUCTS = (
     *("store.pxd", "wheel.pxd", "order_data.pxd", "plan_data.pxd", "state.pxd", "sources.pxd", "premises_data.pxd"),
     *("families.pxd", "exceptions.pxd"),
 )
-VERSION = "13"
-LAYOUT = "137e64f23ade1a2b"
+VERSION = "14"
+LAYOUT = "04fc7cf593188104"
 
 
 def fields() -> str:
