@@ -33,7 +33,6 @@ ARRIVAL_DECIDES = {
     "R10_same_rev_other_content_stays_out": "R10: the first content of a rev stays",
     "R28_reversals_of_a_source_that_does_not_number": "R1: one without `t` happened when it was received",
     "R29_a_manifest_that_comes_after_a_later_pick": "R52: a manifest that comes first leaves no unready to be told",
-    "R40_a_use_that_was_met_first_keeps_its_number": "R40: as they are first met",
     "R51_the_first_of_seventeen_plans_of_a_carton": "R10: a revision that a higher one has overtaken is outdated",
     "R51_the_first_of_seventeen_plans_of_a_shipment": "R10: likewise",
     "R53_a_carton_is_moved_and_its_manifest_comes_late": "R52: a manifest that comes first, no unready",
