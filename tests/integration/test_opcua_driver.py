@@ -461,12 +461,10 @@ def test_a_link_speaks_for_every_source_that_its_records_name_themselves() -> No
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("is_numbered", [False, True])
-def test_a_server_that_samples_a_trigger_without_numbers_is_warned_of(
-    caplog: pytest.LogCaptureFixture, is_numbered: bool
-) -> None:
+def warnings_at_connecting(caplog: pytest.LogCaptureFixture, is_numbered: bool, **asked: Any) -> list[str]:
+    """Of a source whose trigger nothing numbers, unless `is_numbered`."""
     record = {name: field for name, field in CARTONS["record"].items() if is_numbered or name != "seq"}
-    entry = CARTONS | {"record": record, "collect": "monitor"}
+    entry = CARTONS | {"record": record} | asked
 
     async def story() -> None:
         async with line() as packing, running(settings(packing.url, variables={"cartons": entry})) as kept:
@@ -474,7 +472,15 @@ def test_a_server_that_samples_a_trigger_without_numbers_is_warned_of(
 
     caplog.set_level("WARNING", "sortline.opcua")
     asyncio.run(story())
-    said = [each.message for each in caplog.records if "says that it looks every" in each.message]
+    return [each.message for each in caplog.records]
+
+
+@pytest.mark.parametrize("is_numbered", [False, True])
+def test_a_server_that_samples_a_trigger_without_numbers_is_warned_of(
+    caplog: pytest.LogCaptureFixture, is_numbered: bool
+) -> None:
+    warned = warnings_at_connecting(caplog, is_numbered, collect="monitor")
+    said = [each for each in warned if "says that it looks every" in each]
     assert len(said) == (0 if is_numbered else 1)
     assert all("numbers the events of variables.cartons:" in each for each in said)
 
@@ -484,14 +490,6 @@ def test_a_queue_of_one_for_a_trigger_without_numbers_is_warned_of(
     caplog: pytest.LogCaptureFixture, queue_size: int, is_numbered: bool
 ) -> None:
     """It has no overflow bit: what is written over in it nobody hears of."""
-    record = {name: field for name, field in CARTONS["record"].items() if is_numbered or name != "seq"}
-    entry = CARTONS | {"record": record, "queue_size": queue_size}
-
-    async def story() -> None:
-        async with line() as packing, running(settings(packing.url, variables={"cartons": entry})) as kept:
-            await kept.up()
-
-    caplog.set_level("WARNING", "sortline.opcua")
-    asyncio.run(story())
-    said = [each.message for each in caplog.records if "keeps one value between two publishings" in each.message]
+    warned = warnings_at_connecting(caplog, is_numbered, queue_size=queue_size)
+    said = [each for each in warned if "keeps one value between two publishings" in each]
     assert len(said) == (queue_size == 1 and not is_numbered)

@@ -11,7 +11,7 @@ from typing import Any
 
 from asyncua import ua
 
-from tests.opcua import LABELS, line, running, settings
+from tests.opcua import LABELS, Line, line, running, settings
 from tests.peers import free_port
 from tests.told import Told, told
 from tests.vectors import vectors
@@ -99,15 +99,21 @@ ALARMS: dict[str, Any] = {
 }
 
 
+async def jammed(packing: Line) -> Any:
+    """The alarm JAM-7, which has just been told and stands."""
+    alarm = await packing.server.get_event_generator(ua.ObjectIds.AlarmConditionType)
+    alarm.event.ConditionName = "JAM-7"
+    alarm.event.Retain = True
+    alarm.event.NodeId = ua.NodeId("JAM-7", packing.index)
+    setattr(alarm.event, "ActiveState/Id", True)
+    await alarm.trigger()
+    return alarm
+
+
 def test_alarms_that_stand_are_told_after_connecting_and_those_that_come_are_told_as_they_come() -> None:
     async def story() -> None:
         async with line() as packing:
-            alarm = await packing.server.get_event_generator(ua.ObjectIds.AlarmConditionType)
-            alarm.event.ConditionName = "JAM-7"
-            alarm.event.Retain = True
-            alarm.event.NodeId = ua.NodeId("JAM-7", packing.index)
-            setattr(alarm.event, "ActiveState/Id", True)
-            await alarm.trigger()
+            alarm = await jammed(packing)
             async with running(settings(packing.url, events={"alarms": ALARMS})) as kept:
                 await kept.until(lambda: bool(kept.of("jam")))
                 assert [(r["code"], r["state"]) for r in kept.of("jam")] == [("JAM-7", "set")]
@@ -130,12 +136,7 @@ def test_alarms_are_told_once_more_when_the_server_says_that_they_may_not_be_kno
             alarms = ALARMS | {"event_type": "i=2041", "when": {"name": "JAM-7"}}
             async with running(settings(packing.url, events={"alarms": alarms})) as kept:
                 await kept.up()
-                alarm = await packing.server.get_event_generator(ua.ObjectIds.AlarmConditionType)
-                alarm.event.ConditionName = "JAM-7"
-                alarm.event.Retain = True
-                alarm.event.NodeId = ua.NodeId("JAM-7", packing.index)
-                setattr(alarm.event, "ActiveState/Id", True)
-                await alarm.trigger()
+                await jammed(packing)
                 await kept.until(lambda: len(kept.of("jam")) == 1)
                 await required.trigger()
                 await kept.until(lambda: len(kept.of("jam")) == 2)
