@@ -9,8 +9,8 @@ from ext.state cimport CartonPlan, Cycle, Fact, Ledger, LoadUnit
 from ext.store cimport List
 
 
-cdef int meet(LoadUnit* unit, int first, int64_t t) noexcept
-cdef int first_unmet(const LoadUnit* unit) noexcept
+cdef int meet(LoadUnit* unit, int64_t t) noexcept
+cdef int meet_from(LoadUnit* unit, int first, int64_t t) noexcept
 cdef int32_t name_of(Floor floor, const Cycle* cycle) except -1
 cdef int32_t name_at(Floor floor, const Cycle* cycle, int64_t t) except -1
 cdef int32_t key_at(Floor floor, Cycle* cycle, int64_t t) except -1

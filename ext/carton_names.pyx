@@ -12,8 +12,16 @@ from ext.store cimport find, index_of, length, nth
 
 # ---------------------------------------------------------------------------------------------- names
 
-cdef int meet(LoadUnit* unit, int first, int64_t t) noexcept:
-    """R40: the cycles from `first` on that begin before `t` have been met: those without a number get the next ones."""
+cdef int meet(LoadUnit* unit, int64_t t) noexcept:
+    """R40: the cycles that begin before `t` have been met: those without a number, which are the last ones, get the next."""
+    cdef int first = length(unit.cycles)
+    while first > 0 and not (<Cycle*>nth(unit.cycles, first - 1)).number:
+        first -= 1
+    return meet_from(unit, first, t)
+
+
+cdef int meet_from(LoadUnit* unit, int first, int64_t t) noexcept:
+    """Likewise of those from `first` on, some of which may be new."""
     cdef Cycle* cycle
     cdef int i
     for i in range(first, length(unit.cycles)):
@@ -24,18 +32,10 @@ cdef int meet(LoadUnit* unit, int first, int64_t t) noexcept:
     return 0
 
 
-cdef int first_unmet(const LoadUnit* unit) noexcept:
-    """Of the cycles at the end that have no number."""
-    cdef int i = length(unit.cycles)
-    while i > 0 and not (<Cycle*>nth(unit.cycles, i - 1)).number:
-        i -= 1
-    return i
-
-
 cdef int32_t numbered(Floor floor, const Cycle* cycle) except -1:
     """R40a: by unit and number."""
     if not cycle.number:
-        meet(cycle.unit, first_unmet(cycle.unit), cycle.begin + 1)
+        meet(cycle.unit, cycle.begin + 1)
     return floor.numbered(cycle.unit.lu, c"#", cycle.number)
 
 

@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
 from ext.batch cimport ABSENT
-from ext.carton_names cimport first_unmet, keep_told, meet
+from ext.carton_names cimport keep_told, meet, meet_from
 from ext.carton_state cimport closes, reopens
 from ext.kinds cimport (
     K_CARTON_OPEN, K_CARTON_PLAN, K_CARTON_VOID, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_PACK_CONFIRM,
@@ -235,7 +235,7 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
     cdef Cycle* cycle = NULL
     cdef Span* span
     cdef int i
-    meet(unit, first_unmet(unit), floor.state.watermark)
+    meet(unit, floor.state.watermark)
     while kept > 0 and cycle == NULL:
         kept -= 1
         if begins_before(floor, <Cycle*>nth(unit.cycles, kept), since):
@@ -259,7 +259,7 @@ cdef int rebuild(Floor floor, LoadUnit* unit, const Fact* since, List** changed)
             retire(floor, <Cycle*>nth(before, i))
             floor.store.append(changed, nth(before, i))
     floor.store.free(before)
-    meet(unit, kept, floor.state.watermark)
+    meet_from(unit, kept, floor.state.watermark)
     return 0
 
 

@@ -68,7 +68,7 @@ cdef int forget_units(Floor floor, int64_t before) except -1:
 cdef int forget_cycles(Floor floor, LoadUnit* unit, int64_t before) except -1:
     cdef Cycle* cycle
     cdef int i = 0, count = length(unit.cycles)
-    carton_names.meet(unit, carton_names.first_unmet(unit), floor.state.watermark)     # a number stays taken
+    carton_names.meet(unit, floor.state.watermark)      # a number stays taken
     while i < length(unit.cycles):
         cycle = <Cycle*>nth(unit.cycles, i)
         if is_live(cycle, before):

@@ -132,8 +132,8 @@ cdef struct Move "sortline_Move":
 
 cdef struct Watch:
     # Section 10: how long a thing has stood in one state (see stuck).
-    int64_t stuck_at            # event time of the report; <= 0: it is not stuck, and less that of its next look, if any
-    uint8_t running             # its timer is
+    int64_t stuck_at            # event time of the report; below 0: it is not stuck, and this is less the time of the timer
+                                # that counts; 0: there is none
 
 
 cdef struct Order:

@@ -25,14 +25,14 @@ cdef int moved(Floor floor, void* target, Watch* watch, Fact** youngest, int64_t
     if watch.stuck_at > 0:
         return floor.by_watermark.push(t, RANK_CONTEXT, key_of(target), target, TAG_MOVED, t)
     t = min(t, floor.state.greatest) + floor.rules.stuck
-    if watch.running and -watch.stuck_at <= t:      # R3: else it stands for longer than was known
+    if watch.stuck_at < 0 and -watch.stuck_at <= t:     # R3: else it stands for longer than was known
         return 0
     return look_at(floor, target, watch, t)
 
 
 cdef int look_at(Floor floor, void* target, Watch* watch, int64_t t) except -1:
     """It has one timer that counts, the last one that was set."""
-    watch.running, watch.stuck_at = True, -t
+    watch.stuck_at = -t
     return floor.by_watermark.push(t, RANK_CONTEXT, key_of(target), target, TAG_STUCK, t)
 
 
@@ -101,7 +101,7 @@ cdef int look(Floor floor, void* target) except -1:
     if is_timer and watch.stuck_at <= 0:
         if watch.stuck_at and watch.stuck_at != -floor.by_watermark.value:
             return 0                    # another one counts
-        watch.running, watch.stuck_at = False, 0
+        watch.stuck_at = 0
     if not floor.rules.stuck or is_timer == (watch.stuck_at > 0):
         return 0                        # the rules have changed; or it moved on, or was found stuck, before
     now = standing_of(floor, target, as_of)
@@ -113,7 +113,7 @@ cdef int look(Floor floor, void* target) except -1:
         watch.stuck_at = 0
     if due == NEVER and youngest_of(target).t > as_of:
         due = youngest_of(target).t     # it came already, and may begin something new
-    return 0 if due == NEVER or watch.running else look_at(floor, target, watch, due)
+    return 0 if due == NEVER else look_at(floor, target, watch, due)
 
 
 cdef int report(Floor floor, void* target, Watch* watch, int64_t t, int64_t as_of) except -1:

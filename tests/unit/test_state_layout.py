@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "14"
-LAYOUT = "04fc7cf593188104"
+LAYOUT = "a664b504807f411e"
 
 
 def fields() -> str:
