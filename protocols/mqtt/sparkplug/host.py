@@ -77,20 +77,23 @@ class Host:
         limit_us = self._settings.reorder_ms * MILLISECOND
         for name, node in list(self._waiting.items()):
             if now_us - node.missing_since_us >= limit_us:
-                self._go_on(found, name, node, now_us)
+                self._lose(found, name, node, now_us)
         for name, since_us in list(self._holding.items()):
-            node = self._nodes[name]
-            asked_us = node.rebirth_asked_us or 0
-            # a node that is born by itself meanwhile is not asked
-            is_to_be_asked = node.rebirth_wanted and asked_us < since_us
-            if not is_to_be_asked and now_us - max(asked_us, since_us) >= self._patience_us(node):
+            if self._has_waited(self._nodes[name], since_us, now_us):
                 self._hold_no_more(found, name, now_us)
         return found
 
-    def _patience_us(self, node: Node) -> int:
-        """How long births are waited for. What the broker wants acknowledged holds up others."""
-        is_short = node.doubted or any(message.owed for message in node.held)
-        return (self._settings.reorder_ms if is_short else self._settings.rebirth_ms) * MILLISECOND
+    def _has_waited(self, node: Node, since_us: int, now_us: int) -> bool:
+        """Whether births were waited for long enough. What the broker wants acknowledged holds up others: what can be
+        read all the same waits no longer for its turn to ask."""
+        is_owed = any(message.owed for message in node.held)
+        asked_us = node.rebirth_asked_us or 0
+        # a node that is born by itself meanwhile is not asked
+        if node.rebirth_wanted and asked_us < since_us and not (node.doubted and is_owed):
+            return False
+        is_short = node.doubted or is_owed
+        patience_ms = self._settings.reorder_ms if is_short else self._settings.rebirth_ms
+        return now_us - max(asked_us, since_us) >= patience_ms * MILLISECOND
 
     def owes(self) -> bool:
         """Whether a message waits that the broker wants acknowledged: its lines are still to come."""
@@ -146,12 +149,9 @@ class Host:
         return found
 
     def session_lost(self, now_us: int) -> None:
-        """What came meanwhile is gone, also a death: an alias may be that of another life by now. So data waits for the
-        births that are asked for; the aliases that are known are believed if they do not come."""
+        """What came meanwhile is gone, also a death: an alias may be that of another life by now."""
         for name, node in self._nodes.items():
-            if node.alive and self._settings.commands:
-                node.doubted = True
-                self._holding[name] = now_us
+            self._doubt(name, node, now_us)
 
     # Our own state (section 5.7).
 
@@ -202,7 +202,7 @@ class Host:
             node.wait_for_earlier(message)
             self._waiting[name] = node
             if len(node.waiting) > WAITING_MAX:
-                self._go_on(found, name, node, message.t_rx)
+                self._lose(found, name, node, message.t_rx)
         return found
 
     def _take_apart(
@@ -234,6 +234,12 @@ class Host:
         """Whatever is missing does not come any more: all that waits is taken."""
         while node.waiting:
             self._go_on(found, name, node, now_us)
+
+    def _lose(self, found: Lines, name: tuple[str, str], node: Node, now_us: int) -> None:
+        """What is missing does not come any more: it may have said how a metric stands that is not told again."""
+        if not node.was_asked_in_vain(now_us, self._settings.rebirth_ms * MILLISECOND):
+            self._doubt(name, node, now_us)
+        self._go_on(found, name, node, now_us)
 
     def _go_on(self, found: Lines, name: tuple[str, str], node: Node, now_us: int) -> None:
         """What is missing does not come any more: a gap for every device, and the node has to introduce itself."""
@@ -395,6 +401,13 @@ class Host:
         device.died()
 
     # Data that waits for births.
+
+    def _doubt(self, name: tuple[str, str], node: Node, now_us: int) -> None:
+        """Data of a node that lives waits for the births that are asked for; what is known of it is believed if they do
+        not come."""
+        if node.alive and self._settings.commands:
+            node.doubted = True
+            self._holding.setdefault(name, now_us)
 
     def _is_to_wait(self, node: Node, message: Message) -> bool:
         return node.doubted or (self._settings.commands and node.waits_for_birth(message))

@@ -185,9 +185,12 @@ class Node:
     def is_deaf(self, message: Message, now_us: int, within_us: int) -> bool:
         """Whether it does not introduce itself, however long ago it was asked to, and says in this message itself what
         it is: as it does not listen to commands, that is all that it will ever say."""
-        since = self.asked_since_us
         is_plain = message.type.endswith("BIRTH") or all(map(is_named_and_typed, message.metrics))
-        return since is not None and now_us - since >= within_us and is_plain
+        return self.was_asked_in_vain(now_us, within_us) and is_plain
+
+    def was_asked_in_vain(self, now_us: int, within_us: int) -> bool:
+        """Whether it was asked so long ago to introduce itself, and has not."""
+        return self.asked_since_us is not None and now_us - self.asked_since_us >= within_us
 
     def waits_for_birth(self, message: Message) -> bool:
         """Whether it is data of what has no birth yet."""

@@ -196,30 +196,46 @@ class Place:
         be another life, whose counters began anew; at 0 nothing has happened since. `held`: what this life
         said before the birth."""
         found = Lines([], [])
+        known = {} if was_away else before
         before = {**self._counted, **before}
         anew = self._begun_anew(before, values) if was_away else ()
         if held:
-            before |= self._add_held(found, values, held)
+            before |= self._add_held(found, known, values, held)
         news = [report for report in reports if report[0] in before and before[report[0]] != report[1]]
         news = [report for report in news if report[0] not in anew or report[1] != 0]
         self._add_records(found, values, news, Counter(), t_rx)
         return found
 
-    def _add_held(self, found: Lines, values: Mapping[str, object], held: Sequence[Held]) -> dict[str, object]:
+    def _add_held(
+        self, found: Lines, known: Mapping[str, object], values: Mapping[str, object], held: Sequence[Held]
+    ) -> dict[str, object]:
         """What they said in the end. What none of them tells stood as it does in the birth: it would have been told. Of
-        what only a later one tells nobody knows how it stood before, and of what was before a gap neither."""
+        what only a later one tells nobody knows how it stood before, and of what was before a gap neither; unless it
+        was `known` before this life was in doubt, and nothing was lost since."""
         told = {name for each in held for name in each.names()}
         later = {name for each in held if not each.before_gap for name in each.names()}
-        base = {name: value for name, value in values.items() if name not in later}
-        then: dict[str, object] = {}
+        then = dict(known) if self._is_whole(known, held) else {}
         was_before = True
-        for each in held:
+        for at, each in enumerate(held):
             if was_before and not each.before_gap:
-                then, was_before = base, False
+                was_before = False
+                if not self._is_whole(then, held[at:]):
+                    then = {}
+                then |= {name: value for name, value in values.items() if name not in later}
             lines = self.lines(then, each.reports, each.t_rx)
             found.lines.extend(lines.lines)
             found.causes.extend(lines.causes)
         return {name: then[name] for name in told if name in then}
+
+    def _is_whole(self, known: Mapping[str, object], held: Sequence[Held]) -> bool:
+        """Whether by the device's own counters nothing of it was lost between what is known and what is held. One that
+        counts nothing is believed."""
+        for name, entries in self._entries.items():
+            first = next((report[1] for each in held for report in each.reports if report[0] == name), None)
+            for entry, _, _ in entries:
+                if entry.counts and first is not None and step(known.get(name), first, entry.wrap) not in (0, 1):
+                    return False
+        return True
 
     def _begun_anew(self, before: Mapping[str, object], values: Mapping[str, object]) -> set[str]:
         """The triggers that count, and fell: their numbers come again in another epoch, where they pass for no
