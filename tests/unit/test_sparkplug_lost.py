@@ -68,6 +68,16 @@ def test_where_its_count_has_none_the_lost_message_was_not_of_it_and_what_was_kn
     assert floor.causes == [MISSING]
 
 
+def test_births_that_come_before_it_is_given_up_are_as_good() -> None:
+    floor = Floor()
+    floor.born()
+    floor.pick(251, "T-1", seq=2)
+    assert floor.pick(253, "T-3", seq=4) == []
+    told = born(floor, 253, qty=6)
+    assert told == [UP, picked(253, "T-3", 6)]
+    assert floor.causes == [MISSING]
+
+
 def test_what_comes_late_while_the_births_are_waited_for_is_told_in_its_place() -> None:
     floor, _ = lost_before(253, "T-3")
     assert floor.pick(252, "T-2", 4, seq=3) == []

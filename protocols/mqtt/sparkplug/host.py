@@ -13,7 +13,7 @@ from ext.sparkplug import SparkplugFault, Unborn, decode
 from protocols.mapping.lines import encode_line
 from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
-from protocols.mqtt.sparkplug.node import SEQUENCE, WAITING_MAX, Device, Message, Node, decoded
+from protocols.mqtt.sparkplug.node import SEQUENCE, WAITING_MAX, Device, Message, Node, bd_seq_of, decoded
 from protocols.mqtt.sparkplug.records import Entry, Held, Place
 from protocols.mqtt.sparkplug.saying import NAMESPACE, Request, contradicts, rebirth_command
 from protocols.mqtt.sparkplug.settings import Sparkplug
@@ -313,6 +313,8 @@ class Host:
     def _born_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
         if not self._has_room(found, node, "", message):
             return
+        if node.waiting and node.is_told_again(message.metrics):
+            self._doubt(name, node, message.t_rx)
         self._wait_no_more(found, name, node, message.t_rx)
         node.doubted = False
         for device in node.born(message.metrics):
@@ -377,7 +379,7 @@ class Host:
         return True
 
     def _died_node(self, found: Lines, name: tuple[str, str], node: Node, message: Message) -> None:
-        bd_seq = next((metric[7] for metric in message.metrics if metric[0] == "bdSeq"), None)
+        bd_seq = bd_seq_of(message.metrics)
         is_certain = node.is_of_this_life(bd_seq)
         if not is_certain and not (node.is_of_the_next_life(bd_seq) and self._settings.commands):
             return

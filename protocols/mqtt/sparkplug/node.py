@@ -134,7 +134,7 @@ class Node:
         self.rebirth_wanted = False
         self.asked_since_us = None
         self.last = None
-        bd_seq = next((metric[7] for metric in metrics if metric[0] == "bdSeq"), None)
+        bd_seq = bd_seq_of(metrics)
         is_another = bd_seq != self.bd_seq
         cut_off = [name for name, device in self.devices.items() if device.alive and is_another]
         for device in self.devices.values():
@@ -143,6 +143,10 @@ class Node:
             device.was_away |= is_another or bd_seq is None
         self.bd_seq = bd_seq
         return cut_off
+
+    def is_told_again(self, metrics: list[Metric]) -> bool:
+        """Whether a birth is one more of the same life: what came before it can be read by it."""
+        return self.alive and self.bd_seq is not None and self.bd_seq == bd_seq_of(metrics)
 
     def is_of_this_life(self, bd_seq: object) -> bool:
         """Whether a death is. An earlier life's may come late: the broker tells it (6.4.19)."""
@@ -286,6 +290,11 @@ class Node:
         assert self.next_seq is not None
         here = self.next_seq
         self.next_seq = (here + min((seq - here) % SEQUENCE for seq in self.waiting)) % SEQUENCE
+
+
+def bd_seq_of(metrics: list[Metric]) -> object:
+    """Which life of its node a birth or a death is of; None: it does not say."""
+    return next((metric[7] for metric in metrics if metric[0] == "bdSeq"), None)
 
 
 def is_named_and_typed(metric: Metric) -> bool:
