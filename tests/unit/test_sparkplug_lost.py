@@ -78,6 +78,14 @@ def test_births_that_come_before_it_is_given_up_are_as_good() -> None:
     assert floor.causes == [MISSING]
 
 
+def test_of_several_lost_messages_each_counts_that_was_the_devices() -> None:
+    floor, _ = lost_before(252, "T-2")
+    assert floor.pick(254, "T-4", seq=6) == [], "and before it the pick of another quantity is lost"
+    assert floor.pick(255, "T-5", 9, seq=7) == []
+    assert born(floor, 255, qty=9) == [UP, picked(252, "T-2", 1), picked(255, "T-5", 9)]
+    assert floor.causes == [MISSING, MISSING, "sparkplug: qty: missing in pick.confirm"]
+
+
 def test_what_comes_late_while_the_births_are_waited_for_is_told_in_its_place() -> None:
     floor, _ = lost_before(253, "T-3")
     assert floor.pick(252, "T-2", 4, seq=3) == []

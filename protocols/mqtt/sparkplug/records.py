@@ -214,14 +214,15 @@ class Place:
         was `known` before this life was in doubt, and nothing was lost since."""
         told = {name for each in held for name in each.names()}
         later = {name for each in held if not each.before_gap for name in each.names()}
-        then = dict(known) if self._is_whole(known, held) else {}
-        was_before = True
+        as_born = {name: value for name, value in values.items() if name not in later}
+        then = dict(known)
+        may_miss = True
         for at, each in enumerate(held):
-            if was_before and not each.before_gap:
-                was_before = False
-                if not self._is_whole(then, held[at:]):
-                    then = {}
-                then |= {name: value for name, value in values.items() if name not in later}
+            if may_miss and not self._is_whole(then, held[at:]):
+                then = {}
+            if may_miss and not each.before_gap:
+                then |= as_born
+                may_miss = False
             lines = self.lines(then, each.reports, each.t_rx)
             found.lines.extend(lines.lines)
             found.causes.extend(lines.causes)
@@ -232,9 +233,10 @@ class Place:
         counts nothing is believed."""
         for name, entries in self._entries.items():
             first = next((report[1] for each in held for report in each.reports if report[0] == name), None)
-            for entry, _, _ in entries:
-                if entry.counts and first is not None and step(known.get(name), first, entry.wrap) not in (0, 1):
-                    return False
+            if name not in known or first is None:
+                continue
+            if any(entry.counts and step(known[name], first, entry.wrap) not in (0, 1) for entry, _, _ in entries):
+                return False
         return True
 
     def _begun_anew(self, before: Mapping[str, object], values: Mapping[str, object]) -> set[str]:
