@@ -17,10 +17,10 @@ cdef Asked asked_at(const Line* line, int64_t as_of) noexcept
 cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except -1
 cdef int recall(Floor floor, PickWindow* window) except -1
 cdef int remember_task(Floor floor, PickWindow* window, int64_t t) except -1
-cdef int32_t unit_at(const PickWindow* window, int64_t t) noexcept
-cdef int32_t place_at(const PickWindow* window, int64_t t) noexcept
+cdef int32_t lu_at(const PickWindow* window, int64_t t) noexcept
+cdef int32_t loc_at(const PickWindow* window, int64_t t) noexcept
 
 
-cdef inline int32_t place_of(const PickWindow* window, const Fact* fact) noexcept:
+cdef inline int32_t loc_of(const PickWindow* window, const Fact* fact) noexcept:
     """Where a pick or short was, 0: nobody says. Without a `loc` it is where the task said at its event time."""
-    return fact.loc if fact.loc else place_at(window, fact.t)
+    return fact.loc if fact.loc else loc_at(window, fact.t)

@@ -85,11 +85,11 @@ cdef const FormerTask* former_at(const PickWindow* window, int64_t t) noexcept:
     return found
 
 
-cdef int32_t unit_at(const PickWindow* window, int64_t t) noexcept:
+cdef int32_t lu_at(const PickWindow* window, int64_t t) noexcept:
     cdef const FormerTask* former = former_at(window, t)
     return former.lu if former != NULL else window.lu
 
 
-cdef int32_t place_at(const PickWindow* window, int64_t t) noexcept:
+cdef int32_t loc_at(const PickWindow* window, int64_t t) noexcept:
     cdef const FormerTask* former = former_at(window, t)
     return former.loc if former != NULL else window.loc

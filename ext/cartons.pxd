@@ -23,7 +23,7 @@ cdef int attach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except 
 cdef int attach_instead(Floor floor, LoadUnit* unit, Fact* old, Fact* fact, List** changed) except -1
 cdef int detach(Floor floor, LoadUnit* unit, Fact* fact, List** changed) except -1
 cdef int follow(Floor floor, const List* changed, Fact* fact) except -1
-cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1
+cdef int watch_alarms(Floor floor, Cycle* cycle, int64_t t) except -1
 cdef int watch_end(Floor floor, Cycle* cycle) except -1
 cdef Fact* last_close(Floor floor, Cycle* cycle) except? NULL
 cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1

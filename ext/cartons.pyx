@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext cimport destinations, legality, packing, picks, riding, sights
+from ext cimport legality, packing, picks, riding, short_on_close, sights
 from ext.batch cimport ABSENT
 from ext.carton_names cimport key_at, name_at, name_of, quiet, quiet_but, sort_key, subject_of, subject_text, told_by
 from ext.carton_state cimport closes, last_good_label, reopens, weight_of
@@ -20,7 +20,7 @@ from ext.packing cimport Piece, contents_of
 from ext.plans cimport home_at
 from ext.state cimport CartonPlan, Ledger, Shipment
 from ext.store cimport find, length, nth
-from ext.timers cimport NEVER, RANK_CARTON
+from ext.timers cimport ANY_TIME, NEVER, RANK_CARTON
 from ext.tombstones cimport is_buried
 
 from ext.kinds import NAMES
@@ -57,7 +57,7 @@ cdef int follow_placed(Floor floor, LoadUnit* unit, Fact* fact, List** changed) 
         floor.by_watermark.push(fact.t, RANK_CARTON, text_key(fact.lu), fact, TAG_LABEL, fact.t)
     if fact.cycle != NULL and (kind == K_WEIGH or kind == K_LABEL_VERIFIED or kind == K_CARTON_VOID
                                or kind == K_MANIFEST_RESULT):
-        watch_holds(floor, fact.cycle, fact.t)
+        watch_alarms(floor, fact.cycle, fact.t)
     return 0
 
 
@@ -78,24 +78,24 @@ cdef int follow(Floor floor, const List* changed, Fact* fact) except -1:
             tell_merged(floor, cycle, fact)
             continue
         if cycle.rebound:
-            watch_holds(floor, cycle, cycle.end)
+            watch_alarms(floor, cycle, cycle.end)
         watch_end(floor, cycle)
         if cycle.any_close and (fact.context or fact.cycle != cycle or moves_close(fact.kind)):
             watch_transitions(floor, cycle)
         if floor.rules.short_on_close:
-            destinations.close_picks(floor, cycle)
+            short_on_close.close_picks(floor, cycle)
         if cycle.unit.ever_voided:
             follow_void(floor, cycle)
         if cycle.decided.until != ABSENT and (fact.context or not riding.is_place(fact.kind)):
             decide(floor, cycle, fact)
         if fact.carton and cycle.decided.until != ABSENT:
-            watch_holds(floor, cycle, fact.t)       # it may be planned under that name
+            watch_alarms(floor, cycle, fact.t)       # it may be planned under that name
         if cycle.renamed:
             retell_picks(floor, cycle, fact)
     return 0
 
 
-cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1:
+cdef int watch_alarms(Floor floor, Cycle* cycle, int64_t t) except -1:
     """R45: look at weight, label and contents when the watermark has passed `t`."""
     return floor.by_watermark.push(t, RANK_CARTON, sort_key(cycle), cycle, TAG_CHECK, t)
 
@@ -103,7 +103,7 @@ cdef int watch_holds(Floor floor, Cycle* cycle, int64_t t) except -1:
 cdef int watch_end(Floor floor, Cycle* cycle) except -1:
     """R45: what is wrong with the weight or label of an empty carton ends with the use of its unit."""
     if cycle.end != NEVER and cycle.decided.alarms & OF_THE_BOX:
-        return watch_holds(floor, cycle, cycle.end)
+        return watch_alarms(floor, cycle, cycle.end)
     return 0
 
 
@@ -210,7 +210,7 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
         floor.deciding(cycle).until = transition.t
         if is_close(transition):
             tell_closed(floor, cycle, transition, transition)
-            watch_holds(floor, cycle, transition.t + floor.rules.close_hold)
+            watch_alarms(floor, cycle, transition.t + floor.rules.close_hold)
         else:
             tell_reopened(floor, cycle, transition)
     for i in range(length(doubles)):
@@ -224,7 +224,7 @@ cdef int decide(Floor floor, Cycle* cycle, Fact* cause) except -1:
 
 cdef int raise_double(Floor floor, Cycle* cycle, const Fact* close) except -1:
     """R46, once: the key that a later close has fixed is no reason to raise it again."""
-    if floor.outlet.stands(PKG_DOUBLE_CLOSE, floor.joined(b"carton/", name_at(floor, cycle, close.t))):
+    if floor.outlet.is_raised(PKG_DOUBLE_CLOSE, floor.joined(b"carton/", name_at(floor, cycle, close.t))):
         return 0
     return floor.outlet.raise_(PKG_DOUBLE_CLOSE, subject_text(floor, cycle, close.t), close.t, close, "")
 
@@ -274,7 +274,7 @@ cdef int revise(Floor floor, Cycle* cycle, const List* transitions, int decided,
         close = <Fact*>nth(transitions, decided - 1)
         tell_closed(floor, cycle, close, cause if late else close)
     if close != NULL and cause != NULL and cause.t <= close.t:      # what opens it again says nothing of that close
-        watch_holds(floor, cycle, cause.t)
+        watch_alarms(floor, cycle, cause.t)
     return 0
 
 
@@ -341,9 +341,9 @@ cdef int tell_merged(Floor floor, Cycle* cycle, const Fact* cause) except -1:
         quiet(floor, cycle, code, cause.t, cause)
     if cycle.decided.closed == NULL:
         return 0
-    write_closed(floor, cycle, cycle.decided.close, nothing, shipment_at(cycle, NEVER - 1))
+    write_closed(floor, cycle, cycle.decided.close, nothing, shipment_at(cycle, ANY_TIME))
     floor.outlet.emit(cycle.decided.closed, subject_of(cycle), cycle.decided.close.t,
-                      correlation(cycle, nothing, shipment_at(cycle, NEVER - 1)), cause, EXACT)
+                      correlation(cycle, nothing, shipment_at(cycle, ANY_TIME)), cause, EXACT)
     return 0
 
 
@@ -468,7 +468,7 @@ cdef int32_t shipment_of_close(Floor floor, const Cycle* cycle, const Fact* clos
     """R53, R3: by what was planned when the close was due, or when its name or label came, wherever the watermark was. What
     another late fact revises is told by what is planned now."""
     cdef int64_t due = close.t + floor.rules.close_hold
-    cdef int32_t now = shipment_at(cycle, NEVER - 1)
+    cdef int32_t now = shipment_at(cycle, ANY_TIME)
     cdef const Fact* label
     if shipment_at(cycle, due) == now or (cause != close and cause.t <= due) or name_at(floor, cycle, due) != name_of(
             floor, cycle):

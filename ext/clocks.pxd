@@ -50,7 +50,7 @@ cdef class Clocks:
             return t
         return self.event_time(source, t, t_rx, hist, False)
 
-    cdef inline int64_t heard(self, Source* source, int64_t t, int64_t t_rx, bint hist) except? -1:
+    cdef inline int64_t date_record(self, Source* source, int64_t t, int64_t t_rx, bint hist) except? -1:
         """Count a device's record, noise or not, and say when it happened."""
         t = self.time_of(source, t, t_rx, hist)
         source.records += 1
@@ -61,7 +61,7 @@ cdef class Clocks:
                 self.state.greatest = t
         return t
 
-    cdef inline int hear(self, Source* source, int64_t t, int64_t t_rx) except -1:
+    cdef inline int count_for_rate(self, Source* source, int64_t t, int64_t t_rx) except -1:
         """A live record, noise or not; `t` as it says itself."""
         if t_rx >= source.minute + MINUTE:
             begin_minute(self.floor, source, t_rx)

@@ -126,7 +126,7 @@ cdef class Clocks:
         cause = self.this_record()
         if source.down == NULL:
             source.down = gaps.open_gap(self.floor, source, source.greatest, NEVER, 0, -1, -1)
-        if not self.floor.outlet.stands(SRC_DOWN, source.src):
+        if not self.floor.outlet.is_raised(SRC_DOWN, source.src):
             source.down_by = speaker
             self.floor.outlet.raise_(SRC_DOWN, source.src, t, &cause, "")
         return 0

@@ -5,8 +5,10 @@ First the revision is judged, by one function for all objects; then the one shor
 effect. `record` is the decoded line: context is rare, and nested.
 """
 
-from ext cimport carton_names, cartons, destinations, inventory, late_facts, line_windows, manifests, pick_alarms, pick_events
-from ext cimport hindsight, holds, picks, plans, retasks, returns, shipments, stuck, touches, tracks, waves
+from ext cimport (
+    carton_alarms, carton_names, cartons, cutoffs, hindsight, inventory, late_facts, line_windows, manifests, pick_alarms,
+    pick_events, picks, plans, retasks, returns, shipments, short_on_close, stuck, touches, tracks,
+)
 from ext.asked cimport asked_now, remember, remember_task
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
@@ -140,7 +142,7 @@ cdef class Context:
         if kind == K_ALLOC_FAILED:
             return self.alloc_failed(fact, record)
         if kind == K_WAVE_RELEASED:
-            return waves.take(self.floor, fact, record)
+            return cutoffs.take(self.floor, fact, record)
         if kind == K_SHIPMENT_CANCELLED:
             return shipments.cancel(self.floor, self.floor.shipment_of(self.floor.intern(record["shipment"])), fact)
         if kind == K_HOLD_RELEASED:
@@ -181,8 +183,8 @@ cdef class Context:
             if told or fact.kind == K_ORDER_CHANGED:    # R10: it may be the first that is heard of the order
                 pick_alarms.expect_cover(self.floor, line, fact)
             if line.own != NULL:
-                retasks.ask_for(self.floor, line.own, line.sku)
-                retasks.ask(self.floor, line.own, line.qty, fact, False)
+                retasks.change_sku(self.floor, line.own, line.sku)
+                retasks.change_qty(self.floor, line.own, line.qty, fact, False)
                 pick_alarms.watch(self.floor, line.own, fact.t)
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>nth(line.windows, i), fact)
@@ -206,7 +208,7 @@ cdef class Context:
             line = <Line*>nth(order.lines, i)
             if numbers is None or line.number in numbers:
                 self.cancel_line(line, fact)
-        return holds.watch_mismatched(self.floor, fact.t)
+        return carton_alarms.watch_mismatched(self.floor, fact.t)
 
     cdef int cancel_line(self, Line* line, Fact* fact) except -1:
         """R27: of all its windows but those that have left, and of the line itself unless its only shipment has."""
@@ -215,7 +217,7 @@ cdef class Context:
         cdef int i
         for i in range(length(line.windows)):
             window = <PickWindow*>nth(line.windows, i)
-            if self.is_too_late(window, fact):
+            if self.refuse_too_late(window, fact):
                 self.floor.store.append(&late, window)
         if fact.t < line.changed.cancel_t and (late == NULL or length(line.scopes) > 1):
             self.floor.changing(line).cancelled_by = fact
@@ -227,7 +229,7 @@ cdef class Context:
         self.floor.store.free(late)
         return hindsight.take_word(self.floor, line, fact)
 
-    cdef bint is_too_late(self, const PickWindow* window, const Fact* fact) except -1:
+    cdef bint refuse_too_late(self, const PickWindow* window, const Fact* fact) except -1:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
         if not window_has_shipped(window, fact.t, self.floor.state.watermark):
             return False
@@ -244,7 +246,7 @@ cdef class Context:
         if told:
             remember(self.floor, line, &said, fact.t)
         pick_events.tell_alloc(self.floor, line)
-        holds.watch_mismatched(self.floor, fact.t)
+        carton_alarms.watch_mismatched(self.floor, fact.t)
         return hindsight.take_word(self.floor, line, fact)
 
     # ------------------------------------------------------------------------------------------ tasks
@@ -262,13 +264,13 @@ cdef class Context:
             window.sku, window.loc, window.lu = fact.sku, fact.loc, fact.lu
         elif window.line != line:
             moved = True
-            retasks.move(floor, window, line, fact)
-        retasks.ask(floor, window, fact.qty, fact, new)
+            retasks.change_line(floor, window, line, fact)
+        retasks.change_qty(floor, window, fact.qty, fact, new)
         if window.loc != fact.loc or window.lu != fact.lu:
             remember_task(floor, window, fact.t)
-        retasks.lay_elsewhere(floor, window, fact)
-        retasks.ask_for(floor, window, fact.sku)
-        retasks.send_to(floor, window, fact.lu, fact)
+        retasks.change_place(floor, window, fact)
+        retasks.change_sku(floor, window, fact.sku)
+        retasks.change_unit(floor, window, fact.lu, fact)
         window.planned_t = min(window.planned_t, fact.t)    # R20: from its first revision on
         if new:
             retasks.take_cancels(floor, window)
@@ -281,7 +283,7 @@ cdef class Context:
             line_windows.meet_first_task(floor, line, fact)
         if fact.lu and new:
             floor.store.append(&floor.unit_of(fact.lu).destined, window)
-            destinations.ask_closes(floor, floor.unit_of(fact.lu))
+            short_on_close.ask_closes(floor, floor.unit_of(fact.lu))
         picks.decide(floor, window, fact)
         hindsight.take_word(floor, line, fact)
         self.arrive(fact.task, True)
@@ -294,7 +296,7 @@ cdef class Context:
             return 0
         before, window.deadline = window.deadline, NULL
         if "deadline" in record:
-            window.deadline = waves.at_time(self.floor, fact, record["deadline"])
+            window.deadline = cutoffs.at_time(self.floor, fact, record["deadline"])
             picks.take_closing(self.floor, window, window.deadline)
         return picks.move_closing(self.floor, window, before, fact)
 
@@ -302,7 +304,7 @@ cdef class Context:
         cdef PickWindow* window = <PickWindow*>find(self.floor.state.tasks, fact.task)
         if window == NULL:
             return retasks.keep_cancel(self.floor, fact)
-        if self.is_too_late(window, fact):
+        if self.refuse_too_late(window, fact):
             return 0
         picks.cancel(self.floor, window, fact)
         return hindsight.take_word(self.floor, window.line, fact)
@@ -337,7 +339,7 @@ cdef class Context:
             touches.touch(floor, plan.shipment, fact.t, fact)
         late_facts.judge_again(floor, plan.cycles)
         for i in range(length(plan.cycles)):
-            cartons.watch_holds(floor, <Cycle*>nth(plan.cycles, i), fact.t)
+            cartons.watch_alarms(floor, <Cycle*>nth(plan.cycles, i), fact.t)
             shipments.touch_cycle(floor, <Cycle*>nth(plan.cycles, i), fact)
         return 0
 
@@ -366,7 +368,7 @@ cdef class Context:
         self.floor.insert_sorted(&plan.releases, fact)
         cycles = carton_names.cycles_named(self.floor, plan)
         for i in range(length(cycles)):
-            cartons.watch_holds(self.floor, <Cycle*>nth(cycles, i), fact.t)
+            cartons.watch_alarms(self.floor, <Cycle*>nth(cycles, i), fact.t)
             shipments.touch_cycle(self.floor, <Cycle*>nth(cycles, i), fact)
         self.floor.store.free(cycles)
         return 0

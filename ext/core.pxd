@@ -30,16 +30,16 @@ cdef class Core(Effects):
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_device(self, Batch batch, Py_ssize_t i) except -1
-    cdef bint is_new_content(self, Source* source, Batch batch, Py_ssize_t i) except -1
+    cdef bint note_content(self, Source* source, Batch batch, Py_ssize_t i) except -1
     cdef int take_context(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1
     cdef int64_t time_of_link(self, Source* source, Batch batch, Py_ssize_t i) except? -1
-    cdef bint is_new_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1
+    cdef bint note_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1
     cdef int take_link(self, Batch batch, Py_ssize_t i, int64_t t) except -1
     cdef int settle(self) except -1
     cdef int forget(self) except -1
     cdef int relieve(self) except -1
     cdef list spoken_for(self, int32_t src, str scope)
-    cdef bint may_bring(self, int32_t src, int64_t t_rx) noexcept
+    cdef bint admit_stranger(self, int32_t src, int64_t t_rx) noexcept
     cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1
     cdef bint names_known(self, Batch batch, Py_ssize_t i, str field, Table* table) except -1

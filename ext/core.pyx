@@ -25,7 +25,7 @@ from ext.sources cimport Source
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment, State, Strangers
 from ext.store cimport find, length, nth, pair
 from ext.texts cimport Texts
-from ext.timers cimport NEVER
+from ext.timers cimport ANY_TIME, NEVER
 
 from ext.kinds import NAMES
 from ext.snapshot import SnapshotError
@@ -120,11 +120,11 @@ cdef class Core(Effects):
         if self.state.full and find(self.state.sources, batch.src[i]) == NULL:
             return 0
         source = self.source(batch.src[i])
-        t = self.heard(source, batch.t[i], t_rx, hist)
+        t = self.date_record(source, batch.t[i], t_rx, hist)
         self.note_next(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, not hist)
         if source.live and not hist:
             self.arrive(source, t, t_rx)
-            self.hear(source, batch.t[i], t_rx)
+            self.count_for_rate(source, batch.t[i], t_rx)
         return 0
 
     cdef int take_device(self, Batch batch, Py_ssize_t i) except -1:
@@ -133,16 +133,16 @@ cdef class Core(Effects):
         cdef bint hist = batch.flags[i] & F_HIST
         cdef Source* source
         cdef Fact* fact
-        if self.state.full and not self.is_known(batch, i) and not self.may_bring(batch.src[i], t_rx):
+        if self.state.full and not self.is_known(batch, i) and not self.admit_stranger(batch.src[i], t_rx):
             self.state.count_rejected += 1
             return 0
         source = self.source(batch.src[i])
-        t = self.heard(source, batch.t[i], t_rx, hist)
+        t = self.date_record(source, batch.t[i], t_rx, hist)
         if not hist:
             self.arrive(source, t, t_rx)
-            self.hear(source, batch.t[i], t_rx)
+            self.count_for_rate(source, batch.t[i], t_rx)
         if batch.seq[i] == ABSENT:
-            if not self.is_new_content(source, batch, i):
+            if not self.note_content(source, batch, i):
                 self.state.count_duplicate += 1
                 return 0
             if source.down != NULL and not hist:
@@ -160,7 +160,7 @@ cdef class Core(Effects):
             self.state.count_duplicate += 1
         return 0
 
-    cdef bint is_new_content(self, Source* source, Batch batch, Py_ssize_t i) except -1:
+    cdef bint note_content(self, Source* source, Batch batch, Py_ssize_t i) except -1:
         """R5, without a number: by content, which is its name too."""
         cdef const uint8_t* digest
         self.payloads.write(batch, i, None, True)
@@ -222,7 +222,7 @@ cdef class Core(Effects):
         if batch.src[i] and not (self.state.full and find(self.state.sources, batch.src[i]) == NULL):
             source = self.source(batch.src[i])
             t = self.time_of_link(source, batch, i)
-            if not self.is_new_about_link(source, batch, i, t):
+            if not self.note_about_link(source, batch, i, t):
                 self.state.count_duplicate += 1
                 return 0
             if batch.t_rx[i] - t > self.floor.rules.lateness:
@@ -245,11 +245,11 @@ cdef class Core(Effects):
             return t if t != ABSENT and -source.skew_max <= t - t_rx <= source.skew_max else t_rx
         return self.time_of(source, batch.t[i], batch.t_rx[i], hist)
 
-    cdef bint is_new_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1:
+    cdef bint note_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1:
         """R5: what a source tells of its link comes again like everything that it tells."""
         if batch.seq[i] != ABSENT:
             return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, False)
-        return self.is_new_content(source, batch, i)
+        return self.note_content(source, batch, i)
 
     cdef int take_link(self, Batch batch, Py_ssize_t i, int64_t t) except -1:
         """R2: on `link.down` its sources leave, on `link.up` they can be heard again; unless it is an old word: of an earlier
@@ -318,11 +318,11 @@ cdef class Core(Effects):
                                             f"{self.held()} of {self.floor.bytes_max} bytes")
         return self.floor.outlet.clear(CFG_STATE_FULL, state.site, state.wall, &cause)
 
-    cdef bint may_bring(self, int32_t src, int64_t t_rx) noexcept:
+    cdef bint admit_stranger(self, int32_t src, int64_t t_rx) noexcept:
         """A full state still takes what nobody knows from a source that says few such names, and new sources if they are
         few: one mad scanner must not keep another's cartons out."""
         cdef Source* source = <Source*>find(self.state.sources, src)
-        cdef bint few = are_few(&source.strangers if source != NULL else &self.state.strangers, t_rx)
+        cdef bint few = count_stranger(&source.strangers if source != NULL else &self.state.strangers, t_rx)
         return few and self.held() <= self.crowded_at
 
     cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1:
@@ -456,7 +456,7 @@ cdef class Core(Effects):
         for i in range(start, min(stop, self.state.lines.capacity)):
             line = <Line*>self.state.lines.slots[i].value
             for k in range(length(line.windows) if line != NULL else 0):
-                found += not outcomes.outcome(<PickWindow*>nth(line.windows, k), NEVER - 1, self.state.watermark).closed
+                found += not outcomes.outcome(<PickWindow*>nth(line.windows, k), ANY_TIME, self.state.watermark).closed
         return found
 
     def open_cartons(self, uint64_t start, uint64_t stop):
@@ -486,7 +486,7 @@ cdef class Core(Effects):
         return None if source == NULL or source.seq == ABSENT else (source.epoch, source.seq)
 
 
-cdef bint are_few(Strangers* strangers, int64_t t_rx) noexcept:
+cdef bint count_stranger(Strangers* strangers, int64_t t_rx) noexcept:
     """Count one more; are they still few?"""
     cdef int64_t minutes = max(0, t_rx - strangers.since) // MINUTE
     strangers.count = (strangers.count >> min(minutes, 63)) + 1

@@ -5,7 +5,7 @@ from ext.kinds cimport K_PACK_CONFIRM
 from ext.plans cimport plan_at
 from ext.state cimport CartonPlan, Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine, Shipment
 from ext.store cimport List, find, last, length, nth, pair
-from ext.timers cimport NEVER
+from ext.timers cimport ANY_TIME
 
 
 cdef enum:
@@ -24,7 +24,7 @@ cdef int32_t concerned(State* state, Texts texts, int32_t subject, int64_t t) ex
     elif head == "task":
         found = of_task(<PickWindow*>find(state.tasks, <int32_t>texts.find(name)))
     elif head == "shipment" or head == "manifest":
-        found = of_shipment(<Shipment*>find(state.shipments, <int32_t>texts.find(name)), NEVER - 1)
+        found = of_shipment(<Shipment*>find(state.shipments, <int32_t>texts.find(name)), ANY_TIME)
     elif head == "lu":
         found = of_cycle(cycle_at(<LoadUnit*>find(state.units, <int32_t>texts.find(name)), t), t)
     elif head == "carton" or head == "hold":

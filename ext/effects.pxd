@@ -21,7 +21,7 @@ cdef class Effects(Clocks):
     cdef int take_packing(self, Fact* fact) except -1
     cdef int entries_of(self, Fact* fact, Batch batch, Py_ssize_t i, List** entries) except -1
     cdef bint take_entries(self, Fact* fact, List* entries) except -1
-    cdef bint is_new(self, int taken) except -1
+    cdef bint book(self, int taken) except -1
     cdef int take_into(self, PickWindow* window, Fact* entry) except -1
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1
     cdef int judge_late(self, Fact* fact, bint known) except -1

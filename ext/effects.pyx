@@ -9,8 +9,8 @@ whose task or order is unknown waits here (R11). The rules themselves stand in t
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, gaps, holds, inventory, late_facts, legality, line_windows, manifests, packing, pick_alarms, pick_events,
-    pick_units, picks, premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
+    carton_alarms, cartons, gaps, inventory, late_facts, legality, line_windows, manifests, packing, pick_alarms,
+    pick_events, pick_units, picks, premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
@@ -105,7 +105,7 @@ cdef class Effects(Clocks):
                 line = find_line(self.state, fact.order, fact.line)
                 window = line.own if line != NULL and not picks.has_tasks(line) else NULL
             if window != NULL:
-                return self.is_new(self.take_into(window, fact))
+                return self.book(self.take_into(window, fact))
         self.entries_of(fact, batch, i, &entries)
         return self.take_entries(fact, entries)
 
@@ -207,9 +207,9 @@ cdef class Effects(Clocks):
                 picks.force(self.floor, window, fact.t)
             taken = max(taken, self.take_into(window, entry))
         self.floor.store.free(entries)
-        return self.is_new(taken)
+        return self.book(taken)
 
-    cdef bint is_new(self, int taken) except -1:
+    cdef bint book(self, int taken) except -1:
         """False: the record says nothing new. R46: one of which nothing counts any more is late; its caller counts it as
         taken, which is put right here."""
         if taken == DEAD:
@@ -219,7 +219,7 @@ cdef class Effects(Clocks):
 
     cdef int take_into(self, PickWindow* window, Fact* entry) except -1:
         """A pick, a reversal or a short, into its window. Returns what became of it (Taken)."""
-        if picks.is_dead(self.floor, window):
+        if picks.stays_dead(self.floor, window):
             return self.refuse_buried(entry)
         if entry.kind != K_PICK_SHORT:
             return NEW if self.take_entry(window, entry) else KNOWN
@@ -240,7 +240,7 @@ cdef class Effects(Clocks):
             if inside:
                 line_windows.leave_unit(self.floor, fact)
             return late_facts.take_late(self.floor, window, fact)
-        known = fact.press != 0 and pick_events.is_known_press(self.floor, window, fact)
+        known = fact.press != 0 and pick_events.note_press(self.floor, window, fact)
         if known:
             other = pick_events.counted_press(window, fact, False)
             if (not late_facts.replaces_late(self.floor, window, fact) if other == NULL else
@@ -257,7 +257,7 @@ cdef class Effects(Clocks):
             cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
         elif fact.lu:
             pick_units.join(self.floor, fact, inside, &changed)
-        if fact.qty > 0 and (window.reversed or window.trouble.strangers != NULL):
+        if fact.qty > 0 and (window.reversed or window.trouble.other_sku != NULL):
             pick_units.lead_reversals(self.floor, window, fact, &changed)
         if fact.qty < 0 and not told:
             pick_events.tell_reversal(self.floor, window, fact)
@@ -300,7 +300,7 @@ cdef class Effects(Clocks):
         cdef List* others = <List*>find(table, key)
         cdef Waiting* waiting
         if is_buried(self.floor, b"task/" if is_task else b"order/", key):
-            return self.is_new(self.refuse_buried(fact))
+            return self.book(self.refuse_buried(fact))
         waiting = <Waiting*>self.floor.store.new(B_WAITING, sizeof(Waiting))
         waiting.fact, waiting.entries, waiting.key, waiting.is_task = fact, entries, key, is_task
         self.floor.insert_waiting(&others, waiting)
@@ -419,7 +419,7 @@ cdef class Effects(Clocks):
         if tag == picks.TAG_CLOSING:
             picks.decide_closing(floor, <PickWindow*>target, value)
             if length(self.state.mismatched):
-                holds.check_mismatched(floor)
+                carton_alarms.check_mismatched(floor)
         elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
             pick_alarms.due(floor, target, tag)
         elif tag == pick_events.TAG_LATE:
@@ -427,11 +427,11 @@ cdef class Effects(Clocks):
         elif tag == cartons.TAG_TRANSITION:
             cartons.decide(floor, <Cycle*>target, NULL)
         elif tag == cartons.TAG_CHECK:
-            holds.check(floor, <Cycle*>target)
+            carton_alarms.check(floor, <Cycle*>target)
         elif tag == cartons.TAG_VOID:
             cartons.decide_void(floor, <Fact*>target)
         elif tag == cartons.TAG_LABEL:
-            holds.check_label(floor, <Fact*>target)
+            carton_alarms.check_label(floor, <Fact*>target)
         elif tag == touches.TAG_TOUCH:
             shipments.on_touch(floor, <Shipment*>target, value)
         elif tag == shipments.TAG_READY:

@@ -398,7 +398,7 @@ cdef class Floor:
             shipment = <Shipment*>self.store.new(B_SHIPMENT, sizeof(Shipment))
             shipment.id = id
             shipment.cutoff = shipment.cancel_t = shipment.manifest_t = NEVER
-            shipment.evaluated = shipment.planned_t = shipment.held_since = ABSENT
+            shipment.evaluated = shipment.planned_t = shipment.held_truth = ABSENT
             shipment.ready_at = shipment.unready_at = ABSENT
             self.store.put(self.state.shipments, id, shipment)
         return shipment

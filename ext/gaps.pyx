@@ -202,7 +202,7 @@ cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close, bi
     if floor.state.gaps == 0:
         return 0
     t_open = window.planned_t if window.planned_t != NEVER else t_close
-    if length(window.facts) == 0 and length(window.trouble.strangers) == 0 and not was_shorted(window):
+    if length(window.facts) == 0 and length(window.trouble.other_sku) == 0 and not was_shorted(window):
         for i in range(floor.state.sources.capacity):
             source = <Source*>floor.state.sources.slots[i].value
             if source != NULL and source.picks:
@@ -211,7 +211,7 @@ cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close, bi
     if length(window.facts):
         t_open = min(t_open, (<Fact*>nth(window.facts, 0)).t)
     hold = hold_of_records(floor, window.facts, t_open, t_close, sure)
-    hold = max(hold, hold_of_records(floor, window.trouble.strangers, t_open, t_close, sure))
+    hold = max(hold, hold_of_records(floor, window.trouble.other_sku, t_open, t_close, sure))
     return max(hold, hold_of_records(floor, window.closings, t_open, t_close, sure))
 
 

@@ -9,7 +9,7 @@ from ext.shipment_cartons cimport add_fed
 from ext.shipments cimport touch_cycle
 from ext.state cimport CartonPlan, Cycle, PickWindow, ScopeLine
 from ext.store cimport List, length, nth, remove_at
-from ext.timers cimport NEVER
+from ext.timers cimport ANY_TIME, NEVER
 from ext.touches cimport touch, touch_line, touches_of
 
 cdef int WORDS_MAX = 16             # of the order systems on one line that are remembered; the oldest is forgotten first
@@ -46,7 +46,7 @@ cdef int touch_all(Floor floor, Shipment* shipment, Fact* cause) except -1:
         plan = <CartonPlan*>nth(shipment.plans, i)
         touch_since(floor, shipment, plan.fact, cause.t)
         for k in range(length(plan.cycles)):
-            add_fed(floor, <Cycle*>nth(plan.cycles, k), NEVER - 1, &cycles)
+            add_fed(floor, <Cycle*>nth(plan.cycles, k), ANY_TIME, &cycles)
     for i in range(length(cycles)):
         touch_carton(floor, shipment, <Cycle*>nth(cycles, i), cause.t)
     floor.store.free(cycles)
@@ -67,7 +67,7 @@ cdef int touch_scope(Floor floor, Shipment* shipment, Line* line, Fact* plan, Li
         touch_facts(floor, shipment, window.closings, since)
         touch_since(floor, shipment, window.trouble.cancelled_by, since)
         touch_pieces(floor, shipment, window.facts, since, cycles)
-        touch_pieces(floor, shipment, window.trouble.strangers, since, cycles)
+        touch_pieces(floor, shipment, window.trouble.other_sku, since, cycles)
     return touch_pieces(floor, shipment, line.packed, since, cycles)
 
 
@@ -100,7 +100,7 @@ cdef int touch_pieces(Floor floor, Shipment* shipment, const List* facts, int64_
             continue
         if fact.t >= since:
             touch_cycle(floor, fact.cycle, fact)
-        add_fed(floor, fact.cycle, NEVER - 1, cycles)
+        add_fed(floor, fact.cycle, ANY_TIME, cycles)
     return 0
 
 

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memset
 
 from ext cimport outcomes
-from ext.asked cimport place_of as place_of_fact
+from ext.asked cimport loc_of
 from ext.batch cimport ABSENT
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport KEY_PLACE, Key, text_key
@@ -14,7 +14,7 @@ from ext.outlet cimport EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, Subject
 from ext.premises_data cimport Expectation, ExpectationList, Shelf, Statement, UnitFinding
 from ext.state cimport B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT, B_UNIT_FINDING
 from ext.store cimport find, length, nth, pair, remove, remove_some
-from ext.timers cimport NEVER, RANK_INVENTORY
+from ext.timers cimport ANY_TIME, NEVER, RANK_INVENTORY
 
 cdef int PICKS_KEPT = 64            # of a place, before the first look at what is old
 
@@ -43,7 +43,7 @@ cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
 
 cdef Place* place_of_pick(Floor floor, const PickWindow* window, const Fact* fact) except? NULL:
     """NULL: neither the pick nor its task names a place."""
-    cdef int32_t loc = place_of_fact(window, fact)
+    cdef int32_t loc = loc_of(window, fact)
     return place_of(floor, loc, fact.sku, fact.lot, fact.t) if loc else NULL
 
 
@@ -64,13 +64,13 @@ cdef int take_count(Floor floor, Fact* fact) except -1:
 
 cdef int take_short(Floor floor, PickWindow* window) except -1:
     """R70: a `pick.short` was told, or revised: what it says of the stock now, maybe at another place."""
-    cdef outcomes.Outcome o = outcomes.outcome(window, NEVER - 1, max(floor.state.watermark, window.trouble.forced + 1))
+    cdef outcomes.Outcome o = outcomes.outcome(window, ANY_TIME, max(floor.state.watermark, window.trouble.forced + 1))
     cdef Fact* short_ = o.closing if o.shorted else NULL
     cdef Finding* finding = <Finding*>window.trouble.finding
     cdef Place* place = NULL
     cdef int32_t loc
     if short_ != NULL and short_.kind == K_PICK_SHORT and is_short_of_stock(floor, short_):
-        loc = place_of_fact(window, short_)
+        loc = loc_of(window, short_)
         if loc:
             place = place_of(floor, loc, window.sku, short_.lot, short_.t)
     if finding != NULL and (finding.fact != short_ or finding.place != place):
@@ -96,7 +96,7 @@ cdef int64_t picked_elsewhere(const PickWindow* window, const Fact* short_, int3
     cdef int i
     for i in range(length(window.facts)):
         fact = <const Fact*>nth(window.facts, i)
-        if fact.t > short_.t and place_of_fact(window, fact) != loc:
+        if fact.t > short_.t and loc_of(window, fact) != loc:
             total += fact.qty
     return total
 

@@ -11,7 +11,7 @@ from ext.floor cimport first_from
 from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length, nth
-from ext.timers cimport NEVER
+from ext.timers cimport ANY_TIME, NEVER
 from ext.touches cimport touch_others
 
 
@@ -26,7 +26,7 @@ cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fa
 
 cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     """R29: a pick or reversal of what has left. False: it, or the one whose place it takes, is a duplicate (R30)."""
-    cdef bint known = fact.press != 0 and pick_events.is_known_press(floor, window, fact)
+    cdef bint known = fact.press != 0 and pick_events.note_press(floor, window, fact)
     if known and not replaces_late(floor, window, fact):
         return False
     pick_events.count_late(floor, window, fact, False)
@@ -121,7 +121,7 @@ cdef int take_back_line(Floor floor, Shipment* shipment, Line* line) except -1:
     for i in range(length(line.windows)):
         window = <PickWindow*>nth(line.windows, i)
         take_back_picks(floor, shipment, window, window.facts)
-        take_back_picks(floor, shipment, window, window.trouble.strangers)
+        take_back_picks(floor, shipment, window, window.trouble.other_sku)
     return 0
 
 
@@ -140,7 +140,7 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
         floor.troubled(window).cancelled_by = NULL
         floor.troubled(window).cancel_t = NEVER
         floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(floor, window), cancel.t, cancel, "")
-        picks.tell(floor, window, cancel, NEVER - 1)
+        picks.tell(floor, window, cancel, ANY_TIME)
     if late == NULL:
         return 0
     if length(line.scopes) <= 1 and is_after(shipment, line.changed.cancel_t):
@@ -176,7 +176,7 @@ cdef int take_back(Floor floor, const Shipment* shipment, PickWindow* window, Fa
     picks.take_back(floor, window, fact)
     if fact.lu:
         cartons.detach(floor, floor.unit_of(fact.lu), fact, &changed)
-    picks.tell(floor, window, fact, NEVER - 1)
+    picks.tell(floor, window, fact, ANY_TIME)
     if length(window.facts):
         pick_alarms.watch(floor, window, fact.t)
     floor.store.free(changed)

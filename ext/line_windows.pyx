@@ -14,7 +14,7 @@ from ext.outlet cimport EXACT
 from ext.pick_events cimport key_of
 from ext.state cimport B_WAITING, Cycle, Waiting
 from ext.store cimport find, last, length, nth, remove
-from ext.timers cimport NEVER, RANK_PICK, RANK_TRACK
+from ext.timers cimport ANY_TIME, NEVER, RANK_PICK, RANK_TRACK
 
 
 # ---------------------------------------------------------------------------------------------- where a pick goes
@@ -103,10 +103,10 @@ cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1:
     send_back(floor, own, since)
     if not is_picked(own):
         withdraw_all(floor, own, fact)
-    elif own.confirmed != NULL and not outcome(own, NEVER - 1, floor.state.watermark).told:
+    elif own.confirmed != NULL and not outcome(own, ANY_TIME, floor.state.watermark).told:
         pick_events.withdraw(floor, own, fact)
     else:
-        picks.tell(floor, own, fact, NEVER - 1)
+        picks.tell(floor, own, fact, ANY_TIME)
     if first.planned_t < floor.state.watermark:
         return judge(floor, line)
     floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_PICK, key_of(own), line, TAG_FIRST_TASK, 0)
@@ -130,7 +130,7 @@ cdef int send_back(Floor floor, PickWindow* own, int64_t since) except -1:
     cdef Fact* fact
     cdef int i = length(own.closings) - 1
     send_back_picks(floor, own, own.facts, since)
-    send_back_picks(floor, own, own.trouble.strangers, since)
+    send_back_picks(floor, own, own.trouble.other_sku, since)
     while i >= 0 and (<Fact*>nth(own.closings, i)).t >= since:
         fact = <Fact*>nth(own.closings, i)
         i -= 1
@@ -199,7 +199,7 @@ cdef int judge(Floor floor, Line* line) except -1:
 cdef bint has_told(Floor floor, const PickWindow* own) noexcept:
     """A reversal was told by itself (R28). R3: a confirmation from before its cancel was heard of, which holds no longer, is
     nothing; a short from before the cancel was told, or would have been, had its first pick come earlier."""
-    cdef Outcome o = outcome(own, NEVER - 1, floor.state.watermark)
+    cdef Outcome o = outcome(own, ANY_TIME, floor.state.watermark)
     if not is_picked(own):
         return False
     return (own.trouble.short_told != NULL or o.closing != NULL or has_put_back(own, NEVER)
@@ -208,11 +208,11 @@ cdef bint has_told(Floor floor, const PickWindow* own) noexcept:
 
 cdef bint is_picked(const PickWindow* own) noexcept:
     """R20, R23: without a pick a line has no window, and no short."""
-    return length(own.facts) > 0 or length(own.trouble.strangers) > 0
+    return length(own.facts) > 0 or length(own.trouble.other_sku) > 0
 
 
 cdef bint has_put_back(const PickWindow* own, int64_t before) noexcept:
-    return has_reversal(own.facts, before) or has_reversal(own.trouble.strangers, before)
+    return has_reversal(own.facts, before) or has_reversal(own.trouble.other_sku, before)
 
 
 cdef bint has_reversal(const List* facts, int64_t before) noexcept:
@@ -233,14 +233,14 @@ cdef int take_over(Floor floor, PickWindow* task, PickWindow* own) except -1:
     cdef Fact* closing
     cdef Fact* cause = NULL
     cdef int i
-    for i in range(length(own.facts) + length(own.trouble.strangers)):
+    for i in range(length(own.facts) + length(own.trouble.other_sku)):
         cause = <Fact*>(nth(own.facts, i) if i < length(own.facts) else
-                        nth(own.trouble.strangers, i - length(own.facts)))
+                        nth(own.trouble.other_sku, i - length(own.facts)))
         picks.take_pick(floor, task, cause)
         if cause.press:
-            pick_events.is_known_press(floor, task, cause)
+            pick_events.note_press(floor, task, cause)
         pick_units.take_over(floor, task, cause, &changed)
-        if cause.qty > 0 and (task.reversed or task.trouble.strangers != NULL):
+        if cause.qty > 0 and (task.reversed or task.trouble.other_sku != NULL):
             pick_units.lead_reversals(floor, task, cause, &changed)
     for i in range(length(own.closings)):
         closing = <Fact*>nth(own.closings, i)
@@ -264,7 +264,7 @@ cdef int empty(Floor floor, PickWindow* own) except -1:
     floor.store.free(own.closings)
     own.facts = own.closings = NULL
     own.q_sum = 0
-    if own.trouble.strangers != NULL:
-        floor.store.free(own.trouble.strangers)
-        floor.troubled(own).strangers = NULL
+    if own.trouble.other_sku != NULL:
+        floor.store.free(own.trouble.other_sku)
+        floor.troubled(own).other_sku = NULL
     return 0

@@ -24,7 +24,7 @@ from ext.shipment_cartons cimport cycles_of, unused_of
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport B_DEPARTED, Bytes, Cycle, Departed, DepartedList
 from ext.store cimport B_BYTES, List, Numbers, index_of, length, nth
-from ext.timers cimport NEVER, RANK_SHIPMENT
+from ext.timers cimport ANY_TIME, NEVER, RANK_SHIPMENT
 from ext.tombstones cimport is_buried
 from ext.truths cimport leave_pending
 
@@ -62,7 +62,7 @@ cdef int take_trailer(Floor floor, Shipment* shipment, Fact* close, bint forced)
     if index_of(shipment.trailer_closes, close) < 0:
         floor.insert_sorted(&shipment.trailer_closes, close)
         floor.by_watermark.push(close.t, RANK_SHIPMENT, text_key(shipment.id), shipment, TAG_PASSED, close.t)
-        tell_partial(floor, shipment, departure_of(floor, shipment), close.t)
+        judge_partial(floor, shipment, departure_of(floor, shipment), close.t)
     return tell(floor, shipment, close, forced)
 
 
@@ -84,8 +84,8 @@ cdef Departure departure_at(Floor floor, Shipment* shipment, Fact* close):
     cdef Departure departure = Departure()
     cdef Cycle* cycle
     cdef carton_state.CartonState state
-    cdef Numbers* unused = unused_of(floor, shipment, close.t, NEVER - 1)
-    cdef List* cycles = cycles_of(floor, shipment, close.t, NEVER - 1)
+    cdef Numbers* unused = unused_of(floor, shipment, close.t, ANY_TIME)
+    cdef List* cycles = cycles_of(floor, shipment, close.t, ANY_TIME)
     cdef bint filled
     cdef int i
     add_gone(floor, shipment, close, &cycles)
@@ -145,7 +145,7 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     cdef Fact* result = shipment.result
     cdef Fact* evidence = result
     cdef bytes data
-    tell_partial(floor, shipment, departure, floor.state.watermark - 1)
+    judge_partial(floor, shipment, departure, floor.state.watermark - 1)
     if departure is not None and departure.left_behind and not floor.rules.emit_partial_load:
         departure = None
     if result == NULL and departure is None:
@@ -168,7 +168,7 @@ cdef int tell(Floor floor, Shipment* shipment, Fact* cause, bint forced) except 
     return 0
 
 
-cdef int tell_partial(Floor floor, Shipment* shipment, Departure departure, int64_t as_of) except -1:
+cdef int judge_partial(Floor floor, Shipment* shipment, Departure departure, int64_t as_of) except -1:
     """R54: raised while a carton stands there and others have left; a full load or, where it was held, the owner's word
     ends it, whichever came first: as of the trailer's close that word may be still to come."""
     cdef Fact* result = shipment.result
@@ -241,10 +241,10 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
     if departure is not None and (first == NULL or departure.close.t < first.t):
         first = departure.close
     if shipment.manifest_t == NEVER:
-        shipment.stood = shipment.stands
+        shipment.was_told_ready = shipment.told_ready
     if first.t < shipment.manifest_t:
         shipment.manifest_t = first.t
-        shipment.stands = False
+        shipment.told_ready = False
         leave_pending(floor, shipment, first.t)
     for address in cartons_then(floor, shipment, departure, shipment.manifest_t):
         cycle = <Cycle*><size_t>address

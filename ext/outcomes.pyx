@@ -99,7 +99,7 @@ cdef bint has_begun(const PickWindow* window, int64_t as_of) noexcept:
     """R20: a task's window is opened by its pick.task or its first pick, a line's own by its first pick."""
     if length(window.facts) and (<Fact*>nth(window.facts, 0)).t <= as_of:
         return True
-    if length(window.trouble.strangers) and (<Fact*>nth(window.trouble.strangers, 0)).t <= as_of:
+    if length(window.trouble.other_sku) and (<Fact*>nth(window.trouble.other_sku, 0)).t <= as_of:
         return True
     return window.task != 0 and window.planned_t <= as_of
 
@@ -111,7 +111,7 @@ cdef bint was_there(const PickWindow* window, const Fact* closing) noexcept:
 
 
 cdef int64_t moved_at(const Fact* closing) noexcept:
-    """When a cutoff was moved whose time had come, or was taken from the order; NEVER: it stands (see waves)."""
+    """When a cutoff was moved whose time had come, or was taken from the order; NEVER: it stands (see cutoffs)."""
     return -closing.qty if closing.context and closing.qty < 0 else NEVER
 
 
@@ -157,12 +157,12 @@ cdef bint went_elsewhere(const PickWindow* window, const Fact* picked, const Fac
     after the close.)"""
     cdef const Fact* other
     cdef int i
-    for i in range(length(window.trouble.strangers) if closing.kind == K_CARTON_CLOSE else 0):
-        other = <Fact*>nth(window.trouble.strangers, i)
+    for i in range(length(window.trouble.other_sku) if closing.kind == K_CARTON_CLOSE else 0):
+        other = <Fact*>nth(window.trouble.other_sku, i)
         if other.qty > 0 and other.t <= closing.t and (picked == NULL or other.t > picked.t):
             picked = other
     return (closing.kind == K_CARTON_CLOSE and picked != NULL and picked.cycle != closing.cycle
-            and window.trouble.decided != closing)
+            and window.trouble.closed_by != closing)
 
 
 cdef void open_again(Outcome* o, int64_t asked) noexcept:
@@ -200,7 +200,7 @@ cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t a
     """R21 a before the close, R25 and R26 after it, also while the window is open again; R28's reversals are picks of a
     negative quantity."""
     o.q_now += fact.qty
-    if window.trouble.decided != NULL and fact.late:
+    if window.trouble.closed_by != NULL and fact.late:
         o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t

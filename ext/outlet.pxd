@@ -75,7 +75,7 @@ cdef class Outlet:
                      int evidence) except -1
     cdef int raise_(self, int code, int32_t subject, int64_t time, const Fact* cause, str detail) except -1
     cdef int clear(self, int code, int32_t subject, int64_t time, const Fact* cause) except -1
-    cdef bint stands(self, int code, int32_t subject) noexcept
+    cdef bint is_raised(self, int code, int32_t subject) noexcept
     cdef int forget(self, int code, int32_t subject) noexcept
     cdef int tell_episode(self, int type, int code, int32_t subject, int64_t number, int64_t time, const Fact* cause,
                           str detail) except -1

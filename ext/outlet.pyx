@@ -286,7 +286,7 @@ cdef class Outlet:
         self.state.open_episodes[code] -= 1
         return self.tell_episode(EXCEPTION_CLEARED, code, subject, episode.number, time, cause, counted)
 
-    cdef bint stands(self, int code, int32_t subject) noexcept:
+    cdef bint is_raised(self, int code, int32_t subject) noexcept:
         cdef Episode* episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)
         return episode != NULL and episode.open
 

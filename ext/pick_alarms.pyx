@@ -76,7 +76,7 @@ cdef bint may_be_wrong(const PickWindow* window) noexcept:
     """Whether anything may be wrong with it at any moment, by what is known so far. (Without a reversal a window never held
     more than it does now.)"""
     cdef int i
-    if (window.trouble.alarms or window.reversed or length(window.trouble.strangers) or window.trouble.cancel_t != NEVER
+    if (window.trouble.alarms or window.reversed or length(window.trouble.other_sku) or window.trouble.cancel_t != NEVER
             or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_of(window, window.q_task, NEVER)):
         return True
     for i in range(length(window.closings)):
@@ -135,7 +135,7 @@ cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
 
 cdef int judge_sku(Floor floor, PickWindow* window, int64_t as_of) except -1:
     """R31: a pick of another SKU."""
-    cdef const Fact* wrong = <Fact*>nth(window.trouble.strangers, 0) if length(window.trouble.strangers) else NULL
+    cdef const Fact* wrong = <Fact*>nth(window.trouble.other_sku, 0) if length(window.trouble.other_sku) else NULL
     if wrong == NULL or wrong.t > as_of:
         return 0
     return floor.outlet.raise_(PCK_WRONG_SKU, subject_text(floor, window), wrong.t, wrong,
@@ -225,7 +225,7 @@ cdef const Fact* youngest(Floor floor, const PickWindow* window, int64_t as_of) 
     """The last of its facts by then."""
     cdef const Fact* found = window.trouble.cancelled_by if window.trouble.cancel_t <= as_of else NULL
     found = younger(floor, found, window.facts, as_of)
-    found = younger(floor, found, window.trouble.strangers, as_of)
+    found = younger(floor, found, window.trouble.other_sku, as_of)
     return younger(floor, found, window.closings, as_of)
 
 

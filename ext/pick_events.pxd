@@ -36,7 +36,7 @@ cdef Fact* closing_of_short(const PickWindow* window) noexcept
 cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1
 cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1
 cdef void forget_press(PickWindow* window, int32_t press) noexcept
-cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef bint note_press(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef Key key_of(const PickWindow* window) noexcept
 cdef Subject subject_of(const PickWindow* window) noexcept
 cdef int32_t subject_text(Floor floor, const PickWindow* window) except -1

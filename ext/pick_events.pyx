@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
-from ext.asked cimport place_at, place_of
+from ext.asked cimport loc_at, loc_of
 from ext.batch cimport ABSENT
 from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
@@ -85,7 +85,7 @@ cdef struct Picked:             # when, from where and into what the pieces of a
 cdef Picked picked_by(const PickWindow* window, const Outcome* o) noexcept:
     """R31: `lu` and `carton` are those of the last pick, left out if picks went into several; likewise `loc`, if they came
     from several."""
-    cdef Picked found = Picked(t_first=o.t_close, loc=place_at(window, o.t_close), lu=0, carton=0)
+    cdef Picked found = Picked(t_first=o.t_close, loc=loc_at(window, o.t_close), lu=0, carton=0)
     cdef const Fact* fact
     cdef bint first = True, one_loc = True, one_lu = True, one_carton = True
     cdef int i
@@ -96,10 +96,10 @@ cdef Picked picked_by(const PickWindow* window, const Outcome* o) noexcept:
         if first:
             found.t_first, first = fact.t, False
         else:
-            one_loc = one_loc and place_of(window, fact) == found.loc
+            one_loc = one_loc and loc_of(window, fact) == found.loc
             one_lu = one_lu and fact.lu == found.lu
             one_carton = one_carton and carton_number(fact) == found.carton
-        found.loc, found.lu, found.carton = place_of(window, fact), fact.lu, carton_number(fact)
+        found.loc, found.lu, found.carton = loc_of(window, fact), fact.lu, carton_number(fact)
     found.loc = found.loc if one_loc else 0
     found.lu = found.lu if one_lu else 0
     found.carton = found.carton if one_carton else 0
@@ -148,7 +148,7 @@ cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) ex
     cdef int32_t loc
     if closing == NULL:
         closing = closing_of_short(window)
-    loc = place_at(window, closing.t if closing != NULL else o.t_close)
+    loc = loc_at(window, closing.t if closing != NULL else o.t_close)
     by_operator = closing != NULL and closing.kind == K_PICK_SHORT
     by_carton = closing != NULL and closing.kind == K_CARTON_CLOSE
     if by_operator and closing.loc:
@@ -263,7 +263,7 @@ cdef int write_reversal(Floor floor, PickWindow* window, const Fact* fact, bint 
     put_plain_dev_id(floor, fact)
     ledger = floor.outlet.ledger(PICK_REVERSED, order)
     add_entries_before(window, window.facts, fact, ledger, &qty)
-    add_entries_before(window, window.trouble.strangers, fact, ledger, &qty)
+    add_entries_before(window, window.trouble.other_sku, fact, ledger, &qty)
     if window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1:
         late = <const LatePicks*>find(floor.state.late_picks, late_key(floor, window, fact))
         add_entries_before(window, late.picks if late != NULL else NULL, fact, ledger, &qty)
@@ -334,7 +334,7 @@ cdef Fact* counted_press(const PickWindow* window, const Fact* fact, bint beside
     """R30: the pick that counts of those that tell of its press; NULL: none does. `beside`: an entry of the same record, which
     names the task twice; else one of another."""
     cdef Fact* other = press_among(window.facts, window, fact, beside)
-    return other if other != NULL else press_among(window.trouble.strangers, window, fact, beside)
+    return other if other != NULL else press_among(window.trouble.other_sku, window, fact, beside)
 
 
 cdef Fact* late_press(Floor floor, const PickWindow* window, const Fact* fact, bint beside) noexcept:
@@ -393,7 +393,7 @@ cdef LatePicks* late_picks_of(Floor floor, const PickWindow* window, const Fact*
 
 
 cdef str place_text(Floor floor, const PickWindow* window, const Fact* fact):
-    return "/".join((floor.text(place_of(window, fact)), floor.text(fact.sku), floor.text(fact.lot)))
+    return "/".join((floor.text(loc_of(window, fact)), floor.text(fact.sku), floor.text(fact.lot)))
 
 
 cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1:
@@ -440,7 +440,7 @@ cdef int retell_late(Floor floor, const PickWindow* window) except -1:
     return 0
 
 
-cdef bint is_known_press(Floor floor, PickWindow* window, const Fact* fact) except -1:
+cdef bint note_press(Floor floor, PickWindow* window, const Fact* fact) except -1:
     """R30: was this press told of before? From now on it was. Entries of one record (`alloc`) that name the task and the
     press more than once are a pick each."""
     if fact.qty < 0:

@@ -1,34 +1,34 @@
 # cython: boundscheck=False, wraparound=False
 """Load units of picks that name none (R43): see pick_units.pxd."""
 
-from ext cimport cartons, destinations, inventory, picks
-from ext.asked cimport unit_at
+from ext cimport cartons, inventory, picks, short_on_close
+from ext.asked cimport lu_at
 from ext.store cimport index_of, length, nth
 
 
 cdef int32_t unit_of(Floor floor, const PickWindow* window, const Fact* fact) noexcept:
     """R43: of a reversal that of the last pick of its SKU before it; of a pick, or before any pick, the task's."""
-    cdef const List* facts = window.facts if fact.sku == window.sku else window.trouble.strangers
+    cdef const List* facts = window.facts if fact.sku == window.sku else window.trouble.other_sku
     cdef const Fact* pick
     cdef int i
     for i in range(length(facts) - 1 if fact.qty < 0 else -1, -1, -1):
         pick = <Fact*>nth(facts, i)
         if pick.qty > 0 and pick.sku == fact.sku and floor.precedes(pick, fact):
             return pick.lu
-    return unit_at(window, fact.t)
+    return lu_at(window, fact.t)
 
 
 cdef int join(Floor floor, Fact* fact, bint inside, List** changed) except -1:
     """The pick joins the unit that it names. `inside`: it lies there already, only its window is another one (R20), which the
     unit's closes may end (R21 c)."""
     if inside:
-        return destinations.ask_closes(floor, floor.unit_of(fact.lu))
+        return short_on_close.ask_closes(floor, floor.unit_of(fact.lu))
     return cartons.attach(floor, floor.unit_of(fact.lu), fact, changed)
 
 
 cdef int lead_reversals(Floor floor, PickWindow* window, const Fact* pick, List** changed) except -1:
     """R3: reversals that came before the pick that they follow go into its unit."""
-    cdef List* facts = window.facts if pick.sku == window.sku else window.trouble.strangers
+    cdef List* facts = window.facts if pick.sku == window.sku else window.trouble.other_sku
     cdef Fact* fact
     cdef int i
     for i in range(index_of(facts, pick) + 1, length(facts)):

@@ -18,7 +18,7 @@ cdef int open_line_window(Floor floor, Line* line) except -1
 cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
 cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL
 cdef int force(Floor floor, PickWindow* window, int64_t t) except -1
-cdef bint is_dead(Floor floor, PickWindow* window) except -1
+cdef bint stays_dead(Floor floor, PickWindow* window) except -1
 cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1

@@ -9,10 +9,9 @@ from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport ask_stock, key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
 from ext.store cimport List, length, nth, remove
-from ext.timers cimport NEVER, RANK_PICK
+from ext.timers cimport ANY_TIME, NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
-cdef int64_t ANY_TIME = NEVER - 1
 
 
 # ---------------------------------------------------------------------------------------------- collecting facts
@@ -40,7 +39,7 @@ cdef bint has_grave(Floor floor, const PickWindow* window) except -1:
     return is_buried(floor, b"order/", window.line.order)
 
 
-cdef bint is_dead(Floor floor, PickWindow* window) except -1:
+cdef bint stays_dead(Floor floor, PickWindow* window) except -1:
     """R46: it was forgotten before its time, and the order systems have told of it once more: nothing counts for it, and
     nothing is told of it."""
     if window.trouble.buried:
@@ -99,9 +98,9 @@ cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
     """A pick or reversal joins its window."""
     fact.window = window
     if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
-        floor.insert_sorted(&floor.troubled(window).strangers, fact)
+        floor.insert_sorted(&floor.troubled(window).other_sku, fact)
         return pick_alarms.expect(floor, window, fact.t)
-    fact.late = window.trouble.decided != NULL and fact.t <= window.trouble.decided.t
+    fact.late = window.trouble.closed_by != NULL and fact.t <= window.trouble.closed_by.t
     floor.insert_sorted(&window.facts, fact)
     window.q_sum += fact.qty
     window.reversed = window.reversed or fact.qty < 0
@@ -114,7 +113,7 @@ cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
         window.q_sum -= fact.qty
         remove(&window.facts, fact)
     else:
-        remove(&floor.troubled(window).strangers, fact)
+        remove(&floor.troubled(window).other_sku, fact)
     return 0
 
 
@@ -143,13 +142,13 @@ cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact
     cdef bint closed
     if closing == NULL:
         return 0
-    closed = window.trouble.decided == closing
+    closed = window.trouble.closed_by == closing
     if closing.t >= fact.t or (window.trouble.gap_held and not closed):
         remove(&window.closings, closing)
     elif was_there(window, closing):
         return 0
     if closed:
-        floor.troubled(window).decided = NULL
+        floor.troubled(window).closed_by = NULL
         undo(floor, window, closing, fact)
     return 0
 
@@ -216,7 +215,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     cdef Outcome o
     cdef int evidence
     cdef int64_t blind
-    if window.q_task < 0 or is_dead(floor, window):
+    if window.q_task < 0 or stays_dead(floor, window):
         return 0
     o = outcome(window, as_of, max(floor.state.watermark, window.trouble.forced + 1))
     if not o.told:
@@ -228,12 +227,12 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
             return never_full(floor, window, cause)
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
-    if o.by == BY_DEADLINE and o.q_short > 0 and window.trouble.decided == NULL:
+    if o.by == BY_DEADLINE and o.q_short > 0 and window.trouble.closed_by == NULL:
         blind = gaps.hold_of_window(floor, window, o.closing.t, False)      # pieces that followed it were no silence
         if blind and o.closing.t + blind > floor.state.wall:
             return hold(floor, window, o.closing.t, blind)
         evidence = INCOMPLETE if blind else evidence
-    if o.closing != NULL and window.trouble.decided == NULL:
+    if o.closing != NULL and window.trouble.closed_by == NULL:
         decided_by(floor, window, o.closing)
     if cause == NULL or (o.told and not cause.context and cause.t >= floor.state.watermark):
         cause = o.cause                     # R3: the one that decided, whichever came last
@@ -256,7 +255,7 @@ cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:
     """A b, c or d closes the window. The picks that are known now were in time for it; those that arrive later are `late`
     (R25)."""
     cdef int i
-    floor.troubled(window).decided = closing
+    floor.troubled(window).closed_by = closing
     for i in range(length(window.facts)):
         (<Fact*>nth(window.facts, i)).late = False
     return 0

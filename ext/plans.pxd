@@ -1,7 +1,7 @@
 """What was planned when (R10, R51, R53): the plans of shipments and cartons as of any event time.
 
 A plan of a higher revision counts from its event time on; before that the one that it has replaced is in force, whichever
-came first. NEVER - 1 asks for what is planned now.
+came first. ANY_TIME asks for what is planned now.
 """
 
 from libc.stdint cimport int64_t

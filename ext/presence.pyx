@@ -9,7 +9,7 @@ cdef enum Order:
     BY_WATERMARK, BY_LEAVING, ORDERS
 
 
-cdef inline int64_t place_of(const Source* source, int order) noexcept:
+cdef inline int64_t rank_of(const Source* source, int order) noexcept:
     """Where it belongs now."""
     return source.watermark if order == BY_WATERMARK else source.last_rx + source.idle
 
@@ -18,7 +18,7 @@ cdef int join(Store store, State* state, Source* source) except -1:
     cdef int order
     for order in range(ORDERS):
         store.append(&state.live[order], source)
-        source.placed[order] = place_of(source, order)
+        source.placed[order] = rank_of(source, order)
         rise(&state.live[order], order, length(state.live[order]) - 1, source)
     return 0
 
@@ -37,8 +37,8 @@ cdef void leave(State* state, Source* source) noexcept:
 
 cdef void restore_order(State* state, Source* source) noexcept:
     """Its moment of leaving may be earlier than it was: by the clock that it is received with, or by its settings."""
-    if source.live and place_of(source, BY_LEAVING) < source.placed[<int>BY_LEAVING]:
-        source.placed[<int>BY_LEAVING] = place_of(source, BY_LEAVING)
+    if source.live and rank_of(source, BY_LEAVING) < source.placed[<int>BY_LEAVING]:
+        source.placed[<int>BY_LEAVING] = rank_of(source, BY_LEAVING)
         rise(&state.live[<int>BY_LEAVING], BY_LEAVING, source.at[<int>BY_LEAVING], source)
 
 
@@ -56,9 +56,9 @@ cdef Source* first_by(List** live, int order) noexcept:
     cdef Source* source
     while length(live[0]):
         source = <Source*>nth(live[0], 0)
-        if source.placed[order] == place_of(source, order):
+        if source.placed[order] == rank_of(source, order):
             return source
-        source.placed[order] = place_of(source, order)
+        source.placed[order] = rank_of(source, order)
         sink(live, order, 0, source)
     return NULL
 

@@ -403,7 +403,7 @@ cdef bint holds_moved_cancelled(Floor floor, const Cycle* cycle, int64_t as_of, 
             if window.trouble.cancel_t > as_of or in_hand(window, as_of) <= 0:
                 continue
             found = found or came_to(floor, cycle, window.facts, as_of)
-            found = found or came_to(floor, cycle, window.trouble.strangers, as_of)
+            found = found or came_to(floor, cycle, window.trouble.other_sku, as_of)
     return found
 
 
@@ -426,7 +426,7 @@ cdef bint came_to(Floor floor, const Cycle* cycle, const List* facts, int64_t as
 
 cdef int64_t in_hand(const PickWindow* window, int64_t as_of) noexcept:
     """What was picked and not put back, after its cancel and of another SKU, too: it lies somewhere."""
-    return signed(window.facts, as_of) + signed(window.trouble.strangers, as_of)
+    return signed(window.facts, as_of) + signed(window.trouble.other_sku, as_of)
 
 
 cdef int64_t signed(const List* facts, int64_t as_of) noexcept:

@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False
 """Illegal moves take no effect: see refused_moves.pxd."""
 
-from ext cimport carton_names, cartons, destinations, shipments, trailers
+from ext cimport carton_names, cartons, shipments, short_on_close, trailers
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport PKG_AFTER_VOID
 from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LOAD_SCANNED, K_SCAN_READ
@@ -37,7 +37,7 @@ cdef int refuse(Floor floor, Fact* fact) except -1:
     if fact.kind == K_SCAN_READ:
         return 0
     if fact.kind == K_CARTON_CLOSE:
-        destinations.forget_close(cycle, fact)
+        short_on_close.forget_close(cycle, fact)
     if fact.kind == K_LOAD_SCANNED:
         remove(&floor.trailer_of(fact.trailer).loads, fact)
     floor.state.count_taken -= 1

@@ -9,7 +9,7 @@ from ext.store cimport List, Table, find, index_of, length, nth, remove
 from ext.timers cimport NEVER
 
 
-cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bint new) except -1:
+cdef int change_qty(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bint new) except -1:
     """R27a: another quantity is asked for, and the window judged anew. A note among its closings (see outcomes.is_note) keeps
     what was asked for up to then: a deadline or short that found the window full has changed nothing, and does not now."""
     cdef Fact* note
@@ -19,13 +19,13 @@ cdef int ask(Floor floor, PickWindow* window, int64_t qty, const Fact* fact, bin
         note = floor.copy_name(fact)
         note.qty = window.q_task + 1
         floor.insert_sorted(&window.closings, note)
-    if window.trouble.decided != NULL:
-        floor.troubled(window).decided = NULL
+    if window.trouble.closed_by != NULL:
+        floor.troubled(window).closed_by = NULL
     window.q_task = qty
     return 0 if new else pick_alarms.expect(floor, window, fact.t)
 
 
-cdef int move(Floor floor, PickWindow* window, Line* line, Fact* fact) except -1:
+cdef int change_line(Floor floor, PickWindow* window, Line* line, Fact* fact) except -1:
     """R10: the task is another line's from now on. So are its pieces, in the cartons where they lie, and whoever plans either
     line is concerned."""
     cdef Line* before = window.line
@@ -35,13 +35,13 @@ cdef int move(Floor floor, PickWindow* window, Line* line, Fact* fact) except -1
     floor.store.append(&line.windows, window)
     window.line = line
     add_cycles(floor, window.facts, &changed)
-    add_cycles(floor, window.trouble.strangers, &changed)
+    add_cycles(floor, window.trouble.other_sku, &changed)
     for i in range(length(changed)):
         packing.unsettle(<Cycle*>nth(changed, i), NULL)
     packing.settle(floor, &changed)
     cartons.follow(floor, changed, fact)
     for i in range(length(changed)):
-        cartons.watch_holds(floor, <Cycle*>nth(changed, i), fact.t)
+        cartons.watch_alarms(floor, <Cycle*>nth(changed, i), fact.t)
         shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)
     follow_line(floor, window, before, fact)
@@ -74,7 +74,7 @@ cdef int add_cycles(Floor floor, const List* facts, List** found) except -1:
     return 0
 
 
-cdef int ask_for(Floor floor, PickWindow* window, int32_t sku) except -1:
+cdef int change_sku(Floor floor, PickWindow* window, int32_t sku) except -1:
     """R31: another SKU is asked for. What was picked of that one counts, and what was picked of the other does not."""
     cdef List* picked = NULL
     cdef Fact* fact
@@ -83,8 +83,8 @@ cdef int ask_for(Floor floor, PickWindow* window, int32_t sku) except -1:
         return 0
     for i in range(length(window.facts)):
         floor.store.append(&picked, nth(window.facts, i))
-    for i in range(length(window.trouble.strangers)):
-        floor.store.append(&picked, nth(window.trouble.strangers, i))
+    for i in range(length(window.trouble.other_sku)):
+        floor.store.append(&picked, nth(window.trouble.other_sku, i))
     for i in range(length(picked)):
         picks.take_back(floor, window, <Fact*>nth(picked, i))
     window.sku = sku
@@ -95,7 +95,7 @@ cdef int ask_for(Floor floor, PickWindow* window, int32_t sku) except -1:
     return 0
 
 
-cdef int send_to(Floor floor, PickWindow* window, int32_t lu, Fact* fact) except -1:
+cdef int change_unit(Floor floor, PickWindow* window, int32_t lu, Fact* fact) except -1:
     """R43: the task goes into another load unit, and so do the pieces from after that that name none."""
     cdef List* changed = NULL
     cdef int i
@@ -103,7 +103,7 @@ cdef int send_to(Floor floor, PickWindow* window, int32_t lu, Fact* fact) except
         return 0
     window.lu = lu
     move_since(floor, window.facts, lu, fact.t, &changed)
-    move_since(floor, window.trouble.strangers, lu, fact.t, &changed)
+    move_since(floor, window.trouble.other_sku, lu, fact.t, &changed)
     for i in range(length(changed)):
         shipments.touch_cycle(floor, <Cycle*>nth(changed, i), fact)
     floor.store.free(changed)
@@ -120,7 +120,7 @@ cdef int move_since(Floor floor, const List* facts, int32_t lu, int64_t t, List*
     return 0
 
 
-cdef int lay_elsewhere(Floor floor, PickWindow* window, const Fact* fact) except -1:
+cdef int change_place(Floor floor, PickWindow* window, const Fact* fact) except -1:
     """R29, R31, R70: a revision names another place. What was picked or not found before its event time was so at the place
     that the task named then; picks of later event times that came first are taken from the new one."""
     cdef List* moved = NULL
@@ -129,7 +129,7 @@ cdef int lay_elsewhere(Floor floor, PickWindow* window, const Fact* fact) except
     if window.loc == fact.loc:
         return 0
     picked_since(floor, window.facts, fact.t, &moved)
-    picked_since(floor, window.trouble.strangers, fact.t, &moved)
+    picked_since(floor, window.trouble.other_sku, fact.t, &moved)
     pick_events.add_late_since(floor, window, fact.t, &late)
     for i in range(length(late)):
         pick_events.uncount_late(floor, window, <Fact*>nth(late, i))

@@ -19,7 +19,7 @@ from ext.premises_data cimport Finding, LatePicks, Return, Rma, Scan, Signal, Su
 from ext.sources cimport Gap, Source, Track, TrackLife
 from ext.state cimport CartonPlan, Cycle, Fact, Line, Order, PickWindow, ScopeLine, Shipment, Trailer, Waiting
 from ext.store cimport List, Table, find, last, length, nth, pair, remove_at, remove_some
-from ext.timers cimport NEVER
+from ext.timers cimport ANY_TIME, NEVER
 
 
 cdef int sweep(Floor floor, int64_t before) except -1:
@@ -48,7 +48,7 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
     cdef Keys keys = Keys(table.count)
     cdef Shipment* shipment
     cdef uint64_t i
-    tell_who_stays(floor, before)
+    mark_who_stays(floor, before)
     for i in range(table.capacity):
         shipment = <Shipment*>table.slots[i].value
         if shipment == NULL or shipment.stays:
@@ -63,7 +63,7 @@ cdef int forget_shipments(Floor floor, int64_t before) except -1:
     return drop_all(floor, table, keys)
 
 
-cdef int tell_who_stays(Floor floor, int64_t before) except -1:
+cdef int mark_who_stays(Floor floor, int64_t before) except -1:
     """Those that are not over, and by their lines from one to the next."""
     cdef Table* table = floor.state.shipments
     cdef List* stay = NULL
@@ -154,7 +154,7 @@ cdef bint is_over(const Order* order, int64_t before) noexcept:
         if length(line.windows) == 0:
             return False                # planned: its picks are still to come
         for k in range(length(line.windows)):
-            o = outcomes.outcome(<PickWindow*>nth(line.windows, k), NEVER - 1, before)
+            o = outcomes.outcome(<PickWindow*>nth(line.windows, k), ANY_TIME, before)
             if not o.closed or o.t_close >= before:
                 return False
             worked = True
@@ -369,7 +369,7 @@ cdef bint rma_is_over(Floor floor, const Rma* rma, int64_t before) noexcept:
             home = <Return*>nth(rma.returns, k)
             if home.sku == rma.expected.items[i].sku:
                 came += received(home)
-        if came < returns.expected_of(rma, rma.expected.items[i].sku, NEVER - 1):
+        if came < returns.expected_of(rma, rma.expected.items[i].sku, ANY_TIME):
             return False
     return True
 

@@ -13,14 +13,13 @@ from ext.outlet cimport EXACT, RETURN_DISPOSITIONED, RETURN_RECEIVED, Subject
 from ext.premises_data cimport Graded, Return, Rma, RmaLine, RmaLines, Scan
 from ext.state cimport B_GRADED, B_RETURN, B_RMA, B_RMA_LINES, B_SCAN
 from ext.store cimport List, find, length, nth
-from ext.timers cimport NEVER, RANK_INVENTORY
+from ext.timers cimport ANY_TIME, RANK_INVENTORY
 from ext.tombstones cimport is_buried
 
 cdef enum Verdict:
     EXPECTED, OVER, UNEXPECTED
 
 cdef tuple CONDITIONS = ("EXPECTED", "OVER", "UNEXPECTED")
-cdef int64_t ANY_TIME = NEVER - 1
 
 
 # ---------------------------------------------------------------------------------------------- collecting facts

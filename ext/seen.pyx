@@ -62,12 +62,12 @@ cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t la
     """R5: False, if it was here before, inside `lateness`. An interval holds what came within a GRAIN, so that its `t` says of
     all its numbers when they were here; there may be no hole between it and the next."""
     cdef int64_t grain = lateness // GRAINS
-    cdef int i = place_of(seen, seq)
+    cdef int i = interval_at(seen, seq)
     if i >= 0 and seq <= seen.intervals[i].high:
         if t - seen.intervals[i].t <= lateness:
             return False
         forget_old(seen, t - lateness)                          # the counter has begun anew without a new epoch
-        i = place_of(seen, seq)
+        i = interval_at(seen, seq)
     hole.filled = seen.count > 0 and seq < seen.intervals[seen.count - 1].high
     if i >= 0 and seq == seen.intervals[i].high + 1 and t <= seen.intervals[i].until:
         seen.intervals[i].high = seq
@@ -92,7 +92,7 @@ cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t la
     return insert(store, seen, Interval(low=seq, high=seq, first=t, last=t, t=t, until=t + grain), t - lateness)
 
 
-cdef inline int place_of(const Seen* seen, int64_t seq) noexcept:
+cdef inline int interval_at(const Seen* seen, int64_t seq) noexcept:
     """The last interval that begins at or before a number, -1: none. Looked for from the end: most are young."""
     cdef int i = seen.count - 1
     while i >= 0 and seen.intervals[i].low > seq:
@@ -132,7 +132,7 @@ cdef bint insert(Store store, Seen* seen, Interval interval, int64_t old) except
     cdef int i
     if seen.count == seen.capacity:
         make_room(store, seen, old)
-    i = place_of(seen, interval.low) + 1
+    i = interval_at(seen, interval.low) + 1
     if seen.count == INTERVALS_MAX:
         if i == 0:
             return True
@@ -216,7 +216,7 @@ cdef bint take_owed(Store store, Seen* seen, int64_t seq, int64_t t, int64_t lat
     if owed == NULL:
         return False
     store.drop(table, sub_key(seq, 0))
-    here = &seen.intervals[place_of(seen, seq)]
+    here = &seen.intervals[interval_at(seen, seq)]
     if here.t < t <= here.until:
         here.t = t
     return t - as_time(owed) <= lateness

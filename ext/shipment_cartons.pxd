@@ -9,7 +9,7 @@ from ext.state cimport Cycle, Line, PickWindow, Shipment
 from ext.store cimport List, Numbers
 
 
-# By what was put in and closed up to `as_of` and what was `planned` by then; NEVER - 1: by what is planned now. Lists are
+# By what was put in and closed up to `as_of` and what was `planned` by then; ANY_TIME: by what is planned now. Lists are
 # the caller's, to be freed.
 cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of, int64_t planned) except? NULL
 cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of, int64_t planned) except? NULL

@@ -8,7 +8,7 @@ from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at, its_since, plan_at, scope_at, scopes_ever
 from ext.state cimport CartonPlan, Fact, Line, PickWindow, ScopeLine
 from ext.store cimport index_of, length, nth
-from ext.timers cimport NEVER
+from ext.timers cimport ANY_TIME, NEVER
 
 
 cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of, int64_t planned) except? NULL:
@@ -37,7 +37,7 @@ cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of, int64_t pla
         for k in range(length(line.windows)):
             window = <PickWindow*>nth(line.windows, k)
             add_cycles_of(floor, shipment, window.facts, as_of, planned, &found)
-            add_cycles_of(floor, shipment, window.trouble.strangers, as_of, planned, &found)    # R31: they lie there, too
+            add_cycles_of(floor, shipment, window.trouble.other_sku, as_of, planned, &found)    # R31: they lie there, too
         add_cycles_of(floor, shipment, line.packed, as_of, planned, &found)
     return found
 
@@ -199,8 +199,8 @@ cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) no
 
 cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL:
     """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
-    cdef Shipment* shipment = home_of(cycle, NEVER - 1) if cycle != NULL else NULL
-    if shipment != NULL and planned_home(cycle, NEVER - 1).shipment == NULL and shipment != only_planner(line, NEVER - 1):
+    cdef Shipment* shipment = home_of(cycle, ANY_TIME) if cycle != NULL else NULL
+    if shipment != NULL and planned_home(cycle, ANY_TIME).shipment == NULL and shipment != only_planner(line, ANY_TIME):
         shipment = NULL     # with the pick in it the carton is nobody's: it may not be counted there yet
     if shipment == NULL and length(line.scopes) == 1:
         shipment = (<ScopeLine*>nth(line.scopes, 0)).shipment

@@ -19,7 +19,7 @@ from ext.shipment_cartons cimport planned_home
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, Line, Pending, ScopeLine, Touch
 from ext.store cimport List, first, index_of, length, nth
-from ext.timers cimport NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
+from ext.timers cimport ANY_TIME, NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
 from ext.touches cimport (
     can_end, doubt, first_after, tell_end, tell_unready, touch, touch_line, touch_others, touches_of, watch_bound,
@@ -76,7 +76,7 @@ cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
             touch_line(floor, cause.move.moved.items[i].line, cause.t, cause)
     if floor.state.shipments.count == 0 or not has_scopes(cycle):
         return 0
-    contents = contents_of(cycle, NEVER - 1)
+    contents = contents_of(cycle, ANY_TIME)
     for i in range(contents.count):
         line = contents.pieces[i].line
         touch_line(floor, line, cause.t, cause)
@@ -171,24 +171,24 @@ cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     if shipment.manifest_t != NEVER or shipment.trailer_closes != NULL:
         manifests.on_later_fact(floor, shipment, t, cause)
     if shipment.manifest_t != NEVER:
-        return 0 if shipment.manifest_t <= as_of else tell_blockers(
+        return 0 if shipment.manifest_t <= as_of else judge_blockers(
             floor, shipment, verdict_of(floor, shipment, as_of), as_of, cause)
     if shipment.cancel_t <= as_of:
-        if shipment.stands:             # it seemed to have left before
+        if shipment.told_ready:             # it seemed to have left before
             tell_end(floor, shipment, shipment.cancelled_by)
         quiet(floor, shipment, SHP_EMPTY, shipment.cancel_t, cause)
         return quiet(floor, shipment, SHP_HELD_SHORT, shipment.cancel_t, cause)
-    if shipment.true_now and (shipment.stands or has_pending(shipment)) and not can_end(shipment, cause, floor.state.ok):
+    if shipment.true_now and (shipment.told_ready or has_pending(shipment)) and not can_end(shipment, cause, floor.state.ok):
         shipment.evaluated = as_of      # it is as ready as it was
         return 0
     verdict = verdict_of(floor, shipment, as_of)
-    tell_blockers(floor, shipment, verdict, as_of, cause)
+    judge_blockers(floor, shipment, verdict, as_of, cause)
     if (verdict.kind == READY) != shipment.true_now:
         stuck.on_turn(floor, shipment, as_of, cause)
     if verdict.kind != READY:
         shipment.true_now = False
         end_pending(floor, shipment, as_of)
-        return tell_unready(floor, shipment, as_of, cause) if shipment.stands else 0
+        return tell_unready(floor, shipment, as_of, cause) if shipment.told_ready else 0
     return take_truth(floor, shipment, &verdict.data, as_of, late)
 
 
@@ -198,7 +198,7 @@ cdef int take_truth(Floor floor, Shipment* shipment, const Digest* truth, int64_
     cdef int64_t since = as_of
     cdef bint known = shipment.true_now and same(truth, &shipment.true_data)
     cdef Bytes* data
-    if known and (shipment.stands or has_pending(shipment) or as_of < shipment.unready_at):
+    if known and (shipment.told_ready or has_pending(shipment) or as_of < shipment.unready_at):
         return 0
     data = kept_truth(floor)
     if late or known:
@@ -207,23 +207,23 @@ cdef int take_truth(Floor floor, Shipment* shipment, const Digest* truth, int64_
     shipment.true_data = truth[0]
     if as_of < shipment.unready_at <= since + floor.rules.ready_hold or since + floor.rules.ready_hold >= shipment.cancel_t:
         return 0                        # it did not last: its end was told before the watermark came to its middle
-    if shipment.held_since != ABSENT:   # what waits for a gap is not what is true any more
+    if shipment.held_truth != ABSENT:   # what waits for a gap is not what is true any more
         end_pending(floor, shipment, since)
-        shipment.held_since = ABSENT
+        shipment.held_truth = ABSENT
     drop_between(shipment, since, as_of)
     pending_of(floor, shipment, since)[0] = Pending(t=since, data=data, cause=cause_at(shipment, since))
     return floor.by_watermark.push(since + floor.rules.ready_hold, RANK_SHIPMENT_EMIT, text_key(shipment.id), shipment,
                                    TAG_READY, since)
 
 
-cdef int tell_blockers(Floor floor, Shipment* shipment, Verdict verdict, int64_t as_of, const Fact* cause) except -1:
+cdef int judge_blockers(Floor floor, Shipment* shipment, Verdict verdict, int64_t as_of, const Fact* cause) except -1:
     """R50: as of a moment that the watermark has passed, also of one before a manifest that came first (R3)."""
     shipment.evaluated = as_of
-    tell_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
-    return tell_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
+    judge_blocker(floor, shipment, SHP_EMPTY, verdict.kind == EMPTY, as_of, cause)
+    return judge_blocker(floor, shipment, SHP_HELD_SHORT, verdict.kind == HELD_SHORT, as_of, cause)
 
 
-cdef int tell_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:
+cdef int judge_blocker(Floor floor, Shipment* shipment, int code, bint stands, int64_t t, const Fact* cause) except -1:
     """R50: raised while that alone keeps it from being ready."""
     if not stands:
         return quiet(floor, shipment, code, t, cause)
@@ -268,7 +268,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
             return drop_pending(shipment, i)
         if ended:                       # R6: the jump may be none yet
             return wait_for_gap(floor, shipment)
-        if is_held(floor, shipment, since, pending.cause, blind):
+        if hold_for_gap(floor, shipment, since, pending.cause, blind):
             return 0
         incomplete = True
     drop_pending(shipment, i)
@@ -276,7 +276,7 @@ cdef int on_hold_over(Floor floor, Shipment* shipment, int64_t since, bint force
         return floor.outlet.raise_(TIME_TOO_LATE, pending.cause.src, floor.state.wall, pending.cause, "shipment.ready")
     tell_ready(floor, shipment, &pending, INCOMPLETE if incomplete else EXACT)
     if shipment.manifest_t != NEVER:    # R6: a jump was none, and it has left meanwhile
-        shipment.stands, shipment.stood = False, True
+        shipment.told_ready, shipment.was_told_ready = False, True
         return 0
     if ended and tell_end_of(floor, shipment, since):
         return 0
@@ -292,12 +292,12 @@ cdef int tell_ready(Floor floor, Shipment* shipment, const Pending* truth, int e
     floor.outlet.data.raw(truth.data.text, truth.data.length)
     floor.outlet.emit(shipment.ready, subject_of(shipment), truth.t, correlations.of_shipment(shipment, truth.t), truth.cause,
                       evidence)
-    shipment.ready_at, shipment.readied = truth.t, truth.cause
-    shipment.forgiven = shipment.alarms >> SHP_LOAD_BEFORE_READY & 1
+    shipment.ready_at, shipment.ready_cause = truth.t, truth.cause
+    shipment.early_load_told = shipment.alarms >> SHP_LOAD_BEFORE_READY & 1
     quiet(floor, shipment, SHP_LOAD_BEFORE_READY, truth.t, truth.cause)
-    if not shipment.stands and shipment.unready != NULL:
+    if not shipment.told_ready and shipment.unready != NULL:
         shipment.unready.said = Digest(a=0, b=0)    # the same unready once more is news from now on
-    shipment.stands = True
+    shipment.told_ready = True
     return 0
 
 
@@ -323,10 +323,10 @@ cdef bint ends_within_hold(Floor floor, Shipment* shipment, int64_t since) excep
     return False
 
 
-cdef bint is_held(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
+cdef bint hold_for_gap(Floor floor, Shipment* shipment, int64_t since, const Fact* cause, int64_t blind) except -1:
     """R7: readiness rests on the silence of its sources; inside a gap it waits, as long as those want that are open."""
-    if shipment.held_since != since:    # what a late fact has changed has a hold of its own
-        shipment.held_since, shipment.held_from, shipment.held_until = since, max(cause.t_rx, floor.state.wall), 0
+    if shipment.held_truth != since:    # what a late fact has changed has a hold of its own
+        shipment.held_truth, shipment.held_from, shipment.held_until = since, max(cause.t_rx, floor.state.wall), 0
     if shipment.held_from + blind <= floor.state.wall:
         return False
     wait_for_gap(floor, shipment)
@@ -345,7 +345,7 @@ cdef int wait_for_gap(Floor floor, Shipment* shipment) except -1:
 
 cdef int on_gap_hold_over(Floor floor, Shipment* shipment, int64_t since) except -1:
     """It has waited long enough for a gap, if that is what still waits."""
-    return on_hold_over(floor, shipment, since, False) if shipment.held_since == since else 0
+    return on_hold_over(floor, shipment, since, False) if shipment.held_truth == since else 0
 
 
 cdef int number_of_pending(const Shipment* shipment, int64_t since) noexcept:
@@ -416,6 +416,6 @@ cdef int cancel(Floor floor, Shipment* shipment, Fact* fact) except -1:
     if manifests.left_before(floor, shipment, fact):
         return manifests.tell_voided(floor, shipment)
     end_pending(floor, shipment, fact.t)
-    if (shipment.stands or shipment.stood) and left_at(floor, shipment, fact.t - 1) == NEVER:
+    if (shipment.told_ready or shipment.was_told_ready) and left_at(floor, shipment, fact.t - 1) == NEVER:
         tell_end(floor, shipment, fact)     # else the trailers that took it are judged when the watermark passes them
     return touch(floor, shipment, fact.t, fact)     # what alone kept it back ends with it

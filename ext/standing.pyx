@@ -36,7 +36,7 @@ cdef Standing of_order(Floor floor, Order* order, int64_t as_of) except *:
     for i in range(length(order.lines)):
         one = of_line(floor, <Line*>nth(order.lines, i), as_of)
         if one.state != S_OVER and (oldest.state == S_OVER or one.since < oldest.since):
-            oldest, order.stands = one, <Line*>nth(order.lines, i)
+            oldest, order.slowest = one, <Line*>nth(order.lines, i)
         elif one.state == S_OVER and oldest.state == S_OVER:
             oldest.since = max(oldest.since, one.since)
     return oldest

@@ -141,7 +141,7 @@ cdef struct Order:
     List* cutoffs               # Fact, of each wave that it is in
     Fact* cancelled_by          # R27: the whole of it, with the lines that are not known yet
     Fact* youngest              # told of it
-    Line* stands                # the line that had stood longest when it was looked at last
+    Line* slowest               # the line that had stood longest when it was looked at last
     int32_t id
     int32_t spare
     int64_t t                   # event time of what was last told of it
@@ -202,9 +202,9 @@ cdef struct PickWindow "sortline_PickWindow":
 
 cdef struct Trouble "sortline_Trouble":
     # What few pick windows have; all others share `State.no_trouble`.
-    List* strangers             # picks and reversals of another SKU, sorted (R31)
+    List* other_sku             # picks and reversals of another SKU, sorted (R31)
     Fact* cancelled_by
-    Fact* decided               # the b, c or d that was told: what comes late leaves its t_close (R25)
+    Fact* closed_by             # the b, c or d that was told: what comes late leaves its t_close (R25)
     Fact* deferred_cause        # R11: it is told when all that came with its context is in
     Ledger* short_told
     FormerTaskList* former      # R43, R70: its revisions named others; NULL: what it says now it has always said
@@ -354,7 +354,7 @@ cdef struct Shipment:
     PendingList* pending
     Fact* cancelled_by          # shipment.cancelled
     Fact* youngest              # told of it
-    Fact* readied               # what made it ready when that was told last
+    Fact* ready_cause           # what made it ready when that was told last
     Ledger* ready
     Ledger* unready
     Ledger* manifested
@@ -373,18 +373,18 @@ cdef struct Shipment:
     int64_t ready_at            # event time of the last shipment.ready
     int64_t unready_at          # and shipment.unready
     int64_t turned              # when `true_now` changed last
-    int64_t held_since          # R7: which truth waits for a gap
+    int64_t held_truth          # R7: which truth waits for a gap
     int64_t held_from           # since when, by the wall clock,
     int64_t held_until          # and until when, if no gap closes before
     uint64_t alarms
     uint8_t stage_required
     uint8_t true_now
     uint8_t shipped_true        # it was true just before the manifest
-    uint8_t stands              # the last event under its key said ready
-    uint8_t stood               # it did when the manifest came
+    uint8_t told_ready          # by the last event under its key
+    uint8_t was_told_ready      # when the manifest came
     uint8_t bound_watched       # a timer of the wall clock's bound is running
     uint8_t held                # it stands in `State.held`
-    uint8_t forgiven            # a load before its last shipment.ready was raised, and that has cleared it (R55)
+    uint8_t early_load_told     # a load before its last shipment.ready was raised, and that has cleared it (R55)
     uint8_t stays               # the sweep: it is not over, or shares a line with one that is not
     int32_t unfilled            # of the scope: which line to ask first whether it lacks something
     Watch watch

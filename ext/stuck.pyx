@@ -12,7 +12,7 @@ from ext.shipment_cartons cimport cycles_of, home_of
 from ext.standing cimport S_OVER, Standing, of_cycle, of_line, of_order, of_plan, of_shipment
 from ext.state cimport B_CYCLE, B_ORDER, B_PLAN, Order, PickWindow, ScopeLine, Watch
 from ext.store cimport List, head_of, length, nth
-from ext.timers cimport NEVER, RANK_CONTEXT
+from ext.timers cimport ANY_TIME, NEVER, RANK_CONTEXT
 
 
 # ---------------------------------------------------------------------------------------------- what moved
@@ -53,7 +53,7 @@ cdef int cycle_moved(Floor floor, Cycle* cycle, Fact* cause) except -1:
 
 
 cdef int contents_moved(Floor floor, Cycle* cycle, Fact* cause) except -1:
-    cdef Contents contents = contents_of(cycle, NEVER - 1)
+    cdef Contents contents = contents_of(cycle, ANY_TIME)
     cdef int i
     for i in range(contents.count):
         line_moved(floor, contents.pieces[i].line, cause.t, cause)
@@ -253,8 +253,8 @@ cdef Standing standing_of(Floor floor, void* target, int64_t as_of) except *:
 cdef Standing still_or_anew(Floor floor, Order* order, int64_t as_of) except *:
     """While the line that stands longest still stands, a stuck order of thousands is not looked through at every pick."""
     cdef Standing now
-    if order.watch.stuck_at > 0 and order.stands != NULL:
-        now = of_line(floor, order.stands, as_of)
+    if order.watch.stuck_at > 0 and order.slowest != NULL:
+        now = of_line(floor, order.slowest, as_of)
         if now.state != S_OVER and now.since + floor.rules.stuck <= as_of:
             return now
     return of_order(floor, order, as_of)

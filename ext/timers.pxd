@@ -19,8 +19,10 @@ from ext.wheel cimport LEVELS, SLOTS, Timer, Wheel
 cdef extern from *:
     """
     #define SORTLINE_NEVER INT64_MAX
+    #define SORTLINE_ANY_TIME (INT64_MAX - 1)
     """
     const int64_t NEVER "SORTLINE_NEVER"
+    const int64_t ANY_TIME "SORTLINE_ANY_TIME"        # as of then: by all that is known
 
 
 cdef enum Rank:

@@ -49,7 +49,7 @@ cdef int touch(Floor floor, Shipment* shipment, int64_t t, Fact* cause) except -
     if not shipment.bound_watched:
         watch_bound(floor, shipment, t, cause)
     if t < shipment.manifest_t and can_end(shipment, cause, floor.state.ok):
-        if shipment.stands or shipment.stood:
+        if shipment.told_ready or shipment.was_told_ready:
             doubt(floor, shipment, t)
         elif t < shipment.unready_at:
             predate(floor, shipment, t)
@@ -245,7 +245,7 @@ cdef int watch_bound(Floor floor, Shipment* shipment, int64_t t, const Fact* cau
 cdef int tell_unready(Floor floor, Shipment* shipment, int64_t t, const Fact* cause) except -1:
     """R52: it was told ready and is not any more."""
     cdef JsonWriter data = floor.outlet.data
-    shipment.stands = shipment.stood = False
+    shipment.told_ready = shipment.was_told_ready = False
     shipment.unready_at = t
     shipment.ready.said = Digest(a=0, b=0)      # R52: the same once more is news from now on
     end_pending(floor, shipment, t)             # R51: what has lasted by then is told when the watermark comes there

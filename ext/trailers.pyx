@@ -93,20 +93,20 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
         judge_trailer(floor, shipment, cycle, fact)
         if (fact.kind == K_LOAD_SCANNED and shipment.plan_rev and shipment.manifest_t >= fact.t
                 and not is_ready_before(floor, shipment, fact.t)):
-            tell_too_early(floor, shipment, fact, name_then(floor, cycle, fact))
+            judge_too_early(floor, shipment, fact, name_then(floor, cycle, fact))
     floor.store.free(cycles)
     return 0
 
 
-cdef int tell_too_early(Floor floor, Shipment* shipment, const Fact* load, str carton) except -1:
+cdef int judge_too_early(Floor floor, Shipment* shipment, const Fact* load, str carton) except -1:
     """R55: until it is ready. R51, R3: that may have been told before the watermark came to the load."""
     if load.t > shipment.ready_at:
         return alarm(floor, shipment, SHP_LOAD_BEFORE_READY, load.t, load, carton)
-    if shipment.forgiven or shipment.alarms >> SHP_LOAD_BEFORE_READY & 1:
+    if shipment.early_load_told or shipment.alarms >> SHP_LOAD_BEFORE_READY & 1:
         return 0
-    shipment.forgiven = True
+    shipment.early_load_told = True
     alarm(floor, shipment, SHP_LOAD_BEFORE_READY, load.t, load, carton)
-    return quiet(floor, shipment, SHP_LOAD_BEFORE_READY, shipment.ready_at, shipment.readied)
+    return quiet(floor, shipment, SHP_LOAD_BEFORE_READY, shipment.ready_at, shipment.ready_cause)
 
 
 cdef Cycle* take_first(Floor floor, List* cycles, int done) noexcept:
@@ -182,7 +182,7 @@ cdef bint is_divided(const Shipment* shipment, const Fact* load) noexcept:
             return True
         for k in range(length(line.windows)):
             window = <PickWindow*>nth(line.windows, k)
-            if any_elsewhere(window.facts, load) or any_elsewhere(window.trouble.strangers, load):
+            if any_elsewhere(window.facts, load) or any_elsewhere(window.trouble.other_sku, load):
                 return True
     return False
 

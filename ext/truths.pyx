@@ -65,7 +65,7 @@ cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
     while has_pending(shipment) and i < shipment.pending.count:
         since = shipment.pending.items[i].t
         if t < since < shipment.cancel_t or (since + floor.rules.ready_hold < t and (
-                since != shipment.held_since or not hold_of_shipment(floor, shipment, since, True))):
+                since != shipment.held_truth or not hold_of_shipment(floor, shipment, since, True))):
             i += 1
         else:
             drop_pending(shipment, i)
@@ -79,7 +79,7 @@ cdef int leave_pending(Floor floor, Shipment* shipment, int64_t t) except -1:
     cdef int i = 0
     while has_pending(shipment) and i < shipment.pending.count:
         since = shipment.pending.items[i].t
-        if (since + floor.rules.ready_hold < t and since == shipment.held_since
+        if (since + floor.rules.ready_hold < t and since == shipment.held_truth
                 and not hold_of_shipment(floor, shipment, since, True)):
             i += 1
         else:

@@ -71,7 +71,7 @@ cdef int end(Floor floor, int32_t subject, const Fact* fact, int code) except -1
 cdef Fact* open_one(Floor floor, int32_t subject, const Fact* fact, int code) noexcept:
     """What the unit's open episode began with; NULL: none is open, or that is forgotten."""
     cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
-    cdef int i = length(unit.facts) - 1 if unit != NULL and floor.outlet.stands(code, subject) else -1
+    cdef int i = length(unit.facts) - 1 if unit != NULL and floor.outlet.is_raised(code, subject) else -1
     while i >= 0 and not (<Fact*>nth(unit.facts, i)).judged & (LOSS_OPEN if code == RTE_LOST else DEST_OPEN):
         i -= 1
     return <Fact*>nth(unit.facts, i) if i >= 0 else NULL

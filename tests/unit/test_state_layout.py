@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "14"
-LAYOUT = "a664b504807f411e"
+LAYOUT = "adeeb22ef4f46b2c"
 
 
 def fields() -> str:

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""R21 c: see destinations.pxd."""
+"""R21 c: see short_on_close.pxd."""
 
 from libc.stdint cimport int64_t
 
@@ -37,7 +37,7 @@ cdef int close_picks(Floor floor, Cycle* cycle) except -1:
             if is_destined(cycle, window, close):
                 if index_of(window.closings, close) < 0:
                     picks.take_closing(floor, window, close)
-            elif not is_begun(window, close.t) and window.trouble.decided != close:
+            elif not is_begun(window, close.t) and window.trouble.closed_by != close:
                 remove(&window.closings, close)     # R3: of an earlier use as long as what began this one was not heard of
     return 0
 
@@ -48,11 +48,11 @@ cdef int forget_close(Cycle* cycle, const Fact* close) noexcept:
     cdef int i
     for i in range(length(cycle.facts)):
         window = (<Fact*>nth(cycle.facts, i)).window
-        if window != NULL and window.trouble.decided != close:
+        if window != NULL and window.trouble.closed_by != close:
             remove(&window.closings, close)
     for i in range(length(cycle.unit.destined)):
         window = <PickWindow*>nth(cycle.unit.destined, i)
-        if window.trouble.decided != close:
+        if window.trouble.closed_by != close:
             remove(&window.closings, close)
     return 0
 
@@ -76,7 +76,7 @@ cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* 
 
 
 cdef bint is_begun(const PickWindow* window, int64_t t) noexcept:
-    return has_pick(window.facts, t) or has_pick(window.trouble.strangers, t)
+    return has_pick(window.facts, t) or has_pick(window.trouble.other_sku, t)
 
 
 cdef bint has_pick(const List* facts, int64_t t) noexcept:

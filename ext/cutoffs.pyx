@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""Waves and the cutoffs of their orders (R21 d): see waves.pxd."""
+"""Waves and the cutoffs of their orders (R21 d): see cutoffs.pxd."""
 
 from libc.stdint cimport int32_t
 

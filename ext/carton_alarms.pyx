@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
-"""What is wrong with a carton (R45, R46): see holds.pxd."""
+"""What is wrong with a carton (R45, R46): see carton_alarms.pxd."""
 
 from libc.stdint cimport int64_t
 
@@ -36,7 +36,7 @@ cdef int check(Floor floor, Cycle* cycle) except -1:
     if cycle.plan != NULL and cycle.plan.fact != NULL:
         planned = max(cycle.plan.fact.t, named)
     if planned > as_of:
-        cartons.watch_holds(floor, cycle, planned)      # held against a plan once that has come, and its name
+        cartons.watch_alarms(floor, cycle, planned)      # held against a plan once that has come, and its name
     state = carton_state.state_of(floor, cycle, as_of)
     check_weight_and_label(floor, cycle, cycle.plan if named <= as_of else NULL, as_of, close, state.voided)
     if named > as_of:
@@ -163,7 +163,7 @@ cdef int watch_mismatched(Floor floor, int64_t t) except -1:
     """A line was cancelled, or could not be allocated: likewise when the watermark has passed it, maybe without a window."""
     cdef int i
     for i in range(length(floor.state.mismatched)):
-        cartons.watch_holds(floor, <Cycle*>nth(floor.state.mismatched, i), t)
+        cartons.watch_alarms(floor, <Cycle*>nth(floor.state.mismatched, i), t)
     return 0
 
 
