@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t, int64_t
 from ext.floor cimport Floor
 from ext.order_data cimport Asked
 from ext.state cimport Fact, Line, PickWindow
+from ext.store cimport length, nth
 
 
 cdef Asked asked_now(const Line* line) noexcept
@@ -17,6 +18,21 @@ cdef Asked asked_at(const Line* line, int64_t as_of) noexcept
 cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except -1
 cdef int recall(Floor floor, PickWindow* window) except -1
 cdef int remember_task(Floor floor, PickWindow* window, int64_t t) except -1
+cdef inline int64_t tolerance(int64_t qty, const Asked* asked) noexcept:
+    """R24: so many pieces more than `qty` are not too many."""
+    return qty * asked.over_tol_pct // 100
+
+
+cdef inline int64_t tolerance_at(const Line* line, int64_t qty, int64_t as_of) noexcept:
+    cdef Asked asked = asked_at(line, as_of)
+    return tolerance(qty, &asked)
+
+
+cdef inline int32_t sku_of(const Line* line) noexcept:
+    """By its first task, else by its order."""
+    return (<PickWindow*>nth(line.windows, 0)).sku if length(line.windows) else line.sku
+
+
 cdef int32_t lu_at(const PickWindow* window, int64_t t) noexcept
 cdef int32_t loc_at(const PickWindow* window, int64_t t) noexcept
 

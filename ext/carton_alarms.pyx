@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t
 
 from ext cimport carton_names, carton_state, cartons, outcomes
-from ext.asked cimport asked_at
+from ext.asked cimport asked_at, sku_of
 from ext.batch cimport ABSENT
 from ext.exceptions cimport (
     ID_SSCC_REUSE, PKG_CONTENT_MISMATCH, PKG_LABEL_MISMATCH, PKG_LABEL_NOREAD, PKG_TOTE_REBOUND_OPEN,
@@ -264,7 +264,7 @@ cdef str difference(Floor floor, const Cycle* cycle, const Fact* close, int64_t 
                          f"{piece.qty} of {floor.text(piece.sku)} not planned")
     for i in range(missing.count):
         piece = &missing.pieces[i]
-        if piece.qty and (piece.qty < 0 or piece.qty > excused(floor, piece.line, as_of)):
+        if piece.qty and (piece.qty < 0 or piece.qty > excused(piece.line, as_of)):
             found.append(f"{floor.text(piece.line.order)}/{piece.line.number}: {-piece.qty:+d}")
     return min(found) if found else ""
 
@@ -275,11 +275,11 @@ cdef bint is_planned(Contents planned, const Piece* piece) noexcept:
     cdef int i
     for i in range(planned.count):
         if planned.pieces[i].line == line:
-            return length(line.windows) == 0 or piece.sku == (<PickWindow*>nth(line.windows, 0)).sku
+            return length(line.windows) == 0 or piece.sku == sku_of(line)
     return False
 
 
-cdef int64_t excused(Floor floor, const Line* line, int64_t as_of) noexcept:
+cdef int64_t excused(const Line* line, int64_t as_of) noexcept:
     """Pieces of a line that decided shorts and cancels say will not come."""
     cdef PickWindow* window
     cdef outcomes.Outcome o
@@ -290,7 +290,7 @@ cdef int64_t excused(Floor floor, const Line* line, int64_t as_of) noexcept:
         total += asked.qty
     for i in range(length(line.windows)):
         window = <PickWindow*>nth(line.windows, i)
-        o = outcomes.outcome(window, as_of, max(as_of, window.trouble.forced) + 1)
+        o = outcomes.outcome(window, as_of, outcomes.decided_before(window, as_of + 1))
         total += max(0, window.q_task - o.q) if o.cancelled else o.q_short
     return total
 

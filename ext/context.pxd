@@ -34,7 +34,7 @@ cdef class Context:
     cdef int order_cancelled(self, Fact* fact, dict record) except -1
     cdef int cancel_line(self, Line* line, Fact* fact) except -1
     cdef bint refuse_too_late(self, const PickWindow* window, const Fact* fact) except -1
-    cdef int alloc_failed(self, Fact* fact, dict record) except -1
+    cdef int alloc_failed(self, Fact* fact) except -1
     cdef int pick_task(self, Fact* fact, dict record) except -1
     cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1
     cdef int pick_task_cancelled(self, Fact* fact) except -1

@@ -12,7 +12,7 @@ from ext cimport (
 from ext.asked cimport asked_now, remember, remember_task
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_AFTER_CANCEL, CTX_CANCEL_TOO_LATE, CTX_CONFLICT, CTX_OUTDATED
-from ext.json_writer cimport Digest
+from ext.json_writer cimport Digest, is_same
 from ext.families cimport ALLOC, BIND, CARTON, HOLDS, MANIFEST, ORDER, RMA, SHIPMENT, STOCK, TASK, WAVE
 from ext.kinds cimport (
     K_ALLOC_FAILED, K_CARTON_PLAN, K_HOLD_RELEASED, K_LU_BIND, K_LU_RELEASE, K_MANIFEST_RESULT, K_ORDER_CANCELLED,
@@ -97,7 +97,7 @@ cdef class Context:
             known = <Revision*>self.floor.store.new(B_REVISION, sizeof(Revision))
             self.floor.store.put(self.floor.state.revisions[family], key, known)
         else:
-            same = content.a == known.content.a and content.b == known.content.b
+            same = is_same(&content, &known.content)
             if known.cancelled >= UNTOLD and rev < known.rev:       # its cancel has overtaken it
                 known.cancelled = CANCELLED if known.cancelled == UNTOLD else PARTLY if of_lines else STANDS
                 return TAKEN
@@ -140,7 +140,7 @@ cdef class Context:
         if kind == K_PICK_TASK_CANCELLED:
             return self.pick_task_cancelled(fact)
         if kind == K_ALLOC_FAILED:
-            return self.alloc_failed(fact, record)
+            return self.alloc_failed(fact)
         if kind == K_WAVE_RELEASED:
             return cutoffs.take(self.floor, fact, record)
         if kind == K_SHIPMENT_CANCELLED:
@@ -236,7 +236,7 @@ cdef class Context:
         self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(self.floor, window), fact.t, fact, "")
         return True
 
-    cdef int alloc_failed(self, Fact* fact, dict record) except -1:
+    cdef int alloc_failed(self, Fact* fact) except -1:
         """R23: at once a short of the line itself; it closes no window; a higher rev revises it."""
         cdef Line* line = self.floor.line_of(fact.order, fact.line)
         cdef Asked said = asked_now(line)

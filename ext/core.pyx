@@ -456,7 +456,7 @@ cdef class Core(Effects):
         for i in range(start, min(stop, self.state.lines.capacity)):
             line = <Line*>self.state.lines.slots[i].value
             for k in range(length(line.windows) if line != NULL else 0):
-                found += not outcomes.outcome(<PickWindow*>nth(line.windows, k), ANY_TIME, self.state.watermark).closed
+                found += not outcomes.outcome_now(<PickWindow*>nth(line.windows, k), self.state.watermark).closed
         return found
 
     def open_cartons(self, uint64_t start, uint64_t stop):

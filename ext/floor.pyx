@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""What the engine knows of the floor: see floor.pxd for the data and who points at whom."""
+"""What the engine knows of the floor: see floor.pxd; who points at whom stands in state.pxd."""
 
 import msgspec
 

@@ -64,7 +64,7 @@ cdef int take_count(Floor floor, Fact* fact) except -1:
 
 cdef int take_short(Floor floor, PickWindow* window) except -1:
     """R70: a `pick.short` was told, or revised: what it says of the stock now, maybe at another place."""
-    cdef outcomes.Outcome o = outcomes.outcome(window, ANY_TIME, max(floor.state.watermark, window.trouble.forced + 1))
+    cdef outcomes.Outcome o = outcomes.outcome_now(window, floor.state.watermark)
     cdef Fact* short_ = o.closing if o.shorted else NULL
     cdef Finding* finding = <Finding*>window.trouble.finding
     cdef Place* place = NULL
@@ -244,8 +244,8 @@ cdef int judge_soon(Floor floor, Place* place, int64_t t, Fact* cause) except -1
 # ---------------------------------------------------------------------------------------------- judging
 
 cdef struct Mark:
-    # A moment among the picks of a place, and what was picked before it, counted from where the marks began. It is moved:
-    # what is asked one after the other lies side by side.
+    # How many pieces were picked at a place before a moment, counted from the first moment that was asked for. The moments
+    # of one judgement are near each other, so a mark is moved on from one to the next.
     int32_t at              # picks before it
     int64_t qty
 

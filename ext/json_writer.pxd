@@ -80,5 +80,9 @@ cdef struct Digest:
     uint64_t b
 
 
+cdef inline bint is_same(const Digest* one, const Digest* other) noexcept nogil:
+    return one.a == other.a and one.b == other.b
+
+
 cdef void write_digits(char* to, uint64_t value, int digits) noexcept nogil
 cdef Digest digest_of(const char* text, Py_ssize_t length) noexcept nogil

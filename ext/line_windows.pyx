@@ -9,7 +9,7 @@ from ext.exceptions cimport PCK_STALLED
 from ext.floor cimport find_line
 from ext.keys cimport fact_key, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
-from ext.outcomes cimport Outcome, outcome
+from ext.outcomes cimport Outcome, outcome_now
 from ext.outlet cimport EXACT
 from ext.pick_events cimport key_of
 from ext.state cimport B_WAITING, Cycle, Waiting
@@ -103,7 +103,7 @@ cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1:
     send_back(floor, own, since)
     if not is_picked(own):
         withdraw_all(floor, own, fact)
-    elif own.confirmed != NULL and not outcome(own, ANY_TIME, floor.state.watermark).told:
+    elif own.confirmed != NULL and not outcome_now(own, floor.state.watermark).told:
         pick_events.withdraw(floor, own, fact)
     else:
         picks.tell(floor, own, fact, ANY_TIME)
@@ -199,7 +199,7 @@ cdef int judge(Floor floor, Line* line) except -1:
 cdef bint has_told(Floor floor, const PickWindow* own) noexcept:
     """A reversal was told by itself (R28). R3: a confirmation from before its cancel was heard of, which holds no longer, is
     nothing; a short from before the cancel was told, or would have been, had its first pick come earlier."""
-    cdef Outcome o = outcome(own, ANY_TIME, floor.state.watermark)
+    cdef Outcome o = outcome_now(own, floor.state.watermark)
     if not is_picked(own):
         return False
     return (own.trouble.short_told != NULL or o.closing != NULL or has_put_back(own, NEVER)

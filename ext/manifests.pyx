@@ -13,6 +13,7 @@ from ext.exceptions cimport (
     SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, SHP_PARTIAL_LOAD, SHP_POST_MANIFEST_CHANGE, SHP_WRONG_TRAILER,
     TIME_TOO_LATE,
 )
+from ext.json_writer cimport is_same
 from ext.keys cimport text_key
 from ext.kinds cimport K_MANIFEST_RESULT
 from ext.leaving cimport has_left
@@ -341,6 +342,6 @@ cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) 
     if not shipment.shipped_true or shipment.cancel_t <= t:     # R3: its cancel may have come before it happened
         return 0
     verdict = verdict_of(floor, shipment, max(t, floor.state.watermark - 1))
-    if verdict.kind == READY and verdict.data.a == shipment.shipped_data.a and verdict.data.b == shipment.shipped_data.b:
+    if verdict.kind == READY and is_same(&verdict.data, &shipment.shipped_data):
         return quiet(floor, shipment, SHP_POST_MANIFEST_CHANGE, t, cause)
     return alarm(floor, shipment, SHP_POST_MANIFEST_CHANGE, t, cause, NAMES[cause.kind])

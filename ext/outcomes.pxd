@@ -4,6 +4,7 @@ passed. Nothing here changes anything."""
 from libc.stdint cimport int64_t
 
 from ext.state cimport Fact, PickWindow
+from ext.timers cimport ANY_TIME
 
 cdef enum By:
     OPEN = 0
@@ -33,8 +34,21 @@ cdef struct Outcome:
     Fact* closing           # the b, c or d that closed it short
 
 
+# By what is asked for now; by what was asked for `as_of`. Closings from `decided_before` on are not decided yet.
 cdef Outcome outcome(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept
 cdef Outcome outcome_then(const PickWindow* window, int64_t as_of, int64_t decided_before) noexcept
+
+
+cdef inline int64_t decided_before(const PickWindow* window, int64_t watermark) noexcept:
+    """R4: what the watermark has passed is decided, and what the wall clock's bound has."""
+    return max(watermark, window.trouble.forced + 1)
+
+
+cdef inline Outcome outcome_now(const PickWindow* window, int64_t watermark) noexcept:
+    """By all that is known."""
+    return outcome(window, ANY_TIME, decided_before(window, watermark))
+
+
 cdef bint is_note(const Fact* closing) noexcept
 cdef int64_t moved_at(const Fact* closing) noexcept
 cdef bint was_there(const PickWindow* window, const Fact* closing) noexcept

@@ -61,7 +61,7 @@ cdef Outcome walk(const PickWindow* window, int64_t as_of, int64_t decided_befor
             elif can_close(&o, window, j, picked, as_of):
                 if t_closing >= decided_before:
                     break
-                close_short(&o, window, closing)
+                close_short(&o, closing)
             j += 1
         else:
             fact = <Fact*>nth(window.facts, i)
@@ -213,7 +213,7 @@ cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t a
         o.q_short = missing(o) if o.shorted else 0
 
 
-cdef void close_short(Outcome* o, const PickWindow* window, Fact* closing) noexcept:
+cdef void close_short(Outcome* o, Fact* closing) noexcept:
     """R21 b, c, d: q counts the picks up to it."""
     o.closed = o.told = True
     if closing.kind == K_PICK_SHORT:

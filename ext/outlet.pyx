@@ -13,7 +13,7 @@ from ext.correlations cimport concerned
 from ext.exceptions cimport (
     ASR_OTHER, CTX_MISSING, PKG_LABEL_MISMATCH, RTE_LANE_FULL, SEQ_GAP, SEVERITIES, Episode, NAMES as CODE_NAMES,
 )
-from ext.json_writer cimport digest_of, write_digits
+from ext.json_writer cimport digest_of, is_same, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
 from ext.sha256 cimport DIGEST_BYTES, sha256
 from ext.state cimport B_EPISODE, B_LEDGER
@@ -57,14 +57,6 @@ cdef void write_base32_26(const unsigned char* raw, char* to) noexcept:
         to += 8
     to[0] = BASE32[raw[0] >> 3]
     to[1] = BASE32[(raw[0] << 2 | raw[1] >> 6) & 31]
-
-
-def base32_26(bytes digest not None):
-    cdef char text[26]
-    if len(digest) < 17:
-        raise ValueError("26 characters of base32 need 17 bytes")
-    write_base32_26(digest, text)
-    return text[:26].decode("ascii")
 
 
 cdef void write_minute(int64_t minute, char* to) noexcept:
@@ -137,7 +129,7 @@ cdef class Outlet:
     cdef bint is_said(self, const Ledger* ledger, int64_t time) noexcept:
         """Whether the last revision said what stands in `data`, at that time."""
         cdef Digest said = self.saying(time)
-        return ledger.revision >= 0 and said.a == ledger.said.a and said.b == ledger.said.b
+        return ledger.revision >= 0 and is_same(&said, &ledger.said)
 
     cdef Digest saying(self, int64_t time) noexcept:
         cdef Digest said = digest_of(self.data.at, self.data.length)
@@ -148,7 +140,7 @@ cdef class Outlet:
                    int evidence) except -1:
         """The next revision, unless it would say what the last one said (R81). Returns whether one left."""
         cdef Digest said = self.saying(time)
-        if ledger.revision >= 0 and said.a == ledger.said.a and said.b == ledger.said.b:
+        if ledger.revision >= 0 and is_same(&said, &ledger.said):
             return False
         ledger.revision += 1
         ledger.said = said

@@ -3,20 +3,20 @@
 
 from libc.stdint cimport uint64_t
 
-from ext.asked cimport asked_at
+from ext.asked cimport asked_at, tolerance_at
 from ext.exceptions cimport (
     PCK_AFTER_CANCEL, PCK_OVER, PCK_PUTBACK_REQUIRED, PCK_STALLED, PCK_WRONG_SKU,
 )
 from ext.floor cimport find_line
 from ext.keys cimport KEY_LINE, Key
 from ext.kinds cimport K_ORDER_CHANGED
-from ext.outcomes cimport Outcome, is_note, outcome_then
+from ext.outcomes cimport Outcome, decided_before, is_note, outcome_then
 from ext.pick_events cimport alarm, key_of, quiet, subject_text
 from ext.store cimport List, last, length, nth
 from ext.timers cimport NEVER, RANK_PICK
 
 cdef enum:
-    WATCHED = 63                # the bit of `PickWindow.alarms` that says so
+    WATCHED = 63                # the bit of `Trouble.alarms` that says so: no code is that high
 
 
 # ---------------------------------------------------------------------------------------------- R22
@@ -41,7 +41,7 @@ cdef int judge_stall(Floor floor, PickWindow* window, int64_t now) except -1:
     """R22: an alarm after `pick_stall_ms` without a pick in an open window, and nothing more. By all that the watermark has
     passed: the pick that ends it may have come already (R3)."""
     cdef int64_t as_of = floor.state.watermark - 1
-    cdef Outcome o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+    cdef Outcome o = outcome_then(window, as_of, decided_before(window, as_of + 1))
     cdef const Fact* newest = <Fact*>last(window.facts) if length(window.facts) else NULL
     window.stall_watched = False
     if not o.closed and o.q_now > 0 and o.t_last + floor.rules.pick_stall <= now:
@@ -77,7 +77,7 @@ cdef bint may_be_wrong(const PickWindow* window) noexcept:
     more than it does now.)"""
     cdef int i
     if (window.trouble.alarms or window.reversed or length(window.trouble.other_sku) or window.trouble.cancel_t != NEVER
-            or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_of(window, window.q_task, NEVER)):
+            or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_at(window.line, window.q_task, NEVER)):
         return True
     for i in range(length(window.closings)):
         if is_note(<Fact*>nth(window.closings, i)):
@@ -114,17 +114,13 @@ cdef int due(Floor floor, void* target, int tag) except -1:
     return judge(floor, <PickWindow*>target, youngest(floor, <PickWindow*>target, floor.state.watermark - 1))
 
 
-cdef int64_t tolerance_of(const PickWindow* window, int64_t q_task, int64_t as_of) noexcept:
-    return q_task * asked_at(window.line, as_of).over_tol_pct // 100
-
-
 cdef int judge(Floor floor, PickWindow* window, const Fact* cause) except -1:
     """Raise and clear what is wrong by all that the watermark has passed. `cause`: the last fact of it."""
     cdef int64_t as_of = floor.state.watermark - 1
     cdef Outcome o
     if window.trouble.buried or window.q_task < 0 or cause == NULL:
         return 0
-    o = outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+    o = outcome_then(window, as_of, decided_before(window, as_of + 1))
     judge_sku(floor, window, as_of)
     judge_after_cancel(floor, window, as_of)
     if window.trouble.alarms >> PCK_STALLED & 1:
@@ -160,7 +156,7 @@ cdef int end_stall(Floor floor, PickWindow* window, const Outcome* o, const Fact
 
 cdef int judge_over(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int64_t as_of) except -1:
     """R24: more than the tolerance allows, and than a change of the order covers."""
-    cdef int64_t allowed = o.q_task + tolerance_of(window, o.q_task, as_of)
+    cdef int64_t allowed = o.q_task + tolerance_at(window.line, o.q_task, as_of)
     cdef int64_t t = max(o.t_close, cause.t)
     if o.told and not o.cancelled and o.q > allowed and not is_covered(window, o.q, as_of):
         return alarm(floor, window, PCK_OVER, t, cause, f"{o.q} of {o.q_task}")
@@ -217,7 +213,7 @@ cdef bint is_covered(const PickWindow* window, int64_t q, int64_t as_of) noexcep
 
 cdef int64_t told_by(const PickWindow* window, int64_t t) noexcept:
     """What its confirmation said by then; nothing if it was cancelled."""
-    cdef Outcome o = outcome_then(window, t, max(t, window.trouble.forced) + 1)
+    cdef Outcome o = outcome_then(window, t, decided_before(window, t + 1))
     return o.q if o.told and not o.cancelled else 0
 
 

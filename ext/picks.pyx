@@ -4,7 +4,7 @@
 from ext cimport asked, gaps, pick_alarms, pick_events, touches
 from ext.batch cimport ABSENT
 from ext.keys cimport Key
-from ext.outcomes cimport BY_DEADLINE, Outcome, outcome, outcome_then, was_there
+from ext.outcomes cimport BY_DEADLINE, Outcome, decided_before, outcome, outcome_now, outcome_then, was_there
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport ask_stock, key_of, tell_confirmed, tell_short
 from ext.state cimport B_WINDOW
@@ -155,7 +155,7 @@ cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact
 
 cdef int undo(Floor floor, PickWindow* window, const Fact* closing, Fact* fact) except -1:
     """R10, R3: `fact` says that the close that was told never was, and nothing else closes the window: take it back."""
-    cdef Outcome o = outcome(window, ANY_TIME, max(floor.state.watermark, window.trouble.forced + 1))
+    cdef Outcome o = outcome_now(window, floor.state.watermark)
     if o.told:
         return 0
     o.t_close, o.closing = closing.t, closing
@@ -217,7 +217,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     cdef int64_t blind
     if window.q_task < 0 or stays_dead(floor, window):
         return 0
-    o = outcome(window, as_of, max(floor.state.watermark, window.trouble.forced + 1))
+    o = outcome(window, as_of, decided_before(window, floor.state.watermark))
     if not o.told:
         if window.confirmed == NULL or cause == NULL or window.told_t == ABSENT:
             return 0

@@ -6,14 +6,14 @@ cimport cython
 from libc.stdlib cimport free, realloc
 
 from ext cimport carton_names, carton_state, outcomes
-from ext.asked cimport asked_at
+from ext.asked cimport asked_at, sku_of, tolerance
 from ext.json_writer cimport JsonWriter, digest_of
 from ext.order_data cimport Asked
 from ext.packing cimport Contents, Piece, contents_of
 from ext.pick_alarms cimport is_covered
 from ext.plan_data cimport FormerPlan
 from ext.plans cimport plan_at, scope_at, scopes_ever
-from ext.shipment_cartons cimport add_fed, cycles_of, home_of, is_voided, only_planner, unused_of
+from ext.shipment_cartons cimport add_fed, carriers_of, cycles_of, home_of, is_voided, only_planner, unused_of
 from ext.state cimport CANCEL_LINE, HOLD, PickWindow, ScopeLine
 from ext.store cimport has_number, index_of, length, nth
 
@@ -212,13 +212,13 @@ cdef bint fill_need(Floor floor, const ScopeLine* scope, int64_t as_of, Need* ne
             continue
         if as_of < (window.planned_t if window.task else line.known_t):
             return False                # R51: context counts with its event time, and nobody had asked for it yet
-        o = outcomes.outcome_then(window, as_of, max(as_of, window.trouble.forced) + 1)
+        o = outcomes.outcome_then(window, as_of, outcomes.decided_before(window, as_of + 1))
         if not o.closed:
             return False
         if not o.cancelled:
             confirmed += o.q
             short_ += o.q_short
-            over = over or (o.q > o.q_task + o.q_task * asked.over_tol_pct // 100 and not is_covered(window, o.q, as_of))
+            over = over or (o.q > o.q_task + tolerance(o.q_task, &asked) and not is_covered(window, o.q, as_of))
     if over:
         return False
     need.confirmed = confirmed
@@ -233,7 +233,7 @@ cdef bint exceeds(const Need* need, const Asked* asked, int64_t as_of) noexcept:
     """More than planned is fine within the line's tolerance, or where order.changed covers it (R24); of a line in several
     scopes it is another shipment's."""
     cdef Line* line = need.line
-    return (need.confirmed > need.planned + need.planned * asked.over_tol_pct // 100
+    return (need.confirmed > need.planned + tolerance(need.planned, asked)
             and not (line.known_t <= as_of and asked.qty >= need.confirmed and only_planner(line, as_of) != NULL))
 
 
@@ -262,22 +262,10 @@ cdef int64_t picked_for(Floor floor, const ScopeLine* scope, int64_t as_of) exce
 
 cdef int64_t packed_for(Floor floor, const ScopeLine* scope, int64_t as_of) except? -1:
     """R47, R53: what was moved counts for the shipment of the carton that it lies in now."""
-    cdef List* found = NULL
-    cdef PickWindow* window
-    cdef Fact* fact
+    cdef List* found = carriers_of(floor, scope.line, as_of)
     cdef Contents contents
     cdef int64_t total = 0
     cdef int i, k
-    for i in range(length(scope.line.windows)):
-        window = <PickWindow*>nth(scope.line.windows, i)
-        for k in range(length(window.facts)):
-            fact = <Fact*>nth(window.facts, k)
-            if fact.cycle != NULL and fact.t <= as_of:
-                add_fed(floor, fact.cycle, as_of, &found)
-    for i in range(length(scope.line.packed)):
-        fact = <Fact*>nth(scope.line.packed, i)
-        if fact.cycle != NULL and fact.t <= as_of:
-            add_fed(floor, fact.cycle, as_of, &found)
     for i in range(length(found)):
         if home_of(<Cycle*>nth(found, i), as_of) == scope.shipment and not is_voided(<Cycle*>nth(found, i), as_of):
             contents = contents_of(<Cycle*>nth(found, i), as_of)
@@ -305,10 +293,6 @@ cdef int64_t share_of_short(Floor floor, const ScopeLine* scope, int64_t short_,
 cdef bint is_served_before(Floor floor, const Shipment* a, const Shipment* b, int64_t as_of) noexcept:
     cdef int64_t leaves = plan_at(a, as_of).cutoff, other = plan_at(b, as_of).cutoff
     return leaves > other if leaves != other else floor.texts.precedes(b.id, a.id)
-
-
-cdef int32_t sku_of(const Line* line) noexcept:
-    return (<PickWindow*>nth(line.windows, 0)).sku if length(line.windows) else line.sku
 
 
 # ---------------------------------------------------------------------------------------------- cartons

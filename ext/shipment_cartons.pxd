@@ -14,6 +14,7 @@ from ext.store cimport List, Numbers
 cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of, int64_t planned) except? NULL
 cdef Numbers* unused_of(Floor floor, const Shipment* shipment, int64_t as_of, int64_t planned) except? NULL
 cdef bint is_voided(const Cycle* cycle, int64_t as_of) noexcept
+cdef List* carriers_of(Floor floor, const Line* line, int64_t as_of) except? NULL
 cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1
 cdef Shipment* home_of(const Cycle* cycle, int64_t as_of) except? NULL
 cdef FormerHome planned_home(const Cycle* cycle, int64_t planned) noexcept

@@ -80,6 +80,25 @@ cdef int add_unplanned(
     return 0
 
 
+cdef List* carriers_of(Floor floor, const Line* line, int64_t as_of) except? NULL:
+    """R43, R47: the uses of load units that the line's pieces were picked or packed into, by however many moves."""
+    cdef List* found = NULL
+    cdef PickWindow* window
+    cdef Fact* fact
+    cdef int i, k
+    for i in range(length(line.windows)):
+        window = <PickWindow*>nth(line.windows, i)
+        for k in range(length(window.facts)):
+            fact = <Fact*>nth(window.facts, k)
+            if fact.cycle != NULL and fact.t <= as_of:
+                add_fed(floor, fact.cycle, as_of, &found)
+    for i in range(length(line.packed)):
+        fact = <Fact*>nth(line.packed, i)
+        if fact.cycle != NULL and fact.t <= as_of:
+            add_fed(floor, fact.cycle, as_of, &found)
+    return found
+
+
 cdef int add_fed(Floor floor, Cycle* cycle, int64_t as_of, List** found) except -1:
     """R47: appends the cycles that goods were moved to from this one, by however many moves; itself among them."""
     cdef Fact* fact

@@ -1,4 +1,4 @@
-"""Shipments (R50-R56): ready, unready, manifested.
+"""Shipments (R51, R52, R56): ready, unready, manifested.
 
 `verdict_of` (see readiness) says whether R50 holds as of an event time, and with which data. Every fact that concerns a
 shipment touches it at the fact's event time; when the watermark passes a touch, the truth as of that moment is known for

@@ -7,7 +7,7 @@ from ext cimport cartons, correlations, gaps, late_facts, legality, manifests, r
 from ext.batch cimport ABSENT
 from ext.exceptions cimport SHP_EMPTY, SHP_HELD_SHORT, SHP_LOAD_BEFORE_READY, TIME_TOO_LATE
 from ext.floor cimport first_from
-from ext.json_writer cimport Digest
+from ext.json_writer cimport Digest, is_same
 from ext.keys cimport text_key
 from ext.kinds cimport K_CARTON_PLAN, K_CARTON_VOID, K_ITEM_LOST, K_PACK_CONFIRM
 from ext.leaving cimport left_at
@@ -158,10 +158,6 @@ cdef int touch_ride(Floor floor, LoadUnit* unit, Fact* bind) except -1:
 
 # ---------------------------------------------------------------------------------------------- judging
 
-cdef inline bint same(const Digest* a, const Digest* b) noexcept:
-    return a.a == b.a and a.b == b.b
-
-
 cdef int on_touch(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R51, R52: the watermark has passed a fact. What is true as of then waits for its hold; what is not ends."""
     cdef int64_t as_of = max(t, shipment.evaluated)
@@ -196,7 +192,7 @@ cdef int take_truth(Floor floor, Shipment* shipment, const Digest* truth, int64_
     """R51: it is ready as of a moment. Unless that is told, or waits already, it waits for its hold, from the fact on since
     when it is so. `late`: by a fact from before that moment."""
     cdef int64_t since = as_of
-    cdef bint known = shipment.true_now and same(truth, &shipment.true_data)
+    cdef bint known = shipment.true_now and is_same(truth, &shipment.true_data)
     cdef Bytes* data
     if known and (shipment.told_ready or has_pending(shipment) or as_of < shipment.unready_at):
         return 0
@@ -245,7 +241,7 @@ cdef int64_t start_of_truth(Floor floor, Shipment* shipment, const Digest* truth
     while i > 0:
         i -= 1
         verdict = verdict_of(floor, shipment, shipment.touches.items[i].t)
-        if verdict.kind != READY or not same(&verdict.data, truth):
+        if verdict.kind != READY or not is_same(&verdict.data, truth):
             break
         since = shipment.touches.items[i].t
     return since

@@ -78,7 +78,7 @@ cdef struct Source:
     int64_t multi_t             # event time of its last scan of several codes without a track (R63)
     int64_t ahead               # greatest t - t_rx in the minute of the last record, ABSENT: no record had a t
     int64_t ahead_before        # in the minute before
-    int32_t at[2]               # and where
+    int32_t at[2]               # and where it stands there: the place in each of presence's two orders
     uint8_t live                # it is in: it holds the partition's watermark
     uint8_t syncing             # section 10: its last record was `hist`, or its link is up again and it has told nothing
     uint8_t skewed

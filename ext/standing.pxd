@@ -48,7 +48,6 @@ cdef struct LineCount:      # of a line as of a moment
 
 
 cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *
-cdef List* carriers_of(Floor floor, const Line* line, int64_t as_of) except? NULL
 cdef Standing of_line(Floor floor, Line* line, int64_t as_of) except *
 cdef Standing of_order(Floor floor, Order* order, int64_t as_of) except *
 cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *

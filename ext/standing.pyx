@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t
 
 from ext cimport carton_names, carton_state, outcomes, riding
-from ext.asked cimport asked_at
+from ext.asked cimport asked_at, sku_of
 from ext.batch cimport ABSENT
 from ext.carton_state cimport CartonState
 from ext.kinds cimport (
@@ -14,7 +14,7 @@ from ext.kinds cimport (
 from ext.packing cimport Contents, contents_of
 from ext.plan_data cimport FormerHome, FormerPlan
 from ext.plans cimport home_at, plan_at
-from ext.shipment_cartons cimport add_fed, home_of
+from ext.shipment_cartons cimport carriers_of, home_of
 from ext.state cimport Fact, PickWindow, ScopeLine
 from ext.store cimport find, index_of, length, nth
 from ext.timers cimport NEVER
@@ -133,7 +133,7 @@ cdef int64_t count_window(const PickWindow* window, int64_t as_of, LineCount* n)
         return 0
     if window.planned_t <= as_of:
         n.t_told = max(n.t_told, window.planned_t)
-    o = outcomes.outcome(window, as_of, max(as_of, window.trouble.forced) + 1)
+    o = outcomes.outcome(window, as_of, outcomes.decided_before(window, as_of + 1))
     if first != NULL and first.t <= as_of:
         n.t_first = min(n.t_first, first.t)
     if not o.closed:
@@ -152,7 +152,7 @@ cdef int64_t count_window(const PickWindow* window, int64_t as_of, LineCount* n)
 cdef int count_packed(Floor floor, const Line* line, int64_t as_of, LineCount* n) except -1:
     """R43, R47: what lies in closed cartons of what was picked."""
     cdef List* carriers = carriers_of(floor, line, as_of)
-    cdef int32_t sku = (<PickWindow*>nth(line.windows, 0)).sku if length(line.windows) else line.sku
+    cdef int32_t sku = sku_of(line)
     cdef CartonState state
     cdef Contents contents
     cdef int i, k
@@ -169,21 +169,6 @@ cdef int count_packed(Floor floor, const Line* line, int64_t as_of, LineCount* n
                 n.t_packed = max(n.t_packed, state.t_close)
     floor.store.free(carriers)
     return 0
-
-
-cdef List* carriers_of(Floor floor, const Line* line, int64_t as_of) except? NULL:
-    """The uses of load units that its picks went into, by however many moves. The list is the caller's, to be freed."""
-    cdef List* found = NULL
-    cdef PickWindow* window
-    cdef Fact* fact
-    cdef int i, k
-    for i in range(length(line.windows)):
-        window = <PickWindow*>nth(line.windows, i)
-        for k in range(length(window.facts)):
-            fact = <Fact*>nth(window.facts, k)
-            if fact.cycle != NULL and fact.t <= as_of and index_of(found, fact.cycle) < 0:
-                add_fed(floor, fact.cycle, as_of, &found)
-    return found
 
 
 # ---------------------------------------------------------------------------------------------- cartons

@@ -8,7 +8,7 @@ from ext.carton_state cimport CartonState
 from ext.kinds cimport K_DIVERT_CONFIRMED, K_ITEM_ARRIVED
 from ext.packing cimport Contents, contents_of
 from ext.readiness cimport HELD_SHORT, verdict_of
-from ext.shipment_cartons cimport cycles_of, home_of, unused_of
+from ext.shipment_cartons cimport carriers_of, cycles_of, home_of, unused_of
 from ext.standing cimport (
     S_CLOSED, S_HELD, S_IN_PICK, S_LOADED, S_LOST, S_OPEN, S_OVER, S_PACKED, S_PICKED, S_PLANNED, S_READY, S_RELEASED,
     S_STAGED, LineCount, Standing,
@@ -72,7 +72,7 @@ cdef str of_line(Floor floor, Line* line, Standing now, int64_t as_of):
 
 cdef list open_carriers(Floor floor, const Line* line, int64_t as_of):
     """The units with pieces of the line that are not closed."""
-    cdef List* carriers = standing.carriers_of(floor, line, as_of)
+    cdef List* carriers = carriers_of(floor, line, as_of)
     cdef Contents contents
     cdef Cycle* cycle
     cdef int i, k

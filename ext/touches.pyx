@@ -71,6 +71,7 @@ cdef bint comes_first(Floor floor, const Shipment* shipment, const Fact* fact, c
 
 
 cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexcept:
+    """R52: whether a fact can make a shipment that is ready not ready. `ok`: the text of a label that was read well."""
     cdef int kind = fact.kind
     if fact.context and fact.follows and fact.qty == 0:     # a deadline or cutoff opens no window (R21)
         return False
@@ -118,8 +119,8 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
 
 
 cdef int64_t passed(Floor floor, const Shipment* shipment) noexcept:
-    """Up to where it was judged because the watermark came there. A word of the TMS has what lies beyond judged, too (R54): that
-    makes nothing late that comes afterwards."""
+    """Up to where it was judged because the watermark came there. A manifest's word has what lies beyond judged as well (R54),
+    but what comes after that, and is before the watermark, is in time all the same."""
     if floor.state.watermark == ABSENT:
         return ABSENT
     return min(shipment.evaluated, floor.state.watermark - 1)

@@ -51,6 +51,14 @@ def S10_an_order_that_only_its_task_tells_of() -> Case:
     return case.raised("PCK_STUCK", "order/O-1", detail="O-1 line 1: 1 of 2 not picked, in pick since 22:14")
 
 
+def S10_packed_out_of_a_unit_that_nobody_had_told_of() -> Case:
+    """Section 10, R47: one piece was picked into no unit, and packed out of U-7: both lie in closed cartons."""
+    case = patient().order(2).task(2).pick(10, lu="L-1").pick(11)
+    case.device("pack.confirm", 14, from_lu="U-7", lu="L-2", order="O-1", line=1, sku="A", qty=1)
+    later(case.close(20).close(22, lu="L-2"), 12, 30).confirmed(2, 11).packed(1, "L-1#1").packed(1, "L-2#1")
+    return case.never_raised("PCK_STUCK")
+
+
 def S10_picked_and_not_packed() -> Case:
     """Section 10: the carton that a line waits for is named, with its place and since when."""
     case = patient().order(1, 4).task(1).task(4, "T-2", line=2)

@@ -328,6 +328,16 @@ def R04_what_has_lasted_is_told_before_the_bound_of_its_end() -> Case:
     return case.expect("shipment.unready", "S-1", t=53, cause="item.arrived")
 
 
+def R04_what_the_bound_has_told_of_a_line_a_first_task_of_later_leaves() -> Case:
+    """R4, R20: the bound has decided the short of 12, as one source lags behind. A task of 20 is told: what the line
+    had told by then stays as it is, and is not taken back till the watermark comes."""
+    case = with_slow_sources(hold_wall_max_ms=4_000).order(5).pick(10, 3, order="O-1", line=1)
+    case.device("pick.short", 12, src=STATION, order="O-1", line=1, sku="A", code="EMPTY", qty=2)
+    case.tick(40).task(5, t=20, rx=41)
+    case.expect("pick.confirmed", "O-1/1", t=12, revision=0, evidence="incomplete", qty=3)
+    return case.expect("pick.short", "O-1/1", t=12, revision=0, evidence="incomplete", qty_short=2)
+
+
 def R04_a_tick_lets_time_decide() -> Case:
     """R4: nothing but the engine's own tick comes, and the deadline is decided by it: the pick of 21.5 revises."""
     case = Case().order(3).task(3, deadline=at(15)).pick(10).tick(21).pick(14, rx=21.5, src=GUN, hist=True)
