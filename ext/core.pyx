@@ -25,7 +25,7 @@ from ext.sources cimport Source
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment, State, Strangers
 from ext.store cimport find, length, nth, pair
 from ext.texts cimport Texts
-from ext.timers cimport ANY_TIME, NEVER
+from ext.timers cimport NEVER
 
 from ext.kinds import NAMES
 from ext.snapshot import SnapshotError

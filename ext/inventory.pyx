@@ -14,7 +14,7 @@ from ext.outlet cimport EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, Subject
 from ext.premises_data cimport Expectation, ExpectationList, Shelf, Statement, UnitFinding
 from ext.state cimport B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT, B_UNIT_FINDING
 from ext.store cimport find, length, nth, pair, remove, remove_some
-from ext.timers cimport ANY_TIME, NEVER, RANK_INVENTORY
+from ext.timers cimport NEVER, RANK_INVENTORY
 
 cdef int PICKS_KEPT = 64            # of a place, before the first look at what is old
 
