@@ -52,7 +52,7 @@ HOT: dict[str, tuple[str, ...]] = {
     "ext/payloads.pyx": ("step_over", "read_member", "Payloads.read_members", "Payloads.place"),
     "ext/seen.pyx": ("add", "add_number"),
     "ext/effects.pyx": ("Effects.fact_of", "Effects.apply_pick"),
-    "ext/outcomes.pyx": ("outcome", "walk", "count_pick"),
+    "ext/outcomes.pyx": ("outcome", "walk", "count_pick", "close_when_full", "follow_close"),
     "ext/cycles.pyx": ("place_fact", "joins_running", "cycle_for"),
     "ext/sights.pyx": ("note", "keep_glimpse", "joins_nothing", "let_go"),
     "ext/shipments.pyx": ("touch_cycle",),

@@ -1,7 +1,7 @@
 """The core: records in, business events out. Synchronous, single-threaded, takes time from the records."""
 
 cimport cython
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from ext.batch cimport Batch
 from ext.context cimport Context
@@ -30,6 +30,7 @@ cdef class Core(Effects):
     cdef int take_row(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_noise(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_device(self, Batch batch, Py_ssize_t i) except -1
+    cdef int refuse_late(self, Batch batch, Py_ssize_t i) except -1
     cdef bint note_content(self, Source* source, Batch batch, Py_ssize_t i) except -1
     cdef int take_context(self, Batch batch, Py_ssize_t i) except -1
     cdef int take_about_source(self, Batch batch, Py_ssize_t i) except -1
@@ -42,4 +43,7 @@ cdef class Core(Effects):
     cdef list spoken_for(self, int32_t src, str scope)
     cdef bint admit_stranger(self, int32_t src, int64_t t_rx) noexcept
     cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1
+    cdef int64_t open_picks(self, uint64_t start, uint64_t stop) noexcept
+    cdef int64_t open_cartons(self, uint64_t start, uint64_t stop) noexcept
+    cdef int64_t open_shipments(self, uint64_t start, uint64_t stop) noexcept
     cdef bint names_known(self, Batch batch, Py_ssize_t i, str field, Table* table) except -1

@@ -179,7 +179,7 @@ cdef class Core(Effects):
         fact.name, fact.t = self.name, self.t
         return fact
 
-    def refuse_late(self, Batch batch, Py_ssize_t i):
+    cdef int refuse_late(self, Batch batch, Py_ssize_t i) except -1:
         """R29: dead."""
         cdef Fact cause = self.this_record()
         self.state.count_late += 1
@@ -449,7 +449,7 @@ cdef class Core(Effects):
             "tracks": 0 if start else state.tracks.count, "waiting": 0 if start else state.count_waiting,
         }
 
-    def open_picks(self, uint64_t start, uint64_t stop):
+    cdef int64_t open_picks(self, uint64_t start, uint64_t stop) noexcept:
         cdef Line* line
         cdef uint64_t i
         cdef int k, found = 0
@@ -459,7 +459,7 @@ cdef class Core(Effects):
                 found += not outcomes.outcome_now(<PickWindow*>nth(line.windows, k), self.state.watermark).closed
         return found
 
-    def open_cartons(self, uint64_t start, uint64_t stop):
+    cdef int64_t open_cartons(self, uint64_t start, uint64_t stop) noexcept:
         cdef LoadUnit* unit
         cdef uint64_t i
         cdef int k, found = 0
@@ -469,7 +469,7 @@ cdef class Core(Effects):
                 found += (<Cycle*>nth(unit.cycles, k)).end == NEVER
         return found
 
-    def open_shipments(self, uint64_t start, uint64_t stop):
+    cdef int64_t open_shipments(self, uint64_t start, uint64_t stop) noexcept:
         cdef Shipment* shipment
         cdef uint64_t i
         cdef int found = 0

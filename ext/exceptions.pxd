@@ -71,6 +71,15 @@ cdef enum:
     CODES           # how many there are
 
 
+cdef enum:
+    # How an episode lives.
+    ONCE = 1            # its subject does not come again, as places, devices, units and serials do: over, it is forgotten
+    DROPPED = 2         # also while it is open, for nothing is still to clear it
+    LATE = 4            # what ends it comes late, and is from before: it is cleared no earlier than it was last seen
+    COUNTED = 8         # R65: its end says how often it was told
+
+
 cdef list NAMES         # of the codes, by number
 cdef list SEVERITIES
+cdef bint lives(int code, int how) noexcept
 cdef bint is_over(int code, bint open) noexcept

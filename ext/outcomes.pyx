@@ -196,21 +196,30 @@ cdef void close_empty(Outcome* o, int64_t t) noexcept:
     o.closed, o.by, o.t_close = True, BY_QUANTITY, t
 
 
-cdef void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked) noexcept:
-    """R21 a before the close, R25 and R26 after it, also while the window is open again; R28's reversals are picks of a
-    negative quantity."""
+cdef inline void count_pick(Outcome* o, const PickWindow* window, Fact* fact, int64_t asked) noexcept:
+    """A pick, or a reversal, which is a pick of a negative quantity (R28)."""
     o.q_now += fact.qty
     if window.trouble.closed_by != NULL and fact.late:
         o.q_late += fact.qty            # R25: it came after the decision, whose t_close stays
     if fact.qty > 0:
         o.t_last = fact.t
-    if not (o.closed and o.told) and asked >= 0 and fact.qty > 0 and o.q_now - o.q_late >= asked:
+        close_when_full(o, asked)
+    if o.told:
+        follow_close(o, fact, asked)
+
+
+cdef inline void close_when_full(Outcome* o, int64_t asked) noexcept:
+    """R21 a."""
+    if not (o.closed and o.told) and asked >= 0 and o.q_now - o.q_late >= asked:
         o.closed = o.told = True
         o.by = BY_QUANTITY
-    if o.told:
-        o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, fact.t), fact
-        open_again(o, asked)
-        o.q_short = missing(o) if o.shorted else 0
+
+
+cdef inline void follow_close(Outcome* o, Fact* fact, int64_t asked) noexcept:
+    """R26: what comes after a close revises it, also while the window is open again."""
+    o.q, o.q_asked, o.t_close, o.cause = o.q_now, asked, max(o.t_close, fact.t), fact
+    open_again(o, asked)
+    o.q_short = missing(o) if o.shorted else 0
 
 
 cdef void close_short(Outcome* o, Fact* closing) noexcept:

@@ -10,9 +10,7 @@ from libc.string cimport memset
 
 from ext.batch cimport ABSENT
 from ext.correlations cimport concerned
-from ext.exceptions cimport (
-    ASR_OTHER, CTX_MISSING, PKG_LABEL_MISMATCH, RTE_LANE_FULL, SEQ_GAP, SEVERITIES, Episode, NAMES as CODE_NAMES,
-)
+from ext.exceptions cimport COUNTED, LATE, SEVERITIES, Episode, NAMES as CODE_NAMES, lives
 from ext.json_writer cimport digest_of, is_same, write_digits
 from ext.keys cimport KEY_CYCLE, KEY_LINE, text_key
 from ext.sha256 cimport DIGEST_BYTES, sha256
@@ -269,9 +267,9 @@ cdef class Outlet:
         episode = <Episode*>find(self.state.episodes, <uint64_t>code << 32 | <uint64_t>subject)
         if episode == NULL or not episode.open:
             return 0
-        if RTE_LANE_FULL <= code <= ASR_OTHER and episode.count > 1:    # R65: counted
+        if lives(code, COUNTED) and episode.count > 1:
             counted = f"told {episode.count} times"
-        if code == SEQ_GAP or CTX_MISSING <= code <= PKG_LABEL_MISMATCH:    # what ends it comes late, and is from before
+        if lives(code, LATE):
             time = max(time, episode.t)
         episode.open = False
         episode.t = max(episode.t, time)

@@ -105,6 +105,10 @@ def test_every_exception_is_explained() -> None:
         (code, row[1]) for row in rows(RULES_PAGE, "| code | severity |") for code in re.findall(r"`([A-Z_]+)`", row[0])
     ]
     assert told == table
+    header = (ROOT / "ext/exceptions.pxd").read_text()
+    codes = re.search(r"^cdef enum:\n((?:    [A-Z_]+\n)+)    CODES ", header, re.MULTILINE)
+    assert codes is not None
+    assert codes[1].split() == [code for code, _ in table], "the numbers are those of the rows"
 
 
 def test_every_command_is_named() -> None:
