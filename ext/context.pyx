@@ -7,7 +7,7 @@ effect. `record` is the decoded line: context is rare, and nested.
 
 from ext cimport (
     carton_alarms, carton_names, cartons, cutoffs, hindsight, inventory, late_facts, line_windows, manifests, pick_alarms,
-    pick_events, picks, plans, retasks, returns, shipments, short_on_close, stuck, touches, tracks,
+    pick_events, pick_names, picks, plans, retasks, returns, shipments, short_on_close, stuck, touches, tracks,
 )
 from ext.asked cimport asked_now, remember, remember_task
 from ext.batch cimport ABSENT
@@ -233,7 +233,7 @@ cdef class Context:
         """R27: after the manifest a cancel is an exception, and changes nothing."""
         if not window_has_shipped(window, fact.t, self.floor.state.watermark):
             return False
-        self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(self.floor, window), fact.t, fact, "")
+        self.floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_names.subject_text(self.floor, window), fact.t, fact, "")
         return True
 
     cdef int alloc_failed(self, Fact* fact) except -1:

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from ext.batch cimport Batch
 from ext.context cimport Context
-from ext.effects cimport Effects
+from ext.due cimport Due
 from ext.payloads cimport Payloads
 from ext.sources cimport Source
 from ext.state cimport Name
@@ -13,7 +13,7 @@ from ext.store cimport Table
 
 
 @cython.final
-cdef class Core(Effects):
+cdef class Core(Due):
     cdef Context context
     cdef Payloads payloads
     cdef size_t full_at         # bytes from which on names that nobody knows are refused to those who bring many,

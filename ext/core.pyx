@@ -36,7 +36,7 @@ cdef int64_t KEEP_MIN = 60_000_000      # microseconds of event time that even a
 cdef int64_t STRANGERS_MAX = 1200       # of one source in a full state, half of them forgotten a minute: ten a second, for ever
 
 
-cdef class Core(Effects):
+cdef class Core(Due):
     def __init__(self, str site, Texts texts not None, rules=None, source_rules=(), source=None, size_t room=0):
         cdef dict given = dict(rules or {})
         super().__init__(Floor(texts, given, site, source if source is not None else f"/sites/{site}", room), given,

@@ -1,4 +1,4 @@
-"""What a record does, and what time does: to the window that it concerns."""
+"""What a record does to the window that it concerns."""
 
 from libc.stdint cimport int32_t, int64_t
 
@@ -7,6 +7,10 @@ from ext.clocks cimport Clocks
 from ext.sources cimport Source
 from ext.state cimport Fact, PickWindow, Waiting
 from ext.store cimport List, Table
+
+cdef enum EffectTag:
+    TAG_MISSING = 41        # R11: the context did not come
+    TAG_DEAD = 42           # nor within `lateness_ms`
 
 
 cdef class Effects(Clocks):
@@ -33,5 +37,3 @@ cdef class Effects(Clocks):
     cdef int take_waiting(self, Waiting* waiting) except -1
     cdef int missing(self, Waiting* waiting, bint dead) except -1
     cdef int32_t subject_of(self, const Waiting* waiting) except -1
-    cdef int tell_deferred(self) except -1
-    cdef int ask_held(self) except -1

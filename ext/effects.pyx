@@ -1,20 +1,19 @@
 # cython: boundscheck=False, wraparound=False
-"""What a record does: it is handed to the window that it concerns, and so is the time that has come.
+"""What a record does: it is handed to the window that it concerns.
 
-`apply` knows which window a kind concerns, `due_by_watermark` and `due_by_wall` which one asked to be called. A record
-whose task or order is unknown waits here (R11). The rules themselves stand in the windows. Hot: `fact_of`, `apply`,
-`apply_pick`, `take_into`, `take_entry`.
+`apply` knows which window a kind concerns. A record whose task or order is unknown waits here (R11). The rules themselves
+stand in the windows. Hot: `fact_of`, `apply`, `apply_pick`, `take_into`, `take_entry`.
 """
 
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    carton_alarms, cartons, gaps, inventory, late_facts, legality, line_windows, manifests, packing, pick_alarms,
-    pick_events, pick_units, picks, premises, rates, refused_moves, shipments, sights, stuck, touches, tracks, trailers,
+    cartons, inventory, late_facts, line_windows, packing, pick_alarms, pick_events, pick_units, picks, post_ship, premises,
+    presses, shipments, sights, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
-from ext.floor cimport Floor, find_line
+from ext.floor cimport find_line
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key
 from ext.kinds cimport (
     K_CARTON_OPEN, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED,
@@ -23,15 +22,11 @@ from ext.kinds cimport (
 )
 from ext.order_data cimport ArrivedList
 from ext.payloads cimport text_in
-from ext.sources cimport Gap, Multiread, Source
-from ext.state cimport B_FACT, B_WAITING, B_WINDOW, Cycle, Line, Shipment
-from ext.store cimport Numbers, find, head_of, length, nth, remove
+from ext.sources cimport Source
+from ext.state cimport B_FACT, B_WAITING, Cycle, Line
+from ext.store cimport Numbers, find, length, nth, remove
 from ext.timers cimport RANK_CONTEXT
 from ext.tombstones cimport is_buried
-
-cdef enum EffectTag:
-    TAG_MISSING = 41        # R11: the context did not come
-    TAG_DEAD = 42           # nor within `lateness_ms`
 
 cdef enum Taken:            # what became of a press; of one for several tasks, the most that became of any of them
     KNOWN                   # nothing new (R30)
@@ -240,9 +235,9 @@ cdef class Effects(Clocks):
             if inside:
                 line_windows.leave_unit(self.floor, fact)
             return late_facts.take_late(self.floor, window, fact)
-        known = fact.press != 0 and pick_events.note_press(self.floor, window, fact)
+        known = fact.press != 0 and presses.note_press(self.floor, window, fact)
         if known:
-            other = pick_events.counted_press(window, fact, False)
+            other = presses.counted_press(window, fact, False)
             if (not late_facts.replaces_late(self.floor, window, fact) if other == NULL else
                     (fact.t < self.state.watermark and not self.in_order) or not self.floor.precedes(fact, other)):
                 if inside:
@@ -274,7 +269,7 @@ cdef class Effects(Clocks):
         use, which is in time. `known`: it lay in its carton when that left, so there is nothing to ask."""
         cdef PickWindow* window = fact.window
         if known or not late_facts.is_in_time(self.floor, window, fact):
-            return pick_events.raise_late(self.floor, fact)
+            return post_ship.raise_late(self.floor, fact)
         late_facts.give_back(self.floor, window, fact)
         self.take_entry(window, fact)
         return 0
@@ -373,128 +368,3 @@ cdef class Effects(Clocks):
 
     cdef int32_t subject_of(self, const Waiting* waiting) except -1:
         return self.floor.joined(b"task/" if waiting.is_task else b"order/", waiting.key)
-
-    cdef int tell_deferred(self) except -1:
-        """R11: picks that waited for their context take effect together; one by one they would look like shorts."""
-        cdef List* deferred = self.state.deferred
-        cdef PickWindow* window
-        cdef int k
-        self.state.deferring = False
-        self.state.deferred = NULL
-        for k in range(length(deferred)):
-            window = <PickWindow*>nth(deferred, k)
-            self.floor.troubled(window).deferred = False
-            picks.decide(self.floor, window, window.trouble.deferred_cause)
-            self.floor.troubled(window).deferred_cause = NULL
-        self.floor.store.free(deferred)
-        return 0
-
-    cdef int ask_held(self) except -1:
-        """R7: a gap has closed; what waited for one is judged again."""
-        cdef List* held = self.state.held
-        cdef PickWindow* window
-        cdef Shipment* shipment
-        cdef int k
-        self.state.held = NULL
-        self.state.gap_closed = False
-        for k in range(length(held)):
-            if head_of(nth(held, k)).type == B_WINDOW:
-                window = <PickWindow*>nth(held, k)
-                self.floor.troubled(window).gap_held = False
-                picks.decide_closing(self.floor, window, window.trouble.held_t)
-            else:
-                shipment = <Shipment*>nth(held, k)
-                shipment.held = False
-                shipments.release_held(self.floor, shipment)
-        self.floor.store.free(held)
-        return 0
-
-    # ------------------------------------------------------------------------------------------ what is due
-
-    cdef int due_by_watermark(self) except -1:
-        cdef Floor floor = self.floor
-        cdef void* target = floor.by_watermark.pop()
-        cdef int tag = floor.by_watermark.tag
-        cdef int64_t value = floor.by_watermark.value
-        if tag == picks.TAG_CLOSING:
-            picks.decide_closing(floor, <PickWindow*>target, value)
-            if length(self.state.mismatched):
-                carton_alarms.check_mismatched(floor)
-        elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
-            pick_alarms.due(floor, target, tag)
-        elif tag == pick_events.TAG_LATE:
-            self.judge_late(<Fact*>target, value)
-        elif tag == cartons.TAG_TRANSITION:
-            cartons.decide(floor, <Cycle*>target, NULL)
-        elif tag == cartons.TAG_CHECK:
-            carton_alarms.check(floor, <Cycle*>target)
-        elif tag == cartons.TAG_VOID:
-            cartons.decide_void(floor, <Fact*>target)
-        elif tag == cartons.TAG_LABEL:
-            carton_alarms.check_label(floor, <Fact*>target)
-        elif tag == touches.TAG_TOUCH:
-            shipments.on_touch(floor, <Shipment*>target, value)
-        elif tag == shipments.TAG_READY:
-            shipments.on_hold_over(floor, <Shipment*>target, value, False)
-        elif tag == manifests.TAG_PASSED:
-            manifests.on_passed(floor, <Shipment*>target, value)
-        elif tag == trailers.TAG_LOAD:
-            trailers.on_load(floor, <Fact*>target)
-        elif tag == trailers.TAG_CLOSED:
-            trailers.on_closed(floor, <Fact*>target, False)
-        elif tag == line_windows.TAG_IN_ORDER:
-            self.take_in_order(<Waiting*>target)
-        elif tag == line_windows.TAG_FIRST_TASK:
-            line_windows.judge(floor, <Line*>target)
-        elif tag == gaps.TAG_GAPS_SURE:
-            gaps.look_at_jumps(floor, <Source*>target, value)
-        elif tag == gaps.TAG_GAP_FORGOTTEN:
-            gaps.make_sure(floor, <Gap*>target)
-        elif tag == tracks.TAG_MULTIREAD:
-            tracks.on_multiread_passed(floor, <Multiread*>target)
-        elif tag == stuck.TAG_STUCK or tag == stuck.TAG_MOVED:
-            stuck.look(floor, target)
-        elif tag == legality.TAG_LEGAL:
-            refused_moves.judge(floor, <Fact*>target)
-        elif tag == legality.TAG_USE:
-            refused_moves.take_up(floor, <Fact*>target)
-        else:
-            premises.due(floor, target, tag, False)
-        return 0
-
-    cdef int due_by_wall(self) except -1:
-        cdef Floor floor = self.floor
-        cdef void* target = floor.by_wall.pop()
-        cdef int tag = floor.by_wall.tag
-        cdef int64_t value = floor.by_wall.value
-        if tag == picks.TAG_CLOSING:
-            if self.state.watermark <= value:
-                picks.force(self.floor, <PickWindow*>target, value)
-                picks.decide_closing(floor, <PickWindow*>target, value)
-        elif tag == cartons.TAG_TRANSITION:
-            if self.state.watermark <= value + floor.rules.close_hold:
-                cartons.force(floor, <Cycle*>target, value)
-                cartons.decide(floor, <Cycle*>target, NULL)
-        elif tag == cartons.TAG_VOID:
-            cartons.force_void(floor, <Fact*>target)
-        elif tag == gaps.TAG_GAP_HOLD:
-            if head_of(target).type == B_WINDOW:
-                picks.decide_closing(floor, <PickWindow*>target, value)
-            else:
-                shipments.on_gap_hold_over(floor, <Shipment*>target, value)
-        elif tag == trailers.TAG_CLOSED:
-            if self.state.watermark <= value:
-                trailers.on_closed(floor, <Fact*>target, True)
-        elif tag == touches.TAG_FORCE:
-            shipments.on_bound(floor, <Shipment*>target, value)
-        elif tag == line_windows.TAG_IN_ORDER:
-            self.take_in_order(<Waiting*>target)
-        elif tag == line_windows.TAG_FIRST_TASK:
-            line_windows.judge(floor, <Line*>target)
-        elif tag == TAG_MISSING or tag == TAG_DEAD:
-            self.missing(<Waiting*>target, tag == TAG_DEAD)
-        elif tag == rates.TAG_MINUTE:
-            rates.minute_over(floor, <Source*>target, floor.by_wall.due)
-        else:
-            premises.due(floor, target, tag, True)
-        return 0

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from ext cimport cartons, inventory, pick_alarms, pick_events, picks
+from ext cimport cartons, inventory, pick_alarms, pick_events, pick_names, picks, post_ship, presses
 from ext.cycles cimport cycle_for
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
@@ -26,10 +26,10 @@ cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fa
 
 cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     """R29: a pick or reversal of what has left. False: it, or the one whose place it takes, is a duplicate (R30)."""
-    cdef bint known = fact.press != 0 and pick_events.note_press(floor, window, fact)
+    cdef bint known = fact.press != 0 and presses.note_press(floor, window, fact)
     if known and not replaces_late(floor, window, fact):
         return False
-    pick_events.count_late(floor, window, fact, False)
+    post_ship.count_late(floor, window, fact, False)
     inventory.take_pick(floor, window, fact)
     if fact.qty < 0:
         pick_events.tell_reversal(floor, window, fact)
@@ -39,10 +39,10 @@ cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
 cdef bint replaces_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
     """R30, R3: a later record told of this press, as of one from after the manifest. The earlier counts, unless the watermark
     had passed it; the other is taken back."""
-    cdef Fact* other = pick_events.late_press(floor, window, fact, False)
+    cdef Fact* other = presses.late_press(floor, window, fact, False)
     if other == NULL or fact.t < floor.state.watermark or not floor.precedes(fact, other):
         return False
-    pick_events.uncount_late(floor, window, other)
+    post_ship.uncount_late(floor, window, other)
     inventory.take_back(floor, window, other)
     return True
 
@@ -69,15 +69,15 @@ cdef int judge_again(Floor floor, const List* cycles) except -1:
 
 cdef bint is_in_time(Floor floor, const PickWindow* window, const Fact* fact) except -1:
     """A late pick that turns out to be none."""
-    return pick_events.is_late(floor, window, fact) and not comes_after_ship(floor, window, fact)
+    return post_ship.is_late(floor, window, fact) and not comes_after_ship(floor, window, fact)
 
 
 cdef int give_back(Floor floor, PickWindow* window, Fact* fact) except -1:
     """It is to be taken anew."""
-    pick_events.uncount_late(floor, window, fact)
+    post_ship.uncount_late(floor, window, fact)
     inventory.take_back(floor, window, fact)
     if fact.qty > 0:
-        pick_events.forget_press(window, fact.press)
+        presses.forget_press(window, fact.press)
     fact.window, fact.late = NULL, True
     if fact.follows:
         fact.lu = 0
@@ -139,7 +139,7 @@ cdef int take_back_cancels(Floor floor, const Shipment* shipment, Line* line) ex
         late = cancel
         floor.troubled(window).cancelled_by = NULL
         floor.troubled(window).cancel_t = NEVER
-        floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_events.subject_text(floor, window), cancel.t, cancel, "")
+        floor.outlet.raise_(CTX_CANCEL_TOO_LATE, pick_names.subject_text(floor, window), cancel.t, cancel, "")
         picks.tell(floor, window, cancel, ANY_TIME)
     if late == NULL:
         return 0
@@ -181,4 +181,4 @@ cdef int take_back(Floor floor, const Shipment* shipment, PickWindow* window, Fa
         pick_alarms.watch(floor, window, fact.t)
     floor.store.free(changed)
     touch_others(floor, shipment, window.line, fact)
-    return pick_events.count_late(floor, window, fact, fact.t < floor.state.watermark)
+    return post_ship.count_late(floor, window, fact, fact.t < floor.state.watermark)

@@ -4,14 +4,14 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from ext cimport cartons, inventory, pick_alarms, pick_events, pick_units, picks, shipments, touches
+from ext cimport cartons, inventory, pick_alarms, pick_events, pick_names, pick_units, picks, presses, shipments, touches
 from ext.exceptions cimport PCK_STALLED
 from ext.floor cimport find_line
 from ext.keys cimport fact_key, text_key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
 from ext.outcomes cimport Outcome, outcome_now
 from ext.outlet cimport EXACT
-from ext.pick_events cimport key_of
+from ext.pick_names cimport key_of
 from ext.state cimport B_WAITING, Cycle, Waiting
 from ext.store cimport find, last, length, nth, remove
 from ext.timers cimport ANY_TIME, NEVER, RANK_PICK, RANK_TRACK
@@ -55,9 +55,9 @@ cdef PickWindow* window_of_press(Floor floor, const Line* line, const Fact* fact
     cdef int i
     for i in range(length(line.windows) if fact.press and fact.qty > 0 else 0):
         window = <PickWindow*>nth(line.windows, i)
-        other = pick_events.counted_press(window, fact, False)
+        other = presses.counted_press(window, fact, False)
         if other == NULL:
-            other = pick_events.late_press(floor, window, fact, False)
+            other = presses.late_press(floor, window, fact, False)
         if other != NULL and not other.task:
             return window
     return NULL
@@ -150,11 +150,11 @@ cdef int send_back_picks(Floor floor, PickWindow* own, const List* picked, int64
         i -= 1
         picks.take_back(floor, own, fact)
         if fact.qty < 0:
-            if withdrawn == NULL or not pick_events.is_beside(withdrawn, fact):
+            if withdrawn == NULL or not presses.is_beside(withdrawn, fact):
                 pick_events.withdraw_reversal(floor, own, fact)
             withdrawn = fact
         else:
-            pick_events.forget_press(own, fact.press)
+            presses.forget_press(own, fact.press)
         inventory.take_back(floor, own, fact)
         if fact.follows and fact.lu:    # R43: of a reversal, that of the line's last pick: the task may have another, or none
             leave_unit(floor, fact)
@@ -238,7 +238,7 @@ cdef int take_over(Floor floor, PickWindow* task, PickWindow* own) except -1:
                         nth(own.trouble.other_sku, i - length(own.facts)))
         picks.take_pick(floor, task, cause)
         if cause.press:
-            pick_events.note_press(floor, task, cause)
+            presses.note_press(floor, task, cause)
         pick_units.take_over(floor, task, cause, &changed)
         if cause.qty > 0 and (task.reversed or task.trouble.other_sku != NULL):
             pick_units.lead_reversals(floor, task, cause, &changed)
@@ -250,7 +250,7 @@ cdef int take_over(Floor floor, PickWindow* task, PickWindow* own) except -1:
     empty(floor, own)
     if cause == NULL:
         return 0
-    pick_events.quiet(floor, own, PCK_STALLED, task.planned_t, cause)
+    pick_names.quiet(floor, own, PCK_STALLED, task.planned_t, cause)
     picks.decide(floor, task, NULL)
     if length(task.facts):
         pick_alarms.watch(floor, task, (<Fact*>last(task.facts)).t)

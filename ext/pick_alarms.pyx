@@ -11,7 +11,7 @@ from ext.floor cimport find_line
 from ext.keys cimport KEY_LINE, Key
 from ext.kinds cimport K_ORDER_CHANGED
 from ext.outcomes cimport Outcome, decided_before, is_note, outcome_then
-from ext.pick_events cimport alarm, key_of, quiet, subject_text
+from ext.pick_names cimport alarm, key_of, quiet, subject_text
 from ext.store cimport List, last, length, nth
 from ext.timers cimport NEVER, RANK_PICK
 

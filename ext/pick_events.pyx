@@ -1,22 +1,23 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
-"""What is told of a pick window (R23-R31): see pick_events.pxd."""
+"""What is told of a pick window (R23, R28, R31): see pick_events.pxd."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
 from ext.asked cimport loc_at, loc_of
 from ext.batch cimport ABSENT
 from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
 from ext.json_writer cimport JsonWriter
-from ext.keys cimport KEY_LINE, text_key
+from ext.keys cimport KEY_LINE, Key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
 from ext.outcomes cimport is_note, outcome_then
-from ext.outlet cimport (
-    EXACT, INVENTORY_DISCREPANCY, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject,
-)
+from ext.outlet cimport EXACT, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject
+from ext.pick_names cimport key_of, put_key, subject_of
+from ext.post_ship cimport late_key, retell_late
 from ext.premises_data cimport LatePicks
-from ext.state cimport B_LATE_PICKS, Ledger
-from ext.store cimport List, Numbers, Table, find, has_number, index_of, last, length, nth, remove
+from ext.presses cimport is_beside
+from ext.state cimport Ledger
+from ext.store cimport List, find, last, length, nth
 from ext.timers cimport NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
@@ -227,20 +228,6 @@ cdef int tell_alloc(Floor floor, Line* line) except -1:
     return 0
 
 
-cdef int alarm(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause, str detail) except -1:
-    """Raise an exception that this window can clear."""
-    floor.troubled(window).alarms |= <uint64_t>1 << code
-    return floor.outlet.raise_(code, subject_text(floor, window), t, cause, detail)
-
-
-cdef int quiet(Floor floor, PickWindow* window, int code, int64_t t, const Fact* cause) except -1:
-    """Clear it, if it was raised."""
-    if window.trouble.alarms >> code & 1:
-        floor.troubled(window).alarms &= ~(<uint64_t>1 << code)
-        floor.outlet.clear(code, subject_text(floor, window), t, cause)
-    return 0
-
-
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1:
     """R28: a reversal is told by itself, besides the revisions that it causes. Where one record names the task several times
     (`alloc`) each entry revises what was told of those before it."""
@@ -294,206 +281,7 @@ cdef int add_entries_before(
     return 0
 
 
-cdef bint is_beside(const Fact* other, const Fact* fact) noexcept:
-    """Both are entries of one record (`alloc`)."""
-    return (other.src == fact.src and other.epoch == fact.epoch and other.seq == fact.seq and other.sub == fact.sub
-            and other.name == fact.name)
-
-
 cdef int put_plain_dev_id(Floor floor, const Fact* fact) except -1:
     """Into the business key, where nothing is escaped."""
     cdef bytes dev_id = floor.dev_id(fact).encode()
     return floor.outlet.key.raw(dev_id, len(dev_id))
-
-
-cdef int count_late(Floor floor, PickWindow* window, Fact* fact, bint known) except -1:
-    """R29: its shipment has left: no revision, but the stock of that place is not what was told. The event goes out at once,
-    the exception when the watermark passes the pick, so that of several the first by event time raises it (R3). `known`:
-    where it lay is known for good, and it is not asked again whether it is late."""
-    fact.window = window
-    count_late_here(floor, window, fact)
-    floor.troubled(window).alarms |= <uint64_t>1 << PCK_LATE_AFTER_SHIP
-    return floor.by_watermark.push(fact.t, RANK_PICK, key_of(window), fact, TAG_LATE, known)
-
-
-cdef int count_late_here(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """Where it was, as far as is known now."""
-    cdef LatePicks* late = late_picks_of(floor, window, fact)
-    floor.insert_sorted(&late.picks, fact)
-    return tell_post_ship(floor, late, place_text(floor, window, fact))
-
-
-cdef int uncount_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
-    """R30: another record tells of its press. R70: or its task names another place."""
-    cdef LatePicks* late = late_picks_of(floor, window, fact)
-    remove(&late.picks, fact)
-    return tell_post_ship(floor, late, place_text(floor, window, fact))
-
-
-cdef Fact* counted_press(const PickWindow* window, const Fact* fact, bint beside) noexcept:
-    """R30: the pick that counts of those that tell of its press; NULL: none does. `beside`: an entry of the same record, which
-    names the task twice; else one of another."""
-    cdef Fact* other = press_among(window.facts, window, fact, beside)
-    return other if other != NULL else press_among(window.trouble.other_sku, window, fact, beside)
-
-
-cdef Fact* late_press(Floor floor, const PickWindow* window, const Fact* fact, bint beside) noexcept:
-    """The same of late picks. Its twin may have named another place: all are looked at."""
-    cdef const LatePicks* late
-    cdef Fact* other = NULL
-    cdef uint64_t i
-    for i in range(floor.state.late_picks.capacity if window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1 else 0):
-        late = <const LatePicks*>floor.state.late_picks.slots[i].value
-        other = press_among(late.picks, window, fact, beside) if late != NULL else NULL
-        if other != NULL:
-            break
-    return other
-
-
-cdef Fact* press_among(const List* facts, const PickWindow* window, const Fact* fact, bint beside) noexcept:
-    cdef Fact* other
-    cdef int i
-    for i in range(length(facts)):
-        other = <Fact*>nth(facts, i)
-        if other.window == window and other.press == fact.press and other.qty > 0 and is_beside(other, fact) == beside:
-            return other
-    return NULL
-
-
-cdef int add_late_since(Floor floor, const PickWindow* window, int64_t t, List** found) except -1:
-    """Appends its late picks of that moment on that do not say themselves where they were."""
-    cdef const LatePicks* late
-    cdef Fact* fact
-    cdef uint64_t i
-    cdef int k
-    if not window.trouble.alarms >> PCK_LATE_AFTER_SHIP & 1:
-        return 0
-    for i in range(floor.state.late_picks.capacity):
-        late = <const LatePicks*>floor.state.late_picks.slots[i].value
-        for k in range(length(late.picks) if late != NULL else 0):
-            fact = <Fact*>nth(late.picks, k)
-            if fact.window == window and fact.t >= t and not fact.loc:
-                floor.insert_sorted(found, fact)
-    return 0
-
-
-cdef int32_t late_key(Floor floor, const PickWindow* window, const Fact* fact) except -1:
-    return floor.intern(f"{place_text(floor, window, fact)}/{floor.text(window.task)}")
-
-
-cdef LatePicks* late_picks_of(Floor floor, const PickWindow* window, const Fact* fact) except NULL:
-    cdef int32_t key = late_key(floor, window, fact)
-    cdef LatePicks* late = <LatePicks*>find(floor.state.late_picks, key)
-    if late == NULL:
-        late = <LatePicks*>floor.store.new(B_LATE_PICKS, sizeof(LatePicks))
-        floor.outlet.key_is(key)
-        late.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, key)
-        floor.store.put(floor.state.late_picks, key, late)
-    return late
-
-
-cdef str place_text(Floor floor, const PickWindow* window, const Fact* fact):
-    return "/".join((floor.text(loc_of(window, fact)), floor.text(fact.sku), floor.text(fact.lot)))
-
-
-cdef bint is_late(Floor floor, const PickWindow* window, const Fact* fact) except -1:
-    """Whether it still is told as one from after the manifest: another may have told of its press since."""
-    cdef const LatePicks* late = <const LatePicks*>find(floor.state.late_picks, late_key(floor, window, fact))
-    return late != NULL and index_of(late.picks, fact) >= 0
-
-
-cdef int raise_late(Floor floor, const Fact* fact) except -1:
-    if not is_late(floor, fact.window, fact):
-        return 0
-    return alarm(floor, fact.window, PCK_LATE_AFTER_SHIP, fact.t, fact, f"{fact.qty:+d}")
-
-
-cdef int tell_post_ship(Floor floor, LatePicks* late, str place) except -1:
-    """`expected` is what the last `pick.confirmed` said of the task of the youngest pick, `actual` what was picked in truth."""
-    cdef JsonWriter data = floor.outlet.data
-    cdef const Fact* fact
-    cdef int64_t qty = 0
-    cdef int i
-    for i in range(length(late.picks)):
-        qty += (<Fact*>nth(late.picks, i)).qty
-    if length(late.picks):
-        late.youngest = <Fact*>last(late.picks)
-    fact = late.youngest
-    data.clear()
-    data.integer_member(b'{"actual":', fact.window.told_q + qty)
-    data.integer_member(b',"as_of":', fact.t)
-    data.integer_member(b',"expected":', fact.window.told_q)
-    data.put(b',"kind":"POST_SHIP"}')
-    floor.outlet.emit(late.ledger, Subject(head=b"stock/", key=text_key(floor.intern(place))), fact.t,
-                      fact.window.line.order, fact, EXACT)
-    return 0
-
-
-cdef int retell_late(Floor floor, const PickWindow* window) except -1:
-    """R29: something else was told of the task than when a pick came late. Rare: its places are looked for."""
-    cdef Table* known = floor.state.late_picks
-    cdef Py_ssize_t i, end = len(floor.text(window.task)) + 1
-    names = [floor.text(<int32_t>known.slots[i].key) for i in range(<Py_ssize_t>known.capacity)
-             if known.slots[i].value != NULL and (<LatePicks*>known.slots[i].value).youngest.window == window]
-    for name in sorted(names):
-        tell_post_ship(floor, <LatePicks*>find(known, floor.intern(name)), name[:-end])
-    return 0
-
-
-cdef bint note_press(Floor floor, PickWindow* window, const Fact* fact) except -1:
-    """R30: was this press told of before? From now on it was. Entries of one record (`alloc`) that name the task and the
-    press more than once are a pick each."""
-    if fact.qty < 0:
-        return False
-    if has_number(window.presses, fact.press):
-        return not is_told_beside(floor, window, fact)
-    floor.store.add_number(&window.presses, fact.press)
-    return False
-
-
-cdef bint is_told_beside(Floor floor, const PickWindow* window, const Fact* fact) noexcept:
-    """R30: whether other entries of its record tell of its press, and no other record does."""
-    if counted_press(window, fact, True) == NULL and late_press(floor, window, fact, True) == NULL:
-        return False
-    return counted_press(window, fact, False) == NULL and late_press(floor, window, fact, False) == NULL
-
-
-cdef void forget_press(PickWindow* window, int32_t press) noexcept:
-    """R30: the press will be taken once more."""
-    cdef Numbers* known = window.presses
-    cdef int i
-    for i in range(known.count if known != NULL and press else 0):
-        if known.items[i] == press:
-            known.count -= 1
-            known.items[i] = known.items[known.count]
-            known.items[known.count] = 0
-            return
-
-
-# ---------------------------------------------------------------------------------------------- names
-
-cdef Key key_of(const PickWindow* window) noexcept:
-    if window.task:
-        return text_key(window.task)
-    return Key(a=window.line.order, number=window.line.number, form=KEY_LINE)
-
-
-cdef Subject subject_of(const PickWindow* window) noexcept:
-    return Subject(head=b"task/" if window.task else b"line/", key=key_of(window))
-
-
-cdef int32_t subject_text(Floor floor, const PickWindow* window) except -1:
-    """The subject as a text, for exceptions."""
-    if window.task:
-        return floor.joined(b"task/", window.task)
-    return floor.joined(b"line/", floor.numbered(window.line.order, c"/", window.line.number))
-
-
-cdef int put_key(Floor floor, const PickWindow* window) except -1:
-    """The business key: the task, else order/line."""
-    cdef int32_t text = window.task if window.task else window.line.order
-    floor.outlet.key_is(text)
-    if not window.task:
-        floor.outlet.key.put(b"/")
-        floor.outlet.key.integer(window.line.number)
-    return 0

@@ -6,7 +6,8 @@ from ext.batch cimport ABSENT
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, decided_before, outcome, outcome_now, outcome_then, was_there
 from ext.outlet cimport EXACT, INCOMPLETE
-from ext.pick_events cimport ask_stock, key_of, tell_confirmed, tell_short
+from ext.pick_events cimport ask_stock, tell_confirmed, tell_short
+from ext.pick_names cimport key_of
 from ext.state cimport B_WINDOW
 from ext.store cimport List, length, nth, remove
 from ext.timers cimport ANY_TIME, NEVER, RANK_PICK

@@ -6,4 +6,3 @@ from ext.state cimport Fact
 
 cdef bint concerns(int kind) noexcept
 cdef int take(Floor floor, Fact* fact, dict record) except -1
-cdef bint due(Floor floor, void* target, int tag, bint by_wall) except -1

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from ext cimport cartons, hindsight, inventory, packing, pick_alarms, pick_events, pick_units, picks, shipments
+from ext cimport cartons, hindsight, inventory, packing, pick_alarms, pick_units, picks, post_ship, shipments
 from ext.state cimport B_WAITING, Cycle, Waiting
 from ext.store cimport List, Table, find, index_of, length, nth, remove
 from ext.timers cimport NEVER
@@ -130,9 +130,9 @@ cdef int change_place(Floor floor, PickWindow* window, const Fact* fact) except 
         return 0
     picked_since(floor, window.facts, fact.t, &moved)
     picked_since(floor, window.trouble.other_sku, fact.t, &moved)
-    pick_events.add_late_since(floor, window, fact.t, &late)
+    post_ship.add_late_since(floor, window, fact.t, &late)
     for i in range(length(late)):
-        pick_events.uncount_late(floor, window, <Fact*>nth(late, i))
+        post_ship.uncount_late(floor, window, <Fact*>nth(late, i))
         floor.store.append(&moved, nth(late, i))
     for i in range(length(moved)):
         inventory.take_back(floor, window, <Fact*>nth(moved, i))
@@ -140,7 +140,7 @@ cdef int change_place(Floor floor, PickWindow* window, const Fact* fact) except 
     for i in range(length(moved)):
         inventory.take_pick(floor, window, <Fact*>nth(moved, i))
     for i in range(length(late)):
-        pick_events.count_late_here(floor, window, <Fact*>nth(late, i))
+        post_ship.count_late_here(floor, window, <Fact*>nth(late, i))
     floor.store.free(moved)
     floor.store.free(late)
     return 0

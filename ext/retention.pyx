@@ -9,7 +9,7 @@ dead by R29 already, as long as `retention_ms` is greater than `lateness_ms`. A 
 
 from libc.stdint cimport int32_t, uint64_t
 
-from ext cimport carton_names, equipment, outcomes, pick_events, plans, returns, tombstones
+from ext cimport carton_names, equipment, outcomes, pick_names, plans, returns, tombstones
 from ext.batch cimport ABSENT
 from ext.correlations cimport is_remembered
 from ext.exceptions cimport RTN_OVER, RTN_UNEXPECTED, Episode, is_over as is_over_episode
@@ -128,7 +128,7 @@ cdef int forget_line(Floor floor, Line* line, int64_t before) except -1:
     for i in range(length(line.windows)):
         window = <PickWindow*>nth(line.windows, i)
         if window.trouble.alarms:
-            forget_alarms(floor, window.trouble.alarms, pick_events.subject_text(floor, window))
+            forget_alarms(floor, window.trouble.alarms, pick_names.subject_text(floor, window))
         if window.trouble.finding != NULL:
             (<Finding*>window.trouble.finding).window = NULL
         if window.task:

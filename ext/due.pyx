@@ -1,0 +1,166 @@
+# cython: boundscheck=False, wraparound=False
+"""What time does: see due.pxd. Hot: `due_by_watermark`."""
+
+from libc.stdint cimport int64_t
+
+from ext cimport (
+    carton_alarms, cartons, equipment, gaps, inventory, legality, line_windows, manifests, pick_alarms, pick_events, picks,
+    post_ship, rates, refused_moves, returns, shipments, sights, stuck, touches, tracks, trailers,
+)
+from ext.effects cimport TAG_DEAD, TAG_MISSING
+from ext.floor cimport Floor
+from ext.premises_data cimport Finding, Place, Scan, Signal
+from ext.sources cimport Gap, Multiread, Source, TrackLife
+from ext.state cimport B_WINDOW, Cycle, Fact, Line, PickWindow, Shipment, Waiting
+from ext.store cimport List, head_of, length, nth
+
+
+cdef class Due(Effects):
+    cdef int tell_deferred(self) except -1:
+        """R11: picks that waited for their context take effect together; one by one they would look like shorts."""
+        cdef List* deferred = self.state.deferred
+        cdef PickWindow* window
+        cdef int k
+        self.state.deferring = False
+        self.state.deferred = NULL
+        for k in range(length(deferred)):
+            window = <PickWindow*>nth(deferred, k)
+            self.floor.troubled(window).deferred = False
+            picks.decide(self.floor, window, window.trouble.deferred_cause)
+            self.floor.troubled(window).deferred_cause = NULL
+        self.floor.store.free(deferred)
+        return 0
+
+    cdef int ask_held(self) except -1:
+        """R7: a gap has closed; what waited for one is judged again."""
+        cdef List* held = self.state.held
+        cdef PickWindow* window
+        cdef Shipment* shipment
+        cdef int k
+        self.state.held = NULL
+        self.state.gap_closed = False
+        for k in range(length(held)):
+            if head_of(nth(held, k)).type == B_WINDOW:
+                window = <PickWindow*>nth(held, k)
+                self.floor.troubled(window).gap_held = False
+                picks.decide_closing(self.floor, window, window.trouble.held_t)
+            else:
+                shipment = <Shipment*>nth(held, k)
+                shipment.held = False
+                shipments.release_held(self.floor, shipment)
+        self.floor.store.free(held)
+        return 0
+
+    cdef int due_by_watermark(self) except -1:
+        cdef Floor floor = self.floor
+        cdef void* target = floor.by_watermark.pop()
+        cdef int tag = floor.by_watermark.tag
+        cdef int64_t value = floor.by_watermark.value
+        if tag == picks.TAG_CLOSING:
+            picks.decide_closing(floor, <PickWindow*>target, value)
+            if length(self.state.mismatched):
+                carton_alarms.check_mismatched(floor)
+        elif tag == pick_alarms.TAG_STALL or tag == pick_alarms.TAG_ALARMS or tag == pick_alarms.TAG_COVER:
+            pick_alarms.due(floor, target, tag)
+        elif tag == post_ship.TAG_LATE:
+            self.judge_late(<Fact*>target, value)
+        elif tag == cartons.TAG_TRANSITION:
+            cartons.decide(floor, <Cycle*>target, NULL)
+        elif tag == cartons.TAG_CHECK:
+            carton_alarms.check(floor, <Cycle*>target)
+        elif tag == cartons.TAG_VOID:
+            cartons.decide_void(floor, <Fact*>target)
+        elif tag == cartons.TAG_LABEL:
+            carton_alarms.check_label(floor, <Fact*>target)
+        elif tag == touches.TAG_TOUCH:
+            shipments.on_touch(floor, <Shipment*>target, value)
+        elif tag == shipments.TAG_READY:
+            shipments.on_hold_over(floor, <Shipment*>target, value, False)
+        elif tag == manifests.TAG_PASSED:
+            manifests.on_passed(floor, <Shipment*>target, value)
+        elif tag == trailers.TAG_LOAD:
+            trailers.on_load(floor, <Fact*>target)
+        elif tag == trailers.TAG_CLOSED:
+            trailers.on_closed(floor, <Fact*>target, False)
+        elif tag == line_windows.TAG_IN_ORDER:
+            self.take_in_order(<Waiting*>target)
+        elif tag == line_windows.TAG_FIRST_TASK:
+            line_windows.judge(floor, <Line*>target)
+        elif tag == gaps.TAG_GAPS_SURE:
+            gaps.look_at_jumps(floor, <Source*>target, value)
+        elif tag == gaps.TAG_GAP_FORGOTTEN:
+            gaps.make_sure(floor, <Gap*>target)
+        elif tag == tracks.TAG_MULTIREAD:
+            tracks.on_multiread_passed(floor, <Multiread*>target)
+        elif tag == stuck.TAG_STUCK or tag == stuck.TAG_MOVED:
+            stuck.look(floor, target)
+        elif tag == legality.TAG_LEGAL:
+            refused_moves.judge(floor, <Fact*>target)
+        elif tag == legality.TAG_USE:
+            refused_moves.take_up(floor, <Fact*>target)
+        elif tag == inventory.TAG_DECIDE:
+            inventory.decide(floor, <Finding*>target, False)
+        elif tag == inventory.TAG_JUDGE:
+            inventory.judge(floor, <Place*>target, (<Place*>target).cause)
+        elif tag == inventory.TAG_PRUNE:
+            inventory.prune_idle(floor, <Place*>target, floor.by_watermark.due)
+        elif tag == pick_events.TAG_SHORT_TOLD:
+            inventory.take_short(floor, <PickWindow*>target)
+        elif tag == equipment.TAG_SIGNAL:
+            equipment.apply(floor, <Signal*>target)
+        elif tag == sights.TAG_LOST:
+            sights.judge(floor, <Fact*>target)
+        elif tag == sights.TAG_READ:
+            sights.on_read(floor, <Fact*>target)
+        elif tag == tracks.TAG_RESOLVE:
+            tracks.on_passed(floor, <Fact*>target)
+        elif tag == tracks.TAG_UNRESOLVED:
+            tracks.give_up(floor, <TrackLife*>target, floor.by_watermark.due)
+        elif tag == tracks.TAG_ITEM:
+            tracks.judge_item(floor, <Fact*>target)
+        elif tag == returns.TAG_SCANNED:
+            returns.judge_scan(floor, <Scan*>target)
+        elif tag == returns.TAG_AUTHORISED:
+            returns.judge_authorised(floor, <Fact*>target)
+        return 0
+
+    cdef int due_by_wall(self) except -1:
+        cdef Floor floor = self.floor
+        cdef void* target = floor.by_wall.pop()
+        cdef int tag = floor.by_wall.tag
+        cdef int64_t value = floor.by_wall.value
+        if tag == picks.TAG_CLOSING:
+            if self.state.watermark <= value:
+                picks.force(self.floor, <PickWindow*>target, value)
+                picks.decide_closing(floor, <PickWindow*>target, value)
+        elif tag == cartons.TAG_TRANSITION:
+            if self.state.watermark <= value + floor.rules.close_hold:
+                cartons.force(floor, <Cycle*>target, value)
+                cartons.decide(floor, <Cycle*>target, NULL)
+        elif tag == cartons.TAG_VOID:
+            cartons.force_void(floor, <Fact*>target)
+        elif tag == gaps.TAG_GAP_HOLD:
+            if head_of(target).type == B_WINDOW:
+                picks.decide_closing(floor, <PickWindow*>target, value)
+            else:
+                shipments.on_gap_hold_over(floor, <Shipment*>target, value)
+        elif tag == trailers.TAG_CLOSED:
+            if self.state.watermark <= value:
+                trailers.on_closed(floor, <Fact*>target, True)
+        elif tag == touches.TAG_FORCE:
+            shipments.on_bound(floor, <Shipment*>target, value)
+        elif tag == line_windows.TAG_IN_ORDER:
+            self.take_in_order(<Waiting*>target)
+        elif tag == line_windows.TAG_FIRST_TASK:
+            line_windows.judge(floor, <Line*>target)
+        elif tag == TAG_MISSING or tag == TAG_DEAD:
+            self.missing(<Waiting*>target, tag == TAG_DEAD)
+        elif tag == rates.TAG_MINUTE:
+            rates.minute_over(floor, <Source*>target, floor.by_wall.due)
+        elif tag == inventory.TAG_DECIDE:
+            inventory.decide(floor, <Finding*>target, True)
+        elif tag == equipment.TAG_SIGNAL:
+            equipment.apply(floor, <Signal*>target)
+        elif tag == tracks.TAG_BOUND:
+            tracks.on_bound(floor, <Source*>target)
+        return 0
