@@ -35,8 +35,8 @@ log = logging.getLogger("sortline.modbus")
 
 SLOW_S = 0.1
 SLOW_SHARE = 0.25
-"""Units that take so long for a poll, and make others late, have so much of the line's time between them, or as much of it
-as they are of all."""
+"""Units that take so long for a poll, and make others late, have so much of the line's time between them, or as much of
+it as they are of all."""
 SAID_AFTER = 3
 """So many such polls in a row, of units that are the lesser part."""
 
