@@ -29,12 +29,14 @@ Identity = tuple[int, int]
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """`device`, `inode`: the file as the system knows it, whatever its name. `offset`: bytes of it that are safe.
-    `before`: CRC-32 of the last of them; None: of an earlier version, which did not look."""
+    `before`: CRC-32 of the last of them; `written_ns`: when the file was last written to. None: of an earlier version,
+    which did not look."""
 
     device: int
     inode: int
     offset: int
     before: int | None = None
+    written_ns: int | None = None
 
 
 class Bookmark:
@@ -68,7 +70,7 @@ def place_of(fd: int, offset: int) -> Place:
     known = os.fstat(fd)
     begin = max(0, offset - BEFORE_BYTES)
     before = crc32(os.pread(fd, offset - begin, begin))
-    return Place(device=known.st_dev, inode=known.st_ino, offset=offset, before=before)
+    return Place(device=known.st_dev, inode=known.st_ino, offset=offset, before=before, written_ns=known.st_mtime_ns)
 
 
 def leads_to(place: Place, fd: int) -> bool:
@@ -95,7 +97,11 @@ def renamed(path: Path, known: Place) -> Path | None:
     """The file of a bookmark, if `path` is not its name any more and it is still in its folder."""
     for entry in _standing_beside(path):
         if identity(entry.stat()) == (known.device, known.inode):
-            return Path(entry.path)
+            fd = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                return Path(entry.path) if leads_to(known, fd) else None
+            finally:
+                os.close(fd)
     return None
 
 
@@ -130,6 +136,19 @@ class Finished:
         self._known = {each: found for each, found in self._known.items() if each in there}
 
 
+def written_after(path: Path, gone: Place) -> Path | None:
+    """Where the file of a bookmark is not there any more: of those that had its name after it, and have lost it, too,
+    the one that was written first."""
+    is_called_so = re.compile(_numbered(path)).fullmatch
+    since_ns = gone.written_ns
+    found = [
+        (entry.stat().st_mtime_ns, entry.path)
+        for entry in _standing_beside(path)
+        if is_called_so(entry.name) and since_ns is not None and entry.stat().st_mtime_ns > since_ns
+    ]
+    return Path(min(found)[1]) if found else None
+
+
 def renamed_after(path: Path, fd: int, named: int | None, finished: Finished) -> Path | None:
     """Of the files that had this name after `fd` had it, and have lost it, too, the one that was written first: for one
     who was away, or full, over several rotations. They are called like `fd` now, but for numbers (`lines.2`,
@@ -139,7 +158,7 @@ def renamed_after(path: Path, fd: int, named: int | None, finished: Finished) ->
     same = len(os.path.commonprefix([name, path.name]))  # noqa: RUF071 - of characters, as it is meant
     called = re.escape(name[:same]) + re.sub(r"\d+", r"\\d+", re.escape(name[same:]))
     # it may have been removed, or packed, by now
-    is_called_so = re.compile(called if name else re.escape(path.name) + r"\.\d+").fullmatch
+    is_called_so = re.compile(called if name else _numbered(path)).fullmatch
     others = {identity(os.fstat(each)) for each in (fd, named) if each is not None}
     finished.keep({identity(entry.stat()) for entry in beside})
     found = []
@@ -148,6 +167,11 @@ def renamed_after(path: Path, fd: int, named: int | None, finished: Finished) ->
         if is_called_so(entry.name) and known.st_mtime_ns >= then.st_mtime_ns and identity(known) not in others:
             found.append((known.st_mtime_ns, entry.path, known))
     return next((Path(each) for _, each, known in sorted(found) if not finished.has(each, known)), None)
+
+
+def _numbered(path: Path) -> str:
+    """What files are called that had this name: `lines.1`, `lines-20261129.ndjson`, `lines.ndjson-20261129`."""
+    return rf"{re.escape(path.stem)}(-\d+)?{re.escape(path.suffix)}([.-]\d+)?"
 
 
 def has_moved_on(path: Path, fd: int, by_s: float) -> bool:

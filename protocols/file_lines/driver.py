@@ -30,6 +30,7 @@ from protocols.file_lines.bookmark import (
     place_of,
     renamed,
     renamed_after,
+    written_after,
 )
 from protocols.file_lines.decode import Cut, Cutter, Decoder
 from protocols.file_lines.rounds import round_of
@@ -158,22 +159,28 @@ class Driver:
         self._safe = self._bookmark.read() if self._bookmark is not None else None
         if self._safe is None:
             return
+        path, known = Path(self._settings.path), self._safe
         # opened before it is looked for, for it may be renamed meanwhile
-        path = Path(self._settings.path)
         fd = _opened_if_there(path)
-        if fd is not None and not leads_to(self._safe, fd):
+        # at its beginning there is nothing to know a file by that got the inode
+        is_new = known.offset == 0 and written_after(path, known) is not None
+        if fd is not None and (is_new or not leads_to(known, fd)):
             os.close(fd)
             fd = None
-        if (
-            fd is None
-            and (other := renamed(path, self._safe)) is not None
-            and (fd := _opened_if_there(other)) is not None
-        ):
-            if not leads_to(self._safe, fd):
-                os.close(fd)
-                return
+        if fd is None and (other := renamed(path, known)) is not None and (fd := _opened_if_there(other)) is not None:
             log.info("%s: %s is the file of the bookmark: it is read first", self._name, other)
-        await self._read_from(fd)
+        await self._read_from(fd if fd is not None else self._after_what_is_gone(path, known))
+
+    def _after_what_is_gone(self, path: Path, known: Place) -> int | None:
+        """The file of the bookmark is gone, or was cut; what followed it may be there still."""
+        if (copy := copied(path, known)) is not None:
+            os.close(copy)
+            return None
+        self._intake.fault(self._name, "the file of the bookmark is gone: what was not read of it is lost", b"")
+        later = written_after(path, known)
+        if later is not None:
+            log.info("%s: %s was written after it: it is read first", self._name, later)
+        return _opened_if_there(later) if later is not None else None
 
     async def _follow(self, fd: int) -> bool:
         """Until another file has its name; or, False, it was cut."""

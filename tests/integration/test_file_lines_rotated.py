@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.errors import Refused
-from protocols.file_lines.bookmark import Finished, renamed_after
+from protocols.file_lines.bookmark import Finished, Place, place_of, renamed_after
 from protocols.file_lines.driver import Driver, readable
 from protocols.file_lines.settings import Settings
 from tests.integration.test_file_lines_driver import append, gone, line, reading, run, seen
@@ -182,6 +183,45 @@ def test_a_writer_that_goes_on_where_it_was_in_a_file_that_was_cut_leaves_no_bad
                 writer.write(line(3).encode())
                 await until(lambda: seen(intake)[-1:] == [3])
         assert (len(seen(intake)), intake.causes) == (5_002, [])
+
+    run(story())
+
+
+def place_at(path: Path, offset: int) -> Place:
+    with path.open("rb") as file:
+        return place_of(file.fileno(), offset)
+
+
+@pytest.mark.parametrize("at_its_beginning", [False, True])
+def test_what_followed_a_file_that_is_gone_is_read_all_the_same(tmp_path: Path, at_its_beginning: bool) -> None:
+    """More files came while we were away than are kept. What is before the bookmark was read."""
+
+    async def story() -> None:
+        path, ledger = tmp_path / "lines", Ledger()
+        settings = Settings(path=str(path), poll_ms=5, bookmark=str(tmp_path / "mark"))
+        names = [f"lines.{number}" for number in range(1, 10)]
+        append(path, line(1))
+        rotate(path, *names)
+        append(path, line(2))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts)
+        if at_its_beginning:
+            (tmp_path / "mark").write_bytes(msgspec.json.encode(place_at(path, 0)))
+        for seq in (3, 4, 5):
+            rotate(path, *names)
+            await asyncio.sleep(0.02)
+            append(path, line(seq))
+        (tmp_path / "lines.3").unlink()
+        if at_its_beginning:  # and the inode went to the file that has the name now
+            mark = msgspec.json.decode((tmp_path / "mark").read_bytes(), type=Place)
+            reused = msgspec.structs.replace(mark, inode=path.stat().st_ino)
+            (tmp_path / "mark").write_bytes(msgspec.json.encode(reused))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts[-1]["seq"] == 5)
+        assert [record["seq"] for record in ledger.facts] == [2, 3, 4, 5]
+        assert [cause for cause, _ in ledger.faults] == [
+            "the file of the bookmark is gone: what was not read of it is lost"
+        ]
 
     run(story())
 
