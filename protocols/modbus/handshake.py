@@ -15,7 +15,7 @@ from protocols.modbus.layouts import Mailbox, Ring
 from protocols.modbus.mailbox import Letter, Look, MailboxReader
 from protocols.modbus.plan import Limits, Point, plan_reads
 from protocols.modbus.polling import Ask, Debt, Outcome, Place, Poll, word
-from protocols.modbus.records import blind_line, contradicts, fact, gap_line
+from protocols.modbus.records import blind_line, contradicts, fact, gap_line, has_number
 from protocols.modbus.ring import Chunk, Entry, Haul, Head, RingReader
 from protocols.modbus.timing import PollClass
 
@@ -277,6 +277,9 @@ class RingPoll(HandshakePoll):
             try:
                 line = fact(self._plan, entry.values, t_rx, (chunk.epoch, entry.seq)).line
             except DecodeError:
+                # it did fit
+                if any(has_number(known, chunk.epoch, entry.seq) for known in self._known):
+                    return True
                 continue
             if any(contradicts(line, known) for known in self._known):
                 return True

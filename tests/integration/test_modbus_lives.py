@@ -57,6 +57,32 @@ def test_a_ring_that_came_as_far_again_in_a_new_life_is_known_by_its_records(
     run(story())
 
 
+def test_a_ring_that_begins_where_its_head_has_wrapped_is_empty_and_no_record() -> None:
+    """The machine starts again at 0, which is where its head stood: what we had taken is not there."""
+    crane: dict[str, Any] = copy.deepcopy(CRANE)
+    crane["rings"]["moves"]["wrap"] = 16
+    crane["rings"]["moves"]["record"]["lu"] = {"path": "lu", "required": True}
+
+    async def story() -> None:
+        async with crane_plc() as plc:
+            intake = RememberingIntake()
+            async with polling(intake, settings(plc.port, {"CRN": crane})):
+                stow(plc, 15)
+                await until(lambda: intake.positions.get("dc1/asrs/CRN-01") == (0, 14))
+                await plc.stop()
+                plc.set(0, 0, unit=3)  # with the record 15 that nobody has read
+                plc.set(10, *[0] * 32, unit=3)
+                await plc.start()
+                await until(lambda: len(intake.later_links) == 2 or len(plc.requests) > 200)
+                plc.set(10, *text("N0", 2), 0, unit=3)
+                plc.set(0, 1, unit=3)
+                await until(lambda: intake.positions.get("dc1/asrs/CRN-01") == (1, 0))
+        assert intake.causes == []
+        assert intake.facts[-2]["kind"] == "source.gap"
+
+    run(story())
+
+
 @pytest.mark.parametrize("has_ack", [True, False])
 def test_a_ring_that_is_the_same_after_both_were_away_is_told_nothing_new(has_ack: bool) -> None:
     crane: dict[str, Any] = copy.deepcopy(CRANE)
