@@ -237,6 +237,8 @@ cdef class Splitter:
             if length < 0:
                 raise WireFault("a PUBLISH with a property that cannot be read")
             if at[0] == 0x23:
+                if alias:
+                    raise WireFault("a PUBLISH with two topic aliases")
                 alias = two(at + 1)
                 if not 0 < alias <= ALIASES_MAX:
                     raise WireFault("a topic alias beyond what we allowed")

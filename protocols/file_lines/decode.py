@@ -60,5 +60,5 @@ class Decoder:
 
     def decode(self, line: bytes, t_rx: int) -> Lines:
         """The canonical lines of a line, and the cause of each thing in it that does not fit. Blank: nothing."""
-        line = line.removeprefix(BYTE_ORDER_MARK)
+        line = line.lstrip(b"\0").removeprefix(BYTE_ORDER_MARK)  # zeros: of a hole, or of a disk that lost its power
         return self._meaning.lines(line, t_rx) if line.strip() else Lines([], [])

@@ -19,7 +19,19 @@ from typing import NoReturn
 from engine.clock import Clock
 from engine.contracts import Delivery, Intake
 from engine.errors import Refused
-from protocols.file_lines.bookmark import Bookmark, Place, identity, leads_to, place_of, renamed, renamed_after
+from protocols.file_lines.bookmark import (
+    Bookmark,
+    Finished,
+    Place,
+    copied,
+    has_moved_on,
+    identity,
+    leads_to,
+    place_of,
+    renamed,
+    renamed_after,
+    written_after,
+)
 from protocols.file_lines.decode import Cut, Cutter, Decoder
 from protocols.file_lines.rounds import round_of
 from protocols.file_lines.settings import STDIN, Settings
@@ -53,6 +65,8 @@ class Driver:
         self._moved = asyncio.Event()  # and that is not in the bookmark yet
         self._done = 0  # bytes of the file that is read, up to the last line that was handed over
         self._files = 0  # how many were opened
+        self._finished = Finished()
+        self._read = Place(device=0, inode=0, offset=0)  # up to here the file was read
         self._news = asyncio.Event()  # more of it is safe
         self.tap = Tap()
 
@@ -73,18 +87,43 @@ class Driver:
     async def _read_whatever_it_is(self) -> None:
         if self._settings.path == STDIN:
             await self._read_stdin()
-            return
-        fd = await self._opened()
-        try:
-            mode = os.fstat(fd).st_mode
-            if stat.S_ISDIR(mode):
-                raise Refused(f"{self._settings.path}: is a folder")
-            if stat.S_ISREG(mode):
-                await self._follow_with_later(fd)
-            else:
-                await self._stream(fd, has_more_writers=True)
-        finally:
-            os.close(fd)
+        else:
+            await self._read_from(await self._opened())
+
+    async def _read_from(self, fd: int | None) -> None:
+        """What is open, and then what had its name after it."""
+        while fd is not None:
+            try:
+                following = await self._read_one(fd)
+            finally:
+                os.close(fd)
+            fd = following
+
+    async def _read_one(self, fd: int) -> int | None:
+        """Until there is something else to read, which is returned if it is open already."""
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode):
+            raise Refused(f"{self._settings.path}: is a folder")
+        if not stat.S_ISREG(mode):
+            await self._stream(fd, has_more_writers=True)
+            return None
+        if not await self._follow(fd):
+            return os.dup(fd)
+        self._finished.add(fd)
+        return self._following(fd)
+
+    def _following(self, fd: int) -> int | None:
+        """Of the files that had the name after this one, the first that was not read; the one that has it now is opened
+        before the others are looked for, so that it is not lost if it is renamed meanwhile."""
+        path = Path(self._settings.path)
+        named = _opened_if_there(path)
+        before = renamed_after(path, fd, named, self._finished)
+        if before is None or (later := _opened_if_there(before)) is None:
+            return named
+        log.info("%s: %s had the name meanwhile: it is read next", self._name, before)
+        if named is not None:
+            os.close(named)
+        return later
 
     async def _opened(self) -> int:
         """The file, once it is there."""
@@ -103,7 +142,8 @@ class Driver:
             if stat.S_ISREG(os.fstat(fd).st_mode):
                 self._intake.state(self._name, "up")
                 cutter = Cutter(self._settings.line_bytes_max)
-                await self._read_to_end(fd, cutter)
+                while data := await asyncio.to_thread(os.read, fd, READ_BYTES):
+                    await self._hand_over(cutter.feed(data), fd)
                 await self._hand_over(cutter.end(), None)
             else:
                 await self._stream(fd, has_more_writers=False)
@@ -119,89 +159,121 @@ class Driver:
         self._safe = self._bookmark.read() if self._bookmark is not None else None
         if self._safe is None:
             return
-        path = renamed(Path(self._settings.path), self._safe)
-        if path is not None and (fd := _opened_if_there(path)) is not None:
-            try:
-                if leads_to(self._safe, fd):
-                    log.info("%s: %s is the file of the bookmark: it is read first", self._name, path)
-                    await self._follow_with_later(fd)
-            finally:
-                os.close(fd)
+        path, known = Path(self._settings.path), self._safe
+        # opened before it is looked for, for it may be renamed meanwhile
+        fd = _opened_if_there(path)
+        # at its beginning there is nothing to know a file by that got the inode
+        is_new = known.offset == 0 and written_after(path, known) is not None
+        if fd is not None and (is_new or not leads_to(known, fd)):
+            os.close(fd)
+            fd = None
+        if fd is None and (other := renamed(path, known)) is not None and (fd := _opened_if_there(other)) is not None:
+            log.info("%s: %s is the file of the bookmark: it is read first", self._name, other)
+        await self._read_from(fd if fd is not None else self._after_what_is_gone(path, known))
 
-    async def _follow_with_later(self, fd: int) -> None:
-        """A file, and then those that had its name after it, and have lost it, too, before they were read."""
-        read = {identity(os.fstat(fd))}
-        if not await self._follow(fd):
-            return
-        while (path := renamed_after(Path(self._settings.path), fd, read)) is not None:
-            if (later := _opened_if_there(path)) is not None:
-                try:
-                    log.info("%s: %s had the name meanwhile: it is read next", self._name, path)
-                    read.add(identity(os.fstat(later)))
-                    await self._follow(later)
-                finally:
-                    os.close(later)
+    def _after_what_is_gone(self, path: Path, known: Place) -> int | None:
+        """The file of the bookmark is gone, or was cut; what followed it may be there still."""
+        if (copy := copied(path, known)) is not None:
+            os.close(copy)
+            return None
+        self._intake.fault(self._name, "the file of the bookmark is gone: what was not read of it is lost", b"")
+        later = written_after(path, known)
+        if later is not None:
+            log.info("%s: %s was written after it: it is read first", self._name, later)
+        return _opened_if_there(later) if later is not None else None
 
     async def _follow(self, fd: int) -> bool:
         """Until another file has its name; or, False, it was cut."""
         self._files += 1
-        self._done = self._start(fd)
-        os.lseek(fd, self._done, os.SEEK_SET)
         cutter = Cutter(self._settings.line_bytes_max)
+        self._done = await self._start(fd, cutter)
+        os.lseek(fd, self._done, os.SEEK_SET)
         self._intake.state(self._name, "up")
-        at = await self._read_to_end(fd, cutter)
-        ours = place_of(fd, 0)
+        self._read = place_of(fd, self._done)
+        is_cut = not await self._read_to_end(fd, cutter)
         poll_s = self._settings.poll_ms / 1000
         looks = round_of(poll_s)
         loop = asyncio.get_running_loop()
         looked_s, quiet_s = loop.time(), 0.0
-        while True:
-            is_left, unread = self._look(fd, ours, at)
+        while not is_cut:
+            is_left, unread = self._look(fd)
             # a standstill of our own says nothing of the writer
             quiet_s += min(poll_s, loop.time() - looked_s)
             looked_s = loop.time()
+            is_cut = unread < 0
             if unread > 0:
-                at = await self._read_to_end(fd, cutter)
+                is_cut = not await self._read_to_end(fd, cutter)
             if unread > 0 or not is_left:
                 quiet_s = 0.0
-            elif quiet_s >= LINGER_S:
+            elif quiet_s >= LINGER_S or has_moved_on(Path(self._settings.path), fd, LINGER_S):
                 await self._hand_over(cutter.end(), fd)
                 await self._until_safe()
                 return True
-            if unread < 0:
-                log.info("%s: the file was cut: it is read from its beginning", self._name)
-                self._is_safe(place_of(fd, 0))
-                return False
-            await looks.until(partial(self._has_news, fd, ours, at))
+            if not is_cut:
+                await looks.until(partial(self._has_news, fd))
+        await self._was_cut(self._read, cutter)
+        self._is_safe(place_of(fd, 0))
+        return False
 
-    def _start(self, fd: int) -> int:
+    async def _was_cut(self, read: Place, cutter: Cutter) -> None:
+        """What had not been read of it yet stands in its copy, if there is one."""
+        log.info("%s: the file was cut: it is read from its beginning", self._name)
+        copy = copied(Path(self._settings.path), read)
+        if copy is None:
+            return
+        try:
+            log.info("%s: what was not read before it was cut is read from its copy", self._name)
+            while data := await asyncio.to_thread(os.read, copy, READ_BYTES):
+                await self._hand_over(cutter.feed(data), None)
+            await self._hand_over(cutter.end(), None)
+        finally:
+            os.close(copy)
+        if self._bookmark is not None:
+            is_safe = asyncio.Event()
+            await self._intake.put(Delivery(self._name, [], is_safe.set))
+            await is_safe.wait()
+
+    async def _start(self, fd: int, cutter: Cutter) -> int:
         """Where to begin with a file."""
         known = self._safe
         if known is not None:
-            return known.offset if leads_to(known, fd) else 0
+            if leads_to(known, fd):
+                return known.offset
+            if identity(os.fstat(fd)) == (known.device, known.inode) and known.before is not None:
+                await self._was_cut(known, cutter)
+            return 0
         first = os.fstat(fd).st_size if self._settings.begin == "end" else 0
         self._is_safe(place_of(fd, first))
         return first
 
-    def _has_news(self, fd: int, ours: Place, at: int) -> bool:
-        return self._look(fd, ours, at) != (False, 0)
+    def _has_news(self, fd: int) -> bool:
+        return self._look(fd) != (False, 0)
 
-    def _look(self, fd: int, ours: Place, at: int) -> tuple[bool, int]:
-        """Whether another file has its name, and how many bytes of it are behind `at`; negative: it was cut. Asking
-        costs a tenth of reading nothing in a thread."""
+    def _look(self, fd: int) -> tuple[bool, int]:
+        """Whether another file has its name, and how many bytes of it were not read; negative: it was cut. Asking costs
+        a tenth of reading nothing in a thread."""
+        read = self._read
         try:
             named = os.stat(self._settings.path)  # noqa: PTH116 - five times a second, for each of many files
         except OSError:
-            return False, os.fstat(fd).st_size - at  # renamed, and the next one is not there yet
-        if identity(named) == (ours.device, ours.inode):
-            return False, named.st_size - at
-        return True, os.fstat(fd).st_size - at
+            return False, os.fstat(fd).st_size - read.offset  # renamed, and the next one is not there yet
+        if identity(named) == (read.device, read.inode):
+            return False, named.st_size - read.offset
+        return True, os.fstat(fd).st_size - read.offset
 
-    async def _read_to_end(self, fd: int, cutter: Cutter) -> int:
-        """Returns where that was."""
-        while data := await asyncio.to_thread(os.read, fd, READ_BYTES):
+    async def _read_to_end(self, fd: int, cutter: Cutter) -> bool:
+        """False: it was cut, and has grown beyond where we were."""
+        if not self._read.offset and (first := _first_data(fd)):
+            self._done = os.lseek(fd, first, os.SEEK_SET)
+            self._read = place_of(fd, first)
+        while True:
+            data, place = await asyncio.to_thread(_read_on, fd, self._read)
+            if place is None:
+                return False
+            if not data:
+                return True
+            self._read = place
             await self._hand_over(cutter.feed(data), fd)
-        return os.lseek(fd, 0, os.SEEK_CUR)
 
     # a pipe
 
@@ -316,6 +388,23 @@ class Driver:
                 self._bookmark.write(self._safe)
             except OSError as error:
                 log.error("%s: the bookmark cannot be written: %s", self._name, error)
+
+
+def _read_on(fd: int, read: Place) -> tuple[bytes, Place | None]:
+    """What follows, and the place behind it; None: what was read before is not there any more."""
+    data = os.read(fd, READ_BYTES)
+    if place_of(fd, read.offset).before != read.before:
+        return b"", None
+    return data, place_of(fd, read.offset + len(data)) if data else read
+
+
+def _first_data(fd: int) -> int:
+    """A writer that goes on where it was in a file that was cut leaves a hole, which reads as zeros."""
+    with suppress(OSError):
+        first = os.lseek(fd, 0, os.SEEK_DATA)
+        os.lseek(fd, 0, os.SEEK_SET)
+        return first
+    return 0
 
 
 def _can_wait() -> None:

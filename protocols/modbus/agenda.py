@@ -6,9 +6,10 @@ Synchronous; time is an argument (monotonic seconds).
 from __future__ import annotations
 
 import itertools
+from collections.abc import Container
 from heapq import heapify, heappop, heappush
 
-from protocols.modbus.unit import NOT_QUEUED, Job
+from protocols.modbus.unit import NOT_QUEUED, Job, UnitState
 
 SWEEP_MIN = 64
 
@@ -38,11 +39,8 @@ class Agenda:
 
     def take(self, now: float) -> Job | None:
         """The next job that is due, and out of the agenda; None: none is."""
-        later, ready = self._later, self._ready
-        while later and later[0][0] <= now:
-            due, ticket, job = heappop(later)
-            if job.ticket == ticket:
-                heappush(ready, (due + job.deadline_s, ticket, job))
+        self._gather(now)
+        ready = self._ready
         while ready:
             _, ticket, job = heappop(ready)
             if job.ticket == ticket:
@@ -50,9 +48,24 @@ class Agenda:
                 return job
         return None
 
+    def is_late(self, now: float, but: Container[UnitState]) -> bool:
+        """Whether somebody `but` these units waits beyond a deadline."""
+        self._gather(now)
+        return any(
+            deadline <= now and job.ticket == ticket and job.unit not in but for deadline, ticket, job in self._ready
+        )
+
     def leave(self, job: Job) -> None:
         """Take it out, whether it is due or not."""
         job.ticket = NOT_QUEUED
+
+    def _gather(self, now: float) -> None:
+        """What is due by now."""
+        later, ready = self._later, self._ready
+        while later and later[0][0] <= now:
+            due, ticket, job = heappop(later)
+            if job.ticket == ticket:
+                heappush(ready, (due + job.deadline_s, ticket, job))
 
     def next_due(self) -> float | None:
         """When there will be one; None: nothing is in it."""

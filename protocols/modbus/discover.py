@@ -58,10 +58,14 @@ class Unit(NamedTuple):
 class Line:
     """The driver's own connection; each `read` is one request and its answer. Opens anew after a silence.
 
-    not_believed: why answers were none to what was asked, and how often; each ends the connection."""
+    not_believed: why answers were none to what was asked, and how often; each ends the connection.
+    in_vain: what came of requests that brought no values, and how often.
+    has_answered: whether a device has said anything at all, if only no."""
 
     def __init__(self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> None:
         self.not_believed: Counter[str] = Counter()
+        self.in_vain: Counter[str] = Counter()
+        self.has_answered = False
         self._timeout_s = timeout_s
         self._connection = Connection(endpoint, timeout_s, frozenset())
         self._was_open = False
@@ -86,7 +90,12 @@ class Line:
             await self._open()
         try:
             answer = await self._connection.read(unit, self._timeout_s, table, address, count)
+        except Refusal as refusal:
+            self.has_answered = self.has_answered or not refusal.is_unreachable
+            self.in_vain[str(refusal)] += 1
+            raise
         except NoAnswer as failure:
+            self.in_vain[failure.reason] += 1
             if failure.wrong:
                 self.not_believed[failure.reason] += 1
             if self._connection.endpoint.is_rtu:
@@ -100,6 +109,7 @@ class Line:
             await self._connection.open()
         except NoAnswer as failure:
             if self._was_open:
+                self.in_vain[failure.reason] += 1
                 raise Silence from None
             raise Refused(f"{self._connection.endpoint}: {failure.reason}") from None
         self._was_open = True
@@ -120,7 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 async def discover(args: argparse.Namespace) -> Discovery:
-    """Raises Refused where the server cannot be reached, or what is asked for cannot be read."""
+    """Raises Refused where the server cannot be reached, or nothing of what is asked for can be read."""
     connect = how_to_connect(args, CONNECTION, _connect)
     line = _line(connect)
     first, last = _range(args.registers, 65_535)
@@ -131,6 +141,8 @@ async def discover(args: argparse.Namespace) -> Discovery:
     try:
         for number in _listed(args.units):
             units.append(Unit(number, [run for name in tables for run in await scan(line, number, name, first, last)]))
+        if not any(unit.runs for unit in units):
+            raise Refused(_nothing(line, args))
         rounds = await _watch(line, units, args.seconds)
     finally:
         line.close()
@@ -235,8 +247,6 @@ def draft(name: str, connect: Mapping[str, Any], units: list[Unit]) -> str:
             f"register = {toml(_named(trigger, at))} # the one that says that something happened",
             'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
         ]
-    if not any(unit.runs for unit in units):
-        lines += ["", "# nothing answered: other units (--units), other registers (--registers)?"]
     return "\n".join(lines) + "\n"
 
 
@@ -244,6 +254,16 @@ def _chosen(unit: Unit) -> list[tuple[Table, int, Seen]]:
     every = [(run.table, run.first + index, seen) for run in unit.runs for index, seen in enumerate(run.seen)]
     changed = [one for one in every if one[2].count]
     return (changed or every[:8])[:64]
+
+
+def _nothing(line: Line, args: argparse.Namespace) -> str:
+    """Nothing could be read: what was tried, what came of it, and what else there is to try."""
+    tried = f"units {args.units}, {args.tables} {args.registers}"
+    came = ", ".join(f"{number} x {why}" for why, number in line.in_vain.most_common())
+    other = "other units (--units), registers (--registers), tables (--tables)?"
+    if not line.has_answered:
+        other += " Or another transport (--from, transport), or no Modbus?"
+    return f"{line.place}: nothing can be read of {tried}: {came}; {other}"
 
 
 def _report(line: Line, units: list[Unit], rounds: int) -> list[str]:

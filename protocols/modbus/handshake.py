@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
@@ -14,12 +15,14 @@ from protocols.modbus.layouts import Mailbox, Ring
 from protocols.modbus.mailbox import Letter, Look, MailboxReader
 from protocols.modbus.plan import Limits, Point, plan_reads
 from protocols.modbus.polling import Ask, Debt, Outcome, Place, Poll, word
-from protocols.modbus.records import blind_line, contradicts, fact, gap_line
+from protocols.modbus.records import blind_line, contradicts, fact, gap_line, has_number
 from protocols.modbus.ring import Chunk, Entry, Haul, Head, RingReader
 from protocols.modbus.timing import PollClass
 
 RECENT_MAX = 64
-"""A mailbox's last record stands among so many lines of its source: starts without one have told of its link."""
+"""The last records of a source stand among so many of its lines: starts without one have told of its link."""
+KNOWN_MAX = 16
+"""So many records show whether a ring is still in the life that is known."""
 TORN_S = 1.0
 """No machine takes so long to write a block."""
 
@@ -210,9 +213,13 @@ class RingPoll(HandshakePoll):
         counters = (("head", ring.head), ("size", ring.size_address), ("epoch", ring.epoch))
         points = [Point(name, ring.table, address, 1) for name, address in counters if address is not None]
         self._counters = plan_reads(points, limits, first=("epoch",))
+        self._known: deque[bytes] = deque(maxlen=RECENT_MAX)  # the last that were handed over
+        self._knows_journal = not self._reader.started
+        self._is_sure = not self._reader.started  # that the machine is still in the life that is known
         self._haul: Haul | None = None  # fetched, perhaps not handed over yet
         self._doubted: tuple[tuple[Head, tuple[int, ...]], float] | None = None  # a record, and since when
         self._haul_us = 0
+        self._lines: list[bytes] = []  # of the haul
 
     async def poll(self, ask: Ask, now: float) -> Outcome:
         shown = await self._show(ask)
@@ -224,6 +231,12 @@ class RingPoll(HandshakePoll):
             acknowledged = None if ack is None else await word(ask, "holding", ack)
             self._reader.start(shown["head"], acknowledged, shown.get("epoch"))
         head = self._head(shown)
+        if not self._is_sure and self._ring.epoch is None:
+            if await self._is_another_life(ask, head):
+                ack = self._ring.ack
+                self._reader.begin_anew(None if ack is None else await word(ask, "holding", ack))
+                head = self._head(shown)
+            self._is_sure = True
         chunk = self._reader.chunk(head)
         if chunk is None:
             self._is_backlog = False
@@ -242,6 +255,35 @@ class RingPoll(HandshakePoll):
         self._reader.accept(self._haul)
         self._last_us = self._haul_us
         self._haul = None
+        self._known.extend(self._lines)
+
+    def doubt(self) -> None:
+        super().doubt()
+        self._is_sure = False
+
+    async def _is_another_life(self, ask: Ask, head: Head) -> bool:
+        """Whether the machine has started again, and has come as far as it was or farther: a record that we have taken
+        says something else in the ring. What is read would have wrong numbers, and what was not would be
+        acknowledged."""
+        if not self._knows_journal:
+            self._known.extend(await self._intake.recent(self.place.src, RECENT_MAX))
+            self._knows_journal = True
+        chunk = self._reader.past(head, KNOWN_MAX)
+        if chunk is None:
+            return False
+        words = words_of(await ask(self._ring.table, chunk.address, chunk.quantity))
+        t_rx = self._clock()
+        for entry in self._reader.entries(chunk, words, self._head(await self._show(ask))):
+            try:
+                line = fact(self._plan, entry.values, t_rx, (chunk.epoch, entry.seq)).line
+            except DecodeError:
+                # it did fit
+                if any(has_number(known, chunk.epoch, entry.seq) for known in self._known):
+                    return True
+                continue
+            if any(contradicts(line, known) for known in self._known):
+                return True
+        return False
 
     async def _show(self, ask: Ask) -> dict[str, int]:
         """The ring's counters by name."""
@@ -280,8 +322,8 @@ class RingPoll(HandshakePoll):
         if haul.lost:
             lines.append(gap_line(self.place.src, haul.epoch, haul.lost_from, haul.lost, self._last_us, t_rx))
             self._haul_us = t_rx
-        lines.extend(line for entry in haul.entries if (line := self._line(haul.epoch, entry, t_rx)) is not None)
-        return self._owing(lines, self._reader.shown(haul))
+        self._lines = [line for entry in haul.entries if (line := self._line(haul.epoch, entry, t_rx)) is not None]
+        return self._owing([*lines, *self._lines], self._reader.shown(haul))
 
     def _line(self, epoch: int, entry: Entry, t_rx: int) -> bytes | None:
         for cause in entry.faults.values():

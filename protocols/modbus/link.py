@@ -33,6 +33,13 @@ from protocols.tapping import Tap
 
 log = logging.getLogger("sortline.modbus")
 
+SLOW_S = 0.1
+SLOW_SHARE = 0.25
+"""Units that take so long for a poll, and make others late, have so much of the line's time between them, or as much of
+it as they are of all."""
+SAID_AFTER = 3
+"""So many such polls in a row, of units that are the lesser part."""
+
 
 class Link:
     """`name`: the source's. `standing`: of all its links. `chance`: of jitter and pauses."""
@@ -67,6 +74,8 @@ class Link:
         self._alarm = Alarm()
         self._debts: deque[Job] = deque()
         self._hushed: dict[int, float] = {}  # units on a serial line from which an answer may still come, until when
+        self._slow: set[UnitState] = set()  # they keep the others waiting
+        self._slow_until = 0.0  # so long they are left alone
         self._in_doubt: set[int] = set()  # those of them that have to echo a number first
         self._number = chance.randrange(65_536)
         self._ups = 0  # units that are up
@@ -116,13 +125,17 @@ class Link:
     def _next(self, now: float) -> Job | None:
         """The next poll; those of units that are not asked here fall out of the agenda until that changes."""
         while (job := self._agenda.take(now)) is not None:
-            hushed_until = self._hushed.get(job.unit.unit_id, now)
-            if hushed_until > now:
-                job.set_due(hushed_until)
+            alone_until = self._alone_until(job.unit)
+            if alone_until > now:
+                job.put_off_until(alone_until)
                 self._agenda.put(job)
             elif self._is_asked_here(job.unit):
                 return job
         return None
+
+    def _alone_until(self, unit: UnitState) -> float:
+        until = self._hushed.get(unit.unit_id, 0.0)
+        return max(until, self._slow_until) if unit in self._slow else until
 
     def _owes(self, job: Job) -> None:
         self._debts.append(job)
@@ -133,7 +146,7 @@ class Link:
             job = self._debts.popleft()
             if job.poll.owed is None or not job.unit.is_up:
                 continue
-            if not job.is_running and self._hushed.get(job.unit.unit_id, now) <= now:
+            if not job.is_running and self._alone_until(job.unit) <= now:
                 # nobody polls it meanwhile: one thing at a time is done with a job
                 self._agenda.leave(job)
                 return job
@@ -194,6 +207,7 @@ class Link:
         await self._in_step(job.unit)
         poll = job.poll
         outcome = await poll.poll(job.ask, now)
+        self._share(job.unit, now)
         job.served()
         due, job.unanswered = job.unanswered, None
         timing = poll.timing
@@ -225,6 +239,30 @@ class Link:
             if refusal.is_unreachable or refusal.is_busy:
                 raise
         self._in_doubt.discard(unit.unit_id)
+
+    def _share(self, unit: UnitState, began: float) -> None:
+        """A line that carries one request at a time belongs to all: units that answer so slowly that others are late
+        are left alone until those have had their share of its time."""
+        now = asyncio.get_running_loop().time()
+        took_s = now - began
+        if took_s < SLOW_S:
+            if unit.slow_times:
+                unit.slow_times = 0
+                self._slow.discard(unit)
+            return
+        slow = self._slow | {unit}
+        if self._settings.in_flight_max > 1 or not self._agenda.is_late(now, slow):
+            return
+        self._slow = slow
+        self._slow_until = now + took_s * (1 / max(SLOW_SHARE, len(slow) / max(1, self._ups)) - 1)
+        unit.slow_times += 1
+        if unit.slow_times == SAID_AFTER and 2 * len(slow) <= self._ups:
+            log.warning(
+                "%s: unit %s takes %.0f ms to answer, and makes others late: it is asked less often",
+                self._name,
+                unit.name,
+                1000 * took_s,
+            )
 
     async def _overdue(self, poll: Poll) -> None:
         if lines := poll.overdue():
@@ -304,6 +342,7 @@ class Link:
         was_last = bool(unit.is_up) and self._ups == 1
         self._ups -= bool(unit.is_up)
         unit.is_up = False
+        self._slow.discard(unit)
         unit.forget(is_told=True)
         log.warning("%s: unit %s is down: %s", self._name, unit.name, reason)
         await self._tell_link(unit)

@@ -34,6 +34,11 @@ def fact(
     return Fact(encode_line(record), min(t, t_rx) if isinstance(t, int) else t_rx)
 
 
+def has_number(known: bytes, epoch: int, seq: int) -> bool:
+    other = msgspec.json.decode(known)
+    return (other.get("epoch", 0), other.get("seq")) == (epoch, seq)
+
+
 def contradicts(line: bytes, known: bytes) -> bool:
     """Whether two lines have one number, but do not say the same in a field that both have: one that only one of them
     has may be new in the site file."""

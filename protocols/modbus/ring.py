@@ -5,7 +5,8 @@ increments `head`; so while `head` shows h, the slot of record h - size may be h
 ones are gone. A machine with an acknowledgement register waits for its reader and overwrites nothing unread.
 
 The order of calls: `start` once with the first head, then for each reading: `head`, `chunk`, (read its slots, read the
-head again,) `take`, and once its records are handed over `accept`.
+head again,) `take`, and once its records are handed over `accept`. After an outage `past` says which records show
+whether the machine is still in the life that is known, and if they do not, `begin_anew`.
 """
 
 from __future__ import annotations
@@ -81,6 +82,11 @@ class RingReader:
         self._numbering.advance(shown_epoch or 0, number - unread)
         self.started = True
 
+    def begin_anew(self, acknowledged: int | None) -> None:
+        """The machine has started again, and its head has come so far that it looks as if it went on."""
+        self._numbering.advance(self._numbering.epoch + 1, 0 if acknowledged is None else acknowledged)
+        self.is_anew = True
+
     def head(self, shown: int, shown_epoch: int | None = None) -> Head:
         """What the head shows, with its wraps undone."""
         return Head(*self._numbering.place(shown, shown_epoch))
@@ -95,6 +101,28 @@ class RingReader:
         address = self._settings.records + slot * self._settings.width
         return Chunk(head.epoch, first, records, address, records * self._settings.width)
 
+    def past(self, head: Head, most: int) -> Chunk | None:
+        """Up to `most` of the records taken last, as far as they stand in the ring, to be read in one request."""
+        last = self._numbering.next - 1
+        records = min(most, self._chunk_records_max, last % self._settings.size + 1, self.standing(head, last + 1))
+        if head.epoch != self._numbering.epoch or last < 0 or records <= 0:
+            return None
+        first = last + 1 - records
+        address = self._settings.records + first % self._settings.size * self._settings.width
+        return Chunk(head.epoch, first, records, address, records * self._settings.width)
+
+    def standing(self, head: Head, following: int) -> int:
+        """How many of the records before `following` the machine has not begun to write over."""
+        return max(0, following - max(0, head.number - self._settings.size + 1))
+
+    def entries(self, chunk: Chunk, words: Sequence[int], after: Head) -> list[Entry]:
+        """Those of the records of a chunk that surely are whole. `after`: the head as read after `words`."""
+        if after.epoch != chunk.epoch:
+            return []
+        following = chunk.first + chunk.records
+        whole = min(chunk.records, self.standing(after, following))
+        return [self._entry(chunk, number, words) for number in range(following - whole, following)]
+
     def doubtful(self, chunk: Chunk, words: Sequence[int], after: Head) -> Sequence[int]:
         """The record of the chunk that lies in the slot which the machine writes next, and may be writing now. It
         counts only if it and the head stay as they are for longer than a machine takes to write. Empty: none does."""
@@ -106,7 +134,7 @@ class RingReader:
     def take(self, chunk: Chunk, words: Sequence[int], after: Head, overwritten: bool = False) -> Haul:
         """The records of a chunk. `after`: the head of the same epoch, read after `words`; `overwritten`: its doubtful
         record was being written."""
-        self.is_anew = chunk.epoch != self._numbering.epoch
+        self.is_anew |= chunk.epoch != self._numbering.epoch
         start = self._next(Head(chunk.epoch, chunk.first))
         oldest = chunk.first
         if self._settings.ack is None:

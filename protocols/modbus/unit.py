@@ -80,6 +80,12 @@ class Job:
     def set_due(self, due: float) -> None:
         self.regular = self.due = due
 
+    def put_off_until(self, due: float) -> None:
+        """The unit is left alone until then; the poll was due all the same."""
+        if self.unanswered is None:
+            self.unanswered = self.due
+        self.set_due(due)
+
     def put_off(self, now: float, chance: random.Random) -> None:
         """The device has no time for it now: again soon, each time later."""
         self.busy_since = now if self.busy_since is None else self.busy_since
@@ -99,7 +105,7 @@ def _unconnected(table: Table, start: int, quantity: int) -> Awaitable[bytes]:
 
 class UnitState:
     """`is_up`: None until it has answered or failed often enough. `returns`: it answered a probe and gets its chance.
-    `recovery`: the task that asks it while it is down."""
+    `recovery`: the task that asks it while it is down. `slow_times`: it made others late, in a row."""
 
     def __init__(
         self, name: str, unit: Unit, timeout_s: float, polls: list[Poll], writable: frozenset[tuple[int, int]]
@@ -113,6 +119,7 @@ class UnitState:
         self.failures = 0
         self.is_up: bool | None = None
         self.returns = False
+        self.slow_times = 0
         self.recovery: asyncio.Task[None] | None = None
 
     def forget(self, is_told: bool) -> None:

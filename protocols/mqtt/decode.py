@@ -53,8 +53,8 @@ class Decoder:
         """What `ext.mqtt_lines` remembers of a topic: for each filter that matches its compiled plan, whether it takes
         what the broker kept, and the captures; nothing for a topic that no filter matches."""
         try:
-            text = topic.decode()
-        except UnicodeDecodeError:
+            text = text_of(topic)
+        except DecodeError:
             return []
         plain = msgspec.json.encode(text) == b'"%b"' % topic
         found: list[tuple[LinePlan | None, bool, Sequence[bytes]]] = []
@@ -82,9 +82,9 @@ class Decoder:
         if topic is None:
             return Lines([], [f"topic: longer than {TOPIC_BYTES_MAX} bytes"])
         try:
-            text = topic.decode()
-        except UnicodeDecodeError:
-            return Lines([], ["topic: not UTF-8"])
+            text = text_of(topic)
+        except DecodeError as error:
+            return Lines([], [error.cause])
         if length > self._bytes_max:
             # whatever is left of it, it is longer than the limit
             payload = payload.ljust(self._bytes_max + 1, b"\0")
@@ -126,6 +126,17 @@ class Decoder:
             # a kept session remembers subscriptions that the site file has no more
             found.causes.append("topic: no filter matches")
         return found
+
+
+def text_of(topic: bytes) -> str:
+    """A message's topic (MQTT 5 sections 1.5.4 and 4.7.1.1). Raises DecodeError."""
+    try:
+        text = topic.decode()
+    except UnicodeDecodeError:
+        raise DecodeError("topic: not UTF-8") from None
+    if any(sign in text for sign in "+#\0"):
+        raise DecodeError("topic: a wildcard or a zero in it")
+    return text
 
 
 def read_properties(block: bytes, wanted: Mapping[str, str]) -> dict[str, str]:

@@ -19,11 +19,16 @@ _HINTS = {
     ua.StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate: add it to its trust list",
     ua.StatusCodes.BadCertificateUriInvalid: "application_uri is not the one in our certificate",
     ua.StatusCodes.BadSecurityPolicyRejected: "the server does not offer this policy",
+    ua.StatusCodes.BadTcpEndpointUrlInvalid: "the server does not know this url: is its path another one?",
 }
 
 
 class LinkLost(SortlineError):
     """The connection failed or ended; the message says why. It is opened anew."""
+
+
+class NotOpcUa(Exception):
+    """Where we have connected to, nobody has said a word of OPC UA; the message says what happened instead."""
 
 
 class SubscriptionsGone(LinkLost):
@@ -56,6 +61,8 @@ def describe(error: Exception) -> str:
         hint = _HINTS.get(error.code)
         name = ua.StatusCode(ua.UInt32(error.code)).name
         return f"{name} ({hint})" if hint else name
+    if isinstance(error, NotOpcUa):
+        return str(error)
     if isinstance(error, TimeoutError):
         return "no answer within timeout_ms"
     if isinstance(error, OSError):

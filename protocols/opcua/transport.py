@@ -19,6 +19,7 @@ from asyncua.common.utils import Buffer, wait_for
 from asyncua.ua.ua_binary import uatcp_to_binary
 
 from protocols.opcua.answers import FAULT_BYTES, OURS, fault_of, rewritten
+from protocols.opcua.failures import NotOpcUa
 
 CHUNK_BYTES_MAX = 262_144  # offered in our Hello; most servers use 65 536
 CHUNK_BYTES_MIN = 8_192  # OPC 10000-6 section 7.1.2.3: each side takes at least so much
@@ -27,6 +28,12 @@ ANSWER_BYTES_MAX = 1 << 20
 """Of an answer that asyncua decodes: every byte of it can become hundreds of bytes of objects. See also `answers`."""
 
 _SIZE_AT, _HEADER_BYTES = 4, 8  # of a message header (OPC 10000-6 section 7.1.2.2)
+_FIRST = (b"ACKF", b"ERRF")  # what a server begins with
+_CLOSED = (
+    "the server closed the connection without a word: does it speak OPC UA (opc.tcp) at this port, and has it room for "
+    "one more client?"
+)
+_FOREIGN = "what answers there does not speak OPC UA (opc.tcp): another port?"
 
 
 class TooLarge(Exception):
@@ -47,9 +54,15 @@ class Protocol(UASocketProtocol):  # type: ignore[misc]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._begun = bytearray()
+        self._doubt = _CLOSED  # whether it is OPC UA; empty once it is known to be
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(NotOpcUa(self._doubt) if self._doubt else exc)
 
     def data_received(self, data: bytes) -> None:
         self._begun += data
+        if self._doubt and not self._refused():
+            self._listen()
         at = 0
         while len(self._begun) - at >= _HEADER_BYTES and not self._refused():
             size = int.from_bytes(self._begun[at + _SIZE_AT : at + _HEADER_BYTES], "little")
@@ -80,10 +93,21 @@ class Protocol(UASocketProtocol):  # type: ignore[misc]
             ua.StatusCode(ua.UInt32(status)).check()
         return status is None
 
+    def _listen(self) -> None:
+        """Whether what has come is the beginning of OPC UA; the connection is over if it cannot be."""
+        begun = bytes(self._begun[: len(_FIRST[0])])
+        if begun in _FIRST:
+            self._doubt = ""
+        elif not any(first.startswith(begun) for first in _FIRST):
+            self._doubt = _FOREIGN
+            self.disconnect_socket()
+
     def _refused(self) -> bool:
         return self.transport is None or self.transport.is_closing()
 
     async def send_hello(self, url: str, max_messagesize: int = 0, max_chunkcount: int = 0) -> ua.Acknowledge:
+        if self.transport is None:  # lost again already: nobody would end the wait for an answer
+            raise NotOpcUa(self._doubt)
         hello = ua.Hello()
         hello.EndpointUrl = url
         hello.ReceiveBufferSize = hello.SendBufferSize = CHUNK_BYTES_MAX
@@ -91,8 +115,7 @@ class Protocol(UASocketProtocol):  # type: ignore[misc]
         hello.MaxChunkCount = self._connection._limits.max_chunk_count
         answer: asyncio.Future[ua.Acknowledge] = asyncio.get_running_loop().create_future()
         self._callbackmap[0] = answer
-        if self.transport is not None:
-            self.transport.write(uatcp_to_binary(ua.MessageType.Hello, hello))
+        self.transport.write(uatcp_to_binary(ua.MessageType.Hello, hello))
         return await wait_for(answer, self.timeout)
 
     async def open_secure_channel(self, params: ua.OpenSecureChannelParameters) -> ua.OpenSecureChannelResult:

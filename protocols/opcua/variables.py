@@ -104,10 +104,10 @@ class VariablesRecord:
         """
         wanted: Reading | None = None
         trigger = self.settings.trigger
-        monitors, is_state = self._monitors and not self._apart, self._fresh
+        monitors, is_first = self._monitors and not self._apart, self._fresh
         newest = _newest(notes) if monitors else {}
         for name, reading in self._in_order(notes):
-            if monitors and name != trigger and not is_state and self._is_too_late(name, reading):
+            if monitors and name != trigger and not is_first and self._is_too_late(name, reading):
                 monitors, self._apart = False, True
                 harvest.fault(f"{name}: told after the record that it belongs to: from now on the values are read", {})
             if name != trigger and reading.sound:
@@ -122,7 +122,7 @@ class VariablesRecord:
             elif self._happened(reading, t_rx, harvest):
                 if monitors:
                     self._state[name] = reading
-                    if is_state and self._moved_on(reading):
+                    if is_first and self._moved_on(reading):
                         self._missing(reading, t_rx, harvest)
                     elif doubtful := self._doubtful(reading, newest):
                         harvest.fault(f"{', '.join(doubtful)}: written again before the server sampled it", {})
@@ -315,11 +315,18 @@ class VariablesRecord:
         self._good_us = self._time(trigger, t_rx)
 
     def _in_order(self, notes: list[Note]) -> list[Note]:
-        """As they happened: by source time, the trigger after the values of the same time; as sent if a time lacks."""
+        """As they happened: by source time, the trigger after the values of the same time; as sent if a time lacks. In
+        a new subscription each node tells its state first, whose time may be long ago."""
+        trigger = self.settings.trigger
         if self.settings.collect == "read":
             return notes
-        # In a new subscription each node tells its state, whose time may be long ago.
-        return ordered(notes, self.settings.trigger, by_time=not self._fresh)
+        states: dict[str, Note] = {}
+        if self._fresh:
+            for note in notes:
+                if note[0] != trigger:
+                    states.setdefault(note[0], note)
+        changes = [note for note in notes if states.get(note[0]) is not note] if states else notes
+        return [*states.values(), *ordered(changes, trigger)]
 
     def _time(self, reading: Reading, t_rx: int) -> int:
         return reading.time_us(self.settings.time) or t_rx

@@ -298,16 +298,17 @@ def test_a_unit_that_takes_few_registers_at_once_and_hangs_up_on_a_function_is_r
 def test_an_answer_to_something_else_is_not_believed(why: str, answer: Callable[[Request], bytes]) -> None:
     async def story() -> Discovery:
         async with Plc() as plc:
-            plc.answer = lambda request, frame: answer(request)
+            plc.answer = lambda request, frame: answer(request) if request.function == 3 else frame
             found: Discovery = await discovering(
-                *("modbus", f"127.0.0.1:{plc.port}", "--registers", "0-0", "--seconds", "0.1", "--tables", "holding")
+                *("modbus", f"127.0.0.1:{plc.port}", "--registers", "0-0", "--seconds", "0.1")
             )
             return found
 
     found = asyncio.run(story())
-    assert found.report[0].split(": ")[1].startswith("0 of 1 units answer")
+    assert found.report[0].split(": ")[1].startswith("1 of 1 units answer")
     assert "1 x not believed: " in found.report[1]
     assert why in found.report[1]
+    assert not any(" holding " in row for row in found.report)
 
 
 def test_a_scan_asks_only_to_read(tmp_path: Path) -> None:

@@ -261,8 +261,8 @@ def test_another_file_that_got_the_inode_while_we_were_away_is_read_from_its_beg
         assert seen(second) == list(range(11, 18))
         # it got another name, was removed, and a stranger in the folder has its inode
         path.write_text("".join(map(line, range(21, 28))))
-        path.rename(tmp_path / "lines.1")
-        (tmp_path / "lines.1").write_text(line(98) * 20)
+        path.rename(tmp_path / "other")
+        (tmp_path / "other").write_text(line(98) * 20)
         append(path, line(31))
         third = RememberingIntake()
         async with reading(third, path, bookmark=bookmark):

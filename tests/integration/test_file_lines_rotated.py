@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from engine.errors import Refused
+from protocols.file_lines.bookmark import Finished, Place, place_of, renamed_after
 from protocols.file_lines.driver import Driver, readable
 from protocols.file_lines.settings import Settings
 from tests.integration.test_file_lines_driver import append, gone, line, reading, run, seen
@@ -83,6 +87,158 @@ def test_all_files_of_several_rotations_while_the_engine_is_full_are_read(tmp_pa
         assert [record["seq"] for record in ledger.facts] == [1, 2, 3, 4, 5]
 
     run(story())
+
+
+def test_a_file_that_is_renamed_while_others_are_looked_for_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a rotation each second that happened in one of ten."""
+    path, intake, looks = tmp_path / "lines", RememberingIntake(), []
+
+    def look(*args: Any) -> Path | None:
+        found = renamed_after(*args)
+        looks.append(found)
+        if len(looks) == 1:
+            rotate(path, "lines.1", "lines.2", "lines.3")
+            append(path, line(3))
+        return found
+
+    async def story() -> None:
+        monkeypatch.setattr("protocols.file_lines.driver.renamed_after", look)
+        append(path, line(1))
+        async with reading(intake, path):
+            await until(lambda: seen(intake) == [1])
+            rotate(path, "lines.1", "lines.2", "lines.3")
+            append(path, line(2))
+            await until(lambda: seen(intake)[-1:] == [3])
+
+    run(story())
+    assert seen(intake) == [1, 2, 3]
+
+
+def test_nobody_lingers_over_a_file_when_the_next_one_was_written_to_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or each would take a second, and files that are rotated each second be more and more behind."""
+    monkeypatch.setattr("protocols.file_lines.driver.LINGER_S", 3_600.0)
+
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        for seq in range(1, 6):
+            append(path, line(seq))
+            os.utime(path, (10_000 * seq, 10_000 * seq))
+            if seq == 1:
+                made = reading(intake, path)
+                await made.__aenter__()
+                await until(lambda: seen(intake) == [1])
+            if seq < 5:
+                rotate(path, *(f"lines.{number}" for number in range(1, 6)))
+        await until(lambda: seen(intake) == [1, 2, 3, 4, 5])
+        await made.__aexit__(None, None, None)
+
+    run(story())
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+@pytest.mark.parametrize("grows", [False, True])
+def test_what_was_not_read_of_a_file_before_it_was_cut_is_read_from_its_copy(
+    tmp_path: Path, grows: bool, is_away: bool
+) -> None:
+    """As logrotate's `copytruncate` does; the file may have grown beyond its old length before anybody looks."""
+
+    async def story() -> None:
+        path, ledger, bookmark = tmp_path / "lines", Ledger(), str(tmp_path / "mark")
+        settings = Settings(path=str(path), poll_ms=5, bookmark=bookmark)
+
+        def cut() -> None:
+            append(path, line(2) + line(3))
+            shutil.copy(path, tmp_path / "lines.1")
+            os.truncate(path, 0)
+            append(path, "".join(line(seq) for seq in range(4, 14 if grows else 5)))
+
+        append(path, line(1, longer="than the fourth"))
+        append(tmp_path / "lines.2", line(77) + line(78))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts)
+            if not is_away:
+                cut()
+                await ledger.until(lambda: ledger.facts[-1]["seq"] == (13 if grows else 4))
+        if is_away:
+            cut()
+            async with running(Driver("lines", settings, ledger, lambda: 1)):
+                await ledger.until(lambda: ledger.facts[-1]["seq"] == (13 if grows else 4))
+        assert [record["seq"] for record in ledger.facts] == list(range(1, 14 if grows else 5))
+
+    run(story())
+
+
+def test_a_writer_that_goes_on_where_it_was_in_a_file_that_was_cut_leaves_no_bad_line(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, intake = tmp_path / "lines", RememberingIntake()
+        with path.open("wb", buffering=0) as writer:
+            writer.write((line(1) + line(2) * 5_000).encode())
+            async with reading(intake, path, line_bytes_max=1_000):
+                await until(lambda: len(seen(intake)) == 5_001)
+                os.truncate(path, 0)
+                writer.write(line(3).encode())
+                await until(lambda: seen(intake)[-1:] == [3])
+        assert (len(seen(intake)), intake.causes) == (5_002, [])
+
+    run(story())
+
+
+def place_at(path: Path, offset: int) -> Place:
+    with path.open("rb") as file:
+        return place_of(file.fileno(), offset)
+
+
+@pytest.mark.parametrize("at_its_beginning", [False, True])
+def test_what_followed_a_file_that_is_gone_is_read_all_the_same(tmp_path: Path, at_its_beginning: bool) -> None:
+    """More files came while we were away than are kept. What is before the bookmark was read."""
+
+    async def story() -> None:
+        path, ledger = tmp_path / "lines", Ledger()
+        settings = Settings(path=str(path), poll_ms=5, bookmark=str(tmp_path / "mark"))
+        names = [f"lines.{number}" for number in range(1, 10)]
+        append(path, line(1))
+        rotate(path, *names)
+        append(path, line(2))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts)
+        if at_its_beginning:
+            (tmp_path / "mark").write_bytes(msgspec.json.encode(place_at(path, 0)))
+        for seq in (3, 4, 5):
+            rotate(path, *names)
+            await asyncio.sleep(0.02)
+            append(path, line(seq))
+        (tmp_path / "lines.3").unlink()
+        if at_its_beginning:  # and the inode went to the file that has the name now
+            mark = msgspec.json.decode((tmp_path / "mark").read_bytes(), type=Place)
+            reused = msgspec.structs.replace(mark, inode=path.stat().st_ino)
+            (tmp_path / "mark").write_bytes(msgspec.json.encode(reused))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts[-1]["seq"] == 5)
+        assert [record["seq"] for record in ledger.facts] == [2, 3, 4, 5]
+        assert [cause for cause, _ in ledger.faults] == [
+            "the file of the bookmark is gone: what was not read of it is lost"
+        ]
+
+    run(story())
+
+
+def test_a_file_that_was_read_is_known_by_what_it_begins_with(tmp_path: Path) -> None:
+    """The inode of one that was removed goes to the next one."""
+    path, finished = tmp_path / "lines", Finished()
+    append(path, line(1))
+    with path.open("rb") as file:
+        finished.add(file.fileno())
+    append(path, line(2))
+    assert finished.has(str(path), path.stat())
+    path.write_text(line(3))
+    assert not finished.has(str(path), path.stat())
+    finished.keep(set())
+    path.write_text(line(1))
+    assert not finished.has(str(path), path.stat())
 
 
 def test_a_pipe_that_is_made_anew_is_opened_anew(tmp_path: Path) -> None:

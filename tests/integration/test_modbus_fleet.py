@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from collections import Counter
 from typing import Any
+
+import pytest
 
 from protocols.modbus.connection import Connection
 from protocols.modbus.endpoint import Endpoint
@@ -122,6 +125,43 @@ def test_a_dead_unit_behind_a_gateway_costs_the_others_nothing_once_it_is_known(
         assert [link for link in intake.later_links if link[1] == "link.down"] == [("dc1/lane/7", "link.down")]
 
     run(story())
+
+
+def test_a_unit_that_answers_slowly_leaves_the_line_to_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """And is asked as often as ever once it is quick again. Its answers come in time, so it is never down."""
+
+    async def story() -> None:
+        async with Plc() as plc:
+            slow: set[int] = {7}
+
+            async def answer(request: Request, frame: bytes) -> bytes:
+                await asyncio.sleep(0.3 if request.unit in slow else 0)
+                return frame
+
+            plc.answer = answer
+            intake = RememberingIntake()
+
+            def counted() -> Counter[int]:
+                return Counter(request.unit for request in plc.requests)
+
+            async with polling(intake, fleet(plc.port, lanes(1, 20), poll_ms=40, timeout_ms=20_000)):
+                await until(lambda: counted()[7] >= 2)
+                before = counted()
+                await until(lambda: counted()[7] >= before[7] + 3)
+                asked = counted() - before
+                # one for each of its own, where they have to wait for it
+                assert min(asked[unit] for unit in range(1, 21) if unit != 7) > 3 * asked[7]
+                slow.clear()
+                await until(lambda: counted()[7] >= before[7] + 5)
+                before = counted()
+                await until(lambda: counted()[7] >= before[7] + 10)
+                asked = counted() - before
+                assert max(asked.values()) < 2 * asked[7]
+        assert ("dc1/lane/7", "link.down") not in intake.later_links
+
+    run(story())
+    assert "unit L7 takes" in caplog.text
+    assert caplog.text.count("it is asked less often") == 1
 
 
 class Concurrent:

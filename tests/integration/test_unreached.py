@@ -17,9 +17,12 @@ from engine.errors import Refused
 from protocols.discovery import Discovery
 from protocols.mqtt.driver import Driver
 from protocols.mqtt.settings import Settings
+from protocols.opcua.failures import NotOpcUa
+from protocols.opcua.transport import BoundedClient
 from protocols.registry import DISCOVERIES
 from tests.certificates import Authority
 from tests.ledger import Ledger, running
+from tests.modbus import Plc
 from tests.opcua import line
 from tests.peers import start_mosquitto
 
@@ -65,6 +68,10 @@ async def with_server(
 def alerts(writer: asyncio.StreamWriter) -> None:
     """As a server that speaks TLS answers what is none."""
     writer.write(bytes.fromhex("15030300020246"))
+
+
+def speaks_http(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 def says_nothing(writer: asyncio.StreamWriter) -> None:
@@ -129,6 +136,66 @@ def test_an_address_of_opcua_needs_no_scheme_and_takes_no_other() -> None:
         "opc.tcp://127.0.0.1:1: Connection refused",
         "http://127.0.0.1:1: an address begins with opc.tcp://",
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (says_nothing, "closed the connection without a word: does it"),
+        (alerts, "not speak"),
+        (speaks_http, "not speak"),
+    ],
+)
+def test_what_is_no_opcua_is_told_by_what_it_does(answer: Callable[[asyncio.StreamWriter], None], said: str) -> None:
+    async def story(port: int) -> list[str]:
+        return [await refused("opcua", f"127.0.0.1:{port}")]
+
+    (told,) = asyncio.run(with_server(answer, story))
+    assert said in told
+    assert "speak OPC UA (opc.tcp)" in told
+
+
+def test_an_opcua_server_that_closes_before_the_hello_is_not_waited_for() -> None:
+    """What has a proxy or a full server before it accepts and closes at once."""
+
+    async def story() -> None:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            client = BoundedClient(60, 1 << 20)
+            await client.connect_socket("127.0.0.1", port)
+            while not client.protocol.is_closed:
+                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                with pytest.raises(NotOpcUa, match="without a word"):
+                    await client.send_hello(f"opc.tcp://127.0.0.1:{port}")
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("answer", "came"), [(says_nothing, "4 x closed by the server"), (speaks_http, "4 x wrong transaction")]
+)
+def test_what_is_no_modbus_is_told_with_what_was_tried(
+    answer: Callable[[asyncio.StreamWriter], None], came: str
+) -> None:
+    async def story(port: int) -> list[str]:
+        return [await refused("modbus", f"127.0.0.1:{port}", "--units", "1-2", "--registers", "0-9")]
+
+    (told,) = asyncio.run(with_server(answer, story))
+    assert f"nothing can be read of units 1-2, holding,input 0-9: {came}" in told
+    assert told.endswith("or no Modbus?")
+
+
+def test_a_device_that_has_none_of_the_registers_is_told_by_its_exception() -> None:
+    async def story() -> str:
+        async with Plc() as plc:
+            plc.missing = {(table, at) for table in ("holding", "input") for at in range(4)}
+            return await refused("modbus", f"127.0.0.1:{plc.port}", "--registers", "0-3")
+
+    said = asyncio.run(story())
+    assert "holding,input 0-3: 14 x exception 2 (illegal data address)" in said
+    assert said.endswith("tables (--tables)?")
 
 
 def test_a_list_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:

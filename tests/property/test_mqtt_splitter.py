@@ -186,6 +186,7 @@ def test_a_topic_alias_stands_for_the_topic_that_came_with_it() -> None:
         (Publish(b"", b"", properties=topic_alias(1)).wire(True), True, "never set"),
         (Publish(b"a", b"", properties=topic_alias(0)).wire(True), True, "alias"),
         (Publish(b"a", b"", properties=topic_alias(TOPIC_ALIASES + 1)).wire(True), True, "alias"),
+        (Publish(b"a", b"", properties=topic_alias(1) * 2).wire(True), True, "two topic aliases"),
         (b"\x20\xff\xff\xff\x7f", True, "too long"),
     ],
 )

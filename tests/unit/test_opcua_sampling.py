@@ -96,6 +96,35 @@ def test_no_record_has_values_of_another(seed: int, pause_ms: int) -> None:
     assert found.faults
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_what_comes_with_the_first_state_is_put_together_by_its_time(seed: int) -> None:
+    """A burst while the subscription is made: the server looks at each node at a time of its own, and tells of every
+    write from then on; in the first response lie the state and some events."""
+    chance = random.Random(seed)
+    machine = Machine(chance, 12, 15)
+    begin, end = machine.writes[0][0] + chance.randrange(60) * MS, machine.writes[-1][0]
+    until = begin + (30 + chance.randrange(90)) * MS
+    first: list[Note] = []
+    rest: list[Note] = []
+    looked = {name: begin + chance.randrange(30) * MS for name in ("n", "lu", "qty")}
+    for name, looked_us in chance.sample(sorted(looked.items()), 3):
+        at, told = machine.at(name, looked_us)
+        first.append((name, Reading(told, 0, at, at)))
+        for at, node, value in machine.writes:
+            if node == name and at > looked_us and value != told:
+                (first if at <= until else rest).append((name, Reading(value, 0, at, at)))
+                told = value
+    under, found = record(), Harvest("variables.cartons")
+    for notes in (first, rest):
+        under.notified(notes, T0, found)
+    records = [one for one in map(json.loads, found.lines) if one["kind"] == "carton.open"]
+    assert [one for one in records if (one["lu"], one["qty"]) != (f"T-{one['seq']}", quantity(one["seq"]))] == []
+    # what was written after all had been looked at is known in full
+    whole = {value for at, node, value in machine.writes if node == "lu" and max(looked.values()) < at <= end}
+    assert {one["lu"] for one in records} >= whole
+    assert found.faults == []
+
+
 def collect(under: VariablesRecord, machine: Machine, event: Reading, now: int, found: Harvest) -> None:
     """What the driver does of an event whose values are to be read: see `Flow._collect`."""
 
