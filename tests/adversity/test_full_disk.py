@@ -22,7 +22,7 @@ from engine.errors import Full
 from engine.journal import Position
 from engine.outbox import SqliteOutbox
 from engine.rule_book import RuleBook
-from engine.run import begun
+from engine.run import StoppedEarly, begun
 from engine.snapshots import Snapshot, Snapshots
 from engine.sqlite_file import MAP_BYTES, open_file
 from tests.integration import test_app as app
@@ -312,6 +312,25 @@ def test_a_repair_on_a_full_disk_puts_nothing_aside_that_is_whole(
     give_back()
     assert main(["fsck", "--repair", str(data)]) == 0
     assert {path for path in data.rglob("*") if path.suffix not in (".sqlite-shm", ".sqlite-wal")} <= set(there)
+
+
+def test_a_start_that_waits_for_room_is_stopped_like_any_other(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was said to be refused (exit code 1): a unit that was stopped stood as failed."""
+    path = stopped_cleanly(small_disk)
+    start_room.give_back(small_disk / "data")
+    fill(small_disk)
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        starting = asyncio.create_task(begun(load_site(path), stop))
+        await until(lambda: "the start waits for room" in caplog.text)
+        stop.set()
+        with pytest.raises(StoppedEarly):
+            await starting
+
+    run(story)
 
 
 def fill_with_events(outbox: SqliteOutbox) -> int:
