@@ -115,7 +115,7 @@ class Engine:
     def _overload(self, journal: Journal, outbox: SqliteOutbox, missing: ShedGaps) -> Overload:
         settings = self.site.engine
         fullness = {
-            "the room of the journal": lambda: used_of(journal, settings.disk_reserve_bytes),
+            "the room of the journal": lambda: used_of(journal, settings.disk_reserve_bytes, outbox.shrinks_in_bytes),
             "the outbox": lambda: outbox.rows / settings.outbox_rows_max,
         }
         return Overload(Policy(settings.overload.steps()), fullness, missing)

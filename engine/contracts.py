@@ -190,6 +190,9 @@ class Outbox(Protocol):
     def oldest_us(self, lane: int, after: int = 0) -> int:
         """Since when (wall clock) the first of those waits; 0: none does."""
 
+    def shrink(self) -> bool:
+        """Gives room back to a device that has none; whether it did."""
+
     def settle(self) -> None:
         """What is in it now stays even if the last that was written is damaged later: a snapshot shall stand for it."""
 

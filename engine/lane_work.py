@@ -30,6 +30,7 @@ class Work:
         self.priority = pace.priority if pace.priority is not None else _priority(lane)
         self.breaker = Breaker()
         self.batch = settings.batch_events  # at most so many events in one call
+        self.has_passed = False  # the sink has taken something of it in this life
         self.under_way: asyncio.Future[None] | None = None  # a call that has not come to its end
         self.dry = False
         self.ready_s = now_s

@@ -81,8 +81,12 @@ class Lanes:
         return max(0.001, min([*waits, most_s]))
 
     def limit(self, work: Work) -> int:
-        """How many events to read: after a series of failures, and while one at fault is searched, a single one."""
-        if work.alone or work.breaker.is_open or self._breaker.is_open:
+        """How many events to read: after a series of failures, and while one at fault is searched, a single one.
+
+        Not where the sink could not be reached since the start: what a call of the life before has left there, and a
+        consumer may have deleted, is known by its last event, so the first call is no smaller than that was.
+        """
+        if work.alone or work.breaker.is_open or (self._breaker.is_open and work.has_passed):
             return 1
         now = self._timer()
         return max(1, min([work.batch, *(bucket.allows(now) for bucket in self._buckets(work))]))
@@ -100,6 +104,7 @@ class Lanes:
         now = self._timer()
         self._breaker.passed()
         self._ready_s = now
+        work.has_passed = True
         work.breaker.passed()
         if taken < asked:
             work.batch = max(1, taken)

@@ -30,7 +30,9 @@ from typing import Any
 
 from engine.clock import Clock, now_us
 from engine.contracts import Account, Emitted, Lane, OutRow
+from engine.disk import DISK, Disk
 from engine.errors import ContentChanged, Full, Refused
+from engine.outbox_room import full, lacks_room, room_is_short, shrinks_in_bytes, shrunk
 from engine.outbox_sums import LANE, UNCOUNTED, changed, count_left, damage, event_sum, is_event, row_sum, turn_back
 from engine.sqlite_file import damage_refused, empty_log, log_is_long, open_file, transaction
 from engine.told_events import ToldEvents
@@ -116,7 +118,9 @@ class SqliteOutbox:
         rows_max: int,
         told_max: int = TOLD_MAX,
         clock: Clock = now_us,
+        disk: Disk = DISK,
     ) -> None:
+        self._disk = disk
         self._routes = routes
         self._sinks = sinks
         self.rows_max = rows_max
@@ -180,6 +184,8 @@ class SqliteOutbox:
                     f"the outbox {self._path} holds {self._rows} events that a sink does not have yet; most wait for "
                     f"sink {behind.lane.sink}, queue {behind.lane.queue}: {behind.pending}"
                 )
+            if self._rows and self._lacks_room(new):
+                raise full(self._path, self._rows)
             refused = self._commit(new)
             self._shorten_log()
         if refused:
@@ -266,6 +272,7 @@ class SqliteOutbox:
                     dropped = self._drop(gone)
             except BaseException:
                 state.cursor, state.delivered, state.dead = before
+                self._shorten_log()
                 raise
             self._gone = gone
             self._rows -= dropped
@@ -291,14 +298,32 @@ class SqliteOutbox:
             found = self._next(state.lane, begin, last, "since_us", 1) if pending else []
         return int(found[0][0]) if found else 0
 
+    @property
+    def shrinks_in_bytes(self) -> int:
+        """How much room it takes on the device to give back what is empty in the file, once sinks have all events."""
+        return shrinks_in_bytes(min(self._last, self._told_max))
+
+    def shrink(self) -> bool:
+        """What is empty in the file goes back to the device, if that is most of it and there is room for it."""
+        with self._calls, self._reads, self._intact():
+            return shrunk(self._path, self._file)
+
     def settle(self) -> None:
         """SQLite drops all commits of its write-ahead log behind a damaged one: so they go into the file itself, each
         row of which has a sum. Not where another process is reading just now; nobody waits for that."""
         with self._calls, self._reads, self._intact():
             empty_log(self._file)
 
+    def _lacks_room(self, new: Sequence[Emitted]) -> bool:
+        about = (self._path, self._file, new, self.shrinks_in_bytes, self._disk)
+        if not lacks_room(*about):
+            return False
+        with self._reads:
+            empty_log(self._file)
+        return lacks_room(*about)
+
     def _shorten_log(self) -> None:
-        if log_is_long(self._path):
+        if log_is_long(self._path) or room_is_short(self._path, self._disk):
             with self._reads, self._intact():
                 empty_log(self._file)
 

@@ -18,6 +18,7 @@ import msgspec
 from engine.contracts import Delivery
 from engine.journal import Journal
 from engine.shed_gaps import ShedGaps
+from engine.spare_room import spare_bytes
 
 LEVELS = ("run", "trim", "shed", "wait")
 BACK_PCT = 5  # so far below a threshold its level ends
@@ -110,9 +111,10 @@ class _Shed(msgspec.Struct):
     t: int = -1
 
 
-def used_of(journal: Journal, reserve_bytes: int = RESERVE_BYTES) -> float:
+def used_of(journal: Journal, reserve_bytes: int = RESERVE_BYTES, outbox_bytes: int = 0) -> float:
     """How much of its room the journal has used, 1.0 being all: of its cap, or of what its device can give it if that
-    is less. So much of the device is left to the others: the outbox, snapshots, queues."""
+    is less. So much of the device is left to the others: the outbox, snapshots, queues. outbox_bytes: what of that the
+    outbox needs to become smaller again."""
     free, total = journal.device_bytes()
-    free = max(0, free - min(reserve_bytes, total // 16))
+    free = max(0, free - max(min(reserve_bytes, total // 16), outbox_bytes + spare_bytes(total)))
     return journal.bytes / max(1, min(journal.bytes_max, journal.bytes + free))

@@ -451,6 +451,7 @@ class Pipeline:
             elif changed and not self._waits_for_sinks:
                 self._run_on()
             if self._overload.at_least("wait") and not self._halted:
+                await asyncio.to_thread(self._outbox.shrink)
                 await self._make_room()
             elif self._overload.at_least("trim"):
                 await self._recovery.trim(0)

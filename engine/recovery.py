@@ -190,7 +190,7 @@ class Recovery:
     async def keep(self) -> None:
         """A snapshot of the core as it is, which has to be what the journal and the outbox hold; nothing if there is
         one already. Old segments of the journal go."""
-        if not self._grown() and not self._unwritten:
+        if self._snapshots.has_no_room if self._unwritten else not self._grown():
             return
         self._kept_at = self._done
         self._unwritten = False

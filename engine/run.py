@@ -27,7 +27,7 @@ from engine.arguments import number_of_seconds
 from engine.config.load import load_site
 from engine.config.relations import doubts
 from engine.config.site import Site
-from engine.errors import Full, Missing, ReadOnly, Refused
+from engine.errors import Full, Missing, ReadOnly
 from engine.fsck import repair
 from engine.live import View, show
 from engine.logs import LEVELS, log_lines
@@ -47,7 +47,7 @@ log = logging.getLogger("sortline.run")
 
 
 class StoppedEarly(Exception):
-    """Told to stop while the data folder was still being looked through."""
+    """Told to stop while the data folder was still being looked through, or the start waited for room."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,14 +108,15 @@ async def _run(site: Site, seconds: float | None, console: Console) -> Mapping[s
 
 
 async def begun(site: Site, stop: asyncio.Event) -> Engine:
-    """Once there is room for it, and it can be written. Refused if it is told to stop before. Raises StoppedEarly."""
+    """Once there is room for it, and it can be written. Raises StoppedEarly."""
     said = ""
     while True:
         try:
             return await _built(site, stop)
         except Full as error:
             if stop.is_set():
-                raise Refused(str(error)) from error
+                log.info("stopped while the start waited: nothing is lost, the next one goes on")
+                raise StoppedEarly from error
             if str(error) != said:
                 said = str(error)
                 what = "for a disk that can be written to" if isinstance(error, ReadOnly) else "for room"

@@ -15,6 +15,7 @@ and the one before it is used.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import struct
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ import zstandard
 from engine.disk import DISK, Disk
 from engine.journal import Position
 from engine.rule_book import RuleSet, rule_set
+from engine.spare_room import beyond_spare
 from engine.whole_file import NEW, put_aside, read_whole, write_whole
 
 MAGIC = b"sortsnap"
@@ -35,6 +37,7 @@ HEAD = struct.Struct("<8sII")
 DIGEST_BYTES = 16
 KEPT = 2
 SUFFIX = ".snapshot"
+SPARE_PARTS = 2  # a snapshot makes room, too, but not at the cost of the cursors
 
 
 class Snapshot(NamedTuple):
@@ -62,6 +65,7 @@ class Snapshots:
     def __init__(self, folder: Path, disk: Disk = DISK) -> None:
         self.folder = folder
         self._disk = disk
+        self._lacked = 0  # bytes for which there was no room
         self._trusted: list[Position] = []  # those that this program has read back or written, oldest first
         disk.make_folder(folder)
         for name in disk.names(folder):
@@ -93,13 +97,25 @@ class Snapshots:
         """Whether it is still there: nothing is wrong with it that this program knows."""
         return path.name in self._disk.names(self.folder)
 
+    @property
+    def has_no_room(self) -> bool:
+        """Whether the last one found no room, and would find none now: that costs less than to make one."""
+        return self._lacked > beyond_spare(self.folder, SPARE_PARTS, self._disk)
+
     def trust(self, position: Position) -> None:
         """The one at `position` was restored."""
         self._trusted = sorted({*self._trusted, position})[-KEPT:]
 
     def write(self, snapshot: Snapshot) -> int:
-        """On disk when it returns; older ones than the last two are gone. Returns the file's size in bytes."""
+        """On disk when it returns; older ones than the last two are gone. Returns the file's size in bytes.
+
+        Raises OSError also where it would fit, and leave too little: see spare_room.
+        """
         content = encode(snapshot)
+        self._lacked = len(content)
+        if self.has_no_room:
+            raise OSError(errno.ENOSPC, f"{len(content)} bytes find no room")
+        self._lacked = 0
         write_whole(self._path(snapshot.position), content, self._disk)
         others = [each for each in self._trusted if each != snapshot.position]
         self._trusted = [*others[1 - KEPT :], snapshot.position]

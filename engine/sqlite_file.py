@@ -299,7 +299,12 @@ def empty_log(file: sqlite3.Connection) -> bool:
 def log_is_long(path: Path) -> bool:
     """SQLite would by itself leave a log in place of which a part, or all, is in the file already: with a damaged
     frame in it, what stands before that would be put over what is newer. So it is emptied at once, and whole."""
-    return DISK.bytes_of(path.with_name(path.name + LOG)) > LOG_BYTES_MAX
+    return log_bytes(path) > LOG_BYTES_MAX
+
+
+def log_bytes(path: Path) -> int:
+    """How long it is."""
+    return max(0, DISK.bytes_of(path.with_name(path.name + LOG)))
 
 
 class ShortLog:

@@ -109,6 +109,7 @@ class RedisSink:
         waits = settings.when_full == "wait"
         self._entries_max = None if waits else settings.entries_max
         self._recent = Recent()
+        self._tried: dict[str, EntryId] = {}  # stream -> the greatest id that was sent, whatever became of it
         self._room = Room(name, settings.keep, settings.entries_max) if waits else None
 
     async def open(self) -> None:
@@ -154,6 +155,7 @@ class RedisSink:
         return redis
 
     async def _add(self, redis: Redis, stream: str, rows: Sequence[OutRow]) -> None:
+        self._tried[stream] = max(self._tried.get(stream, (0, 0)), id_of(rows[-1]))
         try:
             if not self._may_script or not await self._run_script(redis, stream, rows):
                 await self._run_transaction(redis, stream, rows)
@@ -212,7 +214,8 @@ class RedisSink:
         """Those of `rows` that a stream that ends with `last` does not have. Refused if what it has cannot be ours.
 
         We add in order, so if it has the last of our rows that are not above its last id, it has all before it, those
-        that a consumer has deleted meanwhile included.
+        that a consumer has deleted meanwhile included. A consumer may have deleted that last one, too: then it was
+        ours if the stream ends with it, or with what was sent in this life (a call that was larger than this one).
         """
         below = [row for row in rows if id_of(row) <= last]
         if not below:
@@ -223,7 +226,7 @@ class RedisSink:
         for row in below:
             if found.get(id_of(row), row.id) != row.id:
                 raise self._not_ours(stream, last, row)
-        if newest not in found and last != newest:
+        if newest not in found and last != newest and last > self._tried.get(stream, (0, 0)):
             raise self._not_ours(stream, last, below[-1])
         return list(rows[len(below) :])
 

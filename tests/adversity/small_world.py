@@ -40,6 +40,7 @@ from tests.promises import Breach, Evidence, Promises, Told
 DATA = Path("/data")
 START_US = 1_700_000_000_000_000
 SINK = "queue"
+ROOMY = CrashDisk()  # SQLite has another disk, which is never full
 AGAIN = 5  # after every so many acknowledgements the whole journal is read again: it takes its time
 KEPT_WHOLE = 40_000  # no workload fills a journal that may be larger
 RULES = RuleSet("dc1", {})
@@ -125,7 +126,7 @@ class World:
         )
         with sqlite_in_memory(image):
             self.outbox = SqliteOutbox(
-                DATA / "outbox.sqlite", routes=ROUTES, sinks=[SINK], rows_max=10_000, clock=self.clock
+                DATA / "outbox.sqlite", routes=ROUTES, sinks=[SINK], rows_max=10_000, clock=self.clock, disk=ROOMY
             )
         keep = Keep(limits.every_bytes, limits.keep_bytes)
         self.recovery = Recovery(rules, build, self.journal, self.outbox, DATA, self.metrics, self.clock, keep, disk)

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ from engine import delivery, recovery, start_room
 from engine.cli import main
 from engine.config.load import load_site
 from engine.contracts import OutRow
+from engine.errors import Full
 from engine.journal import Position
+from engine.outbox import SqliteOutbox
 from engine.rule_book import RuleBook
-from engine.run import begun
+from engine.run import StoppedEarly, begun
+from engine.snapshots import Snapshot, Snapshots
 from engine.sqlite_file import MAP_BYTES, open_file
 from tests.integration import test_app as app
 from tests.integration.test_app import lines_protocol, picks, site  # noqa: F401 - a fixture for all tests
@@ -29,6 +33,7 @@ from tests.unit.test_delivery import names as told
 from tests.unit.test_outbox import emitted, opened
 
 KIB = 1024
+MIB = KIB * KIB
 KILLED = 9
 
 
@@ -307,6 +312,73 @@ def test_a_repair_on_a_full_disk_puts_nothing_aside_that_is_whole(
     give_back()
     assert main(["fsck", "--repair", str(data)]) == 0
     assert {path for path in data.rglob("*") if path.suffix not in (".sqlite-shm", ".sqlite-wal")} <= set(there)
+
+
+def test_a_start_that_waits_for_room_is_stopped_like_any_other(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was said to be refused (exit code 1): a unit that was stopped stood as failed."""
+    path = stopped_cleanly(small_disk)
+    start_room.give_back(small_disk / "data")
+    fill(small_disk)
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        starting = asyncio.create_task(begun(load_site(path), stop))
+        await until(lambda: "the start waits for room" in caplog.text)
+        stop.set()
+        with pytest.raises(StoppedEarly):
+            await starting
+
+    run(story)
+
+
+def fill_with_events(outbox: SqliteOutbox) -> int:
+    """Until it takes no more; how many it has then."""
+    for first in count(outbox.last_sequence() + 1, 50):
+        try:
+            outbox.append([emitted(n, "x" * 300 + str(n)) for n in range(first, first + 50)])
+        except Full as error:
+            assert "no more room is left on its device than it takes to let them go" in str(error)
+            return first - 1
+    raise AssertionError
+
+
+def test_what_waits_for_a_sink_leaves_room_to_let_it_go(small_disk: Path) -> None:
+    """Else no cursor could move ever again: a sink that was away for long would be held until a person made room. What
+    is empty in the file afterwards goes back to the device, for snapshots and the journal."""
+    outbox = opened(small_disk, "erp", rows_max=10**6)
+    told = fill_with_events(outbox)
+    assert told > 1_000
+    lane = outbox.lanes("erp")[0].number
+    while rows := outbox.read(lane, 512):
+        outbox.advance(lane, rows[-1].position, delivered=len(rows))
+    before = os.statvfs(small_disk).f_bavail
+    assert outbox.shrink()
+    assert not outbox.shrink()
+    assert os.statvfs(small_disk).f_bavail > before + MIB // 4096
+    assert fill_with_events(outbox) > told + 1_000
+    outbox.close()
+    outbox = opened(small_disk, "erp", rows_max=10**6)
+    assert outbox.last_sequence() > told + 1_000
+    outbox.close()
+
+
+def test_a_snapshot_leaves_room_for_the_cursors(small_disk: Path) -> None:
+    snapshots = Snapshots(small_disk)
+    snapshots.write(Snapshot(Position(1, 48), 0, RULES, b"first"))
+    give_back = fill(small_disk)
+    give_back()
+    with (small_disk / "filler").open("wb", buffering=0) as file:
+        file.truncate(0)
+        os.posix_fallocate(file.fileno(), 0, os.statvfs(small_disk).f_bavail * 4 * KIB - 96 * KIB)
+    with pytest.raises(OSError, match="find no room"):
+        snapshots.write(Snapshot(Position(1, 56), 0, RULES, os.urandom(64 * KIB)))
+    assert snapshots.has_no_room
+    assert [path.name for path in small_disk.glob("*.new")] == []
+    (small_disk / "filler").unlink()
+    assert not snapshots.has_no_room
+    snapshots.write(Snapshot(Position(1, 56), 0, RULES, os.urandom(64 * KIB)))
 
 
 def test_an_outbox_that_another_process_holds_only_holds_the_lane(tmp_path: Path) -> None:

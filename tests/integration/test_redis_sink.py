@@ -132,6 +132,22 @@ def test_what_a_consumer_deleted_meanwhile_does_not_come_again(redis_server: Pee
     assert ids(port) == names(6, 8)
 
 
+def test_what_a_consumer_deleted_before_a_smaller_call_does_not_come_again(redis_server: Peer) -> None:
+    """The reply was lost, the server could not be reached for a while, and a single event is tried first then."""
+
+    async def story() -> None:
+        sink = sink_on(port)
+        await send(sink, rows(1, 5))
+        await client.xdel("erp", *(f"{n}-0" for n in range(1, 6)))
+        await send(sink, rows(1, 1), rows(2, 3), rows(4, 8))
+        await client.aclose()
+
+    port = redis_server.port
+    client = redis.asyncio.Redis(port=port)
+    asyncio.run(story())
+    assert ids(port) == names(6, 8)
+
+
 @pytest.mark.parametrize("command", ["flushall", "unlink"])
 def test_a_stream_that_was_deleted_begins_anew(redis_server: Peer, command: str) -> None:
     port = redis_server.port

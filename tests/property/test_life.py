@@ -40,6 +40,7 @@ from engine.recovery import Keep, Recovery
 from tests.adversity.crash_disk import CrashDisk
 from tests.adversity.small_world import (
     DATA,
+    ROOMY,
     ROUTES,
     RULES,
     SINK,
@@ -141,7 +142,7 @@ class Life(RuleBasedStateMachine):
         )
         with sqlite_in_memory(self.image):
             self.outbox = SqliteOutbox(
-                DATA / "outbox.sqlite", routes=ROUTES, sinks=[SINK], rows_max=10_000, clock=self.clock
+                DATA / "outbox.sqlite", routes=ROUTES, sinks=[SINK], rows_max=10_000, clock=self.clock, disk=ROOMY
             )
         with sqlite_in_memory(b"", dead_letters):
             self.letters = dead_letters.DeadLetters(DATA / "dead.sqlite", self.clock)

@@ -256,3 +256,26 @@ def test_a_call_that_fails_while_another_lane_begins_costs_that_one_nothing(
     assert sorted(delivery.ids) == names(1, 9)
     assert delivery.metrics.failures == 1
     delivery.close()
+
+
+class AwaySink(ScriptedSink):
+    """Cannot be reached so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def open(self) -> None:
+        self.times -= 1
+        if self.times >= 0:
+            raise SinkFailed("connection refused")
+        await super().open()
+
+
+def test_the_first_call_of_a_life_is_no_smaller_than_the_last_of_the_one_before(tmp_path: Path) -> None:
+    """What that left at the sink is known by its last event, where a consumer deletes what it has done."""
+    delivery = Delivery(tmp_path, AwaySink(7))
+    delivery.tell(1, 40)
+    delivery.until_empty()
+    assert delivery.sink.sizes == [16, 16, 8]
+    delivery.close()
