@@ -25,6 +25,7 @@ cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1
 cdef int take_cutoffs(Floor floor, PickWindow* window) except -1
 cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact) except -1
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1
+cdef int uncancel(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1
 cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1

@@ -3,6 +3,7 @@
 
 from ext cimport asked, gaps, pick_alarms, pick_events, touches
 from ext.batch cimport ABSENT
+from ext.exceptions cimport PCK_PUTBACK_REQUIRED
 from ext.keys cimport Key
 from ext.outcomes cimport BY_DEADLINE, Outcome, decided_before, outcome, outcome_now, outcome_then, was_there
 from ext.outlet cimport EXACT, INCOMPLETE
@@ -178,6 +179,18 @@ cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1:
     floor.by_wall.push(fact.t_rx + floor.rules.hold_wall_max, RANK_PICK, key, window, TAG_CLOSING, fact.t)
     touches.touch_holders(floor, window, fact)
     return pick_alarms.expect(floor, window, fact.t)
+
+
+cdef int uncancel(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """R10, R27: what was cancelled is a line that its task is none of any more, as `fact` says."""
+    cdef Outcome o
+    floor.troubled(window).cancel_t = NEVER
+    floor.troubled(window).cancelled_by = NULL
+    o = outcome(window, ANY_TIME, max(floor.state.watermark, window.trouble.forced + 1))
+    if not o.told:
+        never_full(floor, window, fact)
+    pick_alarms.watch(floor, window, fact.t)
+    return pick_events.quiet(floor, window, PCK_PUTBACK_REQUIRED, fact.t, fact)
 
 
 # ---------------------------------------------------------------------------------------------- deciding

@@ -49,9 +49,12 @@ cdef int change_line(Floor floor, PickWindow* window, Line* line, Fact* fact) ex
 
 
 cdef int follow_line(Floor floor, PickWindow* window, const Line* before, Fact* fact) except -1:
-    """R21 d, R27: the cancel of the line that it is of now holds for it, and the cutoffs from then on are those of the order."""
+    """R21 d, R27: the cancel of the line that it is of now holds for it, and that of the other does no more; the cutoffs from
+    then on are those of the order. (A task that was cancelled itself goes nowhere, R10.)"""
     cdef List* cutoffs = window.line.of.cutoffs
     cdef int i
+    if window.trouble.cancel_t != NEVER and before.changed.cancel_t != NEVER:
+        picks.uncancel(floor, window, fact)
     if window.line.changed.cancel_t != NEVER:
         picks.cancel(floor, window, window.line.changed.cancelled_by)
     if window.line.of == before.of:

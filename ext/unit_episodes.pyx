@@ -46,7 +46,7 @@ cdef Fact* judge(Floor floor, Fact* fact, int code) except? NULL:
     """R62, R64: the watermark has passed a fact, or it was learned late: does it begin an episode, or end one?"""
     cdef int32_t subject = floor.joined(b"lu/", fact.lu)
     cdef Fact* after
-    if is_judged(fact, code):
+    if is_judged(fact, code) or not is_there(floor, fact):
         return NULL
     fact.judged |= LOSS_JUDGED if code == RTE_LOST else DEST_JUDGED
     if begins(fact, code):
@@ -56,6 +56,12 @@ cdef Fact* judge(Floor floor, Fact* fact, int code) except? NULL:
     if begins(after, code) and is_judged(after, code):      # it had seemed to go on with what began before
         return tell(floor, subject, after, code)
     return NULL
+
+
+cdef bint is_there(Floor floor, const Fact* fact) noexcept:
+    """R30: a press that turned out to be told before is none of its unit's facts any more, and no sight of it."""
+    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
+    return unit != NULL and (index_of(unit.facts, fact) >= 0 or index_of(unit.refused, fact) >= 0)
 
 
 cdef int end(Floor floor, int32_t subject, const Fact* fact, int code) except -1:

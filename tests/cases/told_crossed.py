@@ -168,3 +168,31 @@ def R45_a_plan_that_was_wrong_until_the_next() -> Case:
     case.confirmed(2, 10).packed(2, "L-1#1", carton="C-1")
     case.expect("exception.raised", "PKG_CONTENT_MISMATCH/carton/L-1#1/1", t=26)
     return case.expect("exception.cleared", "PKG_CONTENT_MISMATCH/carton/L-1#1/1", t=30.9)
+
+
+def R64_a_press_that_was_told_before_the_loss() -> Case:
+    """R64, R30, R3: L-1 is lost at 10.2. A press of 10 into it is told by a second station as of 10.4, and that is
+    heard of first: it is the same press, and nobody has seen L-1 since."""
+    entries = [{"task": "T-1", "qty": 1, "lu": "L-1"}, {"task": "T-2", "qty": 1, "lu": "L-2"}]
+    case = Case().order(1, 1).task(1).task(1, "T-2", 2).device("carton.open", 5, lu="L-1")
+    case.device("item.lost", 10.2, src=SORTER, lu="L-1").pick(10.4, src=OTHER, press="7", alloc=entries)
+    case.pick(10, rx=10.5, press="7", alloc=entries).device("telemetry", 60)
+    return case.confirmed(1, 10).confirmed(1, 10, "T-2").raised("RTE_LOST", "lu/L-1", t=10.2).counted(duplicate=1)
+
+
+def R27_a_task_that_left_its_line_just_before_the_cancel() -> Case:
+    """R27, R10, R3: T-1 is of line 2 since 20; that line 1 was cancelled at 20.5 is heard of before."""
+    case = (
+        Case().order(2, 2).task(2).pick(10).tell("dc1/oms/main", "order.cancelled", 20.5, rev=2, order="O-1", lines=[1])
+    )
+    case.task(2, line=2, t=20, rx=20.6, rev=2).pick(30).device("telemetry", 60, src=STATION)
+    return case.confirmed(2, 30, line=2, cancelled=None).never_raised("PCK_PUTBACK_REQUIRED")
+
+
+def R27_a_task_that_leaves_a_cancelled_line() -> Case:
+    """R27, R10: line 1 was cancelled at 20, and that was told; its piece is line 2's by a revision of 40, and need not
+    be put back any more."""
+    case = Case().order(2, 2).task(2).pick(10).wms("order.cancelled", 20, rev=2, order="O-1", lines=[1])
+    case.device("telemetry", 30, src=STATION).task(2, line=2, t=40, rev=2).device("telemetry", 60, src=STATION)
+    case.expect("pick.confirmed", "T-1", t=20, qty=0, cancelled=None, line=2, revision=1)
+    return case.cleared("PCK_PUTBACK_REQUIRED", "task/T-1", t=40)
