@@ -8,6 +8,7 @@ from ext.cycles cimport cycle_for
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.floor cimport first_from
+from ext.plans cimport scopes_ever
 from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
 from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length, nth
@@ -16,12 +17,14 @@ from ext.touches cimport touch_others
 
 
 cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fact) except -1:
-    """R29: the shipment of its carton, else of its line, has left."""
+    """R29: the shipment of its carton, else of its line, has left. One that comes in time is judged by what was planned at its
+    moment, whatever has been heard of since (R3)."""
     cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
     cdef Cycle* cycle = cycle_for(unit, fact) if unit != NULL else NULL
-    if length(window.line.scopes) == 0 and (cycle == NULL or cycle.plan == NULL):
+    if scopes_ever(window.line) == 0 and (cycle == NULL or cycle.plan == NULL):
         return False                        # no shipment is known of
-    return has_shipped(shipment_of_pick(window.line, cycle), fact.t, floor.state.watermark)
+    return has_shipped(shipment_of_pick(window.line, cycle, max(fact.t, floor.state.watermark - 1)), fact.t,
+                       floor.state.watermark)
 
 
 cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
@@ -62,7 +65,7 @@ cdef int judge_again(Floor floor, const List* cycles) except -1:
                 floor.store.append(&late, fact)
     for i in range(length(late)):
         fact = <Fact*>nth(late, i)
-        take_back(floor, shipment_of_pick(fact.window.line, cycle_of(floor, fact)), fact.window, fact)
+        take_back(floor, shipment_of_pick(fact.window.line, cycle_of(floor, fact), fact.t), fact.window, fact)
     floor.store.free(late)
     return 0
 
@@ -159,7 +162,7 @@ cdef int take_back_picks(Floor floor, Shipment* shipment, PickWindow* window, co
     cdef int i = length(facts) - 1
     while i >= 0 and (<Fact*>nth(facts, i)).t > shipment.manifest_t:
         fact = <Fact*>nth(facts, i)
-        if shipment_of_pick(window.line, cycle_of(floor, fact)) == shipment:
+        if shipment_of_pick(window.line, cycle_of(floor, fact), fact.t) == shipment:
             take_back(floor, shipment, window, fact)
         i -= 1
     return 0

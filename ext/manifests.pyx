@@ -247,7 +247,10 @@ cdef int leave(Floor floor, Shipment* shipment, Departure departure) except -1:
         shipment.manifest_t = first.t
         shipment.told_ready = False
         leave_pending(floor, shipment, first.t)
-    for address in cartons_then(floor, shipment, departure, shipment.manifest_t):
+    cycles = cartons_then(floor, shipment, departure, shipment.manifest_t)
+    if floor.state.watermark <= shipment.manifest_t + 1:
+        bring_back(floor, shipment, cycles)
+    for address in cycles:
         cycle = <Cycle*><size_t>address
         if departure is None or floor.text(carton_names.name_of(floor, cycle)) not in departure.left_behind:
             end_cycle(floor, shipment, cycle, first)
@@ -265,10 +268,43 @@ cdef int end_cycle(Floor floor, Shipment* shipment, Cycle* cycle, const Fact* ev
         return 0
     departed.by = floor.copy_name(evidence)
     departed.by.kind, departed.by.context = K_MANIFEST_RESULT, True
-    if before != NULL:
+    if is_followed(cycle, evidence.t):
+        return 0
+    if before != NULL and index_of(cycle.unit.facts, before) >= 0:
         cartons.attach_instead(floor, cycle.unit, before, departed.by, &changed)
     else:
         cartons.attach(floor, cycle.unit, departed.by, &changed)
+    floor.store.free(changed)
+    return 0
+
+
+cdef bint is_followed(const Cycle* cycle, int64_t t) noexcept:
+    """Its unit was used anew before the manifest, which does not end that use."""
+    cdef const Cycle* other
+    cdef int i = length(cycle.unit.cycles) - 1
+    while i >= 0 and (<const Cycle*>nth(cycle.unit.cycles, i)).begin >= t:
+        i -= 1
+    other = <const Cycle*>nth(cycle.unit.cycles, i) if i >= 0 else NULL
+    return other != NULL and other != cycle and other.begin > cycle.begin
+
+
+cdef int bring_back(Floor floor, Shipment* shipment, list cycles) except -1:
+    """R3, R40: what has come since, from before the manifest, says that a use is none of the shipment's, or was over by then:
+    the manifest does not end it. `cycles`: addresses of those that are its own."""
+    cdef Departed departed
+    cdef List* changed = NULL
+    cdef int i = shipment.gone.count - 1 if shipment.gone != NULL else -1
+    while i >= 0:
+        departed = shipment.gone.items[i]
+        if <size_t>departed.cycle not in cycles:
+            shipment.gone.count -= 1
+            shipment.gone.items[i] = shipment.gone.items[shipment.gone.count]
+        elif not is_followed(departed.cycle, departed.by.t):
+            i -= 1
+            continue
+        if index_of(departed.cycle.unit.facts, departed.by) >= 0:
+            cartons.detach(floor, departed.cycle.unit, departed.by, &changed)
+        i -= 1
     floor.store.free(changed)
     return 0
 

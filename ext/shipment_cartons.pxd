@@ -21,5 +21,5 @@ cdef FormerHome planned_home(const Cycle* cycle, int64_t planned) noexcept
 cdef Shipment* only_planner(const Line* line, int64_t as_of) noexcept
 
 cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) noexcept
-cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL
+cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle, int64_t as_of) noexcept
 cdef bint window_has_shipped(const PickWindow* window, int64_t t, int64_t watermark) except -1

@@ -2,13 +2,14 @@
 """Which cartons are a shipment's (R50a, R53): see shipment_cartons.pxd."""
 
 from ext cimport carton_names
+from ext.batch cimport ABSENT
 from ext.kinds cimport K_CARTON_VOID, K_PACK_CONFIRM
 from ext.packing cimport Contents, contents_of
 from ext.plan_data cimport FormerHome
 from ext.plans cimport home_at, its_since, plan_at, scope_at, scopes_ever
 from ext.state cimport CartonPlan, Fact, Line, PickWindow, ScopeLine
 from ext.store cimport index_of, length, nth
-from ext.timers cimport ANY_TIME, NEVER
+from ext.timers cimport NEVER
 
 
 cdef List* cycles_of(Floor floor, Shipment* shipment, int64_t as_of, int64_t planned) except? NULL:
@@ -216,14 +217,15 @@ cdef bint has_shipped(const Shipment* shipment, int64_t t, int64_t watermark) no
     return t > shipment.manifest_t or watermark > shipment.manifest_t
 
 
-cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle) except? NULL:
-    """R29: a pick's shipment is that of its carton, else the only one whose scope has its line."""
-    cdef Shipment* shipment = home_of(cycle, ANY_TIME) if cycle != NULL else NULL
-    if shipment != NULL and planned_home(cycle, ANY_TIME).shipment == NULL and shipment != only_planner(line, ANY_TIME):
-        shipment = NULL     # with the pick in it the carton is nobody's: it may not be counted there yet
-    if shipment == NULL and length(line.scopes) == 1:
-        shipment = (<ScopeLine*>nth(line.scopes, 0)).shipment
-    return shipment
+cdef Shipment* shipment_of_pick(const Line* line, const Cycle* cycle, int64_t as_of) noexcept:
+    """R29: a pick's shipment is that of its carton, else the only one whose scope has its line, by what was planned then.
+    (R40a: what a carton is called it is called from the first.)"""
+    cdef FormerHome told
+    if cycle != NULL:
+        told = home_at(cycle.plan, as_of)
+        if told.shipment != NULL and not told.withdrawn:
+            return told.shipment
+    return only_planner(line, as_of)
 
 
 cdef bint window_has_shipped(const PickWindow* window, int64_t t, int64_t watermark) except -1:
@@ -231,12 +233,12 @@ cdef bint window_has_shipped(const PickWindow* window, int64_t t, int64_t waterm
     shipment of its line."""
     cdef Shipment* shipment
     cdef Fact* fact
-    cdef int64_t left = 0, q = 0
+    cdef int64_t left = 0, q = 0, as_of = max(t, watermark - 1) if watermark != ABSENT else t
     cdef int i
     for i in range(length(window.facts)):
         fact = <Fact*>nth(window.facts, i)
         q += fact.qty
-        shipment = shipment_of_pick(window.line, fact.cycle)
+        shipment = shipment_of_pick(window.line, fact.cycle, as_of)
         if has_shipped(shipment, t, watermark) and fact.t <= shipment.manifest_t:
             left += fact.qty
-    return left > 0 or (q <= 0 and has_shipped(shipment_of_pick(window.line, NULL), t, watermark))
+    return left > 0 or (q <= 0 and has_shipped(shipment_of_pick(window.line, NULL, as_of), t, watermark))

@@ -26,6 +26,7 @@ from tests.cases import (
     told_replans,
     told_retold,
     told_shared,
+    told_shipped,
     told_shipping,
     told_sorter,
     told_splits,
@@ -43,7 +44,7 @@ def writers() -> dict[str, Writer]:
         *(told_time, told_gaps, told_links, told_picks, told_corrected, told_cartons, told_premises, told_shipping),
         *(told_shared, told_replans, told_account, told_arrivals, told_lifecycles, told_overtaken),
         *(told_pending, told_sorter, told_splits, told_by_then, told_late_plans, told_retold),
-        *(told_numbers, told_odd, told_last_words, told_crossed),
+        *(told_numbers, told_odd, told_last_words, told_crossed, told_shipped),
     )
     return {
         name: told

@@ -19,30 +19,30 @@ def too_late(world: World) -> frozenset[tuple[int, str | Line]]:
     if not world.departures:
         return frozenset(found)
     for entry in world.entries:
-        evidence = _evidence(entry.line, entry, world)
+        evidence = _evidence(entry.line, entry, world, _moment(entry.t, entry.known, world))
         if evidence is not None and world.knowledge.comes_after(evidence, entry.t, entry.known):
             found.add(entry.press)
     for window in world.windows.values():
         own = world.context.cancelled_tasks.get(window.task or "")
         for cancel in [*world.context.line_cancels(window.line), *([own] if own else [])]:
-            gone = _gone_by(window, world)
+            gone = _gone_by(window, world, _moment(cancel.t, cancel.arrival, world))
             if any(world.knowledge.comes_after(one, cancel.t, cancel.arrival) for one in gone):
                 found.add((cancel.arrival, window.key))
     return frozenset(found)
 
 
-def _gone_by(window: Window, world: World) -> Iterable[Fact]:
+def _gone_by(window: Window, world: World, as_of: int) -> Iterable[Fact]:
     """R27: by what pieces of the window have left; with none picked, or all put back, the only shipment of its line."""
     mine = [entry for entry in window.physical if entry.sku == window.sku]
     left: dict[int, int] = {}
     evidences: dict[int, Fact] = {}
     for entry in mine:
-        evidence = _evidence(window.line, entry, world)
+        evidence = _evidence(window.line, entry, world, as_of)
         if evidence is not None and entry.t <= evidence.t:
             evidences[evidence.arrival] = evidence
             left[evidence.arrival] = left.get(evidence.arrival, 0) + entry.sign * entry.qty
     yield from (evidences[arrival] for arrival, qty in left.items() if qty > 0)
-    if sum(entry.sign * entry.qty for entry in mine) <= 0 and (only := _evidence(window.line, None, world)):
+    if sum(entry.sign * entry.qty for entry in mine) <= 0 and (only := _evidence(window.line, None, world, as_of)):
         yield only
 
 
@@ -58,19 +58,24 @@ def _forgotten(world: World) -> Iterable[tuple[int, str | Line]]:
                 yield entry.press
 
 
-def _evidence(line: Line, entry: Entry | None, world: World) -> Fact | None:
-    """By what the shipment of a pick has left: that of its carton, else the only one with its line."""
+def _evidence(line: Line, entry: Entry | None, world: World, as_of: int) -> Fact | None:
+    """By what the shipment of a pick has left: that of its carton, else the only one with its line, as planned then."""
     shipment = None
     if entry is not None and (lu := _unit(entry, world)):
         before = [cycle for cycle in world.cycles.get(lu, ()) if cycle.t_open <= entry.t]
         # R40: what falls between two uses joins the earlier, except a pick
         inside = bool(before) and (entry.sign < 0 or before[-1].t_end is None or entry.t < before[-1].t_end)
-        shipment = world.context.shipment_of(before[-1].carton or "") if inside else None
-    plans = world.context.shipments.items()
-    wanting = [s for s, p in plans if any((r["order"], r["line"]) == line for r in p.record["scope"])]
+        shipment = world.context.home_at(before[-1].carton or "", as_of) if inside else None
+    wanting = world.context.planners_at(line, as_of)
     shipment = shipment or (wanting[0] if len(wanting) == 1 else None)
     departure = world.departures.get(shipment or "")
     return departure.first if departure else None
+
+
+def _moment(t: int, known: int, world: World) -> int:
+    """R3: what comes in time is judged by what was planned at its moment, what comes late by all that the watermark has
+    passed."""
+    return max(t, world.knowledge.clock.marks[known] - 1)
 
 
 def _unit(entry: Entry, world: World) -> str | None:
@@ -88,7 +93,8 @@ def of_late(world: World, before: World) -> Iterable[Final]:
     which they still lie where they were put, so that it is seen whose they are."""
     late: dict[tuple[str, ...], list[Entry]] = {}
     for entry in entries(world.facts, world.context):
-        if entry.press not in world.knowledge.too_late or _evidence(entry.line, entry, before) is None:
+        moment = _moment(entry.t, entry.known, world)
+        if entry.press not in world.knowledge.too_late or _evidence(entry.line, entry, before, moment) is None:
             continue
         loc = world.context.place_of(entry.task, entry.fact) or ""
         late.setdefault((loc, entry.sku, entry.lot or "", entry.task or ""), []).append(entry)

@@ -36,6 +36,8 @@ class Context:
         self.cartons: dict[str, Fact] = {}
         self.planned_since: dict[str, int] = {}  # carton -> event time since which it is planned to its shipment
         self.shipments: dict[str, Fact] = {}
+        self.carton_plans: dict[str, list[Fact]] = {}  # every revision
+        self.shipment_plans: dict[str, list[Fact]] = {}
         self.shipment_known: dict[str, int] = {}  # event time of the first that was told of it
         self.manifests: dict[str, Fact] = {}
         self.first_manifests: dict[str, Fact] = {}  # by event time
@@ -72,6 +74,7 @@ class Context:
             case "alloc.failed":
                 _keep(self.allocs, (record["order"], record["line"]), fact)
             case "carton.plan":
+                self.carton_plans.setdefault(record["carton"], []).append(fact)
                 before = self.cartons.get(record["carton"])
                 _keep(self.cartons, record["carton"], fact)
                 same = before and not is_withdrawn(before) and before.record.get("shipment") == record.get("shipment")
@@ -80,6 +83,7 @@ class Context:
             case "shipment.plan":
                 _keep(self.shipments, record["shipment"], fact)
                 name = record["shipment"]
+                self.shipment_plans.setdefault(name, []).append(fact)
                 self.shipment_known[name] = min(fact.t, self.shipment_known.get(name, fact.t))
             case "shipment.cancelled":
                 self.cancelled_shipments[record["shipment"]] = fact
@@ -170,10 +174,27 @@ class Context:
         plan = self.cartons.get(carton)
         return plan.record.get("shipment") if plan else None
 
+    def home_at(self, carton: str, t: int) -> str | None:
+        """R53: the shipment that a carton was planned to by then."""
+        plan = plan_at(self.carton_plans.get(carton, ()), t)
+        return plan.record.get("shipment") if plan and not is_withdrawn(plan) else None
+
+    def planners_at(self, line: Line, t: int) -> list[str]:
+        """The shipments whose scope had the line then."""
+        then = ((name, plan_at(told, t)) for name, told in self.shipment_plans.items())
+        return [
+            name for name, plan in then if plan and any((r["order"], r["line"]) == line for r in plan.record["scope"])
+        ]
+
 
 def is_withdrawn(plan: Fact) -> bool:
     """R50a: a carton that is planned *again* without contents. One that is planned so from the first is planned."""
     return plan.record["rev"] > 1 and not plan.record.get("contents")
+
+
+def plan_at(told: Iterable[Fact], t: int) -> Fact | None:
+    """The plan in force at a moment: the highest revision of those that had been told by then."""
+    return max((fact for fact in told if fact.t <= t), default=None, key=lambda fact: int(fact.record["rev"]))
 
 
 def _keep(table: dict[Any, Fact], key: Hashable, fact: Fact) -> None:

@@ -1,0 +1,52 @@
+"""Golden cases about what is heard of around the moment at which a shipment leaves (R27, R29, R40, R54), whichever came
+first (R3)."""
+
+from __future__ import annotations
+
+from tests.cases.told_shipping import manifested, part
+from tests.cases.writing import STATION, Case
+
+TMS = "dc1/tms/main"
+
+
+def leaves(case: Case, *cartons: str, t: float = 20, rx: float | None = None) -> Case:
+    """S-1, and what is told of that."""
+    case.tell(TMS, "manifest.result", t, rx, rev=1, shipment="S-1", manifest_no="M-1")
+    return manifested(case, t, *cartons, manifest_no="M-1")
+
+
+def R29_a_plan_from_after_a_late_pick_that_is_heard_of_first() -> Case:
+    """R29, R53, R3: S-1 alone plans the line when the second piece is picked, and has left; that it lies in a carton of
+    S-2 is said of 20.5, and heard before the piece."""
+    case = leaves(Case().order(2).task(2).shipment(2).pick(5, lu="L-1")).plan(t=20.5, shipment="S-2")
+    case.pick(20.3, rx=20.6, lu="L-1").device("telemetry", 60, src=STATION)
+    case.expect("inventory.discrepancy", "/A//T-1", t=20.3, kind="POST_SHIP", expected=0, actual=1)
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1", t=20.3).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
+def two_uses() -> Case:
+    """C-1 of S-1, C-2 of S-2, a line each; T-1 and T-2 of two pieces."""
+    case = (
+        Case().order(2, 2).task(2).task(2, "T-2", 2).shipment(2).wms("shipment.plan", shipment="S-2", scope=part(2, 2))
+    )
+    return case.plan(lu=None).plan("C-2", lu=None, shipment="S-2", contents=part(2, 2))
+
+
+def R40_the_manifest_of_a_carton_whose_unit_is_used_anew() -> Case:
+    """R40: L-1 was C-1, which leaves at 20, and is C-2 since 15: the manifest does not end that use."""
+    case = two_uses().wms("lu.bind", 1, lu="L-1", carton="C-1").pick(5, 2, lu="L-1").close(6)
+    case.wms("lu.bind", 15, rev=2, lu="L-1", carton="C-2").pick(17, lu="L-1", task="T-2")
+    leaves(case, "C-1").pick(22, lu="L-1", task="T-2").close(25).device("telemetry", 60, src=STATION)
+    case.confirmed(2, 5).packed(2).ready(2, 6).confirmed(2, 22, "T-2").packed(2, "C-2", line=2)
+    return case.expect("shipment.ready", "S-2", t=25, cartons=["C-2"])
+
+
+def R40_a_bind_from_before_the_manifest_that_is_heard_of_after_it() -> Case:
+    """R40, R29, R3: L-1 had no name, and its piece was S-1's; that it is C-2 (of S-2) since 19.5 is heard when S-1
+    has left and the next piece has been picked."""
+    case = two_uses().pick(5, lu="L-1")
+    leaves(case).pick(20.3, lu="L-1").wms("lu.bind", 19.5, rx=20.6, lu="L-1", carton="C-2")
+    case.close(30).device("telemetry", 60, src=STATION)
+    case.expect("pick.confirmed", "T-1", t=20.3, qty=2, carton="C-2").packed(2, "C-2")
+    case.raised("PKG_CONTENT_MISMATCH", "carton/C-2").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+    return case.expect("inventory.discrepancy", "/A//T-1", t=20.3, kind="POST_SHIP", expected=2, actual=2)
