@@ -6,8 +6,8 @@ effect. `record` is the decoded line: context is rare, and nested.
 """
 
 from ext cimport (
-    carton_alarms, carton_names, cartons, cutoffs, hindsight, inventory, late_facts, line_windows, manifests, pick_alarms,
-    pick_events, pick_names, picks, plans, retasks, returns, shipments, short_on_close, stuck, touches, tracks,
+    allocations, carton_alarms, carton_names, cartons, cutoffs, hindsight, inventory, late_facts, line_windows, manifests,
+    pick_alarms, pick_names, picks, plans, retasks, returns, shipments, short_on_close, stuck, touches, tracks,
 )
 from ext.asked cimport asked_now, remember, remember_task
 from ext.batch cimport ABSENT
@@ -31,7 +31,7 @@ from ext.store cimport List, find, index_of, last, length, nth, remove
 from ext.timers cimport NEVER
 
 from ext.kinds import NAMES
-from ext.pick_events import POLICIES
+from ext.allocations import POLICIES
 
 # kind -> the family of objects whose revisions it counts in, its name, and the fields that name the object
 OBJECTS = {
@@ -189,7 +189,7 @@ cdef class Context:
             for i in range(length(line.windows)):
                 picks.decide(self.floor, <PickWindow*>nth(line.windows, i), fact)
             if line.changed.alloc_by != NULL:
-                pick_events.tell_alloc(self.floor, line)
+                allocations.tell(self.floor, line)
             hindsight.take_word(self.floor, line, fact)
         return self.arrive(fact.order, False)
 
@@ -245,7 +245,7 @@ cdef class Context:
         self.floor.changing(line).alloc_by = fact
         if told:
             remember(self.floor, line, &said, fact.t)
-        pick_events.tell_alloc(self.floor, line)
+        allocations.tell(self.floor, line)
         carton_alarms.watch_mismatched(self.floor, fact.t)
         return hindsight.take_word(self.floor, line, fact)
 
@@ -276,7 +276,7 @@ cdef class Context:
             retasks.take_cancels(floor, window)
             picks.take_cutoffs(floor, window)
         if line.changed.alloc_by != NULL:
-            pick_events.tell_alloc(self.floor, line)
+            allocations.tell(self.floor, line)
         pick_alarms.watch(floor, window, fact.t)
         self.set_deadline(window, fact, record)
         if (new or moved) and line.own != NULL:

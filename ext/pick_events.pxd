@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
 from ext.outcomes cimport Outcome
-from ext.state cimport Fact, Line, PickWindow
+from ext.state cimport Fact, PickWindow
 
 cdef enum PickEventTag:
     TAG_SHORT_TOLD = 3      # what it says of the stock is judged in its turn (R70)
@@ -13,7 +13,6 @@ cdef enum PickEventTag:
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1
 cdef int ask_stock(Floor floor, PickWindow* window, int64_t t_close) except -1
-cdef int tell_alloc(Floor floor, Line* line) except -1
 cdef int withdraw_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int withdraw(Floor floor, PickWindow* window, const Fact* cause) except -1

@@ -4,14 +4,15 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
+from ext cimport allocations
+from ext.allocations cimport put_policy
 from ext.asked cimport loc_at, loc_of
 from ext.batch cimport ABSENT
-from ext.exceptions cimport PCK_LATE_AFTER_SHIP, TIME_TOO_LATE
+from ext.exceptions cimport PCK_LATE_AFTER_SHIP
 from ext.json_writer cimport JsonWriter
-from ext.keys cimport KEY_LINE, Key
 from ext.kinds cimport K_CARTON_CLOSE, K_PICK_SHORT
 from ext.outcomes cimport is_note, outcome_then
-from ext.outlet cimport EXACT, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT, Subject
+from ext.outlet cimport EXACT, PICK_CONFIRMED, PICK_REVERSED, PICK_SHORT
 from ext.pick_names cimport key_of, put_key, subject_of
 from ext.post_ship cimport late_key, retell_late
 from ext.premises_data cimport LatePicks
@@ -19,11 +20,6 @@ from ext.presses cimport is_beside
 from ext.state cimport Ledger
 from ext.store cimport List, find, last, length, nth
 from ext.timers cimport NEVER, RANK_PICK
-from ext.tombstones cimport is_buried
-
-
-POLICIES = ("SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER")     # their numbers are state.Policy
-cdef list POLICY_JSON = [f'"{name}"'.encode() for name in POLICIES]
 
 
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1:
@@ -120,6 +116,9 @@ cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fac
         floor.troubled(window).short_told = floor.outlet.ledger(PICK_SHORT, order)
         if not window.task:
             floor.changing(window.line).alloc_ledger = window.trouble.short_told
+    if o.q_short == 0 and not window.task and window.line.changed.alloc_by != NULL:
+        allocations.write(floor, window.line)     # the line's own is none any more
+        return ask_stock(floor, window, o.t_close)
     write_short(floor, window, o)
     if floor.outlet.emit(window.trouble.short_told, subject_of(window), o.t_close, order, cause, evidence):
         ask_stock(floor, window, o.t_close)
@@ -131,14 +130,6 @@ cdef int ask_stock(Floor floor, PickWindow* window, int64_t t_close) except -1:
     short, for the pieces that followed it were heard of first."""
     return floor.by_watermark.push(
         min(t_close, floor.state.watermark - 1), RANK_PICK, key_of(window), window, TAG_SHORT_TOLD, 0)
-
-
-cdef int put_policy(JsonWriter data, const Line* line) except -1:
-    """That of the order, once it is known."""
-    if line.known_t != NEVER:
-        data.put(b',"policy":')
-        data.put(<bytes>POLICY_JSON[line.policy])
-    return 0
 
 
 cdef int write_short(Floor floor, const PickWindow* window, const Outcome* o) except -1:
@@ -190,42 +181,6 @@ cdef Fact* closing_of_short(const PickWindow* window) noexcept:
             return closing
         first = closing if first == NULL else first
     return first
-
-
-cdef int tell_alloc(Floor floor, Line* line) except -1:
-    """R23: it waits for the order (or a task), which says what it is of. Under the line's own key, like the short of a
-    line's own window: one ledger, so that neither tells the other's revision again (R81)."""
-    cdef Fact* fact = line.changed.alloc_by
-    cdef JsonWriter data = floor.outlet.data
-    cdef int32_t sku = line.sku
-    cdef int i
-    if line.own != NULL and line.own.trouble.short_told != NULL:
-        return 0
-    for i in range(length(line.windows)):
-        sku = sku if sku else (<PickWindow*>nth(line.windows, i)).sku
-    if not sku:
-        return 0
-    if line.changed.alloc_ledger == NULL:
-        if is_buried(floor, b"order/", line.order):
-            return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "pick.short")
-        floor.outlet.key_is(line.order)
-        floor.outlet.key.put(b"/")
-        floor.outlet.key.integer(line.number)
-        floor.changing(line).alloc_ledger = floor.outlet.ledger(PICK_SHORT, line.order)
-    data.clear()
-    data.integer_member(b'{"decided_by":"ALLOC","line":', line.number)
-    data.text_member(b',"order":', line.order)
-    put_policy(data, line)
-    data.integer_member(b',"qty_picked":0,"qty_short":', fact.qty)
-    data.integer_member(b',"qty_task":', fact.qty)
-    data.text_member(b',"reason":', fact.code)
-    data.text_member(b',"sku":', sku)
-    data.integer_member(b',"t_close":', fact.t)
-    data.put(b"}")
-    floor.outlet.emit(
-        line.changed.alloc_ledger, Subject(head=b"line/", key=Key(a=line.order, number=line.number, form=KEY_LINE)), fact.t,
-        line.order, fact, EXACT)
-    return 0
 
 
 cdef int tell_reversal(Floor floor, PickWindow* window, const Fact* fact) except -1:

@@ -464,3 +464,14 @@ def R20_a_source_that_lags_keeps_no_press_of_a_line() -> Case:
     case = Case().order(1).task(1).pick(10, line=1, order="O-1").device("telemetry", 40, src=STATION).until(41)
     case.sources = {STATION: {"disorder_ms": 120_000, "idle_source_ms": 60_000}}
     return case.confirmed(1, 10, evidence="incomplete")
+
+
+def R23_a_failed_allocation_beside_a_short_that_is_found() -> Case:
+    """R23, R26: the line is short of one for its operator, until that is found; what could not be allocated is told as
+    if it never had been."""
+    case = Case().order(3).pick(10, 2, order="O-1", line=1)
+    case.device("pick.short", 20, src=STATION, order="O-1", line=1, code="EMPTY")
+    case.wms("alloc.failed", 15, order="O-1", line=1, qty=1, code="NO_STOCK").device("telemetry", 24, src=STATION)
+    case.pick(30, order="O-1", line=1).device("telemetry", 60, src=STATION)
+    case.expect("pick.confirmed", "O-1/1", t=30, qty=3)
+    return case.expect("pick.short", "O-1/1", t=15, qty_short=1, decided_by="ALLOC", reason="NO_STOCK")

@@ -55,7 +55,7 @@ def of_picks(world: World) -> Iterable[Final]:
     """R21 to R28, R30, R31."""
     for window in world.windows.values():
         yield from _of_window(window, world)
-    own = {window.line for window in world.windows.values() if not window.task and window.short is not None}
+    own = {window.line for window in world.windows.values() if not window.task and _missing(window) > 0}
     for line, fact in world.context.allocs.items():
         if line in own:
             continue  # reading: the short of the line's own window says all that is missing, under the same key
@@ -114,13 +114,19 @@ def _of_window(window: Window, world: World) -> Iterable[Final]:
         yield Final("pick.short", window.key, _short(window, window.short, common, world), *rest, frozenset({"policy"}))
 
 
+def _missing(window: Window) -> int:
+    """What it is short of, if a b to d has closed it."""
+    short = window.short is not None and window.t_cancel is None
+    return max(0, window.q_task - max(0, window.q)) if short else 0
+
+
 def _short(window: Window, close: Close, common: dict[str, Any], world: World) -> dict[str, Any]:
     loc = close.fact.record.get("loc") if close.decided_by == "OPERATOR" else None
     loc = loc or world.context.place_at(window.task, close.t)
     return common | _given(
         qty_task=window.q_task,
         qty_picked=max(0, window.q),
-        qty_short=max(0, window.q_task - max(0, window.q)),
+        qty_short=_missing(window),
         reason=close.reason,
         decided_by=close.decided_by,
         loc=loc,

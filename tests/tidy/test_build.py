@@ -64,7 +64,7 @@ def plain(requirement: str) -> str:
 
 
 def test_the_policies_of_the_core_are_those_of_the_model() -> None:
-    assert model.ELEMENT_VALUES["short_policy"] == importlib.import_module("ext.pick_events").POLICIES
+    assert model.ELEMENT_VALUES["short_policy"] == importlib.import_module("ext.allocations").POLICIES
 
 
 def test_what_runs_is_what_development_installs() -> None:
