@@ -364,7 +364,7 @@ cdef int on_passed(Floor floor, Shipment* shipment, int64_t t) except -1:
     verdict = verdict_of(floor, shipment, t - 1)
     shipment.shipped_true = verdict.kind == READY
     shipment.shipped_data = verdict.data
-    if not shipment.shipped_true and shipment.plan_rev:
+    if not shipment.shipped_true and plan_at(shipment, t).rev:
         alarm(floor, shipment, SHP_LOAD_BEFORE_READY, t, cause, "")
     return 0
 

@@ -87,9 +87,10 @@ cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexce
 
 
 cdef bint is_ready_before(Floor floor, Shipment* shipment, int64_t t) except -1:
-    """R55: R50 just before `t`, which the watermark has passed. Known without a question while it goes on being true."""
+    """R55: R50 just before `t`, which the watermark has passed. Known without a question while it goes on being true, and looked
+    at as long as it has not left."""
     cdef int i
-    if shipment.true_now and shipment.turned < t:
+    if shipment.true_now and shipment.turned < t and shipment.manifest_t == NEVER:
         i = first_after(shipment, shipment.evaluated)
         if i == touches_of(shipment) or shipment.touches.items[i].t >= t:
             return True

@@ -91,7 +91,7 @@ cdef int on_load(Floor floor, Fact* fact) except -1:
         if shipment == NULL:
             continue
         judge_trailer(floor, shipment, cycle, fact)
-        if (fact.kind == K_LOAD_SCANNED and shipment.plan_rev and shipment.manifest_t >= fact.t
+        if (fact.kind == K_LOAD_SCANNED and plan_at(shipment, fact.t).rev and shipment.manifest_t >= fact.t
                 and not is_ready_before(floor, shipment, fact.t)):
             judge_too_early(floor, shipment, fact, name_then(floor, cycle, fact))
     floor.store.free(cycles)

@@ -3,7 +3,7 @@ first (R3)."""
 
 from __future__ import annotations
 
-from tests.cases.told_shipping import manifested, part
+from tests.cases.told_shipping import DOCK, load, manifested, part
 from tests.cases.writing import STATION, Case
 
 TMS = "dc1/tms/main"
@@ -50,3 +50,22 @@ def R40_a_bind_from_before_the_manifest_that_is_heard_of_after_it() -> Case:
     case.expect("pick.confirmed", "T-1", t=20.3, qty=2, carton="C-2").packed(2, "C-2")
     case.raised("PKG_CONTENT_MISMATCH", "carton/C-2").raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
     return case.expect("inventory.discrepancy", "/A//T-1", t=20.3, kind="POST_SHIP", expected=2, actual=2)
+
+
+def R55_a_load_from_before_its_plan() -> Case:
+    """R55, section 11: S-1 is planned at 20.5, which is heard before the watermark has passed the load of 15 and the
+    manifest of 20: nobody had planned it then."""
+    case = Case().order(2).task(2).plan().pick(5, 2, lu="L-1").confirmed(2, 5)
+    load(case, 15).tell(TMS, "manifest.result", 20, rev=1, shipment="S-1", manifest_no="M-1").shipment(2, t=20.5)
+    case.device("telemetry", 60, src=STATION).never_raised("SHP_LOAD_BEFORE_READY")
+    return manifested(case, 20, manifest_no="M-1")
+
+
+def R55_a_plan_and_a_load_that_are_heard_of_after_the_manifest() -> Case:
+    """R55, R52, R3: S-1 is not ready since the plan of 19.6, and C-1 was loaded at 19.8."""
+    case = Case().order(2, 1).task(2).task(1, "T-2", 2).plan().shipment(2).pick(5, 2, lu="L-1").close(10)
+    leaves(case.device("telemetry", 19.5), "C-1")
+    case.wms("shipment.plan", 19.6, rx=20.5, rev=2, shipment="S-1", scope=[*part(2), *part(1, 2)])
+    case.device("load.scanned", 19.8, 20.6, DOCK, lu="L-1", trailer="TR-1").device("telemetry", 60, src=STATION)
+    case.confirmed(2, 5).packed(2).ready(2, 10).expect("shipment.unready", "S-1", t=19.6, cause="shipment.plan")
+    return case.raised("SHP_LOAD_BEFORE_READY", "shipment/S-1", t=19.8)
