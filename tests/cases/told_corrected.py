@@ -325,3 +325,11 @@ def R10_places_whose_names_run_together() -> Case:
     for rev, loc, sku in ((1, "A/B", "C"), (1, "A", "B/C")):
         case.wms("stock.expectation", 1, rev=rev, loc=loc, sku=sku, qty=5, as_of=at(0))
     return case.never_raised("CTX_CONFLICT").counted(used=2, rejected=0)
+
+
+def R27a_lowered_and_raised_again() -> Case:
+    """R27a, R26: T-1 is full at 20, and full with one too many by the revision of 30; that four are asked for since 40
+    opens it, and tells nothing by itself."""
+    case = Case().order(2).task(2).pick(10).pick(20).task(1, t=30, rev=2).task(4, t=40, rev=3)
+    case.device("telemetry", 60, src=STATION).confirmed(2, 20, qty_task=1, over_qty=1, revision=1)
+    return case.cleared("PCK_OVER", "task/T-1", t=40)

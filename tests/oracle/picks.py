@@ -193,15 +193,13 @@ class Window:
 
     @property
     def asked_when_told(self) -> int:
-        """reading (R26): of a window that is open again what was asked for when it was told, or less since: that more
-        is asked for tells nothing by itself."""
+        """reading (R26, R27a): of a window that is open again what was asked for when it was told: at its last pick, or
+        when it was full by less since. That more is asked for, or less without filling it, tells nothing by itself."""
         if not (self.open and self.ever_closed):
             return self.q_task
         asked = self.asked_at(self.t_close)
         for _, (told, qty) in sorted(self.asked.items()):
-            if told > self.t_close and qty > asked:
-                break
-            asked = qty if told > self.t_close else asked
+            asked = qty if told > self.t_close and self.q >= qty else asked
         return asked
 
     def as_known(self, at: int, before: int = 2**62) -> Window:
