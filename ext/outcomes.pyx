@@ -84,8 +84,8 @@ cdef int64_t ask_otherwise(Outcome* o, const PickWindow* window, int i, int j) n
         fill_again(o, asked, <Fact*>nth(window.facts, i - 1))
     elif asked == 0 and not o.closed:
         close_empty(o, (<Fact*>nth(window.closings, j)).t)
-    if o.closed:
-        o.q_asked = asked           # R26: if more is asked for later, that tells nothing by itself
+    if o.closed:                    # R26: if more is asked for later, that tells nothing by itself
+        o.q_asked, o.cause = asked, <Fact*>nth(window.closings, j)
     return asked
 
 

@@ -248,7 +248,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         evidence = INCOMPLETE if blind else evidence
     if o.closing != NULL and window.trouble.closed_by == NULL:
         decided_by(floor, window, o.closing)
-    if cause == NULL or (o.told and not cause.context and cause.t >= floor.state.watermark):
+    if cause == NULL or (o.told and is_earlier(floor, cause, o.cause)):
         cause = o.cause                     # R3: the one that decided, whichever came last
     if o.q > 0 or window.confirmed != NULL:
         tell_confirmed(floor, window, &o, cause, evidence)
@@ -257,6 +257,11 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     elif o.shorted:
         ask_stock(floor, window, o.t_close)
     return pick_alarms.expect(floor, window, max(o.t_close, cause.t))
+
+
+cdef bint is_earlier(Floor floor, const Fact* cause, const Fact* decided) noexcept:
+    """Whether what has just come is not what decided: a word from before that, or another record that came in time."""
+    return floor.precedes(cause, decided) if cause.context else cause.t >= floor.state.watermark
 
 
 cdef int never_full(Floor floor, PickWindow* window, const Fact* cause) except -1:

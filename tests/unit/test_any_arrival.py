@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cases.writing import SCALE, Case
+from tests.cases.writing import SCALE, STATION, WMS, Case
 from tests.through_core import feed
 
 LABELLER, DOCK = "dc1/pack/LAB-01", "dc1/dock/GUN-9"
@@ -86,3 +86,18 @@ def test_R52_what_the_word_of_the_tms_has_overtaken_ends_a_readiness_all_the_sam
     case.wms("manifest.result", 50.9, shipment="S-1", manifest_no="M-1", tracking=[])
     (unready,) = told(case, "shipment.unready")
     assert unready["data"]["cause"] == "carton.reopen"
+
+
+def pressed_and_asked_anew(press_t: float, press_rx: float, word_rx: float) -> Case:
+    """One piece of two, and a word of 20.3 that asks for one."""
+    case = Case().order(2).task(2).task(1, t=20.3, rx=word_rx, rev=2)
+    return case.pick(press_t, rx=press_rx).device("telemetry", 60, src=SCALE)
+
+
+def test_R27a_the_later_of_press_and_word_has_decided() -> None:
+    """Whichever of the two was heard of first."""
+    for press_t, cause in ((20, WMS), (20.6, STATION)):
+        word_last = told(pressed_and_asked_anew(press_t, 20.7, 20.8), "pick.confirmed")[-1]
+        press_last = told(pressed_and_asked_anew(press_t, 20.8, 20.7), "pick.confirmed")[-1]
+        assert said(word_last) == said(press_last)
+        assert word_last["causationid"].startswith(cause)
