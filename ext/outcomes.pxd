@@ -49,6 +49,7 @@ cdef inline Outcome outcome_now(const PickWindow* window, int64_t watermark) noe
     return outcome(window, ANY_TIME, decided_before(window, watermark))
 
 
+cdef int64_t lowered_at(const PickWindow* window) noexcept
 cdef bint is_note(const Fact* closing) noexcept
 cdef int64_t moved_at(const Fact* closing) noexcept
 cdef bint was_there(const PickWindow* window, const Fact* closing) noexcept

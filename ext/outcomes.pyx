@@ -127,6 +127,21 @@ cdef int64_t asked_by(const Fact* note) noexcept:
     return note.qty - 1
 
 
+cdef int64_t lowered_at(const PickWindow* window) noexcept:
+    """R27a: event time of the last revision that asked for less; ABSENT: none did."""
+    cdef const Fact* note
+    cdef int64_t asked = window.q_task
+    cdef int j = length(window.closings) - 1
+    while j >= 0:
+        note = <Fact*>nth(window.closings, j)
+        if is_note(note):
+            if asked_by(note) > asked:
+                return note.t
+            asked = asked_by(note)
+        j -= 1
+    return ABSENT
+
+
 cdef int64_t asked_first(const PickWindow* window, int64_t q_task) noexcept:
     """R27a: what the first revision of all asked for."""
     cdef int j

@@ -5,7 +5,9 @@ from ext cimport asked, gaps, pick_alarms, pick_events, touches
 from ext.batch cimport ABSENT
 from ext.exceptions cimport PCK_PUTBACK_REQUIRED
 from ext.keys cimport Key
-from ext.outcomes cimport BY_DEADLINE, Outcome, decided_before, outcome, outcome_now, outcome_then, was_there
+from ext.outcomes cimport (
+    BY_DEADLINE, Outcome, decided_before, lowered_at, outcome, outcome_now, outcome_then, was_there,
+)
 from ext.outlet cimport EXACT, INCOMPLETE
 from ext.pick_events cimport ask_stock, tell_confirmed, tell_short
 from ext.pick_names cimport key_of
@@ -229,15 +231,17 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     cdef Outcome o
     cdef int evidence
     cdef int64_t blind
+    cdef bint young             # what was told may rest on the order of arrival
     if window.q_task < 0 or stays_dead(floor, window):
         return 0
     o = outcome(window, as_of, decided_before(window, floor.state.watermark))
     if not o.told:
         if window.confirmed == NULL or cause == NULL or window.told_t == ABSENT:
             return 0
-        if o.q_now == window.told_q and (cause.window == window or window.told_t < floor.state.watermark):
+        young = max(window.told_t, lowered_at(window)) >= floor.state.watermark
+        if o.q_now == window.told_q and (cause.window == window or not young):
             return 0
-        if window.told_t >= floor.state.watermark:
+        if young:
             return never_full(floor, window, cause)
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT

@@ -333,3 +333,11 @@ def R27a_lowered_and_raised_again() -> Case:
     case = Case().order(2).task(2).pick(10).pick(20).task(1, t=30, rev=2).task(4, t=40, rev=3)
     case.device("telemetry", 60, src=STATION).confirmed(2, 20, qty_task=1, over_qty=1, revision=1)
     return case.cleared("PCK_OVER", "task/T-1", t=40)
+
+
+def R27a_put_back_before_less_is_asked_for() -> Case:
+    """R27a, R21, R3: full on arrival of the revision of 20.5, until the reversal of 20 is heard of: it never was, and
+    what is picked later is told when that closes it."""
+    case = Case().order(2).task(2).pick(10).task(1, t=20.5, rev=2).put_back(20, rx=20.8).task(4, t=25, rev=3).pick(30)
+    case.device("telemetry", 60, src=STATION).expect("pick.confirmed", "T-1", t=10, qty=0, revision=1)
+    return case.expect("pick.reversed", f"T-1/{STATION}/0/2/0", t=20, qty=1)
