@@ -1,7 +1,7 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """The pick window (R20-R31): see picks.pxd. Hot: `take_pick`, `decide`."""
 
-from ext cimport asked, gaps, pick_alarms, pick_events, touches
+from ext cimport asked, gaps, pick_alarms, pick_events, pick_names, touches
 from ext.batch cimport ABSENT
 from ext.exceptions cimport PCK_PUTBACK_REQUIRED
 from ext.keys cimport Key
@@ -188,11 +188,11 @@ cdef int uncancel(Floor floor, PickWindow* window, Fact* fact) except -1:
     cdef Outcome o
     floor.troubled(window).cancel_t = NEVER
     floor.troubled(window).cancelled_by = NULL
-    o = outcome(window, ANY_TIME, max(floor.state.watermark, window.trouble.forced + 1))
+    o = outcome_now(window, floor.state.watermark)
     if not o.told:
         never_full(floor, window, fact)
     pick_alarms.watch(floor, window, fact.t)
-    return pick_events.quiet(floor, window, PCK_PUTBACK_REQUIRED, fact.t, fact)
+    return pick_names.quiet(floor, window, PCK_PUTBACK_REQUIRED, fact.t, fact)
 
 
 # ---------------------------------------------------------------------------------------------- deciding
