@@ -309,6 +309,8 @@ cdef bint take_span(Floor floor, Cycle* cycle, const Span* span) except -1:
         length(cycle.facts) != span.count or cycle.carton != span.carton or cycle.begin != span.begin
         or cycle.end != span.end or cycle.rebound != span.rebound
     )
+    if not cycle.number and not cycle.key and cycle.decided == floor.state.nothing_decided:
+        cycle.anchor = walk.joined[span.first]      # R3: until it is met, what has come before its first fact begins it
     cycle.any_close = cycle.packs = False
     for i in range(span.count):
         fact = walk.joined[span.first + i]

@@ -216,14 +216,14 @@ cdef dict rows_of(Floor floor, Shipment* shipment, Departure departure):
     cdef str name
     for address in cartons_then(floor, shipment, departure, min(t, shipment.manifest_t)):
         cycle = <Cycle*><size_t>address
-        name = floor.text(carton_names.name_of(floor, cycle))
         state = carton_state.state_of(floor, cycle, t)
-        if departure is not None and name in departure.left_behind:
-            continue
         if not state.closed and (departure is None or <size_t>cycle not in departure.gone):
             continue
         t_close = state.t_close if state.closed else t
         if not contents_of(cycle, t_close).count:
+            continue
+        name = floor.text(carton_names.name_of(floor, cycle))       # R40: only what is told has to be named
+        if departure is not None and name in departure.left_behind:
             continue
         rows[name] = row = {"carton": name}
         weight = carton_state.weight_of(floor, cycle, t_close)

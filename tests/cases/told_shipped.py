@@ -69,3 +69,14 @@ def R55_a_plan_and_a_load_that_are_heard_of_after_the_manifest() -> Case:
     case.device("load.scanned", 19.8, 20.6, DOCK, lu="L-1", trailer="TR-1").device("telemetry", 60, src=STATION)
     case.confirmed(2, 5).packed(2).ready(2, 10).expect("shipment.unready", "S-1", t=19.6, cause="shipment.plan")
     return case.raised("SHP_LOAD_BEFORE_READY", "shipment/S-1", t=19.8)
+
+
+def R40_the_use_of_before_the_manifest_is_heard_of_last() -> Case:
+    """R40, R3: L-1 left with the piece of 20, and is used anew at 20.9. That is its second use, though it is heard of
+    first."""
+    case = Case().order(1, 1).task(1).task(1, "T-2", 2).shipment(1)
+    case.wms("shipment.plan", shipment="S-2", scope=part(1, 2))
+    leaves(case, t=20.3).pick(20.9, lu="L-1", task="T-2").pick(20, rx=21.2, src="dc1/pick/PTL-02", lu="L-1")
+    case.close(24).device("telemetry", 60, src=STATION).confirmed(1, 20).confirmed(1, 20.9, "T-2")
+    case.packed(1, "L-1#2", line=2).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1", t=20.3)
+    return case.expect("shipment.ready", "S-2", t=24, cartons=["L-1#2"])
