@@ -51,7 +51,16 @@ def shrinks_in_bytes(told: int) -> int:
 
 
 def shrunk(path: Path, file: sqlite3.Connection) -> bool:
-    """Whether the file was written anew without its empty pages."""
+    """Whether the file was written anew without its empty pages; not where another process holds it."""
+    try:
+        return _shrunk(path, file)
+    except sqlite3.OperationalError as error:
+        if not passes(error):
+            raise
+        return False
+
+
+def _shrunk(path: Path, file: sqlite3.Connection) -> bool:
     empty = _empty_bytes(file)
     stays = _pragma(file, "page_count") * _pragma(file, "page_size") - empty
     if empty < max(stays, SHRINK_FROM_BYTES) or stays > SHRUNK_BYTES_MAX or not empty_log(file):
@@ -61,10 +70,6 @@ def shrunk(path: Path, file: sqlite3.Connection) -> bool:
     file.execute("PRAGMA temp_store = MEMORY")
     try:
         file.execute("VACUUM")
-    except sqlite3.OperationalError as error:
-        if not passes(error):
-            raise
-        return False
     finally:
         file.execute("PRAGMA temp_store = DEFAULT")
         empty_log(file)

@@ -21,6 +21,7 @@ from typing import Any
 from engine.disk import DISK, MODE
 from engine.errors import Newer, Refused
 from engine.sqlite_log import LOG
+from engine.whole_file import put_aside
 
 BESIDE = ("", LOG, "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
@@ -116,6 +117,7 @@ def _opened(
     upgrades: Mapping[int, Sequence[str]],
     functions: Mapping[str, Callable[..., int]],
 ) -> sqlite3.Connection:
+    _folders_aside(path)
     _look_for_room(path)
     _create(path)
     file = _connected(path)
@@ -148,6 +150,13 @@ def _opened(
         file.close()
         raise
     return file
+
+
+def _folders_aside(path: Path) -> None:
+    """A folder in the place of what SQLite keeps beside the file is no more than if nothing stood there."""
+    for beside in (path.with_name(path.name + suffix) for suffix in BESIDE if suffix):
+        if beside.is_dir():
+            log.error("%s: is a folder: renamed to %s", beside, put_aside(beside).name)
 
 
 def _create(path: Path) -> None:

@@ -395,6 +395,19 @@ def test_an_outbox_that_another_process_holds_only_holds_the_lane(tmp_path: Path
     served.close()
 
 
+def test_an_outbox_that_another_process_holds_is_not_written_anew(tmp_path: Path) -> None:
+    outbox = opened(tmp_path, "erp", rows_max=10**6)
+    outbox._file.execute("PRAGMA busy_timeout = 1")
+    outbox.append([emitted(n, "x" * 300 + str(n)) for n in range(1, 5_001)])
+    outbox.advance(outbox.lanes("erp")[0].number, 5_000, delivered=5_000)
+    with sqlite3.connect(tmp_path / "outbox.sqlite", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert not outbox.shrink()
+        other.execute("ROLLBACK")
+    assert outbox.shrink()
+    outbox.close()
+
+
 def test_a_start_with_nothing_new_writes_nothing_into_the_outbox(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.append([emitted(1), emitted(2)])

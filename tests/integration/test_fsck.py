@@ -185,6 +185,20 @@ def test_a_folder_in_the_place_of_a_file_needs_one_command_at_most(data: Path, w
     assert_told_once(after)
 
 
+@pytest.mark.parametrize("what", ["outbox.sqlite-shm", "outbox.sqlite-wal", "dead.sqlite-shm", "dead.sqlite-wal"])
+def test_a_folder_in_the_place_of_what_sqlite_keeps_needs_no_hand(data: Path, what: str) -> None:
+    """It was refused without a word of it (`attempt to write a readonly database`), and no command helped."""
+    before = bodies(data)
+    (data / what).unlink(missing_ok=True)
+    (data / what).mkdir()
+    with usable(data):
+        after = goes_on(data)
+    assert after[: len(before)] == before, "what was told stays as it was told"
+    assert len(after) > len(before)
+    assert_told_once(after)
+    assert (data / f"{what}.bad").is_dir()
+
+
 @pytest.mark.parametrize("cut", [False, True])
 def test_damage_in_the_tail_needs_no_hand(data: Path, cut: bool, caplog: pytest.LogCaptureFixture) -> None:
     """What is lost is counted and said; what was told stays, and the sequence goes on behind it."""
