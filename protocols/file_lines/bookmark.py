@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from zlib import crc32
@@ -21,7 +21,8 @@ ENTRIES_MAX = 10_000
 BEFORE_BYTES = 512
 """By so many bytes before a place a file is known: the inode of one that was removed goes to the next."""
 
-LOOKS_MAX = 100
+LOOKS_MAX = 10
+"""So often a folder is looked through before what was seen twice has to do."""
 
 Identity = tuple[int, int]
 """Device and inode: the file as the system knows it, whatever its name."""
@@ -84,12 +85,11 @@ def copied(path: Path, known: Place) -> int | None:
     """Opened where a place of a file is that was cut since: the newest file beside it that begins as that one did, and
     goes on. Who cuts a file has mostly copied it first."""
     for _, name in sorted(((entry.stat().st_mtime_ns, entry.path) for entry in _files_beside(path)), reverse=True):
-        with suppress(OSError):
-            fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with suppress(OSError), _opened(name) as fd:
             if os.fstat(fd).st_size > known.offset > 0 and place_of(fd, known.offset).before == known.before:
-                os.lseek(fd, known.offset, os.SEEK_SET)
-                return fd
-            os.close(fd)
+                copy = os.dup(fd)
+                os.lseek(copy, known.offset, os.SEEK_SET)
+                return copy
     return None
 
 
@@ -97,11 +97,8 @@ def renamed(path: Path, known: Place) -> Path | None:
     """The file of a bookmark, if `path` is not its name any more and it is still in its folder."""
     for entry in _standing_beside(path):
         if identity(entry.stat()) == (known.device, known.inode):
-            fd = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
+            with suppress(OSError), _opened(entry.path) as fd:
                 return Path(entry.path) if leads_to(known, fd) else None
-            finally:
-                os.close(fd)
     return None
 
 
@@ -123,12 +120,8 @@ class Finished:
         length, first, mtime_ns = self._known.get(identity(known), (0, 0, -1))
         if length == 0:
             return known.st_mtime_ns == mtime_ns
-        with suppress(OSError):
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                return crc32(os.pread(fd, length, 0)) == first
-            finally:
-                os.close(fd)
+        with suppress(OSError), _opened(path) as fd:
+            return crc32(os.pread(fd, length, 0)) == first
         return False
 
     def keep(self, there: Collection[Identity]) -> None:
@@ -186,6 +179,16 @@ def has_moved_on(path: Path, fd: int, by_s: float) -> bool:
 
 def identity(known: os.stat_result) -> Identity:
     return known.st_dev, known.st_ino
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """To be looked into. Raises OSError: it may be gone by now."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def _standing_beside(path: Path) -> list[os.DirEntry[str]]:
