@@ -5,11 +5,11 @@ from libc.stdint cimport int32_t
 
 from ext.exceptions cimport TIME_TOO_LATE
 from ext.keys cimport KEY_LINE, Key
-from ext.outcomes cimport outcome
+from ext.outcomes cimport outcome_now
 from ext.outlet cimport EXACT, PICK_SHORT, Subject
 from ext.state cimport Fact, PickWindow
 from ext.store cimport length, nth
-from ext.timers cimport ANY_TIME, NEVER
+from ext.timers cimport NEVER
 from ext.tombstones cimport is_buried
 
 POLICIES = ("SHIP_PARTIAL", "HOLD", "CANCEL_LINE", "BACKORDER")     # their numbers are state.Policy
@@ -27,8 +27,7 @@ cdef int put_policy(JsonWriter data, const Line* line) except -1:
 cdef int tell(Floor floor, Line* line) except -1:
     """R23: told where the line's own window is not short."""
     cdef const PickWindow* own = line.own
-    if own != NULL and own.trouble.short_told != NULL and outcome(
-            own, ANY_TIME, max(floor.state.watermark, own.trouble.forced + 1)).q_short > 0:
+    if own != NULL and own.trouble.short_told != NULL and outcome_now(own, floor.state.watermark).q_short > 0:
         return 0
     return write(floor, line)
 
