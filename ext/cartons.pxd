@@ -14,7 +14,7 @@ from ext.store cimport List
 
 cdef enum CartonTag:
     TAG_TRANSITION = 11     # a close or a reopening has had its hold
-    TAG_CHECK = 12          # a close was told, or the watermark passed a weighing, a label or a release (see holds)
+    TAG_CHECK = 12          # a close was told, or the watermark passed a weighing, a label or a release (see carton_alarms)
     TAG_LABEL = 13          # the watermark passed a label (R46)
     TAG_VOID = 14           # a void is due
 

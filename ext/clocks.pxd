@@ -1,6 +1,6 @@
 """Time (R1-R4a): sources, the wall clock that is the greatest `t_rx`, the watermark that is the least over the sources.
 
-`Clocks` moves the two clocks and asks `due_by_*` (overridden by the effects) to decide what each step makes due. Nothing
+`Clocks` moves the two clocks and asks `due_by_*` (overridden in `due`) to decide what each step makes due. Nothing
 here reads a real clock.
 """
 
