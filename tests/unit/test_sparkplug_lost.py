@@ -101,6 +101,18 @@ def test_what_is_known_is_believed_where_the_births_do_not_come() -> None:
     assert floor.pick(254, "T-4", seq=5) == [picked(254, "T-4")]
 
 
+def test_a_birth_of_a_device_that_is_lost_itself_is_waited_for_as_long() -> None:
+    floor, _ = lost_before(253, "T-3")
+    assert floor.requests() == ASK
+    heat = wire.metric("Temperature", 21.5, wire.DOUBLE, alias=100)
+    floor.say("NBIRTH", wire.metric("bdSeq", 7, wire.INT64), heat)
+    floor.now_us += 3_000 * MS
+    assert floor.say("NDATA", wire.metric(None, 22.5, alias=100, kind=wire.DOUBLE), seq=2) == []
+    found = floor.read(floor.host.tick(floor.now_us + 2_000 * MS))
+    assert [record["kind"] for record in found] == ["source.gap", "source.gap"], "the pick waits for its device's birth"
+    assert floor.causes == [MISSING, MISSING]
+
+
 def test_a_node_that_was_asked_in_vain_before_is_not_waited_for() -> None:
     floor, _ = lost_before(253, "T-3")
     assert floor.requests() == ASK

@@ -407,9 +407,9 @@ class Host:
     def _doubt(self, name: tuple[str, str], node: Node, now_us: int) -> None:
         """Data of a node that lives waits for the births that are asked for; what is known of it is believed if they do
         not come."""
-        if node.alive and self._settings.commands:
+        if node.alive and self._settings.commands and not node.doubted:
             node.doubted = True
-            self._holding.setdefault(name, now_us)
+            self._holding[name] = now_us
 
     def _is_to_wait(self, node: Node, message: Message) -> bool:
         return node.doubted or (self._settings.commands and node.waits_for_birth(message))
