@@ -11,7 +11,7 @@ the journal writes and what `explain` shows, so a batch never has to be encoded 
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
-from ext.texts cimport Texts
+from ext.texts cimport TEXT_BYTES, Texts
 
 cdef extern from *:
     """
@@ -63,7 +63,22 @@ cdef class Batch:
 
     cdef int reserve(self, Py_ssize_t rows) except -1
     cdef int reserve_lines(self, Py_ssize_t length) except -1
-    cdef Py_ssize_t begin_row(self, Py_ssize_t length) except -1
+    cdef inline Py_ssize_t begin_row(self, Py_ssize_t length) except -1:
+        """A row with a line of so many bytes: its number. All its columns have to be set before `end_row`."""
+        if self.count == self.capacity:
+            self.reserve(1)
+        if self.lines_len + length >= self.lines_cap:
+            self.reserve_lines(length + 1)
+        return self.count
+
+    cdef inline void leave_empty(self, Py_ssize_t i) noexcept:
+        """No payload: all columns behind the envelope's."""
+        self.qty[i] = self.weight_g[i] = ABSENT
+        self.line[i] = -1
+        self.task[i] = self.order[i] = self.sku[i] = self.lu[i] = self.carton[i] = self.track[i] = self.lot[i] = 0
+        self.loc[i] = self.dest[i] = self.dest_req[i] = self.code[i] = self.press[i] = 0
+        self.names[i] = TEXT_BYTES
+
     cdef void end_row(self, const char* line, Py_ssize_t length) noexcept
     cdef int32_t names_of(self, Py_ssize_t i) noexcept
     cdef dict fields(self, Py_ssize_t i)

@@ -107,17 +107,8 @@ cdef class Batch:
             self.lines = <char*>resized(self.lines, self.lines_cap)
         return 0
 
-    cdef Py_ssize_t begin_row(self, Py_ssize_t length) except -1:
-        """A row with a line of so many bytes: its number. All its columns have to be set before `end_row`."""
-        if self.count == self.capacity:
-            self.reserve(1)
-        if self.lines_len + length >= self.lines_cap:
-            self.reserve_lines(length + 1)
-        return self.count
-
     cdef void end_row(self, const char* line, Py_ssize_t length) noexcept:
         cdef Py_ssize_t i = self.count
-        self.names[i] = self.names_of(i)
         self.at[i] = self.lines_len
         self.size[i] = <int32_t>length
         memcpy(self.lines + self.lines_len, line, length)

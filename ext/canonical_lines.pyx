@@ -15,8 +15,8 @@ from ext.kinds cimport K_CLOCK_TICK, K_COUNT, K_JAM, K_UNKNOWN, is_noise
 from ext.line_block cimport LineBlock
 from ext.line_plan cimport LinePlan, Scope, Slice
 from ext.ndjson cimport NdjsonDecoder
-from ext.record_fields cimport Fields, add, has_needs, is_there, read_object
-from ext.record_types cimport N_KIND, N_SRC, N_SUB, N_T_RX, W_FREE, W_TEXTS, RecordTypes, Wants, fits
+from ext.record_fields cimport Fields, has_needs, is_there, read_object
+from ext.record_types cimport FIELDS_MAX, N_KIND, N_SRC, N_SUB, N_T_RX, W_FREE, W_TEXTS, RecordTypes, Wants, fits
 
 cdef enum:
     CONSTANTS_MAX = 64      # one bit each
@@ -122,7 +122,7 @@ cdef class CanonicalLines(LinePlan):
         for k in range(self.constants_count):
             number = self.constants[k].number
             if not is_there(&self.fields, number):
-                add(&self.fields, number)
+                self.fields.stamps[number] = self.fields.stamp
                 self.fields.doubtful = True
                 self.fields.values[number] = self.constants[k].value
                 added |= <uint64_t>1 << k
@@ -134,12 +134,13 @@ cdef class CanonicalLines(LinePlan):
         """Types of all fields, then presence of what the kind needs."""
         cdef const Fields* f = &self.fields
         cdef const uint8_t* wanted = &self.wants[f.kind].of[0]
-        cdef int i, number
+        cdef int number
         if f.kind == K_UNKNOWN or f.kind == K_CLOCK_TICK:
             return False
         if f.doubtful:
-            for i in range(f.count):
-                number = f.seen[i]
+            for number in range(FIELDS_MAX):
+                if not is_there(f, number):
+                    continue
                 if not fits(wanted[number], &f.values[number]):
                     return False
                 if f.values[number].token >= T_NULL and not self.is_sound_list(number):

@@ -11,7 +11,7 @@ The functions are inline in these headers, so that the record decoder is compile
 from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcmp
 
-from ext.json_bytes cimport Bytes, is_digit, word_at
+from ext.json_bytes cimport Bytes, is_digit, likely_so, word_at
 from ext.json_scalars cimport read_number, read_text
 from ext.json_special cimport read_rare_value, resolve
 from ext.json_types cimport (
@@ -101,16 +101,15 @@ cdef inline Bytes next_member(Reader* r, Bytes at, unsigned char closing, bint* 
 
 cdef inline Bytes read_value(Reader* r, Bytes at, Value* value) noexcept nogil:
     """Any value, perhaps after white space. Objects and lists are only looked through."""
-    if at < r.end and at[0] <= c" ":
-        at = skip_space(r, at)
-    if at == r.end:
-        return failed(r, BROKEN, at)
-    if at[0] == c'"':
-        value.token = T_TEXT
-        at = read_text(r, at, &value.at, &value.length, &value.resolved)
-        value.number = value.resolved
-        return at
-    value.at = at
-    at = read_number(r, at, value) if is_digit(at[0]) else read_rare_value(r, at, value)
-    value.length = <int32_t>(at - value.at)
-    return at
+    if likely_so(at < r.end):
+        if at[0] == c'"':
+            value.token = T_TEXT
+            at = read_text(r, at, &value.at, &value.length, &value.resolved)
+            value.number = value.resolved
+            return at
+        if likely_so(is_digit(at[0])):
+            value.at = at
+            at = read_number(r, at, value)
+            value.length = <int32_t>(at - value.at)
+            return at
+    return read_rare_value(r, at, value)

@@ -9,7 +9,7 @@ from ext.json_reader cimport first_member, next_member, push_key, read_key, read
 from ext.json_types cimport (
     BROKEN, DEPTH_MAX, EXPONENT_MAX, NOT_UTF8, NUMBER_MAX, NUMBER_TOO_LARGE, T_FALSE, T_INT, T_LIST, T_NULL, T_NUMBER,
     T_OBJECT, T_TRUE, TEXT_MAX, TEXT_TOO_LONG, TOO_DEEP,
-    Key, Reader, Value, failed, stands,
+    Key, Reader, Value, failed, skip_space, stands,
 )
 
 
@@ -265,10 +265,19 @@ cdef Bytes skip_nested(Reader* r, Bytes at) noexcept nogil:
 
 
 cdef Bytes read_rare_value(Reader* r, Bytes at, Value* value) noexcept nogil:
-    """What is neither a text nor begins with a digit."""
+    """What is neither a text nor begins with a digit, or comes after white space."""
+    at = skip_space(r, at)
+    if at == r.end:
+        return failed(r, BROKEN, at)
+    if at[0] == c'"' or is_digit(at[0]):
+        return read_value(r, at, value)
+    value.at = at
     if at[0] == c"-":
-        return read_special_number(r, at, value)
-    if at[0] == c"{" or at[0] == c"[":
+        at = read_special_number(r, at, value)
+    elif at[0] == c"{" or at[0] == c"[":
         value.token = T_OBJECT if at[0] == c"{" else T_LIST
-        return skip_nested(r, at)
-    return read_literal(r, at, value)
+        at = skip_nested(r, at)
+    else:
+        at = read_literal(r, at, value)
+    value.length = <int32_t>(at - value.at)
+    return at

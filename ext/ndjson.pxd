@@ -38,6 +38,7 @@ cdef class NdjsonDecoder:
     cdef bint check_presence(self) except -1
     cdef bint check_closed(self, const Fields* f, const ClosedList* closed) except -1
     cdef int add_row(self, Bytes at, Bytes end, Batch batch) except -1
+    cdef int add_payload(self, const Fields* f, Py_ssize_t i, Batch batch) except -1
     cdef int32_t text(self, int number) except -1
     cdef int32_t interned(self, const Value* value) except -1
     # its lists

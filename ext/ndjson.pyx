@@ -12,6 +12,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memchr
 
 from ext.batch cimport ABSENT, F_ALLOC, F_HIST
+from ext.json_bytes cimport likely_so
 from ext.json_reader cimport first_member, next_member, read_value
 from ext.json_scalars cimport read_text
 from ext.json_special cimport resolve
@@ -22,7 +23,7 @@ from ext.json_types cimport (
 from ext.kinds cimport K_CLOCK_TICK, K_UNKNOWN, is_noise
 from ext.record_fields cimport has_needs, integer, is_there, read_object
 from ext.record_types cimport (
-    N_ALLOC, N_CARTON, N_CODE, N_DEST, N_DEST_REQ, N_EPOCH, N_HIST, N_KIND, N_LINE, N_LOC, N_LOT, N_LU, N_ORDER,
+    FIELDS_MAX, N_ALLOC, N_CARTON, N_CODE, N_DEST, N_DEST_REQ, N_EPOCH, N_HIST, N_KIND, N_LINE, N_LOC, N_LOT, N_LU, N_ORDER,
     N_PRESS, N_QTY, N_SEQ, N_SKU, N_SRC, N_SUB, N_T, N_T_RX, N_TASK, N_TRACK, N_WEIGHT_G,
     SRC_MAX, W_AMOUNT, W_BOOL, W_FREE, W_INT, W_INT32, W_LIST, W_PERCENT, W_REV, W_SRC, W_TEXT, W_TEXTS, W_TIME,
     ClosedList, Needs, RecordTypes, fits, is_one_of,
@@ -68,20 +69,21 @@ cdef class NdjsonDecoder:
         if end - at > LINE_MAX:
             self.reason = f"longer than {LINE_MAX} bytes"   # cold
             return False
-        if end - at >= 3 and at[0] == 0xEF and at[1] == 0xBB and at[2] == 0xBF:
-            at += 3
-        while at < end and is_space(at[0]):
-            at += 1
-        while at < end and is_space((end - 1)[0]):
-            end -= 1
-        if at == end:
-            return True
+        if not likely_so(end - at > 0 and at[0] == c"{" and (end - 1)[0] == c"}"):
+            if end - at >= 3 and at[0] == 0xEF and at[1] == 0xBB and at[2] == 0xBF:
+                at += 3
+            while at < end and is_space(at[0]):
+                at += 1
+            while at < end and is_space((end - 1)[0]):
+                end -= 1
+            if at == end:
+                return True
         if not self.read(at, end):
             return False
         self.add_row(at, end, batch)
         return True
 
-    cdef bint read(self, Bytes at, Bytes end) except -1:
+    cdef inline bint read(self, Bytes at, Bytes end) except -1:
         """The fields of one record; False if it is refused, with `reason`."""
         cdef Reader r = self.reader(at, end)
         cdef Bytes behind
@@ -99,14 +101,16 @@ cdef class NdjsonDecoder:
             return False
         if (self.record.doubtful and not self.check_types()) or not self.check_presence():
             return False
-        return self.check_closed(&self.record, &self.types.closed[self.record.kind])
+        return (self.types.closed[self.record.kind].count == 0
+                or self.check_closed(&self.record, &self.types.closed[self.record.kind]))
 
     cdef bint check_types(self) except -1:
         """All fields that are there: slow, and mostly known already."""
         cdef Fields* f = &self.record
-        cdef int i, number, want
-        for i in range(f.count):
-            number = f.seen[i]
+        cdef int number, want
+        for number in range(FIELDS_MAX):
+            if not is_there(f, number):
+                continue
             want = self.types.wants[f.kind].of[number]
             if not fits(want, &f.values[number]):
                 self.reason = type_reason(self.types.names[number], want, &f.values[number])
@@ -115,7 +119,7 @@ cdef class NdjsonDecoder:
                 return False
         return True
 
-    cdef bint check_presence(self) except -1:
+    cdef inline bint check_presence(self) except -1:
         cdef const Fields* f = &self.record
         cdef int kind = f.kind
         if not is_there(f, N_T_RX):
@@ -156,8 +160,14 @@ cdef class NdjsonDecoder:
         batch.seq[i] = integer(f, N_SEQ, ABSENT)
         batch.sub[i] = <int32_t>integer(f, N_SUB, 0)
         batch.src[i] = self.text(N_SRC)
-        if is_noise(f.kind):
-            f.stamp += 1    # the payload of noise means nothing: there is none
+        if is_noise(f.kind):    # its payload means nothing: there is none
+            batch.leave_empty(i)
+        else:
+            self.add_payload(f, i, batch)
+        batch.end_row(<const char*>at, end - at)
+        return 0
+
+    cdef int add_payload(self, const Fields* f, Py_ssize_t i, Batch batch) except -1:
         batch.qty[i] = integer(f, N_QTY, ABSENT)
         batch.weight_g[i] = integer(f, N_WEIGHT_G, ABSENT)
         batch.line[i] = <int32_t>integer(f, N_LINE, -1)
@@ -175,7 +185,7 @@ cdef class NdjsonDecoder:
         batch.press[i] = self.text(N_PRESS)
         if is_there(f, N_ALLOC):
             batch.flags[i] |= F_ALLOC
-        batch.end_row(<const char*>at, end - at)
+        batch.names[i] = batch.names_of(i)
         return 0
 
     cdef inline int32_t text(self, int number) except -1:
@@ -222,14 +232,15 @@ cdef class NdjsonDecoder:
     cdef Bytes check_object(self, Reader* r, Bytes at, const Needs* needs) except? NULL:
         """Likewise."""
         cdef Fields* f = &self.element
-        cdef int i, number, want
+        cdef int number, want
         at = skip_space(r, at)
         if at[0] != c"{":
             self.reason = ": object expected"
             return NULL
         at = read_object(r, at, f, self.types, self.types.wants)
-        for i in range(f.count):
-            number = f.seen[i]
+        for number in range(FIELDS_MAX):
+            if not is_there(f, number):
+                continue
             want = self.types.element_wants[number]
             if not fits(want, &f.values[number]):
                 self.reason = "." + type_reason(self.types.names[number], want, &f.values[number])

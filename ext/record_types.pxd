@@ -5,12 +5,13 @@ in all that follows. `wants[kind][field]` is what a value must be, `needs[kind]`
 """
 
 cimport cython
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp
 
 from ext.json_bytes cimport Bytes, word_at
+from ext.json_reader cimport name_words
 from ext.json_types cimport T_FALSE, T_INT, T_LIST, T_NULL, T_TEXT, T_TRUE, Key, Reader, Value
-from ext.kinds cimport K_COUNT
+from ext.kinds cimport K_COUNT, K_UNKNOWN
 
 cdef enum:
     SRC_MAX = 128           # bytes of `src`
@@ -104,7 +105,7 @@ cdef struct Quoted:         # a name as it mostly stands in a record: "name":
     uint64_t head_mask
     uint64_t tail
     uint64_t tail_mask
-    int32_t length          # 0: longer than both together
+    int64_t length          # of a name that is longer than both together: never found
 
 cdef struct Wants:
     uint8_t of[FIELDS_MAX]
@@ -135,8 +136,7 @@ cdef inline int find(const Name* slots, const Key* key) noexcept nogil:
 
 cdef inline bint stands_at(const Quoted* name, Bytes at) noexcept nogil:
     """Whether it stands there; 16 bytes can be read."""
-    return name.length and not ((word_at(at) ^ name.head) & name.head_mask or
-                                (word_at(at + 8) ^ name.tail) & name.tail_mask)
+    return not (((word_at(at) ^ name.head) & name.head_mask) | ((word_at(at + 8) ^ name.tail) & name.tail_mask))
 
 
 cdef inline bint fits_at_once(int want, const Value* value) noexcept nogil:
@@ -189,7 +189,19 @@ cdef class RecordTypes:
     cdef dict numbers
     cdef list alive                             # the bytes that the name tables point into
 
-    cdef int kind_of(self, Reader* r, const Value* value) noexcept nogil
+    cdef inline int kind_of(self, Reader* r, const Value* value) noexcept nogil:
+        """Its number; K_UNKNOWN if it is none."""
+        cdef Key key
+        cdef int number
+        if value.token != T_TEXT:
+            return K_UNKNOWN
+        key.at = value.at
+        key.length = value.length
+        key.resolved = value.resolved
+        name_words(r, &key)
+        number = find(self.kinds, &key)
+        return number if number >= 0 else K_UNKNOWN
+
     cdef Bytes read_name(self, Reader* r, Bytes at, int first, int* number) noexcept nogil
     cdef void add_quoted(self, bytes name, int number) noexcept
     cdef int add_name(self, Name* slots, str text, int number) except -1

@@ -4,7 +4,7 @@ from libc.string cimport memcpy, memset
 
 from ext.json_bytes cimport Bytes
 from ext.json_reader cimport name_words, push_key, read_key, read_value
-from ext.json_types cimport T_NULL, T_TEXT, Key, Reader, Value
+from ext.json_types cimport T_NULL, Key, Reader, Value
 from ext.kinds cimport K_UNKNOWN
 
 from ext.kinds import NAMES as KIND_NAMES
@@ -48,19 +48,6 @@ cdef class RecordTypes:
         for field, allowed in element_values.items():
             self.add_closed(&self.element_closed[<int>self.numbers[field]], field, allowed)
 
-    cdef int kind_of(self, Reader* r, const Value* value) noexcept nogil:
-        """Its number; K_UNKNOWN if it is none."""
-        cdef Key key
-        cdef int number
-        if value.token != T_TEXT:
-            return K_UNKNOWN
-        key.at = value.at
-        key.length = value.length
-        key.resolved = value.resolved
-        name_words(r, &key)
-        number = find(self.kinds, &key)
-        return number if number >= 0 else K_UNKNOWN
-
     cdef Bytes read_name(self, Reader* r, Bytes at, int first, int* number) noexcept nogil:
         """Any key of a record, and its colon: the field's number. Of an unknown field -1, and over its value, too."""
         cdef Key key
@@ -102,6 +89,7 @@ cdef class RecordTypes:
         cdef bytes text = b'"%b":' % name
         cdef int32_t length = <int32_t>len(text)
         if length > <int>sizeof(words):
+            self.quoted[number].head = self.quoted[number].head_mask = 1 << 63 | 1     # which no text has
             return
         memset(words, 0, sizeof(words))
         memset(masks, 0, sizeof(masks))
