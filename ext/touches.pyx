@@ -105,6 +105,8 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
     """R52: it was told ready. If it is so no longer, or was not when it left, by a fact that is known, it is unready at once."""
     cdef int i, ended
     cdef Touch* touched
+    if was_never_so(floor, shipment, t):
+        return 0
     for i in range(first_after(shipment, max(t, passed(floor, shipment)) - 1), touches_of(shipment)):
         touched = &shipment.touches.items[i]
         if touched.t >= shipment.manifest_t:
@@ -117,6 +119,24 @@ cdef int doubt(Floor floor, Shipment* shipment, int64_t t) except -1:
                 break                   # it is judged when the watermark passes that
             return tell_unready(floor, shipment, touched.t, touched.cause)
     return 0
+
+
+cdef bint was_never_so(Floor floor, Shipment* shipment, int64_t t) except -1:
+    """R52: by a late fact of `t` it was not ready at the time that was told, or no longer at the fact's own, whatever has made it
+    ready again since: that is another truth (R51), and told as one."""
+    cdef const Touch* touched
+    cdef int64_t at = max(t, shipment.ready_at)
+    cdef int ended
+    if not shipment.told_ready or at >= passed(floor, shipment) or verdict_of(floor, shipment, at).kind == READY:
+        return False
+    ended = first_of_end(floor, shipment, t, first_after(shipment, at) - 1)
+    if ended < 0:
+        return False
+    touched = &shipment.touches.items[ended]
+    if may_be_of_next_use(touched.cause) or left_at(floor, shipment, touched.t - 1) != NEVER:
+        return False
+    tell_unready(floor, shipment, touched.t, touched.cause)
+    return True
 
 
 cdef int64_t passed(Floor floor, const Shipment* shipment) noexcept:

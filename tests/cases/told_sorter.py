@@ -169,6 +169,36 @@ def R52_named_as_lost_and_found_before_it_was_ready() -> Case:
     return case.confirmed(2, 10).packed(2).ready(2, 50, revision=0)
 
 
+def on_a_second_round(seen: float) -> Case:
+    """C-1 lay in its lane at 35, went round once more from 50 to 70, and C-2 came to it at 60. That it was C-1 is said
+    at 90. L-2 is seen in the lane again at `seen`."""
+    case = two_cartons(stage_required=True, lanes=["D-1"]).device(
+        "divert.confirmed", 35, src=MANUAL, lu="L-1", dest="D-1"
+    )
+    case.device("item.inducted", 45, src=SORTER, track="7").device("item.recirculated", 50, src=SORTER, track="7")
+    facts: list[tuple[float, str, str, dict[str, Any]]] = [
+        (60, "divert.confirmed", MANUAL, {"lu": "L-2", "dest": "D-1"}),
+        (70, "divert.confirmed", SORTER, {"track": "7", "dest": "D-1"}),
+        (seen, "item.arrived", MANUAL, {"lu": "L-2", "loc": "D-1"}),
+    ]
+    for t, kind, src, fields in sorted(facts):
+        case.device(kind, t, src=src, **fields)
+    case.device("ident.assigned", 90, src=SORTER, track="7", lu="L-1")
+    case.expect("shipment.unready", "S-1", t=50, cause="item.recirculated", carton="C-1")
+    return case.confirmed(2, 11).packed(1, "C-1").packed(1, "C-2").ready(2, 70, revision=1)
+
+
+def R51_it_had_never_been_ready_then() -> Case:
+    """R51, R52: told ready since 60, when C-1 was not in its lane, as is known at 90: ready since 70, whatever has been
+    judged since (L-2 is seen once more at 80)."""
+    return on_a_second_round(80)
+
+
+def R51_it_had_never_been_ready_and_was_judged_meanwhile() -> Case:
+    """R51, R52: the same with the sight at 65, while it went round."""
+    return on_a_second_round(65)
+
+
 def R64_lost_and_read_at_one_moment() -> Case:
     """R64, R3: lost at 10, and once more at 20; the read of that very moment comes after the loss by its number."""
     case = Case().device("item.lost", 10, src=SORTER, lu="L-1").device("item.lost", 20, 20.2, SORTER, lu="L-1")

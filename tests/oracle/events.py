@@ -224,7 +224,9 @@ def of_shipment(shipment: str, found: Readiness, world: World, rules: Rules) -> 
         yield told._replace(certain=found.dated)
     elif found.held:
         yield Final("shipment.ready", shipment, {}, "", subject, shipment, None, free=READY, certain=False)
-    if found.unready_t is not None or (_shaken(shipment, world) and found.ready is not None):
+    # reading (R52): a readiness that had never been one, as is said later, ends; what is true instead is another one
+    corrected = found.ready is not None and (not found.dated or _shaken(shipment, world))
+    if found.unready_t is not None or corrected:
         # reading: a cause is the kind of the record. That of several facts of one moment is not said.
         kinds = {fact.kind for fact in found.unready_facts}
         cause = kinds.pop() if len(kinds) == 1 else None
