@@ -36,7 +36,7 @@ cdef class Context:
     cdef bint refuse_too_late(self, const PickWindow* window, const Fact* fact) except -1
     cdef int alloc_failed(self, Fact* fact) except -1
     cdef int pick_task(self, Fact* fact, dict record) except -1
-    cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1
+    cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record, const Fact* closed_by) except -1
     cdef int pick_task_cancelled(self, Fact* fact) except -1
     cdef int carton_plan(self, Fact* fact, dict record) except -1
     cdef int bind(self, Fact* fact, dict record) except -1

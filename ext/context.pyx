@@ -258,6 +258,7 @@ cdef class Context:
         cdef PickWindow* window = <PickWindow*>find(floor.state.tasks, fact.task)
         cdef bint new = window == NULL
         cdef bint moved = False
+        cdef const Fact* closed_by = NULL if new else window.trouble.closed_by
         if new:
             window = picks.new_window(floor, line, fact.task)
             floor.store.put(floor.state.tasks, fact.task, window)
@@ -278,7 +279,7 @@ cdef class Context:
         if line.changed.alloc_by != NULL:
             allocations.tell(self.floor, line)
         pick_alarms.watch(floor, window, fact.t)
-        self.set_deadline(window, fact, record)
+        self.set_deadline(window, fact, record, closed_by)
         if (new or moved) and line.own != NULL:
             line_windows.meet_first_task(floor, line, fact)
         if fact.lu and new:
@@ -289,8 +290,8 @@ cdef class Context:
         self.arrive(fact.task, True)
         return self.arrive(fact.order, False)
 
-    cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record) except -1:
-        """R21 d; a new revision may move it."""
+    cdef int set_deadline(self, PickWindow* window, Fact* fact, dict record, const Fact* closed_by) except -1:
+        """R21 d; a new revision may move it. `closed_by`: what had closed the window before."""
         cdef Fact* before
         if window.deadline != NULL and record.get("deadline") == window.deadline.t:
             return 0
@@ -298,7 +299,7 @@ cdef class Context:
         if "deadline" in record:
             window.deadline = cutoffs.at_time(self.floor, fact, record["deadline"])
             picks.take_closing(self.floor, window, window.deadline)
-        return picks.move_closing(self.floor, window, before, fact)
+        return picks.move_closing(self.floor, window, before, fact, closed_by)
 
     cdef int pick_task_cancelled(self, Fact* fact) except -1:
         cdef PickWindow* window = <PickWindow*>find(self.floor.state.tasks, fact.task)

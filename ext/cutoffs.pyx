@@ -57,7 +57,7 @@ cdef int set_cutoff(Floor floor, Order* order, Fact* before, Fact* cutoff, Fact*
             window = <PickWindow*>nth(line.windows, k)
             if cutoff != NULL:
                 picks.take_closing(floor, window, cutoff)
-            picks.move_closing(floor, window, before, fact)
+            picks.move_closing(floor, window, before, fact, window.trouble.closed_by)
             picks.decide(floor, window, fact)
     return 0
 

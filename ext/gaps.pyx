@@ -7,7 +7,7 @@ A gap is open until every number in it has come, late, `hist` or dead. Conclusio
 
 from ext.exceptions cimport SEQ_GAP
 from ext.keys cimport text_key
-from ext.kinds cimport K_PICK_CONFIRM, K_PICK_REVERSE, K_PICK_SHORT
+from ext.kinds cimport K_PICK_CONFIRM, K_PICK_REVERSE
 from ext.outlet cimport named_source
 from ext.shipment_cartons cimport cycles_of
 from ext.state cimport B_GAP, CartonPlan, ScopeLine
@@ -195,14 +195,15 @@ cdef Source* source_of(Floor floor, int src) noexcept:
 
 
 cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close, bint sure) noexcept:
-    """R7: its sources are those of its records; a window without any is fed by every source that ever sent a pick kind."""
+    """R7: its sources are those of its records up to then; a window without any is fed by every source that ever sent a pick
+    kind. Pieces that followed say nothing of the silence before them."""
     cdef Source* source
     cdef int64_t t_open, hold = 0
     cdef uint64_t i
     if floor.state.gaps == 0:
         return 0
     t_open = window.planned_t if window.planned_t != NEVER else t_close
-    if length(window.facts) == 0 and length(window.trouble.other_sku) == 0 and not was_shorted(window):
+    if not is_fed(window, t_close):
         for i in range(floor.state.sources.capacity):
             source = <Source*>floor.state.sources.slots[i].value
             if source != NULL and source.picks:
@@ -216,21 +217,33 @@ cdef int64_t hold_of_window(Floor floor, PickWindow* window, int64_t t_close, bi
 
 
 cdef int64_t hold_of_records(Floor floor, const List* facts, int64_t t_open, int64_t t_close, bint sure) noexcept:
-    """The longest hold of the devices that told of the picks and shorts among these facts."""
+    """The longest hold of the devices that told of the picks and shorts among these facts, which are sorted."""
     cdef const Fact* fact
     cdef int64_t hold = 0
     cdef int i
     for i in range(length(facts)):
         fact = <const Fact*>nth(facts, i)
+        if fact.t > t_close:
+            break
         if K_PICK_CONFIRM <= fact.kind <= K_PICK_REVERSE:
             hold = max(hold, blind_for(source_of(floor, fact.src), t_open, t_close, sure))
     return hold
 
 
-cdef bint was_shorted(const PickWindow* window) noexcept:
+cdef bint is_fed(const PickWindow* window, int64_t t_close) noexcept:
+    """Whether a device has told of it anything of up to then."""
+    return (has_device_record(window.facts, t_close) or has_device_record(window.trouble.other_sku, t_close)
+            or has_device_record(window.closings, t_close))
+
+
+cdef bint has_device_record(const List* facts, int64_t t_close) noexcept:
+    cdef const Fact* fact
     cdef int i
-    for i in range(length(window.closings)):
-        if (<Fact*>nth(window.closings, i)).kind == K_PICK_SHORT:
+    for i in range(length(facts)):
+        fact = <const Fact*>nth(facts, i)
+        if fact.t > t_close:
+            return False
+        if K_PICK_CONFIRM <= fact.kind <= K_PICK_REVERSE:
             return True
     return False
 

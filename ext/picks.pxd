@@ -23,7 +23,7 @@ cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int take_closing(Floor floor, PickWindow* window, Fact* closing) except -1
 cdef int take_cutoffs(Floor floor, PickWindow* window) except -1
-cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact) except -1
+cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact, const Fact* closed_by) except -1
 cdef int cancel(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int uncancel(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1

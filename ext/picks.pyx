@@ -140,13 +140,13 @@ cdef int take_cutoffs(Floor floor, PickWindow* window) except -1:
     return 0
 
 
-cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact) except -1:
+cdef int move_closing(Floor floor, PickWindow* window, Fact* closing, Fact* fact, const Fact* closed_by) except -1:
     """R21 d: a revision moves a deadline or cutoff, or takes it away. `closing`: the old one; NULL: there was none. One whose
-    time had come by then has closed the window, if that was there, and stays (R26), unless it waits for a gap."""
-    cdef bint closed
+    time had come by then has closed the window, if that was there, and stays (R26), unless it waits for a gap. `closed_by`: what
+    had closed the window when the revision came."""
+    cdef bint closed = closed_by == closing
     if closing == NULL:
         return 0
-    closed = window.trouble.closed_by == closing
     if closing.t >= fact.t or (window.trouble.gap_held and not closed):
         remove(&window.closings, closing)
     elif was_there(window, closing):
@@ -232,6 +232,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     cdef int evidence
     cdef int64_t blind
     cdef bint young             # what was told may rest on the order of arrival
+    cdef bint waits = False     # R7: the deadline is decided when its gap is, whatever pieces have covered its short meanwhile
     if window.q_task < 0 or stays_dead(floor, window):
         return 0
     o = outcome(window, as_of, decided_before(window, floor.state.watermark))
@@ -245,12 +246,16 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
             return never_full(floor, window, cause)
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
-    if o.by == BY_DEADLINE and o.q_short > 0 and window.trouble.closed_by == NULL:
-        blind = gaps.hold_of_window(floor, window, o.closing.t, False)      # pieces that followed it were no silence
-        if blind and o.closing.t + blind > floor.state.wall:
-            return hold(floor, window, o.closing.t, blind)
-        evidence = INCOMPLETE if blind else evidence
-    if o.closing != NULL and window.trouble.closed_by == NULL:
+    if o.by == BY_DEADLINE and window.trouble.closed_by == NULL:
+        blind = gaps.hold_of_window(floor, window, o.closing.t, False)
+        waits = blind and o.closing.t + blind > floor.state.wall
+        if waits:
+            hold(floor, window, o.closing.t, blind)
+        if o.q_short > 0:
+            if waits:
+                return 0
+            evidence = INCOMPLETE if blind else evidence
+    if o.closing != NULL and window.trouble.closed_by == NULL and not waits:
         decided_by(floor, window, o.closing)
     if cause == NULL or (o.told and is_earlier(floor, cause, o.cause)):
         cause = o.cause                     # R3: the one that decided, whichever came last

@@ -60,7 +60,7 @@ cdef int follow_line(Floor floor, PickWindow* window, const Line* before, Fact* 
     if window.line.of == before.of:
         return 0
     for i in range(length(before.of.cutoffs)):
-        picks.move_closing(floor, window, <Fact*>nth(before.of.cutoffs, i), fact)
+        picks.move_closing(floor, window, <Fact*>nth(before.of.cutoffs, i), fact, window.trouble.closed_by)
     for i in range(length(cutoffs)):
         if (<Fact*>nth(cutoffs, i)).t >= fact.t:
             picks.take_closing(floor, window, <Fact*>nth(cutoffs, i))

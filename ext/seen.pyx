@@ -85,7 +85,7 @@ cdef bint add_number(Store store, Seen* seen, int64_t seq, int64_t t, int64_t la
         hole.jumped = True
         hole.low, hole.high = seen.intervals[i].high + 1, seq - 1
         hole.t_from, hole.t_to = seen.intervals[i].last, t
-    elif i < 0 and seen.count and seq + 1 < seen.intervals[0].low and t < seen.intervals[0].first:
+    elif i < 0 and seen.count and seq + 1 < seen.intervals[0].low and t <= seen.intervals[0].first:
         hole.jumped = hole.early = True
         hole.low, hole.high = seq + 1, seen.intervals[0].low - 1
         hole.t_from, hole.t_to = t, seen.intervals[0].first

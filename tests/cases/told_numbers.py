@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cases.told_gaps import short
+from tests.cases.told_gaps import OTHER, short
 from tests.cases.writing import STATION, Case, at
 
 HOUR = 3600.0
@@ -147,3 +147,47 @@ def R06_all_gaps_are_filled() -> Case:
     case.expected.clear()
     case.tell(SCANNER, "scan.read", 25, 50, lu="L-1", seq=5, hist=True)
     return case.cleared("SEQ_GAP", SCANNER, t=30).times("SEQ_GAP", 1)
+
+
+def R06_two_numbers_of_one_moment() -> Case:
+    """R6, R3: 1 and 3 are of one moment, and 3 is heard first; 2 never comes."""
+    case = Case().order(2).task(2)
+    press(case, 10, 3)
+    press(case, 10, 1)
+    return case.device("telemetry", 60).confirmed(2, 10).raised("SEQ_GAP", STATION)
+
+
+# ------------------------------------------------------------------------------------------------ R7
+
+
+def missed_by_the_deadline(qty: int = 3) -> Case:
+    """Nothing of T-1 was heard by its deadline of 30. STATION, which has told a pick of another line, misses number 2
+    between 10 and 20."""
+    case = Case().order(qty, 1).task(qty, deadline=at(30)).task(1, "T-2", line=2)
+    case.pick(10, task="T-2").lose().device("telemetry", 20, src=STATION).device("telemetry", 33)
+    return case.confirmed(1, 10, task="T-2").raised("SEQ_GAP", STATION)
+
+
+def R07_a_piece_that_followed_says_nothing_of_the_silence_before() -> Case:
+    """R7: nothing was heard by the deadline, and all stations may have told what is missing; that another one tells a
+    piece at 40 does not change that. The task is told anew at 50 without a deadline, while it waits: it is open."""
+    case = missed_by_the_deadline().pick(40, src=OTHER).device("telemetry", 45)
+    return case.task(4, t=50, rev=2).device("telemetry", 2000)
+
+
+def R07_what_the_deadline_left_was_picked_afterwards() -> Case:
+    """R7, R21 d: the piece of 40 is the only one, so the window is told with it; the deadline is not decided yet. More
+    is asked for at 50, without a deadline: it is open again."""
+    case = missed_by_the_deadline(1).pick(40, src=OTHER).device("telemetry", 45)
+    return case.task(3, t=50, rev=2).device("telemetry", 2000).confirmed(1, 40, revision=0)
+
+
+# ------------------------------------------------------------------------------------------------ R21
+
+
+def R21_a_deadline_that_had_been_moved_by_a_revision_that_asks_for_more() -> Case:
+    """R21 d, R27a: the short of 30 was told when a revision of 25 is heard, which asks for one more by 90. So nothing
+    had closed the window; it is short by 90."""
+    case = Case().order(4).task(3, deadline=at(30)).pick(10).device("telemetry", 40)
+    case.task(4, t=25, rx=45, rev=2, deadline=at(90)).device("telemetry", 120)
+    return case.confirmed(1, 90, revision=2).shorted(3, 90, revision=2, decided_by="DEADLINE")

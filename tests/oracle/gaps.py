@@ -84,7 +84,7 @@ class _Source:
                 down.filled = NEVER if self.lacks(epoch, missing) else at
         if seq > last + 1:
             self.gaps.append(Gap(t_last, t, at, epoch, range(last + 1, seq)))
-        elif seq + 1 < first and t < t_first and mark <= t_first and not record.get("hist"):
+        elif seq + 1 < first and t <= t_first and mark <= t_first and not record.get("hist"):
             # R3: what was heard first was not the first number, only out of order
             self.gaps.append(Gap(t, t_first, at, epoch, range(seq + 1, first)))
         self.first[epoch] = min(self.first[epoch], (seq, t))

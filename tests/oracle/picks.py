@@ -95,7 +95,7 @@ class Window:
     closed_by: Close | None = None
     ever_closed: bool = False
     waits: bool = False  # R7: for a gap, with the close by its deadline
-    told_by: list[tuple[str, int]] = field(default_factory=list)  # R7: by source, and when it was known
+    told_by: list[tuple[str, int, int]] = field(default_factory=list)  # R7: source, when it was known, event time
     t_close: int = 0
     confirmed: bool = False
     short: Close | None = None
@@ -228,7 +228,8 @@ class Window:
         asked = max(asked, Moment(close.fact.arrival + 1, 0), Moment(self.arrival + 1, 0))
         if not silent:
             return asked
-        sources = {src for src, known in self.told_by if known < asked.at} or knowledge.gaps.all_pickers(asked.at)
+        told_by = {src for src, known, t in self.told_by if known < asked.at and t <= close.t}
+        sources = told_by or knowledge.gaps.all_pickers(asked.at)
         told = knowledge.gaps.release(asked, close.t, [(src, self.t_open, close.t) for src in sources])
         # reading: while it waits for a gap it may still be moved
         late = told is None or told.at > asked.at
@@ -359,9 +360,9 @@ def _was_there(line: Line, close: Close, happenings: Iterable[Entry | Close], co
 def _tells_of(window: Window | None, one: Entry | Close) -> None:
     """R7: a pick, a reversal or a short is a record of its window, whatever comes of it."""
     if window is not None and isinstance(one, Entry):
-        window.told_by.append((one.fact.record["src"], one.known))
+        window.told_by.append((one.fact.record["src"], one.known, one.fact.t))
     elif window is not None and one.fact.kind == "pick.short":
-        window.told_by.append((one.fact.record["src"], one.fact.arrival))
+        window.told_by.append((one.fact.record["src"], one.fact.arrival, one.fact.t))
 
 
 def _line_windows(

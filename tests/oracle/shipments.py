@@ -348,7 +348,7 @@ def _known(shipment: str, world: World, t: int, begun: Moment) -> Moment:
 def _fed(shipment: str, windows: list[Window], world: World, t: int, at: int) -> Iterable[tuple[str, int, int]]:
     """R7: the sources of its pick windows and of its cartons, and the time in which they fed them."""
     for window in windows:
-        for src in {src for src, _ in window.told_by} or world.knowledge.gaps.all_pickers(at):
+        for src in {src for src, *_ in window.told_by} or world.knowledge.gaps.all_pickers(at):
             yield src, window.t_open, t
     picked = {(entry.fact.arrival, entry.lu) for window in windows for entry in window.physical}
     mine = [*cartons_of(shipment, world)[0], *planned_cycles(shipment, world)]
