@@ -109,11 +109,19 @@ cdef int look(Floor floor, void* target) except -1:
     if due <= as_of:
         return 0 if watch.stuck_at > 0 else report(floor, target, watch, due, as_of)
     if watch.stuck_at > 0:
-        quiet(floor, target, now.since if now.since > watch.stuck_at else max(watch.stuck_at, floor.by_watermark.value))
+        quiet(floor, target, moved_on(floor, target, watch, now.since))
         watch.stuck_at = 0
     if due == NEVER and youngest_of(target).t > as_of:
         due = youngest_of(target).t     # it came already, and may begin something new
     return 0 if due == NEVER else look_at(floor, target, watch, due)
+
+
+cdef int64_t moved_on(Floor floor, void* target, const Watch* watch, int64_t since) noexcept:
+    """When: no earlier than it was told. Of an order: with the last of the lines that stood too long, and of those that stand now
+    the oldest may have moved before that."""
+    if since > watch.stuck_at and head_of(target).type != B_ORDER:
+        return since
+    return max(since, watch.stuck_at, floor.by_watermark.value)
 
 
 cdef int report(Floor floor, void* target, Watch* watch, int64_t t, int64_t as_of) except -1:

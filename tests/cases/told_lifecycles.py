@@ -45,6 +45,13 @@ def S10_an_order_in_pick() -> Case:
     return case.confirmed(1, 121, "T-2").raised("PCK_STUCK", "order/O-1", detail=detail)
 
 
+def S10_an_order_stands_until_the_last_of_its_lines_has_moved() -> Case:
+    """Section 10: of two lines that were stuck one is picked into at twelve minutes, the other at thirteen."""
+    case = later(patient().order(2, 1).task(2).task(1, "T-2", line=2), 11)
+    case = later(case.pick(12 * MINUTE).pick(13 * MINUTE, task="T-2"), 14)
+    return case.confirmed(1, 13 * MINUTE, "T-2").cleared("PCK_STUCK", "order/O-1", t=13 * MINUTE)
+
+
 def S10_an_order_that_only_its_task_tells_of() -> Case:
     """Section 10: what its tasks ask for is what is waited for."""
     case = later(patient().task(2).pick(60), 12)
