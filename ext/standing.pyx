@@ -196,13 +196,13 @@ cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:
     otherwise: it is over here."""
     cdef Shipment* shipment
     cdef Standing now
-    cdef int64_t flipped
+    cdef int64_t flipped, done
     if cycle.end <= as_of or index_of(cycle.unit.cycles, cycle) < 0:
         return standing(S_OVER, cycle.end if cycle.end <= as_of else ABSENT)
     shipment = home_of(cycle, as_of)
     if shipment != NULL and shipment.cancel_t <= as_of:
         return standing(S_OVER, shipment.cancel_t)
-    now = walk(floor, cycle, as_of)
+    now = walk(floor, cycle, as_of, &done)
     if now.state == S_LOST or now.state == S_PLANNED:
         return now
     if now.state == S_OPEN:
@@ -210,7 +210,7 @@ cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:
     if shipment == NULL or contents_of(cycle, as_of).count == 0:
         return standing(S_OVER, now.since)  # nobody waits for it
     if holds_flip(floor, cycle, as_of, &flipped):
-        return standing(S_HELD, max(now.since, flipped))
+        return standing(S_HELD, max(done, flipped))     # wherever it is moved to
     return standing(now.state, max(now.since, flipped))
 
 
@@ -219,18 +219,21 @@ cdef bint was_emptied(const Cycle* cycle, int64_t as_of):
     return cycle.packs and contents_of(cycle, as_of).count == 0
 
 
-cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of) except *:
-    """Walk through what was told of it, the places of its pallet among that (R48)."""
+cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of, int64_t* done) except *:
+    """Walk through what was told of it, the places of its pallet among that (R48). `done`: since when it has been closed and
+    not lost."""
     cdef bint is_bind = length(cycle.facts) > 0 and (<Fact*>nth(cycle.facts, 0)).context
     cdef Standing now = standing(S_PLANNED if is_bind else S_OPEN, cycle.begin)
-    cdef Standing before_loss = now
+    cdef Standing before_loss = now, before
     cdef List* facts = riding.sights_of(floor, cycle)
     cdef Fact* fact
     cdef int i
+    done[0] = ABSENT
     for i in range(length(facts)):
         fact = <Fact*>nth(facts, i)
         if fact.t > as_of:
             break
+        before = now
         if now.state == S_LOST and not fact.context and fact.kind != K_ITEM_LOST:
             now = standing(before_loss.state, fact.t)       # R64: any later sight brings it back
         if fact.kind == K_ITEM_LOST and now.state != S_LOST:
@@ -238,9 +241,15 @@ cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of) except *:
             now = standing(S_LOST, fact.t)
         elif now.state != S_LOST:
             now = moved_by(now, fact)
+        if is_under_way(before) and not is_under_way(now):
+            done[0] = now.since
     if facts != cycle.facts:
         floor.store.free(facts)
     return now
+
+
+cdef bint is_under_way(Standing now) noexcept:
+    return now.state == S_OPEN or now.state == S_PLANNED or now.state == S_LOST
 
 
 cdef Standing moved_by(Standing now, const Fact* fact) noexcept:

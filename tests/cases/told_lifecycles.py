@@ -58,6 +58,17 @@ def S10_an_order_that_only_its_task_tells_of() -> Case:
     return case.raised("PCK_STUCK", "order/O-1", detail="O-1 line 1: 1 of 2 not picked, in pick since 22:14")
 
 
+def S10_a_held_carton_that_is_moved() -> Case:
+    """Section 10: too heavy since 25, and so it stays wherever it is brought."""
+    case = patient().order(2).task(2).plan(weight_g=500, tol_g=10).shipment().pick(10, 2, lu="L-1").close(20)
+    case.device("weigh", 25, src=SCALE, lu="L-1", weight_g=900)
+    case.device("divert.confirmed", 5 * MINUTE, src=SORTER, lu="L-1", dest="REJECT")
+    case = later(case, 12).confirmed(2, 10).packed(2, weight_g=900).raised("PKG_WEIGHT_MISMATCH", "carton/C-1")
+    case.raised("PCK_STUCK", "order/O-1").raised("SHP_STUCK", "shipment/S-1")
+    detail = "carton C-1 held at REJECT since 22:13: no good weight or label, and not released"
+    return case.raised("PKG_STUCK", "carton/C-1", t=10 * MINUTE + 25, detail=detail)
+
+
 def S10_packed_out_of_a_unit_that_nobody_had_told_of() -> Case:
     """Section 10, R47: one piece was picked into no unit, and packed out of U-7: both lie in closed cartons."""
     case = patient().order(2).task(2).pick(10, lu="L-1").pick(11)
