@@ -93,3 +93,26 @@ cdef int32_t lu_at(const PickWindow* window, int64_t t) noexcept:
 cdef int32_t loc_at(const PickWindow* window, int64_t t) noexcept:
     cdef const FormerTask* former = former_at(window, t)
     return former.loc if former != NULL else window.loc
+
+
+cdef int64_t told_at(const PickWindow* window, int64_t as_of) noexcept:
+    cdef const FormerTaskList* former = window.trouble.former
+    cdef int64_t t = window.planned_t
+    cdef int i
+    for i in range(former.count if former != NULL else 0):
+        if former.items[i].until <= as_of:
+            t = max(t, former.items[i].until)
+    return t
+
+
+cdef int64_t ordered_at(const Line* line, int64_t as_of) noexcept:
+    """A revision of the order before the last counts if it changed the line."""
+    cdef const AskedList* before = line.changed.before
+    cdef int64_t t = line.known_t
+    cdef int i
+    if line.of.t <= as_of or line.known_t > as_of:
+        return line.of.t
+    for i in range(before.count if before != NULL else 0):
+        if before.items[i].until <= as_of:
+            t = max(t, before.items[i].until)
+    return t

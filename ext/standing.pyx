@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t
 
 from ext cimport carton_names, carton_state, outcomes, riding
-from ext.asked cimport asked_at, sku_of
+from ext.asked cimport asked_at, ordered_at, sku_of, told_at
 from ext.batch cimport ABSENT
 from ext.carton_state cimport CartonState
 from ext.kinds cimport (
@@ -108,7 +108,7 @@ cdef Standing packed_or_ready(const Line* line, int64_t as_of, int64_t t_packed)
 cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
     cdef LineCount n = LineCount(
         asked=line.qty if line.known_t != NEVER else 0, picked=0, confirmed=0, short_=0, packed=0, t_first=NEVER, t_done=ABSENT,
-        t_packed=ABSENT, t_unpacked=ABSENT, t_told=line.of.t, open=False, carried=False)
+        t_packed=ABSENT, t_unpacked=ABSENT, t_told=ordered_at(line, as_of), open=False, carried=False)
     cdef int64_t told = 0
     cdef int i
     for i in range(length(line.windows)):
@@ -132,7 +132,7 @@ cdef int64_t count_window(const PickWindow* window, int64_t as_of, LineCount* n)
     if first == NULL and window.planned_t != NEVER and window.planned_t > as_of:
         return 0
     if window.planned_t <= as_of:
-        n.t_told = max(n.t_told, window.planned_t)
+        n.t_told = max(n.t_told, told_at(window, as_of))
     o = outcomes.outcome(window, as_of, outcomes.decided_before(window, as_of + 1))
     if first != NULL and first.t <= as_of:
         n.t_first = min(n.t_first, first.t)

@@ -2,6 +2,7 @@
 """What is stuck: see stuck.pxd; which state a thing is in stands in standing.pyx, what it waits for in stuck_words.pyx."""
 
 from ext cimport carton_names, stuck_words
+from ext.asked cimport told_at
 from ext.exceptions cimport PCK_STUCK, PKG_STUCK, SHP_STUCK
 from ext.keys cimport KEY_ORDER, Key, text_key
 from ext.kinds cimport (
@@ -192,7 +193,7 @@ cdef int await_window(Floor floor, Order* order, const PickWindow* window, int64
     cdef Cycle* cycle = NULL
     cdef Fact* fact
     cdef int i
-    await_time(floor, order, window.planned_t, as_of)
+    await_time(floor, order, told_at(window, ANY_TIME), as_of)
     await_time(floor, order, window.trouble.cancel_t, as_of)
     await_facts(floor, order, window.closings, as_of)
     await_facts(floor, order, window.facts, as_of)

@@ -58,6 +58,25 @@ def S10_an_order_that_only_its_task_tells_of() -> Case:
     return case.raised("PCK_STUCK", "order/O-1", detail="O-1 line 1: 1 of 2 not picked, in pick since 22:14")
 
 
+def S10_a_task_that_is_told_anew() -> Case:
+    """Section 10: nobody has picked it, and after five minutes it is to be picked elsewhere: it is released anew."""
+    case = patient().order(2).task(2, loc="L-1").task(2, t=5 * MINUTE, rev=2, loc="L-2")
+    return later(case, 11, 16).raised("PCK_STUCK", "order/O-1", t=15 * MINUTE)
+
+
+def S10_a_task_that_is_told_anew_when_it_was_stuck() -> Case:
+    """Section 10, R3: likewise a second after ten minutes, which is heard before the watermark has come there."""
+    case = later(patient().order(2).task(2).task(2, t=601, rx=601.2, rev=2, loc="L-2"), 12)
+    return case.cleared("PCK_STUCK", "order/O-1", t=601)
+
+
+def S10_an_order_that_is_changed_when_it_was_stuck() -> Case:
+    """Section 10, R3: released at 0 and changed at 601, which is heard before the watermark has come to ten minutes."""
+    case = patient().order(2)
+    case.wms("order.changed", 601, rx=601.2, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 2}])
+    return later(case, 12).cleared("PCK_STUCK", "order/O-1", t=601)
+
+
 def S10_a_held_carton_that_is_moved() -> Case:
     """Section 10: too heavy since 25, and so it stays wherever it is brought."""
     case = patient().order(2).task(2).plan(weight_g=500, tol_g=10).shipment().pick(10, 2, lu="L-1").close(20)
