@@ -58,6 +58,13 @@ def S10_an_order_that_only_its_task_tells_of() -> Case:
     return case.raised("PCK_STUCK", "order/O-1", detail="O-1 line 1: 1 of 2 not picked, in pick since 22:14")
 
 
+def S10_what_is_left_after_a_short() -> Case:
+    """Section 10: nothing was picked of four, and two of them will not be: the line waits for the other two."""
+    case = later(patient().order(4).task(2).task(2, "T-2").short(10, "DAMAGED"), 12)
+    detail = "O-1 line 1: 2 of 4 not picked, released since 22:13"
+    return case.shorted(2, 10).raised("PCK_STUCK", "order/O-1", t=10 * MINUTE, detail=detail)
+
+
 def S10_a_task_that_is_told_anew() -> Case:
     """Section 10: nobody has picked it, and after five minutes it is to be picked elsewhere: it is released anew."""
     case = patient().order(2).task(2, loc="L-1").task(2, t=5 * MINUTE, rev=2, loc="L-2")
