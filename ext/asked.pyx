@@ -32,11 +32,11 @@ cdef Asked asked_at(const Line* line, int64_t as_of) noexcept:
 
 
 cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except -1:
-    """`said`: what it said before a revision of `t`, which has changed the line."""
+    """`said`: what it said before a revision of `t`. One that has not changed the line matters to what is stuck alone."""
     cdef Asked now = asked_now(line)
     cdef int count = line.changed.before.count if line.changed.before != NULL else 0
     if (now.qty == said.qty and now.over_tol_pct == said.over_tol_pct and now.policy == said.policy
-            and now.alloc_short == said.alloc_short):
+            and now.alloc_short == said.alloc_short and not floor.rules.stuck):
         return 0
     floor.changing(line).before = <AskedList*>floor.store.room(B_ASKED, line.changed.before, count)
     line.changed.before.items[count] = said[0]
@@ -106,7 +106,6 @@ cdef int64_t told_at(const PickWindow* window, int64_t as_of) noexcept:
 
 
 cdef int64_t ordered_at(const Line* line, int64_t as_of) noexcept:
-    """A revision of the order before the last counts if it changed the line."""
     cdef const AskedList* before = line.changed.before
     cdef int64_t t = line.known_t
     cdef int i

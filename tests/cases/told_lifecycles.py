@@ -84,6 +84,14 @@ def S10_an_order_that_is_changed_when_it_was_stuck() -> Case:
     return later(case, 12).cleared("PCK_STUCK", "order/O-1", t=601)
 
 
+def S10_an_order_that_is_changed_twice() -> Case:
+    """Section 10, R3: likewise, but it had been told once more at 15, so it was not stuck at ten minutes."""
+    case, lines = patient().order(2), [{"line": 1, "sku": "A", "qty": 2}]
+    case.wms("order.changed", 15, rev=2, order="O-1", lines=lines)
+    case.wms("order.changed", 601, rx=601.2, rev=3, order="O-1", lines=lines)
+    return later(case, 12).never_raised("PCK_STUCK")
+
+
 def S10_a_held_carton_that_is_moved() -> Case:
     """Section 10: too heavy since 25, and so it stays wherever it is brought."""
     case = patient().order(2).task(2).plan(weight_g=500, tol_g=10).shipment().pick(10, 2, lu="L-1").close(20)
