@@ -36,6 +36,10 @@ cdef inline int32_t sku_of(const Line* line) noexcept:
 cdef int32_t lu_at(const PickWindow* window, int64_t t) noexcept
 cdef int32_t loc_at(const PickWindow* window, int64_t t) noexcept
 
+# By `as_of`: its first revision or, where the site wants to know what is stuck, its last (section 10).
+cdef int64_t told_at(const PickWindow* window, int64_t as_of) noexcept
+cdef int64_t ordered_at(const Line* line, int64_t as_of) noexcept
+
 
 cdef inline int32_t loc_of(const PickWindow* window, const Fact* fact) noexcept:
     """Where a pick or short was, 0: nobody says. Without a `loc` it is where the task said at its event time."""

@@ -32,11 +32,11 @@ cdef Asked asked_at(const Line* line, int64_t as_of) noexcept:
 
 
 cdef int remember(Floor floor, Line* line, const Asked* said, int64_t t) except -1:
-    """`said`: what it said before a revision of `t`, which has changed the line."""
+    """`said`: what it said before a revision of `t`. One that has not changed the line matters to what is stuck alone."""
     cdef Asked now = asked_now(line)
     cdef int count = line.changed.before.count if line.changed.before != NULL else 0
     if (now.qty == said.qty and now.over_tol_pct == said.over_tol_pct and now.policy == said.policy
-            and now.alloc_short == said.alloc_short):
+            and now.alloc_short == said.alloc_short and not floor.rules.stuck):
         return 0
     floor.changing(line).before = <AskedList*>floor.store.room(B_ASKED, line.changed.before, count)
     line.changed.before.items[count] = said[0]
@@ -93,3 +93,25 @@ cdef int32_t lu_at(const PickWindow* window, int64_t t) noexcept:
 cdef int32_t loc_at(const PickWindow* window, int64_t t) noexcept:
     cdef const FormerTask* former = former_at(window, t)
     return former.loc if former != NULL else window.loc
+
+
+cdef int64_t told_at(const PickWindow* window, int64_t as_of) noexcept:
+    cdef const FormerTaskList* former = window.trouble.former
+    cdef int64_t t = window.planned_t
+    cdef int i
+    for i in range(former.count if former != NULL else 0):
+        if former.items[i].until <= as_of:
+            t = max(t, former.items[i].until)
+    return t
+
+
+cdef int64_t ordered_at(const Line* line, int64_t as_of) noexcept:
+    cdef const AskedList* before = line.changed.before
+    cdef int64_t t = line.known_t
+    cdef int i
+    if line.of.t <= as_of or line.known_t > as_of:
+        return line.of.t
+    for i in range(before.count if before != NULL else 0):
+        if before.items[i].until <= as_of:
+            t = max(t, before.items[i].until)
+    return t

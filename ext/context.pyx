@@ -267,7 +267,7 @@ cdef class Context:
             moved = True
             retasks.change_line(floor, window, line, fact)
         retasks.change_qty(floor, window, fact.qty, fact, new)
-        if window.loc != fact.loc or window.lu != fact.lu:
+        if window.loc != fact.loc or window.lu != fact.lu or (not new and floor.rules.stuck):
             remember_task(floor, window, fact.t)
         retasks.change_place(floor, window, fact)
         retasks.change_sku(floor, window, fact.sku)

@@ -245,6 +245,8 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
         if young:
             return never_full(floor, window, cause)
         o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
+        if length(window.facts):
+            o.t_close = max(o.t_close, (<Fact*>nth(window.facts, length(window.facts) - 1)).t)      # R26
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
     if o.by == BY_DEADLINE and window.trouble.closed_by == NULL:
         blind = gaps.hold_of_window(floor, window, o.closing.t, False)

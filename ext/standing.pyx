@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t
 
 from ext cimport carton_names, carton_state, outcomes, riding
-from ext.asked cimport asked_at, sku_of
+from ext.asked cimport asked_at, ordered_at, sku_of, told_at
 from ext.batch cimport ABSENT
 from ext.carton_state cimport CartonState
 from ext.kinds cimport (
@@ -108,7 +108,7 @@ cdef Standing packed_or_ready(const Line* line, int64_t as_of, int64_t t_packed)
 cdef LineCount count_of(Floor floor, Line* line, int64_t as_of) except *:
     cdef LineCount n = LineCount(
         asked=line.qty if line.known_t != NEVER else 0, picked=0, confirmed=0, short_=0, packed=0, t_first=NEVER, t_done=ABSENT,
-        t_packed=ABSENT, t_unpacked=ABSENT, t_told=line.of.t, open=False, carried=False)
+        t_packed=ABSENT, t_unpacked=ABSENT, t_told=ordered_at(line, as_of), open=False, carried=False)
     cdef int64_t told = 0
     cdef int i
     for i in range(length(line.windows)):
@@ -132,7 +132,7 @@ cdef int64_t count_window(const PickWindow* window, int64_t as_of, LineCount* n)
     if first == NULL and window.planned_t != NEVER and window.planned_t > as_of:
         return 0
     if window.planned_t <= as_of:
-        n.t_told = max(n.t_told, window.planned_t)
+        n.t_told = max(n.t_told, told_at(window, as_of))
     o = outcomes.outcome(window, as_of, outcomes.decided_before(window, as_of + 1))
     if first != NULL and first.t <= as_of:
         n.t_first = min(n.t_first, first.t)
@@ -196,13 +196,13 @@ cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:
     otherwise: it is over here."""
     cdef Shipment* shipment
     cdef Standing now
-    cdef int64_t flipped
+    cdef int64_t flipped, done
     if cycle.end <= as_of or index_of(cycle.unit.cycles, cycle) < 0:
         return standing(S_OVER, cycle.end if cycle.end <= as_of else ABSENT)
     shipment = home_of(cycle, as_of)
     if shipment != NULL and shipment.cancel_t <= as_of:
         return standing(S_OVER, shipment.cancel_t)
-    now = walk(floor, cycle, as_of)
+    now = walk(floor, cycle, as_of, &done)
     if now.state == S_LOST or now.state == S_PLANNED:
         return now
     if now.state == S_OPEN:
@@ -210,7 +210,7 @@ cdef Standing of_cycle(Floor floor, Cycle* cycle, int64_t as_of) except *:
     if shipment == NULL or contents_of(cycle, as_of).count == 0:
         return standing(S_OVER, now.since)  # nobody waits for it
     if holds_flip(floor, cycle, as_of, &flipped):
-        return standing(S_HELD, max(now.since, flipped))
+        return standing(S_HELD, max(done, flipped))     # wherever it is moved to
     return standing(now.state, max(now.since, flipped))
 
 
@@ -219,18 +219,21 @@ cdef bint was_emptied(const Cycle* cycle, int64_t as_of):
     return cycle.packs and contents_of(cycle, as_of).count == 0
 
 
-cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of) except *:
-    """Walk through what was told of it, the places of its pallet among that (R48)."""
+cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of, int64_t* done) except *:
+    """Walk through what was told of it, the places of its pallet among that (R48). `done`: since when it has been closed and
+    not lost."""
     cdef bint is_bind = length(cycle.facts) > 0 and (<Fact*>nth(cycle.facts, 0)).context
     cdef Standing now = standing(S_PLANNED if is_bind else S_OPEN, cycle.begin)
-    cdef Standing before_loss = now
+    cdef Standing before_loss = now, before
     cdef List* facts = riding.sights_of(floor, cycle)
     cdef Fact* fact
     cdef int i
+    done[0] = ABSENT
     for i in range(length(facts)):
         fact = <Fact*>nth(facts, i)
         if fact.t > as_of:
             break
+        before = now
         if now.state == S_LOST and not fact.context and fact.kind != K_ITEM_LOST:
             now = standing(before_loss.state, fact.t)       # R64: any later sight brings it back
         if fact.kind == K_ITEM_LOST and now.state != S_LOST:
@@ -238,9 +241,15 @@ cdef Standing walk(Floor floor, const Cycle* cycle, int64_t as_of) except *:
             now = standing(S_LOST, fact.t)
         elif now.state != S_LOST:
             now = moved_by(now, fact)
+        if is_under_way(before) and not is_under_way(now):
+            done[0] = now.since
     if facts != cycle.facts:
         floor.store.free(facts)
     return now
+
+
+cdef bint is_under_way(Standing now) noexcept:
+    return now.state == S_OPEN or now.state == S_PLANNED or now.state == S_LOST
 
 
 cdef Standing moved_by(Standing now, const Fact* fact) noexcept:

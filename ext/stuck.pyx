@@ -2,6 +2,7 @@
 """What is stuck: see stuck.pxd; which state a thing is in stands in standing.pyx, what it waits for in stuck_words.pyx."""
 
 from ext cimport carton_names, stuck_words
+from ext.asked cimport told_at
 from ext.exceptions cimport PCK_STUCK, PKG_STUCK, SHP_STUCK
 from ext.keys cimport KEY_ORDER, Key, text_key
 from ext.kinds cimport (
@@ -109,11 +110,19 @@ cdef int look(Floor floor, void* target) except -1:
     if due <= as_of:
         return 0 if watch.stuck_at > 0 else report(floor, target, watch, due, as_of)
     if watch.stuck_at > 0:
-        quiet(floor, target, now.since if now.since > watch.stuck_at else max(watch.stuck_at, floor.by_watermark.value))
+        quiet(floor, target, moved_on(floor, target, watch, now.since))
         watch.stuck_at = 0
     if due == NEVER and youngest_of(target).t > as_of:
         due = youngest_of(target).t     # it came already, and may begin something new
     return 0 if due == NEVER else look_at(floor, target, watch, due)
+
+
+cdef int64_t moved_on(Floor floor, void* target, const Watch* watch, int64_t since) noexcept:
+    """When: no earlier than it was told. Of an order: with the last of the lines that stood too long, and of those that stand now
+    the oldest may have moved before that."""
+    if since > watch.stuck_at and head_of(target).type != B_ORDER:
+        return since
+    return max(since, watch.stuck_at, floor.by_watermark.value)
 
 
 cdef int report(Floor floor, void* target, Watch* watch, int64_t t, int64_t as_of) except -1:
@@ -184,7 +193,7 @@ cdef int await_window(Floor floor, Order* order, const PickWindow* window, int64
     cdef Cycle* cycle = NULL
     cdef Fact* fact
     cdef int i
-    await_time(floor, order, window.planned_t, as_of)
+    await_time(floor, order, told_at(window, ANY_TIME), as_of)
     await_time(floor, order, window.trouble.cancel_t, as_of)
     await_facts(floor, order, window.closings, as_of)
     await_facts(floor, order, window.facts, as_of)

@@ -58,7 +58,8 @@ cdef str of_line(Floor floor, Line* line, Standing now, int64_t as_of):
     name = f"{floor.text(line.order)} line {line.number}"
     since = f"since {clock(now.since, as_of)}"
     if now.state == S_RELEASED:
-        return f"{name}: {n.asked} not picked, released {since}"
+        whole = f"{n.asked - n.short_} of {n.asked}" if n.short_ else f"{n.asked}"
+        return f"{name}: {whole} not picked, released {since}"
     if now.state == S_IN_PICK:
         left = max(0, n.asked - n.picked - n.short_)
         return f"{name}: {left} of {n.asked} not picked, in pick {since}"

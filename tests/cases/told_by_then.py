@@ -91,6 +91,18 @@ def R51_a_carton_that_is_named_by_its_label() -> Case:
     return case.confirmed(2, 10).packed(2).ready(2, 21, cartons=["C-1"])
 
 
+def R55_a_backlog_says_that_it_was_ready_when_it_was_loaded() -> Case:
+    """R55, section 11: loaded at 60, and that it had been closed at 20 is heard at 90. Nothing ends before it began."""
+    case = (
+        Case()
+        .shipped()
+        .pick(10, 2, lu="L-1")
+        .device("load.scanned", 60, src="dc1/dock/DK-01", lu="L-1", trailer="TR-1")
+    )
+    case.device("carton.close", 20, rx=90, lu="L-1", hist=True).confirmed(2, 10).packed(2).ready(2, 20)
+    return case.cleared("SHP_LOAD_BEFORE_READY", "shipment/S-1", t=60)
+
+
 def R55_what_the_carton_was_called_by_then() -> Case:
     """R55, R40a, R3: scanned into another trailer at 30; what it is called since 31 is known before that is told."""
     case = Case().order(1, 1).task(1).task(1, "T-2", line=2)

@@ -251,6 +251,17 @@ def R26_put_back_twice() -> Case:
     return case.confirmed(1, 30, qty_task=3, over_qty=0)
 
 
+def R26_a_piece_that_follows_after_it_turns_out_never_full() -> Case:
+    """R26, R25: told full at 30 and open again at 40. A backlog tells that a piece had been put back before: nothing is
+    left, and the window never was full. The piece of 50, told then, is a revision of its own time and unit."""
+    case = Case().order(2).task(2).pick(10, lu="L-1").pick(30, lu="L-1").put_back(40, lu="L-1")
+    case.put_back(20, rx=90, src="dc1/pick/PTL-02", lu="L-1", hist=True)
+    case.pick(50, rx=91, src="dc1/pick/PTL-02", lu="L-2", hist=True)
+    for key in (f"T-1/{STATION}/0/3/0", "T-1/dc1/pick/PTL-02/0/1/0"):
+        case.expect("pick.reversed", key, qty=1)
+    return case.confirmed(1, 50, lu=None, revision=3)
+
+
 def R26_put_back_after_more_was_asked() -> Case:
     """R26, R27a: three of three are picked, then five are asked for; the reversal of 20 and the pick of 25 are each
     told at once."""

@@ -45,10 +45,62 @@ def S10_an_order_in_pick() -> Case:
     return case.confirmed(1, 121, "T-2").raised("PCK_STUCK", "order/O-1", detail=detail)
 
 
+def S10_an_order_stands_until_the_last_of_its_lines_has_moved() -> Case:
+    """Section 10: of two lines that were stuck one is picked into at twelve minutes, the other at thirteen."""
+    case = later(patient().order(2, 1).task(2).task(1, "T-2", line=2), 11)
+    case = later(case.pick(12 * MINUTE).pick(13 * MINUTE, task="T-2"), 14)
+    return case.confirmed(1, 13 * MINUTE, "T-2").cleared("PCK_STUCK", "order/O-1", t=13 * MINUTE)
+
+
 def S10_an_order_that_only_its_task_tells_of() -> Case:
     """Section 10: what its tasks ask for is what is waited for."""
     case = later(patient().task(2).pick(60), 12)
     return case.raised("PCK_STUCK", "order/O-1", detail="O-1 line 1: 1 of 2 not picked, in pick since 22:14")
+
+
+def S10_what_is_left_after_a_short() -> Case:
+    """Section 10: nothing was picked of four, and two of them will not be: the line waits for the other two."""
+    case = later(patient().order(4).task(2).task(2, "T-2").short(10, "DAMAGED"), 12)
+    detail = "O-1 line 1: 2 of 4 not picked, released since 22:13"
+    return case.shorted(2, 10).raised("PCK_STUCK", "order/O-1", t=10 * MINUTE, detail=detail)
+
+
+def S10_a_task_that_is_told_anew() -> Case:
+    """Section 10: nobody has picked it, and after five minutes it is to be picked elsewhere: it is released anew."""
+    case = patient().order(2).task(2, loc="L-1").task(2, t=5 * MINUTE, rev=2, loc="L-2")
+    return later(case, 11, 16).raised("PCK_STUCK", "order/O-1", t=15 * MINUTE)
+
+
+def S10_a_task_that_is_told_anew_when_it_was_stuck() -> Case:
+    """Section 10, R3: likewise a second after ten minutes, which is heard before the watermark has come there."""
+    case = later(patient().order(2).task(2).task(2, t=601, rx=601.2, rev=2, loc="L-2"), 12)
+    return case.cleared("PCK_STUCK", "order/O-1", t=601)
+
+
+def S10_an_order_that_is_changed_when_it_was_stuck() -> Case:
+    """Section 10, R3: released at 0 and changed at 601, which is heard before the watermark has come to ten minutes."""
+    case = patient().order(2)
+    case.wms("order.changed", 601, rx=601.2, rev=2, order="O-1", lines=[{"line": 1, "sku": "A", "qty": 2}])
+    return later(case, 12).cleared("PCK_STUCK", "order/O-1", t=601)
+
+
+def S10_an_order_that_is_changed_twice() -> Case:
+    """Section 10, R3: likewise, but it had been told once more at 15, so it was not stuck at ten minutes."""
+    case, lines = patient().order(2), [{"line": 1, "sku": "A", "qty": 2}]
+    case.wms("order.changed", 15, rev=2, order="O-1", lines=lines)
+    case.wms("order.changed", 601, rx=601.2, rev=3, order="O-1", lines=lines)
+    return later(case, 12).never_raised("PCK_STUCK")
+
+
+def S10_a_held_carton_that_is_moved() -> Case:
+    """Section 10: too heavy since 25, and so it stays wherever it is brought."""
+    case = patient().order(2).task(2).plan(weight_g=500, tol_g=10).shipment().pick(10, 2, lu="L-1").close(20)
+    case.device("weigh", 25, src=SCALE, lu="L-1", weight_g=900)
+    case.device("divert.confirmed", 5 * MINUTE, src=SORTER, lu="L-1", dest="REJECT")
+    case = later(case, 12).confirmed(2, 10).packed(2, weight_g=900).raised("PKG_WEIGHT_MISMATCH", "carton/C-1")
+    case.raised("PCK_STUCK", "order/O-1").raised("SHP_STUCK", "shipment/S-1")
+    detail = "carton C-1 held at REJECT since 22:13: no good weight or label, and not released"
+    return case.raised("PKG_STUCK", "carton/C-1", t=10 * MINUTE + 25, detail=detail)
 
 
 def S10_packed_out_of_a_unit_that_nobody_had_told_of() -> Case:
