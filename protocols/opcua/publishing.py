@@ -120,8 +120,9 @@ class Publishing:
                         yield Message(subscription, None, arrival.t_rx, lost=True)
 
     async def _whole(self, subscription: Subscription, publish: Publish, t_rx: int) -> AsyncIterator[Message]:
-        lost = False
-        for number in subscription.missing(publish):
+        missing = subscription.missing(publish)
+        lost = missing is None
+        for number in missing or ():
             try:
                 again = await self._connection.republish(subscription.number, number)
             except LinkLost as error:
