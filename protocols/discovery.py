@@ -65,12 +65,11 @@ def head(name: str, protocol: str, table: Mapping[str, Any]) -> list[str]:
 
 
 class Seen:
-    """What came of one topic, node or register: how often, and what it looked like."""
+    """What came of one topic, node or register: how often, and what it looked like. `value`: before anything came."""
 
-    def __init__(self) -> None:
+    def __init__(self, value: object = None) -> None:
         self.count = 0
-        self.first: object = None
-        self.last: object = None
+        self.first = self.last = value
         self.rising = True  # as a counter does: never smaller than before
 
     def add(self, value: object) -> None:
