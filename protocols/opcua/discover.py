@@ -18,7 +18,7 @@ from engine.errors import Refused
 from ext.opcua_values import Reading
 from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, plain_name, sample, table, toml
 from protocols.opcua.connection import Connection
-from protocols.opcua.failures import LinkLost
+from protocols.opcua.failures import LinkLost, named
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
@@ -207,7 +207,7 @@ def _report(
 
 def _why_not(reading: Reading) -> str:
     """Why a value cannot be shown: it is bad, or good and nothing that can be read as it is asked for."""
-    return f"bad ({reading.status:#010x})" if reading.fault is None else f"cannot be read: {reading.fault}"
+    return named(reading.status) if reading.fault is None else f"cannot be read: {reading.fault}"
 
 
 def draft(name: str, connect: Mapping[str, Any], namespaces: Sequence[str], watched: Sequence[Watched]) -> str:

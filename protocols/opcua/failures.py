@@ -55,6 +55,11 @@ def from_library() -> Iterator[None]:
         raise LinkLost(describe(error)) from error
 
 
+def named(status: int) -> str:
+    """A status as the standard calls it, and its number: a server may have bits of its own in it."""
+    return f"{ua.StatusCode(ua.UInt32(status)).name} ({status:#010x})"
+
+
 def describe(error: Exception) -> str:
     """What went wrong, in one line, without anything that the server could have put into it."""
     if isinstance(error, ua.UaStatusCodeError):

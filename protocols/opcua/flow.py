@@ -14,7 +14,7 @@ from ext.opcua_notifications import Publish
 from ext.opcua_values import Reading
 from protocols.opcua.connection import Connection
 from protocols.opcua.entries import EventsEntry, VariablesEntry
-from protocols.opcua.failures import LinkLost
+from protocols.opcua.failures import LinkLost, named
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.publishing import Message
 from protocols.opcua.settings import Settings
@@ -263,7 +263,7 @@ def shown(got: Reading) -> bytes:
     """A value for a person: plain, its status if that is not good, its source time."""
     value = {"value": got.value, "time_us": got.source_us}
     if not got.sound:
-        value["status"] = f"{got.status:#010x}"
+        value["status"] = named(got.status)
         value["fault"] = got.fault
     return msgspec.json.encode(value, enc_hook=repr)
 

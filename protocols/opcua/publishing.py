@@ -15,7 +15,7 @@ from typing import NamedTuple
 from engine.clock import Clock
 from ext.opcua_notifications import Publish
 from protocols.opcua.connection import Connection
-from protocols.opcua.failures import LinkLost, Throttled, Unreadable
+from protocols.opcua.failures import LinkLost, Throttled, Unreadable, named
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 
@@ -241,4 +241,4 @@ class Publishing:
 
 
 def _ended(publish: Publish) -> str | None:
-    return None if publish.ended is None else f"the server ended the subscription: {publish.ended:#010x}"
+    return None if publish.ended is None else f"the server ended the subscription: {named(publish.ended)}"

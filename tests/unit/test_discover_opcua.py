@@ -20,7 +20,10 @@ def test_a_good_value_that_cannot_be_read_is_not_called_bad() -> None:
         Watched(Variable(node, ("Broken",)), Reading(None, 0x80340000), Seen()),
     ]
     lines = _report("opc.tcp://h:1", argparse.Namespace(variables=10, seconds=1.0), [], watched, None)
-    assert [line.split("i=1")[1].strip() for line in lines[2:]] == [f"cannot be read: {fault}", "bad (0x80340000)"]
+    assert [line.split("i=1")[1].strip() for line in lines[2:]] == [
+        f"cannot be read: {fault}",
+        "BadNodeIdUnknown (0x80340000)",
+    ]
 
 
 def test_structures_are_loaded_where_the_site_file_asks_for_them() -> None:
