@@ -32,6 +32,7 @@ CONNECTION = (
 DEPTH_MAX = 12
 NODES_MAX = 64
 VALUES_MAX = 64
+NAMED_MAX = 20
 OBJECTS = ua.NodeId(85, 0)
 SERVER = ua.NodeId(2253, 0)
 ROWS_MAX = 200
@@ -71,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_place(parser, "URL", "of the server: opc.tcp://HOST:PORT/PATH; without security, anonymously")
     parser.add_argument("--seconds", type=number_of_seconds, default=10.0, metavar="N", help="watch for so long (10)")
     parser.add_argument(
-        "--under", default="", metavar="NAMES", help="only below this object: browse names with slashes, Line1/PK01"
+        "--under", default="", metavar="NAMES", help="only what stands there: browse names with slashes, Line1/PK01"
     )
     parser.add_argument("--variables", type=int, default=500, metavar="N", help="watch at most so many (500)")
     parser.add_argument("--name", default="opcua", help="the source's name in the draft (opcua)")
@@ -114,23 +115,40 @@ def _connect(where: str) -> dict[str, Any]:
 
 
 async def browse(connection: Connection, under: tuple[str, ...], variables_max: int) -> list[Variable]:
-    """Variables below the Objects folder, breadth first; the server's own (Server) are left out."""
+    """Variables below the Objects folder, breadth first; the server's own (Server) are left out. Raises Refused where
+    `under` leads nowhere."""
     found: list[Variable] = []
+    beside: dict[int, list[str]] = {}  # what else there is, by how far the way to it is the one that was asked for
     waiting: list[tuple[ua.NodeId, tuple[str, ...]]] = [(OBJECTS, ())]
     visited = {OBJECTS, SERVER}
+    reached = 0  # so many names of `under` were found
     while waiting and len(found) < variables_max:
         node, place = waiting.pop(0)
         for reference in await connection.browse(node):
             below = ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex, reference.NodeId.NodeIdType)
             name = (*place, str(reference.BrowseName.Name))
-            if below in visited or not all(a == b for a, b in zip(name, under, strict=False)):
+            if below in visited:
+                continue
+            if not all(a == b for a, b in zip(name, under, strict=False)):
+                beside.setdefault(len(place), []).append(name[-1])
                 continue
             visited.add(below)
-            if reference.NodeClass == ua.NodeClass.Variable and len(name) > len(under):
+            reached = max(reached, min(len(name), len(under)))
+            if reference.NodeClass == ua.NodeClass.Variable and len(name) >= len(under):
                 found.append(Variable(below, name))
             if len(name) < DEPTH_MAX:
                 waiting.append((below, name))
+    if reached < len(under):
+        raise Refused(_nowhere(under, reached, beside.get(reached, [])))
     return found[:variables_max]
+
+
+def _nowhere(under: Sequence[str], reached: int, there: Sequence[str]) -> str:
+    """Where a way of browse names ends, and what is there instead."""
+    above = "/".join(under[:reached]) or "Objects"
+    names = ", ".join(ascii(name)[1:-1] for name in there[:NAMED_MAX]) or "nothing"
+    more = f" and {len(there) - NAMED_MAX} more" if len(there) > NAMED_MAX else ""
+    return f"--under {'/'.join(under)}: nothing below {above} is called {under[reached]}; there is {names}{more}"
 
 
 async def _watch(connection: Connection, variables: Sequence[Variable], seconds: float) -> list[Watched]:

@@ -71,5 +71,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer within timeout_ms"
     if isinstance(error, OSError):
-        return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+        if error.errno is not None and error.errno > 0:
+            return os.strerror(error.errno)
+        # numbers below are those of who looks for a host's address
+        return error.strerror or str(error) or type(error).__name__
     return f"{type(error).__name__}: {ascii(str(error))[:200]}"

@@ -82,6 +82,23 @@ def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(
     assert not any("ServerStatus" in row for row in found.report)
 
 
+def test_a_way_that_leads_nowhere_is_refused_with_what_there_is() -> None:
+    async def story() -> list[str]:
+        async with line() as packing:
+            for under, why in (
+                ("Line2/PK01", "nothing below Objects is called Line2; there is .*Line1"),
+                ("Line1/PK01/Nowhere", "nothing below Line1/PK01 is called Nowhere; there is .*Counter"),
+            ):
+                with pytest.raises(Refused, match=why):
+                    await discovering("opcua", packing.url, "--under", under)
+            found: Discovery = await discovering(
+                "opcua", packing.url, "--under", "Line1/PK01/Counter", "--seconds", "0.2"
+            )
+            return found.report
+
+    assert [row.split()[1] for row in asyncio.run(story()) if row.startswith("- ")] == ["Line1/PK01/Counter"]
+
+
 def test_a_server_tells_its_clock_to_the_tick() -> None:
     """Its variable CurrentTime is up to a second old."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import socket
 
 from asyncua import ua
 
 from ext.opcua_values import Reading
 from protocols.discovery import Seen, how_to_connect
 from protocols.opcua.discover import CONNECTION, Variable, Watched, _report
+from protocols.opcua.failures import describe
 
 
 def test_a_good_value_that_cannot_be_read_is_not_called_bad() -> None:
@@ -30,3 +32,10 @@ def test_structures_are_loaded_where_the_site_file_asks_for_them() -> None:
     asked = {"url": "opc.tcp://h:1", "structures": True}
     found = how_to_connect(argparse.Namespace(table=asked | {"variables": {}}), CONNECTION, lambda where: {})
     assert found == asked
+
+
+def test_a_host_that_nobody_knows_is_said_to_be_unknown() -> None:
+    """Its number is none of the system's errors: `Unknown error -2` helps nobody."""
+    unknown = "Name or service not known"
+    assert describe(socket.gaierror(socket.EAI_NONAME, unknown)) == unknown
+    assert describe(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)")) == "Connection refused"
