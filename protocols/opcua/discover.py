@@ -18,7 +18,7 @@ from engine.errors import Refused
 from ext.opcua_values import Reading
 from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, plain_name, sample, table, toml
 from protocols.opcua.connection import Connection
-from protocols.opcua.failures import LinkLost, named
+from protocols.opcua.failures import LinkLost, NotOffered, named
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
@@ -100,7 +100,8 @@ async def discover(args: argparse.Namespace) -> Discovery:
         finally:
             await session.close()
     except LinkLost as error:
-        raise Refused(f"{settings.url}: {error}") from None
+        how = "; --from a site file that says how" if isinstance(error, NotOffered) and args.table is None else ""
+        raise Refused(f"{settings.url}: {error}{how}") from None
     return Discovery(
         _report(settings.url, args, session.namespaces, watched, offset_us),
         draft(args.name, connect, session.namespaces, watched),

@@ -31,6 +31,10 @@ class NotOpcUa(Exception):
     """Where we have connected to, nobody has said a word of OPC UA; the message says what happened instead."""
 
 
+class NotOffered(LinkLost):
+    """The server takes no connection that is secured like this."""
+
+
 class SubscriptionsGone(LinkLost):
     """The server has dropped our subscriptions; there is nothing to come back to."""
 
@@ -53,6 +57,13 @@ def from_library() -> Iterator[None]:
         raise
     except Exception as error:
         raise LinkLost(describe(error)) from error
+
+
+def refuses_policy(error: ua.UaError) -> bool:
+    """Whether a server does not take our policy and mode: it says so, or asyncua misses them in what it offers."""
+    if isinstance(error, ua.UaStatusCodeError):
+        return error.code in (ua.StatusCodes.BadSecurityPolicyRejected, ua.StatusCodes.BadSecurityModeRejected)
+    return str(error).startswith("No matching endpoints")
 
 
 def named(status: int) -> str:
