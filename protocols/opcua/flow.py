@@ -240,6 +240,10 @@ class Flow:
             readings = await self._binding.read(owner, entry)
             if not record.torn(wanted, readings):
                 break
+        if self._tap.tell is not None:
+            for name, reading in dict(zip(record.read, readings, strict=True)).items():
+                if name != record.settings.trigger:
+                    self._tap.tell(f"{entry.name}.{name} (read)", shown(reading))
         later = record.later(wanted, readings, harvest)
         if later:
             later -= record.timed_by_looks(readings, await self._binding.read(owner, entry))
