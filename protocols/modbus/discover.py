@@ -16,7 +16,7 @@ import msgspec
 
 from engine.arguments import number_of_seconds
 from engine.errors import Refused
-from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, table, toml
+from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, numbering, table, toml
 from protocols.modbus.connection import FUNCTIONS, Connection
 from protocols.modbus.endpoint import PORT, Endpoint, parse_address
 from protocols.modbus.registers import Table
@@ -278,7 +278,7 @@ def draft(name: str, connect: Mapping[str, Any], units: list[Unit]) -> str:
         for kind in FUNCTIONS:
             registers = {_named(kind, at): at for of, at, _ in chosen if of == kind}
             lines += [f"{kind} = {toml(registers)}"] if registers else []
-        trigger, at, _ = max(chosen, key=lambda one: (one[2].rising, one[2].count))
+        trigger, at, seen = max(chosen, key=lambda one: (one[2].rising, one[2].count))
         lines += [
             f"[{table_name}.groups.all]",
             "poll_ms = 100",
@@ -286,6 +286,7 @@ def draft(name: str, connect: Mapping[str, Any], units: list[Unit]) -> str:
             'on = "change"',
             f"register = {toml(_named(trigger, at))} # the one that says that something happened",
             'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
+            *numbering(_named(trigger, at), trigger in REGISTERS and seen.rising and seen.count > 0),
         ]
     return "\n".join(lines) + "\n"
 

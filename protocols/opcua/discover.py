@@ -16,7 +16,19 @@ from engine.arguments import number_of_seconds
 from engine.clock import now_us
 from engine.errors import Refused
 from ext.opcua_values import Reading
-from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, plain_name, sample, table, toml
+from protocols.discovery import (
+    Discovery,
+    Seen,
+    add_place,
+    head,
+    how_to_connect,
+    key,
+    numbering,
+    plain_name,
+    sample,
+    table,
+    toml,
+)
 from protocols.opcua.connection import Connection
 from protocols.opcua.failures import LinkLost, NotOffered, named
 from protocols.opcua.publishing import Publishing
@@ -257,10 +269,12 @@ def _entry(
 ) -> list[str]:
     nodes: dict[str, str] = {}
     names: dict[int, str] = {}
-    for one in group[:NODES_MAX]:
+    # where all variables of a server stand below one object, those that changed are not the first
+    chosen = sorted(group, key=lambda one: not one.seen.count)[:NODES_MAX]
+    for one in chosen:
         names[id(one)] = named = plain_name(one.variable.place[-1], ["status", "time", "epoch", *nodes])
         nodes[named] = _node_text(one.variable.node, aliases)
-    trigger, check = _trigger(group[:NODES_MAX])
+    trigger, check = _trigger(chosen)
     lines = [
         f"[sources.{key(source)}.variables.{name}] # {ascii('/'.join(place))[1:-1]}",
         f"src = {toml(f'site/area/{name}')} # its name in every record",
@@ -270,9 +284,12 @@ def _entry(
         lines.append(f"check = {toml(names[id(check)])} # counts the same, and is written before the others")
     lines += [
         'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
+        *numbering(names[id(trigger)], trigger.counts),
         f"[sources.{key(source)}.variables.{name}.nodes]",
     ]
-    return lines + [f"{named} = {toml(node)}" for named, node in nodes.items()]
+    lines += [f"{named} = {toml(node)}" for named, node in nodes.items()]
+    left = len(group) - len(chosen)
+    return [*lines, f"# {left} more stand beside them"] if left else lines
 
 
 def _trigger(group: Sequence[Watched]) -> tuple[Watched, Watched | None]:
