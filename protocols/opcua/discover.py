@@ -29,6 +29,7 @@ from protocols.discovery import (
     table,
     toml,
 )
+from protocols.opcua import event_discovery
 from protocols.opcua.connection import Connection
 from protocols.opcua.failures import LinkLost, NotOffered, named
 from protocols.opcua.publishing import Publishing
@@ -107,7 +108,9 @@ async def discover(args: argparse.Namespace) -> Discovery:
         try:
             wanted = tuple(step for step in args.under.split("/") if step)
             variables = await browse(session, wanted, args.variables)
-            watched = await _watch(session, variables, args.seconds)
+            heard = event_discovery.EventsHeard()
+            watched = await _watch(session, variables, args.seconds, heard)
+            types = await heard.described(session)
             offset_us = await _clock_offset_us(session)
         finally:
             await session.close()
@@ -115,8 +118,11 @@ async def discover(args: argparse.Namespace) -> Discovery:
         how = "; --from a site file that says how" if isinstance(error, NotOffered) and args.table is None else ""
         raise Refused(f"{settings.url}: {error}{how}") from None
     return Discovery(
-        _report(settings.url, args, session.namespaces, watched, offset_us),
-        draft(args.name, connect, session.namespaces, watched),
+        [
+            *_report(settings.url, args, session.namespaces, watched, offset_us),
+            *event_discovery.report(heard, types, args.seconds),
+        ],
+        draft(args.name, connect, session.namespaces, watched, types),
     )
 
 
@@ -164,18 +170,20 @@ def _nowhere(under: Sequence[str], reached: int, there: Sequence[str]) -> str:
     return f"--under {'/'.join(under)}: nothing below {above} is called {under[reached]}; there is {names}{more}"
 
 
-async def _watch(connection: Connection, variables: Sequence[Variable], seconds: float) -> list[Watched]:
+async def _watch(
+    connection: Connection, variables: Sequence[Variable], seconds: float, heard: event_discovery.EventsHeard
+) -> list[Watched]:
     readings: list[Reading] = []
     for at in range(0, len(variables), connection.limits.read):
         readings += await connection.read([one.node for one in variables[at : at + connection.limits.read]])
     watched = [Watched(one, reading, Seen()) for one, reading in zip(variables, readings, strict=True)]
-    good = [one for one in watched if not one.reading.bad]
-    if good:
-        await _subscribe(connection, good, seconds)
+    await _subscribe(connection, [one for one in watched if not one.reading.bad], seconds, heard)
     return watched
 
 
-async def _subscribe(connection: Connection, watched: Sequence[Watched], seconds: float) -> None:
+async def _subscribe(
+    connection: Connection, watched: Sequence[Watched], seconds: float, heard: event_discovery.EventsHeard
+) -> None:
     revised = await connection.subscribe()
     publishing = Publishing(connection, now_us, 3, 256, 1 << 22)
     now = asyncio.get_running_loop().time()
@@ -184,6 +192,7 @@ async def _subscribe(connection: Connection, watched: Sequence[Watched], seconds
         some = watched[at : at + connection.limits.monitor]
         items = [_item(one.variable.node, at + index + 1) for index, one in enumerate(some)]
         await connection.monitor(revised.subscription_id, items)
+    await heard.listen(connection, revised.subscription_id, len(watched) + 1)
 
     async def take() -> None:
         async for message in publishing.messages():
@@ -191,6 +200,7 @@ async def _subscribe(connection: Connection, watched: Sequence[Watched], seconds
                 for handle, reading in message.publish.readings():
                     if 0 < handle <= len(watched):
                         watched[handle - 1].add(reading)
+                heard.take(message.publish)
                 message.subscription.done([message.publish.number])
 
     try:
@@ -241,13 +251,21 @@ def _why_not(reading: Reading) -> str:
     return named(reading.status) if reading.fault is None else f"cannot be read: {reading.fault}"
 
 
-def draft(name: str, connect: Mapping[str, Any], namespaces: Sequence[str], watched: Sequence[Watched]) -> str:
-    """A source's table: one entry for each object whose variables changed, its fastest counter the trigger."""
+def draft(
+    name: str,
+    connect: Mapping[str, Any],
+    namespaces: Sequence[str],
+    watched: Sequence[Watched],
+    types: Sequence[event_discovery.EventType] = (),
+) -> str:
+    """A source's table: one entry for each object whose variables changed, its fastest counter the trigger; and one for
+    each type of events that came."""
     groups: dict[tuple[str, ...], list[Watched]] = {}
     for one in watched:
         if not one.reading.bad:
             groups.setdefault(one.variable.place[:-1], []).append(one)
-    spaces = sorted({one.variable.node.NamespaceIndex for one in watched} - {0})
+    named = [one.variable.node for one in watched] + [each.node for each in types]
+    spaces = sorted({*(node.NamespaceIndex for node in named), *(at for each in types for at, _ in each.fields)} - {0})
     aliases = {f"ns{index}": namespaces[index] for index in spaces if index < len(namespaces)}
     aliases = {alias: uri for alias, uri in aliases.items() if uri}
     lines = head(name, "opcua", connect)
@@ -259,7 +277,9 @@ def draft(name: str, connect: Mapping[str, Any], namespaces: Sequence[str], watc
         if any(one.seen.count for one in group) or len(groups) == 1:
             taken.append(plain_name("_".join(place) or "objects", taken))
             lines += ["", *_entry(name, taken[-1], place, group, aliases)]
-    if not taken:
+    events = event_discovery.draft(name, types, aliases)
+    lines += events
+    if not taken and not events:
         lines += ["", "# nothing changed while it was watched: watch longer, or name the nodes from the list"]
     return "\n".join(lines) + "\n"
 

@@ -82,6 +82,33 @@ def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(
     assert not any("ServerStatus" in row for row in found.report)
 
 
+def test_events_of_an_opcua_server_are_drafted_by_their_types(tmp_path: Path) -> None:
+    async def story() -> Discovery:
+        async with line() as packing:
+
+            async def work() -> None:
+                for number in itertools.count(1):
+                    await packing.tell(Carton=f"T-{number}", Result="OK", Number=number)
+                    await asyncio.sleep(0.05)
+
+            working = asyncio.create_task(work())
+            found: Discovery = await discovering("opcua", packing.url, "--seconds", "1")
+            working.cancel()
+            return found
+
+    found = asyncio.run(story())
+    (entry,) = site_of(found, tmp_path).settings.events.values()
+    assert entry.event_type == "ns2:LabelEventType"
+    assert entry.fields == {
+        "carton": "ns2:Carton",
+        "result": "ns2:Result",
+        "number": "ns2:Number",
+        "message": "Message",
+    }
+    (row,) = (row.split() for row in found.report if "LabelEventType" in row)
+    assert float(row[0].removesuffix("/s")) > 1
+
+
 def test_a_way_that_leads_nowhere_is_refused_with_what_there_is() -> None:
     async def story() -> list[str]:
         async with line() as packing:
