@@ -41,14 +41,15 @@ _times = msgspec.json.Decoder(_Times)
 
 
 class Account(NamedTuple):
-    """What came over one connection. `state`: its last, with why. `late_us`: t_rx less t of live records, a sample of
-    each `src`: every device has a clock of its own."""
+    """What came over one connection. `state`: its last, with why. `gaps`: of the driver's own, where something may have
+    been missed. `late_us`: t_rx less t of live records, a sample of each `src`: every device has a clock of its own."""
 
     state: tuple[str, str]
     states: Counter[str]
     records: int
     faults: Counter[str]
     late_us: dict[str, deque[int]]
+    gaps: int = 0
 
     def offsets_us(self) -> list[tuple[str, int]]:
         """About how far the clock of each `src` is ahead of ours, the way to us counted as if it took no time; the one
@@ -75,8 +76,10 @@ class Onlooker:
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 self.fault(delivery.source, f"no canonical record: {error}", line)
                 continue
-            if not times.kind.startswith("link."):
-                account = self._account(delivery.source)
+            account = self._account(delivery.source)
+            if times.kind == "source.gap":
+                self.accounts[delivery.source] = account._replace(gaps=account.gaps + 1)
+            elif not times.kind.startswith("link."):
                 self.accounts[delivery.source] = account._replace(records=account.records + 1)
                 if times.t is not None and not times.hist:
                     account.late(times.src, times.t_rx - times.t)

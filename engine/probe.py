@@ -88,7 +88,9 @@ def row(name: str, protocol: str, account: Account | None, seconds: float) -> tu
     if state == "connecting" and not detail:
         detail = f"no answer in {seconds:g} s"
     clock, said = _clocks(account.offsets_us())
-    said += [f"{count} x {cause}" for cause, count in account.faults.most_common(CAUSES_SHOWN)]
+    if account.gaps:
+        said.append(f"{count(account.gaps, 'gap')}: something may have been missed (source.gap)")
+    said += [f"{number} x {cause}" for cause, number in account.faults.most_common(CAUSES_SHOWN)]
     why = "; ".join([detail, *said] if detail else said)
     return (name, verdict(account, late), f"{account.records / seconds:.3g}/s", clock, why)
 

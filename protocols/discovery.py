@@ -64,13 +64,18 @@ def head(name: str, protocol: str, table: Mapping[str, Any]) -> list[str]:
     ]
 
 
-class Seen:
-    """What came of one topic, node or register: how often, and what it looked like."""
+def numbering(trigger: str, counts: bool) -> list[str]:
+    """What a draft says of a trigger that counts; whether it counts the events a person has to know."""
+    seq = f"record.seq = {{ path = {toml(trigger)}, wrap = 65536 }}"
+    return [f"# {seq} # if it counts the events: then missed ones are seen (wrap: 65535 is followed by 0)"] * counts
 
-    def __init__(self) -> None:
+
+class Seen:
+    """What came of one topic, node or register: how often, and what it looked like. `value`: before anything came."""
+
+    def __init__(self, value: object = None) -> None:
         self.count = 0
-        self.first: object = None
-        self.last: object = None
+        self.first = self.last = value
         self.rising = True  # as a counter does: never smaller than before
 
     def add(self, value: object) -> None:

@@ -84,7 +84,7 @@ def leads_to(place: Place, fd: int) -> bool:
 def copied(path: Path, known: Place) -> int | None:
     """Opened where a place of a file is that was cut since: the newest file beside it that begins as that one did, and
     goes on. Who cuts a file has mostly copied it first."""
-    for _, name in sorted(((entry.stat().st_mtime_ns, entry.path) for entry in _files_beside(path)), reverse=True):
+    for _, name in sorted(((entry.stat().st_mtime_ns, entry.path) for entry in files_beside(path)), reverse=True):
         with suppress(OSError), _opened(name) as fd:
             if os.fstat(fd).st_size > known.offset > 0 and place_of(fd, known.offset).before == known.before:
                 copy = os.dup(fd)
@@ -132,7 +132,7 @@ class Finished:
 def written_after(path: Path, gone: Place) -> Path | None:
     """Where the file of a bookmark is not there any more: of those that had its name after it, and have lost it, too,
     the one that was written first."""
-    is_called_so = re.compile(_numbered(path)).fullmatch
+    is_called_so = re.compile(numbered(path)).fullmatch
     since_ns = gone.written_ns
     found = [
         (entry.stat().st_mtime_ns, entry.path)
@@ -151,7 +151,7 @@ def renamed_after(path: Path, fd: int, named: int | None, finished: Finished) ->
     same = len(os.path.commonprefix([name, path.name]))  # noqa: RUF071 - of characters, as it is meant
     called = re.escape(name[:same]) + re.sub(r"\d+", r"\\d+", re.escape(name[same:]))
     # it may have been removed, or packed, by now
-    is_called_so = re.compile(called if name else _numbered(path)).fullmatch
+    is_called_so = re.compile(called if name else numbered(path)).fullmatch
     others = {identity(os.fstat(each)) for each in (fd, named) if each is not None}
     finished.keep({identity(entry.stat()) for entry in beside})
     found = []
@@ -162,7 +162,7 @@ def renamed_after(path: Path, fd: int, named: int | None, finished: Finished) ->
     return next((Path(each) for _, each, known in sorted(found) if not finished.has(each, known)), None)
 
 
-def _numbered(path: Path) -> str:
+def numbered(path: Path) -> str:
     """What files are called that had this name: `lines.1`, `lines-20261129.ndjson`, `lines.ndjson-20261129`."""
     return rf"{re.escape(path.stem)}(-\d+)?{re.escape(path.suffix)}([.-]\d+)?"
 
@@ -193,9 +193,9 @@ def _opened(path: str) -> Iterator[int]:
 
 def _standing_beside(path: Path) -> list[os.DirEntry[str]]:
     """The same once two looks agree: of files that are renamed during one it may see some twice, and others never."""
-    before = _files_beside(path)
+    before = files_beside(path)
     for _ in range(LOOKS_MAX):
-        now = _files_beside(path)
+        now = files_beside(path)
         if _names(before) == _names(now):
             break
         before = now
@@ -206,7 +206,7 @@ def _names(entries: list[os.DirEntry[str]]) -> set[tuple[str, Identity]]:
     return {(entry.name, identity(entry.stat())) for entry in entries}
 
 
-def _files_beside(path: Path) -> list[os.DirEntry[str]]:
+def files_beside(path: Path) -> list[os.DirEntry[str]]:
     """The others in its folder, as far as they may be seen. What they are was asked: they may go meanwhile."""
     found = []
     with suppress(OSError), os.scandir(path.parent) as entries:

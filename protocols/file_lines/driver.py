@@ -7,12 +7,14 @@ file --bytes--> Cutter -> Decoder.decode -> Delivery -> Intake.put
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import os
 import stat
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from gzip import GzipFile
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,6 +35,7 @@ from protocols.file_lines.bookmark import (
     written_after,
 )
 from protocols.file_lines.decode import Cut, Cutter, Decoder
+from protocols.file_lines.packed import DAMAGED, packed_behind, packed_since
 from protocols.file_lines.rounds import round_of
 from protocols.file_lines.settings import STDIN, Settings
 from protocols.linking import LinkNews, speaking_for
@@ -110,6 +113,8 @@ class Driver:
         if not await self._follow(fd):
             return os.dup(fd)
         self._finished.add(fd)
+        for file in packed_behind(Path(self._settings.path), fd):
+            await self._read_packed(file)
         return self._following(fd)
 
     def _following(self, fd: int) -> int | None:
@@ -169,18 +174,38 @@ class Driver:
             fd = None
         if fd is None and (other := renamed(path, known)) is not None and (fd := _opened_if_there(other)) is not None:
             log.info("%s: %s is the file of the bookmark: it is read first", self._name, other)
-        await self._read_from(fd if fd is not None else self._after_what_is_gone(path, known))
+        await self._read_from(fd if fd is not None else await self._after_what_is_gone(path, known))
 
-    def _after_what_is_gone(self, path: Path, known: Place) -> int | None:
-        """The file of the bookmark is gone, or was cut; what followed it may be there still."""
+    async def _after_what_is_gone(self, path: Path, known: Place) -> int | None:
+        """The file of the bookmark is gone, was packed, or was cut; what followed it may be there still."""
         if (copy := copied(path, known)) is not None:
             os.close(copy)
             return None
-        self._intake.fault(self._name, "the file of the bookmark is gone: what was not read of it is lost", b"")
+        rest, packed = await asyncio.to_thread(packed_since, path, known)
+        if rest is None:
+            self._intake.fault(self._name, "the file of the bookmark is gone: what was not read of it is lost", b"")
+        else:
+            await self._read_packed(Path(rest.name), rest)
+        for file in packed:
+            await self._read_packed(file)
         later = written_after(path, known)
         if later is not None:
             log.info("%s: %s was written after it: it is read first", self._name, later)
         return _opened_if_there(later) if later is not None else None
+
+    async def _read_packed(self, file: Path, rest: GzipFile | None = None) -> None:
+        """A file that was packed before it was read, or the rest of it."""
+        log.info("%s: %s was packed before it was read to its end: it is read from there", self._name, file)
+        cutter = Cutter(self._settings.line_bytes_max)
+        try:
+            with rest or gzip.open(file) as unpacked:
+                while data := await asyncio.to_thread(unpacked.read, READ_BYTES):
+                    await self._hand_over(cutter.feed(data), None)
+        except DAMAGED:
+            why = "cannot be unpacked: what was not read of it is lost"
+            self._intake.fault(self._name, f"{file.name}: {why}", b"")
+        await self._hand_over(cutter.end(), None)
+        await self._until_all_is_safe()
 
     async def _follow(self, fd: int) -> bool:
         """Until another file has its name; or, False, it was cut."""
@@ -228,6 +253,10 @@ class Driver:
             await self._hand_over(cutter.end(), None)
         finally:
             os.close(copy)
+        await self._until_all_is_safe()
+
+    async def _until_all_is_safe(self) -> None:
+        """Of what was handed over without a place in the bookmark."""
         if self._bookmark is not None:
             is_safe = asyncio.Event()
             await self._intake.put(Delivery(self._name, [], is_safe.set))

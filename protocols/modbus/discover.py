@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import struct
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import msgspec
 
 from engine.arguments import number_of_seconds
 from engine.errors import Refused
-from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, table, toml
+from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, numbering, table, toml
 from protocols.modbus.connection import FUNCTIONS, Connection
 from protocols.modbus.endpoint import PORT, Endpoint, parse_address
 from protocols.modbus.registers import Table
@@ -42,12 +42,14 @@ class Silence(Exception):
 
 
 class Run(NamedTuple):
-    """Registers that follow one another and can be read, `at_once` in one request. `seen`: of each."""
+    """Registers that follow one another and can be read, `at_once` in one request. `seen`: of each. `is_limited`: more
+    at once were refused."""
 
     table: Table
     first: int
     seen: list[Seen]
     at_once: int
+    is_limited: bool
 
 
 class Unit(NamedTuple):
@@ -59,13 +61,13 @@ class Line:
     """The driver's own connection; each `read` is one request and its answer. Opens anew after a silence.
 
     not_believed: why answers were none to what was asked, and how often; each ends the connection.
-    in_vain: what came of requests that brought no values, and how often.
-    has_answered: whether a device has said anything at all, if only no."""
+    in_vain: of each unit what came of requests that brought no values, and how often.
+    answering: units that have said anything at all, if only no."""
 
     def __init__(self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> None:
         self.not_believed: Counter[str] = Counter()
-        self.in_vain: Counter[str] = Counter()
-        self.has_answered = False
+        self.in_vain: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.answering: set[int] = set()
         self._timeout_s = timeout_s
         self._connection = Connection(endpoint, timeout_s, frozenset())
         self._was_open = False
@@ -87,32 +89,38 @@ class Line:
 
     async def _ask(self, unit: int, table: Table, address: int, count: int) -> list[int]:
         if not self._connection.is_open:
-            await self._open()
+            await self._open(unit)
         try:
             answer = await self._connection.read(unit, self._timeout_s, table, address, count)
         except Refusal as refusal:
-            self.has_answered = self.has_answered or not refusal.is_unreachable
-            self.in_vain[str(refusal)] += 1
+            if not refusal.is_unreachable:
+                self.answering.add(unit)
+            self.in_vain[unit][str(refusal)] += 1
             raise
         except NoAnswer as failure:
-            self.in_vain[failure.reason] += 1
+            self.in_vain[unit][failure.reason] += 1
             if failure.wrong:
                 self.not_believed[failure.reason] += 1
             if self._connection.endpoint.is_rtu:
                 # what still came would be taken for the answer to the next request
                 await asyncio.sleep(self._timeout_s)
             raise Silence from None
+        self.answering.add(unit)
         return list(_values(table, answer, count))
 
-    async def _open(self) -> None:
+    async def _open(self, unit: int) -> None:
         try:
             await self._connection.open()
         except NoAnswer as failure:
             if self._was_open:
-                self.in_vain[failure.reason] += 1
+                self.in_vain[unit][failure.reason] += 1
                 raise Silence from None
             raise Refused(f"{self._connection.endpoint}: {failure.reason}") from None
         self._was_open = True
+
+    def is_silent(self, unit: int) -> bool:
+        """It was asked more than once, and has never said anything."""
+        return unit not in self.answering and self.in_vain[unit].total() > 1
 
     def close(self) -> None:
         self._connection.close()
@@ -170,28 +178,59 @@ def _line(connect: Mapping[str, Any]) -> Line:
 
 
 async def scan(line: Line, unit: int, name: Table, first: int, last: int) -> list[Run]:
-    """What can be read of one table, in runs. A block that is refused is halved until the holes are found."""
-    there: list[int] = []
+    """What can be read of one table, in runs. A block that is refused is halved until the holes are found.
+
+    Many devices say nothing where they should refuse. Where one register of a block is answered for, the block is asked
+    for once more, as an answer may be lost, and a silence then is a refusal."""
+    there: dict[int, int] = {}
     at_once = 1
     step = WORDS_PER_READ if name in REGISTERS else BITS_PER_READ
     blocks = [(at, min(step, last - at + 1)) for at in range(first, last + 1, step)]
+    refused: list[range] = []
+    asked_again: tuple[int, int] | None = None
+    refuses_silently = False
     while blocks:
-        at, count = blocks.pop(0)
+        at, count = block = blocks.pop(0)
         try:
-            await line.read(unit, name, at, count)
+            found = await line.read(unit, name, at, count)
         except Refusal as refusal:
-            if refusal.code == ILLEGAL_FUNCTION:
+            if refusal.code == ILLEGAL_FUNCTION or (refusal.is_unreachable and unit not in line.answering):
                 return []
-            if refusal.code in HALVED and count > 1:
-                half = count // 2
-                blocks[:0] = [(at, half), (at + half, count - half)]
+            is_too_much = refusal.code in HALVED and count > 1
         except Silence:
-            if not there:
-                return []  # nobody there, a gateway that knows no such unit, or a device that knows no such function
+            if not there and line.is_silent(unit):
+                return []  # nobody there, or a gateway that knows no such unit
+            if count == 1 or not await _is_there(line, unit, name, at):
+                if not there:
+                    return []  # the same, or a device that knows no such function
+                continue
+            is_too_much = refuses_silently = refuses_silently or block == asked_again
+            if not is_too_much:
+                asked_again = block
+                blocks.insert(0, block)
         else:
-            there += range(at, at + count)
+            there |= zip(range(at, at + count), found, strict=True)
             at_once = max(at_once, count)
-    return [Run(name, run[0], [Seen() for _ in run], at_once) for run in _runs(there)]
+            continue
+        if is_too_much:
+            refused.append(range(at, at + count))
+            half = count // 2
+            blocks[:0] = [(at, half), (at + half, count - half)]
+    is_limited = any(len(block) > at_once and there.keys() >= set(block) for block in refused)
+    return [
+        Run(name, run[0], [Seen(there[address]) for address in run], at_once, is_limited) for run in _runs(list(there))
+    ]
+
+
+async def _is_there(line: Line, unit: int, name: Table, address: int) -> bool:
+    """Whether a single register is answered for, if only by no."""
+    try:
+        await line.read(unit, name, address, 1)
+    except Refusal as refusal:
+        return not refusal.is_unreachable
+    except Silence:
+        return False
+    return True
 
 
 async def _watch(line: Line, units: list[Unit], seconds: float) -> int:
@@ -235,10 +274,11 @@ def draft(name: str, connect: Mapping[str, Any], units: list[Unit]) -> str:
         table_name = f"sources.{key(name)}.units.U{unit.number}"
         lines += ["", f"[{table_name}]", f"unit = {unit.number}"]
         lines.append(f"src = {toml(f'site/area/U{unit.number}')} # its name in every record")
+        lines += [f"{limit} = {most} # it refuses more at once" for limit, most in _limits(unit)]
         for kind in FUNCTIONS:
             registers = {_named(kind, at): at for of, at, _ in chosen if of == kind}
             lines += [f"{kind} = {toml(registers)}"] if registers else []
-        trigger, at, _ = max(chosen, key=lambda one: (one[2].rising, one[2].count))
+        trigger, at, seen = max(chosen, key=lambda one: (one[2].rising, one[2].count))
         lines += [
             f"[{table_name}.groups.all]",
             "poll_ms = 100",
@@ -246,8 +286,17 @@ def draft(name: str, connect: Mapping[str, Any], units: list[Unit]) -> str:
             'on = "change"',
             f"register = {toml(_named(trigger, at))} # the one that says that something happened",
             'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
+            *numbering(_named(trigger, at), trigger in REGISTERS and seen.rising and seen.count > 0),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _limits(unit: Unit) -> Iterator[tuple[str, int]]:
+    """What the unit takes at once, where that is less than the standard has it."""
+    for setting, are_words in (("read_registers_max", True), ("read_bits_max", False)):
+        limits = [run.at_once for run in unit.runs if run.is_limited and (run.table in REGISTERS) == are_words]
+        if limits:
+            yield setting, min(limits)
 
 
 def _chosen(unit: Unit) -> list[tuple[Table, int, Seen]]:
@@ -259,9 +308,9 @@ def _chosen(unit: Unit) -> list[tuple[Table, int, Seen]]:
 def _nothing(line: Line, args: argparse.Namespace) -> str:
     """Nothing could be read: what was tried, what came of it, and what else there is to try."""
     tried = f"units {args.units}, {args.tables} {args.registers}"
-    came = ", ".join(f"{number} x {why}" for why, number in line.in_vain.most_common())
+    came = _in_vain(sum(line.in_vain.values(), Counter()))
     other = "other units (--units), registers (--registers), tables (--tables)?"
-    if not line.has_answered:
+    if not line.answering:
         other += " Or another transport (--from, transport), or no Modbus?"
     return f"{line.place}: nothing can be read of {tried}: {came}; {other}"
 
@@ -269,6 +318,8 @@ def _nothing(line: Line, args: argparse.Namespace) -> str:
 def _report(line: Line, units: list[Unit], rounds: int) -> list[str]:
     lines = [f"{line.place}: {sum(bool(unit.runs) for unit in units)} of {len(units)} units answer, {rounds} rounds"]
     lines += [f"{number} x not believed: {why}" for why, number in line.not_believed.most_common()]
+    lines += _without_values(line, units)
+    lines += _alike(units)
     rows = [("unit", "table", "registers", "that changed", "values")]
     for unit in units:
         for run in unit.runs[:RUNS_SHOWN_MAX]:
@@ -278,6 +329,41 @@ def _report(line: Line, units: list[Unit], rounds: int) -> list[str]:
             shown = " ".join(map(str, changed[:12])) or "-"
             rows.append((str(unit.number), run.table, f"{run.first}-{last}", shown, values))
     return [*lines, *table(rows)]
+
+
+def _without_values(line: Line, units: list[Unit]) -> list[str]:
+    """Why nothing can be read of units, those together of which the same is to be said."""
+    why: dict[str, list[int]] = {}
+    for unit in units:
+        if not unit.runs:
+            why.setdefault(_in_vain(line.in_vain[unit.number]), []).append(unit.number)
+    return [f"unit{'s'[: len(of) > 1]} {_shortly(of)}: nothing can be read: {came}" for came, of in why.items()]
+
+
+def _alike(units: list[Unit]) -> list[str]:
+    """Units of which the same registers have changed alike: many servers do not look at the unit id."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for unit in units:
+        changes = tuple((table, at, seen.last) for table, at, seen in _chosen(unit) if seen.count)
+        if changes:
+            alike.setdefault((*((run.table, run.first, len(run.seen)) for run in unit.runs), *changes), []).append(
+                unit.number
+            )
+    return [
+        f"units {_shortly(numbers)} show the same: if one device answers to every id, keep one of them"
+        for numbers in alike.values()
+        if len(numbers) > 1
+    ]
+
+
+def _in_vain(came: Counter[str]) -> str:
+    return ", ".join(f"{number} x {why}" for why, number in came.most_common())
+
+
+def _shortly(numbers: list[int]) -> str:
+    """1-3, 7"""
+    runs = _runs(numbers)
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _values(table: Table, body: bytes, count: int) -> Iterator[int]:

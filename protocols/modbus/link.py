@@ -299,7 +299,11 @@ class Link:
         self._proved()
         unit.failures = 0
         unit.returns = False
+        missed, unit.missed = unit.missed, ""
         if unit.is_up:
+            if missed:
+                # nobody else says why there is a gap: it is not down
+                self._intake.fault(self._name, f"units.{unit.name}: {missed}", b"")
             return
         unit.is_up = True
         self._ups += 1
@@ -316,6 +320,8 @@ class Link:
             return
         if failure.wrong:
             self._intake.fault(self._name, f"{job.poll.place.path}: {failure.reason}", failure.wrong)
+        else:
+            job.unit.missed = failure.reason
         if failure.by_peer:
             self._forget()
         await self._failed(job.unit, failure.reason)

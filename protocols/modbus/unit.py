@@ -105,7 +105,8 @@ def _unconnected(table: Table, start: int, quantity: int) -> Awaitable[bytes]:
 
 class UnitState:
     """`is_up`: None until it has answered or failed often enough. `returns`: it answered a probe and gets its chance.
-    `recovery`: the task that asks it while it is down. `slow_times`: it made others late, in a row."""
+    `recovery`: the task that asks it while it is down. `slow_times`: it made others late, in a row. `missed`: why an
+    answer did not come, if one has not been told yet."""
 
     def __init__(
         self, name: str, unit: Unit, timeout_s: float, polls: list[Poll], writable: frozenset[tuple[int, int]]
@@ -120,6 +121,7 @@ class UnitState:
         self.is_up: bool | None = None
         self.returns = False
         self.slow_times = 0
+        self.missed = ""
         self.recovery: asyncio.Task[None] | None = None
 
     def forget(self, is_told: bool) -> None:

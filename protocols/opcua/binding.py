@@ -92,11 +92,12 @@ class Binding:
 
     @property
     def amiss(self) -> str:
-        """Which nodes are not there, or cannot be read or monitored; empty: all can."""
+        """Which nodes are not there, or cannot be read or monitored, and why; empty: all can."""
         if not self._bad:
             return ""
         more = f" and {len(self._bad) - NAMED_MAX} more" if len(self._bad) > NAMED_MAX else ""
-        return f"cannot be used: {', '.join(str(place) for place in islice(self._bad, NAMED_MAX))}{more}"
+        named = "; ".join(f"{place}: {why}" for place, why in islice(self._bad.items(), NAMED_MAX))
+        return f"cannot be used: {named}{more}"
 
     def shares(self, items_max: int) -> list[list[int]]:
         """The entries, by number, shared out among subscriptions of so many items; an entry is never divided."""

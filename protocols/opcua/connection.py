@@ -26,10 +26,21 @@ from cryptography import x509
 from engine.errors import Refused
 from ext.opcua_notifications import Malformed, Publish, read_publish, read_values
 from ext.opcua_values import Reading
-from protocols.opcua.failures import LinkLost, SubscriptionsGone, Throttled, Unreadable, describe, from_library
+from protocols.opcua.call_limits import NODES_PER_BROWSE, OPERATION_LIMITS, CallLimits, limits_told
+from protocols.opcua.failures import (
+    LinkLost,
+    NotOffered,
+    SubscriptionsGone,
+    Throttled,
+    Unreadable,
+    describe,
+    from_library,
+    refuses_policy,
+)
 from protocols.opcua.security import (
     MODES,
     POLICIES,
+    TELLS_STRANGERS_NOTHING,
     Identity,
     User,
     check_server,
@@ -37,6 +48,7 @@ from protocols.opcua.security import (
     load_certificate,
     load_identity,
     load_user,
+    not_offered,
     warn_of_policy,
 )
 from protocols.opcua.settings import Settings
@@ -53,14 +65,8 @@ SERVER_STATE = ua.NodeId(2259, 0)
 NAMESPACE_ARRAY = ua.NodeId(2255, 0)
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _TYPE_BYTES = 4  # of a type id in namespace 0 (OPC 10000-6 section 5.2.2.9)
-NODES_PER_CALL = 500
-NODES_PER_BROWSE = 100
 REFERENCES_PER_BROWSE = 1_000
 REFERENCES_MAX = 100_000  # below one node
-OPERATION_LIMITS = [
-    # MaxNodesPerRead, MaxNodesPerTranslateBrowsePathsToNodeIds, MaxMonitoredItemsPerCall, MaxNodesPerBrowse
-    *(ua.NodeId(number, 0) for number in (11705, 11712, 11714, 11710)),
-]
 
 
 class Kept(NamedTuple):
@@ -76,15 +82,6 @@ class Revised(NamedTuple):
 
     subscription_id: int
     silence_s: float
-
-
-class CallLimits(NamedTuple):
-    """Nodes or items in one call."""
-
-    read: int = NODES_PER_CALL
-    translate: int = NODES_PER_CALL
-    monitor: int = NODES_PER_CALL
-    browse: int = NODES_PER_BROWSE
 
 
 class Connection:
@@ -400,7 +397,7 @@ class Connection:
         except ua.uaerrors.BadSecurityPolicyRejected:
             pinned = self._settings.security.server_certificate
             if pinned is None:
-                raise
+                raise NotOffered(TELLS_STRANGERS_NOTHING) from None
             return await asyncio.to_thread(load_certificate, Path(pinned))
         return first_certificate(self._endpoint(endpoints).ServerCertificate)
 
@@ -410,10 +407,7 @@ class Connection:
             wanted = (POLICIES[security.policy].URI, MODES[security.mode])
             if (endpoint.SecurityPolicyUri, endpoint.SecurityMode) == wanted:
                 return endpoint
-        offered = {f"{(e.SecurityPolicyUri or '').rpartition('#')[2]}/{e.SecurityMode.name}" for e in endpoints}
-        raise LinkLost(
-            f"the server does not offer {security.policy}/{security.mode}; it offers {', '.join(sorted(offered))}"
-        )
+        raise NotOffered(not_offered(security, endpoints))
 
     def _use(self, identity: Identity, certificate: x509.Certificate) -> None:
         security = self._settings.security
@@ -425,14 +419,28 @@ class Connection:
         client = self._client
         await client.connect_socket()
         await client.send_hello()
-        await client.open_secure_channel()
-        self.stood = True
-        user = await asyncio.to_thread(load_user, self._settings)
-        if kept is not None and await self._resume(kept, user):
-            return True
-        await client.create_session()
+        try:
+            await client.open_secure_channel()
+            self.stood = True
+            user = await asyncio.to_thread(load_user, self._settings)
+            if kept is not None and await self._resume(kept, user):
+                return True
+            await client.create_session()
+        except ua.UaError as error:
+            if refuses_policy(error):
+                raise NotOffered(await self._why_refused()) from None
+            raise
         await self._activate(user)
         return False
+
+    async def _why_refused(self) -> str:
+        """The server does not take us as we come; what it offers instead it may tell a stranger."""
+        stranger = self._new_client("", ANSWER_BYTES_MAX // 4)
+        try:
+            return not_offered(self._settings.security, await stranger.connect_and_get_server_endpoints())
+        except Exception as error:
+            log.debug("%s: asked what it offers: %s", self._source, describe(error))
+            return TELLS_STRANGERS_NOTHING
 
     async def _resume(self, kept: Kept, user: User) -> bool:
         """Activates a session that was left at the server on this channel (OPC 10000-4 section 6.7)."""
@@ -470,8 +478,7 @@ class Connection:
 
     async def _read_limits(self) -> CallLimits:
         """What the server takes in one call; a server that names no limit, or 0, gets ours."""
-        named = [_limit(got) for got in await self.read(OPERATION_LIMITS)]
-        return CallLimits(*named)
+        return limits_told(await self.read(OPERATION_LIMITS))
 
     def _renew_s(self) -> float:
         return float(self._client.secure_channel_timeout) * RENEW_AT / 1000
@@ -486,11 +493,6 @@ def _reading_of(nodes: Sequence[ua.NodeId], attribute: int) -> ua.ReadParameters
     parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
     parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in nodes]
     return parameters
-
-
-def _limit(got: Reading) -> int:
-    value = got.value
-    return min(value, NODES_PER_CALL) if isinstance(value, int) and value > 0 and not got.bad else NODES_PER_CALL
 
 
 def _nobody(_: ua.PublishResult) -> None:

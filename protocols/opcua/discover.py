@@ -16,9 +16,22 @@ from engine.arguments import number_of_seconds
 from engine.clock import now_us
 from engine.errors import Refused
 from ext.opcua_values import Reading
-from protocols.discovery import Discovery, Seen, add_place, head, how_to_connect, key, plain_name, sample, table, toml
+from protocols.discovery import (
+    Discovery,
+    Seen,
+    add_place,
+    head,
+    how_to_connect,
+    key,
+    numbering,
+    plain_name,
+    sample,
+    table,
+    toml,
+)
+from protocols.opcua import event_discovery
 from protocols.opcua.connection import Connection
-from protocols.opcua.failures import LinkLost
+from protocols.opcua.failures import LinkLost, NotOffered, named
 from protocols.opcua.publishing import Publishing
 from protocols.opcua.settings import Settings
 from protocols.opcua.subscription import Subscription
@@ -32,6 +45,7 @@ CONNECTION = (
 DEPTH_MAX = 12
 NODES_MAX = 64
 VALUES_MAX = 64
+NAMED_MAX = 20
 OBJECTS = ua.NodeId(85, 0)
 SERVER = ua.NodeId(2253, 0)
 ROWS_MAX = 200
@@ -71,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_place(parser, "URL", "of the server: opc.tcp://HOST:PORT/PATH; without security, anonymously")
     parser.add_argument("--seconds", type=number_of_seconds, default=10.0, metavar="N", help="watch for so long (10)")
     parser.add_argument(
-        "--under", default="", metavar="NAMES", help="only below this object: browse names with slashes, Line1/PK01"
+        "--under", default="", metavar="NAMES", help="only what stands there: browse names with slashes, Line1/PK01"
     )
     parser.add_argument("--variables", type=int, default=500, metavar="N", help="watch at most so many (500)")
     parser.add_argument("--name", default="opcua", help="the source's name in the draft (opcua)")
@@ -94,15 +108,21 @@ async def discover(args: argparse.Namespace) -> Discovery:
         try:
             wanted = tuple(step for step in args.under.split("/") if step)
             variables = await browse(session, wanted, args.variables)
-            watched = await _watch(session, variables, args.seconds)
+            heard = event_discovery.EventsHeard()
+            watched = await _watch(session, variables, args.seconds, heard)
+            types = await heard.described(session)
             offset_us = await _clock_offset_us(session)
         finally:
             await session.close()
     except LinkLost as error:
-        raise Refused(f"{settings.url}: {error}") from None
+        how = "; --from a site file that says how" if isinstance(error, NotOffered) and args.table is None else ""
+        raise Refused(f"{settings.url}: {error}{how}") from None
     return Discovery(
-        _report(settings.url, args, session.namespaces, watched, offset_us),
-        draft(args.name, connect, session.namespaces, watched),
+        [
+            *_report(settings.url, args, session.namespaces, watched, offset_us),
+            *event_discovery.report(heard, types, args.seconds),
+        ],
+        draft(args.name, connect, session.namespaces, watched, types),
     )
 
 
@@ -114,37 +134,56 @@ def _connect(where: str) -> dict[str, Any]:
 
 
 async def browse(connection: Connection, under: tuple[str, ...], variables_max: int) -> list[Variable]:
-    """Variables below the Objects folder, breadth first; the server's own (Server) are left out."""
+    """Variables below the Objects folder, breadth first; the server's own (Server) are left out. Raises Refused where
+    `under` leads nowhere."""
     found: list[Variable] = []
+    beside: dict[int, list[str]] = {}  # what else there is, by how far the way to it is the one that was asked for
     waiting: list[tuple[ua.NodeId, tuple[str, ...]]] = [(OBJECTS, ())]
     visited = {OBJECTS, SERVER}
+    reached = 0  # so many names of `under` were found
     while waiting and len(found) < variables_max:
         node, place = waiting.pop(0)
         for reference in await connection.browse(node):
             below = ua.NodeId(reference.NodeId.Identifier, reference.NodeId.NamespaceIndex, reference.NodeId.NodeIdType)
             name = (*place, str(reference.BrowseName.Name))
-            if below in visited or not all(a == b for a, b in zip(name, under, strict=False)):
+            if below in visited:
+                continue
+            if not all(a == b for a, b in zip(name, under, strict=False)):
+                beside.setdefault(len(place), []).append(name[-1])
                 continue
             visited.add(below)
-            if reference.NodeClass == ua.NodeClass.Variable and len(name) > len(under):
+            reached = max(reached, min(len(name), len(under)))
+            if reference.NodeClass == ua.NodeClass.Variable and len(name) >= len(under):
                 found.append(Variable(below, name))
             if len(name) < DEPTH_MAX:
                 waiting.append((below, name))
+    if reached < len(under):
+        raise Refused(_nowhere(under, reached, beside.get(reached, [])))
     return found[:variables_max]
 
 
-async def _watch(connection: Connection, variables: Sequence[Variable], seconds: float) -> list[Watched]:
+def _nowhere(under: Sequence[str], reached: int, there: Sequence[str]) -> str:
+    """Where a way of browse names ends, and what is there instead."""
+    above = "/".join(under[:reached]) or "Objects"
+    names = ", ".join(ascii(name)[1:-1] for name in there[:NAMED_MAX]) or "nothing"
+    more = f" and {len(there) - NAMED_MAX} more" if len(there) > NAMED_MAX else ""
+    return f"--under {'/'.join(under)}: nothing below {above} is called {under[reached]}; there is {names}{more}"
+
+
+async def _watch(
+    connection: Connection, variables: Sequence[Variable], seconds: float, heard: event_discovery.EventsHeard
+) -> list[Watched]:
     readings: list[Reading] = []
     for at in range(0, len(variables), connection.limits.read):
         readings += await connection.read([one.node for one in variables[at : at + connection.limits.read]])
     watched = [Watched(one, reading, Seen()) for one, reading in zip(variables, readings, strict=True)]
-    good = [one for one in watched if not one.reading.bad]
-    if good:
-        await _subscribe(connection, good, seconds)
+    await _subscribe(connection, [one for one in watched if not one.reading.bad], seconds, heard)
     return watched
 
 
-async def _subscribe(connection: Connection, watched: Sequence[Watched], seconds: float) -> None:
+async def _subscribe(
+    connection: Connection, watched: Sequence[Watched], seconds: float, heard: event_discovery.EventsHeard
+) -> None:
     revised = await connection.subscribe()
     publishing = Publishing(connection, now_us, 3, 256, 1 << 22)
     now = asyncio.get_running_loop().time()
@@ -153,6 +192,7 @@ async def _subscribe(connection: Connection, watched: Sequence[Watched], seconds
         some = watched[at : at + connection.limits.monitor]
         items = [_item(one.variable.node, at + index + 1) for index, one in enumerate(some)]
         await connection.monitor(revised.subscription_id, items)
+    await heard.listen(connection, revised.subscription_id, len(watched) + 1)
 
     async def take() -> None:
         async for message in publishing.messages():
@@ -160,6 +200,7 @@ async def _subscribe(connection: Connection, watched: Sequence[Watched], seconds
                 for handle, reading in message.publish.readings():
                     if 0 < handle <= len(watched):
                         watched[handle - 1].add(reading)
+                heard.take(message.publish)
                 message.subscription.done([message.publish.number])
 
     try:
@@ -207,16 +248,24 @@ def _report(
 
 def _why_not(reading: Reading) -> str:
     """Why a value cannot be shown: it is bad, or good and nothing that can be read as it is asked for."""
-    return f"bad ({reading.status:#010x})" if reading.fault is None else f"cannot be read: {reading.fault}"
+    return named(reading.status) if reading.fault is None else f"cannot be read: {reading.fault}"
 
 
-def draft(name: str, connect: Mapping[str, Any], namespaces: Sequence[str], watched: Sequence[Watched]) -> str:
-    """A source's table: one entry for each object whose variables changed, its fastest counter the trigger."""
+def draft(
+    name: str,
+    connect: Mapping[str, Any],
+    namespaces: Sequence[str],
+    watched: Sequence[Watched],
+    types: Sequence[event_discovery.EventType] = (),
+) -> str:
+    """A source's table: one entry for each object whose variables changed, its fastest counter the trigger; and one for
+    each type of events that came."""
     groups: dict[tuple[str, ...], list[Watched]] = {}
     for one in watched:
         if not one.reading.bad:
             groups.setdefault(one.variable.place[:-1], []).append(one)
-    spaces = sorted({one.variable.node.NamespaceIndex for one in watched} - {0})
+    named = [one.variable.node for one in watched] + [each.node for each in types]
+    spaces = sorted({*(node.NamespaceIndex for node in named), *(at for each in types for at, _ in each.fields)} - {0})
     aliases = {f"ns{index}": namespaces[index] for index in spaces if index < len(namespaces)}
     aliases = {alias: uri for alias, uri in aliases.items() if uri}
     lines = head(name, "opcua", connect)
@@ -228,7 +277,9 @@ def draft(name: str, connect: Mapping[str, Any], namespaces: Sequence[str], watc
         if any(one.seen.count for one in group) or len(groups) == 1:
             taken.append(plain_name("_".join(place) or "objects", taken))
             lines += ["", *_entry(name, taken[-1], place, group, aliases)]
-    if not taken:
+    events = event_discovery.draft(name, types, aliases)
+    lines += events
+    if not taken and not events:
         lines += ["", "# nothing changed while it was watched: watch longer, or name the nodes from the list"]
     return "\n".join(lines) + "\n"
 
@@ -238,10 +289,12 @@ def _entry(
 ) -> list[str]:
     nodes: dict[str, str] = {}
     names: dict[int, str] = {}
-    for one in group[:NODES_MAX]:
+    # where all variables of a server stand below one object, those that changed are not the first
+    chosen = sorted(group, key=lambda one: not one.seen.count)[:NODES_MAX]
+    for one in chosen:
         names[id(one)] = named = plain_name(one.variable.place[-1], ["status", "time", "epoch", *nodes])
         nodes[named] = _node_text(one.variable.node, aliases)
-    trigger, check = _trigger(group[:NODES_MAX])
+    trigger, check = _trigger(chosen)
     lines = [
         f"[sources.{key(source)}.variables.{name}] # {ascii('/'.join(place))[1:-1]}",
         f"src = {toml(f'site/area/{name}')} # its name in every record",
@@ -251,9 +304,12 @@ def _entry(
         lines.append(f"check = {toml(names[id(check)])} # counts the same, and is written before the others")
     lines += [
         'record.kind = { const = "telemetry" } # what happened: see the kinds in docs/records.md',
+        *numbering(names[id(trigger)], trigger.counts),
         f"[sources.{key(source)}.variables.{name}.nodes]",
     ]
-    return lines + [f"{named} = {toml(node)}" for named, node in nodes.items()]
+    lines += [f"{named} = {toml(node)}" for named, node in nodes.items()]
+    left = len(group) - len(chosen)
+    return [*lines, f"# {left} more stand beside them"] if left else lines
 
 
 def _trigger(group: Sequence[Watched]) -> tuple[Watched, Watched | None]:

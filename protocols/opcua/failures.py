@@ -31,6 +31,10 @@ class NotOpcUa(Exception):
     """Where we have connected to, nobody has said a word of OPC UA; the message says what happened instead."""
 
 
+class NotOffered(LinkLost):
+    """The server takes no connection that is secured like this."""
+
+
 class SubscriptionsGone(LinkLost):
     """The server has dropped our subscriptions; there is nothing to come back to."""
 
@@ -55,6 +59,18 @@ def from_library() -> Iterator[None]:
         raise LinkLost(describe(error)) from error
 
 
+def refuses_policy(error: ua.UaError) -> bool:
+    """Whether a server does not take our policy and mode: it says so, or asyncua misses them in what it offers."""
+    if isinstance(error, ua.UaStatusCodeError):
+        return error.code in (ua.StatusCodes.BadSecurityPolicyRejected, ua.StatusCodes.BadSecurityModeRejected)
+    return str(error).startswith("No matching endpoints")
+
+
+def named(status: int) -> str:
+    """A status as the standard calls it, and its number: a server may have bits of its own in it."""
+    return f"{ua.StatusCode(ua.UInt32(status)).name} ({status:#010x})"
+
+
 def describe(error: Exception) -> str:
     """What went wrong, in one line, without anything that the server could have put into it."""
     if isinstance(error, ua.UaStatusCodeError):
@@ -66,5 +82,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer within timeout_ms"
     if isinstance(error, OSError):
-        return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+        if error.errno is not None and error.errno > 0:
+            return os.strerror(error.errno)
+        # numbers below are those of who looks for a host's address
+        return error.strerror or str(error) or type(error).__name__
     return f"{type(error).__name__}: {ascii(str(error))[:200]}"

@@ -14,7 +14,7 @@ from ext.opcua_notifications import Publish
 from ext.opcua_values import Reading
 from protocols.opcua.connection import Connection
 from protocols.opcua.entries import EventsEntry, VariablesEntry
-from protocols.opcua.failures import LinkLost
+from protocols.opcua.failures import LinkLost, named
 from protocols.opcua.harvest import Harvest
 from protocols.opcua.publishing import Message
 from protocols.opcua.settings import Settings
@@ -240,6 +240,10 @@ class Flow:
             readings = await self._binding.read(owner, entry)
             if not record.torn(wanted, readings):
                 break
+        if self._tap.tell is not None:
+            for name, reading in dict(zip(record.read, readings, strict=True)).items():
+                if name != record.settings.trigger:
+                    self._tap.tell(f"{entry.name}.{name} (read)", shown(reading))
         later = record.later(wanted, readings, harvest)
         if later:
             later -= record.timed_by_looks(readings, await self._binding.read(owner, entry))
@@ -263,7 +267,7 @@ def shown(got: Reading) -> bytes:
     """A value for a person: plain, its status if that is not good, its source time."""
     value = {"value": got.value, "time_us": got.source_us}
     if not got.sound:
-        value["status"] = f"{got.status:#010x}"
+        value["status"] = named(got.status)
         value["fault"] = got.fault
     return msgspec.json.encode(value, enc_hook=repr)
 

@@ -39,6 +39,10 @@ class Step(NamedTuple):
 
 Path = tuple[Step, ...]
 
+SHOWN_MAX = 16
+SHOWN_CHARACTERS = 120
+"""So much is told of what a server calls its namespaces."""
+
 _NODE_ID = re.compile(r"(?:(ns|nsu)=([^;]*);)?([isgb])=(.+)", re.DOTALL)
 _STEPS = re.compile(r"((?:[^/\\]|\\.)+)(?:/|$)", re.DOTALL)
 
@@ -72,7 +76,9 @@ def namespace_index(namespace: int | str, array: Sequence[str]) -> int:
     try:
         return array.index(namespace)
     except ValueError:
-        raise NameFault(f"the server has no namespace {namespace!r}; it has {', '.join(map(repr, array))}") from None
+        shown = ", ".join(ascii(uri[:SHOWN_CHARACTERS]) for uri in array[:SHOWN_MAX])
+        more = f" and {len(array) - SHOWN_MAX} more" if len(array) > SHOWN_MAX else ""
+        raise NameFault(f"the server has no namespace {namespace!r}; it has {shown}{more}") from None
 
 
 def _node_id(text: str, namespaces: Namespaces) -> NodeName:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from engine.clock import Clock
 from ext.opcua_notifications import Publish
 from protocols.opcua.connection import Connection
-from protocols.opcua.failures import LinkLost, Throttled, Unreadable
+from protocols.opcua.failures import LinkLost, Throttled, Unreadable, named
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.together import together
 
@@ -120,8 +120,9 @@ class Publishing:
                         yield Message(subscription, None, arrival.t_rx, lost=True)
 
     async def _whole(self, subscription: Subscription, publish: Publish, t_rx: int) -> AsyncIterator[Message]:
-        lost = False
-        for number in subscription.missing(publish):
+        missing = subscription.missing(publish)
+        lost = missing is None
+        for number in missing or ():
             try:
                 again = await self._connection.republish(subscription.number, number)
             except LinkLost as error:
@@ -240,4 +241,4 @@ class Publishing:
 
 
 def _ended(publish: Publish) -> str | None:
-    return None if publish.ended is None else f"the server ended the subscription: {publish.ended:#010x}"
+    return None if publish.ended is None else f"the server ended the subscription: {named(publish.ended)}"

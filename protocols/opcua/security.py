@@ -10,7 +10,7 @@ import datetime
 import ipaddress
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,10 @@ POLICIES: dict[str, type[policies.SecurityPolicy]] = {
     "Basic128Rsa15": policies.SecurityPolicyBasic128Rsa15,
     "Basic256": policies.SecurityPolicyBasic256,
 }
+TELLS_STRANGERS_NOTHING = (
+    "the server takes encrypted connections only, and tells a stranger not even what it offers: security.policy has to "
+    "be its own, and security.server_certificate its certificate"
+)
 MODES = {"Sign": ua.MessageSecurityMode.Sign, "SignAndEncrypt": ua.MessageSecurityMode.SignAndEncrypt}
 SUFFIXES = (".der", ".pem", ".crt", ".cer")
 REJECTED_MAX = 16
@@ -149,6 +153,17 @@ def check_server(certificate: x509.Certificate, security: Security, host: str, n
             )
     if security.trust_dir is not None:
         _check_trust_list(certificate, Path(security.trust_dir), host, security.server_uri, now)
+
+
+def not_offered(security: Security, endpoints: Sequence[ua.EndpointDescription]) -> str:
+    """What a server offers instead, in our words and not in its own."""
+    names = {policy.URI: name for name, policy in POLICIES.items()}
+    offered = set()
+    for endpoint in endpoints:
+        name = names.get(endpoint.SecurityPolicyUri or "", "a policy unknown to us")
+        offered.add(name if name == "None" else f"{name}/{endpoint.SecurityMode.name}")
+    wanted = security.policy if security.policy == "None" else f"{security.policy}/{security.mode}"
+    return f"the server does not offer {wanted}; it offers {', '.join(sorted(offered)) or 'nothing'}"
 
 
 def warn_of_policy(security: Security, source: str) -> None:

@@ -74,15 +74,23 @@ class Subscription:
         self._next = number
         return True
 
-    def missing(self, publish: Publish) -> range:
-        """The numbers between the last message and this one. A keep-alive carries the number of the next message."""
+    def missing(self, publish: Publish) -> range | None:
+        """The numbers between the last message and this one. A keep-alive carries the number of the next message; that
+        of some servers says which was the last, or 0.
+
+        None: it is behind the last one, or absurdly far ahead. What is missing is not known then, and cannot be had."""
         number = publish.number
+        if not publish.numbered and (
+            number == 0 or (self._next is not None and number % SEQUENCE_MAX + 1 == self._next)
+        ):
+            return range(0)
         first, self._next = self._next, (number % SEQUENCE_MAX + 1 if publish.numbered else number)
         if first is None or first == number:
             return range(0)
         count = (number - first) % SEQUENCE_MAX
         if count > REPUBLISH_MAX:
-            # Behind, or absurdly far ahead: not a hole that republishing could fill. One that is gone says so.
-            log.warning("the server's message numbers jumped")
-            count = 1
+            log.warning(
+                "subscription %d: the server's message numbers jumped from %d to %d", self.number, first, number
+            )
+            return None
         return range(first, first + count)

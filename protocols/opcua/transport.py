@@ -59,6 +59,14 @@ class Protocol(UASocketProtocol):  # type: ignore[misc]
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(NotOpcUa(self._doubt) if self._doubt else exc)
 
+    def _fail_all_pending(self, exc: Exception) -> None:
+        """Who was told to end in this moment does not look any more: that is no error that nobody saw."""
+        pending = list(self._callbackmap.values())
+        super()._fail_all_pending(exc)
+        for answer in pending:
+            if answer.done() and not answer.cancelled():
+                answer.exception()
+
     def data_received(self, data: bytes) -> None:
         self._begun += data
         if self._doubt and not self._refused():

@@ -24,8 +24,6 @@ from engine.config.load import load_site
 from engine.errors import Refused
 from protocols.discovery import Discovery, Seen
 from protocols.discovery import head as drafted_head
-from protocols.modbus.discover import Line, scan
-from protocols.modbus.endpoint import Endpoint
 from protocols.mqtt.discover import Heard, begin, draft, groups
 from protocols.mqtt.sparkplug import draft as sparkplug
 from protocols.opcua.connection import Connection
@@ -34,7 +32,7 @@ from protocols.registry import DISCOVERIES
 from tests import sparkplug as wire
 from tests.certificates import Authority
 from tests.commands import publish, sortline
-from tests.modbus import Plc, Request, mbap
+from tests.modbus import Plc
 from tests.modbus_rtu import RtuPlc, SerialPair
 from tests.opcua import Line as Packing
 from tests.opcua import line
@@ -82,6 +80,50 @@ def test_variables_of_an_opcua_server_with_their_rates_and_a_counter_as_trigger(
     assert 0 < float(counter.partition("/s")[0]) < 25
     assert re.search(r"the server's clock [+-][0-9.]+ ms", found.report[0])
     assert not any("ServerStatus" in row for row in found.report)
+
+
+def test_events_of_an_opcua_server_are_drafted_by_their_types(tmp_path: Path) -> None:
+    async def story() -> Discovery:
+        async with line() as packing:
+
+            async def work() -> None:
+                for number in itertools.count(1):
+                    await packing.tell(Carton=f"T-{number}", Result="OK", Number=number)
+                    await asyncio.sleep(0.05)
+
+            working = asyncio.create_task(work())
+            found: Discovery = await discovering("opcua", packing.url, "--seconds", "1")
+            working.cancel()
+            return found
+
+    found = asyncio.run(story())
+    (entry,) = site_of(found, tmp_path).settings.events.values()
+    assert entry.event_type == "ns2:LabelEventType"
+    assert entry.fields == {
+        "carton": "ns2:Carton",
+        "result": "ns2:Result",
+        "number": "ns2:Number",
+        "message": "Message",
+    }
+    (row,) = (row.split() for row in found.report if "LabelEventType" in row)
+    assert float(row[0].removesuffix("/s")) > 1
+
+
+def test_a_way_that_leads_nowhere_is_refused_with_what_there_is() -> None:
+    async def story() -> list[str]:
+        async with line() as packing:
+            for under, why in (
+                ("Line2/PK01", "nothing below Objects is called Line2; there is .*Line1"),
+                ("Line1/PK01/Nowhere", "nothing below Line1/PK01 is called Nowhere; there is .*Counter"),
+            ):
+                with pytest.raises(Refused, match=why):
+                    await discovering("opcua", packing.url, "--under", under)
+            found: Discovery = await discovering(
+                "opcua", packing.url, "--under", "Line1/PK01/Counter", "--seconds", "0.2"
+            )
+            return found.report
+
+    assert [row.split()[1] for row in asyncio.run(story()) if row.startswith("- ")] == ["Line1/PK01/Counter"]
 
 
 def test_a_server_tells_its_clock_to_the_tick() -> None:
@@ -228,119 +270,6 @@ def test_sparkplug_nodes_of_a_broker_are_drafted_by_their_births(mosquitto: Peer
     ]
     assert '#   Pick/Task = "T-1"' in found.draft
     assert any("DDATA" in row and '"alias 4": 8' in row for row in found.report)
-
-
-def test_registers_of_a_unit_with_holes_are_found_and_those_that_change_are_drafted(tmp_path: Path) -> None:
-    async def story() -> Discovery:
-        async with Plc() as plc:
-            plc.missing = {("holding", address) for address in range(100) if address not in {*range(10), 20, 21, 22}}
-            plc.dead = {9}
-
-            async def work() -> None:
-                for number in itertools.count():
-                    plc.set(21, number % 1_000)
-                    await asyncio.sleep(0.03)
-
-            working = asyncio.create_task(work())
-            found: Discovery = await discovering(
-                *("modbus", f"127.0.0.1:{plc.port}", "--units", "1,9", "--registers", "0-99", "--seconds", "1"),
-                *("--tables", "holding"),
-            )
-            working.cancel()
-            return found
-
-    found = asyncio.run(story())
-    source = site_of(found, tmp_path)
-    (unit,) = source.settings.units.values()
-    assert set(unit.holding) == {"h21"}
-    rows = [row.split() for row in found.report if " holding " in row]
-    assert [row[2] for row in rows if row[0] == "1"] == ["0-9", "20-22"]
-    assert all(row[0] == "1" for row in rows)
-
-
-def test_a_unit_that_takes_few_registers_at_once_and_hangs_up_on_a_function_is_read_all_the_same(
-    tmp_path: Path,
-) -> None:
-    async def story() -> Discovery:
-        async with Plc() as plc:
-
-            def answer(request: Request, frame: bytes) -> bytes | None:
-                if request.function == 4:
-                    plc.cut()
-                    return None
-                plc.set(41, len(plc.requests))
-                return mbap(request.transaction, request.unit, b"\x83\x03") if request.quantity > 32 else frame
-
-            plc.answer = answer
-            found: Discovery = await discovering(
-                *("modbus", f"127.0.0.1:{plc.port}", "--registers", "0-99", "--seconds", "0.2"),
-                *("--tables", "input,holding"),
-            )
-            return found
-
-    found = asyncio.run(story())
-    (unit,) = site_of(found, tmp_path).settings.units.values()
-    assert set(unit.holding) == {"h41"}
-    assert [row.split()[1:3] for row in found.report if row.startswith("1 ")] == [["holding", "0-99"]]
-
-
-@pytest.mark.parametrize(
-    ("why", "answer"),
-    [
-        ("wrong length", lambda asked: mbap(asked.transaction, asked.unit, bytes([asked.function | 0x80]))),
-        ("wrong unit", lambda asked: mbap(asked.transaction, 99, b"\x03\x02\x00\x07")),
-        ("wrong function", lambda asked: mbap(asked.transaction, asked.unit, b"\x04\x02\x00\x07")),
-        ("wrong protocol id", lambda asked: mbap(asked.transaction, asked.unit, b"\x03\x02\x00\x07", protocol=7)),
-        ("wrong byte count", lambda asked: mbap(asked.transaction, asked.unit, b"\x03\x04\x00\x07")),
-        ("foreign answer", lambda asked: mbap(asked.transaction ^ 1, asked.unit, b"\x03\x02\x00\x07")),
-    ],
-)
-def test_an_answer_to_something_else_is_not_believed(why: str, answer: Callable[[Request], bytes]) -> None:
-    async def story() -> Discovery:
-        async with Plc() as plc:
-            plc.answer = lambda request, frame: answer(request) if request.function == 3 else frame
-            found: Discovery = await discovering(
-                *("modbus", f"127.0.0.1:{plc.port}", "--registers", "0-0", "--seconds", "0.1")
-            )
-            return found
-
-    found = asyncio.run(story())
-    assert found.report[0].split(": ")[1].startswith("1 of 1 units answer")
-    assert "1 x not believed: " in found.report[1]
-    assert why in found.report[1]
-    assert not any(" holding " in row for row in found.report)
-
-
-def test_a_scan_asks_only_to_read(tmp_path: Path) -> None:
-    async def story() -> set[int]:
-        async with Plc() as plc:
-            plc.set(0, 1, 2, 3)
-            opened = Line(Endpoint("tcp", (("127.0.0.1", plc.port),)))
-            for name in ("holding", "input", "coil", "discrete"):
-                await scan(opened, 1, name, 0, 40)
-            opened.close()
-            return {request.function for request in plc.requests}
-
-    assert asyncio.run(story()) <= {1, 2, 3, 4}
-
-
-def test_registers_of_a_device_that_is_busy_now_and_then_are_found() -> None:
-    async def story() -> Any:
-        async with Plc() as plc:
-            asked = itertools.count()
-
-            def answer(request: Request, frame: bytes) -> bytes:
-                if next(asked) % 3:
-                    return mbap(request.transaction, request.unit, bytes([request.function | 0x80, 6]))
-                return frame
-
-            plc.answer = answer
-            line = Line(Endpoint("tcp", (("127.0.0.1", plc.port),)))
-            runs = await scan(line, 1, "holding", 0, 199)
-            line.close()
-            return [(run.first, len(run.seen)) for run in runs]
-
-    assert asyncio.run(story()) == [(0, 200)]
 
 
 @pytest.mark.parametrize(

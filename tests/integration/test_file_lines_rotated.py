@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import shutil
 from functools import partial
@@ -183,6 +184,93 @@ def test_a_writer_that_goes_on_where_it_was_in_a_file_that_was_cut_leaves_no_bad
                 writer.write(line(3).encode())
                 await until(lambda: seen(intake)[-1:] == [3])
         assert (len(seen(intake)), intake.causes) == (5_002, [])
+
+    run(story())
+
+
+def pack(path: Path) -> None:
+    """As gzip does: the copy gets the time of what it was made of, which is removed."""
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    os.utime(packed, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns // 1_000 * 1_000))
+    path.unlink()
+
+
+@pytest.mark.parametrize("has_delay", [False, True])
+def test_files_that_are_packed_at_once_while_we_are_away_are_read(tmp_path: Path, has_delay: bool) -> None:
+    """`has_delay`: the last one that was renamed is left as it is."""
+
+    async def story() -> None:
+        path, ledger = tmp_path / "lines", Ledger()
+        settings = Settings(path=str(path), poll_ms=5, bookmark=str(tmp_path / "mark"))
+        (tmp_path / "lines.9.gz").write_bytes(gzip.compress(line(77).encode()))
+        append(path, line(1))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts)
+        append(path, line(2))
+        for seq in (3, 4, 5):
+            for number in (2, 1):
+                if (older := tmp_path / f"lines.{number}.gz").exists():
+                    older.rename(tmp_path / f"lines.{number + 1}.gz")
+            if (before := tmp_path / "lines.1").exists():
+                pack(before)
+                (tmp_path / "lines.1.gz").rename(tmp_path / "lines.2.gz")
+            rotate(path, "lines.1")
+            if not has_delay:
+                pack(tmp_path / "lines.1")
+            await asyncio.sleep(0.02)
+            append(path, line(seq))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts[-1]["seq"] == 5)
+            append(path, line(6))
+            await ledger.until(lambda: ledger.facts[-1]["seq"] == 6)
+        assert [record["seq"] for record in ledger.facts] == [1, 2, 3, 4, 5, 6]
+        assert ledger.faults == []
+
+    run(story())
+
+
+def test_a_file_that_is_packed_and_damaged_is_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, ledger = tmp_path / "lines", Ledger()
+        settings = Settings(path=str(path), poll_ms=5, bookmark=str(tmp_path / "mark"))
+        append(path, line(1))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts)
+        for seq in range(2, 200):
+            append(path, line(seq))
+        path.rename(tmp_path / "lines.1")
+        pack(tmp_path / "lines.1")
+        packed = (tmp_path / "lines.1.gz").read_bytes()
+        (tmp_path / "lines.1.gz").write_bytes(packed[:-20])
+        await asyncio.sleep(0.02)
+        append(path, line(200))
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts[-1]["seq"] == 200)
+        assert [cause for cause, _ in ledger.faults] == [
+            "lines.1.gz: cannot be unpacked: what was not read of it is lost"
+        ]
+
+    run(story())
+
+
+def test_files_that_are_packed_at_once_while_the_engine_is_full_are_read(tmp_path: Path) -> None:
+    async def story() -> None:
+        path, ledger = tmp_path / "lines", Ledger()
+        append(path, line(1))
+        settings = Settings(path=str(path), poll_ms=5)
+        async with running(Driver("lines", settings, ledger, lambda: 1)):
+            await ledger.until(lambda: ledger.facts)
+            ledger.open.clear()
+            for seq in (2, 3, 4):
+                append(path, line(seq))
+                path.rename(tmp_path / f"lines-2026112{seq}")
+                pack(tmp_path / f"lines-2026112{seq}")
+                await asyncio.sleep(0.02)
+            append(path, line(5))
+            ledger.open.set()
+            await ledger.until(lambda: ledger.facts[-1]["seq"] == 5)
+        assert [record["seq"] for record in ledger.facts] == [1, 2, 3, 4, 5]
 
     run(story())
 

@@ -50,6 +50,23 @@ def test_a_dead_unit_is_asked_apart_while_the_others_are_polled() -> None:
     run(story())
 
 
+def test_answers_that_are_missing_now_and_then_are_told_and_those_of_a_unit_that_is_down_are_not() -> None:
+    async def story() -> None:
+        async with Plc() as plc:
+            plc.dead = {2}
+            plc.answer = lambda request, frame: None if len(plc.requests) % 7 == 0 and request.unit == 1 else frame
+            intake = RememberingIntake()
+            made = settings(plc.port, {"SCL": SCALE, "SRT": SORTER}, timeout_ms=50, failures_max=3, recovery_ms=50)
+            async with polling(intake, made):
+                await until(lambda: ("dc1/sorter/SRT-01", "link.down") in intake.later_links)
+                await until(lambda: len(intake.causes) > 2)
+                plc.dead = set()
+                await until(lambda: ("dc1/sorter/SRT-01", "link.up") in intake.later_links)
+        assert set(intake.causes) == {"units.SCL: no answer in time"}
+
+    run(story())
+
+
 def test_a_server_that_serves_one_connection_only_is_asked_over_it() -> None:
     async def story() -> None:
         async with Plc() as plc:
@@ -153,6 +170,8 @@ def test_what_happens_while_a_server_is_away_too_shortly_to_be_down_is_a_gap(way
         assert (gap["kind"], seen_weigh["lu"]) == ("source.gap", "SEEN")
         assert 0 < gap["t_from"] < gap["t_to"] == gap["t_rx"]
         assert [kind for _, kind in intake.later_links] == ["link.up"]
+        if way == "it closes the connection":
+            assert set(intake.causes) == {"units.SCL: closed by the server"}, "who sees the gap wants to know why"
 
     run(story())
 

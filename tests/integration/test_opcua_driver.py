@@ -221,6 +221,8 @@ def test_the_same_code_read_twice_is_two_events_under_write() -> None:
 
 
 def test_a_missing_node_degrades_only_its_own_entry_and_comes_in_when_it_is_there() -> None:
+    nowhere, unknown = "nothing at this browse path (BadNoMatch)", "cannot be monitored: BadNodeIdUnknown"
+
     async def story() -> None:
         late = CARTONS | {"src": "dc1/pack/PK-02", "nodes": CARTONS["nodes"] | {"counter": node("Late")}}
         lame = CARTONS | {"src": "dc1/pack/PK-03", "nodes": CARTONS["nodes"] | {"lu": "/pack:Line1/pack:Nowhere"}}
@@ -247,8 +249,8 @@ def test_a_missing_node_degrades_only_its_own_entry_and_comes_in_when_it_is_ther
                         break
             assert kept.states == [
                 ("connecting", ""),
-                ("up", "cannot be used: variables.lame.lu, variables.late.counter"),
-                ("up", "cannot be used: variables.lame.lu"),
+                ("up", f"cannot be used: variables.lame.lu: {nowhere}; variables.late.counter: {unknown}"),
+                ("up", f"cannot be used: variables.lame.lu: {nowhere}"),
             ]
 
     asyncio.run(story())

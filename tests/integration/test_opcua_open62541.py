@@ -135,5 +135,11 @@ def test_over_an_encrypted_channel(tmp_path: Path) -> None:
                 await asyncio.sleep(0.3)
                 await server.tell(write={"Kind": 1, "Lu": "T-1", "Counter": 1})
                 await kept.until(lambda: bool(kept.of("carton.open")))
+            del secure["server_certificate"]
+            secure["trust_dir"] = str(tmp_path)
+            for how in (secure, {"policy": "None"}):
+                async with running(settings(server.url, security=how, variables={"cartons": CARTONS})) as kept:
+                    await kept.until(lambda kept=kept: "down" in dict(kept.states))  # type: ignore[misc]
+                    assert "tells a stranger not even what it offers" in dict(kept.states)["down"]
 
     asyncio.run(story())

@@ -148,6 +148,8 @@ def test_a_wrong_password_a_missing_policy_and_an_unknown_server_are_refused_wit
             assert "the user is refused" in told
             told = await refusal(packing, security(tmp_path, policy="Basic256"))
             assert "does not offer Basic256/SignAndEncrypt; it offers" in told
+            async with running(settings(packing.url, variables={"cartons": CARTONS})) as kept:
+                await kept.until(lambda: "does not offer None; it offers Aes128" in dict(kept.states).get("down", ""))
             unknown = security(tmp_path, server_certificate=None, trust_dir=str(trust))
             told = await refusal(packing, unknown)
             (rejected,) = (trust / "rejected").iterdir()

@@ -168,7 +168,11 @@ def test_a_tap_shows_what_came_beside_what_became_of_it(mosquitto: Peer, tmp_pat
                     and any(one.startswith("> {") and '"seq":' in one for one in lines)
                 )
 
-            for source, place in (("floor", "floor/a"), ("packing", "variables.cartons.counter")):
+            for source, place in (
+                ("floor", "floor/a"),
+                ("packing", "variables.cartons.counter"),
+                ("packing", "variables.cartons.lu (read)"),
+            ):
                 done = await looked(partial(all_of, place), "tap", str(file), source)
                 assert done.returncode == 0, done.stderr
                 assert all_of(place, done), done.stdout

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import socket
 
 from asyncua import ua
 
 from ext.opcua_values import Reading
 from protocols.discovery import Seen, how_to_connect
-from protocols.opcua.discover import CONNECTION, Variable, Watched, _report
+from protocols.opcua.discover import CONNECTION, NODES_MAX, Variable, Watched, _report, draft
+from protocols.opcua.failures import describe
 
 
 def test_a_good_value_that_cannot_be_read_is_not_called_bad() -> None:
@@ -20,10 +22,36 @@ def test_a_good_value_that_cannot_be_read_is_not_called_bad() -> None:
         Watched(Variable(node, ("Broken",)), Reading(None, 0x80340000), Seen()),
     ]
     lines = _report("opc.tcp://h:1", argparse.Namespace(variables=10, seconds=1.0), [], watched, None)
-    assert [line.split("i=1")[1].strip() for line in lines[2:]] == [f"cannot be read: {fault}", "bad (0x80340000)"]
+    assert [line.split("i=1")[1].strip() for line in lines[2:]] == [
+        f"cannot be read: {fault}",
+        "BadNodeIdUnknown (0x80340000)",
+    ]
 
 
 def test_structures_are_loaded_where_the_site_file_asks_for_them() -> None:
     asked = {"url": "opc.tcp://h:1", "structures": True}
     found = how_to_connect(argparse.Namespace(table=asked | {"variables": {}}), CONNECTION, lambda where: {})
     assert found == asked
+
+
+def test_a_host_that_nobody_knows_is_said_to_be_unknown() -> None:
+    """Its number is none of the system's errors: `Unknown error -2` helps nobody."""
+    unknown = "Name or service not known"
+    assert describe(socket.gaierror(socket.EAI_NONAME, unknown)) == unknown
+    assert describe(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)")) == "Connection refused"
+
+
+def test_of_many_variables_below_one_object_those_that_changed_are_drafted() -> None:
+    """As on servers that put the tags of all machines into one folder."""
+    watched = []
+    for number in range(3 * NODES_MAX):
+        seen = Seen()
+        for value in range(3 if number == 2 * NODES_MAX else 0):
+            seen.add(value)
+        node = ua.NodeId(number, 2)
+        watched.append(Watched(Variable(node, ("Tags", f"T{number}")), Reading(0), seen))
+    lines = draft("opcua", {"url": "opc.tcp://h:1"}, ["", "", "urn:a"], watched).splitlines()
+    name = f"t{2 * NODES_MAX}"
+    assert f'trigger = "{name}" # the variable that says that something happened' in lines
+    assert any(line.startswith(f'# record.seq = {{ path = "{name}"') for line in lines)
+    assert lines[-1] == f"# {2 * NODES_MAX} more stand beside them"

@@ -54,6 +54,15 @@ def test_a_line_that_is_no_record_is_a_fault_and_the_driver_goes_on(line: bytes)
     assert (account.records, account.faults.total()) == (1, 1)
 
 
+def test_a_gap_is_no_record_of_the_machines_and_is_said() -> None:
+    onlooker = Onlooker()
+    gap = b'{"kind":"source.gap","src":"a/b/c","t_from":1,"t_to":2,"t_rx":2}'
+    asyncio.run(onlooker.put(Delivery("floor", [gap, b'{"kind":"scan.read","t_rx":1}', gap])))
+    account = onlooker.accounts["floor"]
+    assert (account.records, account.gaps) == (1, 2)
+    assert row("floor", "mqtt", account, 1.0)[2:] == ("1/s", "-", "2 gaps: something may have been missed (source.gap)")
+
+
 @pytest.mark.parametrize(
     ("detail", "cause", "expected"),
     [

@@ -98,6 +98,12 @@ def told(messages: Sequence[Message]) -> list[tuple[int | None, bool]]:
         ([(1, True), (4, True)], [], [(1, False), (4, True)]),
         ([(1, True), (3, False)], [], [(1, False), (None, True)]),
         ([(5, True), (2, True)], [], [(5, False), (2, True)]),
+        ([(5, True), (2, True), (3, True)], [6], [(5, False), (2, True), (3, False)]),
+        ([(5, True), (5_000, True)], [6], [(5, False), (5_000, True)]),
+        ([(5, True), (5_000, False), (5_000, True)], [6], [(5, False), (None, True), (5_000, False)]),
+        ([(1, True), (1, False), (2, True)], [1], [(1, False), (2, False)]),
+        ([(0, False), (1, True)], [], [(1, False)]),
+        ([(3, True), (0, False), (4, True), (4, False), (6, True)], [], [(3, False), (4, False), (6, True)]),
         ([((1 << 32) - 1, True), (1, True)], [], [((1 << 32) - 1, False), (1, False)]),
     ],
 )

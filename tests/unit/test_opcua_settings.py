@@ -153,3 +153,10 @@ def test_a_namespace_that_the_server_lacks_is_named_with_those_it_has() -> None:
     assert namespace_index("urn:b", ["urn:a", "urn:b"]) == 1
     with pytest.raises(NameFault, match=r"no namespace 'urn:c'; it has 'urn:a'"):
         namespace_index("urn:c", ["urn:a"])
+
+
+def test_no_more_is_told_of_a_servers_namespaces_than_a_person_reads() -> None:
+    with pytest.raises(NameFault, match="and 84 more") as refused:
+        namespace_index("urn:c", ["\u202e" * 60_000] * 100)
+    assert len(str(refused.value)) < 16_000
+    assert str(refused.value).isascii()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -217,6 +218,20 @@ def test_the_token_before_a_renewal_is_good_however_late_the_servers_clock_is() 
             assert await waiting == []
 
     asyncio.run(story())
+
+
+def test_an_answer_that_nobody_waits_for_any_more_when_the_connection_is_lost_is_no_complaint() -> None:
+    async def story() -> list[dict[str, Any]]:
+        said: list[dict[str, Any]] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: said.append(context))
+        protocol = BoundedClient(2, MESSAGE_BYTES_MAX)._make_protocol()
+        protocol._callbackmap[1] = loop.create_future()
+        protocol.connection_lost(None)
+        gc.collect()
+        return said
+
+    assert asyncio.run(story()) == []
 
 
 def test_what_is_relied_on_inside_asyncua_is_still_there() -> None:
