@@ -104,8 +104,10 @@ class RedisSink:
         self._settings = settings
         self._nodes: Nodes | None = None
         self._settled: set[str] = set()  # streams that this connection has looked at
+        self._written: set[Redis] = set()  # servers that this connection has written something to
         self._waits_aof = settings.wait_aof != "never"
         self._may_script = True
+        self._may_set_end = True
         waits = settings.when_full == "wait"
         self._entries_max = None if waits else settings.entries_max
         self._recent = Recent()
@@ -115,6 +117,7 @@ class RedisSink:
     async def open(self) -> None:
         """Connects and says hello. Raises what redis raises, Refused for a secret or certificate that is unreadable."""
         self._settled.clear()
+        self._written.clear()
         self._nodes = Nodes(self._settings, wait_s=self._settings.wait_aof_ms / 1000)
         await self._nodes.open()
 
@@ -126,8 +129,12 @@ class RedisSink:
         if self._nodes is None:
             raise RuntimeError("the sink is not open")
         try:
-            used = [await self._send(self._nodes, queue, rows) for queue in dict.fromkeys(row.queue for row in rows)]
-            for redis in dict.fromkeys(used):
+            used: dict[Redis, str] = {}
+            for queue in dict.fromkeys(row.queue for row in rows):
+                used[await self._send(self._nodes, queue, rows)] = self._settings.prefix + queue
+            for redis, stream in used.items():
+                if redis not in self._written:
+                    await self._write_end(redis, stream)
                 await self._until_durable(redis)
             for queue in dict.fromkeys(row.queue for row in rows):
                 self._recent.add(self._settings.prefix + queue, [row for row in rows if row.queue == queue])
@@ -159,6 +166,7 @@ class RedisSink:
         try:
             if not self._may_script or not await self._run_script(redis, stream, rows):
                 await self._run_transaction(redis, stream, rows)
+            self._written.add(redis)
         except ResponseError as error:
             # no type of its own: an id that is not above the last one, for instance. The stream itself knows.
             missing = list(rows)
@@ -166,6 +174,7 @@ class RedisSink:
                 missing = await self._missing(redis, stream, await self._last(redis, stream), rows)
             if len(missing) == len(rows):
                 raise
+            self._written.discard(redis)  # what is there already, another connection wrote
             if missing:
                 await self._add(redis, stream, missing)
 
@@ -237,6 +246,23 @@ class RedisSink:
             f"{row.id}: another program adds to it, or the data folder is not the one that filled it. Stop the other "
             "one, then rename or delete the stream: what the outbox holds goes to a new one"
         )
+
+    async def _write_end(self, redis: Redis, stream: str) -> None:
+        """WAIT and WAITAOF answer for what their own connection has written, and this one has found its entries there:
+        whether they are on a disk or a replica, nobody would ask. Setting the stream's end to what it is asks."""
+        settings = self._settings
+        if not self._waits_aof and not settings.replicas:
+            return
+        try:
+            await redis.execute_command("XSETID", stream, _text(await self._last(redis, stream)))  # type: ignore[no-untyped-call]
+        except NoPermissionError as error:
+            if settings.wait_aof == "always":
+                raise
+            if self._may_set_end:
+                log.warning("sink %s: entries of an earlier connection are not waited for: %s", self._name, error)
+            self._may_set_end = False
+        else:
+            self._written.add(redis)
 
     async def _until_durable(self, redis: Redis) -> None:
         """Raises TimeoutError if the entries are not on the server's disk, or its replicas', in time; the next
